@@ -1,0 +1,120 @@
+//! The one error type of the crate: a variant per way things go wrong, naming the thing and showing both sides.
+
+/// Everything that can go wrong, from a bad prompt to a lost GPU.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// A setting outside what the model or the engine can do.
+    #[error("{field}: {message}")]
+    InvalidInput { field: &'static str, message: String },
+
+    /// A weight file that is not what it says it is.
+    #[error("{file}: {message}")]
+    BadFile { file: String, message: String },
+
+    /// Tensors missing, extra or of another shape than the configuration asks for: all of them at once.
+    #[error("{file}: {}", list(problems))]
+    Tensors { file: String, problems: Vec<TensorProblem> },
+
+    /// A JSON document (configuration, manifest, tokenizer) that cannot be read.
+    #[error("{file}: not the expected JSON: {message}")]
+    Json { file: String, message: String },
+
+    /// A configuration that is readable but describes something the engine has no kernels for.
+    #[error("{what} is not supported: {message}")]
+    Unsupported { what: String, message: String },
+
+    /// The operating system refused to read or write.
+    #[error("{path}: {message}")]
+    Io { path: String, message: String },
+
+    /// The network refused, broke off or answered with something that is no model.
+    #[error("{url}: {message}")]
+    Network { url: String, message: String, retryable: bool },
+
+    /// A stored chunk whose checksum no longer matches.
+    #[error("stored model {model}: chunk {chunk} is damaged (checksum {found:08x}, expected {expected:08x}); fetch the model again")]
+    DamagedChunk { model: String, chunk: usize, expected: u32, found: u32 },
+
+    /// The browser has no room for, or refuses, storage.
+    #[error("not enough storage for {model}: {needed} bytes needed, {free} bytes free")]
+    Quota { model: String, needed: u64, free: u64 },
+
+    /// The browser's storage failed in another way.
+    #[error("storage: {message}")]
+    Storage { message: String },
+
+    /// No usable GPU adapter.
+    #[error("no usable GPU: {message}")]
+    NoGpu { message: String },
+
+    /// The GPU ran out of memory.
+    #[error("out of GPU memory: {message}")]
+    OutOfMemory { message: String },
+
+    /// The GPU device was lost.
+    #[error("the GPU device was lost: {message}")]
+    DeviceLost { message: String },
+
+    /// The GPU refused a shader, a buffer or a submission.
+    #[error("GPU: {message}")]
+    Gpu { message: String },
+
+    /// candle refused an operation on the CPU path.
+    #[error("CPU path: {message}")]
+    Cpu { message: String },
+
+    /// The caller asked to stop.
+    #[error("cancelled")]
+    Aborted,
+}
+
+/// What is wrong with one tensor of a checkpoint.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TensorProblem {
+    #[error("missing tensor {name} {expected:?}")]
+    Missing { name: String, expected: Vec<usize> },
+    #[error("unexpected tensor {name} {found:?}")]
+    Extra { name: String, found: Vec<usize> },
+    #[error("tensor {name} has shape {found:?}, expected {expected:?}")]
+    Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
+}
+
+/// `Result` with the crate's error.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// At most ten problems spelled out, the rest counted.
+fn list(problems: &[TensorProblem]) -> String {
+    const SHOWN: usize = 10;
+    let mut text = problems.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    if problems.len() > SHOWN {
+        text.push_str(&format!("; and {} more", problems.len() - SHOWN));
+    }
+    text
+}
+
+impl Error {
+    /// A stable code for callers in JavaScript and for exit messages.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Error::InvalidInput { .. } => "INVALID_INPUT",
+            Error::BadFile { .. } | Error::Tensors { .. } | Error::Json { .. } => "BAD_MODEL",
+            Error::Unsupported { .. } | Error::NoGpu { .. } => "UNSUPPORTED",
+            Error::Io { .. } => "IO",
+            Error::Network { .. } => "NETWORK",
+            Error::DamagedChunk { .. } => "DAMAGED",
+            Error::Quota { .. } => "QUOTA",
+            Error::Storage { .. } => "STORAGE",
+            Error::OutOfMemory { .. } => "OUT_OF_MEMORY",
+            Error::DeviceLost { .. } => "DEVICE_LOST",
+            Error::Gpu { .. } => "GPU",
+            Error::Cpu { .. } => "CPU",
+            Error::Aborted => "ABORTED",
+        }
+    }
+}
+
+impl From<candle_core::Error> for Error {
+    fn from(error: candle_core::Error) -> Self {
+        Error::Cpu { message: error.to_string() }
+    }
+}

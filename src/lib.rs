@@ -1,0 +1,34 @@
+//! Stable Diffusion in the browser: one Rust engine on wgpu, compiled to WebAssembly and natively.
+//!
+//! The rooms, in reading order; each may use those above it (`docs/architecture.md` draws the flow):
+//!
+//! - [`error`]: one typed error.
+//! - [`config`]: every constant of a model family, read from a checkpoint or built in.
+//! - [`prompt`]: text to weighted chunks to token ids.
+//! - [`sample`]: noise, schedules and samplers; scalar mathematics.
+//! - [`weights`]: safetensors and GGUF files, names, dtypes, quantizing and packing for the GPU.
+//! - [`store`]: where packed models rest: IndexedDB in the browser, a folder natively.
+//! - [`image`]: RGBA pictures and PNG files.
+//! - [`kernels`]: the WGSL kernels, each with its parameters and its CPU twin.
+//! - [`plan`]: a model as data: ops with static shapes, memory, dispatches.
+//! - [`model`]: CLIP, UNet, VAE and TAESD written as plans.
+//! - [`gpu`]: the only importer of wgpu: adapter, pipelines, upload, execution.
+//! - [`pipeline`]: prompt in, picture out; the only room that sees all others.
+//! - `web`: the JavaScript API (wasm32 only).
+
+pub mod config;
+pub mod error;
+pub mod gpu;
+pub mod image;
+pub mod kernels;
+pub mod model;
+pub mod pipeline;
+pub mod plan;
+pub mod prompt;
+pub mod sample;
+pub mod store;
+#[cfg(target_arch = "wasm32")]
+pub mod web;
+pub mod weights;
+
+pub use error::{Error, Result, TensorProblem};
