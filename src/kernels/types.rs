@@ -1,0 +1,59 @@
+//! The element types kernels are specialised for.
+
+use serde::{Deserialize, Serialize};
+
+/// Values in one quantization block, along K.
+pub const BLOCK: usize = 32;
+
+/// How a weight is stored for the kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum WeightType {
+    F32,
+    F16,
+    /// Blocks of 32 along K: signed bytes and one f16 scale (`w = scale · q`).
+    Q8,
+    /// Blocks of 32 along K: nibbles and one f16 scale (`w = scale · (q − 8)`).
+    Q4,
+}
+
+impl WeightType {
+    /// Bits per value without the scales.
+    pub fn bits(self) -> usize {
+        match self {
+            WeightType::F32 => 32,
+            WeightType::F16 => 16,
+            WeightType::Q8 => 8,
+            WeightType::Q4 => 4,
+        }
+    }
+
+    /// Whether values come in blocks with a scale.
+    pub fn is_quantized(self) -> bool {
+        matches!(self, WeightType::Q8 | WeightType::Q4)
+    }
+}
+
+/// The element type of activations on the GPU.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Elem {
+    F32,
+    F16,
+}
+
+impl Elem {
+    /// Bytes per element.
+    pub fn size(self) -> usize {
+        match self {
+            Elem::F32 => 4,
+            Elem::F16 => 2,
+        }
+    }
+
+    /// The WGSL name of the type.
+    pub fn wgsl(self) -> &'static str {
+        match self {
+            Elem::F32 => "f32",
+            Elem::F16 => "f16",
+        }
+    }
+}

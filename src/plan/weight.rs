@@ -1,0 +1,36 @@
+//! Weight declarations: what a model needs from a checkpoint, and in which form the kernels read it.
+
+use serde::{Deserialize, Serialize};
+
+/// One packed weight a plan reads: a matrix or vector made of one or several checkpoint tensors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeightDecl {
+    /// Unique in the model: the canonical path, merged parts named by what they form (`….attn1.to_qkv`).
+    pub name: String,
+    pub kind: WeightKind,
+    /// The checkpoint tensors it is made of, in order.
+    pub parts: Vec<Part>,
+}
+
+/// One checkpoint tensor, by canonical (diffusers) name with its component in front, and its shape there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    pub name: String,
+    pub shape: Vec<usize>,
+}
+
+/// How the parts are laid out for the kernels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WeightKind {
+    /// f32 `[len]`: parts one after the other, zeros up to `len`.
+    Vector { len: usize },
+    /// `[n, k]`: parts stacked along n. A convolution `[n_i, cin, kh, kw]` becomes rows ordered (ky, kx, cin);
+    /// cin and n are padded with zeros to multiples of 4.
+    Matrix { n: usize, k: usize },
+    /// A matrix whose rows alternate: packed row 2j is value row j, packed row 2j + 1 is gate row n/2 + j.
+    Geglu { n: usize, k: usize },
+    /// The bias of a [`WeightKind::Geglu`] matrix, f32, in the same order.
+    GegluVector { len: usize },
+    /// An embedding table `[rows, cols]`, row-major, F32 or F16.
+    Table { rows: usize, cols: usize },
+}

@@ -1,0 +1,1 @@
+"""Training of OpenGen's embedded text-to-image model: data, models, loops, export, evaluation."""
