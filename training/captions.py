@@ -84,7 +84,7 @@ def caption(combo: Combo, place: int | None, rng: random.Random, always_colour: 
     if not always_colour and rng.random() < COLOUR_UNNAMED:
         template = COLOURLESS
     thing = rng.choice(OPENINGS) + thing_phrase(name, size_word, rng)
-    return template.format(thing=thing, place=where, colour=colour)
+    return template.format(thing=thing, place=where, colour=colour).replace(" a orange", " an orange")
 
 
 def sample_captions(count: int, seed: int) -> list[str]:

@@ -1,1 +1,13 @@
-//! (empty)
+//! The only importer of wgpu: the device, its buffers, and the loop that runs plans.
+//!
+//! Knows plans and kernels, never models.
+
+mod context;
+mod executable;
+mod memory;
+mod readback;
+
+pub use context::{Capabilities, Context, Counters, Options};
+pub use executable::Executable;
+pub use memory::{Memory, Weights};
+pub use readback::Readback;

@@ -1,5 +1,19 @@
 //! A model as data: ops with static shapes, the memory they need, the dispatches they become.
+//!
+//! [`builder`] writes a [`graph`] layer by layer; [`lower`] turns it into a [`program::Plan`]: [`launch`] picks the
+//! kernels, [`memory`] the places. Nothing here needs a device; `opengen plan` prints the result.
 
+pub mod builder;
+pub mod graph;
+mod launch;
+pub mod lower;
+pub mod memory;
+pub mod program;
 mod weight;
 
+pub use builder::{Builder, Epilogue, Path, padded};
+pub use graph::{Conv, Convert, ElemKind, Graph, Shape, Slice, ValueId};
+pub use lower::{Target, lower, scales_bytes, stored_type, values_bytes};
+pub use memory::MemoryLimits;
+pub use program::{Binding, Dispatch, External, Plan};
 pub use weight::{Part, WeightDecl, WeightKind};

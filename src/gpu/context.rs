@@ -1,0 +1,286 @@
+//! The device: one adapter, what it can do, its compiled pipelines and what went wrong on it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_channel::oneshot;
+use serde::Serialize;
+
+use crate::error::{Error, Result};
+use crate::kernels::{Elem, Kernel};
+use crate::plan::{MemoryLimits, Target};
+
+/// What the caller wishes of the adapter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Force (`Some(true)`) or forbid (`Some(false)`) f16 activations; `None` uses them where the adapter has them.
+    pub f16: Option<bool>,
+}
+
+/// What the adapter can do and how it is used.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Capabilities {
+    pub adapter: String,
+    /// vulkan, metal, dx12 or webgpu.
+    pub backend: String,
+    /// The adapter is a CPU (lavapipe, SwiftShader).
+    pub is_cpu: bool,
+    /// Activations are f16.
+    pub f16: bool,
+    /// The largest storage binding in bytes.
+    pub max_binding: u64,
+    /// The largest buffer in bytes.
+    pub max_buffer: u64,
+}
+
+/// What was allocated on the device so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+pub struct Counters {
+    pub buffers: usize,
+    pub bind_groups: usize,
+    pub bytes: u64,
+    pub submissions: usize,
+}
+
+/// A device and what belongs to it. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    capabilities: Capabilities,
+    fault: Arc<Mutex<Option<Error>>>,
+    pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
+    buffers: AtomicUsize,
+    bind_groups: AtomicUsize,
+    bytes: AtomicU64,
+    submissions: AtomicUsize,
+}
+
+impl Context {
+    /// The best adapter's device. Fails with [`Error::NoGpu`] where there is none.
+    pub async fn new(options: &Options) -> Result<Context> {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+        let request = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
+        let adapter = instance.request_adapter(&request).await.map_err(no_gpu)?;
+        let info = adapter.get_info();
+        let has_f16 = adapter.features().contains(wgpu::Features::SHADER_F16);
+        let f16 = match options.f16 {
+            Some(true) if !has_f16 => {
+                let message = format!("{} has no 16-bit floats in shaders (shader-f16)", info.name);
+                return Err(Error::NoGpu { message });
+            }
+            Some(wanted) => wanted,
+            None => has_f16,
+        };
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("opengen"),
+            required_features: if f16 { wgpu::Features::SHADER_F16 } else { wgpu::Features::empty() },
+            required_limits: limits(&adapter.limits()),
+            ..Default::default()
+        };
+        let (device, queue) = adapter.request_device(&descriptor).await.map_err(no_gpu)?;
+        let capabilities = Capabilities {
+            is_cpu: is_cpu(&info),
+            adapter: info.name,
+            backend: info.backend.to_string(),
+            f16,
+            max_binding: device.limits().max_storage_buffer_binding_size,
+            max_buffer: device.limits().max_buffer_size,
+        };
+        let fault = watch(&device);
+        Ok(Context {
+            inner: Arc::new(Inner {
+                device,
+                queue,
+                capabilities,
+                fault,
+                pipelines: Mutex::default(),
+                buffers: AtomicUsize::new(0),
+                bind_groups: AtomicUsize::new(0),
+                bytes: AtomicU64::new(0),
+                submissions: AtomicUsize::new(0),
+            }),
+        })
+    }
+
+    /// What the adapter can do.
+    pub fn capabilities(&self) -> &Capabilities {
+        &self.inner.capabilities
+    }
+
+    /// What plans for this device depend on.
+    pub fn target(&self) -> Target {
+        let capabilities = self.capabilities();
+        Target {
+            elem: if capabilities.f16 { Elem::F16 } else { Elem::F32 },
+            cpu: capabilities.is_cpu,
+            limits: MemoryLimits { binding: capabilities.max_binding, buffer: capabilities.max_buffer },
+        }
+    }
+
+    /// What was allocated so far.
+    pub fn counters(&self) -> Counters {
+        Counters {
+            buffers: self.inner.buffers.load(Ordering::Relaxed),
+            bind_groups: self.inner.bind_groups.load(Ordering::Relaxed),
+            bytes: self.inner.bytes.load(Ordering::Relaxed),
+            submissions: self.inner.submissions.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The first thing that went wrong on the device since it was made, if anything did.
+    pub fn check(&self) -> Result<()> {
+        match &*self.inner.fault.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until everything submitted so far has run.
+    pub async fn finished(&self) -> Result<()> {
+        let done = self.submitted();
+        self.wait(done).await
+    }
+
+    /// Destroys the device, as if it were lost: for tests of recovery.
+    pub fn lose(&self) {
+        let error = Error::DeviceLost { message: "destroyed on request".to_string() };
+        *self.inner.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+        self.inner.device.destroy();
+    }
+
+    /// Resolves when what was submitted so far has run.
+    pub(super) fn submitted(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        self.inner.queue.on_submitted_work_done(move || {
+            let _ = sender.send(());
+        });
+        receiver
+    }
+
+    /// Awaits a callback of the device; natively this also drives the device until it comes.
+    pub(super) async fn wait<T>(&self, receiver: oneshot::Receiver<T>) -> Result<T> {
+        #[cfg(not(target_arch = "wasm32"))]
+        let _ = self.inner.device.poll(wgpu::PollType::wait_indefinitely());
+        let value = receiver.await;
+        self.check()?;
+        value.map_err(|_| Error::DeviceLost { message: "the device went away".to_string() })
+    }
+
+    /// The compiled pipeline of a kernel, from the cache after the first time.
+    pub(super) fn pipeline(&self, kernel: &Kernel) -> wgpu::ComputePipeline {
+        let mut pipelines = self.inner.pipelines.lock().unwrap_or_else(PoisonError::into_inner);
+        let build = || {
+            let module = self.inner.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(kernel.name()),
+                source: wgpu::ShaderSource::Wgsl(kernel.source().into()),
+            });
+            self.inner.device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+                label: Some(kernel.name()),
+                layout: None,
+                module: &module,
+                entry_point: Some(Kernel::ENTRY_POINT),
+                compilation_options: wgpu::PipelineCompilationOptions {
+                    // Every kernel writes what it reads; zeroing workgroup memory would be wasted work.
+                    zero_initialize_workgroup_memory: false,
+                    ..Default::default()
+                },
+                cache: None,
+            })
+        };
+        pipelines.entry(kernel.clone()).or_insert_with(build).clone()
+    }
+
+    pub(super) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        self.inner.buffers.fetch_add(1, Ordering::Relaxed);
+        self.inner.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let size = bytes.next_multiple_of(4).max(4);
+        self.inner.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some(label),
+            size,
+            usage,
+            mapped_at_creation: false,
+        })
+    }
+
+    /// Takes a buffer out of the accounts; its memory goes when the last handle does.
+    pub(super) fn forget(&self, buffer: &wgpu::Buffer) {
+        self.inner.bytes.fetch_sub(buffer.size(), Ordering::Relaxed);
+    }
+
+    pub(super) fn bind_group(&self, label: &str, pipeline: &wgpu::ComputePipeline, entries: &[wgpu::BindGroupEntry]) -> wgpu::BindGroup {
+        self.inner.bind_groups.fetch_add(1, Ordering::Relaxed);
+        self.inner.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(label),
+            layout: &pipeline.get_bind_group_layout(0),
+            entries,
+        })
+    }
+
+    pub(super) fn encoder(&self) -> wgpu::CommandEncoder {
+        self.inner.device.create_command_encoder(&wgpu::CommandEncoderDescriptor::default())
+    }
+
+    pub(super) fn submit(&self, encoder: wgpu::CommandEncoder) {
+        self.inner.submissions.fetch_add(1, Ordering::Relaxed);
+        self.inner.queue.submit([encoder.finish()]);
+    }
+
+    pub(super) fn write(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) {
+        self.inner.queue.write_buffer(buffer, offset, bytes);
+    }
+}
+
+/// WebGPU's default limits, with the larger buffers the adapter has.
+fn limits(adapter: &wgpu::Limits) -> wgpu::Limits {
+    wgpu::Limits {
+        max_storage_buffer_binding_size: adapter.max_storage_buffer_binding_size.min(2 << 30),
+        max_buffer_size: adapter.max_buffer_size.min(2 << 30),
+        ..wgpu::Limits::default()
+    }
+}
+
+/// Whether the "GPU" is a program on the CPU.
+fn is_cpu(info: &wgpu::AdapterInfo) -> bool {
+    let name = info.name.to_lowercase();
+    info.device_type == wgpu::DeviceType::Cpu || ["swiftshader", "llvmpipe"].iter().any(|cpu| name.contains(cpu))
+}
+
+/// Remembers the first error nobody asked for, and the device's loss.
+fn watch(device: &wgpu::Device) -> Arc<Mutex<Option<Error>>> {
+    let fault = Arc::new(Mutex::new(None));
+    let remember = |fault: &Mutex<Option<Error>>, error: Error| {
+        fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    };
+    let first = fault.clone();
+    device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        remember(
+            &first,
+            match error {
+                wgpu::Error::OutOfMemory { source } => Error::OutOfMemory { message: source.to_string() },
+                wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+                    Error::Gpu { message: description }
+                }
+            },
+        );
+    }));
+    let lost = fault.clone();
+    device.set_device_lost_callback(move |reason, message| {
+        if reason != wgpu::DeviceLostReason::Destroyed {
+            remember(&lost, Error::DeviceLost { message });
+        }
+    });
+    fault
+}
+
+fn no_gpu(error: impl std::fmt::Display) -> Error {
+    Error::NoGpu { message: error.to_string() }
+}

@@ -1,0 +1,195 @@
+//! A plan bound to a device: pipelines and bind groups made once, replayed as often as wanted.
+
+use std::num::NonZeroU64;
+
+use futures_channel::oneshot;
+use web_time::{Duration, Instant};
+
+use super::{Context, Memory, Weights};
+use crate::error::{Error, Result};
+use crate::plan::{Binding, Dispatch, Plan};
+
+/// How long one submission should keep the device busy: long enough to hide its cost, short enough that the
+/// desktop stays alive and a cancelled run stops at once.
+const SLICE: Duration = Duration::from_millis(20);
+/// Work of the first submission, before the device's speed is known.
+const FIRST_SLICE_FLOPS: f64 = 1e8;
+/// Uniform bindings must start at multiples of this (WebGPU's default `minUniformBufferOffsetAlignment`).
+const UNIFORM_ALIGNMENT: u64 = 256;
+
+/// A plan ready to run.
+pub struct Executable {
+    context: Context,
+    launches: Vec<Launch>,
+    params: wgpu::Buffer,
+    /// Floating point operations per second seen so far.
+    speed: std::cell::Cell<f64>,
+}
+
+struct Launch {
+    label: String,
+    pipeline: wgpu::ComputePipeline,
+    bind_group: wgpu::BindGroup,
+    workgroups: [u32; 3],
+    flops: u64,
+}
+
+impl Executable {
+    /// Compiles what is not compiled yet, uploads the parameters, binds everything.
+    pub fn new(context: &Context, plan: &Plan, weights: &Weights, memory: &Memory) -> Result<Executable> {
+        let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+        let params = context.buffer("params", UNIFORM_ALIGNMENT * plan.dispatches.len() as u64, usage);
+        let mut bytes = vec![0; UNIFORM_ALIGNMENT as usize * plan.dispatches.len()];
+        for (slot, dispatch) in bytes.chunks_mut(UNIFORM_ALIGNMENT as usize).zip(&plan.dispatches) {
+            slot[..dispatch.params.len()].copy_from_slice(&dispatch.params);
+        }
+        context.write(&params, 0, &bytes);
+        let binder = Binder { context, plan, weights, memory, params: &params };
+        let launches = plan.dispatches.iter().enumerate().map(|(i, d)| binder.launch(i, d)).collect::<Result<_>>()?;
+        Ok(Executable { context: context.clone(), launches, params, speed: std::cell::Cell::new(0.0) })
+    }
+
+    /// Number of dispatches of one run.
+    pub fn dispatches(&self) -> usize {
+        self.launches.len()
+    }
+
+    /// Replaces the parameters of one dispatch for the runs to come.
+    pub fn set_params(&self, dispatch: usize, bytes: &[u8]) {
+        self.context.write(&self.params, UNIFORM_ALIGNMENT * dispatch as u64, bytes);
+    }
+
+    /// Runs the plan in slices, at most two of them queued; stops between slices once `cancelled` says so.
+    pub async fn run(&self, cancelled: &dyn Fn() -> bool) -> Result<()> {
+        let mut queued: Option<oneshot::Receiver<()>> = None;
+        let mut from = 0;
+        let mut since = Instant::now();
+        let mut slice_flops = 0.0;
+        while from < self.launches.len() {
+            if cancelled() {
+                return Err(Error::Aborted);
+            }
+            let to = self.slice_end(from);
+            self.submit(&self.launches[from..to]);
+            if let Some(previous) = queued.replace(self.context.submitted()) {
+                self.context.wait(previous).await?;
+                self.learn(slice_flops, since.elapsed());
+                since = Instant::now();
+            }
+            slice_flops = self.launches[from..to].iter().map(|l| l.flops as f64).sum();
+            from = to;
+        }
+        self.context.check()
+    }
+
+    /// Runs every dispatch by itself and gives its label, work and time: for benchmarks.
+    pub async fn profile(&self) -> Result<Vec<(String, u64, Duration)>> {
+        let mut rows = Vec::with_capacity(self.launches.len());
+        for launch in &self.launches {
+            self.context.finished().await?;
+            let start = Instant::now();
+            self.submit(std::slice::from_ref(launch));
+            self.context.finished().await?;
+            rows.push((launch.label.clone(), launch.flops, start.elapsed()));
+        }
+        Ok(rows)
+    }
+
+    /// The end of the slice that starts at `from`: about [`SLICE`] of work, at least one dispatch.
+    fn slice_end(&self, from: usize) -> usize {
+        let budget = (self.speed.get() * SLICE.as_secs_f64()).max(FIRST_SLICE_FLOPS);
+        let mut work = 0.0;
+        for (i, launch) in self.launches.iter().enumerate().skip(from) {
+            work += launch.flops as f64;
+            if work >= budget {
+                return i + 1;
+            }
+        }
+        self.launches.len()
+    }
+
+    fn learn(&self, flops: f64, time: Duration) {
+        // Slices without much arithmetic say little about speed.
+        if flops >= FIRST_SLICE_FLOPS / 2.0 {
+            let seen = flops / time.as_secs_f64().max(1e-5);
+            let before = self.speed.get();
+            self.speed.set(if before == 0.0 { seen } else { 0.7 * before + 0.3 * seen });
+        }
+    }
+
+    fn submit(&self, launches: &[Launch]) {
+        let mut encoder = self.context.encoder();
+        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+        for launch in launches {
+            let [x, y, z] = launch.workgroups;
+            pass.set_pipeline(&launch.pipeline);
+            pass.set_bind_group(0, &launch.bind_group, &[]);
+            pass.dispatch_workgroups(x, y, z);
+        }
+        drop(pass);
+        self.context.submit(encoder);
+    }
+}
+
+impl Drop for Executable {
+    fn drop(&mut self) {
+        self.context.forget(&self.params);
+    }
+}
+
+/// What bind groups are made from.
+struct Binder<'a> {
+    context: &'a Context,
+    plan: &'a Plan,
+    weights: &'a Weights,
+    memory: &'a Memory,
+    params: &'a wgpu::Buffer,
+}
+
+impl Binder<'_> {
+    fn launch(&self, index: usize, dispatch: &Dispatch) -> Result<Launch> {
+        let pipeline = self.context.pipeline(&dispatch.kernel);
+        let uniform = range(self.params, UNIFORM_ALIGNMENT * index as u64, dispatch.params.len() as u64);
+        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniform }];
+        for (i, binding) in dispatch.bindings.iter().enumerate() {
+            entries.push(wgpu::BindGroupEntry { binding: i as u32 + 1, resource: self.resource(binding)? });
+        }
+        Ok(Launch {
+            label: dispatch.label.clone(),
+            bind_group: self.context.bind_group(&dispatch.label, &pipeline, &entries),
+            pipeline,
+            workgroups: dispatch.workgroups,
+            flops: dispatch.flops,
+        })
+    }
+
+    fn resource(&self, binding: &Binding) -> Result<wgpu::BindingResource<'_>> {
+        Ok(match binding {
+            Binding::Arena(place) => range(self.memory.slab(place.slab), place.offset, place.len),
+            Binding::External(index) => {
+                let external = &self.plan.externals[*index];
+                range(self.memory.external(&external.name)?, 0, external.bytes)
+            }
+            Binding::Weight(name) => {
+                let record = self.weights.record(name)?;
+                range(self.weights.slab(record.slab), record.values.offset, record.values.len)
+            }
+            Binding::Scales(name) => {
+                let record = self.weights.record(name)?;
+                let scales = record.scales.as_ref();
+                let missing = || Error::Gpu { message: format!("the weight {name} has no scales") };
+                let scales = scales.ok_or_else(missing)?;
+                range(self.weights.slab(record.slab), scales.offset, scales.len)
+            }
+        })
+    }
+}
+
+/// A binding of `len` bytes, rounded up to whole words.
+fn range(buffer: &wgpu::Buffer, offset: u64, len: u64) -> wgpu::BindingResource<'_> {
+    wgpu::BindingResource::Buffer(wgpu::BufferBinding {
+        buffer,
+        offset,
+        size: NonZeroU64::new(len.next_multiple_of(4)),
+    })
+}

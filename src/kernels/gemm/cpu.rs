@@ -1,0 +1,95 @@
+//! The twin of the GEMM kernel: the same sums as loops.
+
+use super::Act;
+
+/// Geometry of a convolution; a linear layer is a 1 × 1 kernel over `1 × rows` pixels.
+#[derive(Clone, Copy, Debug)]
+pub struct Geometry {
+    pub batch: usize,
+    pub in_h: usize,
+    pub in_w: usize,
+    pub out_h: usize,
+    pub out_w: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    pub pad_top: usize,
+    pub pad_left: usize,
+    /// The input is read as if enlarged to `out_h × out_w` by nearest neighbour.
+    pub upsample: bool,
+}
+
+/// What happens to the sums, in the kernel's order.
+#[derive(Clone, Copy, Debug)]
+pub struct Epilogue<'a> {
+    /// `[n]`
+    pub bias: Option<&'a [f32]>,
+    /// This layer's slice of the time projection, `[n]`.
+    pub time: Option<&'a [f32]>,
+    /// Like the output.
+    pub residual: Option<&'a [f32]>,
+    pub act: Act,
+    pub act_last: bool,
+    pub geglu: bool,
+}
+
+/// `out[m, n]` from `a` `[batch, in_h, in_w, channels]` and `weight` `[n, kernel, kernel, channels]`.
+pub fn gemm(a: &[f32], weight: &[f32], n: usize, channels: usize, g: Geometry, epilogue: Epilogue) -> Vec<f32> {
+    let k = g.kernel * g.kernel * channels;
+    let mut out = Vec::new();
+    for row in 0..g.batch * g.out_h * g.out_w {
+        let patch = patch(a, channels, g, row);
+        let mut sums: Vec<f32> =
+            (0..n).map(|j| patch.iter().zip(&weight[j * k..(j + 1) * k]).map(|(x, w)| x * w).sum()).collect();
+        for (j, sum) in sums.iter_mut().enumerate() {
+            *sum += epilogue.bias.map_or(0.0, |bias| bias[j]) + epilogue.time.map_or(0.0, |time| time[j]);
+        }
+        if epilogue.geglu {
+            out.extend(sums.chunks(2).map(|pair| pair[0] * activate(Act::Gelu, pair[1])));
+            continue;
+        }
+        for (j, sum) in sums.into_iter().enumerate() {
+            let residual = epilogue.residual.map_or(0.0, |residual| residual[row * n + j]);
+            out.push(if epilogue.act_last {
+                activate(epilogue.act, sum + residual)
+            } else {
+                activate(epilogue.act, sum) + residual
+            });
+        }
+    }
+    out
+}
+
+/// The `kernel × kernel × channels` inputs of one output row; padding is zero.
+fn patch(a: &[f32], channels: usize, g: Geometry, row: usize) -> Vec<f32> {
+    let (image, y, x) = (row / (g.out_h * g.out_w), row / g.out_w % g.out_h, row % g.out_w);
+    let (limit_h, limit_w) = if g.upsample { (g.out_h, g.out_w) } else { (g.in_h, g.in_w) };
+    let mut patch = Vec::with_capacity(g.kernel * g.kernel * channels);
+    for ky in 0..g.kernel {
+        for kx in 0..g.kernel {
+            let sy = (y * g.stride + ky).wrapping_sub(g.pad_top);
+            let sx = (x * g.stride + kx).wrapping_sub(g.pad_left);
+            if sy >= limit_h || sx >= limit_w {
+                patch.extend(std::iter::repeat_n(0.0, channels));
+                continue;
+            }
+            let (sy, sx) = if g.upsample { (sy / 2, sx / 2) } else { (sy, sx) };
+            let at = ((image * g.in_h + sy) * g.in_w + sx) * channels;
+            patch.extend_from_slice(&a[at..at + channels]);
+        }
+    }
+    patch
+}
+
+/// One activation function of one value.
+pub fn activate(act: Act, x: f32) -> f32 {
+    match act {
+        Act::None => x,
+        Act::Silu => x / (1.0 + (-x).exp()),
+        Act::Gelu => {
+            let x = f64::from(x);
+            (0.5 * x * (1.0 + candle_core::cpu::erf::erf_f64(x * std::f64::consts::FRAC_1_SQRT_2))) as f32
+        }
+        Act::QuickGelu => x / (1.0 + (-1.702 * x).exp()),
+        Act::Relu => x.max(0.0),
+    }
+}

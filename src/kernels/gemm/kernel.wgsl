@@ -1,0 +1,116 @@
+// C[m, n] = epilogue(sum over k of A[m, k] * W[n, k]): linear layers and convolutions as implicit GEMM.
+//
+// A is NHWC, so a row m is a pixel (or a token) and k runs over (ky, kx, channel). For a convolution the row's
+// address is computed from the pixel and the tap; padding reads as zero; `upsample` reads each input pixel twice
+// in both directions (nearest neighbour), so that no enlarged tensor is ever stored. With `concat` the channels
+// come from two tensors, one after the other. W is packed as [K/4, N] groups of four k values (see weights::packed).
+{% include "common/elem.wgsl" %}
+{% include "gemm/activation.wgsl" %}
+
+struct Params {
+    m: u32,            // output rows: batch * out_h * out_w
+    n: u32,            // output columns (packed rows of W)
+    k4: u32,           // K / 4
+    a_c4: u32,         // channels of A / 4
+    a2_c4: u32,        // channels of the second tensor / 4 (concat)
+    in_h: u32,
+    in_w: u32,
+    out_h: u32,
+    out_w: u32,
+    kernel_w: u32,
+    taps: u32,         // kernel_h * kernel_w
+    stride: u32,
+    pad_top: u32,
+    pad_left: u32,
+    rows_per_image: u32, // out_h * out_w
+    time_offset: u32,  // first column of this layer in the merged time projection
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+{% set b = namespace(i=1) %}
+@group(0) @binding({{ b.i }}) var<storage, read> a: array<vec4<elem>>; // [M, a_c] or [N, H, W, a_c]
+{% set b.i = b.i + 1 %}
+{% if concat %}
+@group(0) @binding({{ b.i }}) var<storage, read> a2: array<vec4<elem>>; // [M, a2_c]
+{% set b.i = b.i + 1 %}
+{% endif %}
+{% include "gemm/weight.wgsl" %}
+{% if bias %}
+@group(0) @binding({{ b.i }}) var<storage, read> bias: array<f32>; // [N]
+{% set b.i = b.i + 1 %}
+{% endif %}
+{% if time %}
+@group(0) @binding({{ b.i }}) var<storage, read> time: array<elem>; // [sum of all layers' N]
+{% set b.i = b.i + 1 %}
+{% endif %}
+{% if residual %}
+@group(0) @binding({{ b.i }}) var<storage, read> residual: array<elem>; // like out
+{% set b.i = b.i + 1 %}
+{% endif %}
+{% if geglu %}
+@group(0) @binding({{ b.i }}) var<storage, read_write> out: array<elem>; // [M, N / 2]
+{% else %}
+@group(0) @binding({{ b.i }}) var<storage, read_write> out: array<vec4<elem>>; // [M, N]
+{% endif %}
+
+{% if conv %}
+// The output pixel of a row: image index, and the input coordinates of the first tap.
+struct Pixel { image: u32, y: i32, x: i32 }
+
+fn pixel_of(row: u32) -> Pixel {
+    let image = row / params.rows_per_image;
+    let rest = row % params.rows_per_image;
+    let y = rest / params.out_w;
+    let x = rest % params.out_w;
+    return Pixel(image, i32(y * params.stride) - i32(params.pad_top), i32(x * params.stride) - i32(params.pad_left));
+}
+
+// Index of the first channel group of the pixel that this tap reads; -1 in the padding.
+fn tap_base(p: Pixel, tap: u32) -> i32 {
+    let y = p.y + i32(tap / params.kernel_w);
+    let x = p.x + i32(tap % params.kernel_w);
+{% if upsample %}
+    if (y < 0 || x < 0 || y >= i32(params.out_h) || x >= i32(params.out_w)) { return -1; }
+    return i32(((p.image * params.in_h + u32(y) / 2u) * params.in_w + u32(x) / 2u) * params.a_c4);
+{% else %}
+    if (y < 0 || x < 0 || y >= i32(params.in_h) || x >= i32(params.in_w)) { return -1; }
+    return i32(((p.image * params.in_h + u32(y)) * params.in_w + u32(x)) * params.a_c4);
+{% endif %}
+}
+{% endif %}
+
+// Writes four neighbouring columns of one row.
+fn store(row: u32, column: u32, sum: vec4f) {
+    var v = sum;
+{% if bias %}
+    v += vec4f(bias[column], bias[column + 1u], bias[column + 2u], bias[column + 3u]);
+{% endif %}
+{% if time %}
+    let t = params.time_offset + column;
+    v += vec4f(f32(time[t]), f32(time[t + 1u]), f32(time[t + 2u]), f32(time[t + 3u]));
+{% endif %}
+{% if geglu %}
+    let at = (row * params.n + column) / 2u;
+    let gate = gelu(v);
+    out[at] = elem(v.x * gate.y);
+    out[at + 1u] = elem(v.z * gate.w);
+{% else %}
+    let at = row * params.n + column;
+{% if act != "none" and not act_last %}
+    v = activate(v);
+{% endif %}
+{% if residual %}
+    v += vec4f(f32(residual[at]), f32(residual[at + 1u]), f32(residual[at + 2u]), f32(residual[at + 3u]));
+{% endif %}
+{% if act != "none" and act_last %}
+    v = activate(v);
+{% endif %}
+    out[at / 4u] = vec4<elem>(v);
+{% endif %}
+}
+
+{% if tiled %}
+{% include "gemm/tiled.wgsl" %}
+{% else %}
+{% include "gemm/direct.wgsl" %}
+{% endif %}

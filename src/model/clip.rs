@@ -1,0 +1,49 @@
+//! The CLIP text encoder: token ids to hidden states.
+//!
+//! Radford et al. 2021, <https://arxiv.org/abs/2103.00020>; layer names as in transformers' `CLIPTextModel`.
+
+use crate::config::{Activation, ClipTextConfig};
+use crate::kernels::gemm::Act;
+use crate::plan::{Builder, ElemKind, Epilogue, Graph, Path, Shape, Slice, ValueId};
+
+/// Token ids in, u32 `[batch, tokens]`.
+pub const TOKENS: &str = "text.tokens";
+/// Hidden states out, `[batch, tokens, hidden_size]`.
+pub const EMBEDDINGS: &str = "text.embeddings";
+
+/// The encoder over `batch` chunks of `max_position_embeddings` tokens.
+///
+/// `clip_skip` leaves out that many last layers (1: the penultimate hidden state); the final norm always applies.
+pub fn text_encoder(config: &ClipTextConfig, batch: usize, clip_skip: usize) -> Graph {
+    let mut b = Builder::new("text encoder");
+    let root = Path::root("text_encoder").pp("text_model");
+    let tokens = b.input(TOKENS, Shape::tokens(batch, config.max_position_embeddings, 1), ElemKind::U32);
+    let embeddings = root.pp("embeddings");
+    let (vocab, positions) = (config.vocab_size, config.max_position_embeddings);
+    let mut x = b.embed(&embeddings, tokens, vocab, positions, config.hidden_size);
+    for layer in 0..config.num_hidden_layers.saturating_sub(clip_skip) {
+        x = encoder_layer(&mut b, config, &root.pp("encoder").pp("layers").pp(layer), x);
+    }
+    let out = b.layer_norm(&root.pp("final_layer_norm"), x, config.layer_norm_eps);
+    b.output(EMBEDDINGS, out);
+    b.finish()
+}
+
+fn encoder_layer(b: &mut Builder, config: &ClipTextConfig, path: &Path, x: ValueId) -> ValueId {
+    let hidden = config.hidden_size;
+    let attn = path.pp("self_attn");
+    let normed = b.layer_norm(&path.pp("layer_norm1"), x, config.layer_norm_eps);
+    let parts = ["q_proj", "k_proj", "v_proj"].map(|name| (attn.pp(name), hidden));
+    let qkv = b.linear_merged(&attn.pp("qkv_proj"), &parts, normed, true);
+    let [q, k, v] = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * hidden });
+    let attended = b.attention(&attn, q, k, v, config.num_attention_heads, config.head_dim(), true);
+    let x = b.linear(&attn.pp("out_proj"), attended, hidden, Epilogue::residual(x));
+
+    let normed = b.layer_norm(&path.pp("layer_norm2"), x, config.layer_norm_eps);
+    let act = match config.hidden_act {
+        Activation::QuickGelu => Act::QuickGelu,
+        Activation::Gelu => Act::Gelu,
+    };
+    let inner = b.linear(&path.pp("mlp").pp("fc1"), normed, config.intermediate_size, Epilogue::act(act));
+    b.linear(&path.pp("mlp").pp("fc2"), inner, hidden, Epilogue::residual(x))
+}

@@ -1,0 +1,253 @@
+//! The denoising UNet: noisy latents, a time and text in; predicted noise (or velocity) out.
+//!
+//! Rombach et al. 2022, <https://arxiv.org/abs/2112.10752>; names and order as in diffusers'
+//! `UNet2DConditionModel`.
+
+use std::collections::HashMap;
+
+use super::resnet::{Norm, resnet};
+use crate::config::{DownBlockType, UnetConfig, UpBlockType};
+use crate::kernels::gemm::Act;
+use crate::plan::{Builder, Conv, ElemKind, Epilogue, Graph, Path, Shape, Slice, ValueId};
+
+/// Latents in, `[batch, h, w, in_channels]`.
+pub const SAMPLE: &str = "unet.sample";
+/// The sinusoidal time embedding in, `[1, 1, block_out_channels[0]]`.
+pub const TIME: &str = "unet.time";
+/// The prediction out, `[batch, h, w, out_channels]`.
+pub const OUTPUT: &str = "unet.output";
+
+/// The epsilon of `Transformer2DModel`'s group norm.
+const TRANSFORMER_NORM_EPS: f64 = 1e-6;
+/// The epsilon of `BasicTransformerBlock`'s layer norms.
+const LAYER_NORM_EPS: f64 = 1e-5;
+
+/// The UNet on latents of `h` × `w` and `tokens` text tokens. Keys and values of the text are inputs, see
+/// [`text_keys_values`].
+pub fn unet(config: &UnetConfig, batch: usize, h: usize, w: usize, tokens: usize) -> Graph {
+    let mut b = Builder::new("unet");
+    let sample = b.input(SAMPLE, Shape::image(batch, h, w, config.in_channels), ElemKind::Activation);
+    let time = Time::new(&mut b, config);
+    let mut net = Unet { b, config, time, tokens, skips: Vec::new() };
+
+    let root = Path::root("unet");
+    let first = config.block_out_channels[0];
+    let mut x =
+        net.b.conv2d(&root.pp("conv_in"), sample, config.in_channels, first, Conv::same(), Epilogue::default());
+    net.skips.push(x);
+    for block in 0..config.block_out_channels.len() {
+        x = net.down_block(&root.pp("down_blocks").pp(block), block, x);
+    }
+    x = net.mid_block(&root.pp("mid_block"), x);
+    for block in 0..config.block_out_channels.len() {
+        x = net.up_block(&root.pp("up_blocks").pp(block), block, x);
+    }
+    let mut b = net.b;
+    x = b.group_norm(&root.pp("conv_norm_out"), x, None, config.norm_num_groups, config.norm_eps, true);
+    x = b.conv2d(&root.pp("conv_out"), x, first, config.out_channels, Conv::same(), Epilogue::default());
+    b.output(OUTPUT, x);
+    b.finish()
+}
+
+/// Keys and values of every cross attention, computed once per prompt: outputs [`text_kv_name`].
+pub fn text_keys_values(config: &UnetConfig, batch: usize, tokens: usize) -> Graph {
+    let mut b = Builder::new("text keys and values");
+    let shape = Shape::tokens(batch, tokens, config.cross_attention_dim);
+    let text = b.input(super::clip::EMBEDDINGS, shape, ElemKind::Activation);
+    for (path, channels) in cross_attentions(config) {
+        let parts = ["to_k", "to_v"].map(|name| (path.pp(name), channels));
+        let kv = b.linear_merged(&path.pp("to_kv"), &parts, text, false);
+        b.output(&text_kv_name(&path), kv);
+    }
+    b.finish()
+}
+
+/// Where the keys and values of one cross attention live, `[batch, tokens, 2 · channels]`.
+fn text_kv_name(attention: &Path) -> String {
+    format!("kv.{attention}")
+}
+
+/// Every cross attention's path and channels.
+fn cross_attentions(config: &UnetConfig) -> Vec<(Path, usize)> {
+    let root = Path::root("unet");
+    let widths = &config.block_out_channels;
+    let last = widths.len() - 1;
+    let mut found = Vec::new();
+    let mut push = |block: &Path, layer: usize, channels| {
+        found.push((block.pp("attentions").pp(layer).pp("transformer_blocks").pp(0).pp("attn2"), channels));
+    };
+    for (block, kind) in config.down_block_types.iter().enumerate() {
+        let layers = if *kind == DownBlockType::CrossAttnDown { config.layers(block) } else { 0 };
+        (0..layers).for_each(|layer| push(&root.pp("down_blocks").pp(block), layer, widths[block]));
+    }
+    push(&root.pp("mid_block"), 0, widths[last]);
+    for (block, kind) in config.up_block_types.iter().enumerate() {
+        let layers = if *kind == UpBlockType::CrossAttnUp { config.layers(last - block) + 1 } else { 0 };
+        (0..layers).for_each(|layer| push(&root.pp("up_blocks").pp(block), layer, widths[last - block]));
+    }
+    found
+}
+
+/// The time embedding, projected for every residual block at once.
+struct Time {
+    projected: ValueId,
+    /// First column of each residual block, by path.
+    offsets: HashMap<String, usize>,
+}
+
+impl Time {
+    fn new(b: &mut Builder, config: &UnetConfig) -> Time {
+        let root = Path::root("unet");
+        let embedding = root.pp("time_embedding");
+        let input = b.input(TIME, Shape::tokens(1, 1, config.block_out_channels[0]), ElemKind::Activation);
+        let width = config.time_embed_dim();
+        let hidden = b.linear(&embedding.pp("linear_1"), input, width, Epilogue::act(Act::Silu));
+        // Every block starts with SiLU of the embedding: applied once, here.
+        let embedded = b.linear(&embedding.pp("linear_2"), hidden, width, Epilogue::act(Act::Silu));
+        let blocks = residual_blocks(config);
+        let parts: Vec<_> = blocks.iter().map(|(path, c)| (path.pp("time_emb_proj"), *c)).collect();
+        let projected = b.linear_merged(&root.pp("time_emb_proj"), &parts, embedded, true);
+        let mut offsets = HashMap::new();
+        let mut offset = 0;
+        for (path, channels) in blocks {
+            offsets.insert(path.to_string(), offset);
+            offset += channels;
+        }
+        Time { projected, offsets }
+    }
+
+    fn of(&self, block: &Path) -> Option<(ValueId, usize)> {
+        self.offsets.get(&block.to_string()).map(|offset| (self.projected, *offset))
+    }
+}
+
+/// Every residual block's path and output channels.
+fn residual_blocks(config: &UnetConfig) -> Vec<(Path, usize)> {
+    let root = Path::root("unet");
+    let widths = &config.block_out_channels;
+    let last = widths.len() - 1;
+    let mut found = Vec::new();
+    let mut push = |block: Path, layers: usize, channels: usize| {
+        found.extend((0..layers).map(|layer| (block.pp("resnets").pp(layer), channels)));
+    };
+    for (block, width) in widths.iter().enumerate() {
+        push(root.pp("down_blocks").pp(block), config.layers(block), *width);
+    }
+    push(root.pp("mid_block"), 2, widths[last]);
+    for block in 0..widths.len() {
+        push(root.pp("up_blocks").pp(block), config.layers(last - block) + 1, widths[last - block]);
+    }
+    found
+}
+
+/// The UNet under construction.
+struct Unet<'a> {
+    b: Builder,
+    config: &'a UnetConfig,
+    time: Time,
+    tokens: usize,
+    /// Outputs of the way down that the way up reads, last first.
+    skips: Vec<ValueId>,
+}
+
+impl Unet<'_> {
+    fn down_block(&mut self, path: &Path, block: usize, mut x: ValueId) -> ValueId {
+        let channels = self.config.block_out_channels[block];
+        for layer in 0..self.config.layers(block) {
+            x = self.resnet(&path.pp("resnets").pp(layer), x, None, channels);
+            if self.config.down_block_types[block] == DownBlockType::CrossAttnDown {
+                x = self.transformer(&path.pp("attentions").pp(layer), x, self.config.heads(block));
+            }
+            self.skips.push(x);
+        }
+        if block + 1 < self.config.block_out_channels.len() {
+            let path = path.pp("downsamplers").pp(0).pp("conv");
+            x = self.b.conv2d(&path, x, channels, channels, Conv::downsample(), Epilogue::default());
+            self.skips.push(x);
+        }
+        x
+    }
+
+    fn mid_block(&mut self, path: &Path, x: ValueId) -> ValueId {
+        let last = self.config.block_out_channels.len() - 1;
+        let channels = self.config.block_out_channels[last];
+        let x = self.resnet(&path.pp("resnets").pp(0), x, None, channels);
+        let x = self.transformer(&path.pp("attentions").pp(0), x, self.config.heads(last));
+        self.resnet(&path.pp("resnets").pp(1), x, None, channels)
+    }
+
+    fn up_block(&mut self, path: &Path, block: usize, mut x: ValueId) -> ValueId {
+        let mirror = self.config.block_out_channels.len() - 1 - block;
+        let channels = self.config.block_out_channels[mirror];
+        for layer in 0..self.config.layers(mirror) + 1 {
+            let skip = self.skips.pop();
+            x = self.resnet(&path.pp("resnets").pp(layer), x, skip, channels);
+            if self.config.up_block_types[block] == UpBlockType::CrossAttnUp {
+                x = self.transformer(&path.pp("attentions").pp(layer), x, self.config.heads(mirror));
+            }
+        }
+        // The next block's first skip tells the size: odd sizes lost a row or column on the way down.
+        if let (true, Some(skip)) = (mirror > 0, self.skips.last()) {
+            let size = self.b.shape(*skip);
+            let path = path.pp("upsamplers").pp(0).pp("conv");
+            x = self.b.conv2d(&path, x, channels, channels, Conv::upsample(size.h, size.w), Epilogue::default());
+        }
+        x
+    }
+
+    fn resnet(&mut self, path: &Path, x: ValueId, skip: Option<ValueId>, channels: usize) -> ValueId {
+        let norm = Norm { groups: self.config.norm_num_groups, eps: self.config.norm_eps };
+        let time = self.time.of(path);
+        resnet(&mut self.b, path, x, skip, channels, norm, time)
+    }
+
+    /// `Transformer2DModel` with one `BasicTransformerBlock`: self attention, cross attention, feed-forward.
+    fn transformer(&mut self, path: &Path, x: ValueId, heads: usize) -> ValueId {
+        let channels = self.b.shape(x).c;
+        let groups = self.config.norm_num_groups;
+        let normed = self.b.group_norm(&path.pp("norm"), x, None, groups, TRANSFORMER_NORM_EPS, false);
+        let h = self.projection(&path.pp("proj_in"), normed, Epilogue::default());
+        let block = path.pp("transformer_blocks").pp(0);
+
+        let normed = self.b.layer_norm(&block.pp("norm1"), h, LAYER_NORM_EPS);
+        let h = self.self_attention(&block.pp("attn1"), normed, h, heads);
+        let normed = self.b.layer_norm(&block.pp("norm2"), h, LAYER_NORM_EPS);
+        let h = self.cross_attention(&block.pp("attn2"), normed, h, heads);
+        let normed = self.b.layer_norm(&block.pp("norm3"), h, LAYER_NORM_EPS);
+        let net = block.pp("ff").pp("net");
+        let gated = self.b.geglu(&net.pp(0).pp("proj"), normed, 4 * channels);
+        let h = self.b.linear(&net.pp(2), gated, channels, Epilogue::residual(h));
+
+        self.projection(&path.pp("proj_out"), h, Epilogue::residual(x))
+    }
+
+    /// A linear layer in SD 2, a 1×1 convolution in SD 1: the same numbers in another shape.
+    fn projection(&mut self, path: &Path, x: ValueId, epilogue: Epilogue) -> ValueId {
+        let channels = self.b.shape(x).c;
+        if self.config.use_linear_projection {
+            self.b.linear(path, x, channels, epilogue)
+        } else {
+            self.b.conv1x1(path, x, None, channels, epilogue)
+        }
+    }
+
+    fn self_attention(&mut self, path: &Path, x: ValueId, residual: ValueId, heads: usize) -> ValueId {
+        let channels = self.b.shape(x).c;
+        let parts = ["to_q", "to_k", "to_v"].map(|name| (path.pp(name), channels));
+        let qkv = self.b.linear_merged(&path.pp("to_qkv"), &parts, x, false);
+        let [q, k, v] = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * channels });
+        let attended = self.b.attention(path, q, k, v, heads, channels / heads, false);
+        self.b.linear(&path.pp("to_out").pp(0), attended, channels, Epilogue::residual(residual))
+    }
+
+    fn cross_attention(&mut self, path: &Path, x: ValueId, residual: ValueId, heads: usize) -> ValueId {
+        let Shape { n, c: channels, .. } = self.b.shape(x);
+        let q = self.b.linear(&path.pp("to_q"), x, channels, Epilogue::no_bias());
+        let shape = Shape::tokens(n, self.tokens, 2 * channels);
+        let kv = self.b.input(&text_kv_name(path), shape, ElemKind::Activation);
+        let slice = |value, offset| Slice { value, offset };
+        let attended =
+            self.b.attention(path, slice(q, 0), slice(kv, 0), slice(kv, channels), heads, channels / heads, false);
+        self.b.linear(&path.pp("to_out").pp(0), attended, channels, Epilogue::residual(residual))
+    }
+}

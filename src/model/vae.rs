@@ -1,0 +1,103 @@
+//! The autoencoder: latents to pictures and back.
+//!
+//! Kingma and Welling 2013, <https://arxiv.org/abs/1312.6114>; names and order as in diffusers' `AutoencoderKL`.
+
+use super::resnet::{Norm, resnet};
+use crate::config::VaeConfig;
+use crate::plan::{Builder, Conv, Convert, ElemKind, Epilogue, Graph, Path, Shape, Slice, ValueId, padded};
+
+/// Scaled latents in, f32 `[batch, h, w, latent_channels]`.
+pub const LATENTS: &str = "vae.latents";
+/// The picture out in [-1, 1], `[batch, H, W, 4]`, the fourth channel unused.
+pub const IMAGE: &str = "vae.image";
+/// The picture out as RGBA8, u32 `[batch, H, W]`.
+pub const RGBA: &str = "vae.rgba";
+/// A picture in, in [-1, 1], f32 `[batch, H, W, 4]`, the fourth channel zero.
+pub const PIXELS: &str = "vae.pixels";
+/// Means and log variances out, unscaled, `[batch, h, w, 2 · latent_channels]`.
+pub const MOMENTS: &str = "vae.moments";
+
+/// The epsilon of `AutoencoderKL`'s norms.
+const NORM_EPS: f64 = 1e-6;
+
+/// Latents of `h` × `w` to pictures.
+pub fn decoder(config: &VaeConfig, batch: usize, h: usize, w: usize) -> Graph {
+    let mut b = Builder::new("vae decoder");
+    let root = Path::root("vae");
+    let path = root.pp("decoder");
+    let norm = Norm { groups: config.norm_num_groups, eps: NORM_EPS };
+    let latents = b.input(LATENTS, Shape::image(batch, h, w, config.latent_channels), ElemKind::F32);
+    let unscale = Convert::Affine { scale: (1.0 / config.scaling_factor) as f32, shift: 0.0 };
+    let x = b.convert("unscale latents", latents, config.latent_channels, ElemKind::Activation, unscale);
+    let x = b.conv1x1(&root.pp("post_quant_conv"), x, None, config.latent_channels, Epilogue::default());
+
+    let widths: Vec<usize> = config.block_out_channels.iter().rev().copied().collect();
+    let conv_in = path.pp("conv_in");
+    let mut x = b.conv2d(&conv_in, x, config.latent_channels, widths[0], Conv::same(), Epilogue::default());
+    x = mid_block(&mut b, &path.pp("mid_block"), x, norm);
+    for (block, width) in widths.iter().enumerate() {
+        let path = path.pp("up_blocks").pp(block);
+        for layer in 0..config.layers_per_block + 1 {
+            x = resnet(&mut b, &path.pp("resnets").pp(layer), x, None, *width, norm, None);
+        }
+        if block + 1 < widths.len() {
+            let Shape { h, w, .. } = b.shape(x);
+            let path = path.pp("upsamplers").pp(0).pp("conv");
+            x = b.conv2d(&path, x, *width, *width, Conv::upsample(2 * h, 2 * w), Epilogue::default());
+        }
+    }
+    x = b.group_norm(&path.pp("conv_norm_out"), x, None, norm.groups, norm.eps, true);
+    let last = widths[widths.len() - 1];
+    x = b.conv2d(&path.pp("conv_out"), x, last, config.out_channels, Conv::same(), Epilogue::default());
+    b.output(IMAGE, x);
+    let rgba = b.rgba(x);
+    b.output(RGBA, rgba);
+    b.finish()
+}
+
+/// Pictures of `h` × `w` to the moments of their latents.
+pub fn encoder(config: &VaeConfig, batch: usize, h: usize, w: usize) -> Graph {
+    let mut b = Builder::new("vae encoder");
+    let root = Path::root("vae");
+    let path = root.pp("encoder");
+    let norm = Norm { groups: config.norm_num_groups, eps: NORM_EPS };
+    let pixels = b.input(PIXELS, Shape::image(batch, h, w, padded(config.in_channels)), ElemKind::F32);
+    let same = Convert::Affine { scale: 1.0, shift: 0.0 };
+    let x = b.convert("pixels", pixels, padded(config.in_channels), ElemKind::Activation, same);
+
+    let widths = &config.block_out_channels;
+    let conv_in = path.pp("conv_in");
+    let mut x = b.conv2d(&conv_in, x, config.in_channels, widths[0], Conv::same(), Epilogue::default());
+    for (block, width) in widths.iter().enumerate() {
+        let path = path.pp("down_blocks").pp(block);
+        for layer in 0..config.layers_per_block {
+            x = resnet(&mut b, &path.pp("resnets").pp(layer), x, None, *width, norm, None);
+        }
+        if block + 1 < widths.len() {
+            let path = path.pp("downsamplers").pp(0).pp("conv");
+            x = b.conv2d(&path, x, *width, *width, Conv::downsample_asymmetric(), Epilogue::default());
+        }
+    }
+    x = mid_block(&mut b, &path.pp("mid_block"), x, norm);
+    x = b.group_norm(&path.pp("conv_norm_out"), x, None, norm.groups, norm.eps, true);
+    let moments = 2 * config.latent_channels;
+    let last = widths[widths.len() - 1];
+    x = b.conv2d(&path.pp("conv_out"), x, last, moments, Conv::same(), Epilogue::default());
+    x = b.conv1x1(&root.pp("quant_conv"), x, None, moments, Epilogue::default());
+    b.output(MOMENTS, x);
+    b.finish()
+}
+
+/// Residual block, one-headed attention over all pixels, residual block.
+fn mid_block(b: &mut Builder, path: &Path, x: ValueId, norm: Norm) -> ValueId {
+    let channels = b.shape(x).c;
+    let x = resnet(b, &path.pp("resnets").pp(0), x, None, channels, norm, None);
+    let attn = path.pp("attentions").pp(0);
+    let normed = b.group_norm(&attn.pp("group_norm"), x, None, norm.groups, norm.eps, false);
+    let parts = ["to_q", "to_k", "to_v"].map(|name| (attn.pp(name), channels));
+    let qkv = b.linear_merged(&attn.pp("to_qkv"), &parts, normed, true);
+    let [q, k, v] = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * channels });
+    let attended = b.attention(&attn, q, k, v, 1, channels, false);
+    let x = b.linear(&attn.pp("to_out").pp(0), attended, channels, Epilogue::residual(x));
+    resnet(b, &path.pp("resnets").pp(1), x, None, channels, norm, None)
+}

@@ -1,0 +1,293 @@
+//! The builder: model code writes layers by weight path, as in diffusers; shapes are worked out here.
+
+use std::fmt;
+
+use super::graph::{Conv, Convert, ElemKind, Gemm, Graph, Node, Op, Shape, Slice, Value, ValueId, WeightId};
+use crate::kernels::gemm::Act;
+use super::weight::{Part, WeightDecl, WeightKind};
+
+/// A position in the checkpoint's tree of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path(String);
+
+impl Path {
+    /// The root of a component, such as `unet`.
+    pub fn root(component: &str) -> Path {
+        Path(component.to_string())
+    }
+
+    /// A child: `path.pp("down_blocks").pp(0)`.
+    pub fn pp(&self, segment: impl fmt::Display) -> Path {
+        Path(format!("{}.{segment}", self.0))
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a linear layer or convolution does with its sums before they are written.
+#[derive(Debug, Clone, Copy)]
+pub struct Epilogue {
+    pub bias: bool,
+    pub act: Act,
+    pub act_last: bool,
+    pub residual: Option<ValueId>,
+    pub time: Option<(ValueId, usize)>,
+}
+
+impl Default for Epilogue {
+    fn default() -> Self {
+        Epilogue { bias: true, act: Act::None, act_last: false, residual: None, time: None }
+    }
+}
+
+impl Epilogue {
+    /// No bias, nothing else.
+    pub fn no_bias() -> Self {
+        Epilogue { bias: false, ..Default::default() }
+    }
+
+    /// An activation after the bias.
+    pub fn act(act: Act) -> Self {
+        Epilogue { act, ..Default::default() }
+    }
+
+    /// A residual added last.
+    pub fn residual(value: ValueId) -> Self {
+        Epilogue { residual: Some(value), ..Default::default() }
+    }
+}
+
+/// Channel counts as they are stored: rounded up to a multiple of 4.
+pub fn padded(channels: usize) -> usize {
+    channels.next_multiple_of(4)
+}
+
+/// Builds a [`Graph`] layer by layer.
+#[derive(Debug, Default)]
+pub struct Builder {
+    graph: Graph,
+}
+
+impl Builder {
+    /// An empty graph; `name` is the stage's name in printed plans.
+    pub fn new(name: &str) -> Builder {
+        Builder { graph: Graph { name: name.to_string(), ..Default::default() } }
+    }
+
+    /// The finished graph.
+    pub fn finish(self) -> Graph {
+        self.graph
+    }
+
+    /// A value that lives outside the arena and is filled before the plan runs.
+    pub fn input(&mut self, name: &str, shape: Shape, elem: ElemKind) -> ValueId {
+        self.value(shape, elem, Some(name.to_string()))
+    }
+
+    /// The shape of a value.
+    pub fn shape(&self, id: ValueId) -> Shape {
+        self.graph.shape(id)
+    }
+
+    /// Makes an intermediate an output that outlives the plan.
+    pub fn output(&mut self, name: &str, id: ValueId) {
+        self.graph.values[id.0].external = Some(name.to_string());
+    }
+
+    /// A linear layer (or 1×1 convolution): `weight` is `[outputs, inputs]` at `path`.
+    pub fn linear(&mut self, path: &Path, x: ValueId, outputs: usize, epilogue: Epilogue) -> ValueId {
+        let k = self.shape(x).c;
+        let weight = self.matrix(path, vec![(path.pp("weight"), vec![outputs, k])], outputs, k);
+        let bias = epilogue.bias.then(|| self.vector(&path.pp("bias"), outputs));
+        self.gemm(path, Linear { x, x2: None, weight, bias, outputs, conv: None, geglu: false }, epilogue)
+    }
+
+    /// Several linear layers over the same input as one: their outputs stand side by side.
+    pub fn linear_merged(&mut self, name: &Path, layers: &[(Path, usize)], x: ValueId, bias: bool) -> ValueId {
+        let k = self.shape(x).c;
+        let outputs = layers.iter().map(|(_, n)| n).sum();
+        let parts = layers.iter().map(|(p, n)| (p.pp("weight"), vec![*n, k])).collect();
+        let weight = self.matrix(name, parts, outputs, k);
+        let bias_id = bias.then(|| {
+            let parts = layers.iter().map(|(p, n)| Part { name: p.pp("bias").to_string(), shape: vec![*n] }).collect();
+            self.weight(WeightDecl { name: name.pp("bias").to_string(), kind: WeightKind::Vector { len: outputs }, parts })
+        });
+        let epilogue = Epilogue { bias, ..Default::default() };
+        self.gemm(name, Linear { x, x2: None, weight, bias: bias_id, outputs, conv: None, geglu: false }, epilogue)
+    }
+
+    /// A 1×1 convolution over the channels of `x` and then `x2`, as if concatenated.
+    pub fn conv1x1(&mut self, path: &Path, x: ValueId, x2: Option<ValueId>, outputs: usize, epilogue: Epilogue) -> ValueId {
+        let k = self.shape(x).c + x2.map_or(0, |v| self.shape(v).c);
+        let weight = self.matrix(path, vec![(path.pp("weight"), vec![outputs, k, 1, 1])], outputs, k);
+        let bias = epilogue.bias.then(|| self.vector(&path.pp("bias"), outputs));
+        self.gemm(path, Linear { x, x2, weight, bias, outputs, conv: None, geglu: false }, epilogue)
+    }
+
+    /// A square convolution; `inputs` is the checkpoint's channel count (the stored one is padded).
+    pub fn conv2d(&mut self, path: &Path, x: ValueId, inputs: usize, outputs: usize, conv: Conv, epilogue: Epilogue) -> ValueId {
+        let k = conv.kernel * conv.kernel * padded(inputs);
+        let shape = vec![outputs, inputs, conv.kernel, conv.kernel];
+        let weight = self.matrix(path, vec![(path.pp("weight"), shape)], outputs, k);
+        let bias = epilogue.bias.then(|| self.vector(&path.pp("bias"), outputs));
+        self.gemm(path, Linear { x, x2: None, weight, bias, outputs, conv: Some(conv), geglu: false }, epilogue)
+    }
+
+    /// The gated first half of a feed-forward: `value · gelu(gate)`, `inner` channels out.
+    pub fn geglu(&mut self, path: &Path, x: ValueId, inner: usize) -> ValueId {
+        let k = self.shape(x).c;
+        let n = 2 * inner;
+        let part = |leaf: &str, shape: Vec<usize>| vec![Part { name: path.pp(leaf).to_string(), shape }];
+        let weight = self.weight(WeightDecl {
+            name: path.to_string(),
+            kind: WeightKind::Geglu { n, k },
+            parts: part("weight", vec![n, k]),
+        });
+        let bias = self.weight(WeightDecl {
+            name: path.pp("bias").to_string(),
+            kind: WeightKind::GegluVector { len: n },
+            parts: part("bias", vec![n]),
+        });
+        let layer = Linear { x, x2: None, weight, bias: Some(bias), outputs: n, conv: None, geglu: true };
+        self.gemm(path, layer, Epilogue::default())
+    }
+
+    /// Group normalisation over the channels of `x` (and `x2`, as if concatenated), with SiLU if asked.
+    pub fn group_norm(&mut self, path: &Path, x: ValueId, x2: Option<ValueId>, groups: usize, eps: f64, silu: bool) -> ValueId {
+        let c = self.shape(x).c + x2.map_or(0, |v| self.shape(v).c);
+        let (gamma, beta) = (self.vector(&path.pp("weight"), c), self.vector(&path.pp("bias"), c));
+        let out = self.value(self.shape(x).with_channels(c), ElemKind::Activation, None);
+        self.push(path, Op::GroupNorm { x, x2, gamma, beta, groups, eps: eps as f32, silu }, out)
+    }
+
+    /// Layer normalisation over the channels.
+    pub fn layer_norm(&mut self, path: &Path, x: ValueId, eps: f64) -> ValueId {
+        let c = self.shape(x).c;
+        let (gamma, beta) = (self.vector(&path.pp("weight"), c), self.vector(&path.pp("bias"), c));
+        let out = self.value(self.shape(x), ElemKind::Activation, None);
+        self.push(path, Op::LayerNorm { x, gamma, beta, eps: eps as f32 }, out)
+    }
+
+    /// Multi-head attention over slices of merged projections.
+    pub fn attention(&mut self, path: &Path, q: Slice, k: Slice, v: Slice, heads: usize, head_dim: usize, causal: bool) -> ValueId {
+        let out = self.value(self.shape(q.value).with_channels(heads * head_dim), ElemKind::Activation, None);
+        self.push(path, Op::Attention { q, k, v, heads, head_dim, causal }, out)
+    }
+
+    /// Token ids `[n, tokens]` to embeddings `[n, tokens, hidden]`, positions added.
+    pub fn embed(&mut self, path: &Path, tokens: ValueId, vocab: usize, positions: usize, hidden: usize) -> ValueId {
+        let table = self.table(&path.pp("token_embedding").pp("weight"), vocab, hidden);
+        let positions = self.table(&path.pp("position_embedding").pp("weight"), positions, hidden);
+        let shape = self.shape(tokens);
+        let out = self.value(Shape::tokens(shape.n, shape.w, hidden), ElemKind::Activation, None);
+        self.push(path, Op::Embed { tokens, table, positions }, out)
+    }
+
+    /// An elementwise conversion to `channels` channels of kind `elem`.
+    pub fn convert(&mut self, name: &str, x: ValueId, channels: usize, elem: ElemKind, convert: Convert) -> ValueId {
+        let out = self.value(self.shape(x).with_channels(channels), elem, None);
+        self.push(&Path::root(name), Op::Convert { x, convert }, out)
+    }
+
+    /// Packed RGBA8 from a decoder's output in [-1, 1].
+    pub fn rgba(&mut self, x: ValueId) -> ValueId {
+        let out = self.value(self.shape(x).with_channels(1), ElemKind::U32, None);
+        self.push(&Path::root("rgba"), Op::Rgba { x }, out)
+    }
+
+    fn gemm(&mut self, path: &Path, layer: Linear, epilogue: Epilogue) -> ValueId {
+        let from = self.shape(layer.x);
+        let (h, w) = layer.conv.map_or((from.h, from.w), |conv| conv.output_size(from.h, from.w));
+        let columns = padded(layer.outputs) / if layer.geglu { 2 } else { 1 };
+        let out = self.value(Shape { n: from.n, h, w, c: columns }, ElemKind::Activation, None);
+        let gemm = Gemm {
+            x: layer.x,
+            x2: layer.x2,
+            weight: layer.weight,
+            bias: layer.bias,
+            conv: layer.conv,
+            act: epilogue.act,
+            act_last: epilogue.act_last,
+            geglu: layer.geglu,
+            time: epilogue.time,
+            residual: epilogue.residual,
+        };
+        self.push(path, Op::Gemm(gemm), out)
+    }
+
+    fn matrix(&mut self, name: &Path, parts: Vec<(Path, Vec<usize>)>, n: usize, k: usize) -> WeightId {
+        let parts = parts.into_iter().map(|(path, shape)| Part { name: path.to_string(), shape }).collect();
+        self.weight(WeightDecl { name: name.to_string(), kind: WeightKind::Matrix { n: padded(n), k }, parts })
+    }
+
+    fn vector(&mut self, path: &Path, len: usize) -> WeightId {
+        let parts = vec![Part { name: path.to_string(), shape: vec![len] }];
+        self.weight(WeightDecl { name: path.to_string(), kind: WeightKind::Vector { len: padded(len) }, parts })
+    }
+
+    fn table(&mut self, path: &Path, rows: usize, cols: usize) -> WeightId {
+        let parts = vec![Part { name: path.to_string(), shape: vec![rows, cols] }];
+        self.weight(WeightDecl { name: path.to_string(), kind: WeightKind::Table { rows, cols }, parts })
+    }
+
+    fn weight(&mut self, decl: WeightDecl) -> WeightId {
+        self.graph.weights.push(decl);
+        WeightId(self.graph.weights.len() - 1)
+    }
+
+    fn value(&mut self, shape: Shape, elem: ElemKind, external: Option<String>) -> ValueId {
+        self.graph.values.push(Value { shape, elem, external });
+        ValueId(self.graph.values.len() - 1)
+    }
+
+    fn push(&mut self, path: &Path, op: Op, output: ValueId) -> ValueId {
+        self.graph.nodes.push(Node { path: path.to_string(), op, output });
+        output
+    }
+}
+
+/// A linear layer or convolution before its epilogue.
+struct Linear {
+    x: ValueId,
+    x2: Option<ValueId>,
+    weight: WeightId,
+    bias: Option<WeightId>,
+    outputs: usize,
+    conv: Option<Conv>,
+    geglu: bool,
+}
+
+impl Conv {
+    /// 3×3, stride 1, one pixel of padding.
+    pub fn same() -> Conv {
+        Conv { kernel: 3, stride: 1, pad_top: 1, pad_left: 1, upsample: None }
+    }
+
+    /// 3×3 over the nearest-neighbour enlargement of the input to `h` × `w`.
+    pub fn upsample(h: usize, w: usize) -> Conv {
+        Conv { upsample: Some((h, w)), ..Conv::same() }
+    }
+
+    /// 3×3, stride 2, one pixel of padding on every side (UNet, TAESD).
+    pub fn downsample() -> Conv {
+        Conv { stride: 2, ..Conv::same() }
+    }
+
+    /// 3×3, stride 2, padded at the bottom and right only (AutoencoderKL).
+    pub fn downsample_asymmetric() -> Conv {
+        Conv { stride: 2, pad_top: 0, pad_left: 0, ..Conv::same() }
+    }
+
+    /// Height and width of the output.
+    pub fn output_size(&self, h: usize, w: usize) -> (usize, usize) {
+        let (h, w) = self.upsample.unwrap_or((h, w));
+        // Asymmetric padding adds one pixel in all, the symmetric one `pad` on both sides.
+        let pads = if self.pad_top == 0 { 1 } else { 2 * self.pad_top };
+        let along = |size: usize| (size + pads).saturating_sub(self.kernel) / self.stride + 1;
+        (along(h), along(w))
+    }
+}

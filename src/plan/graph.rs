@@ -1,0 +1,162 @@
+//! The graph: values with static shapes and the ops between them, before anything is placed in memory.
+
+use super::weight::WeightDecl;
+use crate::kernels::gemm::Act;
+
+/// The shape of a value. Token sequences are `[n, 1, tokens, c]`; `c` is padded to a multiple of 4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    pub n: usize,
+    pub h: usize,
+    pub w: usize,
+    pub c: usize,
+}
+
+impl Shape {
+    /// A picture or a map of latents, `[n, h, w, c]`.
+    pub fn image(n: usize, h: usize, w: usize, c: usize) -> Shape {
+        Shape { n, h, w, c }
+    }
+
+    /// A sequence of tokens, `[n, tokens, c]`.
+    pub fn tokens(n: usize, tokens: usize, c: usize) -> Shape {
+        Shape { n, h: 1, w: tokens, c }
+    }
+
+    /// Rows of the matrix this value is to a linear layer: all but the channels.
+    pub fn rows(&self) -> usize {
+        self.n * self.h * self.w
+    }
+
+    /// Number of elements.
+    pub fn len(&self) -> usize {
+        self.rows() * self.c
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The same value with another channel count.
+    pub fn with_channels(self, c: usize) -> Shape {
+        Shape { c, ..self }
+    }
+}
+
+/// What one element of a value is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElemKind {
+    /// An activation: f32 or f16, as the adapter allows.
+    Activation,
+    /// Always f32: latents, sampler state.
+    F32,
+    /// Token ids, packed pixels.
+    U32,
+}
+
+/// Index of a value in its graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ValueId(pub(crate) usize);
+
+/// Index of a weight declaration in its graph.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WeightId(pub(crate) usize);
+
+/// A tensor that flows through a graph.
+#[derive(Debug, Clone)]
+pub struct Value {
+    pub shape: Shape,
+    pub elem: ElemKind,
+    /// The name under which it lives outside the arena (inputs, outputs, state); `None` for intermediates.
+    pub external: Option<String>,
+}
+
+/// A convolution's geometry; `None` in [`Op::Gemm`] means a linear layer or a 1×1 convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Conv {
+    pub kernel: usize,
+    pub stride: usize,
+    pub pad_top: usize,
+    pub pad_left: usize,
+    /// The input is read as if first enlarged (nearest neighbour) to this height and width: twice its own, or
+    /// one less where the matching skip connection has an odd size.
+    pub upsample: Option<(usize, usize)>,
+}
+
+/// Columns of a merged tensor that attention reads as queries, keys or values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slice {
+    pub value: ValueId,
+    /// First column.
+    pub offset: usize,
+}
+
+/// Elementwise conversions at the border of a model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Convert {
+    /// `x · scale + shift`.
+    Affine { scale: f32, shift: f32 },
+    /// `tanh(x / 3) · 3`, the clamp in front of TAESD's decoder.
+    TanhClamp,
+}
+
+/// One operation. Operands are listed in the op so that nothing depends on their order elsewhere.
+#[derive(Debug, Clone)]
+pub enum Op {
+    /// `out = act(x · Wᵀ + bias + time) + residual`, or with `act_last` the activation after the residual.
+    Gemm(Gemm),
+    GroupNorm { x: ValueId, x2: Option<ValueId>, gamma: WeightId, beta: WeightId, groups: usize, eps: f32, silu: bool },
+    LayerNorm { x: ValueId, gamma: WeightId, beta: WeightId, eps: f32 },
+    /// Softmax(q kᵀ · scale) v per head; k and v may have another batch stride and length than q.
+    Attention { q: Slice, k: Slice, v: Slice, heads: usize, head_dim: usize, causal: bool },
+    /// Token and position embeddings added.
+    Embed { tokens: ValueId, table: WeightId, positions: WeightId },
+    /// Elementwise; also picks the first channels of `x` when the output has fewer.
+    Convert { x: ValueId, convert: Convert },
+    /// Decoder output in [-1, 1] to packed RGBA8.
+    Rgba { x: ValueId },
+}
+
+/// The operands of [`Op::Gemm`].
+#[derive(Debug, Clone)]
+pub struct Gemm {
+    pub x: ValueId,
+    /// Second source of channels (concatenation); linear only.
+    pub x2: Option<ValueId>,
+    pub weight: WeightId,
+    pub bias: Option<WeightId>,
+    pub conv: Option<Conv>,
+    pub act: Act,
+    pub act_last: bool,
+    /// Columns alternate value and gate; half as many come out.
+    pub geglu: bool,
+    /// The merged time projection and this layer's first column in it.
+    pub time: Option<(ValueId, usize)>,
+    pub residual: Option<ValueId>,
+}
+
+/// An op, where it came from and what it writes.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// The module path it computes, as in the checkpoint.
+    pub path: String,
+    pub op: Op,
+    pub output: ValueId,
+}
+
+/// A model (or a stage of one) at fixed sizes.
+#[derive(Debug, Clone, Default)]
+pub struct Graph {
+    pub name: String,
+    pub values: Vec<Value>,
+    pub weights: Vec<WeightDecl>,
+    pub nodes: Vec<Node>,
+}
+
+impl Graph {
+    /// The shape of a value.
+    pub fn shape(&self, id: ValueId) -> Shape {
+        self.values[id.0].shape
+    }
+}

@@ -1,0 +1,208 @@
+//! From graph to plan: every op becomes kernel launches, every value gets a place.
+
+use super::graph::{ElemKind, Graph, Shape, Value, ValueId, WeightId};
+use super::launch;
+use super::memory::{Arena, MemoryLimits, Place};
+use super::program::{Binding, Dispatch, External, Plan};
+use super::weight::{WeightDecl, WeightKind};
+use crate::error::Result;
+use crate::kernels::{BLOCK, Elem, Kernel, WeightType};
+
+/// What of the adapter a plan depends on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Target {
+    /// Element type of activations.
+    pub elem: Elem,
+    /// The adapter is a CPU: workgroup memory and barriers cost more than they save.
+    pub cpu: bool,
+    pub limits: MemoryLimits,
+}
+
+/// The type in which each weight is stored.
+pub type WeightTypes<'a> = &'a dyn Fn(&WeightDecl) -> WeightType;
+
+/// One kernel launch before its operands have places.
+pub struct Launch {
+    pub label: String,
+    pub kernel: Kernel,
+    pub params: Vec<u8>,
+    pub workgroups: [u32; 3],
+    /// In binding order.
+    pub operands: Vec<Operand>,
+    pub flops: u64,
+}
+
+/// What a launch binds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operand {
+    Read(ValueId),
+    Write(ValueId),
+    Weight(WeightId),
+    Scales(WeightId),
+}
+
+/// The state of lowering one graph; scratch values are appended as ops need them.
+pub struct Lowering<'a> {
+    pub graph: Graph,
+    pub target: Target,
+    weight_types: WeightTypes<'a>,
+    pub launches: Vec<Launch>,
+}
+
+/// The plan of `graph` on `target`, with weights stored as `weight_types` says.
+///
+/// Fails when a value is larger than the adapter can bind.
+pub fn lower(graph: &Graph, target: Target, weight_types: WeightTypes) -> Result<Plan> {
+    let mut lowering = Lowering { graph: graph.clone(), target, weight_types, launches: Vec::new() };
+    for node in &graph.nodes {
+        launch::node(&mut lowering, node)?;
+    }
+    place(lowering)
+}
+
+impl Lowering<'_> {
+    /// The shape of a value.
+    pub fn shape(&self, id: ValueId) -> Shape {
+        self.graph.shape(id)
+    }
+
+    /// How a weight is stored.
+    pub fn weight_type(&self, id: WeightId) -> WeightType {
+        (self.weight_types)(&self.graph.weights[id.0])
+    }
+
+    /// The element type of a value's elements on the GPU; `None` for u32.
+    pub fn elem(&self, id: ValueId) -> Elem {
+        match self.graph.values[id.0].elem {
+            ElemKind::Activation => self.target.elem,
+            ElemKind::F32 | ElemKind::U32 => Elem::F32,
+        }
+    }
+
+    /// A value that lives between two launches of one op.
+    pub fn scratch(&mut self, shape: Shape, elem: ElemKind) -> ValueId {
+        self.graph.values.push(Value { shape, elem, external: None });
+        ValueId(self.graph.values.len() - 1)
+    }
+
+    fn bytes_of(&self, id: ValueId) -> u64 {
+        (self.shape(id).len() * self.elem(id).size()) as u64
+    }
+
+    fn operand_bytes(&self, operand: Operand) -> u64 {
+        match operand {
+            Operand::Read(id) | Operand::Write(id) => self.bytes_of(id),
+            Operand::Weight(id) => values_bytes(&self.graph.weights[id.0], self.weight_type(id)),
+            Operand::Scales(id) => scales_bytes(&self.graph.weights[id.0], self.weight_type(id)),
+        }
+    }
+}
+
+/// Bytes of a packed weight's values.
+pub fn values_bytes(decl: &WeightDecl, weight_type: WeightType) -> u64 {
+    let len = match decl.kind {
+        WeightKind::Vector { len } | WeightKind::GegluVector { len } => len,
+        WeightKind::Matrix { n, k } | WeightKind::Geglu { n, k } => n * k,
+        WeightKind::Table { rows, cols } => rows * cols,
+    };
+    (len * weight_type.bits() / 8) as u64
+}
+
+/// Bytes of a packed weight's scales; 0 where there are none.
+pub fn scales_bytes(decl: &WeightDecl, weight_type: WeightType) -> u64 {
+    match decl.kind {
+        WeightKind::Matrix { n, k } | WeightKind::Geglu { n, k } if weight_type.is_quantized() => {
+            (n * k / BLOCK * 2) as u64
+        }
+        _ => 0,
+    }
+}
+
+/// The type a weight gets when matrices shall be `wanted`: vectors stay f32, tables are f32 or f16, and a matrix
+/// whose rows do not divide into blocks is f16 instead of quantized.
+pub fn stored_type(kind: WeightKind, wanted: WeightType) -> WeightType {
+    match kind {
+        WeightKind::Vector { .. } | WeightKind::GegluVector { .. } => WeightType::F32,
+        WeightKind::Table { .. } if wanted == WeightType::F32 => WeightType::F32,
+        WeightKind::Table { .. } => WeightType::F16,
+        WeightKind::Matrix { k, .. } | WeightKind::Geglu { k, .. } => {
+            if wanted.is_quantized() && !k.is_multiple_of(BLOCK) { WeightType::F16 } else { wanted }
+        }
+    }
+}
+
+/// Gives every intermediate a place for its lifetime and turns launches into dispatches.
+fn place(lowering: Lowering) -> Result<Plan> {
+    let last_use = last_uses(&lowering);
+    let mut arena = Arena::new(lowering.target.limits);
+    let mut places: Vec<Option<Place>> = vec![None; lowering.graph.values.len()];
+    let mut externals: Vec<External> = Vec::new();
+    let mut dispatches = Vec::with_capacity(lowering.launches.len());
+
+    for (i, launch) in lowering.launches.iter().enumerate() {
+        let read_slabs: Vec<usize> = values(launch, false).filter_map(|v| places[v.0]).map(|p| p.slab).collect();
+        for value in values(launch, true) {
+            if places[value.0].is_none() && lowering.graph.values[value.0].external.is_none() {
+                places[value.0] = Some(arena.place(lowering.bytes_of(value), &read_slabs, &launch.label)?);
+            }
+        }
+        let bindings = launch.operands.iter().map(|o| bind(&lowering, &places, &mut externals, *o)).collect();
+        dispatches.push(Dispatch {
+            label: launch.label.clone(),
+            kernel: launch.kernel.clone(),
+            params: launch.params.clone(),
+            workgroups: launch.workgroups,
+            bindings,
+            flops: launch.flops,
+            bytes: launch.operands.iter().map(|o| lowering.operand_bytes(*o)).sum(),
+        });
+        let dead = values(launch, false).chain(values(launch, true)).filter(|v| last_use[v.0] == i);
+        let mut dead: Vec<ValueId> = dead.collect();
+        dead.sort();
+        dead.dedup();
+        for value in dead {
+            if let Some(place) = places[value.0] {
+                arena.free(place);
+            }
+        }
+    }
+    Ok(Plan { name: lowering.graph.name, dispatches, slabs: arena.sizes(), externals })
+}
+
+fn bind(l: &Lowering, places: &[Option<Place>], externals: &mut Vec<External>, operand: Operand) -> Binding {
+    match operand {
+        Operand::Weight(id) => Binding::Weight(l.graph.weights[id.0].name.clone()),
+        Operand::Scales(id) => Binding::Scales(l.graph.weights[id.0].name.clone()),
+        Operand::Read(id) | Operand::Write(id) => match (&l.graph.values[id.0].external, places[id.0]) {
+            (Some(name), _) => {
+                let external = External { name: name.clone(), bytes: l.bytes_of(id) };
+                let index = externals.iter().position(|e| *e == external).unwrap_or_else(|| {
+                    externals.push(external);
+                    externals.len() - 1
+                });
+                Binding::External(index)
+            }
+            (None, Some(place)) => Binding::Arena(place),
+            (None, None) => unreachable!("value {id:?} is read before any launch writes it"),
+        },
+    }
+}
+
+fn values(launch: &Launch, written: bool) -> impl Iterator<Item = ValueId> {
+    launch.operands.iter().filter_map(move |operand| match operand {
+        Operand::Read(id) if !written => Some(*id),
+        Operand::Write(id) if written => Some(*id),
+        _ => None,
+    })
+}
+
+/// Per value, the index of the last launch that touches it.
+fn last_uses(lowering: &Lowering) -> Vec<usize> {
+    let mut last = vec![0; lowering.graph.values.len()];
+    for (i, launch) in lowering.launches.iter().enumerate() {
+        for value in values(launch, false).chain(values(launch, true)) {
+            last[value.0] = i;
+        }
+    }
+    last
+}

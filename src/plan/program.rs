@@ -1,0 +1,104 @@
+//! The plan itself: dispatches with everything decided that can be decided without a device.
+
+use std::fmt;
+
+use super::memory::Place;
+use crate::kernels::Kernel;
+
+/// A stage of a model, ready for any device that allows its limits.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub name: String,
+    pub dispatches: Vec<Dispatch>,
+    /// Bytes of the arena's buffers.
+    pub slabs: Vec<u64>,
+    /// Values that live outside the arena.
+    pub externals: Vec<External>,
+}
+
+/// A value that outlives the plan: an input, an output or state shared between plans.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct External {
+    pub name: String,
+    pub bytes: u64,
+}
+
+/// One kernel launch.
+#[derive(Debug, Clone)]
+pub struct Dispatch {
+    /// The module path it computes.
+    pub label: String,
+    pub kernel: Kernel,
+    /// The bytes of the kernel's `Params`.
+    pub params: Vec<u8>,
+    pub workgroups: [u32; 3],
+    /// Storage bindings from 1 on, in the kernel's order.
+    pub bindings: Vec<Binding>,
+    /// Floating point operations, two per multiply-add.
+    pub flops: u64,
+    /// Bytes bound, an upper bound of what is read and written once.
+    pub bytes: u64,
+}
+
+/// What a storage binding points to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Binding {
+    Arena(Place),
+    /// Index into [`Plan::externals`].
+    External(usize),
+    /// A packed record's values.
+    Weight(String),
+    /// A packed record's scales.
+    Scales(String),
+}
+
+impl Plan {
+    /// Floating point operations of one run.
+    pub fn flops(&self) -> u64 {
+        self.dispatches.iter().map(|d| d.flops).sum()
+    }
+
+    /// Bytes bound by all dispatches of one run.
+    pub fn bytes(&self) -> u64 {
+        self.dispatches.iter().map(|d| d.bytes).sum()
+    }
+
+    /// Bytes of the arena.
+    pub fn arena_bytes(&self) -> u64 {
+        self.slabs.iter().sum()
+    }
+}
+
+impl fmt::Display for Plan {
+    /// A line per dispatch, then the totals.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.name)?;
+        for (i, d) in self.dispatches.iter().enumerate() {
+            let [x, y, z] = d.workgroups;
+            writeln!(
+                f,
+                "{i:4}  {:<18} {:>14} {:>10.3} MFLOP {:>9.1} KiB  {}",
+                d.kernel.name(),
+                format!("{x}x{y}x{z}"),
+                d.flops as f64 / 1e6,
+                d.bytes as f64 / 1024.0,
+                d.label
+            )?;
+        }
+        self.summary(f)
+    }
+}
+
+impl Plan {
+    fn summary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "      {} dispatches, {:.3} GFLOP, {:.1} MiB bound, arena {:.1} MiB in {} buffers",
+            self.dispatches.len(),
+            self.flops() as f64 / 1e9,
+            self.bytes() as f64 / (1 << 20) as f64,
+            self.arena_bytes() as f64 / (1 << 20) as f64,
+            self.slabs.len()
+        )
+    }
+}

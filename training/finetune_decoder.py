@@ -1,0 +1,95 @@
+"""Fine-tunes the decoder alone, on latents as the UNet makes them: slightly wrong and slightly soft.
+
+The encoder stays frozen, so cached latents and the UNet remain valid. Each training latent is noised to a
+random early step and estimated back by the UNet; the decoder learns to draw the true picture from that.
+"""
+
+import argparse
+import random
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL
+from torch import nn
+
+from .common import Run, follow_threads_file, save_sheet
+from .data import Renderer, held_out_combos, keys_of, training_combos
+from .export import load_denoiser
+from .models import make_scheduler
+from .train_unet import place_weights, tokenize, write_captions
+from .train_vae import evaluate, picture_loss
+
+
+class LatentEstimator:
+    """The UNet's one-step guesses of clean latents, from noise levels up to `max_timestep`."""
+
+    def __init__(self, work: Path, max_timestep: int, seed: int):
+        self.tokenizer, self.text_encoder, self.unet = load_denoiser(work)
+        self.unet.to(memory_format=torch.channels_last)
+        self.alphas = make_scheduler().alphas_cumprod
+        self.max_timestep = max_timestep
+        self.rng = random.Random(seed)
+
+    @torch.no_grad()
+    def __call__(self, clean: torch.Tensor, keys: torch.Tensor) -> torch.Tensor:
+        """[N, 4, 16, 16] -> [N, 4, 16, 16]."""
+        timesteps = torch.randint(self.max_timestep, (len(clean),))
+        signal = self.alphas[timesteps].sqrt()[:, None, None, None]
+        spread = (1 - self.alphas[timesteps]).sqrt()[:, None, None, None]
+        noisy = signal * clean + spread * torch.randn_like(clean)
+        tokens = tokenize(self.tokenizer, write_captions(keys, 0.0, self.rng))
+        context = self.text_encoder(tokens).last_hidden_state
+        velocity = self.unet(noisy.contiguous(memory_format=torch.channels_last), timesteps, context).sample
+        return signal * noisy - spread * velocity
+
+
+def main() -> None:
+    args = parse_args()
+    torch.manual_seed(args.seed)
+    follow_threads_file(args.threads_file)
+    renderer = Renderer(args.font)
+    keys, held_out = keys_of(training_combos()), keys_of(held_out_combos())
+    probe = renderer.images(held_out[torch.randperm(len(held_out))[:128]])
+    latents, weights = torch.load(args.out / "latents.pt")["latents"], place_weights(keys)
+    estimate = LatentEstimator(args.out, args.max_timestep, args.seed)
+
+    vae = AutoencoderKL.from_pretrained(args.out / "vae").to(memory_format=torch.channels_last)
+    decoder = nn.ModuleList([vae.post_quant_conv, vae.decoder])
+    run = Run(
+        {"decoder": decoder}, args.out / "decoder.pt", args.minutes,
+        args.muon_lr, args.adam_lr, args.ema, args.threads_file,
+    )  # fmt: skip
+
+    def next_loss() -> torch.Tensor:
+        rows = torch.multinomial(weights, args.batch, replacement=True)
+        images = renderer.images(keys[rows]).to(memory_format=torch.channels_last)
+        return picture_loss(vae.decode(estimate(latents[rows], keys[rows])).sample, images)
+
+    def report() -> str:
+        quality, outputs = evaluate(vae, probe)
+        save_sheet(torch.stack([probe[:32], outputs[:32]], dim=1).flatten(0, 1), 16, args.out / "decoder.png")
+        return f"held-out PSNR {quality:.2f} dB"
+
+    run.train(next_loss, report, args.report_minutes)
+    with run.average.applied():
+        vae.save_pretrained(args.out / "vae-tuned")
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("work"), help="folder of all earlier stages")
+    parser.add_argument("--font", default="/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
+    parser.add_argument("--minutes", type=float, default=12)
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--max-timestep", type=int, default=400, help="noise levels the latents are estimated from")
+    parser.add_argument("--muon-lr", type=float, default=4e-3)
+    parser.add_argument("--adam-lr", type=float, default=1e-3)
+    parser.add_argument("--ema", type=float, default=0.998)
+    parser.add_argument("--report-minutes", type=float, default=3)
+    parser.add_argument("--threads-file", default="/tmp/og_threads", help="holds the number of threads to use")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
