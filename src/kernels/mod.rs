@@ -1,5 +1,74 @@
 //! The WGSL kernels: one folder each, with its parameters, its dispatch size and its CPU twin.
+//!
+//! A kernel's folder holds `kernel.wgsl` (a template, see [`template`]), `mod.rs` (`Spec`: what it is specialised
+//! for; `Params`: its uniform; `workgroups`: its dispatch size; `all_specs`: every specialisation that can occur)
+//! and `cpu.rs` (the same in the plainest Rust, which tests hold it against).
+//!
+//! Bindings, all in group 0: 0 is the uniform `params`, then the inputs in order, last what is written.
 
+mod grid;
+pub mod params;
+pub mod rgba;
+pub mod template;
 mod types;
 
 pub use types::{BLOCK, Elem, WeightType};
+
+/// Declares [`Kernel`] from the list of variants and their modules.
+macro_rules! kernels {
+    ($($variant:ident => $module:ident,)*) => {
+        /// A kernel with its specialisation: the recipe of a compute pipeline and the key it is cached under.
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+        pub enum Kernel {
+            $($variant($module::Spec),)*
+        }
+
+        impl Kernel {
+            /// The kernel's name, which is its folder's.
+            pub fn name(&self) -> &'static str {
+                match self {
+                    $(Kernel::$variant(_) => stringify!($module),)*
+                }
+            }
+
+            /// The specialised WGSL; its entry point is [`Kernel::ENTRY_POINT`].
+            pub fn source(&self) -> String {
+                match self {
+                    $(Kernel::$variant(spec) => spec.source(),)*
+                }
+            }
+
+            /// The fields of the kernel's `Params` in order.
+            pub fn fields(&self) -> &'static [params::Field] {
+                match self {
+                    $(Kernel::$variant(_) => $module::Params::FIELDS,)*
+                }
+            }
+
+            /// Every kernel in every specialisation that can occur.
+            pub fn all() -> Vec<Kernel> {
+                let mut all = Vec::new();
+                $(all.extend($module::all_specs().into_iter().map(Kernel::$variant));)*
+                all
+            }
+        }
+
+        $(impl From<$module::Spec> for Kernel {
+            fn from(spec: $module::Spec) -> Self {
+                Kernel::$variant(spec)
+            }
+        })*
+    };
+}
+
+kernels! {
+    Rgba => rgba,
+}
+
+impl Kernel {
+    /// The entry point of every kernel.
+    pub const ENTRY_POINT: &'static str = "main";
+}
+
+#[cfg(test)]
+mod tests;

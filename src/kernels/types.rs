@@ -41,6 +41,9 @@ pub enum Elem {
 }
 
 impl Elem {
+    /// Both of them.
+    pub const ALL: [Elem; 2] = [Elem::F32, Elem::F16];
+
     /// Bytes per element.
     pub fn size(self) -> usize {
         match self {

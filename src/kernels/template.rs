@@ -1,0 +1,67 @@
+//! How a kernel's WGSL is specialised: its file is a template, its specialisation struct the template's context.
+//!
+//! Templates use only what leaves them readable as WGSL: constants (`{{ name }}`), conditions, unrolled loops
+//! and `{% include "common/….wgsl" %}` for the helpers that several kernels share.
+
+use minijinja::{Environment, Error, UndefinedBehavior};
+use serde::Serialize;
+
+/// The helper files kernels may include, by the name they include them with.
+const COMMON: &[(&str, &str)] = &[
+    ("common/elem.wgsl", include_str!("common/elem.wgsl")),
+    ("common/linear.wgsl", include_str!("common/linear.wgsl")),
+    ("common/rgba8.wgsl", include_str!("common/rgba8.wgsl")),
+];
+
+/// The WGSL of kernel `name`: its template `source` filled in from the specialisation.
+///
+/// # Panics
+///
+/// When the template itself is wrong (unknown name, bad syntax). Templates are part of the program and every
+/// specialisation is rendered by a test, so this does not depend on input.
+pub fn render(name: &str, source: &str, spec: &impl Serialize) -> String {
+    match try_render(name, source, spec) {
+        Ok(wgsl) => wgsl,
+        Err(error) => panic!("template of kernel {name}: {error:#}"),
+    }
+}
+
+fn try_render(name: &str, source: &str, spec: &impl Serialize) -> Result<String, Error> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_trim_blocks(true);
+    environment.set_lstrip_blocks(true);
+    environment.set_keep_trailing_newline(true);
+    for &(name, source) in COMMON {
+        environment.add_template(name, source)?;
+    }
+    environment.render_named_str(name, source, spec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kernels::Elem;
+
+    #[derive(Serialize)]
+    struct Spec {
+        elem: Elem,
+        count: usize,
+    }
+
+    const SOURCE: &str = "{% include \"common/elem.wgsl\" %}\n{% for i in range(count) %}\nvar a{{ i }}: elem;\n{% endfor %}\n";
+
+    #[test]
+    fn constants_loops_and_includes_are_filled_in() {
+        let wgsl = render("test", SOURCE, &Spec { elem: Elem::F16, count: 2 });
+        assert_eq!(wgsl, "enable f16;\nalias elem = f16;\nvar a0: elem;\nvar a1: elem;\n");
+        let wgsl = render("test", SOURCE, &Spec { elem: Elem::F32, count: 0 });
+        assert_eq!(wgsl, "alias elem = f32;\n");
+    }
+
+    #[test]
+    #[should_panic(expected = "template of kernel test")]
+    fn an_unknown_name_is_not_silently_empty() {
+        render("test", "{{ typo }}", &Spec { elem: Elem::F32, count: 0 });
+    }
+}
