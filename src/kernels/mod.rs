@@ -6,6 +6,7 @@
 //!
 //! Bindings, all in group 0: 0 is the uniform `params`, then the inputs in order, last what is written.
 
+pub mod gemm;
 mod grid;
 pub mod params;
 pub mod rgba;
@@ -62,6 +63,7 @@ macro_rules! kernels {
 }
 
 kernels! {
+    Gemm => gemm,
     Rgba => rgba,
 }
 

@@ -6,11 +6,16 @@
 use minijinja::{Environment, Error, UndefinedBehavior};
 use serde::Serialize;
 
-/// The helper files kernels may include, by the name they include them with.
-const COMMON: &[(&str, &str)] = &[
+/// The files kernels may include, by the name they include them with.
+const INCLUDES: &[(&str, &str)] = &[
     ("common/elem.wgsl", include_str!("common/elem.wgsl")),
     ("common/linear.wgsl", include_str!("common/linear.wgsl")),
     ("common/rgba8.wgsl", include_str!("common/rgba8.wgsl")),
+    ("gemm/activation.wgsl", include_str!("gemm/activation.wgsl")),
+    ("gemm/direct.wgsl", include_str!("gemm/direct.wgsl")),
+    ("gemm/direct_step.wgsl", include_str!("gemm/direct_step.wgsl")),
+    ("gemm/tiled.wgsl", include_str!("gemm/tiled.wgsl")),
+    ("gemm/weight.wgsl", include_str!("gemm/weight.wgsl")),
 ];
 
 /// The WGSL of kernel `name`: its template `source` filled in from the specialisation.
@@ -32,7 +37,7 @@ fn try_render(name: &str, source: &str, spec: &impl Serialize) -> Result<String,
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);
     environment.set_keep_trailing_newline(true);
-    for &(name, source) in COMMON {
+    for &(name, source) in INCLUDES {
         environment.add_template(name, source)?;
     }
     environment.render_named_str(name, source, spec)
