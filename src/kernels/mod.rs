@@ -6,10 +6,20 @@
 //!
 //! Bindings, all in group 0: 0 is the uniform `params`, then the inputs in order, last what is written.
 
+pub mod affine;
+pub mod attention;
+pub mod embed;
 pub mod gemm;
 mod grid;
+pub mod group_norm;
+pub mod group_norm_apply;
+pub mod group_norm_stats;
+pub mod layer_norm;
 pub mod params;
+pub mod prepare;
+pub mod preview;
 pub mod rgba;
+pub mod step;
 pub mod template;
 mod types;
 
@@ -63,8 +73,18 @@ macro_rules! kernels {
 }
 
 kernels! {
+    Affine => affine,
+    Attention => attention,
+    Embed => embed,
     Gemm => gemm,
+    GroupNorm => group_norm,
+    GroupNormApply => group_norm_apply,
+    GroupNormStats => group_norm_stats,
+    LayerNorm => layer_norm,
+    Prepare => prepare,
+    Preview => preview,
     Rgba => rgba,
+    Step => step,
 }
 
 impl Kernel {

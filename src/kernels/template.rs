@@ -8,9 +8,17 @@ use serde::Serialize;
 
 /// The files kernels may include, by the name they include them with.
 const INCLUDES: &[(&str, &str)] = &[
+    ("attention/rows.wgsl", include_str!("attention/rows.wgsl")),
+    ("attention/tiled.wgsl", include_str!("attention/tiled.wgsl")),
     ("common/elem.wgsl", include_str!("common/elem.wgsl")),
+    ("common/group_apply.wgsl", include_str!("common/group_apply.wgsl")),
+    ("common/group_rows.wgsl", include_str!("common/group_rows.wgsl")),
+    ("common/lanes.wgsl", include_str!("common/lanes.wgsl")),
     ("common/linear.wgsl", include_str!("common/linear.wgsl")),
+    ("common/moments.wgsl", include_str!("common/moments.wgsl")),
     ("common/rgba8.wgsl", include_str!("common/rgba8.wgsl")),
+    ("common/silu.wgsl", include_str!("common/silu.wgsl")),
+    ("common/workgroup_moments.wgsl", include_str!("common/workgroup_moments.wgsl")),
     ("gemm/activation.wgsl", include_str!("gemm/activation.wgsl")),
     ("gemm/direct.wgsl", include_str!("gemm/direct.wgsl")),
     ("gemm/direct_step.wgsl", include_str!("gemm/direct_step.wgsl")),

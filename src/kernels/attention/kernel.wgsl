@@ -1,0 +1,57 @@
+// Attention with an online softmax (Milakov and Gimelshein 2018; Dao et al. 2022): no matrix of scores is stored.
+{% set lanes = head_dim // 4 %}
+{% include "common/elem.wgsl" %}
+
+// strides and offsets in elements, all multiples of 4
+struct Params {
+    batch: u32,
+    heads: u32,
+    queries: u32,
+    keys: u32,
+    q_stride: u32,
+    q_offset: u32,
+    kv_stride: u32,
+    kv_batch_stride: u32,
+    k_offset: u32,
+    v_offset: u32,
+    scale: f32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+{% if shared_qkv %}
+@group(0) @binding(1) var<storage, read> qkv: array<vec4<elem>>; // [N, T, q_stride], merged projections
+@group(0) @binding(2) var<storage, read_write> output: array<vec4<elem>>; // [N, Tq, heads · D]
+{% else %}
+@group(0) @binding(1) var<storage, read> q: array<vec4<elem>>; // [N, Tq, q_stride]
+@group(0) @binding(2) var<storage, read> kv: array<vec4<elem>>; // [N, Tk, kv_stride]
+@group(0) @binding(3) var<storage, read_write> output: array<vec4<elem>>; // [N, Tq, heads · D]
+{% endif %}
+
+{% include "common/linear.wgsl" %}
+
+// What a masked score becomes: finite, so that differences of two stay finite.
+const MASKED = -1.0e30;
+
+fn read_q(index: u32) -> vec4<f32> {
+    return vec4<f32>({{ "qkv" if shared_qkv else "q" }}[index]);
+}
+
+fn read_kv(index: u32) -> vec4<f32> {
+    return vec4<f32>({{ "qkv" if shared_qkv else "kv" }}[index]);
+}
+
+// Where the first four values of a query's head lie.
+fn q_start(image: u32, query: u32, head: u32) -> u32 {
+    return ((image * params.queries + query) * params.q_stride + params.q_offset) / 4u + head * {{ lanes }}u;
+}
+
+// Where the first four values of a head of key or value 0 lie.
+fn kv_start(image: u32, offset: u32, head: u32) -> u32 {
+    return (image * params.kv_batch_stride + offset) / 4u + head * {{ lanes }}u;
+}
+
+{% if variant == "Rows" %}
+{% include "attention/rows.wgsl" %}
+{% else %}
+{% include "attention/tiled.wgsl" %}
+{% endif %}
