@@ -1,16 +1,33 @@
 //! Every kernel in every specialisation is valid WGSL, and its parameters lie where Rust puts them.
 
 use std::collections::HashSet;
+use std::sync::LazyLock;
 
-use naga::valid::{Capabilities, ValidationFlags, Validator};
+use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, TypeInner};
 
 use super::Kernel;
 
-fn parse(kernel: &Kernel) -> Module {
+/// A specialised kernel as naga sees it.
+struct Parsed {
+    kernel: Kernel,
+    module: Module,
+    info: ModuleInfo,
+}
+
+/// Every kernel in every specialisation, parsed and validated once for all tests.
+static PARSED: LazyLock<Vec<Parsed>> = LazyLock::new(|| Kernel::all().into_iter().map(parse).collect());
+
+fn parse(kernel: Kernel) -> Parsed {
     let source = kernel.source();
-    naga::front::wgsl::parse_str(&source)
-        .unwrap_or_else(|error| panic!("{kernel:?}: {}\n{source}", error.emit_to_string(&source)))
+    let module = naga::front::wgsl::parse_str(&source)
+        .unwrap_or_else(|error| panic!("{kernel:?}: {}\n{source}", error.emit_to_string(&source)));
+    // f16 where the adapter has it; unpack2x16float is everywhere
+    let capabilities = Capabilities::SHADER_FLOAT16 | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    let info = Validator::new(ValidationFlags::all(), capabilities)
+        .validate(&module)
+        .unwrap_or_else(|error| panic!("{kernel:?}: {}\n{source}", error.emit_to_string(&source)));
+    Parsed { kernel, module, info }
 }
 
 /// The name WGSL gives a scalar type.
@@ -25,13 +42,7 @@ fn scalar_name(inner: &TypeInner) -> &'static str {
 
 #[test]
 fn every_specialisation_is_valid() {
-    for kernel in Kernel::all() {
-        let module = parse(&kernel);
-        let result = Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16).validate(&module);
-        if let Err(error) = result {
-            let source = kernel.source();
-            panic!("{kernel:?}: {}\n{source}", error.emit_to_string(&source));
-        }
+    for Parsed { kernel, module, .. } in PARSED.iter() {
         assert_eq!(module.entry_points.len(), 1, "{kernel:?}");
         assert_eq!(module.entry_points[0].name, Kernel::ENTRY_POINT);
     }
@@ -39,8 +50,7 @@ fn every_specialisation_is_valid() {
 
 #[test]
 fn params_match_their_wgsl() {
-    for kernel in Kernel::all() {
-        let module = parse(&kernel);
+    for Parsed { kernel, module, .. } in PARSED.iter() {
         let params = module.types.iter().find(|(_, ty)| ty.name.as_deref() == Some("Params"));
         let Some((_, naga::Type { inner: TypeInner::Struct { members, .. }, .. })) = params else {
             panic!("{kernel:?} has no struct Params");
@@ -58,10 +68,7 @@ fn params_match_their_wgsl() {
 /// Auto layouts leave out what the entry point does not use, and the executor binds everything in order.
 #[test]
 fn every_binding_is_used_and_numbered_in_order() {
-    for kernel in Kernel::all() {
-        let module = parse(&kernel);
-        let info =
-            Validator::new(ValidationFlags::all(), Capabilities::SHADER_FLOAT16).validate(&module).unwrap();
+    for Parsed { kernel, module, info } in PARSED.iter() {
         let mut storage = 0;
         for (index, (handle, variable)) in
             module.global_variables.iter().filter(|(_, v)| v.binding.is_some()).enumerate()
@@ -83,8 +90,7 @@ fn every_binding_is_used_and_numbered_in_order() {
 /// WebGPU's default limits: 16 KiB of workgroup memory and 256 invocations.
 #[test]
 fn default_limits_suffice() {
-    for kernel in Kernel::all() {
-        let module = parse(&kernel);
+    for Parsed { kernel, module, .. } in PARSED.iter() {
         let mut layouter = naga::proc::Layouter::default();
         layouter.update(module.to_ctx()).unwrap();
         let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);

@@ -1,0 +1,427 @@
+//! Every kernel against its CPU twin on a real adapter, over random and odd shapes, in f32 and f16.
+
+mod common_gpu;
+
+use common_gpu::{Random, decode, encode, gpu, relative_error, words};
+use opengen::kernels::*;
+
+/// Relative error allowed per element type: f32 differs in the order of sums, f16 in the rounding of results too.
+fn tolerance(elem: Elem) -> f32 {
+    match elem {
+        Elem::F32 => 2e-5,
+        Elem::F16 => 2e-3,
+    }
+}
+
+/// The worst errors of a kernel's cases; printed, so that `--nocapture` tells how much room there is.
+struct Report {
+    kernel: &'static str,
+    worst: [f32; 2],
+}
+
+impl Report {
+    fn new(kernel: &'static str) -> Report {
+        Report { kernel, worst: [0.0; 2] }
+    }
+
+    fn check(&mut self, elem: Elem, case: impl std::fmt::Debug, found: &[f32], expected: &[f32]) {
+        let error = relative_error(found, expected);
+        assert!(error <= tolerance(elem), "{} {elem:?} {case:?}: relative error {error:.2e}", self.kernel);
+        self.worst[elem as usize] = self.worst[elem as usize].max(error);
+    }
+}
+
+impl Drop for Report {
+    fn drop(&mut self) {
+        let [f32, f16] = self.worst;
+        eprintln!("{:18} worst relative error: f32 {f32:.1e}, f16 {f16:.1e}", self.kernel);
+    }
+}
+
+/// (batch, rows, channels1, channels2, groups, centre, spread) of a GroupNorm.
+const NORMS: [(u32, u32, u32, u32, u32, f32, f32); 8] = [
+    (1, 1, 4, 0, 4, 0.0, 1.0),
+    (2, 35, 64, 0, 32, 0.5, 1.0),
+    (2, 63, 96, 0, 32, 0.0, 1.0),
+    (1, 64, 320, 0, 32, -2.0, 0.1),
+    (2, 17, 160, 96, 32, 0.0, 3.0),
+    (1, 30, 128, 64, 16, 700.0, 100.0),
+    (1, 1001, 8, 4, 2, 1000.0, 1.0),
+    (3, 9, 20, 0, 4, 0.0, 1e-3),
+];
+
+#[test]
+fn group_norm_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("group_norm");
+    let mut random = Random::new(1);
+    for &elem in gpu.elems() {
+        for (case, (batch, rows, channels1, channels2, groups, center, spread)) in
+            NORMS.into_iter().enumerate()
+        {
+            let (n1, n2) = (batch * rows * channels1, batch * rows * channels2);
+            let params = group_norm::Params { batch, rows, channels1, channels2, groups, eps: 1e-5 };
+            let spec = group_norm::Spec {
+                elem,
+                width: group_norm::width(channels1 + channels2, groups),
+                threads: if case % 2 == 0 { 64 } else { 256 },
+                concat: channels2 > 0,
+                silu: case % 3 == 0,
+            };
+            let x1 = random.values(elem, n1 as usize, center, spread);
+            let x2 = random.values(elem, n2 as usize, center, spread);
+            let gamma = random.values(Elem::F32, (channels1 + channels2) as usize, 1.0, 0.3);
+            let beta = random.values(Elem::F32, (channels1 + channels2) as usize, 0.0, 1.0);
+            let expected = group_norm::cpu::group_norm(&params, spec.silu, &x1, &x2, &gamma, &beta);
+            let mut buffers = vec![encode(elem, &x1)];
+            if spec.concat {
+                buffers.push(encode(elem, &x2));
+            }
+            buffers.extend([encode(Elem::F32, &gamma), encode(Elem::F32, &beta)]);
+            buffers.push(encode(elem, &vec![0.0; expected.len()]));
+            let grid = group_norm::workgroups(&spec, &params);
+            let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1);
+            report.check(elem, (&spec, params), &decode(elem, &found[0]), &expected);
+        }
+    }
+}
+
+#[test]
+fn group_norm_in_two_halves_is_its_twins() {
+    let Some(gpu) = gpu() else { return };
+    let mut stats_report = Report::new("group_norm_stats");
+    let mut apply_report = Report::new("group_norm_apply");
+    let mut random = Random::new(2);
+    for &elem in gpu.elems() {
+        for (case, (batch, rows, channels1, channels2, groups, center, spread)) in
+            NORMS.into_iter().enumerate()
+        {
+            let (width, concat) = (group_norm::width(channels1 + channels2, groups), channels2 > 0);
+            let chunks = [1, 3, 8, 300][case % 4];
+            let x1 = random.values(elem, (batch * rows * channels1) as usize, center, spread);
+            let x2 = random.values(elem, (batch * rows * channels2) as usize, center, spread);
+            let gamma = random.values(Elem::F32, (channels1 + channels2) as usize, 1.0, 0.3);
+            let beta = random.values(Elem::F32, (channels1 + channels2) as usize, 0.0, 1.0);
+            let mut inputs = vec![encode(elem, &x1)];
+            if concat {
+                inputs.push(encode(elem, &x2));
+            }
+
+            let params = group_norm_stats::Params { batch, rows, channels1, channels2, groups, chunks };
+            let spec = group_norm_stats::Spec { elem, width, threads: 256, concat };
+            let partial = group_norm_stats::cpu::group_norm_stats(&params, &x1, &x2);
+            assert_eq!(partial.len(), group_norm_stats::partial_len(&params));
+            let mut buffers = inputs.clone();
+            buffers.push(encode(Elem::F32, &vec![0.0; partial.len()]));
+            let grid = group_norm_stats::workgroups(&spec, &params);
+            let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1);
+            let found = decode(Elem::F32, &found[0]);
+            for column in 0..4 {
+                let of = |values: &[f32]| values.iter().skip(column).step_by(4).copied().collect::<Vec<_>>();
+                stats_report.check(Elem::F32, (column, &spec, params), &of(&found), &of(&partial));
+            }
+
+            let params =
+                group_norm_apply::Params { batch, rows, channels1, channels2, groups, chunks, eps: 1e-5 };
+            let silu = case % 2 == 0;
+            let spec = group_norm_apply::Spec { elem, width, threads: 256, concat, silu };
+            let x = (&x1[..], &x2[..]);
+            let expected = group_norm_apply::cpu::group_norm_apply(&params, silu, x, &partial, &gamma, &beta);
+            let mut buffers = inputs;
+            buffers.extend([&partial, &gamma, &beta].map(|values| encode(Elem::F32, values)));
+            buffers.push(encode(elem, &vec![0.0; expected.len()]));
+            let grid = group_norm_apply::workgroups(&spec, &params);
+            let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1);
+            apply_report.check(elem, (&spec, params), &decode(elem, &found[0]), &expected);
+        }
+    }
+}
+
+#[test]
+fn layer_norm_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("layer_norm");
+    let mut random = Random::new(3);
+    for &elem in gpu.elems() {
+        for (rows, channels, center, spread) in [
+            (1, 4, 0.0, 1.0),
+            (77, 768, 0.3, 1.0),
+            (65, 100, 500.0, 30.0),
+            (3, 1280, 0.0, 1e-3),
+            (130, 320, -9.0, 2.0),
+        ] {
+            let params = layer_norm::Params { rows, channels, eps: 1e-5 };
+            let x = random.values(elem, (rows * channels) as usize, center, spread);
+            let gamma = random.values(Elem::F32, channels as usize, 1.0, 0.3);
+            let beta = random.values(Elem::F32, channels as usize, 0.0, 1.0);
+            let expected = layer_norm::cpu::layer_norm(&params, &x, &gamma, &beta);
+            for cooperative in [true, false] {
+                let spec = layer_norm::Spec { elem, cooperative };
+                let mut buffers = vec![encode(elem, &x), encode(Elem::F32, &gamma), encode(Elem::F32, &beta)];
+                buffers.push(encode(elem, &vec![0.0; expected.len()]));
+                let grid = layer_norm::workgroups(&spec, &params);
+                let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1);
+                report.check(elem, (&spec, params), &decode(elem, &found[0]), &expected);
+            }
+        }
+    }
+}
+
+/// (batch, queries, keys, heads, head_dim); keys 0: self-attention over a merged tensor.
+const ATTENTIONS: [(u32, u32, u32, u32, u32); 11] = [
+    (1, 1, 0, 1, 4),
+    (2, 33, 0, 3, 8),
+    (2, 64, 77, 2, 40),
+    (1, 100, 0, 2, 40),
+    (2, 77, 0, 2, 64),
+    (1, 49, 5, 2, 12),
+    (2, 16, 1, 2, 20),
+    (1, 35, 77, 1, 80),
+    (1, 20, 0, 1, 160),
+    (1, 67, 0, 1, 512),
+    (1, 300, 231, 5, 32),
+];
+
+#[test]
+fn attention_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    for variant in [attention::Variant::Rows, attention::Variant::Tiled] {
+        let mut report = Report::new(if variant == attention::Variant::Rows {
+            "attention rows"
+        } else {
+            "attention tiled"
+        });
+        let mut random = Random::new(4);
+        for &elem in gpu.elems() {
+            for (batch, queries, keys, heads, head_dim) in ATTENTIONS {
+                if head_dim > variant.max_head_dim() {
+                    continue;
+                }
+                let shared_qkv = keys == 0;
+                let params = match shared_qkv {
+                    true => attention::Params::merged(batch, queries, heads, head_dim),
+                    false => attention::Params::cross(batch, queries, keys, heads, head_dim),
+                };
+                let q = random.values(elem, (batch * queries * params.q_stride) as usize, 0.0, 1.5);
+                let kv = random.values(elem, (batch * params.kv_batch_stride) as usize, 0.2, 1.5);
+                for causal in [false, true] {
+                    if causal && !shared_qkv {
+                        continue;
+                    }
+                    let spec = attention::Spec { elem, variant, head_dim, causal, shared_qkv };
+                    let kv = if shared_qkv { &q } else { &kv };
+                    let expected = attention::cpu::attention(&spec, &params, &q, kv);
+                    let mut buffers = vec![encode(elem, &q)];
+                    if !shared_qkv {
+                        buffers.push(encode(elem, kv));
+                    }
+                    buffers.push(encode(elem, &vec![0.0; expected.len()]));
+                    let grid = attention::workgroups(&spec, &params);
+                    let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1);
+                    report.check(elem, (&spec, params), &decode(elem, &found[0]), &expected);
+                }
+            }
+        }
+    }
+}
+
+/// Queries at an offset in their rows, and keys and values that all images share.
+#[test]
+fn attention_reads_by_stride_and_offset() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("attention strides");
+    let mut random = Random::new(5);
+    for variant in [attention::Variant::Rows, attention::Variant::Tiled] {
+        let params = attention::Params {
+            q_stride: 40,
+            q_offset: 12,
+            kv_stride: 100,
+            kv_batch_stride: 0,
+            k_offset: 60,
+            v_offset: 8,
+            ..attention::Params::cross(3, 19, 41, 2, 12)
+        };
+        let spec =
+            attention::Spec { elem: Elem::F32, variant, head_dim: 12, causal: false, shared_qkv: false };
+        let q = random.values(Elem::F32, 3 * 19 * 40, 0.0, 9.0);
+        let kv = random.values(Elem::F32, 41 * 100, 0.0, 9.0);
+        let expected = attention::cpu::attention(&spec, &params, &q, &kv);
+        let buffers = [&q, &kv, &vec![0.0; expected.len()]].map(|values| encode(Elem::F32, values));
+        let found = gpu.run(spec.clone(), attention::workgroups(&spec, &params), params.bytes(), &buffers, 1);
+        report.check(Elem::F32, (&spec, params), &decode(Elem::F32, &found[0]), &expected);
+    }
+}
+
+#[test]
+fn embed_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("embed");
+    let mut random = Random::new(6);
+    let params = embed::Params { batch: 2, tokens: 77, channels: 20, vocabulary: 101 };
+    for spec in embed::all_specs().into_iter().filter(|spec| gpu.elems().contains(&spec.elem)) {
+        let stored = |weight| if weight == WeightType::F16 { Elem::F16 } else { Elem::F32 };
+        let (of_tokens, of_positions) = (stored(spec.tokens), stored(spec.positions));
+        let mut ids = random.words(2 * 77, 101);
+        ids[5] = 4_000_000; // beyond the table: its last row
+        let table = random.values(of_tokens, 101 * 20, 0.0, 1.0);
+        let positions = random.values(of_positions, 77 * 20, 0.0, 0.1);
+        let expected = embed::cpu::embed(&params, &ids, &table, &positions);
+        let mut buffers = vec![words(&ids), encode(of_tokens, &table), encode(of_positions, &positions)];
+        buffers.push(encode(spec.elem, &vec![0.0; expected.len()]));
+        let found = gpu.run(spec.clone(), embed::workgroups(&spec, &params), params.bytes(), &buffers, 1);
+        report.check(spec.elem, &spec, &decode(spec.elem, &found[0]), &expected);
+    }
+}
+
+#[test]
+fn prepare_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("prepare");
+    let mut random = Random::new(7);
+    for &elem in gpu.elems() {
+        for (pixels, copies, latent_channels, input_channels) in
+            [(1, 1, 4, 4), (221, 2, 4, 4), (65, 2, 8, 12)]
+        {
+            let params = prepare::Params { pixels, copies, latent_channels, input_channels, scale: 0.07 };
+            let spec = prepare::Spec { elem };
+            let latents = random.values(Elem::F32, (pixels * latent_channels) as usize, 0.0, 14.0);
+            let expected = prepare::cpu::prepare(&params, &latents);
+            let buffers = [encode(Elem::F32, &latents), encode(elem, &vec![0.0; expected.len()])];
+            let found =
+                gpu.run(spec.clone(), prepare::workgroups(&spec, &params), params.bytes(), &buffers, 1);
+            report.check(elem, params, &decode(elem, &found[0]), &expected);
+        }
+    }
+}
+
+#[test]
+fn step_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("step");
+    let mut random = Random::new(8);
+    for spec in step::all_specs().into_iter().filter(|spec| gpu.elems().contains(&spec.elem)) {
+        for (pixels, latent_channels, model_channels, input_channels) in
+            [(1, 4, 4, 4), (391, 4, 4, 4), (70, 4, 8, 12)]
+        {
+            let elem = spec.elem;
+            let params = step::Params {
+                pixels,
+                latent_channels,
+                model_channels,
+                input_channels,
+                guidance: 7.5,
+                next_x: 0.9,
+                next_model: -0.3,
+                next_history: 0.2,
+                next_noise: 0.15,
+                history_x: 1.1,
+                history_model: -0.4,
+                denoised_x: 1.3,
+                denoised_model: -0.7,
+                input_scale_next: 0.6,
+            };
+            let copies = if spec.guided { 2 } else { 1 };
+            let model = random.values(elem, (copies * pixels * model_channels) as usize, 0.0, 1.0);
+            let count = (pixels * latent_channels) as usize;
+            let [noise, latents, history] = [(); 3].map(|()| random.values(Elem::F32, count, 0.0, 2.0));
+            let mut state = step::cpu::State { latents, history, denoised: vec![0.0; count] };
+            let mut buffers = vec![encode(elem, &model)];
+            if spec.noise {
+                buffers.push(encode(Elem::F32, &noise));
+            }
+            buffers.extend([&state.latents, &state.history, &state.denoised].map(|x| encode(Elem::F32, x)));
+            buffers.push(encode(elem, &vec![0.0; (copies * pixels * input_channels) as usize]));
+            let input = step::cpu::step(&spec, &params, &model, &noise, &mut state);
+            let found = gpu.run(spec.clone(), step::workgroups(&spec, &params), params.bytes(), &buffers, 4);
+            for (found, expected) in found.iter().zip([&state.latents, &state.history, &state.denoised]) {
+                report.check(Elem::F32, (&spec, params), &decode(Elem::F32, found), expected);
+            }
+            report.check(elem, (&spec, params), &decode(elem, &found[3]), &input);
+        }
+    }
+}
+
+#[test]
+fn affine_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("affine");
+    let mut random = Random::new(9);
+    for spec in affine::all_specs().into_iter().filter(|spec| gpu.elems().contains(&spec.elem)) {
+        for (pixels, input_channels, input_offset, output_channels, channels) in
+            [(1, 4, 0, 4, 4), (221, 8, 0, 4, 4), (35, 8, 4, 12, 4), (64, 4, 0, 4, 3)]
+        {
+            let params = affine::Params {
+                pixels,
+                input_channels,
+                input_offset,
+                output_channels,
+                channels,
+                scale: 1.0 / 0.18215,
+                shift: -0.5,
+            };
+            let of = |precision| if precision == affine::Precision::Elem { spec.elem } else { Elem::F32 };
+            let input = random.values(of(spec.input), (pixels * input_channels) as usize, 0.0, 1.0);
+            let expected = affine::cpu::affine(spec.op, &params, &input);
+            let buffers =
+                [encode(of(spec.input), &input), encode(of(spec.output), &vec![0.0; expected.len()])];
+            let found =
+                gpu.run(spec.clone(), affine::workgroups(&spec, &params), params.bytes(), &buffers, 1);
+            report.check(of(spec.output), (&spec, params), &decode(of(spec.output), &found[0]), &expected);
+        }
+    }
+}
+
+/// Bytes of two pictures differ by one level at most: a result on the edge may round either way.
+fn assert_same_picture(found: &[u8], expected: &[u32]) {
+    let expected = words(expected);
+    assert_eq!(found.len(), expected.len());
+    assert!(
+        found.iter().zip(&expected).all(|(a, b)| a.abs_diff(*b) <= 1),
+        "a channel is more than one level off"
+    );
+    let differing = found.iter().zip(&expected).filter(|(a, b)| a != b).count();
+    assert!(differing * 200 <= found.len(), "{differing} of {} channels differ", found.len());
+}
+
+#[test]
+fn rgba_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    let mut random = Random::new(10);
+    for &elem in gpu.elems() {
+        for pixels in [1, 63, 17 * 23 * 2] {
+            let (spec, params) = (rgba::Spec { elem }, rgba::Params { pixels });
+            let input = random.values(elem, 4 * pixels as usize, 0.0, 0.8);
+            let buffers = [encode(elem, &input), words(&vec![0; pixels as usize])];
+            let found = gpu.run(spec.clone(), rgba::workgroups(&spec, &params), params.bytes(), &buffers, 1);
+            assert_same_picture(&found[0], &rgba::cpu::rgba(&input));
+        }
+    }
+}
+
+#[test]
+fn preview_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    let mut random = Random::new(11);
+    let factors = [[0.3, 0.2, 0.2], [0.2, 0.3, 0.1], [-0.2, 0.2, 0.3], [-0.2, -0.3, -0.5]];
+    let bias = [0.1, -0.05, 0.02];
+    for pixels in [1, 100, 4099] {
+        let (spec, params) = (preview::Spec {}, preview::Params::new(pixels, factors, bias));
+        let latents = random.values(Elem::F32, 4 * pixels as usize, 0.0, 1.0);
+        let buffers = [encode(Elem::F32, &latents), words(&vec![0; pixels as usize])];
+        let found = gpu.run(spec.clone(), preview::workgroups(&spec, &params), params.bytes(), &buffers, 1);
+        assert_same_picture(&found[0], &preview::cpu::preview(factors, bias, &latents));
+    }
+}
+
+/// More workgroups than one dimension holds.
+#[test]
+fn a_grid_folded_into_two_dimensions_covers_everything() {
+    let Some(gpu) = gpu() else { return };
+    let (spec, params) = (rgba::Spec { elem: Elem::F32 }, rgba::Params { pixels: 65536 * 64 + 5 });
+    let grid = rgba::workgroups(&spec, &params);
+    assert!(grid[1] > 1);
+    let input = vec![1.0; 4 * params.pixels as usize];
+    let buffers = [encode(Elem::F32, &input), vec![0; 4 * params.pixels as usize]];
+    let found = gpu.run(spec, grid, params.bytes(), &buffers, 1);
+    assert!(found[0].iter().all(|&byte| byte == 255));
+}
