@@ -117,10 +117,8 @@ impl Assembler {
         if !self.missing[index] || !self.make_room(index, chunk.len) {
             return Ok((count, None));
         }
-        let open = self
-            .open
-            .entry(index)
-            .or_insert_with(|| Open { bytes: vec![0; chunk.len as usize], filled: 0 });
+        let open =
+            self.open.entry(index).or_insert_with(|| Open { bytes: vec![0; chunk.len as usize], filled: 0 });
         open.bytes[at..at + count].copy_from_slice(&rest[..count]);
         open.filled += count as u64;
         if open.filled < self.wanted[index] {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-use crate::weights::{Manifest, Span};
+use crate::weights::Manifest;
 
 /// The largest chunk: one value in IndexedDB, one read, one upload.
 pub const MAX_CHUNK_BYTES: u64 = 16 << 20;
@@ -92,12 +92,10 @@ impl ChunkMap {
     pub fn record_bytes(&self, manifest: &Manifest) -> Vec<u64> {
         let mut filled = vec![0; self.chunks.len()];
         for record in &manifest.records {
-            for span in spans(record) {
-                for index in self.overlapping(record.slab, span.offset, span.len) {
-                    let chunk = self.chunks[index];
-                    let end = (span.offset + span.len).min(chunk.offset + chunk.len);
-                    filled[index] += end - span.offset.max(chunk.offset);
-                }
+            for index in self.overlapping(record.slab, record.values.offset, record.len()) {
+                let chunk = self.chunks[index];
+                let end = record.end().min(chunk.offset + chunk.len);
+                filled[index] += end - record.values.offset.max(chunk.offset);
             }
         }
         filled
@@ -107,21 +105,13 @@ impl ChunkMap {
     pub fn tensors_of<'a>(&self, manifest: &'a Manifest, missing: &[bool]) -> HashSet<&'a str> {
         let mut names = HashSet::new();
         for record in &manifest.records {
-            let touches = spans(record).any(|span| {
-                self.overlapping(record.slab, span.offset, span.len)
-                    .any(|index| missing.get(index).copied().unwrap_or(true))
-            });
-            if touches {
+            let mut touched = self.overlapping(record.slab, record.values.offset, record.len());
+            if touched.any(|index| missing.get(index).copied().unwrap_or(true)) {
                 names.extend(record.decl.parts.iter().map(|part| part.name.as_str()));
             }
         }
         names
     }
-}
-
-/// Where a record's bytes lie: its values and, if quantized, its scales.
-fn spans(record: &crate::weights::PackedRecord) -> impl Iterator<Item = Span> {
-    [Some(record.values), record.scales].into_iter().flatten()
 }
 
 #[cfg(test)]
@@ -133,7 +123,8 @@ mod tests {
         let slabs = [1000, 1, 0, 256, 257];
         let map = ChunkMap::new(&slabs, 256);
         for (slab, &bytes) in slabs.iter().enumerate() {
-            let total: u64 = map.iter().filter(|(_, chunk)| chunk.slab == slab).map(|(_, chunk)| chunk.len).sum();
+            let total: u64 =
+                map.iter().filter(|(_, chunk)| chunk.slab == slab).map(|(_, chunk)| chunk.len).sum();
             assert_eq!(total, bytes);
             for offset in 0..bytes {
                 let range = map.overlapping(slab, offset, 1);

@@ -4,7 +4,9 @@
 //! - `chunks`: `[id, index]` to the chunk's bytes, a `Uint8Array` of at most 16 MiB;
 //! - `sums`: `[id, index]` to the chunk's CRC-32, written in the same transaction.
 
-use idb::{DatabaseEvent, Factory, KeyRange, ObjectStore, ObjectStoreParams, Query, Transaction, TransactionMode};
+use idb::{
+    DatabaseEvent, Factory, KeyRange, ObjectStore, ObjectStoreParams, Query, Transaction, TransactionMode,
+};
 use js_sys::{Array, Uint8Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
@@ -121,7 +123,7 @@ impl Database {
             id: model.id.clone(),
             format: PACKED_FORMAT,
             name: model.manifest.name.clone(),
-            bytes: model.manifest.slabs.iter().sum(),
+            bytes: model.manifest.bytes(),
             state: model.state,
             chunk_bytes: model.chunk_bytes,
             origin: model.origin.clone(),
@@ -218,7 +220,11 @@ struct Write {
 
 impl Write {
     /// Waits until everything is on disk.
-    async fn finish(self, transaction: Transaction, queued: std::result::Result<(), idb::Error>) -> Result<()> {
+    async fn finish(
+        self,
+        transaction: Transaction,
+        queued: std::result::Result<(), idb::Error>,
+    ) -> Result<()> {
         if let Err(error) = queued {
             return Err(self.reason(Some(error)));
         }
@@ -241,7 +247,9 @@ impl Write {
 /// asks the browser what is free.
 fn storage(error: idb::Error) -> Error {
     let value = match &error {
-        idb::Error::DomException(exception) => return exception_error(&exception.name(), &exception.message()),
+        idb::Error::DomException(exception) => {
+            return exception_error(&exception.name(), &exception.message());
+        }
         idb::Error::UpdateFailed(value) | idb::Error::AddFailed(value) => Some(value),
         idb::Error::IndexedDbNotFound(_) => {
             return Error::Storage { message: "this browser offers no database here".into() };

@@ -9,14 +9,8 @@ use sha2::{Digest, Sha256};
 use super::assembler::{Assembler, FullChunk};
 use super::chunks::{ChunkMap, chunk_bytes};
 use super::stored::StoredModel;
-use crate::weights::{Header, Manifest, Packer};
+use crate::weights::{Header, Manifest, Packer, Parse};
 use crate::{Error, Result};
-
-/// A header longer than this is a damaged or hostile file.
-const MAX_HEADER_BYTES: usize = 64 << 20;
-
-/// Headers are parsed again when the bytes at hand have grown by this factor, so that slices stay cheap.
-const HEADER_GROWTH: usize = 2;
 
 /// Half-filled chunks that may wait in memory together. Records are laid out in the file's order, so that two or
 /// three wait as a rule; a file in another order takes more passes instead of more memory.
@@ -29,8 +23,9 @@ pub struct Expected {
     pub url: String,
     /// For messages about the file.
     pub file: String,
-    pub bytes: Option<u64>,
-    /// Lower-case hexadecimal.
+    /// Length of the file.
+    pub bytes: u64,
+    /// Lower-case hexadecimal, when it is known.
     pub sha256: Option<String>,
 }
 
@@ -105,9 +100,11 @@ impl Import {
         stored: &StoredModel,
         sums: &[Option<u32>],
     ) -> Result<Import> {
-        let header = Header::parse(&expected.file, &stored.header)?.ok_or_else(|| Error::Storage {
-            message: format!("the stored header of {} is incomplete", expected.file),
-        })?;
+        let Parse::Done(header) = Header::parse(&expected.file, &stored.header, expected.bytes)? else {
+            return Err(Error::Storage {
+                message: format!("the stored header of {} is cut off", expected.file),
+            });
+        };
         let mut import = Import::new(expected, layout);
         let map = stored.chunk_map();
         let missing = (0..map.len()).map(|index| sums.get(index).copied().flatten().is_none()).collect();
@@ -135,8 +132,10 @@ impl Import {
     pub fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         let before = self.position;
         self.position += bytes.len() as u64;
-        if let Some(total) = self.expected.bytes.filter(|&total| self.position > total) {
-            return Err(self.network(format!("the file is longer than the expected {total} bytes")));
+        if self.position > self.expected.bytes {
+            return Err(
+                self.network(format!("the file is longer than the expected {} bytes", self.expected.bytes))
+            );
         }
         if let Some(hasher) = &mut self.hasher {
             hasher.update(bytes);
@@ -230,16 +229,6 @@ impl Import {
         self.known.as_ref().map(|known| known.chunk_bytes)
     }
 
-    /// No more bytes will come: a header that was waiting for more is read now. [`Import::next_chunk`] may then have
-    /// more to give, and [`Import::finish`] judges.
-    pub fn end(&mut self) -> Result<()> {
-        if self.known.is_some() || self.header.is_empty() {
-            return Ok(());
-        }
-        self.try_header_at = 0;
-        self.read_header()
-    }
-
     /// The connection has ended: says whether all is well.
     pub fn finish(self) -> Result<Finish> {
         let done = self.is_done();
@@ -247,8 +236,7 @@ impl Import {
             let message = format!("the file ended after {} bytes, inside its header", self.position);
             return Err(self.network(message));
         };
-        let data_end = known.header.tensors.iter().map(|tensor| tensor.offset + tensor.len).max().unwrap_or(0);
-        let total = self.expected.bytes.unwrap_or(data_end);
+        let total = self.expected.bytes;
         if self.position < total && !done {
             let message = format!("the connection ended after {} of {total} bytes", self.position);
             return Err(self.network(message));
@@ -258,7 +246,7 @@ impl Import {
             let found = hex(&hasher.clone().finalize());
             if found != expected.to_lowercase() {
                 return Err(Error::BadFile {
-                    file: self.expected.file,
+                    file: self.expected.file.clone(),
                     message: format!("its SHA-256 is {found}, expected {expected}; nothing of it was kept"),
                 });
             }
@@ -275,22 +263,16 @@ impl Import {
         if self.header.len() < self.try_header_at {
             return Ok(());
         }
-        let Some(header) = Header::parse(&self.expected.file, &self.header)? else {
-            if self.header.len() > MAX_HEADER_BYTES {
-                return Err(self.bad_file(format!("no header ends within {MAX_HEADER_BYTES} bytes")));
+        let header = match Header::parse(&self.expected.file, &self.header, self.expected.bytes)? {
+            Parse::Done(header) => header,
+            Parse::NeedMore(bytes) => {
+                // Never more than the file has: else its end would pass unseen.
+                self.try_header_at = bytes.min(usize::try_from(self.expected.bytes).unwrap_or(bytes));
+                return Ok(());
             }
-            self.try_header_at = self.header.len() * HEADER_GROWTH;
-            return Ok(());
         };
-        let data_end = header.tensors.iter().map(|tensor| tensor.offset.saturating_add(tensor.len)).max();
-        if let (Some(end), Some(total)) = (data_end, self.expected.bytes)
-            && end > total
-        {
-            let message = format!("its tensors end at byte {end}, but the file should have {total} bytes");
-            return Err(self.bad_file(message));
-        }
         let manifest = (self.layout)(&header)?;
-        let size = chunk_bytes(manifest.slabs.iter().sum());
+        let size = chunk_bytes(manifest.bytes());
         let map = ChunkMap::new(&manifest.slabs, size);
         let missing = vec![true; map.len()];
         let data_start = (header.data_start as usize).min(self.header.len());
@@ -333,7 +315,8 @@ impl Import {
         if looks_like_safetensors {
             return Ok(());
         }
-        let message = format!("it begins with {:?}, which is neither GGUF nor safetensors", printable(&start[..8]));
+        let message =
+            format!("it begins with {:?}, which is neither GGUF nor safetensors", printable(&start[..8]));
         Err(self.bad_file(message))
     }
 

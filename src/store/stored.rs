@@ -84,7 +84,8 @@ mod tests {
     #[test]
     fn a_weak_tag_is_no_validator() {
         let date = Some("Mon, 23 Nov 2026 00:00:00 GMT".to_owned());
-        let origin = Origin { etag: Some("W/\"1\"".into()), last_modified: date.clone(), ..Origin::default() };
+        let origin =
+            Origin { etag: Some("W/\"1\"".into()), last_modified: date.clone(), ..Origin::default() };
         assert_eq!(origin.validator(), date.as_deref());
         let origin = Origin { etag: Some("\"1\"".into()), ..origin };
         assert_eq!(origin.validator(), Some("\"1\""));
