@@ -316,7 +316,7 @@ impl Import {
             return Ok(());
         }
         let message =
-            format!("it begins with {:?}, which is neither GGUF nor safetensors", printable(&start[..8]));
+            format!("it begins with \"{}\", which is neither GGUF nor safetensors", printable(&start[..8]));
         Err(self.bad_file(message))
     }
 

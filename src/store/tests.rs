@@ -175,7 +175,7 @@ fn assert_holds(shelf: &Shelf, file: &File) {
 #[test]
 fn any_slicing_gives_the_same_chunks() {
     let file = File::new(1, 40, 20_000);
-    for seed in 0..8 {
+    for seed in 0..4 {
         let mut rng = StdRng::seed_from_u64(seed);
         let (mut shelf, mut import) = (Shelf::default(), file.import());
         feed(&mut import, &mut shelf, &file.bytes, &mut rng).unwrap();
@@ -188,7 +188,7 @@ fn any_slicing_gives_the_same_chunks() {
 #[test]
 fn an_interrupted_download_goes_on_where_it_stopped() {
     let file = File::new(2, 60, 20_000);
-    for seed in 0..12 {
+    for seed in 0..6 {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut shelf = Shelf::default();
         let mut fetched = 0;
@@ -233,7 +233,13 @@ fn only_what_a_lost_chunk_needs_is_fetched_again() {
     let offset = import.resume_offset() as usize;
     assert!(offset > file.bytes.len() / 4, "{offset} of {}", file.bytes.len());
     import.start_at(offset as u64);
-    feed(&mut import, &mut shelf, &file.bytes[offset..], &mut rng).unwrap();
+    for slice in file.bytes[offset..].chunks(10_000) {
+        if import.is_done() {
+            break;
+        }
+        import.feed(slice).unwrap();
+        shelf.drain(&mut import).unwrap();
+    }
     assert!(import.is_done());
     assert!((import.position() as usize) < file.bytes.len() * 3 / 4, "stops as soon as the chunk is there");
     assert_eq!(import.finish().unwrap(), Finish::Complete { whole: false });
@@ -243,7 +249,7 @@ fn only_what_a_lost_chunk_needs_is_fetched_again() {
 #[test]
 fn a_scattered_file_takes_more_passes_not_more_memory() {
     // Records laid out the other way round than the file: every chunk is open until the end.
-    let mut file = File::new(4, 30, 100_000);
+    let mut file = File::new(4, 30, 60_000);
     let half = file.decls.len() / 2;
     for index in 0..half {
         let (a, b) = (file.decls[index].clone(), file.decls[half + index].clone());
@@ -260,7 +266,7 @@ fn a_scattered_file_takes_more_passes_not_more_memory() {
     loop {
         passes += 1;
         let mut import = shelf.resume(&file);
-        import.set_max_open_bytes(2 << 20);
+        import.set_max_open_bytes(1 << 20);
         let offset = import.resume_offset();
         import.start_at(offset);
         feed(&mut import, &mut shelf, &file.bytes[offset as usize..], &mut rng).unwrap();
