@@ -75,7 +75,9 @@ impl Loader {
     pub(super) fn finish(self) -> Result<Backend> {
         match self {
             Loader::Gpu(pipeline) => Ok(Backend::Gpu(pipeline)),
-            Loader::Cpu { manifest, slabs } => Ok(Backend::Cpu(Box::new(CpuPipeline::new(*manifest, slabs)?))),
+            Loader::Cpu { manifest, slabs } => {
+                Ok(Backend::Cpu(Box::new(CpuPipeline::new(*manifest, slabs)?)))
+            }
         }
     }
 }

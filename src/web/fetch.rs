@@ -74,9 +74,7 @@ async fn request(ask: &Ask<'_>, range: bool) -> Result<Response> {
 
 impl Download {
     fn new(ask: &Ask<'_>, response: Response) -> Result<Download> {
-        let failed = |message: String| {
-            Error::Network { url: ask.url.to_owned(), message, retryable: true }
-        };
+        let failed = |message: String| Error::Network { url: ask.url.to_owned(), message, retryable: true };
         let header = |name: &str| response.headers().get(name).ok().flatten();
         let status = response.status();
         if !matches!(status, 200 | 206) {
@@ -127,6 +125,18 @@ impl Drop for Download {
     }
 }
 
+/// The file's length by what the catalogue and the server say; an error where they contradict each other.
+pub(super) fn expect_total(download: &Download, expected: Option<u64>) -> Result<Option<u64>> {
+    match (expected, download.total) {
+        (Some(expected), Some(offered)) if expected != offered => Err(Error::Network {
+            url: download.url.clone(),
+            message: format!("wrong length: the server offers {offered} bytes, expected {expected}"),
+            retryable: true,
+        }),
+        (expected, offered) => Ok(expected.or(offered)),
+    }
+}
+
 /// What a status other than 200 and 206 means to a visitor.
 fn refusal(status: u16) -> String {
     match status {
@@ -148,7 +158,9 @@ fn parse_content_range(text: &str) -> Option<(u64, Option<u64>)> {
 fn is_same_origin(url: &str) -> bool {
     let origin = get(&get(&js_sys::global(), "location"), "origin").as_string();
     match origin {
-        Some(origin) => !url.contains("://") || url.strip_prefix(&origin).is_some_and(|rest| rest.starts_with('/')),
+        Some(origin) => {
+            !url.contains("://") || url.strip_prefix(&origin).is_some_and(|rest| rest.starts_with('/'))
+        }
         None => false,
     }
 }

@@ -9,12 +9,15 @@
 mod acquire;
 mod backend;
 mod browser;
+mod download;
 mod engine;
 mod error;
 mod fetch;
 mod locks;
 mod request;
 mod room;
+mod run;
+mod shelf;
 mod values;
 
 pub use engine::Engine;

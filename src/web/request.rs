@@ -53,7 +53,10 @@ pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
     let url = text("url").ok_or_else(|| invalid("url", "the model has no url"))?;
     let bytes = get(value, "bytes").as_f64().filter(|&bytes| bytes >= 1.0).map(|bytes| bytes as u64);
     let sha256 = text("sha256").map(|hash| hash.to_lowercase());
-    if sha256.as_ref().is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit())) {
+    if sha256
+        .as_ref()
+        .is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
         return Err(invalid("sha256", "must be 64 hexadecimal digits"));
     }
     Ok(ModelRequest { id, origin: Origin { url, bytes, sha256, ..Origin::default() } })
@@ -112,14 +115,16 @@ fn seed(value: &JsValue) -> Result<u64> {
     const EXACT: f64 = 9_007_199_254_740_991.0;
     let field = get(value, "seed");
     if let Some(text) = field.as_string() {
-        return text
-            .trim()
-            .parse()
-            .map_err(|_| invalid("seed", format!("must be a whole number from 0 to {}, not {text:?}", u64::MAX)));
+        return text.trim().parse().map_err(|_| {
+            invalid("seed", format!("must be a whole number from 0 to {}, not {text:?}", u64::MAX))
+        });
     }
     let number = field.as_f64().ok_or_else(|| invalid("seed", "must be a number, or digits as text"))?;
     if number.fract() != 0.0 || !(0.0..=EXACT).contains(&number) {
-        return Err(invalid("seed", format!("must be a whole number from 0 to {EXACT}; pass a larger one as text")));
+        return Err(invalid(
+            "seed",
+            format!("must be a whole number from 0 to {EXACT}; pass a larger one as text"),
+        ));
     }
     Ok(number as u64)
 }
