@@ -1,1 +1,31 @@
-//! (empty)
+//! The JavaScript API: the only room, with the store's database, that knows the browser. For wasm32 alone.
+//!
+//! - [`Engine`] is what a worker talks to;
+//! - `acquire` gets a model ready: from the store, or fetched, checked and stored first;
+//! - `backend` is the pipeline in use, on the GPU or on the CPU;
+//! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
+//! - `request` and `values` read what comes from JavaScript and build what goes there; `error` converts errors.
+
+mod acquire;
+mod backend;
+mod browser;
+mod download;
+mod engine;
+mod error;
+mod fetch;
+mod locks;
+mod request;
+mod room;
+mod run;
+mod shelf;
+mod values;
+
+pub use engine::Engine;
+
+use wasm_bindgen::prelude::wasm_bindgen;
+
+/// Runs once when the module is instantiated: a panic is a bug, and its message should reach the console.
+#[wasm_bindgen(start)]
+pub fn start() {
+    console_error_panic_hook::set_once();
+}

@@ -1,0 +1,163 @@
+//! Packed pieces in, whole chunks with checksums out, in bounded memory.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::chunks::ChunkMap;
+use crate::weights::{Manifest, PackedBytes};
+use crate::{Error, Result};
+
+/// A chunk whose every record byte has arrived.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FullChunk {
+    pub index: usize,
+    pub bytes: Vec<u8>,
+    /// CRC-32 of `bytes`.
+    pub sum: u32,
+}
+
+/// A chunk that is being filled.
+struct Open {
+    bytes: Vec<u8>,
+    /// Record bytes that have arrived.
+    filled: u64,
+}
+
+/// A piece of which `done` bytes have been placed.
+struct Piece {
+    packed: PackedBytes,
+    done: usize,
+}
+
+/// Puts pieces of records where they belong and hands out each chunk when it is whole.
+pub struct Assembler {
+    map: ChunkMap,
+    /// Record bytes that make each chunk whole.
+    wanted: Vec<u64>,
+    /// Chunks still to be handed out.
+    missing: Vec<bool>,
+    open: HashMap<usize, Open>,
+    open_bytes: u64,
+    max_open_bytes: u64,
+    /// Chunks that found no room and wait for another pass over the file.
+    skipped: HashSet<usize>,
+    queue: VecDeque<Piece>,
+    /// Chunks that hold no record at all, only alignment.
+    empty: Vec<usize>,
+}
+
+impl Assembler {
+    /// For a model of which the chunks not `missing` are stored already; half-filled chunks may take
+    /// `max_open_bytes`.
+    pub fn new(manifest: &Manifest, map: ChunkMap, missing: Vec<bool>, max_open_bytes: u64) -> Assembler {
+        let wanted = map.record_bytes(manifest);
+        let empty = (0..map.len()).filter(|&index| wanted[index] == 0 && missing[index]).collect();
+        Assembler {
+            map,
+            wanted,
+            missing,
+            open: HashMap::new(),
+            open_bytes: 0,
+            max_open_bytes,
+            skipped: HashSet::new(),
+            queue: VecDeque::new(),
+            empty,
+        }
+    }
+
+    /// Queues a piece; [`Assembler::next_chunk`] places it.
+    pub fn push(&mut self, packed: PackedBytes) {
+        self.queue.push_back(Piece { packed, done: 0 });
+    }
+
+    /// The next whole chunk, or `None` when more pieces are needed.
+    pub fn next_chunk(&mut self) -> Result<Option<FullChunk>> {
+        if let Some(index) = self.empty.pop() {
+            let len = self.map.get(index).map_or(0, |chunk| chunk.len);
+            return Ok(Some(self.close(index, vec![0; len as usize])));
+        }
+        while let Some(mut piece) = self.queue.pop_front() {
+            while piece.done < piece.packed.bytes.len() {
+                let (placed, full) = self.place(&piece)?;
+                piece.done += placed;
+                if let Some(chunk) = full {
+                    if piece.done < piece.packed.bytes.len() {
+                        self.queue.push_front(piece);
+                    }
+                    return Ok(Some(chunk));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether every chunk has been handed out or was stored before.
+    pub fn is_complete(&self) -> bool {
+        !self.missing.contains(&true)
+    }
+
+    #[cfg(test)]
+    pub(super) fn set_max_open_bytes(&mut self, bytes: u64) {
+        self.max_open_bytes = bytes;
+    }
+
+    /// The piece's next bytes, up to the end of one chunk: how many, and the chunk if that filled it.
+    fn place(&mut self, piece: &Piece) -> Result<(usize, Option<FullChunk>)> {
+        let offset = piece.packed.offset + piece.done as u64;
+        let rest = &piece.packed.bytes[piece.done..];
+        let index = self.map.overlapping(piece.packed.slab, offset, 1).start;
+        let chunk = self
+            .map
+            .get(index)
+            .filter(|chunk| {
+                chunk.slab == piece.packed.slab && (chunk.offset..chunk.offset + chunk.len).contains(&offset)
+            })
+            .ok_or_else(|| self.misplaced(&piece.packed))?;
+        let at = (offset - chunk.offset) as usize;
+        let count = rest.len().min(chunk.len as usize - at);
+        if !self.missing[index] || !self.make_room(index, chunk.len) {
+            return Ok((count, None));
+        }
+        let open =
+            self.open.entry(index).or_insert_with(|| Open { bytes: vec![0; chunk.len as usize], filled: 0 });
+        open.bytes[at..at + count].copy_from_slice(&rest[..count]);
+        open.filled += count as u64;
+        if open.filled < self.wanted[index] {
+            return Ok((count, None));
+        }
+        let Some(open) = self.open.remove(&index) else { return Ok((count, None)) };
+        self.open_bytes -= chunk.len;
+        Ok((count, Some(self.close(index, open.bytes))))
+    }
+
+    /// Whether chunk `index` is open or may be opened. One is always allowed, so that every pass gets further; one
+    /// that was refused stays refused, because its first bytes have gone by.
+    fn make_room(&mut self, index: usize, len: u64) -> bool {
+        if self.open.contains_key(&index) {
+            return true;
+        }
+        let full = !self.open.is_empty() && self.open_bytes + len > self.max_open_bytes;
+        if full || self.skipped.contains(&index) {
+            self.skipped.insert(index);
+            return false;
+        }
+        self.open_bytes += len;
+        true
+    }
+
+    fn close(&mut self, index: usize, bytes: Vec<u8>) -> FullChunk {
+        self.missing[index] = false;
+        let sum = crc32fast::hash(&bytes);
+        FullChunk { index, bytes, sum }
+    }
+
+    fn misplaced(&self, piece: &PackedBytes) -> Error {
+        Error::Storage {
+            message: format!(
+                "packed bytes {}..{} lie outside slab {}",
+                piece.offset,
+                piece.offset + piece.bytes.len() as u64,
+                piece.slab
+            ),
+        }
+    }
+}

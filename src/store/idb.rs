@@ -1,0 +1,281 @@
+//! The browser's database: manifests, chunks and checksums in three object stores of one IndexedDB database.
+//!
+//! - `models`: id to [`Row`];
+//! - `chunks`: `[id, index]` to the chunk's bytes, a `Uint8Array` of at most 16 MiB;
+//! - `sums`: `[id, index]` to the chunk's CRC-32, written in the same transaction.
+
+use idb::{
+    DatabaseEvent, Factory, KeyRange, ObjectStore, ObjectStoreParams, Query, Transaction, TransactionMode,
+};
+use js_sys::{Array, Uint8Array};
+use serde::{Deserialize, Serialize};
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::stored::{Origin, State, StoredModel, format_ok};
+use crate::weights::PACKED_FORMAT;
+use crate::{Error, Result};
+
+const DATABASE: &str = "opengen";
+const VERSION: u32 = 1;
+const MODELS: &str = "models";
+const CHUNKS: &str = "chunks";
+const SUMS: &str = "sums";
+
+/// A model as it stands in `models`. The large texts are kept as they are, so that a list of models needs no parsing.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Row {
+    id: String,
+    /// [`PACKED_FORMAT`] of the engine that packed it; the manifest of another format is not parsed.
+    format: u32,
+    name: String,
+    /// Bytes of all slabs.
+    bytes: u64,
+    state: State,
+    chunk_bytes: u64,
+    origin: Origin,
+    /// JSON.
+    manifest: String,
+    #[serde(with = "serde_wasm_bindgen::preserve")]
+    header: Uint8Array,
+}
+
+/// One line of the list of stored models.
+#[derive(Debug, Clone)]
+pub struct Listed {
+    pub id: String,
+    pub name: String,
+    /// Bytes of all slabs when complete.
+    pub bytes: u64,
+    pub state: State,
+    /// Whether this version of the engine can read it.
+    pub format_ok: bool,
+}
+
+/// What the store holds under an id.
+pub enum Found {
+    Nothing,
+    /// Packed by another version of the engine: to be fetched again.
+    OtherFormat,
+    Model(Box<StoredModel>),
+}
+
+/// An open connection.
+pub struct Database {
+    db: idb::Database,
+}
+
+impl Database {
+    /// Opens the database and makes its stores on the first visit. Fails where the browser refuses storage.
+    pub async fn open() -> Result<Database> {
+        let factory = Factory::new().map_err(storage)?;
+        let mut request = factory.open(DATABASE, Some(VERSION)).map_err(storage)?;
+        request.on_upgrade_needed(|event| {
+            // A failure here makes the open fail below or the first transaction name the missing store.
+            if let Ok(db) = event.database() {
+                for name in [MODELS, CHUNKS, SUMS] {
+                    let _ = db.create_object_store(name, ObjectStoreParams::new());
+                }
+            }
+        });
+        let mut db = request.await.map_err(storage)?;
+        // Another tab with a newer version of the page must not be kept waiting.
+        db.on_version_change(|event| {
+            if let Ok(db) = event.database() {
+                db.close();
+            }
+        });
+        Ok(Database { db })
+    }
+
+    /// Every stored model.
+    pub async fn list(&self) -> Result<Vec<Listed>> {
+        let rows = self.read(MODELS)?.get_all(None, None).map_err(storage)?.await.map_err(storage)?;
+        let listed = rows.into_iter().filter_map(|value| {
+            let row: Row = serde_wasm_bindgen::from_value(value).ok()?;
+            let format_ok = format_ok(row.format);
+            Some(Listed { id: row.id, name: row.name, bytes: row.bytes, state: row.state, format_ok })
+        });
+        Ok(listed.collect())
+    }
+
+    /// The model under `id`, without its chunks.
+    pub async fn model(&self, id: &str) -> Result<Found> {
+        let Some(value) = self.get(MODELS, id.into()).await? else { return Ok(Found::Nothing) };
+        let Ok(row) = serde_wasm_bindgen::from_value::<Row>(value) else { return Ok(Found::OtherFormat) };
+        if !format_ok(row.format) {
+            return Ok(Found::OtherFormat);
+        }
+        let Ok(manifest) = serde_json::from_str(&row.manifest) else { return Ok(Found::OtherFormat) };
+        Ok(Found::Model(Box::new(StoredModel {
+            id: row.id,
+            origin: row.origin,
+            state: row.state,
+            chunk_bytes: row.chunk_bytes,
+            header: row.header.to_vec(),
+            manifest,
+        })))
+    }
+
+    /// Writes a model's row, new or again.
+    pub async fn put_model(&self, model: &StoredModel) -> Result<()> {
+        let row = Row {
+            id: model.id.clone(),
+            format: PACKED_FORMAT,
+            name: model.manifest.name.clone(),
+            bytes: model.manifest.bytes(),
+            state: model.state,
+            chunk_bytes: model.chunk_bytes,
+            origin: model.origin.clone(),
+            manifest: serde_json::to_string(&model.manifest)
+                .map_err(|error| Error::Json { file: model.id.clone(), message: error.to_string() })?,
+            header: Uint8Array::from(model.header.as_slice()),
+        };
+        let value = serde_wasm_bindgen::to_value(&row)
+            .map_err(|error| Error::Json { file: model.id.clone(), message: error.to_string() })?;
+        let (write, transaction) = self.write(&[MODELS])?;
+        let put = self.store(&transaction, MODELS)?.put(&value, Some(&model.id.as_str().into()));
+        write.finish(transaction, put.map(drop)).await
+    }
+
+    /// Which chunks of a model are stored: their checksums, by index.
+    pub async fn sums(&self, id: &str, count: usize) -> Result<Vec<Option<u32>>> {
+        let mut sums = vec![None; count];
+        let query = || chunks_of(id).map(Query::from);
+        let transaction = self.db.transaction(&[SUMS], TransactionMode::ReadOnly).map_err(storage)?;
+        let store = self.store(&transaction, SUMS)?;
+        let keys = store.get_all_keys(Some(query()?), None).map_err(storage)?.await.map_err(storage)?;
+        let values = store.get_all(Some(query()?), None).map_err(storage)?.await.map_err(storage)?;
+        for (key, value) in keys.into_iter().zip(values) {
+            let index = key.dyn_into::<Array>().ok().and_then(|key| key.get(1).as_f64());
+            if let (Some(index), Some(sum)) = (index, value.as_f64())
+                && let Some(slot) = sums.get_mut(index as usize)
+            {
+                *slot = Some(sum as u32);
+            }
+        }
+        Ok(sums)
+    }
+
+    /// Writes one chunk and its checksum, both or neither.
+    pub async fn put_chunk(&self, id: &str, index: usize, bytes: &[u8], sum: u32) -> Result<()> {
+        let (write, transaction) = self.write(&[CHUNKS, SUMS])?;
+        let key = chunk_key(id, index);
+        let chunk = self.store(&transaction, CHUNKS)?.put(&Uint8Array::from(bytes), Some(&key)).map(drop);
+        let sum = self.store(&transaction, SUMS)?.put(&sum.into(), Some(&key)).map(drop);
+        write.finish(transaction, chunk.and(sum)).await
+    }
+
+    /// Reads one chunk into `bytes`; false when it is not there.
+    pub async fn chunk(&self, id: &str, index: usize, bytes: &mut Vec<u8>) -> Result<bool> {
+        let Some(value) = self.get(CHUNKS, chunk_key(id, index)).await? else { return Ok(false) };
+        let Ok(array) = value.dyn_into::<Uint8Array>() else { return Ok(false) };
+        bytes.resize(array.length() as usize, 0);
+        array.copy_to(bytes);
+        Ok(true)
+    }
+
+    /// Forgets one chunk, for example a damaged one.
+    pub async fn remove_chunk(&self, id: &str, index: usize) -> Result<()> {
+        let (write, transaction) = self.write(&[CHUNKS, SUMS])?;
+        let key = chunk_key(id, index);
+        let chunk = self.store(&transaction, CHUNKS)?.delete(key.clone()).map(drop);
+        let sum = self.store(&transaction, SUMS)?.delete(key).map(drop);
+        write.finish(transaction, chunk.and(sum)).await
+    }
+
+    /// Deletes a model and all its chunks.
+    pub async fn remove_model(&self, id: &str) -> Result<()> {
+        let (write, transaction) = self.write(&[MODELS, CHUNKS, SUMS])?;
+        let model = self.store(&transaction, MODELS)?.delete(JsValue::from(id)).map(drop);
+        let chunks = self.store(&transaction, CHUNKS)?.delete(chunks_of(id)?).map(drop);
+        let sums = self.store(&transaction, SUMS)?.delete(chunks_of(id)?).map(drop);
+        write.finish(transaction, model.and(chunks).and(sums)).await
+    }
+
+    async fn get(&self, store: &str, key: JsValue) -> Result<Option<JsValue>> {
+        self.read(store)?.get(key).map_err(storage)?.await.map_err(storage)
+    }
+
+    fn read(&self, store: &str) -> Result<ObjectStore> {
+        let transaction = self.db.transaction(&[store], TransactionMode::ReadOnly).map_err(storage)?;
+        self.store(&transaction, store)
+    }
+
+    fn write(&self, stores: &[&str]) -> Result<(Write, Transaction)> {
+        let transaction = self.db.transaction(stores, TransactionMode::ReadWrite).map_err(storage)?;
+        let raw = web_sys::IdbTransaction::from(transaction);
+        Ok((Write { raw: raw.clone() }, Transaction::from(raw)))
+    }
+
+    fn store(&self, transaction: &Transaction, name: &str) -> Result<ObjectStore> {
+        transaction.object_store(name).map_err(storage)
+    }
+}
+
+/// A write transaction, kept to ask it why it was aborted: a full disk shows only there.
+struct Write {
+    raw: web_sys::IdbTransaction,
+}
+
+impl Write {
+    /// Waits until everything is on disk.
+    async fn finish(
+        self,
+        transaction: Transaction,
+        queued: std::result::Result<(), idb::Error>,
+    ) -> Result<()> {
+        if let Err(error) = queued {
+            return Err(self.reason(Some(error)));
+        }
+        match transaction.await {
+            Ok(result) if result.is_committed() => Ok(()),
+            Ok(_) => Err(self.reason(None)),
+            Err(error) => Err(self.reason(Some(error))),
+        }
+    }
+
+    fn reason(&self, error: Option<idb::Error>) -> Error {
+        if let Some(exception) = self.raw.error() {
+            return exception_error(&exception.name(), &exception.message());
+        }
+        error.map_or_else(|| Error::Storage { message: "a write was cut off".into() }, storage)
+    }
+}
+
+/// A database error as ours. A full disk becomes [`Error::Quota`] without figures: the caller knows what it needs and
+/// asks the browser what is free.
+fn storage(error: idb::Error) -> Error {
+    let value = match &error {
+        idb::Error::DomException(exception) => {
+            return exception_error(&exception.name(), &exception.message());
+        }
+        idb::Error::UpdateFailed(value) | idb::Error::AddFailed(value) => Some(value),
+        idb::Error::IndexedDbNotFound(_) => {
+            return Error::Storage { message: "this browser offers no database here".into() };
+        }
+        _ => None,
+    };
+    match value.and_then(|value| value.dyn_ref::<web_sys::DomException>()) {
+        Some(exception) => exception_error(&exception.name(), &exception.message()),
+        None => Error::Storage { message: error.to_string() },
+    }
+}
+
+fn exception_error(name: &str, message: &str) -> Error {
+    if name == "QuotaExceededError" {
+        return Error::Quota { model: String::new(), needed: 0, free: 0 };
+    }
+    Error::Storage { message: format!("{name}: {message}") }
+}
+
+fn chunk_key(id: &str, index: usize) -> JsValue {
+    Array::of2(&id.into(), &(index as f64).into()).into()
+}
+
+/// All chunks of a model: arrays sort after every number, so `[id, []]` comes after the last index.
+fn chunks_of(id: &str) -> Result<KeyRange> {
+    let lower = Array::of1(&id.into());
+    let upper = Array::of2(&id.into(), &Array::new().into());
+    KeyRange::bound(&lower.into(), &upper.into(), None, None).map_err(storage)
+}

@@ -1,0 +1,105 @@
+//! What the store remembers of a model beside its chunks.
+
+use serde::{Deserialize, Serialize};
+
+use super::chunks::ChunkMap;
+use crate::weights::{Manifest, PACKED_FORMAT};
+
+/// Where a model's file comes from and how to tell whether it is still the same file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    pub url: String,
+    /// Length of the file, when it is known.
+    pub bytes: Option<u64>,
+    /// Lower-case hexadecimal SHA-256 of the file, when it is known.
+    pub sha256: Option<String>,
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+}
+
+impl Origin {
+    /// What a conditional range request sends as `If-Range`: a strong ETag, else the date.
+    pub fn validator(&self) -> Option<&str> {
+        let strong = self.etag.as_deref().filter(|tag| !tag.starts_with("W/"));
+        strong.or(self.last_modified.as_deref())
+    }
+
+    /// Whether both may describe the same file: nothing that both know differs.
+    pub fn agrees_with(&self, other: &Origin) -> bool {
+        fn same<T: PartialEq>(a: &Option<T>, b: &Option<T>) -> bool {
+            match (a, b) {
+                (Some(a), Some(b)) => a == b,
+                _ => true,
+            }
+        }
+        let by_hash = self.sha256.is_some() && self.sha256 == other.sha256;
+        same(&self.sha256, &other.sha256)
+            && same(&self.bytes, &other.bytes)
+            // A server that re-deploys an unchanged file gives it a new tag and date; the hash knows better.
+            && (by_hash || (same(&self.etag, &other.etag) && same(&self.last_modified, &other.last_modified)))
+    }
+}
+
+/// How far a stored model is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Some chunks are there; the download goes on from them.
+    Partial,
+    /// Everything is there and was verified.
+    Complete,
+    /// A chunk was found damaged and removed; fetching again replaces only what is missing.
+    Damaged,
+}
+
+/// A model in the store, without its chunks.
+#[derive(Debug, Clone)]
+pub struct StoredModel {
+    pub id: String,
+    pub origin: Origin,
+    pub state: State,
+    /// The chunk size it was cut with.
+    pub chunk_bytes: u64,
+    /// The file's header as it came, to find the tensors that are still to be fetched.
+    pub header: Vec<u8>,
+    pub manifest: Manifest,
+}
+
+impl StoredModel {
+    /// How its slabs are cut.
+    pub fn chunk_map(&self) -> ChunkMap {
+        ChunkMap::new(&self.manifest.slabs, self.chunk_bytes)
+    }
+}
+
+/// Whether records written with this format number can be read by this version of the engine.
+pub fn format_ok(format: u32) -> bool {
+    format == PACKED_FORMAT
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_weak_tag_is_no_validator() {
+        let date = Some("Mon, 23 Nov 2026 00:00:00 GMT".to_owned());
+        let origin =
+            Origin { etag: Some("W/\"1\"".into()), last_modified: date.clone(), ..Origin::default() };
+        assert_eq!(origin.validator(), date.as_deref());
+        let origin = Origin { etag: Some("\"1\"".into()), ..origin };
+        assert_eq!(origin.validator(), Some("\"1\""));
+    }
+
+    #[test]
+    fn the_hash_decides_before_tag_and_date() {
+        let a = Origin { sha256: Some("aa".into()), etag: Some("\"1\"".into()), ..Origin::default() };
+        let b = Origin { etag: Some("\"2\"".into()), ..a.clone() };
+        assert!(a.agrees_with(&b));
+        assert!(!a.agrees_with(&Origin { sha256: Some("bb".into()), ..Origin::default() }));
+        let unhashed = Origin { sha256: None, ..a.clone() };
+        assert!(!unhashed.agrees_with(&b));
+        assert!(unhashed.agrees_with(&Origin::default()));
+        assert!(!Origin { bytes: Some(1), ..a }.agrees_with(&Origin { bytes: Some(2), ..b }));
+    }
+}

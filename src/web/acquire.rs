@@ -1,0 +1,187 @@
+//! Getting a model ready: from the store, or fetched and stored first, or in memory alone where nothing can be kept.
+
+use super::backend::{Backend, Loader};
+use super::browser::now_ms;
+use super::download::{Call, download};
+use super::locks;
+use super::shelf::Shelf;
+use super::values::Phase;
+use crate::config::ModelConfig;
+use crate::gpu::Context;
+use crate::store::idb::{Database, Found};
+use crate::store::{Meter, Progress, State, StoredModel};
+use crate::{Error, Result};
+
+/// A model that is ready, and where it came from.
+pub(super) struct Acquired {
+    pub backend: Backend,
+    pub config: ModelConfig,
+    /// Bytes of its weights as packed.
+    pub bytes: u64,
+    pub from_store: bool,
+    pub in_memory_only: bool,
+    /// What the visitor should know, such as why the model is not kept.
+    pub notice: Option<String>,
+}
+
+/// Makes the model ready on `context`, or on the CPU where that is `None`.
+pub(super) async fn acquire(
+    call: &Call<'_>,
+    database: Option<&Database>,
+    context: Option<&Context>,
+) -> Result<Acquired> {
+    let Some(database) = database else {
+        return in_memory(call, context, "This browser does not let the page store anything".into()).await;
+    };
+    match stored(call, database, context).await {
+        Err(Error::Quota { model, needed, free }) => {
+            let why =
+                format!("Not enough room to keep {model}: {} needed, {} free", size(needed), size(free));
+            match in_memory(call, context, why).await {
+                Err(Error::OutOfMemory { .. }) => Err(Error::Quota { model, needed, free }),
+                other => other,
+            }
+        }
+        Err(Error::Storage { message }) => {
+            in_memory(call, context, format!("The browser's storage failed ({message})")).await
+        }
+        other => other,
+    }
+}
+
+/// From the store, after fetching what is missing there.
+async fn stored(call: &Call<'_>, database: &Database, context: Option<&Context>) -> Result<Acquired> {
+    let id = &call.request.id;
+    let mut notice = None;
+    match usable(call, database).await? {
+        Usable::Yes(model) => return load(call, database, context, &model).await,
+        Usable::OtherFormat => {
+            notice = Some(
+                "The stored model was packed by another version of this page; it was fetched again.".into(),
+            );
+        }
+        Usable::No => {}
+    }
+    let waiting = || {
+        let nothing = Progress { loaded: 0, total: 0, rate: 0.0, seconds_left: None };
+        call.report(Phase::Wait, &nothing, 0);
+    };
+    let _held = locks::take(&format!("opengen-download-{id}"), call.signal, waiting).await?;
+    // The other tab may have stored it meanwhile.
+    if let Usable::Yes(model) = usable(call, database).await? {
+        return Ok(Acquired { notice, ..load(call, database, context, &model).await? });
+    }
+    let from_store = match download(call, &mut Shelf::Database(database)).await {
+        Ok(()) => false,
+        Err(Error::Network { .. }) if is_complete(database, id).await? => {
+            notice =
+                Some("A newer version of the model could not be fetched; the stored one is used.".into());
+            true
+        }
+        Err(error) => return Err(error),
+    };
+    match database.model(id).await? {
+        Found::Model(model) => {
+            Ok(Acquired { from_store, notice, ..load(call, database, context, &model).await? })
+        }
+        _ => {
+            Err(Error::Storage { message: format!("{id} is gone from the store right after it was written") })
+        }
+    }
+}
+
+/// What the store has for a request.
+enum Usable {
+    Yes(Box<StoredModel>),
+    OtherFormat,
+    /// Nothing, a part, something damaged, or another version of the model.
+    No,
+}
+
+async fn usable(call: &Call<'_>, database: &Database) -> Result<Usable> {
+    Ok(match database.model(&call.request.id).await? {
+        Found::Model(model)
+            if model.state == State::Complete && model.origin.agrees_with(&call.request.origin) =>
+        {
+            Usable::Yes(model)
+        }
+        Found::OtherFormat => Usable::OtherFormat,
+        _ => Usable::No,
+    })
+}
+
+async fn is_complete(database: &Database, id: &str) -> Result<bool> {
+    Ok(matches!(database.model(id).await?, Found::Model(model) if model.state == State::Complete))
+}
+
+/// Chunks from the database into the pipeline, one at a time, each checked.
+async fn load(
+    call: &Call<'_>,
+    database: &Database,
+    context: Option<&Context>,
+    model: &StoredModel,
+) -> Result<Acquired> {
+    let map = model.chunk_map();
+    let sums = database.sums(&model.id, map.len()).await?;
+    let mut loader = Loader::new(context, model.manifest.clone())?;
+    let mut meter = Meter::new(model.manifest.bytes());
+    let mut loaded = 0;
+    let mut bytes = Vec::new();
+    for (index, chunk) in map.iter() {
+        call.check()?;
+        let is_there = database.chunk(&model.id, index, &mut bytes).await?;
+        let expected = sums.get(index).copied().flatten().unwrap_or(0);
+        let found = if is_there { crc32fast::hash(&bytes) } else { 0 };
+        if !is_there || found != expected || bytes.len() as u64 != chunk.len {
+            forget_chunk(database, model, index).await?;
+            return Err(Error::DamagedChunk {
+                model: model.manifest.name.clone(),
+                chunk: index,
+                expected,
+                found,
+            });
+        }
+        loader.write(chunk.slab, chunk.offset, &bytes)?;
+        loaded += chunk.len;
+        if let Some(report) = meter.update(loaded, now_ms()) {
+            call.report(Phase::Upload, &report, 0);
+        }
+    }
+    Ok(Acquired {
+        backend: loader.finish()?,
+        config: model.manifest.config.clone(),
+        bytes: model.manifest.bytes(),
+        from_store: true,
+        in_memory_only: false,
+        notice: None,
+    })
+}
+
+/// The damaged chunk goes, the rest stays: fetching again replaces only what is missing.
+async fn forget_chunk(database: &Database, model: &StoredModel, index: usize) -> Result<()> {
+    database.remove_chunk(&model.id, index).await?;
+    database.put_model(&StoredModel { state: State::Damaged, ..model.clone() }).await
+}
+
+/// From the network straight into the pipeline.
+async fn in_memory(call: &Call<'_>, context: Option<&Context>, why: String) -> Result<Acquired> {
+    let mut shelf = Shelf::Memory { context, arriving: None };
+    download(call, &mut shelf).await?;
+    let Some(arrived) = shelf.into_arriving() else {
+        return Err(Error::Storage { message: "the download ended before the model began".into() });
+    };
+    Ok(Acquired {
+        backend: arrived.loader.finish()?,
+        config: arrived.config,
+        bytes: arrived.bytes,
+        from_store: false,
+        in_memory_only: true,
+        notice: Some(format!("{why}. The model runs from memory until this tab is closed.")),
+    })
+}
+
+/// 1.2 GB, 340 MB.
+fn size(bytes: u64) -> String {
+    let megabytes = bytes as f64 / 1e6;
+    if megabytes >= 1000.0 { format!("{:.1} GB", megabytes / 1000.0) } else { format!("{megabytes:.0} MB") }
+}

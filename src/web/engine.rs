@@ -1,0 +1,310 @@
+//! The engine as JavaScript sees it. Calls line up; `cancel` reaches the one that runs.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use futures_util::lock::Mutex;
+use wasm_bindgen::JsValue;
+use wasm_bindgen::prelude::wasm_bindgen;
+use web_sys::AbortController;
+
+use super::acquire::{Acquired, acquire};
+use super::browser::navigator;
+use super::download::Call;
+use super::error::to_js;
+use super::request::{self, EngineChoice, ModelRequest};
+use super::room::{self, Room};
+use super::run::run;
+use super::values::{Capabilities, LoadedModel, StorageReport, StoredModel, plain};
+use crate::gpu::{Context, Options};
+use crate::pipeline::{self, Cancel};
+use crate::store::idb::Database;
+use crate::{Error, Result};
+
+/// What only one call at a time touches.
+struct Work {
+    /// The device; `None` on the CPU path.
+    context: Option<Context>,
+    loaded: Option<Loaded>,
+}
+
+/// The model in use.
+struct Loaded {
+    request: ModelRequest,
+    acquired: Acquired,
+}
+
+/// How to stop the call that runs.
+#[derive(Clone)]
+struct Running {
+    cancel: Cancel,
+    abort: AbortController,
+}
+
+/// What all calls share.
+struct Inner {
+    choice: EngineChoice,
+    work: Mutex<Work>,
+    /// `None` where the browser refuses storage.
+    database: Option<Database>,
+    capabilities: RefCell<Capabilities>,
+    running: RefCell<Option<Running>>,
+}
+
+/// Makes pictures from words, on the visitor's GPU or CPU.
+#[wasm_bindgen]
+pub struct Engine {
+    inner: Rc<Inner>,
+}
+
+#[wasm_bindgen]
+impl Engine {
+    /// Finds a GPU, or the CPU path, and opens the store. `options.engine`: "auto", "webgpu" or "cpu".
+    pub async fn create(options: JsValue) -> std::result::Result<Engine, JsValue> {
+        let choice = request::engine_choice(&options).map_err(to_js)?;
+        let (context, capabilities) = find_device(choice).await.map_err(to_js)?;
+        let inner = Inner {
+            choice,
+            work: Mutex::new(Work { context, loaded: None }),
+            database: Database::open().await.ok(),
+            capabilities: RefCell::new(capabilities),
+            running: RefCell::new(None),
+        };
+        Ok(Engine { inner: Rc::new(inner) })
+    }
+
+    /// Which path is in use and why.
+    pub fn capabilities(&self) -> JsValue {
+        plain(&*self.inner.capabilities.borrow())
+    }
+
+    /// The models in the store.
+    #[wasm_bindgen(js_name = listModels)]
+    pub async fn list_models(&self) -> std::result::Result<JsValue, JsValue> {
+        let inner = self.inner.clone();
+        inner.stored_models().await.map(|models| plain(&models)).map_err(to_js)
+    }
+
+    /// Makes a model ready: from the store, or fetched, checked and stored first.
+    #[wasm_bindgen(js_name = loadModel)]
+    pub async fn load_model(
+        &self,
+        model: JsValue,
+        on_progress: JsValue,
+    ) -> std::result::Result<JsValue, JsValue> {
+        let inner = self.inner.clone();
+        let model = request::model(&model).map_err(to_js)?;
+        let loaded = inner.load_model(model, &on_progress).await;
+        loaded.map(|loaded| plain(&loaded)).map_err(to_js)
+    }
+
+    /// Makes pictures with the loaded model.
+    pub async fn generate(
+        &self,
+        request: JsValue,
+        on_event: JsValue,
+    ) -> std::result::Result<JsValue, JsValue> {
+        let inner = self.inner.clone();
+        let request = request::generate(&request).map_err(to_js)?;
+        inner.generate(&request, &on_event).await.map_err(to_js)
+    }
+
+    /// Stops the call that runs; it rejects with code `ABORTED`. What it fetched stays.
+    pub fn cancel(&self) {
+        if let Some(running) = &*self.inner.running.borrow() {
+            running.cancel.cancel();
+            running.abort.abort();
+        }
+    }
+
+    /// Deletes a stored model.
+    #[wasm_bindgen(js_name = removeModel)]
+    pub async fn remove_model(&self, id: String) -> std::result::Result<(), JsValue> {
+        let inner = self.inner.clone();
+        match &inner.database {
+            Some(database) => database.remove_model(&id).await.map_err(to_js),
+            None => Ok(()),
+        }
+    }
+
+    /// What is stored and how much room there is.
+    pub async fn storage(&self) -> std::result::Result<JsValue, JsValue> {
+        let inner = self.inner.clone();
+        let models = inner.stored_models().await.map_err(to_js)?;
+        let Room { usage, quota } = Room::estimate().await;
+        Ok(plain(&StorageReport { usage, quota, persisted: room::is_persisted().await, models }))
+    }
+
+    /// Asks the browser to keep what is stored; whether it agreed.
+    #[wasm_bindgen(js_name = requestPersist)]
+    pub async fn request_persist(&self) -> bool {
+        room::request_persist().await
+    }
+}
+
+impl Inner {
+    async fn stored_models(&self) -> Result<Vec<StoredModel>> {
+        let Some(database) = &self.database else { return Ok(Vec::new()) };
+        Ok(database.list().await?.into_iter().map(StoredModel::from).collect())
+    }
+
+    async fn load_model(&self, model: ModelRequest, on_progress: &JsValue) -> Result<LoadedModel> {
+        let mut work = self.work.lock().await;
+        let running = self.begin()?;
+        // The old model's memory goes before the new one asks for its own.
+        work.loaded = None;
+        let result = self.acquire(&mut work, &model, &running, on_progress).await;
+        self.end();
+        let (acquired, notices) = result?;
+        let side = acquired.config.native_size();
+        let loaded = LoadedModel {
+            id: model.id.clone(),
+            name: acquired.config.name.clone(),
+            bytes: acquired.bytes,
+            from_store: acquired.from_store,
+            in_memory_only: acquired.in_memory_only,
+            notice: acquired.notice.clone().or_else(|| notices.into_iter().next()),
+            width: side,
+            height: side,
+        };
+        work.loaded = Some(Loaded { request: model, acquired });
+        Ok(loaded)
+    }
+
+    async fn generate(&self, request: &pipeline::Request, on_event: &JsValue) -> Result<JsValue> {
+        let mut work = self.work.lock().await;
+        let running = self.begin()?;
+        let result = self.run(&mut work, request, &running, on_event).await;
+        self.end();
+        result
+    }
+
+    /// Runs; when the device is lost, once more on a new one, and then on the CPU.
+    async fn run(
+        &self,
+        work: &mut Work,
+        request: &pipeline::Request,
+        running: &Running,
+        on_event: &JsValue,
+    ) -> Result<JsValue> {
+        let mut notices = Vec::new();
+        let mut may_recover = true;
+        loop {
+            let Some(loaded) = &mut work.loaded else {
+                return Err(Error::InvalidInput { field: "model", message: "no model is loaded yet".into() });
+            };
+            let made = run(&mut loaded.acquired.backend, request, &running.cancel, on_event).await;
+            match made {
+                Ok(made) => return made.to_js(request, &loaded.acquired.config.name, &notices),
+                Err(Error::DeviceLost { message }) if work.context.is_some() => {
+                    let Some(lost) = work.loaded.take() else { continue };
+                    drop(lost.acquired);
+                    notices.push(self.recover(work, may_recover, message).await?);
+                    may_recover = false;
+                    let (acquired, more) = self.acquire(work, &lost.request, running, &JsValue::NULL).await?;
+                    notices.extend(more);
+                    work.loaded = Some(Loaded { request: lost.request, acquired });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Makes a model ready on the device at hand; what had to be told on the way.
+    async fn acquire(
+        &self,
+        work: &mut Work,
+        model: &ModelRequest,
+        running: &Running,
+        on_progress: &JsValue,
+    ) -> Result<(Acquired, Vec<String>)> {
+        let signal = JsValue::from(running.abort.signal());
+        let call = Call { request: model, cancel: &running.cancel, signal: &signal, on_progress };
+        let mut notices = Vec::new();
+        let mut may_recover = true;
+        loop {
+            match acquire(&call, self.database.as_ref(), work.context.as_ref()).await {
+                Err(Error::DeviceLost { message }) if work.context.is_some() => {
+                    notices.push(self.recover(work, may_recover, message).await?);
+                    may_recover = false;
+                }
+                other => return other.map(|acquired| (acquired, notices)),
+            }
+        }
+    }
+
+    /// Replaces a lost device by a new one (`again`) or by the CPU; says which.
+    async fn recover(&self, work: &mut Work, again: bool, message: String) -> Result<String> {
+        work.context = None;
+        if again && let Ok((Some(context), capabilities)) = find_device(EngineChoice::WebGpu).await {
+            work.context = Some(context);
+            *self.capabilities.borrow_mut() = capabilities;
+            return Ok("The graphics device was lost and has been restarted.".into());
+        }
+        if self.choice == EngineChoice::WebGpu {
+            return Err(Error::DeviceLost { message });
+        }
+        let reason = "The graphics device was lost, so pictures are made on the processor now.";
+        *self.capabilities.borrow_mut() = cpu_capabilities(reason.into());
+        Ok(reason.into())
+    }
+
+    fn begin(&self) -> Result<Running> {
+        let abort = AbortController::new().map_err(|_| Error::Unsupported {
+            what: "this browser".into(),
+            message: "no AbortController".into(),
+        })?;
+        let running = Running { cancel: Cancel::default(), abort };
+        *self.running.borrow_mut() = Some(running.clone());
+        Ok(running)
+    }
+
+    fn end(&self) {
+        *self.running.borrow_mut() = None;
+    }
+}
+
+/// The device for a choice, and what the page may say about it.
+async fn find_device(choice: EngineChoice) -> Result<(Option<Context>, Capabilities)> {
+    if choice == EngineChoice::Cpu {
+        return Ok((None, cpu_capabilities("Pictures are made on the processor, as asked.".into())));
+    }
+    let found = if navigator("gpu").is_undefined() {
+        Err(Error::NoGpu { message: "this browser has no WebGPU".into() })
+    } else {
+        Context::new(&Options::default()).await
+    };
+    match found {
+        Ok(context) => {
+            let found = context.capabilities();
+            let capabilities = Capabilities {
+                engine: "webgpu",
+                reason: None,
+                adapter: found.adapter.clone(),
+                backend: found.backend.clone(),
+                is_fallback_adapter: found.is_cpu,
+                f16: found.f16,
+                max_buffer_bytes: found.max_buffer,
+            };
+            Ok((Some(context), capabilities))
+        }
+        Err(error) if choice == EngineChoice::WebGpu => Err(error),
+        Err(_) => {
+            let reason = "This browser offers no WebGPU here, so pictures are made on the processor: \
+                          small ones still take only seconds.";
+            Ok((None, cpu_capabilities(reason.into())))
+        }
+    }
+}
+
+fn cpu_capabilities(reason: String) -> Capabilities {
+    Capabilities {
+        engine: "cpu",
+        reason: Some(reason),
+        adapter: "processor".into(),
+        backend: "wasm".into(),
+        is_fallback_adapter: false,
+        f16: false,
+        max_buffer_bytes: 0,
+    }
+}

@@ -1,0 +1,59 @@
+//! The one conversion of errors at the border, both ways.
+
+use wasm_bindgen::JsValue;
+
+use super::browser::{get, set};
+use crate::Error;
+
+/// A JavaScript `Error` with `code`, `field` (the setting at fault or null) and `retryable`.
+pub(super) fn to_js(error: Error) -> JsValue {
+    let js: JsValue = js_sys::Error::new(&message(&error)).into();
+    set(&js, "code", error.code());
+    set(&js, "field", field(&error).map_or(JsValue::NULL, JsValue::from));
+    set(&js, "retryable", retryable(&error));
+    js
+}
+
+/// The sentence for people. An invalid setting is shown at its field, so its name is not repeated.
+fn message(error: &Error) -> String {
+    match error {
+        Error::InvalidInput { message, .. } => message.clone(),
+        _ => error.to_string(),
+    }
+}
+
+/// The setting's name as JavaScript writes it.
+fn field(error: &Error) -> Option<String> {
+    let Error::InvalidInput { field, .. } = error else { return None };
+    let mut words = field.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    Some(words.fold(first, |name, word| {
+        let (head, tail) = word.split_at(word.len().min(1));
+        name + &head.to_uppercase() + tail
+    }))
+}
+
+/// Whether the same call may succeed when it is made again.
+fn retryable(error: &Error) -> bool {
+    match error {
+        Error::Network { retryable, .. } => *retryable,
+        Error::BadFile { .. }
+        | Error::DamagedChunk { .. }
+        | Error::Quota { .. }
+        | Error::Storage { .. }
+        | Error::OutOfMemory { .. }
+        | Error::DeviceLost { .. }
+        | Error::Aborted => true,
+        _ => false,
+    }
+}
+
+/// What a rejected promise of fetch means.
+pub(super) fn from_fetch(url: &str, value: &JsValue) -> Error {
+    if get(value, "name").as_string().as_deref() == Some("AbortError") {
+        return Error::Aborted;
+    }
+    let reason = get(value, "message").as_string().unwrap_or_default();
+    let message = format!("the connection failed ({reason}); is the network there?");
+    Error::Network { url: url.to_owned(), message, retryable: true }
+}

@@ -1,0 +1,166 @@
+//! A file from the network as a stream, from its beginning or from where an earlier download stopped.
+
+use js_sys::{Object, Promise, Uint8Array};
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{ReadableStreamDefaultReader, Response};
+
+use super::browser::{get, set};
+use super::error::from_fetch;
+use crate::{Error, Result};
+
+#[wasm_bindgen]
+extern "C" {
+    #[wasm_bindgen(js_name = fetch)]
+    fn js_fetch(url: &str, options: &JsValue) -> Promise;
+}
+
+/// Which bytes are wanted.
+pub(super) struct Ask<'a> {
+    pub url: &'a str,
+    /// The first byte needed; the server may begin earlier.
+    pub offset: u64,
+    /// ETag or date of the file that was begun; a changed file then comes whole.
+    pub validator: Option<&'a str>,
+    /// An `AbortSignal`.
+    pub signal: &'a JsValue,
+}
+
+/// A response whose body is being read.
+pub(super) struct Download {
+    url: String,
+    reader: ReadableStreamDefaultReader,
+    /// Where in the file the body begins: what was asked for, or 0.
+    pub offset: u64,
+    /// Length of the whole file, where the server says it and can be believed.
+    pub total: Option<u64>,
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+}
+
+/// Begins a download.
+pub(super) async fn open(ask: &Ask<'_>) -> Result<Download> {
+    if ask.offset > 0 {
+        // Some servers refuse the preflight of a range across origins, some answer nonsense: then the whole file
+        // comes again and what is stored is skipped.
+        match request(ask, true).await {
+            Ok(response) if response.status() == 206 => return Download::new(ask, response),
+            Ok(response) if response.status() == 200 => return Download::new(ask, response),
+            Err(Error::Aborted) => return Err(Error::Aborted),
+            _ => {}
+        }
+    }
+    let response = request(ask, false).await?;
+    Download::new(ask, response)
+}
+
+async fn request(ask: &Ask<'_>, range: bool) -> Result<Response> {
+    let headers = Object::new().into();
+    if range {
+        set(&headers, "Range", format!("bytes={}-", ask.offset));
+        if let Some(validator) = ask.validator.filter(|_| is_same_origin(ask.url)) {
+            set(&headers, "If-Range", validator);
+        }
+    }
+    let options = Object::new().into();
+    set(&options, "headers", headers);
+    set(&options, "signal", ask.signal.clone());
+    // The model is stored by us; a second copy in the HTTP cache would be wasted room.
+    set(&options, "cache", "no-store");
+    let response = JsFuture::from(js_fetch(ask.url, &options)).await;
+    response.map(JsCast::unchecked_into).map_err(|error| from_fetch(ask.url, &error))
+}
+
+impl Download {
+    fn new(ask: &Ask<'_>, response: Response) -> Result<Download> {
+        let failed = |message: String| Error::Network { url: ask.url.to_owned(), message, retryable: true };
+        let header = |name: &str| response.headers().get(name).ok().flatten();
+        let status = response.status();
+        if !matches!(status, 200 | 206) {
+            return Err(failed(refusal(status)));
+        }
+        if header("content-type").is_some_and(|kind| kind.trim_start().starts_with("text/html")) {
+            return Err(failed("the server answered with a web page instead of a model".into()));
+        }
+        let range = header("content-range").as_deref().and_then(parse_content_range);
+        if let (206, Some((from, _))) = (status, range)
+            && from != ask.offset
+        {
+            return Err(failed(format!("the server sent bytes from {from} instead of {}", ask.offset)));
+        }
+        // Of a compressed answer the length says nothing, and across origins compression cannot be seen.
+        let plain = get(&response, "type").as_string().as_deref() == Some("basic")
+            && header("content-encoding").is_none_or(|encoding| encoding == "identity");
+        let total = match status {
+            206 => range.and_then(|(_, total)| total),
+            _ => header("content-length").and_then(|length| length.parse().ok()).filter(|_| plain),
+        };
+        let body = response.body().ok_or_else(|| failed("the server sent nothing".into()))?;
+        Ok(Download {
+            url: ask.url.to_owned(),
+            reader: body.get_reader().unchecked_into(),
+            offset: if status == 206 { ask.offset } else { 0 },
+            total,
+            etag: header("etag"),
+            last_modified: header("last-modified"),
+        })
+    }
+
+    /// The next bytes, or `None` at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
+        let result = JsFuture::from(self.reader.read()).await;
+        let result = result.map_err(|error| from_fetch(&self.url, &error))?;
+        if get(&result, "done").is_truthy() {
+            return Ok(None);
+        }
+        Ok(get(&result, "value").dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec()))
+    }
+}
+
+impl Drop for Download {
+    /// Nobody reads on: lets the browser close the connection.
+    fn drop(&mut self) {
+        let _ = self.reader.cancel();
+    }
+}
+
+/// The file's length by what the catalogue and the server say; an error where they contradict each other.
+pub(super) fn expect_total(download: &Download, expected: Option<u64>) -> Result<Option<u64>> {
+    match (expected, download.total) {
+        (Some(expected), Some(offered)) if expected != offered => Err(Error::Network {
+            url: download.url.clone(),
+            message: format!("wrong length: the server offers {offered} bytes, expected {expected}"),
+            retryable: true,
+        }),
+        (expected, offered) => Ok(expected.or(offered)),
+    }
+}
+
+/// What a status other than 200 and 206 means to a visitor.
+fn refusal(status: u16) -> String {
+    match status {
+        404 | 410 => format!("the model is not there ({status})"),
+        401 | 403 => format!("the server does not allow it ({status})"),
+        429 => "the server is asked too often (429); try again a little later".into(),
+        500.. => format!("the server has a problem ({status}); try again a little later"),
+        _ => format!("the server answered with status {status}"),
+    }
+}
+
+/// `bytes 100-999/1000` as (100, 1000).
+fn parse_content_range(text: &str) -> Option<(u64, Option<u64>)> {
+    let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let from = range.split_once('-')?.0.trim().parse().ok()?;
+    Some((from, total.trim().parse().ok()))
+}
+
+fn is_same_origin(url: &str) -> bool {
+    let origin = get(&get(&js_sys::global(), "location"), "origin").as_string();
+    match origin {
+        Some(origin) => {
+            !url.contains("://") || url.strip_prefix(&origin).is_some_and(|rest| rest.starts_with('/'))
+        }
+        None => false,
+    }
+}

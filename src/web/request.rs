@@ -1,0 +1,149 @@
+//! What JavaScript asks for, read field by field, so that an error names the field.
+
+use wasm_bindgen::JsValue;
+
+use super::browser::get;
+use crate::pipeline;
+use crate::sample::{NoiseSource, SamplerKind, ScheduleKind};
+use crate::store::Origin;
+use crate::{Error, Result};
+
+/// Which path the caller wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum EngineChoice {
+    /// The GPU where there is one.
+    Auto,
+    WebGpu,
+    Cpu,
+}
+
+/// The model to make ready.
+#[derive(Debug, Clone)]
+pub(super) struct ModelRequest {
+    pub id: String,
+    pub origin: Origin,
+}
+
+impl ModelRequest {
+    /// The file's name, for messages about its content.
+    pub(super) fn file(&self) -> String {
+        let path = self.origin.url.split(['?', '#']).next().unwrap_or_default();
+        path.rsplit('/').next().unwrap_or(path).to_owned()
+    }
+}
+
+/// Reads `{ engine }`.
+pub(super) fn engine_choice(options: &JsValue) -> Result<EngineChoice> {
+    let value = get(options, "engine");
+    if value.is_undefined() || value.is_null() {
+        return Ok(EngineChoice::Auto);
+    }
+    match value.as_string().as_deref() {
+        Some("auto") => Ok(EngineChoice::Auto),
+        Some("webgpu") => Ok(EngineChoice::WebGpu),
+        Some("cpu") => Ok(EngineChoice::Cpu),
+        _ => Err(invalid("engine", "must be \"auto\", \"webgpu\" or \"cpu\"")),
+    }
+}
+
+/// Reads `{ id, url, bytes, sha256 }`; 0 bytes and an empty hash mean unknown.
+pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
+    let text = |name| get(value, name).as_string().filter(|text| !text.is_empty());
+    let id = text("id").ok_or_else(|| invalid("id", "the model has no id"))?;
+    let url = text("url").ok_or_else(|| invalid("url", "the model has no url"))?;
+    let bytes = get(value, "bytes").as_f64().filter(|&bytes| bytes >= 1.0).map(|bytes| bytes as u64);
+    let sha256 = text("sha256").map(|hash| hash.to_lowercase());
+    if sha256
+        .as_ref()
+        .is_some_and(|hash| hash.len() != 64 || !hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
+        return Err(invalid("sha256", "must be 64 hexadecimal digits"));
+    }
+    Ok(ModelRequest { id, origin: Origin { url, bytes, sha256, ..Origin::default() } })
+}
+
+/// Reads the settings of a picture. Ranges are the pipeline's business; here only types are checked.
+pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
+    Ok(pipeline::Request {
+        prompt: text(value, "prompt")?,
+        negative_prompt: text(value, "negativePrompt")?,
+        steps: whole(value, "steps", None)?,
+        guidance: number(value, "guidance", None)?,
+        seed: seed(value)?,
+        rng: choice(value, "rng", NoiseSource::ALL.map(|kind| (kind.name(), kind)).as_slice())?,
+        sampler: choice(value, "sampler", SamplerKind::ALL.map(|kind| (kind.name(), kind)).as_slice())?,
+        schedule: choice(value, "schedule", ScheduleKind::ALL.map(|kind| (kind.name(), kind)).as_slice())?,
+        width: whole(value, "width", None)?,
+        height: whole(value, "height", None)?,
+        batch: whole(value, "batch", Some(1))?,
+        init_latents: None,
+        previews: get(value, "previews").is_truthy(),
+    })
+}
+
+/// A text; empty when it was left out.
+fn text(value: &JsValue, name: &'static str) -> Result<String> {
+    let field = get(value, name);
+    if field.is_undefined() || field.is_null() {
+        return Ok(String::new());
+    }
+    field.as_string().ok_or_else(|| invalid(name, "must be text"))
+}
+
+/// A number, which may be NaN: the pipeline says what it thinks of that.
+fn number(value: &JsValue, name: &'static str, default: Option<f64>) -> Result<f64> {
+    let field = get(value, name);
+    if field.is_undefined()
+        && let Some(default) = default
+    {
+        return Ok(default);
+    }
+    field.as_f64().ok_or_else(|| invalid(name, "must be a number"))
+}
+
+/// A whole number that fits its type.
+fn whole(value: &JsValue, name: &'static str, default: Option<usize>) -> Result<usize> {
+    let number = number(value, name, default.map(|default| default as f64))?;
+    if number.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) {
+        return Err(invalid(name, format!("must be a whole number, not {number}")));
+    }
+    Ok(number as usize)
+}
+
+/// 0 to 2^64 − 1: a number as far as a double is exact, beyond that a text of digits.
+fn seed(value: &JsValue) -> Result<u64> {
+    const EXACT: f64 = 9_007_199_254_740_991.0;
+    let field = get(value, "seed");
+    if let Some(text) = field.as_string() {
+        return text.trim().parse().map_err(|_| {
+            invalid("seed", format!("must be a whole number from 0 to {}, not {text:?}", u64::MAX))
+        });
+    }
+    let number = field.as_f64().ok_or_else(|| invalid("seed", "must be a number, or digits as text"))?;
+    if number.fract() != 0.0 || !(0.0..=EXACT).contains(&number) {
+        return Err(invalid(
+            "seed",
+            format!("must be a whole number from 0 to {EXACT}; pass a larger one as text"),
+        ));
+    }
+    Ok(number as u64)
+}
+
+/// One of several names; the first is the default.
+fn choice<T: Copy>(value: &JsValue, name: &'static str, kinds: &[(&str, T)]) -> Result<T> {
+    let field = get(value, name);
+    let names = || kinds.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let found = match field.as_string() {
+        Some(text) => kinds.iter().find(|(kind, _)| *kind == text),
+        None if field.is_undefined() => kinds.first(),
+        None => None,
+    };
+    found.map(|&(_, kind)| kind).ok_or_else(|| {
+        let given = field.as_string().unwrap_or_else(|| "that".into());
+        invalid(name, format!("{given} is none of {}", names()))
+    })
+}
+
+fn invalid(field: &'static str, message: impl Into<String>) -> Error {
+    Error::InvalidInput { field, message: message.into() }
+}

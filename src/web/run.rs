@@ -1,0 +1,100 @@
+//! One run of the pipeline, timed, with its pictures as PNG files.
+
+use wasm_bindgen::JsValue;
+
+use super::backend::Backend;
+use super::browser::{self, now_ms};
+use super::values::{self, Pictures, Stats, Timings};
+use crate::Result;
+use crate::pipeline::{Cancel, Event, Output, Request, Stage};
+
+/// Notes when each stage began.
+#[derive(Default)]
+struct Clock {
+    start: f64,
+    text: f64,
+    denoise: f64,
+    decode: f64,
+}
+
+impl Clock {
+    fn begin(&mut self, stage: Stage) {
+        let now = now_ms();
+        match stage {
+            Stage::Text => self.text = now,
+            Stage::Denoise => self.denoise = now,
+            Stage::Decode => self.decode = now,
+        }
+    }
+
+    fn timings(&self) -> Timings {
+        let end = now_ms();
+        let between = |from: f64, to: f64| if from > 0.0 && to > from { to - from } else { 0.0 };
+        Timings {
+            text_ms: between(self.text, self.denoise),
+            denoise_ms: between(self.denoise, self.decode),
+            decode_ms: between(self.decode, end),
+            total_ms: end - self.start,
+        }
+    }
+}
+
+/// What a run made.
+pub(super) struct Made {
+    output: Output,
+    timings: Timings,
+}
+
+/// Makes pictures and tells the page how far it is.
+pub(super) async fn run(
+    backend: &mut Backend,
+    request: &Request,
+    cancel: &Cancel,
+    on_event: &JsValue,
+) -> Result<Made> {
+    let mut clock = Clock { start: now_ms(), ..Clock::default() };
+    let mut listen = |event: Event| {
+        if let Event::Stage(stage) = &event {
+            clock.begin(*stage);
+        }
+        browser::call(on_event, &values::event(&event));
+    };
+    let output = backend.generate(request, &mut listen, cancel).await?;
+    Ok(Made { output, timings: clock.timings() })
+}
+
+impl Made {
+    /// The answer to `generate`.
+    pub(super) fn to_js(&self, request: &Request, model: &str, notices: &[String]) -> Result<JsValue> {
+        let png = self.png(request, model)?;
+        let stats = &self.output.stats;
+        let pictures = Pictures {
+            images: &self.output.images,
+            png: &png,
+            seed: request.seed,
+            timings: self.timings,
+            notices,
+            stats: Stats {
+                dispatches_per_step: stats.dispatches_per_step,
+                new_buffers_per_step: stats.new_buffers_per_step,
+                new_bind_groups_per_step: stats.new_bind_groups_per_step,
+                gpu_bytes: stats.gpu_bytes,
+                wasm_heap_bytes: 0.0,
+            },
+        };
+        Ok(pictures.to_js())
+    }
+
+    /// One PNG file per picture with the settings in its text.
+    fn png(&self, request: &Request, model: &str) -> Result<Vec<Vec<u8>>> {
+        self.output
+            .images
+            .iter()
+            .enumerate()
+            .map(|(index, image)| {
+                let text = request.parameters(model, index).to_string();
+                crate::image::encode_png(image, &[(crate::image::Parameters::KEYWORD, &text)])
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,134 @@
+//! Where arriving chunks go: into the database, or straight into the pipeline when nothing may be stored.
+
+use super::backend::Loader;
+use super::room::Room;
+use crate::config::ModelConfig;
+use crate::gpu::Context;
+use crate::store::idb::{Database, Found};
+use crate::store::{FullChunk, State, StoredModel};
+use crate::{Error, Result};
+
+/// A model of which some chunks have arrived: its row and the checksums of those chunks.
+pub(super) struct Kept {
+    pub model: StoredModel,
+    pub sums: Vec<Option<u32>>,
+}
+
+impl Kept {
+    /// Bytes of the chunks that are still to come.
+    fn missing_bytes(&self) -> u64 {
+        let missing = self.model.chunk_map();
+        missing.iter().filter(|(index, _)| self.sums[*index].is_none()).map(|(_, chunk)| chunk.len).sum()
+    }
+
+    /// Whether every chunk has arrived.
+    pub(super) fn is_complete(&self) -> bool {
+        self.sums.iter().all(Option::is_some)
+    }
+}
+
+/// The destination of a download.
+pub(super) enum Shelf<'a> {
+    Database(&'a Database),
+    /// Nothing is stored; `None` until the header is known.
+    Memory {
+        context: Option<&'a Context>,
+        arriving: Option<Arriving>,
+    },
+}
+
+/// A model on its way into memory.
+pub(super) struct Arriving {
+    pub loader: Loader,
+    pub config: ModelConfig,
+    /// Bytes of its weights as packed.
+    pub bytes: u64,
+}
+
+impl Shelf<'_> {
+    /// What an earlier, interrupted download of this model left.
+    pub(super) async fn kept(&self, id: &str) -> Result<Option<Kept>> {
+        let Shelf::Database(database) = self else { return Ok(None) };
+        let Found::Model(model) = database.model(id).await? else { return Ok(None) };
+        if model.state == State::Complete {
+            // Another version of the model: it stays usable until the new one's header has arrived.
+            return Ok(None);
+        }
+        let sums = database.sums(id, model.chunk_map().len()).await?;
+        Ok(Some(Kept { model: *model, sums }))
+    }
+
+    /// The header is known: makes room, replacing whatever was there under this id.
+    pub(super) async fn begin(&mut self, kept: &Kept) -> Result<()> {
+        match self {
+            Shelf::Database(database) => {
+                database.remove_model(&kept.model.id).await?;
+                let needed = kept.missing_bytes();
+                if let Some(free) = Room::estimate().await.free()
+                    && free < needed
+                {
+                    return Err(Error::Quota { model: kept.model.manifest.name.clone(), needed, free });
+                }
+                database.put_model(&kept.model).await
+            }
+            Shelf::Memory { context, arriving } => {
+                // The memory of an earlier attempt goes before more is asked for.
+                *arriving = None;
+                let manifest = kept.model.manifest.clone();
+                let (config, bytes) = (manifest.config.clone(), manifest.bytes());
+                *arriving = Some(Arriving { loader: Loader::new(*context, manifest)?, config, bytes });
+                Ok(())
+            }
+        }
+    }
+
+    /// Takes one chunk.
+    pub(super) async fn put(&mut self, kept: &mut Kept, chunk: &FullChunk) -> Result<()> {
+        match self {
+            Shelf::Database(database) => {
+                let put = database.put_chunk(&kept.model.id, chunk.index, &chunk.bytes, chunk.sum).await;
+                if let Err(Error::Quota { .. }) = put {
+                    let needed = kept.missing_bytes();
+                    let free = Room::estimate().await.free().unwrap_or(0).min(needed);
+                    return Err(Error::Quota { model: kept.model.manifest.name.clone(), needed, free });
+                }
+                put?;
+            }
+            Shelf::Memory { arriving, .. } => {
+                if let (Some(arriving), Some(place)) = (arriving, kept.model.chunk_map().get(chunk.index)) {
+                    arriving.loader.write(place.slab, place.offset, &chunk.bytes)?;
+                }
+            }
+        }
+        kept.sums[chunk.index] = Some(chunk.sum);
+        Ok(())
+    }
+
+    /// Everything is there and was checked.
+    pub(super) async fn complete(&mut self, kept: &mut Kept) -> Result<()> {
+        kept.model.state = State::Complete;
+        match self {
+            Shelf::Database(database) => database.put_model(&kept.model).await,
+            Shelf::Memory { .. } => Ok(()),
+        }
+    }
+
+    /// Forgets what arrived.
+    pub(super) async fn clear(&mut self, id: &str) -> Result<()> {
+        match self {
+            Shelf::Database(database) => database.remove_model(id).await,
+            Shelf::Memory { arriving, .. } => {
+                *arriving = None;
+                Ok(())
+            }
+        }
+    }
+
+    /// The model, if its chunks went straight into memory.
+    pub(super) fn into_arriving(self) -> Option<Arriving> {
+        match self {
+            Shelf::Memory { arriving, .. } => arriving,
+            Shelf::Database(_) => None,
+        }
+    }
+}
