@@ -58,6 +58,9 @@ function introduce(model) {
   $('chip-name').textContent = model.name;
   $('chip-size').textContent = bytes(model.bytes);
   $('model-about').textContent = model.about;
+  $('knows').hidden = !model.knows;
+  $('knows-things').textContent = model.knows ? `Things: ${model.knows.things.join(', ')}.` : '';
+  $('knows-backgrounds').textContent = model.knows ? `Backgrounds: ${model.knows.backgrounds.join(', ')}.` : '';
   $('examples').replaceChildren(...model.examples.map(({ prompt, seed }) => {
     const button = make('button', { type: 'button', textContent: prompt });
     button.addEventListener('click', () => {
@@ -128,7 +131,7 @@ function render() {
 }
 
 function fetchDetail({ loaded, total, rate, secondsLeft }) {
-  const parts = [`${bytes(loaded)} of ${bytes(total)}`];
+  const parts = [`${bytes(loaded).replace(/ MB$/, total < 1e9 ? '' : ' MB')} of ${bytes(total)}`];
   if (rate > 0) parts.push(`${bytes(rate)}/s`);
   if (secondsLeft !== null && Number.isFinite(secondsLeft)) parts.push(`${duration(secondsLeft)} left`);
   return parts.join(' · ');

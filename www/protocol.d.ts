@@ -32,6 +32,8 @@ export interface ModelInfo {
   examples: { prompt: string; seed: number }[];
   /** What it can draw, honestly, in one or two sentences. */
   about: string;
+  /** The words it was trained on, where that is a list. */
+  knows?: { things: string[]; backgrounds: string[] };
   license: string;
 }
 

@@ -1,18 +1,17 @@
 /** The noise a picture comes out of: a square of grains, drawn from a few numbers per grain. */
 
-/** Grains along one side. */
-const SIDE = 152;
-
 /** Warm and cool pigments, as [r, g, b]. */
 const PIGMENTS = [[186, 74, 30], [226, 164, 84], [92, 124, 86], [74, 106, 148], [146, 92, 122], [58, 50, 42]];
 
 export class Grain {
-  constructor() {
+  /** @param {number} side grains along one side */
+  constructor(side) {
+    this.side = side;
     this.canvas = document.createElement('canvas');
-    this.canvas.width = this.canvas.height = SIDE;
+    this.canvas.width = this.canvas.height = side;
     this.context = this.canvas.getContext('2d');
-    this.image = this.context.createImageData(SIDE, SIDE);
-    this.order = Float32Array.from({ length: SIDE * SIDE }, Math.random);
+    this.image = this.context.createImageData(side, side);
+    this.order = Float32Array.from({ length: side * side }, Math.random);
     this.pigment = Uint8Array.from(this.order, () => Math.floor(Math.random() * PIGMENTS.length));
   }
 
@@ -25,14 +24,18 @@ export class Grain {
     const { data } = this.image;
     const idle = dark ? [190, 178, 158] : [96, 84, 66];
     for (let i = 0; i < this.order.length; i++) {
-      const x = ((i % SIDE) + 0.5) / SIDE - 0.5;
-      const y = (Math.floor(i / SIDE) + 0.5) / SIDE - 0.5;
-      const density = smooth(0.16, 0.62, Math.hypot(x * 0.92, y * 1.3));
+      const x = ((i % this.side) + 0.5) / this.side - 0.5;
+      const y = (Math.floor(i / this.side) + 0.5) / this.side - 0.5;
+      const density = 0.72 * smooth(0.88, 1.85, Math.hypot(x / 0.43, y / 0.3));
       const order = this.order[i];
       const coloured = (order * 7919) % 1 < fill;
       const [r, g, b] = coloured ? PIGMENTS[this.pigment[i]] : idle;
-      const alpha = order < density * 0.85 ? (coloured ? 0.9 : 0.28) : 0;
-      data.set([r, g, b, alpha * 255], i * 4);
+      const strength = 0.45 + 0.5 * ((order * 613) % 1);
+      const alpha = order < density ? strength * (coloured ? 1 : 0.4) : 0;
+      data[i * 4] = r;
+      data[i * 4 + 1] = g;
+      data[i * 4 + 2] = b;
+      data[i * 4 + 3] = alpha * 255;
     }
     this.context.putImageData(this.image, 0, 0);
     return this.canvas;

@@ -5,6 +5,9 @@
 
 import { Grain } from './grain.js';
 
+/** The side of a grain of noise in CSS pixels. */
+const GRAIN = 2.5;
+
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
@@ -12,7 +15,7 @@ export class Stage {
   /** @param {HTMLElement} frame @param {HTMLCanvasElement} picture @param {HTMLCanvasElement} screen */
   constructor(frame, picture, screen) {
     Object.assign(this, { frame, picture, screen });
-    this.grain = new Grain();
+    this.grain = new Grain(1);
     this.fill = 0;
     this.shown = null;
     this.noiseTimer = 0;
@@ -73,6 +76,7 @@ export class Stage {
     const side = Math.round(this.frame.clientWidth * Math.min(devicePixelRatio, 2));
     if (!side || side === this.screen.width) return;
     this.screen.width = this.screen.height = side;
+    this.grain = new Grain(Math.ceil(side / Math.round(GRAIN * Math.min(devicePixelRatio, 2))));
     this.#redraw();
   }
 
@@ -91,7 +95,7 @@ export class Stage {
       draw(context, next);
       return;
     }
-    const before = enlarged(this.screen, this.screen.width, true);
+    const before = enlarged(this.screen, this.screen.width, true); // as it is
     const start = performance.now();
     const frame = (now) => {
       const t = Math.min(1, Math.max(0, (now - start) / over));
@@ -118,7 +122,8 @@ function enlarged(source, side, pixelated) {
   const context = canvas.getContext('2d');
   context.imageSmoothingEnabled = !pixelated;
   context.imageSmoothingQuality = 'high';
-  const scale = canvas.width / Math.max(source.width, source.height);
+  const fit = canvas.width / Math.max(source.width, source.height);
+  const scale = pixelated ? Math.ceil(fit) : fit; // grains are whole pixels, all of one size
   const [w, h] = [source.width * scale, source.height * scale];
   context.drawImage(source, (canvas.width - w) / 2, (canvas.height - h) / 2, w, h);
   return canvas;

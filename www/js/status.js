@@ -9,7 +9,7 @@ import { ACTIONS } from './words.js';
  */
 export function say(words, detail = '') {
   if ($('status-words').textContent !== words) $('status-words').textContent = words;
-  $('status-detail').textContent = detail;
+  $('status-detail').textContent = detail && ` · ${detail}`;
 }
 
 /** @param {number | null} done 0 … 1, or null when nothing runs */

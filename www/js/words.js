@@ -70,8 +70,10 @@ export function engineWords(capabilities) {
 }
 
 export function inMemoryWords(model, storage) {
-  const free = storage?.quota ? `, and only ${bytes(Math.max(0, storage.quota - storage.usage))} is free here` : '';
-  return `The browser would not keep ${model.name}: it needs ${bytes(model.bytes)}${free}. `
+  const free = storage?.quota ? Math.max(0, storage.quota - storage.usage) : null;
+  const why = free === null ? 'this window keeps nothing'
+    : free < model.bytes ? `only ${bytes(free)} is free` : `it refused, though ${bytes(free)} is free`;
+  return `The browser would not keep ${model.name}: it needs ${bytes(model.bytes)}, and ${why}. `
     + 'It works for this visit and will be fetched again at the next.';
 }
 
