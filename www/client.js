@@ -125,6 +125,7 @@ export class OpenGen {
       else onStep?.({ step: event.step, steps: event.steps, preview: event.preview && toImageData(event.preview) });
     };
     const result = await this.#enqueue({ type: 'generate', request }, { signal, onEvent });
+    this.#capabilities = result.capabilities;
     const images = result.images.map(toImageData);
     const png = result.png.map((bytes) => new Blob([bytes], { type: 'image/png' }));
     return { ...result, images, image: images[0], png };

@@ -9,7 +9,7 @@ import { Sheet, keepPage } from './js/shell.js';
 import { Stage } from './js/stage.js';
 import { banner, bar, hideBanner, notes, say } from './js/status.js';
 import { StoragePanel } from './js/storage.js';
-import { STAGES, engineWords, errorWords, inMemoryWords, sentence } from './js/words.js';
+import { STAGES, engineWords, errorWords, sentence } from './js/words.js';
 
 const asked = new URLSearchParams(location.search).get('engine');
 const engine = ['webgpu', 'cpu'].includes(asked) ? asked : 'auto';
@@ -72,10 +72,10 @@ function introduce(model) {
   }));
 }
 
-async function afterLoad() {
-  const { model, og, loaded } = session;
-  if (loaded.inMemoryOnly) notes([inMemoryWords(model, await og.storage().catch(() => null))]);
-  else og.requestPersist().catch(() => {});
+function afterLoad() {
+  const { og, loaded } = session;
+  if (loaded.notice) notes([sentence(loaded.notice)]);
+  if (!loaded.inMemoryOnly) og.requestPersist().catch(() => {});
 }
 
 function forgotten(id) {
@@ -139,8 +139,7 @@ function fetchDetail({ loaded, total, rate, secondsLeft }) {
 
 async function retry(action) {
   if (action === 'storage') return storage.open();
-  const again = { refetch: () => session.refetch(), restart: () => session.restart(), retry: () => session.start() };
-  await again[action]().then(afterLoad, () => {});
+  await (action === 'restart' ? session.restart() : session.start()).then(afterLoad, () => {});
 }
 
 // ---- a picture -------------------------------------------------------------------------------------------
@@ -156,7 +155,7 @@ async function generate({ seed } = {}) {
     render();
     await session.ready(signal);
     stage.begin(request.prompt);
-    const result = await session.generate({ ...request, previews: true, signal, ...progressOf(request) });
+    const result = await session.og.generate({ ...request, previews: true, signal, ...progressOf(request) });
     finish(request, result);
   } catch (error) {
     stage.restore();
@@ -196,6 +195,7 @@ function finish(request, { image, png, seed, timings, notices }) {
   keep.write('decodeMs', timings.decodeMs);
   notes(notices.map(sentence));
   say(`Done in ${seconds(timings.totalMs)}`, `seed ${seed}`);
+  $('engine-line').textContent = engineWords(session.capabilities());
 }
 
 /** @param {import('./js/gallery.js').Made} made */

@@ -72,6 +72,11 @@ export interface LoadedModel {
   fromStore: boolean;
   /** There was no room or no permission to keep it: it lives until the tab closes. */
   inMemoryOnly: boolean;
+  /** What the visitor should know, such as why it is not kept. */
+  notice: string | null;
+  /** Native size in pixels. */
+  width: number;
+  height: number;
 }
 
 export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'dpm++-2m';
@@ -131,6 +136,8 @@ export interface GenerateResult {
   /** What the visitor should know, such as a prompt that was cut. */
   notices: string[];
   stats: Stats;
+  /** As of now: a lost device may have moved the work to the CPU. */
+  capabilities: Capabilities;
 }
 
 export type ErrorCode =

@@ -41,9 +41,11 @@ async function perform(call) {
       return cancellable(call.id, () =>
         engine.loadModel(call.model, (progress) => self.postMessage({ type: 'progress', id: call.id, progress })));
     case 'generate':
-      return cancellable(call.id, () =>
-        engine.generate(call.request, (event) =>
-          self.postMessage({ type: 'event', id: call.id, event }, transferables(event))));
+      return cancellable(call.id, async () => {
+        const made = await engine.generate(call.request, (event) =>
+          self.postMessage({ type: 'event', id: call.id, event }, transferables(event)));
+        return { ...made, capabilities: engine.capabilities() };
+      });
     case 'removeModel':
       return engine.removeModel(call.model);
     case 'storage':

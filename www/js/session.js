@@ -14,8 +14,6 @@ export class Session {
   /** @type {import('../client.js').OpenGenError | null} */ error = null;
   /** @type {OpenGen | null} */ og = null;
   offline = !navigator.onLine;
-  /** Why the CPU took over in mid-visit. @type {string | null} */
-  fallback = null;
   #loading = null;
 
   /** @param {{engine: 'auto'|'webgpu'|'cpu', onChange: (session: Session) => void}} options */
@@ -25,8 +23,7 @@ export class Session {
   }
 
   capabilities() {
-    const found = this.og?.capabilities() ?? null;
-    return found && this.fallback ? { ...found, reason: this.fallback } : found;
+    return this.og?.capabilities() ?? null;
   }
 
   /** Starts engine and model; failures end in the state `failed`. */
@@ -45,12 +42,6 @@ export class Session {
     return this.start();
   }
 
-  /** Deletes the stored copy and fetches the model again. */
-  async refetch() {
-    await this.og.models.remove(this.model.id);
-    return this.start();
-  }
-
   /** Resolves when the model is ready; tries again if it had failed. */
   async ready(signal) {
     if (this.state === 'failed') this.start();
@@ -62,18 +53,6 @@ export class Session {
     await Promise.race([this.#loading, stopped]);
   }
 
-  /** A picture; when the graphics device is lost for good, the same one on the CPU. */
-  async generate(request) {
-    try {
-      return await this.og.generate(request);
-    } catch (error) {
-      if (error.code !== 'DEVICE_LOST' || this.engine === 'cpu') throw error;
-      this.fallback = 'the graphics card went away, so pictures are now made on the processor: the same ones, slower';
-      await this.restart('cpu');
-      return this.og.generate(request);
-    }
-  }
-
   setOffline(offline) {
     if (this.offline === offline) return;
     this.offline = offline;
@@ -83,7 +62,6 @@ export class Session {
   async #load() {
     this.error = null;
     this.#to(this.og ? 'loading' : 'starting');
-    const watch = setInterval(() => this.#watchOtherTabs(), 400);
     try {
       this.og ??= await OpenGen.create({ engine: this.engine });
       this.loaded = await this.og.models.load(this.model, { onProgress: (progress) => this.#advance(progress) });
@@ -97,8 +75,6 @@ export class Session {
       this.error = error;
       this.#to('failed');
       throw error;
-    } finally {
-      clearInterval(watch);
     }
   }
 
@@ -106,15 +82,6 @@ export class Session {
     this.progress = progress;
     const states = { wait: 'waiting', download: 'fetching', verify: 'checking', upload: 'loading' };
     this.#to(states[progress.phase]);
-  }
-
-  /** While nothing arrives here: does this browser hold a download of ours back for another tab's? */
-  async #watchOtherTabs() {
-    if (this.progress || !navigator.locks || !['starting', 'loading'].includes(this.state)) return;
-    const { pending } = await navigator.locks.query();
-    if (pending.some(({ name }) => name.startsWith('opengen')) && !this.progress && this.state !== 'ready') {
-      this.#to('waiting');
-    }
   }
 
   #to(state) {

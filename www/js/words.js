@@ -69,14 +69,6 @@ export function engineWords(capabilities) {
   return `Pictures are made on this machine’s graphics processor${name}.`;
 }
 
-export function inMemoryWords(model, storage) {
-  const free = storage?.quota ? Math.max(0, storage.quota - storage.usage) : null;
-  const why = free === null ? 'this window keeps nothing'
-    : free < model.bytes ? `only ${bytes(free)} is free` : `it refused, though ${bytes(free)} is free`;
-  return `The browser would not keep ${model.name}: it needs ${bytes(model.bytes)}, and ${why}. `
-    + 'It works for this visit and will be fetched again at the next.';
-}
-
 /** First letter large, full stop at the end. */
 export function sentence(text) {
   const trimmed = String(text ?? '').trim();
