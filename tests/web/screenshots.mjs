@@ -1,0 +1,138 @@
+/**
+ * Takes the pictures of the page: node screenshots.mjs [--all | --only STATE,…] [--engine webgpu|cpu] [--out FOLDER]
+ *
+ * Without --all: a finished picture at 1280 and 360 px, light and dark, into docs/screenshots/.
+ * With --all: every state that the page can be in, to be looked at after a change of its design.
+ */
+
+import { mkdirSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { launch } from './browser.mjs';
+import { Server } from './server.mjs';
+
+const { values: options } = parseArgs({
+  options: { all: { type: 'boolean' }, out: { type: 'string', default: join(import.meta.dirname, '../../docs/screenshots') },
+    engine: { type: 'string', default: '' }, only: { type: 'string', default: '' } },
+});
+const out = resolve(options.out);
+mkdirSync(out, { recursive: true });
+
+const LOOKS = [1280, 360].flatMap((width) => ['light', 'dark'].map((colorScheme) => ({ width, colorScheme })));
+const server = await new Server().start();
+const browser = await launch();
+const address = server.url + (options.engine ? `?engine=${options.engine}` : '');
+
+/** Opens the page in a fresh profile. */
+async function open({ width, colorScheme }, more = {}) {
+  const context = await browser.newContext({
+    viewport: { width, height: width > 600 ? 800 : 740 }, colorScheme, deviceScaleFactor: width > 600 ? 1 : 2, ...more,
+  });
+  const page = await context.newPage();
+  return page;
+}
+
+const ready = (page) => page.locator('#model-chip[data-state="ready"]').waitFor({ timeout: 120_000 });
+const status = (page, words) =>
+  page.waitForFunction((w) => document.querySelector('#status').textContent.includes(w), words, { timeout: 120_000 });
+const prompt = (page) => page.getByRole('textbox', { name: 'Prompt', exact: true });
+const example = async (page, n) => {
+  await page.locator('#examples button').nth(n).click();
+  await status(page, 'Done in');
+  await page.waitForTimeout(500);
+};
+
+/** @type {Record<string, (page: import('playwright-core').Page) => Promise<void>>} */
+const STATES = {
+  async empty(page) {
+    await page.goto(address);
+    await ready(page);
+  },
+  async fetching(page) {
+    server.faults = { bytesPerSecond: 2_500_000 };
+    await page.goto(address);
+    await page.waitForFunction(() => Number(document.querySelector('#progress').getAttribute('aria-valuenow')) > 42);
+  },
+  async working(page) {
+    await page.goto(address);
+    await ready(page);
+    await page.locator('#examples button').nth(1).click();
+    await status(page, 'step 4 of');
+    await page.waitForTimeout(170);
+  },
+  async done(page) {
+    await page.goto(address);
+    await ready(page);
+    for (const n of [2, 5, 3, 4, 0]) await example(page, n);
+  },
+  async error(page) {
+    server.faults = { cutAt: 3_000_000 };
+    await page.goto(address);
+    await page.getByRole('alert').waitFor();
+  },
+  async offline(page) {
+    await page.goto(address);
+    await ready(page);
+    await page.context().setOffline(true);
+    await page.locator('#model-chip[data-state="offline"]').waitFor();
+  },
+  async fields(page) {
+    await page.goto(address);
+    await ready(page);
+    await prompt(page).fill('a fox in the snow');
+    await page.locator('#steps').evaluate((e) => { e.value = '0'; });
+    await page.locator('#guidance').evaluate((e) => { e.value = ''; });
+    await page.locator('#width').evaluate((e) => { e.value = '65'; });
+    await prompt(page).press('Enter');
+    await page.waitForTimeout(400);
+  },
+  async long(page) {
+    await page.goto(address);
+    await ready(page);
+    await prompt(page).fill('a large red apple with a green leaf, '.repeat(12));
+    await prompt(page).press('Enter');
+    await status(page, 'Done in');
+    await page.waitForTimeout(400);
+  },
+  async settings(page) {
+    await page.goto(address);
+    await ready(page);
+    if (await page.locator('#sheet-toggle').isVisible()) await page.locator('#sheet-toggle').click();
+    await page.waitForTimeout(400);
+  },
+  async storage(page) {
+    await page.goto(address);
+    await ready(page);
+    await page.locator('#model-chip').click();
+    await page.waitForTimeout(400);
+  },
+  async full(page) {
+    await page.route('**/worker.js', async (route) => {
+      const response = await route.fetch();
+      await route.fulfill({ response, body: `Object.defineProperty(self, 'indexedDB', { value: undefined });\n${await response.text()}` });
+    });
+    await page.goto(address);
+    await ready(page);
+    await page.waitForTimeout(400);
+  },
+  async cpu(page) {
+    await page.goto(`${server.url}?engine=cpu`);
+    await ready(page);
+    await example(page, 3);
+  },
+};
+
+const wanted = options.only ? options.only.split(',') : null;
+for (const state of wanted ?? (options.all ? Object.keys(STATES) : ['done'])) {
+  for (const look of LOOKS) {
+    server.reset();
+    const page = await open(look, { serviceWorkers: state === 'full' ? 'block' : 'allow' });
+    await STATES[state](page);
+    const name = options.all || wanted ? `${state}-${look.width}-${look.colorScheme}` : `${look.width}-${look.colorScheme}`;
+    await page.screenshot({ path: join(out, `${name}.png`) });
+    console.log(join(out, `${name}.png`));
+    await page.context().close();
+  }
+}
+await browser.close();
+await server.kill();

@@ -1,0 +1,137 @@
+/** A static server for the built page that can misbehave with the model file on request. */
+
+import { createServer } from 'node:http';
+import { createReadStream, existsSync, readFileSync, statSync } from 'node:fs';
+import { extname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+export const DIST = resolve(process.env.OPENGEN_DIST ?? join(here, '../../dist'));
+
+const TYPES = {
+  '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml',
+  '.json': 'application/json', '.webmanifest': 'application/manifest+json', '.wasm': 'application/wasm',
+  '.gguf': 'application/octet-stream',
+};
+
+/** What `cargo xtask serve` sends too: the headers of Trunk.toml. */
+const HEADERS = Object.fromEntries(
+  [...readFileSync(join(here, '../../Trunk.toml'), 'utf8').split('[serve.headers]')[1].split('\n[')[0]
+    .matchAll(/^([\w-]+) = "(.*)"$/gm)].map(([, name, value]) => [name, value]),
+);
+
+/**
+ * How the model file is served. All false or zero: as a good server would.
+ * @typedef {object} Faults
+ * @property {number} [status] answer with this status
+ * @property {boolean} [html] answer 200 with a web page
+ * @property {number} [cutAt] end the connection once this many bytes of the file have been sent
+ * @property {boolean} [noRange] ignore Range headers
+ * @property {number} [wrongLength] send this many bytes, honestly announced, instead of the file
+ * @property {number} [bytesPerSecond] send slowly
+ * @property {boolean} [flip] send the right length with one byte changed
+ */
+
+export class Server {
+  /** @type {Faults} */ faults = {};
+  /** Requests for model files, oldest first: {range, sent}. */ models = [];
+  /** Paths of all other requests. @type {string[]} */ paths = [];
+  /** Files served from here instead of from disk: path → text. @type {Map<string, string>} */ overlay = new Map();
+  #server = createServer((request, response) => this.#answer(request, response));
+  #sockets = new Set();
+
+  async start() {
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket);
+      socket.on('close', () => this.#sockets.delete(socket));
+    });
+    await new Promise((done) => this.#server.listen(this.port ?? 0, '127.0.0.1', done));
+    this.port = this.#server.address().port;
+    this.url = `http://127.0.0.1:${this.port}/`;
+    return this;
+  }
+
+  /** Gone, as if the machine had been switched off. */
+  async kill() {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((done) => this.#server.close(done));
+  }
+
+  /** Forgets what was asked and behaves again. */
+  reset() {
+    this.faults = {};
+    this.models = [];
+    this.paths = [];
+    this.overlay.clear();
+  }
+
+  #answer(request, response) {
+    const path = decodeURIComponent(new URL(request.url, 'http://x').pathname);
+    const name = path.endsWith('/') ? `${path}index.html` : path;
+    if (name === '/blank.html') return send(response, 200, TYPES['.html'], '<!doctype html><title>blank</title>');
+    if (extname(name) === '.gguf') return this.#model(request, response, join(DIST, name));
+    this.paths.push(path);
+    if (this.overlay.has(name)) return send(response, 200, TYPES[extname(name)], this.overlay.get(name));
+    const file = join(DIST, name);
+    if (!file.startsWith(DIST) || !existsSync(file) || !statSync(file).isFile()) {
+      return send(response, 404, 'text/plain', 'not found');
+    }
+    const { size, mtimeMs } = statSync(file);
+    const etag = `"${size}-${Math.round(mtimeMs)}"`;
+    if (request.headers['if-none-match'] === etag) return response.writeHead(304, HEADERS).end();
+    response.writeHead(200, { ...HEADERS, ETag: etag, 'Content-Type': TYPES[extname(name)] ?? 'text/plain',
+      'Content-Length': size });
+    createReadStream(file).pipe(response);
+  }
+
+  async #model(request, response, file) {
+    const { status, html, cutAt, noRange, wrongLength, bytesPerSecond, flip } = this.faults;
+    const entry = { method: request.method, range: request.headers.range ?? null, sent: 0 };
+    this.models.push(entry);
+    if (status) return send(response, status, 'text/plain', `status ${status}`);
+    if (html) return send(response, 200, TYPES['.html'], '<!doctype html><h1>Please log in</h1>');
+    if (!existsSync(file)) return send(response, 404, 'text/plain', 'not found');
+
+    const size = wrongLength ?? statSync(file).size;
+    const from = noRange ? 0 : Number(/^bytes=(\d+)-/.exec(entry.range ?? '')?.[1] ?? 0);
+    if (from >= size) return response.writeHead(416, { 'Content-Range': `bytes */${size}` }).end();
+    const partial = !noRange && entry.range !== null;
+    response.writeHead(partial ? 206 : 200, {
+      ...HEADERS, 'Content-Type': TYPES['.gguf'], 'Content-Length': size - from,
+      ...(noRange ? {} : { 'Accept-Ranges': 'bytes' }),
+      ...(partial ? { 'Content-Range': `bytes ${from}-${size - 1}/${size}` } : {}),
+    });
+    if (request.method === 'HEAD') return response.end();
+
+    const piece = bytesPerSecond ? Math.max(1024, Math.floor(bytesPerSecond / 20)) : 65536;
+    let at = from;
+    for await (let bytes of createReadStream(file, { start: from, end: size - 1, highWaterMark: piece })) {
+      if (cutAt !== undefined && at + bytes.length > cutAt) {
+        bytes = bytes.subarray(0, Math.max(0, cutAt - at));
+        if (bytes.length) await write(response, bytes);
+        entry.sent += bytes.length;
+        await pause(50); // let what was sent leave
+        return response.destroy();
+      }
+      if (flip && at <= size / 2 && size / 2 < at + bytes.length) bytes[Math.floor(size / 2) - at] ^= 1;
+      if (!(await write(response, bytes))) return undefined;
+      at += bytes.length;
+      entry.sent += bytes.length;
+      if (bytesPerSecond) await pause(50);
+    }
+    return response.end();
+  }
+}
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+/** Resolves with false when the other side has gone. */
+function write(response, bytes) {
+  if (response.destroyed) return Promise.resolve(false);
+  return new Promise((done) => response.write(bytes, (error) => done(!error)));
+}
+
+function send(response, status, type, text) {
+  response.writeHead(status, { ...HEADERS, 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) });
+  response.end(text);
+}

@@ -1,0 +1,91 @@
+/** The engine and the chosen model as the page sees them: one state at a time, told to whoever listens. */
+
+import { OpenGen } from '../client.js';
+
+/**
+ * @typedef {'starting' | 'waiting' | 'fetching' | 'checking' | 'loading' | 'ready' | 'failed'} State
+ * waiting: another tab fetches the model.
+ */
+export class Session {
+  /** @type {State} */ state = 'starting';
+  /** @type {import('../protocol.d.ts').LoadProgress | null} */ progress = null;
+  /** @type {import('../protocol.d.ts').ModelInfo | null} */ model = null;
+  /** @type {import('../protocol.d.ts').LoadedModel | null} */ loaded = null;
+  /** @type {import('../client.js').OpenGenError | null} */ error = null;
+  /** @type {OpenGen | null} */ og = null;
+  offline = !navigator.onLine;
+  #loading = null;
+
+  /** @param {{engine: 'auto'|'webgpu'|'cpu', onChange: (session: Session) => void}} options */
+  constructor({ engine, onChange }) {
+    this.engine = engine;
+    this.onChange = onChange;
+  }
+
+  capabilities() {
+    return this.og?.capabilities() ?? null;
+  }
+
+  /** Starts engine and model; failures end in the state `failed`. */
+  start(model = this.model) {
+    this.model = model;
+    this.#loading = this.#load();
+    this.#loading.catch(() => {});
+    return this.#loading;
+  }
+
+  /** A new worker in place of a broken one. */
+  restart(engine = this.engine) {
+    this.og?.dispose();
+    this.og = null;
+    this.engine = engine;
+    return this.start();
+  }
+
+  /** Resolves when the model is ready; tries again if it had failed. */
+  async ready(signal) {
+    if (this.state === 'failed') this.start();
+    const stopped = new Promise((_, reject) => {
+      const stop = () => reject(Object.assign(new Error('cancelled'), { code: 'ABORTED' }));
+      if (signal.aborted) stop();
+      signal.addEventListener('abort', stop, { once: true });
+    });
+    await Promise.race([this.#loading, stopped]);
+  }
+
+  setOffline(offline) {
+    if (this.offline === offline) return;
+    this.offline = offline;
+    this.onChange(this);
+  }
+
+  async #load() {
+    this.error = null;
+    this.#to(this.og ? 'loading' : 'starting');
+    try {
+      this.og ??= await OpenGen.create({ engine: this.engine });
+      this.loaded = await this.og.models.load(this.model, { onProgress: (progress) => this.#advance(progress) });
+      this.progress = null;
+      this.#to('ready');
+    } catch (error) {
+      if (error.code === 'INTERNAL') {
+        this.og?.dispose();
+        this.og = null;
+      }
+      this.error = error;
+      this.#to('failed');
+      throw error;
+    }
+  }
+
+  #advance(progress) {
+    this.progress = progress;
+    const states = { wait: 'waiting', download: 'fetching', verify: 'checking', upload: 'loading' };
+    this.#to(states[progress.phase]);
+  }
+
+  #to(state) {
+    this.state = state;
+    this.onChange(this);
+  }
+}

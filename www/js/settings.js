@@ -1,0 +1,182 @@
+/** The form: reads, checks, remembers and restores what the visitor has set. */
+
+import { $, keep } from './dom.js';
+
+const FIELDS = ['prompt', 'negativePrompt', 'steps', 'guidance', 'seed', 'sampler', 'schedule', 'rng', 'width', 'height'];
+const MOST_CHARACTERS = 2000;
+const MOST_SEED = 2n ** 64n - 1n;
+
+/**
+ * Checks what the fields hold.
+ * @param {Record<string, string>} values as typed
+ * @param {boolean} random whether the seed is drawn anew
+ * @returns {{request: object | null, errors: Record<string, string>}} messages by field name
+ */
+export function check(values, random) {
+  const errors = {};
+  const whole = (field, name, from, to) => {
+    const value = Number(values[field]);
+    if (values[field].trim() === '' || !Number.isInteger(value) || value < from || value > to) {
+      errors[field] = `${name} takes a whole number from ${from} to ${to}.`;
+    }
+    return value;
+  };
+  const text = (field, name) => {
+    const length = [...values[field]].length;
+    if (length > MOST_CHARACTERS) {
+      errors[field] = `${name} has ${length.toLocaleString('en')} characters; `
+        + `up to ${MOST_CHARACTERS.toLocaleString('en')} fit.`;
+    }
+    return values[field];
+  };
+  const side = (field, name) => {
+    const value = whole(field, name, 8, 1024);
+    if (!errors[field] && value % 8 !== 0) {
+      const near = Math.max(8, Math.round(value / 8) * 8);
+      errors[field] = `${name} has to be a multiple of 8, such as ${near}.`;
+    }
+    return value;
+  };
+
+  const request = {
+    prompt: text('prompt', 'The prompt'),
+    negativePrompt: text('negativePrompt', 'The negative prompt'),
+    steps: whole('steps', 'Steps', 1, 100),
+    guidance: Number(values.guidance),
+    sampler: values.sampler,
+    schedule: values.schedule,
+    rng: values.rng,
+    width: side('width', 'Width'),
+    height: side('height', 'Height'),
+    seed: random ? drawSeed() : values.seed.trim(),
+  };
+  if (!errors.prompt && request.prompt.trim() === '') {
+    errors.prompt = 'Say what you would like to see, or pick an example.';
+  }
+  if (values.guidance.trim() === '' || !(request.guidance >= 0 && request.guidance <= 30)) {
+    errors.guidance = 'Guidance takes a number from 0 to 30.';
+  }
+  if (!/^\d+$/.test(request.seed) || BigInt(request.seed) > MOST_SEED) {
+    errors.seed = 'The seed is a whole number, 0 or more; or switch Random on.';
+  }
+  return { request: Object.keys(errors).length ? null : request, errors };
+}
+
+/** A new seed of 32 bits, as text. */
+const drawSeed = () => String(crypto.getRandomValues(new Uint32Array(1))[0]);
+
+export class Settings {
+  #timer = 0;
+
+  /** @param {{onRefused: (field: string) => void}} options called with the first field at fault */
+  constructor({ onRefused }) {
+    this.onRefused = onRefused;
+    this.random = $('random-seed');
+    for (const field of FIELDS) {
+      $(field).addEventListener('input', () => this.#changed(field));
+      $(field).addEventListener('change', () => this.#changed(field));
+    }
+    $('random-seed').addEventListener('change', () => this.#changed('random'));
+    addEventListener('pagehide', () => this.#save());
+    this.#growText();
+  }
+
+  /** Brings back what was typed last time; what is missing comes from the model. */
+  restore(model) {
+    this.#fill(model);
+    const kept = keep.read('form');
+    if (!kept) return;
+    for (const field of FIELDS) {
+      if (typeof kept[field] === 'string') set(field, kept[field]);
+    }
+    this.random.checked = kept.random !== false;
+  }
+
+  /** Back to the model's own settings; the prompt stays. */
+  reset(model) {
+    this.#fill(model);
+    set('negativePrompt', '');
+    set('seed', '');
+    this.random.checked = true;
+    for (const field of FIELDS) this.mark(field, '');
+    this.#save();
+  }
+
+  /** Shows the settings a picture was made with. */
+  apply(request) {
+    for (const field of FIELDS) {
+      set(field, String(request[field] ?? ''));
+      this.mark(field, '');
+    }
+    this.random.checked = false;
+    this.#save();
+  }
+
+  setPrompt(prompt) {
+    set('prompt', prompt);
+    this.#changed('prompt');
+  }
+
+  /** The seed that was drawn, shown without giving up on drawing. */
+  showSeed(seed) {
+    set('seed', String(seed));
+  }
+
+  /** @returns {object | null} the request, or null after saying at each field what is wrong */
+  read() {
+    const values = Object.fromEntries(FIELDS.map((field) => [field, $(field).value]));
+    const { request, errors } = check(values, this.random.checked);
+    for (const field of FIELDS) this.mark(field, errors[field] ?? '');
+    const first = FIELDS.find((field) => errors[field]);
+    if (first) this.onRefused(first);
+    return request;
+  }
+
+  /** Says at the field what is wrong with it; an empty message takes that back. */
+  mark(field, message) {
+    const error = $(`${field}-error`);
+    if (!error) return false;
+    error.textContent = message;
+    error.hidden = !message;
+    if (message) $(field).setAttribute('aria-invalid', 'true');
+    else $(field).removeAttribute('aria-invalid');
+    return true;
+  }
+
+  #fill(model) {
+    const { steps, guidance, sampler, schedule } = model.defaults;
+    const values = { steps, guidance, sampler, schedule, rng: 'torch', width: model.width, height: model.height };
+    for (const [field, value] of Object.entries(values)) set(field, String(value));
+  }
+
+  #changed(field) {
+    if (field === 'seed') this.random.checked = $('seed').value === '';
+    else if (field !== 'random') this.mark(field, '');
+    if (field === 'random' || field === 'seed') this.mark('seed', '');
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#save(), 250);
+  }
+
+  #save() {
+    clearTimeout(this.#timer);
+    const form = Object.fromEntries(FIELDS.map((field) => [field, $(field).value]));
+    keep.write('form', { ...form, random: this.random.checked });
+  }
+
+  /** The prompt grows with its text where CSS alone cannot do it. */
+  #growText() {
+    if (CSS.supports('field-sizing', 'content')) return;
+    for (const field of ['prompt', 'negativePrompt']) {
+      const grow = () => {
+        $(field).style.height = 'auto';
+        $(field).style.height = `${$(field).scrollHeight}px`;
+      };
+      $(field).addEventListener('input', grow);
+      requestAnimationFrame(grow);
+    }
+  }
+}
+
+function set(field, value) {
+  $(field).value = value;
+}

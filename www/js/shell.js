@@ -1,0 +1,55 @@
+/** The page around the tool: the service worker that keeps it, the settings sheet on phones. */
+
+import { $ } from './dom.js';
+
+const narrow = matchMedia('(max-width: 899px)');
+
+/** @param {{onOffline: (offline: boolean) => void}} options */
+export function keepPage({ onOffline }) {
+  addEventListener('online', () => onOffline(false));
+  addEventListener('offline', () => onOffline(true));
+  if (!('serviceWorker' in navigator)) return;
+  navigator.serviceWorker.register(new URL('../sw.js', import.meta.url)).catch(() => {}); // a private window may refuse
+  navigator.serviceWorker.addEventListener('message', ({ data }) => {
+    if (data.type === 'new-version') offerReload();
+    else onOffline(data.type === 'offline');
+  });
+}
+
+function offerReload() {
+  $('toast-words').textContent = 'A new version of this page is here.';
+  $('toast-action').onclick = () => location.reload();
+  $('toast').hidden = false;
+}
+
+/** The settings: a column on wide screens, a sheet from below on narrow ones. */
+export class Sheet {
+  constructor() {
+    $('sheet-toggle').addEventListener('click', () => this.open());
+    $('sheet-close').addEventListener('click', () => this.close());
+    $('shade').addEventListener('click', () => this.close());
+    $('settings').addEventListener('keydown', (event) => {
+      if (event.key === 'Escape' && narrow.matches) this.close();
+    });
+    narrow.addEventListener('change', () => this.close(false));
+    this.close(false);
+  }
+
+  open(focus = 'settings-title') {
+    if (narrow.matches) {
+      $('settings').inert = false;
+      $('settings').setAttribute('data-open', '');
+      $('shade').hidden = false;
+      $('sheet-toggle').setAttribute('aria-expanded', 'true');
+    }
+    $(focus).focus();
+  }
+
+  close(focus = true) {
+    $('settings').removeAttribute('data-open');
+    $('settings').inert = narrow.matches;
+    $('shade').hidden = true;
+    $('sheet-toggle').setAttribute('aria-expanded', 'false');
+    if (focus && narrow.matches) $('sheet-toggle').focus();
+  }
+}

@@ -1,0 +1,78 @@
+/** Every sentence the page says about what happened, in one place. */
+
+import { bytes } from './dom.js';
+
+/**
+ * An error in words: what happened, what was kept, and what can be done.
+ * @returns {{title: string, text: string, action: null | 'retry' | 'refetch' | 'restart' | 'storage'}}
+ */
+export function errorWords(error, model) {
+  const detail = sentence(error.message);
+  switch (error.code) {
+    case 'NETWORK':
+      return navigator.onLine
+        ? { title: 'The model did not arrive.', text: `${detail} What has arrived so far is kept.`, action: 'retry' }
+        : {
+            title: 'You are offline.',
+            text: `${model?.name ?? 'The model'} has to be fetched once; what has arrived so far is kept.`,
+            action: 'retry',
+          };
+    case 'DAMAGED':
+      return {
+        title: 'The stored model is damaged.',
+        text: `${detail} Nothing else is affected. Fetch it again (${bytes(model?.bytes ?? 0)})?`,
+        action: 'refetch',
+      };
+    case 'BAD_MODEL':
+      return { title: 'This file is not a model that works here.', text: detail, action: 'retry' };
+    case 'QUOTA':
+    case 'STORAGE':
+      return { title: 'There is no room to keep the model.', text: detail, action: 'storage' };
+    case 'OUT_OF_MEMORY':
+      return {
+        title: 'There was not enough memory.',
+        text: 'A smaller picture needs less. Your prompt and settings are still here.',
+        action: 'restart',
+      };
+    case 'DEVICE_LOST':
+      return {
+        title: 'The graphics card went away.',
+        text: 'Your prompt and settings are still here.',
+        action: 'restart',
+      };
+    case 'UNSUPPORTED':
+      return { title: 'This browser cannot run the engine.', text: detail, action: null };
+    case 'INVALID_INPUT':
+      return { title: 'That setting does not work.', text: detail, action: null };
+    default:
+      return {
+        title: 'The engine stopped.',
+        text: `Your prompt and settings are still here. ${detail}`,
+        action: 'restart',
+      };
+  }
+}
+
+export const ACTIONS = {
+  retry: 'Retry', refetch: 'Fetch again', restart: 'Start again', storage: 'Show storage',
+};
+
+export const STAGES = { text: 'Reading the words', denoise: 'Drawing', decode: 'Developing the picture' };
+
+/** The quiet line about where pictures are computed. */
+export function engineWords(capabilities) {
+  if (!capabilities) return '';
+  if (capabilities.engine === 'cpu') {
+    return sentence(capabilities.reason ?? 'Pictures are made on the processor: the same ones, only slower');
+  }
+  const name = capabilities.adapter ? ` (${capabilities.adapter})` : '';
+  return `Pictures are made on this machine’s graphics processor${name}.`;
+}
+
+/** First letter large, full stop at the end. */
+export function sentence(text) {
+  const trimmed = String(text ?? '').trim();
+  if (!trimmed) return '';
+  const large = trimmed[0].toUpperCase() + trimmed.slice(1);
+  return /[.!?…]$/.test(large) ? large : `${large}.`;
+}

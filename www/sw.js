@@ -1,0 +1,119 @@
+/**
+ * The service worker: keeps the page itself (not the models, which live in IndexedDB) so that it opens offline.
+ *
+ * The page is served from one complete copy. After each visit all of it is asked for again in the background;
+ * when anything changed, a second complete copy is laid beside the first and takes its place at the next visit.
+ * A copy is named after the digest of its files, so there is no version number to forget.
+ */
+
+const SHELL = [
+  './', 'style.css', 'css/stage.css', 'css/controls.css', 'icon.svg', 'manifest.webmanifest', 'models.json',
+  'main.js', 'client.js', 'worker.js', 'opengen.js', 'opengen_bg.wasm',
+  'js/dom.js', 'js/gallery.js', 'js/grain.js', 'js/session.js', 'js/settings.js', 'js/shell.js', 'js/stage.js',
+  'js/status.js', 'js/storage.js', 'js/words.js',
+];
+const COPY = 'opengen-page-';
+/** Holds which copy is in use and which is next. */
+const BOOK = 'opengen-book';
+
+const scope = new URL('./', self.location.href);
+const shell = new Set(SHELL.map((path) => new URL(path, scope).pathname));
+
+self.addEventListener('install', (event) => {
+  event.waitUntil(refresh().then(() => self.skipWaiting()));
+});
+
+self.addEventListener('activate', (event) => {
+  event.waitUntil(promote().then(() => self.clients.claim()));
+});
+
+self.addEventListener('fetch', (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (request.method !== 'GET' || url.origin !== scope.origin) return;
+  if (request.mode === 'navigate') {
+    event.respondWith(page(request, url));
+    event.waitUntil(lookForNews());
+  } else if (shell.has(url.pathname)) {
+    event.respondWith(kept(url.pathname).then((response) => response ?? fetch(request)));
+  }
+});
+
+/** The page for a navigation: ours from the copy, anything else from the network while there is one. */
+async function page(request, url) {
+  await promote();
+  const home = await kept(scope.pathname);
+  const ours = url.pathname === scope.pathname || url.pathname === `${scope.pathname}index.html`;
+  if (home && ours) return home;
+  try {
+    return await fetch(request);
+  } catch (error) {
+    if (home) return home;
+    throw error;
+  }
+}
+
+async function kept(pathname) {
+  const name = await read('current');
+  if (!name) return undefined;
+  const copy = await caches.open(name);
+  return copy.match(new URL(pathname, scope));
+}
+
+async function lookForNews() {
+  await new Promise((resolve) => setTimeout(resolve, 1500)); // the page's own start comes first
+  try {
+    const fresh = await refresh();
+    await tell({ type: fresh ? 'new-version' : 'online' });
+  } catch {
+    await tell({ type: 'offline' });
+  }
+}
+
+/** Fetches every file again. Returns whether that made a copy which differs from the one in use. */
+async function refresh() {
+  const files = await Promise.all(SHELL.map(async (path) => {
+    const url = new URL(path, scope);
+    const response = await fetch(url, { cache: 'no-cache', credentials: 'same-origin' });
+    if (!response.ok || response.redirected) throw new Error(`${url.pathname}: ${response.status}`);
+    const digest = await crypto.subtle.digest('SHA-256', await response.clone().arrayBuffer());
+    return { url, response, digest };
+  }));
+  const name = COPY + (await nameOf(files));
+  if (name === (await read('current')) || name === (await read('next'))) return false;
+  const copy = await caches.open(name);
+  await Promise.all(files.map(({ url, response }) => copy.put(url, response)));
+  await write('next', name);
+  return Boolean(await read('current'));
+}
+
+/** Takes the next copy into use and lets the others go. */
+async function promote() {
+  const next = await read('next');
+  if (!next) return;
+  await write('current', next);
+  await write('next', '');
+  for (const name of await caches.keys()) {
+    if (name.startsWith(COPY) && name !== next) await caches.delete(name);
+  }
+}
+
+async function nameOf(files) {
+  const all = new Uint8Array(files.length * 32);
+  files.forEach(({ digest }, i) => all.set(new Uint8Array(digest), i * 32));
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', all));
+  return [...digest.subarray(0, 8)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+async function read(key) {
+  const entry = await (await caches.open(BOOK)).match(new URL(`book/${key}`, scope));
+  return entry ? entry.text() : '';
+}
+
+async function write(key, value) {
+  await (await caches.open(BOOK)).put(new URL(`book/${key}`, scope), new Response(value));
+}
+
+async function tell(message) {
+  for (const client of await self.clients.matchAll({ type: 'window' })) client.postMessage(message);
+}
