@@ -50,9 +50,14 @@ def encode_all(vae: AutoencoderKL, renderer: Renderer, keys: torch.Tensor, batch
 
 
 @torch.no_grad()
-def normalise_latents(vae: AutoencoderKL, latents: torch.Tensor) -> None:
-    """Folds (z - mean) / std per channel into the 1x1 convolutions, so that scaling_factor is exactly 1."""
+def normalise_latents(vae: AutoencoderKL, latents: torch.Tensor, collapsed: float = 0.5) -> None:
+    """Folds (z - mean) / std per channel into the 1x1 convolutions, so that scaling_factor is exactly 1.
+
+    A channel whose deviation the divergence has pressed below `collapsed` carries next to nothing. It keeps
+    its scale: the UNet then learns at once that it is about 0, instead of drawing amplified residue.
+    """
     mean, std = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
+    std = torch.where(std < collapsed, 1.0, std)
     encode, decode = vae.quant_conv, vae.post_quant_conv
     means, logvars = slice(LATENT_CHANNELS), slice(LATENT_CHANNELS, None)
     encode.weight[means] /= std[:, None, None, None]

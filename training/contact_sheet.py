@@ -1,0 +1,67 @@
+"""Draws prompts in a labelled grid, to be looked at: the page's examples, or held-out captions."""
+
+import argparse
+import json
+import textwrap
+from pathlib import Path
+
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image, ImageDraw, ImageFont
+
+from .data import IMAGE
+from .evaluate import generate_with_diffusers, held_out_prompts
+
+ZOOM = 2  # the pictures' magnification
+LABEL = 30  # pixels below each picture
+
+
+def draw_sheet(pictures: torch.Tensor, labels: list[str], columns: int) -> Image.Image:
+    """[N, 3, 64, 64] in [-1, 1] and a caption each, as one image."""
+    side = IMAGE * ZOOM
+    rows = -(-len(labels) // columns)
+    sheet = Image.new("RGB", (columns * (side + 4), rows * (side + LABEL)), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(9)
+    for index, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
+        x, y = index % columns * (side + 4), index // columns * (side + LABEL)
+        pixels = ((picture.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
+        sheet.paste(Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST), (x, y))
+        pen.multiline_text((x + 2, y + side + 1), textwrap.fill(label, 27), fill="black", font=font, spacing=1)
+    return sheet
+
+
+def main() -> None:
+    args = parse_args()
+    pipeline = StableDiffusionPipeline.from_pretrained(args.diffusers)
+    pipeline.set_progress_bar_config(disable=True)
+    if args.examples:
+        examples = json.loads(args.examples.read_text(encoding="utf-8"))
+        prompts = [example["prompt"] for example in examples]
+        pictures = torch.cat(
+            [
+                generate_with_diffusers(pipeline, [example["prompt"]], args.steps, args.guidance, example["seed"])
+                for example in examples
+            ]
+        )
+    else:
+        every = [prompt for prompt, _ in held_out_prompts()]
+        prompts = every[:: max(1, len(every) // args.count)][: args.count]
+        pictures = generate_with_diffusers(pipeline, prompts, args.steps, args.guidance, args.seed)
+    draw_sheet(pictures, prompts, args.columns).save(args.out)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--diffusers", required=True, help="diffusers folder")
+    parser.add_argument("--examples", type=Path, help="JSON list of {prompt, seed}; else held-out captions")
+    parser.add_argument("--count", type=int, default=64, help="how many held-out captions")
+    parser.add_argument("--columns", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--seed", type=int, default=1000)
+    parser.add_argument("--out", type=Path, default=Path("sheet.png"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
