@@ -66,7 +66,7 @@ fn from_vocabulary(folder: &Path) -> Result<Value> {
     let (start_id, end_id) = (id(start)?, id(end)?);
     let added = |token: &str, id: u64| {
         json!({"id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
-            "normalized": true, "special": true})
+            "normalized": false, "special": true})
     };
     Ok(json!({
         "version": "1.0",
@@ -80,14 +80,14 @@ fn from_vocabulary(folder: &Path) -> Result<Value> {
         ]},
         "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
             {"type": "Split", "behavior": "Removed", "invert": true,
-                "pattern": {"Regex": "'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"}},
+                "pattern": {"Regex": "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"}},
             {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
         ]},
         "post_processor": {"type": "RobertaProcessing", "sep": [end, end_id], "cls": [start, start_id],
             "trim_offsets": false, "add_prefix_space": false},
         "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
         "model": {"type": "BPE", "dropout": null, "unk_token": end, "continuing_subword_prefix": "",
-            "end_of_word_suffix": "</w>", "fuse_unk": false, "byte_fallback": false,
+            "end_of_word_suffix": "</w>", "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
             "vocab": vocabulary, "merges": merges},
     }))
 }

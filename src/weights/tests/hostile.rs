@@ -95,7 +95,7 @@ fn lying_ggufs_are_refused() {
     let dims_at = name_at + 9 + 4;
     assert!(change(name_at + 9, &77u32.to_le_bytes()).contains("77 dimensions"));
     assert!(change(dims_at, &63u64.to_le_bytes()).contains("63"));
-    assert!(change(dims_at, &(1u64 << 62).to_le_bytes()).contains("too many"));
+    assert!(change(dims_at, &(1u64 << 63).to_le_bytes()).contains("too many"));
     assert!(change(dims_at + 16, &99u32.to_le_bytes()).contains("type 99"));
     assert!(change(dims_at + 20, &33u64.to_le_bytes()).contains("33"));
     assert!(change(dims_at + 20, &(1u64 << 50).to_le_bytes()).contains("1125899906842624"));
