@@ -74,16 +74,13 @@ fn fields_of(line: &str) -> Vec<(String, String)> {
     // A quote that never ends is looked for once, not once per field.
     let mut quotes = true;
     while let Some((before, after)) = rest.split_once(':') {
-        let (value, tail) = value_of(after.trim_start(), &mut quotes);
-        match key_of(before) {
-            Some(key) => fields.push((key.to_string(), value)),
-            // No key: the colon belongs to some text, go on right after it.
-            None => {
-                rest = after;
-                continue;
-            }
+        rest = after;
+        // Without a key the colon belongs to some text.
+        if let Some(key) = key_of(before) {
+            let (value, tail) = value_of(after.trim_start(), &mut quotes);
+            fields.push((key.to_string(), value));
+            rest = tail;
         }
-        rest = tail;
     }
     fields
 }

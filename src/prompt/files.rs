@@ -36,6 +36,7 @@ pub fn tokenizer_json(files: &TokenizerFiles) -> Result<String> {
             message: format!("pad_token {token:?} is not in the vocabulary"),
         })?;
         if let Some(fields) = tokenizer.as_object_mut() {
+            add_special(fields, &token, id);
             let padding = json!({
                 "strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": null,
                 "pad_id": id, "pad_type_id": 0, "pad_token": token,
@@ -58,10 +59,6 @@ fn clip(vocab: Value, merges: &str) -> Result<Value> {
         })
     };
     let (begin, end) = (id(BEGIN)?, id(END)?);
-    let special = |token: &str, id: u64| {
-        json!({ "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
-                "normalized": false, "special": true })
-    };
     let merges = merges
         .lines()
         .filter(|line| !line.starts_with("#version") && !line.trim().is_empty())
@@ -93,6 +90,21 @@ fn clip(vocab: Value, merges: &str) -> Result<Value> {
                    "end_of_word_suffix": "</w>", "fuse_unk": false, "byte_fallback": false,
                    "ignore_merges": false, "vocab": vocab, "merges": merges },
     }))
+}
+
+/// An entry of `added_tokens`: found in the text before it is split into words.
+fn special(token: &str, id: u64) -> Value {
+    json!({ "id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
+            "normalized": false, "special": true })
+}
+
+/// transformers makes the pad token a special one; with Stable Diffusion 2 every `!` of a prompt becomes padding's id.
+fn add_special(tokenizer: &mut Map<String, Value>, token: &str, id: u64) {
+    let added = tokenizer.entry("added_tokens").or_insert_with(|| json!([]));
+    let Some(added) = added.as_array_mut() else { return };
+    if added.iter().all(|entry| entry.get("content") != Some(&json!(token))) {
+        added.insert(0, special(token, id));
+    }
 }
 
 /// `pad_token` is a string or an object with `content`.
