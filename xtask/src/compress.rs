@@ -1,7 +1,6 @@
 //! Files compressed ahead of time: `F.br` and `F.gz` beside each `F` that gains from it.
 
 use crate::dist;
-use crate::sh;
 use anyhow::{Context, Result};
 use sha2::{Digest, Sha256};
 use std::fs;

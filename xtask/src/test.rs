@@ -1,5 +1,6 @@
 //! `cargo xtask test`: every check and every test; the last line counts them.
 
+use crate::arrows;
 use crate::dist::{self, Profile};
 use crate::sh::{self, cmd, say};
 use crate::size;
@@ -34,6 +35,7 @@ struct Report {
 pub fn run(args: &Args) -> Result<()> {
     let mut report = Report::default();
     report.check("formatting", || sh::run(cmd("cargo").args(["fmt", "--all", "--check"])));
+    report.check("direction of rooms", arrows::check);
     for package in ["opengen", "xtask"] {
         report.check(if package == "xtask" { "clippy, xtask" } else { "clippy, native" }, || clippy(package));
     }
