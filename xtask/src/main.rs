@@ -1,1 +1,58 @@
-fn main() {}
+//! The contributor's command: `cargo xtask serve`, `test`, `bench`, `size`, `golden`.
+//!
+//! One file per command. [`tools`] gets what a bare machine lacks, [`dist`] builds the page,
+//! [`arrows`] holds the rooms of `src/` to their one direction, [`sh`] runs and shows commands.
+
+mod arrows;
+mod bench;
+mod compress;
+mod dist;
+mod golden;
+mod lock;
+mod serve;
+mod sh;
+mod size;
+mod summary;
+mod test;
+mod tools;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Serve, test and measure OpenGen; gets the tools it needs by itself")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Build the page and serve it on http://localhost:8080
+    Serve(serve::Args),
+    /// Run every check and test; the last line counts them
+    Test(test::Args),
+    /// Measure the engine, natively or in headless Chromium
+    Bench(bench::Args),
+    /// Build the page and print what a visitor downloads; fails above the limit
+    Size,
+    /// Make the golden files again from diffusers (needs Python 3; downloads PyTorch)
+    Golden,
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(args) => serve::run(&args),
+        Command::Test(args) => test::run(&args),
+        Command::Bench(args) => bench::run(&args),
+        Command::Size => dist::build(dist::Profile::Release).and_then(|dist| size::run(&dist)),
+        Command::Golden => golden::run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

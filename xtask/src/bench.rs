@@ -1,0 +1,28 @@
+//! `cargo xtask bench`: the engine measured natively, or in the browser.
+
+use crate::dist::{self, Profile};
+use crate::sh::{self, cmd};
+use crate::tools::{chromium, node, vulkan};
+use anyhow::Result;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Measure the page's engine in headless Chromium
+    #[arg(long)]
+    browser: bool,
+    /// What follows `--` goes to the benchmark itself
+    #[arg(last = true)]
+    rest: Vec<String>,
+}
+
+pub fn run(args: &Args) -> Result<()> {
+    if args.browser {
+        dist::build(Profile::Release)?;
+        let mut bench = cmd("node");
+        bench.current_dir(node::ensure()?).arg("bench.mjs").args(&args.rest);
+        return sh::run(bench.env("OPENGEN_CHROMIUM", chromium::ensure()?));
+    }
+    let variables = vulkan::ensure()?;
+    let bench = ["run", "--release", "--package", "opengen", "--", "bench"];
+    sh::run(cmd("cargo").args(bench).args(&args.rest).envs(variables))
+}

@@ -1,0 +1,147 @@
+//! Commands: shown before they run, timed after, never silent for long.
+
+use anyhow::{Context, Result, bail};
+use std::env;
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a command may be silent in a log before a line says that it still runs.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// The repository's root folder.
+pub fn root() -> PathBuf {
+    let own =
+        env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    own.parent().map_or_else(|| PathBuf::from("."), Path::to_path_buf)
+}
+
+/// A command that runs in the repository's root, without what `cargo run` told this process about itself:
+/// a build script that watches one of those variables would otherwise run again each time.
+pub fn cmd(program: impl AsRef<OsStr>) -> Command {
+    const OWN: &[&str] = &[
+        "CARGO",
+        "CARGO_MANIFEST_DIR",
+        "CARGO_MANIFEST_PATH",
+        "CARGO_BIN_NAME",
+        "CARGO_CRATE_NAME",
+        "CARGO_PRIMARY_PACKAGE",
+    ];
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if OWN.contains(&text.as_ref()) || text.starts_with("CARGO_PKG_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Runs a command that is shown, and fails when it does.
+pub fn run(command: &mut Command) -> Result<()> {
+    show(command);
+    let child = spawn(command)?;
+    let status = wait(child, &text(command))?;
+    if !status.success() {
+        bail!("`{}` ended with {status}", text(command));
+    }
+    Ok(())
+}
+
+/// Runs a command that is shown, for at most `limit`; `false` when it failed or ran out of time.
+pub fn run_for(command: &mut Command, limit: Duration) -> Result<bool> {
+    show(command);
+    let mut child = spawn(command)?;
+    let start = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(status.success());
+        }
+        if start.elapsed() > limit {
+            child.kill()?;
+            child.wait()?;
+            return Ok(false);
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// Runs a command that is shown; its standard output is passed on and also returned.
+pub fn tee(command: &mut Command) -> Result<(ExitStatus, String)> {
+    show(command);
+    let mut child = spawn(command.stdout(Stdio::piped()))?;
+    let mut seen = String::new();
+    if let Some(output) = child.stdout.take() {
+        let mut lines = BufReader::new(output);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line)? > 0 {
+            let mut out = std::io::stdout().lock();
+            out.write_all(&line)?;
+            out.flush()?;
+            seen.push_str(&String::from_utf8_lossy(&line));
+            line.clear();
+        }
+    }
+    Ok((wait(child, &text(command))?, seen))
+}
+
+/// The standard output of a quick command that is not shown, or nothing when it cannot run or fails.
+pub fn ask(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The first file of this name in the folders of PATH.
+pub fn which(program: &str) -> Option<PathBuf> {
+    let name = format!("{program}{}", env::consts::EXE_SUFFIX);
+    env::split_paths(&env::var_os("PATH")?).map(|folder| folder.join(&name)).find(|path| path.is_file())
+}
+
+/// Says what happens, in the form of every other such line.
+pub fn say(line: impl AsRef<str>) {
+    println!("xtask: {}", line.as_ref());
+}
+
+/// A length of time as a person would write it.
+pub fn time(elapsed: Duration) -> String {
+    match elapsed.as_secs() {
+        s @ 0..60 => format!("{s}.{} s", elapsed.subsec_millis() / 100),
+        s => format!("{} min {:02} s", s / 60, s % 60),
+    }
+}
+
+fn show(command: &Command) {
+    say(format!("$ {}", text(command)));
+}
+
+fn text(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
+}
+
+fn spawn(command: &mut Command) -> Result<Child> {
+    command.spawn().with_context(|| format!("cannot start `{}`", text(command)))
+}
+
+/// Waits for a child; in a log, where no progress bar shows, a line a minute says that it still runs.
+fn wait(mut child: Child, what: &str) -> Result<ExitStatus> {
+    let (done, over) = mpsc::channel::<()>();
+    let start = Instant::now();
+    thread::scope(|scope| {
+        if !std::io::stdout().is_terminal() {
+            scope.spawn(move || {
+                while over.recv_timeout(HEARTBEAT) == Err(mpsc::RecvTimeoutError::Timeout) {
+                    say(format!("… {what}: running for {}", time(start.elapsed())));
+                }
+            });
+        }
+        let status = child.wait();
+        drop(done);
+        Ok(status?)
+    })
+}
