@@ -1,0 +1,93 @@
+use super::*;
+
+#[test]
+fn built_in_configurations_are_sound() {
+    for name in BUILTIN {
+        let config = ModelConfig::builtin(name).unwrap();
+        config.check().unwrap();
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(ModelConfig::from_json("m.gguf", &text).unwrap(), config);
+    }
+    assert_eq!(ModelConfig::builtin("sd15").unwrap().native_size(), 512);
+    assert_eq!(ModelConfig::builtin("sd21").unwrap().native_size(), 768);
+    let error = ModelConfig::builtin("sd3").unwrap_err().to_string();
+    assert!(error.contains("sd3") && error.contains("sd-turbo"), "{error}");
+}
+
+#[test]
+fn heads_and_layers_per_block() {
+    let unet = ModelConfig::builtin("sd21").unwrap().unet;
+    assert_eq!((0..4).map(|b| unet.heads(b)).collect::<Vec<_>>(), [5, 10, 20, 20]);
+    assert_eq!(unet.layers(3), 2);
+    assert_eq!(unet.time_embed_dim(), 1280);
+}
+
+#[test]
+fn unknown_fields_are_ignored_and_unsupported_ones_named() {
+    let sd15 = r#"{"_class_name": "UNet2DConditionModel", "_diffusers_version": "0.6.0", "act_fn": "silu",
+        "attention_head_dim": 8, "block_out_channels": [320, 640, 1280, 1280], "center_input_sample": false,
+        "cross_attention_dim": 768, "dual_cross_attention": false, "mid_block_scale_factor": 1, "sample_size": 64}"#;
+    let unet = UnetConfig::from_json("unet/config.json", sd15).unwrap();
+    assert_eq!(unet, ModelConfig::builtin("sd15").unwrap().unet);
+    let cases = [
+        (r#"{"class_embed_type": "timestep"}"#, "class_embed_type"),
+        (r#"{"addition_embed_type": "text_time"}"#, "addition_embed_type"),
+        (r#"{"num_class_embeds": 1000}"#, "num_class_embeds"),
+        (r#"{"dual_cross_attention": true}"#, "dual_cross_attention"),
+        (r#"{"act_fn": "gelu"}"#, "act_fn"),
+        (r#"{"mid_block_type": null}"#, "mid_block_type"),
+        (r#"{"down_block_types": ["AttnDownBlock2D"]}"#, "AttnDownBlock2D"),
+    ];
+    for (json, name) in cases {
+        match UnetConfig::from_json("unet/config.json", json) {
+            Err(Error::Unsupported { what, .. }) => assert!(what.contains(name), "{what}"),
+            other => panic!("{json}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn numbers_that_do_not_fit_name_field_and_both_sides() {
+    let cases: [(&str, &[&str]); 9] = [
+        (r#"{"block_out_channels": [320, 640, 1280, 1281]}"#, &["block_out_channels[3]", "1281", "4"]),
+        (r#"{"block_out_channels": [320, 640, 1280]}"#, &["down_block_types", "4", "3"]),
+        (r#"{"norm_num_groups": 48}"#, &["320", "norm_num_groups", "48"]),
+        (r#"{"attention_head_dim": 7}"#, &["320", "7"]),
+        (r#"{"attention_head_dim": [160, 8, 8, 8]}"#, &["block_out_channels[0] / heads", "2"]),
+        (r#"{"block_out_channels": [1099511627776, 4, 4, 4]}"#, &["block_out_channels[0]", "1099511627776"]),
+        (r#"{"layers_per_block": 4294967296}"#, &["layers_per_block", "4294967296"]),
+        (r#"{"attention_head_dim": 0}"#, &["attention_head_dim", "0"]),
+        (r#"{"norm_num_groups": 0}"#, &["norm_num_groups", "0"]),
+    ];
+    for (json, parts) in cases {
+        let error = UnetConfig::from_json("unet/config.json", json).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{json}: {error}");
+    }
+}
+
+#[test]
+fn components_must_fit_each_other() {
+    let mut config = ModelConfig::builtin("sd15").unwrap();
+    config.text.hidden_size = 1024;
+    config.text.num_attention_heads = 16;
+    let error = config.check().unwrap_err().to_string();
+    assert!(error.contains("768") && error.contains("1024"), "{error}");
+    let mut config = ModelConfig::builtin("sd15").unwrap();
+    config.unet.in_channels = 12;
+    assert!(matches!(config.check(), Err(Error::Unsupported { .. })));
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = from_folder(folder.path()).unwrap_err().to_string();
+    assert!(error.contains("text_encoder/config.json"), "{error}");
+}
+
+#[test]
+fn json_that_is_none_names_the_file() {
+    let error = VaeConfig::from_json("vae/config.json", "<html>").unwrap_err();
+    assert!(matches!(&error, Error::Json { file, .. } if file == "vae/config.json"));
+    assert!(TaesdConfig::from_json("taesd/config.json", "{}").is_ok());
+    assert!(ClipTextConfig::from_json("t", r#"{"hidden_act": "relu"}"#).is_err());
+}
