@@ -1,0 +1,172 @@
+//! A diffusers folder on disk: its safetensors files seen as one checkpoint.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+
+use super::header::{Header, Parse, TensorInfo, bad};
+use super::{names, tokenizer};
+use crate::config::{self, ModelConfig};
+use crate::error::{Error, Result};
+
+/// Components and the stems of their weight files, in the order in which they are read.
+const COMPONENTS: [(&str, &str); 3] =
+    [("text_encoder", "model"), ("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model")];
+
+/// A diffusers folder, its configurations and headers read and checked, its data not yet.
+#[derive(Debug)]
+pub struct DiffusersFolder {
+    pub path: PathBuf,
+    pub config: ModelConfig,
+    /// The text of `tokenizer.json`.
+    pub tokenizer: String,
+    /// All tensors under canonical names; offsets count from the start of the file each is in.
+    pub header: Header,
+    files: Vec<WeightFile>,
+    /// Which of `files` each tensor of `header` is in.
+    file_of: Vec<usize>,
+}
+
+impl DiffusersFolder {
+    /// Reads configurations, tokenizer and headers.
+    pub fn open(path: &Path) -> Result<Self> {
+        let config = config::from_folder(path)?;
+        let tokenizer = tokenizer::from_folder(path)?;
+        let mut header = Header {
+            file: path.display().to_string(),
+            tensors: Vec::new(),
+            metadata: BTreeMap::new(),
+            data_start: 0,
+        };
+        let (mut files, mut file_of) = (Vec::new(), Vec::new());
+        let mut seen = HashSet::new();
+        for (component, stem) in COMPONENTS {
+            for file in find(&path.join(component), stem)? {
+                let file = WeightFile::open(&file)?;
+                for mut info in file.header()?.tensors {
+                    names::canonical(component, &mut info);
+                    if !seen.insert(info.name.clone()) {
+                        return Err(bad(&file.name, format!("tensor {} appears twice", info.name)));
+                    }
+                    header.tensors.push(info);
+                    file_of.push(files.len());
+                }
+                files.push(file);
+            }
+        }
+        Ok(DiffusersFolder { path: path.to_path_buf(), config, tokenizer, header, files, file_of })
+    }
+
+    /// Bytes of all weight files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.len).sum()
+    }
+
+    /// Reads the data of one of the header's tensors into `buffer`.
+    pub fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<()> {
+        let found = self
+            .header
+            .tensors
+            .get(index)
+            .zip(self.file_of.get(index).and_then(|&file| self.files.get(file)));
+        let (info, file) =
+            found.ok_or_else(|| bad(&self.header.file, format!("no tensor number {index}")))?;
+        file.read(info, buffer)
+    }
+}
+
+/// The weight files of one component: whole, in half precision, or in shards.
+fn find(folder: &Path, stem: &str) -> Result<Vec<PathBuf>> {
+    for variant in ["", ".fp16"] {
+        let path = folder.join(format!("{stem}{variant}.safetensors"));
+        if path.exists() {
+            return Ok(vec![path]);
+        }
+        let index = folder.join(format!("{stem}.safetensors.index{variant}.json"));
+        if index.exists() {
+            return shards(folder, &index);
+        }
+    }
+    let pickle = ["bin", "ckpt"].iter().any(|ending| {
+        let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        names.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|found| found == *ending))
+    });
+    let hint = if pickle { "; pickled weights (.bin, .ckpt) are not read" } else { "" };
+    Err(Error::Io {
+        path: folder.display().to_string(),
+        message: format!("no {stem}.safetensors or {stem}.fp16.safetensors{hint}"),
+    })
+}
+
+/// The files a shard index names; they must lie beside it.
+fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>> {
+    #[derive(serde::Deserialize)]
+    struct Index {
+        weight_map: BTreeMap<String, String>,
+    }
+    let file = index.display().to_string();
+    let text = std::fs::read_to_string(index).map_err(|error| io(&file, &error))?;
+    let index: Index = serde_json::from_str(&text)
+        .map_err(|error| Error::Json { file: file.clone(), message: error.to_string() })?;
+    let names: BTreeSet<String> = index.weight_map.into_values().collect();
+    let beside = |name: &String| Path::new(name).file_name().is_some_and(|last| last == name.as_str());
+    match names.iter().find(|name| !beside(name)) {
+        Some(name) => Err(bad(&file, format!("shard {name:?} is not a plain file name"))),
+        None => Ok(names.iter().map(|name| folder.join(name)).collect()),
+    }
+}
+
+/// An open weight file.
+#[derive(Debug)]
+pub(super) struct WeightFile {
+    pub name: String,
+    pub len: u64,
+    file: File,
+}
+
+impl WeightFile {
+    pub fn open(path: &Path) -> Result<Self> {
+        let name = path.display().to_string();
+        let file = File::open(path).map_err(|error| io(&name, &error))?;
+        let len = file.metadata().map_err(|error| io(&name, &error))?.len();
+        Ok(WeightFile { name, len, file })
+    }
+
+    /// Reads as much of the file's beginning as its header needs.
+    pub fn header(&self) -> Result<Header> {
+        let mut prefix = Vec::new();
+        let mut wanted = 1 << 16;
+        loop {
+            wanted = wanted.min(self.len as usize);
+            self.read_at(0, wanted, &mut prefix)?;
+            match Header::parse(&self.name, &prefix, self.len)? {
+                Parse::Done(header) => return Ok(header),
+                Parse::NeedMore(bytes) if bytes > wanted && wanted < self.len as usize => wanted = bytes,
+                Parse::NeedMore(bytes) => {
+                    return Err(bad(&self.name, format!("truncated: {} bytes, header of {bytes}", self.len)));
+                }
+            }
+        }
+    }
+
+    /// Reads one tensor's data.
+    pub fn read(&self, info: &TensorInfo, buffer: &mut Vec<u8>) -> Result<()> {
+        self.read_at(info.offset, info.len as usize, buffer)
+    }
+
+    fn read_at(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> Result<()> {
+        buffer.resize(len, 0);
+        let mut file = &self.file;
+        let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(buffer));
+        read.map_err(|error| match error.kind() {
+            ErrorKind::UnexpectedEof => bad(&self.name, format!("truncated: no {len} bytes at {offset}")),
+            _ => io(&self.name, &error),
+        })
+    }
+}
+
+/// The system's error, with the file.
+pub(super) fn io(path: &str, error: &std::io::Error) -> Error {
+    Error::Io { path: path.to_string(), message: error.to_string() }
+}

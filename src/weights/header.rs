@@ -1,0 +1,187 @@
+//! What a weight file claims to hold, read from its first bytes and never believed without checking.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::types::SourceType;
+use super::{gguf, names, safetensors};
+use crate::error::{Error, Result};
+
+/// The longest header accepted. Real ones: 0.3 MB of safetensors JSON for SDXL; 4 MB for a GGUF with CLIP's tokenizer.
+pub const MAX_HEADER: u64 = 32 << 20;
+/// The most tensors accepted; SDXL has about 2,600.
+pub const MAX_TENSORS: u64 = 1 << 16;
+/// The most dimensions a tensor may have.
+pub const MAX_DIMS: usize = 8;
+
+/// A weight file's table of contents: everything but the data.
+#[derive(Debug, Clone)]
+pub struct Header {
+    /// The file's name, for error messages.
+    pub file: String,
+    /// In file (offset) order. Buffers that are no weights (`position_ids`) are left out.
+    pub tensors: Vec<TensorInfo>,
+    /// The text values of the metadata.
+    pub metadata: BTreeMap<String, String>,
+    /// Where the data begins, in bytes from the file's start.
+    pub data_start: u64,
+}
+
+/// One tensor of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Canonical name.
+    pub name: String,
+    pub dtype: SourceType,
+    /// Checkpoint order, outermost first.
+    pub shape: Vec<usize>,
+    /// From the file's start, in bytes.
+    pub offset: u64,
+    /// Bytes.
+    pub len: u64,
+}
+
+/// What came of parsing the first bytes of a file.
+#[derive(Debug)]
+pub enum Parse {
+    Done(Header),
+    /// Call again with (at least) this many bytes of the file's beginning.
+    NeedMore(usize),
+}
+
+impl Header {
+    /// Metadata key that says in which order convolution weights are stored.
+    pub const CONV_LAYOUT: &str = "opengen.conv_layout";
+    /// Metadata key of the model configuration, JSON.
+    pub const CONFIG: &str = "opengen.config";
+    /// Metadata key of the tokenizer, the text of `tokenizer.json`.
+    pub const TOKENIZER: &str = "opengen.tokenizer";
+    /// Metadata key of where the weights came from.
+    pub const SOURCE: &str = "opengen.source";
+
+    /// Reads the header of a GGUF or safetensors file of `total_len` bytes from its first bytes.
+    ///
+    /// Memory is bounded by a small multiple of `prefix`; nothing the file says is believed before it is checked.
+    pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
+        let available = (prefix.len() as u64).min(total_len);
+        let prefix = prefix.get(..available as usize).unwrap_or(prefix);
+        if prefix.len() < 8 {
+            if total_len < 8 {
+                return Err(bad(file, format!("{total_len} bytes long, too short for a weight file")));
+            }
+            return Ok(Parse::NeedMore(8));
+        }
+        if prefix.starts_with(gguf::MAGIC) {
+            gguf::parse(file, prefix, total_len)
+        } else {
+            safetensors::parse(file, prefix, total_len)
+        }
+    }
+
+    /// Whether convolution weights are stored as `[O, kh·kw·I]` in the order (ky, kx, i), as our GGUFs do.
+    pub fn is_ohwi(&self) -> bool {
+        self.metadata.get(Self::CONV_LAYOUT).is_some_and(|layout| layout == "ohwi")
+    }
+
+    /// Whether `info` holds a checkpoint tensor of `shape`.
+    pub fn fits(&self, info: &TensorInfo, shape: &[usize]) -> bool {
+        match *shape {
+            [o, i, kh, kw] if self.is_ohwi() => info.shape == [o, kh * kw * i],
+            _ => info.shape == shape,
+        }
+    }
+}
+
+/// A tensor as the file words it, before checks.
+pub(super) struct RawTensor {
+    pub name: String,
+    /// `None`: a type we know the size of but have no use for (integers, booleans, doubles).
+    pub dtype: Option<SourceType>,
+    pub dtype_name: String,
+    pub shape: Vec<u64>,
+    /// From the start of the data.
+    pub offset: u64,
+    /// What the file says, or what type and shape make.
+    pub len: u64,
+}
+
+/// The number of values, or `None` when it overflows.
+pub(super) fn elements(shape: &[u64]) -> Option<u64> {
+    shape.iter().try_fold(1u64, |product, &dim| product.checked_mul(dim))
+}
+
+/// Checks offsets, names and types of a file's tensors and puts them in file order.
+pub(super) fn check_tensors(
+    file: &str,
+    mut raw: Vec<RawTensor>,
+    data_start: u64,
+    total_len: u64,
+    slack: u64,
+) -> Result<Vec<TensorInfo>> {
+    let data_len = total_len.checked_sub(data_start).ok_or_else(|| {
+        bad(file, format!("truncated: {total_len} bytes, but its data begins at {data_start}"))
+    })?;
+    raw.sort_by_key(|tensor| (tensor.offset, tensor.len));
+    let mut end = 0u64;
+    let mut last = String::new();
+    for tensor in &raw {
+        let name = &tensor.name;
+        if tensor.offset < end {
+            let message = format!(
+                "tensor {name} begins at {}, inside tensor {last} which ends at {end}",
+                tensor.offset
+            );
+            return Err(bad(file, message));
+        }
+        end = match tensor.offset.checked_add(tensor.len) {
+            Some(end) if end <= data_len => end,
+            _ => {
+                let (offset, len) = (tensor.offset, tensor.len);
+                let message = format!(
+                    "truncated or lying: tensor {name} has {len} bytes at {offset}, the file {data_len} bytes of data"
+                );
+                return Err(bad(file, message));
+            }
+        };
+        last.clone_from(name);
+    }
+    if data_len - end > slack {
+        let message = format!("wrong length: its tensors end at {end}, its data at {data_len}");
+        return Err(bad(file, message));
+    }
+    let mut seen = HashSet::new();
+    let mut tensors = Vec::new();
+    for tensor in raw {
+        if !seen.insert(tensor.name.clone()) {
+            return Err(bad(file, format!("tensor {} appears twice", tensor.name)));
+        }
+        if let Some(info) = accept(file, tensor, data_start)? {
+            tensors.push(info);
+        }
+    }
+    Ok(tensors)
+}
+
+/// One checked tensor; `None` for buffers that are no weights.
+fn accept(file: &str, tensor: RawTensor, data_start: u64) -> Result<Option<TensorInfo>> {
+    if names::is_ignored(&tensor.name) {
+        return Ok(None);
+    }
+    let Some(dtype) = tensor.dtype else {
+        let message = format!(
+            "tensor {} has type {}, expected floats or a known block type",
+            tensor.name, tensor.dtype_name
+        );
+        return Err(bad(file, message));
+    };
+    let shape =
+        tensor.shape.iter().map(|&dim| usize::try_from(dim)).collect::<std::result::Result<Vec<_>, _>>();
+    let shape =
+        shape.map_err(|_| bad(file, format!("tensor {} has shape {:?}", tensor.name, tensor.shape)))?;
+    let (name, shape) = (tensor.name, shape);
+    Ok(Some(TensorInfo { name, dtype, shape, offset: data_start + tensor.offset, len: tensor.len }))
+}
+
+/// A file that is not what it says.
+pub(super) fn bad(file: &str, message: String) -> Error {
+    Error::BadFile { file: file.to_string(), message }
+}

@@ -1,0 +1,353 @@
+//! Packing: checkpoint tensors, one at a time, become records in the order the kernels read.
+
+use std::collections::HashMap;
+
+use bytemuck::{Pod, cast_slice, cast_slice_mut};
+use half::f16;
+
+use super::decode::{Q4_BLOCK, Q8_BLOCK, decode, decode_row, encode, simplify};
+use super::header::{Header, TensorInfo, bad};
+use super::packed::{Geometry, Manifest, PackedRecord};
+use super::types::SourceType;
+use crate::error::Result;
+use crate::kernels::{BLOCK, WeightType};
+use crate::plan::WeightKind;
+
+/// Rows packed together, so that writes fill cache lines: 16 words of four bytes.
+const TILE: usize = 16;
+
+/// Bytes for a slab.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackedBytes {
+    pub slab: usize,
+    pub offset: u64,
+    pub bytes: Vec<u8>,
+}
+
+/// Takes a file's tensors in any order and gives back finished records.
+///
+/// Holds the records of which some but not all parts have come, and nothing else.
+pub struct Packer {
+    file: String,
+    is_ohwi: bool,
+    records: Vec<PackedRecord>,
+    tensors: HashMap<String, TensorInfo>,
+    /// What is still to come: tensor name to the places it goes.
+    uses: HashMap<String, Vec<Use>>,
+    pending: HashMap<usize, Pending>,
+}
+
+/// A place a tensor goes: its record, its part there, and the first packed row (or vector element).
+struct Use {
+    record: usize,
+    part: usize,
+    first: usize,
+}
+
+/// A record some parts of which have come.
+struct Pending {
+    bytes: Vec<u8>,
+    parts_left: usize,
+}
+
+impl Packer {
+    pub fn new(manifest: &Manifest, header: &Header) -> Self {
+        let mut uses: HashMap<String, Vec<Use>> = HashMap::new();
+        for (record, packed) in manifest.records.iter().enumerate() {
+            let mut first = 0;
+            for (part, declared) in packed.decl.parts.iter().enumerate() {
+                uses.entry(declared.name.clone()).or_default().push(Use { record, part, first });
+                first += match packed.decl.kind {
+                    WeightKind::Vector { .. } => declared.shape.iter().product(),
+                    _ => declared.shape.first().copied().unwrap_or(0),
+                };
+            }
+        }
+        Packer {
+            file: header.file.clone(),
+            is_ohwi: header.is_ohwi(),
+            records: manifest.records.clone(),
+            tensors: header.tensors.iter().map(|info| (info.name.clone(), info.clone())).collect(),
+            uses,
+            pending: HashMap::new(),
+        }
+    }
+
+    /// Packs one tensor's bytes as they are in the file; gives back the records that this completes.
+    pub fn push(&mut self, tensor: &str, bytes: &[u8]) -> Result<Vec<PackedBytes>> {
+        let info = self.tensors.get(tensor);
+        let info = info.ok_or_else(|| bad(&self.file, format!("tensor {tensor} is not in the header")))?;
+        if bytes.len() as u64 != info.len {
+            let message = format!("tensor {tensor} came with {} bytes, expected {}", bytes.len(), info.len);
+            return Err(bad(&self.file, message));
+        }
+        let uses = self.uses.remove(tensor);
+        let uses = uses.ok_or_else(|| bad(&self.file, format!("tensor {tensor} came twice")))?;
+        let (dtype, bytes) = simplify(info.dtype, bytes)?;
+        let mut done = Vec::new();
+        for place in uses {
+            let record = &self.records[place.record];
+            let pending = self.pending.entry(place.record).or_insert_with(|| Pending {
+                bytes: vec![0; record.len() as usize],
+                parts_left: record.decl.parts.len(),
+            });
+            pack_part(record, &place, dtype, &bytes, self.is_ohwi, &mut pending.bytes)?;
+            pending.parts_left -= 1;
+            if pending.parts_left == 0 {
+                let bytes =
+                    self.pending.remove(&place.record).map(|pending| pending.bytes).unwrap_or_default();
+                done.push(PackedBytes { slab: record.slab, offset: record.values.offset, bytes });
+            }
+        }
+        Ok(done)
+    }
+
+    /// Ends packing; an error names what never came.
+    pub fn finish(self) -> Result<()> {
+        let Some(name) = self.uses.keys().min() else { return Ok(()) };
+        Err(bad(
+            &self.file,
+            format!("truncated: {} tensors never came, the first is {name}", self.uses.len()),
+        ))
+    }
+}
+
+/// Writes one tensor into its record's bytes.
+fn pack_part(
+    record: &PackedRecord,
+    place: &Use,
+    dtype: SourceType,
+    bytes: &[u8],
+    is_ohwi: bool,
+    out: &mut [u8],
+) -> Result<()> {
+    let part = &record.decl.parts[place.part];
+    match record.decl.kind {
+        WeightKind::Vector { .. } => {
+            let values = decode(dtype, bytes)?;
+            out[4 * place.first..][..4 * values.len()].copy_from_slice(cast_slice(&values));
+        }
+        WeightKind::GegluVector { .. } => {
+            let values = decode(dtype, bytes)?;
+            let (value, gate) = values.split_at(values.len() / 2);
+            for ((pair, value), gate) in out.as_chunks_mut::<8>().0.iter_mut().zip(value).zip(gate) {
+                pair[..4].copy_from_slice(&value.to_le_bytes());
+                pair[4..].copy_from_slice(&gate.to_le_bytes());
+            }
+        }
+        WeightKind::Table { cols, .. } => pack_table(record.weight_type, cols, dtype, bytes, out)?,
+        WeightKind::Matrix { .. } | WeightKind::Geglu { .. } => {
+            let Some((geometry, (n, _))) = Geometry::of(part).zip(record.matrix()) else { return Ok(()) };
+            let rows = Rows { dtype, bytes, geometry, in_order: is_ohwi || geometry.taps == 1 };
+            let scales_at = record.scales.map_or(record.len(), |scales| scales.offset - record.values.offset);
+            let (values, scales) = out.split_at_mut(scales_at as usize);
+            let mut target = Target { weight_type: record.weight_type, n, values, scales };
+            let half = geometry.rows / 2;
+            let segments: &[Segment] = match record.decl.kind {
+                WeightKind::Geglu { .. } => &[
+                    Segment { from: 0, rows: half, to: 0, step: 2 },
+                    Segment { from: half, rows: half, to: 1, step: 2 },
+                ],
+                _ => &[Segment { from: 0, rows: geometry.rows, to: place.first, step: 1 }],
+            };
+            for segment in segments {
+                pack_rows(&rows, segment, &mut target)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// An embedding table, row-major.
+fn pack_table(to: WeightType, cols: usize, dtype: SourceType, bytes: &[u8], out: &mut [u8]) -> Result<()> {
+    match (dtype, to) {
+        (SourceType::F32, WeightType::F32) | (SourceType::F16, WeightType::F16) => {
+            out[..bytes.len()].copy_from_slice(bytes);
+        }
+        _ => {
+            let mut values = vec![0f32; cols];
+            let size = if to == WeightType::F32 { 4 } else { 2 };
+            for (row, out) in bytes.chunks_exact(dtype.bytes(cols)).zip(out.chunks_exact_mut(size * cols)) {
+                decode_row(dtype, row, &mut values);
+                write_floats(to, &values, out);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// f32 values as F32 or F16 bytes.
+fn write_floats(to: WeightType, values: &[f32], out: &mut [u8]) {
+    if to == WeightType::F32 {
+        out.copy_from_slice(cast_slice(values));
+    } else {
+        for (two, &value) in out.as_chunks_mut::<2>().0.iter_mut().zip(values) {
+            *two = f16::from_f32(value).to_le_bytes();
+        }
+    }
+}
+
+/// A matrix part as it is in the file.
+struct Rows<'a> {
+    dtype: SourceType,
+    bytes: &'a [u8],
+    geometry: Geometry,
+    /// Whether a row's values already are in the order (ky, kx, i).
+    in_order: bool,
+}
+
+impl<'a> Rows<'a> {
+    fn row(&self, row: usize) -> &'a [u8] {
+        let len = self.dtype.bytes(self.geometry.k_source());
+        &self.bytes[row * len..(row + 1) * len]
+    }
+
+    /// Source order to (ky, kx, i), leaving padding as it is.
+    fn gather<T: Copy>(&self, from: &[T], to: &mut [T]) {
+        let Geometry { cin, taps, .. } = self.geometry;
+        let padded = self.geometry.cin_padded();
+        if self.in_order {
+            for (to, from) in to.chunks_exact_mut(padded).zip(from.chunks_exact(cin)) {
+                to[..cin].copy_from_slice(from);
+            }
+        } else {
+            for (i, from) in from.chunks_exact(taps).enumerate() {
+                for (tap, &value) in from.iter().enumerate() {
+                    to[tap * padded + i] = value;
+                }
+            }
+        }
+    }
+
+    /// A tile of rows moved without looking at the values.
+    fn gather_tile<T: Pod>(&self, first: usize, tile: &mut [u8]) {
+        let row_bytes = self.geometry.k() * size_of::<T>();
+        for (r, out) in tile.chunks_exact_mut(row_bytes).enumerate() {
+            self.gather::<T>(cast_slice(self.row(first + r)), cast_slice_mut(out));
+        }
+    }
+
+    /// A tile of rows as f32.
+    fn decode_tile(&self, first: usize, row: &mut [f32], tile: &mut [f32]) {
+        for (r, out) in tile.chunks_exact_mut(self.geometry.k()).enumerate() {
+            decode_row(self.dtype, self.row(first + r), row);
+            self.gather(row, out);
+        }
+    }
+}
+
+/// Source rows `from..from + rows` become packed rows `to`, `to + step`, ….
+struct Segment {
+    from: usize,
+    rows: usize,
+    to: usize,
+    step: usize,
+}
+
+/// A record's bytes.
+struct Target<'a> {
+    weight_type: WeightType,
+    n: usize,
+    values: &'a mut [u8],
+    scales: &'a mut [u8],
+}
+
+/// Writes a tile of rows, in units of `U` bytes, at `unit · n + row`.
+fn scatter<const U: usize>(tile: &[u8], row_bytes: usize, n: usize, to: usize, step: usize, out: &mut [u8]) {
+    let rows = tile.len() / row_bytes;
+    let tile = tile.as_chunks::<U>().0;
+    let units = row_bytes / U;
+    for (unit, column) in out.as_chunks_mut::<U>().0.chunks_exact_mut(n).take(units).enumerate() {
+        for r in 0..rows {
+            column[to + r * step] = tile[r * units + unit];
+        }
+    }
+}
+
+/// Packs a segment of a matrix part, tile by tile.
+fn pack_rows(rows: &Rows, segment: &Segment, target: &mut Target) -> Result<()> {
+    let k = rows.geometry.k();
+    let mut row = vec![0f32; rows.geometry.k_source()];
+    let mut floats = vec![0f32; TILE * k];
+    let mut tile = vec![0u8; TILE * k * 4];
+    for done in (0..segment.rows).step_by(TILE) {
+        let count = TILE.min(segment.rows - done);
+        let first = segment.from + done;
+        let (to, step, n) = (segment.to + done * segment.step, segment.step, target.n);
+        match (rows.dtype, target.weight_type) {
+            (SourceType::F32, WeightType::F32) => {
+                rows.gather_tile::<[u8; 4]>(first, &mut tile[..count * k * 4]);
+                scatter::<16>(&tile[..count * k * 4], k * 4, n, to, step, target.values);
+            }
+            (SourceType::F16, WeightType::F16) => {
+                rows.gather_tile::<[u8; 2]>(first, &mut tile[..count * k * 2]);
+                scatter::<8>(&tile[..count * k * 2], k * 2, n, to, step, target.values);
+            }
+            (SourceType::Q8_0, WeightType::Q8) | (SourceType::Q4_0, WeightType::Q4) if rows.in_order => {
+                let len = rows.dtype.bytes(k);
+                scatter_blocks(
+                    &rows.bytes[first * len..(first + count) * len],
+                    k,
+                    to,
+                    step,
+                    &mut tile,
+                    target,
+                );
+            }
+            (_, weight_type) => {
+                rows.decode_tile(first, &mut row, &mut floats[..count * k]);
+                let floats = &floats[..count * k];
+                match weight_type {
+                    WeightType::F32 => scatter::<16>(cast_slice(floats), k * 4, n, to, step, target.values),
+                    WeightType::F16 => {
+                        let halves = &mut tile[..count * k * 2];
+                        write_floats(WeightType::F16, floats, halves);
+                        scatter::<8>(halves, k * 2, n, to, step, target.values);
+                    }
+                    WeightType::Q8 | WeightType::Q4 => {
+                        let blocks = encode(SourceType::of(weight_type), floats)?;
+                        scatter_blocks(&blocks, k, to, step, &mut tile, target);
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// ggml blocks of whole rows: values and scales go their separate ways, unchanged.
+fn scatter_blocks(blocks: &[u8], k: usize, to: usize, step: usize, tile: &mut [u8], target: &mut Target) {
+    let count = match target.weight_type {
+        WeightType::Q8 => blocks.len() / Q8_BLOCK,
+        _ => blocks.len() / Q4_BLOCK,
+    };
+    let (scales, values) = tile.split_at_mut(count * 2);
+    let row_bytes = match target.weight_type {
+        WeightType::Q8 => {
+            for (i, block) in blocks.as_chunks::<Q8_BLOCK>().0.iter().enumerate() {
+                scales[2 * i..][..2].copy_from_slice(&block[..2]);
+                values[BLOCK * i..][..BLOCK].copy_from_slice(&block[2..]);
+            }
+            k
+        }
+        _ => {
+            for (i, block) in blocks.as_chunks::<Q4_BLOCK>().0.iter().enumerate() {
+                scales[2 * i..][..2].copy_from_slice(&block[..2]);
+                in_order_nibbles(&block[2..], &mut values[BLOCK / 2 * i..][..BLOCK / 2]);
+            }
+            k / 2
+        }
+    };
+    let rows = count * BLOCK / k;
+    scatter::<4>(&values[..rows * row_bytes], row_bytes, target.n, to, step, target.values);
+    scatter::<2>(scales, k / BLOCK * 2, target.n, to, step, target.scales);
+}
+
+/// A Q4_0 block's nibbles (low ones first, then high ones) in the values' order, two to a byte.
+fn in_order_nibbles(block: &[u8], out: &mut [u8]) {
+    let (low, high) = out.split_at_mut(block.len() / 2);
+    for ((pair, low), high) in block.as_chunks::<2>().0.iter().zip(low).zip(high) {
+        *low = (pair[0] & 15) | (pair[1] << 4);
+        *high = (pair[0] >> 4) | (pair[1] & 0xf0);
+    }
+}

@@ -1,0 +1,193 @@
+//! Writing a GGUF: every weight of a model in the type asked for, with configuration and tokenizer inside.
+//!
+//! Matrices whose rows are whole blocks of 32 get the type, 3×3 convolutions included; others become F16. Vectors stay
+//! F32; embedding tables become F16 unless F32 is asked for. With Q8_0 and Q4_0 the autoencoder stays F16: it is small,
+//! runs once per picture, and its errors go straight into the pixels. Convolution weights are stored as
+//! `[O, kh·kw·I]` in the order (ky, kx, i), which quantizes along the axis the kernels read; the metadata says so.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::Path;
+
+use super::decode::{decode_row, encode, simplify};
+use super::folder::io;
+use super::gguf::{ALIGNMENT, NewTensor, header_bytes};
+use super::header::{Header, bad};
+use super::packed::{Geometry, check_against};
+use super::source::ModelSource;
+use super::types::SourceType;
+use crate::error::{Error, Result};
+use crate::kernels::WeightType;
+use crate::plan::{Part, WeightDecl, WeightKind};
+
+/// What was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    pub tensors: usize,
+    /// Tensors of each type, widest type first.
+    pub by_type: Vec<(SourceType, usize)>,
+    pub bytes: u64,
+    pub source_bytes: u64,
+}
+
+/// Writes a diffusers folder as a GGUF, matrices as `ty`. See [`quantize_source`].
+pub fn quantize_folder(
+    folder: &Path,
+    decls: &[WeightDecl],
+    ty: WeightType,
+    out: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Summary> {
+    let source = ModelSource::open(folder)?;
+    let vae = if ty.is_quantized() { WeightType::F16 } else { ty };
+    quantize_source(&source, decls, ty, vae, out, progress)
+}
+
+/// Writes a model as a GGUF, matrices of the autoencoder as `vae`, all others as `ty`.
+///
+/// `progress` gets bytes read and in all. Memory is bounded by the largest tensor; the file appears under its name only
+/// when it is complete.
+pub fn quantize_source(
+    source: &ModelSource,
+    decls: &[WeightDecl],
+    ty: WeightType,
+    vae: WeightType,
+    out: &Path,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<Summary> {
+    let header = source.header();
+    let index: HashMap<&str, usize> =
+        header.tensors.iter().enumerate().map(|(i, info)| (info.name.as_str(), i)).collect();
+    check_against(decls, header, &header.tensors.iter().map(|info| (info.name.as_str(), info)).collect())?;
+    let mut written = HashSet::new();
+    let mut tensors = Vec::new();
+    for (decl, part) in decls.iter().flat_map(|decl| decl.parts.iter().map(move |part| (decl, part))) {
+        if written.insert(&part.name) {
+            let wanted = if part.name.starts_with("vae.") { vae } else { ty };
+            tensors.push((part, new_tensor(decl, part, wanted)));
+        }
+    }
+    let partial = out.with_extension("gguf.part");
+    let result = (|| {
+        let mut file = Output::create(&partial)?;
+        let list: Vec<NewTensor> = tensors.iter().map(|(_, tensor)| tensor.clone()).collect();
+        file.write(&header_bytes(&metadata_refs(&metadata(source)?), &list))?;
+        let total = header.tensors.iter().map(|info| info.len).sum();
+        let (mut done, mut buffer) = (0, Vec::new());
+        for (part, tensor) in &tensors {
+            let at = index.get(part.name.as_str()).copied();
+            let at = at.ok_or_else(|| bad(&header.file, format!("no tensor {}", part.name)))?;
+            source.read(at, &mut buffer)?;
+            let bytes = convert(part, header.tensors[at].dtype, &buffer, header.is_ohwi(), tensor)?;
+            file.write(&bytes)?;
+            file.pad()?;
+            done += buffer.len() as u64;
+            progress(done, total);
+        }
+        file.finish(out)
+    })();
+    let bytes = result.inspect_err(|_| _ = std::fs::remove_file(&partial))?;
+    let mut by_type: Vec<(SourceType, usize)> = Vec::new();
+    for kind in [SourceType::F32, SourceType::F16, SourceType::Q8_0, SourceType::Q4_0] {
+        let count = tensors.iter().filter(|(_, tensor)| tensor.dtype == kind).count();
+        by_type.extend((count > 0).then_some((kind, count)));
+    }
+    Ok(Summary { tensors: tensors.len(), by_type, bytes, source_bytes: source.source().bytes })
+}
+
+/// The type and shape a part is written in.
+fn new_tensor(decl: &WeightDecl, part: &Part, wanted: WeightType) -> NewTensor {
+    let blocked = Geometry::of(part).is_some_and(|geometry| geometry.is_blocked());
+    let weight_type = match (decl.kind, wanted) {
+        (WeightKind::Vector { .. } | WeightKind::GegluVector { .. }, _) => WeightType::F32,
+        (WeightKind::Table { .. }, WeightType::Q8 | WeightType::Q4) => WeightType::F16,
+        (WeightKind::Matrix { .. } | WeightKind::Geglu { .. }, WeightType::Q8 | WeightType::Q4)
+            if !blocked =>
+        {
+            WeightType::F16
+        }
+        (_, wanted) => wanted,
+    };
+    let shape = match *part.shape {
+        [o, i, kh, kw] => vec![o, kh * kw * i],
+        _ => part.shape.clone(),
+    };
+    NewTensor { name: part.name.clone(), dtype: SourceType::of(weight_type), shape }
+}
+
+/// One tensor's bytes in the new type and order.
+fn convert(part: &Part, dtype: SourceType, bytes: &[u8], is_ohwi: bool, to: &NewTensor) -> Result<Vec<u8>> {
+    let taps = Geometry::of(part).map_or(1, |geometry| geometry.taps);
+    let reorder = taps > 1 && !is_ohwi;
+    if dtype == to.dtype && !reorder {
+        return Ok(bytes.to_vec());
+    }
+    let (dtype, bytes) = simplify(dtype, bytes)?;
+    let mut values = vec![0f32; part.shape.iter().product()];
+    decode_row(dtype, &bytes, &mut values);
+    if reorder {
+        let len = values.len() / part.shape.first().copied().unwrap_or(1).max(1);
+        let mut row = vec![0f32; len];
+        for values in values.chunks_exact_mut(len.max(1)) {
+            row.copy_from_slice(values);
+            for (i, taps_of_channel) in row.chunks_exact(taps).enumerate() {
+                for (tap, &value) in taps_of_channel.iter().enumerate() {
+                    values[tap * (len / taps) + i] = value;
+                }
+            }
+        }
+    }
+    encode(to.dtype, &values)
+}
+
+/// What the file says of itself.
+fn metadata(source: &ModelSource) -> Result<Vec<(&'static str, String)>> {
+    let config = serde_json::to_string(source.config())
+        .map_err(|error| Error::Json { file: Header::CONFIG.to_string(), message: error.to_string() })?;
+    let origin = Path::new(&source.header().file).file_name().map(|name| name.to_string_lossy().into_owned());
+    Ok(vec![
+        ("general.architecture", "opengen".to_string()),
+        ("general.name", source.config().name.clone()),
+        (Header::CONFIG, config),
+        (Header::TOKENIZER, source.tokenizer().to_string()),
+        (Header::SOURCE, origin.unwrap_or_default()),
+        (Header::CONV_LAYOUT, "ohwi".to_string()),
+    ])
+}
+
+fn metadata_refs<'a>(metadata: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    metadata.iter().map(|(key, value)| (*key, value.as_str())).collect()
+}
+
+/// The file being written, under another name until it is complete.
+struct Output {
+    path: std::path::PathBuf,
+    file: BufWriter<File>,
+    position: u64,
+}
+
+impl Output {
+    fn create(path: &Path) -> Result<Self> {
+        let file = File::create(path).map_err(|error| io(&path.display().to_string(), &error))?;
+        Ok(Output { path: path.to_path_buf(), file: BufWriter::with_capacity(1 << 20, file), position: 0 })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        self.position += bytes.len() as u64;
+        self.file.write_all(bytes).map_err(|error| io(&self.path.display().to_string(), &error))
+    }
+
+    /// Zeros up to where the next tensor begins.
+    fn pad(&mut self) -> Result<()> {
+        let gap = self.position.next_multiple_of(ALIGNMENT) - self.position;
+        self.write(&[0; ALIGNMENT as usize][..gap as usize])
+    }
+
+    /// Flushes, renames, and gives back the length.
+    fn finish(mut self, out: &Path) -> Result<u64> {
+        let done = self.file.flush().and_then(|()| std::fs::rename(&self.path, out));
+        done.map_err(|error| io(&out.display().to_string(), &error))?;
+        Ok(self.position)
+    }
+}

@@ -1,0 +1,142 @@
+//! safetensors headers: eight bytes of length, then JSON. <https://github.com/huggingface/safetensors#format>
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+
+use super::header::{
+    Header, MAX_DIMS, MAX_HEADER, MAX_TENSORS, Parse, RawTensor, bad, check_tensors, elements,
+};
+use super::types::SourceType;
+use crate::error::{Error, Result};
+
+/// Parses the header; `prefix` has at least eight bytes.
+pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
+    let Some((length, rest)) = prefix.split_first_chunk::<8>() else { return Ok(Parse::NeedMore(8)) };
+    let header_len = u64::from_le_bytes(*length);
+    if rest.first().is_some_and(|&byte| byte != b'{') || looks_like_text(length) {
+        return Err(bad(file, format!("neither GGUF nor safetensors: it begins with {:?}", opening(prefix))));
+    }
+    if header_len > MAX_HEADER || header_len < 2 {
+        return Err(bad(file, format!("header of {header_len} bytes, expected 2 to {MAX_HEADER}")));
+    }
+    let data_start = 8 + header_len;
+    if data_start > total_len {
+        let message = format!("truncated: header ends at {data_start}, the file at {total_len}");
+        return Err(bad(file, message));
+    }
+    let Some(json) = rest.get(..header_len as usize) else { return Ok(Parse::NeedMore(data_start as usize)) };
+    let entries: Entries = serde_json::from_slice(json).map_err(|error| Error::BadFile {
+        file: file.to_string(),
+        message: format!("header is not valid: {error}"),
+    })?;
+    let raw = entries.tensors.into_iter().map(|entry| raw(file, entry)).collect::<Result<Vec<_>>>()?;
+    let tensors = check_tensors(file, raw, data_start, total_len, 0)?;
+    Ok(Parse::Done(Header { file: file.to_string(), tensors, metadata: entries.metadata, data_start }))
+}
+
+/// A web page or pickle where a weight file was expected.
+fn looks_like_text(length: &[u8; 8]) -> bool {
+    length.iter().all(|&byte| byte.is_ascii_graphic() || byte.is_ascii_whitespace())
+}
+
+/// The first characters, for an error message.
+fn opening(prefix: &[u8]) -> String {
+    prefix.iter().take(16).map(|&b| if b.is_ascii_graphic() || b == b' ' { b as char } else { '.' }).collect()
+}
+
+/// Checks one entry against itself: type, shape and length agree.
+fn raw(file: &str, (name, entry): (String, Entry)) -> Result<RawTensor> {
+    let (dtype, size) = match entry.dtype.as_str() {
+        "F32" => (Some(SourceType::F32), 4),
+        "F16" => (Some(SourceType::F16), 2),
+        "BF16" => (Some(SourceType::BF16), 2),
+        "F64" | "I64" | "U64" => (None, 8),
+        "I32" | "U32" => (None, 4),
+        "I16" | "U16" => (None, 2),
+        "I8" | "U8" | "BOOL" => (None, 1),
+        other => return Err(bad(file, format!("tensor {name} has unknown type {other:?}"))),
+    };
+    let [begin, end] = entry.data_offsets;
+    let len = end
+        .checked_sub(begin)
+        .ok_or_else(|| bad(file, format!("tensor {name} begins at {begin} and ends at {end}")))?;
+    let expected = elements(&entry.shape.0).and_then(|count| count.checked_mul(size));
+    if expected != Some(len) {
+        let expected = expected.map_or("too many".to_string(), |bytes| bytes.to_string());
+        let message = format!(
+            "tensor {name} ({} {:?}) has {len} bytes, expected {expected}",
+            entry.dtype, entry.shape.0
+        );
+        return Err(bad(file, message));
+    }
+    Ok(RawTensor { name, dtype, dtype_name: entry.dtype, shape: entry.shape.0, offset: begin, len })
+}
+
+/// One tensor's JSON.
+#[derive(Deserialize)]
+struct Entry {
+    dtype: String,
+    shape: Shape,
+    data_offsets: [u64; 2],
+}
+
+/// At most [`MAX_DIMS`] dimensions, so that no long list is ever collected.
+struct Shape(Vec<u64>);
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Dims;
+        impl<'de> Visitor<'de> for Dims {
+            type Value = Shape;
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                write!(formatter, "at most {MAX_DIMS} dimensions")
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<Shape, A::Error> {
+                let mut dims = Vec::new();
+                while let Some(dim) = seq.next_element()? {
+                    if dims.len() == MAX_DIMS {
+                        return Err(A::Error::custom(format!("more than {MAX_DIMS} dimensions")));
+                    }
+                    dims.push(dim);
+                }
+                Ok(Shape(dims))
+            }
+        }
+        deserializer.deserialize_seq(Dims)
+    }
+}
+
+/// The whole header; a map read by hand, because duplicate keys must be seen.
+struct Entries {
+    tensors: Vec<(String, Entry)>,
+    metadata: BTreeMap<String, String>,
+}
+
+impl<'de> Deserialize<'de> for Entries {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        struct Map;
+        impl<'de> Visitor<'de> for Map {
+            type Value = Entries;
+            fn expecting(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
+                formatter.write_str("a map of tensors")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> std::result::Result<Entries, A::Error> {
+                let mut entries = Entries { tensors: Vec::new(), metadata: BTreeMap::new() };
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "__metadata__" {
+                        entries.metadata = map.next_value()?;
+                    } else if entries.tensors.len() as u64 >= MAX_TENSORS {
+                        return Err(A::Error::custom(format!("more than {MAX_TENSORS} tensors")));
+                    } else {
+                        entries.tensors.push((name, map.next_value()?));
+                    }
+                }
+                Ok(entries)
+            }
+        }
+        deserializer.deserialize_map(Map)
+    }
+}

@@ -1,0 +1,168 @@
+//! Headers from files that lie, and files cut anywhere.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::error::Error;
+use crate::weights::gguf::{NewTensor, header_bytes};
+
+/// The error's text; the parser must refuse.
+fn refused(bytes: &[u8], total: u64) -> String {
+    match Header::parse("x.safetensors", bytes, total) {
+        Err(error @ (Error::BadFile { .. } | Error::Json { .. })) => error.to_string(),
+        other => panic!("accepted: {other:?}"),
+    }
+}
+
+fn gguf(metadata: &[(&str, &str)], tensors: &[NewTensor]) -> Vec<u8> {
+    let mut file = header_bytes(metadata, tensors);
+    let data: u64 = tensors.iter().map(|tensor| tensor.len().next_multiple_of(32)).sum();
+    file.resize(file.len() + data as usize, 7);
+    file
+}
+
+fn tensor(name: &str, dtype: SourceType, shape: &[usize]) -> NewTensor {
+    NewTensor { name: name.to_string(), dtype, shape: shape.to_vec() }
+}
+
+#[test]
+fn lying_safetensors_are_refused_with_both_sides() {
+    let one = |json: &str| safetensors_bytes(json, &[0; 16]);
+    let cases: [(&str, &[&str]); 10] = [
+        (r#"{"a":{"dtype":"F32","shape":[5],"data_offsets":[0,16]}}"#, &["a", "16", "20"]),
+        (r#"{"a":{"dtype":"F32","shape":[5],"data_offsets":[0,20]}}"#, &["a", "20", "16"]),
+        (r#"{"a":{"dtype":"F32","shape":[4],"data_offsets":[16,0]}}"#, &["a", "16", "0"]),
+        (r#"{"a":{"dtype":"Q9","shape":[4],"data_offsets":[0,16]}}"#, &["a", "Q9"]),
+        (r#"{"a":{"dtype":"I32","shape":[4],"data_offsets":[0,16]}}"#, &["a", "I32"]),
+        (
+            r#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,16]}}"#,
+            &["a", "too many"],
+        ),
+        (
+            r#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]},"b":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}"#,
+            &["b", "8", "a", "12"],
+        ),
+        (
+            r#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}}"#,
+            &["a", "twice"],
+        ),
+        (r#"{"a":{"dtype":"F32","shape":[3],"data_offsets":[0,12]}}"#, &["12", "16"]),
+        (r#"{"a":{"dtype":"F32","shape":[1,1,1,1,1,1,1,1,4],"data_offsets":[0,16]}}"#, &["dimensions"]),
+    ];
+    for (json, parts) in cases {
+        let bytes = one(json);
+        let error = refused(&bytes, bytes.len() as u64);
+        assert!(parts.iter().all(|part| error.contains(part)), "{json}: {error}");
+    }
+}
+
+#[test]
+fn header_lengths_are_not_believed() {
+    let mut bytes = safetensors_bytes("{}", &[]);
+    bytes[..8].copy_from_slice(&(4u64 << 30).to_le_bytes());
+    assert!(refused(&bytes, 8 << 30).contains("4294967296"));
+    bytes[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+    assert!(refused(&bytes, 8 << 30).contains("18446744073709551615"));
+    bytes[..8].copy_from_slice(&1000u64.to_le_bytes());
+    assert!(refused(&bytes, bytes.len() as u64).contains("1008"));
+    assert!(matches!(Header::parse("x", &bytes, 1 << 20), Ok(Parse::NeedMore(1008))));
+}
+
+#[test]
+fn a_web_page_is_no_model() {
+    let page = b"<!DOCTYPE html><html><head><title>404</title></head></html>";
+    assert!(refused(page, page.len() as u64).contains("<!DOCTYPE html>"));
+    assert!(refused(b"abc", 3).contains("3 bytes"));
+}
+
+#[test]
+fn lying_ggufs_are_refused() {
+    let good = gguf(&[("general.architecture", "opengen")], &[tensor("a", SourceType::Q8_0, &[2, 64])]);
+    assert_eq!(parse(&good).unwrap().tensors[0].len, 2 * 2 * 34);
+    let change = |at: usize, bytes: &[u8]| {
+        let mut file = good.clone();
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        let total = file.len() as u64;
+        refused(&file, total)
+    };
+    assert!(change(4, &9u32.to_le_bytes()).contains("version 9"));
+    assert!(change(4, &3u32.to_be_bytes()).contains("big-endian"));
+    assert!(change(8, &u64::MAX.to_le_bytes()).contains("18446744073709551615"));
+    assert!(change(16, &(1u64 << 40).to_le_bytes()).contains("metadata entries"));
+    assert!(change(24, &(1u64 << 60).to_le_bytes()).contains("metadata key"));
+    // From the back: offset 8, type 4, two dimensions 16, before the padding of the header.
+    let name_at = good.windows(9).position(|w| w == [1, 0, 0, 0, 0, 0, 0, 0, b'a']).unwrap();
+    let dims_at = name_at + 9 + 4;
+    assert!(change(name_at + 9, &77u32.to_le_bytes()).contains("77 dimensions"));
+    assert!(change(dims_at, &63u64.to_le_bytes()).contains("63"));
+    assert!(change(dims_at, &(1u64 << 62).to_le_bytes()).contains("too many"));
+    assert!(change(dims_at + 16, &99u32.to_le_bytes()).contains("type 99"));
+    assert!(change(dims_at + 20, &33u64.to_le_bytes()).contains("33"));
+    assert!(change(dims_at + 20, &(1u64 << 50).to_le_bytes()).contains("1125899906842624"));
+    let total = good.len() as u64;
+    assert!(refused(&good, total - 60).contains("truncated"));
+    let mut longer = good.clone();
+    longer.resize(good.len() + 100, 0);
+    assert!(refused(&longer, total + 100).contains("wrong length"));
+    let twice = gguf(&[], &[tensor("a", SourceType::F32, &[8]), tensor("a", SourceType::F32, &[8])]);
+    assert!(refused(&twice, twice.len() as u64).contains("twice"));
+}
+
+#[test]
+fn a_header_arrives_in_pieces() {
+    let text = "x".repeat(200_000);
+    let file = gguf(&[("opengen.tokenizer", &text)], &[tensor("a", SourceType::F32, &[8])]);
+    let mut wanted = 0;
+    let mut rounds = 0;
+    let header = loop {
+        match Header::parse("f", &file[..wanted], file.len() as u64).unwrap() {
+            Parse::Done(header) => break header,
+            Parse::NeedMore(more) => {
+                assert!(more > wanted && more <= file.len());
+                wanted = more;
+                rounds += 1;
+            }
+        }
+    };
+    assert!(rounds < 6, "{rounds}");
+    assert_eq!(header.metadata["opengen.tokenizer"].len(), 200_000);
+}
+
+#[test]
+fn buffers_that_are_no_weights_are_left_out() {
+    let json =
+        r#"{"text_model.embeddings.position_ids":{"dtype":"I64","shape":[1,2],"data_offsets":[0,16]}}"#;
+    assert!(parse(&safetensors_bytes(json, &[0; 16])).unwrap().tensors.is_empty());
+}
+
+/// A prefix that may be cut or damaged never panics and never asks for more than there is.
+fn survives(bytes: &[u8], total: u64) {
+    if let Ok(Parse::NeedMore(more)) = Header::parse("f", bytes, total) {
+        assert!(more > bytes.len() && more as u64 <= total, "{more} of {total}, has {}", bytes.len());
+    }
+}
+
+proptest! {
+    #[test]
+    fn random_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..600), extra in 0u64..1000) {
+        survives(&bytes, bytes.len() as u64 + extra);
+        let mut gguf = b"GGUF\x03\0\0\0".to_vec();
+        gguf.extend_from_slice(&bytes);
+        survives(&gguf, gguf.len() as u64 + extra);
+    }
+
+    #[test]
+    fn damaged_files_never_panic(at in 0usize..400, byte: u8, cut in 0usize..600, total in 0u64..2000) {
+        let tensors = [tensor("a", SourceType::Q4_0, &[2, 64]), tensor("b", SourceType::F32, &[3, 5])];
+        let gguf = gguf(&[("general.name", "x"), ("k", "v")], &tensors);
+        let json = r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}"#;
+        for mut file in [gguf, safetensors_bytes(json, &[0; 16])] {
+            if let Some(place) = file.get_mut(at) {
+                *place = byte;
+            }
+            survives(&file, file.len() as u64);
+            survives(&file[..cut.min(file.len())], file.len() as u64);
+            survives(&file, total);
+        }
+    }
+}
