@@ -151,7 +151,8 @@ impl SchedulerConfig {
 
     /// Numbers from which a schedule can be computed.
     pub fn check(&self) -> Result<()> {
-        let bad = |message: String| Err(Error::BadFile { file: "scheduler_config.json".to_string(), message });
+        let bad =
+            |message: String| Err(Error::BadFile { file: "scheduler_config.json".to_string(), message });
         if self.num_train_timesteps == 0 || self.num_train_timesteps > Self::MAX_TRAIN_TIMESTEPS {
             return bad(format!(
                 "num_train_timesteps is {}, expected 1 to {}",
@@ -168,7 +169,9 @@ impl SchedulerConfig {
         }
         let (low, high) = (self.sigma_min.unwrap_or(1e-9), self.sigma_max.unwrap_or(1e9));
         if !(low > 0.0 && low <= high && high.is_finite()) {
-            return bad(format!("sigma_min is {low} and sigma_max {high}, expected 0 < sigma_min <= sigma_max"));
+            return bad(format!(
+                "sigma_min is {low} and sigma_max {high}, expected 0 < sigma_min <= sigma_max"
+            ));
         }
         Ok(())
     }
@@ -220,10 +223,8 @@ mod tests {
     fn survives_a_round_trip() -> Result<()> {
         for text in [DPM, "{}"] {
             let config = SchedulerConfig::from_json("a", text)?;
-            let json = serde_json::to_string(&config).map_err(|e| Error::BadFile {
-                file: String::new(),
-                message: e.to_string(),
-            })?;
+            let json = serde_json::to_string(&config)
+                .map_err(|e| Error::BadFile { file: String::new(), message: e.to_string() })?;
             assert_eq!(SchedulerConfig::from_json("b", &json)?, config);
         }
         Ok(())
@@ -233,7 +234,10 @@ mod tests {
     fn an_unknown_schedule_names_the_known_ones() {
         let error = SchedulerConfig::from_json("s.json", r#"{"beta_schedule": "sigmoid"}"#).unwrap_err();
         let text = error.to_string();
-        assert!(text.contains("s.json") && text.contains("sigmoid") && text.contains("scaled_linear"), "{text}");
+        assert!(
+            text.contains("s.json") && text.contains("sigmoid") && text.contains("scaled_linear"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -74,7 +74,8 @@ pub fn decode_png(bytes: &[u8]) -> Result<Decoded> {
     if width.checked_mul(height).is_none_or(|pixels| pixels > MAX_PIXELS) {
         return Err(bad(format!("{width}x{height} pixels, at most {MAX_PIXELS} in all are read")));
     }
-    let size = reader.output_buffer_size().ok_or_else(|| bad(format!("{width}x{height} pixels are too many")))?;
+    let size =
+        reader.output_buffer_size().ok_or_else(|| bad(format!("{width}x{height} pixels are too many")))?;
     let mut raw = vec![0; size];
     let info = reader.next_frame(&mut raw).map_err(unreadable)?;
     raw.truncate(info.buffer_size());
@@ -131,11 +132,8 @@ mod tests {
 
     #[test]
     fn round_trip_with_texts() -> Result<()> {
-        let texts = [
-            ("parameters", "a café\nSteps: 4, Size: 3x5"),
-            ("Title", "яблоко 🍎 שלום"),
-            ("Comment", ""),
-        ];
+        let texts =
+            [("parameters", "a café\nSteps: 4, Size: 3x5"), ("Title", "яблоко 🍎 שלום"), ("Comment", "")];
         for alpha in [255, 100] {
             let image = picture(3, 5, alpha);
             let decoded = decode_png(&encode_png(&image, &texts)?)?;
@@ -215,7 +213,9 @@ mod tests {
     #[test]
     fn lying_headers() -> Result<()> {
         let good = encode_png(&picture(1, 1, 255), &[])?;
-        for (width, height) in [(0x7fff_ffff_u32, 0x7fff_ffff_u32), (10_000, 10_000), (0, 1), (0x7fff_ffff, 1)] {
+        for (width, height) in
+            [(0x7fff_ffff_u32, 0x7fff_ffff_u32), (10_000, 10_000), (0, 1), (0x7fff_ffff, 1)]
+        {
             let mut bytes = good.clone();
             bytes[16..20].copy_from_slice(&width.to_be_bytes());
             bytes[20..24].copy_from_slice(&height.to_be_bytes());

@@ -78,7 +78,13 @@ fn steps_between(config: &SchedulerConfig, timesteps: &[f64], levels: &[Level]) 
 }
 
 /// next = (σₜ/σₛ) · latents + a · clean + (a/2r) · (clean - clean before), a = αₜ(1 - e⁻ʰ).
-fn one_step(prediction: PredictionType, timestep: f64, before: Option<Level>, from: Level, to: Level) -> Step {
+fn one_step(
+    prediction: PredictionType,
+    timestep: f64,
+    before: Option<Level>,
+    from: Level,
+    to: Level,
+) -> Step {
     let denoised = denoised_at(prediction, from.alpha, from.sigma);
     let h = to.lambda - from.lambda;
     let clean = -to.alpha * (-h).exp_m1();

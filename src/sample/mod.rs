@@ -203,14 +203,15 @@ fn refuse_unsupported(config: &SchedulerConfig, sampler: SamplerKind) -> Result<
     let refused = &config.refused;
     let set = |flag: Option<bool>| flag == Some(true);
     let other = |text: &Option<String>, only: &str| text.as_deref().is_some_and(|text| text != only);
-    let (ddim, euler, dpm) = (
-        sampler == SamplerKind::Ddim,
-        sampler == SamplerKind::Euler,
-        sampler == SamplerKind::DpmPlusPlus2M,
-    );
+    let (ddim, euler, dpm) =
+        (sampler == SamplerKind::Ddim, sampler == SamplerKind::Euler, sampler == SamplerKind::DpmPlusPlus2M);
     let table = [
         ("trained_betas", refused.trained_betas.is_some(), "only named beta schedules are"),
-        ("clip_sample", ddim && set(refused.clip_sample), "latents have no bounds to clip to; set it to false"),
+        (
+            "clip_sample",
+            ddim && set(refused.clip_sample),
+            "latents have no bounds to clip to; set it to false",
+        ),
         ("thresholding", (ddim || dpm) && set(refused.thresholding), "it is for pictures in pixel space"),
         ("use_exponential_sigmas", (euler || dpm) && set(refused.use_exponential_sigmas), "use karras"),
         ("use_beta_sigmas", (euler || dpm) && set(refused.use_beta_sigmas), "use karras"),

@@ -184,6 +184,9 @@ mod tests {
             assert_eq!(serde_json::to_string(&source).ok(), Some(format!("\"{source}\"")));
         }
         let error = "cuda".parse::<NoiseSource>().unwrap_err().to_string();
-        assert!(error.contains("rng") && error.contains("cuda") && error.contains("torch, philox"), "{error}");
+        assert!(
+            error.contains("rng") && error.contains("cuda") && error.contains("torch, philox"),
+            "{error}"
+        );
     }
 }

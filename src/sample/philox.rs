@@ -38,7 +38,12 @@ fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
         }
         let a = u64::from(counter[0]) * u64::from(MULTIPLIER[0]);
         let b = u64::from(counter[2]) * u64::from(MULTIPLIER[1]);
-        counter = [(b >> 32) as u32 ^ counter[1] ^ key[0], b as u32, (a >> 32) as u32 ^ counter[3] ^ key[1], a as u32];
+        counter = [
+            (b >> 32) as u32 ^ counter[1] ^ key[0],
+            b as u32,
+            (a >> 32) as u32 ^ counter[3] ^ key[1],
+            a as u32,
+        ];
     }
     counter
 }
@@ -69,7 +74,8 @@ mod tests {
     #[test]
     fn seed_zero_begins_as_published() {
         let values = PhiloxGenerator::new(0).randn(4);
-        for (value, expected) in values.iter().zip([-0.924_662_59, -0.425_344_15, -2.643_845_7, 0.145_183_88]) {
+        for (value, expected) in values.iter().zip([-0.924_662_59, -0.425_344_15, -2.643_845_7, 0.145_183_88])
+        {
             assert!((f64::from(*value) - expected).abs() < 1e-6 * expected.abs(), "{value} {expected}");
         }
     }

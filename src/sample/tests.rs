@@ -99,7 +99,12 @@ fn check(sampler: SamplerKind) {
     }
     assert!(count > 15, "only {count} cases");
     println!("{sampler}: {count} cases, worst relative difference {overall:.1e}");
-    assert!(failures.is_empty(), "{} of {count} over {TOLERANCE:.0e}:\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {count} over {TOLERANCE:.0e}:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 #[test]
@@ -189,7 +194,11 @@ fn every_count_is_finite() {
                         continue;
                     }
                     let run = trajectory(&config, sampler, schedule, steps);
-                    assert_eq!(run.map(|run| run.steps.len()).ok(), Some(steps), "{sampler} {schedule} {steps}");
+                    assert_eq!(
+                        run.map(|run| run.steps.len()).ok(),
+                        Some(steps),
+                        "{sampler} {schedule} {steps}"
+                    );
                 }
             }
         }
