@@ -18,7 +18,7 @@ pub use builtin::BUILTIN;
 pub use clip::{Activation, ClipTextConfig};
 #[cfg(not(target_arch = "wasm32"))]
 pub use folder::from_folder;
-pub use scheduler::SchedulerConfig;
+pub use scheduler::{BetaSchedule, FinalSigmas, PredictionType, SchedulerConfig, TimestepSpacing};
 pub use taesd::TaesdConfig;
 pub use unet::{DownBlockType, MidBlockType, PerBlock, UnetConfig, UpBlockType};
 pub use vae::VaeConfig;

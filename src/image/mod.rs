@@ -1,1 +1,75 @@
-//! (empty)
+//! Pictures: RGBA in memory, PNG files with their metadata, and A1111's `parameters` text.
+
+mod parameters;
+mod png;
+
+pub use parameters::Parameters;
+pub use png::{Decoded, decode_png, encode_png};
+
+use crate::error::{Error, Result};
+
+/// A picture of 8-bit RGBA, not premultiplied, rows from the top.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rgba {
+    pub width: usize,
+    pub height: usize,
+    /// `[height, width, 4]`
+    pub pixels: Vec<u8>,
+}
+
+impl Rgba {
+    /// Takes pixels whose count fits the size.
+    pub fn new(width: usize, height: usize, pixels: Vec<u8>) -> Result<Self> {
+        let image = Rgba { width, height, pixels };
+        image.check()?;
+        Ok(image)
+    }
+
+    /// The public fields agree with each other.
+    fn check(&self) -> Result<()> {
+        let expected = self.width.checked_mul(self.height).and_then(|n| n.checked_mul(4));
+        if expected == Some(self.pixels.len()) && !self.pixels.is_empty() {
+            return Ok(());
+        }
+        Err(Error::InvalidInput {
+            field: "image",
+            message: format!("{}x{} pixels do not fit {} bytes", self.width, self.height, self.pixels.len()),
+        })
+    }
+}
+
+/// The peak signal-to-noise ratio of two pictures' colours in dB: infinite where they are equal, NaN (which passes no
+/// comparison) where their sizes differ.
+pub fn psnr(a: &Rgba, b: &Rgba) -> f64 {
+    if (a.width, a.height) != (b.width, b.height) || a.pixels.len() != b.pixels.len() {
+        return f64::NAN;
+    }
+    let colours = |image: &Rgba| -> Vec<u8> {
+        image.pixels.chunks_exact(4).flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect()
+    };
+    let (a, b) = (colours(a), colours(b));
+    let squared: f64 = a.iter().zip(&b).map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2)).sum();
+    10.0 * (255.0 * 255.0 * a.len() as f64 / squared).log10()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn psnr_of_known_differences() -> Result<()> {
+        let grey = |value: u8| Rgba::new(2, 1, vec![value, value, value, 255, value, value, value, 0]);
+        assert_eq!(psnr(&grey(7)?, &grey(7)?), f64::INFINITY);
+        assert!((psnr(&grey(0)?, &grey(255)?)).abs() < 1e-9);
+        assert!((psnr(&grey(100)?, &grey(101)?) - 48.1308).abs() < 1e-3);
+        assert!(psnr(&grey(0)?, &Rgba::new(1, 2, vec![0; 8])?).is_nan());
+        Ok(())
+    }
+
+    #[test]
+    fn sizes_must_fit() {
+        for (width, height, bytes) in [(2, 2, 15), (0, 0, 0), (usize::MAX, 2, 8)] {
+            assert!(Rgba::new(width, height, vec![0; bytes]).is_err());
+        }
+    }
+}

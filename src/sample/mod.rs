@@ -1,1 +1,263 @@
-//! (empty)
+//! Sampling as scalar mathematics: noise, schedules, and samplers reduced to a few coefficients per step.
+//!
+//! A sampler here is a [`Trajectory`]: for each step the timestep the UNet is told, and the coefficients of linear
+//! combinations of latents, model output, history and noise. One GPU kernel executes them all. The numbers are
+//! diffusers': latents agree with its schedulers' at every step boundary.
+
+mod cephes;
+mod ddim;
+mod dpm_multistep;
+mod euler;
+mod euler_ancestral;
+mod noise;
+mod philox;
+mod schedule;
+mod torch;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+pub use noise::{Generator, Generators, NoiseSource};
+pub use philox::PhiloxGenerator;
+pub use torch::TorchGenerator;
+
+use crate::config::{PredictionType, SchedulerConfig};
+use crate::error::{Error, Result};
+
+/// The algorithm that turns noise into latents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SamplerKind {
+    /// <https://arxiv.org/abs/2010.02502>, η = 0.
+    #[serde(rename = "ddim")]
+    Ddim,
+    /// Algorithm 2 of <https://arxiv.org/abs/2206.00364> without churn.
+    #[default]
+    #[serde(rename = "euler")]
+    Euler,
+    /// Euler steps with fresh noise after each (k-diffusion's `sample_euler_ancestral`, η = 1).
+    #[serde(rename = "euler-a")]
+    EulerAncestral,
+    /// DPM-Solver++(2M), <https://arxiv.org/abs/2211.01095>, the midpoint form.
+    #[serde(rename = "dpm++-2m")]
+    DpmPlusPlus2M,
+}
+
+impl SamplerKind {
+    pub const ALL: [SamplerKind; 4] =
+        [SamplerKind::Ddim, SamplerKind::Euler, SamplerKind::EulerAncestral, SamplerKind::DpmPlusPlus2M];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            SamplerKind::Ddim => "ddim",
+            SamplerKind::Euler => "euler",
+            SamplerKind::EulerAncestral => "euler-a",
+            SamplerKind::DpmPlusPlus2M => "dpm++-2m",
+        }
+    }
+}
+
+/// How a sampler spaces its noise levels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScheduleKind {
+    /// As the model's configuration says.
+    #[default]
+    Default,
+    /// Karras sigmas; not for DDIM.
+    Karras,
+}
+
+impl ScheduleKind {
+    pub const ALL: [ScheduleKind; 2] = [ScheduleKind::Default, ScheduleKind::Karras];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            ScheduleKind::Default => "default",
+            ScheduleKind::Karras => "karras",
+        }
+    }
+}
+
+impl fmt::Display for SamplerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for ScheduleKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for SamplerKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        by_name("sampler", text, &Self::ALL.map(|kind| (kind.name(), kind)))
+    }
+}
+
+impl FromStr for ScheduleKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        by_name("schedule", text, &Self::ALL.map(|kind| (kind.name(), kind)))
+    }
+}
+
+/// The value of that name, or an error that lists the names there are.
+fn by_name<T: Copy>(field: &'static str, text: &str, known: &[(&str, T)]) -> Result<T> {
+    let found = known.iter().find(|(name, _)| *name == text);
+    found.map(|(_, value)| *value).ok_or_else(|| {
+        let names = known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+        Error::InvalidInput { field, message: format!("there is no {text:?}; known are {names}") }
+    })
+}
+
+/// Coefficients of the next latents: x·latents + model·output + history·h + noise·z.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Linear {
+    pub x: f64,
+    pub model: f64,
+    pub history: f64,
+    pub noise: f64,
+}
+
+/// Coefficients of a combination of latents and model output.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Linear2 {
+    pub x: f64,
+    pub model: f64,
+}
+
+/// One step of a run. `m` is the model's output after guidance, `z` unit noise.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct Step {
+    /// What the UNet's time embedding gets; not always whole.
+    pub timestep: f64,
+    /// The noise level √((1 - ᾱ) / ᾱ) at which the step begins.
+    pub sigma: f64,
+    /// UNet input = latents · input_scale.
+    pub input_scale: f64,
+    /// The latents after the step.
+    pub next: Linear,
+    /// What is kept for the step after: h = history.x · latents + history.model · m. Zero where nothing is.
+    pub history: Linear2,
+    /// The estimate of the clean latents, for previews.
+    pub denoised: Linear2,
+    /// Whether `next` adds noise.
+    pub needs_noise: bool,
+}
+
+/// A whole run: the initial latents are unit noise · `init_noise_sigma`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trajectory {
+    pub init_noise_sigma: f64,
+    /// At least one.
+    pub steps: Vec<Step>,
+}
+
+/// Computes a run as diffusers' scheduler of that name, made with `from_config`, would do it.
+///
+/// Karras sigmas for Euler ancestral are beyond diffusers (its class ignores them); they are k-diffusion's.
+pub fn trajectory(
+    config: &SchedulerConfig,
+    sampler: SamplerKind,
+    schedule: ScheduleKind,
+    steps: usize,
+) -> Result<Trajectory> {
+    config.check()?;
+    if steps == 0 || steps > config.num_train_timesteps {
+        return Err(Error::InvalidInput {
+            field: "steps",
+            message: format!("{steps} steps asked for, expected 1 to {}", config.num_train_timesteps),
+        });
+    }
+    refuse_unsupported(config, sampler)?;
+    let karras = schedule == ScheduleKind::Karras;
+    let trajectory = match sampler {
+        SamplerKind::Ddim if karras => {
+            return Err(Error::InvalidInput {
+                field: "schedule",
+                message: "ddim has no karras schedule; use default, or another sampler".to_string(),
+            });
+        }
+        SamplerKind::Ddim => ddim::trajectory(config, steps)?,
+        SamplerKind::Euler => {
+            euler::trajectory(config, karras || config.use_karras_sigmas == Some(true), steps)
+        }
+        SamplerKind::EulerAncestral => euler_ancestral::trajectory(config, karras, steps),
+        SamplerKind::DpmPlusPlus2M => {
+            dpm_multistep::trajectory(config, karras || config.use_karras_sigmas == Some(true), steps)?
+        }
+    };
+    check_finite(&trajectory, sampler)?;
+    Ok(trajectory)
+}
+
+/// Refuses what the file asks for and the sampler's class in diffusers would do, but this engine does not.
+fn refuse_unsupported(config: &SchedulerConfig, sampler: SamplerKind) -> Result<()> {
+    let refused = &config.refused;
+    let set = |flag: Option<bool>| flag == Some(true);
+    let other = |text: &Option<String>, only: &str| text.as_deref().is_some_and(|text| text != only);
+    let (ddim, euler, dpm) =
+        (sampler == SamplerKind::Ddim, sampler == SamplerKind::Euler, sampler == SamplerKind::DpmPlusPlus2M);
+    let table = [
+        ("trained_betas", refused.trained_betas.is_some(), "only named beta schedules are"),
+        (
+            "clip_sample",
+            ddim && set(refused.clip_sample),
+            "latents have no bounds to clip to; set it to false",
+        ),
+        ("thresholding", (ddim || dpm) && set(refused.thresholding), "it is for pictures in pixel space"),
+        ("use_exponential_sigmas", (euler || dpm) && set(refused.use_exponential_sigmas), "use karras"),
+        ("use_beta_sigmas", (euler || dpm) && set(refused.use_beta_sigmas), "use karras"),
+        ("use_lu_lambdas", dpm && set(refused.use_lu_lambdas), "use karras"),
+        ("use_flow_sigmas", dpm && set(refused.use_flow_sigmas), "flow matching is another family of models"),
+        ("interpolation_type", euler && other(&refused.interpolation_type, "linear"), "only linear is"),
+        ("timestep_type", euler && other(&refused.timestep_type, "discrete"), "only discrete is"),
+    ];
+    match table.iter().find(|(_, refused, _)| *refused) {
+        Some((field, _, why)) => Err(Error::Unsupported {
+            what: format!("{field} (scheduler_config.json) with sampler {sampler}"),
+            message: (*why).to_string(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// A schedule can divide by zero: noise prediction where no picture is left (zero terminal SNR with DDIM).
+fn check_finite(trajectory: &Trajectory, sampler: SamplerKind) -> Result<()> {
+    let finite = |step: &Step| {
+        let Step { timestep, input_scale, next, history, denoised, .. } = step;
+        [*timestep, *input_scale, next.x, next.model, next.history, next.noise]
+            .iter()
+            .chain(&[history.x, history.model, denoised.x, denoised.model])
+            .all(|value| value.is_finite())
+    };
+    match trajectory.steps.iter().position(|step| !finite(step)) {
+        None if !trajectory.steps.is_empty() => Ok(()),
+        at => Err(Error::Unsupported {
+            what: format!("this noise schedule with sampler {sampler}"),
+            message: match at {
+                Some(i) => format!("step {} divides by zero; try another sampler or prediction type", i + 1),
+                None => "no timestep is left".to_string(),
+            },
+        }),
+    }
+}
+
+/// The clean estimate where latents = alpha · clean + sigma · noise.
+fn denoised_at(prediction: PredictionType, alpha: f64, sigma: f64) -> Linear2 {
+    match prediction {
+        PredictionType::Epsilon => Linear2 { x: 1.0 / alpha, model: -sigma / alpha },
+        PredictionType::VPrediction => Linear2 { x: alpha, model: -sigma },
+        PredictionType::Sample => Linear2 { x: 0.0, model: 1.0 },
+    }
+}
+
+#[cfg(test)]
+mod tests;

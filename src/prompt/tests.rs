@@ -1,0 +1,178 @@
+//! The tokenizer against transformers' (recorded by `training/fixtures_prompts.py`), and whole prompts.
+
+use proptest::prelude::*;
+use serde::Deserialize;
+
+use super::*;
+use crate::error::Error;
+
+const TOKENIZER: &str = include_str!("../../tests/data/tokenizer/tokenizer.json");
+const VOCAB: &str = include_str!("../../tests/data/tokenizer/vocab.json");
+const MERGES: &str = include_str!("../../tests/data/tokenizer/merges.txt");
+const CONFIG: &str = include_str!("../../tests/data/tokenizer/tokenizer_config.json");
+
+#[derive(Deserialize)]
+struct Case {
+    pad: String,
+    max_length: usize,
+    prompt: String,
+    ids: Vec<u32>,
+    tokens: usize,
+}
+
+#[derive(Deserialize)]
+struct Fixtures {
+    cases: Vec<Case>,
+}
+
+fn fixtures() -> Vec<Case> {
+    let fixtures: Fixtures =
+        serde_json::from_str(include_str!("../../tests/data/prompts.json")).expect("prompts.json");
+    fixtures.cases
+}
+
+fn tokenizer() -> Tokenizer {
+    Tokenizer::from_json(TOKENIZER.as_bytes()).expect("tokenizer.json")
+}
+
+/// The tokenizer as a folder with this pad token would give it, from `tokenizer.json` or from the older pair.
+fn padded(pad: &str, old: bool) -> Tokenizer {
+    let special = format!(r#"{{"pad_token": {{"content": {pad:?}, "lstrip": false}}}}"#);
+    let files = TokenizerFiles {
+        tokenizer: (!old).then_some(TOKENIZER),
+        vocab: Some(VOCAB),
+        merges: Some(MERGES),
+        config: None,
+        special_tokens: Some(&special),
+    };
+    let json = tokenizer_json(&files).expect("tokenizer files");
+    Tokenizer::from_json(json.as_bytes()).expect("tokenizer.json")
+}
+
+#[test]
+fn plain_prompts_as_transformers() {
+    for old in [false, true] {
+        for case in fixtures() {
+            let encoded = padded(&case.pad, old).encode(&case.prompt, case.max_length).expect("encodes");
+            let what = format!("{:?} pad {} max_length {}", case.prompt, case.pad, case.max_length);
+            assert_eq!(encoded.tokens, case.tokens, "{what}");
+            assert_eq!(encoded.chunks.len(), case.tokens.div_ceil(case.max_length - 2).max(1), "{what}");
+            // A longer prompt's first chunk is what others cut it to, unless a comma moves the cut.
+            if case.tokens <= case.max_length - 2 || !case.prompt.contains(',') {
+                assert_eq!(encoded.chunks[0].ids, case.ids, "{what}");
+            }
+            assert!(!encoded.is_weighted());
+        }
+    }
+}
+
+#[test]
+fn without_a_pad_token_the_end_token_pads() {
+    let ids = |tokenizer: &Tokenizer| tokenizer.encode("a", 5).expect("encodes").chunks[0].ids.clone();
+    let ids = ids(&tokenizer());
+    assert_eq!(ids[2..], [ids[2]; 3]);
+    let files = TokenizerFiles { tokenizer: Some(TOKENIZER), config: Some(CONFIG), ..Default::default() };
+    let json = tokenizer_json(&files).expect("tokenizer files");
+    let same = Tokenizer::from_json(json.as_bytes()).expect("tokenizer.json");
+    assert_eq!(same.encode("a", 5).expect("encodes").chunks[0].ids, ids);
+    assert_eq!(tokenizer().vocab_size(), 1000);
+}
+
+#[test]
+fn weights_follow_their_tokens() {
+    let tokenizer = tokenizer();
+    let plain = tokenizer.encode("a red apple on a blue background", 77).expect("encodes");
+    let weighted = tokenizer.encode("a (red apple:1.3) on a [blue] background", 77).expect("encodes");
+    assert_eq!(plain.chunks[0].ids, weighted.chunks[0].ids, "brackets are no tokens");
+    assert!(weighted.is_weighted());
+    let weights: Vec<f32> = weighted.chunks[0].weights.iter().copied().filter(|w| *w != 1.0).collect();
+    assert!(weights.contains(&1.3) && weights.contains(&((1.0_f64 / 1.1) as f32)), "{weights:?}");
+    let at = weighted.chunks[0].weights.iter().position(|w| *w == 1.3).expect("weighted");
+    assert_eq!(at, 2, "begin, a, red");
+}
+
+#[test]
+fn breaks_and_length_make_chunks() {
+    let tokenizer = tokenizer();
+    let encoded = tokenizer.encode("a cat BREAK (a dog)", 24).expect("encodes");
+    assert_eq!(encoded.chunks.len(), 2);
+    assert_eq!(encoded.chunks[0], tokenizer.encode("a cat", 24).expect("encodes").chunks[0]);
+    assert_eq!(encoded.chunks[1], tokenizer.encode("(a dog)", 24).expect("encodes").chunks[0]);
+    let long = tokenizer.encode(&"яблоко 🍎 ".repeat(500), 77).expect("5,000 characters");
+    assert_eq!(long.chunks.len(), long.tokens.div_ceil(75));
+}
+
+#[test]
+fn pairs_have_as_many_chunks() {
+    let tokenizer = tokenizer();
+    for (prompt, negative) in [("a", "b BREAK c BREAK d"), ("a BREAK b", ""), ("", "")] {
+        let (a, b) = tokenizer.encode_pair(prompt, negative, 24).expect("encodes");
+        assert_eq!(a.chunks.len(), b.chunks.len());
+        assert_eq!(a.chunks[0], tokenizer.encode(prompt, 24).expect("encodes").chunks[0]);
+        let empty = &tokenizer.encode("", 24).expect("encodes").chunks[0];
+        assert!(b.chunks.last() == Some(empty) || a.chunks.last() == Some(empty));
+    }
+}
+
+#[test]
+fn too_long_prompts_name_the_field() {
+    let tokenizer = tokenizer();
+    let long = "é".repeat(MAX_CHARS + 1);
+    let error = tokenizer.encode_pair("a", &long, 77).unwrap_err();
+    assert!(matches!(error, Error::InvalidInput { field: "negative_prompt", .. }), "{error}");
+    assert!(tokenizer.encode(&long, 77).unwrap_err().to_string().contains("20001 characters"));
+    assert!(tokenizer.encode(&"é".repeat(MAX_CHARS), 77).is_ok());
+    assert!(tokenizer.encode("a", 2).is_err());
+}
+
+#[test]
+fn bad_files_are_errors() {
+    for json in ["", "{}", "[1]", "<!doctype html>", r#"{"version":"1.0","model":{"type":"BPE"}}"#] {
+        let error = Tokenizer::from_json(json.as_bytes()).err().map(|error| error.to_string());
+        assert!(error.as_deref().is_some_and(|text| text.contains("tokenizer.json")), "{json}: {error:?}");
+    }
+    let error = |files: TokenizerFiles| tokenizer_json(&files).unwrap_err().to_string();
+    assert!(error(TokenizerFiles::default()).contains("neither"));
+    let old = |vocab, merges| TokenizerFiles { vocab, merges, ..Default::default() };
+    assert!(error(old(Some("{}"), Some(""))).contains("<|startoftext|>"));
+    assert!(error(old(Some(VOCAB), Some("#version\nlonely"))).contains("lonely"));
+    assert!(error(old(Some("{"), Some(""))).contains("vocab.json"));
+    let special = Some(r#"{"pad_token": "nonsense"}"#);
+    let files = TokenizerFiles { tokenizer: Some(TOKENIZER), special_tokens: special, ..Default::default() };
+    assert!(error(files).contains("nonsense"));
+}
+
+#[test]
+fn weights_keep_the_mean() {
+    let mut embeddings = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+    apply_weights(&mut embeddings, &[1.0, 2.0, 0.5]);
+    // Sums: 21 before, 3 + 14 + 5.5 after.
+    let scale = 21.0 / 22.5;
+    for (value, expected) in embeddings.iter().zip([1.0, 2.0, 6.0, 8.0, 2.5, 3.0]) {
+        assert!((value - expected * scale).abs() < 1e-6, "{embeddings:?}");
+    }
+    let mut same = [0.1, -0.7];
+    apply_weights(&mut same, &[1.0, 1.0]);
+    assert_eq!(same, [0.1, -0.7]);
+    let mut none = [1.0, 2.0];
+    apply_weights(&mut none, &[0.0, 0.0]);
+    assert_eq!(none, [0.0, 0.0]);
+    apply_weights(&mut [], &[]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_prompt_is_encoded(prompt in "(\\PC|[()\\[\\]:\\\\ ,\n]|BREAK|apple){0,120}") {
+        let tokenizer = tokenizer();
+        let encoded = tokenizer.encode(&prompt, 12).unwrap();
+        prop_assert!(!encoded.chunks.is_empty());
+        for chunk in &encoded.chunks {
+            prop_assert_eq!((chunk.ids.len(), chunk.weights.len()), (12, 12));
+            prop_assert!(chunk.ids.iter().all(|id| *id < 1000));
+            prop_assert!(chunk.weights.iter().all(|weight| weight.is_finite()));
+        }
+        prop_assert_eq!(tokenizer.encode(&prompt, 12).unwrap(), encoded);
+    }
+}

@@ -1,0 +1,94 @@
+//! CLIP's tokenizer, read from a `tokenizer.json`.
+
+use super::chunks::{Chunker, Encoded, Frame};
+use super::{MAX_CHARS, syntax};
+use crate::error::{Error, Result};
+
+/// Text to token ids, by the `tokenizers` crate.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    begin: u32,
+    end: u32,
+    pad: u32,
+    comma: Option<u32>,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`. Its padding names the pad token; without any, the end token pads.
+    pub fn from_json(json: &[u8]) -> Result<Self> {
+        let bad = |message: String| Error::Json { file: "tokenizer.json".to_string(), message };
+        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|error| bad(error.to_string()))?;
+        let pad = inner.get_padding().map(|padding| padding.pad_id);
+        inner.with_padding(None);
+        inner.with_truncation(None).map_err(|error| bad(error.to_string()))?;
+        // What the post-processor puts around nothing are the begin and end tokens.
+        let around = inner.encode("", true).map_err(|error| bad(error.to_string()))?;
+        let (begin, end) = match around.get_ids() {
+            [begin, end] => (*begin, *end),
+            _ => {
+                let id = |token: &str| {
+                    inner.token_to_id(token).ok_or_else(|| bad(format!("no token {token}; not CLIP's kind")))
+                };
+                (id("<|startoftext|>")?, id("<|endoftext|>")?)
+            }
+        };
+        let comma = inner.token_to_id(",</w>");
+        Ok(Tokenizer { inner, begin, end, pad: pad.unwrap_or(end), comma })
+    }
+
+    /// How many ids there are: one more than the largest.
+    pub fn vocab_size(&self) -> usize {
+        let largest = self.inner.get_vocab(true).into_values().max();
+        largest.map_or(0, |id| id as usize + 1)
+    }
+
+    /// A weighted prompt as chunks of `max_length` ids (the text encoder's `max_position_embeddings`).
+    pub fn encode(&self, prompt: &str, max_length: usize) -> Result<Encoded> {
+        self.encode_field("prompt", prompt, max_length)
+    }
+
+    /// The prompts of a guided pair, with as many chunks each: the shorter gets empty ones.
+    pub fn encode_pair(&self, prompt: &str, negative: &str, max_length: usize) -> Result<(Encoded, Encoded)> {
+        let mut pair = (
+            self.encode_field("prompt", prompt, max_length)?,
+            self.encode_field("negative_prompt", negative, max_length)?,
+        );
+        let count = pair.0.chunks.len().max(pair.1.chunks.len());
+        let empty = self.frame(max_length)?.chunk(&[]);
+        pair.0.chunks.resize(count, empty.clone());
+        pair.1.chunks.resize(count, empty);
+        Ok(pair)
+    }
+
+    fn encode_field(&self, field: &'static str, prompt: &str, max_length: usize) -> Result<Encoded> {
+        let chars = prompt.chars().count();
+        if chars > MAX_CHARS {
+            let message = format!("{chars} characters, at most {MAX_CHARS} are taken");
+            return Err(Error::InvalidInput { field, message });
+        }
+        let mut chunker = Chunker::new(self.frame(max_length)?, self.comma);
+        for piece in syntax::parse(prompt) {
+            match piece {
+                syntax::Piece::Break => chunker.close(),
+                syntax::Piece::Text { text, weight } => {
+                    let encoding = self
+                        .inner
+                        .encode(text, false)
+                        .map_err(|error| Error::InvalidInput { field, message: error.to_string() })?;
+                    encoding.get_ids().iter().for_each(|id| chunker.push(*id, weight as f32));
+                }
+            }
+        }
+        Ok(chunker.finish())
+    }
+
+    fn frame(&self, max_length: usize) -> Result<Frame> {
+        if max_length < 3 {
+            return Err(Error::Unsupported {
+                what: format!("a text encoder of {max_length} positions"),
+                message: "begin, end and one token need three".to_string(),
+            });
+        }
+        Ok(Frame { begin: self.begin, end: self.end, pad: self.pad, max_length })
+    }
+}

@@ -1,0 +1,25 @@
+//! Euler ancestral: each Euler step overshoots, and fresh noise brings the latents back up to the next level.
+//!
+//! K. Crowson's k-diffusion, `sample_euler_ancestral` with η = 1.
+
+use super::euler::{levels, one_step};
+use super::{Step, Trajectory};
+use crate::config::{FinalSigmas, SchedulerConfig};
+
+/// diffusers' `EulerAncestralDiscreteScheduler`; always ends at zero noise.
+pub fn trajectory(config: &SchedulerConfig, use_karras: bool, steps: usize) -> Trajectory {
+    let levels = levels(config, use_karras, FinalSigmas::Zero, steps);
+    let step = |(timestep, pair): (&f64, &[f64])| {
+        let (from, to) = (pair[0], pair[1]);
+        // In f32, as there: from a very high level (zero terminal SNR) the difference is mostly rounding.
+        let (from2, to2) = ((from * from) as f32, (to * to) as f32);
+        let up = f64::from((to2 * (from2 - to2) / from2).max(0.0).sqrt());
+        let down = f64::from((to2 - (up * up) as f32).max(0.0).sqrt());
+        let mut step: Step = one_step(config.prediction_type, *timestep, from, down);
+        step.next.noise = up;
+        step.needs_noise = up > 0.0;
+        step
+    };
+    let steps = levels.timesteps.iter().zip(levels.sigmas.windows(2)).map(step).collect();
+    Trajectory { init_noise_sigma: levels.init_noise_sigma, steps }
+}

@@ -1,0 +1,242 @@
+//! The samplers against diffusers' schedulers, recorded by `training/fixtures_schedulers.py`.
+
+use serde::Deserialize;
+
+use super::schedule::{alphas_cumprod, ddim_timesteps, dpm_timesteps, euler_timesteps};
+use super::*;
+
+#[derive(Deserialize)]
+struct Case {
+    sampler: SamplerKind,
+    schedule: ScheduleKind,
+    config: SchedulerConfig,
+    steps: usize,
+    init_noise_sigma: f64,
+    timesteps: Vec<f64>,
+    unit: Vec<f64>,
+    noises: Vec<Vec<f64>>,
+    latents: Vec<Vec<f64>>,
+    denoised_first: Vec<Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+struct Alphas {
+    config: SchedulerConfig,
+    last: f64,
+    crc32: u32,
+}
+
+#[derive(Deserialize)]
+struct Timesteps {
+    sampler: SamplerKind,
+    config: SchedulerConfig,
+    skipped: Vec<usize>,
+    crc32: u32,
+}
+
+#[derive(Deserialize)]
+struct Fixtures {
+    alphas_cumprod: Vec<Alphas>,
+    timesteps: Vec<Timesteps>,
+    cases: Vec<Case>,
+}
+
+fn fixtures() -> Fixtures {
+    serde_json::from_str(include_str!("../../tests/data/schedulers.json")).expect("schedulers.json")
+}
+
+/// The largest difference, relative to the largest value.
+fn difference(ours: &[f64], theirs: &[f64]) -> f64 {
+    let scale = theirs.iter().fold(1e-3_f64, |m, v| m.max(v.abs()));
+    let worst = ours.iter().zip(theirs).fold(0.0_f64, |m, (a, b)| m.max((a - b).abs()));
+    if ours.iter().any(|v| !v.is_finite()) { f64::INFINITY } else { worst / scale }
+}
+
+/// Runs the pseudo-model of the fixtures through the linear coefficients. Gives the worst difference.
+fn replay(case: &Case, trajectory: &Trajectory) -> f64 {
+    let mut x: Vec<f64> = case.unit.iter().map(|v| v * trajectory.init_noise_sigma).collect();
+    let mut h = vec![0.0; x.len()];
+    let mut worst = (trajectory.init_noise_sigma / case.init_noise_sigma - 1.0).abs();
+    for (i, step) in trajectory.steps.iter().enumerate() {
+        worst = worst.max((step.timestep - case.timesteps[i]).abs() / case.timesteps[i].abs().max(1.0));
+        let m: Vec<f64> =
+            x.iter().map(|v| (v * step.input_scale * 0.5 + step.timestep * 0.01).sin()).collect();
+        let noise = |e: usize| case.noises.get(i).map_or(0.0, |noise| noise[e]);
+        let Linear { x: cx, model, history, noise: cz } = step.next;
+        let next = (0..x.len()).map(|e| cx * x[e] + model * m[e] + history * h[e] + cz * noise(e)).collect();
+        let combine = |c: Linear2| (0..x.len()).map(|e| c.x * x[e] + c.model * m[e]).collect::<Vec<_>>();
+        if let Some(expected) = case.denoised_first.get(i) {
+            worst = worst.max(difference(&combine(step.denoised), expected));
+        }
+        h = combine(step.history);
+        x = next;
+        worst = worst.max(difference(&x, &case.latents[i]));
+        assert_eq!(step.needs_noise, cz != 0.0);
+    }
+    worst
+}
+
+/// diffusers computes in f32; these are a few of its roundings, carried through 25 steps.
+const TOLERANCE: f64 = 1e-5;
+
+fn check(sampler: SamplerKind) {
+    let mut failures = Vec::new();
+    let mut overall = 0.0_f64;
+    let mut count = 0;
+    for case in fixtures().cases.into_iter().filter(|case| case.sampler == sampler) {
+        let what = format!("{} steps, {}, {:?}", case.steps, case.schedule, case.config);
+        let trajectory = trajectory(&case.config, sampler, case.schedule, case.steps);
+        let worst = match &trajectory {
+            Ok(trajectory) if trajectory.steps.len() == case.timesteps.len() => replay(&case, trajectory),
+            Ok(trajectory) => panic!("{what}: {} steps, {:?}", trajectory.steps.len(), case.timesteps),
+            Err(error) => panic!("{what}: {error}"),
+        };
+        if worst > TOLERANCE {
+            failures.push(format!("{worst:.1e}: {what}"));
+        }
+        overall = overall.max(worst);
+        count += 1;
+    }
+    assert!(count > 15, "only {count} cases");
+    println!("{sampler}: {count} cases, worst relative difference {overall:.1e}");
+    assert!(
+        failures.is_empty(),
+        "{} of {count} over {TOLERANCE:.0e}:\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
+}
+
+#[test]
+fn ddim_as_diffusers() {
+    check(SamplerKind::Ddim);
+}
+
+#[test]
+fn euler_as_diffusers() {
+    check(SamplerKind::Euler);
+}
+
+#[test]
+fn euler_ancestral_as_diffusers() {
+    check(SamplerKind::EulerAncestral);
+}
+
+#[test]
+fn dpm_plus_plus_2m_as_diffusers() {
+    check(SamplerKind::DpmPlusPlus2M);
+}
+
+#[test]
+fn alphas_bit_for_bit() {
+    for case in fixtures().alphas_cumprod {
+        let alphas = alphas_cumprod(&case.config);
+        let last = f64::from(alphas[alphas.len() - 1]);
+        assert!((last / case.last - 1.0).abs() < 1e-6, "{:?}: {last} {}", case.config, case.last);
+        assert_eq!(crc32fast::hash(bytemuck::cast_slice(&alphas)), case.crc32, "{:?}", case.config);
+    }
+}
+
+/// Every count of steps from 1 to 1000, except those where diffusers itself gives one timestep too many.
+#[test]
+fn timesteps_of_every_count() {
+    for case in fixtures().timesteps {
+        let mut hasher = crc32fast::Hasher::new();
+        for steps in (1..=1000).filter(|steps| !case.skipped.contains(steps)) {
+            let timesteps = match case.sampler {
+                SamplerKind::Ddim => ddim_timesteps(&case.config, steps),
+                SamplerKind::DpmPlusPlus2M => dpm_timesteps(&case.config, 1000, steps),
+                _ => euler_timesteps(&case.config, steps),
+            };
+            let timesteps: Vec<f32> = timesteps.iter().map(|t| *t as f32).collect();
+            hasher.update(bytemuck::cast_slice(&timesteps));
+        }
+        assert_eq!(hasher.finalize(), case.crc32, "{} {:?}", case.sampler, case.config.timestep_spacing);
+    }
+}
+
+fn error(config: &SchedulerConfig, sampler: SamplerKind, schedule: ScheduleKind, steps: usize) -> String {
+    trajectory(config, sampler, schedule, steps).unwrap_err().to_string()
+}
+
+#[test]
+fn absurd_step_counts_name_the_field() {
+    let config = SchedulerConfig::default();
+    for sampler in SamplerKind::ALL {
+        for steps in [0, 1001, usize::MAX] {
+            let text = error(&config, sampler, ScheduleKind::Default, steps);
+            assert!(text.starts_with("steps: ") && text.contains("1 to 1000"), "{text}");
+        }
+    }
+    let offset = SchedulerConfig { steps_offset: 1, ..config };
+    let text = error(&offset, SamplerKind::Ddim, ScheduleKind::Default, 1000);
+    assert!(text.starts_with("steps: ") && text.contains("timestep 1000 of 1000"), "{text}");
+}
+
+#[test]
+fn ddim_has_no_karras() {
+    let text = error(&SchedulerConfig::default(), SamplerKind::Ddim, ScheduleKind::Karras, 4);
+    assert!(text.starts_with("schedule: "), "{text}");
+}
+
+/// Every count up to a thousand gives that many finite steps (DDIM's offset aside), Karras for Euler a too.
+#[test]
+fn every_count_is_finite() {
+    use crate::config::TimestepSpacing::{Leading, Linspace, Trailing};
+    for timestep_spacing in [Leading, Trailing, Linspace].map(Some) {
+        let config = SchedulerConfig { timestep_spacing, steps_offset: 1, ..SchedulerConfig::default() };
+        for sampler in SamplerKind::ALL {
+            for steps in (1..=60).chain([61, 103, 250, 499, 500, 501, 999]) {
+                for schedule in ScheduleKind::ALL {
+                    if (sampler, schedule) == (SamplerKind::Ddim, ScheduleKind::Karras)
+                        || (sampler == SamplerKind::Ddim && timestep_spacing == Some(Leading) && steps > 500)
+                    {
+                        continue;
+                    }
+                    let run = trajectory(&config, sampler, schedule, steps);
+                    assert_eq!(
+                        run.map(|run| run.steps.len()).ok(),
+                        Some(steps),
+                        "{sampler} {schedule} {steps}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_engine_lacks_is_refused() {
+    let refused = |json: &str, sampler: SamplerKind| {
+        let config = SchedulerConfig::from_json("s", json).expect("valid configuration");
+        trajectory(&config, sampler, ScheduleKind::Default, 4)
+    };
+    let cases = [
+        (r#"{"trained_betas": [0.1, 0.2]}"#, SamplerKind::Euler),
+        (r#"{"clip_sample": true}"#, SamplerKind::Ddim),
+        (r#"{"use_beta_sigmas": true}"#, SamplerKind::DpmPlusPlus2M),
+        (r#"{"interpolation_type": "log_linear"}"#, SamplerKind::Euler),
+        // No picture is left at the last timestep, so noise prediction divides by zero.
+        (r#"{"rescale_betas_zero_snr": true, "timestep_spacing": "trailing"}"#, SamplerKind::Ddim),
+        (r#"{"lambda_min_clipped": 100}"#, SamplerKind::DpmPlusPlus2M),
+    ];
+    for (json, sampler) in cases {
+        assert!(refused(json, sampler).is_err(), "{json}");
+    }
+    // A class that does not know a field ignores it.
+    assert!(refused(r#"{"clip_sample": true}"#, SamplerKind::Euler).is_ok());
+}
+
+#[test]
+fn names() {
+    for kind in SamplerKind::ALL {
+        assert_eq!(kind.name().parse::<SamplerKind>().ok(), Some(kind));
+        assert_eq!(serde_json::to_string(&kind).ok(), Some(format!("\"{kind}\"")));
+    }
+    for kind in ScheduleKind::ALL {
+        assert_eq!(kind.name().parse::<ScheduleKind>().ok(), Some(kind));
+        assert_eq!(serde_json::to_string(&kind).ok(), Some(format!("\"{kind}\"")));
+    }
+    let error = "Euler a".parse::<SamplerKind>().unwrap_err().to_string();
+    assert!(error.starts_with("sampler: ") && error.contains("ddim, euler, euler-a, dpm++-2m"), "{error}");
+}
