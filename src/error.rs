@@ -32,7 +32,9 @@ pub enum Error {
     Network { url: String, message: String, retryable: bool },
 
     /// A stored chunk whose checksum no longer matches.
-    #[error("stored model {model}: chunk {chunk} is damaged (checksum {found:08x}, expected {expected:08x}); fetch the model again")]
+    #[error(
+        "stored model {model}: chunk {chunk} is damaged (checksum {found:08x}, expected {expected:08x}); fetch the model again"
+    )]
     DamagedChunk { model: String, chunk: usize, expected: u32, found: u32 },
 
     /// The browser has no room for, or refuses, storage.

@@ -1,1 +1,3 @@
-//! (empty)
+//! The story, top to bottom: prompt in, picture out.
+
+pub mod cpu;

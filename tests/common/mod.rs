@@ -1,0 +1,225 @@
+//! What the golden tests share: reading references, the metric, and a report that names every miss.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use candle_core::{DType, Device, Tensor};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// Tolerance of the f32 tier and of candle.
+pub const F32: f64 = 1e-3;
+/// Tolerance of the f16 tier.
+pub const F16: f64 = 1e-2;
+/// The format of `manifest.json` these tests read.
+const FORMAT: u32 = 1;
+
+/// The folder of the references.
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
+}
+
+/// A tiny model's folder.
+pub fn model_folder(name: &str) -> PathBuf {
+    folder().join("models").join(name)
+}
+
+/// One kind of case in `manifest.json` (`text`, `unet`, `seams`, `vae`, `denoise`).
+pub fn cases<T: DeserializeOwned>(kind: &str) -> Vec<T> {
+    let text = std::fs::read_to_string(folder().join("manifest.json")).expect("tests/golden/manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).expect("manifest.json");
+    assert_eq!(manifest["format"], FORMAT, "remake the references: tests/golden/README.md");
+    serde_json::from_value(manifest[kind].take()).unwrap_or_else(|error| panic!("{kind} cases: {error}"))
+}
+
+#[derive(Debug, Deserialize)]
+pub struct TextCase {
+    pub file: String,
+    pub model: String,
+    pub prompts: Vec<String>,
+    /// How many of the prompts have embeddings too.
+    pub embedded: usize,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct UnetCase {
+    pub file: String,
+    pub model: String,
+    pub cases: Vec<UnetCall>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct UnetCall {
+    pub height: usize,
+    pub width: usize,
+    pub timestep: f64,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct VaeCase {
+    pub file: String,
+    pub model: String,
+    pub scale: usize,
+    pub cases: Vec<VaeCall>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct VaeCall {
+    pub height: usize,
+    pub width: usize,
+    pub batch: usize,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct DenoiseCase {
+    pub file: String,
+    pub case: String,
+    pub model: String,
+    pub sampler: String,
+    pub schedule: String,
+    pub prompt: String,
+    pub negative_prompt: String,
+    pub steps: usize,
+    pub guidance: f64,
+    pub seed: u64,
+    pub width: usize,
+    pub height: usize,
+    /// Keys that replace those of the model's `scheduler_config.json`.
+    pub scheduler: serde_json::Map<String, serde_json::Value>,
+    pub timesteps: Vec<f64>,
+}
+
+impl DenoiseCase {
+    /// Whether both prompts run: diffusers guides above 1 only.
+    pub fn guided(&self) -> bool {
+        self.guidance > 1.0
+    }
+}
+
+/// A reference file in memory.
+pub struct Golden {
+    file: String,
+    tensors: HashMap<String, Tensor>,
+}
+
+impl Golden {
+    pub fn open(file: &str) -> Golden {
+        let path = folder().join(file);
+        let tensors = candle_core::safetensors::load(&path, &Device::Cpu)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        Golden { file: file.to_string(), tensors }
+    }
+
+    pub fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    pub fn tensor(&self, name: &str) -> &Tensor {
+        self.tensors.get(name).unwrap_or_else(|| panic!("{}: no tensor {name}", self.file))
+    }
+
+    /// The values, row-major.
+    pub fn values(&self, name: &str) -> Vec<f32> {
+        values(self.tensor(name))
+    }
+
+    /// The shape, which has four dimensions.
+    pub fn shape(&self, name: &str) -> [usize; 4] {
+        let dims = self.tensor(name).dims();
+        dims.try_into().unwrap_or_else(|_| panic!("{}: {name} has shape {dims:?}", self.file))
+    }
+
+    /// Token ids, one row per prompt.
+    pub fn tokens(&self, name: &str) -> Vec<Vec<u32>> {
+        let rows = self.tensor(name).to_vec2::<f32>().expect("tokens [B, T]");
+        rows.into_iter().map(|row| row.into_iter().map(|id| id as u32).collect()).collect()
+    }
+}
+
+/// A tensor's values, row-major, as f32.
+pub fn values(tensor: &Tensor) -> Vec<f32> {
+    let tensor = tensor.to_dtype(DType::F32).and_then(|t| t.flatten_all());
+    tensor.and_then(|t| t.to_vec1::<f32>()).expect("a float tensor")
+}
+
+/// The tensors of a diffusers folder in f32 under their canonical names.
+pub fn folder_tensors(model: &Path) -> HashMap<String, Tensor> {
+    let parts = [
+        ("text_encoder", "model.safetensors"),
+        ("unet", "diffusion_pytorch_model.safetensors"),
+        ("vae", "diffusion_pytorch_model.safetensors"),
+    ];
+    let mut all = HashMap::new();
+    for (part, file) in parts {
+        let path = model.join(part).join(file);
+        let tensors = candle_core::safetensors::load(&path, &Device::Cpu)
+            .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        for (name, tensor) in tensors {
+            let bare = part == "text_encoder" && !name.starts_with("text_model.");
+            let prefix = if bare { "text_encoder.text_model" } else { part };
+            all.insert(format!("{prefix}.{name}"), tensor.to_dtype(DType::F32).expect("a float tensor"));
+        }
+    }
+    all
+}
+
+/// How far `got` is from `want`.
+#[derive(Debug, Clone, Copy)]
+pub struct Difference {
+    /// |got - want|₂ / |want|₂.
+    pub relative: f64,
+    /// max |got - want| / max |want|.
+    pub peak: f64,
+}
+
+/// The metric of all golden tests.
+pub fn difference(got: &[f32], want: &[f32]) -> Difference {
+    assert_eq!(got.len(), want.len(), "number of values");
+    let (mut off, mut all, mut peak_off, mut peak) = (0.0f64, 0.0f64, 0.0f64, 0.0f64);
+    for (&g, &w) in got.iter().zip(want) {
+        let (d, w) = (f64::from(g) - f64::from(w), f64::from(w));
+        off += d * d;
+        all += w * w;
+        // A NaN must not hide behind a comparison.
+        peak_off = if d.is_nan() { f64::INFINITY } else { peak_off.max(d.abs()) };
+        peak = peak.max(w.abs());
+    }
+    Difference { relative: (off / all).sqrt(), peak: peak_off / peak }
+}
+
+/// Collects comparisons, prints each, and fails at the end naming every one out of tolerance.
+pub struct Report {
+    tolerance: f64,
+    misses: Vec<String>,
+    count: usize,
+}
+
+impl Report {
+    pub fn new(tolerance: f64) -> Report {
+        Report { tolerance, misses: Vec::new(), count: 0 }
+    }
+
+    pub fn compare(&mut self, what: &str, got: &[f32], want: &[f32]) {
+        let Difference { relative, peak } = difference(got, want);
+        let line = format!("{what:<48} relative {relative:.2e}  peak {peak:.2e}");
+        println!("{line}");
+        self.count += 1;
+        let within = relative <= self.tolerance && peak <= self.tolerance; // false for NaN
+        if !within {
+            self.misses.push(line);
+        }
+    }
+
+    pub fn finish(self) {
+        assert!(self.count > 0, "nothing was compared");
+        assert!(
+            self.misses.is_empty(),
+            "{} of {} comparisons are off by more than {:.0e}:\n{}",
+            self.misses.len(),
+            self.count,
+            self.tolerance,
+            self.misses.join("\n")
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! The CPU path (candle-transformers, the second oracle) against diffusers.
+
+mod common;
+
+use candle_core::{Device, Tensor};
+use common::{Golden, Report, TextCase, UnetCase, VaeCase, cases, folder_tensors, model_folder, values};
+use opengen::Error;
+use opengen::config;
+use opengen::pipeline::cpu::CpuModel;
+
+/// The tiny model that candle can run: its UNet has 32 norm groups, its text encoder QuickGELU.
+const MODEL: &str = "sd1";
+
+fn model() -> CpuModel {
+    let folder = model_folder(MODEL);
+    let config = config::from_folder(&folder).expect("configuration");
+    CpuModel::new(&config, folder_tensors(&folder)).expect("model")
+}
+
+#[test]
+fn text_embeddings() {
+    let model = model();
+    let mut report = Report::new(common::F32);
+    for case in cases::<TextCase>("text").iter().filter(|case| case.model == MODEL) {
+        let golden = Golden::open(&case.file);
+        let tokens = golden.tokens("tokens");
+        for (i, ids) in tokens.iter().enumerate().take(case.embedded) {
+            let got = model.text_embeddings(std::slice::from_ref(ids)).expect("embeddings");
+            let name = format!("text_embeddings.{i}");
+            report.compare(&format!("{MODEL} {name}"), &values(&got), &golden.values(&name));
+        }
+    }
+    report.finish();
+}
+
+#[test]
+fn unet() {
+    let model = model();
+    let mut report = Report::new(common::F32);
+    for case in cases::<UnetCase>("unet").iter().filter(|case| case.model == MODEL) {
+        let golden = Golden::open(&case.file);
+        for (i, call) in case.cases.iter().enumerate() {
+            let latents = golden.tensor(&format!("latents.{i}"));
+            let got = model.unet(latents, call.timestep, golden.tensor("embeddings")).expect("UNet");
+            let what = format!("{MODEL} unet {}x{} t {}", call.height, call.width, call.timestep);
+            report.compare(&what, &values(&got), &golden.values(&format!("output.{i}")));
+        }
+    }
+    report.finish();
+}
+
+#[test]
+fn vae() {
+    let model = model();
+    let mut report = Report::new(common::F32);
+    for case in cases::<VaeCase>("vae").iter().filter(|case| case.model == MODEL) {
+        let golden = Golden::open(&case.file);
+        for (i, call) in case.cases.iter().enumerate() {
+            let size = format!("{}x{} batch {}", call.height, call.width, call.batch);
+            let decoded = model.vae_decode(golden.tensor(&format!("latents.{i}"))).expect("decode");
+            report.compare(
+                &format!("{MODEL} vae decode {size}"),
+                &values(&decoded),
+                &golden.values(&format!("decoded.{i}")),
+            );
+            let encoded = model.vae_encode(golden.tensor(&format!("image.{i}"))).expect("encode");
+            report.compare(
+                &format!("{MODEL} vae encode {size}"),
+                &values(&encoded),
+                &golden.values(&format!("encoded.{i}")),
+            );
+        }
+    }
+    report.finish();
+}
+
+/// What candle cannot run is refused with the reason, before any tensor is looked at.
+#[test]
+fn refuses_what_candle_cannot_run() {
+    let config = config::from_folder(&model_folder("sd2")).expect("configuration");
+    let Err(Error::Unsupported { what, message }) = CpuModel::new(&config, Default::default()) else {
+        panic!("sd2 has GELU and 4 norm groups");
+    };
+    assert!(what.contains("hidden_act gelu"), "{what}: {message}");
+}
+
+/// A missing tensor is an error, not a panic.
+#[test]
+fn names_a_missing_tensor() {
+    let folder = model_folder(MODEL);
+    let config = config::from_folder(&folder).expect("configuration");
+    let mut tensors = folder_tensors(&folder);
+    tensors.remove("unet.mid_block.resnets.0.conv1.weight");
+    let error = CpuModel::new(&config, tensors).err().expect("an error").to_string();
+    assert!(error.contains("mid_block.resnets.0.conv1.weight"), "{error}");
+}
+
+/// Several rows at once give what each gives alone.
+#[test]
+fn batches_are_independent() {
+    let model = model();
+    let ids: Vec<Vec<u32>> = (0..2).map(|row| (0..77).map(|i| (row * 100 + i) as u32).collect()).collect();
+    let both = model.text_embeddings(&ids).expect("embeddings");
+    let second = model.text_embeddings(&ids[1..]).expect("embeddings");
+    let latents = Tensor::ones((1, 4, 6, 6), candle_core::DType::F32, &Device::Cpu).expect("latents");
+    let mut report = Report::new(1e-5);
+    report.compare("text row 1", &values(&both.get(1).expect("row")), &values(&second));
+    let pair = Tensor::cat(&[&latents, &latents], 0).expect("pair");
+    let both = model.unet(&pair, 10.0, &both).expect("UNet");
+    let alone = model.unet(&latents, 10.0, &second).expect("UNet");
+    report.compare("unet row 1", &values(&both.get(1).expect("row")), &values(&alone));
+    report.finish();
+}
