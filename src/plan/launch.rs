@@ -1,17 +1,215 @@
 //! One op to its kernel launches: which kernel, which specialisation, which parameters.
 
-use super::graph::{Conv, Gemm, Node, Op};
+use super::graph::{Conv, Convert, ElemKind, Gemm, Node, Op, Shape, Slice, ValueId, WeightId};
 use super::lower::{Launch, Lowering, Operand};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::kernels::affine::Precision;
+use crate::kernels::attention::Variant as AttentionVariant;
 use crate::kernels::gemm::{self, Source, Variant};
+use crate::kernels::{
+    Kernel, affine, attention, embed, group_norm, group_norm_apply, group_norm_stats, layer_norm, rgba,
+};
+
+/// Elements of one normalisation group from which on several workgroups share it.
+const SPLIT_GROUP: usize = 1 << 16;
+/// Elements each of them then takes.
+const CHUNK: usize = 1 << 14;
 
 /// Appends the launches of one node.
 pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
     match &node.op {
         Op::Gemm(op) => gemm(l, node, op),
-        _ => todo!(),
+        Op::GroupNorm { x, x2, gamma, beta, groups, eps, silu } => {
+            let norm = GroupNorm { x: *x, x2: *x2, gamma: *gamma, beta: *beta, groups: *groups, eps: *eps, silu: *silu };
+            group_norm(l, node, &norm);
+        }
+        Op::LayerNorm { x, gamma, beta, eps } => layer_norm(l, node, *x, *gamma, *beta, *eps),
+        Op::Attention { q, k, v, heads, head_dim, causal } => {
+            attention(l, node, [*q, *k, *v], *heads, *head_dim, *causal)?;
+        }
+        Op::Embed { tokens, table, positions } => embed(l, node, *tokens, *table, *positions),
+        Op::Convert { x, convert } => affine(l, node, *x, *convert),
+        Op::Rgba { x } => {
+            let params = rgba::Params { pixels: l.shape(*x).rows() as u32 };
+            let spec = rgba::Spec { elem: l.target.elem };
+            let workgroups = rgba::workgroups(&spec, &params);
+            let operands = vec![Operand::Read(*x), Operand::Write(node.output)];
+            push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
+        }
     }
     Ok(())
+}
+
+fn push(
+    l: &mut Lowering,
+    node: &Node,
+    kernel: Kernel,
+    params: &[u8],
+    workgroups: [u32; 3],
+    operands: Vec<Operand>,
+    flops: usize,
+) {
+    l.launches.push(Launch {
+        label: node.path.clone(),
+        kernel,
+        params: params.to_vec(),
+        workgroups,
+        operands,
+        flops: flops as u64,
+    });
+}
+
+/// The operands of [`Op::GroupNorm`].
+struct GroupNorm {
+    x: ValueId,
+    x2: Option<ValueId>,
+    gamma: WeightId,
+    beta: WeightId,
+    groups: usize,
+    eps: f32,
+    silu: bool,
+}
+
+fn group_norm(l: &mut Lowering, node: &Node, op: &GroupNorm) {
+    let from = l.shape(op.x);
+    let second = op.x2.map_or(0, |v| l.shape(v).c);
+    let (rows, channels) = (from.h * from.w, from.c + second);
+    let width = group_norm::width(channels as u32, op.groups as u32);
+    let group_len = rows * channels / op.groups;
+    let threads = if group_len < 4096 { 64 } else { 256 };
+    let (elem, concat, silu) = (l.target.elem, op.x2.is_some(), op.silu);
+    let mut inputs = vec![Operand::Read(op.x)];
+    inputs.extend(op.x2.map(Operand::Read));
+    let affine = [Operand::Weight(op.gamma), Operand::Weight(op.beta), Operand::Write(node.output)];
+    let (batch, rows) = (from.n as u32, rows as u32);
+    let (channels1, channels2, groups) = (from.c as u32, second as u32, op.groups as u32);
+
+    if group_len < SPLIT_GROUP {
+        let spec = group_norm::Spec { elem, width, threads, concat, silu };
+        let params = group_norm::Params { batch, rows, channels1, channels2, groups, eps: op.eps };
+        let workgroups = group_norm::workgroups(&spec, &params);
+        let operands = inputs.into_iter().chain(affine).collect();
+        push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
+        return;
+    }
+    let chunks = group_len.div_ceil(CHUNK) as u32;
+    let spec = group_norm_stats::Spec { elem, width, threads, concat };
+    let params = group_norm_stats::Params { batch, rows, channels1, channels2, groups, chunks };
+    let partial = l.scratch(Shape::tokens(1, 1, group_norm_stats::partial_len(&params)), ElemKind::F32);
+    let workgroups = group_norm_stats::workgroups(&spec, &params);
+    let operands = inputs.iter().copied().chain([Operand::Write(partial)]).collect();
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
+
+    let spec = group_norm_apply::Spec { elem, width, threads, concat, silu };
+    let params =
+        group_norm_apply::Params { batch, rows, channels1, channels2, groups, chunks, eps: op.eps };
+    let workgroups = group_norm_apply::workgroups(&spec, &params);
+    let operands = inputs.into_iter().chain([Operand::Read(partial)]).chain(affine).collect();
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
+}
+
+fn layer_norm(l: &mut Lowering, node: &Node, x: ValueId, gamma: WeightId, beta: WeightId, eps: f32) {
+    let shape = l.shape(x);
+    let spec = layer_norm::Spec { elem: l.target.elem, cooperative: !l.target.cpu };
+    let params = layer_norm::Params { rows: shape.rows() as u32, channels: shape.c as u32, eps };
+    let workgroups = layer_norm::workgroups(&spec, &params);
+    let operands =
+        vec![Operand::Read(x), Operand::Weight(gamma), Operand::Weight(beta), Operand::Write(node.output)];
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
+}
+
+fn attention(
+    l: &mut Lowering,
+    node: &Node,
+    [q, k, v]: [Slice; 3],
+    heads: usize,
+    head_dim: usize,
+    causal: bool,
+) -> Result<()> {
+    let (queries, keys) = (l.shape(q.value), l.shape(k.value));
+    let (tq, tk) = (queries.h * queries.w, keys.h * keys.w);
+    let variant = if l.target.cpu && head_dim as u32 <= AttentionVariant::Rows.max_head_dim() {
+        AttentionVariant::Rows
+    } else {
+        AttentionVariant::Tiled
+    };
+    if head_dim as u32 > variant.max_head_dim() {
+        return Err(Error::Unsupported {
+            what: format!("{}: attention heads of {head_dim} channels", node.path),
+            message: format!("at most {} are", variant.max_head_dim()),
+        });
+    }
+    let shared_qkv = q.value == k.value;
+    let spec = attention::Spec { elem: l.target.elem, variant, head_dim: head_dim as u32, causal, shared_qkv };
+    let params = attention::Params {
+        batch: queries.n as u32,
+        heads: heads as u32,
+        queries: tq as u32,
+        keys: tk as u32,
+        q_stride: queries.c as u32,
+        q_offset: q.offset as u32,
+        kv_stride: keys.c as u32,
+        kv_batch_stride: (tk * keys.c) as u32,
+        k_offset: k.offset as u32,
+        v_offset: v.offset as u32,
+        scale: 1.0 / (head_dim as f32).sqrt(),
+    };
+    let mut operands = vec![Operand::Read(q.value)];
+    operands.extend((!shared_qkv).then_some(Operand::Read(k.value)));
+    operands.push(Operand::Write(node.output));
+    let workgroups = attention::workgroups(&spec, &params);
+    let flops = 4 * queries.n * tq * tk * heads * head_dim;
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, flops);
+    Ok(())
+}
+
+fn embed(l: &mut Lowering, node: &Node, tokens: ValueId, table: WeightId, positions: WeightId) {
+    let shape = l.shape(node.output);
+    let spec =
+        embed::Spec { elem: l.target.elem, tokens: l.weight_type(table), positions: l.weight_type(positions) };
+    let params = embed::Params {
+        batch: shape.n as u32,
+        tokens: shape.w as u32,
+        channels: shape.c as u32,
+        vocabulary: l.rows_of(table) as u32,
+    };
+    let workgroups = embed::workgroups(&spec, &params);
+    let operands = vec![
+        Operand::Read(tokens),
+        Operand::Weight(table),
+        Operand::Weight(positions),
+        Operand::Write(node.output),
+    ];
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
+}
+
+fn affine(l: &mut Lowering, node: &Node, x: ValueId, convert: Convert) {
+    let (from, to) = (l.shape(x), l.shape(node.output));
+    let (op, scale, shift) = match convert {
+        Convert::Affine { scale, shift } => (affine::Op::Affine, scale, shift),
+        Convert::TanhClamp => (affine::Op::TanhClamp, 1.0, 0.0),
+    };
+    let spec =
+        affine::Spec { elem: l.target.elem, op, input: precision(l, x), output: precision(l, node.output) };
+    let params = affine::Params {
+        pixels: from.rows() as u32,
+        input_channels: from.c as u32,
+        input_offset: 0,
+        output_channels: to.c as u32,
+        channels: from.c.min(to.c) as u32,
+        scale,
+        shift,
+    };
+    let workgroups = affine::workgroups(&spec, &params);
+    let operands = vec![Operand::Read(x), Operand::Write(node.output)];
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
+}
+
+fn precision(l: &Lowering, value: ValueId) -> Precision {
+    match l.graph.values[value.0].elem {
+        ElemKind::Activation => Precision::Elem,
+        ElemKind::F32 | ElemKind::U32 => Precision::Single,
+    }
 }
 
 fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
@@ -66,14 +264,8 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     operands.extend(op.time.map(|(value, _)| Operand::Read(value)));
     operands.extend(op.residual.map(Operand::Read));
     operands.push(Operand::Write(node.output));
-    l.launches.push(Launch {
-        label: node.path.clone(),
-        workgroups: gemm::workgroups(&spec, &params),
-        kernel: spec.into(),
-        params: params.bytes().to_vec(),
-        operands,
-        flops: 2 * (m * n * k) as u64,
-    });
+    let workgroups = gemm::workgroups(&spec, &params);
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, 2 * m * n * k);
 }
 
 /// The tile for an output of `m` rows: workgroup memory pays on GPUs and for whole tiles only.

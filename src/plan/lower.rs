@@ -71,6 +71,14 @@ impl Lowering<'_> {
         (self.weight_types)(&self.graph.weights[id.0])
     }
 
+    /// Rows of an embedding table.
+    pub fn rows_of(&self, id: WeightId) -> usize {
+        match self.graph.weights[id.0].kind {
+            WeightKind::Table { rows, .. } => rows,
+            _ => 0,
+        }
+    }
+
     /// The element type of a value's elements on the GPU; `None` for u32.
     pub fn elem(&self, id: ValueId) -> Elem {
         match self.graph.values[id.0].elem {
