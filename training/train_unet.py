@@ -76,7 +76,7 @@ def main() -> None:
     scheduler = make_scheduler()
 
     text_encoder = make_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
-    unet = make_unet().to(memory_format=torch.channels_last)
+    unet = make_unet()
     pipeline = StableDiffusionPipeline(
         vae, text_encoder, tokenizer, unet, scheduler, None, None, requires_safety_checker=False
     )
@@ -90,7 +90,7 @@ def main() -> None:
         rows = torch.multinomial(weights, args.batch, replacement=True)
         tokens = tokenize(tokenizer, write_captions(keys[rows], args.dropout, rng))
         clean, noise, timesteps = latents[rows], torch.randn(args.batch, *latents.shape[1:]), stratified_timesteps(args.batch)
-        noisy = scheduler.add_noise(clean, noise, timesteps).contiguous(memory_format=torch.channels_last)
+        noisy = scheduler.add_noise(clean, noise, timesteps)
         prediction = unet(noisy, timesteps, text_encoder(tokens).last_hidden_state).sample
         return mse_loss(prediction, scheduler.get_velocity(clean, noise, timesteps))
 

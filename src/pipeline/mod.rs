@@ -1,3 +1,18 @@
-//! The story, top to bottom: prompt in, picture out.
+//! The story, top to bottom: prompt in, picture out. The only room that sees all others.
+//!
+//! - [`request`]: what is asked for and what comes back;
+//! - [`gpu`]: the pipeline on the device, as numbered stages; [`plans`] is what it replays;
+//! - [`cpu`]: the same pictures through candle, where there is no device;
+//! - [`stages`]: one stage at a time, for tests and tools.
 
+mod common;
 pub mod cpu;
+mod gpu;
+mod layout;
+pub mod plans;
+mod request;
+pub mod stages;
+
+pub use cpu::CpuPipeline;
+pub use gpu::Pipeline;
+pub use request::{Cancel, Dump, Event, MAX_BATCH, MAX_GUIDANCE, Output, Request, SIZE_RANGE, SIZE_STEP, Stage, Stats};

@@ -56,6 +56,16 @@ impl SamplerKind {
             SamplerKind::DpmPlusPlus2M => "dpm++-2m",
         }
     }
+
+    /// What A1111 calls it, as in a picture's metadata.
+    pub fn a1111_name(self) -> &'static str {
+        match self {
+            SamplerKind::Ddim => "DDIM",
+            SamplerKind::Euler => "Euler",
+            SamplerKind::EulerAncestral => "Euler a",
+            SamplerKind::DpmPlusPlus2M => "DPM++ 2M",
+        }
+    }
 }
 
 /// How a sampler spaces its noise levels.

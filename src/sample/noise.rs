@@ -30,6 +30,14 @@ impl NoiseSource {
         }
     }
 
+    /// A1111's name of the same source, as in a picture's metadata.
+    pub fn a1111_name(self) -> &'static str {
+        match self {
+            NoiseSource::Torch => "CPU",
+            NoiseSource::Philox => "NV",
+        }
+    }
+
     pub fn generator(self, seed: u64) -> Generator {
         match self {
             NoiseSource::Torch => Generator::Torch(Box::new(TorchGenerator::new(seed))),

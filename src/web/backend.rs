@@ -1,5 +1,8 @@
 //! The pipeline in use: on the GPU, or on the CPU where there is none.
 
+use std::future::Future;
+use std::pin::Pin;
+
 use crate::gpu::Context;
 use crate::pipeline::{Cancel, CpuPipeline, Event, Output, Pipeline, Request};
 use crate::weights::Manifest;
@@ -76,7 +79,11 @@ impl Loader {
         match self {
             Loader::Gpu(pipeline) => Ok(Backend::Gpu(pipeline)),
             Loader::Cpu { manifest, slabs } => {
-                Ok(Backend::Cpu(Box::new(CpuPipeline::new(*manifest, slabs)?)))
+                let pause = || -> Pin<Box<dyn Future<Output = ()>>> {
+                    Box::pin(gloo::timers::future::sleep(std::time::Duration::ZERO))
+                };
+                let pipeline = CpuPipeline::new(*manifest, slabs)?.with_pause(Box::new(pause));
+                Ok(Backend::Cpu(Box::new(pipeline)))
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The CPU path: the same pictures without a GPU, through candle-transformers.
 
 mod model;
+mod pipeline;
 
 pub use model::CpuModel;
+pub use pipeline::{CpuPipeline, Pause};

@@ -1,0 +1,231 @@
+//! The plans of one run: text, keys and values, UNet, sampler, decoder, sharing one memory.
+
+use crate::config::ModelConfig;
+use crate::error::Result;
+use crate::gpu::{Context, Executable, Memory, Readback, Weights};
+use crate::kernels::{Elem, Kernel, WeightType, prepare, preview, step};
+use crate::model::{clip, unet, vae};
+use crate::plan::{Binding, Dispatch, External, Plan, Target, WeightDecl, lower, padded, stored_type};
+
+/// Noisy latents, f32 `[batch, h, w, c]`: the sampler's state and the decoder's input.
+pub const LATENTS: &str = vae::LATENTS;
+/// What the sampler keeps from step to step, like the latents.
+const HISTORY: &str = "sampler.history";
+/// The estimate of the clean latents, like the latents.
+const DENOISED: &str = "sampler.denoised";
+/// Fresh noise of an ancestral step, like the latents.
+pub const NOISE: &str = "sampler.noise";
+/// The preview, u32 `[h, w]`.
+const PREVIEW: &str = "preview.rgba";
+
+/// What the shapes of a run's plans depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    pub batch: usize,
+    /// 2 when guided, else 1.
+    pub copies: usize,
+    /// Of the latents.
+    pub h: usize,
+    pub w: usize,
+    /// Chunks of the prompt.
+    pub chunks: usize,
+    /// The sampler draws noise at every step.
+    pub ancestral: bool,
+}
+
+/// A run's plans as data.
+pub struct Plans {
+    pub text: Plan,
+    pub keys_values: Plan,
+    pub unet: Plan,
+    pub prepare: Plan,
+    pub step: Plan,
+    pub preview: Plan,
+    pub decoder: Plan,
+}
+
+impl Plans {
+    /// Plans for a target, with weights of the given types. Needs no device.
+    pub fn new(
+        config: &ModelConfig,
+        shape: Shape,
+        target: Target,
+        weight_types: &dyn Fn(&WeightDecl) -> WeightType,
+    ) -> Result<Plans> {
+        let rows = shape.copies * shape.batch;
+        let tokens = config.text.max_position_embeddings;
+        let text = clip::text_encoder(&config.text, rows * shape.chunks, 0);
+        let keys_values = unet::text_keys_values(&config.unet, rows, shape.chunks * tokens);
+        let unet = unet::unet(&config.unet, rows, shape.h, shape.w, shape.chunks * tokens);
+        let decoder = vae::decoder(&config.vae, shape.batch, shape.h, shape.w);
+        let sampler = SamplerPlans { config, shape, elem: target.elem };
+        Ok(Plans {
+            text: lower(&text, target, weight_types)?,
+            keys_values: lower(&keys_values, target, weight_types)?,
+            unet: lower(&unet, target, weight_types)?,
+            prepare: sampler.prepare(),
+            step: sampler.step(),
+            preview: sampler.preview(),
+            decoder: lower(&decoder, target, weight_types)?,
+        })
+    }
+
+    /// Plans without a checkpoint: every matrix of type `wanted` where it can be.
+    pub fn without_weights(config: &ModelConfig, shape: Shape, target: Target, wanted: WeightType) -> Result<Plans> {
+        Plans::new(config, shape, target, &|decl| stored_type(decl.kind, wanted))
+    }
+
+    /// All of them, in the order of a run.
+    pub fn all(&self) -> [&Plan; 7] {
+        [&self.text, &self.keys_values, &self.prepare, &self.unet, &self.step, &self.preview, &self.decoder]
+    }
+}
+
+/// The sampler's kernels as plans of one dispatch each; their parameters change from step to step.
+struct SamplerPlans<'a> {
+    config: &'a ModelConfig,
+    shape: Shape,
+    elem: Elem,
+}
+
+impl SamplerPlans<'_> {
+    fn pixels(&self) -> usize {
+        self.shape.batch * self.shape.h * self.shape.w
+    }
+
+    fn latents(&self, name: &str) -> External {
+        External { name: name.to_string(), bytes: (self.pixels() * self.config.vae.latent_channels * 4) as u64 }
+    }
+
+    /// A value of `channels` elements for every pixel of every model evaluation.
+    fn model(&self, name: &str, channels: usize) -> External {
+        let bytes = self.shape.copies * self.pixels() * padded(channels) * self.elem.size();
+        External { name: name.to_string(), bytes: bytes as u64 }
+    }
+
+    fn sample(&self) -> External {
+        self.model(unet::SAMPLE, self.config.unet.in_channels)
+    }
+
+    fn prepare(&self) -> Plan {
+        let spec = prepare::Spec { elem: self.elem };
+        let params = prepare_params(self.config, self.shape, 1.0);
+        let workgroups = prepare::workgroups(&spec, &params);
+        single("prepare", spec.into(), params.bytes(), workgroups, vec![self.latents(LATENTS), self.sample()])
+    }
+
+    fn step(&self) -> Plan {
+        let spec =
+            step::Spec { elem: self.elem, guided: self.shape.copies == 2, noise: self.shape.ancestral };
+        let params = step_params(self.config, self.shape, 1.0, &crate::sample::Step::default(), 1.0);
+        let workgroups = step::workgroups(&spec, &params);
+        let mut values = vec![self.model(unet::OUTPUT, self.config.unet.out_channels)];
+        values.extend(self.shape.ancestral.then(|| self.latents(NOISE)));
+        values.extend([LATENTS, HISTORY, DENOISED].map(|name| self.latents(name)));
+        values.push(self.sample());
+        single("step", spec.into(), params.bytes(), workgroups, values)
+    }
+
+    fn preview(&self) -> Plan {
+        let pixels = self.shape.h * self.shape.w;
+        let (factors, bias) = super::common::latent_rgb(self.config);
+        let spec = preview::Spec {};
+        let params = preview::Params::new(pixels as u32, factors, bias);
+        let workgroups = preview::workgroups(&spec, &params);
+        let picture = External { name: PREVIEW.to_string(), bytes: (pixels * 4) as u64 };
+        single("preview", spec.into(), params.bytes(), workgroups, vec![self.latents(DENOISED), picture])
+    }
+}
+
+/// A plan of one dispatch over values outside the arena.
+fn single(name: &str, kernel: Kernel, params: &[u8], workgroups: [u32; 3], externals: Vec<External>) -> Plan {
+    let dispatch = Dispatch {
+        label: name.to_string(),
+        kernel,
+        params: params.to_vec(),
+        workgroups,
+        bindings: (0..externals.len()).map(Binding::External).collect(),
+        flops: 0,
+        bytes: externals.iter().map(|e| e.bytes).sum(),
+    };
+    Plan { name: name.to_string(), dispatches: vec![dispatch], slabs: Vec::new(), externals }
+}
+
+/// The parameters that make the first UNet input.
+pub fn prepare_params(config: &ModelConfig, shape: Shape, scale: f64) -> prepare::Params {
+    prepare::Params {
+        pixels: (shape.batch * shape.h * shape.w) as u32,
+        copies: shape.copies as u32,
+        latent_channels: config.vae.latent_channels as u32,
+        input_channels: padded(config.unet.in_channels) as u32,
+        scale: scale as f32,
+    }
+}
+
+/// The parameters of one sampler step; `input_scale_next` prepares the next UNet input.
+pub fn step_params(
+    config: &ModelConfig,
+    shape: Shape,
+    guidance: f64,
+    step: &crate::sample::Step,
+    input_scale_next: f64,
+) -> step::Params {
+    step::Params {
+        pixels: (shape.batch * shape.h * shape.w) as u32,
+        latent_channels: config.vae.latent_channels as u32,
+        model_channels: padded(config.unet.out_channels) as u32,
+        input_channels: padded(config.unet.in_channels) as u32,
+        guidance: guidance as f32,
+        next_x: step.next.x as f32,
+        next_model: step.next.model as f32,
+        next_history: step.next.history as f32,
+        next_noise: step.next.noise as f32,
+        history_x: step.history.x as f32,
+        history_model: step.history.model as f32,
+        denoised_x: step.denoised.x as f32,
+        denoised_model: step.denoised.model as f32,
+        input_scale_next: input_scale_next as f32,
+    }
+}
+
+/// A run's plans on the device.
+pub struct Prepared {
+    pub shape: Shape,
+    pub memory: Memory,
+    pub text: Executable,
+    pub keys_values: Executable,
+    pub unet: Executable,
+    pub prepare: Executable,
+    pub step: Executable,
+    pub preview: Executable,
+    pub decoder: Executable,
+    pub read_preview: Readback,
+    pub read_rgba: Readback,
+}
+
+impl Prepared {
+    /// Allocates memory, compiles and binds everything a run of this shape needs.
+    pub fn new(context: &Context, config: &ModelConfig, shape: Shape, weights: &Weights) -> Result<Prepared> {
+        let stored = |decl: &WeightDecl| {
+            weights.record(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
+        };
+        let plans = Plans::new(config, shape, context.target(), &stored)?;
+        let memory = Memory::new(context, &plans.all());
+        let bind = |plan: &Plan| Executable::new(context, plan, weights, &memory);
+        let scale = config.vae.scale();
+        let pixels = shape.h * shape.w;
+        Ok(Prepared {
+            shape,
+            text: bind(&plans.text)?,
+            keys_values: bind(&plans.keys_values)?,
+            unet: bind(&plans.unet)?,
+            prepare: bind(&plans.prepare)?,
+            step: bind(&plans.step)?,
+            preview: bind(&plans.preview)?,
+            decoder: bind(&plans.decoder)?,
+            read_preview: Readback::new(context, PREVIEW, (pixels * 4) as u64),
+            read_rgba: Readback::new(context, vae::RGBA, (shape.batch * pixels * scale * scale * 4) as u64),
+            memory,
+        })
+    }
+}

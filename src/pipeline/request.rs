@@ -1,0 +1,182 @@
+//! What the caller asks for, checked before any work begins, and what it gets back.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::image::{Parameters, Rgba};
+use crate::sample::{NoiseSource, SamplerKind, ScheduleKind};
+
+/// Pictures a run may make at once.
+pub const MAX_BATCH: usize = 8;
+/// Sizes are multiples of this many pixels.
+pub const SIZE_STEP: usize = 8;
+/// The smallest and largest width and height in pixels.
+pub const SIZE_RANGE: std::ops::RangeInclusive<usize> = 32..=2048;
+/// Guidance beyond this is noise.
+pub const MAX_GUIDANCE: f64 = 100.0;
+
+/// The settings of a run.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub prompt: String,
+    /// Used when guided; empty is the usual.
+    pub negative_prompt: String,
+    pub steps: usize,
+    /// Classifier-free guidance scale; up to 1 the negative prompt has no effect and half the work is saved.
+    pub guidance: f64,
+    /// Picture `i` of a batch has seed `seed + i`.
+    pub seed: u64,
+    pub rng: NoiseSource,
+    pub sampler: SamplerKind,
+    pub schedule: ScheduleKind,
+    /// Pixels, a multiple of 8.
+    pub width: usize,
+    pub height: usize,
+    pub batch: usize,
+    /// Unit noise `[batch, 4, height / f, width / f]` to start from instead of the seed's.
+    pub init_latents: Option<Vec<f32>>,
+    /// Whether steps report a picture of the latents.
+    pub previews: bool,
+}
+
+impl Request {
+    /// Whether the model runs twice per step, without and with the prompt.
+    pub fn guided(&self) -> bool {
+        self.guidance > 1.0
+    }
+
+    /// Refuses settings the model or the engine cannot honour.
+    pub fn check(&self, config: &ModelConfig) -> Result<()> {
+        let invalid = |field, message| Err(Error::InvalidInput { field, message });
+        let max_steps = config.scheduler.num_train_timesteps;
+        if self.steps == 0 || self.steps > max_steps {
+            return invalid("steps", format!("{} steps asked for, expected 1 to {max_steps}", self.steps));
+        }
+        if !(0.0..=MAX_GUIDANCE).contains(&self.guidance) {
+            return invalid("guidance", format!("{} asked for, expected 0 to {MAX_GUIDANCE}", self.guidance));
+        }
+        if self.batch == 0 || self.batch > MAX_BATCH {
+            return invalid("batch", format!("{} pictures asked for, expected 1 to {MAX_BATCH}", self.batch));
+        }
+        let step = SIZE_STEP.max(config.vae.scale());
+        for (field, size) in [("width", self.width), ("height", self.height)] {
+            if !SIZE_RANGE.contains(&size) || size % step != 0 {
+                let (low, high) = (SIZE_RANGE.start(), SIZE_RANGE.end());
+                let message = format!("{size} pixels asked for, expected a multiple of {step} from {low} to {high}");
+                return invalid(field, message);
+            }
+        }
+        if let Some(latents) = &self.init_latents {
+            let expected = self.latents_len(config);
+            if latents.len() != expected {
+                let [n, c, h, w] = self.latents_shape(config);
+                let message = format!("{} values given, expected {n}×{c}×{h}×{w} = {expected}", latents.len());
+                return invalid("init_latents", message);
+            }
+        }
+        Ok(())
+    }
+
+    /// `[batch, channels, h, w]` of the latents.
+    pub fn latents_shape(&self, config: &ModelConfig) -> [usize; 4] {
+        let scale = config.vae.scale();
+        [self.batch, config.vae.latent_channels, self.height / scale, self.width / scale]
+    }
+
+    /// Number of latent values of the whole batch.
+    pub fn latents_len(&self, config: &ModelConfig) -> usize {
+        self.latents_shape(config).iter().product()
+    }
+
+    /// The settings as A1111 writes them into a picture's metadata.
+    pub fn parameters(&self, model: &str, index: usize) -> Parameters {
+        let field = |key: &str, value: String| (key.to_string(), value);
+        let mut fields = vec![
+            field("Steps", self.steps.to_string()),
+            field("Sampler", self.sampler.a1111_name().to_string()),
+            field("CFG scale", self.guidance.to_string()),
+            field("Seed", self.seed.wrapping_add(index as u64).to_string()),
+            field("Size", format!("{}x{}", self.width, self.height)),
+            field("Model", model.to_string()),
+            field("RNG", self.rng.a1111_name().to_string()),
+        ];
+        if self.schedule == ScheduleKind::Karras {
+            fields.insert(2, field("Schedule type", "Karras".to_string()));
+        }
+        Parameters { prompt: self.prompt.clone(), negative_prompt: self.negative_prompt.clone(), fields }
+    }
+}
+
+/// What a run reports while it works.
+#[derive(Debug)]
+pub enum Event {
+    Stage(Stage),
+    /// `step` of `steps` is done; the preview is as large as the latents.
+    Step { step: usize, steps: usize, preview: Option<Rgba> },
+}
+
+/// The parts of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    Text,
+    Denoise,
+    Decode,
+}
+
+/// A switch that stops a run.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks the run to stop at the next opportunity.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether that was asked.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// [`Error::Aborted`] once cancelled.
+    pub fn check(&self) -> Result<()> {
+        if self.is_cancelled() { Err(Error::Aborted) } else { Ok(()) }
+    }
+}
+
+/// What a run made.
+#[derive(Debug)]
+pub struct Output {
+    pub images: Vec<Rgba>,
+    pub stats: Stats,
+    /// What the person should know about how the request was taken.
+    pub notices: Vec<String>,
+}
+
+/// What a run cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Stats {
+    pub dispatches_per_step: usize,
+    /// In the steady state, that is after the first step; 0 is the aim.
+    pub new_buffers_per_step: f64,
+    pub new_bind_groups_per_step: f64,
+    /// Device memory in use at the end of the run.
+    pub gpu_bytes: u64,
+}
+
+/// Intermediate values by name: shape and f32 values, pictures and latents as `[N, C, H, W]`.
+///
+/// `tokens`, `text_embeddings` ([uncond, cond] when guided), `latents.i` (entering step i; the last is the result),
+/// `noise_pred.i` (after guidance), `image`.
+#[derive(Debug, Default)]
+pub struct Dump(pub BTreeMap<String, (Vec<usize>, Vec<f32>)>);
+
+impl Dump {
+    /// Adds a value.
+    pub fn insert(&mut self, name: impl Into<String>, shape: &[usize], values: Vec<f32>) {
+        self.0.insert(name.into(), (shape.to_vec(), values));
+    }
+}

@@ -1,0 +1,126 @@
+//! Single stages of a model with host values in and out: for tests, tools and anyone who looks inside.
+
+use super::common::time_embedding;
+use super::layout::{from_bytes, nchw_to_nhwc, nhwc_to_nchw, to_bytes};
+use crate::config::{ModelConfig, TaesdConfig};
+use crate::error::Result;
+use crate::gpu::{Context, Executable, Memory, Readback, Weights};
+use crate::kernels::{Elem, WeightType};
+use crate::model::{clip, taesd, unet, vae};
+use crate::plan::{Graph, Plan, WeightDecl, lower, padded};
+
+/// Runs one stage at a time on a device.
+pub struct Stages<'a> {
+    pub context: &'a Context,
+    pub weights: &'a Weights,
+}
+
+/// A value to fill before a stage runs.
+struct Input<'a> {
+    name: &'a str,
+    bytes: Vec<u8>,
+}
+
+impl Stages<'_> {
+    /// Token ids `[batch][tokens]` to hidden states `[batch, tokens, hidden]`.
+    pub async fn text_embeddings(&self, config: &ModelConfig, ids: &[Vec<u32>]) -> Result<Vec<f32>> {
+        let graph = clip::text_encoder(&config.text, ids.len(), 0);
+        let tokens = Input { name: clip::TOKENS, bytes: bytemuck::cast_slice(&ids.concat()).to_vec() };
+        let len = ids.len() * config.text.max_position_embeddings * config.text.hidden_size;
+        self.run(&[&graph], &[tokens], clip::EMBEDDINGS, len, self.elem()).await
+    }
+
+    /// The UNet's prediction for latents `[n, c, h, w]` under embeddings `[n, tokens, cross_attention_dim]`.
+    pub async fn unet(
+        &self,
+        config: &ModelConfig,
+        latents: &[f32],
+        [n, c, h, w]: [usize; 4],
+        timestep: f64,
+        embeddings: &[f32],
+    ) -> Result<Vec<f32>> {
+        let tokens = embeddings.len() / n / config.unet.cross_attention_dim;
+        let elem = self.elem();
+        let padded_in = padded(c);
+        let inputs = [
+            Input { name: clip::EMBEDDINGS, bytes: to_bytes(embeddings, elem) },
+            Input { name: unet::SAMPLE, bytes: to_bytes(&nchw_to_nhwc(latents, n, c, h * w, padded_in), elem) },
+            Input { name: unet::TIME, bytes: to_bytes(&time_embedding(&config.unet, timestep), elem) },
+        ];
+        let graphs =
+            [unet::text_keys_values(&config.unet, n, tokens), unet::unet(&config.unet, n, h, w, tokens)];
+        let channels = padded(config.unet.out_channels);
+        let out = self.run(&[&graphs[0], &graphs[1]], &inputs, unet::OUTPUT, n * h * w * channels, elem).await?;
+        Ok(nhwc_to_nchw(&out, n, config.unet.out_channels, h * w, channels))
+    }
+
+    /// Scaled latents `[n, c, h, w]` to pictures `[n, 3, H, W]` around [-1, 1].
+    pub async fn vae_decode(&self, config: &ModelConfig, latents: &[f32], shape: [usize; 4]) -> Result<Vec<f32>> {
+        let [n, _, h, w] = shape;
+        let graph = vae::decoder(&config.vae, n, h, w);
+        self.decode(&graph, latents, shape, config.vae.scale()).await
+    }
+
+    /// Pictures `[n, 3, H, W]` in [-1, 1] to the means of their latents `[n, c, h, w]`, unscaled.
+    pub async fn vae_encode(&self, config: &ModelConfig, image: &[f32], shape: [usize; 4]) -> Result<Vec<f32>> {
+        let [n, c, h, w] = shape;
+        let graph = vae::encoder(&config.vae, n, h, w);
+        let scale = config.vae.scale();
+        let (hw, moments) = ((h / scale) * (w / scale), 2 * config.vae.latent_channels);
+        let pixels = Input { name: vae::PIXELS, bytes: to_bytes(&nchw_to_nhwc(image, n, c, h * w, 4), Elem::F32) };
+        let out = self.run(&[&graph], &[pixels], vae::MOMENTS, n * hw * moments, self.elem()).await?;
+        Ok(nhwc_to_nchw(&out, n, config.vae.latent_channels, hw, moments))
+    }
+
+    /// Latents `[n, c, h, w]` to pictures `[n, 3, H, W]` through the tiny autoencoder.
+    pub async fn taesd_decode(&self, config: &TaesdConfig, latents: &[f32], shape: [usize; 4]) -> Result<Vec<f32>> {
+        let [n, _, h, w] = shape;
+        let graph = taesd::decoder(config, n, h, w);
+        self.decode(&graph, latents, shape, 1 << (config.decoder_block_out_channels.len() - 1)).await
+    }
+
+    /// Pictures `[n, 3, H, W]` in [-1, 1] to latents `[n, c, h, w]` through the tiny autoencoder.
+    pub async fn taesd_encode(&self, config: &TaesdConfig, image: &[f32], shape: [usize; 4]) -> Result<Vec<f32>> {
+        let [n, c, h, w] = shape;
+        let graph = taesd::encoder(config, n, h, w);
+        let scale = 1 << (config.encoder_block_out_channels.len() - 1);
+        let hw = h.div_ceil(scale) * w.div_ceil(scale);
+        let pixels = Input { name: vae::PIXELS, bytes: to_bytes(&nchw_to_nhwc(image, n, c, h * w, 4), Elem::F32) };
+        let len = n * hw * config.latent_channels;
+        let out = self.run(&[&graph], &[pixels], taesd::ENCODED, len, Elem::F32).await?;
+        Ok(nhwc_to_nchw(&out, n, config.latent_channels, hw, config.latent_channels))
+    }
+
+    async fn decode(&self, graph: &Graph, latents: &[f32], shape: [usize; 4], scale: usize) -> Result<Vec<f32>> {
+        let [n, c, h, w] = shape;
+        let bytes = to_bytes(&nchw_to_nhwc(latents, n, c, h * w, c), Elem::F32);
+        let hw = h * w * scale * scale;
+        let input = Input { name: vae::LATENTS, bytes };
+        let out = self.run(&[graph], &[input], vae::IMAGE, n * hw * 4, self.elem()).await?;
+        Ok(nhwc_to_nchw(&out, n, 3, hw, 4))
+    }
+
+    fn elem(&self) -> Elem {
+        self.context.target().elem
+    }
+
+    /// Runs graphs one after the other and gives `len` elements of the value `output`.
+    async fn run(&self, graphs: &[&Graph], inputs: &[Input<'_>], output: &str, len: usize, elem: Elem) -> Result<Vec<f32>> {
+        let stored = |decl: &WeightDecl| {
+            self.weights.record(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
+        };
+        let plans = graphs
+            .iter()
+            .map(|graph| lower(graph, self.context.target(), &stored))
+            .collect::<Result<Vec<Plan>>>()?;
+        let memory = Memory::new(self.context, &plans.iter().collect::<Vec<_>>());
+        for input in inputs {
+            memory.write(input.name, &input.bytes)?;
+        }
+        for plan in &plans {
+            Executable::new(self.context, plan, self.weights, &memory)?.run(&|| false).await?;
+        }
+        let readback = Readback::new(self.context, output, (len * elem.size()) as u64);
+        Ok(from_bytes(&readback.read(&memory).await?, elem))
+    }
+}
