@@ -4,12 +4,10 @@
 //! the embeddings are joined. Weights multiply the embeddings ([`apply_weights`]).
 
 mod chunks;
-mod files;
 mod syntax;
 mod tokenizer;
 
 pub use chunks::{Chunk, Encoded};
-pub use files::{TokenizerFiles, tokenizer_json};
 pub use tokenizer::Tokenizer;
 
 /// The longest prompt that is taken, in characters.

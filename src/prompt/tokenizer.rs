@@ -14,12 +14,20 @@ pub struct Tokenizer {
 }
 
 impl Tokenizer {
-    /// Reads a `tokenizer.json`. Its padding names the pad token; without any, the end token pads.
+    /// Reads a `tokenizer.json`. Its `padding` names the pad token; without any, the end token pads.
     pub fn from_json(json: &[u8]) -> Result<Self> {
         let bad = |message: String| Error::Json { file: "tokenizer.json".to_string(), message };
         let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|error| bad(error.to_string()))?;
-        let pad = inner.get_padding().map(|padding| padding.pad_id);
+        let padding = inner.get_padding().cloned();
         inner.with_padding(None);
+        if let Some(padding) = &padding {
+            if inner.token_to_id(&padding.pad_token) != Some(padding.pad_id) {
+                let (token, id) = (&padding.pad_token, padding.pad_id);
+                return Err(bad(format!("the pad token {token:?} has not the id {id} in the vocabulary")));
+            }
+            // As in transformers the pad token is a special one: with Stable Diffusion 2 a prompt's `!` is padding.
+            inner.add_special_tokens(&[tokenizers::AddedToken::from(padding.pad_token.clone(), true)]);
+        }
         inner.with_truncation(None).map_err(|error| bad(error.to_string()))?;
         // What the post-processor puts around nothing are the begin and end tokens.
         let around = inner.encode("", true).map_err(|error| bad(error.to_string()))?;
@@ -33,7 +41,7 @@ impl Tokenizer {
             }
         };
         let comma = inner.token_to_id(",</w>");
-        Ok(Tokenizer { inner, begin, end, pad: pad.unwrap_or(end), comma })
+        Ok(Tokenizer { inner, begin, end, pad: padding.map_or(end, |padding| padding.pad_id), comma })
     }
 
     /// How many ids there are: one more than the largest.
