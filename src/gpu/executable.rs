@@ -27,7 +27,7 @@ pub struct Executable {
 }
 
 struct Launch {
-    label: String,
+    kernel: String,
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 3],
@@ -52,6 +52,11 @@ impl Executable {
     /// Number of dispatches of one run.
     pub fn dispatches(&self) -> usize {
         self.launches.len()
+    }
+
+    /// Floating point operations of one run.
+    pub fn flops(&self) -> u64 {
+        self.launches.iter().map(|launch| launch.flops).sum()
     }
 
     /// Replaces the parameters of one dispatch for the runs to come.
@@ -82,7 +87,7 @@ impl Executable {
         self.context.check()
     }
 
-    /// Runs every dispatch by itself and gives its label, work and time: for benchmarks.
+    /// Runs every dispatch by itself and gives its kernel, work and time: for benchmarks.
     pub async fn profile(&self) -> Result<Vec<(String, u64, Duration)>> {
         let mut rows = Vec::with_capacity(self.launches.len());
         for launch in &self.launches {
@@ -90,7 +95,7 @@ impl Executable {
             let start = Instant::now();
             self.submit(std::slice::from_ref(launch));
             self.context.finished().await?;
-            rows.push((launch.label.clone(), launch.flops, start.elapsed()));
+            rows.push((launch.kernel.clone(), launch.flops, start.elapsed()));
         }
         Ok(rows)
     }
@@ -155,7 +160,7 @@ impl Binder<'_> {
             entries.push(wgpu::BindGroupEntry { binding: i as u32 + 1, resource: self.resource(binding)? });
         }
         Ok(Launch {
-            label: dispatch.label.clone(),
+            kernel: dispatch.kernel.name().to_string(),
             bind_group: self.context.bind_group(&dispatch.label, &pipeline, &entries),
             pipeline,
             workgroups: dispatch.workgroups,

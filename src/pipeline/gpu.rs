@@ -5,7 +5,7 @@ use super::layout::{from_bytes, nchw_to_nhwc, nhwc_to_nchw, to_bytes};
 use super::plans::{LATENTS, NOISE, Prepared, Shape, prepare_params, step_params};
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
 use crate::config::ModelConfig;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Context, Readback, Weights};
 use crate::image::Rgba;
 use crate::kernels::Elem;
@@ -73,21 +73,8 @@ impl Pipeline {
         // 2. Plans, memory and bind groups; kept from the last run where the shapes are the same.
         on_event(Event::Stage(Stage::Text));
         let shape = self.shape(request, &conditioning, &trajectory);
-        if self.prepared.as_ref().is_none_or(|prepared| prepared.shape != shape) {
-            self.prepared = None;
-            self.prepared = Some(Prepared::new(&self.context, &self.config, shape, &self.weights)?);
-            self.context.check()?;
-        }
-        let Some(prepared) = &self.prepared else { unreachable!("prepared above") };
-        let mut run = Run {
-            context: &self.context,
-            config: &self.config,
-            elem: self.context.target().elem,
-            prepared,
-            request,
-            cancel,
-            dump,
-        };
+        self.prepare(shape)?;
+        let mut run = self.run(request, cancel, dump)?;
 
         // 3. Text to embeddings, and to the keys and values of every cross attention.
         run.encode_text(&conditioning).await?;
@@ -100,6 +87,34 @@ impl Pipeline {
         on_event(Event::Stage(Stage::Decode));
         let images = run.decode().await?;
         Ok(Output { images, stats, notices: conditioning.notices })
+    }
+
+    /// Plans, memory and bind groups of a shape; the last one's are kept.
+    pub fn prepare(&mut self, shape: Shape) -> Result<&Prepared> {
+        let prepared = match self.prepared.take() {
+            Some(prepared) if prepared.shape == shape => prepared,
+            // The old memory goes before the new is taken.
+            old => {
+                drop(old);
+                Prepared::new(&self.context, &self.config, shape, &self.weights)?
+            }
+        };
+        self.context.check()?;
+        Ok(self.prepared.insert(prepared))
+    }
+
+    /// A run over what was prepared last.
+    fn run<'a>(&'a self, request: &'a Request, cancel: &'a Cancel, dump: Option<&'a mut Dump>) -> Result<Run<'a>> {
+        let unprepared = || Error::Gpu { message: "nothing is prepared to run".to_string() };
+        Ok(Run {
+            context: &self.context,
+            config: &self.config,
+            elem: self.context.target().elem,
+            prepared: self.prepared.as_ref().ok_or_else(unprepared)?,
+            request,
+            cancel,
+            dump,
+        })
     }
 
     fn shape(&self, request: &Request, conditioning: &Conditioning, trajectory: &Trajectory) -> Shape {

@@ -63,6 +63,18 @@ impl Plan {
         self.dispatches.iter().map(|d| d.bytes).sum()
     }
 
+    /// The totals of one run in a line.
+    pub fn totals(&self) -> String {
+        format!(
+            "{} dispatches, {:.3} GFLOP, {:.1} MiB bound, arena {:.1} MiB in {} buffers",
+            self.dispatches.len(),
+            self.flops() as f64 / 1e9,
+            self.bytes() as f64 / (1 << 20) as f64,
+            self.arena_bytes() as f64 / (1 << 20) as f64,
+            self.slabs.len()
+        )
+    }
+
     /// Bytes of the arena.
     pub fn arena_bytes(&self) -> u64 {
         self.slabs.iter().sum()
@@ -85,20 +97,6 @@ impl fmt::Display for Plan {
                 d.label
             )?;
         }
-        self.summary(f)
-    }
-}
-
-impl Plan {
-    fn summary(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "      {} dispatches, {:.3} GFLOP, {:.1} MiB bound, arena {:.1} MiB in {} buffers",
-            self.dispatches.len(),
-            self.flops() as f64 / 1e9,
-            self.bytes() as f64 / (1 << 20) as f64,
-            self.arena_bytes() as f64 / (1 << 20) as f64,
-            self.slabs.len()
-        )
+        writeln!(f, "      {}", self.totals())
     }
 }

@@ -1,0 +1,134 @@
+//! `opengen bench`: where the time goes on this machine's GPU.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use clap::Parser;
+use serde_json::json;
+
+use opengen::error::Result;
+use opengen::gpu::{Executable, Options};
+use opengen::pipeline::plans::Shape;
+
+use crate::model;
+
+/// Measure every stage and kernel.
+#[derive(Parser)]
+pub struct Args {
+    /// `mini`, a diffusers folder or a GGUF.
+    #[arg(long, default_value = "mini")]
+    model: String,
+    /// Pixels; the model's own size if left out.
+    #[arg(long)]
+    size: Option<String>,
+    /// Runs per stage; the median counts.
+    #[arg(long, default_value_t = 5)]
+    runs: usize,
+    /// Activations in f32 even where the GPU has f16.
+    #[arg(long)]
+    f32: bool,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// One line of the report.
+struct Row {
+    name: String,
+    dispatches: usize,
+    flops: u64,
+    time: Duration,
+}
+
+impl Row {
+    fn gflops(&self) -> f64 {
+        self.flops as f64 / self.time.as_secs_f64().max(1e-9) / 1e9
+    }
+}
+
+/// Runs the command.
+pub async fn run(args: &Args) -> Result<()> {
+    let source = model::open(&args.model)?;
+    let mut pipeline = model::on_gpu(&source, &Options { f16: args.f32.then_some(false) }).await?;
+    let config = pipeline.config().clone();
+    let native = config.vae.scale() * config.unet.sample_size;
+    let (width, height) = match &args.size {
+        Some(text) => crate::generate::size(text).map_err(|m| crate::invalid("size", m))?,
+        None => (native, native),
+    };
+    let scale = config.vae.scale();
+    let shape = Shape { batch: 1, copies: 2, h: height / scale, w: width / scale, chunks: 1, ancestral: false };
+    let context = pipeline.context().clone();
+    let prepared = pipeline.prepare(shape)?;
+    let stages = [
+        ("text encoder", &prepared.text),
+        ("text keys and values", &prepared.keys_values),
+        ("unet, guided", &prepared.unet),
+        ("vae decoder", &prepared.decoder),
+    ];
+    let mut stage_rows = Vec::new();
+    let mut kernels: BTreeMap<String, Row> = BTreeMap::new();
+    for (name, executable) in stages {
+        stage_rows.push(time_stage(name, executable, args.runs, || context.finished()).await?);
+        for (kernel, flops, time) in executable.profile().await? {
+            let row = kernels.entry(kernel.clone()).or_insert(Row { name: kernel, dispatches: 0, flops: 0, time: Duration::ZERO });
+            row.dispatches += 1;
+            row.flops += flops;
+            row.time += time;
+        }
+    }
+    let capabilities = context.capabilities();
+    let kernels: Vec<Row> = kernels.into_values().collect();
+    if args.json {
+        let rows = |rows: &[Row]| -> Vec<_> {
+            rows.iter()
+                .map(|r| {
+                    json!({ "name": r.name, "dispatches": r.dispatches, "gflop": r.flops as f64 / 1e9,
+                            "ms": r.time.as_secs_f64() * 1e3, "gflops_per_s": r.gflops() })
+                })
+                .collect()
+        };
+        let report = json!({ "adapter": capabilities, "stages": rows(&stage_rows), "kernels": rows(&kernels),
+                             "device_bytes": context.counters().bytes });
+        println!("{report:#}");
+    } else {
+        println!("{} ({}), activations {}", capabilities.adapter, capabilities.backend, if capabilities.f16 { "f16" } else { "f32" });
+        print("stage (median of whole runs)", &stage_rows);
+        print("kernel (each dispatch alone, waiting included)", &kernels);
+        println!("device memory {:.1} MB", context.counters().bytes as f64 / 1e6);
+    }
+    Ok(())
+}
+
+/// The median time of whole runs, after one that compiles and warms up.
+async fn time_stage<F: Future<Output = Result<()>>>(
+    name: &str,
+    executable: &Executable,
+    runs: usize,
+    finished: impl Fn() -> F,
+) -> Result<Row> {
+    let mut times = Vec::new();
+    for _ in 0..=runs.max(1) {
+        let start = Instant::now();
+        executable.run(&|| false).await?;
+        finished().await?;
+        times.push(start.elapsed());
+    }
+    times.remove(0);
+    times.sort();
+    Ok(Row { name: name.to_string(), dispatches: executable.dispatches(), flops: executable.flops(), time: times[times.len() / 2] })
+}
+
+fn print(title: &str, rows: &[Row]) {
+    println!("\n{title:<48}{:>10} {:>10} {:>10} {:>10}", "dispatches", "GFLOP", "ms", "GFLOP/s");
+    for row in rows {
+        println!(
+            "{:<48}{:>10} {:>10.3} {:>10.2} {:>10.2}",
+            row.name,
+            row.dispatches,
+            row.flops as f64 / 1e9,
+            row.time.as_secs_f64() * 1e3,
+            row.gflops()
+        );
+    }
+}

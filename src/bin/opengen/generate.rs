@@ -1,0 +1,245 @@
+//! `opengen generate`: prompts in, PNG files out.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use safetensors::tensor::{Dtype, TensorView};
+use serde::Deserialize;
+
+use opengen::config::ModelConfig;
+use opengen::error::{Error, Result};
+use opengen::gpu::Options;
+use opengen::image::{Parameters, encode_png};
+use opengen::pipeline::cpu::CpuPipeline;
+use opengen::pipeline::{Cancel, Dump, Event, Output, Pipeline, Request};
+use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind};
+
+use crate::model;
+
+/// Make pictures from a prompt.
+#[derive(Parser, Clone)]
+pub struct Args {
+    /// `mini` (the embedded model), a diffusers folder, or a GGUF made by `opengen quantize`.
+    #[arg(long, default_value = "mini")]
+    model: String,
+    /// What the picture shows.
+    #[arg(long, required_unless_present = "prompts_file")]
+    prompt: Option<String>,
+    /// What it shall not show; has an effect when guidance is above 1.
+    #[arg(long, default_value = "")]
+    negative: String,
+    /// Denoising steps.
+    #[arg(long, default_value_t = 10)]
+    steps: usize,
+    /// Classifier-free guidance scale.
+    #[arg(long, default_value_t = 2.0)]
+    guidance: f64,
+    /// Same seed, same picture; picture i of a batch has seed + i.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Where the noise comes from: torch (diffusers, ComfyUI) or philox (A1111).
+    #[arg(long, default_value = "torch")]
+    rng: NoiseSource,
+    /// ddim, euler, euler-a or dpm++-2m.
+    #[arg(long, default_value = "ddim")]
+    sampler: SamplerKind,
+    /// Spacing of the noise levels: default or karras.
+    #[arg(long, default_value = "default")]
+    schedule: ScheduleKind,
+    /// Pixels, such as 512x512; the model's own size if left out.
+    #[arg(long, value_parser = size)]
+    size: Option<(usize, usize)>,
+    /// Pictures at once, 1 to 8; the files are numbered from the second on.
+    #[arg(long, default_value_t = 1)]
+    batch: usize,
+    /// A safetensors file whose tensor `latents` [B, 4, h, w] is the unit noise to start from.
+    #[arg(long)]
+    init_latents: Option<PathBuf>,
+    /// Write every intermediate value to this safetensors file.
+    #[arg(long)]
+    dump: Option<PathBuf>,
+    /// Use the CPU path instead of the GPU.
+    #[arg(long)]
+    cpu: bool,
+    /// Activations in f32 even where the GPU has f16.
+    #[arg(long)]
+    f32: bool,
+    /// Where the picture goes.
+    #[arg(long, required_unless_present = "prompts_file")]
+    out: Option<PathBuf>,
+    /// Many pictures with one model: a JSON object per line with `prompt`, `out` and optionally `negative`, `seed`,
+    /// `steps`, `guidance`, `sampler`.
+    #[arg(long, conflicts_with_all = ["prompt", "out", "dump", "init_latents"])]
+    prompts_file: Option<PathBuf>,
+}
+
+/// One line of `--prompts-file`; what is left out comes from the command line.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    prompt: String,
+    out: PathBuf,
+    negative: Option<String>,
+    seed: Option<u64>,
+    steps: Option<usize>,
+    guidance: Option<f64>,
+    sampler: Option<SamplerKind>,
+}
+
+/// `WIDTHxHEIGHT` in pixels.
+pub fn size(text: &str) -> std::result::Result<(usize, usize), String> {
+    let parsed = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
+    parsed.ok_or_else(|| format!("{text:?} is no size; expected WIDTHxHEIGHT such as 512x512"))
+}
+
+/// The model on either path.
+enum Loaded {
+    Gpu(Box<Pipeline>),
+    Cpu(Box<CpuPipeline>),
+}
+
+impl Loaded {
+    fn config(&self) -> &ModelConfig {
+        match self {
+            Loaded::Gpu(pipeline) => pipeline.config(),
+            Loaded::Cpu(pipeline) => pipeline.config(),
+        }
+    }
+
+    async fn generate(&mut self, request: &Request, dump: Option<&mut Dump>) -> Result<Output> {
+        let bar = ProgressBar::new(request.steps as u64);
+        if let Ok(style) = ProgressStyle::with_template("{bar:30} step {pos} of {len} · {eta} left") {
+            bar.set_style(style);
+        }
+        let mut listen = |event: Event| {
+            if let Event::Step { step, .. } = event {
+                bar.set_position(step as u64);
+            }
+        };
+        let cancel = Cancel::default();
+        let output = match self {
+            Loaded::Gpu(pipeline) => pipeline.generate_with(request, &mut listen, &cancel, dump).await,
+            Loaded::Cpu(pipeline) => pipeline.generate_with(request, &mut listen, &cancel, dump).await,
+        };
+        bar.finish_and_clear();
+        output
+    }
+}
+
+/// Runs the command.
+pub async fn run(args: Args) -> Result<()> {
+    let source = model::open(&args.model)?;
+    let mut loaded = if args.cpu {
+        Loaded::Cpu(Box::new(model::on_cpu(&source)?))
+    } else {
+        let options = Options { f16: args.f32.then_some(false) };
+        Loaded::Gpu(Box::new(model::on_gpu(&source, &options).await?))
+    };
+    match &args.prompts_file {
+        None => one(&args, &mut loaded).await,
+        Some(file) => many(&args, file, &mut loaded).await,
+    }
+}
+
+async fn one(args: &Args, loaded: &mut Loaded) -> Result<()> {
+    let request = request(args, loaded.config())?;
+    let out = args.out.clone().unwrap_or_default();
+    let mut dump = args.dump.as_ref().map(|_| Dump::default());
+    let output = loaded.generate(&request, dump.as_mut()).await?;
+    output.notices.iter().for_each(|notice| eprintln!("note: {notice}"));
+    write_pictures(&output, &request, &loaded.config().name, &out)?;
+    if let (Some(path), Some(dump)) = (&args.dump, dump) {
+        write_dump(path, &dump)?;
+    }
+    Ok(())
+}
+
+async fn many(args: &Args, file: &Path, loaded: &mut Loaded) -> Result<()> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|e| io(file, &e))?;
+    for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let line: Line = serde_json::from_str(line)
+            .map_err(|e| Error::Json { file: format!("{name} line {}", number + 1), message: e.to_string() })?;
+        let args = Args {
+            prompt: Some(line.prompt),
+            negative: line.negative.unwrap_or_else(|| args.negative.clone()),
+            seed: line.seed.unwrap_or(args.seed),
+            steps: line.steps.unwrap_or(args.steps),
+            guidance: line.guidance.unwrap_or(args.guidance),
+            sampler: line.sampler.unwrap_or(args.sampler),
+            ..args.clone()
+        };
+        let request = request(&args, loaded.config())?;
+        let output = loaded.generate(&request, None).await?;
+        write_pictures(&output, &request, &loaded.config().name, &line.out)?;
+    }
+    Ok(())
+}
+
+fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
+    let native = config.vae.scale() * config.unet.sample_size;
+    let (width, height) = args.size.unwrap_or((native, native));
+    Ok(Request {
+        prompt: args.prompt.clone().unwrap_or_default(),
+        negative_prompt: args.negative.clone(),
+        steps: args.steps,
+        guidance: args.guidance,
+        seed: args.seed,
+        rng: args.rng,
+        sampler: args.sampler,
+        schedule: args.schedule,
+        width,
+        height,
+        batch: args.batch,
+        init_latents: args.init_latents.as_deref().map(read_latents).transpose()?,
+        previews: false,
+    })
+}
+
+fn write_pictures(output: &Output, request: &Request, model: &str, out: &Path) -> Result<()> {
+    for (index, image) in output.images.iter().enumerate() {
+        let path = numbered(out, index);
+        let text = request.parameters(model, index).to_string();
+        let png = encode_png(image, &[(Parameters::KEYWORD, &text)])?;
+        std::fs::write(&path, png).map_err(|e| io(&path, &e))?;
+        eprintln!("{} (seed {})", path.display(), request.seed.wrapping_add(index as u64));
+    }
+    Ok(())
+}
+
+/// `a.png`, then `a-2.png`, `a-3.png`.
+fn numbered(out: &Path, index: usize) -> PathBuf {
+    if index == 0 {
+        return out.to_path_buf();
+    }
+    let stem = out.file_stem().unwrap_or_default().to_string_lossy();
+    let ending = out.extension().map_or_else(String::new, |ending| format!(".{}", ending.to_string_lossy()));
+    out.with_file_name(format!("{stem}-{}{ending}", index + 1))
+}
+
+fn read_latents(path: &Path) -> Result<Vec<f32>> {
+    let bad = |message: String| Error::BadFile { file: path.display().to_string(), message };
+    let bytes = std::fs::read(path).map_err(|e| io(path, &e))?;
+    let file = safetensors::SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
+    let tensor = file.tensor("latents").map_err(|_| bad("has no tensor `latents`".to_string()))?;
+    if tensor.dtype() != Dtype::F32 {
+        return Err(bad(format!("`latents` is {:?}, expected F32", tensor.dtype())));
+    }
+    Ok(tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+}
+
+fn write_dump(path: &Path, dump: &Dump) -> Result<()> {
+    let bad = |e: safetensors::SafeTensorError| Error::Io { path: path.display().to_string(), message: e.to_string() };
+    let mut views = HashMap::new();
+    for (name, (shape, values)) in &dump.0 {
+        let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).map_err(bad)?;
+        views.insert(name.clone(), view);
+    }
+    safetensors::serialize_to_file(views, None, path).map_err(bad)
+}
+
+fn io(path: &Path, error: &std::io::Error) -> Error {
+    Error::Io { path: path.display().to_string(), message: error.to_string() }
+}

@@ -1,0 +1,54 @@
+//! The command line: the browser's engine, natively.
+
+mod bench;
+mod generate;
+mod model;
+mod plan;
+mod quantize;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use opengen::error::Error;
+
+/// Stable Diffusion on your own machine: pictures from words, on the GPU through wgpu or on the CPU.
+#[derive(Parser)]
+#[command(name = "opengen", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make pictures from a prompt.
+    Generate(Box<generate::Args>),
+    /// Print what a model will do, dispatch by dispatch; needs neither a GPU nor, for built-ins, weights.
+    Plan(plan::Args),
+    /// Write a diffusers folder as one GGUF file with smaller weights.
+    Quantize(quantize::Args),
+    /// Measure every stage and kernel on this machine's GPU.
+    Bench(bench::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Generate(args) => pollster::block_on(generate::run(*args)),
+        Command::Plan(args) => plan::run(&args),
+        Command::Quantize(args) => quantize::run(&args),
+        Command::Bench(args) => pollster::block_on(bench::run(&args)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            // 2: the caller can mend it; 1: the machine or the file cannot do it.
+            ExitCode::from(if error.code() == "INVALID_INPUT" { 2 } else { 1 })
+        }
+    }
+}
+
+/// A bad argument.
+fn invalid(field: &'static str, message: String) -> Error {
+    Error::InvalidInput { field, message }
+}

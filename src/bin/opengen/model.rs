@@ -1,0 +1,51 @@
+//! Finding and loading the model a command names.
+
+use std::path::{Path, PathBuf};
+
+use opengen::error::{Error, Result};
+use opengen::gpu::{Context, Options};
+use opengen::pipeline::Pipeline;
+use opengen::pipeline::cpu::CpuPipeline;
+use opengen::weights::packed::LayoutOptions;
+use opengen::weights::{ModelSource, load, stream};
+
+/// The embedded model's place in the repository.
+const MINI: &str = "www/models/mini/mini-q8_0.gguf";
+
+/// `mini` or a path to a diffusers folder or a GGUF.
+pub fn open(name: &str) -> Result<ModelSource> {
+    ModelSource::open(&path(name)?)
+}
+
+fn path(name: &str) -> Result<PathBuf> {
+    if name != "mini" {
+        let path = PathBuf::from(name);
+        return if path.exists() {
+            Ok(path)
+        } else {
+            Err(Error::Io { path: name.to_string(), message: "no such file or folder".to_string() })
+        };
+    }
+    let places = [Path::new(MINI).to_path_buf(), Path::new(env!("CARGO_MANIFEST_DIR")).join(MINI)];
+    let found = places.iter().find(|path| path.exists());
+    found.cloned().ok_or_else(|| Error::Io {
+        path: MINI.to_string(),
+        message: "the embedded model is not here; run inside the repository or give a path".to_string(),
+    })
+}
+
+/// The model on the best GPU.
+pub async fn on_gpu(source: &ModelSource, options: &Options) -> Result<Pipeline> {
+    let context = Context::new(options).await?;
+    let manifest = source.manifest(&opengen::model::weight_decls(source.config()), LayoutOptions::default())?;
+    let mut pipeline = Pipeline::new(context, manifest.clone())?;
+    stream(source, &manifest, &mut |slab, offset, bytes| pipeline.write(slab, offset, bytes))?;
+    Ok(pipeline)
+}
+
+/// The model on the CPU, through candle.
+pub fn on_cpu(source: &ModelSource) -> Result<CpuPipeline> {
+    let (manifest, slabs) =
+        load(source, &opengen::model::weight_decls(source.config()), LayoutOptions::default())?;
+    CpuPipeline::new(manifest, slabs)
+}

@@ -1,0 +1,108 @@
+//! `opengen plan`: what a model will do, printed without doing it.
+
+use clap::Parser;
+
+use opengen::config::{BUILTIN, ModelConfig};
+use opengen::error::Result;
+use opengen::kernels::{Elem, WeightType};
+use opengen::pipeline::plans::{Plans, Shape};
+use opengen::plan::{MemoryLimits, Target, scales_bytes, stored_type, values_bytes};
+use opengen::weights::packed::LayoutOptions;
+
+use crate::model;
+
+/// Print what a model will do.
+#[derive(Parser)]
+pub struct Args {
+    /// sd15, sd21 or sd-turbo (no weights needed), `mini`, a diffusers folder or a GGUF.
+    #[arg(long)]
+    model: String,
+    /// Pixels, such as 512x512.
+    #[arg(long, default_value = "512x512")]
+    size: String,
+    /// Activations: f32 or f16.
+    #[arg(long, default_value = "f32")]
+    elem: String,
+    /// Weights of a built-in: f32, f16, q8_0 or q4_0.
+    #[arg(long, default_value = "q8_0")]
+    weights: String,
+    /// Without guidance: the UNet runs at batch 1.
+    #[arg(long)]
+    unguided: bool,
+    /// Only the totals.
+    #[arg(long)]
+    summary: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<()> {
+    let (width, height) = crate::generate::size(&args.size).map_err(|m| crate::invalid("size", m))?;
+    let elem = match args.elem.as_str() {
+        "f32" => Elem::F32,
+        "f16" => Elem::F16,
+        other => return Err(crate::invalid("elem", format!("{other:?} is neither f32 nor f16"))),
+    };
+    // The widest bindings an adapter may have: the plan shows what is needed, the adapter decides what is possible.
+    let limits = MemoryLimits { binding: 2 << 30, buffer: 2 << 30 };
+    let target = Target { elem, cpu: false, limits };
+    let (config, plans, weight_bytes) = if BUILTIN.contains(&args.model.as_str()) {
+        let config = ModelConfig::builtin(&args.model)?;
+        let wanted = crate::quantize::weight_type(&args.weights)?;
+        let shape = shape(&config, args, width, height);
+        let plans = Plans::without_weights(&config, shape, target, wanted)?;
+        let bytes = builtin_bytes(&config, wanted);
+        (config, plans, bytes)
+    } else {
+        let source = model::open(&args.model)?;
+        let config = source.config().clone();
+        let manifest = source.manifest(&opengen::model::weight_decls(&config), LayoutOptions::default())?;
+        let stored = |decl: &opengen::plan::WeightDecl| {
+            manifest.record(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
+        };
+        let plans = Plans::new(&config, shape(&config, args, width, height), target, &stored)?;
+        let bytes = manifest.records.iter().map(|r| (r.decl.name.clone(), r.values.len + r.scales.map_or(0, |s| s.len)));
+        (config, plans, bytes.collect())
+    };
+    print(args, &config, &plans, &weight_bytes);
+    Ok(())
+}
+
+fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shape {
+    let scale = config.vae.scale();
+    let copies = if args.unguided { 1 } else { 2 };
+    Shape { batch: 1, copies, h: height / scale, w: width / scale, chunks: 1, ancestral: false }
+}
+
+/// Name and bytes of every weight when matrices are `wanted`.
+fn builtin_bytes(config: &ModelConfig, wanted: WeightType) -> Vec<(String, u64)> {
+    let decls = opengen::model::weight_decls(config);
+    let bytes = |decl: &opengen::plan::WeightDecl| {
+        let stored = stored_type(decl.kind, wanted);
+        values_bytes(decl, stored) + scales_bytes(decl, stored)
+    };
+    decls.iter().map(|decl| (decl.name.clone(), bytes(decl))).collect()
+}
+
+fn print(args: &Args, config: &ModelConfig, plans: &Plans, weight_bytes: &[(String, u64)]) {
+    println!("{} at {}, activations {}", config.name, args.size, args.elem);
+    for plan in plans.all() {
+        if args.summary {
+            println!("{:<22}{}", plan.name, plan.totals());
+        } else {
+            println!("\n{plan}");
+        }
+    }
+    let mib = |bytes: u64| bytes as f64 / 1e6;
+    println!("\nweights");
+    for component in ["text_encoder", "unet", "vae.decoder", "vae.encoder"] {
+        let of = weight_bytes.iter().filter(|(name, _)| name.starts_with(component));
+        println!("      {:<14} {:>9.1} MB", component, mib(of.map(|(_, bytes)| bytes).sum()));
+    }
+    println!("      {:<14} {:>9.1} MB", "in all", mib(weight_bytes.iter().map(|(_, bytes)| bytes).sum()));
+    let arena = plans.all().iter().fold(Vec::new(), |mut slabs: Vec<u64>, plan| {
+        slabs.resize(slabs.len().max(plan.slabs.len()), 0);
+        slabs.iter_mut().zip(&plan.slabs).for_each(|(size, needed)| *size = (*size).max(*needed));
+        slabs
+    });
+    println!("arena shared by all stages {:.1} MB", mib(arena.iter().sum()));
+}

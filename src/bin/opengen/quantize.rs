@@ -1,0 +1,68 @@
+//! `opengen quantize`: a diffusers folder as one GGUF.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use opengen::error::Result;
+use opengen::kernels::WeightType;
+use opengen::weights::{ModelSource, quantize_source};
+
+/// Write a diffusers folder as one GGUF file.
+#[derive(Parser)]
+pub struct Args {
+    /// The diffusers folder.
+    folder: PathBuf,
+    /// f32, f16, q8_0 or q4_0: the type of matrices; vectors stay f32.
+    #[arg(long, default_value = "q8_0")]
+    r#type: String,
+    /// The same for the autoencoder alone.
+    #[arg(long)]
+    vae_type: Option<String>,
+    /// Where the file goes.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// A weight type by its GGUF name.
+pub fn weight_type(name: &str) -> Result<WeightType> {
+    match name {
+        "f32" => Ok(WeightType::F32),
+        "f16" => Ok(WeightType::F16),
+        "q8_0" => Ok(WeightType::Q8),
+        "q4_0" => Ok(WeightType::Q4),
+        _ => Err(crate::invalid("type", format!("{name:?} is no weight type; known are f32, f16, q8_0, q4_0"))),
+    }
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<()> {
+    let ty = weight_type(&args.r#type)?;
+    let vae = match &args.vae_type {
+        Some(name) => weight_type(name)?,
+        None if ty.is_quantized() => WeightType::F16,
+        None => ty,
+    };
+    let source = ModelSource::open(&args.folder)?;
+    let decls = opengen::model::weight_decls(source.config());
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes} · {eta} left") {
+        bar.set_style(style);
+    }
+    let summary = quantize_source(&source, &decls, ty, vae, &args.out, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })?;
+    bar.finish_and_clear();
+    let types: Vec<_> = summary.by_type.iter().map(|(ty, count)| format!("{count} {}", ty.name())).collect();
+    println!(
+        "{}: {} tensors ({}), {:.2} MB from {:.2} MB",
+        args.out.display(),
+        summary.tensors,
+        types.join(", "),
+        summary.bytes as f64 / 1e6,
+        summary.source_bytes as f64 / 1e6
+    );
+    Ok(())
+}
