@@ -3,7 +3,7 @@
 use super::common::time_embedding;
 use super::layout::{from_bytes, nchw_to_nhwc, nhwc_to_nchw, to_bytes};
 use crate::config::{ModelConfig, TaesdConfig};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::{Elem, WeightType};
 use crate::model::{clip, taesd, unet, vae};
@@ -14,6 +14,9 @@ pub struct Stages<'a> {
     pub context: &'a Context,
     pub weights: &'a Weights,
 }
+
+/// The name of a value read from the middle of a model.
+const SEAM: &str = "seam";
 
 /// A value to fill before a stage runs.
 struct Input<'a> {
@@ -30,7 +33,8 @@ impl Stages<'_> {
         self.run(&[&graph], &[tokens], clip::EMBEDDINGS, len, self.elem()).await
     }
 
-    /// The UNet's prediction for latents `[n, c, h, w]` under embeddings `[n, tokens, cross_attention_dim]`.
+    /// The UNet's prediction for latents `[n, c, h, w]` under embeddings `[n, tokens, cross_attention_dim]`, or what
+    /// the module `at` some path computes on the way (`unet.mid_block.resnets.1.conv2`).
     pub async fn unet(
         &self,
         config: &ModelConfig,
@@ -38,6 +42,7 @@ impl Stages<'_> {
         [n, c, h, w]: [usize; 4],
         timestep: f64,
         embeddings: &[f32],
+        at: Option<&str>,
     ) -> Result<Vec<f32>> {
         let tokens = embeddings.len() / n / config.unet.cross_attention_dim;
         let elem = self.elem();
@@ -47,11 +52,19 @@ impl Stages<'_> {
             Input { name: unet::SAMPLE, bytes: to_bytes(&nchw_to_nhwc(latents, n, c, h * w, padded_in), elem) },
             Input { name: unet::TIME, bytes: to_bytes(&time_embedding(&config.unet, timestep), elem) },
         ];
-        let graphs =
+        let mut graphs =
             [unet::text_keys_values(&config.unet, n, tokens), unet::unet(&config.unet, n, h, w, tokens)];
-        let channels = padded(config.unet.out_channels);
-        let out = self.run(&[&graphs[0], &graphs[1]], &inputs, unet::OUTPUT, n * h * w * channels, elem).await?;
-        Ok(nhwc_to_nchw(&out, n, config.unet.out_channels, h * w, channels))
+        let last = "unet.conv_out";
+        let shape = match at {
+            None => graphs[1].expose(last, unet::OUTPUT),
+            Some(path) => graphs[1].expose(path, SEAM),
+        };
+        let missing = || Error::InvalidInput { field: "at", message: format!("the UNet has no module {at:?}") };
+        let shape = shape.ok_or_else(missing)?;
+        let name = if at.is_some() { SEAM } else { unet::OUTPUT };
+        let out = self.run(&[&graphs[0], &graphs[1]], &inputs, name, shape.len(), elem).await?;
+        let channels = if at.is_some() { shape.c } else { config.unet.out_channels };
+        Ok(nhwc_to_nchw(&out, n, channels, shape.h * shape.w, shape.c))
     }
 
     /// Scaled latents `[n, c, h, w]` to pictures `[n, 3, H, W]` around [-1, 1].

@@ -159,4 +159,11 @@ impl Graph {
     pub fn shape(&self, id: ValueId) -> Shape {
         self.values[id.0].shape
     }
+
+    /// Makes what the module at `path` computes an output called `name`; its shape, or `None` without such a module.
+    pub fn expose(&mut self, path: &str, name: &str) -> Option<Shape> {
+        let output = self.nodes.iter().find(|node| node.path == path)?.output;
+        self.values[output.0].external = Some(name.to_string());
+        Some(self.shape(output))
+    }
 }
