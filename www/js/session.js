@@ -35,10 +35,9 @@ export class Session {
   }
 
   /** A new worker in place of a broken one. */
-  restart(engine = this.engine) {
+  restart() {
     this.og?.dispose();
     this.og = null;
-    this.engine = engine;
     return this.start();
   }
 
