@@ -32,9 +32,12 @@ export class Stage {
   }
 
   /** Work on a picture begins: noise until the first preview. */
-  begin(prompt) {
+  begin({ prompt, width, height }) {
     this.frame.dataset.state = 'working';
     this.picture.setAttribute('aria-label', prompt);
+    this.picture.width = width;
+    this.picture.height = height;
+    this.picture.getContext('2d').drawImage(this.grain.noise(), 0, 0, width, height);
     this.#paint(this.grain.noise(), { pixelated: true, over: 250 });
     clearInterval(this.noiseTimer);
     if (!calm.matches) {
@@ -45,7 +48,9 @@ export class Stage {
   /** @param {ImageData} image the latents after a step, as a small picture */
   preview(image) {
     clearInterval(this.noiseTimer);
-    this.#paint(toCanvas(image), { over: 160 });
+    const small = toCanvas(image);
+    this.picture.getContext('2d').drawImage(small, 0, 0, this.picture.width, this.picture.height);
+    this.#paint(small, { over: 160 });
   }
 
   /** @param {ImageData} image */
