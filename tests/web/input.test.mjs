@@ -90,13 +90,13 @@ test('the same seed gives the same picture, another seed another', async () => {
   const page = await visitor(it);
   await ready(page);
   const one = await draw(page, 'a cat on pink', { Steps: 2, Seed: 1 });
-  assert.equal(await page.getByRole('switch', { name: 'Random seed' }).isChecked(), false);
+  assert.equal(await page.getByRole('checkbox', { name: 'Random seed' }).isChecked(), false);
   assert.equal(psnr(one, await draw(page, 'a cat on pink')), Infinity);
   assert.notEqual(psnr(one, await draw(page, 'a cat on pink', { Seed: 2 })), Infinity);
-  await page.getByRole('switch', { name: 'Random seed' }).check();
+  await page.getByRole('checkbox', { name: 'Random seed' }).check();
   await draw(page, 'a cat on pink');
   assert.notEqual(await page.getByRole('spinbutton', { name: 'Seed' }).inputValue(), '2', 'the drawn seed is shown');
-  assert.equal(await page.getByRole('switch', { name: 'Random seed' }).isChecked(), true);
+  assert.equal(await page.getByRole('checkbox', { name: 'Random seed' }).isChecked(), true);
 });
 
 test('every sampler draws', async () => {

@@ -96,7 +96,7 @@ test('every field has the name and the role that a person would look for', async
   await ready(page);
   for (const [role, name] of [
     ['textbox', 'Prompt'], ['textbox', 'Negative prompt'], ['button', 'Generate'], ['spinbutton', 'Steps'],
-    ['spinbutton', 'Guidance'], ['spinbutton', 'Seed'], ['switch', 'Random seed'], ['combobox', 'Sampler'],
+    ['spinbutton', 'Guidance'], ['spinbutton', 'Seed'], ['checkbox', 'Random seed'], ['combobox', 'Sampler'],
     ['combobox', 'Model'], ['img', 'No picture yet'], ['list', 'Examples'],
   ]) {
     assert.equal(await page.getByRole(role, { name, exact: true }).count(), 1, `${role} "${name}"`);

@@ -113,7 +113,7 @@ export class Server {
         bytes = bytes.subarray(0, Math.max(0, cutAt - at));
         if (bytes.length) await write(response, bytes);
         entry.sent += bytes.length;
-        await pause(50); // let what was sent leave
+        await pause(400); // let what was sent arrive and be kept
         return response.destroy();
       }
       if (flip && at <= size / 2 && size / 2 < at + bytes.length) bytes[Math.floor(size / 2) - at] ^= 1;
