@@ -5,10 +5,11 @@ mod common_gpu;
 use common_gpu::{Random, decode, encode, gpu, relative_error, words};
 use opengen::kernels::*;
 
-/// Relative error allowed per element type: f32 differs in the order of sums, f16 in the rounding of results too.
+/// Relative error allowed per element type. f32 differs in the order of sums, and a norm of values around 1000 with
+/// spread 1 loses 6e-5 when its mean is rounded; f16 differs in the rounding of results too.
 fn tolerance(elem: Elem) -> f32 {
     match elem {
-        Elem::F32 => 2e-5,
+        Elem::F32 => 1e-4,
         Elem::F16 => 2e-3,
     }
 }
