@@ -3,10 +3,15 @@
 mod common;
 
 use candle_core::{Device, Tensor};
-use common::{Golden, Report, TextCase, UnetCase, VaeCase, cases, folder_tensors, model_folder, values};
+use common::{
+    DenoiseCase, Golden, Report, TextCase, UnetCase, VaeCase, cases, compare_run, folder_tensors, model_folder,
+    request, scheduler_of, values,
+};
 use opengen::Error;
 use opengen::config;
 use opengen::pipeline::cpu::CpuModel;
+use opengen::pipeline::{Cancel, CpuPipeline, Dump, Event};
+use opengen::weights::{self, LayoutOptions, ModelSource};
 
 /// The tiny model that candle can run: its UNet has 32 norm groups, its text encoder QuickGELU.
 const MODEL: &str = "sd1";
@@ -72,6 +77,48 @@ fn vae() {
         }
     }
     report.finish();
+}
+
+/// Whole runs of the CPU pipeline, from packed weights.
+#[test]
+fn denoise() {
+    let source = ModelSource::open(&model_folder(MODEL)).expect("model folder");
+    let decls = opengen::model::weight_decls(source.config());
+    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
+    let mut report = Report::new(common::F32);
+    for case in cases::<DenoiseCase>("denoise").iter().filter(|case| case.model == MODEL) {
+        let mut manifest = manifest.clone();
+        manifest.config.scheduler = scheduler_of(case);
+        let mut pipeline = CpuPipeline::new(manifest, slabs.clone()).expect("pipeline");
+        let (mut dump, cancel) = (Dump::default(), Cancel::default());
+        let request = request(case);
+        let run = pipeline.generate_with(&request, &mut |_| (), &cancel, Some(&mut dump));
+        let output = pollster::block_on(run).expect("a picture");
+        assert_eq!((output.images[0].width, output.images[0].height), (case.width, case.height));
+        let what = format!("{} {} {}", case.case, case.sampler, case.schedule);
+        compare_run(&mut report, &what, case, &dump, &Golden::open(&case.file));
+    }
+    report.finish();
+}
+
+/// A cancelled run stops between steps.
+#[test]
+fn cancelled() {
+    let source = ModelSource::open(&model_folder(MODEL)).expect("model folder");
+    let decls = opengen::model::weight_decls(source.config());
+    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
+    let mut pipeline = CpuPipeline::new(manifest, slabs).expect("pipeline");
+    let (case, cancel) = (&cases::<DenoiseCase>("denoise")[0], Cancel::default());
+    let mut steps = 0;
+    let mut listen = |event| {
+        if let Event::Step { .. } = event {
+            steps += 1;
+            cancel.cancel();
+        }
+    };
+    let result = pollster::block_on(pipeline.generate(&request(case), &mut listen, &cancel));
+    assert!(matches!(result, Err(Error::Aborted)), "{:?}", result.map(|output| output.notices));
+    assert_eq!(steps, 1);
 }
 
 /// What candle cannot run is refused with the reason, before any tensor is looked at.

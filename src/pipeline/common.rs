@@ -63,11 +63,13 @@ impl Conditioning {
 }
 
 /// The noise of a run: the generators and the unit noise `[batch, c, h, w]` it starts from.
+///
+/// Given latents leave the generators untouched, as in diffusers: the first draw is then the first step's.
 pub fn initial_noise(request: &Request, config: &ModelConfig) -> (Generators, Vec<f32>) {
     let mut generators = Generators::new(request.rng, request.seed, request.batch);
     let each = request.latents_len(config) / request.batch;
-    let noise = generators.randn(each);
-    (generators, request.init_latents.clone().unwrap_or(noise))
+    let noise = request.init_latents.clone().unwrap_or_else(|| generators.randn(each));
+    (generators, noise)
 }
 
 /// The sinusoidal embedding of a time, `[block_out_channels[0]]` (Vaswani et al. 2017; diffusers' `Timesteps`).

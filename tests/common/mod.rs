@@ -5,6 +5,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use opengen::config::SchedulerConfig;
+use opengen::pipeline::{Dump, Request};
+use opengen::sample::NoiseSource;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -221,5 +224,49 @@ impl Report {
             self.tolerance,
             self.misses.join("\n")
         );
+    }
+}
+
+/// The model's `scheduler_config.json`, changed as the case says.
+pub fn scheduler_of(case: &DenoiseCase) -> SchedulerConfig {
+    let path = model_folder(&case.model).join("scheduler/scheduler_config.json");
+    let text = std::fs::read_to_string(&path).expect("scheduler_config.json");
+    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).expect("an object");
+    fields.extend(case.scheduler.clone());
+    serde_json::from_value(fields.into()).expect("scheduler configuration")
+}
+
+/// The request of a run.
+pub fn request(case: &DenoiseCase) -> Request {
+    Request {
+        prompt: case.prompt.clone(),
+        negative_prompt: case.negative_prompt.clone(),
+        steps: case.steps,
+        guidance: case.guidance,
+        seed: case.seed,
+        rng: NoiseSource::Torch,
+        sampler: case.sampler.parse().expect("sampler"),
+        schedule: case.schedule.parse().expect("schedule"),
+        width: case.width,
+        height: case.height,
+        batch: 1,
+        init_latents: None,
+        previews: false,
+    }
+}
+
+/// Holds everything a run dumped against the reference.
+pub fn compare_run(report: &mut Report, what: &str, case: &DenoiseCase, dump: &Dump, golden: &Golden) {
+    let got = |name: &str| {
+        let found = dump.0.get(name).unwrap_or_else(|| panic!("{what}: nothing dumped as {name}"));
+        found.1.as_slice()
+    };
+    let mut names = vec!["tokens".to_string(), "text_embeddings".to_string(), "latents.0".to_string()];
+    for i in 0..case.steps {
+        names.extend([format!("noise_pred.{i}"), format!("latents.{}", i + 1)]);
+    }
+    names.push("image".to_string());
+    for name in names.iter().filter(|name| golden.has(name)) {
+        report.compare(&format!("{what} {name}"), got(name), &golden.values(name));
     }
 }

@@ -50,25 +50,25 @@ SAMPLERS = {
 # `scheduler` replaces keys of the model's scheduler_config.json.
 DENOISE = [
     {"case": "a", "model": "sd1", "prompt": 2, "negative": 0, "steps": 6, "guidance": 2.5, "seed": 0,
-     "width": 40, "height": 24, "scheduler": {}},
+     "width": 40, "height": 32, "scheduler": {}},
     {"case": "b", "model": "sd1", "prompt": 1, "negative": 0, "steps": 4, "guidance": 1.0, "seed": 42,
-     "width": 24, "height": 32, "scheduler": {"timestep_spacing": "leading"}},
+     "width": 32, "height": 32, "scheduler": {"timestep_spacing": "leading"}},
     {"case": "c", "model": "sd2", "prompt": 4, "negative": 3, "steps": 5, "guidance": 2.0, "seed": 2**32 - 1,
-     "width": 16, "height": 24, "scheduler": {}},
+     "width": 32, "height": 40, "scheduler": {}},
 ]
 # Latent sizes (height, width) with their timestep; the odd ones lose half a pixel on the way down.
 UNET = {
-    "sd1": [(8, 8, 981.0), (16, 24, 1.0), (12, 20, 500.25), (10, 14, 261.0)],
-    "sd2": [(8, 8, 981.0), (12, 20, 333.5), (10, 14, 261.0), (7, 9, 1.0)],
+    "sd1": [(8, 8, 981.0), (8, 24, 1.0), (12, 20, 500.25), (10, 14, 261.0)],
+    "sd2": [(8, 8, 981.0), (12, 12, 333.5), (10, 14, 261.0), (7, 9, 1.0)],
 }
 SEAMS = {"sd1": (6, 10, 261.0), "sd2": (10, 14, 261.0)}
-VAE = {"sd1": [(8, 8), (5, 9)], "sd2": [(8, 8), (7, 11)], "taesd": [(4, 4), (3, 5)]}
-SCALE = {"sd1": 4, "sd2": 2, "taesd": 8}
+VAE = {"sd1": [(8, 8), (5, 9)], "sd2": [(4, 4), (5, 7)], "taesd": [(4, 4), (3, 5)]}
+SCALE = {"sd1": 4, "sd2": 4, "taesd": 8}
 
 
 def save(name, tensors):
     tensors = {key: value.detach().float().contiguous() for key, value in tensors.items()}
-    save_file(tensors, HERE / name, metadata={"format": "opengen-golden", "version": str(FORMAT)})
+    save_file(tensors, HERE / name, metadata={"opengen-golden": str(FORMAT)})
     return name
 
 

@@ -181,8 +181,8 @@ def save_vae(folder, config, generator):
 
 
 def save_taesd(folder, generator):
-    """AutoencoderTiny with the published block counts and 12 channels in place of 64."""
-    taesd = AutoencoderTiny(encoder_block_out_channels=(12,) * 4, decoder_block_out_channels=(12,) * 4,
+    """AutoencoderTiny with the published block counts and 8 channels in place of 64."""
+    taesd = AutoencoderTiny(encoder_block_out_channels=(8,) * 4, decoder_block_out_channels=(8,) * 4,
                             num_encoder_blocks=(1, 3, 3, 3), num_decoder_blocks=(3, 3, 3, 1), latent_channels=4,
                             scaling_factor=1.0)
     randomise(taesd, generator)
@@ -236,7 +236,7 @@ def make_sd2(folder, generator):
         "down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D", "CrossAttnUpBlock2D")},
         "v_prediction", generator)
-    save_vae(folder / "vae", {"block_out_channels": (8, 16), "layers_per_block": 1, "norm_num_groups": 4,
+    save_vae(folder / "vae", {"block_out_channels": (8, 8, 16), "layers_per_block": 1, "norm_num_groups": 4,
                               "scaling_factor": 0.5}, generator)
     write_json(folder / "scheduler" / "scheduler_config.json", SD2_SCHEDULER)
     model_index(folder, "DDIMScheduler")

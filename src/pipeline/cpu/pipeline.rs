@@ -31,13 +31,14 @@ impl CpuPipeline {
     /// Builds the model from packed weights: the manifest and the bytes of each slab.
     pub fn new(manifest: Manifest, slabs: Vec<Vec<u8>>) -> Result<CpuPipeline> {
         let mut tensors = HashMap::new();
-        for record in &manifest.records {
-            let slab = slabs.get(record.slab).map(Vec::as_slice).unwrap_or_default();
-            for (name, shape, values) in unpack(record, slab)? {
-                tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?);
+        // Each slab is freed as soon as its records are read.
+        for (index, slab) in slabs.into_iter().enumerate() {
+            for record in manifest.records.iter().filter(|record| record.slab == index) {
+                for (name, shape, values) in unpack(record, &slab)? {
+                    tensors.insert(name, Tensor::from_vec(values, shape, &Device::Cpu)?);
+                }
             }
         }
-        drop(slabs);
         let tokenizer = Tokenizer::from_json(manifest.tokenizer.as_bytes())?;
         let model = CpuModel::new(&manifest.config, tensors)?;
         Ok(CpuPipeline { pause: Box::new(|| Box::pin(ready(()))), config: manifest.config, tokenizer, model })
@@ -80,6 +81,11 @@ impl CpuPipeline {
         // 2. Text to embeddings.
         on_event(Event::Stage(Stage::Text));
         let embeddings = self.encode_text(&conditioning)?;
+        if let Some(dump) = &mut dump {
+            let ids = conditioning.ids();
+            let rows = conditioning.rows.len();
+            dump.insert("tokens", &[rows, ids.len() / rows], ids.iter().map(|id| *id as f32).collect());
+        }
         keep(&mut dump, "text_embeddings", &embeddings)?;
         (self.pause)().await;
 

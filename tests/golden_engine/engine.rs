@@ -1,0 +1,149 @@
+//! A tiny model on the device, in one tier.
+
+use std::sync::OnceLock;
+
+use opengen::Error;
+use opengen::config::{self, ModelConfig, TaesdConfig};
+use opengen::gpu::{Context, Options, Weights};
+use opengen::kernels::WeightType;
+use opengen::model;
+use opengen::pipeline::stages::Stages;
+use opengen::plan::WeightDecl;
+use opengen::weights::{self, Header, LayoutOptions, Manifest, ModelSource, Packer, Parse, Source};
+use pollster::block_on;
+
+use crate::common::{self, Report, model_folder};
+
+/// How activations are held, and how close results must be.
+pub struct Tier {
+    pub name: &'static str,
+    pub context: Context,
+    pub tolerance: f64,
+}
+
+impl Tier {
+    pub fn report(&self) -> Report {
+        Report::new(self.tolerance)
+    }
+}
+
+/// The tiers of the adapter. Without an adapter the test fails, unless `OPENGEN_SKIP_GPU=1` chose to skip.
+pub fn tiers() -> &'static [Tier] {
+    static TIERS: OnceLock<Vec<Tier>> = OnceLock::new();
+    TIERS.get_or_init(|| {
+        if std::env::var("OPENGEN_SKIP_GPU").is_ok_and(|value| value == "1") {
+            eprintln!("SKIPPED: OPENGEN_SKIP_GPU=1, the engine is not held against the golden references");
+            return Vec::new();
+        }
+        let tier = |name, f16, tolerance| {
+            let context = block_on(Context::new(&Options { f16: Some(f16) }))?;
+            Ok(Tier { name, context, tolerance })
+        };
+        let f32_tier = tier("f32", false, common::F32).unwrap_or_else(|error: Error| {
+            panic!(
+                "{error}. Install an adapter (Debian: mesa-vulkan-drivers has lavapipe), \
+                 or set OPENGEN_SKIP_GPU=1 to skip these tests knowingly"
+            )
+        });
+        eprintln!("adapter: {}", f32_tier.context.capabilities().adapter);
+        let mut tiers = vec![f32_tier];
+        match tier("f16", true, common::F16) {
+            Ok(tier) => tiers.push(tier),
+            Err(error) => eprintln!("NOT TESTED in f16: {error}"),
+        }
+        tiers
+    })
+}
+
+/// A model's packed weights in memory.
+pub struct Packed {
+    pub config: ModelConfig,
+    pub manifest: Manifest,
+    pub slabs: Vec<Vec<u8>>,
+}
+
+impl Packed {
+    /// A tiny model; `matrix_type` quantizes what can be.
+    pub fn open(model: &str, matrix_type: Option<WeightType>) -> Packed {
+        let source = ModelSource::open(&model_folder(model)).expect("model folder");
+        let config = source.config().clone();
+        let decls = model::weight_decls(&config);
+        let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions { matrix_type }).expect("weights");
+        Packed { config, manifest, slabs }
+    }
+
+    pub fn upload(&self, context: &Context) -> Weights {
+        upload(context, &self.manifest, &self.slabs)
+    }
+}
+
+fn upload(context: &Context, manifest: &Manifest, slabs: &[Vec<u8>]) -> Weights {
+    let weights = Weights::new(context, manifest);
+    for (slab, bytes) in slabs.iter().enumerate() {
+        weights.write(slab, 0, bytes).expect("weights written");
+    }
+    weights
+}
+
+/// A model on the device of a tier, ready for single stages.
+pub struct Engine<'a> {
+    pub tier: &'a Tier,
+    pub config: ModelConfig,
+    weights: Weights,
+}
+
+impl<'a> Engine<'a> {
+    pub fn new(tier: &'a Tier, packed: &Packed) -> Engine<'a> {
+        Engine { tier, config: packed.config.clone(), weights: packed.upload(&tier.context) }
+    }
+
+    pub fn stages(&self) -> Stages<'_> {
+        Stages { context: &self.tier.context, weights: &self.weights }
+    }
+}
+
+/// The tiny autoencoder on the device of a tier.
+pub struct Taesd<'a> {
+    pub config: TaesdConfig,
+    pub tier: &'a Tier,
+    weights: Weights,
+}
+
+impl<'a> Taesd<'a> {
+    pub fn new(tier: &'a Tier) -> Taesd<'a> {
+        let folder = model_folder("taesd");
+        let text = std::fs::read_to_string(folder.join("config.json")).expect("config.json");
+        let config = TaesdConfig::from_json("config.json", &text).expect("configuration");
+        let decls = model::taesd_weight_decls(&config);
+        let (manifest, slabs) = pack_taesd(&decls);
+        Taesd { config, tier, weights: upload(&tier.context, &manifest, &slabs) }
+    }
+
+    pub fn stages(&self) -> Stages<'_> {
+        Stages { context: &self.tier.context, weights: &self.weights }
+    }
+}
+
+/// Packs the tiny autoencoder's one file.
+fn pack_taesd(decls: &[WeightDecl]) -> (Manifest, Vec<Vec<u8>>) {
+    let path = model_folder("taesd").join("diffusion_pytorch_model.safetensors");
+    let bytes = std::fs::read(path).expect("weights");
+    let Ok(Parse::Done(mut header)) = Header::parse("taesd", &bytes, bytes.len() as u64) else {
+        panic!("taesd: no whole header")
+    };
+    header.tensors.iter_mut().for_each(|info| weights::canonical("taesd", info));
+    let source = Source { file: "taesd".to_string(), bytes: bytes.len() as u64, sha256: None };
+    // A manifest wants a whole model's configuration; nothing here reads it.
+    let any = config::from_folder(&model_folder("sd1")).expect("configuration");
+    let manifest = weights::layout("taesd", &any, "", decls, &header, source).expect("layout");
+    let mut slabs: Vec<Vec<u8>> = manifest.slabs.iter().map(|&len| vec![0; len as usize]).collect();
+    let mut packer = Packer::new(&manifest, &header);
+    for info in &header.tensors {
+        let data = &bytes[info.offset as usize..][..info.len as usize];
+        for piece in packer.push(&info.name, data).expect("packed") {
+            slabs[piece.slab][piece.offset as usize..][..piece.bytes.len()].copy_from_slice(&piece.bytes);
+        }
+    }
+    packer.finish().expect("all packed");
+    (manifest, slabs)
+}

@@ -1,0 +1,10 @@
+//! The engine against diffusers, seam by seam, in f32 and (where the adapter has it) f16. See `tests/golden/README.md`.
+
+#[path = "../common/mod.rs"]
+mod common;
+mod engine;
+
+mod denoise;
+mod text;
+mod unet;
+mod vae;

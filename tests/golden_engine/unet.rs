@@ -1,0 +1,56 @@
+//! One UNet call, at sizes that halve evenly and at sizes that do not.
+
+use opengen::kernels::WeightType;
+use pollster::block_on;
+
+use crate::common::{Golden, UnetCase, cases, difference};
+use crate::engine::{Engine, Packed, Tier, tiers};
+
+/// The outputs of every call of a case.
+fn outputs(tier: &Tier, case: &UnetCase, weights: Option<WeightType>) -> Vec<Vec<f32>> {
+    let engine = Engine::new(tier, &Packed::open(&case.model, weights));
+    let golden = Golden::open(&case.file);
+    let embeddings = golden.values("embeddings");
+    let call = |(i, call): (usize, &crate::common::UnetCall)| {
+        let name = format!("latents.{i}");
+        let (latents, shape) = (golden.values(&name), golden.shape(&name));
+        let stages = engine.stages();
+        block_on(stages.unet(&engine.config, &latents, shape, call.timestep, &embeddings)).expect("UNet")
+    };
+    case.cases.iter().enumerate().map(call).collect()
+}
+
+#[test]
+fn one_call() {
+    for tier in tiers() {
+        let mut report = tier.report();
+        for case in cases::<UnetCase>("unet") {
+            let golden = Golden::open(&case.file);
+            for ((i, call), got) in case.cases.iter().enumerate().zip(outputs(tier, &case, None)) {
+                let size = format!("{}x{} t {}", call.height, call.width, call.timestep);
+                let what = format!("{} {} unet {size}", tier.name, case.model);
+                report.compare(&what, &got, &golden.values(&format!("output.{i}")));
+            }
+        }
+        report.finish();
+    }
+}
+
+/// What quantizing costs: reported, and held to be no accident.
+#[test]
+fn quantized_weights() {
+    const SANE: [(WeightType, f64); 2] = [(WeightType::Q8, 0.03), (WeightType::Q4, 0.5)];
+    let Some(tier) = tiers().first() else { return };
+    let case = cases::<UnetCase>("unet").into_iter().find(|case| case.model == "sd1").expect("an sd1 case");
+    let full = outputs(tier, &case, None);
+    for (weight_type, sane) in SANE {
+        let quantized = outputs(tier, &case, Some(weight_type));
+        for ((call, got), want) in case.cases.iter().zip(&quantized).zip(&full) {
+            let off = difference(got, want);
+            let size = format!("{}x{}", call.height, call.width);
+            println!("{weight_type:?} against F16, sd1 unet {size}: relative {:.2e}  peak {:.2e}", off.relative, off.peak);
+            assert!(off.relative < sane, "{weight_type:?} {size}: {off:?}");
+            assert!(off.relative > 1e-6, "{weight_type:?} changed nothing: was anything quantized?");
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! The autoencoders, both ways, at even and odd latent sizes.
+
+use pollster::block_on;
+
+use crate::common::{Golden, VaeCase, cases};
+use crate::engine::{Engine, Packed, Taesd, tiers};
+
+#[test]
+fn autoencoder_kl() {
+    for tier in tiers() {
+        let mut report = tier.report();
+        for case in cases::<VaeCase>("vae").iter().filter(|case| case.model != "taesd") {
+            let engine = Engine::new(tier, &Packed::open(&case.model, None));
+            let (stages, config) = (engine.stages(), &engine.config);
+            let golden = Golden::open(&case.file);
+            for (i, call) in case.cases.iter().enumerate() {
+                let what = |way| format!("{} {} vae {way} {}x{}", tier.name, case.model, call.height, call.width);
+                // The engine's decoder takes scaled latents, as the denoising loop leaves them.
+                let name = format!("latents.{i}");
+                let scale = config.vae.scaling_factor as f32;
+                let latents: Vec<f32> = golden.values(&name).iter().map(|value| value * scale).collect();
+                let decoded = block_on(stages.vae_decode(config, &latents, golden.shape(&name))).expect("decode");
+                report.compare(&what("decode"), &decoded, &golden.values(&format!("decoded.{i}")));
+                let name = format!("image.{i}");
+                let encoded = stages.vae_encode(config, &golden.values(&name), golden.shape(&name));
+                let encoded = block_on(encoded).expect("encode");
+                report.compare(&what("encode"), &encoded, &golden.values(&format!("encoded.{i}")));
+            }
+        }
+        report.finish();
+    }
+}
+
+#[test]
+fn taesd() {
+    for tier in tiers() {
+        let mut report = tier.report();
+        let model = Taesd::new(tier);
+        let (stages, config) = (model.stages(), &model.config);
+        for case in cases::<VaeCase>("vae").iter().filter(|case| case.model == "taesd") {
+            let golden = Golden::open(&case.file);
+            for (i, call) in case.cases.iter().enumerate() {
+                let what = |way| format!("{} taesd {way} {}x{}", tier.name, call.height, call.width);
+                let name = format!("latents.{i}");
+                let decoded = stages.taesd_decode(config, &golden.values(&name), golden.shape(&name));
+                let decoded = block_on(decoded).expect("decode");
+                report.compare(&what("decode"), &decoded, &golden.values(&format!("decoded.{i}")));
+                let name = format!("image.{i}");
+                let encoded = stages.taesd_encode(config, &golden.values(&name), golden.shape(&name));
+                let encoded = block_on(encoded).expect("encode");
+                report.compare(&what("encode"), &encoded, &golden.values(&format!("encoded.{i}")));
+            }
+        }
+        report.finish();
+    }
+}
