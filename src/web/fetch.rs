@@ -8,6 +8,7 @@ use web_sys::{ReadableStreamDefaultReader, Response};
 
 use super::browser::{get, set};
 use super::error::from_fetch;
+use crate::store::content_range;
 use crate::{Error, Result};
 
 #[wasm_bindgen]
@@ -83,7 +84,7 @@ impl Download {
         if header("content-type").is_some_and(|kind| kind.trim_start().starts_with("text/html")) {
             return Err(failed("the server answered with a web page instead of a model".into()));
         }
-        let range = header("content-range").as_deref().and_then(parse_content_range);
+        let range = header("content-range").as_deref().and_then(content_range);
         if let (206, Some((from, _))) = (status, range)
             && from != ask.offset
         {
@@ -146,13 +147,6 @@ fn refusal(status: u16) -> String {
         500.. => format!("the server has a problem ({status}); try again a little later"),
         _ => format!("the server answered with status {status}"),
     }
-}
-
-/// `bytes 100-999/1000` as (100, 1000).
-fn parse_content_range(text: &str) -> Option<(u64, Option<u64>)> {
-    let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
-    let from = range.split_once('-')?.0.trim().parse().ok()?;
-    Some((from, total.trim().parse().ok()))
 }
 
 fn is_same_origin(url: &str) -> bool {
