@@ -32,6 +32,8 @@ pub(super) struct Ask<'a> {
 pub(super) struct Download {
     url: String,
     reader: ReadableStreamDefaultReader,
+    /// Whether more may come.
+    is_open: bool,
     /// Where in the file the body begins: what was asked for, or 0.
     pub offset: u64,
     /// Length of the whole file, where the server says it and can be believed.
@@ -101,6 +103,7 @@ impl Download {
         Ok(Download {
             url: ask.url.to_owned(),
             reader: body.get_reader().unchecked_into(),
+            is_open: true,
             offset: if status == 206 { ask.offset } else { 0 },
             total,
             etag: header("etag"),
@@ -111,10 +114,8 @@ impl Download {
     /// The next bytes, or `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let result = JsFuture::from(self.reader.read()).await;
+        self.is_open = result.as_ref().is_ok_and(|result| !get(result, "done").is_truthy());
         let result = result.map_err(|error| from_fetch(&self.url, &error))?;
-        if get(&result, "done").is_truthy() {
-            return Ok(None);
-        }
         Ok(get(&result, "value").dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec()))
     }
 }
@@ -122,7 +123,9 @@ impl Download {
 impl Drop for Download {
     /// Nobody reads on: lets the browser close the connection.
     fn drop(&mut self) {
-        let _ = self.reader.cancel();
+        if self.is_open {
+            let _ = self.reader.cancel();
+        }
     }
 }
 
