@@ -20,7 +20,7 @@ pub fn from_folder(path: &Path) -> Result<ModelConfig> {
     let (file, text) = read(path, "vae/config.json")?;
     let vae = VaeConfig::from_json(&file, &text)?;
     let (file, text) = read(path, "scheduler/scheduler_config.json")?;
-    let scheduler: SchedulerConfig = check::typed(&file, check::parse(&file, &text)?)?;
+    let scheduler = SchedulerConfig::from_json(&file, &text)?;
     let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
     let name = name.unwrap_or_else(|| "model".to_string());
     let config = ModelConfig { name, text: text_config, unet, vae, scheduler };
