@@ -1,4 +1,6 @@
-// One invocation per (image, head, query); everything in registers, four keys at a time.
+// One invocation per (image, head, query); everything in registers, a few keys at a time: fewer where heads are large,
+// since adapters on a CPU take seconds to compile long shaders.
+{% set at_once = 4 if lanes <= 6 else (2 if lanes <= 16 else 1) %}
 @compute @workgroup_size(64)
 fn main(
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -24,8 +26,8 @@ fn main(
     {% endfor %}
     var largest = MASKED;
     var total = 0.0;
-    for (var key = 0u; key < end; key += 4u) {
-        {% for j in range(4) %}
+    for (var key = 0u; key < end; key += {{ at_once }}u) {
+        {% for j in range(at_once) %}
         let row{{ j }} = min(key + {{ j }}u, end - 1u) * kv_lanes;
         let k{{ j }} = k_at + row{{ j }};
         let v{{ j }} = v_at + row{{ j }};
@@ -36,13 +38,20 @@ fn main(
         score{{ j }} = select(MASKED, score{{ j }}, key + {{ j }}u < end);
         {% endfor %}
         let before = largest;
-        largest = max(max(max(score0, score1), max(score2, score3)), before);
+        {% for j in range(at_once) %}
+        largest = max(largest, score{{ j }});
+        {% endfor %}
         let keep = exp(before - largest);
-        let p = exp(vec4<f32>(score0, score1, score2, score3) - largest);
-        total = total * keep + p.x + p.y + p.z + p.w;
+        total *= keep;
+        {% for j in range(at_once) %}
+        let p{{ j }} = exp(score{{ j }} - largest);
+        total += p{{ j }};
+        {% endfor %}
         {% for i in range(lanes) %}
-        acc{{ i }} = acc{{ i }} * keep + p.x * read_kv(v0 + {{ i }}u) + p.y * read_kv(v1 + {{ i }}u)
-            + p.z * read_kv(v2 + {{ i }}u) + p.w * read_kv(v3 + {{ i }}u);
+        acc{{ i }} *= keep;
+        {% for j in range(at_once) %}
+        acc{{ i }} += p{{ j }} * read_kv(v{{ j }} + {{ i }}u);
+        {% endfor %}
         {% endfor %}
     }
 
