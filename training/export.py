@@ -9,6 +9,7 @@ import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline
 from transformers import CLIPTokenizer
 
+from .latent_rgb import add_to
 from .models import make_scheduler, make_text_encoder, make_unet
 from .tokenizer import save_tokenizer
 
@@ -44,6 +45,7 @@ def export(work: Path, vae_folder: Path, out: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     pipeline.save_pretrained(scratch, safe_serialization=True)
     save_tokenizer(tokenizer, scratch / "tokenizer")
+    add_to(scratch)
     shutil.rmtree(out, ignore_errors=True)
     os.replace(scratch, out)
 

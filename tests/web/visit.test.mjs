@@ -22,6 +22,8 @@ test('a first visit becomes a picture', async () => {
   await generateButton(page).click();
   await says(page, 'Fetching');
   assert.match(await page.locator('#model-chip').textContent(), /fetching \d+ %/);
+  // A rate needs a second of fetching behind it.
+  await says(page, /\/s/);
   assert.match(await page.getByRole('status').first().textContent(), / MB · .*\/s/);
   const bar = page.getByRole('progressbar');
   const first = Number(await bar.getAttribute('aria-valuenow'));
