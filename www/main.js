@@ -262,6 +262,11 @@ $('fields').addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && event.target.type === 'number' && !working) generate();
 });
 
+$('skip').addEventListener('click', (event) => {
+  event.preventDefault();
+  setTimeout(() => $('prompt').focus()); // after the key press, whose Enter would land in the prompt
+});
+
 $('save').addEventListener('click', save);
 $('reset').addEventListener('click', () => settings.reset(session.model));
 $('model').addEventListener('change', () => {

@@ -155,7 +155,7 @@ test('what is typed survives a reload', async () => {
 test('everything can be done with the keyboard', async () => {
   const page = await visitor(it);
   await ready(page);
-  await set(page, { Steps: 3 });
+  await set(page, { Steps: 30 });
   await page.locator('body').press('Tab'); // the skip link
   await page.keyboard.press('Enter');
   await page.keyboard.type('a red apple');
@@ -163,11 +163,13 @@ test('everything can be done with the keyboard', async () => {
   await page.keyboard.type('on pink');
   assert.equal(await promptOf(page).inputValue(), 'a red apple\non pink');
   await page.keyboard.press('Enter');
-  await says(page, 'step 1 of 3');
+  await says(page, 'step 1 of 30');
   await page.keyboard.press('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Cancel');
   await page.keyboard.press('Enter');
   await finished(page);
+  await set(page, { Steps: 2 });
+  await generateButton(page).focus();
   await page.keyboard.press('Enter');
   await cancelButton(page).waitFor();
   await finished(page);
