@@ -4,8 +4,8 @@ mod common;
 
 use candle_core::{Device, Tensor};
 use common::{
-    DenoiseCase, Golden, Report, TextCase, UnetCase, VaeCase, cases, compare_run, folder_tensors, model_folder,
-    request, scheduler_of, values,
+    DenoiseCase, Golden, Report, TextCase, UnetCase, VaeCase, cases, compare_run, folder_tensors,
+    model_folder, request, scheduler_of, values,
 };
 use opengen::Error;
 use opengen::config;

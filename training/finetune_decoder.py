@@ -16,7 +16,7 @@ from .common import Run, follow_threads_file, save_sheet
 from .data import Renderer, held_out_combos, keys_of, training_combos
 from .export import load_denoiser
 from .models import make_scheduler
-from .train_unet import place_weights, tokenize, write_captions
+from .train_unet import CENTRE_SHARES, place_weights, tokenize, write_captions
 from .train_vae import evaluate, picture_loss
 
 
@@ -25,7 +25,6 @@ class LatentEstimator:
 
     def __init__(self, work: Path, max_timestep: int, seed: int):
         self.tokenizer, self.text_encoder, self.unet = load_denoiser(work)
-        self.unet.to(memory_format=torch.channels_last)
         self.alphas = make_scheduler().alphas_cumprod
         self.max_timestep = max_timestep
         self.rng = random.Random(seed)
@@ -39,7 +38,7 @@ class LatentEstimator:
         noisy = signal * clean + spread * torch.randn_like(clean)
         tokens = tokenize(self.tokenizer, write_captions(keys, 0.0, self.rng))
         context = self.text_encoder(tokens).last_hidden_state
-        velocity = self.unet(noisy.contiguous(memory_format=torch.channels_last), timesteps, context).sample
+        velocity = self.unet(noisy, timesteps, context).sample
         return signal * noisy - spread * velocity
 
 
@@ -50,7 +49,7 @@ def main() -> None:
     renderer = Renderer(args.font)
     keys, held_out = keys_of(training_combos()), keys_of(held_out_combos())
     probe = renderer.images(held_out[torch.randperm(len(held_out))[:128]])
-    latents, weights = torch.load(args.out / "latents.pt")["latents"], place_weights(keys)
+    latents, weights = torch.load(args.out / "latents.pt")["latents"], place_weights(keys, CENTRE_SHARES[-1])
     estimate = LatentEstimator(args.out, args.max_timestep, args.seed)
 
     vae = AutoencoderKL.from_pretrained(args.out / "vae").to(memory_format=torch.channels_last)

@@ -17,7 +17,7 @@ const engine = ['webgpu', 'cpu'].includes(asked) ? asked : 'auto';
 const stage = new Stage($('frame'), $('picture'), $('screen'));
 const sheet = new Sheet();
 const settings = new Settings({ onRefused: reveal });
-const session = new Session({ engine, onChange: render });
+const session = new Session({ engine, onChange: render, onLoaded: greet });
 const gallery = new Gallery((made) => {
   if (working) return;
   present(made);
@@ -51,7 +51,7 @@ async function start() {
   $('model').value = model.id;
   settings.restore(model);
   introduce(model);
-  session.start(model).then(afterLoad, () => {});
+  session.start(model);
 }
 
 function introduce(model) {
@@ -72,8 +72,8 @@ function introduce(model) {
   }));
 }
 
-function afterLoad() {
-  const { og, loaded } = session;
+/** The model has become ready: says what there is to say about that, and asks the browser to keep it. */
+function greet({ og, loaded }) {
   if (loaded.notice) notes([sentence(loaded.notice)]);
   if (!loaded.inMemoryOnly) og.requestPersist().catch(() => {});
 }
@@ -137,9 +137,10 @@ function fetchDetail({ loaded, total, rate, secondsLeft }) {
   return parts.join(' · ');
 }
 
-async function retry(action) {
-  if (action === 'storage') return storage.open();
-  await (action === 'restart' ? session.restart() : session.start()).then(afterLoad, () => {});
+function retry(action) {
+  if (action === 'storage') storage.open();
+  else if (action === 'restart') session.restart();
+  else session.start();
 }
 
 // ---- a picture -------------------------------------------------------------------------------------------
@@ -154,7 +155,7 @@ async function generate({ seed } = {}) {
   try {
     render();
     await session.ready(signal);
-    stage.begin(request.prompt);
+    stage.begin(request);
     const result = await session.og.generate({ ...request, previews: true, signal, ...progressOf(request) });
     finish(request, result);
   } catch (error) {
@@ -269,7 +270,7 @@ $('model').addEventListener('change', () => {
   keep.write('model', model.id);
   settings.reset(model);
   introduce(model);
-  session.start(model).then(afterLoad, () => {});
+  session.start(model);
 });
 
 start();

@@ -80,7 +80,7 @@ impl ModelConfig {
                 ("unet.in_channels", self.unet.in_channels),
             ));
         }
-        check::within(FILE, "scheduler.num_train_timesteps", self.scheduler.num_train_timesteps, 1, 1_000_000)
+        self.scheduler.check()
     }
 
     /// Width and height of the pictures the model was trained on, in pixels.

@@ -216,7 +216,12 @@ impl Context {
         self.inner.bytes.fetch_sub(buffer.size(), Ordering::Relaxed);
     }
 
-    pub(super) fn bind_group(&self, label: &str, pipeline: &wgpu::ComputePipeline, entries: &[wgpu::BindGroupEntry]) -> wgpu::BindGroup {
+    pub(super) fn bind_group(
+        &self,
+        label: &str,
+        pipeline: &wgpu::ComputePipeline,
+        entries: &[wgpu::BindGroupEntry],
+    ) -> wgpu::BindGroup {
         self.inner.bind_groups.fetch_add(1, Ordering::Relaxed);
         self.inner.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(label),
@@ -251,7 +256,8 @@ fn limits(adapter: &wgpu::Limits) -> wgpu::Limits {
 /// Whether the "GPU" is a program on the CPU.
 fn is_cpu(info: &wgpu::AdapterInfo) -> bool {
     let name = info.name.to_lowercase();
-    info.device_type == wgpu::DeviceType::Cpu || ["swiftshader", "llvmpipe"].iter().any(|cpu| name.contains(cpu))
+    info.device_type == wgpu::DeviceType::Cpu
+        || ["swiftshader", "llvmpipe"].iter().any(|cpu| name.contains(cpu))
 }
 
 /// Remembers the first error nobody asked for, and the device's loss.

@@ -45,7 +45,8 @@ impl Executable {
         }
         context.write(&params, 0, &bytes);
         let binder = Binder { context, plan, weights, memory, params: &params };
-        let launches = plan.dispatches.iter().enumerate().map(|(i, d)| binder.launch(i, d)).collect::<Result<_>>()?;
+        let launches =
+            plan.dispatches.iter().enumerate().map(|(i, d)| binder.launch(i, d)).collect::<Result<_>>()?;
         Ok(Executable { context: context.clone(), launches, params, speed: std::cell::Cell::new(0.0) })
     }
 

@@ -32,7 +32,9 @@ impl Weights {
 
     /// A record by name.
     pub fn record(&self, name: &str) -> Result<&PackedRecord> {
-        self.records.get(name).ok_or_else(|| Error::Gpu { message: format!("the model has no weight {name}") })
+        self.records
+            .get(name)
+            .ok_or_else(|| Error::Gpu { message: format!("the model has no weight {name}") })
     }
 
     pub(super) fn slab(&self, index: usize) -> &wgpu::Buffer {
@@ -82,7 +84,9 @@ impl Memory {
     }
 
     pub(super) fn external(&self, name: &str) -> Result<&wgpu::Buffer> {
-        self.externals.get(name).ok_or_else(|| Error::Gpu { message: format!("no value {name} on the device") })
+        self.externals
+            .get(name)
+            .ok_or_else(|| Error::Gpu { message: format!("no value {name} on the device") })
     }
 
     pub(super) fn slab(&self, index: usize) -> &wgpu::Buffer {

@@ -33,7 +33,8 @@ impl Readback {
         let refused = |message: String| Error::Gpu { message: format!("reading {}: {message}", self.name) };
         self.context.wait(receiver).await?.map_err(|error| refused(error.to_string()))?;
         let bytes = {
-            let view = self.staging.get_mapped_range(..self.bytes).map_err(|error| refused(error.to_string()))?;
+            let view =
+                self.staging.get_mapped_range(..self.bytes).map_err(|error| refused(error.to_string()))?;
             view.to_vec()
         };
         self.staging.unmap();

@@ -16,7 +16,8 @@ pub fn decoder(config: &TaesdConfig, batch: usize, h: usize, w: usize) -> Graph 
     let mut b = Builder::new("taesd decoder");
     let mut layers = Layers { path: Path::root("taesd").pp("decoder").pp("layers"), next: 0 };
     let latents = b.input(LATENTS, Shape::image(batch, h, w, config.latent_channels), ElemKind::F32);
-    let clamped = b.convert("clamp latents", latents, config.latent_channels, ElemKind::Activation, Convert::TanhClamp);
+    let clamped =
+        b.convert("clamp latents", latents, config.latent_channels, ElemKind::Activation, Convert::TanhClamp);
     let widths = &config.decoder_block_out_channels;
     let relu = Epilogue::act(Act::Relu);
     let mut x = b.conv2d(&layers.take(2), clamped, config.latent_channels, widths[0], Conv::same(), relu);

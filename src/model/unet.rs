@@ -32,8 +32,14 @@ pub fn unet(config: &UnetConfig, batch: usize, h: usize, w: usize, tokens: usize
 
     let root = Path::root("unet");
     let first = config.block_out_channels[0];
-    let mut x =
-        net.b.conv2d(&root.pp("conv_in"), sample, config.in_channels, first, Conv::same(), Epilogue::default());
+    let mut x = net.b.conv2d(
+        &root.pp("conv_in"),
+        sample,
+        config.in_channels,
+        first,
+        Conv::same(),
+        Epilogue::default(),
+    );
     net.skips.push(x);
     for block in 0..config.block_out_channels.len() {
         x = net.down_block(&root.pp("down_blocks").pp(block), block, x);
@@ -190,7 +196,14 @@ impl Unet<'_> {
         if let (true, Some(skip)) = (mirror > 0, self.skips.last()) {
             let size = self.b.shape(*skip);
             let path = path.pp("upsamplers").pp(0).pp("conv");
-            x = self.b.conv2d(&path, x, channels, channels, Conv::upsample(size.h, size.w), Epilogue::default());
+            x = self.b.conv2d(
+                &path,
+                x,
+                channels,
+                channels,
+                Conv::upsample(size.h, size.w),
+                Epilogue::default(),
+            );
         }
         x
     }
@@ -246,8 +259,15 @@ impl Unet<'_> {
         let shape = Shape::tokens(n, self.tokens, 2 * channels);
         let kv = self.b.input(&text_kv_name(path), shape, ElemKind::Activation);
         let slice = |value, offset| Slice { value, offset };
-        let attended =
-            self.b.attention(path, slice(q, 0), slice(kv, 0), slice(kv, channels), heads, channels / heads, false);
+        let attended = self.b.attention(
+            path,
+            slice(q, 0),
+            slice(kv, 0),
+            slice(kv, channels),
+            heads,
+            channels / heads,
+            false,
+        );
         self.b.linear(&path.pp("to_out").pp(0), attended, channels, Epilogue::residual(residual))
     }
 }

@@ -67,7 +67,8 @@ impl Pipeline {
     ) -> Result<Output> {
         // 1. The request, held against the model.
         request.check(&self.config)?;
-        let trajectory = sample::trajectory(&self.config.scheduler, request.sampler, request.schedule, request.steps)?;
+        let trajectory =
+            sample::trajectory(&self.config.scheduler, request.sampler, request.schedule, request.steps)?;
         let conditioning = Conditioning::new(&self.tokenizer, &self.config, request)?;
 
         // 2. Plans, memory and bind groups; kept from the last run where the shapes are the same.
@@ -104,7 +105,12 @@ impl Pipeline {
     }
 
     /// A run over what was prepared last.
-    fn run<'a>(&'a self, request: &'a Request, cancel: &'a Cancel, dump: Option<&'a mut Dump>) -> Result<Run<'a>> {
+    fn run<'a>(
+        &'a self,
+        request: &'a Request,
+        cancel: &'a Cancel,
+        dump: Option<&'a mut Dump>,
+    ) -> Result<Run<'a>> {
         let unprepared = || Error::Gpu { message: "nothing is prepared to run".to_string() };
         Ok(Run {
             context: &self.context,
@@ -199,13 +205,19 @@ impl Run<'_> {
     }
 
     /// One UNet evaluation and what the sampler makes of it.
-    async fn step(&self, step: &sample::Step, input_scale_next: f64, generators: &mut Generators) -> Result<()> {
+    async fn step(
+        &self,
+        step: &sample::Step,
+        input_scale_next: f64,
+        generators: &mut Generators,
+    ) -> Result<()> {
         let prepared = self.prepared;
         let time = time_embedding(&self.config.unet, step.timestep);
         prepared.memory.write(unet::TIME, &to_bytes(&time, self.elem))?;
         if prepared.shape.ancestral {
             let each = self.request.latents_len(self.config) / self.request.batch;
-            let noise = if step.needs_noise { generators.randn(each) } else { vec![0.0; each * self.request.batch] };
+            let noise =
+                if step.needs_noise { generators.randn(each) } else { vec![0.0; each * self.request.batch] };
             self.write_latents(NOISE, &noise)?;
         }
         let params = step_params(self.config, prepared.shape, self.request.guidance, step, input_scale_next);

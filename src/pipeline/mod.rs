@@ -15,4 +15,6 @@ pub mod stages;
 
 pub use cpu::CpuPipeline;
 pub use gpu::Pipeline;
-pub use request::{Cancel, Dump, Event, MAX_BATCH, MAX_GUIDANCE, Output, Request, SIZE_RANGE, SIZE_STEP, Stage, Stats};
+pub use request::{
+    Cancel, Dump, Event, MAX_BATCH, MAX_GUIDANCE, Output, Request, SIZE_RANGE, SIZE_STEP, Stage, Stats,
+};

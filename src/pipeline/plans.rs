@@ -71,7 +71,12 @@ impl Plans {
     }
 
     /// Plans without a checkpoint: every matrix of type `wanted` where it can be.
-    pub fn without_weights(config: &ModelConfig, shape: Shape, target: Target, wanted: WeightType) -> Result<Plans> {
+    pub fn without_weights(
+        config: &ModelConfig,
+        shape: Shape,
+        target: Target,
+        wanted: WeightType,
+    ) -> Result<Plans> {
         Plans::new(config, shape, target, &|decl| stored_type(decl.kind, wanted))
     }
 
@@ -94,7 +99,10 @@ impl SamplerPlans<'_> {
     }
 
     fn latents(&self, name: &str) -> External {
-        External { name: name.to_string(), bytes: (self.pixels() * self.config.vae.latent_channels * 4) as u64 }
+        External {
+            name: name.to_string(),
+            bytes: (self.pixels() * self.config.vae.latent_channels * 4) as u64,
+        }
     }
 
     /// A value of `channels` elements for every pixel of every model evaluation.

@@ -65,7 +65,8 @@ impl Request {
         for (field, size) in [("width", self.width), ("height", self.height)] {
             if !SIZE_RANGE.contains(&size) || size % step != 0 {
                 let (low, high) = (SIZE_RANGE.start(), SIZE_RANGE.end());
-                let message = format!("{size} pixels asked for, expected a multiple of {step} from {low} to {high}");
+                let message =
+                    format!("{size} pixels asked for, expected a multiple of {step} from {low} to {high}");
                 return invalid(field, message);
             }
         }
@@ -73,7 +74,8 @@ impl Request {
             let expected = self.latents_len(config);
             if latents.len() != expected {
                 let [n, c, h, w] = self.latents_shape(config);
-                let message = format!("{} values given, expected {n}×{c}×{h}×{w} = {expected}", latents.len());
+                let message =
+                    format!("{} values given, expected {n}×{c}×{h}×{w} = {expected}", latents.len());
                 return invalid("init_latents", message);
             }
         }
@@ -115,7 +117,11 @@ impl Request {
 pub enum Event {
     Stage(Stage),
     /// `step` of `steps` is done; the preview is as large as the latents.
-    Step { step: usize, steps: usize, preview: Option<Rgba> },
+    Step {
+        step: usize,
+        steps: usize,
+        preview: Option<Rgba>,
+    },
 }
 
 /// The parts of a run.

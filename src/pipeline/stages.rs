@@ -3,7 +3,7 @@
 use super::common::time_embedding;
 use super::layout::{from_bytes, nchw_to_nhwc, nhwc_to_nchw, to_bytes};
 use crate::config::{ModelConfig, TaesdConfig};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::{Elem, WeightType};
 use crate::model::{clip, taesd, unet, vae};
@@ -14,6 +14,9 @@ pub struct Stages<'a> {
     pub context: &'a Context,
     pub weights: &'a Weights,
 }
+
+/// The name of a value read from the middle of a model.
+const SEAM: &str = "seam";
 
 /// A value to fill before a stage runs.
 struct Input<'a> {
@@ -30,7 +33,8 @@ impl Stages<'_> {
         self.run(&[&graph], &[tokens], clip::EMBEDDINGS, len, self.elem()).await
     }
 
-    /// The UNet's prediction for latents `[n, c, h, w]` under embeddings `[n, tokens, cross_attention_dim]`.
+    /// The UNet's prediction for latents `[n, c, h, w]` under embeddings `[n, tokens, cross_attention_dim]`, or what
+    /// the module `at` some path computes on the way (`unet.mid_block.resnets.1.conv2`).
     pub async fn unet(
         &self,
         config: &ModelConfig,
@@ -38,60 +42,101 @@ impl Stages<'_> {
         [n, c, h, w]: [usize; 4],
         timestep: f64,
         embeddings: &[f32],
+        at: Option<&str>,
     ) -> Result<Vec<f32>> {
         let tokens = embeddings.len() / n / config.unet.cross_attention_dim;
         let elem = self.elem();
         let padded_in = padded(c);
         let inputs = [
             Input { name: clip::EMBEDDINGS, bytes: to_bytes(embeddings, elem) },
-            Input { name: unet::SAMPLE, bytes: to_bytes(&nchw_to_nhwc(latents, n, c, h * w, padded_in), elem) },
+            Input {
+                name: unet::SAMPLE,
+                bytes: to_bytes(&nchw_to_nhwc(latents, n, c, h * w, padded_in), elem),
+            },
             Input { name: unet::TIME, bytes: to_bytes(&time_embedding(&config.unet, timestep), elem) },
         ];
-        let graphs =
+        let mut graphs =
             [unet::text_keys_values(&config.unet, n, tokens), unet::unet(&config.unet, n, h, w, tokens)];
-        let channels = padded(config.unet.out_channels);
-        let out = self.run(&[&graphs[0], &graphs[1]], &inputs, unet::OUTPUT, n * h * w * channels, elem).await?;
-        Ok(nhwc_to_nchw(&out, n, config.unet.out_channels, h * w, channels))
+        let last = "unet.conv_out";
+        let shape = match at {
+            None => graphs[1].expose(last, unet::OUTPUT),
+            Some(path) => graphs[1].expose(path, SEAM),
+        };
+        let missing =
+            || Error::InvalidInput { field: "at", message: format!("the UNet has no module {at:?}") };
+        let shape = shape.ok_or_else(missing)?;
+        let name = if at.is_some() { SEAM } else { unet::OUTPUT };
+        let out = self.run(&[&graphs[0], &graphs[1]], &inputs, name, shape.len(), elem).await?;
+        let channels = if at.is_some() { shape.c } else { config.unet.out_channels };
+        Ok(nhwc_to_nchw(&out, n, channels, shape.h * shape.w, shape.c))
     }
 
     /// Scaled latents `[n, c, h, w]` to pictures `[n, 3, H, W]` around [-1, 1].
-    pub async fn vae_decode(&self, config: &ModelConfig, latents: &[f32], shape: [usize; 4]) -> Result<Vec<f32>> {
+    pub async fn vae_decode(
+        &self,
+        config: &ModelConfig,
+        latents: &[f32],
+        shape: [usize; 4],
+    ) -> Result<Vec<f32>> {
         let [n, _, h, w] = shape;
         let graph = vae::decoder(&config.vae, n, h, w);
         self.decode(&graph, latents, shape, config.vae.scale()).await
     }
 
     /// Pictures `[n, 3, H, W]` in [-1, 1] to the means of their latents `[n, c, h, w]`, unscaled.
-    pub async fn vae_encode(&self, config: &ModelConfig, image: &[f32], shape: [usize; 4]) -> Result<Vec<f32>> {
+    pub async fn vae_encode(
+        &self,
+        config: &ModelConfig,
+        image: &[f32],
+        shape: [usize; 4],
+    ) -> Result<Vec<f32>> {
         let [n, c, h, w] = shape;
         let graph = vae::encoder(&config.vae, n, h, w);
         let scale = config.vae.scale();
         let (hw, moments) = ((h / scale) * (w / scale), 2 * config.vae.latent_channels);
-        let pixels = Input { name: vae::PIXELS, bytes: to_bytes(&nchw_to_nhwc(image, n, c, h * w, 4), Elem::F32) };
+        let pixels =
+            Input { name: vae::PIXELS, bytes: to_bytes(&nchw_to_nhwc(image, n, c, h * w, 4), Elem::F32) };
         let out = self.run(&[&graph], &[pixels], vae::MOMENTS, n * hw * moments, self.elem()).await?;
         Ok(nhwc_to_nchw(&out, n, config.vae.latent_channels, hw, moments))
     }
 
     /// Latents `[n, c, h, w]` to pictures `[n, 3, H, W]` through the tiny autoencoder.
-    pub async fn taesd_decode(&self, config: &TaesdConfig, latents: &[f32], shape: [usize; 4]) -> Result<Vec<f32>> {
+    pub async fn taesd_decode(
+        &self,
+        config: &TaesdConfig,
+        latents: &[f32],
+        shape: [usize; 4],
+    ) -> Result<Vec<f32>> {
         let [n, _, h, w] = shape;
         let graph = taesd::decoder(config, n, h, w);
         self.decode(&graph, latents, shape, 1 << (config.decoder_block_out_channels.len() - 1)).await
     }
 
     /// Pictures `[n, 3, H, W]` in [-1, 1] to latents `[n, c, h, w]` through the tiny autoencoder.
-    pub async fn taesd_encode(&self, config: &TaesdConfig, image: &[f32], shape: [usize; 4]) -> Result<Vec<f32>> {
+    pub async fn taesd_encode(
+        &self,
+        config: &TaesdConfig,
+        image: &[f32],
+        shape: [usize; 4],
+    ) -> Result<Vec<f32>> {
         let [n, c, h, w] = shape;
         let graph = taesd::encoder(config, n, h, w);
         let scale = 1 << (config.encoder_block_out_channels.len() - 1);
         let hw = h.div_ceil(scale) * w.div_ceil(scale);
-        let pixels = Input { name: vae::PIXELS, bytes: to_bytes(&nchw_to_nhwc(image, n, c, h * w, 4), Elem::F32) };
+        let pixels =
+            Input { name: vae::PIXELS, bytes: to_bytes(&nchw_to_nhwc(image, n, c, h * w, 4), Elem::F32) };
         let len = n * hw * config.latent_channels;
         let out = self.run(&[&graph], &[pixels], taesd::ENCODED, len, Elem::F32).await?;
         Ok(nhwc_to_nchw(&out, n, config.latent_channels, hw, config.latent_channels))
     }
 
-    async fn decode(&self, graph: &Graph, latents: &[f32], shape: [usize; 4], scale: usize) -> Result<Vec<f32>> {
+    async fn decode(
+        &self,
+        graph: &Graph,
+        latents: &[f32],
+        shape: [usize; 4],
+        scale: usize,
+    ) -> Result<Vec<f32>> {
         let [n, c, h, w] = shape;
         let bytes = to_bytes(&nchw_to_nhwc(latents, n, c, h * w, c), Elem::F32);
         let hw = h * w * scale * scale;
@@ -105,7 +150,14 @@ impl Stages<'_> {
     }
 
     /// Runs graphs one after the other and gives `len` elements of the value `output`.
-    async fn run(&self, graphs: &[&Graph], inputs: &[Input<'_>], output: &str, len: usize, elem: Elem) -> Result<Vec<f32>> {
+    async fn run(
+        &self,
+        graphs: &[&Graph],
+        inputs: &[Input<'_>],
+        output: &str,
+        len: usize,
+        elem: Elem,
+    ) -> Result<Vec<f32>> {
         let stored = |decl: &WeightDecl| {
             self.weights.record(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
         };

@@ -3,8 +3,8 @@
 use std::fmt;
 
 use super::graph::{Conv, Convert, ElemKind, Gemm, Graph, Node, Op, Shape, Slice, Value, ValueId, WeightId};
-use crate::kernels::gemm::Act;
 use super::weight::{Part, WeightDecl, WeightKind};
+use crate::kernels::gemm::Act;
 
 /// A position in the checkpoint's tree of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -107,21 +107,45 @@ impl Builder {
     }
 
     /// Several linear layers over the same input as one: their outputs stand side by side.
-    pub fn linear_merged(&mut self, name: &Path, layers: &[(Path, usize)], x: ValueId, bias: bool) -> ValueId {
+    pub fn linear_merged(
+        &mut self,
+        name: &Path,
+        layers: &[(Path, usize)],
+        x: ValueId,
+        bias: bool,
+    ) -> ValueId {
         let k = self.shape(x).c;
         let outputs = layers.iter().map(|(_, n)| n).sum();
         let parts = layers.iter().map(|(p, n)| (p.pp("weight"), vec![*n, k])).collect();
         let weight = self.matrix(name, parts, outputs, k);
         let bias_id = bias.then(|| {
-            let parts = layers.iter().map(|(p, n)| Part { name: p.pp("bias").to_string(), shape: vec![*n] }).collect();
-            self.weight(WeightDecl { name: name.pp("bias").to_string(), kind: WeightKind::Vector { len: outputs }, parts })
+            let parts = layers
+                .iter()
+                .map(|(p, n)| Part { name: p.pp("bias").to_string(), shape: vec![*n] })
+                .collect();
+            self.weight(WeightDecl {
+                name: name.pp("bias").to_string(),
+                kind: WeightKind::Vector { len: outputs },
+                parts,
+            })
         });
         let epilogue = Epilogue { bias, ..Default::default() };
-        self.gemm(name, Linear { x, x2: None, weight, bias: bias_id, outputs, conv: None, geglu: false }, epilogue)
+        self.gemm(
+            name,
+            Linear { x, x2: None, weight, bias: bias_id, outputs, conv: None, geglu: false },
+            epilogue,
+        )
     }
 
     /// A 1×1 convolution over the channels of `x` and then `x2`, as if concatenated.
-    pub fn conv1x1(&mut self, path: &Path, x: ValueId, x2: Option<ValueId>, outputs: usize, epilogue: Epilogue) -> ValueId {
+    pub fn conv1x1(
+        &mut self,
+        path: &Path,
+        x: ValueId,
+        x2: Option<ValueId>,
+        outputs: usize,
+        epilogue: Epilogue,
+    ) -> ValueId {
         let k = self.shape(x).c + x2.map_or(0, |v| self.shape(v).c);
         let weight = self.matrix(path, vec![(path.pp("weight"), vec![outputs, k, 1, 1])], outputs, k);
         let bias = epilogue.bias.then(|| self.vector(&path.pp("bias"), outputs));
@@ -129,12 +153,24 @@ impl Builder {
     }
 
     /// A square convolution; `inputs` is the checkpoint's channel count (the stored one is padded).
-    pub fn conv2d(&mut self, path: &Path, x: ValueId, inputs: usize, outputs: usize, conv: Conv, epilogue: Epilogue) -> ValueId {
+    pub fn conv2d(
+        &mut self,
+        path: &Path,
+        x: ValueId,
+        inputs: usize,
+        outputs: usize,
+        conv: Conv,
+        epilogue: Epilogue,
+    ) -> ValueId {
         let k = conv.kernel * conv.kernel * padded(inputs);
         let shape = vec![outputs, inputs, conv.kernel, conv.kernel];
         let weight = self.matrix(path, vec![(path.pp("weight"), shape)], outputs, k);
         let bias = epilogue.bias.then(|| self.vector(&path.pp("bias"), outputs));
-        self.gemm(path, Linear { x, x2: None, weight, bias, outputs, conv: Some(conv), geglu: false }, epilogue)
+        self.gemm(
+            path,
+            Linear { x, x2: None, weight, bias, outputs, conv: Some(conv), geglu: false },
+            epilogue,
+        )
     }
 
     /// The gated first half of a feed-forward: `value · gelu(gate)`, `inner` channels out.
@@ -157,7 +193,15 @@ impl Builder {
     }
 
     /// Group normalisation over the channels of `x` (and `x2`, as if concatenated), with SiLU if asked.
-    pub fn group_norm(&mut self, path: &Path, x: ValueId, x2: Option<ValueId>, groups: usize, eps: f64, silu: bool) -> ValueId {
+    pub fn group_norm(
+        &mut self,
+        path: &Path,
+        x: ValueId,
+        x2: Option<ValueId>,
+        groups: usize,
+        eps: f64,
+        silu: bool,
+    ) -> ValueId {
         let c = self.shape(x).c + x2.map_or(0, |v| self.shape(v).c);
         let (gamma, beta) = (self.vector(&path.pp("weight"), c), self.vector(&path.pp("bias"), c));
         let out = self.value(self.shape(x).with_channels(c), ElemKind::Activation, None);
@@ -173,13 +217,29 @@ impl Builder {
     }
 
     /// Multi-head attention over slices of merged projections.
-    pub fn attention(&mut self, path: &Path, q: Slice, k: Slice, v: Slice, heads: usize, head_dim: usize, causal: bool) -> ValueId {
+    pub fn attention(
+        &mut self,
+        path: &Path,
+        q: Slice,
+        k: Slice,
+        v: Slice,
+        heads: usize,
+        head_dim: usize,
+        causal: bool,
+    ) -> ValueId {
         let out = self.value(self.shape(q.value).with_channels(heads * head_dim), ElemKind::Activation, None);
         self.push(path, Op::Attention { q, k, v, heads, head_dim, causal }, out)
     }
 
     /// Token ids `[n, tokens]` to embeddings `[n, tokens, hidden]`, positions added.
-    pub fn embed(&mut self, path: &Path, tokens: ValueId, vocab: usize, positions: usize, hidden: usize) -> ValueId {
+    pub fn embed(
+        &mut self,
+        path: &Path,
+        tokens: ValueId,
+        vocab: usize,
+        positions: usize,
+        hidden: usize,
+    ) -> ValueId {
         let table = self.table(&path.pp("token_embedding").pp("weight"), vocab, hidden);
         let positions = self.table(&path.pp("position_embedding").pp("weight"), positions, hidden);
         let shape = self.shape(tokens);
@@ -188,7 +248,14 @@ impl Builder {
     }
 
     /// An elementwise conversion to `channels` channels of kind `elem`.
-    pub fn convert(&mut self, name: &str, x: ValueId, channels: usize, elem: ElemKind, convert: Convert) -> ValueId {
+    pub fn convert(
+        &mut self,
+        name: &str,
+        x: ValueId,
+        channels: usize,
+        elem: ElemKind,
+        convert: Convert,
+    ) -> ValueId {
         let out = self.value(self.shape(x).with_channels(channels), elem, None);
         self.push(&Path::root(name), Op::Convert { x, convert }, out)
     }
@@ -221,12 +288,20 @@ impl Builder {
 
     fn matrix(&mut self, name: &Path, parts: Vec<(Path, Vec<usize>)>, n: usize, k: usize) -> WeightId {
         let parts = parts.into_iter().map(|(path, shape)| Part { name: path.to_string(), shape }).collect();
-        self.weight(WeightDecl { name: name.to_string(), kind: WeightKind::Matrix { n: padded(n), k }, parts })
+        self.weight(WeightDecl {
+            name: name.to_string(),
+            kind: WeightKind::Matrix { n: padded(n), k },
+            parts,
+        })
     }
 
     fn vector(&mut self, path: &Path, len: usize) -> WeightId {
         let parts = vec![Part { name: path.to_string(), shape: vec![len] }];
-        self.weight(WeightDecl { name: path.to_string(), kind: WeightKind::Vector { len: padded(len) }, parts })
+        self.weight(WeightDecl {
+            name: path.to_string(),
+            kind: WeightKind::Vector { len: padded(len) },
+            parts,
+        })
     }
 
     fn table(&mut self, path: &Path, rows: usize, cols: usize) -> WeightId {

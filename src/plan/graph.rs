@@ -106,16 +106,45 @@ pub enum Convert {
 pub enum Op {
     /// `out = act(x · Wᵀ + bias + time) + residual`, or with `act_last` the activation after the residual.
     Gemm(Gemm),
-    GroupNorm { x: ValueId, x2: Option<ValueId>, gamma: WeightId, beta: WeightId, groups: usize, eps: f32, silu: bool },
-    LayerNorm { x: ValueId, gamma: WeightId, beta: WeightId, eps: f32 },
+    GroupNorm {
+        x: ValueId,
+        x2: Option<ValueId>,
+        gamma: WeightId,
+        beta: WeightId,
+        groups: usize,
+        eps: f32,
+        silu: bool,
+    },
+    LayerNorm {
+        x: ValueId,
+        gamma: WeightId,
+        beta: WeightId,
+        eps: f32,
+    },
     /// Softmax(q kᵀ · scale) v per head; k and v may have another batch stride and length than q.
-    Attention { q: Slice, k: Slice, v: Slice, heads: usize, head_dim: usize, causal: bool },
+    Attention {
+        q: Slice,
+        k: Slice,
+        v: Slice,
+        heads: usize,
+        head_dim: usize,
+        causal: bool,
+    },
     /// Token and position embeddings added.
-    Embed { tokens: ValueId, table: WeightId, positions: WeightId },
+    Embed {
+        tokens: ValueId,
+        table: WeightId,
+        positions: WeightId,
+    },
     /// Elementwise; also picks the first channels of `x` when the output has fewer.
-    Convert { x: ValueId, convert: Convert },
+    Convert {
+        x: ValueId,
+        convert: Convert,
+    },
     /// Decoder output in [-1, 1] to packed RGBA8.
-    Rgba { x: ValueId },
+    Rgba {
+        x: ValueId,
+    },
 }
 
 /// The operands of [`Op::Gemm`].
@@ -158,5 +187,12 @@ impl Graph {
     /// The shape of a value.
     pub fn shape(&self, id: ValueId) -> Shape {
         self.values[id.0].shape
+    }
+
+    /// Makes what the module at `path` computes an output called `name`; its shape, or `None` without such a module.
+    pub fn expose(&mut self, path: &str, name: &str) -> Option<Shape> {
+        let output = self.nodes.iter().find(|node| node.path == path)?.output;
+        self.values[output.0].external = Some(name.to_string());
+        Some(self.shape(output))
     }
 }

@@ -20,7 +20,15 @@ pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
     match &node.op {
         Op::Gemm(op) => gemm(l, node, op),
         Op::GroupNorm { x, x2, gamma, beta, groups, eps, silu } => {
-            let norm = GroupNorm { x: *x, x2: *x2, gamma: *gamma, beta: *beta, groups: *groups, eps: *eps, silu: *silu };
+            let norm = GroupNorm {
+                x: *x,
+                x2: *x2,
+                gamma: *gamma,
+                beta: *beta,
+                groups: *groups,
+                eps: *eps,
+                silu: *silu,
+            };
             group_norm(l, node, &norm);
         }
         Op::LayerNorm { x, gamma, beta, eps } => layer_norm(l, node, *x, *gamma, *beta, *eps),
@@ -101,8 +109,7 @@ fn group_norm(l: &mut Lowering, node: &Node, op: &GroupNorm) {
     push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
 
     let spec = group_norm_apply::Spec { elem, width, threads, concat, silu };
-    let params =
-        group_norm_apply::Params { batch, rows, channels1, channels2, groups, chunks, eps: op.eps };
+    let params = group_norm_apply::Params { batch, rows, channels1, channels2, groups, chunks, eps: op.eps };
     let workgroups = group_norm_apply::workgroups(&spec, &params);
     let operands = inputs.into_iter().chain([Operand::Read(partial)]).chain(affine).collect();
     push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
@@ -140,7 +147,8 @@ fn attention(
         });
     }
     let shared_qkv = q.value == k.value;
-    let spec = attention::Spec { elem: l.target.elem, variant, head_dim: head_dim as u32, causal, shared_qkv };
+    let spec =
+        attention::Spec { elem: l.target.elem, variant, head_dim: head_dim as u32, causal, shared_qkv };
     let params = attention::Params {
         batch: queries.n as u32,
         heads: heads as u32,
@@ -165,8 +173,11 @@ fn attention(
 
 fn embed(l: &mut Lowering, node: &Node, tokens: ValueId, table: WeightId, positions: WeightId) {
     let shape = l.shape(node.output);
-    let spec =
-        embed::Spec { elem: l.target.elem, tokens: l.weight_type(table), positions: l.weight_type(positions) };
+    let spec = embed::Spec {
+        elem: l.target.elem,
+        tokens: l.weight_type(table),
+        positions: l.weight_type(positions),
+    };
     let params = embed::Params {
         batch: shape.n as u32,
         tokens: shape.w as u32,

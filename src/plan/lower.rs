@@ -148,7 +148,8 @@ fn place(lowering: Lowering) -> Result<Plan> {
     let mut dispatches = Vec::with_capacity(lowering.launches.len());
 
     for (i, launch) in lowering.launches.iter().enumerate() {
-        let read_slabs: Vec<usize> = values(launch, false).filter_map(|v| places[v.0]).map(|p| p.slab).collect();
+        let read_slabs: Vec<usize> =
+            values(launch, false).filter_map(|v| places[v.0]).map(|p| p.slab).collect();
         for value in values(launch, true) {
             if places[value.0].is_none() && lowering.graph.values[value.0].external.is_none() {
                 places[value.0] = Some(arena.place(lowering.bytes_of(value), &read_slabs, &launch.label)?);

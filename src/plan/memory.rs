@@ -184,6 +184,8 @@ mod tests {
     fn a_value_beyond_the_binding_limit_is_refused_by_name() {
         let mut arena = Arena::new(MemoryLimits::default());
         let error = arena.place(129 << 20, &[], "vae.decoder.conv_out").unwrap_err().to_string();
-        assert!(error.contains("vae.decoder.conv_out") && error.contains("129 MiB") && error.contains("128 MiB"));
+        assert!(
+            error.contains("vae.decoder.conv_out") && error.contains("129 MiB") && error.contains("128 MiB")
+        );
     }
 }

@@ -151,7 +151,8 @@ impl Assembler {
     }
 
     fn misplaced(&self, piece: &PackedBytes) -> Error {
-        Error::Storage {
+        Error::BadFile {
+            file: "packed model".into(),
             message: format!(
                 "packed bytes {}..{} lie outside slab {}",
                 piece.offset,

@@ -7,9 +7,10 @@
 use idb::{
     DatabaseEvent, Factory, KeyRange, ObjectStore, ObjectStoreParams, Query, Transaction, TransactionMode,
 };
-use js_sys::{Array, Uint8Array};
+use js_sys::{Array, Promise, Uint8Array};
 use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
 
 use super::stored::{Origin, State, StoredModel, format_ok};
 use crate::weights::PACKED_FORMAT;
@@ -135,7 +136,7 @@ impl Database {
             .map_err(|error| Error::Json { file: model.id.clone(), message: error.to_string() })?;
         let (write, transaction) = self.write(&[MODELS])?;
         let put = self.store(&transaction, MODELS)?.put(&value, Some(&model.id.as_str().into()));
-        write.finish(transaction, put.map(drop)).await
+        write.finish(put.map(drop)).await
     }
 
     /// Which chunks of a model are stored: their checksums, by index.
@@ -144,8 +145,10 @@ impl Database {
         let query = || chunks_of(id).map(Query::from);
         let transaction = self.db.transaction(&[SUMS], TransactionMode::ReadOnly).map_err(storage)?;
         let store = self.store(&transaction, SUMS)?;
-        let keys = store.get_all_keys(Some(query()?), None).map_err(storage)?.await.map_err(storage)?;
-        let values = store.get_all(Some(query()?), None).map_err(storage)?.await.map_err(storage)?;
+        // Both are asked for before either is awaited: a transaction without requests ends.
+        let keys = store.get_all_keys(Some(query()?), None).map_err(storage)?;
+        let values = store.get_all(Some(query()?), None).map_err(storage)?;
+        let (keys, values) = (keys.await.map_err(storage)?, values.await.map_err(storage)?);
         for (key, value) in keys.into_iter().zip(values) {
             let index = key.dyn_into::<Array>().ok().and_then(|key| key.get(1).as_f64());
             if let (Some(index), Some(sum)) = (index, value.as_f64())
@@ -163,7 +166,7 @@ impl Database {
         let key = chunk_key(id, index);
         let chunk = self.store(&transaction, CHUNKS)?.put(&Uint8Array::from(bytes), Some(&key)).map(drop);
         let sum = self.store(&transaction, SUMS)?.put(&sum.into(), Some(&key)).map(drop);
-        write.finish(transaction, chunk.and(sum)).await
+        write.finish(chunk.and(sum)).await
     }
 
     /// Reads one chunk into `bytes`; false when it is not there.
@@ -181,7 +184,7 @@ impl Database {
         let key = chunk_key(id, index);
         let chunk = self.store(&transaction, CHUNKS)?.delete(key.clone()).map(drop);
         let sum = self.store(&transaction, SUMS)?.delete(key).map(drop);
-        write.finish(transaction, chunk.and(sum)).await
+        write.finish(chunk.and(sum)).await
     }
 
     /// Deletes a model and all its chunks.
@@ -190,7 +193,7 @@ impl Database {
         let model = self.store(&transaction, MODELS)?.delete(JsValue::from(id)).map(drop);
         let chunks = self.store(&transaction, CHUNKS)?.delete(chunks_of(id)?).map(drop);
         let sums = self.store(&transaction, SUMS)?.delete(chunks_of(id)?).map(drop);
-        write.finish(transaction, model.and(chunks).and(sums)).await
+        write.finish(model.and(chunks).and(sums)).await
     }
 
     async fn get(&self, store: &str, key: JsValue) -> Result<Option<JsValue>> {
@@ -205,7 +208,7 @@ impl Database {
     fn write(&self, stores: &[&str]) -> Result<(Write, Transaction)> {
         let transaction = self.db.transaction(stores, TransactionMode::ReadWrite).map_err(storage)?;
         let raw = web_sys::IdbTransaction::from(transaction);
-        Ok((Write { raw: raw.clone() }, Transaction::from(raw)))
+        Ok((Write::new(raw.clone()), Transaction::from(raw)))
     }
 
     fn store(&self, transaction: &Transaction, name: &str) -> Result<ObjectStore> {
@@ -216,30 +219,35 @@ impl Database {
 /// A write transaction, kept to ask it why it was aborted: a full disk shows only there.
 struct Write {
     raw: web_sys::IdbTransaction,
+    /// Resolves with the `complete` or the `abort` event; every failed request ends in the latter.
+    ended: Promise,
 }
 
 impl Write {
-    /// Waits until everything is on disk.
-    async fn finish(
-        self,
-        transaction: Transaction,
-        queued: std::result::Result<(), idb::Error>,
-    ) -> Result<()> {
-        if let Err(error) = queued {
-            return Err(self.reason(Some(error)));
-        }
-        match transaction.await {
-            Ok(result) if result.is_committed() => Ok(()),
-            Ok(_) => Err(self.reason(None)),
-            Err(error) => Err(self.reason(Some(error))),
-        }
+    fn new(raw: web_sys::IdbTransaction) -> Write {
+        let ended = Promise::new(&mut |resolve, _| {
+            raw.set_oncomplete(Some(&resolve));
+            raw.set_onabort(Some(&resolve));
+        });
+        Write { raw, ended }
     }
 
-    fn reason(&self, error: Option<idb::Error>) -> Error {
-        if let Some(exception) = self.raw.error() {
-            return exception_error(&exception.name(), &exception.message());
+    /// Waits until everything is on disk.
+    async fn finish(self, queued: std::result::Result<(), idb::Error>) -> Result<()> {
+        if let Err(error) = queued {
+            // What was queued before must not be kept alone; aborting twice is no harm.
+            let _ = self.raw.abort();
+            return Err(storage(error));
         }
-        error.map_or_else(|| Error::Storage { message: "a write was cut off".into() }, storage)
+        let event = JsFuture::from(self.ended).await.unwrap_or(JsValue::UNDEFINED);
+        let is_complete = event.dyn_ref::<web_sys::Event>().is_some_and(|event| event.type_() == "complete");
+        if is_complete {
+            return Ok(());
+        }
+        Err(match self.raw.error() {
+            Some(exception) => exception_error(&exception.name(), &exception.message()),
+            None => Error::Storage { message: "a write was cut off".into() },
+        })
     }
 }
 

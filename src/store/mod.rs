@@ -18,4 +18,4 @@ pub use assembler::FullChunk;
 pub use chunks::{Chunk, ChunkMap, MAX_CHUNK_BYTES};
 pub use import::{Expected, Finish, Import, Layout};
 pub use meter::{Meter, Progress};
-pub use stored::{Origin, State, StoredModel, format_ok};
+pub use stored::{Origin, State, StoredModel, content_range, format_ok};

@@ -77,9 +77,25 @@ pub fn format_ok(format: u32) -> bool {
     format == PACKED_FORMAT
 }
 
+/// A `Content-Range` header, `bytes 100-999/1000`, as the first byte and the file's length (100, 1000).
+pub fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
+    let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
+    let from = range.split_once('-')?.0.trim().parse().ok()?;
+    Some((from, total.trim().parse().ok()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn content_ranges() {
+        assert_eq!(content_range("bytes 100-999/1000"), Some((100, Some(1000))));
+        assert_eq!(content_range(" bytes 0-0/*"), Some((0, None)));
+        for nonsense in ["", "bytes */1000", "bytes 1/2", "items 0-1/2", "bytes a-b/c"] {
+            assert_eq!(content_range(nonsense), None, "{nonsense}");
+        }
+    }
 
     #[test]
     fn a_weak_tag_is_no_validator() {

@@ -59,14 +59,14 @@ impl Loader {
     pub(super) fn write(&mut self, slab: usize, offset: u64, bytes: &[u8]) -> Result<()> {
         match self {
             Loader::Gpu(pipeline) => pipeline.write(slab, offset, bytes),
-            Loader::Cpu { slabs, .. } => {
+            Loader::Cpu { slabs, manifest } => {
                 let place = slabs.get_mut(slab).and_then(|slab| {
                     let from = usize::try_from(offset).ok()?;
                     slab.get_mut(from..from.checked_add(bytes.len())?)
                 });
                 let Some(place) = place else {
                     let message = format!("{} bytes at {offset} lie outside slab {slab}", bytes.len());
-                    return Err(Error::Storage { message });
+                    return Err(Error::BadFile { file: manifest.name.clone(), message });
                 };
                 place.copy_from_slice(bytes);
                 Ok(())

@@ -8,6 +8,7 @@ use web_sys::{ReadableStreamDefaultReader, Response};
 
 use super::browser::{get, set};
 use super::error::from_fetch;
+use crate::store::content_range;
 use crate::{Error, Result};
 
 #[wasm_bindgen]
@@ -31,6 +32,8 @@ pub(super) struct Ask<'a> {
 pub(super) struct Download {
     url: String,
     reader: ReadableStreamDefaultReader,
+    /// Whether more may come.
+    is_open: bool,
     /// Where in the file the body begins: what was asked for, or 0.
     pub offset: u64,
     /// Length of the whole file, where the server says it and can be believed.
@@ -83,7 +86,7 @@ impl Download {
         if header("content-type").is_some_and(|kind| kind.trim_start().starts_with("text/html")) {
             return Err(failed("the server answered with a web page instead of a model".into()));
         }
-        let range = header("content-range").as_deref().and_then(parse_content_range);
+        let range = header("content-range").as_deref().and_then(content_range);
         if let (206, Some((from, _))) = (status, range)
             && from != ask.offset
         {
@@ -100,6 +103,7 @@ impl Download {
         Ok(Download {
             url: ask.url.to_owned(),
             reader: body.get_reader().unchecked_into(),
+            is_open: true,
             offset: if status == 206 { ask.offset } else { 0 },
             total,
             etag: header("etag"),
@@ -110,10 +114,8 @@ impl Download {
     /// The next bytes, or `None` at the end.
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let result = JsFuture::from(self.reader.read()).await;
+        self.is_open = result.as_ref().is_ok_and(|result| !get(result, "done").is_truthy());
         let result = result.map_err(|error| from_fetch(&self.url, &error))?;
-        if get(&result, "done").is_truthy() {
-            return Ok(None);
-        }
         Ok(get(&result, "value").dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec()))
     }
 }
@@ -121,7 +123,9 @@ impl Download {
 impl Drop for Download {
     /// Nobody reads on: lets the browser close the connection.
     fn drop(&mut self) {
-        let _ = self.reader.cancel();
+        if self.is_open {
+            let _ = self.reader.cancel();
+        }
     }
 }
 
@@ -146,13 +150,6 @@ fn refusal(status: u16) -> String {
         500.. => format!("the server has a problem ({status}); try again a little later"),
         _ => format!("the server answered with status {status}"),
     }
-}
-
-/// `bytes 100-999/1000` as (100, 1000).
-fn parse_content_range(text: &str) -> Option<(u64, Option<u64>)> {
-    let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
-    let from = range.split_once('-')?.0.trim().parse().ok()?;
-    Some((from, total.trim().parse().ok()))
 }
 
 fn is_same_origin(url: &str) -> bool {

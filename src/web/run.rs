@@ -68,12 +68,13 @@ impl Made {
     pub(super) fn to_js(&self, request: &Request, model: &str, notices: &[String]) -> Result<JsValue> {
         let png = self.png(request, model)?;
         let stats = &self.output.stats;
+        let notices: Vec<String> = notices.iter().chain(&self.output.notices).cloned().collect();
         let pictures = Pictures {
             images: &self.output.images,
             png: &png,
             seed: request.seed,
             timings: self.timings,
-            notices,
+            notices: &notices,
             stats: Stats {
                 dispatches_per_step: stats.dispatches_per_step,
                 new_buffers_per_step: stats.new_buffers_per_step,

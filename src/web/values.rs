@@ -143,8 +143,8 @@ pub(super) struct Timings {
 #[serde(rename_all = "camelCase")]
 pub(super) struct Stats {
     pub dispatches_per_step: usize,
-    pub new_buffers_per_step: usize,
-    pub new_bind_groups_per_step: usize,
+    pub new_buffers_per_step: f64,
+    pub new_bind_groups_per_step: f64,
     pub gpu_bytes: u64,
     pub wasm_heap_bytes: f64,
 }

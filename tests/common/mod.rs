@@ -231,7 +231,8 @@ impl Report {
 pub fn scheduler_of(case: &DenoiseCase) -> SchedulerConfig {
     let path = model_folder(&case.model).join("scheduler/scheduler_config.json");
     let text = std::fs::read_to_string(&path).expect("scheduler_config.json");
-    let mut fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&text).expect("an object");
+    let mut fields: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_str(&text).expect("an object");
     fields.extend(case.scheduler.clone());
     serde_json::from_value(fields.into()).expect("scheduler configuration")
 }

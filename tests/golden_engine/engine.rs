@@ -68,7 +68,8 @@ impl Packed {
         let source = ModelSource::open(&model_folder(model)).expect("model folder");
         let config = source.config().clone();
         let decls = model::weight_decls(&config);
-        let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions { matrix_type }).expect("weights");
+        let (manifest, slabs) =
+            weights::load(&source, &decls, LayoutOptions { matrix_type }).expect("weights");
         Packed { config, manifest, slabs }
     }
 

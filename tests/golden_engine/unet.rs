@@ -48,7 +48,10 @@ fn quantized_weights() {
         for ((call, got), want) in case.cases.iter().zip(&quantized).zip(&full) {
             let off = difference(got, want);
             let size = format!("{}x{}", call.height, call.width);
-            println!("{weight_type:?} against F16, sd1 unet {size}: relative {:.2e}  peak {:.2e}", off.relative, off.peak);
+            println!(
+                "{weight_type:?} against F16, sd1 unet {size}: relative {:.2e}  peak {:.2e}",
+                off.relative, off.peak
+            );
             assert!(off.relative < sane, "{weight_type:?} {size}: {off:?}");
             assert!(off.relative > 1e-6, "{weight_type:?} changed nothing: was anything quantized?");
         }

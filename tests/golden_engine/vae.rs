@@ -14,12 +14,14 @@ fn autoencoder_kl() {
             let (stages, config) = (engine.stages(), &engine.config);
             let golden = Golden::open(&case.file);
             for (i, call) in case.cases.iter().enumerate() {
-                let what = |way| format!("{} {} vae {way} {}x{}", tier.name, case.model, call.height, call.width);
+                let what =
+                    |way| format!("{} {} vae {way} {}x{}", tier.name, case.model, call.height, call.width);
                 // The engine's decoder takes scaled latents, as the denoising loop leaves them.
                 let name = format!("latents.{i}");
                 let scale = config.vae.scaling_factor as f32;
                 let latents: Vec<f32> = golden.values(&name).iter().map(|value| value * scale).collect();
-                let decoded = block_on(stages.vae_decode(config, &latents, golden.shape(&name))).expect("decode");
+                let decoded =
+                    block_on(stages.vae_decode(config, &latents, golden.shape(&name))).expect("decode");
                 report.compare(&what("decode"), &decoded, &golden.values(&format!("decoded.{i}")));
                 let name = format!("image.{i}");
                 let encoded = stages.vae_encode(config, &golden.values(&name), golden.shape(&name));

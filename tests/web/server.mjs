@@ -37,6 +37,7 @@ export class Server {
   /** Requests for model files, oldest first: {range, sent}. */ models = [];
   /** Paths of all other requests. @type {string[]} */ paths = [];
   /** Files served from here instead of from disk: path → text. @type {Map<string, string>} */ overlay = new Map();
+  /** A path that answers 404. @type {string | null} */ missing = null;
   #server = createServer((request, response) => this.#answer(request, response));
   #sockets = new Set();
 
@@ -63,6 +64,7 @@ export class Server {
     this.models = [];
     this.paths = [];
     this.overlay.clear();
+    this.missing = null;
   }
 
   #answer(request, response) {
@@ -71,6 +73,7 @@ export class Server {
     if (name === '/blank.html') return send(response, 200, TYPES['.html'], '<!doctype html><title>blank</title>');
     if (extname(name) === '.gguf') return this.#model(request, response, join(DIST, name));
     this.paths.push(path);
+    if (this.missing === name) return send(response, 404, 'text/plain', 'not found');
     if (this.overlay.has(name)) return send(response, 200, TYPES[extname(name)], this.overlay.get(name));
     const file = join(DIST, name);
     if (!file.startsWith(DIST) || !existsSync(file) || !statSync(file).isFile()) {
@@ -110,7 +113,7 @@ export class Server {
         bytes = bytes.subarray(0, Math.max(0, cutAt - at));
         if (bytes.length) await write(response, bytes);
         entry.sent += bytes.length;
-        await pause(50); // let what was sent leave
+        await pause(400); // let what was sent arrive and be kept
         return response.destroy();
       }
       if (flip && at <= size / 2 && size / 2 < at + bytes.length) bytes[Math.floor(size / 2) - at] ^= 1;

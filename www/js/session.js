@@ -14,12 +14,14 @@ export class Session {
   /** @type {import('../client.js').OpenGenError | null} */ error = null;
   /** @type {OpenGen | null} */ og = null;
   offline = !navigator.onLine;
-  #loading = null;
+  #loading = Promise.resolve();
 
-  /** @param {{engine: 'auto'|'webgpu'|'cpu', onChange: (session: Session) => void}} options */
-  constructor({ engine, onChange }) {
-    this.engine = engine;
-    this.onChange = onChange;
+  /**
+   * @param {{engine: 'auto'|'webgpu'|'cpu', onChange: (session: Session) => void,
+   *   onLoaded: (session: Session) => void}} options
+   */
+  constructor({ engine, onChange, onLoaded }) {
+    Object.assign(this, { engine, onChange, onLoaded });
   }
 
   capabilities() {
@@ -29,17 +31,15 @@ export class Session {
   /** Starts engine and model; failures end in the state `failed`. */
   start(model = this.model) {
     this.model = model;
-    this.#loading = this.#load();
-    this.#loading.catch(() => {});
-    return this.#loading;
+    this.#loading = this.#load(model);
+    this.#loading.catch(() => {}); // told through the state
   }
 
   /** A new worker in place of a broken one. */
-  restart(engine = this.engine) {
+  restart() {
     this.og?.dispose();
     this.og = null;
-    this.engine = engine;
-    return this.start();
+    this.start();
   }
 
   /** Resolves when the model is ready; tries again if it had failed. */
@@ -59,26 +59,32 @@ export class Session {
     this.onChange(this);
   }
 
-  async #load() {
+  async #load(model) {
     this.error = null;
+    this.progress = null;
     this.#to(this.og ? 'loading' : 'starting');
     try {
       this.og ??= await OpenGen.create({ engine: this.engine });
-      this.loaded = await this.og.models.load(this.model, { onProgress: (progress) => this.#advance(progress) });
-      this.progress = null;
+      const loaded = await this.og.models.load(model, { onProgress: (progress) => this.#advance(model, progress) });
+      if (model !== this.model) return; // another was chosen meanwhile
+      this.loaded = loaded;
       this.#to('ready');
+      this.onLoaded(this);
     } catch (error) {
       if (error.code === 'INTERNAL') {
         this.og?.dispose();
         this.og = null;
       }
-      this.error = error;
-      this.#to('failed');
+      if (model === this.model) {
+        this.error = error;
+        this.#to('failed');
+      }
       throw error;
     }
   }
 
-  #advance(progress) {
+  #advance(model, progress) {
+    if (model !== this.model) return;
     this.progress = progress;
     const states = { wait: 'waiting', download: 'fetching', verify: 'checking', upload: 'loading' };
     this.#to(states[progress.phase]);

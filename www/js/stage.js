@@ -20,6 +20,8 @@ export class Stage {
     this.shown = null;
     this.noiseTimer = 0;
     this.fade = 0;
+    /** What was there and what comes, while one fades into the other. */
+    this.layers = [document.createElement('canvas'), document.createElement('canvas')];
     new ResizeObserver(() => this.#fit()).observe(frame);
     dark.addEventListener('change', () => this.#redraw());
   }
@@ -32,9 +34,12 @@ export class Stage {
   }
 
   /** Work on a picture begins: noise until the first preview. */
-  begin(prompt) {
+  begin({ prompt, width, height }) {
     this.frame.dataset.state = 'working';
     this.picture.setAttribute('aria-label', prompt);
+    this.picture.width = width;
+    this.picture.height = height;
+    this.picture.getContext('2d').drawImage(this.grain.noise(), 0, 0, width, height);
     this.#paint(this.grain.noise(), { pixelated: true, over: 250 });
     clearInterval(this.noiseTimer);
     if (!calm.matches) {
@@ -45,7 +50,9 @@ export class Stage {
   /** @param {ImageData} image the latents after a step, as a small picture */
   preview(image) {
     clearInterval(this.noiseTimer);
-    this.#paint(toCanvas(image), { over: 160 });
+    const small = toCanvas(image);
+    this.picture.getContext('2d').drawImage(small, 0, 0, this.picture.width, this.picture.height);
+    this.#paint(small, { over: 160 });
   }
 
   /** @param {ImageData} image */
@@ -90,43 +97,38 @@ export class Stage {
   #paint(source, { pixelated = false, over = 0 }) {
     cancelAnimationFrame(this.fade);
     const context = this.screen.getContext('2d');
-    const next = enlarged(source, this.screen.width, pixelated);
     if (over === 0 || calm.matches) {
-      draw(context, next);
+      context.clearRect(0, 0, this.screen.width, this.screen.height);
+      enlarge(source, this.screen, pixelated);
       return;
     }
-    const before = enlarged(this.screen, this.screen.width, true); // as it is
+    const [before, next] = this.layers;
+    for (const layer of this.layers) layer.width = layer.height = this.screen.width;
+    before.getContext('2d').drawImage(this.screen, 0, 0);
+    enlarge(source, next, pixelated);
     const start = performance.now();
     const frame = (now) => {
       const t = Math.min(1, Math.max(0, (now - start) / over));
-      draw(context, before);
+      context.clearRect(0, 0, this.screen.width, this.screen.height);
+      if (t < 1) context.drawImage(before, 0, 0);
       context.globalAlpha = t;
       context.drawImage(next, 0, 0);
       context.globalAlpha = 1;
       if (t < 1) this.fade = requestAnimationFrame(frame);
-      else draw(context, next);
     };
     this.fade = requestAnimationFrame(frame);
   }
 }
 
-function draw(context, source) {
-  context.clearRect(0, 0, context.canvas.width, context.canvas.height);
-  context.drawImage(source, 0, 0);
-}
-
-/** `source` fitted into a square of `side` pixels. */
-function enlarged(source, side, pixelated) {
-  const canvas = document.createElement('canvas');
-  canvas.width = canvas.height = Math.max(1, side);
-  const context = canvas.getContext('2d');
+/** Draws `source` to fill the square `target` as far as its shape allows. */
+function enlarge(source, target, pixelated) {
+  const context = target.getContext('2d');
   context.imageSmoothingEnabled = !pixelated;
   context.imageSmoothingQuality = 'high';
-  const fit = canvas.width / Math.max(source.width, source.height);
+  const fit = target.width / Math.max(source.width, source.height);
   const scale = pixelated ? Math.ceil(fit) : fit; // grains are whole pixels, all of one size
   const [w, h] = [source.width * scale, source.height * scale];
-  context.drawImage(source, (canvas.width - w) / 2, (canvas.height - h) / 2, w, h);
-  return canvas;
+  context.drawImage(source, (target.width - w) / 2, (target.height - h) / 2, w, h);
 }
 
 /** @param {ImageData} image */

@@ -57,7 +57,8 @@ pub async fn run(args: &Args) -> Result<()> {
         None => (native, native),
     };
     let scale = config.vae.scale();
-    let shape = Shape { batch: 1, copies: 2, h: height / scale, w: width / scale, chunks: 1, ancestral: false };
+    let shape =
+        Shape { batch: 1, copies: 2, h: height / scale, w: width / scale, chunks: 1, ancestral: false };
     let context = pipeline.context().clone();
     let prepared = pipeline.prepare(shape)?;
     let stages = [
@@ -71,7 +72,12 @@ pub async fn run(args: &Args) -> Result<()> {
     for (name, executable) in stages {
         stage_rows.push(time_stage(name, executable, args.runs, || context.finished()).await?);
         for (kernel, flops, time) in executable.profile().await? {
-            let row = kernels.entry(kernel.clone()).or_insert(Row { name: kernel, dispatches: 0, flops: 0, time: Duration::ZERO });
+            let row = kernels.entry(kernel.clone()).or_insert(Row {
+                name: kernel,
+                dispatches: 0,
+                flops: 0,
+                time: Duration::ZERO,
+            });
             row.dispatches += 1;
             row.flops += flops;
             row.time += time;
@@ -92,7 +98,12 @@ pub async fn run(args: &Args) -> Result<()> {
                              "device_bytes": context.counters().bytes });
         println!("{report:#}");
     } else {
-        println!("{} ({}), activations {}", capabilities.adapter, capabilities.backend, if capabilities.f16 { "f16" } else { "f32" });
+        println!(
+            "{} ({}), activations {}",
+            capabilities.adapter,
+            capabilities.backend,
+            if capabilities.f16 { "f16" } else { "f32" }
+        );
         print("stage (median of whole runs)", &stage_rows);
         print("kernel (each dispatch alone, waiting included)", &kernels);
         println!("device memory {:.1} MB", context.counters().bytes as f64 / 1e6);
@@ -116,7 +127,12 @@ async fn time_stage<F: Future<Output = Result<()>>>(
     }
     times.remove(0);
     times.sort();
-    Ok(Row { name: name.to_string(), dispatches: executable.dispatches(), flops: executable.flops(), time: times[times.len() / 2] })
+    Ok(Row {
+        name: name.to_string(),
+        dispatches: executable.dispatches(),
+        flops: executable.flops(),
+        time: times[times.len() / 2],
+    })
 }
 
 fn print(title: &str, rows: &[Row]) {

@@ -160,8 +160,10 @@ async fn many(args: &Args, file: &Path, loaded: &mut Loaded) -> Result<()> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|e| io(file, &e))?;
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let line: Line = serde_json::from_str(line)
-            .map_err(|e| Error::Json { file: format!("{name} line {}", number + 1), message: e.to_string() })?;
+        let line: Line = serde_json::from_str(line).map_err(|e| Error::Json {
+            file: format!("{name} line {}", number + 1),
+            message: e.to_string(),
+        })?;
         let args = Args {
             prompt: Some(line.prompt),
             negative: line.negative.unwrap_or_else(|| args.negative.clone()),
@@ -231,7 +233,10 @@ fn read_latents(path: &Path) -> Result<Vec<f32>> {
 }
 
 fn write_dump(path: &Path, dump: &Dump) -> Result<()> {
-    let bad = |e: safetensors::SafeTensorError| Error::Io { path: path.display().to_string(), message: e.to_string() };
+    let bad = |e: safetensors::SafeTensorError| Error::Io {
+        path: path.display().to_string(),
+        message: e.to_string(),
+    };
     let mut views = HashMap::new();
     for (name, (shape, values)) in &dump.0 {
         let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values)).map_err(bad)?;

@@ -37,7 +37,8 @@ fn path(name: &str) -> Result<PathBuf> {
 /// The model on the best GPU.
 pub async fn on_gpu(source: &ModelSource, options: &Options) -> Result<Pipeline> {
     let context = Context::new(options).await?;
-    let manifest = source.manifest(&opengen::model::weight_decls(source.config()), LayoutOptions::default())?;
+    let manifest =
+        source.manifest(&opengen::model::weight_decls(source.config()), LayoutOptions::default())?;
     let mut pipeline = Pipeline::new(context, manifest.clone())?;
     stream(source, &manifest, &mut |slab, offset, bytes| pipeline.write(slab, offset, bytes))?;
     Ok(pipeline)

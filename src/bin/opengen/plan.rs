@@ -60,7 +60,10 @@ pub fn run(args: &Args) -> Result<()> {
             manifest.record(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
         };
         let plans = Plans::new(&config, shape(&config, args, width, height), target, &stored)?;
-        let bytes = manifest.records.iter().map(|r| (r.decl.name.clone(), r.values.len + r.scales.map_or(0, |s| s.len)));
+        let bytes = manifest
+            .records
+            .iter()
+            .map(|r| (r.decl.name.clone(), r.values.len + r.scales.map_or(0, |s| s.len)));
         (config, plans, bytes.collect())
     };
     print(args, &config, &plans, &weight_bytes);

@@ -32,7 +32,9 @@ pub fn weight_type(name: &str) -> Result<WeightType> {
         "f16" => Ok(WeightType::F16),
         "q8_0" => Ok(WeightType::Q8),
         "q4_0" => Ok(WeightType::Q4),
-        _ => Err(crate::invalid("type", format!("{name:?} is no weight type; known are f32, f16, q8_0, q4_0"))),
+        _ => {
+            Err(crate::invalid("type", format!("{name:?} is no weight type; known are f32, f16, q8_0, q4_0")))
+        }
     }
 }
 

@@ -33,7 +33,14 @@ pub struct Epilogue<'a> {
 }
 
 /// `out[m, n]` from `a` `[batch, in_h, in_w, channels]` and `weight` `[n, kernel, kernel, channels]`.
-pub fn gemm(a: &[f32], weight: &[f32], n: usize, channels: usize, g: Geometry, epilogue: Epilogue) -> Vec<f32> {
+pub fn gemm(
+    a: &[f32],
+    weight: &[f32],
+    n: usize,
+    channels: usize,
+    g: Geometry,
+    epilogue: Epilogue,
+) -> Vec<f32> {
     let k = g.kernel * g.kernel * channels;
     let mut out = Vec::new();
     for row in 0..g.batch * g.out_h * g.out_w {

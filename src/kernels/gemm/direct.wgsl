@@ -54,7 +54,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     for (var c = 0u; c < params.a2_c4; c++) {
         let k4 = params.a_c4 + c;
 {% for i in range(tm) %}
-        let a{{ i }} = vec4f(a2[second{{ i }} + c]);
+        let a{{ i }} = vec4f(skip[second{{ i }} + c]);
 {% endfor %}
 {% include "gemm/direct_step.wgsl" %}
     }

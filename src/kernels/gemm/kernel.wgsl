@@ -31,7 +31,7 @@ struct Params {
 @group(0) @binding({{ b.i }}) var<storage, read> a: array<vec4<elem>>; // [M, a_c] or [N, H, W, a_c]
 {% set b.i = b.i + 1 %}
 {% if concat %}
-@group(0) @binding({{ b.i }}) var<storage, read> a2: array<vec4<elem>>; // [M, a2_c]
+@group(0) @binding({{ b.i }}) var<storage, read> skip: array<vec4<elem>>; // [M, a2_c]
 {% set b.i = b.i + 1 %}
 {% endif %}
 {% include "gemm/weight.wgsl" %}

@@ -38,7 +38,7 @@ fn main(
             if (k4 < params.a_c4) {
                 value = vec4f(a[load_row * params.a_c4 + k4]);
             } else {
-                value = vec4f(a2[load_row * params.a2_c4 + k4 - params.a_c4]);
+                value = vec4f(skip[load_row * params.a2_c4 + k4 - params.a_c4]);
             }
 {% else %}
             value = vec4f(a[load_row * params.a_c4 + k4]);

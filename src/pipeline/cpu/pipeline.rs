@@ -100,7 +100,8 @@ impl CpuPipeline {
             cancel.check()?;
             let prediction = self.predict(&latents, step, &embeddings, request)?;
             let each = latents.elem_count() / request.batch;
-            let noise = step.needs_noise.then(|| Tensor::from_vec(generators.randn(each), &shape, &Device::Cpu));
+            let noise =
+                step.needs_noise.then(|| Tensor::from_vec(generators.randn(each), &shape, &Device::Cpu));
             let denoised = combine(&latents, &prediction, step.denoised.x, step.denoised.model)?;
             let next = advance(&latents, &prediction, &history, noise.transpose()?.as_ref(), step)?;
             history = combine(&latents, &prediction, step.history.x, step.history.model)?;
@@ -137,13 +138,20 @@ impl CpuPipeline {
     }
 
     /// The UNet's prediction after guidance, `[batch, 4, h, w]`.
-    fn predict(&self, latents: &Tensor, step: &Step, embeddings: &Tensor, request: &Request) -> Result<Tensor> {
+    fn predict(
+        &self,
+        latents: &Tensor,
+        step: &Step,
+        embeddings: &Tensor,
+        request: &Request,
+    ) -> Result<Tensor> {
         let input = (latents * step.input_scale)?;
         if !request.guided() {
             return self.model.unet(&input, step.timestep, embeddings);
         }
         let both = self.model.unet(&Tensor::cat(&[&input, &input], 0)?, step.timestep, embeddings)?;
-        let (without, with) = (both.narrow(0, 0, request.batch)?, both.narrow(0, request.batch, request.batch)?);
+        let (without, with) =
+            (both.narrow(0, 0, request.batch)?, both.narrow(0, request.batch, request.batch)?);
         Ok((&without + ((with - &without)? * request.guidance)?)?)
     }
 
@@ -170,7 +178,13 @@ fn combine(x: &Tensor, model: &Tensor, a: f64, b: f64) -> Result<Tensor> {
 }
 
 /// The latents after a step.
-fn advance(x: &Tensor, model: &Tensor, history: &Tensor, noise: Option<&Tensor>, step: &Step) -> Result<Tensor> {
+fn advance(
+    x: &Tensor,
+    model: &Tensor,
+    history: &Tensor,
+    noise: Option<&Tensor>,
+    step: &Step,
+) -> Result<Tensor> {
     let mut next = (combine(x, model, step.next.x, step.next.model)? + (history * step.next.history)?)?;
     if let Some(noise) = noise {
         next = (next + (noise * step.next.noise)?)?;

@@ -1,0 +1,251 @@
+//! The GEMM kernel against its CPU twin on a real adapter: every source, weight type, variant and epilogue, odd shapes.
+
+mod common_gpu;
+
+use common_gpu::{Random, Report, decode, encode, gpu};
+use half::f16;
+use opengen::kernels::gemm::cpu::{Epilogue, Geometry, gemm as twin};
+use opengen::kernels::gemm::{Act, Params, Source, Spec, VARIANTS, workgroups};
+use opengen::kernels::{BLOCK, Elem, WeightType};
+
+/// A product's shape: the output's columns, the channels of both sources, the geometry.
+#[derive(Debug, Clone, Copy)]
+struct Shape {
+    n: usize,
+    channels: usize,
+    second: usize,
+    geometry: Geometry,
+}
+
+fn linear(rows: usize, n: usize, channels: usize, second: usize) -> Shape {
+    let geometry = Geometry {
+        batch: 1,
+        in_h: 1,
+        in_w: rows,
+        out_h: 1,
+        out_w: rows,
+        kernel: 1,
+        stride: 1,
+        pad_top: 0,
+        pad_left: 0,
+        upsample: false,
+    };
+    Shape { n, channels, second, geometry }
+}
+
+fn conv(batch: usize, (in_h, in_w): (usize, usize), n: usize, channels: usize) -> Shape {
+    let geometry = Geometry {
+        batch,
+        in_h,
+        in_w,
+        out_h: in_h,
+        out_w: in_w,
+        kernel: 3,
+        stride: 1,
+        pad_top: 1,
+        pad_left: 1,
+        upsample: false,
+    };
+    Shape { n, channels, second: 0, geometry }
+}
+
+/// Stride 2, padded on all sides or at the end only.
+fn strided(shape: Shape, pad: usize) -> Shape {
+    let half = |size: usize| (size + if pad == 0 { 1 } else { 2 } - 3) / 2 + 1;
+    let g = shape.geometry;
+    let geometry =
+        Geometry { stride: 2, pad_top: pad, pad_left: pad, out_h: half(g.in_h), out_w: half(g.in_w), ..g };
+    Shape { geometry, ..shape }
+}
+
+/// Upsampling to twice the size less `less` in each direction.
+fn upsampled(shape: Shape, less: usize) -> Shape {
+    let g = shape.geometry;
+    let geometry = Geometry { upsample: true, out_h: 2 * g.in_h - less, out_w: 2 * g.in_w - less, ..g };
+    Shape { geometry, ..shape }
+}
+
+/// Packed words, scales where there are any, and the values they stand for, `[n, k]`.
+struct Packed {
+    words: Vec<u8>,
+    scales: Option<Vec<u8>>,
+    values: Vec<f32>,
+}
+
+/// The plainest packing of `[n, k]`: `[k / 4, n]` groups of four, scales `[k / 32, n]`.
+fn pack(weight_type: WeightType, values: &[f32], n: usize, k: usize) -> Packed {
+    let mut quantized = values.to_vec();
+    let mut codes = vec![0i32; n * k];
+    let mut scales = vec![f16::ZERO; k.div_ceil(BLOCK) * n];
+    if weight_type.is_quantized() {
+        let (largest, zero) = if weight_type == WeightType::Q8 { (127.0, 0) } else { (7.0, 8) };
+        for row in 0..n {
+            for block in 0..k / BLOCK {
+                let at = row * k + block * BLOCK;
+                let peak = values[at..at + BLOCK].iter().fold(0.0f32, |m, v| m.max(v.abs()));
+                let scale = f16::from_f32(peak / largest);
+                scales[block * n + row] = scale;
+                for i in at..at + BLOCK {
+                    let code = (values[i] / scale.to_f32()).round().clamp(-largest, largest);
+                    codes[i] = code as i32 + zero;
+                    quantized[i] = code * scale.to_f32();
+                }
+            }
+        }
+    }
+    let mut words = Vec::new();
+    let groups = if weight_type == WeightType::Q4 { 8 } else { 4 };
+    for group in 0..k / groups {
+        for row in 0..n {
+            let at = row * k + group * groups;
+            match weight_type {
+                WeightType::F32 => words.extend(values[at..at + 4].iter().flat_map(|v| v.to_le_bytes())),
+                WeightType::F16 => {
+                    for i in at..at + 4 {
+                        quantized[i] = f16::from_f32(values[i]).to_f32();
+                        words.extend(f16::from_f32(values[i]).to_le_bytes());
+                    }
+                }
+                WeightType::Q8 => words.extend(codes[at..at + 4].iter().map(|q| *q as i8 as u8)),
+                WeightType::Q4 => {
+                    let word = (0..8).fold(0u32, |word, i| word | (codes[at + i] as u32) << (4 * i));
+                    words.extend(word.to_le_bytes());
+                }
+            }
+        }
+    }
+    let scales = weight_type.is_quantized().then(|| {
+        let mut bytes: Vec<u8> = scales.iter().flat_map(|s| s.to_le_bytes()).collect();
+        bytes.resize(bytes.len().next_multiple_of(4), 0);
+        bytes
+    });
+    Packed { words, scales, values: quantized }
+}
+
+/// The two sources side by side, as the twin reads them.
+fn concatenated(a: &[f32], b: &[f32], shape: Shape) -> Vec<f32> {
+    if shape.second == 0 {
+        return a.to_vec();
+    }
+    let rows = a.chunks(shape.channels).zip(b.chunks(shape.second));
+    rows.flat_map(|(a, b)| a.iter().chain(b).copied().collect::<Vec<_>>()).collect()
+}
+
+fn params(shape: Shape, time_offset: usize) -> Params {
+    let g = shape.geometry;
+    Params {
+        m: (g.batch * g.out_h * g.out_w) as u32,
+        n: shape.n as u32,
+        k4: ((g.kernel * g.kernel * shape.channels + shape.second) / 4) as u32,
+        a_c4: (shape.channels / 4) as u32,
+        a2_c4: (shape.second / 4) as u32,
+        in_h: g.in_h as u32,
+        in_w: g.in_w as u32,
+        out_h: g.out_h as u32,
+        out_w: g.out_w as u32,
+        kernel_w: g.kernel as u32,
+        taps: (g.kernel * g.kernel) as u32,
+        stride: g.stride as u32,
+        pad_top: g.pad_top as u32,
+        pad_left: g.pad_left as u32,
+        rows_per_image: (g.out_h * g.out_w) as u32,
+        time_offset: time_offset as u32,
+    }
+}
+
+/// Runs one case on the adapter and on the twin.
+fn check(report: &mut Report, random: &mut Random, spec: &Spec, shape: Shape) {
+    const TIME_OFFSET: usize = 12;
+    let Some(gpu) = gpu() else { return };
+    let g = shape.geometry;
+    let (m, k) = (g.batch * g.out_h * g.out_w, g.kernel * g.kernel * shape.channels + shape.second);
+    let pixels = g.batch * g.in_h * g.in_w;
+    let a = random.values(spec.elem, pixels * shape.channels, 0.1, 1.0);
+    let a2 = random.values(spec.elem, pixels * shape.second, 0.0, 1.0);
+    let weights = random.values(Elem::F32, shape.n * k, 0.0, 1.0 / (k as f32).sqrt());
+    let packed = pack(spec.weight, &weights, shape.n, k);
+    let bias = random.values(Elem::F32, shape.n, 0.0, 0.5);
+    let time = random.values(spec.elem, TIME_OFFSET + shape.n + 8, 0.0, 0.5);
+    let residual = random.values(spec.elem, m * shape.n, 0.0, 1.0);
+
+    let params = params(shape, TIME_OFFSET);
+    let mut buffers = vec![encode(spec.elem, &a)];
+    buffers.extend((shape.second > 0).then(|| encode(spec.elem, &a2)));
+    buffers.push(packed.words);
+    buffers.extend(packed.scales);
+    buffers.extend(spec.bias.then(|| encode(Elem::F32, &bias)));
+    buffers.extend(spec.time.then(|| encode(spec.elem, &time)));
+    buffers.extend(spec.residual.then(|| encode(spec.elem, &residual)));
+    let columns = if spec.geglu { shape.n / 2 } else { shape.n };
+    buffers.push(encode(spec.elem, &vec![0.0; m * columns]));
+
+    let epilogue = Epilogue {
+        bias: spec.bias.then_some(bias.as_slice()),
+        time: spec.time.then_some(&time[TIME_OFFSET..TIME_OFFSET + shape.n]),
+        residual: spec.residual.then_some(residual.as_slice()),
+        act: spec.act,
+        act_last: spec.act_last,
+        geglu: spec.geglu,
+    };
+    let input = concatenated(&a, &a2, shape);
+    let expected = twin(&input, &packed.values, shape.n, shape.channels + shape.second, g, epilogue);
+    let found = gpu.run(spec.clone(), workgroups(spec, &params), params.bytes(), &buffers, 1);
+    report.check(spec.elem, (spec, shape), &decode(spec.elem, &found[0]), &expected);
+}
+
+/// Sources and the shapes they are tried on; K is a multiple of 32 so that every weight type applies.
+fn shapes() -> Vec<(Source, Shape)> {
+    vec![
+        (Source::Rows, linear(1, 64, 32, 0)),
+        (Source::Rows, linear(77, 36, 96, 0)),
+        (Source::Rows, linear(130, 132, 64, 0)),
+        (Source::Concat, linear(67, 64, 96, 64)),
+        (Source::Concat, linear(5, 20, 32, 32)),
+        (Source::Conv, conv(2, (5, 7), 36, 32)),
+        (Source::Conv, conv(1, (13, 9), 68, 32)),
+        (Source::Conv, strided(conv(2, (7, 10), 32, 32), 1)),
+        (Source::Conv, strided(conv(1, (8, 6), 32, 32), 0)),
+        (Source::ConvUpsample, upsampled(conv(2, (3, 5), 32, 32), 0)),
+        (Source::ConvUpsample, upsampled(conv(1, (4, 3), 36, 32), 1)),
+    ]
+}
+
+#[test]
+fn every_source_weight_type_and_variant_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("gemm");
+    let mut random = Random::new(11);
+    for &elem in gpu.elems() {
+        for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
+            for variant in VARIANTS {
+                for (source, shape) in shapes() {
+                    let spec = Spec { bias: shape.n % 8 == 0, ..Spec::plain(elem, weight, variant, source) };
+                    check(&mut report, &mut random, &spec, shape);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_epilogue_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("gemm epilogues");
+    let mut random = Random::new(12);
+    for &elem in gpu.elems() {
+        for variant in VARIANTS {
+            let plain = |source| Spec { bias: true, ..Spec::plain(elem, WeightType::F16, variant, source) };
+            for act in [Act::Silu, Act::Gelu, Act::QuickGelu, Act::Relu] {
+                check(&mut report, &mut random, &Spec { act, ..plain(Source::Rows) }, linear(19, 36, 32, 0));
+            }
+            let relu = Spec { act: Act::Relu, act_last: true, residual: true, ..plain(Source::Conv) };
+            check(&mut report, &mut random, &relu, conv(1, (5, 6), 32, 32));
+            let time = Spec { time: true, ..plain(Source::Conv) };
+            check(&mut report, &mut random, &time, conv(2, (4, 5), 36, 32));
+            let residual = Spec { residual: true, ..plain(Source::Concat) };
+            check(&mut report, &mut random, &residual, linear(9, 68, 32, 32));
+            let geglu = Spec { geglu: true, ..plain(Source::Rows) };
+            check(&mut report, &mut random, &geglu, linear(21, 72, 32, 0));
+        }
+    }
+}

@@ -1,0 +1,181 @@
+/** The same picture everywhere: in the browser on WebGPU, on the CPU, and from the native program; and what it costs. */
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { PNG } from 'pngjs';
+import { launch } from './browser.mjs';
+import { MODEL, assertPicture, draw, psnr, ready, says, stand, visitor } from './page.mjs';
+import { DIST } from './server.mjs';
+
+const it = stand({ before, after, afterEach });
+const PROMPT = 'a red apple on a light blue background';
+const { guidance, sampler } = MODEL.defaults;
+const STEPS = 4;
+const SEED = 42;
+const SETTINGS = { Steps: STEPS, Guidance: guidance, Sampler: sampler, Seed: SEED };
+
+/** The picture of the first test, for the others to compare with. */
+let onWebGpu = null;
+
+async function webgpuPicture() {
+  if (!onWebGpu) {
+    const page = await visitor(it, { path: '?engine=webgpu' });
+    await ready(page);
+    onWebGpu = await draw(page, PROMPT, SETTINGS);
+  }
+  return onWebGpu;
+}
+
+test('on WebGPU, with its adapter named', async () => {
+  const page = await visitor(it, { path: '?engine=webgpu' });
+  await ready(page);
+  await page.getByText('graphics processor').waitFor();
+  onWebGpu = await draw(page, PROMPT, SETTINGS);
+  assertPicture(onWebGpu);
+});
+
+test('the native program makes the same picture (45 dB)', async () => {
+  const out = join(mkdtempSync(join(tmpdir(), 'opengen-')), 'native.png');
+  const lavapipe = '/usr/share/vulkan/icd.d/lvp_icd.x86_64.json';
+  const env = existsSync(lavapipe) ? { VK_DRIVER_FILES: lavapipe, ...process.env } : process.env;
+  execFileSync(nativeProgram(), [
+    'generate', '--model', join(DIST, MODEL.url), '--prompt', PROMPT, '--steps', String(STEPS),
+    '--guidance', String(guidance), '--seed', String(SEED), '--sampler', sampler,
+    '--size', `${MODEL.width}x${MODEL.height}`, '--out', out,
+  ], { env, stdio: ['ignore', 'inherit', 'inherit'] });
+  const similar = psnr(PNG.sync.read(readFileSync(out)), await webgpuPicture());
+  assert.ok(similar >= 45, `${similar.toFixed(1)} dB`);
+});
+
+/** OPENGEN_BIN, or the newest build. */
+function nativeProgram() {
+  if (process.env.OPENGEN_BIN) return process.env.OPENGEN_BIN;
+  const target = process.env.CARGO_TARGET_DIR ?? join(import.meta.dirname, '../../target');
+  const built = ['release', 'debug'].map((profile) => join(target, profile, 'opengen')).filter((path) => existsSync(path));
+  built.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
+  assert.ok(built.length, `no opengen under ${target}: run cargo build, or set OPENGEN_BIN`);
+  return built[0];
+}
+
+test('without WebGPU the CPU draws the same picture (40 dB), and says so in one friendly line', async () => {
+  const browser = await launch({ webgpu: false });
+  try {
+    const page = await visitor({ ...it, browser });
+    await ready(page);
+    const line = await page.locator('#engine-line').textContent();
+    assert.match(line, /WebGPU/);
+    assert.match(line, /processor/);
+    const image = await draw(page, PROMPT, SETTINGS);
+    const similar = psnr(image, await webgpuPicture());
+    assert.ok(similar >= 40, `${similar.toFixed(1)} dB`);
+    await page.context().close();
+  } finally {
+    await browser.close();
+  }
+});
+
+test('?engine=cpu takes the CPU where there is WebGPU', async () => {
+  const page = await visitor(it, { path: '?engine=cpu' });
+  await ready(page);
+  assert.match(await page.locator('#engine-line').textContent(), /processor/);
+  const similar = psnr(await draw(page, PROMPT, SETTINGS), await webgpuPicture());
+  assert.ok(similar >= 40, `${similar.toFixed(1)} dB`);
+});
+
+test('?engine=webgpu without WebGPU says that this cannot be', async () => {
+  const browser = await launch({ webgpu: false });
+  try {
+    const page = await visitor({ ...it, browser }, { path: '?engine=webgpu' });
+    await page.getByRole('alert').getByText(/cannot run/).waitFor();
+    assert.match(await page.getByRole('alert').innerText(), /WebGPU|GPU/);
+    await page.context().close();
+  } finally {
+    await browser.close();
+  }
+});
+
+test('the client: stats, cancelling by signal, typed errors, queued calls', async () => {
+  const page = await visitor(it, { path: 'blank.html' });
+  const result = await page.evaluate(async ({ prompt, id }) => {
+    const { OpenGen } = await import('./client.js');
+    const og = await OpenGen.create({ model: id });
+    const code = (promise) => promise.then(() => 'fine', (error) => `${error.name} ${error.code} ${error.field}`);
+    const queued = await Promise.all([1, 2].map((seed) => og.generate({ prompt, steps: 2, seed })));
+
+    const stop = new AbortController();
+    let after = 0;
+    const stopped = code(og.generate({
+      prompt, steps: 50, seed: 1, signal: stop.signal,
+      onStep: ({ step }) => {
+        if (stop.signal.aborted) after += 1;
+        if (step === 2) stop.abort();
+      },
+    }));
+    const waiting = new AbortController();
+    const behind = code(og.generate({ prompt, steps: 2, signal: waiting.signal }));
+    waiting.abort();
+    const answers = {
+      behind: await behind, stopped: await stopped, after,
+      already: await code(og.generate({ prompt, signal: AbortSignal.abort() })),
+      steps: await code(og.generate({ prompt, steps: 0 })),
+      size: await code(og.generate({ prompt, steps: 1, width: 65 })),
+      guidance: await code(og.generate({ prompt, steps: 1, guidance: NaN })),
+      model: await code(og.models.load('nothing')),
+    };
+    const last = await og.generate({ prompt, steps: 3, seed: 1 });
+    og.dispose();
+    return {
+      ...answers, disposed: await code(og.generate({ prompt })),
+      stats: last.stats, timings: last.timings, seeds: queued.map(({ seed }) => Number(seed)),
+      png: last.png[0].type, image: last.image instanceof ImageData,
+    };
+  }, { prompt: PROMPT, id: MODEL.id });
+
+  assert.deepEqual(result.seeds, [1, 2]);
+  assert.equal(result.stopped, 'AbortError ABORTED null');
+  assert.equal(result.behind, 'AbortError ABORTED null');
+  assert.equal(result.already, 'AbortError ABORTED null');
+  assert.ok(result.after <= 1, `${result.after} steps after the signal`);
+  assert.equal(result.steps, 'OpenGenError INVALID_INPUT steps');
+  assert.equal(result.size, 'OpenGenError INVALID_INPUT width');
+  assert.equal(result.guidance, 'OpenGenError INVALID_INPUT guidance');
+  assert.equal(result.model, 'OpenGenError INVALID_INPUT model');
+  assert.equal(result.disposed, 'AbortError ABORTED null');
+  assert.equal(result.png, 'image/png');
+  assert.ok(result.image);
+  assert.ok(result.stats.dispatchesPerStep > 0);
+  assert.equal(result.stats.newBuffersPerStep, 0, 'no new buffers in the steady state');
+  assert.equal(result.stats.newBindGroupsPerStep, 0, 'no new bind groups in the steady state');
+  assert.ok(result.stats.gpuBytes > 0);
+  assert.ok(result.stats.wasmHeapBytes > 0 && result.stats.wasmHeapBytes <= 128 * 2 ** 20,
+    `wasm heap ${result.stats.wasmHeapBytes}`);
+  assert.ok(result.timings.totalMs > 0);
+});
+
+test('the main thread is never busy for more than 50 ms while fetching and drawing', async () => {
+  const page = await visitor(it, { open: false });
+  await page.goto(it.server.url, { waitUntil: 'commit' });
+  await it.browser.startTracing(page, { categories: ['toplevel', 'disabled-by-default-devtools.timeline'] });
+  await ready(page);
+  await draw(page, PROMPT, { Steps: STEPS });
+  const { traceEvents } = JSON.parse((await it.browser.stopTracing()).toString());
+  const busiest = longestTasks(traceEvents);
+  assert.ok(busiest.length > 100, `only ${busiest.length} tasks were traced`);
+  assert.ok(busiest[0] <= 50, `the longest tasks took ${busiest.slice(0, 5).map((ms) => ms.toFixed(1))} ms`);
+});
+
+/**
+ * How long the tasks of the page's main thread computed, in ms, longest first. Thread time: on a busy machine the time
+ * on the clock (as the longtask observer has it) measures the neighbours.
+ */
+function longestTasks(events) {
+  const page = events.findLast(({ name, args }) => name === 'FrameCommittedInBrowser' && args?.data?.url?.includes('127.0.0.1'));
+  const mains = events.filter(({ name, args }) => name === 'thread_name' && args.name === 'CrRendererMain')
+    .filter(({ pid }) => !page || pid === (page.args.data.processId ?? pid));
+  return events.filter(({ name, tdur, pid, tid }) => /RunTask$/.test(name) && tdur !== undefined
+    && mains.some((main) => main.pid === pid && main.tid === tid)).map(({ tdur }) => tdur / 1000).sort((a, b) => b - a);
+}

@@ -1,0 +1,175 @@
+/** What a visitor types: settings that cannot be, prompts of every kind, cancelling, keys. */
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import {
+  MODEL, assertDone, assertPicture, cancelButton, draw, finished, generateButton, picture, pixels, promptOf, psnr, ready, says, set,
+  stand, visitor,
+} from './page.mjs';
+
+const it = stand({ before, after, afterEach });
+
+/** Presses Generate and expects a refusal at the field. */
+async function refused(page, label, words) {
+  await generateButton(page).click();
+  const field = page.getByLabel(label, { exact: true });
+  await page.waitForFunction(() => document.querySelector('[aria-invalid="true"]'));
+  assert.equal(await field.getAttribute('aria-invalid'), 'true');
+  const error = page.locator(`#${await field.getAttribute('aria-describedby')}`);
+  assert.ok(await error.isVisible(), `the message at ${label} is visible`);
+  assert.match(await error.textContent(), words);
+  assert.ok(await field.evaluate((element) => element === document.activeElement), `${label} has the focus`);
+  assert.equal(await cancelButton(page).count(), 0, 'nothing was started');
+}
+
+test('settings that cannot be are refused at their field', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await promptOf(page).fill('a red apple');
+  for (const [label, value, words, good] of [
+    ['Steps', '0', /whole number from 1/, '2'],
+    ['Steps', '2.5', /whole number/, '2'],
+    ['Steps', '', /whole number/, '2'],
+    ['Guidance', '', /number from 0/, '2'],
+    ['Guidance', '-1', /number from 0/, '2'],
+    ['Width', '65', /multiple of 8, such as 64/, String(MODEL.width)],
+    ['Height', '0', /from 8/, String(MODEL.height)],
+    ['Seed', '-3', /whole number/, '1'],
+    ['Seed', '18446744073709551616', /whole number/, '18446744073709551615'],
+  ]) {
+    await set(page, { [label]: value });
+    await refused(page, label, words);
+    await set(page, { [label]: good });
+    assert.equal(await page.getByLabel(label, { exact: true }).getAttribute('aria-invalid'), null, 'mended by typing');
+  }
+  // A number field hands on no text that is no number, so NaN arrives as nothing.
+  await page.getByLabel('Guidance', { exact: true }).press('ControlOrMeta+a');
+  await page.keyboard.type('e');
+  await refused(page, 'Guidance', /number from 0/);
+  await set(page, { Guidance: 2 });
+  assertPicture(await draw(page, 'a red apple'));
+  assert.match(await page.getByRole('status').first().textContent(), /seed 18446744073709551615$/);
+});
+
+test('an empty prompt is asked for, a prompt of 5,000 characters refused, both at the field', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await promptOf(page).fill('   ');
+  await refused(page, 'Prompt', /Say what you would like to see/);
+  await promptOf(page).fill('a'.repeat(5000));
+  await refused(page, 'Prompt', /5,000 characters; up to 2,000/);
+  await set(page, { 'Negative prompt': 'b '.repeat(2500) });
+  await promptOf(page).fill('a red apple');
+  await refused(page, 'Negative prompt', /5,000 characters/);
+});
+
+test('a long prompt is drawn, and says when it was cut', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const long = 'a large red apple on a light blue background, '.repeat(40).trim();
+  assertPicture(await draw(page, long, { Steps: 1 }));
+  const note = page.locator('#notes');
+  assert.ok(await note.isVisible(), 'a note under the prompt');
+  assert.match(await note.textContent(), /prompt/i);
+});
+
+test('emoji, right-to-left and other scripts are drawn', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  for (const prompt of ['🦊 on 🟩', 'تفاحة حمراء على خلفية زرقاء', '赤いリンゴ', 'naïve café \u0000 “quotes” <b>&amp;</b>']) {
+    const image = await draw(page, prompt, { Steps: 1 });
+    assert.deepEqual([image.width, image.height], [MODEL.width, MODEL.height]);
+    assert.equal(await picture(page).getAttribute('aria-label'), prompt);
+  }
+  await promptOf(page).fill('تفاحة حمراء');
+  assert.equal(await promptOf(page).evaluate((element) => getComputedStyle(element).direction), 'rtl');
+  assert.deepEqual(page.trouble, []);
+});
+
+test('the same seed gives the same picture, another seed another', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const one = await draw(page, 'a cat on pink', { Steps: 2, Seed: 1 });
+  assert.equal(await page.getByRole('checkbox', { name: 'Random seed' }).isChecked(), false);
+  assert.equal(psnr(one, await draw(page, 'a cat on pink')), Infinity);
+  assert.notEqual(psnr(one, await draw(page, 'a cat on pink', { Seed: 2 })), Infinity);
+  await page.getByRole('checkbox', { name: 'Random seed' }).check();
+  await draw(page, 'a cat on pink');
+  assert.notEqual(await page.getByRole('spinbutton', { name: 'Seed' }).inputValue(), '2', 'the drawn seed is shown');
+  assert.equal(await page.getByRole('checkbox', { name: 'Random seed' }).isChecked(), true);
+});
+
+test('every sampler draws', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  for (const sampler of ['ddim', 'euler', 'euler-a', 'dpm++-2m']) {
+    assertPicture(await draw(page, 'a rainbow on black', { Steps: 2, Seed: 4, Sampler: sampler }));
+  }
+  assertPicture(await draw(page, 'a rainbow on black', { Schedule: 'karras', Noise: 'philox' }));
+});
+
+test('another size is drawn at that size', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const wide = await draw(page, 'a rainbow on black', { Steps: 1, Width: MODEL.width + 32, Height: MODEL.height });
+  assert.deepEqual([wide.width, wide.height], [MODEL.width + 32, MODEL.height]);
+});
+
+test('Cancel takes effect within a step and keeps prompt and settings', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const kept = await draw(page, 'a ghost on orange', { Steps: 2, Seed: 5 });
+  await set(page, { Steps: 60 });
+  await promptOf(page).fill('a fox on dark green');
+  await generateButton(page).click();
+  const steps = [];
+  for (const n of [2, 3]) {
+    await page.waitForFunction((k) => Number(/step (\d+) of/.exec(document.querySelector('[role="status"]').textContent)?.[1]) >= k, n);
+    steps.push(Date.now());
+  }
+  const step = steps[1] - steps[0];
+  await cancelButton(page).click();
+  await finished(page);
+  const took = Date.now() - steps[1];
+  assert.ok(took < 2 * step + 1000, `cancelled after ${took} ms; a step takes ${step} ms`);
+  assert.match(await page.getByRole('status').first().textContent(), /^Cancelled/);
+  assert.equal(await promptOf(page).inputValue(), 'a fox on dark green');
+  assert.equal(await page.getByRole('spinbutton', { name: 'Steps' }).inputValue(), '60');
+  assert.equal(psnr(await pixels(page), kept), Infinity, 'the picture before is back');
+  assertPicture(await draw(page, 'a fox on dark green', { Steps: 2 }));
+});
+
+test('what is typed survives a reload', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await promptOf(page).fill('a whale on');
+  await set(page, { 'Negative prompt': 'red', Steps: 7, Guidance: 3.5, Sampler: 'euler', Seed: 77 });
+  await page.reload();
+  await ready(page);
+  assert.equal(await promptOf(page).inputValue(), 'a whale on');
+  for (const [label, value] of Object.entries({ 'Negative prompt': 'red', Steps: '7', Guidance: '3.5', Sampler: 'euler', Seed: '77' })) {
+    assert.equal(await page.getByLabel(label, { exact: true }).inputValue(), value, label);
+  }
+});
+
+test('everything can be done with the keyboard', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await set(page, { Steps: 3 });
+  await page.locator('body').press('Tab'); // the skip link
+  await page.keyboard.press('Enter');
+  await page.keyboard.type('a red apple');
+  await page.keyboard.press('Shift+Enter');
+  await page.keyboard.type('on pink');
+  assert.equal(await promptOf(page).inputValue(), 'a red apple\non pink');
+  await page.keyboard.press('Enter');
+  await says(page, 'step 1 of 3');
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Cancel');
+  await page.keyboard.press('Enter');
+  await finished(page);
+  await page.keyboard.press('Enter');
+  await cancelButton(page).waitFor();
+  await finished(page);
+  await assertDone(page);
+});

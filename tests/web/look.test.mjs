@@ -1,0 +1,108 @@
+/** The page itself: small screens, both themes, contrast, and that its parts agree with each other. */
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { draw, promptOf, ready, stand, visitor } from './page.mjs';
+import { DIST } from './server.mjs';
+
+const it = stand({ before, after, afterEach });
+
+test('models.json tells the truth about its files', () => {
+  for (const model of JSON.parse(readFileSync(join(DIST, 'models.json'), 'utf8')).models) {
+    const file = readFileSync(join(DIST, model.url));
+    assert.equal(file.length, model.bytes, `${model.id}: bytes (node tests/web/catalog.mjs mends it)`);
+    assert.equal(createHash('sha256').update(file).digest('hex'), model.sha256, `${model.id}: sha256`);
+  }
+});
+
+test('the service worker names every file of the page, and no other', () => {
+  const source = readFileSync(join(DIST, 'sw.js'), 'utf8');
+  const named = [...source.split('const SHELL = [')[1].split(']')[0].matchAll(/'([^']+)'/g)].map(([, path]) => path);
+  const found = readdirSync(DIST, { recursive: true })
+    .filter((path) => statSync(join(DIST, path)).isFile() && /\.(html|css|js|svg|json|webmanifest|wasm)$/.test(path))
+    .filter((path) => path !== 'sw.js')
+    .map((path) => (path === 'index.html' ? './' : path));
+  assert.deepEqual(named.sort(), found.sort());
+});
+
+test('the page without the model is at most 2.5 MB over the wire', async () => {
+  const { brotliCompressSync, constants } = await import('node:zlib');
+  let total = 0;
+  for (const path of readdirSync(DIST, { recursive: true })) {
+    const file = join(DIST, path);
+    if (!statSync(file).isFile() || /\.(gguf|br|gz)$/.test(path)) continue;
+    total += existsSync(`${file}.br`) ? statSync(`${file}.br`).size
+      : brotliCompressSync(readFileSync(file), { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }).length;
+  }
+  assert.ok(total <= 2_500_000, `${total} bytes`);
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const width of [360, 768, 1280]) {
+    test(`${colorScheme} at ${width} px: nothing sticks out, and text can be read`, async () => {
+      const page = await visitor(it, { viewport: { width, height: 740 }, colorScheme });
+      await ready(page);
+      await draw(page, 'a very long prompt with anextraordinarilylongwordthatdoesnotfitanywhereatall', { Steps: 1 });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(wide <= width, `the page is ${wide} px wide`);
+      assert.deepEqual(await page.evaluate(poorContrast), []);
+      assert.deepEqual(page.trouble, []);
+    });
+  }
+}
+
+/** Visible texts with less than 4.5 : 1 (3 : 1 when large), by the WCAG formula. Runs in the page. */
+function poorContrast() {
+  const parse = (colour) => colour.match(/[\d.]+/g).map(Number);
+  const luminance = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const poor = [];
+  for (const element of document.querySelectorAll('body *')) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || element.closest('.sr, .skip')) continue;
+    let behind = element;
+    while (behind && (parse(getComputedStyle(behind).backgroundColor)[3] ?? 1) < 1) behind = behind.parentElement;
+    const style = getComputedStyle(element);
+    const [a, b] = [parse(style.color), parse(getComputedStyle(behind ?? document.documentElement).backgroundColor)]
+      .map(luminance).sort((x, y) => y - x);
+    const ratio = (a + 0.05) / (b + 0.05);
+    const needed = parseFloat(style.fontSize) >= 24 ? 3 : 4.5;
+    if (ratio < needed) poor.push(`${element.textContent.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
+  }
+  return poor;
+}
+
+test('on a phone the settings come up as a sheet, and go by Escape', async () => {
+  const page = await visitor(it, { viewport: { width: 360, height: 740 } });
+  await ready(page);
+  const steps = page.getByRole('spinbutton', { name: 'Steps' });
+  assert.equal(await steps.isVisible(), false);
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await steps.waitFor();
+  await steps.fill('0');
+  await page.keyboard.press('Escape');
+  await steps.waitFor({ state: 'hidden' });
+  await promptOf(page).fill('a cat');
+  await promptOf(page).press('Enter');
+  await steps.waitFor(); // a refusal brings its field into view
+  assert.ok(await steps.evaluate((element) => element === document.activeElement));
+});
+
+test('every field has the name and the role that a person would look for', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  for (const [role, name] of [
+    ['textbox', 'Prompt'], ['textbox', 'Negative prompt'], ['button', 'Generate'], ['spinbutton', 'Steps'],
+    ['spinbutton', 'Guidance'], ['spinbutton', 'Seed'], ['checkbox', 'Random seed'], ['combobox', 'Sampler'],
+    ['combobox', 'Model'], ['img', 'No picture yet'], ['list', 'Examples'],
+  ]) {
+    assert.equal(await page.getByRole(role, { name, exact: true }).count(), 1, `${role} "${name}"`);
+  }
+  assert.equal(await page.getByRole('status').first().textContent(), 'Ready');
+  await promptOf(page).fill('a cat');
+  await promptOf(page).press('Enter');
+  await page.getByRole('progressbar').waitFor();
+});

@@ -1,0 +1,145 @@
+/** What the tests do with the page, in the words of a person who uses it. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { launch } from './browser.mjs';
+import { DIST, Server } from './server.mjs';
+
+/** For pictures and downloads: SwiftShader on two busy cores is slow, a hang is still noticed. */
+export const PATIENCE = 120_000;
+/** For everything else. */
+const SHORT = 30_000;
+
+/** The first model of models.json. */
+export const MODEL = JSON.parse(readFileSync(join(DIST, 'models.json'), 'utf8')).models[0];
+
+/**
+ * One browser and one server for a test file; call it at the top and use what it returns inside tests.
+ * @param {import('node:test')} hooks `{ before, after, afterEach }`
+ */
+export function stand({ before, after, afterEach }, options = {}) {
+  const it = { browser: null, server: null, contexts: [] };
+  before(async () => {
+    it.server = await new Server().start();
+    it.browser = await launch(options);
+  });
+  afterEach(async () => {
+    for (const context of it.contexts.splice(0)) await context.close();
+    it.server.reset();
+  });
+  after(async () => {
+    await it.browser?.close();
+    await it.server?.kill();
+  });
+  return it;
+}
+
+/** A visitor: a fresh profile with one tab. */
+export async function visitor(it, { path = '', open = true, init = null, ...options } = {}) {
+  const context = await it.browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  context.setDefaultTimeout(SHORT);
+  it.contexts.push(context);
+  return tab(context, it, { path, open, init });
+}
+
+/** A tab of a visitor, with everything that must not happen written down in `trouble`. */
+export async function tab(context, it, { path = '', open = true, init = null } = {}) {
+  const page = await context.newPage();
+  page.trouble = [];
+  page.on('pageerror', (error) => page.trouble.push(`uncaught: ${error.message}`));
+  page.on('console', (message) => {
+    if (/Content.Security.Policy/i.test(message.text())) page.trouble.push(message.text());
+  });
+  page.on('request', (request) => {
+    const url = new URL(request.url());
+    if (url.protocol.startsWith('http') && url.origin !== new URL(it.server.url).origin) {
+      page.trouble.push(`asked another host: ${url}`);
+    }
+  });
+  if (init) await page.addInitScript(init);
+  if (open) await page.goto(it.server.url + path);
+  return page;
+}
+
+export const promptOf = (page) => page.getByRole('textbox', { name: 'Prompt', exact: true });
+export const generateButton = (page) => page.getByRole('button', { name: 'Generate', exact: true });
+export const cancelButton = (page) => page.getByRole('button', { name: 'Cancel', exact: true });
+export const picture = (page) => page.locator('canvas[role="img"]');
+export const banner = (page) => page.getByRole('alert');
+
+/** The status line, until it says `words`. */
+export const says = (page, words) =>
+  page.waitForFunction((w) => document.querySelector('[role="status"]').textContent.includes(w), words,
+    { timeout: PATIENCE });
+
+/** Resolves when the model can be used. */
+export const ready = (page) =>
+  page.locator('#model-chip:is([data-state="ready"], [data-state="offline"])').waitFor({ timeout: PATIENCE });
+
+/** Resolves when the picture is made, or was refused. */
+export const finished = (page) => generateButton(page).waitFor({ timeout: PATIENCE });
+
+/** Sets fields by their labels: { Steps: 2, Sampler: 'euler' }. */
+export async function set(page, fields) {
+  for (const [label, value] of Object.entries(fields)) {
+    if (['Width', 'Height', 'Schedule', 'Noise'].includes(label)) {
+      await page.locator('#more').evaluate((more) => { more.open = true; });
+    }
+    const field = page.getByLabel(label, { exact: true });
+    const sheet = page.getByRole('button', { name: 'Settings' });
+    if (!(await field.isVisible()) && (await sheet.isVisible())) await sheet.click();
+    if (await field.evaluate((element) => element.tagName === 'SELECT')) await field.selectOption(String(value));
+    else await field.fill(String(value));
+  }
+  const done = page.getByRole('button', { name: 'Done' });
+  if (await done.isVisible()) await done.click();
+}
+
+/** Types, presses Enter, waits for the picture. Returns its pixels. */
+export async function draw(page, prompt, fields = {}) {
+  await set(page, fields);
+  await promptOf(page).fill(prompt);
+  await promptOf(page).press('Enter');
+  await cancelButton(page).waitFor();
+  await finished(page);
+  await assertDone(page);
+  return pixels(page);
+}
+
+export async function assertDone(page) {
+  const words = await page.getByRole('status').first().textContent();
+  assert.match(words, /^Done in /, `status says "${words}"; banner "${await page.locator('#banner').innerText()}"`);
+}
+
+/** The exact pixels of the canvas. @returns {Promise<{width: number, height: number, data: Buffer}>} */
+export async function pixels(page) {
+  const { width, height, text } = await picture(page).evaluate((canvas) => {
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return { width: canvas.width, height: canvas.height, text: btoa(String.fromCharCode(...data)) };
+  });
+  return { width, height, data: Buffer.from(text, 'base64') };
+}
+
+/** Peak signal to noise ratio over RGB, in dB; Infinity for equal pictures. */
+export function psnr(a, b) {
+  assert.deepEqual([a.width, a.height], [b.width, b.height], 'pictures of one size');
+  let sum = 0;
+  for (let i = 0; i < a.data.length; i++) {
+    if (i % 4 !== 3) sum += (a.data[i] - b.data[i]) ** 2;
+  }
+  const mean = sum / (a.width * a.height * 3);
+  return mean === 0 ? Infinity : 10 * Math.log10(255 ** 2 / mean);
+}
+
+/** That something was drawn: neither flat nor noise from edge to edge. */
+export function assertPicture({ width, height, data }) {
+  assert.deepEqual([width, height], [MODEL.width, MODEL.height]);
+  const values = [...data].filter((_, i) => i % 4 === 1);
+  const mean = values.reduce((a, b) => a + b) / values.length;
+  const deviation = Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length);
+  assert.ok(deviation > 4, `a flat picture: standard deviation ${deviation}`);
+}
+
+/** The bytes of model files that the server has sent so far. */
+export const sent = (server) => server.models.reduce((sum, { sent }) => sum + sent, 0);
