@@ -92,7 +92,8 @@ fn denoise() {
         let mut pipeline = CpuPipeline::new(manifest, slabs.clone()).expect("pipeline");
         let (mut dump, cancel) = (Dump::default(), Cancel::default());
         let request = request(case);
-        let run = pipeline.generate_with(&request, &mut |_| (), &cancel, Some(&mut dump));
+        let mut ignore = |_| ();
+        let run = pipeline.generate_with(&request, &mut ignore, &cancel, Some(&mut dump));
         let output = pollster::block_on(run).expect("a picture");
         assert_eq!((output.images[0].width, output.images[0].height), (case.width, case.height));
         let what = format!("{} {} {}", case.case, case.sampler, case.schedule);
