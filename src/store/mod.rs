@@ -4,6 +4,8 @@
 //! out. It skips what is stored already, so that an interrupted download goes on where it stopped. Natively models
 //! are read straight from their files, so only the browser has a database (`idb`).
 
+#![deny(clippy::unwrap_used, clippy::expect_used)]
+
 mod assembler;
 mod chunks;
 #[cfg(target_arch = "wasm32")]

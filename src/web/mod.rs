@@ -6,6 +6,8 @@
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
 //! - `request` and `values` read what comes from JavaScript and build what goes there; `error` converts errors.
 
+#![deny(clippy::unwrap_used, clippy::expect_used)]
+
 mod acquire;
 mod backend;
 mod browser;

@@ -33,7 +33,7 @@ pub(super) enum Shelf<'a> {
     /// Nothing is stored; `None` until the header is known.
     Memory {
         context: Option<&'a Context>,
-        arriving: Option<Arriving>,
+        arriving: Option<Box<Arriving>>,
     },
 }
 
@@ -76,7 +76,8 @@ impl Shelf<'_> {
                 *arriving = None;
                 let manifest = kept.model.manifest.clone();
                 let (config, bytes) = (manifest.config.clone(), manifest.bytes());
-                *arriving = Some(Arriving { loader: Loader::new(*context, manifest)?, config, bytes });
+                *arriving =
+                    Some(Box::new(Arriving { loader: Loader::new(*context, manifest)?, config, bytes }));
                 Ok(())
             }
         }
@@ -125,7 +126,7 @@ impl Shelf<'_> {
     }
 
     /// The model, if its chunks went straight into memory.
-    pub(super) fn into_arriving(self) -> Option<Arriving> {
+    pub(super) fn into_arriving(self) -> Option<Box<Arriving>> {
         match self {
             Shelf::Memory { arriving, .. } => arriving,
             Shelf::Database(_) => None,
