@@ -35,6 +35,7 @@ fn unknown_fields_are_ignored_and_unsupported_ones_named() {
         (r#"{"num_class_embeds": 1000}"#, "num_class_embeds"),
         (r#"{"dual_cross_attention": true}"#, "dual_cross_attention"),
         (r#"{"act_fn": "gelu"}"#, "act_fn"),
+        (r#"{"_class_name": "UNet2DModel"}"#, "UNet2DModel"),
         (r#"{"mid_block_type": null}"#, "mid_block_type"),
         (r#"{"down_block_types": ["AttnDownBlock2D"]}"#, "AttnDownBlock2D"),
     ];

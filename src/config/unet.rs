@@ -215,6 +215,7 @@ pub fn refuse_unsupported(file: &str, value: &Value) -> Result<()> {
     const CLASS: &str = "class and added embeddings (SDXL, upscalers, unCLIP) have no path";
     const TOPOLOGY: &str = "only the topology of Stable Diffusion 1.x and 2.x is implemented";
     const TABLE: &[Only] = &[
+        Only { field: "_class_name", accepted: &["\"UNet2DConditionModel\""], why: TOPOLOGY },
         Only { field: "act_fn", accepted: &["\"silu\"", "\"swish\""], why: "ResNet blocks use SiLU" },
         Only { field: "class_embed_type", accepted: &[], why: CLASS },
         Only { field: "num_class_embeds", accepted: &[], why: CLASS },

@@ -92,6 +92,7 @@ pub fn refuse_unsupported(file: &str, value: &Value) -> Result<()> {
     const LATENTS: &str = "latents are only scaled by scaling_factor";
     const TOPOLOGY: &str = "only the autoencoder of Stable Diffusion 1.x and 2.x is implemented";
     const TABLE: &[Only] = &[
+        Only { field: "_class_name", accepted: &["\"AutoencoderKL\""], why: TOPOLOGY },
         Only { field: "act_fn", accepted: &["\"silu\"", "\"swish\""], why: "ResNet blocks use SiLU" },
         Only { field: "shift_factor", accepted: &["0", "0.0"], why: LATENTS },
         Only { field: "latents_mean", accepted: &[], why: LATENTS },
