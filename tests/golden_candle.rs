@@ -85,7 +85,7 @@ fn denoise() {
     let source = ModelSource::open(&model_folder(MODEL)).expect("model folder");
     let decls = opengen::model::weight_decls(source.config());
     let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
-    let mut report = Report::new(common::F32);
+    let mut report = Report::new(common::CANDLE_RUN);
     for case in cases::<DenoiseCase>("denoise").iter().filter(|case| case.model == MODEL) {
         let mut manifest = manifest.clone();
         manifest.config.scheduler = scheduler_of(case);
@@ -97,7 +97,7 @@ fn denoise() {
         let output = pollster::block_on(run).expect("a picture");
         assert_eq!((output.images[0].width, output.images[0].height), (case.width, case.height));
         let what = format!("{} {} {}", case.case, case.sampler, case.schedule);
-        compare_run(&mut report, &what, case, &dump, &Golden::open(&case.file));
+        compare_run(&mut report, &what, case, &dump, &Golden::open(&case.file), true);
     }
     report.finish();
 }

@@ -33,16 +33,27 @@ impl Stages<'_> {
         self.run(&[&graph], &[tokens], clip::EMBEDDINGS, len, self.elem()).await
     }
 
-    /// The UNet's prediction for latents `[n, c, h, w]` under embeddings `[n, tokens, cross_attention_dim]`, or what
-    /// the module `at` some path computes on the way (`unet.mid_block.resnets.1.conv2`).
+    /// The UNet's prediction for latents `[n, c, h, w]` under embeddings `[n, tokens, cross_attention_dim]`.
     pub async fn unet(
+        &self,
+        config: &ModelConfig,
+        latents: &[f32],
+        shape: [usize; 4],
+        timestep: f64,
+        embeddings: &[f32],
+    ) -> Result<Vec<f32>> {
+        self.unet_at(config, latents, shape, timestep, embeddings, "unet.conv_out").await
+    }
+
+    /// What the UNet's module at a path computes on the way, such as `unet.mid_block.resnets.1.conv2`.
+    pub async fn unet_at(
         &self,
         config: &ModelConfig,
         latents: &[f32],
         [n, c, h, w]: [usize; 4],
         timestep: f64,
         embeddings: &[f32],
-        at: Option<&str>,
+        path: &str,
     ) -> Result<Vec<f32>> {
         let tokens = embeddings.len() / n / config.unet.cross_attention_dim;
         let elem = self.elem();
@@ -57,18 +68,11 @@ impl Stages<'_> {
         ];
         let mut graphs =
             [unet::text_keys_values(&config.unet, n, tokens), unet::unet(&config.unet, n, h, w, tokens)];
-        let last = "unet.conv_out";
-        let shape = match at {
-            None => graphs[1].expose(last, unet::OUTPUT),
-            Some(path) => graphs[1].expose(path, SEAM),
-        };
         let missing =
-            || Error::InvalidInput { field: "at", message: format!("the UNet has no module {at:?}") };
-        let shape = shape.ok_or_else(missing)?;
-        let name = if at.is_some() { SEAM } else { unet::OUTPUT };
-        let out = self.run(&[&graphs[0], &graphs[1]], &inputs, name, shape.len(), elem).await?;
-        let channels = if at.is_some() { shape.c } else { config.unet.out_channels };
-        Ok(nhwc_to_nchw(&out, n, channels, shape.h * shape.w, shape.c))
+            || Error::InvalidInput { field: "path", message: format!("the UNet has no module {path}") };
+        let shape = graphs[1].expose(path, SEAM).ok_or_else(missing)?;
+        let out = self.run(&[&graphs[0], &graphs[1]], &inputs, SEAM, shape.len(), elem).await?;
+        Ok(nhwc_to_nchw(&out, n, shape.c, shape.h * shape.w, shape.c))
     }
 
     /// Scaled latents `[n, c, h, w]` to pictures `[n, 3, H, W]` around [-1, 1].

@@ -1,5 +1,7 @@
 //! A bare device for holding kernels against their twins: compile, bind in order, dispatch, read back.
 
+#![allow(dead_code, reason = "each test file uses its own part")]
+
 use std::sync::OnceLock;
 
 use half::f16;

@@ -24,7 +24,8 @@ fn autoencoder_kl() {
                     block_on(stages.vae_decode(config, &latents, golden.shape(&name))).expect("decode");
                 report.compare(&what("decode"), &decoded, &golden.values(&format!("decoded.{i}")));
                 let name = format!("image.{i}");
-                let encoded = stages.vae_encode(config, &golden.values(&name), golden.shape(&name));
+                let values = golden.values(&name);
+                let encoded = stages.vae_encode(config, &values, golden.shape(&name));
                 let encoded = block_on(encoded).expect("encode");
                 report.compare(&what("encode"), &encoded, &golden.values(&format!("encoded.{i}")));
             }
@@ -44,11 +45,13 @@ fn taesd() {
             for (i, call) in case.cases.iter().enumerate() {
                 let what = |way| format!("{} taesd {way} {}x{}", tier.name, call.height, call.width);
                 let name = format!("latents.{i}");
-                let decoded = stages.taesd_decode(config, &golden.values(&name), golden.shape(&name));
+                let values = golden.values(&name);
+                let decoded = stages.taesd_decode(config, &values, golden.shape(&name));
                 let decoded = block_on(decoded).expect("decode");
                 report.compare(&what("decode"), &decoded, &golden.values(&format!("decoded.{i}")));
                 let name = format!("image.{i}");
-                let encoded = stages.taesd_encode(config, &golden.values(&name), golden.shape(&name));
+                let values = golden.values(&name);
+                let encoded = stages.taesd_encode(config, &values, golden.shape(&name));
                 let encoded = block_on(encoded).expect("encode");
                 report.compare(&what("encode"), &encoded, &golden.values(&format!("encoded.{i}")));
             }

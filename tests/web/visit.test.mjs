@@ -23,7 +23,7 @@ test('a first visit becomes a picture', async () => {
   await says(page, 'Fetching');
   assert.match(await page.locator('#model-chip').textContent(), /fetching \d+ %/);
   // A rate needs a second of fetching behind it.
-  await says(page, /\/s/);
+  await says(page, 'B/s');
   assert.match(await page.getByRole('status').first().textContent(), / MB · .*\/s/);
   const bar = page.getByRole('progressbar');
   const first = Number(await bar.getAttribute('aria-valuenow'));
