@@ -35,8 +35,8 @@ fn encoder_layer(b: &mut Builder, config: &ClipTextConfig, path: &Path, x: Value
     let normed = b.layer_norm(&path.pp("layer_norm1"), x, config.layer_norm_eps);
     let parts = ["q_proj", "k_proj", "v_proj"].map(|name| (attn.pp(name), hidden));
     let qkv = b.linear_merged(&attn.pp("qkv_proj"), &parts, normed, true);
-    let [q, k, v] = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * hidden });
-    let attended = b.attention(&attn, q, k, v, config.num_attention_heads, config.head_dim(), true);
+    let qkv = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * hidden });
+    let attended = b.attention(&attn, qkv, config.num_attention_heads, config.head_dim(), true);
     let x = b.linear(&attn.pp("out_proj"), attended, hidden, Epilogue::residual(x));
 
     let normed = b.layer_norm(&path.pp("layer_norm2"), x, config.layer_norm_eps);

@@ -248,8 +248,8 @@ impl Unet<'_> {
         let channels = self.b.shape(x).c;
         let parts = ["to_q", "to_k", "to_v"].map(|name| (path.pp(name), channels));
         let qkv = self.b.linear_merged(&path.pp("to_qkv"), &parts, x, false);
-        let [q, k, v] = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * channels });
-        let attended = self.b.attention(path, q, k, v, heads, channels / heads, false);
+        let qkv = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * channels });
+        let attended = self.b.attention(path, qkv, heads, channels / heads, false);
         self.b.linear(&path.pp("to_out").pp(0), attended, channels, Epilogue::residual(residual))
     }
 
@@ -258,16 +258,8 @@ impl Unet<'_> {
         let q = self.b.linear(&path.pp("to_q"), x, channels, Epilogue::no_bias());
         let shape = Shape::tokens(n, self.tokens, 2 * channels);
         let kv = self.b.input(&text_kv_name(path), shape, ElemKind::Activation);
-        let slice = |value, offset| Slice { value, offset };
-        let attended = self.b.attention(
-            path,
-            slice(q, 0),
-            slice(kv, 0),
-            slice(kv, channels),
-            heads,
-            channels / heads,
-            false,
-        );
+        let qkv = [(q, 0), (kv, 0), (kv, channels)].map(|(value, offset)| Slice { value, offset });
+        let attended = self.b.attention(path, qkv, heads, channels / heads, false);
         self.b.linear(&path.pp("to_out").pp(0), attended, channels, Epilogue::residual(residual))
     }
 }

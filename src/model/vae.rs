@@ -96,8 +96,8 @@ fn mid_block(b: &mut Builder, path: &Path, x: ValueId, norm: Norm) -> ValueId {
     let normed = b.group_norm(&attn.pp("group_norm"), x, None, norm.groups, norm.eps, false);
     let parts = ["to_q", "to_k", "to_v"].map(|name| (attn.pp(name), channels));
     let qkv = b.linear_merged(&attn.pp("to_qkv"), &parts, normed, true);
-    let [q, k, v] = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * channels });
-    let attended = b.attention(&attn, q, k, v, 1, channels, false);
+    let qkv = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * channels });
+    let attended = b.attention(&attn, qkv, 1, channels, false);
     let x = b.linear(&attn.pp("to_out").pp(0), attended, channels, Epilogue::residual(x));
     resnet(b, &path.pp("resnets").pp(1), x, None, channels, norm, None)
 }

@@ -220,9 +220,7 @@ impl Builder {
     pub fn attention(
         &mut self,
         path: &Path,
-        q: Slice,
-        k: Slice,
-        v: Slice,
+        [q, k, v]: [Slice; 3],
         heads: usize,
         head_dim: usize,
         causal: bool,

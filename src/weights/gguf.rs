@@ -10,17 +10,15 @@ use crate::error::{Error, Result};
 
 /// The first four bytes.
 pub const MAGIC: &[u8] = b"GGUF";
-/// The version written.
-const VERSION: u32 = 3;
 /// Where tensors begin, in bytes, unless `general.alignment` says otherwise.
 pub const ALIGNMENT: u64 = 32;
 /// The most metadata entries accepted.
 const MAX_ENTRIES: u64 = 1 << 16;
 /// The longest key or tensor name accepted.
 const MAX_NAME: u64 = 1 << 10;
-const STRING: u32 = 8;
+pub const STRING: u32 = 8;
 const ARRAY: u32 = 9;
-const UINT32: u32 = 4;
+pub const UINT32: u32 = 4;
 
 /// Why reading stopped: the prefix is too short, or the file is wrong.
 enum Stop {
@@ -153,7 +151,7 @@ fn read_value<'a>(cursor: &mut Cursor<'a>, key: &str) -> std::result::Result<Val
                     cursor.string("array item", MAX_HEADER)?;
                 }
             } else {
-                let bytes = count.checked_mul(scalar_size(cursor.file, key, item)?).unwrap_or(u64::MAX);
+                let bytes = count.saturating_mul(scalar_size(cursor.file, key, item)?);
                 cursor.take(bytes, &format!("metadata {key}"))?;
             }
             Ok(Value::Other)
@@ -217,57 +215,4 @@ fn read_tensor(cursor: &mut Cursor, alignment: u64) -> std::result::Result<RawTe
     let len = len.ok_or_else(|| bad(file, format!("tensor {name} has shape {shape:?}: too many values")))?;
     shape.reverse();
     Ok(RawTensor { name, dtype: Some(dtype), dtype_name: dtype.name().to_string(), shape, offset, len })
-}
-
-/// A tensor about to be written.
-#[derive(Debug, Clone)]
-pub struct NewTensor {
-    pub name: String,
-    pub dtype: SourceType,
-    /// Outermost first.
-    pub shape: Vec<usize>,
-}
-
-impl NewTensor {
-    /// Bytes of the data, without padding.
-    pub fn len(&self) -> u64 {
-        self.dtype.bytes(self.shape.iter().product()) as u64
-    }
-}
-
-/// The header's bytes up to the aligned start of the data. The tensors' data follows in this order, each padded to
-/// [`ALIGNMENT`].
-pub fn header_bytes(metadata: &[(&str, &str)], tensors: &[NewTensor]) -> Vec<u8> {
-    let mut out = Vec::new();
-    let text = |out: &mut Vec<u8>, text: &str| {
-        out.extend_from_slice(&(text.len() as u64).to_le_bytes());
-        out.extend_from_slice(text.as_bytes());
-    };
-    out.extend_from_slice(MAGIC);
-    out.extend_from_slice(&VERSION.to_le_bytes());
-    out.extend_from_slice(&(tensors.len() as u64).to_le_bytes());
-    out.extend_from_slice(&(metadata.len() as u64 + 2).to_le_bytes());
-    for (key, value) in metadata {
-        text(&mut out, key);
-        out.extend_from_slice(&STRING.to_le_bytes());
-        text(&mut out, value);
-    }
-    for (key, value) in [("general.alignment", ALIGNMENT as u32), ("general.quantization_version", 2)] {
-        text(&mut out, key);
-        out.extend_from_slice(&UINT32.to_le_bytes());
-        out.extend_from_slice(&value.to_le_bytes());
-    }
-    let mut offset = 0u64;
-    for tensor in tensors {
-        text(&mut out, &tensor.name);
-        out.extend_from_slice(&(tensor.shape.len() as u32).to_le_bytes());
-        for &dim in tensor.shape.iter().rev() {
-            out.extend_from_slice(&(dim as u64).to_le_bytes());
-        }
-        out.extend_from_slice(&tensor.dtype.to_ggml().to_le_bytes());
-        out.extend_from_slice(&offset.to_le_bytes());
-        offset += tensor.len().next_multiple_of(ALIGNMENT);
-    }
-    out.resize(out.len().next_multiple_of(ALIGNMENT as usize), 0);
-    out
 }

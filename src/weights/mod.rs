@@ -19,6 +19,8 @@ mod unpack;
 #[cfg(not(target_arch = "wasm32"))]
 mod folder;
 #[cfg(not(target_arch = "wasm32"))]
+mod gguf_write;
+#[cfg(not(target_arch = "wasm32"))]
 mod quantize;
 #[cfg(not(target_arch = "wasm32"))]
 mod source;
@@ -33,7 +35,7 @@ pub use packed::{
     LayoutOptions, MAX_SLAB, Manifest, PACKED_FORMAT, PackedRecord, Source, Span, layout, layout_with,
 };
 pub use types::SourceType;
-pub use unpack::unpack;
+pub use unpack::{Unpacked, unpack};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use folder::DiffusersFolder;

@@ -12,7 +12,8 @@ use std::path::Path;
 
 use super::decode::{decode_row, encode, simplify};
 use super::folder::io;
-use super::gguf::{ALIGNMENT, NewTensor, header_bytes};
+use super::gguf::ALIGNMENT;
+use super::gguf_write::{NewTensor, header_bytes};
 use super::header::{Header, bad};
 use super::packed::{Geometry, check_against};
 use super::source::ModelSource;

@@ -19,7 +19,7 @@ pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
     if rest.first().is_some_and(|&byte| byte != b'{') || looks_like_text(length) {
         return Err(bad(file, format!("neither GGUF nor safetensors: it begins with {:?}", opening(prefix))));
     }
-    if header_len > MAX_HEADER || header_len < 2 {
+    if !(2..=MAX_HEADER).contains(&header_len) {
         return Err(bad(file, format!("header of {header_len} bytes, expected 2 to {MAX_HEADER}")));
     }
     let data_start = 8 + header_len;

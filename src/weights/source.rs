@@ -115,12 +115,11 @@ impl ModelSource {
     }
 }
 
+/// Takes packed bytes: slab, offset in it, bytes.
+pub type Sink<'a> = dyn FnMut(usize, u64, &[u8]) -> Result<()> + 'a;
+
 /// Packs a model, handing every finished piece `(slab, offset, bytes)` on; memory is bounded by the open records.
-pub fn stream(
-    source: &ModelSource,
-    manifest: &Manifest,
-    sink: &mut dyn FnMut(usize, u64, &[u8]) -> Result<()>,
-) -> Result<()> {
+pub fn stream(source: &ModelSource, manifest: &Manifest, sink: &mut Sink) -> Result<()> {
     let mut packer = Packer::new(manifest, source.header());
     source.for_each_tensor(&mut |info, bytes| {
         for piece in packer.push(&info.name, bytes)? {

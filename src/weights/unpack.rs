@@ -8,8 +8,11 @@ use crate::error::Result;
 use crate::kernels::{BLOCK, WeightType};
 use crate::plan::WeightKind;
 
+/// One checkpoint tensor: its name, its shape there and its values.
+pub type Unpacked = (String, Vec<usize>, Vec<f32>);
+
 /// Gives back a record's checkpoint tensors: name, checkpoint shape, values in checkpoint order.
-pub fn unpack(record: &PackedRecord, slab: &[u8]) -> Result<Vec<(String, Vec<usize>, Vec<f32>)>> {
+pub fn unpack(record: &PackedRecord, slab: &[u8]) -> Result<Vec<Unpacked>> {
     let values = span(record, slab, record.values)?;
     let scales = match record.scales {
         Some(scales) => span(record, slab, scales)?,

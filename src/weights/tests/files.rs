@@ -191,7 +191,7 @@ fn a_tokenizer_is_built_from_vocabulary_and_merges() {
 fn other_files_are_refused_in_words() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("x.gguf");
-    std::fs::write(&path, super::super::gguf::header_bytes(&[("general.architecture", "llama")], &[]))
+    std::fs::write(&path, super::super::gguf_write::header_bytes(&[("general.architecture", "llama")], &[]))
         .unwrap();
     assert!(ModelSource::open(&path).unwrap_err().to_string().contains("opengen.config"));
     std::fs::write(dir.path().join("x.safetensors"), b"..").unwrap();

@@ -20,7 +20,7 @@ fn round_trip(
     header: &Header,
     tensors: &[(&str, Vec<u8>)],
     matrix_type: Option<WeightType>,
-) -> (Manifest, Vec<Vec<u8>>, Vec<(String, Vec<usize>, Vec<f32>)>) {
+) -> (Manifest, Vec<Vec<u8>>, Vec<crate::weights::Unpacked>) {
     let manifest = plan(decls, header, matrix_type).unwrap();
     let mut slabs: Vec<Vec<u8>> = manifest.slabs.iter().map(|&len| vec![0xAA; len as usize]).collect();
     let mut packer = Packer::new(&manifest, header);
