@@ -262,9 +262,10 @@ $('fields').addEventListener('keydown', (event) => {
   if (event.key === 'Enter' && event.target.type === 'number' && !working) generate();
 });
 
-$('skip').addEventListener('click', (event) => {
-  event.preventDefault();
-  setTimeout(() => $('prompt').focus()); // after the key press, whose Enter would land in the prompt
+$('skip').addEventListener('keydown', (event) => {
+  if (event.key !== 'Enter') return;
+  event.preventDefault(); // else the same key press breaks a line in the prompt
+  $('prompt').focus();
 });
 
 $('save').addEventListener('click', save);
