@@ -259,7 +259,9 @@ for (const field of ['prompt', 'negativePrompt']) {
 }
 
 $('fields').addEventListener('keydown', (event) => {
-  if (event.key === 'Enter' && event.target.type === 'number' && !working) generate();
+  if (event.key !== 'Enter' || event.target.type !== 'number') return;
+  event.preventDefault(); // else a refusal would put the line break into the field it leads to
+  if (!working) generate();
 });
 
 $('skip').addEventListener('keydown', (event) => {
