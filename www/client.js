@@ -137,8 +137,9 @@ export class OpenGen {
   }
 
   /** Asks the browser not to evict what is stored. @returns {Promise<boolean>} */
-  requestPersist() {
-    return this.#call({ type: 'requestPersist' });
+  async requestPersist() {
+    // A window may ask, a worker may not.
+    return (await navigator.storage?.persist?.()) ?? false;
   }
 
   /** Ends the worker; calls that still wait fail with ABORTED. */

@@ -170,7 +170,6 @@ export type ToWorker =
   | { type: 'generate'; id: number; request: GenerateRequest }
   | { type: 'removeModel'; id: number; model: string }
   | { type: 'storage'; id: number }
-  | { type: 'requestPersist'; id: number }
   /** Stops call `id`, if it is still running; that call then fails with ABORTED. */
   | { type: 'cancel'; id: number };
 

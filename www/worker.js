@@ -50,8 +50,6 @@ async function perform(call) {
       return engine.removeModel(call.model);
     case 'storage':
       return engine.storage();
-    case 'requestPersist':
-      return engine.requestPersist();
     default:
       throw new TypeError(`unknown call "${call.type}"`);
   }

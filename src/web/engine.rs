@@ -134,12 +134,6 @@ impl Engine {
         let Room { usage, quota } = Room::estimate().await;
         Ok(plain(&StorageReport { usage, quota, persisted: room::is_persisted().await, models }))
     }
-
-    /// Asks the browser to keep what is stored; whether it agreed.
-    #[wasm_bindgen(js_name = requestPersist)]
-    pub async fn request_persist(&self) -> bool {
-        room::request_persist().await
-    }
 }
 
 impl Inner {

@@ -39,12 +39,7 @@ impl Room {
     }
 }
 
-/// Asks that what is stored be kept until the visitor deletes it; whether the browser agreed.
-pub(super) async fn request_persist() -> bool {
-    ask(StorageManager::persist).await.is_some_and(|answer| answer.is_truthy())
-}
-
-/// Whether the browser promised that already.
+/// Whether the browser promised to keep what is stored; only a window may ask it to, not a worker.
 pub(super) async fn is_persisted() -> bool {
     ask(StorageManager::persisted).await.is_some_and(|answer| answer.is_truthy())
 }

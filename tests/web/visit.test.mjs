@@ -193,7 +193,7 @@ test('storage is shown, and a model can be deleted', async () => {
 });
 
 test('two tabs work, and fetch the model once', async () => {
-  it.server.faults = { bytesPerSecond: 5_000_000 };
+  it.server.faults = { bytesPerSecond: 700_000 };
   const one = await visitor(it);
   await says(one, 'Fetching');
   const two = await tab(one.context(), it);
