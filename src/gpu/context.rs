@@ -62,6 +62,13 @@ struct Inner {
 }
 
 impl Context {
+    #[cfg_attr(
+        target_arch = "wasm32",
+        allow(
+            clippy::arc_with_non_send_sync,
+            reason = "natively, where there are threads, the same type is both"
+        )
+    )]
     /// The best adapter's device. Fails with [`Error::NoGpu`] where there is none.
     pub async fn new(options: &Options) -> Result<Context> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());

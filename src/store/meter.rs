@@ -29,14 +29,9 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// For a transfer of `total` bytes, 0 if unknown.
-    pub fn new(total: u64) -> Meter {
-        Meter { total, last_ms: None, seen: VecDeque::new() }
-    }
-
-    /// The total became known.
-    pub fn set_total(&mut self, total: u64) {
-        self.total = total;
+    /// For a transfer of `total` bytes, 0 if unknown, of which `loaded` are there as it begins at `now_ms`.
+    pub fn new(total: u64, loaded: u64, now_ms: f64) -> Meter {
+        Meter { total, last_ms: None, seen: VecDeque::from([(now_ms, loaded)]) }
     }
 
     /// `loaded` bytes are there at `now_ms`; a report when one is due, and always for the last byte.
@@ -72,7 +67,7 @@ mod tests {
 
     #[test]
     fn reports_ten_times_a_second_with_the_recent_rate() {
-        let mut meter = Meter::new(100_000);
+        let mut meter = Meter::new(100_000, 0, 0.0);
         let reports: Vec<_> = (0..=1000u64).filter_map(|ms| meter.update(ms * 50, ms as f64)).collect();
         assert_eq!(reports.len(), 11);
         let last = reports[10];
@@ -83,7 +78,7 @@ mod tests {
 
     #[test]
     fn forgets_an_old_rate_and_says_the_last_byte_at_once() {
-        let mut meter = Meter::new(1_000_000);
+        let mut meter = Meter::new(1_000_000, 0, 0.0);
         for second in 0..10u64 {
             meter.update(second * 1000, second as f64 * 1000.0);
         }
@@ -96,8 +91,15 @@ mod tests {
     }
 
     #[test]
+    fn the_first_report_has_a_rate_and_what_was_there_before_does_not_count() {
+        let mut meter = Meter::new(10_000, 5000, 1000.0);
+        let report = meter.update(6000, 1500.0).unwrap();
+        assert_eq!((report.rate, report.seconds_left), (2000.0, Some(2.0)));
+    }
+
+    #[test]
     fn an_unknown_total_has_no_time_left() {
-        let mut meter = Meter::new(0);
+        let mut meter = Meter::new(0, 0, 0.0);
         meter.update(10, 0.0);
         let report = meter.update(1000, 500.0).unwrap();
         assert!(report.rate > 0.0 && report.seconds_left.is_none());

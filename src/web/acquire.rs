@@ -124,7 +124,7 @@ async fn load(
     let map = model.chunk_map();
     let sums = database.sums(&model.id, map.len()).await?;
     let mut loader = Loader::new(context, model.manifest.clone())?;
-    let mut meter = Meter::new(model.manifest.bytes());
+    let mut meter = Meter::new(model.manifest.bytes(), 0, now_ms());
     let mut loaded = 0;
     let mut bytes = Vec::new();
     for (index, chunk) in map.iter() {

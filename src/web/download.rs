@@ -130,7 +130,7 @@ async fn read(
     origin: Origin,
 ) -> Result<bool> {
     let resumed_from = download.offset;
-    let mut meter = Meter::new(origin.bytes.unwrap_or(0));
+    let mut meter = Meter::new(origin.bytes.unwrap_or(0), resumed_from, now_ms());
     let mut origin = Some(origin);
     while let Some(bytes) = download.next().await? {
         call.check()?;

@@ -102,7 +102,7 @@ test('the client: stats, cancelling by signal, typed errors, queued calls', asyn
   const page = await visitor(it, { path: 'blank.html' });
   const result = await page.evaluate(async ({ prompt, id }) => {
     const { OpenGen } = await import('./client.js');
-    const og = await OpenGen.create({ model: id });
+    const og = await OpenGen.create({ engine: 'webgpu', model: id });
     const code = (promise) => promise.then(() => 'fine', (error) => `${error.name} ${error.code} ${error.field}`);
     const queued = await Promise.all([1, 2].map((seed) => og.generate({ prompt, steps: 2, seed })));
 
@@ -158,7 +158,7 @@ test('the client: stats, cancelling by signal, typed errors, queued calls', asyn
 
 test('the main thread is never busy for more than 50 ms while fetching and drawing', async () => {
   const page = await visitor(it, { open: false });
-  await page.goto(it.server.url, { waitUntil: 'commit' });
+  await page.goto(`${it.server.url}?engine=webgpu`, { waitUntil: 'commit' });
   await it.browser.startTracing(page, { categories: ['toplevel', 'disabled-by-default-devtools.timeline'] });
   await ready(page);
   await draw(page, PROMPT, { Steps: STEPS });

@@ -7,7 +7,7 @@ import {
   stand, visitor,
 } from './page.mjs';
 
-const it = stand({ before, after, afterEach });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 
 /** Presses Generate and expects a refusal at the field. */
 async function refused(page, label, words) {

@@ -8,7 +8,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { draw, promptOf, ready, stand, visitor } from './page.mjs';
 import { DIST } from './server.mjs';
 
-const it = stand({ before, after, afterEach });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 
 test('models.json tells the truth about its files', () => {
   for (const model of JSON.parse(readFileSync(join(DIST, 'models.json'), 'utf8')).models) {

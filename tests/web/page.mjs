@@ -7,7 +7,7 @@ import { launch } from './browser.mjs';
 import { DIST, Server } from './server.mjs';
 
 /** For pictures and downloads: SwiftShader on two busy cores is slow, a hang is still noticed. */
-export const PATIENCE = 120_000;
+export const PATIENCE = 300_000;
 /** For everything else. */
 const SHORT = 30_000;
 
@@ -17,12 +17,14 @@ export const MODEL = JSON.parse(readFileSync(join(DIST, 'models.json'), 'utf8'))
 /**
  * One browser and one server for a test file; call it at the top and use what it returns inside tests.
  * @param {import('node:test')} hooks `{ before, after, afterEach }`
+ * @param {{path?: string}} [options] how a tab is opened unless a test says otherwise. What has nothing to do with the
+ *   GPU is tested on the CPU path: a software adapter takes many times as long for the same picture.
  */
-export function stand({ before, after, afterEach }, options = {}) {
-  const it = { browser: null, server: null, contexts: [] };
+export function stand({ before, after, afterEach }, { path = '' } = {}) {
+  const it = { browser: null, server: null, contexts: [], path };
   before(async () => {
     it.server = await new Server().start();
-    it.browser = await launch(options);
+    it.browser = await launch();
   });
   afterEach(async () => {
     for (const context of it.contexts.splice(0)) await context.close();
@@ -36,7 +38,7 @@ export function stand({ before, after, afterEach }, options = {}) {
 }
 
 /** A visitor: a fresh profile with one tab. */
-export async function visitor(it, { path = '', open = true, init = null, ...options } = {}) {
+export async function visitor(it, { path = it.path, open = true, init = null, ...options } = {}) {
   const context = await it.browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   context.setDefaultTimeout(SHORT);
   it.contexts.push(context);
@@ -44,7 +46,7 @@ export async function visitor(it, { path = '', open = true, init = null, ...opti
 }
 
 /** A tab of a visitor, with everything that must not happen written down in `trouble`. */
-export async function tab(context, it, { path = '', open = true, init = null } = {}) {
+export async function tab(context, it, { path = it.path, open = true, init = null } = {}) {
   const page = await context.newPage();
   page.trouble = [];
   page.on('pageerror', (error) => page.trouble.push(`uncaught: ${error.message}`));

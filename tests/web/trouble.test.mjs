@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { MODEL, assertPicture, banner, draw, promptOf, ready, says, sent, stand, visitor } from './page.mjs';
 
-const it = stand({ before, after, afterEach });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 const PROMPT = 'a fox on dark green';
 const retry = (page) => banner(page).getByRole('button', { name: 'Retry' }).click();
 
@@ -155,7 +155,7 @@ test('a browser that stores nothing: says so, and draws from memory', async () =
     const refuse = "Object.defineProperty(self, 'indexedDB', { value: undefined });\n";
     await route.fulfill({ response, body: refuse + (await response.text()) });
   });
-  await page.goto(it.server.url);
+  await page.goto(it.server.url + it.path);
   await ready(page);
   await page.locator('#notes').getByText(/until this tab is closed/).waitFor();
   assertPicture(await draw(page, PROMPT, { Steps: 2 }));
@@ -167,7 +167,7 @@ test('a full disk: says how much is needed and free, and draws from memory', asy
   await devtools.send('Storage.overrideQuotaForOrigin', {
     origin: new URL(it.server.url).origin, quotaSize: 2_000_000,
   });
-  await page.goto(it.server.url);
+  await page.goto(it.server.url + it.path);
   await ready(page);
   const words = await page.locator('#notes').textContent();
   assert.match(words, /\d MB needed, \d+ MB free/);

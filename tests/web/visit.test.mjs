@@ -10,12 +10,12 @@ import {
 } from './page.mjs';
 import { Server } from './server.mjs';
 
-const it = stand({ before, after, afterEach });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 const APPLE = 'a red apple on a light blue background';
 
 test('a first visit becomes a picture', async () => {
   it.server.faults = { bytesPerSecond: 8_000_000 };
-  const page = await visitor(it);
+  const page = await visitor(it, { path: '?engine=webgpu' });
   // Pressed before the model is here: it waits and then draws.
   await promptOf(page).fill(APPLE);
   await page.getByRole('spinbutton', { name: 'Steps' }).fill('4');
@@ -74,7 +74,7 @@ test('a second visit asks the network for nothing of the model', async () => {
 
 test('with the server gone a reload works and draws the same picture', async () => {
   const server = await new Server().start();
-  const page = await visitor({ ...it, server });
+  const page = await visitor({ ...it, server }, { path: '?engine=webgpu' });
   await ready(page);
   await page.evaluate(() => navigator.serviceWorker.ready);
   const online = await draw(page, APPLE, { Steps: 2, Seed: 42 });
@@ -84,7 +84,7 @@ test('with the server gone a reload works and draws the same picture', async () 
   const offline = await draw(page, APPLE, { Steps: 2, Seed: 42 });
   assert.equal(psnr(online, offline), Infinity);
   await page.locator('#model-chip[data-state="offline"]').waitFor(); // and it has noticed
-  await page.goto(`${server.url}index.html?engine=auto`);
+  await page.goto(`${server.url}index.html?engine=cpu`);
   await ready(page);
   assert.deepEqual(page.trouble, []);
 });

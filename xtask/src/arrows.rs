@@ -20,18 +20,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     // What a model needs is declared by its plan, so packing knows the declarations, and a plan no packing.
     (
         "weights",
-        &[
-            "error",
-            "config",
-            "kernels",
-            "plan::weight",
-            "plan::WeightDecl",
-            "plan::WeightKind",
-            "plan::Part",
-            // A folder's tokenizer files become the one text a GGUF and a manifest carry.
-            "prompt::TokenizerFiles",
-            "prompt::tokenizer_json",
-        ],
+        &["error", "config", "kernels", "plan::weight", "plan::WeightDecl", "plan::WeightKind", "plan::Part"],
     ),
     ("store", &["error", "config", "kernels", "weights"]),
     ("plan", &["error", "config", "kernels"]),
