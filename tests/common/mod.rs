@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 pub const F32: f64 = 1e-3;
 /// Tolerance of the f16 tier.
 pub const F16: f64 = 1e-2;
-/// Tolerance of whole runs on candle: its GEGLU uses the tanh form of GELU, which guidance by 7.5 enlarges.
+/// Tolerance of whole runs on candle: its GEGLU uses the tanh form of GELU, which guidance enlarges.
 pub const CANDLE_RUN: f64 = 2e-3;
 /// Tolerance of whole runs of the f16 tier: each step is within [`F16`] of its input, but a run feeds its own output
 /// back, and guidance enlarges the difference of two predictions. Only latents and pictures are compared.
@@ -61,6 +61,13 @@ pub struct UnetCase {
 pub struct UnetCall {
     pub height: usize,
     pub width: usize,
+    pub timestep: f64,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct SeamCase {
+    pub file: String,
+    pub model: String,
     pub timestep: f64,
 }
 

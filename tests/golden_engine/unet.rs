@@ -3,7 +3,7 @@
 use opengen::kernels::WeightType;
 use pollster::block_on;
 
-use crate::common::{Golden, UnetCase, cases, difference};
+use crate::common::{Golden, SeamCase, UnetCase, cases, difference};
 use crate::engine::{Engine, Packed, Tier, tiers};
 
 /// The outputs of every call of a case.
@@ -34,6 +34,43 @@ fn one_call() {
         }
         report.finish();
     }
+}
+
+/// What leaves each block on the way: says where a wrong UNet goes wrong.
+#[test]
+fn seams() {
+    let Some(tier) = tiers().first() else { return };
+    let mut report = tier.report();
+    for case in cases::<SeamCase>("seams") {
+        let engine = Engine::new(tier, &Packed::open(&case.model, None));
+        let golden = Golden::open(&case.file);
+        // The embeddings are the second row of the UNet calls'.
+        let both = Golden::open(&format!("{}.unet.safetensors", case.model)).values("embeddings");
+        let embeddings = &both[both.len() / 2..];
+        let (latents, shape) = (golden.values("latents"), golden.shape("latents"));
+        let blocks = engine.config.unet.block_out_channels.len();
+        let mut seams = vec![("conv_in".to_string(), "unet.conv_in".to_string())];
+        let between = 0..blocks - 1; // the last block of each way keeps its size
+        seams.extend(
+            between
+                .clone()
+                .map(|i| (format!("down_blocks.{i}"), format!("unet.down_blocks.{i}.downsamplers.0.conv"))),
+        );
+        seams.push(("mid_block".to_string(), "unet.mid_block.resnets.1.conv2".to_string()));
+        seams.extend(
+            between.map(|i| (format!("up_blocks.{i}"), format!("unet.up_blocks.{i}.upsamplers.0.conv"))),
+        );
+        for (name, path) in seams {
+            let (stages, config) = (engine.stages(), &engine.config);
+            let got = stages.unet_at(config, &latents, shape, case.timestep, embeddings, &path);
+            report.compare(
+                &format!("{} {name}", case.model),
+                &block_on(got).expect("seam"),
+                &golden.values(&name),
+            );
+        }
+    }
+    report.finish();
 }
 
 /// What quantizing costs: reported, and held to be no accident.
