@@ -48,10 +48,17 @@ for (const colorScheme of ['light', 'dark']) {
       await draw(page, 'a very long prompt with anextraordinarilylongwordthatdoesnotfitanywhereatall', { Steps: 1 });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(wide <= width, `the page is ${wide} px wide`);
-      assert.deepEqual(await page.evaluate(poorContrast), []);
+      await page.evaluate(settled);
+    assert.deepEqual(await page.evaluate(poorContrast), []);
       assert.deepEqual(page.trouble, []);
     });
   }
+}
+
+/** Resolves when no colour is on its way to another. Runs in the page. */
+function settled() {
+  const transitions = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
+  return Promise.allSettled(transitions.map((transition) => transition.finished)).then(() => {});
 }
 
 /** Visible texts with less than 4.5 : 1 (3 : 1 when large), by the WCAG formula. Runs in the page. */
