@@ -49,7 +49,8 @@ TEMPLATES = (
 COLOURLESS = "{thing}{place}"
 OPENINGS = ("", "", "", "", "", "", "a picture of ", "an image of ", "an emoji of ", "a drawing of ")
 
-PLACE_NAMED = 0.3  # share of captions that say where
+# Share of captions that say where: a centred picture, any other one. Unsaid therefore mostly means the centre.
+PLACE_NAMED = (0.3, 0.8)
 COLOUR_UNNAMED = 0.1  # share of captions that leave the colour open
 
 _PLURALS = {"cherries", "grapes"}
@@ -78,7 +79,7 @@ def caption(combo: Combo, place: int | None, rng: random.Random, always_colour: 
     size_word = rng.choice(SIZE_WORDS[list(SIZES)[combo.size]])
     name = pick_name(SUBJECTS[combo.subject].names, rng)
     where = ""
-    if place is not None and rng.random() < PLACE_NAMED:
+    if place is not None and rng.random() < PLACE_NAMED[place != 0]:
         where = " " + rng.choice(PLACE_PHRASES[place])
     template = rng.choice(TEMPLATES)
     if not always_colour and rng.random() < COLOUR_UNNAMED:
