@@ -26,12 +26,18 @@ export { OpenGenError };
  * @typedef {import('./api.d.ts').Generated<T>} Generated
  */
 /** @typedef {import('./protocol.d.ts').Capabilities} Capabilities */
+/** @typedef {import('./protocol.d.ts').EnginePath} EnginePath */
 /** @typedef {import('./protocol.d.ts').ErrorCode} ErrorCode */
+/** @typedef {import('./protocol.d.ts').GenerateRequest} GenerateRequest */
 /** @typedef {import('./protocol.d.ts').LoadedModel} LoadedModel */
 /** @typedef {import('./protocol.d.ts').LoadProgress} LoadProgress */
 /** @typedef {import('./protocol.d.ts').ModelInfo} ModelInfo */
+/** @typedef {import('./protocol.d.ts').Sampler} Sampler */
+/** @typedef {import('./protocol.d.ts').Schedule} Schedule */
+/** @typedef {import('./protocol.d.ts').Stats} Stats */
 /** @typedef {import('./protocol.d.ts').StorageReport} StorageReport */
 /** @typedef {import('./protocol.d.ts').StoredModel} StoredModel */
+/** @typedef {import('./protocol.d.ts').Timings} Timings */
 
 /** What `generate` takes where a field is left out and the model has no opinion of its own. */
 const DEFAULTS = {
@@ -131,13 +137,13 @@ export class OpenGen {
     const { images: pixels, png: files, capabilities, ...rest } = await this.#link.inTurn(async () => {
       if (!this.#model) throw invalid('model', 'no model is loaded yet');
       const { width, height, defaults } = this.#model;
-      const request = /** @type {import('./protocol.d.ts').GenerateRequest} */ ({
+      const request = /** @type {GenerateRequest} */ ({
         ...DEFAULTS, ...defaults, width, height, seed: randomSeed(), ...withoutUndefined(settings),
       });
       return this.#link.call({ type: 'generate', request }, { signal, onEvent });
     }, signal);
     this.#capabilities = capabilities;
-    const png = files.map((/** @type {Uint8Array} */ bytes) => new Blob([bytes], { type: 'image/png' }));
+    const png = files.map((/** @type {BlobPart} */ bytes) => new Blob([bytes], { type: 'image/png' }));
     /** @type {any[]} */
     const images = await Promise.all(pixels.map(
       (/** @type {import('./protocol.d.ts').Pixels} */ image, /** @type {number} */ index) =>

@@ -110,7 +110,7 @@ export interface GenerateRequest {
 export interface Pixels {
   width: number;
   height: number;
-  data: Uint8ClampedArray;
+  data: ImageData['data'];
 }
 
 export type GenerateEvent =
