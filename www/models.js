@@ -11,7 +11,7 @@ export const MODELS = [
     name: 'Mini',
     url: new URL('./models/mini/mini-q8_0.gguf', import.meta.url).href,
     bytes: 10448896,
-    sha256: '43a6f0e4fca7e98b269651a47a59bf5d2a5721fb27e58b8ff4b15f21cf4f4320',
+    sha256: 'ed80772eac5cdf50dabc4b787e5aef2fe77e595dab975d80b8be0dd8869ef57e',
     width: 64,
     height: 64,
     defaults: { steps: 10, guidance: 2, sampler: 'ddim', schedule: 'default' },
