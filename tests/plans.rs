@@ -87,7 +87,7 @@ fn a_picture_too_large_for_the_adapter_is_refused() {
     let shape = Shape { batch: 1, copies: 2, h: 96, w: 96, chunks: 1, ancestral: false };
     let target = Target { elem: Elem::F32, cpu: false, limits: MemoryLimits::default() };
     let error = Plans::without_weights(&config, shape, target, WeightType::Q8).err().unwrap().to_string();
-    assert!(error.contains("vae.decoder.up_blocks.3") && error.contains("128 MiB"), "{error}");
+    assert!(error.contains("vae.decoder.up_blocks") && error.contains("128 MiB"), "{error}");
 }
 
 #[test]

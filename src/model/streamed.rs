@@ -79,11 +79,10 @@ impl Streamed {
                 let conv = b.conv_layer(&conv, inputs, inputs, Some(Conv::upsample(shape.h, shape.w)));
                 let sum = b.unwritten(to);
                 for channels in self.slices(shape) {
-                    let first = channels.start;
                     let slice = b.conv_outputs(&conv, map, channels.clone());
-                    b.add_inputs(&shortcut, slice, first, sum);
-                    b.norm_in_place(&norm1, slice, channels);
-                    b.add_inputs(&conv1, slice, first, hidden);
+                    b.add_inputs(&shortcut, slice, channels.clone(), sum);
+                    b.norm_in_place(&norm1, slice, channels.clone());
+                    b.add_inputs(&conv1, slice, channels, hidden);
                 }
                 sum
             }
@@ -92,7 +91,7 @@ impl Streamed {
                 self.add_normed(b, (&norm1, &conv1), x, hidden);
                 shortcut.map_or(x, |shortcut| {
                     let sum = b.unwritten(to);
-                    b.add_inputs(&shortcut, x, 0, sum);
+                    b.add_inputs(&shortcut, x, 0..inputs, sum);
                     sum
                 })
             }
@@ -124,9 +123,8 @@ impl Streamed {
     /// Adds the convolution of the normalised `x` to `sum`, slice by slice.
     fn add_normed(&self, b: &mut Builder, (norm, conv): (&NormLayer, &ConvLayer), x: ValueId, sum: ValueId) {
         for channels in self.slices(b.shape(x)) {
-            let first = channels.start;
-            let slice = b.norm_channels(norm, x, channels);
-            b.add_inputs(conv, slice, first, sum);
+            let slice = b.norm_channels(norm, x, channels.clone());
+            b.add_inputs(conv, slice, channels, sum);
         }
     }
 

@@ -192,7 +192,7 @@ pub struct GroupNorm {
 /// place: accumulate into it or normalise it.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// The module path it computes, as in the checkpoint.
+    /// The module path it computes, as in the checkpoint; with the channels where it computes a section.
     pub path: String,
     pub op: Op,
     pub output: ValueId,
