@@ -26,7 +26,7 @@ pub struct NormLayer {
 
 impl NormLayer {
     /// The op over these `channels` of the layer, which begin at channel `first` of `x`.
-    fn op(&self, x: ValueId, channels: Range<usize>, first: usize) -> GroupNorm {
+    pub(super) fn op(&self, x: ValueId, channels: Range<usize>, first: usize) -> GroupNorm {
         GroupNorm {
             x,
             x2: None,
