@@ -103,7 +103,7 @@ fn print(args: &Args, config: &ModelConfig, plans: &Plans, weight_bytes: &[(Stri
     }
     println!("      {:<22} {:>9.1} MB", "in all", mb(weight_bytes.iter().map(|(_, bytes)| bytes).sum()));
     println!("\narena");
-    for plan in plans.all() {
+    for plan in plans.all().into_iter().filter(|plan| !plan.slabs.is_empty()) {
         println!("      {:<22} {:>9.1} MB", plan.name, mb(plan.arena_bytes()));
     }
     println!("      {:<22} {:>9.1} MB", "shared by all stages", mb(shared_slabs(&plans.all()).iter().sum()));

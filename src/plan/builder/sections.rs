@@ -42,9 +42,14 @@ impl NormLayer {
 }
 
 impl Path {
-    /// The label of a run of a module's channels.
-    fn section(&self, channels: &Range<usize>) -> Path {
+    /// The label of a run of a module's output channels.
+    fn outputs(&self, channels: &Range<usize>) -> Path {
         Path(format!("{self}[{}..{}]", channels.start, channels.end))
+    }
+
+    /// The label of a run of a module's input channels.
+    fn inputs(&self, channels: &Range<usize>) -> Path {
+        Path(format!("{self}[:, {}..{}]", channels.start, channels.end))
     }
 }
 
@@ -70,7 +75,7 @@ impl Builder {
         let out = self.value(self.output_shape(&layer.linear, x, outputs.len()), ElemKind::Activation, None);
         let section = Section { output: outputs.start, ..Section::default() };
         let op = Gemm { section, ..layer.linear.op(x, None, Epilogue::default()) };
-        self.push(&layer.path.section(&outputs), Op::Gemm(op), out)
+        self.push(&layer.path.outputs(&outputs), Op::Gemm(op), out)
     }
 
     /// Adds to `sum` what `x`, which holds just these input channels of the layer, contributes to its outputs; where
@@ -83,7 +88,7 @@ impl Builder {
             accumulate,
             ..layer.linear.op(x, None, Epilogue::default())
         };
-        self.push(&layer.path.section(&inputs), Op::Gemm(op), sum);
+        self.push(&layer.path.inputs(&inputs), Op::Gemm(op), sum);
     }
 
     /// A group normalisation whose weights are declared once, to be computed in runs of whole groups.
@@ -105,11 +110,11 @@ impl Builder {
         let shape = self.shape(x).with_channels(channels.len());
         let out = self.value(shape, ElemKind::Activation, None);
         let first = channels.start;
-        self.push(&layer.path.section(&channels), Op::GroupNorm(layer.op(x, channels, first)), out)
+        self.push(&layer.path.outputs(&channels), Op::GroupNorm(layer.op(x, channels, first)), out)
     }
 
     /// Normalises `x`, which holds just these `channels` of the layer, in place.
     pub fn norm_in_place(&mut self, layer: &NormLayer, x: ValueId, channels: Range<usize>) {
-        self.push(&layer.path.section(&channels), Op::GroupNorm(layer.op(x, channels, 0)), x);
+        self.push(&layer.path.outputs(&channels), Op::GroupNorm(layer.op(x, channels, 0)), x);
     }
 }
