@@ -11,6 +11,7 @@ import { banner, bar, hideBanner, notes, say } from './js/status.js';
 import { StoragePanel } from './js/storage.js';
 import { STAGES, engineWords, errorWords, sentence } from './js/words.js';
 
+const catalog = OpenGen.catalog();
 const asked = new URLSearchParams(location.search).get('engine');
 const engine = ['webgpu', 'cpu'].includes(asked) ? asked : 'auto';
 
@@ -24,10 +25,8 @@ const gallery = new Gallery((made) => {
   settings.apply(made.request);
   say('An earlier picture', `seed ${made.request.seed}`);
 });
-const storage = new StoragePanel({ session, catalog: () => catalog, onRemoved: forgotten });
+const storage = new StoragePanel({ session, catalog, onRemoved: forgotten });
 
-/** @type {import('./protocol.d.ts').ModelInfo[]} */
-let catalog = [];
 /** The picture being made. @type {AbortController | null} */
 let working = null;
 /** What stands on the stage. @type {import('./js/gallery.js').Made | null} */
@@ -35,16 +34,9 @@ let current = null;
 
 // ---- the model -------------------------------------------------------------------------------------------
 
-async function start() {
+function start() {
   bar(null);
   keepPage({ onOffline });
-  try {
-    catalog = await OpenGen.catalog();
-  } catch (error) {
-    say('The page is not complete');
-    banner(errorWords(error), () => location.reload());
-    return;
-  }
   const wanted = keep.read('model');
   const model = catalog.find(({ id }) => id === wanted) ?? catalog[0];
   $('model').replaceChildren(...catalog.map(({ id, name }) => make('option', { value: id, textContent: name })));

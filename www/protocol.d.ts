@@ -1,6 +1,6 @@
 /**
- * What the page and the worker say to each other: one closed union in each direction.
- * client.js posts `ToWorker`, worker.js posts `FromWorker`; nothing else crosses.
+ * What the client and the worker say to each other: one closed union in each direction.
+ * link.js posts `ToWorker`, worker.js posts `FromWorker`; nothing else crosses.
  */
 
 export type EnginePath = 'auto' | 'webgpu' | 'cpu';
@@ -16,11 +16,10 @@ export interface Capabilities {
   maxBufferBytes: number;
 }
 
-/** One line of models.json. */
+/** One model of models.js. */
 export interface ModelInfo {
   id: string;
   name: string;
-  /** Relative to models.json. */
   url: string;
   bytes: number;
   /** Lower-case hex. */
@@ -40,9 +39,15 @@ export interface ModelInfo {
 export interface StoredModel {
   id: string;
   name: string;
+  /** Where it came from. */
+  url: string;
+  /** As packed in the store. */
   bytes: number;
+  /** False while a part of it is still to be fetched. */
   complete: boolean;
+  /** False where another version of the engine stored it: it will be fetched again. */
   formatOk: boolean;
+  /** A checksum did not match: fetching again replaces what is missing. */
   damaged: boolean;
 }
 
@@ -105,7 +110,7 @@ export interface GenerateRequest {
 export interface Pixels {
   width: number;
   height: number;
-  data: Uint8ClampedArray;
+  data: ImageData['data'];
 }
 
 export type GenerateEvent =
@@ -140,19 +145,29 @@ export interface GenerateResult {
   capabilities: Capabilities;
 }
 
+/** `Error::code` in src/error.rs maps what goes wrong in the engine to these. */
 export type ErrorCode =
+  /** Neither the GPU's nor the tab's memory suffices; a smaller picture needs less. */
   | 'OUT_OF_MEMORY'
+  /** The model or the engine's files did not arrive; what has arrived of a model is kept. */
   | 'NETWORK'
+  /** There is no room to keep the model, and it does not fit into memory either. */
   | 'QUOTA'
+  /** This browser, or a model of this kind, cannot be used. */
   | 'UNSUPPORTED'
+  /** An option is outside what it takes; `field` names it. */
   | 'INVALID_INPUT'
+  /** The graphics device was lost and could not be replaced. */
   | 'DEVICE_LOST'
+  /** The signal fired, or the client was disposed of. */
   | 'ABORTED'
+  /** The file is no model, or not a whole one. */
   | 'BAD_MODEL'
+  /** The stored model's checksum is wrong; loading it again fetches what is missing. */
   | 'DAMAGED'
+  /** The browser's storage failed. */
   | 'STORAGE'
-  | 'GPU'
-  /** The worker itself broke; make a new one. */
+  /** The engine itself broke; make a new one. */
   | 'INTERNAL';
 
 export interface WireError {
@@ -163,10 +178,19 @@ export interface WireError {
   retryable: boolean;
 }
 
+/** A model's file; `bytes` and `sha256` where they are known. */
+export interface ModelFile {
+  id: string;
+  url: string;
+  bytes?: number;
+  sha256?: string;
+}
+
 export type ToWorker =
   | { type: 'create'; id: number; engine: EnginePath }
   | { type: 'listModels'; id: number }
-  | { type: 'loadModel'; id: number; model: { id: string; url: string; bytes: number; sha256: string } }
+  | { type: 'importModel'; id: number; model: ModelFile }
+  | { type: 'loadModel'; id: number; model: ModelFile }
   | { type: 'generate'; id: number; request: GenerateRequest }
   | { type: 'removeModel'; id: number; model: string }
   | { type: 'storage'; id: number }

@@ -8,8 +8,8 @@
 
 const SHELL = [
   './', 'style.css', 'css/stage.css', 'css/controls.css', 'css/panels.css', 'icon.svg',
-  'manifest.webmanifest', 'models.json',
-  'main.js', 'client.js', 'worker.js', 'opengen.js', 'opengen_bg.wasm',
+  'manifest.webmanifest',
+  'main.js', 'client.js', 'errors.js', 'link.js', 'models.js', 'source.js', 'worker.js', 'opengen.js', 'opengen_bg.wasm',
   'js/dom.js', 'js/gallery.js', 'js/grain.js', 'js/session.js', 'js/settings.js', 'js/shell.js', 'js/stage.js',
   'js/status.js', 'js/storage.js', 'js/words.js',
 ];

@@ -1,6 +1,6 @@
 /** The engine and the chosen model as the page sees them: one state at a time, told to whoever listens. */
 
-import { OpenGen } from '../client.js';
+import { OpenGen, OpenGenError } from '../client.js';
 
 /**
  * @typedef {'starting' | 'waiting' | 'fetching' | 'checking' | 'loading' | 'ready' | 'failed'} State
@@ -46,7 +46,7 @@ export class Session {
   async ready(signal) {
     if (this.state === 'failed') this.start();
     const stopped = new Promise((_, reject) => {
-      const stop = () => reject(Object.assign(new Error('cancelled'), { code: 'ABORTED' }));
+      const stop = () => reject(new OpenGenError({ code: 'ABORTED', message: 'cancelled' }));
       if (signal.aborted) stop();
       signal.addEventListener('abort', stop, { once: true });
     });
