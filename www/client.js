@@ -131,6 +131,15 @@ export class OpenGen {
     return { ...result, images, image: images[0], png };
   }
 
+  /**
+   * Reads the settings in a picture's file: OpenGen's own PNGs, and those of A1111 and its relatives.
+   * @param {Blob} png
+   * @returns {Promise<import('./protocol.d.ts').PictureSettings>}
+   */
+  async readSettings(png) {
+    return this.#call({ type: 'readSettings', png: new Uint8Array(await png.arrayBuffer()) });
+  }
+
   /** How much is stored and how much room there is. @returns {Promise<import('./protocol.d.ts').StorageReport>} */
   storage() {
     return this.#call({ type: 'storage' });

@@ -5,7 +5,7 @@ use crate::config::{ModelConfig, UnetConfig};
 use crate::error::Result;
 use crate::image::Rgba;
 use crate::prompt::{Chunk, Tokenizer};
-use crate::sample::Generators;
+use crate::sample::{Generators, slerp};
 
 /// The tokens of a run: one row of chunks per model evaluation, unconditioned rows first when guided.
 pub struct Conditioning {
@@ -66,9 +66,17 @@ impl Conditioning {
 ///
 /// Given latents leave the generators untouched, as in diffusers: the first draw is then the first step's.
 pub fn initial_noise(request: &Request, config: &ModelConfig) -> (Generators, Vec<f32>) {
-    let mut generators = Generators::new(request.rng, request.seed, request.batch);
-    let each = request.latents_len(config) / request.batch;
-    let noise = request.init_latents.clone().unwrap_or_else(|| generators.randn(each));
+    let mut generators = Generators::seeded(request.rng, (0..request.batch).map(|i| request.seed_of(i)));
+    if let Some(latents) = &request.init_latents {
+        return (generators, latents.clone());
+    }
+    let [_, channels, height, width] = request.latents_shape(config);
+    let each = channels * height * width;
+    let mut noise = generators.randn(each);
+    if let Some(variation) = request.variation {
+        let other = Generators::new(request.rng, variation.seed, request.batch).randn(each);
+        slerp(variation.strength, &mut noise, &other, [height, width]);
+    }
     (generators, noise)
 }
 
