@@ -33,7 +33,7 @@ const gallery = new Gallery({ pictures, onPick: pick, onDeleted: forget });
 const queue = new Queue({ draw, onChange: renderQueue });
 const waiting = new Waiting(queue);
 const actions = new Actions({ current: () => current, onVary: vary, onDelete: () => gallery.delete([current.entry]) });
-new Recall({ engine: () => session.engine(), onSettings: take });
+new Recall({ engine: () => session.started(), onSettings: take });
 const storage = new StoragePanel({ session, catalog: () => catalog, onRemoved: forgotten });
 
 /** @type {import('./protocol.d.ts').ModelInfo[]} */

@@ -36,8 +36,18 @@ pub struct Settings {
 
 /// Recorded facts and things that are read elsewhere: nothing is lost when they are passed over.
 const PASSED_OVER: [&str; 12] = [
-    "Model hash", "VAE", "VAE hash", "Lora hashes", "TI hashes", "Hashes", "Version", "User", "Batch size",
-    "Batch pos", "Token merging ratio", "Schedule type",
+    "Model hash",
+    "VAE",
+    "VAE hash",
+    "Lora hashes",
+    "TI hashes",
+    "Hashes",
+    "Version",
+    "User",
+    "Batch size",
+    "Batch pos",
+    "Token merging ratio",
+    "Schedule type",
 ];
 
 /// Reads the `parameters` text of a PNG file.
@@ -51,7 +61,9 @@ pub fn from_png(bytes: &[u8]) -> Result<Settings> {
         (Some(text), damage) => {
             let mut settings = from_parameters(&Parameters::parse(text));
             if damage.is_some() {
-                settings.notices.push("The picture itself is damaged; its settings could be read.".to_string());
+                settings
+                    .notices
+                    .push("The picture itself is damaged; its settings could be read.".to_string());
             }
             Ok(settings)
         }
@@ -114,7 +126,8 @@ impl Settings {
 
     /// `512x768`.
     fn take_size(&mut self, value: &str) {
-        let sides = value.split_once('x').and_then(|(w, h)| Some((w.trim().parse().ok()?, h.trim().parse().ok()?)));
+        let sides =
+            value.split_once('x').and_then(|(w, h)| Some((w.trim().parse().ok()?, h.trim().parse().ok()?)));
         match sides {
             Some((width, height)) => (self.width, self.height) = (Some(width), Some(height)),
             None => self.notices.push(format!("Size is “{value}”, which is no size.")),

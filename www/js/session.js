@@ -44,7 +44,7 @@ export class Session {
   }
 
   /** The engine, with or without a model. @returns {Promise<OpenGen>} */
-  async engine() {
+  async started() {
     return this.og ?? this.#creating ?? Promise.reject(new Error('the engine has not started; the page says why'));
   }
 

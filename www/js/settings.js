@@ -141,7 +141,8 @@ export class Settings {
     for (const field of wanted) {
       const select = $(field).tagName === 'SELECT';
       const known = !select || [...$(field).options].some(({ value }) => value === values[field]);
-      const error = known ? errors[field] : `There is no ${field} “${values[field]}” here.`;
+      const name = document.querySelector(`label[for="${field}"]`).textContent.toLowerCase();
+      const error = known ? errors[field] : `There is no such ${name} here.`;
       if (error && !(field === 'prompt' && values.prompt.trim() === '')) {
         refused[field] = error;
       } else {
