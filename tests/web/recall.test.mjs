@@ -1,7 +1,9 @@
 /** Settings that come from elsewhere: out of a picture's file, out of a link. */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { linkTo, readLink } from '../../www/js/link.js';
 import { asFile, png } from './files.mjs';
@@ -122,7 +124,6 @@ for (const [what, file, words] of [
   ['a ComfyUI picture', asFile(png({ keyword: 'workflow', text: '{}' })), /ComfyUI/],
   ['a PNG that is cut short', asFile(good.subarray(0, 30)), /damaged/],
   ['a PNG with a broken checksum', asFile(Buffer.concat([good.subarray(0, 20), Buffer.from([9]), good.subarray(21)])), /damaged/],
-  ['a huge file', asFile(Buffer.concat([good, Buffer.alloc(65e6)]), 'huge.png'), /It has 65 MB; up to 64 MB are read/],
 ]) {
   test(`${what}: a clear message, and nothing changes`, async () => {
     const page = await visitor(it);
@@ -140,6 +141,22 @@ for (const [what, file, words] of [
     assert.equal(await promptOf(page).inputValue(), 'a cat');
   });
 }
+
+test('a huge file is not read, and says how large one may be', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'opengen-'));
+  try {
+    const path = join(folder, 'huge.png');
+    writeFileSync(path, Buffer.concat([good, Buffer.alloc(65e6)]));
+    const page = await visitor(it);
+    await ready(page);
+    await page.setInputFiles('#recall-file', path);
+    await says(page, '“huge.png” was not read.');
+    assert.deepEqual(await lines(page), ['It has 65 MB; up to 64 MB are read.']);
+    assert.equal(await promptOf(page).inputValue(), '');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
 
 test('a picture whose end is missing still gives its settings, and says so', async () => {
   const page = await visitor(it);

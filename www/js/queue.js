@@ -8,13 +8,12 @@ const following = (seed, i) => String((BigInt(seed) + BigInt(i)) % SEEDS);
  * stays and the variation seed counts up, as in A1111.
  * @param {object} request as `Settings.read` gives it, `batch` pictures
  */
-export function singles({ batch = 1, ...request }) {
-  const varied = request.variationStrength > 0;
-  return Array.from({ length: batch }, (_, i) => ({
-    ...request,
-    seed: varied ? request.seed : following(request.seed, i),
-    ...(varied && { variationSeed: following(request.variationSeed, i) }),
-  }));
+export function singles({ batch = 1, variationStrength, variationSeed, ...request }) {
+  return Array.from({ length: batch }, (_, i) => (
+    variationStrength > 0
+      ? { ...request, variationStrength, variationSeed: following(variationSeed, i) }
+      : { ...request, seed: following(request.seed, i) }
+  ));
 }
 
 /**
