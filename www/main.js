@@ -245,7 +245,7 @@ async function finish(request, { image, png, seed, timings, notices }) {
   const { entry, problem } = await pictures.add(made);
   made.entry = entry;
   await gallery.refresh();
-  if (current === made) gallery.mark(entry.id);
+  if (current === made) showAsKept();
   if (problem && !told.has(problem)) report(...keepingWords(problem), { label: 'Show storage', run: () => storage.open() });
   if (problem) told.add(problem);
   else told.clear();
@@ -273,16 +273,21 @@ function pick(made) {
 function present(made) {
   current = made;
   stage.show(made.image, made.settings.prompt);
-  gallery.mark(made.entry?.id ?? null);
-  $('delete').hidden = false;
+  showAsKept();
   renderQueue();
+}
+
+/** Marks the picture on the stage in the strip; what has no place there cannot be deleted from it. */
+function showAsKept() {
+  gallery.mark(current.entry?.id ?? null);
+  $('delete').hidden = !current.entry;
 }
 
 /** Deleted pictures that stand on the stage stay there until another comes, and can still be saved. */
 function forget(ids) {
   if (!ids.includes(current?.entry?.id)) return;
   current = { ...current, entry: null };
-  $('delete').hidden = true;
+  showAsKept();
 }
 
 /** Says why a job ended early. @returns {'cancelled' | 'done' | 'failed'} what that means for the ones that wait */
