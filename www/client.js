@@ -151,6 +151,15 @@ export class OpenGen {
     return { ...rest, image: images[0], images, png };
   }
 
+  /**
+   * Reads the settings in a picture's file: OpenGen's own PNGs, and those of A1111 and its relatives.
+   * @param {Blob} png
+   * @returns {Promise<import('./protocol.d.ts').PictureSettings>}
+   */
+  async readSettings(png) {
+    return this.#link.call({ type: 'readSettings', png: new Uint8Array(await png.arrayBuffer()) });
+  }
+
   /** How much is stored and how much room there is. @returns {Promise<StorageReport>} */
   storage() {
     return this.#link.call({ type: 'storage' });

@@ -94,6 +94,9 @@ export interface GenerateRequest {
   guidance: number;
   /** 0 … 2^64 − 1; a string where a double would lose digits. */
   seed: number | string;
+  /** Noise `variationStrength` (0 … 1; left out: 0) of the way to another seed's, as A1111 has it. */
+  variationSeed?: number | string;
+  variationStrength?: number;
   /** Which generator's noise: PyTorch's CPU generator or Philox. */
   rng: 'torch' | 'philox';
   sampler: Sampler;
@@ -145,6 +148,27 @@ export interface GenerateResult {
   capabilities: Capabilities;
 }
 
+/** What a picture's metadata says; null where it does not. Ranges are unchecked. */
+export interface PictureSettings {
+  prompt: string;
+  negativePrompt: string;
+  steps: number | null;
+  guidance: number | null;
+  /** Decimal digits. */
+  seed: string | null;
+  variationSeed: string | null;
+  variationStrength: number | null;
+  sampler: Sampler | null;
+  schedule: Schedule | null;
+  rng: 'torch' | 'philox' | null;
+  width: number | null;
+  height: number | null;
+  /** The model's name as its maker wrote it. */
+  model: string | null;
+  /** What cannot be honoured here, as sentences. */
+  notices: string[];
+}
+
 /** `Error::code` in src/error.rs maps what goes wrong in the engine to these. */
 export type ErrorCode =
   /** Neither the GPU's nor the tab's memory suffices; a smaller picture needs less. */
@@ -192,6 +216,7 @@ export type ToWorker =
   | { type: 'importModel'; id: number; model: ModelFile }
   | { type: 'loadModel'; id: number; model: ModelFile }
   | { type: 'generate'; id: number; request: GenerateRequest }
+  | { type: 'readSettings'; id: number; png: Uint8Array }
   | { type: 'removeModel'; id: number; model: string }
   | { type: 'storage'; id: number }
   /** Stops call `id`, if it is still running; that call then fails with ABORTED. */

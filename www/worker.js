@@ -49,6 +49,10 @@ async function perform(call) {
           self.postMessage({ type: 'event', id: call.id, event }, transferables(event)));
         return { ...made, capabilities: engine.capabilities() };
       });
+    case 'readSettings': {
+      const wasm = await import('./opengen.js');
+      return wasm.readSettings(call.png);
+    }
     case 'removeModel':
       return engine.removeModel(call.model);
     case 'storage':

@@ -4,7 +4,7 @@ mod parameters;
 mod png;
 
 pub use parameters::Parameters;
-pub use png::{Decoded, decode_png, encode_png};
+pub use png::{Decoded, Texts, decode_png, encode_png, png_texts};
 
 use crate::error::{Error, Result};
 

@@ -3,6 +3,7 @@
 //! - [`request`]: what is asked for and what comes back;
 //! - [`gpu`]: the pipeline on the device, as numbered stages; [`plans`] is what it replays;
 //! - [`cpu`]: the same pictures through candle, where there is no device;
+//! - [`recall`]: a picture's metadata back into settings;
 //! - [`stages`]: one stage at a time, for tests and tools.
 
 mod common;
@@ -10,6 +11,7 @@ pub mod cpu;
 mod gpu;
 mod layout;
 pub mod plans;
+pub mod recall;
 mod request;
 pub mod stages;
 

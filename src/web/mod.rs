@@ -4,6 +4,7 @@
 //! - `acquire` gets a model ready: from the store, or fetched, checked and stored first;
 //! - `backend` is the pipeline in use, on the GPU or on the CPU;
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
+//! - `recall` reads the settings in a picture's file;
 //! - `request` and `values` read what comes from JavaScript and build what goes there; `error` converts errors.
 
 #![deny(clippy::unwrap_used, clippy::expect_used)]
@@ -16,6 +17,7 @@ mod engine;
 mod error;
 mod fetch;
 mod locks;
+mod recall;
 mod request;
 mod room;
 mod run;
@@ -23,6 +25,7 @@ mod shelf;
 mod values;
 
 pub use engine::Engine;
+pub use recall::read_settings;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 
