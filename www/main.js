@@ -11,7 +11,7 @@ import { Recall } from './js/recall.js';
 import { hideReport, report } from './js/report.js';
 import { Session } from './js/session.js';
 import { Settings, drawSeed } from './js/settings.js';
-import { Sheet, keepPage } from './js/shell.js';
+import { Sheet, keepPage, untilReachable } from './js/shell.js';
 import { Stage } from './js/stage.js';
 import { banner, bar, hideBanner, notes, say } from './js/status.js';
 import { StoragePanel } from './js/storage.js';
@@ -133,7 +133,8 @@ function render() {
     case 'failed':
       bar(null);
       say(`${model.name} is not ready`, 'your prompt and settings are kept');
-      return banner(errorWords(session.error, model), retry);
+      if (offline && session.error.code === 'NETWORK') untilReachable(() => onOffline(false));
+      return banner(errorWords(session.error, model, offline), retry);
   }
 }
 
@@ -298,7 +299,7 @@ function fail(error, made, of) {
     return 'done';
   }
   say('No picture this time', 'your prompt and settings are kept');
-  banner(errorWords(error, session.model), retry);
+  banner(errorWords(error, session.model, session.offline), retry);
   return 'failed';
 }
 

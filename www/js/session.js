@@ -1,6 +1,7 @@
 /** The engine and the chosen model as the page sees them: one state at a time, told to whoever listens. */
 
 import { OpenGen, OpenGenError } from '../client.js';
+import { reachable } from './shell.js';
 
 /**
  * @typedef {'starting' | 'waiting' | 'fetching' | 'checking' | 'loading' | 'ready' | 'failed'} State
@@ -81,8 +82,10 @@ export class Session {
         this.og?.dispose();
         this.og = null;
       }
+      const offline = error.code === 'NETWORK' && !(await reachable());
       if (model === this.model) {
         this.error = error;
+        this.offline ||= offline;
         this.#to('failed');
       }
       throw error;

@@ -16,6 +16,30 @@ export function keepPage({ onOffline }) {
   });
 }
 
+/** How often an unreachable server is asked again, in ms. */
+const PATROL = 3000;
+let patrol = 0;
+
+/** Whether this page's server answers at all; `navigator.onLine` only knows whether there is some network. */
+export async function reachable() {
+  if (!navigator.onLine) return false;
+  try {
+    await fetch(new URL('../manifest.webmanifest', import.meta.url), { method: 'HEAD', cache: 'no-store' });
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Calls back once the server answers again. @param {() => void} onReachable */
+export function untilReachable(onReachable) {
+  clearTimeout(patrol);
+  patrol = setTimeout(async () => {
+    if (await reachable()) onReachable();
+    else untilReachable(onReachable);
+  }, PATROL);
+}
+
 function offerReload() {
   $('toast-words').textContent = 'A new version of this page is here.';
   $('toast-action').onclick = () => location.reload();

@@ -4,19 +4,23 @@ import { bytes } from './dom.js';
 
 /**
  * An error in words: what happened, what was kept, and what can be done.
+ * @param {import('../client.js').OpenGenError} error
+ * @param {import('../protocol.d.ts').ModelInfo | null} model the one in use
+ * @param {boolean} [offline] whether the page's server cannot be reached
  * @returns {{title: string, text: string, action: null | 'retry' | 'refetch' | 'restart' | 'storage'}}
  */
-export function errorWords(error, model) {
+export function errorWords(error, model, offline = false) {
   const detail = sentence(error.message);
   switch (error.code) {
     case 'NETWORK':
-      return navigator.onLine
-        ? { title: 'The model did not arrive.', text: `${detail} What has arrived so far is kept.`, action: 'retry' }
-        : {
+      return offline
+        ? {
             title: 'You are offline.',
-            text: `${model?.name ?? 'The model'} has to be fetched once; what has arrived so far is kept.`,
+            text: `${model?.name ?? 'The model'} has to be fetched once; what has arrived so far is kept. It goes on by `
+              + 'itself when the network is back.',
             action: 'retry',
-          };
+          }
+        : { title: 'The model did not arrive.', text: `${detail} What has arrived so far is kept.`, action: 'retry' };
     case 'DAMAGED':
       return {
         title: 'The stored model is damaged.',
