@@ -8,7 +8,7 @@ use opengen::plan::{Binding, MemoryLimits, Plan, Target, scales_bytes, stored_ty
 fn plans(model: &str, size: usize, elem: Elem, copies: usize) -> Plans {
     let config = ModelConfig::builtin(model).unwrap();
     let side = size / config.vae.scale();
-    let shape = Shape { batch: 1, copies, h: side, w: side, chunks: 1, ancestral: false };
+    let shape = Shape { batch: 1, copies, h: side, w: side, chunks: 1, ancestral: false, maps: false };
     let limits = MemoryLimits { binding: 2 << 30, buffer: 2 << 30 };
     Plans::without_weights(&config, shape, Target { elem, cpu: false, limits }, WeightType::Q8).unwrap()
 }
@@ -96,7 +96,7 @@ fn odd_sizes_are_planned() {
     let config = ModelConfig::builtin("sd15").unwrap();
     let limits = MemoryLimits::default();
     let target = Target { elem: Elem::F32, cpu: true, limits };
-    let shape = Shape { batch: 1, copies: 2, h: 27, w: 45, chunks: 3, ancestral: true };
+    let shape = Shape { batch: 1, copies: 2, h: 27, w: 45, chunks: 3, ancestral: true, maps: false };
     let plans = Plans::without_weights(&config, shape, target, WeightType::Q4).unwrap();
     let out = plans.unet.externals.iter().find(|e| e.name == "unet.output").unwrap();
     assert_eq!(out.bytes, 2 * 27 * 45 * 4 * 4);

@@ -9,12 +9,13 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::AbortController;
 
 use super::acquire::{Acquired, acquire};
-use super::browser::navigator;
+use super::browser::{get, navigator};
 use super::download::Call;
 use super::error::to_js;
 use super::request::{self, EngineChoice, ModelRequest};
 use super::room::{self, Room};
 use super::run::run;
+use super::study;
 use super::values::{Capabilities, LoadedModel, StorageReport, StoredModel, plain};
 use crate::gpu::{Context, Options};
 use crate::pipeline::{self, Cancel};
@@ -109,6 +110,12 @@ impl Engine {
         inner.generate(&request, &on_event).await.map_err(to_js)
     }
 
+    /// Answers a question of the view that explains: a step looked into, a picture encoded or noised, and so on.
+    pub async fn study(&self, ask: JsValue) -> std::result::Result<JsValue, JsValue> {
+        let inner = self.inner.clone();
+        inner.study(&ask).await.map_err(to_js)
+    }
+
     /// Stops the call that runs; it rejects with code `ABORTED`. What it fetched stays.
     pub fn cancel(&self) {
         if let Some(running) = &*self.inner.running.borrow() {
@@ -169,6 +176,20 @@ impl Inner {
         let mut work = self.work.lock().await;
         let running = self.begin()?;
         let result = self.run(&mut work, request, &running, on_event).await;
+        self.end();
+        result
+    }
+
+    async fn study(&self, ask: &JsValue) -> Result<JsValue> {
+        if get(ask, "what").as_string().as_deref() == Some("film") {
+            return study::film(ask);
+        }
+        let mut work = self.work.lock().await;
+        let Some(loaded) = &mut work.loaded else {
+            return Err(Error::InvalidInput { field: "model", message: "no model is loaded yet".into() });
+        };
+        let running = self.begin()?;
+        let result = study::answer(&mut loaded.acquired.backend, ask, &running.cancel).await;
         self.end();
         result
     }

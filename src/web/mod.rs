@@ -4,6 +4,7 @@
 //! - `acquire` gets a model ready: from the store, or fetched, checked and stored first;
 //! - `backend` is the pipeline in use, on the GPU or on the CPU;
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
+//! - `study` answers the view that explains;
 //! - `request` and `values` read what comes from JavaScript and build what goes there; `error` converts errors.
 
 #![deny(clippy::unwrap_used, clippy::expect_used)]
@@ -20,6 +21,7 @@ mod request;
 mod room;
 mod run;
 mod shelf;
+mod study;
 mod values;
 
 pub use engine::Engine;

@@ -265,6 +265,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         batch: 1,
         init_latents: None,
         previews: false,
+        walk: None,
     }
 }
 
