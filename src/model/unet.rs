@@ -81,7 +81,9 @@ pub fn map_name(attention: &str) -> String {
 /// Makes where every cross attention looks an output [`map_name`], f32 `[n, h, w, tokens]`. Gives paths and shapes.
 pub fn expose_cross_attentions(graph: &mut Graph, config: &UnetConfig) -> Vec<(String, Shape)> {
     let paths = cross_attentions(config).into_iter().map(|(path, _)| path.to_string());
-    paths.filter_map(|path| graph.expose_attention(&path, &map_name(&path)).map(|shape| (path, shape))).collect()
+    paths
+        .filter_map(|path| graph.expose_attention(&path, &map_name(&path)).map(|shape| (path, shape)))
+        .collect()
 }
 
 /// Every cross attention's path and channels.

@@ -74,8 +74,7 @@ pub struct Token {
 /// Lays a run out; [`Error::InvalidInput`] where the request or the start does not fit the model.
 pub fn begin(config: &ModelConfig, request: &Request, start: &Start) -> Result<Path> {
     request.check(config)?;
-    let trajectory =
-        sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
+    let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
     let (_, noise) = initial_noise(request, config);
     let Start::Noised { clean, t } = start else {
         let latents = noise.iter().map(|z| z * trajectory.init_noise_sigma as f32).collect();
@@ -97,8 +96,7 @@ pub fn begin(config: &ModelConfig, request: &Request, start: &Start) -> Result<P
 
 /// Step `index` of a request's run, and the input scale of the one after it.
 pub fn step_of(config: &ModelConfig, request: &Request, index: usize) -> Result<(Step, f64)> {
-    let trajectory =
-        sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
+    let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
     let step = *trajectory.steps.get(index).ok_or_else(|| Error::InvalidInput {
         field: "step",
         message: format!("step {} of {} asked for", index + 1, trajectory.steps.len()),
@@ -117,8 +115,7 @@ pub fn step_of(config: &ModelConfig, request: &Request, index: usize) -> Result<
 
 /// The generators of a run as they are when step `index` begins.
 pub fn generators_at(config: &ModelConfig, request: &Request, index: usize) -> Result<Generators> {
-    let trajectory =
-        sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
+    let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
     let (mut generators, noise) = initial_noise(request, config);
     for _ in trajectory.steps.iter().take(index).filter(|step| step.needs_noise) {
         generators.randn(noise.len() / request.batch);
@@ -183,8 +180,7 @@ pub fn latent_preview(config: &ModelConfig, latents: &[f32], h: usize, w: usize)
 pub fn planes(config: &ModelConfig, image: &Rgba) -> Result<Vec<f32>> {
     let scale = config.vae.scale();
     if !image.width.is_multiple_of(scale) || !image.height.is_multiple_of(scale) {
-        let message =
-            format!("{}x{} pixels, expected multiples of {scale}", image.width, image.height);
+        let message = format!("{}x{} pixels, expected multiples of {scale}", image.width, image.height);
         return Err(Error::InvalidInput { field: "image", message });
     }
     let value = |pixel: &[u8], channel: usize| {
@@ -198,9 +194,7 @@ pub fn planes(config: &ModelConfig, image: &Rgba) -> Result<Vec<f32>> {
 pub fn picture(planes: &[f32], width: usize, height: usize) -> Result<Rgba> {
     let n = width * height;
     let level = |value: f32| ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8;
-    let pixels = (0..n).flat_map(|i| {
-        [level(planes[i]), level(planes[n + i]), level(planes[2 * n + i]), 255]
-    });
+    let pixels = (0..n).flat_map(|i| [level(planes[i]), level(planes[n + i]), level(planes[2 * n + i]), 255]);
     Rgba::new(width, height, pixels.collect())
 }
 

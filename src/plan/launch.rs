@@ -7,7 +7,8 @@ use crate::kernels::affine::Precision;
 use crate::kernels::attention::Variant as AttentionVariant;
 use crate::kernels::gemm::{self, Source, Variant};
 use crate::kernels::{
-    Kernel, affine, attention, attention_map, embed, group_norm, group_norm_apply, group_norm_stats, layer_norm, rgba,
+    Kernel, affine, attention, attention_map, embed, group_norm, group_norm_apply, group_norm_stats,
+    layer_norm, rgba,
 };
 
 /// Elements of one normalisation group from which on several workgroups share it.

@@ -135,8 +135,7 @@ mod tests {
             let forward = Forward::new(&case.config)?;
             for (timestep, expected) in case.timesteps.iter().zip(&case.noised) {
                 let noised = forward.add_noise(&case.clean, &case.noise, timestep + 1)?;
-                let worst =
-                    noised.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+                let worst = noised.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 assert!(worst <= 1e-6, "{:?} timestep {timestep}: off by {worst:e}", case.config);
             }
         }

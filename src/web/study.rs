@@ -16,7 +16,8 @@ use crate::{Error, Result};
 
 /// Answers a question that needs no model: `film` (`frames`, `delay`) to the bytes of an animated PNG.
 pub(super) fn film(ask: &JsValue) -> Result<JsValue> {
-    let frames = Array::from(&get(ask, "frames")).iter().map(|frame| image(&frame)).collect::<Result<Vec<_>>>()?;
+    let frames =
+        Array::from(&get(ask, "frames")).iter().map(|frame| image(&frame)).collect::<Result<Vec<_>>>()?;
     let delay = request::whole(ask, "delay", Some(80))?;
     let delay = u16::try_from(delay).map_err(|_| invalid("delay", "at most 65535 milliseconds"))?;
     Ok(Uint8Array::from(encode_apng(&frames, delay)?.as_slice()).into())
