@@ -131,6 +131,16 @@ export class OpenGen {
     return { ...result, images, image: images[0], png };
   }
 
+  /**
+   * Looks into the loaded model: its schedule, one step of a run, where attention looked.
+   * @param {import('./protocol.d.ts').Study} ask
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<any>} see `Study` for what answers what
+   */
+  study(ask, { signal } = {}) {
+    return this.#enqueue({ type: 'study', ask }, { signal });
+  }
+
   /** How much is stored and how much room there is. @returns {Promise<import('./protocol.d.ts').StorageReport>} */
   storage() {
     return this.#call({ type: 'storage' });

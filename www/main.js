@@ -9,6 +9,7 @@ import { Sheet, keepPage } from './js/shell.js';
 import { Stage } from './js/stage.js';
 import { banner, bar, hideBanner, notes, say } from './js/status.js';
 import { StoragePanel } from './js/storage.js';
+import { showViews } from './learn/views.js';
 import { STAGES, engineWords, errorWords, sentence } from './js/words.js';
 
 const asked = new URLSearchParams(location.search).get('engine');
@@ -52,6 +53,7 @@ async function start() {
   settings.restore(model);
   introduce(model);
   session.start(model);
+  showViews({ session });
 }
 
 function introduce(model) {

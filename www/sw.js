@@ -7,11 +7,13 @@
  */
 
 const SHELL = [
-  './', 'style.css', 'css/stage.css', 'css/controls.css', 'css/panels.css', 'icon.svg',
+  './', 'style.css', 'css/stage.css', 'css/controls.css', 'css/panels.css', 'css/learn.css', 'icon.svg',
   'manifest.webmanifest', 'models.json',
   'main.js', 'client.js', 'worker.js', 'opengen.js', 'opengen_bg.wasm',
   'js/dom.js', 'js/gallery.js', 'js/grain.js', 'js/session.js', 'js/settings.js', 'js/shell.js', 'js/stage.js',
   'js/status.js', 'js/storage.js', 'js/words.js',
+  'learn/back.js', 'learn/into.js', 'learn/kit.js', 'learn/lab.js', 'learn/learn.js', 'learn/own.js', 'learn/picture.js',
+  'learn/plot.js', 'learn/texts.js', 'learn/vary.js', 'learn/views.js', 'learn/words.js',
 ];
 const COPY = 'opengen-page-';
 /** Holds which copy is in use and which is next. */

@@ -46,6 +46,8 @@ async function perform(call) {
           self.postMessage({ type: 'event', id: call.id, event }, transferables(event)));
         return { ...made, capabilities: engine.capabilities() };
       });
+    case 'study':
+      return cancellable(call.id, () => engine.study(call.ask));
     case 'removeModel':
       return engine.removeModel(call.model);
     case 'storage':

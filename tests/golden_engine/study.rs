@@ -1,8 +1,9 @@
 //! A run taken apart gives what diffusers' run gives; attention looks where diffusers' does.
 
 use opengen::Error;
+use opengen::pipeline::study::StepTrace;
 use opengen::pipeline::study::{self, Start};
-use opengen::pipeline::{Cancel, Pipeline};
+use opengen::pipeline::{Cancel, Pipeline, Request};
 use pollster::block_on;
 
 use crate::common::{self, AttentionCase, DenoiseCase, Golden, Report, cases, request, scheduler_of};
@@ -16,6 +17,16 @@ fn pipeline(tier: &Tier, case: &DenoiseCase) -> Pipeline {
         pipeline.write(slab, 0, bytes).expect("weights written");
     }
     pipeline
+}
+
+fn step(
+    pipeline: &mut Pipeline,
+    request: &Request,
+    i: usize,
+    latents: &[f32],
+    maps: bool,
+) -> Result<StepTrace, Error> {
+    block_on(pipeline.study_step(request, i, latents, maps, &Cancel::default()))
 }
 
 /// Each step is taken alone, from the latents that entered it in diffusers.
@@ -32,8 +43,7 @@ fn steps_taken_alone() {
         for i in 0..case.steps {
             let what = format!("{} {} step {i}", case.case, case.sampler);
             let latents = golden.values(&format!("latents.{i}"));
-            let trace = pipeline.study_step(&request, i, &latents, false, &Cancel::default());
-            let trace = block_on(trace).expect("a step");
+            let trace = step(&mut pipeline, &request, i, &latents, false).expect("a step");
             report.compare(&what, &trace.next, &golden.values(&format!("latents.{}", i + 1)));
             // What went in is made of its parts.
             let again = trace.shares.mix(&trace.clean, &trace.noise);
@@ -100,8 +110,8 @@ fn from_a_picture_to_latents_and_on() {
         study::begin(config, &request, &short),
         Err(Error::InvalidInput { field: "latents", .. })
     ));
-    let beyond = pipeline.study_step(&request, case.steps, &clean, false, &Cancel::default());
-    assert!(matches!(block_on(beyond), Err(Error::InvalidInput { field: "step", .. })));
+    let beyond = step(&mut pipeline, &request, case.steps, &clean, false);
+    assert!(matches!(beyond, Err(Error::InvalidInput { field: "step", .. })));
 }
 
 #[test]
@@ -112,8 +122,8 @@ fn a_multistep_sampler_cannot_be_taken_apart() {
     let golden = Golden::open(&case.file);
     let mut pipeline = pipeline(tier, case);
     let latents = golden.values("latents.1");
-    let step = pipeline.study_step(&request(case), 1, &latents, false, &Cancel::default());
-    assert!(matches!(block_on(step), Err(Error::InvalidInput { field: "sampler", .. })));
+    let alone = step(&mut pipeline, &request(case), 1, &latents, false);
+    assert!(matches!(alone, Err(Error::InvalidInput { field: "sampler", .. })));
 }
 
 #[test]
