@@ -5,7 +5,7 @@ use crate::config::{ModelConfig, UnetConfig};
 use crate::error::{Error, Result};
 use crate::image::Rgba;
 use crate::prompt::{Chunk, Tokenizer};
-use crate::sample::{Generators, noise_between, slerp};
+use crate::sample::{Generators, noise_between, spherical};
 
 /// The tokens of a run: one row of chunks per model evaluation, unconditioned rows first when guided.
 pub struct Conditioning {
@@ -79,7 +79,7 @@ impl Conditioning {
     /// Embeddings on the way from this conditioning's to the other's, `[rows, chunks · tokens, hidden]`: an arc for
     /// each token.
     pub fn walk(from: &[f32], to: &[f32], share: f64, hidden: usize) -> Vec<f32> {
-        from.chunks(hidden).zip(to.chunks(hidden)).flat_map(|(a, b)| slerp(a, b, share)).collect()
+        from.chunks(hidden).zip(to.chunks(hidden)).flat_map(|(a, b)| spherical(a, b, share)).collect()
     }
 
     /// Applies the prompts' weights to embeddings `[rows, chunks · tokens, hidden]`.

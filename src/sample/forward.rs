@@ -88,7 +88,7 @@ impl Step {
 ///
 /// Unit noise stays as long as unit noise is, which a straight line between the two would not keep. Vectors that
 /// point (nearly) the same way are joined by a line.
-pub fn slerp(a: &[f32], b: &[f32], share: f64) -> Vec<f32> {
+pub fn spherical(a: &[f32], b: &[f32], share: f64) -> Vec<f32> {
     const PARALLEL: f64 = 0.9995;
     let sum = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     let cosine = sum(a, b) / (sum(a, a) * sum(b, b)).sqrt();
@@ -104,7 +104,7 @@ pub fn slerp(a: &[f32], b: &[f32], share: f64) -> Vec<f32> {
 /// Unit noise on the way from one seed's to another's, `[batch, n]`.
 pub fn noise_between(source: NoiseSource, seeds: [u64; 2], share: f64, batch: usize, n: usize) -> Vec<f32> {
     let [a, b] = seeds.map(|seed| Generators::new(source, seed, batch).randn(n));
-    a.chunks(n.max(1)).zip(b.chunks(n.max(1))).flat_map(|(a, b)| slerp(a, b, share)).collect()
+    a.chunks(n.max(1)).zip(b.chunks(n.max(1))).flat_map(|(a, b)| spherical(a, b, share)).collect()
 }
 
 #[cfg(test)]
@@ -191,16 +191,16 @@ mod tests {
     }
 
     #[test]
-    fn slerp_keeps_ends_and_length() {
+    fn an_arc_keeps_ends_and_length() {
         let (a, b) = (NoiseSource::Torch.noise(1, [1, 4, 8, 8]), NoiseSource::Torch.noise(2, [1, 4, 8, 8]));
         let length = |x: &[f32]| x.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt();
-        assert_eq!(slerp(&a, &b, 0.0), a);
-        assert_eq!(slerp(&a, &b, 1.0), b);
-        let middle = length(&slerp(&a, &b, 0.5));
+        assert_eq!(spherical(&a, &b, 0.0), a);
+        assert_eq!(spherical(&a, &b, 1.0), b);
+        let middle = length(&spherical(&a, &b, 0.5));
         let usual = (length(&a) + length(&b)) / 2.0;
         assert!((middle / usual - 1.0).abs() < 0.02, "{middle} against {usual}");
-        assert_eq!(slerp(&[1.0, 0.0], &[0.0, 1.0], 0.5), [0.5_f32.sqrt(); 2]);
-        assert_eq!(slerp(&[0.0; 2], &[2.0; 2], 0.5), [1.0; 2]);
+        assert_eq!(spherical(&[1.0, 0.0], &[0.0, 1.0], 0.5), [0.5_f32.sqrt(); 2]);
+        assert_eq!(spherical(&[0.0; 2], &[2.0; 2], 0.5), [1.0; 2]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-pub use forward::{Forward, Shares, noise_between, slerp};
+pub use forward::{Forward, Shares, noise_between, spherical};
 pub use noise::{Generator, Generators, NoiseSource};
 pub use philox::PhiloxGenerator;
 pub use torch::TorchGenerator;
