@@ -1,9 +1,10 @@
 //! A run taken apart gives what diffusers' run gives; attention looks where diffusers' does.
 
 use opengen::Error;
+use opengen::image::psnr;
 use opengen::pipeline::study::StepTrace;
 use opengen::pipeline::study::{self, Start};
-use opengen::pipeline::{Cancel, Pipeline, Request};
+use opengen::pipeline::{Cancel, Pipeline, Request, Walk};
 use pollster::block_on;
 
 use crate::common::{self, AttentionCase, DenoiseCase, Golden, Report, cases, request, scheduler_of};
@@ -147,4 +148,31 @@ fn attention_looks_where_diffusers_does() {
         }
         report.finish();
     }
+}
+
+/// A walk begins at the request's own picture and ends at the other prompt's and seed's.
+#[test]
+fn a_walk_leads_from_one_picture_to_another() {
+    let Some(tier) = tiers().first() else { return };
+    let case = &cases::<DenoiseCase>("denoise")[0];
+    let (mut pipeline, from) = (pipeline(tier, case), Request { steps: 2, ..request(case) });
+    let to = Request { prompt: "a blue (dog:1.3)".to_string(), seed: 7, ..from.clone() };
+    let mut made = |request: &Request| {
+        let output = block_on(pipeline.generate(request, &mut |_| {}, &Cancel::default()));
+        output.map(|output| output.images[0].clone())
+    };
+    let walk = |share| {
+        let walk = Walk { prompt: Some(to.prompt.clone()), seed: Some(to.seed), share };
+        Request { walk: Some(walk), ..from.clone() }
+    };
+    let ends = [made(&from), made(&to)].map(|made| made.expect("a picture"));
+    let [begin, middle, end] = [0.0, 0.5, 1.0].map(|share| made(&walk(share)).expect("a picture"));
+    assert!(psnr(&begin, &ends[0]) > 50.0, "{} dB at the beginning", psnr(&begin, &ends[0]));
+    assert!(psnr(&end, &ends[1]) > 50.0, "{} dB at the end", psnr(&end, &ends[1]));
+    assert!(ends.iter().all(|other| psnr(&middle, other) < 40.0), "the middle is another picture");
+
+    assert!(matches!(made(&walk(1.5)), Err(Error::InvalidInput { field: "walk", .. })));
+    let long = Walk { prompt: Some("dog ".repeat(100)), seed: None, share: 0.5 };
+    let refused = made(&Request { walk: Some(long), ..from.clone() });
+    assert!(matches!(refused, Err(Error::InvalidInput { field: "walk", .. })), "one part against two");
 }

@@ -53,6 +53,7 @@ class Lane {
     if (!trace) {
       this.numbers.textContent = T.start0;
       this.coefficients.textContent = '';
+      this.figures.after.caption.firstChild.data = T.after;
       for (const part of PARTS) this.figures[part].clear(T.start0);
       this.figures.input.show(toImageData(this.path.image), T.input, true);
       return;
@@ -181,7 +182,7 @@ export class Back {
       await this.#prepare(signal);
       for (let i = 0; i < count && !this.#lanes[0].finished; i++) {
         const [{ traces, total }] = this.#lanes;
-        this.work.say(T.working(traces.length + 1, total));
+        this.work.progress(T.working(traces.length + 1, total));
         for (const lane of this.#lanes) await lane.step(signal);
         this.scrub.value = this.#lanes[0].traces.length;
         await this.#show(signal);

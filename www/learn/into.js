@@ -21,7 +21,7 @@ export class Into {
     this.plot = new Plot(T);
     this.slider = range({ min: 0, max: 1000, value: 0, disabled: true });
     this.slider.addEventListener('input', () => this.#move({ t: this.slider.valueAsNumber }));
-    this.shares = make('output', { className: 'numbers' });
+    this.shares = make('output', { className: 'numbers', ariaLive: 'off' }); // the slider speaks for it
     this.again = button(T.again, () => this.#move({ seed: newSeed() }));
     this.again.disabled = true;
     this.examples = select(lab.model.examples.map(({ prompt }, i) => [String(i), prompt]));
@@ -54,7 +54,7 @@ export class Into {
     });
     addEventListener('paste', (event) => {
       const file = fileOf(event.clipboardData);
-      if (!file || this.root.closest('[hidden]')) return;
+      if (!file || !this.root.isConnected || this.root.closest('[hidden]')) return;
       event.preventDefault();
       this.#take(file);
     });

@@ -85,7 +85,8 @@ export class Work {
     this.line = make('p', { className: 'work quiet', role: 'status' });
     this.stop = button(TEXTS.cancel, () => this.abort());
     this.stop.hidden = true;
-    this.root = row('work-row', this.line, this.stop);
+    this.count = make('span', { className: 'quiet' }); // seen, not spoken at every step
+    this.root = row('work-row', this.line, this.count, this.stop);
   }
 
   get running() {
@@ -93,7 +94,13 @@ export class Work {
   }
 
   say(words) {
+    this.count.textContent = '';
     if (this.line.textContent !== words) this.line.textContent = words;
+  }
+
+  /** How far it is: for the eye alone. */
+  progress(words) {
+    this.count.textContent = words;
   }
 
   abort() {

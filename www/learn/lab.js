@@ -1,5 +1,8 @@
 /** What the parts share: the engine when it is ready, the model's numbers, the picture under study. */
 
+/** The signal of what is not stopped. */
+const NEVER = new AbortController().signal;
+
 /**
  * @typedef {{last: number, signal: Float32Array, noise: Float32Array, prediction: string, latentChannels: number,
  *   latentScale: number}} Schedule
@@ -16,8 +19,8 @@ export class Lab extends EventTarget {
     this.session = session;
   }
 
-  /** Resolves when the model can be used. @param {AbortSignal} signal */
-  async ready(signal) {
+  /** Resolves when the model can be used. @param {AbortSignal} [signal] */
+  async ready(signal = NEVER) {
     await this.session.ready(signal);
   }
 
@@ -30,7 +33,7 @@ export class Lab extends EventTarget {
   }
 
   /** Asks the engine; see `Study` in protocol.d.ts. */
-  async ask(question, signal) {
+  async ask(question, signal = NEVER) {
     await this.ready(signal);
     return this.session.og.study(question, { signal });
   }

@@ -20,7 +20,6 @@ export const TEXTS = {
   prompt: 'Prompt',
   seed: 'Seed',
   failed: (message) => `That did not work: ${message}`,
-  engineGone: 'The engine is not running. The view Create says why and how to start it again.',
 
   into: {
     title: 'Into noise',

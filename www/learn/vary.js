@@ -62,7 +62,7 @@ export class Vary {
       const figures = seeds.map((seed) => new Figure(T.picture(seed)));
       this.grid.replaceChildren(...figures.map((figure) => figure.root));
       for (const [i, seed] of seeds.entries()) {
-        this.seedsWork.say(T.working(i + 1, SEEDS));
+        this.seedsWork.progress(T.working(i + 1, SEEDS));
         const { image } = await this.lab.generate({ prompt, seed }, signal);
         figures[i].show(image, `${prompt}, ${T.picture(seed)}`);
       }
@@ -78,7 +78,7 @@ export class Vary {
       const to = this.between.value === 'seeds' ? { seed: this.toSeed.value || '0' } : { prompt: this.toPrompt.value };
       const frames = [];
       for (let i = 0; i < count; i++) {
-        this.filmWork.say(T.working(i + 1, count));
+        this.filmWork.progress(T.working(i + 1, count));
         const { image } = await this.lab.generate({ prompt, seed, walk: { ...to, share: i / (count - 1) } }, signal);
         frames.push(image);
       }

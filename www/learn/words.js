@@ -35,7 +35,7 @@ export class Words {
     this.looks.hidden = true;
     this.root = section(T, row('controls', field(TEXTS.prompt, this.prompt, { wide: true }), this.draw), this.note,
       this.tokens, this.work.root, this.looks);
-    lab.ready(new AbortController().signal).then(() => {
+    lab.ready().then(() => {
       this.note.hidden = !lab.onCpu;
       return this.#read();
     }).catch(() => {}); // told when something is asked
@@ -77,13 +77,12 @@ export class Words {
       const maps = !this.lab.onCpu;
       this.note.hidden = maps;
       const request = this.lab.request({ prompt: this.prompt.value, seed: this.lab.model.examples[0]?.seed ?? 0 });
-      if (request.guidance <= 1) request.guidance = 1;
       this.#showTokens(await this.lab.ask({ what: 'tokens', prompt: request.prompt }, signal));
       const { latents: start, steps } = await this.lab.ask({ what: 'begin', request }, signal);
       let latents = start;
       const taken = [];
       for (let index = 0; index < steps.length; index++) {
-        this.work.say(T.working(index + 1, steps.length));
+        this.work.progress(T.working(index + 1, steps.length));
         const trace = await this.lab.ask({ what: 'step', request, index, latents, maps }, signal);
         latents = trace.next;
         taken.push(trace.maps);
@@ -132,23 +131,31 @@ function layerName({ layer, width, height }) {
 
 /** The picture, darkened where the token was not looked at: the mean of the maps, smoothly enlarged. */
 function heatMap({ width, height, data }, maps, token) {
-  const mean = new Float32Array(width * height);
-  for (const map of maps) {
-    for (let y = 0; y < height; y++) {
-      for (let x = 0; x < width; x++) mean[y * width + x] += sample(map, token, (x + 0.5) / width, (y + 0.5) / height) / maps.length;
-    }
-  }
-  const largest = mean.reduce((a, b) => Math.max(a, b), 0);
+  const mean = meanOf(maps, token, Math.min(width, FINEST), Math.min(height, FINEST));
+  const largest = mean.values.reduce((a, b) => Math.max(a, b), 0);
   const image = new ImageData(width, height);
-  for (let i = 0; i < mean.length; i++) {
-    const light = largest > 0 ? mean[i] / largest : 0;
-    for (let c = 0; c < 3; c++) {
-      const grey = (data[4 * i] * 0.3 + data[4 * i + 1] * 0.59 + data[4 * i + 2] * 0.11) * 0.25;
-      image.data[4 * i + c] = grey * (1 - light) + HOT[c] * light;
-    }
+  for (let i = 0; i < width * height; i++) {
+    const share = sample(mean, 0, (i % width + 0.5) / width, (Math.floor(i / width) + 0.5) / height);
+    const light = largest > 0 ? share / largest : 0;
+    const grey = (data[4 * i] * 0.3 + data[4 * i + 1] * 0.59 + data[4 * i + 2] * 0.11) * 0.25;
+    for (let c = 0; c < 3; c++) image.data[4 * i + c] = grey * (1 - light) + HOT[c] * light;
     image.data[4 * i + 3] = 255;
   }
   return { image, largest };
+}
+
+/** No layer of these models looks more finely than at so many cells a side. */
+const FINEST = 64;
+
+/** The mean of one token's maps, all enlarged to one size. */
+function meanOf(maps, token, width, height) {
+  const values = new Float32Array(width * height);
+  for (const map of maps) {
+    for (let i = 0; i < values.length; i++) {
+      values[i] += sample(map, token, (i % width + 0.5) / width, (Math.floor(i / width) + 0.5) / height) / maps.length;
+    }
+  }
+  return { width, height, tokens: 1, values };
 }
 
 /** The colour of the place that was looked at most. */
