@@ -107,6 +107,7 @@ export class Into {
   }
 
   #move(changes) {
+    if (!this.lab.subject) return;
     this.lab.study({ ...this.lab.subject, ...changes });
     this.#numbers(this.lab.subject.t);
     this.#show(this.lab.subject);

@@ -24,7 +24,7 @@ export class Plot {
       return element;
     };
     this.root.append(frame, this.curves.signal, this.curves.noise, this.marker,
-      label(signal, 'signal', 26, 12), label(noise, 'noise', 26, HEIGHT - 4));
+      label(signal, 'signal', 254, 68), label(noise, 'noise', 254, 18));
   }
 
   /** @param {{signal: Float32Array, noise: Float32Array, last: number}} schedule */

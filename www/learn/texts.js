@@ -24,9 +24,9 @@ export const TEXTS = {
   into: {
     title: 'Into noise',
     paragraphs: [
-      'A diffusion model learns from pictures that were spoiled on purpose. A little random noise is added to a '
-      + 'picture, again and again, until after T steps nothing but noise is left. Because adding noise many times is '
-      + 'the same as adding more of it once, any stage can be reached in one go: move the slider.',
+      'A diffusion model learns from pictures that were spoiled on purpose. A picture is faded a little and some random '
+      + 'noise is added, again and again, until after T steps hardly anything but noise is left. Many such small steps '
+      + 'amount to one large one, so any stage can be reached in one go: move the slider.',
       'What is mixed are shares of the picture (the signal) and of the noise. Their squares always add up to one, so '
       + 'the mixture stays equally strong on the whole way.',
       'Stable Diffusion does this not with pixels but with latents: an autoencoder first packs the picture into a '
@@ -202,8 +202,8 @@ export const TEXTS = {
     title: 'Your own',
     terms: [
       ['A checkpoint', 'is a whole trained model in a file: the text encoder, the denoising network and the autoencoder. '
-        + 'Whoever trains on, saves a new one. Stable Diffusion’s weigh one to four gigabytes.'],
-      ['A LoRA', 'is a small addition to a checkpoint, some ten megabytes: for chosen matrices it holds the difference '
+        + 'Training it further gives a new one. Stable Diffusion’s mostly weigh two to four gigabytes.'],
+      ['A LoRA', 'is a small addition to a checkpoint, often of ten to a hundred megabytes: for chosen matrices it holds the difference '
         + 'that further training made, as the product of two thin ones. It works only with the kind of checkpoint it was '
         + 'trained for.'],
       ['DreamBooth', 'teaches a model one new subject, such as your dog, from three to five photographs: they are tied to '
