@@ -3,12 +3,14 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
+import { poorContrast, settled } from './contrast.mjs';
 import { MODEL, PATIENCE, promptOf, ready, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how' });
 
 const part = (page, title) => page.locator('section.part').filter({ has: page.getByRole('heading', { name: title, exact: true }) });
-const shot = (scope, caption) => scope.locator('figure', { hasText: caption }).locator('canvas');
+/** The canvas whose caption begins so. */
+const shot = (scope, caption) => scope.locator('figure', { hasText: new RegExp(`^\\s*${caption}`) }).locator('canvas');
 
 /** The pixels of a canvas as `width,height,base64`: equal texts, equal pictures. */
 const pixelsOf = (canvas) => canvas.evaluate((element) => {
@@ -200,7 +202,7 @@ test('words into pictures: on WebGPU a token’s attention is a map over the pic
   await words.getByRole('button', { name: 'Draw and look' }).click();
   await says(words, 'Choose a token');
   await words.getByRole('button', { name: 'apple' }).click();
-  const heat = shot(words, 'was looked at');
+  const heat = shot(words, 'Where');
   const apple = await pixelsOf(heat);
   assert.match(await heat.getAttribute('aria-label'), /^Where “apple” was looked at, largest share \d+ %$/);
   await words.getByRole('button', { name: 'begin' }).click();
@@ -277,6 +279,8 @@ for (const colorScheme of ['light', 'dark']) {
       const nameless = await page.locator('#learn').evaluate((root) => [...root.querySelectorAll('input, select, button, canvas')]
         .filter((e) => !e.closest('[hidden]') && !e.labels?.length && !e.ariaLabel && !e.textContent.trim()).map((e) => e.outerHTML));
       assert.deepEqual(nameless, []);
+      await page.evaluate(settled);
+      assert.deepEqual(await page.evaluate(poorContrast), []);
       assert.deepEqual(page.trouble, []);
     });
   }
