@@ -24,7 +24,7 @@ export class Plot {
       return element;
     };
     this.root.append(frame, this.curves.signal, this.curves.noise, this.marker,
-      label(signal, 'signal', 254, 68), label(noise, 'noise', 254, 18));
+      label(signal, 'signal', 256, 68), label(noise, 'noise', 240, 18));
   }
 
   /** @param {{signal: Float32Array, noise: Float32Array, last: number}} schedule */
