@@ -2,10 +2,11 @@
 
 use opengen::gpu::{Context, Options};
 use opengen::pipeline::{Cancel, Dump, Pipeline, Request};
+use opengen::sample::{self, Generators};
 use pollster::block_on;
 
 use crate::common::{DenoiseCase, F16_RUN, Golden, Report, cases, compare_run, request, scheduler_of};
-use crate::engine::{Packed, Tier, tiers};
+use crate::engine::{Engine, Packed, Tier, tiers};
 
 /// Runs a case as a caller would, keeping what goes on inside.
 fn run(tier: &Tier, case: &DenoiseCase) -> Dump {
@@ -55,6 +56,67 @@ fn hold(sampler: &str) {
             compare_run(&mut report, &what, case, &run(tier, case), &Golden::open(&case.file), f32);
         }
         report.finish();
+    }
+}
+
+/// Every step of every run by itself, from the reference's own latents and embeddings: in either tier a step is as
+/// close as any other stage, however far a whole f16 run drifts by feeding its rounding back.
+#[test]
+fn each_step_alone() {
+    for tier in tiers() {
+        let mut report = tier.report();
+        for case in cases::<DenoiseCase>("denoise") {
+            // The text is the same for all samplers of a setting, and kept with one of them.
+            let text = Golden::open(&format!("denoise.{}.ddim.safetensors", case.case));
+            let engine = Engine::new(tier, &Packed::open(&case.model, None));
+            steps(&mut report, &engine, &case, &text.values("text_embeddings"));
+        }
+        report.finish();
+    }
+}
+
+fn steps(report: &mut Report, engine: &Engine, case: &DenoiseCase, embeddings: &[f32]) {
+    let golden = Golden::open(&case.file);
+    let request = request(case);
+    let run = sample::trajectory(&scheduler_of(case), request.sampler, request.schedule, request.steps);
+    let run = run.expect("trajectory");
+    let [_, c, h, w] = golden.shape("latents.0");
+    let len = c * h * w;
+    let mut generators = Generators::new(request.rng, request.seed, 1);
+    generators.randn(len); // the initial latents
+    let mut history = vec![0.0; len];
+    for (i, step) in run.steps.iter().enumerate() {
+        let latents = golden.values(&format!("latents.{i}"));
+        let wanted = golden.values(&format!("noise_pred.{i}"));
+        let scaled: Vec<f32> = latents.iter().map(|x| x * step.input_scale as f32).collect();
+        let rows = if case.guided() { [scaled.as_slice(), &scaled].concat() } else { scaled };
+        let shape = [rows.len() / len, c, h, w];
+        let stages = engine.stages();
+        let output = stages.unet(&engine.config, &rows, shape, step.timestep, embeddings);
+        let output = block_on(output).expect("UNet");
+        let (first, last) = (&output[..len], &output[output.len() - len..]);
+        let scale = if case.guided() { case.guidance as f32 } else { 1.0 };
+        let predicted: Vec<f32> = first.iter().zip(last).map(|(u, c)| u + scale * (c - u)).collect();
+        let noise = if step.needs_noise { generators.randn(len) } else { vec![0.0; len] };
+        let next: Vec<f32> = (0..len)
+            .map(|at| {
+                let terms = [
+                    step.next.x * f64::from(latents[at]),
+                    step.next.model * f64::from(predicted[at]),
+                    step.next.history * f64::from(history[at]),
+                    step.next.noise * f64::from(noise[at]),
+                ];
+                terms.iter().sum::<f64>() as f32
+            })
+            .collect();
+        let what = format!("{} {} {} {}", engine.tier.name, case.case, case.sampler, case.schedule);
+        // Guidance enlarges the rows' own errors up to 2 · scale - 1 times; the rows are held by the UNet's goldens.
+        if !case.guided() || !engine.tier.context.capabilities().f16 {
+            report.compare(&format!("{what} noise_pred.{i}"), &predicted, &wanted);
+        }
+        report.compare(&format!("{what} latents.{}", i + 1), &next, &golden.values(&format!("latents.{}", i + 1)));
+        let keep = |at: usize| step.history.x * f64::from(latents[at]) + step.history.model * f64::from(wanted[at]);
+        history = (0..len).map(|at| keep(at) as f32).collect();
     }
 }
 

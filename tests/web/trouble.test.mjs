@@ -80,7 +80,7 @@ for (const [what, faults, words] of [
 }
 
 test('offline on a first visit: says that the model is needed, and goes on when the network is back', async () => {
-  it.server.faults = { bytesPerSecond: 3_000_000 };
+  it.server.faults = { bytesPerSecond: 100_000 }; // so slow that the model cannot arrive before the network goes
   const page = await visitor(it);
   await says(page, 'Fetching');
   await page.evaluate(() => navigator.serviceWorker.ready);

@@ -171,7 +171,7 @@ pub fn workgroups(spec: &Spec, params: &Params) -> [u32; 3] {
 
 /// The variants the planner may choose from.
 pub const VARIANTS: [Variant; 3] =
-    [Variant::Direct { tm: 4, tn: 4 }, Variant::Direct { tm: 1, tn: 4 }, Variant::Tiled];
+    [Variant::Direct { tm: 4, tn: 8 }, Variant::Direct { tm: 1, tn: 4 }, Variant::Tiled];
 
 /// Every specialisation that can occur: the epilogues the models use, over all element and weight types.
 pub fn all_specs() -> Vec<Spec> {

@@ -1,0 +1,80 @@
+/** The graphics process dies in the middle of a picture: once, and again. A browser of its own per test. */
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { launch } from './browser.mjs';
+import { MODEL, PATIENCE, assertDone, cancelButton, draw, finished, pixels, promptOf, psnr, ready, set, visitor } from './page.mjs';
+import { Server } from './server.mjs';
+
+const PROMPT = 'a red heart on a dark blue background';
+const SETTINGS = { Steps: 8, Guidance: MODEL.defaults.guidance, Sampler: MODEL.defaults.sampler, Seed: 3 };
+
+/** Kills the browser's graphics process, as a driver's crash would. */
+async function crash(browser) {
+  const session = await browser.newBrowserCDPSession();
+  await session.send('Browser.crashGpuProcess');
+  await session.detach();
+}
+
+/** Resolves when the status says that step `n` is done. */
+const step = (page, n) => page.waitForFunction((n) => {
+  const words = document.getElementById('status').textContent;
+  return Number(/step (\d+) of 8/.exec(words)?.[1] ?? 0) >= n;
+}, n, { timeout: PATIENCE });
+
+async function withBrowser(work) {
+  const server = await new Server().start();
+  const browser = await launch();
+  try {
+    await work({ server, browser, contexts: [], path: '' });
+  } finally {
+    await browser.close();
+    await server.kill();
+  }
+}
+
+async function begin(page) {
+  await set(page, SETTINGS);
+  await promptOf(page).fill(PROMPT);
+  await promptOf(page).press('Enter');
+  await cancelButton(page).waitFor();
+}
+
+/** The same picture made on the CPU, in a tab of its own. */
+async function reference(it) {
+  const page = await visitor(it, { path: '?engine=cpu' });
+  await ready(page);
+  return draw(page, PROMPT, SETTINGS);
+}
+
+test('a device lost in the middle is replaced, and the picture is made', () => withBrowser(async (it) => {
+  const page = await visitor(it, { path: '?engine=webgpu' });
+  await ready(page);
+  await begin(page);
+  await step(page, 2);
+  await crash(it.browser);
+  await finished(page);
+  await assertDone(page);
+  assert.match(await page.locator('#notes').textContent(), /device was lost and has been restarted/);
+  assert.equal(await promptOf(page).inputValue(), PROMPT);
+  const similar = psnr(await pixels(page), await reference(it));
+  assert.ok(similar >= 40, `${similar.toFixed(1)} dB`);
+}));
+
+test('a device lost twice leaves the work to the processor', () => withBrowser(async (it) => {
+  const page = await visitor(it);
+  await ready(page);
+  await begin(page);
+  await step(page, 2);
+  await crash(it.browser);
+  // It begins again on the new device, so step 2 comes a second time.
+  await page.waitForFunction(() => !/step [2-8] of 8/.test(document.getElementById('status').textContent), null,
+    { timeout: PATIENCE });
+  await step(page, 2);
+  await crash(it.browser);
+  await finished(page);
+  await assertDone(page);
+  assert.match(await page.locator('#notes').textContent(), /on the processor now/);
+  assert.match(await page.locator('#engine-line').textContent(), /processor/);
+  assert.equal(await promptOf(page).inputValue(), PROMPT);
+}));
