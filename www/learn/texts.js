@@ -133,7 +133,8 @@ export const TEXTS = {
       'In many of its layers the model compares every place of the picture with every token. How much attention a '
       + 'place pays to a token decides how much of that token’s meaning it takes in. Choose a token to see where in '
       + 'the picture it was looked at; bright is much, dark is little.',
-      'Much of the attention goes to the token that begins the text: that is where a place looks when it needs no word.',
+      'Much of the attention goes to the tokens around the words, which begin, end and fill up the text: that is where '
+      + 'a place looks that needs no single word.',
     ],
     formula: [
       'A = softmax(Q · Kᵀ / √d)',
