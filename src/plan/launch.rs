@@ -86,7 +86,13 @@ fn group_norm(l: &mut Lowering, node: &Node, op: &GroupNorm) {
     let (rows, channels) = (from.h * from.w, from.c + second);
     let width = group_norm::width(channels as u32, op.groups as u32);
     let group_len = rows * channels / op.groups;
-    let threads = if l.target.cpu { 4 } else if group_len < 4096 { 64 } else { 256 };
+    let threads = if l.target.cpu {
+        4
+    } else if group_len < 4096 {
+        64
+    } else {
+        256
+    };
     let (elem, concat, silu) = (l.target.elem, op.x2.is_some(), op.silu);
     let mut inputs = vec![Operand::Read(op.x)];
     inputs.extend(op.x2.map(Operand::Read));

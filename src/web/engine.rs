@@ -185,13 +185,27 @@ impl Inner {
             return study::film(ask);
         }
         let mut work = self.work.lock().await;
-        let Some(loaded) = &mut work.loaded else {
-            return Err(Error::InvalidInput { field: "model", message: "no model is loaded yet".into() });
-        };
         let running = self.begin()?;
-        let result = study::answer(&mut loaded.acquired.backend, ask, &running.cancel).await;
+        let result = self.answer(&mut work, ask, &running).await;
         self.end();
         result
+    }
+
+    /// Answers; when the device is lost, once more on a new one, and then on the CPU.
+    async fn answer(&self, work: &mut Work, ask: &JsValue, running: &Running) -> Result<JsValue> {
+        let mut may_recover = true;
+        loop {
+            let Some(loaded) = &mut work.loaded else {
+                return Err(Error::InvalidInput { field: "model", message: "no model is loaded yet".into() });
+            };
+            match study::answer(&mut loaded.acquired.backend, ask, &running.cancel).await {
+                Err(Error::DeviceLost { message }) if work.context.is_some() => {
+                    self.revive(work, running, may_recover, message).await?;
+                    may_recover = false;
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Runs; when the device is lost, once more on a new one, and then on the CPU.
@@ -212,17 +226,29 @@ impl Inner {
             match made {
                 Ok(made) => return made.to_js(request, &loaded.acquired.config.name, &notices),
                 Err(Error::DeviceLost { message }) if work.context.is_some() => {
-                    let Some(lost) = work.loaded.take() else { continue };
-                    drop(lost.acquired);
-                    notices.push(self.recover(work, may_recover, message).await?);
+                    notices.extend(self.revive(work, running, may_recover, message).await?);
                     may_recover = false;
-                    let (acquired, more) = self.acquire(work, &lost.request, running, &JsValue::NULL).await?;
-                    notices.extend(more);
-                    work.loaded = Some(Loaded { request: lost.request, acquired });
                 }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// After a lost device: another one (`again`) or the CPU, the model on it, and what had to be told on the way.
+    async fn revive(
+        &self,
+        work: &mut Work,
+        running: &Running,
+        again: bool,
+        message: String,
+    ) -> Result<Vec<String>> {
+        let Some(lost) = work.loaded.take() else { return Err(Error::DeviceLost { message }) };
+        drop(lost.acquired);
+        let mut notices = vec![self.recover(work, again, message).await?];
+        let (acquired, more) = self.acquire(work, &lost.request, running, &JsValue::NULL).await?;
+        notices.extend(more);
+        work.loaded = Some(Loaded { request: lost.request, acquired });
+        Ok(notices)
     }
 
     /// Makes a model ready on the device at hand; what had to be told on the way.

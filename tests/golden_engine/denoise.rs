@@ -114,8 +114,13 @@ fn steps(report: &mut Report, engine: &Engine, case: &DenoiseCase, embeddings: &
         if !case.guided() || !engine.tier.context.capabilities().f16 {
             report.compare(&format!("{what} noise_pred.{i}"), &predicted, &wanted);
         }
-        report.compare(&format!("{what} latents.{}", i + 1), &next, &golden.values(&format!("latents.{}", i + 1)));
-        let keep = |at: usize| step.history.x * f64::from(latents[at]) + step.history.model * f64::from(wanted[at]);
+        report.compare(
+            &format!("{what} latents.{}", i + 1),
+            &next,
+            &golden.values(&format!("latents.{}", i + 1)),
+        );
+        let keep =
+            |at: usize| step.history.x * f64::from(latents[at]) + step.history.model * f64::from(wanted[at]);
         history = (0..len).map(|at| keep(at) as f32).collect();
     }
 }
