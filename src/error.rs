@@ -95,22 +95,22 @@ fn list(problems: &[TensorProblem]) -> String {
 }
 
 impl Error {
-    /// A stable code for callers in JavaScript and for exit messages.
+    /// The stable code for callers: the only place that maps errors to codes. `www/protocol.d.ts` lists and explains
+    /// them.
     pub fn code(&self) -> &'static str {
         match self {
             Error::InvalidInput { .. } => "INVALID_INPUT",
             Error::BadFile { .. } | Error::Tensors { .. } | Error::Json { .. } => "BAD_MODEL",
             Error::Unsupported { .. } | Error::NoGpu { .. } => "UNSUPPORTED",
-            Error::Io { .. } => "IO",
             Error::Network { .. } => "NETWORK",
             Error::DamagedChunk { .. } => "DAMAGED",
             Error::Quota { .. } => "QUOTA",
-            Error::Storage { .. } => "STORAGE",
+            Error::Storage { .. } | Error::Io { .. } => "STORAGE",
             Error::OutOfMemory { .. } => "OUT_OF_MEMORY",
             Error::DeviceLost { .. } => "DEVICE_LOST",
-            Error::Gpu { .. } => "GPU",
-            Error::Cpu { .. } => "CPU",
             Error::Aborted => "ABORTED",
+            // A refused shader, submission or operation is a mistake of the engine or of a driver, not of the caller.
+            Error::Gpu { .. } | Error::Cpu { .. } => "INTERNAL",
         }
     }
 }
@@ -118,5 +118,46 @@ impl Error {
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
         Error::Cpu { message: error.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// One error of each variant.
+    fn all() -> Vec<Error> {
+        let text = String::new;
+        vec![
+            Error::InvalidInput { field: "steps", message: text() },
+            Error::BadFile { file: text(), message: text() },
+            Error::Tensors { file: text(), problems: Vec::new() },
+            Error::Json { file: text(), message: text() },
+            Error::Unsupported { what: text(), message: text() },
+            Error::Io { path: text(), message: text() },
+            Error::Network { url: text(), message: text(), retryable: true },
+            Error::DamagedChunk { model: text(), chunk: 0, expected: 0, found: 1 },
+            Error::Quota { model: text(), needed: 1, free: 0 },
+            Error::Storage { message: text() },
+            Error::NoGpu { message: text() },
+            Error::OutOfMemory { message: text() },
+            Error::DeviceLost { message: text() },
+            Error::Gpu { message: text() },
+            Error::Cpu { message: text() },
+            Error::Aborted,
+        ]
+    }
+
+    #[test]
+    fn the_codes_are_those_that_javascript_is_told_of() {
+        let types = include_str!("../www/protocol.d.ts");
+        let (_, union) = types.split_once("export type ErrorCode =").unwrap();
+        let (union, _) = union.split_once(";\n\n").unwrap();
+        let told: BTreeSet<&str> =
+            union.lines().filter_map(|line| line.trim().strip_prefix("| '")?.strip_suffix('\'')).collect();
+        let used: BTreeSet<&str> = all().iter().map(Error::code).collect();
+        assert_eq!(used, told);
     }
 }

@@ -2,6 +2,8 @@
 
 mod common_gpu;
 
+use std::ops::Range;
+
 use common_gpu::{Random, Report, decode, encode, gpu};
 use half::f16;
 use opengen::kernels::gemm::cpu::{Epilogue, Geometry, gemm as twin};
@@ -150,6 +152,10 @@ fn params(shape: Shape, time_offset: usize) -> Params {
         pad_left: g.pad_left as u32,
         rows_per_image: (g.out_h * g.out_w) as u32,
         time_offset: time_offset as u32,
+        weight_n: shape.n as u32,
+        first_column: 0,
+        weight_c4: ((shape.channels + shape.second) / 4) as u32,
+        first_c4: 0,
     }
 }
 
@@ -246,6 +252,77 @@ fn every_epilogue_is_its_twin() {
             check(&mut report, &mut random, &residual, linear(9, 68, 32, 32));
             let geglu = Spec { geglu: true, ..plain(Source::Rows) };
             check(&mut report, &mut random, &geglu, linear(21, 72, 32, 0));
+        }
+    }
+}
+
+/// The rows `outputs` of `[n, taps, channels]`, of each tap the channels `inputs`.
+fn section(
+    weight: &[f32],
+    channels: usize,
+    taps: usize,
+    outputs: Range<usize>,
+    inputs: Range<usize>,
+) -> Vec<f32> {
+    let rows = weight.chunks(taps * channels).skip(outputs.start).take(outputs.len());
+    rows.flat_map(|row| row.chunks(channels).flat_map(|tap| &tap[inputs.clone()])).copied().collect()
+}
+
+/// Parts of a layer: a run of its outputs, or what a run of its inputs adds to sums that are there already.
+#[test]
+fn sections_of_a_layer_are_their_twins() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("gemm sections");
+    let mut random = Random::new(13);
+    let shapes = [
+        (Source::Rows, linear(67, 68, 96, 0)),
+        (Source::Conv, conv(2, (5, 7), 36, 96)),
+        (Source::ConvUpsample, upsampled(conv(1, (4, 3), 68, 64), 1)),
+    ];
+    for &elem in gpu.elems() {
+        for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
+            for variant in VARIANTS {
+                for (source, whole) in shapes {
+                    let (g, channels) = (whole.geometry, whole.channels);
+                    let taps = g.kernel * g.kernel;
+                    let k = taps * channels;
+                    let weights = random.values(Elem::F32, whole.n * k, 0.0, 1.0 / (k as f32).sqrt());
+                    let packed = pack(weight, &weights, whole.n, k);
+                    let bias = random.values(Elem::F32, whole.n, 0.0, 0.5);
+                    // Inputs from within a block of quantized weights on, and to within one.
+                    for (outputs, inputs) in [(8..36, 0..channels), (0..whole.n, 12..56)] {
+                        let shape = Shape { n: outputs.len(), channels: inputs.len(), ..whole };
+                        let params = Params {
+                            weight_n: whole.n as u32,
+                            first_column: outputs.start as u32,
+                            weight_c4: (channels / 4) as u32,
+                            first_c4: (inputs.start / 4) as u32,
+                            ..params(shape, 0)
+                        };
+                        let a = random.values(elem, g.batch * g.in_h * g.in_w * shape.channels, 0.1, 1.0);
+                        let sums = random.values(elem, params.m as usize * shape.n, 0.0, 1.0);
+                        let accumulate = source != Source::ConvUpsample;
+                        let spec =
+                            Spec { accumulate, bias: true, ..Spec::plain(elem, weight, variant, source) };
+                        let mut buffers = vec![encode(elem, &a), packed.words.clone()];
+                        buffers.extend(packed.scales.clone());
+                        buffers.extend([encode(Elem::F32, &bias), encode(elem, &sums)]);
+                        let epilogue = Epilogue {
+                            bias: Some(&bias[outputs.clone()]),
+                            time: None,
+                            residual: accumulate.then_some(sums.as_slice()),
+                            act: Act::None,
+                            act_last: false,
+                            geglu: false,
+                        };
+                        let part = section(&packed.values, channels, taps, outputs, inputs);
+                        let expected = twin(&a, &part, shape.n, shape.channels, g, epilogue);
+                        let found =
+                            gpu.run(spec.clone(), workgroups(&spec, &params), params.bytes(), &buffers, 1);
+                        report.check(elem, (&spec, shape, params), &decode(elem, &found[0]), &expected);
+                    }
+                }
+            }
         }
     }
 }

@@ -2,7 +2,8 @@
 
 mod common_gpu;
 
-use common_gpu::{Random, Report, decode, encode, gpu, words};
+use common_gpu::{Gpu, Random, Report, decode, encode, gpu, words};
+use opengen::kernels::group_norm::Pass;
 use opengen::kernels::*;
 
 /// (batch, rows, channels1, channels2, groups, centre, spread) of a GroupNorm.
@@ -17,38 +18,90 @@ const NORMS: [(u32, u32, u32, u32, u32, f32, f32); 8] = [
     (3, 9, 20, 0, 4, 0.0, 1e-3),
 ];
 
+/// A GroupNorm's specialisation and parameters on this element type, and its operands: both inputs, gamma, beta.
+struct Norm {
+    spec: group_norm::Spec,
+    params: group_norm::Params,
+    operands: [Vec<f32>; 4],
+}
+
+/// Every case of [`NORMS`]; those of one input over all its channels and over a run of its groups.
+fn norms(random: &mut Random, elem: Elem) -> Vec<Norm> {
+    let mut norms = Vec::new();
+    for (case, (batch, rows, channels1, channels2, groups, center, spread)) in NORMS.into_iter().enumerate() {
+        let channels = channels1 + channels2;
+        let spec = group_norm::Spec {
+            elem,
+            pass: Pass::Whole,
+            width: group_norm::width(channels, groups),
+            threads: if case % 2 == 0 { 64 } else { 256 },
+            concat: channels2 > 0,
+            silu: case % 3 == 0,
+            in_place: false,
+        };
+        let params = group_norm::Params::new(batch, rows, [channels1, channels2], groups, 1e-5);
+        let operands = [
+            random.values(elem, (batch * rows * channels1) as usize, center, spread),
+            random.values(elem, (batch * rows * channels2) as usize, center, spread),
+            random.values(Elem::F32, channels as usize, 1.0, 0.3),
+            random.values(Elem::F32, channels as usize, 0.0, 1.0),
+        ];
+        let group = channels / groups;
+        if !spec.concat && groups > 4 {
+            let (first1, groups) = (4 * group, groups - 4);
+            let params = group_norm::Params {
+                channels1: groups * group,
+                first1,
+                first_affine: first1,
+                groups,
+                ..params
+            };
+            norms.push(Norm { spec: spec.clone(), params, operands: operands.clone() });
+        }
+        norms.push(Norm { spec, params, operands });
+    }
+    norms
+}
+
+impl Norm {
+    fn input(&self) -> group_norm::cpu::Input<'_> {
+        group_norm::cpu::Input { first: &self.operands[0], second: &self.operands[1] }
+    }
+
+    /// The inputs as they are bound.
+    fn buffers(&self) -> Vec<Vec<u8>> {
+        let count = if self.spec.concat { 2 } else { 1 };
+        self.operands[..count].iter().map(|values| encode(self.spec.elem, values)).collect()
+    }
+
+    /// Runs the pass that writes the output on the device; what it holds before is `output`.
+    fn run(&self, gpu: &Gpu, spec: group_norm::Spec, mut buffers: Vec<Vec<u8>>, output: &[f32]) -> Vec<f32> {
+        let [_, _, gamma, beta] = &self.operands;
+        buffers.extend([gamma, beta].map(|values| encode(Elem::F32, values)));
+        buffers.push(encode(spec.elem, output));
+        let grid = group_norm::workgroups(&spec, &self.params);
+        let (elem, params) = (spec.elem, self.params.bytes());
+        decode(elem, &gpu.run(spec, grid, params, &buffers, 1)[0])
+    }
+}
+
 #[test]
 fn group_norm_is_its_twin() {
     let Some(gpu) = gpu() else { return };
     let mut report = Report::new("group_norm");
     let mut random = Random::new(1);
     for &elem in gpu.elems() {
-        for (case, (batch, rows, channels1, channels2, groups, center, spread)) in
-            NORMS.into_iter().enumerate()
-        {
-            let (n1, n2) = (batch * rows * channels1, batch * rows * channels2);
-            let params = group_norm::Params { batch, rows, channels1, channels2, groups, eps: 1e-5 };
-            let spec = group_norm::Spec {
-                elem,
-                width: group_norm::width(channels1 + channels2, groups),
-                threads: if case % 2 == 0 { 64 } else { 256 },
-                concat: channels2 > 0,
-                silu: case % 3 == 0,
-            };
-            let x1 = random.values(elem, n1 as usize, center, spread);
-            let x2 = random.values(elem, n2 as usize, center, spread);
-            let gamma = random.values(Elem::F32, (channels1 + channels2) as usize, 1.0, 0.3);
-            let beta = random.values(Elem::F32, (channels1 + channels2) as usize, 0.0, 1.0);
-            let expected = group_norm::cpu::group_norm(&params, spec.silu, &x1, &x2, &gamma, &beta);
-            let mut buffers = vec![encode(elem, &x1)];
-            if spec.concat {
-                buffers.push(encode(elem, &x2));
+        for norm in norms(&mut random, elem) {
+            let [_, _, gamma, beta] = &norm.operands;
+            let (spec, params) = (norm.spec.clone(), norm.params);
+            let expected = group_norm::cpu::whole(&params, spec.silu, norm.input(), gamma, beta);
+            let found = norm.run(gpu, spec.clone(), norm.buffers(), &vec![0.0; expected.len()]);
+            report.check(elem, (&spec, params), &found, &expected);
+            if !spec.concat && params.channels1 == params.stride1 {
+                let spec = group_norm::Spec { in_place: true, ..spec };
+                let found = norm.run(gpu, spec.clone(), Vec::new(), &norm.operands[0]);
+                report.check(elem, (&spec, params), &found, &expected);
             }
-            buffers.extend([encode(Elem::F32, &gamma), encode(Elem::F32, &beta)]);
-            buffers.push(encode(elem, &vec![0.0; expected.len()]));
-            let grid = group_norm::workgroups(&spec, &params);
-            let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1);
-            report.check(elem, (&spec, params), &decode(elem, &found[0]), &expected);
         }
     }
 }
@@ -56,31 +109,20 @@ fn group_norm_is_its_twin() {
 #[test]
 fn group_norm_in_two_halves_is_its_twins() {
     let Some(gpu) = gpu() else { return };
-    let mut stats_report = Report::new("group_norm_stats");
-    let mut apply_report = Report::new("group_norm_apply");
+    let mut stats_report = Report::new("group_norm stats");
+    let mut apply_report = Report::new("group_norm apply");
     let mut random = Random::new(2);
     for &elem in gpu.elems() {
-        for (case, (batch, rows, channels1, channels2, groups, center, spread)) in
-            NORMS.into_iter().enumerate()
-        {
-            let (width, concat) = (group_norm::width(channels1 + channels2, groups), channels2 > 0);
-            let chunks = [1, 3, 8, 300][case % 4];
-            let x1 = random.values(elem, (batch * rows * channels1) as usize, center, spread);
-            let x2 = random.values(elem, (batch * rows * channels2) as usize, center, spread);
-            let gamma = random.values(Elem::F32, (channels1 + channels2) as usize, 1.0, 0.3);
-            let beta = random.values(Elem::F32, (channels1 + channels2) as usize, 0.0, 1.0);
-            let mut inputs = vec![encode(elem, &x1)];
-            if concat {
-                inputs.push(encode(elem, &x2));
-            }
-
-            let params = group_norm_stats::Params { batch, rows, channels1, channels2, groups, chunks };
-            let spec = group_norm_stats::Spec { elem, width, threads: 256, concat };
-            let partial = group_norm_stats::cpu::group_norm_stats(&params, &x1, &x2);
-            assert_eq!(partial.len(), group_norm_stats::partial_len(&params));
-            let mut buffers = inputs.clone();
+        for (case, mut norm) in norms(&mut random, elem).into_iter().enumerate() {
+            norm.params.chunks = [1, 3, 8, 300][case % 4];
+            norm.spec.threads = 256;
+            let (params, [_, _, gamma, beta]) = (norm.params, &norm.operands);
+            let partial = group_norm::cpu::stats(&params, norm.input());
+            assert_eq!(partial.len(), group_norm::partial_len(&params));
+            let spec = group_norm::Spec { pass: Pass::Stats, silu: false, ..norm.spec.clone() };
+            let mut buffers = norm.buffers();
             buffers.push(encode(Elem::F32, &vec![0.0; partial.len()]));
-            let grid = group_norm_stats::workgroups(&spec, &params);
+            let grid = group_norm::workgroups(&spec, &params);
             let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1);
             let found = decode(Elem::F32, &found[0]);
             for column in 0..4 {
@@ -88,18 +130,17 @@ fn group_norm_in_two_halves_is_its_twins() {
                 stats_report.check(Elem::F32, (column, &spec, params), &of(&found), &of(&partial));
             }
 
-            let params =
-                group_norm_apply::Params { batch, rows, channels1, channels2, groups, chunks, eps: 1e-5 };
-            let silu = case % 2 == 0;
-            let spec = group_norm_apply::Spec { elem, width, threads: 256, concat, silu };
-            let x = (&x1[..], &x2[..]);
-            let expected = group_norm_apply::cpu::group_norm_apply(&params, silu, x, &partial, &gamma, &beta);
-            let mut buffers = inputs;
-            buffers.extend([&partial, &gamma, &beta].map(|values| encode(Elem::F32, values)));
-            buffers.push(encode(elem, &vec![0.0; expected.len()]));
-            let grid = group_norm_apply::workgroups(&spec, &params);
-            let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1);
-            apply_report.check(elem, (&spec, params), &decode(elem, &found[0]), &expected);
+            let spec = group_norm::Spec { pass: Pass::Apply, ..norm.spec.clone() };
+            let expected = group_norm::cpu::apply(&params, spec.silu, norm.input(), &partial, gamma, beta);
+            let partial = encode(Elem::F32, &partial);
+            let buffers = [norm.buffers(), vec![partial.clone()]].concat();
+            let found = norm.run(gpu, spec.clone(), buffers, &vec![0.0; expected.len()]);
+            apply_report.check(elem, (&spec, params), &found, &expected);
+            if !spec.concat && params.channels1 == params.stride1 {
+                let spec = group_norm::Spec { in_place: true, ..spec };
+                let found = norm.run(gpu, spec.clone(), vec![partial], &norm.operands[0]);
+                apply_report.check(elem, (&spec, params), &found, &expected);
+            }
         }
     }
 }

@@ -1,134 +1,154 @@
 /**
- * The client: starts the worker and speaks to it. The page uses nothing else.
+ * OpenGen's client: starts the worker that owns the engine and speaks to it. The page and the npm package share it.
  *
- *     const og = await OpenGen.create();
- *     await og.models.load('mini', { onProgress });
+ *     const og = await OpenGen.create({ model: 'mini', onProgress });
  *     const { image, seed } = await og.generate({ prompt: 'a red apple', onStep, signal });
  */
 
+import { OpenGenError, invalid } from './errors.js';
+import { Link } from './link.js';
+import { MODELS } from './models.js';
+import { find } from './source.js';
+
+export { OpenGenError };
+
+/** @typedef {import('./api.d.ts').CreateOptions} CreateOptions */
+/** @typedef {import('./api.d.ts').LoadOptions} LoadOptions */
+/** @typedef {import('./api.d.ts').Models} Models */
+/** @typedef {import('./api.d.ts').ModelSource} ModelSource */
+/** @typedef {import('./api.d.ts').ImageType} ImageType */
+/**
+ * @template {ImageType} [T='ImageData']
+ * @typedef {import('./api.d.ts').GenerateOptions<T>} GenerateOptions
+ */
+/**
+ * @template {ImageType} [T='ImageData']
+ * @typedef {import('./api.d.ts').Generated<T>} Generated
+ */
+/** @typedef {import('./protocol.d.ts').Capabilities} Capabilities */
+/** @typedef {import('./protocol.d.ts').EnginePath} EnginePath */
 /** @typedef {import('./protocol.d.ts').ErrorCode} ErrorCode */
-/** @typedef {import('./protocol.d.ts').ModelInfo} ModelInfo */
-/** @typedef {import('./protocol.d.ts').LoadProgress} LoadProgress */
 /** @typedef {import('./protocol.d.ts').GenerateRequest} GenerateRequest */
+/** @typedef {import('./protocol.d.ts').LoadedModel} LoadedModel */
+/** @typedef {import('./protocol.d.ts').LoadProgress} LoadProgress */
+/** @typedef {import('./protocol.d.ts').ModelInfo} ModelInfo */
+/** @typedef {import('./protocol.d.ts').Sampler} Sampler */
+/** @typedef {import('./protocol.d.ts').Schedule} Schedule */
+/** @typedef {import('./protocol.d.ts').Stats} Stats */
+/** @typedef {import('./protocol.d.ts').StorageReport} StorageReport */
+/** @typedef {import('./protocol.d.ts').StoredModel} StoredModel */
+/** @typedef {import('./protocol.d.ts').Timings} Timings */
 
-/** An error with a code that a program can act upon and a message that a person can read. */
-export class OpenGenError extends Error {
-  /** @param {{code: ErrorCode, message: string, field?: string | null, retryable?: boolean}} wire */
-  constructor({ code, message, field = null, retryable = false }) {
-    super(message);
-    this.name = code === 'ABORTED' ? 'AbortError' : 'OpenGenError';
-    /** @type {ErrorCode} */ this.code = code;
-    /** @type {string | null} */ this.field = field;
-    this.retryable = retryable;
-  }
-}
-
-/** What `generate` takes when a field is left out. Steps, guidance and sampler come from the model. */
+/** What `generate` takes where a field is left out and the model has no opinion of its own. */
 const DEFAULTS = {
-  prompt: '', negativePrompt: '', rng: 'torch', schedule: 'default', batch: 1, previews: true,
+  negativePrompt: '', steps: 20, guidance: 7.5, sampler: 'dpm++-2m', schedule: 'default', rng: 'torch', batch: 1,
+  previews: true,
+};
+
+/** How finished pictures are handed over, by the name of their type. */
+const HAND_OVER = {
+  /** @param {ImageData} pixels */ ImageData: (pixels) => pixels,
+  /** @param {ImageData} pixels */ ImageBitmap: (pixels) => createImageBitmap(pixels),
+  /** @param {ImageData} _ @param {Blob} png */ Blob: (_, png) => png,
 };
 
 /** One engine in one worker. Several may live side by side; calls to one of them line up. */
 export class OpenGen {
-  #worker;
-  #calls = new Map();
-  #nextId = 1;
-  #queue = Promise.resolve();
-  #catalogUrl;
-  #capabilities = null;
-  #model = null;
-  #broken = null;
+  #link;
+  /** @type {Capabilities | null} */ #capabilities = null;
+  /** The model in use. @type {import('./api.d.ts').ModelSettings | null} */ #model = null;
 
   /**
    * Starts a worker and its engine, and loads a model if one is named.
-   * @param {{engine?: 'auto'|'webgpu'|'cpu', model?: string | ModelInfo, catalog?: string | URL,
-   *   onProgress?: (p: LoadProgress) => void, signal?: AbortSignal}} [options]
+   * @param {CreateOptions} [options]
    * @returns {Promise<OpenGen>}
    */
-  static async create({ engine = 'auto', model, catalog, onProgress, signal } = {}) {
-    const og = new OpenGen(catalog ?? new URL('./models.json', import.meta.url));
+  static async create({ model, engine = 'auto', onProgress, signal } = {}) {
+    const og = new OpenGen();
+    const stop = () => og.#link.close({ code: 'ABORTED', message: 'cancelled' });
+    signal?.addEventListener('abort', stop);
+    if (signal?.aborted) stop();
     try {
-      og.#capabilities = await og.#call({ type: 'create', engine }, { signal });
-      if (model) await og.models.load(model, { onProgress, signal });
+      og.#capabilities = await og.#link.call({ type: 'create', engine });
+      if (model !== undefined) await og.models.load(model, { onProgress });
       return og;
     } catch (error) {
       og.dispose();
       throw error;
+    } finally {
+      signal?.removeEventListener('abort', stop);
     }
   }
 
-  /** The models that models.json offers, without an engine. @returns {Promise<ModelInfo[]>} */
-  static async catalog(url = new URL('./models.json', import.meta.url)) {
-    const response = await fetch(url).catch(() => null);
-    if (!response?.ok) {
-      throw new OpenGenError({ code: 'NETWORK', message: 'the list of models did not arrive', retryable: true });
-    }
-    return (await response.json()).models;
+  /** The models that come with the client, the default first. @returns {readonly ModelInfo[]} */
+  static catalog() {
+    return MODELS;
   }
 
   /** @private Use `OpenGen.create`. */
-  constructor(catalogUrl) {
-    this.#catalogUrl = new URL(catalogUrl, import.meta.url);
-    this.#worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'opengen' });
-    this.#worker.addEventListener('message', ({ data }) => this.#receive(data));
-    this.#worker.addEventListener('error', (event) => {
-      event.preventDefault();
-      this.#break({ code: 'INTERNAL', message: event.message || 'the worker could not start', retryable: true });
-    });
+  constructor() {
+    if (typeof Worker === 'undefined' || typeof WebAssembly === 'undefined') {
+      throw new OpenGenError({ code: 'UNSUPPORTED', message: 'workers and WebAssembly are needed, so a browser is' });
+    }
+    this.#link = new Link(new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'opengen' }));
   }
 
-  /** What the engine found: the path taken and why, the adapter, its limits. */
+  /** What the engine found: the path taken and why, the adapter, its limits. @returns {Capabilities} */
   capabilities() {
+    if (!this.#capabilities) throw new OpenGenError({ code: 'INTERNAL', message: 'the engine has not started' });
     return this.#capabilities;
   }
 
+  /** What is stored, and which model is in use. @type {Models} */
   models = {
-    /** The models that models.json offers. @returns {Promise<ModelInfo[]>} */
-    catalog: () => OpenGen.catalog(this.#catalogUrl),
-    /** The models that are stored here. @returns {Promise<import('./protocol.d.ts').StoredModel[]>} */
-    list: () => this.#call({ type: 'listModels' }),
-    /**
-     * Makes a model ready: from the store, or fetched, verified and stored first.
-     * @param {string | ModelInfo} model
-     * @param {{onProgress?: (p: LoadProgress) => void, signal?: AbortSignal}} [options]
-     * @returns {Promise<import('./protocol.d.ts').LoadedModel>}
-     */
-    load: async (model, { onProgress, signal } = {}) => {
-      const info = typeof model === 'string' ? await this.#find(model) : model;
-      const { id, bytes, sha256 } = info;
-      const url = new URL(info.url, this.#catalogUrl).href;
-      const loaded = await this.#enqueue(
-        { type: 'loadModel', model: { id, url, bytes, sha256 } }, { signal, onProgress });
-      this.#model = info;
-      return loaded;
-    },
-    /** Deletes a stored model. @param {string} id */
-    remove: (id) => this.#enqueue({ type: 'removeModel', model: id }, {}),
+    list: () => this.#link.call({ type: 'listModels' }),
+    import: (source, { onProgress, signal } = {}) =>
+      this.#withModel(source, signal, ({ id, url, bytes, sha256 }) =>
+        this.#link.call({ type: 'importModel', model: { id, url, bytes, sha256 } }, { signal, onProgress })),
+    load: (source, { onProgress, signal } = {}) =>
+      this.#withModel(source, signal, async ({ id, url, bytes, sha256, ...settings }) => {
+        this.#model = null;
+        const loaded = await this.#link.call(
+          { type: 'loadModel', model: { id, url, bytes, sha256 } }, { signal, onProgress });
+        const { width, height } = loaded;
+        this.#model = { width, height, ...settings };
+        return loaded;
+      }),
+    remove: (id) => this.#link.inTurn(() => this.#link.call({ type: 'removeModel', model: id })),
   };
 
   /**
-   * Makes a picture with the loaded model.
-   * @param {Partial<GenerateRequest> & {prompt: string, signal?: AbortSignal,
-   *   onStage?: (e: {stage: 'text'|'denoise'|'decode'}) => void,
-   *   onStep?: (e: {step: number, steps: number, preview: ImageData | null}) => void}} options
-   * @returns {Promise<{image: ImageData, images: ImageData[], png: Blob[], seed: number | string,
-   *   timings: import('./protocol.d.ts').Timings, notices: string[], stats: import('./protocol.d.ts').Stats}>}
+   * Makes pictures with the loaded model. What is left out comes from the model; the seed is drawn.
+   * @template {ImageType} [T='ImageData']
+   * @param {GenerateOptions<T>} options
+   * @returns {Promise<Generated<T>>}
    */
-  async generate({ signal, onStage, onStep, ...options }) {
-    const model = this.#model;
-    const request = {
-      ...DEFAULTS, ...model?.defaults, width: model?.width, height: model?.height, seed: randomSeed(),
-      ...withoutUndefined(options),
-    };
+  async generate(options) {
+    const { signal, onStage, onStep, imageType = 'ImageData', ...settings } = options ?? {};
+    if (typeof settings.prompt !== 'string') throw invalid('prompt', 'must be text');
+    if (!Object.hasOwn(HAND_OVER, imageType)) {
+      throw invalid('imageType', `${imageType} is none of ${Object.keys(HAND_OVER).join(', ')}`);
+    }
+    /** @param {import('./protocol.d.ts').GenerateEvent} event */
     const onEvent = (event) => {
       if (event.type === 'stage') onStage?.({ stage: event.stage });
       else onStep?.({ step: event.step, steps: event.steps, preview: event.preview && toImageData(event.preview) });
     };
-    const result = await this.#enqueue({ type: 'generate', request }, { signal, onEvent });
-    this.#capabilities = result.capabilities;
-    const images = result.images.map(toImageData);
-    const png = result.png.map((bytes) => new Blob([bytes], { type: 'image/png' }));
-    return { ...result, images, image: images[0], png };
+    const { images: pixels, png: files, capabilities, ...rest } = await this.#link.inTurn(async () => {
+      if (!this.#model) throw invalid('model', 'no model is loaded yet');
+      const { width, height, defaults } = this.#model;
+      const request = /** @type {GenerateRequest} */ ({
+        ...DEFAULTS, ...defaults, width, height, seed: randomSeed(), ...withoutUndefined(settings),
+      });
+      return this.#link.call({ type: 'generate', request }, { signal, onEvent });
+    }, signal);
+    this.#capabilities = capabilities;
+    const png = files.map((/** @type {BlobPart} */ bytes) => new Blob([bytes], { type: 'image/png' }));
+    /** @type {any[]} */
+    const images = await Promise.all(pixels.map(
+      (/** @type {import('./protocol.d.ts').Pixels} */ image, /** @type {number} */ index) =>
+        HAND_OVER[imageType](toImageData(image), png[index])));
+    return { ...rest, image: images[0], images, png };
   }
 
   /**
@@ -138,93 +158,56 @@ export class OpenGen {
    * @returns {Promise<any>} see `Study` for what answers what
    */
   study(ask, { signal } = {}) {
-    return this.#enqueue({ type: 'study', ask }, { signal });
+    return this.#link.inTurn(() => this.#link.call({ type: 'study', ask }, { signal }), signal);
   }
 
-  /** How much is stored and how much room there is. @returns {Promise<import('./protocol.d.ts').StorageReport>} */
+  /**
+   * Reads the settings in a picture's file: OpenGen's own PNGs, and those of A1111 and its relatives.
+   * @param {Blob} png
+   * @returns {Promise<import('./protocol.d.ts').PictureSettings>}
+   */
+  async readSettings(png) {
+    return this.#link.call({ type: 'readSettings', png: new Uint8Array(await png.arrayBuffer()) });
+  }
+
+  /** How much is stored and how much room there is. @returns {Promise<StorageReport>} */
   storage() {
-    return this.#call({ type: 'storage' });
+    return this.#link.call({ type: 'storage' });
   }
 
-  /** Asks the browser not to evict what is stored. @returns {Promise<boolean>} */
+  /** Asks the browser not to evict what is stored. @returns {Promise<boolean>} whether it promised */
   async requestPersist() {
     // A window may ask, a worker may not.
     return (await navigator.storage?.persist?.()) ?? false;
   }
 
-  /** Ends the worker; calls that still wait fail with ABORTED. */
+  /** Ends the worker, which frees all its memory; calls that still wait, and later ones, reject with ABORTED. */
   dispose() {
-    this.#break({ code: 'ABORTED', message: 'the engine was closed' });
+    this.#link.close({ code: 'ABORTED', message: 'the engine was closed' });
   }
 
-  async #find(id) {
-    const models = await this.models.catalog();
-    const info = models.find((model) => model.id === id);
-    if (!info) throw new OpenGenError({ code: 'INVALID_INPUT', field: 'model', message: `no model named "${id}"` });
-    return info;
-  }
-
-  /** A call that waits for those before it, and can be taken back while it waits. */
-  #enqueue(message, options) {
-    let started = false;
-    const turn = this.#queue.then(() => {
-      started = true;
-      return this.#call(message, options);
-    });
-    this.#queue = turn.then(() => {}, () => {});
-    return new Promise((resolve, reject) => {
-      turn.then(resolve, reject);
-      options.signal?.addEventListener('abort', () => started || reject(aborted()), { once: true });
-    });
-  }
-
-  #call(message, { signal, onProgress, onEvent } = {}) {
-    if (this.#broken) return Promise.reject(new OpenGenError(this.#broken));
-    if (signal?.aborted) return Promise.reject(aborted());
-    const id = this.#nextId++;
-    return new Promise((resolve, reject) => {
-      const cancel = () => this.#worker.postMessage({ type: 'cancel', id });
-      signal?.addEventListener('abort', cancel);
-      const settle = () => {
-        this.#calls.delete(id);
-        signal?.removeEventListener('abort', cancel);
-      };
-      this.#calls.set(id, { resolve, reject, settle, onProgress, onEvent });
-      this.#worker.postMessage({ ...message, id });
-    });
-  }
-
-  /** @param {import('./protocol.d.ts').FromWorker} message */
-  #receive(message) {
-    const call = this.#calls.get(message.id);
-    if (!call) return;
-    switch (message.type) {
-      case 'progress':
-        return call.onProgress?.(message.progress);
-      case 'event':
-        return call.onEvent?.(message.event);
-      case 'done':
-        call.settle();
-        return call.resolve(message.value);
-      case 'failed':
-        call.settle();
-        return call.reject(new OpenGenError(message.error));
-    }
-  }
-
-  #break(error) {
-    if (this.#broken) return;
-    this.#broken = error;
-    this.#worker.terminate();
-    for (const call of [...this.#calls.values()]) {
-      call.settle();
-      call.reject(new OpenGenError(error));
-    }
+  /**
+   * Finds a model and works with it, in turn.
+   * @template T
+   * @param {ModelSource} source
+   * @param {AbortSignal | undefined} signal
+   * @param {(model: import('./api.d.ts').FoundModel) => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  #withModel(source, signal, work) {
+    return this.#link.inTurn(async () => {
+      const model = await find(source, this.models.list);
+      try {
+        return await work(model);
+      } finally {
+        if (source instanceof Blob) URL.revokeObjectURL(model.url);
+      }
+    }, signal);
   }
 }
 
-const aborted = () => new OpenGenError({ code: 'ABORTED', message: 'cancelled' });
-
+/** @param {import('./protocol.d.ts').Pixels} pixels */
 const toImageData = ({ width, height, data }) => new ImageData(data, width, height);
+/** @param {object} object */
 const withoutUndefined = (object) => Object.fromEntries(Object.entries(object).filter(([, v]) => v !== undefined));
 const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];

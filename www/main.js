@@ -1,51 +1,57 @@
 /** The page: binds the form, the picture and the session together. Nothing here computes. */
 
 import { OpenGen } from './client.js';
+import { Actions, copyLink } from './js/actions.js';
 import { $, bytes, duration, keep, make, seconds } from './js/dom.js';
 import { Gallery } from './js/gallery.js';
+import { readLink } from './js/link.js';
+import { Pictures } from './js/pictures.js';
+import { Queue } from './js/queue.js';
+import { Recall } from './js/recall.js';
+import { hideReport, report } from './js/report.js';
 import { Session } from './js/session.js';
-import { Settings } from './js/settings.js';
+import { Settings, drawSeed } from './js/settings.js';
 import { Sheet, keepPage } from './js/shell.js';
 import { Stage } from './js/stage.js';
 import { banner, bar, hideBanner, notes, say } from './js/status.js';
 import { StoragePanel } from './js/storage.js';
 import { showViews } from './learn/views.js';
-import { STAGES, engineWords, errorWords, sentence } from './js/words.js';
+import { Waiting } from './js/waiting.js';
+import { STAGES, engineWords, errorWords, keepingWords, sentence } from './js/words.js';
 
+const catalog = OpenGen.catalog();
 const asked = new URLSearchParams(location.search).get('engine');
 const engine = ['webgpu', 'cpu'].includes(asked) ? asked : 'auto';
+
+/** How far a variation goes when the form does not say. */
+const GENTLE = 0.2;
 
 const stage = new Stage($('frame'), $('picture'), $('screen'));
 const sheet = new Sheet();
 const settings = new Settings({ onRefused: reveal });
 const session = new Session({ engine, onChange: render, onLoaded: greet });
-const gallery = new Gallery((made) => {
-  if (working) return;
-  present(made);
-  settings.apply(made.request);
-  say('An earlier picture', `seed ${made.request.seed}`);
-});
-const storage = new StoragePanel({ session, catalog: () => catalog, onRemoved: forgotten });
+const pictures = new Pictures({ onChange: () => gallery.refresh() });
+const gallery = new Gallery({ pictures, onPick: pick, onDeleted: forget });
+const queue = new Queue({ draw, onChange: renderQueue });
+const waiting = new Waiting(queue);
+const actions = new Actions({ current: () => current, onVary: vary, onDelete: () => gallery.delete([current.entry]) });
+new Recall({ engine: () => session.started(), onSettings: take });
+const storage = new StoragePanel({ session, catalog, onRemoved: forgotten });
 
-/** @type {import('./protocol.d.ts').ModelInfo[]} */
-let catalog = [];
-/** The picture being made. @type {AbortController | null} */
-let working = null;
+/** Whether the stage shows the work; not while the visitor looks at an earlier picture. */
+let following = true;
+/** What to say about the job before when the next one begins. */
+let parting = '';
+/** Why pictures are not kept, as far as that has been said. @type {Set<string>} */
+const told = new Set();
 /** What stands on the stage. @type {import('./js/gallery.js').Made | null} */
 let current = null;
 
 // ---- the model -------------------------------------------------------------------------------------------
 
-async function start() {
+function start() {
   bar(null);
   keepPage({ onOffline });
-  try {
-    catalog = await OpenGen.catalog();
-  } catch (error) {
-    say('The page is not complete');
-    banner(errorWords(error), () => location.reload());
-    return;
-  }
   const wanted = keep.read('model');
   const model = catalog.find(({ id }) => id === wanted) ?? catalog[0];
   $('model').replaceChildren(...catalog.map(({ id, name }) => make('option', { value: id, textContent: name })));
@@ -53,6 +59,8 @@ async function start() {
   settings.restore(model);
   introduce(model);
   session.start(model);
+  openLink();
+  gallery.refresh();
   showViews({ session });
 }
 
@@ -66,7 +74,6 @@ function introduce(model) {
   $('examples').replaceChildren(...model.examples.map(({ prompt, seed }) => {
     const button = make('button', { type: 'button', textContent: prompt });
     button.addEventListener('click', () => {
-      if (working) return;
       settings.setPrompt(prompt);
       generate({ seed });
     });
@@ -105,9 +112,9 @@ function render() {
   $('engine-line').textContent = engineWords(session.capabilities());
   if (state === 'ready') stage.setFill(1);
   else if (state === 'fetching') stage.setFill(share);
-  if (working && state === 'ready') return;
+  if (queue.running && state === 'ready') return;
 
-  const then = working ? ', then drawing' : '';
+  const then = queue.running ? ', then drawing' : '';
   switch (state) {
     case 'starting':
       return say(`Starting the engine${then}`);
@@ -143,91 +150,215 @@ function retry(action) {
   if (action === 'storage') storage.open();
   else if (action === 'restart') session.restart();
   else session.start();
+  if (action !== 'storage' && queue.paused) queue.resume();
 }
 
 // ---- a picture -------------------------------------------------------------------------------------------
 
-async function generate({ seed } = {}) {
+function generate({ seed } = {}) {
   const request = settings.read();
   if (!request) return;
   if (seed !== undefined) request.seed = String(seed);
-  working = new AbortController();
-  const { signal } = working;
-  setWorking(true);
+  hideReport();
+  if (!queue.running) following = true;
+  queue.add(request);
+}
+
+/** Other pictures like the one on the stage: the same settings, noise a little way towards another seed's. */
+function vary() {
+  const { batch, variationStrength } = settings.shared();
+  hideReport();
+  following = true;
+  queue.add({
+    ...current.settings,
+    batch: Math.min(8, Math.max(1, Math.floor(Number(batch)) || 1)),
+    variationStrength: Number(variationStrength) || GENTLE,
+    variationSeed: drawSeed(),
+  });
+}
+
+/**
+ * Makes the pictures of a job, one after the other. Never rejects.
+ * @param {import('./js/queue.js').Job} job
+ */
+async function draw({ pictures: requests }, signal) {
+  hideBanner();
+  notes(parting ? [parting] : []);
+  parting = '';
+  const made = [];
   try {
-    render();
-    await session.ready(signal);
-    stage.begin(request);
-    const result = await session.og.generate({ ...request, previews: true, signal, ...progressOf(request) });
-    finish(request, result);
+    for (const [i, request] of requests.entries()) {
+      render();
+      await session.ready(signal);
+      if (following) stage.begin(request);
+      const progress = progressOf(request, i, requests.length);
+      const result = await session.og.generate({ ...request, previews: true, signal, ...progress });
+      made.push(await finish(request, result));
+    }
+    sayDone(made);
+    return 'done';
   } catch (error) {
-    stage.restore();
-    fail(error);
+    if (following) stage.restore();
+    return fail(error, made.length, requests.length);
   } finally {
-    working = null;
-    setWorking(false);
     bar(null);
   }
 }
 
-/** Callbacks that turn the engine's events into words, bar and previews. */
-function progressOf(request) {
+/** Callbacks that turn the engine's events into words, bar and previews; picture `index` of `count`. */
+function progressOf(request, index, count) {
   let started = performance.now();
   const decodeMs = keep.read('decodeMs') ?? 0;
+  const which = count > 1 ? `picture ${index + 1} of ${count} · ` : '';
+  const advance = (share) => bar((index + share) / count);
   return {
     onStage({ stage: name }) {
       if (name === 'denoise') started = performance.now();
-      say(STAGES[name], name === 'denoise' ? `step 1 of ${request.steps}` : '');
-      bar(name === 'decode' ? 0.97 : 0);
+      say(STAGES[name], name === 'denoise' ? `${which}step 1 of ${request.steps}` : '');
+      advance(name === 'decode' ? 0.97 : 0);
     },
     onStep({ step, steps, preview }) {
       const each = (performance.now() - started) / step;
       const left = ((steps - step) * each + decodeMs) / 1000;
-      say(STAGES.denoise, `step ${step} of ${steps} · ${duration(left)} left`);
-      bar((step / steps) * 0.97);
-      if (preview) stage.preview(preview);
+      say(STAGES.denoise, `${which}step ${step} of ${steps} · ${duration(left)} left`);
+      advance((step / steps) * 0.97);
+      if (preview && following) stage.preview(preview);
     },
   };
 }
 
-function finish(request, { image, png, seed, timings, notices }) {
-  const made = { image, png: png[0], request: { ...request, seed: String(seed) } };
-  present(made);
-  gallery.add(made);
+/** Shows a picture and keeps it. */
+async function finish(request, { image, png, seed, timings, notices }) {
+  const made = { entry: null, image, png: png[0], settings: { ...request, seed: String(seed) }, model: session.model.id };
+  if (following) present(made);
   if (settings.random.checked) settings.showSeed(seed);
   keep.write('decodeMs', timings.decodeMs);
   notes(notices.map(sentence));
-  say(`Done in ${seconds(timings.totalMs)}`, `seed ${seed}`);
   $('engine-line').textContent = engineWords(session.capabilities());
+
+  const { entry, problem } = await pictures.add(made);
+  made.entry = entry;
+  await gallery.refresh();
+  if (current === made) showAsKept();
+  if (problem && !told.has(problem)) report(...keepingWords(problem), { label: 'Show storage', run: () => storage.open() });
+  if (problem) told.add(problem);
+  else told.clear();
+  return { ...made, totalMs: timings.totalMs };
+}
+
+function sayDone(made) {
+  const total = seconds(made.reduce((sum, { totalMs }) => sum + totalMs, 0));
+  const seeds = made.map(({ settings: { seed, variationStrength, variationSeed } }) => (variationStrength > 0 ? variationSeed : seed));
+  if (made.length === 1) say(`Done in ${total}`, `seed ${made[0].settings.seed}`);
+  else say(`Done in ${total}`, `${made.length} pictures, seeds ${seeds[0]} to ${seeds.at(-1)}`);
+}
+
+/** An earlier picture, with its settings. @param {import('./js/gallery.js').Made} made */
+function pick(made) {
+  following = false;
+  present(made);
+  const lines = chooseModel(made.model);
+  settings.apply(made.settings);
+  if (lines.length) report('The settings are back.', lines);
+  if (!queue.running) say('An earlier picture', `seed ${made.settings.seed}`);
 }
 
 /** @param {import('./js/gallery.js').Made} made */
 function present(made) {
   current = made;
-  stage.show(made.image, made.request.prompt);
-  $('save').hidden = false;
+  stage.show(made.image, made.settings.prompt);
+  showAsKept();
+  renderQueue();
 }
 
-function fail(error) {
-  if (error.code === 'ABORTED') return session.state === 'ready' ? say('Cancelled') : undefined;
-  if (error === session.error) return; // the banner is up already
+/** Marks the picture on the stage in the strip; what has no place there cannot be deleted from it. */
+function showAsKept() {
+  gallery.mark(current.entry?.id ?? null);
+  $('delete').hidden = !current.entry;
+}
+
+/** Deleted pictures that stand on the stage stay there until another comes, and can still be saved. */
+function forget(ids) {
+  if (!ids.includes(current?.entry?.id)) return;
+  current = { ...current, entry: null };
+  showAsKept();
+}
+
+/** Says why a job ended early. @returns {'cancelled' | 'done' | 'failed'} what that means for the ones that wait */
+function fail(error, made, of) {
+  const rest = queue.waiting.length;
+  const kept = of > 1 ? `${made} of ${of} pictures were made and are kept` : '';
+  if (error.code === 'ABORTED') {
+    if (session.state === 'ready') say('Cancelled', kept);
+    if (rest) parting = `Cancelled${kept && `: ${kept}`}. ${rest} more in the queue ${rest === 1 ? 'goes' : 'go'} on.`;
+    return 'cancelled';
+  }
+  if (error === session.error) return 'failed'; // the banner is up already
   if (error.code === 'INVALID_INPUT' && settings.mark(error.field, sentence(error.message))) {
-    say('One setting needs a look');
-    return reveal(error.field);
+    say('One setting needs a look', kept);
+    reveal(error.field);
+    return 'done';
   }
   say('No picture this time', 'your prompt and settings are kept');
   banner(errorWords(error, session.model), retry);
+  return 'failed';
 }
 
-function setWorking(on) {
+/** Draws what works and what waits. */
+function renderQueue() {
+  const on = queue.running !== null;
   $('generate').textContent = on ? 'Cancel' : 'Generate';
   $('generate').toggleAttribute('data-working', on);
-  $('save').hidden = on || !current;
-  if (on) {
-    hideBanner();
-    notes([]);
-  }
+  $('enqueue').hidden = !on;
+  $('queue-actions').hidden = !on && queue.waiting.length === 0;
+  actions.show(!on && current !== null);
+  waiting.draw();
 }
+
+// ---- settings from elsewhere -----------------------------------------------------------------------------
+
+/**
+ * Puts values that a link or a picture brought into the form.
+ * @param {Record<string, string>} values by field
+ * @returns {string[]} a sentence for each that could not be honoured
+ */
+function take({ model, ...values }) {
+  const lines = model ? chooseModel(model) : [];
+  const refused = Object.entries(settings.take(values));
+  return [...lines, ...refused.map(([field, why]) => `“${brief(values[field])}” was not taken: ${why}`)];
+}
+
+/** Changes to the model of that id or name. @returns {string[]} why not, if it is not here */
+function chooseModel(wanted) {
+  const same = (text) => text.toLowerCase() === wanted.toLowerCase();
+  const model = catalog.find(({ id, name }) => same(id) || same(name));
+  if (!model) return [`It was made with the model “${brief(wanted)}”, which is not here: ${session.model.name} draws something else.`];
+  if (model !== session.model) useModel(model);
+  return [];
+}
+
+function useModel(model) {
+  const dropped = queue.waiting.length;
+  queue.clear();
+  queue.cancel();
+  $('model').value = model.id;
+  keep.write('model', model.id);
+  settings.reset(model);
+  introduce(model);
+  session.start(model);
+  if (dropped) report(`${dropped} waiting for the other model ${dropped === 1 ? 'was' : 'were'} taken out of the queue.`);
+}
+
+/** A link fills in the form and is then taken out of the address, so that a reload keeps what is typed. */
+function openLink() {
+  const link = readLink(location.hash);
+  if (!link) return;
+  history.replaceState(history.state, '', location.pathname + location.search);
+  const unknown = link.unknown.map((name) => `There is no setting “${brief(name)}” here.`);
+  report('Settings filled in from the link. Nothing is drawn until you press Generate.', [...take(link.values), ...unknown]);
+}
+
+const brief = (text) => (text.length > 60 ? `${text.slice(0, 59)}…` : text);
 
 /** Brings a field into view and focus, wherever it hides. */
 function reveal(field) {
@@ -236,19 +367,11 @@ function reveal(field) {
   else $(field).focus();
 }
 
-function save() {
-  const { png, request } = current;
-  const words = request.prompt.normalize('NFKD').replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-+|-+$/g, '').slice(0, 60);
-  const link = make('a', { href: URL.createObjectURL(png), download: `${words || 'picture'}-${request.seed}.png` });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
 // ---- what can be touched -----------------------------------------------------------------------------------
 
 $('composer').addEventListener('submit', (event) => {
   event.preventDefault();
-  if (working) working.abort();
+  if (queue.running) queue.cancel();
   else generate();
 });
 
@@ -256,14 +379,14 @@ for (const field of ['prompt', 'negativePrompt']) {
   $(field).addEventListener('keydown', (event) => {
     if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
     event.preventDefault();
-    if (!working) generate();
+    if (!event.repeat) generate(); // lines up while another picture is being made
   });
 }
 
 $('fields').addEventListener('keydown', (event) => {
   if (event.key !== 'Enter' || event.target.type !== 'number') return;
   event.preventDefault(); // else a refusal would put the line break into the field it leads to
-  if (!working) generate();
+  if (!event.repeat) generate();
 });
 
 $('skip').addEventListener('keydown', (event) => {
@@ -272,15 +395,12 @@ $('skip').addEventListener('keydown', (event) => {
   $('prompt').focus();
 });
 
-$('save').addEventListener('click', save);
+$('enqueue').addEventListener('click', () => generate());
+$('copy-settings').addEventListener('click', () => copyLink({ ...settings.shared(), model: session.model.id }));
+addEventListener('hashchange', openLink);
 $('reset').addEventListener('click', () => settings.reset(session.model));
 $('model').addEventListener('change', () => {
-  working?.abort();
-  const model = catalog.find(({ id }) => id === $('model').value);
-  keep.write('model', model.id);
-  settings.reset(model);
-  introduce(model);
-  session.start(model);
+  useModel(catalog.find(({ id }) => id === $('model').value));
 });
 
 start();

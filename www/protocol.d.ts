@@ -1,6 +1,6 @@
 /**
- * What the page and the worker say to each other: one closed union in each direction.
- * client.js posts `ToWorker`, worker.js posts `FromWorker`; nothing else crosses.
+ * What the client and the worker say to each other: one closed union in each direction.
+ * link.js posts `ToWorker`, worker.js posts `FromWorker`; nothing else crosses.
  */
 
 export type EnginePath = 'auto' | 'webgpu' | 'cpu';
@@ -16,11 +16,10 @@ export interface Capabilities {
   maxBufferBytes: number;
 }
 
-/** One line of models.json. */
+/** One model of models.js. */
 export interface ModelInfo {
   id: string;
   name: string;
-  /** Relative to models.json. */
   url: string;
   bytes: number;
   /** Lower-case hex. */
@@ -40,9 +39,15 @@ export interface ModelInfo {
 export interface StoredModel {
   id: string;
   name: string;
+  /** Where it came from. */
+  url: string;
+  /** As packed in the store. */
   bytes: number;
+  /** False while a part of it is still to be fetched. */
   complete: boolean;
+  /** False where another version of the engine stored it: it will be fetched again. */
   formatOk: boolean;
+  /** A checksum did not match: fetching again replaces what is missing. */
   damaged: boolean;
 }
 
@@ -89,6 +94,9 @@ export interface GenerateRequest {
   guidance: number;
   /** 0 … 2^64 − 1; a string where a double would lose digits. */
   seed: number | string;
+  /** Noise `variationStrength` (0 … 1; left out: 0) of the way to another seed's, as A1111 has it. */
+  variationSeed?: number | string;
+  variationStrength?: number;
   /** Which generator's noise: PyTorch's CPU generator or Philox. */
   rng: 'torch' | 'philox';
   sampler: Sampler;
@@ -171,7 +179,7 @@ export type Study =
 export interface Pixels {
   width: number;
   height: number;
-  data: Uint8ClampedArray;
+  data: ImageData['data'];
 }
 
 export type GenerateEvent =
@@ -206,19 +214,50 @@ export interface GenerateResult {
   capabilities: Capabilities;
 }
 
+/** What a picture's metadata says; null where it does not. Ranges are unchecked. */
+export interface PictureSettings {
+  prompt: string;
+  negativePrompt: string;
+  steps: number | null;
+  guidance: number | null;
+  /** Decimal digits. */
+  seed: string | null;
+  variationSeed: string | null;
+  variationStrength: number | null;
+  sampler: Sampler | null;
+  schedule: Schedule | null;
+  rng: 'torch' | 'philox' | null;
+  width: number | null;
+  height: number | null;
+  /** The model's name as its maker wrote it. */
+  model: string | null;
+  /** What cannot be honoured here, as sentences. */
+  notices: string[];
+}
+
+/** `Error::code` in src/error.rs maps what goes wrong in the engine to these. */
 export type ErrorCode =
+  /** Neither the GPU's nor the tab's memory suffices; a smaller picture needs less. */
   | 'OUT_OF_MEMORY'
+  /** The model or the engine's files did not arrive; what has arrived of a model is kept. */
   | 'NETWORK'
+  /** There is no room to keep the model, and it does not fit into memory either. */
   | 'QUOTA'
+  /** This browser, or a model of this kind, cannot be used. */
   | 'UNSUPPORTED'
+  /** An option is outside what it takes; `field` names it. */
   | 'INVALID_INPUT'
+  /** The graphics device was lost and could not be replaced. */
   | 'DEVICE_LOST'
+  /** The signal fired, or the client was disposed of. */
   | 'ABORTED'
+  /** The file is no model, or not a whole one. */
   | 'BAD_MODEL'
+  /** The stored model's checksum is wrong; loading it again fetches what is missing. */
   | 'DAMAGED'
+  /** The browser's storage failed. */
   | 'STORAGE'
-  | 'GPU'
-  /** The worker itself broke; make a new one. */
+  /** The engine itself broke; make a new one. */
   | 'INTERNAL';
 
 export interface WireError {
@@ -229,12 +268,22 @@ export interface WireError {
   retryable: boolean;
 }
 
+/** A model's file; `bytes` and `sha256` where they are known. */
+export interface ModelFile {
+  id: string;
+  url: string;
+  bytes?: number;
+  sha256?: string;
+}
+
 export type ToWorker =
   | { type: 'create'; id: number; engine: EnginePath }
   | { type: 'listModels'; id: number }
-  | { type: 'loadModel'; id: number; model: { id: string; url: string; bytes: number; sha256: string } }
+  | { type: 'importModel'; id: number; model: ModelFile }
+  | { type: 'loadModel'; id: number; model: ModelFile }
   | { type: 'generate'; id: number; request: GenerateRequest }
   | { type: 'study'; id: number; ask: Study }
+  | { type: 'readSettings'; id: number; png: Uint8Array }
   | { type: 'removeModel'; id: number; model: string }
   | { type: 'storage'; id: number }
   /** Stops call `id`, if it is still running; that call then fails with ABORTED. */

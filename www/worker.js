@@ -2,9 +2,12 @@
  * The worker that owns the engine. It answers the messages of protocol.d.ts and knows nothing of the page.
  *
  * The listener stands before anything is awaited: a message posted to a worker that does not listen yet is lost.
+ * The engine's glue is imported, not loaded later: bundlers make one plain file of this worker, and need no setting.
  */
 
-/** @type {any} the wasm `Engine`, once created */
+import instantiate, { Engine } from './opengen.js';
+
+/** @type {Engine | null} */
 let engine = null;
 /** The running call that `cancel` may stop. @type {number | null} */
 let running = null;
@@ -30,16 +33,16 @@ async function answer(call) {
 async function perform(call) {
   switch (call.type) {
     case 'create': {
-      const wasm = await import('./opengen.js');
-      await wasm.default();
-      engine = await wasm.Engine.create({ engine: call.engine });
+      await instantiate({ module_or_path: await fetchWasm() });
+      engine = await Engine.create({ engine: call.engine });
       return engine.capabilities();
     }
     case 'listModels':
       return engine.listModels();
+    case 'importModel':
+      return cancellable(call.id, () => engine.importModel(call.model, progressOf(call)));
     case 'loadModel':
-      return cancellable(call.id, () =>
-        engine.loadModel(call.model, (progress) => self.postMessage({ type: 'progress', id: call.id, progress })));
+      return cancellable(call.id, () => engine.loadModel(call.model, progressOf(call)));
     case 'generate':
       return cancellable(call.id, async () => {
         const made = await engine.generate(call.request, (event) =>
@@ -48,6 +51,10 @@ async function perform(call) {
       });
     case 'study':
       return cancellable(call.id, () => engine.study(call.ask));
+    case 'readSettings': {
+      const wasm = await import('./opengen.js');
+      return wasm.readSettings(call.png);
+    }
     case 'removeModel':
       return engine.removeModel(call.model);
     case 'storage':
@@ -56,6 +63,18 @@ async function perform(call) {
       throw new TypeError(`unknown call "${call.type}"`);
   }
 }
+
+/** The engine's code. A missing file is told apart from one that this browser cannot run. */
+async function fetchWasm() {
+  const response = await fetch(new URL('./opengen_bg.wasm', import.meta.url)).catch(() => null);
+  if (!response?.ok) {
+    const why = response ? `status ${response.status}` : 'no connection';
+    throw Object.assign(new Error(`the engine did not arrive (${why})`), { code: 'NETWORK', retryable: true });
+  }
+  return response;
+}
+
+const progressOf = ({ id }) => (progress) => self.postMessage({ type: 'progress', id, progress });
 
 async function cancellable(id, work) {
   running = id;
@@ -73,14 +92,15 @@ function transferables(value) {
   return [...new Set(views.filter(Boolean).map((view) => view.buffer))];
 }
 
-const CODES = new Set(['OUT_OF_MEMORY', 'NETWORK', 'QUOTA', 'UNSUPPORTED', 'INVALID_INPUT', 'DEVICE_LOST', 'ABORTED',
-  'BAD_MODEL', 'DAMAGED', 'STORAGE', 'GPU']);
-
 /** @returns {import('./protocol.d.ts').WireError} */
 function toWire(error) {
   const message = String(error?.message ?? error);
-  if (CODES.has(error?.code)) {
+  // The engine's errors carry a code in words; a DOMException's is a number.
+  if (typeof error?.code === 'string') {
     return { code: error.code, message, field: error.field ?? null, retryable: Boolean(error.retryable) };
+  }
+  if (error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError) {
+    return { code: 'UNSUPPORTED', message: `this browser cannot run the engine (${message})`, field: null, retryable: false };
   }
   const code = error instanceof RangeError || /memory/i.test(message) ? 'OUT_OF_MEMORY' : 'INTERNAL';
   return { code, message, field: null, retryable: true };

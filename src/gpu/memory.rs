@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use super::Context;
 use crate::error::{Error, Result};
-use crate::plan::{External, Plan};
+use crate::kernels::WeightType;
+use crate::plan::{External, Plan, WeightDecl, shared_slabs};
 use crate::weights::{Manifest, PackedRecord};
 
 /// A model's packed weights in device buffers, filled piece by piece.
@@ -37,6 +38,11 @@ impl Weights {
             .ok_or_else(|| Error::Gpu { message: format!("the model has no weight {name}") })
     }
 
+    /// The type a weight is stored in, for [`lower`](crate::plan::lower); one that is missing fails when it is bound.
+    pub fn stored_type(&self, decl: &WeightDecl) -> WeightType {
+        self.records.get(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
+    }
+
     pub(super) fn slab(&self, index: usize) -> &wgpu::Buffer {
         &self.slabs[index]
     }
@@ -58,20 +64,16 @@ pub struct Memory {
 impl Memory {
     /// An arena large enough for each of `plans`, and one buffer per external name.
     pub fn new(context: &Context, plans: &[&Plan]) -> Memory {
-        let mut slabs: Vec<u64> = Vec::new();
         let mut wanted: HashMap<&str, u64> = HashMap::new();
         for plan in plans {
-            slabs.resize(slabs.len().max(plan.slabs.len()), 0);
-            for (size, needed) in slabs.iter_mut().zip(&plan.slabs) {
-                *size = (*size).max(*needed);
-            }
             for External { name, bytes } in &plan.externals {
                 let size = wanted.entry(name).or_default();
                 *size = (*size).max(*bytes);
             }
         }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        let arena = slabs.into_iter().map(|bytes| context.buffer("arena", bytes, usage)).collect();
+        let slabs = shared_slabs(plans).into_iter();
+        let arena = slabs.map(|bytes| context.buffer("arena", bytes, usage)).collect();
         let externals =
             wanted.into_iter().map(|(name, bytes)| (name.to_string(), context.buffer(name, bytes, usage)));
         Memory { context: context.clone(), arena, externals: externals.collect() }

@@ -6,7 +6,7 @@ mod png;
 
 pub use apng::{MAX_FRAMES, encode_apng};
 pub use parameters::Parameters;
-pub use png::{Decoded, decode_png, encode_png};
+pub use png::{Decoded, Texts, decode_png, encode_png, png_texts};
 
 use crate::error::{Error, Result};
 

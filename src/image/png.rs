@@ -64,6 +64,31 @@ pub fn encode_png(image: &Rgba, texts: &[(&str, &str)]) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// What a PNG file says in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Texts {
+    /// Keyword and text of every tEXt, zTXt and iTXt chunk that could be read, by kind in that order.
+    pub texts: Vec<(String, String)>,
+    /// What is wrong with the rest of the file.
+    pub damage: Option<String>,
+}
+
+impl Texts {
+    /// The first text of that keyword.
+    pub fn text(&self, keyword: &str) -> Option<&str> {
+        self.texts.iter().find(|(key, _)| key == keyword).map(|(_, text)| text.as_str())
+    }
+}
+
+/// Reads the texts of a PNG file of any size. Pixels are passed over, not decoded; checksums are verified.
+pub fn png_texts(bytes: &[u8]) -> Result<Texts> {
+    let limits = Limits { bytes: 4 * MAX_TEXT };
+    let mut reader = Decoder::new_with_limits(Cursor::new(bytes), limits).read_info().map_err(unreadable)?;
+    // Texts may stand behind the pixels.
+    let damage = reader.finish().err().map(|error| error.to_string());
+    Ok(Texts { texts: texts(reader.info())?, damage })
+}
+
 /// Reads any PNG of at most 32 megapixels as RGBA, with its texts.
 pub fn decode_png(bytes: &[u8]) -> Result<Decoded> {
     let limits = Limits { bytes: 4 * MAX_PIXELS + 4 * MAX_TEXT };

@@ -13,8 +13,6 @@ pub mod embed;
 pub mod gemm;
 mod grid;
 pub mod group_norm;
-pub mod group_norm_apply;
-pub mod group_norm_stats;
 pub mod layer_norm;
 pub mod params;
 pub mod prepare;
@@ -80,8 +78,6 @@ kernels! {
     Embed => embed,
     Gemm => gemm,
     GroupNorm => group_norm,
-    GroupNormApply => group_norm_apply,
-    GroupNormStats => group_norm_stats,
     LayerNorm => layer_norm,
     Prepare => prepare,
     Preview => preview,

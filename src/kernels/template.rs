@@ -11,8 +11,6 @@ const INCLUDES: &[(&str, &str)] = &[
     ("attention/rows.wgsl", include_str!("attention/rows.wgsl")),
     ("attention/tiled.wgsl", include_str!("attention/tiled.wgsl")),
     ("common/elem.wgsl", include_str!("common/elem.wgsl")),
-    ("common/group_apply.wgsl", include_str!("common/group_apply.wgsl")),
-    ("common/group_rows.wgsl", include_str!("common/group_rows.wgsl")),
     ("common/lanes.wgsl", include_str!("common/lanes.wgsl")),
     ("common/linear.wgsl", include_str!("common/linear.wgsl")),
     ("common/moments.wgsl", include_str!("common/moments.wgsl")),

@@ -4,6 +4,7 @@
 
 pub mod clip;
 mod resnet;
+mod streamed;
 pub mod taesd;
 pub mod unet;
 pub mod vae;

@@ -2,7 +2,8 @@
 //!
 //! Kingma and Welling 2013, <https://arxiv.org/abs/1312.6114>; names and order as in diffusers' `AutoencoderKL`.
 
-use super::resnet::{Norm, resnet};
+use super::resnet::Norm;
+use super::streamed::{Input, Streamed, whole};
 use crate::config::VaeConfig;
 use crate::plan::{Builder, Conv, Convert, ElemKind, Epilogue, Graph, Path, Shape, Slice, ValueId, padded};
 
@@ -22,10 +23,16 @@ const NORM_EPS: f64 = 1e-6;
 
 /// Latents of `h` × `w` to pictures.
 pub fn decoder(config: &VaeConfig, batch: usize, h: usize, w: usize) -> Graph {
+    let pixels = batch * h * w * config.scale() * config.scale();
+    decoder_streamed(config, batch, h, w, whole(pixels))
+}
+
+/// The decoder whose maps of more than `whole` elements are computed in slices of channels.
+pub fn decoder_streamed(config: &VaeConfig, batch: usize, h: usize, w: usize, whole: usize) -> Graph {
     let mut b = Builder::new("vae decoder");
     let root = Path::root("vae");
     let path = root.pp("decoder");
-    let norm = Norm { groups: config.norm_num_groups, eps: NORM_EPS };
+    let streamed = Streamed { norm: Norm { groups: config.norm_num_groups, eps: NORM_EPS }, whole };
     let latents = b.input(LATENTS, Shape::image(batch, h, w, config.latent_channels), ElemKind::F32);
     let unscale = Convert::Affine { scale: (1.0 / config.scaling_factor) as f32, shift: 0.0 };
     let x = b.convert("unscale latents", latents, config.latent_channels, ElemKind::Activation, unscale);
@@ -34,21 +41,21 @@ pub fn decoder(config: &VaeConfig, batch: usize, h: usize, w: usize) -> Graph {
     let widths: Vec<usize> = config.block_out_channels.iter().rev().copied().collect();
     let conv_in = path.pp("conv_in");
     let mut x = b.conv2d(&conv_in, x, config.latent_channels, widths[0], Conv::same(), Epilogue::default());
-    x = mid_block(&mut b, &path.pp("mid_block"), x, norm);
+    x = mid_block(&mut b, &path.pp("mid_block"), x, streamed);
+    let mut upsampler: Option<Path> = None;
     for (block, width) in widths.iter().enumerate() {
         let path = path.pp("up_blocks").pp(block);
         for layer in 0..config.layers_per_block + 1 {
-            x = resnet(&mut b, &path.pp("resnets").pp(layer), x, None, *width, norm, None);
+            let input = match upsampler.take() {
+                Some(conv) => Input::Upsampled { map: x, conv },
+                None => Input::Map(x),
+            };
+            x = streamed.resnet(&mut b, &path.pp("resnets").pp(layer), input, *width);
         }
-        if block + 1 < widths.len() {
-            let Shape { h, w, .. } = b.shape(x);
-            let path = path.pp("upsamplers").pp(0).pp("conv");
-            x = b.conv2d(&path, x, *width, *width, Conv::upsample(2 * h, 2 * w), Epilogue::default());
-        }
+        upsampler = Some(path.pp("upsamplers").pp(0).pp("conv"));
     }
-    x = b.group_norm(&path.pp("conv_norm_out"), x, None, norm.groups, norm.eps, true);
-    let last = widths[widths.len() - 1];
-    x = b.conv2d(&path.pp("conv_out"), x, last, config.out_channels, Conv::same(), Epilogue::default());
+    let ends = [path.pp("conv_norm_out"), path.pp("conv_out")];
+    x = streamed.norm_conv(&mut b, ends.each_ref(), x, config.out_channels);
     b.output(IMAGE, x);
     let rgba = b.rgba(x);
     b.output(RGBA, rgba);
@@ -57,10 +64,15 @@ pub fn decoder(config: &VaeConfig, batch: usize, h: usize, w: usize) -> Graph {
 
 /// Pictures of `h` × `w` to the moments of their latents.
 pub fn encoder(config: &VaeConfig, batch: usize, h: usize, w: usize) -> Graph {
+    encoder_streamed(config, batch, h, w, whole(batch * h * w))
+}
+
+/// The encoder whose maps of more than `whole` elements are computed in slices of channels.
+pub fn encoder_streamed(config: &VaeConfig, batch: usize, h: usize, w: usize, whole: usize) -> Graph {
     let mut b = Builder::new("vae encoder");
     let root = Path::root("vae");
     let path = root.pp("encoder");
-    let norm = Norm { groups: config.norm_num_groups, eps: NORM_EPS };
+    let streamed = Streamed { norm: Norm { groups: config.norm_num_groups, eps: NORM_EPS }, whole };
     let pixels = b.input(PIXELS, Shape::image(batch, h, w, padded(config.in_channels)), ElemKind::F32);
     let same = Convert::Affine { scale: 1.0, shift: 0.0 };
     let x = b.convert("pixels", pixels, padded(config.in_channels), ElemKind::Activation, same);
@@ -71,27 +83,27 @@ pub fn encoder(config: &VaeConfig, batch: usize, h: usize, w: usize) -> Graph {
     for (block, width) in widths.iter().enumerate() {
         let path = path.pp("down_blocks").pp(block);
         for layer in 0..config.layers_per_block {
-            x = resnet(&mut b, &path.pp("resnets").pp(layer), x, None, *width, norm, None);
+            x = streamed.resnet(&mut b, &path.pp("resnets").pp(layer), Input::Map(x), *width);
         }
         if block + 1 < widths.len() {
             let path = path.pp("downsamplers").pp(0).pp("conv");
             x = b.conv2d(&path, x, *width, *width, Conv::downsample_asymmetric(), Epilogue::default());
         }
     }
-    x = mid_block(&mut b, &path.pp("mid_block"), x, norm);
-    x = b.group_norm(&path.pp("conv_norm_out"), x, None, norm.groups, norm.eps, true);
+    x = mid_block(&mut b, &path.pp("mid_block"), x, streamed);
     let moments = 2 * config.latent_channels;
-    let last = widths[widths.len() - 1];
-    x = b.conv2d(&path.pp("conv_out"), x, last, moments, Conv::same(), Epilogue::default());
+    let ends = [path.pp("conv_norm_out"), path.pp("conv_out")];
+    x = streamed.norm_conv(&mut b, ends.each_ref(), x, moments);
     x = b.conv1x1(&root.pp("quant_conv"), x, None, moments, Epilogue::default());
     b.output(MOMENTS, x);
     b.finish()
 }
 
 /// Residual block, one-headed attention over all pixels, residual block.
-fn mid_block(b: &mut Builder, path: &Path, x: ValueId, norm: Norm) -> ValueId {
+fn mid_block(b: &mut Builder, path: &Path, x: ValueId, streamed: Streamed) -> ValueId {
     let channels = b.shape(x).c;
-    let x = resnet(b, &path.pp("resnets").pp(0), x, None, channels, norm, None);
+    let norm = streamed.norm;
+    let x = streamed.resnet(b, &path.pp("resnets").pp(0), Input::Map(x), channels);
     let attn = path.pp("attentions").pp(0);
     let normed = b.group_norm(&attn.pp("group_norm"), x, None, norm.groups, norm.eps, false);
     let parts = ["to_q", "to_k", "to_v"].map(|name| (attn.pp(name), channels));
@@ -99,5 +111,5 @@ fn mid_block(b: &mut Builder, path: &Path, x: ValueId, norm: Norm) -> ValueId {
     let qkv = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * channels });
     let attended = b.attention(&attn, qkv, 1, channels, false);
     let x = b.linear(&attn.pp("to_out").pp(0), attended, channels, Epilogue::residual(x));
-    resnet(b, &path.pp("resnets").pp(1), x, None, channels, norm, None)
+    streamed.resnet(b, &path.pp("resnets").pp(1), Input::Map(x), channels)
 }

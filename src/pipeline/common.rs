@@ -5,7 +5,7 @@ use crate::config::{ModelConfig, UnetConfig};
 use crate::error::{Error, Result};
 use crate::image::Rgba;
 use crate::prompt::{Chunk, Tokenizer};
-use crate::sample::{Generators, noise_between, spherical};
+use crate::sample::{Generators, noise_between, slerp, spherical};
 
 /// The tokens of a run: one row of chunks per model evaluation, unconditioned rows first when guided.
 pub struct Conditioning {
@@ -96,11 +96,20 @@ impl Conditioning {
 ///
 /// Given latents leave the generators untouched, as in diffusers: the first draw is then the first step's.
 pub fn initial_noise(request: &Request, config: &ModelConfig) -> (Generators, Vec<f32>) {
-    let mut generators = Generators::new(request.rng, request.seed, request.batch);
-    let each = request.latents_len(config) / request.batch;
-    let noise = request.init_latents.clone().unwrap_or_else(|| generators.randn(each));
-    let Some(Walk { seed: Some(seed), share, .. }) = request.walk else { return (generators, noise) };
-    let noise = noise_between(request.rng, [request.seed, seed], share, request.batch, each);
+    let mut generators = Generators::seeded(request.rng, (0..request.batch).map(|i| request.seed_of(i)));
+    if let Some(latents) = &request.init_latents {
+        return (generators, latents.clone());
+    }
+    let [_, channels, height, width] = request.latents_shape(config);
+    let each = channels * height * width;
+    let mut noise = generators.randn(each);
+    if let Some(variation) = request.variation {
+        let other = Generators::new(request.rng, variation.seed, request.batch).randn(each);
+        slerp(variation.strength, &mut noise, &other, [height, width]);
+    }
+    if let Some(Walk { seed: Some(seed), share, .. }) = request.walk {
+        noise = noise_between(request.rng, [request.seed, seed], share, request.batch, each);
+    }
     (generators, noise)
 }
 
@@ -128,4 +137,67 @@ pub fn latent_rgb(config: &ModelConfig) -> ([[f32; 3]; 4], [f32; 3]) {
 /// Pictures out of packed RGBA8 bytes.
 pub fn pictures(bytes: &[u8], batch: usize, width: usize, height: usize) -> Result<Vec<Rgba>> {
     bytes.chunks_exact(width * height * 4).take(batch).map(|p| Rgba::new(width, height, p.to_vec())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
+
+    fn request(batch: usize, seed: u64, variation: Option<Variation>) -> Request {
+        Request {
+            prompt: String::new(),
+            negative_prompt: String::new(),
+            steps: 1,
+            guidance: 1.0,
+            seed,
+            variation,
+            rng: NoiseSource::Torch,
+            sampler: SamplerKind::Euler,
+            schedule: ScheduleKind::Default,
+            width: 64,
+            height: 96,
+            batch,
+            init_latents: None,
+            previews: false,
+        }
+    }
+
+    /// Picture `i` of a batch of variations is the variation with seed + i made alone; the seed it departs from stays.
+    #[test]
+    fn variations_count_their_own_seed_up() -> Result<()> {
+        let config = ModelConfig::builtin("sd15")?;
+        let noise = |batch, seed, variation| initial_noise(&request(batch, seed, variation), &config).1;
+        let varied = |seed| Some(Variation { seed, strength: 0.3 });
+        let batch = noise(2, 5, varied(7));
+        let each = batch.len() / 2;
+        assert_eq!(batch[..each], noise(1, 5, varied(7)));
+        assert_eq!(batch[each..], noise(1, 5, varied(8)));
+        assert_ne!(batch[..each], batch[each..]);
+        let plain = noise(2, 5, None);
+        assert_eq!(plain[each..], noise(1, 6, None));
+        Ok(())
+    }
+
+    /// A variation draws the other noise from a generator of its own, so that later draws stay the seed's.
+    #[test]
+    fn a_variation_leaves_the_seeds_generator_where_it_was() -> Result<()> {
+        let config = ModelConfig::builtin("sd15")?;
+        let next = |variation| initial_noise(&request(1, 5, variation), &config).0.randn(16);
+        assert_eq!(next(Some(Variation { seed: 7, strength: 0.5 })), next(None));
+        Ok(())
+    }
+
+    #[test]
+    fn a_variation_is_checked() -> Result<()> {
+        let config = ModelConfig::builtin("sd15")?;
+        for (strength, fine) in [(0.0, true), (1.0, true), (1.1, false), (-0.1, false), (f64::NAN, false)] {
+            let request = request(1, 5, Some(Variation { seed: 7, strength }));
+            assert_eq!(request.check(&config).is_ok(), fine, "{strength}");
+        }
+        let mut given = request(1, 5, Some(Variation { seed: 7, strength: 0.5 }));
+        given.init_latents = Some(vec![0.0; given.latents_len(&config)]);
+        assert!(given.check(&config).is_err());
+        Ok(())
+    }
 }

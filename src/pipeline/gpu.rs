@@ -8,10 +8,11 @@ use super::plans::{LATENTS, NOISE, Prepared, Shape, prepare_params, step_params}
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::gpu::{Context, Readback, Weights};
+use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::image::Rgba;
-use crate::kernels::Elem;
+use crate::kernels::{Elem, rgba};
 use crate::model::{clip, unet, vae};
+use crate::plan::{Target, lower};
 use crate::prompt::Tokenizer;
 use crate::sample::{self, Generators, Trajectory};
 use crate::weights::Manifest;
@@ -88,8 +89,9 @@ impl Pipeline {
 
         // 5. Latents to pictures.
         on_event(Event::Stage(Stage::Decode));
-        let images = run.decode().await?;
-        Ok(Output { images, stats, notices: conditioning.notices })
+        let (images, notice) = run.decode().await?;
+        let notices = conditioning.notices.into_iter().chain(notice).collect();
+        Ok(Output { images, stats, notices })
     }
 
     /// Plans, memory and bind groups of a shape; the last one's are kept.
@@ -117,6 +119,7 @@ impl Pipeline {
         Ok(Run {
             context: &self.context,
             config: &self.config,
+            weights: &self.weights,
             elem: self.context.target().elem,
             prepared: self.prepared.as_ref().ok_or_else(unprepared)?,
             request,
@@ -143,6 +146,7 @@ impl Pipeline {
 struct Run<'a> {
     context: &'a Context,
     config: &'a ModelConfig,
+    weights: &'a Weights,
     elem: Elem,
     prepared: &'a Prepared,
     request: &'a Request,
@@ -153,6 +157,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn encode_text(&mut self, conditioning: &Conditioning) -> Result<()> {
         let ids = conditioning.ids();
+        let memory = &self.prepared.memory;
         let rows = conditioning.rows.len();
         let shape = [rows, ids.len() / rows, self.config.text.hidden_size];
         let len = shape.iter().product();
@@ -167,7 +172,7 @@ impl Run<'_> {
             self.write_embeddings(&embeddings)?;
         }
         if self.dump.is_some() {
-            let embeddings = self.read(clip::EMBEDDINGS, shape.iter().product(), self.elem).await?;
+            let embeddings = self.read(memory, clip::EMBEDDINGS, shape.iter().product(), self.elem).await?;
             let ids = ids.iter().map(|id| *id as f32).collect();
             self.keep("tokens", &shape[..2], ids);
             self.keep("text_embeddings", &shape, embeddings);
@@ -183,7 +188,7 @@ impl Run<'_> {
 
     /// The embeddings on the device with the prompts' weights applied.
     async fn weighed(&self, conditioning: &Conditioning, len: usize) -> Result<Vec<f32>> {
-        let mut embeddings = self.read(clip::EMBEDDINGS, len, self.elem).await?;
+        let mut embeddings = self.read(&self.prepared.memory, clip::EMBEDDINGS, len, self.elem).await?;
         if conditioning.is_weighted() {
             conditioning.weigh(&mut embeddings);
         }
@@ -260,16 +265,53 @@ impl Run<'_> {
         Rgba::new(self.prepared.shape.w, self.prepared.shape.h, bytes)
     }
 
-    async fn decode(&mut self) -> Result<Vec<Rgba>> {
+    /// The pictures, and what the caller should know about them.
+    async fn decode(&mut self) -> Result<(Vec<Rgba>, Option<String>)> {
+        let Request { batch, width, height, .. } = *self.request;
         self.prepared.decoder.run(&|| self.cancel.is_cancelled()).await?;
         let bytes = self.prepared.read_rgba.read(&self.prepared.memory).await?;
-        let Request { batch, width, height, .. } = *self.request;
+        if rgba::cpu::is_finite(&bytes) {
+            self.keep_image(&self.prepared.memory, self.elem).await?;
+            return Ok((pictures(&bytes, batch, width, height)?, None));
+        }
+        let bytes = match self.elem {
+            Elem::F16 => self.decode_in_f32().await?,
+            Elem::F32 => bytes,
+        };
+        if !rgba::cpu::is_finite(&bytes) {
+            return Err(Error::Gpu {
+                message: "the model computed values that are no numbers; the checkpoint may be damaged, or need f32"
+                    .to_string(),
+            });
+        }
+        let notice = "The autoencoder went beyond half precision, so the picture was decoded again in single precision.";
+        Ok((pictures(&bytes, batch, width, height)?, Some(notice.to_string())))
+    }
+
+    /// Decodes with f32 activations, in memory of its own: the autoencoders of some checkpoints pass f16's 65,504.
+    async fn decode_in_f32(&mut self) -> Result<Vec<u8>> {
+        let Shape { batch, h, w, .. } = self.prepared.shape;
+        let target = Target { elem: Elem::F32, ..self.context.target() };
+        let graph = vae::decoder(&self.config.vae, batch, h, w);
+        let plan = lower(&graph, target, &|decl| self.weights.stored_type(decl))?;
+        let memory = Memory::new(self.context, &[&plan]);
+        let len = self.request.latents_len(self.config);
+        let latents = self.read(&self.prepared.memory, LATENTS, len, Elem::F32).await?;
+        memory.write(LATENTS, &to_bytes(&latents, Elem::F32))?;
+        let decoder = Executable::new(self.context, &plan, self.weights, &memory)?;
+        decoder.run(&|| self.cancel.is_cancelled()).await?;
+        self.keep_image(&memory, Elem::F32).await?;
+        self.prepared.read_rgba.read(&memory).await
+    }
+
+    async fn keep_image(&mut self, memory: &Memory, elem: Elem) -> Result<()> {
         if self.dump.is_some() {
+            let Request { batch, width, height, .. } = *self.request;
             let hw = width * height;
-            let image = self.read(vae::IMAGE, batch * hw * 4, self.elem).await?;
+            let image = self.read(memory, vae::IMAGE, batch * hw * 4, elem).await?;
             self.keep("image", &[batch, 3, height, width], nhwc_to_nchw(&image, batch, 3, hw, 4));
         }
-        pictures(&bytes, batch, width, height)
+        Ok(())
     }
 
     fn latents_shape(&self) -> [usize; 4] {
@@ -282,9 +324,9 @@ impl Run<'_> {
         self.prepared.memory.write(name, &to_bytes(&values, Elem::F32))
     }
 
-    async fn read(&self, name: &str, len: usize, elem: Elem) -> Result<Vec<f32>> {
+    async fn read(&self, memory: &Memory, name: &str, len: usize, elem: Elem) -> Result<Vec<f32>> {
         let readback = Readback::new(self.context, name, (len * elem.size()) as u64);
-        Ok(from_bytes(&readback.read(&self.prepared.memory).await?, elem))
+        Ok(from_bytes(&readback.read(memory).await?, elem))
     }
 
     fn keep(&mut self, name: &str, shape: &[usize], values: Vec<f32>) {
@@ -309,7 +351,9 @@ impl Run<'_> {
     async fn read_step(&self) -> Result<(Vec<f32>, Vec<f32>)> {
         let [n, c, h, w] = self.latents_shape();
         let one = n * h * w * c;
-        let prediction = self.read(unet::OUTPUT, self.prepared.shape.copies * one, self.elem).await?;
+        let prediction = self
+            .read(&self.prepared.memory, unet::OUTPUT, self.prepared.shape.copies * one, self.elem)
+            .await?;
         let guided: Vec<f32> = match self.prepared.shape.copies {
             2 => {
                 let (uncond, cond) = prediction.split_at(one);
@@ -318,7 +362,7 @@ impl Run<'_> {
             }
             _ => prediction,
         };
-        let latents = self.read(LATENTS, one, Elem::F32).await?;
+        let latents = self.read(&self.prepared.memory, LATENTS, one, Elem::F32).await?;
         Ok((nhwc_to_nchw(&guided, n, c, h * w, c), nhwc_to_nchw(&latents, n, c, h * w, c)))
     }
 }

@@ -4,6 +4,7 @@
 //! - [`gpu`]: the pipeline on the device, as numbered stages; [`plans`] is what it replays;
 //! - [`cpu`]: the same pictures through candle, where there is no device;
 //! - [`study`]: a run taken apart, step by step, for looking at;
+//! - [`recall`]: a picture's metadata back into settings;
 //! - [`stages`]: one stage at a time, for tests and tools.
 
 mod common;
@@ -11,6 +12,7 @@ pub mod cpu;
 mod gpu;
 mod layout;
 pub mod plans;
+pub mod recall;
 mod request;
 pub mod stages;
 pub mod study;

@@ -219,10 +219,7 @@ pub struct Prepared {
 impl Prepared {
     /// Allocates memory, compiles and binds everything a run of this shape needs.
     pub fn new(context: &Context, config: &ModelConfig, shape: Shape, weights: &Weights) -> Result<Prepared> {
-        let stored = |decl: &WeightDecl| {
-            weights.record(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
-        };
-        let plans = Plans::new(config, shape, context.target(), &stored)?;
+        let plans = Plans::new(config, shape, context.target(), &|decl| weights.stored_type(decl))?;
         let memory = Memory::new(context, &plans.all());
         let bind = |plan: &Plan| Executable::new(context, plan, weights, &memory);
         let scale = config.vae.scale();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::{Parameters, Rgba};
-use crate::sample::{NoiseSource, SamplerKind, ScheduleKind};
+use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 
 /// Pictures a run may make at once.
 pub const MAX_BATCH: usize = 8;
@@ -27,8 +27,10 @@ pub struct Request {
     pub steps: usize,
     /// Classifier-free guidance scale; up to 1 the negative prompt has no effect and half the work is saved.
     pub guidance: f64,
-    /// Picture `i` of a batch has seed `seed + i`.
+    /// Picture `i` of a batch has seed `seed + i`; with a variation all have this one.
     pub seed: u64,
+    /// Noise part of the way to another seed's.
+    pub variation: Option<Variation>,
     pub rng: NoiseSource,
     pub sampler: SamplerKind,
     pub schedule: ScheduleKind,
@@ -74,6 +76,15 @@ impl Request {
         if self.batch == 0 || self.batch > MAX_BATCH {
             return invalid("batch", format!("{} pictures asked for, expected 1 to {MAX_BATCH}", self.batch));
         }
+        if let Some(Variation { strength, .. }) = self.variation {
+            if !(0.0..=1.0).contains(&strength) {
+                return invalid("variation_strength", format!("{strength} asked for, expected 0 to 1"));
+            }
+            if self.init_latents.is_some() {
+                let message = "a variation starts from the seed's noise, not from given latents".to_string();
+                return invalid("variation_strength", message);
+            }
+        }
         let step = SIZE_STEP.max(config.vae.scale());
         for (field, size) in [("width", self.width), ("height", self.height)] {
             if !SIZE_RANGE.contains(&size) || size % step != 0 {
@@ -100,6 +111,12 @@ impl Request {
         Ok(())
     }
 
+    /// The seed of picture `index`: where a variation counts up, the seed it departs from stays, as in A1111.
+    pub fn seed_of(&self, index: usize) -> u64 {
+        let step = if self.variation.is_some() { 0 } else { index as u64 };
+        self.seed.wrapping_add(step)
+    }
+
     /// `[batch, channels, h, w]` of the latents.
     pub fn latents_shape(&self, config: &ModelConfig) -> [usize; 4] {
         let scale = config.vae.scale();
@@ -118,11 +135,15 @@ impl Request {
             field("Steps", self.steps.to_string()),
             field("Sampler", self.sampler.a1111_name().to_string()),
             field("CFG scale", self.guidance.to_string()),
-            field("Seed", self.seed.wrapping_add(index as u64).to_string()),
+            field("Seed", self.seed_of(index).to_string()),
             field("Size", format!("{}x{}", self.width, self.height)),
             field("Model", model.to_string()),
-            field("RNG", self.rng.a1111_name().to_string()),
         ];
+        if let Some(Variation { seed, strength }) = self.variation {
+            fields.push(field("Variation seed", seed.wrapping_add(index as u64).to_string()));
+            fields.push(field("Variation seed strength", strength.to_string()));
+        }
+        fields.push(field("RNG", self.rng.a1111_name().to_string()));
         if self.schedule == ScheduleKind::Karras {
             fields.insert(2, field("Schedule type", "Karras".to_string()));
         }

@@ -5,9 +5,9 @@ use super::layout::{from_bytes, nchw_to_nhwc, nhwc_to_nchw, to_bytes};
 use crate::config::{ModelConfig, TaesdConfig};
 use crate::error::{Error, Result};
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
-use crate::kernels::{Elem, WeightType};
+use crate::kernels::Elem;
 use crate::model::{clip, taesd, unet, vae};
-use crate::plan::{Graph, Plan, WeightDecl, lower, padded};
+use crate::plan::{Graph, Plan, lower, padded};
 
 /// Runs one stage at a time on a device.
 pub struct Stages<'a> {
@@ -110,6 +110,19 @@ impl Stages<'_> {
         self.decode(&graph, latents, shape, config.vae.scale()).await
     }
 
+    /// The same with maps of more than `whole` elements computed in slices of channels.
+    pub async fn vae_decode_streamed(
+        &self,
+        config: &ModelConfig,
+        latents: &[f32],
+        shape: [usize; 4],
+        whole: usize,
+    ) -> Result<Vec<f32>> {
+        let [n, _, h, w] = shape;
+        let graph = vae::decoder_streamed(&config.vae, n, h, w, whole);
+        self.decode(&graph, latents, shape, config.vae.scale()).await
+    }
+
     /// Pictures `[n, 3, H, W]` in [-1, 1] to the means of their latents `[n, c, h, w]`, unscaled.
     pub async fn vae_encode(
         &self,
@@ -117,14 +130,20 @@ impl Stages<'_> {
         image: &[f32],
         shape: [usize; 4],
     ) -> Result<Vec<f32>> {
-        let [n, c, h, w] = shape;
-        let graph = vae::encoder(&config.vae, n, h, w);
-        let scale = config.vae.scale();
-        let (hw, moments) = ((h / scale) * (w / scale), 2 * config.vae.latent_channels);
-        let pixels =
-            Input { name: vae::PIXELS, bytes: to_bytes(&nchw_to_nhwc(image, n, c, h * w, 4), Elem::F32) };
-        let out = self.run(&[&graph], &[pixels], vae::MOMENTS, n * hw * moments, self.elem()).await?;
-        Ok(nhwc_to_nchw(&out, n, config.vae.latent_channels, hw, moments))
+        let [n, _, h, w] = shape;
+        self.encode(config, &vae::encoder(&config.vae, n, h, w), image, shape).await
+    }
+
+    /// The same with maps of more than `whole` elements computed in slices of channels.
+    pub async fn vae_encode_streamed(
+        &self,
+        config: &ModelConfig,
+        image: &[f32],
+        shape: [usize; 4],
+        whole: usize,
+    ) -> Result<Vec<f32>> {
+        let [n, _, h, w] = shape;
+        self.encode(config, &vae::encoder_streamed(&config.vae, n, h, w, whole), image, shape).await
     }
 
     /// Latents `[n, c, h, w]` to pictures `[n, 3, H, W]` through the tiny autoencoder.
@@ -157,6 +176,21 @@ impl Stages<'_> {
         Ok(nhwc_to_nchw(&out, n, config.latent_channels, hw, config.latent_channels))
     }
 
+    async fn encode(
+        &self,
+        config: &ModelConfig,
+        graph: &Graph,
+        image: &[f32],
+        [n, c, h, w]: [usize; 4],
+    ) -> Result<Vec<f32>> {
+        let scale = config.vae.scale();
+        let (hw, moments) = ((h / scale) * (w / scale), 2 * config.vae.latent_channels);
+        let pixels =
+            Input { name: vae::PIXELS, bytes: to_bytes(&nchw_to_nhwc(image, n, c, h * w, 4), Elem::F32) };
+        let out = self.run(&[graph], &[pixels], vae::MOMENTS, n * hw * moments, self.elem()).await?;
+        Ok(nhwc_to_nchw(&out, n, config.vae.latent_channels, hw, moments))
+    }
+
     async fn decode(
         &self,
         graph: &Graph,
@@ -185,12 +219,9 @@ impl Stages<'_> {
         len: usize,
         elem: Elem,
     ) -> Result<Vec<f32>> {
-        let stored = |decl: &WeightDecl| {
-            self.weights.record(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
-        };
         let plans = graphs
             .iter()
-            .map(|graph| lower(graph, self.context.target(), &stored))
+            .map(|graph| lower(graph, self.context.target(), &|decl| self.weights.stored_type(decl)))
             .collect::<Result<Vec<Plan>>>()?;
         let memory = Memory::new(self.context, &plans.iter().collect::<Vec<_>>());
         for input in inputs {

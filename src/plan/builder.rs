@@ -2,9 +2,16 @@
 
 use std::fmt;
 
-use super::graph::{Conv, Convert, ElemKind, Gemm, Graph, Node, Op, Shape, Slice, Value, ValueId, WeightId};
+use super::graph::{
+    Conv, Convert, ElemKind, Gemm, Graph, GroupNorm, Node, Op, Section, Shape, Slice, Value, ValueId,
+    WeightId,
+};
 use super::weight::{Part, WeightDecl, WeightKind};
 use crate::kernels::gemm::Act;
+
+mod sections;
+
+pub use sections::{ConvLayer, NormLayer};
 
 /// A position in the checkpoint's tree of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,7 +110,7 @@ impl Builder {
         let k = self.shape(x).c;
         let weight = self.matrix(path, vec![(path.pp("weight"), vec![outputs, k])], outputs, k);
         let bias = epilogue.bias.then(|| self.vector(&path.pp("bias"), outputs));
-        self.gemm(path, Linear { x, x2: None, weight, bias, outputs, conv: None, geglu: false }, epilogue)
+        self.gemm(path, Linear { weight, bias, outputs, conv: None, geglu: false }, x, None, epilogue)
     }
 
     /// Several linear layers over the same input as one: their outputs stand side by side.
@@ -132,7 +139,9 @@ impl Builder {
         let epilogue = Epilogue { bias, ..Default::default() };
         self.gemm(
             name,
-            Linear { x, x2: None, weight, bias: bias_id, outputs, conv: None, geglu: false },
+            Linear { weight, bias: bias_id, outputs, conv: None, geglu: false },
+            x,
+            None,
             epilogue,
         )
     }
@@ -146,10 +155,9 @@ impl Builder {
         outputs: usize,
         epilogue: Epilogue,
     ) -> ValueId {
-        let k = self.shape(x).c + x2.map_or(0, |v| self.shape(v).c);
-        let weight = self.matrix(path, vec![(path.pp("weight"), vec![outputs, k, 1, 1])], outputs, k);
-        let bias = epilogue.bias.then(|| self.vector(&path.pp("bias"), outputs));
-        self.gemm(path, Linear { x, x2, weight, bias, outputs, conv: None, geglu: false }, epilogue)
+        let inputs = self.shape(x).c + x2.map_or(0, |v| self.shape(v).c);
+        let layer = self.conv_weights(path, inputs, outputs, None, epilogue.bias);
+        self.gemm(path, layer, x, x2, epilogue)
     }
 
     /// A square convolution; `inputs` is the checkpoint's channel count (the stored one is padded).
@@ -162,15 +170,8 @@ impl Builder {
         conv: Conv,
         epilogue: Epilogue,
     ) -> ValueId {
-        let k = conv.kernel * conv.kernel * padded(inputs);
-        let shape = vec![outputs, inputs, conv.kernel, conv.kernel];
-        let weight = self.matrix(path, vec![(path.pp("weight"), shape)], outputs, k);
-        let bias = epilogue.bias.then(|| self.vector(&path.pp("bias"), outputs));
-        self.gemm(
-            path,
-            Linear { x, x2: None, weight, bias, outputs, conv: Some(conv), geglu: false },
-            epilogue,
-        )
+        let layer = self.conv_weights(path, inputs, outputs, Some(conv), epilogue.bias);
+        self.gemm(path, layer, x, None, epilogue)
     }
 
     /// The gated first half of a feed-forward: `value · gelu(gate)`, `inner` channels out.
@@ -188,8 +189,8 @@ impl Builder {
             kind: WeightKind::GegluVector { len: n },
             parts: part("bias", vec![n]),
         });
-        let layer = Linear { x, x2: None, weight, bias: Some(bias), outputs: n, conv: None, geglu: true };
-        self.gemm(path, layer, Epilogue::default())
+        let layer = Linear { weight, bias: Some(bias), outputs: n, conv: None, geglu: true };
+        self.gemm(path, layer, x, None, Epilogue::default())
     }
 
     /// Group normalisation over the channels of `x` (and `x2`, as if concatenated), with SiLU if asked.
@@ -203,9 +204,9 @@ impl Builder {
         silu: bool,
     ) -> ValueId {
         let c = self.shape(x).c + x2.map_or(0, |v| self.shape(v).c);
-        let (gamma, beta) = (self.vector(&path.pp("weight"), c), self.vector(&path.pp("bias"), c));
+        let norm = self.norm_layer(path, c, groups, eps, silu);
         let out = self.value(self.shape(x).with_channels(c), ElemKind::Activation, None);
-        self.push(path, Op::GroupNorm { x, x2, gamma, beta, groups, eps: eps as f32, silu }, out)
+        self.push(path, Op::GroupNorm(GroupNorm { x2, ..norm.op(x, 0..c, 0) }), out)
     }
 
     /// Layer normalisation over the channels.
@@ -264,24 +265,40 @@ impl Builder {
         self.push(&Path::root("rgba"), Op::Rgba { x }, out)
     }
 
-    fn gemm(&mut self, path: &Path, layer: Linear, epilogue: Epilogue) -> ValueId {
-        let from = self.shape(layer.x);
-        let (h, w) = layer.conv.map_or((from.h, from.w), |conv| conv.output_size(from.h, from.w));
+    fn gemm(
+        &mut self,
+        path: &Path,
+        layer: Linear,
+        x: ValueId,
+        x2: Option<ValueId>,
+        epilogue: Epilogue,
+    ) -> ValueId {
         let columns = padded(layer.outputs) / if layer.geglu { 2 } else { 1 };
-        let out = self.value(Shape { n: from.n, h, w, c: columns }, ElemKind::Activation, None);
-        let gemm = Gemm {
-            x: layer.x,
-            x2: layer.x2,
-            weight: layer.weight,
-            bias: layer.bias,
-            conv: layer.conv,
-            act: epilogue.act,
-            act_last: epilogue.act_last,
-            geglu: layer.geglu,
-            time: epilogue.time,
-            residual: epilogue.residual,
-        };
-        self.push(path, Op::Gemm(gemm), out)
+        let out = self.value(self.output_shape(&layer, x, columns), ElemKind::Activation, None);
+        self.push(path, Op::Gemm(layer.op(x, x2, epilogue)), out)
+    }
+
+    fn output_shape(&self, layer: &Linear, x: ValueId, columns: usize) -> Shape {
+        let from = self.shape(x);
+        let (h, w) = layer.conv.map_or((from.h, from.w), |conv| conv.output_size(from.h, from.w));
+        Shape { n: from.n, h, w, c: columns }
+    }
+
+    /// Declares the weights of a convolution, 1×1 without `conv`.
+    fn conv_weights(
+        &mut self,
+        path: &Path,
+        inputs: usize,
+        outputs: usize,
+        conv: Option<Conv>,
+        bias: bool,
+    ) -> Linear {
+        let side = conv.map_or(1, |conv| conv.kernel);
+        let k = side * side * if conv.is_some() { padded(inputs) } else { inputs };
+        let shape = vec![outputs, inputs, side, side];
+        let weight = self.matrix(path, vec![(path.pp("weight"), shape)], outputs, k);
+        let bias = bias.then(|| self.vector(&path.pp("bias"), outputs));
+        Linear { weight, bias, outputs, conv, geglu: false }
     }
 
     fn matrix(&mut self, name: &Path, parts: Vec<(Path, Vec<usize>)>, n: usize, k: usize) -> WeightId {
@@ -323,15 +340,34 @@ impl Builder {
     }
 }
 
-/// A linear layer or convolution before its epilogue.
+/// A linear layer or convolution: its weights and geometry.
+#[derive(Debug)]
 struct Linear {
-    x: ValueId,
-    x2: Option<ValueId>,
     weight: WeightId,
     bias: Option<WeightId>,
     outputs: usize,
     conv: Option<Conv>,
     geglu: bool,
+}
+
+impl Linear {
+    /// The op over all channels of `x` (and `x2`).
+    fn op(&self, x: ValueId, x2: Option<ValueId>, epilogue: Epilogue) -> Gemm {
+        Gemm {
+            x,
+            x2,
+            weight: self.weight,
+            bias: self.bias,
+            conv: self.conv,
+            act: epilogue.act,
+            act_last: epilogue.act_last,
+            geglu: self.geglu,
+            time: epilogue.time,
+            residual: epilogue.residual,
+            section: Section::default(),
+            accumulate: false,
+        }
+    }
 }
 
 impl Conv {

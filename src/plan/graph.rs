@@ -84,6 +84,15 @@ pub struct Conv {
     pub upsample: Option<(usize, usize)>,
 }
 
+/// Which part of a layer an op computes: by default all of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Section {
+    /// The layer's input channel that is the operand's first.
+    pub input: usize,
+    /// The layer's output channel that is the output's first.
+    pub output: usize,
+}
+
 /// Columns of a merged tensor that attention reads as queries, keys or values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Slice {
@@ -106,15 +115,7 @@ pub enum Convert {
 pub enum Op {
     /// `out = act(x · Wᵀ + bias + time) + residual`, or with `act_last` the activation after the residual.
     Gemm(Gemm),
-    GroupNorm {
-        x: ValueId,
-        x2: Option<ValueId>,
-        gamma: WeightId,
-        beta: WeightId,
-        groups: usize,
-        eps: f32,
-        silu: bool,
-    },
+    GroupNorm(GroupNorm),
     LayerNorm {
         x: ValueId,
         gamma: WeightId,
@@ -170,12 +171,35 @@ pub struct Gemm {
     /// The merged time projection and this layer's first column in it.
     pub time: Option<(ValueId, usize)>,
     pub residual: Option<ValueId>,
+    /// Channels of the layer in `x` and in the output.
+    pub section: Section,
+    /// Adds to the output, which an earlier op has written, instead of writing it.
+    pub accumulate: bool,
 }
 
-/// An op, where it came from and what it writes.
+/// The operands of [`Op::GroupNorm`]. In place when the output is `x`.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupNorm {
+    pub x: ValueId,
+    /// Second source of channels (concatenation).
+    pub x2: Option<ValueId>,
+    pub gamma: WeightId,
+    pub beta: WeightId,
+    /// Groups of the output's channels.
+    pub groups: usize,
+    pub eps: f32,
+    pub silu: bool,
+    /// The first channel of `x` that is read.
+    pub first: usize,
+    /// Which of the layer's channels that is.
+    pub channel: usize,
+}
+
+/// An op, where it came from and what it writes. A value is written by one op, which later ones may only change in
+/// place: accumulate into it or normalise it.
 #[derive(Debug, Clone)]
 pub struct Node {
-    /// The module path it computes, as in the checkpoint.
+    /// The module path it computes, as in the checkpoint; with the channels where it computes a section.
     pub path: String,
     pub op: Op,
     pub output: ValueId,

@@ -1,15 +1,13 @@
 //! One op to its kernel launches: which kernel, which specialisation, which parameters.
 
-use super::graph::{Conv, Convert, ElemKind, Gemm, Node, Op, Shape, Slice, ValueId, WeightId};
+use super::graph::{Conv, Convert, ElemKind, Gemm, GroupNorm, Node, Op, Shape, Slice, ValueId, WeightId};
 use super::lower::{Launch, Lowering, Operand};
 use crate::error::{Error, Result};
 use crate::kernels::affine::Precision;
 use crate::kernels::attention::Variant as AttentionVariant;
 use crate::kernels::gemm::{self, Source, Variant};
-use crate::kernels::{
-    Kernel, affine, attention, attention_map, embed, group_norm, group_norm_apply, group_norm_stats,
-    layer_norm, rgba,
-};
+use crate::kernels::group_norm::Pass;
+use crate::kernels::{Kernel, affine, attention, attention_map, embed, group_norm, layer_norm, rgba};
 
 /// Elements of one normalisation group from which on several workgroups share it.
 const SPLIT_GROUP: usize = 1 << 16;
@@ -20,18 +18,7 @@ const CHUNK: usize = 1 << 14;
 pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
     match &node.op {
         Op::Gemm(op) => gemm(l, node, op),
-        Op::GroupNorm { x, x2, gamma, beta, groups, eps, silu } => {
-            let norm = GroupNorm {
-                x: *x,
-                x2: *x2,
-                gamma: *gamma,
-                beta: *beta,
-                groups: *groups,
-                eps: *eps,
-                silu: *silu,
-            };
-            group_norm(l, node, &norm);
-        }
+        Op::GroupNorm(op) => group_norm(l, node, op),
         Op::LayerNorm { x, gamma, beta, eps } => layer_norm(l, node, *x, *gamma, *beta, *eps),
         Op::Attention { q, k, v, heads, head_dim, causal } => {
             attention(l, node, [*q, *k, *v], *heads, *head_dim, *causal)?;
@@ -69,57 +56,58 @@ fn push(
     });
 }
 
-/// The operands of [`Op::GroupNorm`].
-struct GroupNorm {
-    x: ValueId,
-    x2: Option<ValueId>,
-    gamma: WeightId,
-    beta: WeightId,
-    groups: usize,
-    eps: f32,
-    silu: bool,
+/// Invocations that share a group: more of them where it is large, and as few as a SIMD register has lanes on a CPU
+/// adapter, where every barrier costs.
+fn group_threads(cpu: bool, group_len: usize) -> u32 {
+    match group_len {
+        _ if cpu => 4,
+        0..4096 => 64,
+        _ => 256,
+    }
 }
 
 fn group_norm(l: &mut Lowering, node: &Node, op: &GroupNorm) {
-    let from = l.shape(op.x);
+    let (from, to) = (l.shape(op.x), l.shape(node.output));
     let second = op.x2.map_or(0, |v| l.shape(v).c);
-    let (rows, channels) = (from.h * from.w, from.c + second);
-    let width = group_norm::width(channels as u32, op.groups as u32);
-    let group_len = rows * channels / op.groups;
-    let threads = if l.target.cpu {
-        4
-    } else if group_len < 4096 {
-        64
-    } else {
-        256
+    let rows = from.h * from.w;
+    let group_len = rows * to.c / op.groups;
+    let split = group_len >= SPLIT_GROUP;
+    let whole = group_norm::Spec {
+        elem: l.target.elem,
+        pass: Pass::Whole,
+        width: group_norm::width(to.c as u32, op.groups as u32),
+        threads: group_threads(l.target.cpu, group_len),
+        concat: op.x2.is_some(),
+        silu: op.silu,
+        in_place: node.output == op.x,
     };
-    let (elem, concat, silu) = (l.target.elem, op.x2.is_some(), op.silu);
-    let mut inputs = vec![Operand::Read(op.x)];
-    inputs.extend(op.x2.map(Operand::Read));
-    let affine = [Operand::Weight(op.gamma), Operand::Weight(op.beta), Operand::Write(node.output)];
-    let (batch, rows) = (from.n as u32, rows as u32);
-    let (channels1, channels2, groups) = (from.c as u32, second as u32, op.groups as u32);
-
-    if group_len < SPLIT_GROUP {
-        let spec = group_norm::Spec { elem, width, threads, concat, silu };
-        let params = group_norm::Params { batch, rows, channels1, channels2, groups, eps: op.eps };
-        let workgroups = group_norm::workgroups(&spec, &params);
-        let operands = inputs.into_iter().chain(affine).collect();
-        push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
-        return;
+    let params = group_norm::Params {
+        batch: from.n as u32,
+        rows: rows as u32,
+        channels1: (to.c - second) as u32,
+        channels2: second as u32,
+        stride1: from.c as u32,
+        first1: op.first as u32,
+        first_affine: op.channel as u32,
+        groups: op.groups as u32,
+        chunks: if split { group_len.div_ceil(CHUNK) as u32 } else { 1 },
+        eps: op.eps,
+    };
+    let workgroups = group_norm::workgroups(&whole, &params);
+    let inputs = || [Some(op.x), op.x2].into_iter().flatten().map(Operand::Read);
+    let output = if whole.in_place { Operand::Update(op.x) } else { Operand::Write(node.output) };
+    let mut operands: Vec<Operand> = if whole.in_place { Vec::new() } else { inputs().collect() };
+    let mut spec = whole;
+    if split {
+        let len = group_norm::partial_len(&params);
+        let partial = l.scratch(Shape::tokens(1, 1, len), ElemKind::F32);
+        let stats = group_norm::Spec { pass: Pass::Stats, silu: false, in_place: false, ..spec.clone() };
+        let found = inputs().chain([Operand::Write(partial)]).collect();
+        push(l, node, stats.into(), params.bytes(), workgroups, found, 0);
+        spec.pass = Pass::Apply;
+        operands.push(Operand::Read(partial));
     }
-    let chunks = group_len.div_ceil(CHUNK) as u32;
-    let spec = group_norm_stats::Spec { elem, width, threads, concat };
-    let params = group_norm_stats::Params { batch, rows, channels1, channels2, groups, chunks };
-    let partial = l.scratch(Shape::tokens(1, 1, group_norm_stats::partial_len(&params)), ElemKind::F32);
-    let workgroups = group_norm_stats::workgroups(&spec, &params);
-    let operands = inputs.iter().copied().chain([Operand::Write(partial)]).collect();
-    push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
-
-    let spec = group_norm_apply::Spec { elem, width, threads, concat, silu };
-    let params = group_norm_apply::Params { batch, rows, channels1, channels2, groups, chunks, eps: op.eps };
-    let workgroups = group_norm_apply::workgroups(&spec, &params);
-    let operands = inputs.into_iter().chain([Operand::Read(partial)]).chain(affine).collect();
+    operands.extend([Operand::Weight(op.gamma), Operand::Weight(op.beta), output]);
     push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
 }
 
@@ -206,7 +194,7 @@ fn embed(l: &mut Lowering, node: &Node, tokens: ValueId, table: WeightId, positi
         batch: shape.n as u32,
         tokens: shape.w as u32,
         channels: shape.c as u32,
-        vocabulary: l.rows_of(table) as u32,
+        vocabulary: l.matrix_size(table).0 as u32,
     };
     let workgroups = embed::workgroups(&spec, &params);
     let operands = vec![
@@ -260,6 +248,7 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     let m = to.rows();
     let n = if op.geglu { 2 * to.c } else { to.c };
     let k = taps * from.c + second;
+    let (layer_n, layer_k) = l.matrix_size(op.weight);
     let spec = gemm::Spec {
         elem: l.target.elem,
         weight: l.weight_type(op.weight),
@@ -268,6 +257,7 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         bias: op.bias.is_some(),
         time: op.time.is_some(),
         residual: op.residual.is_some(),
+        accumulate: op.accumulate,
         act: op.act,
         act_last: op.act_last,
         geglu: op.geglu,
@@ -290,6 +280,10 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         pad_left: conv.pad_left as u32,
         rows_per_image: (to.h * to.w) as u32,
         time_offset: op.time.map_or(0, |(_, offset)| offset) as u32,
+        weight_n: layer_n as u32,
+        first_column: op.section.output as u32,
+        weight_c4: (layer_k / taps / 4) as u32,
+        first_c4: (op.section.input / 4) as u32,
     };
     let mut operands = vec![Operand::Read(op.x)];
     operands.extend(op.x2.map(Operand::Read));
@@ -298,7 +292,7 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     operands.extend(op.bias.map(Operand::Weight));
     operands.extend(op.time.map(|(value, _)| Operand::Read(value)));
     operands.extend(op.residual.map(Operand::Read));
-    operands.push(Operand::Write(node.output));
+    operands.push(if op.accumulate { Operand::Update(node.output) } else { Operand::Write(node.output) });
     let workgroups = gemm::workgroups(&spec, &params);
     push(l, node, spec.into(), params.bytes(), workgroups, operands, 2 * m * n * k);
 }

@@ -1,5 +1,7 @@
 //! From graph to plan: every op becomes kernel launches, every value gets a place.
 
+use std::cmp::Reverse;
+
 use super::graph::{ElemKind, Graph, Shape, Value, ValueId, WeightId};
 use super::launch;
 use super::memory::{Arena, MemoryLimits, Place};
@@ -37,6 +39,8 @@ pub struct Launch {
 pub enum Operand {
     Read(ValueId),
     Write(ValueId),
+    /// Read and written through one binding.
+    Update(ValueId),
     Weight(WeightId),
     Scales(WeightId),
 }
@@ -71,11 +75,12 @@ impl Lowering<'_> {
         (self.weight_types)(&self.graph.weights[id.0])
     }
 
-    /// Rows of an embedding table.
-    pub fn rows_of(&self, id: WeightId) -> usize {
+    /// Rows and columns of a matrix or table; a vector is one row.
+    pub fn matrix_size(&self, id: WeightId) -> (usize, usize) {
         match self.graph.weights[id.0].kind {
-            WeightKind::Table { rows, .. } => rows,
-            _ => 0,
+            WeightKind::Matrix { n, k } | WeightKind::Geglu { n, k } => (n, k),
+            WeightKind::Table { rows, cols } => (rows, cols),
+            WeightKind::Vector { len } | WeightKind::GegluVector { len } => (1, len),
         }
     }
 
@@ -99,7 +104,7 @@ impl Lowering<'_> {
 
     fn operand_bytes(&self, operand: Operand) -> u64 {
         match operand {
-            Operand::Read(id) | Operand::Write(id) => self.bytes_of(id),
+            Operand::Read(id) | Operand::Write(id) | Operand::Update(id) => self.bytes_of(id),
             Operand::Weight(id) => values_bytes(&self.graph.weights[id.0], self.weight_type(id)),
             Operand::Scales(id) => scales_bytes(&self.graph.weights[id.0], self.weight_type(id)),
         }
@@ -142,17 +147,18 @@ pub fn stored_type(kind: WeightKind, wanted: WeightType) -> WeightType {
 /// Gives every intermediate a place for its lifetime and turns launches into dispatches.
 fn place(lowering: Lowering) -> Result<Plan> {
     let last_use = last_uses(&lowering);
+    let apart = kept_apart(&lowering);
     let mut arena = Arena::new(lowering.target.limits);
     let mut places: Vec<Option<Place>> = vec![None; lowering.graph.values.len()];
     let mut externals: Vec<External> = Vec::new();
     let mut dispatches = Vec::with_capacity(lowering.launches.len());
 
     for (i, launch) in lowering.launches.iter().enumerate() {
-        let read_slabs: Vec<usize> =
-            values(launch, false).filter_map(|v| places[v.0]).map(|p| p.slab).collect();
-        for value in values(launch, true) {
+        for value in launch.written() {
             if places[value.0].is_none() && lowering.graph.values[value.0].external.is_none() {
-                places[value.0] = Some(arena.place(lowering.bytes_of(value), &read_slabs, &launch.label)?);
+                let avoid: Vec<usize> =
+                    apart[value.0].iter().filter_map(|v| places[v.0]).map(|p| p.slab).collect();
+                places[value.0] = Some(arena.place(lowering.bytes_of(value), &avoid, &launch.label)?);
             }
         }
         let bindings = launch.operands.iter().map(|o| bind(&lowering, &places, &mut externals, *o)).collect();
@@ -165,8 +171,7 @@ fn place(lowering: Lowering) -> Result<Plan> {
             flops: launch.flops,
             bytes: launch.operands.iter().map(|o| lowering.operand_bytes(*o)).sum(),
         });
-        let dead = values(launch, false).chain(values(launch, true)).filter(|v| last_use[v.0] == i);
-        let mut dead: Vec<ValueId> = dead.collect();
+        let mut dead: Vec<ValueId> = launch.values().filter(|v| last_use[v.0] == i).collect();
         dead.sort();
         dead.dedup();
         for value in dead {
@@ -175,43 +180,84 @@ fn place(lowering: Lowering) -> Result<Plan> {
             }
         }
     }
-    Ok(Plan { name: lowering.graph.name, dispatches, slabs: arena.sizes(), externals })
+    let slabs = largest_first(&arena.sizes(), &mut dispatches);
+    Ok(Plan { name: lowering.graph.name, dispatches, slabs, externals })
+}
+
+/// Numbers the slabs by size, the largest first, and gives the sizes in that order.
+fn largest_first(sizes: &[u64], dispatches: &mut [Dispatch]) -> Vec<u64> {
+    let mut order: Vec<usize> = (0..sizes.len()).collect();
+    order.sort_by_key(|slab| Reverse(sizes[*slab]));
+    let mut rank = vec![0; sizes.len()];
+    order.iter().enumerate().for_each(|(new, old)| rank[*old] = new);
+    for binding in dispatches.iter_mut().flat_map(|dispatch| &mut dispatch.bindings) {
+        if let Binding::Arena(place) = binding {
+            place.slab = rank[place.slab];
+        }
+    }
+    order.into_iter().map(|slab| sizes[slab]).collect()
 }
 
 fn bind(l: &Lowering, places: &[Option<Place>], externals: &mut Vec<External>, operand: Operand) -> Binding {
     match operand {
         Operand::Weight(id) => Binding::Weight(l.graph.weights[id.0].name.clone()),
         Operand::Scales(id) => Binding::Scales(l.graph.weights[id.0].name.clone()),
-        Operand::Read(id) | Operand::Write(id) => match (&l.graph.values[id.0].external, places[id.0]) {
-            (Some(name), _) => {
-                let external = External { name: name.clone(), bytes: l.bytes_of(id) };
-                let index = externals.iter().position(|e| *e == external).unwrap_or_else(|| {
-                    externals.push(external);
-                    externals.len() - 1
-                });
-                Binding::External(index)
+        Operand::Read(id) | Operand::Write(id) | Operand::Update(id) => {
+            match (&l.graph.values[id.0].external, places[id.0]) {
+                (Some(name), _) => {
+                    let external = External { name: name.clone(), bytes: l.bytes_of(id) };
+                    let index = externals.iter().position(|e| *e == external).unwrap_or_else(|| {
+                        externals.push(external);
+                        externals.len() - 1
+                    });
+                    Binding::External(index)
+                }
+                (None, Some(place)) => Binding::Arena(place),
+                (None, None) => unreachable!("value {id:?} is read before any launch writes it"),
             }
-            (None, Some(place)) => Binding::Arena(place),
-            (None, None) => unreachable!("value {id:?} is read before any launch writes it"),
-        },
+        }
     }
 }
 
-fn values(launch: &Launch, written: bool) -> impl Iterator<Item = ValueId> {
-    launch.operands.iter().filter_map(move |operand| match operand {
-        Operand::Read(id) if !written => Some(*id),
-        Operand::Write(id) if written => Some(*id),
-        _ => None,
-    })
+impl Launch {
+    /// Every value it touches.
+    fn values(&self) -> impl Iterator<Item = ValueId> {
+        self.operands.iter().filter_map(|operand| match operand {
+            Operand::Read(id) | Operand::Write(id) | Operand::Update(id) => Some(*id),
+            Operand::Weight(_) | Operand::Scales(_) => None,
+        })
+    }
+
+    /// The values it writes or changes.
+    fn written(&self) -> impl Iterator<Item = ValueId> {
+        self.operands.iter().filter_map(|operand| match operand {
+            Operand::Write(id) | Operand::Update(id) => Some(*id),
+            _ => None,
+        })
+    }
 }
 
 /// Per value, the index of the last launch that touches it.
 fn last_uses(lowering: &Lowering) -> Vec<usize> {
     let mut last = vec![0; lowering.graph.values.len()];
     for (i, launch) in lowering.launches.iter().enumerate() {
-        for value in values(launch, false).chain(values(launch, true)) {
+        for value in launch.values() {
             last[value.0] = i;
         }
     }
     last
+}
+
+/// Per value, those it may not share a slab with: some launch reads the one and writes the other.
+fn kept_apart(lowering: &Lowering) -> Vec<Vec<ValueId>> {
+    let mut apart = vec![Vec::new(); lowering.graph.values.len()];
+    for launch in &lowering.launches {
+        for written in launch.written() {
+            for other in launch.values().filter(|other| *other != written) {
+                apart[written.0].push(other);
+                apart[other.0].push(written);
+            }
+        }
+    }
+    apart
 }

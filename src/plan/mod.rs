@@ -11,9 +11,9 @@ pub mod memory;
 pub mod program;
 mod weight;
 
-pub use builder::{Builder, Epilogue, Path, padded};
+pub use builder::{Builder, ConvLayer, Epilogue, NormLayer, Path, padded};
 pub use graph::{Conv, Convert, ElemKind, Graph, Shape, Slice, ValueId};
 pub use lower::{Target, lower, scales_bytes, stored_type, values_bytes};
 pub use memory::MemoryLimits;
-pub use program::{Binding, Dispatch, External, Plan};
+pub use program::{Binding, Dispatch, External, Plan, shared_slabs};
 pub use weight::{Part, WeightDecl, WeightKind};

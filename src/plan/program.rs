@@ -10,7 +10,7 @@ use crate::kernels::Kernel;
 pub struct Plan {
     pub name: String,
     pub dispatches: Vec<Dispatch>,
-    /// Bytes of the arena's buffers.
+    /// Bytes of the arena's buffers, the largest first, so that plans share them well.
     pub slabs: Vec<u64>,
     /// Values that live outside the arena.
     pub externals: Vec<External>,
@@ -66,19 +66,42 @@ impl Plan {
     /// The totals of one run in a line.
     pub fn totals(&self) -> String {
         format!(
-            "{} dispatches, {:.3} GFLOP, {:.1} MiB bound, arena {:.1} MiB in {} buffers",
+            "{} dispatches, {:.3} GFLOP, {:.1} MB bound, arena {:.1} MB in {} buffers, widest value {:.1} MB",
             self.dispatches.len(),
             self.flops() as f64 / 1e9,
-            self.bytes() as f64 / (1 << 20) as f64,
-            self.arena_bytes() as f64 / (1 << 20) as f64,
-            self.slabs.len()
+            self.bytes() as f64 / 1e6,
+            self.arena_bytes() as f64 / 1e6,
+            self.slabs.len(),
+            self.widest_value() as f64 / 1e6
         )
+    }
+
+    /// Bytes of the largest binding into the arena.
+    pub fn widest_value(&self) -> u64 {
+        let bindings = self.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
+        let places = bindings.filter_map(|binding| match binding {
+            Binding::Arena(place) => Some(place.len),
+            _ => None,
+        });
+        places.max().unwrap_or(0)
     }
 
     /// Bytes of the arena.
     pub fn arena_bytes(&self) -> u64 {
         self.slabs.iter().sum()
     }
+}
+
+/// Bytes of the buffers of one arena that serves all `plans`, run one after the other.
+pub fn shared_slabs(plans: &[&Plan]) -> Vec<u64> {
+    let mut slabs: Vec<u64> = Vec::new();
+    for plan in plans {
+        slabs.resize(slabs.len().max(plan.slabs.len()), 0);
+        for (size, needed) in slabs.iter_mut().zip(&plan.slabs) {
+            *size = (*size).max(*needed);
+        }
+    }
+    slabs
 }
 
 impl fmt::Display for Plan {

@@ -14,6 +14,7 @@ mod noise;
 mod philox;
 mod schedule;
 mod torch;
+mod variation;
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,6 +25,7 @@ pub use forward::{Forward, Shares, noise_between, spherical};
 pub use noise::{Generator, Generators, NoiseSource};
 pub use philox::PhiloxGenerator;
 pub use torch::TorchGenerator;
+pub use variation::{Variation, slerp};
 
 use crate::config::{PredictionType, SchedulerConfig};
 use crate::error::{Error, Result};
@@ -67,6 +69,15 @@ impl SamplerKind {
             SamplerKind::EulerAncestral => "Euler a",
             SamplerKind::DpmPlusPlus2M => "DPM++ 2M",
         }
+    }
+
+    /// The sampler of A1111's name, in any case, or of the name that ComfyUI's tools write in its place.
+    pub fn from_a1111_name(name: &str) -> Option<Self> {
+        const OF_COMFYUI: [(&str, SamplerKind); 2] =
+            [("euler_ancestral", SamplerKind::EulerAncestral), ("dpmpp_2m", SamplerKind::DpmPlusPlus2M)];
+        let same = |known: &str| known.eq_ignore_ascii_case(name);
+        let kinds = Self::ALL.iter().map(|kind| (kind.a1111_name(), *kind));
+        kinds.chain(OF_COMFYUI).find(|(known, _)| same(known)).map(|(_, kind)| kind)
     }
 }
 

@@ -38,6 +38,15 @@ impl NoiseSource {
         }
     }
 
+    /// The source of A1111's name; "GPU" is CUDA's own Philox, which "NV" is everywhere.
+    pub fn from_a1111_name(name: &str) -> Option<Self> {
+        match name {
+            "CPU" => Some(NoiseSource::Torch),
+            "GPU" | "NV" => Some(NoiseSource::Philox),
+            _ => None,
+        }
+    }
+
     pub fn generator(self, seed: u64) -> Generator {
         match self {
             NoiseSource::Torch => Generator::Torch(Box::new(TorchGenerator::new(seed))),
@@ -90,7 +99,12 @@ pub struct Generators(Vec<Generator>);
 impl Generators {
     /// Picture `i` is seeded `seed + i`, so that it comes out the same when made alone.
     pub fn new(source: NoiseSource, seed: u64, batch: usize) -> Self {
-        Generators((0..batch as u64).map(|i| source.generator(seed.wrapping_add(i))).collect())
+        Generators::seeded(source, (0..batch as u64).map(|i| seed.wrapping_add(i)))
+    }
+
+    /// One generator per seed.
+    pub fn seeded(source: NoiseSource, seeds: impl Iterator<Item = u64>) -> Self {
+        Generators(seeds.map(|seed| source.generator(seed)).collect())
     }
 
     /// `[B, C, H, W]` where `n` = C·H·W: the first call gives the initial latents, each later one a step's noise.

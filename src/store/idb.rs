@@ -46,6 +46,8 @@ struct Row {
 pub struct Listed {
     pub id: String,
     pub name: String,
+    /// Where it came from.
+    pub url: String,
     /// Bytes of all slabs when complete.
     pub bytes: u64,
     pub state: State,
@@ -95,7 +97,8 @@ impl Database {
         let listed = rows.into_iter().filter_map(|value| {
             let row: Row = serde_wasm_bindgen::from_value(value).ok()?;
             let format_ok = format_ok(row.format);
-            Some(Listed { id: row.id, name: row.name, bytes: row.bytes, state: row.state, format_ok })
+            let Row { id, name, origin, bytes, state, .. } = row;
+            Some(Listed { id, name, url: origin.url, bytes, state, format_ok })
         });
         Ok(listed.collect())
     }

@@ -51,10 +51,25 @@ pub(super) async fn acquire(
 
 /// From the store, after fetching what is missing there.
 async fn stored(call: &Call<'_>, database: &Database, context: Option<&Context>) -> Result<Acquired> {
+    let Imported { model, was_there, notice } = import(call, database).await?;
+    Ok(Acquired { from_store: was_there, notice, ..load(call, database, context, &model).await? })
+}
+
+/// A model that is wholly in the store.
+pub(super) struct Imported {
+    model: Box<StoredModel>,
+    /// Nothing had to be fetched.
+    was_there: bool,
+    /// What the visitor should know, such as why it was fetched again.
+    notice: Option<String>,
+}
+
+/// Fetches, checks and stores a model, unless it is stored already. Nothing is loaded.
+pub(super) async fn import(call: &Call<'_>, database: &Database) -> Result<Imported> {
     let id = &call.request.id;
     let mut notice = None;
     match usable(call, database).await? {
-        Usable::Yes(model) => return load(call, database, context, &model).await,
+        Usable::Yes(model) => return Ok(Imported { model, was_there: true, notice }),
         Usable::OtherFormat => {
             notice = Some(
                 "The stored model was packed by another version of this page; it was fetched again.".into(),
@@ -69,9 +84,9 @@ async fn stored(call: &Call<'_>, database: &Database, context: Option<&Context>)
     let _held = locks::take(&format!("opengen-download-{id}"), call.signal, waiting).await?;
     // The other tab may have stored it meanwhile.
     if let Usable::Yes(model) = usable(call, database).await? {
-        return Ok(Acquired { notice, ..load(call, database, context, &model).await? });
+        return Ok(Imported { model, was_there: true, notice });
     }
-    let from_store = match download(call, &mut Shelf::Database(database)).await {
+    let was_there = match download(call, &mut Shelf::Database(database)).await {
         Ok(()) => false,
         Err(Error::Network { .. }) if is_complete(database, id).await? => {
             notice =
@@ -81,9 +96,7 @@ async fn stored(call: &Call<'_>, database: &Database, context: Option<&Context>)
         Err(error) => return Err(error),
     };
     match database.model(id).await? {
-        Found::Model(model) => {
-            Ok(Acquired { from_store, notice, ..load(call, database, context, &model).await? })
-        }
+        Found::Model(model) => Ok(Imported { model, was_there, notice }),
         _ => {
             Err(Error::Storage { message: format!("{id} is gone from the store right after it was written") })
         }

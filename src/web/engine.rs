@@ -8,7 +8,7 @@ use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::AbortController;
 
-use super::acquire::{Acquired, acquire};
+use super::acquire::{Acquired, acquire, import};
 use super::browser::{get, navigator};
 use super::download::Call;
 use super::error::to_js;
@@ -99,6 +99,19 @@ impl Engine {
         loaded.map(|loaded| plain(&loaded)).map_err(to_js)
     }
 
+    /// Fetches, checks and stores a model without loading it; answers with its line in the list of stored models.
+    #[wasm_bindgen(js_name = importModel)]
+    pub async fn import_model(
+        &self,
+        model: JsValue,
+        on_progress: JsValue,
+    ) -> std::result::Result<JsValue, JsValue> {
+        let inner = self.inner.clone();
+        let model = request::model(&model).map_err(to_js)?;
+        let imported = inner.import_model(&model, &on_progress).await;
+        imported.map(|stored| plain(&stored)).map_err(to_js)
+    }
+
     /// Makes pictures with the loaded model.
     pub async fn generate(
         &self,
@@ -170,6 +183,21 @@ impl Inner {
         };
         work.loaded = Some(Loaded { request: model, acquired });
         Ok(loaded)
+    }
+
+    async fn import_model(&self, model: &ModelRequest, on_progress: &JsValue) -> Result<StoredModel> {
+        let refused =
+            || Error::Storage { message: "this browser does not let the page store anything".into() };
+        let database = self.database.as_ref().ok_or_else(refused)?;
+        let _turn = self.work.lock().await;
+        let Running { cancel, abort } = self.begin()?;
+        let signal = JsValue::from(abort.signal());
+        let call = Call { request: model, cancel: &cancel, signal: &signal, on_progress };
+        let imported = import(&call, database).await;
+        self.end();
+        imported?;
+        let stored = self.stored_models().await?.into_iter().find(|stored| stored.id == model.id);
+        stored.ok_or_else(|| Error::Storage { message: format!("{} is gone from the store", model.id) })
     }
 
     async fn generate(&self, request: &pipeline::Request, on_event: &JsValue) -> Result<JsValue> {

@@ -5,6 +5,7 @@
 //! - `backend` is the pipeline in use, on the GPU or on the CPU;
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
 //! - `study` answers the view that explains;
+//! - `recall` reads the settings in a picture's file;
 //! - `request` and `values` read what comes from JavaScript and build what goes there; `error` converts errors.
 
 #![deny(clippy::unwrap_used, clippy::expect_used)]
@@ -17,6 +18,7 @@ mod engine;
 mod error;
 mod fetch;
 mod locks;
+mod recall;
 mod request;
 mod room;
 mod run;
@@ -25,6 +27,7 @@ mod study;
 mod values;
 
 pub use engine::Engine;
+pub use recall::read_settings;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 

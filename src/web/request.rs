@@ -4,7 +4,7 @@ use wasm_bindgen::JsValue;
 
 use super::browser::get;
 use crate::pipeline;
-use crate::sample::{NoiseSource, SamplerKind, ScheduleKind};
+use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 use crate::store::Origin;
 use crate::{Error, Result};
 
@@ -69,7 +69,8 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
         negative_prompt: text(value, "negativePrompt")?,
         steps: whole(value, "steps", None)?,
         guidance: number(value, "guidance", None)?,
-        seed: seed(value)?,
+        seed: seed(value, "seed")?,
+        variation: variation(value)?,
         rng: choice(value, "rng", NoiseSource::ALL.map(|kind| (kind.name(), kind)).as_slice())?,
         sampler: choice(value, "sampler", SamplerKind::ALL.map(|kind| (kind.name(), kind)).as_slice())?,
         schedule: choice(value, "schedule", ScheduleKind::ALL.map(|kind| (kind.name(), kind)).as_slice())?,
@@ -89,7 +90,7 @@ fn walk(value: &JsValue) -> Result<Option<pipeline::Walk>> {
     }
     let given = |name| !get(value, name).is_undefined();
     let prompt = if given("prompt") { Some(text(value, "prompt")?) } else { None };
-    let seed = if given("seed") { Some(seed(value)?) } else { None };
+    let seed = if given("seed") { Some(seed(value, "seed")?) } else { None };
     Ok(Some(pipeline::Walk { prompt, seed, share: number(value, "share", None)? }))
 }
 
@@ -122,19 +123,28 @@ pub(super) fn whole(value: &JsValue, name: &'static str, default: Option<usize>)
     Ok(number as usize)
 }
 
+/// `variationSeed` and `variationStrength`; a strength of 0 is no variation.
+fn variation(value: &JsValue) -> Result<Option<Variation>> {
+    let strength = number(value, "variationStrength", Some(0.0))?;
+    if strength == 0.0 {
+        return Ok(None);
+    }
+    Ok(Some(Variation { seed: seed(value, "variationSeed")?, strength }))
+}
+
 /// 0 to 2^64 − 1: a number as far as a double is exact, beyond that a text of digits.
-pub(super) fn seed(value: &JsValue) -> Result<u64> {
+pub(super) fn seed(value: &JsValue, name: &'static str) -> Result<u64> {
     const EXACT: f64 = 9_007_199_254_740_991.0;
-    let field = get(value, "seed");
+    let field = get(value, name);
     if let Some(text) = field.as_string() {
         return text.trim().parse().map_err(|_| {
-            invalid("seed", format!("must be a whole number from 0 to {}, not {text:?}", u64::MAX))
+            invalid(name, format!("must be a whole number from 0 to {}, not {text:?}", u64::MAX))
         });
     }
-    let number = field.as_f64().ok_or_else(|| invalid("seed", "must be a number, or digits as text"))?;
+    let number = field.as_f64().ok_or_else(|| invalid(name, "must be a number, or digits as text"))?;
     if number.fract() != 0.0 || !(0.0..=EXACT).contains(&number) {
         return Err(invalid(
-            "seed",
+            name,
             format!("must be a whole number from 0 to {EXACT}; pass a larger one as text"),
         ));
     }

@@ -77,7 +77,7 @@ fn schedule(config: &ModelConfig) -> Result<JsValue> {
 fn noise(config: &ModelConfig, ask: &JsValue) -> Result<JsValue> {
     let forward = Forward::new(&config.scheduler)?;
     let t = request::whole(ask, "t", None)?;
-    let seed = request::seed(ask)?;
+    let seed = request::seed(ask, "seed")?;
     let given = get(ask, "image");
     let object: JsValue = Object::new().into();
     if given.is_undefined() {

@@ -28,8 +28,9 @@ pub(super) struct Capabilities {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct StoredModel {
-    id: String,
+    pub id: String,
     name: String,
+    url: String,
     bytes: u64,
     complete: bool,
     format_ok: bool,
@@ -41,6 +42,7 @@ impl From<Listed> for StoredModel {
         StoredModel {
             id: listed.id,
             name: listed.name,
+            url: listed.url,
             bytes: listed.bytes,
             complete: listed.state == State::Complete,
             format_ok: listed.format_ok,

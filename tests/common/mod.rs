@@ -266,6 +266,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         steps: case.steps,
         guidance: case.guidance,
         seed: case.seed,
+        variation: None,
         rng: NoiseSource::Torch,
         sampler: case.sampler.parse().expect("sampler"),
         schedule: case.schedule.parse().expect("schedule"),

@@ -1,6 +1,7 @@
 //! Whole runs: every sampler, three settings, from prompt and seed to the picture.
 
 use opengen::gpu::{Context, Options};
+use opengen::kernels::WeightType;
 use opengen::pipeline::{Cancel, Dump, Pipeline, Request};
 use opengen::sample::{self, Generators};
 use pollster::block_on;
@@ -143,4 +144,22 @@ fn euler_ancestral() {
 #[test]
 fn dpm_plus_plus_2m() {
     hold("dpm++-2m");
+}
+
+/// An autoencoder beyond f16 (here: one convolution times 50,000, which the next group norm undoes) decodes all the same.
+#[test]
+fn an_overflow_of_half_precision_is_decoded_again() {
+    let Some(tier) = tiers().iter().find(|tier| tier.context.capabilities().f16) else { return };
+    let case = &cases::<DenoiseCase>("denoise")[0];
+    let mut packed = Packed::open(&case.model, Some(WeightType::F32));
+    packed.scale("vae.decoder.conv_in", 50_000.0);
+    let mut pipeline = Pipeline::new(tier.context.clone(), packed.manifest).expect("pipeline");
+    for (slab, bytes) in packed.slabs.iter().enumerate() {
+        pipeline.write(slab, 0, bytes).expect("weights written");
+    }
+    let (cancel, mut dump, request) = (Cancel::default(), Dump::default(), request(case));
+    let output = block_on(pipeline.generate_with(&request, &mut |_| {}, &cancel, Some(&mut dump)));
+    let output = output.expect("a picture");
+    assert!(output.notices.iter().any(|notice| notice.contains("single precision")), "{:?}", output.notices);
+    assert!(dump.0["image"].1.iter().all(|value| value.is_finite()));
 }

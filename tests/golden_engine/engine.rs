@@ -73,6 +73,19 @@ impl Packed {
         Packed { config, manifest, slabs }
     }
 
+    /// Multiplies a layer's weight and bias, which lie there as f32.
+    pub fn scale(&mut self, layer: &str, factor: f32) {
+        for name in [layer.to_string(), format!("{layer}.bias")] {
+            let record = self.manifest.record(&name).unwrap_or_else(|| panic!("no weight {name}"));
+            assert_eq!(record.weight_type, WeightType::F32, "{name}");
+            let (from, len) = (record.values.offset as usize, record.values.len as usize);
+            for word in self.slabs[record.slab][from..from + len].chunks_exact_mut(4) {
+                let value = f32::from_le_bytes(word.try_into().expect("four bytes"));
+                word.copy_from_slice(&(value * factor).to_le_bytes());
+            }
+        }
+    }
+
     pub fn upload(&self, context: &Context) -> Weights {
         upload(context, &self.manifest, &self.slabs)
     }

@@ -8,8 +8,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
 import { launch } from './browser.mjs';
-import { MODEL, assertPicture, draw, psnr, ready, says, stand, visitor } from './page.mjs';
-import { DIST } from './server.mjs';
+import { MODEL, assertPicture, draw, fileOf, psnr, ready, says, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach });
 const PROMPT = 'a red apple on a light blue background';
@@ -43,7 +42,7 @@ test('the native program makes the same picture (45 dB)', async () => {
   const lavapipe = '/usr/share/vulkan/icd.d/lvp_icd.x86_64.json';
   const env = existsSync(lavapipe) ? { VK_DRIVER_FILES: lavapipe, ...process.env } : process.env;
   execFileSync(nativeProgram(), [
-    'generate', '--model', join(DIST, MODEL.url), '--prompt', PROMPT, '--steps', String(STEPS),
+    'generate', '--model', fileOf(MODEL), '--prompt', PROMPT, '--steps', String(STEPS),
     '--guidance', String(guidance), '--seed', String(SEED), '--sampler', sampler,
     '--size', `${MODEL.width}x${MODEL.height}`, '--out', out,
   ], { env, stdio: ['ignore', 'inherit', 'inherit'] });

@@ -6,14 +6,14 @@ import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { poorContrast, settled } from './contrast.mjs';
-import { draw, promptOf, ready, stand, visitor } from './page.mjs';
+import { MODELS, draw, fileOf, promptOf, ready, stand, visitor } from './page.mjs';
 import { DIST } from './server.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 
-test('models.json tells the truth about its files', () => {
-  for (const model of JSON.parse(readFileSync(join(DIST, 'models.json'), 'utf8')).models) {
-    const file = readFileSync(join(DIST, model.url));
+test('models.js tells the truth about its files', () => {
+  for (const model of MODELS) {
+    const file = readFileSync(fileOf(model));
     assert.equal(file.length, model.bytes, `${model.id}: bytes (node tests/web/catalog.mjs mends it)`);
     assert.equal(createHash('sha256').update(file).digest('hex'), model.sha256, `${model.id}: sha256`);
   }

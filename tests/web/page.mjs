@@ -1,8 +1,8 @@
 /** What the tests do with the page, in the words of a person who uses it. */
 
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { launch } from './browser.mjs';
 import { DIST, Server } from './server.mjs';
 
@@ -11,8 +11,12 @@ export const PATIENCE = 300_000;
 /** For everything else. */
 const SHORT = 30_000;
 
-/** The first model of models.json. */
-export const MODEL = JSON.parse(readFileSync(join(DIST, 'models.json'), 'utf8')).models[0];
+/** The page's models. */
+export const { MODELS } = await import(pathToFileURL(join(DIST, 'models.js')));
+/** The first of them. */
+export const [MODEL] = MODELS;
+/** The file of a model. */
+export const fileOf = (model) => fileURLToPath(model.url);
 
 /**
  * One browser and one server for a test file; call it at the top and use what it returns inside tests.

@@ -100,6 +100,23 @@ const STATES = {
     if (await page.locator('#sheet-toggle').isVisible()) await page.locator('#sheet-toggle').click();
     await page.waitForTimeout(400);
   },
+  async queue(page) {
+    await page.goto(address);
+    await ready(page);
+    for (const n of [1, 3, 4]) await page.locator('#examples button').nth(n).click();
+    await status(page, 'step 4 of');
+    await page.locator('#waiting-count').click();
+  },
+  async link(page) {
+    await page.goto(`${address}#prompt=a+panda+on+a+pink+background&steps=0&sampler=unipc&model=sdxl`);
+    await ready(page);
+  },
+  async menu(page) {
+    await page.goto(address);
+    await ready(page);
+    await example(page, 2);
+    await page.locator('#picture-menu summary').click();
+  },
   async storage(page) {
     await page.goto(address);
     await ready(page);

@@ -38,8 +38,14 @@ export class Server {
   /** Paths of all other requests. @type {string[]} */ paths = [];
   /** Files served from here instead of from disk: path → text. @type {Map<string, string>} */ overlay = new Map();
   /** A path that answers 404. @type {string | null} */ missing = null;
+  #folder;
   #server = createServer((request, response) => this.#answer(request, response));
   #sockets = new Set();
+
+  /** @param {string} [folder] what is served */
+  constructor(folder = DIST) {
+    this.#folder = folder;
+  }
 
   async start() {
     this.#server.on('connection', (socket) => {
@@ -71,12 +77,12 @@ export class Server {
     const path = decodeURIComponent(new URL(request.url, 'http://x').pathname);
     const name = path.endsWith('/') ? `${path}index.html` : path;
     if (name === '/blank.html') return send(response, 200, TYPES['.html'], '<!doctype html><title>blank</title>');
-    if (extname(name) === '.gguf') return this.#model(request, response, join(DIST, name));
+    if (extname(name) === '.gguf') return this.#model(request, response, join(this.#folder, name));
     this.paths.push(path);
     if (this.missing === name) return send(response, 404, 'text/plain', 'not found');
     if (this.overlay.has(name)) return send(response, 200, TYPES[extname(name)], this.overlay.get(name));
-    const file = join(DIST, name);
-    if (!file.startsWith(DIST) || !existsSync(file) || !statSync(file).isFile()) {
+    const file = join(this.#folder, name);
+    if (!file.startsWith(this.#folder) || !existsSync(file) || !statSync(file).isFile()) {
       return send(response, 404, 'text/plain', 'not found');
     }
     const { size, mtimeMs } = statSync(file);

@@ -1,39 +1,195 @@
-/** The strip of pictures made in this tab, newest first. */
+/** The strip of pictures that were made, newest first: search, look again, delete, take along. */
 
+import { download, fileName } from './actions.js';
 import { $, make } from './dom.js';
-import { toCanvas } from './stage.js';
+import { report } from './report.js';
+import { zip } from './zip.js';
 
-const MOST = 24;
+/** Thumbnails at once; "Show more" brings as many again. */
+const PAGE = 48;
 
-/** @typedef {{image: ImageData, png: Blob, request: object}} Made */
+/**
+ * @typedef {object} Made a picture that can be shown
+ * @property {import('./pictures.js').Entry | null} entry its place in the strip, once it has one
+ * @property {ImageData} image
+ * @property {Blob} png
+ * @property {object} settings
+ * @property {string} model
+ */
 
 export class Gallery {
-  /** @type {Made[]} */ #made = [];
+  /** @type {import('./pictures.js').Entry[]} */ #entries = [];
+  /** Thumbnails that have been made, by id. @type {Map<number, HTMLLIElement>} */ #items = new Map();
+  #shown = PAGE;
+  #current = null;
+  #refreshing = Promise.resolve();
 
-  /** @param {(made: Made) => void} onPick */
-  constructor(onPick) {
-    this.onPick = onPick;
-  }
-
-  /** @param {Made} made */
-  add(made) {
-    this.#made = [made, ...this.#made].slice(0, MOST);
-    const button = make('button', { type: 'button' }, toCanvas(made.image));
-    button.setAttribute('aria-label', `${made.request.prompt}, seed ${made.request.seed}`);
-    button.addEventListener('click', () => {
-      this.#mark(button);
-      this.onPick(made);
+  /**
+   * @param {object} options
+   * @param {import('./pictures.js').Pictures} options.pictures
+   * @param {(made: Made) => void} options.onPick
+   * @param {(ids: number[]) => void} options.onDeleted
+   */
+  constructor({ pictures, onPick, onDeleted }) {
+    Object.assign(this, { pictures, onPick, onDeleted });
+    $('search').addEventListener('input', () => {
+      this.#shown = PAGE;
+      this.#draw();
     });
-    $('earlier').prepend(make('li', {}, button));
-    while ($('earlier').children.length > MOST) $('earlier').lastElementChild.remove();
-    this.#mark(button);
-    $('strip').hidden = this.#made.length < 2;
+    $('show-more').addEventListener('click', () => this.#more());
+    $('export').addEventListener('click', () => this.#export());
+    $('delete-all').addEventListener('click', () => this.#askToDeleteAll());
+    $('delete-all-no').addEventListener('click', () => $('delete-all-ask').close());
+    $('delete-all-yes').addEventListener('click', () => {
+      $('delete-all-ask').close();
+      this.delete(this.#entries);
+    });
   }
 
-  #mark(current) {
-    for (const button of $('earlier').querySelectorAll('button')) {
-      if (button === current) button.setAttribute('aria-current', 'true');
+  /** Reads the pictures again; calls line up, so that the last one wins. */
+  refresh() {
+    this.#refreshing = this.#refreshing.then(async () => {
+      this.#entries = await this.pictures.list();
+      this.#draw();
+    });
+    return this.#refreshing;
+  }
+
+  /** Says which picture stands on the stage. @param {number | null} id */
+  mark(id) {
+    this.#current = id;
+    for (const [other, item] of this.#items) {
+      const button = item.querySelector('button');
+      if (other === id) button.setAttribute('aria-current', 'true');
       else button.removeAttribute('aria-current');
     }
   }
+
+  /** Deletes pictures and offers to put them back. @param {import('./pictures.js').Entry[]} entries */
+  async delete(entries) {
+    const many = entries.length > 1;
+    try {
+      const taken = await this.pictures.remove(entries);
+      await this.refresh();
+      this.onDeleted(entries.map(({ id }) => id));
+      report(many ? `${entries.length} pictures were deleted.` : 'The picture was deleted.', [], {
+        label: 'Undo',
+        run: async () => {
+          await this.pictures.restore(taken);
+          await this.refresh();
+        },
+      });
+    } catch (error) {
+      report(many ? 'The pictures were not deleted.' : 'The picture was not deleted.', [`The browser says: ${error.message}`]);
+    }
+  }
+
+  /** What the search leaves over. */
+  #found() {
+    const words = $('search').value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
+    return this.#entries.filter(({ settings }) => {
+      const prompt = settings.prompt.toLocaleLowerCase();
+      return words.every((word) => prompt.includes(word));
+    });
+  }
+
+  #draw() {
+    const found = this.#found();
+    const all = this.#entries.length;
+    $('strip').hidden = all === 0;
+    $('strip-count').textContent = found.length === all ? String(all) : `${found.length} of ${all}`;
+    $('strip-none').hidden = found.length > 0 || all === 0;
+    $('export').textContent = found.length === all ? 'Export as ZIP' : `Export ${found.length} as ZIP`;
+    $('export').disabled = found.length === 0;
+    $('show-more').hidden = found.length <= this.#shown;
+
+    const there = new Set(this.#entries.map(({ id }) => id));
+    for (const [id, item] of this.#items) {
+      if (there.has(id)) continue;
+      URL.revokeObjectURL(item.querySelector('img').src);
+      this.#items.delete(id);
+    }
+    const wanted = found.slice(0, this.#shown).map((entry) => this.#item(entry));
+    const list = $('earlier');
+    for (const item of [...list.children]) if (!wanted.includes(item)) item.remove();
+    wanted.forEach((item, i) => list.children[i] !== item && list.insertBefore(item, list.children[i] ?? null));
+    this.mark(this.#current);
+  }
+
+  #item(entry) {
+    if (this.#items.has(entry.id)) return this.#items.get(entry.id);
+    const { settings } = entry;
+    const varied = settings.variationStrength > 0 ? `, variation ${settings.variationSeed}` : '';
+    const image = make('img', { src: URL.createObjectURL(entry.thumbnail), alt: '', draggable: false });
+    const button = make('button', { type: 'button', title: settings.prompt }, image);
+    const kept = this.pictures.isKept(entry);
+    button.setAttribute('aria-label', `${settings.prompt}, seed ${settings.seed}${varied}${kept ? '' : ', not kept'}`);
+    button.toggleAttribute('data-loose', !kept);
+    button.addEventListener('click', () => this.#pick(entry));
+    button.addEventListener('keydown', (event) => {
+      if (event.key !== 'Delete') return;
+      const item = button.parentElement;
+      (item.nextElementSibling ?? item.previousElementSibling)?.querySelector('button').focus();
+      this.delete([entry]);
+    });
+    const item = make('li', {}, button);
+    this.#items.set(entry.id, item);
+    return item;
+  }
+
+  async #pick(entry) {
+    try {
+      const png = await this.pictures.file(entry.id);
+      if (!png) throw new Error('it has been deleted in another tab');
+      this.onPick({ entry, png, image: await pixelsOf(png), settings: entry.settings, model: entry.model });
+    } catch (error) {
+      report('This picture could not be opened.', [`The browser says: ${error.message}`]);
+      this.refresh();
+    }
+  }
+
+  #more() {
+    const before = $('earlier').children.length;
+    this.#shown += PAGE;
+    this.#draw();
+    $('earlier').children[before]?.querySelector('button').focus();
+  }
+
+  async #export() {
+    const found = this.#found();
+    $('export').disabled = true;
+    try {
+      const day = new Date().toLocaleDateString('sv'); // 2026-11-23
+      download(await zip(this.#files(found)), `opengen-${day}.zip`);
+    } catch (error) {
+      report('The pictures could not be exported.', [`${error.message}.`, 'Nothing was changed.']);
+    } finally {
+      $('export').disabled = false;
+    }
+  }
+
+  /** Files for an archive, oldest first, numbered so that no two share a name. */
+  async* #files(entries) {
+    const digits = String(entries.length).length;
+    for (const [i, { id, time, settings }] of [...entries].reverse().entries()) {
+      const file = await this.pictures.file(id);
+      if (file) yield { name: `${String(i + 1).padStart(digits, '0')}-${fileName(settings)}`, time, file };
+    }
+  }
+
+  #askToDeleteAll() {
+    const count = this.#entries.length;
+    $('delete-all-title').textContent = count === 1 ? 'Delete the picture?' : `Delete all ${count} pictures?`;
+    $('delete-all-ask').showModal();
+  }
+}
+
+/** The exact pixels of a PNG file. @param {Blob} png @returns {Promise<ImageData>} */
+async function pixelsOf(png) {
+  const bitmap = await createImageBitmap(png, { colorSpaceConversion: 'none', premultiplyAlpha: 'none' });
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = canvas.getContext('2d');
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return context.getImageData(0, 0, canvas.width, canvas.height);
 }

@@ -1,6 +1,6 @@
 /** The engine and the chosen model as the page sees them: one state at a time, told to whoever listens. */
 
-import { OpenGen } from '../client.js';
+import { OpenGen, OpenGenError } from '../client.js';
 
 /**
  * @typedef {'starting' | 'waiting' | 'fetching' | 'checking' | 'loading' | 'ready' | 'failed'} State
@@ -15,6 +15,7 @@ export class Session {
   /** @type {OpenGen | null} */ og = null;
   offline = !navigator.onLine;
   #loading = Promise.resolve();
+  /** The engine that starts. @type {Promise<OpenGen> | null} */ #creating = null;
 
   /**
    * @param {{engine: 'auto'|'webgpu'|'cpu', onChange: (session: Session) => void,
@@ -42,11 +43,16 @@ export class Session {
     this.start();
   }
 
+  /** The engine, with or without a model. @returns {Promise<OpenGen>} */
+  async started() {
+    return this.og ?? this.#creating ?? Promise.reject(new Error('the engine has not started; the page says why'));
+  }
+
   /** Resolves when the model is ready; tries again if it had failed. */
   async ready(signal) {
     if (this.state === 'failed') this.start();
     const stopped = new Promise((_, reject) => {
-      const stop = () => reject(Object.assign(new Error('cancelled'), { code: 'ABORTED' }));
+      const stop = () => reject(new OpenGenError({ code: 'ABORTED', message: 'cancelled' }));
       if (signal.aborted) stop();
       signal.addEventListener('abort', stop, { once: true });
     });
@@ -64,7 +70,7 @@ export class Session {
     this.progress = null;
     this.#to(this.og ? 'loading' : 'starting');
     try {
-      this.og ??= await OpenGen.create({ engine: this.engine });
+      this.og ??= await (this.#creating = OpenGen.create({ engine: this.engine }));
       const loaded = await this.og.models.load(model, { onProgress: (progress) => this.#advance(model, progress) });
       if (model !== this.model) return; // another was chosen meanwhile
       this.loaded = loaded;

@@ -2,9 +2,11 @@
 
 import { $, keep } from './dom.js';
 
-const FIELDS = ['prompt', 'negativePrompt', 'steps', 'guidance', 'seed', 'sampler', 'schedule', 'rng', 'width', 'height'];
+const FIELDS = ['prompt', 'negativePrompt', 'steps', 'guidance', 'seed', 'sampler', 'schedule', 'rng', 'width', 'height',
+  'batch', 'variationStrength', 'variationSeed'];
 const MOST_CHARACTERS = 2000;
 const MOST_SEED = 2n ** 64n - 1n;
+const MOST_PICTURES = 8;
 
 /**
  * Checks what the fields hold.
@@ -38,32 +40,42 @@ export function check(values, random) {
     return value;
   };
 
+  const seed = (field, name, drawn) => {
+    const value = drawn ? drawSeed() : values[field].trim();
+    if (!/^\d+$/.test(value) || BigInt(value) > MOST_SEED) {
+      errors[field] = `${name} is a whole number, 0 or more; or ${field === 'seed' ? 'switch Random on' : 'leave it empty'}.`;
+    }
+    return value;
+  };
+  const part = (field, name, most) => {
+    const value = Number(values[field]);
+    if (values[field].trim() === '' || !(value >= 0 && value <= most)) errors[field] = `${name} takes a number from 0 to ${most}.`;
+    return value;
+  };
+
   const request = {
     prompt: text('prompt', 'The prompt'),
     negativePrompt: text('negativePrompt', 'The negative prompt'),
     steps: whole('steps', 'Steps', 1, 100),
-    guidance: Number(values.guidance),
+    guidance: part('guidance', 'Guidance', 30),
     sampler: values.sampler,
     schedule: values.schedule,
     rng: values.rng,
     width: side('width', 'Width'),
     height: side('height', 'Height'),
-    seed: random ? drawSeed() : values.seed.trim(),
+    seed: seed('seed', 'The seed', random),
+    batch: whole('batch', 'Pictures', 1, MOST_PICTURES),
+    variationStrength: part('variationStrength', 'The strength', 1),
+    variationSeed: seed('variationSeed', 'The variation seed', values.variationSeed.trim() === ''),
   };
   if (!errors.prompt && request.prompt.trim() === '') {
     errors.prompt = 'Say what you would like to see, or pick an example.';
-  }
-  if (values.guidance.trim() === '' || !(request.guidance >= 0 && request.guidance <= 30)) {
-    errors.guidance = 'Guidance takes a number from 0 to 30.';
-  }
-  if (!/^\d+$/.test(request.seed) || BigInt(request.seed) > MOST_SEED) {
-    errors.seed = 'The seed is a whole number, 0 or more; or switch Random on.';
   }
   return { request: Object.keys(errors).length ? null : request, errors };
 }
 
 /** A new seed of 32 bits, as text. */
-const drawSeed = () => String(crypto.getRandomValues(new Uint32Array(1))[0]);
+export const drawSeed = () => String(crypto.getRandomValues(new Uint32Array(1))[0]);
 
 export class Settings {
   #timer = 0;
@@ -90,6 +102,7 @@ export class Settings {
       if (typeof kept[field] === 'string') set(field, kept[field]);
     }
     this.random.checked = kept.random !== false;
+    this.#tellVariation();
   }
 
   /** Back to the model's own settings; the prompt stays. */
@@ -97,6 +110,7 @@ export class Settings {
     this.#fill(model);
     set('negativePrompt', '');
     set('seed', '');
+    set('variationSeed', '');
     this.random.checked = true;
     for (const field of FIELDS) this.mark(field, '');
     this.#save();
@@ -104,12 +118,49 @@ export class Settings {
 
   /** Shows the settings a picture was made with. */
   apply(request) {
-    for (const field of FIELDS) {
-      set(field, String(request[field] ?? ''));
+    const { variationSeed = '', variationStrength = 0, ...rest } = request;
+    const varied = { variationStrength, variationSeed: variationStrength > 0 ? variationSeed : '' };
+    for (const [field, value] of Object.entries({ ...rest, ...varied })) {
+      if (!FIELDS.includes(field)) continue;
+      set(field, String(value));
       this.mark(field, '');
     }
     this.random.checked = false;
     this.#save();
+  }
+
+  /**
+   * Takes values that come from elsewhere, a link or a picture: those that can be are filled in, the others stay.
+   * @param {Record<string, string>} values by field
+   * @returns {Record<string, string>} for each value that was refused, why
+   */
+  take(values) {
+    const wanted = FIELDS.filter((field) => field in values);
+    const { errors } = check({ ...this.#values(), ...values }, !values.seed);
+    const refused = {};
+    for (const field of wanted) {
+      const select = $(field).tagName === 'SELECT';
+      const known = !select || [...$(field).options].some(({ value }) => value === values[field]);
+      const name = document.querySelector(`label[for="${field}"]`).textContent.toLowerCase();
+      const error = known ? errors[field] : `There is no such ${name} here.`;
+      if (error && !(field === 'prompt' && values.prompt.trim() === '')) {
+        refused[field] = error;
+      } else {
+        set(field, values[field]);
+        this.mark(field, '');
+      }
+    }
+    if ('seed' in values) this.random.checked = $('seed').value === '';
+    this.#save();
+    return refused;
+  }
+
+  /** What the form says, for a link: fields without their random numbers. */
+  shared() {
+    const values = this.#values();
+    if (this.random.checked) values.seed = '';
+    if (Number(values.variationStrength) === 0) values.variationSeed = '';
+    return values;
   }
 
   setPrompt(prompt) {
@@ -124,8 +175,7 @@ export class Settings {
 
   /** @returns {object | null} the request, or null after saying at each field what is wrong */
   read() {
-    const values = Object.fromEntries(FIELDS.map((field) => [field, $(field).value]));
-    const { request, errors } = check(values, this.random.checked);
+    const { request, errors } = check(this.#values(), this.random.checked);
     for (const field of FIELDS) this.mark(field, errors[field] ?? '');
     const first = FIELDS.find((field) => errors[field]);
     if (first) this.onRefused(first);
@@ -145,7 +195,8 @@ export class Settings {
 
   #fill(model) {
     const { steps, guidance, sampler, schedule } = model.defaults;
-    const values = { steps, guidance, sampler, schedule, rng: 'torch', width: model.width, height: model.height };
+    const { width, height } = model;
+    const values = { steps, guidance, sampler, schedule, width, height, rng: 'torch', batch: 1, variationStrength: 0 };
     for (const [field, value] of Object.entries(values)) set(field, String(value));
   }
 
@@ -159,8 +210,20 @@ export class Settings {
 
   #save() {
     clearTimeout(this.#timer);
-    const form = Object.fromEntries(FIELDS.map((field) => [field, $(field).value]));
-    keep.write('form', { ...form, random: this.random.checked });
+    keep.write('form', { ...this.#values(), random: this.random.checked });
+    this.#tellVariation();
+  }
+
+  /** As typed, by field. @returns {Record<string, string>} */
+  #values() {
+    return Object.fromEntries(FIELDS.map((field) => [field, $(field).value]));
+  }
+
+  /** A variation that is on shows on its closed lid, for it changes every picture. */
+  #tellVariation() {
+    const strength = Number($('variationStrength').value);
+    $('variation-state').textContent = strength > 0 ? `${strength}` : 'off';
+    $('variation').toggleAttribute('data-on', strength > 0);
   }
 
   /** The prompt grows with its text where CSS alone cannot do it. */

@@ -4,7 +4,7 @@ import { $, bytes, make } from './dom.js';
 import { sentence } from './words.js';
 
 export class StoragePanel {
-  /** @param {{session: import('./session.js').Session, catalog: () => any[], onRemoved: (id: string) => void}} o */
+  /** @param {{session: import('./session.js').Session, catalog: readonly any[], onRemoved: (id: string) => void}} o */
   constructor({ session, catalog, onRemoved }) {
     Object.assign(this, { session, catalog, onRemoved });
     $('model-chip').addEventListener('click', () => this.open());
@@ -47,7 +47,7 @@ export class StoragePanel {
 
   #row(model) {
     const state = model.damaged ? 'damaged' : !model.formatOk ? 'from an older version' : model.complete ? 'complete' : 'partly here';
-    const name = this.catalog().find(({ id }) => id === model.id)?.name ?? model.name ?? model.id;
+    const name = this.catalog.find(({ id }) => id === model.id)?.name ?? model.name ?? model.id;
     const remove = make('button', { type: 'button', className: 'button small ghost', textContent: 'Delete' });
     remove.setAttribute('aria-label', `Delete ${name}`);
     remove.addEventListener('click', async () => {

@@ -53,6 +53,14 @@ export function errorWords(error, model) {
   }
 }
 
+/** Why a picture is only in memory. @param {'full' | 'refused'} problem @returns {[string, string[]]} title and lines */
+export function keepingWords(problem) {
+  const meanwhile = 'It stays here until this tab is closed: save it as PNG to have it longer.';
+  return problem === 'full'
+    ? ['There is no room to keep this picture.', [meanwhile, 'Deleting pictures or a model makes room.']]
+    : ['This browser does not keep pictures here.', [meanwhile, 'A private window may be the reason.']];
+}
+
 export const ACTIONS = {
   retry: 'Retry', refetch: 'Fetch again', restart: 'Start again', storage: 'Show storage',
 };

@@ -1,4 +1,4 @@
-//! The contributor's command: `cargo xtask serve`, `test`, `bench`, `size`, `golden`.
+//! The contributor's command: `cargo xtask serve`, `test`, `bench`, `size`, `pkg`, `golden`.
 //!
 //! One file per command. [`tools`] gets what a bare machine lacks, [`dist`] builds the page,
 //! [`arrows`] holds the rooms of `src/` to their one direction, [`sh`] runs and shows commands.
@@ -9,6 +9,7 @@ mod compress;
 mod dist;
 mod golden;
 mod lock;
+mod pkg;
 mod serve;
 mod sh;
 mod size;
@@ -36,6 +37,8 @@ enum Command {
     Bench(bench::Args),
     /// Build the page and print what a visitor downloads; fails above the limit
     Size,
+    /// Build the npm package into pkg/ and pack it
+    Pkg,
     /// Make the golden files again from diffusers (needs Python 3; downloads PyTorch)
     Golden,
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
         Command::Size => dist::build(dist::Profile::Release).and_then(|dist| size::run(&dist)),
+        Command::Pkg => dist::build(dist::Profile::Release).and_then(|dist| pkg::pack(&dist)).map(drop),
         Command::Golden => golden::run(),
     };
     match done {

@@ -2,6 +2,7 @@
 
 use crate::arrows;
 use crate::dist::{self, Profile};
+use crate::pkg;
 use crate::sh::{self, cmd, say};
 use crate::size;
 use crate::summary::{self, Counts};
@@ -84,6 +85,7 @@ fn web(report: &mut Report) {
         return;
     }
     report.check("the page's size", || size::run(&built));
+    report.check("the npm package", || pkg::pack(&built).map(drop));
     report.tests("tests, browser", summary::node, || {
         let browser = chromium::ensure()?;
         sh::tee(cmd("npm").arg("test").current_dir(node::ensure()?).env("OPENGEN_CHROMIUM", browser))

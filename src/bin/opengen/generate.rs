@@ -14,7 +14,7 @@ use opengen::gpu::Options;
 use opengen::image::{Parameters, encode_png};
 use opengen::pipeline::cpu::CpuPipeline;
 use opengen::pipeline::{Cancel, Dump, Event, Output, Pipeline, Request};
-use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind};
+use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 
 use crate::model;
 
@@ -39,6 +39,13 @@ pub struct Args {
     /// Same seed, same picture; picture i of a batch has seed + i.
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Go part of the way from the seed's noise to this seed's (A1111's variation seed); picture i of a batch then has
+    /// variation seed + i and the seed stays.
+    #[arg(long, default_value_t = 0)]
+    variation_seed: u64,
+    /// How far, from 0 (not at all) to 1 (all the way).
+    #[arg(long, default_value_t = 0.0)]
+    variation_strength: f64,
     /// Where the noise comes from: torch (diffusers, ComfyUI) or philox (A1111).
     #[arg(long, default_value = "torch")]
     rng: NoiseSource,
@@ -189,6 +196,8 @@ fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
         steps: args.steps,
         guidance: args.guidance,
         seed: args.seed,
+        variation: (args.variation_strength != 0.0)
+            .then_some(Variation { seed: args.variation_seed, strength: args.variation_strength }),
         rng: args.rng,
         sampler: args.sampler,
         schedule: args.schedule,
@@ -207,7 +216,7 @@ fn write_pictures(output: &Output, request: &Request, model: &str, out: &Path) -
         let text = request.parameters(model, index).to_string();
         let png = encode_png(image, &[(Parameters::KEYWORD, &text)])?;
         std::fs::write(&path, png).map_err(|e| io(&path, &e))?;
-        eprintln!("{} (seed {})", path.display(), request.seed.wrapping_add(index as u64));
+        eprintln!("{} (seed {})", path.display(), request.seed_of(index));
     }
     Ok(())
 }

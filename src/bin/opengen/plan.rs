@@ -6,7 +6,7 @@ use opengen::config::{BUILTIN, ModelConfig};
 use opengen::error::Result;
 use opengen::kernels::{Elem, WeightType};
 use opengen::pipeline::plans::{Plans, Shape};
-use opengen::plan::{MemoryLimits, Target, scales_bytes, stored_type, values_bytes};
+use opengen::plan::{MemoryLimits, Target, scales_bytes, shared_slabs, stored_type, values_bytes};
 use opengen::weights::packed::LayoutOptions;
 
 use crate::model;
@@ -95,17 +95,16 @@ fn print(args: &Args, config: &ModelConfig, plans: &Plans, weight_bytes: &[(Stri
             println!("\n{plan}");
         }
     }
-    let mib = |bytes: u64| bytes as f64 / 1e6;
+    let mb = |bytes: u64| bytes as f64 / 1e6;
     println!("\nweights");
     for component in ["text_encoder", "unet", "vae.decoder", "vae.encoder"] {
         let of = weight_bytes.iter().filter(|(name, _)| name.starts_with(component));
-        println!("      {:<14} {:>9.1} MB", component, mib(of.map(|(_, bytes)| bytes).sum()));
+        println!("      {:<22} {:>9.1} MB", component, mb(of.map(|(_, bytes)| bytes).sum()));
     }
-    println!("      {:<14} {:>9.1} MB", "in all", mib(weight_bytes.iter().map(|(_, bytes)| bytes).sum()));
-    let arena = plans.all().iter().fold(Vec::new(), |mut slabs: Vec<u64>, plan| {
-        slabs.resize(slabs.len().max(plan.slabs.len()), 0);
-        slabs.iter_mut().zip(&plan.slabs).for_each(|(size, needed)| *size = (*size).max(*needed));
-        slabs
-    });
-    println!("arena shared by all stages {:.1} MB", mib(arena.iter().sum()));
+    println!("      {:<22} {:>9.1} MB", "in all", mb(weight_bytes.iter().map(|(_, bytes)| bytes).sum()));
+    println!("\narena");
+    for plan in plans.all().into_iter().filter(|plan| !plan.slabs.is_empty()) {
+        println!("      {:<22} {:>9.1} MB", plan.name, mb(plan.arena_bytes()));
+    }
+    println!("      {:<22} {:>9.1} MB", "shared by all stages", mb(shared_slabs(&plans.all()).iter().sum()));
 }

@@ -9,7 +9,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let row{{ i }} = min(row + {{ i }}u, params.m - 1u);
 {% endfor %}
 {% for j in range(tn) %}
-    let column{{ j }} = min(column + {{ j }}u, params.n - 1u);
+    let column{{ j }} = params.first_column + min(column + {{ j }}u, params.n - 1u);
 {% endfor %}
 {% for i in range(tm) %}{% for j in range(tn) %}
     var sum{{ i }}_{{ j }} = 0.0;
@@ -29,7 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         let inside{{ i }} = select(0.0, 1.0, base{{ i }} >= 0);
 {% endfor %}
         for (var c = 0u; c < params.a_c4; c++) {
-            let k4 = tap * params.a_c4 + c;
+            let k4 = tap * params.weight_c4 + params.first_c4 + c;
 {% for i in range(tm) %}
             let a{{ i }} = vec4f(a[from{{ i }} + c]) * inside{{ i }};
 {% endfor %}
@@ -41,7 +41,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     let from{{ i }} = row{{ i }} * params.a_c4;
 {% endfor %}
     for (var c = 0u; c < params.a_c4; c++) {
-        let k4 = c;
+        let k4 = params.first_c4 + c;
 {% for i in range(tm) %}
         let a{{ i }} = vec4f(a[from{{ i }} + c]);
 {% endfor %}

@@ -3,7 +3,8 @@
 // A is NHWC, so a row m is a pixel (or a token) and k runs over (ky, kx, channel). For a convolution the row's
 // address is computed from the pixel and the tap; padding reads as zero; `upsample` reads each input pixel twice
 // in both directions (nearest neighbour), so that no enlarged tensor is ever stored. With `concat` the channels
-// come from two tensors, one after the other. W is packed as [K/4, N] groups of four k values (see weights::packed).
+// come from two tensors, one after the other. W is packed as [K/4, N] groups of four k values (see weights::packed);
+// A may hold a run of the layer's channels only, and the output a run of its columns.
 {% include "common/elem.wgsl" %}
 {% include "gemm/activation.wgsl" %}
 
@@ -24,6 +25,10 @@ struct Params {
     pad_left: u32,
     rows_per_image: u32, // out_h * out_w
     time_offset: u32,  // first column of this layer in the merged time projection
+    weight_n: u32,     // columns of the whole layer
+    first_column: u32, // which of them is column 0 here
+    weight_c4: u32,    // channels of the whole layer / 4, per tap
+    first_c4: u32,     // which of them is the first of A / 4
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -36,7 +41,7 @@ struct Params {
 {% endif %}
 {% include "gemm/weight.wgsl" %}
 {% if bias %}
-@group(0) @binding({{ b.i }}) var<storage, read> bias: array<f32>; // [N]
+@group(0) @binding({{ b.i }}) var<storage, read> bias: array<f32>; // [weight_n]
 {% set b.i = b.i + 1 %}
 {% endif %}
 {% if time %}
@@ -83,7 +88,8 @@ fn tap_base(p: Pixel, tap: u32) -> i32 {
 fn store(row: u32, column: u32, sum: vec4f) {
     var v = sum;
 {% if bias %}
-    v += vec4f(bias[column], bias[column + 1u], bias[column + 2u], bias[column + 3u]);
+    let j = params.first_column + column;
+    v += vec4f(bias[j], bias[j + 1u], bias[j + 2u], bias[j + 3u]);
 {% endif %}
 {% if time %}
     let t = params.time_offset + column;
@@ -101,6 +107,9 @@ fn store(row: u32, column: u32, sum: vec4f) {
 {% endif %}
 {% if residual %}
     v += vec4f(f32(residual[at]), f32(residual[at + 1u]), f32(residual[at + 2u]), f32(residual[at + 3u]));
+{% endif %}
+{% if accumulate %}
+    v += vec4f(out[at / 4u]);
 {% endif %}
 {% if act != "none" and act_last %}
     v = activate(v);

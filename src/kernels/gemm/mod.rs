@@ -43,6 +43,8 @@ pub struct Spec {
     /// Adds this layer's slice of the merged time projection to every row.
     pub time: bool,
     pub residual: bool,
+    /// Adds to what the output holds instead of overwriting it.
+    pub accumulate: bool,
     pub act: Act,
     /// The activation comes after the residual instead of before.
     pub act_last: bool,
@@ -90,6 +92,14 @@ params! {
         pub rows_per_image: u32,
         /// First column of this layer in the merged time projection.
         pub time_offset: u32,
+        /// Packed rows of the weight: columns of the whole layer, a multiple of 4.
+        pub weight_n: u32,
+        /// The first of them that is computed, a multiple of 4.
+        pub first_column: u32,
+        /// Channels of the whole layer / 4, per tap; linear layers have one tap.
+        pub weight_c4: u32,
+        /// The first of them that A holds / 4; 0 with [`Source::Concat`].
+        pub first_c4: u32,
     }
 }
 
@@ -108,6 +118,7 @@ struct Context {
     bias: bool,
     time: bool,
     residual: bool,
+    accumulate: bool,
     act: Act,
     act_last: bool,
     geglu: bool,
@@ -133,6 +144,7 @@ impl Spec {
             bias: self.bias,
             time: self.time,
             residual: self.residual,
+            accumulate: self.accumulate,
             act: self.act,
             act_last: self.act_last,
             geglu: self.geglu,
@@ -150,6 +162,7 @@ impl Spec {
             bias: false,
             time: false,
             residual: false,
+            accumulate: false,
             act: Act::None,
             act_last: false,
             geglu: false,
@@ -201,6 +214,9 @@ fn epilogues(elem: Elem, weight: WeightType, variant: Variant) -> Vec<Spec> {
         specs.push(Spec { bias, act: Act::Relu, ..plain(Source::Conv) });
         specs.push(Spec { bias, residual: true, act: Act::Relu, act_last: true, ..plain(Source::Conv) });
         specs.push(Spec { bias, time: true, ..plain(Source::Conv) });
+        for source in [Source::Rows, Source::Conv] {
+            specs.push(Spec { bias, accumulate: true, ..plain(source) });
+        }
     }
     specs.push(Spec { bias: true, geglu: true, ..plain(Source::Rows) });
     specs

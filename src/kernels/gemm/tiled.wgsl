@@ -15,7 +15,7 @@ fn main(
     let lane_k = thread / 64u;
     let lane = thread % 64u;
     let load_row = min(tile_row + lane, params.m - 1u);
-    let load_column = min(tile_column + lane, params.n - 1u);
+    let load_column = params.first_column + min(tile_column + lane, params.n - 1u);
 {% if conv %}
     let pixel = pixel_of(load_row);
 {% endif %}
@@ -32,8 +32,11 @@ fn main(
         var w = vec4f(0.0);
         if (k4 < params.k4) {
 {% if conv %}
-            let base = tap_base(pixel, k4 / params.a_c4);
-            if (base >= 0) { value = vec4f(a[u32(base) + k4 % params.a_c4]); }
+            let tap = k4 / params.a_c4;
+            let c = k4 % params.a_c4;
+            let base = tap_base(pixel, tap);
+            if (base >= 0) { value = vec4f(a[u32(base) + c]); }
+            let weight_k4 = tap * params.weight_c4 + params.first_c4 + c;
 {% elif concat %}
             if (k4 < params.a_c4) {
                 value = vec4f(a[load_row * params.a_c4 + k4]);
@@ -43,7 +46,10 @@ fn main(
 {% else %}
             value = vec4f(a[load_row * params.a_c4 + k4]);
 {% endif %}
-            w = load_weight(k4, load_column){% if quantized %} * load_scale(k4, load_column){% endif %};
+{% if not conv %}
+            let weight_k4 = params.first_c4 + k4;
+{% endif %}
+            w = load_weight(weight_k4, load_column){% if quantized %} * load_scale(weight_k4, load_column){% endif %};
         }
         workgroupBarrier();
         a_tile[thread] = value;

@@ -1,21 +1,21 @@
 // The packed weight: `load_weight(k4, n)` gives W[n, 4 * k4 .. 4 * k4 + 4].
 {% if weight == "F32" %}
-@group(0) @binding({{ b.i }}) var<storage, read> weight: array<vec4f>; // [K/4, N]
+@group(0) @binding({{ b.i }}) var<storage, read> weight: array<vec4f>; // [K/4, weight_n]
 {% elif weight == "F16" %}
-@group(0) @binding({{ b.i }}) var<storage, read> weight: array<vec2u>; // [K/4, N], two halves a word
+@group(0) @binding({{ b.i }}) var<storage, read> weight: array<vec2u>; // [K/4, weight_n], two halves a word
 {% elif weight == "Q8" %}
-@group(0) @binding({{ b.i }}) var<storage, read> weight: array<u32>; // [K/4, N], four signed bytes a word
+@group(0) @binding({{ b.i }}) var<storage, read> weight: array<u32>; // [K/4, weight_n], four signed bytes a word
 {% else %}
-@group(0) @binding({{ b.i }}) var<storage, read> weight: array<u32>; // [K/8, N], eight nibbles a word
+@group(0) @binding({{ b.i }}) var<storage, read> weight: array<u32>; // [K/8, weight_n], eight nibbles a word
 {% endif %}
 {% set b.i = b.i + 1 %}
 {% if quantized %}
-@group(0) @binding({{ b.i }}) var<storage, read> scales: array<u32>; // [K/32, N] halves, two a word
+@group(0) @binding({{ b.i }}) var<storage, read> scales: array<u32>; // [K/32, weight_n] halves, two a word
 {% set b.i = b.i + 1 %}
 
 // The scale of the block of 32 values that k4 lies in.
 fn load_scale(k4: u32, n: u32) -> f32 {
-    let at = (k4 / 8u) * params.n + n;
+    let at = (k4 / 8u) * params.weight_n + n;
     let pair = unpack2x16float(scales[at / 2u]);
     return select(pair.x, pair.y, (at & 1u) == 1u);
 }
@@ -23,15 +23,15 @@ fn load_scale(k4: u32, n: u32) -> f32 {
 
 fn load_weight(k4: u32, n: u32) -> vec4f {
 {% if weight == "F32" %}
-    return weight[k4 * params.n + n];
+    return weight[k4 * params.weight_n + n];
 {% elif weight == "F16" %}
-    let word = weight[k4 * params.n + n];
+    let word = weight[k4 * params.weight_n + n];
     return vec4f(unpack2x16float(word.x), unpack2x16float(word.y));
 {% elif weight == "Q8" %}
-    let word = bitcast<i32>(weight[k4 * params.n + n]);
+    let word = bitcast<i32>(weight[k4 * params.weight_n + n]);
     return vec4f(vec4i(word << 24u, word << 16u, word << 8u, word) >> vec4u(24u));
 {% else %}
-    let word = weight[(k4 / 2u) * params.n + n] >> ((k4 & 1u) * 16u);
+    let word = weight[(k4 / 2u) * params.weight_n + n] >> ((k4 & 1u) * 16u);
     return vec4f((vec4u(word) >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u)) - 8.0;
 {% endif %}
 }

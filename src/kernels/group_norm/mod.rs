@@ -1,7 +1,7 @@
-//! GroupNorm with optional SiLU over one tensor or the concatenation of two, one workgroup per (image, group).
+//! GroupNorm with optional SiLU over one tensor, a run of its channels, or the concatenation of two tensors.
 //!
-//! For images so large that a group keeps one workgroup busy for long, [`group_norm_stats`](super::group_norm_stats)
-//! and [`group_norm_apply`](super::group_norm_apply) do the same in two dispatches.
+//! One workgroup per (image, group) does it in one dispatch. For images so large that a group would keep one
+//! workgroup busy for long, two dispatches share each group among several: [`Pass::Stats`], then [`Pass::Apply`].
 
 pub mod cpu;
 
@@ -10,17 +10,32 @@ use serde::Serialize;
 use super::params::params;
 use super::{Elem, grid, template};
 
+/// Which part of the work a dispatch does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pass {
+    /// All of it.
+    Whole,
+    /// Mean and spread of each (image, group, chunk of rows).
+    Stats,
+    /// Normalises each (image, group, chunk of rows) with what [`Pass::Stats`] found.
+    Apply,
+}
+
 /// What the shader is specialised for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Spec {
     pub elem: Elem,
+    pub pass: Pass,
     /// Channels read at once, see [`width`].
     pub width: u32,
-    /// Invocations per workgroup: 256, or 64 where groups are small.
+    /// Invocations per workgroup: 256, 64 where groups are small, 4 on a CPU adapter.
     pub threads: u32,
     /// Whether a second tensor follows the first along C.
     pub concat: bool,
     pub silu: bool,
+    /// The output is the input, too; not with [`Pass::Stats`] and not with `concat`.
+    pub in_place: bool,
 }
 
 params! {
@@ -30,13 +45,29 @@ params! {
         pub batch: u32,
         /// H · W
         pub rows: u32,
-        /// C of the first tensor, a multiple of 4
+        /// C1: channels that are read of the first tensor, a multiple of 4
         pub channels1: u32,
-        /// C of the second tensor, a multiple of 4; 0 without one
+        /// C2: channels of the second tensor, a multiple of 4; 0 without one
         pub channels2: u32,
-        /// Divides the sum of both
+        /// Channels that the first tensor has, a multiple of 4
+        pub stride1: u32,
+        /// The first of them that is read, on a group's border
+        pub first1: u32,
+        /// Index of the first channel in gamma and beta, on a group's border
+        pub first_affine: u32,
+        /// Groups of C1 + C2, which they divide
         pub groups: u32,
+        /// Parts each image is cut into, row-wise; 1 with [`Pass::Whole`]
+        pub chunks: u32,
         pub eps: f32,
+    }
+}
+
+impl Params {
+    /// All channels of one tensor, or of two (`channels2` > 0), in one chunk.
+    pub fn new(batch: u32, rows: u32, [channels1, channels2]: [u32; 2], groups: u32, eps: f32) -> Params {
+        let (stride1, chunks) = (channels1, 1);
+        Params { batch, rows, channels1, channels2, stride1, groups, chunks, eps, ..Params::default() }
     }
 }
 
@@ -54,7 +85,12 @@ pub fn width(channels: u32, groups: u32) -> u32 {
 
 /// How many workgroups to dispatch.
 pub fn workgroups(_spec: &Spec, params: &Params) -> [u32; 3] {
-    grid::fold(params.batch * params.groups)
+    grid::fold(params.batch * params.groups * params.chunks)
+}
+
+/// Floats that [`Pass::Stats`] finds, `[N, groups, chunks, 4]`: mean, sum of squared deviations, count, unused.
+pub fn partial_len(params: &Params) -> usize {
+    4 * params.batch as usize * params.groups as usize * params.chunks as usize
 }
 
 /// Every specialisation that can occur.
@@ -62,10 +98,17 @@ pub fn all_specs() -> Vec<Spec> {
     let mut specs = Vec::new();
     for elem in Elem::ALL {
         for width in [1, 2, 4] {
-            for threads in [64, 256] {
+            let whole = [4, 64, 256].map(|threads| (Pass::Whole, threads));
+            for (pass, threads) in whole.into_iter().chain([(Pass::Apply, 4), (Pass::Apply, 256)]) {
                 for (concat, silu) in [(false, false), (false, true), (true, false), (true, true)] {
-                    specs.push(Spec { elem, width, threads, concat, silu });
+                    specs.push(Spec { elem, pass, width, threads, concat, silu, in_place: false });
                 }
+                let (concat, silu) = (false, true);
+                specs.push(Spec { elem, pass, width, threads, concat, silu, in_place: true });
+            }
+            for (concat, threads) in [(false, 4), (true, 4), (false, 256), (true, 256)] {
+                let pass = Pass::Stats;
+                specs.push(Spec { elem, pass, width, threads, concat, silu: false, in_place: false });
             }
         }
     }

@@ -84,7 +84,8 @@ impl Run<'_> {
         let mut graph = unet::unet(&self.config.unet, rows, h, w, keys);
         let mut maps = Vec::new();
         for (layer, shape) in unet::expose_cross_attentions(&mut graph, &self.config.unet) {
-            let all = self.read(&unet::map_name(&layer), shape.len(), Elem::F32).await?;
+            let all =
+                self.read(&self.prepared.memory, &unet::map_name(&layer), shape.len(), Elem::F32).await?;
             let last = &all[(rows - 1) * shape.h * shape.w * keys..];
             let values = last.chunks_exact(keys).flat_map(|row| &row[..tokens]).copied().collect();
             maps.push(AttentionMap { layer, h: shape.h, w: shape.w, tokens, values });

@@ -1,0 +1,266 @@
+/** Settings that come from elsewhere: out of a picture's file, out of a link. */
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { linkTo, readLink } from '../../www/js/link.js';
+import { asFile, png } from './files.mjs';
+import { cancelButton, draw, finished, generateButton, pixels, promptOf, psnr, ready, set, stand, tab, visitor } from './page.mjs';
+
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const report = (page) => page.locator('#report');
+const lines = (page) => report(page).getByRole('listitem').allTextContents();
+const says = (page, words) => report(page).getByText(words).waitFor();
+
+/** What the form holds, by field. */
+const form = (page) => page.evaluate(() => Object.fromEntries(
+  ['prompt', 'negativePrompt', 'steps', 'guidance', 'seed', 'sampler', 'schedule', 'rng', 'width', 'height', 'batch',
+    'variationStrength', 'variationSeed'].map((id) => [id, document.getElementById(id).value])));
+
+/** Brings a file to the page: chosen, dropped or pasted. */
+const bring = {
+  chosen: (page, file) => page.setInputFiles('#recall-file', file),
+  dropped: (page, file) => act(page, file, (data) => {
+    const event = (type) => new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true });
+    document.body.dispatchEvent(event('dragover'));
+    window.offered = !document.querySelector('#drop').hidden;
+    document.body.dispatchEvent(event('drop'));
+  }),
+  pasted: (page, file) => act(page, file, (data) => {
+    document.body.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }));
+  }),
+};
+
+function act(page, { name, mimeType, buffer }, gesture) {
+  return page.evaluate(([file, type, bytes, source]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))], file, { type }));
+    new Function('data', `(${source})(data)`)(data); // evaluated by the tests' own connection, which no policy binds
+  }, [name, mimeType, buffer.toString('base64'), gesture.toString()]);
+}
+
+test('our own picture brings everything back and makes the same picture, however it is brought', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await page.locator('#variation').evaluate((element) => { element.open = true; });
+  await set(page, { 'Negative prompt': 'green', Strength: 0.25, 'Variation seed': 77, Schedule: 'karras', Noise: 'philox' });
+  const shown = await draw(page, 'яблоко, (red:1.2)', { Steps: 2, Guidance: 2.5, Seed: '18446744073709551615', Sampler: 'dpm++-2m' });
+  const before = await form(page);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save as PNG' }).click()]);
+  const file = asFile(readFileSync(await download.path()), 'apple.png');
+
+  for (const [how, brought] of Object.entries(bring)) {
+    const other = await tab(page.context(), it);
+    await ready(other);
+    await other.getByRole('button', { name: 'Reset' }).click();
+    await promptOf(other).fill('something else');
+    await brought(other, file);
+    await says(other, /^Settings read from /);
+    assert.deepEqual(await form(other), { ...before, batch: '1' }, how);
+    assert.deepEqual(await lines(other), [], how);
+    assert.equal(await cancelButton(other).count(), 0, 'nothing is drawn unasked');
+    if (how === 'dropped') {
+      assert.equal(await other.evaluate(() => window.offered), true, 'the page says that it takes files');
+      assert.equal(await other.locator('#drop').isVisible(), false);
+      await generateButton(other).click();
+      await cancelButton(other).waitFor();
+      await finished(other);
+      assert.equal(psnr(await pixels(other), shown), Infinity);
+    }
+    assert.deepEqual(other.trouble, []);
+    await other.close();
+  }
+});
+
+const A1111 = `masterpiece, 1girl, <lora:detail:0.8> smiling
+Negative prompt: (worst quality:1.4), lowres
+Steps: 28, Sampler: DPM++ 2M Karras, CFG scale: 7.5, Seed: 1234567890, Size: 512x768, Model hash: ab12, Model: v1-5-pruned, `
+  + 'Denoising strength: 0.4, Clip skip: 2, Hires upscale: 2, Lora hashes: "detail: 1f2e", Version: v1.9.4';
+
+for (const kind of ['tEXt', 'zTXt', 'iTXt', 'compressed']) {
+  for (const behind of kind === 'tEXt' ? [false, true] : [false]) {
+    test(`A1111’s picture, ${kind}${behind ? ' behind the pixels' : ''}: what can be is taken, the rest is said`, async () => {
+      const page = await visitor(it);
+      await ready(page);
+      await bring.dropped(page, asFile(png({ kind, text: A1111, behind }), 'girl.png'));
+      await says(page, 'Settings read from “girl.png”.');
+      assert.deepEqual(await form(page), {
+        prompt: 'masterpiece, 1girl,  smiling', negativePrompt: '(worst quality:1.4), lowres', steps: '28', guidance: '7.5',
+        seed: '1234567890', sampler: 'dpm++-2m', schedule: 'karras', rng: 'philox', width: '512', height: '768', batch: '1',
+        variationStrength: '0', variationSeed: '',
+      });
+      const said = (await lines(page)).join('\n');
+      for (const words of [/lora:detail:0\.8/, /Not used here: Denoising strength, Clip skip, Hires upscale\./, /“v1-5-pruned”, which is not here/]) {
+        assert.match(said, words);
+      }
+      assert.equal(await page.getByRole('checkbox', { name: 'Random seed' }).isChecked(), false);
+    });
+  }
+}
+
+test('values that cannot be are named, and the others are taken', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const before = await form(page);
+  await bring.chosen(page, asFile(png({ text: 'a cat\nSteps: 500, Sampler: UniPC, CFG scale: 31, Seed: -1, Size: 500x9000, Schedule type: Polyexponential' })));
+  await says(page, /^Settings read from/);
+  assert.deepEqual(await form(page), { ...before, prompt: 'a cat' });
+  const said = await lines(page);
+  for (const words of [/“500” was not taken: Steps/, /sampler “UniPC”/, /“31” was not taken: Guidance/, /Seed is “-1”/,
+    /multiple of 8/, /“9000” was not taken: Height/, /schedule “polyexponential”/]) {
+    assert.ok(said.some((line) => words.test(line)), `${words} in\n${said.join('\n')}`);
+  }
+});
+
+const good = png({ text: 'a cat\nSteps: 2, Sampler: DDIM, Seed: 5' });
+for (const [what, file, words] of [
+  ['a JPEG', asFile(Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16]), 'photo.jpg', 'image/jpeg'), /“photo\.jpg” was not read.*not a PNG/s],
+  ['a text file', asFile(Buffer.from('hello'), 'note.txt', 'text/plain'), /not a PNG/],
+  ['an empty file', asFile(Buffer.alloc(0), 'empty.png'), /not a PNG/],
+  ['a PNG without settings', asFile(png()), /no settings in it/],
+  ['a PNG with other texts', asFile(png({ keyword: 'Comment', text: 'hi' })), /no settings in it/],
+  ['a ComfyUI picture', asFile(png({ keyword: 'workflow', text: '{}' })), /ComfyUI/],
+  ['a PNG that is cut short', asFile(good.subarray(0, 30)), /damaged/],
+  ['a PNG with a broken checksum', asFile(Buffer.concat([good.subarray(0, 20), Buffer.from([9]), good.subarray(21)])), /damaged/],
+]) {
+  test(`${what}: a clear message, and nothing changes`, async () => {
+    const page = await visitor(it);
+    await ready(page);
+    await promptOf(page).fill('what I was typing');
+    const before = await form(page);
+    await bring.chosen(page, file);
+    await report(page).waitFor();
+    assert.match(await report(page).innerText(), words);
+    assert.deepEqual(await form(page), before);
+    assert.equal(await page.getByRole('alert').count(), 0);
+    assert.deepEqual(page.trouble, []);
+    await bring.chosen(page, asFile(good)); // and the next one is read as ever
+    await says(page, /^Settings read from/);
+    assert.equal(await promptOf(page).inputValue(), 'a cat');
+  });
+}
+
+test('a huge file is not read, and says how large one may be', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'opengen-'));
+  try {
+    const path = join(folder, 'huge.png');
+    writeFileSync(path, Buffer.concat([good, Buffer.alloc(65e6)]));
+    const page = await visitor(it);
+    await ready(page);
+    await page.setInputFiles('#recall-file', path);
+    await says(page, '“huge.png” was not read.');
+    assert.deepEqual(await lines(page), ['It has 65 MB; up to 64 MB are read.']);
+    assert.equal(await promptOf(page).inputValue(), '');
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test('a picture whose end is missing still gives its settings, and says so', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await bring.chosen(page, asFile(good.subarray(0, good.length - 14)));
+  await says(page, 'The picture itself is damaged; its settings could be read.');
+  assert.equal(await promptOf(page).inputValue(), 'a cat');
+});
+
+test('a pasted picture without settings says why; pasted text goes into the prompt as ever', async () => {
+  const page = await visitor(it, { permissions: ['clipboard-read', 'clipboard-write'] });
+  await ready(page);
+  await bring.pasted(page, asFile(png(), 'image.png'));
+  await says(page, /Copying a picture loses its settings/);
+  await report(page).getByRole('button', { name: 'Close' }).click();
+  await page.evaluate(() => navigator.clipboard.writeText('a pasted prompt'));
+  await promptOf(page).focus();
+  await page.keyboard.press('ControlOrMeta+v');
+  assert.equal(await promptOf(page).inputValue(), 'a pasted prompt');
+  assert.equal(await report(page).isVisible(), false);
+});
+
+test('links: what goes in comes out', () => {
+  const values = { prompt: 'a & b = “c” #1 яблоко 🍎\nline', negativePrompt: '+%20', steps: '7', seed: '18446744073709551615', sampler: 'dpm++-2m', schedule: 'default' };
+  const link = new URL(linkTo(values, 'https://example.org/x/?engine=cpu#old'));
+  assert.equal(link.origin + link.pathname + link.search, 'https://example.org/x/');
+  assert.ok(!link.hash.includes('schedule'), 'plain values are left out');
+  const read = readLink(link.hash);
+  for (const [field, value] of Object.entries(values)) assert.equal(read.values[field], value, field);
+  assert.deepEqual([read.values.variationStrength, read.values.batch, read.unknown], ['0', '1', []]);
+  assert.deepEqual(readLink('#steps=%zz&steps=4&__proto__=1').values.steps, '%zz');
+  assert.deepEqual(readLink('#x=1&__proto__=2').unknown, ['x', '__proto__']);
+  for (const anchor of ['', '#', '#prompt']) assert.equal(readLink(anchor), null);
+});
+
+test('a link fills in the settings and never draws by itself', async () => {
+  const page = await visitor(it, { permissions: ['clipboard-read', 'clipboard-write'] });
+  await ready(page);
+  const shown = await draw(page, 'a cat & a “dog” #1 🦊', { Steps: 2, Seed: 5, Sampler: 'euler', 'Negative prompt': 'green' });
+  const before = await form(page);
+  await page.getByText('More', { exact: true }).click();
+  await page.getByRole('button', { name: 'Copy link to its settings' }).click();
+  await page.waitForFunction(() => document.querySelector('#status').textContent.includes('Link copied'));
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  assert.ok(link.startsWith(`${it.server.url}#`), link);
+
+  const other = await visitor(it, { open: false });
+  await other.goto(link.replace('#', '?engine=cpu#'));
+  await ready(other);
+  await says(other, /Nothing is drawn until you press Generate/);
+  assert.deepEqual(await form(other), before);
+  assert.deepEqual(await lines(other), []);
+  assert.equal(await other.locator('#status').textContent(), 'Ready');
+  assert.equal(await other.locator('#frame').getAttribute('data-state'), 'empty');
+  assert.equal(await other.evaluate(() => location.hash), '', 'a reload keeps what is typed from here on');
+  await generateButton(other).click();
+  await cancelButton(other).waitFor();
+  await finished(other);
+  assert.equal(psnr(await pixels(other), shown), Infinity);
+});
+
+test('the settings of the form are a link too, without a random seed', async () => {
+  const page = await visitor(it, { permissions: ['clipboard-read', 'clipboard-write'] });
+  await ready(page);
+  await promptOf(page).fill('a cat');
+  await set(page, { Steps: 7 });
+  await page.getByRole('button', { name: 'Copy link', exact: true }).click();
+  await page.waitForFunction(() => document.querySelector('#status').textContent.includes('Link copied'));
+  const { values } = readLink(new URL(await page.evaluate(() => navigator.clipboard.readText())).hash);
+  assert.deepEqual([values.prompt, values.steps, values.seed], ['a cat', '7', '']);
+  // Opened in the page that is there already.
+  await page.evaluate(() => { location.hash = 'prompt=a+dog&steps=3'; });
+  await says(page, /Nothing is drawn/);
+  assert.equal(await promptOf(page).inputValue(), 'a dog');
+  assert.equal(await page.getByRole('checkbox', { name: 'Random seed' }).isChecked(), true);
+});
+
+test('bad values in a link are refused one by one, and never break the page', async () => {
+  const page = await visitor(it, { open: false });
+  const bad = new URLSearchParams({
+    prompt: '<img src=x onerror=alert(1)>', steps: '0', guidance: 'NaN', sampler: '__proto__', schedule: 'x', seed: '1e3',
+    width: '65', height: '99999999999', noise: 'dice', pictures: '99', variation: '-1', 'variation-seed': '-5', model: 'sdxl',
+    nonsense: '1',
+  });
+  await page.goto(`${it.server.url}?engine=cpu#${bad}`);
+  await ready(page);
+  await says(page, /Nothing is drawn/);
+  const said = await lines(page);
+  for (const words of [/“0” was not taken: Steps/, /“NaN” was not taken: Guidance/, /“__proto__” was not taken: There is no such sampler/, /“x” was not taken/, /“1e3” was not taken/,
+    /multiple of 8, such as 64/, /“99999999999” was not taken/, /“dice” was not taken: There is no such noise/, /“99” was not taken: Pictures/, /“-1” was not taken: The strength/,
+    /“-5” was not taken/, /model “sdxl”, which is not here/, /no setting “nonsense”/]) {
+    assert.ok(said.some((line) => words.test(line)), `${words} in\n${said.join('\n')}`);
+  }
+  assert.equal(said.length, 13);
+  assert.equal(await promptOf(page).inputValue(), '<img src=x onerror=alert(1)>');
+  assert.equal((await form(page)).steps, '10', 'the model’s own stays');
+  assert.deepEqual(page.trouble, []);
+
+  for (const hash of ['%%%=%%%', `prompt=${'a'.repeat(5000)}`, '=&=&=', 'prompt=%F0%9F%A6%8A&seed=']) {
+    await page.evaluate((text) => { location.hash = text; }, hash);
+    await says(page, /Nothing is drawn/);
+    await page.waitForFunction(() => location.hash === '');
+  }
+  assert.equal(await promptOf(page).inputValue(), '🦊');
+  await draw(page, 'a cat', { Steps: 1 });
+  assert.deepEqual(page.trouble, []);
+});

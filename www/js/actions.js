@@ -1,0 +1,90 @@
+/** What can be done with the picture on the stage: save, copy, share, link. Buttons a browser cannot serve are hidden. */
+
+import { $, make } from './dom.js';
+import { linkTo } from './link.js';
+import { report } from './report.js';
+import { say } from './status.js';
+
+/** "a-red-apple-7.png" */
+export function fileName({ prompt, seed }) {
+  const words = prompt.normalize('NFKD').replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-+|-+$/g, '').slice(0, 60);
+  return `${words || 'picture'}-${seed}.png`;
+}
+
+/** @param {Blob} blob */
+export function download(blob, name) {
+  const link = make('a', { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** Copies text, or shows it where the browser does not let a page copy. */
+export async function copyLink(values) {
+  const link = linkTo(values);
+  try {
+    await navigator.clipboard.writeText(link);
+    say('Link copied', 'it fills in the settings and draws nothing by itself');
+  } catch {
+    report('This browser does not let the page copy. The link:', [link]);
+  }
+}
+
+export class Actions {
+  /**
+   * @param {object} options
+   * @param {() => import('./gallery.js').Made} options.current what stands on the stage
+   * @param {() => void} options.onVary
+   * @param {() => void} options.onDelete
+   */
+  constructor({ current, onVary, onDelete }) {
+    this.current = current;
+    const file = () => new File([current().png], fileName(current().settings), { type: 'image/png' });
+    const example = new File([new Blob()], 'a.png', { type: 'image/png' });
+    $('copy').hidden = !navigator.clipboard?.write || !('ClipboardItem' in globalThis);
+    $('share').hidden = !navigator.canShare?.({ files: [example] });
+
+    $('vary').addEventListener('click', onVary);
+    $('save').addEventListener('click', () => download(current().png, fileName(current().settings)));
+    $('copy').addEventListener('click', () => this.#copy());
+    $('share').addEventListener('click', () => this.#share(file()));
+    $('link').addEventListener('click', () => copyLink({ ...current().settings, model: current().model }));
+    $('delete').addEventListener('click', onDelete);
+    for (const menu of document.querySelectorAll('details.menu')) closesByItself(menu);
+  }
+
+  /** Shows the buttons, or keeps their place. */
+  show(on) {
+    $('actions').toggleAttribute('data-off', !on);
+    $('save').hidden = !on;
+  }
+
+  async #copy() {
+    try {
+      await navigator.clipboard.write([new ClipboardItem({ 'image/png': this.current().png })]);
+      say('Picture copied');
+    } catch (error) {
+      report('The picture could not be copied.', [`The browser says: ${error.message}`, 'Save as PNG works all the same.']);
+    }
+  }
+
+  async #share(file) {
+    try {
+      await navigator.share({ files: [file] });
+    } catch (error) {
+      if (error.name === 'AbortError') return; // the person closed the sheet
+      report('The picture could not be shared.', [`The browser says: ${error.message}`, 'Save as PNG works all the same.']);
+    }
+  }
+}
+
+/** A details element as a menu: a choice, Escape or a click elsewhere closes it. */
+function closesByItself(menu) {
+  const close = () => { menu.open = false; };
+  menu.addEventListener('click', (event) => event.target.closest('[data-closes]') && close());
+  menu.addEventListener('keydown', (event) => {
+    if (event.key !== 'Escape' || !menu.open) return;
+    close();
+    menu.querySelector('summary').focus();
+  });
+  addEventListener('pointerdown', (event) => menu.contains(event.target) || close());
+}

@@ -1,0 +1,155 @@
+/**
+ * The pictures that were made, kept in this browser: a database of their own, apart from the models.
+ *
+ * What a list needs (settings, thumbnail, time) and the PNG files lie in two stores, so that a long strip is read
+ * without touching the files. A picture that the browser refuses to keep lives here in memory until the tab closes.
+ * Tabs tell each other when something has changed.
+ */
+
+const NAME = 'opengen-pictures';
+const VERSION = 1;
+/** Thumbnails are as large as the strip shows them on a dense screen. */
+const THUMBNAIL = 160;
+
+/**
+ * @typedef {object} Entry one picture without its file
+ * @property {number} id unique here; negative while it could not be kept
+ * @property {number} time when it was made, milliseconds since 1970
+ * @property {object} settings the request it was made with: one picture, its own seed
+ * @property {string} model the id of its model
+ * @property {Blob} thumbnail
+ */
+
+export class Pictures {
+  #database = open();
+  /** What could not be kept. @type {Map<number, {entry: Entry, png: Blob}>} */
+  #loose = new Map();
+  #looseId = 0;
+  #channel = 'BroadcastChannel' in globalThis ? new BroadcastChannel(NAME) : null;
+
+  /** @param {{onChange: () => void}} options called when another tab has added or deleted pictures */
+  constructor({ onChange }) {
+    this.#channel?.addEventListener('message', onChange);
+  }
+
+  /** Whether this picture will be there after a reload. @param {Entry} entry */
+  isKept(entry) {
+    return entry.id > 0;
+  }
+
+  /** All pictures, newest first. @returns {Promise<Entry[]>} */
+  async list() {
+    const kept = await this.#read('entries', (store) => store.getAll()).catch(() => []);
+    const loose = [...this.#loose.values()].map(({ entry }) => entry);
+    return [...loose, ...kept].sort((a, b) => b.time - a.time || Math.abs(b.id) - Math.abs(a.id));
+  }
+
+  /**
+   * Keeps a picture. Never fails: `problem` says why it is only in memory.
+   * @param {{png: Blob, image: ImageData, settings: object, model: string}} made
+   * @returns {Promise<{entry: Entry, problem: null | 'full' | 'refused'}>}
+   */
+  async add({ png, image, settings, model }) {
+    const entry = { time: Date.now(), settings, model, thumbnail: await thumbnailOf(image) };
+    try {
+      entry.id = await this.#write(entry, png);
+      return { entry, problem: null };
+    } catch (error) {
+      entry.id = --this.#looseId;
+      this.#loose.set(entry.id, { entry, png });
+      return { entry, problem: error?.name === 'QuotaExceededError' ? 'full' : 'refused' };
+    }
+  }
+
+  /** The PNG file; null when it has been deleted meanwhile. @returns {Promise<Blob | null>} */
+  async file(id) {
+    if (this.#loose.has(id)) return this.#loose.get(id).png;
+    return (await this.#read('files', (store) => store.get(id))) ?? null;
+  }
+
+  /** Deletes pictures and returns what was deleted, for `restore`. @param {Entry[]} entries */
+  async remove(entries) {
+    const taken = [];
+    for (const entry of entries) taken.push({ entry, png: await this.file(entry.id) });
+    const kept = entries.filter((entry) => this.isKept(entry));
+    if (kept.length) {
+      await this.#change((stores) => {
+        for (const { id } of kept) for (const store of stores) store.delete(id);
+      });
+    }
+    for (const { id } of entries) this.#loose.delete(id);
+    return taken;
+  }
+
+  /** Puts deleted pictures back. @param {{entry: Entry, png: Blob}[]} taken */
+  async restore(taken) {
+    for (const { entry, png } of taken) {
+      if (!this.isKept(entry)) this.#loose.set(entry.id, { entry, png });
+      else await this.#write(entry, png);
+    }
+  }
+
+  /** Stores entry and file, both or neither. Resolves with the id once they are on disk. */
+  async #write(entry, png) {
+    let id;
+    await this.#change(([entries, files]) => {
+      entries.put(entry).onsuccess = ({ target }) => {
+        id = target.result;
+        files.put(png, id);
+      };
+    });
+    return id;
+  }
+
+  async #change(work) {
+    const database = await this.#database;
+    const transaction = database.transaction(['entries', 'files'], 'readwrite', { durability: 'strict' });
+    const done = new Promise((resolve, reject) => {
+      transaction.oncomplete = resolve;
+      transaction.onabort = () => reject(transaction.error);
+    });
+    work(['entries', 'files'].map((name) => transaction.objectStore(name)));
+    await done;
+    this.#channel?.postMessage('changed');
+  }
+
+  async #read(name, ask) {
+    const database = await this.#database;
+    return settled(ask(database.transaction(name).objectStore(name)));
+  }
+}
+
+/** Rejects where the browser has no database or refuses it. @returns {Promise<IDBDatabase>} */
+function open() {
+  const opened = new Promise((resolve, reject) => {
+    const request = indexedDB.open(NAME, VERSION);
+    request.onupgradeneeded = () => {
+      request.result.createObjectStore('entries', { keyPath: 'id', autoIncrement: true });
+      request.result.createObjectStore('files');
+    };
+    request.onsuccess = () => {
+      request.result.onversionchange = () => request.result.close(); // a newer page in another tab goes first
+      resolve(request.result);
+    };
+    request.onerror = () => reject(request.error);
+    request.onblocked = () => reject(new Error('another tab holds an older version'));
+  });
+  opened.catch(() => {}); // told by whoever needs it
+  return opened;
+}
+
+const settled = (request) => new Promise((resolve, reject) => {
+  request.onsuccess = () => resolve(request.result);
+  request.onerror = () => reject(request.error);
+});
+
+/** A small PNG of a picture, its longer side at most THUMBNAIL pixels. @param {ImageData} image */
+async function thumbnailOf(image) {
+  const scale = Math.min(1, THUMBNAIL / Math.max(image.width, image.height));
+  const [width, height] = [image.width, image.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const bitmap = await createImageBitmap(image, { resizeWidth: width, resizeHeight: height, resizeQuality: 'high' });
+  const canvas = Object.assign(document.createElement('canvas'), { width, height });
+  canvas.getContext('2d').drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
+}

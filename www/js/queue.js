@@ -1,0 +1,82 @@
+/** The line of what is to be made: one job is drawn, the others wait; each can be taken out. */
+
+const SEEDS = 2n ** 64n;
+const following = (seed, i) => String((BigInt(seed) + BigInt(i)) % SEEDS);
+
+/**
+ * The requests of single pictures that a request for several stands for. Seeds count up; in a variation the seed
+ * stays and the variation seed counts up, as in A1111.
+ * @param {object} request as `Settings.read` gives it, `batch` pictures
+ */
+export function singles({ batch = 1, variationStrength, variationSeed, ...request }) {
+  return Array.from({ length: batch }, (_, i) => (
+    variationStrength > 0
+      ? { ...request, variationStrength, variationSeed: following(variationSeed, i) }
+      : { ...request, seed: following(request.seed, i) }
+  ));
+}
+
+/**
+ * @typedef {object} Job
+ * @property {number} id
+ * @property {string} prompt
+ * @property {object[]} pictures requests of single pictures, made one after the other
+ */
+
+export class Queue {
+  /** @type {Job[]} */ waiting = [];
+  /** @type {Job | null} */ running = null;
+  /** Something went wrong that would go wrong again: the others wait for a person. */
+  paused = false;
+  #controller = null;
+  #next = 1;
+
+  /**
+   * @param {object} options
+   * @param {(job: Job, signal: AbortSignal) => Promise<'done' | 'cancelled' | 'failed'>} options.draw never rejects
+   * @param {(queue: Queue) => void} options.onChange
+   */
+  constructor({ draw, onChange }) {
+    Object.assign(this, { draw, onChange });
+  }
+
+  /** Lines up; draws at once when nothing is being drawn. @param {object} request */
+  add(request) {
+    this.waiting.push({ id: this.#next++, prompt: request.prompt, pictures: singles(request) });
+    this.resume();
+  }
+
+  /** @param {number} id of a job that waits */
+  remove(id) {
+    this.waiting = this.waiting.filter((job) => job.id !== id);
+    this.onChange(this);
+  }
+
+  clear() {
+    this.waiting = [];
+    this.onChange(this);
+  }
+
+  /** Stops the job that is drawn; what it has finished is kept, and the next one begins. */
+  cancel() {
+    this.#controller?.abort();
+  }
+
+  resume() {
+    this.paused = false;
+    if (this.running) this.onChange(this);
+    else this.#run();
+  }
+
+  async #run() {
+    while (this.waiting.length && !this.paused) {
+      this.running = this.waiting.shift();
+      this.#controller = new AbortController();
+      this.onChange(this);
+      const outcome = await this.draw(this.running, this.#controller.signal);
+      this.running = null;
+      this.paused = outcome === 'failed' && this.waiting.length > 0;
+    }
+    this.onChange(this);
+  }
+}

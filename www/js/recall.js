@@ -1,0 +1,77 @@
+/** Pictures that are brought here, dropped, pasted or chosen, for the settings that their PNG files carry. */
+
+import { $, bytes } from './dom.js';
+import { report } from './report.js';
+import { sentence } from './words.js';
+
+/** Larger files are not read: pictures with settings are far smaller, and the engine reads them whole. */
+const MOST_BYTES = 64e6;
+
+export class Recall {
+  /**
+   * @param {object} options
+   * @param {() => Promise<import('../client.js').OpenGen>} options.engine the engine that reads the files
+   * @param {(values: Record<string, string>) => string[]} options.onSettings puts values into the form, by field;
+   *   returns a sentence for each that could not be honoured
+   */
+  constructor({ engine, onSettings }) {
+    Object.assign(this, { engine, onSettings });
+    $('recall').addEventListener('click', () => $('recall-file').click());
+    $('recall-file').addEventListener('change', () => {
+      const [file] = $('recall-file').files;
+      if (file) this.read(file);
+      $('recall-file').value = ''; // the same file may be chosen again
+    });
+    addEventListener('paste', (event) => this.#paste(event));
+    addEventListener('dragover', (event) => this.#drag(event, true));
+    addEventListener('dragleave', (event) => event.relatedTarget === null && this.#drag(event, false));
+    addEventListener('drop', (event) => this.#drop(event));
+  }
+
+  /** @param {File} file @param {{pasted?: boolean}} [how] */
+  async read(file, { pasted = false } = {}) {
+    const name = pasted ? 'The pasted picture' : `“${file.name}”`;
+    if (file.size > MOST_BYTES) {
+      report(`${name} was not read.`, [`It has ${bytes(file.size)}; up to ${bytes(MOST_BYTES)} are read.`]);
+      return;
+    }
+    try {
+      const og = await this.engine();
+      const { notices, ...settings } = await og.readSettings(file);
+      const refused = this.onSettings(valuesOf(settings));
+      report(`Settings read from ${pasted ? 'the pasted picture' : name}.`, [...notices, ...refused]);
+    } catch (error) {
+      const hint = 'Copying a picture loses its settings in most browsers: drop the file instead.';
+      report(`${name} was not read.`, [sentence(error.message), 'Your settings are as they were.', ...(pasted ? [hint] : [])]);
+    }
+  }
+
+  #paste(event) {
+    if (event.defaultPrevented) return;
+    const [file] = event.clipboardData.files;
+    if (!file || event.clipboardData.types.includes('text/plain')) return; // text goes where the cursor is
+    event.preventDefault();
+    this.read(file, { pasted: true });
+  }
+
+  #drag(event, over) {
+    if (event.defaultPrevented || !event.dataTransfer?.types.includes('Files')) return;
+    event.preventDefault();
+    $('drop').hidden = !over;
+  }
+
+  #drop(event) {
+    $('drop').hidden = true;
+    if (event.defaultPrevented || !event.dataTransfer?.files.length) return;
+    event.preventDefault();
+    const files = [...event.dataTransfer.files];
+    this.read(files.find(({ type }) => type === 'image/png') ?? files[0]);
+  }
+}
+
+/** The form's values for what a picture says; what it does not say is left out. @returns {Record<string, string>} */
+function valuesOf({ variationStrength, variationSeed, ...settings }) {
+  const varied = variationStrength ? { variationStrength, variationSeed } : { variationStrength: 0, variationSeed: '' };
+  const known = Object.entries({ ...settings, ...varied }).filter(([, value]) => value !== null && value !== undefined);
+  return Object.fromEntries(known.map(([field, value]) => [field, String(value)]));
+}
