@@ -122,6 +122,28 @@ fn cancelled() {
     assert_eq!(steps, 1);
 }
 
+/// A run taken apart gives what diffusers' run gives, and maps are refused with the reason.
+#[test]
+fn steps_taken_alone() {
+    let source = ModelSource::open(&model_folder(MODEL)).expect("model folder");
+    let decls = opengen::model::weight_decls(source.config());
+    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
+    let case = &cases::<DenoiseCase>("denoise")[0];
+    let mut pipeline = CpuPipeline::new(manifest, slabs).expect("pipeline");
+    let (golden, request, cancel) = (Golden::open(&case.file), request(case), Cancel::default());
+    let mut report = Report::new(common::CANDLE_RUN);
+    for i in 0..case.steps {
+        let latents = golden.values(&format!("latents.{i}"));
+        let trace = pollster::block_on(pipeline.study_step(&request, i, &latents, false, &cancel));
+        let next = trace.expect("a step").next;
+        report.compare(&format!("step {i}"), &next, &golden.values(&format!("latents.{}", i + 1)));
+    }
+    report.finish();
+    let latents = golden.values("latents.0");
+    let maps = pollster::block_on(pipeline.study_step(&request, 0, &latents, true, &cancel));
+    assert!(matches!(maps, Err(Error::Unsupported { .. })), "maps need WebGPU");
+}
+
 /// What candle cannot run is refused with the reason, before any tensor is looked at.
 #[test]
 fn refuses_what_candle_cannot_run() {

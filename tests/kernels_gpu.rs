@@ -234,6 +234,31 @@ fn attention_is_its_twin(variant: attention::Variant, mut report: Report) {
     }
 }
 
+#[test]
+fn attention_map_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("attention_map");
+    let mut random = Random::new(14);
+    for &elem in gpu.elems() {
+        for (batch, queries, keys, heads, head_dim) in ATTENTIONS {
+            if keys == 0 {
+                continue; // maps are of cross attentions
+            }
+            let attention = attention::Params::cross(batch, queries, keys, heads, head_dim);
+            let params = attention_map::Params::of(&attention, head_dim);
+            let q = random.values(elem, (batch * queries * params.q_stride) as usize, 0.0, 1.5);
+            let kv = random.values(elem, (batch * params.kv_batch_stride) as usize, 0.2, 1.5);
+            let expected = attention_map::cpu::attention_map(&params, &q, &kv);
+            let mut buffers = vec![encode(elem, &q), encode(elem, &kv)];
+            buffers.push(encode(Elem::F32, &vec![0.0; expected.len()]));
+            let spec = attention_map::Spec { elem };
+            let grid = attention_map::workgroups(&spec, &params);
+            let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1);
+            report.check(Elem::F32, (&spec, params), &decode(Elem::F32, &found[0]), &expected);
+        }
+    }
+}
+
 /// Queries at an offset in their rows, and keys and values that all images share.
 #[test]
 fn attention_reads_by_stride_and_offset() {

@@ -18,7 +18,7 @@ fn plans(model: &str, size: usize, elem: Elem, copies: usize) -> Plans {
 fn plans_within(model: &str, size: usize, elem: Elem, copies: usize, limits: MemoryLimits) -> Plans {
     let config = ModelConfig::builtin(model).unwrap();
     let side = size / config.vae.scale();
-    let shape = Shape { batch: 1, copies, h: side, w: side, chunks: 1, ancestral: false };
+    let shape = Shape { batch: 1, copies, h: side, w: side, chunks: 1, ancestral: false, maps: false };
     Plans::without_weights(&config, shape, Target { elem, cpu: false, limits }, WeightType::Q8).unwrap()
 }
 
@@ -84,7 +84,7 @@ fn slices_read_the_weights_of_the_whole() {
 #[test]
 fn a_picture_too_large_for_the_adapter_is_refused() {
     let config = ModelConfig::builtin("sd15").unwrap();
-    let shape = Shape { batch: 1, copies: 2, h: 96, w: 96, chunks: 1, ancestral: false };
+    let shape = Shape { batch: 1, copies: 2, h: 96, w: 96, chunks: 1, ancestral: false, maps: false };
     let target = Target { elem: Elem::F32, cpu: false, limits: MemoryLimits::default() };
     let error = Plans::without_weights(&config, shape, target, WeightType::Q8).err().unwrap().to_string();
     assert!(error.contains("vae.decoder.up_blocks") && error.contains("128 MiB"), "{error}");
@@ -151,7 +151,7 @@ fn odd_sizes_are_planned() {
     let config = ModelConfig::builtin("sd15").unwrap();
     let limits = MemoryLimits::default();
     let target = Target { elem: Elem::F32, cpu: true, limits };
-    let shape = Shape { batch: 1, copies: 2, h: 27, w: 45, chunks: 3, ancestral: true };
+    let shape = Shape { batch: 1, copies: 2, h: 27, w: 45, chunks: 3, ancestral: true, maps: false };
     let plans = Plans::without_weights(&config, shape, target, WeightType::Q4).unwrap();
     let out = plans.unet.externals.iter().find(|e| e.name == "unet.output").unwrap();
     assert_eq!(out.bytes, 2 * 27 * 45 * 4 * 4);

@@ -152,6 +152,16 @@ export class OpenGen {
   }
 
   /**
+   * Looks into the loaded model: its schedule, one step of a run, where attention looked.
+   * @param {import('./protocol.d.ts').Study} ask
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<any>} see `Study` for what answers what
+   */
+  study(ask, { signal } = {}) {
+    return this.#link.inTurn(() => this.#link.call({ type: 'study', ask }, { signal }), signal);
+  }
+
+  /**
    * Reads the settings in a picture's file: OpenGen's own PNGs, and those of A1111 and its relatives.
    * @param {Blob} png
    * @returns {Promise<import('./protocol.d.ts').PictureSettings>}

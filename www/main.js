@@ -15,6 +15,7 @@ import { Sheet, keepPage, untilReachable } from './js/shell.js';
 import { Stage } from './js/stage.js';
 import { banner, bar, hideBanner, notes, say } from './js/status.js';
 import { StoragePanel } from './js/storage.js';
+import { showViews } from './learn/views.js';
 import { Waiting } from './js/waiting.js';
 import { STAGES, engineWords, errorWords, keepingWords, sentence } from './js/words.js';
 
@@ -60,6 +61,7 @@ function start() {
   session.start(model);
   openLink();
   gallery.refresh();
+  showViews({ session });
 }
 
 function introduce(model) {

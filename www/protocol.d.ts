@@ -107,7 +107,73 @@ export interface GenerateRequest {
   batch: number;
   /** Send a small picture of the latents with each step. */
   previews: boolean;
+  /** A stop on the way to another prompt or seed: share 0 is this request, 1 the other end. */
+  walk?: { prompt?: string; seed?: number | string; share: number };
 }
+
+/** Latents as numbers `[channels, h, w]` and in preview colours. */
+export interface Shown {
+  latents: Float32Array;
+  image: Pixels;
+}
+
+/** A step's noise level and coefficients: next = nextX · latents + nextModel · output + nextNoise · fresh noise. */
+export interface StepNumbers {
+  timestep: number;
+  sigma: number;
+  inputScale: number;
+  nextX: number;
+  nextModel: number;
+  nextNoise: number;
+  cleanX: number;
+  cleanModel: number;
+}
+
+/** Where one cross attention looked: `[height, width, tokens]`, the mean over its heads. */
+export interface AttentionMap {
+  layer: string;
+  width: number;
+  height: number;
+  tokens: number;
+  values: Float32Array;
+}
+
+/** One step, looked into. */
+export interface StepTrace extends StepNumbers {
+  /** √ᾱ and √(1 − ᾱ) of what goes in. */
+  signal: number;
+  noiseShare: number;
+  /** What the UNet sees, the noise it finds, its guess of the finished latents, what the next step's UNet will see. */
+  input: Shown;
+  noise: Shown;
+  clean: Shown;
+  after: Shown;
+  /** What to pass as `latents` of the next step. */
+  next: Float32Array;
+  /** Empty unless asked; WebGPU only. */
+  maps: AttentionMap[];
+}
+
+/** A question about the loaded model, and what answers it. Times run from 0, the clean picture, to `last`. */
+export type Study =
+  /** `{ last, signal, noise, prediction, latentChannels, latentScale }`; the shares are Float32Arrays over time. */
+  | { what: 'schedule' }
+  /** `{ id, text }[]`; the tokens that begin and end the text have no text. */
+  | { what: 'tokens'; prompt: string }
+  /** Float32Array: scaled latents. */
+  | { what: 'encode'; image: Pixels }
+  /** Pixels. Width and height are the picture's. */
+  | { what: 'decode'; latents: Float32Array; width: number; height: number }
+  /** `{ image: Pixels }` */
+  | { what: 'noise'; image: Pixels; t: number; seed: number | string }
+  /** Shown */
+  | { what: 'noise'; latents: Float32Array; width: number; height: number; t: number; seed: number | string }
+  /** `{ first, latents, image, steps: StepNumbers[] }`: from pure noise, or from `clean` latents noised up to `t`. */
+  | { what: 'begin'; request: GenerateRequest; clean?: Float32Array; t?: number }
+  /** StepTrace */
+  | { what: 'step'; request: GenerateRequest; index: number; latents: Float32Array; maps?: boolean }
+  /** Uint8Array: an animated PNG, `delay` milliseconds a frame. */
+  | { what: 'film'; frames: Pixels[]; delay: number };
 
 /** RGBA, row by row from the top. */
 export interface Pixels {
@@ -216,6 +282,7 @@ export type ToWorker =
   | { type: 'importModel'; id: number; model: ModelFile }
   | { type: 'loadModel'; id: number; model: ModelFile }
   | { type: 'generate'; id: number; request: GenerateRequest }
+  | { type: 'study'; id: number; ask: Study }
   | { type: 'readSettings'; id: number; png: Uint8Array }
   | { type: 'removeModel'; id: number; model: string }
   | { type: 'storage'; id: number }

@@ -7,12 +7,14 @@
  */
 
 const SHELL = [
-  './', 'style.css', 'css/stage.css', 'css/controls.css', 'css/panels.css', 'css/pictures.css', 'icon.svg',
+  './', 'style.css', 'css/stage.css', 'css/controls.css', 'css/panels.css', 'css/pictures.css', 'css/learn.css', 'icon.svg',
   'manifest.webmanifest',
   'main.js', 'client.js', 'errors.js', 'link.js', 'models.js', 'source.js', 'worker.js', 'opengen.js', 'opengen_bg.wasm',
   'js/actions.js', 'js/dom.js', 'js/gallery.js', 'js/grain.js', 'js/link.js', 'js/pictures.js', 'js/queue.js',
   'js/recall.js', 'js/report.js', 'js/session.js', 'js/settings.js', 'js/shell.js', 'js/stage.js', 'js/status.js',
   'js/storage.js', 'js/waiting.js', 'js/words.js', 'js/zip.js',
+  'learn/back.js', 'learn/into.js', 'learn/kit.js', 'learn/lab.js', 'learn/learn.js', 'learn/own.js', 'learn/picture.js',
+  'learn/plot.js', 'learn/texts.js', 'learn/vary.js', 'learn/views.js', 'learn/words.js',
 ];
 const COPY = 'opengen-page-';
 /** Holds which copy is in use and which is next. */

@@ -49,6 +49,8 @@ async function perform(call) {
           self.postMessage({ type: 'event', id: call.id, event }, transferables(event)));
         return { ...made, capabilities: engine.capabilities() };
       });
+    case 'study':
+      return cancellable(call.id, () => engine.study(call.ask));
     case 'readSettings': {
       const wasm = await import('./opengen.js');
       return wasm.readSettings(call.png);

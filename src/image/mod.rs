@@ -1,8 +1,10 @@
 //! Pictures: RGBA in memory, PNG files with their metadata, and A1111's `parameters` text.
 
+mod apng;
 mod parameters;
 mod png;
 
+pub use apng::{MAX_FRAMES, encode_apng};
 pub use parameters::Parameters;
 pub use png::{Decoded, Texts, decode_png, encode_png, png_texts};
 

@@ -8,6 +8,7 @@
 
 pub mod affine;
 pub mod attention;
+pub mod attention_map;
 pub mod embed;
 pub mod gemm;
 mod grid;
@@ -73,6 +74,7 @@ macro_rules! kernels {
 kernels! {
     Affine => affine,
     Attention => attention,
+    AttentionMap => attention_map,
     Embed => embed,
     Gemm => gemm,
     GroupNorm => group_norm,

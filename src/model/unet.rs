@@ -73,6 +73,19 @@ fn text_kv_name(attention: &Path) -> String {
     format!("kv.{attention}")
 }
 
+/// The name of the output that tells where the cross attention at a path looks.
+pub fn map_name(attention: &str) -> String {
+    format!("map.{attention}")
+}
+
+/// Makes where every cross attention looks an output [`map_name`], f32 `[n, h, w, tokens]`. Gives paths and shapes.
+pub fn expose_cross_attentions(graph: &mut Graph, config: &UnetConfig) -> Vec<(String, Shape)> {
+    let paths = cross_attentions(config).into_iter().map(|(path, _)| path.to_string());
+    paths
+        .filter_map(|path| graph.expose_attention(&path, &map_name(&path)).map(|shape| (path, shape)))
+        .collect()
+}
+
 /// Every cross attention's path and channels.
 fn cross_attentions(config: &UnetConfig) -> Vec<(Path, usize)> {
     let root = Path::root("unet");

@@ -1,25 +1,49 @@
 //! What the GPU and the CPU pipeline share: tokens, noise, time embeddings.
 
-use super::request::Request;
+use super::request::{Request, Walk};
 use crate::config::{ModelConfig, UnetConfig};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::Rgba;
 use crate::prompt::{Chunk, Tokenizer};
-use crate::sample::{Generators, slerp};
+use crate::sample::{Generators, noise_between, slerp, spherical};
 
 /// The tokens of a run: one row of chunks per model evaluation, unconditioned rows first when guided.
 pub struct Conditioning {
     /// `[copies · batch]` rows, each with equally many chunks.
     pub rows: Vec<Vec<Chunk>>,
     pub notices: Vec<String>,
+    /// Where a walk leads to, and how far along it the run is.
+    pub towards: Option<(Box<Conditioning>, f64)>,
 }
 
 impl Conditioning {
     /// Tokenizes the prompts of a request.
     pub fn new(tokenizer: &Tokenizer, config: &ModelConfig, request: &Request) -> Result<Conditioning> {
         let length = config.text.max_position_embeddings;
+        let here = Conditioning::of(tokenizer, config, request, &request.prompt)?;
+        let Some(Walk { prompt: Some(prompt), share, .. }) = &request.walk else { return Ok(here) };
+        let there = Conditioning::of(tokenizer, config, request, prompt)?;
+        if there.chunks() != here.chunks() {
+            let message = format!(
+                "the two prompts fill {} and {} parts of {length} tokens; a walk needs as many of both",
+                here.chunks(),
+                there.chunks()
+            );
+            return Err(Error::InvalidInput { field: "walk", message });
+        }
+        Ok(Conditioning { towards: Some((Box::new(there), *share)), ..here })
+    }
+
+    /// The rows of one prompt.
+    fn of(
+        tokenizer: &Tokenizer,
+        config: &ModelConfig,
+        request: &Request,
+        prompt: &str,
+    ) -> Result<Conditioning> {
+        let length = config.text.max_position_embeddings;
         let negative = if request.guided() { request.negative_prompt.as_str() } else { "" };
-        let (prompt, negative) = tokenizer.encode_pair(&request.prompt, negative, length)?;
+        let (prompt, negative) = tokenizer.encode_pair(prompt, negative, length)?;
         let mut notices = Vec::new();
         if prompt.chunks.len() > 1 {
             notices.push(format!(
@@ -34,7 +58,7 @@ impl Conditioning {
             rows.extend(std::iter::repeat_n(negative.chunks, request.batch));
         }
         rows.extend(std::iter::repeat_n(prompt.chunks, request.batch));
-        Ok(Conditioning { rows, notices })
+        Ok(Conditioning { rows, notices, towards: None })
     }
 
     /// Chunks per row.
@@ -50,6 +74,12 @@ impl Conditioning {
     /// Whether any token has a weight other than 1.
     pub fn is_weighted(&self) -> bool {
         self.rows.iter().flatten().any(|chunk| chunk.weights.iter().any(|w| *w != 1.0))
+    }
+
+    /// Embeddings on the way from this conditioning's to the other's, `[rows, chunks · tokens, hidden]`: an arc for
+    /// each token.
+    pub fn walk(from: &[f32], to: &[f32], share: f64, hidden: usize) -> Vec<f32> {
+        from.chunks(hidden).zip(to.chunks(hidden)).flat_map(|(a, b)| spherical(a, b, share)).collect()
     }
 
     /// Applies the prompts' weights to embeddings `[rows, chunks · tokens, hidden]`.
@@ -76,6 +106,9 @@ pub fn initial_noise(request: &Request, config: &ModelConfig) -> (Generators, Ve
     if let Some(variation) = request.variation {
         let other = Generators::new(request.rng, variation.seed, request.batch).randn(each);
         slerp(variation.strength, &mut noise, &other, [height, width]);
+    }
+    if let Some(Walk { seed: Some(seed), share, .. }) = request.walk {
+        noise = noise_between(request.rng, [request.seed, seed], share, request.batch, each);
     }
     (generators, noise)
 }

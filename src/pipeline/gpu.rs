@@ -1,5 +1,7 @@
 //! The pipeline on the GPU.
 
+mod study;
+
 use super::common::{Conditioning, initial_noise, pictures, time_embedding};
 use super::layout::{from_bytes, nchw_to_nhwc, nhwc_to_nchw, to_bytes};
 use super::plans::{LATENTS, NOISE, Prepared, Shape, prepare_params, step_params};
@@ -135,6 +137,7 @@ impl Pipeline {
             w,
             chunks: conditioning.chunks(),
             ancestral: trajectory.steps.iter().any(|step| step.needs_noise),
+            maps: false,
         }
     }
 }
@@ -155,16 +158,18 @@ impl Run<'_> {
     async fn encode_text(&mut self, conditioning: &Conditioning) -> Result<()> {
         let ids = conditioning.ids();
         let memory = &self.prepared.memory;
-        memory.write(clip::TOKENS, bytemuck::cast_slice(&ids))?;
-        self.prepared.text.run(&|| self.cancel.is_cancelled()).await?;
-
         let rows = conditioning.rows.len();
         let shape = [rows, ids.len() / rows, self.config.text.hidden_size];
-        if conditioning.is_weighted() {
-            let mut embeddings =
-                self.read(memory, clip::EMBEDDINGS, shape.iter().product(), self.elem).await?;
-            conditioning.weigh(&mut embeddings);
-            memory.write(clip::EMBEDDINGS, &to_bytes(&embeddings, self.elem))?;
+        let len = shape.iter().product();
+        self.embed(&ids).await?;
+        if let Some((there, share)) = &conditioning.towards {
+            let from = self.weighed(conditioning, len).await?;
+            self.embed(&there.ids()).await?;
+            let to = self.weighed(there, len).await?;
+            self.write_embeddings(&Conditioning::walk(&from, &to, *share, shape[2]))?;
+        } else if conditioning.is_weighted() {
+            let embeddings = self.weighed(conditioning, len).await?;
+            self.write_embeddings(&embeddings)?;
         }
         if self.dump.is_some() {
             let embeddings = self.read(memory, clip::EMBEDDINGS, shape.iter().product(), self.elem).await?;
@@ -175,6 +180,25 @@ impl Run<'_> {
         self.prepared.keys_values.run(&|| self.cancel.is_cancelled()).await
     }
 
+    /// Runs the text encoder.
+    async fn embed(&self, ids: &[u32]) -> Result<()> {
+        self.prepared.memory.write(clip::TOKENS, bytemuck::cast_slice(ids))?;
+        self.prepared.text.run(&|| self.cancel.is_cancelled()).await
+    }
+
+    /// The embeddings on the device with the prompts' weights applied.
+    async fn weighed(&self, conditioning: &Conditioning, len: usize) -> Result<Vec<f32>> {
+        let mut embeddings = self.read(&self.prepared.memory, clip::EMBEDDINGS, len, self.elem).await?;
+        if conditioning.is_weighted() {
+            conditioning.weigh(&mut embeddings);
+        }
+        Ok(embeddings)
+    }
+
+    fn write_embeddings(&self, embeddings: &[f32]) -> Result<()> {
+        self.prepared.memory.write(clip::EMBEDDINGS, &to_bytes(embeddings, self.elem))
+    }
+
     async fn denoise(&mut self, trajectory: &Trajectory, on_event: &mut dyn FnMut(Event)) -> Result<Stats> {
         let (mut generators, noise) = initial_noise(self.request, self.config);
         let latents: Vec<f32> = noise.iter().map(|z| z * trajectory.init_noise_sigma as f32).collect();
@@ -182,10 +206,7 @@ impl Run<'_> {
         self.keep("latents.0", &self.latents_shape(), latents);
 
         let steps = &trajectory.steps;
-        let shape = self.prepared.shape;
-        let params = prepare_params(self.config, shape, steps[0].input_scale);
-        self.prepared.prepare.set_params(0, params.bytes());
-        self.prepared.prepare.run(&|| false).await?;
+        self.prepare_input(steps[0].input_scale).await?;
 
         let mut after_first = self.context.counters();
         for (i, step) in steps.iter().enumerate() {
@@ -207,6 +228,13 @@ impl Run<'_> {
             new_bind_groups_per_step: per_step(end.bind_groups - after_first.bind_groups),
             gpu_bytes: end.bytes,
         })
+    }
+
+    /// The first UNet input from the latents.
+    async fn prepare_input(&self, input_scale: f64) -> Result<()> {
+        let params = prepare_params(self.config, self.prepared.shape, input_scale);
+        self.prepared.prepare.set_params(0, params.bytes());
+        self.prepared.prepare.run(&|| false).await
     }
 
     /// One UNet evaluation and what the sampler makes of it.
@@ -312,6 +340,15 @@ impl Run<'_> {
         if self.dump.is_none() {
             return Ok(());
         }
+        let (guided, latents) = self.read_step().await?;
+        let shape = self.latents_shape();
+        self.keep(&format!("noise_pred.{i}"), &shape, guided);
+        self.keep(&format!("latents.{}", i + 1), &shape, latents);
+        Ok(())
+    }
+
+    /// The prediction of the last step after guidance, and the latents that left it, `[n, c, h, w]` both.
+    async fn read_step(&self) -> Result<(Vec<f32>, Vec<f32>)> {
         let [n, c, h, w] = self.latents_shape();
         let one = n * h * w * c;
         let prediction = self
@@ -326,9 +363,6 @@ impl Run<'_> {
             _ => prediction,
         };
         let latents = self.read(&self.prepared.memory, LATENTS, one, Elem::F32).await?;
-        let shape = [n, c, h, w];
-        self.keep(&format!("noise_pred.{i}"), &shape, nhwc_to_nchw(&guided, n, c, h * w, c));
-        self.keep(&format!("latents.{}", i + 1), &shape, nhwc_to_nchw(&latents, n, c, h * w, c));
-        Ok(())
+        Ok((nhwc_to_nchw(&guided, n, c, h * w, c), nhwc_to_nchw(&latents, n, c, h * w, c)))
     }
 }

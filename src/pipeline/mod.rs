@@ -3,6 +3,7 @@
 //! - [`request`]: what is asked for and what comes back;
 //! - [`gpu`]: the pipeline on the device, as numbered stages; [`plans`] is what it replays;
 //! - [`cpu`]: the same pictures through candle, where there is no device;
+//! - [`study`]: a run taken apart, step by step, for looking at;
 //! - [`recall`]: a picture's metadata back into settings;
 //! - [`stages`]: one stage at a time, for tests and tools.
 
@@ -14,9 +15,10 @@ pub mod plans;
 pub mod recall;
 mod request;
 pub mod stages;
+pub mod study;
 
 pub use cpu::CpuPipeline;
 pub use gpu::Pipeline;
 pub use request::{
-    Cancel, Dump, Event, MAX_BATCH, MAX_GUIDANCE, Output, Request, SIZE_RANGE, SIZE_STEP, Stage, Stats,
+    Cancel, Dump, Event, MAX_BATCH, MAX_GUIDANCE, Output, Request, SIZE_RANGE, SIZE_STEP, Stage, Stats, Walk,
 };

@@ -31,6 +31,8 @@ pub struct Shape {
     pub chunks: usize,
     /// The sampler draws noise at every step.
     pub ancestral: bool,
+    /// The UNet's plan gives where its cross attentions look.
+    pub maps: bool,
 }
 
 /// A run's plans as data.
@@ -56,7 +58,10 @@ impl Plans {
         let tokens = config.text.max_position_embeddings;
         let text = clip::text_encoder(&config.text, rows * shape.chunks, 0);
         let keys_values = unet::text_keys_values(&config.unet, rows, shape.chunks * tokens);
-        let unet = unet::unet(&config.unet, rows, shape.h, shape.w, shape.chunks * tokens);
+        let mut unet = unet::unet(&config.unet, rows, shape.h, shape.w, shape.chunks * tokens);
+        if shape.maps {
+            unet::expose_cross_attentions(&mut unet, &config.unet);
+        }
         let decoder = vae::decoder(&config.vae, shape.batch, shape.h, shape.w);
         let sampler = SamplerPlans { config, shape, elem: target.elem };
         Ok(Plans {

@@ -42,6 +42,19 @@ pub struct Request {
     pub init_latents: Option<Vec<f32>>,
     /// Whether steps report a picture of the latents.
     pub previews: bool,
+    /// A stop on the way to another prompt or seed.
+    pub walk: Option<Walk>,
+}
+
+/// A point between what a request asks for and something else.
+#[derive(Debug, Clone, Default)]
+pub struct Walk {
+    /// Its embeddings and the request's prompt's are mixed, token by token.
+    pub prompt: Option<String>,
+    /// Its noise and the request's seed's are mixed.
+    pub seed: Option<u64>,
+    /// 0 is the request itself, 1 the other end; between them lies an arc (spherical interpolation).
+    pub share: f64,
 }
 
 impl Request {
@@ -89,6 +102,11 @@ impl Request {
                     format!("{} values given, expected {n}×{c}×{h}×{w} = {expected}", latents.len());
                 return invalid("init_latents", message);
             }
+        }
+        if let Some(Walk { share, .. }) = self.walk
+            && !(0.0..=1.0).contains(&share)
+        {
+            return invalid("walk", format!("a share of {share} asked for, expected 0 to 1"));
         }
         Ok(())
     }

@@ -55,24 +55,47 @@ impl Stages<'_> {
         embeddings: &[f32],
         path: &str,
     ) -> Result<Vec<f32>> {
-        let tokens = embeddings.len() / n / config.unet.cross_attention_dim;
         let elem = self.elem();
-        let padded_in = padded(c);
-        let inputs = [
-            Input { name: clip::EMBEDDINGS, bytes: to_bytes(embeddings, elem) },
-            Input {
-                name: unet::SAMPLE,
-                bytes: to_bytes(&nchw_to_nhwc(latents, n, c, h * w, padded_in), elem),
-            },
-            Input { name: unet::TIME, bytes: to_bytes(&time_embedding(&config.unet, timestep), elem) },
-        ];
-        let mut graphs =
-            [unet::text_keys_values(&config.unet, n, tokens), unet::unet(&config.unet, n, h, w, tokens)];
+        let inputs = self.unet_inputs(config, latents, [n, c, h, w], timestep, embeddings);
+        let mut graphs = unet_graphs(config, [n, c, h, w], embeddings);
         let missing =
             || Error::InvalidInput { field: "path", message: format!("the UNet has no module {path}") };
         let shape = graphs[1].expose(path, SEAM).ok_or_else(missing)?;
         let out = self.run(&[&graphs[0], &graphs[1]], &inputs, SEAM, shape.len(), elem).await?;
         Ok(nhwc_to_nchw(&out, n, shape.c, shape.h * shape.w, shape.c))
+    }
+
+    /// Where the UNet's attention at a path looks: probabilities `[n, h · w, tokens]`, the mean over the heads.
+    pub async fn attention_map(
+        &self,
+        config: &ModelConfig,
+        latents: &[f32],
+        shape: [usize; 4],
+        timestep: f64,
+        embeddings: &[f32],
+        path: &str,
+    ) -> Result<Vec<f32>> {
+        let inputs = self.unet_inputs(config, latents, shape, timestep, embeddings);
+        let mut graphs = unet_graphs(config, shape, embeddings);
+        let missing =
+            || Error::InvalidInput { field: "path", message: format!("the UNet has no attention {path}") };
+        let map = graphs[1].expose_attention(path, SEAM).ok_or_else(missing)?;
+        self.run(&[&graphs[0], &graphs[1]], &inputs, SEAM, map.len(), Elem::F32).await
+    }
+
+    fn unet_inputs(
+        &self,
+        config: &ModelConfig,
+        latents: &[f32],
+        [n, c, h, w]: [usize; 4],
+        timestep: f64,
+        embeddings: &[f32],
+    ) -> [Input<'static>; 3] {
+        let elem = self.elem();
+        let sample = nchw_to_nhwc(latents, n, c, h * w, padded(c));
+        let time = time_embedding(&config.unet, timestep);
+        [(clip::EMBEDDINGS, embeddings), (unet::SAMPLE, &sample), (unet::TIME, &time)]
+            .map(|(name, values)| Input { name, bytes: to_bytes(values, elem) })
     }
 
     /// Scaled latents `[n, c, h, w]` to pictures `[n, 3, H, W]` around [-1, 1].
@@ -210,4 +233,10 @@ impl Stages<'_> {
         let readback = Readback::new(self.context, output, (len * elem.size()) as u64);
         Ok(from_bytes(&readback.read(&memory).await?, elem))
     }
+}
+
+/// Keys and values of the text, then the UNet.
+fn unet_graphs(config: &ModelConfig, [n, _, h, w]: [usize; 4], embeddings: &[f32]) -> [Graph; 2] {
+    let tokens = embeddings.len() / n / config.unet.cross_attention_dim;
+    [unet::text_keys_values(&config.unet, n, tokens), unet::unet(&config.unet, n, h, w, tokens)]
 }

@@ -131,6 +131,13 @@ pub enum Op {
         head_dim: usize,
         causal: bool,
     },
+    /// Where an attention of the same operands looks: its probabilities, the mean over the heads, `[n, h, w, keys]`.
+    AttentionMap {
+        q: Slice,
+        k: Slice,
+        heads: usize,
+        head_dim: usize,
+    },
     /// Token and position embeddings added.
     Embed {
         tokens: ValueId,
@@ -218,5 +225,20 @@ impl Graph {
         let output = self.nodes.iter().find(|node| node.path == path)?.output;
         self.values[output.0].external = Some(name.to_string());
         Some(self.shape(output))
+    }
+
+    /// Adds an output called `name`: where the attention at `path` looks, f32 `[n, h, w, keys]`. Its shape, or `None`
+    /// without such an attention.
+    pub fn expose_attention(&mut self, path: &str, name: &str) -> Option<Shape> {
+        let attends = |node: &Node| node.path == path && matches!(node.op, Op::Attention { .. });
+        let at = self.nodes.iter().position(attends)?;
+        let Op::Attention { q, k, heads, head_dim, .. } = self.nodes[at].op else { return None };
+        let keys = self.shape(k.value);
+        let shape = self.shape(q.value).with_channels(keys.h * keys.w);
+        self.values.push(Value { shape, elem: ElemKind::F32, external: Some(name.to_string()) });
+        let output = ValueId(self.values.len() - 1);
+        let op = Op::AttentionMap { q, k, heads, head_dim };
+        self.nodes.insert(at + 1, Node { path: format!("{path}.map"), op, output });
+        Some(shape)
     }
 }

@@ -7,7 +7,7 @@ use crate::kernels::affine::Precision;
 use crate::kernels::attention::Variant as AttentionVariant;
 use crate::kernels::gemm::{self, Source, Variant};
 use crate::kernels::group_norm::Pass;
-use crate::kernels::{Kernel, affine, attention, embed, group_norm, layer_norm, rgba};
+use crate::kernels::{Kernel, affine, attention, attention_map, embed, group_norm, layer_norm, rgba};
 
 /// Elements of one normalisation group from which on several workgroups share it.
 const SPLIT_GROUP: usize = 1 << 16;
@@ -23,6 +23,7 @@ pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
         Op::Attention { q, k, v, heads, head_dim, causal } => {
             attention(l, node, [*q, *k, *v], *heads, *head_dim, *causal)?;
         }
+        Op::AttentionMap { q, k, heads, head_dim } => attention_map(l, node, [*q, *k], *heads, *head_dim),
         Op::Embed { tokens, table, positions } => embed(l, node, *tokens, *table, *positions),
         Op::Convert { x, convert } => affine(l, node, *x, *convert),
         Op::Rgba { x } => {
@@ -144,10 +145,24 @@ fn attention(
     let shared_qkv = q.value == k.value;
     let spec =
         attention::Spec { elem: l.target.elem, variant, head_dim: head_dim as u32, causal, shared_qkv };
-    let params = attention::Params {
+    let params = attention_params(l, [q, k, v], heads, head_dim);
+    let mut operands = vec![Operand::Read(q.value)];
+    operands.extend((!shared_qkv).then_some(Operand::Read(k.value)));
+    operands.push(Operand::Write(node.output));
+    let workgroups = attention::workgroups(&spec, &params);
+    let flops = 4 * queries.n * tq * tk * heads * head_dim;
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, flops);
+    Ok(())
+}
+
+/// What attention and its map are told of their operands.
+fn attention_params(l: &Lowering, [q, k, v]: [Slice; 3], heads: usize, head_dim: usize) -> attention::Params {
+    let (queries, keys) = (l.shape(q.value), l.shape(k.value));
+    let tk = keys.h * keys.w;
+    attention::Params {
         batch: queries.n as u32,
         heads: heads as u32,
-        queries: tq as u32,
+        queries: (queries.h * queries.w) as u32,
         keys: tk as u32,
         q_stride: queries.c as u32,
         q_offset: q.offset as u32,
@@ -156,14 +171,16 @@ fn attention(
         k_offset: k.offset as u32,
         v_offset: v.offset as u32,
         scale: 1.0 / (head_dim as f32).sqrt(),
-    };
-    let mut operands = vec![Operand::Read(q.value)];
-    operands.extend((!shared_qkv).then_some(Operand::Read(k.value)));
-    operands.push(Operand::Write(node.output));
-    let workgroups = attention::workgroups(&spec, &params);
-    let flops = 4 * queries.n * tq * tk * heads * head_dim;
-    push(l, node, spec.into(), params.bytes(), workgroups, operands, flops);
-    Ok(())
+    }
+}
+
+fn attention_map(l: &mut Lowering, node: &Node, [q, k]: [Slice; 2], heads: usize, head_dim: usize) {
+    let spec = attention_map::Spec { elem: l.target.elem };
+    let params = attention_map::Params::of(&attention_params(l, [q, k, k], heads, head_dim), head_dim as u32);
+    let operands = vec![Operand::Read(q.value), Operand::Read(k.value), Operand::Write(node.output)];
+    let workgroups = attention_map::workgroups(&spec, &params);
+    let map = l.shape(node.output);
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, 4 * map.len() * heads * head_dim);
 }
 
 fn embed(l: &mut Lowering, node: &Node, tokens: ValueId, table: WeightId, positions: WeightId) {

@@ -1,6 +1,6 @@
 //! CLIP's tokenizer, read from a `tokenizer.json`.
 
-use super::chunks::{Chunker, Encoded, Frame};
+use super::chunks::{Chunk, Chunker, Encoded, Frame};
 use super::{MAX_CHARS, syntax};
 use crate::error::{Error, Result};
 
@@ -48,6 +48,20 @@ impl Tokenizer {
     pub fn vocab_size(&self) -> usize {
         let largest = self.inner.get_vocab(true).into_values().max();
         largest.map_or(0, |id| id as usize + 1)
+    }
+
+    /// What an id stands for, as people would read it.
+    pub fn text_of(&self, id: u32) -> String {
+        let decoded = self.inner.decode(&[id], false).unwrap_or_default();
+        let token = || self.inner.id_to_token(id).unwrap_or_default();
+        let text = if decoded.trim().is_empty() { token() } else { decoded };
+        text.replace("</w>", "").trim().to_string()
+    }
+
+    /// How many ids of a chunk are begin, text and end; the rest is padding.
+    pub fn framed_len(&self, chunk: &Chunk) -> usize {
+        let text = chunk.ids.iter().skip(1).position(|id| *id == self.end);
+        text.map_or(chunk.ids.len(), |text| text + 2)
     }
 
     /// A weighted prompt as chunks of `max_length` ids (the text encoder's `max_position_embeddings`).

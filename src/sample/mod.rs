@@ -9,6 +9,7 @@ mod ddim;
 mod dpm_multistep;
 mod euler;
 mod euler_ancestral;
+mod forward;
 mod noise;
 mod philox;
 mod schedule;
@@ -20,6 +21,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+pub use forward::{Forward, Shares, noise_between, spherical};
 pub use noise::{Generator, Generators, NoiseSource};
 pub use philox::PhiloxGenerator;
 pub use torch::TorchGenerator;

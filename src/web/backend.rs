@@ -3,7 +3,10 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use crate::config::ModelConfig;
 use crate::gpu::Context;
+use crate::image::Rgba;
+use crate::pipeline::study::{StepTrace, Token};
 use crate::pipeline::{Cancel, CpuPipeline, Event, Output, Pipeline, Request};
 use crate::weights::Manifest;
 use crate::{Error, Result};
@@ -25,6 +28,53 @@ impl Backend {
         match self {
             Backend::Gpu(pipeline) => pipeline.generate(request, on_event, cancel).await,
             Backend::Cpu(pipeline) => pipeline.generate(request, on_event, cancel).await,
+        }
+    }
+
+    /// The model's configuration.
+    pub(super) fn config(&self) -> &ModelConfig {
+        match self {
+            Backend::Gpu(pipeline) => pipeline.config(),
+            Backend::Cpu(pipeline) => pipeline.config(),
+        }
+    }
+
+    /// One step of a run, looked into.
+    pub(super) async fn study_step(
+        &mut self,
+        request: &Request,
+        index: usize,
+        latents: &[f32],
+        maps: bool,
+        cancel: &Cancel,
+    ) -> Result<StepTrace> {
+        match self {
+            Backend::Gpu(pipeline) => pipeline.study_step(request, index, latents, maps, cancel).await,
+            Backend::Cpu(pipeline) => pipeline.study_step(request, index, latents, maps, cancel).await,
+        }
+    }
+
+    /// A picture's latents.
+    pub(super) async fn study_encode(&mut self, image: &Rgba) -> Result<Vec<f32>> {
+        match self {
+            Backend::Gpu(pipeline) => pipeline.study_encode(image).await,
+            Backend::Cpu(pipeline) => pipeline.study_encode(image).await,
+        }
+    }
+
+    /// The picture of latents of height `h` and width `w`.
+    pub(super) async fn study_decode(&mut self, latents: &[f32], h: usize, w: usize) -> Result<Rgba> {
+        match self {
+            Backend::Gpu(pipeline) => pipeline.study_decode(latents, h, w).await,
+            Backend::Cpu(pipeline) => pipeline.study_decode(latents, h, w).await,
+        }
+    }
+
+    /// A prompt's tokens.
+    pub(super) fn study_tokens(&self, prompt: &str) -> Result<Vec<Token>> {
+        match self {
+            Backend::Gpu(pipeline) => pipeline.study_tokens(prompt),
+            Backend::Cpu(pipeline) => pipeline.study_tokens(prompt),
         }
     }
 }

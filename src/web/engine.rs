@@ -9,12 +9,13 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::AbortController;
 
 use super::acquire::{Acquired, acquire, import};
-use super::browser::navigator;
+use super::browser::{get, navigator};
 use super::download::Call;
 use super::error::to_js;
 use super::request::{self, EngineChoice, ModelRequest};
 use super::room::{self, Room};
 use super::run::run;
+use super::study;
 use super::values::{Capabilities, LoadedModel, StorageReport, StoredModel, plain};
 use crate::gpu::{Context, Options};
 use crate::pipeline::{self, Cancel};
@@ -122,6 +123,12 @@ impl Engine {
         inner.generate(&request, &on_event).await.map_err(to_js)
     }
 
+    /// Answers a question of the view that explains: a step looked into, a picture encoded or noised, and so on.
+    pub async fn study(&self, ask: JsValue) -> std::result::Result<JsValue, JsValue> {
+        let inner = self.inner.clone();
+        inner.study(&ask).await.map_err(to_js)
+    }
+
     /// Stops the call that runs; it rejects with code `ABORTED`. What it fetched stays.
     pub fn cancel(&self) {
         if let Some(running) = &*self.inner.running.borrow() {
@@ -201,6 +208,34 @@ impl Inner {
         result
     }
 
+    async fn study(&self, ask: &JsValue) -> Result<JsValue> {
+        if get(ask, "what").as_string().as_deref() == Some("film") {
+            return study::film(ask);
+        }
+        let mut work = self.work.lock().await;
+        let running = self.begin()?;
+        let result = self.answer(&mut work, ask, &running).await;
+        self.end();
+        result
+    }
+
+    /// Answers; when the device is lost, once more on a new one, and then on the CPU.
+    async fn answer(&self, work: &mut Work, ask: &JsValue, running: &Running) -> Result<JsValue> {
+        let mut may_recover = true;
+        loop {
+            let Some(loaded) = &mut work.loaded else {
+                return Err(Error::InvalidInput { field: "model", message: "no model is loaded yet".into() });
+            };
+            match study::answer(&mut loaded.acquired.backend, ask, &running.cancel).await {
+                Err(Error::DeviceLost { message }) if work.context.is_some() => {
+                    self.revive(work, running, may_recover, message).await?;
+                    may_recover = false;
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// Runs; when the device is lost, once more on a new one, and then on the CPU.
     async fn run(
         &self,
@@ -219,17 +254,29 @@ impl Inner {
             match made {
                 Ok(made) => return made.to_js(request, &loaded.acquired.config.name, &notices),
                 Err(Error::DeviceLost { message }) if work.context.is_some() => {
-                    let Some(lost) = work.loaded.take() else { continue };
-                    drop(lost.acquired);
-                    notices.push(self.recover(work, may_recover, message).await?);
+                    notices.extend(self.revive(work, running, may_recover, message).await?);
                     may_recover = false;
-                    let (acquired, more) = self.acquire(work, &lost.request, running, &JsValue::NULL).await?;
-                    notices.extend(more);
-                    work.loaded = Some(Loaded { request: lost.request, acquired });
                 }
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// After a lost device: another one (`again`) or the CPU, the model on it, and what had to be told on the way.
+    async fn revive(
+        &self,
+        work: &mut Work,
+        running: &Running,
+        again: bool,
+        message: String,
+    ) -> Result<Vec<String>> {
+        let Some(lost) = work.loaded.take() else { return Err(Error::DeviceLost { message }) };
+        drop(lost.acquired);
+        let mut notices = vec![self.recover(work, again, message).await?];
+        let (acquired, more) = self.acquire(work, &lost.request, running, &JsValue::NULL).await?;
+        notices.extend(more);
+        work.loaded = Some(Loaded { request: lost.request, acquired });
+        Ok(notices)
     }
 
     /// Makes a model ready on the device at hand; what had to be told on the way.

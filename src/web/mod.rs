@@ -4,6 +4,7 @@
 //! - `acquire` gets a model ready: from the store, or fetched, checked and stored first;
 //! - `backend` is the pipeline in use, on the GPU or on the CPU;
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
+//! - `study` answers the view that explains;
 //! - `recall` reads the settings in a picture's file;
 //! - `request` and `values` read what comes from JavaScript and build what goes there; `error` converts errors.
 
@@ -22,6 +23,7 @@ mod request;
 mod room;
 mod run;
 mod shelf;
+mod study;
 mod values;
 
 pub use engine::Engine;

@@ -79,11 +79,23 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
         batch: whole(value, "batch", Some(1))?,
         init_latents: None,
         previews: get(value, "previews").is_truthy(),
+        walk: walk(&get(value, "walk"))?,
     })
 }
 
+/// Reads `{ prompt, seed, share }`: what the run is on the way to, and how far.
+fn walk(value: &JsValue) -> Result<Option<pipeline::Walk>> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    let given = |name| !get(value, name).is_undefined();
+    let prompt = if given("prompt") { Some(text(value, "prompt")?) } else { None };
+    let seed = if given("seed") { Some(seed(value, "seed")?) } else { None };
+    Ok(Some(pipeline::Walk { prompt, seed, share: number(value, "share", None)? }))
+}
+
 /// A text; empty when it was left out.
-fn text(value: &JsValue, name: &'static str) -> Result<String> {
+pub(super) fn text(value: &JsValue, name: &'static str) -> Result<String> {
     let field = get(value, name);
     if field.is_undefined() || field.is_null() {
         return Ok(String::new());
@@ -103,7 +115,7 @@ fn number(value: &JsValue, name: &'static str, default: Option<f64>) -> Result<f
 }
 
 /// A whole number that fits its type.
-fn whole(value: &JsValue, name: &'static str, default: Option<usize>) -> Result<usize> {
+pub(super) fn whole(value: &JsValue, name: &'static str, default: Option<usize>) -> Result<usize> {
     let number = number(value, name, default.map(|default| default as f64))?;
     if number.fract() != 0.0 || !(0.0..=f64::from(u32::MAX)).contains(&number) {
         return Err(invalid(name, format!("must be a whole number, not {number}")));
@@ -121,7 +133,7 @@ fn variation(value: &JsValue) -> Result<Option<Variation>> {
 }
 
 /// 0 to 2^64 − 1: a number as far as a double is exact, beyond that a text of digits.
-fn seed(value: &JsValue, name: &'static str) -> Result<u64> {
+pub(super) fn seed(value: &JsValue, name: &'static str) -> Result<u64> {
     const EXACT: f64 = 9_007_199_254_740_991.0;
     let field = get(value, name);
     if let Some(text) = field.as_string() {

@@ -33,7 +33,7 @@ pub fn model_folder(name: &str) -> PathBuf {
     folder().join("models").join(name)
 }
 
-/// One kind of case in `manifest.json` (`text`, `unet`, `seams`, `vae`, `denoise`).
+/// One kind of case in `manifest.json` (`text`, `unet`, `seams`, `attention`, `vae`, `denoise`).
 pub fn cases<T: DeserializeOwned>(kind: &str) -> Vec<T> {
     let text = std::fs::read_to_string(folder().join("manifest.json")).expect("tests/golden/manifest.json");
     let mut manifest: serde_json::Value = serde_json::from_str(&text).expect("manifest.json");
@@ -69,6 +69,15 @@ pub struct SeamCase {
     pub file: String,
     pub model: String,
     pub timestep: f64,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct AttentionCase {
+    pub file: String,
+    pub model: String,
+    pub timestep: f64,
+    /// Paths inside the UNet.
+    pub layers: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -266,6 +275,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         batch: 1,
         init_latents: None,
         previews: false,
+        walk: None,
     }
 }
 

@@ -62,6 +62,11 @@ UNET = {
     "sd2": [(8, 8, 981.0), (12, 12, 333.5), (10, 14, 261.0), (7, 9, 1.0)],
 }
 SEAMS = {"sd1": (6, 10, 261.0), "sd2": (10, 14, 261.0)}
+# Cross attentions whose maps are kept: one of each size that is not too large.
+ATTENTIONS = {
+    "sd1": ["down_blocks.0.attentions.1.transformer_blocks.0.attn2", "mid_block.attentions.0.transformer_blocks.0.attn2"],
+    "sd2": ["up_blocks.1.attentions.0.transformer_blocks.0.attn2", "mid_block.attentions.0.transformer_blocks.0.attn2"],
+}
 VAE = {"sd1": [(8, 8), (5, 9)], "sd2": [(4, 4), (5, 7)], "taesd": [(4, 4), (3, 5)]}
 SCALE = {"sd1": 4, "sd2": 4, "taesd": 8}
 
@@ -127,6 +132,27 @@ def seam_goldens(model, pipe, context):
         hook.remove()
     tensors |= {"latents": latents, "output": output}
     return {"file": save(f"{model}.seams.safetensors", tensors), "model": model, "timestep": timestep}
+
+
+def attention_goldens(model, pipe, context):
+    """Where the cross attentions of one call look: the probabilities diffusers' `get_attention_scores` gives, the mean
+    over the heads, `[1, 1, h·w, tokens]`. Latents, time and embeddings are those of the seams.
+    """
+    height, width, timestep = SEAMS[model]
+    tensors, hooks = {}, []
+    for path in ATTENTIONS[model]:
+        attention = pipe.unet.get_submodule(path)
+
+        def keep(attn, inputs, keywords, path=path):
+            query = attn.head_to_batch_dim(attn.to_q(inputs[0]))
+            key = attn.head_to_batch_dim(attn.to_k(keywords["encoder_hidden_states"]))
+            tensors[path] = attn.get_attention_scores(query, key).mean(0)[None, None]
+        hooks.append(attention.register_forward_pre_hook(keep, with_kwargs=True))
+    pipe.unet(noise(100, 1, 4, height, width), timestep, context[1:])
+    for hook in hooks:
+        hook.remove()
+    return {"file": save(f"{model}.attention.safetensors", tensors), "model": model, "timestep": timestep,
+            "layers": ATTENTIONS[model]}
 
 
 def vae_goldens(model, vae):
@@ -207,13 +233,14 @@ def make_models():
 def make_references():
     for old in HERE.glob("*.safetensors"):
         old.unlink()
-    manifest = {"text": [], "unet": [], "seams": [], "vae": [], "denoise": []}
+    manifest = {"text": [], "unet": [], "seams": [], "attention": [], "vae": [], "denoise": []}
     pipes = {model: load(model) for model in ("sd1", "sd2")}
     for model, pipe in pipes.items():
         manifest["text"].append(text_goldens(model, pipe))
         context = torch.cat([pipe.encode_prompt(PROMPTS[i], "cpu", 1, False)[0] for i in (0, 1)])
         manifest["unet"].append(unet_goldens(model, pipe, context))
         manifest["seams"].append(seam_goldens(model, pipe, context))
+        manifest["attention"].append(attention_goldens(model, pipe, context))
         manifest["vae"].append(vae_goldens(model, pipe.vae))
     taesd = AutoencoderTiny.from_pretrained(HERE / "models" / "taesd", torch_dtype=torch.float32)
     manifest["vae"].append(vae_goldens("taesd", taesd))

@@ -5,6 +5,7 @@ mod common;
 mod engine;
 
 mod denoise;
+mod study;
 mod text;
 mod unet;
 mod vae;

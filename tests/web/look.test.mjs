@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { poorContrast, settled } from './contrast.mjs';
 import { MODELS, draw, fileOf, promptOf, ready, stand, visitor } from './page.mjs';
 import { DIST } from './server.mjs';
 
@@ -49,37 +50,10 @@ for (const colorScheme of ['light', 'dark']) {
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(wide <= width, `the page is ${wide} px wide`);
       await page.evaluate(settled);
-    assert.deepEqual(await page.evaluate(poorContrast), []);
+      assert.deepEqual(await page.evaluate(poorContrast), []);
       assert.deepEqual(page.trouble, []);
     });
   }
-}
-
-/** Resolves when no colour is on its way to another. Runs in the page. */
-function settled() {
-  const transitions = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
-  return Promise.allSettled(transitions.map((transition) => transition.finished)).then(() => {});
-}
-
-/** Visible texts with less than 4.5 : 1 (3 : 1 when large), by the WCAG formula. Runs in the page. */
-function poorContrast() {
-  const parse = (colour) => colour.match(/[\d.]+/g).map(Number);
-  const luminance = ([r, g, b]) => [r, g, b].map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
-  const poor = [];
-  for (const element of document.querySelectorAll('body *')) {
-    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-    if (!own || !element.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || element.closest('.sr, .skip')) continue;
-    let behind = element;
-    while (behind && (parse(getComputedStyle(behind).backgroundColor)[3] ?? 1) < 1) behind = behind.parentElement;
-    const style = getComputedStyle(element);
-    const [a, b] = [parse(style.color), parse(getComputedStyle(behind ?? document.documentElement).backgroundColor)]
-      .map(luminance).sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    const needed = parseFloat(style.fontSize) >= 24 ? 3 : 4.5;
-    if (ratio < needed) poor.push(`${element.textContent.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
-  }
-  return poor;
 }
 
 test('on a phone the settings come up as a sheet, and go by Escape', async () => {

@@ -78,3 +78,18 @@ test('a device lost twice leaves the work to the processor', () => withBrowser(a
   assert.match(await page.locator('#engine-line').textContent(), /processor/);
   assert.equal(await promptOf(page).inputValue(), PROMPT);
 }));
+
+test('a device lost between two steps of How it works is replaced, and the next step is taken', () => withBrowser(async (it) => {
+  const page = await visitor(it, { path: '?engine=webgpu#how' });
+  await ready(page);
+  const back = page.locator('#how-back');
+  const paused = back.getByRole('status').filter({ hasText: 'Paused' });
+  const step = (n) => back.getByText(new RegExp(`^Step ${n} of `)).first().waitFor({ timeout: PATIENCE });
+  await back.getByRole('button', { name: 'One step' }).click();
+  await step(1);
+  await paused.waitFor({ timeout: PATIENCE });
+  await crash(it.browser);
+  await back.getByRole('button', { name: 'One step' }).click();
+  await step(2);
+  await paused.waitFor({ timeout: PATIENCE });
+}));

@@ -132,6 +132,15 @@ const STATES = {
     await ready(page);
     await page.waitForTimeout(400);
   },
+  async how(page) {
+    await page.goto(`${server.url}?engine=cpu#how`);
+    await ready(page);
+    await page.getByRole('button', { name: 'Make this example' }).click();
+    await page.locator('#how-into canvas[width="64"]').waitFor();
+    await page.getByRole('slider').first().focus();
+    for (let i = 0; i < 3; i++) await page.keyboard.press('PageUp');
+    await page.waitForTimeout(400);
+  },
   async cpu(page) {
     await page.goto(`${server.url}?engine=cpu`);
     await ready(page);

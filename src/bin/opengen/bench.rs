@@ -57,8 +57,15 @@ pub async fn run(args: &Args) -> Result<()> {
         None => (native, native),
     };
     let scale = config.vae.scale();
-    let shape =
-        Shape { batch: 1, copies: 2, h: height / scale, w: width / scale, chunks: 1, ancestral: false };
+    let shape = Shape {
+        batch: 1,
+        copies: 2,
+        h: height / scale,
+        w: width / scale,
+        chunks: 1,
+        ancestral: false,
+        maps: false,
+    };
     let context = pipeline.context().clone();
     let prepared = pipeline.prepare(shape)?;
     let stages = [

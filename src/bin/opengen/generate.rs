@@ -206,6 +206,7 @@ fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
         batch: args.batch,
         init_latents: args.init_latents.as_deref().map(read_latents).transpose()?,
         previews: false,
+        walk: None,
     })
 }
 

@@ -73,7 +73,7 @@ pub fn run(args: &Args) -> Result<()> {
 fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shape {
     let scale = config.vae.scale();
     let copies = if args.unguided { 1 } else { 2 };
-    Shape { batch: 1, copies, h: height / scale, w: width / scale, chunks: 1, ancestral: false }
+    Shape { batch: 1, copies, h: height / scale, w: width / scale, chunks: 1, ancestral: false, maps: false }
 }
 
 /// Name and bytes of every weight when matrices are `wanted`.

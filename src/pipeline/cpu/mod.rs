@@ -2,6 +2,7 @@
 
 mod model;
 mod pipeline;
+mod study;
 
 pub use model::CpuModel;
 pub use pipeline::{CpuPipeline, Pause};

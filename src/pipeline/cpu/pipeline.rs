@@ -23,8 +23,8 @@ pub type Pause = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>>;
 pub struct CpuPipeline {
     pause: Pause,
     config: ModelConfig,
-    tokenizer: Tokenizer,
-    model: CpuModel,
+    pub(super) tokenizer: Tokenizer,
+    pub(super) model: CpuModel,
 }
 
 impl CpuPipeline {
@@ -123,7 +123,17 @@ impl CpuPipeline {
     }
 
     /// Embeddings `[copies · batch, chunks · tokens, hidden]`.
-    fn encode_text(&self, conditioning: &Conditioning) -> Result<Tensor> {
+    pub(super) fn encode_text(&self, conditioning: &Conditioning) -> Result<Tensor> {
+        let embeddings = self.embed(conditioning)?;
+        let Some((there, share)) = &conditioning.towards else { return Ok(embeddings) };
+        let (from, to) = (embeddings.flatten_all()?, self.embed(there)?.flatten_all()?);
+        let hidden = embeddings.dim(2)?;
+        let mixed = Conditioning::walk(&from.to_vec1::<f32>()?, &to.to_vec1::<f32>()?, *share, hidden);
+        Ok(Tensor::from_vec(mixed, embeddings.shape(), &Device::Cpu)?)
+    }
+
+    /// The embeddings of one prompt.
+    fn embed(&self, conditioning: &Conditioning) -> Result<Tensor> {
         let ids: Vec<Vec<u32>> = conditioning.rows.iter().flatten().map(|chunk| chunk.ids.clone()).collect();
         let embeddings = self.model.text_embeddings(&ids)?;
         let (chunks, tokens, hidden) = embeddings.dims3()?;
@@ -138,7 +148,7 @@ impl CpuPipeline {
     }
 
     /// The UNet's prediction after guidance, `[batch, 4, h, w]`.
-    fn predict(
+    pub(super) fn predict(
         &self,
         latents: &Tensor,
         step: &Step,
@@ -178,7 +188,7 @@ fn combine(x: &Tensor, model: &Tensor, a: f64, b: f64) -> Result<Tensor> {
 }
 
 /// The latents after a step.
-fn advance(
+pub(super) fn advance(
     x: &Tensor,
     model: &Tensor,
     history: &Tensor,

@@ -25,6 +25,7 @@ fn request() -> Request {
         batch: 2,
         init_latents: None,
         previews: false,
+        walk: None,
     }
 }
 

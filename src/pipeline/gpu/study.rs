@@ -1,0 +1,95 @@
+//! Looking into a run on the GPU; see [`crate::pipeline::study`].
+
+use super::{Pipeline, Run};
+use crate::error::{Error, Result};
+use crate::image::Rgba;
+use crate::kernels::Elem;
+use crate::model::unet;
+use crate::pipeline::common::Conditioning;
+use crate::pipeline::plans::{LATENTS, Shape};
+use crate::pipeline::request::{Cancel, Request};
+use crate::pipeline::stages::Stages;
+use crate::pipeline::study::{self, AttentionMap, StepTrace, Token};
+use crate::sample;
+
+impl Pipeline {
+    /// Takes step `index` of a request's run from `latents` `[batch, c, h, w]`, and gives everything on the way.
+    /// With `maps`, where the cross attentions looked too.
+    pub async fn study_step(
+        &mut self,
+        request: &Request,
+        index: usize,
+        latents: &[f32],
+        maps: bool,
+        cancel: &Cancel,
+    ) -> Result<StepTrace> {
+        study::check_latents(&self.config, request, latents)?;
+        let (step, input_scale_next) = study::step_of(&self.config, request, index)?;
+        let mut generators = study::generators_at(&self.config, request, index)?;
+        let conditioning = Conditioning::new(&self.tokenizer, &self.config, request)?;
+        let trajectory =
+            sample::trajectory(&self.config.scheduler, request.sampler, request.schedule, request.steps)?;
+        let tokens = conditioning.rows.last().and_then(|row| row.first());
+        let tokens = tokens.map_or(0, |chunk| self.tokenizer.framed_len(chunk));
+
+        let shape = Shape { maps, ..self.shape(request, &conditioning, &trajectory) };
+        self.prepare(shape)?;
+        let mut run = self.run(request, cancel, None)?;
+        run.encode_text(&conditioning).await?;
+        run.write_latents(LATENTS, latents)?;
+        run.prepare_input(step.input_scale).await?;
+        run.step(&step, input_scale_next, &mut generators).await?;
+        let (prediction, next) = run.read_step().await?;
+        let maps = if maps { run.attention_maps(tokens).await? } else { Vec::new() };
+        Ok(study::trace(&self.config, (step, input_scale_next), latents, &prediction, next, maps))
+    }
+
+    /// A picture's latents `[c, h, w]`, scaled as the UNet knows them: the mean of the encoder's distribution.
+    pub async fn study_encode(&mut self, image: &Rgba) -> Result<Vec<f32>> {
+        let planes = study::planes(&self.config, image)?;
+        let shape = [1, 3, image.height, image.width];
+        let latents = self.stages().vae_encode(&self.config, &planes, shape).await?;
+        let scale = self.config.vae.scaling_factor as f32;
+        Ok(latents.into_iter().map(|x| x * scale).collect())
+    }
+
+    /// The picture of scaled latents `[c, h, w]`.
+    pub async fn study_decode(&mut self, latents: &[f32], h: usize, w: usize) -> Result<Rgba> {
+        let channels = self.config.vae.latent_channels;
+        if latents.len() != channels * h * w {
+            let message = format!("{} values given, expected {channels}×{h}×{w}", latents.len());
+            return Err(Error::InvalidInput { field: "latents", message });
+        }
+        let planes = self.stages().vae_decode(&self.config, latents, [1, channels, h, w]).await?;
+        let scale = self.config.vae.scale();
+        study::picture(&planes, w * scale, h * scale)
+    }
+
+    /// The tokens of a prompt's first chunk, from its begin token to its end token.
+    pub fn study_tokens(&self, prompt: &str) -> Result<Vec<Token>> {
+        study::tokens(&self.tokenizer, &self.config, prompt)
+    }
+
+    fn stages(&self) -> Stages<'_> {
+        Stages { context: &self.context, weights: &self.weights }
+    }
+}
+
+impl Run<'_> {
+    /// Where every cross attention looked for the last row, which has the prompt; `tokens` of the first chunk.
+    async fn attention_maps(&self, tokens: usize) -> Result<Vec<AttentionMap>> {
+        let Shape { batch, copies, h, w, chunks, .. } = self.prepared.shape;
+        let rows = batch * copies;
+        let keys = chunks * self.config.text.max_position_embeddings;
+        let mut graph = unet::unet(&self.config.unet, rows, h, w, keys);
+        let mut maps = Vec::new();
+        for (layer, shape) in unet::expose_cross_attentions(&mut graph, &self.config.unet) {
+            let all =
+                self.read(&self.prepared.memory, &unet::map_name(&layer), shape.len(), Elem::F32).await?;
+            let last = &all[(rows - 1) * shape.h * shape.w * keys..];
+            let values = last.chunks_exact(keys).flat_map(|row| &row[..tokens]).copied().collect();
+            maps.push(AttentionMap { layer, h: shape.h, w: shape.w, tokens, values });
+        }
+        Ok(maps)
+    }
+}

@@ -1,0 +1,211 @@
+//! A run taken apart, for looking at: one step at a time with everything that goes in and comes out.
+//!
+//! Nothing here is on the way of an ordinary run. [`begin`] lays the path out, [`super::Pipeline::study_step`] takes
+//! one step of it from latents that the caller holds.
+
+use super::common::{initial_noise, latent_rgb};
+use super::request::Request;
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::image::Rgba;
+use crate::prompt::Tokenizer;
+use crate::sample::{self, Forward, Generators, Linear2, Shares, Step, Trajectory};
+
+/// Where a studied run starts.
+#[derive(Debug, Clone)]
+pub enum Start {
+    /// Pure noise, as any run.
+    Noise,
+    /// Clean latents `[batch, c, h, w]`, scaled, that were noised up to time `t` (0 to T).
+    Noised { clean: Vec<f32>, t: usize },
+}
+
+/// A run laid out.
+#[derive(Debug, Clone)]
+pub struct Path {
+    pub trajectory: Trajectory,
+    /// The step it starts with: later than 0 where the start is less than pure noise.
+    pub first: usize,
+    /// What enters that step, `[batch, c, h, w]`, as the sampler keeps them.
+    pub latents: Vec<f32>,
+}
+
+/// One step, looked into. All values are `[batch, c, h, w]`.
+#[derive(Debug, Clone)]
+pub struct StepTrace {
+    pub step: Step,
+    /// How much of what went in was picture and how much noise.
+    pub shares: Shares,
+    /// What the UNet saw: the latents that went in, scaled to unit variance.
+    pub input: Vec<f32>,
+    /// The noise the model sees in them, after guidance.
+    pub noise: Vec<f32>,
+    /// Its guess of the finished latents.
+    pub clean: Vec<f32>,
+    /// The latents after the step, as the sampler keeps them.
+    pub next: Vec<f32>,
+    /// The same, scaled as the next step's UNet will see them.
+    pub next_input: Vec<f32>,
+    /// Where cross attention looked, when asked.
+    pub maps: Vec<AttentionMap>,
+}
+
+/// Where one cross attention looked for one picture: the probabilities, the mean over its heads.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttentionMap {
+    /// The module's path, such as `unet.mid_block.attentions.0.transformer_blocks.0.attn2`.
+    pub layer: String,
+    pub h: usize,
+    pub w: usize,
+    /// Tokens of the first chunk up to its end token.
+    pub tokens: usize,
+    /// `[h, w, tokens]`; a row falls short of 1 by what padding got.
+    pub values: Vec<f32>,
+}
+
+/// One token of a prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    pub id: u32,
+    /// What it stands for; empty for the tokens that begin and end the text.
+    pub text: String,
+}
+
+/// Lays a run out; [`Error::InvalidInput`] where the request or the start does not fit the model.
+pub fn begin(config: &ModelConfig, request: &Request, start: &Start) -> Result<Path> {
+    request.check(config)?;
+    let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
+    let (_, noise) = initial_noise(request, config);
+    let Start::Noised { clean, t } = start else {
+        let latents = noise.iter().map(|z| z * trajectory.init_noise_sigma as f32).collect();
+        return Ok(Path { trajectory, first: 0, latents });
+    };
+    if clean.len() != noise.len() {
+        let message = format!("{} values given, expected {}", clean.len(), noise.len());
+        return Err(Error::InvalidInput { field: "latents", message });
+    }
+    Forward::new(&config.scheduler)?.shares(*t)?; // refuses times there are not
+    // The first step that removes no more noise than there is: timesteps count from 0, times from 1.
+    let first = trajectory.steps.iter().position(|step| step.timestep < *t as f64);
+    let first = first.unwrap_or(trajectory.steps.len() - 1);
+    let step = trajectory.steps[first];
+    let scale = 1.0 / step.input_scale as f32;
+    let latents = Shares::at_sigma(step.sigma).mix(clean, &noise).iter().map(|x| x * scale).collect();
+    Ok(Path { trajectory, first, latents })
+}
+
+/// Step `index` of a request's run, and the input scale of the one after it.
+pub fn step_of(config: &ModelConfig, request: &Request, index: usize) -> Result<(Step, f64)> {
+    let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
+    let step = *trajectory.steps.get(index).ok_or_else(|| Error::InvalidInput {
+        field: "step",
+        message: format!("step {} of {} asked for", index + 1, trajectory.steps.len()),
+    })?;
+    if step.next.history != 0.0 {
+        return Err(Error::InvalidInput {
+            field: "sampler",
+            message: format!(
+                "{} remembers the step before, so its steps cannot be taken alone; use ddim or euler",
+                request.sampler
+            ),
+        });
+    }
+    Ok((step, trajectory.steps.get(index + 1).map_or(1.0, |next| next.input_scale)))
+}
+
+/// The generators of a run as they are when step `index` begins.
+pub fn generators_at(config: &ModelConfig, request: &Request, index: usize) -> Result<Generators> {
+    let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
+    let (mut generators, noise) = initial_noise(request, config);
+    for _ in trajectory.steps.iter().take(index).filter(|step| step.needs_noise) {
+        generators.randn(noise.len() / request.batch);
+    }
+    Ok(generators)
+}
+
+/// Latents of a request's size, or an error with both counts.
+pub fn check_latents(config: &ModelConfig, request: &Request, latents: &[f32]) -> Result<()> {
+    request.check(config)?;
+    let expected = request.latents_len(config);
+    if latents.len() == expected {
+        return Ok(());
+    }
+    let message = format!("{} values given, expected {expected}", latents.len());
+    Err(Error::InvalidInput { field: "latents", message })
+}
+
+/// The trace of a step from what went in, the prediction after guidance and what came out.
+pub fn trace(
+    config: &ModelConfig,
+    (step, input_scale_next): (Step, f64),
+    latents: &[f32],
+    prediction: &[f32],
+    next: Vec<f32>,
+    maps: Vec<AttentionMap>,
+) -> StepTrace {
+    let of = |linear: Linear2| -> Vec<f32> {
+        let both = latents.iter().zip(prediction);
+        both.map(|(x, m)| (linear.x * f64::from(*x) + linear.model * f64::from(*m)) as f32).collect()
+    };
+    StepTrace {
+        step,
+        shares: Shares::at_sigma(step.sigma),
+        input: latents.iter().map(|x| x * step.input_scale as f32).collect(),
+        noise: of(step.noise_estimate(config.scheduler.prediction_type)),
+        clean: of(step.denoised),
+        next_input: next.iter().map(|x| x * input_scale_next as f32).collect(),
+        next,
+        maps,
+    }
+}
+
+/// The first picture of latents `[batch, c, h, w]` in preview colours, as large as the latents.
+pub fn latent_preview(config: &ModelConfig, latents: &[f32], h: usize, w: usize) -> Result<Rgba> {
+    let channels = config.vae.latent_channels;
+    if latents.len() < channels * h * w {
+        let message = format!("{} values given, expected {channels}×{h}×{w}", latents.len());
+        return Err(Error::InvalidInput { field: "latents", message });
+    }
+    let (factors, bias) = latent_rgb(config);
+    let colour = |pixel: usize, rgb: usize| -> u8 {
+        let sum = |(c, row): (usize, &[f32; 3])| row[rgb] * latents[c * h * w + pixel];
+        let value: f32 = bias[rgb] + factors.iter().take(channels).enumerate().map(sum).sum::<f32>();
+        ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
+    };
+    let pixels = (0..h * w).flat_map(|i| [colour(i, 0), colour(i, 1), colour(i, 2), 255]).collect();
+    Rgba::new(w, h, pixels)
+}
+
+/// A picture as the autoencoder takes it: `[3, H, W]` in [-1, 1]; what is transparent shows white.
+pub fn planes(config: &ModelConfig, image: &Rgba) -> Result<Vec<f32>> {
+    let scale = config.vae.scale();
+    if !image.width.is_multiple_of(scale) || !image.height.is_multiple_of(scale) {
+        let message = format!("{}x{} pixels, expected multiples of {scale}", image.width, image.height);
+        return Err(Error::InvalidInput { field: "image", message });
+    }
+    let value = |pixel: &[u8], channel: usize| {
+        let alpha = f32::from(pixel[3]) / 255.0;
+        (f32::from(pixel[channel]) / 255.0 * alpha + 1.0 - alpha) * 2.0 - 1.0
+    };
+    Ok((0..3).flat_map(|c| image.pixels.chunks_exact(4).map(move |pixel| value(pixel, c))).collect())
+}
+
+/// `[3, H, W]` around [-1, 1] as a picture.
+pub fn picture(planes: &[f32], width: usize, height: usize) -> Result<Rgba> {
+    let n = width * height;
+    let level = |value: f32| ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8;
+    let pixels = (0..n).flat_map(|i| [level(planes[i]), level(planes[n + i]), level(planes[2 * n + i]), 255]);
+    Rgba::new(width, height, pixels.collect())
+}
+
+/// The tokens of a prompt's first chunk, from its begin token to its end token.
+pub fn tokens(tokenizer: &Tokenizer, config: &ModelConfig, prompt: &str) -> Result<Vec<Token>> {
+    let encoded = tokenizer.encode(prompt, config.text.max_position_embeddings)?;
+    let chunk = &encoded.chunks[0];
+    let len = tokenizer.framed_len(chunk);
+    let token = |(i, id): (usize, &u32)| Token {
+        id: *id,
+        text: if i == 0 || i + 1 == len { String::new() } else { tokenizer.text_of(*id) },
+    };
+    Ok(chunk.ids[..len].iter().enumerate().map(token).collect())
+}

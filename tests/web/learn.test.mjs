@@ -1,0 +1,302 @@
+/** How it works: each part does what it says, with the model in the tab. */
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { PNG } from 'pngjs';
+import { poorContrast, settled } from './contrast.mjs';
+import { MODEL, PATIENCE, promptOf, ready, stand, visitor } from './page.mjs';
+
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how' });
+
+const part = (page, title) => page.locator('section.part').filter({ has: page.getByRole('heading', { name: title, exact: true }) });
+/** The canvas whose caption begins so. */
+const shot = (scope, caption) => scope.locator('figure', { hasText: new RegExp(`^\\s*${caption}`) }).locator('canvas');
+
+/** The pixels of a canvas as `width,height,base64`: equal texts, equal pictures. */
+const pixelsOf = (canvas) => canvas.evaluate((element) => {
+  const { data } = element.getContext('2d').getImageData(0, 0, element.width, element.height);
+  return `${element.width},${element.height},${btoa(String.fromCharCode(...data))}`;
+});
+
+/** Resolves when a part's line says `words`. */
+const says = (scope, words) => scope.getByRole('status').filter({ hasText: words }).first().waitFor({ timeout: PATIENCE });
+
+/** A PNG file of one colour. */
+function flat(width, height, [r, g, b]) {
+  const png = new PNG({ width, height });
+  for (let i = 0; i < width * height; i++) png.data.set([r, g, b, 255], 4 * i);
+  return PNG.sync.write(png);
+}
+
+const slide = (range, value) => range.evaluate((element, to) => {
+  element.value = to;
+  element.dispatchEvent(new Event('input', { bubbles: true }));
+}, value);
+
+async function open(options) {
+  const page = await visitor(it, options);
+  await page.getByRole('heading', { name: 'How it works', level: 1 }).waitFor();
+  await ready(page);
+  return page;
+}
+
+test('the two views have addresses, titles and a way between them', async () => {
+  const page = await open();
+  assert.equal(await page.title(), 'How it works · OpenGen');
+  assert.equal(await promptOf(page).first().isVisible(), true, 'a prompt of the view itself');
+  assert.equal(await page.getByRole('button', { name: 'Generate', exact: true }).isVisible(), false);
+  await page.getByRole('link', { name: 'Create' }).click();
+  await page.getByRole('button', { name: 'Generate', exact: true }).waitFor();
+  assert.match(await page.title(), /pictures from words/);
+  await page.goBack();
+  await page.getByRole('heading', { name: 'Into noise' }).waitFor();
+  for (const title of ['Into noise', 'Back out of noise', 'Words into pictures', 'Why it varies', 'Your own']) {
+    assert.equal(await part(page, title).count(), 1, title);
+    assert.ok(await part(page, title).getByText('The formula').count(), `${title}: the formula`);
+    assert.ok(await part(page, title).getByRole('link', { name: /\d{4}/ }).count(), `${title}: a paper`);
+  }
+  await page.getByRole('link', { name: 'Why it varies' }).click();
+  await page.waitForFunction(() => document.activeElement.textContent === 'Why it varies');
+  assert.deepEqual(page.trouble, []);
+});
+
+test('a page that never looks at it fetches none of it', async () => {
+  const page = await visitor(it, { path: '?engine=cpu' });
+  await ready(page);
+  const fetched = await page.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname));
+  assert.deepEqual(fetched.filter((path) => path.startsWith('/learn/')), ['/learn/views.js']);
+});
+
+test('into noise: an example loses its signal along the schedule, and other noise is other noise', async () => {
+  const page = await open();
+  const into = part(page, 'Into noise');
+  await into.getByRole('button', { name: 'Make this example' }).click();
+  await says(into, 'Move the slider.');
+  const [pixels, latents] = [shot(into, 'In pixels'), shot(into, 'In latents')];
+  const clean = await pixelsOf(pixels);
+  assert.match(clean, new RegExp(`^${MODEL.width},${MODEL.height},`));
+  assert.match(await pixelsOf(latents), /^16,16,/);
+  const slider = into.getByRole('slider');
+  assert.equal(await slider.getAttribute('max'), '1000');
+
+  await slide(slider, 1000);
+  await page.waitForFunction(() => /t = 1000,/.test(document.querySelector('#how-into canvas').ariaLabel));
+  // The last ᾱ of scaled_linear 0.00085 … 0.012 is 0.00466.
+  assert.equal(await into.locator('output').textContent(), 't = 1000 · signal 0.068 · noise 0.998');
+  const noise = await pixelsOf(pixels);
+  assert.notEqual(noise, clean);
+  await into.getByRole('button', { name: 'Again' }).click();
+  await page.waitForFunction((before) => {
+    const canvas = document.querySelector('#how-into canvas');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return `${canvas.width},${canvas.height},${btoa(String.fromCharCode(...data))}` !== before;
+  }, noise);
+
+  await slider.focus();
+  await page.keyboard.press('Home');
+  await page.waitForFunction(() => /t = 0,/.test(document.querySelector('#how-into canvas').ariaLabel));
+  assert.equal(await pixelsOf(pixels), clean, 'at t = 0 nothing is added');
+  assert.deepEqual(page.trouble, []);
+});
+
+test('into noise: a picture of one’s own, cut to size; what is no picture is told', async () => {
+  const page = await open();
+  const into = part(page, 'Into noise');
+  const file = into.locator('input[type=file]');
+  await file.setInputFiles({ name: 'wide.png', mimeType: 'image/png', buffer: flat(300, 100, [200, 30, 40]) });
+  await says(into, 'Move the slider.');
+  const [size, base64] = (await pixelsOf(shot(into, 'In pixels'))).split(/,(?=[^,]*$)/);
+  assert.equal(size, `${MODEL.width},${MODEL.height}`);
+  assert.deepEqual([...Buffer.from(base64, 'base64').subarray(0, 4)], [200, 30, 40, 255]);
+
+  await file.setInputFiles({ name: 'notes.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
+  await says(into, 'This file is not a picture');
+  assert.match(await pixelsOf(shot(into, 'In pixels')), /^64,64,/, 'the last picture stays');
+
+  const paste = flat(10, 10, [0, 0, 255]).toString('base64');
+  await page.evaluate((text) => {
+    const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([bytes], 'pasted.png', { type: 'image/png' }));
+    document.dispatchEvent(new ClipboardEvent('paste', { clipboardData: transfer, bubbles: true }));
+  }, paste);
+  await says(into, 'Move the slider.');
+  const pasted = (await pixelsOf(shot(into, 'In pixels'))).split(',')[2];
+  assert.deepEqual([...Buffer.from(pasted, 'base64').subarray(0, 4)], [0, 0, 255, 255]);
+});
+
+test('back out of noise: one step, then all; the end is the picture that Create makes', async () => {
+  const page = await open();
+  const back = part(page, 'Back out of noise');
+  const { prompt, seed } = MODEL.examples[0];
+  await back.getByLabel('Steps', { exact: true }).selectOption('5');
+  await back.getByRole('button', { name: 'One step' }).click();
+  await says(back, 'Paused');
+  assert.match(await back.locator('.numbers').first().textContent(), /^Step 1 of 5 · timestep 999 · σ 14\.6\d+ · signal 0\.07 · noise 1\.00$/);
+  assert.match(await back.locator('.numbers').last().textContent(), /^next = -?[\d.]+ · x [+−] [\d.]+ · m$/);
+  await back.getByRole('button', { name: 'Run' }).click();
+  await says(back, 'All steps are taken.');
+  const finished = await pixelsOf(shot(back, 'The finished picture'));
+
+  const scrub = back.getByRole('slider', { name: 'Step shown' });
+  await slide(scrub, 2);
+  await back.getByText(/^Step 2 of 5/).waitFor();
+  assert.match(await pixelsOf(shot(back, 'After the step')), /^16,16,/);
+  await back.getByLabel('Show latents as').check();
+  await page.waitForFunction(() => document.querySelectorAll('#how-back figure canvas')[2].width === 64);
+
+  await page.getByRole('link', { name: 'Create' }).click();
+  await page.locator('#prompt').fill(prompt);
+  await page.locator('#steps').fill('5');
+  await page.locator('#sampler').selectOption('ddim');
+  await page.locator('#seed').fill(String(seed));
+  await page.locator('#prompt').press('Enter');
+  await page.waitForFunction(() => /^Done in/.test(document.querySelector('#status').textContent), null, { timeout: PATIENCE });
+  assert.equal(await pixelsOf(page.locator('#picture')), finished, 'the same steps, the same picture');
+  assert.deepEqual(page.trouble, []);
+});
+
+test('back out of noise: side by side from the same noise, and from the noised picture', async () => {
+  const page = await open();
+  const back = part(page, 'Back out of noise');
+  await back.getByLabel('Steps', { exact: true }).selectOption('5');
+  await back.getByLabel('Side by side').selectOption('guidance');
+  await back.getByRole('button', { name: 'One step' }).click();
+  await says(back, 'Paused');
+  const lanes = back.locator('.lane');
+  assert.deepEqual(await lanes.locator('h3').allTextContents(), ['Guidance 1', 'Guidance 7']);
+  const [a, b] = [lanes.nth(0), lanes.nth(1)];
+  assert.equal(await pixelsOf(shot(a, 'What goes in')), await pixelsOf(shot(b, 'What goes in')), 'the same noise');
+  assert.notEqual(await pixelsOf(shot(a, 'Its guess')), await pixelsOf(shot(b, 'Its guess')));
+
+  assert.equal(await back.getByLabel('Start from').locator('option').nth(1).isDisabled(), true, 'no picture yet');
+  const into = part(page, 'Into noise');
+  await into.locator('input[type=file]').setInputFiles({ name: 'red.png', mimeType: 'image/png', buffer: flat(64, 64, [220, 30, 30]) });
+  await says(into, 'Move the slider.');
+  await slide(into.getByRole('slider'), 400);
+  await back.getByLabel('Side by side').selectOption('none');
+  await back.getByLabel('Start from').selectOption('picture');
+  await back.getByRole('button', { name: 'One step' }).click();
+  // Of five steps (999, 799, 599, 399, 199) those below t = 400 are left.
+  await back.getByText(/^Step 1 of 2 · timestep 399/).waitFor();
+});
+
+test('words into pictures: tokens as they are typed; on the processor it says what is missing', async () => {
+  const page = await open();
+  const words = part(page, 'Words into pictures');
+  await words.getByText('can only be read with WebGPU').waitFor();
+  const tokens = words.getByRole('group', { name: 'Tokens' }).getByRole('button');
+  await tokens.first().waitFor();
+  await words.getByLabel('Prompt').fill('a red apple');
+  await words.getByRole('button', { name: 'apple' }).waitFor();
+  assert.deepEqual(await tokens.allTextContents(), ['begin', 'a', 'red', 'apple', 'end']);
+  await words.getByRole('button', { name: 'Draw and look' }).click();
+  await shot(words, 'The picture').waitFor({ timeout: PATIENCE });
+  assert.match(await pixelsOf(shot(words, 'The picture')), /^64,64,/);
+});
+
+test('words into pictures: on WebGPU a token’s attention is a map over the picture', async () => {
+  const page = await open({ path: '?engine=webgpu#how' });
+  const words = part(page, 'Words into pictures');
+  await words.getByLabel('Prompt').fill('a red apple');
+  await words.getByRole('button', { name: 'Draw and look' }).click();
+  await says(words, 'Choose a token');
+  await words.getByRole('button', { name: 'apple' }).click();
+  const heat = shot(words, 'Where');
+  const apple = await pixelsOf(heat);
+  assert.match(await heat.getAttribute('aria-label'), /^Where “apple” was looked at, largest share \d+ %$/);
+  await words.getByRole('button', { name: 'begin' }).click();
+  assert.notEqual(await pixelsOf(heat), apple, 'another token, another map');
+  const layer = words.getByLabel('Layer');
+  const layers = await layer.locator('option').allTextContents();
+  assert.ok(layers.length > 4 && layers.some((name) => /^middle, layer 1 \(4 × 4\)$/.test(name)), layers.join('; '));
+  const mean = await pixelsOf(heat);
+  await layer.selectOption('0');
+  assert.notEqual(await pixelsOf(heat), mean, 'another layer, another map');
+  assert.equal(await words.getByText('can only be read with WebGPU').isVisible(), false);
+  assert.deepEqual(page.trouble, []);
+});
+
+test('why it varies: eight seeds are eight pictures', async () => {
+  const page = await open();
+  const vary = part(page, 'Why it varies');
+  await vary.getByRole('button', { name: 'Eight seeds' }).click();
+  await says(vary, '8 pictures');
+  const pictures = await Promise.all((await vary.locator('.eight canvas').all()).map(pixelsOf));
+  assert.equal(new Set(pictures).size, 8);
+});
+
+for (const [between, field, value] of [['seeds', 'To seed', '77'], ['prompts', 'To prompt', 'a panda on a pink background']]) {
+  test(`why it varies: a walk between two ${between} is a film that can be saved`, async () => {
+    const page = await open({ reducedMotion: 'reduce' });
+    const vary = part(page, 'Why it varies');
+    await vary.getByLabel('Between').selectOption(between);
+    await vary.getByLabel(field).fill(value);
+    await vary.getByLabel('Pictures', { exact: true }).selectOption('8');
+    await vary.getByRole('button', { name: 'Make the film' }).click();
+    await says(vary, '8 pictures');
+    const film = vary.locator('.player canvas');
+    const first = await pixelsOf(film);
+    await slide(vary.getByRole('slider'), 8);
+    assert.notEqual(await pixelsOf(film), first);
+    assert.equal(await vary.getByRole('button', { name: 'Play' }).isVisible(), true, 'reduced motion: it stands still');
+
+    const [download] = await Promise.all([page.waitForEvent('download'), vary.getByText('Save as APNG').click()]);
+    const chunks = [];
+    for await (const chunk of await download.createReadStream()) chunks.push(chunk);
+    const bytes = Buffer.concat(chunks);
+    const control = bytes.indexOf('acTL');
+    assert.ok(control > 0, 'an animation');
+    assert.equal(bytes.readUInt32BE(control + 4), 14, 'eight pictures there, six back');
+    const { width, height, data } = PNG.sync.read(bytes); // a reader without animation sees the first picture
+    assert.equal(`${width},${height},${data.toString('base64')}`, first);
+  });
+}
+
+test('work can be stopped, and begun again', async () => {
+  const page = await open();
+  const back = part(page, 'Back out of noise');
+  await back.getByLabel('Steps', { exact: true }).selectOption('30');
+  await back.getByRole('button', { name: 'Run' }).click();
+  await back.getByText(/^Step [2-9] of 30 · timestep/).waitFor();
+  await back.getByRole('button', { name: 'Stop' }).click();
+  await says(back, 'Stopped');
+  await back.getByRole('button', { name: 'One step' }).click();
+  await says(back, 'Paused');
+});
+
+for (const colorScheme of ['light', 'dark']) {
+  for (const width of [360, 1280]) {
+    test(`how it works, ${colorScheme} at ${width} px: nothing sticks out, everything can be reached`, async () => {
+      const page = await open({ viewport: { width, height: 740 }, colorScheme });
+      await part(page, 'Into noise').getByRole('button', { name: 'Make this example' }).click();
+      await says(part(page, 'Into noise'), 'Move the slider.');
+      await part(page, 'Back out of noise').getByRole('button', { name: 'One step' }).click();
+      await says(part(page, 'Back out of noise'), 'Paused');
+      for (const fold of await page.locator('details.fold').all()) await fold.evaluate((element) => { element.open = true; });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+      assert.ok(wide <= width, `the page is ${wide} px wide`);
+      const nameless = await page.locator('#learn').evaluate((root) => [...root.querySelectorAll('input, select, button, canvas')]
+        .filter((e) => !e.closest('[hidden]') && !e.labels?.length && !e.ariaLabel && !e.textContent.trim()).map((e) => e.outerHTML));
+      assert.deepEqual(nameless, []);
+      await page.evaluate(settled);
+      assert.deepEqual(await page.evaluate(poorContrast), []);
+      assert.deepEqual(page.trouble, []);
+    });
+  }
+}
+
+test('it works with the server gone', async () => {
+  const { Server } = await import('./server.mjs');
+  const server = await new Server().start();
+  const page = await visitor({ ...it, server }, { path: '?engine=cpu' });
+  await ready(page);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  await server.kill();
+  await page.goto(`${server.url}?engine=cpu#how`);
+  await page.reload();
+  await ready(page);
+  const into = part(page, 'Into noise');
+  await into.getByRole('button', { name: 'Make this example' }).click();
+  await says(into, 'Move the slider.');
+});

@@ -1,0 +1,228 @@
+/** Part 2, back out of noise: a run step by step, everything of a step beside it, alone or side by side with another. */
+
+import { make } from '../js/dom.js';
+import { Figure, Work, button, field, input, number, range, row, section, select } from './kit.js';
+import { newSeed, toImageData } from './lab.js';
+import { TEXTS } from './texts.js';
+
+const T = TEXTS.back;
+/** What a step is shown as, in the order of what happens. */
+const PARTS = ['input', 'noise', 'clean', 'after'];
+
+/** One run: its request, the steps taken so far, and where they are drawn. */
+class Lane {
+  /** @type {any[]} */ traces = [];
+  #decoded = new Map();
+
+  constructor(lab, title) {
+    this.lab = lab;
+    this.figures = Object.fromEntries(PARTS.map((part) => [part, new Figure(T[part], { pixelated: true, empty: T.start0 })]));
+    this.numbers = make('p', { className: 'numbers' });
+    this.coefficients = make('p', { className: 'numbers quiet' });
+    this.root = make('div', { className: 'lane' });
+    if (title) this.root.append(make('h3', { textContent: title }));
+    this.root.append(this.numbers, row('shots four', ...PARTS.map((part) => this.figures[part].root)), this.coefficients);
+  }
+
+  async begin(request, from, signal) {
+    this.request = request;
+    this.path = await this.lab.ask({ what: 'begin', request, ...from }, signal);
+    this.latents = this.path.latents;
+    this.traces = [];
+    this.#decoded.clear();
+  }
+
+  get total() {
+    return this.path.steps.length - this.path.first;
+  }
+
+  get finished() {
+    return this.traces.length === this.total;
+  }
+
+  async step(signal) {
+    const index = this.path.first + this.traces.length;
+    const trace = await this.lab.ask({ what: 'step', request: this.request, index, latents: this.latents }, signal);
+    this.latents = trace.next;
+    this.traces.push(trace);
+  }
+
+  /** Draws the state after `count` steps: 0 is the start. */
+  async show(count, decode, signal) {
+    const trace = this.traces[count - 1];
+    if (!trace) {
+      this.numbers.textContent = T.start0;
+      this.coefficients.textContent = '';
+      this.figures.after.caption.firstChild.data = T.after;
+      for (const part of PARTS) this.figures[part].clear(T.start0);
+      this.figures.input.show(toImageData(this.path.image), T.input, true);
+      return;
+    }
+    this.numbers.textContent = T.numbers(count, this.total, trace);
+    this.coefficients.textContent = T.coefficients(trace);
+    const last = count === this.total;
+    this.figures.after.caption.firstChild.data = last ? T.finished : T.after;
+    for (const part of PARTS) {
+      // Noise is no picture, so the decoder has nothing to say about it; the end is a picture and shown as one.
+      const drawn = part !== 'noise' && (decode || (last && part === 'after'));
+      const image = drawn ? await this.#decode(`${count}.${part}`, trace[part].latents, signal) : trace[part].image;
+      const name = part === 'after' && last ? T.finished : T[part];
+      this.figures[part].show(toImageData(image), `${name}, ${this.numbers.textContent}`, !drawn);
+    }
+  }
+
+  async #decode(key, latents, signal) {
+    const { width, height } = this.request;
+    if (!this.#decoded.has(key)) {
+      this.#decoded.set(key, await this.lab.ask({ what: 'decode', latents, width, height }, signal));
+    }
+    return this.#decoded.get(key);
+  }
+}
+
+export class Back {
+  /** @type {Lane[]} */ #lanes = [];
+  #settings = '';
+
+  /** @param {import('./lab.js').Lab} lab */
+  constructor(lab) {
+    this.lab = lab;
+    this.work = new Work();
+    const { examples, defaults } = lab.model;
+    this.prompt = input({ value: examples[0]?.prompt ?? '' });
+    this.other = input({ value: examples[1]?.prompt ?? '' });
+    this.start = select([['noise', T.fromNoise], ['picture', T.fromPicture]]);
+    this.steps = select(['5', '10', '20', '30'].map((n) => [n, n]), String([5, 10, 20, 30].find((n) => n >= defaults.steps) ?? 30));
+    this.sampler = select(Object.entries(T.samplers));
+    this.guidance = number({ min: 0, max: 30, step: 0.5, value: defaults.guidance });
+    this.seed = number({ min: 0, value: examples[0]?.seed ?? newSeed() });
+    this.compare = select([['none', T.compareNone], ['prompts', T.comparePrompts], ['guidance', T.compareGuidance]]);
+    this.otherField = field(T.other, this.other, { wide: true });
+    this.guidanceField = field(T.guidance, this.guidance);
+    this.decode = make('input', { type: 'checkbox' });
+    this.decode.addEventListener('change', () => this.#showAgain());
+    this.scrub = range({ min: 0, max: 0, value: 0, disabled: true });
+    this.scrub.addEventListener('input', () => this.#showAgain());
+    this.lanes = make('div', { className: 'lanes' });
+    this.stepButton = button(T.step, () => this.#advance(1));
+    this.runButton = button(T.run, () => this.#advance(Infinity), { primary: true });
+    this.compare.addEventListener('change', () => this.#shape());
+    lab.addEventListener('subject', () => this.#shape());
+    this.root = section(T,
+      row('controls', field(TEXTS.prompt, this.prompt, { wide: true }), this.otherField, field(T.compare, this.compare),
+        field(T.start, this.start), field(T.steps, this.steps), field(T.sampler, this.sampler), this.guidanceField,
+        field(TEXTS.seed, this.seed)),
+      row('controls', this.runButton, this.stepButton, button(T.reset, () => this.#reset())),
+      this.work.root, row('controls', field(T.scrub, this.scrub, { wide: true }),
+        make('label', { className: 'check' }, this.decode, T.decode)),
+      this.lanes);
+    this.#shape();
+  }
+
+  /** Shows the fields that matter for what is chosen. */
+  #shape() {
+    const { subject } = this.lab;
+    this.otherField.hidden = this.compare.value !== 'prompts';
+    this.guidanceField.hidden = this.compare.value === 'guidance';
+    const picture = this.start.options[1];
+    picture.disabled = !subject;
+    picture.textContent = subject ? T.fromPictureAt(subject.t) : T.fromPicture;
+  }
+
+  /** The runs that are wanted: one or two requests with their titles. */
+  #wanted() {
+    const request = this.lab.request({
+      prompt: this.prompt.value, steps: Number(this.steps.value), sampler: this.sampler.value,
+      guidance: this.guidance.valueAsNumber,
+      seed: this.#fromPicture ? this.lab.subject.seed : this.seed.value || '0', // the noise that was seen above
+    });
+    switch (this.compare.value) {
+      case 'prompts':
+        return [[request, T.lane.promptA], [{ ...request, prompt: this.other.value }, T.lane.promptB]];
+      case 'guidance':
+        return [1, 7].map((guidance) => [{ ...request, guidance }, T.lane.guidance(guidance)]);
+      default:
+        return [[request, '']];
+    }
+  }
+
+  get #fromPicture() {
+    return this.start.value === 'picture' && this.lab.subject !== null;
+  }
+
+  #from() {
+    const { subject } = this.lab;
+    return this.#fromPicture ? { clean: subject.latents, t: subject.t } : {};
+  }
+
+  /** Lays the runs out anew unless they are still those that are wanted. */
+  async #prepare(signal) {
+    const wanted = this.#wanted();
+    const from = this.#from();
+    const settings = JSON.stringify([wanted, from.t ?? null]);
+    const same = settings === this.#settings && from.clean === this.from?.clean;
+    if (same && this.#lanes.length && !this.#lanes[0].finished) return;
+    const lanes = wanted.map(([, title]) => new Lane(this.lab, title));
+    for (const [i, [request]] of wanted.entries()) await lanes[i].begin(request, from, signal);
+    this.#lanes = lanes;
+    this.#settings = settings;
+    this.from = from;
+    this.lanes.replaceChildren(...lanes.map((lane) => lane.root));
+    this.lanes.dataset.count = lanes.length;
+    Object.assign(this.scrub, { max: lanes[0].total, value: 0, disabled: false });
+    await this.#show(signal);
+  }
+
+  async #advance(count) {
+    if (this.work.running) return this.work.abort(); // the button says "pause" then
+    this.runButton.textContent = T.pause;
+    this.stepButton.disabled = true;
+    const done = await this.work.run(async (signal) => {
+      await this.lab.ready(signal);
+      await this.#prepare(signal);
+      for (let i = 0; i < count && !this.#lanes[0].finished; i++) {
+        const [{ traces, total }] = this.#lanes;
+        this.work.progress(T.working(traces.length + 1, total));
+        for (const lane of this.#lanes) await lane.step(signal);
+        this.scrub.value = this.#lanes[0].traces.length;
+        await this.#show(signal);
+      }
+      this.work.say(this.#lanes[0].finished ? T.done : T.paused);
+      return true;
+    });
+    if (!done) this.#align();
+    this.runButton.textContent = T.run;
+    this.stepButton.disabled = false;
+    return undefined;
+  }
+
+  /** After a stop in the middle of a step both runs are equally far. */
+  #align() {
+    const least = Math.min(...this.#lanes.map((lane) => lane.traces.length));
+    for (const lane of this.#lanes) {
+      lane.traces.length = least;
+      lane.latents = lane.traces.at(-1)?.next ?? lane.path?.latents;
+    }
+  }
+
+  #reset() {
+    this.work.abort();
+    this.#lanes = [];
+    this.lanes.replaceChildren();
+    Object.assign(this.scrub, { max: 0, value: 0, disabled: true });
+    this.work.say('');
+  }
+
+  async #show(signal) {
+    const count = this.scrub.valueAsNumber;
+    this.scrub.setAttribute('aria-valuetext', `${count} / ${this.scrub.max}`);
+    await Promise.all(this.#lanes.map((lane) => lane.show(Math.min(count, lane.traces.length), this.decode.checked, signal)));
+  }
+
+  #showAgain() {
+    if (!this.#lanes.length) return;
+    const taken = this.#lanes[0].traces.length;
+    if (this.scrub.valueAsNumber > taken) this.scrub.value = taken; // what is not computed cannot be shown
+    this.#show().catch((error) => this.work.say(TEXTS.failed(error.message)));
+  }
+}

@@ -1,0 +1,241 @@
+/**
+ * Every word of the view "How it works", in one place: a translation is this file in another language.
+ * Functions take numbers and names that stand inside a sentence.
+ */
+
+const two = (value) => value.toFixed(2);
+const three = (value) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(3));
+
+export const TEXTS = {
+  title: 'How it works',
+  lede: 'Everything below is computed here and now, by the model in this tab. Nothing is a recording: change a '
+    + 'prompt, a slider or a seed, and watch what becomes of it.',
+  contents: 'On this page',
+  waiting: 'The model is not here yet; this begins when it is.',
+  busy: 'Working',
+  stopped: 'Stopped',
+  cancel: 'Stop',
+  paper: 'Paper',
+  formula: 'The formula',
+  prompt: 'Prompt',
+  seed: 'Seed',
+  failed: (message) => `That did not work: ${message}`,
+
+  into: {
+    title: 'Into noise',
+    paragraphs: [
+      'A diffusion model learns from pictures that were spoiled on purpose. A picture is faded a little and some random '
+      + 'noise is added, again and again, until after T steps hardly anything but noise is left. Many such small steps '
+      + 'amount to one large one, so any stage can be reached in one go: move the slider.',
+      'What is mixed are shares of the picture (the signal) and of the noise. Their squares always add up to one, so '
+      + 'the mixture stays equally strong on the whole way.',
+      'Stable Diffusion does this not with pixels but with latents: an autoencoder first packs the picture into a '
+      + 'much smaller grid with a few numbers per cell, which saves most of the work. Those numbers are no colours; '
+      + 'they are shown here in colours fitted to them.',
+    ],
+    formula: [
+      'xₜ = √ᾱₜ · x₀ + √(1 − ᾱₜ) · ε,  ε ~ N(0, I)',
+      'x₀ is the clean picture, xₜ the noised one, ε the noise. ᾱₜ is the product of 1 − β over all steps up to t; the '
+      + 'model’s schedule lists the βs. The signal’s share is √ᾱₜ, the noise’s √(1 − ᾱₜ).',
+    ],
+    papers: [
+      ['Ho et al. 2020: Denoising Diffusion Probabilistic Models', 'https://arxiv.org/abs/2006.11239'],
+      ['Rombach et al. 2022: High-Resolution Image Synthesis with Latent Diffusion Models',
+        'https://arxiv.org/abs/2112.10752'],
+    ],
+    source: 'Picture',
+    example: 'Make this example',
+    own: 'Use your own picture',
+    drop: 'Or drop a picture here, or paste one. It stays on this machine.',
+    pixels: 'In pixels',
+    latents: 'In latents',
+    latentsSize: (w, h, c) => `${w} × ${h} cells, ${c} numbers each`,
+    empty: 'No picture yet',
+    t: (last) => `Time t, from 0 to ${last}`,
+    shares: (t, signal, noise) => `t = ${t} · signal ${three(signal)} · noise ${three(noise)}`,
+    signal: 'signal √ᾱ',
+    noise: 'noise √(1 − ᾱ)',
+    plot: 'Shares of signal and noise over time: the signal falls from one to nearly zero while the noise rises.',
+    again: 'Again, with other noise',
+    making: 'Making the example',
+    encoding: 'Packing the picture into latents',
+    ready: 'Move the slider.',
+    notAPicture: 'This file is not a picture that the browser can open. Try a PNG, JPEG or WebP.',
+    alt: (where, t) => `The picture at t = ${t}, ${where}`,
+  },
+
+  back: {
+    title: 'Back out of noise',
+    paragraphs: [
+      'The model was trained on one question only: given a noised picture and the prompt, which noise is in it? '
+      + 'Whoever can answer that can also guess the finished picture, by taking the noise away.',
+      'At first the guess is blurry, an average of everything that could be there. So only a part of the noise is '
+      + 'removed, and the model is asked again with a slightly cleaner picture. After some steps the guess and the '
+      + 'picture have become the same.',
+      'Guidance makes the prompt count for more: the model answers twice, with and without the prompt, and the '
+      + 'difference between the two answers is enlarged.',
+    ],
+    formula: [
+      'x̂₀ = (xₜ − √(1 − ᾱₜ) · ε̂) / √ᾱₜ',
+      'ε̂ is the noise the model predicts, x̂₀ its guess of the finished latents. Models of the v kind predict '
+      + 'v = √ᾱₜ · ε − √(1 − ᾱₜ) · x₀ instead; ε̂ and x̂₀ follow from it.',
+      'Every sampler here takes the step next = a · x + b · m + c · z, with the latents x, the model’s output m, fresh '
+      + 'noise z where the sampler adds any, and numbers a, b, c from the schedule.',
+      'm = m∅ + w · (m(prompt) − m∅)',
+      'is classifier-free guidance: m∅ is the answer without the prompt, w the guidance. σ = √((1 − ᾱ) / ᾱ) is the '
+      + 'noise level.',
+    ],
+    papers: [
+      ['Ho and Salimans 2022: Classifier-Free Diffusion Guidance', 'https://arxiv.org/abs/2207.12598'],
+      ['Ho et al. 2020: Denoising Diffusion Probabilistic Models', 'https://arxiv.org/abs/2006.11239'],
+    ],
+    start: 'Start from',
+    fromNoise: 'pure noise',
+    fromPicture: 'the noised picture above',
+    fromPictureAt: (t) => `the noised picture above, t = ${t}`,
+    steps: 'Steps',
+    sampler: 'Sampler',
+    samplers: { ddim: 'DDIM', euler: 'Euler', 'euler-a': 'Euler ancestral' },
+    guidance: 'Guidance',
+    compare: 'Side by side',
+    compareNone: 'one run',
+    comparePrompts: 'two prompts',
+    compareGuidance: 'guidance 1 and 7',
+    other: 'Second prompt',
+    step: 'One step',
+    run: 'Run',
+    pause: 'Pause',
+    reset: 'Start over',
+    scrub: 'Step shown',
+    decode: 'Show latents as the decoder would draw them',
+    input: 'What goes in',
+    noise: 'Noise the model sees',
+    clean: 'Its guess of the finished picture',
+    after: 'After the step',
+    finished: 'The finished picture',
+    start0: 'Nothing has been removed yet. Take a step.',
+    numbers: (i, n, { timestep, sigma, signal, noiseShare }) =>
+      `Step ${i} of ${n} · timestep ${Math.round(timestep)} · σ ${three(sigma)} · signal ${two(signal)} · noise ${two(noiseShare)}`,
+    coefficients: ({ nextX, nextModel, nextNoise }) =>
+      `next = ${three(nextX)} · x ${nextModel < 0 ? '−' : '+'} ${three(Math.abs(nextModel))} · m`
+      + (nextNoise ? ` + ${three(nextNoise)} · z` : ''),
+    lane: { promptA: 'First prompt', promptB: 'Second prompt', guidance: (w) => `Guidance ${w}` },
+    working: (i, n) => `Step ${i} of ${n}`,
+    done: 'All steps are taken.',
+    paused: 'Paused',
+  },
+
+  words: {
+    title: 'Words into pictures',
+    paragraphs: [
+      'The prompt is cut into tokens: whole words, or pieces of rarer ones. A text encoder turns each into a list of '
+      + 'numbers that also knows its neighbours.',
+      'In many of its layers the model compares every place of the picture with every token. How much attention a '
+      + 'place pays to a token decides how much of that token’s meaning it takes in. Choose a token to see where in '
+      + 'the picture it was looked at; bright is much, dark is little.',
+      'Much of the attention goes to the tokens around the words, which begin, end and fill up the text: that is where '
+      + 'a place looks that needs no single word.',
+    ],
+    formula: [
+      'A = softmax(Q · Kᵀ / √d)',
+      'Q comes from the places of the picture, K from the tokens, d is the length of one comparison. A row of A says how '
+      + 'one place shares its attention among the tokens; shown is the mean over the layer’s heads.',
+    ],
+    papers: [
+      ['Rombach et al. 2022: High-Resolution Image Synthesis with Latent Diffusion Models',
+        'https://arxiv.org/abs/2112.10752'],
+    ],
+    draw: 'Draw and look',
+    tokens: 'Tokens',
+    begin: 'begin',
+    end: 'end',
+    layer: 'Layer',
+    allLayers: 'the mean of all layers',
+    step: 'Step',
+    result: 'The picture',
+    heat: (token) => `Where “${token}” was looked at`,
+    noMaps: 'The tokens are the model’s own. Where attention looked can only be read with WebGPU: on the processor '
+      + 'this page runs the model through a library that keeps its attention to itself.',
+    working: (i, n) => `Step ${i} of ${n}, with its attention`,
+    done: 'Choose a token, a layer, a step.',
+    share: (share) => `largest share ${Math.round(share * 100)} %`,
+    stepOf: (i, n) => `Step ${i} of ${n}`,
+    blocks: { down_blocks: 'way down', mid_block: 'middle', up_blocks: 'way up' },
+    layerName: (block, number, layer, w, h) => `${block}${number}, layer ${layer} (${w} × ${h})`,
+  },
+
+  vary: {
+    title: 'Why it varies',
+    paragraphs: [
+      'The prompt says what; the noise a run starts from decides the rest: where things are, which way they face, what '
+      + 'the prompt left open. A seed is the number the noise is drawn from, so the same seed and settings give the '
+      + 'same picture again.',
+      'Between two noises lie other noises, and pictures change gradually on the way. The way is an arc and not a '
+      + 'straight line: halfway along a straight line the noise would be too weak, unlike any the model has seen.',
+    ],
+    formula: [
+      'slerp(a, b, s) = sin((1 − s)·θ) / sin θ · a + sin(s·θ) / sin θ · b',
+      'θ is the angle between a and b. Between two prompts the same is done with the encoded tokens, one by one.',
+    ],
+    papers: [['Ho et al. 2020: Denoising Diffusion Probabilistic Models', 'https://arxiv.org/abs/2006.11239']],
+    eight: 'Eight seeds',
+    grid: 'The same prompt with eight seeds',
+    picture: (seed) => `Seed ${seed}`,
+    walk: 'A walk',
+    between: 'Between',
+    seeds: 'two seeds',
+    prompts: 'two prompts',
+    toSeed: 'To seed',
+    toPrompt: 'To prompt',
+    frames: 'Pictures',
+    make: 'Make the film',
+    film: 'The film',
+    frame: 'Picture shown',
+    play: 'Play',
+    pause: 'Pause',
+    save: 'Save as APNG',
+    working: (i, n) => `Picture ${i} of ${n}`,
+    done: (n) => `${n} pictures`,
+    alt: (share) => `The picture ${Math.round(share * 100)} percent of the way`,
+  },
+
+  own: {
+    title: 'Your own',
+    terms: [
+      ['A checkpoint', 'is a whole trained model in a file: the text encoder, the denoising network and the autoencoder. '
+        + 'Training it further gives a new one. Stable Diffusion’s mostly weigh two to four gigabytes.'],
+      ['A LoRA', 'is a small addition to a checkpoint, often of ten to a hundred megabytes: for chosen matrices it holds the difference '
+        + 'that further training made, as the product of two thin ones. It works only with the kind of checkpoint it was '
+        + 'trained for.'],
+      ['DreamBooth', 'teaches a model one new subject, such as your dog, from three to five photographs: they are tied to '
+        + 'a rare word, while pictures of the subject’s kind keep the model from forgetting what dogs are in general.'],
+    ],
+    now: 'What this page can do today',
+    nowParagraphs: [
+      'The models to choose from are listed under Settings in the view Create. A model you made can be added to that '
+      + 'list by whoever hosts this page: a folder in diffusers’ layout is turned into one file by the command line.',
+      'Picking a file from your own disk is not possible yet, and neither are LoRAs: both are planned.',
+    ],
+    command: 'opengen quantize DIFFUSERS_FOLDER --type q8_0 --out model.gguf',
+    commandLabel: 'The command that makes such a file',
+    here: (name, size) => `In use now: ${name}, ${size}.`,
+    trained: 'How the embedded model was trained',
+    trainedParagraphs: [
+      'Mini learned from pictures that a small program drew: 64 emoji in three sizes and nine places on sixteen '
+      + 'backgrounds, each with a caption. First the autoencoder was trained to pack and unpack them, then the denoising '
+      + 'network with the text encoder, in the way shown above: noise a picture, ask which noise it was, correct.',
+      'That took about two hours on two processor cores, without a graphics card. The scripts are short and run '
+      + 'anywhere, so you can train a model of your own kind.',
+    ],
+    trainingLink: ['The training scripts, step by step', 'https://github.com/opengen/opengen/tree/main/training'],
+    formula: [
+      'W′ = W + (α / r) · B · A',
+      'A LoRA keeps the matrix W as it is and stores two thin matrices: A with r rows and B with r columns. α scales what '
+      + 'they add.',
+    ],
+    papers: [
+      ['Ruiz et al. 2022: DreamBooth', 'https://arxiv.org/abs/2208.12242'],
+      ['Hu et al. 2021: LoRA', 'https://arxiv.org/abs/2106.09685'],
+    ],
+  },
+};

@@ -1,0 +1,125 @@
+/** Part 4, why it varies: eight seeds of one prompt, and a walk between two seeds or prompts as a small film. */
+
+import { make } from '../js/dom.js';
+import { Figure, Work, button, field, input, number, range, row, section, select } from './kit.js';
+import { TEXTS } from './texts.js';
+
+const T = TEXTS.vary;
+const SEEDS = 8;
+/** Milliseconds a picture of the film is shown. */
+const DELAY = 120;
+const calm = matchMedia('(prefers-reduced-motion: reduce)');
+
+export class Vary {
+  /** @type {ImageData[]} */ #frames = [];
+  #timer = 0;
+
+  /** @param {import('./lab.js').Lab} lab */
+  constructor(lab) {
+    this.lab = lab;
+    const { examples } = lab.model;
+    this.prompt = input({ value: examples[0]?.prompt ?? '' });
+    this.seed = number({ min: 0, value: examples[0]?.seed ?? 1 });
+    this.seedsWork = new Work();
+    this.grid = make('div', { className: 'shots eight', role: 'group', ariaLabel: T.grid });
+    this.between = select([['seeds', T.seeds], ['prompts', T.prompts]]);
+    this.toSeed = number({ min: 0, value: Number(this.seed.value) + 1 });
+    this.toPrompt = input({ value: examples[1]?.prompt ?? '' });
+    this.toSeedField = field(T.toSeed, this.toSeed);
+    this.toPromptField = field(T.toPrompt, this.toPrompt, { wide: true });
+    this.between.addEventListener('change', () => this.#shape());
+    this.count = select(['8', '12', '16', '24'].map((n) => [n, n]), '12');
+    this.filmWork = new Work();
+    this.film = new Figure(T.film);
+    this.scrub = range({ min: 1, max: 1, value: 1 });
+    this.scrub.addEventListener('input', () => {
+      this.#pause();
+      this.#paint();
+    });
+    this.playButton = button(T.play, () => (this.#timer ? this.#pause() : this.#play()));
+    this.save = make('a', { className: 'button small ghost', textContent: T.save, download: 'walk.png' });
+    this.player = row('player', this.film.root, row('controls', field(T.frame, this.scrub, { wide: true }), this.playButton, this.save));
+    this.player.hidden = true;
+    this.root = section(T,
+      row('controls', field(TEXTS.prompt, this.prompt, { wide: true }), field(TEXTS.seed, this.seed),
+        button(T.eight, () => this.#eight(), { primary: true })),
+      this.seedsWork.root, this.grid, make('h3', { textContent: T.walk }),
+      row('controls', field(T.between, this.between), this.toSeedField, this.toPromptField, field(T.frames, this.count),
+        button(T.make, () => this.#walk(), { primary: true })),
+      this.filmWork.root, this.player);
+    this.#shape();
+  }
+
+  #shape() {
+    this.toSeedField.hidden = this.between.value !== 'seeds';
+    this.toPromptField.hidden = this.between.value !== 'prompts';
+  }
+
+  #eight() {
+    return this.seedsWork.run(async (signal) => {
+      const [prompt, first] = [this.prompt.value, BigInt(this.seed.value || 0)];
+      const seeds = Array.from({ length: SEEDS }, (_, i) => String(first + BigInt(i)));
+      const figures = seeds.map((seed) => new Figure(T.picture(seed)));
+      this.grid.replaceChildren(...figures.map((figure) => figure.root));
+      for (const [i, seed] of seeds.entries()) {
+        this.seedsWork.progress(T.working(i + 1, SEEDS));
+        const { image } = await this.lab.generate({ prompt, seed }, signal);
+        figures[i].show(image, `${prompt}, ${T.picture(seed)}`);
+      }
+      this.seedsWork.say(T.done(SEEDS));
+    });
+  }
+
+  #walk() {
+    this.#pause();
+    return this.filmWork.run(async (signal) => {
+      const count = Number(this.count.value);
+      const [prompt, seed] = [this.prompt.value, this.seed.value || '0'];
+      const to = this.between.value === 'seeds' ? { seed: this.toSeed.value || '0' } : { prompt: this.toPrompt.value };
+      const frames = [];
+      for (let i = 0; i < count; i++) {
+        this.filmWork.progress(T.working(i + 1, count));
+        const { image } = await this.lab.generate({ prompt, seed, walk: { ...to, share: i / (count - 1) } }, signal);
+        frames.push(image);
+      }
+      // There and back again, so that the film has no jump where it begins anew.
+      const loop = [...frames, ...frames.slice(1, -1).reverse()];
+      const bytes = await this.lab.ask({ what: 'film', frames: loop.map(plain), delay: DELAY }, signal);
+      URL.revokeObjectURL(this.save.href);
+      this.save.href = URL.createObjectURL(new Blob([bytes], { type: 'image/png' }));
+      this.#frames = frames;
+      Object.assign(this.scrub, { max: count, value: 1 });
+      this.player.hidden = false;
+      this.filmWork.say(T.done(count));
+      this.#paint();
+      if (!calm.matches) this.#play();
+    });
+  }
+
+  #paint() {
+    const at = this.scrub.valueAsNumber - 1;
+    const words = T.alt(at / (this.#frames.length - 1));
+    this.film.show(this.#frames[at], words);
+    this.scrub.setAttribute('aria-valuetext', words);
+  }
+
+  #play() {
+    let [at, way] = [this.scrub.valueAsNumber, 1];
+    this.playButton.textContent = T.pause;
+    this.#timer = setInterval(() => {
+      if (at + way < 1 || at + way > this.#frames.length) way = -way;
+      at += way;
+      this.scrub.value = at;
+      this.#paint();
+    }, DELAY);
+  }
+
+  #pause() {
+    clearInterval(this.#timer);
+    this.#timer = 0;
+    this.playButton.textContent = T.play;
+  }
+}
+
+/** What the engine reads of an ImageData. */
+const plain = ({ width, height, data }) => ({ width, height, data });
