@@ -152,6 +152,7 @@ mod tests {
             guidance: 1.0,
             seed,
             variation,
+            walk: None,
             rng: NoiseSource::Torch,
             sampler: SamplerKind::Euler,
             schedule: ScheduleKind::Default,
