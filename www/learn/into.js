@@ -30,7 +30,7 @@ export class Into {
     const own = button(T.own, () => this.file.click());
     this.file.tabIndex = -1; // the button before it does the same
     this.sliderField = field(T.t(1000), this.slider, { wide: true });
-    const drop = row('drop',
+    const drop = row('bring',
       row('controls', field(T.source, this.examples, { wide: true }),
         button(T.example, () => this.#example(), { primary: true }), own, this.file),
       make('p', { className: 'quiet', textContent: T.drop }));
