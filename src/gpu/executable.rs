@@ -32,6 +32,18 @@ struct Launch {
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 3],
     flops: u64,
+    bytes: u64,
+}
+
+/// One dispatch as [`Executable::profile`] saw it.
+pub struct Measured<'a> {
+    pub kernel: &'a str,
+    /// Floating point operations.
+    pub flops: u64,
+    /// Bytes of all operands.
+    pub bytes: u64,
+    /// Submission and waiting included.
+    pub time: Duration,
 }
 
 impl Executable {
@@ -58,6 +70,11 @@ impl Executable {
     /// Floating point operations of one run.
     pub fn flops(&self) -> u64 {
         self.launches.iter().map(|launch| launch.flops).sum()
+    }
+
+    /// Bytes of all dispatches' operands in one run.
+    pub fn bytes(&self) -> u64 {
+        self.launches.iter().map(|launch| launch.bytes).sum()
     }
 
     /// Replaces the parameters of one dispatch for the runs to come.
@@ -88,15 +105,16 @@ impl Executable {
         self.context.check()
     }
 
-    /// Runs every dispatch by itself and gives its kernel, work and time: for benchmarks.
-    pub async fn profile(&self) -> Result<Vec<(String, u64, Duration)>> {
+    /// Runs every dispatch by itself and measures it: for benchmarks.
+    pub async fn profile(&self) -> Result<Vec<Measured<'_>>> {
         let mut rows = Vec::with_capacity(self.launches.len());
         for launch in &self.launches {
             self.context.finished().await?;
             let start = Instant::now();
             self.submit(std::slice::from_ref(launch));
             self.context.finished().await?;
-            rows.push((launch.kernel.clone(), launch.flops, start.elapsed()));
+            let Launch { kernel, flops, bytes, .. } = launch;
+            rows.push(Measured { kernel, flops: *flops, bytes: *bytes, time: start.elapsed() });
         }
         Ok(rows)
     }
@@ -166,6 +184,7 @@ impl Binder<'_> {
             pipeline,
             workgroups: dispatch.workgroups,
             flops: dispatch.flops,
+            bytes: dispatch.bytes,
         })
     }
 

@@ -8,6 +8,6 @@ mod memory;
 mod readback;
 
 pub use context::{Capabilities, Context, Counters, Options};
-pub use executable::Executable;
+pub use executable::{Executable, Measured};
 pub use memory::{Memory, Weights};
 pub use readback::Readback;

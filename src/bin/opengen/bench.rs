@@ -33,10 +33,13 @@ pub struct Args {
 }
 
 /// One line of the report.
+#[derive(Default)]
 struct Row {
     name: String,
     dispatches: usize,
     flops: u64,
+    /// Bytes of all operands.
+    bytes: u64,
     time: Duration,
 }
 
@@ -78,16 +81,13 @@ pub async fn run(args: &Args) -> Result<()> {
     let mut kernels: BTreeMap<String, Row> = BTreeMap::new();
     for (name, executable) in stages {
         stage_rows.push(time_stage(name, executable, args.runs, || context.finished()).await?);
-        for (kernel, flops, time) in executable.profile().await? {
-            let row = kernels.entry(kernel.clone()).or_insert(Row {
-                name: kernel,
-                dispatches: 0,
-                flops: 0,
-                time: Duration::ZERO,
-            });
+        for measured in executable.profile().await? {
+            let row = kernels.entry(measured.kernel.to_string()).or_default();
+            row.name = measured.kernel.to_string();
             row.dispatches += 1;
-            row.flops += flops;
-            row.time += time;
+            row.flops += measured.flops;
+            row.bytes += measured.bytes;
+            row.time += measured.time;
         }
     }
     let capabilities = context.capabilities();
@@ -97,7 +97,7 @@ pub async fn run(args: &Args) -> Result<()> {
             rows.iter()
                 .map(|r| {
                     json!({ "name": r.name, "dispatches": r.dispatches, "gflop": r.flops as f64 / 1e9,
-                            "ms": r.time.as_secs_f64() * 1e3, "gflops_per_s": r.gflops() })
+                            "bytes": r.bytes, "ms": r.time.as_secs_f64() * 1e3, "gflops_per_s": r.gflops() })
                 })
                 .collect()
         };
@@ -138,18 +138,20 @@ async fn time_stage<F: Future<Output = Result<()>>>(
         name: name.to_string(),
         dispatches: executable.dispatches(),
         flops: executable.flops(),
+        bytes: executable.bytes(),
         time: times[times.len() / 2],
     })
 }
 
 fn print(title: &str, rows: &[Row]) {
-    println!("\n{title:<48}{:>10} {:>10} {:>10} {:>10}", "dispatches", "GFLOP", "ms", "GFLOP/s");
+    println!("\n{title:<48}{:>10} {:>10} {:>10} {:>10} {:>10}", "dispatches", "GFLOP", "MB", "ms", "GFLOP/s");
     for row in rows {
         println!(
-            "{:<48}{:>10} {:>10.3} {:>10.2} {:>10.2}",
+            "{:<48}{:>10} {:>10.3} {:>10.1} {:>10.2} {:>10.2}",
             row.name,
             row.dispatches,
             row.flops as f64 / 1e9,
+            row.bytes as f64 / 1e6,
             row.time.as_secs_f64() * 1e3,
             row.gflops()
         );
