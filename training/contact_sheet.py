@@ -10,7 +10,7 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image, ImageDraw, ImageFont
 
 from .data import IMAGE
-from .evaluate import generate_with_diffusers, held_out_prompts
+from .evaluate import generate_with_diffusers, generate_with_opengen, held_out_prompts
 
 ZOOM = 2  # the pictures' magnification
 LABEL = 30  # pixels below each picture
@@ -32,27 +32,27 @@ def draw_sheet(pictures: torch.Tensor, labels: list[str], columns: int) -> Image
 
 def main() -> None:
     args = parse_args()
-    pipeline = StableDiffusionPipeline.from_pretrained(args.diffusers)
-    pipeline.set_progress_bar_config(disable=True)
     if args.examples:
         examples = json.loads(args.examples.read_text(encoding="utf-8"))
-        prompts = [example["prompt"] for example in examples]
-        pictures = torch.cat(
-            [
-                generate_with_diffusers(pipeline, [example["prompt"]], args.steps, args.guidance, example["seed"])
-                for example in examples
-            ]
-        )
+        prompts, seeds = zip(*((example["prompt"], example["seed"]) for example in examples))
     else:
         every = [prompt for prompt, _ in held_out_prompts()]
         prompts = every[:: max(1, len(every) // args.count)][: args.count]
-        pictures = generate_with_diffusers(pipeline, prompts, args.steps, args.guidance, args.seed)
+        seeds = range(args.seed, args.seed + len(prompts))
+    settings = (list(prompts), args.steps, args.guidance, seeds)
+    if args.opengen:
+        pictures = generate_with_opengen(args.opengen, args.model, *settings)
+    else:
+        pipeline = StableDiffusionPipeline.from_pretrained(args.model)
+        pipeline.set_progress_bar_config(disable=True)
+        pictures = generate_with_diffusers(pipeline, *settings)
     draw_sheet(pictures, prompts, args.columns).save(args.out)
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--diffusers", required=True, help="diffusers folder")
+    parser.add_argument("--model", required=True, help="a diffusers folder, or with --opengen a GGUF")
+    parser.add_argument("--opengen", help="the opengen binary; without it diffusers draws")
     parser.add_argument("--examples", type=Path, help="JSON list of {prompt, seed}; else held-out captions")
     parser.add_argument("--count", type=int, default=64, help="how many held-out captions")
     parser.add_argument("--columns", type=int, default=8)

@@ -9,6 +9,7 @@ import json
 import random
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -90,13 +91,18 @@ def to_tensor(pictures: np.ndarray) -> torch.Tensor:
 
 
 def generate_with_diffusers(
-    pipeline: StableDiffusionPipeline, prompts: list[str], steps: int, guidance: float, seed: int, batch: int = 32
+    pipeline: StableDiffusionPipeline,
+    prompts: list[str],
+    steps: int,
+    guidance: float,
+    seeds: Sequence[int],
+    batch: int = 32,
 ) -> torch.Tensor:
-    """Pictures [N, 3, 64, 64] in [-1, 1]; prompt i gets seed + i."""
+    """Pictures [N, 3, 64, 64] in [-1, 1], one for each prompt and its seed."""
     parts = []
     for start in range(0, len(prompts), batch):
         part = prompts[start : start + batch]
-        generators = [torch.Generator().manual_seed(seed + start + index) for index in range(len(part))]
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds[start : start + batch]]
         output = pipeline(
             part, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="np"
         )
@@ -105,14 +111,14 @@ def generate_with_diffusers(
 
 
 def generate_with_opengen(
-    binary: str, model: str, prompts: list[str], steps: int, guidance: float, seed: int
+    binary: str, model: str, prompts: list[str], steps: int, guidance: float, seeds: Sequence[int]
 ) -> torch.Tensor:
     """The same pictures through `opengen generate`, in one process."""
     with tempfile.TemporaryDirectory() as scratch:
         outputs = [Path(scratch) / f"{index}.png" for index in range(len(prompts))]
         jobs = [
-            {"prompt": prompt, "seed": seed + index, "steps": steps, "guidance": guidance, "out": str(out)}
-            for index, (prompt, out) in enumerate(zip(prompts, outputs))
+            {"prompt": prompt, "seed": seed, "steps": steps, "guidance": guidance, "out": str(out)}
+            for prompt, seed, out in zip(prompts, seeds, outputs, strict=True)
         ]
         jobs_file = Path(scratch) / "prompts.jsonl"
         jobs_file.write_text("".join(json.dumps(job) + "\n" for job in jobs), encoding="utf-8")
@@ -155,7 +161,7 @@ def main() -> None:
     args = parse_args()
     renderer = Renderer(args.font)
     prompts, combos = zip(*held_out_prompts())
-    settings = (list(prompts), args.steps, args.guidance, args.seed)
+    settings = (list(prompts), args.steps, args.guidance, range(args.seed, args.seed + len(prompts)))
     results, records = {}, {}
     if args.diffusers:
         pipeline = StableDiffusionPipeline.from_pretrained(args.diffusers)

@@ -58,7 +58,7 @@ def report(pipeline: StableDiffusionPipeline, renderer: Renderer, count: int, sh
     """Figures on `count` held-out captions, and their pictures as a sheet."""
     every = held_out_prompts()
     prompts, combos = zip(*every[:: len(every) // count])
-    pictures = generate_with_diffusers(pipeline, list(prompts), steps=10, guidance=2.0, seed=1000)
+    pictures = generate_with_diffusers(pipeline, list(prompts), steps=10, guidance=2.0, seeds=range(1000, 1000 + len(prompts)))
     save_sheet(pictures, 16, sheet)
     figures = summarise(score(renderer, pictures, list(combos)))
     return ", ".join(f"{name} {value:.3f}" for name, value in figures.items())
