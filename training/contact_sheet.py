@@ -13,7 +13,7 @@ from .data import IMAGE
 from .evaluate import generate_with_diffusers, generate_with_opengen, held_out_prompts
 
 ZOOM = 2  # the pictures' magnification
-LABEL = 30  # pixels below each picture
+LABEL = 42  # pixels below each picture
 
 
 def draw_sheet(pictures: torch.Tensor, labels: list[str], columns: int) -> Image.Image:

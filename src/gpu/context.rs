@@ -62,6 +62,7 @@ struct Inner {
 }
 
 impl Context {
+    /// The best adapter's device. Fails with [`Error::NoGpu`] where there is none.
     #[cfg_attr(
         target_arch = "wasm32",
         allow(
@@ -69,7 +70,6 @@ impl Context {
             reason = "natively, where there are threads, the same type is both"
         )
     )]
-    /// The best adapter's device. Fails with [`Error::NoGpu`] where there is none.
     pub async fn new(options: &Options) -> Result<Context> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
         let request = wgpu::RequestAdapterOptions {
