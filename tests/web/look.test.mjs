@@ -56,6 +56,29 @@ for (const colorScheme of ['light', 'dark']) {
   }
 }
 
+for (const width of [1280, 360]) {
+  // More than the edge of the chip, whose words change in the corner.
+  test(`nothing shifts at ${width} px, from the first visit to the second picture`, async () => {
+    const page = await visitor(it, {
+      viewport: { width, height: 800 },
+      init: () => {
+        window.shifts = [];
+        new PerformanceObserver((list) => {
+          for (const { value, sources } of list.getEntries()) {
+            if (value > 0.002) window.shifts.push(`${value.toFixed(3)}: ${sources.map(({ node, previousRect: a, currentRect: b }) => `${node?.id || node?.nodeName} ${[a.x, a.y, a.width, a.height]} to ${[b.x, b.y, b.width, b.height]}`)}`);
+          }
+        }).observe({ type: 'layout-shift', buffered: true });
+      },
+    });
+    await ready(page);
+    for (const prompt of ['a fox', 'a cat']) { // short: a prompt that wraps moves what is below, as it should
+      await draw(page, prompt, { Steps: 3 });
+    }
+    await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    assert.deepEqual(await page.evaluate(() => window.shifts), []);
+  });
+}
+
 test('on a phone the settings come up as a sheet, and go by Escape', async () => {
   const page = await visitor(it, { viewport: { width: 360, height: 740 } });
   await ready(page);
