@@ -24,6 +24,11 @@ impl Weights {
         Weights { context: context.clone(), slabs, records }
     }
 
+    /// No weights, for plans that read none.
+    pub fn none(context: &Context) -> Weights {
+        Weights { context: context.clone(), slabs: Vec::new(), records: HashMap::new() }
+    }
+
     /// Writes packed bytes; offset and length are multiples of 4.
     pub fn write(&self, slab: usize, offset: u64, bytes: &[u8]) -> Result<()> {
         let missing = || Error::Gpu { message: format!("weights have no slab {slab}") };

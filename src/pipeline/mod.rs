@@ -3,6 +3,7 @@
 //! - [`request`]: what is asked for and what comes back;
 //! - [`gpu`]: the pipeline on the device, as numbered stages; [`plans`] is what it replays;
 //! - [`cpu`]: the same pictures through candle, where there is no device;
+//! - [`probe`]: which of the two is quicker where the GPU is a program;
 //! - [`study`]: a run taken apart, step by step, for looking at;
 //! - [`recall`]: a picture's metadata back into settings;
 //! - [`stages`]: one stage at a time, for tests and tools.
@@ -12,6 +13,7 @@ pub mod cpu;
 mod gpu;
 mod layout;
 pub mod plans;
+pub mod probe;
 pub mod recall;
 mod request;
 pub mod stages;

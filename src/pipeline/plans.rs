@@ -151,7 +151,13 @@ impl SamplerPlans<'_> {
 }
 
 /// A plan of one dispatch over values outside the arena.
-fn single(name: &str, kernel: Kernel, params: &[u8], workgroups: [u32; 3], externals: Vec<External>) -> Plan {
+pub(super) fn single(
+    name: &str,
+    kernel: Kernel,
+    params: &[u8],
+    workgroups: [u32; 3],
+    externals: Vec<External>,
+) -> Plan {
     let dispatch = Dispatch {
         label: name.to_string(),
         kernel,

@@ -18,6 +18,7 @@ use super::run::run;
 use super::study;
 use super::values::{Capabilities, LoadedModel, StorageReport, StoredModel, plain};
 use crate::gpu::{Context, Options};
+use crate::pipeline::probe::probe;
 use crate::pipeline::{self, Cancel};
 use crate::store::idb::Database;
 use crate::{Error, Result};
@@ -333,6 +334,9 @@ impl Inner {
     }
 }
 
+const NO_WEBGPU: &str = "This browser offers no WebGPU here, so pictures are made on the processor: small ones still \
+                         take only seconds.";
+
 /// The device for a choice, and what the page may say about it.
 async fn find_device(choice: EngineChoice) -> Result<(Option<Context>, Capabilities)> {
     if choice == EngineChoice::Cpu {
@@ -344,26 +348,36 @@ async fn find_device(choice: EngineChoice) -> Result<(Option<Context>, Capabilit
         Context::new(&Options::default()).await
     };
     match found {
-        Ok(context) => {
-            let found = context.capabilities();
-            let capabilities = Capabilities {
-                engine: "webgpu",
-                reason: None,
-                adapter: found.adapter.clone(),
-                backend: found.backend.clone(),
-                is_fallback_adapter: found.is_cpu,
-                f16: found.f16,
-                max_buffer_bytes: found.max_buffer,
+        Ok(context) if choice == EngineChoice::Auto && context.capabilities().is_cpu => {
+            let reason = match probe(&context).await {
+                Ok(probe) if probe.ratio() < 1.0 => return Ok(on_gpu(context)),
+                Ok(probe) => format!(
+                    "This browser draws WebGPU on the processor, where a short measurement took {:.1} times as long as \
+                     without it. So pictures are made on the processor directly.",
+                    probe.ratio()
+                ),
+                Err(_) => NO_WEBGPU.into(),
             };
-            Ok((Some(context), capabilities))
+            Ok((None, cpu_capabilities(reason)))
         }
+        Ok(context) => Ok(on_gpu(context)),
         Err(error) if choice == EngineChoice::WebGpu => Err(error),
-        Err(_) => {
-            let reason = "This browser offers no WebGPU here, so pictures are made on the processor: \
-                          small ones still take only seconds.";
-            Ok((None, cpu_capabilities(reason.into())))
-        }
+        Err(_) => Ok((None, cpu_capabilities(NO_WEBGPU.into()))),
     }
+}
+
+fn on_gpu(context: Context) -> (Option<Context>, Capabilities) {
+    let found = context.capabilities();
+    let capabilities = Capabilities {
+        engine: "webgpu",
+        reason: None,
+        adapter: found.adapter.clone(),
+        backend: found.backend.clone(),
+        is_fallback_adapter: found.is_cpu,
+        f16: found.f16,
+        max_buffer_bytes: found.max_buffer,
+    };
+    (Some(context), capabilities)
 }
 
 fn cpu_capabilities(reason: String) -> Capabilities {

@@ -77,6 +77,16 @@ test('without WebGPU the CPU draws the same picture (40 dB), and says so in one 
   }
 });
 
+test('a software adapter is measured against the CPU path, the quicker one taken, and that said', async () => {
+  const page = await visitor(it, { path: '' });
+  await ready(page);
+  const line = await page.locator('#engine-line').textContent();
+  assert.match(line, /a short measurement took \d+\.\d times as long/);
+  assert.match(line, /processor directly/);
+  const similar = psnr(await draw(page, PROMPT, SETTINGS), await webgpuPicture());
+  assert.ok(similar >= 40, `${similar.toFixed(1)} dB`);
+});
+
 test('?engine=cpu takes the CPU where there is WebGPU', async () => {
   const page = await visitor(it, { path: '?engine=cpu' });
   await ready(page);

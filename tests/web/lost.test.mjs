@@ -62,7 +62,14 @@ test('a device lost in the middle is replaced, and the picture is made', () => w
 }));
 
 test('a device lost twice leaves the work to the processor', () => withBrowser(async (it) => {
-  const page = await visitor(it);
+  const page = await visitor(it, { open: false, serviceWorkers: 'block' });
+  // The page would not take a software adapter by itself: this one passes for hardware.
+  await page.route('**/worker.js', async (route) => {
+    const response = await route.fetch();
+    const hide = "Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get: () => false });";
+    await route.fulfill({ response, body: hide + (await response.text()) });
+  });
+  await page.goto(it.server.url);
   await ready(page);
   await begin(page);
   await step(page, 2);

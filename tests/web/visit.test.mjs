@@ -156,6 +156,7 @@ test('earlier pictures wait in the strip and bring their settings back', async (
   const first = await draw(page, 'a ghost on orange', { Steps: 2, Seed: 5 });
   await draw(page, 'a panda on yellow', { Steps: 3, Seed: 6 });
   await page.getByRole('button', { name: 'a ghost on orange, seed 5' }).click();
+  await says(page, 'An earlier picture');
   assert.equal(await promptOf(page).inputValue(), 'a ghost on orange');
   assert.equal(await page.getByRole('spinbutton', { name: 'Steps' }).inputValue(), '2');
   assert.equal(await page.getByRole('spinbutton', { name: 'Seed' }).inputValue(), '5');
