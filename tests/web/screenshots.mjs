@@ -139,6 +139,10 @@ const STATES = {
     await page.locator('#how-into canvas[width="64"]').waitFor();
     await page.getByRole('slider').first().focus();
     for (let i = 0; i < 3; i++) await page.keyboard.press('PageUp');
+    await page.locator('#how-into').evaluate((part) => {
+      document.activeElement.blur();
+      part.querySelector('figure').scrollIntoView();
+    });
     await page.waitForTimeout(400);
   },
   async cpu(page) {
