@@ -25,9 +25,14 @@ struct Input<'a> {
 }
 
 impl Stages<'_> {
-    /// Token ids `[batch][tokens]` to hidden states `[batch, tokens, hidden]`.
-    pub async fn text_embeddings(&self, config: &ModelConfig, ids: &[Vec<u32>]) -> Result<Vec<f32>> {
-        let graph = clip::text_encoder(&config.text, ids.len(), 0);
+    /// Token ids `[batch][tokens]` to hidden states `[batch, tokens, hidden]`, without the last `clip_skip` layers.
+    pub async fn text_embeddings(
+        &self,
+        config: &ModelConfig,
+        ids: &[Vec<u32>],
+        clip_skip: usize,
+    ) -> Result<Vec<f32>> {
+        let graph = clip::text_encoder(&config.text, ids.len(), clip_skip);
         let tokens = Input { name: clip::TOKENS, bytes: bytemuck::cast_slice(&ids.concat()).to_vec() };
         let len = ids.len() * config.text.max_position_embeddings * config.text.hidden_size;
         self.run(&[&graph], &[tokens], clip::EMBEDDINGS, len, self.elem()).await

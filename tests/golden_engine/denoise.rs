@@ -60,6 +60,34 @@ fn hold(sampler: &str) {
     }
 }
 
+/// Picture `i` of a batch is the one its seed gives alone, guided and with fresh noise at every step.
+#[test]
+fn a_batch_is_its_pictures_made_alone() {
+    let Some(tier) = tiers().first() else { return };
+    let case =
+        cases::<DenoiseCase>("denoise").into_iter().find(|case| case.sampler == "euler-a" && case.guided());
+    let case = case.expect("a guided ancestral case");
+    let packed = Packed::open(&case.model, None);
+    let mut pipeline = Pipeline::new(tier.context.clone(), packed.manifest).expect("pipeline");
+    for (slab, bytes) in packed.slabs.iter().enumerate() {
+        pipeline.write(slab, 0, bytes).expect("weights written");
+    }
+    let mut latents = |batch: usize, seed: u64| {
+        let (cancel, mut dump) = (Cancel::default(), Dump::default());
+        let request = Request { batch, seed, ..request(&case) };
+        let mut ignore = |_| ();
+        let run = pipeline.generate_with(&request, &mut ignore, &cancel, Some(&mut dump));
+        assert_eq!(block_on(run).expect("pictures").images.len(), batch);
+        dump.0[&format!("latents.{}", case.steps)].1.clone()
+    };
+    let both = latents(2, case.seed);
+    let mut report = Report::new(1e-5);
+    for (i, together) in both.chunks(both.len() / 2).enumerate() {
+        report.compare(&format!("picture {i}"), together, &latents(1, case.seed.wrapping_add(i as u64)));
+    }
+    report.finish();
+}
+
 /// Every step of every run by itself, from the reference's own latents and embeddings: in either tier a step is as
 /// close as any other stage, however far a whole f16 run drifts by feeding its rounding back.
 #[test]

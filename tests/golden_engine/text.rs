@@ -32,11 +32,16 @@ fn embeddings() {
             let engine = Engine::new(tier, &Packed::open(&case.model, None));
             let golden = Golden::open(&case.file);
             let ids = &golden.tokens("tokens")[..case.embedded];
-            let got = block_on(engine.stages().text_embeddings(&engine.config, ids)).expect("embeddings");
+            let got = block_on(engine.stages().text_embeddings(&engine.config, ids, 0)).expect("embeddings");
             for (i, got) in got.chunks(got.len() / ids.len()).enumerate() {
                 let name = format!("text_embeddings.{i}");
                 report.compare(&format!("{} {} {name}", tier.name, case.model), got, &golden.values(&name));
             }
+            // The penultimate layer's, of the second prompt.
+            let name = "text_embeddings.clip_skip_1";
+            let got =
+                block_on(engine.stages().text_embeddings(&engine.config, &ids[1..2], 1)).expect("embeddings");
+            report.compare(&format!("{} {} {name}", tier.name, case.model), &got, &golden.values(name));
         }
         report.finish();
     }
