@@ -157,7 +157,6 @@ struct Run<'a> {
 impl Run<'_> {
     async fn encode_text(&mut self, conditioning: &Conditioning) -> Result<()> {
         let ids = conditioning.ids();
-        let memory = &self.prepared.memory;
         let rows = conditioning.rows.len();
         let shape = [rows, ids.len() / rows, self.config.text.hidden_size];
         let len = shape.iter().product();
@@ -172,7 +171,7 @@ impl Run<'_> {
             self.write_embeddings(&embeddings)?;
         }
         if self.dump.is_some() {
-            let embeddings = self.read(memory, clip::EMBEDDINGS, shape.iter().product(), self.elem).await?;
+            let embeddings = self.read(clip::EMBEDDINGS, shape.iter().product(), self.elem).await?;
             let ids = ids.iter().map(|id| *id as f32).collect();
             self.keep("tokens", &shape[..2], ids);
             self.keep("text_embeddings", &shape, embeddings);
@@ -188,7 +187,7 @@ impl Run<'_> {
 
     /// The embeddings on the device with the prompts' weights applied.
     async fn weighed(&self, conditioning: &Conditioning, len: usize) -> Result<Vec<f32>> {
-        let mut embeddings = self.read(&self.prepared.memory, clip::EMBEDDINGS, len, self.elem).await?;
+        let mut embeddings = self.read(clip::EMBEDDINGS, len, self.elem).await?;
         if conditioning.is_weighted() {
             conditioning.weigh(&mut embeddings);
         }
@@ -296,7 +295,7 @@ impl Run<'_> {
         let plan = lower(&graph, target, &|decl| self.weights.stored_type(decl))?;
         let memory = Memory::new(self.context, &[&plan]);
         let len = self.request.latents_len(self.config);
-        let latents = self.read(&self.prepared.memory, LATENTS, len, Elem::F32).await?;
+        let latents = self.read(LATENTS, len, Elem::F32).await?;
         memory.write(LATENTS, &to_bytes(&latents, Elem::F32))?;
         let decoder = Executable::new(self.context, &plan, self.weights, &memory)?;
         decoder.run(&|| self.cancel.is_cancelled()).await?;
@@ -308,7 +307,7 @@ impl Run<'_> {
         if self.dump.is_some() {
             let Request { batch, width, height, .. } = *self.request;
             let hw = width * height;
-            let image = self.read(memory, vae::IMAGE, batch * hw * 4, elem).await?;
+            let image = self.read_from(memory, vae::IMAGE, batch * hw * 4, elem).await?;
             self.keep("image", &[batch, 3, height, width], nhwc_to_nchw(&image, batch, 3, hw, 4));
         }
         Ok(())
@@ -324,7 +323,11 @@ impl Run<'_> {
         self.prepared.memory.write(name, &to_bytes(&values, Elem::F32))
     }
 
-    async fn read(&self, memory: &Memory, name: &str, len: usize, elem: Elem) -> Result<Vec<f32>> {
+    async fn read(&self, name: &str, len: usize, elem: Elem) -> Result<Vec<f32>> {
+        self.read_from(&self.prepared.memory, name, len, elem).await
+    }
+
+    async fn read_from(&self, memory: &Memory, name: &str, len: usize, elem: Elem) -> Result<Vec<f32>> {
         let readback = Readback::new(self.context, name, (len * elem.size()) as u64);
         Ok(from_bytes(&readback.read(memory).await?, elem))
     }
@@ -351,9 +354,7 @@ impl Run<'_> {
     async fn read_step(&self) -> Result<(Vec<f32>, Vec<f32>)> {
         let [n, c, h, w] = self.latents_shape();
         let one = n * h * w * c;
-        let prediction = self
-            .read(&self.prepared.memory, unet::OUTPUT, self.prepared.shape.copies * one, self.elem)
-            .await?;
+        let prediction = self.read(unet::OUTPUT, self.prepared.shape.copies * one, self.elem).await?;
         let guided: Vec<f32> = match self.prepared.shape.copies {
             2 => {
                 let (uncond, cond) = prediction.split_at(one);
@@ -362,7 +363,7 @@ impl Run<'_> {
             }
             _ => prediction,
         };
-        let latents = self.read(&self.prepared.memory, LATENTS, one, Elem::F32).await?;
+        let latents = self.read(LATENTS, one, Elem::F32).await?;
         Ok((nhwc_to_nchw(&guided, n, c, h * w, c), nhwc_to_nchw(&latents, n, c, h * w, c)))
     }
 }

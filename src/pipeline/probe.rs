@@ -35,8 +35,7 @@ pub async fn probe(context: &Context) -> Result<Probe> {
 }
 
 async fn on_gpu(context: &Context) -> Result<Duration> {
-    let variant = Variant::Direct { tm: 4, tn: 8 };
-    let spec = gemm::Spec::plain(Elem::F32, WeightType::F32, variant, Source::Rows);
+    let spec = gemm::Spec::plain(Elem::F32, WeightType::F32, Variant::REGISTERS, Source::Rows);
     let depth4 = (DEPTH / 4) as u32;
     let params = gemm::Params {
         m: ROWS as u32,

@@ -134,6 +134,16 @@ pub fn check_latents(config: &ModelConfig, request: &Request, latents: &[f32]) -
     Err(Error::InvalidInput { field: "latents", message })
 }
 
+/// The channels of latents `[c, h, w]`, or an error with both counts.
+pub fn check_planes(config: &ModelConfig, latents: &[f32], h: usize, w: usize) -> Result<usize> {
+    let channels = config.vae.latent_channels;
+    if latents.len() == channels * h * w {
+        return Ok(channels);
+    }
+    let message = format!("{} values given, expected {channels}×{h}×{w}", latents.len());
+    Err(Error::InvalidInput { field: "latents", message })
+}
+
 /// The trace of a step from what went in, the prediction after guidance and what came out.
 pub fn trace(
     config: &ModelConfig,

@@ -301,7 +301,7 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
 fn variant(cpu: bool, m: usize) -> Variant {
     match (cpu, m) {
         (_, 0..=3) => Variant::Direct { tm: 1, tn: 4 },
-        (true, _) | (false, 4..=15) => Variant::Direct { tm: 4, tn: 8 },
+        (true, _) | (false, 4..=15) => Variant::REGISTERS,
         (false, _) => Variant::Tiled,
     }
 }

@@ -356,7 +356,7 @@ async fn find_device(choice: EngineChoice) -> Result<(Option<Context>, Capabilit
                      without it. So pictures are made on the processor directly.",
                     probe.ratio()
                 ),
-                Err(_) => NO_WEBGPU.into(),
+                Err(error) => format!("WebGPU failed here ({error}), so pictures are made on the processor."),
             };
             Ok((None, cpu_capabilities(reason)))
         }

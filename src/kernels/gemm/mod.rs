@@ -19,6 +19,11 @@ pub enum Variant {
     Tiled,
 }
 
+impl Variant {
+    /// What a CPU adapter gets: long sums in registers, as few loads a sum as still compile quickly.
+    pub const REGISTERS: Variant = Variant::Direct { tm: 4, tn: 8 };
+}
+
 /// An activation function of the epilogue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -183,8 +188,7 @@ pub fn workgroups(spec: &Spec, params: &Params) -> [u32; 3] {
 }
 
 /// The variants the planner may choose from.
-pub const VARIANTS: [Variant; 3] =
-    [Variant::Direct { tm: 4, tn: 8 }, Variant::Direct { tm: 1, tn: 4 }, Variant::Tiled];
+pub const VARIANTS: [Variant; 3] = [Variant::REGISTERS, Variant::Direct { tm: 1, tn: 4 }, Variant::Tiled];
 
 /// Every specialisation that can occur: the epilogues the models use, over all element and weight types.
 pub fn all_specs() -> Vec<Spec> {

@@ -52,11 +52,7 @@ impl CpuPipeline {
 
     /// The picture of scaled latents `[c, h, w]`.
     pub async fn study_decode(&mut self, latents: &[f32], h: usize, w: usize) -> Result<Rgba> {
-        let channels = self.config().vae.latent_channels;
-        if latents.len() != channels * h * w {
-            let message = format!("{} values given, expected {channels}×{h}×{w}", latents.len());
-            return Err(Error::InvalidInput { field: "latents", message });
-        }
+        let channels = study::check_planes(self.config(), latents, h, w)?;
         let latents = Tensor::from_slice(latents, (1, channels, h, w), &Device::Cpu)?;
         let image = self.model.vae_decode(&(latents / self.config().vae.scaling_factor)?)?;
         let scale = self.config().vae.scale();

@@ -1,7 +1,7 @@
 //! Looking into a run on the GPU; see [`crate::pipeline::study`].
 
 use super::{Pipeline, Run};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::image::Rgba;
 use crate::kernels::Elem;
 use crate::model::unet;
@@ -55,11 +55,7 @@ impl Pipeline {
 
     /// The picture of scaled latents `[c, h, w]`.
     pub async fn study_decode(&mut self, latents: &[f32], h: usize, w: usize) -> Result<Rgba> {
-        let channels = self.config.vae.latent_channels;
-        if latents.len() != channels * h * w {
-            let message = format!("{} values given, expected {channels}×{h}×{w}", latents.len());
-            return Err(Error::InvalidInput { field: "latents", message });
-        }
+        let channels = study::check_planes(&self.config, latents, h, w)?;
         let planes = self.stages().vae_decode(&self.config, latents, [1, channels, h, w]).await?;
         let scale = self.config.vae.scale();
         study::picture(&planes, w * scale, h * scale)
@@ -84,8 +80,7 @@ impl Run<'_> {
         let mut graph = unet::unet(&self.config.unet, rows, h, w, keys);
         let mut maps = Vec::new();
         for (layer, shape) in unet::expose_cross_attentions(&mut graph, &self.config.unet) {
-            let all =
-                self.read(&self.prepared.memory, &unet::map_name(&layer), shape.len(), Elem::F32).await?;
+            let all = self.read(&unet::map_name(&layer), shape.len(), Elem::F32).await?;
             let last = &all[(rows - 1) * shape.h * shape.w * keys..];
             let values = last.chunks_exact(keys).flat_map(|row| &row[..tokens]).copied().collect();
             maps.push(AttentionMap { layer, h: shape.h, w: shape.w, tokens, values });
