@@ -51,11 +51,11 @@ def merge_pair(parts: list[str], pair: tuple[str, str]) -> list[str]:
     return joined
 
 
-def build_tokenizer(size: int) -> CLIPTokenizer:
+def build_tokenizer(captions: list[str], size: int, max_tokens: int) -> CLIPTokenizer:
     """A tokenizer of `size` entries: every byte with and without the word end, merges, two specials."""
     symbols = byte_symbols()
     alphabet = symbols + [symbol + WORD_END for symbol in symbols]
-    words = Counter(word for text in sample_captions(CAPTIONS, seed=1) for word in re.findall(r"[a-z]+", text))
+    words = Counter(word for text in captions for word in re.findall(r"[a-z]+", text))
     # The square root lets rare words have their merges too.
     softened = Counter({word: int(100 * count**0.5) for word, count in words.items()})
     merges = learn_merges(softened, size - len(alphabet) - 2)
@@ -63,7 +63,7 @@ def build_tokenizer(size: int) -> CLIPTokenizer:
     vocab = {entry: index for index, entry in enumerate(entries)}
     return CLIPTokenizer(
         vocab=vocab, merges=merges, unk_token=EOS, bos_token=BOS, eos_token=EOS, pad_token=EOS,
-        model_max_length=MAX_TOKENS,
+        model_max_length=max_tokens,
     )  # fmt: skip
 
 
@@ -78,7 +78,7 @@ def save_tokenizer(tokenizer: CLIPTokenizer, folder: Path) -> None:
 
 def main() -> None:
     args = parse_args()
-    tokenizer = build_tokenizer(args.size)
+    tokenizer = build_tokenizer(sample_captions(CAPTIONS, seed=1), args.size, MAX_TOKENS)
     save_tokenizer(tokenizer, args.out / "tokenizer")
     longest = max(sample_captions(CAPTIONS, seed=2), key=lambda text: len(tokenizer(text).input_ids))
     print(f"{len(tokenizer)} entries; longest caption, {len(tokenizer(longest).input_ids)} tokens: {longest}")

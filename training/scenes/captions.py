@@ -1,0 +1,127 @@
+"""The words: many ways to say what a scene shows."""
+
+import random
+
+from ..captions import COLOUR_SYNONYMS, OPENINGS, PLACE_PHRASES, SIZE_WORDS
+from .scene import COLOUR_NAMES, PLACES, SIZES, Scene, random_scene
+from .subjects import SUBJECTS, Subject, plural
+
+_COLOURS_TOO = {
+    "light gray": ("light grey", "silver"),
+    "dark red": ("maroon",),
+    "beige": ("cream",),
+    "turquoise": ("teal", "cyan"),
+    "black": ("black", "dark"),
+}
+SYNONYMS = {**COLOUR_SYNONYMS, **_COLOURS_TOO}
+
+SETTING_PHRASES = {
+    "night": ("at night", "at night", "under the stars", "in the night sky"),
+    "grass": ("on grass", "on the grass", "in a meadow", "on a green meadow"),
+    "water": ("under water", "underwater", "in the sea", "at the bottom of the sea"),
+    "snow": ("in the snow", "in the snow", "in winter"),
+    "desert": ("in the desert", "in the desert", "on sand"),
+    "sunset": ("at sunset", "at sunset", "in the evening"),
+    "space": ("in space", "in outer space", "among the stars in space"),
+}
+
+# {what} is the things and their ground.
+STYLE_WORDINGS = {
+    "plain": ("{what}",),
+    "pixel art": ("{what}, pixel art", "pixel art of {what}", "{what} in pixel art style", "8 bit {what}"),
+    "line drawing": ("{what}, line drawing", "line drawing of {what}", "a sketch of {what}", "an outline of {what}"),
+    "silhouette": ("silhouette of {what}", "a silhouette of {what}", "{what}, silhouette"),
+    "watercolor": ("{what}, watercolor", "watercolor of {what}", "a watercolour painting of {what}"),
+    "neon": ("{what}, neon", "neon sign of {what}", "{what} in neon lights", "glowing neon {what}"),
+    "sticker": ("{what}, sticker", "sticker of {what}", "a sticker of {what}"),
+    "sepia": ("{what}, sepia", "sepia photo of {what}", "{what} in sepia"),
+}
+
+FLAT_WORDINGS = (
+    "{things} on a {colour} background",
+    "{things} on a {colour} background",
+    "{things} on a {colour} background",
+    "{things} on {colour}",
+    "{things}, {colour} background",
+    "{things} with a {colour} background",
+    "{things} in front of a {colour} background",
+    "{colour} background, {things}",
+)
+GRADIENT_WORDINGS = (
+    "{things} on a {top} and {bottom} gradient",
+    "{things} on a gradient from {top} to {bottom}",
+    "{things}, {top} to {bottom} gradient background",
+)
+BESIDE_WORDINGS = (
+    "{a} next to {b}", "{a} next to {b}", "{a} beside {b}", "{a} and {b}", "{a} and {b}",
+    "{a} to the left of {b}", "{b} to the right of {a}",
+)  # fmt: skip
+ABOVE_WORDINGS = ("{a} above {b}", "{a} above {b}", "{a} on top of {b}", "{a} over {b}", "{b} below {a}", "{b} under {a}")
+
+PLACE_NAMED = (0.25, 0.85)  # share of captions that say where: a centred thing, any other one
+GROUND_UNNAMED = 0.08  # share of captions that leave a flat ground open; neon's is mostly left open
+NEON_GROUND_NAMED = 0.3
+
+
+def pick_name(names: tuple[str, ...], rng: random.Random) -> str:
+    """The preferred name half of the time, else any."""
+    return names[0] if rng.random() < 0.5 else rng.choice(names)
+
+
+def thing_phrase(subject: Subject, size_word: str, rng: random.Random) -> str:
+    """Article, size and name: "a small red apple", "the apple", "small grapes"."""
+    phrase = f"{size_word} {pick_name(subject.names, rng)}".strip()
+    article = rng.choice(("a", "a", "the", ""))
+    if article == "a":
+        article = "" if subject.bare else "an" if phrase[0] in "aeiou" else "a"
+    return f"{article} {phrase}".strip()
+
+
+def _things(scene: Scene, rng: random.Random, explicit: bool) -> str:
+    first = SUBJECTS[scene.things[0].subject]
+    if len(scene.things) == 2:
+        second = SUBJECTS[scene.things[1].subject]
+        if first is second:
+            name = pick_name(first.names, rng)
+            return f"two {name if first.bare else plural(name)}"
+        wording = rng.choice(BESIDE_WORDINGS if scene.arrangement == "beside" else ABOVE_WORDINGS)
+        return wording.format(a=thing_phrase(first, "", rng), b=thing_phrase(second, "", rng))
+    thing = scene.things[0]
+    words = SIZE_WORDS[list(SIZES)[thing.size]]
+    size_word = rng.choice([word for word in words if word] if explicit else words)
+    phrase = thing_phrase(first, size_word, rng)
+    if explicit or rng.random() < PLACE_NAMED[thing.place != 0]:
+        phrase += " " + rng.choice(PLACE_PHRASES[thing.place])
+    return phrase
+
+
+def _on_ground(things: str, scene: Scene, rng: random.Random, explicit: bool) -> str:
+    kind, *what = scene.background
+    if kind == "setting":
+        phrase = rng.choice(SETTING_PHRASES[what[0]])
+        return f"{phrase}, {things}" if rng.random() < 0.15 else f"{things} {phrase}"
+    named = [pick_name((colour, *SYNONYMS.get(colour, ())), rng) for colour in what]
+    if kind == "gradient":
+        return rng.choice(GRADIENT_WORDINGS).format(things=things, top=named[0], bottom=named[1])
+    unnamed = 1 - NEON_GROUND_NAMED if scene.style == "neon" else GROUND_UNNAMED
+    if not explicit and rng.random() < unnamed:
+        return things
+    return rng.choice(FLAT_WORDINGS).format(things=things, colour=named[0])
+
+
+def caption(scene: Scene, rng: random.Random, explicit: bool = False) -> str:
+    """One wording for a scene; `explicit` names size, place and ground, for measuring."""
+    what = _on_ground(_things(scene, rng, explicit), scene, rng, explicit)
+    if scene.style == "plain" and rng.random() < 0.4:
+        what = rng.choice(OPENINGS) + what
+    text = rng.choice(STYLE_WORDINGS[scene.style]).format(what=what)
+    return text.replace(" a orange", " an orange")
+
+
+def sample_captions(count: int, seed: int) -> list[str]:
+    """`count` captions over everything, for the tokenizer's statistics."""
+    rng = random.Random(seed)
+    return [caption(random_scene(rng), rng) for _ in range(count)]
+
+
+assert len(PLACE_PHRASES) == len(PLACES) and set(SYNONYMS) <= set(COLOUR_NAMES)

@@ -1,0 +1,94 @@
+"""Scenes to pictures."""
+
+import random
+
+import numpy as np
+import torch
+from PIL import Image
+
+from . import glyphs
+from .backgrounds import VARIANTS, ground, smooth_noise
+from .scene import IMAGE, PAIR, PLACES, SIZES, Scene
+
+WATERCOLOR_FIELDS = 6
+PIXELS = 32  # a side of the pixel-art grid
+_SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]], dtype=np.float32)
+
+
+def boxes(scene: Scene) -> list[tuple[int, int, int, int]]:
+    """Of each thing (longest side, box, left, top) in pixels; a scene without things is its ground."""
+    if not scene.things:
+        return []
+    if len(scene.things) == 2:
+        side, box = PAIR
+        first, second = ((0, 32), (64, 32)) if scene.arrangement == "beside" else ((32, 0), (32, 64))
+        return [(side, box, *first), (side, box, *second)]
+    thing = scene.things[0]
+    side, box, step = list(SIZES.values())[thing.size]
+    column, row = PLACES[thing.place]
+    corner = (IMAGE - box) // 2
+    return [(side, box, corner + column * step, corner + row * step)]
+
+
+def _over(picture: np.ndarray, colour: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    return picture * (1 - cover) + colour * cover
+
+
+def _stamp(area: np.ndarray, subject: int, side: int, box: int, style: str) -> np.ndarray:
+    """The ground [box, box, 3] with the thing drawn on it."""
+    if style == "line drawing":
+        pen = 0.08 if area.mean() > 0.42 else 0.95
+        return _over(area, np.float32(pen), glyphs.lines(subject, side, box)[..., None])
+    if style == "silhouette":
+        fill = 0.05 if area.mean() > 0.3 else 0.96
+        return _over(area, np.float32(fill), glyphs.plain(subject, side, box)[..., 3:].astype(np.float32) / 255)
+    if style == "neon":
+        return area + glyphs.glow(subject, side, box)
+    if style == "sticker":
+        rim, shadow = np.split(glyphs.border(subject, side, box), 2, axis=-1)
+        area = _over(_over(area, np.float32(0), shadow * 0.35), np.float32(1), rim)
+        side -= 6
+    layer = glyphs.plain(subject, side, box).astype(np.float32) / 255
+    return _over(area, layer[..., :3], layer[..., 3:])
+
+
+def _pixelated(picture: np.ndarray) -> np.ndarray:
+    step = IMAGE // PIXELS
+    small = picture.reshape(PIXELS, step, PIXELS, step, 3).mean(axis=(1, 3))
+    small = np.round(small * 7) / 7
+    return small.repeat(step, axis=0).repeat(step, axis=1)
+
+
+def _washed(picture: np.ndarray, field: int) -> np.ndarray:
+    """Watercolour: paper shines through where a slow noise says so, and pigment gathers at the edges."""
+    flow, grain = smooth_noise(100 + field, 9), smooth_noise(200 + field, 2)
+    soft = np.asarray(
+        Image.fromarray((np.clip(picture, 0, 1) * 255).astype(np.uint8)).resize((64, 64), Image.Resampling.BOX)
+        .resize((IMAGE, IMAGE), Image.Resampling.BICUBIC), dtype=np.float32,
+    ) / 255  # fmt: skip
+    edge = np.abs(picture - soft).mean(axis=-1, keepdims=True)
+    paper = np.array((0.98, 0.97, 0.94), dtype=np.float32)
+    strength = np.clip(0.74 + 0.13 * flow + 0.04 * grain, 0.35, 1)[..., None]
+    return _over(paper, soft, strength) - 0.7 * edge
+
+
+def render(scene: Scene, variant: int = 0) -> np.ndarray:
+    """The picture [128, 128, 3] in 0..1. `variant` picks one of the drawings of a setting or a watercolour wash."""
+    picture = np.array(ground(scene.background, variant), dtype=np.float32)
+    for thing, (side, box, left, top) in zip(scene.things, boxes(scene)):
+        area = picture[top : top + box, left : left + box]
+        picture[top : top + box, left : left + box] = _stamp(area, thing.subject, side, box, scene.style)
+    if scene.style == "pixel art":
+        picture = _pixelated(picture)
+    elif scene.style == "watercolor":
+        picture = _washed(picture, variant % WATERCOLOR_FIELDS)
+    elif scene.style == "sepia":
+        gray = picture @ _SEPIA.T
+        picture = 0.08 + 0.86 * gray / max(1.0, gray.max())
+    return np.clip(picture, 0, 1)
+
+
+def picture_batch(scenes: list[Scene], rng: random.Random) -> torch.Tensor:
+    """Pictures [N, 3, 128, 128] in [-1, 1], each in a random variant."""
+    pictures = np.stack([render(scene, rng.randrange(VARIANTS)) for scene in scenes])
+    return torch.from_numpy(pictures).permute(0, 3, 1, 2).mul(2).sub(1).contiguous()
