@@ -1,6 +1,7 @@
 """Unpacks a GGUF made by `opengen quantize` into a work folder, so that training goes on from a shipped model.
 
-Gives `vae` (the decoder as tuned) and `start.pt` (text encoder and UNet), the weights as the file rounds them.
+Gives `tokenizer`, `vae` (the decoder as tuned) and `start.pt` (text encoder and UNet), the weights as the file rounds
+them.
 """
 
 import argparse
@@ -9,16 +10,18 @@ from pathlib import Path
 import torch
 from gguf import GGUFReader, dequantize
 from torch import nn
+from transformers import CLIPTokenizer
 
 from .common import save_atomically
 from .models import make_text_encoder, make_unet, make_vae
+from .tokenizer import save_tokenizer
 
 
-def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+def read_tensors(reader: GGUFReader) -> dict[str, torch.Tensor]:
     """Every tensor as float32 [rows, columns] or [width], by its name in the file."""
     return {
         tensor.name: torch.from_numpy(dequantize(tensor.data, tensor.tensor_type).copy()).float()
-        for tensor in GGUFReader(path).tensors
+        for tensor in reader.tensors
     }
 
 
@@ -37,14 +40,18 @@ def fill(module: nn.Module, tensors: dict[str, torch.Tensor], prefix: str) -> nn
 
 def main() -> None:
     args = parse_args()
-    tensors = read_tensors(args.model)
+    reader = GGUFReader(args.model)
+    tensors = read_tensors(reader)
+    folder = args.out / "tokenizer"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "tokenizer.json").write_text(reader.fields["opengen.tokenizer"].contents(), encoding="utf-8")
+    save_tokenizer(CLIPTokenizer(tokenizer_file=str(folder / "tokenizer.json")), folder)
     text_prefix = "text_encoder.text_model."
     vocab_size = tensors[text_prefix + "embeddings.token_embedding.weight"].shape[0]
     text_encoder = make_text_encoder(vocab_size, bos=vocab_size - 2, eos=vocab_size - 1)
     inner = getattr(text_encoder, "text_model", text_encoder)
     fill(inner, tensors, text_prefix)
     unet = fill(make_unet(), tensors, "unet.")
-    args.out.mkdir(parents=True, exist_ok=True)
     save_atomically({"text_encoder": text_encoder.state_dict(), "unet": unet.state_dict()}, args.out / "start.pt")
     fill(make_vae(), tensors, "vae.").save_pretrained(args.out / "vae")
     print(f"unpacked {len(tensors)} tensors of {args.model} into {args.out}")
