@@ -15,9 +15,13 @@
 //! - [`gpu`]: the only importer of wgpu: adapter, pipelines, upload, execution.
 //! - [`pipeline`]: prompt in, picture out; the only room that sees all others.
 //! - `web`: the JavaScript API (wasm32 only).
+//!
+//! Two cargo features say how it can compute: `gpu` (wgpu) and `cpu` (candle). Natively both are there; the page has a
+//! module for each, of which a visitor fetches the one that is needed.
 
 pub mod config;
 pub mod error;
+#[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod image;
 pub mod kernels;

@@ -11,7 +11,7 @@ import { Recall } from './js/recall.js';
 import { hideReport, report } from './js/report.js';
 import { Session } from './js/session.js';
 import { Settings, drawSeed } from './js/settings.js';
-import { Sheet, keepPage, untilReachable } from './js/shell.js';
+import { Sheet, keepEngines, keepPage, untilReachable } from './js/shell.js';
 import { Stage } from './js/stage.js';
 import { banner, bar, hideBanner, notes, say } from './js/status.js';
 import { StoragePanel } from './js/storage.js';
@@ -236,6 +236,7 @@ async function finish(request, { image, png, seed, timings, notices }) {
   keep.write('decodeMs', timings.decodeMs);
   notes(notices.map(sentence));
   $('engine-line').textContent = engineWords(session.capabilities());
+  keepEngines(session.capabilities()); // another may have taken over
 
   const { entry, problem } = await pictures.add(made);
   made.entry = entry;

@@ -9,6 +9,8 @@ export interface Capabilities {
   engine: 'webgpu' | 'cpu';
   /** Why the CPU is used, as a sentence for people; null on the GPU. */
   reason: string | null;
+  /** Whose code was fetched: one engine's, or both where they were measured or one took over. */
+  fetched: ('webgpu' | 'cpu')[];
   adapter: string;
   backend: string;
   isFallbackAdapter: boolean;
@@ -150,7 +152,7 @@ export interface StepTrace extends StepNumbers {
   after: Shown;
   /** What to pass as `latents` of the next step. */
   next: Float32Array;
-  /** Empty unless asked; WebGPU only. */
+  /** Empty unless asked. */
   maps: AttentionMap[];
 }
 

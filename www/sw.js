@@ -9,19 +9,24 @@
 const SHELL = [
   './', 'style.css', 'css/stage.css', 'css/controls.css', 'css/panels.css', 'css/pictures.css', 'css/learn.css', 'icon.svg',
   'manifest.webmanifest',
-  'main.js', 'client.js', 'errors.js', 'link.js', 'models.js', 'source.js', 'worker.js', 'opengen.js', 'opengen_bg.wasm',
+  'main.js', 'client.js', 'errors.js', 'link.js', 'models.js', 'source.js', 'worker.js', 'engines.js',
   'js/actions.js', 'js/dom.js', 'js/gallery.js', 'js/grain.js', 'js/link.js', 'js/pictures.js', 'js/queue.js',
   'js/recall.js', 'js/report.js', 'js/session.js', 'js/settings.js', 'js/shell.js', 'js/stage.js', 'js/status.js',
   'js/storage.js', 'js/waiting.js', 'js/words.js', 'js/zip.js',
   'learn/back.js', 'learn/into.js', 'learn/kit.js', 'learn/lab.js', 'learn/learn.js', 'learn/own.js', 'learn/picture.js',
   'learn/plot.js', 'learn/texts.js', 'learn/vary.js', 'learn/views.js', 'learn/words.js',
 ];
+/** The engines' code: kept once a page has fetched it, since a visitor needs one of the two. */
+const ENGINES = {
+  webgpu: ['opengen-gpu.js', 'opengen-gpu_bg.wasm'],
+  cpu: ['opengen-cpu.js', 'opengen-cpu_bg.wasm'],
+};
 const COPY = 'opengen-page-';
-/** Holds which copy is in use and which is next. */
+/** Holds which copy is in use, which is next, and whose engines are kept. */
 const BOOK = 'opengen-book';
 
 const scope = new URL('./', self.location.href);
-const shell = new Set(SHELL.map((path) => new URL(path, scope).pathname));
+const ours = new Set([...SHELL, ...Object.values(ENGINES).flat()].map((path) => new URL(path, scope).pathname));
 
 self.addEventListener('install', (event) => {
   event.waitUntil(refresh().then(() => self.skipWaiting()));
@@ -31,6 +36,10 @@ self.addEventListener('activate', (event) => {
   event.waitUntil(promote().then(() => self.clients.claim()));
 });
 
+self.addEventListener('message', (event) => {
+  if (event.data?.type === 'keep') event.waitUntil(keep(event.data.engines));
+});
+
 self.addEventListener('fetch', (event) => {
   const { request } = event;
   const url = new URL(request.url);
@@ -38,7 +47,7 @@ self.addEventListener('fetch', (event) => {
   if (request.mode === 'navigate') {
     event.respondWith(page(request, url));
     event.waitUntil(lookForNews());
-  } else if (shell.has(url.pathname)) {
+  } else if (ours.has(url.pathname)) {
     event.respondWith(kept(url.pathname).then((response) => response ?? fetch(request)));
   }
 });
@@ -47,8 +56,8 @@ self.addEventListener('fetch', (event) => {
 async function page(request, url) {
   await promote();
   const home = await kept(scope.pathname);
-  const ours = url.pathname === scope.pathname || url.pathname === `${scope.pathname}index.html`;
-  if (home && ours) return home;
+  const isHome = url.pathname === scope.pathname || url.pathname === `${scope.pathname}index.html`;
+  if (home && isHome) return home;
   try {
     return await fetch(request);
   } catch (error) {
@@ -74,9 +83,30 @@ async function lookForNews() {
   }
 }
 
+/** Keeps the code of these engines too, from the next visit on. */
+async function keep(engines) {
+  const kept = await keptEngines();
+  const all = Object.keys(ENGINES).filter((name) => kept.includes(name) || engines.includes(name));
+  if (all.length === kept.length) return;
+  await write('engines', all.join(' '));
+  await refresh();
+}
+
+const keptEngines = async () => (await read('engines')).split(' ').filter((name) => Object.hasOwn(ENGINES, name));
+
+/** The refreshes so far: they take turns, so that the last one has seen what was written before it. */
+let turns = Promise.resolve();
+
+function refresh() {
+  const turn = turns.then(fetchCopy);
+  turns = turn.catch(() => {});
+  return turn;
+}
+
 /** Fetches every file again. Returns whether that made a copy which differs from the one in use. */
-async function refresh() {
-  const files = await Promise.all(SHELL.map(async (path) => {
+async function fetchCopy() {
+  const paths = [...SHELL, ...(await keptEngines()).flatMap((name) => ENGINES[name])];
+  const files = await Promise.all(paths.map(async (path) => {
     const url = new URL(path, scope);
     const response = await fetch(url, { cache: 'no-cache', credentials: 'same-origin' });
     if (!response.ok || response.redirected) throw new Error(`${url.pathname}: ${response.status}`);

@@ -2,22 +2,24 @@
  * The worker that owns the engine. It answers the messages of protocol.d.ts and knows nothing of the page.
  *
  * The listener stands before anything is awaited: a message posted to a worker that does not listen yet is lost.
- * The engine's glue is imported, not loaded later: bundlers make one plain file of this worker, and need no setting.
  */
 
-import instantiate, { Engine } from './opengen.js';
+import { choose, withoutDevice } from './engines.js';
 
-/** @type {Engine | null} */
-let engine = null;
-/** The running call that `cancel` may stop. @type {number | null} */
+/** The engine in use. @type {import('./engines.js').Running | null} */
 let running = null;
+/** What was asked for. @type {import('./protocol.d.ts').EnginePath} */
+let wanted = 'auto';
+/** The model in use, which an engine that takes over needs too. */
+let model = null;
+/** The call that `cancel` may stop. @type {{id: number, stopped: boolean} | null} */
+let current = null;
 
 self.addEventListener('message', ({ data }) => {
-  if (data.type === 'cancel') {
-    if (engine && running === data.id) engine.cancel();
-    return;
-  }
-  answer(data);
+  if (data.type !== 'cancel') return answer(data);
+  if (current?.id !== data.id) return;
+  current.stopped = true;
+  running?.engine.cancel();
 });
 
 /** @param {import('./protocol.d.ts').ToWorker} call */
@@ -32,58 +34,64 @@ async function answer(call) {
 
 async function perform(call) {
   switch (call.type) {
-    case 'create': {
-      await instantiate({ module_or_path: await fetchWasm() });
-      engine = await Engine.create({ engine: call.engine });
-      return engine.capabilities();
-    }
+    case 'create':
+      wanted = call.engine;
+      running = await choose(wanted);
+      return running.capabilities();
     case 'listModels':
-      return engine.listModels();
+      return running.engine.listModels();
     case 'importModel':
-      return cancellable(call.id, () => engine.importModel(call.model, progressOf(call)));
-    case 'loadModel':
-      return cancellable(call.id, () => engine.loadModel(call.model, progressOf(call)));
-    case 'generate':
-      return cancellable(call.id, async () => {
-        const made = await engine.generate(call.request, (event) =>
-          self.postMessage({ type: 'event', id: call.id, event }, transferables(event)));
-        return { ...made, capabilities: engine.capabilities() };
-      });
-    case 'study':
-      return cancellable(call.id, () => engine.study(call.ask));
-    case 'readSettings': {
-      const wasm = await import('./opengen.js');
-      return wasm.readSettings(call.png);
+      return cancellable(call.id, (engine) => engine.importModel(call.model, progressOf(call)));
+    case 'loadModel': {
+      model = null;
+      const loaded = await cancellable(call.id, (engine) => engine.loadModel(call.model, progressOf(call)));
+      model = call.model;
+      return loaded;
     }
+    case 'generate': {
+      const tell = (event) => self.postMessage({ type: 'event', id: call.id, event }, transferables(event));
+      const before = running;
+      const made = await cancellable(call.id, (engine) => engine.generate(call.request, tell));
+      const notices = running === before ? made.notices : [running.reason, ...made.notices];
+      return { ...made, notices, capabilities: running.capabilities() };
+    }
+    case 'study':
+      return cancellable(call.id, (engine) => engine.study(call.ask));
+    case 'readSettings':
+      return running.module.readSettings(call.png);
     case 'removeModel':
-      return engine.removeModel(call.model);
+      return running.engine.removeModel(call.model);
     case 'storage':
-      return engine.storage();
+      return running.engine.storage();
     default:
       throw new TypeError(`unknown call "${call.type}"`);
   }
 }
 
-/** The engine's code. A missing file is told apart from one that this browser cannot run. */
-async function fetchWasm() {
-  const response = await fetch(new URL('./opengen_bg.wasm', import.meta.url)).catch(() => null);
-  if (!response?.ok) {
-    const why = response ? `status ${response.status}` : 'no connection';
-    throw Object.assign(new Error(`the engine did not arrive (${why})`), { code: 'NETWORK', retryable: true });
+/** Does work that `cancel` may stop; when the graphics device is lost for good, once more on the processor. */
+async function cancellable(id, work) {
+  current = { id, stopped: false };
+  try {
+    return await work(running.engine).catch(async (error) => {
+      if (error?.code !== 'DEVICE_LOST' || wanted !== 'auto') throw error;
+      await takeOver(current);
+      return work(running.engine);
+    });
+  } finally {
+    current = null;
   }
-  return response;
+}
+
+/** The processor in place of the lost device, with the same model. */
+async function takeOver(call) {
+  const lost = running.engine;
+  running = await withoutDevice();
+  lost.free();
+  if (call.stopped) throw Object.assign(new Error('cancelled'), { code: 'ABORTED' });
+  if (model) await running.engine.loadModel(model, null);
 }
 
 const progressOf = ({ id }) => (progress) => self.postMessage({ type: 'progress', id, progress });
-
-async function cancellable(id, work) {
-  running = id;
-  try {
-    return await work();
-  } finally {
-    running = null;
-  }
-}
 
 /** The buffers of pictures, which move to the page instead of being copied. */
 function transferables(value) {

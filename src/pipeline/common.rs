@@ -135,6 +135,7 @@ pub fn latent_rgb(config: &ModelConfig) -> ([[f32; 3]; 4], [f32; 3]) {
 }
 
 /// Pictures out of packed RGBA8 bytes.
+#[cfg(feature = "gpu")]
 pub fn pictures(bytes: &[u8], batch: usize, width: usize, height: usize) -> Result<Vec<Rgba>> {
     bytes.chunks_exact(width * height * 4).take(batch).map(|p| Rgba::new(width, height, p.to_vec())).collect()
 }

@@ -9,17 +9,24 @@
 //! - [`stages`]: one stage at a time, for tests and tools.
 
 mod common;
+#[cfg(feature = "cpu")]
 pub mod cpu;
+#[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(feature = "gpu")]
 mod layout;
+#[cfg(feature = "gpu")]
 pub mod plans;
 pub mod probe;
 pub mod recall;
 mod request;
+#[cfg(feature = "gpu")]
 pub mod stages;
 pub mod study;
 
+#[cfg(feature = "cpu")]
 pub use cpu::CpuPipeline;
+#[cfg(feature = "gpu")]
 pub use gpu::Pipeline;
 pub use request::{
     Cancel, Dump, Event, MAX_BATCH, MAX_GUIDANCE, Output, Request, SIZE_RANGE, SIZE_STEP, Stage, Stats, Walk,

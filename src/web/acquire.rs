@@ -1,13 +1,12 @@
 //! Getting a model ready: from the store, or fetched and stored first, or in memory alone where nothing can be kept.
 
-use super::backend::{Backend, Loader};
 use super::browser::now_ms;
+use super::device::{Backend, Device, Loader};
 use super::download::{Call, download};
 use super::locks;
 use super::shelf::Shelf;
 use super::values::Phase;
 use crate::config::ModelConfig;
-use crate::gpu::Context;
 use crate::store::idb::{Database, Found};
 use crate::store::{Meter, Progress, State, StoredModel};
 use crate::{Error, Result};
@@ -24,35 +23,35 @@ pub(super) struct Acquired {
     pub notice: Option<String>,
 }
 
-/// Makes the model ready on `context`, or on the CPU where that is `None`.
+/// Makes the model ready on the device.
 pub(super) async fn acquire(
     call: &Call<'_>,
     database: Option<&Database>,
-    context: Option<&Context>,
+    device: &Device,
 ) -> Result<Acquired> {
     let Some(database) = database else {
-        return in_memory(call, context, "This browser does not let the page store anything".into()).await;
+        return in_memory(call, device, "This browser does not let the page store anything".into()).await;
     };
-    match stored(call, database, context).await {
+    match stored(call, database, device).await {
         Err(Error::Quota { model, needed, free }) => {
             let why =
                 format!("Not enough room to keep {model}: {} needed, {} free", size(needed), size(free));
-            match in_memory(call, context, why).await {
+            match in_memory(call, device, why).await {
                 Err(Error::OutOfMemory { .. }) => Err(Error::Quota { model, needed, free }),
                 other => other,
             }
         }
         Err(Error::Storage { message }) => {
-            in_memory(call, context, format!("The browser's storage failed ({message})")).await
+            in_memory(call, device, format!("The browser's storage failed ({message})")).await
         }
         other => other,
     }
 }
 
 /// From the store, after fetching what is missing there.
-async fn stored(call: &Call<'_>, database: &Database, context: Option<&Context>) -> Result<Acquired> {
+async fn stored(call: &Call<'_>, database: &Database, device: &Device) -> Result<Acquired> {
     let Imported { model, was_there, notice } = import(call, database).await?;
-    Ok(Acquired { from_store: was_there, notice, ..load(call, database, context, &model).await? })
+    Ok(Acquired { from_store: was_there, notice, ..load(call, database, device, &model).await? })
 }
 
 /// A model that is wholly in the store.
@@ -131,12 +130,12 @@ async fn is_complete(database: &Database, id: &str) -> Result<bool> {
 async fn load(
     call: &Call<'_>,
     database: &Database,
-    context: Option<&Context>,
+    device: &Device,
     model: &StoredModel,
 ) -> Result<Acquired> {
     let map = model.chunk_map();
     let sums = database.sums(&model.id, map.len()).await?;
-    let mut loader = Loader::new(context, model.manifest.clone())?;
+    let mut loader = Loader::new(device, model.manifest.clone())?;
     let mut meter = Meter::new(model.manifest.bytes(), 0, now_ms());
     let mut loaded = 0;
     let mut bytes = Vec::new();
@@ -177,8 +176,8 @@ async fn forget_chunk(database: &Database, model: &StoredModel, index: usize) ->
 }
 
 /// From the network straight into the pipeline.
-async fn in_memory(call: &Call<'_>, context: Option<&Context>, why: String) -> Result<Acquired> {
-    let mut shelf = Shelf::Memory { context, arriving: None };
+async fn in_memory(call: &Call<'_>, device: &Device, why: String) -> Result<Acquired> {
+    let mut shelf = Shelf::Memory { device, arriving: None };
     download(call, &mut shelf).await?;
     let Some(arrived) = shelf.into_arriving() else {
         return Err(Error::Storage { message: "the download ended before the model began".into() });

@@ -9,24 +9,22 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::AbortController;
 
 use super::acquire::{Acquired, acquire, import};
-use super::browser::{get, navigator};
+use super::browser::get;
+use super::device::Device;
 use super::download::Call;
 use super::error::to_js;
-use super::request::{self, EngineChoice, ModelRequest};
+use super::request::{self, ModelRequest};
 use super::room::{self, Room};
 use super::run::run;
 use super::study;
 use super::values::{Capabilities, LoadedModel, StorageReport, StoredModel, plain};
-use crate::gpu::{Context, Options};
-use crate::pipeline::probe::probe;
 use crate::pipeline::{self, Cancel};
 use crate::store::idb::Database;
 use crate::{Error, Result};
 
 /// What only one call at a time touches.
 struct Work {
-    /// The device; `None` on the CPU path.
-    context: Option<Context>,
+    device: Device,
     loaded: Option<Loaded>,
 }
 
@@ -45,7 +43,6 @@ struct Running {
 
 /// What all calls share.
 struct Inner {
-    choice: EngineChoice,
     work: Mutex<Work>,
     /// `None` where the browser refuses storage.
     database: Option<Database>,
@@ -53,7 +50,7 @@ struct Inner {
     running: RefCell<Option<Running>>,
 }
 
-/// Makes pictures from words, on the visitor's GPU or CPU.
+/// Makes pictures from words, on the visitor's GPU or, in the other module, on the CPU.
 #[wasm_bindgen]
 pub struct Engine {
     inner: Rc<Inner>,
@@ -61,21 +58,26 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Finds a GPU, or the CPU path, and opens the store. `options.engine`: "auto", "webgpu" or "cpu".
-    pub async fn create(options: JsValue) -> std::result::Result<Engine, JsValue> {
-        let choice = request::engine_choice(&options).map_err(to_js)?;
-        let (context, capabilities) = find_device(choice).await.map_err(to_js)?;
+    /// Finds the device and opens the store.
+    pub async fn create() -> std::result::Result<Engine, JsValue> {
+        let device = Device::find().await.map_err(to_js)?;
         let inner = Inner {
-            choice,
-            work: Mutex::new(Work { context, loaded: None }),
+            capabilities: RefCell::new(device.capabilities()),
+            work: Mutex::new(Work { device, loaded: None }),
             database: Database::open().await.ok(),
-            capabilities: RefCell::new(capabilities),
             running: RefCell::new(None),
         };
         Ok(Engine { inner: Rc::new(inner) })
     }
 
-    /// Which path is in use and why.
+    /// How many milliseconds a small piece of work takes on the device.
+    pub async fn probe(&self) -> std::result::Result<f64, JsValue> {
+        let inner = self.inner.clone();
+        let work = inner.work.lock().await;
+        Ok(work.device.probe().await.map_err(to_js)?.as_secs_f64() * 1e3)
+    }
+
+    /// Which device is in use and what it can do.
     pub fn capabilities(&self) -> JsValue {
         plain(&*self.inner.capabilities.borrow())
     }
@@ -220,7 +222,7 @@ impl Inner {
         result
     }
 
-    /// Answers; when the device is lost, once more on a new one, and then on the CPU.
+    /// Answers; when the device is lost, once more on a new one.
     async fn answer(&self, work: &mut Work, ask: &JsValue, running: &Running) -> Result<JsValue> {
         let mut may_recover = true;
         loop {
@@ -228,7 +230,7 @@ impl Inner {
                 return Err(Error::InvalidInput { field: "model", message: "no model is loaded yet".into() });
             };
             match study::answer(&mut loaded.acquired.backend, ask, &running.cancel).await {
-                Err(Error::DeviceLost { message }) if work.context.is_some() => {
+                Err(Error::DeviceLost { message }) => {
                     self.revive(work, running, may_recover, message).await?;
                     may_recover = false;
                 }
@@ -237,7 +239,7 @@ impl Inner {
         }
     }
 
-    /// Runs; when the device is lost, once more on a new one, and then on the CPU.
+    /// Runs; when the device is lost, once more on a new one.
     async fn run(
         &self,
         work: &mut Work,
@@ -254,7 +256,7 @@ impl Inner {
             let made = run(&mut loaded.acquired.backend, request, &running.cancel, on_event).await;
             match made {
                 Ok(made) => return made.to_js(request, &loaded.acquired.config.name, &notices),
-                Err(Error::DeviceLost { message }) if work.context.is_some() => {
+                Err(Error::DeviceLost { message }) => {
                     notices.extend(self.revive(work, running, may_recover, message).await?);
                     may_recover = false;
                 }
@@ -263,7 +265,7 @@ impl Inner {
         }
     }
 
-    /// After a lost device: another one (`again`) or the CPU, the model on it, and what had to be told on the way.
+    /// After a lost device: another one, if this is the first (`again`), the model on it, and what had to be told.
     async fn revive(
         &self,
         work: &mut Work,
@@ -293,8 +295,8 @@ impl Inner {
         let mut notices = Vec::new();
         let mut may_recover = true;
         loop {
-            match acquire(&call, self.database.as_ref(), work.context.as_ref()).await {
-                Err(Error::DeviceLost { message }) if work.context.is_some() => {
+            match acquire(&call, self.database.as_ref(), &work.device).await {
+                Err(Error::DeviceLost { message }) => {
                     notices.push(self.recover(work, may_recover, message).await?);
                     may_recover = false;
                 }
@@ -303,20 +305,13 @@ impl Inner {
         }
     }
 
-    /// Replaces a lost device by a new one (`again`) or by the CPU; says which.
+    /// Replaces a lost device by a new one, and says so. [`Error::DeviceLost`] where there is none, or was one already:
+    /// the worker then takes the other module.
     async fn recover(&self, work: &mut Work, again: bool, message: String) -> Result<String> {
-        work.context = None;
-        if again && let Ok((Some(context), capabilities)) = find_device(EngineChoice::WebGpu).await {
-            work.context = Some(context);
-            *self.capabilities.borrow_mut() = capabilities;
-            return Ok("The graphics device was lost and has been restarted.".into());
-        }
-        if self.choice == EngineChoice::WebGpu {
-            return Err(Error::DeviceLost { message });
-        }
-        let reason = "The graphics device was lost, so pictures are made on the processor now.";
-        *self.capabilities.borrow_mut() = cpu_capabilities(reason.into());
-        Ok(reason.into())
+        let found = if again { Device::find().await.ok() } else { None };
+        work.device = found.ok_or(Error::DeviceLost { message })?;
+        *self.capabilities.borrow_mut() = work.device.capabilities();
+        Ok("The graphics device was lost and has been restarted.".into())
     }
 
     fn begin(&self) -> Result<Running> {
@@ -331,63 +326,5 @@ impl Inner {
 
     fn end(&self) {
         *self.running.borrow_mut() = None;
-    }
-}
-
-const NO_WEBGPU: &str = "This browser offers no WebGPU here, so pictures are made on the processor: small ones still \
-                         take only seconds.";
-
-/// The device for a choice, and what the page may say about it.
-async fn find_device(choice: EngineChoice) -> Result<(Option<Context>, Capabilities)> {
-    if choice == EngineChoice::Cpu {
-        return Ok((None, cpu_capabilities("Pictures are made on the processor, as asked.".into())));
-    }
-    let found = if navigator("gpu").is_undefined() {
-        Err(Error::NoGpu { message: "this browser has no WebGPU".into() })
-    } else {
-        Context::new(&Options::default()).await
-    };
-    match found {
-        Ok(context) if choice == EngineChoice::Auto && context.capabilities().is_cpu => {
-            let reason = match probe(&context).await {
-                Ok(probe) if probe.ratio() < 1.0 => return Ok(on_gpu(context)),
-                Ok(probe) => format!(
-                    "This browser draws WebGPU on the processor, where a short measurement took {:.1} times as long as \
-                     without it. So pictures are made on the processor directly.",
-                    probe.ratio()
-                ),
-                Err(error) => format!("WebGPU failed here ({error}), so pictures are made on the processor."),
-            };
-            Ok((None, cpu_capabilities(reason)))
-        }
-        Ok(context) => Ok(on_gpu(context)),
-        Err(error) if choice == EngineChoice::WebGpu => Err(error),
-        Err(_) => Ok((None, cpu_capabilities(NO_WEBGPU.into()))),
-    }
-}
-
-fn on_gpu(context: Context) -> (Option<Context>, Capabilities) {
-    let found = context.capabilities();
-    let capabilities = Capabilities {
-        engine: "webgpu",
-        reason: None,
-        adapter: found.adapter.clone(),
-        backend: found.backend.clone(),
-        is_fallback_adapter: found.is_cpu,
-        f16: found.f16,
-        max_buffer_bytes: found.max_buffer,
-    };
-    (Some(context), capabilities)
-}
-
-fn cpu_capabilities(reason: String) -> Capabilities {
-    Capabilities {
-        engine: "cpu",
-        reason: Some(reason),
-        adapter: "processor".into(),
-        backend: "wasm".into(),
-        is_fallback_adapter: false,
-        f16: false,
-        max_buffer_bytes: 0,
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! - [`Engine`] is what a worker talks to;
 //! - `acquire` gets a model ready: from the store, or fetched, checked and stored first;
-//! - `backend` is the pipeline in use, on the GPU or on the CPU;
+//! - `device` is what computes, the GPU or the CPU, and the pipeline on it;
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
 //! - `study` answers the view that explains;
 //! - `recall` reads the settings in a picture's file;
@@ -11,8 +11,8 @@
 #![deny(clippy::unwrap_used, clippy::expect_used)]
 
 mod acquire;
-mod backend;
 mod browser;
+mod device;
 mod download;
 mod engine;
 mod error;

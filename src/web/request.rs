@@ -8,15 +8,6 @@ use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 use crate::store::Origin;
 use crate::{Error, Result};
 
-/// Which path the caller wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum EngineChoice {
-    /// The GPU where there is one.
-    Auto,
-    WebGpu,
-    Cpu,
-}
-
 /// The model to make ready.
 #[derive(Debug, Clone)]
 pub(super) struct ModelRequest {
@@ -29,20 +20,6 @@ impl ModelRequest {
     pub(super) fn file(&self) -> String {
         let path = self.origin.url.split(['?', '#']).next().unwrap_or_default();
         path.rsplit('/').next().unwrap_or(path).to_owned()
-    }
-}
-
-/// Reads `{ engine }`.
-pub(super) fn engine_choice(options: &JsValue) -> Result<EngineChoice> {
-    let value = get(options, "engine");
-    if value.is_undefined() || value.is_null() {
-        return Ok(EngineChoice::Auto);
-    }
-    match value.as_string().as_deref() {
-        Some("auto") => Ok(EngineChoice::Auto),
-        Some("webgpu") => Ok(EngineChoice::WebGpu),
-        Some("cpu") => Ok(EngineChoice::Cpu),
-        _ => Err(invalid("engine", "must be \"auto\", \"webgpu\" or \"cpu\"")),
     }
 }
 

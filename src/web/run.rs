@@ -2,8 +2,8 @@
 
 use wasm_bindgen::JsValue;
 
-use super::backend::Backend;
 use super::browser::{self, now_ms};
+use super::device::Backend;
 use super::values::{self, Pictures, Stats, Timings};
 use crate::Result;
 use crate::pipeline::{Cancel, Event, Output, Request, Stage};

@@ -1,9 +1,8 @@
 //! Where arriving chunks go: into the database, or straight into the pipeline when nothing may be stored.
 
-use super::backend::Loader;
+use super::device::{Device, Loader};
 use super::room::Room;
 use crate::config::ModelConfig;
-use crate::gpu::Context;
 use crate::store::idb::{Database, Found};
 use crate::store::{FullChunk, State, StoredModel};
 use crate::{Error, Result};
@@ -32,7 +31,7 @@ pub(super) enum Shelf<'a> {
     Database(&'a Database),
     /// Nothing is stored; `None` until the header is known.
     Memory {
-        context: Option<&'a Context>,
+        device: &'a Device,
         arriving: Option<Box<Arriving>>,
     },
 }
@@ -71,13 +70,13 @@ impl Shelf<'_> {
                 }
                 database.put_model(&kept.model).await
             }
-            Shelf::Memory { context, arriving } => {
+            Shelf::Memory { device, arriving } => {
                 // The memory of an earlier attempt goes before more is asked for.
                 *arriving = None;
                 let manifest = kept.model.manifest.clone();
                 let (config, bytes) = (manifest.config.clone(), manifest.bytes());
                 *arriving =
-                    Some(Box::new(Arriving { loader: Loader::new(*context, manifest)?, config, bytes }));
+                    Some(Box::new(Arriving { loader: Loader::new(device, manifest)?, config, bytes }));
                 Ok(())
             }
         }

@@ -3,8 +3,8 @@
 use js_sys::{Array, Float32Array, Object, Uint8Array, Uint8ClampedArray};
 use wasm_bindgen::{JsCast, JsValue};
 
-use super::backend::Backend;
 use super::browser::{get, set};
+use super::device::Backend;
 use super::request;
 use super::values::{picture, plain};
 use crate::config::ModelConfig;

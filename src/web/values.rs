@@ -9,14 +9,12 @@ use crate::image::Rgba;
 use crate::pipeline::{Event, Stage};
 use crate::store::{Progress, State, idb::Listed};
 
-/// Which path is in use and why.
+/// Which path is in use.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Capabilities {
     /// webgpu or cpu.
     pub engine: &'static str,
-    /// Why the CPU is used, as a sentence for people.
-    pub reason: Option<String>,
     pub adapter: String,
     pub backend: String,
     pub is_fallback_adapter: bool,

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { launch } from './browser.mjs';
-import { MODEL, PATIENCE, assertDone, cancelButton, draw, finished, pixels, promptOf, psnr, ready, set, visitor } from './page.mjs';
+import { MODEL, PATIENCE, assertDone, banner, cancelButton, draw, finished, pixels, promptOf, psnr, ready, set, visitor } from './page.mjs';
 import { Server } from './server.mjs';
 
 const PROMPT = 'a red heart on a dark blue background';
@@ -61,9 +61,9 @@ test('a device lost in the middle is replaced, and the picture is made', () => w
   assert.ok(similar >= 40, `${similar.toFixed(1)} dB`);
 }));
 
-test('a device lost twice leaves the work to the processor', () => withBrowser(async (it) => {
+/** A page that takes the software adapter for hardware, which by itself it would not: its device is lost twice. */
+async function loseTwice(it, between = async () => {}) {
   const page = await visitor(it, { open: false, serviceWorkers: 'block' });
-  // The page would not take a software adapter by itself: this one passes for hardware.
   await page.route('**/worker.js', async (route) => {
     const response = await route.fetch();
     const hide = "Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get: () => false });";
@@ -71,6 +71,7 @@ test('a device lost twice leaves the work to the processor', () => withBrowser(a
   });
   await page.goto(it.server.url);
   await ready(page);
+  assert.deepEqual(it.server.paths.filter((path) => /opengen-cpu/.test(path)), [], 'not before it is needed');
   await begin(page);
   await step(page, 2);
   await crash(it.browser);
@@ -78,11 +79,26 @@ test('a device lost twice leaves the work to the processor', () => withBrowser(a
   await page.waitForFunction(() => !/step [2-8] of 8/.test(document.getElementById('status').textContent), null,
     { timeout: PATIENCE });
   await step(page, 2);
+  await between();
   await crash(it.browser);
   await finished(page);
+  return page;
+}
+
+test('a device lost twice leaves the work to the processor', () => withBrowser(async (it) => {
+  const page = await loseTwice(it);
   await assertDone(page);
   assert.match(await page.locator('#notes').textContent(), /on the processor now/);
   assert.match(await page.locator('#engine-line').textContent(), /processor/);
+  assert.equal(await promptOf(page).inputValue(), PROMPT);
+  assert.ok(it.server.paths.includes('/opengen-cpu_bg.wasm'), 'fetched when it was needed');
+}));
+
+test('a device lost twice with the network gone says what is missing, and keeps the prompt', () => withBrowser(async (it) => {
+  const page = await loseTwice(it, () => it.server.kill());
+  const alert = await banner(page).innerText();
+  assert.match(alert, /graphics device was lost/);
+  assert.match(alert, /draws on the processor could not be fetched[^]*no connection/);
   assert.equal(await promptOf(page).inputValue(), PROMPT);
 }));
 

@@ -83,6 +83,18 @@ export const says = (page, words) =>
 export const ready = (page) =>
   page.locator('#model-chip:is([data-state="ready"], [data-state="offline"])').waitFor({ timeout: PATIENCE });
 
+/** Resolves when the page and its engine are kept for a visit without a network. */
+export const kept = (page) => page.waitForFunction(async () => {
+  const book = await caches.open('opengen-book');
+  const entry = (await book.match('book/next')) ?? (await book.match('book/current'));
+  const names = [await entry?.text(), await (await book.match('book/current'))?.text()];
+  for (const name of names.filter(Boolean)) {
+    const paths = (await (await caches.open(name)).keys()).map(({ url }) => url);
+    if (paths.some((path) => /opengen-\wpu_bg\.wasm$/.test(path))) return true;
+  }
+  return false;
+}, null, { timeout: PATIENCE });
+
 /** Resolves when the picture is made, or was refused. */
 export const finished = (page) => generateButton(page).waitFor({ timeout: PATIENCE });
 

@@ -77,10 +77,11 @@ async function call(name) {
 }
 let calls = null;
 
-test('the package holds the page’s own client, the engine and the model, and nothing else', () => {
+test('the package holds the page’s own client, both engines and the model, and nothing else', () => {
   const listed = run(`tar -tzf ${tarball()}`, work).trim().split('\n').map((path) => path.replace(/^package\//, ''));
   for (const path of ['package.json', 'README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'THIRD_PARTY.md', 'dist/client.js',
-    'dist/client.d.ts', 'dist/worker.js', 'dist/opengen.js', 'dist/opengen_bg.wasm', 'dist/models/mini/mini-q8_0.gguf']) {
+    'dist/client.d.ts', 'dist/worker.js', 'dist/opengen-gpu.js', 'dist/opengen-gpu_bg.wasm', 'dist/opengen-cpu.js',
+    'dist/opengen-cpu_bg.wasm', 'dist/models/mini/mini-q8_0.gguf']) {
     assert.ok(listed.includes(path), `${path} is packed`);
   }
   assert.deepEqual(listed.filter((path) => !/^(package\.json|README\.md|LICENSE-\w+|THIRD_PARTY\.md|dist\/.*\.(js|d\.ts|wasm|gguf))$/.test(path)), []);
@@ -106,11 +107,13 @@ test('Vite and TypeScript: the example is installed, type-checked, built, and ma
   install('vite-typescript');
   run('npm run build', vite);
   const built = readdirSync(join(vite, 'dist'), { recursive: true });
-  assert.equal(built.filter((path) => path.endsWith('.wasm')).length, 1, `one engine in ${built}`);
+  assert.equal(built.filter((path) => path.endsWith('.wasm')).length, 2, `two engines in ${built}`);
   assert.equal(built.filter((path) => path.endsWith('.gguf')).length, 1, `one model in ${built}`);
 
   const page = await open(join(vite, 'dist'));
   await page.getByText('Ready, on the processor').waitFor();
+  const fetched = servers.at(-1).paths.filter((path) => path.endsWith('.wasm'));
+  assert.ok(fetched.length === 1 && /opengen-cpu_bg/.test(fetched[0]), `the processor's engine alone: ${fetched}`);
   await page.getByLabel('Prompt').fill('a panda on a pink background');
   await page.getByRole('button', { name: 'Generate' }).click();
   await page.getByRole('button', { name: 'Cancel' }).click();

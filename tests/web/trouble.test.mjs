@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { MODEL, assertPicture, banner, draw, promptOf, ready, says, sent, stand, visitor } from './page.mjs';
+import { MODEL, assertPicture, banner, draw, kept, promptOf, ready, says, sent, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 const PROMPT = 'a fox on dark green';
@@ -83,7 +83,7 @@ test('offline on a first visit: says that the model is needed, and goes on when 
   it.server.faults = { bytesPerSecond: 100_000 }; // so slow that the model cannot arrive before the network goes
   const page = await visitor(it);
   await says(page, 'Fetching');
-  await page.evaluate(() => navigator.serviceWorker.ready);
+  await kept(page);
   await page.context().setOffline(true);
   await page.reload();
   await banner(page).getByText('You are offline.').waitFor();

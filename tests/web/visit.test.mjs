@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
 import {
-  MODEL, assertDone, assertPicture, cancelButton, draw, finished, generateButton, picture, pixels, promptOf, psnr, ready, says, sent,
-  stand, tab, visitor,
+  MODEL, assertDone, assertPicture, cancelButton, draw, finished, generateButton, kept, picture, pixels, promptOf, psnr, ready,
+  says, sent, stand, tab, visitor,
 } from './page.mjs';
 import { Server } from './server.mjs';
 
@@ -76,7 +76,7 @@ test('with the server gone a reload works and draws the same picture', async () 
   const server = await new Server().start();
   const page = await visitor({ ...it, server }, { path: '?engine=webgpu' });
   await ready(page);
-  await page.evaluate(() => navigator.serviceWorker.ready);
+  await kept(page);
   const online = await draw(page, APPLE, { Steps: 2, Seed: 42 });
   await server.kill();
   await page.reload();
@@ -84,7 +84,7 @@ test('with the server gone a reload works and draws the same picture', async () 
   const offline = await draw(page, APPLE, { Steps: 2, Seed: 42 });
   assert.equal(psnr(online, offline), Infinity);
   await page.locator('#model-chip[data-state="offline"]').waitFor(); // and it has noticed
-  await page.goto(`${server.url}index.html?engine=cpu`);
+  await page.goto(`${server.url}index.html?engine=webgpu`);
   await ready(page);
   assert.deepEqual(page.trouble, []);
 });
@@ -92,7 +92,7 @@ test('with the server gone a reload works and draws the same picture', async () 
 test('a new version of the page is picked up and the stored model stays', async () => {
   const page = await visitor(it);
   await ready(page);
-  await page.evaluate(() => navigator.serviceWorker.ready);
+  await kept(page);
   it.server.models = [];
   const changed = `${await (await fetch(`${it.server.url}style.css`)).text()}\n:root { --version: 2; }\n`;
   it.server.overlay.set('/style.css', changed);
@@ -110,7 +110,7 @@ test('a new version of the page is picked up and the stored model stays', async 
 test('a half-broken new version is not taken', async () => {
   const page = await visitor(it);
   await ready(page);
-  await page.evaluate(() => navigator.serviceWorker.ready);
+  await kept(page);
   it.server.overlay.set('/style.css', ':root { --version: 3; }');
   it.server.missing = '/main.js';
   await page.reload();

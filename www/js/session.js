@@ -1,7 +1,7 @@
 /** The engine and the chosen model as the page sees them: one state at a time, told to whoever listens. */
 
 import { OpenGen, OpenGenError } from '../client.js';
-import { reachable } from './shell.js';
+import { keepEngines, reachable } from './shell.js';
 
 /**
  * @typedef {'starting' | 'waiting' | 'fetching' | 'checking' | 'loading' | 'ready' | 'failed'} State
@@ -71,7 +71,10 @@ export class Session {
     this.progress = null;
     this.#to(this.og ? 'loading' : 'starting');
     try {
-      this.og ??= await (this.#creating = OpenGen.create({ engine: this.engine }));
+      if (!this.og) {
+        this.og = await (this.#creating = OpenGen.create({ engine: this.engine }));
+        keepEngines(this.og.capabilities());
+      }
       const loaded = await this.og.models.load(model, { onProgress: (progress) => this.#advance(model, progress) });
       if (model !== this.model) return; // another was chosen meanwhile
       this.loaded = loaded;

@@ -16,6 +16,15 @@ export function keepPage({ onOffline }) {
   });
 }
 
+/**
+ * Has the engines' code that this page fetched kept for the next visit, which may be offline.
+ * @param {import('../protocol.d.ts').Capabilities} capabilities
+ */
+export async function keepEngines({ fetched }) {
+  const registration = await navigator.serviceWorker?.ready;
+  registration?.active?.postMessage({ type: 'keep', engines: fetched });
+}
+
 /** How often an unreachable server is asked again, in ms. */
 const PATROL = 3000;
 let patrol = 0;

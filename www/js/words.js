@@ -13,6 +13,13 @@ export function errorWords(error, model, offline = false) {
   const detail = sentence(error.message);
   switch (error.code) {
     case 'NETWORK':
+      if (error.field === 'engine') {
+        return {
+          title: offline ? 'You are offline.' : 'The engine did not arrive.',
+          text: `${detail} The code that computes pictures this way has to be fetched once; nothing else is affected.`,
+          action: 'retry',
+        };
+      }
       return offline
         ? {
             title: 'You are offline.',
@@ -41,7 +48,7 @@ export function errorWords(error, model, offline = false) {
     case 'DEVICE_LOST':
       return {
         title: 'The graphics card went away.',
-        text: 'Your prompt and settings are still here.',
+        text: `${detail} Your prompt and settings are still here.`,
         action: 'restart',
       };
     case 'UNSUPPORTED':

@@ -28,10 +28,6 @@ export class Lab extends EventTarget {
     return this.session.model;
   }
 
-  get onCpu() {
-    return this.session.capabilities()?.engine === 'cpu';
-  }
-
   /** Asks the engine; see `Study` in protocol.d.ts. */
   async ask(question, signal = NEVER) {
     await this.ready(signal);

@@ -154,8 +154,6 @@ export const TEXTS = {
     step: 'Step',
     result: 'The picture',
     heat: (token) => `Where “${token}” was looked at`,
-    noMaps: 'The tokens are the model’s own. Where attention looked can only be read with WebGPU: on the processor '
-      + 'this page runs the model through a library that keeps its attention to itself.',
     working: (i, n) => `Step ${i} of ${n}, with its attention`,
     done: 'Choose a token, a layer, a step.',
     share: (share) => `largest share ${Math.round(share * 100)} %`,

@@ -28,17 +28,13 @@ export class Words {
     this.step.addEventListener('input', () => this.#paint());
     this.result = new Figure(T.result);
     this.heat = new Figure('');
-    this.note = make('p', { className: 'note-box', textContent: T.noMaps, hidden: true });
     this.draw = button(T.draw, () => this.#run(), { primary: true });
     this.looks = row('looks', row('controls', field(T.layer, this.layer), field(T.step, this.step, { wide: true })),
       row('shots two', this.result.root, this.heat.root));
     this.looks.hidden = true;
-    this.root = section(T, row('controls', field(TEXTS.prompt, this.prompt, { wide: true }), this.draw), this.note,
+    this.root = section(T, row('controls', field(TEXTS.prompt, this.prompt, { wide: true }), this.draw),
       this.tokens, this.work.root, this.looks);
-    lab.ready().then(() => {
-      this.note.hidden = !lab.onCpu;
-      return this.#read();
-    }).catch(() => {}); // told when something is asked
+    lab.ready().then(() => this.#read()).catch(() => {}); // told when something is asked
   }
 
   /** Shows the tokens of what is typed. */
@@ -74,8 +70,6 @@ export class Words {
     this.looks.hidden = true;
     await this.work.run(async (signal) => {
       await this.lab.ready(signal);
-      const maps = !this.lab.onCpu;
-      this.note.hidden = maps;
       const request = this.lab.request({ prompt: this.prompt.value, seed: this.lab.model.examples[0]?.seed ?? 0 });
       this.#showTokens(await this.lab.ask({ what: 'tokens', prompt: request.prompt }, signal));
       const { latents: start, steps } = await this.lab.ask({ what: 'begin', request }, signal);
@@ -83,7 +77,7 @@ export class Words {
       const taken = [];
       for (let index = 0; index < steps.length; index++) {
         this.work.progress(T.working(index + 1, steps.length));
-        const trace = await this.lab.ask({ what: 'step', request, index, latents, maps }, signal);
+        const trace = await this.lab.ask({ what: 'step', request, index, latents, maps: true }, signal);
         latents = trace.next;
         taken.push(trace.maps);
       }
@@ -92,7 +86,7 @@ export class Words {
       this.#steps = taken;
       this.result.show(this.#image, request.prompt);
       this.#shape();
-      this.work.say(maps ? T.done : '');
+      this.work.say(T.done);
     });
   }
 
@@ -103,8 +97,6 @@ export class Words {
     this.layer.replaceChildren(...options.map(([value, textContent]) => make('option', { value, textContent })));
     Object.assign(this.step, { max: this.#steps.length, value: this.#steps.length });
     this.looks.hidden = false;
-    this.heat.root.hidden = layers.length === 0;
-    this.layer.closest('.controls').hidden = layers.length === 0;
     this.#paint();
   }
 

@@ -119,9 +119,9 @@ mod tests {
 
     #[test]
     fn models_and_pictures_stay_as_they_are() {
-        assert!(gains(Path::new("opengen_bg.wasm")) && gains(Path::new("a/sw.js")));
+        assert!(gains(Path::new("opengen-gpu_bg.wasm")) && gains(Path::new("a/sw.js")));
         assert!(!gains(Path::new("models/mini/mini.gguf")) && !gains(Path::new("icon.png")));
-        assert!(!gains(Path::new("opengen.js.br")) && !gains(Path::new("LICENSE")));
+        assert!(!gains(Path::new("opengen-gpu.js.br")) && !gains(Path::new("LICENSE")));
     }
 
     #[test]

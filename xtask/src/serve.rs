@@ -112,8 +112,8 @@ mod tests {
         fs::create_dir_all(folder.join("models")).unwrap();
         for (name, text) in [
             ("index.html", "<!doctype html>"),
-            ("opengen_bg.wasm", "plain wasm"),
-            ("opengen_bg.wasm.br", "brotli"),
+            ("opengen-gpu_bg.wasm", "plain wasm"),
+            ("opengen-gpu_bg.wasm.br", "brotli"),
             ("manifest.webmanifest", "{}"),
             ("models/mini.gguf", "0123456789"),
         ] {
@@ -148,10 +148,10 @@ mod tests {
 
     #[test]
     fn a_ready_compressed_file_is_preferred_and_keeps_its_type() {
-        let wasm = get("/opengen_bg.wasm", &[("accept-encoding", "gzip, br")]);
+        let wasm = get("/opengen-gpu_bg.wasm", &[("accept-encoding", "gzip, br")]);
         assert_eq!(header(&wasm, "content-encoding"), "br");
         assert_eq!(header(&wasm, "content-type"), "application/wasm");
-        let plain = get("/opengen_bg.wasm", &[]);
+        let plain = get("/opengen-gpu_bg.wasm", &[]);
         assert_eq!(header(&plain, "content-encoding"), "");
         assert_eq!(header(&plain, "content-length"), "10");
     }

@@ -68,13 +68,16 @@ fn native(report: &mut Report) {
 
 /// The wasm crate, the page and its tests in a real browser. What needs the built page waits for it.
 fn web(report: &mut Report) {
-    report.check("clippy, wasm32", || {
-        let toolchain = Toolchain::ensure()?;
-        let mut clippy = cmd(toolchain.cargo());
-        clippy.args(["clippy", "--package", "opengen", "--lib", "--no-default-features", "--target", TARGET]);
-        toolchain.apply(&mut clippy, &[])?;
-        sh::run(clippy.args(["--", "-D", "warnings"]))
-    });
+    for (name, engine) in [("clippy, wasm32, GPU", "gpu"), ("clippy, wasm32, CPU", "cpu")] {
+        report.check(name, || {
+            let toolchain = Toolchain::ensure()?;
+            let mut clippy = cmd(toolchain.cargo());
+            clippy.args(["clippy", "--package", "opengen", "--lib", "--no-default-features"]);
+            clippy.args(["--features", &format!("module,{engine}"), "--target", TARGET]);
+            toolchain.apply(&mut clippy, &[])?;
+            sh::run(clippy.args(["--", "-D", "warnings"]))
+        });
+    }
     let mut built = PathBuf::new();
     let done = report.check("the page's build", || {
         built = dist::build(Profile::Release)?;
@@ -145,7 +148,7 @@ impl Report {
             let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} left out") };
             let tests = format!("{passed} passed, {failed} failed{skipped}");
             let numbers = if step.counts == Counts::default() { "" } else { &tests };
-            println!("{verdict:>7}  {:<18} {:>13}  {numbers}", step.name, sh::time(step.elapsed));
+            println!("{verdict:>7}  {:<19} {:>13}  {numbers}", step.name, sh::time(step.elapsed));
             if let Some(problem) = &step.problem {
                 println!("{:9}{problem}", "");
             }

@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use candle_core::{Device, Tensor};
 
-use super::CpuModel;
+use super::{CpuModel, LayerLooks};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::Rgba;
@@ -98,7 +98,7 @@ impl CpuPipeline {
         keep(&mut dump, "latents.0", &latents)?;
         for (i, step) in trajectory.steps.iter().enumerate() {
             cancel.check()?;
-            let prediction = self.predict(&latents, step, &embeddings, request)?;
+            let prediction = self.predict(&latents, step, &embeddings, request, None)?;
             let each = latents.elem_count() / request.batch;
             let noise =
                 step.needs_noise.then(|| Tensor::from_vec(generators.randn(each), &shape, &Device::Cpu));
@@ -147,19 +147,22 @@ impl CpuPipeline {
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
     }
 
-    /// The UNet's prediction after guidance, `[batch, 4, h, w]`.
+    /// The UNet's prediction after guidance, `[batch, 4, h, w]`. With `maps`, where the cross attentions looked is put
+    /// there.
     pub(super) fn predict(
         &self,
         latents: &Tensor,
         step: &Step,
         embeddings: &Tensor,
         request: &Request,
+        maps: Option<&mut Vec<LayerLooks>>,
     ) -> Result<Tensor> {
         let input = (latents * step.input_scale)?;
         if !request.guided() {
-            return self.model.unet(&input, step.timestep, embeddings);
+            return self.model.unet_looking(&input, step.timestep, embeddings, maps);
         }
-        let both = self.model.unet(&Tensor::cat(&[&input, &input], 0)?, step.timestep, embeddings)?;
+        let twice = Tensor::cat(&[&input, &input], 0)?;
+        let both = self.model.unet_looking(&twice, step.timestep, embeddings, maps)?;
         let (without, with) =
             (both.narrow(0, 0, request.batch)?, both.narrow(0, request.batch, request.batch)?);
         Ok((&without + ((with - &without)? * request.guidance)?)?)

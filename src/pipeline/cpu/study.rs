@@ -2,16 +2,16 @@
 
 use candle_core::{Device, Tensor};
 
-use super::CpuPipeline;
-use crate::error::{Error, Result};
+use super::{CpuPipeline, LayerLooks};
+use crate::error::Result;
 use crate::image::Rgba;
 use crate::pipeline::common::Conditioning;
-use crate::pipeline::study::{self, StepTrace, Token};
+use crate::pipeline::study::{self, AttentionMap, StepTrace, Token};
 use crate::pipeline::{Cancel, Request};
 
 impl CpuPipeline {
     /// Takes step `index` of a request's run from `latents` `[batch, c, h, w]`, and gives everything on the way.
-    /// candle keeps its attention to itself, so `maps` is refused here.
+    /// With `maps`, where the cross attentions looked too.
     pub async fn study_step(
         &mut self,
         request: &Request,
@@ -20,27 +20,25 @@ impl CpuPipeline {
         maps: bool,
         cancel: &Cancel,
     ) -> Result<StepTrace> {
-        if maps {
-            return Err(Error::Unsupported {
-                what: "attention maps on the CPU path".to_string(),
-                message: "they need WebGPU".to_string(),
-            });
-        }
         study::check_latents(self.config(), request, latents)?;
         let (step, input_scale_next) = study::step_of(self.config(), request, index)?;
         let mut generators = study::generators_at(self.config(), request, index)?;
         let conditioning = Conditioning::new(&self.tokenizer, self.config(), request)?;
+        let tokens = conditioning.rows.last().and_then(|row| row.first());
+        let tokens = tokens.map_or(0, |chunk| self.tokenizer.framed_len(chunk));
         let embeddings = self.encode_text(&conditioning)?;
         cancel.check()?;
 
         let shape = request.latents_shape(self.config());
         let x = Tensor::from_slice(latents, &shape, &Device::Cpu)?;
-        let prediction = self.predict(&x, &step, &embeddings, request)?;
+        let mut looks = maps.then(Vec::new);
+        let prediction = self.predict(&x, &step, &embeddings, request, looks.as_mut())?;
         let each = latents.len() / request.batch;
         let noise = step.needs_noise.then(|| Tensor::from_vec(generators.randn(each), &shape, &Device::Cpu));
         let next = super::pipeline::advance(&x, &prediction, &x, noise.transpose()?.as_ref(), &step)?;
         let (prediction, next) = (values(&prediction)?, values(&next)?);
-        Ok(study::trace(self.config(), (step, input_scale_next), latents, &prediction, next, Vec::new()))
+        let maps = looks.unwrap_or_default().into_iter().map(|looks| map_of(looks, tokens)).collect();
+        Ok(study::trace(self.config(), (step, input_scale_next), latents, &prediction, next, maps))
     }
 
     /// A picture's latents `[c, h, w]`, scaled as the UNet knows them: the mean of the encoder's distribution.
@@ -63,6 +61,13 @@ impl CpuPipeline {
     pub fn study_tokens(&self, prompt: &str) -> Result<Vec<Token>> {
         study::tokens(&self.tokenizer, self.config(), prompt)
     }
+}
+
+/// Where a layer looked for the last row, which has the prompt; `tokens` of the first chunk.
+fn map_of(LayerLooks { layer, h, w, keys, looks }: LayerLooks, tokens: usize) -> AttentionMap {
+    let last = &looks[looks.len() - h * w * keys..];
+    let values = last.chunks_exact(keys).flat_map(|row| &row[..tokens.min(keys)]).copied().collect();
+    AttentionMap { layer, h, w, tokens, values }
 }
 
 /// Row-major f32 values.

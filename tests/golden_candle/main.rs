@@ -1,25 +1,22 @@
-//! The CPU path (candle-transformers, the second oracle) against diffusers.
+//! The second oracle, candle-transformers, against diffusers: what the CPU path is independent of.
 
+#[path = "../common/mod.rs"]
 mod common;
+mod oracle;
 
 use candle_core::{Device, Tensor};
-use common::{
-    DenoiseCase, Golden, Report, TextCase, UnetCase, VaeCase, cases, compare_run, folder_tensors,
-    model_folder, request, scheduler_of, values,
-};
+use common::{Golden, Report, TextCase, UnetCase, VaeCase, cases, folder_tensors, model_folder, values};
 use opengen::Error;
 use opengen::config;
-use opengen::pipeline::cpu::CpuModel;
-use opengen::pipeline::{Cancel, CpuPipeline, Dump, Event};
-use opengen::weights::{self, LayoutOptions, ModelSource};
+use oracle::Oracle;
 
 /// The tiny model that candle can run: its UNet has 32 norm groups, its text encoder QuickGELU.
 const MODEL: &str = "sd1";
 
-fn model() -> CpuModel {
+fn model() -> Oracle {
     let folder = model_folder(MODEL);
     let config = config::from_folder(&folder).expect("configuration");
-    CpuModel::new(&config, folder_tensors(&folder)).expect("model")
+    Oracle::new(&config, folder_tensors(&folder)).expect("model")
 }
 
 #[test]
@@ -79,76 +76,11 @@ fn vae() {
     report.finish();
 }
 
-/// Whole runs of the CPU pipeline, from packed weights.
-#[test]
-fn denoise() {
-    let source = ModelSource::open(&model_folder(MODEL)).expect("model folder");
-    let decls = opengen::model::weight_decls(source.config());
-    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
-    let mut report = Report::new(common::CANDLE_RUN);
-    for case in cases::<DenoiseCase>("denoise").iter().filter(|case| case.model == MODEL) {
-        let mut manifest = manifest.clone();
-        manifest.config.scheduler = scheduler_of(case);
-        let mut pipeline = CpuPipeline::new(manifest, slabs.clone()).expect("pipeline");
-        let (mut dump, cancel) = (Dump::default(), Cancel::default());
-        let request = request(case);
-        let mut ignore = |_| ();
-        let run = pipeline.generate_with(&request, &mut ignore, &cancel, Some(&mut dump));
-        let output = pollster::block_on(run).expect("a picture");
-        assert_eq!((output.images[0].width, output.images[0].height), (case.width, case.height));
-        let what = format!("{} {} {}", case.case, case.sampler, case.schedule);
-        compare_run(&mut report, &what, case, &dump, &Golden::open(&case.file), true);
-    }
-    report.finish();
-}
-
-/// A cancelled run stops between steps.
-#[test]
-fn cancelled() {
-    let source = ModelSource::open(&model_folder(MODEL)).expect("model folder");
-    let decls = opengen::model::weight_decls(source.config());
-    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
-    let mut pipeline = CpuPipeline::new(manifest, slabs).expect("pipeline");
-    let (case, cancel) = (&cases::<DenoiseCase>("denoise")[0], Cancel::default());
-    let mut steps = 0;
-    let mut listen = |event| {
-        if let Event::Step { .. } = event {
-            steps += 1;
-            cancel.cancel();
-        }
-    };
-    let result = pollster::block_on(pipeline.generate(&request(case), &mut listen, &cancel));
-    assert!(matches!(result, Err(Error::Aborted)), "{:?}", result.map(|output| output.notices));
-    assert_eq!(steps, 1);
-}
-
-/// A run taken apart gives what diffusers' run gives, and maps are refused with the reason.
-#[test]
-fn steps_taken_alone() {
-    let source = ModelSource::open(&model_folder(MODEL)).expect("model folder");
-    let decls = opengen::model::weight_decls(source.config());
-    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
-    let case = &cases::<DenoiseCase>("denoise")[0];
-    let mut pipeline = CpuPipeline::new(manifest, slabs).expect("pipeline");
-    let (golden, request, cancel) = (Golden::open(&case.file), request(case), Cancel::default());
-    let mut report = Report::new(common::CANDLE_RUN);
-    for i in 0..case.steps {
-        let latents = golden.values(&format!("latents.{i}"));
-        let trace = pollster::block_on(pipeline.study_step(&request, i, &latents, false, &cancel));
-        let next = trace.expect("a step").next;
-        report.compare(&format!("step {i}"), &next, &golden.values(&format!("latents.{}", i + 1)));
-    }
-    report.finish();
-    let latents = golden.values("latents.0");
-    let maps = pollster::block_on(pipeline.study_step(&request, 0, &latents, true, &cancel));
-    assert!(matches!(maps, Err(Error::Unsupported { .. })), "maps need WebGPU");
-}
-
 /// What candle cannot run is refused with the reason, before any tensor is looked at.
 #[test]
 fn refuses_what_candle_cannot_run() {
     let config = config::from_folder(&model_folder("sd2")).expect("configuration");
-    let Err(Error::Unsupported { what, message }) = CpuModel::new(&config, Default::default()) else {
+    let Err(Error::Unsupported { what, message }) = Oracle::new(&config, Default::default()) else {
         panic!("sd2 has GELU and 4 norm groups");
     };
     assert!(what.contains("hidden_act gelu"), "{what}: {message}");
@@ -161,7 +93,7 @@ fn names_a_missing_tensor() {
     let config = config::from_folder(&folder).expect("configuration");
     let mut tensors = folder_tensors(&folder);
     tensors.remove("unet.mid_block.resnets.0.conv1.weight");
-    let error = CpuModel::new(&config, tensors).err().expect("an error").to_string();
+    let error = Oracle::new(&config, tensors).err().expect("an error").to_string();
     assert!(error.contains("mid_block.resnets.0.conv1.weight"), "{error}");
 }
 

@@ -1,0 +1,87 @@
+//! The CPU, through candle.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use web_time::Duration;
+
+use super::super::values::Capabilities;
+use crate::pipeline::{CpuPipeline, probe};
+use crate::weights::Manifest;
+use crate::{Error, Result};
+
+/// The processor: one thread of it.
+pub(in crate::web) struct Device;
+
+/// A model in wasm memory.
+pub(in crate::web) type Backend = CpuPipeline;
+
+impl Device {
+    /// It is always there.
+    pub(in crate::web) async fn find() -> Result<Device> {
+        Ok(Device)
+    }
+
+    /// What the page may say about it.
+    pub(in crate::web) fn capabilities(&self) -> Capabilities {
+        Capabilities {
+            engine: "cpu",
+            adapter: "processor".into(),
+            backend: "wasm".into(),
+            is_fallback_adapter: false,
+            f16: false,
+            max_buffer_bytes: 0,
+        }
+    }
+
+    /// How long a small piece of work takes.
+    pub(in crate::web) async fn probe(&self) -> Result<Duration> {
+        probe::on_cpu()
+    }
+}
+
+/// A model whose weights are collected until all are there.
+pub(in crate::web) struct Loader {
+    manifest: Box<Manifest>,
+    slabs: Vec<Vec<u8>>,
+}
+
+impl Loader {
+    /// Makes room for the weights.
+    pub(in crate::web) fn new(_: &Device, manifest: Manifest) -> Result<Loader> {
+        let mut slabs = Vec::with_capacity(manifest.slabs.len());
+        for &bytes in &manifest.slabs {
+            let mut slab = Vec::new();
+            let fits = usize::try_from(bytes).is_ok_and(|bytes| slab.try_reserve_exact(bytes).is_ok());
+            if !fits {
+                let message = format!("the model needs {} bytes of memory on the CPU path", manifest.bytes());
+                return Err(Error::OutOfMemory { message });
+            }
+            slab.resize(bytes as usize, 0);
+            slabs.push(slab);
+        }
+        Ok(Loader { manifest: Box::new(manifest), slabs })
+    }
+
+    /// Takes bytes of a slab.
+    pub(in crate::web) fn write(&mut self, slab: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        let place = self.slabs.get_mut(slab).and_then(|slab| {
+            let from = usize::try_from(offset).ok()?;
+            slab.get_mut(from..from.checked_add(bytes.len())?)
+        });
+        let Some(place) = place else {
+            let message = format!("{} bytes at {offset} lie outside slab {slab}", bytes.len());
+            return Err(Error::BadFile { file: self.manifest.name.clone(), message });
+        };
+        place.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    /// All weights are there.
+    pub(in crate::web) fn finish(self) -> Result<Backend> {
+        let pause = || -> Pin<Box<dyn Future<Output = ()>>> {
+            Box::pin(gloo::timers::future::sleep(std::time::Duration::ZERO))
+        };
+        Ok(CpuPipeline::new(*self.manifest, self.slabs)?.with_pause(Box::new(pause)))
+    }
+}

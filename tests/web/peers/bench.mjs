@@ -1,0 +1,102 @@
+/**
+ * The CPU path beside onnxruntime-web's wasm provider (SIMD, one thread): mini's guided UNet pass and its decoder, in one
+ * tab of Chromium, in turns.
+ *
+ *     python -m training.export_onnx --out work/onnx     # from the repository's root; see its own first lines
+ *     cd tests/web/peers && npm ci && node bench.mjs [--onnx ../../../work/onnx] [--rounds N] [--json]
+ *
+ * Needs the built page in dist/ (cargo xtask size builds it). Ours is timed as a visitor has it, the pauses between
+ * steps included; theirs is the session's run alone.
+ */
+
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { launch } from '../browser.mjs';
+import { MODEL } from '../page.mjs';
+import { Server } from '../server.mjs';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const { values: options } = parseArgs({
+  options: {
+    onnx: { type: 'string', default: join(here, '../../../work/onnx') }, rounds: { type: 'string', default: '7' },
+    steps: { type: 'string', default: '10' }, json: { type: 'boolean', default: false },
+  },
+});
+const onnx = resolve(options.onnx);
+const ort = join(here, 'node_modules/onnxruntime-web/dist');
+for (const path of [join(onnx, 'unet.onnx'), join(onnx, 'decoder.onnx'), ort]) {
+  if (!existsSync(path)) throw new Error(`no ${path}: see the first lines of ${fileURLToPath(import.meta.url)}`);
+}
+
+const server = await new Server().start();
+const browser = await launch({ webgpu: false });
+const page = await browser.newPage();
+/** Folders beside the page. */
+const FOLDERS = { '/ort/': ort, '/onnx/': onnx };
+await page.route(/\/(ort|onnx)\//, (route) => {
+  const { pathname } = new URL(route.request().url());
+  const [prefix, folder] = Object.entries(FOLDERS).find(([prefix]) => pathname.startsWith(prefix));
+  const contentType = /\.mjs$/.test(pathname) ? 'text/javascript' : /\.wasm$/.test(pathname) ? 'application/wasm'
+    : 'application/octet-stream';
+  return route.fulfill({ path: join(folder, pathname.slice(prefix.length)), contentType });
+});
+await page.goto(`${server.url}blank.html`);
+const times = await page.evaluate(measure, { rounds: Number(options.rounds), steps: Number(options.steps), model: MODEL });
+await browser.close();
+await server.kill();
+
+/** In the page: both engines in turns, after one run of each that is not counted. */
+async function measure({ rounds, steps, model }) {
+  const runtime = await import('/ort/ort.wasm.min.mjs');
+  Object.assign(runtime.env.wasm, { numThreads: 1, wasmPaths: new URL('/ort/', location.href).href });
+  const session = (name) => runtime.InferenceSession.create(`/onnx/${name}.onnx`, { executionProviders: ['wasm'] });
+  const [unet, decoder] = [await session('unet'), await session('decoder')];
+  const random = (...shape) => {
+    const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => Math.random() * 2 - 1);
+    return new runtime.Tensor('float32', values, shape);
+  };
+  const side = model.width / 4;
+  const inputs = { sample: random(2, 4, side, side), text: random(2, 24, 128),
+    time: new runtime.Tensor('float32', Float32Array.of(500), []) };
+  const latents = { latents: random(1, 4, side, side) };
+  const timed = async (work) => {
+    const start = performance.now();
+    await work();
+    return performance.now() - start;
+  };
+
+  const { OpenGen } = await import('/client.js');
+  const og = await OpenGen.create({ engine: 'cpu', model: model.id });
+  const picture = () => og.generate({ prompt: 'a red apple on a light blue background', steps, seed: 1, previews: false });
+  const found = { ours: { unet: [], decode: [] }, theirs: { unet: [], decode: [] } };
+  for (let round = 0; round <= rounds; round++) {
+    const { timings } = await picture();
+    const theirs = [];
+    for (let i = 0; i < steps; i++) theirs.push(await timed(() => unet.run(inputs)));
+    const decode = await timed(() => decoder.run(latents));
+    if (round === 0) continue;
+    found.ours.unet.push(timings.denoiseMs / steps);
+    found.ours.decode.push(timings.decodeMs);
+    found.theirs.unet.push(theirs.reduce((a, b) => a + b) / steps);
+    found.theirs.decode.push(decode);
+  }
+  og.dispose();
+  return found;
+}
+
+const median = (values) => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
+const rows = ['unet', 'decode'].map((stage) => {
+  const [ours, theirs] = [median(times.ours[stage]), median(times.theirs[stage])];
+  return { stage, ours, theirs, ratio: ours / theirs };
+});
+if (options.json) {
+  console.log(JSON.stringify(rows, null, 2));
+} else {
+  console.log(`medians of ${options.rounds} rounds, in ms           OpenGen  onnxruntime-web  ratio (limit 1.5)`);
+  for (const { stage, ours, theirs, ratio } of rows) {
+    const name = stage === 'unet' ? 'guided UNet pass, batch 2' : 'VAE decode';
+    console.log(`${name.padEnd(36)} ${ours.toFixed(1).padStart(8)} ${theirs.toFixed(1).padStart(16)} ${ratio.toFixed(2).padStart(18)}`);
+  }
+}

@@ -1,0 +1,72 @@
+"""Writes mini's guided UNet pass and its decoder as ONNX, for `node tests/web/peers.mjs` to time other engines with.
+
+    pip install -r training/requirements.txt onnx==1.23.2 onnxscript==0.7.2
+    python -m training.export_onnx --out work/onnx
+
+The weights are those of the GGUF, as it rounds them, in float32.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from .from_gguf import fill, read_tensors
+from .models import LATENT, LATENT_CHANNELS, MAX_TOKENS, TEXT_WIDTH, make_unet, make_vae
+
+GUIDED = 2  # rows of a guided pass
+
+
+class Pass(nn.Module):
+    """A UNet as tensors in, tensor out."""
+
+    def __init__(self, unet: nn.Module):
+        super().__init__()
+        self.unet = unet
+
+    def forward(self, sample: torch.Tensor, time: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+        return self.unet(sample, time, text, return_dict=False)[0]
+
+
+class Decoder(nn.Module):
+    """An autoencoder's way back as tensor in, tensor out."""
+
+    def __init__(self, vae: nn.Module):
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, latents: torch.Tensor) -> torch.Tensor:
+        return self.vae.decode(latents, return_dict=False)[0]
+
+
+@torch.inference_mode()
+def main() -> None:
+    args = parse_args()
+    tensors = read_tensors(args.model)
+    unet = fill(make_unet(), tensors, "unet.").eval()
+    vae = fill(make_vae(), tensors, "vae.").eval()
+    args.out.mkdir(parents=True, exist_ok=True)
+    sample = torch.randn(GUIDED, LATENT_CHANNELS, LATENT, LATENT)
+    text = torch.randn(GUIDED, MAX_TOKENS, TEXT_WIDTH)
+    inputs = (sample, torch.tensor(500.0), text)
+    export(Pass(unet), inputs, ["sample", "time", "text"], args.out / "unet.onnx")
+    export(Decoder(vae), (sample[:1],), ["latents"], args.out / "decoder.onnx")
+
+
+def export(model: nn.Module, inputs: tuple, names: list[str], path: Path) -> None:
+    torch.onnx.export(
+        model, inputs, path, input_names=names, output_names=["out"], dynamo=True, external_data=False, optimize=True
+    )
+    print(f"{path}: {path.stat().st_size / 1e6:.1f} MB")
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, default=Path("www/models/mini/mini-q8_0.gguf"))
+    parser.add_argument("--out", type=Path, default=Path("work/onnx"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+/**
+ * The engine's code, which comes in two modules of one interface: one computes on the GPU, one on the processor. Which
+ * of them runs is decided here, and only what is needed is fetched.
+ *
+ * Both are named by address instead of being imported: browsers and bundlers understand `new URL('./file',
+ * import.meta.url)`, and a bundler that makes one plain file of the worker could not divide it.
+ */
+
+/** @typedef {import('./protocol.d.ts').Capabilities} Capabilities */
+
+const MODULES = {
+  webgpu: {
+    code: new URL('./opengen-gpu.js', import.meta.url),
+    wasm: new URL('./opengen-gpu_bg.wasm', import.meta.url),
+  },
+  cpu: {
+    code: new URL('./opengen-cpu.js', import.meta.url),
+    wasm: new URL('./opengen-cpu_bg.wasm', import.meta.url),
+  },
+};
+
+const AS_ASKED = 'Pictures are made on the processor, as asked.';
+const NO_WEBGPU = 'This browser offers no WebGPU here, so pictures are made on the processor: small ones still take only '
+  + 'seconds.';
+const LOST = 'The graphics device was lost, so pictures are made on the processor now.';
+/** @param {string} times */
+const slower = (times) => 'This browser draws WebGPU on the processor, where a short measurement took '
+  + `${times} times as long as without it. So pictures are made on the processor directly.`;
+
+/** An engine that runs. */
+export class Running {
+  /** @param {any} module @param {any} engine @param {string | null} reason why it is not the GPU's */
+  constructor(module, engine, reason) {
+    Object.assign(this, { module, engine, reason });
+  }
+
+  /** @returns {Capabilities} */
+  capabilities() {
+    return { ...this.engine.capabilities(), reason: this.reason, fetched: [...fetched.keys()] };
+  }
+}
+
+/** What was fetched, by name: modules that are ready. @type {Map<'webgpu' | 'cpu', Promise<any>>} */
+const fetched = new Map();
+
+/**
+ * Starts the engine that is asked for, or the quicker one.
+ * @param {import('./protocol.d.ts').EnginePath} wanted
+ */
+export async function choose(wanted) {
+  if (wanted === 'cpu') return start('cpu', AS_ASKED);
+  if (wanted === 'webgpu') return start('webgpu');
+  if (wanted !== 'auto') {
+    const message = 'engine: must be "auto", "webgpu" or "cpu"';
+    throw Object.assign(new Error(message), { code: 'INVALID_INPUT', field: 'engine' });
+  }
+  if (!(await hasAdapter())) return start('cpu', NO_WEBGPU);
+  let gpu;
+  try {
+    gpu = await start('webgpu');
+  } catch (error) {
+    if (error.code === 'NETWORK') throw error;
+    return start('cpu', `WebGPU failed here (${error.message ?? error}), so pictures are made on the processor.`);
+  }
+  return gpu.engine.capabilities().isFallbackAdapter ? quicker(gpu) : gpu;
+}
+
+/** The processor's engine in place of one whose device was lost for good. */
+export async function withoutDevice() {
+  try {
+    return await start('cpu', LOST);
+  } catch (error) {
+    if (error.code !== 'NETWORK') throw error;
+    const message = 'The graphics device was lost, and the part of the page that draws on the processor could not be '
+      + `fetched: ${error.message}.`;
+    throw Object.assign(new Error(message), { code: 'DEVICE_LOST', retryable: true });
+  }
+}
+
+/** Where the adapter is a program: that one or the processor's own engine, by a short measurement. @param {Running} gpu */
+async function quicker(gpu) {
+  let cpu;
+  try {
+    cpu = await start('cpu', null);
+  } catch {
+    return gpu; // offline, say: slower is better than nothing
+  }
+  try {
+    const times = (await gpu.engine.probe()) / (await cpu.engine.probe());
+    if (times < 1) {
+      cpu.engine.free();
+      return gpu;
+    }
+    cpu.reason = slower(times.toFixed(1));
+  } catch (error) {
+    cpu.reason = `WebGPU failed here (${error.message ?? error}), so pictures are made on the processor.`;
+  }
+  gpu.engine.free();
+  return cpu;
+}
+
+/** Whether the browser has any adapter: where there is none, the GPU's module is not fetched. */
+async function hasAdapter() {
+  try {
+    return Boolean(await /** @type {any} */ (navigator).gpu?.requestAdapter());
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * Starts an engine.
+ * @param {'webgpu' | 'cpu'} name
+ * @param {string | null} [reason]
+ */
+async function start(name, reason = null) {
+  const module = await ready(name);
+  return new Running(module, await module.Engine.create(), reason);
+}
+
+/** A module, fetched once. @param {'webgpu' | 'cpu'} name */
+function ready(name) {
+  const module = fetched.get(name) ?? fetchModule(MODULES[name]);
+  fetched.set(name, module);
+  module.catch(() => fetched.delete(name));
+  return module;
+}
+
+/** @param {{code: URL, wasm: URL}} addresses */
+async function fetchModule({ code, wasm }) {
+  // The larger part is asked for first; both arrive at once.
+  const arriving = fetchWasm(wasm);
+  const [module, response] = await Promise.all([importCode(code), arriving]);
+  await module.default({ module_or_path: response });
+  return module;
+}
+
+/** @param {URL} code */
+async function importCode(code) {
+  try {
+    return await import(/* @vite-ignore */ /* webpackIgnore: true */ code.href);
+  } catch (error) {
+    // A module that was not reached is a TypeError; one that this browser cannot read is a SyntaxError.
+    throw error instanceof TypeError ? missing('no connection') : error;
+  }
+}
+
+/** A missing file is told apart from one that this browser cannot run. @param {URL} wasm */
+async function fetchWasm(wasm) {
+  const response = await fetch(wasm).catch(() => null);
+  if (!response?.ok) throw missing(response ? `status ${response.status}` : 'no connection');
+  return response;
+}
+
+/** @param {string} why */
+const missing = (why) =>
+  Object.assign(new Error(`the engine did not arrive (${why})`), { code: 'NETWORK', field: 'engine', retryable: true });
