@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
 import { poorContrast, settled } from './contrast.mjs';
@@ -29,6 +29,21 @@ test('the service worker names every file of the page, and no other', () => {
     .filter((path) => path !== 'sw.js')
     .map((path) => (path === 'index.html' ? './' : path));
   assert.deepEqual(named.sort(), found.sort());
+});
+
+/** The modules that a module imports before it runs, itself included. */
+function closure(path, seen = new Set()) {
+  if (seen.has(path)) return seen;
+  seen.add(path);
+  const code = readFileSync(join(DIST, path), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
+  for (const [, other] of code.matchAll(/^(?:import|export)\s(?:[^;]*?\sfrom\s+)?['"](\.[^'"]+)['"]/gm)) closure(join(dirname(path), other), seen);
+  return seen;
+}
+
+test('the page asks at once for every module that its start needs, and for no other', () => {
+  const html = readFileSync(join(DIST, 'index.html'), 'utf8');
+  const asked = [...html.matchAll(/<link rel="modulepreload" href="([^"]+)"/g)].map(([, path]) => path);
+  assert.deepEqual(asked.sort(), [...closure('main.js')].filter((path) => path !== 'main.js').sort());
 });
 
 test('the PNG icons are icon.svg, pixel for pixel, and each is as large as the manifest says', () => {
