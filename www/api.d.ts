@@ -67,7 +67,10 @@ export interface Generated<T extends ImageType = 'ImageData'> {
 export interface Models {
   /** The models that are stored in this browser, whole or in part. */
   list(): Promise<StoredModel[]>;
-  /** Fetches, verifies and stores a model, unless it is stored already. The model in use stays in use. */
+  /**
+   * Fetches, verifies and stores a model, unless it is stored already. The model in use stays in use. What had arrived
+   * of an address stays when this fails, to go on with; of a File nothing does.
+   */
   import(source: ModelSource, options?: LoadOptions): Promise<StoredModel>;
   /** Makes a model the one in use: from the store, or fetched, verified and stored first. */
   load(source: ModelSource, options?: LoadOptions): Promise<LoadedModel>;

@@ -104,7 +104,11 @@ export class OpenGen {
     list: () => this.#link.call({ type: 'listModels' }),
     import: (source, { onProgress, signal } = {}) =>
       this.#withModel(source, signal, ({ id, url, bytes, sha256 }) =>
-        this.#link.call({ type: 'importModel', model: { id, url, bytes, sha256 } }, { signal, onProgress })),
+        this.#link.call({ type: 'importModel', model: { id, url, bytes, sha256 } }, { signal, onProgress })
+          .catch(async (error) => {
+            if (source instanceof Blob) await this.#forgetPart(id);
+            throw error;
+          })),
     load: (source, { onProgress, signal } = {}) =>
       this.#withModel(source, signal, async ({ id, url, bytes, sha256, ...settings }) => {
         this.#model = null;
@@ -184,6 +188,19 @@ export class OpenGen {
   /** Ends the worker, which frees all its memory; calls that still wait, and later ones, reject with ABORTED. */
   dispose() {
     this.#link.close({ code: 'ABORTED', message: 'the engine was closed' });
+  }
+
+  /**
+   * Deletes what has arrived of a model that did not arrive whole. A file's part is of no use: the whole is at hand.
+   * @param {string} id
+   */
+  async #forgetPart(id) {
+    try {
+      const stored = (await this.models.list()).find((model) => model.id === id);
+      if (stored && !stored.complete) await this.#link.call({ type: 'removeModel', model: id });
+    } catch {
+      // what went wrong first is what the caller should read
+    }
   }
 
   /**

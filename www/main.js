@@ -2,6 +2,8 @@
 
 import { OpenGen } from './client.js';
 import { Actions, copyLink } from './js/actions.js';
+import { Adding } from './js/adding.js';
+import { Choice } from './js/choice.js';
 import { $, bytes, duration, keep, make, seconds } from './js/dom.js';
 import { Gallery } from './js/gallery.js';
 import { readLink } from './js/link.js';
@@ -19,7 +21,6 @@ import { showViews } from './learn/views.js';
 import { Waiting } from './js/waiting.js';
 import { STAGES, engineWords, errorWords, keepingWords, sentence } from './js/words.js';
 
-const catalog = OpenGen.catalog();
 const asked = new URLSearchParams(location.search).get('engine');
 const engine = ['webgpu', 'cpu'].includes(asked) ? asked : 'auto';
 
@@ -35,9 +36,15 @@ const gallery = new Gallery({ pictures, onPick: pick, onDeleted: forget });
 const queue = new Queue({ draw, onChange: renderQueue });
 const waiting = new Waiting(queue);
 const actions = new Actions({ current: () => current, onVary: vary, onDelete: () => gallery.delete([current.entry]) });
-new Recall({ engine: () => session.started(), onSettings: take });
-const storage = new StoragePanel({ session, catalog, onRemoved: forgotten });
+const choice = new Choice({ catalog: OpenGen.catalog(), onChange: listModels });
+const storage = new StoragePanel({ session, choice, onRemoved: forgotten });
+const adding = new Adding({ engine: () => session.started(), onAdded: added, onChange: render, onFull: () => storage.open() });
+new Recall({ engine: () => session.started(), onSettings: take, onModel: (file) => adding.add(file) });
 
+/** What the status line says when there is nothing else to say: with a network, and without. */
+const READY = ['Ready', 'Ready, and offline: everything needed is here'];
+/** The session's state as it was drawn last. */
+let drawn = '';
 /** Whether the stage shows the work; not while the visitor looks at an earlier picture. */
 let following = true;
 /** What to say about the job before when the next one begins. */
@@ -52,21 +59,39 @@ let current = null;
 function start() {
   bar(null);
   keepPage({ onOffline });
-  const wanted = keep.read('model');
-  const model = catalog.find(({ id }) => id === wanted) ?? catalog[0];
-  $('model').replaceChildren(...catalog.map(({ id, name }) => make('option', { value: id, textContent: name })));
-  $('model').value = model.id;
+  const model = choice.find(keep.read('model')) ?? choice.all[0];
   settings.restore(model);
   introduce(model);
   session.start(model);
+  listModels();
+  session.started().then((og) => choice.refresh(og)).catch(() => {}); // told through the session's state
   openLink();
   gallery.refresh();
   showViews({ session });
 }
 
+/** The models under Settings. One that has been removed stays while it is in use. */
+function listModels() {
+  const there = choice.all.some(({ id }) => id === session.model.id) ? choice.all : [...choice.all, session.model];
+  $('model').replaceChildren(...there.map(({ id, name }) => make('option', { value: id, textContent: name })));
+  $('model').value = session.model.id;
+}
+
+/** A model of the visitor's is in the store: the one in use from now on, unless another one is at work. */
+async function added({ id }) {
+  await choice.refresh(session.og);
+  const model = choice.find(id);
+  const kept = 'It is kept in this browser, works offline, and can be deleted where the model’s name stands above.';
+  if (queue.running || queue.waiting.length) {
+    report(`${model.name} was added.`, [kept], { label: 'Use it', run: () => useModel(model) });
+  } else {
+    if (id !== session.model.id) useModel(model);
+    report(`${model.name} was added and is in use now.`, [kept]);
+  }
+}
+
 function introduce(model) {
-  $('chip-name').textContent = model.name;
-  $('chip-size').textContent = bytes(model.bytes);
+  $('welcome-size').textContent = model.own ? '' : `The model, ${bytes(model.bytes)}, is fetched once.`;
   $('model-about').textContent = model.about;
   $('knows').hidden = !model.knows;
   $('knows-things').textContent = model.knows ? `Things: ${model.knows.things.join(', ')}.` : '';
@@ -88,6 +113,7 @@ function greet({ og, loaded }) {
 }
 
 function forgotten(id) {
+  choice.refresh(session.og).catch(() => {});
   if (id === session.model?.id && session.state === 'ready') {
     say(`${session.model.name} was deleted`, 'it still works until this tab is closed');
   }
@@ -107,13 +133,18 @@ function render() {
     starting: 'starting', waiting: 'another tab is fetching', fetching: `fetching ${percent}`, checking: 'checking',
     loading: 'loading', ready: offline ? 'ready, offline' : 'ready', failed: offline ? 'offline' : 'not ready',
   };
-  $('chip-state').textContent = chip[state];
-  $('model-chip').dataset.state = state === 'ready' && offline ? 'offline' : state;
+  const came = state === 'ready' ? adding.now : null; // another model, on its way into the store
+  $('chip-name').textContent = came?.name ?? model.name;
+  $('chip-size').textContent = bytes((came ?? model).bytes);
+  $('chip-state').textContent = came ? `adding ${Math.floor(came.share * 100)} %` : chip[state];
+  $('model-chip').dataset.state = came ? 'fetching' : state === 'ready' && offline ? 'offline' : state;
   $('engine-line').textContent = engineWords(session.capabilities());
   if (state === 'ready') stage.setFill(1);
   else if (state === 'fetching') stage.setFill(share);
   if (queue.running && state === 'ready') return;
 
+  const before = drawn;
+  drawn = came ? 'adding' : state;
   const then = queue.running ? ', then drawing' : '';
   switch (state) {
     case 'starting':
@@ -130,7 +161,12 @@ function render() {
       say(`Loading ${model.name}${then}`);
       return bar(progress?.phase === 'upload' ? share : null);
     case 'ready':
-      say(offline ? 'Ready, and offline: everything needed is here' : 'Ready');
+      if (came) {
+        say(`Adding ${came.name}`, `${bytes(came.share * came.bytes)} of ${bytes(came.bytes)}`);
+        return bar(came.share);
+      }
+      // What was said of a picture stays when the network comes or goes.
+      if (before !== 'ready' || READY.includes($('status-words').textContent)) say(READY[Number(offline)]);
       return bar(null);
     case 'failed':
       bar(null);
@@ -149,9 +185,10 @@ function fetchDetail({ loaded, total, rate, secondsLeft }) {
 
 function retry(action) {
   if (action === 'storage') storage.open();
+  else if (action === 'add') adding.pick();
   else if (action === 'restart') session.restart();
   else session.start();
-  if (action !== 'storage' && queue.paused) queue.resume();
+  if (action !== 'storage' && action !== 'add' && queue.paused) queue.resume();
 }
 
 // ---- a picture -------------------------------------------------------------------------------------------
@@ -191,6 +228,7 @@ async function draw({ pictures: requests }, signal) {
     for (const [i, request] of requests.entries()) {
       render();
       await session.ready(signal);
+      if (adding.now) say(`Drawing begins when ${adding.now.name} is added`);
       if (following) stage.begin(request);
       const progress = progressOf(request, i, requests.length);
       const result = await session.og.generate({ ...request, previews: true, signal, ...progress });
@@ -332,10 +370,9 @@ function take({ model, ...values }) {
 
 /** Changes to the model of that id or name. @returns {string[]} why not, if it is not here */
 function chooseModel(wanted) {
-  const same = (text) => text.toLowerCase() === wanted.toLowerCase();
-  const model = catalog.find(({ id, name }) => same(id) || same(name));
+  const model = choice.find(wanted);
   if (!model) return [`It was made with the model “${brief(wanted)}”, which is not here: ${session.model.name} draws something else.`];
-  if (model !== session.model) useModel(model);
+  if (model.id !== session.model.id) useModel(model);
   return [];
 }
 
@@ -343,16 +380,17 @@ function useModel(model) {
   const dropped = queue.waiting.length;
   queue.clear();
   queue.cancel();
-  $('model').value = model.id;
   keep.write('model', model.id);
   settings.reset(model);
   introduce(model);
   session.start(model);
+  listModels();
   if (dropped) report(`${dropped} waiting for the other model ${dropped === 1 ? 'was' : 'were'} taken out of the queue.`);
 }
 
 /** A link fills in the form and is then taken out of the address, so that a reload keeps what is typed. */
 function openLink() {
+  if (location.hash === '#add-model') setTimeout(() => reveal('add-model')); // once its view is shown
   const link = readLink(location.hash);
   if (!link) return;
   history.replaceState(history.state, '', location.pathname + location.search);
@@ -402,7 +440,8 @@ $('copy-settings').addEventListener('click', () => copyLink({ ...settings.shared
 addEventListener('hashchange', openLink);
 $('reset').addEventListener('click', () => settings.reset(session.model));
 $('model').addEventListener('change', () => {
-  useModel(catalog.find(({ id }) => id === $('model').value));
+  useModel(choice.find($('model').value));
 });
 
 start();
+performance.mark('interactive'); // what is typed and pressed from here on is answered

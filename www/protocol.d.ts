@@ -45,6 +45,9 @@ export interface StoredModel {
   url: string;
   /** As packed in the store. */
   bytes: number;
+  /** Native size in pixels; null where another version of the engine stored it. */
+  width: number | null;
+  height: number | null;
   /** False while a part of it is still to be fetched. */
   complete: boolean;
   /** False where another version of the engine stored it: it will be fetched again. */

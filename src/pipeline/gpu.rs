@@ -1,18 +1,19 @@
 //! The pipeline on the GPU.
 
+mod decode;
 mod study;
 
+use self::decode::{Decoded, Decoder};
 use super::common::{Conditioning, initial_noise, pictures, time_embedding};
 use super::layout::{from_bytes, nchw_to_nhwc, nhwc_to_nchw, to_bytes};
 use super::plans::{LATENTS, NOISE, Prepared, Shape, prepare_params, step_params};
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::gpu::{Context, Executable, Memory, Readback, Weights};
+use crate::gpu::{Context, Memory, Readback, Weights};
 use crate::image::Rgba;
-use crate::kernels::{Elem, rgba};
+use crate::kernels::Elem;
 use crate::model::{clip, unet, vae};
-use crate::plan::{Target, lower};
 use crate::prompt::Tokenizer;
 use crate::sample::{self, Generators, Trajectory};
 use crate::weights::Manifest;
@@ -267,40 +268,21 @@ impl Run<'_> {
     /// The pictures, and what the caller should know about them.
     async fn decode(&mut self) -> Result<(Vec<Rgba>, Option<String>)> {
         let Request { batch, width, height, .. } = *self.request;
+        let Shape { batch: n, h, w, .. } = self.prepared.shape;
         self.prepared.decoder.run(&|| self.cancel.is_cancelled()).await?;
         let bytes = self.prepared.read_rgba.read(&self.prepared.memory).await?;
-        if rgba::cpu::is_finite(&bytes) {
-            self.keep_image(&self.prepared.memory, self.elem).await?;
-            return Ok((pictures(&bytes, batch, width, height)?, None));
+        let Run { context, config, weights, cancel, .. } = *self;
+        let latents = self.read(LATENTS, self.request.latents_len(config), Elem::F32);
+        let decoder = Decoder { context, config, weights, cancel };
+        let Decoded { bytes, again } = decoder.settle(bytes, self.elem, latents, [n, h, w]).await?;
+        match &again {
+            Some(memory) => self.keep_image(memory, Elem::F32).await?,
+            None => self.keep_image(&self.prepared.memory, self.elem).await?,
         }
-        let bytes = match self.elem {
-            Elem::F16 => self.decode_in_f32().await?,
-            Elem::F32 => bytes,
-        };
-        if !rgba::cpu::is_finite(&bytes) {
-            return Err(Error::Gpu {
-                message: "the model computed values that are no numbers; the checkpoint may be damaged, or need f32"
-                    .to_string(),
-            });
-        }
-        let notice = "The autoencoder went beyond half precision, so the picture was decoded again in single precision.";
-        Ok((pictures(&bytes, batch, width, height)?, Some(notice.to_string())))
-    }
-
-    /// Decodes with f32 activations, in memory of its own: the autoencoders of some checkpoints pass f16's 65,504.
-    async fn decode_in_f32(&mut self) -> Result<Vec<u8>> {
-        let Shape { batch, h, w, .. } = self.prepared.shape;
-        let target = Target { elem: Elem::F32, ..self.context.target() };
-        let graph = vae::decoder(&self.config.vae, batch, h, w);
-        let plan = lower(&graph, target, &|decl| self.weights.stored_type(decl))?;
-        let memory = Memory::new(self.context, &[&plan]);
-        let len = self.request.latents_len(self.config);
-        let latents = self.read(LATENTS, len, Elem::F32).await?;
-        memory.write(LATENTS, &to_bytes(&latents, Elem::F32))?;
-        let decoder = Executable::new(self.context, &plan, self.weights, &memory)?;
-        decoder.run(&|| self.cancel.is_cancelled()).await?;
-        self.keep_image(&memory, Elem::F32).await?;
-        self.prepared.read_rgba.read(&memory).await
+        let notice = again.map(|_| {
+            "The autoencoder went beyond half precision, so the picture was decoded again in single precision.".into()
+        });
+        Ok((pictures(&bytes, batch, width, height)?, notice))
     }
 
     async fn keep_image(&mut self, memory: &Memory, elem: Elem) -> Result<()> {

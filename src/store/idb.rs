@@ -13,7 +13,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use super::stored::{Origin, State, StoredModel, format_ok};
-use crate::weights::PACKED_FORMAT;
+use crate::weights::{Manifest, PACKED_FORMAT};
 use crate::{Error, Result};
 
 const DATABASE: &str = "opengen";
@@ -50,6 +50,8 @@ pub struct Listed {
     pub url: String,
     /// Bytes of all slabs when complete.
     pub bytes: u64,
+    /// Side of the pictures it was trained on, in pixels; `None` where its row cannot be read.
+    pub native_size: Option<usize>,
     pub state: State,
     /// Whether this version of the engine can read it.
     pub format_ok: bool,
@@ -97,8 +99,10 @@ impl Database {
         let listed = rows.into_iter().filter_map(|value| {
             let row: Row = serde_wasm_bindgen::from_value(value).ok()?;
             let format_ok = format_ok(row.format);
-            let Row { id, name, origin, bytes, state, .. } = row;
-            Some(Listed { id, name, url: origin.url, bytes, state, format_ok })
+            let Row { id, name, origin, bytes, state, manifest, .. } = row;
+            let manifest = format_ok.then(|| serde_json::from_str::<Manifest>(&manifest).ok()).flatten();
+            let native_size = manifest.map(|manifest| manifest.config.native_size());
+            Some(Listed { id, name, url: origin.url, bytes, native_size, state, format_ok })
         });
         Ok(listed.collect())
     }

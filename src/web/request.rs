@@ -18,6 +18,10 @@ pub(super) struct ModelRequest {
 impl ModelRequest {
     /// The file's name, for messages about its content.
     pub(super) fn file(&self) -> String {
+        if self.origin.url.starts_with("blob:") {
+            // A file of the visitor's: its address says nothing, its id is its name and its date.
+            return self.id.rsplit_once(' ').map_or(self.id.as_str(), |(name, _)| name).to_owned();
+        }
         let path = self.origin.url.split(['?', '#']).next().unwrap_or_default();
         path.rsplit('/').next().unwrap_or(path).to_owned()
     }

@@ -190,4 +190,9 @@ fn an_overflow_of_half_precision_is_decoded_again() {
     let output = output.expect("a picture");
     assert!(output.notices.iter().any(|notice| notice.contains("single precision")), "{:?}", output.notices);
     assert!(dump.0["image"].1.iter().all(|value| value.is_finite()));
+
+    // The view that explains decodes the same latents alone, and has to come through it as well.
+    let (shape, latents) = &dump.0[&format!("latents.{}", case.steps)];
+    let decoded = block_on(pipeline.study_decode(latents, shape[2], shape[3])).expect("a picture");
+    assert_eq!(decoded.pixels, output.images[0].pixels);
 }

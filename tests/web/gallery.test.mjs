@@ -1,6 +1,7 @@
 /** Nothing made is lost: the pictures that are kept, looked at again, searched, deleted and taken along. */
 
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { promisify } from 'node:util';
@@ -206,6 +207,21 @@ test('the settings inside a saved picture are read by others', async () => {
   const { value } = (await ExifReader.load(bytes)).parameters;
   assert.equal(value, 'яблоко, (red:1.2)\nNegative prompt: blurry, green\n'
     + 'Steps: 2, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 2, Seed: 9, Size: 64x64, Model: mini, RNG: CPU');
+});
+
+test('exiftool reads the settings inside a saved picture', async (t) => {
+  if (spawnSync('exiftool', ['-ver']).error) return t.skip('exiftool is not here');
+  const page = await visitor(it);
+  await ready(page);
+  await set(page, { 'Negative prompt': 'blurry, green' });
+  await draw(page, 'яблоко, (red:1.2)', { Steps: 2, Seed: 9 });
+  const { bytes } = await downloaded(page, () => page.getByRole('button', { name: 'Save as PNG' }).click());
+  const { stdout, stderr } = spawnSync('exiftool', ['-j', '-validate', '-warning', '-error', '-Parameters', '-ImageSize', '-'], { input: bytes });
+  const [told] = JSON.parse(stdout.toString() || '[{}]');
+  assert.equal(told.Parameters, 'яблоко, (red:1.2)\nNegative prompt: blurry, green\n'
+    + 'Steps: 2, Sampler: DDIM, Schedule type: Automatic, CFG scale: 2, Seed: 9, Size: 64x64, Model: mini, RNG: CPU', stderr.toString());
+  assert.deepEqual([told.ImageSize, told.Validate, told.Error], ['64x64', 'OK', undefined]);
+  return undefined;
 });
 
 test('a picture made in one tab shows up in the other', async () => {

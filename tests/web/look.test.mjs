@@ -3,9 +3,11 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { PNG } from 'pngjs';
 import { poorContrast, settled } from './contrast.mjs';
+import { ICONS, paint } from './icons.mjs';
 import { MODELS, draw, fileOf, promptOf, ready, stand, visitor } from './page.mjs';
 import { DIST } from './server.mjs';
 
@@ -23,10 +25,37 @@ test('the service worker names every file of the page, and no other', () => {
   const source = readFileSync(join(DIST, 'sw.js'), 'utf8');
   const named = [...source.split('const SHELL = [')[1].split(']')[0].matchAll(/'([^']+)'/g)].map(([, path]) => path);
   const found = readdirSync(DIST, { recursive: true })
-    .filter((path) => statSync(join(DIST, path)).isFile() && /\.(html|css|js|svg|json|webmanifest|wasm)$/.test(path))
+    .filter((path) => statSync(join(DIST, path)).isFile() && /\.(html|css|js|svg|png|json|webmanifest|wasm)$/.test(path))
     .filter((path) => path !== 'sw.js')
     .map((path) => (path === 'index.html' ? './' : path));
   assert.deepEqual(named.sort(), found.sort());
+});
+
+/** The modules that a module imports before it runs, itself included. */
+function closure(path, seen = new Set()) {
+  if (seen.has(path)) return seen;
+  seen.add(path);
+  const code = readFileSync(join(DIST, path), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
+  for (const [, other] of code.matchAll(/^(?:import|export)\s(?:[^;]*?\sfrom\s+)?['"](\.[^'"]+)['"]/gm)) closure(join(dirname(path), other), seen);
+  return seen;
+}
+
+test('the page asks at once for every module that its start needs, and for no other', () => {
+  const html = readFileSync(join(DIST, 'index.html'), 'utf8');
+  const asked = [...html.matchAll(/<link rel="modulepreload" href="([^"]+)"/g)].map(([, path]) => path);
+  assert.deepEqual(asked.sort(), [...closure('main.js')].filter((path) => path !== 'main.js').sort());
+});
+
+test('the PNG icons are icon.svg, pixel for pixel, and each is as large as the manifest says', () => {
+  for (const icon of ICONS) {
+    const png = PNG.sync.read(readFileSync(join(DIST, 'icons', icon.file)));
+    assert.ok(png.data.equals(paint(icon).data), `${icon.file} (node tests/web/icons.mjs mends it)`);
+  }
+  const { icons } = JSON.parse(readFileSync(join(DIST, 'manifest.webmanifest'), 'utf8'));
+  for (const { src, sizes } of icons.filter(({ type }) => type === 'image/png')) {
+    const { width, height } = PNG.sync.read(readFileSync(join(DIST, src)));
+    assert.equal(`${width}x${height}`, sizes, src);
+  }
 });
 
 test('the page without the model is at most 2.5 MB over the wire', async () => {

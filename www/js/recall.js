@@ -1,5 +1,9 @@
-/** Pictures that are brought here, dropped, pasted or chosen, for the settings that their PNG files carry. */
+/**
+ * Pictures that are brought here, dropped, pasted or chosen, for the settings that their PNG files carry. A model that
+ * is dropped is handed on.
+ */
 
+import { isModel } from './adding.js';
 import { $, bytes } from './dom.js';
 import { report } from './report.js';
 import { sentence } from './words.js';
@@ -13,9 +17,10 @@ export class Recall {
    * @param {() => Promise<import('../client.js').OpenGen>} options.engine the engine that reads the files
    * @param {(values: Record<string, string>) => string[]} options.onSettings puts values into the form, by field;
    *   returns a sentence for each that could not be honoured
+   * @param {(file: File) => void} options.onModel takes a model's file that was dropped
    */
-  constructor({ engine, onSettings }) {
-    Object.assign(this, { engine, onSettings });
+  constructor({ engine, onSettings, onModel }) {
+    Object.assign(this, { engine, onSettings, onModel });
     $('recall').addEventListener('click', () => $('recall-file').click());
     $('recall-file').addEventListener('change', () => {
       const [file] = $('recall-file').files;
@@ -64,8 +69,11 @@ export class Recall {
     $('drop').hidden = true;
     if (event.defaultPrevented || !event.dataTransfer?.files.length) return;
     event.preventDefault();
+    if ($('create').hidden) location.hash = '#'; // what becomes of it is said there
     const files = [...event.dataTransfer.files];
-    this.read(files.find(({ type }) => type === 'image/png') ?? files[0]);
+    const model = files.find(isModel);
+    if (model) this.onModel(model);
+    else this.read(files.find(({ type }) => type === 'image/png') ?? files[0]);
   }
 }
 

@@ -75,7 +75,9 @@ export class Session {
         this.og = await (this.#creating = OpenGen.create({ engine: this.engine }));
         keepEngines(this.og.capabilities());
       }
-      const loaded = await this.og.models.load(model, { onProgress: (progress) => this.#advance(model, progress) });
+      // Of the visitor's own models the store alone knows the rest.
+      const source = model.own ? { id: model.id, url: model.url } : model;
+      const loaded = await this.og.models.load(source, { onProgress: (progress) => this.#advance(model, progress) });
       if (model !== this.model) return; // another was chosen meanwhile
       this.loaded = loaded;
       this.#to('ready');

@@ -1,12 +1,13 @@
 /** The panel that shows what is kept on this device, how large it is, what room is left, and deletes it. */
 
+import { fileOf } from './choice.js';
 import { $, bytes, make } from './dom.js';
 import { sentence } from './words.js';
 
 export class StoragePanel {
-  /** @param {{session: import('./session.js').Session, catalog: readonly any[], onRemoved: (id: string) => void}} o */
-  constructor({ session, catalog, onRemoved }) {
-    Object.assign(this, { session, catalog, onRemoved });
+  /** @param {{session: import('./session.js').Session, choice: import('./choice.js').Choice, onRemoved: (id: string) => void}} o */
+  constructor({ session, choice, onRemoved }) {
+    Object.assign(this, { session, choice, onRemoved });
     $('model-chip').addEventListener('click', () => this.open());
     $('storage-close').addEventListener('click', () => $('storage').close());
     $('storage').addEventListener('click', (event) => {
@@ -47,7 +48,7 @@ export class StoragePanel {
 
   #row(model) {
     const state = model.damaged ? 'damaged' : !model.formatOk ? 'from an older version' : model.complete ? 'complete' : 'partly here';
-    const name = this.catalog.find(({ id }) => id === model.id)?.name ?? model.name ?? model.id;
+    const name = this.choice.find(model.id)?.name ?? fileOf(model.id);
     const remove = make('button', { type: 'button', className: 'button small ghost', textContent: 'Delete' });
     remove.setAttribute('aria-label', `Delete ${name}`);
     remove.addEventListener('click', async () => {

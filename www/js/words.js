@@ -2,6 +2,8 @@
 
 import { bytes } from './dom.js';
 
+const KEPT = 'Your prompt and settings are still here.';
+
 /**
  * An error in words: what happened, what was kept, and what can be done.
  * @param {import('../client.js').OpenGenError} error
@@ -11,6 +13,14 @@ import { bytes } from './dom.js';
  */
 export function errorWords(error, model, offline = false) {
   const detail = sentence(error.message);
+  if (model?.own && ['NETWORK', 'DAMAGED'].includes(error.code)) {
+    return {
+      title: error.code === 'DAMAGED' ? `${model.name} is damaged in the store.` : `${model.name} is not here any more.`,
+      text: 'It came from a file of yours: add that file again, or choose another model under Settings. Your prompt and '
+        + 'settings are kept.',
+      action: 'add',
+    };
+  }
   switch (error.code) {
     case 'NETWORK':
       if (error.field === 'engine') {
@@ -35,14 +45,14 @@ export function errorWords(error, model, offline = false) {
         action: 'refetch',
       };
     case 'BAD_MODEL':
-      return { title: 'This file is not a model that works here.', text: detail, action: 'retry' };
+      return { title: 'This file is not a model that works here.', text: `${detail} ${KEPT}`, action: 'retry' };
     case 'QUOTA':
     case 'STORAGE':
-      return { title: 'There is no room to keep the model.', text: detail, action: 'storage' };
+      return { title: 'There is no room to keep the model.', text: `${detail} ${KEPT}`, action: 'storage' };
     case 'OUT_OF_MEMORY':
       return {
         title: 'There was not enough memory.',
-        text: 'A smaller picture needs less. Your prompt and settings are still here.',
+        text: `A smaller picture needs less. ${KEPT}`,
         action: 'restart',
       };
     case 'DEVICE_LOST':
@@ -52,13 +62,17 @@ export function errorWords(error, model, offline = false) {
         action: 'restart',
       };
     case 'UNSUPPORTED':
-      return { title: 'This browser cannot run the engine.', text: detail, action: null };
+      return {
+        title: 'This cannot be done in this browser.',
+        text: `${detail} Try a current Chrome, Edge, Firefox or Safari, or another model. ${KEPT}`,
+        action: null,
+      };
     case 'INVALID_INPUT':
-      return { title: 'That setting does not work.', text: detail, action: null };
+      return { title: 'That setting does not work.', text: `${detail} Change it and try again. ${KEPT}`, action: null };
     default:
       return {
         title: 'The engine stopped.',
-        text: `Your prompt and settings are still here. ${detail}`,
+        text: `${KEPT} ${detail}`,
         action: 'restart',
       };
   }
@@ -73,7 +87,7 @@ export function keepingWords(problem) {
 }
 
 export const ACTIONS = {
-  retry: 'Retry', refetch: 'Fetch again', restart: 'Start again', storage: 'Show storage',
+  retry: 'Retry', refetch: 'Fetch again', restart: 'Start again', storage: 'Show storage', add: 'Add its file',
 };
 
 export const STAGES = { text: 'Reading the words', denoise: 'Drawing', decode: 'Developing the picture' };

@@ -1,5 +1,6 @@
 /** Part 1, into noise: a picture and its latents at any time of the model's own schedule. */
 
+import { isModel } from '../js/adding.js';
 import { make } from '../js/dom.js';
 import { Figure, Work, button, field, latest, range, row, section, select } from './kit.js';
 import { newSeed, toImageData } from './lab.js';
@@ -48,8 +49,9 @@ export class Into {
     });
     this.root.addEventListener('dragleave', () => delete drop.dataset.over);
     this.root.addEventListener('drop', (event) => {
-      event.preventDefault();
       delete drop.dataset.over;
+      if ([...event.dataTransfer.files].some(isModel)) return; // the page's affair
+      event.preventDefault();
       this.#take(fileOf(event.dataTransfer));
     });
     addEventListener('paste', (event) => {

@@ -15,6 +15,7 @@ export function own(lab) {
   return section(T, make('dl', { className: 'terms' }, ...terms),
     make('h3', { textContent: T.now }), make('div', { className: 'prose' }, ...T.nowParagraphs.map(paragraph),
       paragraph(T.here(name, bytes(size)))),
+    make('p', {}, make('a', { textContent: T.add, href: '#add-model', className: 'button small primary' })),
     make('pre', { className: 'command', tabIndex: 0, role: 'region', ariaLabel: T.commandLabel }, make('code', { textContent: T.command })),
     make('h3', { textContent: T.trained }), make('div', { className: 'prose' }, ...T.trainedParagraphs.map(paragraph),
       make('p', {}, make('a', { textContent: words, href, rel: 'noopener' }))));

@@ -210,10 +210,12 @@ export const TEXTS = {
     ],
     now: 'What this page can do today',
     nowParagraphs: [
-      'The models to choose from are listed under Settings in the view Create. A model you made can be added to that '
-      + 'list by whoever hosts this page: a folder in diffusers’ layout is turned into one file by the command line.',
-      'Picking a file from your own disk is not possible yet, and neither are LoRAs: both are planned.',
+      'A model of your own is added as a GGUF file, chosen here or dropped anywhere on the page. It is copied into this '
+      + 'browser’s store, then stands under Settings beside the others, and works offline like them. The command below '
+      + 'makes such a file of a folder in diffusers’ layout, for models of the Stable Diffusion 1.x and 2.x families.',
+      'LoRAs and single-file checkpoints cannot be read yet.',
     ],
+    add: 'Add a model',
     command: 'opengen quantize DIFFUSERS_FOLDER --type q8_0 --out model.gguf',
     commandLabel: 'The command that makes such a file',
     here: (name, size) => `In use now: ${name}, ${size}.`,

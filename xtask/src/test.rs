@@ -7,7 +7,7 @@ use crate::sh::{self, cmd, say};
 use crate::size;
 use crate::summary::{self, Counts};
 use crate::tools::wasm::{TARGET, Toolchain};
-use crate::tools::{chromium, node, vulkan};
+use crate::tools::{chromium, exiftool, firefox, node, vulkan};
 use anyhow::{Result, bail};
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -90,8 +90,11 @@ fn web(report: &mut Report) {
     report.check("the page's size", || size::run(&built));
     report.check("the npm package", || pkg::pack(&built).map(drop));
     report.tests("tests, browser", summary::node, || {
-        let browser = chromium::ensure()?;
-        sh::tee(cmd("npm").arg("test").current_dir(node::ensure()?).env("OPENGEN_CHROMIUM", browser))
+        let mut tests = cmd("npm");
+        tests.arg("test").current_dir(node::ensure()?);
+        tests.env("OPENGEN_CHROMIUM", chromium::ensure()?).env("OPENGEN_FIREFOX", firefox::ensure()?);
+        exiftool::ensure()?;
+        sh::tee(&mut tests)
     });
 }
 

@@ -1,11 +1,13 @@
 //! Looking into a run on the GPU; see [`crate::pipeline::study`].
 
+use super::decode::Decoder;
 use super::{Pipeline, Run};
 use crate::error::Result;
 use crate::image::Rgba;
 use crate::kernels::Elem;
 use crate::model::unet;
 use crate::pipeline::common::Conditioning;
+use crate::pipeline::layout::nchw_to_nhwc;
 use crate::pipeline::plans::{LATENTS, Shape};
 use crate::pipeline::request::{Cancel, Request};
 use crate::pipeline::stages::Stages;
@@ -56,9 +58,14 @@ impl Pipeline {
     /// The picture of scaled latents `[c, h, w]`.
     pub async fn study_decode(&mut self, latents: &[f32], h: usize, w: usize) -> Result<Rgba> {
         let channels = study::check_planes(&self.config, latents, h, w)?;
-        let planes = self.stages().vae_decode(&self.config, latents, [1, channels, h, w]).await?;
-        let scale = self.config.vae.scale();
-        study::picture(&planes, w * scale, h * scale)
+        let latents = nchw_to_nhwc(latents, 1, channels, h * w, channels);
+        let Pipeline { context, config, weights, .. } = &*self;
+        let decoder = Decoder { context, config, weights, cancel: &Cancel::default() };
+        let elem = context.target().elem;
+        let (bytes, _) = decoder.alone(&latents, [1, h, w], elem).await?;
+        let decoded = decoder.settle(bytes, elem, async { Ok(latents) }, [1, h, w]).await?;
+        let scale = config.vae.scale();
+        Rgba::new(w * scale, h * scale, decoded.bytes)
     }
 
     /// The tokens of a prompt's first chunk, from its begin token to its end token.

@@ -1,6 +1,8 @@
 //! What a bare machine lacks: found on PATH, found in the user's cache, or installed.
 
 pub mod chromium;
+pub mod exiftool;
+pub mod firefox;
 pub mod node;
 pub mod vulkan;
 pub mod wasm;

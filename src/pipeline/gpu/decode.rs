@@ -1,0 +1,75 @@
+//! Latents to pixels, and once more in f32 where the device's activations overflow: the autoencoders of some
+//! checkpoints pass f16's 65,504. Whole runs and [`crate::pipeline::study`] both end here.
+
+use std::future::Future;
+
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::gpu::{Context, Executable, Memory, Readback, Weights};
+use crate::kernels::{Elem, rgba};
+use crate::model::vae;
+use crate::pipeline::layout::to_bytes;
+use crate::pipeline::plans::LATENTS;
+use crate::pipeline::request::Cancel;
+use crate::plan::{Target, lower};
+
+/// What a decode needs to know of its surroundings.
+pub(super) struct Decoder<'a> {
+    pub context: &'a Context,
+    pub config: &'a ModelConfig,
+    pub weights: &'a Weights,
+    pub cancel: &'a Cancel,
+}
+
+/// Pixels in which every colour is a number.
+pub(super) struct Decoded {
+    /// RGBA8 `[n, H, W]`.
+    pub bytes: Vec<u8>,
+    /// The memory of the second decode, where one was needed.
+    pub again: Option<Memory>,
+}
+
+impl Decoder<'_> {
+    /// Decodes latents `[n, h, w, c]` of `n` pictures with activations of one type, in memory of its own.
+    pub async fn alone(
+        &self,
+        latents: &[f32],
+        [n, h, w]: [usize; 3],
+        elem: Elem,
+    ) -> Result<(Vec<u8>, Memory)> {
+        let target = Target { elem, ..self.context.target() };
+        let graph = vae::decoder(&self.config.vae, n, h, w);
+        let plan = lower(&graph, target, &|decl| self.weights.stored_type(decl))?;
+        let memory = Memory::new(self.context, &[&plan]);
+        memory.write(LATENTS, &to_bytes(latents, Elem::F32))?;
+        let decoder = Executable::new(self.context, &plan, self.weights, &memory)?;
+        decoder.run(&|| self.cancel.is_cancelled()).await?;
+        let scale = self.config.vae.scale();
+        let readback = Readback::new(self.context, vae::RGBA, (n * h * scale * w * scale * 4) as u64);
+        Ok((readback.read(&memory).await?, memory))
+    }
+
+    /// What a decode with activations of type `elem` gave, or what one in f32 gives where that was no picture.
+    pub async fn settle(
+        &self,
+        bytes: Vec<u8>,
+        elem: Elem,
+        latents: impl Future<Output = Result<Vec<f32>>>,
+        shape: [usize; 3],
+    ) -> Result<Decoded> {
+        if rgba::cpu::is_finite(&bytes) {
+            return Ok(Decoded { bytes, again: None });
+        }
+        if elem == Elem::F16 {
+            let (bytes, memory) = self.alone(&latents.await?, shape, Elem::F32).await?;
+            if rgba::cpu::is_finite(&bytes) {
+                return Ok(Decoded { bytes, again: Some(memory) });
+            }
+        }
+        Err(Error::Gpu {
+            message:
+                "the model computed values that are no numbers; the checkpoint may be damaged, or need f32"
+                    .to_string(),
+        })
+    }
+}

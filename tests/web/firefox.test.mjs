@@ -1,0 +1,94 @@
+/** Firefox, on the CPU path: a first visit, the picture that Chromium makes, offline, How it works. One visitor's story. */
+
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Firefox } from './firefox.mjs';
+import { assertPicture, draw, psnr, ready as chromiumReady, stand, visitor } from './page.mjs';
+import { Server } from './server.mjs';
+
+const PROMPT = 'a red apple on a light blue background';
+const SETTINGS = { steps: '4', seed: '42' };
+
+const chromium = stand({ before, after, afterEach: () => {} }, { path: '?engine=cpu' });
+let server;
+let firefox;
+let tab;
+
+before(async () => {
+  server = await new Server().start();
+  firefox = await Firefox.launch({ host: new URL(server.url).host });
+  console.log(`Firefox ${firefox.version}`);
+});
+after(async () => {
+  await firefox?.close();
+  await server?.kill().catch(() => {}); // one of the tests has done it
+});
+
+const ready = () => tab.until(() => ['ready', 'offline'].includes(document.querySelector('#model-chip')?.dataset.state));
+
+/** Types a prompt, presses Enter, waits for the picture; gives its pixels. */
+async function drawn() {
+  await tab.evaluate((fields) => {
+    for (const [id, value] of Object.entries(fields)) {
+      const field = document.getElementById(id);
+      field.value = value;
+      field.dispatchEvent(new Event('input', { bubbles: true }));
+    }
+    document.querySelector('#prompt').value = '';
+  }, SETTINGS);
+  await tab.click('#prompt');
+  await tab.type(PROMPT);
+  await tab.enter();
+  const words = await tab.until(() => !document.querySelector('#generate').hasAttribute('data-working')
+    && /^Done in/.test(document.querySelector('#status').textContent) && document.querySelector('#status').textContent);
+  assert.match(words, /seed 42$/);
+  const { width, height, text } = await tab.evaluate(() => {
+    const canvas = document.querySelector('canvas[role="img"]');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return { width: canvas.width, height: canvas.height, text: btoa(String.fromCharCode(...data)) };
+  });
+  return { width, height, data: Buffer.from(text, 'base64') };
+}
+
+let first;
+
+test('Firefox: a first visit draws on the processor, and says so', async () => {
+  tab = await firefox.open(server.url);
+  await ready();
+  assert.match(await tab.evaluate(() => document.querySelector('#engine-line').textContent), /made on the processor/);
+  first = await drawn();
+  assertPicture(first);
+  assert.equal(await tab.evaluate(() => document.querySelector('#prompt').value), PROMPT);
+  assert.deepEqual(firefox.trouble, []);
+});
+
+test('Firefox: the picture is the one that Chromium makes on the processor (40 dB)', async () => {
+  const page = await visitor(chromium);
+  await chromiumReady(page);
+  const other = await draw(page, PROMPT, { Steps: 4, Seed: 42 });
+  const distance = psnr(first, other);
+  console.log(`Firefox against Chromium: ${distance.toFixed(1)} dB`);
+  assert.ok(distance >= 40, `${distance} dB`);
+  await page.context().close();
+});
+
+test('Firefox: How it works opens and takes a step', async () => {
+  await tab.click('#view-how');
+  await tab.until(() => [...document.querySelectorAll('#how-back button')].some(({ textContent }) => textContent === 'One step'));
+  await tab.evaluate(() => [...document.querySelectorAll('#how-back button')].find(({ textContent }) => textContent === 'One step').setAttribute('id', 'one-step'));
+  await tab.click('#one-step');
+  await tab.until(() => /^Step 1 of /.test(document.querySelector('#how-back .numbers')?.textContent));
+  assert.deepEqual(firefox.trouble, []);
+});
+
+test('Firefox: with the server gone a reload works, and draws the same picture', async () => {
+  await tab.evaluate(() => navigator.serviceWorker.ready.then(() => true));
+  await server.kill();
+  await tab.goto(server.url);
+  await ready();
+  const again = await drawn();
+  assert.equal(psnr(again, first), Infinity);
+  assert.equal(await tab.evaluate(() => document.querySelectorAll('#earlier button').length), 2, 'the first one was kept');
+  await tab.until(() => document.querySelector('#model-chip').dataset.state === 'offline');
+  assert.deepEqual(firefox.trouble.filter((text) => !/NetworkError|NS_ERROR|fetch/i.test(text)), []);
+});

@@ -1,0 +1,287 @@
+/** A model of the visitor's own: chosen or dropped, kept, used, removed; and every way in which that can go wrong. */
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { MODEL, assertPicture, draw, fileOf, pixels, promptOf, psnr, ready, says, set, stand, tab, visitor } from './page.mjs';
+import { Server } from './server.mjs';
+
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const folder = mkdtempSync(join(tmpdir(), 'opengen-own-'));
+after(() => rmSync(folder, { recursive: true }));
+
+const APPLE = 'a red apple on a light blue background';
+const GGUF = readFileSync(fileOf(MODEL));
+/** A file on this disk. @param {Buffer} bytes */
+function written(name, bytes) {
+  const path = join(folder, name);
+  writeFileSync(path, bytes);
+  return path;
+}
+const MINE = written('my-dog.gguf', GGUF);
+
+const report = (page) => page.locator('#report');
+const told = (page, words) => report(page).getByText(words).first().waitFor({ timeout: 120_000 });
+const select = (page) => page.getByLabel('Model', { exact: true });
+const names = (page) => select(page).locator('option').allTextContents();
+const choose = (page, path) => page.setInputFiles('#add-model-file', path);
+const stored = (page) => page.evaluate(async () => {
+  const database = await new Promise((done) => { indexedDB.open('opengen').onsuccess = ({ target }) => done(target.result); });
+  const stores = [...database.objectStoreNames];
+  const keys = await Promise.all(stores.map((name) => new Promise((done) => {
+    database.transaction(name).objectStore(name).getAllKeys().onsuccess = ({ target }) => done(target.result);
+  })));
+  database.close();
+  return keys.flat().map(String);
+});
+
+/** Makes the worker read files slowly, so that something can happen in the middle. */
+async function slowFiles(page) {
+  await page.route('**/worker.js', async (route) => {
+    const response = await route.fetch();
+    const slow = `const quick = self.fetch;
+      self.fetch = async (url, options) => {
+        const response = await quick(url, options);
+        if (!String(url).startsWith('blob:')) return response;
+        const late = new TransformStream({ async transform(chunk, out) { await new Promise((done) => setTimeout(done, 25)); out.enqueue(chunk); } });
+        return new Response(response.body.pipeThrough(late), response);
+      };\n`;
+    await route.fulfill({ response, body: slow + (await response.text()) });
+  });
+}
+
+/** A page with a picture on it, so that there is something to lose. */
+async function settled(options) {
+  const page = await visitor(it, options);
+  if (options?.open === false) {
+    await slowFiles(page);
+    await page.goto(it.server.url + it.path);
+  }
+  await ready(page);
+  const before = await draw(page, APPLE, { Steps: 2, Seed: 5 });
+  await promptOf(page).fill('what I was typing');
+  return { page, before };
+}
+
+/** That a refused file left everything as it was. */
+async function unharmed(page, before) {
+  assert.equal(await promptOf(page).inputValue(), 'what I was typing');
+  assert.equal(psnr(await pixels(page), before), Infinity);
+  assert.deepEqual(await names(page), [MODEL.name]);
+  assert.match(await page.locator('#model-chip').textContent(), /ready/);
+  assert.equal(await page.getByRole('alert').count(), 0);
+  assert.deepEqual((await stored(page)).filter((key) => !key.includes(MODEL.id)), [], 'nothing of it is left in the store');
+  assert.equal(psnr(await draw(page, APPLE, { Steps: 2, Seed: 5 }), before), Infinity, 'and the model still draws');
+}
+
+test('a file becomes a model that draws, stays after a reload without the server, and can be deleted', async () => {
+  const server = await new Server().start();
+  const page = await visitor({ ...it, server });
+  await ready(page);
+  await page.evaluate(() => navigator.serviceWorker.ready);
+  const mini = await draw(page, APPLE, { Steps: 2, Seed: 5, Guidance: 2, Sampler: 'ddim' });
+  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Add your own' }).click()]);
+  await chooser.setFiles(MINE);
+  await told(page, 'my-dog was added and is in use now.');
+  await ready(page);
+  assert.deepEqual(await names(page), [MODEL.name, 'my-dog']);
+  assert.equal(await select(page).locator('option:checked').textContent(), 'my-dog');
+  assert.match(await page.locator('#model-chip').textContent(), /my-dog.*MB.*ready/s);
+  assert.equal(await page.getByLabel('Steps', { exact: true }).inputValue(), '20', 'defaults of a model that says nothing');
+  assert.equal(await page.locator('#width').inputValue(), String(MODEL.width), 'its size is known');
+  // The same file, so the same pictures.
+  const own = await draw(page, APPLE, { Steps: 2, Seed: 5, Guidance: 2, Sampler: 'ddim' });
+  assert.equal(psnr(mini, own), Infinity);
+
+  await server.kill();
+  await page.reload();
+  await page.locator('#model-chip[data-state="offline"], #model-chip[data-state="ready"]').waitFor();
+  assert.equal(await select(page).locator('option:checked').textContent(), 'my-dog', 'the choice outlives the tab');
+  assert.equal(psnr(await draw(page, APPLE, { Steps: 2, Seed: 5, Guidance: 2, Sampler: 'ddim' }), mini), Infinity);
+
+  await page.locator('#model-chip').click();
+  const panel = page.getByRole('dialog', { name: 'Kept on this device' });
+  await panel.getByRole('button', { name: 'Delete my-dog' }).click();
+  await panel.getByRole('button', { name: 'Delete my-dog' }).waitFor({ state: 'detached' });
+  await page.keyboard.press('Escape');
+  await page.reload();
+  await ready(page);
+  assert.deepEqual(await names(page), [MODEL.name]);
+  assert.deepEqual((await stored(page)).filter((key) => key.includes('my-dog')), []);
+  assert.deepEqual(page.trouble, []);
+});
+
+test('a dropped model is added too, in both views, and “Your own” leads to where one is chosen', async () => {
+  const page = await visitor(it, { path: '?engine=cpu#how' });
+  await ready(page);
+  const link = page.getByRole('link', { name: 'Add a model' });
+  await link.click();
+  const button = page.getByRole('button', { name: 'Add your own' });
+  await button.waitFor();
+  await page.waitForFunction(() => document.activeElement.id === 'add-model');
+  await page.getByRole('link', { name: 'How it works' }).click();
+  await link.waitFor();
+  await page.evaluate(async (address) => {
+    const data = new DataTransfer();
+    data.items.add(new File([await (await fetch(address)).arrayBuffer()], 'dropped.gguf', { lastModified: 7 }));
+    const event = (type) => new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true });
+    const part = document.querySelector('#how-into h2'); // a place that takes pictures for itself
+    part.dispatchEvent(event('dragover'));
+    part.dispatchEvent(event('drop'));
+  }, new URL(`models/mini/${fileOf(MODEL).split('/').pop()}`, it.server.url).href);
+  await page.waitForFunction(() => /dropped/.test(document.querySelector('#model option:checked').textContent), null, { timeout: 60_000 });
+  await ready(page);
+  assert.deepEqual(page.trouble, []);
+});
+
+test('a phone: the picker is in the sheet', async () => {
+  const page = await visitor(it, { viewport: { width: 360, height: 740 }, path: '?engine=cpu#add-model' });
+  await ready(page);
+  await page.waitForFunction(() => document.activeElement.id === 'add-model');
+  assert.ok(await page.getByRole('button', { name: 'Add your own' }).isVisible());
+});
+
+/** A copy of the model in whose header one tensor has another shape. */
+function misshapen() {
+  const bytes = Buffer.from(GGUF);
+  const name = 'unet.conv_out.weight';
+  const at = bytes.indexOf(name) + name.length + 4; // behind the name: the number of dimensions, then these
+  assert.ok(at > name.length + 4, name);
+  const first = bytes.readBigUInt64LE(at);
+  bytes.writeBigUInt64LE(first / 2n || 1n, at);
+  return bytes;
+}
+
+for (const [what, name, bytes, words] of [
+  ['a text file', 'notes.txt', Buffer.from('no model at all'), /“notes\.txt” was not added\..*no GGUF file.*opengen quantize/s],
+  ['a safetensors file', 'dog.safetensors', Buffer.alloc(4096, 1), /Models are taken as GGUF files.*opengen quantize/s],
+  ['an empty file', 'empty.gguf', Buffer.alloc(0), /It is empty/],
+  ['a GGUF that is cut short', 'cut.gguf', GGUF.subarray(0, 3_000_000), /“cut\.gguf” was not added/],
+  ['a GGUF of something else', 'llama.gguf', Buffer.concat([Buffer.from('GGUF'), Buffer.from([3, 0, 0, 0]), Buffer.alloc(16)]), /metadata|tensor/i],
+  ['a GGUF whose shapes do not fit', 'shape.gguf', misshapen(), /unet\.conv_out\.weight/],
+]) {
+  test(`${what}: says what is wrong and loses nothing`, async () => {
+    const { page, before } = await settled();
+    await choose(page, written(name, bytes));
+    await told(page, 'was not added.');
+    const said = await report(page).innerText();
+    assert.match(said, words);
+    assert.match(said, /your prompt and your pictures are as they were/);
+    assert.doesNotMatch(said, /[0-9a-f]{8}-[0-9a-f]{4}/, 'no address of a blob');
+    await unharmed(page, before);
+    assert.deepEqual(page.trouble, []);
+  });
+}
+
+test('too large for the store: says how much is needed and there, before anything is copied', async () => {
+  const { page, before } = await settled();
+  const devtools = await page.context().newCDPSession(page);
+  const { usage } = await page.evaluate(() => navigator.storage.estimate());
+  await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(it.server.url).origin, quotaSize: usage + 5_000_000 });
+  await choose(page, MINE);
+  await told(page, 'was not added.');
+  assert.match(await report(page).innerText(), /It needs 10 MB, and this browser has [\d.]+ MB left/);
+  await report(page).getByRole('button', { name: 'Show storage' }).click();
+  await page.getByRole('dialog', { name: 'Kept on this device' }).waitFor();
+  await page.keyboard.press('Escape');
+  await unharmed(page, before);
+});
+
+test('the store fills up in the middle: no part stays, and what was there works on', async () => {
+  const { page, before } = await settled();
+  await page.evaluate(() => { navigator.storage.estimate = async () => ({}); }); // a browser that does not say
+  const devtools = await page.context().newCDPSession(page);
+  const { usageBreakdown: _, usage } = await devtools.send('Storage.getUsageAndQuota', { origin: new URL(it.server.url).origin });
+  await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(it.server.url).origin, quotaSize: usage + 5_000_000 });
+  await choose(page, MINE);
+  await told(page, 'There is no room for it.');
+  await unharmed(page, before);
+});
+
+test('adding is shown where the model stands, can be cancelled, and leaves no part behind', async () => {
+  const { page, before } = await settled({ open: false, serviceWorkers: 'block' });
+  await page.evaluate(() => {
+    window.seen = new Set();
+    new MutationObserver(() => window.seen.add(document.querySelector('#model-chip').innerText))
+      .observe(document.querySelector('#model-chip'), { subtree: true, childList: true, characterData: true });
+  });
+  await choose(page, MINE);
+  await told(page, 'Adding “my-dog.gguf”.');
+  await page.waitForFunction(() => /adding [1-9]\d? %/.test(document.querySelector('#model-chip').innerText));
+  await report(page).getByRole('button', { name: 'Cancel' }).click();
+  await told(page, 'was not added.');
+  assert.match(await report(page).innerText(), /You cancelled it; no part of it was kept/);
+  await unharmed(page, before);
+  await choose(page, MINE);
+  await told(page, 'was added and is in use now.');
+  const seen = await page.evaluate(() => [...window.seen].join('\n'));
+  assert.match(seen, /my-dog\.gguf[\s\S]*adding \d+ %/);
+});
+
+test('while a picture is made: the model is added behind it, and offered', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await set(page, { Steps: 60 });
+  await promptOf(page).fill(APPLE);
+  await promptOf(page).press('Enter');
+  await says(page, 'step 2 of');
+  await choose(page, MINE);
+  await told(page, 'Adding “my-dog.gguf”.');
+  await page.getByRole('button', { name: 'Add to queue' }).click();
+  await told(page, 'my-dog was added.');
+  assert.equal(await select(page).locator('option:checked').textContent(), MODEL.name, 'what is drawn goes on');
+  await report(page).getByRole('button', { name: 'Use it' }).waitFor();
+});
+
+test('a browser that stores nothing says so', async () => {
+  const page = await visitor(it, { open: false, serviceWorkers: 'block' });
+  await page.route('**/worker.js', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: `Object.defineProperty(self, 'indexedDB', { value: undefined });\n${await response.text()}` });
+  });
+  await page.goto(it.server.url + it.path);
+  await ready(page);
+  await choose(page, MINE);
+  await told(page, 'was not added.');
+  assert.match(await report(page).innerText(), /does not keep models here/);
+  assertPicture(await draw(page, APPLE, { Steps: 1 }));
+});
+
+test('two tabs: a model added in one can be chosen in the other', async () => {
+  const one = await visitor(it);
+  await ready(one);
+  const two = await tab(one.context(), it);
+  await ready(two);
+  await choose(one, MINE);
+  await told(one, 'my-dog was added');
+  await two.waitForFunction(() => document.querySelectorAll('#model option').length === 2);
+  await select(two).selectOption({ label: 'my-dog' });
+  await ready(two);
+  assertPicture(await draw(two, APPLE, { Steps: 2 }));
+});
+
+test('a model of one’s own that is gone from the store says what to do', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await choose(page, MINE);
+  await told(page, 'is in use now.');
+  await ready(page);
+  await page.evaluate(async () => {
+    const database = await new Promise((done) => { indexedDB.open('opengen').onsuccess = ({ target }) => done(target.result); });
+    for (const name of database.objectStoreNames) {
+      const store = database.transaction(name, 'readwrite').objectStore(name);
+      await new Promise((done) => { store.clear().onsuccess = done; });
+    }
+    database.close();
+  });
+  await page.reload();
+  const alert = page.getByRole('alert');
+  await alert.getByText('my-dog is not here any more.').waitFor();
+  assert.match(await alert.innerText(), /add that file again, or choose another model.*kept/);
+  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), alert.getByRole('button', { name: 'Add its file' }).click()]);
+  await chooser.setFiles(MINE);
+  await ready(page);
+  assertPicture(await draw(page, APPLE, { Steps: 2 }));
+});

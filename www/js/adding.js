@@ -1,0 +1,114 @@
+/** A model's file of the visitor's own, chosen or dropped, on its way into this browser's store. */
+
+import { $, bytes } from './dom.js';
+import { report } from './report.js';
+import { sentence } from './words.js';
+
+/** Kinds of files that people keep models in; only the first is taken. */
+const MODELS = /\.(gguf|safetensors|ckpt|pth?|bin|onnx)$/i;
+/** An iPhone or iPad closes a tab that passes about 1.5 GB; a model needs its own size and room to work in. */
+const PHONE_BYTES = 1e9;
+const KEPT = 'The model in use, your prompt and your pictures are as they were.';
+const MAKE = 'opengen quantize makes such a file of a folder in diffusers’ layout.';
+
+const isApplePhone = /iPhone|iPad/.test(navigator.userAgent)
+  || (/Mac/.test(navigator.userAgent) && navigator.maxTouchPoints > 1);
+
+/** Whether a file that was dropped is meant as a model. @param {File} file */
+export const isModel = ({ name }) => MODELS.test(name);
+
+export class Adding {
+  /** The file that is being added, and how far it is, 0 … 1. @type {{name: string, bytes: number, share: number} | null} */
+  now = null;
+  #controller = new AbortController();
+
+  /**
+   * @param {object} options
+   * @param {() => Promise<import('../client.js').OpenGen>} options.engine
+   * @param {(stored: import('../protocol.d.ts').StoredModel) => Promise<void>} options.onAdded
+   * @param {() => void} options.onChange it began, went on or ended
+   * @param {() => void} options.onFull the visitor wants to make room
+   */
+  constructor({ engine, onAdded, onChange, onFull }) {
+    Object.assign(this, { engine, onAdded, onChange, onFull });
+    $('add-model').addEventListener('click', () => (this.now ? this.#controller.abort() : this.pick()));
+    $('add-model-file').addEventListener('change', () => {
+      const [file] = $('add-model-file').files;
+      if (file) this.add(file);
+      $('add-model-file').value = ''; // the same file may be chosen again
+    });
+  }
+
+  pick() {
+    $('add-model-file').click();
+  }
+
+  /** Never rejects: says how it ended. @param {File} file */
+  async add(file, { checked = false } = {}) {
+    const problem = checked ? null : await this.#problem(file);
+    if (this.now) return report(`“${file.name}” was not added.`, [`“${this.now.name}” is still being added: one goes after the other.`]);
+    if (problem) return report(`“${file.name}” was not added.`, [...problem.lines, KEPT], problem.action);
+
+    this.#controller = new AbortController();
+    this.#to({ name: file.name, bytes: file.size, share: 0 });
+    report(`Adding “${file.name}”.`, [`${bytes(file.size)} are copied into this browser’s store. Nothing is sent anywhere.`],
+      { label: 'Cancel', run: () => this.#controller.abort() });
+    try {
+      const og = await this.engine();
+      const stored = await og.models.import(file, {
+        signal: this.#controller.signal,
+        onProgress: ({ loaded, total }) => this.#to({ ...this.now, share: total ? loaded / total : 0 }),
+      });
+      this.#to(null);
+      og.requestPersist().catch(() => {});
+      await this.onAdded(stored);
+    } catch (error) {
+      this.#to(null);
+      this.#failed(file, error);
+    }
+  }
+
+  /** What speaks against a file before any of it is stored, and what can be done. */
+  async #problem(file) {
+    const magic = await file.slice(0, 4).text().catch(() => null);
+    if (magic === null) return { lines: ['It could not be read. A folder cannot be added, nor a file that has been moved.'] };
+    if (file.size === 0) return { lines: ['It is empty.'] };
+    if (magic !== 'GGUF') {
+      const other = isModel(file) && !/\.gguf$/i.test(file.name);
+      return { lines: [other ? 'Models are taken as GGUF files; other kinds cannot be read here yet.' : 'It is no GGUF file.', MAKE] };
+    }
+    const { usage = 0, quota = Infinity } = await navigator.storage?.estimate?.().catch(() => ({})) ?? {};
+    if (file.size > quota - usage) {
+      return {
+        lines: [`It needs ${bytes(file.size)}, and this browser has ${bytes(Math.max(0, quota - usage))} left for the page.`,
+          'Deleting a model or pictures makes room.'],
+        action: { label: 'Show storage', run: this.onFull },
+      };
+    }
+    if (isApplePhone && file.size > PHONE_BYTES) {
+      return {
+        lines: [`It has ${bytes(file.size)}, and iPhones and iPads close a tab that uses more than about 1.5 GB.`],
+        action: { label: 'Add it all the same', run: () => this.add(file, { checked: true }) },
+      };
+    }
+    return null;
+  }
+
+  #failed(file, error) {
+    if (error.code === 'ABORTED') return report(`“${file.name}” was not added.`, ['You cancelled it; no part of it was kept.', KEPT]);
+    const lines = {
+      QUOTA: ['There is no room for it. Deleting a model or pictures makes room.'],
+      STORAGE: ['This browser does not keep models here; a private window may be the reason.', sentence(error.message)],
+      NETWORK: ['It could not be read to its end: it may have been moved or changed.'],
+      BAD_MODEL: [sentence(error.message.replace(`${file.name}: `, '')), MAKE],
+    }[error.code] ?? [sentence(error.message)];
+    const action = error.code === 'QUOTA' ? { label: 'Show storage', run: this.onFull } : undefined;
+    report(`“${file.name}” was not added.`, [...lines, KEPT], action);
+  }
+
+  #to(now) {
+    this.now = now;
+    $('add-model').textContent = now ? 'Stop adding' : 'Add your own';
+    this.onChange();
+  }
+}

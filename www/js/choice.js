@@ -1,0 +1,69 @@
+/** The models there are to choose from: those that come with the page, then the visitor's own, kept in this browser. */
+
+import { keep } from './dom.js';
+
+/** What a visitor's own model begins with: it says nothing of its own. */
+const GENERAL = {
+  defaults: { steps: 20, guidance: 7.5, sampler: 'dpm++-2m', schedule: 'default' },
+  examples: [
+    { prompt: 'a red apple on a light blue background', seed: 1 },
+    { prompt: 'a lighthouse at dusk', seed: 2 },
+    { prompt: 'a fox in the snow', seed: 3 },
+    { prompt: 'a bowl of cherries on a wooden table', seed: 4 },
+  ],
+};
+
+/**
+ * A model of the visitor's, described as those of models.js are. `bytes` is its size in the store.
+ * @typedef {Omit<import('../protocol.d.ts').ModelInfo, 'sha256'> & {own: true}} Own
+ */
+
+export class Choice {
+  /** As far as the store has been asked; before that, what it said last time. @type {Own[]} */
+  #own = (keep.read('own') ?? []).map(describe);
+
+  /** @param {{catalog: readonly import('../protocol.d.ts').ModelInfo[], onChange: () => void}} options */
+  constructor({ catalog, onChange }) {
+    Object.assign(this, { catalog, onChange });
+    addEventListener('storage', ({ key }) => {
+      if (key !== 'opengen.own') return; // another tab has added or removed one
+      this.#own = (keep.read('own') ?? []).map(describe);
+      this.onChange();
+    });
+  }
+
+  get all() {
+    return [...this.catalog, ...this.#own];
+  }
+
+  /** @param {string} wanted an id or a name */
+  find(wanted) {
+    const same = (text) => text.toLowerCase() === String(wanted).toLowerCase();
+    return this.all.find(({ id }) => same(id)) ?? this.all.find(({ name }) => same(name));
+  }
+
+  /** Asks the store which models of the visitor's it has. @param {import('../client.js').OpenGen} og */
+  async refresh(og) {
+    const stored = await og.models.list();
+    const own = stored.filter(({ id, complete, formatOk }) => complete && formatOk && !this.catalog.some((model) => model.id === id))
+      .map(({ id, url, bytes, width, height }) => ({ id, url, bytes, width, height }));
+    if (JSON.stringify(own) === JSON.stringify(keep.read('own') ?? []) && own.length === this.#own.length) return;
+    this.#own = own.map(describe);
+    keep.write('own', own);
+    this.onChange();
+  }
+}
+
+/** "my-dog.gguf 1700000000000" is the file my-dog.gguf with its date. */
+export const fileOf = (id) => id.replace(/ \d+$/, '').split('/').pop();
+
+/** @returns {Own} */
+function describe({ id, url, bytes, width, height }) {
+  const file = fileOf(id);
+  return {
+    id, url, bytes, width, height, ...GENERAL, own: true,
+    name: file.replace(/\.gguf$/i, ''),
+    about: `Your own model, from the file ${file}. It is kept in this browser alone.`,
+    license: 'As its maker says.',
+  };
+}
