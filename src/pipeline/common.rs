@@ -3,6 +3,7 @@
 use super::request::{Request, Walk};
 use crate::config::{ModelConfig, UnetConfig};
 use crate::error::{Error, Result};
+#[cfg(feature = "gpu")]
 use crate::image::Rgba;
 use crate::prompt::{Chunk, Tokenizer};
 use crate::sample::{Generators, noise_between, slerp, spherical};
