@@ -125,6 +125,36 @@ test('into noise: a picture of one’s own, cut to size; what is no picture is t
   assert.deepEqual([...Buffer.from(pasted, 'base64').subarray(0, 4)], [0, 0, 255, 255]);
 });
 
+test('into noise: pictures that are huge, cut short or no pictures inside; the last good one stays', async () => {
+  const page = await open();
+  const into = part(page, 'Into noise');
+  const file = into.locator('input[type=file]');
+  const choose = (name, buffer) => file.setInputFiles({ name, mimeType: 'image/png', buffer });
+  await choose('huge.png', flat(9000, 7000, [10, 200, 30])); // 252 MB once it is unpacked
+  await says(into, 'Move the slider.');
+  const green = await pixelsOf(shot(into, 'In pixels'));
+  assert.deepEqual([...Buffer.from(green.split(',')[2], 'base64').subarray(0, 4)], [10, 200, 30, 255]);
+
+  const whole = flat(64, 64, [1, 2, 3]);
+  const beyond = Buffer.from(whole); // says that it is two thousand million pixels wide
+  beyond.writeUInt32BE(2_000_000_000, 16);
+  for (const [name, bytes] of [['cut.png', whole.subarray(0, 40)], ['empty.png', Buffer.alloc(0)], ['beyond.png', beyond]]) {
+    await choose(name, bytes);
+    await says(into, 'This file is not a picture');
+    assert.equal(await pixelsOf(shot(into, 'In pixels')), green, name);
+    assert.equal(await into.getByRole('slider').isEnabled(), true, name);
+    await choose('whole.png', whole); // and the next one is taken as ever
+    await says(into, 'Move the slider.');
+    await choose('huge.png', flat(640, 640, [10, 200, 30]));
+    await says(into, 'Move the slider.');
+    await page.waitForFunction((base64) => {
+      const canvas = document.querySelector('#how-into canvas');
+      return btoa(String.fromCharCode(...canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data)) === base64;
+    }, green.split(',')[2]);
+  }
+  assert.deepEqual(page.trouble, []);
+});
+
 test('back out of noise: one step, then all; the end is the picture that Create makes', async () => {
   const page = await open();
   const back = part(page, 'Back out of noise');
@@ -259,6 +289,26 @@ test('work can be stopped, and begun again', async () => {
   await says(back, 'Stopped');
   await back.getByRole('button', { name: 'One step' }).click();
   await says(back, 'Paused');
+});
+
+test('eight seeds and a film can be stopped in the middle; what is done stays, and the next one is whole', async () => {
+  const page = await open();
+  const vary = part(page, 'Why it varies');
+  const stop = async (words) => {
+    await vary.getByText(words).waitFor({ timeout: PATIENCE });
+    await vary.getByRole('button', { name: 'Stop' }).first().click();
+    await says(vary, 'Stopped');
+  };
+  await vary.getByRole('button', { name: 'Eight seeds' }).click();
+  await stop('Picture 2 of 8');
+  assert.ok(await vary.locator('.eight canvas').count() >= 1, 'what was made is still shown');
+  await vary.getByLabel('Pictures', { exact: true }).selectOption('8');
+  await vary.getByRole('button', { name: 'Make the film' }).click();
+  await stop('Picture 2 of 8');
+  await vary.getByRole('button', { name: 'Eight seeds' }).click();
+  await says(vary, '8 pictures');
+  assert.equal(new Set(await Promise.all((await vary.locator('.eight canvas').all()).map(pixelsOf))).size, 8);
+  assert.deepEqual(page.trouble, []);
 });
 
 for (const colorScheme of ['light', 'dark']) {

@@ -52,11 +52,18 @@ async function slowFiles(page) {
   });
 }
 
+/** Gives the page so many bytes of storage, from its first visit on. */
+async function limit(page, quotaSize) {
+  const devtools = await page.context().newCDPSession(page);
+  await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(it.server.url).origin, quotaSize });
+}
+
 /** A page with a picture on it, so that there is something to lose. */
 async function settled(options) {
   const page = await visitor(it, options);
   if (options?.open === false) {
-    await slowFiles(page);
+    if (options.quota) await limit(page, options.quota);
+    else await slowFiles(page);
     await page.goto(it.server.url + it.path);
   }
   await ready(page);
@@ -175,26 +182,22 @@ for (const [what, name, bytes, words] of [
   });
 }
 
+/** A browser with room for the page and its model, and for little else. */
+const CRAMPED = { open: false, quota: 26_000_000 };
+
 test('too large for the store: says how much is needed and there, before anything is copied', async () => {
-  const { page, before } = await settled();
-  const devtools = await page.context().newCDPSession(page);
-  const { usage } = await page.evaluate(() => navigator.storage.estimate());
-  await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(it.server.url).origin, quotaSize: usage + 5_000_000 });
+  const { page, before } = await settled(CRAMPED);
   await choose(page, MINE);
   await told(page, 'was not added.');
-  assert.match(await report(page).innerText(), /It needs 10 MB, and this browser has [\d.]+ MB left/);
+  assert.match(await report(page).innerText(), /It needs 10 MB, and this browser has [\d.]+ [kM]B left/);
   await report(page).getByRole('button', { name: 'Show storage' }).click();
   await page.getByRole('dialog', { name: 'Kept on this device' }).waitFor();
   await page.keyboard.press('Escape');
   await unharmed(page, before);
 });
 
-test('the store fills up in the middle: no part stays, and what was there works on', async () => {
-  const { page, before } = await settled();
-  await page.evaluate(() => { navigator.storage.estimate = async () => ({}); }); // a browser that does not say
-  const devtools = await page.context().newCDPSession(page);
-  const { usageBreakdown: _, usage } = await devtools.send('Storage.getUsageAndQuota', { origin: new URL(it.server.url).origin });
-  await devtools.send('Storage.overrideQuotaForOrigin', { origin: new URL(it.server.url).origin, quotaSize: usage + 5_000_000 });
+test('where the browser does not say how much room there is, the store does, and no part stays', async () => {
+  const { page, before } = await settled({ ...CRAMPED, init: () => { navigator.storage.estimate = async () => ({}); } });
   await choose(page, MINE);
   await told(page, 'There is no room for it.');
   await unharmed(page, before);
