@@ -31,8 +31,12 @@ export function stand({ before, after, afterEach }, { path = '' } = {}) {
     it.browser = await launch();
   });
   afterEach(async () => {
-    for (const context of it.contexts.splice(0)) await context.close();
+    const contexts = it.contexts.splice(0);
+    const trouble = contexts.flatMap((context) => context.pages().flatMap((page) => page.trouble ?? []));
+    for (const context of contexts) await context.close();
     it.server.reset();
+    // Whatever a test is about, the page asks no other host and keeps to its policy.
+    assert.deepEqual(trouble.filter((words) => !words.startsWith('uncaught')), []);
   });
   after(async () => {
     await it.browser?.close();
