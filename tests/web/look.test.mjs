@@ -23,7 +23,7 @@ test('models.js tells the truth about its files', () => {
 
 test('the service worker names every file of the page, and no other', () => {
   const source = readFileSync(join(DIST, 'sw.js'), 'utf8');
-  const named = [...source.split('const SHELL = [')[1].split(']')[0].matchAll(/'([^']+)'/g)].map(([, path]) => path);
+  const named = [...source.split('const SHELL = [')[1].split('const COPY')[0].matchAll(/'([^']+)'/g)].map(([, path]) => path);
   const found = readdirSync(DIST, { recursive: true })
     .filter((path) => statSync(join(DIST, path)).isFile() && /\.(html|css|js|svg|png|json|webmanifest|wasm)$/.test(path))
     .filter((path) => path !== 'sw.js')
