@@ -5,10 +5,11 @@
  * With --all: every state that the page can be in, to be looked at after a change of its design.
  */
 
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { launch } from './browser.mjs';
+import { MODEL, fileOf } from './page.mjs';
 import { Server } from './server.mjs';
 
 const { values: options } = parseArgs({
@@ -19,6 +20,7 @@ const out = resolve(options.out);
 mkdirSync(out, { recursive: true });
 
 const LOOKS = [1280, 360].flatMap((width) => ['light', 'dark'].map((colorScheme) => ({ width, colorScheme })));
+const MINI = readFileSync(fileOf(MODEL));
 const server = await new Server().start();
 const browser = await launch();
 const address = server.url + (options.engine ? `?engine=${options.engine}` : '');
@@ -111,6 +113,43 @@ const STATES = {
     await page.goto(`${address}#prompt=a+panda+on+a+pink+background&steps=0&sampler=unipc&model=sdxl`);
     await ready(page);
   },
+  async adding(page) {
+    // As slow as a real checkpoint would be: the file's end never comes.
+    await page.route('**/worker.js', async (route) => {
+      const response = await route.fetch();
+      const slow = `const quick = self.fetch; self.fetch = async (url, options) => {
+        const response = await quick(url, options);
+        if (!String(url).startsWith('blob:')) return response;
+        const late = new TransformStream({ async transform(chunk, out) { await new Promise((done) => setTimeout(done, 40)); out.enqueue(chunk); } });
+        return new Response(response.body.pipeThrough(late), response); };\n`;
+      await route.fulfill({ response, body: slow + (await response.text()) });
+    });
+    await page.goto(address);
+    await ready(page);
+    await page.setInputFiles('#add-model-file', { name: 'my-dog.gguf', mimeType: '', buffer: MINI });
+    await page.waitForFunction(() => Number(document.querySelector('#progress').getAttribute('aria-valuenow')) > 30);
+  },
+  async added(page) {
+    await page.goto(address);
+    await ready(page);
+    await page.setInputFiles('#add-model-file', { name: 'my-dog.gguf', mimeType: '', buffer: MINI });
+    await page.getByText('was added and is in use now').waitFor();
+    await ready(page);
+    if (await page.locator('#sheet-toggle').isVisible()) await page.locator('#sheet-toggle').click();
+    await page.waitForTimeout(400);
+  },
+  async refused(page) {
+    await page.goto(address);
+    await ready(page);
+    await page.setInputFiles('#add-model-file', { name: 'dog.safetensors', mimeType: '', buffer: MINI.subarray(9, 9999) });
+    await page.locator('#report').waitFor();
+  },
+  async own(page) {
+    await page.goto(`${server.url}?engine=cpu#how-own`);
+    await page.getByRole('link', { name: 'Add a model' }).waitFor();
+    await page.locator('#how-own').evaluate((part) => part.scrollIntoView());
+    await page.waitForTimeout(400);
+  },
   async menu(page) {
     await page.goto(address);
     await ready(page);
@@ -156,7 +195,7 @@ const wanted = options.only ? options.only.split(',') : null;
 for (const state of wanted ?? (options.all ? Object.keys(STATES) : ['done'])) {
   for (const look of LOOKS) {
     server.reset();
-    const page = await open(look, { serviceWorkers: state === 'full' ? 'block' : 'allow' });
+    const page = await open(look, { serviceWorkers: ['full', 'adding'].includes(state) ? 'block' : 'allow' });
     await STATES[state](page);
     const name = options.all || wanted ? `${state}-${look.width}-${look.colorScheme}` : `${look.width}-${look.colorScheme}`;
     await page.screenshot({ path: join(out, `${name}.png`) });

@@ -18,6 +18,7 @@ export function report(title, lines = [], action) {
     action?.run();
   };
   $('report').hidden = false;
+  $('report').scrollIntoView({ block: 'nearest' });
 }
 
 export function hideReport() {

@@ -65,6 +65,8 @@ export class Sheet {
       if (event.key === 'Escape' && narrow.matches) this.close();
     });
     narrow.addEventListener('change', () => this.close(false));
+    // What becomes of a chosen file is said in the page, which the sheet covers.
+    for (const id of ['recall-file', 'add-model-file']) $(id).addEventListener('change', () => this.close(false));
     this.close(false);
   }
 
