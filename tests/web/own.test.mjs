@@ -1,7 +1,7 @@
 /** A model of the visitor's own: chosen or dropped, kept, used, removed; and every way in which that can go wrong. */
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
@@ -181,6 +181,25 @@ for (const [what, name, bytes, words] of [
     assert.deepEqual(page.trouble, []);
   });
 }
+
+const IPHONE = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1';
+
+test('on an iPhone a model that would close the tab is not added unasked, and what is kept is said to be fleeting', async () => {
+  const vendor = () => Object.defineProperty(navigator, 'vendor', { value: 'Apple Computer, Inc.' });
+  const { page, before } = await settled({ userAgent: IPHONE, init: vendor });
+  const path = written('large.gguf', GGUF);
+  truncateSync(path, 1.2e9);
+  await choose(page, path);
+  await told(page, 'was not added.');
+  assert.match(await report(page).innerText(), /It has 1\.2 GB, and iPhones and iPads close a tab that uses more than about 1\.5 GB/);
+  await report(page).getByRole('button', { name: 'Add it all the same' }).waitFor();
+  await page.locator('#model-chip').click();
+  const panel = page.getByRole('dialog', { name: 'Kept on this device' });
+  await panel.getByText(/MB, complete/).waitFor();
+  assert.match(await panel.innerText(), /Safari clears it after seven days/);
+  await page.keyboard.press('Escape');
+  await unharmed(page, before);
+});
 
 test('too large for the store: says how much is needed and there, before anything is copied', async () => {
   const { page, before } = await settled({ init: () => { navigator.storage.estimate = async () => ({ usage: 20e6, quota: 26e6 }); } });

@@ -30,7 +30,7 @@ for (const [width, height] of [[1280, 720], [390, 664], [360, 640]]) {
 
 test('it can be installed, and opens from the home screen without a network', async () => {
   const server = await new Server().start();
-  const page = await visitor({ ...it, server });
+  const page = await visitor({ ...it, server }, { path: '' }); // as the icon opens it: with the engine that suits
   await ready(page);
   await page.evaluate(() => navigator.serviceWorker.ready);
   const devtools = await page.context().newCDPSession(page);

@@ -4,6 +4,11 @@ import { fileOf } from './choice.js';
 import { $, bytes, make } from './dom.js';
 import { sentence } from './words.js';
 
+/** How long it lasts where the browser promises nothing. Safari, and every browser on an iPhone, has a rule of its own. */
+const FLEETING = navigator.vendor.startsWith('Apple')
+  ? 'Safari clears it after seven days of use without a visit here, unless the page stands on the home screen.'
+  : 'The browser may clear it when the disk runs low; a model of the page is then fetched again.';
+
 export class StoragePanel {
   /** @param {{session: import('./session.js').Session, choice: import('./choice.js').Choice, onRemoved: (id: string) => void}} o */
   constructor({ session, choice, onRemoved }) {
@@ -41,9 +46,7 @@ export class StoragePanel {
     $('room-words').textContent = report.quota
       ? `${bytes(report.usage)} used, ${bytes(free)} free for this site.`
       : 'This browser does not say how much room there is.';
-    $('persist-words').textContent = report.persisted
-      ? 'The browser has promised to keep it.'
-      : 'The browser may clear it when the disk runs low; it would then be fetched again.';
+    $('persist-words').textContent = report.persisted ? 'The browser has promised to keep it.' : FLEETING;
   }
 
   #row(model) {
