@@ -21,8 +21,9 @@ import { showViews } from './learn/views.js';
 import { Waiting } from './js/waiting.js';
 import { STAGES, engineWords, errorWords, keepingWords, sentence } from './js/words.js';
 
-const asked = new URLSearchParams(location.search).get('engine');
-const engine = ['webgpu', 'cpu'].includes(asked) ? asked : 'auto';
+const ENGINES = ['auto', 'webgpu', 'cpu'];
+const wanted = [new URLSearchParams(location.search).get('engine'), keep.read('engine')];
+const engine = wanted.find((name) => ENGINES.includes(name)) ?? 'auto';
 
 /** How far a variation goes when the form does not say. */
 const GENTLE = 0.2;
@@ -60,6 +61,7 @@ function start() {
   bar(null);
   keepPage({ onOffline });
   const model = choice.find(keep.read('model')) ?? choice.all[0];
+  $('engine').value = engine;
   settings.restore(model);
   introduce(model);
   session.start(model);
@@ -88,6 +90,16 @@ async function added({ id }) {
     if (id !== session.model.id) useModel(model);
     report(`${model.name} was added and is in use now.`, [kept]);
   }
+}
+
+/** What computes from now on; an address that asked for something else does so no longer. */
+function useEngine(name) {
+  keep.write('engine', name);
+  const address = new URL(location.href);
+  address.searchParams.delete('engine');
+  history.replaceState(history.state, '', address);
+  hideBanner();
+  session.restart(name);
 }
 
 function introduce(model) {
@@ -139,6 +151,7 @@ function render() {
   $('chip-state').textContent = came ? `adding ${Math.floor(came.share * 100)} %` : chip[state];
   $('model-chip').dataset.state = came ? 'fetching' : state === 'ready' && offline ? 'offline' : state;
   $('engine-line').textContent = engineWords(session.capabilities());
+  $('engine').disabled = queue.running !== null || adding.now !== null;
   if (state === 'ready') stage.setFill(1);
   else if (state === 'fetching') stage.setFill(share);
   if (queue.running && state === 'ready') return;
@@ -349,6 +362,7 @@ function renderQueue() {
   const on = queue.running !== null;
   $('generate').textContent = on ? 'Cancel' : 'Generate';
   $('generate').toggleAttribute('data-working', on);
+  $('engine').disabled = on || adding.now !== null;
   $('enqueue').hidden = !on;
   $('queue-actions').hidden = !on && queue.waiting.length === 0;
   actions.show(!on && current !== null);
@@ -439,6 +453,7 @@ $('enqueue').addEventListener('click', () => generate());
 $('copy-settings').addEventListener('click', () => copyLink({ ...settings.shared(), model: session.model.id }));
 addEventListener('hashchange', openLink);
 $('reset').addEventListener('click', () => settings.reset(session.model));
+$('engine').addEventListener('change', () => useEngine($('engine').value));
 $('model').addEventListener('change', () => {
   useModel(choice.find($('model').value));
 });

@@ -8,7 +8,9 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
 import { launch } from './browser.mjs';
-import { MODEL, assertPicture, draw, fileOf, psnr, ready, says, stand, visitor } from './page.mjs';
+import {
+  MODEL, assertPicture, draw, fileOf, finished, generateButton, promptOf, psnr, ready, says, stand, visitor,
+} from './page.mjs';
 
 const it = stand({ before, after, afterEach });
 const PROMPT = 'a red apple on a light blue background';
@@ -105,6 +107,36 @@ test('?engine=webgpu without WebGPU says that this cannot be', async () => {
   } finally {
     await browser.close();
   }
+});
+
+test('a setting does the same, outlives a reload, and takes an address along that asked for something else', async () => {
+  const page = await visitor(it, { path: '?engine=webgpu' });
+  await ready(page);
+  const choice = page.getByLabel('Computed by');
+  const line = () => page.locator('#engine-line').textContent();
+  assert.equal(await choice.inputValue(), 'webgpu');
+  await promptOf(page).fill('typed before');
+  await choice.selectOption('cpu');
+  await page.locator('#engine-line').getByText('as asked').waitFor();
+  await ready(page);
+  assert.equal(new URL(page.url()).search, '');
+  assert.equal(await promptOf(page).inputValue(), 'typed before');
+  const similar = psnr(await draw(page, PROMPT, SETTINGS), await webgpuPicture());
+  assert.ok(similar >= 40, `${similar.toFixed(1)} dB`);
+
+  await page.reload();
+  await ready(page);
+  assert.equal(await choice.inputValue(), 'cpu');
+  assert.match(await line(), /as asked/);
+  await choice.selectOption('webgpu');
+  await choice.selectOption('auto'); // while the other one is still starting
+  await page.locator('#engine-line').getByText('a short measurement').waitFor();
+  await ready(page);
+  await generateButton(page).click();
+  assert.equal(await choice.isDisabled(), true, 'not in the middle of a picture');
+  await finished(page);
+  assert.equal(await choice.isDisabled(), false);
+  assert.deepEqual(page.trouble, []);
 });
 
 test('the client: stats, cancelling by signal, typed errors, queued calls', async () => {

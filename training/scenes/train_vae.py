@@ -49,7 +49,10 @@ def main() -> None:
     follow_threads_file(args.threads_file)
     probe = picture_batch(held_out_scenes(96, seed=11, plain=0.5), random.Random(11))
 
-    vae = make_vae().to(memory_format=torch.channels_last)
+    vae = make_vae()
+    if args.start:
+        vae.load_state_dict(AutoencoderKL.from_pretrained(args.start).state_dict())
+    vae = vae.to(memory_format=torch.channels_last)
     run = Run(
         {"vae": vae}, args.out / "vae.pt", args.minutes, args.muon_lr, args.adam_lr, args.ema, args.threads_file,
         time.process_time,
@@ -80,6 +83,7 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("work"), help="folder for checkpoints")
     parser.add_argument("--minutes", type=float, default=60, help="of processor time")
+    parser.add_argument("--start", type=Path, help="a folder with weights to begin with")
     parser.add_argument("--batch", type=int, default=16, help="crops a step; a quarter as many whole pictures")
     parser.add_argument("--muon-lr", type=float, default=1e-2)
     parser.add_argument("--adam-lr", type=float, default=2e-3)

@@ -16,7 +16,8 @@ export class Session {
   /** @type {OpenGen | null} */ og = null;
   offline = !navigator.onLine;
   #loading = Promise.resolve();
-  /** The engine that starts. @type {Promise<OpenGen> | null} */ #creating = null;
+  /** Counts the starts: what an earlier one still has to say is passed over. */ #attempt = 0;
+  /** The engine, starting or started. @type {Promise<OpenGen> | null} */ #engine = null;
 
   /**
    * @param {{engine: 'auto'|'webgpu'|'cpu', onChange: (session: Session) => void,
@@ -37,16 +38,16 @@ export class Session {
     this.#loading.catch(() => {}); // told through the state
   }
 
-  /** A new worker in place of a broken one. */
-  restart() {
-    this.og?.dispose();
-    this.og = null;
+  /** A new worker in place of a broken one, or of one that computes in another way. */
+  restart(engine = this.engine) {
+    this.engine = engine;
+    this.#letGo();
     this.start();
   }
 
   /** The engine, with or without a model. @returns {Promise<OpenGen>} */
   async started() {
-    return this.og ?? this.#creating ?? Promise.reject(new Error('the engine has not started; the page says why'));
+    return this.#engine ?? Promise.reject(new Error('the engine has not started; the page says why'));
   }
 
   /** Resolves when the model is ready; tries again if it had failed. */
@@ -67,38 +68,45 @@ export class Session {
   }
 
   async #load(model) {
+    const attempt = ++this.#attempt;
+    const overtaken = () => attempt !== this.#attempt;
     this.error = null;
     this.progress = null;
     this.#to(this.og ? 'loading' : 'starting');
     try {
-      if (!this.og) {
-        this.og = await (this.#creating = OpenGen.create({ engine: this.engine }));
-        keepEngines(this.og.capabilities());
-      }
+      this.#engine ??= OpenGen.create({ engine: this.engine });
+      const og = await this.#engine;
+      if (overtaken()) return this.#loading;
+      if (this.og !== og) keepEngines(og.capabilities());
+      this.og = og;
       // Of the visitor's own models the store alone knows the rest.
       const source = model.own ? { id: model.id, url: model.url } : model;
-      const loaded = await this.og.models.load(source, { onProgress: (progress) => this.#advance(model, progress) });
-      if (model !== this.model) return; // another was chosen meanwhile
+      const onProgress = (progress) => overtaken() || this.#advance(progress);
+      const loaded = await og.models.load(source, { onProgress });
+      if (overtaken()) return this.#loading;
       this.loaded = loaded;
       this.#to('ready');
       this.onLoaded(this);
     } catch (error) {
-      if (error.code === 'INTERNAL') {
-        this.og?.dispose();
-        this.og = null;
-      }
+      if (overtaken()) return this.#loading;
+      if (!this.og || error.code === 'INTERNAL') this.#letGo();
       const offline = error.code === 'NETWORK' && !(await reachable());
-      if (model === this.model) {
-        this.error = error;
-        this.offline ||= offline;
-        this.#to('failed');
-      }
+      if (overtaken()) return this.#loading;
+      this.error = error;
+      this.offline ||= offline;
+      this.#to('failed');
       throw error;
     }
   }
 
-  #advance(model, progress) {
-    if (model !== this.model) return;
+  /** The engine is not used any more, nor one that is still starting. */
+  #letGo() {
+    this.#engine?.then((og) => og.dispose(), () => {}); // one that did not start has nothing to let go
+    this.#engine = null;
+    this.og = null;
+  }
+
+  #advance(progress) {
     this.progress = progress;
     const states = { wait: 'waiting', download: 'fetching', verify: 'checking', upload: 'loading' };
     this.#to(states[progress.phase]);
