@@ -108,7 +108,7 @@ fn denoise() {
     let source = ModelSource::open(&model_folder(MODEL)).expect("model folder");
     let decls = opengen::model::weight_decls(source.config());
     let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
-    let mut report = Report::new(common::CANDLE_RUN);
+    let mut report = Report::new(common::F32);
     for case in cases::<DenoiseCase>("denoise").iter().filter(|case| case.model == MODEL) {
         let mut manifest = manifest.clone();
         manifest.config.scheduler = scheduler_of(case);
@@ -154,7 +154,7 @@ fn steps_taken_alone() {
     let case = &cases::<DenoiseCase>("denoise")[0];
     let mut pipeline = CpuPipeline::new(manifest, slabs).expect("pipeline");
     let (golden, request, cancel) = (Golden::open(&case.file), request(case), Cancel::default());
-    let mut report = Report::new(common::CANDLE_RUN);
+    let mut report = Report::new(common::F32);
     for i in 0..case.steps {
         let latents = golden.values(&format!("latents.{i}"));
         let trace = pollster::block_on(pipeline.study_step(&request, i, &latents, false, &cancel));
@@ -166,7 +166,7 @@ fn steps_taken_alone() {
     // Asking for maps changes nothing of the step, and their rows are probabilities.
     let latents = golden.values("latents.0");
     let trace = pollster::block_on(pipeline.study_step(&request, 0, &latents, true, &cancel)).expect("maps");
-    let mut report = Report::new(common::CANDLE_RUN);
+    let mut report = Report::new(common::F32);
     report.compare("with maps", &trace.next, &golden.values("latents.1"));
     report.finish();
     let tokens = pipeline.study_tokens(&request.prompt).expect("tokens").len();

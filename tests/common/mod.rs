@@ -11,12 +11,10 @@ use opengen::sample::NoiseSource;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-/// Tolerance of the f32 tier and of candle.
+/// Tolerance of the f32 tier, of the CPU path and of candle.
 pub const F32: f64 = 1e-3;
 /// Tolerance of the f16 tier.
 pub const F16: f64 = 1e-2;
-/// Tolerance of whole runs on candle: its GEGLU uses the tanh form of GELU, which guidance enlarges.
-pub const CANDLE_RUN: f64 = 2e-3;
 /// Tolerance of whole runs of the f16 tier. Each step alone is held to [`F16`] (`each_step_alone`); a run feeds its own
 /// rounding back, which adds up over the steps. Only latents and pictures are compared.
 pub const F16_RUN: f64 = 3e-2;
