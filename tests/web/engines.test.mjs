@@ -101,7 +101,7 @@ test('?engine=webgpu without WebGPU says that this cannot be', async () => {
   const browser = await launch({ webgpu: false });
   try {
     const page = await visitor({ ...it, browser }, { path: '?engine=webgpu' });
-    await page.getByRole('alert').getByText(/cannot run/).waitFor();
+    await page.getByRole('alert').getByText(/cannot be done/).waitFor();
     assert.match(await page.getByRole('alert').innerText(), /WebGPU|GPU/);
     await page.context().close();
   } finally {
