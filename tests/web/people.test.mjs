@@ -140,6 +140,7 @@ test('who wants less motion gets none: no dancing noise, no fading, no sliding s
     .filter((animation) => animation.effect.getComputedTiming().duration > 10).map(({ transitionProperty }) => transitionProperty));
   assert.deepEqual(await moving(), []);
   await page.getByRole('button', { name: 'Done' }).click();
+  await page.getByLabel('Steps', { exact: true }).waitFor({ state: 'hidden' });
   await page.evaluate(() => {
     window.frames = new Set();
     window.watching = setInterval(() => {
