@@ -219,14 +219,14 @@ test('when the engine breaks, the ones that wait are kept and go on with Retry',
     const response = await route.fetch();
     const trap = `let pulled = false;
       self.addEventListener('message', ({ data }) => {
-        if (data.type === 'generate' && data.request.steps === 31 && !pulled) { pulled = true; setTimeout(() => { throw new Error('pulled'); }, 50); }
+        if (data.type === 'generate' && data.request.steps === 91 && !pulled) { pulled = true; setTimeout(() => { throw new Error('pulled'); }, 1500); }
       });\n`;
     await route.fulfill({ response, body: broken ? await response.text() : trap + (await response.text()) });
   });
   await page.goto(it.server.url + it.path);
   await ready(page);
   broken = true;
-  await set(page, { Steps: 31, Seed: 1 });
+  await set(page, { Steps: 91, Seed: 1 });
   await promptOf(page).fill('a cat on pink');
   await promptOf(page).press('Enter');
   await cancelButton(page).waitFor();
