@@ -213,26 +213,17 @@ test('an earlier picture can be looked at while another is made', async () => {
 });
 
 test('when the engine breaks, the ones that wait are kept and go on with Retry', async () => {
-  const page = await visitor(it, { open: false, serviceWorkers: 'block' });
-  let broken = false;
-  await page.route('**/worker.js', async (route) => {
-    const response = await route.fetch();
-    const trap = `let pulled = false;
-      self.addEventListener('message', ({ data }) => {
-        if (data.type === 'generate' && data.request.steps === 91 && !pulled) { pulled = true; setTimeout(() => { throw new Error('pulled'); }, 1500); }
-      });\n`;
-    await route.fulfill({ response, body: broken ? await response.text() : trap + (await response.text()) });
-  });
-  await page.goto(it.server.url + it.path);
+  const page = await visitor(it);
   await ready(page);
-  broken = true;
-  await set(page, { Steps: 91, Seed: 1 });
+  await set(page, { Steps: 100, Seed: 1 });
   await promptOf(page).fill('a cat on pink');
   await promptOf(page).press('Enter');
   await cancelButton(page).waitFor();
   await set(page, { Steps: 1 });
   await promptOf(page).fill('a dog on pink');
   await promptOf(page).press('Enter');
+  await waits(page, '1 waiting');
+  await page.workers().at(-1).evaluate(() => { setTimeout(() => { throw new Error('pulled'); }); });
   const alert = page.getByRole('alert');
   await alert.getByRole('button', { name: 'Start again' }).waitFor();
   await waits(page, '1 waiting');
