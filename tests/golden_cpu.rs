@@ -4,7 +4,7 @@ mod common;
 
 use candle_core::{Device, Tensor};
 use common::{
-    AttentionCase, DenoiseCase, Golden, Report, TextCase, UnetCase, VaeCase, cases, compare_run,
+    AttentionCase, DenoiseCase, Golden, Report, cases, compare_run, compare_text, compare_unet, compare_vae,
     folder_tensors, model_folder, request, scheduler_of, values,
 };
 use opengen::Error;
@@ -29,15 +29,7 @@ fn model(name: &str) -> CpuModel {
 fn text_embeddings() {
     let model = model(MODEL);
     let mut report = Report::new(common::F32);
-    for case in cases::<TextCase>("text").iter().filter(|case| case.model == MODEL) {
-        let golden = Golden::open(&case.file);
-        let tokens = golden.tokens("tokens");
-        for (i, ids) in tokens.iter().enumerate().take(case.embedded) {
-            let got = model.text_embeddings(std::slice::from_ref(ids)).expect("embeddings");
-            let name = format!("text_embeddings.{i}");
-            report.compare(&format!("{MODEL} {name}"), &values(&got), &golden.values(&name));
-        }
-    }
+    compare_text(&mut report, MODEL, |ids| model.text_embeddings(ids));
     report.finish();
 }
 
@@ -46,15 +38,7 @@ fn unet() {
     let mut report = Report::new(common::F32);
     for name in MODELS {
         let model = model(name);
-        for case in cases::<UnetCase>("unet").iter().filter(|case| case.model == name) {
-            let golden = Golden::open(&case.file);
-            for (i, call) in case.cases.iter().enumerate() {
-                let latents = golden.tensor(&format!("latents.{i}"));
-                let got = model.unet(latents, call.timestep, golden.tensor("embeddings")).expect("UNet");
-                let what = format!("{name} unet {}x{} t {}", call.height, call.width, call.timestep);
-                report.compare(&what, &values(&got), &golden.values(&format!("output.{i}")));
-            }
-        }
+        compare_unet(&mut report, name, |latents, t, embeddings| model.unet(latents, t, embeddings));
     }
     report.finish();
 }
@@ -64,18 +48,7 @@ fn vae() {
     let mut report = Report::new(common::F32);
     for name in MODELS {
         let model = model(name);
-        for case in cases::<VaeCase>("vae").iter().filter(|case| case.model == name) {
-            let golden = Golden::open(&case.file);
-            for (i, call) in case.cases.iter().enumerate() {
-                let size = format!("{name} {}x{} batch {}", call.height, call.width, call.batch);
-                let decoded = model.vae_decode(golden.tensor(&format!("latents.{i}"))).expect("decode");
-                let expected = golden.values(&format!("decoded.{i}"));
-                report.compare(&format!("vae decode {size}"), &values(&decoded), &expected);
-                let encoded = model.vae_encode(golden.tensor(&format!("image.{i}"))).expect("encode");
-                let expected = golden.values(&format!("encoded.{i}"));
-                report.compare(&format!("vae encode {size}"), &values(&encoded), &expected);
-            }
-        }
+        compare_vae(&mut report, name, |latents| model.vae_decode(latents), |image| model.vae_encode(image));
     }
     report.finish();
 }

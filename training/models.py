@@ -37,8 +37,8 @@ def make_unet() -> UNet2DConditionModel:
     )
 
 
-def make_text_encoder(vocab_size: int, bos: int, eos: int) -> CLIPTextModel:
-    """CLIP-style causal text encoder: token ids [N, 24] -> [N, 24, 128]."""
+def make_text_encoder(vocab_size: int, bos: int, eos: int, max_tokens: int = MAX_TOKENS) -> CLIPTextModel:
+    """CLIP-style causal text encoder: token ids [N, max_tokens] -> [N, max_tokens, 128]."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=vocab_size,
@@ -47,7 +47,7 @@ def make_text_encoder(vocab_size: int, bos: int, eos: int) -> CLIPTextModel:
             projection_dim=TEXT_WIDTH,
             num_hidden_layers=2,
             num_attention_heads=4,
-            max_position_embeddings=MAX_TOKENS,
+            max_position_embeddings=max_tokens,
             hidden_act="quick_gelu",
             bos_token_id=bos,
             eos_token_id=eos,

@@ -92,6 +92,12 @@ async function added({ id }) {
   }
 }
 
+/** What computes and why; to be changed while nothing is at work. */
+function showEngine() {
+  $('engine-line').textContent = engineWords(session.capabilities());
+  $('engine').disabled = queue.running !== null || adding.now !== null;
+}
+
 /** What computes from now on; an address that asked for something else does so no longer. */
 function useEngine(name) {
   keep.write('engine', name);
@@ -150,8 +156,7 @@ function render() {
   $('chip-size').textContent = bytes((came ?? model).bytes);
   $('chip-state').textContent = came ? `adding ${Math.floor(came.share * 100)} %` : chip[state];
   $('model-chip').dataset.state = came ? 'fetching' : state === 'ready' && offline ? 'offline' : state;
-  $('engine-line').textContent = engineWords(session.capabilities());
-  $('engine').disabled = queue.running !== null || adding.now !== null;
+  showEngine();
   if (state === 'ready') stage.setFill(1);
   else if (state === 'fetching') stage.setFill(share);
   if (queue.running && state === 'ready') return;
@@ -286,7 +291,7 @@ async function finish(request, { image, png, seed, timings, notices }) {
   if (settings.random.checked) settings.showSeed(seed);
   keep.write('decodeMs', timings.decodeMs);
   notes(notices.map(sentence));
-  $('engine-line').textContent = engineWords(session.capabilities());
+  showEngine();
   keepEngines(session.capabilities()); // another may have taken over
 
   const { entry, problem } = await pictures.add(made);
@@ -362,7 +367,7 @@ function renderQueue() {
   const on = queue.running !== null;
   $('generate').textContent = on ? 'Cancel' : 'Generate';
   $('generate').toggleAttribute('data-working', on);
-  $('engine').disabled = on || adding.now !== null;
+  showEngine();
   $('enqueue').hidden = !on;
   $('queue-actions').hidden = !on && queue.waiting.length === 0;
   actions.show(!on && current !== null);

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use opengen::Result;
 use opengen::config::SchedulerConfig;
 use opengen::pipeline::{Dump, Request};
 use opengen::sample::NoiseSource;
@@ -298,5 +299,55 @@ pub fn compare_run(
     names.retain(|name| golden.has(name) && (predictions || !name.starts_with("noise_pred")));
     for name in &names {
         report.compare(&format!("{what} {name}"), got(name), &golden.values(name));
+    }
+}
+
+/// A text encoder on candle's tensors against the references of `model`.
+pub fn compare_text(report: &mut Report, model: &str, embed: impl Fn(&[Vec<u32>]) -> Result<Tensor>) {
+    for case in cases::<TextCase>("text").iter().filter(|case| case.model == model) {
+        let golden = Golden::open(&case.file);
+        for (i, ids) in golden.tokens("tokens").iter().enumerate().take(case.embedded) {
+            let got = embed(std::slice::from_ref(ids)).expect("embeddings");
+            let name = format!("text_embeddings.{i}");
+            report.compare(&format!("{model} {name}"), &values(&got), &golden.values(&name));
+        }
+    }
+}
+
+/// A UNet on candle's tensors, of latents, timestep and embeddings, against the references of `model`.
+pub fn compare_unet(
+    report: &mut Report,
+    model: &str,
+    unet: impl Fn(&Tensor, f64, &Tensor) -> Result<Tensor>,
+) {
+    for case in cases::<UnetCase>("unet").iter().filter(|case| case.model == model) {
+        let golden = Golden::open(&case.file);
+        for (i, call) in case.cases.iter().enumerate() {
+            let latents = golden.tensor(&format!("latents.{i}"));
+            let got = unet(latents, call.timestep, golden.tensor("embeddings")).expect("UNet");
+            let what = format!("{model} unet {}x{} t {}", call.height, call.width, call.timestep);
+            report.compare(&what, &values(&got), &golden.values(&format!("output.{i}")));
+        }
+    }
+}
+
+/// An autoencoder on candle's tensors against the references of `model`.
+pub fn compare_vae(
+    report: &mut Report,
+    model: &str,
+    decode: impl Fn(&Tensor) -> Result<Tensor>,
+    encode: impl Fn(&Tensor) -> Result<Tensor>,
+) {
+    for case in cases::<VaeCase>("vae").iter().filter(|case| case.model == model) {
+        let golden = Golden::open(&case.file);
+        for (i, call) in case.cases.iter().enumerate() {
+            let size = format!("{model} {}x{} batch {}", call.height, call.width, call.batch);
+            let decoded = decode(golden.tensor(&format!("latents.{i}"))).expect("decode");
+            let expected = golden.values(&format!("decoded.{i}"));
+            report.compare(&format!("vae decode {size}"), &values(&decoded), &expected);
+            let encoded = encode(golden.tensor(&format!("image.{i}"))).expect("encode");
+            let expected = golden.values(&format!("encoded.{i}"));
+            report.compare(&format!("vae encode {size}"), &values(&encoded), &expected);
+        }
     }
 }

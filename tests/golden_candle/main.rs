@@ -5,7 +5,7 @@ mod common;
 mod oracle;
 
 use candle_core::{Device, Tensor};
-use common::{Golden, Report, TextCase, UnetCase, VaeCase, cases, folder_tensors, model_folder, values};
+use common::{Report, compare_text, compare_unet, compare_vae, folder_tensors, model_folder, values};
 use opengen::Error;
 use opengen::config;
 use oracle::Oracle;
@@ -23,15 +23,7 @@ fn model() -> Oracle {
 fn text_embeddings() {
     let model = model();
     let mut report = Report::new(common::F32);
-    for case in cases::<TextCase>("text").iter().filter(|case| case.model == MODEL) {
-        let golden = Golden::open(&case.file);
-        let tokens = golden.tokens("tokens");
-        for (i, ids) in tokens.iter().enumerate().take(case.embedded) {
-            let got = model.text_embeddings(std::slice::from_ref(ids)).expect("embeddings");
-            let name = format!("text_embeddings.{i}");
-            report.compare(&format!("{MODEL} {name}"), &values(&got), &golden.values(&name));
-        }
-    }
+    compare_text(&mut report, MODEL, |ids| model.text_embeddings(ids));
     report.finish();
 }
 
@@ -39,15 +31,7 @@ fn text_embeddings() {
 fn unet() {
     let model = model();
     let mut report = Report::new(common::F32);
-    for case in cases::<UnetCase>("unet").iter().filter(|case| case.model == MODEL) {
-        let golden = Golden::open(&case.file);
-        for (i, call) in case.cases.iter().enumerate() {
-            let latents = golden.tensor(&format!("latents.{i}"));
-            let got = model.unet(latents, call.timestep, golden.tensor("embeddings")).expect("UNet");
-            let what = format!("{MODEL} unet {}x{} t {}", call.height, call.width, call.timestep);
-            report.compare(&what, &values(&got), &golden.values(&format!("output.{i}")));
-        }
-    }
+    compare_unet(&mut report, MODEL, |latents, t, embeddings| model.unet(latents, t, embeddings));
     report.finish();
 }
 
@@ -55,24 +39,7 @@ fn unet() {
 fn vae() {
     let model = model();
     let mut report = Report::new(common::F32);
-    for case in cases::<VaeCase>("vae").iter().filter(|case| case.model == MODEL) {
-        let golden = Golden::open(&case.file);
-        for (i, call) in case.cases.iter().enumerate() {
-            let size = format!("{}x{} batch {}", call.height, call.width, call.batch);
-            let decoded = model.vae_decode(golden.tensor(&format!("latents.{i}"))).expect("decode");
-            report.compare(
-                &format!("{MODEL} vae decode {size}"),
-                &values(&decoded),
-                &golden.values(&format!("decoded.{i}")),
-            );
-            let encoded = model.vae_encode(golden.tensor(&format!("image.{i}"))).expect("encode");
-            report.compare(
-                &format!("{MODEL} vae encode {size}"),
-                &values(&encoded),
-                &golden.values(&format!("encoded.{i}")),
-            );
-        }
-    }
+    compare_vae(&mut report, MODEL, |latents| model.vae_decode(latents), |image| model.vae_encode(image));
     report.finish();
 }
 

@@ -168,6 +168,14 @@ test('every error says what happened, what was kept, and what to do', () => {
   }
 });
 
+test('an engine that did not arrive is fetched again, whichever model was chosen', () => {
+  const error = { code: 'NETWORK', field: 'engine', message: 'the engine did not arrive' };
+  for (const model of [MODEL, { ...MODEL, name: 'my-dog', own: true }]) {
+    const { title, action } = errorWords(error, model);
+    assert.deepEqual([title, action], ['The engine did not arrive.', 'retry']);
+  }
+});
+
 test('a browser that refuses every kind of storage still draws', async () => {
   const page = await visitor(it, {
     open: false, serviceWorkers: 'block',

@@ -14,8 +14,9 @@ from torch import nn
 from transformers import CLIPTokenizer
 
 from ..common import save_atomically
+from ..models import make_unet
 from ..tokenizer import WORD_END
-from .models import make_text_encoder, make_unet
+from .models import make_text_encoder
 from .render import picture_batch
 from .scene import training_scene
 
@@ -36,20 +37,24 @@ def token_embeddings(old: torch.Tensor, old_tokenizer: CLIPTokenizer, tokenizer:
     return rows
 
 
+def fit(source: torch.Tensor, target: torch.Tensor, ridge: float = 0.1) -> tuple[torch.Tensor, torch.Tensor]:
+    """A and b with target ~ A source + b over rows. The ridge keeps a channel that carries next to nothing small."""
+    centred, wanted = source - source.mean(dim=0), target - target.mean(dim=0)
+    gram = centred.T @ centred / len(source) + ridge * torch.eye(source.shape[1])
+    matrix = torch.linalg.solve(gram, centred.T @ wanted / len(source)).T
+    return matrix, target.mean(dim=0) - matrix @ source.mean(dim=0)
+
+
 @torch.no_grad()
-def latent_map(old_vae: AutoencoderKL, vae: AutoencoderKL, count: int = 256) -> tuple[torch.Tensor, torch.Tensor, float]:
-    """A [4, 4] and b [4] with old latents ~ A new latents + b, over `count` plain scenes; and the share explained."""
+def latent_pairs(old_vae: AutoencoderKL, vae: AutoencoderKL, count: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
+    """Cells [N, 4] of both autoencoders, over `count` plain scenes."""
     rng = random.Random(5)
     scenes = [training_scene(rng, plain=1.0) for _ in range(count)]
     large = picture_batch(scenes, rng)
     small = nn.functional.avg_pool2d(large, 2)
     new = torch.cat([vae.encode(part).latent_dist.mean for part in large.split(16)])
     old = torch.cat([old_vae.encode(part).latent_dist.mean for part in small.split(16)])
-    new, old = (latents.permute(0, 2, 3, 1).flatten(0, 2) for latents in (new, old))
-    extended = torch.cat([new, torch.ones(len(new), 1)], dim=1)
-    solution = torch.linalg.lstsq(extended, old).solution
-    explained = 1 - (extended @ solution - old).square().sum() / (old - old.mean(dim=0)).square().sum()
-    return solution[:-1].T, solution[-1], explained.item()
+    return tuple(latents.permute(0, 2, 3, 1).flatten(0, 2) for latents in (old, new))
 
 
 def main() -> None:
@@ -68,11 +73,13 @@ def main() -> None:
             weight = torch.cat([weight, weight[-1:].expand(len(state[name]) - len(weight), -1)])
         state[name].copy_(weight)
 
-    matrix, shift, explained = latent_map(old_vae, vae)
+    old, new = latent_pairs(old_vae, vae)
+    matrix, shift = fit(new, old)
+    back, _ = fit(old, new)  # of velocities, which have no mean
+    explained = 1 - (new @ matrix.T + shift - old).square().sum() / (old - old.mean(dim=0)).square().sum()
     inner = dict(start["unet"])
     inner["conv_in.bias"] = inner["conv_in.bias"] + torch.einsum("oihw,i->o", inner["conv_in.weight"], shift)
     inner["conv_in.weight"] = torch.einsum("oihw,ij->ojhw", inner["conv_in.weight"], matrix)
-    back = torch.linalg.pinv(matrix)
     inner["conv_out.weight"] = torch.einsum("ji,ihwk->jhwk", back, inner["conv_out.weight"])
     inner["conv_out.bias"] = back @ inner["conv_out.bias"]
     unet = make_unet()

@@ -4,6 +4,7 @@ import random
 import zlib
 from dataclasses import dataclass
 
+from ..data import PLACES
 from .subjects import SUBJECTS
 
 IMAGE = 128  # pixels a side
@@ -17,11 +18,6 @@ SIZES: dict[str, tuple[int, int, int]] = {
 }
 SMALL, MEDIUM, LARGE = range(3)
 PAIR = (58, 64)  # glyph and box of each of two things
-
-# (column, row) steps from the centre; the centre comes first
-PLACES: tuple[tuple[int, int], ...] = (
-    (0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1),
-)  # fmt: skip
 
 # sRGB, 0..255
 COLOURS: dict[str, tuple[int, int, int]] = {

@@ -12,9 +12,10 @@ from transformers import CLIPTokenizer
 
 from ..common import Run, follow_threads_file, save_sheet
 from ..evaluate import generate_with_diffusers
+from ..models import LATENT, LATENT_CHANNELS, make_scheduler, make_unet
 from ..train_unet import stratified_timesteps
 from .captions import caption
-from .models import LATENT, LATENT_CHANNELS, MAX_TOKENS, make_scheduler, make_text_encoder, make_unet
+from .models import MAX_TOKENS, make_text_encoder
 from .scene import Scene, held_out_scenes, training_scene
 from .train_vae import encode_scenes
 

@@ -8,7 +8,7 @@
 mod attention;
 mod blocks;
 mod gemm;
-mod layers;
+pub(super) mod layers;
 mod model;
 mod pipeline;
 mod simd;
@@ -17,5 +17,5 @@ mod unet;
 mod vae;
 
 pub use blocks::LayerLooks;
-pub use model::CpuModel;
+pub use model::{CpuModel, text_config};
 pub use pipeline::{CpuPipeline, Pause};

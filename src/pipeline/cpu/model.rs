@@ -83,8 +83,8 @@ fn unsupported(what: String, message: &str) -> Error {
     Error::Unsupported { what: format!("{what} on the CPU path"), message: message.to_string() }
 }
 
-/// candle's text configuration.
-fn text_config(config: &ClipTextConfig) -> Result<text_model::ClipTextConfig> {
+/// candle's text configuration, or the reason why it has none for ours.
+pub fn text_config(config: &ClipTextConfig) -> Result<text_model::ClipTextConfig> {
     let activation = match config.hidden_act {
         Activation::QuickGelu => text_model::Activation::QuickGelu,
         Activation::Gelu => {
