@@ -1,5 +1,6 @@
-"""What both training loops share: threads, optimiser, averages, checkpoints, contact sheets."""
+"""What the training loops share: arguments, threads, optimiser, averages, checkpoints, contact sheets."""
 
+import argparse
 import math
 import os
 import time
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+import torch.distributed as workers
 from PIL import Image
 from torch import nn
 
@@ -20,6 +22,22 @@ def follow_threads_file(path: str) -> None:
         return
     if 1 <= wanted != torch.get_num_threads():
         torch.set_num_threads(wanted)
+
+
+def join_workers(seed: int) -> None:
+    """Joins the other processes that `torchrun` started, if it did; all of them begin with the same random numbers."""
+    if "WORLD_SIZE" in os.environ:
+        workers.init_process_group("gloo")
+    torch.manual_seed(seed)
+
+
+def worker_count() -> int:
+    return workers.get_world_size() if workers.is_initialized() else 1
+
+
+def worker() -> int:
+    """This process's number among the workers, 0 where there is one."""
+    return workers.get_rank() if workers.is_initialized() else 0
 
 
 def orthogonalise(updates: torch.Tensor, rounds: int = 5) -> torch.Tensor:
@@ -58,13 +76,22 @@ class Muon(torch.optim.Optimizer):
             for weight in group["params"]:
                 if weight.grad is not None:
                     by_shape.setdefault((weight.shape[0], weight[0].numel()), []).append(weight)
-            for shape, weights in by_shape.items():
-                self._step_batch(shape, weights, group)
+            # The costliest shapes first, each to the worker that has least to do.
+            load = [0.0] * worker_count()
+            for shape in sorted(by_shape, key=lambda shape: -len(by_shape[shape]) * min(shape) ** 2 * max(shape)):
+                weights, owner = by_shape[shape], load.index(min(load))
+                load[owner] += len(weights) * min(shape) ** 2 * max(shape)
+                self._step_batch(shape, weights, group, owner)
 
-    def _step_batch(self, shape: tuple[int, int], weights: list[nn.Parameter], group: dict) -> None:
+    def _step_batch(self, shape: tuple[int, int], weights: list[nn.Parameter], group: dict, owner: int) -> None:
         directions = torch.stack([self._momentum(weight, group["momentum"]).reshape(shape) for weight in weights])
         tall = shape[0] > shape[1]
-        directions = orthogonalise(directions.mT if tall else directions)
+        directions = directions.mT if tall else directions
+        if owner == worker():
+            directions = orthogonalise(directions)
+        if worker_count() > 1:
+            directions = directions.contiguous()
+            workers.broadcast(directions, owner)
         directions = directions.mT if tall else directions
         scale = group["lr"] * 0.2 * math.sqrt(max(shape))  # an update's RMS is then about Adam's, 0.2 * lr
         for weight, direction in zip(weights, directions):
@@ -146,66 +173,98 @@ def save_atomically(state: dict, path: Path) -> None:
     os.replace(scratch, path)
 
 
-class Run:
-    """One training run against the clock: the loop, its learning rate, its averages and its checkpoint.
+def run_arguments(what: str | None, minutes: float, batch: int, muon_lr: float, adam_lr: float) -> argparse.ArgumentParser:
+    """The options of every stage, with the stage's own defaults."""
+    parser = argparse.ArgumentParser(description=what)
+    parser.add_argument("--out", type=Path, default=Path("work"), help="folder of all stages")
+    parser.add_argument("--minutes", type=float, default=minutes, help="of processor time, all threads together")
+    parser.add_argument("--batch", type=int, default=batch, help="of each worker")
+    parser.add_argument("--muon-lr", type=float, default=muon_lr)
+    parser.add_argument("--adam-lr", type=float, default=adam_lr)
+    parser.add_argument("--ema", type=float, default=0.998, help="decay of the averaged weights")
+    parser.add_argument("--report-minutes", type=float, default=5)
+    parser.add_argument("--threads-file", default="/tmp/og_threads", help="holds the number of threads to use")
+    parser.add_argument("--seed", type=int, default=0)
+    return parser
 
-    `clock` gives seconds: of the wall, or of the processor (`time.process_time`, all threads together) where other
-    jobs come first and the wall says little about how far a run is.
+
+class Run:
+    """One training run: the loop, its learning rate, its averages and its checkpoint.
+
+    It runs against processor time, all threads and workers together: other jobs share the machine, and then the wall
+    clock says little about how far a run is. Workers share each batch; the first one reports and saves.
     """
 
-    def __init__(
-        self, modules: dict[str, nn.Module], checkpoint: Path, minutes: float,
-        muon_lr: float, adam_lr: float, decay: float, threads_file: str,
-        clock: Callable[[], float] = time.time,
-    ):  # fmt: skip
-        self.clock = clock
-        self.modules, self.checkpoint, self.budget = modules, checkpoint, minutes * 60
-        self.optimisers = make_optimisers(list(modules.values()), muon_lr, adam_lr)
-        self.average = Average(list(modules.values()), decay)
-        self.threads_file = threads_file
-        self.step, self.spent = 0, 0.0
+    def __init__(self, modules: dict[str, nn.Module], checkpoint: Path, args: argparse.Namespace):
+        """`args` are those of `run_arguments`."""
+        torch.manual_seed(args.seed + 1000 * worker())  # the weights are made: from here on workers differ
+        follow_threads_file(args.threads_file)
+        self.modules, self.checkpoint, self.budget = modules, checkpoint, args.minutes * 60
+        self.report_every, self.threads_file = args.report_minutes * 60, args.threads_file
+        self.weights = [weight for module in modules.values() for weight in module.parameters()]
+        self.optimisers = make_optimisers(list(modules.values()), args.muon_lr, args.adam_lr)
+        self.average = Average(list(modules.values()), args.ema)
+        self.batch = args.batch * worker_count()
+        self.step, self.pictures, self.spent, self.mark = 0, 0, 0.0, 0.0
         if checkpoint.exists():
             self._resume(torch.load(checkpoint))
 
-    def train(
-        self, next_loss: Callable[[], torch.Tensor], report: Callable[[], str],
-        report_minutes: float, save_minutes: float = 3.0,
-    ) -> None:  # fmt: skip
-        """Steps on `next_loss` until the minutes are spent; `report` runs on the averaged weights."""
-        started = self.clock() - self.spent
+    @property
+    def progress(self) -> float:
+        """How far the run is, in 0..1."""
+        return self.spent / self.budget
+
+    def train(self, next_loss: Callable[[], torch.Tensor], report: Callable[[], str], save_minutes: float = 3.0) -> None:
+        """Steps on `next_loss` until the minutes are spent; `report` runs on the averaged weights, off the clock."""
         saved_at, reported_at, losses = self.spent, self.spent, []
+        self.mark = time.process_time()
         while self.spent < self.budget:
             losses.append(self._update(next_loss()))
-            self.spent = self.clock() - started
             if self.step % 20 == 0:
                 follow_threads_file(self.threads_file)
             if self.spent - saved_at > save_minutes * 60 or self.spent >= self.budget:
-                self._save()
                 saved_at = self.spent
-            if self.spent - reported_at > report_minutes * 60 or self.spent >= self.budget:
-                mean_loss, losses = sum(losses) / len(losses), []
-                with self.average.applied():
-                    print(f"step {self.step}, {self.spent / 60:.1f} min, loss {mean_loss:.4f}, {report()}", flush=True)
-                reported_at = self.spent
+                if worker() == 0:
+                    self._save()
+            if self.spent - reported_at > self.report_every or self.spent >= self.budget:
+                mean_loss, losses, reported_at = sum(losses) / len(losses), [], self.spent
+                if worker() == 0:
+                    with self.average.applied():
+                        print(f"step {self.step}, {self.spent / 60:.1f} min, loss {mean_loss:.4f}, {report()}", flush=True)
+                    self.mark = time.process_time()
 
     def _update(self, loss: torch.Tensor) -> float:
-        set_learning_rate(self.optimisers, warm_cosine(self.spent / self.budget))
+        set_learning_rate(self.optimisers, warm_cosine(self.progress))
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(
-            [weight for module in self.modules.values() for weight in module.parameters()], 1.0
-        )
+        self._share()
+        torch.nn.utils.clip_grad_norm_(self.weights, 1.0)
         for optimiser in self.optimisers:
             optimiser.step()
             optimiser.zero_grad()
         self.average.update()
-        self.step += 1
+        self.step, self.pictures = self.step + 1, self.pictures + self.batch
         return loss.item()
+
+    def _share(self) -> None:
+        """Averages the gradients over the workers, and adds up what processor time they spent."""
+        spent = time.process_time() - self.mark
+        self.mark += spent
+        if worker_count() > 1:
+            learning = [weight for weight in self.weights if weight.grad is not None]
+            flat = torch.cat([*(weight.grad.flatten() for weight in learning), torch.tensor([spent])])
+            workers.all_reduce(flat)
+            spent = flat[-1].item()
+            parts = (flat[:-1] / worker_count()).split([weight.numel() for weight in learning])
+            for weight, part in zip(learning, parts):
+                weight.grad.copy_(part.view_as(weight))
+        self.spent += spent
 
     def _save(self) -> None:
         state = {name: module.state_dict() for name, module in self.modules.items()}
         state |= {"average": self.average.weights, "updates": self.average.updates}
         state |= {"optimisers": [optimiser.state_dict() for optimiser in self.optimisers]}
-        save_atomically(state | {"step": self.step, "spent": self.spent}, self.checkpoint)
+        state |= {"step": self.step, "pictures": self.pictures, "spent": self.spent}
+        save_atomically(state, self.checkpoint)
 
     def _resume(self, state: dict) -> None:
         for name, module in self.modules.items():
@@ -213,7 +272,7 @@ class Run:
         self.average.weights, self.average.updates = state["average"], state["updates"]
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        self.step, self.spent = state["step"], state["spent"]
+        self.step, self.pictures, self.spent = state["step"], state["pictures"], state["spent"]
 
 
 def psnr(pictures: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

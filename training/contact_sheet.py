@@ -9,16 +9,16 @@ import torch
 from diffusers import StableDiffusionPipeline
 from PIL import Image, ImageDraw, ImageFont
 
-from .data import IMAGE
-from .evaluate import generate_with_diffusers, generate_with_opengen, held_out_prompts
+from .draw import generate_with_diffusers, generate_with_opengen
+from .evaluate import held_out_prompts
 
-ZOOM = 2  # the pictures' magnification
+SIDE = 128  # pixels that a picture takes up
 LABEL = 42  # pixels below each picture
 
 
 def draw_sheet(pictures: torch.Tensor, labels: list[str], columns: int) -> Image.Image:
-    """[N, 3, 64, 64] in [-1, 1] and a caption each, as one image."""
-    side = IMAGE * ZOOM
+    """[N, 3, H, W] in [-1, 1] and a caption each, as one image."""
+    side = SIDE
     rows = -(-len(labels) // columns)
     sheet = Image.new("RGB", (columns * (side + 4), rows * (side + LABEL)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(9)

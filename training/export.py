@@ -3,18 +3,22 @@
 import argparse
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
-from transformers import CLIPTokenizer
+from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
+from transformers import CLIPTextModel, CLIPTokenizer
 
+from .data import Renderer, keys_of, training_combos
 from .latent_rgb import add_to
 from .models import make_scheduler, make_text_encoder, make_unet
 from .tokenizer import save_tokenizer
 
 
-def load_denoiser(work: Path) -> tuple:
+def load_denoiser(
+    work: Path, make_text_encoder: Callable = make_text_encoder, make_unet: Callable = make_unet
+) -> tuple[CLIPTokenizer, CLIPTextModel, UNet2DConditionModel]:
     """The tokenizer, and text encoder and UNet with the averaged weights of the last checkpoint, if any."""
     tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
     text_encoder = make_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
@@ -28,27 +32,57 @@ def load_denoiser(work: Path) -> tuple:
     return tokenizer, text_encoder.eval(), unet.eval()
 
 
+SAMPLES = 256  # pictures that the export looks at
+HALF_PRECISION_LEVEL = 2048.0  # what a level of the decoder may carry at most; f16 ends at 65,504
+
+
 @torch.no_grad()
-def fit_half_precision(vae: AutoencoderKL, factor: float = 1 / 64) -> None:
-    """Scales what the decoder's last level carries, so that it stays far from f16's 65,504; the pictures are the same.
-
-    Training left values up to 70,000 there. The level begins with a plain convolution and every reader but the
-    residual sums is a group norm, which does not see a common factor: so all writers are scaled by it. The shortcut
-    reads the scaled sums already; only its bias is.
-    """
+def last_level_peak(vae: AutoencoderKL, pictures: torch.Tensor) -> float:
+    """The largest magnitude between the modules of the decoder's last level, over `pictures` [N, 3, H, W]."""
+    peaks = []
     last, before = vae.decoder.up_blocks[-1], vae.decoder.up_blocks[-2]
-    writers = [before.upsamplers[0].conv, *(resnet.conv2 for resnet in last.resnets)]
-    scaled = [weight for writer in writers for weight in (writer.weight, writer.bias)]
-    shortcuts = [resnet.conv_shortcut for resnet in last.resnets if resnet.conv_shortcut is not None]
-    for weight in [*scaled, *(shortcut.bias for shortcut in shortcuts)]:
-        weight *= factor
+    watched = [before.upsamplers[0], *last.resnets]
+    hooks = [module.register_forward_hook(lambda _m, _i, out: peaks.append(out.abs().max().item())) for module in watched]
+    vae.decode(vae.encode(pictures).latent_dist.mean)
+    for hook in hooks:
+        hook.remove()
+    return max(peaks)
 
 
-def export(work: Path, vae_folder: Path, out: Path) -> None:
-    """Writes the folder beside `out` and renames it; weights are f32 safetensors."""
-    tokenizer, text_encoder, unet = load_denoiser(work)
-    vae = AutoencoderKL.from_pretrained(vae_folder)
-    fit_half_precision(vae)
+@torch.no_grad()
+def fit_half_precision(vae: AutoencoderKL, pictures: torch.Tensor) -> float:
+    """Scales what the decoder's last level carries to stay far from f16's range, by the power of two returned.
+
+    The level begins with a plain convolution and every reader but the residual sums is a group norm, which does not
+    see a common factor: so all writers are scaled by it, and the pictures are the same. The shortcut reads the scaled
+    sums already; only its bias is.
+    """
+    factor = 1.0
+    while last_level_peak(vae, pictures) > HALF_PRECISION_LEVEL:
+        factor /= 2
+        last, before = vae.decoder.up_blocks[-1], vae.decoder.up_blocks[-2]
+        writers = [before.upsamplers[0].conv, *(resnet.conv2 for resnet in last.resnets)]
+        scaled = [weight for writer in writers for weight in (writer.weight, writer.bias)]
+        shortcuts = [resnet.conv_shortcut for resnet in last.resnets if resnet.conv_shortcut is not None]
+        for weight in [*scaled, *(shortcut.bias for shortcut in shortcuts)]:
+            weight /= 2
+    return factor
+
+
+def tuned_vae(work: Path) -> AutoencoderKL:
+    """The autoencoder with its decoder as tuned, if it was."""
+    tuned = work / "vae-tuned"
+    return AutoencoderKL.from_pretrained(tuned if tuned.exists() else work / "vae")
+
+
+def export(denoiser: tuple, vae: AutoencoderKL, pictures: torch.Tensor, out: Path) -> None:
+    """Writes a diffusers folder beside `out` and renames it; weights are f32 safetensors.
+
+    `denoiser` is what `load_denoiser` gives; on `pictures` [N, 3, H, W] in [-1, 1] the decoder's range and the preview's
+    colours are fitted.
+    """
+    tokenizer, text_encoder, unet = denoiser
+    print(f"the decoder's last level is scaled by {fit_half_precision(vae, pictures[:64]):g}")
     pipeline = StableDiffusionPipeline(
         vae=vae,
         text_encoder=text_encoder,
@@ -63,16 +97,18 @@ def export(work: Path, vae_folder: Path, out: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     pipeline.save_pretrained(scratch, safe_serialization=True)
     save_tokenizer(tokenizer, scratch / "tokenizer")
-    add_to(scratch)
+    add_to(scratch, pictures)
     shutil.rmtree(out, ignore_errors=True)
     os.replace(scratch, out)
+    print(f"wrote {out}")
 
 
 def main() -> None:
     args = parse_args()
-    tuned = args.work / "vae-tuned"
-    export(args.work, tuned if tuned.exists() else args.work / "vae", args.out)
-    print(f"wrote {args.out}")
+    combos = training_combos()
+    picked = torch.randperm(len(combos), generator=torch.Generator().manual_seed(0))[:SAMPLES].tolist()
+    pictures = Renderer().images(keys_of([combos[index] for index in picked]))
+    export(load_denoiser(args.work), tuned_vae(args.work), pictures, args.out)
 
 
 def parse_args() -> argparse.Namespace:

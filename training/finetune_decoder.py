@@ -12,8 +12,8 @@ import torch
 from diffusers import AutoencoderKL
 from torch import nn
 
-from .common import Run, follow_threads_file, save_sheet
-from .data import Renderer, held_out_combos, keys_of, training_combos
+from .common import Run, join_workers, run_arguments, save_sheet
+from .data import FONT, Renderer, held_out_combos, keys_of, training_combos
 from .export import load_denoiser
 from .models import make_scheduler
 from .train_unet import CENTRE_SHARES, place_weights, tokenize, write_captions
@@ -44,8 +44,7 @@ class LatentEstimator:
 
 def main() -> None:
     args = parse_args()
-    torch.manual_seed(args.seed)
-    follow_threads_file(args.threads_file)
+    join_workers(args.seed)
     renderer = Renderer(args.font)
     keys, held_out = keys_of(training_combos()), keys_of(held_out_combos())
     probe = renderer.images(held_out[torch.randperm(len(held_out))[:128]])
@@ -54,10 +53,7 @@ def main() -> None:
 
     vae = AutoencoderKL.from_pretrained(args.out / "vae").to(memory_format=torch.channels_last)
     decoder = nn.ModuleList([vae.post_quant_conv, vae.decoder])
-    run = Run(
-        {"decoder": decoder}, args.out / "decoder.pt", args.minutes,
-        args.muon_lr, args.adam_lr, args.ema, args.threads_file,
-    )  # fmt: skip
+    run = Run({"decoder": decoder}, args.out / "decoder.pt", args)
 
     def next_loss() -> torch.Tensor:
         rows = torch.multinomial(weights, args.batch, replacement=True)
@@ -69,24 +65,15 @@ def main() -> None:
         save_sheet(torch.stack([probe[:32], outputs[:32]], dim=1).flatten(0, 1), 16, args.out / "decoder.png")
         return f"held-out PSNR {quality:.2f} dB"
 
-    run.train(next_loss, report, args.report_minutes)
+    run.train(next_loss, report)
     with run.average.applied():
         vae.save_pretrained(args.out / "vae-tuned")
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("work"), help="folder of all earlier stages")
-    parser.add_argument("--font", default="/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
-    parser.add_argument("--minutes", type=float, default=6)
-    parser.add_argument("--batch", type=int, default=8)
+    parser = run_arguments(__doc__, minutes=6, batch=8, muon_lr=4e-3, adam_lr=1e-3)
+    parser.add_argument("--font", default=FONT)
     parser.add_argument("--max-timestep", type=int, default=400, help="noise levels the latents are estimated from")
-    parser.add_argument("--muon-lr", type=float, default=4e-3)
-    parser.add_argument("--adam-lr", type=float, default=1e-3)
-    parser.add_argument("--ema", type=float, default=0.998)
-    parser.add_argument("--report-minutes", type=float, default=2)
-    parser.add_argument("--threads-file", default="/tmp/og_threads", help="holds the number of threads to use")
-    parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 

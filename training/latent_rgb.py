@@ -1,15 +1,10 @@
 """How latents look: the linear map from a latent to the mean colour of its pixels, for the previews while denoising."""
 
-import argparse
 import json
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
-
-from .data import Renderer, keys_of, training_combos
-
-SAMPLES = 256
 
 
 @torch.no_grad()
@@ -28,24 +23,11 @@ def fit(vae: AutoencoderKL, images: torch.Tensor) -> tuple[list[list[float]], li
     return [[round(value, 4) for value in row] for row in solution[:-1].tolist()], solution[-1].tolist()
 
 
-def add_to(folder: Path) -> None:
-    """Writes the map into `vae/config.json` of a diffusers folder, where OpenGen reads it; diffusers ignores it."""
-    vae = AutoencoderKL.from_pretrained(folder / "vae").eval()
-    combos = training_combos()
-    picked = torch.randperm(len(combos), generator=torch.Generator().manual_seed(0))[:SAMPLES].tolist()
-    factors, bias = fit(vae, Renderer().images(keys_of([combos[index] for index in picked])))
+def add_to(folder: Path, pictures: torch.Tensor) -> None:
+    """Writes the map, fitted to `pictures`, into `vae/config.json` of a diffusers folder; diffusers ignores it."""
+    factors, bias = fit(AutoencoderKL.from_pretrained(folder / "vae").eval(), pictures)
     path = folder / "vae" / "config.json"
     config = json.loads(path.read_text())
     config["latent_rgb_factors"] = factors
     config["latent_rgb_bias"] = [round(value, 4) for value in bias]
     path.write_text(json.dumps(config, indent=2) + "\n")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folder", type=Path, help="a diffusers folder")
-    add_to(parser.parse_args().folder)
-
-
-if __name__ == "__main__":
-    main()

@@ -23,10 +23,12 @@ def make_vae() -> AutoencoderKL:
     )
 
 
-def make_unet() -> UNet2DConditionModel:
-    """v-prediction UNet over [N, 4, 16, 16], cross-attending to [N, 24, 128]."""
+def make_unet(latent_channels: int = LATENT_CHANNELS) -> UNet2DConditionModel:
+    """v-prediction UNet over [N, latent_channels, 16, 16], cross-attending to [N, max_tokens, 128]."""
     return UNet2DConditionModel(
         sample_size=LATENT,
+        in_channels=latent_channels,
+        out_channels=latent_channels,
         block_out_channels=(64, 96, 160),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),

@@ -10,9 +10,10 @@ from torch.nn.functional import mse_loss
 from transformers import CLIPTokenizer
 
 from .captions import caption
-from .common import Run, follow_threads_file, save_atomically, save_sheet
-from .data import PLACES, Combo, Renderer, keys_of, training_combos
-from .evaluate import generate_with_diffusers, held_out_prompts, score, summarise
+from .common import Run, join_workers, run_arguments, save_atomically, save_sheet, worker
+from .data import FONT, PLACES, Combo, Renderer, keys_of, training_combos
+from .draw import generate_with_diffusers
+from .evaluate import held_out_prompts, score, summarise
 from .models import MAX_TOKENS, make_scheduler, make_text_encoder, make_unet
 from .train_vae import encode_all
 
@@ -66,9 +67,8 @@ def report(pipeline: StableDiffusionPipeline, renderer: Renderer, count: int, sh
 
 def main() -> None:
     args = parse_args()
-    torch.manual_seed(args.seed)
-    rng = random.Random(args.seed)
-    follow_threads_file(args.threads_file)
+    join_workers(args.seed)
+    rng = random.Random(args.seed + 1000 * worker())
     renderer = Renderer(args.font)
     vae = AutoencoderKL.from_pretrained(args.out / "vae").to(memory_format=torch.channels_last)
     tokenizer = CLIPTokenizer.from_pretrained(args.out / "tokenizer")
@@ -87,13 +87,10 @@ def main() -> None:
         vae, text_encoder, tokenizer, unet, scheduler, None, None, requires_safety_checker=False
     )
     pipeline.set_progress_bar_config(disable=True)
-    run = Run(
-        {"text_encoder": text_encoder, "unet": unet}, args.out / "unet.pt", args.minutes,
-        args.muon_lr, args.adam_lr, args.ema, args.threads_file,
-    )  # fmt: skip
+    run = Run({"text_encoder": text_encoder, "unet": unet}, args.out / "unet.pt", args)
 
     def next_loss() -> torch.Tensor:
-        half = int(run.spent > run.budget / 2)
+        half = int(run.progress > 0.5)
         rows = torch.multinomial(weights[half], args.batch, replacement=True)
         tokens = tokenize(tokenizer, write_captions(keys[rows], args.dropout, rng))
         clean, noise, timesteps = latents[rows], torch.randn(args.batch, *latents.shape[1:]), stratified_timesteps(args.batch)
@@ -102,25 +99,16 @@ def main() -> None:
             prediction = unet(noisy, timesteps, text_encoder(tokens).last_hidden_state).sample
         return mse_loss(prediction.float(), scheduler.get_velocity(clean, noise, timesteps))
 
-    run.train(next_loss, lambda: report(pipeline, renderer, args.probe, args.out / "unet.png"), args.report_minutes)
+    run.train(next_loss, lambda: report(pipeline, renderer, args.probe, args.out / "unet.png"))
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("work"), help="folder of tokenizer, vae and checkpoints")
-    parser.add_argument("--font", default="/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
-    parser.add_argument("--minutes", type=float, default=74)
+    parser = run_arguments(__doc__, minutes=74, batch=64, muon_lr=4e-3, adam_lr=2e-3)
+    parser.add_argument("--font", default=FONT)
     parser.add_argument("--start", type=Path, help="weights to begin with: start.pt of `training.from_gguf`")
-    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--bf16", action="store_true", help="autocast; pays on processors with AMX")
-    parser.add_argument("--muon-lr", type=float, default=4e-3)
-    parser.add_argument("--adam-lr", type=float, default=2e-3)
-    parser.add_argument("--ema", type=float, default=0.998)
     parser.add_argument("--dropout", type=float, default=0.1, help="share of captions replaced by the empty one")
-    parser.add_argument("--report-minutes", type=float, default=6)
     parser.add_argument("--probe", type=int, default=64, help="held-out captions per report")
-    parser.add_argument("--threads-file", default="/tmp/og_threads", help="holds the number of threads to use")
-    parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 
-from .common import Run, follow_threads_file, psnr, save_sheet
-from .data import Renderer, held_out_combos, keys_of, training_combos
-from .models import LATENT_CHANNELS, make_vae
+from .common import Run, join_workers, psnr, run_arguments, save_sheet
+from .data import FONT, Renderer, held_out_combos, keys_of, training_combos
+from .models import make_vae
 
 
 def edges(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -59,7 +59,7 @@ def normalise_latents(vae: AutoencoderKL, latents: torch.Tensor, collapsed: floa
     mean, std = latents.mean(dim=(0, 2, 3)), latents.std(dim=(0, 2, 3))
     std = torch.where(std < collapsed, 1.0, std)
     encode, decode = vae.quant_conv, vae.post_quant_conv
-    means, logvars = slice(LATENT_CHANNELS), slice(LATENT_CHANNELS, None)
+    means, logvars = slice(len(mean)), slice(len(mean), None)
     encode.weight[means] /= std[:, None, None, None]
     encode.bias[means] = (encode.bias[means] - mean) / std
     encode.bias[logvars] -= 2 * std.log()
@@ -70,16 +70,13 @@ def normalise_latents(vae: AutoencoderKL, latents: torch.Tensor, collapsed: floa
 def main() -> None:
     args = parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(args.seed)
-    follow_threads_file(args.threads_file)
+    join_workers(args.seed)
     renderer = Renderer(args.font)
     keys, held_out = keys_of(training_combos()), keys_of(held_out_combos())
     probe = renderer.images(held_out[torch.randperm(len(held_out))[:128]])
 
     vae = make_vae().to(memory_format=torch.channels_last)
-    run = Run(
-        {"vae": vae}, args.out / "vae.pt", args.minutes, args.muon_lr, args.adam_lr, args.ema, args.threads_file
-    )
+    run = Run({"vae": vae}, args.out / "vae.pt", args)
 
     def next_loss() -> torch.Tensor:
         batch = keys[torch.randint(len(keys), (args.batch,))]
@@ -91,7 +88,7 @@ def main() -> None:
         save_sheet(torch.stack([probe[:32], outputs[:32]], dim=1).flatten(0, 1), 16, args.out / "vae.png")
         return f"held-out PSNR {quality:.2f} dB"
 
-    run.train(next_loss, report, args.report_minutes)
+    run.train(next_loss, report)
     with run.average.applied():
         normalise_latents(vae, encode_all(vae, renderer, keys[torch.randperm(len(keys))[:1024]]))
         print(f"after scaling: {report()}")
@@ -99,18 +96,9 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("work"), help="folder for checkpoints")
-    parser.add_argument("--font", default="/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
-    parser.add_argument("--minutes", type=float, default=25)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--muon-lr", type=float, default=1e-2)
-    parser.add_argument("--adam-lr", type=float, default=2e-3)
+    parser = run_arguments(__doc__, minutes=25, batch=8, muon_lr=1e-2, adam_lr=2e-3)
+    parser.add_argument("--font", default=FONT)
     parser.add_argument("--kl-weight", type=float, default=5e-4)
-    parser.add_argument("--ema", type=float, default=0.998)
-    parser.add_argument("--report-minutes", type=float, default=3)
-    parser.add_argument("--threads-file", default="/tmp/og_threads", help="holds the number of threads to use")
-    parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 

@@ -18,6 +18,7 @@ import { Stage } from './js/stage.js';
 import { banner, bar, hideBanner, notes, say } from './js/status.js';
 import { StoragePanel } from './js/storage.js';
 import { showViews } from './learn/views.js';
+import { showWords, surprisePrompt } from './js/vocabulary.js';
 import { Waiting } from './js/waiting.js';
 import { STAGES, engineWords, errorWords, keepingWords, sentence } from './js/words.js';
 
@@ -112,8 +113,7 @@ function introduce(model) {
   $('welcome-size').textContent = model.own ? '' : `The model, ${bytes(model.bytes)}, is fetched once.`;
   $('model-about').textContent = model.about;
   $('knows').hidden = !model.knows;
-  $('knows-things').textContent = model.knows ? `Things: ${model.knows.things.join(', ')}.` : '';
-  $('knows-backgrounds').textContent = model.knows ? `Backgrounds: ${model.knows.backgrounds.join(', ')}.` : '';
+  showWords({ ...model.knows?.things, ...model.knows?.around }, (word) => settings.addToPrompt(word));
   $('examples').replaceChildren(...model.examples.map(({ prompt, seed }) => {
     const button = make('button', { type: 'button', textContent: prompt });
     button.addEventListener('click', () => {
@@ -122,6 +122,13 @@ function introduce(model) {
     });
     return make('li', {}, button);
   }));
+  if (!model.knows) return;
+  const surprise = make('button', { type: 'button', className: 'surprise', textContent: 'Surprise me' });
+  surprise.addEventListener('click', () => {
+    settings.setPrompt(surprisePrompt(model.knows));
+    generate({});
+  });
+  $('examples').append(make('li', {}, surprise));
 }
 
 /** The model has become ready: says what there is to say about that, and asks the browser to keep it. */

@@ -29,19 +29,45 @@ export const MODELS = [
       + 'where you say. No scenes, people or writing.',
     license: 'Weights: MIT OR Apache-2.0, trained by this project on pictures of Noto Color Emoji (OFL 1.1).',
     knows: {
-      things: [
-        'red apple', 'banana', 'strawberry', 'watermelon', 'pineapple', 'cherries', 'grapes', 'lemon', 'carrot',
-        'mushroom', 'pizza', 'hamburger', 'ice cream', 'doughnut', 'coffee cup', 'cat', 'dog', 'panda', 'fox', 'frog',
-        'lion', 'pig', 'rabbit', 'bear', 'penguin', 'owl', 'turtle', 'octopus', 'tropical fish', 'butterfly', 'bee',
-        'ladybug', 'whale', 'smiling face', 'face with sunglasses', 'face with heart eyes', 'crying face',
-        'angry face', 'ghost', 'alien', 'robot', 'halloween pumpkin', 'skull', 'sunflower', 'rose', 'cactus',
-        'fir tree', 'four leaf clover', 'cherry blossom', 'rocket', 'car', 'sailboat', 'balloon', 'gift',
-        'soccer ball', 'crown', 'red heart', 'diamond', 'house', 'rainbow', 'star', 'sun', 'snowman', 'moon',
-      ],
-      backgrounds: [
-        'white', 'gray', 'black', 'red', 'orange', 'yellow', 'light green', 'green', 'dark green', 'light blue',
-        'blue', 'dark blue', 'light purple', 'purple', 'pink', 'brown',
-      ],
+      things: {
+        Food: [
+          'red apple', 'banana', 'strawberry', 'watermelon', 'pineapple', 'cherries', 'grapes', 'lemon', 'carrot',
+          'mushroom', 'pizza', 'hamburger', 'ice cream', 'doughnut', 'coffee cup',
+        ],
+        Animals: [
+          'cat', 'dog', 'panda', 'fox', 'frog', 'lion', 'pig', 'rabbit', 'bear', 'penguin', 'owl', 'turtle',
+          'octopus', 'tropical fish', 'butterfly', 'bee', 'ladybug', 'whale',
+        ],
+        'Faces and fantasy': [
+          'smiling face', 'face with sunglasses', 'face with heart eyes', 'crying face', 'angry face', 'ghost',
+          'alien', 'robot', 'halloween pumpkin', 'skull',
+        ],
+        Plants: [
+          'sunflower', 'rose', 'cactus', 'fir tree', 'four leaf clover', 'cherry blossom',
+        ],
+        'Vehicles and things': [
+          'rocket', 'car', 'sailboat', 'balloon', 'gift', 'soccer ball', 'crown', 'red heart', 'diamond', 'house',
+        ],
+        'Sky and weather': [
+          'rainbow', 'star', 'sun', 'snowman', 'moon',
+        ],
+      },
+      around: {
+        Sizes: [
+          'small', 'medium sized', 'large',
+        ],
+        Positions: [
+          'in the center', 'on the left', 'on the right', 'at the top', 'at the bottom', 'in the top left corner',
+          'in the top right corner', 'in the bottom left corner', 'in the bottom right corner',
+        ],
+        Backgrounds: [
+          'on a white background', 'on a gray background', 'on a black background', 'on a red background',
+          'on an orange background', 'on a yellow background', 'on a light green background',
+          'on a green background', 'on a dark green background', 'on a light blue background',
+          'on a blue background', 'on a dark blue background', 'on a light purple background',
+          'on a purple background', 'on a pink background', 'on a brown background',
+        ],
+      },
     },
   },
 ];

@@ -33,8 +33,8 @@ export interface ModelInfo {
   examples: { prompt: string; seed: number }[];
   /** What it can draw, honestly, in one or two sentences. */
   about: string;
-  /** The words it was trained on, where that is a list. */
-  knows?: { things: string[]; backgrounds: string[] };
+  /** The words it was trained on by heading, where that is a list. */
+  knows?: { things: Record<string, string[]>; around: Record<string, string[]> };
   license: string;
 }
 

@@ -12,7 +12,7 @@ const SHELL = [
   'main.js', 'client.js', 'errors.js', 'link.js', 'models.js', 'source.js', 'worker.js', 'engines.js',
   'js/actions.js', 'js/adding.js', 'js/choice.js', 'js/dom.js', 'js/gallery.js', 'js/grain.js', 'js/link.js', 'js/pictures.js', 'js/queue.js',
   'js/recall.js', 'js/report.js', 'js/session.js', 'js/settings.js', 'js/shell.js', 'js/stage.js', 'js/status.js',
-  'js/storage.js', 'js/waiting.js', 'js/words.js', 'js/zip.js',
+  'js/storage.js', 'js/vocabulary.js', 'js/waiting.js', 'js/words.js', 'js/zip.js',
   'learn/back.js', 'learn/into.js', 'learn/kit.js', 'learn/lab.js', 'learn/learn.js', 'learn/own.js', 'learn/picture.js',
   'learn/plot.js', 'learn/texts.js', 'learn/vary.js', 'learn/views.js', 'learn/words.js',
 ];

@@ -178,3 +178,43 @@ test('everything can be done with the keyboard', async () => {
   await finished(page);
   await assertDone(page);
 });
+
+test('the words the model knows are found and put into the prompt, which keeps what it had', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await promptOf(page).fill('a small');
+  await page.getByText('Everything it knows').click();
+  const words = page.locator('#knows-words');
+  assert.ok(await words.getByRole('button').count() > 80);
+  await page.getByLabel('Find a word').fill(' Pizza ');
+  const shown = words.getByRole('button').filter({ visible: true });
+  assert.deepEqual(await shown.allTextContents(), ['pizza']);
+  await shown.first().click();
+  assert.equal(await promptOf(page).inputValue(), 'a small pizza');
+  await page.getByLabel('Find a word').fill('positions');
+  await words.getByRole('button', { name: 'at the top', exact: true }).click();
+  assert.equal(await promptOf(page).inputValue(), 'a small pizza at the top');
+  await page.getByLabel('Find a word').fill('xyzzy');
+  assert.ok(await page.getByText('It has no such word.').isVisible());
+  assert.equal(await shown.count(), 0);
+});
+
+test('a surprise is made of words the model knows', async () => {
+  const { surprisePrompt } = await import('../../www/js/vocabulary.js');
+  const { things, around } = MODEL.knows;
+  const every = [things, around].flatMap((groups) => Object.values(groups).flat());
+  const seen = new Set(Array.from({ length: 300 }, () => surprisePrompt(MODEL.knows)));
+  assert.ok(seen.size > 250);
+  for (const prompt of seen) {
+    let rest = prompt;
+    for (const word of every.toSorted((a, b) => b.length - a.length)) rest = rest.replace(word, '');
+    assert.match(rest, /^[ ,]*$/, prompt);
+  }
+  const page = await visitor(it);
+  await ready(page);
+  await set(page, { Steps: 1 });
+  await page.getByRole('button', { name: 'Surprise me' }).click();
+  await says(page, 'Done in');
+  const prompt = await promptOf(page).inputValue();
+  assert.ok(Object.values(things).flat().some((thing) => prompt.includes(thing)), prompt);
+});

@@ -96,6 +96,15 @@ const STATES = {
     await status(page, 'Done in');
     await page.waitForTimeout(400);
   },
+  async words(page) {
+    await page.goto(address);
+    await ready(page);
+    await page.getByText('Everything it knows').click();
+    await page.locator('#knows').scrollIntoViewIfNeeded();
+    await page.getByLabel('Find a word').fill('f');
+    await page.locator('#knows').evaluate((element) => element.scrollIntoView());
+    await page.waitForTimeout(300);
+  },
   async settings(page) {
     await page.goto(address);
     await ready(page);
@@ -175,7 +184,7 @@ const STATES = {
     await page.goto(`${server.url}?engine=cpu#how`);
     await ready(page);
     await page.getByRole('button', { name: 'Make this example' }).click();
-    await page.locator('#how-into canvas[width="64"]').waitFor();
+    await page.locator(`#how-into canvas[width="${MODEL.width}"]`).waitFor();
     await page.getByRole('slider').first().focus();
     for (let i = 0; i < 3; i++) await page.keyboard.press('PageUp');
     await page.locator('#how-into').evaluate((part) => {

@@ -1,6 +1,7 @@
 """The words: many ways to say what a scene shows."""
 
 import random
+import re
 
 from ..captions import COLOUR_SYNONYMS, OPENINGS, PLACE_PHRASES, SIZE_WORDS
 from .scene import COLOUR_NAMES, PLACES, SIZES, Scene, random_scene
@@ -56,11 +57,42 @@ BESIDE_WORDINGS = (
     "{a} next to {b}", "{a} next to {b}", "{a} beside {b}", "{a} and {b}", "{a} and {b}",
     "{a} to the left of {b}", "{b} to the right of {a}",
 )  # fmt: skip
+SAME_WORDINGS = ("two {things}", "two {things}", "two {things}", "a pair of {things}", "{things}")
 ABOVE_WORDINGS = ("{a} above {b}", "{a} above {b}", "{a} on top of {b}", "{a} over {b}", "{b} below {a}", "{b} under {a}")
 
 PLACE_NAMED = (0.25, 0.85)  # share of captions that say where: a centred thing, any other one
 GROUND_UNNAMED = 0.08  # share of captions that leave a flat ground open; neon's is mostly left open
 NEON_GROUND_NAMED = 0.3
+
+# Words that say nothing about the picture, as people write them; half of the unknown words are made up of syllables.
+UNKNOWN_WORDS = (
+    "beautiful", "pretty", "nice", "lovely", "wonderful", "my", "very", "really", "best", "favourite", "masterpiece",
+    "best quality", "highly detailed", "intricate", "sharp focus", "trending", "award winning", "photorealistic", "hd",
+    "4k", "8k", "please", "draw", "show me", "i want", "there is", "for my friend", "with love", "old", "new", "young",
+    "magic", "fluffy", "shiny", "ancient", "modern", "famous", "strange", "dreamy", "epic", "happy birthday", "art",
+)  # fmt: skip
+UNKNOWN_SHARE = 0.15  # of the captions have such words
+
+
+def made_up_word(rng: random.Random) -> str:
+    """One to three syllables."""
+    syllables = (rng.choice("bcdfghjklmnprstvwz") + rng.choice("aeiou") + rng.choice(("", "n", "r", "s", "l")) for _ in range(3))
+    return "".join(list(syllables)[: rng.randint(1, 3)])
+
+
+def with_unknown_words(text: str, rng: random.Random) -> str:
+    """The caption with a word or two before it, behind it or after its first article, which do not change the picture."""
+    words = " ".join(
+        rng.choice(UNKNOWN_WORDS) if rng.random() < 0.5 else made_up_word(rng) for _ in range(rng.choice((1, 1, 2)))
+    )
+    where = rng.random()
+    if where < 0.4:
+        return f"{text}, {words}"
+    if where < 0.65:
+        return f"{words} {text}"
+    article = "an" if words[0] in "aeiou" else "a"
+    changed = re.sub(r"\b(a|an) ", f"{article} {words} ", text, count=1)
+    return changed if changed != text else f"{text} {words}"
 
 
 def pick_name(names: tuple[str, ...], rng: random.Random) -> str:
@@ -83,7 +115,7 @@ def _things(scene: Scene, rng: random.Random, explicit: bool) -> str:
         second = SUBJECTS[scene.things[1].subject]
         if first is second:
             name = pick_name(first.names, rng)
-            return f"two {name if first.bare else plural(name)}"
+            return f"two {name}" if first.bare else rng.choice(SAME_WORDINGS).format(things=plural(name))
         wording = rng.choice(BESIDE_WORDINGS if scene.arrangement == "beside" else ABOVE_WORDINGS)
         return wording.format(a=thing_phrase(first, "", rng), b=thing_phrase(second, "", rng))
     thing = scene.things[0]
@@ -114,8 +146,8 @@ def caption(scene: Scene, rng: random.Random, explicit: bool = False) -> str:
     what = _on_ground(_things(scene, rng, explicit), scene, rng, explicit)
     if scene.style == "plain" and rng.random() < 0.4:
         what = rng.choice(OPENINGS) + what
-    text = rng.choice(STYLE_WORDINGS[scene.style]).format(what=what)
-    return text.replace(" a orange", " an orange")
+    text = rng.choice(STYLE_WORDINGS[scene.style]).format(what=what).replace(" a orange", " an orange")
+    return with_unknown_words(text, rng) if not explicit and rng.random() < UNKNOWN_SHARE else text
 
 
 def sample_captions(count: int, seed: int) -> list[str]:

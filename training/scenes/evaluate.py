@@ -7,7 +7,7 @@ picture of it among the pictures of all subjects, drawn on the ground that fits 
 import argparse
 import json
 import random
-import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,25 +17,35 @@ from diffusers import StableDiffusionPipeline
 from skimage.color import deltaE_ciede2000, rgb2lab
 
 from ..common import psnr
-from ..evaluate import generate_with_diffusers, generate_with_opengen
+from ..draw import generate_with_diffusers, generate_with_opengen
 from .backgrounds import VARIANTS
-from .captions import caption
+from .captions import UNKNOWN_WORDS, caption
 from .render import boxes, picture_batch, render
 from .scene import CELL, IMAGE, STYLES, Scene, held_out_scenes
 from .style_classifier import make_classifier
 from .subjects import SUBJECTS
 
+Draw = Callable[[list[str], range], torch.Tensor]  # prompts and seeds to pictures [N, 3, 128, 128] in [-1, 1]
+
 KINDS = {
     "single": {"plain": 1.0, "single": 1.0},
+    "strange": {"plain": 1.0, "single": 1.0},  # with words around that the model was never shown
     "pairs": {"plain": 1.0, "single": 0.0},
     "styled": {"plain": 0.0, "single": 1.0},
 }
+STRANGE_WORDS = ("gorgeous", "cinematic lighting", "octane render", "amazing", "by a great artist", "vivid", "so elegant")
+assert not set(STRANGE_WORDS) & set(UNKNOWN_WORDS)
 
 
 def prompts_of(scenes: list[Scene], seed: int = 7) -> list[str]:
     """One explicit caption for each scene: size, place and ground named, in any wording."""
     rng = random.Random(seed)
     return [caption(scene, rng, explicit=True) for scene in scenes]
+
+
+def as_arrays(pictures: torch.Tensor) -> np.ndarray:
+    """[N, 3, H, W] in [-1, 1] -> [N, H, W, 3] in 0..1."""
+    return ((pictures.clamp(-1, 1) + 1) / 2).permute(0, 2, 3, 1).numpy()
 
 
 def outside(scene: Scene) -> np.ndarray:
@@ -144,50 +154,101 @@ def autoencoder_psnr(vae, count: int = 128) -> float:
     return psnr(torch.cat(outputs), pictures).mean().item()
 
 
-def main() -> None:
-    args = parse_args()
-    pipeline = None
-    if not args.opengen:
-        pipeline = StableDiffusionPipeline.from_pretrained(args.model)
-        pipeline.set_progress_bar_config(disable=True)
+ROWS = (
+    ("single things, subject right", ("single", "right"), "{:.1%}"),
+    ("single things among words it never saw, subject right", ("strange", "right"), "{:.1%}"),
+    ("pairs, both subjects right", ("pairs", "right"), "{:.1%}"),
+    ("styled things, subject right", ("styled", "right"), "{:.1%}"),
+    ("style right, by the classifier", ("styled", "style"), "{:.1%}"),
+    ("the classifier's own accuracy", ("styled", "style_classifier"), "{:.1%}"),
+    ("flat and graded grounds, mean ΔE2000", ("single", "ground"), "{:.2f}"),
+    ("the same behind pairs", ("pairs", "ground"), "{:.2f}"),
+    ("place, mean error in pixels", ("single", "place"), "{:.2f}"),
+    ("single things, median PSNR to the rendering, dB", ("single", "psnr"), "{:.2f}"),
+    ("diversity across seeds, RMS of 255", ("all", "diversity"), "{:.1f}"),
+    ("median PSNR to diffusers' pictures, dB", ("all", "same"), "{:.1f}"),
+    ("autoencoder PSNR, dB", ("all", "autoencoder_psnr"), "{:.2f}"),
+)
 
-    def draw(prompts: list[str], seeds: range) -> torch.Tensor:
-        if pipeline is None:
-            return generate_with_opengen(args.opengen, args.model, prompts, args.steps, args.guidance, seeds)
-        return generate_with_diffusers(pipeline, prompts, args.steps, args.guidance, seeds)
 
-    results, records = {}, {}
+def markdown_table(results: dict[str, dict[str, dict[str, float]]]) -> str:
+    """One column per model, one row per measure."""
+    lines = ["| held-out scenes | " + " | ".join(results) + " |", "|---|" + "---|" * len(results)]
+    for title, (kind, key), form in ROWS:
+        values = [result.get(kind, {}).get(key) for result in results.values()]
+        lines.append(f"| {title} | " + " | ".join("–" if v is None else form.format(v) for v in values) + " |")
+    return "\n".join(lines)
+
+
+# Of each the scene's seed decides what the caption leaves open.
+OPEN_CAPTIONS = ("a cat in the snow", "a red apple on a light blue background", "watercolor of a boat", "two owls at night")
+
+
+def measure(draw: Draw, args: argparse.Namespace) -> tuple[dict, dict, torch.Tensor]:
+    """The figures of one model, a record for each picture by kind of scene, and the pictures."""
+    results, records, drawn = {}, {}, []
     for number, (kind, shares) in enumerate(KINDS.items()):
         scenes = held_out_scenes(args.count, seed=50 + number, **shares)
         prompts = prompts_of(scenes)
+        if kind == "strange":
+            rng = random.Random(8)
+            prompts = [f"{rng.choice(STRANGE_WORDS)} {prompt}, {rng.choice(STRANGE_WORDS)}" for prompt in prompts]
         pictures = draw(prompts, range(args.seed, args.seed + len(prompts)))
-        arrays = ((pictures.clamp(-1, 1) + 1) / 2).permute(0, 2, 3, 1).numpy()
-        scored = [score(picture, scene) for picture, scene in zip(arrays, scenes)]
+        scored = [score(picture, scene) for picture, scene in zip(as_arrays(pictures), scenes)]
         records[kind] = [record | {"prompt": prompt} for record, prompt in zip(scored, prompts)]
-        results[kind] = {key: mean(scored, key) for key in ("right", "ground", "place", "psnr")}
+        results[kind] = {key: mean(scored, key) for key in ("right", "ground", "place")}
+        results[kind]["psnr"] = float(np.median([record["psnr"] for record in scored]))
         if kind == "styled":
             results[kind]["style"], results[kind]["style_classifier"] = style_accuracy(pictures, scenes, args.styles)
-    captions = ("a cat in the snow", "a red apple on a light blue background", "watercolor of a ship", "two owls at night")
-    spread = [diversity(draw([text] * 8, range(8))) for text in captions]
-    results["diversity"] = float(np.mean(spread))
-    if pipeline is not None:
-        results["autoencoder_psnr"] = autoencoder_psnr(pipeline.vae)
-    print(re.sub(r"\n\s{3,}", " ", json.dumps(results, indent=2)))
+        drawn.append(pictures)
+    spread = [diversity(draw([text] * 8, range(8))) for text in OPEN_CAPTIONS]
+    results["all"] = {"diversity": float(np.mean(spread))}
+    return results, records, torch.cat(drawn)
+
+
+def main() -> None:
+    args = parse_args()
+    results, records, reference = {}, {}, None
+    settings = (args.steps, args.guidance)
+    if args.diffusers:
+        pipeline = StableDiffusionPipeline.from_pretrained(args.diffusers)
+        pipeline.set_progress_bar_config(disable=True)
+        name = "diffusers, F32"
+        results[name], records[name], reference = measure(
+            lambda prompts, seeds: generate_with_diffusers(pipeline, prompts, *settings, seeds), args
+        )
+        results[name]["all"]["autoencoder_psnr"] = autoencoder_psnr(pipeline.vae)
+    for model in args.model:
+        name = Path(model).stem
+        results[name], records[name], pictures = measure(
+            lambda prompts, seeds: generate_with_opengen(args.opengen, model, prompts, *settings, seeds, args.cpu), args
+        )
+        if reference is not None:
+            results[name]["all"]["same"] = psnr(pictures, reference).median().item()
+    print(f"{args.count} scenes a kind, {args.steps} steps, guidance {args.guidance:g}, seeds from {args.seed}\n")
+    print(markdown_table(results))
     if args.json:
         args.json.write_text(json.dumps({"results": results, "records": records}, indent=1) + "\n", encoding="utf-8")
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--model", required=True, help="a diffusers folder, or with --opengen a GGUF too")
-    parser.add_argument("--opengen", help="the opengen binary; without it diffusers draws")
+    parser.add_argument("--diffusers", help="a diffusers folder, drawn with diffusers")
+    parser.add_argument("--opengen", help="the opengen binary, which draws with each --model")
+    parser.add_argument("--cpu", action="store_true", help="opengen computes on the processor")
+    parser.add_argument("--model", nargs="*", default=[], help="diffusers folders or GGUFs")
     parser.add_argument("--styles", type=Path, default=Path("work/style.pt"), help="of training.scenes.style_classifier")
     parser.add_argument("--count", type=int, default=128, help="held-out scenes of each kind")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--guidance", type=float, default=2.5)
     parser.add_argument("--seed", type=int, default=1000, help="of the first picture; each next one adds 1")
     parser.add_argument("--json", type=Path, help="where to write figures and one record per picture")
-    return parser.parse_args()
+    args = parser.parse_args()
+    if not args.diffusers and not args.model:
+        parser.error("give --diffusers, --model with --opengen, or both")
+    if args.model and not args.opengen:
+        parser.error("--model needs --opengen")
+    return args
 
 
 if __name__ == "__main__":

@@ -14,9 +14,8 @@ from torch import nn
 from transformers import CLIPTokenizer
 
 from ..common import save_atomically
-from ..models import make_unet
 from ..tokenizer import WORD_END
-from .models import make_text_encoder
+from .models import make_text_encoder, make_unet
 from .render import picture_batch
 from .scene import training_scene
 
@@ -47,7 +46,7 @@ def fit(source: torch.Tensor, target: torch.Tensor, ridge: float = 0.1) -> tuple
 
 @torch.no_grad()
 def latent_pairs(old_vae: AutoencoderKL, vae: AutoencoderKL, count: int = 256) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cells [N, 4] of both autoencoders, over `count` plain scenes."""
+    """Cells [N, channels] of both autoencoders, over `count` plain scenes."""
     rng = random.Random(5)
     scenes = [training_scene(rng, plain=1.0) for _ in range(count)]
     large = picture_batch(scenes, rng)

@@ -1,8 +1,8 @@
 """Trains the UNet and the text encoder together on the latents of scenes that are drawn while it trains."""
 
 import argparse
+import json
 import random
-import time
 from pathlib import Path
 
 import torch
@@ -10,12 +10,12 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch.nn.functional import mse_loss
 from transformers import CLIPTokenizer
 
-from ..common import Run, follow_threads_file, save_sheet
-from ..evaluate import generate_with_diffusers
-from ..models import LATENT, LATENT_CHANNELS, make_scheduler, make_unet
+from ..common import Run, join_workers, run_arguments, save_sheet, worker
+from ..draw import generate_with_diffusers
 from ..train_unet import stratified_timesteps
 from .captions import caption
-from .models import MAX_TOKENS, make_text_encoder
+from .evaluate import as_arrays, prompts_of, score
+from .models import LATENT, LATENT_CHANNELS, MAX_TOKENS, make_scheduler, make_text_encoder, make_unet
 from .scene import Scene, held_out_scenes, training_scene
 from .train_vae import encode_scenes
 
@@ -23,6 +23,7 @@ from .train_vae import encode_scenes
 SIMPLE_UNTIL = 0.3
 SIMPLE = {"plain": 0.85, "single": 0.85}
 FULL = {"plain": 0.6, "single": 0.72}
+NOISE_EMPHASIS = 0.8  # 1 for timesteps drawn evenly
 
 
 class Pool:
@@ -51,27 +52,42 @@ class Pool:
         return [self.scenes[row] for row in rows], self.latents[rows]
 
 
-def report(pipeline: StableDiffusionPipeline, count: int, sheet: Path) -> str:
-    """Draws `count` held-out scenes, half of them plain and single, as a sheet with the captions beside it."""
+def noisier(timesteps: torch.Tensor) -> torch.Tensor:
+    """Timesteps in 0..999, drawn evenly, moved towards the noise.
+
+    What a word looks like is learnt where the noise hides it; the quiet steps are much alike and learnt early.
+    """
+    return ((timesteps / 1000) ** NOISE_EMPHASIS * 1000).long()
+
+
+def watch(pipeline: StableDiffusionPipeline, count: int, sheet: Path) -> dict[str, float]:
+    """Draws watched scenes, half of them plain and single, as a sheet with the captions beside it; and scores them.
+
+    They are held out from training, and drawn with other seeds than those `evaluate` reports on.
+    """
     scenes = held_out_scenes(count // 2, seed=21, plain=1.0, single=1.0) + held_out_scenes(count // 2, seed=22)
-    rng = random.Random(21)
-    prompts = [caption(scene, rng) for scene in scenes]
-    pictures = generate_with_diffusers(pipeline, prompts, steps=10, guidance=2.5, seeds=range(1000, 1000 + count))
+    prompts = prompts_of(scenes, seed=21)
+    pictures = generate_with_diffusers(pipeline, prompts, steps=10, guidance=2.5, seeds=range(2000, 2000 + count))
     save_sheet(pictures, 8, sheet, zoom=1)
     sheet.with_suffix(".txt").write_text("\n".join(prompts) + "\n", encoding="utf-8")
-    return f"sheet of {count}"
+    records = [score(picture, scene) for picture, scene in zip(as_arrays(pictures), scenes)]
+    right = [record["right"] for record in records]
+    return {
+        "single_right": sum(right[: count // 2]) / (count // 2),
+        "mixed_right": sum(right[count // 2 :]) / (count - count // 2),
+        "psnr_median": sorted(record["psnr"] for record in records)[count // 2],
+    }
 
 
 def main() -> None:
     args = parse_args()
-    torch.manual_seed(args.seed)
-    rng = random.Random(args.seed)
-    follow_threads_file(args.threads_file)
+    join_workers(args.seed)
+    rng = random.Random(args.seed + 1000 * worker())
     vae = AutoencoderKL.from_pretrained(args.out / "vae").to(memory_format=torch.channels_last)
     tokenizer = CLIPTokenizer.from_pretrained(args.out / "tokenizer")
     scheduler = make_scheduler()
     text_encoder = make_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
-    unet = make_unet()
+    unet = make_unet().to(memory_format=torch.channels_last)
     if args.start:
         start = torch.load(args.start)
         text_encoder.load_state_dict(start["text_encoder"])
@@ -80,49 +96,47 @@ def main() -> None:
         vae, text_encoder, tokenizer, unet, scheduler, None, None, requires_safety_checker=False
     )
     pipeline.set_progress_bar_config(disable=True)
-    run = Run(
-        {"text_encoder": text_encoder, "unet": unet}, args.out / "unet.pt", args.minutes,
-        args.muon_lr, args.adam_lr, args.ema, args.threads_file, time.process_time,
-    )  # fmt: skip
+    run = Run({"text_encoder": text_encoder, "unet": unet}, args.out / "unet.pt", args)
     pool = Pool(vae, args.pool, rng)
-    shares = SIMPLE if run.spent < SIMPLE_UNTIL * run.budget else FULL
+
+    def shares() -> dict[str, float]:
+        return SIMPLE if run.progress < SIMPLE_UNTIL else FULL
+
     for _ in range(args.first_pool // 64):
-        pool.refresh(64, shares)
+        pool.refresh(64, shares())
 
     def next_loss() -> torch.Tensor:
-        pool.refresh(max(1, round(args.batch / args.uses)), SIMPLE if run.spent < SIMPLE_UNTIL * run.budget else FULL)
+        pool.refresh(max(1, round(args.batch / args.uses)), shares())
         scenes, clean = pool.batch(args.batch)
         texts = ["" if rng.random() < args.dropout else caption(scene, rng) for scene in scenes]
         tokens = tokenizer(
             texts, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
         ).input_ids
-        noise, timesteps = torch.randn_like(clean), stratified_timesteps(args.batch)
+        noise, timesteps = torch.randn_like(clean), noisier(stratified_timesteps(args.batch))
         noisy = scheduler.add_noise(clean, noise, timesteps)
         with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
             prediction = unet(noisy, timesteps, text_encoder(tokens).last_hidden_state).sample
         return mse_loss(prediction.float(), scheduler.get_velocity(clean, noise, timesteps))
 
-    run.train(next_loss, lambda: report(pipeline, args.probe, args.out / "unet.png"), args.report_minutes)
+    def report() -> str:
+        figures = watch(pipeline, args.probe, args.out / "unet.png")
+        point = {"minutes": run.spent / 60, "pictures": run.pictures, **figures}
+        with (args.out / "curve.jsonl").open("a") as curve:
+            curve.write(json.dumps({key: round(value, 4) for key, value in point.items()}) + "\n")
+        return ", ".join(f"{key} {value:.3f}" for key, value in figures.items())
+
+    run.train(next_loss, report)
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("work"), help="folder of tokenizer, vae and checkpoints")
-    parser.add_argument("--minutes", type=float, default=240, help="of processor time")
-    parser.add_argument("--start", type=Path, help="weights to begin with: {text_encoder, unet}")
-    parser.add_argument("--batch", type=int, default=64)
+    parser = run_arguments(__doc__, minutes=240, batch=64, muon_lr=4e-3, adam_lr=2e-3)
+    parser.add_argument("--start", type=Path, help="weights to begin with: start.pt of `training.scenes.from_gguf` or `training.scenes.from_mini`")
     parser.add_argument("--pool", type=int, default=20_000, help="scenes kept at a time")
     parser.add_argument("--first-pool", type=int, default=2_560, help="scenes drawn before the first step")
-    parser.add_argument("--uses", type=float, default=6, help="how often a scene is seen, about")
+    parser.add_argument("--uses", type=float, default=8, help="how often a scene is seen, about")
     parser.add_argument("--bf16", action="store_true", help="autocast; pays on processors with AMX")
-    parser.add_argument("--muon-lr", type=float, default=4e-3)
-    parser.add_argument("--adam-lr", type=float, default=2e-3)
-    parser.add_argument("--ema", type=float, default=0.998)
     parser.add_argument("--dropout", type=float, default=0.1, help="share of captions replaced by the empty one")
-    parser.add_argument("--report-minutes", type=float, default=15)
-    parser.add_argument("--probe", type=int, default=64, help="held-out scenes per report")
-    parser.add_argument("--threads-file", default="/tmp/og_threads", help="holds the number of threads to use")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--probe", type=int, default=64, help="watched scenes per report")
     return parser.parse_args()
 
 

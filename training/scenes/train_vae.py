@@ -2,20 +2,19 @@
 
 import argparse
 import random
-import time
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
 
-from ..common import Run, follow_threads_file, psnr, save_sheet
+from ..common import Run, join_workers, psnr, run_arguments, save_sheet, worker
 from ..train_vae import evaluate, normalise_latents, training_loss
 from .models import make_vae
 from .render import boxes, picture_batch
 from .scene import CELL, IMAGE, Scene, held_out_scenes, training_scene
 
 CROP = 64  # pixels a side of a crop; a whole picture costs four
-CROPS_UNTIL = 0.7  # share of the run on crops; the rest sees whole pictures, as the norms will at the end
+CROPS_UNTIL = 0.6  # share of the run on crops; the rest sees whole pictures, as the norms will at the end
 
 
 def crop(pictures: torch.Tensor, scenes: list[Scene], rng: random.Random) -> torch.Tensor:
@@ -33,7 +32,7 @@ def crop(pictures: torch.Tensor, scenes: list[Scene], rng: random.Random) -> tor
 
 @torch.no_grad()
 def encode_scenes(vae: AutoencoderKL, scenes: list[Scene], rng: random.Random, batch: int = 32) -> torch.Tensor:
-    """Posterior means [N, 4, 16, 16] of the scenes, each in a random variant."""
+    """Posterior means [N, 8, 16, 16] of the scenes, each in a random variant."""
     parts = []
     for start in range(0, len(scenes), batch):
         pictures = picture_batch(scenes[start : start + batch], rng).to(memory_format=torch.channels_last)
@@ -44,22 +43,18 @@ def encode_scenes(vae: AutoencoderKL, scenes: list[Scene], rng: random.Random, b
 def main() -> None:
     args = parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(args.seed)
-    rng = random.Random(args.seed)
-    follow_threads_file(args.threads_file)
+    join_workers(args.seed)
+    rng = random.Random(args.seed + 1000 * worker())
     probe = picture_batch(held_out_scenes(96, seed=11, plain=0.5), random.Random(11))
 
     vae = make_vae()
     if args.start:
         vae.load_state_dict(AutoencoderKL.from_pretrained(args.start).state_dict())
     vae = vae.to(memory_format=torch.channels_last)
-    run = Run(
-        {"vae": vae}, args.out / "vae.pt", args.minutes, args.muon_lr, args.adam_lr, args.ema, args.threads_file,
-        time.process_time,
-    )  # fmt: skip
+    run = Run({"vae": vae}, args.out / "vae.pt", args)
 
     def next_loss() -> torch.Tensor:
-        crops = run.spent < CROPS_UNTIL * run.budget
+        crops = run.progress < CROPS_UNTIL
         scenes = [training_scene(rng, plain=0.5) for _ in range(args.batch if crops else args.batch // 4)]
         pictures = picture_batch(scenes, rng)
         if crops:
@@ -68,11 +63,11 @@ def main() -> None:
 
     def report() -> str:
         quality, outputs = evaluate(vae, probe, batch=16)
-        plain = psnr(outputs, probe)
+        worst = psnr(outputs, probe).quantile(0.1).item()
         save_sheet(torch.stack([probe[:48], outputs[:48]], dim=1).flatten(0, 1), 12, args.out / "vae.png", zoom=1)
-        return f"held-out PSNR mean {quality:.2f} dB, worst tenth {plain.quantile(0.1).item():.2f} dB"
+        return f"held-out PSNR mean {quality:.2f} dB, worst tenth {worst:.2f} dB"
 
-    run.train(next_loss, report, args.report_minutes)
+    run.train(next_loss, report)
     with run.average.applied():
         normalise_latents(vae, encode_scenes(vae, [training_scene(rng) for _ in range(512)], rng))
         print(f"after scaling: {report()}")
@@ -80,18 +75,9 @@ def main() -> None:
 
 
 def parse_args() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("work"), help="folder for checkpoints")
-    parser.add_argument("--minutes", type=float, default=60, help="of processor time")
+    parser = run_arguments(__doc__, minutes=120, batch=16, muon_lr=1e-2, adam_lr=2e-3)
     parser.add_argument("--start", type=Path, help="a folder with weights to begin with")
-    parser.add_argument("--batch", type=int, default=16, help="crops a step; a quarter as many whole pictures")
-    parser.add_argument("--muon-lr", type=float, default=1e-2)
-    parser.add_argument("--adam-lr", type=float, default=2e-3)
     parser.add_argument("--kl-weight", type=float, default=1e-4)
-    parser.add_argument("--ema", type=float, default=0.998)
-    parser.add_argument("--report-minutes", type=float, default=5)
-    parser.add_argument("--threads-file", default="/tmp/og_threads", help="holds the number of threads to use")
-    parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 

@@ -168,6 +168,12 @@ export class Settings {
     this.#changed('prompt');
   }
 
+  /** Puts words at the end of the prompt. */
+  addToPrompt(words) {
+    const prompt = $('prompt').value.trimEnd();
+    this.setPrompt(prompt ? `${prompt} ${words}` : words);
+  }
+
   /** The seed that was drawn, shown without giving up on drawing. */
   showSeed(seed) {
     set('seed', String(seed));

@@ -1,0 +1,56 @@
+"""Pictures from a model: through diffusers, or through the engine's command line."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from diffusers import StableDiffusionPipeline
+from PIL import Image
+
+
+def to_tensor(pictures: np.ndarray) -> torch.Tensor:
+    """[N, H, W, 3] in 0..1 -> [N, 3, H, W] in [-1, 1], rounded to bytes as a PNG would be."""
+    return torch.from_numpy((pictures * 255).round() / 127.5 - 1).float().permute(0, 3, 1, 2).contiguous()
+
+
+def generate_with_diffusers(
+    pipeline: StableDiffusionPipeline,
+    prompts: list[str],
+    steps: int,
+    guidance: float,
+    seeds: Sequence[int],
+    batch: int = 32,
+) -> torch.Tensor:
+    """Pictures [N, 3, H, W] in [-1, 1], one for each prompt and its seed."""
+    parts = []
+    for start in range(0, len(prompts), batch):
+        part = prompts[start : start + batch]
+        generators = [torch.Generator().manual_seed(seed) for seed in seeds[start : start + batch]]
+        output = pipeline(
+            part, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="np"
+        )
+        parts.append(to_tensor(output.images))
+    return torch.cat(parts)
+
+
+def generate_with_opengen(
+    binary: str, model: str, prompts: list[str], steps: int, guidance: float, seeds: Sequence[int], cpu: bool = False
+) -> torch.Tensor:
+    """The same pictures through `opengen generate`, in one process; `cpu` keeps it off the graphics device."""
+    with tempfile.TemporaryDirectory() as scratch:
+        outputs = [Path(scratch) / f"{index}.png" for index in range(len(prompts))]
+        jobs = [
+            {"prompt": prompt, "seed": seed, "steps": steps, "guidance": guidance, "out": str(out)}
+            for prompt, seed, out in zip(prompts, seeds, outputs, strict=True)
+        ]
+        jobs_file = Path(scratch) / "prompts.jsonl"
+        jobs_file.write_text("".join(json.dumps(job) + "\n" for job in jobs), encoding="utf-8")
+        device = ["--cpu"] if cpu else []
+        command = [binary, "generate", *device, "--model", model, "--prompts-file", str(jobs_file)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        pictures = [np.asarray(Image.open(out).convert("RGB")) for out in outputs]
+    return to_tensor(np.stack(pictures) / 255)

@@ -1,0 +1,39 @@
+"""Draws fidelity against training time, from the points that `train_unet` wrote.
+
+    python -m training.scenes.curve --points training/scenes/curve.jsonl --out training/scenes/curve.png
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from matplotlib import pyplot as plt
+
+LINES = (("single_right", "single things, plain"), ("mixed_right", "any scene, every thing right"))
+
+
+def main() -> None:
+    args = parse_args()
+    points = [json.loads(line) for line in args.points.read_text(encoding="utf-8").splitlines()]
+    pictures = [point["pictures"] / 1000 for point in points]
+    figure, axes = plt.subplots(figsize=(7, 3.6), dpi=120)
+    for key, label in LINES:
+        axes.plot(pictures, [100 * point[key] for point in points], marker="o", label=label)
+    axes.set(xlabel="thousand pictures trained on", ylabel="watched scenes right, %", ylim=(0, 102))
+    quality = axes.twinx()
+    quality.plot(pictures, [point["psnr_median"] for point in points], color="gray", linestyle="--", label="median PSNR, dB (right)")
+    quality.set(ylim=(10, 30))
+    figure.legend(loc="lower right", bbox_to_anchor=(0.9, 0.18))
+    figure.tight_layout()
+    figure.savefig(args.out)
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--points", type=Path, default=Path("training/scenes/curve.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path("training/scenes/curve.png"))
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
