@@ -168,7 +168,7 @@ class Average:
 
 def save_atomically(state: dict, path: Path) -> None:
     """Writes a checkpoint beside `path` and renames it, so that a reader never sees half a file."""
-    scratch = path.with_suffix(".partial")
+    scratch = path.with_suffix(f".{os.getpid()}.partial")  # workers may write the same
     torch.save(state, scratch)
     os.replace(scratch, path)
 

@@ -12,7 +12,7 @@ import torch
 from diffusers import AutoencoderKL
 from torch import nn
 
-from .common import Run, join_workers, run_arguments, save_sheet
+from .common import Run, join_workers, run_arguments, save_sheet, worker
 from .data import FONT, Renderer, held_out_combos, keys_of, training_combos
 from .export import load_denoiser
 from .models import make_scheduler
@@ -66,6 +66,8 @@ def main() -> None:
         return f"held-out PSNR {quality:.2f} dB"
 
     run.train(next_loss, report)
+    if worker() != 0:
+        return
     with run.average.applied():
         vae.save_pretrained(args.out / "vae-tuned")
 

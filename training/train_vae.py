@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 
-from .common import Run, join_workers, psnr, run_arguments, save_sheet
+from .common import Run, join_workers, psnr, run_arguments, save_sheet, worker
 from .data import FONT, Renderer, held_out_combos, keys_of, training_combos
 from .models import make_vae
 
@@ -89,6 +89,8 @@ def main() -> None:
         return f"held-out PSNR {quality:.2f} dB"
 
     run.train(next_loss, report)
+    if worker() != 0:
+        return
     with run.average.applied():
         normalise_latents(vae, encode_all(vae, renderer, keys[torch.randperm(len(keys))[:1024]]))
         print(f"after scaling: {report()}")

@@ -17,8 +17,8 @@ import { Sheet, keepEngines, keepPage, untilReachable } from './js/shell.js';
 import { Stage } from './js/stage.js';
 import { banner, bar, hideBanner, notes, say } from './js/status.js';
 import { StoragePanel } from './js/storage.js';
-import { showViews } from './learn/views.js';
 import { showWords, surprisePrompt } from './js/vocabulary.js';
+import { showViews } from './learn/views.js';
 import { Waiting } from './js/waiting.js';
 import { STAGES, engineWords, errorWords, keepingWords, sentence } from './js/words.js';
 
@@ -126,7 +126,7 @@ function introduce(model) {
   const surprise = make('button', { type: 'button', className: 'surprise', textContent: 'Surprise me' });
   surprise.addEventListener('click', () => {
     settings.setPrompt(surprisePrompt(model.knows));
-    generate({});
+    generate();
   });
   $('examples').append(make('li', {}, surprise));
 }

@@ -34,7 +34,7 @@ export interface ModelInfo {
   /** What it can draw, honestly, in one or two sentences. */
   about: string;
   /** The words it was trained on by heading, where that is a list. */
-  knows?: { things: Record<string, string[]>; around: Record<string, string[]> };
+  knows?: { things: Record<string, string[]>; around: Record<'Sizes' | 'Positions' | 'Backgrounds', string[]> };
   license: string;
 }
 

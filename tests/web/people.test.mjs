@@ -2,7 +2,6 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { bytes } from '../../www/js/dom.js';
 import { ACTIONS, errorWords } from '../../www/js/words.js';
 import { MODEL, assertPicture, draw, promptOf, ready, says, set, stand, tab, visitor } from './page.mjs';
 import { Server } from './server.mjs';
@@ -18,7 +17,7 @@ for (const [width, height] of [[1280, 720], [390, 664], [360, 640]]) {
     for (const [what, locator] of [
       ['what it is', page.getByText('Pictures from words')],
       ['where it runs', page.getByText('on your own machine')],
-      ['what it fetches', page.getByText(bytes(MODEL.bytes)).filter({ visible: true })],
+      ['what it fetches', page.getByText(/10 MB/).filter({ visible: true })],
       ['the prompt', promptOf(page)],
       ['an example', page.getByRole('button', { name: MODEL.examples[0].prompt })],
     ]) {

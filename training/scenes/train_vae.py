@@ -68,6 +68,8 @@ def main() -> None:
         return f"held-out PSNR mean {quality:.2f} dB, worst tenth {worst:.2f} dB"
 
     run.train(next_loss, report)
+    if worker() != 0:
+        return
     with run.average.applied():
         normalise_latents(vae, encode_scenes(vae, [training_scene(rng) for _ in range(512)], rng))
         print(f"after scaling: {report()}")

@@ -23,11 +23,11 @@ export function showWords(knows, choose) {
 }
 
 /** A prompt of words the model was trained on: a thing of some size, somewhere, on some background. */
-export function surprisePrompt({ things, around }, random = Math.random) {
-  const pick = (list) => list[Math.floor(random() * list.length)];
+export function surprisePrompt({ things, around }) {
+  const pick = (list) => list[Math.floor(Math.random() * list.length)];
   const words = [pick(Object.values(things).flat()), pick(around.Backgrounds)];
-  if (random() < 0.3) words.splice(1, 0, pick(around.Positions));
-  if (random() < 0.3) words.unshift(pick(around.Sizes));
+  if (Math.random() < 0.3) words.splice(1, 0, pick(around.Positions));
+  if (Math.random() < 0.3) words.unshift(pick(around.Sizes));
   return words.join(' ');
 }
 
