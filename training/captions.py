@@ -1,9 +1,10 @@
-"""The words: many ways to say what a picture shows."""
+"""The words: many ways to say what a scene shows."""
 
 import random
+import re
 
-from .data import COLOURS, PLACES, SIZES, Combo
-from .subjects import SUBJECTS
+from .scene import COLOUR_NAMES, PLACES, SIZES, Scene, random_scene
+from .subjects import SUBJECTS, Subject, plural
 
 SIZE_WORDS = {
     "small": ("small", "small", "small", "little", "tiny"),
@@ -11,11 +12,16 @@ SIZE_WORDS = {
     "large": ("large", "large", "large", "big", "huge"),
 }
 
-COLOUR_SYNONYMS = {
+SYNONYMS = {
+    "light gray": ("light grey", "silver"),
     "gray": ("grey",),
+    "black": ("black", "dark"),
+    "dark red": ("maroon",),
+    "beige": ("cream",),
+    "light green": ("pale green", "mint green"),
+    "turquoise": ("teal", "cyan"),
     "light blue": ("sky blue", "pale blue"),
     "dark blue": ("navy", "navy blue"),
-    "light green": ("pale green", "mint green"),
     "light purple": ("lavender", "lilac"),
     "purple": ("violet",),
 }
@@ -33,38 +39,85 @@ PLACE_PHRASES = (
     ("in the bottom right corner", "at the bottom right"),
 )
 
-# {thing} is article, size and subject; {place} is empty or " in the center"; {colour} a colour's name.
-TEMPLATES = (
-    "{thing}{place} on a {colour} background",
-    "{thing}{place} on a {colour} background",
-    "{thing}{place} on a {colour} background",
-    "{thing}{place} on {colour}",
-    "{thing}{place}, {colour} background",
-    "{thing}{place} against a {colour} background",
-    "{thing}{place} with a {colour} background",
-    "{thing}{place} in front of a {colour} background",
-    "{colour} background, {thing}{place}",
-    "{thing} on a {colour} background{place}",
-)
-COLOURLESS = "{thing}{place}"
+SETTING_PHRASES = {
+    "night": ("at night", "at night", "under the stars", "in the night sky"),
+    "grass": ("on grass", "on the grass", "in a meadow", "on a green meadow"),
+    "water": ("under water", "underwater", "in the sea", "at the bottom of the sea"),
+    "snow": ("in the snow", "in the snow", "in winter"),
+    "desert": ("in the desert", "in the desert", "on sand"),
+    "sunset": ("at sunset", "at sunset", "in the evening"),
+    "space": ("in space", "in outer space", "among the stars in space"),
+}
+
 OPENINGS = ("", "", "", "", "", "", "a picture of ", "an image of ", "an emoji of ", "a drawing of ")
 
-# Share of captions that say where: a centred picture, any other one. Unsaid therefore mostly means the centre.
-PLACE_NAMED = (0.3, 0.8)
-COLOUR_UNNAMED = 0.1  # share of captions that leave the colour open
+# {what} is the things and their ground.
+STYLE_WORDINGS = {
+    "plain": ("{what}",),
+    "pixel art": ("{what}, pixel art", "pixel art of {what}", "{what} in pixel art style", "8 bit {what}"),
+    "line drawing": ("{what}, line drawing", "line drawing of {what}", "a sketch of {what}", "an outline of {what}"),
+    "silhouette": ("silhouette of {what}", "a silhouette of {what}", "{what}, silhouette"),
+    "watercolor": ("{what}, watercolor", "watercolor of {what}", "a watercolour painting of {what}"),
+    "neon": ("{what}, neon", "neon sign of {what}", "{what} in neon lights", "glowing neon {what}"),
+    "sticker": ("{what}, sticker", "sticker of {what}", "a sticker of {what}"),
+    "sepia": ("{what}, sepia", "sepia photo of {what}", "{what} in sepia"),
+}
 
-_PLURALS = {"cherries", "grapes"}
-_UNCOUNTED = {"pizza", "coffee", "ice cream"}
+FLAT_WORDINGS = (
+    "{things} on a {colour} background",
+    "{things} on a {colour} background",
+    "{things} on a {colour} background",
+    "{things} on {colour}",
+    "{things}, {colour} background",
+    "{things} with a {colour} background",
+    "{things} in front of a {colour} background",
+    "{colour} background, {things}",
+)
+GRADIENT_WORDINGS = (
+    "{things} on a {top} and {bottom} gradient",
+    "{things} on a gradient from {top} to {bottom}",
+    "{things}, {top} to {bottom} gradient background",
+)
+BESIDE_WORDINGS = (
+    "{a} next to {b}", "{a} next to {b}", "{a} beside {b}", "{a} and {b}", "{a} and {b}",
+    "{a} to the left of {b}", "{b} to the right of {a}",
+)  # fmt: skip
+SAME_WORDINGS = ("two {things}", "two {things}", "two {things}", "a pair of {things}", "{things}")
+ABOVE_WORDINGS = ("{a} above {b}", "{a} above {b}", "{a} on top of {b}", "{a} over {b}", "{b} below {a}", "{b} under {a}")
+
+PLACE_NAMED = (0.25, 0.85)  # share of captions that say where: a centred thing, any other one
+GROUND_UNNAMED = 0.08  # share of captions that leave a flat ground open; neon's is mostly left open
+NEON_GROUND_NAMED = 0.3
+
+# Words that say nothing about the picture, as people write them; half of the unknown words are made up of syllables.
+UNKNOWN_WORDS = (
+    "beautiful", "pretty", "nice", "lovely", "wonderful", "my", "very", "really", "best", "favourite", "masterpiece",
+    "best quality", "highly detailed", "intricate", "sharp focus", "trending", "award winning", "photorealistic", "hd",
+    "4k", "8k", "please", "draw", "show me", "i want", "there is", "for my friend", "with love", "old", "new", "young",
+    "magic", "fluffy", "shiny", "ancient", "modern", "famous", "strange", "dreamy", "epic", "happy birthday", "art",
+)  # fmt: skip
+UNKNOWN_SHARE = 0.15  # of the captions have such words
 
 
-def thing_phrase(name: str, size_word: str, rng: random.Random) -> str:
-    """Article, size and name: "a small red apple", "the apple", "small grapes"."""
-    phrase = f"{size_word} {name}".strip()
-    article = rng.choice(("a", "a", "the", ""))
-    if article == "a":
-        bare = name in _PLURALS or (name in _UNCOUNTED and not size_word)
-        article = "" if bare else "an" if phrase[0] in "aeiou" else "a"
-    return f"{article} {phrase}".strip()
+def made_up_word(rng: random.Random) -> str:
+    """One to three syllables."""
+    syllables = (rng.choice("bcdfghjklmnprstvwz") + rng.choice("aeiou") + rng.choice(("", "n", "r", "s", "l")) for _ in range(3))
+    return "".join(list(syllables)[: rng.randint(1, 3)])
+
+
+def with_unknown_words(text: str, rng: random.Random) -> str:
+    """The caption with a word or two before it, behind it or after its first article, which do not change the picture."""
+    words = " ".join(
+        rng.choice(UNKNOWN_WORDS) if rng.random() < 0.5 else made_up_word(rng) for _ in range(rng.choice((1, 1, 2)))
+    )
+    where = rng.random()
+    if where < 0.4:
+        return f"{text}, {words}"
+    if where < 0.65:
+        return f"{words} {text}"
+    article = "an" if words[0] in "aeiou" else "a"
+    changed = re.sub(r"\b(a|an) ", f"{article} {words} ", text, count=1)
+    return changed if changed != text else f"{text} {words}"
 
 
 def pick_name(names: tuple[str, ...], rng: random.Random) -> str:
@@ -72,30 +125,60 @@ def pick_name(names: tuple[str, ...], rng: random.Random) -> str:
     return names[0] if rng.random() < 0.5 else rng.choice(names)
 
 
-def caption(combo: Combo, place: int | None, rng: random.Random, always_colour: bool = False) -> str:
-    """One wording for a combination; `place` (an index into PLACES) is named in some of them."""
-    colour_name = list(COLOURS)[combo.colour]
-    colour = pick_name((colour_name, *COLOUR_SYNONYMS.get(colour_name, ())), rng)
-    size_word = rng.choice(SIZE_WORDS[list(SIZES)[combo.size]])
-    name = pick_name(SUBJECTS[combo.subject].names, rng)
-    where = ""
-    if place is not None and rng.random() < PLACE_NAMED[place != 0]:
-        where = " " + rng.choice(PLACE_PHRASES[place])
-    template = rng.choice(TEMPLATES)
-    if not always_colour and rng.random() < COLOUR_UNNAMED:
-        template = COLOURLESS
-    thing = rng.choice(OPENINGS) + thing_phrase(name, size_word, rng)
-    return template.format(thing=thing, place=where, colour=colour).replace(" a orange", " an orange")
+def thing_phrase(subject: Subject, size_word: str, rng: random.Random) -> str:
+    """Article, size and name: "a small red apple", "the apple", "small grapes"."""
+    phrase = f"{size_word} {pick_name(subject.names, rng)}".strip()
+    article = rng.choice(("a", "a", "the", ""))
+    if article == "a":
+        article = "" if subject.bare else "an" if phrase[0] in "aeiou" else "a"
+    return f"{article} {phrase}".strip()
+
+
+def _things(scene: Scene, rng: random.Random, explicit: bool) -> str:
+    first = SUBJECTS[scene.things[0].subject]
+    if len(scene.things) == 2:
+        second = SUBJECTS[scene.things[1].subject]
+        if first is second:
+            name = pick_name(first.names, rng)
+            return f"two {name}" if first.bare else rng.choice(SAME_WORDINGS).format(things=plural(name))
+        wording = rng.choice(BESIDE_WORDINGS if scene.arrangement == "beside" else ABOVE_WORDINGS)
+        return wording.format(a=thing_phrase(first, "", rng), b=thing_phrase(second, "", rng))
+    thing = scene.things[0]
+    words = SIZE_WORDS[list(SIZES)[thing.size]]
+    size_word = rng.choice([word for word in words if word] if explicit else words)
+    phrase = thing_phrase(first, size_word, rng)
+    if explicit or rng.random() < PLACE_NAMED[thing.place != 0]:
+        phrase += " " + rng.choice(PLACE_PHRASES[thing.place])
+    return phrase
+
+
+def _on_ground(things: str, scene: Scene, rng: random.Random, explicit: bool) -> str:
+    kind, *what = scene.background
+    if kind == "setting":
+        phrase = rng.choice(SETTING_PHRASES[what[0]])
+        return f"{phrase}, {things}" if rng.random() < 0.15 else f"{things} {phrase}"
+    named = [pick_name((colour, *SYNONYMS.get(colour, ())), rng) for colour in what]
+    if kind == "gradient":
+        return rng.choice(GRADIENT_WORDINGS).format(things=things, top=named[0], bottom=named[1])
+    unnamed = 1 - NEON_GROUND_NAMED if scene.style == "neon" else GROUND_UNNAMED
+    if not explicit and rng.random() < unnamed:
+        return things
+    return rng.choice(FLAT_WORDINGS).format(things=things, colour=named[0])
+
+
+def caption(scene: Scene, rng: random.Random, explicit: bool = False) -> str:
+    """One wording for a scene; `explicit` names size, place and ground, for measuring."""
+    what = _on_ground(_things(scene, rng, explicit), scene, rng, explicit)
+    if scene.style == "plain" and rng.random() < 0.4:
+        what = rng.choice(OPENINGS) + what
+    text = rng.choice(STYLE_WORDINGS[scene.style]).format(what=what).replace(" a orange", " an orange")
+    return with_unknown_words(text, rng) if not explicit and rng.random() < UNKNOWN_SHARE else text
 
 
 def sample_captions(count: int, seed: int) -> list[str]:
     """`count` captions over everything, for the tokenizer's statistics."""
     rng = random.Random(seed)
-    return [
-        caption(
-            Combo(rng.randrange(len(SUBJECTS)), rng.randrange(len(SIZES)), rng.randrange(len(COLOURS))),
-            rng.randrange(len(PLACES)),
-            rng,
-        )
-        for _ in range(count)
-    ]
+    return [caption(random_scene(rng), rng) for _ in range(count)]
+
+
+assert len(PLACE_PHRASES) == len(PLACES) and set(SYNONYMS) <= set(COLOUR_NAMES)

@@ -10,15 +10,16 @@ from diffusers import StableDiffusionPipeline
 from PIL import Image, ImageDraw, ImageFont
 
 from .draw import generate_with_diffusers, generate_with_opengen
-from .evaluate import held_out_prompts
+from .evaluate import prompts_of
+from .scene import IMAGE, held_out_scenes
 
-SIDE = 128  # pixels that a picture takes up
+ZOOM = 1  # the pictures' magnification
 LABEL = 42  # pixels below each picture
 
 
 def draw_sheet(pictures: torch.Tensor, labels: list[str], columns: int) -> Image.Image:
-    """[N, 3, H, W] in [-1, 1] and a caption each, as one image."""
-    side = SIDE
+    """[N, 3, 128, 128] in [-1, 1] and a caption each, as one image."""
+    side = IMAGE * ZOOM
     rows = -(-len(labels) // columns)
     sheet = Image.new("RGB", (columns * (side + 4), rows * (side + LABEL)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(9)
@@ -36,12 +37,11 @@ def main() -> None:
         examples = json.loads(args.examples.read_text(encoding="utf-8"))
         prompts, seeds = zip(*((example["prompt"], example["seed"]) for example in examples))
     else:
-        every = [prompt for prompt, _ in held_out_prompts()]
-        prompts = every[:: max(1, len(every) // args.count)][: args.count]
+        prompts = prompts_of(held_out_scenes(args.count, seed=71))
         seeds = range(args.seed, args.seed + len(prompts))
     settings = (list(prompts), args.steps, args.guidance, seeds)
     if args.opengen:
-        pictures = generate_with_opengen(args.opengen, args.model, *settings)
+        pictures = generate_with_opengen(args.opengen, args.model, *settings, args.cpu)
     else:
         pipeline = StableDiffusionPipeline.from_pretrained(args.model)
         pipeline.set_progress_bar_config(disable=True)
@@ -53,11 +53,12 @@ def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", required=True, help="a diffusers folder, or with --opengen a GGUF")
     parser.add_argument("--opengen", help="the opengen binary; without it diffusers draws")
+    parser.add_argument("--cpu", action="store_true", help="opengen computes on the processor")
     parser.add_argument("--examples", type=Path, help="JSON list of {prompt, seed}; else held-out captions")
     parser.add_argument("--count", type=int, default=64, help="how many held-out captions")
     parser.add_argument("--columns", type=int, default=8)
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--guidance", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=Path("sheet.png"))
     return parser.parse_args()

@@ -1,155 +1,269 @@
-"""Measures fidelity on captions of held-out combinations, through the engine's CLI and through diffusers.
+"""Measures fidelity on captions of held-out scenes, through the engine's command line or through diffusers.
 
-A picture is compared with the renderer's own composites on the named background: all subjects, sizes
-and places. Captions leave the place open, so a picture is measured against the best-matching place.
+A thing counts as right when, inside its box, the picture is nearest (least squared error) to the renderer's own
+picture of it among the pictures of all subjects, drawn on the ground that fits the rest of the picture best.
 """
 
 import argparse
 import json
 import random
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, StableDiffusionPipeline
+from diffusers import StableDiffusionPipeline
+from skimage.color import deltaE_ciede2000, rgb2lab
 
-from .captions import caption
+from .backgrounds import VARIANTS
+from .captions import UNKNOWN_WORDS, caption
 from .common import psnr
-from .data import COLOURS, PLACES, SIZES, Combo, Renderer, held_out_combos, keys_of
 from .draw import generate_with_diffusers, generate_with_opengen
+from .render import boxes, picture_batch, render
+from .scene import CELL, IMAGE, STYLES, Scene, held_out_scenes
+from .style_classifier import make_classifier
 from .subjects import SUBJECTS
 
+Draw = Callable[[list[str], range], torch.Tensor]  # prompts and seeds to pictures [N, 3, 128, 128] in [-1, 1]
 
-def held_out_prompts(seed: int = 7) -> list[tuple[str, Combo]]:
-    """One caption, in any wording that names the colour, for each held-out combination."""
+KINDS = {
+    "single": {"plain": 1.0, "single": 1.0},
+    "strange": {"plain": 1.0, "single": 1.0},  # with words around that the model was never shown
+    "pairs": {"plain": 1.0, "single": 0.0},
+    "styled": {"plain": 0.0, "single": 1.0},
+}
+STRANGE_WORDS = ("gorgeous", "cinematic lighting", "octane render", "amazing", "by a great artist", "vivid", "so elegant")
+assert not set(STRANGE_WORDS) & set(UNKNOWN_WORDS)
+
+
+def prompts_of(scenes: list[Scene], seed: int = 7) -> list[str]:
+    """One explicit caption for each scene: size, place and ground named, in any wording."""
     rng = random.Random(seed)
-    return [(caption(combo, None, rng, always_colour=True), combo) for combo in held_out_combos()]
+    return [caption(scene, rng, explicit=True) for scene in scenes]
 
 
-def colour_references(renderer: Renderer, colour: int) -> torch.Tensor:
-    """Every glyph frame on one background: [subject * size * place, 3, 64, 64] in [-1, 1]."""
-    combos = [Combo(subject, size, colour) for subject in range(len(SUBJECTS)) for size in range(len(SIZES))]
-    return renderer.images(keys_of(combos))
+def as_arrays(pictures: torch.Tensor) -> np.ndarray:
+    """[N, 3, H, W] in [-1, 1] -> [N, H, W, 3] in 0..1."""
+    return ((pictures.clamp(-1, 1) + 1) / 2).permute(0, 2, 3, 1).numpy()
 
 
-def score(renderer: Renderer, pictures: torch.Tensor, combos: list[Combo]) -> list[dict]:
-    """One record per picture [N, 3, 64, 64] in [-1, 1]: what it shows, its PSNR, its background."""
-    records: list[dict] = [{} for _ in combos]
-    for colour in sorted({combo.colour for combo in combos}):
-        rows = [row for row, combo in enumerate(combos) if combo.colour == colour]
-        references = colour_references(renderer, colour)
-        distances = torch.cdist(pictures[rows].flatten(1), references.flatten(1))
-        for row, distance in zip(rows, distances):
-            records[row] = score_one(renderer, pictures[row], combos[row], references, distance)
-    return records
+def outside(scene: Scene) -> np.ndarray:
+    """Which pixels [128, 128] lie outside all boxes."""
+    clear = np.ones((IMAGE, IMAGE), dtype=bool)
+    for _, box, left, top in boxes(scene):
+        clear[top : top + box, left : left + box] = False
+    return clear
 
 
-def score_one(
-    renderer: Renderer, picture: torch.Tensor, combo: Combo, references: torch.Tensor, distance: torch.Tensor
-) -> dict:
-    """The record of one picture, given its distance to every reference on the named background."""
-    cells = distance.reshape(len(SUBJECTS), len(SIZES), len(PLACES))
-    place = cells[combo.subject, combo.size].argmin().item()
-    index = (combo.subject * len(SIZES) + combo.size) * len(PLACES) + place
-    clear = renderer.frames[combo.subject, combo.size, place, 3] == 0
-    background = (picture[:, clear] + 1) / 2  # [3, pixels] in 0..1
-    named = renderer.palette[combo.colour]
-    nearest_colour = (renderer.palette - background.mean(dim=1)).norm(dim=1).argmin().item()
-    nearest = distance.argmin().item() // len(PLACES)
-    return {
-        "subject": nearest // len(SIZES) == combo.subject,
-        "size": nearest % len(SIZES) == combo.size,
-        "colour": nearest_colour == combo.colour,
-        "colour_error": (background - named[:, None]).abs().mean().item() * 255,
-        "psnr": psnr(picture[None], references[index][None]).item(),
-        "place": place,
+def best_variant(picture: np.ndarray, scene: Scene) -> int:
+    """The drawing of the ground or of the wash that fits outside the boxes."""
+    if scene.background[0] != "setting" and scene.style != "watercolor":
+        return 0
+    clear = outside(scene)
+    errors = [np.square(render(scene, variant) - picture)[clear].mean() for variant in range(VARIANTS)]
+    return int(np.argmin(errors))
+
+
+def nearest_subject(picture: np.ndarray, scene: Scene, index: int, variant: int) -> int:
+    """The subject that thing `index` looks most like, the other things being as they should."""
+    _, box, left, top = boxes(scene)[index]
+    area = (slice(top, top + box), slice(left, left + box))
+    errors = []
+    for subject in range(len(SUBJECTS)):
+        things = list(scene.things)
+        things[index] = replace(things[index], subject=subject)
+        errors.append(np.square(render(replace(scene, things=tuple(things)), variant)[area] - picture[area]).mean())
+    return int(np.argmin(errors))
+
+
+def place_error(picture: np.ndarray, scene: Scene, variant: int, reach: int = 5) -> float:
+    """How far, in pixels, the single thing lies from its place: the shift of its rendering that fits best."""
+    reference, empty = render(scene, variant), render(replace(scene, things=()), variant)
+    _, box, left, top = boxes(scene)[0]
+    stamp = reference[top : top + box, left : left + box]
+    best, distance = np.inf, 0.0
+    for down in range(-reach, reach + 1):
+        for right in range(-reach, reach + 1):
+            y, x = top + down * CELL, left + right * CELL
+            if not (0 <= y <= IMAGE - box and 0 <= x <= IMAGE - box):
+                continue
+            shifted = empty.copy()
+            shifted[y : y + box, x : x + box] = stamp
+            error = np.square(shifted - picture).mean()
+            if error < best:
+                best, distance = error, CELL * float(np.hypot(down, right))
+    return distance
+
+
+def ground_error(picture: np.ndarray, scene: Scene) -> float | None:
+    """Mean CIEDE2000 difference to a flat or graded ground outside the boxes; None for settings and washes."""
+    if scene.background[0] == "setting" or scene.style in ("watercolor", "pixel art", "neon"):
+        return None
+    clear = outside(scene)
+    if clear.sum() < 64:
+        return None
+    target = render(replace(scene, things=()))
+    return float(deltaE_ciede2000(rgb2lab(picture[clear]), rgb2lab(target[clear])).mean())
+
+
+def score(picture: np.ndarray, scene: Scene) -> dict:
+    """The record of one picture [128, 128, 3] in 0..1."""
+    variant = best_variant(picture, scene)
+    seen = [nearest_subject(picture, scene, index, variant) for index in range(len(scene.things))]
+    right = [subject == thing.subject for subject, thing in zip(seen, scene.things)]
+    target = torch.from_numpy(render(scene, variant)).permute(2, 0, 1)[None] * 2 - 1
+    drawn = torch.from_numpy(picture).permute(2, 0, 1)[None] * 2 - 1
+    record = {
+        "seen": [SUBJECTS[subject].names[0] for subject in seen],
+        "right": all(right),
+        "ground": ground_error(picture, scene),
+        "psnr": psnr(drawn, target).item(),
     }
+    if len(scene.things) == 1:
+        record["place"] = place_error(picture, scene, variant)
+    return record
 
 
-def summarise(records: list[dict]) -> dict[str, float]:
-    """The figures of the model card."""
-    def column(name: str) -> np.ndarray:
-        return np.array([record[name] for record in records], dtype=float)
-
-    return {
-        "pictures": len(records),
-        "subject_accuracy": column("subject").mean(),
-        "size_accuracy": column("size").mean(),
-        "colour_accuracy": column("colour").mean(),
-        "colour_error": column("colour_error").mean(),
-        "psnr_median": float(np.median(column("psnr"))),
-        "psnr_p10": float(np.quantile(column("psnr"), 0.1)),
-    }
+def mean(records: list[dict], key: str) -> float | None:
+    values = [record[key] for record in records if record.get(key) is not None]
+    return float(np.mean(values)) if values else None
 
 
 @torch.no_grad()
-def autoencoder_psnr(vae: AutoencoderKL, renderer: Renderer, seed: int = 7) -> float:
-    """Mean PSNR of reconstructions (from the posterior's mean) of each held-out combination at a random place."""
-    keys = keys_of(held_out_combos())
-    chosen = torch.randint(len(PLACES), (len(keys) // len(PLACES),), generator=torch.Generator().manual_seed(seed))
-    images = renderer.images(keys[torch.arange(len(chosen)) * len(PLACES) + chosen])
-    outputs = [vae.decode(vae.encode(part).latent_dist.mean).sample for part in images.split(32)]
-    return psnr(torch.cat(outputs), images).mean().item()
+def style_accuracy(pictures: torch.Tensor, scenes: list[Scene], weights: Path) -> tuple[float, float]:
+    """The classifier's verdict on the pictures, and its own accuracy on rendered ones."""
+    saved = torch.load(weights)
+    classifier = make_classifier()
+    classifier.load_state_dict(saved["classifier"])
+    styles = torch.tensor([STYLES.index(scene.style) for scene in scenes])
+    verdict = (classifier.eval()(pictures).argmax(dim=1) == styles).float().mean().item()
+    return verdict, saved["accuracy"]
+
+
+def diversity(pictures: torch.Tensor) -> float:
+    """Mean distance (root of the mean squared difference, of 255) between pictures of one caption, other seeds."""
+    return float(torch.pdist(pictures.flatten(1) * 127.5).mean() / pictures[0].numel() ** 0.5)
+
+
+@torch.no_grad()
+def autoencoder_psnr(vae, count: int = 128) -> float:
+    """Mean PSNR of reconstructions of rendered held-out scenes, from the posterior's mean."""
+    pictures = picture_batch(held_out_scenes(count, seed=41), random.Random(41))
+    outputs = [vae.decode(vae.encode(part).latent_dist.mean).sample for part in pictures.split(16)]
+    return psnr(torch.cat(outputs), pictures).mean().item()
 
 
 ROWS = (
-    ("nearest-reference subject right", "subject_accuracy", "{:.1%}"),
-    ("nearest-reference size right", "size_accuracy", "{:.1%}"),
-    ("background colour named right", "colour_accuracy", "{:.1%}"),
-    ("mean background error, of 255", "colour_error", "{:.2f}"),
-    ("median PSNR to the right reference, dB", "psnr_median", "{:.2f}"),
-    ("10th percentile of that PSNR, dB", "psnr_p10", "{:.2f}"),
-    ("autoencoder PSNR, dB", "vae_psnr", "{:.2f}"),
+    ("single things, subject right", ("single", "right"), "{:.1%}"),
+    ("single things among words it never saw, subject right", ("strange", "right"), "{:.1%}"),
+    ("pairs, both subjects right", ("pairs", "right"), "{:.1%}"),
+    ("styled things, subject right", ("styled", "right"), "{:.1%}"),
+    ("style right, by the classifier", ("styled", "style"), "{:.1%}"),
+    ("the classifier's own accuracy", ("styled", "style_classifier"), "{:.1%}"),
+    ("flat and graded grounds, mean ΔE2000", ("single", "ground"), "{:.2f}"),
+    ("the same behind pairs", ("pairs", "ground"), "{:.2f}"),
+    ("place, mean error in pixels", ("single", "place"), "{:.2f}"),
+    ("single things, median PSNR to the rendering, dB", ("single", "psnr"), "{:.2f}"),
+    ("diversity across seeds, RMS of 255", ("all", "diversity"), "{:.1f}"),
+    ("median PSNR to diffusers' pictures, dB", ("all", "same"), "{:.1f}"),
+    ("autoencoder PSNR, dB", ("all", "autoencoder_psnr"), "{:.2f}"),
 )
 
 
-def markdown_table(results: dict[str, dict[str, float]]) -> str:
-    """One column per way of generating."""
-    lines = ["| held-out combinations | " + " | ".join(results) + " |", "|---|" + "---|" * len(results)]
-    for title, key, form in ROWS:
-        cells = [form.format(result[key]) if key in result else "–" for result in results.values()]
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
+def markdown_table(results: dict[str, dict[str, dict[str, float]]]) -> str:
+    """One column per model, one row per measure."""
+    lines = ["| held-out scenes | " + " | ".join(results) + " |", "|---|" + "---|" * len(results)]
+    for title, (kind, key), form in ROWS:
+        values = [result.get(kind, {}).get(key) for result in results.values()]
+        lines.append(f"| {title} | " + " | ".join("–" if v is None else form.format(v) for v in values) + " |")
     return "\n".join(lines)
+
+
+# Of each the scene's seed decides what the caption leaves open.
+OPEN_CAPTIONS = ("a cat in the snow", "a red apple on a light blue background", "watercolor of a boat", "two owls at night")
+
+
+def measure(draw: Draw, args: argparse.Namespace) -> tuple[dict, dict, torch.Tensor]:
+    """The figures of one model, a record for each picture by kind of scene, and the pictures."""
+    results, records, drawn = {}, {}, []
+    for number, (kind, shares) in enumerate(KINDS.items()):
+        if kind not in args.kinds:
+            continue
+        scenes = held_out_scenes(args.count, seed=50 + number, **shares)
+        prompts = prompts_of(scenes)
+        if kind == "strange":
+            rng = random.Random(8)
+            prompts = [f"{rng.choice(STRANGE_WORDS)} {prompt}, {rng.choice(STRANGE_WORDS)}" for prompt in prompts]
+        pictures = draw(prompts, range(args.seed, args.seed + len(prompts)))
+        scored = [score(picture, scene) for picture, scene in zip(as_arrays(pictures), scenes)]
+        records[kind] = [
+            record | {"prompt": prompt, "seed": args.seed + index}
+            for index, (record, prompt) in enumerate(zip(scored, prompts))
+        ]
+        results[kind] = {key: mean(scored, key) for key in ("right", "ground", "place")}
+        results[kind]["psnr"] = float(np.median([record["psnr"] for record in scored]))
+        if kind == "styled":
+            results[kind]["style"], results[kind]["style_classifier"] = style_accuracy(pictures, scenes, args.styles)
+        drawn.append(pictures)
+    spread = [diversity(draw([text] * 8, range(8))) for text in OPEN_CAPTIONS]
+    results["all"] = {"diversity": float(np.mean(spread))}
+    return results, records, torch.cat(drawn)
+
+
+def failures(records: dict[str, list[dict]], each: int = 4) -> list[dict]:
+    """Prompt and seed of the first wrong pictures of each kind, for a contact sheet."""
+    wrong = ([record for record in scored if not record["right"]][:each] for scored in records.values())
+    return [{"prompt": record["prompt"], "seed": record["seed"]} for part in wrong for record in part]
 
 
 def main() -> None:
     args = parse_args()
-    renderer = Renderer(args.font)
-    prompts, combos = zip(*held_out_prompts())
-    settings = (list(prompts), args.steps, args.guidance, range(args.seed, args.seed + len(prompts)))
-    results, records = {}, {}
+    results, records, reference = {}, {}, None
+    settings = (args.steps, args.guidance)
     if args.diffusers:
         pipeline = StableDiffusionPipeline.from_pretrained(args.diffusers)
         pipeline.set_progress_bar_config(disable=True)
-        records["diffusers"] = score(renderer, generate_with_diffusers(pipeline, *settings), list(combos))
-        vae_psnr = autoencoder_psnr(pipeline.vae, renderer)
-        results["diffusers"] = summarise(records["diffusers"]) | {"vae_psnr": vae_psnr}
-    if args.opengen:
-        pictures = generate_with_opengen(args.opengen, args.model, *settings)
-        records["opengen"] = score(renderer, pictures, list(combos))
-        results["opengen"] = summarise(records["opengen"])
-    print(f"{len(prompts)} captions, {args.steps} steps, guidance {args.guidance:g}, seeds from {args.seed}\n")
+        name = "diffusers, F32"
+        results[name], records[name], reference = measure(
+            lambda prompts, seeds: generate_with_diffusers(pipeline, prompts, *settings, seeds), args
+        )
+        results[name]["all"]["autoencoder_psnr"] = autoencoder_psnr(pipeline.vae)
+    for model in args.model:
+        name = Path(model).stem
+        results[name], records[name], pictures = measure(
+            lambda prompts, seeds: generate_with_opengen(args.opengen, model, prompts, *settings, seeds, args.cpu), args
+        )
+        if reference is not None:
+            results[name]["all"]["same"] = psnr(pictures, reference).median().item()
+    print(f"{args.count} scenes a kind, {args.steps} steps, guidance {args.guidance:g}, seeds from {args.seed}\n")
     print(markdown_table(results))
     if args.json:
-        report = {"results": results, "prompts": prompts, "records": records, "colours": list(COLOURS)}
-        args.json.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+        args.json.write_text(json.dumps({"results": results, "records": records}, indent=1) + "\n", encoding="utf-8")
+    if args.failures:
+        last = list(records.values())[-1]
+        args.failures.write_text(json.dumps(failures(last), indent=2) + "\n", encoding="utf-8")
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--diffusers", help="diffusers folder, generated with diffusers")
-    parser.add_argument("--opengen", help="the opengen binary; generates --model with our engine")
-    parser.add_argument("--model", help="what --opengen loads: a diffusers folder or a GGUF")
+    parser.add_argument("--diffusers", help="a diffusers folder, drawn with diffusers")
+    parser.add_argument("--opengen", help="the opengen binary, which draws with each --model")
+    parser.add_argument("--cpu", action="store_true", help="opengen computes on the processor")
+    parser.add_argument("--model", nargs="*", default=[], help="diffusers folders or GGUFs")
+    parser.add_argument("--styles", type=Path, default=Path("work/style.pt"), help="of training.style_classifier")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of scenes")
+    parser.add_argument("--count", type=int, default=128, help="held-out scenes of each kind")
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--guidance", type=float, default=2.0)
+    parser.add_argument("--guidance", type=float, default=3.0)
     parser.add_argument("--seed", type=int, default=1000, help="of the first picture; each next one adds 1")
     parser.add_argument("--json", type=Path, help="where to write figures and one record per picture")
-    parser.add_argument("--font", default="/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf")
+    parser.add_argument("--failures", type=Path, help="where to write what the last model got wrong, as contact_sheet reads it")
     args = parser.parse_args()
-    if not args.diffusers and not args.opengen:
-        parser.error("give --diffusers, --opengen or both")
-    if args.opengen and not args.model:
-        parser.error("--opengen needs --model")
+    if not args.diffusers and not args.model:
+        parser.error("give --diffusers, --model with --opengen, or both")
+    if args.model and not args.opengen:
+        parser.error("--model needs --opengen")
     return args
 
 

@@ -2,23 +2,22 @@
 
 import argparse
 import os
+import random
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, StableDiffusionPipeline, UNet2DConditionModel
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from .data import Renderer, keys_of, training_combos
 from .latent_rgb import add_to
 from .models import make_scheduler, make_text_encoder, make_unet
+from .render import picture_batch
+from .scene import training_scene
 from .tokenizer import save_tokenizer
 
 
-def load_denoiser(
-    work: Path, make_text_encoder: Callable = make_text_encoder, make_unet: Callable = make_unet
-) -> tuple[CLIPTokenizer, CLIPTextModel, UNet2DConditionModel]:
+def load_denoiser(work: Path) -> tuple[CLIPTokenizer, CLIPTextModel, UNet2DConditionModel]:
     """The tokenizer, and text encoder and UNet with the averaged weights of the last checkpoint, if any."""
     tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
     text_encoder = make_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
@@ -32,7 +31,7 @@ def load_denoiser(
     return tokenizer, text_encoder.eval(), unet.eval()
 
 
-SAMPLES = 256  # pictures that the export looks at
+SAMPLES = 128  # pictures that the export looks at
 HALF_PRECISION_LEVEL = 2048.0  # what a level of the decoder may carry at most; f16 ends at 65,504
 
 
@@ -105,9 +104,8 @@ def export(denoiser: tuple, vae: AutoencoderKL, pictures: torch.Tensor, out: Pat
 
 def main() -> None:
     args = parse_args()
-    combos = training_combos()
-    picked = torch.randperm(len(combos), generator=torch.Generator().manual_seed(0))[:SAMPLES].tolist()
-    pictures = Renderer().images(keys_of([combos[index] for index in picked]))
+    rng = random.Random(0)
+    pictures = picture_batch([training_scene(rng) for _ in range(SAMPLES)], rng)
     export(load_denoiser(args.work), tuned_vae(args.work), pictures, args.out)
 
 

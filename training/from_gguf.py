@@ -6,15 +6,14 @@ them.
 
 import argparse
 from pathlib import Path
-from types import ModuleType
 
 import torch
 from gguf import GGUFReader, dequantize
 from torch import nn
 from transformers import CLIPTokenizer
 
-from . import models
 from .common import save_atomically
+from .models import MAX_TOKENS, make_text_encoder, make_unet, make_vae
 from .tokenizer import save_tokenizer
 
 
@@ -39,29 +38,24 @@ def fill(module: nn.Module, tensors: dict[str, torch.Tensor], prefix: str) -> nn
     return module
 
 
-def unpack(model: Path, out: Path, models: ModuleType) -> None:
-    """Writes the work folder `out`; `models` holds the makers of the three networks and MAX_TOKENS."""
-    reader = GGUFReader(model)
+def main() -> None:
+    args = parse_args()
+    reader = GGUFReader(args.model)
     tensors = read_tensors(reader)
-    folder = out / "tokenizer"
+    folder = args.out / "tokenizer"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "tokenizer.json").write_text(reader.fields["opengen.tokenizer"].contents(), encoding="utf-8")
-    tokenizer = CLIPTokenizer(tokenizer_file=str(folder / "tokenizer.json"), model_max_length=models.MAX_TOKENS)
+    tokenizer = CLIPTokenizer(tokenizer_file=str(folder / "tokenizer.json"), model_max_length=MAX_TOKENS)
     save_tokenizer(tokenizer, folder)
     text_prefix = "text_encoder.text_model."
     vocab_size = tensors[text_prefix + "embeddings.token_embedding.weight"].shape[0]
-    text_encoder = models.make_text_encoder(vocab_size, bos=vocab_size - 2, eos=vocab_size - 1)
+    text_encoder = make_text_encoder(vocab_size, bos=vocab_size - 2, eos=vocab_size - 1)
     inner = getattr(text_encoder, "text_model", text_encoder)
     fill(inner, tensors, text_prefix)
-    unet = fill(models.make_unet(), tensors, "unet.")
-    save_atomically({"text_encoder": text_encoder.state_dict(), "unet": unet.state_dict()}, out / "start.pt")
-    fill(models.make_vae(), tensors, "vae.").save_pretrained(out / "vae")
-    print(f"unpacked {len(tensors)} tensors of {model} into {out}")
-
-
-def main() -> None:
-    args = parse_args()
-    unpack(args.model, args.out, models)
+    unet = fill(make_unet(), tensors, "unet.")
+    save_atomically({"text_encoder": text_encoder.state_dict(), "unet": unet.state_dict()}, args.out / "start.pt")
+    fill(make_vae(), tensors, "vae.").save_pretrained(args.out / "vae")
+    print(f"unpacked {len(tensors)} tensors of {args.model} into {args.out}")
 
 
 def parse_args() -> argparse.Namespace:

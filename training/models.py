@@ -3,32 +3,32 @@
 from diffusers import AutoencoderKL, DDIMScheduler, UNet2DConditionModel
 from transformers import CLIPTextConfig, CLIPTextModel
 
-LATENT = 16  # cells a side: 64 pixels / f = 4
-LATENT_CHANNELS = 4
+LATENT = 16  # cells a side: 128 pixels / f = 8
+LATENT_CHANNELS = 8  # twice Stable Diffusion's: the autoencoder keeps twice as much of a picture
 TEXT_WIDTH = 128
-MAX_TOKENS = 24
+MAX_TOKENS = 32
 
 
 def make_vae() -> AutoencoderKL:
-    """f = 4 autoencoder: [N, 3, 64, 64] in [-1, 1] <-> [N, 4, 16, 16]."""
+    """f = 8 autoencoder: [N, 3, 128, 128] in [-1, 1] <-> [N, 8, 16, 16]."""
     return AutoencoderKL(
-        down_block_types=("DownEncoderBlock2D",) * 3,
-        up_block_types=("UpDecoderBlock2D",) * 3,
-        block_out_channels=(32, 48, 64),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        block_out_channels=(16, 32, 56, 80),
         layers_per_block=1,
         latent_channels=LATENT_CHANNELS,
         norm_num_groups=8,
-        sample_size=64,
+        sample_size=128,
         scaling_factor=1.0,
     )
 
 
-def make_unet(latent_channels: int = LATENT_CHANNELS) -> UNet2DConditionModel:
-    """v-prediction UNet over [N, latent_channels, 16, 16], cross-attending to [N, max_tokens, 128]."""
+def make_unet() -> UNet2DConditionModel:
+    """v-prediction UNet over [N, 8, 16, 16], cross-attending to [N, 32, 128]."""
     return UNet2DConditionModel(
         sample_size=LATENT,
-        in_channels=latent_channels,
-        out_channels=latent_channels,
+        in_channels=LATENT_CHANNELS,
+        out_channels=LATENT_CHANNELS,
         block_out_channels=(64, 96, 160),
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
@@ -39,8 +39,8 @@ def make_unet(latent_channels: int = LATENT_CHANNELS) -> UNet2DConditionModel:
     )
 
 
-def make_text_encoder(vocab_size: int, bos: int, eos: int, max_tokens: int = MAX_TOKENS) -> CLIPTextModel:
-    """CLIP-style causal text encoder: token ids [N, max_tokens] -> [N, max_tokens, 128]."""
+def make_text_encoder(vocab_size: int, bos: int, eos: int) -> CLIPTextModel:
+    """CLIP-style causal text encoder: token ids [N, 32] -> [N, 32, 128]."""
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=vocab_size,
@@ -49,7 +49,7 @@ def make_text_encoder(vocab_size: int, bos: int, eos: int, max_tokens: int = MAX
             projection_dim=TEXT_WIDTH,
             num_hidden_layers=2,
             num_attention_heads=4,
-            max_position_embeddings=max_tokens,
+            max_position_embeddings=MAX_TOKENS,
             hidden_act="quick_gelu",
             bos_token_id=bos,
             eos_token_id=eos,

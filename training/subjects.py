@@ -1,7 +1,13 @@
-"""What the embedded model can draw: 64 emoji, and the names people give them."""
+"""What the model can draw: the emoji of `subjects.txt` and the names people give them."""
 
 import unicodedata
 from dataclasses import dataclass
+from pathlib import Path
+
+_TYPOGRAPHIC = {"black", "white", "heavy", "sign", "symbol", "with", "face", "mark", "large", "on", "of", "ear"}
+_IRREGULAR = {"mouse": "mice", "sheep": "sheep", "fish": "fish", "die": "dice", "knife": "knives", "wolf": "wolves",
+              "deer": "deer", "leaf": "leaves", "scarf": "scarves", "loaf": "loaves", "squid": "squid",
+              "shrimp": "shrimp", "box": "boxes", "person": "people", "lips": "lips"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -10,90 +16,42 @@ class Subject:
 
     glyph: str
     names: tuple[str, ...]
+    bare: bool  # whether the names stand without "a": grapes, broccoli
 
 
-def _subject(glyph: str, *names: str) -> Subject:
-    """A subject whose last name is the Unicode one, unless that describes typography.
+def plural(name: str) -> str:
+    """The plural of a name, of its head where it has an "of": "slices of pizza"."""
+    head, of, rest = name.partition(" of ")
+    words = head.split()
+    last = words[-1]
+    if last in _IRREGULAR:
+        last = _IRREGULAR[last]
+    elif last.endswith(("s", "x", "ch", "sh")):
+        last += "es"
+    elif last.endswith("y") and last[-2] not in "aeiou":
+        last = last[:-1] + "ies"
+    elif last.endswith(("tomato", "tornado", "volcano", "mango")):
+        last += "es"
+    else:
+        last += "s"
+    return " ".join([*words[:-1], last]) + of + rest
 
-    "HEAVY BLACK HEART" is a red heart and "WHITE MEDIUM STAR" a yellow star: "black" and "white" there
-    mean filled and hollow, so such names are left out.
-    """
+
+def _parse(line: str) -> Subject:
+    glyph, names = line.split(" ", 1)
+    bare = names.startswith("~")
+    listed = tuple(name.strip() for name in names.lstrip("~").split(","))
     unicode_name = unicodedata.name(glyph).lower().replace("-", " ")
-    typographic = {"black", "white"} & set(unicode_name.split())
-    if unicode_name not in names and not typographic:
-        names += (unicode_name,)
-    return Subject(glyph, names)
+    # "HEAVY BLACK HEART" is a red heart: names that describe typography are left out.
+    if not bare and unicode_name not in listed and not _TYPOGRAPHIC & set(unicode_name.split()):
+        listed += (unicode_name,)
+    return Subject(glyph, listed, bare)
 
 
-SUBJECTS: tuple[Subject, ...] = (
-    # Food
-    _subject("🍎", "red apple", "apple"),
-    _subject("🍌", "banana"),
-    _subject("🍓", "strawberry"),
-    _subject("🍉", "watermelon", "slice of watermelon"),
-    _subject("🍍", "pineapple"),
-    _subject("🍒", "cherries", "cherry"),
-    _subject("🍇", "grapes", "bunch of grapes"),
-    _subject("🍋", "lemon"),
-    _subject("🥕", "carrot"),
-    _subject("🍄", "mushroom", "toadstool"),
-    _subject("🍕", "pizza", "slice of pizza"),
-    _subject("🍔", "hamburger", "burger"),
-    _subject("🍦", "ice cream", "ice cream cone"),
-    _subject("🍩", "doughnut", "donut"),
-    _subject("☕", "coffee cup", "cup of coffee", "coffee"),
-    # Animals
-    _subject("🐱", "cat", "cat face", "kitten"),
-    _subject("🐶", "dog", "dog face", "puppy"),
-    _subject("🐼", "panda", "panda face"),
-    _subject("🦊", "fox", "fox face"),
-    _subject("🐸", "frog", "frog face"),
-    _subject("🦁", "lion", "lion face"),
-    _subject("🐷", "pig", "pig face"),
-    _subject("🐰", "rabbit", "rabbit face", "bunny"),
-    _subject("🐻", "bear", "bear face"),
-    _subject("🐧", "penguin"),
-    _subject("🦉", "owl"),
-    _subject("🐢", "turtle", "tortoise"),
-    _subject("🐙", "octopus"),
-    _subject("🐠", "tropical fish", "fish"),
-    _subject("🦋", "butterfly"),
-    _subject("🐝", "bee", "honey bee"),
-    _subject("🐞", "ladybug", "ladybird"),
-    _subject("🐳", "whale", "blue whale"),
-    # Faces and fantasy
-    _subject("😀", "smiling face", "happy face", "smiley"),
-    _subject("😎", "face with sunglasses", "cool face"),
-    _subject("😍", "face with heart eyes", "face in love"),
-    _subject("😭", "crying face", "sad face"),
-    _subject("😡", "angry face", "red angry face"),
-    _subject("👻", "ghost"),
-    _subject("👽", "alien"),
-    _subject("🤖", "robot", "robot face"),
-    _subject("🎃", "halloween pumpkin", "pumpkin"),
-    _subject("💀", "skull"),
-    # Plants
-    _subject("🌻", "sunflower"),
-    _subject("🌹", "rose", "red rose"),
-    _subject("🌵", "cactus"),
-    _subject("🌲", "fir tree", "tree", "christmas tree"),
-    _subject("🍀", "four leaf clover", "clover"),
-    _subject("🌸", "cherry blossom", "pink flower"),
-    # Vehicles and things
-    _subject("🚀", "rocket"),
-    _subject("🚗", "car", "red car"),
-    _subject("⛵", "sailboat", "boat"),
-    _subject("🎈", "balloon", "red balloon"),
-    _subject("🎁", "gift", "present"),
-    _subject("⚽", "soccer ball", "football"),
-    _subject("👑", "crown", "golden crown"),
-    _subject("❤", "red heart", "heart"),
-    _subject("💎", "diamond", "gem"),
-    _subject("🏠", "house"),
-    # Sky and weather
-    _subject("🌈", "rainbow"),
-    _subject("⭐", "star", "yellow star"),
-    _subject("🌞", "sun", "smiling sun"),
-    _subject("⛄", "snowman"),
-    _subject("🌙", "moon", "crescent moon"),
+FILE = Path(__file__).with_name("subjects.txt")
+
+SUBJECTS: tuple[Subject, ...] = tuple(
+    _parse(line)
+    for line in FILE.read_text(encoding="utf-8").splitlines()
+    if line and not line.startswith("#")
 )

@@ -13,7 +13,7 @@ from .models import MAX_TOKENS
 
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
-CAPTIONS = 20_000  # how many captions the merges are learnt from
+CAPTIONS = 60_000  # how many captions the merges are learnt from
 
 
 def byte_symbols() -> list[str]:
@@ -80,14 +80,14 @@ def main() -> None:
     args = parse_args()
     tokenizer = build_tokenizer(sample_captions(CAPTIONS, seed=1), args.size, MAX_TOKENS)
     save_tokenizer(tokenizer, args.out / "tokenizer")
-    longest = max(sample_captions(CAPTIONS, seed=2), key=lambda text: len(tokenizer(text).input_ids))
+    longest = max(sample_captions(CAPTIONS // 3, seed=2), key=lambda text: len(tokenizer(text).input_ids))
     print(f"{len(tokenizer)} entries; longest caption, {len(tokenizer(longest).input_ids)} tokens: {longest}")
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("work"), help="folder for the tokenizer folder")
-    parser.add_argument("--size", type=int, default=1000, help="entries, specials included")
+    parser.add_argument("--size", type=int, default=2000, help="entries, specials included")
     return parser.parse_args()
 
 

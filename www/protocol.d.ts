@@ -34,7 +34,10 @@ export interface ModelInfo {
   /** What it can draw, honestly, in one or two sentences. */
   about: string;
   /** The words it was trained on by heading, where that is a list. */
-  knows?: { things: Record<string, string[]>; around: Record<'Sizes' | 'Positions' | 'Backgrounds', string[]> };
+  knows?: {
+    things: Record<string, string[]>;
+    around: Record<'Sizes' | 'Positions' | 'Two things' | 'Backgrounds' | 'Gradients' | 'Settings' | 'Styles', string[]>;
+  };
   license: string;
 }
 

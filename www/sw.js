@@ -9,7 +9,7 @@
 const SHELL = [
   './', 'style.css', 'css/stage.css', 'css/controls.css', 'css/panels.css', 'css/pictures.css', 'css/learn.css', 'icon.svg',
   'manifest.webmanifest', 'icons/icon-192.png', 'icons/icon-512.png', 'icons/maskable-512.png', 'icons/apple-touch-icon.png',
-  'main.js', 'client.js', 'errors.js', 'link.js', 'models.js', 'source.js', 'worker.js', 'engines.js',
+  'main.js', 'client.js', 'errors.js', 'knows.js', 'link.js', 'models.js', 'source.js', 'worker.js', 'engines.js',
   'js/actions.js', 'js/adding.js', 'js/choice.js', 'js/dom.js', 'js/gallery.js', 'js/grain.js', 'js/link.js', 'js/pictures.js', 'js/queue.js',
   'js/recall.js', 'js/report.js', 'js/session.js', 'js/settings.js', 'js/shell.js', 'js/stage.js', 'js/status.js',
   'js/storage.js', 'js/vocabulary.js', 'js/waiting.js', 'js/words.js', 'js/zip.js',

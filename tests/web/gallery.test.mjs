@@ -206,7 +206,7 @@ test('the settings inside a saved picture are read by others', async () => {
   const { bytes } = await downloaded(page, () => page.getByRole('button', { name: 'Save as PNG' }).click());
   const { value } = (await ExifReader.load(bytes)).parameters;
   assert.equal(value, 'яблоко, (red:1.2)\nNegative prompt: blurry, green\n'
-    + 'Steps: 2, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 2, Seed: 9, Size: 64x64, Model: mini, RNG: CPU');
+    + 'Steps: 2, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 3, Seed: 9, Size: 128x128, Model: mini, RNG: CPU');
 });
 
 test('exiftool reads the settings inside a saved picture', async (t) => {
@@ -219,8 +219,8 @@ test('exiftool reads the settings inside a saved picture', async (t) => {
   const { stdout, stderr } = spawnSync('exiftool', ['-j', '-validate', '-warning', '-error', '-Parameters', '-ImageSize', '-'], { input: bytes });
   const [told] = JSON.parse(stdout.toString() || '[{}]');
   assert.equal(told.Parameters, 'яблоко, (red:1.2)\nNegative prompt: blurry, green\n'
-    + 'Steps: 2, Sampler: DDIM, CFG scale: 2, Seed: 9, Size: 64x64, Model: mini, RNG: CPU', stderr.toString());
-  assert.deepEqual([told.ImageSize, told.Validate, told.Error], ['64x64', 'OK', undefined]);
+    + 'Steps: 2, Sampler: DDIM, CFG scale: 3, Seed: 9, Size: 128x128, Model: mini, RNG: CPU', stderr.toString());
+  assert.deepEqual([told.ImageSize, told.Validate, told.Error], ['128x128', 'OK', undefined]);
   return undefined;
 });
 

@@ -111,7 +111,7 @@ test('into noise: a picture of one’s own, cut to size; what is no picture is t
 
   await file.setInputFiles({ name: 'notes.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
   await says(into, 'This file is not a picture');
-  assert.match(await pixelsOf(shot(into, 'In pixels')), /^64,64,/, 'the last picture stays');
+  assert.match(await pixelsOf(shot(into, 'In pixels')), /^128,128,/, 'the last picture stays');
 
   const paste = flat(10, 10, [0, 0, 255]).toString('base64');
   await page.evaluate((text) => {
@@ -173,7 +173,7 @@ test('back out of noise: one step, then all; the end is the picture that Create 
   await back.getByText(/^Step 2 of 5/).waitFor();
   assert.match(await pixelsOf(shot(back, 'After the step')), /^16,16,/);
   await back.getByLabel('Show latents as').check();
-  await page.waitForFunction(() => document.querySelectorAll('#how-back figure canvas')[2].width === 64);
+  await page.waitForFunction(() => document.querySelectorAll('#how-back figure canvas')[2].width === 128);
 
   await page.getByRole('link', { name: 'Create' }).click();
   await page.locator('#prompt').fill(prompt);
@@ -227,7 +227,7 @@ for (const engine of ['cpu', 'webgpu']) test(`words into pictures: a token’s a
   await words.getByLabel('Prompt').fill('a red apple');
   await words.getByRole('button', { name: 'Draw and look' }).click();
   await says(words, 'Choose a token');
-  assert.match(await pixelsOf(shot(words, 'The picture')), /^64,64,/);
+  assert.match(await pixelsOf(shot(words, 'The picture')), /^128,128,/);
   await words.getByRole('button', { name: 'apple' }).click();
   const heat = shot(words, 'Where');
   const apple = await pixelsOf(heat);

@@ -3,32 +3,42 @@
 import { $, make } from './dom.js';
 
 /**
+ * The words are listed when the list is opened: they are many, and most visits do without.
  * @param {Record<string, readonly string[]>} knows words by heading
  * @param {(word: string) => void} choose
  */
 export function showWords(knows, choose) {
-  const groups = Object.entries(knows).map(([heading, words]) => {
-    const buttons = words.map((word) => {
-      const button = make('button', { type: 'button', textContent: word });
-      button.addEventListener('click', () => choose(word));
-      return button;
-    });
-    return { heading, buttons, element: make('div', {}, make('dt', { textContent: heading }), make('dd', {}, ...buttons)) };
-  });
-  $('knows-words').replaceChildren(...groups.map(({ element }) => element));
-  const find = $('knows-find');
+  const [list, find, words] = ['knows', 'knows-find', 'knows-words'].map($);
+  let groups = null;
+  words.replaceChildren();
   find.value = '';
   find.oninput = () => filter(groups, find.value.trim().toLowerCase());
-  filter(groups, '');
+  list.ontoggle = () => {
+    if (!list.open || groups) return;
+    groups = Object.entries(knows).map(([heading, entries]) => group(heading, entries, choose));
+    words.replaceChildren(...groups.map(({ element }) => element));
+    filter(groups, '');
+  };
+  list.ontoggle();
 }
 
-/** A prompt of words the model was trained on: a thing of some size, somewhere, on some background. */
+/** A heading with a button for each of its words. */
+function group(heading, words, choose) {
+  const buttons = words.map((word) => {
+    const button = make('button', { type: 'button', textContent: word });
+    button.addEventListener('click', () => choose(word));
+    return button;
+  });
+  return { heading, buttons, element: make('div', {}, make('dt', { textContent: heading }), make('dd', {}, ...buttons)) };
+}
+
+/** A prompt of words the model was trained on: a thing or two, on some ground, perhaps in a style. */
 export function surprisePrompt({ things, around }) {
   const pick = (list) => list[Math.floor(Math.random() * list.length)];
-  const words = [pick(Object.values(things).flat()), pick(around.Backgrounds)];
-  if (Math.random() < 0.3) words.splice(1, 0, pick(around.Positions));
-  if (Math.random() < 0.3) words.unshift(pick(around.Sizes));
-  return words.join(' ');
+  const thing = () => pick(Object.values(things).flat());
+  const what = Math.random() < 0.3 ? `${thing()} ${pick(around['Two things'])} ${thing()}` : thing();
+  const where = pick(Math.random() < 0.5 ? around.Settings : around.Backgrounds);
+  return Math.random() < 0.3 ? `${what} ${where}, ${pick(around.Styles)}` : `${what} ${where}`;
 }
 
 /** Shows the words that contain `text`, and all words of a heading that begins with it. */

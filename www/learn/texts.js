@@ -221,11 +221,12 @@ export const TEXTS = {
     here: (name, size) => `In use now: ${name}, ${size}.`,
     trained: 'How the embedded model was trained',
     trainedParagraphs: [
-      'Mini learned from pictures that a small program drew: 64 emoji in three sizes and nine places on sixteen '
-      + 'backgrounds, each with a caption. First the autoencoder was trained to pack and unpack them, then the denoising '
-      + 'network with the text encoder, in the way shown above: noise a picture, ask which noise it was, correct.',
-      'That took about two hours on two processor cores, without a graphics card. The scripts are short and run '
-      + 'anywhere, so you can train a model of your own kind.',
+      'Mini learned from pictures that a small program drew: 372 emoji, alone or in pairs, in three sizes and nine places, '
+      + 'on coloured grounds and in seven settings, in eight styles, each with a caption. First the autoencoder was '
+      + 'trained to pack and unpack them, then the denoising network with the text encoder, in the way shown above: '
+      + 'noise a picture, ask which noise it was, correct.',
+      'That took some hours on two processor cores, without a graphics card. The scripts are short and run anywhere, so '
+      + 'you can train a model of your own kind.',
     ],
     trainingLink: ['The training scripts, step by step', 'https://github.com/opengen/opengen/tree/main/training'],
     formula: [

@@ -12,6 +12,7 @@ const CLIENT: &[&str] = &[
     "client.js",
     "engines.js",
     "errors.js",
+    "knows.js",
     "link.js",
     "models.js",
     "source.js",

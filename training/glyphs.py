@@ -5,8 +5,10 @@ from functools import cache
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from ..data import FONT, FONT_SIZE
 from .subjects import SUBJECTS
+
+FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"  # Debian: fonts-noto-color-emoji
+FONT_SIZE = 109  # the one bitmap strike the font has
 
 
 @cache

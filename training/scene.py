@@ -4,7 +4,6 @@ import random
 import zlib
 from dataclasses import dataclass
 
-from ..data import PLACES
 from .subjects import SUBJECTS
 
 IMAGE = 128  # pixels a side
@@ -17,6 +16,12 @@ SIZES: dict[str, tuple[int, int, int]] = {
     "large": (108, 112, 0),
 }
 SMALL, MEDIUM, LARGE = range(3)
+
+# (column, row) steps from the centre; the centre comes first
+PLACES: tuple[tuple[int, int], ...] = (
+    (0, 0), (-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, -1), (-1, 1), (1, 1),
+)  # fmt: skip
+
 PAIR = (58, 64)  # glyph and box of each of two things
 
 # sRGB, 0..255

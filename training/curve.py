@@ -1,6 +1,6 @@
 """Draws fidelity against training time, from the points that `train_unet` wrote.
 
-    python -m training.scenes.curve --points training/scenes/curve.jsonl --out training/scenes/curve.png
+    python -m training.curve --points work/curve.jsonl --out training/curve.png
 """
 
 import argparse
@@ -30,8 +30,8 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--points", type=Path, default=Path("training/scenes/curve.jsonl"))
-    parser.add_argument("--out", type=Path, default=Path("training/scenes/curve.png"))
+    parser.add_argument("--points", type=Path, default=Path("work/curve.jsonl"))
+    parser.add_argument("--out", type=Path, default=Path("training/curve.png"))
     return parser.parse_args()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ..common import save_atomically
+from .common import save_atomically
 from .render import picture_batch
 from .scene import STYLES, held_out_scenes, training_scene
 
@@ -62,7 +62,7 @@ def main() -> None:
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("work"))
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=1800)
     return parser.parse_args()
 
 
