@@ -118,12 +118,23 @@ export async function set(page, fields) {
   if (await done.isVisible()) await done.click();
 }
 
+/** Does `act` and resolves when a picture has begun. An observer sees Cancel however shortly it is offered. */
+export async function begins(page, act) {
+  const begun = page.evaluate((patience) => new Promise((resolve, reject) => {
+    const button = document.getElementById('generate');
+    const look = () => { if (button.textContent === 'Cancel') resolve(); };
+    new MutationObserver(look).observe(button, { childList: true, characterData: true, subtree: true });
+    look();
+    setTimeout(() => reject(new Error('no picture was begun')), patience);
+  }), SHORT);
+  await Promise.all([begun, act()]);
+}
+
 /** Types, presses Enter, waits for the picture. Returns its pixels. */
 export async function draw(page, prompt, fields = {}) {
   await set(page, fields);
   await promptOf(page).fill(prompt);
-  await promptOf(page).press('Enter');
-  await cancelButton(page).waitFor();
+  await begins(page, () => promptOf(page).press('Enter'));
   await finished(page);
   await assertDone(page);
   return pixels(page);
