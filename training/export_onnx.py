@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 
 import torch
+from gguf import GGUFReader
 from torch import nn
 
 from .from_gguf import fill, read_tensors
@@ -43,7 +44,7 @@ class Decoder(nn.Module):
 @torch.inference_mode()
 def main() -> None:
     args = parse_args()
-    tensors = read_tensors(args.model)
+    tensors = read_tensors(GGUFReader(args.model))
     unet = fill(make_unet(), tensors, "unet.").eval()
     vae = fill(make_vae(), tensors, "vae.").eval()
     args.out.mkdir(parents=True, exist_ok=True)

@@ -57,10 +57,10 @@ async function measure({ rounds, steps, model }) {
     const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => Math.random() * 2 - 1);
     return new runtime.Tensor('float32', values, shape);
   };
-  const side = model.width / 4;
-  const inputs = { sample: random(2, 4, side, side), text: random(2, 24, 128),
+  const side = model.width / 8;
+  const inputs = { sample: random(2, 8, side, side), text: random(2, 32, 128),
     time: new runtime.Tensor('float32', Float32Array.of(500), []) };
-  const latents = { latents: random(1, 4, side, side) };
+  const latents = { latents: random(1, 8, side, side) };
   const timed = async (work) => {
     const start = performance.now();
     await work();
