@@ -94,14 +94,23 @@ async function keep(engines) {
 
 const keptEngines = async () => (await read('engines')).split(' ').filter((name) => Object.hasOwn(ENGINES, name));
 
-/** The refreshes so far: they take turns, so that the last one has seen what was written before it. */
-let turns = Promise.resolve();
-
-function refresh() {
-  const turn = turns.then(fetchCopy);
-  turns = turn.catch(() => {});
-  return turn;
+/** Runs what it is given one after another. */
+function inTurn() {
+  let last = Promise.resolve();
+  return (work) => {
+    const turn = last.then(work);
+    last = turn.catch(() => {});
+    return turn;
+  };
 }
+
+/** The last refresh has seen what was written before it. */
+const refreshing = inTurn();
+/** No copy is taken into use while another is entered: one of the two would be lost. A navigation waits for this alone. */
+const booking = inTurn();
+
+const refresh = () => refreshing(fetchCopy);
+const promote = () => booking(takeNext);
 
 /** Fetches every file again. Returns whether that made a copy which differs from the one in use. */
 async function fetchCopy() {
@@ -114,6 +123,11 @@ async function fetchCopy() {
     return { url, response, digest };
   }));
   const name = COPY + (await nameOf(files));
+  return booking(() => enter(name, files));
+}
+
+/** Makes these files the next copy, if they are not known yet. Returns whether that replaces one in use. */
+async function enter(name, files) {
   if (name === (await read('current')) || name === (await read('next'))) return false;
   const copy = await caches.open(name);
   await Promise.all(files.map(({ url, response }) => copy.put(url, response)));
@@ -122,7 +136,7 @@ async function fetchCopy() {
 }
 
 /** Takes the next copy into use and lets the others go. */
-async function promote() {
+async function takeNext() {
   const next = await read('next');
   if (!next) return;
   await write('current', next);

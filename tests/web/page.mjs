@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { launch } from './browser.mjs';
 import { DIST, Server } from './server.mjs';
@@ -88,16 +89,25 @@ export const ready = (page) =>
   page.locator('#model-chip:is([data-state="ready"], [data-state="offline"])').waitFor({ timeout: PATIENCE });
 
 /** Resolves when the page and its engine are kept for a visit without a network. */
-export const kept = (page) => page.waitForFunction(async () => {
+export async function kept(page) {
+  const patient = Date.now() + PATIENCE;
+  while (!(await page.evaluate(engineIsKept))) { // waitForFunction takes any promise for a yes
+    assert.ok(Date.now() < patient, 'the page and its engine are kept');
+    await pause(50);
+  }
+}
+
+/** In the page: whether a worker answers for it that has the engine's code. */
+async function engineIsKept() {
+  if (navigator.serviceWorker.controller?.state !== 'activated') return false;
   const book = await caches.open('opengen-book');
-  const entry = (await book.match('book/next')) ?? (await book.match('book/current'));
-  const names = [await entry?.text(), await (await book.match('book/current'))?.text()];
+  const names = await Promise.all(['next', 'current'].map(async (which) => (await book.match(`book/${which}`))?.text()));
   for (const name of names.filter(Boolean)) {
     const paths = (await (await caches.open(name)).keys()).map(({ url }) => url);
     if (paths.some((path) => /opengen-\wpu_bg\.wasm$/.test(path))) return true;
   }
   return false;
-}, null, { timeout: PATIENCE });
+}
 
 /** Resolves when the picture is made, or was refused. */
 export const finished = (page) => generateButton(page).waitFor({ timeout: PATIENCE });
