@@ -13,21 +13,19 @@ from .draw import generate_with_diffusers, generate_with_opengen
 from .evaluate import prompts_of
 from .scene import IMAGE, held_out_scenes
 
-ZOOM = 1  # the pictures' magnification
 LABEL = 42  # pixels below each picture
 
 
 def draw_sheet(pictures: torch.Tensor, labels: list[str], columns: int) -> Image.Image:
     """[N, 3, 128, 128] in [-1, 1] and a caption each, as one image."""
-    side = IMAGE * ZOOM
     rows = -(-len(labels) // columns)
-    sheet = Image.new("RGB", (columns * (side + 4), rows * (side + LABEL)), "white")
+    sheet = Image.new("RGB", (columns * (IMAGE + 4), rows * (IMAGE + LABEL)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(9)
     for index, (picture, label) in enumerate(zip(pictures, labels, strict=True)):
-        x, y = index % columns * (side + 4), index // columns * (side + LABEL)
+        x, y = index % columns * (IMAGE + 4), index // columns * (IMAGE + LABEL)
         pixels = ((picture.clamp(-1, 1) + 1) * 127.5).round().byte().permute(1, 2, 0).numpy()
-        sheet.paste(Image.fromarray(pixels).resize((side, side), Image.Resampling.NEAREST), (x, y))
-        pen.multiline_text((x + 2, y + side + 1), textwrap.fill(label, 27), fill="black", font=font, spacing=1)
+        sheet.paste(Image.fromarray(pixels), (x, y))
+        pen.multiline_text((x + 2, y + IMAGE + 1), textwrap.fill(label, 27), fill="black", font=font, spacing=1)
     return sheet
 
 

@@ -24,6 +24,7 @@ from .render import boxes, picture_batch, render
 from .scene import CELL, IMAGE, STYLES, Scene, held_out_scenes
 from .style_classifier import make_classifier
 from .subjects import SUBJECTS
+from .train_vae import reconstruct
 
 Draw = Callable[[list[str], range], torch.Tensor]  # prompts and seeds to pictures [N, 3, 128, 128] in [-1, 1]
 
@@ -131,27 +132,17 @@ def mean(records: list[dict], key: str) -> float | None:
 
 
 @torch.no_grad()
-def style_accuracy(pictures: torch.Tensor, scenes: list[Scene], weights: Path) -> tuple[float, float]:
-    """The classifier's verdict on the pictures, and its own accuracy on rendered ones."""
+def judge_styles(pictures: torch.Tensor, weights: Path) -> tuple[list[str], float]:
+    """The style that the classifier sees in each picture, and its own accuracy on rendered ones."""
     saved = torch.load(weights)
     classifier = make_classifier()
     classifier.load_state_dict(saved["classifier"])
-    styles = torch.tensor([STYLES.index(scene.style) for scene in scenes])
-    verdict = (classifier.eval()(pictures).argmax(dim=1) == styles).float().mean().item()
-    return verdict, saved["accuracy"]
+    return [STYLES[index] for index in classifier.eval()(pictures).argmax(dim=1)], saved["accuracy"]
 
 
 def diversity(pictures: torch.Tensor) -> float:
     """Mean distance (root of the mean squared difference, of 255) between pictures of one caption, other seeds."""
     return float(torch.pdist(pictures.flatten(1) * 127.5).mean() / pictures[0].numel() ** 0.5)
-
-
-@torch.no_grad()
-def autoencoder_psnr(vae, count: int = 128) -> float:
-    """Mean PSNR of reconstructions of rendered held-out scenes, from the posterior's mean."""
-    pictures = picture_batch(held_out_scenes(count, seed=41), random.Random(41))
-    outputs = [vae.decode(vae.encode(part).latent_dist.mean).sample for part in pictures.split(16)]
-    return psnr(torch.cat(outputs), pictures).mean().item()
 
 
 ROWS = (
@@ -204,7 +195,10 @@ def measure(draw: Draw, args: argparse.Namespace) -> tuple[dict, dict, torch.Ten
         results[kind] = {key: mean(scored, key) for key in ("right", "ground", "place")}
         results[kind]["psnr"] = float(np.median([record["psnr"] for record in scored]))
         if kind == "styled":
-            results[kind]["style"], results[kind]["style_classifier"] = style_accuracy(pictures, scenes, args.styles)
+            styles, results[kind]["style_classifier"] = judge_styles(pictures, args.styles)
+            for record, scene, style in zip(records[kind], scenes, styles):
+                record |= {"style": scene.style, "style_seen": style, "style_right": style == scene.style}
+            results[kind]["style"] = mean(records[kind], "style_right")
         drawn.append(pictures)
     spread = [diversity(draw([text] * 8, range(8))) for text in OPEN_CAPTIONS]
     results["all"] = {"diversity": float(np.mean(spread))}
@@ -228,7 +222,8 @@ def main() -> None:
         results[name], records[name], reference = measure(
             lambda prompts, seeds: generate_with_diffusers(pipeline, prompts, *settings, seeds), args
         )
-        results[name]["all"]["autoencoder_psnr"] = autoencoder_psnr(pipeline.vae)
+        rendered = picture_batch(held_out_scenes(128, seed=41), random.Random(41))
+        results[name]["all"]["autoencoder_psnr"], _ = reconstruct(pipeline.vae, rendered)
     for model in args.model:
         name = Path(model).stem
         results[name], records[name], pictures = measure(

@@ -18,7 +18,7 @@ from .export import load_denoiser, tuned_vae
 from .models import MAX_TOKENS, make_scheduler
 from .render import picture_batch
 from .scene import Scene, held_out_scenes, training_scene
-from .train_vae import evaluate, picture_loss
+from .train_vae import picture_loss, reconstruct
 
 
 class LatentEstimator:
@@ -62,7 +62,7 @@ def main() -> None:
         return picture_loss(vae.decode(latents).sample, pictures)
 
     def report() -> str:
-        quality, outputs = evaluate(vae, probe)
+        quality, outputs = reconstruct(vae, probe)
         save_sheet(torch.stack([probe[:48], outputs[:48]], dim=1).flatten(0, 1), 12, args.out / "decoder.png", zoom=1)
         with torch.no_grad():
             vae.save_pretrained(args.out / "vae-tuned")

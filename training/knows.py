@@ -32,6 +32,7 @@ def around() -> dict[str, list[str]]:
         "Positions": [phrases[0] for phrases in PLACE_PHRASES],
         "Two things": ["next to", "and", "above", "below"],
         "Backgrounds": [f"on a {colour} background".replace(" a orange", " an orange") for colour in COLOUR_NAMES],
+        # neighbours but one, black and white apart
         "Gradients": [f"on a gradient from {top} to {bottom}" for top, bottom in zip(GRADIENT_COLOURS[2:], GRADIENT_COLOURS[4:])],
         "Settings": [phrases[0] for phrases in SETTING_PHRASES.values()],
         "Styles": [style for style in STYLE_WORDINGS if style != "plain"],

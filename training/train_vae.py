@@ -37,7 +37,7 @@ def training_loss(vae: AutoencoderKL, images: torch.Tensor, kl_weight: float) ->
 
 
 @torch.no_grad()
-def evaluate(vae: AutoencoderKL, images: torch.Tensor, batch: int = 16) -> tuple[float, torch.Tensor]:
+def reconstruct(vae: AutoencoderKL, images: torch.Tensor, batch: int = 16) -> tuple[float, torch.Tensor]:
     """Mean PSNR of the reconstructions from the posteriors' means, and the reconstructions."""
     outputs = torch.cat([vae.decode(vae.encode(part).latent_dist.mean).sample for part in images.split(batch)])
     return psnr(outputs, images).mean().item(), outputs
@@ -106,7 +106,7 @@ def main() -> None:
         return training_loss(vae, pictures.to(memory_format=torch.channels_last), args.kl_weight)
 
     def report() -> str:
-        quality, outputs = evaluate(vae, probe)
+        quality, outputs = reconstruct(vae, probe)
         worst = psnr(outputs, probe).quantile(0.1).item()
         save_sheet(torch.stack([probe[:48], outputs[:48]], dim=1).flatten(0, 1), 12, args.out / "vae.png", zoom=1)
         return f"held-out PSNR mean {quality:.2f} dB, worst tenth {worst:.2f} dB"

@@ -28,7 +28,7 @@ export const MODELS = [
       { prompt: 'a unicorn at sunset', seed: 1 },
     ],
     about: 'Mini is a tiny model that learned from 372 emoji: one thing or two, small or large, where you say, on a colour '
-      + 'or in a place such as snow or space, in seven styles. No photographs and no writing.',
+      + 'or in a place such as snow or space, in styles such as neon or a sticker. No photographs and no writing.',
     license: 'Weights: MIT OR Apache-2.0, trained by this project on pictures of Noto Color Emoji (OFL 1.1).',
     knows: KNOWS,
   },

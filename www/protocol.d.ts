@@ -36,7 +36,7 @@ export interface ModelInfo {
   /** The words it was trained on by heading, where that is a list. */
   knows?: {
     things: Record<string, string[]>;
-    around: Record<'Sizes' | 'Positions' | 'Two things' | 'Backgrounds' | 'Gradients' | 'Settings' | 'Styles', string[]>;
+    around: Record<string, string[]> & Record<'Two things' | 'Backgrounds' | 'Settings' | 'Styles', string[]>;
   };
   license: string;
 }

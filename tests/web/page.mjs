@@ -128,17 +128,20 @@ export async function set(page, fields) {
   if (await done.isVisible()) await done.click();
 }
 
-/** Does `act` and resolves when a picture has begun. An observer sees Cancel however shortly it is offered. */
-export async function begins(page, act) {
-  const begun = page.evaluate((patience) => new Promise((resolve, reject) => {
-    const button = document.getElementById('generate');
-    const look = () => { if (button.textContent === 'Cancel') resolve(); };
-    new MutationObserver(look).observe(button, { childList: true, characterData: true, subtree: true });
+/** Does `act` and resolves when the element has said `words`: an observer sees them however shortly they stand there. */
+export async function shows(page, selector, words, act) {
+  const shown = page.evaluate(([where, what, patience]) => new Promise((resolve, reject) => {
+    const element = document.querySelector(where);
+    const look = () => { if (element.textContent.includes(what)) resolve(); };
+    new MutationObserver(look).observe(element, { childList: true, characterData: true, subtree: true });
     look();
-    setTimeout(() => reject(new Error('no picture was begun')), patience);
-  }), SHORT);
-  await Promise.all([begun, act()]);
+    setTimeout(() => reject(new Error(`${where} never said "${what}"`)), patience);
+  }), [selector, words, SHORT]);
+  await Promise.all([shown, act()]);
 }
+
+/** Does `act` and resolves when a picture has begun. */
+export const begins = (page, act) => shows(page, '#generate', 'Cancel', act);
 
 /** Types, presses Enter, waits for the picture. Returns its pixels. */
 export async function draw(page, prompt, fields = {}) {
