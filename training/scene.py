@@ -52,6 +52,7 @@ GRADIENT_COLOURS = ("white", "black", "red", "orange", "yellow", "green", "turqu
 SETTINGS = ("night", "grass", "water", "snow", "desert", "sunset", "space")
 STYLES = ("plain", "pixel art", "line drawing", "silhouette", "watercolor", "neon", "sticker", "sepia")
 NEON_COLOURS = ("black", "dark blue")
+HARD_STYLES = (*STYLES[1:], "pixel art", "pixel art", "line drawing", "watercolor")  # what training shows more often
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,11 @@ def random_background(rng: random.Random, style: str) -> tuple[str, ...]:
     return ("setting", rng.choice(SETTINGS))
 
 
-def random_scene(rng: random.Random, plain: float = 0.6, single: float = 0.72) -> Scene:
-    """A scene of the training distribution, held-out ones included: see `training_scene`."""
-    style = "plain" if rng.random() < plain else rng.choice(STYLES[1:])
+def random_scene(
+    rng: random.Random, plain: float = 0.6, single: float = 0.72, styles: tuple[str, ...] = STYLES[1:]
+) -> Scene:
+    """Any scene, held-out ones included: `plain` and `single` are shares; what is not plain has one of `styles`."""
+    style = "plain" if rng.random() < plain else rng.choice(styles)
     background = random_background(rng, style)
     subject = rng.randrange(len(SUBJECTS))
     if rng.random() < single:
@@ -117,7 +120,7 @@ def random_scene(rng: random.Random, plain: float = 0.6, single: float = 0.72) -
 def training_scene(rng: random.Random, **shares: float) -> Scene:
     """A scene that is not held out."""
     while True:
-        scene = random_scene(rng, **shares)
+        scene = random_scene(rng, **shares, styles=HARD_STYLES)
         if not scene.held_out():
             return scene
 

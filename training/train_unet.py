@@ -18,10 +18,10 @@ from .models import LATENT, LATENT_CHANNELS, MAX_TOKENS, make_scheduler, make_te
 from .scene import Scene, held_out_scenes, training_scene
 from .train_vae import encode_scenes
 
-# Shares of plain style and of single things in the first part of the run, and in the rest: shapes come first.
+# Shares of plain style and of single things in the first part of a run from scratch, and in the rest: shapes come first.
 SIMPLE_UNTIL = 0.3
 SIMPLE = {"plain": 0.85, "single": 0.85}
-FULL = {"plain": 0.55, "single": 0.64}
+FULL = {"plain": 0.5, "single": 0.66}
 NOISE_EMPHASIS = 0.8  # 1 for timesteps drawn evenly
 
 
@@ -88,8 +88,8 @@ def main() -> None:
     scheduler = make_scheduler()
     text_encoder = make_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
     unet = make_unet().to(memory_format=torch.channels_last)
-    if args.start:
-        start = torch.load(args.start)
+    if args.weights:
+        start = torch.load(args.weights)
         text_encoder.load_state_dict(start["text_encoder"])
         unet.load_state_dict(start["unet"])
     pipeline = StableDiffusionPipeline(
@@ -100,7 +100,7 @@ def main() -> None:
     pool = Pool(vae, args.pool, rng)
 
     def shares() -> dict[str, float]:
-        return SIMPLE if run.progress < SIMPLE_UNTIL else FULL
+        return SIMPLE if run.progress < SIMPLE_UNTIL and not args.weights else FULL
 
     for _ in range(args.first_pool // 64):
         pool.refresh(64, shares())
@@ -130,7 +130,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     parser = run_arguments(__doc__, minutes=400, batch=64, muon_lr=4e-3, adam_lr=2e-3)
-    parser.add_argument("--start", type=Path, help="weights to begin with: start.pt of `training.from_gguf`")
+    parser.add_argument("--weights", type=Path, help="weights to begin with: start.pt of `training.from_gguf`")
     parser.add_argument("--pool", type=int, default=20_000, help="scenes kept at a time")
     parser.add_argument("--first-pool", type=int, default=2_560, help="scenes drawn before the first step")
     parser.add_argument("--uses", type=float, default=8, help="how often a scene is seen, about")

@@ -1,11 +1,13 @@
 """Trains the autoencoder from scratch, on crops first and whole pictures later, then scales its latents."""
 
 import argparse
+import copy
 import random
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL
+from torch import nn
 
 from .common import Run, join_workers, psnr, run_arguments, save_sheet, worker
 from .models import LATENT_CHANNELS, make_vae
@@ -13,6 +15,7 @@ from .render import boxes, picture_batch
 from .scene import CELL, IMAGE, Scene, held_out_scenes, training_scene
 
 CROP = 64  # pixels a side of a crop; a whole picture costs four
+KEEP = 0.01  # weight of the squared distance to the latents of --weights
 CROPS_UNTIL = 0.6  # share of the run on crops; the rest sees whole pictures, as the norms will at the end
 
 
@@ -25,15 +28,24 @@ def picture_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     """L1 for sharpness, squared error for PSNR, and L1 on the edges."""
     error = output - target
     edge = sum((a - b).abs().mean() for a, b in zip(edges(output), edges(target)))
-    return error.abs().mean() + 2 * error.square().mean() + 0.5 * edge
+    return error.abs().mean() + 4 * error.square().mean() + 0.5 * edge
 
 
-def training_loss(vae: AutoencoderKL, images: torch.Tensor, kl_weight: float) -> torch.Tensor:
-    """Reconstruction from sampled latents, plus the divergence from a unit normal per latent."""
+def training_loss(vae: AutoencoderKL, images: torch.Tensor, kl_weight: float, first: nn.Module | None) -> torch.Tensor:
+    """Reconstruction from sampled latents, plus the divergence from a unit normal per latent.
+
+    With the encoder that the run began with as `first`, the latents are held near its own, so that a UNet that knows
+    those has little to learn anew.
+    """
     posterior = vae.encode(images).latent_dist
     output = vae.decode(posterior.sample()).sample
     divergence = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
-    return picture_loss(output, images) + kl_weight * divergence
+    loss = picture_loss(output, images) + kl_weight * divergence
+    if first is not None:
+        with torch.no_grad():
+            known = first.encode(images).latent_dist.mean
+        loss = loss + KEEP * (posterior.mean - known).square().mean()
+    return loss
 
 
 @torch.no_grad()
@@ -91,10 +103,10 @@ def main() -> None:
     rng = random.Random(args.seed + 1000 * worker())
     probe = picture_batch(held_out_scenes(96, seed=11, plain=0.5), random.Random(11))
 
-    vae = make_vae()
-    if args.start:
-        vae.load_state_dict(AutoencoderKL.from_pretrained(args.start).state_dict())
-    vae = vae.to(memory_format=torch.channels_last)
+    vae, first = make_vae().to(memory_format=torch.channels_last), None
+    if args.weights:
+        vae.load_state_dict(AutoencoderKL.from_pretrained(args.weights).state_dict())
+        first = copy.deepcopy(vae).requires_grad_(False)
     run = Run({"vae": vae}, args.out / "vae.pt", args)
 
     def next_loss() -> torch.Tensor:
@@ -103,7 +115,7 @@ def main() -> None:
         pictures = picture_batch(scenes, rng)
         if crops:
             pictures = crop(pictures, scenes, rng)
-        return training_loss(vae, pictures.to(memory_format=torch.channels_last), args.kl_weight)
+        return training_loss(vae, pictures.to(memory_format=torch.channels_last), args.kl_weight, first)
 
     def report() -> str:
         quality, outputs = reconstruct(vae, probe)
@@ -122,7 +134,7 @@ def main() -> None:
 
 def parse_args() -> argparse.Namespace:
     parser = run_arguments(__doc__, minutes=120, batch=16, muon_lr=1e-2, adam_lr=2e-3)
-    parser.add_argument("--start", type=Path, help="a folder with weights to begin with")
+    parser.add_argument("--weights", type=Path, help="a folder with weights to begin with")
     parser.add_argument("--kl-weight", type=float, default=1e-4)
     return parser.parse_args()
 

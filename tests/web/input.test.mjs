@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import {
-  MODEL, assertDone, assertPicture, begins, cancelButton, draw, finished, generateButton, picture, pixels, promptOf, psnr, ready, says,
-  set, shows, stand, visitor,
+  MODEL, STATUS, assertDone, assertPicture, begins, cancelButton, draw, finished, generateButton, picture, pixels, promptOf, psnr,
+  ready, says, set, shows, stand, visitor,
 } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
@@ -165,7 +165,7 @@ test('everything can be done with the keyboard', async () => {
   await page.keyboard.press('Shift+Enter');
   await page.keyboard.type('on pink');
   assert.equal(await promptOf(page).inputValue(), 'a red apple\non pink');
-  await shows(page, '[role="status"]', 'step 1 of 30', () => page.keyboard.press('Enter'));
+  await shows(page, STATUS, 'step 1 of 30', () => page.keyboard.press('Enter'));
   await page.keyboard.press('Tab');
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Cancel');
   await page.keyboard.press('Enter');

@@ -5,7 +5,9 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { MODEL, assertPicture, draw, fileOf, pixels, promptOf, psnr, ready, says, set, stand, tab, visitor } from './page.mjs';
+import {
+  MODEL, STATUS, assertPicture, draw, fileOf, pixels, promptOf, psnr, ready, set, shows, stand, tab, visitor,
+} from './page.mjs';
 import { Server } from './server.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
@@ -244,8 +246,7 @@ test('while a picture is made: the model is added behind it, and offered', async
   await ready(page);
   await set(page, { Steps: 60 });
   await promptOf(page).fill(APPLE);
-  await promptOf(page).press('Enter');
-  await says(page, 'step 2 of');
+  await shows(page, STATUS, 'step 2 of', () => promptOf(page).press('Enter'));
   await choose(page, MINE);
   await told(page, 'Adding “my-dog.gguf”.');
   await page.getByRole('button', { name: 'Add to queue' }).click();

@@ -79,9 +79,12 @@ export const cancelButton = (page) => page.getByRole('button', { name: 'Cancel',
 export const picture = (page) => page.locator('canvas[role="img"]');
 export const banner = (page) => page.getByRole('alert');
 
-/** The status line, until it says `words`. */
+/** The line that says what goes on. */
+export const STATUS = '[role="status"]';
+
+/** The status line, until it says `words`; what stands there for a moment only is for `shows`. */
 export const says = (page, words) =>
-  page.waitForFunction((w) => document.querySelector('[role="status"]').textContent.includes(w), words,
+  page.waitForFunction(([where, w]) => document.querySelector(where).textContent.includes(w), [STATUS, words],
     { timeout: PATIENCE });
 
 /** Resolves when the model can be used. */
@@ -136,7 +139,7 @@ export async function shows(page, selector, words, act) {
     new MutationObserver(look).observe(element, { childList: true, characterData: true, subtree: true });
     look();
     setTimeout(() => reject(new Error(`${where} never said "${what}"`)), patience);
-  }), [selector, words, SHORT]);
+  }), [selector, words, PATIENCE]);
   await Promise.all([shown, act()]);
 }
 

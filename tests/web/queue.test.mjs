@@ -5,7 +5,8 @@ import { after, afterEach, before, test } from 'node:test';
 import ExifReader from 'exifreader';
 import { Queue, singles } from '../../www/js/queue.js';
 import {
-  MODEL, assertDone, cancelButton, draw, finished, generateButton, pixels, promptOf, psnr, ready, says, set, stand, visitor,
+  MODEL, STATUS, assertDone, cancelButton, draw, finished, generateButton, pixels, promptOf, psnr, ready, says, set, shows, stand,
+  visitor,
 } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
@@ -148,8 +149,7 @@ test('what is asked for while a picture is made lines up, and each can be taken 
   await ready(page);
   await set(page, { Steps: 60, Seed: 1 });
   await promptOf(page).fill('a cat on pink');
-  await promptOf(page).press('Enter');
-  await says(page, 'step 1 of 60');
+  await shows(page, STATUS, 'step 1 of 60', () => promptOf(page).press('Enter'));
   assert.equal(await page.locator('#waiting').isVisible(), false);
   await set(page, { Steps: 1 });
   for (const prompt of ['a dog on red', 'a bee on red']) {
@@ -184,8 +184,7 @@ test('the whole queue can be taken out, and the one being drawn goes on', async 
   await ready(page);
   await set(page, { Steps: 12, Seed: 1 });
   await promptOf(page).fill('a cat on pink');
-  await promptOf(page).press('Enter');
-  await says(page, 'step 1 of 12');
+  await shows(page, STATUS, 'step 1 of 12', () => promptOf(page).press('Enter'));
   await enqueue(page).click();
   await enqueue(page).click();
   await page.getByText('2 waiting').click();
@@ -201,8 +200,7 @@ test('an earlier picture can be looked at while another is made', async () => {
   await ready(page);
   const first = await draw(page, 'a cat on pink', { Steps: 1, Seed: 1 });
   await set(page, { Steps: 12, Seed: 2 });
-  await promptOf(page).press('Enter');
-  await says(page, 'step 2 of 12');
+  await shows(page, STATUS, 'step 2 of 12', () => promptOf(page).press('Enter'));
   await thumbnails(page).first().click();
   await page.waitForFunction(() => document.querySelector('#steps').value === '1');
   await says(page, 'Developing');

@@ -5,8 +5,8 @@ import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
 import {
-  MODEL, assertDone, assertPicture, cancelButton, draw, finished, generateButton, kept, picture, pixels, promptOf, psnr, ready,
-  says, sent, stand, tab, visitor,
+  MODEL, STATUS, assertDone, assertPicture, cancelButton, draw, finished, generateButton, kept, picture, pixels, promptOf, psnr,
+  ready, says, sent, shows, stand, tab, visitor,
 } from './page.mjs';
 import { Server } from './server.mjs';
 
@@ -19,7 +19,7 @@ test('a first visit becomes a picture', async () => {
   // Pressed before the model is here: it waits and then draws.
   await promptOf(page).fill(APPLE);
   await page.getByRole('spinbutton', { name: 'Steps' }).fill('4');
-  await generateButton(page).click();
+  const drawing = shows(page, STATUS, 'step 1 of 4', () => generateButton(page).click());
   await says(page, 'Fetching');
   assert.match(await page.locator('#model-chip').textContent(), /fetching \d+ %/);
   // A rate needs a second of fetching behind it.
@@ -29,7 +29,7 @@ test('a first visit becomes a picture', async () => {
   const first = Number(await bar.getAttribute('aria-valuenow'));
   await page.waitForFunction((before) => document.querySelector('[role="progressbar"]').ariaValueNow > before, first);
 
-  await says(page, 'step 1 of 4');
+  await drawing;
   assert.equal(await picture(page).getAttribute('aria-label'), APPLE);
   await finished(page);
   await assertDone(page);
