@@ -13,7 +13,7 @@ export const MODELS = [
     name: 'Mini',
     url: new URL('./models/mini/mini-q8_0.gguf', import.meta.url).href,
     bytes: 11593824,
-    sha256: 'cf02c5d67baeb8c03b860f9c3cc88dcc807e4b9cf94f0e45f373eb10793214e8',
+    sha256: 'cb743b80137cabecc4af87a1ca1e8739d8080aea9ba7ffda4f2ba9f66e36d2d3',
     width: 128,
     height: 128,
     defaults: { steps: 10, guidance: 3, sampler: 'ddim', schedule: 'default' },
