@@ -32,11 +32,13 @@ function group(heading, words, choose) {
   return { heading, buttons, element: make('div', {}, make('dt', { textContent: heading }), make('dd', {}, ...buttons)) };
 }
 
-/** A prompt of words the model was trained on: a thing or two, on some ground, perhaps in a style. */
+/** A prompt of words the model was trained on: a thing or two different ones, on some ground, perhaps in a style. */
 export function surprisePrompt({ things, around }) {
   const pick = (list) => list[Math.floor(Math.random() * list.length)];
-  const thing = () => pick(Object.values(things).flat());
-  const what = Math.random() < 0.3 ? `${thing()} ${pick(around['Two things'])} ${thing()}` : thing();
+  const every = Object.values(things).flat();
+  const first = pick(every);
+  const second = () => pick(every.filter((thing) => thing !== first));
+  const what = Math.random() < 0.3 ? `${first} ${pick(around['Two things'])} ${second()}` : first;
   const where = pick(Math.random() < 0.5 ? around.Settings : around.Backgrounds);
   return Math.random() < 0.3 ? `${what} ${where}, ${pick(around.Styles)}` : `${what} ${where}`;
 }
