@@ -17,8 +17,11 @@ from .scene import training_scene
 from .tokenizer import save_tokenizer
 
 
-def load_denoiser(work: Path) -> tuple[CLIPTokenizer, CLIPTextModel, UNet2DConditionModel]:
-    """The tokenizer, and text encoder and UNet with the averaged weights of the last checkpoint, if any."""
+def load_denoiser(work: Path, share: float = 1.0) -> tuple[CLIPTokenizer, CLIPTextModel, UNet2DConditionModel]:
+    """The tokenizer, and text encoder and UNet with the averaged weights of the last checkpoint, if any.
+
+    Below a `share` of 1 they are blended with what the run began with, `start.pt` of `from_gguf` (see `tuned_vae`).
+    """
     tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
     text_encoder = make_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
     unet = make_unet()
@@ -28,6 +31,11 @@ def load_denoiser(work: Path) -> tuple[CLIPTokenizer, CLIPTextModel, UNet2DCondi
         weights = [*text_encoder.parameters(), *unet.parameters()]
         for weight, mean in zip(weights, state["average"], strict=True):
             weight.data.copy_(mean)
+    if share < 1:
+        start = torch.load(work / "start.pt")
+        for module, first in ((text_encoder, start["text_encoder"]), (unet, start["unet"])):
+            for name, weight in module.named_parameters():
+                weight.data.copy_(torch.lerp(first[name], weight, share))
     return tokenizer, text_encoder.eval(), unet.eval()
 
 
@@ -115,13 +123,14 @@ def main() -> None:
     args = parse_args()
     rng = random.Random(0)
     pictures = picture_batch([training_scene(rng) for _ in range(SAMPLES)], rng)
-    export(load_denoiser(args.work), tuned_vae(args.work, args.tuned_share), pictures, args.out)
+    export(load_denoiser(args.work, args.unet_share), tuned_vae(args.work, args.tuned_share), pictures, args.out)
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("work"), help="folder with the checkpoints")
     parser.add_argument("--out", type=Path, default=Path("mini"), help="the diffusers folder to write")
+    parser.add_argument("--unet-share", type=float, default=1.0, help="of the UNet's run; the rest is what it began with")
     parser.add_argument("--tuned-share", type=float, default=0.4, help="of the tuned decoder; the rest is the one before")
     return parser.parse_args()
 

@@ -9,6 +9,8 @@ from .subjects import SUBJECTS
 
 FONT = "/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf"  # Debian: fonts-noto-color-emoji
 FONT_SIZE = 109  # the one bitmap strike the font has
+PIXEL = 4  # pixels a side of one of pixel art's
+LEVELS = 7  # of each colour channel in pixel art
 
 
 @cache
@@ -97,3 +99,36 @@ def glow(subject: int, side: int, box: int) -> np.ndarray:
     local = local / (local.max(axis=-1, keepdims=True) + 1e-3)
     colour = hue(subject) * (1 - 0.6 * alpha) + local * 0.6 * alpha
     return tube[..., None] * (0.75 * colour + 0.25) + 0.9 * halo[..., None] * hue(subject)
+
+
+def _rounded(values: np.ndarray) -> np.ndarray:
+    """Colours in 0..1 as a small palette has them."""
+    return np.round(values * (LEVELS - 1)) / (LEVELS - 1)
+
+
+def _cell_means(values: np.ndarray) -> np.ndarray:
+    """[H, W, C] -> [H / PIXEL, W / PIXEL, C]."""
+    height, width, channels = values.shape
+    return values.reshape(height // PIXEL, PIXEL, width // PIXEL, PIXEL, channels).mean(axis=(1, 3))
+
+
+def _enlarged(values: np.ndarray) -> np.ndarray:
+    return values.repeat(PIXEL, axis=0).repeat(PIXEL, axis=1)
+
+
+def pixelated(picture: np.ndarray) -> np.ndarray:
+    """A ground [H, W, 3] in 0..1 as pixel art."""
+    return _enlarged(_rounded(_cell_means(picture)))
+
+
+@cache
+def sprite(subject: int, side: int, box: int) -> np.ndarray:
+    """The emoji as pixel art with room for an outline: [box, box, 5] in 0..1, its colour, its cover, the outline's."""
+    frame = plain(subject, side - 2 * PIXEL, box).astype(np.float32) / 255
+    weights = frame[..., 3:]
+    colours, share = np.split(_cell_means(np.dstack([frame[..., :3] * weights, weights])), (3,), axis=-1)
+    cover = share[..., 0] > 0.4
+    padded = np.pad(cover, 1)
+    near = padded[2:, 1:-1] | padded[:-2, 1:-1] | padded[1:-1, 2:] | padded[1:-1, :-2]
+    art = np.dstack([_rounded(colours / np.maximum(share, 1e-3)), cover, near & ~cover])
+    return _enlarged(art.astype(np.float32))

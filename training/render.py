@@ -1,6 +1,7 @@
 """Scenes to pictures."""
 
 import random
+from functools import cache
 
 import numpy as np
 import torch
@@ -11,7 +12,6 @@ from .backgrounds import VARIANTS, ground, smooth_noise
 from .scene import IMAGE, PAIR, PLACES, SIZES, Scene
 
 WATERCOLOR_FIELDS = 6
-PIXELS = 32  # a side of the pixel-art grid
 _SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]], dtype=np.float32)
 
 
@@ -48,39 +48,47 @@ def _stamp(area: np.ndarray, subject: int, side: int, box: int, style: str) -> n
         rim, shadow = np.split(glyphs.border(subject, side, box), 2, axis=-1)
         area = _over(_over(area, np.float32(0), shadow * 0.35), np.float32(1), rim)
         side -= 6
-    layer = glyphs.plain(subject, side, box).astype(np.float32) / 255
+    if style == "pixel art":
+        layer, outline = np.split(glyphs.sprite(subject, side, box), (4,), axis=-1)
+        area = _over(area, np.float32(0.05 if area.mean() > 0.3 else 0.96), outline)
+    else:
+        layer = glyphs.plain(subject, side, box).astype(np.float32) / 255
     return _over(area, layer[..., :3], layer[..., 3:])
 
 
-def _pixelated(picture: np.ndarray) -> np.ndarray:
-    step = IMAGE // PIXELS
-    small = picture.reshape(PIXELS, step, PIXELS, step, 3).mean(axis=(1, 3))
-    small = np.round(small * 7) / 7
-    return small.repeat(step, axis=0).repeat(step, axis=1)
+@cache
+def _sheet(field: int) -> tuple[np.ndarray, np.ndarray]:
+    """How far the paint reaches and how much of it lies there, both [128, 128, 1] in 0..1; paper frames the wash."""
+    flow, grain = smooth_noise(100 + field, 9), smooth_noise(200 + field, 2)
+    from_rim = np.minimum(np.arange(IMAGE), np.arange(IMAGE)[::-1]) + 0.5
+    ragged = np.minimum.outer(from_rim, from_rim) + 1.8 * flow + 0.8 * grain
+    reach = np.clip((ragged - 7) / 2, 0, 1)
+    amount = np.clip(0.66 + 0.18 * flow + 0.04 * grain, 0.3, 1)
+    return reach[..., None].astype(np.float32), amount[..., None].astype(np.float32)
 
 
 def _washed(picture: np.ndarray, field: int) -> np.ndarray:
     """Watercolour: paper shines through where a slow noise says so, and pigment gathers at the edges."""
-    flow, grain = smooth_noise(100 + field, 9), smooth_noise(200 + field, 2)
+    reach, amount = _sheet(field)
     soft = np.asarray(
         Image.fromarray((np.clip(picture, 0, 1) * 255).astype(np.uint8)).resize((64, 64), Image.Resampling.BOX)
         .resize((IMAGE, IMAGE), Image.Resampling.BICUBIC), dtype=np.float32,
     ) / 255  # fmt: skip
     edge = np.abs(picture - soft).mean(axis=-1, keepdims=True)
+    rim = 4 * reach * (1 - reach)  # the puddle's edge dries darker
     paper = np.array((0.98, 0.97, 0.94), dtype=np.float32)
-    strength = np.clip(0.74 + 0.13 * flow + 0.04 * grain, 0.35, 1)[..., None]
-    return _over(paper, soft, strength) - 0.7 * edge
+    return _over(paper, soft * (1 - 0.12 * rim), reach * np.minimum(amount + 0.2 * rim, 1)) - 0.7 * reach * edge
 
 
 def render(scene: Scene, variant: int = 0) -> np.ndarray:
     """The picture [128, 128, 3] in 0..1. `variant` picks one of the drawings of a setting or a watercolour wash."""
     picture = np.array(ground(scene.background, variant), dtype=np.float32)
+    if scene.style == "pixel art":
+        picture = glyphs.pixelated(picture)
     for thing, (side, box, left, top) in zip(scene.things, boxes(scene)):
         area = picture[top : top + box, left : left + box]
         picture[top : top + box, left : left + box] = _stamp(area, thing.subject, side, box, scene.style)
-    if scene.style == "pixel art":
-        picture = _pixelated(picture)
-    elif scene.style == "watercolor":
+    if scene.style == "watercolor":
         picture = _washed(picture, variant % WATERCOLOR_FIELDS)
     elif scene.style == "sepia":
         gray = picture @ _SEPIA.T

@@ -21,7 +21,7 @@ from .train_vae import encode_scenes
 # Shares of plain style and of single things in the first part of a run from scratch, and in the rest: shapes come first.
 SIMPLE_UNTIL = 0.3
 SIMPLE = {"plain": 0.85, "single": 0.85}
-FULL = {"plain": 0.5, "single": 0.66}
+FULL = {"plain": 0.42, "single": 0.66}
 NOISE_EMPHASIS = 0.8  # 1 for timesteps drawn evenly
 
 
