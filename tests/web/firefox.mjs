@@ -59,7 +59,9 @@ export class Firefox {
     const { capabilities } = await firefox.call('session.new', { capabilities: {} });
     firefox.version = capabilities.browserVersion;
     await firefox.call('session.subscribe', { events: ['log.entryAdded', 'network.beforeRequestSent'] });
-    await firefox.call('script.addPreloadScript', { functionDeclaration: `() => addEventListener('securitypolicyviolation',
+    // In a sandbox: without one, some versions of Firefox cannot call a preload script, and log an error of their own.
+    await firefox.call('script.addPreloadScript', { sandbox: 'policy', functionDeclaration: `() => addEventListener(
+      'securitypolicyviolation',
       (event) => console.error('Content Security Policy: ' + event.violatedDirective + ' ' + event.blockedURI))` });
     return firefox;
   }
