@@ -12,6 +12,9 @@ import torch
 import torch.distributed as workers
 from PIL import Image
 from torch import nn
+from transformers import CLIPTokenizer
+
+from .pool import Pool
 
 
 def follow_threads_file(path: str) -> None:
@@ -50,7 +53,7 @@ def orthogonalise(updates: torch.Tensor, rounds: int = 5) -> torch.Tensor:
     a, b, c = 3.4445, -4.7750, 2.0315
     x = updates / (updates.norm(dim=(1, 2), keepdim=True) + 1e-7)
     gram = x @ x.mT  # [N, rows, rows]
-    total = torch.eye(gram.shape[1]).expand_as(gram)
+    total = torch.eye(gram.shape[1], device=gram.device, dtype=gram.dtype).expand_as(gram)
     for _ in range(rounds):
         factor = b * gram + c * gram @ gram
         factor.diagonal(dim1=1, dim2=2).add_(a)
@@ -84,7 +87,7 @@ class Muon(torch.optim.Optimizer):
                 self._step_batch(shape, weights, group, owner)
 
     def _step_batch(self, shape: tuple[int, int], weights: list[nn.Parameter], group: dict, owner: int) -> None:
-        directions = torch.stack([self._momentum(weight, group["momentum"]).reshape(shape) for weight in weights])
+        directions = torch.stack([update.reshape(shape) for update in self._updates(weights, group["momentum"])])
         tall = shape[0] > shape[1]
         directions = directions.mT if tall else directions
         if owner == worker():
@@ -94,16 +97,17 @@ class Muon(torch.optim.Optimizer):
             workers.broadcast(directions, owner)
         directions = directions.mT if tall else directions
         scale = group["lr"] * 0.2 * math.sqrt(max(shape))  # an update's RMS is then about Adam's, 0.2 * lr
-        for weight, direction in zip(weights, directions):
-            weight.mul_(1 - group["lr"] * group["weight_decay"])
-            weight.add_(direction.reshape(weight.shape), alpha=-scale)
+        torch._foreach_mul_(weights, 1 - group["lr"] * group["weight_decay"])
+        steps = [direction.reshape(weight.shape) for weight, direction in zip(weights, directions)]
+        torch._foreach_add_(weights, steps, alpha=-scale)
 
-    def _momentum(self, weight: nn.Parameter, momentum: float) -> torch.Tensor:
-        state = self.state[weight]
-        if "momentum" not in state:
-            state["momentum"] = torch.zeros_like(weight)
-        state["momentum"].lerp_(weight.grad, 1 - momentum)
-        return weight.grad.lerp(state["momentum"], momentum)
+    def _updates(self, weights: list[nn.Parameter], momentum: float) -> list[torch.Tensor]:
+        gradients = [weight.grad for weight in weights]
+        for weight in weights:
+            self.state[weight].setdefault("momentum", torch.zeros_like(weight))
+        means = [self.state[weight]["momentum"] for weight in weights]
+        torch._foreach_lerp_(means, gradients, 1 - momentum)
+        return torch._foreach_lerp(gradients, means, momentum)
 
 
 def make_optimisers(modules: list[nn.Module], muon_lr: float, adam_lr: float) -> list[torch.optim.Optimizer]:
@@ -177,8 +181,15 @@ def run_arguments(what: str | None, minutes: float, batch: int, muon_lr: float, 
     """The options of every stage, with the stage's own defaults."""
     parser = argparse.ArgumentParser(description=what)
     parser.add_argument("--out", type=Path, default=Path("work"), help="folder of all stages")
-    parser.add_argument("--minutes", type=float, default=minutes, help="of processor time, all threads together")
+    parser.add_argument("--minutes", type=float, default=minutes, help="of processor time; on a GPU, of the clock")
     parser.add_argument("--batch", type=int, default=batch, help="of each worker")
+    parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
+    parser.add_argument("--bf16", action="store_true", help="autocast; pays on a GPU and on processors with AMX")
+    parser.add_argument("--compile", action="store_true", help="compile the UNet and the text encoder first")
+    parser.add_argument("--renderers", type=int, default=0, help="processes that draw; 0 draws in this one")
+    parser.add_argument("--pool", type=int, default=20_000, help="scenes kept at a time, 50 KB each")
+    parser.add_argument("--first-pool", type=int, default=2_560, help="scenes drawn before the first step")
+    parser.add_argument("--uses", type=float, default=8, help="how often a scene is seen, about")
     parser.add_argument("--muon-lr", type=float, default=muon_lr)
     parser.add_argument("--adam-lr", type=float, default=adam_lr)
     parser.add_argument("--ema", type=float, default=0.998, help="decay of the averaged weights")
@@ -188,11 +199,52 @@ def run_arguments(what: str | None, minutes: float, batch: int, muon_lr: float, 
     return parser
 
 
+def precision(args: argparse.Namespace) -> torch.autocast:
+    """The arithmetic that `args` ask for, as a context."""
+    return torch.autocast(args.device.type, torch.bfloat16, enabled=args.bf16)
+
+
+class SameTypeNorm(nn.GroupNorm):
+    """A group norm that answers in the type it was asked in: autocast's goes over float32, at twice the traffic."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        count, channels, *sides = values.shape
+        weight, bias = self.weight.to(values.dtype), self.bias.to(values.dtype)
+        size = math.prod(sides)
+        return torch.native_group_norm(
+            values.contiguous(), weight, bias, count, channels, size, self.num_groups, self.eps
+        )[0]
+
+
+def placed(module: nn.Module, args: argparse.Namespace) -> nn.Module:
+    """The module on the device of `args`, in the layout that is quick there."""
+    if args.device.type == "cpu":
+        return module.to(memory_format=torch.channels_last)
+    if args.bf16:
+        for part in module.modules():
+            if type(part) is nn.GroupNorm:
+                part.__class__ = SameTypeNorm
+    return module.to(args.device)
+
+
+def compiled(module: nn.Module, args: argparse.Namespace) -> Callable:
+    """The module as training calls it."""
+    return torch.compile(module, dynamic=False) if args.compile else module
+
+
+def make_pool(args: argparse.Namespace, tokenizer: CLIPTokenizer) -> Pool:
+    """The scenes of this worker, the first ones drawn."""
+    pool = Pool(tokenizer, args.pool, args.device, args.renderers, args.seed + 1000 * worker())
+    pool.fill(args.first_pool)
+    return pool
+
+
 class Run:
     """One training run: the loop, its learning rate, its averages and its checkpoint.
 
     It runs against processor time, all threads and workers together: other jobs share the machine, and then the wall
-    clock says little about how far a run is. Workers share each batch; the first one reports and saves.
+    clock says little about how far a run is. On a GPU it is the clock. Workers share each batch; the first one reports
+    and saves.
     """
 
     def __init__(self, modules: dict[str, nn.Module], checkpoint: Path, args: argparse.Namespace):
@@ -205,9 +257,10 @@ class Run:
         self.optimisers = make_optimisers(list(modules.values()), args.muon_lr, args.adam_lr)
         self.average = Average(list(modules.values()), args.ema)
         self.batch = args.batch * worker_count()
+        self.clock = time.monotonic if args.device.type == "cuda" else time.process_time
         self.step, self.pictures, self.spent, self.mark = 0, 0, 0.0, 0.0
         if checkpoint.exists():
-            self._resume(torch.load(checkpoint))
+            self._resume(torch.load(checkpoint, map_location=args.device))
 
     @property
     def progress(self) -> float:
@@ -217,7 +270,7 @@ class Run:
     def train(self, next_loss: Callable[[], torch.Tensor], report: Callable[[], str], save_minutes: float = 3.0) -> None:
         """Steps on `next_loss` until the minutes are spent; `report` runs on the averaged weights, off the clock."""
         saved_at, reported_at, losses = self.spent, self.spent, []
-        self.mark = time.process_time()
+        self.mark = self.clock()
         while self.spent < self.budget:
             losses.append(self._update(next_loss()))
             if self.step % 20 == 0:
@@ -227,13 +280,13 @@ class Run:
                 if worker() == 0:
                     self._save()
             if self.spent - reported_at > self.report_every or self.spent >= self.budget:
-                mean_loss, losses, reported_at = sum(losses) / len(losses), [], self.spent
+                mean_loss, losses, reported_at = torch.stack(losses).mean().item(), [], self.spent
                 if worker() == 0:
                     with self.average.applied():
                         print(f"step {self.step}, {self.spent / 60:.1f} min, loss {mean_loss:.4f}, {report()}", flush=True)
-                    self.mark = time.process_time()
+                    self.mark = self.clock()
 
-    def _update(self, loss: torch.Tensor) -> float:
+    def _update(self, loss: torch.Tensor) -> torch.Tensor:
         set_learning_rate(self.optimisers, warm_cosine(self.progress))
         loss.backward()
         self._share()
@@ -243,11 +296,11 @@ class Run:
             optimiser.zero_grad()
         self.average.update()
         self.step, self.pictures = self.step + 1, self.pictures + self.batch
-        return loss.item()
+        return loss.detach()
 
     def _share(self) -> None:
         """Averages the gradients over the workers, and adds up what processor time they spent."""
-        spent = time.process_time() - self.mark
+        spent = self.clock() - self.mark
         self.mark += spent
         if worker_count() > 1:
             learning = [weight for weight in self.weights if weight.grad is not None]
@@ -287,7 +340,7 @@ def save_sheet(pictures: torch.Tensor, columns: int, path: Path, zoom: int = 2) 
     rows = -(-count // columns)
     bytes_ = ((pictures.clamp(-1, 1) + 1) * 127.5).round().byte()
     sheet = torch.zeros(rows * columns, 3, height, width, dtype=torch.uint8)
-    sheet[:count] = bytes_
+    sheet[:count] = bytes_.cpu()
     sheet = sheet.reshape(rows, columns, 3, height, width).permute(0, 3, 1, 4, 2)
     image = Image.fromarray(sheet.reshape(rows * height, columns * width, 3).numpy())
     image.resize((image.width * zoom, image.height * zoom), Image.Resampling.NEAREST).save(path)

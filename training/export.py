@@ -27,7 +27,7 @@ def load_denoiser(work: Path, share: float = 1.0) -> tuple[CLIPTokenizer, CLIPTe
     unet = make_unet()
     checkpoint = work / "unet.pt"
     if checkpoint.exists():
-        state = torch.load(checkpoint)
+        state = torch.load(checkpoint, map_location="cpu")
         weights = [*text_encoder.parameters(), *unet.parameters()]
         for weight, mean in zip(weights, state["average"], strict=True):
             weight.data.copy_(mean)

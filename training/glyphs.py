@@ -51,17 +51,27 @@ def _filtered(values: np.ndarray, how: ImageFilter.Filter) -> np.ndarray:
     return np.asarray(image.filter(how), dtype=np.float32) / 255
 
 
+def _cell_means(values: np.ndarray, cell: int = PIXEL) -> np.ndarray:
+    """[H, W, C] -> [H / cell, W / cell, C]."""
+    height, width, channels = values.shape
+    return values.reshape(height // cell, cell, width // cell, cell, channels).mean(axis=(1, 3))
+
+
 @cache
 def lines(subject: int, side: int, box: int) -> np.ndarray:
-    """How dark a pen's line is at each pixel, [box, box] in 0..1: the outline and the strong inner edges."""
-    frame = plain(subject, side, box)
+    """How dark a pen's line is at each pixel, [box, box] in 0..1: the outline and the strong inner edges.
+
+    Drawn at twice the size, where the two edges of a spoke or a stalk lie apart.
+    """
+    frame = plain(subject, 2 * side, 2 * box)
     alpha = _alpha(frame)
     colours = frame[..., :3].astype(np.float32) / 255 * alpha[..., None] + (1 - alpha[..., None]) * 0.5
     layers = np.dstack([colours, alpha * 1.5])
     x = np.diff(layers, axis=1, append=layers[:, -1:])
     y = np.diff(layers, axis=0, append=layers[-1:])
     strength = np.sqrt(x * x + y * y).max(axis=-1)
-    return _filtered(np.clip((strength - 0.12) * 3.2, 0, 1), ImageFilter.MaxFilter(3)) ** 0.8
+    pen = _filtered(np.clip((strength - 0.1) * 4, 0, 1), ImageFilter.MaxFilter(3))
+    return _cell_means(pen[..., None], 2)[..., 0] ** 0.7
 
 
 @cache
@@ -104,12 +114,6 @@ def glow(subject: int, side: int, box: int) -> np.ndarray:
 def _rounded(values: np.ndarray) -> np.ndarray:
     """Colours in 0..1 as a small palette has them."""
     return np.round(values * (LEVELS - 1)) / (LEVELS - 1)
-
-
-def _cell_means(values: np.ndarray) -> np.ndarray:
-    """[H, W, C] -> [H / PIXEL, W / PIXEL, C]."""
-    height, width, channels = values.shape
-    return values.reshape(height // PIXEL, PIXEL, width // PIXEL, PIXEL, channels).mean(axis=(1, 3))
 
 
 def _enlarged(values: np.ndarray) -> np.ndarray:

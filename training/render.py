@@ -12,7 +12,8 @@ from .backgrounds import VARIANTS, ground, smooth_noise
 from .scene import IMAGE, PAIR, PLACES, SIZES, Scene
 
 WATERCOLOR_FIELDS = 6
-_SEPIA = np.array([[0.393, 0.769, 0.189], [0.349, 0.686, 0.168], [0.272, 0.534, 0.131]], dtype=np.float32)
+_LUMA = np.array((0.299, 0.587, 0.114), dtype=np.float32)
+_SEPIA = np.array(((0.12, 0.07, 0.04), (0.60, 0.45, 0.30), (0.99, 0.94, 0.83)), dtype=np.float32)  # dark, middle, light
 
 
 def boxes(scene: Scene) -> list[tuple[int, int, int, int]]:
@@ -80,6 +81,13 @@ def _washed(picture: np.ndarray, field: int) -> np.ndarray:
     return _over(paper, soft * (1 - 0.12 * rim), reach * np.minimum(amount + 0.2 * rim, 1)) - 0.7 * reach * edge
 
 
+def _toned(picture: np.ndarray) -> np.ndarray:
+    """Sepia: an old print's steep brown scale."""
+    light = picture.clip(0, 1) @ _LUMA
+    light = 0.4 * light + 0.6 * light * light * (3 - 2 * light)
+    return np.stack([np.interp(light, (0, 0.5, 1), tone) for tone in _SEPIA.T], axis=-1).astype(np.float32)
+
+
 def render(scene: Scene, variant: int = 0) -> np.ndarray:
     """The picture [128, 128, 3] in 0..1. `variant` picks one of the drawings of a setting or a watercolour wash."""
     picture = np.array(ground(scene.background, variant), dtype=np.float32)
@@ -91,12 +99,16 @@ def render(scene: Scene, variant: int = 0) -> np.ndarray:
     if scene.style == "watercolor":
         picture = _washed(picture, variant % WATERCOLOR_FIELDS)
     elif scene.style == "sepia":
-        gray = picture @ _SEPIA.T
-        picture = 0.08 + 0.86 * gray / max(1.0, gray.max())
+        picture = _toned(picture)
     return np.clip(picture, 0, 1)
 
 
+def picture_bytes(scenes: list[Scene], rng: random.Random) -> torch.Tensor:
+    """Pictures [N, 3, 128, 128] in 0..255, each in a random variant."""
+    pictures = [(render(scene, rng.randrange(VARIANTS)) * 255).round().astype(np.uint8) for scene in scenes]
+    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
+
+
 def picture_batch(scenes: list[Scene], rng: random.Random) -> torch.Tensor:
-    """Pictures [N, 3, 128, 128] in [-1, 1], each in a random variant."""
-    pictures = np.stack([render(scene, rng.randrange(VARIANTS)) for scene in scenes])
-    return torch.from_numpy(pictures).permute(0, 3, 1, 2).mul(2).sub(1).contiguous()
+    """The same in [-1, 1]."""
+    return picture_bytes(scenes, rng).float() / 127.5 - 1

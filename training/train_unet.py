@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import random
 from pathlib import Path
 
 import torch
@@ -10,54 +9,23 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch.nn.functional import mse_loss
 from transformers import CLIPTokenizer
 
-from .captions import caption
-from .common import Run, join_workers, run_arguments, save_sheet, worker
+from .common import Run, compiled, join_workers, make_pool, placed, precision, run_arguments, save_sheet
 from .draw import generate_with_diffusers
 from .evaluate import as_arrays, prompts_of, score
-from .models import LATENT, LATENT_CHANNELS, MAX_TOKENS, make_scheduler, make_text_encoder, make_unet
-from .scene import Scene, held_out_scenes, training_scene
-from .train_vae import encode_scenes
+from .models import make_scheduler, make_text_encoder, make_unet
+from .pool import Pool
+from .scene import held_out_scenes
 
-# Shares of plain style and of single things in the first part of a run from scratch, and in the rest: shapes come first.
-SIMPLE_UNTIL = 0.3
-SIMPLE = {"plain": 0.85, "single": 0.85}
-FULL = {"plain": 0.42, "single": 0.66}
 NOISE_EMPHASIS = 0.8  # 1 for timesteps drawn evenly
 
 
-class Pool:
-    """A ring of scenes with their latents [C, h, w]: a few are drawn anew at every step, each is seen several times."""
-
-    def __init__(self, vae: AutoencoderKL, capacity: int, rng: random.Random):
-        self.vae, self.rng, self.capacity = vae, rng, capacity
-        self.scenes: list[Scene] = []
-        self.latents = torch.empty(capacity, LATENT_CHANNELS, LATENT, LATENT)
-        self.next = 0
-
-    def refresh(self, count: int, shares: dict[str, float]) -> None:
-        """Draws `count` scenes and lets the oldest go."""
-        scenes = [training_scene(self.rng, **shares) for _ in range(count)]
-        for scene, latents in zip(scenes, encode_scenes(self.vae, scenes, self.rng)):
-            if len(self.scenes) < self.capacity:
-                self.scenes.append(scene)
-            else:
-                self.scenes[self.next] = scene
-            self.latents[self.next] = latents
-            self.next = (self.next + 1) % self.capacity
-
-    def batch(self, count: int) -> tuple[list[Scene], torch.Tensor]:
-        """`count` random scenes and their latents [N, C, h, w]."""
-        rows = [self.rng.randrange(len(self.scenes)) for _ in range(count)]
-        return [self.scenes[row] for row in rows], self.latents[rows]
-
-
-def stratified_timesteps(count: int) -> torch.Tensor:
+def stratified_timesteps(count: int, device: torch.device) -> torch.Tensor:
     """`count` of the 1000 steps, one from each of `count` strata, in random order; noisy ones a little more often.
 
     What a word looks like is learnt where the noise hides it; the quiet steps are much alike and learnt early.
     """
-    places = (torch.arange(count) + torch.rand(count)) / count
-    return (places**NOISE_EMPHASIS * 1000).long().clamp(max=999)[torch.randperm(count)]
+    places = (torch.arange(count, device=device) + torch.rand(count, device=device)) / count
+    return (places**NOISE_EMPHASIS * 1000).long().clamp(max=999)[torch.randperm(count, device=device)]
 
 
 def watch(pipeline: StableDiffusionPipeline, count: int, sheet: Path) -> dict[str, float]:
@@ -80,14 +48,18 @@ def watch(pipeline: StableDiffusionPipeline, count: int, sheet: Path) -> dict[st
 
 
 def main() -> None:
-    args = parse_args()
+    args = options().parse_args()
     join_workers(args.seed)
-    rng = random.Random(args.seed + 1000 * worker())
-    vae = AutoencoderKL.from_pretrained(args.out / "vae").to(memory_format=torch.channels_last)
+    train(args, make_pool(args, CLIPTokenizer.from_pretrained(args.out / "tokenizer")))
+
+
+def train(args: argparse.Namespace, pool: Pool) -> None:
+    """Writes checkpoints to `unet.pt` and points to `curve.jsonl` below `args.out`."""
+    vae = placed(AutoencoderKL.from_pretrained(args.out / "vae"), args)
     tokenizer = CLIPTokenizer.from_pretrained(args.out / "tokenizer")
     scheduler = make_scheduler()
-    text_encoder = make_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
-    unet = make_unet().to(memory_format=torch.channels_last)
+    text_encoder = placed(make_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id), args)
+    unet = placed(make_unet(), args)
     if args.weights:
         start = torch.load(args.weights)
         text_encoder.load_state_dict(start["text_encoder"])
@@ -97,25 +69,16 @@ def main() -> None:
     )
     pipeline.set_progress_bar_config(disable=True)
     run = Run({"text_encoder": text_encoder, "unet": unet}, args.out / "unet.pt", args)
-    pool = Pool(vae, args.pool, rng)
-
-    def shares() -> dict[str, float]:
-        return SIMPLE if run.progress < SIMPLE_UNTIL and not args.weights else FULL
-
-    for _ in range(args.first_pool // 64):
-        pool.refresh(64, shares())
+    pool.encode_with(vae, args.bf16)
+    encode, denoise = compiled(text_encoder, args), compiled(unet, args)
 
     def next_loss() -> torch.Tensor:
-        pool.refresh(max(1, round(args.batch / args.uses)), shares())
-        scenes, clean = pool.batch(args.batch)
-        texts = ["" if rng.random() < args.dropout else caption(scene, rng) for scene in scenes]
-        tokens = tokenizer(
-            texts, padding="max_length", truncation=True, max_length=MAX_TOKENS, return_tensors="pt"
-        ).input_ids
-        noise, timesteps = torch.randn_like(clean), stratified_timesteps(args.batch)
+        rows = pool.rows(args.batch, args.uses)
+        clean, tokens = pool.latents[rows], pool.tokens_of(rows, args.dropout)
+        noise, timesteps = torch.randn_like(clean), stratified_timesteps(args.batch, args.device)
         noisy = scheduler.add_noise(clean, noise, timesteps)
-        with torch.autocast("cpu", torch.bfloat16, enabled=args.bf16):
-            prediction = unet(noisy, timesteps, text_encoder(tokens).last_hidden_state).sample
+        with precision(args):
+            prediction = denoise(noisy, timesteps, encode(tokens).last_hidden_state).sample
         return mse_loss(prediction.float(), scheduler.get_velocity(clean, noise, timesteps))
 
     def report() -> str:
@@ -128,16 +91,12 @@ def main() -> None:
     run.train(next_loss, report)
 
 
-def parse_args() -> argparse.Namespace:
+def options() -> argparse.ArgumentParser:
     parser = run_arguments(__doc__, minutes=400, batch=64, muon_lr=4e-3, adam_lr=2e-3)
     parser.add_argument("--weights", type=Path, help="weights to begin with: start.pt of `training.from_gguf`")
-    parser.add_argument("--pool", type=int, default=20_000, help="scenes kept at a time")
-    parser.add_argument("--first-pool", type=int, default=2_560, help="scenes drawn before the first step")
-    parser.add_argument("--uses", type=float, default=8, help="how often a scene is seen, about")
-    parser.add_argument("--bf16", action="store_true", help="autocast; pays on processors with AMX")
     parser.add_argument("--dropout", type=float, default=0.1, help="share of captions replaced by the empty one")
     parser.add_argument("--probe", type=int, default=64, help="watched scenes per report")
-    return parser.parse_args()
+    return parser
 
 
 if __name__ == "__main__":

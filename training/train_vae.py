@@ -1,4 +1,4 @@
-"""Trains the autoencoder from scratch, on crops first and whole pictures later, then scales its latents."""
+"""Trains the autoencoder, on crops first and whole pictures later, then scales its latents."""
 
 import argparse
 import copy
@@ -8,15 +8,17 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from torch import nn
+from transformers import CLIPTokenizer
 
-from .common import Run, join_workers, psnr, run_arguments, save_sheet, worker
+from .common import Run, join_workers, make_pool, placed, precision, psnr, run_arguments, save_sheet, worker
 from .models import LATENT_CHANNELS, make_vae
-from .render import boxes, picture_batch
-from .scene import CELL, IMAGE, Scene, held_out_scenes, training_scene
+from .pool import Pool
+from .render import picture_batch
+from .scene import held_out_scenes
 
-CROP = 64  # pixels a side of a crop; a whole picture costs four
 KEEP = 0.01  # weight of the squared distance to the latents of --weights
 CROPS_UNTIL = 0.6  # share of the run on crops; the rest sees whole pictures, as the norms will at the end
+SCALED_ON = 1024  # pictures whose latents are scaled to unit variance
 
 
 def edges(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -31,16 +33,27 @@ def picture_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     return error.abs().mean() + 4 * error.square().mean() + 0.5 * edge
 
 
-def training_loss(vae: AutoencoderKL, images: torch.Tensor, kl_weight: float, first: nn.Module | None) -> torch.Tensor:
-    """Reconstruction from sampled latents, plus the divergence from a unit normal per latent.
+def blurred_latents(latents: torch.Tensor, most: float) -> torch.Tensor:
+    """Latents [N, C, h, w] with noise, of each picture at a level of its own up to `most` of the channel's deviation.
+
+    The decoder learns to draw from latents that are a little wrong, as a UNet's are, and the encoder to keep apart in
+    them what looks different.
+    """
+    levels = most * torch.rand(len(latents), 1, 1, 1, device=latents.device)
+    deviations = latents.detach().std(dim=(0, 2, 3), keepdim=True)
+    return latents + levels * deviations * torch.randn_like(latents)
+
+
+def training_loss(vae: AutoencoderKL, images: torch.Tensor, args: argparse.Namespace, first: nn.Module | None) -> torch.Tensor:
+    """Reconstruction from blurred latents, plus the divergence from a unit normal per latent.
 
     With the encoder that the run began with as `first`, the latents are held near its own, so that a UNet that knows
     those has little to learn anew.
     """
     posterior = vae.encode(images).latent_dist
-    output = vae.decode(posterior.sample()).sample
-    divergence = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).mean()
-    loss = picture_loss(output, images) + kl_weight * divergence
+    output = vae.decode(blurred_latents(posterior.sample(), args.latent_noise)).sample.float()
+    divergence = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).float().mean()
+    loss = picture_loss(output, images) + args.kl_weight * divergence
     if first is not None:
         with torch.no_grad():
             known = first.encode(images).latent_dist.mean
@@ -53,29 +66,6 @@ def reconstruct(vae: AutoencoderKL, images: torch.Tensor, batch: int = 16) -> tu
     """Mean PSNR of the reconstructions from the posteriors' means, and the reconstructions."""
     outputs = torch.cat([vae.decode(vae.encode(part).latent_dist.mean).sample for part in images.split(batch)])
     return psnr(outputs, images).mean().item(), outputs
-
-
-def crop(pictures: torch.Tensor, scenes: list[Scene], rng: random.Random) -> torch.Tensor:
-    """Of each picture [N, 3, 128, 128] a grid-aligned [3, 64, 64] that holds a good part of one of its things."""
-    parts = []
-    for picture, scene in zip(pictures, scenes):
-        _, box, left, top = rng.choice(boxes(scene))
-        corner = []
-        for start in (top, left):
-            centre = start + rng.uniform(0.15, 0.85) * box - CROP / 2
-            corner.append(min(max(round(centre / CELL), 0), (IMAGE - CROP) // CELL) * CELL)
-        parts.append(picture[:, corner[0] : corner[0] + CROP, corner[1] : corner[1] + CROP])
-    return torch.stack(parts)
-
-
-@torch.no_grad()
-def encode_scenes(vae: AutoencoderKL, scenes: list[Scene], rng: random.Random, batch: int = 32) -> torch.Tensor:
-    """Posterior means [N, 8, 16, 16] of the scenes, each in a random variant."""
-    parts = []
-    for start in range(0, len(scenes), batch):
-        pictures = picture_batch(scenes[start : start + batch], rng).to(memory_format=torch.channels_last)
-        parts.append(vae.encode(pictures).latent_dist.mean.contiguous())
-    return torch.cat(parts)
 
 
 @torch.no_grad()
@@ -97,25 +87,27 @@ def normalise_latents(vae: AutoencoderKL, latents: torch.Tensor, collapsed: floa
 
 
 def main() -> None:
-    args = parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
+    args = options().parse_args()
     join_workers(args.seed)
-    rng = random.Random(args.seed + 1000 * worker())
-    probe = picture_batch(held_out_scenes(96, seed=11, plain=0.5), random.Random(11))
+    train(args, make_pool(args, CLIPTokenizer.from_pretrained(args.out / "tokenizer")))
 
-    vae, first = make_vae().to(memory_format=torch.channels_last), None
+
+def train(args: argparse.Namespace, pool: Pool) -> None:
+    """Writes `vae` below `args.out`."""
+    probe = picture_batch(held_out_scenes(96, seed=11, plain=0.5), random.Random(11)).to(args.device)
+    vae, first = placed(make_vae(), args), None
     if args.weights:
         vae.load_state_dict(AutoencoderKL.from_pretrained(args.weights).state_dict())
         first = copy.deepcopy(vae).requires_grad_(False)
     run = Run({"vae": vae}, args.out / "vae.pt", args)
 
     def next_loss() -> torch.Tensor:
-        crops = run.progress < CROPS_UNTIL
-        scenes = [training_scene(rng, plain=0.5) for _ in range(args.batch if crops else args.batch // 4)]
-        pictures = picture_batch(scenes, rng)
-        if crops:
-            pictures = crop(pictures, scenes, rng)
-        return training_loss(vae, pictures.to(memory_format=torch.channels_last), args.kl_weight, first)
+        if run.progress < CROPS_UNTIL:
+            images = pool.crops_of(pool.rows(args.batch, args.uses))
+        else:
+            images = pool.pictures_of(pool.rows(args.batch // 4, args.uses))
+        with precision(args):
+            return training_loss(vae, images, args, first)
 
     def report() -> str:
         quality, outputs = reconstruct(vae, probe)
@@ -126,17 +118,19 @@ def main() -> None:
     run.train(next_loss, report)
     if worker() != 0:
         return
-    with run.average.applied():
-        normalise_latents(vae, encode_scenes(vae, [training_scene(rng) for _ in range(512)], rng))
-        print(f"after scaling: {report()}")
+    with run.average.applied(), torch.no_grad():
+        rows = pool.rows(SCALED_ON, args.uses)
+        normalise_latents(vae, torch.cat([vae.encode(pool.pictures_of(part)).latent_dist.mean for part in rows.split(64)]))
+        print(f"after scaling: {report()}", flush=True)
         vae.save_pretrained(args.out / "vae")
 
 
-def parse_args() -> argparse.Namespace:
+def options() -> argparse.ArgumentParser:
     parser = run_arguments(__doc__, minutes=120, batch=16, muon_lr=1e-2, adam_lr=2e-3)
     parser.add_argument("--weights", type=Path, help="a folder with weights to begin with")
     parser.add_argument("--kl-weight", type=float, default=1e-4)
-    return parser.parse_args()
+    parser.add_argument("--latent-noise", type=float, default=0.2, help="on latents of unit deviation, at most")
+    return parser
 
 
 if __name__ == "__main__":

@@ -1,0 +1,43 @@
+"""All stages one after the other in one process, on one pool of pictures: for a machine with a GPU and many cores.
+
+Options after `--vae`, `--unet` and `--decoder` are those of the stage's own module; the others hold for all three.
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+from transformers import CLIPTokenizer
+
+from . import finetune_decoder, train_unet, train_vae
+from .common import join_workers, make_pool
+
+STAGES = {"--vae": train_vae, "--unet": train_unet, "--decoder": finetune_decoder}
+
+
+def arguments(words: list[str]) -> dict[str, argparse.Namespace]:
+    """Of each stage: the options before the first stage's name, then its own."""
+    parts: dict[str, list[str]] = {"": []}
+    for word in words:
+        if word in STAGES:
+            parts[word] = []
+        else:
+            parts[list(parts)[-1]].append(word)
+    return {stage: STAGES[stage].options().parse_args(parts[""] + parts.get(stage, [])) for stage in STAGES}
+
+
+def main() -> None:
+    stages = arguments(sys.argv[1:])
+    first = stages["--vae"]
+    torch.backends.cudnn.benchmark = True
+    torch.set_float32_matmul_precision("high")
+    join_workers(first.seed)
+    pool = make_pool(first, CLIPTokenizer.from_pretrained(Path(first.out) / "tokenizer"))
+    print(f"{pool.size} pictures drawn", flush=True)
+    for stage, args in stages.items():
+        STAGES[stage].train(args, pool)
+
+
+if __name__ == "__main__":
+    main()
