@@ -17,11 +17,8 @@ from .scene import training_scene
 from .tokenizer import save_tokenizer
 
 
-def load_denoiser(work: Path, share: float = 1.0) -> tuple[CLIPTokenizer, CLIPTextModel, UNet2DConditionModel]:
-    """The tokenizer, and text encoder and UNet with the averaged weights of the last checkpoint, if any.
-
-    Below a `share` of 1 they are blended with what the run began with, `start.pt` of `from_gguf` (see `tuned_vae`).
-    """
+def load_denoiser(work: Path) -> tuple[CLIPTokenizer, CLIPTextModel, UNet2DConditionModel]:
+    """The tokenizer, and text encoder and UNet with the averaged weights of the last checkpoint, if any."""
     tokenizer = CLIPTokenizer.from_pretrained(work / "tokenizer")
     text_encoder = make_text_encoder(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
     unet = make_unet()
@@ -31,11 +28,6 @@ def load_denoiser(work: Path, share: float = 1.0) -> tuple[CLIPTokenizer, CLIPTe
         weights = [*text_encoder.parameters(), *unet.parameters()]
         for weight, mean in zip(weights, state["average"], strict=True):
             weight.data.copy_(mean)
-    if share < 1:
-        start = torch.load(work / "start.pt")
-        for module, first in ((text_encoder, start["text_encoder"]), (unet, start["unet"])):
-            for name, weight in module.named_parameters():
-                weight.data.copy_(torch.lerp(first[name], weight, share))
     return tokenizer, text_encoder.eval(), unet.eval()
 
 
@@ -76,19 +68,10 @@ def fit_half_precision(vae: AutoencoderKL, pictures: torch.Tensor) -> float:
     return factor
 
 
-@torch.no_grad()
-def tuned_vae(work: Path, share: float = 1.0) -> AutoencoderKL:
-    """The autoencoder with its decoder as tuned, if it was; below a `share` of 1 blended with what it was before.
-
-    Between the two sets of weights lies most of the tuning's gain at little of its cost (Wortsman et al., Robust
-    fine-tuning of zero-shot models, 2022).
-    """
-    vae = AutoencoderKL.from_pretrained(work / "vae")
-    if (work / "vae-tuned").exists():
-        tuned = AutoencoderKL.from_pretrained(work / "vae-tuned")
-        for weight, target in zip(vae.parameters(), tuned.parameters(), strict=True):
-            weight.lerp_(target, share)
-    return vae
+def tuned_vae(work: Path) -> AutoencoderKL:
+    """The autoencoder, its decoder as tuned, if it was."""
+    tuned = work / "vae-tuned"
+    return AutoencoderKL.from_pretrained(tuned if tuned.exists() else work / "vae")
 
 
 def export(denoiser: tuple, vae: AutoencoderKL, pictures: torch.Tensor, out: Path) -> None:
@@ -123,15 +106,13 @@ def main() -> None:
     args = parse_args()
     rng = random.Random(0)
     pictures = picture_batch([training_scene(rng) for _ in range(SAMPLES)], rng)
-    export(load_denoiser(args.work, args.unet_share), tuned_vae(args.work, args.tuned_share), pictures, args.out)
+    export(load_denoiser(args.work), tuned_vae(args.work), pictures, args.out)
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--work", type=Path, default=Path("work"), help="folder with the checkpoints")
     parser.add_argument("--out", type=Path, default=Path("mini"), help="the diffusers folder to write")
-    parser.add_argument("--unet-share", type=float, default=1.0, help="of the UNet's run; the rest is what it began with")
-    parser.add_argument("--tuned-share", type=float, default=0.4, help="of the tuned decoder; the rest is the one before")
     return parser.parse_args()
 
 

@@ -15,7 +15,7 @@ from .scene import CELL, IMAGE, Scene, training_scene
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the renderers are processes already
 PART = 256  # scenes that are drawn, moved and encoded together
-WORDINGS = 4  # captions of each scene
+VIEWS = 4  # captions, and crops, of each scene
 CROP = 64  # pixels a side of a crop; a whole picture costs four
 SHARES = {"plain": 0.44, "single": 0.68}  # of the plain style and of single things
 
@@ -26,9 +26,9 @@ def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
 
 
 def crop_corners(scene: Scene, rng: random.Random) -> list[list[int]]:
-    """(top, left) of `WORDINGS` grid-aligned crops that hold a good part of one of the scene's things."""
+    """(top, left) of `VIEWS` grid-aligned crops that hold a good part of one of the scene's things."""
     corners = []
-    for _ in range(WORDINGS):
+    for _ in range(VIEWS):
         _, box, left, top = rng.choice(boxes(scene))
         centre = [start + rng.uniform(0.15, 0.85) * box - CROP / 2 for start in (top, left)]
         corners.append([min(max(round(start / CELL), 0), (IMAGE - CROP) // CELL) * CELL for start in centre])
@@ -46,8 +46,8 @@ class SceneStream(IterableDataset):
         rng = random.Random(1000 * self.seed + (renderer.id if renderer else 0))
         while True:
             scenes = [training_scene(rng, **SHARES) for _ in range(PART)]
-            texts = [caption(scene, rng) for scene in scenes for _ in range(WORDINGS)]
-            tokens = tokenize(self.tokenizer, texts).view(PART, WORDINGS, MAX_TOKENS)
+            texts = [caption(scene, rng) for scene in scenes for _ in range(VIEWS)]
+            tokens = tokenize(self.tokenizer, texts).view(PART, VIEWS, MAX_TOKENS)
             yield picture_bytes(scenes, rng), tokens, torch.tensor([crop_corners(scene, rng) for scene in scenes])
 
 
@@ -66,9 +66,9 @@ class Pool:
         self.device, self.capacity = device, max(capacity // PART, 1) * PART
         self.nothing = tokenize(tokenizer, [""]).to(device)
         self.pictures = torch.empty(self.capacity, 3, IMAGE, IMAGE, dtype=torch.uint8, device=device)
-        self.tokens = torch.empty(self.capacity, WORDINGS, MAX_TOKENS, dtype=torch.int64, device=device)
-        self.corners = torch.empty(self.capacity, WORDINGS, 2, dtype=torch.int64, device=device)
-        self.vae, self.latents = None, None
+        self.tokens = torch.empty(self.capacity, VIEWS, MAX_TOKENS, dtype=torch.int64, device=device)
+        self.corners = torch.empty(self.capacity, VIEWS, 2, dtype=torch.int64, device=device)
+        self.vae, self.latents, self.bf16 = None, None, False
         self.size, self.next, self.owed = 0, 0, 0.0
 
     def fill(self, count: int) -> None:
@@ -107,7 +107,7 @@ class Pool:
 
     def crops_of(self, rows: torch.Tensor) -> torch.Tensor:
         """A crop of each of the rows' pictures, [N, 3, 64, 64] in [-1, 1]."""
-        corners = self.corners[rows, torch.randint(WORDINGS, rows.shape, device=self.device)]
+        corners = self.corners[rows, torch.randint(VIEWS, rows.shape, device=self.device)]
         offsets = torch.arange(CROP, device=self.device)
         down = (corners[:, :1] + offsets)[:, None, :, None]
         right = (corners[:, 1:] + offsets)[:, None, None, :]
@@ -120,7 +120,7 @@ class Pool:
 
     def tokens_of(self, rows: torch.Tensor, dropout: float = 0.0) -> torch.Tensor:
         """A caption of each row as token ids [N, 32]; a share of `dropout` is the empty one."""
-        tokens = self.tokens[rows, torch.randint(WORDINGS, rows.shape, device=self.device)]
+        tokens = self.tokens[rows, torch.randint(VIEWS, rows.shape, device=self.device)]
         dropped = torch.rand(rows.shape, device=self.device) < dropout
         return torch.where(dropped[:, None], self.nothing, tokens)
 

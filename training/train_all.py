@@ -30,7 +30,7 @@ def arguments(words: list[str]) -> dict[str, argparse.Namespace]:
 def main() -> None:
     stages = arguments(sys.argv[1:])
     first = stages["--vae"]
-    torch.backends.cudnn.benchmark = True
+    torch.backends.cudnn.benchmark, torch.backends.cudnn.benchmark_limit = True, 3
     torch.set_float32_matmul_precision("high")
     join_workers(first.seed)
     pool = make_pool(first, CLIPTokenizer.from_pretrained(Path(first.out) / "tokenizer"))

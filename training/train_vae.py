@@ -1,4 +1,4 @@
-"""Trains the autoencoder, on crops first and whole pictures later, then scales its latents."""
+"""Trains the autoencoder, on crops first and whole pictures later, as the norms will meet; then scales its latents."""
 
 import argparse
 import copy
@@ -16,8 +16,6 @@ from .pool import Pool
 from .render import picture_batch
 from .scene import held_out_scenes
 
-KEEP = 0.01  # weight of the squared distance to the latents of --weights
-CROPS_UNTIL = 0.6  # share of the run on crops; the rest sees whole pictures, as the norms will at the end
 SCALED_ON = 1024  # pictures whose latents are scaled to unit variance
 
 
@@ -26,11 +24,11 @@ def edges(pictures: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     return pictures.diff(dim=3), pictures.diff(dim=2)
 
 
-def picture_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+def picture_loss(output: torch.Tensor, target: torch.Tensor, squared: float = 4.0) -> torch.Tensor:
     """L1 for sharpness, squared error for PSNR, and L1 on the edges."""
     error = output - target
     edge = sum((a - b).abs().mean() for a, b in zip(edges(output), edges(target)))
-    return error.abs().mean() + 4 * error.square().mean() + 0.5 * edge
+    return error.abs().mean() + squared * error.square().mean() + 0.5 * edge
 
 
 def blurred_latents(latents: torch.Tensor, most: float) -> torch.Tensor:
@@ -53,11 +51,11 @@ def training_loss(vae: AutoencoderKL, images: torch.Tensor, args: argparse.Names
     posterior = vae.encode(images).latent_dist
     output = vae.decode(blurred_latents(posterior.sample(), args.latent_noise)).sample.float()
     divergence = 0.5 * (posterior.mean.square() + posterior.var - 1 - posterior.logvar).float().mean()
-    loss = picture_loss(output, images) + args.kl_weight * divergence
+    loss = picture_loss(output, images, args.squared) + args.kl_weight * divergence
     if first is not None:
         with torch.no_grad():
             known = first.encode(images).latent_dist.mean
-        loss = loss + KEEP * (posterior.mean - known).square().mean()
+        loss = loss + args.keep * (posterior.mean - known).square().mean()
     return loss
 
 
@@ -102,7 +100,7 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
     run = Run({"vae": vae}, args.out / "vae.pt", args)
 
     def next_loss() -> torch.Tensor:
-        if run.progress < CROPS_UNTIL:
+        if run.progress < args.crops_until:
             images = pool.crops_of(pool.rows(args.batch, args.uses))
         else:
             images = pool.pictures_of(pool.rows(args.batch // 4, args.uses))
@@ -119,15 +117,19 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
     if worker() != 0:
         return
     with run.average.applied(), torch.no_grad():
-        rows = pool.rows(SCALED_ON, args.uses)
-        normalise_latents(vae, torch.cat([vae.encode(pool.pictures_of(part)).latent_dist.mean for part in rows.split(64)]))
-        print(f"after scaling: {report()}", flush=True)
+        if first is None:
+            parts = pool.rows(SCALED_ON, args.uses).split(64)
+            normalise_latents(vae, torch.cat([vae.encode(pool.pictures_of(part)).latent_dist.mean for part in parts]))
+            print(f"after scaling: {report()}", flush=True)
         vae.save_pretrained(args.out / "vae")
 
 
 def options() -> argparse.ArgumentParser:
     parser = run_arguments(__doc__, minutes=120, batch=16, muon_lr=1e-2, adam_lr=2e-3)
     parser.add_argument("--weights", type=Path, help="a folder with weights to begin with")
+    parser.add_argument("--keep", type=float, default=0.01, help="weight of the squared distance to the latents of --weights")
+    parser.add_argument("--crops-until", type=float, default=0.6, help="share of the run on crops; then come whole pictures")
+    parser.add_argument("--squared", type=float, default=4.0, help="weight of the squared error")
     parser.add_argument("--kl-weight", type=float, default=1e-4)
     parser.add_argument("--latent-noise", type=float, default=0.2, help="on latents of unit deviation, at most")
     return parser
