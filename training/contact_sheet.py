@@ -18,6 +18,7 @@ LABEL = 42  # pixels below each picture
 
 def draw_sheet(pictures: torch.Tensor, labels: list[str], columns: int) -> Image.Image:
     """[N, 3, 128, 128] in [-1, 1] and a caption each, as one image."""
+    columns = min(columns, len(labels))
     rows = -(-len(labels) // columns)
     sheet = Image.new("RGB", (columns * (IMAGE + 4), rows * (IMAGE + LABEL)), "white")
     pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(9)

@@ -1,4 +1,4 @@
-"""Writes mini's guided UNet pass and its decoder as ONNX, for `node tests/web/peers.mjs` to time other engines with.
+"""Writes mini's guided UNet pass and its decoder as ONNX, for `node tests/web/peers/bench.mjs` to time other engines with.
 
     pip install -r training/requirements.txt onnx==1.23.2 onnxscript==0.7.2
     python -m training.export_onnx --out work/onnx

@@ -42,44 +42,6 @@ class LatentEstimator:
         return signal * noisy - spread * velocity.float()
 
 
-class Critic:
-    """Tells rendered patches from decoded ones, so that decoding learns to be as crisp (patch GAN with a hinge loss).
-
-    Isola et al., Image-to-image translation with conditional adversarial networks, 2017; balanced as in Esser et al.,
-    Taming transformers, 2021.
-    """
-
-    GRAIN = 0.01  # noise over both, so that rounding does not tell them apart
-
-    def __init__(self, device: torch.device):
-        layers: list[nn.Module] = []
-        channels = 3
-        for width in (32, 64, 96):
-            layers += [nn.Conv2d(channels, width, 4, stride=2, padding=1), nn.GroupNorm(8, width), nn.LeakyReLU(0.2)]
-            channels = width
-        self.network = nn.Sequential(*layers, nn.Conv2d(channels, 1, 3, padding=1)).to(device)
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), 4e-4, (0.5, 0.9), weight_decay=0.0)
-
-    def judge(self, pictures: torch.Tensor) -> torch.Tensor:
-        """[N, 3, H, W] -> [N, 1, H / 8, W / 8]: above 0 what it takes for rendered."""
-        return self.network(pictures + self.GRAIN * torch.randn_like(pictures)).float()
-
-    def learn(self, rendered: torch.Tensor, decoded: torch.Tensor) -> None:
-        """One step."""
-        self.network.requires_grad_(True)
-        loss = (1 - self.judge(rendered)).relu().mean() + (1 + self.judge(decoded.detach())).relu().mean()
-        self.optimiser.zero_grad()
-        loss.backward()
-        self.optimiser.step()
-        self.network.requires_grad_(False)
-
-    def loss(self, decoded: torch.Tensor, distance: torch.Tensor, last: torch.Tensor, share: float) -> torch.Tensor:
-        """What `decoded` misses, weighted to pull at the `last` weights with a `share` of the force of `distance`."""
-        missed = -self.judge(decoded).mean()
-        pulls = [torch.autograd.grad(loss, last, retain_graph=True)[0].norm() for loss in (distance, missed)]
-        return share * (pulls[0] / (pulls[1] + 1e-6)).clamp(max=1e4).detach() * missed
-
-
 def main() -> None:
     args = options().parse_args()
     join_workers(args.seed)
@@ -93,7 +55,6 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
     vae = placed(tuned_vae(args.out), args)
     decoder = nn.ModuleList([vae.post_quant_conv, vae.decoder])
     run = Run({"decoder": decoder}, args.out / args.checkpoint, args)
-    critic = Critic(args.device) if args.critic else None
     if pool.vae is None:
         pool.encode_with(vae, args.bf16)
 
@@ -104,12 +65,7 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
             if estimate:
                 with torch.no_grad():
                     latents = estimate(latents, pool.tokens_of(rows))
-            decoded = vae.decode(latents).sample.float()
-            loss = picture_loss(decoded, pictures)
-            if critic:
-                critic.learn(pictures, decoded)
-                loss = loss + critic.loss(decoded, loss, vae.decoder.conv_out.weight, args.critic)
-            return loss
+            return picture_loss(vae.decode(latents).sample.float(), pictures)
 
     def report() -> str:
         quality, outputs = reconstruct(vae, probe)
@@ -124,7 +80,6 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
 def options() -> argparse.ArgumentParser:
     parser = run_arguments(__doc__, minutes=30, batch=4, muon_lr=4e-3, adam_lr=1e-3)
     parser.add_argument("--max-timestep", type=int, default=400, help="noise levels the latents are estimated from")
-    parser.add_argument("--critic", type=float, default=0.0, help="its pull as a share of the picture loss's; 0 without")
     parser.add_argument("--checkpoint", default="decoder.pt", help="of this run, below --out")
     return parser
 

@@ -5,7 +5,6 @@ Options after `--vae`, `--unet` and `--decoder` are those of the stage's own mod
 
 import argparse
 import sys
-from pathlib import Path
 
 import torch
 from transformers import CLIPTokenizer
@@ -33,7 +32,7 @@ def main() -> None:
     torch.backends.cudnn.benchmark, torch.backends.cudnn.benchmark_limit = True, 3
     torch.set_float32_matmul_precision("high")
     join_workers(first.seed)
-    pool = make_pool(first, CLIPTokenizer.from_pretrained(Path(first.out) / "tokenizer"))
+    pool = make_pool(first, CLIPTokenizer.from_pretrained(first.out / "tokenizer"))
     print(f"{pool.size} pictures drawn", flush=True)
     for stage, args in stages.items():
         STAGES[stage].train(args, pool)
