@@ -207,7 +207,7 @@ test('too large for the store: says how much is needed and there, before anythin
   const { page, before } = await settled({ init: () => { navigator.storage.estimate = async () => ({ usage: 20e6, quota: 26e6 }); } });
   await choose(page, MINE);
   await told(page, 'was not added.');
-  assert.match(await report(page).innerText(), /It needs 12 MB, and this browser has 6\.0 MB left/);
+  assert.match(await report(page).innerText(), /It needs 15 MB, and this browser has 6\.0 MB left/);
   await report(page).getByRole('button', { name: 'Show storage' }).click();
   await page.getByRole('dialog', { name: 'Kept on this device' }).waitFor();
   await page.keyboard.press('Escape');

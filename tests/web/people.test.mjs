@@ -17,7 +17,7 @@ for (const [width, height] of [[1280, 720], [390, 664], [360, 640]]) {
     for (const [what, locator] of [
       ['what it is', page.getByText('Pictures from words')],
       ['where it runs', page.getByText('on your own machine')],
-      ['what it fetches', page.getByText(/12 MB/).filter({ visible: true })],
+      ['what it fetches', page.getByText(/15 MB/).filter({ visible: true })],
       ['the prompt', promptOf(page)],
       ['an example', page.getByRole('button', { name: MODEL.examples[0].prompt })],
     ]) {
