@@ -14,7 +14,7 @@ from PIL import Image
 from torch import nn
 from transformers import CLIPTokenizer
 
-from .pool import Pool
+from .pool import Pool, layout
 
 
 def follow_threads_file(path: str) -> None:
@@ -104,7 +104,8 @@ class Muon(torch.optim.Optimizer):
     def _updates(self, weights: list[nn.Parameter], momentum: float) -> list[torch.Tensor]:
         gradients = [weight.grad for weight in weights]
         for weight in weights:
-            self.state[weight].setdefault("momentum", torch.zeros_like(weight))
+            if "momentum" not in self.state[weight]:
+                self.state[weight]["momentum"] = torch.zeros_like(weight)
         means = [self.state[weight]["momentum"] for weight in weights]
         torch._foreach_lerp_(means, gradients, 1 - momentum)
         return torch._foreach_lerp(gradients, means, momentum)
@@ -185,7 +186,6 @@ def run_arguments(what: str | None, minutes: float, batch: int, muon_lr: float, 
     parser.add_argument("--batch", type=int, default=batch, help="of each worker")
     parser.add_argument("--device", type=torch.device, default=torch.device("cpu"))
     parser.add_argument("--bf16", action="store_true", help="autocast; pays on a GPU and on processors with AMX")
-    parser.add_argument("--compile", action="store_true", help="compile the UNet and the text encoder first")
     parser.add_argument("--renderers", type=int, default=0, help="processes that draw; 0 draws in this one")
     parser.add_argument("--pool", type=int, default=20_000, help="scenes kept at a time, 50 KB each")
     parser.add_argument("--first-pool", type=int, default=2_560, help="scenes drawn before the first step")
@@ -218,22 +218,17 @@ class SameTypeNorm(nn.GroupNorm):
 
 def placed(module: nn.Module, args: argparse.Namespace) -> nn.Module:
     """The module on the device of `args`, in the layout that is quick there."""
-    if args.device.type == "cpu":
-        return module.to(memory_format=torch.channels_last)
-    if args.bf16:
+    if args.bf16 and args.device.type != "cpu":
         for part in module.modules():
             if type(part) is nn.GroupNorm:
                 part.__class__ = SameTypeNorm
-    return module.to(args.device)
+    return module.to(args.device, memory_format=layout(args.device))
 
 
-def compiled(module: nn.Module, args: argparse.Namespace) -> Callable:
-    """The module as training calls it."""
-    return torch.compile(module, dynamic=False) if args.compile else module
-
-
-def make_pool(args: argparse.Namespace, tokenizer: CLIPTokenizer) -> Pool:
-    """The scenes of this worker, the first ones drawn."""
+def make_pool(args: argparse.Namespace) -> Pool:
+    """The scenes of this worker, the first ones drawn; their captions in the tokens of the work folder's tokenizer."""
+    join_workers(args.seed)
+    tokenizer = CLIPTokenizer.from_pretrained(args.out / "tokenizer")
     pool = Pool(tokenizer, args.pool, args.device, args.renderers, args.seed + 1000 * worker())
     pool.fill(args.first_pool)
     return pool

@@ -7,13 +7,11 @@ the encoder's own latents, which needs no UNet yet.
 
 import argparse
 import random
-from pathlib import Path
 
 import torch
 from torch import nn
-from transformers import CLIPTokenizer
 
-from .common import Run, join_workers, make_pool, placed, precision, psnr, run_arguments, save_sheet
+from .common import Run, make_pool, placed, precision, psnr, run_arguments, save_sheet
 from .export import load_denoiser, tuned_vae
 from .models import make_scheduler
 from .pool import Pool
@@ -44,8 +42,7 @@ class LatentEstimator:
 
 def main() -> None:
     args = options().parse_args()
-    join_workers(args.seed)
-    train(args, make_pool(args, CLIPTokenizer.from_pretrained(args.out / "tokenizer")))
+    train(args, make_pool(args))
 
 
 def train(args: argparse.Namespace, pool: Pool) -> None:

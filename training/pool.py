@@ -125,7 +125,11 @@ class Pool:
         return torch.where(dropped[:, None], self.nothing, tokens)
 
 
+def layout(device: torch.device) -> torch.memory_format:
+    """How pictures and kernels lie in memory where the device is to be quick."""
+    return torch.channels_last if device.type == "cpu" else torch.contiguous_format
+
+
 def to_range(pictures: torch.Tensor) -> torch.Tensor:
     """Bytes to [-1, 1]."""
-    layout = torch.channels_last if pictures.device.type == "cpu" else torch.contiguous_format
-    return (pictures.float() / 127.5 - 1).contiguous(memory_format=layout)
+    return (pictures.float() / 127.5 - 1).contiguous(memory_format=layout(pictures.device))

@@ -7,10 +7,9 @@ import argparse
 import sys
 
 import torch
-from transformers import CLIPTokenizer
 
 from . import finetune_decoder, train_unet, train_vae
-from .common import join_workers, make_pool
+from .common import make_pool
 
 STAGES = {"--vae": train_vae, "--unet": train_unet, "--decoder": finetune_decoder}
 
@@ -28,11 +27,9 @@ def arguments(words: list[str]) -> dict[str, argparse.Namespace]:
 
 def main() -> None:
     stages = arguments(sys.argv[1:])
-    first = stages["--vae"]
     torch.backends.cudnn.benchmark, torch.backends.cudnn.benchmark_limit = True, 3
     torch.set_float32_matmul_precision("high")
-    join_workers(first.seed)
-    pool = make_pool(first, CLIPTokenizer.from_pretrained(first.out / "tokenizer"))
+    pool = make_pool(stages["--vae"])
     print(f"{pool.size} pictures drawn", flush=True)
     for stage, args in stages.items():
         STAGES[stage].train(args, pool)

@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL, StableDiffusionPipeline
 from torch.nn.functional import mse_loss
 from transformers import CLIPTokenizer
 
-from .common import Run, compiled, join_workers, make_pool, placed, precision, run_arguments, save_sheet
+from .common import Run, make_pool, placed, precision, run_arguments, save_sheet
 from .draw import generate_with_diffusers
 from .evaluate import as_arrays, prompts_of, score
 from .models import make_scheduler, make_text_encoder, make_unet
@@ -49,8 +49,7 @@ def watch(pipeline: StableDiffusionPipeline, count: int, sheet: Path) -> dict[st
 
 def main() -> None:
     args = options().parse_args()
-    join_workers(args.seed)
-    train(args, make_pool(args, CLIPTokenizer.from_pretrained(args.out / "tokenizer")))
+    train(args, make_pool(args))
 
 
 def train(args: argparse.Namespace, pool: Pool) -> None:
@@ -70,7 +69,9 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
     pipeline.set_progress_bar_config(disable=True)
     run = Run({"text_encoder": text_encoder, "unet": unet}, args.out / "unet.pt", args)
     pool.encode_with(vae, args.bf16)
-    encode, denoise = compiled(text_encoder, args), compiled(unet, args)
+    encode, denoise = text_encoder, unet
+    if args.compile:
+        encode, denoise = torch.compile(encode, dynamic=False), torch.compile(denoise, dynamic=False)
 
     def next_loss() -> torch.Tensor:
         rows = pool.rows(args.batch, args.uses)
@@ -94,6 +95,7 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
 def options() -> argparse.ArgumentParser:
     parser = run_arguments(__doc__, minutes=400, batch=64, muon_lr=4e-3, adam_lr=2e-3)
     parser.add_argument("--weights", type=Path, help="weights to begin with: start.pt of `training.from_gguf`")
+    parser.add_argument("--compile", action="store_true", help="compile both networks first")
     parser.add_argument("--dropout", type=float, default=0.1, help="share of captions replaced by the empty one")
     parser.add_argument("--probe", type=int, default=64, help="watched scenes per report")
     return parser

@@ -8,9 +8,8 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 from torch import nn
-from transformers import CLIPTokenizer
 
-from .common import Run, join_workers, make_pool, placed, precision, psnr, run_arguments, save_sheet, worker
+from .common import Run, make_pool, placed, precision, psnr, run_arguments, save_sheet, worker
 from .models import LATENT_CHANNELS, make_vae
 from .pool import Pool
 from .render import picture_batch
@@ -86,8 +85,7 @@ def normalise_latents(vae: AutoencoderKL, latents: torch.Tensor, collapsed: floa
 
 def main() -> None:
     args = options().parse_args()
-    join_workers(args.seed)
-    train(args, make_pool(args, CLIPTokenizer.from_pretrained(args.out / "tokenizer")))
+    train(args, make_pool(args))
 
 
 def train(args: argparse.Namespace, pool: Pool) -> None:
