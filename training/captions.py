@@ -2,8 +2,9 @@
 
 import random
 import re
+from functools import cache
 
-from .scene import COLOUR_NAMES, PLACES, SIZES, Scene, random_scene
+from .scene import COLOUR_NAMES, LIGHT_COLOURS, PLACES, SIZES, Scene, random_scene
 from .subjects import SUBJECTS, Subject, plural
 
 SIZE_WORDS = {
@@ -86,37 +87,90 @@ SAME_WORDINGS = ("two {things}", "two {things}", "two {things}", "a pair of {thi
 ABOVE_WORDINGS = ("{a} above {b}", "{a} above {b}", "{a} on top of {b}", "{a} over {b}", "{b} below {a}", "{b} under {a}")
 
 PLACE_NAMED = (0.25, 0.85)  # share of captions that say where: a centred thing, any other one
-GROUND_UNNAMED = 0.08  # share of captions that leave a flat ground open; neon's is mostly left open
-NEON_GROUND_NAMED = 0.3
+# Shares of captions that leave a flat ground open: a light one, as people expect it then, any other, and neon's.
+GROUND_UNNAMED = {"light": 0.2, "any": 0.02, "neon": 0.7}
 
-# Words that say nothing about the picture, as people write them; half of the unknown words are made up of syllables.
-UNKNOWN_WORDS = (
-    "beautiful", "pretty", "nice", "lovely", "wonderful", "my", "very", "really", "best", "favourite", "masterpiece",
-    "best quality", "highly detailed", "intricate", "sharp focus", "trending", "award winning", "photorealistic", "hd",
-    "4k", "8k", "please", "draw", "show me", "i want", "there is", "for my friend", "with love", "old", "new", "young",
-    "magic", "fluffy", "shiny", "ancient", "modern", "famous", "strange", "dreamy", "epic", "happy birthday", "art",
+# Words that say nothing about the picture, as people write them.
+UNKNOWN_WORDS = tuple(
+    " ".join(phrase.split())
+    for phrase in """
+    beautiful, pretty, nice, lovely, wonderful, my, your, our, his, her, very, really, best, favourite, good, better, perfect,
+    masterpiece, best quality, high quality, highly detailed, extremely detailed, intricate, sharp focus, trending, award winning,
+    photorealistic, realistic, hd, uhd, 4k, 8k, high resolution, professional, aesthetic, stunning, detailed, digital,
+    please, draw, show me, i want, there is, this is, i would like, can you make, give me, imagine, for my friend, with love,
+    for my mother, just for fun, new, young, tall, short, thin, thick, heavy, soft, smooth, rough, wet, dry, warm,
+    fast, slow, quiet, loud, lazy, silly, clever, brave, shy, kind, wild, tame, hungry, lonely, busy,
+    magic, magical, fluffy, shiny, ancient, modern, famous, strange, dreamy, epic, fresh, delicious, tasty, juicy, wooden,
+    plastic, metal, clean, dirty, empty, simple, complex, real, fake, rare, common, special, normal,
+    important, brilliant, pleasant, radiant, vibrant, fantastic, romantic, dramatic, classic, exotic, mystic, majestic,
+    happy birthday, art, design, concept, illustration, artwork, poster, wallpaper, logo, icon, style, fantasy, vintage, retro,
+    minimal, minimalist, abstract, baroque, gothic, futuristic, nostalgic, whimsical, enchanting, charming, adorable, handsome,
+    sitting, standing, running, flying, jumping, dancing, waiting, floating, lying, hanging, looking at me,
+    all alone, far away, close up, from the side, wide angle, depth of field, bokeh,
+    today, yesterday, again, here, there, now, maybe, only, almost, quite, rather, too, also, still, always, never, somewhere,
+    some, one, which, that, it, is, was, and it is, which is, of course, made of
+    """.split(",")
+)
+UNKNOWN_SHARE = 0.3  # of the captions have such words
+SYLLABLE_STARTS = (*"bcdfghjklmnprstvwyz", "", "", "", "br", "ch", "cl", "cr", "dr", "fl", "gl", "gr", "pl", "pr", "sh", "st", "th", "tr")
+SYLLABLE_VOWELS = (*"aaaeeeeiiioouuy", "ai", "ea", "ee", "ie", "oo", "ou")
+SYLLABLE_ENDS = ("", "", "", "", *"bcdglmnnprrsttx", "ck", "ct", "mp", "nd", "ng", "nt", "rd", "rn", "ss", "st")
+ENDINGS = (
+    "al", "ant", "ed", "ent", "er", "est", "ful", "ian", "ic", "ile", "ine", "ing", "ious", "ish", "ism", "ist", "ity", "ive",
+    "less", "like", "ly", "ment", "ness", "ous", "ship", "some", "tion", "ty",
 )  # fmt: skip
-UNKNOWN_SHARE = 0.15  # of the captions have such words
+
+
+@cache
+def known_words() -> tuple[str, ...]:
+    """Every word of the subjects' names and of the colours, in singular and plural."""
+    names = [name for subject in SUBJECTS for name in subject.names]
+    names += [*COLOUR_NAMES, *(name for others in SYNONYMS.values() for name in others)]
+    return tuple(sorted({word for name in names for form in (name, plural(name)) for word in form.split()}))
 
 
 def made_up_word(rng: random.Random) -> str:
-    """One to three syllables."""
-    syllables = (rng.choice("bcdfghjklmnprstvwz") + rng.choice("aeiou") + rng.choice(("", "n", "r", "s", "l")) for _ in range(3))
-    return "".join(list(syllables)[: rng.randint(1, 3)])
+    """Some syllables, often with an ending; or a known word that others have grown onto, which is another word then.
+
+    The tokenizer cuts words it has not seen into pieces, and some pieces are words of their own: "elegant" ends in "ant".
+    """
+
+    def syllables(count: int) -> str:
+        parts = (SYLLABLE_STARTS, SYLLABLE_VOWELS, SYLLABLE_ENDS)
+        return "".join(rng.choice(part) for _ in range(count) for part in parts)
+
+    while True:
+        kind = rng.random()
+        if kind < 0.65:
+            word = syllables(rng.randint(1, 3)) + rng.choice((*ENDINGS, *[""] * len(ENDINGS)))
+        elif kind < 0.85:
+            word = syllables(rng.randint(1, 2)) + rng.choice(known_words())
+        else:
+            word = rng.choice(known_words()) + rng.choice(ENDINGS)
+        if word not in known_words():
+            return word
+
+
+def unknown_words(rng: random.Random) -> str:
+    """One to three of the list, made up, or both."""
+    count = rng.choice((1, 1, 1, 2, 2, 3))
+    return " ".join(rng.choice(UNKNOWN_WORDS) if rng.random() < 0.55 else made_up_word(rng) for _ in range(count))
 
 
 def with_unknown_words(text: str, rng: random.Random) -> str:
-    """The caption with a word or two before it, behind it or after its first article, which do not change the picture."""
-    words = " ".join(
-        rng.choice(UNKNOWN_WORDS) if rng.random() < 0.5 else made_up_word(rng) for _ in range(rng.choice((1, 1, 2)))
-    )
-    where = rng.random()
-    if where < 0.4:
+    """The caption with such words before it, behind it, around it or within, which do not change the picture."""
+    where, words = rng.random(), unknown_words(rng)
+    if where < 0.2:
         return f"{text}, {words}"
-    if where < 0.65:
-        return f"{words} {text}"
-    article = "an" if words[0] in "aeiou" else "a"
-    changed = re.sub(r"\b(a|an) ", f"{article} {words} ", text, count=1)
+    if where < 0.4:
+        return words + rng.choice((" ", " ", " ", ", ")) + text
+    if where < 0.55:
+        return f"{words} {text}, {unknown_words(rng)}"
+    if where < 0.75:
+        changed = re.sub(r" (?=(on|in|at|next|and|under|among) )", f" {words} ", text, count=1)
+    else:
+        article = "an" if words[0] in "aeiou" else "a"
+        changed = re.sub(r"\b(a|an) ", f"{article} {words} ", text, count=1)
     return changed if changed != text else f"{text} {words}"
 
 
@@ -160,8 +214,8 @@ def _on_ground(things: str, scene: Scene, rng: random.Random, explicit: bool) ->
     named = [pick_name((colour, *SYNONYMS.get(colour, ())), rng) for colour in what]
     if kind == "gradient":
         return rng.choice(GRADIENT_WORDINGS).format(things=things, top=named[0], bottom=named[1])
-    unnamed = 1 - NEON_GROUND_NAMED if scene.style == "neon" else GROUND_UNNAMED
-    if not explicit and rng.random() < unnamed:
+    ground = "neon" if scene.style == "neon" else "light" if what[0] in LIGHT_COLOURS else "any"
+    if not explicit and rng.random() < GROUND_UNNAMED[ground]:
         return things
     return rng.choice(FLAT_WORDINGS).format(things=things, colour=named[0])
 

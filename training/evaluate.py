@@ -34,8 +34,14 @@ KINDS = {
     "pairs": {"plain": 1.0, "single": 0.0},
     "styled": {"plain": 0.0, "single": 1.0},
 }
-STRANGE_WORDS = ("gorgeous", "cinematic lighting", "octane render", "amazing", "by a great artist", "vivid", "so elegant")
-assert not set(STRANGE_WORDS) & set(UNKNOWN_WORDS)
+STRANGE_WORDS = (
+    "gorgeous", "cinematic lighting", "octane render", "amazing", "by a great artist", "vivid", "so elegant", "marvellous",
+    "hyperreal", "ray traced", "volumetric fog", "exquisite", "splendid", "cute", "sublime", "trendy", "glamorous",
+    "spectacular", "superb", "snazzy", "flamboyant", "melancholy", "peaceful", "mysterious", "cosmic", "surreal",
+    "impressionist", "rustic", "elaborate", "breathtaking", "kawaii", "significant", "extravagant", "delicate", "educated",
+    "scary", "weird", "ordinary", "mesmerizing", "everyone wants", "dear grandma", "wandering",
+)  # fmt: skip
+assert not set(" ".join(STRANGE_WORDS).split()) & set(" ".join(UNKNOWN_WORDS).split())
 
 
 def prompts_of(scenes: list[Scene], seed: int = 7) -> list[str]:

@@ -57,7 +57,8 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
 
     def next_loss() -> torch.Tensor:
         rows = pool.rows(args.batch, args.uses)
-        pictures, latents = pool.pictures_of(rows), pool.latents[rows]
+        half = torch.rand(()).item() < args.halved
+        pictures, latents = pool.pictures_of(rows, half), pool.latents_of(rows, half)
         with precision(args):
             if estimate:
                 with torch.no_grad():
@@ -77,6 +78,7 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
 def options() -> argparse.ArgumentParser:
     parser = run_arguments(__doc__, minutes=30, batch=4, muon_lr=4e-3, adam_lr=1e-3)
     parser.add_argument("--max-timestep", type=int, default=400, help="noise levels the latents are estimated from")
+    parser.add_argument("--halved", type=float, default=0.2, help="share of batches at half size, 64x64")
     parser.add_argument("--checkpoint", default="decoder.pt", help="of this run, below --out")
     return parser
 

@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 
 import torch
+from torch.nn.functional import avg_pool2d
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from transformers import CLIPTokenizer
 
@@ -68,7 +69,7 @@ class Pool:
         self.pictures = torch.empty(self.capacity, 3, IMAGE, IMAGE, dtype=torch.uint8, device=device)
         self.tokens = torch.empty(self.capacity, VIEWS, MAX_TOKENS, dtype=torch.int64, device=device)
         self.corners = torch.empty(self.capacity, VIEWS, 2, dtype=torch.int64, device=device)
-        self.vae, self.latents, self.bf16 = None, None, False
+        self.vae, self.latents, self.half_latents, self.bf16 = None, None, None, False
         self.size, self.next, self.owed = 0, 0, 0.0
 
     def fill(self, count: int) -> None:
@@ -87,13 +88,16 @@ class Pool:
 
     @torch.no_grad()
     def _encode(self, rows: slice) -> None:
+        pictures = to_range(self.pictures[rows])
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
-            self.latents[rows] = self.vae.encode(to_range(self.pictures[rows])).latent_dist.mean.float()
+            self.latents[rows] = self.vae.encode(pictures).latent_dist.mean.float()
+            self.half_latents[rows] = self.vae.encode(halved(pictures)).latent_dist.mean.float()
 
     def encode_with(self, vae, bf16: bool = False) -> None:
-        """Gives the scenes, present and future, `vae`'s latents [8, 16, 16]."""
+        """Gives the scenes, present and future, `vae`'s latents: [8, 16, 16], and [8, 8, 8] of the halved picture."""
         self.vae, self.bf16 = vae, bf16
         self.latents = torch.empty(self.capacity, LATENT_CHANNELS, LATENT, LATENT, device=self.device)
+        self.half_latents = torch.empty(self.capacity, LATENT_CHANNELS, LATENT // 2, LATENT // 2, device=self.device)
         for start in range(0, self.size, PART):
             self._encode(slice(start, start + PART))
 
@@ -114,15 +118,25 @@ class Pool:
         colours = torch.arange(3, device=self.device)[None, :, None, None]
         return to_range(self.pictures[rows[:, None, None, None], colours, down, right])
 
-    def pictures_of(self, rows: torch.Tensor) -> torch.Tensor:
-        """[N, 3, 128, 128] in [-1, 1]."""
-        return to_range(self.pictures[rows])
+    def latents_of(self, rows: torch.Tensor, half: bool) -> torch.Tensor:
+        """[N, 8, 16, 16], or [N, 8, 8, 8] of the pictures at half size."""
+        return (self.half_latents if half else self.latents)[rows]
+
+    def pictures_of(self, rows: torch.Tensor, half: bool = False) -> torch.Tensor:
+        """[N, 3, 128, 128] in [-1, 1], or [N, 3, 64, 64] at half size."""
+        pictures = to_range(self.pictures[rows])
+        return halved(pictures) if half else pictures
 
     def tokens_of(self, rows: torch.Tensor, dropout: float = 0.0) -> torch.Tensor:
         """A caption of each row as token ids [N, 32]; a share of `dropout` is the empty one."""
         tokens = self.tokens[rows, torch.randint(VIEWS, rows.shape, device=self.device)]
         dropped = torch.rand(rows.shape, device=self.device) < dropout
         return torch.where(dropped[:, None], self.nothing, tokens)
+
+
+def halved(pictures: torch.Tensor) -> torch.Tensor:
+    """[N, 3, H, W] -> [N, 3, H/2, W/2], each pixel the mean of four."""
+    return avg_pool2d(pictures, 2)
 
 
 def layout(device: torch.device) -> torch.memory_format:

@@ -48,6 +48,7 @@ COLOURS: dict[str, tuple[int, int, int]] = {
     "brown": (116, 74, 48),
 }
 COLOUR_NAMES = tuple(COLOURS)
+LIGHT_COLOURS = ("white", "light gray", "yellow", "beige", "light green", "light blue", "light purple", "pink")
 GRADIENT_COLOURS = ("white", "black", "red", "orange", "yellow", "green", "turquoise", "blue", "purple", "pink")
 SETTINGS = ("night", "grass", "water", "snow", "desert", "sunset", "space")
 STYLES = ("plain", "pixel art", "line drawing", "silhouette", "watercolor", "neon", "sticker", "sepia")

@@ -1,6 +1,7 @@
-"""All stages one after the other in one process, on one pool of pictures: for a machine with a GPU and many cores.
+"""Stages one after the other in one process, on one pool of pictures: for a machine with a GPU and many cores.
 
-Options after `--vae`, `--unet` and `--decoder` are those of the stage's own module; the others hold for all three.
+The stages that run are those named by `--vae`, `--unet` and `--decoder`, in this order; options after a name are those of
+the stage's own module, the ones before hold for all.
 """
 
 import argparse
@@ -15,21 +16,23 @@ STAGES = {"--vae": train_vae, "--unet": train_unet, "--decoder": finetune_decode
 
 
 def arguments(words: list[str]) -> dict[str, argparse.Namespace]:
-    """Of each stage: the options before the first stage's name, then its own."""
+    """Of each stage named: the options before the first name, then its own."""
     parts: dict[str, list[str]] = {"": []}
     for word in words:
         if word in STAGES:
             parts[word] = []
         else:
             parts[list(parts)[-1]].append(word)
-    return {stage: STAGES[stage].options().parse_args(parts[""] + parts.get(stage, [])) for stage in STAGES}
+    return {stage: STAGES[stage].options().parse_args(parts[""] + parts[stage]) for stage in STAGES if stage in parts}
 
 
 def main() -> None:
     stages = arguments(sys.argv[1:])
+    if not stages:
+        sys.exit(f"name at least one stage: {', '.join(STAGES)}")
     torch.backends.cudnn.benchmark, torch.backends.cudnn.benchmark_limit = True, 3
     torch.set_float32_matmul_precision("high")
-    pool = make_pool(stages["--vae"])
+    pool = make_pool(next(iter(stages.values())))
     print(f"{pool.size} pictures drawn", flush=True)
     for stage, args in stages.items():
         STAGES[stage].train(args, pool)

@@ -75,7 +75,8 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
 
     def next_loss() -> torch.Tensor:
         rows = pool.rows(args.batch, args.uses)
-        clean, tokens = pool.latents[rows], pool.tokens_of(rows, args.dropout)
+        clean = pool.latents_of(rows, half=torch.rand(()).item() < args.halved)
+        tokens = pool.tokens_of(rows, args.dropout)
         noise, timesteps = torch.randn_like(clean), stratified_timesteps(args.batch, args.device)
         noisy = scheduler.add_noise(clean, noise, timesteps)
         with precision(args):
@@ -97,6 +98,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--weights", type=Path, help="weights to begin with: start.pt of `training.from_gguf`")
     parser.add_argument("--compile", action="store_true", help="compile both networks first")
     parser.add_argument("--dropout", type=float, default=0.1, help="share of captions replaced by the empty one")
+    parser.add_argument("--halved", type=float, default=0.15, help="share of batches at half size, 64x64")
     parser.add_argument("--probe", type=int, default=64, help="watched scenes per report")
     return parser
 
