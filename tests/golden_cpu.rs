@@ -4,8 +4,9 @@ mod common;
 
 use candle_core::{Device, Tensor};
 use common::{
-    AttentionCase, DenoiseCase, Golden, Report, cases, compare_run, compare_text, compare_unet, compare_vae,
-    folder_tensors, model_folder, request, scheduler_of, values,
+    AttentionCase, DenoiseCase, Golden, Report, assert_previews_show, cases, compare_run, compare_text,
+    compare_unet, compare_vae, folder_tensors, mini, mini_request, model_folder, request, scheduler_of,
+    values,
 };
 use opengen::Error;
 use opengen::config::{self, Activation};
@@ -116,6 +117,23 @@ fn cancelled() {
     let result = pollster::block_on(pipeline.generate(&request(case), &mut listen, &cancel));
     assert!(matches!(result, Err(Error::Aborted)), "{:?}", result.map(|output| output.notices));
     assert_eq!(steps, 1);
+}
+
+#[test]
+fn previews_show_the_picture() {
+    let source = ModelSource::open(&mini()).expect("the embedded model");
+    let decls = opengen::model::weight_decls(source.config());
+    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
+    let mut pipeline = CpuPipeline::new(manifest, slabs).expect("pipeline");
+    let mut previews = Vec::new();
+    let mut listen = |event| {
+        if let Event::Step { preview, .. } = event {
+            previews.extend(preview);
+        }
+    };
+    let (request, cancel) = (mini_request(), Cancel::default());
+    let output = pollster::block_on(pipeline.generate(&request, &mut listen, &cancel)).expect("a picture");
+    assert_previews_show(&previews, &output.images[0]);
 }
 
 /// A run taken apart gives what diffusers' run gives.

@@ -436,14 +436,17 @@ fn rgba_is_its_twin() {
 fn preview_is_its_twin() {
     let Some(gpu) = gpu() else { return };
     let mut random = Random::new(11);
-    let factors = [[0.3, 0.2, 0.2], [0.2, 0.3, 0.1], [-0.2, 0.2, 0.3], [-0.2, -0.3, -0.5]];
     let bias = [0.1, -0.05, 0.02];
-    for pixels in [1, 100, 4099] {
-        let (spec, params) = (preview::Spec {}, preview::Params::new(pixels, factors, bias));
-        let latents = random.values(Elem::F32, 4 * pixels as usize, 0.0, 1.0);
-        let buffers = [encode(Elem::F32, &latents), words(&vec![0; pixels as usize])];
+    for (pixels, channels) in [(1, 4), (100, 8), (4099, 4), (77, 16)] {
+        let values = random.values(Elem::F32, 3 * channels, 0.0, 0.3);
+        let factors: Vec<[f32; 3]> = values.chunks_exact(3).map(|row| [row[0], row[1], row[2]]).collect();
+        let latents = random.values(Elem::F32, channels * pixels, 0.0, 1.0);
+        let (spec, params) =
+            (preview::Spec {}, preview::Params { pixels: pixels as u32, channels: channels as u32 });
+        let colours = preview::colours(&factors, bias);
+        let buffers = [encode(Elem::F32, &latents), encode(Elem::F32, &colours), words(&vec![0; pixels])];
         let found = gpu.run(spec.clone(), preview::workgroups(&spec, &params), params.bytes(), &buffers, 1);
-        assert_same_picture(&found[0], &preview::cpu::preview(factors, bias, &latents));
+        assert_same_picture(&found[0], &preview::cpu::preview(&factors, bias, &latents));
     }
 }
 

@@ -1,4 +1,4 @@
-"""Draws fidelity against training time, from the points that `train_unet` wrote.
+"""Draws fidelity against training time, from the points that `train_unet` wrote; a run that went on from another after it.
 
     python -m training.curve --points work/curve.jsonl --out training/curve.png
 """
@@ -12,10 +12,20 @@ from matplotlib import pyplot as plt
 LINES = (("single_right", "single things, plain"), ("mixed_right", "any scene, every thing right"))
 
 
+def in_thousands(counts: list[int]) -> list[float]:
+    """How many pictures the networks had seen at each point: a run that goes on from another counts from 0 again."""
+    before, seen = 0, []
+    for last, count in zip([0, *counts], counts):
+        if count < last:
+            before += last
+        seen.append((before + count) / 1000)
+    return seen
+
+
 def main() -> None:
     args = parse_args()
     points = [json.loads(line) for line in args.points.read_text(encoding="utf-8").splitlines()]
-    pictures = [point["pictures"] / 1000 for point in points]
+    pictures = in_thousands([point["pictures"] for point in points])
     figure, axes = plt.subplots(figsize=(7, 3.6), dpi=120)
     for key, label in LINES:
         axes.plot(pictures, [100 * point[key] for point in points], marker="o", label=label)

@@ -24,21 +24,30 @@ def generate_with_diffusers(
     guidance: float,
     seeds: Sequence[int],
     batch: int = 32,
+    size: int | None = None,
 ) -> torch.Tensor:
-    """Pictures [N, 3, H, W] in [-1, 1], one for each prompt and its seed."""
+    """Pictures [N, 3, H, W] in [-1, 1], one for each prompt and its seed; `size` pixels a side, or the model's own."""
     parts = []
     for start in range(0, len(prompts), batch):
         part = prompts[start : start + batch]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds[start : start + batch]]
         output = pipeline(
-            part, num_inference_steps=steps, guidance_scale=guidance, generator=generators, output_type="np"
-        )
+            part, height=size, width=size, num_inference_steps=steps, guidance_scale=guidance, generator=generators,
+            output_type="np",
+        )  # fmt: skip
         parts.append(to_tensor(output.images))
     return torch.cat(parts)
 
 
 def generate_with_opengen(
-    binary: str, model: str, prompts: list[str], steps: int, guidance: float, seeds: Sequence[int], cpu: bool = False
+    binary: str,
+    model: str,
+    prompts: list[str],
+    steps: int,
+    guidance: float,
+    seeds: Sequence[int],
+    cpu: bool = False,
+    size: int | None = None,
 ) -> torch.Tensor:
     """The same pictures through `opengen generate`, in one process; `cpu` keeps it off the graphics device."""
     with tempfile.TemporaryDirectory() as scratch:
@@ -50,7 +59,8 @@ def generate_with_opengen(
         jobs_file = Path(scratch) / "prompts.jsonl"
         jobs_file.write_text("".join(json.dumps(job) + "\n" for job in jobs), encoding="utf-8")
         device = ["--cpu"] if cpu else []
-        command = [binary, "generate", *device, "--model", model, "--prompts-file", str(jobs_file)]
+        shape = ["--size", f"{size}x{size}"] if size else []
+        command = [binary, "generate", *device, *shape, "--model", model, "--prompts-file", str(jobs_file)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         pictures = [np.asarray(Image.open(out).convert("RGB")) for out in outputs]
     return to_tensor(np.stack(pictures) / 255)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
 from skimage.color import deltaE_ciede2000, rgb2lab
+from torch.nn.functional import interpolate
 
 from .backgrounds import VARIANTS
 from .captions import UNKNOWN_WORDS, caption
@@ -26,7 +27,7 @@ from .style_classifier import make_classifier
 from .subjects import SUBJECTS
 from .train_vae import reconstruct
 
-Draw = Callable[[list[str], range], torch.Tensor]  # prompts and seeds to pictures [N, 3, 128, 128] in [-1, 1]
+Draw = Callable[[list[str], range], torch.Tensor]  # prompts and seeds to pictures [N, 3, H, W] in [-1, 1]
 
 KINDS = {
     "single": {"plain": 1.0, "single": 1.0},
@@ -193,6 +194,7 @@ def measure(draw: Draw, args: argparse.Namespace) -> tuple[dict, dict, torch.Ten
             rng = random.Random(8)
             prompts = [f"{rng.choice(STRANGE_WORDS)} {prompt}, {rng.choice(STRANGE_WORDS)}" for prompt in prompts]
         pictures = draw(prompts, range(args.seed, args.seed + len(prompts)))
+        pictures = interpolate(pictures, (IMAGE, IMAGE), mode="bilinear")  # as they are, if this is their size
         scored = [score(picture, scene) for picture, scene in zip(as_arrays(pictures), scenes)]
         records[kind] = [
             record | {"prompt": prompt, "seed": args.seed + index}
@@ -212,8 +214,9 @@ def measure(draw: Draw, args: argparse.Namespace) -> tuple[dict, dict, torch.Ten
 
 
 def failures(records: dict[str, list[dict]], each: int = 4) -> list[dict]:
-    """Prompt and seed of the first wrong pictures of each kind, for a contact sheet."""
-    wrong = ([record for record in scored if not record["right"]][:each] for scored in records.values())
+    """Prompt and seed of each kind's first pictures with a wrong subject or style, for a contact sheet."""
+    right = ("right", "style_right")
+    wrong = ([record for record in scored if not all(record.get(key, True) for key in right)][:each] for scored in records.values())
     return [{"prompt": record["prompt"], "seed": record["seed"]} for part in wrong for record in part]
 
 
@@ -226,14 +229,17 @@ def main() -> None:
         pipeline.set_progress_bar_config(disable=True)
         name = "diffusers, F32"
         results[name], records[name], reference = measure(
-            lambda prompts, seeds: generate_with_diffusers(pipeline, prompts, *settings, seeds), args
+            lambda prompts, seeds: generate_with_diffusers(pipeline, prompts, *settings, seeds, size=args.size), args
         )
         rendered = picture_batch(held_out_scenes(128, seed=41), random.Random(41))
         results[name]["all"]["autoencoder_psnr"], _ = reconstruct(pipeline.vae, rendered)
     for model in args.model:
         name = Path(model).stem
         results[name], records[name], pictures = measure(
-            lambda prompts, seeds: generate_with_opengen(args.opengen, model, prompts, *settings, seeds, args.cpu), args
+            lambda prompts, seeds: generate_with_opengen(
+                args.opengen, model, prompts, *settings, seeds, args.cpu, args.size
+            ),
+            args,
         )
         if reference is not None:
             results[name]["all"]["same"] = psnr(pictures, reference).median().item()
@@ -257,6 +263,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=128, help="held-out scenes of each kind")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--guidance", type=float, default=3.0)
+    parser.add_argument("--size", type=int, help="pixels a side, the model's own if left out; others are scaled to be measured")
     parser.add_argument("--seed", type=int, default=1000, help="of the first picture; each next one adds 1")
     parser.add_argument("--json", type=Path, help="where to write figures and one record per picture")
     parser.add_argument("--failures", type=Path, help="where to write what the last model got wrong, as contact_sheet reads it")

@@ -10,11 +10,6 @@ use crate::error::{Error, Result};
 /// Names [`ModelConfig::builtin`] knows.
 pub const BUILTIN: [&str; 3] = ["sd15", "sd21", "sd-turbo"];
 
-/// How SD 1's scaled latents look as RGB, by linear regression.
-/// <https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204>
-const LATENT_RGB: [[f32; 3]; 4] =
-    [[0.298, 0.207, 0.208], [0.187, 0.286, 0.173], [-0.158, 0.189, 0.264], [-0.184, -0.271, -0.473]];
-
 impl ModelConfig {
     /// A configuration by name: `sd15`, `sd21` (768 pixels, v prediction) or `sd-turbo`.
     pub fn builtin(name: &str) -> Result<Self> {
@@ -97,7 +92,6 @@ fn vae(sample_size: usize) -> VaeConfig {
         block_out_channels: vec![128, 256, 512, 512],
         layers_per_block: 2,
         sample_size,
-        latent_rgb_factors: Some(LATENT_RGB.to_vec()),
         ..VaeConfig::default()
     }
 }

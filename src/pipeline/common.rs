@@ -125,16 +125,6 @@ pub fn time_embedding(config: &UnetConfig, timestep: f64) -> Vec<f32> {
     if config.flip_sin_to_cos { cosines.chain(sines).collect() } else { sines.chain(cosines).collect() }
 }
 
-/// How latents look: rows of RGB per latent channel and a bias, in [-1, 1].
-pub fn latent_rgb(config: &ModelConfig) -> ([[f32; 3]; 4], [f32; 3]) {
-    // Stable Diffusion 1's, by linear regression; see config::builtin.
-    const SD1: [[f32; 3]; 4] =
-        [[0.298, 0.207, 0.208], [0.187, 0.286, 0.173], [-0.158, 0.189, 0.264], [-0.184, -0.271, -0.473]];
-    let factors =
-        config.vae.latent_rgb_factors.as_deref().and_then(|rows| <[[f32; 3]; 4]>::try_from(rows).ok());
-    (factors.unwrap_or(SD1), config.vae.latent_rgb_bias.unwrap_or_default())
-}
-
 /// Pictures out of packed RGBA8 bytes.
 #[cfg(feature = "gpu")]
 pub fn pictures(bytes: &[u8], batch: usize, width: usize, height: usize) -> Result<Vec<Rgba>> {

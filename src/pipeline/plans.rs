@@ -17,6 +17,8 @@ const DENOISED: &str = "sampler.denoised";
 pub const NOISE: &str = "sampler.noise";
 /// The preview, u32 `[h, w]`.
 const PREVIEW: &str = "preview.rgba";
+/// What the preview makes of each latent channel, f32 `[c + 1, 4]`; see [`preview::colours`].
+const COLOURS: &str = "preview.colours";
 
 /// What the shapes of a run's plans depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,12 +143,19 @@ impl SamplerPlans<'_> {
 
     fn preview(&self) -> Plan {
         let pixels = self.shape.h * self.shape.w;
-        let (factors, bias) = super::common::latent_rgb(self.config);
+        let channels = self.config.vae.latent_channels;
         let spec = preview::Spec {};
-        let params = preview::Params::new(pixels as u32, factors, bias);
+        let params = preview::Params { pixels: pixels as u32, channels: channels as u32 };
         let workgroups = preview::workgroups(&spec, &params);
+        let colours = External { name: COLOURS.to_string(), bytes: ((channels + 1) * 16) as u64 };
         let picture = External { name: PREVIEW.to_string(), bytes: (pixels * 4) as u64 };
-        single("preview", spec.into(), params.bytes(), workgroups, vec![self.latents(DENOISED), picture])
+        single(
+            "preview",
+            spec.into(),
+            params.bytes(),
+            workgroups,
+            vec![self.latents(DENOISED), colours, picture],
+        )
     }
 }
 
@@ -227,6 +236,8 @@ impl Prepared {
     pub fn new(context: &Context, config: &ModelConfig, shape: Shape, weights: &Weights) -> Result<Prepared> {
         let plans = Plans::new(config, shape, context.target(), &|decl| weights.stored_type(decl))?;
         let memory = Memory::new(context, &plans.all());
+        let (factors, bias) = config.vae.latent_rgb();
+        memory.write(COLOURS, bytemuck::cast_slice(&preview::colours(&factors, bias)))?;
         let bind = |plan: &Plan| Executable::new(context, plan, weights, &memory);
         let scale = config.vae.scale();
         let pixels = shape.h * shape.w;

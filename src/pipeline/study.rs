@@ -3,7 +3,7 @@
 //! Nothing here is on the way of an ordinary run. [`begin`] lays the path out, [`super::Pipeline::study_step`] takes
 //! one step of it from latents that the caller holds.
 
-use super::common::{initial_noise, latent_rgb};
+use super::common::initial_noise;
 use super::request::Request;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -176,10 +176,10 @@ pub fn latent_preview(config: &ModelConfig, latents: &[f32], h: usize, w: usize)
         let message = format!("{} values given, expected {channels}×{h}×{w}", latents.len());
         return Err(Error::InvalidInput { field: "latents", message });
     }
-    let (factors, bias) = latent_rgb(config);
+    let (factors, bias) = config.vae.latent_rgb();
     let colour = |pixel: usize, rgb: usize| -> u8 {
         let sum = |(c, row): (usize, &[f32; 3])| row[rgb] * latents[c * h * w + pixel];
-        let value: f32 = bias[rgb] + factors.iter().take(channels).enumerate().map(sum).sum::<f32>();
+        let value: f32 = bias[rgb] + factors.iter().enumerate().map(sum).sum::<f32>();
         ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
     };
     let pixels = (0..h * w).flat_map(|i| [colour(i, 0), colour(i, 1), colour(i, 2), 255]).collect();

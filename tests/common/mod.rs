@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use candle_core::{DType, Device, Tensor};
 use opengen::Result;
 use opengen::config::SchedulerConfig;
+use opengen::image::Rgba;
 use opengen::pipeline::{Dump, Request};
 use opengen::sample::NoiseSource;
 use serde::Deserialize;
@@ -276,6 +277,45 @@ pub fn request(case: &DenoiseCase) -> Request {
         previews: false,
         walk: None,
     }
+}
+
+/// The embedded model's file.
+pub fn mini() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("www/models/mini/mini-q8_0.gguf")
+}
+
+/// A quick run of the embedded model with previews.
+pub fn mini_request() -> Request {
+    Request {
+        prompt: "a red apple on a light blue background".to_string(),
+        negative_prompt: String::new(),
+        steps: 4,
+        guidance: 1.0,
+        width: 128,
+        height: 128,
+        previews: true,
+        ..request(&cases::<DenoiseCase>("denoise")[0])
+    }
+}
+
+/// The last preview is like the picture made as small; the embedded model's linear map reaches 17 to 21 dB.
+pub fn assert_previews_show(previews: &[Rgba], picture: &Rgba) {
+    let last = previews.last().expect("previews");
+    let (scale, cells) = (picture.width / last.width, last.width * last.height);
+    assert_eq!((previews.len(), last.width, last.height), (4, 16, 16));
+    let mut squared = 0.0;
+    for (cell, colour) in last.pixels.chunks_exact(4).enumerate() {
+        let (left, top) = (cell % last.width * scale, cell / last.width * scale);
+        for (channel, level) in colour[..3].iter().enumerate() {
+            let at = |i: usize| {
+                picture.pixels[((top + i / scale) * picture.width + left + i % scale) * 4 + channel]
+            };
+            let mean = (0..scale * scale).map(|i| f64::from(at(i))).sum::<f64>() / (scale * scale) as f64;
+            squared += ((mean - f64::from(*level)) / 255.0).powi(2);
+        }
+    }
+    let psnr = -10.0 * (squared / (3 * cells) as f64).log10();
+    assert!(psnr > 15.0, "the last preview stands {psnr:.1} dB from the picture");
 }
 
 /// Holds everything a run dumped against the reference.

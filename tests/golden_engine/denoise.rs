@@ -2,11 +2,14 @@
 
 use opengen::gpu::{Context, Options};
 use opengen::kernels::WeightType;
-use opengen::pipeline::{Cancel, Dump, Pipeline, Request};
+use opengen::pipeline::{Cancel, Dump, Event, Pipeline, Request};
 use opengen::sample::{self, Generators};
 use pollster::block_on;
 
-use crate::common::{DenoiseCase, F16_RUN, Golden, Report, cases, compare_run, request, scheduler_of};
+use crate::common::{
+    DenoiseCase, F16_RUN, Golden, Report, assert_previews_show, cases, compare_run, mini, mini_request,
+    request, scheduler_of,
+};
 use crate::engine::{Engine, Packed, Tier, tiers};
 
 /// Runs a case as a caller would, keeping what goes on inside.
@@ -46,6 +49,26 @@ fn the_steady_state_allocates_nothing() {
     let stats = block_on(run).expect("a picture").stats;
     assert_eq!((stats.new_buffers_per_step, stats.new_bind_groups_per_step), (0.0, 0.0));
     assert!(stats.dispatches_per_step > 0 && stats.gpu_bytes > 0, "{stats:?}");
+}
+
+#[test]
+fn previews_show_the_picture() {
+    for tier in tiers() {
+        let packed = Packed::of(&mini(), None);
+        let mut pipeline = Pipeline::new(tier.context.clone(), packed.manifest).expect("pipeline");
+        for (slab, bytes) in packed.slabs.iter().enumerate() {
+            pipeline.write(slab, 0, bytes).expect("weights written");
+        }
+        let mut previews = Vec::new();
+        let mut listen = |event| {
+            if let Event::Step { preview, .. } = event {
+                previews.extend(preview);
+            }
+        };
+        let (request, cancel) = (mini_request(), Cancel::default());
+        let output = block_on(pipeline.generate(&request, &mut listen, &cancel)).expect("a picture");
+        assert_previews_show(&previews, &output.images[0]);
+    }
 }
 
 fn hold(sampler: &str) {

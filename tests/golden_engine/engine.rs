@@ -1,5 +1,6 @@
 //! A tiny model on the device, in one tier.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use opengen::Error;
@@ -65,7 +66,12 @@ pub struct Packed {
 impl Packed {
     /// A tiny model; `matrix_type` quantizes what can be.
     pub fn open(model: &str, matrix_type: Option<WeightType>) -> Packed {
-        let source = ModelSource::open(&model_folder(model)).expect("model folder");
+        Packed::of(&model_folder(model), matrix_type)
+    }
+
+    /// Any folder or file.
+    pub fn of(path: &Path, matrix_type: Option<WeightType>) -> Packed {
+        let source = ModelSource::open(path).expect("a model");
         let config = source.config().clone();
         let decls = model::weight_decls(&config);
         let (manifest, slabs) =

@@ -61,7 +61,7 @@ pub struct Args {
     /// Pictures at once, 1 to 8; the files are numbered from the second on.
     #[arg(long, default_value_t = 1)]
     batch: usize,
-    /// A safetensors file whose tensor `latents` [B, 4, h, w] is the unit noise to start from.
+    /// A safetensors file whose tensor `latents` [B, C, h, w] is the unit noise to start from.
     #[arg(long)]
     init_latents: Option<PathBuf>,
     /// Write every intermediate value to this safetensors file.

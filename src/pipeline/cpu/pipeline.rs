@@ -10,7 +10,8 @@ use super::{CpuModel, LayerLooks};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::Rgba;
-use crate::pipeline::common::{Conditioning, initial_noise, latent_rgb};
+use crate::pipeline::common::{Conditioning, initial_noise};
+use crate::pipeline::study::latent_preview;
 use crate::pipeline::{Cancel, Dump, Event, Output, Request, Stage, Stats};
 use crate::prompt::Tokenizer;
 use crate::sample::{self, Step};
@@ -172,16 +173,7 @@ impl CpuPipeline {
     fn preview(&self, denoised: &Tensor) -> Result<Rgba> {
         let (_, _, h, w) = denoised.dims4()?;
         let latents = denoised.get(0)?.flatten_all()?.to_vec1::<f32>()?;
-        let (factors, bias) = latent_rgb(&self.config);
-        let mut pixels = Vec::with_capacity(h * w * 4);
-        for i in 0..h * w {
-            for channel in 0..3 {
-                let sum: f32 = (0..4).map(|c| factors[c][channel] * latents[c * h * w + i]).sum();
-                pixels.push(level(sum + bias[channel]));
-            }
-            pixels.push(255);
-        }
-        Rgba::new(w, h, pixels)
+        latent_preview(&self.config, &latents, h, w)
     }
 }
 
