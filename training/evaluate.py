@@ -262,7 +262,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of scenes")
     parser.add_argument("--count", type=int, default=128, help="held-out scenes of each kind")
     parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--guidance", type=float, default=3.0)
+    parser.add_argument("--guidance", type=float, default=2.0)
     parser.add_argument("--size", type=int, help="pixels a side, the model's own if left out; others are scaled to be measured")
     parser.add_argument("--seed", type=int, default=1000, help="of the first picture; each next one adds 1")
     parser.add_argument("--json", type=Path, help="where to write figures and one record per picture")

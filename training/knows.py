@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .captions import PLACE_PHRASES, SETTING_PHRASES, STYLE_WORDINGS
 from .scene import COLOUR_NAMES, GRADIENT_COLOURS
-from .subjects import FILE, SUBJECTS
+from .subjects import FILE, SUBJECTS, plural
 
 PATH = Path(__file__).resolve().parents[1] / "www" / "knows.js"
 
@@ -25,6 +25,19 @@ def things() -> dict[str, list[str]]:
     return words
 
 
+def synonyms() -> dict[str, list[str]]:
+    """Of each subject that has some: its other names, and plurals that do more than add "s" or "es"."""
+    found = {}
+    for subject in SUBJECTS:
+        first = subject.names[0]
+        plurals = [plural(name) for name in subject.names if not subject.bare]
+        irregular = [form for form in plurals if not any(form in (name + "s", name + "es") for name in subject.names)]
+        others = list(dict.fromkeys([*subject.names[1:], *irregular]))
+        if others:
+            found[first] = others
+    return found
+
+
 def around() -> dict[str, list[str]]:
     """What goes around a subject, by heading."""
     return {
@@ -39,7 +52,7 @@ def around() -> dict[str, list[str]]:
     }
 
 
-def as_module(words: dict[str, dict[str, list[str]]]) -> str:
+def as_module(words: dict[str, dict[str, list[str]]], others: dict[str, list[str]]) -> str:
     """The source of a JavaScript module."""
     lines = ["/** What mini has words for, by heading; written by `python -m training.knows`. */", "export const KNOWS = {"]
     for part, groups in words.items():
@@ -51,12 +64,14 @@ def as_module(words: dict[str, dict[str, list[str]]]) -> str:
             lines += [line.replace("\0", " ") for line in wrapped]
             lines.append("    ],")
         lines.append("  },")
+    lines += ["};", "", "/** Other names of the things, and plurals that do more than add an s. */", "export const SYNONYMS = {"]
+    lines += [f"  '{name}': [{', '.join(repr(other) for other in entries)}]," for name, entries in others.items()]
     return "\n".join([*lines, "};", ""])
 
 
 def main() -> None:
     words = {"things": things(), "around": around()}
-    PATH.write_text(as_module(words), encoding="utf-8")
+    PATH.write_text(as_module(words, synonyms()), encoding="utf-8")
     print(f"{PATH}: {sum(map(len, words['things'].values()))} things")
 
 

@@ -17,10 +17,10 @@ import { Sheet, keepEngines, keepPage, untilReachable } from './js/shell.js';
 import { Stage } from './js/stage.js';
 import { banner, bar, hideBanner, notes, say } from './js/status.js';
 import { StoragePanel } from './js/storage.js';
-import { showWords, surprisePrompt } from './js/vocabulary.js';
+import { namesNothing, showWords, surprisePrompt } from './js/vocabulary.js';
 import { showViews } from './learn/views.js';
 import { Waiting } from './js/waiting.js';
-import { STAGES, engineWords, errorWords, keepingWords, sentence } from './js/words.js';
+import { STAGES, engineWords, errorWords, foreignWords, keepingWords, sentence } from './js/words.js';
 
 const ENGINES = ['auto', 'webgpu', 'cpu'];
 const wanted = [new URLSearchParams(location.search).get('engine'), keep.read('engine')];
@@ -113,7 +113,7 @@ function introduce(model) {
   $('welcome-size').textContent = model.own ? '' : `The model, ${bytes(model.bytes)}, is fetched once.`;
   $('model-about').textContent = model.about;
   $('knows').hidden = !model.knows;
-  showWords({ ...model.knows?.things, ...model.knows?.around }, (word) => settings.addToPrompt(word));
+  showWords(model, (word) => settings.addToPrompt(word));
   $('examples').replaceChildren(...model.examples.map(({ prompt, seed }) => {
     const button = make('button', { type: 'button', textContent: prompt });
     button.addEventListener('click', () => {
@@ -297,7 +297,8 @@ async function finish(request, { image, png, seed, timings, notices }) {
   if (following) present(made);
   if (settings.random.checked) settings.showSeed(seed);
   keep.write('decodeMs', timings.decodeMs);
-  notes(notices.map(sentence));
+  const foreign = namesNothing(session.model, request.prompt) ? [foreignWords(session.model)] : [];
+  notes([...foreign, ...notices.map(sentence)]);
   showEngine();
   keepEngines(session.capabilities()); // another may have taken over
 

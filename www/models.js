@@ -1,6 +1,6 @@
 /** The models that come with the client. */
 
-import { KNOWS } from './knows.js';
+import { KNOWS, SYNONYMS } from './knows.js';
 
 /**
  * The default comes first. `node tests/web/catalog.mjs` keeps `bytes` and `sha256` true.
@@ -13,10 +13,10 @@ export const MODELS = [
     name: 'Mini',
     url: new URL('./models/mini/mini-q8_0.gguf', import.meta.url).href,
     bytes: 15241504,
-    sha256: 'dcb5f0a33b592f032cd687045b0087ee6b808ab622bfbff1e48d65c5142ce888',
+    sha256: 'c1d645b39b2a6b37a43c83b44065af75e8611e0a020e1759ac1aea0a8019de16',
     width: 128,
     height: 128,
-    defaults: { steps: 10, guidance: 3, sampler: 'ddim', schedule: 'default' },
+    defaults: { steps: 10, guidance: 2, sampler: 'ddim', schedule: 'default' },
     examples: [
       { prompt: 'a red apple on a light blue background', seed: 1 },
       { prompt: 'a panda next to a red heart on a pink background', seed: 1 },
@@ -31,5 +31,6 @@ export const MODELS = [
       + 'or in a place such as snow or space, in styles such as neon or pixel art. No photographs and no writing.',
     license: 'Weights: MIT OR Apache-2.0, trained by this project on pictures of Noto Color Emoji (OFL 1.1).',
     knows: KNOWS,
+    synonyms: SYNONYMS,
   },
 ];

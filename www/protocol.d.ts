@@ -38,6 +38,8 @@ export interface ModelInfo {
     things: Record<string, string[]>;
     around: Record<string, string[]> & Record<'Two things' | 'Backgrounds' | 'Settings' | 'Styles', string[]>;
   };
+  /** Of things in `knows`: other names, and plurals that do more than add an s. */
+  synonyms?: Record<string, string[]>;
   license: string;
 }
 

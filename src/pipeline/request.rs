@@ -38,7 +38,7 @@ pub struct Request {
     pub width: usize,
     pub height: usize,
     pub batch: usize,
-    /// Unit noise `[batch, 4, height / f, width / f]` to start from instead of the seed's.
+    /// Unit noise `[batch, C, height / f, width / f]` to start from instead of the seed's.
     pub init_latents: Option<Vec<f32>>,
     /// Whether steps report a picture of the latents.
     pub previews: bool,

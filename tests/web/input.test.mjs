@@ -191,12 +191,35 @@ test('the words the model knows are found and put into the prompt, which keeps w
   assert.deepEqual(await shown.allTextContents(), ['slice of pizza']);
   await shown.first().click();
   assert.equal(await promptOf(page).inputValue(), 'a small slice of pizza');
+  await page.getByLabel('Find a word').fill('donut');
+  assert.deepEqual(await shown.allTextContents(), ['doughnut'], 'found by another of its names');
   await page.getByLabel('Find a word').fill('styles');
   await words.getByRole('button', { name: 'watercolor', exact: true }).click();
   assert.equal(await promptOf(page).inputValue(), 'a small slice of pizza watercolor');
   await page.getByLabel('Find a word').fill('xyzzy');
   assert.ok(await page.getByText('It has no such word.').isVisible());
   assert.equal(await shown.count(), 0);
+});
+
+test('a prompt that names nothing the model can draw is said to', async () => {
+  const { namesNothing } = await import('../../www/js/vocabulary.js');
+  for (const prompt of ['hello', 'Ein Hund im Schnee', 'a cyberpunk city', 'on a red background', '1girl', '我的猫']) {
+    assert.ok(namesNothing(MODEL, prompt), prompt);
+  }
+  const named = ['a cat', 'two mice', 'WOLVES at night', 'puppies', '(donut:1.2)', 'the smiling sun', 'red dress', 'an orange', ''];
+  for (const prompt of [...named, ...MODEL.examples.map(({ prompt }) => prompt), ...Object.values(MODEL.knows.things).flat()]) {
+    assert.ok(!namesNothing(MODEL, prompt), prompt);
+  }
+  const page = await visitor(it);
+  await ready(page);
+  await set(page, { Steps: 1 });
+  const notes = page.locator('#notes');
+  for (const [prompt, said] of [['a cyberpunk city', true], ['a cat', false]]) {
+    await promptOf(page).fill(prompt);
+    await begins(page, () => generateButton(page).click());
+    await finished(page);
+    assert.equal((await notes.textContent()).includes('names nothing that Mini can draw'), said, prompt);
+  }
 });
 
 test('a surprise is made of words the model knows', async () => {

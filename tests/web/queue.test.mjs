@@ -5,7 +5,7 @@ import { after, afterEach, before, test } from 'node:test';
 import ExifReader from 'exifreader';
 import { Queue, singles } from '../../www/js/queue.js';
 import {
-  MODEL, STATUS, assertDone, cancelButton, draw, finished, generateButton, pixels, promptOf, psnr, ready, says, set, shows, stand,
+  MODEL, STATUS, assertDone, begins, cancelButton, draw, finished, generateButton, pixels, promptOf, psnr, ready, says, set, shows, stand,
   visitor,
 } from './page.mjs';
 
@@ -134,8 +134,7 @@ test('Vary makes another of the picture that is looked at', async () => {
   await ready(page);
   const from = await draw(page, 'a cat on pink', { Steps: 2, Seed: 1 });
   await promptOf(page).fill('something else that is being typed');
-  await page.getByRole('button', { name: 'Vary', exact: true }).click();
-  await cancelButton(page).waitFor();
+  await begins(page, () => page.getByRole('button', { name: 'Vary', exact: true }).click());
   await finished(page);
   await assertDone(page);
   assert.match((await names(page))[0], /^a cat on pink, seed 1, variation \d+$/);
@@ -234,10 +233,9 @@ test('when the engine breaks, the ones that wait are kept and go on with Retry',
 test('a click on an example lines up too', async () => {
   const page = await visitor(it);
   await ready(page);
-  await set(page, { Steps: 3 });
+  await set(page, { Steps: 30 });
   const [one, two] = MODEL.examples;
-  await page.getByRole('button', { name: one.prompt, exact: true }).click();
-  await cancelButton(page).waitFor();
+  await begins(page, () => page.getByRole('button', { name: one.prompt, exact: true }).click());
   await page.getByRole('button', { name: two.prompt, exact: true }).click();
   await waits(page, '1 waiting');
   await finished(page);

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { linkTo, readLink } from '../../www/js/link.js';
 import { asFile, png } from './files.mjs';
-import { cancelButton, draw, finished, generateButton, pixels, promptOf, psnr, ready, set, stand, tab, visitor } from './page.mjs';
+import { begins, cancelButton, draw, finished, generateButton, pixels, promptOf, psnr, ready, set, stand, tab, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 const report = (page) => page.locator('#report');
@@ -64,8 +64,7 @@ test('our own picture brings everything back and makes the same picture, however
     if (how === 'dropped') {
       assert.equal(await other.evaluate(() => window.offered), true, 'the page says that it takes files');
       assert.equal(await other.locator('#drop').isVisible(), false);
-      await generateButton(other).click();
-      await cancelButton(other).waitFor();
+      await begins(other, () => generateButton(other).click());
       await finished(other);
       assert.equal(psnr(await pixels(other), shown), Infinity);
     }
@@ -212,8 +211,7 @@ test('a link fills in the settings and never draws by itself', async () => {
   assert.equal(await other.locator('#status').textContent(), 'Ready');
   assert.equal(await other.locator('#frame').getAttribute('data-state'), 'empty');
   assert.equal(await other.evaluate(() => location.hash), '', 'a reload keeps what is typed from here on');
-  await generateButton(other).click();
-  await cancelButton(other).waitFor();
+  await begins(other, () => generateButton(other).click());
   await finished(other);
   assert.equal(psnr(await pixels(other), shown), Infinity);
 });

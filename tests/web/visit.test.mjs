@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
 import {
-  MODEL, STATUS, assertDone, assertPicture, cancelButton, draw, finished, generateButton, kept, picture, pixels, promptOf, psnr,
+  MODEL, STATUS, assertDone, assertPicture, begins, draw, finished, generateButton, kept, picture, pixels, promptOf, psnr,
   ready, says, sent, shows, stand, tab, visitor,
 } from './page.mjs';
 import { Server } from './server.mjs';
@@ -53,8 +53,7 @@ test('previews show the picture emerging', async () => {
     };
     window.watch = setInterval(look, 60);
   });
-  await generateButton(page).click();
-  await cancelButton(page).waitFor();
+  await begins(page, () => generateButton(page).click());
   await finished(page);
   await assertDone(page);
   const seen = await page.evaluate(() => (clearInterval(window.watch), [...window.seen]));
@@ -168,8 +167,7 @@ test('an example is one click away', async () => {
   await ready(page);
   await page.getByRole('spinbutton', { name: 'Steps' }).fill('2');
   const [example] = MODEL.examples;
-  await page.getByRole('button', { name: example.prompt }).click();
-  await cancelButton(page).waitFor();
+  await begins(page, () => page.getByRole('button', { name: example.prompt }).click());
   await finished(page);
   await assertDone(page);
   assert.equal(await promptOf(page).inputValue(), example.prompt);

@@ -4,10 +4,10 @@ import { $, make } from './dom.js';
 
 /**
  * The words are listed when the list is opened: they are many, and most visits do without.
- * @param {Record<string, readonly string[]>} knows words by heading
+ * @param {import('../protocol.d.ts').ModelInfo} model
  * @param {(word: string) => void} choose
  */
-export function showWords(knows, choose) {
+export function showWords({ knows, synonyms }, choose) {
   const [list, find, words] = ['knows', 'knows-find', 'knows-words'].map($);
   let groups = null;
   words.replaceChildren();
@@ -15,21 +15,43 @@ export function showWords(knows, choose) {
   find.oninput = () => filter(groups, find.value.trim().toLowerCase());
   list.ontoggle = () => {
     if (!list.open || groups) return;
-    groups = Object.entries(knows).map(([heading, entries]) => group(heading, entries, choose));
+    const headings = Object.entries({ ...knows?.things, ...knows?.around });
+    groups = headings.map(([heading, entries]) => group(heading, entries, synonyms, choose));
     words.replaceChildren(...groups.map(({ element }) => element));
     filter(groups, '');
   };
   list.ontoggle();
 }
 
-/** A heading with a button for each of its words. */
-function group(heading, words, choose) {
+/** A heading with a button for each of its words, which are found by their synonyms too. */
+function group(heading, words, synonyms, choose) {
   const buttons = words.map((word) => {
     const button = make('button', { type: 'button', textContent: word });
+    button.dataset.found = [word, ...(synonyms?.[word] ?? [])].join('|');
     button.addEventListener('click', () => choose(word));
     return button;
   });
   return { heading, buttons, element: make('div', {}, make('dt', { textContent: heading }), make('dd', {}, ...buttons)) };
+}
+
+/** Words that name no thing by themselves, though names have them. */
+const AROUND = new Set('with without and of in on up to no the at for'.split(' '));
+
+/**
+ * Whether a prompt names nothing that the model knows by a list: what it draws then means nothing.
+ * @param {import('../protocol.d.ts').ModelInfo} model
+ */
+export function namesNothing({ knows, synonyms = {} }, prompt) {
+  const wordsOf = (text) => text.toLowerCase().match(/\p{L}+/gu) ?? [];
+  const words = wordsOf(prompt);
+  if (!knows || !words.length) return false;
+  const names = [...Object.values(knows.things).flat(), ...Object.values(synonyms).flat()];
+  const colours = new Set(knows.around.Backgrounds.flatMap(wordsOf));
+  const alone = names.filter((name) => !name.includes(' '));
+  const parts = names.flatMap(wordsOf).filter((word) => !AROUND.has(word) && !colours.has(word));
+  const known = new Set([...alone, ...parts]);
+  const forms = (word) => [word, word.replace(/s$/, ''), word.replace(/es$/, '')];
+  return !words.some((word) => forms(word).some((form) => known.has(form)));
 }
 
 /** A prompt of words the model was trained on: a thing or two different ones, on some ground, perhaps in a style. */
@@ -47,7 +69,7 @@ export function surprisePrompt({ things, around }) {
 function filter(groups, text) {
   for (const { heading, buttons, element } of groups) {
     const all = text.length > 2 && heading.toLowerCase().startsWith(text);
-    for (const button of buttons) button.hidden = !all && !button.textContent.includes(text);
+    for (const button of buttons) button.hidden = !all && !button.dataset.found.includes(text);
     element.hidden = buttons.every(({ hidden }) => hidden);
   }
   $('knows-none').hidden = groups.some(({ element }) => !element.hidden);

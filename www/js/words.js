@@ -102,6 +102,11 @@ export function engineWords(capabilities) {
   return `Pictures are made on this machine’s graphics processor${name}.`;
 }
 
+/** What to say of a picture whose prompt names nothing that the model knows. */
+export function foreignWords({ name }) {
+  return `This prompt names nothing that ${name} can draw, so the picture means little. What it can is listed under “Everything it knows”.`;
+}
+
 /** First letter large, full stop at the end. */
 export function sentence(text) {
   const trimmed = String(text ?? '').trim();

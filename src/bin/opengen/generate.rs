@@ -34,7 +34,7 @@ pub struct Args {
     #[arg(long, default_value_t = 10)]
     steps: usize,
     /// Classifier-free guidance scale.
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 2.0)]
     guidance: f64,
     /// Same seed, same picture; picture i of a batch has seed + i.
     #[arg(long, default_value_t = 0)]

@@ -43,7 +43,7 @@ impl CpuModel {
         Ok(self.text.forward_with_mask(&Tensor::stack(&rows, 0)?, usize::MAX)?)
     }
 
-    /// What the UNet says about latents `[B, 4, h, w]` under embeddings `[B, T, C]`.
+    /// What the UNet says about latents `[B, C, h, w]` under embeddings `[B, T, W]`.
     pub fn unet(&self, latents: &Tensor, timestep: f64, embeddings: &Tensor) -> Result<Tensor> {
         self.unet_looking(latents, timestep, embeddings, None)
     }
@@ -60,12 +60,12 @@ impl CpuModel {
         channels_first(&self.unet.forward(&channels_last(latents)?, timestep, &embeddings, maps)?)
     }
 
-    /// Latents `[B, 4, h, w]`, already divided by the scaling factor, to pictures `[B, 3, H, W]` around -1..1.
+    /// Latents `[B, C, h, w]`, already divided by the scaling factor, to pictures `[B, 3, H, W]` around -1..1.
     pub fn vae_decode(&self, latents: &Tensor) -> Result<Tensor> {
         channels_first(&self.vae.decode(&channels_last(latents)?)?)
     }
 
-    /// Pictures `[B, 3, H, W]` in -1..1 to the mean latents `[B, 4, h, w]`, not yet scaled.
+    /// Pictures `[B, 3, H, W]` in -1..1 to the mean latents `[B, C, h, w]`, not yet scaled.
     pub fn vae_encode(&self, image: &Tensor) -> Result<Tensor> {
         channels_first(&self.vae.encode(&channels_last(image)?)?)
     }

@@ -148,7 +148,7 @@ impl CpuPipeline {
         Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
     }
 
-    /// The UNet's prediction after guidance, `[batch, 4, h, w]`. With `maps`, where the cross attentions looked is put
+    /// The UNet's prediction after guidance, `[batch, C, h, w]`. With `maps`, where the cross attentions looked is put
     /// there.
     pub(super) fn predict(
         &self,
