@@ -56,8 +56,8 @@ def build_tokenizer(captions: list[str], size: int, max_tokens: int) -> CLIPToke
     symbols = byte_symbols()
     alphabet = symbols + [symbol + WORD_END for symbol in symbols]
     words = Counter(word for text in captions for word in re.findall(r"[a-z]+", text))
-    # The square root lets rare words have their merges too.
-    softened = Counter({word: int(100 * count**0.5) for word, count in words.items()})
+    # The square root lets rare words have their merges too; but not the made-up ones, of which hardly any comes thrice.
+    softened = Counter({word: int(100 * count**0.5) for word, count in words.items() if count > 2})
     merges = learn_merges(softened, size - len(alphabet) - 2)
     entries = alphabet + list(dict.fromkeys(left + right for left, right in merges)) + [BOS, EOS]
     vocab = {entry: index for index, entry in enumerate(entries)}
