@@ -202,7 +202,7 @@ test('the settings inside a saved picture are read by others', async () => {
   const page = await visitor(it);
   await ready(page);
   await set(page, { 'Negative prompt': 'blurry, green' });
-  await draw(page, 'яблоко, (red:1.2)', { Steps: 2, Seed: 9, Sampler: 'dpm++-2m', Schedule: 'karras' });
+  await draw(page, 'яблоко, (red:1.2)', { Steps: 2, Guidance: 3, Seed: 9, Sampler: 'dpm++-2m', Schedule: 'karras' });
   const { bytes } = await downloaded(page, () => page.getByRole('button', { name: 'Save as PNG' }).click());
   const { value } = (await ExifReader.load(bytes)).parameters;
   assert.equal(value, 'яблоко, (red:1.2)\nNegative prompt: blurry, green\n'
@@ -214,7 +214,7 @@ test('exiftool reads the settings inside a saved picture', async (t) => {
   const page = await visitor(it);
   await ready(page);
   await set(page, { 'Negative prompt': 'blurry, green' });
-  await draw(page, 'яблоко, (red:1.2)', { Steps: 2, Seed: 9 });
+  await draw(page, 'яблоко, (red:1.2)', { Steps: 2, Guidance: 3, Seed: 9 });
   const { bytes } = await downloaded(page, () => page.getByRole('button', { name: 'Save as PNG' }).click());
   const { stdout, stderr } = spawnSync('exiftool', ['-j', '-validate', '-warning', '-error', '-Parameters', '-ImageSize', '-'], { input: bytes });
   const [told] = JSON.parse(stdout.toString() || '[{}]');
