@@ -6,10 +6,14 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL
 
+# Of the latents' unit deviation: the map is fitted as if they had that much noise. It then leaves alone what differs by
+# less; a plain fit would amplify it, and noised latents would show as black and white.
+NOISE = 0.2
+
 
 @torch.no_grad()
 def fit(vae: AutoencoderKL, images: torch.Tensor) -> tuple[list[list[float]], list[float]]:
-    """Least squares over all latent pixels of `images` [N, 3, H, W] in [-1, 1]: factors [channels, 3] and bias [3].
+    """Ridge regression over all latent pixels of `images` [N, 3, H, W] in [-1, 1]: factors [channels, 3] and bias [3].
 
     The latents are scaled as the UNet sees them.
     """
@@ -18,9 +22,11 @@ def fit(vae: AutoencoderKL, images: torch.Tensor) -> tuple[list[list[float]], li
     colours = torch.nn.functional.avg_pool2d(images, stride)
     rows = latents.permute(0, 2, 3, 1).flatten(0, 2)
     targets = colours.permute(0, 2, 3, 1).flatten(0, 2)
-    design = torch.cat([rows, torch.ones(len(rows), 1)], dim=1)
-    solution = torch.linalg.lstsq(design, targets).solution
-    return [[round(value, 4) for value in row] for row in solution[:-1].tolist()], solution[-1].tolist()
+    centre, grey = rows.mean(dim=0), targets.mean(dim=0)
+    apart = rows - centre
+    covariance = apart.T @ apart / len(rows) + NOISE**2 * torch.eye(rows.shape[1])
+    factors = torch.linalg.solve(covariance, apart.T @ (targets - grey) / len(rows))
+    return [[round(value, 4) for value in row] for row in factors.tolist()], (grey - centre @ factors).tolist()
 
 
 def add_to(folder: Path, pictures: torch.Tensor) -> None:

@@ -13,7 +13,7 @@ export const MODELS = [
     name: 'Mini',
     url: new URL('./models/mini/mini-q8_0.gguf', import.meta.url).href,
     bytes: 15241504,
-    sha256: 'c1d645b39b2a6b37a43c83b44065af75e8611e0a020e1759ac1aea0a8019de16',
+    sha256: '6ecb65d38c64f9aac2a7a0b496c88a3b4883bfe981a926970d2413c7cc3e0ae4',
     width: 128,
     height: 128,
     defaults: { steps: 10, guidance: 2, sampler: 'ddim', schedule: 'default' },
