@@ -23,8 +23,9 @@ def generate_with_diffusers(
     steps: int,
     guidance: float,
     seeds: Sequence[int],
-    batch: int = 32,
     size: int | None = None,
+    negative: str = "",
+    batch: int = 32,
 ) -> torch.Tensor:
     """Pictures [N, 3, H, W] in [-1, 1], one for each prompt and its seed; `size` pixels a side, or the model's own."""
     parts = []
@@ -32,7 +33,7 @@ def generate_with_diffusers(
         part = prompts[start : start + batch]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds[start : start + batch]]
         output = pipeline(
-            part, height=size, width=size, num_inference_steps=steps, guidance_scale=guidance, generator=generators,
+            part, negative_prompt=[negative] * len(part), height=size, width=size, num_inference_steps=steps, guidance_scale=guidance, generator=generators,
             output_type="np",
         )  # fmt: skip
         parts.append(to_tensor(output.images))
@@ -48,12 +49,13 @@ def generate_with_opengen(
     seeds: Sequence[int],
     cpu: bool = False,
     size: int | None = None,
+    negative: str = "",
 ) -> torch.Tensor:
     """The same pictures through `opengen generate`, in one process; `cpu` keeps it off the graphics device."""
     with tempfile.TemporaryDirectory() as scratch:
         outputs = [Path(scratch) / f"{index}.png" for index in range(len(prompts))]
         jobs = [
-            {"prompt": prompt, "seed": seed, "steps": steps, "guidance": guidance, "out": str(out)}
+            {"prompt": prompt, "negative": negative, "seed": seed, "steps": steps, "guidance": guidance, "out": str(out)}
             for prompt, seed, out in zip(prompts, seeds, outputs, strict=True)
         ]
         jobs_file = Path(scratch) / "prompts.jsonl"

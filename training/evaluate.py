@@ -7,9 +7,9 @@ picture of it among the pictures of all subjects, drawn on the ground that fits 
 import argparse
 import json
 import random
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,12 +22,18 @@ from .captions import UNKNOWN_WORDS, caption
 from .common import psnr
 from .draw import generate_with_diffusers, generate_with_opengen
 from .render import boxes, picture_batch, render
-from .scene import CELL, IMAGE, STYLES, Scene, held_out_scenes
+from .scene import CELL, COLOUR_NAMES, COLOURS, IMAGE, LIGHT_COLOURS, STYLES, Scene, held_out_scenes
 from .style_classifier import make_classifier
 from .subjects import SUBJECTS
 from .train_vae import reconstruct
 
-Draw = Callable[[list[str], range], torch.Tensor]  # prompts and seeds to pictures [N, 3, H, W] in [-1, 1]
+
+class Draw(Protocol):
+    """Prompts, their seeds and a negative prompt for all of them to pictures [N, 3, H, W] in [-1, 1]."""
+
+    def __call__(self, prompts: list[str], seeds: range, negative: str = "") -> torch.Tensor: ...
+
+
 
 KINDS = {
     "single": {"plain": 1.0, "single": 1.0},
@@ -152,6 +158,24 @@ def diversity(pictures: torch.Tensor) -> float:
     return float(torch.pdist(pictures.flatten(1) * 127.5).mean() / pictures[0].numel() ** 0.5)
 
 
+def grounds(pictures: torch.Tensor) -> list[str]:
+    """The colour of COLOURS that each picture's upper left corner is nearest to."""
+    corners = as_arrays(pictures)[:, 4:12, 4:12].mean(axis=(1, 2))
+    named = np.array(list(COLOURS.values())) / 255
+    return [COLOUR_NAMES[index] for index in np.square(corners[:, None] - named).sum(axis=-1).argmin(axis=1)]
+
+
+def kept_out(draw: Draw, seeds: range = range(16)) -> tuple[float, float]:
+    """How often a light ground comes up by itself, and how often where it is the negative prompt; mean over all of them."""
+    prompts = ["a dog"] * len(seeds)
+    unasked = grounds(draw(prompts, seeds))
+    shares = [
+        (unasked.count(colour), grounds(draw(prompts, seeds, f"{colour} background")).count(colour)) for colour in LIGHT_COLOURS
+    ]
+    by_itself, unwanted = np.mean(shares, axis=0) / len(seeds)
+    return float(by_itself), float(unwanted)
+
+
 ROWS = (
     ("single things, subject right", ("single", "right"), "{:.1%}"),
     ("single things among words it never saw, subject right", ("strange", "right"), "{:.1%}"),
@@ -164,6 +188,8 @@ ROWS = (
     ("place, mean error in pixels", ("single", "place"), "{:.2f}"),
     ("single things, median PSNR to the rendering, dB", ("single", "psnr"), "{:.2f}"),
     ("diversity across seeds, RMS of 255", ("all", "diversity"), "{:.1f}"),
+    ("a light ground, unasked for", ("all", "by_itself"), "{:.1%}"),
+    ("the same where it is the negative prompt", ("all", "unwanted"), "{:.1%}"),
     ("median PSNR to diffusers' pictures, dB", ("all", "same"), "{:.1f}"),
     ("autoencoder PSNR, dB", ("all", "autoencoder_psnr"), "{:.2f}"),
 )
@@ -209,7 +235,8 @@ def measure(draw: Draw, args: argparse.Namespace) -> tuple[dict, dict, torch.Ten
             results[kind]["style"] = mean(records[kind], "style_right")
         drawn.append(pictures)
     spread = [diversity(draw([text] * 8, range(8))) for text in OPEN_CAPTIONS]
-    results["all"] = {"diversity": float(np.mean(spread))}
+    by_itself, unwanted = kept_out(draw)
+    results["all"] = {"diversity": float(np.mean(spread)), "by_itself": by_itself, "unwanted": unwanted}
     return results, records, torch.cat(drawn)
 
 
@@ -229,15 +256,18 @@ def main() -> None:
         pipeline.set_progress_bar_config(disable=True)
         name = "diffusers, F32"
         results[name], records[name], reference = measure(
-            lambda prompts, seeds: generate_with_diffusers(pipeline, prompts, *settings, seeds, size=args.size), args
+            lambda prompts, seeds, negative="": generate_with_diffusers(
+                pipeline, prompts, *settings, seeds, args.size, negative
+            ),
+            args,
         )
         rendered = picture_batch(held_out_scenes(128, seed=41), random.Random(41))
         results[name]["all"]["autoencoder_psnr"], _ = reconstruct(pipeline.vae, rendered)
     for model in args.model:
         name = Path(model).stem
         results[name], records[name], pictures = measure(
-            lambda prompts, seeds: generate_with_opengen(
-                args.opengen, model, prompts, *settings, seeds, args.cpu, args.size
+            lambda prompts, seeds, negative="": generate_with_opengen(
+                args.opengen, model, prompts, *settings, seeds, args.cpu, args.size, negative
             ),
             args,
         )

@@ -104,7 +104,7 @@ export function engineWords(capabilities) {
 
 /** What to say of a picture whose prompt names nothing that the model knows. */
 export function foreignWords({ name }) {
-  return `This prompt names nothing that ${name} can draw, so the picture means little. What it can is listed under “Everything it knows”.`;
+  return `This prompt names nothing that ${name} can draw, so the picture means little. “Everything it knows”, below, lists what it can.`;
 }
 
 /** First letter large, full stop at the end. */
