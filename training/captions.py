@@ -112,7 +112,9 @@ UNKNOWN_WORDS = tuple(
     """.split(",")
 )
 UNKNOWN_SHARE = 0.3  # of the captions have such words
-SYLLABLE_STARTS = (*"bcdfghjklmnprstvwyz", "", "", "", "br", "ch", "cl", "cr", "dr", "fl", "gl", "gr", "pl", "pr", "sh", "st", "th", "tr")
+SYLLABLE_STARTS = (
+    *"bcdfghjklmnprstvwyz", "", "", "", "br", "ch", "cl", "cr", "dr", "fl", "gl", "gr", "pl", "pr", "sh", "st", "th", "tr",
+)  # fmt: skip
 SYLLABLE_VOWELS = (*"aaaeeeeiiioouuy", "ai", "ea", "ee", "ie", "oo", "ou")
 SYLLABLE_ENDS = ("", "", "", "", *"bcdglmnnprrsttx", "ck", "ct", "mp", "nd", "ng", "nt", "rd", "rn", "ss", "st")
 ENDINGS = (

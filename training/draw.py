@@ -33,8 +33,8 @@ def generate_with_diffusers(
         part = prompts[start : start + batch]
         generators = [torch.Generator().manual_seed(seed) for seed in seeds[start : start + batch]]
         output = pipeline(
-            part, negative_prompt=[negative] * len(part), height=size, width=size, num_inference_steps=steps, guidance_scale=guidance, generator=generators,
-            output_type="np",
+            part, negative_prompt=[negative] * len(part), height=size, width=size, num_inference_steps=steps,
+            guidance_scale=guidance, generator=generators, output_type="np",
         )  # fmt: skip
         parts.append(to_tensor(output.images))
     return torch.cat(parts)
