@@ -298,7 +298,7 @@ pub fn mini_request() -> Request {
     }
 }
 
-/// The last preview is like the picture made as small; the embedded model's linear map reaches 17 to 21 dB.
+/// The last preview is like the picture made as small; the embedded model's linear map reaches some 18 dB at the median.
 pub fn assert_previews_show(previews: &[Rgba], picture: &Rgba) {
     let last = previews.last().expect("previews");
     let (scale, cells) = (picture.width / last.width, last.width * last.height);
