@@ -13,7 +13,7 @@ const SHELL = [
   'js/actions.js', 'js/adding.js', 'js/choice.js', 'js/dom.js', 'js/gallery.js', 'js/grain.js', 'js/link.js', 'js/pictures.js', 'js/queue.js',
   'js/recall.js', 'js/report.js', 'js/session.js', 'js/settings.js', 'js/shell.js', 'js/stage.js', 'js/status.js',
   'js/storage.js', 'js/vocabulary.js', 'js/waiting.js', 'js/words.js', 'js/zip.js',
-  'learn/back.js', 'learn/into.js', 'learn/kit.js', 'learn/lab.js', 'learn/learn.js', 'learn/own.js', 'learn/picture.js',
+  'learn/back.js', 'learn/fields.js', 'learn/into.js', 'learn/kit.js', 'learn/lab.js', 'learn/learn.js', 'learn/own.js', 'learn/picture.js',
   'learn/plot.js', 'learn/texts.js', 'learn/vary.js', 'learn/views.js', 'learn/words.js',
 ];
 /** The engines' code: kept once a page has fetched it, since a visitor needs one of the two. */

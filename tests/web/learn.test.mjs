@@ -4,41 +4,12 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
 import { poorContrast, settled } from './contrast.mjs';
+import { flat, open as openFor, part, pixelsOf, says, shot, slide } from './learn.mjs';
 import { MODEL, PATIENCE, kept, promptOf, ready, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how' });
 
-const part = (page, title) => page.locator('section.part').filter({ has: page.getByRole('heading', { name: title, exact: true }) });
-/** The canvas whose caption begins so. */
-const shot = (scope, caption) => scope.locator('figure', { hasText: new RegExp(`^\\s*${caption}`) }).locator('canvas');
-
-/** The pixels of a canvas as `width,height,base64`: equal texts, equal pictures. */
-const pixelsOf = (canvas) => canvas.evaluate((element) => {
-  const { data } = element.getContext('2d').getImageData(0, 0, element.width, element.height);
-  return `${element.width},${element.height},${btoa(String.fromCharCode(...data))}`;
-});
-
-/** Resolves when a part's line says `words`. */
-const says = (scope, words) => scope.getByRole('status').filter({ hasText: words }).first().waitFor({ timeout: PATIENCE });
-
-/** A PNG file of one colour. */
-function flat(width, height, [r, g, b]) {
-  const png = new PNG({ width, height });
-  for (let i = 0; i < width * height; i++) png.data.set([r, g, b, 255], 4 * i);
-  return PNG.sync.write(png);
-}
-
-const slide = (range, value) => range.evaluate((element, to) => {
-  element.value = to;
-  element.dispatchEvent(new Event('input', { bubbles: true }));
-}, value);
-
-async function open(options) {
-  const page = await visitor(it, options);
-  await page.getByRole('heading', { name: 'How it works', level: 1 }).waitFor();
-  await ready(page);
-  return page;
-}
+const open = (options) => openFor(it, options);
 
 test('the two views have addresses, titles and a way between them', async () => {
   const page = await open();
@@ -161,7 +132,7 @@ test('back out of noise: one step, then all; the end is the picture that Create 
   const { prompt, seed } = MODEL.examples[0];
   await back.getByLabel('Steps', { exact: true }).selectOption('5');
   await back.getByRole('button', { name: 'One step' }).click();
-  await says(back, 'Paused');
+  await says(back, 'Step 1 of 5 is taken.');
   assert.match(await back.locator('.numbers').first().textContent(), /^Step 1 of 5 · timestep 999 · σ 14\.6\d+ · signal 0\.07 · noise 1\.00$/);
   assert.match(await back.locator('.numbers').last().textContent(), /^next = -?[\d.]+ · x [+−] [\d.]+ · m$/);
   await back.getByRole('button', { name: 'Run' }).click();
@@ -192,7 +163,7 @@ test('back out of noise: side by side from the same noise, and from the noised p
   await back.getByLabel('Steps', { exact: true }).selectOption('5');
   await back.getByLabel('Side by side').selectOption('guidance');
   await back.getByRole('button', { name: 'One step' }).click();
-  await says(back, 'Paused');
+  await says(back, 'Step 1 of 5 is taken.');
   const lanes = back.locator('.lane');
   assert.deepEqual(await lanes.locator('h3').allTextContents(), ['Guidance 1', 'Guidance 7']);
   const [a, b] = [lanes.nth(0), lanes.nth(1)];
@@ -288,7 +259,7 @@ test('work can be stopped, and begun again', async () => {
   await back.getByRole('button', { name: 'Stop' }).click();
   await says(back, 'Stopped');
   await back.getByRole('button', { name: 'One step' }).click();
-  await says(back, 'Paused');
+  await says(back, /^Step \d+ of 30 is taken\.$/);
 });
 
 test('eight seeds and a film can be stopped in the middle; what is done stays, and the next one is whole', async () => {
@@ -318,7 +289,7 @@ for (const colorScheme of ['light', 'dark']) {
       await part(page, 'Into noise').getByRole('button', { name: 'Make this example' }).click();
       await says(part(page, 'Into noise'), 'Move the slider.');
       await part(page, 'Back out of noise').getByRole('button', { name: 'One step' }).click();
-      await says(part(page, 'Back out of noise'), 'Paused');
+      await says(part(page, 'Back out of noise'), 'is taken.');
       for (const fold of await page.locator('details.fold').all()) await fold.evaluate((element) => { element.open = true; });
       const wide = await page.evaluate(() => document.documentElement.scrollWidth);
       assert.ok(wide <= width, `the page is ${wide} px wide`);

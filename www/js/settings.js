@@ -6,7 +6,24 @@ const FIELDS = ['prompt', 'negativePrompt', 'steps', 'guidance', 'seed', 'sample
   'batch', 'variationStrength', 'variationSeed'];
 const MOST_CHARACTERS = 2000;
 const MOST_SEED = 2n ** 64n - 1n;
-const MOST_PICTURES = 8;
+/** What the page's number fields take: the least and the most. */
+export const LIMITS = { steps: [1, 100], guidance: [0, 30], width: [8, 1024], height: [8, 1024], batch: [1, 8],
+  variationStrength: [0, 1] };
+
+/** What to say of a number as typed; nothing when it fits. */
+export function wrongNumber(name, text, [least, most], { whole = false } = {}) {
+  const value = Number(text);
+  const fits = text.trim() !== '' && value >= least && value <= most && (!whole || Number.isInteger(value));
+  return fits ? '' : `${name} takes a ${whole ? 'whole ' : ''}number from ${least} to ${most}.`;
+}
+
+/** What to say of seeds as typed, of which `count` in a row are used; nothing when they fit. */
+export function wrongSeed(name, text, count = 1) {
+  const most = MOST_SEED - BigInt(count - 1);
+  return isWhole(text) && BigInt(text) <= most ? '' : `${name} takes a whole number from 0 to ${most}.`;
+}
+
+const isWhole = (text) => /^\d+$/.test(text.trim());
 
 /**
  * Checks what the fields hold.
@@ -16,13 +33,12 @@ const MOST_PICTURES = 8;
  */
 export function check(values, random) {
   const errors = {};
-  const whole = (field, name, from, to) => {
-    const value = Number(values[field]);
-    if (values[field].trim() === '' || !Number.isInteger(value) || value < from || value > to) {
-      errors[field] = `${name} takes a whole number from ${from} to ${to}.`;
-    }
-    return value;
+  const number = (field, name, kind) => {
+    const wrong = wrongNumber(name, values[field], LIMITS[field], kind);
+    if (wrong) errors[field] = wrong;
+    return Number(values[field]);
   };
+  const whole = (field, name) => number(field, name, { whole: true });
   const text = (field, name) => {
     const length = [...values[field]].length;
     if (length > MOST_CHARACTERS) {
@@ -32,7 +48,7 @@ export function check(values, random) {
     return values[field];
   };
   const side = (field, name) => {
-    const value = whole(field, name, 8, 1024);
+    const value = whole(field, name);
     if (!errors[field] && value % 8 !== 0) {
       const near = Math.max(8, Math.round(value / 8) * 8);
       errors[field] = `${name} has to be a multiple of 8, such as ${near}.`;
@@ -42,30 +58,25 @@ export function check(values, random) {
 
   const seed = (field, name, drawn) => {
     const value = drawn ? drawSeed() : values[field].trim();
-    if (!/^\d+$/.test(value) || BigInt(value) > MOST_SEED) {
+    if (!isWhole(value) || BigInt(value) > MOST_SEED) {
       errors[field] = `${name} is a whole number, 0 or more; or ${field === 'seed' ? 'switch Random on' : 'leave it empty'}.`;
     }
-    return value;
-  };
-  const part = (field, name, most) => {
-    const value = Number(values[field]);
-    if (values[field].trim() === '' || !(value >= 0 && value <= most)) errors[field] = `${name} takes a number from 0 to ${most}.`;
     return value;
   };
 
   const request = {
     prompt: text('prompt', 'The prompt'),
     negativePrompt: text('negativePrompt', 'The negative prompt'),
-    steps: whole('steps', 'Steps', 1, 100),
-    guidance: part('guidance', 'Guidance', 30),
+    steps: whole('steps', 'Steps'),
+    guidance: number('guidance', 'Guidance'),
     sampler: values.sampler,
     schedule: values.schedule,
     rng: values.rng,
     width: side('width', 'Width'),
     height: side('height', 'Height'),
     seed: seed('seed', 'The seed', random),
-    batch: whole('batch', 'Pictures', 1, MOST_PICTURES),
-    variationStrength: part('variationStrength', 'The strength', 1),
+    batch: whole('batch', 'Pictures'),
+    variationStrength: number('variationStrength', 'The strength'),
     variationSeed: seed('variationSeed', 'The variation seed', values.variationSeed.trim() === ''),
   };
   if (!errors.prompt && request.prompt.trim() === '') {

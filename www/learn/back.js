@@ -1,6 +1,8 @@
 /** Part 2, back out of noise: a run step by step, everything of a step beside it, alone or side by side with another. */
 
 import { make } from '../js/dom.js';
+import { LIMITS, wrongNumber, wrongSeed } from '../js/settings.js';
+import { Made, onEnter, right } from './fields.js';
 import { Figure, Work, button, field, input, number, range, row, section, select } from './kit.js';
 import { newSeed, toImageData } from './lab.js';
 import { TEXTS } from './texts.js';
@@ -83,6 +85,8 @@ class Lane {
 export class Back {
   /** @type {Lane[]} */ #lanes = [];
   #settings = '';
+  #pausing = false;
+  #advancing = Promise.resolve();
 
   /** @param {import('./lab.js').Lab} lab */
   constructor(lab) {
@@ -94,9 +98,11 @@ export class Back {
     this.start = select([['noise', T.fromNoise], ['picture', T.fromPicture]]);
     this.steps = select(['5', '10', '20', '30'].map((n) => [n, n]), String([5, 10, 20, 30].find((n) => n >= defaults.steps) ?? 30));
     this.sampler = select(Object.entries(T.samplers));
-    this.guidance = number({ min: 0, max: 30, step: 0.5, value: defaults.guidance });
+    this.guidance = number({ min: LIMITS.guidance[0], max: LIMITS.guidance[1], step: 0.5, value: defaults.guidance });
     this.seed = number({ min: 0, value: examples[0]?.seed ?? newSeed() });
     this.compare = select([['none', T.compareNone], ['prompts', T.comparePrompts], ['guidance', T.compareGuidance]]);
+    this.seedNote = make('p', { className: 'quiet', id: 'learn-seen-noise', textContent: T.seenNoise, hidden: true });
+    this.seed.setAttribute('aria-describedby', this.seedNote.id);
     this.otherField = field(T.other, this.other, { wide: true });
     this.guidanceField = field(T.guidance, this.guidance);
     this.decode = make('input', { type: 'checkbox' });
@@ -106,16 +112,19 @@ export class Back {
     this.lanes = make('div', { className: 'lanes' });
     this.stepButton = button(T.step, () => this.#advance(1));
     this.runButton = button(T.run, () => this.#advance(Infinity), { primary: true });
-    this.compare.addEventListener('change', () => this.#shape());
-    lab.addEventListener('subject', () => this.#shape());
-    this.root = section(T,
-      row('controls', field(TEXTS.prompt, this.prompt, { wide: true }), this.otherField, field(T.compare, this.compare),
-        field(T.start, this.start), field(T.steps, this.steps), field(T.sampler, this.sampler), this.guidanceField,
-        field(TEXTS.seed, this.seed)),
-      row('controls', this.runButton, this.stepButton, button(T.reset, () => this.#reset())),
+    this.resetButton = button(T.reset, () => this.#reset());
+    this.resetButton.disabled = true;
+    const fields = row('controls', field(TEXTS.prompt, this.prompt, { wide: true }), this.otherField,
+      field(T.compare, this.compare), field(T.start, this.start), field(T.steps, this.steps),
+      field(T.sampler, this.sampler), this.guidanceField, field(TEXTS.seed, this.seed));
+    for (const choice of [this.compare, this.start]) choice.addEventListener('change', () => this.#shape());
+    onEnter(fields, () => this.#runAnew());
+    this.root = section(T, fields, this.seedNote, row('controls', this.runButton, this.stepButton, this.resetButton),
       this.work.root, row('controls', field(T.scrub, this.scrub, { wide: true }),
         make('label', { className: 'check' }, this.decode, T.decode)),
       this.lanes);
+    this.made = new Made(this.root, this.lanes, this.work, { now: () => this.#key(this.#wanted()), again: T.run });
+    lab.addEventListener('subject', () => this.#shape());
     this.#shape();
   }
 
@@ -127,6 +136,21 @@ export class Back {
     const picture = this.start.options[1];
     picture.disabled = !subject;
     picture.textContent = subject ? T.fromPictureAt(subject.t) : T.fromPicture;
+    this.seed.disabled = this.#fromPicture;
+    this.seedNote.hidden = !this.#fromPicture;
+    this.made.look();
+  }
+
+  #right() {
+    return right(this.work, [
+      [this.guidance, this.guidanceField.hidden ? '' : wrongNumber(T.guidance, this.guidance.value, LIMITS.guidance)],
+      [this.seed, this.seed.disabled ? '' : wrongSeed(TEXTS.seedName, this.seed.value)],
+    ]);
+  }
+
+  /** What a run is made of, to tell it from others. */
+  #key(wanted) {
+    return JSON.stringify([wanted, this.#from()], (key, value) => (key === 'clean' ? this.lab.subjects : value));
   }
 
   /** The runs that are wanted: one or two requests with their titles. */
@@ -134,7 +158,7 @@ export class Back {
     const request = this.lab.request({
       prompt: this.prompt.value, steps: Number(this.steps.value), sampler: this.sampler.value,
       guidance: this.guidance.valueAsNumber,
-      seed: this.#fromPicture ? this.lab.subject.seed : this.seed.value || '0', // the noise that was seen above
+      seed: this.#fromPicture ? this.lab.subject.seed : this.seed.value, // the noise that was seen above
     });
     switch (this.compare.value) {
       case 'prompts':
@@ -159,22 +183,37 @@ export class Back {
   async #prepare(signal) {
     const wanted = this.#wanted();
     const from = this.#from();
-    const settings = JSON.stringify([wanted, from.t ?? null]);
-    const same = settings === this.#settings && from.clean === this.from?.clean;
-    if (same && this.#lanes.length && !this.#lanes[0].finished) return;
+    const settings = this.#key(wanted);
+    if (settings === this.#settings && this.#lanes.length && !this.#lanes[0].finished) return;
     const lanes = wanted.map(([, title]) => new Lane(this.lab, title));
     for (const [i, [request]] of wanted.entries()) await lanes[i].begin(request, from, signal);
     this.#lanes = lanes;
     this.#settings = settings;
-    this.from = from;
     this.lanes.replaceChildren(...lanes.map((lane) => lane.root));
     this.lanes.dataset.count = lanes.length;
-    Object.assign(this.scrub, { max: lanes[0].total, value: 0, disabled: false });
+    Object.assign(this.scrub, { max: 0, value: 0, disabled: true });
+    this.resetButton.disabled = false;
     await this.#show(signal);
   }
 
-  async #advance(count) {
-    if (this.work.running) return this.work.abort(); // the button says "pause" then
+  #advance(count) {
+    if (this.work.running) { // the button says "pause" then
+      this.#pausing = true;
+      this.work.abort();
+    } else if (this.#right()) {
+      this.#advancing = this.#take(count);
+    }
+  }
+
+  /** What is under way gives way to a run with what the fields say. */
+  async #runAnew() {
+    this.work.abort();
+    await this.#advancing;
+    this.#advance(Infinity);
+  }
+
+  async #take(count) {
+    this.#pausing = false;
     this.runButton.textContent = T.pause;
     this.stepButton.disabled = true;
     const done = await this.work.run(async (signal) => {
@@ -184,16 +223,23 @@ export class Back {
         const [{ traces, total }] = this.#lanes;
         this.work.progress(T.working(traces.length + 1, total));
         for (const lane of this.#lanes) await lane.step(signal);
-        this.scrub.value = this.#lanes[0].traces.length;
+        Object.assign(this.scrub, { max: traces.length, value: traces.length, disabled: false });
         await this.#show(signal);
       }
-      this.work.say(this.#lanes[0].finished ? T.done : T.paused);
       return true;
     });
     if (!done) this.#align();
     this.runButton.textContent = T.run;
     this.stepButton.disabled = false;
-    return undefined;
+    this.#tell(done);
+  }
+
+  /** Says how far the run is; why it went no further stands there already. */
+  #tell(done) {
+    const [lane] = this.#lanes;
+    if (!lane) return;
+    const taken = lane.finished ? T.done : T.taken(lane.traces.length, lane.total);
+    this.made.set(this.#settings, done ? taken : this.#pausing && T.paused);
   }
 
   /** After a stop in the middle of a step both runs are equally far. */
@@ -203,26 +249,27 @@ export class Back {
       lane.traces.length = least;
       lane.latents = lane.traces.at(-1)?.next ?? lane.path?.latents;
     }
+    if (this.#lanes.length) Object.assign(this.scrub, { max: least, value: Math.min(this.scrub.valueAsNumber, least) });
   }
 
   #reset() {
     this.work.abort();
     this.#lanes = [];
     this.lanes.replaceChildren();
+    this.made.clear();
+    this.resetButton.disabled = true;
     Object.assign(this.scrub, { max: 0, value: 0, disabled: true });
     this.work.say('');
   }
 
   async #show(signal) {
     const count = this.scrub.valueAsNumber;
-    this.scrub.setAttribute('aria-valuetext', `${count} / ${this.scrub.max}`);
+    this.scrub.setAttribute('aria-valuetext', T.working(count, this.#lanes[0].total));
     await Promise.all(this.#lanes.map((lane) => lane.show(Math.min(count, lane.traces.length), this.decode.checked, signal)));
   }
 
   #showAgain() {
     if (!this.#lanes.length) return;
-    const taken = this.#lanes[0].traces.length;
-    if (this.scrub.valueAsNumber > taken) this.scrub.value = taken; // what is not computed cannot be shown
     this.#show().catch((error) => this.work.say(TEXTS.failed(error.message)));
   }
 }

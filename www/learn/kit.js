@@ -93,8 +93,9 @@ export class Work {
     return this.#controller !== null;
   }
 
-  say(words) {
+  say(words, { bad = false } = {}) {
     this.count.textContent = '';
+    this.line.classList.toggle('bad', bad);
     if (this.line.textContent !== words) this.line.textContent = words;
   }
 
@@ -116,15 +117,13 @@ export class Work {
     const controller = new AbortController();
     this.#controller = controller;
     this.stop.hidden = false;
-    this.line.classList.remove('bad');
     this.say(TEXTS.busy);
     try {
       return await work(controller.signal);
     } catch (error) {
       if (this.#controller !== controller) return undefined; // another has taken over
       const stopped = error.code === 'ABORTED';
-      this.line.classList.toggle('bad', !stopped);
-      this.say(stopped ? TEXTS.stopped : TEXTS.failed(error.message));
+      this.say(stopped ? TEXTS.stopped : TEXTS.failed(error.message), { bad: !stopped });
       return undefined;
     } finally {
       if (this.#controller === controller) {

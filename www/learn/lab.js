@@ -10,6 +10,7 @@ const NEVER = new AbortController().signal;
  */
 export class Lab extends EventTarget {
   /** @type {Subject | null} */ subject = null;
+  /** How many clean pictures have been under study. */ subjects = 0;
   #schedule = null;
   #of = null;
 
@@ -61,6 +62,7 @@ export class Lab extends EventTarget {
 
   /** Tells the other parts that the picture under study, its seed or its time is another. */
   study(subject) {
+    if (subject.latents !== this.subject?.latents) this.subjects++;
     this.subject = subject;
     this.dispatchEvent(new Event('subject'));
   }

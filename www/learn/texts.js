@@ -20,6 +20,8 @@ export const TEXTS = {
   prompt: 'Prompt',
   seed: 'Seed',
   failed: (message) => `That did not work: ${message}`,
+  seedName: 'The seed',
+  old: (button) => `What is shown was made before you changed this. “${button}” makes it anew.`,
 
   into: {
     title: 'Into noise',
@@ -122,7 +124,9 @@ export const TEXTS = {
     lane: { promptA: 'First prompt', promptB: 'Second prompt', guidance: (w) => `Guidance ${w}` },
     working: (i, n) => `Step ${i} of ${n}`,
     done: 'All steps are taken.',
+    taken: (i, n) => `Step ${i} of ${n} is taken.`,
     paused: 'Paused',
+    seenNoise: 'The noise is the one in the picture above.',
   },
 
   words: {
@@ -184,6 +188,7 @@ export const TEXTS = {
     seeds: 'two seeds',
     prompts: 'two prompts',
     toSeed: 'To seed',
+    toSeedName: 'The second seed',
     toPrompt: 'To prompt',
     frames: 'Pictures',
     make: 'Make the film',

@@ -1,6 +1,8 @@
 /** Part 4, why it varies: eight seeds of one prompt, and a walk between two seeds or prompts as a small film. */
 
 import { make } from '../js/dom.js';
+import { wrongSeed } from '../js/settings.js';
+import { Made, onEnter, right } from './fields.js';
 import { Figure, Work, button, field, input, number, range, row, section, select } from './kit.js';
 import { TEXTS } from './texts.js';
 
@@ -40,14 +42,26 @@ export class Vary {
     this.save = make('a', { className: 'button small ghost', textContent: T.save, download: 'walk.png' });
     this.player = row('player', this.film.root, row('controls', field(T.frame, this.scrub, { wide: true }), this.playButton, this.save));
     this.player.hidden = true;
-    this.root = section(T,
-      row('controls', field(TEXTS.prompt, this.prompt, { wide: true }), field(TEXTS.seed, this.seed),
-        button(T.eight, () => this.#eight(), { primary: true })),
-      this.seedsWork.root, this.grid, make('h3', { textContent: T.walk }),
-      row('controls', field(T.between, this.between), this.toSeedField, this.toPromptField, field(T.frames, this.count),
-        button(T.make, () => this.#walk(), { primary: true })),
+    const one = row('controls', field(TEXTS.prompt, this.prompt, { wide: true }), field(TEXTS.seed, this.seed),
+      button(T.eight, () => this.#eight(), { primary: true }));
+    const two = row('controls', field(T.between, this.between), this.toSeedField, this.toPromptField,
+      field(T.frames, this.count), button(T.make, () => this.#walk(), { primary: true }));
+    onEnter(one, () => this.#eight());
+    onEnter(two, () => this.#walk());
+    this.root = section(T, one, this.seedsWork.root, this.grid, make('h3', { textContent: T.walk }), two,
       this.filmWork.root, this.player);
+    this.eightMade = new Made(this.root, this.grid, this.seedsWork, { now: () => this.#seedsKey(), again: T.eight });
+    this.filmMade = new Made(this.root, this.player, this.filmWork, { now: () => this.#filmKey(), again: T.make });
     this.#shape();
+  }
+
+  #seedsKey() {
+    return JSON.stringify([this.prompt.value, this.seed.value]);
+  }
+
+  #filmKey() {
+    const to = this.between.value === 'seeds' ? this.toSeed : this.toPrompt;
+    return JSON.stringify([this.#seedsKey(), this.between.value, to.value, this.count.value]);
   }
 
   #shape() {
@@ -55,9 +69,11 @@ export class Vary {
     this.toPromptField.hidden = this.between.value !== 'prompts';
   }
 
-  #eight() {
-    return this.seedsWork.run(async (signal) => {
-      const [prompt, first] = [this.prompt.value, BigInt(this.seed.value || 0)];
+  async #eight() {
+    if (!right(this.seedsWork, [[this.seed, wrongSeed(TEXTS.seedName, this.seed.value, SEEDS)]])) return;
+    const key = this.#seedsKey();
+    const done = await this.seedsWork.run(async (signal) => {
+      const [prompt, first] = [this.prompt.value, BigInt(this.seed.value)];
       const seeds = Array.from({ length: SEEDS }, (_, i) => String(first + BigInt(i)));
       const figures = seeds.map((seed) => new Figure(T.picture(seed)));
       this.grid.replaceChildren(...figures.map((figure) => figure.root));
@@ -66,16 +82,21 @@ export class Vary {
         const { image } = await this.lab.generate({ prompt, seed }, signal);
         figures[i].show(image, `${prompt}, ${T.picture(seed)}`);
       }
-      this.seedsWork.say(T.done(SEEDS));
+      return true;
     });
+    if (!this.seedsWork.running) this.eightMade.set(key, done && T.done(SEEDS));
   }
 
-  #walk() {
+  async #walk() {
+    const wrong = [[this.seed, wrongSeed(TEXTS.seedName, this.seed.value)],
+      [this.toSeed, this.toSeedField.hidden ? '' : wrongSeed(T.toSeedName, this.toSeed.value)]];
+    if (!right(this.filmWork, wrong)) return;
     this.#pause();
-    return this.filmWork.run(async (signal) => {
+    const key = this.#filmKey();
+    const done = await this.filmWork.run(async (signal) => {
       const count = Number(this.count.value);
-      const [prompt, seed] = [this.prompt.value, this.seed.value || '0'];
-      const to = this.between.value === 'seeds' ? { seed: this.toSeed.value || '0' } : { prompt: this.toPrompt.value };
+      const [prompt, seed] = [this.prompt.value, this.seed.value];
+      const to = this.between.value === 'seeds' ? { seed: this.toSeed.value } : { prompt: this.toPrompt.value };
       const frames = [];
       for (let i = 0; i < count; i++) {
         this.filmWork.progress(T.working(i + 1, count));
@@ -90,10 +111,11 @@ export class Vary {
       this.#frames = frames;
       Object.assign(this.scrub, { max: count, value: 1 });
       this.player.hidden = false;
-      this.filmWork.say(T.done(count));
       this.#paint();
       if (!calm.matches) this.#play();
+      return count;
     });
+    if (done) this.filmMade.set(key, T.done(done)); // without one the last film stays
   }
 
   #paint() {
