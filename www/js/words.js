@@ -114,3 +114,6 @@ export function sentence(text) {
   const large = trimmed[0].toUpperCase() + trimmed.slice(1);
   return /[.!?…]$/.test(large) ? large : `${large}.`;
 }
+
+/** A long text in short, to be named in a sentence. */
+export const brief = (text) => (text.length > 60 ? `${text.slice(0, 59)}…` : text);

@@ -1,0 +1,39 @@
+/** Settings that come from elsewhere, a link or a picture, put into the form. */
+
+import { readLink } from './link.js';
+import { report } from './report.js';
+import { brief } from './words.js';
+
+export class Filling {
+  /** @param {{settings: import('./settings.js').Settings, using: import('./using.js').Using}} options */
+  constructor({ settings, using }) {
+    Object.assign(this, { settings, using });
+  }
+
+  /**
+   * Puts values that a link or a picture brought into the form.
+   * @param {Record<string, string>} values by field
+   * @returns {string[]} a sentence for each that could not be honoured
+   */
+  take({ model, ...values }) {
+    const lines = model ? this.using.choose(model) : [];
+    const refused = Object.entries(this.settings.take(values));
+    return [...lines, ...refused.map(([field, why]) => `“${brief(values[field])}” was not taken: ${why}`)];
+  }
+
+  /** An earlier picture's settings. @param {import('./gallery.js').Made} made */
+  takeFrom({ model, settings }) {
+    const lines = this.using.choose(model);
+    this.settings.apply(settings);
+    if (lines.length) report('The settings are back.', lines);
+  }
+
+  /** A link fills in the form and is then taken out of the address, so that a reload keeps what is typed. */
+  openLink() {
+    const link = readLink(location.hash);
+    if (!link) return;
+    history.replaceState(history.state, '', location.pathname + location.search);
+    const unknown = link.unknown.map((name) => `There is no setting “${brief(name)}” here.`);
+    report('Settings filled in from the link. Nothing is drawn until you press Generate.', [...this.take(link.values), ...unknown]);
+  }
+}

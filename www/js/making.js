@@ -1,0 +1,168 @@
+/** Making pictures: a press becomes a job of the queue, a job becomes pictures, shown and kept; what goes on is said. */
+
+import { duration, keep, seconds } from './dom.js';
+import { Queue } from './queue.js';
+import { hideReport, report } from './report.js';
+import { drawSeed } from './settings.js';
+import { keepEngines } from './shell.js';
+import { banner, bar, hideBanner, notes, say } from './status.js';
+import { namesNothing } from './vocabulary.js';
+import { STAGES, errorWords, foreignWords, keepingWords, sentence } from './words.js';
+
+/** How far a variation goes when the form does not say. */
+const GENTLE = 0.2;
+
+export class Making {
+  /** What to say about the job before when the next one begins. */
+  #parting = '';
+  /** Why pictures are not kept, as far as that has been said. @type {Set<string>} */
+  #told = new Set();
+
+  /**
+   * @param {object} options
+   * @param {import('./session.js').Session} options.session
+   * @param {import('./settings.js').Settings} options.settings
+   * @param {import('./stage.js').Stage} options.stage
+   * @param {import('./shown.js').Shown} options.shown
+   * @param {import('./pictures.js').Pictures} options.pictures
+   * @param {import('./gallery.js').Gallery} options.gallery
+   * @param {import('./adding.js').Adding} options.adding
+   * @param {() => void} options.onBegin a picture is about to be made: the session's state is drawn
+   * @param {() => void} options.onQueue what works and what waits has changed
+   * @param {() => void} options.onMade a picture was made: another engine may have taken over
+   * @param {(field: string) => void} options.onFault brings a field at fault into view
+   * @param {(action: string) => void} options.onWayOut what the banner offers was pressed
+   * @param {() => void} options.onFull the visitor wants to make room
+   */
+  constructor({ session, settings, stage, shown, pictures, gallery, adding, ...on }) {
+    Object.assign(this, { session, settings, stage, shown, pictures, gallery, adding, on });
+    this.queue = new Queue({ draw: (job, signal) => this.#draw(job, signal), onChange: on.onQueue });
+  }
+
+  /** Lines up what the form says. */
+  generate({ seed } = {}) {
+    const request = this.settings.read();
+    if (!request) return;
+    if (seed !== undefined) request.seed = String(seed);
+    hideReport();
+    if (!this.queue.running) this.shown.following = true;
+    this.queue.add(request);
+  }
+
+  /** Other pictures like the one on the stage: the same settings, noise a little way towards another seed's. */
+  vary() {
+    const { batch, variationStrength } = this.settings.shared();
+    hideReport();
+    this.shown.following = true;
+    this.queue.add({
+      ...this.shown.current.settings,
+      batch: Math.min(8, Math.max(1, Math.floor(Number(batch)) || 1)),
+      variationStrength: Number(variationStrength) || GENTLE,
+      variationSeed: drawSeed(),
+    });
+  }
+
+  /**
+   * Makes the pictures of a job, one after the other. Never rejects.
+   * @param {import('./queue.js').Job} job
+   */
+  async #draw({ pictures: requests }, signal) {
+    const { session, stage, shown, adding } = this;
+    hideBanner();
+    notes(this.#parting ? [this.#parting] : []);
+    this.#parting = '';
+    const made = [];
+    try {
+      for (const [i, request] of requests.entries()) {
+        this.on.onBegin();
+        await session.ready(signal);
+        if (adding.now) say(`Drawing begins when ${adding.now.name} is added`);
+        if (shown.following) stage.begin(request);
+        const progress = this.#progressOf(request, i, requests.length);
+        const result = await session.og.generate({ ...request, previews: true, signal, ...progress });
+        made.push(await this.#finish(request, result));
+      }
+      sayDone(made);
+      return 'done';
+    } catch (error) {
+      if (shown.following) stage.restore();
+      return this.#fail(error, made.length, requests.length);
+    } finally {
+      bar(null);
+    }
+  }
+
+  /** Callbacks that turn the engine's events into words, bar and previews; picture `index` of `count`. */
+  #progressOf(request, index, count) {
+    let started = performance.now();
+    const decodeMs = keep.read('decodeMs') ?? 0;
+    const which = count > 1 ? `picture ${index + 1} of ${count} · ` : '';
+    const advance = (share) => bar((index + share) / count);
+    return {
+      onStage({ stage: name }) {
+        if (name === 'denoise') started = performance.now();
+        say(STAGES[name], name === 'denoise' ? `${which}step 1 of ${request.steps}` : '');
+        advance(name === 'decode' ? 0.97 : 0);
+      },
+      onStep: ({ step, steps, preview }) => {
+        const each = (performance.now() - started) / step;
+        const left = ((steps - step) * each + decodeMs) / 1000;
+        say(STAGES.denoise, `${which}step ${step} of ${steps} · ${duration(left)} left`);
+        advance((step / steps) * 0.97);
+        if (preview && this.shown.following) this.stage.preview(preview);
+      },
+    };
+  }
+
+  /** Shows a picture and keeps it. */
+  async #finish(request, { image, png, seed, timings, notices }) {
+    const { session, settings, shown } = this;
+    const made = { entry: null, image, png: png[0], settings: { ...request, seed: String(seed) }, model: session.model.id };
+    if (shown.following) shown.present(made);
+    if (settings.random.checked) settings.showSeed(seed);
+    keep.write('decodeMs', timings.decodeMs);
+    const foreign = namesNothing(session.model, request.prompt) ? [foreignWords(session.model)] : [];
+    notes([...foreign, ...notices.map(sentence)]);
+    this.on.onMade();
+    keepEngines(session.capabilities()); // another may have taken over
+
+    const { entry, problem } = await this.pictures.add(made);
+    made.entry = entry;
+    await this.gallery.refresh();
+    if (shown.current === made) shown.showAsKept();
+    if (problem && !this.#told.has(problem)) {
+      report(...keepingWords(problem), { label: 'Show storage', run: this.on.onFull });
+    }
+    if (problem) this.#told.add(problem);
+    else this.#told.clear();
+    return { ...made, totalMs: timings.totalMs };
+  }
+
+  /** Says why a job ended early. @returns {'cancelled' | 'done' | 'failed'} what that means for the ones that wait */
+  #fail(error, made, of) {
+    const { session } = this;
+    const rest = this.queue.waiting.length;
+    const kept = of > 1 ? `${made} of ${of} pictures were made and are kept` : '';
+    if (error.code === 'ABORTED') {
+      if (session.state === 'ready') say('Cancelled', kept);
+      if (rest) this.#parting = `Cancelled${kept && `: ${kept}`}. ${rest} more in the queue ${rest === 1 ? 'goes' : 'go'} on.`;
+      return 'cancelled';
+    }
+    if (error === session.error) return 'failed'; // the banner is up already
+    if (error.code === 'INVALID_INPUT' && this.settings.mark(error.field, sentence(error.message))) {
+      say('One setting needs a look', kept);
+      this.on.onFault(error.field);
+      return 'done';
+    }
+    say('No picture this time', 'your prompt and settings are kept');
+    banner(errorWords(error, session.model, session.offline), this.on.onWayOut);
+    return 'failed';
+  }
+}
+
+function sayDone(made) {
+  const total = seconds(made.reduce((sum, { totalMs }) => sum + totalMs, 0));
+  const seeds = made.map(({ settings: { seed, variationStrength, variationSeed } }) => (variationStrength > 0 ? variationSeed : seed));
+  if (made.length === 1) say(`Done in ${total}`, `seed ${made[0].settings.seed}`);
+  else say(`Done in ${total}`, `${made.length} pictures, seeds ${seeds[0]} to ${seeds.at(-1)}`);
+}

@@ -1,0 +1,118 @@
+/** The session's state on the page: the chip, the dust, and the status line while no picture is being made. */
+
+import { $, bytes, duration } from './dom.js';
+import { untilReachable } from './shell.js';
+import { banner, bar, say } from './status.js';
+import { engineWords, errorWords } from './words.js';
+
+/** What the status line says when there is nothing else to say: with a network, and without. */
+const READY = ['Ready', 'Ready, and offline: everything needed is here'];
+
+export class State {
+  /** The state as it was drawn last. */
+  #drawn = '';
+
+  /**
+   * @param {object} options
+   * @param {import('./session.js').Session} options.session
+   * @param {import('./queue.js').Queue} options.queue
+   * @param {import('./adding.js').Adding} options.adding
+   * @param {import('./stage.js').Stage} options.stage
+   * @param {(action: string) => void} options.onWayOut what the banner offers was pressed
+   */
+  constructor({ session, queue, adding, stage, onWayOut }) {
+    Object.assign(this, { session, queue, adding, stage, onWayOut });
+  }
+
+  /** What computes and why; to be changed while nothing is at work. */
+  showEngine() {
+    $('engine-line').textContent = engineWords(this.session.capabilities());
+    $('engine').disabled = this.queue.running !== null || this.adding.now !== null;
+  }
+
+  draw() {
+    const { state, progress, offline } = this.session;
+    const share = progress?.total ? progress.loaded / progress.total : 0;
+    this.#drawChip(share);
+    this.showEngine();
+    if (state === 'ready') this.stage.setFill(1);
+    else if (state === 'fetching') this.stage.setFill(share);
+    if (this.queue.running && state === 'ready') return;
+
+    const came = this.#came();
+    const before = this.#drawn;
+    this.#drawn = came ? 'adding' : state;
+    if (state === 'failed') this.#sayFailed();
+    else if (state !== 'ready') this.#sayWork(share);
+    else if (came) {
+      say(`Adding ${came.name}`, `${bytes(came.share * came.bytes)} of ${bytes(came.bytes)}`);
+      bar(came.share);
+    } else {
+      // What was said of a picture stays when the network comes or goes.
+      if (before !== 'ready' || READY.includes($('status-words').textContent)) say(READY[Number(offline)]);
+      bar(null);
+    }
+  }
+
+  /** The network came or went. @param {boolean} offline */
+  setOffline(offline) {
+    const { session } = this;
+    session.setOffline(offline);
+    if (!offline && session.state === 'failed' && session.error?.code === 'NETWORK') this.onWayOut('retry');
+  }
+
+  /** Another model, on its way into the store while one is in use. */
+  #came() {
+    return this.session.state === 'ready' ? this.adding.now : null;
+  }
+
+  /** @param {number} share how much of the model is here, 0 … 1 */
+  #drawChip(share) {
+    const { state, model, offline } = this.session;
+    const chip = {
+      starting: 'starting', waiting: 'another tab is fetching', fetching: `fetching ${Math.floor(share * 100)} %`, checking: 'checking',
+      loading: 'loading', ready: offline ? 'ready, offline' : 'ready', failed: offline ? 'offline' : 'not ready',
+    };
+    const came = this.#came();
+    $('chip-name').textContent = came?.name ?? model.name;
+    $('chip-size').textContent = bytes((came ?? model).bytes);
+    $('chip-state').textContent = came ? `adding ${Math.floor(came.share * 100)} %` : chip[state];
+    $('model-chip').dataset.state = came ? 'fetching' : state === 'ready' && offline ? 'offline' : state;
+  }
+
+  /** What is done to make the model ready. @param {number} share */
+  #sayWork(share) {
+    const { state, progress, model } = this.session;
+    const then = this.queue.running ? ', then drawing' : '';
+    switch (state) {
+      case 'starting':
+        return say(`Starting the engine${then}`);
+      case 'waiting':
+        return say('Another tab is downloading the model', 'this one goes on when it is done');
+      case 'fetching':
+        say(`Fetching ${model.name}, once${then}`, fetchDetail(progress));
+        return bar(share);
+      case 'checking':
+        say(`Checking what arrived${then}`);
+        return bar(1);
+      case 'loading':
+        say(`Loading ${model.name}${then}`);
+        return bar(progress?.phase === 'upload' ? share : null);
+    }
+  }
+
+  #sayFailed() {
+    const { error, model, offline } = this.session;
+    bar(null);
+    say(`${model.name} is not ready`, 'your prompt and settings are kept');
+    if (offline && error.code === 'NETWORK') untilReachable(() => this.setOffline(false));
+    banner(errorWords(error, model, offline), this.onWayOut);
+  }
+}
+
+function fetchDetail({ loaded, total, rate, secondsLeft }) {
+  const parts = [`${bytes(loaded).replace(/ MB$/, total < 1e9 ? '' : ' MB')} of ${bytes(total)}`];
+  if (rate > 0) parts.push(`${bytes(rate)}/s`);
+  if (secondsLeft !== null && Number.isFinite(secondsLeft)) parts.push(`${duration(secondsLeft)} left`);
+  return parts.join(' · ');
+}

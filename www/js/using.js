@@ -1,0 +1,106 @@
+/** Which model is in use: chosen, added, introduced with its examples and words. */
+
+import { $, bytes, keep, make } from './dom.js';
+import { report } from './report.js';
+import { say } from './status.js';
+import { showWords, surprisePrompt } from './vocabulary.js';
+import { brief } from './words.js';
+
+export class Using {
+  /**
+   * @param {object} options
+   * @param {import('./session.js').Session} options.session
+   * @param {import('./choice.js').Choice} options.choice
+   * @param {import('./settings.js').Settings} options.settings
+   * @param {import('./making.js').Making} options.making
+   */
+  constructor({ session, choice, settings, making }) {
+    Object.assign(this, { session, choice, settings, making, queue: making.queue });
+    $('model').addEventListener('change', () => this.use(choice.find($('model').value)));
+  }
+
+  /** The model of last time, or the first. */
+  start() {
+    const model = this.choice.find(keep.read('model')) ?? this.choice.all[0];
+    this.settings.restore(model);
+    this.introduce(model);
+    this.session.start(model);
+    this.list();
+    this.session.started().then((og) => this.choice.refresh(og)).catch(() => {}); // told through the session's state
+  }
+
+  /** The models under Settings. One that has been removed stays while it is in use. */
+  list() {
+    const { session, choice } = this;
+    const there = choice.all.some(({ id }) => id === session.model.id) ? choice.all : [...choice.all, session.model];
+    $('model').replaceChildren(...there.map(({ id, name }) => make('option', { value: id, textContent: name })));
+    $('model').value = session.model.id;
+  }
+
+  /** Another model from now on; what waits for the one before is let go. */
+  use(model) {
+    const { queue } = this;
+    const dropped = queue.waiting.length;
+    queue.clear();
+    queue.cancel();
+    keep.write('model', model.id);
+    this.settings.reset(model);
+    this.introduce(model);
+    this.session.start(model);
+    this.list();
+    if (dropped) report(`${dropped} waiting for the other model ${dropped === 1 ? 'was' : 'were'} taken out of the queue.`);
+  }
+
+  /** Changes to the model of that id or name. @returns {string[]} why not, if it is not here */
+  choose(wanted) {
+    const { session } = this;
+    const model = this.choice.find(wanted);
+    if (!model) return [`It was made with the model “${brief(wanted)}”, which is not here: ${session.model.name} draws something else.`];
+    if (model.id !== session.model.id) this.use(model);
+    return [];
+  }
+
+  /** A model of the visitor's is in the store: the one in use from now on, unless another one is at work. */
+  async added({ id }) {
+    await this.choice.refresh(this.session.og);
+    const model = this.choice.find(id);
+    const kept = 'It is kept in this browser, works offline, and can be deleted where the model’s name stands above.';
+    if (this.queue.running || this.queue.waiting.length) {
+      report(`${model.name} was added.`, [kept], { label: 'Use it', run: () => this.use(model) });
+    } else {
+      if (id !== this.session.model.id) this.use(model);
+      report(`${model.name} was added and is in use now.`, [kept]);
+    }
+  }
+
+  /** A model was deleted from the store. */
+  forgotten(id) {
+    const { session } = this;
+    this.choice.refresh(session.og).catch(() => {});
+    if (id === session.model?.id && session.state === 'ready') {
+      say(`${session.model.name} was deleted`, 'it still works until this tab is closed');
+    }
+  }
+
+  introduce(model) {
+    $('welcome-size').textContent = model.own ? '' : `The model, ${bytes(model.bytes)}, is fetched once.`;
+    $('model-about').textContent = model.about;
+    $('knows').hidden = !model.knows;
+    showWords(model, (word) => this.settings.addToPrompt(word));
+    $('examples').replaceChildren(...model.examples.map(({ prompt, seed }) => {
+      const button = make('button', { type: 'button', textContent: prompt });
+      button.addEventListener('click', () => {
+        this.settings.setPrompt(prompt);
+        this.making.generate({ seed });
+      });
+      return make('li', {}, button);
+    }));
+    if (!model.knows) return;
+    const surprise = make('button', { type: 'button', className: 'surprise', textContent: 'Surprise me' });
+    surprise.addEventListener('click', () => {
+      this.settings.setPrompt(surprisePrompt(model.knows));
+      this.making.generate();
+    });
+    $('examples').append(make('li', {}, surprise));
+  }
+}
