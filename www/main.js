@@ -57,13 +57,17 @@ new Recall({
 });
 
 function start() {
+  // Without early.js, which may have been lost on the way, nothing can have been remembered.
+  const { presses, typed } = globalThis.early?.takeOver() ?? { presses: [], typed: [] };
+  hideBanner(); // which may have said that this code has not come
   bar(null);
   keepPage({ onOffline: (offline) => state.setOffline(offline) });
   $('engine').value = engine;
-  using.start();
+  using.start(typed);
   followAddress();
   gallery.refresh();
   showViews({ session });
+  for (const id of presses) $(id).click();
 }
 
 /** What stands in the address after #, beside the names of views: a link with settings, or the way to one's own model. */
@@ -126,8 +130,7 @@ function reveal(field) {
 
 // ---- what can be touched -----------------------------------------------------------------------------------
 
-$('composer').addEventListener('submit', (event) => {
-  event.preventDefault();
+$('generate').addEventListener('click', () => {
   if (queue.running) queue.cancel();
   else making.generate();
 });

@@ -7,9 +7,10 @@
  */
 
 const SHELL = [
-  './', 'style.css', 'css/stage.css', 'css/controls.css', 'css/panels.css', 'css/pictures.css', 'css/learn.css', 'icon.svg',
+  './', 'style.css', 'css/stage.css', 'css/controls.css', 'css/panels.css', 'css/pictures.css', 'css/learn.css',
+  'css/noscript.css', 'icon.svg',
   'manifest.webmanifest', 'icons/icon-192.png', 'icons/icon-512.png', 'icons/maskable-512.png', 'icons/apple-touch-icon.png',
-  'main.js', 'client.js', 'errors.js', 'knows.js', 'link.js', 'models.js', 'source.js', 'worker.js', 'engines.js',
+  'early.js', 'main.js', 'client.js', 'errors.js', 'knows.js', 'link.js', 'models.js', 'source.js', 'worker.js', 'engines.js',
   'js/actions.js',
   'js/adding.js',
   'js/choice.js',

@@ -36,6 +36,9 @@ export class Server {
   /** @type {Faults} */ faults = {};
   /** Requests for model files, oldest first: {range, sent}. */ models = [];
   /** Paths of all other requests. @type {string[]} */ paths = [];
+  /** All that came from the browser: of every request its method, its address with the query, and its body. @type {string[]} */
+  log = [];
+  /** Answers to these paths wait until their promise settles. @type {Map<string, Promise<unknown>>} */ held = new Map();
   /** Files served from here instead of from disk: path → text. @type {Map<string, string>} */ overlay = new Map();
   /** A path that answers 404. @type {string | null} */ missing = null;
   #folder;
@@ -69,12 +72,18 @@ export class Server {
     this.faults = {};
     this.models = [];
     this.paths = [];
+    this.log = [];
+    this.held.clear();
     this.overlay.clear();
     this.missing = null;
   }
 
-  #answer(request, response) {
+  async #answer(request, response) {
+    const body = await text(request);
+    this.log.push(`${request.method} ${decodeURIComponent(request.url)} ${JSON.stringify(request.headers)} ${body}`);
     const path = decodeURIComponent(new URL(request.url, 'http://x').pathname);
+    await this.held.get(path);
+    if (response.destroyed) return undefined;
     const name = path.endsWith('/') ? `${path}index.html` : path;
     if (name === '/blank.html') return send(response, 200, TYPES['.html'], '<!doctype html><title>blank</title>');
     if (extname(name) === '.gguf') return this.#model(request, response, join(this.#folder, name));
@@ -130,6 +139,17 @@ export class Server {
     }
     return response.end();
   }
+}
+
+/** What a request carries; as far as it came, where it broke off. */
+async function text(request) {
+  let body = '';
+  try {
+    for await (const piece of request) body += piece;
+  } catch {
+    // the other side has gone
+  }
+  return body;
 }
 
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));

@@ -104,15 +104,19 @@ export class Settings {
     this.#growText();
   }
 
-  /** Brings back what was typed last time; what is missing comes from the model. */
-  restore(model) {
+  /**
+   * Brings back what was typed last time; what is missing comes from the model.
+   * @param {string[]} typed fields that the visitor has changed already: they stay as they are
+   */
+  restore(model, typed = []) {
+    const early = Object.fromEntries(typed.filter((field) => FIELDS.includes(field)).map((field) => [field, $(field).value]));
+    const random = 'seed' in early ? early.seed === '' : typed.includes('random-seed') ? this.random.checked : null;
     this.#fill(model);
-    const kept = keep.read('form');
-    if (!kept) return;
+    const values = { ...keep.read('form'), ...early };
     for (const field of FIELDS) {
-      if (typeof kept[field] === 'string') set(field, kept[field]);
+      if (typeof values[field] === 'string' && $(field).value !== values[field]) set(field, values[field]);
     }
-    this.random.checked = kept.random !== false;
+    this.random.checked = random ?? values.random !== false;
     this.#tellVariation();
   }
 

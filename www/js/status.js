@@ -32,6 +32,7 @@ export function banner({ title, text, action }, onAction) {
   $('banner-text').textContent = text;
   $('banner-action').hidden = !action;
   $('banner-action').textContent = action ? ACTIONS[action] : '';
+  $('banner-close').hidden = false;
   $('banner-action').onclick = () => {
     hideBanner();
     onAction(action);

@@ -19,10 +19,10 @@ export class Using {
     $('model').addEventListener('change', () => this.use(choice.find($('model').value)));
   }
 
-  /** The model of last time, or the first. */
-  start() {
+  /** The model of last time, or the first. @param {string[]} typed fields that the visitor has changed already */
+  start(typed) {
     const model = this.choice.find(keep.read('model')) ?? this.choice.all[0];
-    this.settings.restore(model);
+    this.settings.restore(model, typed);
     this.introduce(model);
     this.session.start(model);
     this.list();
