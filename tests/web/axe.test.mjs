@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, afterEach, before, test } from 'node:test';
 import { settled } from './contrast.mjs';
-import { draw, ready, stand, visitor } from './page.mjs';
+import { PATIENCE, draw, ready, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -45,6 +45,12 @@ for (const colorScheme of ['light', 'dark']) {
       await make.click();
       await part.getByRole('slider').waitFor();
       assert.deepEqual(await violations(page), [], 'with a picture');
+      await page.getByRole('button', { name: 'Draw and look' }).click();
+      const words = page.locator('#how-words');
+      await words.getByRole('status').filter({ hasText: 'Point at a word' }).waitFor({ timeout: PATIENCE });
+      await words.getByText('One layer, one step').click();
+      await words.getByRole('button', { name: 'The picture' }).press('ArrowDown');
+      assert.deepEqual(await violations(page), [], 'with a prompt looked into');
     });
   }
 }

@@ -135,10 +135,11 @@ export const TEXTS = {
       'The prompt is cut into tokens: whole words, or pieces of rarer ones. A text encoder turns each into a list of '
       + 'numbers that also knows its neighbours.',
       'In many of its layers the model compares every place of the picture with every token. How much attention a '
-      + 'place pays to a token decides how much of that token’s meaning it takes in. Choose a token to see where in '
-      + 'the picture it was looked at; bright is much, dark is little.',
+      + 'place pays to a token decides how much of that token’s meaning it takes in. Point at a word to see where it was '
+      + 'looked at, or at the picture to see which words that place looked at. All maps have one scale.',
       'Much of the attention goes to the tokens around the words, which begin, end and fill up the text: that is where '
-      + 'a place looks that needs no single word.',
+      + 'a place looks that needs no single word. And a word that is hardly looked at may still count, for its '
+      + 'neighbours have heard of it in the text encoder: “apple” may bring the red along.',
     ],
     formula: [
       'A = softmax(Q · Kᵀ / √d)',
@@ -153,17 +154,28 @@ export const TEXTS = {
     tokens: 'Tokens',
     begin: 'begin',
     end: 'end',
+    filling: 'filling',
+    closer: 'One layer, one step',
     layer: 'Layer',
     allLayers: 'the mean of all layers',
-    step: 'Step',
+    step: (which) => `Step: ${which}`,
+    allSteps: 'the mean of all steps',
     result: 'The picture',
+    ask: 'The picture: arrow keys ask its places for their words',
+    askMap: 'The map: arrow keys ask its places for their words',
     heat: (token) => `Where “${token}” was looked at`,
     working: (i, n) => `Step ${i} of ${n}, with its attention`,
-    done: 'Choose a token, a layer, a step.',
-    share: (share) => `largest share ${Math.round(share * 100)} %`,
-    stepOf: (i, n) => `Step ${i} of ${n}`,
+    done: 'Point at a word, or at the picture.',
+    share: (mean, most) => `${mean} of all attention, ${most} at most`,
+    most: (share) => `${share} of a place’s attention, or more`,
+    places: (w, h) => `${w} × ${h}`,
+    and: ' and ',
+    sizes: (sizes) => `The model looks with ${sizes} places, drawn smoothly here.`,
+    here: (list) => `This place looks at: ${list}.`,
+    everywhere: (list) => `All places together look at: ${list}.`,
+    stepOf: (i, n) => `${i} of ${n}`,
     blocks: { down_blocks: 'way down', mid_block: 'middle', up_blocks: 'way up' },
-    layerName: (block, number, layer, w, h) => `${block}${number}, layer ${layer} (${w} × ${h})`,
+    layerName: (block, number, layer, size) => `${block}${number}, layer ${layer} (${size})`,
   },
 
   vary: {

@@ -4,13 +4,13 @@ import { make } from '../js/dom.js';
 import { wrongSeed } from '../js/settings.js';
 import { Made, onEnter, right } from './fields.js';
 import { Figure, Work, button, field, input, number, range, row, section, select } from './kit.js';
+import { calm } from './seen.js';
 import { TEXTS } from './texts.js';
 
 const T = TEXTS.vary;
 const SEEDS = 8;
 /** Milliseconds a picture of the film is shown. */
 const DELAY = 120;
-const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
 export class Vary {
   /** @type {ImageData[]} */ #frames = [];
