@@ -3,10 +3,13 @@
     python -m training.knows
 """
 
+import re
 import textwrap
 from pathlib import Path
 
-from .captions import PLACE_PHRASES, SETTING_PHRASES, STYLE_WORDINGS
+from .captions import (
+    ABOVE_WORDINGS, BESIDE_WORDINGS, OPENINGS, PLACE_PHRASES, SAME_WORDINGS, SETTING_PHRASES, SIZE_WORDS, STYLE_WORDINGS, SYNONYMS,
+)  # fmt: skip
 from .scene import COLOUR_NAMES, GRADIENT_COLOURS
 from .subjects import FILE, SUBJECTS, plural
 
@@ -52,21 +55,56 @@ def around() -> dict[str, list[str]]:
     }
 
 
+def phrases() -> dict[str, list[str]]:
+    """Every way in which captions say what goes around a subject, by what it says."""
+
+    def unique(found: list[str]) -> list[str]:
+        return [phrase for phrase in dict.fromkeys(found) if phrase]
+
+    def between(wordings: tuple[str, ...]) -> list[str]:
+        return unique([part.strip(" ,") for wording in wordings for part in re.split(r"{\w+}", wording)])
+
+    return {
+        "colours": unique([*COLOUR_NAMES, *(name for others in SYNONYMS.values() for name in others)]),
+        "sizes": unique([word for words in SIZE_WORDS.values() for word in words]),
+        "positions": unique([phrase for wordings in PLACE_PHRASES for phrase in wordings]),
+        "settings": unique([phrase for wordings in SETTING_PHRASES.values() for phrase in wordings]),
+        "styles": unique([phrase for wordings in STYLE_WORDINGS.values() for phrase in between(wordings)]),
+        "relations": between((*BESIDE_WORDINGS, *SAME_WORDINGS, *ABOVE_WORDINGS)),
+        "openings": between(OPENINGS),
+    }
+
+
+def emoji() -> str:
+    """The subjects' emoji, in the order of `things`."""
+    glyphs = {subject.names[0]: subject.glyph for subject in SUBJECTS}
+    return "".join(glyphs[name] for names in things().values() for name in names)
+
+
+def wrapped(entries: list[str], indent: int) -> list[str]:
+    """Lines of a list's entries, broken between them only."""
+    listed = " ".join(f"'{entry}',".replace(" ", "\0") for entry in entries)
+    spaces = " " * indent
+    return [line.replace("\0", " ") for line in textwrap.wrap(listed, 116, initial_indent=spaces, subsequent_indent=spaces)]
+
+
 def as_module(words: dict[str, dict[str, list[str]]], others: dict[str, list[str]]) -> str:
     """The source of a JavaScript module."""
     lines = ["/** What mini has words for, by heading; written by `python -m training.knows`. */", "export const KNOWS = {"]
     for part, groups in words.items():
         lines.append(f"  {part}: {{")
         for heading, entries in groups.items():
-            listed = " ".join(f"'{word}',".replace(" ", "\0") for word in entries)  # wrapped between the words only
-            lines.append(f"    '{heading}': [")
-            wrapped = textwrap.wrap(listed, 116, initial_indent=" " * 6, subsequent_indent=" " * 6)
-            lines += [line.replace("\0", " ") for line in wrapped]
-            lines.append("    ],")
+            lines += [f"    '{heading}': [", *wrapped(entries, 6), "    ],"]
         lines.append("  },")
     lines += ["};", "", "/** Other names of the things, and plurals that do more than add an s. */", "export const SYNONYMS = {"]
     lines += [f"  '{name}': [{', '.join(repr(other) for other in entries)}]," for name, entries in others.items()]
-    return "\n".join([*lines, "};", ""])
+    lines += ["};", "", "/** All wordings of what goes around a thing, by what they say. */", "export const PHRASES = {"]
+    for kind, entries in phrases().items():
+        lines += [f"  {kind}: [", *wrapped(entries, 4), "  ],"]
+    lines += ["};", "", "/** The things' emoji, in the order of `things`: one character each. */", "export const EMOJI ="]
+    rows = textwrap.wrap(emoji(), 60)
+    lines += [f"  {'+ ' if at else ''}'{row}'" for at, row in enumerate(rows)]
+    return "\n".join([*lines[:-1], lines[-1] + ";", ""])
 
 
 def main() -> None:

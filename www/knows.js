@@ -280,3 +280,50 @@ export const SYNONYMS = {
   'checkered flag': ['chequered flag'],
   'speech bubble': ['speech balloon'],
 };
+
+/** All wordings of what goes around a thing, by what they say. */
+export const PHRASES = {
+  colours: [
+    'white', 'light gray', 'gray', 'black', 'red', 'dark red', 'orange', 'yellow', 'beige', 'light green', 'green',
+    'dark green', 'turquoise', 'light blue', 'blue', 'dark blue', 'light purple', 'purple', 'pink', 'brown',
+    'light grey', 'silver', 'grey', 'dark', 'maroon', 'cream', 'pale green', 'mint green', 'teal', 'cyan',
+    'sky blue', 'pale blue', 'navy', 'navy blue', 'lavender', 'lilac', 'violet',
+  ],
+  sizes: [
+    'small', 'little', 'tiny', 'medium', 'medium sized', 'large', 'big', 'huge',
+  ],
+  positions: [
+    'in the center', 'in the middle', 'on the left', 'to the left', 'on the right', 'to the right', 'at the top',
+    'at the bottom', 'in the top left corner', 'at the top left', 'in the top right corner', 'at the top right',
+    'in the bottom left corner', 'at the bottom left', 'in the bottom right corner', 'at the bottom right',
+  ],
+  settings: [
+    'at night', 'under the stars', 'in the night sky', 'on grass', 'on the grass', 'in a meadow',
+    'on a green meadow', 'under water', 'underwater', 'in the sea', 'at the bottom of the sea', 'in the snow',
+    'in winter', 'in the desert', 'on sand', 'at sunset', 'in the evening', 'in space', 'in outer space',
+    'among the stars in space',
+  ],
+  styles: [
+    'pixel art', 'pixel art of', 'in pixel art style', '8 bit', 'line drawing', 'line drawing of', 'a sketch of',
+    'an outline of', 'silhouette of', 'a silhouette of', 'silhouette', 'watercolor', 'watercolor of',
+    'a watercolour painting of', 'neon', 'neon sign of', 'in neon lights', 'glowing neon', 'sticker', 'sticker of',
+    'a sticker of', 'sepia', 'sepia photo of', 'in sepia',
+  ],
+  relations: [
+    'next to', 'beside', 'and', 'to the left of', 'to the right of', 'two', 'a pair of', 'above', 'on top of',
+    'over', 'below', 'under',
+  ],
+  openings: [
+    'a picture of', 'an image of', 'an emoji of', 'a drawing of',
+  ],
+};
+
+/** The things' emoji, in the order of `things`: one character each. */
+export const EMOJI =
+  '🍎🍏🍐🍊🍋🍌🍉🍇🍓🫐🍒🍑🥭🍍🥥🥝🍅🥑🍆🥕🌽🌶🫑🥒🥦🧄🧅🍄🥜🍞🥐🥨🥞🧇🧀🍗🥓🍔🍟🍕🌭🥪🌮🌯🍳🥚🥗🍿🍙🍜🍝🍣🍦🍩🍪🎂🍰🧁🥧🍫'
+  + '🍬🍭🍯🥛☕🫖🍷🍸🍺🥤🧋🔪🐵🦍🐶🐩🐺🦊🦝🐱🦁🐯🐆🐴🦄🦓🦌🐮🐷🐑🐐🐪🦙🦒🐘🦛🐭🐹🐰🐿🦔🦇🐻🐨🐼🦥🦦🐾🦃🐔🐓🐣🐤🐦🐧🕊🦅🦆🦢🦉'
+  + '🦩🦚🦜🐸🐊🐢🐍🐉🦕🦖🐳🐬🐟🐠🐡🦈🐙🐚🦀🦞🦐🐌🦋🐛🐜🐝🐞🕷🦂😀😂😉😇😍😜🤔😴😷🤠🥳😎🤓😮😱😭😡🤡😈💩👻👽👾🤖🎃💀🧠👀👄👍👋'
+  + '💪🎅👶👸🧙🧜🥷💐🌸🌹🌻🌼🌷🌱🪴🌲🌳🌴🌵🍀🍁🎄🚂🚆🚌🚑🚒🚓🚕🚗🚚🚜🏎🏍🚲⛵🚢✈🚁🚀🛸🛹🚦⚓🏠🏰🏭⛪🗼🗽⛺🎪🎡🌋🏔🏝🌙🌕🌞🪐'
+  + '🌍⭐☁⛅🌧🌪🌈⚡❄⛄🔥💧🌊☂🎈🎉🎁🎀🏆🥇⚽🏀🏈⚾🎾🏐🎳🥊🎯🪁🎮🎲🧩🧸♟🎨🧵🧶👓🕶👔👕👖👗🧦🧤🧣👜👟👠👢👑🎩🎓🧢💄💍💎🔔🎵'
+  + '🎤🎧📻🎷🎸🎹🎺🎻🥁📱☎💻📷📺⌚⏰⌛🔋💡🕯📕📚📰💰✉📦📫✏✂🔒🔑🔨🪓🗡🏹🛡🔧⚙🧲🧪🔬🔭💊🚪🛏🪑🚽🛁🧹🛒💣🔮🪄🧭❤🧡💛💚💙💜'
+  + '🖤💔💯☯♻⚠❓❗✅❌🏁💬';

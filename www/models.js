@@ -1,6 +1,6 @@
 /** The models that come with the client. */
 
-import { KNOWS, SYNONYMS } from './knows.js';
+import { EMOJI, KNOWS, PHRASES, SYNONYMS } from './knows.js';
 
 /**
  * The default comes first. `node tests/web/catalog.mjs` keeps `bytes` and `sha256` true.
@@ -32,5 +32,7 @@ export const MODELS = [
     license: 'Weights: MIT OR Apache-2.0, trained by this project on pictures of Noto Color Emoji (OFL 1.1).',
     knows: KNOWS,
     synonyms: SYNONYMS,
+    phrases: PHRASES,
+    emoji: EMOJI,
   },
 ];
