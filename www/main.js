@@ -9,6 +9,7 @@ import { Filling } from './js/filling.js';
 import { Gallery } from './js/gallery.js';
 import { Making } from './js/making.js';
 import { Pictures } from './js/pictures.js';
+import { Reader } from './js/reader.js';
 import { Recall } from './js/recall.js';
 import { Session } from './js/session.js';
 import { Settings } from './js/settings.js';
@@ -18,6 +19,7 @@ import { Stage } from './js/stage.js';
 import { State } from './js/state.js';
 import { bar, hideBanner, notes, say } from './js/status.js';
 import { StoragePanel } from './js/storage.js';
+import { Understood } from './js/understood.js';
 import { Using } from './js/using.js';
 import { showViews } from './learn/views.js';
 import { Waiting } from './js/waiting.js';
@@ -40,8 +42,9 @@ const openStorage = () => storage.open();
 const adding = new Adding({
   engine: () => session.started(), onAdded: (stored) => using.added(stored), onChange: () => state.draw(), onFull: openStorage,
 });
+const reader = new Reader();
 const making = new Making({
-  session, settings, stage, shown, pictures, gallery, adding,
+  session, settings, stage, shown, pictures, gallery, adding, reader,
   onBegin: () => state.draw(), onQueue: drawQueue, onMade: () => state.showEngine(), onFault: reveal, onWayOut: wayOut, onFull: openStorage,
 });
 const { queue } = making;
@@ -50,7 +53,7 @@ const waiting = new Waiting(queue);
 const actions = new Actions({
   current: () => shown.current, onVary: () => making.vary(), onDelete: () => gallery.delete([shown.current.entry]),
 });
-const using = new Using({ session, choice, settings, making });
+const using = new Using({ session, choice, settings, making, understood: new Understood({ reader }) });
 const filling = new Filling({ settings, using });
 new Recall({
   engine: () => session.started(), onSettings: (values) => filling.take(values), onModel: (file) => adding.add(file),

@@ -40,6 +40,10 @@ export interface ModelInfo {
   };
   /** Of things in `knows`: other names, and plurals that do more than add an s. */
   synonyms?: Record<string, string[]>;
+  /** All wordings of what goes around a thing, by what they say. */
+  phrases?: Record<'colours' | 'sizes' | 'positions' | 'settings' | 'styles' | 'relations' | 'openings', string[]>;
+  /** The emoji of the things in `knows`, in their order, one character each. */
+  emoji?: string;
   license: string;
 }
 

@@ -18,10 +18,14 @@ const SHELL = [
   'js/filling.js',
   'js/gallery.js',
   'js/grain.js',
+  'js/knowing.js',
+  'js/languages.js',
   'js/link.js',
   'js/making.js',
+  'js/near.js',
   'js/pictures.js',
   'js/queue.js',
+  'js/reader.js',
   'js/recall.js',
   'js/report.js',
   'js/session.js',
@@ -32,6 +36,8 @@ const SHELL = [
   'js/state.js',
   'js/status.js',
   'js/storage.js',
+  'js/typing.js',
+  'js/understood.js',
   'js/using.js',
   'js/vocabulary.js',
   'js/waiting.js',
@@ -53,17 +59,18 @@ const SHELL = [
   'learn/views.js',
   'learn/words.js',
 ];
-/** The engines' code: kept once a page has fetched it, since a visitor needs one of the two. */
-const ENGINES = {
+/** Kept once a page has fetched it: the engines' code, of which a visitor needs one, and the words of other languages. */
+const PARTS = {
   webgpu: ['opengen-gpu.js', 'opengen-gpu_bg.wasm'],
   cpu: ['opengen-cpu.js', 'opengen-cpu_bg.wasm'],
+  languages: ['languages.json'],
 };
 const COPY = 'opengen-page-';
-/** Holds which copy is in use, which is next, and whose engines are kept. */
+/** Holds which copy is in use, which is next, and which parts are kept. */
 const BOOK = 'opengen-book';
 
 const scope = new URL('./', self.location.href);
-const ours = new Set([...SHELL, ...Object.values(ENGINES).flat()].map((path) => new URL(path, scope).pathname));
+const ours = new Set([...SHELL, ...Object.values(PARTS).flat()].map((path) => new URL(path, scope).pathname));
 
 self.addEventListener('install', (event) => {
   event.waitUntil(refresh().then(() => self.skipWaiting()));
@@ -74,7 +81,7 @@ self.addEventListener('activate', (event) => {
 });
 
 self.addEventListener('message', (event) => {
-  if (event.data?.type === 'keep') event.waitUntil(keep(event.data.engines));
+  if (event.data?.type === 'keep') event.waitUntil(keep(event.data.parts));
 });
 
 self.addEventListener('fetch', (event) => {
@@ -120,16 +127,16 @@ async function lookForNews() {
   }
 }
 
-/** Keeps the code of these engines too, from the next visit on. */
-async function keep(engines) {
-  const kept = await keptEngines();
-  const all = Object.keys(ENGINES).filter((name) => kept.includes(name) || engines.includes(name));
+/** Keeps these parts too, from the next visit on. */
+async function keep(parts) {
+  const kept = await keptParts();
+  const all = Object.keys(PARTS).filter((name) => kept.includes(name) || parts.includes(name));
   if (all.length === kept.length) return;
-  await write('engines', all.join(' '));
+  await write('parts', all.join(' '));
   await refresh();
 }
 
-const keptEngines = async () => (await read('engines')).split(' ').filter((name) => Object.hasOwn(ENGINES, name));
+const keptParts = async () => (await read('parts')).split(' ').filter((name) => Object.hasOwn(PARTS, name));
 
 /** Runs what it is given one after another. */
 function inTurn() {
@@ -151,7 +158,7 @@ const promote = () => booking(takeNext);
 
 /** Fetches every file again. Returns whether that made a copy which differs from the one in use. */
 async function fetchCopy() {
-  const paths = [...SHELL, ...(await keptEngines()).flatMap((name) => ENGINES[name])];
+  const paths = [...SHELL, ...(await keptParts()).flatMap((name) => PARTS[name])];
   const files = await Promise.all(paths.map(async (path) => {
     const url = new URL(path, scope);
     const response = await fetch(url, { cache: 'no-cache', credentials: 'same-origin' });

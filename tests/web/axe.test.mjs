@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, afterEach, before, test } from 'node:test';
 import { settled } from './contrast.mjs';
-import { PATIENCE, draw, ready, stand, visitor } from './page.mjs';
+import { PATIENCE, draw, promptOf, ready, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -30,6 +30,9 @@ for (const colorScheme of ['light', 'dark']) {
       assert.deepEqual(await violations(page), [], 'empty');
       await draw(page, 'a red apple on a light blue background', { Steps: 2 });
       assert.deepEqual(await violations(page), [], 'with a picture');
+      await promptOf(page).fill('my blue elephant sleeping on a sofa');
+      await page.locator('#understood button').first().waitFor();
+      assert.deepEqual(await violations(page), [], 'with words that it does not know');
       await page.locator('#model-chip').click();
       await page.locator('#storage[open]').waitFor();
       assert.deepEqual(await violations(page), [], 'storage');

@@ -91,7 +91,7 @@ test('a visit while a copy is laid, and engines asked for at once, lose none', a
     site.version = 'third';
     const visits = [];
     site.onCopy = () => { visits.push(visit()); };
-    await handle('message', { data: { type: 'keep', engines: ['cpu'] } }).over;
+    await handle('message', { data: { type: 'keep', parts: ['cpu'] } }).over;
     site.onCopy = () => {};
     assert.equal(visits.length, 1);
     await visits[0].over;

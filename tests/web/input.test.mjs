@@ -73,13 +73,17 @@ test('a long prompt is drawn, and says when it was cut', async () => {
   assert.match(await note.textContent(), /prompt/i);
 });
 
-test('emoji, right-to-left and other scripts are drawn', async () => {
+test('emoji, right-to-left and other scripts are drawn, in words that the model knows', async () => {
   const page = await visitor(it);
   await ready(page);
-  for (const prompt of ['🦊 on 🟩', 'تفاحة حمراء على خلفية زرقاء', '赤いリンゴ', 'naïve café \u0000 “quotes” <b>&amp;</b>']) {
+  for (const [prompt, words] of [
+    ['🦊 on 🟩', 'fox on green'], ['تفاحة حمراء على خلفية زرقاء', 'red apple on a blue background'], ['赤いリンゴ', 'red apple'],
+    ['naïve \u0000 “quotes” <b>&amp;</b>', 'naïve \u0000 “quotes” <b>&amp;</b>'],
+  ]) {
     const image = await draw(page, prompt, { Steps: 1 });
     assert.deepEqual([image.width, image.height], [MODEL.width, MODEL.height]);
-    assert.equal(await picture(page).getAttribute('aria-label'), prompt);
+    assert.equal(await picture(page).getAttribute('aria-label'), words);
+    assert.equal(await promptOf(page).inputValue(), prompt);
   }
   await promptOf(page).fill('تفاحة حمراء');
   assert.equal(await promptOf(page).evaluate((element) => getComputedStyle(element).direction), 'rtl');
@@ -181,8 +185,9 @@ test('the words the model knows are found and put into the prompt, which keeps w
   const page = await visitor(it);
   await ready(page);
   await promptOf(page).fill('a small');
-  await page.getByText('Everything it knows').click();
   const words = page.locator('#knows-words');
+  assert.equal(await words.locator('*').count(), 0, 'made when it is asked for');
+  await page.getByText('Everything it knows').click();
   await words.getByRole('button').first().waitFor();
   const known = Object.values(MODEL.knows).flatMap((groups) => Object.values(groups).flat());
   assert.deepEqual(await words.getByRole('button').allTextContents(), known);
@@ -201,24 +206,17 @@ test('the words the model knows are found and put into the prompt, which keeps w
   assert.equal(await shown.count(), 0);
 });
 
-test('a prompt that names nothing the model can draw is said to', async () => {
-  const { namesNothing } = await import('../../www/js/vocabulary.js');
-  for (const prompt of ['hello', 'Ein Hund im Schnee', 'a cyberpunk city', 'on a red background', '1girl', '我的猫']) {
-    assert.ok(namesNothing(MODEL, prompt), prompt);
-  }
-  const named = ['a cat', 'two mice', 'WOLVES at night', 'puppies', '(donut:1.2)', 'the smiling sun', 'red dress', 'an orange', ''];
-  for (const prompt of [...named, ...MODEL.examples.map(({ prompt }) => prompt), ...Object.values(MODEL.knows.things).flat()]) {
-    assert.ok(!namesNothing(MODEL, prompt), prompt);
-  }
+test('a prompt that names nothing the model can draw is said to, and its words are named', async () => {
   const page = await visitor(it);
   await ready(page);
   await set(page, { Steps: 1 });
   const notes = page.locator('#notes');
-  for (const [prompt, said] of [['a cyberpunk city', true], ['a cat', false]]) {
+  for (const [prompt, said] of [['a cyberpunk city', true], ['a cat', false], ['🐱', false]]) {
     await promptOf(page).fill(prompt);
     await begins(page, () => generateButton(page).click());
     await finished(page);
-    assert.equal((await notes.textContent()).includes('names nothing that Mini can draw'), said, prompt);
+    const words = await notes.textContent();
+    assert.equal(words.includes('names nothing that Mini can draw (it does not know “cyberpunk”, “city”)'), said, prompt);
   }
 });
 

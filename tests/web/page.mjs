@@ -91,23 +91,23 @@ export const says = (page, words) =>
 export const ready = (page) =>
   page.locator('#model-chip:is([data-state="ready"], [data-state="offline"])').waitFor({ timeout: PATIENCE });
 
-/** Resolves when the page and its engine are kept for a visit without a network. */
-export async function kept(page) {
+/** Resolves when the page and its engine, or another file of it, are kept for a visit without a network. */
+export async function kept(page, file = 'opengen-\\wpu_bg\\.wasm') {
   const patient = Date.now() + PATIENCE;
-  while (!(await page.evaluate(engineIsKept))) { // waitForFunction takes any promise for a yes
+  while (!(await page.evaluate(isKept, file))) { // waitForFunction takes any promise for a yes
     assert.ok(Date.now() < patient, 'the page and its engine are kept');
     await pause(50);
   }
 }
 
-/** In the page: whether a worker answers for it that has the engine's code. */
-async function engineIsKept() {
+/** In the page: whether a worker answers for it that has a file of this name, a pattern. */
+async function isKept(file) {
   if (navigator.serviceWorker.controller?.state !== 'activated') return false;
   const book = await caches.open('opengen-book');
   const names = await Promise.all(['next', 'current'].map(async (which) => (await book.match(`book/${which}`))?.text()));
   for (const name of names.filter(Boolean)) {
     const paths = (await (await caches.open(name)).keys()).map(({ url }) => url);
-    if (paths.some((path) => /opengen-\wpu_bg\.wasm$/.test(path))) return true;
+    if (paths.some((path) => new RegExp(`${file}$`).test(path))) return true;
   }
   return false;
 }

@@ -24,7 +24,8 @@ export class Filling {
   /** An earlier picture's settings. @param {import('./gallery.js').Made} made */
   takeFrom({ model, settings }) {
     const lines = this.using.choose(model);
-    this.settings.apply(settings);
+    // The words as they were typed: they mean the same to the same model.
+    this.settings.apply({ ...settings, prompt: settings.typed ?? settings.prompt });
     if (lines.length) report('The settings are back.', lines);
   }
 

@@ -88,7 +88,7 @@ export class Gallery {
   #found() {
     const words = $('search').value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
     return this.#entries.filter(({ settings }) => {
-      const prompt = settings.prompt.toLocaleLowerCase();
+      const prompt = `${settings.prompt} ${settings.typed ?? ''}`.toLocaleLowerCase();
       return words.every((word) => prompt.includes(word));
     });
   }

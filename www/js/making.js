@@ -4,10 +4,9 @@ import { duration, keep, seconds } from './dom.js';
 import { Queue } from './queue.js';
 import { hideReport, report } from './report.js';
 import { drawSeed } from './settings.js';
-import { keepEngines } from './shell.js';
+import { keepParts } from './shell.js';
 import { banner, bar, hideBanner, notes, say } from './status.js';
-import { namesNothing } from './vocabulary.js';
-import { STAGES, errorWords, foreignWords, keepingWords, sentence } from './words.js';
+import { STAGES, errorWords, foreignWords, keepingWords, sentence, translatedWords } from './words.js';
 
 /** How far a variation goes when the form does not say. */
 const GENTLE = 0.2;
@@ -27,6 +26,7 @@ export class Making {
    * @param {import('./pictures.js').Pictures} options.pictures
    * @param {import('./gallery.js').Gallery} options.gallery
    * @param {import('./adding.js').Adding} options.adding
+   * @param {import('./reader.js').Reader} options.reader
    * @param {() => void} options.onBegin a picture is about to be made: the session's state is drawn
    * @param {() => void} options.onQueue what works and what waits has changed
    * @param {() => void} options.onMade a picture was made: another engine may have taken over
@@ -34,8 +34,8 @@ export class Making {
    * @param {(action: string) => void} options.onWayOut what the banner offers was pressed
    * @param {() => void} options.onFull the visitor wants to make room
    */
-  constructor({ session, settings, stage, shown, pictures, gallery, adding, ...on }) {
-    Object.assign(this, { session, settings, stage, shown, pictures, gallery, adding, on });
+  constructor({ session, settings, stage, shown, pictures, gallery, adding, reader, ...on }) {
+    Object.assign(this, { session, settings, stage, shown, pictures, gallery, adding, reader, on });
     this.queue = new Queue({ draw: (job, signal) => this.#draw(job, signal), onChange: on.onQueue });
   }
 
@@ -67,20 +67,22 @@ export class Making {
    * @param {import('./queue.js').Job} job
    */
   async #draw({ pictures: requests }, signal) {
-    const { session, stage, shown, adding } = this;
+    const { session, stage, shown, adding, reader } = this;
     hideBanner();
     notes(this.#parting ? [this.#parting] : []);
     this.#parting = '';
     const made = [];
     try {
-      for (const [i, request] of requests.entries()) {
+      for (const [i, asked] of requests.entries()) {
         this.on.onBegin();
-        await session.ready(signal);
+        const [reading] = await Promise.all([reader.read(session.model, asked.prompt), session.ready(signal)]);
+        const request = translated(asked, reading);
         if (adding.now) say(`Drawing begins when ${adding.now.name} is added`);
         if (shown.following) stage.begin(request);
         const progress = this.#progressOf(request, i, requests.length);
-        const result = await session.og.generate({ ...request, previews: true, signal, ...progress });
-        made.push(await this.#finish(request, result));
+        const { typed, ...settings } = request;
+        const result = await session.og.generate({ ...settings, previews: true, signal, ...progress });
+        made.push(await this.#finish(request, reading, result));
       }
       sayDone(made);
       return 'done';
@@ -115,16 +117,16 @@ export class Making {
   }
 
   /** Shows a picture and keeps it. */
-  async #finish(request, { image, png, seed, timings, notices }) {
+  async #finish(request, reading, { image, png, seed, timings, notices }) {
     const { session, settings, shown } = this;
     const made = { entry: null, image, png: png[0], settings: { ...request, seed: String(seed) }, model: session.model.id };
     if (shown.following) shown.present(made);
     if (settings.random.checked) settings.showSeed(seed);
     keep.write('decodeMs', timings.decodeMs);
-    const foreign = namesNothing(session.model, request.prompt) ? [foreignWords(session.model)] : [];
-    notes([...foreign, ...notices.map(sentence)]);
+    const understood = reading ? [...translatedWords(reading), ...foreignWords(session.model, reading)] : [];
+    notes([...understood, ...notices.map(sentence)]);
     this.on.onMade();
-    keepEngines(session.capabilities()); // another may have taken over
+    keepParts(session.capabilities().fetched); // another engine may have taken over
 
     const { entry, problem } = await this.pictures.add(made);
     made.entry = entry;
@@ -158,6 +160,16 @@ export class Making {
     banner(errorWords(error, session.model, session.offline), this.on.onWayOut);
     return 'failed';
   }
+}
+
+/**
+ * The request with the prompt that is drawn; what was typed, where that is something else, stays beside it as `typed`.
+ * @param {object} request
+ * @param {import('./knowing.js').Reading | null} reading
+ */
+function translated(request, reading) {
+  if (!reading || reading.drawn === request.prompt) return request;
+  return { ...request, prompt: reading.drawn, typed: request.prompt };
 }
 
 function sayDone(made) {

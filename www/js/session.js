@@ -1,7 +1,7 @@
 /** The engine and the chosen model as the page sees them: one state at a time, told to whoever listens. */
 
 import { OpenGen, OpenGenError } from '../client.js';
-import { keepEngines, reachable } from './shell.js';
+import { keepParts, reachable } from './shell.js';
 
 /**
  * @typedef {'starting' | 'waiting' | 'fetching' | 'checking' | 'loading' | 'ready' | 'failed'} State
@@ -77,7 +77,7 @@ export class Session {
       this.#engine ??= OpenGen.create({ engine: this.engine });
       const og = await this.#engine;
       if (overtaken()) return this.#loading;
-      if (this.og !== og) keepEngines(og.capabilities());
+      if (this.og !== og) keepParts(og.capabilities().fetched);
       this.og = og;
       // Of the visitor's own models the store alone knows the rest.
       const source = model.own ? { id: model.id, url: model.url } : model;

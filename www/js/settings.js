@@ -263,4 +263,5 @@ export class Settings {
 
 function set(field, value) {
   $(field).value = value;
+  if (field === 'prompt') $(field).dispatchEvent(new Event('put')); // whoever explains it looks again
 }

@@ -17,12 +17,12 @@ export function keepPage({ onOffline }) {
 }
 
 /**
- * Has the engines' code that this page fetched kept for the next visit, which may be offline.
- * @param {import('../protocol.d.ts').Capabilities} capabilities
+ * Has what this page fetched kept for the next visit, which may be offline.
+ * @param {('webgpu' | 'cpu' | 'languages')[]} parts as sw.js names them
  */
-export async function keepEngines({ fetched }) {
+export async function keepParts(parts) {
   const registration = await navigator.serviceWorker?.ready;
-  registration?.active?.postMessage({ type: 'keep', engines: fetched });
+  registration?.active?.postMessage({ type: 'keep', parts });
 }
 
 /** How often an unreachable server is asked again, in ms. */

@@ -13,9 +13,10 @@ export class Using {
    * @param {import('./choice.js').Choice} options.choice
    * @param {import('./settings.js').Settings} options.settings
    * @param {import('./making.js').Making} options.making
+   * @param {import('./understood.js').Understood} options.understood
    */
-  constructor({ session, choice, settings, making }) {
-    Object.assign(this, { session, choice, settings, making, queue: making.queue });
+  constructor({ session, choice, settings, making, understood }) {
+    Object.assign(this, { session, choice, settings, making, understood, queue: making.queue });
     $('model').addEventListener('change', () => this.use(choice.find($('model').value)));
   }
 
@@ -85,6 +86,7 @@ export class Using {
   introduce(model) {
     $('welcome-size').textContent = model.own ? '' : `The model, ${bytes(model.bytes)}, is fetched once.`;
     $('model-about').textContent = model.about;
+    this.understood.use(model);
     $('knows').hidden = !model.knows;
     showWords(model, (word) => this.settings.addToPrompt(word));
     $('examples').replaceChildren(...model.examples.map(({ prompt, seed }) => {

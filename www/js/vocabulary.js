@@ -34,26 +34,6 @@ function group(heading, words, synonyms, choose) {
   return { heading, buttons, element: make('div', {}, make('dt', { textContent: heading }), make('dd', {}, ...buttons)) };
 }
 
-/** Words that name no thing by themselves, though names have them. */
-const AROUND = new Set('with without and of in on up to no the at for'.split(' '));
-
-/**
- * Whether a prompt names nothing that the model knows by a list: what it draws then means nothing.
- * @param {import('../protocol.d.ts').ModelInfo} model
- */
-export function namesNothing({ knows, synonyms = {} }, prompt) {
-  const wordsOf = (text) => text.toLowerCase().match(/\p{L}+/gu) ?? [];
-  const words = wordsOf(prompt);
-  if (!knows || !words.length) return false;
-  const names = [...Object.values(knows.things).flat(), ...Object.values(synonyms).flat()];
-  const colours = new Set(knows.around.Backgrounds.flatMap(wordsOf));
-  const alone = names.filter((name) => !name.includes(' '));
-  const parts = names.flatMap(wordsOf).filter((word) => !AROUND.has(word) && !colours.has(word));
-  const known = new Set([...alone, ...parts]);
-  const forms = (word) => [word, word.replace(/s$/, ''), word.replace(/es$/, '')];
-  return !words.some((word) => forms(word).some((form) => known.has(form)));
-}
-
 /** A prompt of words the model was trained on: a thing or two different ones, on some ground, perhaps in a style. */
 export function surprisePrompt({ things, around }) {
   const pick = (list) => list[Math.floor(Math.random() * list.length)];

@@ -102,10 +102,16 @@ export function engineWords(capabilities) {
   return `Pictures are made on this machine’s graphics processor${name}.`;
 }
 
-/** What to say of a picture whose prompt names nothing that the model knows. */
-export function foreignWords({ name }) {
-  return `This prompt names nothing that ${name} can draw, so the picture means little. “Everything it knows”, below, lists what it can.`;
+/** What to say of a picture whose prompt names nothing that the model knows. @returns {string[]} */
+export function foreignWords({ name }, { names, strange }) {
+  if (names) return [];
+  const words = strange.slice(0, 3).map(({ text }) => `“${brief(text)}”`).join(', ');
+  return [`This prompt names nothing that ${name} can draw${words && ` (it does not know ${words})`}, so the picture means little. `
+    + '“Everything it knows”, below, lists what it can.'];
 }
+
+/** What was drawn of a prompt that was translated. @returns {string[]} */
+export const translatedWords = ({ said, drawn }) => (said.length ? [`Drawn as “${brief(drawn)}”.`] : []);
 
 /** First letter large, full stop at the end. */
 export function sentence(text) {
