@@ -1,19 +1,40 @@
 /** What a program gives the client and gets from it; client.js holds to these types. */
 
+/// <reference lib="esnext.disposable" />
+
 import type {
-  EnginePath, GenerateRequest, LoadedModel, LoadProgress, ModelInfo, Stats, StoredModel, Timings,
+  Capabilities, EnginePath, GenerateRequest, LoadedModel, LoadProgress, ModelInfo, PreviewOptions, Stats, StoredModel,
+  Timings, Walk,
 } from './protocol.d.ts';
+
+export type { PreviewOptions, Walk };
 
 /**
  * The model that is meant:
- * - a string: the id of a model that comes with the client ("mini") or that is stored here, or an address;
+ * - a description: `mini` of opengen/mini, or one of your own, with an address;
+ * - a string: an address, or the id of a model that is stored here;
  * - a URL;
- * - a File that the visitor chose (a Content-Security-Policy has to allow `connect-src blob:` then);
- * - an object with an address, and what is known of the file. With `sha256` a stored copy is known to be the same.
+ * - a File that the visitor chose (a Content-Security-Policy has to allow `connect-src blob:` then).
  *
  * Relative addresses are relative to the page.
  */
-export type ModelSource = string | URL | File | (Partial<ModelInfo> & { url: string });
+export type ModelSource = string | URL | File | ModelDescription;
+
+/**
+ * A model's file and what is known of it. With `sha256` a stored copy is known to be the same; from another origin
+ * `bytes` has to be said, since a server's word for it may not be believed there.
+ */
+export interface ModelDescription extends Partial<ModelInfo> {
+  url: string;
+  /** Sent along when the file is fetched, to authorize it say. They are not stored. */
+  headers?: HeadersInit;
+  /**
+   * Fetches the file in place of the browser's `fetch`, in the program's own thread: gets the address, and `headers`
+   * among which `Range` may be. Its answer is read as it streams. It is called again where a download is resumed, and
+   * where a model that could not be stored is loaded again after the graphics device was lost.
+   */
+  fetch?: typeof globalThis.fetch;
+}
 
 export interface LoadOptions {
   onProgress?: (progress: LoadProgress) => void;
@@ -25,6 +46,46 @@ export interface CreateOptions extends LoadOptions {
   model?: ModelSource;
   /** "auto" (the default) takes the CPU where there is no WebGPU; "webgpu" rejects there. */
   engine?: EnginePath;
+  /**
+   * Where worker.js lies with the engine's files beside it, if not where the package's own address or the bundler says;
+   * of another origin, which has to allow it (CORS), too.
+   */
+  workerUrl?: string | URL;
+}
+
+/** The same options as for `create`. */
+export type DetectOptions = Omit<CreateOptions, 'onProgress'>;
+
+/** What `create` would do. */
+export interface Detected {
+  /** The engine that would start; null where a short measurement between the two would tell. */
+  engine: 'webgpu' | 'cpu' | null;
+  /** Why, as a sentence for people. */
+  reason: string;
+  /** What the browser says of the graphics adapter; null where there is none or none was asked for. */
+  adapter: string | null;
+  /** The adapter is a program that runs on the processor. */
+  isFallbackAdapter: boolean;
+  /** Whether it would compute in 16-bit floats. */
+  f16: boolean;
+  /** The engines' code that is needed: bytes on the way, null where the server does not say, and whether it is here. */
+  engines: { name: 'webgpu' | 'cpu'; bytes: number | null; cached: boolean }[];
+  /** The model's file, and whether it is stored. */
+  model: { id: string; bytes: number | null; stored: boolean } | null;
+  /** Bytes that would have to be fetched; null where a server does not say. */
+  download: number | null;
+  /** Estimates in bytes: the weights in memory, and beside them a picture of the model's own size. */
+  memory: { weights: number | null; working: number | null } | null;
+}
+
+/** What an engine tells beside its calls, through `addEventListener`. */
+export interface OpenGenEventMap {
+  /** A graphics device was lost. Where it can be, another takes its place and the work is done again. */
+  devicelost: CustomEvent<{ message: string }>;
+  /** Another engine took over: the processor's, where the graphics device was lost a second time. */
+  engine: CustomEvent<{ capabilities: Capabilities }>;
+  /** The number of calls that run or wait has changed. */
+  queue: CustomEvent<{ length: number }>;
 }
 
 /** The types in which a finished picture can be had. */
@@ -37,17 +98,27 @@ export interface ImageTypes {
 
 export type ImageType = keyof ImageTypes;
 
+/** What makes a picture. Settings that are left out come from the model. */
+export type PictureOptions = Partial<GenerateRequest>;
+
 /** Settings that are left out come from the model. */
-export interface GenerateOptions<T extends ImageType = 'ImageData'> extends Partial<GenerateRequest> {
+export interface GenerateOptions<T extends ImageType = 'ImageData'> extends PictureOptions {
   prompt: string;
+  /** The type of `image` and `images`. Default: "ImageData". */
   imageType?: T;
   /** A stage of the work begins. */
   onStage?: (event: { stage: 'text' | 'denoise' | 'decode' }) => void;
-  /** A step is done; the preview is small, and null where `previews` is false. */
+  /** A step is done; the preview is null where `previews` says so. */
   onStep?: (event: { step: number; steps: number; preview: ImageData | null }) => void;
-  /** Stops the call, which then rejects with code ABORTED. */
+  /** Stops the call, which then rejects with code ABORTED, the signal's reason as its `cause`. */
   signal?: AbortSignal;
 }
+
+/** What `stream` yields; the last one is `done`. */
+export type StreamEvent<T extends ImageType = 'ImageData'> =
+  | { type: 'stage'; stage: 'text' | 'denoise' | 'decode' }
+  | { type: 'step'; step: number; steps: number; preview: ImageData | null }
+  | ({ type: 'done' } & Generated<T>);
 
 export interface Generated<T extends ImageType = 'ImageData'> {
   /** The first of `images`. */
@@ -82,4 +153,4 @@ export interface Models {
 export type ModelSettings = Pick<ModelInfo, 'width' | 'height'> & Partial<Pick<ModelInfo, 'defaults'>>;
 
 /** A model with the address of its file. */
-export type FoundModel = Pick<ModelInfo, 'id' | 'url'> & Partial<ModelInfo>;
+export type FoundModel = ModelDescription & { id: string };

@@ -1,22 +1,30 @@
 /**
  * OpenGen's client: starts the worker that owns the engine and speaks to it. The page and the npm package share it.
  *
- *     const og = await OpenGen.create({ model: 'mini', onProgress });
+ *     const og = await OpenGen.create({ model: mini, onProgress });
  *     const { image, seed } = await og.generate({ prompt: 'a red apple', onStep, signal });
  */
 
-import { OpenGenError, invalid } from './errors.js';
+import { OpenGenError, abortion, invalid } from './errors.js';
+import { DEFAULTS, LIMITS } from './limits.js';
 import { Link } from './link.js';
-import { MODELS } from './models.js';
-import { find } from './source.js';
+import { STUDY, check, refuse } from './options.js';
+import { find, wire } from './source.js';
+import { spawn } from './spawn.js';
+import { iterate } from './stream.js';
 
-export { OpenGenError };
+export { DEFAULTS, LIMITS, OpenGenError };
 
 /** @typedef {import('./api.d.ts').CreateOptions} CreateOptions */
+/** @typedef {import('./api.d.ts').Detected} Detected */
+/** @typedef {import('./api.d.ts').DetectOptions} DetectOptions */
 /** @typedef {import('./api.d.ts').LoadOptions} LoadOptions */
+/** @typedef {import('./api.d.ts').ModelDescription} ModelDescription */
 /** @typedef {import('./api.d.ts').Models} Models */
 /** @typedef {import('./api.d.ts').ModelSource} ModelSource */
 /** @typedef {import('./api.d.ts').ImageType} ImageType */
+/** @typedef {import('./api.d.ts').OpenGenEventMap} OpenGenEventMap */
+/** @typedef {import('./api.d.ts').PreviewOptions} PreviewOptions */
 /**
  * @template {ImageType} [T='ImageData']
  * @typedef {import('./api.d.ts').GenerateOptions<T>} GenerateOptions
@@ -25,6 +33,10 @@ export { OpenGenError };
  * @template {ImageType} [T='ImageData']
  * @typedef {import('./api.d.ts').Generated<T>} Generated
  */
+/**
+ * @template {ImageType} [T='ImageData']
+ * @typedef {import('./api.d.ts').StreamEvent<T>} StreamEvent
+ */
 /** @typedef {import('./protocol.d.ts').Capabilities} Capabilities */
 /** @typedef {import('./protocol.d.ts').EnginePath} EnginePath */
 /** @typedef {import('./protocol.d.ts').ErrorCode} ErrorCode */
@@ -32,18 +44,22 @@ export { OpenGenError };
 /** @typedef {import('./protocol.d.ts').LoadedModel} LoadedModel */
 /** @typedef {import('./protocol.d.ts').LoadProgress} LoadProgress */
 /** @typedef {import('./protocol.d.ts').ModelInfo} ModelInfo */
+/** @typedef {import('./protocol.d.ts').PictureSettings} PictureSettings */
 /** @typedef {import('./protocol.d.ts').Sampler} Sampler */
 /** @typedef {import('./protocol.d.ts').Schedule} Schedule */
+/** @typedef {import('./protocol.d.ts').Seed} Seed */
 /** @typedef {import('./protocol.d.ts').Stats} Stats */
 /** @typedef {import('./protocol.d.ts').StorageReport} StorageReport */
 /** @typedef {import('./protocol.d.ts').StoredModel} StoredModel */
+/** @typedef {import('./protocol.d.ts').Study} Study */
 /** @typedef {import('./protocol.d.ts').Timings} Timings */
+/**
+ * @template {Study} S
+ * @typedef {import('./protocol.d.ts').StudyAnswer<S>} StudyAnswer
+ */
 
-/** What `generate` takes where a field is left out and the model has no opinion of its own. */
-const DEFAULTS = {
-  negativePrompt: '', steps: 20, guidance: 7.5, sampler: 'dpm++-2m', schedule: 'default', rng: 'torch', batch: 1,
-  previews: true,
-};
+/** What a request takes where neither it nor the model says anything. */
+const REQUEST = { ...DEFAULTS, negativePrompt: '', rng: LIMITS.rngs[0], batch: 1, previews: true };
 
 /** How finished pictures are handed over, by the name of their type. */
 const HAND_OVER = {
@@ -53,7 +69,7 @@ const HAND_OVER = {
 };
 
 /** One engine in one worker. Several may live side by side; calls to one of them line up. */
-export class OpenGen {
+export class OpenGen extends EventTarget {
   #link;
   /** @type {Capabilities | null} */ #capabilities = null;
   /** The model in use. @type {import('./api.d.ts').ModelSettings | null} */ #model = null;
@@ -63,34 +79,54 @@ export class OpenGen {
    * @param {CreateOptions} [options]
    * @returns {Promise<OpenGen>}
    */
-  static async create({ model, engine = 'auto', onProgress, signal } = {}) {
-    const og = new OpenGen();
-    const stop = () => og.#link.close({ code: 'ABORTED', message: 'cancelled' });
-    signal?.addEventListener('abort', stop);
-    if (signal?.aborted) stop();
-    try {
+  static async create(options = {}) {
+    check('create', options);
+    const { model, engine = 'auto', workerUrl, onProgress, signal } = options;
+    const og = new OpenGen(workerUrl);
+    return whileOpen(og.#link, signal, async () => {
       og.#capabilities = await og.#link.call({ type: 'create', engine });
       if (model !== undefined) await og.models.load(model, { onProgress });
       return og;
-    } catch (error) {
-      og.dispose();
-      throw error;
-    } finally {
-      signal?.removeEventListener('abort', stop);
-    }
+    }, false);
   }
 
-  /** The models that come with the client, the default first. @returns {readonly ModelInfo[]} */
-  static catalog() {
-    return MODELS;
+  /**
+   * Says what `create` with the same options would do here, without starting an engine: which way it would compute and
+   * why, what would have to be fetched, and how much memory that takes.
+   * @param {DetectOptions} [options]
+   * @returns {Promise<Detected>}
+   */
+  static async detect(options = {}) {
+    check('detect', options);
+    const { model, engine = 'auto', workerUrl, signal } = options;
+    const link = new Link(spawn(workerUrl));
+    return whileOpen(link, signal, async () => {
+      if (model === undefined) return link.call({ type: 'detect', engine, model: null });
+      const found = await find(model, () => link.call({ type: 'storedRows' }));
+      const { file, transfer, release } = wire(model, found);
+      try {
+        const { working = null } = found;
+        return await link.call({ type: 'detect', engine, model: { file, working } }, { transfer });
+      } finally {
+        release();
+      }
+    }, true);
   }
 
-  /** @private Use `OpenGen.create`. */
-  constructor() {
-    if (typeof Worker === 'undefined' || typeof WebAssembly === 'undefined') {
-      throw new OpenGenError({ code: 'UNSUPPORTED', message: 'workers and WebAssembly are needed, so a browser is' });
-    }
-    this.#link = new Link(new Worker(new URL('./worker.js', import.meta.url), { type: 'module', name: 'opengen' }));
+  /**
+   * @private Use `OpenGen.create`.
+   * @param {string | URL} [workerUrl]
+   */
+  constructor(workerUrl) {
+    super();
+    this.#link = new Link(spawn(workerUrl), {
+      onHappened: (event) => {
+        if (event.type === 'engine') this.#capabilities = event.capabilities;
+        const { type, ...detail } = event;
+        this.dispatchEvent(new CustomEvent(type, { detail }));
+      },
+      onQueue: (length) => this.dispatchEvent(new CustomEvent('queue', { detail: { length } })),
+    });
   }
 
   /** What the engine found: the path taken and why, the adapter, its limits. @returns {Capabilities} */
@@ -99,27 +135,39 @@ export class OpenGen {
     return this.#capabilities;
   }
 
+  /** How many calls run or wait. @returns {number} */
+  get queueLength() {
+    return this.#link.queueLength;
+  }
+
   /** What is stored, and which model is in use. @type {Models} */
   models = {
     list: () => this.#link.call({ type: 'listModels' }),
-    import: (source, { onProgress, signal } = {}) =>
-      this.#withModel(source, signal, ({ id, url, bytes, sha256 }) =>
-        this.#link.call({ type: 'importModel', model: { id, url, bytes, sha256 } }, { signal, onProgress })
-          .catch(async (error) => {
-            if (source instanceof Blob) await this.#forgetPart(id);
-            throw error;
-          })),
-    load: (source, { onProgress, signal } = {}) =>
-      this.#withModel(source, signal, async ({ id, url, bytes, sha256, ...settings }) => {
-        this.#model = null;
-        const loaded = await this.#link.call(
-          { type: 'loadModel', model: { id, url, bytes, sha256 } }, { signal, onProgress });
+    import: (source, options = {}) => this.#withModel('import', source, options, ({ file, transfer, release }) =>
+      this.#link.call({ type: 'importModel', model: file }, { ...options, transfer }).catch(async (error) => {
+        if (source instanceof Blob) await this.#forgetPart(file.id);
+        throw error;
+      }).finally(release)),
+    load: (source, options = {}) => this.#withModel('load', source, options, async ({ file, transfer, release }, found) => {
+      this.#model = null;
+      try {
+        const loaded = await this.#link.call({ type: 'loadModel', model: file }, { ...options, transfer });
         const { width, height } = loaded;
-        this.#model = { width, height, ...settings };
+        this.#model = { width, height, ...found };
+        this.#release();
+        // Should the graphics device be lost, the worker may have to fetch the model again.
+        this.#release = release;
         return loaded;
-      }),
+      } catch (error) {
+        release();
+        throw error;
+      }
+    }),
     remove: (id) => this.#link.inTurn(() => this.#link.call({ type: 'removeModel', model: id })),
   };
+
+  /** Lets go of what the model in use was fetched with. */
+  #release = () => {};
 
   /**
    * Makes pictures with the loaded model. What is left out comes from the model; the seed is drawn.
@@ -128,11 +176,13 @@ export class OpenGen {
    * @returns {Promise<Generated<T>>}
    */
   async generate(options) {
+    check('generate', options);
     const { signal, onStage, onStep, imageType = 'ImageData', ...settings } = options ?? {};
     if (typeof settings.prompt !== 'string') throw invalid('prompt', 'must be text');
     if (!Object.hasOwn(HAND_OVER, imageType)) {
       throw invalid('imageType', `${imageType} is none of ${Object.keys(HAND_OVER).join(', ')}`);
     }
+    checkParts(settings);
     /** @param {import('./protocol.d.ts').GenerateEvent} event */
     const onEvent = (event) => {
       if (event.type === 'stage') onStage?.({ stage: event.stage });
@@ -141,9 +191,9 @@ export class OpenGen {
     const { images: pixels, png: files, capabilities, ...rest } = await this.#link.inTurn(async () => {
       if (!this.#model) throw invalid('model', 'no model is loaded yet');
       const { width, height, defaults } = this.#model;
-      const request = /** @type {GenerateRequest} */ ({
-        ...DEFAULTS, ...defaults, width, height, seed: randomSeed(), ...withoutUndefined(settings),
-      });
+      const request = /** @type {GenerateRequest} */ (withPlainSeeds({
+        ...REQUEST, ...defaults, width, height, seed: randomSeed(), ...withoutUndefined(settings),
+      }));
       return this.#link.call({ type: 'generate', request }, { signal, onEvent });
     }, signal);
     this.#capabilities = capabilities;
@@ -156,21 +206,41 @@ export class OpenGen {
   }
 
   /**
-   * Looks into the loaded model: its schedule, one step of a run, where attention looked.
-   * @param {import('./protocol.d.ts').Study} ask
-   * @param {{signal?: AbortSignal}} [options]
-   * @returns {Promise<any>} see `Study` for what answers what
+   * `generate` as an iterator: its stages, its steps, and in the end its pictures. Leaving the loop stops the work.
+   * @template {ImageType} [T='ImageData']
+   * @param {GenerateOptions<T>} options
+   * @returns {AsyncGenerator<StreamEvent<T>, void, void>}
    */
-  study(ask, { signal } = {}) {
-    return this.#link.inTurn(() => this.#link.call({ type: 'study', ask }, { signal }), signal);
+  stream(options) {
+    return iterate((listeners) => this.generate({ ...options, ...listeners }), options ?? {});
+  }
+
+  /**
+   * Looks into the loaded model: its schedule, one step of a run, where attention looked.
+   * @template {Study} S
+   * @param {S} ask
+   * @param {{signal?: AbortSignal}} [options]
+   * @returns {Promise<StudyAnswer<S>>}
+   */
+  async study(ask, options = {}) {
+    check('study', options);
+    const { what, ...rest } = ask;
+    if (!Object.hasOwn(STUDY, what)) throw invalid('what', `is none of ${Object.keys(STUDY).join(', ')}`);
+    refuse(`study "${what}"`, rest, STUDY[what]);
+    const { request } = /** @type {any} */ (rest);
+    check('request', request);
+    const plain = /** @type {any} */ (withPlainSeeds({ ...ask, ...(request && { request: withPlainSeeds(request) }) }));
+    const { signal } = options;
+    return this.#link.inTurn(() => this.#link.call({ type: 'study', ask: plain }, { signal }), signal);
   }
 
   /**
    * Reads the settings in a picture's file: OpenGen's own PNGs, and those of A1111 and its relatives.
    * @param {Blob} png
-   * @returns {Promise<import('./protocol.d.ts').PictureSettings>}
+   * @returns {Promise<PictureSettings>}
    */
   async readSettings(png) {
+    if (!(png instanceof Blob)) throw invalid('png', 'must be a Blob or a File');
     return this.#link.call({ type: 'readSettings', png: new Uint8Array(await png.arrayBuffer()) });
   }
 
@@ -187,7 +257,43 @@ export class OpenGen {
 
   /** Ends the worker, which frees all its memory; calls that still wait, and later ones, reject with ABORTED. */
   dispose() {
-    this.#link.close({ code: 'ABORTED', message: 'the engine was closed' });
+    this.#link.close(CLOSED);
+    this.#release();
+  }
+
+  /** `using og = await OpenGen.create()`. Where a browser lacks the symbol, the method has a name that nobody calls. */
+  [Symbol.dispose]() {
+    this.dispose();
+  }
+
+  /** `await using og = await OpenGen.create()`. @returns {Promise<void>} */
+  async [Symbol.asyncDispose]() {
+    this.dispose();
+  }
+
+  /**
+   * Listens to what happens beside the calls: `devicelost`, `engine`, `queue`.
+   * @template {keyof OpenGenEventMap} K
+   * @overload
+   * @param {K} type
+   * @param {(event: OpenGenEventMap[K]) => void} listener
+   * @param {boolean | AddEventListenerOptions} [options]
+   * @returns {void}
+   */
+  /**
+   * @overload
+   * @param {string} type
+   * @param {EventListenerOrEventListenerObject | null} listener
+   * @param {boolean | AddEventListenerOptions} [options]
+   * @returns {void}
+   */
+  /**
+   * @param {string} type
+   * @param {any} listener
+   * @param {boolean | AddEventListenerOptions} [options]
+   */
+  addEventListener(type, listener, options) {
+    super.addEventListener(type, listener, options);
   }
 
   /**
@@ -206,20 +312,58 @@ export class OpenGen {
   /**
    * Finds a model and works with it, in turn.
    * @template T
+   * @param {'import' | 'load'} name
    * @param {ModelSource} source
-   * @param {AbortSignal | undefined} signal
-   * @param {(model: import('./api.d.ts').FoundModel) => Promise<T>} work
+   * @param {LoadOptions} options
+   * @param {(wired: import('./source.js').Wired, found: import('./api.d.ts').FoundModel) => Promise<T>} work
    * @returns {Promise<T>}
    */
-  #withModel(source, signal, work) {
+  async #withModel(name, source, options, work) {
+    check(name, options);
     return this.#link.inTurn(async () => {
-      const model = await find(source, this.models.list);
-      try {
-        return await work(model);
-      } finally {
-        if (source instanceof Blob) URL.revokeObjectURL(model.url);
-      }
-    }, signal);
+      const found = await find(source, this.models.list);
+      return work(wire(source, found), found);
+    }, options?.signal);
+  }
+}
+
+/** What calls reject with once the client was disposed of: the same one cannot succeed again. */
+const CLOSED = /** @type {const} */ ({ code: 'ABORTED', message: 'the engine was closed' });
+
+/**
+ * Does work over a link, which closes when the signal fires or the work fails, and where that is all, when it is done.
+ * @template T
+ * @param {Link} link
+ * @param {AbortSignal | undefined} signal
+ * @param {() => Promise<T>} work
+ * @param {boolean} isAll
+ * @returns {Promise<T>}
+ */
+async function whileOpen(link, signal, work, isAll) {
+  const stop = () => link.close(abortion(/** @type {AbortSignal} */ (signal)));
+  signal?.addEventListener('abort', stop);
+  if (signal?.aborted) stop();
+  try {
+    const value = await work();
+    if (isAll) link.close(CLOSED);
+    return value;
+  } catch (error) {
+    link.close(CLOSED);
+    throw error;
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+}
+
+/** Looks at the options that have options of their own. @param {Partial<import('./api.d.ts').PictureOptions>} settings */
+function checkParts({ previews, walk }) {
+  check('walk', walk);
+  if (typeof previews !== 'object') return;
+  check('previews', previews);
+  const { to } = LIMITS.size;
+  const { size } = previews ?? {};
+  if (size !== undefined && !(Number.isInteger(size) && size >= 1 && size <= to)) {
+    throw invalid('size', `previews take a size of 1 to ${to} pixels, not ${size}`);
   }
 }
 
@@ -228,3 +372,16 @@ const toImageData = ({ width, height, data }) => new ImageData(data, width, heig
 /** @param {object} object */
 const withoutUndefined = (object) => Object.fromEntries(Object.entries(object).filter(([, v]) => v !== undefined));
 const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
+
+/**
+ * Seeds as the engine reads them: a BigInt becomes its digits, in a walk too.
+ * @template {object} T
+ * @param {T} settings
+ * @returns {T}
+ */
+function withPlainSeeds(settings) {
+  return /** @type {T} */ (Object.fromEntries(Object.entries(settings).map(([name, value]) => {
+    if (typeof value === 'bigint') return [name, String(value)];
+    return [name, name === 'walk' && value ? withPlainSeeds(value) : value];
+  })));
+}

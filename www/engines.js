@@ -8,7 +8,7 @@
 
 /** @typedef {import('./protocol.d.ts').Capabilities} Capabilities */
 
-const MODULES = {
+export const MODULES = {
   webgpu: {
     code: new URL('./opengen-gpu.js', import.meta.url),
     wasm: new URL('./opengen-gpu_bg.wasm', import.meta.url),
@@ -19,8 +19,8 @@ const MODULES = {
   },
 };
 
-const AS_ASKED = 'Pictures are made on the processor, as asked.';
-const NO_WEBGPU = 'This browser offers no WebGPU here, so pictures are made on the processor: small ones still take only '
+export const AS_ASKED = 'Pictures are made on the processor, as asked.';
+export const NO_WEBGPU = 'This browser offers no WebGPU here, so pictures are made on the processor: small ones still take only '
   + 'seconds.';
 const LOST = 'The graphics device was lost, so pictures are made on the processor now.';
 /** @param {string} times */
@@ -43,18 +43,27 @@ export class Running {
 /** What was fetched, by name: modules that are ready. @type {Map<'webgpu' | 'cpu', Promise<any>>} */
 const fetched = new Map();
 
+/** Whom to tell that a graphics device was lost. @type {(message: string) => void} */
+let onDeviceLost = () => {};
+
+/** @param {unknown} wanted */
+export function checkPath(wanted) {
+  if (wanted === 'auto' || wanted === 'webgpu' || wanted === 'cpu') return;
+  const message = 'engine: must be "auto", "webgpu" or "cpu"';
+  throw Object.assign(new Error(message), { code: 'INVALID_INPUT', field: 'engine' });
+}
+
 /**
  * Starts the engine that is asked for, or the quicker one.
  * @param {import('./protocol.d.ts').EnginePath} wanted
+ * @param {(message: string) => void} whenLost called whenever a graphics device is lost
  */
-export async function choose(wanted) {
+export async function choose(wanted, whenLost) {
+  onDeviceLost = whenLost;
+  checkPath(wanted);
   if (wanted === 'cpu') return start('cpu', AS_ASKED);
   if (wanted === 'webgpu') return start('webgpu');
-  if (wanted !== 'auto') {
-    const message = 'engine: must be "auto", "webgpu" or "cpu"';
-    throw Object.assign(new Error(message), { code: 'INVALID_INPUT', field: 'engine' });
-  }
-  if (!(await hasAdapter())) return start('cpu', NO_WEBGPU);
+  if (!(await findAdapter())) return start('cpu', NO_WEBGPU);
   let gpu;
   try {
     gpu = await start('webgpu');
@@ -99,12 +108,12 @@ async function quicker(gpu) {
   return cpu;
 }
 
-/** Whether the browser has any adapter: where there is none, the GPU's module is not fetched. */
-async function hasAdapter() {
+/** The browser's adapter, asked for as the engine does; null where there is none: the GPU's module is not fetched then. */
+export async function findAdapter() {
   try {
-    return Boolean(await /** @type {any} */ (navigator).gpu?.requestAdapter());
+    return (await /** @type {any} */ (navigator).gpu?.requestAdapter({ powerPreference: 'high-performance' })) ?? null;
   } catch {
-    return false;
+    return null;
   }
 }
 
@@ -115,7 +124,7 @@ async function hasAdapter() {
  */
 async function start(name, reason = null) {
   const module = await ready(name);
-  return new Running(module, await module.Engine.create(), reason);
+  return new Running(module, await module.Engine.create((message) => onDeviceLost(message)), reason);
 }
 
 /** A module, fetched once. @param {'webgpu' | 'cpu'} name */

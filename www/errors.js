@@ -4,11 +4,14 @@
 
 /** Every error that the client throws or rejects with. */
 export class OpenGenError extends Error {
-  /** @param {{code: ErrorCode, message: string, field?: string | null, retryable?: boolean}} wire */
-  constructor({ code, message, field = null, retryable = false }) {
-    super(message);
-    // As fetch has it, so that code which knows aborted requests knows this one too.
-    this.name = code === 'ABORTED' ? 'AbortError' : 'OpenGenError';
+  /**
+   * @param {{code: ErrorCode, message: string, field?: string | null, retryable?: boolean, cause?: unknown}} wire
+   *   `cause`: what led to it, such as a signal's reason
+   */
+  constructor({ code, message, field = null, retryable = false, cause }) {
+    super(message, cause === undefined ? undefined : { cause });
+    // As fetch has it, so that code which knows aborted requests and AbortSignal.timeout knows this one too.
+    this.name = code === 'ABORTED' ? (isTimeout(cause) ? 'TimeoutError' : 'AbortError') : 'OpenGenError';
     /** What happened; the list with its meanings is in protocol.d.ts. @type {ErrorCode} */
     this.code = code;
     /** The option at fault, for INVALID_INPUT. @type {string | null} */
@@ -18,8 +21,19 @@ export class OpenGenError extends Error {
   }
 }
 
-/** @returns {OpenGenError} the answer to a call whose signal fired */
-export const aborted = () => new OpenGenError({ code: 'ABORTED', message: 'cancelled' });
+/** @param {unknown} reason */
+const isTimeout = (reason) => /** @type {any} */ (reason)?.name === 'TimeoutError';
+
+/**
+ * The answer to a call whose signal fired, as `OpenGenError` takes it. The call did not fail: it may be made again.
+ * @param {AbortSignal} signal
+ * @returns {{code: 'ABORTED', message: string, retryable: true, cause: unknown}}
+ */
+export const abortion = ({ reason }) =>
+  ({ code: 'ABORTED', message: isTimeout(reason) ? 'timed out' : 'cancelled', retryable: true, cause: reason });
+
+/** @param {AbortSignal} signal @returns {OpenGenError} the answer to a call whose signal fired */
+export const aborted = (signal) => new OpenGenError(abortion(signal));
 
 /**
  * @param {string} field the option at fault

@@ -4,9 +4,13 @@ import { OpenGenError, aborted } from './errors.js';
 
 /** @typedef {import('./protocol.d.ts').WireError} WireError */
 /**
- * What a call may be given beside its message.
+ * What a call may be given beside its message; `transfer` is what moves to the worker with it.
  * @typedef {{signal?: AbortSignal, onProgress?: (progress: import('./protocol.d.ts').LoadProgress) => void,
- *   onEvent?: (event: import('./protocol.d.ts').GenerateEvent) => void}} Listeners
+ *   onEvent?: (event: import('./protocol.d.ts').GenerateEvent) => void, transfer?: Transferable[]}} Listeners
+ */
+/**
+ * Why there are no more calls.
+ * @typedef {Partial<WireError> & Pick<WireError, 'code' | 'message'> & {cause?: unknown}} End
  */
 /**
  * A call without its number.
@@ -21,12 +25,22 @@ export class Link {
   #nextId = 1;
   /** Settles when all that was put in line has had its turn. @type {Promise<unknown>} */
   #line = Promise.resolve();
-  /** Why there are no more calls. @type {Partial<WireError> & Pick<WireError, 'code' | 'message'> | null} */
+  /** How many have been put in line and are not done. */
+  #queued = 0;
+  /** @type {End | null} */
   #end = null;
+  #onHappened;
+  #onQueue;
 
-  /** @param {Worker} worker */
-  constructor(worker) {
+  /**
+   * @param {Worker} worker
+   * @param {{onHappened?: (event: import('./protocol.d.ts').Happened) => void, onQueue?: (length: number) => void}} [listeners]
+   *   what happens beside the calls, and how many are in line whenever that changes
+   */
+  constructor(worker, { onHappened, onQueue } = {}) {
     this.#worker = worker;
+    this.#onHappened = onHappened;
+    this.#onQueue = onQueue;
     worker.addEventListener('message', ({ data }) => this.#receive(data));
     worker.addEventListener('error', (event) => {
       event.preventDefault?.();
@@ -43,9 +57,9 @@ export class Link {
    * @param {Listeners} [listeners]
    * @returns {Promise<any>} the call's value
    */
-  call(message, { signal, onProgress, onEvent } = {}) {
+  call(message, { signal, onProgress, onEvent, transfer } = {}) {
     if (this.#end) return Promise.reject(new OpenGenError(this.#end));
-    if (signal?.aborted) return Promise.reject(aborted());
+    if (signal?.aborted) return Promise.reject(aborted(signal));
     const id = this.#nextId++;
     return new Promise((resolve, reject) => {
       const cancel = () => this.#worker.postMessage({ type: 'cancel', id });
@@ -54,8 +68,13 @@ export class Link {
         this.#calls.delete(id);
         signal?.removeEventListener('abort', cancel);
       };
-      this.#calls.set(id, { resolve, reject, settle, onProgress, onEvent });
-      this.#worker.postMessage({ ...message, id });
+      this.#calls.set(id, { resolve, reject, settle, onProgress, onEvent, signal });
+      try {
+        this.#worker.postMessage({ ...message, id }, transfer ?? []);
+      } catch (cause) {
+        settle();
+        reject(unsendable(cause));
+      }
     });
   }
 
@@ -68,22 +87,35 @@ export class Link {
    */
   inTurn(work, signal) {
     return new Promise((resolve, reject) => {
-      const leave = () => reject(aborted());
+      const leave = () => reject(aborted(/** @type {AbortSignal} */ (signal)));
       signal?.addEventListener('abort', leave);
+      this.#count(1);
       const turn = this.#line.then(() => {
         signal?.removeEventListener('abort', leave);
-        if (signal?.aborted) throw aborted();
+        if (signal?.aborted) throw aborted(signal);
         return work();
       });
-      this.#line = turn.then(() => {}, () => {});
+      const done = () => this.#count(-1);
+      this.#line = turn.then(done, done);
       turn.then(resolve, reject);
       if (signal?.aborted) leave();
     });
   }
 
+  /** How many calls were put in line and are not done. */
+  get queueLength() {
+    return this.#queued;
+  }
+
+  /** @param {number} more */
+  #count(more) {
+    this.#queued += more;
+    this.#onQueue?.(this.#queued);
+  }
+
   /**
    * Ends the worker and with it every call: those that run, that wait, and that are still to be made.
-   * @param {Partial<WireError> & Pick<WireError, 'code' | 'message'>} error what they reject with
+   * @param {End} error what they reject with
    */
   close(error) {
     if (this.#end) return;
@@ -97,6 +129,7 @@ export class Link {
 
   /** @param {import('./protocol.d.ts').FromWorker} message */
   #receive(message) {
+    if (message.type === 'happened') return this.#onHappened?.(message.event);
     const call = this.#calls.get(message.id);
     if (!call) return;
     switch (message.type) {
@@ -109,7 +142,14 @@ export class Link {
         return call.resolve(message.value);
       case 'failed':
         call.settle();
+        if (message.error.code === 'ABORTED' && call.signal?.aborted) return call.reject(aborted(call.signal));
         return call.reject(new OpenGenError(message.error));
     }
   }
+}
+
+/** A function among the settings, say, cannot be sent. @param {unknown} cause */
+function unsendable(cause) {
+  const message = `an option cannot be sent to the worker: ${cause instanceof Error ? cause.message : cause}`;
+  return new OpenGenError({ code: 'INVALID_INPUT', message, cause });
 }

@@ -1,6 +1,5 @@
 /** The page: binds the form, the picture and the session together. Nothing here computes. */
 
-import { OpenGen } from './client.js';
 import { Actions, copyLink } from './js/actions.js';
 import { Adding } from './js/adding.js';
 import { Choice } from './js/choice.js';
@@ -24,6 +23,7 @@ import { Using } from './js/using.js';
 import { showViews } from './learn/views.js';
 import { Waiting } from './js/waiting.js';
 import { sentence } from './js/words.js';
+import { MODELS } from './models.js';
 
 const ENGINES = ['auto', 'webgpu', 'cpu'];
 const wanted = [new URLSearchParams(location.search).get('engine'), keep.read('engine')];
@@ -36,7 +36,7 @@ const session = new Session({ engine, onChange: () => state.draw(), onLoaded: gr
 const pictures = new Pictures({ onChange: () => gallery.refresh() });
 const gallery = new Gallery({ pictures, onPick: pick, onDeleted: (ids) => shown.forget(ids) });
 const shown = new Shown({ stage, gallery, onChange: drawQueue });
-const choice = new Choice({ catalog: OpenGen.catalog(), onChange: () => using.list() });
+const choice = new Choice({ catalog: MODELS, onChange: () => using.list() });
 const storage = new StoragePanel({ session, choice, onRemoved: (id) => using.forgotten(id) });
 const openStorage = () => storage.open();
 const adding = new Adding({

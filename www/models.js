@@ -1,38 +1,39 @@
-/** The models that come with the client. */
+/** The models that come with the page and with the package, where they are an entry of their own: `opengen/mini`. */
 
 import { EMOJI, KNOWS, PHRASES, SYNONYMS } from './knows.js';
 
 /**
- * The default comes first. `node tests/web/catalog.mjs` keeps `bytes` and `sha256` true.
+ * `node tests/web/catalog.mjs` keeps `bytes` and `sha256` true.
  * A file's address is written out in full where it is used, since that is how bundlers find it.
- * @type {readonly import('./protocol.d.ts').ModelInfo[]}
+ * @type {import('./protocol.d.ts').ModelInfo}
  */
-export const MODELS = [
-  {
-    id: 'mini',
-    name: 'Mini',
-    url: new URL('./models/mini/mini-q8_0.gguf', import.meta.url).href,
-    bytes: 15241504,
-    sha256: '6ecb65d38c64f9aac2a7a0b496c88a3b4883bfe981a926970d2413c7cc3e0ae4',
-    width: 128,
-    height: 128,
-    defaults: { steps: 10, guidance: 2, sampler: 'ddim', schedule: 'default' },
-    examples: [
-      { prompt: 'a red apple on a light blue background', seed: 1 },
-      { prompt: 'a panda next to a red heart on a pink background', seed: 1 },
-      { prompt: 'a fox in the snow', seed: 1 },
-      { prompt: 'a tropical fish under water', seed: 1 },
-      { prompt: 'sticker of a cat on a purple background', seed: 1 },
-      { prompt: 'neon sign of a cocktail', seed: 1 },
-      { prompt: 'a soccer ball on grass', seed: 1 },
-      { prompt: 'pixel art of a red heart on a white background', seed: 1 },
-    ],
-    about: 'Mini is a tiny model that learned from 372 emoji: one thing or two, small or large, where you say, on a colour '
-      + 'or in a place such as snow or space, in styles such as neon or pixel art. No photographs and no writing.',
-    license: 'Weights: MIT OR Apache-2.0, trained by this project on pictures of Noto Color Emoji (OFL 1.1).',
-    knows: KNOWS,
-    synonyms: SYNONYMS,
-    phrases: PHRASES,
-    emoji: EMOJI,
-  },
-];
+export const mini = {
+  id: 'mini',
+  name: 'Mini',
+  url: new URL('./models/mini/mini-q8_0.gguf', import.meta.url).href,
+  bytes: 15241504,
+  sha256: '6ecb65d38c64f9aac2a7a0b496c88a3b4883bfe981a926970d2413c7cc3e0ae4',
+  width: 128,
+  height: 128,
+  defaults: { steps: 10, guidance: 2, sampler: 'ddim', schedule: 'default' },
+  examples: [
+    { prompt: 'a red apple on a light blue background', seed: 1 },
+    { prompt: 'a panda next to a red heart on a pink background', seed: 1 },
+    { prompt: 'a fox in the snow', seed: 1 },
+    { prompt: 'a tropical fish under water', seed: 1 },
+    { prompt: 'sticker of a cat on a purple background', seed: 1 },
+    { prompt: 'neon sign of a cocktail', seed: 1 },
+    { prompt: 'a soccer ball on grass', seed: 1 },
+    { prompt: 'pixel art of a red heart on a white background', seed: 1 },
+  ],
+  about: 'Mini is a tiny model that learned from 372 emoji: one thing or two, small or large, where you say, on a colour '
+    + 'or in a place such as snow or space, in styles such as neon or pixel art. No photographs and no writing.',
+  license: 'Weights: MIT OR Apache-2.0, trained by this project on pictures of Noto Color Emoji (OFL 1.1).',
+  knows: KNOWS,
+  synonyms: SYNONYMS,
+  phrases: PHRASES,
+  emoji: EMOJI,
+};
+
+/** All of them, the default first. @type {readonly import('./protocol.d.ts').ModelInfo[]} */
+export const MODELS = [mini];

@@ -29,6 +29,8 @@ export interface ModelInfo {
   /** Native size in pixels. */
   width: number;
   height: number;
+  /** Bytes that a picture of that size takes in f32 beside the weights, where that is known. */
+  working?: number;
   defaults: { steps: number; guidance: number; sampler: Sampler; schedule: Schedule };
   examples: { prompt: string; seed: number }[];
   /** What it can draw, honestly, in one or two sentences. */
@@ -98,31 +100,60 @@ export interface LoadedModel {
   height: number;
 }
 
+/** 0 … 2^64 − 1; a BigInt, or digits as text, where a double would lose some. */
+export type Seed = number | string | bigint;
 export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'dpm++-2m';
 export type Schedule = 'default' | 'karras';
 
+/** Ranges and defaults are those of src/pipeline/limits.rs; `LIMITS` and `DEFAULTS` have them as values. */
 export interface GenerateRequest {
+  /** What the picture shows, at most 20000 characters; `(word:1.2)` weighs, as A1111 has it. */
   prompt: string;
+  /** What it shall not show; has an effect where `guidance` is above 1. Default: "". */
   negativePrompt: string;
+  /** Denoising steps, 1 … 1000, and no more than the model was trained with. Default: the model's, else 20. */
   steps: number;
+  /** Classifier-free guidance, 0 … 100; up to 1 half the work is saved. Default: the model's, else 7.5. */
   guidance: number;
-  /** 0 … 2^64 − 1; a string where a double would lose digits. */
-  seed: number | string;
-  /** Noise `variationStrength` (0 … 1; left out: 0) of the way to another seed's, as A1111 has it. */
-  variationSeed?: number | string;
+  /** Picture i of a batch has seed + i. Default: drawn anew. */
+  seed: Seed;
+  /** Another seed, towards whose noise a variation goes; picture i of a batch has variationSeed + i. */
+  variationSeed?: Seed;
+  /** How far it goes, 0 … 1, as A1111 has it. Default: 0. */
   variationStrength?: number;
-  /** Which generator's noise: PyTorch's CPU generator or Philox. */
+  /** Whose noise: PyTorch's CPU generator's or Philox's. Default: "torch". */
   rng: 'torch' | 'philox';
+  /** Default: the model's, else "dpm++-2m". */
   sampler: Sampler;
+  /** How the noise levels are spaced; "karras" not with "ddim". Default: the model's, else "default". */
   schedule: Schedule;
-  /** Pixels, multiples of 8. */
+  /** Pixels, 32 … 2048, multiples of 8. Default: the model's. */
   width: number;
+  /** Pixels, 32 … 2048, multiples of 8. Default: the model's. */
   height: number;
+  /** Pictures at once, 1 … 8. Default: 1. */
   batch: number;
-  /** Send a small picture of the latents with each step. */
-  previews: boolean;
-  /** A stop on the way to another prompt or seed: share 0 is this request, 1 the other end. */
-  walk?: { prompt?: string; seed?: number | string; share: number };
+  /** Whether steps bring a picture of the latents: of what size, and with which steps. Default: true. */
+  previews: boolean | PreviewOptions;
+  /** A stop on the way to another prompt or seed. */
+  walk?: Walk;
+}
+
+export interface PreviewOptions {
+  /** Pixels of the longer side, 1 … 2048: smoothly enlarged. Default: as large as the latents. */
+  size?: number;
+  /** Every how many steps, 1 or more; the last step always brings one. Default: 1. */
+  every?: number;
+}
+
+/** A stop on the way from a request to another prompt, another seed, or both; between them lies an arc (slerp). */
+export interface Walk {
+  /** Default: the request's. */
+  prompt?: string;
+  /** Default: the request's. */
+  seed?: Seed;
+  /** 0 … 1: 0 is the request itself, 1 the other end. */
+  share: number;
 }
 
 /** Latents as numbers `[channels, h, w]` and in preview colours. */
@@ -168,26 +199,56 @@ export interface StepTrace extends StepNumbers {
   maps: AttentionMap[];
 }
 
-/** A question about the loaded model, and what answers it. Times run from 0, the clean picture, to `last`. */
+/** A model's noise schedule. Times run from 0, the clean picture, to `last`. */
+export interface NoiseSchedule {
+  last: number;
+  /** √ᾱ and √(1 − ᾱ) over time. */
+  signal: Float32Array;
+  noise: Float32Array;
+  prediction: 'epsilon' | 'v_prediction' | 'sample';
+  latentChannels: number;
+  /** Pixels per latent. */
+  latentScale: number;
+}
+
+/** A run laid out before its first step. */
+export interface RunPath {
+  /** The step it begins with. */
+  first: number;
+  latents: Float32Array;
+  image: Pixels;
+  steps: StepNumbers[];
+}
+
+/** A question about the loaded model; `StudyAnswer` says what answers it. */
 export type Study =
-  /** `{ last, signal, noise, prediction, latentChannels, latentScale }`; the shares are Float32Arrays over time. */
   | { what: 'schedule' }
-  /** `{ id, text }[]`; the tokens that begin and end the text have no text. */
+  /** The tokens that begin and end the text have no text. */
   | { what: 'tokens'; prompt: string }
-  /** Float32Array: scaled latents. */
+  /** To scaled latents. */
   | { what: 'encode'; image: Pixels }
-  /** Pixels. Width and height are the picture's. */
+  /** Width and height are the picture's. */
   | { what: 'decode'; latents: Float32Array; width: number; height: number }
-  /** `{ image: Pixels }` */
-  | { what: 'noise'; image: Pixels; t: number; seed: number | string }
-  /** Shown */
-  | { what: 'noise'; latents: Float32Array; width: number; height: number; t: number; seed: number | string }
-  /** `{ first, latents, image, steps: StepNumbers[] }`: from pure noise, or from `clean` latents noised up to `t`. */
+  | { what: 'noise'; image: Pixels; t: number; seed: Seed }
+  | { what: 'noise'; latents: Float32Array; width: number; height: number; t: number; seed: Seed }
+  /** From pure noise, or from `clean` latents noised up to `t`. */
   | { what: 'begin'; request: GenerateRequest; clean?: Float32Array; t?: number }
-  /** StepTrace */
   | { what: 'step'; request: GenerateRequest; index: number; latents: Float32Array; maps?: boolean }
-  /** Uint8Array: an animated PNG, `delay` milliseconds a frame. */
+  /** An animated PNG, `delay` milliseconds a frame. */
   | { what: 'film'; frames: Pixels[]; delay: number };
+
+/** What answers a question. */
+export type StudyAnswer<S extends Study> =
+  S extends { what: 'schedule' } ? NoiseSchedule :
+  S extends { what: 'tokens' } ? { id: number; text: string }[] :
+  S extends { what: 'encode' } ? Float32Array :
+  S extends { what: 'decode' } ? Pixels :
+  S extends { what: 'noise'; image: Pixels } ? { image: Pixels } :
+  S extends { what: 'noise' } ? Shown :
+  S extends { what: 'begin' } ? RunPath :
+  S extends { what: 'step' } ? StepTrace :
+  S extends { what: 'film' } ? Uint8Array :
+  never;
 
 /** RGBA, row by row from the top. */
 export interface Pixels {
@@ -288,10 +349,24 @@ export interface ModelFile {
   url: string;
   bytes?: number;
   sha256?: string;
+  /** Sent along when it is fetched; never stored. */
+  headers?: [string, string][];
+  /** The program's own `fetch` is at its other end; see through.js. */
+  fetch?: MessagePort;
 }
+
+/** What happens beside the calls. */
+export type Happened =
+  /** A graphics device was lost. Where it can be, another takes its place. */
+  | { type: 'devicelost'; message: string }
+  /** Another engine took over. */
+  | { type: 'engine'; capabilities: Capabilities };
 
 export type ToWorker =
   | { type: 'create'; id: number; engine: EnginePath }
+  | { type: 'detect'; id: number; engine: EnginePath; model: { file: ModelFile; working: number | null } | null }
+  /** As listModels, in short, before there is an engine. */
+  | { type: 'storedRows'; id: number }
   | { type: 'listModels'; id: number }
   | { type: 'importModel'; id: number; model: ModelFile }
   | { type: 'loadModel'; id: number; model: ModelFile }
@@ -307,4 +382,5 @@ export type FromWorker =
   | { type: 'progress'; id: number; progress: LoadProgress }
   | { type: 'event'; id: number; event: GenerateEvent }
   | { type: 'done'; id: number; value: unknown }
-  | { type: 'failed'; id: number; error: WireError };
+  | { type: 'failed'; id: number; error: WireError }
+  | { type: 'happened'; event: Happened };

@@ -1,32 +1,36 @@
-/** Which model is meant by what a program passes as one. */
+/** Which model is meant by what a program passes as one, and what of it the worker is told. */
 
 import { invalid } from './errors.js';
-import { MODELS } from './models.js';
+import { check } from './options.js';
+import { serve } from './through.js';
 
 /**
- * The model that is meant: an id of MODELS or of the store, an address, a file, or a description with its address.
+ * The model that is meant: the id of a stored one, an address, a file, or a description with its address.
  * @param {import('./api.d.ts').ModelSource} source
- * @param {() => Promise<import('./protocol.d.ts').StoredModel[]>} stored asked only where nothing else fits
+ * @param {() => Promise<{id: string, url: string}[]>} stored asked only where nothing else fits
  * @returns {Promise<import('./api.d.ts').FoundModel>}
  */
 export async function find(source, stored) {
   if (source instanceof URL) return atAddress({ url: source.href });
   if (source instanceof Blob) return inFile(source);
   if (typeof source === 'string') {
-    const known = MODELS.find(({ id }) => id === source);
-    if (known) return known;
     if (/^[a-z][a-z\d+.-]*:|\/|\.gguf$/i.test(source)) return atAddress({ url: source });
     const kept = (await stored()).find(({ id }) => id === source);
     if (kept) return { id: kept.id, url: kept.url };
-    throw invalid('model', `no model named "${source}"`);
+    const mini = source === 'mini' ? ': import { mini } from \'opengen/mini\' and pass that' : '';
+    throw invalid('model', `no model named "${source}" is stored in this browser${mini}`);
   }
-  if (typeof source?.url === 'string') return atAddress(source);
-  throw invalid('model', 'must be a name, an address, a file, or an object with an address as `url`');
+  if (typeof source?.url !== 'string') {
+    throw invalid('model', 'must be a model such as mini of opengen/mini, an address, a file, the id of a stored model, or an '
+      + 'object with an address as `url`');
+  }
+  check('model', source);
+  return atAddress(source);
 }
 
 /**
  * The address is also the id, so that files of one name from two places stay apart.
- * @param {{url: string} & Partial<import('./protocol.d.ts').ModelInfo>} description
+ * @param {import('./api.d.ts').ModelDescription} description
  */
 function atAddress({ url, ...rest }) {
   const base = globalThis.document?.baseURI ?? globalThis.location?.href;
@@ -39,4 +43,37 @@ function atAddress({ url, ...rest }) {
 function inFile(file) {
   if (!(file instanceof File)) throw invalid('model', 'a Blob has no name: make it a File');
   return { id: `${file.name} ${file.lastModified}`, url: URL.createObjectURL(file), bytes: file.size };
+}
+
+/**
+ * A model as the worker is told of it; `release` lets go of what that holds on this side.
+ * @typedef {{file: import('./protocol.d.ts').ModelFile, transfer: Transferable[], release: () => void}} Wired
+ */
+
+/**
+ * @param {import('./api.d.ts').ModelSource} source
+ * @param {import('./api.d.ts').FoundModel} found
+ * @returns {Wired}
+ */
+export function wire(source, { id, url, bytes, sha256, headers, fetch }) {
+  if (source instanceof Blob) {
+    return { file: { id, url, bytes, sha256 }, transfer: [], release: () => URL.revokeObjectURL(url) };
+  }
+  if (fetch !== undefined && typeof fetch !== 'function') throw invalid('fetch', 'must be a function, called as fetch is');
+  const served = fetch && serve(fetch);
+  return {
+    file: { id, url, bytes, sha256, headers: headerList(headers), fetch: served?.port },
+    transfer: served ? [served.port] : [],
+    release: () => served?.close(),
+  };
+}
+
+/** @param {HeadersInit | undefined} headers */
+function headerList(headers) {
+  if (headers === undefined) return undefined;
+  try {
+    return [...new Headers(headers)];
+  } catch (error) {
+    throw invalid('headers', error instanceof Error ? error.message : String(error));
+  }
 }

@@ -4,7 +4,11 @@
  * The listener stands before anything is awaited: a message posted to a worker that does not listen yet is lost.
  */
 
+import { detect } from './detect.js';
 import { choose, withoutDevice } from './engines.js';
+import { enlarge } from './preview.js';
+import { storedRows } from './stored.js';
+import { through } from './through.js';
 
 /** The engine in use. @type {import('./engines.js').Running | null} */
 let running = null;
@@ -36,20 +40,29 @@ async function perform(call) {
   switch (call.type) {
     case 'create':
       wanted = call.engine;
-      running = await choose(wanted);
+      running = await choose(wanted, deviceLost);
       return running.capabilities();
+    case 'detect':
+      return detect(call.engine, call.model && { ...call.model, file: reachable(call.model.file) });
+    case 'storedRows':
+      return storedRows();
     case 'listModels':
       return running.engine.listModels();
     case 'importModel':
-      return cancellable(call.id, (engine) => engine.importModel(call.model, progressOf(call)));
+      return cancellable(call.id, (engine) => engine.importModel(reachable(call.model), progressOf(call)));
     case 'loadModel': {
       model = null;
-      const loaded = await cancellable(call.id, (engine) => engine.loadModel(call.model, progressOf(call)));
-      model = call.model;
+      const wanted = reachable(call.model);
+      const loaded = await cancellable(call.id, (engine) => engine.loadModel(wanted, progressOf(call)));
+      model = wanted;
       return loaded;
     }
     case 'generate': {
-      const tell = (event) => self.postMessage({ type: 'event', id: call.id, event }, transferables(event));
+      const { size } = call.request.previews;
+      const tell = (told) => {
+        const event = size && told.preview ? { ...told, preview: enlarge(told.preview, size) } : told;
+        self.postMessage({ type: 'event', id: call.id, event }, transferables(event));
+      };
       const before = running;
       const made = await cancellable(call.id, (engine) => engine.generate(call.request, tell));
       const notices = running === before ? made.notices : [running.reason, ...made.notices];
@@ -87,9 +100,16 @@ async function takeOver(call) {
   const lost = running.engine;
   running = await withoutDevice();
   lost.free();
+  self.postMessage({ type: 'happened', event: { type: 'engine', capabilities: running.capabilities() } });
   if (call.stopped) throw Object.assign(new Error('cancelled'), { code: 'ABORTED' });
   if (model) await running.engine.loadModel(model, null);
 }
+
+/** Told whenever a graphics device is lost, the first time too, when another takes its place. @param {string} message */
+const deviceLost = (message) => self.postMessage({ type: 'happened', event: { type: 'devicelost', message } });
+
+/** A model's file as the engine takes it: a port stands for the program's own `fetch`. */
+const reachable = (file) => (file.fetch ? { ...file, fetch: through(file.fetch) } : file);
 
 const progressOf = ({ id }) => (progress) => self.postMessage({ type: 'progress', id, progress });
 

@@ -1,12 +1,13 @@
 // Any folder that holds the package's dist/ will do: there is nothing to bundle.
 import { OpenGen } from './node_modules/opengen/dist/client.js';
+import { mini } from './node_modules/opengen/dist/models.js';
 
 const say = (words) => { document.getElementById('status').textContent = words; };
 const go = document.getElementById('go');
 const picture = document.getElementById('picture');
 
 try {
-  const og = await OpenGen.create({ model: 'mini', onProgress: ({ phase }) => say(phase) });
+  const og = await OpenGen.create({ model: mini, onProgress: ({ phase }) => say(phase) });
   go.disabled = false;
   say('Ready');
   go.addEventListener('click', async () => {

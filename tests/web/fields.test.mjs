@@ -12,17 +12,17 @@ test('fields that are empty or beyond their range are named with it, all at once
   const page = await open(it, { reducedMotion: 'reduce' });
   const back = part(page, 'Back out of noise');
   const [guidance, seed] = ['Guidance', 'Seed'].map((label) => back.getByLabel(label, { exact: true }));
-  await guidance.fill('31');
+  await guidance.fill('101');
   await seed.fill('');
   await press(back, 'Run');
-  await says(back, 'Guidance takes a number from 0 to 30. The seed takes a whole number from 0 to 18446744073709551615.');
+  await says(back, 'Guidance takes a number from 0 to 100. The seed takes a whole number from 0 to 18446744073709551615.');
   assert.equal(await guidance.evaluate((field) => document.activeElement === field), true, 'the first of them has the focus');
   assert.equal(await back.locator('[aria-invalid="true"]').count(), 2);
-  assert.equal(await guidance.getAttribute('max'), '30', 'the field says the same');
+  assert.equal(await guidance.getAttribute('max'), '100', 'the field says the same');
   await guidance.fill('');
   await seed.fill('7');
   await guidance.press('Enter');
-  await says(back, /^Guidance takes a number from 0 to 30\.$/);
+  await says(back, /^Guidance takes a number from 0 to 100\.$/);
   assert.equal(await back.locator('.lane').count(), 0);
   assert.equal(await seed.getAttribute('aria-invalid'), null);
   await back.getByLabel('Side by side').selectOption('guidance'); // which brings its own

@@ -31,9 +31,10 @@ test('settings that cannot be are refused at their field', async () => {
     ['Steps', '2.5', /whole number/, '2'],
     ['Steps', '', /whole number/, '2'],
     ['Guidance', '', /number from 0/, '2'],
-    ['Guidance', '-1', /number from 0/, '2'],
+    ['Guidance', '-1', /number from 0 to 100/, '2'],
+    ['Steps', '1001', /number from 1 to 1000/, '2'],
     ['Width', '65', /multiple of 8, such as 64/, String(MODEL.width)],
-    ['Height', '0', /from 8/, String(MODEL.height)],
+    ['Height', '24', /from 32 to 2048/, String(MODEL.height)],
     ['Seed', '-3', /whole number/, '1'],
     ['Seed', '18446744073709551616', /whole number/, '18446744073709551615'],
   ]) {
@@ -51,16 +52,16 @@ test('settings that cannot be are refused at their field', async () => {
   assert.match(await page.getByRole('status').first().textContent(), /seed 18446744073709551615$/);
 });
 
-test('an empty prompt is asked for, a prompt of 5,000 characters refused, both at the field', async () => {
+test('an empty prompt is asked for, a prompt of 25,000 characters refused, both at the field', async () => {
   const page = await visitor(it);
   await ready(page);
   await promptOf(page).fill('   ');
   await refused(page, 'Prompt', /Say what you would like to see/);
-  await promptOf(page).fill('a'.repeat(5000));
-  await refused(page, 'Prompt', /5,000 characters; up to 2,000/);
-  await set(page, { 'Negative prompt': 'b '.repeat(2500) });
+  await promptOf(page).fill('a'.repeat(25000));
+  await refused(page, 'Prompt', /25,000 characters; up to 20,000/);
+  await set(page, { 'Negative prompt': 'b '.repeat(12500) });
   await promptOf(page).fill('a red apple');
-  await refused(page, 'Negative prompt', /5,000 characters/);
+  await refused(page, 'Negative prompt', /25,000 characters/);
 });
 
 test('a long prompt is drawn, and says when it was cut', async () => {

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Link } from '../../www/link.js';
-import { MODELS } from '../../www/models.js';
+import { mini } from '../../www/models.js';
 import { find } from '../../www/source.js';
 
 /** A worker that writes down what it is sent; the test answers. */
@@ -15,9 +15,9 @@ class Paper extends EventTarget {
   say(data) { this.dispatchEvent(new MessageEvent('message', { data })); }
 }
 
-function link() {
+function link(listeners) {
   const worker = new Paper();
-  return { worker, link: new Link(worker) };
+  return { worker, link: new Link(worker, listeners) };
 }
 
 /** All microtasks and what they lead to. */
@@ -113,6 +113,50 @@ test('a signal that fires after its call says nothing more', async () => {
   assert.equal(worker.sent.length, 1);
 });
 
+test('a signal’s reason is the cause, and one that ran out of time is a TimeoutError', async () => {
+  const { worker, link: it } = link();
+  const why = new Error('the visitor left');
+  const late = new DOMException('too late', 'TimeoutError');
+  const failing = (signal) => it.call({ type: 'generate' }, { signal }).catch((error) => error);
+  for (const [reason, name, message] of [[why, 'AbortError', 'cancelled'], [late, 'TimeoutError', 'timed out']]) {
+    const stop = new AbortController();
+    const running = failing(stop.signal);
+    const waiting = it.inTurn(() => assert.fail('left the line'), stop.signal).catch((error) => error);
+    stop.abort(reason);
+    const { id } = worker.sent.at(-1);
+    worker.say({ type: 'failed', id, error: { code: 'ABORTED', message: 'cancelled', field: null, retryable: true } });
+    const all = await Promise.all([running, waiting, failing(stop.signal)]);
+    for (const error of all) {
+      assert.deepEqual([error.code, error.name, error.message, error.cause, error.retryable],
+        ['ABORTED', name, message, reason, true]);
+    }
+  }
+});
+
+test('what cannot be sent rejects with a code, and leaves nothing behind', async () => {
+  const { worker, link: it } = link();
+  const stop = new AbortController();
+  worker.postMessage = (message) => {
+    if (typeof message.bad === 'function') throw new DOMException('bad could not be cloned', 'DataCloneError');
+    worker.sent.push(message);
+  };
+  await assert.rejects(it.call({ type: 'generate', bad() {} }, { signal: stop.signal }),
+    { name: 'OpenGenError', code: 'INVALID_INPUT', message: /cannot be sent.*bad could not be cloned/ });
+  stop.abort();
+  assert.deepEqual(worker.sent, [], 'its signal is not listened to any more');
+});
+
+test('what happens beside the calls is told, and how many are in line', async () => {
+  const heard = [];
+  const { worker, link: it } = link({ onHappened: (event) => heard.push(event), onQueue: (length) => heard.push(length) });
+  worker.say({ type: 'happened', event: { type: 'devicelost', message: 'gone' } });
+  const both = [it.inTurn(async () => {}), it.inTurn(async () => { throw new Error('no'); })];
+  assert.equal(it.queueLength, 2);
+  await Promise.allSettled(both);
+  await settled();
+  assert.deepEqual(heard, [{ type: 'devicelost', message: 'gone' }, 1, 2, 1, 0]);
+});
+
 test('closing ends the worker, and every call there is or will be', async () => {
   const { worker, link: it } = link();
   const running = code(it.inTurn(() => it.call({ type: 'generate' })));
@@ -138,7 +182,8 @@ test('a worker that breaks is INTERNAL, one whose files did not come is NETWORK'
 test('a model is meant by id, address, description or file', async () => {
   const nothing = async () => [];
   const kept = { id: 'mine', name: 'Mine', url: 'https://example.com/mine.gguf', bytes: 5 };
-  assert.equal(await find('mini', () => assert.fail('the store is not asked')), MODELS[0]);
+  const described = await find(mini, () => assert.fail('the store is not asked'));
+  assert.deepEqual(described, mini);
   assert.deepEqual(await find('mine', async () => [kept]), { id: 'mine', url: kept.url });
   const url = 'https://example.com/a/b.gguf';
   for (const source of [url, `${url}#part`, new URL(url), { url }]) {
@@ -151,6 +196,11 @@ test('a model is meant by id, address, description or file', async () => {
   assert.deepEqual([found.id, found.bytes], ['mine.gguf 1', 4]);
   assert.match(found.url, /^blob:/);
   URL.revokeObjectURL(found.url);
+});
+
+test('mini by its name alone says where it is, unless it is stored', async () => {
+  await assert.rejects(find('mini', async () => []), { field: 'model', message: /import \{ mini \} from 'opengen\/mini'/ });
+  assert.equal((await find('mini', async () => [mini])).id, 'mini');
 });
 
 test('what is no model is INVALID_INPUT at "model"', async () => {

@@ -41,13 +41,23 @@ export class Server {
   /** Answers to these paths wait until their promise settles. @type {Map<string, Promise<unknown>>} */ held = new Map();
   /** Files served from here instead of from disk: path → text. @type {Map<string, string>} */ overlay = new Map();
   /** A path that answers 404. @type {string | null} */ missing = null;
+  /** Asks for this header wherever a path begins with `/private/`. @type {[string, string]} */ key = ['x-key', 'secret'];
   #folder;
+  #headers;
   #server = createServer((request, response) => this.#answer(request, response));
   #sockets = new Set();
 
-  /** @param {string} [folder] what is served */
-  constructor(folder = DIST) {
+  /**
+   * @param {string} [folder] what is served
+   * @param {{cors?: boolean, policy?: string | null}} [options] whether other origins may read it; another
+   *   Content-Security-Policy than the page's, or none
+   */
+  constructor(folder = DIST, { cors = false, policy } = {}) {
     this.#folder = folder;
+    this.#headers = { ...HEADERS };
+    if (policy) this.#headers['Content-Security-Policy'] = policy;
+    if (policy === null) delete this.#headers['Content-Security-Policy'];
+    if (cors) this.#headers['Access-Control-Allow-Origin'] = '*';
   }
 
   async start() {
@@ -85,19 +95,22 @@ export class Server {
     await this.held.get(path);
     if (response.destroyed) return undefined;
     const name = path.endsWith('/') ? `${path}index.html` : path;
-    if (name === '/blank.html') return send(response, 200, TYPES['.html'], '<!doctype html><title>blank</title>');
+    const send = (...answer) => sendWith(this.#headers, response, ...answer);
+    const [header, value] = this.key;
+    if (path.startsWith('/private/') && request.headers[header] !== value) return send(403, 'text/plain', 'not for you');
+    if (name === '/blank.html') return send(200, TYPES['.html'], '<!doctype html><title>blank</title>');
     if (extname(name) === '.gguf') return this.#model(request, response, join(this.#folder, name));
     this.paths.push(path);
-    if (this.missing === name) return send(response, 404, 'text/plain', 'not found');
-    if (this.overlay.has(name)) return send(response, 200, TYPES[extname(name)], this.overlay.get(name));
+    if (this.missing === name) return send(404, 'text/plain', 'not found');
+    if (this.overlay.has(name)) return send(200, TYPES[extname(name)], this.overlay.get(name));
     const file = join(this.#folder, name);
     if (!file.startsWith(this.#folder) || !existsSync(file) || !statSync(file).isFile()) {
-      return send(response, 404, 'text/plain', 'not found');
+      return send(404, 'text/plain', 'not found');
     }
     const { size, mtimeMs } = statSync(file);
     const etag = `"${size}-${Math.round(mtimeMs)}"`;
-    if (request.headers['if-none-match'] === etag) return response.writeHead(304, HEADERS).end();
-    response.writeHead(200, { ...HEADERS, ETag: etag, 'Content-Type': TYPES[extname(name)] ?? 'text/plain',
+    if (request.headers['if-none-match'] === etag) return response.writeHead(304, this.#headers).end();
+    response.writeHead(200, { ...this.#headers, ETag: etag, 'Content-Type': TYPES[extname(name)] ?? 'text/plain',
       'Content-Length': size });
     createReadStream(file).pipe(response);
   }
@@ -106,16 +119,17 @@ export class Server {
     const { status, html, cutAt, noRange, wrongLength, bytesPerSecond, flip } = this.faults;
     const entry = { method: request.method, range: request.headers.range ?? null, sent: 0 };
     this.models.push(entry);
-    if (status) return send(response, status, 'text/plain', `status ${status}`);
-    if (html) return send(response, 200, TYPES['.html'], '<!doctype html><h1>Please log in</h1>');
-    if (!existsSync(file)) return send(response, 404, 'text/plain', 'not found');
+    const send = (...answer) => sendWith(this.#headers, response, ...answer);
+    if (status) return send(status, 'text/plain', `status ${status}`);
+    if (html) return send(200, TYPES['.html'], '<!doctype html><h1>Please log in</h1>');
+    if (!existsSync(file)) return send(404, 'text/plain', 'not found');
 
     const size = wrongLength ?? statSync(file).size;
     const from = noRange ? 0 : Number(/^bytes=(\d+)-/.exec(entry.range ?? '')?.[1] ?? 0);
     if (from >= size) return response.writeHead(416, { 'Content-Range': `bytes */${size}` }).end();
     const partial = !noRange && entry.range !== null;
     response.writeHead(partial ? 206 : 200, {
-      ...HEADERS, 'Content-Type': TYPES['.gguf'], 'Content-Length': size - from,
+      ...this.#headers, 'Content-Type': TYPES['.gguf'], 'Content-Length': size - from,
       ...(noRange ? {} : { 'Accept-Ranges': 'bytes' }),
       ...(partial ? { 'Content-Range': `bytes ${from}-${size - 1}/${size}` } : {}),
     });
@@ -160,7 +174,7 @@ function write(response, bytes) {
   return new Promise((done) => response.write(bytes, (error) => done(!error)));
 }
 
-function send(response, status, type, text) {
-  response.writeHead(status, { ...HEADERS, 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) });
+function sendWith(headers, response, status, type, text) {
+  response.writeHead(status, { ...headers, 'Content-Type': type, 'Content-Length': Buffer.byteLength(text) });
   response.end(text);
 }

@@ -1,10 +1,11 @@
 /** The models there are to choose from: those that come with the page, then the visitor's own, kept in this browser. */
 
+import { DEFAULTS } from '../limits.js';
 import { keep } from './dom.js';
 
 /** What a visitor's own model begins with: it says nothing of its own. */
 const GENERAL = {
-  defaults: { steps: 20, guidance: 7.5, sampler: 'dpm++-2m', schedule: 'default' },
+  defaults: DEFAULTS,
   examples: [
     { prompt: 'a red apple on a light blue background', seed: 1 },
     { prompt: 'a lighthouse at dusk', seed: 2 },

@@ -1,6 +1,7 @@
 /** The engine and the chosen model as the page sees them: one state at a time, told to whoever listens. */
 
-import { OpenGen, OpenGenError } from '../client.js';
+import { OpenGen } from '../client.js';
+import { aborted } from '../errors.js';
 import { keepParts, reachable } from './shell.js';
 
 /**
@@ -53,12 +54,15 @@ export class Session {
   /** Resolves when the model is ready; tries again if it had failed. */
   async ready(signal) {
     if (this.state === 'failed') this.start();
-    const stopped = new Promise((_, reject) => {
-      const stop = () => reject(new OpenGenError({ code: 'ABORTED', message: 'cancelled' }));
-      if (signal.aborted) stop();
-      signal.addEventListener('abort', stop, { once: true });
-    });
-    await Promise.race([this.#loading, stopped]);
+    if (signal.aborted) throw aborted(signal);
+    let stop;
+    const stopped = new Promise((_, reject) => { stop = () => reject(aborted(signal)); });
+    signal.addEventListener('abort', stop);
+    try {
+      await Promise.race([this.#loading, stopped]);
+    } finally {
+      signal.removeEventListener('abort', stop); // some signals outlive many pictures
+    }
   }
 
   setOffline(offline) {

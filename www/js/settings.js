@@ -1,20 +1,22 @@
 /** The form: reads, checks, remembers and restores what the visitor has set. */
 
+import { LIMITS } from '../limits.js';
 import { $, keep } from './dom.js';
 
 const FIELDS = ['prompt', 'negativePrompt', 'steps', 'guidance', 'seed', 'sampler', 'schedule', 'rng', 'width', 'height',
   'batch', 'variationStrength', 'variationSeed'];
-const MOST_CHARACTERS = 2000;
 const MOST_SEED = 2n ** 64n - 1n;
-/** What the page's number fields take: the least and the most. */
-export const LIMITS = { steps: [1, 100], guidance: [0, 30], width: [8, 1024], height: [8, 1024], batch: [1, 8],
-  variationStrength: [0, 1] };
+/** What the number fields take. @type {Record<string, {from: number, to: number, step?: number}>} */
+const RANGES = {
+  steps: LIMITS.steps, guidance: LIMITS.guidance, width: LIMITS.size, height: LIMITS.size, batch: LIMITS.batch,
+  variationStrength: LIMITS.variationStrength,
+};
 
 /** What to say of a number as typed; nothing when it fits. */
-export function wrongNumber(name, text, [least, most], { whole = false } = {}) {
+export function wrongNumber(name, text, { from, to }, { whole = false } = {}) {
   const value = Number(text);
-  const fits = text.trim() !== '' && value >= least && value <= most && (!whole || Number.isInteger(value));
-  return fits ? '' : `${name} takes a ${whole ? 'whole ' : ''}number from ${least} to ${most}.`;
+  const fits = text.trim() !== '' && value >= from && value <= to && (!whole || Number.isInteger(value));
+  return fits ? '' : `${name} takes a ${whole ? 'whole ' : ''}number from ${from} to ${to}.`;
 }
 
 /** What to say of seeds as typed, of which `count` in a row are used; nothing when they fit. */
@@ -34,24 +36,24 @@ const isWhole = (text) => /^\d+$/.test(text.trim());
 export function check(values, random) {
   const errors = {};
   const number = (field, name, kind) => {
-    const wrong = wrongNumber(name, values[field], LIMITS[field], kind);
+    const wrong = wrongNumber(name, values[field], RANGES[field], kind);
     if (wrong) errors[field] = wrong;
     return Number(values[field]);
   };
   const whole = (field, name) => number(field, name, { whole: true });
   const text = (field, name) => {
     const length = [...values[field]].length;
-    if (length > MOST_CHARACTERS) {
+    if (length > LIMITS.prompt.most) {
       errors[field] = `${name} has ${length.toLocaleString('en')} characters; `
-        + `up to ${MOST_CHARACTERS.toLocaleString('en')} fit.`;
+        + `up to ${LIMITS.prompt.most.toLocaleString('en')} fit.`;
     }
     return values[field];
   };
   const side = (field, name) => {
     const value = whole(field, name);
-    if (!errors[field] && value % 8 !== 0) {
-      const near = Math.max(8, Math.round(value / 8) * 8);
-      errors[field] = `${name} has to be a multiple of 8, such as ${near}.`;
+    const { step } = LIMITS.size;
+    if (!errors[field] && value % step !== 0) {
+      errors[field] = `${name} has to be a multiple of ${step}, such as ${Math.round(value / step) * step}.`;
     }
     return value;
   };
@@ -95,6 +97,7 @@ export class Settings {
   constructor({ onRefused }) {
     this.onRefused = onRefused;
     this.random = $('random-seed');
+    for (const [field, { from, to }] of Object.entries(RANGES)) Object.assign($(field), { min: from, max: to });
     for (const field of FIELDS) {
       $(field).addEventListener('input', () => this.#changed(field));
       $(field).addEventListener('change', () => this.#changed(field));

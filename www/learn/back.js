@@ -1,7 +1,8 @@
 /** Part 2, back out of noise: a run step by step, everything of a step beside it, alone or side by side with another. */
 
 import { make } from '../js/dom.js';
-import { LIMITS, wrongNumber, wrongSeed } from '../js/settings.js';
+import { wrongNumber, wrongSeed } from '../js/settings.js';
+import { LIMITS } from '../limits.js';
 import { Made, onEnter, right } from './fields.js';
 import { Figure, Work, button, field, input, number, range, row, section, select } from './kit.js';
 import { newSeed, toImageData } from './lab.js';
@@ -98,7 +99,7 @@ export class Back {
     this.start = select([['noise', T.fromNoise], ['picture', T.fromPicture]]);
     this.steps = select(['5', '10', '20', '30'].map((n) => [n, n]), String([5, 10, 20, 30].find((n) => n >= defaults.steps) ?? 30));
     this.sampler = select(Object.entries(T.samplers));
-    this.guidance = number({ min: LIMITS.guidance[0], max: LIMITS.guidance[1], step: 0.5, value: defaults.guidance });
+    this.guidance = number({ min: LIMITS.guidance.from, max: LIMITS.guidance.to, step: 0.5, value: defaults.guidance });
     this.seed = number({ min: 0, value: examples[0]?.seed ?? newSeed() });
     this.compare = select([['none', T.compareNone], ['prompts', T.comparePrompts], ['guidance', T.compareGuidance]]);
     this.seedNote = make('p', { className: 'quiet', id: 'learn-seen-noise', textContent: T.seenNoise, hidden: true });

@@ -245,7 +245,7 @@ export const TEXTS = {
       'That took some hours on two processor cores, without a graphics card. The scripts are short and run anywhere, so '
       + 'you can train a model of your own kind.',
     ],
-    trainingLink: ['The training scripts, step by step', 'https://github.com/opengen/opengen/tree/main/training'],
+    trainingLink: ['The training scripts, step by step', 'docs/training/README.md'],
     formula: [
       'W′ = W + (α / r) · B · A',
       'A LoRA keeps the matrix W as it is and stores two thin matrices: A with r rows and B with r columns. α scales what '

@@ -1,4 +1,5 @@
 import { OpenGen, OpenGenError, type LoadProgress } from 'opengen';
+import { mini } from 'opengen/mini';
 import './style.css';
 
 const find = <T extends HTMLElement>(id: string) => document.getElementById(id) as T;
@@ -14,7 +15,7 @@ const fail = (error: unknown) => say(error instanceof OpenGenError ? `${error.co
 let working: AbortController | null = null;
 
 async function start() {
-  const og = await OpenGen.create({ model: 'mini', onProgress: showProgress });
+  const og = await OpenGen.create({ model: mini, onProgress: showProgress });
   find('form').addEventListener('submit', (event) => {
     event.preventDefault();
     if (working) working.abort();

@@ -1,0 +1,31 @@
+import { OpenGen } from 'opengen';
+import { mini } from 'opengen/mini';
+
+const say = (words) => { document.getElementById('status').textContent = words; };
+const go = document.getElementById('go');
+const picture = document.getElementById('picture');
+
+try {
+  const og = await OpenGen.create({ model: mini, onProgress: ({ phase }) => say(phase) });
+  go.disabled = false;
+  say('Ready');
+  go.addEventListener('click', async () => {
+    go.disabled = true;
+    try {
+      const { image, seed } = await og.generate({
+        prompt: 'a panda on a pink background', imageType: 'Blob',
+        onStep: ({ step, steps }) => say(`Step ${step} of ${steps}`),
+      });
+      URL.revokeObjectURL(picture.src);
+      picture.src = URL.createObjectURL(image);
+      picture.alt = 'a panda on a pink background';
+      picture.hidden = false;
+      say(`Seed ${seed}`);
+    } catch (error) {
+      say(`${error.code}: ${error.message}`);
+    }
+    go.disabled = false;
+  });
+} catch (error) {
+  say(`${error.code}: ${error.message}`);
+}

@@ -1,0 +1,118 @@
+/** Which options the calls take. Others are refused by name, with the one that was probably meant. */
+
+import { invalid } from './errors.js';
+
+/**
+ * Of a type, every field by name: the type checker refuses one that is missing here, and one too many.
+ * @template T
+ * @typedef {Record<keyof T, true>} Names
+ */
+
+/** @type {Names<Required<import('./api.d.ts').CreateOptions>>} */
+const CREATE = { model: true, engine: true, workerUrl: true, onProgress: true, signal: true };
+/** @type {Names<Required<import('./api.d.ts').LoadOptions>>} */
+const LOAD = { onProgress: true, signal: true };
+/** @type {Names<Required<import('./api.d.ts').DetectOptions>>} */
+const DETECT = { model: true, engine: true, workerUrl: true, signal: true };
+/** @type {Names<Required<import('./api.d.ts').ModelDescription>>} */
+const MODEL = {
+  id: true, name: true, url: true, bytes: true, sha256: true, width: true, height: true, working: true, defaults: true,
+  examples: true, about: true, knows: true, synonyms: true, phrases: true, emoji: true, license: true, headers: true,
+  fetch: true,
+};
+/** @type {Names<Required<import('./api.d.ts').PictureOptions>>} */
+const PICTURE = {
+  prompt: true, negativePrompt: true, steps: true, guidance: true, seed: true, variationSeed: true,
+  variationStrength: true, rng: true, sampler: true, schedule: true, width: true, height: true, batch: true,
+  previews: true, walk: true,
+};
+/** @type {Names<Required<import('./api.d.ts').GenerateOptions>>} */
+const GENERATE = { ...PICTURE, imageType: true, onStage: true, onStep: true, signal: true };
+/** @type {Names<Required<import('./api.d.ts').PreviewOptions>>} */
+const PREVIEWS = { size: true, every: true };
+/** @type {Names<Required<import('./protocol.d.ts').Walk>>} */
+const WALK = { prompt: true, seed: true, share: true };
+/** @type {Names<{signal: AbortSignal}>} */
+const SIGNAL = { signal: true };
+/** What `study` asks. @type {Record<import('./protocol.d.ts').Study['what'], Record<string, true>>} */
+export const STUDY = {
+  schedule: {},
+  tokens: { prompt: true },
+  encode: { image: true },
+  decode: { latents: true, width: true, height: true },
+  noise: { image: true, latents: true, width: true, height: true, t: true, seed: true },
+  begin: { request: true, clean: true, t: true },
+  step: { request: true, index: true, latents: true, maps: true },
+  film: { frames: true, delay: true },
+};
+
+/** The options of each call, by what an error calls it. */
+const TAKES = {
+  create: CREATE, detect: DETECT, load: LOAD, import: LOAD, model: MODEL, generate: GENERATE, previews: PREVIEWS,
+  walk: WALK, request: PICTURE, study: SIGNAL,
+};
+
+/** What others call an option; without capitals, dashes and underscores. */
+const ELSEWHERE = /** @type {Record<string, string>} */ ({
+  cfg: 'guidance', cfgscale: 'guidance', guidancescale: 'guidance', scale: 'guidance',
+  numinferencesteps: 'steps', numsteps: 'steps', inferencesteps: 'steps', iterations: 'steps',
+  negative: 'negativePrompt', text: 'prompt', scheduler: 'sampler', samplername: 'sampler', method: 'sampler',
+  n: 'batch', count: 'batch', batchsize: 'batch', numimages: 'batch', numimagesperprompt: 'batch',
+  subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
+  callback: 'onStep', onprogress: 'onStep', onpreview: 'onStep', abortsignal: 'signal', type: 'imageType',
+  format: 'imageType', device: 'engine', backend: 'engine', worker: 'workerUrl', src: 'url', href: 'url', path: 'url',
+  hash: 'sha256', size: 'bytes',
+});
+
+/**
+ * Refuses what a call does not take. What is undefined counts as left out.
+ * @param {keyof typeof TAKES} call
+ * @param {unknown} given
+ */
+export function check(call, given) {
+  refuse(call, given, TAKES[call]);
+}
+
+/**
+ * @param {string} call
+ * @param {unknown} given
+ * @param {Record<string, true>} takes
+ */
+export function refuse(call, given, takes) {
+  if (given === undefined || given === null) return;
+  if (typeof given !== 'object') throw invalid(call, `${call} takes an object of options`);
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined || Object.hasOwn(takes, name)) continue;
+    const meant = nearest(name, Object.keys(takes));
+    const more = Object.keys(takes).length ? `it takes ${Object.keys(takes).join(', ')}` : 'it takes none';
+    throw invalid(name, `${call} has no option "${name}"${meant ? `: did you mean "${meant}"?` : `; ${more}`}`);
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {string[]} known
+ * @returns {string | undefined}
+ */
+function nearest(name, known) {
+  const plain = bare(name);
+  if (known.includes(ELSEWHERE[plain])) return ELSEWHERE[plain];
+  const [best] = known.map((word) => ({ word, far: distance(plain, bare(word)) })).sort((a, b) => a.far - b.far);
+  return best && best.far <= (plain.length < 5 ? 1 : 2) ? best.word : undefined;
+}
+
+/** @param {string} name */
+const bare = (name) => name.toLowerCase().replace(/[-_]/g, '');
+
+/** Levenshtein's: letters to change, insert or remove. @param {string} a @param {string} b */
+function distance(a, b) {
+  let row = [...b, ''].map((_, i) => i);
+  for (const [i, letter] of [...a].entries()) {
+    const next = [i + 1];
+    for (const [j, other] of [...b].entries()) {
+      next.push(Math.min(next[j] + 1, row[j + 1] + 1, row[j] + Number(letter !== other)));
+    }
+    row = next;
+  }
+  return row[b.length];
+}

@@ -1,0 +1,31 @@
+/** What the store holds, read without an engine. The store itself is src/store/idb.rs, and nothing is written here. */
+
+/**
+ * The rows of the stored models; none where nothing was ever stored or the browser refuses storage.
+ * @returns {Promise<{id: string, url: string, bytes: number, complete: boolean}[]>}
+ */
+export async function storedRows() {
+  const db = await open().catch(() => null);
+  if (!db) return [];
+  try {
+    const rows = await settled(db.transaction('models').objectStore('models').getAll());
+    return rows.map(({ id, bytes, state, origin }) => ({ id, url: origin.url, bytes, complete: state === 'complete' }));
+  } catch {
+    return []; // a database of another version: the engine will say so
+  } finally {
+    db.close();
+  }
+}
+
+/** The database, if there is one: a look must not make it. @returns {Promise<IDBDatabase>} */
+function open() {
+  const request = indexedDB.open('opengen');
+  request.onupgradeneeded = () => request.transaction.abort();
+  return settled(request);
+}
+
+/** @param {IDBRequest} request @returns {Promise<any>} */
+const settled = (request) => new Promise((resolve, reject) => {
+  request.onsuccess = () => resolve(request.result);
+  request.onerror = () => reject(request.error);
+});
