@@ -24,18 +24,27 @@ ALSO = {"zh": "zh-Hant"}  # read too: the same words in other characters
 SAME = {
     "🐶": "🐕", "🐱": "🐈😺😸", "🐴": "🐎", "🐮": "🐄", "🐷": "🐖", "🐭": "🐁🐀", "🐰": "🐇", "🐯": "🐅", "🐳": "🐋",
     "🐵": "🐒", "🐪": "🐫", "🐉": "🐲", "🌞": "☀", "🌙": "🌛🌜", "🌕": "🌝", "🌍": "🌎🌏", "🚗": "🚙", "🚆": "🚄🚅", "🏔": "⛰🗻",
-    "💻": "🖥", "🏠": "🏡", "✈": "🛩🛫🛬", "⭐": "🌟", "❤": "♥", "☕": "🍵", "🍞": "🫓", "🌸": "💮", "💐": "🌺", "🌱": "🌿",
-    "📱": "📲", "☎": "📞", "😀": "😃😄😁🙂😊☺", "😂": "🤣", "😡": "😠", "😭": "😢🥲", "😮": "😲😯", "👻": "", "👽": "🛸",
-    "🗡": "⚔", "📕": "📗📘📙📖", "✉": "📧📩", "💍": "", "🎁": "", "👟": "👞", "👕": "👚", "☂": "☔🌂⛱", "⌛": "⏳", "⏰": "🕰",
-    "🔒": "🔐🔓", "🔑": "🗝", "🍺": "🍻", "🍸": "🍹", "🎂": "", "🍦": "🍨🍧", "🐔": "🐥", "🌧": "⛈🌦", "⛄": "☃", "📷": "📸",
-    "🚲": "", "🚌": "🚍", "🚓": "🚔", "🚕": "🚖", "🚢": "🛳", "⛵": "🛶", "👸": "🤴", "👶": "🍼", "🔔": "🛎", "🎵": "🎶",
-    "🥇": "🏅", "❓": "❔", "❗": "❕", "✅": "✔☑", "❌": "✖", "🪄": "", "🕊": "", "🦃": "", "🧸": "", "☁": "🌥", "💪": "🦾",
+    "💻": "🖥", "🏠": "🏡", "✈": "🛩🛫🛬", "⭐": "🌟", "❤": "♥", "💐": "🌺", "🌱": "🌿",
+    "📱": "📲", "☎": "📞", "😀": "😃😄😁🙂😊☺", "😂": "🤣", "😡": "😠", "😭": "😢🥲", "😮": "😲😯",
+    "🗡": "⚔", "📕": "📗📘📙📖", "✉": "📧📩", "👟": "👞", "👕": "👚", "☂": "☔🌂⛱", "⌛": "⏳", "⏰": "🕰",
+    "🔒": "🔐🔓", "🔑": "🗝", "🍺": "🍻", "🍸": "🍹", "🍦": "🍨🍧", "🐤": "🐥", "🌧": "⛈🌦", "⛄": "☃", "📷": "📸",
+    "🚌": "🚍", "🚓": "🚔", "🚕": "🚖", "🚢": "🛳", "👶": "🍼", "🔔": "🛎", "🎵": "🎶",
+    "🥇": "🏅", "❓": "❔", "❗": "❕", "✅": "✔☑", "❌": "✖", "☁": "🌥", "💪": "🦾",
 }  # fmt: skip
+# Of these the first one's name is the subject's plain noun: "cat" where the subject's own is "cat face".
+PLAIN = set("🐶🐱🐴🐮🐷🐭🐰🐯🐳🐵🐪🌞🏔")
 # Colours as squares, circles: "🦊 on 🟩".
 COLOURED = {
     "red": "🟥🔴", "orange": "🟧🟠", "yellow": "🟨🟡", "green": "🟩🟢", "blue": "🟦🔵", "purple": "🟪🟣", "brown": "🟫🟤",
     "black": "⬛⚫", "white": "⬜⚪",
 }  # fmt: skip
+
+# Names and keywords whose first meaning is another: "料理" is cooking, CLDR's name of the fried egg.
+OTHERWISE = set("""
+    Hörner Außerirdische cuernos preciosa labios bicho tienda paleta corcova muda alvo inglesa correio boneco aviso buitenaards kerst
+    zand hoorns treffer koken dostawczy słoneczne szlachetny skrzynka warsztat hörgüç isabet büyü 料理 恐怖 寝る 高電圧 的 高压 兵 阴 线
+    吃惊 感冒 명중 주의 स्लाइस कूबड़ मल पसीना निशाना रेत आलस्य पाना शीत जैक समाचार حلو سنام رسام رمل رصاص نشان قبول رومي
+""".split()) | {"w 10", "고압 주의"}  # fmt: skip
 
 WORDS_OF_A_NAME = 3  # longer ones are descriptions that nobody types: "smiling face with open mouth"
 
@@ -73,16 +82,16 @@ def names_of(subject: Subject, english: Annotations, other: Annotations) -> list
     These are the short names of its emoji, and of the keywords within these the one that goes with the English name over
     all emoji: "Apfel" of "roter Apfel".
     """
-    emoji = [*SAME.get(subject.glyph, "")[:1], subject.glyph]
+    emoji = [*(SAME[subject.glyph][:1] if subject.glyph in PLAIN else ""), subject.glyph]
     found = [other.names.get(one, "") for one in emoji]
-    keywords = {word for one in emoji for word in other.keywords.get(one, []) if len(word) > 1}
+    keywords = {word for one in emoji for word in other.keywords.get(one, []) if len(word) > (3 if word < "\u0370" else 1)}
     for name in subject.names:
         having = english.emoji.get(name, set())
         within = [word for word in keywords if any(word in name and word != name for name in found)]
         best = max(within, key=lambda word: (other.likeness(word, having), word), default="")
         if len(having) > 1 and other.likeness(best, having) >= 0.6:
             found.append(best)
-    return [name for name in dict.fromkeys(found) if name and len(name.split()) <= WORDS_OF_A_NAME]
+    return [name for name in dict.fromkeys(found) if name and name not in OTHERWISE and len(name.split()) <= WORDS_OF_A_NAME]
 
 
 def by_hand() -> dict[str, list[list[str]]]:
@@ -120,8 +129,8 @@ def as_json(version: str, table: dict[str, list[list[str]]]) -> str:
     """One line for each word."""
     first = {subject.glyph: subject.names[0] for subject in SUBJECTS}
     taken = Counter("".join(SAME.values()))
-    emoji = {first[glyph]: others for glyph, others in SAME.items() if others} | COLOURED
-    assert all(count == 1 for count in taken.values()) and not set(taken) & set(first) - {"🛸"}
+    emoji = {first[glyph]: others for glyph, others in SAME.items()} | COLOURED
+    assert all(count == 1 for count in taken.values()) and not set(taken) & set(first)
     head = {
         "source": f"Unicode CLDR, cldr-annotations-full {version}, Unicode-3.0; written by python -m training.languages",
         "languages": LANGUAGES,

@@ -16,9 +16,8 @@ const FILLERS = new Set((''
   + 'better perfect masterpiece quality high highly low detailed extremely detail details intricate sharp focus trending '
   + 'artstation award winning photorealistic realistic hd uhd hdr 4k 8k resolution professional aesthetic stunning amazing '
   + 'background colour color break up down near behind beside inside').split(' '));
-const FEW = new Map([['3', 'three'], ['4', 'four'], ['5', 'five'], ['6', 'six'], ['7', 'seven'], ['8', 'eight'], ['9', 'nine'], ['10', 'ten']]);
 /** Counts that no model of two things at most can draw. */
-const MANY = new Set([...FEW.keys(), ...FEW.values(), 'many', 'several', 'dozens', 'hundreds']);
+const MANY = new Set('3 4 5 6 7 8 9 10 three four five six seven eight nine ten many several dozens hundreds'.split(' '));
 
 const PICTOGRAPH = '\\p{Extended_Pictographic}[\\uFE0F\\p{Emoji_Modifier}]*';
 /** Scripts that leave no spaces between words: each character is a token. */
@@ -28,7 +27,8 @@ const TOKEN = new RegExp(
   + `|(?<word>(?:(?!${UNSPACED})[\\p{L}\\p{N}])(?:(?!${UNSPACED})[\\p{L}\\p{M}\\p{N}])*)`,
   'gu',
 );
-const LONGEST = 12;
+/** Tokens of the longest phrases: signs, and words. */
+const LONGEST = { sign: 12, word: 6 };
 
 /**
  * @typedef {object} Token
@@ -36,7 +36,8 @@ const LONGEST = 12;
  * @property {number} start
  * @property {number} end
  * @property {string} key lower-case, without accents
- * @property {'emoji' | 'word' | 'number'} kind
+ * @property {'emoji' | 'sign' | 'word' | 'number'} kind
+ * @property {string[]} keys of the phrases that begin here: of one token, of two, and so on
  */
 
 /**
@@ -45,7 +46,10 @@ const LONGEST = 12;
  * @property {number} start
  * @property {number} end
  * @property {string} key
- * @property {string} kind 'thing', 'colour', 'size', 'position', 'setting', 'style', 'relation', 'ground', 'filler' or 'unknown'
+ * @property {string} kind 'thing', 'colour', 'size', 'position', 'setting', 'style', 'relation', 'ground', 'filler', 'many' or
+ *   'unknown'
+ * @property {number} count how many tokens
+ * @property {boolean} emoji
  * @property {string} [to] what is drawn in place of it
  * @property {string} [joined] the word that its ending or beginning stands for: "and"
  */
@@ -71,6 +75,7 @@ const LONGEST = 12;
 
 /** Lower-case, without accents, one alphabet of kana: what is compared. */
 export function fold(text) {
+  if (/^[ -~]*$/.test(text)) return text.toLowerCase();
   return text.toLowerCase().normalize('NFD').replace(/[\u0300-\u036f\u064b-\u0652\u0640]/g, '').normalize('NFC')
     .replace(/[\u30a1-\u30f6]/g, (kana) => String.fromCharCode(kana.charCodeAt(0) - 0x60))
     .replace(/ł/g, 'l').replace(/ı/g, 'i').replace(/ß/g, 'ss').replace(/œ/g, 'oe').replace(/[’ʼ]/g, "'");
@@ -78,22 +83,33 @@ export function fold(text) {
 
 /** The words, signs and emoji of a text. @returns {Token[]} */
 export function tokensOf(text) {
-  return [...text.matchAll(TOKEN)].filter(({ groups }) => !groups.tag).map(({ 0: found, index, groups }) => ({
+  const tokens = [...text.matchAll(TOKEN)].filter(({ groups }) => !groups.tag).map(({ 0: found, index, groups }) => ({
     text: found,
     start: index,
     end: index + found.length,
     key: fold(found),
-    kind: groups.emoji ? 'emoji' : /^\p{N}+$/u.test(found) ? 'number' : 'word',
+    kind: groups.emoji ? 'emoji' : groups.sign ? 'sign' : /^\p{N}+$/u.test(found) ? 'number' : 'word',
+    keys: [],
   }));
+  for (const [i, token] of tokens.entries()) token.keys = phrasesFrom(text, tokens, i);
+  return tokens;
 }
 
-/** What compares equal to a phrase, however it is hyphenated. */
-export const keyOf = (phrase) => {
-  const tokens = tokensOf(phrase);
-  return tokens.map(({ key }, i) => (i && gapBetween(phrase, tokens[i - 1], tokens[i]) ? ' ' : '') + key).join('');
-};
+/** A phrase goes on over spaces, hyphens and apostrophes; an emoji stands alone. */
+function phrasesFrom(text, tokens, from) {
+  const keys = [tokens[from].key];
+  if (tokens[from].kind === 'emoji') return keys;
+  const most = from + LONGEST[tokens[from].kind === 'sign' ? 'sign' : 'word'];
+  for (let i = from + 1; i < tokens.length && i < most && tokens[i].kind !== 'emoji'; i++) {
+    const gap = text.slice(tokens[i - 1].end, tokens[i].start);
+    if (!/^[\s'’-]*$/.test(gap)) break;
+    keys.push(keys.at(-1) + (gap ? ' ' : '') + tokens[i].key);
+  }
+  return keys;
+}
 
-const gapBetween = (text, before, after) => text.slice(before.end, after.start);
+/** What compares equal to a phrase of words, however it is hyphenated. */
+export const keyOf = (phrase) => fold(phrase).replace(/[\s'’-]+/g, ' ').trim();
 
 /**
  * Cuts a prompt into segments: at each token the first of the look-ups that knows a phrase from there on, the longest one.
@@ -105,7 +121,7 @@ const gapBetween = (text, before, after) => text.slice(before.end, after.start);
 export function segmentsOf(text, tokens, lookups) {
   const segments = [];
   for (let i = 0; i < tokens.length;) {
-    const found = longest(text, tokens, i, lookups);
+    const found = longest(tokens, i, lookups);
     const count = found?.count ?? 1;
     const last = tokens[i + count - 1];
     const whole = { text: text.slice(tokens[i].start, last.end), start: tokens[i].start, end: last.end };
@@ -113,24 +129,20 @@ export function segmentsOf(text, tokens, lookups) {
     const key = found?.key ?? tokens[i].key;
     // "éléphant" is known without its accents, so it is drawn without them.
     const bare = found && /[^\x00-\x7f’]/.test(whole.text) ? { to: key } : {};
-    segments.push({ ...whole, key, kind: plain, emoji: tokens[i].kind === 'emoji', count, ...bare, ...found?.meaning });
+    const emoji = tokens[i].kind === 'emoji';
+    segments.push({ ...whole, key, kind: plain, emoji, count, ...bare, ...found?.meaning });
     i += count;
   }
   return segments;
 }
 
-function longest(text, tokens, from, lookups) {
-  const keys = [''];
-  for (let i = from; i < tokens.length && keys.length <= LONGEST; i++) {
-    const gap = i > from ? gapBetween(text, tokens[i - 1], tokens[i]) : '';
-    if (!/^[\s'’-]*$/.test(gap) || (i > from && (tokens[i].kind === 'emoji' || tokens[from].kind === 'emoji'))) break;
-    keys.push(keys.at(-1) + (gap ? ' ' : '') + tokens[i].key);
-  }
+function longest(tokens, from, lookups) {
+  const { keys } = tokens[from];
   for (const lookup of lookups) {
-    for (let count = keys.length - 1; count > 0; count--) {
+    for (let count = keys.length; count > 0; count--) {
       const around = { before: tokens[from - 1]?.key, after: tokens[from + count]?.key };
-      const meaning = lookup(keys[count], around, tokens[from]);
-      if (meaning) return { count, key: keys[count], meaning };
+      const meaning = lookup(keys[count - 1], around, tokens[from]);
+      if (meaning) return { count, key: keys[count - 1], meaning };
     }
   }
   return null;
@@ -155,24 +167,25 @@ function makeLexicon({ knows, synonyms = {}, phrases = {}, emoji = '' }) {
   learn('thing', first);
   learn('thing', Object.values(synonyms).flat());
   const things = [...meanings.keys()];
-  const kinds = { colours: 'colour', sizes: 'size', positions: 'position', settings: 'setting', styles: 'style', relations: 'relation' };
-  for (const [heading, kind] of Object.entries(kinds)) learn(kind, phrases[heading] ?? []);
+  for (const kind of ['colour', 'size', 'position', 'setting', 'style', 'relation']) learn(kind, phrases[`${kind}s`] ?? []);
   learn('filler', phrases.openings ?? []);
   learn('ground', ['background', 'background colour', 'background color', 'gradient', 'gradient background']);
   // The parts of "in the top left corner" and of "under the stars" are at home in a prompt too.
-  learn('filler', [...(phrases.positions ?? []), ...(phrases.settings ?? []), ...(phrases.styles ?? [])].flatMap((phrase) => phrase.split(' ')));
+  const around = ['positions', 'settings', 'styles'].flatMap((heading) => phrases[heading] ?? []);
+  learn('filler', around.flatMap((phrase) => phrase.split(' ')));
   learn('filler', [...FILLERS]);
   const colours = new Set((phrases.colours ?? []).map(keyOf));
-  /** "orange" is a fruit, and a colour beside "on", "background" or a thing. */
+  const isGround = (key) => meanings.get(key) === 'ground';
+  /** "orange" is a fruit, and a colour behind "on" and before "background" or a thing: "an orange cat". */
   const tint = (key, { before, after }) => colours.has(key) && meanings.get(key) === 'thing'
-    && (['on', 'light', 'dark', 'and', 'from', 'to'].includes(before) || /^(background|gradient|and|to)$/.test(after ?? '') || meanings.get(after) === 'thing')
-    && before !== undefined && !(before === 'and' && !/^(background|gradient)$/.test(after ?? ''));
+    && (before === 'on' || before === 'from' || isGround(after) || (before !== 'and' && meanings.get(after) === 'thing'));
   const pictures = new Map([...emoji].map((glyph, i) => [glyph, first[i]]));
   const look = (key, around = {}) => {
     const kind = meanings.get(key) ?? (singulars(key).some((form) => meanings.get(form) === 'thing') ? 'thing' : null);
     return kind ? { kind: tint(key, around) ? 'colour' : kind } : null;
   };
-  return { look, names: things, emoji: pictures, kindOf: (phrase) => look(keyOf(phrase))?.kind ?? (phrase.endsWith(' background') ? 'ground' : 'unknown') };
+  const kindOf = (phrase) => look(keyOf(phrase))?.kind ?? (phrase.endsWith(' background') ? 'ground' : 'unknown');
+  return { look, names: things, emoji: pictures, kindOf };
 }
 
 /** What an emoji shows, by the model's own list and then by the languages' file. */
@@ -180,7 +193,8 @@ export function pictureLookup(lexicon, languages) {
   return (key, around, { text, kind }) => {
     if (kind !== 'emoji') return null;
     const parts = text.replace(/[\uFE0F\p{Emoji_Modifier}]/gu, '').split('\u200D');
-    const to = [parts.join('\u200D'), parts[0]].map((glyph) => lexicon.emoji.get(glyph) ?? languages?.emoji.get(glyph)).find(Boolean);
+    const wordOf = (glyph) => lexicon.emoji.get(glyph) ?? languages?.emoji.get(glyph);
+    const to = wordOf(parts.join('\u200D')) ?? wordOf(parts[0]); // "❤️‍🔥" is a heart first
     return to ? { to, kind: lexicon.kindOf(to) } : null;
   };
 }
@@ -200,14 +214,15 @@ export function read(prompt, model, languages = null) {
   const translation = foreign ? languages?.translate(prompt, tokens, english, lexicon) : null;
   const segments = joined(translation?.segments ?? english);
   for (const [i, segment] of segments.entries()) {
-    if (MANY.has(segment.key) && spaceBetween(prompt, segment, segments[i + 1]) && segments[i + 1].kind === 'thing') segment.kind = 'many';
+    const next = segments[i + 1];
+    if (MANY.has(segment.key) && next?.kind === 'thing' && spaceBetween(prompt, segment, next)) segment.kind = 'many';
   }
   const drawn = translation?.drawn ?? render(prompt, segments);
   return {
     pieces: piecesOf(prompt, segments),
     strange: strangeOf(prompt, segments, lexicon),
     tips: tipsOf(prompt, segments),
-    said: segments.filter((segment) => !BETWEEN.has(segment.kind) && isTranslated(segment)).map(({ text, to }) => [text, to]),
+    said: segments.filter((one) => !BETWEEN.has(one.kind) && isTranslated(one)).map(({ text, to }) => [text, to]),
     drawn,
     names: segments.some(({ kind }) => kind === 'thing'),
     foreign,
@@ -221,7 +236,8 @@ function joined(segments) {
     const last = out.at(-1);
     const blank = ({ kind, to, emoji }) => kind === 'unknown' && to === undefined && !emoji;
     if (last && blank(segment) && blank(last) && last.end === segment.start) {
-      out[out.length - 1] = { ...last, text: last.text + segment.text, key: last.key + segment.key, end: segment.end, count: last.count + segment.count };
+      const [text, key, count] = ['text', 'key', 'count'].map((field) => last[field] + segment[field]);
+      out[out.length - 1] = { ...last, text, key, count, end: segment.end };
     } else {
       out.push(segment);
     }
@@ -233,7 +249,7 @@ const BETWEEN = new Set(['filler', 'relation']);
 /** Whether another word is drawn than the one that was typed. @param {Segment} segment */
 export const isTranslated = ({ text, key, to }) => to !== undefined && (keyOf(to) !== key || /[^\x00-\x7f’]/.test(text));
 
-const spaceBetween = (text, before, after) => Boolean(before && after) && /^\s+$/.test(text.slice(before.end, after.start));
+const spaceBetween = (text, before, after) => /^\s+$/.test(text.slice(before.end, after.start));
 
 /** The prompt with what was translated in its place. @param {Segment[]} segments */
 export function render(prompt, segments) {
@@ -307,9 +323,10 @@ const withArticle = (article, name) => {
 /** A colour before a thing colours the ground: what would say so, unless the prompt says what is behind the thing. */
 function tipsOf(prompt, segments) {
   const grounds = segments.filter(({ kind }) => kind === 'ground' || kind === 'setting' || kind === 'colour');
-  const i = segments.findIndex(({ kind }, at) => kind === 'colour' && segments[at + 1]?.kind === 'thing' && spaceBetween(prompt, segments[at], segments[at + 1]));
+  const i = segments.findIndex(({ kind }, at) => kind === 'colour' && segments[at + 1]?.kind === 'thing');
   if (grounds.length !== 1 || i < 0 || segments[i].to !== undefined) return [];
   const [colour, thing] = [segments[i], segments[i + 1]];
+  if (!spaceBetween(prompt, colour, thing)) return [];
   const label = `${thing.to ?? thing.text} on ${withArticle('a', colour.text)} background`;
   return [{ ...exchange(prompt, { start: colour.start, end: thing.end }, label), label }];
 }

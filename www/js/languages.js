@@ -3,7 +3,7 @@
  * Words come from `languages.json`; this is no grammar, only enough of it for "eine Katze auf rotem Grund".
  */
 
-import { fold, isTranslated, keyOf, lexiconOf, pictureLookup, render, segmentsOf, tokensOf } from './knowing.js';
+import { isTranslated, keyOf, pictureLookup, render, segmentsOf } from './knowing.js';
 
 /**
  * By code: `name`; `endings` that a word may have, each with the English word it stands for; `beginnings` likewise; `after`
@@ -36,6 +36,9 @@ const ENGLISH_TOO = new Set((''
   + 'parasol pastel peer peru pet pile pod portable prince raisin raisins robe rode rosa rossi rot rote slang slot sole sous spin '
   + 'stella stern tart ten terra to tour vague van viola violet vis wanna we wit').split(' '));
 
+/** The language of a long prompt shows in as many tokens. */
+const ENOUGH = 60;
+
 /** A table of words as compared, with what each means in English. */
 class Tongue {
   /** @type {Map<string, string>} */ words = new Map();
@@ -43,29 +46,31 @@ class Tongue {
   constructor(code) {
     this.code = code;
     Object.assign(this, { after: false, pieced: false }, GRAMMAR[code]);
-    this.endings = Array.isArray(this.endings) ? Object.fromEntries(this.endings.map((ending) => [ending, ''])) : this.endings ?? {};
-    this.beginnings ??= {};
+    const endings = this.endings ?? {};
+    this.endings = Array.isArray(endings) ? endings.map((ending) => [ending, '']) : Object.entries(endings);
+    this.beginnings = Object.entries(this.beginnings ?? {});
   }
 
   /** @returns {{to: string, joined?: string} | null} */
   find(key) {
     const to = this.words.get(key);
     if (to !== undefined) return { to };
-    for (const [ending, joined] of Object.entries(this.endings)) {
-      const found = key.endsWith(fold(ending)) && this.#stem(key.slice(0, -fold(ending).length));
+    for (const [ending, joined] of this.endings) {
+      const found = key.endsWith(ending) && this.#stem(key.slice(0, -ending.length));
       if (found) return { to: found, joined };
     }
-    for (const [beginning, joined] of Object.entries(this.beginnings)) {
+    for (const [beginning, joined] of this.beginnings) {
       const found = key.startsWith(beginning) && this.words.get(key.slice(beginning.length));
       if (found) return { to: found, joined };
     }
     return null;
   }
 
-  /** Dutch doubles a consonant before "en": "katten". German "er" and "e" are endings of nouns that have three letters or more. */
+  /** Where letters are sounds, a noun has three of them or more. Dutch doubles the last before "en": "katten". */
   #stem(stem) {
     if (this.code !== 'ko' && stem.length < 3) return undefined;
-    return this.words.get(stem) ?? (this.code === 'nl' && stem.at(-1) === stem.at(-2) ? this.words.get(stem.slice(0, -1)) : undefined);
+    const doubled = this.code === 'nl' && stem.at(-1) === stem.at(-2);
+    return this.words.get(stem) ?? (doubled ? this.words.get(stem.slice(0, -1)) : undefined);
   }
 }
 
@@ -98,16 +103,19 @@ export class Languages {
    * @param {string} prompt
    * @param {import('./knowing.js').Token[]} tokens
    * @param {import('./knowing.js').Segment[]} english what English makes of it
-   * @param {ReturnType<typeof lexiconOf>} lexicon
-   * @returns {{segments: import('./knowing.js').Segment[], drawn: string, language: string} | null} null where it is in no
-   *   language that is known here
+   * @param {ReturnType<typeof import('./knowing.js').lexiconOf>} lexicon
+   * @returns {{segments: import('./knowing.js').Segment[], drawn: string} | null} null where it is in no language that is
+   *   known here
    */
   translate(prompt, tokens, english, lexicon) {
-    const explained = english.filter(({ kind }) => kind !== 'unknown').reduce((sum, { count }) => sum + count, 0);
-    const strange = new Set(english.filter((segment) => !segment.emoji && (segment.kind === 'unknown' || isTranslated(segment))).map(({ start }) => start));
+    const until = tokens[Math.min(tokens.length, ENOUGH) - 1].end;
+    const explained = english.filter(({ kind, end }) => kind !== 'unknown' && end <= until).reduce((sum, { count }) => sum + count, 0);
+    const isStrange = (segment) => !segment.emoji && (segment.kind === 'unknown' || isTranslated(segment));
+    const strange = new Set(english.filter(isStrange).map(({ start }) => start));
+    const begin = tokens.slice(0, ENOUGH);
     let best = null;
     for (const tongue of this.#tongues) {
-      const covers = this.#coverage(prompt, tokens, strange, tongue, lexicon);
+      const covers = this.#coverage(prompt, begin, strange, tongue, lexicon);
       if (covers > (best?.covers ?? 0)) best = { tongue, covers };
     }
     if (!best) return null;
@@ -118,11 +126,12 @@ export class Languages {
       const meaning = ENGLISH_TOO.has(key) ? null : own(key);
       return meaning?.kind === 'thing' ? meaning : null;
     };
-    const lookups = covers >= explained ? [pictures, own, lexicon.look] : [pictures, lexicon.look, noun];
-    const segments = segmentsOf(prompt, tokens, lookups);
+    const throughout = covers >= explained; // else it is English with a word of it
+    const segments = segmentsOf(prompt, tokens, throughout ? [pictures, own, lexicon.look] : [pictures, lexicon.look, noun]);
     if (!segments.some(isTranslated)) return null;
-    const drawn = covers >= explained && tongue.pieced ? pieced(segments) : inOrder(prompt, segments, tongue);
-    return { segments, drawn, language: tongue.name };
+    // Weights are at home with their words.
+    const anew = throughout && tongue.pieced && !/[()[\]]/.test(prompt);
+    return { segments, drawn: anew ? pieced(segments) : inOrder(prompt, segments, tongue) };
   }
 
   /** How many tokens a language explains; none unless one of them is a word that English does not have. */
@@ -131,11 +140,13 @@ export class Languages {
     const fresh = found.filter((segment) => isTranslated(segment) && isFresh(segment, tokens, strange));
     const sure = fresh.some(({ key, kind }) => kind !== 'filler' && kind !== 'relation' && !ENGLISH_TOO.has(key));
     const backed = fresh.length > 1 || (fresh.length === 1 && this.preferred.has(tongue.code));
-    return sure || (backed && fresh.some(({ kind }) => kind === 'thing')) ? found.reduce((sum, { count }) => sum + count, 0) : 0;
+    if (!sure && !(backed && fresh.some(({ kind }) => kind === 'thing'))) return 0;
+    return found.reduce((sum, { count }) => sum + count, 0);
   }
 }
 
-const isFresh = ({ start, end }, tokens, strange) => tokens.some((token) => token.start >= start && token.end <= end && strange.has(token.start));
+const isFresh = ({ start, end }, tokens, strange) =>
+  tokens.some((token) => token.start >= start && token.end <= end && strange.has(token.start));
 
 function meaningOf(tongue, key, lexicon) {
   const found = tongue.find(key);
@@ -144,15 +155,14 @@ function meaningOf(tongue, key, lexicon) {
 
 /** The prompt word for word, adjectives before their nouns. */
 function inOrder(prompt, segments, { after }) {
-  const ordered = segments.map((segment) => (segment.joined ? { ...segment, to: `${segment.joined} ${segment.to}` } : segment));
-  const isNoun = ({ kind, to }) => to !== undefined && (kind === 'thing' || kind === 'ground' || kind === 'unknown');
-  const isAdjective = (segment) => segment && segment.to !== undefined && (segment.kind === 'colour' || segment.kind === 'size');
+  const ordered = segments.map((one) => (one.joined ? { ...one, to: `${one.joined} ${one.to}` } : one));
+  const isNoun = ({ kind, to }) => to !== undefined && ['thing', 'ground', 'unknown'].includes(kind);
+  const isAdjective = ({ kind, to }) => to !== undefined && ['colour', 'size'].includes(kind);
   for (let i = 0; after && i + 1 < ordered.length; i++) {
-    for (let at = i; isNoun(ordered[at]) && isAdjective(ordered[at + 1]) && /^\s+$/.test(prompt.slice(ordered[at].end, ordered[at + 1].start)); at++) {
-      const [noun, adjective] = [ordered[at], ordered[at + 1]];
-      ordered[at] = { ...noun, ...pick(adjective) };
-      ordered[at + 1] = { ...adjective, ...pick(noun) };
-    }
+    const [noun, adjective] = [ordered[i], ordered[i + 1]];
+    if (!isNoun(noun) || !isAdjective(adjective) || !/^\s+$/.test(prompt.slice(noun.end, adjective.start))) continue;
+    ordered[i] = { ...noun, ...pick(adjective) };
+    ordered[i + 1] = { ...adjective, ...pick(noun) };
   }
   return tidy(render(prompt, ordered));
 }

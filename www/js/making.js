@@ -6,7 +6,9 @@ import { hideReport, report } from './report.js';
 import { drawSeed } from './settings.js';
 import { keepParts } from './shell.js';
 import { banner, bar, hideBanner, notes, say } from './status.js';
-import { STAGES, errorWords, foreignWords, keepingWords, sentence, translatedWords } from './words.js';
+import {
+  STAGES, errorWords, foreignWords, keepingWords, sentence, translatedWords,
+} from './words.js';
 
 /** How far a variation goes when the form does not say. */
 const GENTLE = 0.2;

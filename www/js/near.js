@@ -232,14 +232,22 @@ export function singulars(word) {
 /** The name that someone meant who typed this: it sounds the same, or has one letter else; undefined where that is a guess. */
 function meantBy(word, names) {
   if (word.length < 4 || NO_TYPOS.has(word)) return undefined;
-  const letters = (name) => (soundOf(name) === soundOf(word) ? 0.5 : word.length > 4 ? distance(word, name) : Infinity);
+  const close = (name) => word.length > 4 && Math.abs(name.length - word.length) <= 1;
+  const letters = (name) => (soundOf(name) === soundOf(word) ? 0.5 : close(name) ? distance(word, name) : Infinity);
   const far = (name) => (name[0] === word[0] && name.length > 3 ? letters(name) : Infinity);
   const near = names.map((name) => [far(name), name]).filter(([steps]) => steps <= 1).sort(([a], [b]) => a - b);
   return near.length === 1 || near[0]?.[0] < near[1]?.[0] ? near[0][1] : undefined;
 }
 
+const sounds = new Map();
+
 /** Letters that are often taken for each other made one: "elefant". */
-const soundOf = (word) => word.replace(/ph/g, 'f').replace(/ck|c/g, 'k').replace(/y/g, 'i').replace(/(.)\1/g, '$1');
+function soundOf(word) {
+  if (!sounds.has(word)) {
+    sounds.set(word, word.replace(/ph/g, 'f').replace(/ck|c/g, 'k').replace(/y/g, 'i').replace(/(.)\1/g, '$1'));
+  }
+  return sounds.get(word);
+}
 
 /** How many letters are added, left out, changed or swapped with their neighbour (optimal string alignment). */
 export function distance(a, b) {

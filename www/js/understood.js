@@ -54,7 +54,8 @@ export class Understood {
 
 /**
  * What is said, line by line: text, words that are not known, and what can be pressed.
- * @typedef {{kind: 'echo' | 'said' | 'sr', parts: (string | {strange: string} | {unseen: string} | {label: string, start: number, end: number, text: string})[]}} Line
+ * @typedef {string | {strange: string} | {unseen: string} | {label: string, start: number, end: number, text: string}} Part
+ * @typedef {{kind: 'echo' | 'said' | 'sr', parts: Part[]}} Line
  * @returns {Line[]}
  */
 function linesOf({ name, examples }, { pieces, strange, tips, said, drawn, names, untold }) {
@@ -63,8 +64,10 @@ function linesOf({ name, examples }, { pieces, strange, tips, said, drawn, names
   const read = (...parts) => lines.push({ kind: 'sr', parts }); // to ears only: eyes have the underline
   const explained = strange.filter(({ near }) => near.length).slice(0, MOST);
   const others = strange.filter(({ near }) => !near.length);
-  if (strange.length) lines.push({ kind: 'echo', parts: pieces.map(({ text, strange: is }) => (is ? { strange: text } : text)) });
-  if (said.length) line(`${said.map(([from, to]) => `${from} → ${to}`).join(', ')}${said.length > 1 ? `: “${drawn}”` : ''}`);
+  const underlined = pieces.map(({ text, strange: is }) => (is ? { strange: text } : text));
+  if (strange.length) lines.push({ kind: 'echo', parts: underlined });
+  const pairs = said.map(([from, to]) => `${from} → ${to}`).join(', ');
+  if (said.length) line(said.length > 1 ? `${pairs}: “${drawn}”` : pairs);
   for (const { word, near } of explained) line(`${name} knows no `, { strange: word }, '; it knows ', ...listed(near));
   if (others.length) {
     const some = others.slice(0, MOST).map(({ text }) => ({ strange: text }));
