@@ -42,7 +42,6 @@ export class Training {
     this.caption = input({ value: examples[0]?.prompt ?? '' });
     this.seed = number({ min: 0, value: 1 });
     this.picture.addEventListener('change', () => this.#chosen());
-    this.picture.addEventListener('focus', () => this.#offer());
     lab.addEventListener('subject', () => this.#offer());
     const take = (file) => this.#bring(file);
     const box = row('bring', row('controls', field(TEXTS.into.source, this.picture, { wide: true }), ...fileButton(TEXTS.into.own, take)),
@@ -63,6 +62,7 @@ export class Training {
     this.asks = make('p');
     this.root = section(T, row('prose', this.asks), box, fields, this.work.root, this.shown, row('prose', make('p', { textContent: T.then })));
     takePictures(this.root, box, take);
+    for (const type of ['pointerenter', 'focusin']) this.root.addEventListener(type, () => this.#offer());
     this.made = new Made(this.root, this.levels, this.work, { now: () => this.#key(), again: T.take });
     lab.schedule().then(({ prediction }) => { this.asks.textContent = T.asks[prediction]; }).catch(() => {}); // told when something is asked
     this.#offer();
