@@ -6,6 +6,7 @@ import { Choice } from './js/choice.js';
 import { $, keep } from './js/dom.js';
 import { Filling } from './js/filling.js';
 import { Gallery } from './js/gallery.js';
+import { Keys } from './js/keys.js';
 import { Making } from './js/making.js';
 import { Pictures } from './js/pictures.js';
 import { Reader } from './js/reader.js';
@@ -22,7 +23,7 @@ import { Understood } from './js/understood.js';
 import { Using } from './js/using.js';
 import { showViews } from './learn/views.js';
 import { Waiting } from './js/waiting.js';
-import { sentence } from './js/words.js';
+import { seedWords, sentence } from './js/words.js';
 import { MODELS } from './models.js';
 
 const ENGINES = ['auto', 'webgpu', 'cpu'];
@@ -53,11 +54,20 @@ const waiting = new Waiting(queue);
 const actions = new Actions({
   current: () => shown.current, onVary: () => making.vary(), onDelete: () => gallery.delete([shown.current.entry]),
 });
-const using = new Using({ session, choice, settings, making, understood: new Understood({ reader }) });
+const understood = new Understood({ reader, onPress: (start, end, text) => settings.replaceInPrompt(start, end, text) });
+const using = new Using({ session, choice, settings, making, understood });
 const filling = new Filling({ settings, using });
+new Keys({ onGenerate: () => making.generate(), onCancel: cancel });
 new Recall({
   engine: () => session.started(), onSettings: (values) => filling.take(values), onModel: (file) => adding.add(file),
 });
+
+/** Stops what is being made. @returns {boolean} whether there was anything */
+function cancel() {
+  const on = queue.running !== null;
+  queue.cancel();
+  return on;
+}
 
 function start() {
   // Without early.js, which may have been lost on the way, nothing can have been remembered.
@@ -69,7 +79,7 @@ function start() {
   using.start(typed);
   followAddress();
   gallery.refresh();
-  showViews({ session, pictures });
+  showViews({ session });
   for (const id of presses) $(id).click();
 }
 
@@ -94,12 +104,11 @@ function wayOut(action) {
   if (action !== 'storage' && action !== 'add' && queue.paused) queue.resume();
 }
 
-/** An earlier picture, with its settings. @param {import('./js/gallery.js').Made} made */
+/** An earlier picture is looked at; the form stays as it is. @param {import('./js/gallery.js').Made} made */
 function pick(made) {
   shown.following = false;
   shown.present(made);
-  filling.takeFrom(made);
-  if (!queue.running) say('An earlier picture', `seed ${made.settings.seed}`);
+  if (!queue.running) say('An earlier picture', seedWords(made.settings));
 }
 
 /** Draws what works and what waits. */
@@ -111,6 +120,7 @@ function drawQueue() {
   $('enqueue').hidden = !on;
   $('queue-actions').hidden = !on && queue.waiting.length === 0;
   actions.show(!on && shown.current !== null);
+  $('use-settings').hidden = shown.following;
   waiting.draw();
 }
 
@@ -133,24 +143,18 @@ function reveal(field) {
 
 // ---- what can be touched -----------------------------------------------------------------------------------
 
-$('generate').addEventListener('click', () => {
-  if (queue.running) queue.cancel();
-  else making.generate();
-});
+/** The second press of a double click comes within this time, in ms; whoever changes their mind takes longer. */
+const DOUBLE = 700;
+let pressed = -Infinity;
 
-for (const field of ['prompt', 'negativePrompt']) {
-  $(field).addEventListener('keydown', (event) => {
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
-    event.preventDefault();
-    if (!event.repeat) making.generate(); // lines up while another picture is being made
-  });
-}
-
-$('fields').addEventListener('keydown', (event) => {
-  if (event.key !== 'Enter' || event.target.type !== 'number') return;
-  event.preventDefault(); // else a refusal would put the line break into the field it leads to
-  if (!event.repeat) making.generate();
+$('generate').addEventListener('click', ({ timeStamp, detail }) => {
+  const soon = timeStamp - pressed < DOUBLE;
+  if (queue.running) return soon || queue.cancel();
+  if (soon && detail > 1) return undefined; // the picture was quick
+  pressed = timeStamp;
+  return making.generate();
 });
+$('generate').addEventListener('keydown', (event) => event.repeat && event.preventDefault());
 
 $('skip').addEventListener('keydown', (event) => {
   if (event.key !== 'Enter') return;
@@ -159,6 +163,7 @@ $('skip').addEventListener('keydown', (event) => {
 });
 
 addEventListener('hashchange', followAddress);
+$('use-settings').addEventListener('click', () => filling.takeFrom(shown.current));
 $('enqueue').addEventListener('click', () => making.generate());
 $('copy-settings').addEventListener('click', () => copyLink({ ...settings.shared(), model: session.model.id }));
 $('reset').addEventListener('click', () => settings.reset(session.model));

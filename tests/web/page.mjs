@@ -181,6 +181,9 @@ export function psnr(a, b) {
   return mean === 0 ? Infinity : 10 * Math.log10(255 ** 2 / mean);
 }
 
+/** Takes over the settings of the picture on the stage, which was picked from the strip. */
+export const useSettings = (page) => page.getByRole('button', { name: 'Use its settings' }).click();
+
 /** That something was drawn: neither flat nor noise from edge to edge. */
 export function assertPicture({ width, height, data }) {
   assert.deepEqual([width, height], [MODEL.width, MODEL.height]);

@@ -6,7 +6,7 @@ import ExifReader from 'exifreader';
 import { Queue, singles } from '../../www/js/queue.js';
 import {
   MODEL, STATUS, assertDone, begins, cancelButton, draw, finished, generateButton, pixels, promptOf, psnr, ready, says, set, shows, stand,
-  visitor,
+  useSettings, visitor,
 } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
@@ -112,7 +112,10 @@ test('a variation lies between the two seeds, is written as A1111 does, and come
   const names4 = (await names(page)).slice(0, 2);
   assert.deepEqual(names4, ['a cat on pink, seed 1, variation 3', 'a cat on pink, seed 1, variation 2']);
   await thumbnails(page).nth(1).click();
-  await page.waitForFunction(() => document.querySelector('#variationSeed').value === '2');
+  await says(page, 'An earlier picture · seed 1, variation 2');
+  await page.getByLabel('Variation seed', { exact: true }).fill('9');
+  await useSettings(page);
+  assert.equal(await page.locator('#variationSeed').inputValue(), '2');
   const between = await pixels(page);
   assert.ok(psnr(between, from) < 60 && psnr(between, to) < 60, 'neither the one nor the other');
   assert.equal(await page.locator('#variation-state').textContent(), '0.3');
@@ -126,6 +129,8 @@ test('a variation lies between the two seeds, is written as A1111 does, and come
   await vary('0', '');
   await set(page, { Pictures: 1 });
   assert.equal(psnr(await draw(page, 'a cat on pink', { Seed: 1 }), from), Infinity);
+  await draw(page, 'a cat on pink', { Seed: 3 });
+  assert.match(await parameters(page), /Seed: 3/);
   assert.doesNotMatch(await parameters(page), /Variation/);
 });
 
@@ -158,9 +163,10 @@ test('what is asked for while a picture is made lines up, and each can be taken 
   await promptOf(page).fill('a fox on red');
   await enqueue(page).click();
   await waits(page, '3 waiting');
-  await promptOf(page).fill(' ');
+  const tooLong = 'a'.repeat(25000);
+  await promptOf(page).fill(tooLong);
   await enqueue(page).click();
-  await page.getByText('Say what you would like to see').waitFor(); // refused at the field, not in the queue
+  await page.getByText('up to 20,000 fit').waitFor(); // refused at the field, not in the queue
   await waits(page, '3 waiting');
 
   await page.getByText('3 waiting').click();
@@ -175,7 +181,7 @@ test('what is asked for while a picture is made lines up, and each can be taken 
   await finished(page);
   await nothingWaits(page);
   assert.deepEqual(await names(page), ['a fox on red, seed 1', 'a dog on red, seed 1']);
-  assert.equal(await promptOf(page).inputValue(), ' ', 'the queue leaves the form alone');
+  assert.equal(await promptOf(page).inputValue(), tooLong, 'the queue leaves the form alone');
 });
 
 test('the whole queue can be taken out, and the one being drawn goes on', async () => {
@@ -201,7 +207,8 @@ test('an earlier picture can be looked at while another is made', async () => {
   await set(page, { Steps: 12, Seed: 2 });
   await shows(page, STATUS, 'step 2 of 12', () => promptOf(page).press('Enter'));
   await thumbnails(page).first().click();
-  await page.waitForFunction(() => document.querySelector('#steps').value === '1');
+  await page.waitForFunction(() => !document.querySelector('#use-settings').hidden);
+  assert.equal(await page.locator('#steps').inputValue(), '12', 'looking changes nothing');
   await says(page, 'Developing');
   assert.equal(psnr(await pixels(page), first), Infinity, 'previews do not cover it');
   await finished(page);

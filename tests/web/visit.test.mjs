@@ -6,7 +6,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
 import {
   MODEL, STATUS, assertDone, assertPicture, begins, draw, finished, generateButton, kept, picture, pixels, promptOf, psnr,
-  ready, says, sent, shows, stand, tab, visitor,
+  ready, says, sent, shows, stand, tab, useSettings, visitor,
 } from './page.mjs';
 import { Server } from './server.mjs';
 
@@ -156,6 +156,9 @@ test('earlier pictures wait in the strip and bring their settings back', async (
   await draw(page, 'a panda on yellow', { Steps: 3, Seed: 6 });
   await page.getByRole('button', { name: 'a ghost on orange, seed 5' }).click();
   await says(page, 'An earlier picture');
+  assert.equal(psnr(await pixels(page), first), Infinity);
+  assert.equal(await promptOf(page).inputValue(), 'a panda on yellow', 'looking changes nothing');
+  await useSettings(page);
   assert.equal(await promptOf(page).inputValue(), 'a ghost on orange');
   assert.equal(await page.getByRole('spinbutton', { name: 'Steps' }).inputValue(), '2');
   assert.equal(await page.getByRole('spinbutton', { name: 'Seed' }).inputValue(), '5');

@@ -83,6 +83,7 @@ function closesByItself(menu) {
   menu.addEventListener('click', (event) => event.target.closest('[data-closes]') && close());
   menu.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || !menu.open) return;
+    event.preventDefault(); // it closes this, and stops nothing
     close();
     menu.querySelector('summary').focus();
   });

@@ -21,12 +21,12 @@ export class Filling {
     return [...lines, ...refused.map(([field, why]) => `“${brief(values[field])}” was not taken: ${why}`)];
   }
 
-  /** An earlier picture's settings. @param {import('./gallery.js').Made} made */
+  /** A picture's settings, its seed too. @param {import('./gallery.js').Made} made */
   takeFrom({ model, settings }) {
     const lines = this.using.choose(model);
     // The words as they were typed: they mean the same to the same model.
     this.settings.apply({ ...settings, prompt: settings.typed ?? settings.prompt });
-    if (lines.length) report('The settings are back.', lines);
+    if (lines.length) report('Its settings are in the form.', lines);
   }
 
   /** A link fills in the form and is then taken out of the address, so that a reload keeps what is typed. */

@@ -3,6 +3,7 @@
 import { download, fileName } from './actions.js';
 import { $, make } from './dom.js';
 import { report } from './report.js';
+import { seedWords } from './words.js';
 import { zip } from './zip.js';
 
 /** Thumbnails at once; "Show more" brings as many again. */
@@ -119,11 +120,10 @@ export class Gallery {
   #item(entry) {
     if (this.#items.has(entry.id)) return this.#items.get(entry.id);
     const { settings } = entry;
-    const varied = settings.variationStrength > 0 ? `, variation ${settings.variationSeed}` : '';
     const image = make('img', { src: URL.createObjectURL(entry.thumbnail), alt: '', draggable: false });
     const button = make('button', { type: 'button', title: settings.prompt }, image);
     const kept = this.pictures.isKept(entry);
-    button.setAttribute('aria-label', `${settings.prompt}, seed ${settings.seed}${varied}${kept ? '' : ', not kept'}`);
+    button.setAttribute('aria-label', `${settings.prompt}, ${seedWords(settings)}${kept ? '' : ', not kept'}`);
     button.toggleAttribute('data-loose', !kept);
     button.addEventListener('click', () => this.#pick(entry));
     button.addEventListener('keydown', (event) => {

@@ -1,19 +1,21 @@
 /** Making pictures: a press becomes a job of the queue, a job becomes pictures, shown and kept; what goes on is said. */
 
 import { duration, keep, seconds } from './dom.js';
+import { nameOf } from './pictures.js';
 import { Queue } from './queue.js';
 import { hideReport, report } from './report.js';
 import { drawSeed } from './settings.js';
 import { keepParts } from './shell.js';
 import { banner, bar, hideBanner, notes, say } from './status.js';
-import {
-  STAGES, errorWords, foreignWords, keepingWords, sentence, translatedWords,
-} from './words.js';
+import { STAGES, errorWords, foreignWords, keepingWords, seedWords, sentence, translatedWords } from './words.js';
 
 /** How far a variation goes when the form does not say. */
 const GENTLE = 0.2;
 
 export class Making {
+  /** All that was asked for in this tab, and what was asked for last. @type {Set<string>} */
+  #asked = new Set();
+  #last = '';
   /** What to say about the job before when the next one begins. */
   #parting = '';
   /** Why pictures are not kept, as far as that has been said. @type {Set<string>} */
@@ -41,14 +43,32 @@ export class Making {
     this.queue = new Queue({ draw: (job, signal) => this.#draw(job, signal), onChange: on.onQueue });
   }
 
-  /** Lines up what the form says. */
+  /**
+   * Lines up what the form says. A seed that nobody typed makes its picture once; asked again, another is drawn.
+   * @param {{seed?: number}} [options] the seed of an example, which shows what it promises the first time
+   */
   generate({ seed } = {}) {
-    const request = this.settings.read();
+    const { settings } = this;
+    settings.fillEmptyPrompt();
+    const request = settings.read();
     if (!request) return;
-    if (seed !== undefined) request.seed = String(seed);
+    const example = seed === undefined ? null : { ...request, seed: String(seed) };
+    if (example && !this.#asked.has(this.#nameOf(example))) {
+      request.seed = example.seed;
+    } else if (settings.seedIsBrought && (example || this.#last === this.#nameOf(request))) {
+      settings.releaseSeed();
+      request.seed = drawSeed();
+    }
+    this.#last = this.#nameOf(request);
+    this.#asked.add(this.#last);
     hideReport();
     if (!this.queue.running) this.shown.following = true;
     this.queue.add(request);
+  }
+
+  /** The same name for the same pictures. */
+  #nameOf(request) {
+    return nameOf({ settings: request, model: this.session.model.id });
   }
 
   /** Other pictures like the one on the stage: the same settings, noise a little way towards another seed's. */
@@ -125,23 +145,36 @@ export class Making {
     if (shown.following) shown.present(made);
     if (settings.random.checked) settings.showSeed(seed);
     keep.write('decodeMs', timings.decodeMs);
-    // What is still in the box is explained there.
-    const translation = reading && settings.shared().prompt !== request.typed ? translatedWords(reading) : [];
-    const foreign = reading ? foreignWords(session.model, reading) : [];
-    notes([...translation, ...foreign, ...notices.map(sentence)]);
+    const understood = reading ? [...translatedWords(reading), ...foreignWords(session.model, reading)] : [];
+    notes([...understood, ...notices.map(sentence)]);
     this.on.onMade();
     keepParts(session.capabilities().fetched); // another engine may have taken over
 
-    const { entry, problem } = await this.pictures.add(made);
+    const { entry, problem, again } = await this.pictures.add(made);
     made.entry = entry;
     await this.gallery.refresh();
     if (shown.current === made) shown.showAsKept();
+    if (again) this.#sayAgain(made);
     if (problem && !this.#told.has(problem)) {
       report(...keepingWords(problem), { label: 'Show storage', run: this.on.onFull });
     }
     if (problem) this.#told.add(problem);
     else this.#told.clear();
     return { ...made, totalMs: timings.totalMs };
+  }
+
+  /** The picture is one that is kept already: why, and how to get others. */
+  #sayAgain({ settings: { seed } }) {
+    const why = this.settings.seedIsTyped
+      ? `The same settings with the same seed make the same picture. The seed is set to ${seed}.`
+      : 'The same settings with the same seed make the same picture.';
+    report('This picture is among yours already, and was not kept twice.', [why], {
+      label: 'Draw a new seed',
+      run: () => {
+        this.settings.releaseSeed();
+        this.generate();
+      },
+    });
   }
 
   /** Says why a job ended early. @returns {'cancelled' | 'done' | 'failed'} what that means for the ones that wait */
@@ -178,7 +211,11 @@ function translated(request, reading) {
 
 function sayDone(made) {
   const total = seconds(made.reduce((sum, { totalMs }) => sum + totalMs, 0));
-  const seeds = made.map(({ settings: { seed, variationStrength, variationSeed } }) => (variationStrength > 0 ? variationSeed : seed));
-  if (made.length === 1) say(`Done in ${total}`, `seed ${made[0].settings.seed}`);
-  else say(`Done in ${total}`, `${made.length} pictures, seeds ${seeds[0]} to ${seeds.at(-1)}`);
+  const [{ settings }] = made;
+  const last = made.at(-1).settings;
+  if (made.length === 1) say(`Done in ${total}`, seedWords(settings));
+  else if (settings.variationStrength > 0) {
+    const seeds = `${settings.variationSeed} to ${last.variationSeed}`;
+    say(`Done in ${total}`, `${made.length} pictures, variations ${seeds} of seed ${settings.seed}`);
+  } else say(`Done in ${total}`, `${made.length} pictures, seeds ${settings.seed} to ${last.seed}`);
 }

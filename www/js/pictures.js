@@ -45,20 +45,36 @@ export class Pictures {
   }
 
   /**
-   * Keeps a picture. Never fails: `problem` says why it is only in memory.
+   * Keeps a picture, once: `again` says that it was there already. Never fails: `problem` says why it is only in memory.
    * @param {{png: Blob, image: ImageData, settings: object, model: string}} made
-   * @returns {Promise<{entry: Entry, problem: null | 'full' | 'refused'}>}
+   * @returns {Promise<{entry: Entry, problem: null | 'full' | 'refused', again: boolean}>}
    */
   async add({ png, image, settings, model }) {
+    const twin = await this.#twin({ png, settings, model });
+    if (twin) return { entry: twin, problem: null, again: true };
     const entry = { time: Date.now(), settings, model, thumbnail: await thumbnailOf(image) };
     try {
       entry.id = await this.#write(entry, png);
-      return { entry, problem: null };
+      return { entry, problem: null, again: false };
     } catch (error) {
       entry.id = --this.#looseId;
       this.#loose.set(entry.id, { entry, png });
-      return { entry, problem: error?.name === 'QuotaExceededError' ? 'full' : 'refused' };
+      return { entry, problem: error?.name === 'QuotaExceededError' ? 'full' : 'refused', again: false };
     }
+  }
+
+  /** The same picture, byte for byte, if there is one: the same settings may draw another one after an update. */
+  async #twin({ png, settings, model }) {
+    const name = nameOf({ settings, model });
+    const bytes = new Uint8Array(await png.arrayBuffer());
+    for (const entry of await this.list()) {
+      if (nameOf(entry) !== name) continue;
+      const file = await this.file(entry.id).catch(() => null);
+      if (file?.size !== bytes.length) continue;
+      const other = new Uint8Array(await file.arrayBuffer());
+      if (other.every((byte, i) => byte === bytes[i])) return entry;
+    }
+    return null;
   }
 
   /** The PNG file; null when it has been deleted meanwhile. @returns {Promise<Blob | null>} */
@@ -117,6 +133,13 @@ export class Pictures {
     const database = await this.#database;
     return settled(ask(database.transaction(name).objectStore(name)));
   }
+}
+
+/** One name for all that settings and a model determine. @param {{settings: object, model: string}} made */
+export function nameOf({ settings, model }) {
+  const { variationStrength = 0, variationSeed, ...rest } = settings;
+  const all = variationStrength > 0 ? { ...rest, variationStrength, variationSeed } : rest;
+  return JSON.stringify([model, ...Object.entries(all).map(([field, value]) => [field, String(value)]).sort()]);
 }
 
 /** Rejects where the browser has no database or refuses it. @returns {Promise<IDBDatabase>} */

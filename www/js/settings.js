@@ -2,9 +2,14 @@
 
 import { LIMITS } from '../limits.js';
 import { $, keep } from './dom.js';
+import { PutBack, insert } from './typing.js';
 
 const FIELDS = ['prompt', 'negativePrompt', 'steps', 'guidance', 'seed', 'sampler', 'schedule', 'rng', 'width', 'height',
   'batch', 'variationStrength', 'variationSeed'];
+/** Those that hold words. */
+const TEXTS = ['prompt', 'negativePrompt'];
+/** What a model has an opinion on. */
+const OF_MODEL = ['steps', 'guidance', 'sampler', 'schedule', 'width', 'height'];
 const MOST_SEED = 2n ** 64n - 1n;
 /** What the number fields take. @type {Record<string, {from: number, to: number, step?: number}>} */
 const RANGES = {
@@ -81,9 +86,6 @@ export function check(values, random) {
     variationStrength: number('variationStrength', 'The strength'),
     variationSeed: seed('variationSeed', 'The variation seed', values.variationSeed.trim() === ''),
   };
-  if (!errors.prompt && request.prompt.trim() === '') {
-    errors.prompt = 'Say what you would like to see, or pick an example.';
-  }
   return { request: Object.keys(errors).length ? null : request, errors };
 }
 
@@ -92,12 +94,17 @@ export const drawSeed = () => String(crypto.getRandomValues(new Uint32Array(1))[
 
 export class Settings {
   #timer = 0;
+  /** The page is writing, not the visitor. */ #writing = false;
+  /** The seed that is set came with a picture or a link; nobody typed it. */ #brought = false;
+  /** Whether the seed was drawn before the page filled one in. */ #wasRandom = true;
+  #putBack = new PutBack({ fields: TEXTS, onPutBack: (values) => this.#takeBack(values) });
 
   /** @param {{onRefused: (field: string) => void}} options called with the first field at fault */
   constructor({ onRefused }) {
     this.onRefused = onRefused;
     this.random = $('random-seed');
     for (const [field, { from, to }] of Object.entries(RANGES)) Object.assign($(field), { min: from, max: to });
+    for (const field of TEXTS) $(field).addEventListener('input', () => this.#writing || this.#putBack.settle());
     for (const field of FIELDS) {
       $(field).addEventListener('input', () => this.#changed(field));
       $(field).addEventListener('change', () => this.#changed(field));
@@ -120,31 +127,42 @@ export class Settings {
       if (typeof values[field] === 'string' && $(field).value !== values[field]) set(field, values[field]);
     }
     this.random.checked = random ?? values.random !== false;
+    this.#brought = Boolean(values.brought) && !('seed' in early);
+    this.#putBack.written = values.written ?? {};
     this.#tellVariation();
   }
 
   /** Back to the model's own settings; the prompt stays. */
   reset(model) {
-    this.#fill(model);
-    set('negativePrompt', '');
-    set('seed', '');
-    set('variationSeed', '');
-    this.random.checked = true;
+    this.#fillIn({ ...valuesOf(model), ...PLAIN, negativePrompt: '', seed: '', variationSeed: '' });
+    this.releaseSeed();
     for (const field of FIELDS) this.mark(field, '');
-    this.#save();
   }
 
-  /** Shows the settings a picture was made with. */
+  /**
+   * Another model: what it has an opinion on is set to that, all else stays.
+   * @returns {Record<string, string>} what these fields held
+   */
+  fit(model) {
+    const before = Object.fromEntries(OF_MODEL.map((field) => [field, $(field).value]));
+    this.#fillIn(valuesOf(model));
+    return before;
+  }
+
+  /** Puts values back where the visitor has not set others since. @param {Record<string, string>} values those of `fit` */
+  unfit(values, model) {
+    const now = this.#values();
+    const untouched = Object.entries(valuesOf(model)).filter(([field, value]) => now[field] === value);
+    this.#fillIn(Object.fromEntries(untouched.map(([field]) => [field, values[field]])));
+  }
+
+  /** Takes the settings a picture was made with, its seed too. */
   apply(request) {
     const { variationSeed = '', variationStrength = 0, ...rest } = request;
     const varied = { variationStrength, variationSeed: variationStrength > 0 ? variationSeed : '' };
-    for (const [field, value] of Object.entries({ ...rest, ...varied })) {
-      if (!FIELDS.includes(field)) continue;
-      set(field, String(value));
-      this.mark(field, '');
-    }
-    this.random.checked = false;
-    this.#save();
+    const values = Object.entries({ ...rest, ...varied }).filter(([field]) => FIELDS.includes(field));
+    this.#fillIn(Object.fromEntries(values.map(([field, value]) => [field, String(value)])));
+    this.#bring();
   }
 
   /**
@@ -156,21 +174,37 @@ export class Settings {
     const wanted = FIELDS.filter((field) => field in values);
     const { errors } = check({ ...this.#values(), ...values }, !values.seed);
     const refused = {};
+    const taken = {};
     for (const field of wanted) {
       const select = $(field).tagName === 'SELECT';
       const known = !select || [...$(field).options].some(({ value }) => value === values[field]);
       const name = document.querySelector(`label[for="${field}"]`).textContent.toLowerCase();
       const error = known ? errors[field] : `There is no such ${name} here.`;
-      if (error && !(field === 'prompt' && values.prompt.trim() === '')) {
-        refused[field] = error;
-      } else {
-        set(field, values[field]);
-        this.mark(field, '');
-      }
+      if (error) refused[field] = error;
+      else taken[field] = values[field];
     }
-    if ('seed' in values) this.random.checked = $('seed').value === '';
-    this.#save();
+    this.#fillIn(taken);
+    if ('seed' in values) this.#bring();
     return refused;
+  }
+
+  /** Whether the visitor has set the seed; one that came with a picture or a link, or was drawn, is let go more easily. */
+  get seedIsTyped() {
+    return !this.random.checked && !this.#brought;
+  }
+
+  /** Whether a seed is set that came with a picture or a link. */
+  get seedIsBrought() {
+    return !this.random.checked && this.#brought;
+  }
+
+  /** A new seed each time from now on. */
+  releaseSeed() {
+    set('seed', '');
+    this.random.checked = true;
+    this.#brought = false;
+    this.mark('seed', '');
+    this.#save();
   }
 
   /** What the form says, for a link: fields without their random numbers. */
@@ -182,14 +216,31 @@ export class Settings {
   }
 
   setPrompt(prompt) {
-    set('prompt', prompt);
-    this.#changed('prompt');
+    this.#fillIn({ prompt });
+  }
+
+  /** What stands in the empty box as an example is meant when nothing else is said. */
+  fillEmptyPrompt() {
+    if ($('prompt').value.trim() === '') this.setPrompt($('prompt').placeholder);
   }
 
   /** Puts words at the end of the prompt. */
   addToPrompt(words) {
-    const prompt = $('prompt').value.trimEnd();
-    this.setPrompt(prompt ? `${prompt} ${words}` : words);
+    const prompt = $('prompt').value;
+    const end = prompt.trimEnd().length;
+    this.replaceInPrompt(end, prompt.length, end ? ` ${words}` : words);
+  }
+
+  /** Puts words in place of a part of the prompt. @param {number} end beyond the prompt's end is its end */
+  replaceInPrompt(start, end, words) {
+    const before = this.#values();
+    const { length } = before.prompt;
+    this.#writing = true;
+    insert($('prompt'), words, start, Math.min(end, length));
+    this.#writing = false;
+    this.mark('prompt', '');
+    this.#putBack.replaced(before, this.#values(), { part: start > 0 || end < length });
+    this.#save();
   }
 
   /** The seed that was drawn, shown without giving up on drawing. */
@@ -218,23 +269,61 @@ export class Settings {
   }
 
   #fill(model) {
-    const { steps, guidance, sampler, schedule } = model.defaults;
-    const { width, height } = model;
-    const values = { steps, guidance, sampler, schedule, width, height, rng: 'torch', batch: 1, variationStrength: 0 };
-    for (const [field, value] of Object.entries(values)) set(field, String(value));
+    for (const [field, value] of Object.entries({ ...valuesOf(model), ...PLAIN })) set(field, value);
+  }
+
+  /** Fills fields in and offers to put typed words back that this replaced. @param {Record<string, string>} values */
+  #fillIn(values) {
+    const before = this.#values();
+    this.#wasRandom = this.random.checked;
+    this.#write(values);
+    this.#putBack.replaced(before, this.#values());
+  }
+
+  /** @param {Record<string, string>} values what the fields held before the page filled them in */
+  #takeBack(values) {
+    this.#write(values);
+    if (!('seed' in values)) return;
+    this.random.checked = this.#wasRandom;
+    this.#brought = false;
+    this.#save();
+  }
+
+  /** @param {Record<string, string>} values by field */
+  #write(values) {
+    this.#writing = true;
+    for (const [field, value] of Object.entries(values)) {
+      if (TEXTS.includes(field)) insert($(field), value);
+      else set(field, value);
+      this.mark(field, '');
+    }
+    this.#writing = false;
+    this.#save();
+  }
+
+  /** The seed in its field came from elsewhere. */
+  #bring() {
+    this.random.checked = $('seed').value === '';
+    this.#brought = !this.random.checked;
+    this.#save();
   }
 
   #changed(field) {
+    if (this.#writing) return;
     if (field === 'seed') this.random.checked = $('seed').value === '';
     else if (field !== 'random') this.mark(field, '');
-    if (field === 'random' || field === 'seed') this.mark('seed', '');
+    if (field === 'random' || field === 'seed') {
+      this.#brought = false;
+      this.mark('seed', '');
+    }
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#save(), 250);
   }
 
   #save() {
     clearTimeout(this.#timer);
-    keep.write('form', { ...this.#values(), random: this.random.checked });
+    const { written } = this.#putBack;
+    keep.write('form', { ...this.#values(), random: this.random.checked, brought: this.#brought, written });
     this.#tellVariation();
   }
 
@@ -267,4 +356,13 @@ export class Settings {
 function set(field, value) {
   $(field).value = value;
   if (field === 'prompt') $(field).dispatchEvent(new Event('put')); // whoever explains it looks again
+}
+
+/** Settings at which nothing out of the ordinary is done. */
+const PLAIN = { rng: 'torch', batch: '1', variationStrength: '0' };
+
+/** What a model has an opinion on, by field. @returns {Record<string, string>} */
+function valuesOf({ defaults, width, height }) {
+  const values = { ...defaults, width, height };
+  return Object.fromEntries(OF_MODEL.map((field) => [field, String(values[field])]));
 }

@@ -62,7 +62,9 @@ export class Sheet {
     $('sheet-close').addEventListener('click', () => this.close());
     $('shade').addEventListener('click', () => this.close());
     $('settings').addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && narrow.matches) this.close();
+      if (event.key !== 'Escape' || !narrow.matches) return;
+      event.preventDefault(); // it closes this, and stops nothing
+      this.close();
     });
     narrow.addEventListener('change', () => this.close(false));
     // What becomes of a chosen file is said in the page, which the sheet covers.

@@ -75,6 +75,7 @@ export class Stage {
       return;
     }
     this.frame.dataset.state = 'empty';
+    this.picture.getContext('2d').clearRect(0, 0, this.picture.width, this.picture.height); // the dust lets it through
     this.picture.setAttribute('aria-label', 'No picture yet');
     this.#redraw();
   }

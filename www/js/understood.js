@@ -1,14 +1,11 @@
 /** The quiet lines under the prompt that say how the model understands its words, with what it knows instead to press. */
 
 import { $, make } from './dom.js';
-import { typeOver } from './typing.js';
 
 /** After the last key, so that a word is not judged half typed and a screen reader is left in peace. */
 const PAUSE = 400;
-/** More words than these are not explained at once: the next one's turn comes when one of them has been changed. */
-const MOST = 2;
-/** Prompts that are offered where nothing comes near, the shortest of the examples. */
-const IDEAS = 3;
+/** More words than these are not explained one by one. */
+const MOST = 3;
 
 export class Understood {
   #model = null;
@@ -16,9 +13,13 @@ export class Understood {
   #turn = 0;
   #shown = '';
 
-  /** @param {{reader: import('./reader.js').Reader}} options */
-  constructor({ reader }) {
-    this.reader = reader;
+  /**
+   * @param {object} options
+   * @param {import('./reader.js').Reader} options.reader
+   * @param {(start: number, end: number, text: string) => void} options.onPress puts words in place of others in the prompt
+   */
+  constructor({ reader, onPress }) {
+    Object.assign(this, { reader, onPress });
     $('prompt').addEventListener('input', () => {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#look(), PAUSE);
@@ -46,7 +47,8 @@ export class Understood {
     if (key === this.#shown) return; // nothing new to be read out
     this.#shown = key;
     const press = ({ start, end, text }) => {
-      if ($('prompt').value === prompt) typeOver($('prompt'), start, end, text);
+      if ($('prompt').value === prompt) this.onPress(start, end, text);
+      $('prompt').focus();
       this.#look();
     };
     $('understood').replaceChildren(...lines.map((line) => drawLine(line, press)));
@@ -75,13 +77,11 @@ function linesOf({ name, examples }, { pieces, strange, tips, said, drawn, names
     const some = others.slice(0, MOST).map(({ text }) => ({ strange: text }));
     const end = others.length > MOST ? ' and others.' : '.';
     if (explained.length) read('Nor does it know ', ...listed(some), end);
-    else if (names) line(`${name} does not know `, ...listed(some), end);
-    else read(`${name} does not know `, ...listed(some), end);
+    else line(`${name} does not know `, ...listed(some), end);
   }
   for (const tip of tips) line('Colours are for the ground: ', tip);
   if (!names) {
-    const short = examples.map(({ prompt }) => prompt).sort((a, b) => a.length - b.length).slice(0, IDEAS);
-    const ideas = short.map((prompt) => ({ label: prompt, start: 0, end: Infinity, text: prompt }));
+    const ideas = examples.slice(0, MOST).map(({ prompt }) => ({ label: prompt, start: 0, end: Infinity, text: prompt }));
     if (explained.length) line(`Nothing here is something that ${name} can draw yet.`);
     else line(`Nothing here is something that ${name} can draw. Try `, ...listed(ideas));
   }

@@ -121,5 +121,9 @@ export function sentence(text) {
   return /[.!?…]$/.test(large) ? large : `${large}.`;
 }
 
+/** "seed 5", or "seed 5, variation 77": what tells a picture from others of its prompt. */
+export const seedWords = ({ seed, variationStrength, variationSeed }) =>
+  (variationStrength > 0 ? `seed ${seed}, variation ${variationSeed}` : `seed ${seed}`);
+
 /** A long text in short, to be named in a sentence. */
 export const brief = (text) => (text.length > 60 ? `${text.slice(0, 59)}…` : text);
