@@ -83,6 +83,12 @@ test('only what is paused says so, and only steps that were taken can be shown',
   await back.getByText(/^Step [3-9] of 30 · timestep/).waitFor();
   await press(back, 'Pause');
   await says(back, /^Paused$/);
+  await press(back, 'Run');
+  await back.getByText(/^Step ([4-9]|[12]\d) of 30 · timestep/).waitFor();
+  await press(back, 'Start over');
+  await back.locator('.lane').waitFor({ state: 'detached' });
+  assert.equal(await back.getByRole('status').first().textContent(), '', 'nothing is left to speak of');
+  assert.equal(await shown.isDisabled(), true);
 });
 
 test('from the noised picture the seed has no say, and says why; its noise is the one that was seen', async () => {

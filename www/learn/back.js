@@ -253,8 +253,9 @@ export class Back {
     if (this.#lanes.length) Object.assign(this.scrub, { max: least, value: Math.min(this.scrub.valueAsNumber, least) });
   }
 
-  #reset() {
+  async #reset() {
     this.work.abort();
+    await this.#advancing;
     this.#lanes = [];
     this.lanes.replaceChildren();
     this.made.clear();
