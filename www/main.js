@@ -79,7 +79,7 @@ function start() {
   using.start(typed);
   followAddress();
   gallery.refresh();
-  showViews({ session });
+  showViews({ session, pictures });
   for (const id of presses) $(id).click();
 }
 

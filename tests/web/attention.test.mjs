@@ -55,7 +55,7 @@ for (const engine of ['cpu', 'webgpu']) test(`words into pictures: every token h
   await says(words, 'Point at a word, or at the picture.');
   assert.match(await pixelsOf(shot(words, 'The picture')), /^128,128,/);
   const heat = shot(words, 'Where');
-  assert.match(await heat.getAttribute('aria-label'), /^Where “apple” was looked at, [\d.]+ % of all attention, \d+ % at most$/);
+  assert.match(await heat.getAttribute('aria-label'), /^Where “apple” was looked at, [\d.]+\s% of all attention, \d+\s% at most$/);
   await words.getByText('The model looks with 8 × 8 and 4 × 4 places, drawn smoothly here.').waitFor();
 
   const tokens = words.getByRole('group', { name: 'Tokens' }).getByRole('button');

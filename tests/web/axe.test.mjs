@@ -53,7 +53,9 @@ for (const colorScheme of ['light', 'dark']) {
       await words.getByRole('status').filter({ hasText: 'Point at a word' }).waitFor({ timeout: PATIENCE });
       await words.getByText('One layer, one step').click();
       await words.getByRole('button', { name: 'The picture' }).press('ArrowDown');
-      assert.deepEqual(await violations(page), [], 'with a prompt looked into');
+      await page.getByRole('button', { name: 'Take the step' }).click();
+      await page.locator('#how-training').getByRole('status').filter({ hasText: 'Three times' }).waitFor({ timeout: PATIENCE });
+      assert.deepEqual(await violations(page), [], 'with a prompt looked into and a training step');
     });
   }
 }

@@ -10,12 +10,13 @@ const NAMES = {
 
 /**
  * A link to this page with settings.
- * @param {Record<string, unknown>} values by field of the form; what is missing is left out
+ * @param {Record<string, unknown>} values by field of the form; what is missing is left out. `typed` is the prompt as it was
+ *   typed, where that was translated: it means the same to whoever opens the link
  */
 export function linkTo(values, page = location.href) {
   const query = new URLSearchParams();
   for (const [field, [name, plain]] of Object.entries(NAMES)) {
-    const value = String(values[field] ?? '');
+    const value = String((field === 'prompt' ? values.typed : undefined) ?? values[field] ?? '');
     if (value !== '' && value !== plain) query.set(name, value);
   }
   const url = new URL(page);

@@ -145,8 +145,10 @@ export class Making {
     if (shown.following) shown.present(made);
     if (settings.random.checked) settings.showSeed(seed);
     keep.write('decodeMs', timings.decodeMs);
-    const understood = reading ? [...translatedWords(reading), ...foreignWords(session.model, reading)] : [];
-    notes([...understood, ...notices.map(sentence)]);
+    // What is still in the box is explained there.
+    const translation = reading && settings.shared().prompt !== request.typed ? translatedWords(reading) : [];
+    const foreign = reading ? foreignWords(session.model, reading) : [];
+    notes([...translation, ...foreign, ...notices.map(sentence)]);
     this.on.onMade();
     keepParts(session.capabilities().fetched); // another engine may have taken over
 

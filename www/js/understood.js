@@ -4,8 +4,10 @@ import { $, make } from './dom.js';
 
 /** After the last key, so that a word is not judged half typed and a screen reader is left in peace. */
 const PAUSE = 400;
-/** More words than these are not explained one by one. */
-const MOST = 3;
+/** More words than these are not explained at once: the next one's turn comes when one of them has been changed. */
+const MOST = 2;
+/** Prompts that are offered where nothing comes near, the shortest of the examples. */
+const IDEAS = 3;
 
 export class Understood {
   #model = null;
@@ -77,11 +79,13 @@ function linesOf({ name, examples }, { pieces, strange, tips, said, drawn, names
     const some = others.slice(0, MOST).map(({ text }) => ({ strange: text }));
     const end = others.length > MOST ? ' and others.' : '.';
     if (explained.length) read('Nor does it know ', ...listed(some), end);
-    else line(`${name} does not know `, ...listed(some), end);
+    else if (names) line(`${name} does not know `, ...listed(some), end);
+    else read(`${name} does not know `, ...listed(some), end);
   }
   for (const tip of tips) line('Colours are for the ground: ', tip);
   if (!names) {
-    const ideas = examples.slice(0, MOST).map(({ prompt }) => ({ label: prompt, start: 0, end: Infinity, text: prompt }));
+    const short = examples.map(({ prompt }) => prompt).sort((a, b) => a.length - b.length).slice(0, IDEAS);
+    const ideas = short.map((prompt) => ({ label: prompt, start: 0, end: Infinity, text: prompt }));
     if (explained.length) line(`Nothing here is something that ${name} can draw yet.`);
     else line(`Nothing here is something that ${name} can draw. Try `, ...listed(ideas));
   }

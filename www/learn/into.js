@@ -1,10 +1,10 @@
 /** Part 1, into noise: a picture and its latents at any time of the model's own schedule. */
 
-import { isModel } from '../js/adding.js';
 import { make } from '../js/dom.js';
+import { fileButton, takePictures } from './bring.js';
 import { Figure, Work, button, field, latest, range, row, section, select } from './kit.js';
 import { newSeed, toImageData } from './lab.js';
-import { fileOf, fitted } from './picture.js';
+import { fitted } from './picture.js';
 import { Plot } from './plot.js';
 import { TEXTS } from './texts.js';
 
@@ -26,40 +26,16 @@ export class Into {
     this.again = button(T.again, () => this.#move({ seed: newSeed() }));
     this.again.disabled = true;
     this.examples = select(lab.model.examples.map(({ prompt }, i) => [String(i), prompt]));
-    this.file = make('input', { type: 'file', accept: 'image/*', className: 'sr', ariaLabel: T.own });
-    this.file.addEventListener('change', () => this.#take(this.file.files[0]));
-    const own = button(T.own, () => this.file.click());
-    this.file.tabIndex = -1; // the button before it does the same
     this.sliderField = field(T.t(1000), this.slider, { wide: true });
     const drop = row('bring',
       row('controls', field(T.source, this.examples, { wide: true }),
-        button(T.example, () => this.#example(), { primary: true }), own, this.file),
+        button(T.example, () => this.#example(), { primary: true }), ...fileButton(T.own, (file) => this.#take(file))),
       make('p', { className: 'quiet', textContent: T.drop }));
     this.root = section(T, drop, this.work.root, row('shots two', this.pixels.root, this.latents.root),
       row('controls', this.sliderField, this.again), this.shares, this.plot.root);
-    this.#listen(drop);
+    takePictures(this.root, drop, (file) => this.#take(file));
     lab.schedule().then((schedule) => this.#useSchedule(schedule)).catch(() => {}); // told when something is asked
     if (lab.session.state !== 'ready') this.work.say(TEXTS.waiting);
-  }
-
-  #listen(drop) {
-    this.root.addEventListener('dragover', (event) => {
-      event.preventDefault();
-      drop.dataset.over = '';
-    });
-    this.root.addEventListener('dragleave', () => delete drop.dataset.over);
-    this.root.addEventListener('drop', (event) => {
-      delete drop.dataset.over;
-      if ([...event.dataTransfer.files].some(isModel)) return; // the page's affair
-      event.preventDefault();
-      this.#take(fileOf(event.dataTransfer));
-    });
-    addEventListener('paste', (event) => {
-      const file = fileOf(event.clipboardData);
-      if (!file || !this.root.isConnected || this.root.closest('[hidden]')) return;
-      event.preventDefault();
-      this.#take(file);
-    });
   }
 
   #useSchedule(schedule) {
@@ -81,13 +57,11 @@ export class Into {
   }
 
   #take(file) {
-    if (!file) return undefined;
     return this.work.run(async (signal) => {
       const { width, height } = this.lab.model;
       const image = await fitted(file, width, height).catch(() => {
         throw new Error(T.notAPicture);
       });
-      this.file.value = '';
       await this.#study(image, signal);
     });
   }

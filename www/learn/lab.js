@@ -14,10 +14,11 @@ export class Lab extends EventTarget {
   #schedule = null;
   #of = null;
 
-  /** @param {import('../js/session.js').Session} session */
-  constructor(session) {
+  /** @param {import('../js/session.js').Session} session @param {import('../js/pictures.js').Pictures} pictures */
+  constructor(session, pictures) {
     super();
     this.session = session;
+    this.pictures = pictures;
   }
 
   /** Resolves when the model can be used. @param {AbortSignal} [signal] */
@@ -58,6 +59,11 @@ export class Lab extends EventTarget {
     await this.ready(signal);
     return this.session.og.generate({ ...this.request(changes), sampler: this.model.defaults.sampler,
       schedule: this.model.defaults.schedule, signal, onStep });
+  }
+
+  /** The picture of an example. */
+  async example({ prompt, seed }, signal) {
+    return (await this.generate({ prompt, seed }, signal)).image;
   }
 
   /** Tells the other parts that the picture under study, its seed or its time is another. */

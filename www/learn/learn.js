@@ -1,4 +1,4 @@
-/** The view "How it works": five parts, each taught by what the model in this tab does. */
+/** The view "How it works": six parts, each taught by what the model in this tab does. */
 
 import { make } from '../js/dom.js';
 import { Into } from './into.js';
@@ -6,18 +6,19 @@ import { Back } from './back.js';
 import { Words } from './words.js';
 import { Vary } from './vary.js';
 import { own } from './own.js';
+import { Training } from './training.js';
 import { Lab } from './lab.js';
 import { TEXTS } from './texts.js';
 
 export class Learn {
   title = `${TEXTS.title} · OpenGen`;
 
-  /** @param {HTMLElement} root @param {{session: import('../js/session.js').Session}} page */
-  constructor(root, { session }) {
+  /** @param {HTMLElement} root @param {{session: import('../js/session.js').Session, pictures: import('../js/pictures.js').Pictures}} page */
+  constructor(root, { session, pictures }) {
     this.model = session.model;
-    const lab = new Lab(session);
+    const lab = new Lab(session, pictures);
     const parts = [['into', new Into(lab).root], ['back', new Back(lab).root], ['words', new Words(lab).root],
-      ['vary', new Vary(lab).root], ['own', own(lab)]];
+      ['vary', new Vary(lab).root], ['training', new Training(lab).root], ['own', own(lab)]];
     const contents = make('ol', { className: 'contents' });
     for (const [name, part] of parts) {
       part.id = `how-${name}`;

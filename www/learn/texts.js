@@ -214,6 +214,58 @@ export const TEXTS = {
     alt: (share) => `The picture ${Math.round(share * 100)} percent of the way`,
   },
 
+  training: {
+    title: 'A training step',
+    paragraphs: [
+      'Training is one small step, again and again: take a picture with its caption, draw a time t and some noise, mix '
+      + 'them, and ask the model. Picture and noise are known here, so what it should have answered is known too, and so '
+      + 'is how far off it was. Below is such a step at three times, taken by the model in this tab.',
+    ],
+    asks: {
+      epsilon: 'This model is asked for the noise. Where there is much of it that is easy, for it is nearly all there is '
+        + 'to see; where there is little, it has to be told apart from the picture.',
+      v_prediction: 'This model is asked for v. At little noise that is nearly the noise, which has to be told apart from '
+        + 'the picture; at much noise it is nearly the picture with its sign turned, which has to be guessed from next '
+        + 'to nothing, and from the caption.',
+      sample: 'This model is asked for the picture: easy where there is little noise, and hard where there is much.',
+    },
+    then: 'Now an optimizer would turn each of the model’s millions of numbers a tiny bit the way that makes this error '
+      + 'smaller (its gradient says which), and take the next picture; the error, averaged over many steps, is the loss '
+      + 'curve one watches: steep at first, then ever flatter, until it pays no more to go on. Nothing is changed here.',
+    formula: [
+      'L = ‖ m − y ‖² / n',
+      'm is the model’s answer, y what it should have been, each of n numbers: ε, or v = √ᾱₜ · ε − √(1 − ᾱₜ) · x₀. The '
+      + 'gradient of L with respect to the model’s weights makes the step: algorithm 1 of Ho et al. 2020. The caption is '
+      + 'left out once in a while, one time in ten for Mini, so that guidance has an answer without it.',
+    ],
+    papers: [
+      ['Ho et al. 2020: Denoising Diffusion Probabilistic Models, algorithm 1', 'https://arxiv.org/abs/2006.11239'],
+      ['Salimans and Ho 2022: Progressive Distillation (v)', 'https://arxiv.org/abs/2202.00512'],
+      ['Ho and Salimans 2022: Classifier-Free Diffusion Guidance', 'https://arxiv.org/abs/2207.12598'],
+    ],
+    above: 'the one under “Into noise”',
+    last: 'the one you drew last',
+    ownPicture: 'your own',
+    gone: 'That picture has been deleted since. Choose another.',
+    caption: 'Caption',
+    take: 'Take the step',
+    again: 'With other noise',
+    given: 'The model is given the caption',
+    working: 'Getting the picture and its latents',
+    level: (i, n) => `Time ${i} of ${n}, with the caption and without`,
+    done: 'Three times, one noise. Take the caption away and look again.',
+    names: ['Little noise', 'Half way', 'Much noise'],
+    noised: 'What goes in',
+    answer: 'The answer',
+    target: 'What it should have been',
+    off: 'The difference',
+    error: (error) => `Error ${three(error)}`,
+    with: (error) => `With the caption: ${three(error)}`,
+    without: (error) => `Without the caption: ${three(error)}`,
+    verdict: (better, n) => `The error is the mean of the squared differences: what training makes smaller. The caption makes `
+      + `it smaller at ${better} of the ${n} times here. All differences are coloured on one scale.`,
+  },
+
   own: {
     title: 'Your own',
     terms: [

@@ -5,7 +5,7 @@ import { $ } from '../js/dom.js';
 const HASH = '#how';
 const TITLES = { create: document.title };
 
-/** Shows the view the address names, now and whenever it changes. @param {{session: import('../js/session.js').Session}} page */
+/** Shows the view the address names, now and whenever it changes. @param {{session: import('../js/session.js').Session, pictures: import('../js/pictures.js').Pictures}} page */
 export function showViews(page) {
   let learn = null;
   async function show() {

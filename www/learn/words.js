@@ -48,7 +48,7 @@ export class Words {
     this.sizes = make('p', { className: 'numbers quiet' });
     this.here = make('p', { className: 'numbers', ariaLive: 'polite' });
     this.looks = row('looks', row('shots two', this.result.root, this.heat.root), this.here,
-      row('scale quiet', make('span', { textContent: '0 %' }), make('i'), this.most), this.sizes,
+      row('scale quiet', make('span', { textContent: percent(0) }), make('i'), this.most), this.sizes,
       make('details', { className: 'fold' }, make('summary', { textContent: T.closer }),
         row('controls', field(T.layer, this.layer), this.stepField)));
     this.looks.hidden = true;
@@ -262,10 +262,10 @@ export class Words {
   }
 }
 
-/** "12 %", "0.4 %" */
+/** "12 %", "0.4 %", not to be torn apart */
 function percent(share) {
   const value = 100 * share;
-  return `${value >= 9.95 || value === 0 ? Math.round(value) : value.toFixed(1)} %`;
+  return `${value >= 9.95 || value === 0 ? Math.round(value) : value.toFixed(1)}\u00a0%`;
 }
 
 /** "way down 2, layer 1 (16 × 16)" of a module's path. */
