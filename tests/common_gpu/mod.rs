@@ -2,6 +2,9 @@
 
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+#[path = "../left_out/mod.rs"]
+mod left_out;
+
 use std::sync::OnceLock;
 
 use half::f16;
@@ -17,23 +20,24 @@ pub struct Gpu {
     has_f16: bool,
 }
 
-/// The device all tests share. Without an adapter the test fails, unless `OPENGEN_SKIP_GPU=1` chose to skip.
+/// The device all tests share. Without an adapter the test fails, unless `OPENGEN_SKIP_GPU=1` chose to leave it out.
 pub fn gpu() -> Option<&'static Gpu> {
-    static GPU: OnceLock<Option<Gpu>> = OnceLock::new();
-    GPU.get_or_init(|| {
-        if std::env::var("OPENGEN_SKIP_GPU").is_ok_and(|value| value == "1") {
-            eprintln!("SKIPPED: OPENGEN_SKIP_GPU=1, kernels are not held against their twins");
-            return None;
-        }
-        match pollster::block_on(Gpu::new()) {
-            Ok(gpu) => Some(gpu),
-            Err(message) => panic!(
-                "no GPU adapter: {message}. Install one (Debian: mesa-vulkan-drivers has lavapipe), \
-                 or set OPENGEN_SKIP_GPU=1 to skip these tests knowingly"
-            ),
-        }
-    })
-    .as_ref()
+    static GPU: OnceLock<Gpu> = OnceLock::new();
+    if left_out::by_choice() {
+        left_out::wholly("OPENGEN_SKIP_GPU=1, kernels are not held against their twins");
+        return None;
+    }
+    let gpu = GPU.get_or_init(|| match pollster::block_on(Gpu::new()) {
+        Ok(gpu) => gpu,
+        Err(message) => panic!(
+            "no GPU adapter: {message}. Install one (Debian: mesa-vulkan-drivers has lavapipe), \
+             or set OPENGEN_SKIP_GPU=1 to leave these tests out knowingly"
+        ),
+    });
+    if !gpu.has_f16 {
+        left_out::partly("f16: this adapter has no shader-f16");
+    }
+    Some(gpu)
 }
 
 impl Gpu {
@@ -44,9 +48,6 @@ impl Gpu {
         let has_f16 = adapter.features().contains(wgpu::Features::SHADER_F16);
         let name = adapter.get_info().name;
         eprintln!("adapter: {name}, shader-f16: {has_f16}");
-        if !has_f16 {
-            eprintln!("NOT TESTED in f16: {name} has no shader-f16");
-        }
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("kernel tests"),
             required_features: if has_f16 { wgpu::Features::SHADER_F16 } else { wgpu::Features::empty() },

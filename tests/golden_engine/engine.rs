@@ -14,6 +14,7 @@ use opengen::weights::{self, Header, LayoutOptions, Manifest, ModelSource, Packe
 use pollster::block_on;
 
 use crate::common::{self, Report, model_folder};
+use crate::left_out;
 
 /// How activations are held, and how close results must be.
 pub struct Tier {
@@ -28,14 +29,14 @@ impl Tier {
     }
 }
 
-/// The tiers of the adapter. Without an adapter the test fails, unless `OPENGEN_SKIP_GPU=1` chose to skip.
+/// The tiers of the adapter. Without an adapter the test fails, unless `OPENGEN_SKIP_GPU=1` chose to leave it out.
 pub fn tiers() -> &'static [Tier] {
     static TIERS: OnceLock<Vec<Tier>> = OnceLock::new();
-    TIERS.get_or_init(|| {
-        if std::env::var("OPENGEN_SKIP_GPU").is_ok_and(|value| value == "1") {
-            eprintln!("SKIPPED: OPENGEN_SKIP_GPU=1, the engine is not held against the golden references");
-            return Vec::new();
-        }
+    if left_out::by_choice() {
+        left_out::wholly("OPENGEN_SKIP_GPU=1, the engine is not held against the golden references");
+        return &[];
+    }
+    let tiers = TIERS.get_or_init(|| {
         let tier = |name, f16, tolerance| {
             let context = block_on(Context::new(&Options { f16: Some(f16) }))?;
             Ok(Tier { name, context, tolerance })
@@ -43,17 +44,18 @@ pub fn tiers() -> &'static [Tier] {
         let f32_tier = tier("f32", false, common::F32).unwrap_or_else(|error: Error| {
             panic!(
                 "{error}. Install an adapter (Debian: mesa-vulkan-drivers has lavapipe), \
-                 or set OPENGEN_SKIP_GPU=1 to skip these tests knowingly"
+                 or set OPENGEN_SKIP_GPU=1 to leave these tests out knowingly"
             )
         });
         eprintln!("adapter: {}", f32_tier.context.capabilities().adapter);
         let mut tiers = vec![f32_tier];
-        match tier("f16", true, common::F16) {
-            Ok(tier) => tiers.push(tier),
-            Err(error) => eprintln!("NOT TESTED in f16: {error}"),
-        }
+        tiers.extend(tier("f16", true, common::F16));
         tiers
-    })
+    });
+    if tiers.len() == 1 {
+        left_out::partly("f16: this adapter has no shader-f16");
+    }
+    tiers
 }
 
 /// A model's packed weights in memory.

@@ -3,6 +3,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod engine;
+#[path = "../left_out/mod.rs"]
+mod left_out;
 
 mod denoise;
 mod study;

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: the engine measured natively, or in the browser.
 
 use crate::dist::{self, Profile};
-use crate::sh::{self, cmd};
+use crate::sh::{self, Parts, cmd};
 use crate::tools::{chromium, node, vulkan};
 use anyhow::Result;
 
@@ -17,7 +17,7 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     if args.browser {
-        dist::build(Profile::Release)?;
+        dist::build(Profile::Release, &mut Parts::new())?;
         let mut bench = cmd("node");
         bench.current_dir(node::ensure()?).arg("bench.mjs").args(&args.rest);
         return sh::run(bench.env("OPENGEN_CHROMIUM", chromium::ensure()?));

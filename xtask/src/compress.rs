@@ -47,7 +47,7 @@ impl Coding {
     }
 }
 
-/// Compresses what gains under a folder. Results are kept by content, since trunk writes the folder anew.
+/// Compresses what gains under a folder. Results are kept by content, since the folder is made anew.
 pub fn folder(folder: &Path) -> Result<()> {
     let kept = kept()?;
     fs::create_dir_all(&kept)?;

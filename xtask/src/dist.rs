@@ -1,12 +1,16 @@
-//! The page as it is served: compiled, bundled and compressed ahead of time into `dist/`.
+//! The page as it is served: both engines compiled and bound to JavaScript, and every file that `www/index.html` names.
+//!
+//! `index.html` is the one list of what the page consists of: its `data-trunk` links are read here as trunk reads them,
+//! so that `trunk serve` builds the same page for those who have trunk, and nobody needs it.
 
 use crate::compress;
-use crate::sh::{self, cmd, say};
-use crate::tools;
-use crate::tools::wasm::Toolchain;
+use crate::page::{self, Asset};
+use crate::sh::{self, Parts, cmd, say};
+use crate::tools::wasm::{TARGET, Toolchain};
 use anyhow::{Context, Result};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Instant;
+use wasm_bindgen_cli_support::Bindgen;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -14,26 +18,80 @@ pub enum Profile {
     Debug,
 }
 
+impl Profile {
+    /// The folder that cargo keeps its results in.
+    fn folder(self) -> &'static str {
+        match self {
+            Profile::Release => "release",
+            Profile::Debug => "debug",
+        }
+    }
+}
+
 /// Builds the page and returns its folder. Cheap when nothing changed.
-pub fn build(profile: Profile) -> Result<PathBuf> {
-    let start = Instant::now();
-    let toolchain = Toolchain::ensure()?;
-    let folders = [tools::trunk()?, tools::wasm_bindgen()?];
-    let mut trunk = cmd(folders[0].join("trunk"));
-    trunk.args(["build", "--skip-version-check"]);
-    if profile == Profile::Release {
-        trunk.arg("--release");
+pub fn build(profile: Profile, parts: &mut Parts) -> Result<PathBuf> {
+    let html = read(&sh::root().join("www/index.html"))?;
+    let assets = page::assets(&html)?;
+    let toolchain = parts.part("the wasm32 target", Toolchain::ensure)?;
+    let folder = sh::root().join("dist.part");
+    clear(&folder)?;
+    fs::create_dir_all(&folder)?;
+    for asset in &assets {
+        match asset {
+            Asset::Module { bin, features } => {
+                parts.part(&format!("the module {bin}"), || compile(toolchain, profile, bin, features))?;
+                parts.part(&format!("{bin} for JavaScript"), || bind(profile, bin, &folder))?;
+            }
+            Asset::Copy(name) => copy(&sh::root().join("www").join(name), &folder.join(name))?,
+        }
     }
-    toolchain.apply(&mut trunk, &folders)?;
-    // trunk refuses any value of this variable but true and false.
-    trunk.env_remove("NO_COLOR");
-    sh::run(&mut trunk)?;
+    fs::write(folder.join("index.html"), page::without_links(&html))?;
+    // Whoever serves the folder meanwhile has the old page or the new one.
     let dist = sh::root().join("dist");
-    if profile == Profile::Release {
-        compress::folder(&dist)?;
-    }
-    say(format!("the page is in dist/ ({})", sh::time(start.elapsed())));
+    clear(&dist)?;
+    fs::rename(&folder, &dist).context("cannot put dist/ in its place")?;
+    say("the page is in dist/");
     Ok(dist)
+}
+
+/// Builds the page as a site wants it: with its compressed twins beside every file that gains from one.
+pub fn whole(parts: &mut Parts) -> Result<PathBuf> {
+    let dist = build(Profile::Release, parts)?;
+    parts.part("compression", || compress::folder(&dist))?;
+    Ok(dist)
+}
+
+/// One of the page's engines, as cargo leaves it.
+fn compile(toolchain: Toolchain, profile: Profile, bin: &str, features: &str) -> Result<()> {
+    let mut build = cmd(toolchain.cargo());
+    build.args(["build", "--package", "opengen", "--bin", bin, "--target", TARGET]);
+    build.args(["--no-default-features", "--features", features]);
+    if profile == Profile::Release {
+        build.arg("--release");
+    }
+    toolchain.apply(&mut build)?;
+    sh::run(&mut build)
+}
+
+/// The JavaScript around a compiled engine: `BIN.js` and `BIN_bg.wasm`. The library is the command line
+/// `wasm-bindgen`, at the version of Cargo.lock, without the minutes that installing it takes.
+fn bind(profile: Profile, bin: &str, folder: &Path) -> Result<()> {
+    let compiled = target()?.join(TARGET).join(profile.folder()).join(format!("{bin}.wasm"));
+    let mut bindgen = Bindgen::new();
+    bindgen.input_path(&compiled).out_name(bin).typescript(false).debug(profile == Profile::Debug);
+    // The names of all functions, a tenth of what a visitor would fetch, tell nobody anything in a release.
+    bindgen.remove_name_section(profile == Profile::Release).remove_producers_section(true);
+    bindgen.web(true)?.generate(folder).with_context(|| format!("cannot bind {}", compiled.display()))
+}
+
+/// Where cargo builds.
+fn target() -> Result<PathBuf> {
+    let metadata =
+        sh::ask(cmd("cargo").args(["metadata", "--no-deps", "--offline", "--format-version", "1"]))
+            .context("`cargo metadata` failed")?;
+    let metadata: serde_json::Value = serde_json::from_str(&metadata)?;
+    let folder = metadata["target_directory"].as_str().context("`cargo metadata` names no target folder")?;
+    Ok(folder.into())
 }
 
 /// Every file under a folder, as paths relative to it, sorted.
@@ -52,4 +110,42 @@ pub fn files(folder: &Path) -> Result<Vec<PathBuf>> {
     }
     found.sort();
     Ok(found)
+}
+
+/// Copies a file, or a folder with all that is in it.
+pub fn copy(from: &Path, to: &Path) -> Result<()> {
+    if from.is_dir() {
+        return files(from)?.iter().try_for_each(|name| copy(&from.join(name), &to.join(name)));
+    }
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    Ok(())
+}
+
+fn clear(folder: &Path) -> Result<()> {
+    if folder.exists() {
+        fs::remove_dir_all(folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_binds_the_modules_is_of_the_version_that_compiles_them() {
+        let lock: toml::Table = toml::from_str(&read(&sh::root().join("Cargo.lock")).unwrap()).unwrap();
+        let version = |name: &str| {
+            let packages = lock["package"].as_array().unwrap();
+            packages.iter().find(|package| package["name"].as_str() == Some(name)).unwrap()["version"].clone()
+        };
+        assert_eq!(version("wasm-bindgen"), version("wasm-bindgen-cli-support"));
+    }
 }

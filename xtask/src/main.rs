@@ -1,4 +1,4 @@
-//! The contributor's command: `cargo xtask serve`, `test`, `bench`, `size`, `pkg`, `golden`.
+//! The contributor's command: `cargo xtask serve`, `test`, `bench`, `dist`, `size`, `pkg`, `golden`.
 //!
 //! One file per command. [`tools`] gets what a bare machine lacks, [`dist`] builds the page,
 //! [`arrows`] holds the rooms of `src/` to their one direction, [`sh`] runs and shows commands.
@@ -8,8 +8,10 @@ mod bench;
 mod compress;
 mod dist;
 mod golden;
-mod lock;
+mod idle;
+mod page;
 mod pkg;
+mod report;
 mod serve;
 mod sh;
 mod size;
@@ -17,7 +19,10 @@ mod summary;
 mod test;
 mod tools;
 
+use crate::sh::Parts;
+use anyhow::Result;
 use clap::{Parser, Subcommand};
+use std::path::Path;
 use std::process::ExitCode;
 
 #[derive(Parser)]
@@ -35,6 +40,8 @@ enum Command {
     Test(test::Args),
     /// Measure the engine, natively or in headless Chromium
     Bench(bench::Args),
+    /// Build the page as a site serves it: dist/, with its compressed twins
+    Dist,
     /// Build the page and print what a visitor downloads; fails above the limit
     Size,
     /// Build the npm package into pkg/ and pack it
@@ -43,13 +50,23 @@ enum Command {
     Golden,
 }
 
+/// Builds the whole page, says how long its parts took, and does something with it.
+fn whole(then: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let mut parts = Parts::new();
+    let dist = dist::whole(&mut parts)?;
+    parts.print();
+    then(&dist)
+}
+
 fn main() -> ExitCode {
+    idle::begin();
     let done = match Cli::parse().command {
         Command::Serve(args) => serve::run(&args),
         Command::Test(args) => test::run(&args),
         Command::Bench(args) => bench::run(&args),
-        Command::Size => dist::build(dist::Profile::Release).and_then(|dist| size::run(&dist)),
-        Command::Pkg => dist::build(dist::Profile::Release).and_then(|dist| pkg::pack(&dist)).map(drop),
+        Command::Dist => whole(|_| Ok(())),
+        Command::Size => whole(size::run),
+        Command::Pkg => whole(|dist| pkg::pack(dist).map(drop)),
         Command::Golden => golden::run(),
     };
     match done {

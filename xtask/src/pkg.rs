@@ -1,6 +1,6 @@
 //! `cargo xtask pkg`: the npm package, which is the page's own client with its engine, its model and its types.
 
-use crate::dist;
+use crate::dist::{self, copy};
 use crate::sh::{self, cmd, say};
 use crate::tools::node;
 use anyhow::{Context, Result};
@@ -86,14 +86,6 @@ fn remove(path: &Path) -> Result<()> {
         Ok(())
     };
     removed.with_context(|| format!("cannot remove {}", path.display()))
-}
-
-fn copy(from: &Path, to: &Path) -> Result<()> {
-    if let Some(folder) = to.parent() {
-        fs::create_dir_all(folder)?;
-    }
-    fs::copy(from, to).with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `cargo xtask serve`: from a bare machine to the page on localhost.
 
 use crate::dist::{self, Profile};
-use crate::sh::{self, cmd, say};
+use crate::sh::{self, Parts, cmd, say};
 use anyhow::{Context, Result};
 use axum::Router;
 use axum::http::{HeaderName, HeaderValue};
@@ -25,7 +25,9 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> Result<()> {
-    let dist = dist::build(if args.debug { Profile::Debug } else { Profile::Release })?;
+    let mut parts = Parts::new();
+    let dist = dist::build(if args.debug { Profile::Debug } else { Profile::Release }, &mut parts)?;
+    parts.print();
     let router = router(&dist, headers()?);
     let listener = listen(args.port)?;
     let url = format!("http://localhost:{}", listener.local_addr()?.port());

@@ -115,6 +115,50 @@ pub fn time(elapsed: Duration) -> String {
     }
 }
 
+/// What a command did, part by part, and how long each took.
+pub struct Parts {
+    parts: Vec<(String, Duration)>,
+}
+
+impl Parts {
+    /// Begins with what cargo did before this program could: building it.
+    pub fn new() -> Parts {
+        let before = since_start().map(|elapsed| ("the task runner itself".to_owned(), elapsed));
+        Parts { parts: before.into_iter().collect() }
+    }
+
+    /// Does one part.
+    pub fn part<T>(&mut self, name: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let start = Instant::now();
+        let done = work();
+        self.parts.push((name.to_owned(), start.elapsed()));
+        done
+    }
+
+    pub fn total(&self) -> Duration {
+        self.parts.iter().map(|(_, elapsed)| *elapsed).sum()
+    }
+
+    /// A line a part, and the sum.
+    pub fn print(&self) {
+        for (name, elapsed) in &self.parts {
+            say(format!("{:>13}  {name}", time(*elapsed)));
+        }
+        say(format!("{:>13}  in all", time(self.total())));
+    }
+}
+
+/// How long ago this process began. Where programs replace each other in one process, as `cargo run` and rustup do on
+/// Linux, that was when the command was typed; elsewhere nothing is known.
+pub fn since_start() -> Option<Duration> {
+    // Clock ticks of 1/100 s on every Linux that Rust runs on; the second field, a name in brackets, may hold spaces.
+    let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+    let ticks: f64 = stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()?;
+    let uptime = std::fs::read_to_string("/proc/uptime").ok()?;
+    let uptime: f64 = uptime.split_whitespace().next()?.parse().ok()?;
+    Some(Duration::from_secs_f64((uptime - ticks / 100.0).max(0.0)))
+}
+
 fn show(command: &Command) {
     say(format!("$ {}", text(command)));
 }

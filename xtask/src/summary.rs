@@ -1,6 +1,10 @@
 //! What a test run's output says: how many passed, failed and were left out.
 
+use anyhow::{Context, Result};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::ops::AddAssign;
+use std::path::{Path, PathBuf};
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Counts {
@@ -14,6 +18,90 @@ impl AddAssign for Counts {
         self.passed += other.passed;
         self.failed += other.failed;
         self.skipped += other.skipped;
+    }
+}
+
+impl Counts {
+    /// Tests that left themselves out ended well, and passed nothing.
+    pub fn without(mut self, left_out: usize) -> Counts {
+        let left_out = left_out.min(self.passed);
+        self.passed -= left_out;
+        self.skipped += left_out;
+        self
+    }
+}
+
+/// What tests say that they could not test on this machine: the reasons, each with the tests, whole or in part.
+#[derive(Default)]
+pub struct LeftOut {
+    /// By reason and whether the whole test was left out.
+    tests: BTreeMap<(bool, String), BTreeSet<String>>,
+    lines: Vec<String>,
+}
+
+impl LeftOut {
+    /// Names the file to the tests, which write a line each: `all` or `part`, the test, the reason, with tabs between.
+    pub const VARIABLE: &str = "OPENGEN_LEFT_OUT";
+
+    /// An empty file for one run.
+    pub fn file() -> Result<PathBuf> {
+        let path = std::env::temp_dir().join(format!("opengen-left-out-{}", std::process::id()));
+        fs::write(&path, "").with_context(|| format!("cannot write {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Reads the file and removes it.
+    pub fn read(path: &Path) -> Result<LeftOut> {
+        let text = fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        fs::remove_file(path).ok();
+        let mut left_out = LeftOut::default();
+        for line in text.lines() {
+            let mut fields = line.splitn(3, '\t');
+            if let (Some(share), Some(test), Some(why)) = (fields.next(), fields.next(), fields.next()) {
+                let tests = left_out.tests.entry((share == "all", why.to_owned())).or_default();
+                tests.insert(test.to_owned());
+            }
+        }
+        Ok(left_out)
+    }
+
+    /// How many tests were left out as a whole.
+    pub fn whole_tests(&self) -> usize {
+        let whole = self.tests.iter().filter(|((all, _), _)| *all);
+        whole.flat_map(|(_, tests)| tests).collect::<BTreeSet<_>>().len()
+    }
+
+    pub fn add(&mut self, other: LeftOut) {
+        for (key, tests) in other.tests {
+            self.tests.entry(key).or_default().extend(tests);
+        }
+        self.lines.extend(other.lines);
+    }
+
+    /// Something else that was left out.
+    pub fn say(&mut self, what: &str) {
+        self.lines.push(what.to_owned());
+    }
+
+    /// A line a reason, for the end of the report.
+    pub fn lines(&self, not_run: usize) -> String {
+        let mut lines = Vec::new();
+        for ((all, why), tests) in &self.tests {
+            let number = match tests.len() {
+                1 => "1 test".to_owned(),
+                many => format!("{many} tests"),
+            };
+            lines.push(format!("NOT TESTED: {}{number}: {why}", if *all { "" } else { "a part of " }));
+        }
+        lines.extend(self.lines.iter().map(|line| format!("NOT TESTED: {line}")));
+        let whole = self.whole_tests();
+        if not_run > whole {
+            lines.push(format!("NOT TESTED: {} tests are left out by their files", not_run - whole));
+        }
+        if lines.is_empty() {
+            lines.push("nothing was left out".to_owned());
+        }
+        lines.join("\n")
     }
 }
 

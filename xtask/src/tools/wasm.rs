@@ -58,11 +58,12 @@ impl Toolchain {
         }
     }
 
-    /// Makes a command use this toolchain, with programs from `folders` found first.
-    pub fn apply(self, command: &mut Command, folders: &[PathBuf]) -> Result<()> {
-        let mut path: Vec<PathBuf> = folders.to_vec();
+    /// Makes a command use this toolchain.
+    pub fn apply(self, command: &mut Command) -> Result<()> {
         if self == Toolchain::Debian {
-            path.push("/usr/bin".into());
+            let path = env::var_os("PATH").unwrap_or_default();
+            let first = std::iter::once(PathBuf::from("/usr/bin"));
+            command.env("PATH", env::join_paths(first.chain(env::split_paths(&path)))?);
             for name in ["RUSTUP_TOOLCHAIN", "RUSTDOC", "RUSTC_WRAPPER", "RUSTC_WORKSPACE_WRAPPER"] {
                 command.env_remove(name);
             }
@@ -78,8 +79,6 @@ impl Toolchain {
         }
         // .cargo/config.toml holds this target's flags; these variables would replace them.
         command.env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
-        path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
-        command.env("PATH", env::join_paths(path)?);
         Ok(())
     }
 
@@ -116,14 +115,14 @@ mod tests {
     #[test]
     fn debian_puts_its_own_cargo_first_and_drops_rustups_choice() {
         let mut command = Command::new("true");
-        Toolchain::Debian.apply(&mut command, &["/tools".into()]).unwrap();
+        Toolchain::Debian.apply(&mut command).unwrap();
         let env = |name: &str| {
             command
                 .get_envs()
                 .find(|(key, _)| *key == name)
                 .map(|(_, value)| value.map(|v| v.to_string_lossy()))
         };
-        assert!(env("PATH").unwrap().unwrap().starts_with("/tools:/usr/bin:"));
+        assert!(env("PATH").unwrap().unwrap().starts_with("/usr/bin:"));
         assert_eq!(env("RUSTUP_TOOLCHAIN"), Some(None));
         assert_eq!(env("RUSTC_BOOTSTRAP").unwrap().unwrap(), "1");
     }
@@ -131,7 +130,7 @@ mod tests {
     #[test]
     fn the_active_toolchain_stays_stable() {
         let mut command = Command::new("true");
-        Toolchain::Active.apply(&mut command, &[]).unwrap();
+        Toolchain::Active.apply(&mut command).unwrap();
         assert!(command.get_envs().all(|(key, _)| key != "RUSTC_BOOTSTRAP"));
     }
 }
