@@ -4,9 +4,9 @@ mod common;
 
 use candle_core::{Device, Tensor};
 use common::{
-    AttentionCase, DenoiseCase, Golden, Report, assert_previews_show, cases, compare_run, compare_text,
-    compare_unet, compare_vae, folder_tensors, mini, mini_request, model_folder, request, scheduler_of,
-    values,
+    AttentionCase, DenoiseCase, Golden, Report, answer, assert_previews_show, cases, compare_run,
+    compare_text, compare_unet, compare_vae, folder_tensors, mini, mini_request, model_folder, request,
+    scheduler_of, values,
 };
 use opengen::Error;
 use opengen::config::{self, Activation};
@@ -149,8 +149,10 @@ fn steps_taken_alone() {
     for i in 0..case.steps {
         let latents = golden.values(&format!("latents.{i}"));
         let trace = pollster::block_on(pipeline.study_step(&request, i, &latents, false, &cancel));
-        let next = trace.expect("a step").next;
-        report.compare(&format!("step {i}"), &next, &golden.values(&format!("latents.{}", i + 1)));
+        let trace = trace.expect("a step");
+        report.compare(&format!("step {i}"), &trace.next, &golden.values(&format!("latents.{}", i + 1)));
+        let answer = answer(&trace, source.config().scheduler.prediction_type);
+        report.compare(&format!("answer {i}"), &answer, &golden.values(&format!("noise_pred.{i}")));
     }
     report.finish();
 

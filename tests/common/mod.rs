@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use opengen::Result;
-use opengen::config::SchedulerConfig;
+use opengen::config::{PredictionType, SchedulerConfig};
 use opengen::image::Rgba;
+use opengen::pipeline::study::StepTrace;
 use opengen::pipeline::{Dump, Request};
-use opengen::sample::NoiseSource;
+use opengen::sample::{NoiseSource, Shares};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -245,6 +246,19 @@ impl Report {
             self.tolerance,
             self.misses.join("\n")
         );
+    }
+}
+
+/// What the model answered in a step, put together again of the picture and the noise it sees there; the page does the
+/// same in `www/learn/asked.js`.
+pub fn answer(trace: &StepTrace, prediction: PredictionType) -> Vec<f32> {
+    let Shares { signal, noise } = trace.shares;
+    match prediction {
+        PredictionType::Epsilon => trace.noise.clone(),
+        PredictionType::VPrediction => {
+            trace.noise.iter().zip(&trace.clean).map(|(z, x)| signal * z - noise * x).collect()
+        }
+        PredictionType::Sample => trace.clean.clone(),
     }
 }
 

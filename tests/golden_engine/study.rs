@@ -7,7 +7,7 @@ use opengen::pipeline::study::{self, Start};
 use opengen::pipeline::{Cancel, Pipeline, Request, Walk};
 use pollster::block_on;
 
-use crate::common::{self, AttentionCase, DenoiseCase, Golden, Report, cases, request, scheduler_of};
+use crate::common::{self, AttentionCase, DenoiseCase, Golden, Report, answer, cases, request, scheduler_of};
 use crate::engine::{Engine, Packed, Tier, tiers};
 
 fn pipeline(tier: &Tier, case: &DenoiseCase) -> Pipeline {
@@ -46,6 +46,8 @@ fn steps_taken_alone() {
             let latents = golden.values(&format!("latents.{i}"));
             let trace = step(&mut pipeline, &request, i, &latents, false).expect("a step");
             report.compare(&what, &trace.next, &golden.values(&format!("latents.{}", i + 1)));
+            let answer = answer(&trace, pipeline.config().scheduler.prediction_type);
+            report.compare(&format!("{what} answer"), &answer, &golden.values(&format!("noise_pred.{i}")));
             // What went in is made of its parts.
             let again = trace.shares.mix(&trace.clean, &trace.noise);
             report.compare(&format!("{what} shares"), &again, &trace.input);
