@@ -7,7 +7,7 @@
  */
 
 const SHELL = [
-  './', 'style.css', 'css/stage.css', 'css/controls.css', 'css/panels.css', 'css/pictures.css', 'css/learn.css',
+  './', 'style.css', 'css/stage.css', 'css/controls.css', 'css/panels.css', 'css/pictures.css', 'css/learn.css', 'css/machine.css',
   'css/noscript.css', 'icon.svg',
   'manifest.webmanifest', 'icons/icon-192.png', 'icons/icon-512.png', 'icons/maskable-512.png', 'icons/apple-touch-icon.png',
   'early.js', 'main.js', 'client.js', 'errors.js', 'knows.js', 'limits.js', 'link.js', 'models.js', 'options.js', 'source.js',
@@ -46,6 +46,7 @@ const SHELL = [
   'js/weigh.js',
   'js/words.js',
   'js/zip.js',
+  'learn/alive.js',
   'learn/asked.js',
   'learn/attention.js',
   'learn/back.js',
@@ -55,11 +56,14 @@ const SHELL = [
   'learn/kit.js',
   'learn/lab.js',
   'learn/learn.js',
+  'learn/machine.js',
+  'learn/math.js',
   'learn/own.js',
   'learn/picture.js',
   'learn/plot.js',
   'learn/seen.js',
   'learn/texts.js',
+  'learn/thin.js',
   'learn/training.js',
   'learn/vary.js',
   'learn/views.js',

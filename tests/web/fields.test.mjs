@@ -80,7 +80,7 @@ test('only what is paused says so, and only steps that were taken can be shown',
   assert.equal(await shown.getAttribute('max'), '2');
   assert.equal(await shown.getAttribute('aria-valuetext'), 'Step 2 of 30');
   await press(back, 'Run');
-  await back.getByText(/^Step [3-9] of 30 · timestep/).waitFor();
+  await back.getByText(/^Step [3-9] of 30 · t = /).waitFor();
   await press(back, 'Pause');
   await says(back, /^Paused$/);
   await press(back, 'Run');

@@ -30,9 +30,9 @@ export const slide = (range, value) => range.evaluate((element, to) => {
   element.dispatchEvent(new Event('input', { bubbles: true }));
 }, value);
 
-/** A visitor of the view, once the model is there. */
+/** A visitor of the view, once the model is there. Nothing moves or begins by itself unless a test says so. */
 export async function open(it, options) {
-  const page = await visitor(it, options);
+  const page = await visitor(it, { reducedMotion: 'reduce', ...options });
   await page.getByRole('heading', { name: 'How it works', level: 1 }).waitFor();
   await ready(page);
   return page;

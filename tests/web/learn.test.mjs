@@ -26,7 +26,7 @@ test('the two views have addresses, titles and a way between them', async () => 
     assert.ok(await part(page, title).getByText('The formula').count(), `${title}: the formula`);
     assert.ok(await part(page, title).getByRole('link', { name: /\d{4}/ }).count(), `${title}: a paper`);
   }
-  await page.getByRole('link', { name: 'Why it varies' }).click();
+  await page.getByRole('navigation', { name: 'On this page' }).getByRole('link', { name: 'Why it varies' }).click();
   await page.waitForFunction(() => document.activeElement.textContent === 'Why it varies');
   assert.deepEqual(page.trouble, []);
 });
@@ -35,7 +35,7 @@ test('a page that never looks at it fetches none of it', async () => {
   const page = await visitor(it, { path: '?engine=cpu' });
   await ready(page);
   const fetched = await page.evaluate(() => performance.getEntriesByType('resource').map(({ name }) => new URL(name).pathname));
-  assert.deepEqual(fetched.filter((path) => path.startsWith('/learn/')), ['/learn/views.js']);
+  assert.deepEqual(fetched.filter((path) => /^\/(learn|css)\//.test(path) && /learn|machine/.test(path)), ['/learn/views.js']);
 });
 
 test('into noise: an example loses its signal along the schedule, and other noise is other noise', async () => {
@@ -129,12 +129,13 @@ test('into noise: pictures that are huge, cut short or no pictures inside; the l
 test('back out of noise: one step, then all; the end is the picture that Create makes', async () => {
   const page = await open();
   const back = part(page, 'Back out of noise');
-  const { prompt, seed } = MODEL.examples[0];
+  const { prompt, seed } = MODEL.open;
   await back.getByLabel('Steps', { exact: true }).selectOption('5');
   await back.getByRole('button', { name: 'One step' }).click();
   await says(back, 'Step 1 of 5 is taken.');
-  assert.match(await back.locator('.numbers').first().textContent(), /^Step 1 of 5 · timestep 999 · σ 14\.6\d+ · signal 0\.07 · noise 1\.00$/);
-  assert.match(await back.locator('.numbers').last().textContent(), /^next = -?[\d.]+ · x [+−] [\d.]+ · m$/);
+  assert.match(await back.locator('.numbers').first().textContent(), /^Step 1 of 5 · t = 1000 · σ 14\.6\d+ · signal 0\.07 · noise 1\.00$/);
+  // x̂₀ = signal · x − noise · v̂ as Salimans and Ho have it; DDIM's step turns by the angle between the two times, 7.2°.
+  assert.deepEqual(await back.locator('.live').allTextContents(), ['x^0=0.068·x−0.998·v^', 'next=0.992·x−0.125·v^']);
   await back.getByRole('button', { name: 'Run' }).click();
   await says(back, 'All steps are taken.');
   const finished = await pixelsOf(shot(back, 'The finished picture'));
@@ -142,9 +143,10 @@ test('back out of noise: one step, then all; the end is the picture that Create 
   const scrub = back.getByRole('slider', { name: 'Step shown' });
   await slide(scrub, 2);
   await back.getByText(/^Step 2 of 5/).waitFor();
-  assert.match(await pixelsOf(shot(back, 'After the step')), /^16,16,/);
-  await back.getByLabel('Show latents as').check();
-  await page.waitForFunction(() => document.querySelectorAll('#how-back figure canvas')[2].width === 128);
+  assert.match(await pixelsOf(shot(back, 'After the step')), /^128,128,/, 'as the decoder draws it');
+  assert.match(await pixelsOf(shot(back, 'The answer, v')), /^16,16,/, 'which is no picture');
+  await back.getByLabel('Through the decoder').uncheck();
+  await page.waitForFunction(() => document.querySelectorAll('#how-back figure canvas')[4].width === 16);
 
   await page.getByRole('link', { name: 'Create' }).click();
   await page.locator('#prompt').fill(prompt);
@@ -178,8 +180,8 @@ test('back out of noise: side by side from the same noise, and from the noised p
   await back.getByLabel('Side by side').selectOption('none');
   await back.getByLabel('Start from').selectOption('picture');
   await back.getByRole('button', { name: 'One step' }).click();
-  // Of five steps (999, 799, 599, 399, 199) those below t = 400 are left.
-  await back.getByText(/^Step 1 of 2 · timestep 399/).waitFor();
+  // Of five steps (t = 1000, 800, 600, 400, 200) those up to t = 400 are left.
+  await back.getByText(/^Step 1 of 2 · t = 400/).waitFor();
 });
 
 test('why it varies: eight seeds are eight pictures', async () => {
@@ -223,7 +225,7 @@ test('work can be stopped, and begun again', async () => {
   const back = part(page, 'Back out of noise');
   await back.getByLabel('Steps', { exact: true }).selectOption('30');
   await back.getByRole('button', { name: 'Run' }).click();
-  await back.getByText(/^Step [2-9] of 30 · timestep/).waitFor();
+  await back.getByText(/^Step [2-9] of 30 · t = /).waitFor();
   await back.getByRole('button', { name: 'Stop' }).click();
   await says(back, 'Stopped');
   await back.getByRole('button', { name: 'One step' }).click();

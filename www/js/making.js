@@ -103,7 +103,7 @@ export class Making {
         if (shown.following) stage.begin(request);
         const progress = this.#progressOf(request, i, requests.length);
         const { typed, ...settings } = request;
-        const result = await session.og.generate({ ...settings, previews: true, signal, ...progress });
+        const result = await session.generate({ ...settings, previews: true, signal, ...progress });
         made.push(await this.#finish(request, reading, result));
       }
       sayDone(made);

@@ -5,6 +5,14 @@ import { aborted } from '../errors.js';
 import { keepParts, reachable } from './shell.js';
 
 /**
+ * What works just now. `step` of `steps` while it takes steps; `preview` and `image` once there is one.
+ * @typedef {{pieces: string[], prompt?: string, step?: number, steps?: number, preview?: ImageData | null,
+ *   image?: ImageData}} Run the names of the pieces are those of learn/machine.js
+ */
+/** Which pieces work in a stage of a run. */
+const PIECES = { text: ['words', 'tokens', 'text'], denoise: ['noise', 'unet', 'scheduler'], decode: ['vae'] };
+
+/**
  * @typedef {'starting' | 'waiting' | 'fetching' | 'checking' | 'loading' | 'ready' | 'failed'} State
  * waiting: another tab fetches the model.
  */
@@ -16,6 +24,8 @@ export class Session {
   /** @type {import('../client.js').OpenGenError | null} */ error = null;
   /** @type {OpenGen | null} */ og = null;
   offline = !navigator.onLine;
+  /** Tells what works in every run, as `run` events whose detail is a `Run`. */ runs = new EventTarget();
+  /** How many pictures are being made. */ drawing = 0;
   #loading = Promise.resolve();
   /** Counts the starts: what an earlier one still has to say is passed over. */ #attempt = 0;
   /** The engine, starting or started. @type {Promise<OpenGen> | null} */ #engine = null;
@@ -62,6 +72,27 @@ export class Session {
       await Promise.race([this.#loading, stopped]);
     } finally {
       signal.removeEventListener('abort', stop); // some signals outlive many pictures
+    }
+  }
+
+  /** A picture, as the client makes it; who listens to `runs` sees it come about. @param {any} options */
+  async generate({ onStage, onStep, ...options }) {
+    const { prompt, steps } = options;
+    const tell = (/** @type {any} */ run) =>
+      this.runs.dispatchEvent(new CustomEvent('run', { detail: { pieces: [], prompt, steps, ...run } }));
+    this.drawing++;
+    let image;
+    try {
+      const made = await this.og.generate({
+        ...options,
+        onStage: (event) => (tell({ pieces: PIECES[event.stage], step: event.stage === 'denoise' ? 1 : undefined }), onStage?.(event)),
+        onStep: (event) => (tell({ pieces: ['unet', 'scheduler'], ...event }), onStep?.(event)),
+      });
+      image = made.image;
+      return made;
+    } finally {
+      this.drawing--;
+      tell({ pieces: image ? ['picture'] : [], image });
     }
   }
 
@@ -119,5 +150,6 @@ export class Session {
   #to(state) {
     this.state = state;
     this.onChange(this);
+    this.runs.dispatchEvent(new CustomEvent('run', { detail: { pieces: [] } }));
   }
 }

@@ -4,27 +4,38 @@ import { make } from '../js/dom.js';
 import { wrongNumber, wrongSeed } from '../js/settings.js';
 import { LIMITS } from '../limits.js';
 import { Made, onEnter, right } from './fields.js';
-import { Figure, Work, button, field, input, number, range, row, section, select } from './kit.js';
+import { Figure, Live, Work, button, field, input, number, prose, question, range, row, section, select } from './kit.js';
 import { newSeed, toImageData } from './lab.js';
 import { TEXTS } from './texts.js';
 
 const T = TEXTS.back;
-/** What a step is shown as, in the order of what happens. */
-const PARTS = ['input', 'noise', 'clean', 'after'];
+/** What a step is shown as, in the order of what happens: by what the model answers with. */
+const PARTS = {
+  epsilon: ['input', 'noise', 'clean', 'after'],
+  v_prediction: ['input', 'v', 'noise', 'clean', 'after'],
+  sample: ['input', 'clean', 'noise', 'after'],
+};
+/** No pictures: the decoder has nothing to say about them. */
+const NO_PICTURE = ['noise', 'v'];
 
 /** One run: its request, the steps taken so far, and where they are drawn. */
 class Lane {
   /** @type {any[]} */ traces = [];
   #decoded = new Map();
 
-  constructor(lab, title) {
+  /** @param {import('./lab.js').Lab} lab @param {string} title @param {keyof typeof PARTS} prediction */
+  constructor(lab, title, prediction) {
     this.lab = lab;
-    this.figures = Object.fromEntries(PARTS.map((part) => [part, new Figure(T[part], { pixelated: true, empty: T.start0 })]));
+    this.prediction = prediction;
+    this.parts = PARTS[prediction];
+    this.figures = Object.fromEntries(this.parts.map((part) => [part, new Figure(T[part], { pixelated: true, empty: T.start0 })]));
+    for (const [part, words] of Object.entries(T.follows[prediction])) this.figures[part].detail.textContent = words;
     this.numbers = make('p', { className: 'numbers' });
-    this.coefficients = make('p', { className: 'numbers quiet' });
+    this.formulas = [new Live(), new Live()];
     this.root = make('div', { className: 'lane' });
     if (title) this.root.append(make('h3', { textContent: title }));
-    this.root.append(this.numbers, row('shots four', ...PARTS.map((part) => this.figures[part].root)), this.coefficients);
+    this.root.append(this.numbers, row('shots steps', ...this.parts.map((part) => this.figures[part].root)),
+      row('beside', ...this.formulas.map(({ root }) => root)));
   }
 
   async begin(request, from, signal) {
@@ -46,8 +57,16 @@ class Lane {
   async step(signal) {
     const index = this.path.first + this.traces.length;
     const trace = await this.lab.ask({ what: 'step', request: this.request, index, latents: this.latents }, signal);
+    if (this.prediction === 'v_prediction') trace.v = await this.#mixture(trace, signal);
     this.latents = trace.next;
     this.traces.push(trace);
+  }
+
+  /** The answer of a model of the v kind, from the noise and the picture that follow from it. */
+  #mixture({ noise, clean, signal: share, noiseShare }, signal) {
+    const latents = noise.latents.map((e, i) => share * e - noiseShare * clean.latents[i]);
+    const { width, height } = this.request;
+    return this.lab.ask({ what: 'noise', latents, width, height, t: 0, seed: 0 }, signal); // at t = 0 none is added
   }
 
   /** Draws the state after `count` steps: 0 is the start. */
@@ -55,20 +74,22 @@ class Lane {
     const trace = this.traces[count - 1];
     if (!trace) {
       this.numbers.textContent = T.start0;
-      this.coefficients.textContent = '';
+      for (const { root } of this.formulas) root.replaceChildren();
       this.figures.after.caption.firstChild.data = T.after;
-      for (const part of PARTS) this.figures[part].clear(T.start0);
+      for (const part of this.parts) this.figures[part].clear(T.start0);
       this.figures.input.show(toImageData(this.path.image), T.input, true);
       return;
     }
     this.numbers.textContent = T.numbers(count, this.total, trace);
-    this.coefficients.textContent = T.coefficients(trace);
+    this.formulas[0].show(T.guess(trace, this.prediction));
+    this.formulas[1].show(T.coefficients(trace, this.prediction));
     const last = count === this.total;
     this.figures.after.caption.firstChild.data = last ? T.finished : T.after;
-    for (const part of PARTS) {
-      // Noise is no picture, so the decoder has nothing to say about it; the end is a picture and shown as one.
-      const drawn = part !== 'noise' && (decode || (last && part === 'after'));
-      const image = drawn ? await this.#decode(`${count}.${part}`, trace[part].latents, signal) : trace[part].image;
+    for (const part of this.parts) {
+      const drawn = !NO_PICTURE.includes(part) && (decode || (last && part === 'after')); // the end is a picture
+      // What comes out of one step goes into the next.
+      const of = part === 'input' && count > 1 ? `${count - 1}.after` : `${count}.${part}`;
+      const image = drawn ? await this.#decode(of, trace[part].latents, signal) : trace[part].image;
       const name = part === 'after' && last ? T.finished : T[part];
       this.figures[part].show(toImageData(image), `${name}, ${this.numbers.textContent}`, !drawn);
     }
@@ -93,20 +114,20 @@ export class Back {
   constructor(lab) {
     this.lab = lab;
     this.work = new Work();
-    const { examples, defaults } = lab.model;
-    this.prompt = input({ value: examples[0]?.prompt ?? '' });
+    const { examples, defaults, open } = lab.model;
+    this.prompt = input({ value: open?.prompt ?? examples[0]?.prompt ?? '' });
     this.other = input({ value: examples[1]?.prompt ?? '' });
     this.start = select([['noise', T.fromNoise], ['picture', T.fromPicture]]);
     this.steps = select(['5', '10', '20', '30'].map((n) => [n, n]), String([5, 10, 20, 30].find((n) => n >= defaults.steps) ?? 30));
     this.sampler = select(Object.entries(T.samplers));
     this.guidance = number({ min: LIMITS.guidance.from, max: LIMITS.guidance.to, step: 0.5, value: defaults.guidance });
-    this.seed = number({ min: 0, value: examples[0]?.seed ?? newSeed() });
+    this.seed = number({ min: 0, value: open?.seed ?? examples[0]?.seed ?? newSeed() });
     this.compare = select([['none', T.compareNone], ['prompts', T.comparePrompts], ['guidance', T.compareGuidance]]);
     this.seedNote = make('p', { className: 'quiet', id: 'learn-seen-noise', textContent: T.seenNoise, hidden: true });
     this.seed.setAttribute('aria-describedby', this.seedNote.id);
     this.otherField = field(T.other, this.other, { wide: true });
     this.guidanceField = field(T.guidance, this.guidance);
-    this.decode = make('input', { type: 'checkbox' });
+    this.decode = make('input', { type: 'checkbox', checked: true });
     this.decode.addEventListener('change', () => this.#showAgain());
     this.scrub = range({ min: 0, max: 0, value: 0, disabled: true });
     this.scrub.addEventListener('input', () => this.#showAgain());
@@ -120,13 +141,40 @@ export class Back {
       field(T.sampler, this.sampler), this.guidanceField, field(TEXTS.seed, this.seed));
     for (const choice of [this.compare, this.start]) choice.addEventListener('change', () => this.#shape());
     onEnter(fields, () => this.#runAnew());
-    this.root = section(T, fields, this.seedNote, row('controls', this.runButton, this.stepButton, this.resetButton),
+    this.answers = prose([]);
+    lab.schedule().then(({ prediction }) => this.answers.replaceChildren(...prose([T.kinds[prediction]]).children))
+      .catch(() => {}); // told when something is asked
+    this.root = section(T, this.answers, fields, this.seedNote, row('controls', this.runButton, this.stepButton, this.resetButton),
       this.work.root, row('controls', field(T.scrub, this.scrub, { wide: true }),
         make('label', { className: 'check' }, this.decode, T.decode)),
-      this.lanes);
+      this.lanes, question(T.question, (answer) => this.#answer(answer)), prose(T.guided));
+    this.stage = this.lanes;
     this.made = new Made(this.root, this.lanes, this.work, { now: () => this.#key(this.#wanted()), again: T.run });
     lab.addEventListener('subject', () => this.#shape());
     this.#shape();
+  }
+
+  /** A run of its own accord. */
+  arrive() {
+    this.#advancing = this.#take(Infinity);
+    return this.#advancing;
+  }
+
+  leave() {
+    this.work.abort();
+  }
+
+  /** The run once more without words, at its first step. */
+  async #answer(answer) {
+    Object.assign(this.prompt, { value: '' });
+    this.compare.value = 'none';
+    this.start.value = 'noise';
+    this.#shape();
+    await this.#runAnew();
+    if (!(await this.#advancing)) return undefined;
+    this.scrub.value = 1;
+    await this.#show();
+    return T.nothing(answer);
   }
 
   /** Shows the fields that matter for what is chosen. */
@@ -186,7 +234,8 @@ export class Back {
     const from = this.#from();
     const settings = this.#key(wanted);
     if (settings === this.#settings && this.#lanes.length && !this.#lanes[0].finished) return;
-    const lanes = wanted.map(([, title]) => new Lane(this.lab, title));
+    const { prediction } = await this.lab.schedule(signal);
+    const lanes = wanted.map(([, title]) => new Lane(this.lab, title, prediction));
     for (const [i, [request]] of wanted.entries()) await lanes[i].begin(request, from, signal);
     this.#lanes = lanes;
     this.#settings = settings;
@@ -233,6 +282,7 @@ export class Back {
     this.runButton.textContent = T.run;
     this.stepButton.disabled = false;
     this.#tell(done);
+    return done;
   }
 
   /** Says how far the run is; why it went no further stands there already. */

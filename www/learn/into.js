@@ -2,16 +2,21 @@
 
 import { make } from '../js/dom.js';
 import { fileButton, takePictures } from './bring.js';
-import { Figure, Work, button, field, latest, range, row, section, select } from './kit.js';
+import { Figure, Live, Work, button, field, latest, prose, question, range, row, section, select } from './kit.js';
 import { newSeed, toImageData } from './lab.js';
 import { fitted } from './picture.js';
 import { Plot } from './plot.js';
+import { calm } from './seen.js';
 import { TEXTS } from './texts.js';
 
 const T = TEXTS.into;
+/** Where the slider stops when it moves by itself, and by how much it goes at a time. */
+const HALF_GONE = 300;
+const STRIDE = 12;
 
 export class Into {
   #show = latest((subject) => this.#paint(subject));
+  /** Whether the slider moves by itself. */ #gliding = false;
 
   /** @param {import('./lab.js').Lab} lab */
   constructor(lab) {
@@ -21,7 +26,12 @@ export class Into {
     this.latents = new Figure(T.latents, { pixelated: true, empty: T.empty });
     this.plot = new Plot(T);
     this.slider = range({ min: 0, max: 1000, value: 0, disabled: true });
-    this.slider.addEventListener('input', () => this.#move({ t: this.slider.valueAsNumber }));
+    this.slider.addEventListener('input', () => {
+      this.#gliding = false;
+      this.#move({ t: this.slider.valueAsNumber });
+    });
+    this.live = new Live();
+    this.facts = prose([]);
     this.shares = make('output', { className: 'numbers', ariaLive: 'off' }); // the slider speaks for it
     this.again = button(T.again, () => this.#move({ seed: newSeed() }));
     this.again.disabled = true;
@@ -31,28 +41,66 @@ export class Into {
       row('controls', field(T.source, this.examples, { wide: true }),
         button(T.example, () => this.#example(), { primary: true }), ...fileButton(T.own, (file) => this.#take(file))),
       make('p', { className: 'quiet', textContent: T.drop }));
-    this.root = section(T, drop, this.work.root, row('shots two', this.pixels.root, this.latents.root),
-      row('controls', this.sliderField, this.again), this.shares, this.plot.root);
+    this.root = section(T, question(T.question, (answer) => this.#answer(answer)), drop, this.work.root,
+      row('shots two', this.pixels.root, this.latents.root), row('controls', this.sliderField, this.again), this.shares,
+      row('beside', this.plot.root, this.live.root), this.facts);
+    this.stage = this.pixels.root;
     takePictures(this.root, drop, (file) => this.#take(file));
     lab.schedule().then((schedule) => this.#useSchedule(schedule)).catch(() => {}); // told when something is asked
     if (lab.session.state !== 'ready') this.work.say(TEXTS.waiting);
   }
 
+  /** The example, on its way into noise. */
+  async arrive() {
+    const made = await this.#example();
+    if (made) await this.#glide(HALF_GONE);
+    return made;
+  }
+
+  leave() {
+    this.#gliding = false;
+    this.work.abort();
+  }
+
+  async #answer(answer) {
+    if (!this.lab.subject && !(await this.#example())) return undefined;
+    const t = this.schedule.last / 2;
+    await this.#glide(t);
+    return T.half(answer, this.schedule.signal[t], this.schedule.noise[t]);
+  }
+
+  /** Moves the slider, as fast as the pictures come. */
+  async #glide(to) {
+    const way = Math.sign(to - this.slider.valueAsNumber) * (calm.matches ? Infinity : STRIDE);
+    this.#gliding = true;
+    for (let t = this.slider.valueAsNumber; t !== to && this.#gliding;) {
+      t = way > 0 ? Math.min(t + way, to) : Math.max(t + way, to);
+      this.slider.value = t;
+      this.lab.study({ ...this.lab.subject, t });
+      await this.#paint(this.lab.subject);
+    }
+    this.#gliding = false;
+  }
+
   #useSchedule(schedule) {
     this.slider.max = schedule.last;
     this.sliderField.querySelector('label').textContent = T.t(schedule.last);
-    this.plot.draw(schedule);
+    if (this.schedule !== schedule) {
+      this.plot.draw(schedule);
+      this.facts.replaceChildren(...prose(T.facts(schedule)).children);
+    }
     this.schedule = schedule;
     if (!this.work.running && !this.lab.subject) this.work.say('');
-    this.#numbers(0);
+    this.#numbers(this.slider.valueAsNumber);
   }
 
   #example() {
-    const { prompt, seed } = this.lab.model.examples[Number(this.examples.value)];
+    const example = this.lab.model.examples[Number(this.examples.value)];
+    if (!example) return Promise.resolve(undefined);
     return this.work.run(async (signal) => {
       this.work.say(T.making);
-      const { image } = await this.lab.generate({ prompt, seed }, signal);
-      await this.#study(image, signal);
+      await this.#study(await this.lab.example(example, signal), signal);
+      return true;
     });
   }
 
@@ -84,6 +132,7 @@ export class Into {
 
   #move(changes) {
     if (!this.lab.subject) return;
+    this.#gliding = false;
     this.lab.study({ ...this.lab.subject, ...changes });
     this.#numbers(this.lab.subject.t);
     this.#show(this.lab.subject);
@@ -94,6 +143,7 @@ export class Into {
     this.shares.textContent = words;
     this.slider.setAttribute('aria-valuetext', words);
     this.plot.mark(t);
+    this.live.show(T.live(t, this.schedule.signal[t], this.schedule.noise[t]));
   }
 
   async #paint({ image, latents, t, seed }) {

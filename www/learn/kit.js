@@ -1,6 +1,7 @@
 /** The pieces the parts are built of: sections, fields, figures, and work that can be stopped. */
 
 import { make } from '../js/dom.js';
+import { math } from './math.js';
 import { TEXTS } from './texts.js';
 
 let ids = 0;
@@ -8,16 +9,40 @@ let ids = 0;
 /** A part: its heading, its sentences, what can be touched, the formula folded away, the papers. */
 export function section(texts, ...content) {
   const heading = make('h2', { textContent: texts.title, tabIndex: -1 });
-  const sentences = (texts.paragraphs ?? []).map((textContent) => make('p', { textContent }));
-  return make('section', { className: 'part' }, heading, make('div', { className: 'prose' }, ...sentences),
-    ...content, formula(texts), papers(texts));
+  return make('section', { className: 'part' }, heading, prose(texts.paragraphs ?? []), ...content, formula(texts), papers(texts));
 }
 
+/** What is no sentence is a formula, in the notation of math.js. */
 function formula({ formula: lines }) {
-  const [first, ...rest] = lines;
-  const line = (textContent) => make('p', { textContent, className: /[=]/.test(textContent) && textContent.length < 80 ? 'formula' : '' });
-  return make('details', { className: 'fold' }, make('summary', { textContent: TEXTS.formula }),
-    line(first), ...rest.map(line));
+  const line = (words) => (/[.:]$/.test(words) ? make('p', { textContent: words }) : make('p', { className: 'formula' }, math(words)));
+  return make('details', { className: 'fold' }, make('summary', { textContent: TEXTS.formula }), ...lines.map(line));
+}
+
+/** A formula with numbers that change. */
+export class Live {
+  root = make('p', { className: 'formula live' });
+
+  /** @param {string} line in the notation of math.js */
+  show(line) {
+    this.root.replaceChildren(math(line));
+  }
+}
+
+/**
+ * A question to the reader before something is shown. Which answer was pressed is remembered as long as the tab lives.
+ * @param {{ask: string, answers: string[]}} texts
+ * @param {(answer: number) => Promise<string | undefined>} tell shows it, and says how it is
+ */
+export function question({ ask, answers }, tell) {
+  const verdict = make('p', { className: 'verdict', role: 'status' });
+  const buttons = answers.map((answer, i) => button(answer, async () => {
+    for (const [k, other] of buttons.entries()) other.ariaPressed = String(k === i);
+    verdict.textContent = TEXTS.see;
+    verdict.textContent = (await tell(i)) ?? '';
+  }));
+  for (const each of buttons) each.ariaPressed = 'false';
+  return make('div', { className: 'guess', role: 'group', ariaLabel: ask }, make('p', { textContent: ask }),
+    row('answers', ...buttons), verdict);
 }
 
 function papers({ papers: list }) {
@@ -50,6 +75,9 @@ export function button(textContent, onClick, { primary = false } = {}) {
 }
 
 export const row = (className, ...children) => make('div', { className }, ...children);
+
+/** Sentences. */
+export const prose = (sentences) => make('div', { className: 'prose' }, ...sentences.map((textContent) => make('p', { textContent })));
 
 /** A captioned picture of exact pixels. */
 export class Figure {

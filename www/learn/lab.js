@@ -2,6 +2,11 @@
 
 /** The signal of what is not stopped. */
 const NEVER = new AbortController().signal;
+/** Which pieces of the machine a question sets to work; see machine.js. */
+const WORKS = {
+  tokens: ['words', 'tokens'], encode: ['vae'], decode: ['vae'], noise: ['noise'], begin: ['noise'],
+  step: ['tokens', 'text', 'unet', 'scheduler'],
+};
 
 /**
  * @typedef {{last: number, signal: Float32Array, noise: Float32Array, prediction: string, latentChannels: number,
@@ -13,6 +18,7 @@ export class Lab extends EventTarget {
   /** How many clean pictures have been under study. */ subjects = 0;
   #schedule = null;
   #of = null;
+  /** The example that was drawn last: two parts ask for it. */ #example = { key: '' };
 
   /** @param {import('../js/session.js').Session} session @param {import('../js/pictures.js').Pictures} pictures */
   constructor(session, pictures) {
@@ -33,7 +39,22 @@ export class Lab extends EventTarget {
   /** Asks the engine; see `Study` in protocol.d.ts. */
   async ask(question, signal = NEVER) {
     await this.ready(signal);
-    return this.session.og.study(question, { signal });
+    const { what, request, index } = question;
+    const run = request && { prompt: request.prompt, steps: request.steps, step: index + 1 };
+    this.tell({ pieces: WORKS[what] ?? [], ...run });
+    try {
+      const answer = await this.session.og.study(question, { signal });
+      this.tell({ pieces: [], preview: what === 'step' ? answer.after.image : null });
+      return answer;
+    } catch (error) {
+      this.tell({ pieces: [] });
+      throw error;
+    }
+  }
+
+  /** Says what works; see `Run` in session.js. */
+  tell(run) {
+    this.session.runs.dispatchEvent(new CustomEvent('run', { detail: run }));
   }
 
   /** The loaded model's noise schedule. @returns {Promise<Schedule>} */
@@ -55,15 +76,17 @@ export class Lab extends EventTarget {
   }
 
   /** An ordinary picture. */
-  async generate(changes, signal, onStep) {
+  async generate(changes, signal) {
     await this.ready(signal);
-    return this.session.og.generate({ ...this.request(changes), sampler: this.model.defaults.sampler,
-      schedule: this.model.defaults.schedule, signal, onStep });
+    return this.session.generate({ ...this.request(changes), sampler: this.model.defaults.sampler,
+      schedule: this.model.defaults.schedule, signal, previews: true });
   }
 
-  /** The picture of an example. */
+  /** The picture of an example; the last one is remembered. @returns {Promise<ImageData>} */
   async example({ prompt, seed }, signal) {
-    return (await this.generate({ prompt, seed }, signal)).image;
+    const key = JSON.stringify([prompt, seed]);
+    if (key !== this.#example.key) this.#example = { key, image: (await this.generate({ prompt, seed }, signal)).image };
+    return this.#example.image;
   }
 
   /** Tells the other parts that the picture under study, its seed or its time is another. */
@@ -79,3 +102,10 @@ export const newSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
 
 /** `{width, height, data}` from the engine as ImageData. */
 export const toImageData = ({ width, height, data }) => new ImageData(data, width, height);
+
+/** How much two pictures of one size differ: the mean over pixels and colours, of 255. */
+export function difference({ data: a }, { data: b }) {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) if (i % 4 < 3) sum += Math.abs(a[i] - b[i]);
+  return sum / (a.length * 0.75);
+}

@@ -1,14 +1,16 @@
-/** The view "How it works": six parts, each taught by what the model in this tab does. */
+/** The view "How it works": the machine as a whole, then part by part, each taught by what the model in this tab does. */
 
 import { make } from '../js/dom.js';
-import { Into } from './into.js';
+import { Arrivals } from './alive.js';
 import { Back } from './back.js';
-import { Words } from './words.js';
-import { Vary } from './vary.js';
-import { own } from './own.js';
-import { Training } from './training.js';
+import { Into } from './into.js';
 import { Lab } from './lab.js';
+import { Machine } from './machine.js';
+import { Own } from './own.js';
 import { TEXTS } from './texts.js';
+import { Training } from './training.js';
+import { Vary } from './vary.js';
+import { Words } from './words.js';
 
 export class Learn {
   title = `${TEXTS.title} · OpenGen`;
@@ -17,24 +19,59 @@ export class Learn {
   constructor(root, { session, pictures }) {
     this.model = session.model;
     const lab = new Lab(session, pictures);
-    const parts = [['into', new Into(lab).root], ['back', new Back(lab).root], ['words', new Words(lab).root],
-      ['vary', new Vary(lab).root], ['training', new Training(lab).root], ['own', own(lab)]];
-    const contents = make('ol', { className: 'contents' });
-    for (const [name, part] of parts) {
-      part.id = `how-${name}`;
-      contents.append(make('li', {}, make('a', { href: `#how-${name}`, textContent: TEXTS[name].title })));
+    const machine = new Machine(lab);
+    const parts = Object.entries({
+      into: new Into(lab), back: new Back(lab), words: new Words(lab), vary: new Vary(lab),
+      training: new Training(lab), own: new Own(lab),
+    });
+    const href = (name) => `#how-${name}`;
+    this.links = parts.map(([name]) => make('a', { href: href(name), textContent: TEXTS[name].title }));
+    this.nav = make('nav', { className: 'contents-box', ariaLabel: TEXTS.contents },
+      make('ol', { className: 'contents' }, ...this.links.map((link) => make('li', {}, link))), make('div', { className: 'way', ariaHidden: 'true' }));
+    for (const [i, [name, part]] of parts.entries()) {
+      part.root.id = `how-${name}`;
+      const after = parts[i + 1]?.[0];
+      part.root.append(make('p', { className: 'next' }, after
+        ? make('a', { href: href(after), textContent: TEXTS.next(TEXTS[after].title) })
+        : make('a', { href: '#', textContent: TEXTS.toCreate })));
     }
-    const nav = make('nav', { className: 'contents-box', ariaLabel: TEXTS.contents }, contents);
     root.replaceChildren(make('h1', { textContent: TEXTS.title, tabIndex: -1 }),
-      make('p', { className: 'lede', textContent: TEXTS.lede }), nav, ...parts.map(([, part]) => part));
+      make('p', { className: 'lede', textContent: TEXTS.lede }), machine.root, this.nav,
+      make('div', { className: 'parts' }, ...parts.map(([, part]) => part.root)));
     this.root = root;
+    this.arrivals = new Arrivals(session, [machine, ...parts.map(([, part]) => part)]);
+    this.#follow(parts.map(([, part]) => part.root));
+  }
+
+  /** Marks in the contents where the reader is, and how far that is. */
+  #follow(parts) {
+    const middle = new IntersectionObserver((entries) => {
+      const here = entries.find(({ isIntersecting }) => isIntersecting)?.target;
+      if (!here) return;
+      const at = parts.indexOf(here);
+      for (const [i, link] of this.links.entries()) {
+        if (i === at) link.setAttribute('aria-current', 'true');
+        else link.removeAttribute('aria-current');
+      }
+      this.links[at].parentElement.dataset.seen = '';
+      this.nav.style.setProperty('--way', (at + 1) / parts.length);
+      const { offsetLeft, offsetWidth } = this.links[at].parentElement;
+      this.nav.firstChild.scrollTo({ left: offsetLeft - (this.nav.offsetWidth - offsetWidth) / 2 });
+    }, { rootMargin: '-40% 0px -60% 0px' });
+    for (const part of parts) middle.observe(part);
   }
 
   /** Brings a part into view, or the top. */
   reveal(name) {
+    this.arrivals.enter();
     const part = name && this.root.querySelector(`#how-${CSS.escape(name)}`);
     if (!part) return scrollTo(0, 0);
     part.scrollIntoView();
     part.querySelector('h2').focus({ preventScroll: true });
+  }
+
+  /** Another view is shown: nothing goes on by itself. */
+  leave() {
+    this.arrivals.leave();
   }
 }

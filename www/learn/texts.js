@@ -6,6 +6,18 @@
 const two = (value) => value.toFixed(2);
 const three = (value) => (Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(3));
 
+/** Pictures that differ by less, of 255, look the same. */
+const SAME = 6;
+
+/** What a model answers with, in formulas. */
+const ANSWERS = { epsilon: 'ε̂', v_prediction: 'v̂', sample: 'm' };
+
+/** "0.999 · x − 0.052 · v̂", without what counts nothing. */
+function sum(...terms) {
+  const there = terms.filter(([factor], i) => i < 2 || factor);
+  return there.map(([factor, of], i) => `${i === 0 ? (factor < 0 ? '−' : '') : factor < 0 ? ' − ' : ' + '}${three(Math.abs(factor))} · ${of}`).join('');
+}
+
 export const TEXTS = {
   title: 'How it works',
   lede: 'Everything below is computed here and now, by the model in this tab. Nothing is a recording: change a '
@@ -21,7 +33,35 @@ export const TEXTS = {
   seed: 'Seed',
   failed: (message) => `That did not work: ${message}`,
   seedName: 'The seed',
+  see: 'Let us see.',
+  next: (title) => `Next: ${title}`,
+  toCreate: 'Make a picture of your own',
   old: (button) => `What is shown was made before you changed this. “${button}” makes it anew.`,
+
+  machine: {
+    label: 'The whole machine',
+    idle: 'Each piece leads to the part that takes it apart.',
+    run: 'Draw and watch',
+    names: {
+      words: 'Words', tokens: 'Tokens', text: 'Text encoder', noise: 'Noise', unet: 'UNet', scheduler: 'Scheduler',
+      vae: 'Autoencoder', picture: 'Picture',
+    },
+    says: {
+      words: 'what you typed', tokens: 'cut in pieces', text: 'their meaning', noise: 'of a seed', unet: 'answers',
+      scheduler: 'steps', vae: 'unpacks latents', picture: '',
+    },
+    step: (i, n) => `${i} of ${n}`,
+    now: {
+      words: () => 'The words are cut into tokens.',
+      tokens: () => 'The words are cut into tokens.',
+      text: () => 'The text encoder gives the tokens their meaning.',
+      noise: () => 'Noise is drawn from a seed.',
+      unet: (i, n) => `Step ${i} of ${n}: the UNet answers.`,
+      scheduler: (i, n) => `Step ${i} of ${n}: the UNet answers, the scheduler takes the step.`,
+      vae: () => 'The autoencoder turns latents into a picture.',
+      picture: () => 'Done. Each piece leads to the part that takes it apart.',
+    },
+  },
 
   into: {
     title: 'Into noise',
@@ -30,13 +70,34 @@ export const TEXTS = {
       + 'noise is added, again and again, until after T steps hardly anything but noise is left. Many such small steps '
       + 'amount to one large one, so any stage can be reached in one go: move the slider.',
       'What is mixed are shares of the picture (the signal) and of the noise. Their squares always add up to one, so '
-      + 'the mixture stays equally strong on the whole way.',
+      + 'a picture whose numbers have the strength (variance) one keeps it on the whole way. Latents have, nearly. The '
+      + 'pixels shown have not, and the screen ends at black and white: what the noise pushes beyond is cut off there.',
       'Stable Diffusion does this not with pixels but with latents: an autoencoder first packs the picture into a '
       + 'much smaller grid with a few numbers per cell, which saves most of the work. Those numbers are no colours; '
-      + 'they are shown here in colours fitted to them.',
+      + 'they are shown here in colours fitted to them, cut off likewise.',
     ],
+    facts: ({ last, signal, latentChannels }) => [
+      `Time t counts from 0, the clean picture, to T = ${last}, here and below. In diffusers’ code the same times are `
+      + `called timesteps 0 to ${last - 1}, one less. A cell has ${latentChannels} numbers in this model`
+      + `${latentChannels === 4 ? ', as in Stable Diffusion.' : '; Stable Diffusion has 4.'}`,
+      signal[last] < 0.01
+        ? `At t = ${last} nothing but noise is left.`
+        : `Even at t = ${last} a share of ${three(signal[last])} is still picture: pure noise is what every drawing begins `
+        + 'with, and what the model never saw. Stable Diffusion’s schedule has this slip too; years went by before anyone '
+        + 'noticed that it keeps pictures from becoming very dark or very bright (Lin et al. 2023).',
+    ],
+    question: {
+      ask: 'A guess first: at half time, is more of the mixture picture or noise?',
+      answers: ['Picture', 'Noise', 'As much of each'],
+    },
+    half: (answer, signal, noise) => {
+      const most = Math.abs(signal - noise) < 0.05 ? 2 : Number(noise > signal);
+      return `${answer === most ? 'Yes' : 'No'}: ${two(signal)} of the picture and ${two(noise)} of the noise. `
+        + 'The slider stands there now. Can you still tell what it is?';
+    },
+    live: (t, signal, noise) => `x_${t} = ${three(signal)} · x_0 + ${three(noise)} · ε`,
     formula: [
-      'xₜ = √ᾱₜ · x₀ + √(1 − ᾱₜ) · ε,  ε ~ N(0, I)',
+      'x_t = √{ᾱ_t} · x_0 + √{1 − ᾱ_t} · ε , ε ~ N(0, I)',
       'x₀ is the clean picture, xₜ the noised one, ε the noise. ᾱₜ is the product of 1 − β over all steps up to t; the '
       + 'model’s schedule lists the βs. The signal’s share is √ᾱₜ, the noise’s √(1 − ᾱₜ).',
     ],
@@ -44,6 +105,7 @@ export const TEXTS = {
       ['Ho et al. 2020: Denoising Diffusion Probabilistic Models', 'https://arxiv.org/abs/2006.11239'],
       ['Rombach et al. 2022: High-Resolution Image Synthesis with Latent Diffusion Models',
         'https://arxiv.org/abs/2112.10752'],
+      ['Lin et al. 2023: Common Diffusion Noise Schedules and Sample Steps are Flawed', 'https://arxiv.org/abs/2305.08891'],
     ],
     source: 'Picture',
     example: 'Make this example',
@@ -69,28 +131,53 @@ export const TEXTS = {
   back: {
     title: 'Back out of noise',
     paragraphs: [
-      'The model was trained on one question only: given a noised picture and the prompt, which noise is in it? '
-      + 'Whoever can answer that can also guess the finished picture, by taking the noise away.',
-      'At first the guess is blurry, an average of everything that could be there. So only a part of the noise is '
-      + 'removed, and the model is asked again with a slightly cleaner picture. After some steps the guess and the '
-      + 'picture have become the same.',
+      'The model was trained on one question only: given a noised picture, its time and the prompt, what was mixed '
+      + 'there? Whoever can tell the noise can also tell the picture, and the other way round, since the mixture and its '
+      + 'shares are known.',
+      'So every answer holds a guess of the finished picture. What the prompt and the noise leave open, the guess shows '
+      + 'as an average of all that could be there: a blur. What the words settle stands there at once; this small '
+      + 'model knows its things by heart, so an apple is an apple from the first step on, and only the ground behind it is '
+      + 'still undecided. Only a part of the noise is removed, and the model is asked again with a slightly cleaner '
+      + 'picture, until the guess and the picture have become the same.',
+    ],
+    guided: [
       'Guidance makes the prompt count for more: the model answers twice, with and without the prompt, and the '
       + 'difference between the two answers is enlarged.',
     ],
+    kinds: {
+      epsilon: 'This model answers with the noise ε, and its guess of the picture follows from it.',
+      v_prediction: 'This model answers with v: a mixture of noise and picture, turned a quarter against the one it was '
+        + 'shown, from which the noise and the picture both follow. At great noise v is nearly the picture itself, with '
+        + 'the sign turned round; at little noise, the noise. So the question is never too easy.',
+      sample: 'This model answers with the finished picture itself, and the noise follows from it.',
+    },
     formula: [
-      'x̂₀ = (xₜ − √(1 − ᾱₜ) · ε̂) / √ᾱₜ',
-      'ε̂ is the noise the model predicts, x̂₀ its guess of the finished latents. Models of the v kind predict '
-      + 'v = √ᾱₜ · ε − √(1 − ᾱₜ) · x₀ instead; ε̂ and x̂₀ follow from it.',
-      'Every sampler here takes the step next = a · x + b · m + c · z, with the latents x, the model’s output m, fresh '
-      + 'noise z where the sampler adds any, and numbers a, b, c from the schedule.',
-      'm = m∅ + w · (m(prompt) − m∅)',
+      'v = √{ᾱ_t} · ε − √{1 − ᾱ_t} · x_0',
+      'is what models of the v kind are asked for; others are asked for the noise ε. A hat marks what a model says. The '
+      + 'guess of the finished latents follows from either:',
+      'x̂_0 = √{ᾱ_t} · x_t − √{1 − ᾱ_t} · v̂ = {x_t − √{1 − ᾱ_t} · ε̂} / √{ᾱ_t}',
+      'Every sampler here takes the step:',
+      'next = a · x + b · m + c · z',
+      'with the latents x, the model’s answer m, fresh noise z where the sampler adds any, and numbers a, b, c from the '
+      + 'schedule. DDIM and Euler are the same step in two notations. DPM++ 2M, to be chosen under Create, also remembers '
+      + 'the answer before, so its steps cannot be taken alone.',
+      'm = m_∅ + w · (m_{prompt} − m_∅)',
       'is classifier-free guidance: m∅ is the answer without the prompt, w the guidance. σ = √((1 − ᾱ) / ᾱ) is the '
       + 'noise level.',
     ],
     papers: [
+      ['Song et al. 2020: Denoising Diffusion Implicit Models (DDIM)', 'https://arxiv.org/abs/2010.02502'],
+      ['Salimans and Ho 2022: Progressive Distillation (v)', 'https://arxiv.org/abs/2202.00512'],
+      ['Lu et al. 2022: DPM-Solver++', 'https://arxiv.org/abs/2211.01095'],
       ['Ho and Salimans 2022: Classifier-Free Diffusion Guidance', 'https://arxiv.org/abs/2207.12598'],
       ['Ho et al. 2020: Denoising Diffusion Probabilistic Models', 'https://arxiv.org/abs/2006.11239'],
     ],
+    question: {
+      ask: 'And with no words at all: what will the very first guess look like?',
+      answers: ['Noise', 'A blur', 'A finished thing'],
+    },
+    nothing: (answer) => `${answer === 1 ? 'Yes' : 'No'}, a blur: with nothing to go by, the best guess is the average of `
+      + 'everything it has learnt. It stands there now; move “Step shown” to see it make up its mind.',
     start: 'Start from',
     fromNoise: 'pure noise',
     fromPicture: 'the noised picture above',
@@ -109,18 +196,24 @@ export const TEXTS = {
     pause: 'Pause',
     reset: 'Start over',
     scrub: 'Step shown',
-    decode: 'Show latents as the decoder would draw them',
+    decode: 'Through the decoder',
     input: 'What goes in',
-    noise: 'Noise the model sees',
+    v: 'The answer, v',
+    noise: 'Noise in it',
     clean: 'Its guess of the finished picture',
+    follows: {
+      epsilon: { noise: 'the model’s answer', clean: 'follows from it' },
+      v_prediction: { v: 'noise and picture mixed', noise: 'follows from v', clean: 'follows from v' },
+      sample: { clean: 'the model’s answer', noise: 'follows from it' },
+    },
     after: 'After the step',
     finished: 'The finished picture',
     start0: 'Nothing has been removed yet. Take a step.',
     numbers: (i, n, { timestep, sigma, signal, noiseShare }) =>
-      `Step ${i} of ${n} · timestep ${Math.round(timestep)} · σ ${three(sigma)} · signal ${two(signal)} · noise ${two(noiseShare)}`,
-    coefficients: ({ nextX, nextModel, nextNoise }) =>
-      `next = ${three(nextX)} · x ${nextModel < 0 ? '−' : '+'} ${three(Math.abs(nextModel))} · m`
-      + (nextNoise ? ` + ${three(nextNoise)} · z` : ''),
+      `Step ${i} of ${n} · t = ${Math.round(timestep) + 1} · σ ${three(sigma)} · signal ${two(signal)} · noise ${two(noiseShare)}`,
+    guess: ({ cleanX, cleanModel }, kind) => `x̂_0 = ${sum([cleanX, 'x'], [cleanModel, ANSWERS[kind]])}`,
+    coefficients: ({ nextX, nextModel, nextNoise }, kind) =>
+      `next = ${sum([nextX, 'x'], [nextModel, ANSWERS[kind]], [nextNoise, 'z'])}`,
     lane: { promptA: 'First prompt', promptB: 'Second prompt', guidance: (w) => `Guidance ${w}` },
     working: (i, n) => `Step ${i} of ${n}`,
     done: 'All steps are taken.',
@@ -142,7 +235,7 @@ export const TEXTS = {
       + 'neighbours have heard of it in the text encoder: “apple” may bring the red along.',
     ],
     formula: [
-      'A = softmax(Q · Kᵀ / √d)',
+      'A = softmax({Q · K^T} / √d)',
       'Q comes from the places of the picture, K from the tokens, d is the length of one comparison. A row of A says how '
       + 'one place shares its attention among the tokens; shown is the mean over the layer’s heads.',
     ],
@@ -181,17 +274,31 @@ export const TEXTS = {
   vary: {
     title: 'Why it varies',
     paragraphs: [
-      'The prompt says what; the noise a run starts from decides the rest: where things are, which way they face, what '
-      + 'the prompt left open. A seed is the number the noise is drawn from, so the same seed and settings give the '
+      'The prompt says what; the noise a run starts from decides the rest, whatever the prompt left open. How much that '
+      + 'is depends on the model: a large one places and turns things anew with each seed, this small one learnt its things '
+      + 'by heart and mostly has the ground left to choose, now and then the place. A seed is the number the noise is drawn from, so the same seed and settings give the '
       + 'same picture again.',
       'Between two noises lie other noises, and pictures change gradually on the way. The way is an arc and not a '
       + 'straight line: halfway along a straight line the noise would be too weak, unlike any the model has seen.',
     ],
     formula: [
-      'slerp(a, b, s) = sin((1 − s)·θ) / sin θ · a + sin(s·θ) / sin θ · b',
+      'slerp(a, b, s) = {sin((1 − s) · θ)} / {sin θ} · a + {sin(s · θ)} / {sin θ} · b',
       'θ is the angle between a and b. Between two prompts the same is done with the encoded tokens, one by one.',
     ],
-    papers: [['Ho et al. 2020: Denoising Diffusion Probabilistic Models', 'https://arxiv.org/abs/2006.11239']],
+    papers: [['Song et al. 2020: Denoising Diffusion Implicit Models, section 5.3', 'https://arxiv.org/abs/2010.02502']],
+    apart: (n, mean) => `${n} pictures. They differ by ${mean < 10 ? mean.toFixed(1) : Math.round(mean)} of 255 on average, each from each.`
+      + (mean < SAME ? ' That is next to nothing: the prompt leaves hardly anything open, so the noise has nothing to decide. '
+        + 'Name no ground, or fewer things.' : ''),
+    question: {
+      ask: 'Half way between two seeds: what will be there?',
+      answers: ['Both at once, one shining through the other', 'A picture of its own'],
+    },
+    middle: (answer, off, ends) => {
+      if (ends < SAME) return 'The two ends are nearly the same picture, so nothing much happens on the way. Leave more open.';
+      const own = off > ends / 8;
+      return `${answer === Number(own) ? 'Yes' : 'No'}: the picture half way is ${Math.round(off)} of 255 from both ends laid over `
+        + `each other. ${own ? 'Noise between noises is noise like any other, and gives a whole picture.' : 'Here it is close to that.'}`;
+    },
     eight: 'Eight seeds',
     grid: 'The same prompt with eight seeds',
     picture: (seed) => `Seed ${seed}`,
@@ -277,6 +384,23 @@ export const TEXTS = {
       ['DreamBooth', 'teaches a model one new subject, such as your dog, from three to five photographs: they are tied to '
         + 'a rare word, while pictures of the subject’s kind keep the model from forgetting what dogs are in general.'],
     ],
+    tryIt: 'Try it: the product of two thin ones',
+    tryParagraphs: [
+      'Why can two thin matrices hold so much? A picture is a matrix too, one for each colour. Here it is put together of '
+      + 'a tall one with r columns and a flat one with r rows, the best there are. The fewer strong patterns something '
+      + 'has, the fewer columns it takes, and what further training changes in a model mostly has few.',
+    ],
+    question: {
+      ask: 'A guess first: how many columns until you know what it is?',
+      answers: ['2', '8', '32'],
+    },
+    take: 'Take it apart',
+    whole: 'The picture',
+    product: 'The product of the two',
+    rank: (r) => `Columns, r = ${r}`,
+    cost: (r, side, off) => `r = ${r}: ${2 * r * side} numbers a colour in place of ${side * side}, `
+      + `${Math.round((200 * r) / side)} %; off by ${off.toFixed(1)} of 255 on average.`,
+    noPicture: 'There is no picture yet. Choose one under “Into noise”.',
     now: 'What this page can do today',
     nowParagraphs: [
       'A model of your own is added as a GGUF file, chosen here or dropped anywhere on the page. It is copied into this '
@@ -293,13 +417,13 @@ export const TEXTS = {
       'Mini learned from pictures that a small program drew: 372 emoji, alone or in pairs, in three sizes and nine places, '
       + 'on coloured grounds and in seven settings, in eight styles, each with a caption. First the autoencoder was '
       + 'trained to pack and unpack them, then the denoising network with the text encoder, in the way shown above: '
-      + 'noise a picture, ask which noise it was, correct.',
-      'That took some hours on two processor cores, without a graphics card. The scripts are short and run anywhere, so '
-      + 'you can train a model of your own kind.',
+      + 'noise a picture, ask for v, correct.',
+      'That took some eighteen minutes on one graphics card of a data centre, and an hour or so of a processor core. '
+      + 'The scripts are short and run anywhere, more slowly without such a card; they lie under training in the source.',
     ],
     trainingLink: ['The training scripts, step by step', 'docs/training/README.md'],
     formula: [
-      'W′ = W + (α / r) · B · A',
+      'W′ = W + {α / r} · B · A',
       'A LoRA keeps the matrix W as it is and stores two thin matrices: A with r rows and B with r columns. α scales what '
       + 'they add.',
     ],

@@ -8,7 +8,6 @@ import { Made, onEnter, right } from './fields.js';
 import { Figure, Work, button, field, input, number, row, section, select } from './kit.js';
 import { newSeed, toImageData } from './lab.js';
 import { fitted } from './picture.js';
-import { whenSeen } from './seen.js';
 import { TEXTS } from './texts.js';
 
 const T = TEXTS.training;
@@ -66,7 +65,7 @@ export class Training {
     this.made = new Made(this.root, this.levels, this.work, { now: () => this.#key(), again: T.take });
     lab.schedule().then(({ prediction }) => { this.asks.textContent = T.asks[prediction]; }).catch(() => {}); // told when something is asked
     this.#offer();
-    whenSeen(this.root, () => this.#levels.length || this.work.running || this.arrive());
+    this.stage = this.work.root;
   }
 
   /** By itself, once it is in view. */

@@ -3,7 +3,8 @@
 import { make } from '../js/dom.js';
 import { wrongSeed } from '../js/settings.js';
 import { Made, onEnter, right } from './fields.js';
-import { Figure, Work, button, field, input, number, range, row, section, select } from './kit.js';
+import { Figure, Work, button, field, input, number, question, range, row, section, select } from './kit.js';
+import { difference } from './lab.js';
 import { calm } from './seen.js';
 import { TEXTS } from './texts.js';
 
@@ -19,13 +20,13 @@ export class Vary {
   /** @param {import('./lab.js').Lab} lab */
   constructor(lab) {
     this.lab = lab;
-    const { examples } = lab.model;
-    this.prompt = input({ value: examples[0]?.prompt ?? '' });
-    this.seed = number({ min: 0, value: examples[0]?.seed ?? 1 });
+    const { examples, open = examples[0] } = lab.model;
+    this.prompt = input({ value: open?.prompt ?? '' });
+    this.seed = number({ min: 0, value: open?.seed ?? 1 });
     this.seedsWork = new Work();
     this.grid = make('div', { className: 'shots eight', role: 'group', ariaLabel: T.grid });
     this.between = select([['seeds', T.seeds], ['prompts', T.prompts]]);
-    this.toSeed = number({ min: 0, value: Number(this.seed.value) + 1 });
+    this.toSeed = number({ min: 0, value: open?.toSeed ?? Number(this.seed.value) + 1 });
     this.toPrompt = input({ value: examples[1]?.prompt ?? '' });
     this.toSeedField = field(T.toSeed, this.toSeed);
     this.toPromptField = field(T.toPrompt, this.toPrompt, { wide: true });
@@ -48,11 +49,34 @@ export class Vary {
       field(T.frames, this.count), button(T.make, () => this.#walk(), { primary: true }));
     onEnter(one, () => this.#eight());
     onEnter(two, () => this.#walk());
-    this.root = section(T, one, this.seedsWork.root, this.grid, make('h3', { textContent: T.walk }), two,
+    this.root = section(T, one, this.seedsWork.root, this.grid, make('h3', { textContent: T.walk }),
+      question(T.question, (answer) => this.#answer(answer)), two,
       this.filmWork.root, this.player);
+    this.stage = this.grid;
     this.eightMade = new Made(this.root, this.grid, this.seedsWork, { now: () => this.#seedsKey(), again: T.eight });
     this.filmMade = new Made(this.root, this.player, this.filmWork, { now: () => this.#filmKey(), again: T.make });
     this.#shape();
+  }
+
+  /** The eight of its own accord. */
+  arrive() {
+    return this.#eight();
+  }
+
+  leave() {
+    this.seedsWork.abort();
+  }
+
+  /** The film, at the picture half way. */
+  async #answer(answer) {
+    if (!(await this.#walk())) return undefined;
+    this.#pause();
+    const [first, last] = [this.#frames[0], this.#frames.at(-1)];
+    const middle = Math.floor(this.#frames.length / 2);
+    this.scrub.value = middle + 1;
+    this.#paint();
+    const blend = { data: first.data.map((value, i) => (value + last.data[i]) / 2) };
+    return T.middle(answer, difference(this.#frames[middle], blend), difference(first, last));
   }
 
   #seedsKey() {
@@ -77,14 +101,17 @@ export class Vary {
       const seeds = Array.from({ length: SEEDS }, (_, i) => String(first + BigInt(i)));
       const figures = seeds.map((seed) => new Figure(T.picture(seed)));
       this.grid.replaceChildren(...figures.map((figure) => figure.root));
+      const images = [];
       for (const [i, seed] of seeds.entries()) {
         this.seedsWork.progress(T.working(i + 1, SEEDS));
         const { image } = await this.lab.generate({ prompt, seed }, signal);
         figures[i].show(image, `${prompt}, ${T.picture(seed)}`);
+        images.push(image);
       }
-      return true;
+      return apart(images);
     });
-    if (!this.seedsWork.running) this.eightMade.set(key, done && T.done(SEEDS));
+    if (!this.seedsWork.running) this.eightMade.set(key, done !== undefined && T.apart(SEEDS, done));
+    return done;
   }
 
   async #walk() {
@@ -116,6 +143,7 @@ export class Vary {
       return count;
     });
     if (done) this.filmMade.set(key, T.done(done)); // without one the last film stays
+    return done;
   }
 
   #paint() {
@@ -141,6 +169,12 @@ export class Vary {
     this.#timer = 0;
     this.playButton.textContent = T.play;
   }
+}
+
+/** How much pictures differ from each other: the mean over all pairs, of 255. */
+function apart(images) {
+  const pairs = images.flatMap((a, i) => images.slice(i + 1).map((b) => difference(a, b)));
+  return pairs.reduce((sum, each) => sum + each, 0) / pairs.length;
 }
 
 /** What the engine reads of an ImageData. */

@@ -1,9 +1,21 @@
 /** The page's two views: Create, and How it works under the hash `#how`. The second is fetched when first looked at. */
 
-import { $ } from '../js/dom.js';
+import { $, make } from '../js/dom.js';
 
 const HASH = '#how';
 const TITLES = { create: document.title };
+/** What the second view is dressed in. */
+const SHEETS = ['css/learn.css', 'css/machine.css'];
+
+/** Resolves when the second view's modules and style sheets are here. */
+function fetched() {
+  const sheets = SHEETS.map((href) => new Promise((resolve, reject) => {
+    if (document.querySelector(`link[href="${href}"]`)) return resolve();
+    const link = make('link', { rel: 'stylesheet', href, onload: resolve, onerror: () => reject(new Error(`${href} did not arrive`)) });
+    document.head.append(link);
+  }));
+  return Promise.all([import('./learn.js'), ...sheets]).then(([{ Learn }]) => Learn);
+}
 
 /** Shows the view the address names, now and whenever it changes. @param {{session: import('../js/session.js').Session, pictures: import('../js/pictures.js').Pictures}} page */
 export function showViews(page) {
@@ -17,9 +29,10 @@ export function showViews(page) {
     $('view-how').setAttribute('aria-current', how ? 'page' : 'false');
     if (!how) {
       document.title = TITLES.create;
+      learn?.leave();
       return;
     }
-    const { Learn } = await import('./learn.js');
+    const Learn = await fetched();
     if (learn?.model !== page.session.model) learn = new Learn($('learn'), page); // another model, other examples
     const view = learn;
     TITLES.how = view.title;

@@ -5,7 +5,6 @@ import { firstNoun, heat, largest, meanOf, shares, sharesAt } from './attention.
 import { Made, onEnter } from './fields.js';
 import { Figure, Work, button, field, input, range, row, section, select } from './kit.js';
 import { toImageData } from './lab.js';
-import { whenSeen } from './seen.js';
 import { TEXTS } from './texts.js';
 
 const T = TEXTS.words;
@@ -58,7 +57,16 @@ export class Words {
     this.root = section(T, fields, this.tokens, this.work.root, this.looks);
     this.made = new Made(fields, this.looks, this.work, { now: () => this.prompt.value, again: T.draw });
     lab.ready().then(() => this.#read()).catch(() => {}); // told when something is asked
-    whenSeen(this.root, () => this.#drawn || this.work.running || this.#run());
+    this.stage = this.tokens;
+  }
+
+  /** A picture and its attention of its own accord. */
+  arrive() {
+    return this.#run();
+  }
+
+  leave() {
+    this.work.abort();
   }
 
   /** Lets a picture be asked for the words of its places: by pointer, touch and arrow keys. */
@@ -167,6 +175,7 @@ export class Words {
       return true;
     });
     if (done) this.made.set(prompt, T.done);
+    return done;
   }
 
   /** The layers and steps there are to choose from. */

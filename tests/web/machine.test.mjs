@@ -1,0 +1,191 @@
+/** How it works as a whole: alive on arrival, one drawing of the machine, a way through the parts, true to its model. */
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { takeApart } from '../../www/learn/thin.js';
+import { open as openFor, part, pixelsOf, says, shot } from './learn.mjs';
+import { MODEL, PATIENCE, assertDone, finished, generateButton, stand } from './page.mjs';
+
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how' });
+const open = (options) => openFor(it, options);
+const alive = { reducedMotion: 'no-preference' };
+
+/** Brings into view what begins by itself there. */
+const see = (scope) => scope.locator('.shots, .lanes').first().evaluate((element) => element.scrollIntoView({ block: 'center' }));
+/** Writes down from now on which pieces of the machine were lit, and in which order for the first time. */
+const watch = (page) => page.evaluate(() => {
+  window.lit = [];
+  new MutationObserver((changes) => {
+    for (const { target } of changes) {
+      const name = target.querySelector?.('.name')?.textContent;
+      if (name && target.hasAttribute('data-lit') && !window.lit.includes(name)) window.lit.push(name);
+    }
+  }).observe(document.querySelector('.drawing svg'), { subtree: true, attributeFilter: ['data-lit'] });
+});
+const WHOLE = ['Words', 'Tokens', 'Text encoder', 'Noise', 'UNet', 'Scheduler', 'Autoencoder', 'Picture'];
+
+test('the machine is lit piece by piece as a run goes through it, also by a run under Create', async () => {
+  const page = await open();
+  const machine = page.locator('.machine');
+  assert.equal(await machine.locator('[data-lit]').count(), 0, 'reduced motion: it waits to be asked');
+  await watch(page);
+  await machine.getByRole('button', { name: 'Draw and watch' }).click();
+  await machine.getByText('Done. Each piece leads').waitFor({ timeout: PATIENCE });
+  assert.deepEqual([...await page.evaluate(() => window.lit)].sort(), [...WHOLE].sort());
+  assert.match(await machine.locator('.drawing').innerText(), /10 of 10/);
+  const drawn = await pixelsOf(machine.locator('canvas').last());
+  assert.match(drawn, new RegExp(`^${MODEL.width},`));
+
+  await page.getByRole('link', { name: 'Create' }).click();
+  await watch(page);
+  await page.locator('#prompt').fill('a fox in the snow');
+  await page.locator('#prompt').press('Enter');
+  await page.waitForFunction(() => /^Done in/.test(document.querySelector('#status').textContent), null, { timeout: PATIENCE });
+  assert.deepEqual([...await page.evaluate(() => window.lit)].sort(), [...WHOLE].sort());
+  assert.equal(await pixelsOf(machine.locator('canvas').last()), await pixelsOf(page.locator('#picture')), 'its picture');
+  assert.deepEqual(page.trouble, []);
+});
+
+test('each piece is a link to its part, in the large drawing and in the narrow one', async () => {
+  const page = await open();
+  const machine = page.locator('.machine');
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 800 });
+    const links = machine.getByRole('link');
+    assert.deepEqual((await links.locator('.name').allTextContents()).sort(), [...WHOLE].sort());
+    for (const [name, heading] of [['Scheduler', 'Back out of noise'], ['Text encoder', 'Words into pictures'], ['Picture', 'Why it varies']]) {
+      await links.filter({ hasText: name }).first().focus();
+      await page.keyboard.press('Enter');
+      await page.waitForFunction((words) => document.activeElement.textContent === words, heading);
+    }
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= width);
+  }
+});
+
+test('every part has done something by itself once it is in view, and nothing with reduced motion', async () => {
+  const page = await open(alive);
+  await page.waitForFunction(() => document.querySelector('.drawing canvas:last-of-type').width > 1, null, { timeout: PATIENCE });
+  const [into, back, vary, own] = ['Into noise', 'Back out of noise', 'Why it varies', 'Your own'].map((title) => part(page, title));
+  await see(into);
+  await into.getByText(/^t = 300 · signal 0\.770 · noise 0\.639$/).waitFor({ timeout: PATIENCE });
+  await see(back);
+  await says(back, 'All steps are taken.');
+  assert.equal(await back.locator('.lane').count(), 1);
+  await see(vary);
+  await says(vary, '8 pictures');
+  await see(own);
+  await says(own, /^r = 8: 2048 numbers a colour in place of 16384/);
+  assert.deepEqual(page.trouble, []);
+
+  const still = await open();
+  for (const title of ['Into noise', 'Back out of noise', 'Why it varies', 'Your own']) await see(part(still, title));
+  assert.equal(await still.evaluate(() => document.querySelectorAll('#learn canvas:is([width="128"], [width="16"])').length), 0);
+});
+
+test('what runs by itself stops when the view is left, waits for a run under Create, and comes when the view is back', async () => {
+  const page = await open(alive);
+  const back = page.locator('#how-back');
+  await see(back);
+  await back.getByText(/^Step [1-9] of 10 · t = /).waitFor({ timeout: PATIENCE });
+  await page.getByRole('link', { name: 'Create' }).click();
+  await page.waitForFunction(() => document.querySelector('#how-back .work').textContent === 'Stopped', null, { timeout: PATIENCE });
+  await page.locator('#steps').evaluate((field) => { field.value = 60; field.dispatchEvent(new Event('input', { bubbles: true })); });
+  await page.locator('#prompt').fill('a fox');
+  await page.locator('#prompt').press('Enter');
+  await page.getByRole('link', { name: 'How it works' }).click();
+  await see(back);
+  await says(back, 'All steps are taken.');
+  await page.getByRole('link', { name: 'Create' }).click();
+  await finished(page); // the run under Create came first and was not disturbed
+  await assertDone(page);
+});
+
+test('the contents go along, say where one is, and each part leads to the next', async () => {
+  const page = await open({ viewport: { width: 390, height: 800 } });
+  const nav = page.getByRole('navigation', { name: 'On this page' });
+  const titles = await page.locator('section.part h2').allTextContents();
+  assert.deepEqual(await nav.getByRole('link').allTextContents(), titles);
+  for (const title of titles.slice(1)) {
+    await page.locator('.next a').filter({ hasText: `Next: ${title}` }).click();
+    await page.waitForFunction((words) => document.activeElement.textContent === words, title);
+    await page.waitForFunction((words) => document.querySelector('.contents [aria-current]')?.textContent === words, title);
+    assert.equal(await nav.evaluate((element) => element.getBoundingClientRect().top), 0, 'in sight');
+    const top = await part(page, title).getByRole('heading', { level: 2 }).evaluate((element) => element.getBoundingClientRect().top);
+    assert.ok(top > await nav.evaluate((element) => element.getBoundingClientRect().bottom), `${title} is not under the contents`);
+  }
+  await page.getByRole('link', { name: 'Make a picture of your own' }).click();
+  await generateButton(page).waitFor();
+});
+
+test('questions are answered by what is computed', async () => {
+  const page = await open();
+  const [into, back, vary, own] = ['Into noise', 'Back out of noise', 'Why it varies', 'Your own'].map((title) => part(page, title));
+  await into.getByRole('button', { name: 'Noise', exact: true }).click();
+  await into.locator('.verdict').getByText('Yes: 0.53 of the picture and 0.85 of the noise.').waitFor({ timeout: PATIENCE });
+  assert.match(await into.locator('output').textContent(), /^t = 500 /);
+  await into.getByRole('button', { name: 'Picture', exact: true }).click();
+  await into.locator('.verdict').getByText('No: 0.53').waitFor({ timeout: PATIENCE });
+  assert.equal(await into.getByRole('button', { name: 'Noise', exact: true }).getAttribute('aria-pressed'), 'false');
+
+  await back.getByRole('button', { name: 'A finished thing' }).click();
+  await back.locator('.verdict').getByText('No, a blur').waitFor({ timeout: PATIENCE });
+  await back.getByText(/^Step 1 of 10/).waitFor();
+  const first = await pixelsOf(shot(back, 'Its guess'));
+  const contrast = (pixels) => {
+    const data = [...Buffer.from(pixels.split(',')[2], 'base64')].filter((_, i) => i % 4 === 1);
+    const mean = data.reduce((a, b) => a + b) / data.length;
+    return Math.sqrt(data.reduce((sum, value) => sum + (value - mean) ** 2, 0) / data.length);
+  };
+  await back.getByRole('slider', { name: 'Step shown' }).press('End');
+  await back.getByText(/^Step 10 of 10/).waitFor();
+  await shot(back, 'The finished picture').waitFor();
+  assert.ok(contrast(first) < contrast(await pixelsOf(shot(back, 'The finished picture'))) / 2, 'a blur it is');
+
+  await vary.getByRole('button', { name: 'A picture of its own' }).click();
+  await vary.locator('.verdict').getByText(/^Yes: the picture half way is \d+ of 255 from both ends/).waitFor({ timeout: PATIENCE });
+
+  await own.getByRole('button', { name: '2', exact: true }).click();
+  await own.locator('.verdict').getByText(/^r = 2: 512 numbers a colour in place of 16384, 3 %/).waitFor({ timeout: PATIENCE });
+  assert.deepEqual(page.trouble, []);
+});
+
+test('eight seeds of the prompt that it begins with differ; where the prompt says everything, that is said', async () => {
+  const page = await open();
+  const vary = part(page, 'Why it varies');
+  await vary.getByRole('button', { name: 'Eight seeds' }).click();
+  await says(vary, '8 pictures');
+  const apart = Number(/differ by (\d+) of 255/.exec(await vary.locator('.work').first().textContent())[1]);
+  assert.ok(apart >= 25, `they differ by ${apart}`);
+  await vary.getByLabel('Prompt', { exact: true }).fill(MODEL.examples[0].prompt);
+  await vary.getByLabel('Prompt', { exact: true }).press('Enter');
+  await says(vary, /differ by \d\.\d of 255[^]*leaves hardly anything open/);
+});
+
+test('what the model answers with is said as its scheduler has it; formulas are MathML', async () => {
+  const page = await open();
+  const [into, back] = ['Into noise', 'Back out of noise'].map((title) => part(page, title));
+  await back.getByText('This model answers with v:').waitFor({ timeout: PATIENCE });
+  await into.getByText('a share of 0.068 is still picture').waitFor();
+  await into.getByText('8 numbers in this model; Stable Diffusion has 4').waitFor();
+  const formulas = await page.locator('details.fold math').evaluateAll((all) => all.map((math) =>
+    `${math.namespaceURI === 'http://www.w3.org/1998/Math/MathML'} ${math.querySelectorAll('msub, msup, msqrt, mfrac').length > 0}`));
+  assert.ok(formulas.length >= 7 && formulas.every((each) => each.startsWith('true')), formulas.join());
+  for (const cited of [/Song et al. 2020/, /Salimans and Ho 2022/, /Lu et al. 2022/]) assert.equal(await back.getByRole('link', { name: cited }).count(), 1);
+});
+
+test('matrices are taken apart into pairs whose products add up to them, the strongest first', () => {
+  const n = 6;
+  const matrix = Array.from({ length: n }, (_, x) => Float64Array.from({ length: n }, (_, y) => Math.sin(3 * x * y + x) + (x === y ? 2 : 0)));
+  const pairs = takeApart(matrix.map((column) => column.slice()));
+  for (let x = 0; x < n; x++) {
+    for (let y = 0; y < n; y++) {
+      const sum = pairs.reduce((all, { left, right }) => all + left[y] * right[x], 0);
+      assert.ok(Math.abs(sum - matrix[x][y]) < 1e-9);
+    }
+  }
+  const norms = pairs.map(({ left }) => Math.hypot(...left));
+  assert.deepEqual(norms, [...norms].sort((a, b) => b - a));
+  for (const [i, a] of pairs.entries()) for (const b of pairs.slice(i + 1)) {
+    assert.ok(Math.abs(a.left.reduce((all, value, k) => all + value * b.left[k], 0)) < 1e-4 * norms[i] * norms[0], 'at right angles');
+  }
+});
