@@ -18,6 +18,8 @@ import { OpenGenError, aborted } from './errors.js';
  * @typedef {T extends {id: number} ? Omit<T, 'id'> : never} Unnumbered
  */
 
+const NOT_STARTED = 'the worker did not start: its files did not arrive, or the page’s policy (worker-src) does not allow it';
+
 export class Link {
   #worker;
   /** @type {Map<number, Listeners & {resolve: Function, reject: Function, settle: () => void}>} */
@@ -47,7 +49,7 @@ export class Link {
       // An error in the worker's code has words; a script that could not be fetched has none.
       this.close(event.message
         ? { code: 'INTERNAL', message: event.message, retryable: true }
-        : { code: 'NETWORK', message: 'the engine’s files did not arrive', retryable: true });
+        : { code: 'NETWORK', message: NOT_STARTED, retryable: true });
     });
   }
 

@@ -23,8 +23,8 @@ export function spawn(address) {
 
 /** The worker's address where this file is used as it is, from another origin; null where a bundler knows better. */
 function beside() {
-  const here = new URL(import.meta.url);
-  const unbundled = here.pathname.endsWith('/spawn.js');
+  const here = new URL(import.meta.url); // where a bundler does not put in what it likes, such as a file: address
+  const unbundled = /^https?:$/.test(here.protocol) && here.pathname.endsWith('/spawn.js');
   return unbundled && here.origin !== location.origin ? new URL('worker.js', here) : null;
 }
 

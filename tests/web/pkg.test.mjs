@@ -173,7 +173,7 @@ const draws = async (OpenGen, mini) => {
 test('from another origin: worker, engine and model come from there, under a policy that names it', async () => {
   const home = await elsewhere({
     main: draws,
-    policy: (cdn) => `default-src 'self'; script-src 'self' ${cdn} 'wasm-unsafe-eval'; connect-src ${cdn}; worker-src blob:`,
+    policy: (cdn) => `default-src 'self'; script-src 'self' ${cdn} 'wasm-unsafe-eval'; connect-src ${cdn}; worker-src blob: ${cdn}`,
   });
   const page = await openAt(home);
   await page.getByText(`cpu ${MODEL.width} 7`, { exact: true }).waitFor();
@@ -193,7 +193,7 @@ test('from another origin, named with workerUrl; and one that does not allow it 
 
   const closed = await serve(join(work, 'plain-html/node_modules/opengen'));
   const refused = await elsewhere({ main: `(OpenGen) => OpenGen.create({ workerUrl: '${closed.url}dist/worker.js' })` });
-  await (await openAt(refused)).getByText(/^NETWORK: the engine’s files did not arrive/).waitFor();
+  await (await openAt(refused)).getByText(/^NETWORK: the worker did not start: its files did not arrive/).waitFor();
 });
 
 test('from another origin, where the page’s policy allows no worker: an error with a code that says so', async () => {
@@ -201,7 +201,7 @@ test('from another origin, where the page’s policy allows no worker: an error 
     main: draws,
     policy: (cdn) => `default-src 'self'; script-src 'self' ${cdn} 'wasm-unsafe-eval'; connect-src ${cdn}; worker-src 'self'`,
   });
-  await (await openAt(home)).getByText(/^(UNSUPPORTED|NETWORK): .*worker/).waitFor();
+  await (await openAt(home)).getByText(/^NETWORK: .* the page’s policy \(worker-src\) does not allow it$/).waitFor();
 });
 
 for (const [name, models] of [['webpack', 1], ['esbuild', 1]]) {
