@@ -121,7 +121,7 @@ const calls = {
       of.description = await ending(og.models.load({ url: mini.url, sha: 'x' }));
       // @ts-expect-error a question that there is not
       of.question = await ending(og.study({ what: 'everything' }));
-      // @ts-expect-error a question's parts are known
+      // which types cannot tell here
       of.part = await ending(og.study({ what: 'tokens', prompt: PROMPT, text: 'x' }));
       of.size = await ending(og.generate({ prompt: PROMPT, previews: { size: 0 } }));
       of.every = await ending(og.generate({ prompt: PROMPT, previews: { every: 0 } }));
@@ -185,6 +185,8 @@ const calls = {
     const stored = await OpenGen.detect({ model: 'mini' });
     return { before, path, webgpu, wrong, databases: databases.length, after, stored };
   },
+
+  detectedAgain: () => OpenGen.detect({ model: mini }),
 
   /** Seeds of 64 bits, as BigInt and as text, here, in variations and on walks. */
   async seeds() {
