@@ -10,7 +10,7 @@ const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how' });
 const still = { reducedMotion: 'reduce' };
 const press = (scope, name) => scope.getByRole('button', { name, exact: true }).click();
 const DONE = 'Three times, one noise.';
-const levels = (training) => training.getByRole('group', { name: /noise|way/ });
+const levels = (training) => training.locator('.level');
 const errors = async (training) => (await training.locator('.error').allTextContents()).map((words) => Number(words.replace('Error ', '')));
 
 test('what a model is asked for: the noise, the picture, or v of both; a right answer has no error', () => {
@@ -98,6 +98,12 @@ test('a training step: the errors are those of the model’s own answers, and th
   assert.match(await off.getAttribute('aria-label'), new RegExp(`^The difference, Much noise, t = 900: Error ${withheld[2]}`));
   const better = given.filter((error, i) => error < withheld[i]).length;
   await training.getByText(`smaller at ${better} of the 3 times`).waitFor();
+
+  await training.getByLabel('The model is given the caption').check();
+  const worst = withheld.indexOf(Math.max(...withheld));
+  await training.getByRole('group', { name: /A guess first/ }).getByRole('button', { name: ['Little noise', 'Half way', 'Much noise'][worst] }).click();
+  await training.getByText(`Yes: ${['Little noise', 'Half way', 'Much noise'][worst]}, with an error of ${withheld[worst].toFixed(3)}.`).waitFor();
+  assert.equal(await training.getByLabel('The model is given the caption').isChecked(), false, 'it is shown');
   assert.deepEqual(page.trouble, []);
 });
 

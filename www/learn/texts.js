@@ -340,8 +340,8 @@ export const TEXTS = {
       + 'smaller (its gradient says which), and take the next picture; the error, averaged over many steps, is the loss '
       + 'curve one watches: steep at first, then ever flatter, until it pays no more to go on. Nothing is changed here.',
     formula: [
-      'L = ‖ m − y ‖² / n',
-      'm is the model’s answer, y what it should have been, each of n numbers: ε, or v = √ᾱₜ · ε − √(1 − ᾱₜ) · x₀. The '
+      'L = {‖m − y‖^2} / n',
+      'm is the model’s answer, y what it should have been, each of n numbers: ε, or v as under “Back out of noise”. The '
       + 'gradient of L with respect to the model’s weights makes the step: algorithm 1 of Ho et al. 2020. The caption is '
       + 'left out once in a while, one time in ten for Mini, so that guidance has an answer without it.',
     ],
@@ -350,6 +350,12 @@ export const TEXTS = {
       ['Salimans and Ho 2022: Progressive Distillation (v)', 'https://arxiv.org/abs/2202.00512'],
       ['Ho and Salimans 2022: Classifier-Free Diffusion Guidance', 'https://arxiv.org/abs/2207.12598'],
     ],
+    question: {
+      ask: 'A guess first: with the caption taken away, where will the model be off the most?',
+      answers: ['Little noise', 'Half way', 'Much noise'],
+    },
+    most: (answer, at, name, without, withIt) => `${answer === at ? 'Yes' : 'No'}: ${name}, with an error of ${three(without)}. `
+      + `The caption makes it ${three(withIt)} there.`,
     above: 'the one under “Into noise”',
     last: 'the one you drew last',
     ownPicture: 'your own',

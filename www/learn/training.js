@@ -5,7 +5,7 @@ import { wrongSeed } from '../js/settings.js';
 import { asked, meanSquare, mixed, squaresByCell } from './asked.js';
 import { fileButton, takePictures } from './bring.js';
 import { Made, onEnter, right } from './fields.js';
-import { Figure, Work, button, field, input, number, row, section, select } from './kit.js';
+import { Figure, Work, button, field, input, number, question, row, section, select } from './kit.js';
 import { newSeed, toImageData } from './lab.js';
 import { fitted } from './picture.js';
 import { TEXTS } from './texts.js';
@@ -59,7 +59,7 @@ export class Training {
       row('prose', this.verdict));
     this.shown.hidden = true;
     this.asks = make('p');
-    this.root = section(T, row('prose', this.asks), box, fields, this.work.root, this.shown, row('prose', make('p', { textContent: T.then })));
+    this.root = section(T, row('prose', this.asks), question(T.question, (answer) => this.#answer(answer)), box, fields, this.work.root, this.shown, row('prose', make('p', { textContent: T.then })));
     takePictures(this.root, box, take);
     for (const type of ['pointerenter', 'focusin']) this.root.addEventListener(type, () => this.#offer());
     this.made = new Made(this.root, this.levels, this.work, { now: () => this.#key(), again: T.take });
@@ -91,6 +91,17 @@ export class Training {
     const prompts = { above: '', own: '', last: this.#last?.settings.prompt };
     this.caption.value = prompts[this.picture.value] ?? this.lab.model.examples[Number(this.picture.value)].prompt;
     this.made.look();
+  }
+
+  /** Takes the caption away, and looks where that did the most harm. */
+  async #answer(answer) {
+    if (this.levels.hasAttribute('data-old') || !this.#levels.length) await this.#run();
+    if (!this.#levels.length) return undefined; // why stands there
+    this.given.checked = false;
+    this.#show();
+    const errors = this.#levels.map((level) => level.without.error);
+    const at = errors.indexOf(Math.max(...errors));
+    return T.most(answer, at, T.names[at], errors[at], this.#levels[at].with.error);
   }
 
   async #bring(file) {
