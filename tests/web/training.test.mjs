@@ -85,6 +85,7 @@ test('a training step: the errors are those of the model’s own answers, and th
   for (const [i, error] of given.entries()) assert.ok(Math.abs(error - expected[2 * i]) < 0.0015, `${given} for ${expected}`);
   assert.ok(given.every((error) => error > 0), `${given}`);
 
+  assert.equal(await training.getByText('Without the caption').first().isVisible(), false, 'left to be guessed');
   const [answer, target, off] = ['The answer', 'What it should have been', 'The difference']
     .map((name) => shot(levels(training).last(), name));
   const before = await Promise.all([answer, target, off].map(pixelsOf));
@@ -97,6 +98,7 @@ test('a training step: the errors are those of the model’s own answers, and th
   assert.deepEqual(before.map((pixels, i) => pixels === after[i]), [false, true, false], 'the target asks no caption');
   assert.match(await off.getAttribute('aria-label'), new RegExp(`^The difference, Much noise, t = 900: Error ${withheld[2]}`));
   const better = given.filter((error, i) => error < withheld[i]).length;
+  await training.getByText(`With the caption: ${given[2].toFixed(3)}`).waitFor();
   await training.getByText(`smaller at ${better} of the 3 times`).waitFor();
 
   await training.getByLabel('The model is given the caption').check();

@@ -29,6 +29,7 @@ export class Training {
   /** @type {Level[]} */ #levels = [];
   /** The clean picture at hand. */ #clean = { key: '' };
   /** The visitor's own, and how many there have been. */ #own = { image: null, count: 0 };
+  /** Whether the caption has been taken away yet: until then its worth is left to be guessed. */ #told = false;
   /** The newest under Create. @type {import('../js/pictures.js').Entry | undefined} */ #last;
 
   /** @param {import('./lab.js').Lab} lab */
@@ -214,6 +215,7 @@ export class Training {
   #show() {
     const both = this.#levels.flatMap((level) => [...level.with.squares, ...level.without.squares]);
     const most = both.reduce((a, b) => Math.max(a, b), 0);
+    this.#told ||= !this.given.checked;
     for (const [i, level] of this.#levels.entries()) {
       const { figures, error, other } = this.columns[i];
       const [now, then] = this.given.checked ? [level.with, level.without] : [level.without, level.with];
@@ -223,6 +225,7 @@ export class Training {
       figures.target.show(level.target, `${T.target}, ${where}`);
       figures.off.show(coloured(now.squares, most, now.image), `${T.off}, ${where}: ${T.error(now.error)}`);
       error.textContent = T.error(now.error);
+      other.hidden = !this.#told;
       other.textContent = (this.given.checked ? T.without : T.with)(then.error);
     }
   }
