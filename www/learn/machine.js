@@ -21,18 +21,18 @@ const WIDE = {
   arrows: [['tokens', 'M192 36H228'], ['text', 'M362 36H398'], ['unet', 'M477 70V128'], ['unet', 'M362 182H398'],
     ['scheduler', 'M552 160C574 148 592 148 614 158'], ['unet', 'M618 206C596 218 578 218 556 206'],
     ['vae', 'M708 132V74'], ['picture', 'M798 36H830']],
-  seen: { noise: [288, 146, 62], scheduler: [724, 146, 62], picture: [846, 68, 140] },
+  seen: { noise: [288, 146, 62], scheduler: [730, 164, 58], picture: [846, 68, 140] },
 };
 const TALL = {
-  size: [344, 504],
+  size: [344, 524],
   boxes: {
     words: [2, 2, 340, 60], tokens: [2, 92, 150, 60], text: [192, 92, 150, 60], noise: [2, 192, 150, 92],
-    unet: [192, 192, 150, 92], scheduler: [192, 332, 150, 92], vae: [2, 332, 150, 60], picture: [2, 424, 340, 78],
+    unet: [192, 192, 150, 92], scheduler: [192, 332, 150, 92], vae: [2, 332, 150, 60], picture: [2, 444, 340, 78],
   },
   arrows: [['tokens', 'M77 62V88'], ['text', 'M152 122H188'], ['unet', 'M267 152V188'], ['unet', 'M152 238H188'],
     ['scheduler', 'M296 284C306 300 306 312 298 328'], ['unet', 'M238 332C228 316 228 304 236 288'],
-    ['vae', 'M192 362H156'], ['picture', 'M77 392V420']],
-  seen: { noise: [84, 206, 60], scheduler: [274, 346, 60], picture: [270, 430, 66] },
+    ['vae', 'M192 362H156'], ['picture', 'M77 392V440']],
+  seen: { noise: [84, 206, 60], scheduler: [282, 366, 50], picture: [270, 450, 66] },
 };
 const narrow = matchMedia('(max-width: 699px)');
 
@@ -88,7 +88,8 @@ export class Machine {
   #lay() {
     const { size: [w, h], boxes, arrows, seen } = narrow.matches ? TALL : WIDE;
     this.svg.setAttribute('viewBox', `0 0 ${w} ${h}`);
-    const head = shape('marker', { id: 'arrow', viewBox: '0 0 8 8', refX: 5, refY: 4, markerWidth: 7, markerHeight: 7, orient: 'auto' },
+    const head = shape('marker', { id: 'arrow', viewBox: '0 0 8 8', refX: 5, refY: 4, markerWidth: 10,
+      markerHeight: 10, markerUnits: 'userSpaceOnUse', orient: 'auto' },
       shape('path', { d: 'M1 1L6 4L1 7' }));
     this.boxes = Object.fromEntries(Object.entries(boxes).map(([name, [x, y, width, height]]) => {
       const line = (dy, className, words) => shape('text', { x: x + 12, y: y + dy, class: className }, words);
