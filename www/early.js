@@ -70,5 +70,11 @@
   const timer = setTimeout(sayLate, LONG, 'The page’s code has not arrived yet.',
     'It goes on by itself if it comes; a reload may be quicker.');
 
+  try {
+    document.documentElement.toggleAttribute('data-settings', localStorage.getItem('opengen.settings') === 'true');
+  } catch {
+    // closed, as at a first visit
+  }
+
   globalThis.early = early;
 }

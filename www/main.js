@@ -2,18 +2,20 @@
 
 import { Actions, copyLink } from './js/actions.js';
 import { Adding } from './js/adding.js';
+import { Batch } from './js/batch.js';
 import { Choice } from './js/choice.js';
 import { $, keep } from './js/dom.js';
 import { Filling } from './js/filling.js';
 import { Gallery } from './js/gallery.js';
 import { Keys } from './js/keys.js';
+import { Large } from './js/large.js';
 import { Making } from './js/making.js';
 import { Pictures } from './js/pictures.js';
 import { Reader } from './js/reader.js';
 import { Recall } from './js/recall.js';
 import { Session } from './js/session.js';
 import { Settings } from './js/settings.js';
-import { Sheet, keepPage } from './js/shell.js';
+import { Sheet, followNetwork, keepPage } from './js/shell.js';
 import { Shown } from './js/shown.js';
 import { Stage } from './js/stage.js';
 import { State } from './js/state.js';
@@ -46,13 +48,20 @@ const adding = new Adding({
 const reader = new Reader();
 const making = new Making({
   session, settings, stage, shown, pictures, gallery, adding, reader,
-  onBegin: () => state.draw(), onQueue: drawQueue, onMade: () => state.showEngine(), onFault: reveal, onWayOut: wayOut, onFull: openStorage,
+  onBegin: begin, onQueue: drawQueue, onMade: () => state.showEngine(), onBatch: (made) => batch.show(made), onFault: reveal,
+  onWayOut: wayOut, onFull: openStorage,
 });
 const { queue } = making;
-const state = new State({ session, queue, adding, stage, onWayOut: wayOut });
+const state = new State({ session, queue, adding, stage, shown, onWayOut: wayOut });
+const batch = new Batch({ onChoose: (made) => shown.present(made) });
 const waiting = new Waiting(queue);
 const actions = new Actions({
   current: () => shown.current, onVary: () => making.vary(), onDelete: () => gallery.delete([shown.current.entry]),
+});
+new Large({
+  current: () => shown.current,
+  beside: (made, step) => gallery.beside(made, step),
+  onLeft: (made) => gallery.onPick(made),
 });
 const understood = new Understood({ reader, onPress: (start, end, text) => settings.replaceInPrompt(start, end, text) });
 const using = new Using({ session, choice, settings, making, understood });
@@ -74,11 +83,11 @@ function start() {
   const { presses, typed } = globalThis.early?.takeOver() ?? { presses: [], typed: [] };
   hideBanner(); // which may have said that this code has not come
   bar(null);
-  keepPage({ onOffline: (offline) => state.setOffline(offline) });
+  followNetwork({ onOffline: (offline) => state.setOffline(offline) });
   $('engine').value = engine;
   using.start(typed);
   followAddress();
-  gallery.refresh();
+  gallery.refresh().then(bringBack);
   showViews({ session, pictures });
   for (const id of presses) $(id).click();
 }
@@ -89,8 +98,25 @@ function followAddress() {
   filling.openLink();
 }
 
+/** The last picture stands on the stage again after a reload, unless something else is there by now. */
+async function bringBack() {
+  const made = await gallery.latest().catch(() => null); // one that cannot be read is told when it is picked
+  if (!made || shown.current || queue.running) return;
+  shown.present(made);
+  shown.broughtBack = true;
+  state.draw();
+}
+
+/** A picture is about to be made. */
+function begin() {
+  if (shown.following) batch.hide();
+  shown.broughtBack = false;
+  state.draw();
+}
+
 /** The model has become ready: says what there is to say about that, and asks the browser to keep it. */
 function greet({ og, loaded }) {
+  keepPage(); // its files compete with the model's no more
   if (loaded.notice) notes([sentence(loaded.notice)]);
   if (!loaded.inMemoryOnly) og.requestPersist().catch(() => {});
 }
@@ -107,7 +133,10 @@ function wayOut(action) {
 /** An earlier picture is looked at; the form stays as it is. @param {import('./js/gallery.js').Made} made */
 function pick(made) {
   shown.following = false;
+  shown.broughtBack = false;
+  batch.hide();
   shown.present(made);
+  $('frame').scrollIntoView({ block: 'nearest' });
   if (!queue.running) say('An earlier picture', seedWords(made.settings));
 }
 
@@ -120,6 +149,7 @@ function drawQueue() {
   $('enqueue').hidden = !on;
   $('queue-actions').hidden = !on && queue.waiting.length === 0;
   actions.show(!on && shown.current !== null);
+  $('enlarge').hidden = shown.current === null || (on && shown.following);
   $('use-settings').hidden = shown.following;
   waiting.draw();
 }

@@ -10,8 +10,8 @@ import { PNG } from 'pngjs';
 import yauzl from 'yauzl';
 import { crc32, zip } from '../../www/js/zip.js';
 import {
-  assertPicture, begins, draw, finished, generateButton, pixels, promptOf, psnr, ready, says, set, stand, tab,
-  useSettings, visitor,
+  assertPicture, begins, draw, finished, generateButton, pixels, promptOf, psnr, ready, saveExact, says, set, stand,
+  tab, useSettings, visitor,
 } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
@@ -207,7 +207,7 @@ test('the settings inside a saved picture are read by others', async () => {
   await ready(page);
   await set(page, { 'Negative prompt': 'blurry, green' });
   await draw(page, 'яблоко, (red:1.2)', { Steps: 2, Guidance: 3, Seed: 9, Sampler: 'dpm++-2m', Schedule: 'karras' });
-  const { bytes } = await downloaded(page, () => page.getByRole('button', { name: 'Save as PNG' }).click());
+  const { bytes } = await downloaded(page, () => saveExact(page));
   const { value } = (await ExifReader.load(bytes)).parameters;
   assert.equal(value, 'яблоко, (red:1.2)\nNegative prompt: blurry, green\n'
     + 'Steps: 2, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 3, Seed: 9, Size: 128x128, Model: mini, RNG: CPU');
@@ -219,7 +219,7 @@ test('exiftool reads the settings inside a saved picture', async (t) => {
   await ready(page);
   await set(page, { 'Negative prompt': 'blurry, green' });
   await draw(page, 'яблоко, (red:1.2)', { Steps: 2, Guidance: 3, Seed: 9 });
-  const { bytes } = await downloaded(page, () => page.getByRole('button', { name: 'Save as PNG' }).click());
+  const { bytes } = await downloaded(page, () => saveExact(page));
   const { stdout, stderr } = spawnSync('exiftool', ['-j', '-validate', '-warning', '-error', '-Parameters', '-ImageSize', '-'], { input: bytes });
   const [told] = JSON.parse(stdout.toString() || '[{}]');
   assert.equal(told.Parameters, 'яблоко, (red:1.2)\nNegative prompt: blurry, green\n'
@@ -258,7 +258,7 @@ test('a browser that keeps nothing: says so, and the picture can still be saved'
   const shown = await draw(page, 'a fox on green', { Steps: 1, Seed: 4 });
   await report(page).getByText('This browser does not keep pictures here.').waitFor();
   assert.deepEqual(await names(page), ['a fox on green, seed 4, not kept']);
-  const { bytes } = await downloaded(page, () => page.getByRole('button', { name: 'Save as PNG' }).click());
+  const { bytes } = await downloaded(page, () => saveExact(page));
   assert.equal(psnr(PNG.sync.read(bytes), shown), Infinity);
 
   await report(page).getByRole('button', { name: 'Close' }).click();
@@ -294,7 +294,7 @@ test('a disk that has become full: says so, what was kept stays, and the new one
   const shown = await draw(page, 'a dog on red', { Steps: 1, Seed: 2 });
   await report(page).getByText('There is no room to keep this picture.').waitFor();
   assert.deepEqual(await names(page), ['a dog on red, seed 2, not kept', 'a cat on red, seed 1']);
-  const { bytes } = await downloaded(page, () => page.getByRole('button', { name: 'Save as PNG' }).click());
+  const { bytes } = await downloaded(page, () => saveExact(page));
   assert.equal(psnr(PNG.sync.read(bytes), shown), Infinity);
   await report(page).getByRole('button', { name: 'Show storage' }).click();
   await page.getByRole('dialog', { name: 'Kept on this device' }).waitFor();

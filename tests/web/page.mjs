@@ -46,12 +46,22 @@ export function stand({ before, after, afterEach }, { path = '' } = {}) {
   return it;
 }
 
-/** A visitor: a fresh profile with one tab. */
-export async function visitor(it, { path = it.path, open = true, init = null, ...options } = {}) {
+/** A visitor: a fresh profile with one tab. One who has opened the settings before, unless a test says otherwise. */
+export async function visitor(it, { path = it.path, open = true, init = null, settings = true, ...options } = {}) {
   const context = await it.browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
   context.setDefaultTimeout(SHORT);
   it.contexts.push(context);
+  if (settings) await context.addInitScript(openSettings);
   return tab(context, it, { path, open, init });
+}
+
+/** In the page, before its own code: the settings were open at the last visit. */
+function openSettings() {
+  try {
+    localStorage.setItem('opengen.settings', 'true');
+  } catch {
+    // a browser that refuses storage: they are closed
+  }
 }
 
 /** A tab of a visitor, with everything that must not happen written down in `trouble`. */
@@ -122,8 +132,8 @@ export async function set(page, fields) {
       await page.locator('#more').evaluate((more) => { more.open = true; });
     }
     const field = page.getByLabel(label, { exact: true });
-    const sheet = page.getByRole('button', { name: 'Settings' });
-    if (!(await field.isVisible()) && (await sheet.isVisible())) await sheet.click();
+    const sheet = page.locator('#sheet-toggle');
+    if (!(await field.isVisible()) && (await sheet.getAttribute('aria-expanded')) === 'false') await sheet.click();
     if (await field.evaluate((element) => element.tagName === 'SELECT')) await field.selectOption(String(value));
     else await field.fill(String(value));
   }
@@ -159,6 +169,12 @@ export async function draw(page, prompt, fields = {}) {
 export async function assertDone(page) {
   const words = await page.getByRole('status').first().textContent();
   assert.match(words, /^Done in /, `status says "${words}"; banner "${await page.locator('#banner').innerText()}"`);
+}
+
+/** Presses what saves the picture as it was made. */
+export async function saveExact(page) {
+  await page.locator('#picture-menu').evaluate((menu) => { menu.open = true; });
+  await page.getByRole('button', { name: 'Save exact pixels' }).click();
 }
 
 /** The exact pixels of the canvas. @returns {Promise<{width: number, height: number, data: Buffer}>} */

@@ -12,7 +12,7 @@ const APPLE = 'a red apple on a light blue background';
 for (const [width, height] of [[1280, 720], [390, 664], [360, 640]]) {
   test(`a first look at ${width} × ${height}: what it is, where it runs, what it fetches, an example to click`, async () => {
     it.server.faults = { bytesPerSecond: 300_000 };
-    const page = await visitor(it, { viewport: { width, height } });
+    const page = await visitor(it, { viewport: { width, height }, settings: false });
     await says(page, 'Fetching');
     for (const [what, locator] of [
       ['what it is', page.getByText('Pictures from words')],

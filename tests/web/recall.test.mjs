@@ -7,7 +7,10 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { linkTo, readLink } from '../../www/js/link.js';
 import { asFile, png } from './files.mjs';
-import { begins, cancelButton, draw, finished, generateButton, pixels, promptOf, psnr, ready, set, stand, tab, visitor } from './page.mjs';
+import {
+  begins, cancelButton, draw, finished, generateButton, pixels, promptOf, psnr, ready, saveExact, set, stand, tab,
+  visitor,
+} from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 const report = (page) => page.locator('#report');
@@ -48,7 +51,7 @@ test('our own picture brings everything back and makes the same picture, however
   await set(page, { 'Negative prompt': 'green', Strength: 0.25, 'Variation seed': 77, Schedule: 'karras', Noise: 'philox' });
   const shown = await draw(page, 'яблоко, (red:1.2)', { Steps: 2, Guidance: 2.5, Seed: '18446744073709551615', Sampler: 'dpm++-2m' });
   const before = await form(page);
-  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save as PNG' }).click()]);
+  const [download] = await Promise.all([page.waitForEvent('download'), saveExact(page)]);
   const file = asFile(readFileSync(await download.path()), 'apple.png');
 
   for (const [how, brought] of Object.entries(bring)) {

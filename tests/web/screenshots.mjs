@@ -38,8 +38,10 @@ const ready = (page) => page.locator('#model-chip[data-state="ready"]').waitFor(
 const status = (page, words) =>
   page.waitForFunction((w) => document.querySelector('#status').textContent.includes(w), words, { timeout: 120_000 });
 const prompt = (page) => page.getByRole('textbox', { name: 'Prompt', exact: true });
+/** The n-th example, as a sample or as a line. */
+const exampleButton = (page, n) => page.getByRole('button', { name: MODEL.examples[n].prompt, exact: true });
 const example = async (page, n) => {
-  await page.locator('#examples button').nth(n).click();
+  await exampleButton(page, n).click();
   await status(page, 'Done in');
   await page.waitForTimeout(500);
 };
@@ -58,7 +60,7 @@ const STATES = {
   async working(page) {
     await page.goto(address);
     await ready(page);
-    await page.locator('#examples button').nth(1).click();
+    await exampleButton(page, 1).click();
     await status(page, 'step 4 of');
     await page.waitForTimeout(170);
   },
@@ -66,6 +68,22 @@ const STATES = {
     await page.goto(address);
     await ready(page);
     for (const n of [2, 4, 0]) await example(page, n);
+  },
+  async batch(page) {
+    await page.goto(address);
+    await ready(page);
+    await page.locator('#batch').evaluate((field) => { field.value = '4'; field.dispatchEvent(new Event('input', { bubbles: true })); });
+    await prompt(page).fill('a cat');
+    await prompt(page).press('Enter');
+    await page.locator('#batch-grid').waitFor({ timeout: 120_000 });
+  },
+  async large(page) {
+    await page.goto(address);
+    await ready(page);
+    for (const n of [2, 0]) await example(page, n);
+    await page.locator('#picture').click();
+    await page.locator('#large-compare').click();
+    await page.waitForTimeout(400);
   },
   async error(page) {
     server.faults = { cutAt: 3_000_000 };
@@ -114,7 +132,7 @@ const STATES = {
   async queue(page) {
     await page.goto(address);
     await ready(page);
-    for (const n of [1, 3, 4]) await page.locator('#examples button').nth(n).click();
+    for (const n of [1, 3, 4]) await exampleButton(page, n).click();
     await status(page, 'step 4 of');
     await page.locator('#waiting-count').click();
   },

@@ -9,7 +9,7 @@ const here = fileURLToPath(new URL('.', import.meta.url));
 export const DIST = resolve(process.env.OPENGEN_DIST ?? join(here, '../../dist'));
 
 const TYPES = {
-  '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.png': 'image/png',
+  '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.png': 'image/png', '.webp': 'image/webp',
   '.json': 'application/json', '.webmanifest': 'application/manifest+json', '.wasm': 'application/wasm',
   '.gguf': 'application/octet-stream',
 };

@@ -3,7 +3,9 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import ExifReader from 'exifreader';
-import { MODEL, begins, draw, fileOf, finished, kept, picture, promptOf, ready, set, stand, useSettings, visitor } from './page.mjs';
+import {
+  MODEL, begins, draw, fileOf, finished, kept, picture, promptOf, ready, saveExact, set, stand, useSettings, visitor,
+} from './page.mjs';
 import { Server } from './server.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
@@ -17,7 +19,7 @@ const asked = (server) => server.paths.includes('/languages.json');
 /** What the file of the picture on the stage says. */
 async function parameters(page) {
   const download = page.waitForEvent('download');
-  await page.getByRole('button', { name: 'Save as PNG' }).click();
+  await saveExact(page);
   return (await ExifReader.load(await (await download).path())).parameters.value;
 }
 

@@ -3,10 +3,11 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
+import ExifReader from 'exifreader';
 import { PNG } from 'pngjs';
 import {
-  MODEL, STATUS, assertDone, assertPicture, begins, draw, finished, generateButton, kept, picture, pixels, promptOf, psnr,
-  ready, says, sent, shows, stand, tab, useSettings, visitor,
+  MODEL, STATUS, assertDone, assertPicture, begins, draw, finished, generateButton, kept, picture, pixels, promptOf,
+  psnr, ready, saveExact, says, sent, shows, stand, tab, useSettings, visitor,
 } from './page.mjs';
 import { Server } from './server.mjs';
 
@@ -37,6 +38,20 @@ test('a first visit becomes a picture', async () => {
   assert.equal(await page.getByRole('img', { name: APPLE }).count(), 1);
   assert.equal(sent(it.server), MODEL.bytes, 'fetched once');
   assert.deepEqual(page.trouble, []);
+});
+
+test('nothing competes with the model: the page is kept for later visits once it is here', async () => {
+  it.server.faults = { bytesPerSecond: 3_000_000 };
+  const page = await visitor(it);
+  await page.waitForFunction(() => Number(document.querySelector('#progress').getAttribute('aria-valuenow')) > 50);
+  assert.equal(await page.locator('#model-chip').getAttribute('data-state'), 'fetching');
+  assert.equal(await page.getByText('step by step it clears').isVisible(), true, 'what happens next is told meanwhile');
+  const asked = it.server.paths.filter((path) => /\.(js|css|wasm)$/.test(path));
+  assert.deepEqual(asked.filter((path, i) => asked.indexOf(path) !== i), [], 'asked for twice');
+  assert.deepEqual(asked.filter((path) => /sw\.js|opengen-gpu|learn\/(?!views)/.test(path)), [], 'not needed yet');
+  await ready(page);
+  assert.equal(await page.getByText('step by step it clears').isVisible(), false);
+  await kept(page);
 });
 
 test('previews show the picture emerging', async () => {
@@ -126,7 +141,7 @@ test('the picture is saved as a PNG with its settings inside', async () => {
   await ready(page);
   const shown = await draw(page, APPLE, { Steps: 2, Seed: 7 });
   const [download] = await Promise.all([
-    page.waitForEvent('download'), page.getByRole('button', { name: 'Save as PNG' }).click(),
+    page.waitForEvent('download'), saveExact(page),
   ]);
   assert.equal(download.suggestedFilename(), 'a-red-apple-on-a-light-blue-background-7.png');
   const file = readFileSync(await download.path());
@@ -136,6 +151,45 @@ test('the picture is saved as a PNG with its settings inside', async () => {
   assert.match(text, /^a red apple on a light blue background\n/);
   assert.match(text, /Steps: 2, Sampler: [^,]+, CFG scale: [\d.]+, Seed: 7, Size: \d+x\d+/);
 });
+
+for (const [name, press, crisp] of [
+  ['Save', (page) => page.getByRole('button', { name: 'Save', exact: true }).click(), false],
+  ['Save with crisp pixels', async (page) => {
+    await page.locator('#picture-menu').evaluate((menu) => { menu.open = true; });
+    await page.getByRole('button', { name: 'Save with crisp pixels' }).click();
+  }, true],
+]) {
+  test(`${name}: 1024 px, ${crisp ? 'every pixel a square' : 'smoothly'}, its settings inside`, async () => {
+    const page = await visitor(it);
+    await ready(page);
+    const shown = await draw(page, 'яблоко, a red apple', { Steps: 2, Seed: 7 });
+    const [download] = await Promise.all([page.waitForEvent('download'), press(page)]);
+    const file = readFileSync(await download.path());
+    const png = PNG.sync.read(file);
+    assert.deepEqual([png.width, png.height], [1024, 1024]);
+    const times = 1024 / shown.width;
+    /** Pixels that are exactly the one of the picture that they stand for. */
+    let same = 0;
+    for (let i = 0; i < 1024 * 1024; i++) {
+      const from = (Math.floor(Math.floor(i / 1024) / times) * shown.width + Math.floor((i % 1024) / times)) * 4;
+      if ([0, 1, 2].every((c) => png.data[i * 4 + c] === shown.data[from + c])) same += 1;
+    }
+    assert.equal(same === 1024 * 1024, crisp, `${same} of ${1024 * 1024} pixels as they were`);
+    /** Averages over each square: the same picture, whichever way. */
+    const back = { ...shown, data: Buffer.from(shown.data) };
+    for (let y = 0; y < shown.height; y++) {
+      for (let x = 0; x < shown.width; x++) {
+        for (let c = 0; c < 3; c++) {
+          let sum = 0;
+          for (let dy = 0; dy < times; dy++) for (let dx = 0; dx < times; dx++) sum += png.data[((y * times + dy) * 1024 + x * times + dx) * 4 + c];
+          back.data[(y * shown.width + x) * 4 + c] = Math.round(sum / times / times);
+        }
+      }
+    }
+    assert.ok(psnr(back, shown) > 30, `${psnr(back, shown)} dB`);
+    assert.match((await ExifReader.load(file)).parameters.value, /^яблоко, a red apple\nSteps: 2, .*Seed: 7, Size: 128x128/);
+  });
+}
 
 /** The text of a tEXt or iTXt chunk with this keyword. */
 function textOf(png, keyword) {

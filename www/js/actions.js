@@ -3,6 +3,7 @@
 import { $, make } from './dom.js';
 import { linkTo } from './link.js';
 import { report } from './report.js';
+import { useful } from './save.js';
 import { say } from './status.js';
 
 /** "a-red-apple-7.png" */
@@ -44,7 +45,9 @@ export class Actions {
     $('share').hidden = !navigator.canShare?.({ files: [example] });
 
     $('vary').addEventListener('click', onVary);
-    $('save').addEventListener('click', () => download(current().png, fileName(current().settings)));
+    $('save').addEventListener('click', () => this.#save());
+    $('save-crisp').addEventListener('click', () => this.#save({ crisp: true }));
+    $('save-exact').addEventListener('click', () => download(current().png, fileName(current().settings)));
     $('copy').addEventListener('click', () => this.#copy());
     $('share').addEventListener('click', () => this.#share(file()));
     $('link').addEventListener('click', () => copyLink({ ...current().settings, model: current().model }));
@@ -58,12 +61,22 @@ export class Actions {
     $('save').hidden = !on;
   }
 
+  /** Saves it at a size that people can use. @param {{crisp?: boolean}} [how] */
+  async #save(how) {
+    const { png, settings } = this.current();
+    try {
+      download(await useful(png, how), fileName(settings));
+    } catch (error) {
+      report('The picture could not be enlarged.', [`The browser says: ${error.message}`, 'Save exact pixels, under More, works all the same.']);
+    }
+  }
+
   async #copy() {
     try {
       await navigator.clipboard.write([new ClipboardItem({ 'image/png': this.current().png })]);
       say('Picture copied');
     } catch (error) {
-      report('The picture could not be copied.', [`The browser says: ${error.message}`, 'Save as PNG works all the same.']);
+      report('The picture could not be copied.', [`The browser says: ${error.message}`, 'Save works all the same.']);
     }
   }
 
@@ -72,7 +85,7 @@ export class Actions {
       await navigator.share({ files: [file] });
     } catch (error) {
       if (error.name === 'AbortError') return; // the person closed the sheet
-      report('The picture could not be shared.', [`The browser says: ${error.message}`, 'Save as PNG works all the same.']);
+      report('The picture could not be shared.', [`The browser says: ${error.message}`, 'Save works all the same.']);
     }
   }
 }

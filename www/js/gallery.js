@@ -66,6 +66,20 @@ export class Gallery {
     }
   }
 
+  /** The newest picture, to be shown. @returns {Promise<Made | null>} */
+  async latest() {
+    const [entry] = this.#entries;
+    return entry ? this.#open(entry) : null;
+  }
+
+  /** The next newer (-1) or older (1) picture of those that the search leaves. @returns {Promise<Made | null>} */
+  async beside({ entry }, step) {
+    const found = this.#found();
+    const at = found.findIndex(({ id }) => id === entry?.id);
+    const next = at < 0 ? undefined : found[at + step];
+    return next ? this.#open(next).catch(() => null) : null; // deleted in another tab: as if it had not been there
+  }
+
   /** Deletes pictures and offers to put them back. @param {import('./pictures.js').Entry[]} entries */
   async delete(entries) {
     const many = entries.length > 1;
@@ -97,6 +111,7 @@ export class Gallery {
   #draw() {
     const found = this.#found();
     const all = this.#entries.length;
+    const pressed = all > 0 && $('samples').contains(document.activeElement);
     $('strip').hidden = all === 0;
     $('strip-count').textContent = found.length === all ? String(all) : `${found.length} of ${all}`;
     $('strip-none').hidden = found.length > 0 || all === 0;
@@ -115,6 +130,8 @@ export class Gallery {
     for (const item of [...list.children]) if (!wanted.includes(item)) item.remove();
     wanted.forEach((item, i) => list.children[i] !== item && list.insertBefore(item, list.children[i] ?? null));
     this.mark(this.#current);
+    // The samples go where the first picture comes: what was pressed there hands the focus on.
+    if (pressed) list.querySelector('button')?.focus();
   }
 
   #item(entry) {
@@ -139,13 +156,18 @@ export class Gallery {
 
   async #pick(entry) {
     try {
-      const png = await this.pictures.file(entry.id);
-      if (!png) throw new Error('it has been deleted in another tab');
-      this.onPick({ entry, png, image: await pixelsOf(png), settings: entry.settings, model: entry.model });
+      this.onPick(await this.#open(entry));
     } catch (error) {
       report('This picture could not be opened.', [`The browser says: ${error.message}`]);
       this.refresh();
     }
+  }
+
+  /** @returns {Promise<Made>} */
+  async #open(entry) {
+    const png = await this.pictures.file(entry.id);
+    if (!png) throw new Error('it has been deleted in another tab');
+    return { entry, png, image: await pixelsOf(png), settings: entry.settings, model: entry.model };
   }
 
   #more() {

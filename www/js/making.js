@@ -34,6 +34,7 @@ export class Making {
    * @param {() => void} options.onBegin a picture is about to be made: the session's state is drawn
    * @param {() => void} options.onQueue what works and what waits has changed
    * @param {() => void} options.onMade a picture was made: another engine may have taken over
+   * @param {(made: import('./gallery.js').Made[]) => void} options.onBatch several pictures of one press are made
    * @param {(field: string) => void} options.onFault brings a field at fault into view
    * @param {(action: string) => void} options.onWayOut what the banner offers was pressed
    * @param {() => void} options.onFull the visitor wants to make room
@@ -107,6 +108,7 @@ export class Making {
         made.push(await this.#finish(request, reading, result));
       }
       sayDone(made);
+      if (made.length > 1 && shown.following) this.on.onBatch(made);
       return 'done';
     } catch (error) {
       if (shown.following) stage.restore();
@@ -214,10 +216,11 @@ function translated(request, reading) {
 function sayDone(made) {
   const total = seconds(made.reduce((sum, { totalMs }) => sum + totalMs, 0));
   const [{ settings }] = made;
+  const { prompt } = settings;
   const last = made.at(-1).settings;
-  if (made.length === 1) say(`Done in ${total}`, seedWords(settings));
+  if (made.length === 1) say(`Done in ${total}`, seedWords(settings), prompt);
   else if (settings.variationStrength > 0) {
     const seeds = `${settings.variationSeed} to ${last.variationSeed}`;
-    say(`Done in ${total}`, `${made.length} pictures, variations ${seeds} of seed ${settings.seed}`);
-  } else say(`Done in ${total}`, `${made.length} pictures, seeds ${settings.seed} to ${last.seed}`);
+    say(`Done in ${total}`, `${made.length} pictures, variations ${seeds} of seed ${settings.seed}`, prompt);
+  } else say(`Done in ${total}`, `${made.length} pictures, seeds ${settings.seed} to ${last.seed}`, prompt);
 }

@@ -1,19 +1,22 @@
 /** The page around the tool: the service worker that keeps it, the settings sheet on phones. */
 
-import { $ } from './dom.js';
+import { $, keep } from './dom.js';
 
 const narrow = matchMedia('(max-width: 899px)');
 
 /** @param {{onOffline: (offline: boolean) => void}} options */
-export function keepPage({ onOffline }) {
+export function followNetwork({ onOffline }) {
   addEventListener('online', () => onOffline(false));
   addEventListener('offline', () => onOffline(true));
-  if (!('serviceWorker' in navigator)) return;
-  navigator.serviceWorker.register(new URL('../sw.js', import.meta.url)).catch(() => {}); // a private window may refuse
-  navigator.serviceWorker.addEventListener('message', ({ data }) => {
+  navigator.serviceWorker?.addEventListener('message', ({ data }) => {
     if (data.type === 'new-version') offerReload();
     else onOffline(data.type === 'offline');
   });
+}
+
+/** Keeps the page for visits without a network. All of it is fetched for that, so that the model goes first. */
+export function keepPage() {
+  navigator.serviceWorker?.register(new URL('../sw.js', import.meta.url)).catch(() => {}); // a private window may refuse
 }
 
 /**
@@ -55,10 +58,10 @@ function offerReload() {
   $('toast').hidden = false;
 }
 
-/** The settings: a column on wide screens, a sheet from below on narrow ones. */
+/** The settings: on wide screens a column, there from the first time it is opened; on narrow ones a sheet from below. */
 export class Sheet {
   constructor() {
-    $('sheet-toggle').addEventListener('click', () => this.open());
+    $('sheet-toggle').addEventListener('click', () => this.#toggle());
     $('sheet-close').addEventListener('click', () => this.close());
     $('shade').addEventListener('click', () => this.close());
     $('settings').addEventListener('keydown', (event) => {
@@ -78,15 +81,32 @@ export class Sheet {
       $('settings').setAttribute('data-open', '');
       $('shade').hidden = false;
       $('sheet-toggle').setAttribute('aria-expanded', 'true');
+    } else {
+      this.#column(true);
     }
     $(focus).focus();
   }
 
+  /** Closes the sheet; a column stays as it is. */
   close(focus = true) {
     $('settings').removeAttribute('data-open');
     $('settings').inert = narrow.matches;
     $('shade').hidden = true;
-    $('sheet-toggle').setAttribute('aria-expanded', 'false');
+    $('sheet-toggle').setAttribute('aria-expanded', String(!narrow.matches && columnIsOpen()));
     if (focus && narrow.matches) $('sheet-toggle').focus();
   }
+
+  #toggle() {
+    if (narrow.matches || !columnIsOpen()) this.open();
+    else this.#column(false);
+  }
+
+  /** Remembered, and set again by early.js before the first paint of the next visit. */
+  #column(open) {
+    document.documentElement.toggleAttribute('data-settings', open);
+    keep.write('settings', open);
+    this.close(false);
+  }
 }
+
+const columnIsOpen = () => document.documentElement.hasAttribute('data-settings');

@@ -8,6 +8,8 @@ export class Shown {
   /** @type {Made | null} */ current = null;
   /** Whether the stage shows the work; not while the visitor looks at an earlier picture. */
   following = true;
+  /** Whether it stands there since the page was opened. */
+  broughtBack = false;
 
   /**
    * @param {object} options

@@ -18,10 +18,11 @@ export class State {
    * @param {import('./queue.js').Queue} options.queue
    * @param {import('./adding.js').Adding} options.adding
    * @param {import('./stage.js').Stage} options.stage
+   * @param {import('./shown.js').Shown} options.shown
    * @param {(action: string) => void} options.onWayOut what the banner offers was pressed
    */
-  constructor({ session, queue, adding, stage, onWayOut }) {
-    Object.assign(this, { session, queue, adding, stage, onWayOut });
+  constructor({ session, queue, adding, stage, shown, onWayOut }) {
+    Object.assign(this, { session, queue, adding, stage, shown, onWayOut });
   }
 
   /** What computes and why; to be changed while nothing is at work. */
@@ -35,6 +36,7 @@ export class State {
     const share = progress?.total ? progress.loaded / progress.total : 0;
     this.#drawChip(share);
     this.showEngine();
+    $('meanwhile').hidden = state !== 'fetching';
     if (state === 'ready') this.stage.setFill(1);
     else if (state === 'fetching') this.stage.setFill(share);
     if (this.queue.running && state === 'ready') return;
@@ -49,7 +51,9 @@ export class State {
       bar(came.share);
     } else {
       // What was said of a picture stays when the network comes or goes.
-      if (before !== 'ready' || READY.includes($('status-words').textContent)) say(READY[Number(offline)]);
+      if (before !== 'ready' || READY.includes($('status-words').textContent)) {
+        say(READY[Number(offline)], this.shown.broughtBack ? 'your last picture' : '');
+      }
       bar(null);
     }
   }

@@ -6,9 +6,11 @@ import { ACTIONS } from './words.js';
 /**
  * @param {string} words announced when they change
  * @param {string} [detail] numbers that run; shown, not announced
+ * @param {string} [what] announced after the words, and not shown: the picture shows it
  */
-export function say(words, detail = '') {
+export function say(words, detail = '', what = '') {
   if ($('status-words').textContent !== words) $('status-words').textContent = words;
+  $('status-what').textContent = what && `: ${what}`;
   $('status-detail').textContent = detail && ` · ${detail}`;
 }
 

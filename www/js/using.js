@@ -2,6 +2,7 @@
 
 import { $, bytes, keep, make } from './dom.js';
 import { report } from './report.js';
+import { sampleCount, showSamples } from './samples.js';
 import { say } from './status.js';
 import { showWords, surprisePrompt } from './vocabulary.js';
 import { brief } from './words.js';
@@ -89,20 +90,28 @@ export class Using {
     this.understood.use(model);
     $('knows').hidden = !model.knows;
     showWords(model, (word) => this.settings.addToPrompt(word));
-    $('examples').replaceChildren(...model.examples.map(({ prompt, seed }) => {
-      const button = make('button', { type: 'button', textContent: prompt });
-      button.addEventListener('click', () => {
-        this.settings.setPrompt(prompt);
-        this.making.generate({ seed });
-      });
+    const draw = ({ prompt, seed }) => {
+      this.settings.setPrompt(prompt);
+      this.making.generate({ seed });
+    };
+    showSamples(model, draw);
+    const items = model.examples.map((example) => {
+      const button = make('button', { type: 'button', textContent: example.prompt });
+      button.addEventListener('click', () => draw(example));
       return make('li', {}, button);
-    }));
-    if (!model.knows) return;
-    const surprise = make('button', { type: 'button', className: 'surprise', textContent: 'Surprise me' });
-    surprise.addEventListener('click', () => {
+    });
+    const samples = items.splice(0, sampleCount(model)); // come last, since they are not there until there are pictures
+    for (const item of samples) item.setAttribute('data-sample', '');
+    $('examples').replaceChildren(...items, ...(model.knows ? [this.#surprise(model)] : []), ...samples);
+  }
+
+  /** @returns {HTMLLIElement} */
+  #surprise(model) {
+    const button = make('button', { type: 'button', className: 'surprise', textContent: 'Surprise me' });
+    button.addEventListener('click', () => {
       this.settings.setPrompt(surprisePrompt(model.knows));
       this.making.generate();
     });
-    $('examples').append(make('li', {}, surprise));
+    return make('li', {}, button);
   }
 }

@@ -1,0 +1,147 @@
+/** Pictures in sight: a batch side by side, the last picture after a reload, one of them as large as the window. */
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { begins, draw, finished, picture, pixels, psnr, ready, set, stand, visitor } from './page.mjs';
+
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const large = (page) => page.getByRole('dialog', { name: 'The picture, large' });
+/** What is heard of the picture in the large view. */
+const seen = (page) => page.locator('#large-picture').getAttribute('alt');
+const shows = (page, words) => page.waitForFunction((alt) => document.querySelector('#large-picture').alt === alt, words);
+const transform = (page) => page.locator('#large-sheet').evaluate((sheet) => sheet.style.transform);
+
+/** A visitor with three pictures. */
+async function withPictures(options = {}) {
+  const page = await visitor(it, options);
+  await ready(page);
+  for (const prompt of ['a cat', 'a fox', 'a red apple']) await draw(page, prompt, { Steps: 1 });
+  return page;
+}
+
+test('a reload brings the last picture back, pixel for pixel, and says so', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const shown = await draw(page, 'a fox', { Steps: 1 });
+  await page.reload();
+  await page.waitForFunction(() => document.querySelector('#status').textContent.includes('your last picture'));
+  assert.equal(psnr(await pixels(page), shown), Infinity);
+  assert.equal(await picture(page).getAttribute('aria-label'), 'a fox');
+  assert.equal(await page.getByRole('button', { name: 'Save', exact: true }).isVisible(), true);
+  assert.equal(await page.locator('#earlier button').first().getAttribute('aria-current'), 'true');
+  assert.equal(await page.locator('#prompt').inputValue(), 'a fox');
+});
+
+test('pictures of one’s own are in sight, and the examples become one line', async () => {
+  const page = await visitor(it, { settings: false });
+  await ready(page);
+  const samples = page.getByRole('region', { name: /372 emoji/ });
+  assert.equal(await samples.getByRole('button').count(), 3);
+  await begins(page, () => samples.getByRole('button').first().click());
+  await finished(page);
+  assert.equal(await samples.isVisible(), false);
+  assert.match(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), /^a red apple on a light blue background, seed 1$/);
+  const box = await page.locator('#earlier button').first().boundingBox();
+  assert.ok(box.y + box.height <= 800, `the thumbnail ends at ${box.y + box.height}`);
+  const rows = await page.locator('#examples li').evaluateAll((all) => new Set(all.filter((li) => li.checkVisibility()).map((li) => li.offsetTop)).size);
+  assert.equal(rows, 1);
+  assert.equal(await page.getByRole('button', { name: 'a red apple on a light blue background', exact: true }).count(), 1);
+});
+
+test('several pictures stand side by side; one is chosen by key, by number, by click', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await set(page, { Pictures: 4 });
+  await draw(page, 'a cat', { Steps: 1, Seed: 5 });
+  const grid = page.getByRole('list', { name: 'Choose one' });
+  assert.equal(await grid.getByRole('button').count(), 4);
+  await grid.getByRole('button', { name: 'Picture 1 of 4' }).focus();
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('ArrowDown');
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'Picture 4 of 4');
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('Enter');
+  const current = () => page.locator('#earlier [aria-current]').getAttribute('aria-label');
+  assert.equal(await current(), 'a cat, seed 6');
+  assert.equal(await grid.isVisible(), false);
+  await page.getByRole('button', { name: 'All 4' }).click();
+  await page.keyboard.press('3');
+  assert.equal(await current(), 'a cat, seed 7');
+  await page.getByRole('button', { name: 'All 4' }).click();
+  await grid.getByRole('button', { name: 'Picture 1 of 4' }).click();
+  assert.equal(await current(), 'a cat, seed 5');
+  await set(page, { Pictures: 1 });
+  await draw(page, 'a fox', { Steps: 1 });
+  assert.equal(await page.getByRole('button', { name: 'All 4' }).isVisible(), false);
+});
+
+test('the large view: keys, nearer and back, two together; Escape gives the focus back', async () => {
+  const page = await withPictures();
+  await page.getByRole('button', { name: 'Look at it large' }).focus();
+  await page.keyboard.press('Enter');
+  await large(page).waitFor();
+  assert.equal(await seen(page), 'a red apple');
+  await page.locator('#large-newer[aria-disabled="true"]').waitFor(); // there is none
+  await page.keyboard.press('ArrowRight');
+  await shows(page, 'a fox');
+  await page.locator('#large-newer[aria-disabled="false"]').waitFor();
+
+  await page.keyboard.press('+');
+  assert.match(await transform(page), /scale\(1\.5\)/);
+  const [x, y] = [400, 300];
+  await page.mouse.move(x, y);
+  await page.mouse.down();
+  await page.mouse.move(x + 40, y + 20);
+  await page.mouse.up();
+  assert.match(await transform(page), /translate\(40px, 20px\)/);
+  await page.mouse.wheel(0, -400);
+  await page.waitForFunction(() => !document.querySelector('#large-sheet').style.transform.includes('scale(1.5)'));
+  await page.keyboard.press('0');
+  assert.match(await transform(page), /translate\(0px, 0px\) scale\(1\)/);
+
+  const line = page.getByRole('slider', { name: 'Where one picture ends and the other begins' });
+  await page.getByRole('button', { name: 'Compare' }).click();
+  await line.waitFor();
+  assert.equal(await page.locator('#large-other').getAttribute('alt'), 'a cat');
+  assert.equal(await page.getByRole('button', { name: 'Compare' }).getAttribute('aria-pressed'), 'true');
+  await line.fill('20');
+  assert.equal(await page.locator('#large-other').evaluate((other) => getComputedStyle(other).clipPath), 'inset(0px 0px 0px 20%)');
+  await page.getByRole('button', { name: 'Compare' }).click();
+  assert.equal(await line.isVisible(), false);
+
+  await page.keyboard.press('Escape');
+  await large(page).waitFor({ state: 'hidden' });
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'enlarge');
+  assert.equal(await picture(page).getAttribute('aria-label'), 'a fox', 'the picture looked at last stands on the stage');
+  assert.equal(await page.locator('#prompt').inputValue(), 'a red apple', 'and nothing typed has changed');
+  assert.deepEqual(page.trouble, []);
+});
+
+test('the large view by finger: a swipe to the next, two fingers to come nearer', async () => {
+  const page = await withPictures({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  await picture(page).tap();
+  await large(page).waitFor();
+  const touch = await page.context().newCDPSession(page);
+  const send = (type, ...points) => touch.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([x, y], id) => ({ x, y, id })) });
+  await send('touchStart', [300, 400]);
+  await send('touchMove', [250, 400]);
+  await send('touchMove', [120, 404]);
+  await send('touchEnd');
+  await shows(page, 'a fox');
+  await send('touchStart', [150, 400], [250, 400]);
+  await send('touchMove', [100, 400], [300, 400]);
+  await send('touchEnd');
+  await page.waitForFunction(() => Number(/scale\(([\d.]+)\)/.exec(document.querySelector('#large-sheet').style.transform)[1]) > 1.5);
+  assert.equal(await seen(page), 'a fox', 'coming nearer is no swipe');
+});
+
+test('picking a thumbnail brings the stage into view', async () => {
+  const page = await withPictures({ viewport: { width: 390, height: 600 } });
+  await page.locator('#export').scrollIntoViewIfNeeded();
+  await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+  await page.locator('#earlier button').nth(2).evaluate((button) => button.click());
+  await page.waitForFunction(() => {
+    const { top, bottom } = document.querySelector('#frame').getBoundingClientRect();
+    return top >= -1 && bottom <= innerHeight + 1;
+  });
+});
