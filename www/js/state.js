@@ -36,7 +36,6 @@ export class State {
     const share = progress?.total ? progress.loaded / progress.total : 0;
     this.#drawChip(share);
     this.showEngine();
-    $('meanwhile').hidden = state !== 'fetching';
     if (state === 'ready') this.stage.setFill(1);
     else if (state === 'fetching') this.stage.setFill(share);
     if (this.queue.running && state === 'ready') return;
