@@ -11,6 +11,14 @@ pub enum Error {
     #[error("{file}: {message}")]
     BadFile { file: String, message: String },
 
+    /// A weight file that breaks off: the rest of it did not arrive.
+    #[error("{file}: {}; download it again ({detail})", incomplete(*bytes, *needed))]
+    Incomplete { file: String, bytes: u64, needed: u64, detail: String },
+
+    /// A file that is whole, and another thing than a model for this engine.
+    #[error("{file}: this is {what}: {advice}")]
+    OtherFile { file: String, what: String, advice: String },
+
     /// Tensors missing, extra or of another shape than the configuration asks for: all of them at once.
     #[error("{file}: {}", list(problems))]
     Tensors { file: String, problems: Vec<TensorProblem> },
@@ -79,13 +87,15 @@ pub enum TensorProblem {
     Extra { name: String, found: Vec<usize> },
     #[error("tensor {name} has shape {found:?}, expected {expected:?}")]
     Shape { name: String, expected: Vec<usize>, found: Vec<usize> },
+    #[error("tensor {name} has type {found}, expected floats or a known block type")]
+    Type { name: String, found: String },
 }
 
 /// `Result` with the crate's error.
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// At most ten problems spelled out, the rest counted.
-fn list(problems: &[TensorProblem]) -> String {
+pub(crate) fn list(problems: &[TensorProblem]) -> String {
     const SHOWN: usize = 10;
     let mut text = problems.iter().take(SHOWN).map(ToString::to_string).collect::<Vec<_>>().join("; ");
     if problems.len() > SHOWN {
@@ -94,13 +104,28 @@ fn list(problems: &[TensorProblem]) -> String {
     text
 }
 
+/// "the file is incomplete: 7.6 MB of at least 7.66 MB", with as many digits as tell the two apart.
+pub(crate) fn incomplete(bytes: u64, needed: u64) -> String {
+    let megabytes = |count: u64, digits: usize| format!("{:.digits$}", count as f64 / 1e6);
+    let digits = (1..6).find(|&digits| megabytes(bytes, digits) != megabytes(needed, digits)).unwrap_or(6);
+    format!(
+        "the file is incomplete: {} of at least {} MB",
+        megabytes(bytes, digits),
+        megabytes(needed, digits)
+    )
+}
+
 impl Error {
     /// The stable code for callers: the only place that maps errors to codes. `www/protocol.d.ts` lists and explains
     /// them.
     pub fn code(&self) -> &'static str {
         match self {
             Error::InvalidInput { .. } => "INVALID_INPUT",
-            Error::BadFile { .. } | Error::Tensors { .. } | Error::Json { .. } => "BAD_MODEL",
+            Error::BadFile { .. }
+            | Error::Incomplete { .. }
+            | Error::OtherFile { .. }
+            | Error::Tensors { .. }
+            | Error::Json { .. } => "BAD_MODEL",
             Error::Unsupported { .. } | Error::NoGpu { .. } => "UNSUPPORTED",
             Error::Network { .. } => "NETWORK",
             Error::DamagedChunk { .. } => "DAMAGED",
@@ -133,6 +158,8 @@ mod tests {
         vec![
             Error::InvalidInput { field: "steps", message: text() },
             Error::BadFile { file: text(), message: text() },
+            Error::Incomplete { file: text(), bytes: 0, needed: 1, detail: text() },
+            Error::OtherFile { file: text(), what: text(), advice: text() },
             Error::Tensors { file: text(), problems: Vec::new() },
             Error::Json { file: text(), message: text() },
             Error::Unsupported { what: text(), message: text() },
@@ -148,6 +175,13 @@ mod tests {
             Error::Cpu { message: text() },
             Error::Aborted,
         ]
+    }
+
+    #[test]
+    fn sizes_are_told_apart() {
+        assert_eq!(incomplete(7_522_160, 7_664_992), "the file is incomplete: 7.5 of at least 7.7 MB");
+        assert_eq!(incomplete(7_600_000, 7_600_900), "the file is incomplete: 7.600 of at least 7.601 MB");
+        assert_eq!(incomplete(64, 71), "the file is incomplete: 0.00006 of at least 0.00007 MB");
     }
 
     #[test]

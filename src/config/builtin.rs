@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::{
-    Activation, ClipTextConfig, ModelConfig, PerBlock, SchedulerConfig, UnetConfig, VaeConfig, check,
+    Activation, ClipTextConfig, ModelConfig, PerBlock, SampleSize, SchedulerConfig, Suggested, UnetConfig,
+    VaeConfig, check,
 };
 use crate::error::{Error, Result};
 
@@ -38,9 +39,14 @@ fn sd15() -> Result<ModelConfig> {
             hidden_act: Activation::QuickGelu,
             ..ClipTextConfig::default()
         },
-        unet: UnetConfig { sample_size: 64, cross_attention_dim: 768, ..UnetConfig::default() },
+        unet: UnetConfig {
+            sample_size: SampleSize::Square(64),
+            cross_attention_dim: 768,
+            ..UnetConfig::default()
+        },
         vae: vae(512),
         scheduler: scheduler("epsilon", "leading")?,
+        suggested: Suggested::default(),
     })
 }
 
@@ -50,9 +56,10 @@ fn sd21() -> Result<ModelConfig> {
     Ok(ModelConfig {
         name: "sd21".to_string(),
         text: open_clip_h(),
-        unet: UnetConfig { sample_size: 96, ..sd2_unet() },
+        unet: UnetConfig { sample_size: SampleSize::Square(96), ..sd2_unet() },
         vae: vae(768),
         scheduler: scheduler("v_prediction", "leading")?,
+        suggested: Suggested::default(),
     })
 }
 
@@ -61,9 +68,10 @@ fn sd_turbo() -> Result<ModelConfig> {
     Ok(ModelConfig {
         name: "sd-turbo".to_string(),
         text: open_clip_h(),
-        unet: UnetConfig { sample_size: 64, ..sd2_unet() },
+        unet: UnetConfig { sample_size: SampleSize::Square(64), ..sd2_unet() },
         vae: vae(768),
         scheduler: scheduler("epsilon", "trailing")?,
+        suggested: Suggested::default(),
     })
 }
 

@@ -1,6 +1,7 @@
 //! Helpers that read and judge configuration values from outside.
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::error::{Error, Result};
@@ -73,7 +74,8 @@ pub fn channels(file: &str, field: &str, values: &[usize], groups: usize) -> Res
 /// A field that only one value (or its absence) is supported for.
 pub struct Only {
     pub field: &'static str,
-    /// JSON texts of the accepted values; `null` and absence are always accepted.
+    /// JSON texts of the accepted values; `null`, absence and a list (one per block) of accepted values are accepted
+    /// too.
     pub accepted: &'static [&'static str],
     pub why: &'static str,
 }
@@ -82,15 +84,35 @@ pub struct Only {
 pub fn refuse(file: &str, value: &Value, table: &[Only]) -> Result<()> {
     for only in table {
         let Some(found) = value.get(only.field) else { continue };
-        let text = found.to_string();
-        if !found.is_null() && !only.accepted.contains(&text.as_str()) {
+        let fits = |value: &Value| only.accepted.contains(&value.to_string().as_str());
+        let each = |values: &Vec<Value>| !values.is_empty() && values.iter().all(fits);
+        if !found.is_null() && !fits(found) && !found.as_array().is_some_and(each) {
             return Err(Error::Unsupported {
-                what: format!("{} {text} ({file})", only.field),
+                what: format!("{} {found} ({file})", only.field),
                 message: only.why.to_string(),
             });
         }
     }
     Ok(())
+}
+
+/// A number, or a list of one per block that are all equal: diffusers writes either.
+pub fn uniform<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<usize, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Number {
+        One(usize),
+        PerBlock(Vec<usize>),
+    }
+    match Number::deserialize(deserializer)? {
+        Number::One(value) => Ok(value),
+        Number::PerBlock(values) => match values.split_first() {
+            Some((first, rest)) if rest.iter().all(|value| value == first) => Ok(*first),
+            _ => Err(D::Error::custom(format!(
+                "{values:?} differs from block to block, which has no path yet"
+            ))),
+        },
+    }
 }
 
 /// Refuses block types outside `known`.

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use super::{ClipTextConfig, ModelConfig, SchedulerConfig, UnetConfig, VaeConfig, check};
+use super::scheduler::without_infinities;
+use super::{
+    ClipTextConfig, ModelConfig, SampleSize, SchedulerConfig, Suggested, UnetConfig, VaeConfig, check,
+};
 use crate::error::{Error, Result};
 
 /// The largest `config.json` that is read; real ones have two kilobytes.
@@ -16,16 +19,38 @@ pub fn from_folder(path: &Path) -> Result<ModelConfig> {
     let (file, text) = read(path, "text_encoder/config.json")?;
     let text_config = ClipTextConfig::from_json(&file, &text)?;
     let (file, text) = read(path, "unet/config.json")?;
-    let unet = UnetConfig::from_json(&file, &text)?;
+    let mut unet = UnetConfig::from_json(&file, &text)?;
+    raise_old_sample_size(&mut unet, &check::parse(&file, &text)?);
     let (file, text) = read(path, "vae/config.json")?;
     let vae = VaeConfig::from_json(&file, &text)?;
     let (file, text) = read(path, "scheduler/scheduler_config.json")?;
-    let scheduler = SchedulerConfig::from_json(&file, &text)?;
+    let mut scheduler = SchedulerConfig::from_json(&file, &text)?;
+    as_the_pipeline_has_it(&mut scheduler);
     let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
     let name = name.unwrap_or_else(|| "model".to_string());
-    let config = ModelConfig { name, text: text_config, unet, vae, scheduler };
+    let suggested = Suggested::of_scheduler(&check::parse(&file, &without_infinities(&text))?);
+    let config = ModelConfig { name, text: text_config, unet, vae, scheduler, suggested };
     config.check()?;
     Ok(config)
+}
+
+/// UNets saved before diffusers 0.9 may give 32 where they were trained on 64: `StableDiffusionPipeline` raises what
+/// is smaller.
+fn raise_old_sample_size(unet: &mut UnetConfig, value: &Value) {
+    const TRAINED_ON: usize = 64;
+    let version = value.get("_diffusers_version").and_then(Value::as_str).unwrap_or_default();
+    let mut numbers = version.split('.').map(str::parse);
+    let is_old = matches!((numbers.next(), numbers.next()), (Some(Ok(0u32)), Some(Ok(0..9u32))));
+    if is_old && matches!(unet.sample_size, SampleSize::Square(size) if size < TRAINED_ON) {
+        unet.sample_size = SampleSize::Square(TRAINED_ON);
+    }
+}
+
+/// `StableDiffusionPipeline` corrects schedulers that were saved wrongly: `steps_offset` is 1 (at 0 its samplers would
+/// start one timestep early) and `clip_sample` false (latents have no bounds to clip to), whatever the file says.
+fn as_the_pipeline_has_it(scheduler: &mut SchedulerConfig) {
+    scheduler.steps_offset = 1;
+    scheduler.refused.clip_sample = None;
 }
 
 /// `model_index.json` names a second text encoder (SDXL) or no UNet (SD 3, Flux): better said at once.

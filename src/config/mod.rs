@@ -8,6 +8,7 @@ mod clip;
 #[cfg(not(target_arch = "wasm32"))]
 mod folder;
 mod scheduler;
+mod suggested;
 mod taesd;
 mod unet;
 mod vae;
@@ -19,8 +20,9 @@ pub use clip::{Activation, ClipTextConfig};
 #[cfg(not(target_arch = "wasm32"))]
 pub use folder::from_folder;
 pub use scheduler::{BetaSchedule, FinalSigmas, PredictionType, SchedulerConfig, TimestepSpacing};
+pub use suggested::Suggested;
 pub use taesd::TaesdConfig;
-pub use unet::{DownBlockType, MidBlockType, PerBlock, UnetConfig, UpBlockType};
+pub use unet::{DownBlockType, MidBlockType, PerBlock, SampleSize, UnetConfig, UpBlockType};
 pub use vae::VaeConfig;
 
 use crate::error::{Error, Result};
@@ -34,6 +36,8 @@ pub struct ModelConfig {
     pub unet: UnetConfig,
     pub vae: VaeConfig,
     pub scheduler: SchedulerConfig,
+    #[serde(default, skip_serializing_if = "Suggested::is_empty")]
+    pub suggested: Suggested,
 }
 
 impl ModelConfig {
@@ -84,8 +88,9 @@ impl ModelConfig {
     }
 
     /// Width and height of the pictures the model was trained on, in pixels.
-    pub fn native_size(&self) -> usize {
-        self.unet.sample_size * self.vae.scale()
+    pub fn native_size(&self) -> [usize; 2] {
+        let size = self.unet.sample_size;
+        [size.width() * self.vae.scale(), size.height() * self.vae.scale()]
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::check;
 use crate::error::{Error, Result};
 
 /// How the betas run from `beta_start` to `beta_end` over the training timesteps.
@@ -142,11 +143,13 @@ impl SchedulerConfig {
     pub const MAX_TRAIN_TIMESTEPS: usize = 100_000;
 
     /// Reads `scheduler_config.json`. Python writes `-Infinity` into it (`lambda_min_clipped`), which is not JSON.
+    /// A field that is null is as good as absent.
     pub fn from_json(file: &str, text: &str) -> Result<Self> {
-        let text = without_infinities(text);
-        let config: SchedulerConfig = serde_json::from_str(&text)
-            .map_err(|error| Error::Json { file: file.to_string(), message: error.to_string() })?;
-        Ok(config)
+        let mut value = check::parse(file, &without_infinities(text))?;
+        if let Some(fields) = value.as_object_mut() {
+            fields.retain(|_, value| !value.is_null());
+        }
+        check::typed(file, value)
     }
 
     /// Numbers from which a schedule can be computed.
@@ -158,6 +161,12 @@ impl SchedulerConfig {
                 "num_train_timesteps is {}, expected 1 to {}",
                 self.num_train_timesteps,
                 Self::MAX_TRAIN_TIMESTEPS
+            ));
+        }
+        if self.steps_offset >= self.num_train_timesteps {
+            return bad(format!(
+                "steps_offset is {}, expected less than num_train_timesteps {}",
+                self.steps_offset, self.num_train_timesteps
             ));
         }
         let in_range = |beta: f64| beta > 0.0 && beta < 1.0;
@@ -178,7 +187,7 @@ impl SchedulerConfig {
 }
 
 /// `-Infinity`, `Infinity` and `NaN` outside of strings become `null`, that is: the default.
-fn without_infinities(text: &str) -> String {
+pub(super) fn without_infinities(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     let mut in_string = false;
@@ -220,6 +229,14 @@ mod tests {
     }
 
     #[test]
+    fn null_is_as_good_as_absent() -> Result<()> {
+        let text =
+            r#"{"steps_offset": null, "beta_end": null, "timestep_spacing": null, "trained_betas": null}"#;
+        assert_eq!(SchedulerConfig::from_json("s.json", text)?, SchedulerConfig::default());
+        Ok(())
+    }
+
+    #[test]
     fn survives_a_round_trip() -> Result<()> {
         for text in [DPM, "{}"] {
             let config = SchedulerConfig::from_json("a", text)?;
@@ -248,6 +265,8 @@ mod tests {
             r#"{"beta_start": -1}"#,
             r#"{"beta_end": 2}"#,
             r#"{"sigma_min": 0}"#,
+            r#"{"steps_offset": 1000}"#,
+            r#"{"steps_offset": 18446744073709551615}"#,
         ] {
             assert!(SchedulerConfig::from_json("s.json", text)?.check().is_err(), "{text}");
         }

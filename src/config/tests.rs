@@ -8,8 +8,8 @@ fn built_in_configurations_are_sound() {
         let text = serde_json::to_string(&config).unwrap();
         assert_eq!(ModelConfig::from_json("m.gguf", &text).unwrap(), config);
     }
-    assert_eq!(ModelConfig::builtin("sd15").unwrap().native_size(), 512);
-    assert_eq!(ModelConfig::builtin("sd21").unwrap().native_size(), 768);
+    assert_eq!(ModelConfig::builtin("sd15").unwrap().native_size(), [512, 512]);
+    assert_eq!(ModelConfig::builtin("sd21").unwrap().native_size(), [768, 768]);
     let error = ModelConfig::builtin("sd3").unwrap_err().to_string();
     assert!(error.contains("sd3") && error.contains("sd-turbo"), "{error}");
 }
@@ -44,6 +44,79 @@ fn unknown_fields_are_ignored_and_unsupported_ones_named() {
             Err(Error::Unsupported { what, .. }) => assert!(what.contains(name), "{what}"),
             other => panic!("{json}: {other:?}"),
         }
+    }
+}
+
+/// A list that says the same of every block asks for nothing new.
+#[test]
+fn lists_that_ask_for_nothing_new_are_taken() {
+    for json in [
+        r#"{"transformer_layers_per_block": [1, 1, 1]}"#,
+        r#"{"transformer_layers_per_block": 1, "only_cross_attention": [false, false, false, false]}"#,
+        r#"{"cross_attention_dim": [768, 768, 768, 768], "layers_per_block": [2, 2, 2, 2]}"#,
+    ] {
+        let unet = UnetConfig::from_json("unet/config.json", json).unwrap();
+        assert_eq!((unet.layers(3), unet.block_out_channels.len()), (2, 4), "{json}");
+    }
+    for (json, words) in [
+        (r#"{"transformer_layers_per_block": [1, 2, 10]}"#, "transformer_layers_per_block [1,2,10]"),
+        (r#"{"only_cross_attention": [true, false]}"#, "only_cross_attention"),
+        (r#"{"transformer_layers_per_block": []}"#, "transformer_layers_per_block"),
+        (r#"{"cross_attention_dim": [768, 1024]}"#, "[768, 1024] differs from block to block"),
+    ] {
+        let error = UnetConfig::from_json("unet/config.json", json).unwrap_err().to_string();
+        assert!(error.contains(words), "{json}: {error}");
+    }
+}
+
+#[test]
+fn a_pair_is_height_and_width() {
+    let unet = UnetConfig::from_json("u", r#"{"sample_size": [32, 96]}"#).unwrap();
+    let config = ModelConfig { unet, ..ModelConfig::builtin("sd15").unwrap() };
+    assert_eq!(config.native_size(), [768, 256]);
+    let text = serde_json::to_string(&config.unet).unwrap();
+    assert_eq!(UnetConfig::from_json("u", &text).unwrap(), config.unet);
+    for json in [r#"{"sample_size": [64, 0]}"#, r#"{"sample_size": [1, 2, 3]}"#] {
+        assert!(UnetConfig::from_json("u", json).is_err(), "{json}");
+    }
+}
+
+/// What `StableDiffusionPipeline` makes of folders that were saved long ago.
+#[test]
+fn old_folders_are_read_as_their_pipeline_reads_them() {
+    const SD15: &str = r#"{"cross_attention_dim": 768"#;
+    let read = |unet: &str, scheduler: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let text = r#"{"hidden_size": 768, "num_attention_heads": 12, "intermediate_size": 3072}"#;
+        let files = [("text_encoder/config", text), ("vae/config", "{}"), ("unet/config", unet)];
+        for (name, json) in files.into_iter().chain([("scheduler/scheduler_config", scheduler)]) {
+            let path = folder.path().join(format!("{name}.json"));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, json).unwrap();
+        }
+        from_folder(folder.path()).unwrap()
+    };
+    for (fields, size) in [
+        (r#", "_diffusers_version": "0.6.0", "sample_size": 32}"#, 64),
+        (r#", "_diffusers_version": "0.8.1", "sample_size": 96}"#, 96),
+        (r#", "_diffusers_version": "0.9.0.dev0", "sample_size": 32}"#, 32),
+        (r#", "_diffusers_version": "0.10.2", "sample_size": 32}"#, 32),
+        (r#", "_diffusers_version": "1.2.0", "sample_size": 32}"#, 32),
+        (r#", "sample_size": 32}"#, 32),
+    ] {
+        let config = read(&format!("{SD15}{fields}"), "{}");
+        assert_eq!(config.unet.sample_size, SampleSize::Square(size), "{fields}");
+    }
+    for json in [r#"{"clip_sample": true}"#, r#"{"steps_offset": 0}"#, r#"{"steps_offset": null}"#, "{}"] {
+        let scheduler = read(&format!("{SD15}}}"), json).scheduler;
+        assert_eq!((scheduler.steps_offset, scheduler.refused.clip_sample), (1, None), "{json}");
+    }
+    for (class, sampler) in [("DDIMScheduler", Some("ddim")), ("PNDMScheduler", None)] {
+        let scheduler = format!(r#"{{"_class_name": "{class}", "lambda_min_clipped": -Infinity}}"#);
+        let config = read(&format!("{SD15}}}"), &scheduler);
+        assert_eq!(config.suggested.sampler.as_deref(), sampler);
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(ModelConfig::from_json("m", &text).unwrap(), config);
     }
 }
 

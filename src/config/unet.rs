@@ -17,7 +17,7 @@ const FILE: &str = "unet/config.json";
 pub struct UnetConfig {
     /// Native width and height of the latents.
     #[serde(deserialize_with = "sample_size")]
-    pub sample_size: usize,
+    pub sample_size: SampleSize,
     pub in_channels: usize,
     pub out_channels: usize,
     pub flip_sin_to_cos: bool,
@@ -30,10 +30,32 @@ pub struct UnetConfig {
     /// The NUMBER of attention heads, whatever its name says: diffusers keeps the old mistake for compatibility,
     /// see <https://github.com/huggingface/diffusers/issues/2011>.
     pub attention_head_dim: PerBlock<usize>,
+    #[serde(deserialize_with = "check::uniform")]
     pub cross_attention_dim: usize,
     pub norm_num_groups: usize,
     pub norm_eps: f64,
     pub use_linear_projection: bool,
+}
+
+/// The size of the latents a model was trained on, as diffusers writes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SampleSize {
+    Square(usize),
+    /// `[height, width]`
+    Rectangle([usize; 2]),
+}
+
+impl SampleSize {
+    pub fn width(self) -> usize {
+        let (SampleSize::Square(width) | SampleSize::Rectangle([_, width])) = self;
+        width
+    }
+
+    pub fn height(self) -> usize {
+        let (SampleSize::Square(height) | SampleSize::Rectangle([height, _])) = self;
+        height
+    }
 }
 
 /// A block on the way down.
@@ -83,7 +105,7 @@ impl Default for UnetConfig {
     fn default() -> Self {
         use {DownBlockType::*, UpBlockType::*};
         UnetConfig {
-            sample_size: 64,
+            sample_size: SampleSize::Square(64),
             in_channels: 4,
             out_channels: 4,
             flip_sin_to_cos: true,
@@ -129,7 +151,9 @@ impl UnetConfig {
 
     /// The numbers fit the kernels and stay within sane bounds.
     pub fn check(&self) -> Result<()> {
-        check::within(FILE, "sample_size", self.sample_size, 1, 4096)?;
+        for side in [self.sample_size.width(), self.sample_size.height()] {
+            check::within(FILE, "sample_size", side, 1, 4096)?;
+        }
         check::within(FILE, "in_channels", self.in_channels, 1, 64)?;
         check::within(FILE, "out_channels", self.out_channels, 1, 64)?;
         check::multiple(FILE, "in_channels", self.in_channels, "the vector width", 4)?;
@@ -195,19 +219,9 @@ impl UnetConfig {
     }
 }
 
-/// diffusers allows a pair for latents that are not square; the engine takes one number as the native size.
-fn sample_size<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<usize, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Size {
-        One(usize),
-        Pair([usize; 2]),
-    }
-    Ok(match Option::<Size>::deserialize(deserializer)? {
-        Some(Size::One(size)) => size,
-        Some(Size::Pair([height, width])) => height.max(width),
-        None => UnetConfig::default().sample_size,
-    })
+/// `null` asks for the default.
+fn sample_size<'de, D: Deserializer<'de>>(deserializer: D) -> std::result::Result<SampleSize, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(UnetConfig::default().sample_size))
 }
 
 /// Refuses fields of `unet/config.json` that ask for another topology than Stable Diffusion 1.x and 2.x have.
@@ -231,7 +245,7 @@ pub fn refuse_unsupported(file: &str, value: &Value) -> Result<()> {
         Only { field: "mid_block_type", accepted: &["\"UNetMidBlock2DCrossAttn\""], why: TOPOLOGY },
         Only { field: "cross_attention_norm", accepted: &[], why: TOPOLOGY },
         Only { field: "attention_type", accepted: &["\"default\""], why: TOPOLOGY },
-        Only { field: "transformer_layers_per_block", accepted: &["1", "[1,1,1,1]"], why: TOPOLOGY },
+        Only { field: "transformer_layers_per_block", accepted: &["1"], why: TOPOLOGY },
         Only { field: "reverse_transformer_layers_per_block", accepted: &[], why: TOPOLOGY },
         Only { field: "center_input_sample", accepted: &["false"], why: TOPOLOGY },
         Only { field: "downsample_padding", accepted: &["1"], why: TOPOLOGY },

@@ -1,12 +1,16 @@
-//! Pictures: RGBA in memory, PNG files with their metadata, and A1111's `parameters` text.
+//! Pictures: RGBA in memory, PNG files, what PNG, JPEG and WebP files say in words, and A1111's `parameters` text.
 
 mod apng;
+mod chunks;
+mod exif;
 mod parameters;
 mod png;
+mod texts;
 
 pub use apng::{MAX_FRAMES, encode_apng};
 pub use parameters::Parameters;
-pub use png::{Decoded, Texts, decode_png, encode_png, png_texts};
+pub use png::{Decoded, decode_png, encode_png};
+pub use texts::{Kind, MAX_TEXT, Text, Texts};
 
 use crate::error::{Error, Result};
 
@@ -53,6 +57,9 @@ pub fn psnr(a: &Rgba, b: &Rgba) -> f64 {
     let squared: f64 = a.iter().zip(&b).map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2)).sum();
     10.0 * (255.0 * 255.0 * a.len() as f64 / squared).log10()
 }
+
+#[cfg(test)]
+pub(crate) mod texts_tests;
 
 #[cfg(test)]
 mod tests {

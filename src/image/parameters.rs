@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::de::IgnoredAny;
+
 /// What a picture was made with.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Parameters {
@@ -18,27 +20,30 @@ impl Parameters {
     pub const KEYWORD: &str = "parameters";
 
     /// Reads what A1111 and its relatives write. Never fails: what is not understood stays in the prompt.
+    ///
+    /// The settings are the last line that begins with one of them. What stands under it are templates that the prompts
+    /// were made from; they become fields too. Where all is on one line, the settings begin at the last `Steps:`.
     pub fn parse(text: &str) -> Self {
-        const NEGATIVE: &str = "Negative prompt:";
-        let mut lines: Vec<&str> = text.trim().split('\n').collect();
-        // The last line holds the fields, unless it hardly has any: then it is prompt.
-        let mut fields = fields_of(lines.last().copied().unwrap_or_default());
-        if fields.len() < 3 {
-            fields.clear();
-        } else {
-            lines.pop();
-        }
-        let (mut prompt, mut negative) = (Vec::new(), Vec::new());
-        let mut in_negative = false;
-        for line in lines {
-            let mut line = line.trim();
-            if let Some(rest) = line.strip_prefix(NEGATIVE) {
-                in_negative = true;
-                line = rest.trim();
+        let text = text.trim();
+        let lines: Vec<&str> = text.split('\n').collect();
+        let settings = lines.iter().rposition(|line| is_settings(line));
+        let Some(at) = settings else {
+            let (before, fields) = on_one_line(text).unwrap_or((text, Vec::new()));
+            let (prompt, negative_prompt) = prompts(before, !fields.is_empty());
+            return Parameters { prompt, negative_prompt, fields };
+        };
+        let mut fields = fields_of(lines[at]);
+        for (i, line) in lines[at + 1..].iter().enumerate() {
+            let Some((key, value)) = line.split_once(':') else { continue };
+            if key.ends_with("Template") {
+                // All that follows belongs to it.
+                fields.push((key.trim().to_string(), lines[at + 1 + i..].join("\n")));
+                break;
             }
-            if in_negative { &mut negative } else { &mut prompt }.push(line);
+            fields.extend(key_of(key).map(|key| (key.to_string(), value.trim().to_string())));
         }
-        Parameters { prompt: prompt.join("\n"), negative_prompt: negative.join("\n"), fields }
+        let (prompt, negative_prompt) = prompts(&lines[..at].join("\n"), false);
+        Parameters { prompt, negative_prompt, fields }
     }
 
     /// The first field of that name.
@@ -66,18 +71,71 @@ fn quoted(value: &str) -> String {
     if plain { value.to_string() } else { serde_json::Value::from(value).to_string() }
 }
 
+const NEGATIVE: &str = "Negative prompt:";
+
+/// Prompt and negative prompt: a line that begins with the words for it, or, where all is on one line, those words.
+fn prompts(text: &str, on_one_line: bool) -> (String, String) {
+    let (mut prompt, mut negative) = (Vec::new(), Vec::new());
+    let mut in_negative = false;
+    for line in text.split('\n') {
+        let mut line = line.trim();
+        if let Some(rest) = line.strip_prefix(NEGATIVE) {
+            in_negative = true;
+            line = rest.trim();
+        }
+        if in_negative { &mut negative } else { &mut prompt }.push(line);
+    }
+    let (prompt, negative) = (prompt.join("\n"), negative.join("\n"));
+    match prompt.rsplit_once(NEGATIVE).filter(|_| on_one_line && !in_negative) {
+        Some((before, after)) => (before.trim().to_string(), after.trim().to_string()),
+        None if on_one_line => (prompt.trim().to_string(), negative.trim().to_string()),
+        None => (prompt, negative),
+    }
+}
+
+/// Whether a line is one of settings: it begins with a setting's name and has at least three fields, or begins with a
+/// number of steps.
+fn is_settings(line: &str) -> bool {
+    /// With which of their fields the tools of this family begin.
+    const FIRST: [&str; 12] = [
+        "Steps",
+        "Sampler",
+        "Schedule type",
+        "Scheduler",
+        "CFG scale",
+        "Guidance scale",
+        "Seed",
+        "Size",
+        "Model",
+        "Model hash",
+        "Denoising strength",
+        "Clip skip",
+    ];
+    let Some((key, value)) = line.trim_start().split_once(':') else { return false };
+    let counted = key == "Steps" && value.trim_start().starts_with(|c: char| c.is_ascii_digit());
+    counted || (FIRST.contains(&key) && fields_of(line).len() >= 3)
+}
+
+/// The text before the last `Steps: ` and a number, and the fields from there on.
+fn on_one_line(text: &str) -> Option<(&str, Vec<(String, String)>)> {
+    let (before, _) = text.rsplit_once("Steps: ")?;
+    let fields = fields_of(&text[before.len()..]);
+    let is_settings = is_settings(&text[before.len()..]) && fields.len() >= 3;
+    (is_settings && before.ends_with(char::is_whitespace)).then_some((before, fields))
+}
+
 /// The `Key: value` pairs of a line. Keys begin with a letter, digit or `_` and have at least two characters, of which
-/// the others may be blank, `-` or `/`; values end at a comma or are JSON strings.
+/// the others may be blank, `-` or `/`; values end at a comma or are JSON strings, lists or objects.
 fn fields_of(line: &str) -> Vec<(String, String)> {
     let mut fields = Vec::new();
     let mut rest = line;
-    // A quote that never ends is looked for once, not once per field.
-    let mut quotes = true;
+    // So much may be read in vain: JSON that never ends is looked for a few times, not once per field.
+    let mut patience = 4 * line.len();
     while let Some((before, after)) = rest.split_once(':') {
         rest = after;
         // Without a key the colon belongs to some text.
         if let Some(key) = key_of(before) {
-            let (value, tail) = value_of(after.trim_start(), &mut quotes);
+            let (value, tail) = value_of(after.trim_start(), &mut patience);
             fields.push((key.to_string(), value));
             rest = tail;
         }
@@ -99,21 +157,35 @@ fn key_of(text: &str) -> Option<&str> {
 }
 
 /// The value at the start of `text` and what follows its comma.
-fn value_of<'a>(text: &'a str, quotes: &mut bool) -> (String, &'a str) {
-    if *quotes && text.starts_with('"') {
-        let mut strings = serde_json::Deserializer::from_str(text).into_iter::<String>();
-        match strings.next() {
-            Some(Ok(value)) => {
-                let tail = &text[strings.byte_offset()..];
-                if let Some(tail) = tail.strip_prefix(',').or(tail.is_empty().then_some("")) {
-                    return (value, tail);
-                }
-            }
-            _ => *quotes = false,
-        }
+fn value_of<'a>(text: &'a str, patience: &mut usize) -> (String, &'a str) {
+    if text.starts_with(['"', '[', '{'])
+        && let Some((value, tail)) = json_of(text, patience)
+        && let Some(tail) = tail.strip_prefix(',').or(tail.is_empty().then_some(""))
+    {
+        return (value, tail);
     }
     let (value, tail) = text.split_once(',').unwrap_or((text, ""));
     (value.trim_end().to_string(), tail)
+}
+
+/// A JSON value at the start of `text`, a string as what it says, and what follows it.
+fn json_of<'a>(text: &'a str, patience: &mut usize) -> Option<(String, &'a str)> {
+    if *patience == 0 {
+        return None;
+    }
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<IgnoredAny>();
+    match values.next()? {
+        Ok(_) => {
+            let (value, tail) = text.split_at(values.byte_offset());
+            let value =
+                if value.starts_with('"') { serde_json::from_str(value).ok()? } else { value.to_string() };
+            Some((value, tail))
+        }
+        Err(error) => {
+            *patience = patience.saturating_sub(error.column());
+            None
+        }
+    }
 }
 
 #[cfg(test)]
@@ -155,9 +227,65 @@ mod tests {
         assert_eq!(parameters.get("Clip skip"), None);
     }
 
+    /// What sd-dynamic-prompts adds under the settings.
+    #[test]
+    fn templates_are_no_settings() {
+        let text = "a red apple\nNegative prompt: ugly\nSteps: 12, Sampler: Euler a, Seed: 42\n\
+            Template: a {red|green} apple\nmood: calm\nNegative Template: ugly";
+        let parameters = Parameters::parse(text);
+        assert_eq!(
+            (parameters.prompt.as_str(), parameters.negative_prompt.as_str()),
+            ("a red apple", "ugly")
+        );
+        assert_eq!(parameters.get("Seed"), Some("42"));
+        assert_eq!(parameters.fields.len(), 4);
+        assert_eq!(parameters.get("mood"), None);
+        let more = Parameters::parse("p\nSteps: 4\nWildcard prompt: __colour__, shiny: yes");
+        assert_eq!(more.get("Wildcard prompt"), Some("__colour__, shiny: yes"));
+    }
+
+    #[test]
+    fn all_on_one_line() {
+        let fields = "Steps: 12, Sampler: Euler a, Seed: 42";
+        for (text, prompt, negative) in [
+            ("a red apple Negative prompt: ugly ", "a red apple", "ugly"),
+            ("a red apple ", "a red apple", ""),
+            ("a red apple\nNegative prompt: ugly ", "a red apple", "ugly"),
+            ("Steps to heaven: a red apple ", "Steps to heaven: a red apple", ""),
+        ] {
+            let parameters = Parameters::parse(&format!("{text}{fields}"));
+            assert_eq!((parameters.prompt.as_str(), parameters.negative_prompt.as_str()), (prompt, negative));
+            assert_eq!(parameters.fields.len(), 3, "{text}");
+        }
+        let bare = "Footsteps: 12 of them, seen: from above, mood: calm";
+        assert_eq!(Parameters::parse(bare).prompt, bare);
+    }
+
+    /// Civitai lists resources without quotes; what stands in their names is no setting.
+    #[test]
+    fn lists_are_values() {
+        let list = r#"[{"modelName":"Foo: Bar, Seed: 9, Steps: 3"}, [1]]"#;
+        let parameters = Parameters::parse(&format!(
+            "p\nSteps: 25, Seed: 42, Civitai resources: {list}, Civitai metadata: {{}}"
+        ));
+        assert_eq!(parameters.fields.len(), 4);
+        assert_eq!(parameters.get("Civitai resources"), Some(list));
+        assert_eq!((parameters.get("Seed"), parameters.get("Civitai metadata")), (Some("42"), Some("{}")));
+        let broken = Parameters::parse("p\nSteps: 25, List: [a: 1, bb: 2], Seed: 42");
+        assert_eq!((broken.get("List"), broken.get("Seed")), (Some("[a: 1"), Some("42")));
+    }
+
     #[test]
     fn a_bare_prompt_stays_one() {
-        for text in ["", "a cat", "style: oil, mood: calm", "one\ntwo: three"] {
+        for text in [
+            "",
+            "a cat",
+            "style: oil, mood: calm",
+            "one\ntwo: three",
+            "style: oil painting, mood: calm, light: soft",
+            "Size: matters, a cat",
+            "Model: one, and two",
+        ] {
             let parameters = Parameters::parse(text);
             assert_eq!((parameters.prompt.as_str(), parameters.fields.len()), (text, 0));
         }
@@ -173,7 +301,23 @@ mod tests {
     /// Long hostile lines take no more than linear time.
     #[test]
     fn hostile_lines() {
-        for unit in ["aa:\"\\\",", ":", "\"", "aa:", "a a", "aa:\"\",", "\\"] {
+        for unit in [
+            "aa:\"\\\",",
+            ":",
+            "\"",
+            "aa:",
+            "a a",
+            "aa:\"\",",
+            "\\",
+            "aa:[",
+            "aa:[\"",
+            "aa:{\"\":",
+            "Steps: 1",
+            "Steps: 1\n",
+            "\n",
+            "Negative prompt:",
+            "aa:[[1,2],",
+        ] {
             let parameters = Parameters::parse(&unit.repeat(200_000));
             assert!(parameters.fields.len() <= 200_000);
         }
@@ -186,7 +330,8 @@ mod tests {
             negative in "[a-z(),é]{0,40}",
             values in proptest::collection::vec("\\PC{0,20}|[\"\\\\,:\n ]{0,6}", 3..8),
         ) {
-            let fields = values.iter().enumerate().map(|(i, value)| (format!("Key {i}"), value.clone())).collect();
+            let key = |i: usize| if i == 0 { "Sampler".to_string() } else { format!("Key {i}") };
+            let fields = values.iter().enumerate().map(|(i, value)| (key(i), value.clone())).collect();
             let prompt = prompt.trim().to_string();
             let parameters = Parameters { prompt, negative_prompt: negative.trim().to_string(), fields };
             prop_assert_eq!(Parameters::parse(&parameters.to_string()), parameters);

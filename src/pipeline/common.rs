@@ -5,7 +5,7 @@ use crate::config::{ModelConfig, UnetConfig};
 use crate::error::{Error, Result};
 #[cfg(feature = "gpu")]
 use crate::image::Rgba;
-use crate::prompt::{Chunk, Tokenizer};
+use crate::prompt::{self, Chunk, Dialect, MAX_PARTS, Tokenizer};
 use crate::sample::{Generators, noise_between, slerp, spherical};
 
 /// The tokens of a run: one row of chunks per model evaluation, unconditioned rows first when guided.
@@ -44,15 +44,31 @@ impl Conditioning {
     ) -> Result<Conditioning> {
         let length = config.text.max_position_embeddings;
         let negative = if request.guided() { request.negative_prompt.as_str() } else { "" };
-        let (prompt, negative) = tokenizer.encode_pair(prompt, negative, length)?;
-        let mut notices = Vec::new();
-        if prompt.chunks.len() > 1 {
+        let mut notices = notices_of(request.dialect, [prompt, negative]);
+        let (prompt, negative) = tokenizer.encode_pair(request.dialect, prompt, negative, length)?;
+        let (tokens, at_once, parts) = (prompt.tokens, length - 2, prompt.chunks.len());
+        if request.dialect == Dialect::Diffusers && tokens > at_once {
             notices.push(format!(
-                "The prompt has {} tokens; the model reads {} at a time, so it was read in {} parts.",
-                prompt.tokens,
-                length - 2,
-                prompt.chunks.len()
+                "The prompt has {tokens} tokens; diffusers reads {at_once}, the rest was left out."
             ));
+        } else if parts > 1 {
+            notices.push(format!(
+                "The prompt has {tokens} tokens; the model reads {at_once} at a time, so it was read in {parts} parts."
+            ));
+        }
+        let rows = request.batch * if request.guided() { 2 } else { 1 };
+        if parts * rows > MAX_PARTS {
+            let longer = if negative.tokens > prompt.tokens { "negative_prompt" } else { "prompt" };
+            let most = MAX_PARTS / rows;
+            let message = format!(
+                "it fills {parts} parts of {at_once} tokens, at most {most} are read for {} at once; make it shorter",
+                if request.batch == 1 {
+                    "one picture".to_string()
+                } else {
+                    format!("{} pictures", request.batch)
+                },
+            );
+            return Err(Error::InvalidInput { field: longer, message });
         }
         let mut rows = Vec::new();
         if request.guided() {
@@ -91,6 +107,17 @@ impl Conditioning {
             crate::prompt::apply_weights(part, &chunk.weights);
         }
     }
+}
+
+/// What of the prompts is not followed, each sentence once.
+fn notices_of(dialect: Dialect, prompts: [&str; 2]) -> Vec<String> {
+    let mut notices: Vec<String> = Vec::new();
+    for notice in prompts.into_iter().filter(|_| dialect == Dialect::A1111).flat_map(prompt::notices) {
+        if !notices.contains(&notice) {
+            notices.push(notice);
+        }
+    }
+    notices
 }
 
 /// The noise of a run: the generators and the unit noise `[batch, c, h, w]` it starts from.
@@ -140,6 +167,7 @@ mod tests {
         Request {
             prompt: String::new(),
             negative_prompt: String::new(),
+            dialect: Dialect::default(),
             steps: 1,
             guidance: 1.0,
             seed,
@@ -178,6 +206,82 @@ mod tests {
         let config = ModelConfig::builtin("sd15")?;
         let next = |variation| initial_noise(&request(1, 5, variation), &config).0.randn(16);
         assert_eq!(next(Some(Variation { seed: 7, strength: 0.5 })), next(None));
+        Ok(())
+    }
+
+    /// One start each: what would win in silence over another is refused.
+    #[test]
+    fn starts_that_exclude_each_other_are_refused() -> Result<()> {
+        let config = ModelConfig::builtin("sd15")?;
+        let walk = Walk { seed: Some(9), share: 0.5, prompt: None };
+        let field = |request: &Request| match request.check(&config) {
+            Err(Error::InvalidInput { field, .. }) => field,
+            other => panic!("{other:?}"),
+        };
+        let mut varied = request(1, 5, Some(Variation { seed: 7, strength: 0.5 }));
+        varied.walk = Some(walk.clone());
+        assert_eq!(field(&varied), "walk");
+        let mut given = Request { walk: Some(walk), ..request(1, 5, None) };
+        given.init_latents = Some(vec![0.0; given.latents_len(&config)]);
+        assert_eq!(field(&given), "walk");
+        // A walk between prompts leaves the noise alone.
+        given.walk = Some(Walk { prompt: Some("a dog".to_string()), seed: None, share: 0.5 });
+        given.check(&config)
+    }
+
+    fn conditioning(request: &Request) -> Result<Conditioning> {
+        let mut config = ModelConfig::builtin("sd15")?;
+        config.text.max_position_embeddings = 24;
+        let json = include_bytes!("../../tests/data/tokenizer/tokenizer.json");
+        Conditioning::new(&Tokenizer::from_json(json)?, &config, request)
+    }
+
+    /// From one limit, and at the field that is too long.
+    #[test]
+    fn long_prompts_are_refused_at_their_field() {
+        let breaks = |count: usize| vec!["a"; count].join(" BREAK ");
+        let asked = |prompt: String, negative_prompt: String, batch, guidance| {
+            let request = Request { prompt, negative_prompt, guidance, ..request(batch, 0, None) };
+            conditioning(&request).map(|conditioning| conditioning.chunks())
+        };
+        assert_eq!(asked(breaks(MAX_PARTS), String::new(), 1, 1.0).unwrap(), MAX_PARTS);
+        for (prompt, negative, batch, guidance, field, words) in [
+            (breaks(MAX_PARTS + 1), String::new(), 1, 1.0, "prompt", "129 parts of 22 tokens, at most 128"),
+            (
+                breaks(65),
+                String::new(),
+                1,
+                2.0,
+                "prompt",
+                "65 parts of 22 tokens, at most 64 are read for one picture",
+            ),
+            ("a".to_string(), breaks(65), 1, 2.0, "negative_prompt", "at most 64"),
+            (breaks(9), String::new(), 8, 2.0, "prompt", "at most 8 are read for 8 pictures at once"),
+        ] {
+            match asked(prompt, negative, batch, guidance) {
+                Err(Error::InvalidInput { field: found, message }) => {
+                    assert!(found == field && message.contains(words), "{found}: {message}");
+                }
+                other => panic!("{words}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_followed_is_said_when_drawing() -> Result<()> {
+        let prompt = "a [red:green:0.5] apple AND a [cat|dog] <lora:shiny:0.8>".to_string();
+        let typed = Request { prompt, ..request(1, 0, None) };
+        let notices = conditioning(&typed)?.notices;
+        assert_eq!(notices.len(), 4, "{notices:?}");
+        let plain = Request { dialect: Dialect::Diffusers, ..typed };
+        let notices = conditioning(&plain)?.notices;
+        assert!(matches!(notices.as_slice(), [one] if one.contains("diffusers reads 22")), "{notices:?}");
+        let twice = Request {
+            negative_prompt: "<lora:x:1>".to_string(),
+            prompt: "<lora:x:1>".to_string(),
+            ..request(1, 0, None)
+        };
+        assert_eq!(conditioning(&Request { guidance: 2.0, ..twice })?.notices.len(), 1);
         Ok(())
     }
 

@@ -1,21 +1,29 @@
-//! A picture's metadata back into settings: what [`Request::parameters`](super::Request::parameters) writes, and what
-//! A1111 and its relatives write in the same form.
+//! A picture's metadata back into settings: what [`Request::parameters`](super::Request::parameters) writes, what A1111
+//! and its relatives write in the same form, and what others write in JSON.
 //!
 //! What this engine cannot honour is said in sentences, never dropped in silence. Ranges are not checked here: a value
 //! that can be read is handed on, and the same check as for typed settings judges it.
 
+mod a1111;
+mod comfyui;
+mod json;
+mod names;
+
 use serde::Serialize;
 
 use crate::error::{Error, Result};
-use crate::image::{Parameters, png_texts};
-use crate::sample::{NoiseSource, SamplerKind, ScheduleKind};
+use crate::image::{Kind, Parameters, Text, Texts};
+use crate::prompt::{self, Dialect, MAX_CHARS};
+
+pub use a1111::from_parameters;
 
 /// What a picture was made with, as far as this engine knows it; `None` where the metadata does not say.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Settings {
-    pub prompt: String,
-    pub negative_prompt: String,
+    pub prompt: Option<String>,
+    pub negative_prompt: Option<String>,
+    pub dialect: Option<Dialect>,
     pub steps: Option<u32>,
     pub guidance: Option<f64>,
     /// Decimal digits: JavaScript's numbers do not hold 64 bits.
@@ -34,92 +42,116 @@ pub struct Settings {
     pub notices: Vec<String>,
 }
 
-/// Recorded facts and things that are read elsewhere: nothing is lost when they are passed over.
-const PASSED_OVER: [&str; 12] = [
-    "Model hash",
-    "VAE",
-    "VAE hash",
-    "Lora hashes",
-    "TI hashes",
-    "Hashes",
-    "Version",
-    "User",
-    "Batch size",
-    "Batch pos",
-    "Token merging ratio",
-    "Schedule type",
-];
+/// Where ComfyUI keeps the graph that made a picture: in PNG, and in the EXIF of others.
+const GRAPHS: [&str; 4] = ["prompt", "Model", "Make", "ImageDescription"];
+/// Where A1111's text is: in PNG, and in the EXIF of others.
+const PARAMETERS: [&str; 3] = [Parameters::KEYWORD, "UserComment", "ImageDescription"];
+/// Where others keep JSON: InvokeAI; NovelAI and whoever writes JPEG comments.
+const OTHERS: [&str; 2] = ["invokeai_metadata", "Comment"];
 
-/// Reads the `parameters` text of a PNG file.
-pub fn from_png(bytes: &[u8]) -> Result<Settings> {
+/// Reads what a picture's file (PNG, JPEG or WebP) says it was made with.
+pub fn from_file(bytes: &[u8]) -> Result<Settings> {
     let invalid = |message: String| Error::InvalidInput { field: "file", message };
-    if !bytes.starts_with(b"\x89PNG") {
-        return Err(invalid("this is not a PNG file".to_string()));
+    if Kind::of(bytes).is_none() {
+        return Err(invalid(format!(
+            "this is {}; settings are read from PNG, JPEG and WebP files",
+            what_is(bytes)
+        )));
     }
-    let file = png_texts(bytes).map_err(|error| invalid(format!("the file is damaged ({error})")))?;
-    match (file.text(Parameters::KEYWORD), &file.damage) {
-        (Some(text), damage) => {
-            let mut settings = from_parameters(&Parameters::parse(text));
-            if damage.is_some() {
-                settings
-                    .notices
-                    .push("The picture itself is damaged; its settings could be read.".to_string());
+    let file = match Texts::read(bytes) {
+        Ok(file) => file,
+        Err(Error::BadFile { message, .. }) => {
+            return Err(invalid(format!("the file is damaged ({message})")));
+        }
+        Err(error) => return Err(error),
+    };
+    let Some((mut settings, sound)) = settings_of(&file) else {
+        return Err(invalid(match &file.damage {
+            _ if file.has("workflow") || file.has("prompt") => {
+                "it was made by ComfyUI, and its graph has no sampler from which settings could be read"
+                    .to_string()
             }
-            Ok(settings)
-        }
-        (None, Some(damage)) => Err(invalid(format!("the file is damaged ({damage})"))),
-        (None, None) if file.texts.iter().any(|(keyword, _)| keyword == "workflow") => {
-            Err(invalid("it carries a ComfyUI workflow, which cannot be read here".to_string()))
-        }
-        (None, None) => Err(invalid("there are no settings in it".to_string())),
+            Some(damage) => format!("the file is damaged ({damage})"),
+            None => "there are no settings in it".to_string(),
+        }));
+    };
+    if !sound {
+        let text = "The checksum of the settings is wrong: they were damaged or changed, so look them over.";
+        settings.notices.insert(0, text.to_string());
     }
+    if let Some(damage) = &file.damage {
+        let text = format!("The picture itself is damaged ({damage}); its settings could be read.");
+        settings.notices.push(text);
+    }
+    Ok(settings)
 }
 
-/// Settings out of the text's parts.
-pub fn from_parameters(parameters: &Parameters) -> Settings {
-    let mut settings = Settings::default();
-    let mut others = Vec::new();
-    settings.prompt = settings.without_networks(&parameters.prompt);
-    settings.negative_prompt = settings.without_networks(&parameters.negative_prompt);
-    for (key, value) in &parameters.fields {
-        match key.as_str() {
-            "Steps" => settings.steps = settings.number(key, value),
-            "CFG scale" => settings.guidance = settings.number(key, value),
-            "Seed" => settings.seed = settings.number::<u64>(key, value).map(|seed| seed.to_string()),
-            "Variation seed" => {
-                settings.variation_seed = settings.number::<u64>(key, value).map(|seed| seed.to_string());
-            }
-            "Variation seed strength" => settings.variation_strength = settings.number(key, value),
-            "Sampler" => settings.take_sampler(value, parameters.get("Schedule type")),
-            "Size" => settings.take_size(value),
-            "Model" => settings.model = Some(value.clone()),
-            "RNG" => match NoiseSource::from_a1111_name(value) {
-                Some(source) => settings.rng = Some(source.name()),
-                None => settings.notices.push(format!("There is no noise source “{value}” here.")),
-            },
-            other if PASSED_OVER.contains(&other) => {}
-            other => others.push(other),
+/// The settings of the first text that has some, and whether its checksum is right.
+fn settings_of(file: &Texts) -> Option<(Settings, bool)> {
+    let texts = |keywords: &'static [&str]| {
+        keywords.iter().filter_map(|keyword| Some((*keyword, file.text(keyword)?)))
+    };
+    for (keyword, Text { text, sound }) in texts(&PARAMETERS) {
+        let settings = match text.trim_start().starts_with('{') {
+            true => json::from_text(&text),
+            false if keyword == "ImageDescription" => None,
+            false if text.trim().is_empty() => None,
+            false => Some(from_parameters(&Parameters::parse(&text))),
+        };
+        if let Some(settings) = settings {
+            return Some((settings, sound));
         }
     }
-    // A1111 names its noise only where it is not the graphics card's.
-    if settings.seed.is_some() && settings.rng.is_none() && parameters.get("RNG").is_none() {
-        settings.rng = Some(NoiseSource::Philox.name());
+    let graph =
+        texts(&GRAPHS).find_map(|(_, Text { text, sound })| Some((comfyui::from_text(&text)?, sound)));
+    graph.or_else(|| {
+        texts(&OTHERS).find_map(|(_, Text { text, sound })| Some((json::from_text(&text)?, sound)))
+    })
+}
+
+/// What a file is that is no picture with settings.
+fn what_is(bytes: &[u8]) -> &'static str {
+    match bytes {
+        [] => "an empty file",
+        [b'G', b'I', b'F', b'8', ..] => "a GIF",
+        [b'B', b'M', ..] => "a BMP",
+        [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', ..] => "an AVIF",
+        [_, _, _, _, b'f', b't', b'y', b'p', ..] => "a HEIC or a film",
+        [b'<', ..] => "a web page or an SVG",
+        _ => "no picture",
     }
-    if parameters.fields.is_empty() {
-        settings.notices.push("It names the prompt alone; the other settings stay.".to_string());
-    }
-    if !others.is_empty() {
-        settings.notices.push(format!("Not used here: {}.", others.join(", ")));
-    }
-    settings
 }
 
 impl Settings {
+    /// A prompt as this engine takes it: cut where it is longer than any that is drawn, without networks; what is not
+    /// followed is said.
+    fn take_prompt(&mut self, text: &str) -> String {
+        let text = match text.char_indices().nth(MAX_CHARS) {
+            Some((end, _)) => {
+                self.notices.push(format!("A prompt was cut: {MAX_CHARS} characters are taken."));
+                &text[..end]
+            }
+            None => text,
+        };
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            self.notices.push("Letters shown as “\u{fffd}” could not be read.".to_string());
+        }
+        if self.dialect == Some(Dialect::Diffusers) {
+            return text.trim().to_string();
+        }
+        for notice in prompt::notices(text) {
+            if !self.notices.contains(&notice) {
+                self.notices.push(notice);
+            }
+        }
+        prompt::without_networks(text).0.trim().to_string()
+    }
+
     /// A number, or a sentence about what stands in its place.
     fn number<T: std::str::FromStr>(&mut self, key: &str, value: &str) -> Option<T> {
         let number = value.trim().parse().ok();
         if number.is_none() {
-            self.notices.push(format!("{key} is “{value}”, which is no number that can be used."));
+            self.notices.push(format!("{key} is “{}”, which is no number that can be used.", brief(value)));
         }
         number
     }
@@ -130,63 +162,30 @@ impl Settings {
             value.split_once('x').and_then(|(w, h)| Some((w.trim().parse().ok()?, h.trim().parse().ok()?)));
         match sides {
             Some((width, height)) => (self.width, self.height) = (Some(width), Some(height)),
-            None => self.notices.push(format!("Size is “{value}”, which is no size.")),
+            None => self.notices.push(format!("Size is “{}”, which is no size.", brief(value))),
         }
     }
 
-    /// `Euler a`, or with the schedule in it as before A1111 1.9: `DPM++ 2M Karras`.
-    fn take_sampler(&mut self, value: &str, schedule: Option<&str>) {
-        let (name, schedule) = match (value.strip_suffix(" Karras"), value.strip_suffix(" Exponential")) {
-            (Some(name), _) => (name, Some("Karras")),
-            (_, Some(name)) => (name, Some("Exponential")),
-            _ => (value, schedule),
-        };
-        let kind = SamplerKind::from_a1111_name(name);
-        match kind {
-            Some(kind) => self.sampler = Some(kind.name()),
-            None => self.notices.push(format!("There is no sampler “{name}” here; the chosen one stays.")),
+    /// Sentences about names that have no use here.
+    fn tell_unused(&mut self, names: &[&str]) {
+        const NAMED: usize = 20;
+        if names.is_empty() {
+            return;
         }
-        let schedule = schedule.unwrap_or_default().to_ascii_lowercase();
-        self.schedule = match schedule.as_str() {
-            "" | "uniform" | "normal" => Some(ScheduleKind::Default.name()),
-            "karras" => Some(ScheduleKind::Karras.name()),
-            // A1111 gives this sampler Karras' sigmas unless told otherwise.
-            "automatic" if kind == Some(SamplerKind::DpmPlusPlus2M) => Some(ScheduleKind::Karras.name()),
-            "automatic" => Some(ScheduleKind::Default.name()),
-            _ => {
-                self.notices.push(format!("There is no schedule “{schedule}” here; the chosen one stays."));
-                None
-            }
-        };
-    }
-
-    /// A prompt without `<lora:name:0.8>` and the like, which name networks that are not loaded here.
-    fn without_networks(&mut self, prompt: &str) -> String {
-        let mut kept = String::new();
-        let mut rest = prompt;
-        while let Some((before, after)) = rest.split_once('<') {
-            kept.push_str(before);
-            match after.split_once('>').filter(|(tag, _)| is_network(tag)) {
-                Some((tag, tail)) => {
-                    self.notices.push(format!("“<{tag}>” is left out: such networks are not loaded here."));
-                    rest = tail;
-                }
-                None => {
-                    kept.push('<');
-                    rest = after;
-                }
-            }
-        }
-        kept.push_str(rest);
-        kept.trim().to_string()
+        let listed: Vec<String> = names.iter().take(NAMED).map(|name| brief(name)).collect();
+        let more =
+            if names.len() > NAMED { format!(" and {} more", names.len() - NAMED) } else { String::new() };
+        self.notices.push(format!("Not used here: {}{more}.", listed.join(", ")));
     }
 }
 
-/// `kind:name` or `kind:name:weight`.
-fn is_network(tag: &str) -> bool {
-    let Some((kind, name)) = tag.split_once(':') else { return false };
-    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    !kind.is_empty() && kind.chars().all(word) && !name.is_empty() && !name.contains(['<', '\n'])
+/// At most so much as a sentence can hold.
+fn brief(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_string(),
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::{Parameters, Rgba};
+use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 
 /// Pictures a run may make at once.
@@ -18,12 +19,17 @@ pub const SIZE_RANGE: std::ops::RangeInclusive<usize> = 32..=2048;
 /// Guidance beyond this is noise.
 pub const MAX_GUIDANCE: f64 = 100.0;
 
+/// Whose way the prompt was read, in a picture's metadata; A1111 knows its own alone and has no word for it.
+pub(super) const DIALECT: &str = "Prompt dialect";
+
 /// The settings of a run.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub prompt: String,
     /// Used when guided; empty is the usual.
     pub negative_prompt: String,
+    /// Whose way the prompts are read.
+    pub dialect: Dialect,
     pub steps: usize,
     /// Classifier-free guidance scale; up to 1 the negative prompt has no effect and half the work is saved.
     pub guidance: f64,
@@ -103,10 +109,18 @@ impl Request {
                 return invalid("init_latents", message);
             }
         }
-        if let Some(Walk { share, .. }) = self.walk
-            && !(0.0..=1.0).contains(&share)
-        {
-            return invalid("walk", format!("a share of {share} asked for, expected 0 to 1"));
+        if let Some(Walk { share, seed, .. }) = self.walk {
+            if !(0.0..=1.0).contains(&share) {
+                return invalid("walk", format!("a share of {share} asked for, expected 0 to 1"));
+            }
+            let other = match (&self.init_latents, self.variation) {
+                (Some(_), _) => Some("given latents"),
+                (None, Some(_)) => Some("a variation"),
+                (None, None) => None,
+            };
+            if let (Some(other), Some(_)) = (other, seed) {
+                return invalid("walk", format!("a walk between seeds starts from theirs, not from {other}"));
+            }
         }
         Ok(())
     }
@@ -144,6 +158,9 @@ impl Request {
             fields.push(field("Variation seed strength", strength.to_string()));
         }
         fields.push(field("RNG", self.rng.a1111_name().to_string()));
+        if self.dialect != Dialect::default() {
+            fields.push(field(DIALECT, self.dialect.to_string()));
+        }
         if self.schedule == ScheduleKind::Karras {
             fields.insert(2, field("Schedule type", "Karras".to_string()));
         }

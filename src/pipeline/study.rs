@@ -8,7 +8,7 @@ use super::request::Request;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::Rgba;
-use crate::prompt::Tokenizer;
+use crate::prompt::{Dialect, Tokenizer};
 use crate::sample::{self, Forward, Generators, Linear2, Shares, Step, Trajectory};
 
 /// Where a studied run starts.
@@ -210,7 +210,7 @@ pub fn picture(planes: &[f32], width: usize, height: usize) -> Result<Rgba> {
 
 /// The tokens of a prompt's first chunk, from its begin token to its end token.
 pub fn tokens(tokenizer: &Tokenizer, config: &ModelConfig, prompt: &str) -> Result<Vec<Token>> {
-    let encoded = tokenizer.encode(prompt, config.text.max_position_embeddings)?;
+    let encoded = tokenizer.encode(Dialect::default(), prompt, config.text.max_position_embeddings)?;
     let chunk = &encoded.chunks[0];
     let len = tokenizer.framed_len(chunk);
     let token = |(i, id): (usize, &u32)| Token {

@@ -25,9 +25,60 @@ pub fn parse(prompt: &str) -> Vec<Piece> {
 #[derive(Default)]
 struct Parser {
     pieces: Vec<Piece>,
-    /// Where each open bracket's content begins, in pieces.
-    round: Vec<usize>,
-    square: Vec<usize>,
+    round: Brackets,
+    square: Brackets,
+}
+
+/// The brackets of one kind, nested in each other. They are multiplied in at the end, in one pass over the pieces: done
+/// at each closing bracket, `((((…` would take quadratic time.
+#[derive(Default)]
+struct Brackets {
+    /// In the order in which they open.
+    all: Vec<Bracket>,
+    /// Which of `all` are open.
+    open: Vec<usize>,
+}
+
+/// What lies between two brackets, `[start, end)` in pieces, and by what its weights are multiplied.
+struct Bracket {
+    start: usize,
+    end: usize,
+    by: f64,
+}
+
+impl Brackets {
+    fn open(&mut self, start: usize) {
+        self.open.push(self.all.len());
+        self.all.push(Bracket { start, end: usize::MAX, by: 1.0 });
+    }
+
+    /// Closes the innermost bracket; `false` where none is open.
+    fn close(&mut self, end: usize, by: f64) -> bool {
+        let bracket = self.open.pop().and_then(|index| self.all.get_mut(index));
+        bracket.map(|bracket| (bracket.end, bracket.by) = (end, by)).is_some()
+    }
+
+    /// Multiplies the weights of `pieces`.
+    fn apply(mut self, pieces: &mut [Piece], by: f64) {
+        while self.close(pieces.len(), by) {}
+        let mut brackets = self.all.into_iter().peekable();
+        // Ends and products of the brackets around a piece, the innermost last.
+        let mut around: Vec<(usize, f64)> = Vec::new();
+        for (index, piece) in pieces.iter_mut().enumerate() {
+            while around.last().is_some_and(|(end, _)| *end <= index) {
+                around.pop();
+            }
+            while let Some(bracket) = brackets.next_if(|bracket| bracket.start == index) {
+                let outer = around.last().map_or(1.0, |(_, product)| *product);
+                if bracket.end > index {
+                    around.push((bracket.end, (outer * bracket.by).clamp(-MAX_WEIGHT, MAX_WEIGHT)));
+                }
+            }
+            if let (Piece::Text { weight, .. }, Some((_, product))) = (piece, around.last()) {
+                *weight = (*weight * product).clamp(-MAX_WEIGHT, MAX_WEIGHT);
+            }
+        }
+    }
 }
 
 impl Parser {
@@ -41,35 +92,20 @@ impl Parser {
                 1 + usize::from(escaped.is_some())
             }
             '(' => {
-                self.round.push(self.pieces.len());
+                self.round.open(self.pieces.len());
                 1
             }
             '[' => {
-                self.square.push(self.pieces.len());
+                self.square.open(self.pieces.len());
                 1
             }
-            ':' => match (explicit_weight(rest), self.round.last().copied()) {
-                (Some((weight, length)), Some(start)) => {
-                    self.round.pop();
-                    self.multiply(start, weight);
-                    length
-                }
+            ':' => match explicit_weight(rest) {
+                Some((weight, length)) if self.round.close(self.pieces.len(), weight) => length,
                 _ => self.literal(1, rest),
             },
-            ')' => match self.round.pop() {
-                Some(start) => {
-                    self.multiply(start, BRACKET);
-                    1
-                }
-                None => self.literal(1, rest),
-            },
-            ']' => match self.square.pop() {
-                Some(start) => {
-                    self.multiply(start, 1.0 / BRACKET);
-                    1
-                }
-                None => self.literal(1, rest),
-            },
+            ')' if self.round.close(self.pieces.len(), BRACKET) => 1,
+            ']' if self.square.close(self.pieces.len(), 1.0 / BRACKET) => 1,
+            ')' | ']' => self.literal(1, rest),
             _ => {
                 let length = rest.find(['\\', '(', ')', '[', ']', ':']).unwrap_or(rest.len());
                 self.with_breaks(&rest[..length]);
@@ -104,22 +140,10 @@ impl Parser {
         self.text(&text[start.min(text.len())..]);
     }
 
-    fn multiply(&mut self, from: usize, by: f64) {
-        for piece in self.pieces.iter_mut().skip(from) {
-            if let Piece::Text { weight, .. } = piece {
-                *weight = (*weight * by).clamp(-MAX_WEIGHT, MAX_WEIGHT);
-            }
-        }
-    }
-
     /// Closes what is open, drops empty texts and joins neighbours of one weight, so that they are tokenized together.
     fn finish(mut self) -> Vec<Piece> {
-        for start in std::mem::take(&mut self.round) {
-            self.multiply(start, BRACKET);
-        }
-        for start in std::mem::take(&mut self.square) {
-            self.multiply(start, 1.0 / BRACKET);
-        }
+        self.round.apply(&mut self.pieces, BRACKET);
+        self.square.apply(&mut self.pieces, 1.0 / BRACKET);
         let mut joined: Vec<Piece> = Vec::new();
         for piece in self.pieces {
             match (joined.last_mut(), piece) {

@@ -36,6 +36,10 @@ fn tokenizer() -> &'static Tokenizer {
     &ONCE
 }
 
+fn encode(tokenizer: &Tokenizer, prompt: &str, max_length: usize) -> Result<Encoded> {
+    tokenizer.encode(Dialect::A1111, prompt, max_length)
+}
+
 /// The tokenizer with a `padding` section of this token, as the weights room writes it for a folder.
 fn padded(pad: &str) -> Tokenizer {
     let mut json: serde_json::Value = serde_json::from_str(TOKENIZER).expect("tokenizer.json");
@@ -48,11 +52,34 @@ fn padded(pad: &str) -> Tokenizer {
 }
 
 #[test]
-fn plain_prompts_as_transformers() {
+fn diffusers_dialect_is_transformers_reading() {
     for pad in ["!", "<|endoftext|>"] {
         let tokenizer = padded(pad);
         for case in fixtures().into_iter().filter(|case| case.pad == pad) {
-            let encoded = tokenizer.encode(&case.prompt, case.max_length).expect("encodes");
+            let encoded =
+                tokenizer.encode(Dialect::Diffusers, &case.prompt, case.max_length).expect("encodes");
+            let what = format!("{:?} pad {} max_length {}", case.prompt, case.pad, case.max_length);
+            assert_eq!(encoded.tokens, case.tokens, "{what}");
+            assert_eq!((encoded.chunks.len(), &encoded.chunks[0].ids), (1, &case.ids), "{what}");
+            assert!(!encoded.is_weighted());
+        }
+    }
+    let read = |text| tokenizer().encode(Dialect::Diffusers, text, 24).expect("encodes");
+    assert!(!read("a (red:1.3) [blue] BREAK").is_weighted(), "brackets are text");
+    assert_ne!(read("(red)").chunks, read("red").chunks);
+    assert_ne!(read("<lora:x:1> red").chunks, read("red").chunks);
+    assert_ne!(read("it’s").chunks, read("it's").chunks);
+}
+
+/// Prompts in ASCII without brackets: both dialects read the same, but that A1111's goes on where the other's ends.
+#[test]
+fn plain_prompts_as_transformers() {
+    let is_plain = |c: char| c.is_ascii_graphic() || c.is_ascii_whitespace();
+    for pad in ["!", "<|endoftext|>"] {
+        let tokenizer = padded(pad);
+        for case in fixtures().into_iter().filter(|case| case.pad == pad && case.prompt.chars().all(is_plain))
+        {
+            let encoded = encode(&tokenizer, &case.prompt, case.max_length).expect("encodes");
             let what = format!("{:?} pad {} max_length {}", case.prompt, case.pad, case.max_length);
             assert_eq!(encoded.tokens, case.tokens, "{what}");
             assert_eq!(encoded.chunks.len(), case.tokens.div_ceil(case.max_length - 2).max(1), "{what}");
@@ -65,9 +92,46 @@ fn plain_prompts_as_transformers() {
     }
 }
 
+/// What original CLIP's cleaning makes of a text is read as if it had been typed so.
+#[test]
+fn a1111_dialect_cleans_as_original_clip() {
+    for (typed, plain) in [
+        ("it’s a dog’s life", "it's a dog's life"),
+        ("a red apple， a dog", "a red apple, a dog"),
+        ("ＡＢＣ", "abc"),
+        ("&amp;", "&"),
+        ("ﬁne", "fine"),
+        ("“quoted”", "\"quoted\""),
+        ("\u{feff}bom", "bom"),
+        ("<|EndOfText|> cat", "<|endoftext|> cat"),
+    ] {
+        let ids = |text| encode(tokenizer(), text, 24).expect("encodes").chunks[0].ids.clone();
+        assert_eq!(ids(typed), ids(plain), "{typed}");
+        let plainly =
+            tokenizer().encode(Dialect::Diffusers, plain, 24).expect("encodes").chunks[0].ids.clone();
+        assert_eq!(ids(typed), plainly, "{typed}");
+    }
+}
+
+#[test]
+fn networks_are_no_words() {
+    let read = |text| encode(tokenizer(), text, 24).expect("encodes");
+    assert_eq!(read("a red apple <lora:shiny:0.8>"), read("a red apple"));
+    assert_ne!(read("a < b"), read("a b"));
+}
+
+#[test]
+fn dialects_by_name() {
+    for dialect in Dialect::ALL {
+        assert_eq!(dialect.name().parse::<Dialect>().expect("known"), dialect);
+    }
+    let error = "compel".parse::<Dialect>().unwrap_err().to_string();
+    assert!(error.contains("compel") && error.contains("a1111, diffusers"), "{error}");
+}
+
 #[test]
 fn without_a_pad_token_the_end_token_pads() {
-    let ids = |tokenizer: &Tokenizer| tokenizer.encode("a", 5).expect("encodes").chunks[0].ids.clone();
+    let ids = |tokenizer: &Tokenizer| encode(tokenizer, "a", 5).expect("encodes").chunks[0].ids.clone();
     let ids = ids(tokenizer());
     assert_eq!(ids[2..], [ids[2]; 3]);
     assert_eq!(tokenizer().vocab_size(), 1000);
@@ -76,8 +140,8 @@ fn without_a_pad_token_the_end_token_pads() {
 #[test]
 fn weights_follow_their_tokens() {
     let tokenizer = tokenizer();
-    let plain = tokenizer.encode("a red apple on a blue background", 77).expect("encodes");
-    let weighted = tokenizer.encode("a (red apple:1.3) on a [blue] background", 77).expect("encodes");
+    let plain = encode(tokenizer, "a red apple on a blue background", 77).expect("encodes");
+    let weighted = encode(tokenizer, "a (red apple:1.3) on a [blue] background", 77).expect("encodes");
     assert_eq!(plain.chunks[0].ids, weighted.chunks[0].ids, "brackets are no tokens");
     assert!(weighted.is_weighted());
     let weights: Vec<f32> = weighted.chunks[0].weights.iter().copied().filter(|w| *w != 1.0).collect();
@@ -89,11 +153,11 @@ fn weights_follow_their_tokens() {
 #[test]
 fn breaks_and_length_make_chunks() {
     let tokenizer = tokenizer();
-    let encoded = tokenizer.encode("a cat BREAK (a dog)", 24).expect("encodes");
+    let encoded = encode(tokenizer, "a cat BREAK (a dog)", 24).expect("encodes");
     assert_eq!(encoded.chunks.len(), 2);
-    assert_eq!(encoded.chunks[0], tokenizer.encode("a cat", 24).expect("encodes").chunks[0]);
-    assert_eq!(encoded.chunks[1], tokenizer.encode("(a dog)", 24).expect("encodes").chunks[0]);
-    let long = tokenizer.encode(&"яблоко 🍎 ".repeat(500), 77).expect("5,000 characters");
+    assert_eq!(encoded.chunks[0], encode(tokenizer, "a cat", 24).expect("encodes").chunks[0]);
+    assert_eq!(encoded.chunks[1], encode(tokenizer, "(a dog)", 24).expect("encodes").chunks[0]);
+    let long = encode(tokenizer, &"яблоко 🍎 ".repeat(500), 77).expect("5,000 characters");
     assert_eq!(long.chunks.len(), long.tokens.div_ceil(75));
 }
 
@@ -101,10 +165,10 @@ fn breaks_and_length_make_chunks() {
 fn pairs_have_as_many_chunks() {
     let tokenizer = tokenizer();
     for (prompt, negative) in [("a", "b BREAK c BREAK d"), ("a BREAK b", ""), ("", "")] {
-        let (a, b) = tokenizer.encode_pair(prompt, negative, 24).expect("encodes");
+        let (a, b) = tokenizer.encode_pair(Dialect::A1111, prompt, negative, 24).expect("encodes");
         assert_eq!(a.chunks.len(), b.chunks.len());
-        assert_eq!(a.chunks[0], tokenizer.encode(prompt, 24).expect("encodes").chunks[0]);
-        let empty = &tokenizer.encode("", 24).expect("encodes").chunks[0];
+        assert_eq!(a.chunks[0], encode(tokenizer, prompt, 24).expect("encodes").chunks[0]);
+        let empty = &encode(tokenizer, "", 24).expect("encodes").chunks[0];
         assert!(b.chunks.last() == Some(empty) || a.chunks.last() == Some(empty));
     }
 }
@@ -113,11 +177,11 @@ fn pairs_have_as_many_chunks() {
 fn too_long_prompts_name_the_field() {
     let tokenizer = tokenizer();
     let long = "é".repeat(MAX_CHARS + 1);
-    let error = tokenizer.encode_pair("a", &long, 77).unwrap_err();
+    let error = tokenizer.encode_pair(Dialect::A1111, "a", &long, 77).unwrap_err();
     assert!(matches!(error, Error::InvalidInput { field: "negative_prompt", .. }), "{error}");
-    assert!(tokenizer.encode(&long, 77).unwrap_err().to_string().contains("20001 characters"));
-    assert!(tokenizer.encode(&"é".repeat(MAX_CHARS), 77).is_ok());
-    assert!(tokenizer.encode("a", 2).is_err());
+    assert!(encode(tokenizer, &long, 77).unwrap_err().to_string().contains("20001 characters"));
+    assert!(encode(tokenizer, &"é".repeat(MAX_CHARS), 77).is_ok());
+    assert!(encode(tokenizer, "a", 2).is_err());
 }
 
 #[test]
@@ -156,13 +220,13 @@ proptest! {
     #[test]
     fn any_prompt_is_encoded(prompt in "(\\PC|[()\\[\\]:\\\\ ,\n]|BREAK|apple){0,120}") {
         let tokenizer = tokenizer();
-        let encoded = tokenizer.encode(&prompt, 12).unwrap();
+        let encoded = encode(tokenizer, &prompt, 12).unwrap();
         prop_assert!(!encoded.chunks.is_empty());
         for chunk in &encoded.chunks {
             prop_assert_eq!((chunk.ids.len(), chunk.weights.len()), (12, 12));
             prop_assert!(chunk.ids.iter().all(|id| *id < 1000));
             prop_assert!(chunk.weights.iter().all(|weight| weight.is_finite()));
         }
-        prop_assert_eq!(tokenizer.encode(&prompt, 12).unwrap(), encoded);
+        prop_assert_eq!(encode(tokenizer, &prompt, 12).unwrap(), encoded);
     }
 }

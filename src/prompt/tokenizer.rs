@@ -1,7 +1,8 @@
 //! CLIP's tokenizer, read from a `tokenizer.json`.
 
 use super::chunks::{Chunk, Chunker, Encoded, Frame};
-use super::{MAX_CHARS, syntax};
+use super::clean::clean;
+use super::{Dialect, MAX_CHARS, syntax, unfollowed};
 use crate::error::{Error, Result};
 
 /// Text to token ids, by the `tokenizers` crate.
@@ -64,16 +65,22 @@ impl Tokenizer {
         text.map_or(chunk.ids.len(), |text| text + 2)
     }
 
-    /// A weighted prompt as chunks of `max_length` ids (the text encoder's `max_position_embeddings`).
-    pub fn encode(&self, prompt: &str, max_length: usize) -> Result<Encoded> {
-        self.encode_field("prompt", prompt, max_length)
+    /// A prompt as chunks of `max_length` ids (the text encoder's `max_position_embeddings`).
+    pub fn encode(&self, dialect: Dialect, prompt: &str, max_length: usize) -> Result<Encoded> {
+        self.encode_field("prompt", dialect, prompt, max_length)
     }
 
     /// The prompts of a guided pair, with as many chunks each: the shorter gets empty ones.
-    pub fn encode_pair(&self, prompt: &str, negative: &str, max_length: usize) -> Result<(Encoded, Encoded)> {
+    pub fn encode_pair(
+        &self,
+        dialect: Dialect,
+        prompt: &str,
+        negative: &str,
+        max_length: usize,
+    ) -> Result<(Encoded, Encoded)> {
         let mut pair = (
-            self.encode_field("prompt", prompt, max_length)?,
-            self.encode_field("negative_prompt", negative, max_length)?,
+            self.encode_field("prompt", dialect, prompt, max_length)?,
+            self.encode_field("negative_prompt", dialect, negative, max_length)?,
         );
         let count = pair.0.chunks.len().max(pair.1.chunks.len());
         let empty = self.frame(max_length)?.chunk(&[]);
@@ -82,21 +89,35 @@ impl Tokenizer {
         Ok(pair)
     }
 
-    fn encode_field(&self, field: &'static str, prompt: &str, max_length: usize) -> Result<Encoded> {
+    fn encode_field(
+        &self,
+        field: &'static str,
+        dialect: Dialect,
+        prompt: &str,
+        max_length: usize,
+    ) -> Result<Encoded> {
         let chars = prompt.chars().count();
         if chars > MAX_CHARS {
             let message = format!("{chars} characters, at most {MAX_CHARS} are taken");
             return Err(Error::InvalidInput { field, message });
         }
-        let mut chunker = Chunker::new(self.frame(max_length)?, self.comma);
-        for piece in syntax::parse(prompt) {
+        let ids = |text: String| {
+            let encoding = self.inner.encode(text, false);
+            encoding.map_err(|error| Error::InvalidInput { field, message: error.to_string() })
+        };
+        let frame = self.frame(max_length)?;
+        if dialect == Dialect::Diffusers {
+            let encoding = ids(prompt.to_string())?;
+            let tokens: Vec<(u32, f32)> = encoding.get_ids().iter().map(|id| (*id, 1.0)).collect();
+            let read = tokens.len().min(max_length - 2);
+            return Ok(Encoded { chunks: vec![frame.chunk(&tokens[..read])], tokens: tokens.len() });
+        }
+        let mut chunker = Chunker::new(frame, self.comma);
+        for piece in syntax::parse(&unfollowed::without_networks(prompt).0) {
             match piece {
                 syntax::Piece::Break => chunker.close(),
                 syntax::Piece::Text { text, weight } => {
-                    let encoding = self
-                        .inner
-                        .encode(text, false)
-                        .map_err(|error| Error::InvalidInput { field, message: error.to_string() })?;
+                    let encoding = ids(clean(&text))?;
                     encoding.get_ids().iter().for_each(|id| chunker.push(*id, weight as f32));
                 }
             }

@@ -13,6 +13,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use super::stored::{Origin, State, StoredModel, format_ok};
+use crate::config::{ModelConfig, Suggested};
 use crate::weights::{Manifest, PACKED_FORMAT};
 use crate::{Error, Result};
 
@@ -50,8 +51,10 @@ pub struct Listed {
     pub url: String,
     /// Bytes of all slabs when complete.
     pub bytes: u64,
-    /// Side of the pictures it was trained on, in pixels; `None` where its row cannot be read.
-    pub native_size: Option<usize>,
+    /// Width and height of the pictures it was trained on, in pixels; `None` where its row cannot be read.
+    pub native_size: Option<[usize; 2]>,
+    /// What its maker suggests a run should take.
+    pub suggested: Suggested,
     pub state: State,
     /// Whether this version of the engine can read it.
     pub format_ok: bool,
@@ -101,8 +104,10 @@ impl Database {
             let format_ok = format_ok(row.format);
             let Row { id, name, origin, bytes, state, manifest, .. } = row;
             let manifest = format_ok.then(|| serde_json::from_str::<Manifest>(&manifest).ok()).flatten();
-            let native_size = manifest.map(|manifest| manifest.config.native_size());
-            Some(Listed { id, name, url: origin.url, bytes, native_size, state, format_ok })
+            let config = manifest.map(|manifest| manifest.config);
+            let native_size = config.as_ref().map(ModelConfig::native_size);
+            let suggested = config.map(|config| config.suggested).unwrap_or_default();
+            Some(Listed { id, name, url: origin.url, bytes, native_size, suggested, state, format_ok })
         });
         Ok(listed.collect())
     }

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use super::assembler::{Assembler, FullChunk};
 use super::chunks::{ChunkMap, chunk_bytes};
 use super::stored::StoredModel;
+use crate::weights::recognise;
 use crate::weights::{Header, Manifest, Packer, Parse};
 use crate::{Error, Result};
 
@@ -304,12 +305,15 @@ impl Import {
     /// The first bytes tell a model from a web page, long before a header could be parsed.
     fn check_magic(&self) -> Result<()> {
         let Some(start) = self.header.get(..16) else { return Ok(()) };
-        if start.starts_with(b"GGUF") {
+        if start.starts_with(b"GGUF") || start.starts_with(b"PK") {
             return Ok(());
         }
-        let text = start.trim_ascii_start();
-        if text.starts_with(b"<") {
+        // A file of the visitor's own has no server.
+        if start.trim_ascii_start().starts_with(b"<") && !self.expected.url.starts_with("blob:") {
             return Err(self.network("the server answered with a web page instead of a model".into()));
+        }
+        if let Some(error) = recognise::no_weights(&self.expected.file, &self.header) {
+            return Err(error);
         }
         let looks_like_safetensors = start[5..8] == [0, 0, 0] && start[8] == b'{';
         if looks_like_safetensors {

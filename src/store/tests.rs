@@ -323,8 +323,16 @@ fn a_web_page_is_told_from_a_model() {
         assert!(matches!(error, Error::Network { retryable: true, .. }), "{error}");
         assert!(error.to_string().contains("web page"), "{error}");
     }
-    let error = file.import().feed(b"PK\x03\x04 a zip archive, perhaps").unwrap_err();
-    assert!(matches!(error, Error::BadFile { .. }) && error.to_string().contains("PK\\x03\\x04"), "{error}");
+    let error = file.import().feed(b"an answer of another kind").unwrap_err();
+    assert!(matches!(error, Error::BadFile { .. }) && error.to_string().contains("an answe"), "{error}");
+    // What kind of archive it is shows a little later.
+    let mut zip = b"PK\x03\x04".to_vec();
+    zip.resize(300, 0);
+    let error = file.import().feed(&zip).unwrap_err();
+    assert!(
+        matches!(error, Error::OtherFile { .. }) && error.to_string().contains("a ZIP archive"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -173,7 +173,7 @@ impl Inner {
         let result = self.acquire(&mut work, &model, &running, on_progress).await;
         self.end();
         let (acquired, notices) = result?;
-        let side = acquired.config.native_size();
+        let [width, height] = acquired.config.native_size();
         let loaded = LoadedModel {
             id: model.id.clone(),
             name: acquired.config.name.clone(),
@@ -181,8 +181,8 @@ impl Inner {
             from_store: acquired.from_store,
             in_memory_only: acquired.in_memory_only,
             notice: acquired.notice.clone().or_else(|| notices.into_iter().next()),
-            width: side,
-            height: side,
+            width,
+            height,
         };
         work.loaded = Some(Loaded { request: model, acquired });
         Ok(loaded)

@@ -4,13 +4,16 @@ use wasm_bindgen::JsValue;
 
 use super::browser::{get, set};
 use crate::Error;
+use crate::error::{incomplete, list};
 
-/// A JavaScript `Error` with `code`, `field` (the setting at fault or null) and `retryable`.
+/// A JavaScript `Error` with `code`, `field` (the setting at fault or null), `retryable` and `detail` (what only the
+/// curious want to know, or null).
 pub(super) fn to_js(error: Error) -> JsValue {
     let js: JsValue = js_sys::Error::new(&message(&error)).into();
     set(&js, "code", error.code());
     set(&js, "field", field(&error).map_or(JsValue::NULL, JsValue::from));
     set(&js, "retryable", retryable(&error));
+    set(&js, "detail", detail(&error).map_or(JsValue::NULL, JsValue::from));
     js
 }
 
@@ -18,6 +21,14 @@ pub(super) fn to_js(error: Error) -> JsValue {
 fn message(error: &Error) -> String {
     match error {
         Error::InvalidInput { message, .. } => message.clone(),
+        Error::Incomplete { file, bytes, needed, .. } => {
+            format!("{file}: {}; download it again", incomplete(*bytes, *needed))
+        }
+        Error::Tensors { file, problems } => {
+            let many = problems.len();
+            let what = if many == 1 { "one tensor is".to_string() } else { format!("{many} tensors are") };
+            format!("{file}: {what} not what its configuration asks for")
+        }
         _ => error.to_string(),
     }
 }
@@ -33,11 +44,21 @@ fn field(error: &Error) -> Option<String> {
     }))
 }
 
+/// The technical part of a message that says the same in a person's words.
+fn detail(error: &Error) -> Option<String> {
+    match error {
+        Error::Incomplete { detail, .. } => Some(detail.clone()),
+        Error::Tensors { problems, .. } => Some(list(problems)),
+        _ => None,
+    }
+}
+
 /// Whether the same call may succeed when it is made again.
 fn retryable(error: &Error) -> bool {
     match error {
         Error::Network { retryable, .. } => *retryable,
         Error::BadFile { .. }
+        | Error::Incomplete { .. }
         | Error::DamagedChunk { .. }
         | Error::Quota { .. }
         | Error::Storage { .. }

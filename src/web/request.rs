@@ -4,6 +4,7 @@ use wasm_bindgen::JsValue;
 
 use super::browser::get;
 use crate::pipeline;
+use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 use crate::store::Origin;
 use crate::{Error, Result};
@@ -48,6 +49,7 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
     Ok(pipeline::Request {
         prompt: text(value, "prompt")?,
         negative_prompt: text(value, "negativePrompt")?,
+        dialect: choice(value, "dialect", Dialect::ALL.map(|kind| (kind.name(), kind)).as_slice())?,
         steps: whole(value, "steps", None)?,
         guidance: number(value, "guidance", None)?,
         seed: seed(value, "seed")?,

@@ -5,6 +5,7 @@ use serde::Serialize;
 use wasm_bindgen::JsValue;
 
 use super::browser::{heap_bytes, set};
+use crate::config::Suggested;
 use crate::image::Rgba;
 use crate::pipeline::{Event, Stage};
 use crate::store::{Progress, State, idb::Listed};
@@ -32,6 +33,7 @@ pub(super) struct StoredModel {
     bytes: u64,
     width: Option<usize>,
     height: Option<usize>,
+    suggested: Suggested,
     complete: bool,
     format_ok: bool,
     damaged: bool,
@@ -44,8 +46,9 @@ impl From<Listed> for StoredModel {
             name: listed.name,
             url: listed.url,
             bytes: listed.bytes,
-            width: listed.native_size,
-            height: listed.native_size,
+            width: listed.native_size.map(|[width, _]| width),
+            height: listed.native_size.map(|[_, height]| height),
+            suggested: listed.suggested,
             complete: listed.state == State::Complete,
             format_ok: listed.format_ok,
             damaged: listed.state == State::Damaged,

@@ -6,6 +6,9 @@ use crate::error::Result;
 
 /// The configuration and tokenizer in a GGUF's metadata.
 pub fn embedded(header: &Header) -> Result<(ModelConfig, String)> {
+    if !header.metadata.contains_key(Header::CONFIG) {
+        return Err(header.other_model());
+    }
     let text = |key: &str| {
         let missing =
             || bad(&header.file, format!("no {key} in its metadata; `opengen quantize` writes such files"));

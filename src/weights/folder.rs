@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::header::{Header, Parse, TensorInfo, bad};
+use super::header::{Header, Parse, TensorInfo, bad, incomplete};
 use super::{names, tokenizer};
 use crate::config::{self, ModelConfig};
 use crate::error::{Error, Result};
@@ -92,7 +92,13 @@ fn find(folder: &Path, stem: &str) -> Result<Vec<PathBuf>> {
         let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
         names.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|found| found == *ending))
     });
-    let hint = if pickle { "; pickled weights (.bin, .ckpt) are not read" } else { "" };
+    let hint = match pickle {
+        true => {
+            "; pickled weights (.bin, .ckpt) can run whatever is in them, so they are not read: in Python, \
+             DiffusionPipeline.from_pretrained(…).save_pretrained(…) writes safetensors"
+        }
+        false => "",
+    };
     Err(Error::Io {
         path: folder.display().to_string(),
         message: format!("no {stem}.safetensors or {stem}.fp16.safetensors{hint}"),
@@ -144,7 +150,8 @@ impl WeightFile {
                 Parse::Done(header) => return Ok(header),
                 Parse::NeedMore(bytes) if bytes > wanted && wanted < self.len as usize => wanted = bytes,
                 Parse::NeedMore(bytes) => {
-                    return Err(bad(&self.name, format!("truncated: {} bytes, header of {bytes}", self.len)));
+                    let detail = format!("its header has {bytes} bytes");
+                    return Err(incomplete(&self.name, self.len, bytes as u64, detail));
                 }
             }
         }
@@ -160,7 +167,10 @@ impl WeightFile {
         let mut file = &self.file;
         let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(buffer));
         read.map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => bad(&self.name, format!("truncated: no {len} bytes at {offset}")),
+            ErrorKind::UnexpectedEof => {
+                let detail = format!("no {len} bytes at {offset}");
+                incomplete(&self.name, self.len, offset.saturating_add(len as u64), detail)
+            }
             _ => io(&self.name, &error),
         })
     }

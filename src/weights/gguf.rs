@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::header::{
-    Header, MAX_DIMS, MAX_HEADER, MAX_TENSORS, Parse, RawTensor, bad, check_tensors, elements,
+    Header, MAX_DIMS, MAX_HEADER, MAX_TENSORS, Parse, RawTensor, bad, check_tensors, elements, incomplete,
+    of_another_kind, refuse_types,
 };
 use super::types::SourceType;
 use crate::error::{Error, Result};
@@ -39,16 +40,19 @@ struct Cursor<'a> {
     position: u64,
     /// Neither the header nor anything in it may reach beyond this.
     limit: u64,
+    /// Length of the file.
+    total: u64,
 }
 
 impl<'a> Cursor<'a> {
     fn take(&mut self, len: u64, what: &str) -> std::result::Result<&'a [u8], Stop> {
         let end = self.position.checked_add(len).filter(|&end| end <= self.limit).ok_or_else(|| {
             let (at, limit) = (self.position, self.limit);
-            bad(
-                self.file,
-                format!("{what} of {len} bytes at {at} reaches beyond {limit}: truncated or lying"),
-            )
+            let detail = format!("{what} of {len} bytes at {at} reaches beyond {limit}");
+            match self.total == limit {
+                true => incomplete(self.file, self.total, at.saturating_add(len), detail),
+                false => bad(self.file, format!("{detail}: its header is too long or lies")),
+            }
         })?;
         let slice = self.bytes.get(self.position as usize..end as usize).ok_or(Stop::NeedMore(end))?;
         self.position = end;
@@ -89,11 +93,15 @@ pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
 }
 
 fn read(file: &str, bytes: &[u8], limit: u64, total_len: u64) -> std::result::Result<Header, Stop> {
-    let mut cursor = Cursor { file, bytes, position: MAGIC.len() as u64, limit };
+    let mut cursor = Cursor { file, bytes, position: MAGIC.len() as u64, limit, total: total_len };
     let version = cursor.u32("version")?;
     if version != 2 && version != 3 {
-        let big = if version.swap_bytes() <= 3 { " (a big-endian file)" } else { "" };
-        return Err(bad(file, format!("GGUF version {version}{big}, expected 2 or 3")).into());
+        let note = match version {
+            1 => " (of before August 2023; convert the model anew)",
+            _ if (1..=3).contains(&version.swap_bytes()) => " (a big-endian file)",
+            _ => "",
+        };
+        return Err(bad(file, format!("GGUF version {version}{note}, expected 2 or 3")).into());
     }
     let tensor_count = cursor.u64("tensor count")?;
     let entry_count = cursor.u64("metadata count")?;
@@ -125,6 +133,11 @@ fn read(file: &str, bytes: &[u8], limit: u64, total_len: u64) -> std::result::Re
     let mut raw = Vec::new();
     for _ in 0..tensor_count {
         raw.push(read_tensor(&mut cursor, alignment)?);
+    }
+    if raw.iter().any(|tensor| tensor.dtype.is_none()) {
+        // How long they are is not known: nothing more of the file can be checked.
+        of_another_kind(file, &metadata, &raw)?;
+        refuse_types(file, &raw)?;
     }
     let data_start = cursor.position.next_multiple_of(alignment);
     let tensors = check_tensors(file, raw, data_start.min(total_len), total_len, alignment)?;
@@ -189,11 +202,6 @@ fn read_tensor(cursor: &mut Cursor, alignment: u64) -> std::result::Result<RawTe
     }
     let code = cursor.u32("tensor type")?;
     let offset = cursor.u64("tensor offset")?;
-    let Some(dtype) = SourceType::from_ggml(code) else {
-        return Err(
-            bad(file, format!("tensor {name} has type {code}, which is unknown or not supported")).into()
-        );
-    };
     if !offset.is_multiple_of(alignment) {
         return Err(bad(
             file,
@@ -201,6 +209,16 @@ fn read_tensor(cursor: &mut Cursor, alignment: u64) -> std::result::Result<RawTe
         )
         .into());
     }
+    let Some(dtype) = SourceType::from_ggml(code) else {
+        return Ok(RawTensor {
+            name,
+            dtype: None,
+            dtype_name: format!("number {code}"),
+            shape,
+            offset,
+            len: 0,
+        });
+    };
     let (block_len, block_bytes) = (dtype.block_len() as u64, dtype.block_bytes() as u64);
     // GGUF lists the innermost dimension first.
     let innermost = shape.first().copied().unwrap_or(1);

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::types::SourceType;
-use super::{gguf, names, safetensors};
-use crate::error::{Error, Result};
+use super::{gguf, names, recognise, safetensors};
+use crate::error::{Error, Result, TensorProblem};
 
 /// The longest header accepted. Real ones: 0.3 MB of safetensors JSON for SDXL; 4 MB for a GGUF with CLIP's tokenizer.
 pub const MAX_HEADER: u64 = 32 << 20;
@@ -66,15 +66,28 @@ impl Header {
         let prefix = prefix.get(..available as usize).unwrap_or(prefix);
         if prefix.len() < 8 {
             if total_len < 8 {
-                return Err(bad(file, format!("{total_len} bytes long, too short for a weight file")));
+                return Err(incomplete(file, total_len, 8, "too short for a weight file".to_string()));
             }
             return Ok(Parse::NeedMore(8));
+        }
+        if prefix.starts_with(b"PK") && prefix.len() < 256 && total_len > 256 {
+            // What kind of archive it is shows a little later.
+            return Ok(Parse::NeedMore(256));
+        }
+        if let Some(error) = recognise::no_weights(file, prefix) {
+            return Err(error);
         }
         if prefix.starts_with(gguf::MAGIC) {
             gguf::parse(file, prefix, total_len)
         } else {
             safetensors::parse(file, prefix, total_len)
         }
+    }
+
+    /// The error that says what this file is, if it is none of ours.
+    pub fn other_model(&self) -> Error {
+        let names = self.tensors.iter().map(|tensor| tensor.name.as_str());
+        recognise::other_model(&self.file, &self.metadata, names)
     }
 
     /// Whether convolution weights are stored as `[O, kh·kw·I]` in the order (ky, kx, i), as our GGUFs do.
@@ -94,7 +107,7 @@ impl Header {
 /// A tensor as the file words it, before checks.
 pub(super) struct RawTensor {
     pub name: String,
-    /// `None`: a type we know the size of but have no use for (integers, booleans, doubles).
+    /// `None`: a type we have no use for (integers, booleans, doubles) or do not know.
     pub dtype: Option<SourceType>,
     pub dtype_name: String,
     pub shape: Vec<u64>,
@@ -118,8 +131,10 @@ pub(super) fn check_tensors(
     slack: u64,
 ) -> Result<Vec<TensorInfo>> {
     let data_len = total_len.checked_sub(data_start).ok_or_else(|| {
-        bad(file, format!("truncated: {total_len} bytes, but its data begins at {data_start}"))
+        incomplete(file, total_len, data_start, format!("its data begins at byte {data_start}"))
     })?;
+    let needed =
+        raw.iter().filter_map(|tensor| tensor.offset.checked_add(tensor.len)?.checked_add(data_start)).max();
     raw.sort_by_key(|tensor| (tensor.offset, tensor.len));
     let mut end = 0u64;
     let mut last = String::new();
@@ -136,10 +151,9 @@ pub(super) fn check_tensors(
             Some(end) if end <= data_len => end,
             _ => {
                 let (offset, len) = (tensor.offset, tensor.len);
-                let message = format!(
-                    "truncated or lying: tensor {name} has {len} bytes at {offset}, the file {data_len} bytes of data"
-                );
-                return Err(bad(file, message));
+                let detail =
+                    format!("tensor {name} has {len} bytes at {offset}, the file {data_len} bytes of data");
+                return Err(incomplete(file, total_len, needed.unwrap_or(u64::MAX), detail));
             }
         };
         last.clone_from(name);
@@ -150,15 +164,41 @@ pub(super) fn check_tensors(
     }
     let mut seen = HashSet::new();
     let mut tensors = Vec::new();
+    refuse_types(file, &raw)?;
     for tensor in raw {
         if !seen.insert(tensor.name.clone()) {
             return Err(bad(file, format!("tensor {} appears twice", tensor.name)));
         }
-        if let Some(info) = accept(file, tensor, data_start)? {
-            tensors.push(info);
-        }
+        tensors.extend(accept(file, tensor, data_start)?);
     }
     Ok(tensors)
+}
+
+/// All tensors of types that cannot be decoded, at once.
+pub(super) fn refuse_types(file: &str, raw: &[RawTensor]) -> Result<()> {
+    let unknown = raw.iter().filter(|tensor| tensor.dtype.is_none() && !names::is_ignored(&tensor.name));
+    let problems: Vec<TensorProblem> = unknown
+        .map(|tensor| TensorProblem::Type { name: tensor.name.clone(), found: tensor.dtype_name.clone() })
+        .collect();
+    if problems.is_empty() { Ok(()) } else { Err(Error::Tensors { file: file.to_string(), problems }) }
+}
+
+/// For a file whose tensors have types that cannot be decoded: what it is, if it is another thing than a model of ours
+/// anyway; names come before types.
+pub(super) fn of_another_kind(
+    file: &str,
+    metadata: &BTreeMap<String, String>,
+    raw: &[RawTensor],
+) -> Result<()> {
+    let names = || raw.iter().map(|tensor| tensor.name.as_str());
+    match recognise::kind(metadata, names()) {
+        Some((recognise::Kind::Other | recognise::Kind::AddOn, _))
+            if !metadata.contains_key(Header::CONFIG) =>
+        {
+            Err(recognise::other_model(file, metadata, names()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// One checked tensor; `None` for buffers that are no weights.
@@ -166,19 +206,22 @@ fn accept(file: &str, tensor: RawTensor, data_start: u64) -> Result<Option<Tenso
     if names::is_ignored(&tensor.name) {
         return Ok(None);
     }
-    let Some(dtype) = tensor.dtype else {
-        let message = format!(
-            "tensor {} has type {}, expected floats or a known block type",
-            tensor.name, tensor.dtype_name
-        );
-        return Err(bad(file, message));
-    };
+    let Some(dtype) = tensor.dtype else { return Ok(None) };
     let shape =
         tensor.shape.iter().map(|&dim| usize::try_from(dim)).collect::<std::result::Result<Vec<_>, _>>();
     let shape =
         shape.map_err(|_| bad(file, format!("tensor {} has shape {:?}", tensor.name, tensor.shape)))?;
     let (name, shape) = (tensor.name, shape);
     Ok(Some(TensorInfo { name, dtype, shape, offset: data_start + tensor.offset, len: tensor.len }))
+}
+
+/// A file that ends before what it says it holds. Beyond what any file has, it lies.
+pub(super) fn incomplete(file: &str, bytes: u64, needed: u64, detail: String) -> Error {
+    const LARGEST: u64 = 1 << 42;
+    match needed {
+        0..=LARGEST => Error::Incomplete { file: file.to_string(), bytes, needed, detail },
+        _ => bad(file, format!("{detail}: it lies about its size")),
+    }
 }
 
 /// A file that is not what it says.

@@ -12,6 +12,7 @@ mod header;
 mod names;
 mod pack;
 pub mod packed;
+pub mod recognise;
 mod safetensors;
 mod types;
 mod unpack;

@@ -73,6 +73,11 @@ impl Packer {
         }
     }
 
+    /// Whether a record is still waiting for this tensor.
+    pub fn wants(&self, tensor: &str) -> bool {
+        self.uses.contains_key(tensor)
+    }
+
     /// Packs one tensor's bytes as they are in the file; gives back the records that this completes.
     pub fn push(&mut self, tensor: &str, bytes: &[u8]) -> Result<Vec<PackedBytes>> {
         let info = self.tensors.get(tensor);

@@ -72,6 +72,8 @@ pub struct Source {
 pub struct LayoutOptions {
     /// Forces the type of every matrix that can have it; otherwise each keeps its file's type.
     pub matrix_type: Option<WeightType>,
+    /// Tensors that the model does not read are left out instead of refused.
+    pub leave_extra: bool,
 }
 
 impl Manifest {
@@ -180,7 +182,7 @@ pub fn layout_with(
 ) -> Result<Manifest> {
     let found: HashMap<&str, &TensorInfo> =
         header.tensors.iter().map(|info| (info.name.as_str(), info)).collect();
-    check_against(decls, header, &found)?;
+    check_against(decls, header, &found, options.leave_extra)?;
     let mut slabs: Vec<u64> = Vec::new();
     let mut records = Vec::new();
     for decl in decls {
@@ -214,11 +216,12 @@ pub fn layout_with(
     })
 }
 
-/// Every part is there in its shape, and nothing else is.
+/// Every part is there in its shape, and nothing else is, unless that is left out.
 pub(super) fn check_against(
     decls: &[WeightDecl],
     header: &Header,
     found: &HashMap<&str, &TensorInfo>,
+    leave_extra: bool,
 ) -> Result<()> {
     let mut problems = Vec::new();
     let mut wanted: HashMap<&str, ()> = HashMap::new();
@@ -235,7 +238,8 @@ pub(super) fn check_against(
             Some(_) => {}
         }
     }
-    for info in header.tensors.iter().filter(|info| !wanted.contains_key(info.name.as_str())) {
+    let extra = |info: &&TensorInfo| !leave_extra && !wanted.contains_key(info.name.as_str());
+    for info in header.tensors.iter().filter(extra) {
         problems.push(TensorProblem::Extra { name: info.name.clone(), found: info.shape.clone() });
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::Tensors { file: header.file.clone(), problems }) }

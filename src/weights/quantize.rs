@@ -60,7 +60,8 @@ pub fn quantize_source(
     let header = source.header();
     let index: HashMap<&str, usize> =
         header.tensors.iter().enumerate().map(|(i, info)| (info.name.as_str(), i)).collect();
-    check_against(decls, header, &header.tensors.iter().map(|info| (info.name.as_str(), info)).collect())?;
+    let found = header.tensors.iter().map(|info| (info.name.as_str(), info)).collect();
+    check_against(decls, header, &found, source.leaves_extra())?;
     let mut written = HashSet::new();
     let mut tensors = Vec::new();
     for (decl, part) in decls.iter().flat_map(|decl| decl.parts.iter().map(move |part| (decl, part))) {

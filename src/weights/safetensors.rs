@@ -7,7 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::header::{
-    Header, MAX_DIMS, MAX_HEADER, MAX_TENSORS, Parse, RawTensor, bad, check_tensors, elements,
+    Header, MAX_DIMS, MAX_HEADER, MAX_TENSORS, Parse, RawTensor, bad, check_tensors, elements, incomplete,
+    of_another_kind,
 };
 use super::types::SourceType;
 use crate::error::{Error, Result};
@@ -24,8 +25,7 @@ pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
     }
     let data_start = 8 + header_len;
     if data_start > total_len {
-        let message = format!("truncated: header ends at {data_start}, the file at {total_len}");
-        return Err(bad(file, message));
+        return Err(incomplete(file, total_len, data_start, format!("its header ends at byte {data_start}")));
     }
     let Some(json) = rest.get(..header_len as usize) else { return Ok(Parse::NeedMore(data_start as usize)) };
     let entries: Entries = serde_json::from_slice(json).map_err(|error| Error::BadFile {
@@ -33,6 +33,9 @@ pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
         message: format!("header is not valid: {error}"),
     })?;
     let raw = entries.tensors.into_iter().map(|entry| raw(file, entry)).collect::<Result<Vec<_>>>()?;
+    if raw.iter().any(|tensor| tensor.dtype.is_none()) {
+        of_another_kind(file, &entries.metadata, &raw)?;
+    }
     let tensors = check_tensors(file, raw, data_start, total_len, 0)?;
     Ok(Parse::Done(Header { file: file.to_string(), tensors, metadata: entries.metadata, data_start }))
 }
@@ -57,14 +60,15 @@ fn raw(file: &str, (name, entry): (String, Entry)) -> Result<RawTensor> {
         "I32" | "U32" => (None, 4),
         "I16" | "U16" => (None, 2),
         "I8" | "U8" | "BOOL" => (None, 1),
-        other => return Err(bad(file, format!("tensor {name} has unknown type {other:?}"))),
+        // Of a type that is not known only the length it claims.
+        _ => (None, 0),
     };
     let [begin, end] = entry.data_offsets;
     let len = end
         .checked_sub(begin)
         .ok_or_else(|| bad(file, format!("tensor {name} begins at {begin} and ends at {end}")))?;
     let expected = elements(&entry.shape.0).and_then(|count| count.checked_mul(size));
-    if expected != Some(len) {
+    if size > 0 && expected != Some(len) {
         let expected = expected.map_or("too many".to_string(), |bytes| bytes.to_string());
         let message = format!(
             "tensor {name} ({} {:?}) has {len} bytes, expected {expected}",
@@ -127,7 +131,8 @@ impl<'de> Deserialize<'de> for Entries {
                 let mut entries = Entries { tensors: Vec::new(), metadata: BTreeMap::new() };
                 while let Some(name) = map.next_key::<String>()? {
                     if name == "__metadata__" {
-                        entries.metadata = map.next_value()?;
+                        // null is none, as the format's own library has it.
+                        entries.metadata = map.next_value::<Option<_>>()?.unwrap_or_default();
                     } else if entries.tensors.len() as u64 >= MAX_TENSORS {
                         return Err(A::Error::custom(format!("more than {MAX_TENSORS} tensors")));
                     } else {

@@ -1,14 +1,15 @@
 //! Opening a model natively, a diffusers folder or a GGUF of ours, and packing it.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use super::embedded::embedded;
 use super::folder::{DiffusersFolder, WeightFile};
-use super::header::{Header, TensorInfo, bad};
+use super::header::{Header, bad};
 use super::pack::Packer;
 use super::packed::{LayoutOptions, Manifest, Source, layout_with};
-use crate::config::ModelConfig;
-use crate::error::{Error, Result};
+use crate::config::{ModelConfig, Suggested};
+use crate::error::Result;
 use crate::plan::WeightDecl;
 
 /// Where a model's weights come from.
@@ -43,13 +44,6 @@ impl ModelSource {
         if path.is_dir() {
             return Ok(ModelSource::Folder(DiffusersFolder::open(path)?));
         }
-        if path.extension().is_some_and(|ending| ending == "safetensors") && path.exists() {
-            return Err(Error::Unsupported {
-                what: path.display().to_string(),
-                message: "single-file checkpoints have no reader yet; give a diffusers folder or a GGUF"
-                    .to_string(),
-            });
-        }
         Ok(ModelSource::Gguf(GgufFile::open(path)?))
     }
 
@@ -65,6 +59,15 @@ impl ModelSource {
             ModelSource::Folder(folder) => &folder.config,
             ModelSource::Gguf(gguf) => &gguf.config,
         }
+    }
+
+    /// What a run should take with it, beside and before what it says itself.
+    pub fn suggest(&mut self, suggested: Suggested) {
+        let config = match self {
+            ModelSource::Folder(folder) => &mut folder.config,
+            ModelSource::Gguf(gguf) => &mut gguf.config,
+        };
+        config.suggested = suggested.or(&config.suggested);
     }
 
     /// The text of `tokenizer.json`.
@@ -98,19 +101,24 @@ impl ModelSource {
         }
     }
 
-    /// Reads all tensors in file order, one at a time.
-    pub fn for_each_tensor(&self, visit: &mut dyn FnMut(&TensorInfo, &[u8]) -> Result<()>) -> Result<()> {
-        let mut buffer = Vec::new();
-        for (index, info) in self.header().tensors.iter().enumerate() {
-            self.read(index, &mut buffer)?;
-            visit(info, &buffer)?;
-        }
-        Ok(())
+    /// Whether tensors that the model does not read are left out: a folder's configuration says what its model is, so
+    /// that more tensors are only more. A GGUF of ours has none.
+    pub(super) fn leaves_extra(&self) -> bool {
+        matches!(self, ModelSource::Folder(_))
+    }
+
+    /// Tensors that the model does not read.
+    pub fn unused(&self, decls: &[WeightDecl]) -> Vec<String> {
+        let wanted: HashSet<&str> =
+            decls.iter().flat_map(|decl| &decl.parts).map(|part| part.name.as_str()).collect();
+        let names = self.header().tensors.iter().map(|info| &info.name);
+        names.filter(|name| !wanted.contains(name.as_str())).cloned().collect()
     }
 
     /// Decides where every record goes. Reads no data.
     pub fn manifest(&self, decls: &[WeightDecl], options: LayoutOptions) -> Result<Manifest> {
         let config = self.config();
+        let options = LayoutOptions { leave_extra: options.leave_extra || self.leaves_extra(), ..options };
         layout_with(&config.name, config, self.tokenizer(), decls, self.header(), self.source(), options)
     }
 }
@@ -121,12 +129,15 @@ pub type Sink<'a> = dyn FnMut(usize, u64, &[u8]) -> Result<()> + 'a;
 /// Packs a model, handing every finished piece `(slab, offset, bytes)` on; memory is bounded by the open records.
 pub fn stream(source: &ModelSource, manifest: &Manifest, sink: &mut Sink) -> Result<()> {
     let mut packer = Packer::new(manifest, source.header());
-    source.for_each_tensor(&mut |info, bytes| {
-        for piece in packer.push(&info.name, bytes)? {
-            sink(piece.slab, piece.offset, &piece.bytes)?;
+    let mut buffer = Vec::new();
+    for (index, info) in source.header().tensors.iter().enumerate() {
+        if packer.wants(&info.name) {
+            source.read(index, &mut buffer)?;
+            for piece in packer.push(&info.name, &buffer)? {
+                sink(piece.slab, piece.offset, &piece.bytes)?;
+            }
         }
-        Ok(())
-    })?;
+    }
     packer.finish()
 }
 

@@ -10,6 +10,7 @@ use opengen::config::{PredictionType, SchedulerConfig};
 use opengen::image::Rgba;
 use opengen::pipeline::study::StepTrace;
 use opengen::pipeline::{Dump, Request};
+use opengen::prompt::Dialect;
 use opengen::sample::{NoiseSource, Shares};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -277,6 +278,7 @@ pub fn request(case: &DenoiseCase) -> Request {
     Request {
         prompt: case.prompt.clone(),
         negative_prompt: case.negative_prompt.clone(),
+        dialect: Dialect::default(),
         steps: case.steps,
         guidance: case.guidance,
         seed: case.seed,

@@ -77,7 +77,8 @@ impl Packed {
         let config = source.config().clone();
         let decls = model::weight_decls(&config);
         let (manifest, slabs) =
-            weights::load(&source, &decls, LayoutOptions { matrix_type }).expect("weights");
+            weights::load(&source, &decls, LayoutOptions { matrix_type, ..LayoutOptions::default() })
+                .expect("weights");
         Packed { config, manifest, slabs }
     }
 

@@ -1,6 +1,6 @@
 //! Token ids and text embeddings.
 
-use opengen::prompt::Tokenizer;
+use opengen::prompt::{Dialect, Tokenizer};
 use opengen::weights::ModelSource;
 use pollster::block_on;
 
@@ -16,7 +16,7 @@ fn tokens() {
         let length = source.config().text.max_position_embeddings;
         let golden = Golden::open(&case.file);
         for (prompt, want) in case.prompts.iter().zip(golden.tokens("tokens")) {
-            let chunks = tokenizer.encode(prompt, length).expect("tokens").chunks;
+            let chunks = tokenizer.encode(Dialect::A1111, prompt, length).expect("tokens").chunks;
             assert_eq!(chunks[0].ids, want, "{}: {prompt:?}", case.model);
             let cut = want.len() == length && prompt == &case.prompts[case.prompts.len() - 1];
             assert_eq!(chunks.len(), if cut { 2 } else { 1 }, "{}: {prompt:?}", case.model);

@@ -10,12 +10,18 @@ pub struct Args {
     /// Measure the page's engine in headless Chromium
     #[arg(long)]
     browser: bool,
+    /// Measure inputs that are made to take long: each twice as long as the one before
+    #[arg(long, conflicts_with = "browser")]
+    hostile: bool,
     /// What follows `--` goes to the benchmark itself
     #[arg(last = true)]
     rest: Vec<String>,
 }
 
 pub fn run(args: &Args) -> Result<()> {
+    if args.hostile {
+        return sh::run(cmd("cargo").args(["bench", "--package", "opengen", "--bench", "hostile"]));
+    }
     if args.browser {
         dist::build(Profile::Release, &mut Parts::new())?;
         let mut bench = cmd("node");

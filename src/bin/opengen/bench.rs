@@ -54,10 +54,9 @@ pub async fn run(args: &Args) -> Result<()> {
     let source = model::open(&args.model)?;
     let mut pipeline = model::on_gpu(&source, &Options { f16: args.f32.then_some(false) }).await?;
     let config = pipeline.config().clone();
-    let native = config.vae.scale() * config.unet.sample_size;
     let (width, height) = match &args.size {
         Some(text) => crate::generate::size(text).map_err(|m| crate::invalid("size", m))?,
-        None => (native, native),
+        None => config.native_size().into(),
     };
     let scale = config.vae.scale();
     let shape = Shape {

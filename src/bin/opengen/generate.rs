@@ -14,6 +14,7 @@ use opengen::gpu::Options;
 use opengen::image::{Parameters, encode_png};
 use opengen::pipeline::cpu::CpuPipeline;
 use opengen::pipeline::{Cancel, Dump, Event, Output, Pipeline, Request};
+use opengen::prompt::Dialect;
 use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 
 use crate::model;
@@ -30,6 +31,10 @@ pub struct Args {
     /// What it shall not show; has an effect when guidance is above 1.
     #[arg(long, default_value = "")]
     negative: String,
+    /// Whose way prompts are read: a1111 (weights, parts, text cleaned as original CLIP cleans it) or diffusers (every
+    /// character is text).
+    #[arg(long, default_value = "a1111")]
+    dialect: Dialect,
     /// Denoising steps.
     #[arg(long, default_value_t = 10)]
     steps: usize,
@@ -188,11 +193,11 @@ async fn many(args: &Args, file: &Path, loaded: &mut Loaded) -> Result<()> {
 }
 
 fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
-    let native = config.vae.scale() * config.unet.sample_size;
-    let (width, height) = args.size.unwrap_or((native, native));
+    let (width, height) = args.size.unwrap_or(config.native_size().into());
     Ok(Request {
         prompt: args.prompt.clone().unwrap_or_default(),
         negative_prompt: args.negative.clone(),
+        dialect: args.dialect,
         steps: args.steps,
         guidance: args.guidance,
         seed: args.seed,

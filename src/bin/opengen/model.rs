@@ -12,9 +12,23 @@ use opengen::weights::{ModelSource, load, stream};
 /// The embedded model's place in the repository.
 const MINI: &str = "www/models/mini/mini-q8_0.gguf";
 
-/// `mini` or a path to a diffusers folder or a GGUF.
+/// `mini` or a path to a diffusers folder or a GGUF. Says what of it is not used.
 pub fn open(name: &str) -> Result<ModelSource> {
-    ModelSource::open(&path(name)?)
+    let source = ModelSource::open(&path(name)?)?;
+    tell_unused(&source);
+    Ok(source)
+}
+
+/// Tensors that the model does not read are left out, and named.
+pub fn tell_unused(source: &ModelSource) {
+    const NAMED: usize = 10;
+    let unused = source.unused(&opengen::model::weight_decls(source.config()));
+    for name in unused.iter().take(NAMED) {
+        eprintln!("note: tensor {name} is not used");
+    }
+    if unused.len() > NAMED {
+        eprintln!("note: and {} more", unused.len() - NAMED);
+    }
 }
 
 fn path(name: &str) -> Result<PathBuf> {

@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use opengen::config::Suggested;
 use opengen::error::Result;
 use opengen::kernels::WeightType;
+use opengen::sample::{SamplerKind, ScheduleKind};
 use opengen::weights::{ModelSource, quantize_source};
 
 /// Write a diffusers folder as one GGUF file.
@@ -20,6 +22,18 @@ pub struct Args {
     /// The same for the autoencoder alone.
     #[arg(long)]
     vae_type: Option<String>,
+    /// What a run should take that says nothing of its own; what is left out stays as the model has it.
+    #[arg(long)]
+    steps: Option<usize>,
+    /// The same for classifier-free guidance.
+    #[arg(long)]
+    guidance: Option<f64>,
+    /// The same for the sampler.
+    #[arg(long)]
+    sampler: Option<SamplerKind>,
+    /// The same for its schedule.
+    #[arg(long)]
+    schedule: Option<ScheduleKind>,
     /// Where the file goes.
     #[arg(long)]
     out: PathBuf,
@@ -46,7 +60,14 @@ pub fn run(args: &Args) -> Result<()> {
         None if ty.is_quantized() => WeightType::F16,
         None => ty,
     };
-    let source = ModelSource::open(&args.folder)?;
+    let mut source = ModelSource::open(&args.folder)?;
+    source.suggest(Suggested {
+        steps: args.steps,
+        guidance: args.guidance,
+        sampler: args.sampler.map(|sampler| sampler.to_string()),
+        schedule: args.schedule.map(|schedule| schedule.to_string()),
+    });
+    crate::model::tell_unused(&source);
     let decls = opengen::model::weight_decls(source.config());
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes} · {eta} left") {

@@ -1,9 +1,11 @@
 //! Our own pictures come back whole; strangers' as far as they can, and the rest is said.
 
 use super::*;
+use crate::image::texts_tests::{chunk, exif, jpeg, png_with, utf16, webp};
 use crate::image::{Rgba, encode_png};
 use crate::pipeline::Request;
-use crate::sample::Variation;
+use crate::prompt::Dialect;
+use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 
 fn recalled(text: &str) -> Settings {
     from_parameters(&Parameters::parse(text))
@@ -13,6 +15,7 @@ fn request() -> Request {
     Request {
         prompt: "a red apple, (shiny:1.2)".to_string(),
         negative_prompt: "blurry".to_string(),
+        dialect: Dialect::A1111,
         steps: 12,
         guidance: 2.5,
         seed: u64::MAX,
@@ -32,8 +35,9 @@ fn request() -> Request {
 #[test]
 fn our_own_come_back_whole() {
     let expected = Settings {
-        prompt: "a red apple, (shiny:1.2)".to_string(),
-        negative_prompt: "blurry".to_string(),
+        prompt: Some("a red apple, (shiny:1.2)".to_string()),
+        negative_prompt: Some("blurry".to_string()),
+        dialect: None,
         steps: Some(12),
         guidance: Some(2.5),
         seed: Some(u64::MAX.to_string()),
@@ -76,8 +80,8 @@ fn a_strangers_text() {
          Model hash: ab12, Model: v1-5-pruned, Denoising strength: 0.4, Clip skip: 2, Hires upscale: 2, \
          Lora hashes: \"x: 1f2e\", ControlNet 0: \"Module: none, Weight: 1.0\", Version: v1.9.4",
     );
-    assert_eq!(settings.prompt, "masterpiece, 1girl , a < b");
-    assert_eq!(settings.negative_prompt, "(worst quality:1.4)");
+    assert_eq!(settings.prompt.as_deref(), Some("masterpiece, 1girl , a < b"));
+    assert_eq!(settings.negative_prompt.as_deref(), Some("(worst quality:1.4)"));
     assert_eq!((settings.steps, settings.guidance), (Some(28), Some(7.0)));
     assert_eq!((settings.width, settings.height), (Some(512), Some(768)));
     assert_eq!((settings.sampler, settings.schedule), (None, None));
@@ -121,7 +125,7 @@ fn values_that_are_none_are_said() {
 #[test]
 fn a_bare_prompt() {
     let settings = recalled("a cat\non a mat");
-    assert_eq!(settings.prompt, "a cat\non a mat");
+    assert_eq!(settings.prompt.as_deref(), Some("a cat\non a mat"));
     assert_eq!(settings.notices.len(), 1);
     assert_eq!(settings.rng, None);
 }
@@ -130,15 +134,253 @@ fn a_bare_prompt() {
 fn files() -> Result<()> {
     let image = Rgba::new(2, 1, vec![0; 8])?;
     let good = encode_png(&image, &[("parameters", "яблоко\nSteps: 4, Sampler: DDIM, Seed: 5")])?;
-    assert_eq!(from_png(&good)?.prompt, "яблоко");
-    let error = |bytes: &[u8]| from_png(bytes).err().map(|error| error.to_string()).unwrap_or_default();
-    assert!(error(b"GIF89a").contains("not a PNG"), "{}", error(b"GIF89a"));
-    assert!(error(&good[..20]).contains("damaged"), "{}", error(&good[..20]));
-    assert!(error(&encode_png(&image, &[])?).contains("no settings"));
-    assert!(error(&encode_png(&image, &[("workflow", "{}")])?).contains("ComfyUI"));
+    assert_eq!(from_file(&good)?.prompt.as_deref(), Some("яблоко"));
+    let error = |bytes: &[u8]| from_file(bytes).err().map(|error| error.to_string()).unwrap_or_default();
+    for (bytes, words) in [
+        (b"GIF89a".as_slice(), "this is a GIF; settings are read from PNG, JPEG and WebP files"),
+        (b"", "this is an empty file"),
+        (b"hello", "this is no picture"),
+        (b"\0\0\0\x20ftypavif", "this is an AVIF"),
+        (&good[..20], "damaged"),
+        (&encode_png(&image, &[])?, "no settings"),
+        (&encode_png(&image, &[("Comment", "hi")])?, "no settings"),
+        (&encode_png(&image, &[("parameters", " ")])?, "no settings"),
+        (&encode_png(&image, &[("parameters", r#"{"a": 1}"#)])?, "no settings"),
+        (&encode_png(&image, &[("workflow", "{}")])?, "ComfyUI"),
+    ] {
+        assert!(error(bytes).contains(words), "{words}: {}", error(bytes));
+    }
     // The end is missing, and the text stands before it.
-    let cut = from_png(&good[..good.len() - 14])?;
+    let cut = from_file(&good[..good.len() - 14])?;
     assert_eq!(cut.steps, Some(4));
     assert!(cut.notices.iter().any(|notice| notice.contains("damaged")), "{:?}", cut.notices);
     Ok(())
+}
+
+/// The form everyone writes, in every kind of file.
+const TEXT: &str = "красное яблоко, a cat\nNegative prompt: ugly\nSteps: 12, Sampler: Euler a, CFG scale: 3, Seed: 42, Size: 64x96";
+
+fn png_of(keyword: &str, text: &str) -> Vec<u8> {
+    png_with(&[chunk(b"tEXt", [keyword.as_bytes(), b"\0", text.as_bytes()].concat().as_slice())])
+}
+
+#[test]
+fn every_kind_of_file() -> Result<()> {
+    let expected = Settings {
+        prompt: Some("красное яблоко, a cat".to_string()),
+        negative_prompt: Some("ugly".to_string()),
+        steps: Some(12),
+        guidance: Some(3.0),
+        seed: Some("42".to_string()),
+        sampler: Some("euler-a"),
+        schedule: Some("default"),
+        rng: Some("philox"),
+        width: Some(64),
+        height: Some(96),
+        ..Settings::default()
+    };
+    for big in [true, false] {
+        let exif = exif(big, 0x9286, &utf16(TEXT, true));
+        for file in [jpeg(&exif), webp(&exif), png_of("parameters", TEXT)] {
+            assert_eq!(from_file(&file)?, expected, "{:?}", Kind::of(&file));
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn a_wrong_checksum_is_said_first() -> Result<()> {
+    let mut text =
+        chunk(b"tEXt", b"parameters\0a red apple on a blue background\nSteps: 12, Seed: 42, Size: 64x64");
+    text[35] ^= 1;
+    let settings = from_file(&png_with(&[text]))?;
+    assert_eq!(settings.steps, Some(12));
+    assert!(settings.notices[0].contains("checksum"), "{:?}", settings.notices);
+    Ok(())
+}
+
+/// sd-dynamic-prompts, civitai.com, a prompt on one line.
+#[test]
+fn what_relatives_of_a1111_add() {
+    let plain = |text: &str| {
+        let settings = recalled(text);
+        (settings.prompt, settings.negative_prompt, settings.seed, settings.steps, settings.notices)
+    };
+    let some = |text: &str| Some(text.to_string());
+    let templates = "a red apple\nNegative prompt: ugly\nSteps: 12, Sampler: Euler a, CFG scale: 3, Seed: 42, Size: 64x64, \
+        Version: 1.6.0\nTemplate: a {red|green} apple\nNegative Template: ugly";
+    assert_eq!(plain(templates), (some("a red apple"), some("ugly"), some("42"), Some(12), vec![]));
+    let one_line = "a red apple on a blue background Negative prompt: ugly Steps: 12, Sampler: Euler a, CFG scale: 3, \
+        Seed: 42, Size: 64x64";
+    let (prompt, negative) = (some("a red apple on a blue background"), some("ugly"));
+    assert_eq!(plain(one_line), (prompt, negative, some("42"), Some(12), vec![]));
+    let civitai = "a cat\nNegative prompt: bad\nSteps: 25, Sampler: Euler a, CFG scale: 7, Seed: 42, Size: 64x64, \
+        Created Date: 2024-05-01T1234:56.7Z, Civitai resources: [{\"modelName\":\"Foo: Bar, Seed: 9, Steps: 3\"}], \
+        Civitai metadata: {}";
+    assert_eq!(plain(civitai), (some("a cat"), some("bad"), some("42"), Some(25), vec![]));
+    let twice = "p\nSteps: 25, Sampler: DDIM, Seed: 42, Seed: 9, Steps: 3, Sampler: Euler";
+    assert_eq!(
+        (recalled(twice).sampler, recalled(twice).seed, recalled(twice).steps),
+        (Some("ddim"), some("42"), Some(25))
+    );
+}
+
+#[test]
+fn unnamed_noise_is_that_of_the_tool() {
+    let noise = |version: &str| recalled(&format!("p\nSteps: 4, Seed: 1, Version: {version}")).rng;
+    assert_eq!(noise("ComfyUI"), Some("torch"));
+    assert_eq!(noise("v1.9.4"), Some("philox"));
+    assert_eq!(recalled("p\nSteps: 4, Seed: 1, Version: ComfyUI, RNG: NV").rng, Some("philox"));
+}
+
+#[test]
+fn what_is_not_followed_is_said_when_read() {
+    let text = "a [red:green:0.5] apple AND a [cat|dog]\nSteps: 12, Sampler: Euler a, Seed: 42";
+    let said = recalled(text).notices.join("\n");
+    for words in ["“[red:green:0.5]”", "“[cat|dog]”", "AND would"] {
+        assert!(said.contains(words), "{words} in {said}");
+    }
+    let ours =
+        recalled("a red apple <lora:shiny:0.8>\nSteps: 12, Sampler: DDIM, Seed: 42, Model: mini, RNG: CPU");
+    assert_eq!(ours.prompt.as_deref(), Some("a red apple"));
+    assert_eq!(ours.notices, ["“<lora:shiny:0.8>” is left out: such networks are not loaded here."]);
+    let plain =
+        Request { dialect: Dialect::Diffusers, prompt: "a <lora:x:1> AND b".to_string(), ..request() };
+    let settings = recalled(&plain.parameters("mini", 0).to_string());
+    assert_eq!(
+        (settings.prompt.as_deref(), settings.dialect),
+        (Some("a <lora:x:1> AND b"), Some(Dialect::Diffusers))
+    );
+    assert!(settings.notices.is_empty(), "{:?}", settings.notices);
+}
+
+#[test]
+fn samplers_and_schedules_by_others_names() {
+    let of = |fields: &str| {
+        let Settings { sampler, schedule, notices, .. } =
+            recalled(&format!("p\nSteps: 4, Seed: 1, {fields}"));
+        (sampler, schedule, notices.len())
+    };
+    for (fields, sampler, schedule, notices) in [
+        ("Sampler: dpmpp_2m_karras", Some("dpm++-2m"), Some("karras"), 0),
+        ("Sampler: euler_ancestral_normal", Some("euler-a"), Some("default"), 0),
+        ("Sampler: euler, Scheduler: karras", Some("euler"), Some("karras"), 0),
+        ("Sampler: k_euler_a", Some("euler-a"), Some("default"), 0),
+        ("Sampler: dpmpp_2m_sgm_uniform", Some("dpm++-2m"), None, 1),
+        ("Sampler: dpmpp_sde_karras", None, None, 1),
+        ("Sampler: UniPC, Schedule type: Karras", None, None, 1),
+        ("Sampler: UniPC, Schedule type: Beta", None, None, 2),
+        // A pair that can be drawn.
+        ("Sampler: DDIM, Schedule type: Karras", Some("ddim"), Some("default"), 1),
+    ] {
+        assert_eq!(of(fields), (sampler, schedule, notices), "{fields}");
+    }
+}
+
+#[test]
+fn json_is_read_and_never_shown_as_a_prompt() -> Result<()> {
+    let swarm = r#"{"sui_image_params":{"prompt":"a red apple","negativeprompt":"ugly","seed":42,"steps":12,
+        "cfgscale":3.0,"width":64,"height":96,"model":"m","sampler":"euler_ancestral","aspectratio":"2:3"}}"#;
+    let expected = Settings {
+        prompt: Some("a red apple".to_string()),
+        negative_prompt: Some("ugly".to_string()),
+        steps: Some(12),
+        guidance: Some(3.0),
+        seed: Some("42".to_string()),
+        sampler: Some("euler-a"),
+        schedule: Some("default"),
+        rng: Some("torch"),
+        width: Some(64),
+        height: Some(96),
+        model: Some("m".to_string()),
+        notices: vec!["Not used here: aspectratio.".to_string()],
+        ..Settings::default()
+    };
+    assert_eq!(from_file(&png_of("parameters", swarm))?, expected);
+    assert_eq!(from_file(&jpeg(&exif(true, 0x9286, &utf16(swarm, true))))?, expected);
+    let fooocus = r#"{"prompt": "a", "negative_prompt": "", "steps": 30, "resolution": "(1152, 896)",
+        "sampler": "dpmpp_2m", "scheduler": "karras", "guidance_scale": 4, "base_model": "x"}"#;
+    let settings = from_file(&png_of("parameters", fooocus))?;
+    assert_eq!((settings.width, settings.height, settings.schedule), (Some(1152), Some(896), Some("karras")));
+    let novelai =
+        r#"{"prompt": "a", "uc": "b", "steps": 28, "scale": 5.0, "seed": 7, "sampler": "k_euler_ancestral"}"#;
+    let settings = from_file(&png_of("Comment", novelai))?;
+    assert_eq!((settings.negative_prompt.as_deref(), settings.sampler), (Some("b"), Some("euler-a")));
+    let invoke =
+        r#"{"positive_prompt": "a", "cfg_scale": 7, "scheduler": "euler_a", "model": {"name": "x"}}"#;
+    let settings = from_file(&png_of("invokeai_metadata", invoke))?;
+    assert_eq!((settings.model.as_deref(), settings.sampler), (Some("x"), Some("euler-a")));
+    assert!(from_file(&png_of("parameters", r#"{"seed": -1, "prompt": "a"}"#))?.notices[0].contains("-1"));
+    Ok(())
+}
+
+/// A text-to-image graph as ComfyUI saves it; the numbers are wires.
+const GRAPH: &str = r#"{
+    "3": {"class_type": "KSampler", "inputs": {"seed": 42, "steps": 20, "cfg": 8.0, "sampler_name": "dpmpp_2m",
+        "scheduler": "karras", "denoise": 1.0, "model": ["10", 0], "positive": ["6", 0], "negative": ["7", 0],
+        "latent_image": ["5", 0]}},
+    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "sd15/v1-5.safetensors"}},
+    "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 768, "batch_size": 1}},
+    "6": {"class_type": "ConditioningZeroOut", "inputs": {"conditioning": ["8", 0]}},
+    "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "ugly", "clip": ["4", 1]}},
+    "8": {"class_type": "CLIPTextEncode", "inputs": {"text": ["9", 0], "clip": ["4", 1]}},
+    "9": {"class_type": "PrimitiveString", "inputs": {"value": "a red apple"}},
+    "10": {"class_type": "LoraLoader", "inputs": {"model": ["4", 0], "is_changed": NaN}}}"#;
+
+#[test]
+fn a_plain_graph_of_comfyui() -> Result<()> {
+    let prefixed = format!("prompt:{GRAPH}\0");
+    for file in [png_of("prompt", GRAPH), webp(&exif(false, 0x0110, prefixed.as_bytes()))] {
+        let settings = from_file(&file)?;
+        let expected = Settings {
+            prompt: Some("a red apple".to_string()),
+            negative_prompt: Some("ugly".to_string()),
+            steps: Some(20),
+            guidance: Some(8.0),
+            seed: Some("42".to_string()),
+            sampler: Some("dpm++-2m"),
+            schedule: Some("karras"),
+            rng: Some("torch"),
+            width: Some(512),
+            height: Some(768),
+            model: Some("v1-5".to_string()),
+            notices: settings.notices.clone(),
+            ..Settings::default()
+        };
+        assert_eq!(settings, expected);
+        assert!(settings.notices[0].starts_with("Made by ComfyUI"), "{:?}", settings.notices);
+        assert_eq!(settings.notices[1..], ["Not used here: LoraLoader."]);
+    }
+    Ok(())
+}
+
+#[test]
+fn other_graphs_of_comfyui_say_what_they_are() -> Result<()> {
+    let bare = from_file(&png_of("prompt", r#"{"3":{"class_type":"KSampler","inputs":{"seed":42}}}"#))?;
+    assert_eq!((bare.prompt, bare.seed.as_deref(), bare.steps), (None, Some("42"), None));
+    assert!(
+        bare.notices.join(" ").contains("Made by ComfyUI")
+            && bare.notices.join(" ").contains("what is typed stays")
+    );
+    // A ring of wires, and one that leads nowhere.
+    let ring = r#"{"1":{"class_type":"KSampler","inputs":{"positive":["2",0],"negative":["9",0],"denoise":0.5}},
+        "2":{"class_type":"X","inputs":{"conditioning":["2",0]}}}"#;
+    let ring = from_file(&png_of("prompt", ring))?;
+    assert_eq!(ring.prompt, None);
+    assert!(ring.notices.iter().any(|notice| notice.contains("over another picture")), "{:?}", ring.notices);
+    for other in [r#"{"1":{"class_type":"SaveImage"}}"#, "[1]", "{\"a\":", "no graph"] {
+        let error = from_file(&png_of("prompt", other)).unwrap_err().to_string();
+        assert!(error.contains("ComfyUI"), "{other}: {error}");
+    }
+    Ok(())
+}
+
+#[test]
+fn long_prompts_are_cut_and_said() {
+    let settings = recalled(&"<".repeat(2 * MAX_CHARS));
+    assert_eq!(settings.prompt.map(|prompt| prompt.len()), Some(MAX_CHARS));
+    assert!(settings.notices[0].contains("20000 characters"), "{:?}", settings.notices);
+    let many =
+        format!("p\nSteps: 1, {}", (0..100).map(|i| format!("Key {i}: 1")).collect::<Vec<_>>().join(", "));
+    assert!(recalled(&many).notices[0].ends_with("Key 19 and 80 more."), "{:?}", recalled(&many).notices);
 }

@@ -190,10 +190,48 @@ fn a_tokenizer_is_built_from_vocabulary_and_merges() {
 #[test]
 fn other_files_are_refused_in_words() {
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("x.gguf");
-    std::fs::write(&path, super::super::gguf_write::header_bytes(&[("general.architecture", "llama")], &[]))
-        .unwrap();
-    assert!(ModelSource::open(&path).unwrap_err().to_string().contains("opengen.config"));
-    std::fs::write(dir.path().join("x.safetensors"), b"..").unwrap();
-    assert!(matches!(ModelSource::open(&dir.path().join("x.safetensors")), Err(Error::Unsupported { .. })));
+    let refused = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        ModelSource::open(&path).unwrap_err().to_string()
+    };
+    let llama = super::super::gguf_write::header_bytes(&[("general.architecture", "llama")], &[]);
+    assert!(refused("x.gguf", &llama).contains("this is a language model (llama)"));
+    let bare = super::super::gguf_write::header_bytes(&[("opengen.config", "{}")], &[]);
+    assert!(refused("y.gguf", &bare).contains("y.gguf"));
+    let checkpoint = [("cond_stage_model.transformer.text_model.x", vec![1], vec![1.0])];
+    let said = refused("x.safetensors", &safetensors_file(&checkpoint));
+    assert!(
+        said.contains("a Stable Diffusion 1 checkpoint in one file") && said.contains("from_single_file"),
+        "{said}"
+    );
+    assert!(refused("x.ckpt", b"\x80\x02}q\0X\n\0\0\0state_dict").contains("a pickled checkpoint"));
+    assert!(refused("x.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF").contains("a JPEG picture"));
+    assert!(refused("empty", b"").contains("the file is incomplete"));
+}
+
+/// As diffusers does: a folder's configuration says what its model is, and what else lies in its files is left out.
+#[test]
+fn tensors_that_no_model_reads_are_left_out_of_a_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let decls = folder(dir.path());
+    let path = dir.path().join("vae/diffusion_pytorch_model.fp16.safetensors");
+    let mut vae = tensors(
+        &[
+            ("decoder.mid_block.attentions.0.query.weight", &[32, 32, 1, 1]),
+            ("post_quant_conv.weight", &[4, 4, 1, 1]),
+        ],
+        20,
+    );
+    vae.push(("extra.scalar", vec![], vec![7.0]));
+    std::fs::write(&path, safetensors_file(&vae)).unwrap();
+    let source = ModelSource::open(dir.path()).unwrap();
+    assert_eq!(source.unused(&decls), ["vae.extra.scalar"]);
+    assert_eq!(unpacked(&source, &decls)[5].2, values(1024, 20));
+    let out = dir.path().join("x.gguf");
+    assert_eq!(
+        quantize_folder(dir.path(), &decls, WeightType::F32, &out, &mut |_, _| ()).unwrap().tensors,
+        7
+    );
+    assert!(ModelSource::open(&out).unwrap().unused(&decls).is_empty());
 }

@@ -9,7 +9,13 @@ use crate::weights::gguf_write::{NewTensor, header_bytes};
 /// The error's text; the parser must refuse.
 fn refused(bytes: &[u8], total: u64) -> String {
     match Header::parse("x.safetensors", bytes, total) {
-        Err(error @ (Error::BadFile { .. } | Error::Json { .. })) => error.to_string(),
+        Err(
+            error @ (Error::BadFile { .. }
+            | Error::Incomplete { .. }
+            | Error::OtherFile { .. }
+            | Error::Tensors { .. }
+            | Error::Json { .. }),
+        ) => error.to_string(),
         other => panic!("accepted: {other:?}"),
     }
 }
@@ -71,8 +77,12 @@ fn header_lengths_are_not_believed() {
 #[test]
 fn a_web_page_is_no_model() {
     let page = b"<!DOCTYPE html><html><head><title>404</title></head></html>";
-    assert!(refused(page, page.len() as u64).contains("<!DOCTYPE html>"));
-    assert!(refused(b"abc", 3).contains("3 bytes"));
+    assert!(refused(page, page.len() as u64).contains("this is a web page"));
+    assert!(
+        refused(b"something else", 14)
+            .contains("neither GGUF nor safetensors: it begins with \"something else\"")
+    );
+    assert!(refused(b"abc", 3).contains("too short for a weight file"));
 }
 
 #[test]
@@ -96,16 +106,81 @@ fn lying_ggufs_are_refused() {
     assert!(change(name_at + 9, &77u32.to_le_bytes()).contains("77 dimensions"));
     assert!(change(dims_at, &63u64.to_le_bytes()).contains("63"));
     assert!(change(dims_at, &(1u64 << 63).to_le_bytes()).contains("too many"));
-    assert!(change(dims_at + 16, &99u32.to_le_bytes()).contains("type 99"));
+    assert!(change(dims_at + 16, &99u32.to_le_bytes()).contains("tensor a has type number 99"));
+    assert!(change(4, &0u32.to_le_bytes()).contains("version 0, expected 2 or 3"));
+    assert!(change(4, &1u32.to_le_bytes()).contains("version 1 (of before August 2023"));
     assert!(change(dims_at + 20, &33u64.to_le_bytes()).contains("33"));
     assert!(change(dims_at + 20, &(1u64 << 50).to_le_bytes()).contains("1125899906842624"));
     let total = good.len() as u64;
-    assert!(refused(&good, total - 60).contains("truncated"));
+    let cut = refused(&good, total - 60);
+    assert!(cut.contains("the file is incomplete: 0.00") && cut.contains("tensor a has 136 bytes"), "{cut}");
     let mut longer = good.clone();
     longer.resize(good.len() + 100, 0);
     assert!(refused(&longer, total + 100).contains("wrong length"));
     let twice = gguf(&[], &[tensor("a", SourceType::F32, &[8]), tensor("a", SourceType::F32, &[8])]);
     assert!(refused(&twice, twice.len() as u64).contains("twice"));
+}
+
+/// A download that broke off is told from a file that lies, wherever it broke off.
+#[test]
+fn cut_files_say_that_they_are_incomplete() {
+    let gguf = gguf(&[("general.architecture", "opengen")], &[tensor("a", SourceType::F32, &[64])]);
+    let json = r#"{"a":{"dtype":"F32","shape":[64],"data_offsets":[0,256]}}"#;
+    for file in [gguf, safetensors_bytes(json, &[0; 256])] {
+        for length in (1..file.len() - 1).filter(|length| *length < 40 || length % 7 == 0) {
+            match Header::parse("x", &file[..length], length as u64) {
+                Err(Error::Incomplete { bytes, needed, .. }) => {
+                    assert_eq!(bytes, length as u64);
+                    assert!(
+                        needed > bytes && needed <= file.len() as u64,
+                        "{length}: {needed} of {}",
+                        file.len()
+                    );
+                }
+                other => panic!("{length}: {other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn unknown_types_are_named_all_at_once() {
+    let mut tensors = vec![tensor("a", SourceType::F32, &[8]), tensor("b", SourceType::F32, &[8])];
+    let of_types = |tensors: &[NewTensor]| {
+        let mut file = gguf(&[], tensors);
+        for name in [b'a', b'b'] {
+            let at =
+                file.windows(9).position(|w| w[..8] == [1, 0, 0, 0, 0, 0, 0, 0] && w[8] == name).unwrap();
+            file[at + 9 + 4 + 8..at + 9 + 4 + 12].copy_from_slice(&39u32.to_le_bytes());
+        }
+        let total = file.len() as u64;
+        refused(&file, total)
+    };
+    let error = of_types(&tensors);
+    assert!(error.contains("tensor a has type number 39") && error.contains("tensor b has type"), "{error}");
+    // Names come before types.
+    tensors.push(tensor("double_blocks.0.img_attn.qkv.weight", SourceType::F32, &[8]));
+    assert!(of_types(&tensors).contains("this is a FLUX model"));
+    let json = |name: &str| {
+        let entry = |name: &str, at: usize| {
+            format!(r#""{name}":{{"dtype":"F8_E4M3","shape":[16],"data_offsets":[{at},{}]}}"#, at + 16)
+        };
+        let bytes = safetensors_bytes(&format!("{{{},{}}}", entry(name, 0), entry("b", 16)), &[0; 32]);
+        refused(&bytes, bytes.len() as u64)
+    };
+    assert!(
+        json("a").contains("tensor a has type F8_E4M3") && json("a").contains("tensor b"),
+        "{}",
+        json("a")
+    );
+    assert!(json("model.diffusion_model.joint_blocks.0.x").contains("a Stable Diffusion 3 model"));
+}
+
+#[test]
+fn no_metadata_is_none() {
+    let json = r#"{"__metadata__":null,"a":{"dtype":"F32","shape":[4],"data_offsets":[0,16]}}"#;
+    let header = parse(&safetensors_bytes(json, &[0; 16])).unwrap();
+    assert_eq!((header.tensors.len(), header.metadata.len()), (1, 0));
 }
 
 #[test]

@@ -11,7 +11,15 @@ use crate::weights::{LayoutOptions, MAX_SLAB, Manifest, Packer, Source, layout_w
 
 fn plan(decls: &[WeightDecl], header: &Header, matrix_type: Option<WeightType>) -> crate::Result<Manifest> {
     let config = ModelConfig::builtin("sd15")?;
-    layout_with("m", &config, "{}", decls, header, Source::default(), LayoutOptions { matrix_type })
+    layout_with(
+        "m",
+        &config,
+        "{}",
+        decls,
+        header,
+        Source::default(),
+        LayoutOptions { matrix_type, ..LayoutOptions::default() },
+    )
 }
 
 /// Packs tensors given in any order and unpacks every record again.

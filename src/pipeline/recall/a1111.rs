@@ -1,0 +1,83 @@
+//! A1111's `parameters` text, which this engine and many others write too.
+
+use std::collections::HashSet;
+
+use super::{Settings, brief};
+use crate::image::Parameters;
+use crate::pipeline::request::DIALECT;
+use crate::sample::NoiseSource;
+
+/// Recorded facts and things that are read elsewhere: nothing is lost when they are passed over.
+const PASSED_OVER: [&str; 20] = [
+    "Model hash",
+    "VAE",
+    "VAE hash",
+    "Lora hashes",
+    "TI hashes",
+    "Hashes",
+    "Version",
+    "User",
+    "Batch size",
+    "Batch pos",
+    "Token merging ratio",
+    "Schedule type",
+    "Scheduler",
+    "Template",
+    "Negative Template",
+    "Created Date",
+    "Civitai resources",
+    "Civitai metadata",
+    "Discard penultimate sigma",
+    DIALECT,
+];
+
+/// Settings out of the text's parts. Of two fields of one name the first counts.
+pub fn from_parameters(parameters: &Parameters) -> Settings {
+    let mut settings = Settings {
+        dialect: parameters.get(DIALECT).and_then(|name| name.parse().ok()),
+        ..Settings::default()
+    };
+    settings.prompt = Some(settings.take_prompt(&parameters.prompt));
+    settings.negative_prompt = Some(settings.take_prompt(&parameters.negative_prompt));
+    let (mut seen, mut others) = (HashSet::new(), Vec::new());
+    let schedule = parameters.get("Schedule type").or(parameters.get("Scheduler"));
+    for (key, value) in parameters.fields.iter().filter(|(key, _)| seen.insert(key.as_str())) {
+        match key.as_str() {
+            "Steps" => settings.steps = settings.number(key, value),
+            "CFG scale" => settings.guidance = settings.number(key, value),
+            "Seed" => settings.seed = settings.number::<u64>(key, value).map(|seed| seed.to_string()),
+            "Variation seed" => {
+                settings.variation_seed = settings.number::<u64>(key, value).map(|seed| seed.to_string());
+            }
+            "Variation seed strength" => settings.variation_strength = settings.number(key, value),
+            "Sampler" => settings.take_sampler(value, schedule),
+            "Size" => settings.take_size(value),
+            "Model" => settings.model = Some(value.clone()),
+            "RNG" => match NoiseSource::from_a1111_name(value) {
+                Some(source) => settings.rng = Some(source.name()),
+                None => settings.notices.push(format!("There is no noise source “{}” here.", brief(value))),
+            },
+            other if PASSED_OVER.contains(&other) => {}
+            other => others.push(other),
+        }
+    }
+    if settings.seed.is_some() && parameters.get("RNG").is_none() {
+        settings.rng = Some(unnamed_noise(parameters).name());
+    }
+    if parameters.fields.is_empty() {
+        settings.notices.push("It names the prompt alone; the other settings stay.".to_string());
+    }
+    settings.tell_unused(&others);
+    settings
+}
+
+/// A1111 names its noise only where it is not the graphics card's; ComfyUI and those built on it always take PyTorch's
+/// of the processor, and name nothing.
+fn unnamed_noise(parameters: &Parameters) -> NoiseSource {
+    const OF_COMFYUI: [&str; 2] = ["comfyui", "swarmui"];
+    let version = parameters.get("Version").unwrap_or_default().to_ascii_lowercase();
+    match OF_COMFYUI.iter().any(|name| version.contains(name)) {
+        true => NoiseSource::Torch,
+        false => NoiseSource::Philox,
+    }
+}
