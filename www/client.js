@@ -235,7 +235,8 @@ export class OpenGen extends EventTarget {
   }
 
   /**
-   * Reads the settings in a picture's file: OpenGen's own PNGs, and those of A1111 and its relatives.
+   * Reads the settings in a picture's file (PNG, JPEG, WebP): OpenGen's own, those of A1111 and its relatives, and plain
+   * graphs of ComfyUI.
    * @param {Blob} png
    * @returns {Promise<PictureSettings>}
    */

@@ -5,10 +5,11 @@
 /** Every error that the client throws or rejects with. */
 export class OpenGenError extends Error {
   /**
-   * @param {{code: ErrorCode, message: string, field?: string | null, retryable?: boolean, cause?: unknown}} wire
+   * @param {{code: ErrorCode, message: string, field?: string | null, retryable?: boolean, detail?: string | null,
+   *   cause?: unknown}} wire
    *   `cause`: what led to it, such as a signal's reason
    */
-  constructor({ code, message, field = null, retryable = false, cause }) {
+  constructor({ code, message, field = null, retryable = false, detail = null, cause }) {
     super(message, cause === undefined ? undefined : { cause });
     // As fetch has it, so that code which knows aborted requests and AbortSignal.timeout knows this one too.
     this.name = code === 'ABORTED' ? (isTimeout(cause) ? 'TimeoutError' : 'AbortError') : 'OpenGenError';
@@ -18,6 +19,8 @@ export class OpenGenError extends Error {
     this.field = field;
     /** Whether the same call may succeed when it is made again. @type {boolean} */
     this.retryable = retryable;
+    /** What only the curious want to know, such as the tensor at which a file breaks off. @type {string | null} */
+    this.detail = detail;
   }
 }
 

@@ -17,6 +17,7 @@ import { Session } from './js/session.js';
 import { Settings } from './js/settings.js';
 import { Sheet, followNetwork, keepPage } from './js/shell.js';
 import { Shown } from './js/shown.js';
+import { Sizes } from './js/sizes.js';
 import { Stage } from './js/stage.js';
 import { State } from './js/state.js';
 import { bar, hideBanner, notes, say } from './js/status.js';
@@ -65,10 +66,10 @@ new Large({
 });
 const understood = new Understood({ reader, onPress: (start, end, text) => settings.replaceInPrompt(start, end, text) });
 const using = new Using({ session, choice, settings, making, understood });
-const filling = new Filling({ settings, using });
+const filling = new Filling({ settings, using, sizes: new Sizes({ settings, model: () => session.model }) });
 new Keys({ onGenerate: () => making.generate(), onCancel: cancel });
 new Recall({
-  engine: () => session.started(), onSettings: (values) => filling.take(values), onModel: (file) => adding.add(file),
+  engine: () => session.started(), onSettings: (values) => filling.takePicture(values), onModel: (file) => adding.add(file),
 });
 
 /** Stops what is being made. @returns {boolean} whether there was anything */

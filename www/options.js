@@ -22,7 +22,7 @@ const MODEL = {
 };
 /** @type {Names<Required<import('./api.d.ts').PictureOptions>>} */
 const PICTURE = {
-  prompt: true, negativePrompt: true, steps: true, guidance: true, seed: true, variationSeed: true,
+  prompt: true, negativePrompt: true, dialect: true, steps: true, guidance: true, seed: true, variationSeed: true,
   variationStrength: true, rng: true, sampler: true, schedule: true, width: true, height: true, batch: true,
   previews: true, walk: true,
 };

@@ -61,6 +61,8 @@ export interface StoredModel {
   /** Native size in pixels; null where another version of the engine stored it. */
   width: number | null;
   height: number | null;
+  /** What its maker suggests a run should take. */
+  suggested: { steps?: number; guidance?: number; sampler?: Sampler; schedule?: Schedule };
   /** False while a part of it is still to be fetched. */
   complete: boolean;
   /** False where another version of the engine stored it: it will be fetched again. */
@@ -106,6 +108,7 @@ export interface LoadedModel {
 export type Seed = number | string | bigint;
 export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'dpm++-2m';
 export type Schedule = 'default' | 'karras';
+export type Dialect = 'a1111' | 'diffusers';
 
 /** Ranges and defaults are those of src/pipeline/limits.rs; `LIMITS` and `DEFAULTS` have them as values. */
 export interface GenerateRequest {
@@ -113,6 +116,11 @@ export interface GenerateRequest {
   prompt: string;
   /** What it shall not show; has an effect where `guidance` is above 1. Default: "". */
   negativePrompt: string;
+  /**
+   * Whose way prompts are read. "a1111": brackets weigh, `BREAK` and length make parts, and the text is cleaned as original
+   * CLIP cleans it; "diffusers": every character is text, as transformers tokenizes it, up to one part. Default: "a1111".
+   */
+  dialect?: Dialect;
   /** Denoising steps, 1 … 1000, and no more than the model was trained with. Default: the model's, else 20. */
   steps: number;
   /** Classifier-free guidance, 0 … 100; up to 1 half the work is saved. Default: the model's, else 7.5. */
@@ -293,8 +301,10 @@ export interface GenerateResult {
 
 /** What a picture's metadata says; null where it does not. Ranges are unchecked. */
 export interface PictureSettings {
-  prompt: string;
-  negativePrompt: string;
+  prompt: string | null;
+  negativePrompt: string | null;
+  /** Whose way the prompts were read; null is A1111's. */
+  dialect: Dialect | null;
   steps: number | null;
   guidance: number | null;
   /** Decimal digits. */
@@ -343,6 +353,8 @@ export interface WireError {
   /** The setting at fault, for INVALID_INPUT. */
   field: string | null;
   retryable: boolean;
+  /** The technical part of the message, where a person's words leave it out. */
+  detail?: string | null;
 }
 
 /** A model's file; `bytes` and `sha256` where they are known. */

@@ -40,6 +40,7 @@ const SHELL = [
   'js/settings.js',
   'js/shell.js',
   'js/shown.js',
+  'js/sizes.js',
   'js/stage.js',
   'js/state.js',
   'js/status.js',

@@ -125,7 +125,8 @@ function toWire(error) {
   const message = String(error?.message ?? error);
   // The engine's errors carry a code in words; a DOMException's is a number.
   if (typeof error?.code === 'string') {
-    return { code: error.code, message, field: error.field ?? null, retryable: Boolean(error.retryable) };
+    const { code, field = null, detail = null } = error;
+    return { code, message, field, retryable: Boolean(error.retryable), detail };
   }
   if (error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError) {
     return { code: 'UNSUPPORTED', message: `this browser cannot run the engine (${message})`, field: null, retryable: false };

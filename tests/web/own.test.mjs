@@ -163,13 +163,37 @@ function misshapen() {
   return bytes;
 }
 
-for (const [what, name, bytes, words] of [
-  ['a text file', 'notes.txt', Buffer.from('no model at all'), /“notes\.txt” was not added\..*no GGUF file.*opengen quantize/s],
-  ['a safetensors file', 'dog.safetensors', Buffer.alloc(4096, 1), /Models are taken as GGUF files.*opengen quantize/s],
+/** A GGUF without tensors, of these metadata. @param {Record<string, string>} metadata */
+function gguf(metadata) {
+  const number = (value) => { const bytes = Buffer.alloc(8); bytes.writeBigUInt64LE(BigInt(value)); return bytes; };
+  const text = (value) => Buffer.concat([number(value.length), Buffer.from(value)]);
+  const pairs = Object.entries(metadata).flatMap(([key, value]) => [text(key), Buffer.from([8, 0, 0, 0]), text(value)]);
+  return Buffer.concat([Buffer.from('GGUF\x03\0\0\0'), number(0), number(pairs.length / 3), ...pairs, Buffer.alloc(64)]);
+}
+
+/** A safetensors file of one tensor of that name. */
+function safetensors(name) {
+  const json = Buffer.from(JSON.stringify({ [name]: { dtype: 'F16', shape: [4], data_offsets: [0, 8] } }));
+  const length = Buffer.alloc(8);
+  length.writeUInt32LE(json.length);
+  return Buffer.concat([length, json, Buffer.alloc(8)]);
+}
+
+const ZIP = Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(26), Buffer.from('archive/data.pkl'), Buffer.alloc(4096)]);
+
+for (const [what, name, bytes, words, details] of [
+  ['a text file', 'notes.txt', Buffer.from('no model at all'), /“notes\.txt” was not added\..*neither GGUF nor safetensors/is],
+  ['a picture', 'photo.gguf', Buffer.from('\xff\xd8\xff\xe0\0\x10JFIF\0aaaaaaaaaa', 'latin1'), /This is a JPEG picture: choose or download the model itself\./],
+  ['a pickled checkpoint', 'old.ckpt', ZIP, /This is a pickled checkpoint \(\.ckpt, \.pt, \.bin\): opening one can run whatever is in it.*save_pretrained/s],
+  ['a checkpoint in one file', 'v1-5.safetensors', safetensors('cond_stage_model.transformer.text_model.final_layer_norm.bias'),
+    /This is a Stable Diffusion 1 checkpoint in one file.*from_single_file.*opengen quantize/s],
+  ['a checkpoint of another family', 'xl.safetensors', safetensors('conditioner.embedders.0.x'), /This is a Stable Diffusion XL model: Stable Diffusion 1 and 2 can be drawn with\./],
+  ['a LoRA', 'detail.safetensors', safetensors('lora_unet_down_blocks_0.lora_up.weight'), /This is a LoRA: it changes a model and is none by itself/],
   ['an empty file', 'empty.gguf', Buffer.alloc(0), /It is empty/],
-  ['a GGUF that is cut short', 'cut.gguf', GGUF.subarray(0, 3_000_000), /“cut\.gguf” was not added/],
-  ['a GGUF of something else', 'llama.gguf', Buffer.concat([Buffer.from('GGUF'), Buffer.from([3, 0, 0, 0]), Buffer.alloc(16)]), /metadata|tensor/i],
-  ['a GGUF whose shapes do not fit', 'shape.gguf', misshapen(), /unet\.conv_out\.weight/],
+  ['a GGUF that is cut short', 'cut.gguf', GGUF.subarray(0, 3_000_000), /The file is incomplete: 3\.0 of at least 15\.\d MB; download it again\./, /tensor .* has \d+ bytes at/],
+  ['a GGUF that is cut in its header', 'head.gguf', GGUF.subarray(0, 100), /The file is incomplete: 0\.\d+ of at least 0\.\d+ MB; download it again\./, /reaches beyond 100/],
+  ['a language model', 'llama.gguf', gguf({ 'general.architecture': 'llama' }), /This is a language model \(llama\)/],
+  ['a GGUF whose shapes do not fit', 'shape.gguf', misshapen(), /One tensor is not what its configuration asks for/, /unet\.conv_out\.weight/],
 ]) {
   test(`${what}: says what is wrong and loses nothing`, async () => {
     const { page, before } = await settled();
@@ -177,6 +201,13 @@ for (const [what, name, bytes, words] of [
     await told(page, 'was not added.');
     const said = await report(page).innerText();
     assert.match(said, words);
+    if (/cut|picture|pickled|LoRA|family|language/.test(what)) assert.doesNotMatch(said, /opengen quantize(?! folder)/, 'no advice that does not help');
+    const folded = report(page).locator('details');
+    assert.equal(await folded.isVisible(), Boolean(details), 'the technical part is folded');
+    if (details) {
+      await folded.locator('summary').click();
+      assert.match(await folded.innerText(), details);
+    }
     assert.match(said, /your prompt and your pictures are as they were/);
     assert.doesNotMatch(said, /[0-9a-f]{8}-[0-9a-f]{4}/, 'no address of a blob');
     await unharmed(page, before);

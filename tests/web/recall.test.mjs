@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { linkTo, readLink } from '../../www/js/link.js';
-import { asFile, png } from './files.mjs';
+import { asFile, png, withExif } from './files.mjs';
 import {
   begins, cancelButton, draw, finished, generateButton, pixels, promptOf, psnr, ready, saveExact, set, stand, tab,
   visitor,
@@ -90,17 +90,79 @@ for (const kind of ['tEXt', 'zTXt', 'iTXt', 'compressed']) {
       await says(page, 'Settings read from “girl.png”.');
       assert.deepEqual(await form(page), {
         prompt: 'masterpiece, 1girl,  smiling', negativePrompt: '(worst quality:1.4), lowres', steps: '28', guidance: '7.5',
-        seed: '1234567890', sampler: 'dpm++-2m', schedule: 'karras', rng: 'philox', width: '512', height: '768', batch: '1',
+        seed: '1234567890', sampler: 'dpm++-2m', schedule: 'karras', rng: 'philox', width: '128', height: '128', batch: '1',
         variationStrength: '0', variationSeed: '',
       });
       const said = (await lines(page)).join('\n');
-      for (const words of [/lora:detail:0\.8/, /Not used here: Denoising strength, Clip skip, Hires upscale\./, /“v1-5-pruned”, which is not here/]) {
+      for (const words of [/lora:detail:0\.8/, /Not used here: Denoising strength, Clip skip, Hires upscale\./, /“v1-5-pruned”, which is not here/,
+        /It is 512×768, and Mini was made for 128×128: 128×128 stays/]) {
         assert.match(said, words);
       }
       assert.equal(await page.getByRole('checkbox', { name: 'Random seed' }).isChecked(), false);
     });
   }
 }
+
+for (const type of ['image/jpeg', 'image/webp']) {
+  test(`A1111’s text in ${type}`, async () => {
+    const page = await visitor(it);
+    await ready(page);
+    const text = 'яблоко 🍎\nNegative prompt: ugly\nSteps: 12, Sampler: Euler a, CFG scale: 3, Seed: 42, Size: 128x96';
+    await bring.dropped(page, asFile(withExif(type, text), 'apple', type));
+    await says(page, 'Settings read from “apple”.');
+    const { prompt, negativePrompt, steps, sampler, seed, width, height } = await form(page);
+    assert.deepEqual([prompt, negativePrompt, steps, sampler, seed, width, height],
+      ['яблоко 🍎', 'ugly', '12', 'euler-a', '42', '128', '96']);
+    assert.deepEqual(await lines(page), ['Its size, 128×96, was taken.']);
+  });
+}
+
+test('a size that the model was not made for is offered, with the time each takes', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const note = page.locator('#size-note');
+  await draw(page, 'a cat', { Steps: 2 });
+  await bring.dropped(page, asFile(png({ text: 'a dog\nSteps: 4, Sampler: DDIM, CFG scale: 2, Seed: 5, Size: 512x768' }), 'dog.png'));
+  await says(page, 'Settings read from “dog.png”.');
+  const [line] = await lines(page);
+  assert.match(line, /^It is 512×768, and Mini was made for 128×128: 128×128 stays \(about \d+ s\)\.$/);
+  assert.deepEqual([(await form(page)).width, (await form(page)).height], ['128', '128']);
+  assert.equal(await note.isHidden(), true);
+  await report(page).getByRole('button', { name: /^Take 512×768 \(about \d+ (s|min.*)\)$/ }).click();
+  assert.deepEqual([(await form(page)).width, (await form(page)).height], ['512', '768']);
+  await page.locator('#more').evaluate((element) => { element.open = true; });
+  assert.match(await note.textContent(), /^Mini was made for 128×128: much beyond that it repeats what it knows\. 512×768 takes about \d+ (s|min)/);
+  // Up to one and a half times its own size nothing is said.
+  await set(page, { Width: 192, Height: 192 });
+  assert.equal(await note.isHidden(), true);
+  await set(page, { Height: 200 });
+  assert.match(await note.textContent(), /192×200 takes about/);
+  await page.getByRole('button', { name: 'Reset' }).click();
+  assert.equal(await note.isHidden(), true);
+  assert.deepEqual(page.trouble, []);
+});
+
+const GRAPH = JSON.stringify({
+  3: { class_type: 'KSampler', inputs: { seed: 7, steps: 9, cfg: 3, sampler_name: 'euler', scheduler: 'karras', positive: ['6', 0], negative: ['7', 0], latent_image: ['5', 0] } },
+  5: { class_type: 'EmptyLatentImage', inputs: { width: 128, height: 128 } },
+  6: { class_type: 'CLIPTextEncode', inputs: { text: 'a fox' } },
+  7: { class_type: 'CLIPTextEncode', inputs: { text: 'ugly' } },
+});
+
+test('ComfyUI’s pictures say what they are: a plain graph is read, of another as much as can be', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await bring.dropped(page, asFile(png({ keyword: 'prompt', text: GRAPH }), 'fox.png'));
+  await says(page, 'Settings read from “fox.png”.');
+  const { prompt, negativePrompt, steps, sampler, schedule, seed, rng } = await form(page);
+  assert.deepEqual([prompt, negativePrompt, steps, sampler, schedule, seed, rng], ['a fox', 'ugly', '9', 'euler', 'karras', '7', 'torch']);
+  assert.match((await lines(page)).join('\n'), /Made by ComfyUI/);
+  await promptOf(page).fill('what I was typing');
+  await bring.dropped(page, asFile(png({ keyword: 'prompt', text: '{"3":{"class_type":"KSampler","inputs":{"seed":42}}}' }), 'bare.png'));
+  await says(page, 'Settings read from “bare.png”.');
+  assert.equal(await promptOf(page).inputValue(), 'what I was typing');
+  assert.match((await lines(page)).join('\n'), /could not be read; what is typed stays/);
+});
 
 test('values that cannot be are named, and the others are taken', async () => {
   const page = await visitor(it);
@@ -118,9 +180,10 @@ test('values that cannot be are named, and the others are taken', async () => {
 
 const good = png({ text: 'a cat\nSteps: 2, Sampler: DDIM, Seed: 5' });
 for (const [what, file, words] of [
-  ['a JPEG', asFile(Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 16]), 'photo.jpg', 'image/jpeg'), /“photo\.jpg” was not read.*not a PNG/s],
-  ['a text file', asFile(Buffer.from('hello'), 'note.txt', 'text/plain'), /not a PNG/],
-  ['an empty file', asFile(Buffer.alloc(0), 'empty.png'), /not a PNG/],
+  ['a JPEG', asFile(Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 4, 0, 0, 0xff, 0xd9]), 'photo.jpg', 'image/jpeg'), /“photo\.jpg” was not read.*no settings in it/s],
+  ['a GIF', asFile(Buffer.from('GIF89a'), 'film.gif', 'image/gif'), /This is a GIF; settings are read from PNG, JPEG and WebP files/],
+  ['a text file', asFile(Buffer.from('hello'), 'note.txt', 'text/plain'), /This is no picture; settings are read from PNG/],
+  ['an empty file', asFile(Buffer.alloc(0), 'empty.png'), /This is an empty file/],
   ['a PNG without settings', asFile(png()), /no settings in it/],
   ['a PNG with other texts', asFile(png({ keyword: 'Comment', text: 'hi' })), /no settings in it/],
   ['a ComfyUI picture', asFile(png({ keyword: 'workflow', text: '{}' })), /ComfyUI/],
@@ -164,7 +227,7 @@ test('a picture whose end is missing still gives its settings, and says so', asy
   const page = await visitor(it);
   await ready(page);
   await bring.chosen(page, asFile(good.subarray(0, good.length - 14)));
-  await says(page, 'The picture itself is damaged; its settings could be read.');
+  await says(page, 'The picture itself is damaged (it breaks off before its end); its settings could be read.');
   assert.equal(await promptOf(page).inputValue(), 'a cat');
 });
 

@@ -4,12 +4,11 @@ import { $, bytes } from './dom.js';
 import { report } from './report.js';
 import { sentence } from './words.js';
 
-/** Kinds of files that people keep models in; only the first is taken. */
+/** Kinds of files that people keep models in; only the first is taken, the others are told from each other by the engine. */
 const MODELS = /\.(gguf|safetensors|ckpt|pth?|bin|onnx)$/i;
 /** An iPhone or iPad closes a tab that passes about 1.5 GB; a model needs its own size and room to work in. */
 const PHONE_BYTES = 1e9;
 const KEPT = 'The model in use, your prompt and your pictures are as they were.';
-const MAKE = 'opengen quantize makes such a file of a folder in diffusers’ layout.';
 
 const isApplePhone = /iPhone|iPad/.test(navigator.userAgent)
   || (/Mac/.test(navigator.userAgent) && navigator.maxTouchPoints > 1);
@@ -73,10 +72,7 @@ export class Adding {
     const magic = await file.slice(0, 4).text().catch(() => null);
     if (magic === null) return { lines: ['It could not be read. A folder cannot be added, nor a file that has been moved.'] };
     if (file.size === 0) return { lines: ['It is empty.'] };
-    if (magic !== 'GGUF') {
-      const other = isModel(file) && !/\.gguf$/i.test(file.name);
-      return { lines: [other ? 'Models are taken as GGUF files; other kinds cannot be read here yet.' : 'It is no GGUF file.', MAKE] };
-    }
+    if (magic !== 'GGUF') return null; // of no use whatever the room: the engine says what it is, from its first bytes
     const { usage = 0, quota = Infinity } = await navigator.storage?.estimate?.().catch(() => ({})) ?? {};
     if (file.size > quota - usage) {
       return {
@@ -100,10 +96,10 @@ export class Adding {
       QUOTA: ['There is no room for it. Deleting a model or pictures makes room.'],
       STORAGE: ['This browser does not keep models here; a private window may be the reason.', sentence(error.message)],
       NETWORK: ['It could not be read to its end: it may have been moved or changed.'],
-      BAD_MODEL: [sentence(error.message.replace(`${file.name}: `, '')), MAKE],
+      BAD_MODEL: [sentence(error.message.replace(`${file.name}: `, ''))],
     }[error.code] ?? [sentence(error.message)];
     const action = error.code === 'QUOTA' ? { label: 'Show storage', run: this.onFull } : undefined;
-    report(`“${file.name}” was not added.`, [...lines, KEPT], action);
+    report(`“${file.name}” was not added.`, [...lines, KEPT], action, error.detail);
   }
 
   #to(now) {

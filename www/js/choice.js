@@ -21,14 +21,15 @@ const GENERAL = {
 
 export class Choice {
   /** As far as the store has been asked; before that, what it said last time. @type {Own[]} */
-  #own = (keep.read('own') ?? []).map(describe);
+  #own = [];
 
   /** @param {{catalog: readonly import('../protocol.d.ts').ModelInfo[], onChange: () => void}} options */
   constructor({ catalog, onChange }) {
     Object.assign(this, { catalog, onChange });
+    this.#own = (keep.read('own') ?? []).map((model) => this.#describe(model));
     addEventListener('storage', ({ key }) => {
       if (key !== 'opengen.own') return; // another tab has added or removed one
-      this.#own = (keep.read('own') ?? []).map(describe);
+      this.#own = (keep.read('own') ?? []).map((model) => this.#describe(model));
       this.onChange();
     });
   }
@@ -47,24 +48,33 @@ export class Choice {
   async refresh(og) {
     const stored = await og.models.list();
     const own = stored.filter(({ id, complete, formatOk }) => complete && formatOk && !this.catalog.some((model) => model.id === id))
-      .map(({ id, url, bytes, width, height }) => ({ id, url, bytes, width, height }));
+      .map(({ id, name, url, bytes, width, height, suggested }) => ({ id, of: name, url, bytes, width, height, suggested }));
     if (JSON.stringify(own) === JSON.stringify(keep.read('own') ?? []) && own.length === this.#own.length) return;
-    this.#own = own.map(describe);
+    this.#own = own.map((model) => this.#describe(model));
     keep.write('own', own);
     this.onChange();
+  }
+
+  /**
+   * A stored file as a model to choose. One that was made of a model of the catalogue, as its own name says, has that one's
+   * words and examples; what its maker suggests comes first, then what the catalogue's model takes.
+   * @returns {Own}
+   */
+  #describe({ id, of, url, bytes, width, height, suggested }) {
+    const file = fileOf(id);
+    const base = this.catalog.find((model) => model.id === of && model.width === width);
+    const { defaults, examples, ...words } = base ? { ...wordsOf(base), defaults: base.defaults, examples: base.examples } : GENERAL;
+    return {
+      id, url, bytes, width, height, ...words, examples, defaults: { ...defaults, ...suggested }, own: true,
+      name: file.replace(/\.gguf$/i, ''),
+      about: `Your own model, from the file ${file}. It is kept in this browser alone.`,
+      license: 'As its maker says.',
+    };
   }
 }
 
 /** "my-dog.gguf 1700000000000" is the file my-dog.gguf with its date. */
 export const fileOf = (id) => id.replace(/ \d+$/, '').split('/').pop();
 
-/** @returns {Own} */
-function describe({ id, url, bytes, width, height }) {
-  const file = fileOf(id);
-  return {
-    id, url, bytes, width, height, ...GENERAL, own: true,
-    name: file.replace(/\.gguf$/i, ''),
-    about: `Your own model, from the file ${file}. It is kept in this browser alone.`,
-    license: 'As its maker says.',
-  };
-}
+/** What a model of the catalogue knows by words. */
+const wordsOf = ({ knows, synonyms, phrases, emoji }) => ({ knows, synonyms, phrases, emoji });

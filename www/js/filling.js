@@ -5,13 +5,29 @@ import { report } from './report.js';
 import { brief } from './words.js';
 
 export class Filling {
-  /** @param {{settings: import('./settings.js').Settings, using: import('./using.js').Using}} options */
-  constructor({ settings, using }) {
-    Object.assign(this, { settings, using });
+  /**
+   * @param {object} options
+   * @param {import('./settings.js').Settings} options.settings
+   * @param {import('./using.js').Using} options.using
+   * @param {import('./sizes.js').Sizes} options.sizes
+   */
+  constructor({ settings, using, sizes }) {
+    Object.assign(this, { settings, using, sizes });
   }
 
   /**
-   * Puts values that a link or a picture brought into the form.
+   * Puts what a picture was made with into the form; a size that the model was not made for is only offered.
+   * @param {Record<string, string>} brought by field
+   * @returns {{lines: string[], action?: {label: string, run: () => void}}} what to say, and what can be pressed
+   */
+  takePicture({ model, ...brought }) {
+    const lines = model ? this.using.choose(model) : [];
+    const { values, lines: ofSize, action } = this.sizes.judge(brought);
+    return { lines: [...lines, ...ofSize, ...this.take(values)], action };
+  }
+
+  /**
+   * Puts values that a link brought into the form.
    * @param {Record<string, string>} values by field
    * @returns {string[]} a sentence for each that could not be honoured
    */

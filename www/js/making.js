@@ -6,6 +6,7 @@ import { Queue } from './queue.js';
 import { hideReport, report } from './report.js';
 import { drawSeed } from './settings.js';
 import { keepParts } from './shell.js';
+import { measured } from './sizes.js';
 import { banner, bar, hideBanner, notes, say } from './status.js';
 import { STAGES, errorWords, foreignWords, keepingWords, seedWords, sentence, translatedWords } from './words.js';
 
@@ -147,6 +148,7 @@ export class Making {
     if (shown.following) shown.present(made);
     if (settings.random.checked) settings.showSeed(seed);
     keep.write('decodeMs', timings.decodeMs);
+    measured(session.model.id, request, timings);
     // What is still in the box is explained there.
     const translation = reading && settings.shared().prompt !== request.typed ? translatedWords(reading) : [];
     const foreign = reading ? foreignWords(session.model, reading) : [];

@@ -1,6 +1,6 @@
 /**
- * Pictures that are brought here, dropped, pasted or chosen, for the settings that their PNG files carry. A model that
- * is dropped is handed on.
+ * Pictures that are brought here, dropped, pasted or chosen, for the settings that their files carry (PNG, JPEG, WebP). A
+ * model that is dropped is handed on.
  */
 
 import { isModel } from './adding.js';
@@ -15,8 +15,8 @@ export class Recall {
   /**
    * @param {object} options
    * @param {() => Promise<import('../client.js').OpenGen>} options.engine the engine that reads the files
-   * @param {(values: Record<string, string>) => string[]} options.onSettings puts values into the form, by field;
-   *   returns a sentence for each that could not be honoured
+   * @param {(values: Record<string, string>) => {lines: string[], action?: {label: string, run: () => void}}} options.onSettings
+   *   puts values into the form, by field; returns a sentence for each that could not be honoured, and what is offered
    * @param {(file: File) => void} options.onModel takes a model's file that was dropped
    */
   constructor({ engine, onSettings, onModel }) {
@@ -43,8 +43,8 @@ export class Recall {
     try {
       const og = await this.engine();
       const { notices, ...settings } = await og.readSettings(file);
-      const refused = this.onSettings(valuesOf(settings));
-      report(`Settings read from ${pasted ? 'the pasted picture' : name}.`, [...notices, ...refused]);
+      const { lines, action } = this.onSettings(valuesOf(settings));
+      report(`Settings read from ${pasted ? 'the pasted picture' : name}.`, [...notices, ...lines], action);
     } catch (error) {
       const hint = 'Copying a picture loses its settings in most browsers: drop the file instead.';
       report(`${name} was not read.`, [sentence(error.message), 'Your settings are as they were.', ...(pasted ? [hint] : [])]);
@@ -73,7 +73,7 @@ export class Recall {
     const files = [...event.dataTransfer.files];
     const model = files.find(isModel);
     if (model) this.onModel(model);
-    else this.read(files.find(({ type }) => type === 'image/png') ?? files[0]);
+    else this.read(files.find(({ type }) => type.startsWith('image/')) ?? files[0]);
   }
 }
 

@@ -2,15 +2,23 @@
 
 import { $, make } from './dom.js';
 
+/** More lines than these are counted. */
+const MOST_LINES = 20;
+
 /**
  * @param {string} title one sentence
  * @param {string[]} [lines] one sentence each
  * @param {{label: string, run: () => void}} [action]
+ * @param {string | null} [details] what only the curious want to know: folded
  */
-export function report(title, lines = [], action) {
+export function report(title, lines = [], action, details) {
+  const told = lines.length > MOST_LINES ? [...lines.slice(0, MOST_LINES), `And ${lines.length - MOST_LINES} more.`] : lines;
   $('report-title').textContent = title;
-  $('report-lines').replaceChildren(...lines.map((line) => make('li', { textContent: line })));
+  $('report-lines').replaceChildren(...told.map((line) => make('li', { textContent: line })));
   $('report-lines').hidden = lines.length === 0;
+  $('report-details').hidden = !details;
+  $('report-details').open = false;
+  $('report-details-text').textContent = details ?? '';
   $('report-action').hidden = !action;
   $('report-action').textContent = action?.label ?? '';
   $('report-action').onclick = () => {

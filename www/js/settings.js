@@ -355,7 +355,7 @@ export class Settings {
 
 function set(field, value) {
   $(field).value = value;
-  if (field === 'prompt') $(field).dispatchEvent(new Event('put')); // whoever explains it looks again
+  $(field).dispatchEvent(new Event('put')); // whoever explains it looks again
 }
 
 /** Settings at which nothing out of the ordinary is done. */

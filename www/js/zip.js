@@ -3,9 +3,9 @@
  * (APPNOTE.TXT 6.3.10, method 0), and one small module does it.
  */
 
-/** Without ZIP64 an archive holds this many files, and this many bytes. */
-const MOST_FILES = 0xffff;
-const MOST_BYTES = 0xffff_ffff;
+/** Without ZIP64 an archive holds this many files, and this many bytes; the largest numbers mean that there is one. */
+const MOST_FILES = 0xfffe;
+const MOST_BYTES = 0xffff_fffe;
 /** Bit 11: names are UTF-8. */
 const UTF8 = 1 << 11;
 const VERSION = 20;
@@ -44,7 +44,7 @@ export async function zip(files) {
     parts.push(header, label, file);
     at += header.length + label.length + bytes.length;
     if (directory.length / 2 > MOST_FILES || at > MOST_BYTES) {
-      throw new RangeError('one ZIP file holds at most 65,535 pictures and 4 GB; search for some of them first');
+      throw new RangeError('one ZIP file holds at most 65,534 pictures and 4 GB; search for some of them first');
     }
   }
   const count = directory.length / 2;
