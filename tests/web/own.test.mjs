@@ -93,7 +93,8 @@ test('a file becomes a model that draws, stays after a reload without the server
   assert.deepEqual(await names(page), [MODEL.name, 'my-dog']);
   assert.equal(await select(page).locator('option:checked').textContent(), 'my-dog');
   assert.match(await page.locator('#model-chip').textContent(), /my-dog.*MB.*ready/s);
-  assert.equal(await page.getByLabel('Steps', { exact: true }).inputValue(), '20', 'defaults of a model that says nothing');
+  assert.equal(await page.getByLabel('Steps', { exact: true }).inputValue(), '10', 'its own name says that it is Mini, whose settings and words it takes');
+  assert.equal(await page.getByText('Everything it knows').isVisible(), true);
   assert.equal(await page.locator('#width').inputValue(), String(MODEL.width), 'its size is known');
   // The same file, so the same pictures.
   const own = await draw(page, APPLE, { Steps: 2, Seed: 5, Guidance: 2, Sampler: 'ddim' });
