@@ -3,13 +3,12 @@
 use opengen::config::ModelConfig;
 use opengen::kernels::{Elem, WeightType};
 use opengen::model::vae;
-use opengen::pipeline::plans::{Plans, Shape};
+use opengen::pipeline::plans::{Plans, Shape, of_builtin};
 use opengen::plan::{
     Binding, Graph, MemoryLimits, Plan, Target, lower, scales_bytes, shared_slabs, stored_type, values_bytes,
 };
 
-/// The widest bindings an adapter may have.
-const WIDE: MemoryLimits = MemoryLimits { binding: 2 << 30, buffer: 2 << 30 };
+const WIDE: MemoryLimits = MemoryLimits::WIDEST;
 
 fn plans(model: &str, size: usize, elem: Elem, copies: usize) -> Plans {
     plans_within(model, size, elem, copies, WIDE)
@@ -32,14 +31,32 @@ fn text(plan: &Plan) -> String {
     plan.to_string()
 }
 
+/// These two are also what `tests/web/plan.test.mjs` expects of the page's module, where sizes have 32 bits.
 #[test]
-fn sd15_text_encoder_is_planned_as_before() {
-    insta::assert_snapshot!(text(&plans("sd15", 512, Elem::F32, 2).text));
+fn sd15_is_planned_as_before() {
+    insta::assert_snapshot!("sd15-512", of_builtin("sd15", 512, 512).unwrap().to_string());
 }
 
 #[test]
-fn sd15_unet_is_planned_as_before() {
-    insta::assert_snapshot!(text(&plans("sd15", 512, Elem::F32, 2).unet));
+fn sd15_is_planned_as_before_at_1024() {
+    insta::assert_snapshot!("sd15-1024", of_builtin("sd15", 1024, 1024).unwrap().to_string());
+}
+
+#[test]
+fn work_beyond_32_bits_is_counted_whole() {
+    let unet = of_builtin("sd15", 512, 512).unwrap().unet;
+    let beyond = unet.dispatches.iter().filter(|dispatch| dispatch.flops > u64::from(u32::MAX)).count();
+    assert_eq!(beyond, 93, "dispatches of the UNet whose work passes 32 bits");
+    assert!(unet.flops() > 1_600_000_000_000, "{}", unet.flops());
+}
+
+#[test]
+fn a_value_of_four_gibibytes_is_refused() {
+    let config = ModelConfig::builtin("sd15").unwrap();
+    let shape = Shape { batch: 2, copies: 1, h: 256, w: 256, chunks: 1, ancestral: false, maps: false };
+    let target = Target { elem: Elem::F32, cpu: false, limits: WIDE };
+    let error = Plans::without_weights(&config, shape, target, WeightType::Q8).err().unwrap().to_string();
+    assert!(error.starts_with("size: ") && error.contains("2048 MiB"), "{error}");
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_channel::oneshot;
 use serde::Serialize;
 
+use super::queue::Queue;
 use crate::error::{Error, Result};
 use crate::kernels::{Elem, Kernel};
 use crate::plan::{MemoryLimits, Target};
@@ -54,6 +55,7 @@ struct Inner {
     queue: wgpu::Queue,
     capabilities: Capabilities,
     fault: Arc<Mutex<Option<Error>>>,
+    queued: Mutex<Queue>,
     pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
     buffers: AtomicUsize,
     bind_groups: AtomicUsize,
@@ -109,6 +111,7 @@ impl Context {
                 queue,
                 capabilities,
                 fault,
+                queued: Mutex::default(),
                 pipelines: Mutex::default(),
                 buffers: AtomicUsize::new(0),
                 bind_groups: AtomicUsize::new(0),
@@ -143,11 +146,35 @@ impl Context {
         }
     }
 
-    /// The first thing that went wrong on the device since it was made, if anything did.
+    /// What went wrong on the device and was told to nobody yet. It is told once, since it belongs to the work that met
+    /// it, and the device works on; but a lost device stays lost.
     pub fn check(&self) -> Result<()> {
-        match &*self.inner.fault.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some(error) => Err(error.clone()),
+        let mut fault = self.inner.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*fault {
+            Some(error @ Error::DeviceLost { .. }) => Err(error.clone()),
+            Some(_) => fault.take().map_or(Ok(()), Err),
             None => Ok(()),
+        }
+    }
+
+    /// Does work that allocates or compiles on the device; fails with what the device has against it. Nothing of that
+    /// is left for later work to stumble over.
+    pub async fn guarded<T>(&self, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let filters =
+            [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::Validation, wgpu::ErrorFilter::OutOfMemory];
+        let scopes = filters.map(|filter| self.inner.device.push_error_scope(filter));
+        let done = work();
+        // The last one first: that is where what went wrong first is told, since a buffer for which there is no memory
+        // is not valid either.
+        let popped: Vec<_> = scopes.into_iter().rev().map(|scope| scope.pop()).collect();
+        let mut errors = Vec::new();
+        for scope in popped {
+            errors.extend(scope.await.map(told));
+        }
+        self.check()?;
+        match errors.into_iter().next() {
+            Some(error) => Err(error),
+            None => done,
         }
     }
 
@@ -162,6 +189,27 @@ impl Context {
         let error = Error::DeviceLost { message: "destroyed on request".to_string() };
         *self.inner.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         self.inner.device.destroy();
+    }
+
+    /// The work of one submission, in floating point operations.
+    pub(super) fn slice_flops(&self) -> f64 {
+        self.queue().slice_flops()
+    }
+
+    /// A submission of so much work was made; waits while more than a few of them are under way.
+    pub(super) async fn queued(&self, flops: f64) -> Result<()> {
+        let done = self.submitted();
+        self.queue().push(done, flops);
+        loop {
+            let overdue = self.queue().overdue();
+            let Some((done, flops, from)) = overdue else { return Ok(()) };
+            self.wait(done).await?;
+            self.queue().learn(flops, from);
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.inner.queued.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Resolves when what was submitted so far has run.
@@ -208,8 +256,8 @@ impl Context {
 
     pub(super) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         self.inner.buffers.fetch_add(1, Ordering::Relaxed);
-        self.inner.bytes.fetch_add(bytes, Ordering::Relaxed);
         let size = bytes.next_multiple_of(4).max(4);
+        self.inner.bytes.fetch_add(size, Ordering::Relaxed);
         self.inner.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size,
@@ -267,6 +315,16 @@ fn is_cpu(info: &wgpu::AdapterInfo) -> bool {
         || ["swiftshader", "llvmpipe"].iter().any(|cpu| name.contains(cpu))
 }
 
+/// The device's error as ours.
+fn told(error: wgpu::Error) -> Error {
+    match error {
+        wgpu::Error::OutOfMemory { source } => Error::OutOfMemory { message: source.to_string() },
+        wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
+            Error::Gpu { message: description }
+        }
+    }
+}
+
 /// Remembers the first error nobody asked for, and the device's loss.
 fn watch(device: &wgpu::Device) -> Arc<Mutex<Option<Error>>> {
     let fault = Arc::new(Mutex::new(None));
@@ -275,15 +333,7 @@ fn watch(device: &wgpu::Device) -> Arc<Mutex<Option<Error>>> {
     };
     let first = fault.clone();
     device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
-        remember(
-            &first,
-            match error {
-                wgpu::Error::OutOfMemory { source } => Error::OutOfMemory { message: source.to_string() },
-                wgpu::Error::Validation { description, .. } | wgpu::Error::Internal { description, .. } => {
-                    Error::Gpu { message: description }
-                }
-            },
-        );
+        remember(&first, told(error));
     }));
     let lost = fault.clone();
     device.set_device_lost_callback(move |reason, message| {

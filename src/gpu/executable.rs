@@ -2,18 +2,12 @@
 
 use std::num::NonZeroU64;
 
-use futures_channel::oneshot;
 use web_time::{Duration, Instant};
 
 use super::{Context, Memory, Weights};
 use crate::error::{Error, Result};
 use crate::plan::{Binding, Dispatch, Plan};
 
-/// How long one submission should keep the device busy: long enough to hide its cost, short enough that the
-/// desktop stays alive and a cancelled run stops at once.
-const SLICE: Duration = Duration::from_millis(20);
-/// Work of the first submission, before the device's speed is known.
-const FIRST_SLICE_FLOPS: f64 = 1e8;
 /// Uniform bindings must start at multiples of this (WebGPU's default `minUniformBufferOffsetAlignment`).
 const UNIFORM_ALIGNMENT: u64 = 256;
 
@@ -22,8 +16,8 @@ pub struct Executable {
     context: Context,
     launches: Vec<Launch>,
     params: wgpu::Buffer,
-    /// Floating point operations per second seen so far.
-    speed: std::cell::Cell<f64>,
+    /// What every run begins by setting to zeros.
+    clears: Vec<wgpu::Buffer>,
 }
 
 struct Launch {
@@ -59,7 +53,9 @@ impl Executable {
         let binder = Binder { context, plan, weights, memory, params: &params };
         let launches =
             plan.dispatches.iter().enumerate().map(|(i, d)| binder.launch(i, d)).collect::<Result<_>>()?;
-        Ok(Executable { context: context.clone(), launches, params, speed: std::cell::Cell::new(0.0) })
+        let cleared = |index: &usize| memory.external(&plan.externals[*index].name).cloned();
+        let clears = plan.clears.iter().map(cleared).collect::<Result<_>>()?;
+        Ok(Executable { context: context.clone(), launches, params, clears })
     }
 
     /// Number of dispatches of one run.
@@ -82,24 +78,18 @@ impl Executable {
         self.context.write(&self.params, UNIFORM_ALIGNMENT * dispatch as u64, bytes);
     }
 
-    /// Runs the plan in slices, at most two of them queued; stops between slices once `cancelled` says so.
+    /// Runs the plan in slices, of which few are queued at once; stops between slices once `cancelled` says so.
     pub async fn run(&self, cancelled: &dyn Fn() -> bool) -> Result<()> {
-        let mut queued: Option<oneshot::Receiver<()>> = None;
+        self.clear();
         let mut from = 0;
-        let mut since = Instant::now();
-        let mut slice_flops = 0.0;
         while from < self.launches.len() {
             if cancelled() {
                 return Err(Error::Aborted);
             }
             let to = self.slice_end(from);
             self.submit(&self.launches[from..to]);
-            if let Some(previous) = queued.replace(self.context.submitted()) {
-                self.context.wait(previous).await?;
-                self.learn(slice_flops, since.elapsed());
-                since = Instant::now();
-            }
-            slice_flops = self.launches[from..to].iter().map(|l| l.flops as f64).sum();
+            let flops = self.launches[from..to].iter().map(|launch| launch.flops as f64).sum();
+            self.context.queued(flops).await?;
             from = to;
         }
         self.context.check()
@@ -119,9 +109,9 @@ impl Executable {
         Ok(rows)
     }
 
-    /// The end of the slice that starts at `from`: about [`SLICE`] of work, at least one dispatch.
+    /// The end of the slice that starts at `from`: what the device does in one slice's time, at least one dispatch.
     fn slice_end(&self, from: usize) -> usize {
-        let budget = (self.speed.get() * SLICE.as_secs_f64()).max(FIRST_SLICE_FLOPS);
+        let budget = self.context.slice_flops();
         let mut work = 0.0;
         for (i, launch) in self.launches.iter().enumerate().skip(from) {
             work += launch.flops as f64;
@@ -132,13 +122,13 @@ impl Executable {
         self.launches.len()
     }
 
-    fn learn(&self, flops: f64, time: Duration) {
-        // Slices without much arithmetic say little about speed.
-        if flops >= FIRST_SLICE_FLOPS / 2.0 {
-            let seen = flops / time.as_secs_f64().max(1e-5);
-            let before = self.speed.get();
-            self.speed.set(if before == 0.0 { seen } else { 0.7 * before + 0.3 * seen });
+    fn clear(&self) {
+        if self.clears.is_empty() {
+            return;
         }
+        let mut encoder = self.context.encoder();
+        self.clears.iter().for_each(|buffer| encoder.clear_buffer(buffer, 0, None));
+        self.context.submit(encoder);
     }
 
     fn submit(&self, launches: &[Launch]) {

@@ -5,6 +5,7 @@
 mod context;
 mod executable;
 mod memory;
+mod queue;
 mod readback;
 
 pub use context::{Capabilities, Context, Counters, Options};

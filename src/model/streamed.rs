@@ -133,7 +133,7 @@ impl Streamed {
     }
 
     fn is_wide(&self, shape: Shape) -> bool {
-        shape.len() > self.whole
+        shape.len() > self.whole as u64
     }
 
     /// Runs of channels that are whole norm groups and multiples of 4, of at most `whole` elements where that is
@@ -142,7 +142,7 @@ impl Streamed {
         const TILE: usize = 64;
         let group = shape.c / self.norm.groups;
         let unit = group << (2 - group.trailing_zeros().min(2));
-        let fits = self.whole / shape.rows();
+        let fits = (self.whole as u64 / shape.rows()) as usize;
         let tile = if TILE.is_multiple_of(unit) && fits >= TILE { TILE } else { unit };
         let len = (fits / tile * tile).max(unit);
         (0..shape.c).step_by(len).map(move |first| first..(first + len).min(shape.c))

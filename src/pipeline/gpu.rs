@@ -29,9 +29,8 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Makes room for a model's weights; [`Pipeline::write`] fills it.
-    pub fn new(context: Context, manifest: Manifest) -> Result<Pipeline> {
-        let weights = Weights::new(&context, &manifest);
-        context.check()?;
+    pub async fn new(context: Context, manifest: Manifest) -> Result<Pipeline> {
+        let weights = context.guarded(|| Ok(Weights::new(&context, &manifest))).await?;
         let tokenizer = Tokenizer::from_json(manifest.tokenizer.as_bytes())?;
         Ok(Pipeline { context, config: manifest.config, tokenizer, weights, prepared: None })
     }
@@ -78,7 +77,7 @@ impl Pipeline {
         // 2. Plans, memory and bind groups; kept from the last run where the shapes are the same.
         on_event(Event::Stage(Stage::Text));
         let shape = self.shape(request, &conditioning, &trajectory);
-        self.prepare(shape)?;
+        self.prepare(shape).await?;
         let mut run = self.run(request, cancel, dump)?;
 
         // 3. Text to embeddings, and to the keys and values of every cross attention.
@@ -96,16 +95,16 @@ impl Pipeline {
     }
 
     /// Plans, memory and bind groups of a shape; the last one's are kept.
-    pub fn prepare(&mut self, shape: Shape) -> Result<&Prepared> {
+    pub async fn prepare(&mut self, shape: Shape) -> Result<&Prepared> {
         let prepared = match self.prepared.take() {
             Some(prepared) if prepared.shape == shape => prepared,
             // The old memory goes before the new is taken.
             old => {
                 drop(old);
-                Prepared::new(&self.context, &self.config, shape, &self.weights)?
+                let new = || Prepared::new(&self.context, &self.config, shape, &self.weights);
+                self.context.guarded(new).await?
             }
         };
-        self.context.check()?;
         Ok(self.prepared.insert(prepared))
     }
 

@@ -1,11 +1,15 @@
 //! The plans of one run: text, keys and values, UNet, sampler, decoder, sharing one memory.
 
+use std::fmt;
+
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::{Elem, Kernel, WeightType, prepare, preview, step};
 use crate::model::{clip, unet, vae};
-use crate::plan::{Binding, Dispatch, External, Plan, Target, WeightDecl, lower, padded, stored_type};
+use crate::plan::{
+    Binding, Dispatch, External, MemoryLimits, Plan, Target, WeightDecl, lower, padded, stored_type,
+};
 
 /// Noisy latents, f32 `[batch, h, w, c]`: the sampler's state and the decoder's input.
 pub const LATENTS: &str = vae::LATENTS;
@@ -93,6 +97,31 @@ impl Plans {
     }
 }
 
+impl fmt::Display for Plans {
+    /// Every plan, a line per dispatch, in the order of a run.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.all().into_iter().try_for_each(|plan| writeln!(f, "{plan}"))
+    }
+}
+
+/// What a guided run of a built-in configuration costs on an adapter of the widest bindings: f32, Q8 weights, one chunk
+/// of prompt. Needs neither weights nor a device.
+pub fn of_builtin(model: &str, width: usize, height: usize) -> Result<Plans> {
+    let config = ModelConfig::builtin(model)?;
+    let scale = config.vae.scale();
+    let shape = Shape {
+        batch: 1,
+        copies: 2,
+        h: height / scale,
+        w: width / scale,
+        chunks: 1,
+        ancestral: false,
+        maps: false,
+    };
+    let target = Target { elem: Elem::F32, cpu: false, limits: MemoryLimits::WIDEST };
+    Plans::without_weights(&config, shape, target, WeightType::Q8)
+}
+
 /// The sampler's kernels as plans of one dispatch each; their parameters change from step to step.
 struct SamplerPlans<'a> {
     config: &'a ModelConfig,
@@ -126,7 +155,12 @@ impl SamplerPlans<'_> {
         let spec = prepare::Spec { elem: self.elem };
         let params = prepare_params(self.config, self.shape, 1.0);
         let workgroups = prepare::workgroups(&spec, &params);
-        single("prepare", spec.into(), params.bytes(), workgroups, vec![self.latents(LATENTS), self.sample()])
+        let values = vec![self.latents(LATENTS), self.sample()];
+        let mut plan = single("prepare", spec.into(), params.bytes(), workgroups, values);
+        // Every run begins here.
+        plan.clears.push(plan.externals.len());
+        plan.externals.push(self.latents(HISTORY));
+        plan
     }
 
     fn step(&self) -> Plan {
@@ -176,7 +210,13 @@ pub(super) fn single(
         flops: 0,
         bytes: externals.iter().map(|e| e.bytes).sum(),
     };
-    Plan { name: name.to_string(), dispatches: vec![dispatch], slabs: Vec::new(), externals }
+    Plan {
+        name: name.to_string(),
+        dispatches: vec![dispatch],
+        slabs: Vec::new(),
+        externals,
+        clears: Vec::new(),
+    }
 }
 
 /// The parameters that make the first UNet input.

@@ -66,7 +66,7 @@ impl Stages<'_> {
         let missing =
             || Error::InvalidInput { field: "path", message: format!("the UNet has no module {path}") };
         let shape = graphs[1].expose(path, SEAM).ok_or_else(missing)?;
-        let out = self.run(&[&graphs[0], &graphs[1]], &inputs, SEAM, shape.len(), elem).await?;
+        let out = self.run(&[&graphs[0], &graphs[1]], &inputs, SEAM, shape.len() as usize, elem).await?;
         Ok(nhwc_to_nchw(&out, n, shape.c, shape.h * shape.w, shape.c))
     }
 
@@ -85,7 +85,7 @@ impl Stages<'_> {
         let missing =
             || Error::InvalidInput { field: "path", message: format!("the UNet has no attention {path}") };
         let map = graphs[1].expose_attention(path, SEAM).ok_or_else(missing)?;
-        self.run(&[&graphs[0], &graphs[1]], &inputs, SEAM, map.len(), Elem::F32).await
+        self.run(&[&graphs[0], &graphs[1]], &inputs, SEAM, map.len() as usize, Elem::F32).await
     }
 
     fn unet_inputs(
@@ -228,12 +228,18 @@ impl Stages<'_> {
             .iter()
             .map(|graph| lower(graph, self.context.target(), &|decl| self.weights.stored_type(decl)))
             .collect::<Result<Vec<Plan>>>()?;
-        let memory = Memory::new(self.context, &plans.iter().collect::<Vec<_>>());
+        let bound = || {
+            let memory = Memory::new(self.context, &plans.iter().collect::<Vec<_>>());
+            let bind = |plan| Executable::new(self.context, plan, self.weights, &memory);
+            let executables = plans.iter().map(bind).collect::<Result<Vec<_>>>()?;
+            Ok((memory, executables))
+        };
+        let (memory, executables) = self.context.guarded(bound).await?;
         for input in inputs {
             memory.write(input.name, &input.bytes)?;
         }
-        for plan in &plans {
-            Executable::new(self.context, plan, self.weights, &memory)?.run(&|| false).await?;
+        for executable in &executables {
+            executable.run(&|| false).await?;
         }
         let readback = Readback::new(self.context, output, (len * elem.size()) as u64);
         Ok(from_bytes(&readback.read(&memory).await?, elem))

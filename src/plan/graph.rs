@@ -24,13 +24,14 @@ impl Shape {
     }
 
     /// Rows of the matrix this value is to a linear layer: all but the channels.
-    pub fn rows(&self) -> usize {
-        self.n * self.h * self.w
+    pub fn rows(&self) -> u64 {
+        self.n as u64 * self.h as u64 * self.w as u64
     }
 
-    /// Number of elements.
-    pub fn len(&self) -> usize {
-        self.rows() * self.c
+    /// Number of elements. Sizes are counted in 64 bits everywhere: the browser's `usize` has 32, which the work and the
+    /// bytes of real models pass.
+    pub fn len(&self) -> u64 {
+        self.rows() * self.c as u64
     }
 
     /// Whether there are no elements.

@@ -44,7 +44,7 @@ fn push(
     params: &[u8],
     workgroups: [u32; 3],
     operands: Vec<Operand>,
-    flops: usize,
+    flops: u64,
 ) {
     l.launches.push(Launch {
         label: node.path.clone(),
@@ -52,8 +52,13 @@ fn push(
         params: params.to_vec(),
         workgroups,
         operands,
-        flops: flops as u64,
+        flops,
     });
+}
+
+/// A product of sizes, in 64 bits.
+fn product<const N: usize>(sizes: [usize; N]) -> u64 {
+    sizes.into_iter().map(|size| size as u64).product()
 }
 
 /// Invocations that share a group: more of them where it is large, and as few as a SIMD register has lanes on a CPU
@@ -142,6 +147,12 @@ fn attention(
             message: format!("at most {} are", variant.max_head_dim()),
         });
     }
+    if k.value != v.value {
+        return Err(Error::Unsupported {
+            what: format!("{}: keys and values in two tensors", node.path),
+            message: "the kernel reads both from one".to_string(),
+        });
+    }
     let shared_qkv = q.value == k.value;
     let spec =
         attention::Spec { elem: l.target.elem, variant, head_dim: head_dim as u32, causal, shared_qkv };
@@ -150,7 +161,7 @@ fn attention(
     operands.extend((!shared_qkv).then_some(Operand::Read(k.value)));
     operands.push(Operand::Write(node.output));
     let workgroups = attention::workgroups(&spec, &params);
-    let flops = 4 * queries.n * tq * tk * heads * head_dim;
+    let flops = 4 * product([queries.n, tq, tk, heads, head_dim]);
     push(l, node, spec.into(), params.bytes(), workgroups, operands, flops);
     Ok(())
 }
@@ -180,7 +191,15 @@ fn attention_map(l: &mut Lowering, node: &Node, [q, k]: [Slice; 2], heads: usize
     let operands = vec![Operand::Read(q.value), Operand::Read(k.value), Operand::Write(node.output)];
     let workgroups = attention_map::workgroups(&spec, &params);
     let map = l.shape(node.output);
-    push(l, node, spec.into(), params.bytes(), workgroups, operands, 4 * map.len() * heads * head_dim);
+    push(
+        l,
+        node,
+        spec.into(),
+        params.bytes(),
+        workgroups,
+        operands,
+        4 * map.len() * product([heads, head_dim]),
+    );
 }
 
 fn embed(l: &mut Lowering, node: &Node, tokens: ValueId, table: WeightId, positions: WeightId) {
@@ -294,11 +313,11 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     operands.extend(op.residual.map(Operand::Read));
     operands.push(if op.accumulate { Operand::Update(node.output) } else { Operand::Write(node.output) });
     let workgroups = gemm::workgroups(&spec, &params);
-    push(l, node, spec.into(), params.bytes(), workgroups, operands, 2 * m * n * k);
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, 2 * m * product([n, k]));
 }
 
 /// The tile for an output of `m` rows: workgroup memory pays on GPUs and for whole tiles only.
-fn variant(cpu: bool, m: usize) -> Variant {
+fn variant(cpu: bool, m: u64) -> Variant {
     match (cpu, m) {
         (_, 0..=3) => Variant::Direct { tm: 1, tn: 4 },
         (true, _) | (false, 4..=15) => Variant::REGISTERS,

@@ -55,7 +55,7 @@ pub struct Lowering<'a> {
 
 /// The plan of `graph` on `target`, with weights stored as `weight_types` says.
 ///
-/// Fails when a value is larger than the adapter can bind.
+/// Fails when a value, inside the arena or outside, is larger than the adapter can bind.
 pub fn lower(graph: &Graph, target: Target, weight_types: WeightTypes) -> Result<Plan> {
     let mut lowering = Lowering { graph: graph.clone(), target, weight_types, launches: Vec::new() };
     for node in &graph.nodes {
@@ -84,7 +84,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// The element type of a value's elements on the GPU; `None` for u32.
+    /// The element type of a value on the GPU; u32 is as wide as f32.
     pub fn elem(&self, id: ValueId) -> Elem {
         match self.graph.values[id.0].elem {
             ElemKind::Activation => self.target.elem,
@@ -99,7 +99,7 @@ impl Lowering<'_> {
     }
 
     fn bytes_of(&self, id: ValueId) -> u64 {
-        (self.shape(id).len() * self.elem(id).size()) as u64
+        self.shape(id).len() * self.elem(id).size() as u64
     }
 
     fn operand_bytes(&self, operand: Operand) -> u64 {
@@ -114,18 +114,18 @@ impl Lowering<'_> {
 /// Bytes of a packed weight's values.
 pub fn values_bytes(decl: &WeightDecl, weight_type: WeightType) -> u64 {
     let len = match decl.kind {
-        WeightKind::Vector { len } | WeightKind::GegluVector { len } => len,
-        WeightKind::Matrix { n, k } | WeightKind::Geglu { n, k } => n * k,
-        WeightKind::Table { rows, cols } => rows * cols,
+        WeightKind::Vector { len } | WeightKind::GegluVector { len } => len as u64,
+        WeightKind::Matrix { n, k } | WeightKind::Geglu { n, k } => n as u64 * k as u64,
+        WeightKind::Table { rows, cols } => rows as u64 * cols as u64,
     };
-    (len * weight_type.bits() / 8) as u64
+    len * weight_type.bits() as u64 / 8
 }
 
 /// Bytes of a packed weight's scales; 0 where there are none.
 pub fn scales_bytes(decl: &WeightDecl, weight_type: WeightType) -> u64 {
     match decl.kind {
         WeightKind::Matrix { n, k } | WeightKind::Geglu { n, k } if weight_type.is_quantized() => {
-            (n * k / BLOCK * 2) as u64
+            n as u64 * k as u64 / BLOCK as u64 * 2
         }
         _ => 0,
     }
@@ -181,7 +181,10 @@ fn place(lowering: Lowering) -> Result<Plan> {
         }
     }
     let slabs = largest_first(&arena.sizes(), &mut dispatches);
-    Ok(Plan { name: lowering.graph.name, dispatches, slabs, externals })
+    for external in &externals {
+        lowering.target.limits.check(external.bytes, &external.name)?;
+    }
+    Ok(Plan { name: lowering.graph.name, dispatches, slabs, externals, clears: Vec::new() })
 }
 
 /// Numbers the slabs by size, the largest first, and gives the sizes in that order.

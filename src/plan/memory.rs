@@ -25,6 +25,26 @@ pub struct MemoryLimits {
     pub buffer: u64,
 }
 
+impl MemoryLimits {
+    /// What no adapter passes: a plan within it shows what is needed, the adapter decides what is possible.
+    pub const WIDEST: MemoryLimits = MemoryLimits { binding: 2 << 30, buffer: 2 << 30 };
+
+    /// Refuses a value of `bytes` that cannot be bound as a whole.
+    pub fn check(&self, bytes: u64, what: &str) -> Result<()> {
+        if bytes <= self.binding {
+            return Ok(());
+        }
+        Err(Error::InvalidInput {
+            field: "size",
+            message: format!(
+                "{what} takes {} MiB, this adapter binds at most {} MiB at once; choose a smaller picture",
+                bytes >> 20,
+                self.binding >> 20
+            ),
+        })
+    }
+}
+
 impl Default for MemoryLimits {
     /// WebGPU's guaranteed limits: 128 MiB and 256 MiB.
     fn default() -> Self {
@@ -59,16 +79,7 @@ impl Arena {
 
     /// A place of `len` bytes in a slab that is not in `avoid`.
     pub fn place(&mut self, len: u64, avoid: &[usize], what: &str) -> Result<Place> {
-        if len > self.limits.binding {
-            return Err(Error::InvalidInput {
-                field: "size",
-                message: format!(
-                    "{what} takes {} MiB, this adapter binds at most {} MiB at once; choose a smaller picture",
-                    len >> 20,
-                    self.limits.binding >> 20
-                ),
-            });
-        }
+        self.limits.check(len, what)?;
         let needed = len.next_multiple_of(ALIGNMENT);
         let allowed = |slab: &usize| !avoid.contains(slab);
         let fits = (0..self.slabs.len())

@@ -14,6 +14,9 @@ pub struct Plan {
     pub slabs: Vec<u64>,
     /// Values that live outside the arena.
     pub externals: Vec<External>,
+    /// Of these, by index, what is set to zeros before the first dispatch: state that the run would otherwise take over
+    /// from the one before it.
+    pub clears: Vec<usize>,
 }
 
 /// A value that outlives the plan: an input, an output or state shared between plans.
@@ -108,6 +111,9 @@ impl fmt::Display for Plan {
     /// A line per dispatch, then the totals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.name)?;
+        for External { name, bytes } in self.clears.iter().map(|index| &self.externals[*index]) {
+            writeln!(f, "      clear {name}, {:.1} KiB", *bytes as f64 / 1024.0)?;
+        }
         for (i, d) in self.dispatches.iter().enumerate() {
             let [x, y, z] = d.workgroups;
             writeln!(

@@ -135,7 +135,7 @@ async fn load(
 ) -> Result<Acquired> {
     let map = model.chunk_map();
     let sums = database.sums(&model.id, map.len()).await?;
-    let mut loader = Loader::new(device, model.manifest.clone())?;
+    let mut loader = Loader::new(device, model.manifest.clone()).await?;
     let mut meter = Meter::new(model.manifest.bytes(), 0, now_ms());
     let mut loaded = 0;
     let mut bytes = Vec::new();

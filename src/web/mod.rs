@@ -5,6 +5,7 @@
 //! - `device` is what computes, the GPU or the CPU, and the pipeline on it;
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
 //! - `study` answers the view that explains;
+//! - `plan` prints what a model costs;
 //! - `recall` reads the settings in a picture's file;
 //! - `request` and `values` read what comes from JavaScript and build what goes there; `error` converts errors.
 
@@ -18,6 +19,8 @@ mod engine;
 mod error;
 mod fetch;
 mod locks;
+#[cfg(feature = "gpu")]
+mod plan;
 mod recall;
 mod request;
 mod room;

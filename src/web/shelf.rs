@@ -76,7 +76,7 @@ impl Shelf<'_> {
                 let manifest = kept.model.manifest.clone();
                 let (config, bytes) = (manifest.config.clone(), manifest.bytes());
                 *arriving =
-                    Some(Box::new(Arriving { loader: Loader::new(device, manifest)?, config, bytes }));
+                    Some(Box::new(Arriving { loader: Loader::new(device, manifest).await?, config, bytes }));
                 Ok(())
             }
         }

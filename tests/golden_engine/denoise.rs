@@ -16,7 +16,7 @@ use crate::engine::{Engine, Packed, Tier, tiers};
 fn run(tier: &Tier, case: &DenoiseCase) -> Dump {
     let mut packed = Packed::open(&case.model, None);
     packed.manifest.config.scheduler = scheduler_of(case);
-    let mut pipeline = Pipeline::new(tier.context.clone(), packed.manifest).expect("pipeline");
+    let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
     for (slab, bytes) in packed.slabs.iter().enumerate() {
         pipeline.write(slab, 0, bytes).expect("weights written");
     }
@@ -39,7 +39,7 @@ fn the_steady_state_allocates_nothing() {
     let context = block_on(Context::new(&options)).expect("a device");
     let case = &cases::<DenoiseCase>("denoise")[0];
     let packed = Packed::open(&case.model, None);
-    let mut pipeline = Pipeline::new(context, packed.manifest).expect("pipeline");
+    let mut pipeline = block_on(Pipeline::new(context, packed.manifest)).expect("pipeline");
     for (slab, bytes) in packed.slabs.iter().enumerate() {
         pipeline.write(slab, 0, bytes).expect("weights written");
     }
@@ -55,7 +55,7 @@ fn the_steady_state_allocates_nothing() {
 fn previews_show_the_picture() {
     for tier in tiers() {
         let packed = Packed::of(&mini(), None);
-        let mut pipeline = Pipeline::new(tier.context.clone(), packed.manifest).expect("pipeline");
+        let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
         for (slab, bytes) in packed.slabs.iter().enumerate() {
             pipeline.write(slab, 0, bytes).expect("weights written");
         }
@@ -91,7 +91,7 @@ fn a_batch_is_its_pictures_made_alone() {
         cases::<DenoiseCase>("denoise").into_iter().find(|case| case.sampler == "euler-a" && case.guided());
     let case = case.expect("a guided ancestral case");
     let packed = Packed::open(&case.model, None);
-    let mut pipeline = Pipeline::new(tier.context.clone(), packed.manifest).expect("pipeline");
+    let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
     for (slab, bytes) in packed.slabs.iter().enumerate() {
         pipeline.write(slab, 0, bytes).expect("weights written");
     }
@@ -204,7 +204,7 @@ fn an_overflow_of_half_precision_is_decoded_again() {
     let case = &cases::<DenoiseCase>("denoise")[0];
     let mut packed = Packed::open(&case.model, Some(WeightType::F32));
     packed.scale("vae.decoder.conv_in", 50_000.0);
-    let mut pipeline = Pipeline::new(tier.context.clone(), packed.manifest).expect("pipeline");
+    let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
     for (slab, bytes) in packed.slabs.iter().enumerate() {
         pipeline.write(slab, 0, bytes).expect("weights written");
     }

@@ -7,6 +7,7 @@ mod engine;
 mod left_out;
 
 mod denoise;
+mod faults;
 mod study;
 mod text;
 mod unet;

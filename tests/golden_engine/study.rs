@@ -13,7 +13,7 @@ use crate::engine::{Engine, Packed, Tier, tiers};
 fn pipeline(tier: &Tier, case: &DenoiseCase) -> Pipeline {
     let mut packed = Packed::open(&case.model, None);
     packed.manifest.config.scheduler = scheduler_of(case);
-    let mut pipeline = Pipeline::new(tier.context.clone(), packed.manifest).expect("pipeline");
+    let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
     for (slab, bytes) in packed.slabs.iter().enumerate() {
         pipeline.write(slab, 0, bytes).expect("weights written");
     }

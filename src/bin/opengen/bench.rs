@@ -69,7 +69,7 @@ pub async fn run(args: &Args) -> Result<()> {
         maps: false,
     };
     let context = pipeline.context().clone();
-    let prepared = pipeline.prepare(shape)?;
+    let prepared = pipeline.prepare(shape).await?;
     let stages = [
         ("text encoder", &prepared.text),
         ("text keys and values", &prepared.keys_values),

@@ -53,7 +53,7 @@ pub async fn on_gpu(source: &ModelSource, options: &Options) -> Result<Pipeline>
     let context = Context::new(options).await?;
     let manifest =
         source.manifest(&opengen::model::weight_decls(source.config()), LayoutOptions::default())?;
-    let mut pipeline = Pipeline::new(context, manifest.clone())?;
+    let mut pipeline = Pipeline::new(context, manifest.clone()).await?;
     stream(source, &manifest, &mut |slab, offset, bytes| pipeline.write(slab, offset, bytes))?;
     Ok(pipeline)
 }

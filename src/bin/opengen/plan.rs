@@ -42,9 +42,7 @@ pub fn run(args: &Args) -> Result<()> {
         "f16" => Elem::F16,
         other => return Err(crate::invalid("elem", format!("{other:?} is neither f32 nor f16"))),
     };
-    // The widest bindings an adapter may have: the plan shows what is needed, the adapter decides what is possible.
-    let limits = MemoryLimits { binding: 2 << 30, buffer: 2 << 30 };
-    let target = Target { elem, cpu: false, limits };
+    let target = Target { elem, cpu: false, limits: MemoryLimits::WIDEST };
     let (config, plans, weight_bytes) = if BUILTIN.contains(&args.model.as_str()) {
         let config = ModelConfig::builtin(&args.model)?;
         let wanted = crate::quantize::weight_type(&args.weights)?;

@@ -11,13 +11,14 @@ fn gelu(x: vec4f) -> vec4f {
 }
 {% endif %}
 {% if act != "none" %}
+// Exponentials are kept from overflowing: WGSL lets an implementation assume that there are no infinities.
 fn activate(x: vec4f) -> vec4f {
 {% if act == "silu" %}
-    return x / (1.0 + exp(-x));
+    return x / (1.0 + exp(min(-x, vec4f(80.0))));
 {% elif act == "gelu" %}
     return gelu(x);
 {% elif act == "quick_gelu" %}
-    return x / (1.0 + exp(-1.702 * x));
+    return x / (1.0 + exp(min(-1.702 * x, vec4f(80.0))));
 {% else %}
     return max(x, vec4f(0.0));
 {% endif %}

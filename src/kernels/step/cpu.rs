@@ -30,10 +30,15 @@ pub fn step(
                 m += params.guidance * (conditioned - m);
             }
             let i = pixel * channels + c;
-            let (x, h) = (state.latents[i], state.history[i]);
-            let z = if spec.noise { noise[i] } else { 0.0 };
-            state.latents[i] =
-                params.next_x * x + params.next_model * m + params.next_history * h + params.next_noise * z;
+            let x = state.latents[i];
+            let mut next = params.next_x * x + params.next_model * m;
+            if params.next_history != 0.0 {
+                next += params.next_history * state.history[i];
+            }
+            if spec.noise && params.next_noise != 0.0 {
+                next += params.next_noise * noise[i];
+            }
+            state.latents[i] = next;
             state.history[i] = params.history_x * x + params.history_model * m;
             state.denoised[i] = params.denoised_x * x + params.denoised_model * m;
             input[pixel * input_channels + c] = state.latents[i] * params.input_scale_next;

@@ -51,9 +51,15 @@ fn main(
     model += params.guidance * (conditioned - model);
 {% endif %}
     let x = latents[index];
-    var next = params.next_x * x + params.next_model * model + params.next_history * history[index];
+    var next = params.next_x * x + params.next_model * model;
+    // What has no share is not read: 0 times what is no number would be no number.
+    if (params.next_history != 0.0) {
+        next += params.next_history * history[index];
+    }
 {% if noise %}
-    next += params.next_noise * noise[index];
+    if (params.next_noise != 0.0) {
+        next += params.next_noise * noise[index];
+    }
 {% endif %}
     latents[index] = next;
     history[index] = params.history_x * x + params.history_model * model;

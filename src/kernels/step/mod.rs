@@ -10,6 +10,8 @@
 //! denoised  = denoised_x · x + denoised_model · m
 //! input     = x' · input_scale_next                    (twice when guided)
 //! ```
+//!
+//! A history or noise with the coefficient 0 is not read at all.
 
 pub mod cpu;
 

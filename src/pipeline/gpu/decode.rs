@@ -40,9 +40,13 @@ impl Decoder<'_> {
         let target = Target { elem, ..self.context.target() };
         let graph = vae::decoder(&self.config.vae, n, h, w);
         let plan = lower(&graph, target, &|decl| self.weights.stored_type(decl))?;
-        let memory = Memory::new(self.context, &[&plan]);
+        let bound = || {
+            let memory = Memory::new(self.context, &[&plan]);
+            let decoder = Executable::new(self.context, &plan, self.weights, &memory)?;
+            Ok((memory, decoder))
+        };
+        let (memory, decoder) = self.context.guarded(bound).await?;
         memory.write(LATENTS, &to_bytes(latents, Elem::F32))?;
-        let decoder = Executable::new(self.context, &plan, self.weights, &memory)?;
         decoder.run(&|| self.cancel.is_cancelled()).await?;
         let scale = self.config.vae.scale();
         let readback = Readback::new(self.context, vae::RGBA, (n * h * scale * w * scale * 4) as u64);

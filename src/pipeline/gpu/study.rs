@@ -35,7 +35,7 @@ impl Pipeline {
         let tokens = tokens.map_or(0, |chunk| self.tokenizer.framed_len(chunk));
 
         let shape = Shape { maps, ..self.shape(request, &conditioning, &trajectory) };
-        self.prepare(shape)?;
+        self.prepare(shape).await?;
         let mut run = self.run(request, cancel, None)?;
         run.encode_text(&conditioning).await?;
         run.write_latents(LATENTS, latents)?;
@@ -87,7 +87,7 @@ impl Run<'_> {
         let mut graph = unet::unet(&self.config.unet, rows, h, w, keys);
         let mut maps = Vec::new();
         for (layer, shape) in unet::expose_cross_attentions(&mut graph, &self.config.unet) {
-            let all = self.read(&unet::map_name(&layer), shape.len(), Elem::F32).await?;
+            let all = self.read(&unet::map_name(&layer), shape.len() as usize, Elem::F32).await?;
             let last = &all[(rows - 1) * shape.h * shape.w * keys..];
             let values = last.chunks_exact(keys).flat_map(|row| &row[..tokens]).copied().collect();
             maps.push(AttentionMap { layer, h: shape.h, w: shape.w, tokens, values });

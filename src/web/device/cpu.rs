@@ -48,7 +48,7 @@ pub(in crate::web) struct Loader {
 
 impl Loader {
     /// Makes room for the weights.
-    pub(in crate::web) fn new(_: &Device, manifest: Manifest) -> Result<Loader> {
+    pub(in crate::web) async fn new(_: &Device, manifest: Manifest) -> Result<Loader> {
         let mut slabs = Vec::with_capacity(manifest.slabs.len());
         for &bytes in &manifest.slabs {
             let mut slab = Vec::new();

@@ -48,8 +48,8 @@ pub(in crate::web) struct Loader(Box<Pipeline>);
 
 impl Loader {
     /// Makes room for the weights.
-    pub(in crate::web) fn new(device: &Device, manifest: Manifest) -> Result<Loader> {
-        Ok(Loader(Box::new(Pipeline::new(device.0.clone(), manifest)?)))
+    pub(in crate::web) async fn new(device: &Device, manifest: Manifest) -> Result<Loader> {
+        Ok(Loader(Box::new(Pipeline::new(device.0.clone(), manifest).await?)))
     }
 
     /// Takes bytes of a slab.
