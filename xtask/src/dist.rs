@@ -42,7 +42,7 @@ pub fn build(profile: Profile, parts: &mut Parts) -> Result<PathBuf> {
                 parts.part(&format!("the module {bin}"), || compile(toolchain, profile, bin, features))?;
                 parts.part(&format!("{bin} for JavaScript"), || bind(profile, bin, &folder))?;
             }
-            Asset::Copy(name) => copy(&sh::root().join("www").join(name), &folder.join(name))?,
+            Asset::Copy { from, to } => copy(&sh::root().join("www").join(from), &folder.join(to))?,
         }
     }
     fs::write(folder.join("index.html"), page::without_links(&html))?;

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 /// How a link to be built begins.
 const LINK: &str = "<link data-trunk";
@@ -13,8 +13,9 @@ const LINK: &str = "<link data-trunk";
 pub enum Asset {
     /// A binary of the crate, which becomes `BIN.js` and `BIN_bg.wasm`, and its cargo features.
     Module { bin: String, features: String },
-    /// A file or folder of `www/`, under its own name.
-    Copy(PathBuf),
+    /// A file or folder, from `www/`, and what it is called in the page: its own name, in the folder of its
+    /// `data-target-path` where it has one.
+    Copy { from: PathBuf, to: PathBuf },
 }
 
 /// The parts that the links name, in their order.
@@ -49,7 +50,16 @@ fn asset(link: &str) -> Result<Asset> {
         attributes.get(name).cloned().with_context(|| format!("index.html: `{link}>` has no {name}"))
     };
     match attribute("rel")?.as_str() {
-        "copy-file" | "copy-dir" => Ok(Asset::Copy(attribute("href")?.into())),
+        "copy-file" | "copy-dir" => {
+            let from = PathBuf::from(attribute("href")?);
+            let name = from.file_name().with_context(|| format!("index.html: `{link}>` names no file"))?;
+            let folder = attributes.get("data-target-path").map(String::as_str).unwrap_or_default();
+            let to = Path::new(folder).join(name);
+            if !to.components().all(|part| matches!(part, Component::Normal(_))) {
+                bail!("index.html: `{link}>` leads out of the page's folder");
+            }
+            Ok(Asset::Copy { from, to })
+        }
         "rust" => {
             Ok(Asset::Module { bin: attribute("data-bin")?, features: attribute("data-cargo-features")? })
         }
@@ -80,15 +90,22 @@ mod tests {
         data-cargo-no-default-features data-cargo-features="module,gpu">
   <link data-trunk rel="copy-file" href="style.css">
   <link data-trunk rel="copy-dir" href="js">
+  <link data-trunk rel="copy-file" href="../training/README.md" data-target-path="docs/training">
 </head>
 "#;
 
     #[test]
     fn links_become_modules_and_copies() {
         let module = Asset::Module { bin: "opengen-gpu".into(), features: "module,gpu".into() };
-        let copies = ["style.css", "js"].map(|name| Asset::Copy(name.into()));
-        let [style, js] = copies;
-        assert_eq!(assets(HTML).unwrap(), [module, style, js]);
+        let copy = |from: &str, to: &str| Asset::Copy { from: from.into(), to: to.into() };
+        let copies = [
+            copy("style.css", "style.css"),
+            copy("js", "js"),
+            copy("../training/README.md", "docs/training/README.md"),
+        ];
+        let all = assets(HTML).unwrap();
+        assert_eq!(all[0], module);
+        assert_eq!(all[1..], copies);
     }
 
     #[test]
@@ -101,6 +118,9 @@ mod tests {
         assert!(assets("<link data-trunk rel=\"sass\" href=\"a\">").is_err());
         assert!(assets("<link data-trunk rel=\"copy-file\"").is_err());
         assert!(assets("<link data-trunk rel=\"rust\" data-bin=\"a\">").is_err());
+        assert!(assets("<link data-trunk rel=\"copy-dir\" href=\"..\">").is_err());
+        let outside = "<link data-trunk rel=\"copy-file\" href=\"a\" data-target-path=\"../b\">";
+        assert!(assets(outside).is_err());
     }
 
     #[test]
@@ -111,7 +131,7 @@ mod tests {
             .iter()
             .filter_map(|asset| match asset {
                 Asset::Module { bin, .. } => Some(bin.as_str()),
-                Asset::Copy(_) => None,
+                Asset::Copy { .. } => None,
             })
             .collect();
         assert_eq!(bins, ["opengen-gpu", "opengen-cpu"]);
