@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { flat, open, part, pixelsOf, says, shot, slide } from './learn.mjs';
-import { stand } from './page.mjs';
+import { PATIENCE, stand } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how' });
 const press = (scope, name) => scope.getByRole('button', { name, exact: true }).click();
@@ -80,11 +80,11 @@ test('only what is paused says so, and only steps that were taken can be shown',
   assert.equal(await shown.getAttribute('max'), '2');
   assert.equal(await shown.getAttribute('aria-valuetext'), 'Step 2 of 30');
   await press(back, 'Run');
-  await back.getByText(/^Step [3-9] of 30 · t = /).waitFor();
+  await back.getByText(/^Step [3-9] of 30 · t = /).waitFor({ timeout: PATIENCE });
   await press(back, 'Pause');
   await says(back, /^Paused$/);
   await press(back, 'Run');
-  await back.getByText(/^Step ([4-9]|[12]\d) of 30 · timestep/).waitFor();
+  await back.getByText(/^Step ([4-9]|[12]\d) of 30 · t = /).waitFor({ timeout: PATIENCE });
   await press(back, 'Start over');
   await back.locator('.lane').waitFor({ state: 'detached' });
   assert.equal(await back.getByRole('status').first().textContent(), '', 'nothing is left to speak of');
@@ -123,7 +123,7 @@ test('eight seeds and the film: Enter makes them, another prompt marks both as o
   await vary.getByLabel('Pictures', { exact: true }).selectOption('8');
   await vary.getByLabel('To seed').press('Enter');
   const [seeds, film] = [vary.locator('.eight'), vary.locator('.player')];
-  await film.waitFor();
+  await film.waitFor({ timeout: PATIENCE });
   assert.deepEqual([await seeds.getAttribute('data-old'), await film.getAttribute('data-old')], [null, null]);
   await vary.getByLabel('To seed').fill('5');
   assert.deepEqual([await seeds.getAttribute('data-old'), await film.getAttribute('data-old')], [null, '']);
