@@ -91,6 +91,9 @@ test('with forced colours a switch shows whether it is on, and progress is seen'
   await set(0.9);
   assert.ok(!little.equals(await bar.screenshot()), 'little and much look alike');
   assert.equal(await page.locator('#sampler').evaluate((element) => getComputedStyle(element).appearance), 'auto', 'its arrow is the browser’s');
+  await promptOf(page).focus();
+  const outline = await page.locator('.composer-box').evaluate((box) => getComputedStyle(box).outlineStyle);
+  assert.equal(outline, 'solid', 'the prompt shows that it has the focus');
   const dot = await page.locator('.chip .dot').evaluate((element) => getComputedStyle(element).backgroundColor);
   assert.notEqual(dot, await page.locator('.chip').evaluate((element) => getComputedStyle(element).backgroundColor));
 });
