@@ -143,7 +143,10 @@ export interface Models {
    * of an address stays when this fails, to go on with; of a File nothing does.
    */
   import(source: ModelSource, options?: LoadOptions): Promise<StoredModel>;
-  /** Makes a model the one in use: from the store, or fetched, verified and stored first. */
+  /**
+   * Makes a model the one in use: from the store, or fetched, verified and stored first. When this fails, the model in use
+   * stays in use: its memory may have been needed meanwhile, and it is then loaded again from the store.
+   */
   load(source: ModelSource, options?: LoadOptions): Promise<LoadedModel>;
   /** Deletes a stored model; one that is in use works on until the client is disposed of. */
   remove(id: string): Promise<void>;

@@ -149,7 +149,6 @@ export class OpenGen extends EventTarget {
         throw error;
       }).finally(release)),
     load: (source, options = {}) => this.#withModel('load', source, options, async ({ file, transfer, release }, found) => {
-      this.#model = null;
       try {
         const loaded = await this.#link.call({ type: 'loadModel', model: file }, { ...options, transfer });
         const { width, height } = loaded;

@@ -13,6 +13,7 @@ import { Making } from './js/making.js';
 import { Pictures } from './js/pictures.js';
 import { Reader } from './js/reader.js';
 import { Recall } from './js/recall.js';
+import { Removal } from './js/removal.js';
 import { Session } from './js/session.js';
 import { Settings } from './js/settings.js';
 import { Sheet, followNetwork, keepPage } from './js/shell.js';
@@ -33,15 +34,19 @@ const ENGINES = ['auto', 'webgpu', 'cpu'];
 const wanted = [new URLSearchParams(location.search).get('engine'), keep.read('engine')];
 const engine = wanted.find((name) => ENGINES.includes(name)) ?? 'auto';
 
+const removal = new Removal();
 const stage = new Stage($('frame'), $('picture'), $('screen'));
 const sheet = new Sheet();
 const settings = new Settings({ onRefused: reveal });
-const session = new Session({ engine, onChange: () => state.draw(), onLoaded: greet });
+const session = new Session({
+  engine, onChange: () => state.draw(), onLoaded: greet, onKept: (...failed) => using.kept(...failed),
+  beforeLoad: (og) => removal.sweep(og).catch(() => {}), // what cannot be deleted now is tried at the next start
+});
 const pictures = new Pictures({ onChange: () => gallery.refresh() });
 const gallery = new Gallery({ pictures, onPick: pick, onDeleted: (ids) => shown.forget(ids) });
 const shown = new Shown({ stage, gallery, onChange: drawQueue });
-const choice = new Choice({ catalog: MODELS, onChange: () => using.list() });
-const storage = new StoragePanel({ session, choice, onRemoved: (id) => using.forgotten(id) });
+const choice = new Choice({ catalog: MODELS, removal, onChange: () => using.list() });
+const storage = new StoragePanel({ session, choice, removal, catalog: MODELS, onRemoved: (id) => using.forgotten(id) });
 const openStorage = () => storage.open();
 const adding = new Adding({
   engine: () => session.started(), onAdded: (stored) => using.added(stored), onChange: () => state.draw(), onFull: openStorage,
@@ -65,7 +70,7 @@ new Large({
   onLeft: (made) => gallery.onPick(made),
 });
 const understood = new Understood({ reader, onPress: (start, end, text) => settings.replaceInPrompt(start, end, text) });
-const using = new Using({ session, choice, settings, making, understood });
+const using = new Using({ session, choice, removal, onWayOut: wayOut, settings, making, understood });
 const filling = new Filling({ settings, using, sizes: new Sizes({ settings, model: () => session.model }) });
 new Keys({ onGenerate: () => making.generate(), onCancel: cancel });
 new Recall({
@@ -117,6 +122,7 @@ function begin() {
 
 /** The model has become ready: says what there is to say about that, and asks the browser to keep it. */
 function greet({ og, loaded }) {
+  using.loaded();
   keepPage(); // its files compete with the model's no more
   if (loaded.notice) notes([sentence(loaded.notice)]);
   if (!loaded.inMemoryOnly) og.requestPersist().catch(() => {});

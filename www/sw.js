@@ -33,6 +33,7 @@ const SHELL = [
   'js/queue.js',
   'js/reader.js',
   'js/recall.js',
+  'js/removal.js',
   'js/report.js',
   'js/samples.js',
   'js/save.js',

@@ -108,9 +108,29 @@ test('a file becomes a model that draws, stays after a reload without the server
 
   await page.locator('#model-chip').click();
   const panel = page.getByRole('dialog', { name: 'Kept on this device' });
-  await panel.getByRole('button', { name: 'Delete my-dog' }).click();
-  await panel.getByRole('button', { name: 'Delete my-dog' }).waitFor({ state: 'detached' });
+  const remove = panel.getByRole('button', { name: 'Delete my-dog', exact: true });
+  await remove.click();
+  await panel.getByText(/Delete my-dog, 1\d MB\?/).waitFor();
+  await panel.getByText('It came from a file of yours: this page cannot fetch it again.').waitFor();
+  await panel.getByRole('button', { name: 'Keep my-dog' }).click();
+  await remove.click();
+  await panel.getByRole('button', { name: 'Delete my-dog now' }).click();
+  await panel.getByText('my-dog is deleted').waitFor();
+  await panel.getByText(/It goes when this tab is closed, and takes 1\d MB until then/).waitFor();
+  await panel.getByRole('button', { name: 'Undo the deletion of my-dog' }).click();
+  await remove.waitFor();
   await page.keyboard.press('Escape');
+  await page.reload();
+  await ready(page);
+  assert.deepEqual(await names(page), [MODEL.name, 'my-dog'], 'undone is not deleted');
+  assert.equal(await select(page).locator('option:checked').textContent(), 'my-dog');
+
+  await page.locator('#model-chip').click();
+  await remove.click();
+  await panel.getByRole('button', { name: 'Delete my-dog now' }).click();
+  await panel.getByText('my-dog is deleted').waitFor();
+  await page.keyboard.press('Escape');
+  assert.equal(psnr(await draw(page, APPLE, { Steps: 2, Seed: 5, Guidance: 2, Sampler: 'ddim' }), mini), Infinity, 'it works in this tab');
   await page.reload();
   await ready(page);
   assert.deepEqual(await names(page), [MODEL.name]);

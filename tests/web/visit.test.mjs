@@ -238,7 +238,15 @@ test('storage is shown, and a model can be deleted', async () => {
   const panel = page.getByRole('dialog', { name: 'Kept on this device' });
   await panel.getByText(/\d MB, complete/).waitFor();
   assert.match(await panel.innerText(), /\d.* used, .*\d.* free/);
-  await panel.getByRole('button', { name: `Delete ${MODEL.name}` }).click();
+  const remove = panel.getByRole('button', { name: `Delete ${MODEL.name}`, exact: true });
+  await remove.click();
+  await panel.getByText('It is fetched again when it is next used.').waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Keep it', 'Enter keeps it');
+  await page.keyboard.press('Enter');
+  await remove.click();
+  await panel.getByRole('button', { name: `Delete ${MODEL.name} now` }).click();
+  await panel.getByText(`${MODEL.name} is deleted`).waitFor();
+  await panel.getByRole('button', { name: `Free the room of ${MODEL.name}` }).click();
   await panel.getByText('Nothing is stored yet.').waitFor();
   await page.keyboard.press('Escape');
   assertPicture(await draw(page, APPLE, { Steps: 2 })); // it still works in this tab

@@ -23,9 +23,14 @@ export class Choice {
   /** As far as the store has been asked; before that, what it said last time. @type {Own[]} */
   #own = [];
 
-  /** @param {{catalog: readonly import('../protocol.d.ts').ModelInfo[], onChange: () => void}} options */
-  constructor({ catalog, onChange }) {
-    Object.assign(this, { catalog, onChange });
+  /**
+   * @param {object} options
+   * @param {readonly import('../protocol.d.ts').ModelInfo[]} options.catalog
+   * @param {import('./removal.js').Removal} options.removal
+   * @param {() => void} options.onChange
+   */
+  constructor({ catalog, removal, onChange }) {
+    Object.assign(this, { catalog, removal, onChange });
     this.#own = (keep.read('own') ?? []).map((model) => this.#describe(model));
     addEventListener('storage', ({ key }) => {
       if (key !== 'opengen.own') return; // another tab has added or removed one
@@ -47,7 +52,8 @@ export class Choice {
   /** Asks the store which models of the visitor's it has. @param {import('../client.js').OpenGen} og */
   async refresh(og) {
     const stored = await og.models.list();
-    const own = stored.filter(({ id, complete, formatOk }) => complete && formatOk && !this.catalog.some((model) => model.id === id))
+    const usable = ({ id, complete, formatOk }) => complete && formatOk && !this.removal.has(id);
+    const own = stored.filter((model) => usable(model) && !this.catalog.some(({ id }) => id === model.id))
       .map(({ id, name, url, bytes, width, height, suggested }) => ({ id, of: name, url, bytes, width, height, suggested }));
     if (JSON.stringify(own) === JSON.stringify(keep.read('own') ?? []) && own.length === this.#own.length) return;
     this.#own = own.map((model) => this.#describe(model));

@@ -23,6 +23,7 @@ export class Session {
   /** @type {import('../protocol.d.ts').LoadedModel | null} */ loaded = null;
   /** @type {import('../client.js').OpenGenError | null} */ error = null;
   /** @type {OpenGen | null} */ og = null;
+  /** The model that stays in use until `model` is ready. @type {import('../protocol.d.ts').ModelInfo | null} */ former = null;
   offline = !navigator.onLine;
   /** Tells what works in every run, as `run` events whose detail is a `Run`. */ runs = new EventTarget();
   /** How many pictures are being made. */ drawing = 0;
@@ -32,10 +33,11 @@ export class Session {
 
   /**
    * @param {{engine: 'auto'|'webgpu'|'cpu', onChange: (session: Session) => void,
-   *   onLoaded: (session: Session) => void}} options
+   *   onLoaded: (session: Session) => void, onKept: (failed: import('../protocol.d.ts').ModelInfo, error: Error) => void,
+   *   beforeLoad: (og: OpenGen) => Promise<void>}} options `onKept` is told when another model could not be loaded
    */
-  constructor({ engine, onChange, onLoaded }) {
-    Object.assign(this, { engine, onChange, onLoaded });
+  constructor({ engine, onChange, onLoaded, onKept, beforeLoad }) {
+    Object.assign(this, { engine, onChange, onLoaded, onKept, beforeLoad });
   }
 
   capabilities() {
@@ -44,6 +46,7 @@ export class Session {
 
   /** Starts engine and model; failures end in the state `failed`. */
   start(model = this.model) {
+    if (this.state === 'ready') this.former = this.model;
     this.model = model;
     this.#loading = this.#load(model);
     this.#loading.catch(() => {}); // told through the state
@@ -114,12 +117,14 @@ export class Session {
       if (overtaken()) return this.#loading;
       if (this.og !== og) keepParts(og.capabilities().fetched);
       this.og = og;
+      await this.beforeLoad(og);
       // Of the visitor's own models the store alone knows the rest.
       const source = model.own ? { id: model.id, url: model.url } : model;
       const onProgress = (progress) => overtaken() || this.#advance(progress);
       const loaded = await og.models.load(source, { onProgress });
       if (overtaken()) return this.#loading;
       this.loaded = loaded;
+      this.former = null;
       this.#to('ready');
       this.onLoaded(this);
     } catch (error) {
@@ -129,7 +134,15 @@ export class Session {
       if (overtaken()) return this.#loading;
       this.error = error;
       this.offline ||= offline;
-      this.#to('failed');
+      if (this.former) {
+        this.model = this.former;
+        this.former = null;
+        this.#loading = Promise.resolve(); // who waited for the other model is told; who comes now waits for nothing
+        this.#to('ready');
+        this.onKept(model, error);
+      } else {
+        this.#to('failed');
+      }
       throw error;
     }
   }
@@ -139,6 +152,7 @@ export class Session {
     this.#engine?.then((og) => og.dispose(), () => {}); // one that did not start has nothing to let go
     this.#engine = null;
     this.og = null;
+    this.former = null;
   }
 
   #advance(progress) {

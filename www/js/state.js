@@ -71,15 +71,18 @@ export class State {
 
   /** @param {number} share how much of the model is here, 0 … 1 */
   #drawChip(share) {
-    const { state, model, offline } = this.session;
+    const { state, model, former, offline } = this.session;
     const chip = {
       starting: 'starting', waiting: 'another tab is fetching', fetching: `fetching ${Math.floor(share * 100)} %`, checking: 'checking',
       loading: 'loading', ready: offline ? 'ready, offline' : 'ready', failed: offline ? 'offline' : 'not ready',
     };
     const came = this.#came();
-    $('chip-name').textContent = came?.name ?? model.name;
-    $('chip-size').textContent = bytes((came ?? model).bytes);
-    $('chip-state').textContent = came ? `adding ${Math.floor(came.share * 100)} %` : chip[state];
+    // A model that is on its way takes no name from the one in use.
+    const named = came ?? former ?? model;
+    $('chip-name').textContent = named.name;
+    $('chip-size').textContent = bytes(named.bytes);
+    const words = former ? `${chip[state]} ${model.name}` : chip[state];
+    $('chip-state').textContent = came ? `adding ${Math.floor(came.share * 100)} %` : words;
     $('model-chip').dataset.state = came ? 'fetching' : state === 'ready' && offline ? 'offline' : state;
   }
 

@@ -10,9 +10,16 @@ const FLEETING = navigator.vendor.startsWith('Apple')
   : 'The browser may clear it when the disk runs low; a model of the page is then fetched again.';
 
 export class StoragePanel {
-  /** @param {{session: import('./session.js').Session, choice: import('./choice.js').Choice, onRemoved: (id: string) => void}} o */
-  constructor({ session, choice, onRemoved }) {
-    Object.assign(this, { session, choice, onRemoved });
+  /**
+   * @param {object} options
+   * @param {import('./session.js').Session} options.session
+   * @param {import('./choice.js').Choice} options.choice
+   * @param {import('./removal.js').Removal} options.removal
+   * @param {readonly import('../protocol.d.ts').ModelInfo[]} options.catalog models that the page can fetch again
+   * @param {(id: string) => Promise<void> | void} options.onRemoved a model was deleted, or is wanted after all
+   */
+  constructor({ session, choice, removal, catalog, onRemoved }) {
+    Object.assign(this, { session, choice, removal, catalog, onRemoved });
     $('model-chip').addEventListener('click', () => this.open());
     $('storage-close').addEventListener('click', () => $('storage').close());
     $('storage').addEventListener('click', (event) => {
@@ -38,7 +45,11 @@ export class StoragePanel {
 
   /** @param {import('../protocol.d.ts').StorageReport} report */
   #draw(report) {
-    const rows = report.models.map((model) => this.#row(model));
+    const rows = report.models.map((model) => {
+      const row = this.#row(model);
+      row.dataset.id = model.id;
+      return row;
+    });
     const nothing = () => make('li', {}, make('p', { className: 'quiet', textContent: 'Nothing is stored yet.' }));
     $('stored').replaceChildren(...(rows.length ? rows : [nothing()]));
     const free = Math.max(0, report.quota - report.usage);
@@ -50,21 +61,70 @@ export class StoragePanel {
   }
 
   #row(model) {
+    const name = this.choice.find(model.id)?.name ?? fileOf(model.id).replace(/\.gguf$/i, '');
+    if (this.removal.has(model.id)) return this.#deletedRow(model, name);
     const state = model.damaged ? 'damaged' : !model.formatOk ? 'from an older version' : model.complete ? 'complete' : 'partly here';
-    const name = this.choice.find(model.id)?.name ?? fileOf(model.id);
-    const remove = make('button', { type: 'button', className: 'button small ghost', textContent: 'Delete' });
-    remove.setAttribute('aria-label', `Delete ${name}`);
-    remove.addEventListener('click', async () => {
-      remove.disabled = true;
-      try {
-        await this.session.og.models.remove(model.id);
-        this.onRemoved(model.id);
-      } finally {
-        await this.refresh();
-      }
+    const ask = press('Delete', `Delete ${name}`, () => {
+      const question = this.#question(model, name);
+      row.replaceWith(question);
+      question.querySelector('button').focus();
     });
-    const text = make('div', {}, make('strong', { textContent: name }),
-      make('p', { className: 'quiet', textContent: `${bytes(model.bytes)}, ${state}` }));
-    return make('li', {}, text, remove);
+    const row = line(name, `${bytes(model.bytes)}, ${state}`, ask);
+    return row;
   }
+
+  /** Whether a model is really to go, and what that means. */
+  #question(model, name) {
+    const again = this.catalog.some(({ id }) => id === model.id)
+      ? 'It is fetched again when it is next used.'
+      : 'It came from a file of yours: this page cannot fetch it again.';
+    return line(`Delete ${name}, ${bytes(model.bytes)}?`, again,
+      press('Keep it', `Keep ${name}`, () => this.#settle(model.id)),
+      press('Delete', `Delete ${name} now`, async () => {
+        this.removal.mark(model.id);
+        await this.onRemoved(model.id);
+        await this.#settle(model.id);
+      }));
+  }
+
+  #deletedRow(model, name) {
+    return line(`${name} is deleted`, `It goes when this tab is closed, and takes ${bytes(model.bytes)} until then.`,
+      press('Undo', `Undo the deletion of ${name}`, async () => {
+        this.removal.undo(model.id);
+        await this.onRemoved(model.id);
+        await this.#settle(model.id);
+      }),
+      press('Free the room', `Free the room of ${name}: this cannot be undone`, async () => {
+        await this.removal.now(this.session.og, model.id);
+        await this.#settle(model.id);
+      }));
+  }
+
+  /** The list anew, with the focus where it was: at this model, or at the way out. */
+  async #settle(id) {
+    await this.refresh();
+    const row = [...$('stored').children].find((item) => item.dataset.id === id);
+    (row?.querySelector('button') ?? $('storage-close')).focus();
+  }
+}
+
+/** A line of the list. */
+function line(title, text, ...buttons) {
+  const words = make('div', {}, make('strong', { textContent: title }), make('p', { className: 'quiet', textContent: text }));
+  return make('li', {}, words, make('div', { className: 'stored-actions' }, ...buttons));
+}
+
+/** A button that is pressed once. */
+function press(words, name, act) {
+  const button = make('button', { type: 'button', className: 'button small ghost', textContent: words });
+  button.setAttribute('aria-label', name);
+  button.addEventListener('click', async () => {
+    button.disabled = true;
+    try {
+      await act();
+    } finally {
+      button.disabled = false;
+    }
+  });
+  return button;
 }

@@ -3,21 +3,26 @@
 import { $, bytes, keep, make } from './dom.js';
 import { report } from './report.js';
 import { sampleCount, showSamples } from './samples.js';
-import { say } from './status.js';
+import { banner, say } from './status.js';
 import { showWords, surprisePrompt } from './vocabulary.js';
-import { brief } from './words.js';
+import { brief, errorWords } from './words.js';
 
 export class Using {
+  /** What the form held for the model in use, while another one is on its way. @type {Record<string, string> | null} */
+  #before = null;
+
   /**
    * @param {object} options
    * @param {import('./session.js').Session} options.session
    * @param {import('./choice.js').Choice} options.choice
+   * @param {import('./removal.js').Removal} options.removal
    * @param {import('./settings.js').Settings} options.settings
    * @param {import('./making.js').Making} options.making
    * @param {import('./understood.js').Understood} options.understood
+   * @param {(action: string) => void} options.onWayOut what a banner offers was pressed
    */
-  constructor({ session, choice, settings, making, understood }) {
-    Object.assign(this, { session, choice, settings, making, understood, queue: making.queue });
+  constructor({ session, choice, removal, settings, making, understood, onWayOut }) {
+    Object.assign(this, { session, choice, removal, settings, making, understood, onWayOut, queue: making.queue });
     $('model').addEventListener('change', () => this.use(choice.find($('model').value)));
   }
 
@@ -46,11 +51,32 @@ export class Using {
     queue.clear();
     queue.cancel();
     keep.write('model', model.id);
-    this.settings.reset(model);
+    const before = this.settings.fit(model);
+    this.#before ??= before;
     this.introduce(model);
     this.session.start(model);
     this.list();
     if (dropped) report(`${dropped} waiting for the other model ${dropped === 1 ? 'was' : 'were'} taken out of the queue.`);
+  }
+
+  /** The model is ready: what the form held for another one is not needed any more. */
+  loaded() {
+    this.#before = null;
+  }
+
+  /** Another model could not be loaded: the one before is in use still, with the settings it had. */
+  kept(failed, error) {
+    const { session } = this;
+    keep.write('model', session.model.id);
+    if (this.#before) this.settings.unfit(this.#before, failed);
+    this.#before = null;
+    this.introduce(session.model);
+    this.list();
+    const words = errorWords(error, failed, session.offline);
+    const again = words.action === 'retry' || words.action === 'refetch';
+    banner({ ...words, title: `${words.title} ${session.model.name} is still in use.` },
+      (action) => (again ? this.use(failed) : this.onWayOut(action)));
+    say(`${session.model.name} is still in use`, 'your prompt and settings are kept');
   }
 
   /** Changes to the model of that id or name. @returns {string[]} why not, if it is not here */
@@ -64,6 +90,7 @@ export class Using {
 
   /** A model of the visitor's is in the store: the one in use from now on, unless another one is at work. */
   async added({ id }) {
+    this.removal.undo(id);
     await this.choice.refresh(this.session.og);
     const model = this.choice.find(id);
     const kept = 'It is kept in this browser, works offline, and can be deleted where the model’s name stands above.';
@@ -75,13 +102,13 @@ export class Using {
     }
   }
 
-  /** A model was deleted from the store. */
-  forgotten(id) {
+  /** A model was deleted, or is wanted after all. */
+  async forgotten(id) {
     const { session } = this;
-    this.choice.refresh(session.og).catch(() => {});
-    if (id === session.model?.id && session.state === 'ready') {
-      say(`${session.model.name} was deleted`, 'it still works until this tab is closed');
-    }
+    await this.choice.refresh(session.og).catch(() => {}); // as it was, then
+    if (id !== session.model?.id || session.state !== 'ready') return;
+    if (this.removal.has(id)) say(`${session.model.name} was deleted`, 'it still works until this tab is closed');
+    else say(`${session.model.name} is kept`);
   }
 
   introduce(model) {

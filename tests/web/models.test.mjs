@@ -1,0 +1,79 @@
+/** A model that cannot be loaded costs nobody the one in use: neither a program nor a visitor. */
+
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { MODEL, banner, draw, fileOf, psnr, ready, set, stand, visitor } from './page.mjs';
+
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const folder = mkdtempSync(join(tmpdir(), 'opengen-models-'));
+after(() => rmSync(folder, { recursive: true }));
+const MINE = join(folder, 'my-dog.gguf');
+copyFileSync(fileOf(MODEL), MINE);
+const APPLE = 'a red apple on a light blue background';
+
+test('for a program: what fails to load leaves the model in use as it was', async () => {
+  const page = await visitor(it, { path: 'blank.html' });
+  const told = await page.evaluate(async (prompt) => {
+    const { OpenGen } = await import('/client.js');
+    const { MODELS } = await import('/models.js');
+    const og = await OpenGen.create({ engine: 'cpu', model: MODELS[0] });
+    const make = async () => [...new Uint8Array(await (await og.generate({ prompt, steps: 1, seed: 5, imageType: 'Blob' })).image.arrayBuffer())].join();
+    const first = await make();
+    const outcomes = [];
+    const bad = new File(['GGUF and nothing more'], 'bad.gguf');
+    for (const source of ['/missing.gguf', bad, 'no such model']) {
+      const code = await og.models.load(source).then(() => 'loaded', (error) => error.code);
+      outcomes.push([code, (await make()) === first]);
+    }
+    og.dispose();
+    return outcomes;
+  }, APPLE);
+  assert.deepEqual(told, [['NETWORK', true], ['BAD_MODEL', true], ['INVALID_INPUT', true]]);
+});
+
+/** Changes a byte of what is stored of a model. */
+const damage = (page, name) => page.evaluate(async (wanted) => {
+  const done = (request) => new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error); });
+  const database = await done(indexedDB.open('opengen'));
+  const store = database.transaction('chunks', 'readwrite').objectStore('chunks');
+  const key = (await done(store.getAllKeys())).find((one) => String(one).includes(wanted));
+  const bytes = new Uint8Array(await done(store.get(key)));
+  bytes[1000] ^= 1;
+  await done(store.put(bytes, key));
+  database.close();
+}, name);
+
+test('for a visitor: the model in use stays, with its settings, and the page says so', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const before = await draw(page, APPLE, { Steps: 3, Seed: 5, 'Negative prompt': 'green' });
+  await page.setInputFiles('#add-model-file', MINE);
+  await page.locator('#report').getByText('my-dog was added and is in use now.').waitFor({ timeout: 120_000 });
+  await ready(page);
+  assert.equal(await page.getByLabel('Negative prompt').inputValue(), 'green', 'another model takes away nothing typed');
+  const select = page.getByLabel('Model', { exact: true });
+  await select.selectOption({ label: MODEL.name });
+  await ready(page);
+  await set(page, { Steps: 3 });
+  await damage(page, 'my-dog');
+
+  const chip = page.locator('#model-chip');
+  await page.evaluate(() => {
+    window.seen = [];
+    new MutationObserver(() => window.seen.push(document.querySelector('#chip-name').textContent))
+      .observe(document.querySelector('#model-chip'), { subtree: true, childList: true, characterData: true });
+  });
+  await select.selectOption({ label: 'my-dog' });
+  await banner(page).getByText(`${MODEL.name} is still in use.`).waitFor();
+  assert.deepEqual(await page.evaluate(() => [...new Set(window.seen)]), [MODEL.name], 'the chip names the one in use throughout');
+  assert.match(await chip.textContent(), /Mini.*ready/s);
+  assert.equal(await select.locator('option:checked').textContent(), MODEL.name);
+  assert.equal(await page.locator('#steps').inputValue(), '3');
+  assert.equal(psnr(await draw(page, APPLE, { Seed: 5 }), before), Infinity);
+  await page.reload();
+  await ready(page);
+  assert.equal(await select.locator('option:checked').textContent(), MODEL.name, 'at the next visit too');
+});
