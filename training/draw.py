@@ -55,7 +55,8 @@ def generate_with_opengen(
     with tempfile.TemporaryDirectory() as scratch:
         outputs = [Path(scratch) / f"{index}.png" for index in range(len(prompts))]
         jobs = [
-            {"prompt": prompt, "negative": negative, "seed": seed, "steps": steps, "guidance": guidance, "out": str(out)}
+            {"prompt": prompt, "negative": negative, "seed": seed, "steps": steps, "guidance": guidance,
+             "sampler": "ddim", "out": str(out)}
             for prompt, seed, out in zip(prompts, seeds, outputs, strict=True)
         ]
         jobs_file = Path(scratch) / "prompts.jsonl"

@@ -180,7 +180,7 @@ mod tests {
             height: 96,
             batch,
             init_latents: None,
-            previews: false,
+            preview_every: 0,
         }
     }
 

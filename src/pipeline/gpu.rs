@@ -213,7 +213,7 @@ impl Run<'_> {
             let input_scale_next = steps.get(i + 1).map_or(1.0, |next| next.input_scale);
             self.step(step, input_scale_next, &mut generators).await?;
             self.keep_step(i).await?;
-            let preview = if self.request.previews { Some(self.preview().await?) } else { None };
+            let preview = if self.request.previews(i + 1) { Some(self.preview().await?) } else { None };
             on_event(Event::Step { step: i + 1, steps: steps.len(), preview });
             if i == 0 {
                 after_first = self.context.counters();

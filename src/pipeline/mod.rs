@@ -1,6 +1,6 @@
 //! The story, top to bottom: prompt in, picture out. The only room that sees all others.
 //!
-//! - [`request`]: what is asked for and what comes back;
+//! - [`request`]: what is asked for and what comes back; [`limits`]: what may be asked for, and the defaults;
 //! - [`gpu`]: the pipeline on the device, as numbered stages; [`plans`] is what it replays;
 //! - [`cpu`]: the same pictures through candle, where there is no device;
 //! - [`probe`]: which of the two is quicker where the GPU is a program;
@@ -15,6 +15,7 @@ pub mod cpu;
 mod gpu;
 #[cfg(feature = "gpu")]
 mod layout;
+mod limits;
 #[cfg(feature = "gpu")]
 pub mod plans;
 pub mod probe;
@@ -28,6 +29,5 @@ pub mod study;
 pub use cpu::CpuPipeline;
 #[cfg(feature = "gpu")]
 pub use gpu::Pipeline;
-pub use request::{
-    Cancel, Dump, Event, MAX_BATCH, MAX_GUIDANCE, Output, Request, SIZE_RANGE, SIZE_STEP, Stage, Stats, Walk,
-};
+pub use limits::{Defaults, MAX_BATCH, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE};
+pub use request::{Cancel, Dump, Event, Output, Request, Stage, Stats, Walk};

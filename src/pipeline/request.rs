@@ -10,14 +10,7 @@ use crate::image::{Parameters, Rgba};
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 
-/// Pictures a run may make at once.
-pub const MAX_BATCH: usize = 8;
-/// Sizes are multiples of this many pixels.
-pub const SIZE_STEP: usize = 8;
-/// The smallest and largest width and height in pixels.
-pub const SIZE_RANGE: std::ops::RangeInclusive<usize> = 32..=2048;
-/// Guidance beyond this is noise.
-pub const MAX_GUIDANCE: f64 = 100.0;
+use super::limits::{MAX_BATCH, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE};
 
 /// Whose way the prompt was read, in a picture's metadata; A1111 knows its own alone and has no word for it.
 pub(super) const DIALECT: &str = "Prompt dialect";
@@ -46,8 +39,8 @@ pub struct Request {
     pub batch: usize,
     /// Unit noise `[batch, C, height / f, width / f]` to start from instead of the seed's.
     pub init_latents: Option<Vec<f32>>,
-    /// Whether steps report a picture of the latents.
-    pub previews: bool,
+    /// Every how many steps one reports a picture of the latents, the last always; 0: none does.
+    pub preview_every: usize,
     /// A stop on the way to another prompt or seed.
     pub walk: Option<Walk>,
 }
@@ -69,12 +62,19 @@ impl Request {
         self.guidance > 1.0
     }
 
+    /// Whether step `step`, counted from 1, reports a picture of the latents.
+    pub fn previews(&self, step: usize) -> bool {
+        self.preview_every > 0 && (step == self.steps || step.is_multiple_of(self.preview_every))
+    }
+
     /// Refuses settings the model or the engine cannot honour.
     pub fn check(&self, config: &ModelConfig) -> Result<()> {
         let invalid = |field, message| Err(Error::InvalidInput { field, message });
-        let max_steps = config.scheduler.num_train_timesteps;
-        if self.steps == 0 || self.steps > max_steps {
-            return invalid("steps", format!("{} steps asked for, expected 1 to {max_steps}", self.steps));
+        let (min_steps, max_steps) =
+            (*STEPS_RANGE.start(), config.scheduler.num_train_timesteps.min(*STEPS_RANGE.end()));
+        if !(min_steps..=max_steps).contains(&self.steps) {
+            let message = format!("{} steps asked for, expected {min_steps} to {max_steps}", self.steps);
+            return invalid("steps", message);
         }
         if !(0.0..=MAX_GUIDANCE).contains(&self.guidance) {
             return invalid("guidance", format!("{} asked for, expected 0 to {MAX_GUIDANCE}", self.guidance));

@@ -31,13 +31,12 @@ use crate::config::{PredictionType, SchedulerConfig};
 use crate::error::{Error, Result};
 
 /// The algorithm that turns noise into latents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SamplerKind {
     /// <https://arxiv.org/abs/2010.02502>, η = 0.
     #[serde(rename = "ddim")]
     Ddim,
     /// Algorithm 2 of <https://arxiv.org/abs/2206.00364> without churn.
-    #[default]
     #[serde(rename = "euler")]
     Euler,
     /// Euler steps with fresh noise after each (k-diffusion's `sample_euler_ancestral`, η = 1).

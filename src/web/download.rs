@@ -89,6 +89,8 @@ async fn pass(call: &Call<'_>, shelf: &mut Shelf<'_>, kept: &mut Option<Kept>) -
         url: &call.request.origin.url,
         offset: resumed.as_ref().map_or(0, Import::resume_offset),
         validator: kept.as_ref().and_then(|kept| kept.model.origin.validator()),
+        headers: &call.request.headers,
+        fetch: &call.request.fetch,
         signal: call.signal,
     })
     .await?;

@@ -9,7 +9,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::AbortController;
 
 use super::acquire::{Acquired, acquire, import};
-use super::browser::get;
+use super::browser::{self, get};
 use super::device::Device;
 use super::download::Call;
 use super::error::to_js;
@@ -48,6 +48,8 @@ struct Inner {
     database: Option<Database>,
     capabilities: RefCell<Capabilities>,
     running: RefCell<Option<Running>>,
+    /// Called with the reason whenever the device is lost.
+    on_lost: JsValue,
 }
 
 /// Makes pictures from words, on the visitor's GPU or, in the other module, on the CPU.
@@ -58,14 +60,15 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Finds the device and opens the store.
-    pub async fn create() -> std::result::Result<Engine, JsValue> {
+    /// Finds the device and opens the store. `on_lost` is called with the reason whenever a device is lost.
+    pub async fn create(on_lost: JsValue) -> std::result::Result<Engine, JsValue> {
         let device = Device::find().await.map_err(to_js)?;
         let inner = Inner {
             capabilities: RefCell::new(device.capabilities()),
             work: Mutex::new(Work { device, loaded: None }),
             database: Database::open().await.ok(),
             running: RefCell::new(None),
+            on_lost,
         };
         Ok(Engine { inner: Rc::new(inner) })
     }
@@ -308,6 +311,7 @@ impl Inner {
     /// Replaces a lost device by a new one, and says so. [`Error::DeviceLost`] where there is none, or was one already:
     /// the worker then takes the other module.
     async fn recover(&self, work: &mut Work, again: bool, message: String) -> Result<String> {
+        browser::call(&self.on_lost, &message.as_str().into());
         let found = if again { Device::find().await.ok() } else { None };
         work.device = found.ok_or(Error::DeviceLost { message })?;
         *self.capabilities.borrow_mut() = work.device.capabilities();

@@ -1,6 +1,6 @@
 //! A file from the network as a stream, from its beginning or from where an earlier download stopped.
 
-use js_sys::{Object, Promise, Uint8Array};
+use js_sys::{Function, Object, Promise, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -24,6 +24,10 @@ pub(super) struct Ask<'a> {
     pub offset: u64,
     /// ETag or date of the file that was begun; a changed file then comes whole.
     pub validator: Option<&'a str>,
+    /// Sent along.
+    pub headers: &'a [(String, String)],
+    /// A function in place of the browser's `fetch`, or `undefined`.
+    pub fetch: &'a JsValue,
     /// An `AbortSignal`.
     pub signal: &'a JsValue,
 }
@@ -60,6 +64,9 @@ pub(super) async fn open(ask: &Ask<'_>) -> Result<Download> {
 
 async fn request(ask: &Ask<'_>, range: bool) -> Result<Response> {
     let headers = Object::new().into();
+    for (name, value) in ask.headers {
+        set(&headers, name, value.as_str());
+    }
     if range {
         set(&headers, "Range", format!("bytes={}-", ask.offset));
         if let Some(validator) = ask.validator.filter(|_| is_same_origin(ask.url)) {
@@ -71,7 +78,14 @@ async fn request(ask: &Ask<'_>, range: bool) -> Result<Response> {
     set(&options, "signal", ask.signal.clone());
     // The model is stored by us; a second copy in the HTTP cache would be wasted room.
     set(&options, "cache", "no-store");
-    let response = JsFuture::from(js_fetch(ask.url, &options)).await;
+    let promise = match ask.fetch.dyn_ref::<Function>() {
+        Some(own) => own.call2(&JsValue::UNDEFINED, &ask.url.into(), &options).map(Promise::from),
+        None => Ok(js_fetch(ask.url, &options)),
+    };
+    let response = match promise {
+        Ok(promise) => JsFuture::from(promise).await,
+        Err(error) => Err(error),
+    };
     response.map(JsCast::unchecked_into).map_err(|error| from_fetch(ask.url, &error))
 }
 
@@ -92,8 +106,9 @@ impl Download {
         {
             return Err(failed(format!("the server sent bytes from {from} instead of {}", ask.offset)));
         }
-        // Of a compressed answer the length says nothing, and across origins compression cannot be seen.
-        let plain = get(&response, "type").as_string().as_deref() == Some("basic")
+        // Of a compressed answer the length says nothing, and across origins compression cannot be seen. An answer that
+        // the program itself made ("default") says what it says.
+        let plain = matches!(get(&response, "type").as_string().as_deref(), Some("basic" | "default"))
             && header("content-encoding").is_none_or(|encoding| encoding == "identity");
         let total = match status {
             206 => range.and_then(|(_, total)| total),

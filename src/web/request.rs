@@ -1,9 +1,10 @@
 //! What JavaScript asks for, read field by field, so that an error names the field.
 
+use js_sys::Array;
 use wasm_bindgen::JsValue;
 
 use super::browser::get;
-use crate::pipeline;
+use crate::pipeline::{self, Defaults};
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 use crate::store::Origin;
@@ -14,6 +15,10 @@ use crate::{Error, Result};
 pub(super) struct ModelRequest {
     pub id: String,
     pub origin: Origin,
+    /// Sent along when the file is fetched; never stored.
+    pub headers: Vec<(String, String)>,
+    /// A function in place of the browser's `fetch`, or `undefined`.
+    pub fetch: JsValue,
 }
 
 impl ModelRequest {
@@ -28,7 +33,7 @@ impl ModelRequest {
     }
 }
 
-/// Reads `{ id, url, bytes, sha256 }`; 0 bytes and an empty hash mean unknown.
+/// Reads `{ id, url, bytes, sha256, headers, fetch }`; 0 bytes and an empty hash mean unknown.
 pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
     let text = |name| get(value, name).as_string().filter(|text| !text.is_empty());
     let id = text("id").ok_or_else(|| invalid("id", "the model has no id"))?;
@@ -41,29 +46,60 @@ pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
     {
         return Err(invalid("sha256", "must be 64 hexadecimal digits"));
     }
-    Ok(ModelRequest { id, origin: Origin { url, bytes, sha256, ..Origin::default() } })
+    let origin = Origin { url, bytes, sha256, ..Origin::default() };
+    Ok(ModelRequest { id, origin, headers: headers(&get(value, "headers"))?, fetch: get(value, "fetch") })
+}
+
+/// Reads a list of names and values, or nothing.
+fn headers(value: &JsValue) -> Result<Vec<(String, String)>> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(Vec::new());
+    }
+    let pair = |entry: JsValue| {
+        let texts = Array::from(&entry).iter().map(|text| text.as_string()).collect::<Option<Vec<_>>>()?;
+        texts.try_into().ok().map(|[name, value]: [String; 2]| (name, value))
+    };
+    let pairs = Array::from(value).iter().map(pair).collect::<Option<_>>();
+    pairs.ok_or_else(|| invalid("headers", "must be pairs of a name and a value"))
 }
 
 /// Reads the settings of a picture. Ranges are the pipeline's business; here only types are checked.
 pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
+    let Defaults { sampler, schedule, .. } = Defaults::GENERAL;
     Ok(pipeline::Request {
         prompt: text(value, "prompt")?,
         negative_prompt: text(value, "negativePrompt")?,
-        dialect: choice(value, "dialect", Dialect::ALL.map(|kind| (kind.name(), kind)).as_slice())?,
+        dialect: choice(value, "dialect", &Dialect::ALL.map(|kind| (kind.name(), kind)), Dialect::default())?,
         steps: whole(value, "steps", None)?,
         guidance: number(value, "guidance", None)?,
         seed: seed(value, "seed")?,
         variation: variation(value)?,
-        rng: choice(value, "rng", NoiseSource::ALL.map(|kind| (kind.name(), kind)).as_slice())?,
-        sampler: choice(value, "sampler", SamplerKind::ALL.map(|kind| (kind.name(), kind)).as_slice())?,
-        schedule: choice(value, "schedule", ScheduleKind::ALL.map(|kind| (kind.name(), kind)).as_slice())?,
+        rng: choice(
+            value,
+            "rng",
+            &NoiseSource::ALL.map(|kind| (kind.name(), kind)),
+            NoiseSource::default(),
+        )?,
+        sampler: choice(value, "sampler", &SamplerKind::ALL.map(|kind| (kind.name(), kind)), sampler)?,
+        schedule: choice(value, "schedule", &ScheduleKind::ALL.map(|kind| (kind.name(), kind)), schedule)?,
         width: whole(value, "width", None)?,
         height: whole(value, "height", None)?,
         batch: whole(value, "batch", Some(1))?,
         init_latents: None,
-        previews: get(value, "previews").is_truthy(),
+        preview_every: previews(&get(value, "previews"))?,
         walk: walk(&get(value, "walk"))?,
     })
+}
+
+/// Reads `true`, `false` or `{ every }`: every how many steps one reports a picture.
+fn previews(value: &JsValue) -> Result<usize> {
+    if !value.is_object() {
+        return Ok(usize::from(value.is_truthy()));
+    }
+    match whole(value, "every", Some(1))? {
+        0 => Err(invalid("every", "must be a whole number of steps, 1 or more")),
+        every => Ok(every),
+    }
 }
 
 /// Reads `{ prompt, seed, share }`: what the run is on the way to, and how far.
@@ -134,16 +170,16 @@ pub(super) fn seed(value: &JsValue, name: &'static str) -> Result<u64> {
     Ok(number as u64)
 }
 
-/// One of several names; the first is the default.
-fn choice<T: Copy>(value: &JsValue, name: &'static str, kinds: &[(&str, T)]) -> Result<T> {
+/// One of several names.
+fn choice<T: Copy>(value: &JsValue, name: &'static str, kinds: &[(&str, T)], default: T) -> Result<T> {
     let field = get(value, name);
     let names = || kinds.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let found = match field.as_string() {
-        Some(text) => kinds.iter().find(|(kind, _)| *kind == text),
-        None if field.is_undefined() => kinds.first(),
+        Some(text) => kinds.iter().find(|(kind, _)| *kind == text).map(|&(_, kind)| kind),
+        None if field.is_undefined() => Some(default),
         None => None,
     };
-    found.map(|&(_, kind)| kind).ok_or_else(|| {
+    found.ok_or_else(|| {
         let given = field.as_string().unwrap_or_else(|| "that".into());
         invalid(name, format!("{given} is none of {}", names()))
     })

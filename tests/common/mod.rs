@@ -290,7 +290,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         height: case.height,
         batch: 1,
         init_latents: None,
-        previews: false,
+        preview_every: 0,
         walk: None,
     }
 }
@@ -309,7 +309,7 @@ pub fn mini_request() -> Request {
         guidance: 1.0,
         width: 128,
         height: 128,
-        previews: true,
+        preview_every: 1,
         ..request(&cases::<DenoiseCase>("denoise")[0])
     }
 }

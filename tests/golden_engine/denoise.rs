@@ -43,7 +43,7 @@ fn the_steady_state_allocates_nothing() {
     for (slab, bytes) in packed.slabs.iter().enumerate() {
         pipeline.write(slab, 0, bytes).expect("weights written");
     }
-    let request = Request { previews: true, ..request(case) };
+    let request = Request { preview_every: 1, ..request(case) };
     let (cancel, mut listen) = (Cancel::default(), |_| {});
     let run = pipeline.generate(&request, &mut listen, &cancel);
     let stats = block_on(run).expect("a picture").stats;

@@ -35,12 +35,12 @@ pub struct Args {
     /// character is text).
     #[arg(long, default_value = "a1111")]
     dialect: Dialect,
-    /// Denoising steps.
-    #[arg(long, default_value_t = 10)]
-    steps: usize,
-    /// Classifier-free guidance scale.
-    #[arg(long, default_value_t = 2.0)]
-    guidance: f64,
+    /// Denoising steps; the model's own if left out.
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Classifier-free guidance scale; the model's own if left out.
+    #[arg(long)]
+    guidance: Option<f64>,
     /// Same seed, same picture; picture i of a batch has seed + i.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -54,12 +54,12 @@ pub struct Args {
     /// Where the noise comes from: torch (diffusers, ComfyUI) or philox (A1111).
     #[arg(long, default_value = "torch")]
     rng: NoiseSource,
-    /// ddim, euler, euler-a or dpm++-2m.
-    #[arg(long, default_value = "ddim")]
-    sampler: SamplerKind,
-    /// Spacing of the noise levels: default or karras.
-    #[arg(long, default_value = "default")]
-    schedule: ScheduleKind,
+    /// ddim, euler, euler-a or dpm++-2m; the model's own if left out.
+    #[arg(long)]
+    sampler: Option<SamplerKind>,
+    /// Spacing of the noise levels: default or karras; the model's own if left out.
+    #[arg(long)]
+    schedule: Option<ScheduleKind>,
     /// Pixels, such as 512x512; the model's own size if left out.
     #[arg(long, value_parser = size)]
     size: Option<(usize, usize)>,
@@ -180,9 +180,9 @@ async fn many(args: &Args, file: &Path, loaded: &mut Loaded) -> Result<()> {
             prompt: Some(line.prompt),
             negative: line.negative.unwrap_or_else(|| args.negative.clone()),
             seed: line.seed.unwrap_or(args.seed),
-            steps: line.steps.unwrap_or(args.steps),
-            guidance: line.guidance.unwrap_or(args.guidance),
-            sampler: line.sampler.unwrap_or(args.sampler),
+            steps: line.steps.or(args.steps),
+            guidance: line.guidance.or(args.guidance),
+            sampler: line.sampler.or(args.sampler),
             ..args.clone()
         };
         let request = request(&args, loaded.config())?;
@@ -194,23 +194,24 @@ async fn many(args: &Args, file: &Path, loaded: &mut Loaded) -> Result<()> {
 
 fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
     let (width, height) = args.size.unwrap_or(config.native_size().into());
+    let defaults = model::defaults(&args.model).with(&config.suggested);
     Ok(Request {
         prompt: args.prompt.clone().unwrap_or_default(),
         negative_prompt: args.negative.clone(),
         dialect: args.dialect,
-        steps: args.steps,
-        guidance: args.guidance,
+        steps: args.steps.unwrap_or(defaults.steps),
+        guidance: args.guidance.unwrap_or(defaults.guidance),
         seed: args.seed,
         variation: (args.variation_strength != 0.0)
             .then_some(Variation { seed: args.variation_seed, strength: args.variation_strength }),
         rng: args.rng,
-        sampler: args.sampler,
-        schedule: args.schedule,
+        sampler: args.sampler.unwrap_or(defaults.sampler),
+        schedule: args.schedule.unwrap_or(defaults.schedule),
         width,
         height,
         batch: args.batch,
         init_latents: args.init_latents.as_deref().map(read_latents).transpose()?,
-        previews: false,
+        preview_every: 0,
         walk: None,
     })
 }

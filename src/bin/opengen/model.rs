@@ -4,11 +4,13 @@ use std::path::{Path, PathBuf};
 
 use opengen::error::{Error, Result};
 use opengen::gpu::{Context, Options};
-use opengen::pipeline::Pipeline;
+use opengen::pipeline::{Defaults, Pipeline};
 use opengen::pipeline::cpu::CpuPipeline;
 use opengen::weights::packed::LayoutOptions;
 use opengen::weights::{ModelSource, load, stream};
 
+/// What the embedded model is called.
+const EMBEDDED: &str = "mini";
 /// The embedded model's place in the repository.
 const MINI: &str = "www/models/mini/mini-q8_0.gguf";
 
@@ -31,8 +33,13 @@ pub fn tell_unused(source: &ModelSource) {
     }
 }
 
+/// What a run takes where the command line says nothing.
+pub fn defaults(name: &str) -> Defaults {
+    if name == EMBEDDED { Defaults::MINI } else { Defaults::GENERAL }
+}
+
 fn path(name: &str) -> Result<PathBuf> {
-    if name != "mini" {
+    if name != EMBEDDED {
         let path = PathBuf::from(name);
         return if path.exists() {
             Ok(path)

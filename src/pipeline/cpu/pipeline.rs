@@ -109,7 +109,7 @@ impl CpuPipeline {
             latents = next;
             keep(&mut dump, &format!("noise_pred.{i}"), &prediction)?;
             keep(&mut dump, &format!("latents.{}", i + 1), &latents)?;
-            let preview = if request.previews { Some(self.preview(&denoised)?) } else { None };
+            let preview = if request.previews(i + 1) { Some(self.preview(&denoised)?) } else { None };
             on_event(Event::Step { step: i + 1, steps: request.steps, preview });
             (self.pause)().await;
         }

@@ -27,7 +27,7 @@ fn request() -> Request {
         height: 96,
         batch: 2,
         init_latents: None,
-        previews: false,
+        preview_every: 0,
         walk: None,
     }
 }

@@ -1,0 +1,142 @@
+//! What a request may ask for, and what it takes where nothing is said: the one place for these numbers.
+//!
+//! JavaScript has them from `www/limits.js`, which a test here holds to this file, together with the comments of the
+//! types in `www/protocol.d.ts` and the table in `pkg/README.md`.
+
+use std::ops::RangeInclusive;
+
+use crate::sample::{SamplerKind, ScheduleKind};
+
+/// Characters of a prompt.
+pub use crate::prompt::MAX_CHARS;
+
+/// Denoising steps; a model has no more than it was trained with.
+pub const STEPS_RANGE: RangeInclusive<usize> = 1..=1000;
+/// Guidance beyond this is noise.
+pub const MAX_GUIDANCE: f64 = 100.0;
+/// Sizes are multiples of this many pixels.
+pub const SIZE_STEP: usize = 8;
+/// The smallest and largest width and height in pixels.
+pub const SIZE_RANGE: RangeInclusive<usize> = 32..=2048;
+/// Pictures a run may make at once.
+pub const MAX_BATCH: usize = 8;
+
+/// The settings that depend on the model.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Defaults {
+    pub steps: usize,
+    pub guidance: f64,
+    pub sampler: SamplerKind,
+    pub schedule: ScheduleKind,
+}
+
+impl Defaults {
+    /// For a model that says nothing of its own.
+    pub const GENERAL: Defaults = Defaults {
+        steps: 20,
+        guidance: 7.5,
+        sampler: SamplerKind::DpmPlusPlus2M,
+        schedule: ScheduleKind::Default,
+    };
+    /// For the embedded model.
+    pub const MINI: Defaults = Defaults {
+        steps: 10,
+        guidance: 2.0,
+        sampler: SamplerKind::Ddim,
+        schedule: ScheduleKind::Default,
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::NoiseSource;
+    use std::path::Path;
+
+    fn file(name: &str) -> String {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+        std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+        names.into_iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
+    }
+
+    fn defaults(Defaults { steps, guidance, sampler, schedule }: Defaults) -> String {
+        format!("{{ steps: {steps}, guidance: {guidance}, sampler: '{sampler}', schedule: '{schedule}' }}")
+    }
+
+    /// `www/limits.js` as it has to be.
+    fn javascript() -> String {
+        let (steps, sizes) = (STEPS_RANGE, SIZE_RANGE);
+        let samplers = list(SamplerKind::ALL.map(SamplerKind::name));
+        let schedules = list(ScheduleKind::ALL.map(ScheduleKind::name));
+        let sources = list(NoiseSource::ALL.map(NoiseSource::name));
+        [
+            "/**",
+            " * What a request may ask for, and what it takes where neither it nor the model says anything.",
+            " *",
+            " * These are the engine's own numbers: change them in src/pipeline/limits.rs, whose test says what stands here.",
+            " */",
+            "export const LIMITS = {",
+            "  /** Characters of a prompt. */",
+            &format!("  prompt: {{ most: {MAX_CHARS} }},"),
+            &format!("  steps: {{ from: {}, to: {} }},", steps.start(), steps.end()),
+            &format!("  guidance: {{ from: 0, to: {MAX_GUIDANCE} }},"),
+            "  /** Width and height in pixels. */",
+            &format!("  size: {{ from: {}, to: {}, step: {SIZE_STEP} }},", sizes.start(), sizes.end()),
+            &format!("  batch: {{ from: 1, to: {MAX_BATCH} }},"),
+            "  variationStrength: { from: 0, to: 1 },",
+            &format!("  samplers: [{samplers}],"),
+            &format!("  schedules: [{schedules}],"),
+            &format!("  rngs: [{sources}],"),
+            "};",
+            "",
+            "/** For a model that says nothing of its own. @type {import('./protocol.d.ts').ModelInfo['defaults']} */",
+            &format!("export const DEFAULTS = {};", defaults(Defaults::GENERAL)),
+            "",
+        ]
+        .join("\n")
+    }
+
+    #[test]
+    fn javascript_has_the_same_limits() {
+        assert_eq!(file("www/limits.js"), javascript());
+        assert!(file("www/models.js").contains(&format!("defaults: {},", defaults(Defaults::MINI))));
+    }
+
+    /// What the types' comments and the package's README say of each option: its name, its range, its default.
+    #[test]
+    fn the_documentation_says_the_same() {
+        let Defaults { steps, guidance, sampler, schedule } = Defaults::GENERAL;
+        let (many, sizes) = (STEPS_RANGE, SIZE_RANGE);
+        let size = format!("{} … {}, multiples of {SIZE_STEP}", sizes.start(), sizes.end());
+        let of_model = |fallback: String| format!("the model's, else {fallback}");
+        let told = [
+            ("prompt", format!("at most {MAX_CHARS} characters"), String::new()),
+            ("steps", format!("{} … {}", many.start(), many.end()), of_model(steps.to_string())),
+            ("guidance", format!("0 … {MAX_GUIDANCE}"), of_model(guidance.to_string())),
+            ("sampler", String::new(), of_model(format!("\"{sampler}\""))),
+            ("schedule", String::new(), of_model(format!("\"{schedule}\""))),
+            ("rng", String::new(), format!("\"{}\"", NoiseSource::default())),
+            ("width", size.clone(), "the model's".to_string()),
+            ("height", size, "the model's".to_string()),
+            ("batch", format!("1 … {MAX_BATCH}"), "1".to_string()),
+            ("variationStrength", "0 … 1".to_string(), "0".to_string()),
+        ];
+        let (types, readme) = (file("www/protocol.d.ts"), file("pkg/README.md"));
+        let (_, request) = types.split_once("export interface GenerateRequest {").expect("GenerateRequest");
+        for (name, range, default) in told {
+            let field = [format!("\n  {name}:"), format!("\n  {name}?:")];
+            let before = field.iter().find_map(|field| request.split_once(field.as_str())).expect(name).0;
+            let comment = &before[before.rfind("/**").expect(name)..];
+            assert!(comment.contains(&range), "{name}: {comment:?} does not say {range:?}");
+            let words = if default.is_empty() { String::new() } else { format!("Default: {default}.") };
+            assert!(comment.contains(&words), "{name}: {comment:?} does not say {words:?}");
+            let row = readme.lines().find(|line| line.starts_with(&format!("| `{name}` |"))).expect(name);
+            assert!(row.contains(&range.replace('"', "`")), "README, {name}: {row}");
+            let cell = format!("| {} |", default.replace('"', "`"));
+            assert!(default.is_empty() || row.ends_with(&cell), "README, {name}: {row}");
+        }
+    }
+}
