@@ -1,4 +1,5 @@
-//! What a request may ask for, and what it takes where nothing is said: the one place for these numbers.
+//! What a request may ask for, and what it takes where nothing is said: the one place for these numbers, with
+//! [`crate::prompt::MAX_CHARS`] for the length of a prompt.
 //!
 //! JavaScript has them from `www/limits.js`, which a test here holds to this file, together with the comments of the
 //! types in `www/protocol.d.ts` and the table in `pkg/README.md`.
@@ -6,9 +7,6 @@
 use std::ops::RangeInclusive;
 
 use crate::sample::{SamplerKind, ScheduleKind};
-
-/// Characters of a prompt.
-pub use crate::prompt::MAX_CHARS;
 
 /// Denoising steps; a model has no more than it was trained with.
 pub const STEPS_RANGE: RangeInclusive<usize> = 1..=1000;
@@ -50,6 +48,7 @@ impl Defaults {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::prompt::MAX_CHARS;
     use crate::sample::NoiseSource;
     use std::path::Path;
 
