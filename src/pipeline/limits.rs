@@ -124,7 +124,8 @@ mod tests {
             ("variationStrength", "0 … 1".to_string(), "0".to_string()),
         ];
         let (types, readme) = (file("www/protocol.d.ts"), file("pkg/README.md"));
-        let (_, request) = types.split_once("export interface GenerateRequest {").expect("GenerateRequest");
+        let (_, after) = types.split_once("export interface GenerateRequest {").expect("GenerateRequest");
+        let (request, _) = after.split_once("\n}").expect("its end");
         for (name, range, default) in told {
             let field = [format!("\n  {name}:"), format!("\n  {name}?:")];
             let before = field.iter().find_map(|field| request.split_once(field.as_str())).expect(name).0;

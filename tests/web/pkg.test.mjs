@@ -1,103 +1,17 @@
 /** The npm package as a web developer gets it: packed, installed into the examples, type-checked, built, run. */
 
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { spawn } from 'node:child_process';
+import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { launch } from './browser.mjs';
+import { assertPanda, built, drawPanda, run, tarball, workshop } from './packed.mjs';
 import { MODEL, PATIENCE, fileOf } from './page.mjs';
-import { DIST, Server } from './server.mjs';
+import { DIST } from './server.mjs';
 
-const root = join(import.meta.dirname, '../..');
-const work = mkdtempSync(join(tmpdir(), 'opengen-pkg-'));
+const it = workshop({ before, after });
+const { work, install, serve, open, openAt } = it;
 const vite = join(work, 'vite-typescript');
-/** Without WebGPU: what is tested here is the way to the engine, and the CPU is quicker than a software adapter. */
-let browser;
-const servers = [];
-
-before(async () => {
-  browser = await launch({ webgpu: false });
-});
-
-after(async () => {
-  await browser?.close();
-  for (const server of servers) await server.kill();
-  rmSync(work, { recursive: true, force: true });
-});
-
-/** Made by `cargo xtask pkg`; OPENGEN_PACKAGE names another. */
-function tarball() {
-  if (process.env.OPENGEN_PACKAGE) return resolve(process.env.OPENGEN_PACKAGE);
-  const { name, version } = JSON.parse(readFileSync(join(root, 'pkg/package.json'), 'utf8'));
-  const path = join(root, 'pkg', `${name}-${version}.tgz`);
-  assert.ok(existsSync(path), `no ${path}: run cargo xtask pkg, or set OPENGEN_PACKAGE`);
-  return path;
-}
-
-function run(command, folder) {
-  const [program, ...words] = command.split(' ');
-  try {
-    return execFileSync(program, words, { cwd: folder, encoding: 'utf8', stdio: 'pipe', timeout: 3 * PATIENCE });
-  } catch (error) {
-    throw new Error(`${command}: ${error.message}\n${error.stdout}\n${error.stderr}`);
-  }
-}
-
-/** Copies an example and installs the packed package into it; all else as its lock file says. */
-function install(name) {
-  const folder = join(work, name);
-  cpSync(join(root, 'examples', name), folder, {
-    recursive: true, filter: (path) => !/[\\/](node_modules|dist)$/.test(path),
-  });
-  run(`npm install --no-audit --no-fund --prefer-offline ${tarball()}`, folder);
-  return folder;
-}
-
-/** A server of a folder, which ends with the tests. */
-async function serve(folder, options) {
-  const server = await new Server(folder, options).start();
-  servers.push(server);
-  return server;
-}
-
-/** Opens a served folder; what must not happen is written down in `trouble`. */
-async function open(folder, options) {
-  return openAt(await serve(folder, options));
-}
-
-/** Opens what a server serves. */
-async function openAt(server) {
-  const page = await (await browser.newContext()).newPage();
-  page.setDefaultTimeout(PATIENCE);
-  page.trouble = [];
-  page.on('pageerror', (error) => page.trouble.push(`uncaught: ${error.message}`));
-  page.on('console', (message) => {
-    if (/Content.Security.Policy/i.test(message.text())) page.trouble.push(message.text());
-  });
-  await page.goto(server.url);
-  return page;
-}
-
-/** Waits for an example that has one button, and draws with it. */
-async function drawPanda(page, button = 'A panda on pink') {
-  await page.getByText('Ready').waitFor();
-  await page.getByRole('button', { name: button }).click();
-  await page.getByText(/^Seed \d+$/).waitFor();
-  await assertPanda(page);
-}
-
-/** A panda stands there, in the size that the model has. */
-async function assertPanda(page) {
-  const image = page.getByRole('img', { name: 'a panda on a pink background' });
-  assert.deepEqual(await image.evaluate((img) => img.decode().then(() => [img.naturalWidth, img.naturalHeight])),
-    [MODEL.width, MODEL.height]);
-  assert.deepEqual(page.trouble, []);
-}
-
-/** Files that a build made, by the end of their names. */
-const built = (folder, ending) => readdirSync(folder, { recursive: true }).filter((path) => path.endsWith(ending));
 
 /** Runs one of the functions of package/calls.ts. */
 async function call(name) {
@@ -235,7 +149,7 @@ test('Vite and TypeScript: the example is installed, type-checked, built, and ma
 
   const page = await open(join(vite, 'dist'));
   await page.getByText('Ready, on the processor').waitFor();
-  const fetched = servers.at(-1).paths.filter((path) => path.endsWith('.wasm'));
+  const fetched = it.servers.at(-1).paths.filter((path) => path.endsWith('.wasm'));
   assert.ok(fetched.length === 1 && /opengen-cpu_bg/.test(fetched[0]), `the processor's engine alone: ${fetched}`);
   await page.getByLabel('Prompt').fill('a panda on a pink background');
   await page.getByRole('button', { name: 'Generate' }).click();
@@ -261,7 +175,7 @@ test('Vite’s development server serves it too', async () => {
         if (found) done(found[1]);
       });
     });
-    const page = await (await browser.newContext()).newPage();
+    const page = await (await it.browser.newContext()).newPage();
     await page.goto(url);
     await page.getByText('Ready, on the processor').waitFor({ timeout: PATIENCE });
   } finally {
@@ -344,7 +258,7 @@ test('what would run and be fetched is known before an engine starts', async () 
   assert.equal(databases, 0, 'a look makes no database');
   assert.deepEqual(later.model, { ...first.model, stored: true });
   // What a service worker keeps counts too; the browser's own cache takes in private windows no file of this size.
-  const engines = servers.at(-1).paths.filter((name) => /opengen-cpu/.test(name));
+  const engines = it.servers.at(-1).paths.filter((name) => /opengen-cpu/.test(name));
   await page.evaluate(async (names) => (await caches.open('kept')).addAll(names), [...new Set(engines)]);
   const last = await page.evaluate(() => globalThis.calls.detectedAgain());
   assert.deepEqual([last.engines, last.download], [[{ ...engine, cached: true }], 0]);

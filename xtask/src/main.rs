@@ -1,4 +1,4 @@
-//! The contributor's command: `cargo xtask serve`, `test`, `bench`, `dist`, `size`, `pkg`, `golden`.
+//! The contributor's command: `cargo xtask serve`, `test`, `bench`, `dist`, `size`, `pkg`, `full`, `golden`.
 //!
 //! One file per command. [`tools`] gets what a bare machine lacks, [`dist`] builds the page,
 //! [`arrows`] holds the rooms of `src/` to their one direction, [`sh`] runs and shows commands.
@@ -7,6 +7,7 @@ mod arrows;
 mod bench;
 mod compress;
 mod dist;
+mod full;
 mod golden;
 mod idle;
 mod page;
@@ -46,6 +47,8 @@ enum Command {
     Size,
     /// Build the npm package into pkg/ and pack it
     Pkg,
+    /// Run what takes too long for `test`, before a release; says of which day and commit it was
+    Full,
     /// Make the golden files again from diffusers (needs Python 3; downloads PyTorch)
     Golden,
 }
@@ -67,6 +70,7 @@ fn main() -> ExitCode {
         Command::Dist => whole(|_| Ok(())),
         Command::Size => whole(size::run),
         Command::Pkg => whole(|dist| pkg::pack(dist).map(drop)),
+        Command::Full => full::run(),
         Command::Golden => golden::run(),
     };
     match done {

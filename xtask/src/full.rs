@@ -1,0 +1,43 @@
+//! `cargo xtask full`: the tests that take too long for `cargo xtask test`, for before a release.
+
+use crate::dist;
+use crate::pkg;
+use crate::report::Report;
+use crate::sh::{self, Parts, cmd, say};
+use crate::summary::{self, LeftOut};
+use crate::tools::{chromium, node};
+use anyhow::{Context, Result};
+
+/// Runs them all. The last lines count them, as those of `cargo xtask test` do.
+pub fn run() -> Result<()> {
+    say(of()?);
+    let mut report = Report::new();
+    let packed = report.check("the npm package", || {
+        let mut parts = Parts::new();
+        let page = dist::whole(&mut parts)?;
+        parts.print();
+        pkg::pack(&page).map(drop)
+    });
+    if packed {
+        report.tests("long tests, browser", summary::node, |left_out| {
+            let mut tests = cmd("npm");
+            tests.args(["run", "long"]).current_dir(node::ensure()?).env(LeftOut::VARIABLE, left_out);
+            sh::tee(tests.env("OPENGEN_CHROMIUM", chromium::ensure()?))
+        });
+    }
+    let done = report.finish();
+    say(of()?);
+    done
+}
+
+/// The day and the commit, and whether anything was changed since.
+fn of() -> Result<String> {
+    let ask = |program: &str, arguments: &[&str]| {
+        sh::ask(cmd(program).args(arguments)).with_context(|| format!("{program} does not answer"))
+    };
+    let day = ask("date", &["+%Y-%m-%d"])?;
+    let commit = ask("git", &["rev-parse", "--short=12", "HEAD"])?;
+    let changed = ask("git", &["status", "--porcelain"])?;
+    let beside = if changed.trim().is_empty() { "" } else { " with changes beside it" };
+    Ok(format!("{}, commit {}{beside}", day.trim(), commit.trim()))
+}
