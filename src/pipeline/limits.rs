@@ -6,6 +6,7 @@
 
 use std::ops::RangeInclusive;
 
+use crate::config::Suggested;
 use crate::sample::{SamplerKind, ScheduleKind};
 
 /// Denoising steps; a model has no more than it was trained with.
@@ -37,12 +38,22 @@ impl Defaults {
         schedule: ScheduleKind::Default,
     };
     /// For the embedded model.
-    pub const MINI: Defaults = Defaults {
-        steps: 10,
-        guidance: 2.0,
-        sampler: SamplerKind::Ddim,
-        schedule: ScheduleKind::Default,
-    };
+    pub const MINI: Defaults =
+        Defaults { steps: 10, guidance: 2.0, sampler: SamplerKind::Ddim, schedule: ScheduleKind::Default };
+
+    /// What a model's maker suggests, and these where that says nothing that is known here.
+    pub fn with(self, suggested: &Suggested) -> Defaults {
+        Defaults {
+            steps: suggested.steps.unwrap_or(self.steps),
+            guidance: suggested.guidance.unwrap_or(self.guidance),
+            sampler: suggested.sampler.as_deref().and_then(|name| name.parse().ok()).unwrap_or(self.sampler),
+            schedule: suggested
+                .schedule
+                .as_deref()
+                .and_then(|name| name.parse().ok())
+                .unwrap_or(self.schedule),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +107,18 @@ mod tests {
             "",
         ]
         .join("\n")
+    }
+
+    #[test]
+    fn a_makers_suggestions_come_first_as_far_as_they_go() {
+        let suggested = Suggested {
+            steps: Some(30),
+            sampler: Some("euler".to_string()),
+            schedule: Some("simple".to_string()),
+            ..Suggested::default()
+        };
+        let expected = Defaults { steps: 30, sampler: SamplerKind::Euler, ..Defaults::GENERAL };
+        assert_eq!(Defaults::GENERAL.with(&suggested), expected);
     }
 
     #[test]

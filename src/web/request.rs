@@ -74,12 +74,7 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
         guidance: number(value, "guidance", None)?,
         seed: seed(value, "seed")?,
         variation: variation(value)?,
-        rng: choice(
-            value,
-            "rng",
-            &NoiseSource::ALL.map(|kind| (kind.name(), kind)),
-            NoiseSource::default(),
-        )?,
+        rng: choice(value, "rng", &NoiseSource::ALL.map(|kind| (kind.name(), kind)), NoiseSource::default())?,
         sampler: choice(value, "sampler", &SamplerKind::ALL.map(|kind| (kind.name(), kind)), sampler)?,
         schedule: choice(value, "schedule", &ScheduleKind::ALL.map(|kind| (kind.name(), kind)), schedule)?,
         width: whole(value, "width", None)?,

@@ -135,6 +135,9 @@ mod tests {
             })
             .collect();
         assert_eq!(bins, ["opengen-gpu", "opengen-cpu"]);
+        let docs =
+            assets.iter().any(|asset| matches!(asset, Asset::Copy { to, .. } if to.starts_with("docs")));
+        assert!(docs, "what www/learn/texts.js links to is shipped");
         assert!(!without_links(&html).contains("data-trunk"));
     }
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use opengen::error::{Error, Result};
 use opengen::gpu::{Context, Options};
-use opengen::pipeline::{Defaults, Pipeline};
 use opengen::pipeline::cpu::CpuPipeline;
+use opengen::pipeline::{Defaults, Pipeline};
 use opengen::weights::packed::LayoutOptions;
 use opengen::weights::{ModelSource, load, stream};
 
