@@ -11,6 +11,7 @@ import { Keys } from './js/keys.js';
 import { Large } from './js/large.js';
 import { Making } from './js/making.js';
 import { Pictures } from './js/pictures.js';
+import { Length } from './js/length.js';
 import { Reader } from './js/reader.js';
 import { Recall } from './js/recall.js';
 import { Removal } from './js/removal.js';
@@ -70,6 +71,7 @@ new Large({
   onLeft: (made) => gallery.onPick(made),
 });
 const understood = new Understood({ reader, onPress: (start, end, text) => settings.replaceInPrompt(start, end, text) });
+const length = new Length({ session });
 const using = new Using({ session, choice, removal, onWayOut: wayOut, settings, making, understood });
 const filling = new Filling({ settings, using, sizes: new Sizes({ settings, model: () => session.model }) });
 new Keys({ onGenerate: () => making.generate(), onCancel: cancel });
@@ -122,6 +124,7 @@ function begin() {
 
 /** The model has become ready: says what there is to say about that, and asks the browser to keep it. */
 function greet({ og, loaded }) {
+  length.look();
   using.loaded();
   keepPage(); // its files compete with the model's no more
   if (loaded.notice) notes([sentence(loaded.notice)]);
@@ -173,7 +176,7 @@ function useEngine(name) {
 
 /** Brings a field into view and focus, wherever it hides. */
 function reveal(field) {
-  if ($('more').contains($(field))) $('more').open = true;
+  $(field).closest('details')?.setAttribute('open', '');
   if ($('settings').contains($(field))) sheet.open(field);
   else $(field).focus();
 }

@@ -235,6 +235,8 @@ export type Study =
   | { what: 'schedule' }
   /** The tokens that begin and end the text have no text. */
   | { what: 'tokens'; prompt: string }
+  /** Of the whole prompt, without the tokens that begin and end each chunk. */
+  | { what: 'length'; prompt: string }
   /** To scaled latents. */
   | { what: 'encode'; image: Pixels }
   /** Width and height are the picture's. */
@@ -251,6 +253,8 @@ export type Study =
 export type StudyAnswer<S extends Study> =
   S extends { what: 'schedule' } ? NoiseSchedule :
   S extends { what: 'tokens' } ? { id: number; text: string }[] :
+  /** `room`: the tokens that the chunks of this prompt hold, 75 each in Stable Diffusion. */
+  S extends { what: 'length' } ? { tokens: number; room: number } :
   S extends { what: 'encode' } ? Float32Array :
   S extends { what: 'decode' } ? Pixels :
   S extends { what: 'noise'; image: Pixels } ? { image: Pixels } :

@@ -26,6 +26,7 @@ const SHELL = [
   'js/knowing.js',
   'js/languages.js',
   'js/large.js',
+  'js/length.js',
   'js/link.js',
   'js/making.js',
   'js/near.js',

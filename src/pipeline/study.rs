@@ -208,6 +208,13 @@ pub fn picture(planes: &[f32], width: usize, height: usize) -> Result<Rgba> {
     Rgba::new(width, height, pixels.collect())
 }
 
+/// How long a prompt is: the tokens of its text over all chunks, and how many those chunks have room for.
+pub fn length(tokenizer: &Tokenizer, config: &ModelConfig, prompt: &str) -> Result<[usize; 2]> {
+    let most = config.text.max_position_embeddings;
+    let encoded = tokenizer.encode(Dialect::default(), prompt, most)?;
+    Ok([encoded.tokens, encoded.chunks.len() * (most - 2)])
+}
+
 /// The tokens of a prompt's first chunk, from its begin token to its end token.
 pub fn tokens(tokenizer: &Tokenizer, config: &ModelConfig, prompt: &str) -> Result<Vec<Token>> {
     let encoded = tokenizer.encode(Dialect::default(), prompt, config.text.max_position_embeddings)?;

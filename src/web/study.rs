@@ -33,6 +33,13 @@ pub(super) async fn answer(backend: &mut Backend, ask: &JsValue, cancel: &Cancel
             let prompt = request::text(ask, "prompt")?;
             Ok(backend.study_tokens(&prompt)?.iter().map(token).collect::<Array>().into())
         }
+        "length" => {
+            let [tokens, room] = backend.study_length(&request::text(ask, "prompt")?)?;
+            let length = Object::new().into();
+            set(&length, "tokens", tokens as f64);
+            set(&length, "room", room as f64);
+            Ok(length)
+        }
         "encode" => {
             let latents = backend.study_encode(&image(&get(ask, "image"))?).await?;
             Ok(Float32Array::from(latents.as_slice()).into())
@@ -52,7 +59,10 @@ pub(super) async fn answer(backend: &mut Backend, ask: &JsValue, cancel: &Cancel
             let trace = backend.study_step(&wanted, index, &latents, maps, cancel).await?;
             step(backend.config(), &wanted, &trace)
         }
-        _ => Err(invalid("what", "is none of schedule, noise, tokens, encode, decode, begin, step, film")),
+        _ => Err(invalid(
+            "what",
+            "is none of schedule, noise, tokens, length, encode, decode, begin, step, film",
+        )),
     }
 }
 

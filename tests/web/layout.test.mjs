@@ -120,7 +120,6 @@ test('what a finger presses has 44 px', async () => {
   await ready(page);
   await page.locator('#knows').evaluate((knows) => { knows.open = true; });
   await page.locator('#sheet-toggle').click();
-  await page.locator('#more').evaluate((more) => { more.open = true; });
   const small = await page.evaluate(() => [...document.querySelectorAll('a[href], button, input:not([type="file"], [type="checkbox"]), select, textarea, summary, .switch')]
     .filter((element) => element.checkVisibility({ visibilityProperty: true }) && !element.closest('.skip, [inert]'))
     .map((element) => ({ name: element.id || element.textContent, box: element.getBoundingClientRect() }))

@@ -128,9 +128,6 @@ export const finished = (page) => generateButton(page).waitFor({ timeout: PATIEN
 /** Sets fields by their labels: { Steps: 2, Sampler: 'euler' }. */
 export async function set(page, fields) {
   for (const [label, value] of Object.entries(fields)) {
-    if (['Width', 'Height', 'Schedule', 'Noise'].includes(label)) {
-      await page.locator('#more').evaluate((more) => { more.open = true; });
-    }
     const field = page.getByLabel(label, { exact: true });
     const sheet = page.locator('#sheet-toggle');
     if (!(await field.isVisible()) && (await sheet.getAttribute('aria-expanded')) === 'false') await sheet.click();

@@ -57,6 +57,11 @@ impl CpuPipeline {
         study::picture(&values(&image)?, w * scale, h * scale)
     }
 
+    /// How long a prompt is, and how long it may be without another chunk.
+    pub fn study_length(&self, prompt: &str) -> Result<[usize; 2]> {
+        study::length(&self.tokenizer, self.config(), prompt)
+    }
+
     /// The tokens of a prompt's first chunk, from its begin token to its end token.
     pub fn study_tokens(&self, prompt: &str) -> Result<Vec<Token>> {
         study::tokens(&self.tokenizer, self.config(), prompt)

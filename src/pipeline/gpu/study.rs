@@ -68,6 +68,11 @@ impl Pipeline {
         Rgba::new(w * scale, h * scale, decoded.bytes)
     }
 
+    /// How long a prompt is, and how long it may be without another chunk.
+    pub fn study_length(&self, prompt: &str) -> Result<[usize; 2]> {
+        study::length(&self.tokenizer, &self.config, prompt)
+    }
+
     /// The tokens of a prompt's first chunk, from its begin token to its end token.
     pub fn study_tokens(&self, prompt: &str) -> Result<Vec<Token>> {
         study::tokens(&self.tokenizer, &self.config, prompt)

@@ -1,0 +1,40 @@
+/** How long the prompt is, in the model's tokens, stands under the box while one types. */
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { promptOf, ready, stand, visitor } from './page.mjs';
+
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+
+/** Fills the prompt and gives what comes to stand there, as numbers. */
+async function length(page, prompt, room) {
+  await promptOf(page).fill(prompt);
+  const shown = page.locator('#length');
+  await page.waitForFunction((end) => document.querySelector('#length').textContent.endsWith(end), `/${room}`);
+  return Number((await shown.textContent()).split('/')[0]);
+}
+
+test('the tokens of a prompt are counted, beside how many the model reads at a time', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  assert.equal(await page.locator('#length').isVisible(), false, 'nothing is typed');
+  // Mini reads 32 tokens at a time, of which two begin and end the text.
+  const one = await length(page, 'cat', 30);
+  assert.equal(one, 1);
+  await promptOf(page).fill('cat cat cat');
+  await page.getByText('3/30', { exact: true }).waitFor();
+  assert.equal(await length(page, `${'cat '.repeat(40)}`, 60), 40);
+  await promptOf(page).fill('');
+  await page.locator('#length').waitFor({ state: 'hidden' });
+  assert.deepEqual(page.trouble, []);
+});
+
+test('the settings stand in groups, in the order that A1111 has them', async () => {
+  const page = await visitor(it);
+  await page.locator('#sheet-toggle').click();
+  const groups = page.locator('#fields').getByRole('group');
+  assert.deepEqual(await groups.evaluateAll((all) => all.filter((group) => group.tagName === 'FIELDSET')
+    .map((group) => group.querySelector('legend').textContent)), ['Sampling', 'Size and number', 'Seed and noise']);
+  const labels = await page.locator('#fields > .group > .fields > .field > label').allTextContents();
+  assert.deepEqual(labels, ['Sampler', 'Schedule', 'Steps', 'Guidance', 'Width', 'Height', 'Pictures', 'Seed', 'Noise']);
+});
