@@ -15,7 +15,7 @@ async function refused(page, label, words) {
   const field = page.getByLabel(label, { exact: true });
   await page.waitForFunction(() => document.querySelector('[aria-invalid="true"]'));
   assert.equal(await field.getAttribute('aria-invalid'), 'true');
-  const error = page.locator(`#${await field.getAttribute('aria-describedby')}`);
+  const error = page.locator(`#${(await field.getAttribute('aria-describedby')).split(' ')[0]}`);
   assert.ok(await error.isVisible(), `the message at ${label} is visible`);
   assert.match(await error.textContent(), words);
   assert.ok(await field.evaluate((element) => element === document.activeElement), `${label} has the focus`);
