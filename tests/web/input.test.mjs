@@ -169,8 +169,10 @@ test('everything can be done with the keyboard', async () => {
   await page.keyboard.type('on pink');
   assert.equal(await promptOf(page).inputValue(), 'a red apple\non pink');
   await shows(page, STATUS, 'step 1 of 30', () => page.keyboard.press('Enter'));
-  await page.keyboard.press('Tab');
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Cancel');
+  for (const next of ['Settings', 'Cancel']) {
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.textContent), next);
+  }
   await page.keyboard.press('Enter');
   await finished(page);
   await set(page, { Steps: 2 });
