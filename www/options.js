@@ -38,6 +38,7 @@ const SIGNAL = { signal: true };
 export const STUDY = {
   schedule: {},
   tokens: { prompt: true },
+  length: { prompt: true },
   encode: { image: true },
   decode: { latents: true, width: true, height: true },
   noise: { image: true, latents: true, width: true, height: true, t: true, seed: true },

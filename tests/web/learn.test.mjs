@@ -197,7 +197,7 @@ for (const [between, field, value] of [['seeds', 'To seed', '77'], ['prompts', '
   test(`why it varies: a walk between two ${between} is a film that can be saved`, async () => {
     const page = await open({ reducedMotion: 'reduce' });
     const vary = part(page, 'Why it varies');
-    await vary.getByLabel('Between').selectOption(between);
+    await vary.getByLabel('Between', { exact: true }).selectOption(between);
     await vary.getByLabel(field).fill(value);
     await vary.getByLabel('Pictures', { exact: true }).selectOption('8');
     await vary.getByRole('button', { name: 'Make the film' }).click();

@@ -31,7 +31,6 @@ test('the tokens of a prompt are counted, beside how many the model reads at a t
 
 test('the settings stand in groups, in the order that A1111 has them', async () => {
   const page = await visitor(it);
-  await page.locator('#sheet-toggle').click();
   const groups = page.locator('#fields').getByRole('group');
   assert.deepEqual(await groups.evaluateAll((all) => all.filter((group) => group.tagName === 'FIELDSET')
     .map((group) => group.querySelector('legend').textContent)), ['Sampling', 'Size and number', 'Seed and noise']);
