@@ -37,11 +37,11 @@ await server.kill();
 
 /** In the page: starts, loads, draws. */
 async function measure({ engine, model, steps, runs }) {
-  const { OpenGen } = await import('./client.js');
+  const [{ OpenGen }, { MODELS }] = await Promise.all([import('./client.js'), import('./models.js')]);
   const start = performance.now();
   const og = await OpenGen.create({ engine });
   const started = performance.now();
-  const loaded = await og.models.load(model);
+  const loaded = await og.models.load(MODELS.find(({ id }) => id === model));
   const ready = performance.now();
   const made = [];
   for (let seed = 0; seed < Number(runs) + 1; seed++) {

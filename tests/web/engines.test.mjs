@@ -141,9 +141,9 @@ test('a setting does the same, outlives a reload, and takes an address along tha
 
 test('the client: stats, cancelling by signal, typed errors, queued calls', async () => {
   const page = await visitor(it, { path: 'blank.html' });
-  const result = await page.evaluate(async ({ prompt, id }) => {
-    const { OpenGen } = await import('./client.js');
-    const og = await OpenGen.create({ engine: 'webgpu', model: id });
+  const result = await page.evaluate(async ({ prompt }) => {
+    const [{ OpenGen }, { mini }] = await Promise.all([import('./client.js'), import('./models.js')]);
+    const og = await OpenGen.create({ engine: 'webgpu', model: mini });
     const code = (promise) => promise.then(() => 'fine', (error) => `${error.name} ${error.code} ${error.field}`);
     const queued = await Promise.all([1, 2].map((seed) => og.generate({ prompt, steps: 2, seed })));
 
@@ -174,7 +174,7 @@ test('the client: stats, cancelling by signal, typed errors, queued calls', asyn
       stats: last.stats, timings: last.timings, seeds: queued.map(({ seed }) => Number(seed)),
       png: last.png[0].type, image: last.image instanceof ImageData,
     };
-  }, { prompt: PROMPT, id: MODEL.id });
+  }, { prompt: PROMPT });
 
   assert.deepEqual(result.seeds, [1, 2]);
   assert.equal(result.stopped, 'AbortError ABORTED null');
