@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { ACTIONS, errorWords } from '../../www/js/words.js';
-import { MODEL, assertPicture, draw, promptOf, ready, says, set, stand, tab, visitor } from './page.mjs';
+import { MODEL, assertPicture, draw, kept, promptOf, ready, says, set, stand, tab, visitor } from './page.mjs';
 import { Server } from './server.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
@@ -32,7 +32,7 @@ test('it can be installed, and opens from the home screen without a network', as
   const server = await new Server().start();
   const page = await visitor({ ...it, server }, { path: '' }); // as the icon opens it: with the engine that suits
   await ready(page);
-  await page.evaluate(() => navigator.serviceWorker.ready);
+  await kept(page);
   const devtools = await page.context().newCDPSession(page);
   const { errors, data } = await devtools.send('Page.getAppManifest');
   assert.deepEqual(errors, []);
