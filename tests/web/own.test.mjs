@@ -189,7 +189,7 @@ function gguf(metadata) {
   const number = (value) => { const bytes = Buffer.alloc(8); bytes.writeBigUInt64LE(BigInt(value)); return bytes; };
   const text = (value) => Buffer.concat([number(value.length), Buffer.from(value)]);
   const pairs = Object.entries(metadata).flatMap(([key, value]) => [text(key), Buffer.from([8, 0, 0, 0]), text(value)]);
-  return Buffer.concat([Buffer.from('GGUF\x03\0\0\0'), number(0), number(pairs.length / 3), ...pairs, Buffer.alloc(64)]);
+  return Buffer.concat([Buffer.from('GGUF\x03\0\0\0'), number(0), number(pairs.length / 3), ...pairs]);
 }
 
 /** A safetensors file of one tensor of that name. */

@@ -121,8 +121,10 @@ test('progress is spoken at its turning points, not at every step', async () => 
     const quiet = (node) => (node.nodeType === 1 ? node : node.parentElement)?.closest('[aria-live="off"], [aria-hidden="true"]');
     for (const region of document.querySelectorAll('[role="status"], [role="alert"], [aria-live="polite"]')) {
       new MutationObserver((records) => {
-        const loud = records.filter(({ target }) => !quiet(target));
-        if (loud.length) window.spoken.push(loud.at(-1).target.textContent);
+        if (records.every(({ target }) => quiet(target))) return;
+        const heard = region.cloneNode(true); // a live region is read as a whole
+        for (const part of heard.querySelectorAll('[aria-live="off"], [aria-hidden="true"]')) part.remove();
+        window.spoken.push(heard.textContent.trim());
       }).observe(region, { subtree: true, childList: true, characterData: true });
     }
   });
