@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { MODEL, assertPicture, banner, draw, kept, promptOf, ready, says, sent, stand, visitor } from './page.mjs';
+import { MODEL, assertPicture, banner, draw, promptOf, ready, says, sent, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 const PROMPT = 'a fox on dark green';
@@ -80,12 +80,11 @@ for (const [what, faults, words] of [
 }
 
 test('offline on a first visit: says that the model is needed, and goes on when the network is back', async () => {
-  it.server.faults = { bytesPerSecond: 100_000 }; // so slow that the model cannot arrive before the network goes
+  // So slow that the model cannot arrive before the network goes, and cut for good then.
+  it.server.faults = { bytesPerSecond: 100_000, cutAt: 400_000 };
   const page = await visitor(it);
   await says(page, 'Fetching');
-  await kept(page);
   await page.context().setOffline(true);
-  await page.reload();
   await banner(page).getByText('You are offline.').waitFor();
   it.server.faults = {};
   await page.context().setOffline(false);
