@@ -31,10 +31,7 @@ export class Length {
   }
 
   #show(length) {
-    $('length').hidden = !length;
-    if (!length) return;
-    const { tokens, room } = length;
-    $('length').textContent = `${tokens}/${room}`;
-    $('length').title = `${tokens} of the ${room} tokens that the model reads`;
+    $('length').textContent = length ? `${length.tokens}/${length.room}` : '';
+    $('length').title = length ? `${length.tokens} of the ${length.room} tokens that the model reads` : '';
   }
 }
