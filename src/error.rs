@@ -57,8 +57,8 @@ pub enum Error {
     #[error("no usable GPU: {message}")]
     NoGpu { message: String },
 
-    /// The GPU ran out of memory.
-    #[error("out of GPU memory: {message}")]
+    /// The GPU, or the processor, ran out of memory.
+    #[error("out of memory: {message}")]
     OutOfMemory { message: String },
 
     /// The GPU device was lost.
@@ -69,9 +69,13 @@ pub enum Error {
     #[error("GPU: {message}")]
     Gpu { message: String },
 
-    /// candle refused an operation on the CPU path.
+    /// The CPU path, or candle, refused an operation.
     #[error("CPU path: {message}")]
     Cpu { message: String },
+
+    /// The model computed a picture of values that are infinite or no numbers.
+    #[error("the model computed values that are no numbers; the checkpoint may be damaged, or need f32")]
+    NoNumbers,
 
     /// The caller asked to stop.
     #[error("cancelled")]
@@ -135,7 +139,7 @@ impl Error {
             Error::DeviceLost { .. } => "DEVICE_LOST",
             Error::Aborted => "ABORTED",
             // A refused shader, submission or operation is a mistake of the engine or of a driver, not of the caller.
-            Error::Gpu { .. } | Error::Cpu { .. } => "INTERNAL",
+            Error::Gpu { .. } | Error::Cpu { .. } | Error::NoNumbers => "INTERNAL",
         }
     }
 }
@@ -173,6 +177,7 @@ mod tests {
             Error::DeviceLost { message: text() },
             Error::Gpu { message: text() },
             Error::Cpu { message: text() },
+            Error::NoNumbers,
             Error::Aborted,
         ]
     }

@@ -12,20 +12,26 @@
 //! - [`kernels`]: the WGSL kernels, each with its parameters and its CPU twin.
 //! - [`plan`]: a model as data: ops with static shapes, memory, dispatches.
 //! - [`model`]: CLIP, UNet, VAE and TAESD written as plans.
-//! - [`gpu`]: the only importer of wgpu: adapter, pipelines, upload, execution.
+//! - [`gpu`]: the device's executor of plans, the only importer of wgpu: adapter, pipelines, upload, execution.
+//! - [`cpu`]: the processor's, an interpreter of the same graphs.
 //! - [`pipeline`]: prompt in, picture out; the only room that sees all others.
+//! - `oracle`: candle's Stable Diffusion over the same weights, to compare with (the native program only).
 //! - `web`: the JavaScript API (wasm32 only).
 //!
-//! Two cargo features say how it can compute: `gpu` (wgpu) and `cpu` (candle). Natively both are there; the page has a
+//! Two cargo features say how it can compute: `gpu` (wgpu) and `cpu`. Natively both are there; the page has a
 //! module for each, of which a visitor fetches the one that is needed.
 
 pub mod config;
+#[cfg(feature = "cpu")]
+pub mod cpu;
 pub mod error;
 #[cfg(feature = "gpu")]
 pub mod gpu;
 pub mod image;
 pub mod kernels;
 pub mod model;
+#[cfg(feature = "cli")]
+pub mod oracle;
 pub mod pipeline;
 pub mod plan;
 pub mod prompt;

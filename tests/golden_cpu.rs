@@ -2,99 +2,218 @@
 
 mod common;
 
-use candle_core::{Device, Tensor};
+use std::path::Path;
+
 use common::{
-    AttentionCase, DenoiseCase, Golden, Report, answer, assert_previews_show, cases, compare_run,
-    compare_text, compare_unet, compare_vae, folder_tensors, mini, mini_request, model_folder, request,
-    scheduler_of, values,
+    AttentionCase, DenoiseCase, Golden, Report, TextCase, UnetCase, VaeCase, answer, assert_previews_show,
+    cases, compare_run, mini, mini_request, model_folder, request, scheduler_of,
 };
 use opengen::Error;
-use opengen::config::{self, Activation};
-use opengen::pipeline::cpu::CpuModel;
-use opengen::pipeline::{Cancel, CpuPipeline, Dump, Event};
-use opengen::weights::{self, LayoutOptions, ModelSource};
+use opengen::config::{self, ModelConfig, TaesdConfig};
+use opengen::cpu::Weights;
+use opengen::model;
+use opengen::pipeline::stages::Stages;
+use opengen::pipeline::study::{self, Start};
+use opengen::pipeline::{Cancel, Dump, Event, Pipeline, Request};
+use opengen::plan::WeightDecl;
+use opengen::weights::{self, Header, LayoutOptions, Manifest, ModelSource, Packer, Parse, Source};
+use pollster::block_on;
 
-/// The tiny model whose text encoder candle can run: it has QuickGELU.
-const MODEL: &str = "sd1";
-/// The others' UNet and autoencoder run too, beside a text encoder that is not looked at.
-const MODELS: [&str; 2] = [MODEL, "sd2"];
+/// The tiny models: of Stable Diffusion 1's shape, and of 2's, with GELU and linear projections.
+const MODELS: [&str; 2] = ["sd1", "sd2"];
 
-fn model(name: &str) -> CpuModel {
-    let folder = model_folder(name);
-    let mut config = config::from_folder(&folder).expect("configuration");
-    config.text.hidden_act = Activation::QuickGelu;
-    CpuModel::new(&config, folder_tensors(&folder)).expect("model")
+/// A model's packed weights.
+fn packed(path: &Path) -> (Manifest, Vec<Vec<u8>>) {
+    let source = ModelSource::open(path).expect("a model");
+    let decls = model::weight_decls(source.config());
+    weights::load(&source, &decls, LayoutOptions::default()).expect("weights")
+}
+
+fn pipeline(path: &Path) -> Pipeline {
+    let (manifest, slabs) = packed(path);
+    Pipeline::on_cpu(manifest, slabs).expect("pipeline")
+}
+
+/// A model ready for single stages.
+struct Model {
+    config: ModelConfig,
+    weights: Weights,
+}
+
+impl Model {
+    fn open(name: &str) -> Model {
+        let (manifest, slabs) = packed(&model_folder(name));
+        Model { weights: Weights::new(&manifest, slabs).expect("weights"), config: manifest.config }
+    }
+
+    fn stages(&self) -> Stages<'_> {
+        Stages::on_cpu(&self.weights)
+    }
 }
 
 #[test]
 fn text_embeddings() {
-    let model = model(MODEL);
     let mut report = Report::new(common::F32);
-    compare_text(&mut report, MODEL, |ids| model.text_embeddings(ids));
+    for case in cases::<TextCase>("text") {
+        let model = Model::open(&case.model);
+        let golden = Golden::open(&case.file);
+        let ids = &golden.tokens("tokens")[..case.embedded];
+        let embed = |ids: &[Vec<u32>], clip_skip| {
+            block_on(model.stages().text_embeddings(&model.config, ids, clip_skip)).expect("embeddings")
+        };
+        let got = embed(ids, 0);
+        for (i, got) in got.chunks(got.len() / ids.len()).enumerate() {
+            let name = format!("text_embeddings.{i}");
+            report.compare(&format!("{} {name}", case.model), got, &golden.values(&name));
+        }
+        // The penultimate layer's, of the second prompt.
+        let name = "text_embeddings.clip_skip_1";
+        report.compare(&format!("{} {name}", case.model), &embed(&ids[1..2], 1), &golden.values(name));
+    }
     report.finish();
 }
 
 #[test]
 fn unet() {
     let mut report = Report::new(common::F32);
-    for name in MODELS {
-        let model = model(name);
-        compare_unet(&mut report, name, |latents, t, embeddings| model.unet(latents, t, embeddings));
+    for case in cases::<UnetCase>("unet") {
+        let model = Model::open(&case.model);
+        let golden = Golden::open(&case.file);
+        let embeddings = golden.values("embeddings");
+        for (i, call) in case.cases.iter().enumerate() {
+            let name = format!("latents.{i}");
+            let (latents, shape) = (golden.values(&name), golden.shape(&name));
+            let stages = model.stages();
+            let got = stages.unet(&model.config, &latents, shape, call.timestep, &embeddings);
+            let what = format!("{} unet {}x{} t {}", case.model, call.height, call.width, call.timestep);
+            report.compare(&what, &block_on(got).expect("UNet"), &golden.values(&format!("output.{i}")));
+        }
+    }
+    report.finish();
+}
+
+/// Maps as they are, and in slices of channels down to one norm group: what is made for devices runs here too.
+#[test]
+fn vae() {
+    let mut report = Report::new(common::F32);
+    for case in cases::<VaeCase>("vae").iter().filter(|case| MODELS.contains(&case.model.as_str())) {
+        let model = Model::open(&case.model);
+        let (stages, config) = (model.stages(), &model.config);
+        let golden = Golden::open(&case.file);
+        for (i, call) in case.cases.iter().enumerate() {
+            let what = |way| format!("{} vae {way} {}x{}", case.model, call.height, call.width);
+            let name = format!("latents.{i}");
+            let scale = config.vae.scaling_factor as f32;
+            let latents: Vec<f32> = golden.values(&name).iter().map(|value| value * scale).collect();
+            let (shape, decoded) = (golden.shape(&name), golden.values(&format!("decoded.{i}")));
+            let got = block_on(stages.vae_decode(config, &latents, shape)).expect("decode");
+            report.compare(&what("decode"), &got, &decoded);
+            let got = block_on(stages.vae_decode_streamed(config, &latents, shape, 1)).expect("decode");
+            report.compare(&what("decode in slices"), &got, &decoded);
+
+            let name = format!("image.{i}");
+            let (image, shape) = (golden.values(&name), golden.shape(&name));
+            let encoded = golden.values(&format!("encoded.{i}"));
+            let got = block_on(stages.vae_encode(config, &image, shape)).expect("encode");
+            report.compare(&what("encode"), &got, &encoded);
+            let got = block_on(stages.vae_encode_streamed(config, &image, shape, 1)).expect("encode");
+            report.compare(&what("encode in slices"), &got, &encoded);
+        }
     }
     report.finish();
 }
 
 #[test]
-fn vae() {
+fn taesd() {
+    let folder = model_folder("taesd");
+    let text = std::fs::read_to_string(folder.join("config.json")).expect("config.json");
+    let config = TaesdConfig::from_json("config.json", &text).expect("configuration");
+    let (manifest, slabs) = packed_taesd(&model::taesd_weight_decls(&config));
+    let weights = Weights::new(&manifest, slabs).expect("weights");
+    let stages = Stages::on_cpu(&weights);
     let mut report = Report::new(common::F32);
-    for name in MODELS {
-        let model = model(name);
-        compare_vae(&mut report, name, |latents| model.vae_decode(latents), |image| model.vae_encode(image));
+    for case in cases::<VaeCase>("vae").iter().filter(|case| case.model == "taesd") {
+        let golden = Golden::open(&case.file);
+        for (i, call) in case.cases.iter().enumerate() {
+            let what = |way| format!("taesd {way} {}x{}", call.height, call.width);
+            let name = format!("latents.{i}");
+            let (latents, shape) = (golden.values(&name), golden.shape(&name));
+            let decoded = stages.taesd_decode(&config, &latents, shape);
+            let expected = golden.values(&format!("decoded.{i}"));
+            report.compare(&what("decode"), &block_on(decoded).expect("decode"), &expected);
+            let name = format!("image.{i}");
+            let (image, shape) = (golden.values(&name), golden.shape(&name));
+            let encoded = stages.taesd_encode(&config, &image, shape);
+            let expected = golden.values(&format!("encoded.{i}"));
+            report.compare(&what("encode"), &block_on(encoded).expect("encode"), &expected);
+        }
     }
     report.finish();
+}
+
+/// Packs the tiny autoencoder's one file.
+fn packed_taesd(decls: &[WeightDecl]) -> (Manifest, Vec<Vec<u8>>) {
+    let path = model_folder("taesd").join("diffusion_pytorch_model.safetensors");
+    let bytes = std::fs::read(path).expect("weights");
+    let Ok(Parse::Done(mut header)) = Header::parse("taesd", &bytes, bytes.len() as u64) else {
+        panic!("taesd: no whole header")
+    };
+    header.tensors.iter_mut().for_each(|info| weights::canonical("taesd", info));
+    let source = Source { file: "taesd".to_string(), bytes: bytes.len() as u64, sha256: None };
+    // A manifest wants a whole model's configuration; nothing here reads it.
+    let any = config::from_folder(&model_folder("sd1")).expect("configuration");
+    let manifest = weights::layout("taesd", &any, "", decls, &header, source).expect("layout");
+    let mut slabs: Vec<Vec<u8>> = manifest.slabs.iter().map(|&len| vec![0; len as usize]).collect();
+    let mut packer = Packer::new(&manifest, &header);
+    for info in &header.tensors {
+        let data = &bytes[info.offset as usize..][..info.len as usize];
+        for piece in packer.push(&info.name, data).expect("packed") {
+            slabs[piece.slab][piece.offset as usize..][..piece.bytes.len()].copy_from_slice(&piece.bytes);
+        }
+    }
+    packer.finish().expect("all packed");
+    (manifest, slabs)
 }
 
 #[test]
 fn attention_looks_where_diffusers_does() {
     let mut report = Report::new(common::F32);
     for case in cases::<AttentionCase>("attention") {
-        let model = model(&case.model);
+        let model = Model::open(&case.model);
         let golden = Golden::open(&case.file);
         // Latents and embeddings are those of the seams.
         let seams = Golden::open(&format!("{}.seams.safetensors", case.model));
-        let both = Golden::open(&format!("{}.unet.safetensors", case.model));
-        let embeddings = both.tensor("embeddings").narrow(0, 1, 1).expect("the second row");
-        let mut maps = Vec::new();
-        let latents = seams.tensor("latents");
-        model.unet_looking(latents, case.timestep, &embeddings, Some(&mut maps)).expect("UNet");
+        let both = Golden::open(&format!("{}.unet.safetensors", case.model)).values("embeddings");
+        let embeddings = &both[both.len() / 2..];
+        let (latents, shape) = (seams.values("latents"), seams.shape("latents"));
         for layer in &case.layers {
-            let path = format!("unet.{layer}");
-            let map = maps.iter().find(|map| map.layer == path).expect("a map of the layer");
-            report.compare(&format!("{} {layer}", case.model), &map.looks, &golden.values(layer));
+            let (stages, config, path) = (model.stages(), &model.config, format!("unet.{layer}"));
+            let map = stages.attention_map(config, &latents, shape, case.timestep, embeddings, &path);
+            let what = format!("{} {layer}", case.model);
+            report.compare(&what, &block_on(map).expect("a map"), &golden.values(layer));
         }
     }
     report.finish();
 }
 
-/// Whole runs of the CPU pipeline, from packed weights.
+/// Whole runs, from packed weights.
 #[test]
 fn denoise() {
-    let source = ModelSource::open(&model_folder(MODEL)).expect("model folder");
-    let decls = opengen::model::weight_decls(source.config());
-    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
+    let models = MODELS.map(|name| (name, packed(&model_folder(name))));
     let mut report = Report::new(common::F32);
-    for case in cases::<DenoiseCase>("denoise").iter().filter(|case| case.model == MODEL) {
+    for case in cases::<DenoiseCase>("denoise") {
+        let (_, (manifest, slabs)) = models.iter().find(|(name, _)| *name == case.model).expect("a model");
         let mut manifest = manifest.clone();
-        manifest.config.scheduler = scheduler_of(case);
-        let mut pipeline = CpuPipeline::new(manifest, slabs.clone()).expect("pipeline");
+        manifest.config.scheduler = scheduler_of(&case);
+        let mut pipeline = Pipeline::on_cpu(manifest, slabs.clone()).expect("pipeline");
         let (mut dump, cancel) = (Dump::default(), Cancel::default());
-        let request = request(case);
+        let request = request(&case);
         let mut ignore = |_| ();
         let run = pipeline.generate_with(&request, &mut ignore, &cancel, Some(&mut dump));
-        let output = pollster::block_on(run).expect("a picture");
+        let output = block_on(run).expect("a picture");
         assert_eq!((output.images[0].width, output.images[0].height), (case.width, case.height));
         let what = format!("{} {} {}", case.case, case.sampler, case.schedule);
-        compare_run(&mut report, &what, case, &dump, &Golden::open(&case.file), true);
+        compare_run(&mut report, &what, &case, &dump, &Golden::open(&case.file), true);
     }
     report.finish();
 }
@@ -102,10 +221,7 @@ fn denoise() {
 /// A cancelled run stops between steps.
 #[test]
 fn cancelled() {
-    let source = ModelSource::open(&model_folder(MODEL)).expect("model folder");
-    let decls = opengen::model::weight_decls(source.config());
-    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
-    let mut pipeline = CpuPipeline::new(manifest, slabs).expect("pipeline");
+    let mut pipeline = pipeline(&model_folder("sd1"));
     let (case, cancel) = (&cases::<DenoiseCase>("denoise")[0], Cancel::default());
     let mut steps = 0;
     let mut listen = |event| {
@@ -114,17 +230,14 @@ fn cancelled() {
             cancel.cancel();
         }
     };
-    let result = pollster::block_on(pipeline.generate(&request(case), &mut listen, &cancel));
+    let result = block_on(pipeline.generate(&request(case), &mut listen, &cancel));
     assert!(matches!(result, Err(Error::Aborted)), "{:?}", result.map(|output| output.notices));
     assert_eq!(steps, 1);
 }
 
 #[test]
 fn previews_show_the_picture() {
-    let source = ModelSource::open(&mini()).expect("the embedded model");
-    let decls = opengen::model::weight_decls(source.config());
-    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
-    let mut pipeline = CpuPipeline::new(manifest, slabs).expect("pipeline");
+    let mut pipeline = pipeline(&mini());
     let mut previews = Vec::new();
     let mut listen = |event| {
         if let Event::Step { preview, .. } = event {
@@ -132,33 +245,30 @@ fn previews_show_the_picture() {
         }
     };
     let (request, cancel) = (mini_request(), Cancel::default());
-    let output = pollster::block_on(pipeline.generate(&request, &mut listen, &cancel)).expect("a picture");
+    let output = block_on(pipeline.generate(&request, &mut listen, &cancel)).expect("a picture");
     assert_previews_show(&previews, &output.images[0]);
 }
 
 /// A run taken apart gives what diffusers' run gives.
 #[test]
 fn steps_taken_alone() {
-    let source = ModelSource::open(&model_folder(MODEL)).expect("model folder");
-    let decls = opengen::model::weight_decls(source.config());
-    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
     let case = &cases::<DenoiseCase>("denoise")[0];
-    let mut pipeline = CpuPipeline::new(manifest, slabs).expect("pipeline");
+    let mut pipeline = pipeline(&model_folder("sd1"));
     let (golden, request, cancel) = (Golden::open(&case.file), request(case), Cancel::default());
     let mut report = Report::new(common::F32);
     for i in 0..case.steps {
         let latents = golden.values(&format!("latents.{i}"));
-        let trace = pollster::block_on(pipeline.study_step(&request, i, &latents, false, &cancel));
+        let trace = block_on(pipeline.study_step(&request, i, &latents, false, &cancel));
         let trace = trace.expect("a step");
         report.compare(&format!("step {i}"), &trace.next, &golden.values(&format!("latents.{}", i + 1)));
-        let answer = answer(&trace, source.config().scheduler.prediction_type);
+        let answer = answer(&trace, pipeline.config().scheduler.prediction_type);
         report.compare(&format!("answer {i}"), &answer, &golden.values(&format!("noise_pred.{i}")));
     }
     report.finish();
 
     // Asking for maps changes nothing of the step, and their rows are probabilities.
     let latents = golden.values("latents.0");
-    let trace = pollster::block_on(pipeline.study_step(&request, 0, &latents, true, &cancel)).expect("maps");
+    let trace = block_on(pipeline.study_step(&request, 0, &latents, true, &cancel)).expect("maps");
     let mut report = Report::new(common::F32);
     report.compare("with maps", &trace.next, &golden.values("latents.1"));
     report.finish();
@@ -173,43 +283,79 @@ fn steps_taken_alone() {
     }
 }
 
-/// What candle's text encoder cannot run is refused with the reason, before any tensor is looked at.
+/// A missing weight is an error that names it, not a panic.
 #[test]
-fn refuses_what_candle_cannot_run() {
-    let config = config::from_folder(&model_folder("sd2")).expect("configuration");
-    let Err(Error::Unsupported { what, message }) = CpuModel::new(&config, Default::default()) else {
-        panic!("sd2 has GELU");
-    };
-    assert!(what.contains("hidden_act gelu"), "{what}: {message}");
-}
-
-/// A missing tensor is an error, not a panic.
-#[test]
-fn names_a_missing_tensor() {
-    let folder = model_folder(MODEL);
-    let config = config::from_folder(&folder).expect("configuration");
-    for missing in ["unet.mid_block.resnets.0.conv1.weight", "vae.decoder.mid_block.attentions.0.to_k.weight"]
-    {
-        let mut tensors = folder_tensors(&folder);
-        assert!(tensors.remove(missing).is_some(), "{missing}");
-        let error = CpuModel::new(&config, tensors).err().expect("an error").to_string();
+fn names_a_missing_weight() {
+    let case = &cases::<DenoiseCase>("denoise")[0];
+    for missing in ["unet.mid_block.resnets.0.conv1", "vae.decoder.mid_block.attentions.0.to_qkv"] {
+        let (mut manifest, slabs) = packed(&model_folder("sd1"));
+        manifest.records.retain(|record| record.decl.name != missing);
+        let mut pipeline = Pipeline::on_cpu(manifest, slabs).expect("pipeline");
+        let result = block_on(pipeline.generate(&request(case), &mut |_| {}, &Cancel::default()));
+        let error = result.expect_err("an error").to_string();
         assert!(error.contains(missing), "{error}");
     }
 }
 
-/// Several rows at once give what each gives alone.
+/// Several pictures at once are what each is alone.
 #[test]
 fn batches_are_independent() {
-    let model = model(MODEL);
-    let ids: Vec<Vec<u32>> = (0..2).map(|row| (0..77).map(|i| (row * 100 + i) as u32).collect()).collect();
-    let both = model.text_embeddings(&ids).expect("embeddings");
-    let second = model.text_embeddings(&ids[1..]).expect("embeddings");
-    let latents = Tensor::ones((1, 4, 6, 6), candle_core::DType::F32, &Device::Cpu).expect("latents");
+    let case =
+        cases::<DenoiseCase>("denoise").into_iter().find(|case| case.sampler == "euler-a" && case.guided());
+    let alone = request(&case.expect("a guided ancestral case"));
+    let mut pipeline = pipeline(&model_folder("sd1"));
+    let mut run = |request: &Request| {
+        let mut dump = Dump::default();
+        let run = block_on(pipeline.generate_with(request, &mut |_| {}, &Cancel::default(), Some(&mut dump)));
+        run.expect("pictures");
+        dump.0["image"].1.clone()
+    };
+    let both = run(&Request { batch: 2, ..alone.clone() });
     let mut report = Report::new(1e-5);
-    report.compare("text row 1", &values(&both.get(1).expect("row")), &values(&second));
-    let pair = Tensor::cat(&[&latents, &latents], 0).expect("pair");
-    let both = model.unet(&pair, 10.0, &both).expect("UNet");
-    let alone = model.unet(&latents, 10.0, &second).expect("UNet");
-    report.compare("unet row 1", &values(&both.get(1).expect("row")), &values(&alone));
+    for (i, row) in both.chunks(both.len() / 2).enumerate() {
+        let expected = run(&Request { seed: alone.seed + i as u64, ..alone.clone() });
+        report.compare(&format!("picture {i}"), row, &expected);
+    }
     report.finish();
+}
+
+/// What is no number is refused where it comes in, by name, and where it comes out.
+#[test]
+fn no_numbers_are_no_picture() {
+    let case = &cases::<DenoiseCase>("denoise")[0];
+    let (mut manifest, mut slabs) = packed(&model_folder("sd1"));
+    let mut pipeline = Pipeline::on_cpu(manifest.clone(), slabs.clone()).expect("pipeline");
+    let draw = |pipeline: &mut Pipeline, request: &Request| {
+        let made = block_on(pipeline.generate(request, &mut |_| {}, &Cancel::default()))?;
+        Ok::<_, Error>(made.images[0].pixels.clone())
+    };
+    let plain = request(case);
+    let before = draw(&mut pipeline, &plain).expect("a picture");
+
+    let mut latents = vec![0.0; plain.latents_len(pipeline.config())];
+    latents[3] = f32::NAN;
+    let given = Request { init_latents: Some(latents.clone()), ..plain.clone() };
+    let error = draw(&mut pipeline, &given).expect_err("given latents").to_string();
+    assert!(error.starts_with("init_latents: value 4 of") && error.contains("NaN"), "{error}");
+    let step = block_on(pipeline.study_step(&plain, 0, &latents, false, &Cancel::default()));
+    assert!(matches!(step, Err(Error::InvalidInput { field: "latents", .. })));
+    let [_, c, h, w] = plain.latents_shape(pipeline.config());
+    let decoded = block_on(pipeline.study_decode(&latents[..c * h * w], h, w));
+    assert!(matches!(decoded, Err(Error::InvalidInput { field: "latents", .. })));
+    let begun = study::begin(pipeline.config(), &plain, &Start::Noised { clean: latents.clone(), t: 5 });
+    assert!(matches!(begun, Err(Error::InvalidInput { field: "latents", .. })));
+
+    // Latents that overflow on the way: the error belongs to that run alone.
+    let huge = Request { init_latents: Some(vec![3e38; latents.len()]), ..plain.clone() };
+    assert!(matches!(draw(&mut pipeline, &huge), Err(Error::NoNumbers)));
+    assert_eq!(draw(&mut pipeline, &plain).expect("a picture after it"), before);
+
+    // A damaged checkpoint.
+    let record = manifest.records.iter_mut().find(|record| record.decl.name == "vae.decoder.conv_out.bias");
+    let record = record.expect("the last bias");
+    slabs[record.slab][record.values.offset as usize..][..4].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    let mut damaged = Pipeline::on_cpu(manifest, slabs).expect("pipeline");
+    assert!(matches!(draw(&mut damaged, &plain), Err(Error::NoNumbers)));
+    let zeros = vec![0.0; c * h * w];
+    assert!(matches!(block_on(damaged.study_decode(&zeros, h, w)), Err(Error::NoNumbers)));
 }

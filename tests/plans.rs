@@ -5,7 +5,8 @@ use opengen::kernels::{Elem, WeightType};
 use opengen::model::vae;
 use opengen::pipeline::plans::{Plans, Shape, of_builtin};
 use opengen::plan::{
-    Binding, Graph, MemoryLimits, Plan, Target, lower, scales_bytes, shared_slabs, stored_type, values_bytes,
+    Binding, Graph, MemoryLimits, Outside, Plan, Target, lower, scales_bytes, shared_slabs, stored_type,
+    values_bytes,
 };
 
 const WIDE: MemoryLimits = MemoryLimits::WIDEST;
@@ -170,6 +171,6 @@ fn odd_sizes_are_planned() {
     let target = Target { elem: Elem::F32, cpu: true, limits };
     let shape = Shape { batch: 1, copies: 2, h: 27, w: 45, chunks: 3, ancestral: true, maps: false };
     let plans = Plans::without_weights(&config, shape, target, WeightType::Q4).unwrap();
-    let out = plans.unet.externals.iter().find(|e| e.name == "unet.output").unwrap();
+    let out = plans.unet.externals.iter().find(|e| e.outside == Outside::Prediction).unwrap();
     assert_eq!(out.bytes, 2 * 27 * 45 * 4 * 4);
 }

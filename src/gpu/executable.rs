@@ -53,7 +53,7 @@ impl Executable {
         let binder = Binder { context, plan, weights, memory, params: &params };
         let launches =
             plan.dispatches.iter().enumerate().map(|(i, d)| binder.launch(i, d)).collect::<Result<_>>()?;
-        let cleared = |index: &usize| memory.external(&plan.externals[*index].name).cloned();
+        let cleared = |index: &usize| memory.external(plan.externals[*index].outside).cloned();
         let clears = plan.clears.iter().map(cleared).collect::<Result<_>>()?;
         Ok(Executable { context: context.clone(), launches, params, clears })
     }
@@ -183,7 +183,7 @@ impl Binder<'_> {
             Binding::Arena(place) => range(self.memory.slab(place.slab), place.offset, place.len),
             Binding::External(index) => {
                 let external = &self.plan.externals[*index];
-                range(self.memory.external(&external.name)?, 0, external.bytes)
+                range(self.memory.external(external.outside)?, 0, external.bytes)
             }
             Binding::Weight(name) => {
                 let record = self.weights.record(name)?;

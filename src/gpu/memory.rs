@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Context;
 use crate::error::{Error, Result};
 use crate::kernels::WeightType;
-use crate::plan::{External, Plan, WeightDecl, shared_slabs};
+use crate::plan::{External, Outside, Plan, WeightDecl, shared_slabs};
 use crate::weights::{Manifest, PackedRecord};
 
 /// A model's packed weights in device buffers, filled piece by piece.
@@ -63,37 +63,38 @@ impl Drop for Weights {
 pub struct Memory {
     context: Context,
     arena: Vec<wgpu::Buffer>,
-    externals: HashMap<String, wgpu::Buffer>,
+    externals: HashMap<Outside, wgpu::Buffer>,
 }
 
 impl Memory {
-    /// An arena large enough for each of `plans`, and one buffer per external name.
+    /// An arena large enough for each of `plans`, and one buffer for each value outside it.
     pub fn new(context: &Context, plans: &[&Plan]) -> Memory {
-        let mut wanted: HashMap<&str, u64> = HashMap::new();
+        let mut wanted: HashMap<Outside, u64> = HashMap::new();
         for plan in plans {
-            for External { name, bytes } in &plan.externals {
-                let size = wanted.entry(name).or_default();
+            for External { outside, bytes } in &plan.externals {
+                let size = wanted.entry(*outside).or_default();
                 *size = (*size).max(*bytes);
             }
         }
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
         let slabs = shared_slabs(plans).into_iter();
         let arena = slabs.map(|bytes| context.buffer("arena", bytes, usage)).collect();
-        let externals =
-            wanted.into_iter().map(|(name, bytes)| (name.to_string(), context.buffer(name, bytes, usage)));
+        let buffer =
+            |(outside, bytes): (Outside, u64)| (outside, context.buffer(&outside.to_string(), bytes, usage));
+        let externals = wanted.into_iter().map(buffer);
         Memory { context: context.clone(), arena, externals: externals.collect() }
     }
 
     /// Fills an external value from the host.
-    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        self.context.write(self.external(name)?, 0, bytes);
+    pub fn write(&self, outside: Outside, bytes: &[u8]) -> Result<()> {
+        self.context.write(self.external(outside)?, 0, bytes);
         Ok(())
     }
 
-    pub(super) fn external(&self, name: &str) -> Result<&wgpu::Buffer> {
+    pub(super) fn external(&self, outside: Outside) -> Result<&wgpu::Buffer> {
         self.externals
-            .get(name)
-            .ok_or_else(|| Error::Gpu { message: format!("no value {name} on the device") })
+            .get(&outside)
+            .ok_or_else(|| Error::Gpu { message: format!("no {outside} on the device") })
     }
 
     pub(super) fn slab(&self, index: usize) -> &wgpu::Buffer {

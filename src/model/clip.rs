@@ -4,12 +4,7 @@
 
 use crate::config::{Activation, ClipTextConfig};
 use crate::kernels::gemm::Act;
-use crate::plan::{Builder, ElemKind, Epilogue, Graph, Path, Shape, Slice, ValueId};
-
-/// Token ids in, u32 `[batch, tokens]`.
-pub const TOKENS: &str = "text.tokens";
-/// Hidden states out, `[batch, tokens, hidden_size]`.
-pub const EMBEDDINGS: &str = "text.embeddings";
+use crate::plan::{Builder, Epilogue, Graph, Outside, Path, Shape, Slice, ValueId};
 
 /// The encoder over `batch` chunks of `max_position_embeddings` tokens.
 ///
@@ -17,7 +12,7 @@ pub const EMBEDDINGS: &str = "text.embeddings";
 pub fn text_encoder(config: &ClipTextConfig, batch: usize, clip_skip: usize) -> Graph {
     let mut b = Builder::new("text encoder");
     let root = Path::root("text_encoder").pp("text_model");
-    let tokens = b.input(TOKENS, Shape::tokens(batch, config.max_position_embeddings, 1), ElemKind::U32);
+    let tokens = b.input(Outside::Tokens, Shape::tokens(batch, config.max_position_embeddings, 1));
     let embeddings = root.pp("embeddings");
     let (vocab, positions) = (config.vocab_size, config.max_position_embeddings);
     let mut x = b.embed(&embeddings, tokens, vocab, positions, config.hidden_size);
@@ -25,7 +20,7 @@ pub fn text_encoder(config: &ClipTextConfig, batch: usize, clip_skip: usize) -> 
         x = encoder_layer(&mut b, config, &root.pp("encoder").pp("layers").pp(layer), x);
     }
     let out = b.layer_norm(&root.pp("final_layer_norm"), x, config.layer_norm_eps);
-    b.output(EMBEDDINGS, out);
+    b.output(Outside::Embeddings, out);
     b.finish()
 }
 

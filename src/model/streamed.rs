@@ -8,12 +8,15 @@
 use std::ops::Range;
 
 use super::resnet::{Norm, resnet};
-use crate::plan::{Builder, Conv, ConvLayer, Epilogue, NormLayer, Path, Shape, ValueId, padded};
+use crate::plan::{
+    Builder, Conv, ConvLayer, Epilogue, MemoryLimits, NormLayer, Path, Shape, ValueId, padded,
+};
 
 /// Elements up to which the maps of an autoencoder for so many pixels stay whole, and which slices of wider ones do not
-/// pass: 32 MiB of f32, or 32 channels of the picture, below which the kernels' tiles would be mostly empty.
-pub fn whole(pixels: usize) -> usize {
-    (32 * pixels).max(1 << 23)
+/// pass: 32 MiB of f32, or 32 channels of the picture, below which the kernels' tiles would be mostly empty. Where memory
+/// has no limits, all stay whole.
+pub fn whole(pixels: usize, limits: MemoryLimits) -> usize {
+    if limits == MemoryLimits::NONE { usize::MAX } else { (32 * pixels).max(1 << 23) }
 }
 
 /// How an autoencoder's layers are normalised, and up to how many elements its maps stay whole.
@@ -160,10 +163,13 @@ mod tests {
     #[test]
     fn slices_are_whole_groups_of_at_most_so_many_elements() {
         assert_eq!(
-            slices(whole(512 * 512), 32, Shape::image(1, 512, 512, 128)),
+            slices(whole(512 * 512, MemoryLimits::default()), 32, Shape::image(1, 512, 512, 128)),
             [0..32, 32..64, 64..96, 96..128]
         );
-        assert_eq!(slices(whole(512 * 512), 32, Shape::image(1, 256, 256, 256)), [0..128, 128..256]);
+        assert_eq!(
+            slices(whole(512 * 512, MemoryLimits::default()), 32, Shape::image(1, 256, 256, 256)),
+            [0..128, 128..256]
+        );
         assert_eq!(slices(100 * 60, 8, Shape::image(1, 10, 10, 96)), [0..60, 60..96]);
     }
 

@@ -3,19 +3,15 @@
 //! <https://github.com/madebyollin/taesd>; names as in diffusers' `AutoencoderTiny`, whose layers are a numbered
 //! sequence in which activations and upsamplings count.
 
-use super::vae::{IMAGE, LATENTS, PIXELS, RGBA};
 use crate::config::TaesdConfig;
 use crate::kernels::gemm::Act;
-use crate::plan::{Builder, Conv, Convert, ElemKind, Epilogue, Graph, Path, Shape, ValueId, padded};
-
-/// Latents out, f32 `[batch, h, w, latent_channels]`.
-pub const ENCODED: &str = "taesd.latents";
+use crate::plan::{Builder, Conv, Convert, ElemKind, Epilogue, Graph, Outside, Path, Shape, ValueId, padded};
 
 /// Latents of `h` × `w` to pictures.
 pub fn decoder(config: &TaesdConfig, batch: usize, h: usize, w: usize) -> Graph {
     let mut b = Builder::new("taesd decoder");
     let mut layers = Layers { path: Path::root("taesd").pp("decoder").pp("layers"), next: 0 };
-    let latents = b.input(LATENTS, Shape::image(batch, h, w, config.latent_channels), ElemKind::F32);
+    let latents = b.input(Outside::Latents, Shape::image(batch, h, w, config.latent_channels));
     let clamped =
         b.convert("clamp latents", latents, config.latent_channels, ElemKind::Activation, Convert::TanhClamp);
     let widths = &config.decoder_block_out_channels;
@@ -37,9 +33,9 @@ pub fn decoder(config: &TaesdConfig, batch: usize, h: usize, w: usize) -> Graph 
     let channels = b.shape(x).c;
     let image = Convert::Affine { scale: 2.0, shift: -1.0 };
     let x = b.convert("to [-1, 1]", x, channels, ElemKind::Activation, image);
-    b.output(IMAGE, x);
+    b.output(Outside::Image, x);
     let rgba = b.rgba(x);
-    b.output(RGBA, rgba);
+    b.output(Outside::Rgba, rgba);
     b.finish()
 }
 
@@ -48,7 +44,7 @@ pub fn encoder(config: &TaesdConfig, batch: usize, h: usize, w: usize) -> Graph 
     let mut b = Builder::new("taesd encoder");
     let mut layers = Layers { path: Path::root("taesd").pp("encoder").pp("layers"), next: 0 };
     let inputs = padded(config.in_channels);
-    let pixels = b.input(PIXELS, Shape::image(batch, h, w, inputs), ElemKind::F32);
+    let pixels = b.input(Outside::Pixels, Shape::image(batch, h, w, inputs));
     let unit = Convert::Affine { scale: 0.5, shift: 0.5 };
     let mut x = b.convert("to [0, 1]", pixels, inputs, ElemKind::Activation, unit);
     let widths = &config.encoder_block_out_channels;
@@ -66,7 +62,7 @@ pub fn encoder(config: &TaesdConfig, batch: usize, h: usize, w: usize) -> Graph 
     x = b.conv2d(&layers.take(1), x, last, config.latent_channels, Conv::same(), Epilogue::default());
     let same = Convert::Affine { scale: 1.0, shift: 0.0 };
     let out = b.convert("latents", x, config.latent_channels, ElemKind::F32, same);
-    b.output(ENCODED, out);
+    b.output(Outside::Encoded, out);
     b.finish()
 }
 

@@ -8,14 +8,7 @@ use std::collections::HashMap;
 use super::resnet::{Norm, resnet};
 use crate::config::{DownBlockType, UnetConfig, UpBlockType};
 use crate::kernels::gemm::Act;
-use crate::plan::{Builder, Conv, ElemKind, Epilogue, Graph, Path, Shape, Slice, ValueId};
-
-/// Latents in, `[batch, h, w, in_channels]`.
-pub const SAMPLE: &str = "unet.sample";
-/// The sinusoidal time embedding in, `[1, 1, block_out_channels[0]]`.
-pub const TIME: &str = "unet.time";
-/// The prediction out, `[batch, h, w, out_channels]`.
-pub const OUTPUT: &str = "unet.output";
+use crate::plan::{Builder, Conv, Epilogue, Graph, Outside, Path, Shape, Slice, ValueId};
 
 /// The epsilon of `Transformer2DModel`'s group norm.
 const TRANSFORMER_NORM_EPS: f64 = 1e-6;
@@ -26,9 +19,9 @@ const LAYER_NORM_EPS: f64 = 1e-5;
 /// [`text_keys_values`].
 pub fn unet(config: &UnetConfig, batch: usize, h: usize, w: usize, tokens: usize) -> Graph {
     let mut b = Builder::new("unet");
-    let sample = b.input(SAMPLE, Shape::image(batch, h, w, config.in_channels), ElemKind::Activation);
+    let sample = b.input(Outside::Sample, Shape::image(batch, h, w, config.in_channels));
     let time = Time::new(&mut b, config);
-    let mut net = Unet { b, config, time, tokens, skips: Vec::new() };
+    let mut net = Unet { b, config, time, tokens, attended: 0, skips: Vec::new() };
 
     let root = Path::root("unet");
     let first = config.block_out_channels[0];
@@ -51,38 +44,28 @@ pub fn unet(config: &UnetConfig, batch: usize, h: usize, w: usize, tokens: usize
     let mut b = net.b;
     x = b.group_norm(&root.pp("conv_norm_out"), x, None, config.norm_num_groups, config.norm_eps, true);
     x = b.conv2d(&root.pp("conv_out"), x, first, config.out_channels, Conv::same(), Epilogue::default());
-    b.output(OUTPUT, x);
+    b.output(Outside::Prediction, x);
     b.finish()
 }
 
-/// Keys and values of every cross attention, computed once per prompt: outputs [`text_kv_name`].
+/// Keys and values of every cross attention, computed once per prompt: outputs [`Outside::KeysValues`].
 pub fn text_keys_values(config: &UnetConfig, batch: usize, tokens: usize) -> Graph {
     let mut b = Builder::new("text keys and values");
     let shape = Shape::tokens(batch, tokens, config.cross_attention_dim);
-    let text = b.input(super::clip::EMBEDDINGS, shape, ElemKind::Activation);
-    for (path, channels) in cross_attentions(config) {
+    let text = b.input(Outside::Embeddings, shape);
+    for (index, (path, channels)) in cross_attentions(config).into_iter().enumerate() {
         let parts = ["to_k", "to_v"].map(|name| (path.pp(name), channels));
         let kv = b.linear_merged(&path.pp("to_kv"), &parts, text, false);
-        b.output(&text_kv_name(&path), kv);
+        b.output(Outside::KeysValues(index), kv);
     }
     b.finish()
 }
 
-/// Where the keys and values of one cross attention live, `[batch, tokens, 2 · channels]`.
-fn text_kv_name(attention: &Path) -> String {
-    format!("kv.{attention}")
-}
-
-/// The name of the output that tells where the cross attention at a path looks.
-pub fn map_name(attention: &str) -> String {
-    format!("map.{attention}")
-}
-
-/// Makes where every cross attention looks an output [`map_name`], f32 `[n, h, w, tokens]`. Gives paths and shapes.
+/// Makes where every cross attention looks an output [`Outside::Map`], f32 `[n, h, w, tokens]`. Gives paths and shapes.
 pub fn expose_cross_attentions(graph: &mut Graph, config: &UnetConfig) -> Vec<(String, Shape)> {
-    let paths = cross_attentions(config).into_iter().map(|(path, _)| path.to_string());
+    let paths = cross_attentions(config).into_iter().map(|(path, _)| path.to_string()).enumerate();
     paths
-        .filter_map(|path| graph.expose_attention(&path, &map_name(&path)).map(|shape| (path, shape)))
+        .filter_map(|(i, path)| graph.expose_attention(&path, Outside::Map(i)).map(|shape| (path, shape)))
         .collect()
 }
 
@@ -118,7 +101,7 @@ impl Time {
     fn new(b: &mut Builder, config: &UnetConfig) -> Time {
         let root = Path::root("unet");
         let embedding = root.pp("time_embedding");
-        let input = b.input(TIME, Shape::tokens(1, 1, config.block_out_channels[0]), ElemKind::Activation);
+        let input = b.input(Outside::Time, Shape::tokens(1, 1, config.block_out_channels[0]));
         let width = config.time_embed_dim();
         let hidden = b.linear(&embedding.pp("linear_1"), input, width, Epilogue::act(Act::Silu));
         // Every block starts with SiLU of the embedding: applied once, here.
@@ -165,6 +148,8 @@ struct Unet<'a> {
     config: &'a UnetConfig,
     time: Time,
     tokens: usize,
+    /// Cross attentions so far; they come in the order of [`cross_attentions`].
+    attended: usize,
     /// Outputs of the way down that the way up reads, last first.
     skips: Vec<ValueId>,
 }
@@ -270,7 +255,8 @@ impl Unet<'_> {
         let Shape { n, c: channels, .. } = self.b.shape(x);
         let q = self.b.linear(&path.pp("to_q"), x, channels, Epilogue::no_bias());
         let shape = Shape::tokens(n, self.tokens, 2 * channels);
-        let kv = self.b.input(&text_kv_name(path), shape, ElemKind::Activation);
+        let kv = self.b.input(Outside::KeysValues(self.attended), shape);
+        self.attended += 1;
         let qkv = [(q, 0), (kv, 0), (kv, channels)].map(|(value, offset)| Slice { value, offset });
         let attended = self.b.attention(path, qkv, heads, channels / heads, false);
         self.b.linear(&path.pp("to_out").pp(0), attended, channels, Epilogue::residual(residual))

@@ -5,26 +5,23 @@
 use super::resnet::Norm;
 use super::streamed::{Input, Streamed, whole};
 use crate::config::VaeConfig;
-use crate::plan::{Builder, Conv, Convert, ElemKind, Epilogue, Graph, Path, Shape, Slice, ValueId, padded};
-
-/// Scaled latents in, f32 `[batch, h, w, latent_channels]`.
-pub const LATENTS: &str = "vae.latents";
-/// The picture out in [-1, 1], `[batch, H, W, 4]`, the fourth channel unused.
-pub const IMAGE: &str = "vae.image";
-/// The picture out as RGBA8, u32 `[batch, H, W]`.
-pub const RGBA: &str = "vae.rgba";
-/// A picture in, in [-1, 1], f32 `[batch, H, W, 4]`, the fourth channel zero.
-pub const PIXELS: &str = "vae.pixels";
-/// Means and log variances out, unscaled, `[batch, h, w, 2 · latent_channels]`.
-pub const MOMENTS: &str = "vae.moments";
+use crate::plan::{
+    Builder, Conv, Convert, ElemKind, Epilogue, Graph, MemoryLimits, Outside, Path, Shape, Slice, ValueId,
+    padded,
+};
 
 /// The epsilon of `AutoencoderKL`'s norms.
 const NORM_EPS: f64 = 1e-6;
 
-/// Latents of `h` × `w` to pictures.
+/// Latents of `h` × `w` to pictures, within what every device allows.
 pub fn decoder(config: &VaeConfig, batch: usize, h: usize, w: usize) -> Graph {
+    decoder_within(config, batch, h, w, MemoryLimits::default())
+}
+
+/// Latents of `h` × `w` to pictures; where memory has limits, wide maps are computed in slices of channels.
+pub fn decoder_within(config: &VaeConfig, batch: usize, h: usize, w: usize, limits: MemoryLimits) -> Graph {
     let pixels = batch * h * w * config.scale() * config.scale();
-    decoder_streamed(config, batch, h, w, whole(pixels))
+    decoder_streamed(config, batch, h, w, whole(pixels, limits))
 }
 
 /// The decoder whose maps of more than `whole` elements are computed in slices of channels.
@@ -33,7 +30,7 @@ pub fn decoder_streamed(config: &VaeConfig, batch: usize, h: usize, w: usize, wh
     let root = Path::root("vae");
     let path = root.pp("decoder");
     let streamed = Streamed { norm: Norm { groups: config.norm_num_groups, eps: NORM_EPS }, whole };
-    let latents = b.input(LATENTS, Shape::image(batch, h, w, config.latent_channels), ElemKind::F32);
+    let latents = b.input(Outside::Latents, Shape::image(batch, h, w, config.latent_channels));
     let unscale = Convert::Affine { scale: (1.0 / config.scaling_factor) as f32, shift: 0.0 };
     let x = b.convert("unscale latents", latents, config.latent_channels, ElemKind::Activation, unscale);
     let x = b.conv1x1(&root.pp("post_quant_conv"), x, None, config.latent_channels, Epilogue::default());
@@ -56,15 +53,20 @@ pub fn decoder_streamed(config: &VaeConfig, batch: usize, h: usize, w: usize, wh
     }
     let ends = [path.pp("conv_norm_out"), path.pp("conv_out")];
     x = streamed.norm_conv(&mut b, ends.each_ref(), x, config.out_channels);
-    b.output(IMAGE, x);
+    b.output(Outside::Image, x);
     let rgba = b.rgba(x);
-    b.output(RGBA, rgba);
+    b.output(Outside::Rgba, rgba);
     b.finish()
 }
 
-/// Pictures of `h` × `w` to the moments of their latents.
+/// Pictures of `h` × `w` to the moments of their latents, within what every device allows.
 pub fn encoder(config: &VaeConfig, batch: usize, h: usize, w: usize) -> Graph {
-    encoder_streamed(config, batch, h, w, whole(batch * h * w))
+    encoder_within(config, batch, h, w, MemoryLimits::default())
+}
+
+/// Pictures of `h` × `w` to the moments of their latents; see [`decoder_within`].
+pub fn encoder_within(config: &VaeConfig, batch: usize, h: usize, w: usize, limits: MemoryLimits) -> Graph {
+    encoder_streamed(config, batch, h, w, whole(batch * h * w, limits))
 }
 
 /// The encoder whose maps of more than `whole` elements are computed in slices of channels.
@@ -73,7 +75,7 @@ pub fn encoder_streamed(config: &VaeConfig, batch: usize, h: usize, w: usize, wh
     let root = Path::root("vae");
     let path = root.pp("encoder");
     let streamed = Streamed { norm: Norm { groups: config.norm_num_groups, eps: NORM_EPS }, whole };
-    let pixels = b.input(PIXELS, Shape::image(batch, h, w, padded(config.in_channels)), ElemKind::F32);
+    let pixels = b.input(Outside::Pixels, Shape::image(batch, h, w, padded(config.in_channels)));
     let same = Convert::Affine { scale: 1.0, shift: 0.0 };
     let x = b.convert("pixels", pixels, padded(config.in_channels), ElemKind::Activation, same);
 
@@ -95,7 +97,7 @@ pub fn encoder_streamed(config: &VaeConfig, batch: usize, h: usize, w: usize, wh
     let ends = [path.pp("conv_norm_out"), path.pp("conv_out")];
     x = streamed.norm_conv(&mut b, ends.each_ref(), x, moments);
     x = b.conv1x1(&root.pp("quant_conv"), x, None, moments, Epilogue::default());
-    b.output(MOMENTS, x);
+    b.output(Outside::Moments, x);
     b.finish()
 }
 

@@ -1,9 +1,8 @@
-//! What the GPU and the CPU pipeline share: tokens, noise, time embeddings.
+//! What every run needs: tokens, noise, time embeddings.
 
 use super::request::{Request, Walk};
 use crate::config::{ModelConfig, UnetConfig};
 use crate::error::{Error, Result};
-#[cfg(feature = "gpu")]
 use crate::image::Rgba;
 use crate::prompt::{self, Chunk, Dialect, MAX_PARTS, Tokenizer};
 use crate::sample::{Generators, noise_between, slerp, spherical};
@@ -153,7 +152,6 @@ pub fn time_embedding(config: &UnetConfig, timestep: f64) -> Vec<f32> {
 }
 
 /// Pictures out of packed RGBA8 bytes.
-#[cfg(feature = "gpu")]
 pub fn pictures(bytes: &[u8], batch: usize, width: usize, height: usize) -> Result<Vec<Rgba>> {
     bytes.chunks_exact(width * height * 4).take(batch).map(|p| Rgba::new(width, height, p.to_vec())).collect()
 }

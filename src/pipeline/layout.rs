@@ -1,7 +1,9 @@
-//! Between the host's NCHW f32 and the device's NHWC elements.
+//! Between the host's NCHW f32 and the engines' NHWC elements.
 
+#[cfg(feature = "gpu")]
 use half::f16;
 
+#[cfg(feature = "gpu")]
 use crate::kernels::Elem;
 
 /// `[n, c, hw]` to `[n, hw, padded]`, extra channels zero.
@@ -32,6 +34,7 @@ pub fn nhwc_to_nchw(values: &[f32], n: usize, c: usize, hw: usize, padded: usize
 }
 
 /// Host values as the device stores them.
+#[cfg(feature = "gpu")]
 pub fn to_bytes(values: &[f32], elem: Elem) -> Vec<u8> {
     match elem {
         Elem::F32 => bytemuck::cast_slice(values).to_vec(),
@@ -40,6 +43,7 @@ pub fn to_bytes(values: &[f32], elem: Elem) -> Vec<u8> {
 }
 
 /// Device bytes as host values.
+#[cfg(feature = "gpu")]
 pub fn from_bytes(bytes: &[u8], elem: Elem) -> Vec<f32> {
     match elem {
         Elem::F32 => bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
@@ -47,7 +51,7 @@ pub fn from_bytes(bytes: &[u8], elem: Elem) -> Vec<f32> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 mod tests {
     use super::*;
 

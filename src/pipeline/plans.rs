@@ -2,44 +2,15 @@
 
 use std::fmt;
 
+pub use super::graphs::Shape;
+use super::graphs::{Graphs, prepare_params, step_params};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::{Elem, Kernel, WeightType, prepare, preview, step};
-use crate::model::{clip, unet, vae};
 use crate::plan::{
-    Binding, Dispatch, External, MemoryLimits, Plan, Target, WeightDecl, lower, padded, stored_type,
+    Binding, Dispatch, External, MemoryLimits, Outside, Plan, Target, WeightDecl, lower, padded, stored_type,
 };
-
-/// Noisy latents, f32 `[batch, h, w, c]`: the sampler's state and the decoder's input.
-pub const LATENTS: &str = vae::LATENTS;
-/// What the sampler keeps from step to step, like the latents.
-const HISTORY: &str = "sampler.history";
-/// The estimate of the clean latents, like the latents.
-const DENOISED: &str = "sampler.denoised";
-/// Fresh noise of an ancestral step, like the latents.
-pub const NOISE: &str = "sampler.noise";
-/// The preview, u32 `[h, w]`.
-const PREVIEW: &str = "preview.rgba";
-/// What the preview makes of each latent channel, f32 `[c + 1, 4]`; see [`preview::colours`].
-const COLOURS: &str = "preview.colours";
-
-/// What the shapes of a run's plans depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shape {
-    pub batch: usize,
-    /// 2 when guided, else 1.
-    pub copies: usize,
-    /// Of the latents.
-    pub h: usize,
-    pub w: usize,
-    /// Chunks of the prompt.
-    pub chunks: usize,
-    /// The sampler draws noise at every step.
-    pub ancestral: bool,
-    /// The UNet's plan gives where its cross attentions look.
-    pub maps: bool,
-}
 
 /// A run's plans as data.
 pub struct Plans {
@@ -60,15 +31,7 @@ impl Plans {
         target: Target,
         weight_types: &dyn Fn(&WeightDecl) -> WeightType,
     ) -> Result<Plans> {
-        let rows = shape.copies * shape.batch;
-        let tokens = config.text.max_position_embeddings;
-        let text = clip::text_encoder(&config.text, rows * shape.chunks, 0);
-        let keys_values = unet::text_keys_values(&config.unet, rows, shape.chunks * tokens);
-        let mut unet = unet::unet(&config.unet, rows, shape.h, shape.w, shape.chunks * tokens);
-        if shape.maps {
-            unet::expose_cross_attentions(&mut unet, &config.unet);
-        }
-        let decoder = vae::decoder(&config.vae, shape.batch, shape.h, shape.w);
+        let Graphs { text, keys_values, unet, decoder } = Graphs::new(config, shape, target.limits);
         let sampler = SamplerPlans { config, shape, elem: target.elem };
         Ok(Plans {
             text: lower(&text, target, weight_types)?,
@@ -130,36 +93,29 @@ struct SamplerPlans<'a> {
 }
 
 impl SamplerPlans<'_> {
-    fn pixels(&self) -> usize {
-        self.shape.batch * self.shape.h * self.shape.w
-    }
-
-    fn latents(&self, name: &str) -> External {
-        External {
-            name: name.to_string(),
-            bytes: (self.pixels() * self.config.vae.latent_channels * 4) as u64,
-        }
+    fn latents(&self, outside: Outside) -> External {
+        External { outside, bytes: (self.shape.pixels() * self.config.vae.latent_channels * 4) as u64 }
     }
 
     /// A value of `channels` elements for every pixel of every model evaluation.
-    fn model(&self, name: &str, channels: usize) -> External {
-        let bytes = self.shape.copies * self.pixels() * padded(channels) * self.elem.size();
-        External { name: name.to_string(), bytes: bytes as u64 }
+    fn model(&self, outside: Outside, channels: usize) -> External {
+        let bytes = self.shape.copies * self.shape.pixels() * padded(channels) * self.elem.size();
+        External { outside, bytes: bytes as u64 }
     }
 
     fn sample(&self) -> External {
-        self.model(unet::SAMPLE, self.config.unet.in_channels)
+        self.model(Outside::Sample, self.config.unet.in_channels)
     }
 
     fn prepare(&self) -> Plan {
         let spec = prepare::Spec { elem: self.elem };
         let params = prepare_params(self.config, self.shape, 1.0);
         let workgroups = prepare::workgroups(&spec, &params);
-        let values = vec![self.latents(LATENTS), self.sample()];
+        let values = vec![self.latents(Outside::Latents), self.sample()];
         let mut plan = single("prepare", spec.into(), params.bytes(), workgroups, values);
         // Every run begins here.
         plan.clears.push(plan.externals.len());
-        plan.externals.push(self.latents(HISTORY));
+        plan.externals.push(self.latents(Outside::History));
         plan
     }
 
@@ -168,9 +124,10 @@ impl SamplerPlans<'_> {
             step::Spec { elem: self.elem, guided: self.shape.copies == 2, noise: self.shape.ancestral };
         let params = step_params(self.config, self.shape, 1.0, &crate::sample::Step::default(), 1.0);
         let workgroups = step::workgroups(&spec, &params);
-        let mut values = vec![self.model(unet::OUTPUT, self.config.unet.out_channels)];
-        values.extend(self.shape.ancestral.then(|| self.latents(NOISE)));
-        values.extend([LATENTS, HISTORY, DENOISED].map(|name| self.latents(name)));
+        let mut values = vec![self.model(Outside::Prediction, self.config.unet.out_channels)];
+        values.extend(self.shape.ancestral.then(|| self.latents(Outside::Noise)));
+        values
+            .extend([Outside::Latents, Outside::History, Outside::Denoised].map(|state| self.latents(state)));
         values.push(self.sample());
         single("step", spec.into(), params.bytes(), workgroups, values)
     }
@@ -181,14 +138,14 @@ impl SamplerPlans<'_> {
         let spec = preview::Spec {};
         let params = preview::Params { pixels: pixels as u32, channels: channels as u32 };
         let workgroups = preview::workgroups(&spec, &params);
-        let colours = External { name: COLOURS.to_string(), bytes: ((channels + 1) * 16) as u64 };
-        let picture = External { name: PREVIEW.to_string(), bytes: (pixels * 4) as u64 };
+        let colours = External { outside: Outside::Colours, bytes: ((channels + 1) * 16) as u64 };
+        let picture = External { outside: Outside::Preview, bytes: (pixels * 4) as u64 };
         single(
             "preview",
             spec.into(),
             params.bytes(),
             workgroups,
-            vec![self.latents(DENOISED), colours, picture],
+            vec![self.latents(Outside::Denoised), colours, picture],
         )
     }
 }
@@ -219,43 +176,6 @@ pub(super) fn single(
     }
 }
 
-/// The parameters that make the first UNet input.
-pub fn prepare_params(config: &ModelConfig, shape: Shape, scale: f64) -> prepare::Params {
-    prepare::Params {
-        pixels: (shape.batch * shape.h * shape.w) as u32,
-        copies: shape.copies as u32,
-        latent_channels: config.vae.latent_channels as u32,
-        input_channels: padded(config.unet.in_channels) as u32,
-        scale: scale as f32,
-    }
-}
-
-/// The parameters of one sampler step; `input_scale_next` prepares the next UNet input.
-pub fn step_params(
-    config: &ModelConfig,
-    shape: Shape,
-    guidance: f64,
-    step: &crate::sample::Step,
-    input_scale_next: f64,
-) -> step::Params {
-    step::Params {
-        pixels: (shape.batch * shape.h * shape.w) as u32,
-        latent_channels: config.vae.latent_channels as u32,
-        model_channels: padded(config.unet.out_channels) as u32,
-        input_channels: padded(config.unet.in_channels) as u32,
-        guidance: guidance as f32,
-        next_x: step.next.x as f32,
-        next_model: step.next.model as f32,
-        next_history: step.next.history as f32,
-        next_noise: step.next.noise as f32,
-        history_x: step.history.x as f32,
-        history_model: step.history.model as f32,
-        denoised_x: step.denoised.x as f32,
-        denoised_model: step.denoised.model as f32,
-        input_scale_next: input_scale_next as f32,
-    }
-}
-
 /// A run's plans on the device.
 pub struct Prepared {
     pub shape: Shape,
@@ -277,7 +197,7 @@ impl Prepared {
         let plans = Plans::new(config, shape, context.target(), &|decl| weights.stored_type(decl))?;
         let memory = Memory::new(context, &plans.all());
         let (factors, bias) = config.vae.latent_rgb();
-        memory.write(COLOURS, bytemuck::cast_slice(&preview::colours(&factors, bias)))?;
+        memory.write(Outside::Colours, bytemuck::cast_slice(&preview::colours(&factors, bias)))?;
         let bind = |plan: &Plan| Executable::new(context, plan, weights, &memory);
         let scale = config.vae.scale();
         let pixels = shape.h * shape.w;
@@ -290,8 +210,12 @@ impl Prepared {
             step: bind(&plans.step)?,
             preview: bind(&plans.preview)?,
             decoder: bind(&plans.decoder)?,
-            read_preview: Readback::new(context, PREVIEW, (pixels * 4) as u64),
-            read_rgba: Readback::new(context, vae::RGBA, (shape.batch * pixels * scale * scale * 4) as u64),
+            read_preview: Readback::new(context, Outside::Preview, (pixels * 4) as u64),
+            read_rgba: Readback::new(
+                context,
+                Outside::Rgba,
+                (shape.batch * pixels * scale * scale * 4) as u64,
+            ),
             memory,
         })
     }

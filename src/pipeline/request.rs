@@ -108,6 +108,7 @@ impl Request {
                     format!("{} values given, expected {n}×{c}×{h}×{w} = {expected}", latents.len());
                 return invalid("init_latents", message);
             }
+            check_numbers("init_latents", latents)?;
         }
         if let Some(Walk { share, seed, .. }) = self.walk {
             if !(0.0..=1.0).contains(&share) {
@@ -166,6 +167,14 @@ impl Request {
         }
         Parameters { prompt: self.prompt.clone(), negative_prompt: self.negative_prompt.clone(), fields }
     }
+}
+
+/// Refuses values among which there are infinite ones, or some that are no numbers: they would become a picture of
+/// nothing.
+pub fn check_numbers(field: &'static str, values: &[f32]) -> Result<()> {
+    let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+    let message = format!("value {} of {} is {}, expected finite numbers", at + 1, values.len(), values[at]);
+    Err(Error::InvalidInput { field, message })
 }
 
 /// What a run reports while it works.

@@ -1,30 +1,60 @@
 //! Single stages of a model with host values in and out: for tests, tools and anyone who looks inside.
 
+#[cfg(feature = "gpu")]
+use super::layout::{from_bytes, to_bytes};
+
 use super::common::time_embedding;
-use super::layout::{from_bytes, nchw_to_nhwc, nhwc_to_nchw, to_bytes};
+use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use crate::config::{ModelConfig, TaesdConfig};
 use crate::error::{Error, Result};
-use crate::gpu::{Context, Executable, Memory, Readback, Weights};
-use crate::kernels::Elem;
 use crate::model::{clip, taesd, unet, vae};
-use crate::plan::{Graph, Plan, lower, padded};
+use crate::plan::{Graph, MemoryLimits, Outside, padded};
 
-/// Runs one stage at a time on a device.
-pub struct Stages<'a> {
-    pub context: &'a Context,
-    pub weights: &'a Weights,
+/// Runs one stage at a time.
+pub struct Stages<'a>(On<'a>);
+
+/// What computes.
+enum On<'a> {
+    #[cfg(feature = "gpu")]
+    Gpu { context: &'a crate::gpu::Context, weights: &'a crate::gpu::Weights },
+    #[cfg(feature = "cpu")]
+    Cpu { weights: &'a crate::cpu::Weights },
 }
-
-/// The name of a value read from the middle of a model.
-const SEAM: &str = "seam";
 
 /// A value to fill before a stage runs.
-struct Input<'a> {
-    name: &'a str,
-    bytes: Vec<u8>,
+struct Input {
+    outside: Outside,
+    values: Values,
 }
 
-impl Stages<'_> {
+enum Values {
+    Ids(Vec<u32>),
+    Numbers(Vec<f32>),
+}
+
+impl<'a> Stages<'a> {
+    /// On a device.
+    #[cfg(feature = "gpu")]
+    pub fn on_gpu(context: &'a crate::gpu::Context, weights: &'a crate::gpu::Weights) -> Stages<'a> {
+        Stages(On::Gpu { context, weights })
+    }
+
+    /// On the processor.
+    #[cfg(feature = "cpu")]
+    pub fn on_cpu(weights: &'a crate::cpu::Weights) -> Stages<'a> {
+        Stages(On::Cpu { weights })
+    }
+
+    /// What memory allows.
+    fn limits(&self) -> MemoryLimits {
+        match self.0 {
+            #[cfg(feature = "gpu")]
+            On::Gpu { context, .. } => context.target().limits,
+            #[cfg(feature = "cpu")]
+            On::Cpu { .. } => MemoryLimits::NONE,
+        }
+    }
+
     /// Token ids `[batch][tokens]` to hidden states `[batch, tokens, hidden]`, without the last `clip_skip` layers.
     pub async fn text_embeddings(
         &self,
@@ -33,9 +63,9 @@ impl Stages<'_> {
         clip_skip: usize,
     ) -> Result<Vec<f32>> {
         let graph = clip::text_encoder(&config.text, ids.len(), clip_skip);
-        let tokens = Input { name: clip::TOKENS, bytes: bytemuck::cast_slice(&ids.concat()).to_vec() };
+        let tokens = Input { outside: Outside::Tokens, values: Values::Ids(ids.concat()) };
         let len = ids.len() * config.text.max_position_embeddings * config.text.hidden_size;
-        self.run(&[&graph], &[tokens], clip::EMBEDDINGS, len, self.elem()).await
+        self.run(&[&graph], &[tokens], Outside::Embeddings, len).await
     }
 
     /// The UNet's prediction for latents `[n, c, h, w]` under embeddings `[n, tokens, cross_attention_dim]`.
@@ -60,13 +90,12 @@ impl Stages<'_> {
         embeddings: &[f32],
         path: &str,
     ) -> Result<Vec<f32>> {
-        let elem = self.elem();
         let inputs = self.unet_inputs(config, latents, [n, c, h, w], timestep, embeddings);
         let mut graphs = unet_graphs(config, [n, c, h, w], embeddings);
         let missing =
             || Error::InvalidInput { field: "path", message: format!("the UNet has no module {path}") };
-        let shape = graphs[1].expose(path, SEAM).ok_or_else(missing)?;
-        let out = self.run(&[&graphs[0], &graphs[1]], &inputs, SEAM, shape.len() as usize, elem).await?;
+        let shape = graphs[1].expose(path, Outside::Seam).ok_or_else(missing)?;
+        let out = self.run(&[&graphs[0], &graphs[1]], &inputs, Outside::Seam, shape.len() as usize).await?;
         Ok(nhwc_to_nchw(&out, n, shape.c, shape.h * shape.w, shape.c))
     }
 
@@ -84,8 +113,8 @@ impl Stages<'_> {
         let mut graphs = unet_graphs(config, shape, embeddings);
         let missing =
             || Error::InvalidInput { field: "path", message: format!("the UNet has no attention {path}") };
-        let map = graphs[1].expose_attention(path, SEAM).ok_or_else(missing)?;
-        self.run(&[&graphs[0], &graphs[1]], &inputs, SEAM, map.len() as usize, Elem::F32).await
+        let map = graphs[1].expose_attention(path, Outside::Map(0)).ok_or_else(missing)?;
+        self.run(&[&graphs[0], &graphs[1]], &inputs, Outside::Map(0), map.len() as usize).await
     }
 
     fn unet_inputs(
@@ -95,12 +124,11 @@ impl Stages<'_> {
         [n, c, h, w]: [usize; 4],
         timestep: f64,
         embeddings: &[f32],
-    ) -> [Input<'static>; 3] {
-        let elem = self.elem();
+    ) -> [Input; 3] {
         let sample = nchw_to_nhwc(latents, n, c, h * w, padded(c));
         let time = time_embedding(&config.unet, timestep);
-        [(clip::EMBEDDINGS, embeddings), (unet::SAMPLE, &sample), (unet::TIME, &time)]
-            .map(|(name, values)| Input { name, bytes: to_bytes(values, elem) })
+        [(Outside::Embeddings, embeddings.to_vec()), (Outside::Sample, sample), (Outside::Time, time)]
+            .map(|(outside, values)| Input { outside, values: Values::Numbers(values) })
     }
 
     /// Scaled latents `[n, c, h, w]` to pictures `[n, 3, H, W]` around [-1, 1].
@@ -111,7 +139,7 @@ impl Stages<'_> {
         shape: [usize; 4],
     ) -> Result<Vec<f32>> {
         let [n, _, h, w] = shape;
-        let graph = vae::decoder(&config.vae, n, h, w);
+        let graph = vae::decoder_within(&config.vae, n, h, w, self.limits());
         self.decode(&graph, latents, shape, config.vae.scale()).await
     }
 
@@ -136,7 +164,7 @@ impl Stages<'_> {
         shape: [usize; 4],
     ) -> Result<Vec<f32>> {
         let [n, _, h, w] = shape;
-        self.encode(config, &vae::encoder(&config.vae, n, h, w), image, shape).await
+        self.encode(config, &vae::encoder_within(&config.vae, n, h, w, self.limits()), image, shape).await
     }
 
     /// The same with maps of more than `whole` elements computed in slices of channels.
@@ -175,9 +203,9 @@ impl Stages<'_> {
         let scale = 1 << (config.encoder_block_out_channels.len() - 1);
         let hw = h.div_ceil(scale) * w.div_ceil(scale);
         let pixels =
-            Input { name: vae::PIXELS, bytes: to_bytes(&nchw_to_nhwc(image, n, c, h * w, 4), Elem::F32) };
+            Input { outside: Outside::Pixels, values: Values::Numbers(nchw_to_nhwc(image, n, c, h * w, 4)) };
         let len = n * hw * config.latent_channels;
-        let out = self.run(&[&graph], &[pixels], taesd::ENCODED, len, Elem::F32).await?;
+        let out = self.run(&[&graph], &[pixels], Outside::Encoded, len).await?;
         Ok(nhwc_to_nchw(&out, n, config.latent_channels, hw, config.latent_channels))
     }
 
@@ -191,8 +219,8 @@ impl Stages<'_> {
         let scale = config.vae.scale();
         let (hw, moments) = ((h / scale) * (w / scale), 2 * config.vae.latent_channels);
         let pixels =
-            Input { name: vae::PIXELS, bytes: to_bytes(&nchw_to_nhwc(image, n, c, h * w, 4), Elem::F32) };
-        let out = self.run(&[graph], &[pixels], vae::MOMENTS, n * hw * moments, self.elem()).await?;
+            Input { outside: Outside::Pixels, values: Values::Numbers(nchw_to_nhwc(image, n, c, h * w, 4)) };
+        let out = self.run(&[graph], &[pixels], Outside::Moments, n * hw * moments).await?;
         Ok(nhwc_to_nchw(&out, n, config.vae.latent_channels, hw, moments))
     }
 
@@ -204,46 +232,99 @@ impl Stages<'_> {
         scale: usize,
     ) -> Result<Vec<f32>> {
         let [n, c, h, w] = shape;
-        let bytes = to_bytes(&nchw_to_nhwc(latents, n, c, h * w, c), Elem::F32);
         let hw = h * w * scale * scale;
-        let input = Input { name: vae::LATENTS, bytes };
-        let out = self.run(&[graph], &[input], vae::IMAGE, n * hw * 4, self.elem()).await?;
+        let input = Input {
+            outside: Outside::Latents,
+            values: Values::Numbers(nchw_to_nhwc(latents, n, c, h * w, c)),
+        };
+        let out = self.run(&[graph], &[input], Outside::Image, n * hw * 4).await?;
         Ok(nhwc_to_nchw(&out, n, 3, hw, 4))
     }
 
-    fn elem(&self) -> Elem {
-        self.context.target().elem
-    }
-
-    /// Runs graphs one after the other and gives `len` elements of the value `output`.
+    /// Runs graphs one after the other and gives the value that is wanted.
     async fn run(
         &self,
         graphs: &[&Graph],
-        inputs: &[Input<'_>],
-        output: &str,
+        inputs: &[Input],
+        output: Outside,
         len: usize,
-        elem: Elem,
     ) -> Result<Vec<f32>> {
-        let plans = graphs
-            .iter()
-            .map(|graph| lower(graph, self.context.target(), &|decl| self.weights.stored_type(decl)))
-            .collect::<Result<Vec<Plan>>>()?;
-        let bound = || {
-            let memory = Memory::new(self.context, &plans.iter().collect::<Vec<_>>());
-            let bind = |plan| Executable::new(self.context, plan, self.weights, &memory);
-            let executables = plans.iter().map(bind).collect::<Result<Vec<_>>>()?;
-            Ok((memory, executables))
-        };
-        let (memory, executables) = self.context.guarded(bound).await?;
-        for input in inputs {
-            memory.write(input.name, &input.bytes)?;
+        match self.0 {
+            #[cfg(feature = "gpu")]
+            On::Gpu { context, weights } => run_on_gpu(context, weights, graphs, inputs, output, len).await,
+            #[cfg(feature = "cpu")]
+            On::Cpu { weights } => run_on_cpu(weights, graphs, inputs, output, len),
         }
-        for executable in &executables {
-            executable.run(&|| false).await?;
-        }
-        let readback = Readback::new(self.context, output, (len * elem.size()) as u64);
-        Ok(from_bytes(&readback.read(&memory).await?, elem))
     }
+}
+
+#[cfg(feature = "gpu")]
+async fn run_on_gpu(
+    context: &crate::gpu::Context,
+    weights: &crate::gpu::Weights,
+    graphs: &[&Graph],
+    inputs: &[Input],
+    output: Outside,
+    len: usize,
+) -> Result<Vec<f32>> {
+    use crate::gpu::{Executable, Memory, Readback};
+    use crate::kernels::Elem;
+    use crate::plan::{ElemKind, Plan, lower};
+
+    let target = context.target();
+    let elem = |outside: Outside| match outside.kind() {
+        ElemKind::Activation => target.elem,
+        ElemKind::F32 | ElemKind::U32 => Elem::F32,
+    };
+    let plans = graphs
+        .iter()
+        .map(|graph| lower(graph, target, &|decl| weights.stored_type(decl)))
+        .collect::<Result<Vec<Plan>>>()?;
+    let bound = || {
+        let memory = Memory::new(context, &plans.iter().collect::<Vec<_>>());
+        let bind = |plan| Executable::new(context, plan, weights, &memory);
+        let executables = plans.iter().map(bind).collect::<Result<Vec<_>>>()?;
+        Ok((memory, executables))
+    };
+    let (memory, executables) = context.guarded(bound).await?;
+    for Input { outside, values } in inputs {
+        let bytes = match values {
+            Values::Ids(ids) => bytemuck::cast_slice(ids).to_vec(),
+            Values::Numbers(values) => to_bytes(values, elem(*outside)),
+        };
+        memory.write(*outside, &bytes)?;
+    }
+    for executable in &executables {
+        executable.run(&|| false).await?;
+    }
+    let elem = elem(output);
+    let readback = Readback::new(context, output, (len * elem.size()) as u64);
+    Ok(from_bytes(&readback.read(&memory).await?, elem))
+}
+
+#[cfg(feature = "cpu")]
+fn run_on_cpu(
+    weights: &crate::cpu::Weights,
+    graphs: &[&Graph],
+    inputs: &[Input],
+    output: Outside,
+    len: usize,
+) -> Result<Vec<f32>> {
+    use crate::cpu::{Executable, Memory};
+
+    let bind = |graph: &&Graph| Executable::new((*graph).clone(), weights);
+    let graphs = graphs.iter().map(bind).collect::<Result<Vec<_>>>()?;
+    let mut memory = Memory::new(&graphs.iter().collect::<Vec<_>>());
+    for Input { outside, values } in inputs {
+        match values {
+            Values::Ids(ids) => memory.write_ids(*outside, ids)?,
+            Values::Numbers(values) => memory.write(*outside, values)?,
+        }
+    }
+    graphs.iter().try_for_each(|graph| graph.run(&mut memory, &|| false))?;
+    let values = memory.read(output)?;
+    let short = || Error::Cpu { message: format!("{output} has {} values, not {len}", values.len()) };
+    values.get(..len).map(<[f32]>::to_vec).ok_or_else(short)
 }
 
 /// Keys and values of the text, then the UNet.

@@ -4,10 +4,12 @@
 //! one step of it from latents that the caller holds.
 
 use super::common::initial_noise;
-use super::request::Request;
+use super::layout::nchw_to_nhwc;
+use super::request::{Request, check_numbers};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::Rgba;
+use crate::kernels::{preview, rgba};
 use crate::prompt::{Dialect, Tokenizer};
 use crate::sample::{self, Forward, Generators, Linear2, Shares, Step, Trajectory};
 
@@ -84,6 +86,7 @@ pub fn begin(config: &ModelConfig, request: &Request, start: &Start) -> Result<P
         let message = format!("{} values given, expected {}", clean.len(), noise.len());
         return Err(Error::InvalidInput { field: "latents", message });
     }
+    check_numbers("latents", clean)?;
     Forward::new(&config.scheduler)?.shares(*t)?; // refuses times there are not
     // The first step that removes no more noise than there is: timesteps count from 0, times from 1.
     let first = trajectory.steps.iter().position(|step| step.timestep < *t as f64);
@@ -128,7 +131,7 @@ pub fn check_latents(config: &ModelConfig, request: &Request, latents: &[f32]) -
     request.check(config)?;
     let expected = request.latents_len(config);
     if latents.len() == expected {
-        return Ok(());
+        return check_numbers("latents", latents);
     }
     let message = format!("{} values given, expected {expected}", latents.len());
     Err(Error::InvalidInput { field: "latents", message })
@@ -138,7 +141,7 @@ pub fn check_latents(config: &ModelConfig, request: &Request, latents: &[f32]) -
 pub fn check_planes(config: &ModelConfig, latents: &[f32], h: usize, w: usize) -> Result<usize> {
     let channels = config.vae.latent_channels;
     if latents.len() == channels * h * w {
-        return Ok(channels);
+        return check_numbers("latents", latents).map(|()| channels);
     }
     let message = format!("{} values given, expected {channels}×{h}×{w}", latents.len());
     Err(Error::InvalidInput { field: "latents", message })
@@ -177,13 +180,9 @@ pub fn latent_preview(config: &ModelConfig, latents: &[f32], h: usize, w: usize)
         return Err(Error::InvalidInput { field: "latents", message });
     }
     let (factors, bias) = config.vae.latent_rgb();
-    let colour = |pixel: usize, rgb: usize| -> u8 {
-        let sum = |(c, row): (usize, &[f32; 3])| row[rgb] * latents[c * h * w + pixel];
-        let value: f32 = bias[rgb] + factors.iter().enumerate().map(sum).sum::<f32>();
-        ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8
-    };
-    let pixels = (0..h * w).flat_map(|i| [colour(i, 0), colour(i, 1), colour(i, 2), 255]).collect();
-    Rgba::new(w, h, pixels)
+    let latents = nchw_to_nhwc(&latents[..channels * h * w], 1, channels, h * w, channels);
+    let pixels = preview::cpu::preview(&factors, bias, &latents);
+    Rgba::new(w, h, pixels.into_iter().flat_map(u32::to_le_bytes).collect())
 }
 
 /// A picture as the autoencoder takes it: `[3, H, W]` in [-1, 1]; what is transparent shows white.
@@ -203,9 +202,8 @@ pub fn planes(config: &ModelConfig, image: &Rgba) -> Result<Vec<f32>> {
 /// `[3, H, W]` around [-1, 1] as a picture.
 pub fn picture(planes: &[f32], width: usize, height: usize) -> Result<Rgba> {
     let n = width * height;
-    let level = |value: f32| ((value * 0.5 + 0.5).clamp(0.0, 1.0) * 255.0).round_ties_even() as u8;
-    let pixels = (0..n).flat_map(|i| [level(planes[i]), level(planes[n + i]), level(planes[2 * n + i]), 255]);
-    Rgba::new(width, height, pixels.collect())
+    let pixel = |i: usize| rgba::cpu::rgba8([planes[i], planes[n + i], planes[2 * n + i]]);
+    Rgba::new(width, height, (0..n).flat_map(|i| pixel(i).to_le_bytes()).collect())
 }
 
 /// How long a prompt is: the tokens of its text over all chunks, and how many those chunks have room for.

@@ -6,6 +6,7 @@ use super::graph::{
     Conv, Convert, ElemKind, Gemm, Graph, GroupNorm, Node, Op, Section, Shape, Slice, Value, ValueId,
     WeightId,
 };
+use super::outside::Outside;
 use super::weight::{Part, WeightDecl, WeightKind};
 use crate::kernels::gemm::Act;
 
@@ -91,8 +92,8 @@ impl Builder {
     }
 
     /// A value that lives outside the arena and is filled before the plan runs.
-    pub fn input(&mut self, name: &str, shape: Shape, elem: ElemKind) -> ValueId {
-        self.value(shape, elem, Some(name.to_string()))
+    pub fn input(&mut self, outside: Outside, shape: Shape) -> ValueId {
+        self.value(shape, outside.kind(), Some(outside))
     }
 
     /// The shape of a value.
@@ -101,8 +102,8 @@ impl Builder {
     }
 
     /// Makes an intermediate an output that outlives the plan.
-    pub fn output(&mut self, name: &str, id: ValueId) {
-        self.graph.values[id.0].external = Some(name.to_string());
+    pub fn output(&mut self, outside: Outside, id: ValueId) {
+        self.graph.values[id.0].external = Some(outside);
     }
 
     /// A linear layer (or 1×1 convolution): `weight` is `[outputs, inputs]` at `path`.
@@ -329,7 +330,7 @@ impl Builder {
         WeightId(self.graph.weights.len() - 1)
     }
 
-    fn value(&mut self, shape: Shape, elem: ElemKind, external: Option<String>) -> ValueId {
+    fn value(&mut self, shape: Shape, elem: ElemKind, external: Option<Outside>) -> ValueId {
         self.graph.values.push(Value { shape, elem, external });
         ValueId(self.graph.values.len() - 1)
     }

@@ -1,5 +1,6 @@
 //! The graph: values with static shapes and the ops between them, before anything is placed in memory.
 
+use super::outside::Outside;
 use super::weight::WeightDecl;
 use crate::kernels::gemm::Act;
 
@@ -60,17 +61,31 @@ pub enum ElemKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ValueId(pub(crate) usize);
 
+impl ValueId {
+    /// Its place in [`Graph::values`].
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// Index of a weight declaration in its graph.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct WeightId(pub(crate) usize);
+
+impl WeightId {
+    /// Its place in [`Graph::weights`].
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
 
 /// A tensor that flows through a graph.
 #[derive(Debug, Clone)]
 pub struct Value {
     pub shape: Shape,
     pub elem: ElemKind,
-    /// The name under which it lives outside the arena (inputs, outputs, state); `None` for intermediates.
-    pub external: Option<String>,
+    /// What it is outside the graph (inputs, outputs, state); `None` for intermediates.
+    pub external: Option<Outside>,
 }
 
 /// A convolution's geometry; `None` in [`Op::Gemm`] means a linear layer or a 1×1 convolution.
@@ -156,6 +171,21 @@ pub enum Op {
     },
 }
 
+impl Op {
+    /// The values it reads, some of them perhaps twice; what it changes in place is its node's output.
+    pub fn reads(&self) -> impl Iterator<Item = ValueId> + use<> {
+        let read = match self {
+            Op::Gemm(op) => [Some(op.x), op.x2, op.time.map(|(value, _)| value), op.residual],
+            Op::GroupNorm(op) => [Some(op.x), op.x2, None, None],
+            Op::LayerNorm { x, .. } | Op::Convert { x, .. } | Op::Rgba { x } => [Some(*x), None, None, None],
+            Op::Attention { q, k, v, .. } => [Some(q.value), Some(k.value), Some(v.value), None],
+            Op::AttentionMap { q, k, .. } => [Some(q.value), Some(k.value), None, None],
+            Op::Embed { tokens, .. } => [Some(*tokens), None, None, None],
+        };
+        read.into_iter().flatten()
+    }
+}
+
 /// The operands of [`Op::Gemm`].
 #[derive(Debug, Clone)]
 pub struct Gemm {
@@ -221,22 +251,22 @@ impl Graph {
         self.values[id.0].shape
     }
 
-    /// Makes what the module at `path` computes an output called `name`; its shape, or `None` without such a module.
-    pub fn expose(&mut self, path: &str, name: &str) -> Option<Shape> {
+    /// Makes what the module at `path` computes the output `outside`; its shape, or `None` without such a module.
+    pub fn expose(&mut self, path: &str, outside: Outside) -> Option<Shape> {
         let output = self.nodes.iter().find(|node| node.path == path)?.output;
-        self.values[output.0].external = Some(name.to_string());
+        self.values[output.0].external = Some(outside);
         Some(self.shape(output))
     }
 
-    /// Adds an output called `name`: where the attention at `path` looks, f32 `[n, h, w, keys]`. Its shape, or `None`
+    /// Adds the output `outside`: where the attention at `path` looks, f32 `[n, h, w, keys]`. Its shape, or `None`
     /// without such an attention.
-    pub fn expose_attention(&mut self, path: &str, name: &str) -> Option<Shape> {
+    pub fn expose_attention(&mut self, path: &str, outside: Outside) -> Option<Shape> {
         let attends = |node: &Node| node.path == path && matches!(node.op, Op::Attention { .. });
         let at = self.nodes.iter().position(attends)?;
         let Op::Attention { q, k, heads, head_dim, .. } = self.nodes[at].op else { return None };
         let keys = self.shape(k.value);
         let shape = self.shape(q.value).with_channels(keys.h * keys.w);
-        self.values.push(Value { shape, elem: ElemKind::F32, external: Some(name.to_string()) });
+        self.values.push(Value { shape, elem: ElemKind::F32, external: Some(outside) });
         let output = ValueId(self.values.len() - 1);
         let op = Op::AttentionMap { q, k, heads, head_dim };
         self.nodes.insert(at + 1, Node { path: format!("{path}.map"), op, output });

@@ -182,7 +182,7 @@ fn place(lowering: Lowering) -> Result<Plan> {
     }
     let slabs = largest_first(&arena.sizes(), &mut dispatches);
     for external in &externals {
-        lowering.target.limits.check(external.bytes, &external.name)?;
+        lowering.target.limits.check(external.bytes, &external.outside.to_string())?;
     }
     Ok(Plan { name: lowering.graph.name, dispatches, slabs, externals, clears: Vec::new() })
 }
@@ -207,8 +207,8 @@ fn bind(l: &Lowering, places: &[Option<Place>], externals: &mut Vec<External>, o
         Operand::Scales(id) => Binding::Scales(l.graph.weights[id.0].name.clone()),
         Operand::Read(id) | Operand::Write(id) | Operand::Update(id) => {
             match (&l.graph.values[id.0].external, places[id.0]) {
-                (Some(name), _) => {
-                    let external = External { name: name.clone(), bytes: l.bytes_of(id) };
+                (Some(outside), _) => {
+                    let external = External { outside: *outside, bytes: l.bytes_of(id) };
                     let index = externals.iter().position(|e| *e == external).unwrap_or_else(|| {
                         externals.push(external);
                         externals.len() - 1

@@ -28,6 +28,8 @@ pub struct MemoryLimits {
 impl MemoryLimits {
     /// What no adapter passes: a plan within it shows what is needed, the adapter decides what is possible.
     pub const WIDEST: MemoryLimits = MemoryLimits { binding: 2 << 30, buffer: 2 << 30 };
+    /// Ordinary memory: what fits, fits, so that nothing is cut into pieces that need not be.
+    pub const NONE: MemoryLimits = MemoryLimits { binding: u64::MAX, buffer: u64::MAX };
 
     /// Refuses a value of `bytes` that cannot be bound as a whole.
     pub fn check(&self, bytes: u64, what: &str) -> Result<()> {

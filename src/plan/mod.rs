@@ -8,12 +8,16 @@ pub mod graph;
 mod launch;
 pub mod lower;
 pub mod memory;
+mod outside;
 pub mod program;
 mod weight;
 
 pub use builder::{Builder, ConvLayer, Epilogue, NormLayer, Path, padded};
-pub use graph::{Conv, Convert, ElemKind, Graph, Shape, Slice, ValueId};
+pub use graph::{
+    Conv, Convert, ElemKind, Gemm, Graph, GroupNorm, Node, Op, Section, Shape, Slice, ValueId, WeightId,
+};
 pub use lower::{Target, lower, scales_bytes, stored_type, values_bytes};
 pub use memory::MemoryLimits;
+pub use outside::Outside;
 pub use program::{Binding, Dispatch, External, Plan, shared_slabs};
 pub use weight::{Part, WeightDecl, WeightKind};

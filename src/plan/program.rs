@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::memory::Place;
+use super::outside::Outside;
 use crate::kernels::Kernel;
 
 /// A stage of a model, ready for any device that allows its limits.
@@ -20,9 +21,9 @@ pub struct Plan {
 }
 
 /// A value that outlives the plan: an input, an output or state shared between plans.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct External {
-    pub name: String,
+    pub outside: Outside,
     pub bytes: u64,
 }
 
@@ -111,8 +112,8 @@ impl fmt::Display for Plan {
     /// A line per dispatch, then the totals.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.name)?;
-        for External { name, bytes } in self.clears.iter().map(|index| &self.externals[*index]) {
-            writeln!(f, "      clear {name}, {:.1} KiB", *bytes as f64 / 1024.0)?;
+        for External { outside, bytes } in self.clears.iter().map(|index| &self.externals[*index]) {
+            writeln!(f, "      clear {outside}, {:.1} KiB", *bytes as f64 / 1024.0)?;
         }
         for (i, d) in self.dispatches.iter().enumerate() {
             let [x, y, z] = d.workgroups;

@@ -2,6 +2,7 @@
 
 use super::Generators;
 use super::schedule::alphas_cumprod;
+use super::variation::shares;
 use super::{Linear2, NoiseSource, Step};
 use crate::config::{PredictionType, SchedulerConfig};
 use crate::error::{Error, Result};
@@ -87,17 +88,11 @@ impl Step {
 /// Spherical interpolation between two vectors (K. Shoemake 1985): `share` 0 gives `a`, 1 gives `b`.
 ///
 /// Unit noise stays as long as unit noise is, which a straight line between the two would not keep. Vectors that
-/// point (nearly) the same way are joined by a line.
+/// point the same way are joined by a line.
 pub fn spherical(a: &[f32], b: &[f32], share: f64) -> Vec<f32> {
-    const PARALLEL: f64 = 0.9995;
     let sum = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     let cosine = sum(a, b) / (sum(a, a) * sum(b, b)).sqrt();
-    let (from, to) = if cosine.abs() < PARALLEL {
-        let angle = cosine.acos();
-        (((1.0 - share) * angle).sin() / angle.sin(), (share * angle).sin() / angle.sin())
-    } else {
-        (1.0 - share, share) // also for a vector of zeros, whose cosine is NaN
-    };
+    let (from, to) = shares(share, cosine);
     a.iter().zip(b).map(|(a, b)| (from * f64::from(*a) + to * f64::from(*b)) as f32).collect()
 }
 

@@ -34,10 +34,10 @@ pub fn slerp(strength: f64, from: &mut [f32], to: &[f32], [height, width]: [usiz
 }
 
 /// How much of each of two directions stands `strength` of the way between them; `cosine` of the angle they make.
-fn shares(strength: f64, cosine: f64) -> (f64, f64) {
+pub(super) fn shares(strength: f64, cosine: f64) -> (f64, f64) {
     const PARALLEL: f64 = 1e-6;
     let angle = cosine.clamp(-1.0, 1.0).acos();
-    // NaN, where a column is all zero, is no angle either.
+    // NaN, where a direction is all zeros, is no angle either.
     if angle.sin() > PARALLEL {
         (((1.0 - strength) * angle).sin() / angle.sin(), (strength * angle).sin() / angle.sin())
     } else {

@@ -36,7 +36,7 @@ pub use packed::{
     LayoutOptions, MAX_SLAB, Manifest, PACKED_FORMAT, PackedRecord, Source, Span, layout, layout_with,
 };
 pub use types::SourceType;
-pub use unpack::{Unpacked, unpack};
+pub use unpack::{PackedRows, Unpacked, unpack, vector};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use folder::DiffusersFolder;

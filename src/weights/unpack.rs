@@ -1,4 +1,4 @@
-//! The inverse of packing, for the CPU path and for tests.
+//! The inverse of packing: records as they lie, row by row, and the checkpoint tensors they were made of.
 
 use half::f16;
 
@@ -14,10 +14,6 @@ pub type Unpacked = (String, Vec<usize>, Vec<f32>);
 /// Gives back a record's checkpoint tensors: name, checkpoint shape, values in checkpoint order.
 pub fn unpack(record: &PackedRecord, slab: &[u8]) -> Result<Vec<Unpacked>> {
     let values = span(record, slab, record.values)?;
-    let scales = match record.scales {
-        Some(scales) => span(record, slab, scales)?,
-        None => &[],
-    };
     let mut first = 0;
     let mut parts = Vec::new();
     for part in &record.decl.parts {
@@ -34,7 +30,7 @@ pub fn unpack(record: &PackedRecord, slab: &[u8]) -> Result<Vec<Unpacked>> {
                 let geometry = Geometry::of(part);
                 let geometry =
                     geometry.ok_or_else(|| bad(&record.decl.name, format!("shape {:?}", part.shape)))?;
-                matrix(record, geometry, first, values, scales)?
+                matrix(record, geometry, first, &PackedRows::of(record, slab)?)?
             }
         };
         first += match record.decl.kind {
@@ -44,6 +40,57 @@ pub fn unpack(record: &PackedRecord, slab: &[u8]) -> Result<Vec<Unpacked>> {
         parts.push((part.name.clone(), part.shape.clone(), tensor));
     }
     Ok(parts)
+}
+
+/// The values of a record that is a vector, as they are packed.
+pub fn vector(record: &PackedRecord, slab: &[u8]) -> Result<Vec<f32>> {
+    let (WeightKind::Vector { len } | WeightKind::GegluVector { len }) = record.decl.kind else {
+        return Err(bad(&record.decl.name, "is no vector".to_string()));
+    };
+    floats(record, WeightType::F32, span(record, slab, record.values)?, 0, len)
+}
+
+/// A record that is a matrix or a table, row by row.
+pub struct PackedRows<'a> {
+    record: &'a PackedRecord,
+    values: &'a [u8],
+    scales: &'a [u8],
+    /// Rows.
+    pub n: usize,
+    /// Values of a row.
+    pub k: usize,
+}
+
+impl<'a> PackedRows<'a> {
+    /// The rows of a record in its slab; an error where it has none, or fewer than it says.
+    pub fn of(record: &'a PackedRecord, slab: &'a [u8]) -> Result<PackedRows<'a>> {
+        let values = span(record, slab, record.values)?;
+        let scales = record.scales.map_or(Ok(&[][..]), |scales| span(record, slab, scales))?;
+        let size = match record.decl.kind {
+            WeightKind::Table { rows, cols } => Some((rows, cols)),
+            _ => record.matrix(),
+        };
+        let (n, k) = size.ok_or_else(|| bad(&record.decl.name, "has no rows".to_string()))?;
+        let is_whole = values.len() as u64 * 8 >= n as u64 * k as u64 * record.weight_type.bits() as u64
+            && (!record.weight_type.is_quantized()
+                || scales.len() as u64 >= (n as u64 * k as u64 / BLOCK as u64) * 2);
+        if !is_whole {
+            return Err(bad(&record.decl.name, format!("{} bytes for a matrix [{n}, {k}]", values.len())));
+        }
+        Ok(PackedRows { record, values, scales, n, k })
+    }
+
+    /// Writes the values of a row, of which there are `k`.
+    pub fn read(&self, row: usize, out: &mut [f32]) {
+        let kind = self.record.weight_type;
+        match self.record.decl.kind {
+            WeightKind::Table { .. } => {
+                let size = kind.bits() / 8;
+                plain(kind, &self.values[row * self.k * size..][..self.k * size], out);
+            }
+            _ => read_row(kind, self.values, self.scales, self.n, row, out),
+        }
+    }
 }
 
 /// Bytes of a span, or an error with both sides.
@@ -68,10 +115,25 @@ fn floats(
     let bytes = first.checked_add(count).and_then(|end| bytes.get(first * size..end.checked_mul(size)?));
     let bytes =
         bytes.ok_or_else(|| bad(&record.decl.name, format!("fewer than {first} + {count} values")))?;
-    Ok(match kind {
-        WeightType::F32 => bytes.as_chunks::<4>().0.iter().map(|four| f32::from_le_bytes(*four)).collect(),
-        _ => bytes.as_chunks::<2>().0.iter().map(|two| f16::from_le_bytes(*two).to_f32()).collect(),
-    })
+    let mut out = vec![0.0; count];
+    plain(kind, bytes, &mut out);
+    Ok(out)
+}
+
+/// Bytes of f32 or f16 values as f32.
+fn plain(kind: WeightType, bytes: &[u8], out: &mut [f32]) {
+    match kind {
+        WeightType::F32 => {
+            for (out, four) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                *out = f32::from_le_bytes(*four);
+            }
+        }
+        _ => {
+            for (out, two) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
+                *out = f16::from_le_bytes(*two).to_f32();
+            }
+        }
+    }
 }
 
 /// One part of a matrix, in checkpoint order.
@@ -79,28 +141,26 @@ fn matrix(
     record: &PackedRecord,
     geometry: Geometry,
     first: usize,
-    values: &[u8],
-    scales: &[u8],
+    packed_rows: &PackedRows,
 ) -> Result<Vec<f32>> {
-    let (n, k) = record.matrix().unwrap_or_default();
-    let fits = values.len() * 8 >= n * k * record.weight_type.bits()
-        && (!record.weight_type.is_quantized() || scales.len() >= n * k / BLOCK * 2)
-        && geometry.k() == k
-        && first + geometry.rows <= n;
-    if !fits {
-        return Err(bad(&record.decl.name, format!("{} bytes for a matrix [{n}, {k}]", values.len())));
-    }
     let Geometry { rows, cin, taps } = geometry;
+    if geometry.k() != packed_rows.k || first + rows > packed_rows.n {
+        let PackedRows { n, k, .. } = packed_rows;
+        return Err(bad(
+            &record.decl.name,
+            format!("{rows} rows of {} in a matrix [{n}, {k}]", geometry.k()),
+        ));
+    }
     let half = rows / 2;
     let mut out = vec![0f32; rows * cin * taps];
-    let mut packed = vec![0f32; k];
+    let mut packed = vec![0f32; packed_rows.k];
     for (row, out) in out.chunks_exact_mut(cin * taps).enumerate() {
         let at = match record.decl.kind {
             WeightKind::Geglu { .. } if row < half => 2 * row,
             WeightKind::Geglu { .. } => 2 * (row - half) + 1,
             _ => first + row,
         };
-        read_row(record.weight_type, values, scales, n, at, &mut packed);
+        packed_rows.read(at, &mut packed);
         for (tap, packed) in packed.chunks_exact(geometry.cin_padded()).enumerate() {
             for (i, &value) in packed[..cin].iter().enumerate() {
                 out[i * taps + tap] = value;

@@ -121,7 +121,7 @@ impl<'a> Engine<'a> {
     }
 
     pub fn stages(&self) -> Stages<'_> {
-        Stages { context: &self.tier.context, weights: &self.weights }
+        Stages::on_gpu(&self.tier.context, &self.weights)
     }
 }
 
@@ -143,7 +143,7 @@ impl<'a> Taesd<'a> {
     }
 
     pub fn stages(&self) -> Stages<'_> {
-        Stages { context: &self.tier.context, weights: &self.weights }
+        Stages::on_gpu(&self.tier.context, &self.weights)
     }
 }
 

@@ -26,18 +26,21 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("plan", &["error", "config", "kernels"]),
     ("model", &["error", "config", "kernels", "weights", "plan"]),
     ("gpu", &["error", "config", "kernels", "weights", "plan"]),
+    ("cpu", &["error", "config", "kernels", "weights", "plan"]),
     (
         "pipeline",
         &[
             "error", "config", "prompt", "sample", "image", "kernels", "weights", "store", "plan", "model",
-            "gpu",
+            "gpu", "cpu",
         ],
     ),
+    // Candle's networks share nothing with ours; what is compared is a run.
+    ("oracle", &["error", "config", "prompt", "sample", "image", "weights", "pipeline"]),
     (
         "web",
         &[
             "error", "config", "prompt", "sample", "image", "kernels", "weights", "store", "plan", "model",
-            "gpu", "pipeline",
+            "gpu", "cpu", "pipeline",
         ],
     ),
 ];
@@ -45,6 +48,8 @@ const ROOMS: &[(&str, &[&str])] = &[
 /// Libraries that one room keeps to itself, so that the others stay free of devices and browsers.
 const KEPT: &[(&str, &[&str])] = &[
     ("wgpu", &["gpu"]),
+    ("candle_nn", &["oracle"]),
+    ("candle_transformers", &["oracle"]),
     ("wasm_bindgen", BROWSER),
     ("wasm_bindgen_futures", BROWSER),
     ("serde_wasm_bindgen", BROWSER),

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use opengen::error::Result;
 use opengen::gpu::{Executable, Options};
+use opengen::pipeline::Engine;
 use opengen::pipeline::plans::Shape;
 
 use crate::model;
@@ -68,8 +69,11 @@ pub async fn run(args: &Args) -> Result<()> {
         ancestral: false,
         maps: false,
     };
-    let context = pipeline.context().clone();
-    let prepared = pipeline.prepare(shape).await?;
+    let Engine::Gpu(engine) = pipeline.engine() else {
+        return Err(crate::invalid("model", "was not loaded onto the GPU".to_string()));
+    };
+    let context = engine.context().clone();
+    let prepared = engine.prepare(shape).await?;
     let stages = [
         ("text encoder", &prepared.text),
         ("text keys and values", &prepared.keys_values),

@@ -12,10 +12,11 @@ use opengen::config::ModelConfig;
 use opengen::error::{Error, Result};
 use opengen::gpu::Options;
 use opengen::image::{Parameters, encode_png};
-use opengen::pipeline::cpu::CpuPipeline;
+use opengen::oracle;
 use opengen::pipeline::{Cancel, Dump, Event, Output, Pipeline, Request};
 use opengen::prompt::Dialect;
 use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
+use opengen::weights::ModelSource;
 
 use crate::model;
 
@@ -75,6 +76,9 @@ pub struct Args {
     /// Use the CPU path instead of the GPU.
     #[arg(long)]
     cpu: bool,
+    /// candle: draw with candle's Stable Diffusion over the same weights, and print how far this engine's run is from it.
+    #[arg(long, value_enum, default_value = "opengen", conflicts_with = "prompts_file")]
+    engine: Drawn,
     /// Activations in f32 even where the GPU has f16.
     #[arg(long)]
     f32: bool,
@@ -85,6 +89,13 @@ pub struct Args {
     /// `steps`, `guidance`, `sampler`.
     #[arg(long, conflicts_with_all = ["prompt", "out", "dump", "init_latents"])]
     prompts_file: Option<PathBuf>,
+}
+
+/// Whose networks draw.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Drawn {
+    Opengen,
+    Candle,
 }
 
 /// One line of `--prompts-file`; what is left out comes from the command line.
@@ -106,69 +117,57 @@ pub fn size(text: &str) -> std::result::Result<(usize, usize), String> {
     parsed.ok_or_else(|| format!("{text:?} is no size; expected WIDTHxHEIGHT such as 512x512"))
 }
 
-/// The model on either path.
-enum Loaded {
-    Gpu(Box<Pipeline>),
-    Cpu(Box<CpuPipeline>),
-}
-
-impl Loaded {
-    fn config(&self) -> &ModelConfig {
-        match self {
-            Loaded::Gpu(pipeline) => pipeline.config(),
-            Loaded::Cpu(pipeline) => pipeline.config(),
-        }
+/// Makes the pictures of a request, with a bar for the steps.
+async fn made(pipeline: &mut Pipeline, request: &Request, dump: Option<&mut Dump>) -> Result<Output> {
+    let bar = ProgressBar::new(request.steps as u64);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} step {pos} of {len} · {eta} left") {
+        bar.set_style(style);
     }
-
-    async fn generate(&mut self, request: &Request, dump: Option<&mut Dump>) -> Result<Output> {
-        let bar = ProgressBar::new(request.steps as u64);
-        if let Ok(style) = ProgressStyle::with_template("{bar:30} step {pos} of {len} · {eta} left") {
-            bar.set_style(style);
+    let mut listen = |event: Event| {
+        if let Event::Step { step, .. } = event {
+            bar.set_position(step as u64);
         }
-        let mut listen = |event: Event| {
-            if let Event::Step { step, .. } = event {
-                bar.set_position(step as u64);
-            }
-        };
-        let cancel = Cancel::default();
-        let output = match self {
-            Loaded::Gpu(pipeline) => pipeline.generate_with(request, &mut listen, &cancel, dump).await,
-            Loaded::Cpu(pipeline) => pipeline.generate_with(request, &mut listen, &cancel, dump).await,
-        };
-        bar.finish_and_clear();
-        output
-    }
+    };
+    let output = pipeline.generate_with(request, &mut listen, &Cancel::default(), dump).await;
+    bar.finish_and_clear();
+    output
 }
 
 /// Runs the command.
 pub async fn run(args: Args) -> Result<()> {
     let source = model::open(&args.model)?;
-    let mut loaded = if args.cpu {
-        Loaded::Cpu(Box::new(model::on_cpu(&source)?))
+    let mut pipeline = if args.cpu {
+        model::on_cpu(&source)?
     } else {
         let options = Options { f16: args.f32.then_some(false) };
-        Loaded::Gpu(Box::new(model::on_gpu(&source, &options).await?))
+        model::on_gpu(&source, &options).await?
     };
     match &args.prompts_file {
-        None => one(&args, &mut loaded).await,
-        Some(file) => many(&args, file, &mut loaded).await,
+        None => one(&args, &source, &mut pipeline).await,
+        Some(file) => many(&args, file, &mut pipeline).await,
     }
 }
 
-async fn one(args: &Args, loaded: &mut Loaded) -> Result<()> {
-    let request = request(args, loaded.config())?;
+async fn one(args: &Args, source: &ModelSource, pipeline: &mut Pipeline) -> Result<()> {
+    let request = request(args, pipeline.config())?;
     let out = args.out.clone().unwrap_or_default();
-    let mut dump = args.dump.as_ref().map(|_| Dump::default());
-    let output = loaded.generate(&request, dump.as_mut()).await?;
+    let mut dump = (args.dump.is_some() || args.engine == Drawn::Candle).then(Dump::default);
+    let mut output = made(pipeline, &request, dump.as_mut()).await?;
     output.notices.iter().for_each(|notice| eprintln!("note: {notice}"));
-    write_pictures(&output, &request, &loaded.config().name, &out)?;
+    if let (Drawn::Candle, Some(dump)) = (args.engine, &dump) {
+        let (manifest, slabs) = model::packed(source)?;
+        let (pictures, differences) = oracle::compare((&manifest, &slabs), &request, (&output, dump))?;
+        println!("{differences}");
+        output.images = pictures;
+    }
+    write_pictures(&output, &request, &pipeline.config().name, &out)?;
     if let (Some(path), Some(dump)) = (&args.dump, dump) {
         write_dump(path, &dump)?;
     }
     Ok(())
 }
 
-async fn many(args: &Args, file: &Path, loaded: &mut Loaded) -> Result<()> {
+async fn many(args: &Args, file: &Path, pipeline: &mut Pipeline) -> Result<()> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|e| io(file, &e))?;
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -185,9 +184,9 @@ async fn many(args: &Args, file: &Path, loaded: &mut Loaded) -> Result<()> {
             sampler: line.sampler.or(args.sampler),
             ..args.clone()
         };
-        let request = request(&args, loaded.config())?;
-        let output = loaded.generate(&request, None).await?;
-        write_pictures(&output, &request, &loaded.config().name, &line.out)?;
+        let request = request(&args, pipeline.config())?;
+        let output = made(pipeline, &request, None).await?;
+        write_pictures(&output, &request, &pipeline.config().name, &line.out)?;
     }
     Ok(())
 }

@@ -4,10 +4,9 @@ use std::path::{Path, PathBuf};
 
 use opengen::error::{Error, Result};
 use opengen::gpu::{Context, Options};
-use opengen::pipeline::cpu::CpuPipeline;
 use opengen::pipeline::{Defaults, Pipeline};
 use opengen::weights::packed::LayoutOptions;
-use opengen::weights::{ModelSource, load, stream};
+use opengen::weights::{Manifest, ModelSource, load, stream};
 
 /// What the embedded model is called.
 const EMBEDDED: &str = "mini";
@@ -65,9 +64,13 @@ pub async fn on_gpu(source: &ModelSource, options: &Options) -> Result<Pipeline>
     Ok(pipeline)
 }
 
-/// The model on the CPU, through candle.
-pub fn on_cpu(source: &ModelSource) -> Result<CpuPipeline> {
-    let (manifest, slabs) =
-        load(source, &opengen::model::weight_decls(source.config()), LayoutOptions::default())?;
-    CpuPipeline::new(manifest, slabs)
+/// The model on the CPU.
+pub fn on_cpu(source: &ModelSource) -> Result<Pipeline> {
+    let (manifest, slabs) = packed(source)?;
+    Pipeline::on_cpu(manifest, slabs)
+}
+
+/// The model's packed weights.
+pub fn packed(source: &ModelSource) -> Result<(Manifest, Vec<Vec<u8>>)> {
+    load(source, &opengen::model::weight_decls(source.config()), LayoutOptions::default())
 }

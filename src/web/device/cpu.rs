@@ -1,4 +1,4 @@
-//! The CPU, through candle.
+//! The CPU.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,7 +6,7 @@ use std::pin::Pin;
 use web_time::Duration;
 
 use super::super::values::Capabilities;
-use crate::pipeline::{CpuPipeline, probe};
+use crate::pipeline::{Engine, Pipeline, probe};
 use crate::weights::Manifest;
 use crate::{Error, Result};
 
@@ -14,7 +14,7 @@ use crate::{Error, Result};
 pub(in crate::web) struct Device;
 
 /// A model in wasm memory.
-pub(in crate::web) type Backend = CpuPipeline;
+pub(in crate::web) type Backend = Pipeline;
 
 impl Device {
     /// It is always there.
@@ -36,7 +36,7 @@ impl Device {
 
     /// How long a small piece of work takes.
     pub(in crate::web) async fn probe(&self) -> Result<Duration> {
-        probe::on_cpu()
+        Ok(probe::on_cpu())
     }
 }
 
@@ -82,6 +82,9 @@ impl Loader {
         let pause = || -> Pin<Box<dyn Future<Output = ()>>> {
             Box::pin(gloo::timers::future::sleep(std::time::Duration::ZERO))
         };
-        Ok(CpuPipeline::new(*self.manifest, self.slabs)?.with_pause(Box::new(pause)))
+        let mut pipeline = Pipeline::on_cpu(*self.manifest, self.slabs)?;
+        let Engine::Cpu(engine) = pipeline.engine();
+        engine.set_pause(Box::new(pause));
+        Ok(pipeline)
     }
 }

@@ -229,6 +229,38 @@ impl F4 {
     }
 }
 
+impl F4 {
+    /// x · sigmoid(1.702 x), OpenAI CLIP's.
+    #[inline(always)]
+    pub fn quick_gelu(self) -> F4 {
+        self / (F4::splat(1.0) + (self * F4::splat(-1.702)).exp())
+    }
+
+    /// What is positive.
+    #[inline(always)]
+    pub fn relu(self) -> F4 {
+        self.max(F4::splat(0.0))
+    }
+}
+
+/// All values joined into one: four at a time, then those four and what is left.
+#[inline(always)]
+fn fold(values: &[f32], empty: f32, join: impl Fn(F4, F4) -> F4, last: impl Fn(f32, f32) -> f32) -> f32 {
+    let (fours, rest) = values.as_chunks::<4>();
+    let all = fours.iter().fold(F4::splat(empty), |all, four| join(all, F4::load(*four)));
+    all.to_array().into_iter().chain(rest.iter().copied()).fold(empty, last)
+}
+
+/// The largest of values.
+pub fn largest(values: &[f32]) -> f32 {
+    fold(values, f32::NEG_INFINITY, F4::max, f32::max)
+}
+
+/// The sum of values.
+pub fn sum(values: &[f32]) -> f32 {
+    fold(values, 0.0, F4::plus, |a, b| a + b)
+}
+
 /// Changes values in place, four at a time.
 #[inline(always)]
 pub fn map(values: &mut [f32], f: impl Fn(F4) -> F4) {
@@ -263,6 +295,15 @@ mod tests {
         assert!(worst(F4::exp, f64::exp) < 3e-7);
         assert!(worst(F4::silu, |x| x / (1.0 + (-x).exp())) < 1e-6);
         assert!(worst(F4::gelu, gelu) < 1e-6);
+        assert!(worst(F4::quick_gelu, |x| x / (1.0 + (-1.702 * x).exp())) < 1e-6);
+        assert_eq!(worst(F4::relu, |x| x.max(0.0)), 0.0);
+    }
+
+    #[test]
+    fn sum_and_largest_take_the_tail_too() {
+        let values = [1.0, -2.0, 3.0, 0.5, 7.0, 2.0];
+        assert_eq!((sum(&values), largest(&values)), (11.5, 7.0));
+        assert_eq!((sum(&[]), largest(&[])), (0.0, f32::NEG_INFINITY));
     }
 
     #[test]

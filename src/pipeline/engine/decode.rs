@@ -9,9 +9,8 @@ use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::{Elem, rgba};
 use crate::model::vae;
 use crate::pipeline::layout::to_bytes;
-use crate::pipeline::plans::LATENTS;
 use crate::pipeline::request::Cancel;
-use crate::plan::{Target, lower};
+use crate::plan::{Outside, Target, lower};
 
 /// What a decode needs to know of its surroundings.
 pub(super) struct Decoder<'a> {
@@ -46,10 +45,10 @@ impl Decoder<'_> {
             Ok((memory, decoder))
         };
         let (memory, decoder) = self.context.guarded(bound).await?;
-        memory.write(LATENTS, &to_bytes(latents, Elem::F32))?;
+        memory.write(Outside::Latents, &to_bytes(latents, Elem::F32))?;
         decoder.run(&|| self.cancel.is_cancelled()).await?;
         let scale = self.config.vae.scale();
-        let readback = Readback::new(self.context, vae::RGBA, (n * h * scale * w * scale * 4) as u64);
+        let readback = Readback::new(self.context, Outside::Rgba, (n * h * scale * w * scale * 4) as u64);
         Ok((readback.read(&memory).await?, memory))
     }
 
@@ -70,10 +69,6 @@ impl Decoder<'_> {
                 return Ok(Decoded { bytes, again: Some(memory) });
             }
         }
-        Err(Error::Gpu {
-            message:
-                "the model computed values that are no numbers; the checkpoint may be damaged, or need f32"
-                    .to_string(),
-        })
+        Err(Error::NoNumbers)
     }
 }

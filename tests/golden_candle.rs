@@ -1,14 +1,18 @@
-//! The second oracle, candle-transformers, against diffusers: what the CPU path is independent of.
+//! The oracle, candle-transformers, against diffusers: what our networks are independent of.
 
-#[path = "../common/mod.rs"]
 mod common;
-mod oracle;
 
 use candle_core::{Device, Tensor};
-use common::{Report, compare_text, compare_unet, compare_vae, folder_tensors, model_folder, values};
+use common::{
+    DenoiseCase, Report, cases, compare_text, compare_unet, compare_vae, folder_tensors, model_folder,
+    request, values,
+};
 use opengen::Error;
 use opengen::config;
-use oracle::Oracle;
+use opengen::oracle::{self, Oracle};
+use opengen::pipeline::{Cancel, Dump, Pipeline, Request};
+use opengen::sample::SamplerKind;
+use opengen::weights::{self, LayoutOptions, ModelSource};
 
 /// The tiny model that candle can run: its UNet has 32 norm groups, its text encoder QuickGELU.
 const MODEL: &str = "sd1";
@@ -79,4 +83,32 @@ fn batches_are_independent() {
     let alone = model.unet(&latents, 10.0, &second).expect("UNet");
     report.compare("unet row 1", &values(&both.get(1).expect("row")), &values(&alone));
     report.finish();
+}
+
+/// A whole run of the engine, on the processor, beside candle's over the same weights; and what candle cannot follow.
+#[test]
+fn a_run_is_candles() {
+    let source = ModelSource::open(&model_folder(MODEL)).expect("model folder");
+    let decls = opengen::model::weight_decls(source.config());
+    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
+    let mut pipeline = Pipeline::on_cpu(manifest.clone(), slabs.clone()).expect("pipeline");
+    let mut beside = |request: &Request| {
+        let mut dump = Dump::default();
+        let (cancel, mut ignore) = (Cancel::default(), |_| ());
+        let run = pipeline.generate_with(request, &mut ignore, &cancel, Some(&mut dump));
+        let output = pollster::block_on(run).expect("pictures");
+        oracle::compare((&manifest, &slabs), request, (&output, &dump))
+    };
+    let case = &cases::<DenoiseCase>("denoise")[0];
+    let plain = Request { sampler: SamplerKind::DpmPlusPlus2M, batch: 2, ..request(case) };
+    let (pictures, differences) = beside(&plain).expect("candle's run");
+    println!("{differences}");
+    assert_eq!(pictures.len(), 2);
+    assert!(differences.text_embeddings.relative < common::F32, "{differences}");
+    assert!(differences.latents.relative < common::F32 && differences.psnr > 50.0, "{differences}");
+
+    let weighted = Request { prompt: "a (red:1.3) apple".to_string(), ..plain.clone() };
+    assert!(matches!(beside(&weighted), Err(Error::InvalidInput { field: "prompt", .. })));
+    let ancestral = Request { sampler: SamplerKind::EulerAncestral, ..plain };
+    assert!(matches!(beside(&ancestral), Err(Error::InvalidInput { field: "sampler", .. })));
 }

@@ -1,19 +1,27 @@
-//! The oracle: candle-transformers' CLIP, UNet and autoencoder, built from our configuration and tensors.
+//! The oracle: candle-transformers' CLIP, UNet and autoencoder, built from our configuration and tensors. Nothing of it
+//! is shared with our own networks; it is part of the native program alone.
+
+mod run;
+
+pub use run::{Differences, compare};
 
 use std::collections::HashMap;
 
 use candle_core::{DType, Device, Tensor};
 use candle_nn::VarBuilder;
-use candle_transformers::models::clip::text_model::ClipTextTransformer;
+use candle_transformers::models::clip::text_model::{self, ClipTextTransformer};
 use candle_transformers::models::stable_diffusion::unet_2d::{
     BlockConfig, UNet2DConditionModel, UNet2DConditionModelConfig,
 };
 use candle_transformers::models::stable_diffusion::vae::{AutoEncoderKL, AutoEncoderKLConfig};
 
-use opengen::config::{DownBlockType, ModelConfig, UnetConfig, UpBlockType, VaeConfig};
-use opengen::error::{Error, Result};
-use opengen::pipeline::cpu::text_config;
+use crate::config::{
+    Activation, ClipTextConfig, DownBlockType, ModelConfig, UnetConfig, UpBlockType, VaeConfig,
+};
+use crate::error::{Error, Result};
 
+/// The epsilon of candle's layer norms in the text encoder.
+const CANDLE_LAYER_NORM_EPS: f64 = 1e-5;
 /// candle's UNet normalises its down and up blocks in this many groups, whatever its configuration says.
 const CANDLE_NORM_GROUPS: usize = 32;
 
@@ -76,7 +84,7 @@ impl Oracle {
 }
 
 /// Runs each row of a batch alone: the attention in candle's autoencoder mixes the rows of a larger batch up
-/// (candle-transformers 0.11.1; `tests/golden_candle` would show it).
+/// (candle-transformers 0.11.1; `tests/golden_candle.rs` would show it).
 fn one_by_one(batch: &Tensor, stage: impl Fn(&Tensor) -> candle_core::Result<Tensor>) -> Result<Tensor> {
     let rows = (0..batch.dim(0)?).map(|row| stage(&batch.narrow(0, row, 1)?.contiguous()?));
     Ok(Tensor::cat(&rows.collect::<candle_core::Result<Vec<_>>>()?, 0)?)
@@ -84,6 +92,36 @@ fn one_by_one(batch: &Tensor, stage: impl Fn(&Tensor) -> candle_core::Result<Ten
 
 fn unsupported(what: String, message: &str) -> Error {
     Error::Unsupported { what: format!("{what} in candle"), message: message.to_string() }
+}
+
+/// candle's text configuration, or the reason why it has none for ours.
+fn text_config(config: &ClipTextConfig) -> Result<text_model::ClipTextConfig> {
+    let activation = match config.hidden_act {
+        Activation::QuickGelu => text_model::Activation::QuickGelu,
+        Activation::Gelu => {
+            return Err(unsupported(
+                "hidden_act gelu".to_string(),
+                "candle's CLIP text encoder knows quick_gelu only",
+            ));
+        }
+    };
+    if config.layer_norm_eps != CANDLE_LAYER_NORM_EPS {
+        return Err(unsupported(
+            format!("layer_norm_eps {}", config.layer_norm_eps),
+            "candle's CLIP text encoder always uses 1e-5",
+        ));
+    }
+    Ok(text_model::ClipTextConfig {
+        vocab_size: config.vocab_size,
+        embed_dim: config.hidden_size,
+        activation,
+        intermediate_size: config.intermediate_size,
+        max_position_embeddings: config.max_position_embeddings,
+        pad_with: None,
+        num_hidden_layers: config.num_hidden_layers,
+        num_attention_heads: config.num_attention_heads,
+        projection_dim: config.hidden_size,
+    })
 }
 
 /// candle's UNet configuration, or the reason why it has none for ours.

@@ -1,17 +1,15 @@
-//! Looking into a run on the GPU; see [`crate::pipeline::study`].
+//! Looking into a run; see [`crate::pipeline::study`].
 
-use super::decode::Decoder;
-use super::{Pipeline, Run};
+use super::{Pipeline, Run, shape};
 use crate::error::Result;
 use crate::image::Rgba;
-use crate::kernels::Elem;
 use crate::model::unet;
 use crate::pipeline::common::Conditioning;
+use crate::pipeline::graphs::Shape;
 use crate::pipeline::layout::nchw_to_nhwc;
-use crate::pipeline::plans::{LATENTS, Shape};
 use crate::pipeline::request::{Cancel, Request};
-use crate::pipeline::stages::Stages;
 use crate::pipeline::study::{self, AttentionMap, StepTrace, Token};
+use crate::plan::Outside;
 use crate::sample;
 
 impl Pipeline {
@@ -34,12 +32,12 @@ impl Pipeline {
         let tokens = conditioning.rows.last().and_then(|row| row.first());
         let tokens = tokens.map_or(0, |chunk| self.tokenizer.framed_len(chunk));
 
-        let shape = Shape { maps, ..self.shape(request, &conditioning, &trajectory) };
-        self.prepare(shape).await?;
-        let mut run = self.run(request, cancel, None)?;
+        let shape = Shape { maps, ..shape(&self.config, request, &conditioning, &trajectory) };
+        let mut run = self.run(shape, request, cancel, None).await?;
         run.encode_text(&conditioning).await?;
-        run.write_latents(LATENTS, latents)?;
-        run.prepare_input(step.input_scale).await?;
+        cancel.check()?;
+        run.write_latents(Outside::Latents, latents)?;
+        run.first_input(step.input_scale).await?;
         run.step(&step, input_scale_next, &mut generators).await?;
         let (prediction, next) = run.read_step().await?;
         let maps = if maps { run.attention_maps(tokens).await? } else { Vec::new() };
@@ -50,7 +48,7 @@ impl Pipeline {
     pub async fn study_encode(&mut self, image: &Rgba) -> Result<Vec<f32>> {
         let planes = study::planes(&self.config, image)?;
         let shape = [1, 3, image.height, image.width];
-        let latents = self.stages().vae_encode(&self.config, &planes, shape).await?;
+        let latents = self.engine.stages().vae_encode(&self.config, &planes, shape).await?;
         let scale = self.config.vae.scaling_factor as f32;
         Ok(latents.into_iter().map(|x| x * scale).collect())
     }
@@ -59,13 +57,9 @@ impl Pipeline {
     pub async fn study_decode(&mut self, latents: &[f32], h: usize, w: usize) -> Result<Rgba> {
         let channels = study::check_planes(&self.config, latents, h, w)?;
         let latents = nchw_to_nhwc(latents, 1, channels, h * w, channels);
-        let Pipeline { context, config, weights, .. } = &*self;
-        let decoder = Decoder { context, config, weights, cancel: &Cancel::default() };
-        let elem = context.target().elem;
-        let (bytes, _) = decoder.alone(&latents, [1, h, w], elem).await?;
-        let decoded = decoder.settle(bytes, elem, async { Ok(latents) }, [1, h, w]).await?;
-        let scale = config.vae.scale();
-        Rgba::new(w * scale, h * scale, decoded.bytes)
+        let bytes = self.engine.decode_alone(&latents, [h, w]).await?;
+        let scale = self.config.vae.scale();
+        Rgba::new(w * scale, h * scale, bytes)
     }
 
     /// How long a prompt is, and how long it may be without another chunk.
@@ -77,24 +71,21 @@ impl Pipeline {
     pub fn study_tokens(&self, prompt: &str) -> Result<Vec<Token>> {
         study::tokens(&self.tokenizer, &self.config, prompt)
     }
-
-    fn stages(&self) -> Stages<'_> {
-        Stages { context: &self.context, weights: &self.weights }
-    }
 }
 
 impl Run<'_> {
     /// Where every cross attention looked for the last row, which has the prompt; `tokens` of the first chunk.
-    async fn attention_maps(&self, tokens: usize) -> Result<Vec<AttentionMap>> {
-        let Shape { batch, copies, h, w, chunks, .. } = self.prepared.shape;
+    async fn attention_maps(&mut self, tokens: usize) -> Result<Vec<AttentionMap>> {
+        let Shape { batch, copies, h, w, chunks, .. } = self.shape;
         let rows = batch * copies;
         let keys = chunks * self.config.text.max_position_embeddings;
         let mut graph = unet::unet(&self.config.unet, rows, h, w, keys);
         let mut maps = Vec::new();
-        for (layer, shape) in unet::expose_cross_attentions(&mut graph, &self.config.unet) {
-            let all = self.read(&unet::map_name(&layer), shape.len() as usize, Elem::F32).await?;
+        let exposed = unet::expose_cross_attentions(&mut graph, &self.config.unet);
+        for (index, (layer, shape)) in exposed.into_iter().enumerate() {
+            let all = self.engine.read(Outside::Map(index), shape.len() as usize).await?;
             let last = &all[(rows - 1) * shape.h * shape.w * keys..];
-            let values = last.chunks_exact(keys).flat_map(|row| &row[..tokens]).copied().collect();
+            let values = last.chunks_exact(keys).flat_map(|row| &row[..tokens.min(keys)]).copied().collect();
             maps.push(AttentionMap { layer, h: shape.h, w: shape.w, tokens, values });
         }
         Ok(maps)

@@ -1,0 +1,263 @@
+//! Rows times matrix, the one product that everything here is made of.
+//!
+//! The matrix is packed once into panels of eight columns. A row is a few runs of neighbouring values: one for a linear
+//! layer, one per line of the kernel for a convolution over a padded map, whose patches are never copied out.
+
+use std::ops::Range;
+
+use super::simd::F4;
+
+/// Columns of a panel: two vectors.
+const PANEL: usize = 8;
+/// Rows of a tile: with a panel's two columns of vectors twelve sums, which stay in sixteen registers.
+const TILE: usize = 6;
+/// Rows that share a panel while it is in the nearest cache.
+pub const BLOCK: usize = 16 * TILE;
+
+/// What is added to each column, in panels.
+pub type Columns = Vec<[f32; PANEL]>;
+
+/// A matrix `[k, n]` in panels of eight columns, `[n/8][k][8]`.
+pub struct Matrix {
+    panels: Columns,
+    pub k: usize,
+    pub n: usize,
+}
+
+impl Matrix {
+    /// Packs the matrix of which `at(k, n)` is an element.
+    pub fn pack(k: usize, n: usize, at: impl Fn(usize, usize) -> f32) -> Matrix {
+        let mut panels = Vec::with_capacity(n.div_ceil(PANEL) * k);
+        for first in (0..n).step_by(PANEL) {
+            let element = |row, i| if first + i < n { at(row, first + i) } else { 0.0 };
+            panels.extend((0..k).map(|row| std::array::from_fn(|i| element(row, i))));
+        }
+        Matrix { panels, k, n }
+    }
+
+    /// Packs the matrix whose columns `column` writes, one after the other.
+    pub fn from_columns(k: usize, n: usize, mut column: impl FnMut(usize, &mut [f32])) -> Matrix {
+        let mut panels = Vec::with_capacity(n.div_ceil(PANEL) * k);
+        let mut columns = vec![0.0; PANEL * k];
+        for first in (0..n).step_by(PANEL) {
+            columns.fill(0.0);
+            for (i, values) in columns.chunks_exact_mut(k.max(1)).enumerate().take(n - first) {
+                column(first + i, values);
+            }
+            panels.extend((0..k).map(|row| std::array::from_fn(|i| columns[i * k + row])));
+        }
+        Matrix { panels, k, n }
+    }
+
+    /// The matrix of some of the columns, and of some of the channels in each of the `taps` that the rows are.
+    pub fn section(&self, taps: usize, channels: Range<usize>, columns: Range<usize>) -> Matrix {
+        let (all, some) = (self.k / taps.max(1), channels.len());
+        let at = |k: usize, n: usize| {
+            let (row, column) = (k / some * all + channels.start + k % some, columns.start + n);
+            self.panels[column / PANEL * self.k + row][column % PANEL]
+        };
+        Matrix::pack(taps * some, columns.len(), at)
+    }
+}
+
+/// Values of columns in panels.
+pub fn columns(values: &[f32]) -> Columns {
+    let panel = |some: &[f32]| std::array::from_fn(|i| some.get(i).copied().unwrap_or(0.0));
+    values.chunks(PANEL).map(panel).collect()
+}
+
+/// Rows of `runs · run` values: run r of a row begins `r · run_stride` behind the row's offset.
+#[derive(Clone, Copy)]
+pub struct Rows<'a> {
+    pub values: &'a [f32],
+    pub offsets: &'a [usize],
+    /// The row of the matrix that belongs to a row's first value.
+    pub first: usize,
+    pub runs: usize,
+    pub run: usize,
+    pub run_stride: usize,
+}
+
+/// Where the product goes: row `i` to `values[i · stride + column ..]`.
+pub struct Out<'a> {
+    pub values: &'a mut [f32],
+    pub stride: usize,
+    pub column: usize,
+    pub onto: Onto<'a>,
+}
+
+/// What the product is added to where it is stored.
+#[derive(Clone, Copy)]
+pub enum Onto<'a> {
+    Nothing,
+    /// What lies at the same place here.
+    These(&'a [f32]),
+    /// What is stored there already.
+    Stored,
+}
+
+/// `rows · matrix + bias`; at most a block of rows at once is best.
+pub fn multiply(rows: Rows, matrix: &Matrix, bias: Option<&Columns>, out: &mut Out) {
+    for (p, panel) in matrix.panels.chunks_exact(matrix.k.max(1)).enumerate() {
+        let bias = bias.map_or(&[0.0; PANEL], |bias| &bias[p]);
+        let panel = &panel[rows.first..][..rows.runs * rows.run];
+        let mut row = 0;
+        while row < rows.offsets.len() {
+            row += match rows.offsets.len() - row {
+                1 => tile::<1>(rows, row, panel, bias).store(out, row, p, matrix.n),
+                2 => tile::<2>(rows, row, panel, bias).store(out, row, p, matrix.n),
+                3 => tile::<3>(rows, row, panel, bias).store(out, row, p, matrix.n),
+                4 => tile::<4>(rows, row, panel, bias).store(out, row, p, matrix.n),
+                5 => tile::<5>(rows, row, panel, bias).store(out, row, p, matrix.n),
+                _ => tile::<TILE>(rows, row, panel, bias).store(out, row, p, matrix.n),
+            };
+        }
+    }
+}
+
+/// Rows that follow each other, as a linear layer reads them.
+#[derive(Clone, Copy)]
+pub struct Lines<'a> {
+    pub values: &'a [f32],
+    pub width: usize,
+    /// The row of the matrix that belongs to a row's first value.
+    pub first: usize,
+}
+
+impl Lines<'_> {
+    /// The product of the rows from `row` on, as many as `out` has room for.
+    pub fn multiply(self, row: usize, matrix: &Matrix, bias: Option<&Columns>, onto: Onto, out: &mut [f32]) {
+        let count = out.len() / matrix.n.max(1);
+        let offsets: Vec<usize> = (row..row + count).map(|row| row * self.width).collect();
+        let Lines { values, width, first } = self;
+        let rows = Rows { values, offsets: &offsets, first, runs: 1, run: width, run_stride: 0 };
+        multiply(rows, matrix, bias, &mut Out { values: out, stride: matrix.n, column: 0, onto });
+    }
+}
+
+/// `R` rows of a panel's columns.
+struct Tile<const R: usize>([[F4; 2]; R]);
+
+/// The innermost loops: per value of `k` one panel row is loaded, and one value of each row.
+#[inline(always)]
+fn tile<const R: usize>(rows: Rows, row: usize, panel: &[[f32; PANEL]], bias: &[f32; PANEL]) -> Tile<R> {
+    let mut sums = [F4::load8(bias); R];
+    for r in 0..rows.runs {
+        let weights = &panel[r * rows.run..][..rows.run];
+        let lines: [&[f32]; R] =
+            std::array::from_fn(|i| &rows.values[rows.offsets[row + i] + r * rows.run_stride..][..rows.run]);
+        for k in 0..rows.run {
+            let [w0, w1] = F4::load8(&weights[k]);
+            for i in 0..R {
+                let a = F4::splat(lines[i][k]);
+                sums[i][0] = sums[i][0] + a * w0;
+                sums[i][1] = sums[i][1] + a * w1;
+            }
+        }
+    }
+    Tile(sums)
+}
+
+impl<const R: usize> Tile<R> {
+    /// Writes the columns that there are; gives how many rows that were.
+    #[inline(always)]
+    fn store(self, out: &mut Out, row: usize, p: usize, n: usize) -> usize {
+        let columns = PANEL.min(n - p * PANEL);
+        for (i, sums) in self.0.iter().enumerate() {
+            let mut values: [f32; PANEL] = bytemuck::cast(sums.map(F4::to_array));
+            let at = (row + i) * out.stride + out.column + p * PANEL;
+            let onto = match out.onto {
+                Onto::Nothing => &[],
+                Onto::These(these) => &these[at..][..columns],
+                Onto::Stored => &out.values[at..][..columns],
+            };
+            values.iter_mut().zip(onto).for_each(|(value, x)| *value += x);
+            out.values[at..][..columns].copy_from_slice(&values[..columns]);
+        }
+        R
+    }
+}
+
+/// Does something with each block of rows of a matrix of `width` columns: natively by all cores.
+pub fn by_blocks(values: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let block = BLOCK * width.max(1);
+    #[cfg(target_arch = "wasm32")]
+    values.chunks_mut(block).enumerate().for_each(|(i, rows)| work(i * BLOCK, rows));
+    #[cfg(not(target_arch = "wasm32"))]
+    {
+        use rayon::prelude::*;
+        values.par_chunks_mut(block).enumerate().for_each(|(i, rows)| work(i * BLOCK, rows));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every remainder of rows and columns, against the plainest code.
+    #[test]
+    fn tiles_of_every_size_agree_with_the_plain_product() {
+        for (m, n, runs, run) in [(1, 1, 1, 1), (5, 7, 1, 12), (6, 8, 3, 5), (13, 20, 2, 9), (19, 3, 3, 4)] {
+            let k = runs * run;
+            let (run_stride, row_stride) = (run + 3, 2);
+            let value = |i: usize| ((i * 37 + 11) % 17) as f32 - 8.0;
+            let left: Vec<f32> = (0..m * row_stride + runs * run_stride).map(value).collect();
+            let at = |k: usize, n: usize| value(k * 5 + n * 3);
+            let bias: Vec<f32> = (0..n).map(value).collect();
+            let matrix = Matrix::pack(k, n, at);
+            let offsets: Vec<usize> = (0..m).map(|i| i * row_stride).collect();
+            let rows = Rows { values: &left, offsets: &offsets, first: 0, runs, run, run_stride };
+            let mut got = vec![0.0; m * n];
+            let add = vec![1.0; m * n];
+            let mut out = Out { values: &mut got, stride: n, column: 0, onto: Onto::These(&add) };
+            multiply(rows, &matrix, Some(&columns(&bias)), &mut out);
+            for (i, got) in got.iter().enumerate() {
+                let (row, column) = (i / n, i % n);
+                let product = |k: usize| left[offsets[row] + k / run * run_stride + k % run] * at(k, column);
+                let expected: f32 = (0..k).map(product).sum::<f32>() + bias[column] + 1.0;
+                assert_eq!(*got, expected, "{m}x{n}x{k} at {row}, {column}");
+            }
+        }
+    }
+    fn values(matrix: &Matrix) -> Vec<f32> {
+        let at = |k: usize, n: usize| matrix.panels[n / PANEL * matrix.k + k][n % PANEL];
+        (0..matrix.k).flat_map(|k| (0..matrix.n).map(move |n| at(k, n))).collect()
+    }
+
+    #[test]
+    fn columns_written_one_by_one_make_the_same_matrix() {
+        let at = |k: usize, n: usize| (k * 100 + n) as f32;
+        let write = |n: usize, column: &mut [f32]| {
+            column.iter_mut().enumerate().for_each(|(k, value)| *value = at(k, n));
+        };
+        assert_eq!(values(&Matrix::from_columns(6, 11, write)), values(&Matrix::pack(6, 11, at)));
+    }
+
+    /// Channels 1 and 2 of three in each of two taps, columns 3 to 9.
+    #[test]
+    fn a_section_has_its_channels_of_every_tap() {
+        let at = |k: usize, n: usize| (k * 100 + n) as f32;
+        let section = Matrix::pack(6, 11, at).section(2, 1..3, 3..10);
+        let expected = Matrix::pack(4, 7, |k, n| at([1, 2, 4, 5][k], n + 3));
+        assert_eq!((section.k, section.n, values(&section)), (4, 7, values(&expected)));
+    }
+
+    /// The columns of two maps side by side: the second adds to what the first stored.
+    #[test]
+    fn a_product_in_two_parts_is_that_of_the_whole() {
+        let value = |i: usize| ((i * 37 + 11) % 17) as f32 - 8.0;
+        let matrix = Matrix::pack(7, 9, |k, n| value(k * 5 + n * 3));
+        let left: Vec<f32> = (0..14).map(value).collect();
+        let product = |parts: &[[usize; 2]]| {
+            let mut got = vec![0.0; 18];
+            for (i, [first, run]) in parts.iter().copied().enumerate() {
+                let offsets = [first, 7 + first];
+                let rows = Rows { values: &left, offsets: &offsets, first, runs: 1, run, run_stride: 0 };
+                let onto = if i == 0 { Onto::Nothing } else { Onto::Stored };
+                multiply(rows, &matrix, None, &mut Out { values: &mut got, stride: 9, column: 0, onto });
+            }
+            got
+        };
+        assert_eq!(product(&[[0, 3], [3, 4]]), product(&[[0, 7]]));
+    }
+}

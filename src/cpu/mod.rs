@@ -1,0 +1,37 @@
+//! The processor's executor of plans, as `gpu` is the device's: it interprets the same graphs, in f32.
+//!
+//! - [`Weights`]: a model's records, unpacked once into the layout of the product;
+//! - [`Executable`]: a graph bound to them, its values given buffers for their lifetimes;
+//! - [`Memory`]: those buffers, and what outlives a graph;
+//! - [`gemm`]: the one product under linear layers, convolutions and attention, [`simd`]: its vectors;
+//! - [`convolution`]'s padded maps, [`attention`] and [`norm`]: the rest of what takes time. What does not is run by
+//!   the kernels' own twins.
+
+mod attention;
+mod convolution;
+mod executable;
+mod gemm;
+mod lifetimes;
+mod memory;
+mod norm;
+mod ops;
+mod simd;
+mod weights;
+
+pub use executable::Executable;
+pub use memory::Memory;
+pub use weights::Weights;
+
+/// Multiplies a matrix of `rows` × `depth` ones with one of `depth` × `columns`, by the product that everything here is
+/// made of; gives a function to be timed.
+pub fn sample_product(rows: usize, depth: usize, columns: usize) -> impl Fn() {
+    let (left, matrix) = (vec![1.0; rows * depth], gemm::Matrix::pack(depth, columns, |_, _| 1.0));
+    move || {
+        let mut out = vec![0.0; rows * columns];
+        let lines = gemm::Lines { values: &left, width: depth, first: 0 };
+        gemm::by_blocks(&mut out, columns, |first, block| {
+            lines.multiply(first, &matrix, None, gemm::Onto::Nothing, block);
+        });
+        std::hint::black_box(&out);
+    }
+}

@@ -1,0 +1,178 @@
+//! A run's networks on the processor; between them the kernels' own twins.
+
+use std::future::{Future, ready};
+use std::pin::Pin;
+
+use super::{Network, Pixels};
+use crate::config::ModelConfig;
+use crate::cpu::{Executable, Memory, Weights};
+use crate::error::{Error, Result};
+use crate::kernels::step::cpu::State;
+use crate::kernels::{Elem, prepare, preview, rgba, step};
+use crate::model::vae;
+use crate::pipeline::graphs::{Graphs, Shape};
+use crate::pipeline::request::Cancel;
+use crate::pipeline::stages::Stages;
+use crate::plan::{MemoryLimits, Outside};
+use crate::weights::Manifest;
+
+/// Lets the host's event loop run.
+pub type Pause = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>>;
+
+/// A model in ordinary memory.
+pub struct CpuEngine {
+    pause: Pause,
+    config: ModelConfig,
+    weights: Weights,
+    prepared: Option<Prepared>,
+}
+
+/// A run's networks and their memory.
+struct Prepared {
+    shape: Shape,
+    memory: Memory,
+    text: Executable,
+    keys_values: Executable,
+    unet: Executable,
+    decoder: Executable,
+}
+
+impl CpuEngine {
+    /// Unpacks a model from the bytes of each slab.
+    pub fn new(manifest: &Manifest, slabs: Vec<Vec<u8>>) -> Result<CpuEngine> {
+        let weights = Weights::new(manifest, slabs)?;
+        Ok(CpuEngine {
+            pause: Box::new(|| Box::pin(ready(()))),
+            config: manifest.config.clone(),
+            weights,
+            prepared: None,
+        })
+    }
+
+    /// Sets what to await between steps; natively there is nothing to wait for.
+    pub fn set_pause(&mut self, pause: Pause) {
+        self.pause = pause;
+    }
+
+    pub(super) async fn pause(&self) {
+        (self.pause)().await;
+    }
+
+    pub(super) fn stages(&self) -> Stages<'_> {
+        Stages::on_cpu(&self.weights)
+    }
+
+    pub(super) fn prepare(&mut self, shape: Shape) -> Result<()> {
+        if self.prepared.as_ref().is_some_and(|prepared| prepared.shape == shape) {
+            return Ok(());
+        }
+        self.prepared = None; // the old memory goes before the new is taken
+        let Graphs { text, keys_values, unet, decoder } =
+            Graphs::new(&self.config, shape, MemoryLimits::NONE);
+        let bind = |graph| Executable::new(graph, &self.weights);
+        let [text, keys_values, unet, decoder] =
+            [bind(text)?, bind(keys_values)?, bind(unet)?, bind(decoder)?];
+        let mut memory = Memory::new(&[&text, &keys_values, &unet, &decoder]);
+        let latents = shape.pixels() * self.config.vae.latent_channels;
+        [Outside::Latents, Outside::History, Outside::Denoised, Outside::Noise]
+            .into_iter()
+            .for_each(|state| memory.add(state, latents));
+        self.prepared = Some(Prepared { shape, memory, text, keys_values, unet, decoder });
+        Ok(())
+    }
+
+    fn prepared(&mut self) -> Result<&mut Prepared> {
+        let unprepared = || Error::Cpu { message: "nothing is prepared to run".to_string() };
+        self.prepared.as_mut().ok_or_else(unprepared)
+    }
+
+    pub(super) fn write(&mut self, outside: Outside, values: &[f32]) -> Result<()> {
+        self.prepared()?.memory.write(outside, values)
+    }
+
+    pub(super) fn write_ids(&mut self, outside: Outside, ids: &[u32]) -> Result<()> {
+        self.prepared()?.memory.write_ids(outside, ids)
+    }
+
+    pub(super) fn read(&mut self, outside: Outside, len: usize) -> Result<Vec<f32>> {
+        let values = self.prepared()?.memory.read(outside)?;
+        let short = || Error::Cpu {
+            message: format!("{len} values of {outside} asked for, it has {}", values.len()),
+        };
+        values.get(..len).map(<[f32]>::to_vec).ok_or_else(short)
+    }
+
+    pub(super) fn run(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
+        let Prepared { memory, text, keys_values, unet, decoder, .. } = self.prepared()?;
+        let network = match network {
+            Network::Text => text,
+            Network::KeysValues => keys_values,
+            Network::Unet => unet,
+            Network::Decoder => decoder,
+        };
+        network.run(memory, &|| cancel.is_cancelled())
+    }
+
+    pub(super) fn first_input(&mut self, params: prepare::Params) -> Result<()> {
+        let memory = &mut self.prepared()?.memory;
+        let input = prepare::cpu::prepare(&params, memory.read(Outside::Latents)?);
+        memory.clear(Outside::History)?;
+        memory.write(Outside::Sample, &input)
+    }
+
+    pub(super) fn step(&mut self, params: step::Params) -> Result<()> {
+        let Prepared { shape, memory, .. } = self.prepared()?;
+        let spec = step::Spec { elem: Elem::F32, guided: shape.copies == 2, noise: shape.ancestral };
+        let held = |state| memory.read(state).map(<[f32]>::to_vec);
+        let mut state = State {
+            latents: held(Outside::Latents)?,
+            history: held(Outside::History)?,
+            denoised: held(Outside::Denoised)?,
+        };
+        let input = step::cpu::step(
+            &spec,
+            &params,
+            memory.read(Outside::Prediction)?,
+            memory.read(Outside::Noise)?,
+            &mut state,
+        );
+        memory.write(Outside::Latents, &state.latents)?;
+        memory.write(Outside::History, &state.history)?;
+        memory.write(Outside::Denoised, &state.denoised)?;
+        memory.write(Outside::Sample, &input)
+    }
+
+    pub(super) fn preview(&mut self) -> Result<Vec<u8>> {
+        let (factors, bias) = self.config.vae.latent_rgb();
+        let Prepared { shape, memory, .. } = self.prepared()?;
+        let latents = &memory.read(Outside::Denoised)?[..shape.h * shape.w * factors.len()];
+        Ok(bytes(&preview::cpu::preview(&factors, bias, latents)))
+    }
+
+    pub(super) fn decode(&mut self, image: bool, cancel: &Cancel) -> Result<Pixels> {
+        self.run(Network::Decoder, cancel)?;
+        let memory = &self.prepared()?.memory;
+        let image = if image { Some(memory.read(Outside::Image)?.to_vec()) } else { None };
+        Ok(Pixels { bytes: pixels(memory)?, image, again: false })
+    }
+
+    pub(super) fn decode_alone(&mut self, latents: &[f32], [h, w]: [usize; 2]) -> Result<Vec<u8>> {
+        let graph = vae::decoder_within(&self.config.vae, 1, h, w, MemoryLimits::NONE);
+        let decoder = Executable::new(graph, &self.weights)?;
+        let mut memory = Memory::new(&[&decoder]);
+        memory.write(Outside::Latents, latents)?;
+        decoder.run(&mut memory, &|| false)?;
+        pixels(&memory)
+    }
+}
+
+/// What the decoder made, if it is a picture.
+fn pixels(memory: &Memory) -> Result<Vec<u8>> {
+    let bytes = bytes(memory.read_ids(Outside::Rgba)?);
+    if rgba::cpu::is_finite(&bytes) { Ok(bytes) } else { Err(Error::NoNumbers) }
+}
+
+/// Packed pixels, R first.
+fn bytes(pixels: &[u32]) -> Vec<u8> {
+    pixels.iter().flat_map(|pixel| pixel.to_le_bytes()).collect()
+}

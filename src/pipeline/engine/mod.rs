@@ -1,0 +1,189 @@
+//! What computes a run: the device or the processor, two arms of one value.
+
+#[cfg(feature = "cpu")]
+mod cpu;
+#[cfg(feature = "gpu")]
+mod decode;
+#[cfg(feature = "gpu")]
+mod gpu;
+
+#[cfg(feature = "cpu")]
+pub use self::cpu::{CpuEngine, Pause};
+#[cfg(feature = "gpu")]
+pub use self::gpu::GpuEngine;
+use super::graphs::Shape;
+use super::request::Cancel;
+use super::stages::Stages;
+use crate::error::Result;
+use crate::kernels::{prepare, step};
+use crate::plan::Outside;
+
+/// A model ready to compute, and what was prepared for the last run.
+pub enum Engine {
+    #[cfg(feature = "gpu")]
+    Gpu(Box<GpuEngine>),
+    #[cfg(feature = "cpu")]
+    Cpu(Box<CpuEngine>),
+}
+
+/// The networks of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    Text,
+    KeysValues,
+    Unet,
+    Decoder,
+}
+
+/// Pixels in which every colour is a number.
+pub struct Pixels {
+    /// RGBA8 `[n, H, W]`.
+    pub bytes: Vec<u8>,
+    /// The decoder's output `[n, H, W, 4]`, where it was asked for.
+    pub image: Option<Vec<f32>>,
+    /// Half precision was too narrow, so the decode was made once more.
+    pub again: bool,
+}
+
+/// What an engine has used so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Used {
+    pub buffers: usize,
+    pub bind_groups: usize,
+    /// Device memory now.
+    pub bytes: u64,
+    pub dispatches_per_step: usize,
+}
+
+impl Engine {
+    /// Everything that runs of a shape need; what was prepared last is kept if it has that shape.
+    pub async fn prepare(&mut self, shape: Shape) -> Result<()> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.prepare(shape).await.map(|_| ()),
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.prepare(shape),
+        }
+    }
+
+    /// Fills a value that lives outside the networks.
+    pub fn write(&mut self, outside: Outside, values: &[f32]) -> Result<()> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.write(outside, values),
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.write(outside, values),
+        }
+    }
+
+    /// Fills the token ids.
+    pub fn write_ids(&mut self, outside: Outside, ids: &[u32]) -> Result<()> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.write_ids(outside, ids),
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.write_ids(outside, ids),
+        }
+    }
+
+    /// The first `len` elements of a value that lives outside the networks.
+    pub async fn read(&mut self, outside: Outside, len: usize) -> Result<Vec<f32>> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.read(outside, len).await,
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.read(outside, len),
+        }
+    }
+
+    /// Runs one of the networks.
+    pub async fn run(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.run(network, cancel).await,
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.run(network, cancel),
+        }
+    }
+
+    /// Makes the first UNet input from the latents, and lets the sampler forget.
+    pub async fn first_input(&mut self, params: prepare::Params) -> Result<()> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.first_input(params).await,
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.first_input(params),
+        }
+    }
+
+    /// Makes of the UNet's output the next latents and the next input.
+    pub async fn step(&mut self, params: step::Params) -> Result<()> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.step(params).await,
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.step(params),
+        }
+    }
+
+    /// The first picture's clean latents as RGBA8, as large as the latents.
+    pub async fn preview(&mut self) -> Result<Vec<u8>> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.preview().await,
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.preview(),
+        }
+    }
+
+    /// Decodes the latents of the run.
+    pub async fn decode(&mut self, image: bool, cancel: &Cancel) -> Result<Pixels> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.decode(image, cancel).await,
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.decode(image, cancel),
+        }
+    }
+
+    /// Decodes latents `[h, w, c]` of one picture, beside whatever is prepared, to RGBA8.
+    pub async fn decode_alone(&mut self, latents: &[f32], size: [usize; 2]) -> Result<Vec<u8>> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.decode_alone(latents, size).await,
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.decode_alone(latents, size),
+        }
+    }
+
+    /// Single stages of the model.
+    pub fn stages(&self) -> Stages<'_> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.stages(),
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.stages(),
+        }
+    }
+
+    /// What it has used so far.
+    pub fn used(&self) -> Used {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.used(),
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(_) => Used::default(),
+        }
+    }
+
+    /// Lets the host's event loop run: messages, such as the one that cancels, arrive then. Whoever waits for a device
+    /// does that anyway.
+    pub async fn pause(&self) {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(_) => {}
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.pause().await,
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! A run, told once, whatever computes it: request in, pictures out.
+
+mod study;
+
+use super::common::{Conditioning, initial_noise, pictures, time_embedding};
+use super::engine::{Engine, Network, Pixels};
+use super::graphs::{Shape, prepare_params, step_params};
+use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
+use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
+use crate::config::ModelConfig;
+use crate::error::Result;
+use crate::image::Rgba;
+use crate::plan::{Outside, padded};
+use crate::prompt::Tokenizer;
+use crate::sample::{self, Generators, Trajectory};
+use crate::weights::Manifest;
+
+/// A model, ready for prompts.
+pub struct Pipeline {
+    engine: Engine,
+    config: ModelConfig,
+    tokenizer: Tokenizer,
+}
+
+impl Pipeline {
+    /// Makes room for a model's weights on a device; [`Pipeline::write`] fills it.
+    #[cfg(feature = "gpu")]
+    pub async fn new(context: crate::gpu::Context, manifest: Manifest) -> Result<Pipeline> {
+        let engine = super::engine::GpuEngine::new(context, &manifest).await?;
+        Pipeline::over(Engine::Gpu(Box::new(engine)), manifest)
+    }
+
+    /// Unpacks a model for the processor from packed weights: the manifest and the bytes of each slab.
+    #[cfg(feature = "cpu")]
+    pub fn on_cpu(manifest: Manifest, slabs: Vec<Vec<u8>>) -> Result<Pipeline> {
+        let engine = super::engine::CpuEngine::new(&manifest, slabs)?;
+        Pipeline::over(Engine::Cpu(Box::new(engine)), manifest)
+    }
+
+    fn over(engine: Engine, manifest: Manifest) -> Result<Pipeline> {
+        let tokenizer = Tokenizer::from_json(manifest.tokenizer.as_bytes())?;
+        Ok(Pipeline { engine, config: manifest.config, tokenizer })
+    }
+
+    /// The model's configuration.
+    pub fn config(&self) -> &ModelConfig {
+        &self.config
+    }
+
+    /// What computes.
+    pub fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
+    }
+
+    /// Writes packed weights to the device; the processor was given them all at once.
+    #[cfg(feature = "gpu")]
+    pub fn write(&mut self, slab: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        match &self.engine {
+            Engine::Gpu(engine) => engine.write_weights(slab, offset, bytes),
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(_) => Ok(()),
+        }
+    }
+
+    /// Makes the pictures of a request.
+    pub async fn generate(
+        &mut self,
+        request: &Request,
+        on_event: &mut dyn FnMut(Event),
+        cancel: &Cancel,
+    ) -> Result<Output> {
+        self.generate_with(request, on_event, cancel, None).await
+    }
+
+    /// The same, keeping every intermediate value in `dump`.
+    pub async fn generate_with(
+        &mut self,
+        request: &Request,
+        on_event: &mut dyn FnMut(Event),
+        cancel: &Cancel,
+        dump: Option<&mut Dump>,
+    ) -> Result<Output> {
+        // 1. The request, held against the model.
+        request.check(&self.config)?;
+        let trajectory =
+            sample::trajectory(&self.config.scheduler, request.sampler, request.schedule, request.steps)?;
+        let conditioning = Conditioning::new(&self.tokenizer, &self.config, request)?;
+
+        // 2. Everything that runs of this shape need; kept from the last run where the shapes are the same.
+        on_event(Event::Stage(Stage::Text));
+        let shape = shape(&self.config, request, &conditioning, &trajectory);
+        let mut run = self.run(shape, request, cancel, dump).await?;
+
+        // 3. Text to embeddings, and to the keys and values of every cross attention.
+        run.encode_text(&conditioning).await?;
+        run.engine.pause().await;
+
+        // 4. Noise, then step by step less of it.
+        on_event(Event::Stage(Stage::Denoise));
+        let stats = run.denoise(&trajectory, on_event).await?;
+
+        // 5. Latents to pictures.
+        on_event(Event::Stage(Stage::Decode));
+        run.engine.pause().await;
+        cancel.check()?;
+        let (images, notice) = run.decode().await?;
+        let notices = conditioning.notices.into_iter().chain(notice).collect();
+        Ok(Output { images, stats, notices })
+    }
+
+    /// A run of a shape, everything prepared for it.
+    async fn run<'a>(
+        &'a mut self,
+        shape: Shape,
+        request: &'a Request,
+        cancel: &'a Cancel,
+        dump: Option<&'a mut Dump>,
+    ) -> Result<Run<'a>> {
+        let Pipeline { engine, config, .. } = self;
+        engine.prepare(shape).await?;
+        Ok(Run { engine, config, shape, request, cancel, dump })
+    }
+}
+
+/// What a run's networks depend on.
+fn shape(
+    config: &ModelConfig,
+    request: &Request,
+    conditioning: &Conditioning,
+    trajectory: &Trajectory,
+) -> Shape {
+    let [batch, _, h, w] = request.latents_shape(config);
+    Shape {
+        batch,
+        copies: if request.guided() { 2 } else { 1 },
+        h,
+        w,
+        chunks: conditioning.chunks(),
+        ancestral: trajectory.steps.iter().any(|step| step.needs_noise),
+        maps: false,
+    }
+}
+
+/// One run under way.
+struct Run<'a> {
+    engine: &'a mut Engine,
+    config: &'a ModelConfig,
+    shape: Shape,
+    request: &'a Request,
+    cancel: &'a Cancel,
+    dump: Option<&'a mut Dump>,
+}
+
+impl Run<'_> {
+    async fn encode_text(&mut self, conditioning: &Conditioning) -> Result<()> {
+        let ids = conditioning.ids();
+        let rows = conditioning.rows.len();
+        let shape = [rows, ids.len() / rows, self.config.text.hidden_size];
+        let len = shape.iter().product();
+        self.embed(&ids).await?;
+        if let Some((there, share)) = &conditioning.towards {
+            let from = self.weighed(conditioning, len).await?;
+            self.embed(&there.ids()).await?;
+            let to = self.weighed(there, len).await?;
+            self.write_embeddings(&Conditioning::walk(&from, &to, *share, shape[2]))?;
+        } else if conditioning.is_weighted() {
+            let embeddings = self.weighed(conditioning, len).await?;
+            self.write_embeddings(&embeddings)?;
+        }
+        if self.dump.is_some() {
+            let embeddings = self.engine.read(Outside::Embeddings, len).await?;
+            let ids = ids.iter().map(|id| *id as f32).collect();
+            self.keep("tokens", &shape[..2], ids);
+            self.keep("text_embeddings", &shape, embeddings);
+        }
+        self.engine.run(Network::KeysValues, self.cancel).await
+    }
+
+    /// Runs the text encoder.
+    async fn embed(&mut self, ids: &[u32]) -> Result<()> {
+        self.engine.write_ids(Outside::Tokens, ids)?;
+        self.engine.run(Network::Text, self.cancel).await
+    }
+
+    /// The embeddings with the prompts' weights applied.
+    async fn weighed(&mut self, conditioning: &Conditioning, len: usize) -> Result<Vec<f32>> {
+        let mut embeddings = self.engine.read(Outside::Embeddings, len).await?;
+        if conditioning.is_weighted() {
+            conditioning.weigh(&mut embeddings);
+        }
+        Ok(embeddings)
+    }
+
+    fn write_embeddings(&mut self, embeddings: &[f32]) -> Result<()> {
+        self.engine.write(Outside::Embeddings, embeddings)
+    }
+
+    async fn denoise(&mut self, trajectory: &Trajectory, on_event: &mut dyn FnMut(Event)) -> Result<Stats> {
+        let (mut generators, noise) = initial_noise(self.request, self.config);
+        let latents: Vec<f32> = noise.iter().map(|z| z * trajectory.init_noise_sigma as f32).collect();
+        self.write_latents(Outside::Latents, &latents)?;
+        self.keep("latents.0", &self.latents_shape(), latents);
+
+        let steps = &trajectory.steps;
+        self.first_input(steps[0].input_scale).await?;
+
+        let mut after_first = self.engine.used();
+        for (i, step) in steps.iter().enumerate() {
+            self.cancel.check()?;
+            let input_scale_next = steps.get(i + 1).map_or(1.0, |next| next.input_scale);
+            self.step(step, input_scale_next, &mut generators).await?;
+            self.keep_step(i).await?;
+            let preview = if self.request.previews(i + 1) { Some(self.preview().await?) } else { None };
+            on_event(Event::Step { step: i + 1, steps: steps.len(), preview });
+            self.engine.pause().await;
+            if i == 0 {
+                after_first = self.engine.used();
+            }
+        }
+        let end = self.engine.used();
+        let per_step = |count: usize| count as f64 / (steps.len() - 1).max(1) as f64;
+        Ok(Stats {
+            dispatches_per_step: end.dispatches_per_step,
+            new_buffers_per_step: per_step(end.buffers - after_first.buffers),
+            new_bind_groups_per_step: per_step(end.bind_groups - after_first.bind_groups),
+            gpu_bytes: end.bytes,
+        })
+    }
+
+    /// The first UNet input from the latents.
+    async fn first_input(&mut self, input_scale: f64) -> Result<()> {
+        self.engine.first_input(prepare_params(self.config, self.shape, input_scale)).await
+    }
+
+    /// One UNet evaluation and what the sampler makes of it.
+    async fn step(
+        &mut self,
+        step: &sample::Step,
+        input_scale_next: f64,
+        generators: &mut Generators,
+    ) -> Result<()> {
+        let time = time_embedding(&self.config.unet, step.timestep);
+        self.engine.write(Outside::Time, &time)?;
+        if self.shape.ancestral {
+            let each = self.request.latents_len(self.config) / self.request.batch;
+            let noise =
+                if step.needs_noise { generators.randn(each) } else { vec![0.0; each * self.request.batch] };
+            self.write_latents(Outside::Noise, &noise)?;
+        }
+        self.engine.run(Network::Unet, self.cancel).await?;
+        let params = step_params(self.config, self.shape, self.request.guidance, step, input_scale_next);
+        self.engine.step(params).await
+    }
+
+    async fn preview(&mut self) -> Result<Rgba> {
+        let bytes = self.engine.preview().await?;
+        Rgba::new(self.shape.w, self.shape.h, bytes)
+    }
+
+    /// The pictures, and what the caller should know about them.
+    async fn decode(&mut self) -> Result<(Vec<Rgba>, Option<String>)> {
+        let Request { batch, width, height, .. } = *self.request;
+        let Pixels { bytes, image, again } = self.engine.decode(self.dump.is_some(), self.cancel).await?;
+        if let Some(image) = image {
+            let hw = width * height;
+            self.keep("image", &[batch, 3, height, width], nhwc_to_nchw(&image, batch, 3, hw, 4));
+        }
+        let notice = again.then(|| {
+            "The autoencoder went beyond half precision, so the picture was decoded again in single precision.".into()
+        });
+        Ok((pictures(&bytes, batch, width, height)?, notice))
+    }
+
+    fn latents_shape(&self) -> [usize; 4] {
+        self.request.latents_shape(self.config)
+    }
+
+    fn write_latents(&mut self, outside: Outside, values: &[f32]) -> Result<()> {
+        let [n, c, h, w] = self.latents_shape();
+        self.engine.write(outside, &nchw_to_nhwc(values, n, c, h * w, c))
+    }
+
+    fn keep(&mut self, name: &str, shape: &[usize], values: Vec<f32>) {
+        if let Some(dump) = &mut self.dump {
+            dump.insert(name, shape, values);
+        }
+    }
+
+    /// Keeps the prediction of step `i` after guidance, and the latents that leave it.
+    async fn keep_step(&mut self, i: usize) -> Result<()> {
+        if self.dump.is_none() {
+            return Ok(());
+        }
+        let (guided, latents) = self.read_step().await?;
+        let shape = self.latents_shape();
+        self.keep(&format!("noise_pred.{i}"), &shape, guided);
+        self.keep(&format!("latents.{}", i + 1), &shape, latents);
+        Ok(())
+    }
+
+    /// The prediction of the last step after guidance, and the latents that left it, `[n, c, h, w]` both.
+    async fn read_step(&mut self) -> Result<(Vec<f32>, Vec<f32>)> {
+        let [n, c, h, w] = self.latents_shape();
+        let channels = padded(self.config.unet.out_channels);
+        let one = n * h * w * channels;
+        let len = self.shape.copies * one;
+        let prediction = self.engine.read(Outside::Prediction, len).await?;
+        let guided: Vec<f32> = match self.shape.copies {
+            2 => {
+                let (uncond, cond) = prediction.split_at(one);
+                let scale = self.request.guidance as f32;
+                uncond.iter().zip(cond).map(|(u, c)| u + scale * (c - u)).collect()
+            }
+            _ => prediction,
+        };
+        let latents = self.engine.read(Outside::Latents, n * h * w * c).await?;
+        Ok((nhwc_to_nchw(&guided, n, c, h * w, channels), nhwc_to_nchw(&latents, n, c, h * w, c)))
+    }
+}

@@ -1,0 +1,96 @@
+//! What lives outside the graphs: their inputs, their outputs and the state between them. This is all of it.
+
+use std::fmt;
+
+use super::graph::ElemKind;
+
+/// A value by which graphs and plans are connected with each other and with the host. Two that name the same one share
+/// it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outside {
+    /// Token ids, u32 `[rows, tokens]`.
+    Tokens,
+    /// The text encoder's hidden states, `[rows, tokens, hidden_size]`.
+    Embeddings,
+    /// Keys and values of a cross attention, counted in the order of the UNet, `[rows, tokens, 2 · channels]`.
+    KeysValues(usize),
+    /// Where an attention looks, f32 `[n, h, w, keys]`; cross attentions are counted as their keys and values are.
+    Map(usize),
+    /// The UNet's input, `[n, h, w, in_channels]`.
+    Sample,
+    /// The sinusoidal time embedding, `[1, 1, block_out_channels[0]]`.
+    Time,
+    /// The UNet's noise (or velocity), `[n, h, w, out_channels]`.
+    Prediction,
+    /// Noisy latents, scaled, f32 `[batch, h, w, latent_channels]`: the sampler's state and the decoder's input.
+    Latents,
+    /// What the sampler keeps from step to step, like the latents.
+    History,
+    /// The estimate of the clean latents, like the latents.
+    Denoised,
+    /// Fresh noise of an ancestral step, like the latents.
+    Noise,
+    /// What the preview makes of each latent channel, f32 `[c + 1, 4]`.
+    Colours,
+    /// The preview, u32 `[h, w]`.
+    Preview,
+    /// A decoder's picture in [-1, 1], `[n, H, W, 4]`, the fourth channel unused.
+    Image,
+    /// The same as RGBA8, u32 `[n, H, W]`.
+    Rgba,
+    /// A picture for an encoder in [-1, 1], f32 `[n, H, W, 4]`, the fourth channel zero.
+    Pixels,
+    /// AutoencoderKL's means and log variances, unscaled, `[n, h, w, 2 · latent_channels]`.
+    Moments,
+    /// The tiny autoencoder's latents, f32 `[n, h, w, latent_channels]`.
+    Encoded,
+    /// A value read from the middle of a model.
+    Seam,
+    /// An operand, f32, of a plan that is no model's, in binding order.
+    Operand(usize),
+}
+
+impl Outside {
+    /// What its elements are.
+    pub fn kind(self) -> ElemKind {
+        use Outside::*;
+        match self {
+            Tokens | Preview | Rgba => ElemKind::U32,
+            Map(_) | Latents | History | Denoised | Noise | Colours | Pixels | Encoded | Operand(_) => {
+                ElemKind::F32
+            }
+            Embeddings | KeysValues(_) | Sample | Time | Prediction | Image | Moments | Seam => {
+                ElemKind::Activation
+            }
+        }
+    }
+}
+
+impl fmt::Display for Outside {
+    /// As it is called in printed plans, in errors and in a debugger's list of buffers.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Outside::Tokens => "text.tokens",
+            Outside::Embeddings => "text.embeddings",
+            Outside::KeysValues(index) => return write!(f, "text.keys_values.{index}"),
+            Outside::Map(index) => return write!(f, "unet.map.{index}"),
+            Outside::Sample => "unet.sample",
+            Outside::Time => "unet.time",
+            Outside::Prediction => "unet.output",
+            Outside::Latents => "sampler.latents",
+            Outside::History => "sampler.history",
+            Outside::Denoised => "sampler.denoised",
+            Outside::Noise => "sampler.noise",
+            Outside::Colours => "preview.colours",
+            Outside::Preview => "preview.rgba",
+            Outside::Image => "vae.image",
+            Outside::Rgba => "vae.rgba",
+            Outside::Pixels => "vae.pixels",
+            Outside::Moments => "vae.moments",
+            Outside::Encoded => "taesd.latents",
+            Outside::Seam => "seam",
+            Outside::Operand(index) => return write!(f, "operand.{index}"),
+        };
+        f.write_str(name)
+    }
+}
