@@ -134,11 +134,9 @@ fn read(file: &str, bytes: &[u8], limit: u64, total_len: u64) -> std::result::Re
     for _ in 0..tensor_count {
         raw.push(read_tensor(&mut cursor, alignment)?);
     }
-    if raw.iter().any(|tensor| tensor.dtype.is_none()) {
-        // How long they are is not known: nothing more of the file can be checked.
-        of_another_kind(file, &metadata, &raw)?;
-        refuse_types(file, &raw)?;
-    }
+    of_another_kind(file, &metadata, &raw)?;
+    // How long tensors of unknown types are is not known: nothing more of the file could be checked.
+    refuse_types(file, &raw)?;
     let data_start = cursor.position.next_multiple_of(alignment);
     let tensors = check_tensors(file, raw, data_start.min(total_len), total_len, alignment)?;
     Ok(Header { file: file.to_string(), tensors, metadata, data_start })

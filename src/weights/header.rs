@@ -183,8 +183,8 @@ pub(super) fn refuse_types(file: &str, raw: &[RawTensor]) -> Result<()> {
     if problems.is_empty() { Ok(()) } else { Err(Error::Tensors { file: file.to_string(), problems }) }
 }
 
-/// For a file whose tensors have types that cannot be decoded: what it is, if it is another thing than a model of ours
-/// anyway; names come before types.
+/// What a file is, if it is another thing than a model of ours: names come before types and lengths, which are those of a
+/// file that nobody needs.
 pub(super) fn of_another_kind(
     file: &str,
     metadata: &BTreeMap<String, String>,

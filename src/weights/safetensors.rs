@@ -33,9 +33,7 @@ pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
         message: format!("header is not valid: {error}"),
     })?;
     let raw = entries.tensors.into_iter().map(|entry| raw(file, entry)).collect::<Result<Vec<_>>>()?;
-    if raw.iter().any(|tensor| tensor.dtype.is_none()) {
-        of_another_kind(file, &entries.metadata, &raw)?;
-    }
+    of_another_kind(file, &entries.metadata, &raw)?;
     let tensors = check_tensors(file, raw, data_start, total_len, 0)?;
     Ok(Parse::Done(Header { file: file.to_string(), tensors, metadata: entries.metadata, data_start }))
 }

@@ -158,7 +158,9 @@ fn unknown_types_are_named_all_at_once() {
     };
     let error = of_types(&tensors);
     assert!(error.contains("tensor a has type number 39") && error.contains("tensor b has type"), "{error}");
-    // Names come before types.
+    // Names come before types and lengths.
+    let llama = [header_bytes(&[("general.architecture", "llama")], &[]), vec![0; 4079]].concat();
+    assert!(refused(&llama, llama.len() as u64).contains("this is a language model (llama)"));
     tensors.push(tensor("double_blocks.0.img_attn.qkv.weight", SourceType::F32, &[8]));
     assert!(of_types(&tensors).contains("this is a FLUX model"));
     let json = |name: &str| {
