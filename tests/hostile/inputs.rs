@@ -17,8 +17,8 @@ pub struct Hostile {
     pub read: Box<dyn Fn(usize)>,
 }
 
-/// As long as a text in a picture may be.
-const TEXT: usize = opengen::image::MAX_TEXT;
+/// As long as a text in a picture may be, less what stands around the unit: a longer one would not be read at all.
+const TEXT: usize = opengen::image::MAX_TEXT - (1 << 10);
 /// As long as anything else is tried.
 const FILE: usize = 8 << 20;
 
