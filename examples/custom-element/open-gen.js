@@ -53,7 +53,7 @@ customElements.define('open-gen', class extends HTMLElement {
   }
 
   async #make(model, options) {
-    const og = await (engine ??= OpenGen.create());
+    const og = await (engine ??= OpenGen.create().catch((error) => { engine = null; throw error; }));
     if (loaded !== model) await og.models.load(model, { signal: options.signal });
     loaded = model;
     return og.generate({ ...options, imageType: 'Blob', onStep: (event) => {

@@ -61,14 +61,20 @@ test('a device lost in the middle is replaced, and the picture is made', () => w
   assert.ok(similar >= 40, `${similar.toFixed(1)} dB`);
 }));
 
-/** A page that takes the software adapter for hardware, which by itself it would not: its device is lost twice. */
-async function loseTwice(it, between = async () => {}) {
+/** A tab that takes the software adapter for hardware, which by itself it would not. */
+async function onHardware(it) {
   const page = await visitor(it, { open: false, serviceWorkers: 'block' });
   await page.route('**/worker.js', async (route) => {
     const response = await route.fetch();
     const hide = "Object.defineProperty(GPUAdapterInfo.prototype, 'isFallbackAdapter', { get: () => false });";
     await route.fulfill({ response, body: hide + (await response.text()) });
   });
+  return page;
+}
+
+/** A page whose device is lost twice. */
+async function loseTwice(it, between = async () => {}) {
+  const page = await onHardware(it);
   await page.goto(it.server.url);
   await ready(page);
   assert.deepEqual(it.server.paths.filter((path) => /opengen-cpu/.test(path)), [], 'not before it is needed');
@@ -92,6 +98,29 @@ test('a device lost twice leaves the work to the processor', () => withBrowser(a
   assert.match(await page.locator('#engine-line').textContent(), /processor/);
   assert.equal(await promptOf(page).inputValue(), PROMPT);
   assert.ok(it.server.paths.includes('/opengen-cpu_bg.wasm'), 'fetched when it was needed');
+}));
+
+test('a program hears of each lost device, and of the engine that takes over', () => withBrowser(async (it) => {
+  const page = await onHardware(it);
+  await page.exposeFunction('crash', () => crash(it.browser));
+  await page.goto(`${it.server.url}blank.html`);
+  const told = await page.evaluate(async (prompt) => {
+    const { OpenGen } = await import('/client.js');
+    const { mini } = await import('/models.js');
+    const og = await OpenGen.create({ model: mini });
+    const heard = [];
+    og.addEventListener('devicelost', ({ detail }) => heard.push(`lost: ${typeof detail.message}`));
+    og.addEventListener('engine', ({ detail }) => heard.push(`now on ${detail.capabilities.engine}, of ${og.capabilities().engine}`));
+    const began = og.capabilities().engine;
+    let crashes = 0;
+    const { image } = await og.generate({ prompt, steps: 8, onStep: ({ step }) => {
+      if (step === 2 && crashes++ < 2) globalThis.crash();
+    } });
+    return { began, heard, size: [image.width, image.height] };
+  }, PROMPT);
+  assert.deepEqual(told, {
+    began: 'webgpu', heard: ['lost: string', 'lost: string', 'now on cpu, of cpu'], size: [MODEL.width, MODEL.height],
+  });
 }));
 
 test('a device lost twice with the network gone says what is missing, and keeps the prompt', () => withBrowser(async (it) => {
