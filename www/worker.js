@@ -14,7 +14,7 @@ import { through } from './through.js';
 let running = null;
 /** What was asked for. @type {import('./protocol.d.ts').EnginePath} */
 let wanted = 'auto';
-/** The model in use, which stays until another is ready, and which an engine that takes over needs too. */
+/** The model in use, which an engine that takes over needs too. */
 let model = null;
 /** The call that `cancel` may stop. @type {{id: number, stopped: boolean} | null} */
 let current = null;
@@ -52,14 +52,9 @@ async function perform(call) {
       return cancellable(call.id, (engine) => engine.importModel(reachable(call.model), progressOf(call)));
     case 'loadModel': {
       const wanted = reachable(call.model);
-      try {
-        const loaded = await cancellable(call.id, (engine) => engine.loadModel(wanted, progressOf(call)));
-        model = wanted;
-        return loaded;
-      } catch (error) {
-        await loadAgain();
-        throw error;
-      }
+      const loaded = await cancellable(call.id, (engine) => engine.loadModel(wanted, progressOf(call)));
+      model = wanted;
+      return loaded;
     }
     case 'generate': {
       const { size } = call.request.previews;
@@ -83,11 +78,6 @@ async function perform(call) {
     default:
       throw new TypeError(`unknown call "${call.type}"`);
   }
-}
-
-/** The model in use, from the store, after another one failed to take its place: the engine may have let it go for that. */
-async function loadAgain() {
-  if (model) await running.engine.loadModel(model, null).catch(() => { model = null; });
 }
 
 /** Does work that `cancel` may stop; when the graphics device is lost for good, once more on the processor. */

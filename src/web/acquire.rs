@@ -23,34 +23,43 @@ pub(super) struct Acquired {
     pub notice: Option<String>,
 }
 
-/// Makes the model ready on the device.
+/// Makes the model ready on the device. `make_room` is called once memory is needed that another model holds: not before
+/// this one has arrived and was checked, so that what goes wrong until then costs nobody the other one.
 pub(super) async fn acquire(
     call: &Call<'_>,
     database: Option<&Database>,
     device: &Device,
+    make_room: &mut dyn FnMut(),
 ) -> Result<Acquired> {
     let Some(database) = database else {
-        return in_memory(call, device, "This browser does not let the page store anything".into()).await;
+        let why = "This browser does not let the page store anything".into();
+        return in_memory(call, device, why, make_room).await;
     };
-    match stored(call, database, device).await {
+    match stored(call, database, device, make_room).await {
         Err(Error::Quota { model, needed, free }) => {
             let why =
                 format!("Not enough room to keep {model}: {} needed, {} free", size(needed), size(free));
-            match in_memory(call, device, why).await {
+            match in_memory(call, device, why, make_room).await {
                 Err(Error::OutOfMemory { .. }) => Err(Error::Quota { model, needed, free }),
                 other => other,
             }
         }
         Err(Error::Storage { message }) => {
-            in_memory(call, device, format!("The browser's storage failed ({message})")).await
+            in_memory(call, device, format!("The browser's storage failed ({message})"), make_room).await
         }
         other => other,
     }
 }
 
 /// From the store, after fetching what is missing there.
-async fn stored(call: &Call<'_>, database: &Database, device: &Device) -> Result<Acquired> {
+async fn stored(
+    call: &Call<'_>,
+    database: &Database,
+    device: &Device,
+    make_room: &mut dyn FnMut(),
+) -> Result<Acquired> {
     let Imported { model, was_there, notice } = import(call, database).await?;
+    make_room();
     Ok(Acquired { from_store: was_there, notice, ..load(call, database, device, &model).await? })
 }
 
@@ -175,10 +184,19 @@ async fn forget_chunk(database: &Database, model: &StoredModel, index: usize) ->
     database.put_model(&StoredModel { state: State::Damaged, ..model.clone() }).await
 }
 
-/// From the network straight into the pipeline.
-async fn in_memory(call: &Call<'_>, device: &Device, why: String) -> Result<Acquired> {
+/// From the network straight into the pipeline, beside the other model where both fit: nothing of it is stored.
+async fn in_memory(
+    call: &Call<'_>,
+    device: &Device,
+    why: String,
+    make_room: &mut dyn FnMut(),
+) -> Result<Acquired> {
     let mut shelf = Shelf::Memory { device, arriving: None };
-    download(call, &mut shelf).await?;
+    if let Err(error) = download(call, &mut shelf).await {
+        let Error::OutOfMemory { .. } = error else { return Err(error) };
+        make_room();
+        download(call, &mut shelf).await?;
+    }
     let Some(arrived) = shelf.into_arriving() else {
         return Err(Error::Storage { message: "the download ended before the model began".into() });
     };

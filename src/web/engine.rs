@@ -171,11 +171,21 @@ impl Inner {
     async fn load_model(&self, model: ModelRequest, on_progress: &JsValue) -> Result<LoadedModel> {
         let mut work = self.work.lock().await;
         let running = self.begin()?;
-        // The old model's memory goes before the new one asks for its own.
-        work.loaded = None;
-        let result = self.acquire(&mut work, &model, &running, on_progress).await;
+        // The model in use stays until its memory is needed.
+        let (mut former, mut gone) = (work.loaded.take(), None);
+        let mut make_room = || gone = former.take().map(|Loaded { request, .. }| request).or(gone.take());
+        let result = self.acquire(&mut work, &model, &running, on_progress, &mut make_room).await;
         self.end();
-        let (acquired, notices) = result?;
+        let (acquired, notices) = match result {
+            Ok(ready) => ready,
+            Err(error) => {
+                work.loaded = match gone {
+                    Some(request) => self.load_again(&mut work, request).await,
+                    None => former,
+                };
+                return Err(error);
+            }
+        };
         let [width, height] = acquired.config.native_size();
         let loaded = LoadedModel {
             id: model.id.clone(),
@@ -189,6 +199,14 @@ impl Inner {
         };
         work.loaded = Some(Loaded { request: model, acquired });
         Ok(loaded)
+    }
+
+    /// The model that was in use before another one failed to take its place; `None` where it cannot be had again. The
+    /// call that failed may have been cancelled; this is not.
+    async fn load_again(&self, work: &mut Work, request: ModelRequest) -> Option<Loaded> {
+        let running = Running { cancel: Cancel::default(), abort: AbortController::new().ok()? };
+        let again = self.acquire(work, &request, &running, &JsValue::NULL, &mut || {}).await;
+        again.ok().map(|(acquired, _)| Loaded { request, acquired })
     }
 
     async fn import_model(&self, model: &ModelRequest, on_progress: &JsValue) -> Result<StoredModel> {
@@ -279,26 +297,27 @@ impl Inner {
         let Some(lost) = work.loaded.take() else { return Err(Error::DeviceLost { message }) };
         drop(lost.acquired);
         let mut notices = vec![self.recover(work, again, message).await?];
-        let (acquired, more) = self.acquire(work, &lost.request, running, &JsValue::NULL).await?;
+        let (acquired, more) = self.acquire(work, &lost.request, running, &JsValue::NULL, &mut || {}).await?;
         notices.extend(more);
         work.loaded = Some(Loaded { request: lost.request, acquired });
         Ok(notices)
     }
 
-    /// Makes a model ready on the device at hand; what had to be told on the way.
+    /// Makes a model ready on the device at hand, see [`acquire`]; what had to be told on the way.
     async fn acquire(
         &self,
         work: &mut Work,
         model: &ModelRequest,
         running: &Running,
         on_progress: &JsValue,
+        make_room: &mut dyn FnMut(),
     ) -> Result<(Acquired, Vec<String>)> {
         let signal = JsValue::from(running.abort.signal());
         let call = Call { request: model, cancel: &running.cancel, signal: &signal, on_progress };
         let mut notices = Vec::new();
         let mut may_recover = true;
         loop {
-            match acquire(&call, self.database.as_ref(), &work.device).await {
+            match acquire(&call, self.database.as_ref(), &work.device, make_room).await {
                 Err(Error::DeviceLost { message }) => {
                     notices.push(self.recover(work, may_recover, message).await?);
                     may_recover = false;
