@@ -225,6 +225,7 @@ for (const state of wanted ?? (options.all ? Object.keys(STATES) : ['done'])) {
     const page = await open(look, { serviceWorkers: ['full', 'adding'].includes(state) ? 'block' : 'allow' });
     await STATES[state](page);
     const name = options.all || wanted ? `${state}-${look.width}-${look.colorScheme}` : `${look.width}-${look.colorScheme}`;
+    if (state === 'done') await page.evaluate(() => scrollTo(0, 0)); // pressing an example has scrolled to it
     await page.screenshot({ path: join(out, `${name}.png`) });
     console.log(join(out, `${name}.png`));
     await page.context().close();
