@@ -6,17 +6,16 @@ use std::path::Path;
 
 use common::{
     AttentionCase, DenoiseCase, Golden, Report, TextCase, UnetCase, VaeCase, answer, assert_previews_show,
-    cases, compare_run, mini, mini_request, model_folder, request, scheduler_of,
+    cases, compare_run, mini, mini_request, model_folder, packed_taesd, request, scheduler_of,
 };
 use opengen::Error;
-use opengen::config::{self, ModelConfig, TaesdConfig};
+use opengen::config::ModelConfig;
 use opengen::cpu::Weights;
 use opengen::model;
 use opengen::pipeline::stages::Stages;
 use opengen::pipeline::study::{self, Start};
 use opengen::pipeline::{Cancel, Dump, Event, Pipeline, Request};
-use opengen::plan::WeightDecl;
-use opengen::weights::{self, Header, LayoutOptions, Manifest, ModelSource, Packer, Parse, Source};
+use opengen::weights::{self, LayoutOptions, Manifest, ModelSource};
 use pollster::block_on;
 
 /// The tiny models: of Stable Diffusion 1's shape, and of 2's, with GELU and linear projections.
@@ -125,10 +124,7 @@ fn vae() {
 
 #[test]
 fn taesd() {
-    let folder = model_folder("taesd");
-    let text = std::fs::read_to_string(folder.join("config.json")).expect("config.json");
-    let config = TaesdConfig::from_json("config.json", &text).expect("configuration");
-    let (manifest, slabs) = packed_taesd(&model::taesd_weight_decls(&config));
+    let (config, manifest, slabs) = packed_taesd();
     let weights = Weights::new(&manifest, slabs).expect("weights");
     let stages = Stages::on_cpu(&weights);
     let mut report = Report::new(common::F32);
@@ -149,30 +145,6 @@ fn taesd() {
         }
     }
     report.finish();
-}
-
-/// Packs the tiny autoencoder's one file.
-fn packed_taesd(decls: &[WeightDecl]) -> (Manifest, Vec<Vec<u8>>) {
-    let path = model_folder("taesd").join("diffusion_pytorch_model.safetensors");
-    let bytes = std::fs::read(path).expect("weights");
-    let Ok(Parse::Done(mut header)) = Header::parse("taesd", &bytes, bytes.len() as u64) else {
-        panic!("taesd: no whole header")
-    };
-    header.tensors.iter_mut().for_each(|info| weights::canonical("taesd", info));
-    let source = Source { file: "taesd".to_string(), bytes: bytes.len() as u64, sha256: None };
-    // A manifest wants a whole model's configuration; nothing here reads it.
-    let any = config::from_folder(&model_folder("sd1")).expect("configuration");
-    let manifest = weights::layout("taesd", &any, "", decls, &header, source).expect("layout");
-    let mut slabs: Vec<Vec<u8>> = manifest.slabs.iter().map(|&len| vec![0; len as usize]).collect();
-    let mut packer = Packer::new(&manifest, &header);
-    for info in &header.tensors {
-        let data = &bytes[info.offset as usize..][..info.len as usize];
-        for piece in packer.push(&info.name, data).expect("packed") {
-            slabs[piece.slab][piece.offset as usize..][..piece.bytes.len()].copy_from_slice(&piece.bytes);
-        }
-    }
-    packer.finish().expect("all packed");
-    (manifest, slabs)
 }
 
 #[test]

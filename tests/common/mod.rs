@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
 use opengen::Result;
-use opengen::config::{PredictionType, SchedulerConfig};
+use opengen::config::{self, PredictionType, SchedulerConfig, TaesdConfig};
 use opengen::image::Rgba;
+use opengen::model;
 use opengen::pipeline::study::StepTrace;
 use opengen::pipeline::{Dump, Request};
 use opengen::prompt::Dialect;
 use opengen::sample::{NoiseSource, Shares};
+use opengen::weights::{self, Header, Manifest, Packer, Parse, Source};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -406,4 +408,31 @@ pub fn compare_vae(
             report.compare(&format!("vae encode {size}"), &values(&encoded), &expected);
         }
     }
+}
+
+/// The tiny autoencoder: its configuration, and its one file packed.
+pub fn packed_taesd() -> (TaesdConfig, Manifest, Vec<Vec<u8>>) {
+    let folder = model_folder("taesd");
+    let text = std::fs::read_to_string(folder.join("config.json")).expect("config.json");
+    let taesd = TaesdConfig::from_json("config.json", &text).expect("configuration");
+    let bytes = std::fs::read(folder.join("diffusion_pytorch_model.safetensors")).expect("weights");
+    let Ok(Parse::Done(mut header)) = Header::parse("taesd", &bytes, bytes.len() as u64) else {
+        panic!("taesd: no whole header")
+    };
+    header.tensors.iter_mut().for_each(|info| weights::canonical("taesd", info));
+    let source = Source { file: "taesd".to_string(), bytes: bytes.len() as u64, sha256: None };
+    // A manifest wants a whole model's configuration; nothing here reads it.
+    let any = config::from_folder(&model_folder("sd1")).expect("configuration");
+    let manifest = weights::layout("taesd", &any, "", &model::taesd_weight_decls(&taesd), &header, source)
+        .expect("layout");
+    let mut slabs: Vec<Vec<u8>> = manifest.slabs.iter().map(|&len| vec![0; len as usize]).collect();
+    let mut packer = Packer::new(&manifest, &header);
+    for info in &header.tensors {
+        let data = &bytes[info.offset as usize..][..info.len as usize];
+        for piece in packer.push(&info.name, data).expect("packed") {
+            slabs[piece.slab][piece.offset as usize..][..piece.bytes.len()].copy_from_slice(&piece.bytes);
+        }
+    }
+    packer.finish().expect("all packed");
+    (taesd, manifest, slabs)
 }

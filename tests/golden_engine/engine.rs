@@ -4,16 +4,15 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use opengen::Error;
-use opengen::config::{self, ModelConfig, TaesdConfig};
+use opengen::config::{ModelConfig, TaesdConfig};
 use opengen::gpu::{Context, Options, Weights};
 use opengen::kernels::WeightType;
 use opengen::model;
 use opengen::pipeline::stages::Stages;
-use opengen::plan::WeightDecl;
-use opengen::weights::{self, Header, LayoutOptions, Manifest, ModelSource, Packer, Parse, Source};
+use opengen::weights::{self, LayoutOptions, Manifest, ModelSource};
 use pollster::block_on;
 
-use crate::common::{self, Report, model_folder};
+use crate::common::{self, Report, model_folder, packed_taesd};
 use crate::left_out;
 
 /// How activations are held, and how close results must be.
@@ -134,39 +133,11 @@ pub struct Taesd<'a> {
 
 impl<'a> Taesd<'a> {
     pub fn new(tier: &'a Tier) -> Taesd<'a> {
-        let folder = model_folder("taesd");
-        let text = std::fs::read_to_string(folder.join("config.json")).expect("config.json");
-        let config = TaesdConfig::from_json("config.json", &text).expect("configuration");
-        let decls = model::taesd_weight_decls(&config);
-        let (manifest, slabs) = pack_taesd(&decls);
+        let (config, manifest, slabs) = packed_taesd();
         Taesd { config, tier, weights: upload(&tier.context, &manifest, &slabs) }
     }
 
     pub fn stages(&self) -> Stages<'_> {
         Stages::on_gpu(&self.tier.context, &self.weights)
     }
-}
-
-/// Packs the tiny autoencoder's one file.
-fn pack_taesd(decls: &[WeightDecl]) -> (Manifest, Vec<Vec<u8>>) {
-    let path = model_folder("taesd").join("diffusion_pytorch_model.safetensors");
-    let bytes = std::fs::read(path).expect("weights");
-    let Ok(Parse::Done(mut header)) = Header::parse("taesd", &bytes, bytes.len() as u64) else {
-        panic!("taesd: no whole header")
-    };
-    header.tensors.iter_mut().for_each(|info| weights::canonical("taesd", info));
-    let source = Source { file: "taesd".to_string(), bytes: bytes.len() as u64, sha256: None };
-    // A manifest wants a whole model's configuration; nothing here reads it.
-    let any = config::from_folder(&model_folder("sd1")).expect("configuration");
-    let manifest = weights::layout("taesd", &any, "", decls, &header, source).expect("layout");
-    let mut slabs: Vec<Vec<u8>> = manifest.slabs.iter().map(|&len| vec![0; len as usize]).collect();
-    let mut packer = Packer::new(&manifest, &header);
-    for info in &header.tensors {
-        let data = &bytes[info.offset as usize..][..info.len as usize];
-        for piece in packer.push(&info.name, data).expect("packed") {
-            slabs[piece.slab][piece.offset as usize..][..piece.bytes.len()].copy_from_slice(&piece.bytes);
-        }
-    }
-    packer.finish().expect("all packed");
-    (manifest, slabs)
 }
