@@ -149,18 +149,28 @@ async function importCode(code) {
   try {
     return await import(/* @vite-ignore */ /* webpackIgnore: true */ code.href);
   } catch (error) {
-    // A module that was not reached is a TypeError; one that this browser cannot read is a SyntaxError.
-    throw error instanceof TypeError ? missing('no connection') : error;
+    // A module that was not reached is a TypeError, which does not say why; one that this browser cannot read is a
+    // SyntaxError.
+    throw error instanceof TypeError ? missing(await fetch(code).catch(() => null)) : error;
   }
 }
 
 /** A missing file is told apart from one that this browser cannot run. @param {URL} wasm */
 async function fetchWasm(wasm) {
   const response = await fetch(wasm).catch(() => null);
-  if (!response?.ok) throw missing(response ? `status ${response.status}` : 'no connection');
+  if (!response?.ok) throw missing(response);
   return response;
 }
 
-/** @param {string} why */
-const missing = (why) =>
-  Object.assign(new Error(`the engine did not arrive (${why})`), { code: 'NETWORK', field: 'engine', retryable: true });
+/** What sw.js answers where the server has another version of the page than the tab. */
+const OTHER_VERSION = 409;
+
+/** @param {Response | null} response null where none came */
+function missing(response) {
+  const other = response?.status === OTHER_VERSION;
+  const why = other ? 'another version of this page is on the server now; reload the page'
+    : response && !response.ok ? `status ${response.status}` : 'no connection';
+  return Object.assign(new Error(`the engine did not arrive (${why})`), {
+    code: 'NETWORK', field: other ? 'version' : 'engine', retryable: !other,
+  });
+}

@@ -17,7 +17,7 @@ import { Recall } from './js/recall.js';
 import { Removal } from './js/removal.js';
 import { Session } from './js/session.js';
 import { Settings } from './js/settings.js';
-import { Sheet, followNetwork, keepPage } from './js/shell.js';
+import { LOOKING_ON, Sheet, followNetwork, keepPage, keepRest } from './js/shell.js';
 import { Shown } from './js/shown.js';
 import { Sizes } from './js/sizes.js';
 import { Stage } from './js/stage.js';
@@ -26,7 +26,7 @@ import { bar, hideBanner, notes, say } from './js/status.js';
 import { StoragePanel } from './js/storage.js';
 import { Understood } from './js/understood.js';
 import { Using } from './js/using.js';
-import { showViews } from './learn/views.js';
+import { Views } from './learn/views.js';
 import { Waiting } from './js/waiting.js';
 import { seedWords, sentence } from './js/words.js';
 import { MODELS } from './models.js';
@@ -52,6 +52,7 @@ const openStorage = () => storage.open();
 const adding = new Adding({
   engine: () => session.started(), onAdded: (stored) => using.added(stored), onChange: () => state.draw(), onFull: openStorage,
 });
+const views = new Views({ session, pictures });
 const reader = new Reader();
 const making = new Making({
   session, settings, stage, shown, pictures, gallery, adding, reader,
@@ -91,12 +92,15 @@ function start() {
   const { presses, typed } = globalThis.early?.takeOver() ?? { presses: [], typed: [] };
   hideBanner(); // which may have said that this code has not come
   bar(null);
-  followNetwork({ onOffline: (offline) => state.setOffline(offline) });
+  followNetwork({ onOffline: (offline) => {
+    state.setOffline(offline);
+    views.markMissing(offline);
+  } });
   $('engine').value = engine;
   using.start(typed);
   followAddress();
   gallery.refresh().then(bringBack);
-  showViews({ session, pictures });
+  views.show();
   for (const id of presses) $(id).click();
 }
 
@@ -127,6 +131,7 @@ function greet({ og, loaded }) {
   length.look();
   using.loaded();
   keepPage(); // its files compete with the model's no more
+  setTimeout(keepRest, LOOKING_ON);
   if (loaded.notice) notes([sentence(loaded.notice)]);
   if (!loaded.inMemoryOnly) og.requestPersist().catch(() => {});
 }
@@ -135,6 +140,7 @@ function greet({ og, loaded }) {
 function wayOut(action) {
   if (action === 'storage') storage.open();
   else if (action === 'add') adding.pick();
+  else if (action === 'reload') location.reload();
   else if (action === 'restart') session.restart();
   else session.start();
   if (action !== 'storage' && action !== 'add' && queue.paused) queue.resume();

@@ -3,12 +3,15 @@
  *
  * The page is served from one complete copy. After each visit all of it is asked for again in the background;
  * when anything changed, a second complete copy is laid beside the first and takes its place at the next visit.
- * A copy is named after the digest of its files, so there is no version number to forget.
+ * A copy is named after the digests of its files, so there is no version number to forget: of those that every visitor
+ * has, which are its version, and of all.
+ *
+ * A tab keeps the copy that it began with, its workers too, until it is closed or reloaded, however many newer ones come.
+ * What that copy lacks comes from the network only while the server still has the tab's version.
  */
 
 const SHELL = [
   './', 'style.css', 'css/stage.css', 'css/controls.css', 'css/panels.css', 'css/pictures.css', 'css/large.css', 'css/access.css',
-  'css/learn.css', 'css/machine.css',
   'css/noscript.css', 'icon.svg',
   'manifest.webmanifest', 'icons/icon-192.png', 'icons/icon-512.png', 'icons/maskable-512.png', 'icons/apple-touch-icon.png',
   'samples/apple.webp', 'samples/panda.webp', 'samples/fox.webp',
@@ -24,7 +27,6 @@ const SHELL = [
   'js/grain.js',
   'js/keys.js',
   'js/knowing.js',
-  'js/languages.js',
   'js/large.js',
   'js/length.js',
   'js/link.js',
@@ -55,38 +57,47 @@ const SHELL = [
   'js/weigh.js',
   'js/words.js',
   'js/zip.js',
-  'learn/alive.js',
-  'learn/asked.js',
-  'learn/attention.js',
-  'learn/back.js',
-  'learn/bring.js',
-  'learn/fields.js',
-  'learn/into.js',
-  'learn/kit.js',
-  'learn/lab.js',
-  'learn/learn.js',
-  'learn/machine.js',
-  'learn/math.js',
-  'learn/own.js',
-  'learn/picture.js',
-  'learn/plot.js',
-  'learn/seen.js',
-  'learn/texts.js',
-  'learn/thin.js',
-  'learn/training.js',
-  'learn/vary.js',
   'learn/views.js',
-  'learn/words.js',
 ];
-/** Kept once a page has fetched it: the engines' code, of which a visitor needs one, and the words of other languages. */
+/**
+ * What the first picture does not need: the engines' code, of which a visitor needs one, the second view, the words of
+ * other languages. Kept once a page says so: when it has fetched it, or when nothing else is to be done.
+ */
 const PARTS = {
   webgpu: ['opengen-gpu.js', 'opengen-gpu_bg.wasm'],
   cpu: ['opengen-cpu.js', 'opengen-cpu_bg.wasm'],
-  languages: ['languages.json'],
+  languages: ['js/languages.js', 'languages.json'],
+  how: [
+    'css/learn.css', 'css/machine.css',
+    'learn/alive.js',
+    'learn/asked.js',
+    'learn/attention.js',
+    'learn/back.js',
+    'learn/bring.js',
+    'learn/fields.js',
+    'learn/into.js',
+    'learn/kit.js',
+    'learn/lab.js',
+    'learn/learn.js',
+    'learn/machine.js',
+    'learn/math.js',
+    'learn/own.js',
+    'learn/picture.js',
+    'learn/plot.js',
+    'learn/seen.js',
+    'learn/texts.js',
+    'learn/thin.js',
+    'learn/training.js',
+    'learn/vary.js',
+    'learn/words.js',
+  ],
 };
 const COPY = 'opengen-page-';
-/** Holds which copy is in use, which is next, and which parts are kept. */
+/** Holds which copy is in use, which is next, which parts are kept, and which copy each tab and worker began with. */
 const BOOK = 'opengen-book';
+const CLIENT = 'client/';
+/** The server is not asked again within this time, in ms, whether it still has a version. */
+const TRUSTED = 5000;
 
 const scope = new URL('./', self.location.href);
 const ours = new Set([...SHELL, ...Object.values(PARTS).flat()].map((path) => new URL(path, scope).pathname));
@@ -96,7 +107,7 @@ self.addEventListener('install', (event) => {
 });
 
 self.addEventListener('activate', (event) => {
-  event.waitUntil(promote().then(() => self.clients.claim()));
+  event.waitUntil(promote().then(claim));
 });
 
 self.addEventListener('message', (event) => {
@@ -108,30 +119,75 @@ self.addEventListener('fetch', (event) => {
   const url = new URL(request.url);
   if (request.method !== 'GET' || url.origin !== scope.origin) return;
   if (request.mode === 'navigate') {
-    event.respondWith(page(request, url));
+    event.respondWith(page(event, url));
     event.waitUntil(lookForNews());
   } else if (ours.has(url.pathname)) {
-    event.respondWith(kept(url.pathname).then((response) => response ?? fetch(request)));
+    event.respondWith(file(event, url.pathname));
   }
 });
 
 /** The page for a navigation: ours from the copy, anything else from the network while there is one. */
-async function page(request, url) {
+async function page({ request, resultingClientId }, url) {
   await promote();
-  const home = await kept(scope.pathname);
+  const name = await read('current');
+  const home = name && (await kept(name, scope.pathname));
+  const fromCopy = async () => {
+    await begins(resultingClientId, name);
+    return home;
+  };
   const isHome = url.pathname === scope.pathname || url.pathname === `${scope.pathname}index.html`;
-  if (home && isHome) return home;
+  if (home && isHome) return fromCopy();
   try {
     return await fetch(request);
   } catch (error) {
-    if (home) return home;
+    if (home) return fromCopy();
     throw error;
   }
 }
 
-async function kept(pathname) {
-  const name = await read('current');
-  if (!name) return undefined;
+/**
+ * A file for a tab, or for a worker of one: of the version that it began with, or none. A part that was kept since lies in
+ * a later copy of that version.
+ */
+async function file({ request, clientId, resultingClientId }, pathname) {
+  const name = await copyOf(clientId);
+  if (!name) return fetch(request);
+  if (request.destination === 'worker') {
+    await begins(resultingClientId, name); // as the tab that starts it
+    lastOfWorkers = name;
+  }
+  for (const copy of [name, await read('next'), await read('current')]) {
+    const found = copy && versionOf(copy) === versionOf(name) ? await kept(copy, pathname) : null;
+    if (found) return found;
+  }
+  const still = await serverVersion().then((version) => version === versionOf(name), () => true); // offline: fails by itself
+  return still ? fetch(request) : new Response('another version of the page is on the server now', { status: 409 });
+}
+
+/** The copy that a worker was started with last: what one goes by that its browser did not announce. */
+let lastOfWorkers = '';
+
+/** The copy that a tab or a worker began with; for one that began without a copy the one that is in use when it first asks. */
+async function copyOf(id) {
+  const known = await read(CLIENT + id);
+  if (known) return known;
+  const client = lastOfWorkers && (await self.clients.get(id));
+  const name = client?.type === 'worker' ? lastOfWorkers : await read('current');
+  await begins(id, name);
+  return name;
+}
+
+async function begins(id, name) {
+  if (id && name) await write(CLIENT + id, name);
+}
+
+/** Tabs that were there before go on with the copy in use, which was fetched right after them. */
+async function claim() {
+  await self.clients.claim();
+  for (const { id } of await self.clients.matchAll()) await copyOf(id);
+}
+
+async function kept(name, pathname) {
   const copy = await caches.open(name);
   return copy.match(new URL(pathname, scope));
 }
@@ -144,13 +200,14 @@ async function lookForNews() {
   } catch {
     await tell({ type: 'offline' });
   }
+  await booking(tidy);
 }
 
 /** Keeps these parts too, from the next visit on. */
 async function keep(parts) {
-  const kept = await keptParts();
-  const all = Object.keys(PARTS).filter((name) => kept.includes(name) || parts.includes(name));
-  if (all.length === kept.length) return;
+  const before = await keptParts();
+  const all = Object.keys(PARTS).filter((name) => before.includes(name) || parts.includes(name));
+  if (all.length === before.length) return;
   await write('parts', all.join(' '));
   await refresh();
 }
@@ -177,16 +234,33 @@ const promote = () => booking(takeNext);
 
 /** Fetches every file again. Returns whether that made a copy which differs from the one in use. */
 async function fetchCopy() {
-  const paths = [...SHELL, ...(await keptParts()).flatMap((name) => PARTS[name])];
-  const files = await Promise.all(paths.map(async (path) => {
-    const url = new URL(path, scope);
-    const response = await fetch(url, { cache: 'no-cache', credentials: 'same-origin' });
-    if (!response.ok || response.redirected) throw new Error(`${url.pathname}: ${response.status}`);
-    const digest = await crypto.subtle.digest('SHA-256', await response.clone().arrayBuffer());
-    return { url, response, digest };
-  }));
-  const name = COPY + (await nameOf(files));
+  const shell = await fetchAll(SHELL);
+  const parts = await fetchAll((await keptParts()).flatMap((name) => PARTS[name]));
+  const files = [...shell, ...parts];
+  const name = `${COPY}${await digestOf(shell)}-${await digestOf(files)}`;
   return booking(() => enter(name, files));
+}
+
+const fetchAll = (paths) => Promise.all(paths.map(async (path) => {
+  const url = new URL(path, scope);
+  const response = await fetch(url, { cache: 'no-cache', credentials: 'same-origin' });
+  if (!response.ok || response.redirected) throw new Error(`${url.pathname}: ${response.status}`);
+  const digest = await crypto.subtle.digest('SHA-256', await response.clone().arrayBuffer());
+  return { url, response, digest };
+}));
+
+/** The version of a copy: the digest of what every visitor has. */
+const versionOf = (name) => name.slice(COPY.length).split('-')[0];
+
+/** The version that the server has now. */
+const asked = { at: -Infinity, version: Promise.resolve('') };
+function serverVersion() {
+  if (Date.now() - asked.at > TRUSTED) {
+    asked.at = Date.now();
+    asked.version = fetchAll(SHELL).then(digestOf);
+    asked.version.catch(() => { asked.at = -Infinity; });
+  }
+  return asked.version;
 }
 
 /** Makes these files the next copy, if they are not known yet. Returns whether that replaces one in use. */
@@ -198,18 +272,34 @@ async function enter(name, files) {
   return Boolean(await read('current'));
 }
 
-/** Takes the next copy into use and lets the others go. */
+/** Takes the next copy into use. */
 async function takeNext() {
   const next = await read('next');
   if (!next) return;
   await write('current', next);
   await write('next', '');
+  await tidy();
+}
+
+/** Lets copies go that nobody uses any more: neither the next visit nor a tab that began with one. */
+async function tidy() {
+  const used = new Set([await read('current'), await read('next')]);
+  const living = await self.clients.matchAll({ type: 'all', includeUncontrolled: true });
+  const book = await caches.open(BOOK);
+  const beginning = new URL(`book/${CLIENT}`, scope).href;
+  for (const { url } of await book.keys()) {
+    if (!url.startsWith(beginning)) continue;
+    const id = url.slice(beginning.length);
+    if (living.some((client) => client.id === id)) used.add(await read(CLIENT + id));
+    else await book.delete(url);
+  }
   for (const name of await caches.keys()) {
-    if (name.startsWith(COPY) && name !== next) await caches.delete(name);
+    if (name.startsWith(COPY) && !used.has(name)) await caches.delete(name);
   }
 }
 
-async function nameOf(files) {
+/** @param {{digest: ArrayBuffer}[]} files */
+async function digestOf(files) {
   const all = new Uint8Array(files.length * 32);
   files.forEach(({ digest }, i) => all.set(new Uint8Array(digest), i * 32));
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', all));

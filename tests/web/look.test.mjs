@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
+import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
@@ -62,21 +62,6 @@ test('the PNG icons are icon.svg, pixel for pixel, and each is as large as the m
     const { width, height } = PNG.sync.read(readFileSync(join(DIST, src)));
     assert.equal(`${width}x${height}`, sizes, src);
   }
-});
-
-test('the page without the model is at most 2.5 MB over the wire, whichever engine a visitor needs', async () => {
-  const { brotliCompressSync, constants } = await import('node:zlib');
-  const totals = { 'opengen-gpu': 0, 'opengen-cpu': 0 };
-  for (const path of readdirSync(DIST, { recursive: true })) {
-    const file = join(DIST, path);
-    if (!statSync(file).isFile() || /\.(gguf|br|gz)$/.test(path)) continue;
-    const length = existsSync(`${file}.br`) ? statSync(`${file}.br`).size
-      : brotliCompressSync(readFileSync(file), { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } }).length;
-    const engines = Object.keys(totals);
-    const mine = engines.filter((name) => path.startsWith(name));
-    for (const engine of mine.length ? mine : engines) totals[engine] += length;
-  }
-  for (const [engine, total] of Object.entries(totals)) assert.ok(total <= 2_500_000, `${engine}: ${total} bytes`);
 });
 
 for (const colorScheme of ['light', 'dark']) {

@@ -86,7 +86,7 @@ export async function tab(context, it, { path = it.path, open = true, init = nul
 export const promptOf = (page) => page.getByRole('textbox', { name: 'Prompt', exact: true });
 export const generateButton = (page) => page.getByRole('button', { name: 'Generate', exact: true });
 export const cancelButton = (page) => page.getByRole('button', { name: 'Cancel', exact: true });
-export const picture = (page) => page.locator('canvas[role="img"]');
+export const picture = (page) => page.locator('#picture[role="img"]');
 export const banner = (page) => page.getByRole('alert');
 
 /** The line that says what goes on. */

@@ -5,7 +5,7 @@ import { nameOf } from './pictures.js';
 import { Queue } from './queue.js';
 import { hideReport, report } from './report.js';
 import { drawSeed } from './settings.js';
-import { keepParts } from './shell.js';
+import { keepParts, keepRest } from './shell.js';
 import { measured } from './sizes.js';
 import { banner, bar, hideBanner, notes, say } from './status.js';
 import { STAGES, errorWords, foreignWords, keepingWords, seedWords, sentence, translatedWords } from './words.js';
@@ -155,6 +155,7 @@ export class Making {
     notes([...translation, ...foreign, ...notices.map(sentence)]);
     this.on.onMade();
     keepParts(session.capabilities().fetched); // another engine may have taken over
+    keepRest();
 
     const { entry, problem, again } = await this.pictures.add(made);
     made.entry = entry;

@@ -21,15 +21,27 @@ export function keepPage() {
 
 /**
  * Has what this page fetched kept for the next visit, which may be offline.
- * @param {('webgpu' | 'cpu' | 'languages')[]} parts as sw.js names them
+ * @param {('webgpu' | 'cpu' | 'languages' | 'how')[]} parts as sw.js names them
  */
 export async function keepParts(parts) {
   const registration = await navigator.serviceWorker?.ready;
   registration?.active?.postMessage({ type: 'keep', parts });
 }
 
+/** Who looks on for so long, in ms, before a first picture has everything kept too. */
+export const LOOKING_ON = 20_000;
+
+/** Keeps what the first picture did not need, too, when there is nothing else to do; not for who pays for every byte. */
+export function keepRest() {
+  if (/** @type {any} */ (navigator).connection?.saveData) return;
+  const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ work) => setTimeout(work, 1000)); // Safari
+  idle(() => keepParts(['how', 'languages']));
+}
+
 /** How often an unreachable server is asked again, in ms. */
 const PATROL = 3000;
+/** Who waits for the server, by what for. @type {Map<string, () => void>} */
+const awaiting = new Map();
 let patrol = 0;
 
 /** Whether this page's server answers at all; `navigator.onLine` only knows whether there is some network. */
@@ -43,13 +55,23 @@ export async function reachable() {
   }
 }
 
-/** Calls back once the server answers again. @param {() => void} onReachable */
-export function untilReachable(onReachable) {
-  clearTimeout(patrol);
-  patrol = setTimeout(async () => {
-    if (await reachable()) onReachable();
-    else untilReachable(onReachable);
-  }, PATROL);
+/**
+ * Calls back once the server answers again.
+ * @param {string} what waits; the last to ask for it is called
+ * @param {() => void} onReachable
+ */
+export function untilReachable(what, onReachable) {
+  awaiting.set(what, onReachable);
+  patrol ||= setTimeout(ask, PATROL);
+}
+
+async function ask() {
+  const there = await reachable();
+  patrol = there ? 0 : setTimeout(ask, PATROL);
+  if (!there) return;
+  const all = [...awaiting.values()];
+  awaiting.clear();
+  for (const onReachable of all) onReachable();
 }
 
 function offerReload() {

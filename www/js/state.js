@@ -111,7 +111,7 @@ export class State {
     const { error, model, offline } = this.session;
     bar(null);
     say(`${model.name} is not ready`, 'your prompt and settings are kept');
-    if (offline && error.code === 'NETWORK') untilReachable(() => this.setOffline(false));
+    if (offline && error.code === 'NETWORK') untilReachable('model', () => this.setOffline(false));
     banner(errorWords(error, model, offline), this.onWayOut);
   }
 }

@@ -9,11 +9,11 @@ const KEPT = 'Your prompt and settings are still here.';
  * @param {import('../client.js').OpenGenError} error
  * @param {import('../protocol.d.ts').ModelInfo | null} model the one in use
  * @param {boolean} [offline] whether the page's server cannot be reached
- * @returns {{title: string, text: string, action: null | 'retry' | 'refetch' | 'restart' | 'storage'}}
+ * @returns {{title: string, text: string, action: null | 'retry' | 'refetch' | 'restart' | 'reload' | 'storage' | 'add'}}
  */
 export function errorWords(error, model, offline = false) {
   const detail = sentence(error.message);
-  if (model?.own && error.field !== 'engine' && ['NETWORK', 'DAMAGED'].includes(error.code)) {
+  if (model?.own && !['engine', 'version'].includes(error.field) && ['NETWORK', 'DAMAGED'].includes(error.code)) {
     return {
       title: error.code === 'DAMAGED' ? `${model.name} is damaged in the store.` : `${model.name} is not here any more.`,
       text: 'It came from a file of yours: add that file again, or choose another model under Settings. Your prompt and '
@@ -23,6 +23,14 @@ export function errorWords(error, model, offline = false) {
   }
   switch (error.code) {
     case 'NETWORK':
+      if (error.field === 'version') {
+        return {
+          title: 'This page has been renewed.',
+          text: 'This tab keeps the version it began with, and that needs a part now which the server does not have any more. '
+            + `Reload to go on with the new one. ${KEPT}`,
+          action: 'reload',
+        };
+      }
       if (error.field === 'engine') {
         return {
           title: offline ? 'You are offline.' : 'The engine did not arrive.',
@@ -87,7 +95,7 @@ export function keepingWords(problem) {
 }
 
 export const ACTIONS = {
-  retry: 'Retry', refetch: 'Fetch again', restart: 'Start again', storage: 'Show storage', add: 'Add its file',
+  retry: 'Retry', refetch: 'Fetch again', restart: 'Start again', reload: 'Reload', storage: 'Show storage', add: 'Add its file',
 };
 
 export const STAGES = { text: 'Reading the words', denoise: 'Drawing', decode: 'Developing the picture' };

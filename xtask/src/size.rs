@@ -2,7 +2,8 @@
 
 use crate::compress;
 use crate::dist;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use std::fs;
 use std::path::Path;
 
 /// What a visitor fetches over the wire besides a model until the first picture, in bytes.
@@ -11,8 +12,8 @@ const FIRST: u64 = 1_450_000;
 /// What a page that was used in every way keeps for offline use, one engine of the two included.
 const KEPT: u64 = 4_000_000;
 
-/// Files, or folders, that are fetched when somebody asks for them.
-const LATER: &[&str] = &["languages.json", "docs"];
+/// What nobody fetches without asking for it, besides the parts that the service worker names.
+const ASKED_FOR: &[&str] = &["docs"];
 
 /// The two modules of the engine; a visitor fetches one of them.
 const ENGINES: &[(&str, &str)] = &[("opengen-gpu", "on the GPU"), ("opengen-cpu", "on the CPU")];
@@ -22,6 +23,7 @@ const MODEL: &[&str] = &["gguf", "safetensors"];
 
 pub fn run(dist: &Path) -> Result<()> {
     println!("{:>12} {:>12} {:>12}  file", "bytes", "gzip", "brotli");
+    let parts = parts(&fs::read_to_string(dist.join("sw.js")).context("cannot read the page's sw.js")?)?;
     let mut shell = [0; 3];
     let mut later = 0;
     let mut engines = vec![[0; 3]; ENGINES.len()];
@@ -36,12 +38,13 @@ pub fn run(dist: &Path) -> Result<()> {
         if !model.is_empty() {
             continue;
         }
-        if LATER.iter().any(|later| name.starts_with(later)) {
+        let text = name.to_string_lossy();
+        let engine = ENGINES.iter().position(|(engine, _)| text.starts_with(engine));
+        let asked_for = ASKED_FOR.iter().any(|folder| name.starts_with(folder));
+        if engine.is_none() && (asked_for || parts.iter().any(|part| *part == text)) {
             later += brotli;
             continue;
         }
-        let text = name.to_string_lossy();
-        let engine = ENGINES.iter().position(|(engine, _)| text.starts_with(engine));
         let total = engine.map_or(&mut shell, |index| &mut engines[index]);
         *total = [total[0] + raw, total[1] + gzip, total[2] + brotli];
     }
@@ -61,4 +64,27 @@ pub fn run(dist: &Path) -> Result<()> {
         bail!("the page keeps {kept} bytes for offline use, above its limit of {KEPT}");
     }
     Ok(())
+}
+
+/// What the first picture does not need: the files of `PARTS` in sw.js.
+fn parts(sw: &str) -> Result<Vec<String>> {
+    let (_, after) = sw.split_once("const PARTS = {").context("sw.js has no PARTS")?;
+    let (parts, _) = after.split_once("\n};").context("the PARTS of sw.js do not end")?;
+    Ok(parts.split('\'').skip(1).step_by(2).map(str::to_owned).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parts;
+
+    #[test]
+    fn the_parts_are_those_that_the_service_worker_names() {
+        let sw = include_str!("../../www/sw.js");
+        let parts = parts(sw).unwrap();
+        for part in ["opengen-gpu_bg.wasm", "languages.json", "learn/learn.js", "css/learn.css"] {
+            assert!(parts.iter().any(|name| name == part), "{part}");
+        }
+        assert!(!parts.iter().any(|name| name == "main.js"));
+        assert!(super::parts("const SHELL = [];").is_err());
+    }
 }
