@@ -108,14 +108,24 @@ pub(crate) fn list(problems: &[TensorProblem]) -> String {
     text
 }
 
-/// "the file is incomplete: 7.6 MB of at least 7.66 MB", with as many digits as tell the two apart.
+/// "the file is incomplete: 7.60 of at least 7.66 MB", with as many digits as tell the two apart.
 pub(crate) fn incomplete(bytes: u64, needed: u64) -> String {
-    let megabytes = |count: u64, digits: usize| format!("{:.digits$}", count as f64 / 1e6);
-    let digits = (1..6).find(|&digits| megabytes(bytes, digits) != megabytes(needed, digits)).unwrap_or(6);
+    let unit = |count: u64| match count {
+        0..1_000 => (1.0, "bytes"),
+        1_000..1_000_000 => (1e3, "kB"),
+        _ => (1e6, "MB"),
+    };
+    let ((by, name), (by_needed, name_needed)) = (unit(bytes), unit(needed));
+    let write = |count: u64, by: f64, digits: usize| {
+        let digits = if by == 1.0 { 0 } else { digits };
+        format!("{:.digits$}", count as f64 / by)
+    };
+    let digits = (1..6).find(|&digits| write(bytes, by, digits) != write(needed, by_needed, digits)).unwrap_or(6);
+    let own = if name == name_needed { String::new() } else { format!(" {name}") };
     format!(
-        "the file is incomplete: {} of at least {} MB",
-        megabytes(bytes, digits),
-        megabytes(needed, digits)
+        "the file is incomplete: {}{own} of at least {} {name_needed}",
+        write(bytes, by, digits),
+        write(needed, by_needed, digits)
     )
 }
 
@@ -186,7 +196,8 @@ mod tests {
     fn sizes_are_told_apart() {
         assert_eq!(incomplete(7_522_160, 7_664_992), "the file is incomplete: 7.5 of at least 7.7 MB");
         assert_eq!(incomplete(7_600_000, 7_600_900), "the file is incomplete: 7.600 of at least 7.601 MB");
-        assert_eq!(incomplete(64, 71), "the file is incomplete: 0.00006 of at least 0.00007 MB");
+        assert_eq!(incomplete(64, 71), "the file is incomplete: 64 of at least 71 bytes");
+        assert_eq!(incomplete(1_024, 2_000_000), "the file is incomplete: 1.0 kB of at least 2.0 MB");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 /** The page: binds the form, the picture and the session together. Nothing here computes. */
 
-import { Actions, copyLink } from './js/actions.js';
+import { Actions, canShare, copyLink } from './js/actions.js';
 import { Adding } from './js/adding.js';
 import { Batch } from './js/batch.js';
 import { Choice } from './js/choice.js';
@@ -44,7 +44,11 @@ const session = new Session({
   beforeLoad: (og) => removal.sweep(og).catch(() => {}), // what cannot be deleted now is tried at the next start
 });
 const pictures = new Pictures({ onChange: () => gallery.refresh() });
-const gallery = new Gallery({ pictures, onPick: pick, onDeleted: (ids) => shown.forget(ids) });
+const gallery = new Gallery({
+  pictures, onPick: pick,
+  onDeleted: (ids) => shown.forget(ids) && !queue.running && say('Deleted'),
+  onRestored: (ids) => shown.recall(ids) && !queue.running && say('It is here again', seedWords(shown.current.settings)),
+});
 const shown = new Shown({ stage, gallery, onChange: drawQueue });
 const choice = new Choice({ catalog: MODELS, removal, onChange: () => using.list() });
 const storage = new StoragePanel({ session, choice, removal, catalog: MODELS, onRemoved: (id) => using.forgotten(id) });
@@ -70,6 +74,8 @@ new Large({
   current: () => shown.current,
   beside: (made, step) => gallery.beside(made, step),
   onLeft: (made) => gallery.onPick(made),
+  onSave: (made) => actions.save(made),
+  onShare: canShare() ? (made) => actions.share(made) : null,
 });
 const understood = new Understood({ reader, onPress: (start, end, text) => settings.replaceInPrompt(start, end, text) });
 const length = new Length({ session });

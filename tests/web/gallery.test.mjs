@@ -10,7 +10,7 @@ import { PNG } from 'pngjs';
 import yauzl from 'yauzl';
 import { crc32, zip } from '../../www/js/zip.js';
 import {
-  assertPicture, begins, draw, finished, generateButton, pixels, promptOf, psnr, ready, saveExact, says, set, stand,
+  assertPicture, begins, draw, finished, generateButton, picture, pixels, promptOf, psnr, ready, saveExact, says, set, stand,
   tab, useSettings, visitor,
 } from './page.mjs';
 
@@ -97,14 +97,16 @@ test('one is deleted, and comes back when that was a mistake', async () => {
   const page = await visitor(it);
   await ready(page);
   const kept = await draw(page, 'a cat on red', { Steps: 1, Seed: 1 });
-  await draw(page, 'a dog on red', { Steps: 1, Seed: 2 });
+  const second = await draw(page, 'a dog on red', { Steps: 1, Seed: 2 });
   await page.getByText('More', { exact: true }).click();
   await page.getByRole('button', { name: 'Delete', exact: true }).click();
   await shows(page, 1);
   assert.deepEqual(await names(page), ['a cat on red, seed 1']);
-  assertPicture(await pixels(page)); // it stays on the stage
+  await picture(page).and(page.getByRole('img', { name: 'No picture yet' })).waitFor(); // it leaves the stage
+  assert.equal(await page.getByRole('button', { name: 'Save', exact: true }).isVisible(), false);
   await report(page).getByRole('button', { name: 'Undo' }).click();
   await shows(page, 2);
+  assert.equal(psnr(await pixels(page), second), Infinity);
   assert.equal((await names(page))[0], 'a dog on red, seed 2');
 
   // By keyboard: the focus goes on to the next one.

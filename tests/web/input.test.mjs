@@ -242,3 +242,13 @@ test('a surprise is made of words the model knows', async () => {
   const prompt = await promptOf(page).inputValue();
   assert.ok(Object.values(things).flat().some((thing) => prompt.includes(thing)), prompt);
 });
+
+test('who wants one seed and has none gets one; what is wrong is said beside the button too', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await page.getByRole('checkbox', { name: 'Random seed' }).uncheck({ force: true });
+  assert.match(await page.getByRole('spinbutton', { name: 'Seed', exact: true }).inputValue(), /^\d+$/);
+  await page.getByRole('spinbutton', { name: 'Steps' }).fill('');
+  await promptOf(page).press('Enter');
+  await says(page, 'One setting needs a look');
+});

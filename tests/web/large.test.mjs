@@ -145,3 +145,47 @@ test('picking a thumbnail brings the stage into view', async () => {
     return top >= -1 && bottom <= innerHeight + 1;
   });
 });
+
+test('on a phone a long prompt leaves the picture and every button of the large view in sight', async () => {
+  const page = await visitor(it, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  await ready(page);
+  for (const prompt of ['a cat', 'a very happy little orange cat next to a big brown dog in the snow, in space, on a purple background']) {
+    await draw(page, prompt, { Steps: 1 });
+  }
+  await page.locator('#enlarge').click();
+  await page.locator('#large-compare').click();
+  await page.locator('#large-line').waitFor();
+  for (const id of ['large-picture', 'large-line', 'large-newer', 'large-compare', 'large-save', 'large-close']) {
+    const { x, y, width, height } = await page.locator(`#${id}`).boundingBox();
+    assert.ok(x >= 0 && y >= 0 && x + width <= 390 && y + height <= 844, `${id}: ${x}, ${y}, ${width} × ${height}`);
+  }
+});
+
+test('the picture that is seen large is saved from there', async () => {
+  const page = await withPictures();
+  await page.locator('#enlarge').click();
+  await shows(page, 'a red apple');
+  await page.keyboard.press('ArrowRight');
+  await shows(page, 'a fox');
+  const [file] = await Promise.all([page.waitForEvent('download'), page.locator('#large-save').click()]);
+  assert.match(file.suggestedFilename(), /^a-fox-\d+\.png$/);
+});
+
+test('the menu under the picture opens in sight', async () => {
+  const page = await visitor(it, { viewport: { width: 390, height: 664 }, hasTouch: true, isMobile: true });
+  await ready(page);
+  await draw(page, 'a cat', { Steps: 1 });
+  await page.locator('#picture-menu summary').click();
+  await page.waitForFunction(() => {
+    const { top, bottom } = document.querySelector('#picture-menu .menu-panel').getBoundingClientRect();
+    return top >= 0 && bottom <= innerHeight;
+  });
+});
+
+test('who presses an example far below sees the picture come', async () => {
+  const page = await visitor(it, { viewport: { width: 390, height: 664 }, hasTouch: true, isMobile: true });
+  await ready(page);
+  await begins(page, () => page.getByRole('button', { name: 'Surprise me' }).click());
+  await page.waitForFunction(() => document.querySelector('#frame').getBoundingClientRect().top >= -1);
+  await finished(page);
+});

@@ -7,7 +7,9 @@ import { MODEL, PATIENCE, assertDone, banner, cancelButton, draw, finished, pixe
 import { Server } from './server.mjs';
 
 const PROMPT = 'a red heart on a dark blue background';
-const SETTINGS = { Steps: 8, Guidance: MODEL.defaults.guidance, Sampler: MODEL.defaults.sampler, Seed: 3 };
+/** A small picture, for a software adapter draws it several times here. */
+const SIDE = 64;
+const SETTINGS = { Width: SIDE, Height: SIDE, Steps: 4, Guidance: MODEL.defaults.guidance, Sampler: MODEL.defaults.sampler, Seed: 3 };
 
 /** Kills the browser's graphics process, as a driver's crash would. */
 async function crash(browser) {
@@ -19,7 +21,7 @@ async function crash(browser) {
 /** Resolves when the status says that step `n` is done. */
 const step = (page, n) => page.waitForFunction((n) => {
   const words = document.getElementById('status').textContent;
-  return Number(/step (\d+) of 8/.exec(words)?.[1] ?? 0) >= n;
+  return Number(/step (\d+) of 4/.exec(words)?.[1] ?? 0) >= n;
 }, n, { timeout: PATIENCE });
 
 async function withBrowser(work) {
@@ -82,7 +84,7 @@ async function loseTwice(it, between = async () => {}) {
   await step(page, 2);
   await crash(it.browser);
   // It begins again on the new device, so step 2 comes a second time.
-  await page.waitForFunction(() => !/step [2-8] of 8/.test(document.getElementById('status').textContent), null,
+  await page.waitForFunction(() => !/step [2-4] of 4/.test(document.getElementById('status').textContent), null,
     { timeout: PATIENCE });
   await step(page, 2);
   await between();
@@ -104,7 +106,7 @@ test('a program hears of each lost device, and of the engine that takes over', (
   const page = await onHardware(it);
   await page.exposeFunction('crash', () => crash(it.browser));
   await page.goto(`${it.server.url}blank.html`);
-  const told = await page.evaluate(async (prompt) => {
+  const told = await page.evaluate(async ({ prompt, side }) => {
     const { OpenGen } = await import('/client.js');
     const { mini } = await import('/models.js');
     const og = await OpenGen.create({ model: mini });
@@ -113,13 +115,13 @@ test('a program hears of each lost device, and of the engine that takes over', (
     og.addEventListener('engine', ({ detail }) => heard.push(`now on ${detail.capabilities.engine}, of ${og.capabilities().engine}`));
     const began = og.capabilities().engine;
     let crashes = 0;
-    const { image } = await og.generate({ prompt, steps: 8, onStep: ({ step }) => {
+    const { image } = await og.generate({ prompt, steps: 4, width: side, height: side, onStep: ({ step }) => {
       if (step === 2 && crashes++ < 2) globalThis.crash();
     } });
     return { began, heard, size: [image.width, image.height] };
-  }, PROMPT);
+  }, { prompt: PROMPT, side: SIDE });
   assert.deepEqual(told, {
-    began: 'webgpu', heard: ['lost: string', 'lost: string', 'now on cpu, of cpu'], size: [MODEL.width, MODEL.height],
+    began: 'webgpu', heard: ['lost: string', 'lost: string', 'now on cpu, of cpu'], size: [SIDE, SIDE],
   });
 }));
 

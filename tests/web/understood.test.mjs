@@ -14,6 +14,8 @@ const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 const under = (page) => page.locator('#understood');
 const says = (page, words) => under(page).getByText(words).first().waitFor();
 const offered = (page, name) => under(page).getByRole('button', { name, exact: true });
+/** In the page, before its own code: nothing is fetched beforehand. */
+const savesData = () => Object.defineProperty(navigator.connection, 'saveData', { get: () => true });
 /** Whether the words of other languages were asked for. */
 const asked = (server) => server.paths.includes('/languages.json');
 
@@ -124,7 +126,7 @@ test('what was translated is said of a picture whose words are not in the box an
 
 test('words of other languages are fetched when a prompt may have some, and work offline from then on', async () => {
   const server = await new Server().start();
-  const page = await visitor({ ...it, server });
+  const page = await visitor({ ...it, server }, { init: savesData });
   await ready(page);
   for (const prompt of ['a cat on pink', '🐱', 'a dog and a ball']) await draw(page, prompt, { Steps: 1 });
   await kept(page);
@@ -159,7 +161,7 @@ test('without a network the words of other languages are said to be missing, and
 });
 
 test('a model without a list of words has nothing said about them, and draws what is typed', async () => {
-  const page = await visitor(it);
+  const page = await visitor(it, { init: savesData });
   await ready(page);
   // The same weights under another name: by its own it would be a copy of Mini, and know its words.
   const bytes = readFileSync(fileOf(MODEL));

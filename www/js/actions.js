@@ -39,17 +39,15 @@ export class Actions {
    */
   constructor({ current, onVary, onDelete }) {
     this.current = current;
-    const file = () => new File([current().png], fileName(current().settings), { type: 'image/png' });
-    const example = new File([new Blob()], 'a.png', { type: 'image/png' });
     $('copy').hidden = !navigator.clipboard?.write || !('ClipboardItem' in globalThis);
-    $('share').hidden = !navigator.canShare?.({ files: [example] });
+    $('share').hidden = !canShare();
 
     $('vary').addEventListener('click', onVary);
-    $('save').addEventListener('click', () => this.#save());
-    $('save-crisp').addEventListener('click', () => this.#save({ crisp: true }));
+    $('save').addEventListener('click', () => this.save(current()));
+    $('save-crisp').addEventListener('click', () => this.save(current(), { crisp: true }));
     $('save-exact').addEventListener('click', () => download(current().png, fileName(current().settings)));
     $('copy').addEventListener('click', () => this.#copy());
-    $('share').addEventListener('click', () => this.#share(file()));
+    $('share').addEventListener('click', () => this.share(current()));
     $('link').addEventListener('click', () => copyLink({ ...current().settings, model: current().model }));
     $('delete').addEventListener('click', onDelete);
     for (const menu of document.querySelectorAll('details.menu')) closesByItself(menu);
@@ -61,9 +59,8 @@ export class Actions {
     $('save').hidden = !on;
   }
 
-  /** Saves it at a size that people can use. @param {{crisp?: boolean}} [how] */
-  async #save(how) {
-    const { png, settings } = this.current();
+  /** Saves a picture at a size that people can use. @param {import('./gallery.js').Made} made @param {{crisp?: boolean}} [how] */
+  async save({ png, settings }, how) {
     try {
       download(await useful(png, how), fileName(settings));
     } catch (error) {
@@ -80,9 +77,10 @@ export class Actions {
     }
   }
 
-  async #share(file) {
+  /** @param {import('./gallery.js').Made} made */
+  async share({ png, settings }) {
     try {
-      await navigator.share({ files: [file] });
+      await navigator.share({ files: [new File([png], fileName(settings), { type: 'image/png' })] });
     } catch (error) {
       if (error.name === 'AbortError') return; // the person closed the sheet
       report('The picture could not be shared.', [`The browser says: ${error.message}`, 'Save works all the same.']);
@@ -90,9 +88,14 @@ export class Actions {
   }
 }
 
-/** A details element as a menu: a choice, Escape or a click elsewhere closes it. */
+/** Whether this browser hands picture files to other programs. */
+export const canShare = () =>
+  Boolean(navigator.canShare?.({ files: [new File([new Blob()], 'a.png', { type: 'image/png' })] }));
+
+/** A details element as a menu, in sight once it is open: a choice, Escape or a click elsewhere closes it. */
 function closesByItself(menu) {
   const close = () => { menu.open = false; };
+  menu.addEventListener('toggle', () => menu.open && menu.querySelector('.menu-panel').scrollIntoView({ block: 'nearest' }));
   menu.addEventListener('click', (event) => event.target.closest('[data-closes]') && close());
   menu.addEventListener('keydown', (event) => {
     if (event.key !== 'Escape' || !menu.open) return;

@@ -30,9 +30,10 @@ export class Gallery {
    * @param {import('./pictures.js').Pictures} options.pictures
    * @param {(made: Made) => void} options.onPick
    * @param {(ids: number[]) => void} options.onDeleted
+   * @param {(ids: number[]) => void} options.onRestored
    */
-  constructor({ pictures, onPick, onDeleted }) {
-    Object.assign(this, { pictures, onPick, onDeleted });
+  constructor({ pictures, onPick, onDeleted, onRestored }) {
+    Object.assign(this, { pictures, onPick, onDeleted, onRestored });
     $('search').addEventListener('input', () => {
       this.#shown = PAGE;
       this.#draw();
@@ -85,13 +86,15 @@ export class Gallery {
     const many = entries.length > 1;
     try {
       const taken = await this.pictures.remove(entries);
+      const ids = entries.map(({ id }) => id);
       await this.refresh();
-      this.onDeleted(entries.map(({ id }) => id));
+      this.onDeleted(ids);
       report(many ? `${entries.length} pictures were deleted.` : 'The picture was deleted.', [], {
         label: 'Undo',
         run: async () => {
           await this.pictures.restore(taken);
           await this.refresh();
+          this.onRestored(ids);
         },
       });
     } catch (error) {

@@ -23,8 +23,10 @@ export class Large {
    * @param {() => Made | null} options.current what stands on the stage
    * @param {(from: Made, step: -1 | 1) => Promise<Made | null>} options.beside the next newer (-1) or older (1) one
    * @param {(look: Made) => void} options.onLeft closed with another picture than it was opened with
+   * @param {(look: Made) => void} options.onSave
+   * @param {((look: Made) => void) | null} options.onShare null where this browser cannot
    */
-  constructor({ current, beside, onLeft }) {
+  constructor({ current, beside, onLeft, onSave, onShare }) {
     Object.assign(this, { current, beside, onLeft });
     this.view = $('large-view');
     $('enlarge').addEventListener('click', () => this.open());
@@ -32,6 +34,9 @@ export class Large {
     $('large-close').addEventListener('click', () => $('large').close());
     $('large-newer').addEventListener('click', () => this.#step(-1));
     $('large-older').addEventListener('click', () => this.#step(1));
+    $('large-save').addEventListener('click', () => onSave(this.#look));
+    $('large-share').hidden = !onShare;
+    $('large-share').addEventListener('click', () => onShare(this.#look));
     $('large-compare').addEventListener('click', () => this.#compare($('large-line').hidden));
     $('large-line').addEventListener('input', () => this.#drawLine());
     $('large').addEventListener('keydown', (event) => this.#key(event));

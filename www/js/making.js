@@ -19,6 +19,8 @@ export class Making {
   #last = '';
   /** What to say about the job before when the next one begins. */
   #parting = '';
+  /** Whether what is reported is that a picture was there already. */
+  #saidAgain = false;
   /** Why pictures are not kept, as far as that has been said. @type {Set<string>} */
   #told = new Set();
 
@@ -53,7 +55,10 @@ export class Making {
     const { settings } = this;
     settings.fillEmptyPrompt();
     const request = settings.read();
-    if (!request) return;
+    if (!request) {
+      if (!this.queue.running) say('One setting needs a look');
+      return;
+    }
     const example = seed === undefined ? null : { ...request, seed: String(seed) };
     if (example && !this.#asked.has(this.#nameOf(example))) {
       request.seed = example.seed;
@@ -66,6 +71,7 @@ export class Making {
     hideReport();
     if (!this.queue.running) this.shown.following = true;
     this.queue.add(request);
+    if (this.shown.following) this.stage.bringIntoSight();
   }
 
   /** The same name for the same pictures. */
@@ -93,6 +99,8 @@ export class Making {
   async #draw({ pictures: requests }, signal) {
     const { session, stage, shown, adding, reader } = this;
     hideBanner();
+    if (this.#saidAgain) hideReport(); // it was about the job before
+    this.#saidAgain = false;
     notes(this.#parting ? [this.#parting] : []);
     this.#parting = '';
     const made = [];
@@ -161,7 +169,7 @@ export class Making {
     made.entry = entry;
     await this.gallery.refresh();
     if (shown.current === made) shown.showAsKept();
-    if (again) this.#sayAgain(made);
+    if (again) this.#sayAgain();
     if (problem && !this.#told.has(problem)) {
       report(...keepingWords(problem), { label: 'Show storage', run: this.on.onFull });
     }
@@ -171,10 +179,11 @@ export class Making {
   }
 
   /** The picture is one that is kept already: why, and how to get others. */
-  #sayAgain({ settings: { seed } }) {
+  #sayAgain() {
     const why = this.settings.seedIsTyped
-      ? `The same settings with the same seed make the same picture. The seed is set to ${seed}.`
+      ? `The same settings with the same seed make the same picture. The seed is set to ${this.settings.shared().seed}.`
       : 'The same settings with the same seed make the same picture.';
+    this.#saidAgain = true;
     report('This picture is among yours already, and was not kept twice.', [why], {
       label: 'Draw a new seed',
       run: () => {
@@ -190,7 +199,8 @@ export class Making {
     const rest = this.queue.waiting.length;
     const kept = of > 1 ? `${made} of ${of} pictures were made and are kept` : '';
     if (error.code === 'ABORTED') {
-      if (session.state === 'ready') say('Cancelled', kept);
+      const there = this.shown.current ? 'the one before is here again' : '';
+      if (session.state === 'ready') say('Cancelled', kept || there);
       if (rest) this.#parting = `Cancelled${kept && `: ${kept}`}. ${rest} more in the queue ${rest === 1 ? 'goes' : 'go'} on.`;
       return 'cancelled';
     }

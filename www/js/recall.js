@@ -44,7 +44,9 @@ export class Recall {
       const og = await this.engine();
       const { notices, ...settings } = await og.readSettings(file);
       const { lines, action } = this.onSettings(valuesOf(settings));
-      report(`Settings read from ${pasted ? 'the pasted picture' : name}.`, [...notices, ...lines], action);
+      const from = pasted ? 'the pasted picture' : name;
+      const fixed = settings.seed === null || settings.seed === undefined ? '' : ` Its seed is set: ${settings.seed}.`;
+      report(`Settings read from ${from}.${fixed}`, [...notices, ...lines], action);
     } catch (error) {
       const hint = 'Copying a picture loses its settings in most browsers: drop the file instead.';
       report(`${name} was not read.`, [sentence(error.message), 'Your settings are as they were.', ...(pasted ? [hint] : [])]);

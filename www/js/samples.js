@@ -5,7 +5,7 @@ import { $, make } from './dom.js';
 /** The pictures, by model and seed of the example: `node tests/web/samples.mjs` draws them. */
 const SAMPLES = { mini: ['samples/apple.webp', 'samples/panda.webp', 'samples/fox.webp'] };
 const WORDS = {
-  mini: 'Mini is a little model that learned from 372 emoji. Press a picture, or say what you like.',
+  mini: 'Mini is a little model that learned to draw from 372 emoji. Press a picture, or say what you like.',
 };
 
 /** How many of a model's examples stand there as pictures. */

@@ -312,6 +312,8 @@ export class Settings {
     if (this.#writing) return;
     if (field === 'seed') this.random.checked = $('seed').value === '';
     else if (field !== 'random') this.mark(field, '');
+    // Who wants one seed and has none gets one to go on with.
+    if (field === 'random' && !this.random.checked && $('seed').value === '') set('seed', drawSeed());
     if (field === 'random' || field === 'seed') {
       this.#brought = false;
       this.mark('seed', '');

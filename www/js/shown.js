@@ -8,6 +8,7 @@ export class Shown {
   /** @type {Made | null} */ current = null;
   /** Whether the stage shows the work; not while the visitor looks at an earlier picture. */
   following = true;
+  /** What was deleted from the stage last. @type {Made | null} */ #gone = null;
   /** Whether it stands there since the page was opened. */
   broughtBack = false;
 
@@ -35,10 +36,21 @@ export class Shown {
     $('delete').hidden = !this.current.entry;
   }
 
-  /** Deleted pictures that stand on the stage stay there until another comes, and can still be saved. @param {number[]} ids */
+  /** Deleted pictures leave the stage. @param {number[]} ids @returns {boolean} whether one stood there */
   forget(ids) {
-    if (!ids.includes(this.current?.entry?.id)) return;
-    this.current = { ...this.current, entry: null };
-    this.showAsKept();
+    if (!ids.includes(this.current?.entry?.id)) return false;
+    this.#gone = this.current;
+    this.current = null;
+    this.stage.clear();
+    this.gallery.mark(null);
+    this.onChange();
+    return true;
+  }
+
+  /** What was deleted is back: on the stage too, where it stood there and nothing else does. @param {number[]} ids */
+  recall(ids) {
+    if (this.current || !ids.includes(this.#gone?.entry.id)) return false;
+    this.present(this.#gone);
+    return true;
   }
 }

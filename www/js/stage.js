@@ -26,6 +26,13 @@ export class Stage {
     dark.addEventListener('change', () => this.#redraw());
   }
 
+  /** Brings the picture into sight for who pressed something far from it; where half of it is seen nothing moves. */
+  bringIntoSight() {
+    const { top, bottom, height } = this.frame.getBoundingClientRect();
+    const seen = Math.min(bottom, innerHeight) - Math.max(top, 0);
+    if (seen < height / 2) this.frame.scrollIntoView({ block: 'nearest', behavior: calm.matches ? 'auto' : 'smooth' });
+  }
+
   /** How much of the model is here, 0 … 1: the dust gets its colours with it. */
   setFill(fill) {
     const changed = Math.round(fill * 100) !== Math.round(this.fill * 100);
@@ -65,6 +72,12 @@ export class Stage {
     this.picture.getContext('2d').putImageData(image, 0, 0);
     this.picture.setAttribute('aria-label', prompt || 'Picture without a prompt');
     this.#paint(this.picture, { over });
+  }
+
+  /** The picture is let go: the dust again, unless work is under way. */
+  clear() {
+    this.shown = null;
+    if (this.frame.dataset.state === 'done') this.restore();
   }
 
   /** Work stopped without a picture: back to the last one, or to the dust. */
