@@ -120,7 +120,8 @@ pub(crate) fn incomplete(bytes: u64, needed: u64) -> String {
         let digits = if by == 1.0 { 0 } else { digits };
         format!("{:.digits$}", count as f64 / by)
     };
-    let digits = (1..6).find(|&digits| write(bytes, by, digits) != write(needed, by_needed, digits)).unwrap_or(6);
+    let digits =
+        (1..6).find(|&digits| write(bytes, by, digits) != write(needed, by_needed, digits)).unwrap_or(6);
     let own = if name == name_needed { String::new() } else { format!(" {name}") };
     format!(
         "the file is incomplete: {}{own} of at least {} {name_needed}",

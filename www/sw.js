@@ -150,7 +150,7 @@ async function page({ request, resultingClientId }, url) {
  * a later copy of that version.
  */
 async function file({ request, clientId, resultingClientId }, pathname) {
-  const name = await copyOf(clientId);
+  const name = await copyOf(clientId, request.referrer);
   if (!name) return fetch(request);
   if (request.destination === 'worker') {
     await begins(resultingClientId, name); // as the tab that starts it
@@ -167,12 +167,16 @@ async function file({ request, clientId, resultingClientId }, pathname) {
 /** The copy that a worker was started with last: what one goes by that its browser did not announce. */
 let lastOfWorkers = '';
 
-/** The copy that a tab or a worker began with; for one that began without a copy the one that is in use when it first asks. */
-async function copyOf(id) {
+/**
+ * The copy that a tab or a worker began with; for one that began without a copy the one that is in use when it first asks.
+ * What a client is cannot be asked here: `clients.get` answers when it has loaded, and it loads when it has this file.
+ * @param {string} id
+ * @param {string} [referrer] what asks for the file: of a worker that is not known yet its own script
+ */
+async function copyOf(id, referrer = '') {
   const known = await read(CLIENT + id);
   if (known) return known;
-  const client = lastOfWorkers && (await self.clients.get(id));
-  const name = client?.type === 'worker' ? lastOfWorkers : await read('current');
+  const name = (referrer.endsWith('/worker.js') && lastOfWorkers) || (await read('current'));
   await begins(id, name);
   return name;
 }

@@ -35,6 +35,9 @@ function executable() {
   return found;
 }
 
+/** Longer than any question takes, in ms. */
+const ANSWER = 5000;
+
 const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 
 export class Firefox {
@@ -147,7 +150,8 @@ class Tab {
   async until(work, ...values) {
     const end = Date.now() + 120_000;
     for (;;) {
-      const found = await this.evaluate(work, ...values).catch(() => null); // a page on its way to another one
+      // A page on its way to another one fails, or never answers.
+      const found = await Promise.race([this.evaluate(work, ...values).catch(() => null), pause(ANSWER)]);
       if (found) return found;
       if (Date.now() > end) throw new Error(`not within two minutes: ${work} ${values}`);
       await pause(50);

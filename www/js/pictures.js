@@ -39,7 +39,8 @@ export class Pictures {
 
   /** All pictures, newest first. @returns {Promise<Entry[]>} */
   async list() {
-    const kept = await this.#read('entries', (store) => store.getAll()).catch(() => []);
+    const kept = (await this.#read('entries', (store) => store.getAll()).catch(() => []))
+      .map((entry) => ({ ...entry, thumbnail: asBlob(entry.thumbnail) }));
     const loose = [...this.#loose.values()].map(({ entry }) => entry);
     return [...loose, ...kept].sort((a, b) => b.time - a.time || Math.abs(b.id) - Math.abs(a.id));
   }
@@ -80,7 +81,8 @@ export class Pictures {
   /** The PNG file; null when it has been deleted meanwhile. @returns {Promise<Blob | null>} */
   async file(id) {
     if (this.#loose.has(id)) return this.#loose.get(id).png;
-    return (await this.#read('files', (store) => store.get(id))) ?? null;
+    const file = await this.#read('files', (store) => store.get(id));
+    return file ? asBlob(file) : null;
   }
 
   /** Deletes pictures and returns what was deleted, for `restore`. @param {Entry[]} entries */
@@ -107,11 +109,12 @@ export class Pictures {
 
   /** Stores entry and file, both or neither. Resolves with the id once they are on disk. */
   async #write(entry, png) {
+    const [thumbnail, file] = await Promise.all([entry.thumbnail.arrayBuffer(), png.arrayBuffer()]);
     let id;
     await this.#change(([entries, files]) => {
-      entries.put(entry).onsuccess = ({ target }) => {
+      entries.put({ ...entry, thumbnail }).onsuccess = ({ target }) => {
         id = target.result;
-        files.put(png, id);
+        files.put(file, id);
       };
     });
     return id;
@@ -160,6 +163,9 @@ function open() {
   opened.catch(() => {}); // told by whoever needs it
   return opened;
 }
+
+/** Files lie as bytes in the database, where Safari's private windows refuse blobs; earlier ones may be blobs. */
+const asBlob = (/** @type {ArrayBuffer | Blob} */ kept) => (kept instanceof Blob ? kept : new Blob([kept], { type: 'image/png' }));
 
 const settled = (request) => new Promise((resolve, reject) => {
   request.onsuccess = () => resolve(request.result);

@@ -8,7 +8,7 @@ use crate::sh::{self, Parts, cmd, say};
 use crate::size;
 use crate::summary::{self, LeftOut};
 use crate::tools::wasm::{TARGET, Toolchain};
-use crate::tools::{chromium, exiftool, firefox, node, trunk, vulkan};
+use crate::tools::{chromium, exiftool, firefox, node, trunk, vulkan, webkit};
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -84,6 +84,9 @@ fn web(report: &mut Report) {
     match trunk::find() {
         Some(program) => drop(report.check("trunk's build", || trunk::check(&program, &built))),
         None => report.left_out("trunk's build of the page: no trunk is installed here"),
+    }
+    if !webkit::ensure() {
+        report.left_out("the page in WebKitGTK: no webkit2gtk-driver and xvfb can be had here");
     }
     report.tests("tests, browser", summary::node, |left_out| {
         let mut tests = cmd("npm");

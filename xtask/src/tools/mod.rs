@@ -7,6 +7,7 @@ pub mod node;
 pub mod trunk;
 pub mod vulkan;
 pub mod wasm;
+pub mod webkit;
 
 use crate::sh::{self, cmd, say};
 use anyhow::{Context, Result, bail};
