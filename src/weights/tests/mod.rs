@@ -35,6 +35,7 @@ pub fn header(tensors: &[(&str, SourceType, &[usize])]) -> Header {
         tensors: tensors.collect(),
         metadata: Default::default(),
         data_start: 64,
+        lengths: offset..=offset,
     }
 }
 
