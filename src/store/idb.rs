@@ -2,7 +2,8 @@
 //!
 //! - `models`: id to [`Row`];
 //! - `chunks`: `[id, index]` to the chunk's bytes, a `Uint8Array` of at most 16 MiB;
-//! - `sums`: `[id, index]` to the chunk's CRC-32, written in the same transaction.
+//! - `sums`: `[id, index]` to the chunk's CRC-32, written in the same transaction; as a text of digits where the chunk was
+//!   found damaged and is gone. `[id, "hash"]` to the [`Mark`]s of a download that is not complete.
 
 use idb::{
     DatabaseEvent, Factory, KeyRange, ObjectStore, ObjectStoreParams, Query, Transaction, TransactionMode,
@@ -12,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use super::stored::{Origin, State, StoredModel, format_ok};
+use super::assembler::FullChunk;
+use super::stored::{Held, Origin, State, StoredModel, format_ok};
+use super::trail::Mark;
 use crate::config::{ModelConfig, Suggested};
 use crate::weights::{Manifest, PACKED_FORMAT};
 use crate::{Error, Result};
@@ -22,6 +25,8 @@ const VERSION: u32 = 1;
 const MODELS: &str = "models";
 const CHUNKS: &str = "chunks";
 const SUMS: &str = "sums";
+/// Beside the chunks' indices in `sums`.
+const HASH: &str = "hash";
 
 /// A model as it stands in `models`. The large texts are kept as they are, so that a list of models needs no parsing.
 #[derive(Serialize, Deserialize)]
@@ -151,9 +156,9 @@ impl Database {
         write.finish(put.map(drop)).await
     }
 
-    /// Which chunks of a model are stored: their checksums, by index.
-    pub async fn sums(&self, id: &str, count: usize) -> Result<Vec<Option<u32>>> {
-        let mut sums = vec![None; count];
+    /// What is stored of a model's `count` chunks, by index, and what was noted of its file's hash.
+    pub async fn held(&self, id: &str, count: usize) -> Result<(Vec<Held>, Vec<Mark>)> {
+        let (mut held, mut marks) = (vec![Held::Nothing; count], Vec::new());
         let query = || chunks_of(id).map(Query::from);
         let transaction = self.db.transaction(&[SUMS], TransactionMode::ReadOnly).map_err(storage)?;
         let store = self.store(&transaction, SUMS)?;
@@ -162,23 +167,29 @@ impl Database {
         let values = store.get_all(Some(query()?), None).map_err(storage)?;
         let (keys, values) = (keys.await.map_err(storage)?, values.await.map_err(storage)?);
         for (key, value) in keys.into_iter().zip(values) {
-            let index = key.dyn_into::<Array>().ok().and_then(|key| key.get(1).as_f64());
-            if let (Some(index), Some(sum)) = (index, value.as_f64())
-                && let Some(slot) = sums.get_mut(index as usize)
-            {
-                *slot = Some(sum as u32);
+            let Some(key) = key.dyn_ref::<Array>().map(|key| key.get(1)) else { continue };
+            if key.as_string().as_deref() == Some(HASH) {
+                // Of another version: then the file comes from its beginning.
+                marks = serde_wasm_bindgen::from_value(value).unwrap_or_default();
+            } else if let Some(slot) = key.as_f64().and_then(|index| held.get_mut(index as usize)) {
+                *slot = held_chunk(&value);
             }
         }
-        Ok(sums)
+        Ok((held, marks))
     }
 
-    /// Writes one chunk and its checksum, both or neither.
-    pub async fn put_chunk(&self, id: &str, index: usize, bytes: &[u8], sum: u32) -> Result<()> {
+    /// Writes one chunk, its checksum and how far the file's hash is, all or nothing.
+    pub async fn put_chunk(&self, id: &str, chunk: &FullChunk, marks: &[Mark]) -> Result<()> {
+        let marks = serde_wasm_bindgen::to_value(marks)
+            .map_err(|error| Error::Json { file: id.to_owned(), message: error.to_string() })?;
         let (write, transaction) = self.write(&[CHUNKS, SUMS])?;
-        let key = chunk_key(id, index);
-        let chunk = self.store(&transaction, CHUNKS)?.put(&Uint8Array::from(bytes), Some(&key)).map(drop);
-        let sum = self.store(&transaction, SUMS)?.put(&sum.into(), Some(&key)).map(drop);
-        write.finish(chunk.and(sum)).await
+        let key = chunk_key(id, chunk.index);
+        let bytes = Uint8Array::from(chunk.bytes.as_slice());
+        let bytes = self.store(&transaction, CHUNKS)?.put(&bytes, Some(&key)).map(drop);
+        let sums = self.store(&transaction, SUMS)?;
+        let sum = sums.put(&chunk.sum.into(), Some(&key)).map(drop);
+        let marks = sums.put(&marks, Some(&hash_key(id))).map(drop);
+        write.finish(bytes.and(sum).and(marks)).await
     }
 
     /// Reads one chunk into `bytes`; false when it is not there.
@@ -190,13 +201,20 @@ impl Database {
         Ok(true)
     }
 
-    /// Forgets one chunk, for example a damaged one.
-    pub async fn remove_chunk(&self, id: &str, index: usize) -> Result<()> {
+    /// Forgets the bytes of a damaged chunk, but not the checksum that they should have.
+    pub async fn lose_chunk(&self, id: &str, index: usize, sum: u32) -> Result<()> {
         let (write, transaction) = self.write(&[CHUNKS, SUMS])?;
         let key = chunk_key(id, index);
         let chunk = self.store(&transaction, CHUNKS)?.delete(key.clone()).map(drop);
-        let sum = self.store(&transaction, SUMS)?.delete(key).map(drop);
+        let sum = self.store(&transaction, SUMS)?.put(&sum.to_string().into(), Some(&key)).map(drop);
         write.finish(chunk.and(sum)).await
+    }
+
+    /// Forgets how far a file's hash was: it has been checked.
+    pub async fn remove_marks(&self, id: &str) -> Result<()> {
+        let (write, transaction) = self.write(&[SUMS])?;
+        let removed = self.store(&transaction, SUMS)?.delete(hash_key(id)).map(drop);
+        write.finish(removed).await
     }
 
     /// Deletes a model and all its chunks.
@@ -291,6 +309,20 @@ fn exception_error(name: &str, message: &str) -> Error {
 
 fn chunk_key(id: &str, index: usize) -> JsValue {
     Array::of2(&id.into(), &(index as f64).into()).into()
+}
+
+/// Where the marks of a model's hash lie, among its checksums: texts sort after every number.
+fn hash_key(id: &str) -> JsValue {
+    Array::of2(&id.into(), &HASH.into()).into()
+}
+
+/// What a value in `sums` says of its chunk.
+fn held_chunk(value: &JsValue) -> Held {
+    match (value.as_f64(), value.as_string().and_then(|digits| digits.parse().ok())) {
+        (Some(sum), _) => Held::Chunk(sum as u32),
+        (None, Some(sum)) => Held::Sum(sum),
+        (None, None) => Held::Nothing,
+    }
 }
 
 /// All chunks of a model: arrays sort after every number, so `[id, []]` comes after the last index.

@@ -114,7 +114,8 @@ impl Import {
         };
         let mut import = Import::new(expected, layout);
         let map = stored.chunk_map();
-        let held: Vec<Held> = (0..map.len()).map(|index| held.get(index).copied().unwrap_or_default()).collect();
+        let held: Vec<Held> =
+            (0..map.len()).map(|index| held.get(index).copied().unwrap_or_default()).collect();
         let missing: Vec<bool> = held.iter().map(|held| !matches!(held, Held::Chunk(_))).collect();
         let end = *header.lengths.start();
         import.know(header, stored.manifest.clone(), map, missing, stored.chunk_bytes);
@@ -360,8 +361,12 @@ impl Import {
     /// The hash can be gone on with wherever a tensor begins, and is noted where one ends.
     fn set_stops(&mut self) {
         if let (Check::Hash(trail), Some(known)) = (&mut self.check, &self.known) {
-            let mut stops: Vec<u64> =
-                known.header.tensors.iter().flat_map(|tensor| [tensor.offset, tensor.offset + tensor.len]).collect();
+            let mut stops: Vec<u64> = known
+                .header
+                .tensors
+                .iter()
+                .flat_map(|tensor| [tensor.offset, tensor.offset + tensor.len])
+                .collect();
             stops.dedup();
             trail.stop_at(stops.into_iter());
         }
@@ -405,6 +410,7 @@ impl Import {
 
     fn other_file(&mut self) -> Error {
         self.changed = true;
-        self.expected.network(format!("{} has changed since the first part of it was fetched", self.expected.file))
+        self.expected
+            .network(format!("{} has changed since the first part of it was fetched", self.expected.file))
     }
 }

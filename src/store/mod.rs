@@ -15,9 +15,9 @@ pub mod idb;
 mod import;
 mod meter;
 mod stored;
-mod trail;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 pub use assembler::FullChunk;
 pub use chunks::{Chunk, ChunkMap, MAX_CHUNK_BYTES};

@@ -2,13 +2,13 @@
 
 use super::browser::now_ms;
 use super::device::{Backend, Device, Loader};
-use super::download::{Call, download};
+use super::download::{Call, Fetched, download};
 use super::locks;
 use super::shelf::Shelf;
 use super::values::Phase;
 use crate::config::ModelConfig;
 use crate::store::idb::{Database, Found};
-use crate::store::{Meter, Progress, State, StoredModel};
+use crate::store::{Held, Meter, Progress, State, StoredModel};
 use crate::{Error, Result};
 
 /// A model that is ready, and where it came from.
@@ -95,7 +95,14 @@ pub(super) async fn import(call: &Call<'_>, database: &Database) -> Result<Impor
         return Ok(Imported { model, was_there: true, notice });
     }
     let was_there = match download(call, &mut Shelf::Database(database)).await {
-        Ok(()) => false,
+        Ok(Fetched::AsBegun) => false,
+        Ok(Fetched::Anew) => {
+            notice = Some(format!(
+                "{} has changed on its server since the first part of it was fetched; it was fetched anew.",
+                call.request.file()
+            ));
+            false
+        }
         Err(Error::Network { .. }) if is_complete(database, id).await? => {
             notice =
                 Some("A newer version of the model could not be fetched; the stored one is used.".into());
@@ -143,7 +150,7 @@ async fn load(
     model: &StoredModel,
 ) -> Result<Acquired> {
     let map = model.chunk_map();
-    let sums = database.sums(&model.id, map.len()).await?;
+    let (held, _) = database.held(&model.id, map.len()).await?;
     let mut loader = Loader::new(device, model.manifest.clone()).await?;
     let mut meter = Meter::new(model.manifest.bytes(), 0, now_ms());
     let mut loaded = 0;
@@ -151,10 +158,13 @@ async fn load(
     for (index, chunk) in map.iter() {
         call.check()?;
         let is_there = database.chunk(&model.id, index, &mut bytes).await?;
-        let expected = sums.get(index).copied().flatten().unwrap_or(0);
+        let expected = match held.get(index) {
+            Some(Held::Chunk(sum) | Held::Sum(sum)) => *sum,
+            _ => 0,
+        };
         let found = if is_there { crc32fast::hash(&bytes) } else { 0 };
         if !is_there || found != expected || bytes.len() as u64 != chunk.len {
-            forget_chunk(database, model, index).await?;
+            forget_chunk(database, model, index, expected).await?;
             return Err(Error::DamagedChunk {
                 model: model.manifest.name.clone(),
                 chunk: index,
@@ -178,9 +188,9 @@ async fn load(
     })
 }
 
-/// The damaged chunk goes, the rest stays: fetching again replaces only what is missing.
-async fn forget_chunk(database: &Database, model: &StoredModel, index: usize) -> Result<()> {
-    database.remove_chunk(&model.id, index).await?;
+/// The damaged chunk goes, the rest stays: fetching again replaces only what is missing by what has the same checksum.
+async fn forget_chunk(database: &Database, model: &StoredModel, index: usize, sum: u32) -> Result<()> {
+    database.lose_chunk(&model.id, index, sum).await?;
     database.put_model(&StoredModel { state: State::Damaged, ..model.clone() }).await
 }
 

@@ -254,11 +254,8 @@ fn a_header_says_how_long_a_file_is() {
         let Ok(Parse::Done(header)) = Header::parse("x", &file[..file.len() - 32], None) else { panic!() };
         assert_eq!(header.lengths, whole..=whole + slack);
     }
-    let lie = format!(
-        r#"{{"a":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}}}}"#,
-        1u64 << 41,
-        1u64 << 43
-    );
+    let lie =
+        format!(r#"{{"a":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}}}}"#, 1u64 << 41, 1u64 << 43);
     let error = Header::parse("x", &safetensors_bytes(&lie, &[]), None).unwrap_err();
     assert!(error.to_string().contains("lies about its size"), "{error}");
 }
