@@ -95,6 +95,11 @@ impl Assembler {
         self.map.tensors_of(manifest, &self.missing)
     }
 
+    /// Which chunks are still to be handed out, by index.
+    pub fn missing(&self) -> &[bool] {
+        &self.missing
+    }
+
     /// Whether every chunk has been handed out or was stored before.
     pub fn is_complete(&self) -> bool {
         !self.missing.contains(&true)

@@ -14,7 +14,7 @@ use crate::{Error, Result};
 
 /// Half-filled chunks that may wait in memory together. Records are laid out in the file's order, so that two or
 /// three wait as a rule; a file in another order takes more passes instead of more memory.
-const MAX_OPEN_BYTES: u64 = 64 << 20;
+pub(super) const MAX_OPEN_BYTES: u64 = 64 << 20;
 
 /// Decides the packed layout from a file's header, for example with the declarations of the model room.
 pub type Layout = Box<dyn Fn(&Header) -> Result<Manifest>>;

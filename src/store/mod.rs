@@ -14,6 +14,7 @@ mod expected;
 pub mod idb;
 mod import;
 mod meter;
+mod repacking;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -24,5 +25,6 @@ pub use chunks::{Chunk, ChunkMap, MAX_CHUNK_BYTES};
 pub use expected::Expected;
 pub use import::{Finish, Import, Layout};
 pub use meter::{Meter, Progress};
+pub use repacking::Repacking;
 pub use stored::{Held, Origin, State, StoredModel, content_range, format_ok};
 pub use trail::Mark;

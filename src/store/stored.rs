@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::chunks::ChunkMap;
-use crate::weights::{Manifest, PACKED_FORMAT};
+use crate::weights::{Manifest, READABLE_FORMATS};
 
 /// Where a model's file comes from and how to tell whether it is still the same file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +79,8 @@ pub enum Held {
 #[derive(Debug, Clone)]
 pub struct StoredModel {
     pub id: String,
+    /// What its chunks lie under: its id, or, after it was packed anew, another name.
+    pub place: String,
     pub origin: Origin,
     pub state: State,
     /// The chunk size it was cut with.
@@ -89,6 +91,11 @@ pub struct StoredModel {
 }
 
 impl StoredModel {
+    /// Both names under which chunks of a model may lie: those of a new layout come to the one that is free.
+    pub fn places(id: &str) -> [String; 2] {
+        [id.to_owned(), format!("{id}\u{1}anew")]
+    }
+
     /// How its slabs are cut.
     pub fn chunk_map(&self) -> ChunkMap {
         ChunkMap::new(&self.manifest.slabs, self.chunk_bytes)
@@ -97,7 +104,7 @@ impl StoredModel {
 
 /// Whether records written with this format number can be read by this version of the engine.
 pub fn format_ok(format: u32) -> bool {
-    format == PACKED_FORMAT
+    READABLE_FORMATS.contains(&format)
 }
 
 /// A `Content-Range` header, `bytes 100-999/1000`, as the first byte and the file's length (100, 1000).

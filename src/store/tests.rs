@@ -11,6 +11,7 @@ use crate::weights::{Header, Manifest, Parse, Source, layout};
 use crate::{Error, Result};
 
 mod changed;
+mod repacked;
 
 const URL: &str = "https://example.org/model.safetensors";
 
@@ -123,6 +124,7 @@ impl Shelf {
                 let manifest: Manifest = import.manifest().unwrap().clone();
                 let model = StoredModel {
                     id: "test".into(),
+                    place: "test".into(),
                     origin: Origin::default(),
                     state: State::Partial,
                     chunk_bytes: import.chunk_bytes().unwrap(),

@@ -7,6 +7,7 @@ use super::fetch::{self, Ask, Download, expect_total};
 use super::request::ModelRequest;
 use super::shelf::{Kept, Shelf};
 use super::values::{Phase, progress};
+use crate::model::weight_decls;
 use crate::pipeline::Cancel;
 use crate::store::{Expected, Finish, Held, Import, Layout, Meter, Origin, Progress, State, StoredModel};
 use crate::weights::{Source, embedded, layout};
@@ -65,7 +66,10 @@ enum Pass {
 /// Fetches what is missing on the shelf.
 pub(super) async fn download(call: &Call<'_>, shelf: &mut Shelf<'_>) -> Result<Fetched> {
     let id = &call.request.id;
-    let mut kept = shelf.kept(id).await?.filter(|kept| kept.model.origin.agrees_with(&call.request.origin));
+    let mut kept = shelf.kept(id).await?.filter(|Kept { model, .. }| {
+        let manifest = &model.manifest;
+        model.origin.agrees_with(&call.request.origin) && manifest.is_current(&weight_decls(&manifest.config))
+    });
     let mut changes = 0;
     for _ in 0..MAX_PASSES {
         match pass(call, shelf, &mut kept).await {
@@ -229,6 +233,7 @@ async fn take(
 fn begin(request: &ModelRequest, import: &Import, origin: &Origin) -> Option<Kept> {
     let model = StoredModel {
         id: request.id.clone(),
+        place: request.id.clone(),
         origin: origin.clone(),
         state: State::Partial,
         chunk_bytes: import.chunk_bytes()?,
@@ -257,7 +262,7 @@ fn layout_of(request: &ModelRequest) -> Layout {
         let (config, tokenizer) = embedded(header)?;
         let source =
             Source { file: file.clone(), bytes: origin.bytes.unwrap_or(0), sha256: origin.sha256.clone() };
-        let decls = crate::model::weight_decls(&config);
+        let decls = weight_decls(&config);
         layout(&config.name, &config, &tokenizer, &decls, header, source)
     })
 }

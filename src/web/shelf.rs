@@ -55,7 +55,7 @@ impl Shelf<'_> {
             // Another version of the model: it stays usable until the new one's header has arrived.
             return Ok(None);
         }
-        let (held, marks) = database.held(id, model.chunk_map().len()).await?;
+        let (held, marks) = database.held(&model.place, model.chunk_map().len()).await?;
         Ok(Some(Kept { model: *model, held, marks }))
     }
 
@@ -88,7 +88,7 @@ impl Shelf<'_> {
     pub(super) async fn put(&mut self, kept: &mut Kept, chunk: &FullChunk, marks: Vec<Mark>) -> Result<()> {
         match self {
             Shelf::Database(database) => {
-                let put = database.put_chunk(&kept.model.id, chunk, &marks).await;
+                let put = database.put_chunk(&kept.model.place, chunk, &marks).await;
                 if let Err(Error::Quota { .. }) = put {
                     let needed = kept.missing_bytes();
                     let free = Room::estimate().await.free().unwrap_or(0).min(needed);
@@ -115,7 +115,7 @@ impl Shelf<'_> {
         match self {
             Shelf::Database(database) => {
                 database.put_model(&kept.model).await?;
-                database.remove_marks(&kept.model.id).await
+                database.remove_marks(&kept.model.place).await
             }
             Shelf::Memory { .. } => Ok(()),
         }

@@ -98,7 +98,7 @@ test('a model at another origin loads by its address alone, however it is answer
   }
 });
 
-test('at one’s own origin too, without a length and compressed', async () => {
+test('at one’s own origin too, without a length', async () => {
   await program();
   server.faults = { noLength: true, noRange: true };
   const { code, notice } = await load(`${server.url}models/mini/mini-q8_0.gguf`);

@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::Error;
-use crate::weights::gguf_write::{NewTensor, header_bytes};
+use crate::weights::convert::NewTensor;
+use crate::weights::gguf_write::header_bytes;
 
 /// The error's text; the parser must refuse.
 fn refused(bytes: &[u8], total: u64) -> String {

@@ -3,6 +3,7 @@
 mod files;
 mod hostile;
 mod packing;
+mod repacking;
 
 use super::header::{Header, Parse, TensorInfo};
 use super::types::SourceType;
