@@ -7,6 +7,8 @@
 //!
 //! A model's place is its id, or another name once it was packed anew ([`StoredModel::places`]).
 
+use std::sync::Arc;
+
 use idb::{
     DatabaseEvent, Factory, KeyRange, ObjectStore, ObjectStoreParams, Query, Transaction, TransactionMode,
 };
@@ -130,6 +132,7 @@ impl Database {
             return Ok(Found::OtherFormat);
         }
         let Ok(manifest) = serde_json::from_str(&row.manifest) else { return Ok(Found::OtherFormat) };
+        let manifest = Arc::new(manifest);
         Ok(Found::Model(Box::new(StoredModel {
             place: row.place.unwrap_or_else(|| row.id.clone()),
             id: row.id,
@@ -343,7 +346,7 @@ fn row(model: &StoredModel) -> Result<JsValue> {
         state: model.state,
         chunk_bytes: model.chunk_bytes,
         origin: model.origin.clone(),
-        manifest: serde_json::to_string(&model.manifest).map_err(|error| unwritable(error.to_string()))?,
+        manifest: serde_json::to_string(&*model.manifest).map_err(|error| unwritable(error.to_string()))?,
         header: Uint8Array::from(model.header.as_slice()),
     };
     serde_wasm_bindgen::to_value(&row).map_err(|error| unwritable(error.to_string()))

@@ -3,6 +3,7 @@
 //! Nothing of the file is kept but its header, the tensor that is arriving and the chunks that are half full.
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use super::assembler::{Assembler, FullChunk};
 use super::chunks::{ChunkMap, chunk_bytes};
@@ -41,7 +42,7 @@ enum Check {
 /// What is known once the header has been read.
 struct Known {
     header: Header,
-    manifest: Manifest,
+    manifest: Arc<Manifest>,
     packer: Packer,
     assembler: Assembler,
     /// By tensor, in file order: whether a missing chunk needs it.
@@ -277,7 +278,7 @@ impl Import {
     }
 
     /// The packed layout, once the header has been read.
-    pub fn manifest(&self) -> Option<&Manifest> {
+    pub fn manifest(&self) -> Option<&Arc<Manifest>> {
         self.known.as_ref().map(|known| &known.manifest)
     }
 
@@ -335,7 +336,7 @@ impl Import {
                 return Ok(());
             }
         };
-        let manifest = (self.layout)(&header)?;
+        let manifest = Arc::new((self.layout)(&header)?);
         let size = chunk_bytes(manifest.bytes());
         let map = ChunkMap::new(&manifest.slabs, size);
         let missing = vec![true; map.len()];
@@ -350,7 +351,14 @@ impl Import {
         self.check_length()
     }
 
-    fn know(&mut self, header: Header, manifest: Manifest, map: ChunkMap, missing: Vec<bool>, size: u64) {
+    fn know(
+        &mut self,
+        header: Header,
+        manifest: Arc<Manifest>,
+        map: ChunkMap,
+        missing: Vec<bool>,
+        size: u64,
+    ) {
         let wanted = map.tensors_of(&manifest, &missing);
         let needed = header.tensors.iter().map(|tensor| wanted.contains(tensor.name.as_str())).collect();
         let packer = Packer::new(&manifest, &header);

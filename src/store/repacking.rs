@@ -1,5 +1,7 @@
 //! A stored model on its way into the layout that this version of the engine reads: its own chunks in, new chunks out.
 
+use std::sync::Arc;
+
 use super::assembler::{Assembler, FullChunk};
 use super::chunks::{ChunkMap, chunk_bytes};
 use super::import::MAX_OPEN_BYTES;
@@ -23,7 +25,7 @@ pub struct Repacking {
 impl Repacking {
     /// The new chunks go to `place`; those not `missing` are there already, an empty list is all of them.
     pub fn new(old: &StoredModel, repack: Repack, place: &str, missing: &[bool]) -> Repacking {
-        let manifest = repack.manifest().clone();
+        let manifest = Arc::new(repack.manifest().clone());
         let size = chunk_bytes(manifest.bytes());
         let map = ChunkMap::new(&manifest.slabs, size);
         let missing = (0..map.len()).map(|index| missing.get(index).copied().unwrap_or(true)).collect();

@@ -1,5 +1,7 @@
 //! What the store remembers of a model beside its chunks.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::chunks::ChunkMap;
@@ -87,7 +89,8 @@ pub struct StoredModel {
     pub chunk_bytes: u64,
     /// The file's header as it came, to find the tensors that are still to be fetched.
     pub header: Vec<u8>,
-    pub manifest: Manifest,
+    /// Shared with whoever loads it: its tokenizer alone is megabytes.
+    pub manifest: Arc<Manifest>,
 }
 
 impl StoredModel {

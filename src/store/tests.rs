@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::*;
 use crate::config::ModelConfig;
 use crate::plan::{Part, WeightDecl, WeightKind};
-use crate::weights::{Header, Manifest, Parse, Source, layout};
+use crate::weights::{Header, Parse, Source, layout};
 use crate::{Error, Result};
 
 mod changed;
@@ -121,7 +121,7 @@ impl Shelf {
     fn drain(&mut self, import: &mut Import) -> Result<()> {
         while let Some(chunk) = import.next_chunk()? {
             if self.model.is_none() {
-                let manifest: Manifest = import.manifest().unwrap().clone();
+                let manifest = import.manifest().unwrap().clone();
                 let model = StoredModel {
                     id: "test".into(),
                     place: "test".into(),

@@ -5,10 +5,9 @@ use super::device::{Backend, Device, Loader};
 use super::download::{Call, Fetched, download};
 use super::locks;
 use super::repack::repack;
-use super::shelf::Shelf;
+use super::shelf::{Shelf, is_current};
 use super::values::Phase;
 use crate::config::ModelConfig;
-use crate::model::weight_decls;
 use crate::store::idb::{Database, Found};
 use crate::store::{Held, Meter, Progress, State, StoredModel};
 use crate::{Error, Result};
@@ -118,7 +117,7 @@ pub(super) async fn import(call: &Call<'_>, database: &Database) -> Result<Impor
             ));
             false
         }
-        Err(Error::Network { .. }) if is_complete(database, id).await? => {
+        Err(Error::Network { .. }) if is_usable(database, id).await? => {
             notice =
                 Some("A newer version of the model could not be fetched; the stored one is used.".into());
             true
@@ -148,10 +147,10 @@ async fn usable(call: &Call<'_>, database: &Database) -> Result<Usable> {
         Found::Model(model)
             if model.state == State::Complete && model.origin.agrees_with(&call.request.origin) =>
         {
-            let manifest = &model.manifest;
-            match manifest.is_current(&weight_decls(&manifest.config)) {
-                true => Usable::Yes(model),
-                false => Usable::Outdated(model),
+            if is_current(&model) {
+                Usable::Yes(model)
+            } else {
+                Usable::Outdated(model)
             }
         }
         Found::OtherFormat => Usable::OtherFormat,
@@ -159,8 +158,10 @@ async fn usable(call: &Call<'_>, database: &Database) -> Result<Usable> {
     })
 }
 
-async fn is_complete(database: &Database, id: &str) -> Result<bool> {
-    Ok(matches!(database.model(id).await?, Found::Model(model) if model.state == State::Complete))
+/// Whether any version of the model is whole and can be loaded.
+async fn is_usable(database: &Database, id: &str) -> Result<bool> {
+    let found = database.model(id).await?;
+    Ok(matches!(found, Found::Model(model) if model.state == State::Complete && is_current(&model)))
 }
 
 /// Chunks from the database into the pipeline, one at a time, each checked.

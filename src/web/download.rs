@@ -5,7 +5,7 @@ use wasm_bindgen::JsValue;
 use super::browser::{self, now_ms};
 use super::fetch::{self, Ask, Download, expect_total};
 use super::request::ModelRequest;
-use super::shelf::{Kept, Shelf};
+use super::shelf::{Kept, Shelf, is_current};
 use super::values::{Phase, progress};
 use crate::model::weight_decls;
 use crate::pipeline::Cancel;
@@ -66,10 +66,9 @@ enum Pass {
 /// Fetches what is missing on the shelf.
 pub(super) async fn download(call: &Call<'_>, shelf: &mut Shelf<'_>) -> Result<Fetched> {
     let id = &call.request.id;
-    let mut kept = shelf.kept(id).await?.filter(|Kept { model, .. }| {
-        let manifest = &model.manifest;
-        model.origin.agrees_with(&call.request.origin) && manifest.is_current(&weight_decls(&manifest.config))
-    });
+    let kept = shelf.kept(id).await?;
+    let mut kept =
+        kept.filter(|kept| kept.model.origin.agrees_with(&call.request.origin) && is_current(&kept.model));
     let mut changes = 0;
     for _ in 0..MAX_PASSES {
         match pass(call, shelf, &mut kept).await {

@@ -3,6 +3,7 @@
 use super::device::{Device, Loader};
 use super::room::Room;
 use crate::config::ModelConfig;
+use crate::model::weight_decls;
 use crate::store::idb::{Database, Found};
 use crate::store::{FullChunk, Held, Mark, State, StoredModel};
 use crate::{Error, Result};
@@ -26,6 +27,11 @@ impl Kept {
     pub(super) fn is_mended(&self) -> bool {
         self.model.state == State::Damaged && self.missing_bytes() == 0
     }
+}
+
+/// Whether it is packed as this version of the engine reads it.
+pub(super) fn is_current(model: &StoredModel) -> bool {
+    model.manifest.is_current(&weight_decls(&model.manifest.config))
 }
 
 /// The destination of a download.
