@@ -13,8 +13,9 @@ use super::trail::{Mark, Trail};
 use crate::weights::{Header, Manifest, Packer, Parse};
 use crate::{Error, Result};
 
-/// Half-filled chunks that may wait in memory together. Records are laid out in the file's order, so that two or
-/// three wait as a rule; a file in another order takes more passes instead of more memory.
+/// Half-filled chunks that may wait in memory together, in bytes. Records are laid out in the order of their declarations,
+/// which is that of files that `opengen quantize` writes, so that two or three wait as a rule; a file in another order
+/// takes more passes instead of more memory.
 pub(super) const MAX_OPEN_BYTES: u64 = 64 << 20;
 
 /// Decides the packed layout from a file's header, for example with the declarations of the model room.
