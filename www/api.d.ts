@@ -21,8 +21,8 @@ export type { PreviewOptions, Walk };
 export type ModelSource = string | URL | File | ModelDescription;
 
 /**
- * A model's file and what is known of it. With `sha256` a stored copy is known to be the same; from another origin
- * `bytes` has to be said, since a server's word for it may not be believed there.
+ * A model's file and what is known of it. With `sha256` a stored copy is known to be the same, and what arrives is held
+ * against it from the first byte to the last; `bytes` is found out where it is not said.
  */
 export interface ModelDescription extends Partial<ModelInfo> {
   url: string;

@@ -34,3 +34,18 @@ pub fn taesd_weight_decls(config: &TaesdConfig) -> Vec<WeightDecl> {
 fn declared(graphs: Vec<Graph>) -> Vec<WeightDecl> {
     graphs.into_iter().flat_map(|graph| graph.weights).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::packed::DECLARED;
+
+    #[test]
+    fn declarations_are_those_that_models_are_stored_with() {
+        let found = DECLARED.map(|(name, _)| {
+            let decls = weight_decls(&ModelConfig::builtin(name).unwrap());
+            (name, crc32fast::hash(&serde_json::to_vec(&decls).unwrap()))
+        });
+        assert_eq!(found, DECLARED, "see weights::packed::DECLARED: what changes for stored models?");
+    }
+}

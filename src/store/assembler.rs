@@ -90,6 +90,16 @@ impl Assembler {
         Ok(None)
     }
 
+    /// The file's tensors that chunks are still made of, by name.
+    pub fn tensors<'a>(&self, manifest: &'a Manifest) -> HashSet<&'a str> {
+        self.map.tensors_of(manifest, &self.missing)
+    }
+
+    /// Which chunks are still to be handed out, by index.
+    pub fn missing(&self) -> &[bool] {
+        &self.missing
+    }
+
     /// Whether every chunk has been handed out or was stored before.
     pub fn is_complete(&self) -> bool {
         !self.missing.contains(&true)

@@ -1,8 +1,13 @@
 //! The browser's database: manifests, chunks and checksums in three object stores of one IndexedDB database.
 //!
 //! - `models`: id to [`Row`];
-//! - `chunks`: `[id, index]` to the chunk's bytes, a `Uint8Array` of at most 16 MiB;
-//! - `sums`: `[id, index]` to the chunk's CRC-32, written in the same transaction.
+//! - `chunks`: `[place, index]` to the chunk's bytes, a `Uint8Array` of at most 16 MiB;
+//! - `sums`: `[place, index]` to the chunk's CRC-32, written in the same transaction; as a text of digits where the chunk was
+//!   found damaged and is gone. `[place, "hash"]` to the [`Mark`]s of a download that is not complete.
+//!
+//! A model's place is its id, or another name once it was packed anew ([`StoredModel::places`]).
+
+use std::sync::Arc;
 
 use idb::{
     DatabaseEvent, Factory, KeyRange, ObjectStore, ObjectStoreParams, Query, Transaction, TransactionMode,
@@ -12,7 +17,9 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
-use super::stored::{Origin, State, StoredModel, format_ok};
+use super::assembler::FullChunk;
+use super::stored::{Held, Origin, State, StoredModel, format_ok};
+use super::trail::Mark;
 use crate::config::{ModelConfig, Suggested};
 use crate::weights::{Manifest, PACKED_FORMAT};
 use crate::{Error, Result};
@@ -22,12 +29,17 @@ const VERSION: u32 = 1;
 const MODELS: &str = "models";
 const CHUNKS: &str = "chunks";
 const SUMS: &str = "sums";
+/// Beside the chunks' indices in `sums`.
+const HASH: &str = "hash";
 
 /// A model as it stands in `models`. The large texts are kept as they are, so that a list of models needs no parsing.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
     id: String,
+    /// What its chunks lie under, where that is not its id.
+    #[serde(default)]
+    place: Option<String>,
     /// [`PACKED_FORMAT`] of the engine that packed it; the manifest of another format is not parsed.
     format: u32,
     name: String,
@@ -63,7 +75,7 @@ pub struct Listed {
 /// What the store holds under an id.
 pub enum Found {
     Nothing,
-    /// Packed by another version of the engine: to be fetched again.
+    /// Packed by another version of the engine, in a format that this one does not read: to be fetched again.
     OtherFormat,
     Model(Box<StoredModel>),
 }
@@ -120,7 +132,9 @@ impl Database {
             return Ok(Found::OtherFormat);
         }
         let Ok(manifest) = serde_json::from_str(&row.manifest) else { return Ok(Found::OtherFormat) };
+        let manifest = Arc::new(manifest);
         Ok(Found::Model(Box::new(StoredModel {
+            place: row.place.unwrap_or_else(|| row.id.clone()),
             id: row.id,
             origin: row.origin,
             state: row.state,
@@ -132,29 +146,42 @@ impl Database {
 
     /// Writes a model's row, new or again.
     pub async fn put_model(&self, model: &StoredModel) -> Result<()> {
-        let row = Row {
-            id: model.id.clone(),
-            format: PACKED_FORMAT,
-            name: model.manifest.name.clone(),
-            bytes: model.manifest.bytes(),
-            state: model.state,
-            chunk_bytes: model.chunk_bytes,
-            origin: model.origin.clone(),
-            manifest: serde_json::to_string(&model.manifest)
-                .map_err(|error| Error::Json { file: model.id.clone(), message: error.to_string() })?,
-            header: Uint8Array::from(model.header.as_slice()),
-        };
-        let value = serde_wasm_bindgen::to_value(&row)
-            .map_err(|error| Error::Json { file: model.id.clone(), message: error.to_string() })?;
+        let value = row(model)?;
         let (write, transaction) = self.write(&[MODELS])?;
         let put = self.store(&transaction, MODELS)?.put(&value, Some(&model.id.as_str().into()));
         write.finish(put.map(drop)).await
     }
 
-    /// Which chunks of a model are stored: their checksums, by index.
-    pub async fn sums(&self, id: &str, count: usize) -> Result<Vec<Option<u32>>> {
-        let mut sums = vec![None; count];
-        let query = || chunks_of(id).map(Query::from);
+    /// Writes a model's row, whose chunks are at another place now, and deletes those at its former one, all or nothing.
+    pub async fn move_model(&self, model: &StoredModel, former: &str) -> Result<()> {
+        let value = row(model)?;
+        let (write, transaction) = self.write(&[MODELS, CHUNKS, SUMS])?;
+        let put = self.store(&transaction, MODELS)?.put(&value, Some(&model.id.as_str().into())).map(drop);
+        let moved = put.and(self.delete_chunks(&transaction, former)?);
+        write.finish(moved).await
+    }
+
+    /// Deletes all chunks at a place.
+    pub async fn clear_place(&self, place: &str) -> Result<()> {
+        let (write, transaction) = self.write(&[CHUNKS, SUMS])?;
+        let cleared = self.delete_chunks(&transaction, place)?;
+        write.finish(cleared).await
+    }
+
+    fn delete_chunks(
+        &self,
+        transaction: &Transaction,
+        place: &str,
+    ) -> Result<std::result::Result<(), idb::Error>> {
+        let chunks = self.store(transaction, CHUNKS)?.delete(chunks_of(place)?).map(drop);
+        let sums = self.store(transaction, SUMS)?.delete(chunks_of(place)?).map(drop);
+        Ok(chunks.and(sums))
+    }
+
+    /// What is stored of a model's `count` chunks, by index, and what was noted of its file's hash.
+    pub async fn held(&self, place: &str, count: usize) -> Result<(Vec<Held>, Vec<Mark>)> {
+        let (mut held, mut marks) = (vec![Held::Nothing; count], Vec::new());
+        let query = || chunks_of(place).map(Query::from);
         let transaction = self.db.transaction(&[SUMS], TransactionMode::ReadOnly).map_err(storage)?;
         let store = self.store(&transaction, SUMS)?;
         // Both are asked for before either is awaited: a transaction without requests ends.
@@ -162,50 +189,64 @@ impl Database {
         let values = store.get_all(Some(query()?), None).map_err(storage)?;
         let (keys, values) = (keys.await.map_err(storage)?, values.await.map_err(storage)?);
         for (key, value) in keys.into_iter().zip(values) {
-            let index = key.dyn_into::<Array>().ok().and_then(|key| key.get(1).as_f64());
-            if let (Some(index), Some(sum)) = (index, value.as_f64())
-                && let Some(slot) = sums.get_mut(index as usize)
-            {
-                *slot = Some(sum as u32);
+            let Some(key) = key.dyn_ref::<Array>().map(|key| key.get(1)) else { continue };
+            if key.as_string().as_deref() == Some(HASH) {
+                // Of another version: then the file comes from its beginning.
+                marks = serde_wasm_bindgen::from_value(value).unwrap_or_default();
+            } else if let Some(slot) = key.as_f64().and_then(|index| held.get_mut(index as usize)) {
+                *slot = held_chunk(&value);
             }
         }
-        Ok(sums)
+        Ok((held, marks))
     }
 
-    /// Writes one chunk and its checksum, both or neither.
-    pub async fn put_chunk(&self, id: &str, index: usize, bytes: &[u8], sum: u32) -> Result<()> {
+    /// Writes one chunk, its checksum and how far the file's hash is, all or nothing.
+    pub async fn put_chunk(&self, place: &str, chunk: &FullChunk, marks: &[Mark]) -> Result<()> {
+        let marks = serde_wasm_bindgen::to_value(marks)
+            .map_err(|error| Error::Json { file: place.to_owned(), message: error.to_string() })?;
         let (write, transaction) = self.write(&[CHUNKS, SUMS])?;
-        let key = chunk_key(id, index);
-        let chunk = self.store(&transaction, CHUNKS)?.put(&Uint8Array::from(bytes), Some(&key)).map(drop);
-        let sum = self.store(&transaction, SUMS)?.put(&sum.into(), Some(&key)).map(drop);
-        write.finish(chunk.and(sum)).await
+        let key = chunk_key(place, chunk.index);
+        let bytes = Uint8Array::from(chunk.bytes.as_slice());
+        let bytes = self.store(&transaction, CHUNKS)?.put(&bytes, Some(&key)).map(drop);
+        let sums = self.store(&transaction, SUMS)?;
+        let sum = sums.put(&chunk.sum.into(), Some(&key)).map(drop);
+        let marks = sums.put(&marks, Some(&hash_key(place))).map(drop);
+        write.finish(bytes.and(sum).and(marks)).await
     }
 
     /// Reads one chunk into `bytes`; false when it is not there.
-    pub async fn chunk(&self, id: &str, index: usize, bytes: &mut Vec<u8>) -> Result<bool> {
-        let Some(value) = self.get(CHUNKS, chunk_key(id, index)).await? else { return Ok(false) };
+    pub async fn chunk(&self, place: &str, index: usize, bytes: &mut Vec<u8>) -> Result<bool> {
+        let Some(value) = self.get(CHUNKS, chunk_key(place, index)).await? else { return Ok(false) };
         let Ok(array) = value.dyn_into::<Uint8Array>() else { return Ok(false) };
         bytes.resize(array.length() as usize, 0);
         array.copy_to(bytes);
         Ok(true)
     }
 
-    /// Forgets one chunk, for example a damaged one.
-    pub async fn remove_chunk(&self, id: &str, index: usize) -> Result<()> {
+    /// Forgets the bytes of a damaged chunk, but not the checksum that they should have.
+    pub async fn lose_chunk(&self, place: &str, index: usize, sum: u32) -> Result<()> {
         let (write, transaction) = self.write(&[CHUNKS, SUMS])?;
-        let key = chunk_key(id, index);
+        let key = chunk_key(place, index);
         let chunk = self.store(&transaction, CHUNKS)?.delete(key.clone()).map(drop);
-        let sum = self.store(&transaction, SUMS)?.delete(key).map(drop);
+        let sum = self.store(&transaction, SUMS)?.put(&sum.to_string().into(), Some(&key)).map(drop);
         write.finish(chunk.and(sum)).await
+    }
+
+    /// Forgets how far a file's hash was: it has been checked.
+    pub async fn remove_marks(&self, place: &str) -> Result<()> {
+        let (write, transaction) = self.write(&[SUMS])?;
+        let removed = self.store(&transaction, SUMS)?.delete(hash_key(place)).map(drop);
+        write.finish(removed).await
     }
 
     /// Deletes a model and all its chunks.
     pub async fn remove_model(&self, id: &str) -> Result<()> {
         let (write, transaction) = self.write(&[MODELS, CHUNKS, SUMS])?;
-        let model = self.store(&transaction, MODELS)?.delete(JsValue::from(id)).map(drop);
-        let chunks = self.store(&transaction, CHUNKS)?.delete(chunks_of(id)?).map(drop);
-        let sums = self.store(&transaction, SUMS)?.delete(chunks_of(id)?).map(drop);
-        write.finish(model.and(chunks).and(sums)).await
+        let mut deleted = self.store(&transaction, MODELS)?.delete(JsValue::from(id)).map(drop);
+        for place in StoredModel::places(id) {
+            deleted = deleted.and(self.delete_chunks(&transaction, &place)?);
+        }
+        write.finish(deleted).await
     }
 
     async fn get(&self, store: &str, key: JsValue) -> Result<Option<JsValue>> {
@@ -289,13 +330,45 @@ fn exception_error(name: &str, message: &str) -> Error {
     Error::Storage { message: format!("{name}: {message}") }
 }
 
-fn chunk_key(id: &str, index: usize) -> JsValue {
-    Array::of2(&id.into(), &(index as f64).into()).into()
+fn chunk_key(place: &str, index: usize) -> JsValue {
+    Array::of2(&place.into(), &(index as f64).into()).into()
 }
 
-/// All chunks of a model: arrays sort after every number, so `[id, []]` comes after the last index.
-fn chunks_of(id: &str) -> Result<KeyRange> {
-    let lower = Array::of1(&id.into());
-    let upper = Array::of2(&id.into(), &Array::new().into());
+/// A model's row as a value of the database.
+fn row(model: &StoredModel) -> Result<JsValue> {
+    let unwritable = |error: String| Error::Json { file: model.id.clone(), message: error };
+    let row = Row {
+        id: model.id.clone(),
+        place: (model.place != model.id).then(|| model.place.clone()),
+        format: PACKED_FORMAT,
+        name: model.manifest.name.clone(),
+        bytes: model.manifest.bytes(),
+        state: model.state,
+        chunk_bytes: model.chunk_bytes,
+        origin: model.origin.clone(),
+        manifest: serde_json::to_string(&*model.manifest).map_err(|error| unwritable(error.to_string()))?,
+        header: Uint8Array::from(model.header.as_slice()),
+    };
+    serde_wasm_bindgen::to_value(&row).map_err(|error| unwritable(error.to_string()))
+}
+
+/// Where the marks of a model's hash lie, among its checksums: texts sort after every number.
+fn hash_key(place: &str) -> JsValue {
+    Array::of2(&place.into(), &HASH.into()).into()
+}
+
+/// What a value in `sums` says of its chunk.
+fn held_chunk(value: &JsValue) -> Held {
+    match (value.as_f64(), value.as_string().and_then(|digits| digits.parse().ok())) {
+        (Some(sum), _) => Held::Chunk(sum as u32),
+        (None, Some(sum)) => Held::Sum(sum),
+        (None, None) => Held::Nothing,
+    }
+}
+
+/// All chunks at a place: arrays sort after every number, so `[place, []]` comes after the last index.
+fn chunks_of(place: &str) -> Result<KeyRange> {
+    let lower = Array::of1(&place.into());
+    let upper = Array::of2(&place.into(), &Array::new().into());
     KeyRange::bound(&lower.into(), &upper.into(), None, None).map_err(storage)
 }

@@ -2,33 +2,21 @@
 //!
 //! Nothing of the file is kept but its header, the tensor that is arriving and the chunks that are half full.
 
-use std::fmt::Write as _;
-
-use sha2::{Digest, Sha256};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use super::assembler::{Assembler, FullChunk};
 use super::chunks::{ChunkMap, chunk_bytes};
-use super::stored::StoredModel;
-use crate::weights::recognise;
+use super::expected::Expected;
+use super::stored::{Held, StoredModel};
+use super::trail::{Mark, Trail};
 use crate::weights::{Header, Manifest, Packer, Parse};
 use crate::{Error, Result};
 
-/// Half-filled chunks that may wait in memory together. Records are laid out in the file's order, so that two or
-/// three wait as a rule; a file in another order takes more passes instead of more memory.
-const MAX_OPEN_BYTES: u64 = 64 << 20;
-
-/// What a download is held against.
-#[derive(Debug, Clone, Default)]
-pub struct Expected {
-    /// For messages about the transfer.
-    pub url: String,
-    /// For messages about the file.
-    pub file: String,
-    /// Length of the file.
-    pub bytes: u64,
-    /// Lower-case hexadecimal, when it is known.
-    pub sha256: Option<String>,
-}
+/// Half-filled chunks that may wait in memory together, in bytes. Records are laid out in the order of their declarations,
+/// which is that of files that `opengen quantize` writes, so that two or three wait as a rule; a file in another order
+/// takes more passes instead of more memory.
+pub(super) const MAX_OPEN_BYTES: u64 = 64 << 20;
 
 /// Decides the packed layout from a file's header, for example with the declarations of the model room.
 pub type Layout = Box<dyn Fn(&Header) -> Result<Manifest>>;
@@ -36,16 +24,26 @@ pub type Layout = Box<dyn Fn(&Header) -> Result<Manifest>>;
 /// How a pass over the file ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Finish {
-    /// Every chunk has been handed out; `whole`: and the file's SHA-256 and length were checked from its first byte.
-    Complete { whole: bool },
+    /// Every chunk has been handed out, and the file was checked from its first byte to its last.
+    Complete,
+    /// The file is not the one that was begun: what is stored of it is of no use.
+    Changed,
     /// The file's order needs more half-full chunks than memory allows: fetch once more for the rest.
     AnotherPass,
+}
+
+/// How a pass makes sure of the file.
+enum Check {
+    /// By a hash that runs from the file's first byte, in this pass or through a mark of an earlier one.
+    Hash(Trail),
+    /// The whole was checked once and chunks were damaged since: each must have the checksum that it had.
+    Sums(Vec<Held>),
 }
 
 /// What is known once the header has been read.
 struct Known {
     header: Header,
-    manifest: Manifest,
+    manifest: Arc<Manifest>,
     packer: Packer,
     assembler: Assembler,
     /// By tensor, in file order: whether a missing chunk needs it.
@@ -62,8 +60,11 @@ pub struct Import {
     known: Option<Known>,
     /// File offset of the next byte to come.
     position: u64,
-    /// Runs when the pass began at the file's first byte.
-    hasher: Option<Sha256>,
+    check: Check,
+    /// What an earlier pass noted of the hash.
+    marks: Vec<Mark>,
+    /// From where an earlier pass is gone on with.
+    resume_offset: u64,
     /// Bytes that came with a slice and were not looked at yet; they begin at `position - pending.len()`.
     pending: Vec<u8>,
     /// The bytes of tensor `tensor` that have arrived.
@@ -72,6 +73,8 @@ pub struct Import {
     /// Parsing is tried again at this many header bytes.
     try_header_at: usize,
     changed: bool,
+    /// Whether the pass began behind the file's first byte.
+    resumed: bool,
     max_open_bytes: u64,
 }
 
@@ -84,23 +87,28 @@ impl Import {
             header: Vec::new(),
             known: None,
             position: 0,
-            hasher: Some(Sha256::new()),
+            check: Check::Hash(Trail::new(&[])),
+            marks: Vec::new(),
+            resume_offset: 0,
             pending: Vec::new(),
             partial: Vec::new(),
             tensor: 0,
             try_header_at: 0,
             changed: false,
+            resumed: false,
             max_open_bytes: MAX_OPEN_BYTES,
         }
     }
 
-    /// A file of which some chunks are stored: those with `Some` in `sums`.
+    /// A file of which some chunks are stored, and what was noted of its hash meanwhile. `None` where that is not enough
+    /// to make sure of the rest: then the file has to come from its beginning, as if nothing were stored.
     pub fn resume(
         expected: Expected,
         layout: Layout,
         stored: &StoredModel,
-        sums: &[Option<u32>],
-    ) -> Result<Import> {
+        held: &[Held],
+        marks: &[Mark],
+    ) -> Result<Option<Import>> {
         let Parse::Done(header) = Header::parse(&expected.file, &stored.header, expected.bytes)? else {
             return Err(Error::Storage {
                 message: format!("the stored header of {} is cut off", expected.file),
@@ -108,24 +116,56 @@ impl Import {
         };
         let mut import = Import::new(expected, layout);
         let map = stored.chunk_map();
-        let missing = (0..map.len()).map(|index| sums.get(index).copied().flatten().is_none()).collect();
+        let held: Vec<Held> =
+            (0..map.len()).map(|index| held.get(index).copied().unwrap_or_default()).collect();
+        let missing: Vec<bool> = held.iter().map(|held| !matches!(held, Held::Chunk(_))).collect();
+        let end = *header.lengths.start();
         import.know(header, stored.manifest.clone(), map, missing, stored.chunk_bytes);
         import.header = stored.header.clone();
-        Ok(import)
+        let needed = import.needed_from();
+        let is_damaged = held.iter().any(|held| matches!(held, Held::Sum(_)));
+        if is_damaged && !held.contains(&Held::Nothing) {
+            import.resume_offset = needed;
+            import.check = Check::Sums(held);
+            return Ok(Some(import));
+        }
+        // Of nothing beyond the data's end could be asked.
+        let from = marks.iter().rfind(|mark| mark.at <= needed && mark.at < end);
+        let Some(from) = from.filter(|mark| Trail::resume(marks, mark.at).is_some()) else { return Ok(None) };
+        import.resume_offset = from.at;
+        import.marks = marks.to_vec();
+        Ok(Some(import))
     }
 
-    /// The file offset from which bytes are needed; 0 when the header is not known yet.
+    /// The file offset from which bytes are needed; 0 when nothing is stored.
     pub fn resume_offset(&self) -> u64 {
-        let Some(known) = &self.known else { return 0 };
-        let first = known.needed.iter().position(|&needed| needed);
-        first.and_then(|index| known.header.tensors.get(index)).map_or(0, |tensor| tensor.offset)
+        self.resume_offset
     }
 
-    /// The server agreed to begin at `offset`, at most [`Import::resume_offset`].
-    pub fn start_at(&mut self, offset: u64) {
+    /// The server begins at `offset`, which is [`Import::resume_offset`] or 0, and says that the file has `total` bytes.
+    pub fn start_at(&mut self, offset: u64, total: Option<u64>) -> Result<()> {
+        self.expected.bytes = self.expected.bytes.or(total);
         self.position = offset;
-        if offset > 0 {
-            self.hasher = None;
+        self.resumed = offset > 0;
+        if let Check::Hash(trail) = &mut self.check {
+            let begun = match offset {
+                0 => Some(Trail::new(&self.marks)),
+                _ => Trail::resume(&self.marks, offset),
+            };
+            let Some(begun) = begun else {
+                return Err(self.expected.network(format!("the server began at byte {offset}, unasked")));
+            };
+            *trail = begun;
+        }
+        self.set_stops();
+        Ok(())
+    }
+
+    /// Whether what is still to come shows if the file is the one that was begun: bytes that were seen before.
+    pub fn will_compare(&self) -> bool {
+        match &self.check {
+            Check::Hash(trail) => trail.will_compare(),
+            Check::Sums(_) => true,
         }
     }
 
@@ -133,21 +173,20 @@ impl Import {
     pub fn feed(&mut self, bytes: &[u8]) -> Result<()> {
         let before = self.position;
         self.position += bytes.len() as u64;
-        if self.position > self.expected.bytes {
-            return Err(
-                self.network(format!("the file is longer than the expected {} bytes", self.expected.bytes))
-            );
+        self.check_length()?;
+        if self.known.is_none() {
+            self.header.extend_from_slice(bytes);
+            return self.read_header();
         }
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(bytes);
+        self.compare_header(before, bytes)?;
+        if let Check::Hash(trail) = &mut self.check {
+            trail.update(bytes);
+            if trail.differs() {
+                return Err(self.other_file());
+            }
         }
-        if self.known.is_some() {
-            self.compare_header(before, bytes)?;
-            self.pending.extend_from_slice(bytes);
-            return Ok(());
-        }
-        self.header.extend_from_slice(bytes);
-        self.read_header()
+        self.pending.extend_from_slice(bytes);
+        Ok(())
     }
 
     /// The next whole chunk, or `None` when more bytes are needed.
@@ -173,6 +212,10 @@ impl Import {
             let rest = self.pending.len() - used;
             let skip = from.saturating_sub(at).min(rest as u64) as usize;
             let take = if needed { (end - from).min((rest - skip) as u64) as usize } else { 0 };
+            if needed {
+                // At once: growing by doubling would take twice the largest tensor.
+                self.partial.reserve_exact((end - from) as usize);
+            }
             self.partial.extend_from_slice(&self.pending[used + skip..used + skip + take]);
             used += skip + take;
             let at = at + (skip + take) as u64;
@@ -188,12 +231,32 @@ impl Import {
             }
         };
         self.pending.drain(..used);
+        if let (Some(chunk), Check::Sums(held)) = (&chunk, &self.check)
+            && held.get(chunk.index) != Some(&Held::Sum(chunk.sum))
+        {
+            return Err(self.other_file());
+        }
         Ok(chunk)
     }
 
-    /// Whether nothing more of the file is of use: all chunks are there and its hash cannot be checked anyway.
+    /// What is to be stored with the chunk that was handed out last, so that another pass can go on from here.
+    pub fn marks(&mut self) -> Vec<Mark> {
+        let needed = self.needed_from();
+        match &mut self.check {
+            Check::Hash(trail) => trail.marks(needed),
+            Check::Sums(_) => Vec::new(),
+        }
+    }
+
+    /// Whether nothing more of the file is of use: what was damaged is there again.
     pub fn is_done(&self) -> bool {
-        self.hasher.is_none() && self.known.as_ref().is_some_and(|known| known.assembler.is_complete())
+        matches!(self.check, Check::Sums(_))
+            && self.known.as_ref().is_some_and(|known| known.assembler.is_complete())
+    }
+
+    /// The length of the file in bytes, as far as it is known: at least so much, once the header has been read.
+    pub fn total(&self) -> Option<u64> {
+        Some(*self.lengths().start()).filter(|&bytes| bytes > 0)
     }
 
     /// Whether the server's file turned out to be another than the one of which chunks are stored.
@@ -216,7 +279,7 @@ impl Import {
     }
 
     /// The packed layout, once the header has been read.
-    pub fn manifest(&self) -> Option<&Manifest> {
+    pub fn manifest(&self) -> Option<&Arc<Manifest>> {
         self.known.as_ref().map(|known| &known.manifest)
     }
 
@@ -235,32 +298,33 @@ impl Import {
         let done = self.is_done();
         let Some(known) = &self.known else {
             let message = format!("the file ended after {} bytes, inside its header", self.position);
-            return Err(self.network(message));
+            return Err(self.expected.network(message));
         };
-        let total = self.expected.bytes;
+        let total = *self.lengths().start();
         if self.position < total && !done {
             let message = format!("the connection ended after {} of {total} bytes", self.position);
-            return Err(self.network(message));
+            return Err(self.expected.network(message));
         }
-        let whole = self.hasher.is_some();
-        if let (Some(hasher), Some(expected)) = (&self.hasher, &self.expected.sha256) {
-            let found = hex(&hasher.clone().finalize());
+        if let (Check::Hash(trail), Some(expected)) = (&self.check, &self.expected.sha256) {
+            let found = trail.sha256();
             if found != expected.to_lowercase() {
-                return Err(Error::BadFile {
-                    file: self.expected.file.clone(),
-                    message: format!("its SHA-256 is {found}, expected {expected}; nothing of it was kept"),
-                });
+                // Of two halves of different files the first may be the wrong one.
+                if self.resumed {
+                    return Ok(Finish::Changed);
+                }
+                let message = format!("its SHA-256 is {found}, expected {expected}; nothing of it was kept");
+                return Err(self.expected.bad_file(message));
             }
         }
         if !known.assembler.is_complete() {
             return Ok(Finish::AnotherPass);
         }
-        Ok(Finish::Complete { whole })
+        Ok(Finish::Complete)
     }
 
     /// Parses the header as soon as enough of it is there; what follows it becomes pending.
     fn read_header(&mut self) -> Result<()> {
-        self.check_magic()?;
+        self.expected.check_opening(&self.header)?;
         if self.header.len() < self.try_header_at {
             return Ok(());
         }
@@ -268,26 +332,78 @@ impl Import {
             Parse::Done(header) => header,
             Parse::NeedMore(bytes) => {
                 // Never more than the file has: else its end would pass unseen.
-                self.try_header_at = bytes.min(usize::try_from(self.expected.bytes).unwrap_or(bytes));
+                let total = self.expected.bytes.and_then(|total| usize::try_from(total).ok());
+                self.try_header_at = total.map_or(bytes, |total| bytes.min(total));
                 return Ok(());
             }
         };
-        let manifest = (self.layout)(&header)?;
+        let manifest = Arc::new((self.layout)(&header)?);
         let size = chunk_bytes(manifest.bytes());
         let map = ChunkMap::new(&manifest.slabs, size);
         let missing = vec![true; map.len()];
         let data_start = (header.data_start as usize).min(self.header.len());
         self.pending = self.header.split_off(data_start);
         self.know(header, manifest, map, missing, size);
-        Ok(())
+        self.set_stops();
+        if let Check::Hash(trail) = &mut self.check {
+            trail.update(&self.header);
+            trail.update(&self.pending);
+        }
+        self.check_length()
     }
 
-    fn know(&mut self, header: Header, manifest: Manifest, map: ChunkMap, missing: Vec<bool>, size: u64) {
+    fn know(
+        &mut self,
+        header: Header,
+        manifest: Arc<Manifest>,
+        map: ChunkMap,
+        missing: Vec<bool>,
+        size: u64,
+    ) {
         let wanted = map.tensors_of(&manifest, &missing);
         let needed = header.tensors.iter().map(|tensor| wanted.contains(tensor.name.as_str())).collect();
         let packer = Packer::new(&manifest, &header);
         let assembler = Assembler::new(&manifest, map, missing, self.max_open_bytes);
         self.known = Some(Known { header, manifest, packer, assembler, needed, chunk_bytes: size });
+    }
+
+    /// The hash can be gone on with wherever a tensor begins, and is noted where one ends.
+    fn set_stops(&mut self) {
+        if let (Check::Hash(trail), Some(known)) = (&mut self.check, &self.known) {
+            let mut stops: Vec<u64> = known
+                .header
+                .tensors
+                .iter()
+                .flat_map(|tensor| [tensor.offset, tensor.offset + tensor.len])
+                .collect();
+            stops.dedup();
+            trail.stop_at(stops.into_iter());
+        }
+    }
+
+    /// Offset of the first tensor that a missing chunk is made of; the data's end where none is missing.
+    fn needed_from(&self) -> u64 {
+        let Some(known) = &self.known else { return 0 };
+        let wanted = known.assembler.tensors(&known.manifest);
+        let first = known.header.tensors.iter().find(|tensor| wanted.contains(tensor.name.as_str()));
+        first.map_or(*known.header.lengths.start(), |tensor| tensor.offset)
+    }
+
+    /// Lengths that the file may have, in bytes, by all that is known.
+    fn lengths(&self) -> RangeInclusive<u64> {
+        match (self.expected.bytes, &self.known) {
+            (Some(bytes), _) => bytes..=bytes,
+            (None, Some(known)) => known.header.lengths.clone(),
+            (None, None) => 0..=u64::MAX,
+        }
+    }
+
+    fn check_length(&self) -> Result<()> {
+        let longest = *self.lengths().end();
+        if self.position <= longest {
+            return Ok(());
+        }
+        Err(self.expected.network(format!("the file is longer than the expected {longest} bytes")))
     }
 
     /// When a server without ranges sends the file from its beginning again, its header must be the known one.
@@ -298,49 +414,12 @@ impl Import {
         if known[..count] == bytes[..count] {
             return Ok(());
         }
+        Err(self.other_file())
+    }
+
+    fn other_file(&mut self) -> Error {
         self.changed = true;
-        Err(self.network("the file has changed since the first part of it was fetched".into()))
+        self.expected
+            .network(format!("{} has changed since the first part of it was fetched", self.expected.file))
     }
-
-    /// The first bytes tell a model from a web page, long before a header could be parsed.
-    fn check_magic(&self) -> Result<()> {
-        let Some(start) = self.header.get(..16) else { return Ok(()) };
-        if start.starts_with(b"GGUF") || start.starts_with(b"PK") {
-            return Ok(());
-        }
-        // A file of the visitor's own has no server.
-        if start.trim_ascii_start().starts_with(b"<") && !self.expected.url.starts_with("blob:") {
-            return Err(self.network("the server answered with a web page instead of a model".into()));
-        }
-        if let Some(error) = recognise::no_weights(&self.expected.file, &self.header) {
-            return Err(error);
-        }
-        let looks_like_safetensors = start[5..8] == [0, 0, 0] && start[8] == b'{';
-        if looks_like_safetensors {
-            return Ok(());
-        }
-        let message =
-            format!("it begins with \"{}\", which is neither GGUF nor safetensors", printable(&start[..8]));
-        Err(self.bad_file(message))
-    }
-
-    fn network(&self, message: String) -> Error {
-        Error::Network { url: self.expected.url.clone(), message, retryable: true }
-    }
-
-    fn bad_file(&self, message: String) -> Error {
-        Error::BadFile { file: self.expected.file.clone(), message }
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-fn printable(bytes: &[u8]) -> String {
-    bytes.escape_ascii().to_string()
 }

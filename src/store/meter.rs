@@ -34,6 +34,11 @@ impl Meter {
         Meter { total, last_ms: None, seen: VecDeque::from([(now_ms, loaded)]) }
     }
 
+    /// The transfer's bytes as far as they are known by now, 0 if not.
+    pub fn expect(&mut self, total: u64) {
+        self.total = total;
+    }
+
     /// `loaded` bytes are there at `now_ms`; a report when one is due, and always for the last byte.
     pub fn update(&mut self, loaded: u64, now_ms: f64) -> Option<Progress> {
         let due = self.last_ms.is_none_or(|last| now_ms - last >= INTERVAL_MS);
@@ -103,5 +108,7 @@ mod tests {
         meter.update(10, 0.0);
         let report = meter.update(1000, 500.0).unwrap();
         assert!(report.rate > 0.0 && report.seconds_left.is_none());
+        meter.expect(2000);
+        assert_eq!(meter.update(1500, 750.0).map(|report| report.total), Some(2000));
     }
 }

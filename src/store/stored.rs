@@ -1,9 +1,11 @@
 //! What the store remembers of a model beside its chunks.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::chunks::ChunkMap;
-use crate::weights::{Manifest, PACKED_FORMAT};
+use crate::weights::{Manifest, READABLE_FORMATS};
 
 /// Where a model's file comes from and how to tell whether it is still the same file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,8 +22,19 @@ pub struct Origin {
 impl Origin {
     /// What a conditional range request sends as `If-Range`: a strong ETag, else the date.
     pub fn validator(&self) -> Option<&str> {
-        let strong = self.etag.as_deref().filter(|tag| !tag.starts_with("W/"));
-        strong.or(self.last_modified.as_deref())
+        self.strong_etag().or(self.last_modified.as_deref())
+    }
+
+    /// Whether `other` proves the file to be this one's: a strong ETag, else the date, that both know and that is equal.
+    pub fn is_proven_by(&self, other: &Origin) -> bool {
+        match (self.strong_etag(), other.strong_etag()) {
+            (Some(tag), Some(others)) => tag == others,
+            _ => self.last_modified.is_some() && self.last_modified == other.last_modified,
+        }
+    }
+
+    fn strong_etag(&self) -> Option<&str> {
+        self.etag.as_deref().filter(|tag| !tag.starts_with("W/"))
     }
 
     /// Whether both may describe the same file: nothing that both know differs.
@@ -48,24 +61,44 @@ pub enum State {
     Partial,
     /// Everything is there and was verified.
     Complete,
-    /// A chunk was found damaged and removed; fetching again replaces only what is missing.
+    /// A chunk was found damaged and removed; fetching again replaces only what is missing, and is held against the
+    /// checksum that it had.
     Damaged,
+}
+
+/// What the store has of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Held {
+    #[default]
+    Nothing,
+    /// The chunk, with this CRC-32.
+    Chunk(u32),
+    /// Only the CRC-32 that it had when the model was whole: its bytes were found damaged.
+    Sum(u32),
 }
 
 /// A model in the store, without its chunks.
 #[derive(Debug, Clone)]
 pub struct StoredModel {
     pub id: String,
+    /// What its chunks lie under: its id, or, after it was packed anew, another name.
+    pub place: String,
     pub origin: Origin,
     pub state: State,
     /// The chunk size it was cut with.
     pub chunk_bytes: u64,
     /// The file's header as it came, to find the tensors that are still to be fetched.
     pub header: Vec<u8>,
-    pub manifest: Manifest,
+    /// Shared with whoever loads it: its tokenizer alone is megabytes.
+    pub manifest: Arc<Manifest>,
 }
 
 impl StoredModel {
+    /// Both names under which chunks of a model may lie: those of a new layout come to the one that is free.
+    pub fn places(id: &str) -> [String; 2] {
+        [id.to_owned(), format!("{id}\u{1}anew")]
+    }
+
     /// How its slabs are cut.
     pub fn chunk_map(&self) -> ChunkMap {
         ChunkMap::new(&self.manifest.slabs, self.chunk_bytes)
@@ -74,7 +107,7 @@ impl StoredModel {
 
 /// Whether records written with this format number can be read by this version of the engine.
 pub fn format_ok(format: u32) -> bool {
-    format == PACKED_FORMAT
+    READABLE_FORMATS.contains(&format)
 }
 
 /// A `Content-Range` header, `bytes 100-999/1000`, as the first byte and the file's length (100, 1000).
@@ -105,6 +138,27 @@ mod tests {
         assert_eq!(origin.validator(), date.as_deref());
         let origin = Origin { etag: Some("\"1\"".into()), ..origin };
         assert_eq!(origin.validator(), Some("\"1\""));
+    }
+
+    #[test]
+    fn a_strong_tag_or_a_date_proves_a_file_to_be_the_same() {
+        let of = |etag: Option<&str>, date: Option<&str>| Origin {
+            etag: etag.map(str::to_owned),
+            last_modified: date.map(str::to_owned),
+            ..Origin::default()
+        };
+        for (one, other, proven) in [
+            (of(Some("\"1\""), None), of(Some("\"1\""), None), true),
+            (of(Some("\"1\""), Some("Monday")), of(Some("\"2\""), Some("Monday")), false),
+            (of(Some("W/\"1\""), None), of(Some("W/\"1\""), None), false),
+            (of(Some("W/\"1\""), Some("Monday")), of(Some("W/\"1\""), Some("Monday")), true),
+            (of(None, Some("Monday")), of(Some("\"1\""), Some("Monday")), true),
+            (of(None, Some("Monday")), of(None, Some("Tuesday")), false),
+            (of(Some("\"1\""), None), of(None, None), false),
+            (of(None, None), of(None, None), false),
+        ] {
+            assert_eq!(one.is_proven_by(&other), proven, "{one:?} {other:?}");
+        }
     }
 
     #[test]

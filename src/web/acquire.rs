@@ -2,13 +2,14 @@
 
 use super::browser::now_ms;
 use super::device::{Backend, Device, Loader};
-use super::download::{Call, download};
+use super::download::{Call, Fetched, download};
 use super::locks;
-use super::shelf::Shelf;
+use super::repack::repack;
+use super::shelf::{Shelf, is_current};
 use super::values::Phase;
 use crate::config::ModelConfig;
 use crate::store::idb::{Database, Found};
-use crate::store::{Meter, Progress, State, StoredModel};
+use crate::store::{Held, Meter, Progress, State, StoredModel};
 use crate::{Error, Result};
 
 /// A model that is ready, and where it came from.
@@ -83,7 +84,7 @@ pub(super) async fn import(call: &Call<'_>, database: &Database) -> Result<Impor
                 "The stored model was packed by another version of this page; it was fetched again.".into(),
             );
         }
-        Usable::No => {}
+        Usable::Outdated(_) | Usable::No => {}
     }
     let waiting = || {
         let nothing = Progress { loaded: 0, total: 0, rate: 0.0, seconds_left: None };
@@ -91,12 +92,32 @@ pub(super) async fn import(call: &Call<'_>, database: &Database) -> Result<Impor
     };
     let _held = locks::take(&format!("opengen-download-{id}"), call.signal, waiting).await?;
     // The other tab may have stored it meanwhile.
-    if let Usable::Yes(model) = usable(call, database).await? {
-        return Ok(Imported { model, was_there: true, notice });
+    match usable(call, database).await? {
+        Usable::Yes(model) => return Ok(Imported { model, was_there: true, notice }),
+        Usable::Outdated(model) => match repack(call, database, &model).await {
+            Ok(model) => return Ok(Imported { model, was_there: true, notice }),
+            Err(Error::Aborted) => return Err(Error::Aborted),
+            // A file of the visitor's own cannot be fetched again.
+            Err(error) if call.request.origin.url.starts_with("blob:") => return Err(error),
+            Err(error) => {
+                notice = Some(format!(
+                    "The stored model is of another version of this page and could not be packed anew ({error}); it was \
+                     fetched again."
+                ));
+            }
+        },
+        Usable::OtherFormat | Usable::No => {}
     }
     let was_there = match download(call, &mut Shelf::Database(database)).await {
-        Ok(()) => false,
-        Err(Error::Network { .. }) if is_complete(database, id).await? => {
+        Ok(Fetched::AsBegun) => false,
+        Ok(Fetched::Anew) => {
+            notice = Some(format!(
+                "{} has changed on its server since the first part of it was fetched; it was fetched anew.",
+                call.request.file()
+            ));
+            false
+        }
+        Err(Error::Network { .. }) if is_usable(database, id).await? => {
             notice =
                 Some("A newer version of the model could not be fetched; the stored one is used.".into());
             true
@@ -114,6 +135,8 @@ pub(super) async fn import(call: &Call<'_>, database: &Database) -> Result<Impor
 /// What the store has for a request.
 enum Usable {
     Yes(Box<StoredModel>),
+    /// The model as another version of the engine packed it, in a format that this one can read.
+    Outdated(Box<StoredModel>),
     OtherFormat,
     /// Nothing, a part, something damaged, or another version of the model.
     No,
@@ -124,15 +147,21 @@ async fn usable(call: &Call<'_>, database: &Database) -> Result<Usable> {
         Found::Model(model)
             if model.state == State::Complete && model.origin.agrees_with(&call.request.origin) =>
         {
-            Usable::Yes(model)
+            if is_current(&model) {
+                Usable::Yes(model)
+            } else {
+                Usable::Outdated(model)
+            }
         }
         Found::OtherFormat => Usable::OtherFormat,
         _ => Usable::No,
     })
 }
 
-async fn is_complete(database: &Database, id: &str) -> Result<bool> {
-    Ok(matches!(database.model(id).await?, Found::Model(model) if model.state == State::Complete))
+/// Whether any version of the model is whole and can be loaded.
+async fn is_usable(database: &Database, id: &str) -> Result<bool> {
+    let found = database.model(id).await?;
+    Ok(matches!(found, Found::Model(model) if model.state == State::Complete && is_current(&model)))
 }
 
 /// Chunks from the database into the pipeline, one at a time, each checked.
@@ -143,18 +172,21 @@ async fn load(
     model: &StoredModel,
 ) -> Result<Acquired> {
     let map = model.chunk_map();
-    let sums = database.sums(&model.id, map.len()).await?;
+    let (held, _) = database.held(&model.place, map.len()).await?;
     let mut loader = Loader::new(device, model.manifest.clone()).await?;
     let mut meter = Meter::new(model.manifest.bytes(), 0, now_ms());
     let mut loaded = 0;
     let mut bytes = Vec::new();
     for (index, chunk) in map.iter() {
         call.check()?;
-        let is_there = database.chunk(&model.id, index, &mut bytes).await?;
-        let expected = sums.get(index).copied().flatten().unwrap_or(0);
+        let is_there = database.chunk(&model.place, index, &mut bytes).await?;
+        let expected = match held.get(index) {
+            Some(Held::Chunk(sum) | Held::Sum(sum)) => *sum,
+            _ => 0,
+        };
         let found = if is_there { crc32fast::hash(&bytes) } else { 0 };
         if !is_there || found != expected || bytes.len() as u64 != chunk.len {
-            forget_chunk(database, model, index).await?;
+            forget_chunk(database, model, index, expected).await?;
             return Err(Error::DamagedChunk {
                 model: model.manifest.name.clone(),
                 chunk: index,
@@ -178,9 +210,9 @@ async fn load(
     })
 }
 
-/// The damaged chunk goes, the rest stays: fetching again replaces only what is missing.
-async fn forget_chunk(database: &Database, model: &StoredModel, index: usize) -> Result<()> {
-    database.remove_chunk(&model.id, index).await?;
+/// The damaged chunk goes, the rest stays: fetching again replaces only what is missing by what has the same checksum.
+async fn forget_chunk(database: &Database, model: &StoredModel, index: usize, sum: u32) -> Result<()> {
+    database.lose_chunk(&model.place, index, sum).await?;
     database.put_model(&StoredModel { state: State::Damaged, ..model.clone() }).await
 }
 

@@ -5,15 +5,19 @@ use wasm_bindgen::JsValue;
 use super::browser::{self, now_ms};
 use super::fetch::{self, Ask, Download, expect_total};
 use super::request::ModelRequest;
-use super::shelf::{Kept, Shelf};
+use super::shelf::{Kept, Shelf, is_current};
 use super::values::{Phase, progress};
+use crate::model::weight_decls;
 use crate::pipeline::Cancel;
-use crate::store::{Expected, Finish, Import, Layout, Meter, Origin, Progress, State, StoredModel};
+use crate::store::{Expected, Finish, Held, Import, Layout, Meter, Origin, Progress, State, StoredModel};
 use crate::weights::{Source, embedded, layout};
 use crate::{Error, Result};
 
 /// A file in a very scattered order needs several passes; more than this is a mistake.
 const MAX_PASSES: usize = 64;
+
+/// How often the file may turn out to be another one within a download.
+const MAX_CHANGES: usize = 2;
 
 /// What a download needs to know of the call it belongs to.
 pub(super) struct Call<'a> {
@@ -40,6 +44,14 @@ impl Call<'_> {
     }
 }
 
+/// How a download came to its end.
+pub(super) enum Fetched {
+    /// With all that an earlier one had left.
+    AsBegun,
+    /// From the file's beginning, because it is another one than was begun.
+    Anew,
+}
+
 /// How one pass over the file ended.
 enum Pass {
     Done,
@@ -47,17 +59,29 @@ enum Pass {
     Again,
     /// The file on the server is not the one that was begun.
     Changed,
+    /// Nothing shows whether it is.
+    Unsure,
 }
 
 /// Fetches what is missing on the shelf.
-pub(super) async fn download(call: &Call<'_>, shelf: &mut Shelf<'_>) -> Result<()> {
+pub(super) async fn download(call: &Call<'_>, shelf: &mut Shelf<'_>) -> Result<Fetched> {
     let id = &call.request.id;
-    let mut kept = shelf.kept(id).await?.filter(|kept| kept.model.origin.agrees_with(&call.request.origin));
+    let kept = shelf.kept(id).await?;
+    let mut kept =
+        kept.filter(|kept| kept.model.origin.agrees_with(&call.request.origin) && is_current(&kept.model));
+    let mut changes = 0;
     for _ in 0..MAX_PASSES {
         match pass(call, shelf, &mut kept).await {
-            Ok(Pass::Done) => return Ok(()),
+            Ok(Pass::Done) => return Ok(if changes > 0 { Fetched::Anew } else { Fetched::AsBegun }),
             Ok(Pass::Again) => {}
-            Ok(Pass::Changed) => kept = None,
+            Ok(Pass::Unsure) => kept = None,
+            Ok(Pass::Changed) if changes == MAX_CHANGES => {
+                return Err(call.network("the file kept changing while it was fetched".into()));
+            }
+            Ok(Pass::Changed) => {
+                kept = None;
+                changes += 1;
+            }
             Err(error) => {
                 // A broken connection leaves what can be used; a broken file leaves nothing.
                 let is_broken =
@@ -70,24 +94,22 @@ pub(super) async fn download(call: &Call<'_>, shelf: &mut Shelf<'_>) -> Result<(
             }
         }
     }
-    Err(call.network("the file kept changing while it was fetched".into()))
+    Err(Error::BadFile {
+        file: call.request.file(),
+        message: format!("its tensors lie so scattered that {MAX_PASSES} passes over it were not enough"),
+    })
 }
 
 async fn pass(call: &Call<'_>, shelf: &mut Shelf<'_>, kept: &mut Option<Kept>) -> Result<Pass> {
-    if let Some(kept) = kept.as_mut().filter(|kept| kept.is_complete()) {
+    if let Some(kept) = kept.as_mut().filter(|kept| kept.is_mended()) {
         shelf.complete(kept).await?;
         return Ok(Pass::Done);
     }
-    let resumed = match kept {
-        Some(kept) => {
-            let expected = expected(call.request, kept.model.origin.bytes.unwrap_or(0));
-            Some(Import::resume(expected, layout_of(call.request), &kept.model, &kept.sums)?)
-        }
-        None => None,
-    };
+    let mut import = begin_import(call.request, kept)?;
     let mut download = fetch::open(&Ask {
         url: &call.request.origin.url,
-        offset: resumed.as_ref().map_or(0, Import::resume_offset),
+        offset: import.resume_offset(),
+        is_length_known: import.total().is_some(),
         validator: kept.as_ref().and_then(|kept| kept.model.origin.validator()),
         headers: &call.request.headers,
         fetch: &call.request.fetch,
@@ -103,21 +125,54 @@ async fn pass(call: &Call<'_>, shelf: &mut Shelf<'_>, kept: &mut Option<Kept>) -
     if kept.as_ref().is_some_and(|kept| !kept.model.origin.agrees_with(&origin)) {
         return Ok(Pass::Changed);
     }
-    let total =
-        origin.bytes.ok_or_else(|| call.network("the server does not say how long the file is".into()))?;
-    let mut import =
-        resumed.unwrap_or_else(|| Import::new(expected(call.request, total), layout_of(call.request)));
-    import.start_at(download.offset);
+    import.start_at(download.offset, origin.bytes)?;
+    if let Some(kept) = kept {
+        let is_proven = origin.sha256.is_some() || kept.model.origin.is_proven_by(&origin);
+        if !is_proven && !import.will_compare() {
+            return Ok(Pass::Unsure);
+        }
+    }
     if !read(call, shelf, kept, &mut download, &mut import, origin).await? {
         return Ok(Pass::Changed);
     }
+    finish(call, shelf, kept, import).await
+}
+
+/// The pass that goes on with what is kept, or begins anew where that is of no use.
+fn begin_import(request: &ModelRequest, kept: &mut Option<Kept>) -> Result<Import> {
+    let begun = match kept {
+        Some(Kept { model, held, marks }) => {
+            let expected = expected(request, model.origin.bytes);
+            Import::resume(expected, layout_of(request), model, held, marks)?
+        }
+        None => None,
+    };
+    Ok(begun.unwrap_or_else(|| {
+        *kept = None;
+        Import::new(expected(request, None), layout_of(request))
+    }))
+}
+
+/// The body has ended, or nothing more of it is of use.
+async fn finish(
+    call: &Call<'_>,
+    shelf: &mut Shelf<'_>,
+    kept: &mut Option<Kept>,
+    import: Import,
+) -> Result<Pass> {
     let loaded = import.position();
+    let is_whole = !import.is_done();
+    let total = import.total().unwrap_or(loaded);
     call.report(Phase::Verify, &Progress { loaded, total, rate: 0.0, seconds_left: None }, 0);
     match (import.finish()?, kept) {
-        (Finish::Complete { .. }, Some(kept)) => {
+        (Finish::Complete, Some(kept)) => {
+            if is_whole {
+                kept.model.origin.bytes = Some(loaded);
+            }
             shelf.complete(kept).await?;
             Ok(Pass::Done)
         }
+        (Finish::Changed, _) => Ok(Pass::Changed),
         _ => Ok(Pass::Again),
     }
 }
@@ -132,29 +187,14 @@ async fn read(
     origin: Origin,
 ) -> Result<bool> {
     let resumed_from = download.offset;
-    let mut meter = Meter::new(origin.bytes.unwrap_or(0), resumed_from, now_ms());
-    let mut origin = Some(origin);
+    let mut meter = Meter::new(import.total().unwrap_or(0), resumed_from, now_ms());
     while let Some(bytes) = download.next().await? {
         call.check()?;
-        let fed = import.feed(&bytes);
-        if import.is_changed() {
-            return Ok(false);
+        match take(call.request, shelf, kept, import, &origin, &bytes).await {
+            Err(_) if import.is_changed() => return Ok(false),
+            taken => taken?,
         }
-        fed?;
-        if kept.is_none()
-            && import.manifest().is_some()
-            && let Some(origin) = origin.take()
-        {
-            *kept = begin(call.request, import, origin);
-            if let Some(kept) = kept {
-                shelf.begin(kept).await?;
-            }
-        }
-        if let Some(kept) = kept {
-            while let Some(chunk) = import.next_chunk()? {
-                shelf.put(kept, &chunk).await?;
-            }
-        }
+        meter.expect(import.total().unwrap_or(0));
         if let Some(report) = meter.update(import.position(), now_ms()) {
             call.report(Phase::Download, &report, resumed_from);
         }
@@ -165,25 +205,50 @@ async fn read(
     Ok(true)
 }
 
-/// The row of a model whose header has just been read.
-fn begin(request: &ModelRequest, import: &Import, origin: Origin) -> Option<Kept> {
+/// Takes the file's next bytes, and puts what they make whole onto the shelf.
+async fn take(
+    request: &ModelRequest,
+    shelf: &mut Shelf<'_>,
+    kept: &mut Option<Kept>,
+    import: &mut Import,
+    origin: &Origin,
+    bytes: &[u8],
+) -> Result<()> {
+    import.feed(bytes)?;
+    if kept.is_none() {
+        *kept = begin(request, import, origin);
+        if let Some(kept) = kept {
+            shelf.begin(kept).await?;
+        }
+    }
+    let Some(kept) = kept else { return Ok(()) };
+    while let Some(chunk) = import.next_chunk()? {
+        shelf.put(kept, &chunk, import.marks()).await?;
+    }
+    Ok(())
+}
+
+/// The row of a model whose header has just been read; `None` before that.
+fn begin(request: &ModelRequest, import: &Import, origin: &Origin) -> Option<Kept> {
     let model = StoredModel {
         id: request.id.clone(),
-        origin,
+        place: request.id.clone(),
+        origin: origin.clone(),
         state: State::Partial,
         chunk_bytes: import.chunk_bytes()?,
         header: import.header()?.to_vec(),
         manifest: import.manifest()?.clone(),
     };
-    let sums = vec![None; model.chunk_map().len()];
-    Some(Kept { model, sums })
+    let held = vec![Held::Nothing; model.chunk_map().len()];
+    Some(Kept { model, held, marks: Vec::new() })
 }
 
-fn expected(request: &ModelRequest, bytes: u64) -> Expected {
+/// What the file is held against; `bytes` is its length as the server said it at an earlier pass.
+fn expected(request: &ModelRequest, bytes: Option<u64>) -> Expected {
     Expected {
         url: request.origin.url.clone(),
         file: request.file(),
-        bytes,
+        bytes: request.origin.bytes.or(bytes),
         sha256: request.origin.sha256.clone(),
     }
 }
@@ -196,7 +261,7 @@ fn layout_of(request: &ModelRequest) -> Layout {
         let (config, tokenizer) = embedded(header)?;
         let source =
             Source { file: file.clone(), bytes: origin.bytes.unwrap_or(0), sha256: origin.sha256.clone() };
-        let decls = crate::model::weight_decls(&config);
+        let decls = weight_decls(&config);
         layout(&config.name, &config, &tokenizer, &decls, header, source)
     })
 }

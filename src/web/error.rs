@@ -69,12 +69,17 @@ fn retryable(error: &Error) -> bool {
     }
 }
 
-/// What a rejected promise of fetch means.
-pub(super) fn from_fetch(url: &str, value: &JsValue) -> Error {
+/// What a rejected promise of fetch means. Of another origin the browser does not say whether it refused the page or was
+/// not there: `is_readable` is whether the page may read it for sure.
+pub(super) fn from_fetch(url: &str, is_readable: bool, value: &JsValue) -> Error {
     if get(value, "name").as_string().as_deref() == Some("AbortError") {
         return Error::Aborted;
     }
     let reason = get(value, "message").as_string().unwrap_or_default();
-    let message = format!("the connection failed ({reason}); is the network there?");
+    let cause = match is_readable {
+        true => "is the network there?",
+        false => "is the network there, and does that server let other sites read its files (CORS)?",
+    };
+    let message = format!("the connection failed ({reason}); {cause}");
     Error::Network { url: url.to_owned(), message, retryable: true }
 }

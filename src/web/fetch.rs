@@ -20,8 +20,10 @@ extern "C" {
 /// Which bytes are wanted.
 pub(super) struct Ask<'a> {
     pub url: &'a str,
-    /// The first byte needed; the server may begin earlier.
+    /// The first byte needed; the server may send the whole file all the same.
     pub offset: u64,
+    /// Where it is not, the answer to a range says how long the file is, and comes uncompressed.
+    pub is_length_known: bool,
     /// ETag or date of the file that was begun; a changed file then comes whole.
     pub validator: Option<&'a str>,
     /// Sent along.
@@ -46,32 +48,67 @@ pub(super) struct Download {
     pub last_modified: Option<String>,
 }
 
-/// Begins a download.
-pub(super) async fn open(ask: &Ask<'_>) -> Result<Download> {
-    if ask.offset > 0 {
-        // Some servers refuse the preflight of a range across origins, some answer nonsense: then the whole file
-        // comes again and what is stored is skipped.
-        match request(ask, true).await {
-            Ok(response) if response.status() == 206 => return Download::new(ask, response),
-            Ok(response) if response.status() == 200 => return Download::new(ask, response),
-            Err(Error::Aborted) => return Err(Error::Aborted),
-            _ => {}
-        }
-    }
-    let response = request(ask, false).await?;
-    Download::new(ask, response)
+/// A way to ask for a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// From an offset on, if the file is still the same.
+    RangeIfSame,
+    /// From an offset on.
+    Range,
+    /// From its beginning.
+    Whole,
 }
 
-async fn request(ask: &Ask<'_>, range: bool) -> Result<Response> {
+impl Way {
+    /// The ways to try before the whole file is asked for, those first that save or say most. A server that refuses one
+    /// may take the next: some refuse the preflight of a range across origins, to which an address may be redirected,
+    /// some answer nonsense.
+    fn first(ask: &Ask<'_>) -> Vec<Way> {
+        let is_on_network = ask.url.starts_with("http") || !ask.url.contains(':');
+        let mut ways = Vec::new();
+        // Across origins the header would need a preflight: there the answer is held against what is known.
+        if ask.offset > 0 && ask.validator.is_some() && is_same_origin(ask.url) {
+            ways.push(Way::RangeIfSame);
+        }
+        if ask.offset > 0 || !ask.is_length_known && is_on_network {
+            ways.push(Way::Range);
+        }
+        ways
+    }
+}
+
+/// Begins a download.
+pub(super) async fn open(ask: &Ask<'_>) -> Result<Download> {
+    for way in Way::first(ask) {
+        let response = match request(ask, way).await {
+            Err(Error::Aborted) => return Err(Error::Aborted),
+            Err(_) => continue,
+            Ok(response) => response,
+        };
+        let is_final = is_final(response.status());
+        match Download::new(ask, way, response) {
+            Err(_) if !is_final => {}
+            answered => return answered,
+        }
+    }
+    Download::new(ask, Way::Whole, request(ask, Way::Whole).await?)
+}
+
+/// Whether every way of asking would be answered in the same way.
+fn is_final(status: u16) -> bool {
+    matches!(status, 404 | 410 | 429 | 500..)
+}
+
+async fn request(ask: &Ask<'_>, way: Way) -> Result<Response> {
     let headers = Object::new().into();
     for (name, value) in ask.headers {
         set(&headers, name, value.as_str());
     }
-    if range {
+    if way != Way::Whole {
         set(&headers, "Range", format!("bytes={}-", ask.offset));
-        if let Some(validator) = ask.validator.filter(|_| is_same_origin(ask.url)) {
-            set(&headers, "If-Range", validator);
-        }
+    }
+    if let (Way::RangeIfSame, Some(validator)) = (way, ask.validator) {
+        set(&headers, "If-Range", validator);
     }
     let options = Object::new().into();
     set(&options, "headers", headers);
@@ -86,40 +123,41 @@ async fn request(ask: &Ask<'_>, range: bool) -> Result<Response> {
         Ok(promise) => JsFuture::from(promise).await,
         Err(error) => Err(error),
     };
-    response.map(JsCast::unchecked_into).map_err(|error| from_fetch(ask.url, &error))
+    response.map(JsCast::unchecked_into).map_err(|error| from_fetch(ask.url, is_same_origin(ask.url), &error))
 }
 
 impl Download {
-    fn new(ask: &Ask<'_>, response: Response) -> Result<Download> {
+    fn new(ask: &Ask<'_>, way: Way, response: Response) -> Result<Download> {
         let failed = |message: String| Error::Network { url: ask.url.to_owned(), message, retryable: true };
         let header = |name: &str| response.headers().get(name).ok().flatten();
         let status = response.status();
-        if !matches!(status, 200 | 206) {
+        let is_range = status == 206 && way != Way::Whole;
+        if status != 200 && !is_range {
             return Err(failed(refusal(status)));
         }
         if header("content-type").is_some_and(|kind| kind.trim_start().starts_with("text/html")) {
             return Err(failed("the server answered with a web page instead of a model".into()));
         }
         let range = header("content-range").as_deref().and_then(content_range);
-        if let (206, Some((from, _))) = (status, range)
+        if let (true, Some((from, _))) = (is_range, range)
             && from != ask.offset
         {
             return Err(failed(format!("the server sent bytes from {from} instead of {}", ask.offset)));
         }
-        // Of a compressed answer the length says nothing, and across origins compression cannot be seen. An answer that
-        // the program itself made ("default") says what it says.
+        // Of a compressed answer the length says nothing, and across origins compression cannot be seen: there the file's
+        // own header says where it ends. An answer that the program itself made ("default") says what it says.
         let plain = matches!(get(&response, "type").as_string().as_deref(), Some("basic" | "default"))
             && header("content-encoding").is_none_or(|encoding| encoding == "identity");
-        let total = match status {
-            206 => range.and_then(|(_, total)| total),
-            _ => header("content-length").and_then(|length| length.parse().ok()).filter(|_| plain),
+        let total = match is_range {
+            true => range.and_then(|(_, total)| total),
+            false => header("content-length").and_then(|length| length.parse().ok()).filter(|_| plain),
         };
         let body = response.body().ok_or_else(|| failed("the server sent nothing".into()))?;
         Ok(Download {
             url: ask.url.to_owned(),
             reader: body.get_reader().unchecked_into(),
             is_open: true,
-            offset: if status == 206 { ask.offset } else { 0 },
+            offset: if is_range { ask.offset } else { 0 },
             total,
             etag: header("etag"),
             last_modified: header("last-modified"),
@@ -130,7 +168,7 @@ impl Download {
     pub(super) async fn next(&mut self) -> Result<Option<Vec<u8>>> {
         let result = JsFuture::from(self.reader.read()).await;
         self.is_open = result.as_ref().is_ok_and(|result| !get(result, "done").is_truthy());
-        let result = result.map_err(|error| from_fetch(&self.url, &error))?;
+        let result = result.map_err(|error| from_fetch(&self.url, true, &error))?;
         Ok(get(&result, "value").dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec()))
     }
 }

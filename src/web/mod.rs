@@ -2,6 +2,7 @@
 //!
 //! - [`Engine`] is what a worker talks to;
 //! - `acquire` gets a model ready: from the store, or fetched, checked and stored first;
+//! - `repack` packs a stored model anew that another version of the engine packed;
 //! - `device` is what computes, the GPU or the CPU, and the pipeline on it;
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
 //! - `study` answers the view that explains;
@@ -22,6 +23,7 @@ mod locks;
 #[cfg(feature = "gpu")]
 mod plan;
 mod recall;
+mod repack;
 mod request;
 mod room;
 mod run;

@@ -3,27 +3,35 @@
 use super::device::{Device, Loader};
 use super::room::Room;
 use crate::config::ModelConfig;
+use crate::model::weight_decls;
 use crate::store::idb::{Database, Found};
-use crate::store::{FullChunk, State, StoredModel};
+use crate::store::{FullChunk, Held, Mark, State, StoredModel};
 use crate::{Error, Result};
 
-/// A model of which some chunks have arrived: its row and the checksums of those chunks.
+/// A model of which some chunks have arrived: its row, what there is of each chunk, and how far the file's hash is.
 pub(super) struct Kept {
     pub model: StoredModel,
-    pub sums: Vec<Option<u32>>,
+    pub held: Vec<Held>,
+    pub marks: Vec<Mark>,
 }
 
 impl Kept {
     /// Bytes of the chunks that are still to come.
     fn missing_bytes(&self) -> u64 {
         let missing = self.model.chunk_map();
-        missing.iter().filter(|(index, _)| self.sums[*index].is_none()).map(|(_, chunk)| chunk.len).sum()
+        let is_missing = |index: usize| !matches!(self.held.get(index), Some(Held::Chunk(_)));
+        missing.iter().filter(|(index, _)| is_missing(*index)).map(|(_, chunk)| chunk.len).sum()
     }
 
-    /// Whether every chunk has arrived.
-    pub(super) fn is_complete(&self) -> bool {
-        self.sums.iter().all(Option::is_some)
+    /// Whether the model was whole once, and what was damaged since has been replaced.
+    pub(super) fn is_mended(&self) -> bool {
+        self.model.state == State::Damaged && self.missing_bytes() == 0
     }
+}
+
+/// Whether it is packed as this version of the engine reads it.
+pub(super) fn is_current(model: &StoredModel) -> bool {
+    model.manifest.is_current(&weight_decls(&model.manifest.config))
 }
 
 /// The destination of a download.
@@ -53,8 +61,8 @@ impl Shelf<'_> {
             // Another version of the model: it stays usable until the new one's header has arrived.
             return Ok(None);
         }
-        let sums = database.sums(id, model.chunk_map().len()).await?;
-        Ok(Some(Kept { model: *model, sums }))
+        let (held, marks) = database.held(&model.place, model.chunk_map().len()).await?;
+        Ok(Some(Kept { model: *model, held, marks }))
     }
 
     /// The header is known: makes room, replacing whatever was there under this id.
@@ -82,11 +90,11 @@ impl Shelf<'_> {
         }
     }
 
-    /// Takes one chunk.
-    pub(super) async fn put(&mut self, kept: &mut Kept, chunk: &FullChunk) -> Result<()> {
+    /// Takes one chunk, and how far the file's hash is with it.
+    pub(super) async fn put(&mut self, kept: &mut Kept, chunk: &FullChunk, marks: Vec<Mark>) -> Result<()> {
         match self {
             Shelf::Database(database) => {
-                let put = database.put_chunk(&kept.model.id, chunk.index, &chunk.bytes, chunk.sum).await;
+                let put = database.put_chunk(&kept.model.place, chunk, &marks).await;
                 if let Err(Error::Quota { .. }) = put {
                     let needed = kept.missing_bytes();
                     let free = Room::estimate().await.free().unwrap_or(0).min(needed);
@@ -100,7 +108,10 @@ impl Shelf<'_> {
                 }
             }
         }
-        kept.sums[chunk.index] = Some(chunk.sum);
+        kept.marks = marks;
+        if let Some(held) = kept.held.get_mut(chunk.index) {
+            *held = Held::Chunk(chunk.sum);
+        }
         Ok(())
     }
 
@@ -108,7 +119,10 @@ impl Shelf<'_> {
     pub(super) async fn complete(&mut self, kept: &mut Kept) -> Result<()> {
         kept.model.state = State::Complete;
         match self {
-            Shelf::Database(database) => database.put_model(&kept.model).await,
+            Shelf::Database(database) => {
+                database.put_model(&kept.model).await?;
+                database.remove_marks(&kept.model.place).await
+            }
             Shelf::Memory { .. } => Ok(()),
         }
     }

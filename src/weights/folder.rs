@@ -38,6 +38,7 @@ impl DiffusersFolder {
             tensors: Vec::new(),
             metadata: BTreeMap::new(),
             data_start: 0,
+            lengths: 0..=u64::MAX,
         };
         let (mut files, mut file_of) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();

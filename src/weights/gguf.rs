@@ -40,7 +40,7 @@ struct Cursor<'a> {
     position: u64,
     /// Neither the header nor anything in it may reach beyond this.
     limit: u64,
-    /// Length of the file.
+    /// Length of the file; `u64::MAX` where it is not known.
     total: u64,
 }
 
@@ -80,8 +80,8 @@ impl<'a> Cursor<'a> {
 }
 
 /// Parses the header; `prefix` begins with [`MAGIC`].
-pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
-    let limit = total_len.min(MAX_HEADER);
+pub fn parse(file: &str, prefix: &[u8], total_len: Option<u64>) -> Result<Parse> {
+    let limit = total_len.map_or(MAX_HEADER, |total| total.min(MAX_HEADER));
     match read(file, prefix, limit, total_len) {
         Ok(header) => Ok(Parse::Done(header)),
         Err(Stop::Bad(error)) => Err(error),
@@ -92,8 +92,9 @@ pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
     }
 }
 
-fn read(file: &str, bytes: &[u8], limit: u64, total_len: u64) -> std::result::Result<Header, Stop> {
-    let mut cursor = Cursor { file, bytes, position: MAGIC.len() as u64, limit, total: total_len };
+fn read(file: &str, bytes: &[u8], limit: u64, total_len: Option<u64>) -> std::result::Result<Header, Stop> {
+    let total = total_len.unwrap_or(u64::MAX);
+    let mut cursor = Cursor { file, bytes, position: MAGIC.len() as u64, limit, total };
     let version = cursor.u32("version")?;
     if version != 2 && version != 3 {
         let note = match version {
@@ -138,8 +139,8 @@ fn read(file: &str, bytes: &[u8], limit: u64, total_len: u64) -> std::result::Re
     // How long tensors of unknown types are is not known: nothing more of the file could be checked.
     refuse_types(file, &raw)?;
     let data_start = cursor.position.next_multiple_of(alignment);
-    let tensors = check_tensors(file, raw, data_start.min(total_len), total_len, alignment)?;
-    Ok(Header { file: file.to_string(), tensors, metadata, data_start })
+    let (tensors, lengths) = check_tensors(file, raw, data_start.min(total), total_len, alignment)?;
+    Ok(Header { file: file.to_string(), tensors, metadata, data_start, lengths })
 }
 
 /// A metadata value, as far as we look at it.

@@ -1,26 +1,10 @@
 //! Writing GGUF headers: what `opengen quantize` makes.
 
+use super::convert::NewTensor;
 use super::gguf::{ALIGNMENT, MAGIC, STRING, UINT32};
-use super::types::SourceType;
 
 /// The version written.
 const VERSION: u32 = 3;
-
-/// A tensor about to be written.
-#[derive(Debug, Clone)]
-pub struct NewTensor {
-    pub name: String,
-    pub dtype: SourceType,
-    /// Outermost first.
-    pub shape: Vec<usize>,
-}
-
-impl NewTensor {
-    /// Bytes of the data, without padding.
-    pub fn len(&self) -> u64 {
-        self.dtype.bytes(self.shape.iter().product()) as u64
-    }
-}
 
 /// The header's bytes up to the aligned start of the data. The tensors' data follows in this order, each padded to
 /// [`ALIGNMENT`].

@@ -1,6 +1,7 @@
 //! What a weight file claims to hold, read from its first bytes and never believed without checking.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ops::RangeInclusive;
 
 use super::types::SourceType;
 use super::{gguf, names, recognise, safetensors};
@@ -24,6 +25,8 @@ pub struct Header {
     pub metadata: BTreeMap<String, String>,
     /// Where the data begins, in bytes from the file's start.
     pub data_start: u64,
+    /// Lengths that the file may have, in bytes: it ends with its last tensor, or with the padding behind it.
+    pub lengths: RangeInclusive<u64>,
 }
 
 /// One tensor of a file.
@@ -58,10 +61,13 @@ impl Header {
     /// Metadata key of where the weights came from.
     pub const SOURCE: &str = "opengen.source";
 
-    /// Reads the header of a GGUF or safetensors file of `total_len` bytes from its first bytes.
+    /// Reads the header of a GGUF or safetensors file of `total_len` bytes from its first bytes. Where the length is not
+    /// known (`None`), [`Header::lengths`] says afterwards what it may be.
     ///
     /// Memory is bounded by a small multiple of `prefix`; nothing the file says is believed before it is checked.
-    pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
+    pub fn parse(file: &str, prefix: &[u8], total_len: impl Into<Option<u64>>) -> Result<Parse> {
+        let known_len = total_len.into();
+        let total_len = known_len.unwrap_or(u64::MAX);
         let available = (prefix.len() as u64).min(total_len);
         let prefix = prefix.get(..available as usize).unwrap_or(prefix);
         if prefix.len() < 8 {
@@ -78,9 +84,9 @@ impl Header {
             return Err(error);
         }
         if prefix.starts_with(gguf::MAGIC) {
-            gguf::parse(file, prefix, total_len)
+            gguf::parse(file, prefix, known_len)
         } else {
-            safetensors::parse(file, prefix, total_len)
+            safetensors::parse(file, prefix, known_len)
         }
     }
 
@@ -122,14 +128,21 @@ pub(super) fn elements(shape: &[u64]) -> Option<u64> {
     shape.iter().try_fold(1u64, |product, &dim| product.checked_mul(dim))
 }
 
-/// Checks offsets, names and types of a file's tensors and puts them in file order.
+/// The longest file that is believed, in bytes: beyond what any model has, a header lies about its size.
+const LARGEST: u64 = 1 << 42;
+
+/// Checks offsets, names and types of a file's tensors and puts them in file order, with the lengths that the file may
+/// have: `slack` bytes may follow the last tensor. Of a file whose length is not known (`total_len`) only the header says
+/// where it ends.
 pub(super) fn check_tensors(
     file: &str,
     mut raw: Vec<RawTensor>,
     data_start: u64,
-    total_len: u64,
+    total_len: Option<u64>,
     slack: u64,
-) -> Result<Vec<TensorInfo>> {
+) -> Result<(Vec<TensorInfo>, RangeInclusive<u64>)> {
+    let known_len = total_len;
+    let total_len = known_len.unwrap_or(LARGEST);
     let data_len = total_len.checked_sub(data_start).ok_or_else(|| {
         incomplete(file, total_len, data_start, format!("its data begins at byte {data_start}"))
     })?;
@@ -158,7 +171,7 @@ pub(super) fn check_tensors(
         };
         last.clone_from(name);
     }
-    if data_len - end > slack {
+    if known_len.is_some() && data_len - end > slack {
         let message = format!("wrong length: its tensors end at {end}, its data at {data_len}");
         return Err(bad(file, message));
     }
@@ -171,7 +184,8 @@ pub(super) fn check_tensors(
         }
         tensors.extend(accept(file, tensor, data_start)?);
     }
-    Ok(tensors)
+    let shortest = data_start + end;
+    Ok((tensors, shortest..=shortest + slack))
 }
 
 /// All tensors of types that cannot be decoded, at once.
@@ -217,7 +231,6 @@ fn accept(file: &str, tensor: RawTensor, data_start: u64) -> Result<Option<Tenso
 
 /// A file that ends before what it says it holds. Beyond what any file has, it lies.
 pub(super) fn incomplete(file: &str, bytes: u64, needed: u64, detail: String) -> Error {
-    const LARGEST: u64 = 1 << 42;
     match needed {
         0..=LARGEST => Error::Incomplete { file: file.to_string(), bytes, needed, detail },
         _ => bad(file, format!("{detail}: it lies about its size")),

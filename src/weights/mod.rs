@@ -3,8 +3,9 @@
 //! The way of a tensor: [`Header::parse`] reads what a file claims, without its data; [`layout`] decides from the
 //! header alone where every packed record goes, or reports everything that is missing, extra or mis-shaped at once;
 //! [`Packer`] then takes tensors one at a time, in file order, and hands out finished records. [`unpack`] is the
-//! inverse. Natively [`ModelSource`] opens folders and files, and [`quantize_folder`] writes GGUFs.
+//! inverse, and [`Repack`] both, for a model that another version of the engine packed. Natively [`ModelSource`] opens folders and files, and [`quantize_folder`] writes GGUFs.
 
+mod convert;
 mod decode;
 mod embedded;
 mod gguf;
@@ -13,6 +14,7 @@ mod names;
 mod pack;
 pub mod packed;
 pub mod recognise;
+mod repack;
 mod safetensors;
 mod types;
 mod unpack;
@@ -33,8 +35,10 @@ pub use header::{Header, Parse, TensorInfo};
 pub use names::canonical;
 pub use pack::{PackedBytes, Packer};
 pub use packed::{
-    LayoutOptions, MAX_SLAB, Manifest, PACKED_FORMAT, PackedRecord, Source, Span, layout, layout_with,
+    LayoutOptions, MAX_SLAB, Manifest, PACKED_FORMAT, PackedRecord, READABLE_FORMATS, Source, Span, layout,
+    layout_with,
 };
+pub use repack::Repack;
 pub use types::SourceType;
 pub use unpack::{PackedRows, Unpacked, unpack, vector};
 

@@ -5,6 +5,7 @@
 //! of 256 bytes after the values. Vectors are f32, tables row-major.
 
 use std::collections::HashMap;
+use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +15,16 @@ use crate::error::{Error, Result, TensorProblem};
 use crate::kernels::{BLOCK, WeightType};
 use crate::plan::{Part, WeightDecl, WeightKind};
 
-/// The version of this layout; stored models of another version are imported again.
+/// The version of this layout. Stored models of another one are packed anew at their next use, by way of
+/// [`unpack`](super::unpack()), as are those whose records are declared otherwise.
 pub const PACKED_FORMAT: u32 = 1;
+/// CRC-32 of the declarations of the built-in configurations, as JSON: a test notices where they change, which stored models
+/// are packed anew for. Where records with the same declaration would be read otherwise, [`PACKED_FORMAT`] has to change.
+#[cfg(test)]
+pub(crate) const DECLARED: [(&str, u32); 3] =
+    [("sd15", 3_185_075_294), ("sd21", 3_936_468_103), ("sd-turbo", 3_936_468_103)];
+/// The versions that [`unpack`](super::unpack()) reads; stored models of others are fetched again.
+pub const READABLE_FORMATS: RangeInclusive<u32> = 1..=PACKED_FORMAT;
 /// The largest GPU buffer: WebGPU's default limit of a storage binding, in bytes.
 pub const MAX_SLAB: u64 = 128 << 20;
 /// Where records and scales begin, in bytes: WebGPU's default storage offset alignment.
@@ -80,6 +89,11 @@ impl Manifest {
     /// Bytes of all slabs.
     pub fn bytes(&self) -> u64 {
         self.slabs.iter().sum()
+    }
+
+    /// Whether it is packed as this version of the engine reads it, with these declarations.
+    pub fn is_current(&self, decls: &[WeightDecl]) -> bool {
+        self.format == PACKED_FORMAT && self.records.iter().map(|record| &record.decl).eq(decls)
     }
 
     /// A record by its declaration's name.

@@ -10,17 +10,17 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
-use super::decode::{decode_row, encode, simplify};
+use super::convert::{NewTensor, convert, new_tensor};
 use super::folder::io;
 use super::gguf::ALIGNMENT;
-use super::gguf_write::{NewTensor, header_bytes};
+use super::gguf_write::header_bytes;
 use super::header::{Header, bad};
-use super::packed::{Geometry, check_against};
+use super::packed::check_against;
 use super::source::ModelSource;
 use super::types::SourceType;
 use crate::error::{Error, Result};
 use crate::kernels::WeightType;
-use crate::plan::{Part, WeightDecl, WeightKind};
+use crate::plan::WeightDecl;
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,51 +96,6 @@ pub fn quantize_source(
         by_type.extend((count > 0).then_some((kind, count)));
     }
     Ok(Summary { tensors: tensors.len(), by_type, bytes, source_bytes: source.source().bytes })
-}
-
-/// The type and shape a part is written in.
-fn new_tensor(decl: &WeightDecl, part: &Part, wanted: WeightType) -> NewTensor {
-    let blocked = Geometry::of(part).is_some_and(|geometry| geometry.is_blocked());
-    let weight_type = match (decl.kind, wanted) {
-        (WeightKind::Vector { .. } | WeightKind::GegluVector { .. }, _) => WeightType::F32,
-        (WeightKind::Table { .. }, WeightType::Q8 | WeightType::Q4) => WeightType::F16,
-        (WeightKind::Matrix { .. } | WeightKind::Geglu { .. }, WeightType::Q8 | WeightType::Q4)
-            if !blocked =>
-        {
-            WeightType::F16
-        }
-        (_, wanted) => wanted,
-    };
-    let shape = match *part.shape {
-        [o, i, kh, kw] => vec![o, kh * kw * i],
-        _ => part.shape.clone(),
-    };
-    NewTensor { name: part.name.clone(), dtype: SourceType::of(weight_type), shape }
-}
-
-/// One tensor's bytes in the new type and order.
-fn convert(part: &Part, dtype: SourceType, bytes: &[u8], is_ohwi: bool, to: &NewTensor) -> Result<Vec<u8>> {
-    let taps = Geometry::of(part).map_or(1, |geometry| geometry.taps);
-    let reorder = taps > 1 && !is_ohwi;
-    if dtype == to.dtype && !reorder {
-        return Ok(bytes.to_vec());
-    }
-    let (dtype, bytes) = simplify(dtype, bytes)?;
-    let mut values = vec![0f32; part.shape.iter().product()];
-    decode_row(dtype, &bytes, &mut values);
-    if reorder {
-        let len = values.len() / part.shape.first().copied().unwrap_or(1).max(1);
-        let mut row = vec![0f32; len];
-        for values in values.chunks_exact_mut(len.max(1)) {
-            row.copy_from_slice(values);
-            for (i, taps_of_channel) in row.chunks_exact(taps).enumerate() {
-                for (tap, &value) in taps_of_channel.iter().enumerate() {
-                    values[tap * (len / taps) + i] = value;
-                }
-            }
-        }
-    }
-    encode(to.dtype, &values)
 }
 
 /// What the file says of itself.

@@ -14,7 +14,7 @@ use super::types::SourceType;
 use crate::error::{Error, Result};
 
 /// Parses the header; `prefix` has at least eight bytes.
-pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
+pub fn parse(file: &str, prefix: &[u8], total_len: Option<u64>) -> Result<Parse> {
     let Some((length, rest)) = prefix.split_first_chunk::<8>() else { return Ok(Parse::NeedMore(8)) };
     let header_len = u64::from_le_bytes(*length);
     if rest.first().is_some_and(|&byte| byte != b'{') || looks_like_text(length) {
@@ -24,8 +24,10 @@ pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
         return Err(bad(file, format!("header of {header_len} bytes, expected 2 to {MAX_HEADER}")));
     }
     let data_start = 8 + header_len;
-    if data_start > total_len {
-        return Err(incomplete(file, total_len, data_start, format!("its header ends at byte {data_start}")));
+    if let Some(total) = total_len
+        && data_start > total
+    {
+        return Err(incomplete(file, total, data_start, format!("its header ends at byte {data_start}")));
     }
     let Some(json) = rest.get(..header_len as usize) else { return Ok(Parse::NeedMore(data_start as usize)) };
     let entries: Entries = serde_json::from_slice(json).map_err(|error| Error::BadFile {
@@ -34,8 +36,9 @@ pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
     })?;
     let raw = entries.tensors.into_iter().map(|entry| raw(file, entry)).collect::<Result<Vec<_>>>()?;
     of_another_kind(file, &entries.metadata, &raw)?;
-    let tensors = check_tensors(file, raw, data_start, total_len, 0)?;
-    Ok(Parse::Done(Header { file: file.to_string(), tensors, metadata: entries.metadata, data_start }))
+    let (tensors, lengths) = check_tensors(file, raw, data_start, total_len, 0)?;
+    let metadata = entries.metadata;
+    Ok(Parse::Done(Header { file: file.to_string(), tensors, metadata, data_start, lengths }))
 }
 
 /// A web page or pickle where a weight file was expected.

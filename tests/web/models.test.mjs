@@ -77,3 +77,56 @@ test('for a visitor: the model in use stays, with its settings, and the page say
   await ready(page);
   assert.equal(await select.locator('option:checked').textContent(), MODEL.name, 'at the next visit too');
 });
+
+/** Makes a stored model one of another version of the engine: with other names for its records. Its chunks' places. */
+const aged = (page, name) => page.evaluate(async (wanted) => {
+  const done = (request) => new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error); });
+  const database = await done(indexedDB.open('opengen'));
+  const models = database.transaction('models', 'readwrite').objectStore('models');
+  const key = (await done(models.getAllKeys())).find((id) => id.includes(wanted));
+  const row = await done(models.get(key));
+  const manifest = JSON.parse(row.manifest);
+  for (const { decl } of manifest.records) decl.name = `former.${decl.name}`;
+  await done(models.put({ ...row, manifest: JSON.stringify(manifest) }, key));
+  database.close();
+  return key;
+}, name);
+
+/** Where chunks of a model lie, each place with how many there are. */
+const places = (page, id) => page.evaluate(async (wanted) => {
+  const done = (request) => new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error); });
+  const database = await done(indexedDB.open('opengen'));
+  const keys = await done(database.transaction('chunks').objectStore('chunks').getAllKeys());
+  database.close();
+  const found = {};
+  for (const [place] of keys) if (place.startsWith(wanted)) found[place] = (found[place] ?? 0) + 1;
+  return found;
+}, id);
+
+test('a model that another version of the page stored is packed anew, one of the visitor’s own too: nothing is fetched', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await page.setInputFiles('#add-model-file', MINE);
+  await page.locator('#report').getByText('my-dog was added and is in use now.').waitFor({ timeout: 120_000 });
+  await ready(page);
+  const before = await draw(page, APPLE, { Steps: 2, Seed: 5 });
+  const id = await aged(page, 'my-dog');
+  const [[place, count]] = Object.entries(await places(page, id));
+  it.server.models = [];
+  for (const turn of [1, 2]) {
+    await page.reload();
+    await ready(page);
+    assert.equal(await page.getByLabel('Model', { exact: true }).locator('option:checked').textContent(), 'my-dog');
+    assert.equal(psnr(await draw(page, APPLE, { Steps: 2, Seed: 5 }), before), Infinity, `the same model, turn ${turn}`);
+    assert.deepEqual(it.server.models, []);
+  }
+  const after = await places(page, id);
+  assert.deepEqual([Object.values(after), place in after], [[count], false], 'once in the store');
+  await page.evaluate(async (name) => {
+    const { OpenGen } = await import('/client.js');
+    const og = await OpenGen.create({ engine: 'cpu' });
+    await og.models.remove(name);
+    og.dispose();
+  }, id);
+  assert.deepEqual(await places(page, id), {}, 'and gone with the model');
+});

@@ -30,6 +30,9 @@ const HEADERS = Object.fromEntries(
  * @property {number} [wrongLength] send this many bytes, honestly announced, instead of the file
  * @property {number} [bytesPerSecond] send slowly
  * @property {boolean} [flip] send the right length with one byte changed
+ * @property {boolean} [noLength] send it chunked, without its length
+ * @property {string} [etag] the file's tag; a range of another file is not sent
+ * @property {Buffer} [instead] other bytes of the same length
  */
 
 export class Server {
@@ -116,7 +119,7 @@ export class Server {
   }
 
   async #model(request, response, file) {
-    const { status, html, cutAt, noRange, wrongLength, bytesPerSecond, flip } = this.faults;
+    const { status, html, cutAt, noRange, wrongLength, bytesPerSecond, flip, noLength, etag, instead } = this.faults;
     const entry = { method: request.method, range: request.headers.range ?? null, sent: 0 };
     this.models.push(entry);
     const send = (...answer) => sendWith(this.#headers, response, ...answer);
@@ -125,11 +128,13 @@ export class Server {
     if (!existsSync(file)) return send(404, 'text/plain', 'not found');
 
     const size = wrongLength ?? statSync(file).size;
-    const from = noRange ? 0 : Number(/^bytes=(\d+)-/.exec(entry.range ?? '')?.[1] ?? 0);
+    const isOther = etag && request.headers['if-range'] && request.headers['if-range'] !== etag;
+    const from = noRange || isOther ? 0 : Number(/^bytes=(\d+)-/.exec(entry.range ?? '')?.[1] ?? 0);
     if (from >= size) return response.writeHead(416, { 'Content-Range': `bytes */${size}` }).end();
-    const partial = !noRange && entry.range !== null;
+    const partial = !noRange && !isOther && entry.range !== null;
     response.writeHead(partial ? 206 : 200, {
-      ...this.#headers, 'Content-Type': TYPES['.gguf'], 'Content-Length': size - from,
+      ...this.#headers, 'Content-Type': TYPES['.gguf'], ...(noLength ? {} : { 'Content-Length': size - from }),
+      ...(etag ? { ETag: etag } : {}),
       ...(noRange ? {} : { 'Accept-Ranges': 'bytes' }),
       ...(partial ? { 'Content-Range': `bytes ${from}-${size - 1}/${size}` } : {}),
     });
@@ -145,6 +150,7 @@ export class Server {
         await pause(400); // let what was sent arrive and be kept
         return response.destroy();
       }
+      if (instead) bytes = instead.subarray(at, at + bytes.length);
       if (flip && at <= size / 2 && size / 2 < at + bytes.length) bytes[Math.floor(size / 2) - at] ^= 1;
       if (!(await write(response, bytes))) return undefined;
       at += bytes.length;

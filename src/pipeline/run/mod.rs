@@ -2,6 +2,8 @@
 
 mod study;
 
+use std::sync::Arc;
+
 use super::common::{Conditioning, initial_noise, pictures, time_embedding};
 use super::engine::{Engine, Network, Pixels};
 use super::graphs::{Shape, prepare_params, step_params};
@@ -25,21 +27,23 @@ pub struct Pipeline {
 impl Pipeline {
     /// Makes room for a model's weights on a device; [`Pipeline::write`] fills it.
     #[cfg(feature = "gpu")]
-    pub async fn new(context: crate::gpu::Context, manifest: Manifest) -> Result<Pipeline> {
+    pub async fn new(context: crate::gpu::Context, manifest: impl Into<Arc<Manifest>>) -> Result<Pipeline> {
+        let manifest = manifest.into();
         let engine = super::engine::GpuEngine::new(context, &manifest).await?;
-        Pipeline::over(Engine::Gpu(Box::new(engine)), manifest)
+        Pipeline::over(Engine::Gpu(Box::new(engine)), &manifest)
     }
 
     /// Unpacks a model for the processor from packed weights: the manifest and the bytes of each slab.
     #[cfg(feature = "cpu")]
-    pub fn on_cpu(manifest: Manifest, slabs: Vec<Vec<u8>>) -> Result<Pipeline> {
+    pub fn on_cpu(manifest: impl Into<Arc<Manifest>>, slabs: Vec<Vec<u8>>) -> Result<Pipeline> {
+        let manifest = manifest.into();
         let engine = super::engine::CpuEngine::new(&manifest, slabs)?;
-        Pipeline::over(Engine::Cpu(Box::new(engine)), manifest)
+        Pipeline::over(Engine::Cpu(Box::new(engine)), &manifest)
     }
 
-    fn over(engine: Engine, manifest: Manifest) -> Result<Pipeline> {
+    fn over(engine: Engine, manifest: &Manifest) -> Result<Pipeline> {
         let tokenizer = Tokenizer::from_json(manifest.tokenizer.as_bytes())?;
-        Ok(Pipeline { engine, config: manifest.config, tokenizer })
+        Ok(Pipeline { engine, config: manifest.config.clone(), tokenizer })
     }
 
     /// The model's configuration.

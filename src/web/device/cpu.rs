@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use web_time::Duration;
 
@@ -42,13 +43,13 @@ impl Device {
 
 /// A model whose weights are collected until all are there.
 pub(in crate::web) struct Loader {
-    manifest: Box<Manifest>,
+    manifest: Arc<Manifest>,
     slabs: Vec<Vec<u8>>,
 }
 
 impl Loader {
     /// Makes room for the weights.
-    pub(in crate::web) async fn new(_: &Device, manifest: Manifest) -> Result<Loader> {
+    pub(in crate::web) async fn new(_: &Device, manifest: Arc<Manifest>) -> Result<Loader> {
         let mut slabs = Vec::with_capacity(manifest.slabs.len());
         for &bytes in &manifest.slabs {
             let mut slab = Vec::new();
@@ -60,7 +61,7 @@ impl Loader {
             slab.resize(bytes as usize, 0);
             slabs.push(slab);
         }
-        Ok(Loader { manifest: Box::new(manifest), slabs })
+        Ok(Loader { manifest, slabs })
     }
 
     /// Takes bytes of a slab.
@@ -82,7 +83,7 @@ impl Loader {
         let pause = || -> Pin<Box<dyn Future<Output = ()>>> {
             Box::pin(gloo::timers::future::sleep(std::time::Duration::ZERO))
         };
-        let mut pipeline = Pipeline::on_cpu(*self.manifest, self.slabs)?;
+        let mut pipeline = Pipeline::on_cpu(self.manifest, self.slabs)?;
         let Engine::Cpu(engine) = pipeline.engine();
         engine.set_pause(Box::new(pause));
         Ok(pipeline)

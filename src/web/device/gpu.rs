@@ -1,5 +1,7 @@
 //! The GPU, through wgpu.
 
+use std::sync::Arc;
+
 use web_time::Duration;
 
 use super::super::browser::navigator;
@@ -48,7 +50,7 @@ pub(in crate::web) struct Loader(Box<Pipeline>);
 
 impl Loader {
     /// Makes room for the weights.
-    pub(in crate::web) async fn new(device: &Device, manifest: Manifest) -> Result<Loader> {
+    pub(in crate::web) async fn new(device: &Device, manifest: Arc<Manifest>) -> Result<Loader> {
         Ok(Loader(Box::new(Pipeline::new(device.0.clone(), manifest).await?)))
     }
 

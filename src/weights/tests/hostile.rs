@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::Error;
-use crate::weights::gguf_write::{NewTensor, header_bytes};
+use crate::weights::convert::NewTensor;
+use crate::weights::gguf_write::header_bytes;
 
 /// The error's text; the parser must refuse.
 fn refused(bytes: &[u8], total: u64) -> String {
@@ -242,4 +243,20 @@ proptest! {
             survives(&file, total);
         }
     }
+}
+
+/// Where no server says how long a file is, its header does, and never more than a file can have.
+#[test]
+fn a_header_says_how_long_a_file_is() {
+    let gguf = gguf(&[("general.architecture", "opengen")], &[tensor("a", SourceType::F32, &[8])]);
+    let json = r#"{"a":{"dtype":"F32","shape":[8],"data_offsets":[0,32]}}"#;
+    for (file, slack) in [(gguf, 32), (safetensors_bytes(json, &[0; 32]), 0)] {
+        let whole = file.len() as u64;
+        let Ok(Parse::Done(header)) = Header::parse("x", &file[..file.len() - 32], None) else { panic!() };
+        assert_eq!(header.lengths, whole..=whole + slack);
+    }
+    let lie =
+        format!(r#"{{"a":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}}}}"#, 1u64 << 41, 1u64 << 43);
+    let error = Header::parse("x", &safetensors_bytes(&lie, &[]), None).unwrap_err();
+    assert!(error.to_string().contains("lies about its size"), "{error}");
 }

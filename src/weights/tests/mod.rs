@@ -3,6 +3,7 @@
 mod files;
 mod hostile;
 mod packing;
+mod repacking;
 
 use super::header::{Header, Parse, TensorInfo};
 use super::types::SourceType;
@@ -35,6 +36,7 @@ pub fn header(tensors: &[(&str, SourceType, &[usize])]) -> Header {
         tensors: tensors.collect(),
         metadata: Default::default(),
         data_start: 64,
+        lengths: offset..=offset,
     }
 }
 
