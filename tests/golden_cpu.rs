@@ -5,8 +5,9 @@ mod common;
 use std::path::Path;
 
 use common::{
-    AttentionCase, DenoiseCase, Golden, Report, TextCase, UnetCase, VaeCase, answer, assert_previews_show,
-    cases, compare_run, mini, mini_request, model_folder, packed_taesd, request, scheduler_of,
+    AttentionCase, DenoiseCase, Golden, Report, TextCase, UnetCase, VaeCase, answer, assert_previews_decode,
+    assert_previews_show, cases, compare_run, mini, mini_request, model_folder, packed_taesd, request,
+    scheduler_of, two_encoders,
 };
 use opengen::Error;
 use opengen::config::ModelConfig;
@@ -102,7 +103,7 @@ fn vae() {
         for (i, call) in case.cases.iter().enumerate() {
             let what = |way| format!("{} vae {way} {}x{}", case.model, call.height, call.width);
             let name = format!("latents.{i}");
-            let scale = config.vae.scaling_factor as f32;
+            let scale = config.vae.scaling_factor() as f32;
             let latents: Vec<f32> = golden.values(&name).iter().map(|value| value * scale).collect();
             let (shape, decoded) = (golden.shape(&name), golden.values(&format!("decoded.{i}")));
             let got = block_on(stages.vae_decode(config, &latents, shape)).expect("decode");
@@ -168,22 +169,76 @@ fn attention_looks_where_diffusers_does() {
     report.finish();
 }
 
-/// Whole runs, from packed weights.
+/// What a case's run gives on the way, from packed weights.
+fn run_of(case: &DenoiseCase, (mut manifest, slabs): (Manifest, Vec<Vec<u8>>)) -> Dump {
+    manifest.config.scheduler = scheduler_of(case);
+    let mut pipeline = Pipeline::on_cpu(manifest, slabs).expect("pipeline");
+    let (mut dump, cancel) = (Dump::default(), Cancel::default());
+    let request = request(case);
+    let mut ignore = |_| ();
+    let run = pipeline.generate_with(&request, &mut ignore, &cancel, Some(&mut dump));
+    let output = block_on(run).expect("a picture");
+    assert_eq!((output.images[0].width, output.images[0].height), (case.width, case.height));
+    dump
+}
+
+/// Two text encoders side by side, whose halves make up one: the same run.
+#[test]
+fn two_text_encoders() {
+    let mut report = Report::new(common::F32);
+    for case in cases::<DenoiseCase>("denoise").iter().filter(|case| ["d", "e"].contains(&case.case.as_str()))
+    {
+        let mut dump = run_of(case, two_encoders(&case.model));
+        let (shape, both) = dump.0.remove("text_embeddings").expect("embeddings");
+        let width = shape[2] / 2;
+        let first: Vec<f32> = both.chunks(2 * width).flat_map(|row| row[..width].to_vec()).collect();
+        let second: Vec<f32> = both.chunks(2 * width).flat_map(|row| row[width..].to_vec()).collect();
+        assert_eq!(first, second);
+        dump.insert("text_embeddings", &[shape[0], shape[1], width], first);
+        compare_run(
+            &mut report,
+            &format!("{} twice", case.model),
+            case,
+            &dump,
+            &Golden::open(&case.file),
+            true,
+        );
+    }
+    report.finish();
+}
+
+/// A model that brings a tiny autoencoder shows what that makes of each step's clean estimate.
+#[test]
+fn previews_by_the_tiny_autoencoder() {
+    let case = cases::<DenoiseCase>("denoise").into_iter().find(|case| case.model == "deep").expect("deep");
+    let (mut manifest, slabs) = packed(&model_folder(&case.model));
+    manifest.config.scheduler = scheduler_of(&case);
+    let weights = Weights::new(&manifest, slabs.clone()).expect("weights");
+    let mut pipeline = Pipeline::on_cpu(manifest, slabs).expect("pipeline");
+    let mut dump = Dump::default();
+    let request = Request { preview_every: 1, ..request(&case) };
+    let mut previews = Vec::new();
+    let mut listen = |event| {
+        if let Event::Step { preview, .. } = event {
+            previews.extend(preview);
+        }
+    };
+    let cancel = Cancel::default();
+    let run = pipeline.generate_with(&request, &mut listen, &cancel, Some(&mut dump));
+    block_on(run).expect("a picture");
+    let decode = |latents: &[f32], shape| {
+        let tiny = pipeline.config().preview.clone().expect("a tiny autoencoder");
+        block_on(Stages::on_cpu(&weights).taesd_decode(&tiny, latents, shape)).expect("decoded")
+    };
+    assert_previews_decode(&request, &case, &previews, &dump, decode);
+}
+
+/// Whole runs.
 #[test]
 fn denoise() {
-    let models = MODELS.map(|name| (name, packed(&model_folder(name))));
     let mut report = Report::new(common::F32);
     for case in cases::<DenoiseCase>("denoise") {
-        let (_, (manifest, slabs)) = models.iter().find(|(name, _)| *name == case.model).expect("a model");
-        let mut manifest = manifest.clone();
-        manifest.config.scheduler = scheduler_of(&case);
-        let mut pipeline = Pipeline::on_cpu(manifest, slabs.clone()).expect("pipeline");
-        let (mut dump, cancel) = (Dump::default(), Cancel::default());
-        let request = request(&case);
-        let mut ignore = |_| ();
-        let run = pipeline.generate_with(&request, &mut ignore, &cancel, Some(&mut dump));
-        let output = block_on(run).expect("a picture");
-        assert_eq!((output.images[0].width, output.images[0].height), (case.width, case.height));
+        let dump = run_of(&case, packed(&model_folder(&case.model)));
         let what = format!("{} {} {}", case.case, case.sampler, case.schedule);
         compare_run(&mut report, &what, &case, &dump, &Golden::open(&case.file), true);
     }

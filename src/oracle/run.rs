@@ -72,11 +72,11 @@ pub fn compare(
     let config = &manifest.config;
 
     let (rows, ids) = dumped(dump, "tokens")?;
-    let length = config.text.max_position_embeddings;
+    let length = config.chunk_tokens();
     let chunks: Vec<Vec<u32>> =
         ids.chunks_exact(length).map(|chunk| chunk.iter().map(|id| *id as u32).collect()).collect();
     let embeddings = oracle.text_embeddings(&chunks)?;
-    let embeddings = embeddings.reshape((rows[0], ids.len() / rows[0], config.text.hidden_size))?;
+    let embeddings = embeddings.reshape((rows[0], ids.len() / rows[0], config.denoiser.text_channels()))?;
 
     let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
     let (shape, noise) = dumped(dump, "latents.0")?;
@@ -89,7 +89,7 @@ pub fn compare(
         history = combine(step.history.x, step.history.model)?;
         latents = next;
     }
-    let image = oracle.vae_decode(&(&latents / config.vae.scaling_factor)?)?;
+    let image = oracle.vae_decode(&(&latents / config.vae.scaling_factor())?)?;
     let pictures = pictures(&image, request)?;
 
     let (_, our_embeddings) = dumped(dump, "text_embeddings")?;
@@ -106,7 +106,7 @@ pub fn compare(
 fn refuse_what_cannot_be_compared(request: &Request, manifest: &Manifest) -> Result<()> {
     let refuse = |field, message: &str| Err(Error::InvalidInput { field, message: message.to_string() });
     let tokenizer = crate::prompt::Tokenizer::from_json(manifest.tokenizer.as_bytes())?;
-    let length = manifest.config.text.max_position_embeddings;
+    let length = manifest.config.chunk_tokens();
     for text in [&request.prompt, &request.negative_prompt] {
         let encoded = tokenizer.encode(request.dialect, text, length)?;
         if encoded.chunks.iter().any(|chunk| chunk.weights.iter().any(|weight| *weight != 1.0)) {

@@ -1,7 +1,7 @@
 //! What every run needs: tokens, noise, time embeddings.
 
 use super::request::{Request, Walk};
-use crate::config::{ModelConfig, UnetConfig};
+use crate::config::{ModelConfig, Sinusoids};
 use crate::error::{Error, Result};
 use crate::image::Rgba;
 use crate::prompt::{self, Chunk, Dialect, MAX_PARTS, Tokenizer};
@@ -19,7 +19,7 @@ pub struct Conditioning {
 impl Conditioning {
     /// Tokenizes the prompts of a request.
     pub fn new(tokenizer: &Tokenizer, config: &ModelConfig, request: &Request) -> Result<Conditioning> {
-        let length = config.text.max_position_embeddings;
+        let length = config.chunk_tokens();
         let here = Conditioning::of(tokenizer, config, request, &request.prompt)?;
         let Some(Walk { prompt: Some(prompt), share, .. }) = &request.walk else { return Ok(here) };
         let there = Conditioning::of(tokenizer, config, request, prompt)?;
@@ -41,7 +41,7 @@ impl Conditioning {
         request: &Request,
         prompt: &str,
     ) -> Result<Conditioning> {
-        let length = config.text.max_position_embeddings;
+        let length = config.chunk_tokens();
         let negative = if request.guided() { request.negative_prompt.as_str() } else { "" };
         let mut notices = notices_of(request.dialect, [prompt, negative]);
         let (prompt, negative) = tokenizer.encode_pair(request.dialect, prompt, negative, length)?;
@@ -140,15 +140,15 @@ pub fn initial_noise(request: &Request, config: &ModelConfig) -> (Generators, Ve
     (generators, noise)
 }
 
-/// The sinusoidal embedding of a time, `[block_out_channels[0]]` (Vaswani et al. 2017; diffusers' `Timesteps`).
-pub fn time_embedding(config: &UnetConfig, timestep: f64) -> Vec<f32> {
+/// The sinusoidal embedding of a time, `[channels]` (Vaswani et al. 2017; diffusers' `Timesteps`).
+pub fn time_embedding(config: Sinusoids, timestep: f64) -> Vec<f32> {
     const MAX_PERIOD: f64 = 10_000.0;
-    let half = config.block_out_channels[0] / 2;
+    let half = config.channels / 2;
     let denominator = half as f64 - config.freq_shift as f64;
     let angle = |i: usize| timestep * (-MAX_PERIOD.ln() * i as f64 / denominator).exp();
     let sines = (0..half).map(|i| angle(i).sin() as f32);
     let cosines = (0..half).map(|i| angle(i).cos() as f32);
-    if config.flip_sin_to_cos { cosines.chain(sines).collect() } else { sines.chain(cosines).collect() }
+    if config.cosines_first { cosines.chain(sines).collect() } else { sines.chain(cosines).collect() }
 }
 
 /// Pictures out of packed RGBA8 bytes.
@@ -229,7 +229,7 @@ mod tests {
 
     fn conditioning(request: &Request) -> Result<Conditioning> {
         let mut config = ModelConfig::builtin("sd15")?;
-        config.text.max_position_embeddings = 24;
+        config.texts[0].max_position_embeddings = 24;
         let json = include_bytes!("../../tests/data/tokenizer/tokenizer.json");
         Conditioning::new(&Tokenizer::from_json(json)?, &config, request)
     }

@@ -1,8 +1,8 @@
 //! The graphs of one run: text, keys and values, UNet, decoder; and the parameters of what runs between them.
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, TaesdConfig};
 use crate::kernels::{prepare, step};
-use crate::model::{clip, unet, vae};
+use crate::model::{self, autoencoder, denoiser};
 use crate::plan::{Graph, MemoryLimits, padded};
 use crate::sample::Step;
 
@@ -19,7 +19,7 @@ pub struct Shape {
     pub chunks: usize,
     /// The sampler draws noise at every step.
     pub ancestral: bool,
-    /// The UNet gives where its cross attentions look.
+    /// The denoiser gives where its cross attentions look.
     pub maps: bool,
 }
 
@@ -30,11 +30,20 @@ impl Shape {
     }
 }
 
+/// Width and height of a preview of latents of `h` × `w`, in pixels.
+pub fn preview_size(config: &ModelConfig, h: usize, w: usize) -> [usize; 2] {
+    let scale = config.preview.as_ref().map_or(1, TaesdConfig::scale);
+    [w * scale, h * scale]
+}
+
 /// A run's networks, whatever computes them.
 pub struct Graphs {
-    pub text: Graph,
+    /// In the model's order.
+    pub texts: Vec<Graph>,
     pub keys_values: Graph,
-    pub unet: Graph,
+    pub denoiser: Graph,
+    /// The model's tiny decoder for previews, where it has one.
+    pub preview: Option<Graph>,
     pub decoder: Graph,
 }
 
@@ -43,16 +52,18 @@ impl Graphs {
     pub fn new(config: &ModelConfig, shape: Shape, limits: MemoryLimits) -> Graphs {
         let Shape { batch, copies, h, w, chunks, .. } = shape;
         let rows = copies * batch;
-        let tokens = chunks * config.text.max_position_embeddings;
-        let mut unet = unet::unet(&config.unet, rows, h, w, tokens);
+        let tokens = chunks * config.chunk_tokens();
+        let mut denoiser = denoiser::denoiser(&config.denoiser, rows, h, w, tokens);
         if shape.maps {
-            unet::expose_cross_attentions(&mut unet, &config.unet);
+            denoiser::expose_cross_attentions(&mut denoiser, &config.denoiser);
         }
+        let text = |index| model::text_encoder(config, index, rows * chunks, 0);
         Graphs {
-            text: clip::text_encoder(&config.text, rows * chunks, 0),
-            keys_values: unet::text_keys_values(&config.unet, rows, tokens),
-            unet,
-            decoder: vae::decoder_within(&config.vae, batch, h, w, limits),
+            texts: (0..config.texts.len()).filter_map(text).collect(),
+            keys_values: denoiser::text_keys_values(config, rows, tokens),
+            denoiser,
+            preview: model::preview(config, h, w),
+            decoder: autoencoder::decoder(&config.vae, batch, h, w, limits),
         }
     }
 }
@@ -62,8 +73,8 @@ pub fn prepare_params(config: &ModelConfig, shape: Shape, scale: f64) -> prepare
     prepare::Params {
         pixels: shape.pixels() as u32,
         copies: shape.copies as u32,
-        latent_channels: config.vae.latent_channels as u32,
-        input_channels: padded(config.unet.in_channels) as u32,
+        latent_channels: config.vae.latent_channels() as u32,
+        input_channels: padded(config.denoiser.in_channels()) as u32,
         scale: scale as f32,
     }
 }
@@ -78,9 +89,9 @@ pub fn step_params(
 ) -> step::Params {
     step::Params {
         pixels: shape.pixels() as u32,
-        latent_channels: config.vae.latent_channels as u32,
-        model_channels: padded(config.unet.out_channels) as u32,
-        input_channels: padded(config.unet.in_channels) as u32,
+        latent_channels: config.vae.latent_channels() as u32,
+        model_channels: padded(config.denoiser.out_channels()) as u32,
+        input_channels: padded(config.denoiser.in_channels()) as u32,
         guidance: guidance as f32,
         next_x: step.next.x as f32,
         next_model: step.next.model as f32,

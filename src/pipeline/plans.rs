@@ -3,20 +3,22 @@
 use std::fmt;
 
 pub use super::graphs::Shape;
-use super::graphs::{Graphs, prepare_params, step_params};
+use super::graphs::{Graphs, prepare_params, preview_size, step_params};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::{Elem, Kernel, WeightType, prepare, preview, step};
 use crate::plan::{
-    Binding, Dispatch, External, MemoryLimits, Outside, Plan, Target, WeightDecl, lower, padded, stored_type,
+    Binding, Dispatch, External, Graph, MemoryLimits, Outside, Plan, Target, WeightDecl, lower, padded,
+    stored_type,
 };
 
 /// A run's plans as data.
 pub struct Plans {
-    pub text: Plan,
+    /// In the model's order.
+    pub texts: Vec<Plan>,
     pub keys_values: Plan,
-    pub unet: Plan,
+    pub denoiser: Plan,
     pub prepare: Plan,
     pub step: Plan,
     pub preview: Plan,
@@ -31,16 +33,18 @@ impl Plans {
         target: Target,
         weight_types: &dyn Fn(&WeightDecl) -> WeightType,
     ) -> Result<Plans> {
-        let Graphs { text, keys_values, unet, decoder } = Graphs::new(config, shape, target.limits);
+        let Graphs { texts, keys_values, denoiser, preview, decoder } =
+            Graphs::new(config, shape, target.limits);
         let sampler = SamplerPlans { config, shape, elem: target.elem };
+        let lowered = |graph: &Graph| lower(graph, target, weight_types);
         Ok(Plans {
-            text: lower(&text, target, weight_types)?,
-            keys_values: lower(&keys_values, target, weight_types)?,
-            unet: lower(&unet, target, weight_types)?,
+            texts: texts.iter().map(lowered).collect::<Result<_>>()?,
+            keys_values: lowered(&keys_values)?,
+            denoiser: lowered(&denoiser)?,
             prepare: sampler.prepare(),
             step: sampler.step(),
-            preview: sampler.preview(),
-            decoder: lower(&decoder, target, weight_types)?,
+            preview: preview.as_ref().map_or_else(|| Ok(sampler.preview()), lowered)?,
+            decoder: lowered(&decoder)?,
         })
     }
 
@@ -55,8 +59,9 @@ impl Plans {
     }
 
     /// All of them, in the order of a run.
-    pub fn all(&self) -> [&Plan; 7] {
-        [&self.text, &self.keys_values, &self.prepare, &self.unet, &self.step, &self.preview, &self.decoder]
+    pub fn all(&self) -> Vec<&Plan> {
+        let Plans { texts, keys_values, denoiser, prepare, step, preview, decoder } = self;
+        texts.iter().chain([keys_values, prepare, denoiser, step, preview, decoder]).collect()
     }
 }
 
@@ -94,7 +99,7 @@ struct SamplerPlans<'a> {
 
 impl SamplerPlans<'_> {
     fn latents(&self, outside: Outside) -> External {
-        External { outside, bytes: (self.shape.pixels() * self.config.vae.latent_channels * 4) as u64 }
+        External { outside, bytes: (self.shape.pixels() * self.config.vae.latent_channels() * 4) as u64 }
     }
 
     /// A value of `channels` elements for every pixel of every model evaluation.
@@ -104,7 +109,7 @@ impl SamplerPlans<'_> {
     }
 
     fn sample(&self) -> External {
-        self.model(Outside::Sample, self.config.unet.in_channels)
+        self.model(Outside::Sample, self.config.denoiser.in_channels())
     }
 
     fn prepare(&self) -> Plan {
@@ -124,7 +129,7 @@ impl SamplerPlans<'_> {
             step::Spec { elem: self.elem, guided: self.shape.copies == 2, noise: self.shape.ancestral };
         let params = step_params(self.config, self.shape, 1.0, &crate::sample::Step::default(), 1.0);
         let workgroups = step::workgroups(&spec, &params);
-        let mut values = vec![self.model(Outside::Prediction, self.config.unet.out_channels)];
+        let mut values = vec![self.model(Outside::Prediction, self.config.denoiser.out_channels())];
         values.extend(self.shape.ancestral.then(|| self.latents(Outside::Noise)));
         values
             .extend([Outside::Latents, Outside::History, Outside::Denoised].map(|state| self.latents(state)));
@@ -134,7 +139,7 @@ impl SamplerPlans<'_> {
 
     fn preview(&self) -> Plan {
         let pixels = self.shape.h * self.shape.w;
-        let channels = self.config.vae.latent_channels;
+        let channels = self.config.vae.latent_channels();
         let spec = preview::Spec {};
         let params = preview::Params { pixels: pixels as u32, channels: channels as u32 };
         let workgroups = preview::workgroups(&spec, &params);
@@ -180,9 +185,10 @@ pub(super) fn single(
 pub struct Prepared {
     pub shape: Shape,
     pub memory: Memory,
-    pub text: Executable,
+    /// In the model's order.
+    pub texts: Vec<Executable>,
     pub keys_values: Executable,
-    pub unet: Executable,
+    pub denoiser: Executable,
     pub prepare: Executable,
     pub step: Executable,
     pub preview: Executable,
@@ -197,20 +203,27 @@ impl Prepared {
         let plans = Plans::new(config, shape, context.target(), &|decl| weights.stored_type(decl))?;
         let memory = Memory::new(context, &plans.all());
         let (factors, bias) = config.vae.latent_rgb();
-        memory.write(Outside::Colours, bytemuck::cast_slice(&preview::colours(&factors, bias)))?;
+        if config.preview.is_none() {
+            memory.write(Outside::Colours, bytemuck::cast_slice(&preview::colours(&factors, bias)))?;
+        }
+        let [preview_width, preview_height] = preview_size(config, shape.h, shape.w);
         let bind = |plan: &Plan| Executable::new(context, plan, weights, &memory);
         let scale = config.vae.scale();
         let pixels = shape.h * shape.w;
         Ok(Prepared {
             shape,
-            text: bind(&plans.text)?,
+            texts: plans.texts.iter().map(bind).collect::<Result<_>>()?,
             keys_values: bind(&plans.keys_values)?,
-            unet: bind(&plans.unet)?,
+            denoiser: bind(&plans.denoiser)?,
             prepare: bind(&plans.prepare)?,
             step: bind(&plans.step)?,
             preview: bind(&plans.preview)?,
             decoder: bind(&plans.decoder)?,
-            read_preview: Readback::new(context, Outside::Preview, (pixels * 4) as u64),
+            read_preview: Readback::new(
+                context,
+                Outside::Preview,
+                (preview_width * preview_height * 4) as u64,
+            ),
             read_rgba: Readback::new(
                 context,
                 Outside::Rgba,

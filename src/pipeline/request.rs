@@ -135,7 +135,7 @@ impl Request {
     /// `[batch, channels, h, w]` of the latents.
     pub fn latents_shape(&self, config: &ModelConfig) -> [usize; 4] {
         let scale = config.vae.scale();
-        [self.batch, config.vae.latent_channels, self.height / scale, self.width / scale]
+        [self.batch, config.vae.latent_channels(), self.height / scale, self.width / scale]
     }
 
     /// Number of latent values of the whole batch.

@@ -114,15 +114,17 @@ impl Builder {
         self.gemm(path, Linear { weight, bias, outputs, conv: None, geglu: false }, x, None, epilogue)
     }
 
-    /// Several linear layers over the same input as one: their outputs stand side by side.
+    /// Several linear layers over the same input as one: their outputs stand side by side. The input is the
+    /// channels of `x` and then `x2`, as if concatenated.
     pub fn linear_merged(
         &mut self,
         name: &Path,
         layers: &[(Path, usize)],
         x: ValueId,
+        x2: Option<ValueId>,
         bias: bool,
     ) -> ValueId {
-        let k = self.shape(x).c;
+        let k = self.shape(x).c + x2.map_or(0, |v| self.shape(v).c);
         let outputs = layers.iter().map(|(_, n)| n).sum();
         let parts = layers.iter().map(|(p, n)| (p.pp("weight"), vec![*n, k])).collect();
         let weight = self.matrix(name, parts, outputs, k);
@@ -138,13 +140,7 @@ impl Builder {
             })
         });
         let epilogue = Epilogue { bias, ..Default::default() };
-        self.gemm(
-            name,
-            Linear { weight, bias: bias_id, outputs, conv: None, geglu: false },
-            x,
-            None,
-            epilogue,
-        )
+        self.gemm(name, Linear { weight, bias: bias_id, outputs, conv: None, geglu: false }, x, x2, epilogue)
     }
 
     /// A 1×1 convolution over the channels of `x` and then `x2`, as if concatenated.

@@ -7,12 +7,20 @@ use std::path::{Path, PathBuf};
 
 use super::header::{Header, Parse, TensorInfo, bad, incomplete};
 use super::{names, tokenizer};
-use crate::config::{self, ModelConfig};
+use crate::config::{self, Autoencoder, ModelConfig, TaesdConfig};
 use crate::error::{Error, Result};
 
 /// Components and the stems of their weight files, in the order in which they are read.
-const COMPONENTS: [(&str, &str); 3] =
-    [("text_encoder", "model"), ("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model")];
+fn components(config: &ModelConfig) -> Vec<(String, &'static str)> {
+    const NETWORK: &str = "diffusion_pytorch_model";
+    let mut components: Vec<(String, &str)> =
+        (0..config.texts.len()).map(|index| (ModelConfig::text_root(index), "model")).collect();
+    let mut network = |root: &str| components.push((root.to_string(), NETWORK));
+    network(config.denoiser.root());
+    network(Autoencoder::ROOT);
+    config.preview.iter().for_each(|_| network(TaesdConfig::ROOT));
+    components
+}
 
 /// A diffusers folder, its configurations and headers read and checked, its data not yet.
 #[derive(Debug)]
@@ -41,11 +49,11 @@ impl DiffusersFolder {
         };
         let (mut files, mut file_of) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
-        for (component, stem) in COMPONENTS {
-            for file in find(&path.join(component), stem)? {
+        for (component, stem) in components(&config) {
+            for file in find(&path.join(&component), stem)? {
                 let file = WeightFile::open(&file)?;
                 for mut info in file.header()?.tensors {
-                    names::canonical(component, &mut info);
+                    names::canonical(&component, &mut info);
                     if !seen.insert(info.name.clone()) {
                         return Err(bad(&file.name, format!("tensor {} appears twice", info.name)));
                     }

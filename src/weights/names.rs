@@ -20,7 +20,7 @@ pub fn is_ignored(name: &str) -> bool {
 /// today's have linear maps.
 pub fn canonical(component: &str, info: &mut TensorInfo) {
     let mut name = std::mem::take(&mut info.name);
-    if component == "text_encoder" && !name.starts_with("text_model.") {
+    if component.starts_with("text_encoder") && !name.starts_with("text_model.") {
         name.insert_str(0, "text_model.");
     }
     if component == "vae" && name.contains(".attentions.") {

@@ -7,14 +7,13 @@ use opengen::sample::{self, Generators};
 use pollster::block_on;
 
 use crate::common::{
-    DenoiseCase, F16_RUN, Golden, Report, assert_previews_show, cases, compare_run, mini, mini_request,
-    request, scheduler_of,
+    DenoiseCase, F16_RUN, Golden, Report, assert_previews_decode, assert_previews_show, cases, compare_run,
+    mini, mini_request, request, scheduler_of, two_encoders,
 };
 use crate::engine::{Engine, Packed, Tier, tiers};
 
 /// Runs a case as a caller would, keeping what goes on inside.
-fn run(tier: &Tier, case: &DenoiseCase) -> Dump {
-    let mut packed = Packed::open(&case.model, None);
+fn run(tier: &Tier, case: &DenoiseCase, mut packed: Packed) -> Dump {
     packed.manifest.config.scheduler = scheduler_of(case);
     let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
     for (slab, bytes) in packed.slabs.iter().enumerate() {
@@ -71,13 +70,65 @@ fn previews_show_the_picture() {
     }
 }
 
+/// Two text encoders side by side, whose halves make up one: the same run.
+#[test]
+fn two_text_encoders() {
+    let Some(tier) = tiers().first() else { return };
+    let mut report = tier.report();
+    for case in cases::<DenoiseCase>("denoise").iter().filter(|case| case.model == "deep") {
+        let (manifest, slabs) = two_encoders(&case.model);
+        let mut dump = run(tier, case, Packed { config: manifest.config.clone(), manifest, slabs });
+        dump.0.remove("text_embeddings"); // twice as wide
+        let golden = Golden::open(&case.file);
+        for name in golden.names().filter(|name| dump.0.contains_key(*name)) {
+            report.compare(&format!("twice {name}"), &dump.0[name].1, &golden.values(name));
+        }
+    }
+    report.finish();
+}
+
+/// A model that brings a tiny autoencoder shows what that makes of each step's clean estimate.
+#[test]
+fn previews_by_the_tiny_autoencoder() {
+    let Some(tier) = tiers().first() else { return };
+    let case = cases::<DenoiseCase>("denoise").into_iter().find(|case| case.model == "deep").expect("deep");
+    let mut packed = Packed::open(&case.model, None);
+    packed.manifest.config.scheduler = scheduler_of(&case);
+    let engine = Engine::new(tier, &packed);
+    let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
+    for (slab, bytes) in packed.slabs.iter().enumerate() {
+        pipeline.write(slab, 0, bytes).expect("weights written");
+    }
+    let (mut dump, mut previews) = (Dump::default(), Vec::new());
+    let mut listen = |event| {
+        if let Event::Step { preview, .. } = event {
+            previews.extend(preview);
+        }
+    };
+    let (request, cancel) = (Request { preview_every: 1, ..request(&case) }, Cancel::default());
+    let run = pipeline.generate_with(&request, &mut listen, &cancel, Some(&mut dump));
+    block_on(run).expect("a picture");
+    let decode = |latents: &[f32], shape| {
+        let tiny = engine.config.preview.as_ref().expect("a tiny autoencoder");
+        block_on(engine.stages().taesd_decode(tiny, latents, shape)).expect("decoded")
+    };
+    assert_previews_decode(&request, &case, &previews, &dump, decode);
+}
+
 fn hold(sampler: &str) {
     for tier in tiers() {
         let f32 = !tier.context.capabilities().f16;
         let mut report = if f32 { tier.report() } else { Report::new(F16_RUN) };
         for case in cases::<DenoiseCase>("denoise").iter().filter(|case| case.sampler == sampler) {
             let what = format!("{} {} {} {}", tier.name, case.case, case.sampler, case.schedule);
-            compare_run(&mut report, &what, case, &run(tier, case), &Golden::open(&case.file), f32);
+            compare_run(
+                &mut report,
+                &what,
+                case,
+                &run(tier, case, Packed::open(&case.model, None)),
+                &Golden::open(&case.file),
+                f32,
+            );
         }
         report.finish();
     }

@@ -75,14 +75,14 @@ pub async fn run(args: &Args) -> Result<()> {
     let context = engine.context().clone();
     let prepared = engine.prepare(shape).await?;
     let stages = [
-        ("text encoder", &prepared.text),
         ("text keys and values", &prepared.keys_values),
-        ("unet, guided", &prepared.unet),
-        ("vae decoder", &prepared.decoder),
+        ("denoiser, guided", &prepared.denoiser),
+        ("decoder", &prepared.decoder),
     ];
+    let texts = prepared.texts.iter().map(|text| ("text encoder", text));
     let mut stage_rows = Vec::new();
     let mut kernels: BTreeMap<String, Row> = BTreeMap::new();
-    for (name, executable) in stages {
+    for (name, executable) in texts.chain(stages) {
         stage_rows.push(time_stage(name, executable, args.runs, || context.finished()).await?);
         for measured in executable.profile().await? {
             let row = kernels.entry(measured.kernel.to_string()).or_default();

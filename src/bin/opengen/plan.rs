@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use opengen::config::{BUILTIN, ModelConfig};
+use opengen::config::{Autoencoder, BUILTIN, ModelConfig, TaesdConfig};
 use opengen::error::Result;
 use opengen::kernels::{Elem, WeightType};
 use opengen::pipeline::plans::{Plans, Shape};
@@ -84,6 +84,15 @@ fn builtin_bytes(config: &ModelConfig, wanted: WeightType) -> Vec<(String, u64)>
     decls.iter().map(|decl| (decl.name.clone(), bytes(decl))).collect()
 }
 
+/// Where a model's weights hang in the tree of names.
+fn components(config: &ModelConfig) -> Vec<String> {
+    let mut components: Vec<String> = (0..config.texts.len()).map(ModelConfig::text_root).collect();
+    components.extend([config.denoiser.root().to_string()]);
+    components.extend(["decoder", "encoder"].map(|half| format!("{}.{half}", Autoencoder::ROOT)));
+    components.extend(config.preview.iter().map(|_| TaesdConfig::ROOT.to_string()));
+    components
+}
+
 fn print(args: &Args, config: &ModelConfig, plans: &Plans, weight_bytes: &[(String, u64)]) {
     println!("{} at {}, activations {}", config.name, args.size, args.elem);
     for plan in plans.all() {
@@ -95,8 +104,9 @@ fn print(args: &Args, config: &ModelConfig, plans: &Plans, weight_bytes: &[(Stri
     }
     let mb = |bytes: u64| bytes as f64 / 1e6;
     println!("\nweights");
-    for component in ["text_encoder", "unet", "vae.decoder", "vae.encoder"] {
-        let of = weight_bytes.iter().filter(|(name, _)| name.starts_with(component));
+    for component in components(config) {
+        let root = format!("{component}.");
+        let of = weight_bytes.iter().filter(|(name, _)| name.starts_with(&root));
         println!("      {:<22} {:>9.1} MB", component, mb(of.map(|(_, bytes)| bytes).sum()));
     }
     println!("      {:<22} {:>9.1} MB", "in all", mb(weight_bytes.iter().map(|(_, bytes)| bytes).sum()));

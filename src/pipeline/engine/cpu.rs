@@ -9,7 +9,7 @@ use crate::cpu::{Executable, Memory, Weights};
 use crate::error::{Error, Result};
 use crate::kernels::step::cpu::State;
 use crate::kernels::{Elem, prepare, preview, rgba, step};
-use crate::model::vae;
+use crate::model::autoencoder;
 use crate::pipeline::graphs::{Graphs, Shape};
 use crate::pipeline::request::Cancel;
 use crate::pipeline::stages::Stages;
@@ -31,9 +31,10 @@ pub struct CpuEngine {
 struct Prepared {
     shape: Shape,
     memory: Memory,
-    text: Executable,
+    texts: Vec<Executable>,
     keys_values: Executable,
-    unet: Executable,
+    denoiser: Executable,
+    preview: Option<Executable>,
     decoder: Executable,
 }
 
@@ -67,17 +68,19 @@ impl CpuEngine {
             return Ok(());
         }
         self.prepared = None; // the old memory goes before the new is taken
-        let Graphs { text, keys_values, unet, decoder } =
+        let Graphs { texts, keys_values, denoiser, preview, decoder } =
             Graphs::new(&self.config, shape, MemoryLimits::NONE);
         let bind = |graph| Executable::new(graph, &self.weights);
-        let [text, keys_values, unet, decoder] =
-            [bind(text)?, bind(keys_values)?, bind(unet)?, bind(decoder)?];
-        let mut memory = Memory::new(&[&text, &keys_values, &unet, &decoder]);
-        let latents = shape.pixels() * self.config.vae.latent_channels;
+        let texts = texts.into_iter().map(bind).collect::<Result<Vec<_>>>()?;
+        let [keys_values, denoiser, decoder] = [bind(keys_values)?, bind(denoiser)?, bind(decoder)?];
+        let preview = preview.map(bind).transpose()?;
+        let all = texts.iter().chain([&keys_values, &denoiser, &decoder]).chain(&preview);
+        let mut memory = Memory::new(&all.collect::<Vec<_>>());
+        let latents = shape.pixels() * self.config.vae.latent_channels();
         [Outside::Latents, Outside::History, Outside::Denoised, Outside::Noise]
             .into_iter()
             .for_each(|state| memory.add(state, latents));
-        self.prepared = Some(Prepared { shape, memory, text, keys_values, unet, decoder });
+        self.prepared = Some(Prepared { shape, memory, texts, keys_values, denoiser, preview, decoder });
         Ok(())
     }
 
@@ -103,11 +106,11 @@ impl CpuEngine {
     }
 
     pub(super) fn run(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
-        let Prepared { memory, text, keys_values, unet, decoder, .. } = self.prepared()?;
+        let Prepared { memory, texts, keys_values, denoiser, decoder, .. } = self.prepared()?;
         let network = match network {
-            Network::Text => text,
+            Network::Text(index) => &texts[index],
             Network::KeysValues => keys_values,
-            Network::Unet => unet,
+            Network::Denoiser => denoiser,
             Network::Decoder => decoder,
         };
         network.run(memory, &|| cancel.is_cancelled())
@@ -144,7 +147,11 @@ impl CpuEngine {
 
     pub(super) fn preview(&mut self) -> Result<Vec<u8>> {
         let (factors, bias) = self.config.vae.latent_rgb();
-        let Prepared { shape, memory, .. } = self.prepared()?;
+        let Prepared { shape, memory, preview, .. } = self.prepared()?;
+        if let Some(preview) = preview {
+            preview.run(memory, &|| false)?;
+            return Ok(bytes(memory.read_ids(Outside::Preview)?));
+        }
         let latents = &memory.read(Outside::Denoised)?[..shape.h * shape.w * factors.len()];
         Ok(bytes(&preview::cpu::preview(&factors, bias, latents)))
     }
@@ -157,7 +164,7 @@ impl CpuEngine {
     }
 
     pub(super) fn decode_alone(&mut self, latents: &[f32], [h, w]: [usize; 2]) -> Result<Vec<u8>> {
-        let graph = vae::decoder_within(&self.config.vae, 1, h, w, MemoryLimits::NONE);
+        let graph = autoencoder::decoder(&self.config.vae, 1, h, w, MemoryLimits::NONE);
         let decoder = Executable::new(graph, &self.weights)?;
         let mut memory = Memory::new(&[&decoder]);
         memory.write(Outside::Latents, latents)?;

@@ -89,9 +89,9 @@ impl GpuEngine {
     pub(super) async fn run(&self, network: Network, cancel: &Cancel) -> Result<()> {
         let prepared = self.prepared()?;
         let plan = match network {
-            Network::Text => &prepared.text,
+            Network::Text(index) => &prepared.texts[index],
             Network::KeysValues => &prepared.keys_values,
-            Network::Unet => &prepared.unet,
+            Network::Denoiser => &prepared.denoiser,
             Network::Decoder => &prepared.decoder,
         };
         plan.run(&|| cancel.is_cancelled()).await
@@ -121,7 +121,8 @@ impl GpuEngine {
         let bytes = prepared.read_rgba.read(&prepared.memory).await?;
         let Shape { batch: n, h, w, .. } = prepared.shape;
         let elem = self.context.target().elem;
-        let latents = self.read(Outside::Latents, prepared.shape.pixels() * self.config.vae.latent_channels);
+        let latents =
+            self.read(Outside::Latents, prepared.shape.pixels() * self.config.vae.latent_channels());
         let decoded = self.decoder(cancel).settle(bytes, elem, latents, [n, h, w]).await?;
         let (memory, elem) = match &decoded.again {
             Some(memory) => (memory, Elem::F32),
@@ -146,7 +147,7 @@ impl GpuEngine {
 
     pub(super) fn used(&self) -> Used {
         let counters = self.context.counters();
-        let dispatches = |prepared: &Prepared| prepared.unet.dispatches() + prepared.step.dispatches();
+        let dispatches = |prepared: &Prepared| prepared.denoiser.dispatches() + prepared.step.dispatches();
         Used {
             buffers: counters.buffers,
             bind_groups: counters.bind_groups,

@@ -29,9 +29,10 @@ pub enum Engine {
 /// The networks of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Network {
-    Text,
+    /// A text encoder, counted in the model's order.
+    Text(usize),
     KeysValues,
-    Unet,
+    Denoiser,
     Decoder,
 }
 
@@ -106,7 +107,7 @@ impl Engine {
         }
     }
 
-    /// Makes the first UNet input from the latents, and lets the sampler forget.
+    /// Makes the denoiser's first input from the latents, and lets the sampler forget.
     pub async fn first_input(&mut self, params: prepare::Params) -> Result<()> {
         match self {
             #[cfg(feature = "gpu")]
@@ -116,7 +117,7 @@ impl Engine {
         }
     }
 
-    /// Makes of the UNet's output the next latents and the next input.
+    /// Makes of the denoiser's output the next latents and the next input.
     pub async fn step(&mut self, params: step::Params) -> Result<()> {
         match self {
             #[cfg(feature = "gpu")]
@@ -126,7 +127,7 @@ impl Engine {
         }
     }
 
-    /// The first picture's clean latents as RGBA8, as large as the latents.
+    /// The first picture's clean latents as RGBA8, of [`preview_size`](super::graphs::preview_size).
     pub async fn preview(&mut self) -> Result<Vec<u8>> {
         match self {
             #[cfg(feature = "gpu")]
