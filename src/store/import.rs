@@ -2,20 +2,24 @@
 //!
 //! Nothing of the file is kept but its header, the tensor that is arriving and the chunks that are half full.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 
 use sha2::{Digest, Sha256};
 
 use super::assembler::{Assembler, FullChunk};
 use super::chunks::{ChunkMap, chunk_bytes};
+use super::passes;
 use super::stored::StoredModel;
-use crate::weights::recognise;
+use crate::weights::marks;
 use crate::weights::{Header, Manifest, Packer, Parse};
 use crate::{Error, Result};
 
-/// Half-filled chunks that may wait in memory together. Records are laid out in the file's order, so that two or
-/// three wait as a rule; a file in another order takes more passes instead of more memory.
-const MAX_OPEN_BYTES: u64 = 64 << 20;
+/// Bytes that may wait in memory between two tensors: records some parts of which have come, and half-filled chunks.
+/// Stable Diffusion 1 in f16 has 52 MB of time projections, which may lie all over the file, and chunks of 17 MB; what needs
+/// more takes more passes. Beside these there are, for a moment, the largest tensor and the record made of it, 76 MB each:
+/// 236 MB in all.
+pub(super) const MAX_WAITING_BYTES: u64 = 80 << 20;
 
 /// What a download is held against.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +42,7 @@ pub type Layout = Box<dyn Fn(&Header) -> Result<Manifest>>;
 pub enum Finish {
     /// Every chunk has been handed out; `whole`: and the file's SHA-256 and length were checked from its first byte.
     Complete { whole: bool },
-    /// The file's order needs more half-full chunks than memory allows: fetch once more for the rest.
+    /// Parts of records lie further apart than memory allows: fetch once more for the rest.
     AnotherPass,
 }
 
@@ -48,8 +52,10 @@ struct Known {
     manifest: Manifest,
     packer: Packer,
     assembler: Assembler,
-    /// By tensor, in file order: whether a missing chunk needs it.
+    /// By tensor, in file order: whether a chunk of this pass needs it.
     needed: Vec<bool>,
+    /// Whether nothing is missing after this pass.
+    is_last: bool,
     chunk_bytes: u64,
 }
 
@@ -72,7 +78,7 @@ pub struct Import {
     /// Parsing is tried again at this many header bytes.
     try_header_at: usize,
     changed: bool,
-    max_open_bytes: u64,
+    max_waiting_bytes: u64,
 }
 
 impl Import {
@@ -90,7 +96,7 @@ impl Import {
             tensor: 0,
             try_header_at: 0,
             changed: false,
-            max_open_bytes: MAX_OPEN_BYTES,
+            max_waiting_bytes: MAX_WAITING_BYTES,
         }
     }
 
@@ -172,6 +178,9 @@ impl Import {
             }
             let rest = self.pending.len() - used;
             let skip = from.saturating_sub(at).min(rest as u64) as usize;
+            if needed && self.partial.capacity() == 0 {
+                self.partial.reserve_exact(usize::try_from(tensor.len).unwrap_or_default());
+            }
             let take = if needed { (end - from).min((rest - skip) as u64) as usize } else { 0 };
             self.partial.extend_from_slice(&self.pending[used + skip..used + skip + take]);
             used += skip + take;
@@ -201,13 +210,20 @@ impl Import {
         self.changed
     }
 
-    /// Another bound on half-full chunks, to see what it does.
+    /// Another bound on what waits, before anything came, to see what it does.
     #[cfg(test)]
-    pub(super) fn set_max_open_bytes(&mut self, bytes: u64) {
-        self.max_open_bytes = bytes;
-        if let Some(known) = &mut self.known {
-            known.assembler.set_max_open_bytes(bytes);
+    pub(super) fn set_max_waiting_bytes(&mut self, bytes: u64, missing: Vec<bool>) {
+        self.max_waiting_bytes = bytes;
+        if let Some(Known { header, manifest, chunk_bytes, .. }) = self.known.take() {
+            let map = ChunkMap::new(&manifest.slabs, chunk_bytes);
+            self.know(header, manifest, map, missing, chunk_bytes);
         }
+    }
+
+    /// Bytes that wait: records some parts of which have come, and half-filled chunks.
+    #[cfg(test)]
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.known.as_ref().map_or(0, |known| known.packer.pending_bytes() + known.assembler.open_bytes())
     }
 
     /// The file offset reached.
@@ -252,7 +268,7 @@ impl Import {
                 });
             }
         }
-        if !known.assembler.is_complete() {
+        if !known.is_last || !known.assembler.is_complete() {
             return Ok(Finish::AnotherPass);
         }
         Ok(Finish::Complete { whole })
@@ -283,11 +299,16 @@ impl Import {
     }
 
     fn know(&mut self, header: Header, manifest: Manifest, map: ChunkMap, missing: Vec<bool>, size: u64) {
-        let wanted = map.tensors_of(&manifest, &missing);
+        let pass = passes::next(&manifest, &header, &map, &missing, self.max_waiting_bytes);
+        let records = manifest.records.iter().zip(&pass.records).filter(|(_, wanted)| **wanted);
+        let parts = records.flat_map(|(record, _)| &record.decl.parts);
+        let wanted: HashSet<&str> = parts.map(|part| part.name.as_str()).collect();
         let needed = header.tensors.iter().map(|tensor| wanted.contains(tensor.name.as_str())).collect();
-        let packer = Packer::new(&manifest, &header);
-        let assembler = Assembler::new(&manifest, map, missing, self.max_open_bytes);
-        self.known = Some(Known { header, manifest, packer, assembler, needed, chunk_bytes: size });
+        let packer = Packer::of(&manifest, &header, &|record| pass.records[record]);
+        let is_last = pass.chunks == missing;
+        let assembler = Assembler::new(&manifest, map, pass.chunks);
+        let chunk_bytes = size;
+        self.known = Some(Known { header, manifest, packer, assembler, needed, is_last, chunk_bytes });
     }
 
     /// When a server without ranges sends the file from its beginning again, its header must be the known one.
@@ -312,7 +333,7 @@ impl Import {
         if start.trim_ascii_start().starts_with(b"<") && !self.expected.url.starts_with("blob:") {
             return Err(self.network("the server answered with a web page instead of a model".into()));
         }
-        if let Some(error) = recognise::no_weights(&self.expected.file, &self.header) {
+        if let Some(error) = marks::no_weights(&self.expected.file, &self.header) {
             return Err(error);
         }
         let looks_like_safetensors = start[5..8] == [0, 0, 0] && start[8] == b'{';

@@ -1,7 +1,8 @@
 //! Where packed models rest in the browser: chunks with checksums in IndexedDB, and the way of a file into them.
 //!
 //! [`Import`] is the heart: bytes of a model file in, in whatever slices the network delivers; whole [`FullChunk`]s
-//! out. It skips what is stored already, so that an interrupted download goes on where it stopped. Natively models
+//! out. It skips what is stored already, so that an interrupted download goes on where it stopped, and takes no more of the
+//! file at once than `passes` finds room for. Natively models
 //! are read straight from their files, so only the browser has a database (`idb`).
 
 #![deny(clippy::unwrap_used, clippy::expect_used)]
@@ -12,6 +13,7 @@ mod chunks;
 pub mod idb;
 mod import;
 mod meter;
+mod passes;
 mod stored;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use super::shelf::{Kept, Shelf};
 use super::values::{Phase, progress};
 use crate::pipeline::Cancel;
 use crate::store::{Expected, Finish, Import, Layout, Meter, Origin, Progress, State, StoredModel};
-use crate::weights::{Source, embedded, layout};
+use crate::weights::{LayoutOptions, Source, recognise};
 use crate::{Error, Result};
 
 /// A file in a very scattered order needs several passes; more than this is a mistake.
@@ -53,11 +53,15 @@ enum Pass {
 pub(super) async fn download(call: &Call<'_>, shelf: &mut Shelf<'_>) -> Result<()> {
     let id = &call.request.id;
     let mut kept = shelf.kept(id).await?.filter(|kept| kept.model.origin.agrees_with(&call.request.origin));
+    let mut changes = 0;
     for _ in 0..MAX_PASSES {
         match pass(call, shelf, &mut kept).await {
             Ok(Pass::Done) => return Ok(()),
             Ok(Pass::Again) => {}
-            Ok(Pass::Changed) => kept = None,
+            Ok(Pass::Changed) => {
+                changes += 1;
+                kept = None;
+            }
             Err(error) => {
                 // A broken connection leaves what can be used; a broken file leaves nothing.
                 let is_broken =
@@ -70,7 +74,10 @@ pub(super) async fn download(call: &Call<'_>, shelf: &mut Shelf<'_>) -> Result<(
             }
         }
     }
-    Err(call.network("the file kept changing while it was fetched".into()))
+    Err(call.network(match changes {
+        0 => format!("its tensors lie so far apart that {MAX_PASSES} passes did not put them together"),
+        _ => "the file kept changing while it was fetched".to_string(),
+    }))
 }
 
 async fn pass(call: &Call<'_>, shelf: &mut Shelf<'_>, kept: &mut Option<Kept>) -> Result<Pass> {
@@ -188,15 +195,15 @@ fn expected(request: &ModelRequest, bytes: u64) -> Expected {
     }
 }
 
-/// The packed layout, from the configuration that a GGUF of ours carries.
+/// The packed layout of the model that the file turns out to hold.
 fn layout_of(request: &ModelRequest) -> Layout {
     let origin = request.origin.clone();
     let file = request.file();
     Box::new(move |header| {
-        let (config, tokenizer) = embedded(header)?;
+        let recognised = recognise(header)?;
         let source =
             Source { file: file.clone(), bytes: origin.bytes.unwrap_or(0), sha256: origin.sha256.clone() };
-        let decls = crate::model::weight_decls(&config);
-        layout(&config.name, &config, &tokenizer, &decls, header, source)
+        let decls = crate::model::weight_decls(&recognised.config);
+        recognised.manifest(&decls, header, source, LayoutOptions::default())
     })
 }

@@ -34,8 +34,9 @@ pub fn parse(file: &str, prefix: &[u8], total_len: u64) -> Result<Parse> {
     })?;
     let raw = entries.tensors.into_iter().map(|entry| raw(file, entry)).collect::<Result<Vec<_>>>()?;
     of_another_kind(file, &entries.metadata, &raw)?;
-    let tensors = check_tensors(file, raw, data_start, total_len, 0)?;
-    Ok(Parse::Done(Header { file: file.to_string(), tensors, metadata: entries.metadata, data_start }))
+    let (tensors, others) = check_tensors(file, raw, data_start, total_len, 0)?;
+    let metadata = entries.metadata;
+    Ok(Parse::Done(Header { file: file.to_string(), tensors, others, metadata, data_start }))
 }
 
 /// A web page or pickle where a weight file was expected.
@@ -74,7 +75,14 @@ fn raw(file: &str, (name, entry): (String, Entry)) -> Result<RawTensor> {
         );
         return Err(bad(file, message));
     }
-    Ok(RawTensor { name, dtype, dtype_name: entry.dtype, shape: entry.shape.0, offset: begin, len })
+    Ok(RawTensor {
+        name,
+        dtype,
+        dtype_name: entry.dtype,
+        shape: entry.shape.0,
+        offset: begin,
+        len: Some(len),
+    })
 }
 
 /// One tensor's JSON.
