@@ -13,9 +13,11 @@ use opengen::Error;
 use opengen::config::ModelConfig;
 use opengen::cpu::Weights;
 use opengen::model;
+use opengen::pipeline::engine::{Engine, Network};
 use opengen::pipeline::stages::Stages;
 use opengen::pipeline::study::{self, Start};
 use opengen::pipeline::{Cancel, Dump, Event, Pipeline, Request};
+use opengen::sample::SamplerKind;
 use opengen::weights::{self, LayoutOptions, Manifest, ModelSource};
 use pollster::block_on;
 
@@ -385,4 +387,36 @@ fn no_numbers_are_no_picture() {
     assert!(matches!(draw(&mut damaged, &plain), Err(Error::NoNumbers)));
     let zeros = vec![0.0; c * h * w];
     assert!(matches!(block_on(damaged.study_decode(&zeros, h, w)), Err(Error::NoNumbers)));
+}
+
+/// What changes from run to run is prepared anew, and nothing else.
+#[test]
+fn only_what_changed_is_prepared_again() {
+    let case = &cases::<DenoiseCase>("denoise")[0];
+    let mut pipeline = pipeline(&model_folder("deep"));
+    let first = Request { preview_every: 0, sampler: SamplerKind::Euler, ..request(case) };
+    let previews = Request { preview_every: 1, ..first.clone() };
+    let ancestral = Request { sampler: SamplerKind::EulerAncestral, ..previews.clone() };
+    let longer = Request { prompt: "a BREAK b".to_string(), ..ancestral.clone() };
+    let batch = Request { batch: 2, ..longer.clone() };
+    use Network::*;
+    for (what, request, built) in [
+        ("the first", &first, vec![Text(0), KeysValues, Denoiser, Decoder]),
+        ("with previews", &previews, vec![Preview]),
+        ("another sampler", &ancestral, vec![]),
+        ("one chunk more", &longer, vec![Text(0), KeysValues, Denoiser]),
+        ("two pictures", &batch, vec![Denoiser, Decoder]),
+        ("the same", &batch, vec![]),
+    ] {
+        let before = built_so_far(&mut pipeline);
+        block_on(pipeline.generate(request, &mut |_| {}, &Cancel::default())).expect("a picture");
+        let mut after = built_so_far(&mut pipeline);
+        after.retain(|network, count| before.get(network) != Some(count));
+        assert_eq!(after.into_keys().collect::<Vec<_>>(), built, "{what}");
+    }
+}
+
+fn built_so_far(pipeline: &mut Pipeline) -> std::collections::BTreeMap<Network, usize> {
+    let Engine::Cpu(engine) = pipeline.engine() else { panic!("not on the processor") };
+    engine.built().clone()
 }

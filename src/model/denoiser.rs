@@ -4,12 +4,12 @@ use super::unet;
 use crate::config::{Denoiser, ModelConfig};
 use crate::plan::{Graph, Path, Shape};
 
-/// The network on latents of `h` × `w` and `tokens` text tokens: from `Outside::Sample`, `Outside::Time` and
-/// [`text_keys_values`] to `Outside::Prediction`.
-pub fn denoiser(config: &Denoiser, batch: usize, h: usize, w: usize, tokens: usize) -> Graph {
+/// The network on latents `[batch, h, w]` and texts `[rows, tokens]`, of which each row serves as many neighbouring latents:
+/// from `Outside::Sample`, `Outside::Time` and [`text_keys_values`] to `Outside::Prediction`.
+pub fn denoiser(config: &Denoiser, latents: [usize; 3], texts: [usize; 2]) -> Graph {
     let root = Path::root(config.root());
     match config {
-        Denoiser::Unet(config) => unet::unet(config, &root, batch, h, w, tokens),
+        Denoiser::Unet(config) => unet::unet(config, &root, latents, texts),
     }
 }
 

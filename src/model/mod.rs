@@ -39,7 +39,7 @@ pub fn weight_decls(config: &ModelConfig) -> Vec<WeightDecl> {
     let texts = (0..config.texts.len()).filter_map(|index| text_encoder(config, index, 1, 0));
     let networks = [
         denoiser::text_keys_values(config, 1, tokens),
-        denoiser::denoiser(&config.denoiser, 1, 8, 8, tokens),
+        denoiser::denoiser(&config.denoiser, [1, 8, 8], [1, tokens]),
         autoencoder::decoder(&config.vae, 1, 8, 8, limits),
         autoencoder::encoder(&config.vae, 1, 8 * scale, 8 * scale, limits),
     ];

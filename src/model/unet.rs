@@ -15,13 +15,18 @@ const TRANSFORMER_NORM_EPS: f64 = 1e-6;
 /// The epsilon of `BasicTransformerBlock`'s layer norms.
 const LAYER_NORM_EPS: f64 = 1e-5;
 
-/// The UNet at `root` on latents of `h` × `w` and `tokens` text tokens. Keys and values of the text are inputs, see
-/// [`text_keys_values`].
-pub fn unet(config: &UnetConfig, root: &Path, batch: usize, h: usize, w: usize, tokens: usize) -> Graph {
+/// The UNet at `root` on `batch` latents of `h` × `w`. Keys and values of the text are inputs, see [`text_keys_values`]: of
+/// `tokens` tokens in `texts` rows, each of which as many neighbouring latents share.
+pub fn unet(
+    config: &UnetConfig,
+    root: &Path,
+    [batch, h, w]: [usize; 3],
+    [texts, tokens]: [usize; 2],
+) -> Graph {
     let mut b = Builder::new("unet");
     let sample = b.input(Outside::Sample, Shape::image(batch, h, w, config.in_channels));
     let time = Time::new(&mut b, config, root);
-    let mut net = Unet { b, config, time, tokens, attended: 0, skips: Vec::new() };
+    let mut net = Unet { b, config, time, texts, tokens, attended: 0, skips: Vec::new() };
 
     let first = config.block_out_channels[0];
     let mut x = net.b.conv2d(
@@ -164,6 +169,7 @@ struct Unet<'a> {
     b: Builder,
     config: &'a UnetConfig,
     time: Time,
+    texts: usize,
     tokens: usize,
     /// Cross attentions so far; they come in the order of [`cross_attentions`].
     attended: usize,
@@ -274,9 +280,9 @@ impl Unet<'_> {
     }
 
     fn cross_attention(&mut self, path: &Path, x: ValueId, residual: ValueId, heads: usize) -> ValueId {
-        let Shape { n, c: channels, .. } = self.b.shape(x);
+        let channels = self.b.shape(x).c;
         let q = self.b.linear(&path.pp("to_q"), x, channels, Epilogue::no_bias());
-        let shape = Shape::tokens(n, self.tokens, 2 * channels);
+        let shape = Shape::tokens(self.texts, self.tokens, 2 * channels);
         let kv = self.b.input(Outside::KeysValues(self.attended), shape);
         self.attended += 1;
         let qkv = [(q, 0), (kv, 0), (kv, channels)].map(|(value, offset)| Slice { value, offset });

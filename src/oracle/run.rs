@@ -76,14 +76,18 @@ pub fn compare(
     let chunks: Vec<Vec<u32>> =
         ids.chunks_exact(length).map(|chunk| chunk.iter().map(|id| *id as u32).collect()).collect();
     let embeddings = oracle.text_embeddings(&chunks)?;
-    let embeddings = embeddings.reshape((rows[0], ids.len() / rows[0], config.denoiser.text_channels()))?;
+    let (copies, tokens, width) = (rows[0], ids.len() / rows[0], config.denoiser.text_channels());
+    let embeddings = embeddings.reshape((copies, tokens, width))?;
+    // Our pictures of a batch share their text; candle wants a row for each.
+    let each = embeddings.unsqueeze(1)?.broadcast_as((copies, request.batch, tokens, width))?;
+    let each = each.reshape((copies * request.batch, tokens, width))?;
 
     let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
     let (shape, noise) = dumped(dump, "latents.0")?;
     let mut latents = Tensor::from_slice(noise, shape, &Device::Cpu)?;
     let mut history = latents.zeros_like()?;
     for step in &trajectory.steps {
-        let prediction = predict(&oracle, &latents, step, &embeddings, request)?;
+        let prediction = predict(&oracle, &latents, step, &each, request)?;
         let combine = |a: f64, b: f64| -> Result<Tensor> { Ok(((&latents * a)? + (&prediction * b)?)?) };
         let next = (combine(step.next.x, step.next.model)? + (&history * step.next.history)?)?;
         history = combine(step.history.x, step.history.model)?;

@@ -1,16 +1,15 @@
 //! The plans of one run: text, keys and values, UNet, sampler, decoder, sharing one memory.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 pub use super::graphs::Shape;
-use super::graphs::{Graphs, prepare_params, preview_size, step_params};
+use super::graphs::{Key, Network, prepare_params, step_params};
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::{Elem, Kernel, WeightType, prepare, preview, step};
 use crate::plan::{
-    Binding, Dispatch, External, Graph, MemoryLimits, Outside, Plan, Target, WeightDecl, lower, padded,
-    stored_type,
+    Binding, Dispatch, External, MemoryLimits, Outside, Plan, Target, WeightDecl, lower, padded, stored_type,
 };
 
 /// A run's plans as data.
@@ -26,25 +25,26 @@ pub struct Plans {
 }
 
 impl Plans {
-    /// Plans for a target, with weights of the given types. Needs no device.
+    /// Plans for a target, with weights of the given types, previews among them. Needs no device.
     pub fn new(
         config: &ModelConfig,
         shape: Shape,
         target: Target,
         weight_types: &dyn Fn(&WeightDecl) -> WeightType,
     ) -> Result<Plans> {
-        let Graphs { texts, keys_values, denoiser, preview, decoder } =
-            Graphs::new(config, shape, target.limits);
-        let sampler = SamplerPlans { config, shape, elem: target.elem };
-        let lowered = |graph: &Graph| lower(graph, target, weight_types);
+        let mut plans = BTreeMap::new();
+        for key in (Shape { previews: true, ..shape }).keys(config) {
+            plans.insert(key.network(), plan_of(config, key, target, weight_types)?);
+        }
+        let mut take = |network: Network| plans.remove(&network).unwrap_or_default();
         Ok(Plans {
-            texts: texts.iter().map(lowered).collect::<Result<_>>()?,
-            keys_values: lowered(&keys_values)?,
-            denoiser: lowered(&denoiser)?,
-            prepare: sampler.prepare(),
-            step: sampler.step(),
-            preview: preview.as_ref().map_or_else(|| Ok(sampler.preview()), lowered)?,
-            decoder: lowered(&decoder)?,
+            texts: (0..config.texts.len()).map(|index| take(Network::Text(index))).collect(),
+            keys_values: take(Network::KeysValues),
+            denoiser: take(Network::Denoiser),
+            prepare: take(Network::Prepare),
+            step: take(Network::Step),
+            preview: take(Network::Preview),
+            decoder: take(Network::Decoder),
         })
     }
 
@@ -85,26 +85,50 @@ pub fn of_builtin(model: &str, width: usize, height: usize) -> Result<Plans> {
         chunks: 1,
         ancestral: false,
         maps: false,
+        previews: true,
     };
     let target = Target { elem: Elem::F32, cpu: false, limits: MemoryLimits::WIDEST };
     Plans::without_weights(&config, shape, target, WeightType::Q8)
 }
 
-/// The sampler's kernels as plans of one dispatch each; their parameters change from step to step.
-struct SamplerPlans<'a> {
+/// A part of a run as a plan for a target.
+pub fn plan_of(
+    config: &ModelConfig,
+    key: Key,
+    target: Target,
+    weight_types: &dyn Fn(&WeightDecl) -> WeightType,
+) -> Result<Plan> {
+    if let Some(graph) = key.graph(config, target.limits) {
+        return lower(&graph, target, weight_types);
+    }
+    let between = |pixels, copies| Between { config, pixels, copies, elem: target.elem };
+    Ok(match key {
+        Key::Prepare { pixels, copies } => between(pixels, copies).prepare(),
+        Key::Step { pixels, copies, ancestral } => between(pixels, copies).step(ancestral),
+        Key::Preview { h, w } => between(h * w, 1).preview(),
+        Key::Text { .. } | Key::KeysValues { .. } | Key::Denoiser { .. } | Key::Decoder { .. } => {
+            Plan::default()
+        }
+    })
+}
+
+/// The kernels between the networks as plans of one dispatch each; their parameters change from step to step.
+struct Between<'a> {
     config: &'a ModelConfig,
-    shape: Shape,
+    /// Of the latents of all pictures.
+    pixels: usize,
+    copies: usize,
     elem: Elem,
 }
 
-impl SamplerPlans<'_> {
+impl Between<'_> {
     fn latents(&self, outside: Outside) -> External {
-        External { outside, bytes: (self.shape.pixels() * self.config.vae.latent_channels() * 4) as u64 }
+        External { outside, bytes: (self.pixels * self.config.vae.latent_channels() * 4) as u64 }
     }
 
     /// A value of `channels` elements for every pixel of every model evaluation.
     fn model(&self, outside: Outside, channels: usize) -> External {
-        let bytes = self.shape.copies * self.shape.pixels() * padded(channels) * self.elem.size();
+        let bytes = self.copies * self.pixels * padded(channels) * self.elem.size();
         External { outside, bytes: bytes as u64 }
     }
 
@@ -114,7 +138,7 @@ impl SamplerPlans<'_> {
 
     fn prepare(&self) -> Plan {
         let spec = prepare::Spec { elem: self.elem };
-        let params = prepare_params(self.config, self.shape, 1.0);
+        let params = prepare_params(self.config, [self.pixels, self.copies], 1.0);
         let workgroups = prepare::workgroups(&spec, &params);
         let values = vec![self.latents(Outside::Latents), self.sample()];
         let mut plan = single("prepare", spec.into(), params.bytes(), workgroups, values);
@@ -124,34 +148,28 @@ impl SamplerPlans<'_> {
         plan
     }
 
-    fn step(&self) -> Plan {
-        let spec =
-            step::Spec { elem: self.elem, guided: self.shape.copies == 2, noise: self.shape.ancestral };
-        let params = step_params(self.config, self.shape, 1.0, &crate::sample::Step::default(), 1.0);
+    fn step(&self, ancestral: bool) -> Plan {
+        let spec = step::Spec { elem: self.elem, guided: self.copies == 2, noise: ancestral };
+        let params = step_params(self.config, self.pixels, 1.0, &crate::sample::Step::default(), 1.0);
         let workgroups = step::workgroups(&spec, &params);
         let mut values = vec![self.model(Outside::Prediction, self.config.denoiser.out_channels())];
-        values.extend(self.shape.ancestral.then(|| self.latents(Outside::Noise)));
+        values.extend(ancestral.then(|| self.latents(Outside::Noise)));
         values
             .extend([Outside::Latents, Outside::History, Outside::Denoised].map(|state| self.latents(state)));
         values.push(self.sample());
         single("step", spec.into(), params.bytes(), workgroups, values)
     }
 
+    /// Of the first picture, by a colour for each channel.
     fn preview(&self) -> Plan {
-        let pixels = self.shape.h * self.shape.w;
         let channels = self.config.vae.latent_channels();
         let spec = preview::Spec {};
-        let params = preview::Params { pixels: pixels as u32, channels: channels as u32 };
+        let params = preview::Params { pixels: self.pixels as u32, channels: channels as u32 };
         let workgroups = preview::workgroups(&spec, &params);
         let colours = External { outside: Outside::Colours, bytes: ((channels + 1) * 16) as u64 };
-        let picture = External { outside: Outside::Preview, bytes: (pixels * 4) as u64 };
-        single(
-            "preview",
-            spec.into(),
-            params.bytes(),
-            workgroups,
-            vec![self.latents(Outside::Denoised), colours, picture],
-        )
+        let picture = External { outside: Outside::Preview, bytes: (self.pixels * 4) as u64 };
+        let values = vec![self.latents(Outside::Denoised), colours, picture];
+        single("preview", spec.into(), params.bytes(), workgroups, values)
     }
 }
 
@@ -178,58 +196,5 @@ pub(super) fn single(
         slabs: Vec::new(),
         externals,
         clears: Vec::new(),
-    }
-}
-
-/// A run's plans on the device.
-pub struct Prepared {
-    pub shape: Shape,
-    pub memory: Memory,
-    /// In the model's order.
-    pub texts: Vec<Executable>,
-    pub keys_values: Executable,
-    pub denoiser: Executable,
-    pub prepare: Executable,
-    pub step: Executable,
-    pub preview: Executable,
-    pub decoder: Executable,
-    pub read_preview: Readback,
-    pub read_rgba: Readback,
-}
-
-impl Prepared {
-    /// Allocates memory, compiles and binds everything a run of this shape needs.
-    pub fn new(context: &Context, config: &ModelConfig, shape: Shape, weights: &Weights) -> Result<Prepared> {
-        let plans = Plans::new(config, shape, context.target(), &|decl| weights.stored_type(decl))?;
-        let memory = Memory::new(context, &plans.all());
-        let (factors, bias) = config.vae.latent_rgb();
-        if config.preview.is_none() {
-            memory.write(Outside::Colours, bytemuck::cast_slice(&preview::colours(&factors, bias)))?;
-        }
-        let [preview_width, preview_height] = preview_size(config, shape.h, shape.w);
-        let bind = |plan: &Plan| Executable::new(context, plan, weights, &memory);
-        let scale = config.vae.scale();
-        let pixels = shape.h * shape.w;
-        Ok(Prepared {
-            shape,
-            texts: plans.texts.iter().map(bind).collect::<Result<_>>()?,
-            keys_values: bind(&plans.keys_values)?,
-            denoiser: bind(&plans.denoiser)?,
-            prepare: bind(&plans.prepare)?,
-            step: bind(&plans.step)?,
-            preview: bind(&plans.preview)?,
-            decoder: bind(&plans.decoder)?,
-            read_preview: Readback::new(
-                context,
-                Outside::Preview,
-                (preview_width * preview_height * 4) as u64,
-            ),
-            read_rgba: Readback::new(
-                context,
-                Outside::Rgba,
-                (shape.batch * pixels * scale * scale * 4) as u64,
-            ),
-            memory,
-        })
     }
 }

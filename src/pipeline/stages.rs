@@ -336,7 +336,10 @@ fn run_on_cpu(
 /// Keys and values of the text, then the denoiser.
 fn denoiser_graphs(config: &ModelConfig, [n, _, h, w]: [usize; 4], embeddings: &[f32]) -> [Graph; 2] {
     let tokens = embeddings.len() / n / config.denoiser.text_channels();
-    [denoiser::text_keys_values(config, n, tokens), denoiser::denoiser(&config.denoiser, n, h, w, tokens)]
+    [
+        denoiser::text_keys_values(config, n, tokens),
+        denoiser::denoiser(&config.denoiser, [n, h, w], [n, tokens]),
+    ]
 }
 
 /// Embeddings `[.., text channels]` as the states of each text encoder.

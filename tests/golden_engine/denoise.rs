@@ -2,15 +2,16 @@
 
 use opengen::gpu::{Context, Options};
 use opengen::kernels::WeightType;
+use opengen::pipeline::engine::{Built, Engine, Network};
 use opengen::pipeline::{Cancel, Dump, Event, Pipeline, Request};
-use opengen::sample::{self, Generators};
+use opengen::sample::{self, Generators, SamplerKind};
 use pollster::block_on;
 
 use crate::common::{
     DenoiseCase, F16_RUN, Golden, Report, assert_previews_decode, assert_previews_show, cases, compare_run,
     mini, mini_request, request, scheduler_of, two_encoders,
 };
-use crate::engine::{Engine, Packed, Tier, tiers};
+use crate::engine::{Engine as Single, Packed, Tier, tiers};
 
 /// Runs a case as a caller would, keeping what goes on inside.
 fn run(tier: &Tier, case: &DenoiseCase, mut packed: Packed) -> Dump {
@@ -94,7 +95,7 @@ fn previews_by_the_tiny_autoencoder() {
     let case = cases::<DenoiseCase>("denoise").into_iter().find(|case| case.model == "deep").expect("deep");
     let mut packed = Packed::open(&case.model, None);
     packed.manifest.config.scheduler = scheduler_of(&case);
-    let engine = Engine::new(tier, &packed);
+    let engine = Single::new(tier, &packed);
     let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
     for (slab, bytes) in packed.slabs.iter().enumerate() {
         pipeline.write(slab, 0, bytes).expect("weights written");
@@ -113,6 +114,56 @@ fn previews_by_the_tiny_autoencoder() {
         block_on(engine.stages().taesd_decode(tiny, latents, shape)).expect("decoded")
     };
     assert_previews_decode(&request, &case, &previews, &dump, decode);
+}
+
+/// What changes from run to run is planned anew, and nothing else; every picture is that of a pipeline of its own.
+#[test]
+fn only_what_changed_is_prepared_again() {
+    let Some(tier) = tiers().first() else { return };
+    let case = &cases::<DenoiseCase>("denoise")[0];
+    let packed = Packed::open("deep", None);
+    let new = || {
+        let pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest.clone()));
+        let mut pipeline = pipeline.expect("pipeline");
+        for (slab, bytes) in packed.slabs.iter().enumerate() {
+            pipeline.write(slab, 0, bytes).expect("weights written");
+        }
+        pipeline
+    };
+    let draw = |pipeline: &mut Pipeline, request: &Request| {
+        let (cancel, mut ignore) = (Cancel::default(), |_| {});
+        let run = pipeline.generate(request, &mut ignore, &cancel);
+        let output = block_on(run).expect("a picture");
+        let Engine::Gpu(engine) = pipeline.engine() else { panic!("not on the device") };
+        (output.images.iter().map(|image| image.pixels.clone()).collect::<Vec<_>>(), engine.built().clone())
+    };
+    let first = Request { preview_every: 0, sampler: SamplerKind::Euler, steps: 2, ..request(case) };
+    let previews = Request { preview_every: 1, ..first.clone() };
+    let ancestral = Request { sampler: SamplerKind::EulerAncestral, ..previews.clone() };
+    let longer = Request { prompt: "a BREAK b".to_string(), ..ancestral.clone() };
+    let batch = Request { batch: 2, ..longer.clone() };
+    let large = Request { width: 80, height: 64, ..first.clone() };
+    let mut pipeline = new();
+    let mut before = Built::new();
+    use Network::*;
+    for (what, request, planned) in [
+        ("the first", &first, vec![Text(0), KeysValues, Prepare, Denoiser, Step, Decoder]),
+        ("with previews", &previews, vec![Preview]),
+        ("another sampler", &ancestral, vec![Step]),
+        ("one chunk more", &longer, vec![Text(0), KeysValues, Denoiser]),
+        ("two pictures", &batch, vec![Prepare, Denoiser, Step, Decoder]),
+        ("larger", &large, vec![Text(0), KeysValues, Prepare, Denoiser, Step, Decoder]),
+        ("as at first", &first, vec![Prepare, Denoiser, Step, Decoder]),
+    ] {
+        let (pictures, after) = draw(&mut pipeline, request);
+        let count = |built: &Built, network| built.get(network).map_or(0, |[planned, _]| *planned);
+        let changed = after.keys().filter(|network| count(&after, network) != count(&before, network));
+        assert_eq!(changed.copied().collect::<Vec<_>>(), planned, "{what}");
+        let bound = |built: &Built| built.get(&Text(0)).map_or(0, |[_, bound]| *bound);
+        assert!(what != "another sampler" || bound(&after) == bound(&before), "the text was bound again");
+        assert_eq!(pictures, draw(&mut new(), request).0, "{what}");
+        before = after;
+    }
 }
 
 fn hold(sampler: &str) {
@@ -171,14 +222,14 @@ fn each_step_alone() {
         for case in cases::<DenoiseCase>("denoise") {
             // The text is the same for all samplers of a setting, and kept with one of them.
             let text = Golden::open(&format!("denoise.{}.ddim.safetensors", case.case));
-            let engine = Engine::new(tier, &Packed::open(&case.model, None));
+            let engine = Single::new(tier, &Packed::open(&case.model, None));
             steps(&mut report, &engine, &case, &text.values("text_embeddings"));
         }
         report.finish();
     }
 }
 
-fn steps(report: &mut Report, engine: &Engine, case: &DenoiseCase, embeddings: &[f32]) {
+fn steps(report: &mut Report, engine: &Single, case: &DenoiseCase, embeddings: &[f32]) {
     let golden = Golden::open(&case.file);
     let request = request(case);
     let run = sample::trajectory(&scheduler_of(case), request.sampler, request.schedule, request.steps);

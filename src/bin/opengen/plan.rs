@@ -71,7 +71,8 @@ pub fn run(args: &Args) -> Result<()> {
 fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shape {
     let scale = config.vae.scale();
     let copies = if args.unguided { 1 } else { 2 };
-    Shape { batch: 1, copies, h: height / scale, w: width / scale, chunks: 1, ancestral: false, maps: false }
+    let (h, w) = (height / scale, width / scale);
+    Shape { batch: 1, copies, h, w, chunks: 1, ancestral: false, maps: false, previews: true }
 }
 
 /// Name and bytes of every weight when matrices are `wanted`.

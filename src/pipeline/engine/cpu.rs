@@ -1,5 +1,6 @@
 //! A run's networks on the processor; between them the kernels' own twins.
 
+use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::pin::Pin;
 
@@ -10,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::kernels::step::cpu::State;
 use crate::kernels::{Elem, prepare, preview, rgba, step};
 use crate::model::autoencoder;
-use crate::pipeline::graphs::{Graphs, Shape};
+use crate::pipeline::graphs::{Key, Shape};
 use crate::pipeline::request::Cancel;
 use crate::pipeline::stages::Stages;
 use crate::plan::{MemoryLimits, Outside};
@@ -25,17 +26,14 @@ pub struct CpuEngine {
     config: ModelConfig,
     weights: Weights,
     prepared: Option<Prepared>,
+    built: BTreeMap<Network, usize>,
 }
 
 /// A run's networks and their memory.
 struct Prepared {
     shape: Shape,
     memory: Memory,
-    texts: Vec<Executable>,
-    keys_values: Executable,
-    denoiser: Executable,
-    preview: Option<Executable>,
-    decoder: Executable,
+    networks: BTreeMap<Network, (Key, Executable)>,
 }
 
 impl CpuEngine {
@@ -47,6 +45,7 @@ impl CpuEngine {
             config: manifest.config.clone(),
             weights,
             prepared: None,
+            built: BTreeMap::new(),
         })
     }
 
@@ -67,21 +66,31 @@ impl CpuEngine {
         if self.prepared.as_ref().is_some_and(|prepared| prepared.shape == shape) {
             return Ok(());
         }
-        self.prepared = None; // the old memory goes before the new is taken
-        let Graphs { texts, keys_values, denoiser, preview, decoder } =
-            Graphs::new(&self.config, shape, MemoryLimits::NONE);
-        let bind = |graph| Executable::new(graph, &self.weights);
-        let texts = texts.into_iter().map(bind).collect::<Result<Vec<_>>>()?;
-        let [keys_values, denoiser, decoder] = [bind(keys_values)?, bind(denoiser)?, bind(decoder)?];
-        let preview = preview.map(bind).transpose()?;
-        let all = texts.iter().chain([&keys_values, &denoiser, &decoder]).chain(&preview);
-        let mut memory = Memory::new(&all.collect::<Vec<_>>());
+        let keys = shape.keys(&self.config);
+        // The old memory goes before the new is taken; networks that stay as they are stay.
+        let mut networks = self.prepared.take().map(|prepared| prepared.networks).unwrap_or_default();
+        networks.retain(|_, (key, _)| keys.contains(key));
+        for key in keys {
+            if let (false, Some(graph)) =
+                (networks.contains_key(&key.network()), key.graph(&self.config, MemoryLimits::NONE))
+            {
+                networks.insert(key.network(), (key, Executable::new(graph, &self.weights)?));
+                *self.built.entry(key.network()).or_default() += 1;
+            }
+        }
+        let mut memory =
+            Memory::new(&networks.values().map(|(_, executable)| executable).collect::<Vec<_>>());
         let latents = shape.pixels() * self.config.vae.latent_channels();
         [Outside::Latents, Outside::History, Outside::Denoised, Outside::Noise]
             .into_iter()
             .for_each(|state| memory.add(state, latents));
-        self.prepared = Some(Prepared { shape, memory, texts, keys_values, denoiser, preview, decoder });
+        self.prepared = Some(Prepared { shape, memory, networks });
         Ok(())
+    }
+
+    /// How often each network was bound so far.
+    pub fn built(&self) -> &BTreeMap<Network, usize> {
+        &self.built
     }
 
     fn prepared(&mut self) -> Result<&mut Prepared> {
@@ -106,14 +115,10 @@ impl CpuEngine {
     }
 
     pub(super) fn run(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
-        let Prepared { memory, texts, keys_values, denoiser, decoder, .. } = self.prepared()?;
-        let network = match network {
-            Network::Text(index) => &texts[index],
-            Network::KeysValues => keys_values,
-            Network::Denoiser => denoiser,
-            Network::Decoder => decoder,
-        };
-        network.run(memory, &|| cancel.is_cancelled())
+        let Prepared { memory, networks, .. } = self.prepared()?;
+        let missing = || Error::Cpu { message: format!("{network:?} is not prepared to run") };
+        let (_, executable) = networks.get(&network).ok_or_else(missing)?;
+        executable.run(memory, &|| cancel.is_cancelled())
     }
 
     pub(super) fn first_input(&mut self, params: prepare::Params) -> Result<()> {
@@ -147,8 +152,8 @@ impl CpuEngine {
 
     pub(super) fn preview(&mut self) -> Result<Vec<u8>> {
         let (factors, bias) = self.config.vae.latent_rgb();
-        let Prepared { shape, memory, preview, .. } = self.prepared()?;
-        if let Some(preview) = preview {
+        let Prepared { shape, memory, networks } = self.prepared()?;
+        if let Some((_, preview)) = networks.get(&Network::Preview) {
             preview.run(memory, &|| false)?;
             return Ok(bytes(memory.read_ids(Outside::Preview)?));
         }

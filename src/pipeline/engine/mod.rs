@@ -6,11 +6,16 @@ mod cpu;
 mod decode;
 #[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(feature = "gpu")]
+mod prepared;
 
 #[cfg(feature = "cpu")]
 pub use self::cpu::{CpuEngine, Pause};
 #[cfg(feature = "gpu")]
 pub use self::gpu::GpuEngine;
+#[cfg(feature = "gpu")]
+pub use self::prepared::{Built, Prepared};
+pub use super::graphs::Network;
 use super::graphs::Shape;
 use super::request::Cancel;
 use super::stages::Stages;
@@ -24,16 +29,6 @@ pub enum Engine {
     Gpu(Box<GpuEngine>),
     #[cfg(feature = "cpu")]
     Cpu(Box<CpuEngine>),
-}
-
-/// The networks of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    /// A text encoder, counted in the model's order.
-    Text(usize),
-    KeysValues,
-    Denoiser,
-    Decoder,
 }
 
 /// Pixels in which every colour is a number.
@@ -57,7 +52,7 @@ pub struct Used {
 }
 
 impl Engine {
-    /// Everything that runs of a shape need; what was prepared last is kept if it has that shape.
+    /// Everything that runs of a shape need; of what was prepared last stays what has not changed.
     pub async fn prepare(&mut self, shape: Shape) -> Result<()> {
         match self {
             #[cfg(feature = "gpu")]

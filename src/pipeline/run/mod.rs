@@ -138,6 +138,7 @@ fn shape(
         chunks: conditioning.chunks(),
         ancestral: trajectory.steps.iter().any(|step| step.needs_noise),
         maps: false,
+        previews: request.preview_every > 0,
     }
 }
 
@@ -252,7 +253,8 @@ impl Run<'_> {
 
     /// The denoiser's first input from the latents.
     async fn first_input(&mut self, input_scale: f64) -> Result<()> {
-        self.engine.first_input(prepare_params(self.config, self.shape, input_scale)).await
+        let Shape { copies, .. } = self.shape;
+        self.engine.first_input(prepare_params(self.config, [self.shape.pixels(), copies], input_scale)).await
     }
 
     /// One evaluation of the denoiser and what the sampler makes of it.
@@ -271,7 +273,8 @@ impl Run<'_> {
             self.write_latents(Outside::Noise, &noise)?;
         }
         self.engine.run(Network::Denoiser, self.cancel).await?;
-        let params = step_params(self.config, self.shape, self.request.guidance, step, input_scale_next);
+        let pixels = self.shape.pixels();
+        let params = step_params(self.config, pixels, self.request.guidance, step, input_scale_next);
         self.engine.step(params).await
     }
 

@@ -79,7 +79,7 @@ impl Run<'_> {
         let Shape { batch, copies, h, w, chunks, .. } = self.shape;
         let rows = batch * copies;
         let keys = chunks * self.config.chunk_tokens();
-        let mut graph = denoiser::denoiser(&self.config.denoiser, rows, h, w, keys);
+        let mut graph = denoiser::denoiser(&self.config.denoiser, [rows, h, w], [copies, keys]);
         let mut maps = Vec::new();
         let exposed = denoiser::expose_cross_attentions(&mut graph, &self.config.denoiser);
         for (index, (layer, shape)) in exposed.into_iter().enumerate() {
