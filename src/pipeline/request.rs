@@ -181,7 +181,8 @@ pub fn check_numbers(field: &'static str, values: &[f32]) -> Result<()> {
 #[derive(Debug)]
 pub enum Event {
     Stage(Stage),
-    /// `step` of `steps` is done; the preview is as large as the latents.
+    /// `step` of `steps` is done; the preview is as large as the latents, or as the picture where the model brings a
+    /// tiny autoencoder for previews.
     Step {
         step: usize,
         steps: usize,
