@@ -3,7 +3,7 @@
 //! The rooms, in reading order; each may use those above it (`docs/architecture.md` draws the flow):
 //!
 //! - [`error`]: one typed error.
-//! - [`config`]: every constant of a model family, read from a checkpoint or built in.
+//! - [`config`]: what a model is, in parts, with every constant; read from a checkpoint or built in.
 //! - [`prompt`]: text to weighted chunks to token ids.
 //! - [`sample`]: noise, schedules and samplers; scalar mathematics.
 //! - [`weights`]: safetensors and GGUF files, names, dtypes, quantizing and packing for the GPU.
@@ -11,7 +11,7 @@
 //! - [`image`]: RGBA pictures and PNG files.
 //! - [`kernels`]: the WGSL kernels, each with its parameters and its CPU twin.
 //! - [`plan`]: a model as data: ops with static shapes, memory, dispatches.
-//! - [`model`]: CLIP, UNet, VAE and TAESD written as plans.
+//! - [`model`]: CLIP, UNet, VAE and TAESD written as graphs, and the choice among them.
 //! - [`gpu`]: the device's executor of plans, the only importer of wgpu: adapter, pipelines, upload, execution.
 //! - [`cpu`]: the processor's, an interpreter of the same graphs.
 //! - [`pipeline`]: prompt in, picture out; the only room that sees all others.

@@ -5,16 +5,19 @@ mod common;
 use std::path::Path;
 
 use common::{
-    AttentionCase, DenoiseCase, Golden, Report, TextCase, UnetCase, VaeCase, answer, assert_previews_show,
-    cases, compare_run, mini, mini_request, model_folder, packed_taesd, request, scheduler_of,
+    AttentionCase, DenoiseCase, Golden, Report, TextCase, UnetCase, VaeCase, answer, assert_previews_decode,
+    assert_previews_show, cases, compare_run, mini, mini_request, model_folder, packed_taesd, request,
+    scheduler_of, two_encoders,
 };
 use opengen::Error;
 use opengen::config::ModelConfig;
 use opengen::cpu::Weights;
 use opengen::model;
+use opengen::pipeline::engine::{Engine, Network};
 use opengen::pipeline::stages::Stages;
 use opengen::pipeline::study::{self, Start};
 use opengen::pipeline::{Cancel, Dump, Event, Pipeline, Request};
+use opengen::sample::SamplerKind;
 use opengen::weights::{self, LayoutOptions, Manifest, ModelSource};
 use pollster::block_on;
 
@@ -102,7 +105,7 @@ fn vae() {
         for (i, call) in case.cases.iter().enumerate() {
             let what = |way| format!("{} vae {way} {}x{}", case.model, call.height, call.width);
             let name = format!("latents.{i}");
-            let scale = config.vae.scaling_factor as f32;
+            let scale = config.vae.scaling_factor() as f32;
             let latents: Vec<f32> = golden.values(&name).iter().map(|value| value * scale).collect();
             let (shape, decoded) = (golden.shape(&name), golden.values(&format!("decoded.{i}")));
             let got = block_on(stages.vae_decode(config, &latents, shape)).expect("decode");
@@ -168,22 +171,76 @@ fn attention_looks_where_diffusers_does() {
     report.finish();
 }
 
-/// Whole runs, from packed weights.
+/// What a case's run gives on the way, from packed weights.
+fn run_of(case: &DenoiseCase, (mut manifest, slabs): (Manifest, Vec<Vec<u8>>)) -> Dump {
+    manifest.config.scheduler = scheduler_of(case);
+    let mut pipeline = Pipeline::on_cpu(manifest, slabs).expect("pipeline");
+    let (mut dump, cancel) = (Dump::default(), Cancel::default());
+    let request = request(case);
+    let mut ignore = |_| ();
+    let run = pipeline.generate_with(&request, &mut ignore, &cancel, Some(&mut dump));
+    let output = block_on(run).expect("a picture");
+    assert_eq!((output.images[0].width, output.images[0].height), (case.width, case.height));
+    dump
+}
+
+/// Two text encoders side by side, whose halves make up one: the same run.
+#[test]
+fn two_text_encoders() {
+    let mut report = Report::new(common::F32);
+    for case in cases::<DenoiseCase>("denoise").iter().filter(|case| ["d", "e"].contains(&case.case.as_str()))
+    {
+        let mut dump = run_of(case, two_encoders(&case.model));
+        let (shape, both) = dump.0.remove("text_embeddings").expect("embeddings");
+        let width = shape[2] / 2;
+        let first: Vec<f32> = both.chunks(2 * width).flat_map(|row| row[..width].to_vec()).collect();
+        let second: Vec<f32> = both.chunks(2 * width).flat_map(|row| row[width..].to_vec()).collect();
+        assert_eq!(first, second);
+        dump.insert("text_embeddings", &[shape[0], shape[1], width], first);
+        compare_run(
+            &mut report,
+            &format!("{} twice", case.model),
+            case,
+            &dump,
+            &Golden::open(&case.file),
+            true,
+        );
+    }
+    report.finish();
+}
+
+/// A model that brings a tiny autoencoder shows what that makes of each step's clean estimate.
+#[test]
+fn previews_by_the_tiny_autoencoder() {
+    let case = cases::<DenoiseCase>("denoise").into_iter().find(|case| case.model == "deep").expect("deep");
+    let (mut manifest, slabs) = packed(&model_folder(&case.model));
+    manifest.config.scheduler = scheduler_of(&case);
+    let weights = Weights::new(&manifest, slabs.clone()).expect("weights");
+    let mut pipeline = Pipeline::on_cpu(manifest, slabs).expect("pipeline");
+    let mut dump = Dump::default();
+    let request = Request { preview_every: 1, ..request(&case) };
+    let mut previews = Vec::new();
+    let mut listen = |event| {
+        if let Event::Step { preview, .. } = event {
+            previews.extend(preview);
+        }
+    };
+    let cancel = Cancel::default();
+    let run = pipeline.generate_with(&request, &mut listen, &cancel, Some(&mut dump));
+    block_on(run).expect("a picture");
+    let decode = |latents: &[f32], shape| {
+        let tiny = pipeline.config().preview.clone().expect("a tiny autoencoder");
+        block_on(Stages::on_cpu(&weights).taesd_decode(&tiny, latents, shape)).expect("decoded")
+    };
+    assert_previews_decode(&request, &case, &previews, &dump, decode);
+}
+
+/// Whole runs.
 #[test]
 fn denoise() {
-    let models = MODELS.map(|name| (name, packed(&model_folder(name))));
     let mut report = Report::new(common::F32);
     for case in cases::<DenoiseCase>("denoise") {
-        let (_, (manifest, slabs)) = models.iter().find(|(name, _)| *name == case.model).expect("a model");
-        let mut manifest = manifest.clone();
-        manifest.config.scheduler = scheduler_of(&case);
-        let mut pipeline = Pipeline::on_cpu(manifest, slabs.clone()).expect("pipeline");
-        let (mut dump, cancel) = (Dump::default(), Cancel::default());
-        let request = request(&case);
-        let mut ignore = |_| ();
-        let run = pipeline.generate_with(&request, &mut ignore, &cancel, Some(&mut dump));
-        let output = block_on(run).expect("a picture");
-        assert_eq!((output.images[0].width, output.images[0].height), (case.width, case.height));
+        let dump = run_of(&case, packed(&model_folder(&case.model)));
         let what = format!("{} {} {}", case.case, case.sampler, case.schedule);
         compare_run(&mut report, &what, &case, &dump, &Golden::open(&case.file), true);
     }
@@ -330,4 +387,36 @@ fn no_numbers_are_no_picture() {
     assert!(matches!(draw(&mut damaged, &plain), Err(Error::NoNumbers)));
     let zeros = vec![0.0; c * h * w];
     assert!(matches!(block_on(damaged.study_decode(&zeros, h, w)), Err(Error::NoNumbers)));
+}
+
+/// What changes from run to run is prepared anew, and nothing else.
+#[test]
+fn only_what_changed_is_prepared_again() {
+    let case = &cases::<DenoiseCase>("denoise")[0];
+    let mut pipeline = pipeline(&model_folder("deep"));
+    let first = Request { preview_every: 0, sampler: SamplerKind::Euler, ..request(case) };
+    let previews = Request { preview_every: 1, ..first.clone() };
+    let ancestral = Request { sampler: SamplerKind::EulerAncestral, ..previews.clone() };
+    let longer = Request { prompt: "a BREAK b".to_string(), ..ancestral.clone() };
+    let batch = Request { batch: 2, ..longer.clone() };
+    use Network::*;
+    for (what, request, built) in [
+        ("the first", &first, vec![Text(0), KeysValues, Denoiser, Decoder]),
+        ("with previews", &previews, vec![Preview]),
+        ("another sampler", &ancestral, vec![]),
+        ("one chunk more", &longer, vec![Text(0), KeysValues, Denoiser]),
+        ("two pictures", &batch, vec![Denoiser, Decoder]),
+        ("the same", &batch, vec![]),
+    ] {
+        let before = built_so_far(&mut pipeline);
+        block_on(pipeline.generate(request, &mut |_| {}, &Cancel::default())).expect("a picture");
+        let mut after = built_so_far(&mut pipeline);
+        after.retain(|network, count| before.get(network) != Some(count));
+        assert_eq!(after.into_keys().collect::<Vec<_>>(), built, "{what}");
+    }
+}
+
+fn built_so_far(pipeline: &mut Pipeline) -> std::collections::BTreeMap<Network, usize> {
+    let Engine::Cpu(engine) = pipeline.engine() else { panic!("not on the processor") };
+    engine.built().clone()
 }

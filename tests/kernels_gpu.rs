@@ -245,6 +245,8 @@ fn attention_map_is_its_twin() {
                 continue; // maps are of cross attentions
             }
             let attention = attention::Params::cross(batch, queries, keys, heads, head_dim);
+            let kv_images = if batch.is_multiple_of(2) { 2 } else { 1 };
+            let attention = attention::Params { kv_images, ..attention };
             let params = attention_map::Params::of(&attention, head_dim);
             let q = random.values(elem, (batch * queries * params.q_stride) as usize, 0.0, 1.5);
             let kv = random.values(elem, (batch * params.kv_batch_stride) as usize, 0.2, 1.5);
@@ -259,7 +261,7 @@ fn attention_map_is_its_twin() {
     }
 }
 
-/// Queries at an offset in their rows, and keys and values that all images share.
+/// Queries at an offset in their rows, and keys and values that pairs of images share.
 #[test]
 fn attention_reads_by_stride_and_offset() {
     let Some(gpu) = gpu() else { return };
@@ -270,15 +272,16 @@ fn attention_reads_by_stride_and_offset() {
             q_stride: 40,
             q_offset: 12,
             kv_stride: 100,
-            kv_batch_stride: 0,
+            kv_batch_stride: 41 * 100,
+            kv_images: 2,
             k_offset: 60,
             v_offset: 8,
-            ..attention::Params::cross(3, 19, 41, 2, 12)
+            ..attention::Params::cross(4, 19, 41, 2, 12)
         };
         let spec =
             attention::Spec { elem: Elem::F32, variant, head_dim: 12, causal: false, shared_qkv: false };
-        let q = random.values(Elem::F32, 3 * 19 * 40, 0.0, 9.0);
-        let kv = random.values(Elem::F32, 41 * 100, 0.0, 9.0);
+        let q = random.values(Elem::F32, 4 * 19 * 40, 0.0, 9.0);
+        let kv = random.values(Elem::F32, 2 * 41 * 100, 0.0, 9.0);
         let expected = attention::cpu::attention(&spec, &params, &q, &kv);
         let buffers = [&q, &kv, &vec![0.0; expected.len()]].map(|values| encode(Elem::F32, values));
         let found = gpu.run(spec.clone(), attention::workgroups(&spec, &params), params.bytes(), &buffers, 1);

@@ -2,7 +2,7 @@
 
 use opengen::config::ModelConfig;
 use opengen::kernels::{Elem, WeightType};
-use opengen::model::vae;
+use opengen::model::autoencoder;
 use opengen::pipeline::plans::{Plans, Shape, of_builtin};
 use opengen::plan::{
     Binding, Graph, MemoryLimits, Outside, Plan, Target, lower, scales_bytes, shared_slabs, stored_type,
@@ -18,7 +18,16 @@ fn plans(model: &str, size: usize, elem: Elem, copies: usize) -> Plans {
 fn plans_within(model: &str, size: usize, elem: Elem, copies: usize, limits: MemoryLimits) -> Plans {
     let config = ModelConfig::builtin(model).unwrap();
     let side = size / config.vae.scale();
-    let shape = Shape { batch: 1, copies, h: side, w: side, chunks: 1, ancestral: false, maps: false };
+    let shape = Shape {
+        batch: 1,
+        copies,
+        h: side,
+        w: side,
+        chunks: 1,
+        ancestral: false,
+        maps: false,
+        previews: true,
+    };
     Plans::without_weights(&config, shape, Target { elem, cpu: false, limits }, WeightType::Q8).unwrap()
 }
 
@@ -45,7 +54,7 @@ fn sd15_is_planned_as_before_at_1024() {
 
 #[test]
 fn work_beyond_32_bits_is_counted_whole() {
-    let unet = of_builtin("sd15", 512, 512).unwrap().unet;
+    let unet = of_builtin("sd15", 512, 512).unwrap().denoiser;
     let beyond = unet.dispatches.iter().filter(|dispatch| dispatch.flops > u64::from(u32::MAX)).count();
     assert_eq!(beyond, 93, "dispatches of the UNet whose work passes 32 bits");
     assert!(unet.flops() > 1_600_000_000_000, "{}", unet.flops());
@@ -54,7 +63,16 @@ fn work_beyond_32_bits_is_counted_whole() {
 #[test]
 fn a_value_of_four_gibibytes_is_refused() {
     let config = ModelConfig::builtin("sd15").unwrap();
-    let shape = Shape { batch: 2, copies: 1, h: 256, w: 256, chunks: 1, ancestral: false, maps: false };
+    let shape = Shape {
+        batch: 2,
+        copies: 1,
+        h: 256,
+        w: 256,
+        chunks: 1,
+        ancestral: false,
+        maps: false,
+        previews: true,
+    };
     let target = Target { elem: Elem::F32, cpu: false, limits: WIDE };
     let error = Plans::without_weights(&config, shape, target, WeightType::Q8).err().unwrap().to_string();
     assert!(error.starts_with("size: ") && error.contains("2048 MiB"), "{error}");
@@ -71,7 +89,8 @@ fn sd15_keeps_its_memory_budget_within_default_limits() {
     for (elem, budget) in [(Elem::F32, 400_000_000), (Elem::F16, 200_000_000)] {
         for limits in [MemoryLimits::default(), WIDE] {
             let plans = plans_within("sd15", 512, elem, 2, limits);
-            let encoder = stage(&vae::encoder(&config.vae, 1, 512, 512), elem);
+            let encoder =
+                stage(&autoencoder::encoder(&config.vae, 1, 512, 512, MemoryLimits::default()), elem);
             for plan in plans.all().into_iter().chain([&encoder]) {
                 println!("{elem:?} {}: {}", plan.name, plan.totals());
                 assert!(plan.widest_value() <= 128 << 20, "{}: {}", plan.name, plan.totals());
@@ -94,15 +113,18 @@ fn slices_read_the_weights_of_the_whole() {
         weights.sort_by(|a, b| a.name.cmp(&b.name));
         weights
     };
-    assert_eq!(weights(vae::decoder(&config, 1, 8, 8)), weights(vae::decoder(&config, 1, 64, 64)));
-    assert_eq!(weights(vae::encoder(&config, 1, 64, 64)), weights(vae::encoder(&config, 1, 512, 512)));
+    let decoder = |side| weights(autoencoder::decoder(&config, 1, side, side, MemoryLimits::default()));
+    let encoder = |side| weights(autoencoder::encoder(&config, 1, side, side, MemoryLimits::default()));
+    assert_eq!(decoder(8), decoder(64));
+    assert_eq!(encoder(64), encoder(512));
 }
 
 /// What passes the limits of an adapter is refused by name, with both numbers.
 #[test]
 fn a_picture_too_large_for_the_adapter_is_refused() {
     let config = ModelConfig::builtin("sd15").unwrap();
-    let shape = Shape { batch: 1, copies: 2, h: 96, w: 96, chunks: 1, ancestral: false, maps: false };
+    let shape =
+        Shape { batch: 1, copies: 2, h: 96, w: 96, chunks: 1, ancestral: false, maps: false, previews: true };
     let target = Target { elem: Elem::F32, cpu: false, limits: MemoryLimits::default() };
     let error = Plans::without_weights(&config, shape, target, WeightType::Q8).err().unwrap().to_string();
     assert!(error.contains("vae.decoder.up_blocks") && error.contains("128 MiB"), "{error}");
@@ -110,7 +132,7 @@ fn a_picture_too_large_for_the_adapter_is_refused() {
 
 #[test]
 fn sd15_unet_keeps_its_budget() {
-    let unet = plans("sd15", 512, Elem::F32, 2).unet;
+    let unet = plans("sd15", 512, Elem::F32, 2).denoiser;
     assert!(unet.dispatches.len() <= 400, "{} dispatches", unet.dispatches.len());
     let config = ModelConfig::builtin("sd15").unwrap();
     let decls = opengen::model::weight_decls(&config);
@@ -129,7 +151,7 @@ fn sd15_unet_keeps_its_budget() {
 fn work_is_what_the_architecture_says() {
     let plans = plans("sd15", 512, Elem::F32, 1);
     let near = |flops: u64, expected: f64| (flops as f64 / expected - 1.0).abs() < 0.01;
-    assert!(near(plans.unet.flops() + plans.keys_values.flops(), 0.803e12), "{}", plans.unet.flops());
+    assert!(near(plans.denoiser.flops() + plans.keys_values.flops(), 0.803e12), "{}", plans.denoiser.flops());
     assert!(near(plans.decoder.flops(), 2.51e12), "{}", plans.decoder.flops());
 }
 
@@ -169,8 +191,9 @@ fn odd_sizes_are_planned() {
     let config = ModelConfig::builtin("sd15").unwrap();
     let limits = MemoryLimits::default();
     let target = Target { elem: Elem::F32, cpu: true, limits };
-    let shape = Shape { batch: 1, copies: 2, h: 27, w: 45, chunks: 3, ancestral: true, maps: false };
+    let shape =
+        Shape { batch: 1, copies: 2, h: 27, w: 45, chunks: 3, ancestral: true, maps: false, previews: true };
     let plans = Plans::without_weights(&config, shape, target, WeightType::Q4).unwrap();
-    let out = plans.unet.externals.iter().find(|e| e.outside == Outside::Prediction).unwrap();
+    let out = plans.denoiser.externals.iter().find(|e| e.outside == Outside::Prediction).unwrap();
     assert_eq!(out.bytes, 2 * 27 * 45 * 4 * 4);
 }

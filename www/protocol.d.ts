@@ -150,7 +150,8 @@ export interface GenerateRequest {
 }
 
 export interface PreviewOptions {
-  /** Pixels of the longer side, 1 … 2048: smoothly enlarged. Default: as large as the latents. */
+  /** Pixels of the longer side, 1 … 2048: smoothly enlarged. Default: as large as the latents, or as the
+   *  picture where the model brings a tiny decoder for previews. */
   size?: number;
   /** Every how many steps, 1 or more; the last step always brings one. Default: 1. */
   every?: number;

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::{
-    Activation, ClipTextConfig, ModelConfig, PerBlock, SampleSize, SchedulerConfig, Suggested, UnetConfig,
-    VaeConfig, check,
+    Activation, Autoencoder, ClipTextConfig, Denoiser, ModelConfig, PerBlock, SampleSize, SchedulerConfig,
+    Suggested, UnetConfig, VaeConfig, check,
 };
 use crate::error::{Error, Result};
 
@@ -31,20 +31,21 @@ impl ModelConfig {
 fn sd15() -> Result<ModelConfig> {
     Ok(ModelConfig {
         name: "sd15".to_string(),
-        text: ClipTextConfig {
+        texts: vec![ClipTextConfig {
             hidden_size: 768,
             intermediate_size: 3072,
             num_hidden_layers: 12,
             num_attention_heads: 12,
             hidden_act: Activation::QuickGelu,
             ..ClipTextConfig::default()
-        },
-        unet: UnetConfig {
+        }],
+        denoiser: Denoiser::Unet(UnetConfig {
             sample_size: SampleSize::Square(64),
             cross_attention_dim: 768,
             ..UnetConfig::default()
-        },
-        vae: vae(512),
+        }),
+        vae: Autoencoder::Kl(vae(512)),
+        preview: None,
         scheduler: scheduler("epsilon", "leading")?,
         suggested: Suggested::default(),
     })
@@ -55,9 +56,10 @@ fn sd15() -> Result<ModelConfig> {
 fn sd21() -> Result<ModelConfig> {
     Ok(ModelConfig {
         name: "sd21".to_string(),
-        text: open_clip_h(),
-        unet: UnetConfig { sample_size: SampleSize::Square(96), ..sd2_unet() },
-        vae: vae(768),
+        texts: vec![open_clip_h()],
+        denoiser: Denoiser::Unet(UnetConfig { sample_size: SampleSize::Square(96), ..sd2_unet() }),
+        vae: Autoencoder::Kl(vae(768)),
+        preview: None,
         scheduler: scheduler("v_prediction", "leading")?,
         suggested: Suggested::default(),
     })
@@ -67,9 +69,10 @@ fn sd21() -> Result<ModelConfig> {
 fn sd_turbo() -> Result<ModelConfig> {
     Ok(ModelConfig {
         name: "sd-turbo".to_string(),
-        text: open_clip_h(),
-        unet: UnetConfig { sample_size: SampleSize::Square(64), ..sd2_unet() },
-        vae: vae(768),
+        texts: vec![open_clip_h()],
+        denoiser: Denoiser::Unet(UnetConfig { sample_size: SampleSize::Square(64), ..sd2_unet() }),
+        vae: Autoencoder::Kl(vae(768)),
+        preview: None,
         scheduler: scheduler("epsilon", "trailing")?,
         suggested: Suggested::default(),
     })

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::scheduler::without_infinities;
 use super::{
-    ClipTextConfig, ModelConfig, SampleSize, SchedulerConfig, Suggested, UnetConfig, VaeConfig, check,
+    Autoencoder, ClipTextConfig, Denoiser, ModelConfig, SampleSize, SchedulerConfig, Suggested, TaesdConfig,
+    UnetConfig, check,
 };
 use crate::error::{Error, Result};
 
@@ -22,16 +23,28 @@ pub fn from_folder(path: &Path) -> Result<ModelConfig> {
     let mut unet = UnetConfig::from_json(&file, &text)?;
     raise_old_sample_size(&mut unet, &check::parse(&file, &text)?);
     let (file, text) = read(path, "vae/config.json")?;
-    let vae = VaeConfig::from_json(&file, &text)?;
+    let vae = Autoencoder::from_json(&file, &text)?;
+    let preview = read_preview(path)?;
     let (file, text) = read(path, "scheduler/scheduler_config.json")?;
     let mut scheduler = SchedulerConfig::from_json(&file, &text)?;
     as_the_pipeline_has_it(&mut scheduler);
     let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
     let name = name.unwrap_or_else(|| "model".to_string());
     let suggested = Suggested::of_scheduler(&check::parse(&file, &without_infinities(&text))?);
-    let config = ModelConfig { name, text: text_config, unet, vae, scheduler, suggested };
+    let (texts, denoiser) = (vec![text_config], Denoiser::Unet(unet));
+    let config = ModelConfig { name, texts, denoiser, vae, preview, scheduler, suggested };
     config.check()?;
     Ok(config)
+}
+
+/// A folder `taesd` beside the others holds a tiny autoencoder for previews.
+fn read_preview(path: &Path) -> Result<Option<TaesdConfig>> {
+    let name = format!("{}/config.json", TaesdConfig::ROOT);
+    if !path.join(&name).exists() {
+        return Ok(None);
+    }
+    let (file, text) = read(path, &name)?;
+    TaesdConfig::from_json(&file, &text).map(Some)
 }
 
 /// UNets saved before diffusers 0.9 may give 32 where they were trained on 64: `StableDiffusionPipeline` raises what

@@ -1,6 +1,7 @@
 //! The tiny autoencoder's configuration (TAESD, diffusers' `AutoencoderTiny`).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::check::{self, Only};
 use crate::error::Result;
@@ -45,16 +46,24 @@ impl Default for TaesdConfig {
 }
 
 impl TaesdConfig {
+    /// Where its weights hang in the tree of names where it shows previews beside a model's own autoencoder, and its
+    /// folder's name there.
+    pub const ROOT: &str = "taesd";
+
     /// Reads diffusers' `config.json`, refusing what the engine has no kernels for.
     pub fn from_json(file: &str, text: &str) -> Result<Self> {
+        TaesdConfig::from_value(file, check::parse(file, text)?)
+    }
+
+    pub(super) fn from_value(file: &str, value: Value) -> Result<Self> {
         const WHY: &str = "only TAESD's own topology is implemented";
         const TABLE: &[Only] = &[
+            Only { field: "_class_name", accepted: &["\"AutoencoderTiny\""], why: WHY },
             Only { field: "act_fn", accepted: &["\"relu\""], why: WHY },
             Only { field: "upsample_fn", accepted: &["\"nearest\""], why: WHY },
             Only { field: "upsampling_scaling_factor", accepted: &["2"], why: WHY },
             Only { field: "shift_factor", accepted: &["0", "0.0"], why: WHY },
         ];
-        let value = check::parse(file, text)?;
         check::refuse(file, &value, TABLE)?;
         let config: TaesdConfig = check::typed(file, value)?;
         config.check()?;
@@ -80,6 +89,11 @@ impl TaesdConfig {
         ];
         for (field, channels, blocks) in sides {
             check::channels(FILE, field, channels, 1)?;
+            if channels.len() != self.decoder_block_out_channels.len() {
+                let right =
+                    ("the length of decoder_block_out_channels", self.decoder_block_out_channels.len());
+                return Err(check::mismatch(FILE, (field, channels.len()), right));
+            }
             if channels.len() != blocks.len() {
                 let left = (field, channels.len());
                 return Err(check::mismatch(FILE, left, ("its number of blocks", blocks.len())));

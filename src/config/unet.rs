@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::check::{self, Only};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 const FILE: &str = "unet/config.json";
 
@@ -23,10 +23,13 @@ pub struct UnetConfig {
     pub flip_sin_to_cos: bool,
     pub freq_shift: i64,
     pub down_block_types: Vec<DownBlockType>,
-    pub mid_block_type: MidBlockType,
+    /// `None` where the way up begins right where the way down ends, as in small distilled models.
+    pub mid_block_type: Option<MidBlockType>,
     pub up_block_types: Vec<UpBlockType>,
     pub block_out_channels: Vec<usize>,
     pub layers_per_block: PerBlock<usize>,
+    /// Transformer layers behind each residual layer of a block that attends; the mid block has the last one's.
+    pub transformer_layers_per_block: PerBlock<usize>,
     /// The NUMBER of attention heads, whatever its name says: diffusers keeps the old mistake for compatibility,
     /// see <https://github.com/huggingface/diffusers/issues/2011>.
     pub attention_head_dim: PerBlock<usize>,
@@ -111,10 +114,11 @@ impl Default for UnetConfig {
             flip_sin_to_cos: true,
             freq_shift: 0,
             down_block_types: vec![CrossAttnDown, CrossAttnDown, CrossAttnDown, Down],
-            mid_block_type: MidBlockType::CrossAttn,
+            mid_block_type: Some(MidBlockType::CrossAttn),
             up_block_types: vec![Up, CrossAttnUp, CrossAttnUp, CrossAttnUp],
             block_out_channels: vec![320, 640, 1280, 1280],
             layers_per_block: PerBlock::All(2),
+            transformer_layers_per_block: PerBlock::All(1),
             attention_head_dim: PerBlock::All(8),
             cross_attention_dim: 1280,
             norm_num_groups: 32,
@@ -142,6 +146,11 @@ impl UnetConfig {
     /// ResNet layers of a down block; the matching up block has one more.
     pub fn layers(&self, block: usize) -> usize {
         self.layers_per_block.get(block).unwrap_or(1)
+    }
+
+    /// Transformer layers of each attention of a down block; the matching up block has as many.
+    pub fn depth(&self, block: usize) -> usize {
+        self.transformer_layers_per_block.get(block).unwrap_or(1)
     }
 
     /// Width of the time embedding after its MLP.
@@ -177,11 +186,14 @@ impl UnetConfig {
             ("down_block_types", self.down_block_types.len()),
             ("up_block_types", self.up_block_types.len()),
         ];
-        if let PerBlock::Each(values) = &self.layers_per_block {
-            lists.push(("layers_per_block", values.len()));
-        }
-        if let PerBlock::Each(values) = &self.attention_head_dim {
-            lists.push(("attention_head_dim", values.len()));
+        for (field, values) in [
+            ("layers_per_block", &self.layers_per_block),
+            ("transformer_layers_per_block", &self.transformer_layers_per_block),
+            ("attention_head_dim", &self.attention_head_dim),
+        ] {
+            if let PerBlock::Each(values) = values {
+                lists.push((field, values.len()));
+            }
         }
         for (field, len) in lists {
             if len != blocks {
@@ -197,13 +209,12 @@ impl UnetConfig {
     fn check_blocks(&self) -> Result<()> {
         for (block, &channels) in self.block_out_channels.iter().enumerate() {
             let heads = self.heads(block);
-            check::within(
-                FILE,
-                &format!("layers_per_block[{block}]"),
-                self.layers(block),
-                1,
-                check::MAX_LAYERS,
-            )?;
+            for (field, layers) in [
+                ("layers_per_block", self.layers(block)),
+                ("transformer_layers_per_block", self.depth(block)),
+            ] {
+                check::within(FILE, &format!("{field}[{block}]"), layers, 1, check::MAX_LAYERS)?;
+            }
             check::within(FILE, &format!("attention_head_dim[{block}]"), heads, 1, 256)?;
             check::multiple(
                 FILE,
@@ -245,7 +256,6 @@ pub fn refuse_unsupported(file: &str, value: &Value) -> Result<()> {
         Only { field: "mid_block_type", accepted: &["\"UNetMidBlock2DCrossAttn\""], why: TOPOLOGY },
         Only { field: "cross_attention_norm", accepted: &[], why: TOPOLOGY },
         Only { field: "attention_type", accepted: &["\"default\""], why: TOPOLOGY },
-        Only { field: "transformer_layers_per_block", accepted: &["1"], why: TOPOLOGY },
         Only { field: "reverse_transformer_layers_per_block", accepted: &[], why: TOPOLOGY },
         Only { field: "center_input_sample", accepted: &["false"], why: TOPOLOGY },
         Only { field: "downsample_padding", accepted: &["1"], why: TOPOLOGY },
@@ -263,12 +273,6 @@ pub fn refuse_unsupported(file: &str, value: &Value) -> Result<()> {
         Only { field: "num_attention_heads", accepted: &[], why: "diffusers itself refuses this field" },
     ];
     check::refuse(file, value, TABLE)?;
-    if value.get("mid_block_type").is_some_and(Value::is_null) {
-        return Err(Error::Unsupported {
-            what: format!("mid_block_type null ({file})"),
-            message: "a UNet without a mid block has no path yet".to_string(),
-        });
-    }
     check::refuse_blocks(file, value, "down_block_types", &["DownBlock2D", "CrossAttnDownBlock2D"])?;
     check::refuse_blocks(file, value, "up_block_types", &["UpBlock2D", "CrossAttnUpBlock2D"])
 }

@@ -51,23 +51,9 @@ impl Default for VaeConfig {
     }
 }
 
-/// How SD 1's scaled latents look as RGB, by linear regression.
-/// <https://discuss.huggingface.co/t/decoding-latents-to-rgb-without-upscaling/23204>
-const SD1_LATENT_RGB: [[f32; 3]; 4] =
-    [[0.298, 0.207, 0.208], [0.187, 0.286, 0.173], [-0.158, 0.189, 0.264], [-0.184, -0.271, -0.473]];
-
 impl VaeConfig {
-    /// How latents look, in [-1, 1]: the RGB of each latent channel, and what is added to their sum. Stable Diffusion 1's
-    /// where the file has none; channels beyond its four then do not show.
-    pub fn latent_rgb(&self) -> (Vec<[f32; 3]>, [f32; 3]) {
-        let mut factors = self.latent_rgb_factors.clone().unwrap_or_else(|| SD1_LATENT_RGB.to_vec());
-        factors.resize(self.latent_channels, [0.0; 3]);
-        (factors, self.latent_rgb_bias.unwrap_or_default())
-    }
-
     /// Reads diffusers' `config.json`, refusing what the engine has no kernels for.
-    pub fn from_json(file: &str, text: &str) -> Result<Self> {
-        let value = check::parse(file, text)?;
+    pub(super) fn from_value(file: &str, value: Value) -> Result<Self> {
         refuse_unsupported(file, &value)?;
         let config: VaeConfig = check::typed(file, value)?;
         config.check()?;
@@ -101,7 +87,7 @@ impl VaeConfig {
 }
 
 /// Refuses fields of `vae/config.json` that the engine does not implement.
-pub fn refuse_unsupported(file: &str, value: &Value) -> Result<()> {
+fn refuse_unsupported(file: &str, value: &Value) -> Result<()> {
     const LATENTS: &str = "latents are only scaled by scaling_factor";
     const TOPOLOGY: &str = "only the autoencoder of Stable Diffusion 1.x and 2.x is implemented";
     const TABLE: &[Only] = &[

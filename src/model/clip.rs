@@ -6,12 +6,18 @@ use crate::config::{Activation, ClipTextConfig};
 use crate::kernels::gemm::Act;
 use crate::plan::{Builder, Epilogue, Graph, Outside, Path, Shape, Slice, ValueId};
 
-/// The encoder over `batch` chunks of `max_position_embeddings` tokens.
+/// The encoder at `root` over `batch` chunks of `max_position_embeddings` tokens; its states are the output `states`.
 ///
 /// `clip_skip` leaves out that many last layers (1: the penultimate hidden state); the final norm always applies.
-pub fn text_encoder(config: &ClipTextConfig, batch: usize, clip_skip: usize) -> Graph {
+pub fn text_encoder(
+    config: &ClipTextConfig,
+    root: &Path,
+    states: Outside,
+    batch: usize,
+    clip_skip: usize,
+) -> Graph {
     let mut b = Builder::new("text encoder");
-    let root = Path::root("text_encoder").pp("text_model");
+    let root = root.pp("text_model");
     let tokens = b.input(Outside::Tokens, Shape::tokens(batch, config.max_position_embeddings, 1));
     let embeddings = root.pp("embeddings");
     let (vocab, positions) = (config.vocab_size, config.max_position_embeddings);
@@ -20,7 +26,7 @@ pub fn text_encoder(config: &ClipTextConfig, batch: usize, clip_skip: usize) -> 
         x = encoder_layer(&mut b, config, &root.pp("encoder").pp("layers").pp(layer), x);
     }
     let out = b.layer_norm(&root.pp("final_layer_norm"), x, config.layer_norm_eps);
-    b.output(Outside::Embeddings, out);
+    b.output(states, out);
     b.finish()
 }
 
@@ -29,7 +35,7 @@ fn encoder_layer(b: &mut Builder, config: &ClipTextConfig, path: &Path, x: Value
     let attn = path.pp("self_attn");
     let normed = b.layer_norm(&path.pp("layer_norm1"), x, config.layer_norm_eps);
     let parts = ["q_proj", "k_proj", "v_proj"].map(|name| (attn.pp(name), hidden));
-    let qkv = b.linear_merged(&attn.pp("qkv_proj"), &parts, normed, true);
+    let qkv = b.linear_merged(&attn.pp("qkv_proj"), &parts, normed, None, true);
     let qkv = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * hidden });
     let attended = b.attention(&attn, qkv, config.num_attention_heads, config.head_dim(), true);
     let x = b.linear(&attn.pp("out_proj"), attended, hidden, Epilogue::residual(x));

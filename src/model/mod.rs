@@ -1,8 +1,12 @@
-//! CLIP, UNet, VAE and TAESD written as graphs: configuration and weight path in, plan nodes out.
+//! The networks written as graphs: configuration and weight path in, plan nodes out.
 //!
-//! No device, no weights, no async. Field names, path segments and checkpoint keys are the same words.
+//! [`clip`], [`unet`], [`vae`] and [`taesd`] each write one kind of network, with its weights at any root;
+//! [`denoiser`] and [`autoencoder`] choose by the model's configuration. No device, no weights, no async. Field names,
+//! path segments and checkpoint keys are the same words.
 
+pub mod autoencoder;
 pub mod clip;
+pub mod denoiser;
 mod resnet;
 mod streamed;
 pub mod taesd;
@@ -10,28 +14,46 @@ pub mod unet;
 pub mod vae;
 
 use crate::config::{ModelConfig, TaesdConfig};
-use crate::plan::{Graph, WeightDecl};
+use crate::plan::{Graph, MemoryLimits, Outside, Path, WeightDecl};
+
+/// A model's text encoder number `index` over `batch` chunks, without its last `clip_skip` layers; `None` where it has
+/// no such encoder.
+pub fn text_encoder(config: &ModelConfig, index: usize, batch: usize, clip_skip: usize) -> Option<Graph> {
+    let root = Path::root(&ModelConfig::text_root(index));
+    let text = config.texts.get(index)?;
+    Some(clip::text_encoder(text, &root, Outside::Embeddings(index), batch, clip_skip))
+}
+
+/// The decoder of previews, of one picture, where the model brings one.
+pub fn preview(config: &ModelConfig, h: usize, w: usize) -> Option<Graph> {
+    let root = Path::root(TaesdConfig::ROOT);
+    let preview = config.preview.as_ref()?;
+    Some(taesd::decoder(preview, &root, taesd::Ends::PREVIEW, 1, h, w))
+}
 
 /// Every weight of a model, in the order in which its files are written.
 pub fn weight_decls(config: &ModelConfig) -> Vec<WeightDecl> {
     // Declarations do not depend on sizes: the smallest do.
     let scale = config.vae.scale();
-    let tokens = config.text.max_position_embeddings;
-    declared(vec![
-        clip::text_encoder(&config.text, 1, 0),
-        unet::text_keys_values(&config.unet, 1, tokens),
-        unet::unet(&config.unet, 1, 8, 8, tokens),
-        vae::decoder(&config.vae, 1, 8, 8),
-        vae::encoder(&config.vae, 1, 8 * scale, 8 * scale),
-    ])
+    let (tokens, limits) = (config.chunk_tokens(), MemoryLimits::default());
+    let texts = (0..config.texts.len()).filter_map(|index| text_encoder(config, index, 1, 0));
+    let networks = [
+        denoiser::text_keys_values(config, 1, tokens),
+        denoiser::denoiser(&config.denoiser, [1, 8, 8], [1, tokens]),
+        autoencoder::decoder(&config.vae, 1, 8, 8, limits),
+        autoencoder::encoder(&config.vae, 1, 8 * scale, 8 * scale, limits),
+    ];
+    declared(texts.chain(networks).chain(preview(config, 8, 8)))
 }
 
-/// Every weight of a tiny autoencoder.
+/// Every weight of a tiny autoencoder by itself, both ways.
 pub fn taesd_weight_decls(config: &TaesdConfig) -> Vec<WeightDecl> {
-    declared(vec![taesd::decoder(config, 1, 8, 8), taesd::encoder(config, 1, 64, 64)])
+    let root = Path::root(TaesdConfig::ROOT);
+    let decoder = taesd::decoder(config, &root, taesd::Ends::PICTURE, 1, 8, 8);
+    declared([decoder, taesd::encoder(config, &root, 1, 64, 64)])
 }
 
-fn declared(graphs: Vec<Graph>) -> Vec<WeightDecl> {
+fn declared(graphs: impl IntoIterator<Item = Graph>) -> Vec<WeightDecl> {
     graphs.into_iter().flat_map(|graph| graph.weights).collect()
 }
 

@@ -7,11 +7,33 @@ use crate::config::TaesdConfig;
 use crate::kernels::gemm::Act;
 use crate::plan::{Builder, Conv, Convert, ElemKind, Epilogue, Graph, Outside, Path, Shape, ValueId, padded};
 
-/// Latents of `h` × `w` to pictures.
-pub fn decoder(config: &TaesdConfig, batch: usize, h: usize, w: usize) -> Graph {
+/// What a decoder reads and what it gives.
+#[derive(Debug, Clone, Copy)]
+pub struct Ends {
+    /// Scaled latents, f32 `[batch, h, w, latent_channels]`.
+    pub latents: Outside,
+    /// The picture in [-1, 1], where it is wanted.
+    pub image: Option<Outside>,
+    pub rgba: Outside,
+}
+
+impl Ends {
+    /// Of a model's own decoder.
+    pub const PICTURE: Ends =
+        Ends { latents: Outside::Latents, image: Some(Outside::Image), rgba: Outside::Rgba };
+    /// Of one that shows how far a run is.
+    pub const PREVIEW: Ends = Ends { latents: Outside::Denoised, image: None, rgba: Outside::Preview };
+}
+
+/// Latents of `h` × `w` to pictures; its weights hang at `root`.
+pub fn decoder(config: &TaesdConfig, root: &Path, ends: Ends, batch: usize, h: usize, w: usize) -> Graph {
     let mut b = Builder::new("taesd decoder");
-    let mut layers = Layers { path: Path::root("taesd").pp("decoder").pp("layers"), next: 0 };
-    let latents = b.input(Outside::Latents, Shape::image(batch, h, w, config.latent_channels));
+    let mut layers = Layers { path: root.pp("decoder").pp("layers"), next: 0 };
+    let mut latents = b.input(ends.latents, Shape::image(batch, h, w, config.latent_channels));
+    if config.scaling_factor != 1.0 {
+        let unscale = Convert::Affine { scale: (1.0 / config.scaling_factor) as f32, shift: 0.0 };
+        latents = b.convert("unscale latents", latents, config.latent_channels, ElemKind::F32, unscale);
+    }
     let clamped =
         b.convert("clamp latents", latents, config.latent_channels, ElemKind::Activation, Convert::TanhClamp);
     let widths = &config.decoder_block_out_channels;
@@ -33,16 +55,18 @@ pub fn decoder(config: &TaesdConfig, batch: usize, h: usize, w: usize) -> Graph 
     let channels = b.shape(x).c;
     let image = Convert::Affine { scale: 2.0, shift: -1.0 };
     let x = b.convert("to [-1, 1]", x, channels, ElemKind::Activation, image);
-    b.output(Outside::Image, x);
+    if let Some(image) = ends.image {
+        b.output(image, x);
+    }
     let rgba = b.rgba(x);
-    b.output(Outside::Rgba, rgba);
+    b.output(ends.rgba, rgba);
     b.finish()
 }
 
-/// Pictures of `h` × `w` to latents.
-pub fn encoder(config: &TaesdConfig, batch: usize, h: usize, w: usize) -> Graph {
+/// Pictures of `h` × `w` to latents, unscaled; its weights hang at `root`.
+pub fn encoder(config: &TaesdConfig, root: &Path, batch: usize, h: usize, w: usize) -> Graph {
     let mut b = Builder::new("taesd encoder");
-    let mut layers = Layers { path: Path::root("taesd").pp("encoder").pp("layers"), next: 0 };
+    let mut layers = Layers { path: root.pp("encoder").pp("layers"), next: 0 };
     let inputs = padded(config.in_channels);
     let pixels = b.input(Outside::Pixels, Shape::image(batch, h, w, inputs));
     let unit = Convert::Affine { scale: 0.5, shift: 0.5 };

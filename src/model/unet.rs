@@ -15,15 +15,19 @@ const TRANSFORMER_NORM_EPS: f64 = 1e-6;
 /// The epsilon of `BasicTransformerBlock`'s layer norms.
 const LAYER_NORM_EPS: f64 = 1e-5;
 
-/// The UNet on latents of `h` × `w` and `tokens` text tokens. Keys and values of the text are inputs, see
-/// [`text_keys_values`].
-pub fn unet(config: &UnetConfig, batch: usize, h: usize, w: usize, tokens: usize) -> Graph {
+/// The UNet at `root` on `batch` latents of `h` × `w`. Keys and values of the text are inputs, see [`text_keys_values`]: of
+/// `tokens` tokens in `texts` rows, each of which as many neighbouring latents share.
+pub fn unet(
+    config: &UnetConfig,
+    root: &Path,
+    [batch, h, w]: [usize; 3],
+    [texts, tokens]: [usize; 2],
+) -> Graph {
     let mut b = Builder::new("unet");
     let sample = b.input(Outside::Sample, Shape::image(batch, h, w, config.in_channels));
-    let time = Time::new(&mut b, config);
-    let mut net = Unet { b, config, time, tokens, attended: 0, skips: Vec::new() };
+    let time = Time::new(&mut b, config, root);
+    let mut net = Unet { b, config, time, texts, tokens, attended: 0, skips: Vec::new() };
 
-    let root = Path::root("unet");
     let first = config.block_out_channels[0];
     let mut x = net.b.conv2d(
         &root.pp("conv_in"),
@@ -37,7 +41,9 @@ pub fn unet(config: &UnetConfig, batch: usize, h: usize, w: usize, tokens: usize
     for block in 0..config.block_out_channels.len() {
         x = net.down_block(&root.pp("down_blocks").pp(block), block, x);
     }
-    x = net.mid_block(&root.pp("mid_block"), x);
+    if config.mid_block_type.is_some() {
+        x = net.mid_block(&root.pp("mid_block"), x);
+    }
     for block in 0..config.block_out_channels.len() {
         x = net.up_block(&root.pp("up_blocks").pp(block), block, x);
     }
@@ -48,44 +54,60 @@ pub fn unet(config: &UnetConfig, batch: usize, h: usize, w: usize, tokens: usize
     b.finish()
 }
 
-/// Keys and values of every cross attention, computed once per prompt: outputs [`Outside::KeysValues`].
-pub fn text_keys_values(config: &UnetConfig, batch: usize, tokens: usize) -> Graph {
+/// Keys and values of every cross attention, computed once per prompt: outputs [`Outside::KeysValues`]. The text
+/// encoders' states, of these `widths`, are read side by side.
+pub fn text_keys_values(
+    config: &UnetConfig,
+    root: &Path,
+    batch: usize,
+    tokens: usize,
+    widths: &[usize],
+) -> Graph {
     let mut b = Builder::new("text keys and values");
-    let shape = Shape::tokens(batch, tokens, config.cross_attention_dim);
-    let text = b.input(Outside::Embeddings, shape);
-    for (index, (path, channels)) in cross_attentions(config).into_iter().enumerate() {
+    let state = |(index, width): (usize, &usize)| {
+        b.input(Outside::Embeddings(index), Shape::tokens(batch, tokens, *width))
+    };
+    let text: Vec<ValueId> = widths.iter().enumerate().map(state).collect();
+    let (Some(&x), x2) = (text.first(), text.get(1).copied()) else { return b.finish() };
+    for (index, (path, channels)) in cross_attentions(config, root).into_iter().enumerate() {
         let parts = ["to_k", "to_v"].map(|name| (path.pp(name), channels));
-        let kv = b.linear_merged(&path.pp("to_kv"), &parts, text, false);
+        let kv = b.linear_merged(&path.pp("to_kv"), &parts, x, x2, false);
         b.output(Outside::KeysValues(index), kv);
     }
     b.finish()
 }
 
 /// Makes where every cross attention looks an output [`Outside::Map`], f32 `[n, h, w, tokens]`. Gives paths and shapes.
-pub fn expose_cross_attentions(graph: &mut Graph, config: &UnetConfig) -> Vec<(String, Shape)> {
-    let paths = cross_attentions(config).into_iter().map(|(path, _)| path.to_string()).enumerate();
+pub fn expose_cross_attentions(graph: &mut Graph, config: &UnetConfig, root: &Path) -> Vec<(String, Shape)> {
+    let paths = cross_attentions(config, root).into_iter().map(|(path, _)| path.to_string()).enumerate();
     paths
         .filter_map(|(i, path)| graph.expose_attention(&path, Outside::Map(i)).map(|shape| (path, shape)))
         .collect()
 }
 
 /// Every cross attention's path and channels.
-fn cross_attentions(config: &UnetConfig) -> Vec<(Path, usize)> {
-    let root = Path::root("unet");
+fn cross_attentions(config: &UnetConfig, root: &Path) -> Vec<(Path, usize)> {
     let widths = &config.block_out_channels;
     let last = widths.len() - 1;
     let mut found = Vec::new();
-    let mut push = |block: &Path, layer: usize, channels| {
-        found.push((block.pp("attentions").pp(layer).pp("transformer_blocks").pp(0).pp("attn2"), channels));
+    // Blocks of one width have the heads, layers and depth of the one on the way down.
+    let mut push = |path: Path, layers: usize, block: usize| {
+        for layer in 0..layers {
+            let transformers = path.pp("attentions").pp(layer).pp("transformer_blocks");
+            found.extend((0..config.depth(block)).map(|i| (transformers.pp(i).pp("attn2"), widths[block])));
+        }
     };
     for (block, kind) in config.down_block_types.iter().enumerate() {
         let layers = if *kind == DownBlockType::CrossAttnDown { config.layers(block) } else { 0 };
-        (0..layers).for_each(|layer| push(&root.pp("down_blocks").pp(block), layer, widths[block]));
+        push(root.pp("down_blocks").pp(block), layers, block);
     }
-    push(&root.pp("mid_block"), 0, widths[last]);
+    if config.mid_block_type.is_some() {
+        push(root.pp("mid_block"), 1, last);
+    }
     for (block, kind) in config.up_block_types.iter().enumerate() {
-        let layers = if *kind == UpBlockType::CrossAttnUp { config.layers(last - block) + 1 } else { 0 };
-        (0..layers).for_each(|layer| push(&root.pp("up_blocks").pp(block), layer, widths[last - block]));
+        let mirror = last - block;
+        let layers = if *kind == UpBlockType::CrossAttnUp { config.layers(mirror) + 1 } else { 0 };
+        push(root.pp("up_blocks").pp(block), layers, mirror);
     }
     found
 }
@@ -98,17 +120,16 @@ struct Time {
 }
 
 impl Time {
-    fn new(b: &mut Builder, config: &UnetConfig) -> Time {
-        let root = Path::root("unet");
+    fn new(b: &mut Builder, config: &UnetConfig, root: &Path) -> Time {
         let embedding = root.pp("time_embedding");
         let input = b.input(Outside::Time, Shape::tokens(1, 1, config.block_out_channels[0]));
         let width = config.time_embed_dim();
         let hidden = b.linear(&embedding.pp("linear_1"), input, width, Epilogue::act(Act::Silu));
         // Every block starts with SiLU of the embedding: applied once, here.
         let embedded = b.linear(&embedding.pp("linear_2"), hidden, width, Epilogue::act(Act::Silu));
-        let blocks = residual_blocks(config);
+        let blocks = residual_blocks(config, root);
         let parts: Vec<_> = blocks.iter().map(|(path, c)| (path.pp("time_emb_proj"), *c)).collect();
-        let projected = b.linear_merged(&root.pp("time_emb_proj"), &parts, embedded, true);
+        let projected = b.linear_merged(&root.pp("time_emb_proj"), &parts, embedded, None, true);
         let mut offsets = HashMap::new();
         let mut offset = 0;
         for (path, channels) in blocks {
@@ -124,8 +145,7 @@ impl Time {
 }
 
 /// Every residual block's path and output channels.
-fn residual_blocks(config: &UnetConfig) -> Vec<(Path, usize)> {
-    let root = Path::root("unet");
+fn residual_blocks(config: &UnetConfig, root: &Path) -> Vec<(Path, usize)> {
     let widths = &config.block_out_channels;
     let last = widths.len() - 1;
     let mut found = Vec::new();
@@ -135,7 +155,9 @@ fn residual_blocks(config: &UnetConfig) -> Vec<(Path, usize)> {
     for (block, width) in widths.iter().enumerate() {
         push(root.pp("down_blocks").pp(block), config.layers(block), *width);
     }
-    push(root.pp("mid_block"), 2, widths[last]);
+    if config.mid_block_type.is_some() {
+        push(root.pp("mid_block"), 2, widths[last]);
+    }
     for block in 0..widths.len() {
         push(root.pp("up_blocks").pp(block), config.layers(last - block) + 1, widths[last - block]);
     }
@@ -147,6 +169,7 @@ struct Unet<'a> {
     b: Builder,
     config: &'a UnetConfig,
     time: Time,
+    texts: usize,
     tokens: usize,
     /// Cross attentions so far; they come in the order of [`cross_attentions`].
     attended: usize,
@@ -160,7 +183,7 @@ impl Unet<'_> {
         for layer in 0..self.config.layers(block) {
             x = self.resnet(&path.pp("resnets").pp(layer), x, None, channels);
             if self.config.down_block_types[block] == DownBlockType::CrossAttnDown {
-                x = self.transformer(&path.pp("attentions").pp(layer), x, self.config.heads(block));
+                x = self.transformer(&path.pp("attentions").pp(layer), x, block);
             }
             self.skips.push(x);
         }
@@ -176,7 +199,7 @@ impl Unet<'_> {
         let last = self.config.block_out_channels.len() - 1;
         let channels = self.config.block_out_channels[last];
         let x = self.resnet(&path.pp("resnets").pp(0), x, None, channels);
-        let x = self.transformer(&path.pp("attentions").pp(0), x, self.config.heads(last));
+        let x = self.transformer(&path.pp("attentions").pp(0), x, last);
         self.resnet(&path.pp("resnets").pp(1), x, None, channels)
     }
 
@@ -187,7 +210,7 @@ impl Unet<'_> {
             let skip = self.skips.pop();
             x = self.resnet(&path.pp("resnets").pp(layer), x, skip, channels);
             if self.config.up_block_types[block] == UpBlockType::CrossAttnUp {
-                x = self.transformer(&path.pp("attentions").pp(layer), x, self.config.heads(mirror));
+                x = self.transformer(&path.pp("attentions").pp(layer), x, mirror);
             }
         }
         // The next block's first skip tells the size: odd sizes lost a row or column on the way down.
@@ -212,24 +235,29 @@ impl Unet<'_> {
         resnet(&mut self.b, path, x, skip, channels, norm, time)
     }
 
-    /// `Transformer2DModel` with one `BasicTransformerBlock`: self attention, cross attention, feed-forward.
-    fn transformer(&mut self, path: &Path, x: ValueId, heads: usize) -> ValueId {
-        let channels = self.b.shape(x).c;
+    /// `Transformer2DModel` with the heads and the depth of a block on the way down.
+    fn transformer(&mut self, path: &Path, x: ValueId, block: usize) -> ValueId {
         let groups = self.config.norm_num_groups;
         let normed = self.b.group_norm(&path.pp("norm"), x, None, groups, TRANSFORMER_NORM_EPS, false);
-        let h = self.projection(&path.pp("proj_in"), normed, Epilogue::default());
-        let block = path.pp("transformer_blocks").pp(0);
-
-        let normed = self.b.layer_norm(&block.pp("norm1"), h, LAYER_NORM_EPS);
-        let h = self.self_attention(&block.pp("attn1"), normed, h, heads);
-        let normed = self.b.layer_norm(&block.pp("norm2"), h, LAYER_NORM_EPS);
-        let h = self.cross_attention(&block.pp("attn2"), normed, h, heads);
-        let normed = self.b.layer_norm(&block.pp("norm3"), h, LAYER_NORM_EPS);
-        let net = block.pp("ff").pp("net");
-        let gated = self.b.geglu(&net.pp(0).pp("proj"), normed, 4 * channels);
-        let h = self.b.linear(&net.pp(2), gated, channels, Epilogue::residual(h));
-
+        let mut h = self.projection(&path.pp("proj_in"), normed, Epilogue::default());
+        for layer in 0..self.config.depth(block) {
+            let path = path.pp("transformer_blocks").pp(layer);
+            h = self.transformer_layer(&path, h, self.config.heads(block));
+        }
         self.projection(&path.pp("proj_out"), h, Epilogue::residual(x))
+    }
+
+    /// `BasicTransformerBlock`: self attention, cross attention, feed-forward.
+    fn transformer_layer(&mut self, path: &Path, h: ValueId, heads: usize) -> ValueId {
+        let channels = self.b.shape(h).c;
+        let normed = self.b.layer_norm(&path.pp("norm1"), h, LAYER_NORM_EPS);
+        let h = self.self_attention(&path.pp("attn1"), normed, h, heads);
+        let normed = self.b.layer_norm(&path.pp("norm2"), h, LAYER_NORM_EPS);
+        let h = self.cross_attention(&path.pp("attn2"), normed, h, heads);
+        let normed = self.b.layer_norm(&path.pp("norm3"), h, LAYER_NORM_EPS);
+        let net = path.pp("ff").pp("net");
+        let gated = self.b.geglu(&net.pp(0).pp("proj"), normed, 4 * channels);
+        self.b.linear(&net.pp(2), gated, channels, Epilogue::residual(h))
     }
 
     /// A linear layer in SD 2, a 1×1 convolution in SD 1: the same numbers in another shape.
@@ -245,16 +273,16 @@ impl Unet<'_> {
     fn self_attention(&mut self, path: &Path, x: ValueId, residual: ValueId, heads: usize) -> ValueId {
         let channels = self.b.shape(x).c;
         let parts = ["to_q", "to_k", "to_v"].map(|name| (path.pp(name), channels));
-        let qkv = self.b.linear_merged(&path.pp("to_qkv"), &parts, x, false);
+        let qkv = self.b.linear_merged(&path.pp("to_qkv"), &parts, x, None, false);
         let qkv = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * channels });
         let attended = self.b.attention(path, qkv, heads, channels / heads, false);
         self.b.linear(&path.pp("to_out").pp(0), attended, channels, Epilogue::residual(residual))
     }
 
     fn cross_attention(&mut self, path: &Path, x: ValueId, residual: ValueId, heads: usize) -> ValueId {
-        let Shape { n, c: channels, .. } = self.b.shape(x);
+        let channels = self.b.shape(x).c;
         let q = self.b.linear(&path.pp("to_q"), x, channels, Epilogue::no_bias());
-        let shape = Shape::tokens(n, self.tokens, 2 * channels);
+        let shape = Shape::tokens(self.texts, self.tokens, 2 * channels);
         let kv = self.b.input(Outside::KeysValues(self.attended), shape);
         self.attended += 1;
         let qkv = [(q, 0), (kv, 0), (kv, channels)].map(|(value, offset)| Slice { value, offset });

@@ -13,21 +13,29 @@ use crate::plan::{
 /// The epsilon of `AutoencoderKL`'s norms.
 const NORM_EPS: f64 = 1e-6;
 
-/// Latents of `h` × `w` to pictures, within what every device allows.
-pub fn decoder(config: &VaeConfig, batch: usize, h: usize, w: usize) -> Graph {
-    decoder_within(config, batch, h, w, MemoryLimits::default())
-}
-
 /// Latents of `h` × `w` to pictures; where memory has limits, wide maps are computed in slices of channels.
-pub fn decoder_within(config: &VaeConfig, batch: usize, h: usize, w: usize, limits: MemoryLimits) -> Graph {
+pub fn decoder_within(
+    config: &VaeConfig,
+    root: &Path,
+    batch: usize,
+    h: usize,
+    w: usize,
+    limits: MemoryLimits,
+) -> Graph {
     let pixels = batch * h * w * config.scale() * config.scale();
-    decoder_streamed(config, batch, h, w, whole(pixels, limits))
+    decoder_streamed(config, root, batch, h, w, whole(pixels, limits))
 }
 
 /// The decoder whose maps of more than `whole` elements are computed in slices of channels.
-pub fn decoder_streamed(config: &VaeConfig, batch: usize, h: usize, w: usize, whole: usize) -> Graph {
+pub fn decoder_streamed(
+    config: &VaeConfig,
+    root: &Path,
+    batch: usize,
+    h: usize,
+    w: usize,
+    whole: usize,
+) -> Graph {
     let mut b = Builder::new("vae decoder");
-    let root = Path::root("vae");
     let path = root.pp("decoder");
     let streamed = Streamed { norm: Norm { groups: config.norm_num_groups, eps: NORM_EPS }, whole };
     let latents = b.input(Outside::Latents, Shape::image(batch, h, w, config.latent_channels));
@@ -59,20 +67,28 @@ pub fn decoder_streamed(config: &VaeConfig, batch: usize, h: usize, w: usize, wh
     b.finish()
 }
 
-/// Pictures of `h` × `w` to the moments of their latents, within what every device allows.
-pub fn encoder(config: &VaeConfig, batch: usize, h: usize, w: usize) -> Graph {
-    encoder_within(config, batch, h, w, MemoryLimits::default())
-}
-
 /// Pictures of `h` × `w` to the moments of their latents; see [`decoder_within`].
-pub fn encoder_within(config: &VaeConfig, batch: usize, h: usize, w: usize, limits: MemoryLimits) -> Graph {
-    encoder_streamed(config, batch, h, w, whole(batch * h * w, limits))
+pub fn encoder_within(
+    config: &VaeConfig,
+    root: &Path,
+    batch: usize,
+    h: usize,
+    w: usize,
+    limits: MemoryLimits,
+) -> Graph {
+    encoder_streamed(config, root, batch, h, w, whole(batch * h * w, limits))
 }
 
 /// The encoder whose maps of more than `whole` elements are computed in slices of channels.
-pub fn encoder_streamed(config: &VaeConfig, batch: usize, h: usize, w: usize, whole: usize) -> Graph {
+pub fn encoder_streamed(
+    config: &VaeConfig,
+    root: &Path,
+    batch: usize,
+    h: usize,
+    w: usize,
+    whole: usize,
+) -> Graph {
     let mut b = Builder::new("vae encoder");
-    let root = Path::root("vae");
     let path = root.pp("encoder");
     let streamed = Streamed { norm: Norm { groups: config.norm_num_groups, eps: NORM_EPS }, whole };
     let pixels = b.input(Outside::Pixels, Shape::image(batch, h, w, padded(config.in_channels)));
@@ -109,7 +125,7 @@ fn mid_block(b: &mut Builder, path: &Path, x: ValueId, streamed: Streamed) -> Va
     let attn = path.pp("attentions").pp(0);
     let normed = b.group_norm(&attn.pp("group_norm"), x, None, norm.groups, norm.eps, false);
     let parts = ["to_q", "to_k", "to_v"].map(|name| (attn.pp(name), channels));
-    let qkv = b.linear_merged(&attn.pp("to_qkv"), &parts, normed, true);
+    let qkv = b.linear_merged(&attn.pp("to_qkv"), &parts, normed, None, true);
     let qkv = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * channels });
     let attended = b.attention(&attn, qkv, 1, channels, false);
     let x = b.linear(&attn.pp("to_out").pp(0), attended, channels, Epilogue::residual(x));

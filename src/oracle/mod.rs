@@ -16,7 +16,8 @@ use candle_transformers::models::stable_diffusion::unet_2d::{
 use candle_transformers::models::stable_diffusion::vae::{AutoEncoderKL, AutoEncoderKLConfig};
 
 use crate::config::{
-    Activation, ClipTextConfig, DownBlockType, ModelConfig, UnetConfig, UpBlockType, VaeConfig,
+    Activation, Autoencoder, ClipTextConfig, Denoiser, DownBlockType, ModelConfig, UnetConfig, UpBlockType,
+    VaeConfig,
 };
 use crate::error::{Error, Result};
 
@@ -35,25 +36,20 @@ pub struct Oracle {
 impl Oracle {
     /// Builds the model from f32 tensors with canonical names (`unet.conv_in.weight`, `text_encoder.text_model.…`).
     pub fn new(config: &ModelConfig, mut tensors: HashMap<String, Tensor>) -> Result<Oracle> {
-        let text_config = text_config(&config.text)?;
-        let unet_config = unet_config(&config.unet)?;
-        encode_to_the_mean(&config.vae, &mut tensors)?;
+        let (text, unet, vae) = known(config)?;
+        encode_to_the_mean(vae, &mut tensors)?;
         let weights = VarBuilder::from_tensors(tensors, DType::F32, &Device::Cpu);
-        let unet = weights.pp("unet");
+        let text_weights = weights.pp(ModelConfig::text_root(0)).pp("text_model");
+        let unet_weights = weights.pp(config.denoiser.root());
+        let (inputs, outputs) = (unet.in_channels, unet.out_channels);
         Ok(Oracle {
-            text: ClipTextTransformer::new(weights.pp("text_encoder.text_model"), &text_config)?,
-            unet: UNet2DConditionModel::new(
-                unet,
-                config.unet.in_channels,
-                config.unet.out_channels,
-                false,
-                unet_config,
-            )?,
+            text: ClipTextTransformer::new(text_weights, &text_config(text)?)?,
+            unet: UNet2DConditionModel::new(unet_weights, inputs, outputs, false, unet_config(unet)?)?,
             vae: AutoEncoderKL::new(
-                weights.pp("vae"),
-                config.vae.in_channels,
-                config.vae.out_channels,
-                vae_config(&config.vae),
+                weights.pp(Autoencoder::ROOT),
+                vae.in_channels,
+                vae.out_channels,
+                vae_config(vae),
             )?,
         })
     }
@@ -80,6 +76,16 @@ impl Oracle {
     /// Pictures `[B, 3, H, W]` in -1..1 to the mean latents `[B, 4, h, w]`, not yet scaled.
     pub fn vae_encode(&self, image: &Tensor) -> Result<Tensor> {
         one_by_one(image, |image| self.vae.encode(image)?.sample())
+    }
+}
+
+/// The parts that candle has, or the reason why it has not.
+fn known(config: &ModelConfig) -> Result<(&ClipTextConfig, &UnetConfig, &VaeConfig)> {
+    let Denoiser::Unet(unet) = &config.denoiser;
+    match (config.texts.as_slice(), &config.vae) {
+        ([text], Autoencoder::Kl(vae)) => Ok((text, unet, vae)),
+        ([_], _) => Err(unsupported("AutoencoderTiny".to_string(), "candle knows AutoencoderKL")),
+        _ => Err(unsupported("several text encoders".to_string(), "candle's oracle here reads one")),
     }
 }
 
@@ -141,6 +147,9 @@ fn unet_config(config: &UnetConfig) -> Result<UNet2DConditionModelConfig> {
             "candle's UNet has one number for all",
         ));
     }
+    if config.mid_block_type.is_none() {
+        return Err(unsupported("a UNet without a mid block".to_string(), "candle's UNet always has one"));
+    }
     let attends = |block: usize| config.down_block_types.get(block) == Some(&DownBlockType::CrossAttnDown);
     let mirrored = config.up_block_types.iter().rev().enumerate();
     if mirrored.into_iter().any(|(block, kind)| (*kind == UpBlockType::CrossAttnUp) != attends(block)) {
@@ -151,7 +160,7 @@ fn unet_config(config: &UnetConfig) -> Result<UNet2DConditionModelConfig> {
     }
     let block = |(index, &out_channels): (usize, &usize)| BlockConfig {
         out_channels,
-        use_cross_attn: attends(index).then_some(1),
+        use_cross_attn: attends(index).then(|| config.depth(index)),
         attention_head_dim: config.heads(index),
     };
     Ok(UNet2DConditionModelConfig {

@@ -72,24 +72,28 @@ pub fn compare(
     let config = &manifest.config;
 
     let (rows, ids) = dumped(dump, "tokens")?;
-    let length = config.text.max_position_embeddings;
+    let length = config.chunk_tokens();
     let chunks: Vec<Vec<u32>> =
         ids.chunks_exact(length).map(|chunk| chunk.iter().map(|id| *id as u32).collect()).collect();
     let embeddings = oracle.text_embeddings(&chunks)?;
-    let embeddings = embeddings.reshape((rows[0], ids.len() / rows[0], config.text.hidden_size))?;
+    let (copies, tokens, width) = (rows[0], ids.len() / rows[0], config.denoiser.text_channels());
+    let embeddings = embeddings.reshape((copies, tokens, width))?;
+    // Our pictures of a batch share their text; candle wants a row for each.
+    let each = embeddings.unsqueeze(1)?.broadcast_as((copies, request.batch, tokens, width))?;
+    let each = each.reshape((copies * request.batch, tokens, width))?;
 
     let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
     let (shape, noise) = dumped(dump, "latents.0")?;
     let mut latents = Tensor::from_slice(noise, shape, &Device::Cpu)?;
     let mut history = latents.zeros_like()?;
     for step in &trajectory.steps {
-        let prediction = predict(&oracle, &latents, step, &embeddings, request)?;
+        let prediction = predict(&oracle, &latents, step, &each, request)?;
         let combine = |a: f64, b: f64| -> Result<Tensor> { Ok(((&latents * a)? + (&prediction * b)?)?) };
         let next = (combine(step.next.x, step.next.model)? + (&history * step.next.history)?)?;
         history = combine(step.history.x, step.history.model)?;
         latents = next;
     }
-    let image = oracle.vae_decode(&(&latents / config.vae.scaling_factor)?)?;
+    let image = oracle.vae_decode(&(&latents / config.vae.scaling_factor())?)?;
     let pictures = pictures(&image, request)?;
 
     let (_, our_embeddings) = dumped(dump, "text_embeddings")?;
@@ -106,7 +110,7 @@ pub fn compare(
 fn refuse_what_cannot_be_compared(request: &Request, manifest: &Manifest) -> Result<()> {
     let refuse = |field, message: &str| Err(Error::InvalidInput { field, message: message.to_string() });
     let tokenizer = crate::prompt::Tokenizer::from_json(manifest.tokenizer.as_bytes())?;
-    let length = manifest.config.text.max_position_embeddings;
+    let length = manifest.config.chunk_tokens();
     for text in [&request.prompt, &request.negative_prompt] {
         let encoded = tokenizer.encode(request.dialect, text, length)?;
         if encoded.chunks.iter().any(|chunk| chunk.weights.iter().any(|weight| *weight != 1.0)) {

@@ -1,15 +1,15 @@
 //! What every run needs: tokens, noise, time embeddings.
 
 use super::request::{Request, Walk};
-use crate::config::{ModelConfig, UnetConfig};
+use crate::config::{ModelConfig, Sinusoids};
 use crate::error::{Error, Result};
 use crate::image::Rgba;
 use crate::prompt::{self, Chunk, Dialect, MAX_PARTS, Tokenizer};
 use crate::sample::{Generators, noise_between, slerp, spherical};
 
-/// The tokens of a run: one row of chunks per model evaluation, unconditioned rows first when guided.
+/// The tokens of a run: a row of chunks without the prompt, where guided, and one with it, whatever the batch.
 pub struct Conditioning {
-    /// `[copies · batch]` rows, each with equally many chunks.
+    /// `[copies]` rows, each with equally many chunks.
     pub rows: Vec<Vec<Chunk>>,
     pub notices: Vec<String>,
     /// Where a walk leads to, and how far along it the run is.
@@ -19,7 +19,7 @@ pub struct Conditioning {
 impl Conditioning {
     /// Tokenizes the prompts of a request.
     pub fn new(tokenizer: &Tokenizer, config: &ModelConfig, request: &Request) -> Result<Conditioning> {
-        let length = config.text.max_position_embeddings;
+        let length = config.chunk_tokens();
         let here = Conditioning::of(tokenizer, config, request, &request.prompt)?;
         let Some(Walk { prompt: Some(prompt), share, .. }) = &request.walk else { return Ok(here) };
         let there = Conditioning::of(tokenizer, config, request, prompt)?;
@@ -41,7 +41,7 @@ impl Conditioning {
         request: &Request,
         prompt: &str,
     ) -> Result<Conditioning> {
-        let length = config.text.max_position_embeddings;
+        let length = config.chunk_tokens();
         let negative = if request.guided() { request.negative_prompt.as_str() } else { "" };
         let mut notices = notices_of(request.dialect, [prompt, negative]);
         let (prompt, negative) = tokenizer.encode_pair(request.dialect, prompt, negative, length)?;
@@ -55,25 +55,20 @@ impl Conditioning {
                 "The prompt has {tokens} tokens; the model reads {at_once} at a time, so it was read in {parts} parts."
             ));
         }
-        let rows = request.batch * if request.guided() { 2 } else { 1 };
+        let rows = if request.guided() { 2 } else { 1 };
         if parts * rows > MAX_PARTS {
             let longer = if negative.tokens > prompt.tokens { "negative_prompt" } else { "prompt" };
             let most = MAX_PARTS / rows;
             let message = format!(
-                "it fills {parts} parts of {at_once} tokens, at most {most} are read for {} at once; make it shorter",
-                if request.batch == 1 {
-                    "one picture".to_string()
-                } else {
-                    format!("{} pictures", request.batch)
-                },
+                "it fills {parts} parts of {at_once} tokens, at most {most} are read at once; make it shorter"
             );
             return Err(Error::InvalidInput { field: longer, message });
         }
         let mut rows = Vec::new();
         if request.guided() {
-            rows.extend(std::iter::repeat_n(negative.chunks, request.batch));
+            rows.push(negative.chunks);
         }
-        rows.extend(std::iter::repeat_n(prompt.chunks, request.batch));
+        rows.push(prompt.chunks);
         Ok(Conditioning { rows, notices, towards: None })
     }
 
@@ -140,15 +135,15 @@ pub fn initial_noise(request: &Request, config: &ModelConfig) -> (Generators, Ve
     (generators, noise)
 }
 
-/// The sinusoidal embedding of a time, `[block_out_channels[0]]` (Vaswani et al. 2017; diffusers' `Timesteps`).
-pub fn time_embedding(config: &UnetConfig, timestep: f64) -> Vec<f32> {
+/// The sinusoidal embedding of a time, `[channels]` (Vaswani et al. 2017; diffusers' `Timesteps`).
+pub fn time_embedding(config: Sinusoids, timestep: f64) -> Vec<f32> {
     const MAX_PERIOD: f64 = 10_000.0;
-    let half = config.block_out_channels[0] / 2;
+    let half = config.channels / 2;
     let denominator = half as f64 - config.freq_shift as f64;
     let angle = |i: usize| timestep * (-MAX_PERIOD.ln() * i as f64 / denominator).exp();
     let sines = (0..half).map(|i| angle(i).sin() as f32);
     let cosines = (0..half).map(|i| angle(i).cos() as f32);
-    if config.flip_sin_to_cos { cosines.chain(sines).collect() } else { sines.chain(cosines).collect() }
+    if config.cosines_first { cosines.chain(sines).collect() } else { sines.chain(cosines).collect() }
 }
 
 /// Pictures out of packed RGBA8 bytes.
@@ -229,7 +224,7 @@ mod tests {
 
     fn conditioning(request: &Request) -> Result<Conditioning> {
         let mut config = ModelConfig::builtin("sd15")?;
-        config.text.max_position_embeddings = 24;
+        config.texts[0].max_position_embeddings = 24;
         let json = include_bytes!("../../tests/data/tokenizer/tokenizer.json");
         Conditioning::new(&Tokenizer::from_json(json)?, &config, request)
     }
@@ -243,18 +238,13 @@ mod tests {
             conditioning(&request).map(|conditioning| conditioning.chunks())
         };
         assert_eq!(asked(breaks(MAX_PARTS), String::new(), 1, 1.0).unwrap(), MAX_PARTS);
+        // Pictures of a batch share their text.
+        assert_eq!(asked(breaks(64), String::new(), 8, 2.0).unwrap(), 64);
         for (prompt, negative, batch, guidance, field, words) in [
             (breaks(MAX_PARTS + 1), String::new(), 1, 1.0, "prompt", "129 parts of 22 tokens, at most 128"),
-            (
-                breaks(65),
-                String::new(),
-                1,
-                2.0,
-                "prompt",
-                "65 parts of 22 tokens, at most 64 are read for one picture",
-            ),
+            (breaks(65), String::new(), 1, 2.0, "prompt", "65 parts of 22 tokens, at most 64 are read"),
             ("a".to_string(), breaks(65), 1, 2.0, "negative_prompt", "at most 64"),
-            (breaks(9), String::new(), 8, 2.0, "prompt", "at most 8 are read for 8 pictures at once"),
+            (breaks(65), String::new(), 8, 2.0, "prompt", "at most 64 are read at once"),
         ] {
             match asked(prompt, negative, batch, guidance) {
                 Err(Error::InvalidInput { field: found, message }) => {

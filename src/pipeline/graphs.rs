@@ -1,8 +1,8 @@
-//! The graphs of one run: text, keys and values, UNet, decoder; and the parameters of what runs between them.
+//! The parts of a run: what each depends on, its graph, and the parameters of what runs between the networks.
 
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, TaesdConfig};
 use crate::kernels::{prepare, step};
-use crate::model::{clip, unet, vae};
+use crate::model::{self, autoencoder, denoiser};
 use crate::plan::{Graph, MemoryLimits, padded};
 use crate::sample::Step;
 
@@ -19,8 +19,10 @@ pub struct Shape {
     pub chunks: usize,
     /// The sampler draws noise at every step.
     pub ancestral: bool,
-    /// The UNet gives where its cross attentions look.
+    /// The denoiser gives where its cross attentions look.
     pub maps: bool,
+    /// Some steps are shown.
+    pub previews: bool,
 }
 
 impl Shape {
@@ -30,57 +32,120 @@ impl Shape {
     }
 }
 
-/// A run's networks, whatever computes them.
-pub struct Graphs {
-    pub text: Graph,
-    pub keys_values: Graph,
-    pub unet: Graph,
-    pub decoder: Graph,
+/// Width and height of a preview of latents of `h` × `w`, in pixels.
+pub fn preview_size(config: &ModelConfig, h: usize, w: usize) -> [usize; 2] {
+    let scale = config.preview.as_ref().map_or(1, TaesdConfig::scale);
+    [w * scale, h * scale]
 }
 
-impl Graphs {
-    /// The graphs of a shape, for memory of these limits.
-    pub fn new(config: &ModelConfig, shape: Shape, limits: MemoryLimits) -> Graphs {
-        let Shape { batch, copies, h, w, chunks, .. } = shape;
-        let rows = copies * batch;
-        let tokens = chunks * config.text.max_position_embeddings;
-        let mut unet = unet::unet(&config.unet, rows, h, w, tokens);
-        if shape.maps {
-            unet::expose_cross_attentions(&mut unet, &config.unet);
+/// The parts of a run that are prepared one by one, each once for as long as what it depends on stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Network {
+    /// A text encoder, counted in the model's order.
+    Text(usize),
+    KeysValues,
+    /// What makes the denoiser's first input.
+    Prepare,
+    Denoiser,
+    /// What the sampler makes of a prediction.
+    Step,
+    /// What makes a picture of a step's clean estimate.
+    Preview,
+    Decoder,
+}
+
+/// All that a part of a run depends on beside the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Key {
+    Text { index: usize, rows: usize },
+    KeysValues { texts: [usize; 2] },
+    Prepare { pixels: usize, copies: usize },
+    Denoiser { latents: [usize; 3], texts: [usize; 2], maps: bool },
+    Step { pixels: usize, copies: usize, ancestral: bool },
+    Preview { h: usize, w: usize },
+    Decoder { batch: usize, h: usize, w: usize },
+}
+
+impl Key {
+    /// Which part it is.
+    pub fn network(&self) -> Network {
+        match *self {
+            Key::Text { index, .. } => Network::Text(index),
+            Key::KeysValues { .. } => Network::KeysValues,
+            Key::Prepare { .. } => Network::Prepare,
+            Key::Denoiser { .. } => Network::Denoiser,
+            Key::Step { .. } => Network::Step,
+            Key::Preview { .. } => Network::Preview,
+            Key::Decoder { .. } => Network::Decoder,
         }
-        Graphs {
-            text: clip::text_encoder(&config.text, rows * chunks, 0),
-            keys_values: unet::text_keys_values(&config.unet, rows, tokens),
-            unet,
-            decoder: vae::decoder_within(&config.vae, batch, h, w, limits),
+    }
+
+    /// The part as a graph, for memory of these limits; `None` for what is a kernel between the networks.
+    pub fn graph(&self, config: &ModelConfig, limits: MemoryLimits) -> Option<Graph> {
+        match *self {
+            Key::Text { index, rows } => model::text_encoder(config, index, rows, 0),
+            Key::KeysValues { texts: [rows, tokens] } => {
+                Some(denoiser::text_keys_values(config, rows, tokens))
+            }
+            Key::Denoiser { latents, texts, maps } => {
+                let mut graph = denoiser::denoiser(&config.denoiser, latents, texts);
+                if maps {
+                    denoiser::expose_cross_attentions(&mut graph, &config.denoiser);
+                }
+                Some(graph)
+            }
+            Key::Preview { h, w } => model::preview(config, h, w),
+            Key::Decoder { batch, h, w } => Some(autoencoder::decoder(&config.vae, batch, h, w, limits)),
+            Key::Prepare { .. } | Key::Step { .. } => None,
         }
     }
 }
 
-/// The parameters that make the first UNet input.
-pub fn prepare_params(config: &ModelConfig, shape: Shape, scale: f64) -> prepare::Params {
+impl Shape {
+    /// What a run of this shape needs, in its order. Pictures of a batch share their text: it is encoded once without the
+    /// prompt, where guided, and once with it.
+    pub fn keys(&self, config: &ModelConfig) -> Vec<Key> {
+        let Shape { batch, copies, h, w, chunks, ancestral, maps, previews } = *self;
+        let texts = [copies, chunks * config.chunk_tokens()];
+        let pixels = self.pixels();
+        let mut keys: Vec<Key> =
+            (0..config.texts.len()).map(|index| Key::Text { index, rows: copies * chunks }).collect();
+        keys.extend([
+            Key::KeysValues { texts },
+            Key::Prepare { pixels, copies },
+            Key::Denoiser { latents: [copies * batch, h, w], texts, maps },
+            Key::Step { pixels, copies, ancestral },
+        ]);
+        keys.extend(previews.then_some(Key::Preview { h, w }));
+        keys.push(Key::Decoder { batch, h, w });
+        keys
+    }
+}
+
+/// The parameters that make the denoiser's first input.
+pub fn prepare_params(config: &ModelConfig, [pixels, copies]: [usize; 2], scale: f64) -> prepare::Params {
     prepare::Params {
-        pixels: shape.pixels() as u32,
-        copies: shape.copies as u32,
-        latent_channels: config.vae.latent_channels as u32,
-        input_channels: padded(config.unet.in_channels) as u32,
+        pixels: pixels as u32,
+        copies: copies as u32,
+        latent_channels: config.vae.latent_channels() as u32,
+        input_channels: padded(config.denoiser.in_channels()) as u32,
         scale: scale as f32,
     }
 }
 
-/// The parameters of one sampler step; `input_scale_next` prepares the next UNet input.
+/// The parameters of one sampler step; `input_scale_next` prepares the next input of the denoiser.
 pub fn step_params(
     config: &ModelConfig,
-    shape: Shape,
+    pixels: usize,
     guidance: f64,
     step: &Step,
     input_scale_next: f64,
 ) -> step::Params {
     step::Params {
-        pixels: shape.pixels() as u32,
-        latent_channels: config.vae.latent_channels as u32,
-        model_channels: padded(config.unet.out_channels) as u32,
-        input_channels: padded(config.unet.in_channels) as u32,
+        pixels: pixels as u32,
+        latent_channels: config.vae.latent_channels() as u32,
+        model_channels: padded(config.denoiser.out_channels()) as u32,
+        input_channels: padded(config.denoiser.in_channels()) as u32,
         guidance: guidance as f32,
         next_x: step.next.x as f32,
         next_model: step.next.model as f32,

@@ -1,12 +1,12 @@
 //! The plans of one run: text, keys and values, UNet, sampler, decoder, sharing one memory.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 pub use super::graphs::Shape;
-use super::graphs::{Graphs, prepare_params, step_params};
+use super::graphs::{Key, Network, prepare_params, step_params};
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::{Elem, Kernel, WeightType, prepare, preview, step};
 use crate::plan::{
     Binding, Dispatch, External, MemoryLimits, Outside, Plan, Target, WeightDecl, lower, padded, stored_type,
@@ -14,9 +14,10 @@ use crate::plan::{
 
 /// A run's plans as data.
 pub struct Plans {
-    pub text: Plan,
+    /// In the model's order.
+    pub texts: Vec<Plan>,
     pub keys_values: Plan,
-    pub unet: Plan,
+    pub denoiser: Plan,
     pub prepare: Plan,
     pub step: Plan,
     pub preview: Plan,
@@ -24,23 +25,26 @@ pub struct Plans {
 }
 
 impl Plans {
-    /// Plans for a target, with weights of the given types. Needs no device.
+    /// Plans for a target, with weights of the given types, previews among them. Needs no device.
     pub fn new(
         config: &ModelConfig,
         shape: Shape,
         target: Target,
         weight_types: &dyn Fn(&WeightDecl) -> WeightType,
     ) -> Result<Plans> {
-        let Graphs { text, keys_values, unet, decoder } = Graphs::new(config, shape, target.limits);
-        let sampler = SamplerPlans { config, shape, elem: target.elem };
+        let mut plans = BTreeMap::new();
+        for key in (Shape { previews: true, ..shape }).keys(config) {
+            plans.insert(key.network(), plan_of(config, key, target, weight_types)?);
+        }
+        let mut take = |network: Network| plans.remove(&network).unwrap_or_default();
         Ok(Plans {
-            text: lower(&text, target, weight_types)?,
-            keys_values: lower(&keys_values, target, weight_types)?,
-            unet: lower(&unet, target, weight_types)?,
-            prepare: sampler.prepare(),
-            step: sampler.step(),
-            preview: sampler.preview(),
-            decoder: lower(&decoder, target, weight_types)?,
+            texts: (0..config.texts.len()).map(|index| take(Network::Text(index))).collect(),
+            keys_values: take(Network::KeysValues),
+            denoiser: take(Network::Denoiser),
+            prepare: take(Network::Prepare),
+            step: take(Network::Step),
+            preview: take(Network::Preview),
+            decoder: take(Network::Decoder),
         })
     }
 
@@ -55,8 +59,9 @@ impl Plans {
     }
 
     /// All of them, in the order of a run.
-    pub fn all(&self) -> [&Plan; 7] {
-        [&self.text, &self.keys_values, &self.prepare, &self.unet, &self.step, &self.preview, &self.decoder]
+    pub fn all(&self) -> Vec<&Plan> {
+        let Plans { texts, keys_values, denoiser, prepare, step, preview, decoder } = self;
+        texts.iter().chain([keys_values, prepare, denoiser, step, preview, decoder]).collect()
     }
 }
 
@@ -80,36 +85,60 @@ pub fn of_builtin(model: &str, width: usize, height: usize) -> Result<Plans> {
         chunks: 1,
         ancestral: false,
         maps: false,
+        previews: true,
     };
     let target = Target { elem: Elem::F32, cpu: false, limits: MemoryLimits::WIDEST };
     Plans::without_weights(&config, shape, target, WeightType::Q8)
 }
 
-/// The sampler's kernels as plans of one dispatch each; their parameters change from step to step.
-struct SamplerPlans<'a> {
+/// A part of a run as a plan for a target.
+pub fn plan_of(
+    config: &ModelConfig,
+    key: Key,
+    target: Target,
+    weight_types: &dyn Fn(&WeightDecl) -> WeightType,
+) -> Result<Plan> {
+    if let Some(graph) = key.graph(config, target.limits) {
+        return lower(&graph, target, weight_types);
+    }
+    let between = |pixels, copies| Between { config, pixels, copies, elem: target.elem };
+    Ok(match key {
+        Key::Prepare { pixels, copies } => between(pixels, copies).prepare(),
+        Key::Step { pixels, copies, ancestral } => between(pixels, copies).step(ancestral),
+        Key::Preview { h, w } => between(h * w, 1).preview(),
+        Key::Text { .. } | Key::KeysValues { .. } | Key::Denoiser { .. } | Key::Decoder { .. } => {
+            Plan::default()
+        }
+    })
+}
+
+/// The kernels between the networks as plans of one dispatch each; their parameters change from step to step.
+struct Between<'a> {
     config: &'a ModelConfig,
-    shape: Shape,
+    /// Of the latents of all pictures.
+    pixels: usize,
+    copies: usize,
     elem: Elem,
 }
 
-impl SamplerPlans<'_> {
+impl Between<'_> {
     fn latents(&self, outside: Outside) -> External {
-        External { outside, bytes: (self.shape.pixels() * self.config.vae.latent_channels * 4) as u64 }
+        External { outside, bytes: (self.pixels * self.config.vae.latent_channels() * 4) as u64 }
     }
 
     /// A value of `channels` elements for every pixel of every model evaluation.
     fn model(&self, outside: Outside, channels: usize) -> External {
-        let bytes = self.shape.copies * self.shape.pixels() * padded(channels) * self.elem.size();
+        let bytes = self.copies * self.pixels * padded(channels) * self.elem.size();
         External { outside, bytes: bytes as u64 }
     }
 
     fn sample(&self) -> External {
-        self.model(Outside::Sample, self.config.unet.in_channels)
+        self.model(Outside::Sample, self.config.denoiser.in_channels())
     }
 
     fn prepare(&self) -> Plan {
         let spec = prepare::Spec { elem: self.elem };
-        let params = prepare_params(self.config, self.shape, 1.0);
+        let params = prepare_params(self.config, [self.pixels, self.copies], 1.0);
         let workgroups = prepare::workgroups(&spec, &params);
         let values = vec![self.latents(Outside::Latents), self.sample()];
         let mut plan = single("prepare", spec.into(), params.bytes(), workgroups, values);
@@ -119,34 +148,28 @@ impl SamplerPlans<'_> {
         plan
     }
 
-    fn step(&self) -> Plan {
-        let spec =
-            step::Spec { elem: self.elem, guided: self.shape.copies == 2, noise: self.shape.ancestral };
-        let params = step_params(self.config, self.shape, 1.0, &crate::sample::Step::default(), 1.0);
+    fn step(&self, ancestral: bool) -> Plan {
+        let spec = step::Spec { elem: self.elem, guided: self.copies == 2, noise: ancestral };
+        let params = step_params(self.config, self.pixels, 1.0, &crate::sample::Step::default(), 1.0);
         let workgroups = step::workgroups(&spec, &params);
-        let mut values = vec![self.model(Outside::Prediction, self.config.unet.out_channels)];
-        values.extend(self.shape.ancestral.then(|| self.latents(Outside::Noise)));
+        let mut values = vec![self.model(Outside::Prediction, self.config.denoiser.out_channels())];
+        values.extend(ancestral.then(|| self.latents(Outside::Noise)));
         values
             .extend([Outside::Latents, Outside::History, Outside::Denoised].map(|state| self.latents(state)));
         values.push(self.sample());
         single("step", spec.into(), params.bytes(), workgroups, values)
     }
 
+    /// Of the first picture, by a colour for each channel.
     fn preview(&self) -> Plan {
-        let pixels = self.shape.h * self.shape.w;
-        let channels = self.config.vae.latent_channels;
+        let channels = self.config.vae.latent_channels();
         let spec = preview::Spec {};
-        let params = preview::Params { pixels: pixels as u32, channels: channels as u32 };
+        let params = preview::Params { pixels: self.pixels as u32, channels: channels as u32 };
         let workgroups = preview::workgroups(&spec, &params);
         let colours = External { outside: Outside::Colours, bytes: ((channels + 1) * 16) as u64 };
-        let picture = External { outside: Outside::Preview, bytes: (pixels * 4) as u64 };
-        single(
-            "preview",
-            spec.into(),
-            params.bytes(),
-            workgroups,
-            vec![self.latents(Outside::Denoised), colours, picture],
-        )
+        let picture = External { outside: Outside::Preview, bytes: (self.pixels * 4) as u64 };
+        let values = vec![self.latents(Outside::Denoised), colours, picture];
+        single("preview", spec.into(), params.bytes(), workgroups, values)
     }
 }
 
@@ -173,50 +196,5 @@ pub(super) fn single(
         slabs: Vec::new(),
         externals,
         clears: Vec::new(),
-    }
-}
-
-/// A run's plans on the device.
-pub struct Prepared {
-    pub shape: Shape,
-    pub memory: Memory,
-    pub text: Executable,
-    pub keys_values: Executable,
-    pub unet: Executable,
-    pub prepare: Executable,
-    pub step: Executable,
-    pub preview: Executable,
-    pub decoder: Executable,
-    pub read_preview: Readback,
-    pub read_rgba: Readback,
-}
-
-impl Prepared {
-    /// Allocates memory, compiles and binds everything a run of this shape needs.
-    pub fn new(context: &Context, config: &ModelConfig, shape: Shape, weights: &Weights) -> Result<Prepared> {
-        let plans = Plans::new(config, shape, context.target(), &|decl| weights.stored_type(decl))?;
-        let memory = Memory::new(context, &plans.all());
-        let (factors, bias) = config.vae.latent_rgb();
-        memory.write(Outside::Colours, bytemuck::cast_slice(&preview::colours(&factors, bias)))?;
-        let bind = |plan: &Plan| Executable::new(context, plan, weights, &memory);
-        let scale = config.vae.scale();
-        let pixels = shape.h * shape.w;
-        Ok(Prepared {
-            shape,
-            text: bind(&plans.text)?,
-            keys_values: bind(&plans.keys_values)?,
-            unet: bind(&plans.unet)?,
-            prepare: bind(&plans.prepare)?,
-            step: bind(&plans.step)?,
-            preview: bind(&plans.preview)?,
-            decoder: bind(&plans.decoder)?,
-            read_preview: Readback::new(context, Outside::Preview, (pixels * 4) as u64),
-            read_rgba: Readback::new(
-                context,
-                Outside::Rgba,
-                (shape.batch * pixels * scale * scale * 4) as u64,
-            ),
-            memory,
-        })
     }
 }

@@ -135,7 +135,7 @@ impl Request {
     /// `[batch, channels, h, w]` of the latents.
     pub fn latents_shape(&self, config: &ModelConfig) -> [usize; 4] {
         let scale = config.vae.scale();
-        [self.batch, config.vae.latent_channels, self.height / scale, self.width / scale]
+        [self.batch, config.vae.latent_channels(), self.height / scale, self.width / scale]
     }
 
     /// Number of latent values of the whole batch.
@@ -181,7 +181,8 @@ pub fn check_numbers(field: &'static str, values: &[f32]) -> Result<()> {
 #[derive(Debug)]
 pub enum Event {
     Stage(Stage),
-    /// `step` of `steps` is done; the preview is as large as the latents.
+    /// `step` of `steps` is done; the preview is as large as the latents, or as the picture where the model brings a
+    /// tiny autoencoder for previews.
     Step {
         step: usize,
         steps: usize,

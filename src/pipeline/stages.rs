@@ -5,10 +5,10 @@ use super::layout::{from_bytes, to_bytes};
 
 use super::common::time_embedding;
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
-use crate::config::{ModelConfig, TaesdConfig};
+use crate::config::{Autoencoder, ModelConfig, TaesdConfig, VaeConfig};
 use crate::error::{Error, Result};
-use crate::model::{clip, taesd, unet, vae};
-use crate::plan::{Graph, MemoryLimits, Outside, padded};
+use crate::model::{self, autoencoder, denoiser, taesd, vae};
+use crate::plan::{Graph, MemoryLimits, Outside, Path, padded};
 
 /// Runs one stage at a time.
 pub struct Stages<'a>(On<'a>);
@@ -55,17 +55,19 @@ impl<'a> Stages<'a> {
         }
     }
 
-    /// Token ids `[batch][tokens]` to hidden states `[batch, tokens, hidden]`, without the last `clip_skip` layers.
+    /// Token ids `[batch][tokens]` to the hidden states `[batch, tokens, hidden]` of the model's first text encoder,
+    /// without its last `clip_skip` layers.
     pub async fn text_embeddings(
         &self,
         config: &ModelConfig,
         ids: &[Vec<u32>],
         clip_skip: usize,
     ) -> Result<Vec<f32>> {
-        let graph = clip::text_encoder(&config.text, ids.len(), clip_skip);
+        let none = || Error::InvalidInput { field: "model", message: "it has no text encoder".to_string() };
+        let graph = model::text_encoder(config, 0, ids.len(), clip_skip).ok_or_else(none)?;
         let tokens = Input { outside: Outside::Tokens, values: Values::Ids(ids.concat()) };
-        let len = ids.len() * config.text.max_position_embeddings * config.text.hidden_size;
-        self.run(&[&graph], &[tokens], Outside::Embeddings, len).await
+        let len = ids.len() * config.chunk_tokens() * config.texts[0].hidden_size;
+        self.run(&[&graph], &[tokens], Outside::Embeddings(0), len).await
     }
 
     /// The UNet's prediction for latents `[n, c, h, w]` under embeddings `[n, tokens, cross_attention_dim]`.
@@ -91,7 +93,7 @@ impl<'a> Stages<'a> {
         path: &str,
     ) -> Result<Vec<f32>> {
         let inputs = self.unet_inputs(config, latents, [n, c, h, w], timestep, embeddings);
-        let mut graphs = unet_graphs(config, [n, c, h, w], embeddings);
+        let mut graphs = denoiser_graphs(config, [n, c, h, w], embeddings);
         let missing =
             || Error::InvalidInput { field: "path", message: format!("the UNet has no module {path}") };
         let shape = graphs[1].expose(path, Outside::Seam).ok_or_else(missing)?;
@@ -110,7 +112,7 @@ impl<'a> Stages<'a> {
         path: &str,
     ) -> Result<Vec<f32>> {
         let inputs = self.unet_inputs(config, latents, shape, timestep, embeddings);
-        let mut graphs = unet_graphs(config, shape, embeddings);
+        let mut graphs = denoiser_graphs(config, shape, embeddings);
         let missing =
             || Error::InvalidInput { field: "path", message: format!("the UNet has no attention {path}") };
         let map = graphs[1].expose_attention(path, Outside::Map(0)).ok_or_else(missing)?;
@@ -124,11 +126,13 @@ impl<'a> Stages<'a> {
         [n, c, h, w]: [usize; 4],
         timestep: f64,
         embeddings: &[f32],
-    ) -> [Input; 3] {
+    ) -> Vec<Input> {
         let sample = nchw_to_nhwc(latents, n, c, h * w, padded(c));
-        let time = time_embedding(&config.unet, timestep);
-        [(Outside::Embeddings, embeddings.to_vec()), (Outside::Sample, sample), (Outside::Time, time)]
-            .map(|(outside, values)| Input { outside, values: Values::Numbers(values) })
+        let time = time_embedding(config.denoiser.time(), timestep);
+        let mut values = states(config, embeddings);
+        values.extend([(Outside::Sample, sample), (Outside::Time, time)]);
+        let input = |(outside, values)| Input { outside, values: Values::Numbers(values) };
+        values.into_iter().map(input).collect()
     }
 
     /// Scaled latents `[n, c, h, w]` to pictures `[n, 3, H, W]` around [-1, 1].
@@ -139,7 +143,7 @@ impl<'a> Stages<'a> {
         shape: [usize; 4],
     ) -> Result<Vec<f32>> {
         let [n, _, h, w] = shape;
-        let graph = vae::decoder_within(&config.vae, n, h, w, self.limits());
+        let graph = autoencoder::decoder(&config.vae, n, h, w, self.limits());
         self.decode(&graph, latents, shape, config.vae.scale()).await
     }
 
@@ -152,7 +156,7 @@ impl<'a> Stages<'a> {
         whole: usize,
     ) -> Result<Vec<f32>> {
         let [n, _, h, w] = shape;
-        let graph = vae::decoder_streamed(&config.vae, n, h, w, whole);
+        let graph = vae::decoder_streamed(kl(config)?, &vae_root(), n, h, w, whole);
         self.decode(&graph, latents, shape, config.vae.scale()).await
     }
 
@@ -164,7 +168,7 @@ impl<'a> Stages<'a> {
         shape: [usize; 4],
     ) -> Result<Vec<f32>> {
         let [n, _, h, w] = shape;
-        self.encode(config, &vae::encoder_within(&config.vae, n, h, w, self.limits()), image, shape).await
+        self.encode(config, &autoencoder::encoder(&config.vae, n, h, w, self.limits()), image, shape).await
     }
 
     /// The same with maps of more than `whole` elements computed in slices of channels.
@@ -176,7 +180,8 @@ impl<'a> Stages<'a> {
         whole: usize,
     ) -> Result<Vec<f32>> {
         let [n, _, h, w] = shape;
-        self.encode(config, &vae::encoder_streamed(&config.vae, n, h, w, whole), image, shape).await
+        let graph = vae::encoder_streamed(kl(config)?, &vae_root(), n, h, w, whole);
+        self.encode(config, &graph, image, shape).await
     }
 
     /// Latents `[n, c, h, w]` to pictures `[n, 3, H, W]` through the tiny autoencoder.
@@ -187,8 +192,8 @@ impl<'a> Stages<'a> {
         shape: [usize; 4],
     ) -> Result<Vec<f32>> {
         let [n, _, h, w] = shape;
-        let graph = taesd::decoder(config, n, h, w);
-        self.decode(&graph, latents, shape, 1 << (config.decoder_block_out_channels.len() - 1)).await
+        let graph = taesd::decoder(config, &taesd_root(), taesd::Ends::PICTURE, n, h, w);
+        self.decode(&graph, latents, shape, config.scale()).await
     }
 
     /// Pictures `[n, 3, H, W]` in [-1, 1] to latents `[n, c, h, w]` through the tiny autoencoder.
@@ -199,8 +204,8 @@ impl<'a> Stages<'a> {
         shape: [usize; 4],
     ) -> Result<Vec<f32>> {
         let [n, c, h, w] = shape;
-        let graph = taesd::encoder(config, n, h, w);
-        let scale = 1 << (config.encoder_block_out_channels.len() - 1);
+        let graph = taesd::encoder(config, &taesd_root(), n, h, w);
+        let scale = config.scale();
         let hw = h.div_ceil(scale) * w.div_ceil(scale);
         let pixels =
             Input { outside: Outside::Pixels, values: Values::Numbers(nchw_to_nhwc(image, n, c, h * w, 4)) };
@@ -217,11 +222,12 @@ impl<'a> Stages<'a> {
         [n, c, h, w]: [usize; 4],
     ) -> Result<Vec<f32>> {
         let scale = config.vae.scale();
-        let (hw, moments) = ((h / scale) * (w / scale), 2 * config.vae.latent_channels);
+        let hw = (h / scale) * (w / scale);
+        let (outside, channels) = autoencoder::encoded(&config.vae);
         let pixels =
             Input { outside: Outside::Pixels, values: Values::Numbers(nchw_to_nhwc(image, n, c, h * w, 4)) };
-        let out = self.run(&[graph], &[pixels], Outside::Moments, n * hw * moments).await?;
-        Ok(nhwc_to_nchw(&out, n, config.vae.latent_channels, hw, moments))
+        let out = self.run(&[graph], &[pixels], outside, n * hw * channels).await?;
+        Ok(nhwc_to_nchw(&out, n, config.vae.latent_channels(), hw, channels))
     }
 
     async fn decode(
@@ -327,8 +333,43 @@ fn run_on_cpu(
     values.get(..len).map(<[f32]>::to_vec).ok_or_else(short)
 }
 
-/// Keys and values of the text, then the UNet.
-fn unet_graphs(config: &ModelConfig, [n, _, h, w]: [usize; 4], embeddings: &[f32]) -> [Graph; 2] {
-    let tokens = embeddings.len() / n / config.unet.cross_attention_dim;
-    [unet::text_keys_values(&config.unet, n, tokens), unet::unet(&config.unet, n, h, w, tokens)]
+/// Keys and values of the text, then the denoiser.
+fn denoiser_graphs(config: &ModelConfig, [n, _, h, w]: [usize; 4], embeddings: &[f32]) -> [Graph; 2] {
+    let tokens = embeddings.len() / n / config.denoiser.text_channels();
+    [
+        denoiser::text_keys_values(config, n, tokens),
+        denoiser::denoiser(&config.denoiser, [n, h, w], [n, tokens]),
+    ]
+}
+
+/// Embeddings `[.., text channels]` as the states of each text encoder.
+fn states(config: &ModelConfig, embeddings: &[f32]) -> Vec<(Outside, Vec<f32>)> {
+    let all = config.denoiser.text_channels();
+    let mut first = 0;
+    let mut of = |(index, width): (usize, usize)| {
+        let rows = embeddings.chunks_exact(all);
+        let values = rows.flat_map(|row| &row[first..first + width]).copied().collect();
+        first += width;
+        (Outside::Embeddings(index), values)
+    };
+    config.texts.iter().map(|text| text.hidden_size).enumerate().map(&mut of).collect()
+}
+
+/// The configuration of an autoencoder whose maps can be taken in slices.
+fn kl(config: &ModelConfig) -> Result<&VaeConfig> {
+    match &config.vae {
+        Autoencoder::Kl(config) => Ok(config),
+        Autoencoder::Tiny(_) => Err(Error::InvalidInput {
+            field: "vae",
+            message: "the maps of a tiny autoencoder are not taken in slices".to_string(),
+        }),
+    }
+}
+
+fn vae_root() -> Path {
+    Path::root(Autoencoder::ROOT)
+}
+
+fn taesd_root() -> Path {
+    Path::root(TaesdConfig::ROOT)
 }

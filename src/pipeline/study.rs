@@ -139,7 +139,7 @@ pub fn check_latents(config: &ModelConfig, request: &Request, latents: &[f32]) -
 
 /// The channels of latents `[c, h, w]`, or an error with both counts.
 pub fn check_planes(config: &ModelConfig, latents: &[f32], h: usize, w: usize) -> Result<usize> {
-    let channels = config.vae.latent_channels;
+    let channels = config.vae.latent_channels();
     if latents.len() == channels * h * w {
         return check_numbers("latents", latents).map(|()| channels);
     }
@@ -174,7 +174,7 @@ pub fn trace(
 
 /// The first picture of latents `[batch, c, h, w]` in preview colours, as large as the latents.
 pub fn latent_preview(config: &ModelConfig, latents: &[f32], h: usize, w: usize) -> Result<Rgba> {
-    let channels = config.vae.latent_channels;
+    let channels = config.vae.latent_channels();
     if latents.len() < channels * h * w {
         let message = format!("{} values given, expected {channels}×{h}×{w}", latents.len());
         return Err(Error::InvalidInput { field: "latents", message });
@@ -208,14 +208,14 @@ pub fn picture(planes: &[f32], width: usize, height: usize) -> Result<Rgba> {
 
 /// How long a prompt is: the tokens of its text over all chunks, and how many those chunks have room for.
 pub fn length(tokenizer: &Tokenizer, config: &ModelConfig, prompt: &str) -> Result<[usize; 2]> {
-    let most = config.text.max_position_embeddings;
+    let most = config.chunk_tokens();
     let encoded = tokenizer.encode(Dialect::default(), prompt, most)?;
     Ok([encoded.tokens, encoded.chunks.len() * (most - 2)])
 }
 
 /// The tokens of a prompt's first chunk, from its begin token to its end token.
 pub fn tokens(tokenizer: &Tokenizer, config: &ModelConfig, prompt: &str) -> Result<Vec<Token>> {
-    let encoded = tokenizer.encode(Dialect::default(), prompt, config.text.max_position_embeddings)?;
+    let encoded = tokenizer.encode(Dialect::default(), prompt, config.chunk_tokens())?;
     let chunk = &encoded.chunks[0];
     let len = tokenizer.framed_len(chunk);
     let token = |(i, id): (usize, &u32)| Token {

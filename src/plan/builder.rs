@@ -114,23 +114,22 @@ impl Builder {
         self.gemm(path, Linear { weight, bias, outputs, conv: None, geglu: false }, x, None, epilogue)
     }
 
-    /// Several linear layers over the same input as one: their outputs stand side by side.
+    /// Several linear layers over the same input as one: their outputs stand side by side. The input is the
+    /// channels of `x` and then `x2`, as if concatenated.
     pub fn linear_merged(
         &mut self,
         name: &Path,
         layers: &[(Path, usize)],
         x: ValueId,
+        x2: Option<ValueId>,
         bias: bool,
     ) -> ValueId {
-        let k = self.shape(x).c;
+        let k = self.shape(x).c + x2.map_or(0, |v| self.shape(v).c);
         let outputs = layers.iter().map(|(_, n)| n).sum();
         let parts = layers.iter().map(|(p, n)| (p.pp("weight"), vec![*n, k])).collect();
         let weight = self.matrix(name, parts, outputs, k);
         let bias_id = bias.then(|| {
-            let parts = layers
-                .iter()
-                .map(|(p, n)| Part { name: p.pp("bias").to_string(), shape: vec![*n] })
-                .collect();
+            let parts = layers.iter().map(|(p, n)| Part::whole(p.pp("bias").to_string(), [*n])).collect();
             self.weight(WeightDecl {
                 name: name.pp("bias").to_string(),
                 kind: WeightKind::Vector { len: outputs },
@@ -138,13 +137,7 @@ impl Builder {
             })
         });
         let epilogue = Epilogue { bias, ..Default::default() };
-        self.gemm(
-            name,
-            Linear { weight, bias: bias_id, outputs, conv: None, geglu: false },
-            x,
-            None,
-            epilogue,
-        )
+        self.gemm(name, Linear { weight, bias: bias_id, outputs, conv: None, geglu: false }, x, x2, epilogue)
     }
 
     /// A 1×1 convolution over the channels of `x` and then `x2`, as if concatenated.
@@ -179,7 +172,7 @@ impl Builder {
     pub fn geglu(&mut self, path: &Path, x: ValueId, inner: usize) -> ValueId {
         let k = self.shape(x).c;
         let n = 2 * inner;
-        let part = |leaf: &str, shape: Vec<usize>| vec![Part { name: path.pp(leaf).to_string(), shape }];
+        let part = |leaf: &str, shape: Vec<usize>| vec![Part::whole(path.pp(leaf).to_string(), shape)];
         let weight = self.weight(WeightDecl {
             name: path.to_string(),
             kind: WeightKind::Geglu { n, k },
@@ -303,7 +296,7 @@ impl Builder {
     }
 
     fn matrix(&mut self, name: &Path, parts: Vec<(Path, Vec<usize>)>, n: usize, k: usize) -> WeightId {
-        let parts = parts.into_iter().map(|(path, shape)| Part { name: path.to_string(), shape }).collect();
+        let parts = parts.into_iter().map(|(path, shape)| Part::whole(path.to_string(), shape)).collect();
         self.weight(WeightDecl {
             name: name.to_string(),
             kind: WeightKind::Matrix { n: padded(n), k },
@@ -312,7 +305,7 @@ impl Builder {
     }
 
     fn vector(&mut self, path: &Path, len: usize) -> WeightId {
-        let parts = vec![Part { name: path.to_string(), shape: vec![len] }];
+        let parts = vec![Part::whole(path.to_string(), [len])];
         self.weight(WeightDecl {
             name: path.to_string(),
             kind: WeightKind::Vector { len: padded(len) },
@@ -321,7 +314,7 @@ impl Builder {
     }
 
     fn table(&mut self, path: &Path, rows: usize, cols: usize) -> WeightId {
-        let parts = vec![Part { name: path.to_string(), shape: vec![rows, cols] }];
+        let parts = vec![Part::whole(path.to_string(), [rows, cols])];
         self.weight(WeightDecl { name: path.to_string(), kind: WeightKind::Table { rows, cols }, parts })
     }
 

@@ -138,7 +138,8 @@ pub enum Op {
         beta: WeightId,
         eps: f32,
     },
-    /// Softmax(q kᵀ · scale) v per head; k and v may have another batch stride and length than q.
+    /// Softmax(q kᵀ · scale) v per head; k and v may be longer than q, and have fewer rows, each of which as many
+    /// neighbouring rows of q share.
     Attention {
         q: Slice,
         k: Slice,

@@ -179,6 +179,7 @@ fn attention_params(l: &Lowering, [q, k, v]: [Slice; 3], heads: usize, head_dim:
         q_offset: q.offset as u32,
         kv_stride: keys.c as u32,
         kv_batch_stride: (tk * keys.c) as u32,
+        kv_images: (queries.n / keys.n.max(1)).max(1) as u32,
         k_offset: k.offset as u32,
         v_offset: v.offset as u32,
         scale: 1.0 / (head_dim as f32).sqrt(),

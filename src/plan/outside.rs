@@ -10,8 +10,8 @@ use super::graph::ElemKind;
 pub enum Outside {
     /// Token ids, u32 `[rows, tokens]`.
     Tokens,
-    /// The text encoder's hidden states, `[rows, tokens, hidden_size]`.
-    Embeddings,
+    /// The hidden states of a text encoder, counted in the model's order, `[rows, tokens, hidden_size]`.
+    Embeddings(usize),
     /// Keys and values of a cross attention, counted in the order of the UNet, `[rows, tokens, 2 · channels]`.
     KeysValues(usize),
     /// Where an attention looks, f32 `[n, h, w, keys]`; cross attentions are counted as their keys and values are.
@@ -32,7 +32,7 @@ pub enum Outside {
     Noise,
     /// What the preview makes of each latent channel, f32 `[c + 1, 4]`.
     Colours,
-    /// The preview, u32 `[h, w]`.
+    /// The preview, u32 `[h, w]`; `[H, W]` where a tiny decoder makes it.
     Preview,
     /// A decoder's picture in [-1, 1], `[n, H, W, 4]`, the fourth channel unused.
     Image,
@@ -59,7 +59,7 @@ impl Outside {
             Map(_) | Latents | History | Denoised | Noise | Colours | Pixels | Encoded | Operand(_) => {
                 ElemKind::F32
             }
-            Embeddings | KeysValues(_) | Sample | Time | Prediction | Image | Moments | Seam => {
+            Embeddings(_) | KeysValues(_) | Sample | Time | Prediction | Image | Moments | Seam => {
                 ElemKind::Activation
             }
         }
@@ -71,7 +71,8 @@ impl fmt::Display for Outside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
             Outside::Tokens => "text.tokens",
-            Outside::Embeddings => "text.embeddings",
+            Outside::Embeddings(0) => "text.embeddings",
+            Outside::Embeddings(index) => return write!(f, "text.embeddings.{index}"),
             Outside::KeysValues(index) => return write!(f, "text.keys_values.{index}"),
             Outside::Map(index) => return write!(f, "unet.map.{index}"),
             Outside::Sample => "unet.sample",

@@ -7,7 +7,7 @@ use super::outside::Outside;
 use crate::kernels::Kernel;
 
 /// A stage of a model, ready for any device that allows its limits.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Plan {
     pub name: String,
     pub dispatches: Vec<Dispatch>,

@@ -12,11 +12,40 @@ pub struct WeightDecl {
     pub parts: Vec<Part>,
 }
 
-/// One checkpoint tensor, by canonical (diffusers) name with its component in front, and its shape there.
+/// One checkpoint tensor, by canonical (diffusers) name with its component in front, or some of its rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     pub name: String,
+    /// Of the part: of the whole tensor, or of the rows that are taken.
     pub shape: Vec<usize>,
+    /// Which rows of the tensor the part is; `None`: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<Rows>,
+}
+
+/// Some rows of a tensor whose checkpoint keeps several layers in one, as OpenCLIP's `in_proj_weight` has q, k and v.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rows {
+    /// The first row that is taken; as many follow as the part has.
+    pub first: usize,
+    /// Rows of the whole tensor.
+    pub of: usize,
+}
+
+impl Part {
+    /// A whole tensor.
+    pub fn whole(name: impl Into<String>, shape: impl Into<Vec<usize>>) -> Part {
+        Part { name: name.into(), shape: shape.into(), rows: None }
+    }
+
+    /// The tensor that the part is in.
+    pub fn tensor(&self) -> Part {
+        let mut shape = self.shape.clone();
+        if let (Some(rows), Some(first)) = (self.rows, shape.first_mut()) {
+            *first = rows.of;
+        }
+        Part::whole(self.name.clone(), shape)
+    }
 }
 
 /// How the parts are laid out for the kernels.

@@ -3,12 +3,12 @@
 //! The latents keep unit variance; what a step remembers is its estimate of the clean latents.
 
 use super::schedule::{alphas_cumprod_above_zero, dpm_timesteps, karras, sigma_at, sigmas, timestep_at};
-use super::{Linear, Step, Trajectory, denoised_at};
+use super::{Linear, ScheduleKind, Step, Trajectory, denoised_at};
 use crate::config::{BetaSchedule, FinalSigmas, PredictionType, SchedulerConfig};
 use crate::error::{Error, Result};
 
 /// diffusers' `DPMSolverMultistepScheduler` with `dpmsolver++`, order 2, midpoint.
-pub fn trajectory(config: &SchedulerConfig, use_karras: bool, steps: usize) -> Result<Trajectory> {
+pub fn trajectory(config: &SchedulerConfig, schedule: ScheduleKind, steps: usize) -> Result<Trajectory> {
     let alphas = alphas_cumprod_above_zero(config);
     let all = sigmas(&alphas);
     let last = alphas.len() - clipped(config, &alphas);
@@ -20,7 +20,7 @@ pub fn trajectory(config: &SchedulerConfig, use_karras: bool, steps: usize) -> R
     }
     let mut timesteps = dpm_timesteps(config, last, steps);
     let mut levels: Vec<f64> = timesteps.iter().map(|t| sigma_at(&all, *t)).collect();
-    if use_karras {
+    if schedule.is_karras_with(config) {
         let max = config.sigma_max.unwrap_or(f64::from(all[all.len() - 1]));
         levels = karras(max, config.sigma_min.unwrap_or(f64::from(all[0])), steps);
         // Whole numbers: the class keeps integers, and rounds first except for the cosine schedule.

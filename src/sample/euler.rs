@@ -3,8 +3,9 @@
 //! Latents are in sigma space: clean + sigma · noise, scaled down only for the UNet.
 
 use super::schedule::{alphas_cumprod_above_zero, euler_timesteps, karras, sigma_at, sigmas, timestep_at};
-use super::{Linear, Linear2, Step, Trajectory};
+use super::{Linear, Linear2, ScheduleKind, Step, Trajectory};
 use crate::config::{FinalSigmas, PredictionType, SchedulerConfig, TimestepSpacing};
+use crate::error::Result;
 
 /// The noise levels a run in sigma space visits.
 pub struct Levels {
@@ -39,11 +40,11 @@ pub fn levels(config: &SchedulerConfig, use_karras: bool, end: FinalSigmas, step
 }
 
 /// One Euler step per level, each to the next.
-pub fn trajectory(config: &SchedulerConfig, use_karras: bool, steps: usize) -> Trajectory {
-    let levels = levels(config, use_karras, config.final_sigmas_type, steps);
+pub fn trajectory(config: &SchedulerConfig, schedule: ScheduleKind, steps: usize) -> Result<Trajectory> {
+    let levels = levels(config, schedule.is_karras_with(config), config.final_sigmas_type, steps);
     let pairs = levels.timesteps.iter().zip(levels.sigmas.windows(2));
     let steps = pairs.map(|(t, pair)| one_step(config.prediction_type, *t, pair[0], pair[1])).collect();
-    Trajectory { init_noise_sigma: levels.init_noise_sigma, steps }
+    Ok(Trajectory { init_noise_sigma: levels.init_noise_sigma, steps })
 }
 
 /// From noise level `sigma` to `to`: next = latents + (latents - clean) / sigma · (to - sigma).

@@ -3,12 +3,14 @@
 //! K. Crowson's k-diffusion, `sample_euler_ancestral` with η = 1.
 
 use super::euler::{levels, one_step};
-use super::{Step, Trajectory};
+use super::{ScheduleKind, Step, Trajectory};
 use crate::config::{FinalSigmas, SchedulerConfig};
+use crate::error::Result;
 
-/// diffusers' `EulerAncestralDiscreteScheduler`; always ends at zero noise.
-pub fn trajectory(config: &SchedulerConfig, use_karras: bool, steps: usize) -> Trajectory {
-    let levels = levels(config, use_karras, FinalSigmas::Zero, steps);
+/// diffusers' `EulerAncestralDiscreteScheduler`; always ends at zero noise. Karras sigmas are asked for by the caller alone:
+/// the class ignores what the file says of them.
+pub fn trajectory(config: &SchedulerConfig, schedule: ScheduleKind, steps: usize) -> Result<Trajectory> {
+    let levels = levels(config, schedule == ScheduleKind::Karras, FinalSigmas::Zero, steps);
     let step = |(timestep, pair): (&f64, &[f64])| {
         let (from, to) = (pair[0], pair[1]);
         // In f32, as there: from a very high level (zero terminal SNR) the difference is mostly rounding.
@@ -21,5 +23,5 @@ pub fn trajectory(config: &SchedulerConfig, use_karras: bool, steps: usize) -> T
         step
     };
     let steps = levels.timesteps.iter().zip(levels.sigmas.windows(2)).map(step).collect();
-    Trajectory { init_noise_sigma: levels.init_noise_sigma, steps }
+    Ok(Trajectory { init_noise_sigma: levels.init_noise_sigma, steps })
 }

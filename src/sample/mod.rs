@@ -12,6 +12,7 @@ mod euler_ancestral;
 mod forward;
 mod noise;
 mod philox;
+mod samplers;
 mod schedule;
 mod torch;
 mod variation;
@@ -24,61 +25,12 @@ use serde::{Deserialize, Serialize};
 pub use forward::{Forward, Shares, noise_between, spherical};
 pub use noise::{Generator, Generators, NoiseSource};
 pub use philox::PhiloxGenerator;
+pub use samplers::SamplerKind;
 pub use torch::TorchGenerator;
 pub use variation::{Variation, slerp};
 
 use crate::config::{PredictionType, SchedulerConfig};
 use crate::error::{Error, Result};
-
-/// The algorithm that turns noise into latents.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum SamplerKind {
-    /// <https://arxiv.org/abs/2010.02502>, η = 0.
-    #[serde(rename = "ddim")]
-    Ddim,
-    /// Algorithm 2 of <https://arxiv.org/abs/2206.00364> without churn.
-    #[serde(rename = "euler")]
-    Euler,
-    /// Euler steps with fresh noise after each (k-diffusion's `sample_euler_ancestral`, η = 1).
-    #[serde(rename = "euler-a")]
-    EulerAncestral,
-    /// DPM-Solver++(2M), <https://arxiv.org/abs/2211.01095>, the midpoint form.
-    #[serde(rename = "dpm++-2m")]
-    DpmPlusPlus2M,
-}
-
-impl SamplerKind {
-    pub const ALL: [SamplerKind; 4] =
-        [SamplerKind::Ddim, SamplerKind::Euler, SamplerKind::EulerAncestral, SamplerKind::DpmPlusPlus2M];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            SamplerKind::Ddim => "ddim",
-            SamplerKind::Euler => "euler",
-            SamplerKind::EulerAncestral => "euler-a",
-            SamplerKind::DpmPlusPlus2M => "dpm++-2m",
-        }
-    }
-
-    /// What A1111 calls it, as in a picture's metadata.
-    pub fn a1111_name(self) -> &'static str {
-        match self {
-            SamplerKind::Ddim => "DDIM",
-            SamplerKind::Euler => "Euler",
-            SamplerKind::EulerAncestral => "Euler a",
-            SamplerKind::DpmPlusPlus2M => "DPM++ 2M",
-        }
-    }
-
-    /// The sampler of A1111's name, in any case, or of the name that ComfyUI's tools write in its place.
-    pub fn from_a1111_name(name: &str) -> Option<Self> {
-        const OF_COMFYUI: [(&str, SamplerKind); 2] =
-            [("euler_ancestral", SamplerKind::EulerAncestral), ("dpmpp_2m", SamplerKind::DpmPlusPlus2M)];
-        let same = |known: &str| known.eq_ignore_ascii_case(name);
-        let kinds = Self::ALL.iter().map(|kind| (kind.a1111_name(), *kind));
-        kinds.chain(OF_COMFYUI).find(|(known, _)| same(known)).map(|(_, kind)| kind)
-    }
-}
 
 /// How a sampler spaces its noise levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -100,25 +52,16 @@ impl ScheduleKind {
             ScheduleKind::Karras => "karras",
         }
     }
-}
 
-impl fmt::Display for SamplerKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
+    /// Whether sigmas are Karras's where a file may ask for them too.
+    fn is_karras_with(self, config: &SchedulerConfig) -> bool {
+        self == ScheduleKind::Karras || config.use_karras_sigmas == Some(true)
     }
 }
 
 impl fmt::Display for ScheduleKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
-    }
-}
-
-impl FromStr for SamplerKind {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        by_name("sampler", text, &Self::ALL.map(|kind| (kind.name(), kind)))
     }
 }
 
@@ -199,23 +142,7 @@ pub fn trajectory(
         });
     }
     refuse_unsupported(config, sampler)?;
-    let karras = schedule == ScheduleKind::Karras;
-    let trajectory = match sampler {
-        SamplerKind::Ddim if karras => {
-            return Err(Error::InvalidInput {
-                field: "schedule",
-                message: "ddim has no karras schedule; use default, or another sampler".to_string(),
-            });
-        }
-        SamplerKind::Ddim => ddim::trajectory(config, steps)?,
-        SamplerKind::Euler => {
-            euler::trajectory(config, karras || config.use_karras_sigmas == Some(true), steps)
-        }
-        SamplerKind::EulerAncestral => euler_ancestral::trajectory(config, karras, steps),
-        SamplerKind::DpmPlusPlus2M => {
-            dpm_multistep::trajectory(config, karras || config.use_karras_sigmas == Some(true), steps)?
-        }
-    };
+    let trajectory = sampler.trajectory(config, schedule, steps)?;
     check_finite(&trajectory, sampler)?;
     Ok(trajectory)
 }

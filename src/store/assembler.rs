@@ -1,6 +1,6 @@
-//! Packed pieces in, whole chunks with checksums out, in bounded memory.
+//! Packed pieces in, whole chunks with checksums out. How much waits here meanwhile is for [`passes`](super::passes) to say.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use super::chunks::ChunkMap;
 use crate::weights::{Manifest, PackedBytes};
@@ -36,32 +36,17 @@ pub struct Assembler {
     /// Chunks still to be handed out.
     missing: Vec<bool>,
     open: HashMap<usize, Open>,
-    open_bytes: u64,
-    max_open_bytes: u64,
-    /// Chunks that found no room and wait for another pass over the file.
-    skipped: HashSet<usize>,
     queue: VecDeque<Piece>,
     /// Chunks that hold no record at all, only alignment.
     empty: Vec<usize>,
 }
 
 impl Assembler {
-    /// For a model of which the chunks not `missing` are stored already; half-filled chunks may take
-    /// `max_open_bytes`.
-    pub fn new(manifest: &Manifest, map: ChunkMap, missing: Vec<bool>, max_open_bytes: u64) -> Assembler {
+    /// For a model of which the `missing` chunks are to be handed out.
+    pub fn new(manifest: &Manifest, map: ChunkMap, missing: Vec<bool>) -> Assembler {
         let wanted = map.record_bytes(manifest);
         let empty = (0..map.len()).filter(|&index| wanted[index] == 0 && missing[index]).collect();
-        Assembler {
-            map,
-            wanted,
-            missing,
-            open: HashMap::new(),
-            open_bytes: 0,
-            max_open_bytes,
-            skipped: HashSet::new(),
-            queue: VecDeque::new(),
-            empty,
-        }
+        Assembler { map, wanted, missing, open: HashMap::new(), queue: VecDeque::new(), empty }
     }
 
     /// Queues a piece; [`Assembler::next_chunk`] places it.
@@ -90,9 +75,11 @@ impl Assembler {
         Ok(None)
     }
 
-    /// The file's tensors that chunks are still made of, by name.
-    pub fn tensors<'a>(&self, manifest: &'a Manifest) -> HashSet<&'a str> {
-        self.map.tensors_of(manifest, &self.missing)
+    /// By record of the manifest: whether it lies in a chunk that is still to be handed out, or in one of `others`.
+    pub fn records(&self, manifest: &Manifest, others: &[bool]) -> Vec<bool> {
+        let missing = self.missing.iter().enumerate();
+        let chunks: Vec<bool> = missing.map(|(index, &missing)| missing || others[index]).collect();
+        self.map.records_in(manifest, &chunks)
     }
 
     /// Which chunks are still to be handed out, by index.
@@ -105,9 +92,10 @@ impl Assembler {
         !self.missing.contains(&true)
     }
 
+    /// Bytes of half-filled chunks.
     #[cfg(test)]
-    pub(super) fn set_max_open_bytes(&mut self, bytes: u64) {
-        self.max_open_bytes = bytes;
+    pub fn open_bytes(&self) -> u64 {
+        self.open.values().map(|open| open.bytes.len() as u64).sum()
     }
 
     /// The piece's next bytes, up to the end of one chunk: how many, and the chunk if that filled it.
@@ -124,7 +112,7 @@ impl Assembler {
             .ok_or_else(|| self.misplaced(&piece.packed))?;
         let at = (offset - chunk.offset) as usize;
         let count = rest.len().min(chunk.len as usize - at);
-        if !self.missing[index] || !self.make_room(index, chunk.len) {
+        if !self.missing[index] {
             return Ok((count, None));
         }
         let open =
@@ -135,23 +123,7 @@ impl Assembler {
             return Ok((count, None));
         }
         let Some(open) = self.open.remove(&index) else { return Ok((count, None)) };
-        self.open_bytes -= chunk.len;
         Ok((count, Some(self.close(index, open.bytes))))
-    }
-
-    /// Whether chunk `index` is open or may be opened. One is always allowed, so that every pass gets further; one
-    /// that was refused stays refused, because its first bytes have gone by.
-    fn make_room(&mut self, index: usize, len: u64) -> bool {
-        if self.open.contains_key(&index) {
-            return true;
-        }
-        let full = !self.open.is_empty() && self.open_bytes + len > self.max_open_bytes;
-        if full || self.skipped.contains(&index) {
-            self.skipped.insert(index);
-            return false;
-        }
-        self.open_bytes += len;
-        true
     }
 
     fn close(&mut self, index: usize, bytes: Vec<u8>) -> FullChunk {

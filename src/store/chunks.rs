@@ -1,9 +1,8 @@
 //! How a packed model is cut for storage: slabs into chunks, each small enough for one IndexedDB value.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
-use crate::weights::Manifest;
+use crate::weights::{Manifest, PackedRecord};
 
 /// The largest chunk: one value in IndexedDB, one read, one upload.
 pub const MAX_CHUNK_BYTES: u64 = 16 << 20;
@@ -101,16 +100,13 @@ impl ChunkMap {
         filled
     }
 
-    /// The checkpoint tensors that the chunks still `missing` are made of.
-    pub fn tensors_of<'a>(&self, manifest: &'a Manifest, missing: &[bool]) -> HashSet<&'a str> {
-        let mut names = HashSet::new();
-        for record in &manifest.records {
+    /// By record: whether a chunk that is `missing` holds some of it.
+    pub fn records_in(&self, manifest: &Manifest, missing: &[bool]) -> Vec<bool> {
+        let touches = |record: &PackedRecord| {
             let mut touched = self.overlapping(record.slab, record.values.offset, record.len());
-            if touched.any(|index| missing.get(index).copied().unwrap_or(true)) {
-                names.extend(record.decl.parts.iter().map(|part| part.name.as_str()));
-            }
-        }
-        names
+            touched.any(|index| missing.get(index).copied().unwrap_or(true))
+        };
+        manifest.records.iter().map(touches).collect()
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a download is held against, and the errors that name it.
 
-use crate::weights::recognise;
+use crate::weights::marks;
 use crate::{Error, Result};
 
 /// What is known of a file before it arrives.
@@ -27,7 +27,7 @@ impl Expected {
         if start.trim_ascii_start().starts_with(b"<") && !self.url.starts_with("blob:") {
             return Err(self.network("the server answered with a web page instead of a model".into()));
         }
-        if let Some(error) = recognise::no_weights(&self.file, opening) {
+        if let Some(error) = marks::no_weights(&self.file, opening) {
             return Err(error);
         }
         let looks_like_safetensors = start[5..8] == [0, 0, 0] && start[8] == b'{';

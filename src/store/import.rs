@@ -2,21 +2,24 @@
 //!
 //! Nothing of the file is kept but its header, the tensor that is arriving and the chunks that are half full.
 
+use std::collections::HashSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::assembler::{Assembler, FullChunk};
 use super::chunks::{ChunkMap, chunk_bytes};
 use super::expected::Expected;
+use super::passes;
 use super::stored::{Held, StoredModel};
 use super::trail::{Mark, Trail};
 use crate::weights::{Header, Manifest, Packer, Parse};
 use crate::{Error, Result};
 
-/// Half-filled chunks that may wait in memory together, in bytes. Records are laid out in the order of their declarations,
-/// which is that of files that `opengen quantize` writes, so that two or three wait as a rule; a file in another order
-/// takes more passes instead of more memory.
-pub(super) const MAX_OPEN_BYTES: u64 = 64 << 20;
+/// Bytes that may wait in memory between two tensors: records some parts of which have come, and half-filled chunks.
+/// Stable Diffusion 1 in f16 has 52 MB of time projections, which may lie all over the file, and chunks of 17 MB; what needs
+/// more takes more passes. Beside these there are, for a moment, the largest tensor and the record made of it, 76 MB each:
+/// 236 MB in all.
+pub(super) const MAX_WAITING_BYTES: u64 = 80 << 20;
 
 /// Decides the packed layout from a file's header, for example with the declarations of the model room.
 pub type Layout = Box<dyn Fn(&Header) -> Result<Manifest>>;
@@ -28,7 +31,7 @@ pub enum Finish {
     Complete,
     /// The file is not the one that was begun: what is stored of it is of no use.
     Changed,
-    /// The file's order needs more half-full chunks than memory allows: fetch once more for the rest.
+    /// Parts of records lie further apart than memory allows: fetch once more for the rest.
     AnotherPass,
 }
 
@@ -46,8 +49,10 @@ struct Known {
     manifest: Arc<Manifest>,
     packer: Packer,
     assembler: Assembler,
-    /// By tensor, in file order: whether a missing chunk needs it.
+    /// By tensor, in file order: whether a chunk of this pass needs it.
     needed: Vec<bool>,
+    /// By chunk: whether it is left to another pass.
+    later: Vec<bool>,
     chunk_bytes: u64,
 }
 
@@ -75,7 +80,7 @@ pub struct Import {
     changed: bool,
     /// Whether the pass began behind the file's first byte.
     resumed: bool,
-    max_open_bytes: u64,
+    max_waiting_bytes: u64,
 }
 
 impl Import {
@@ -96,7 +101,7 @@ impl Import {
             try_header_at: 0,
             changed: false,
             resumed: false,
-            max_open_bytes: MAX_OPEN_BYTES,
+            max_waiting_bytes: MAX_WAITING_BYTES,
         }
     }
 
@@ -264,13 +269,20 @@ impl Import {
         self.changed
     }
 
-    /// Another bound on half-full chunks, to see what it does.
+    /// Another bound on what waits, before anything came, to see what it does.
     #[cfg(test)]
-    pub(super) fn set_max_open_bytes(&mut self, bytes: u64) {
-        self.max_open_bytes = bytes;
-        if let Some(known) = &mut self.known {
-            known.assembler.set_max_open_bytes(bytes);
+    pub(super) fn set_max_waiting_bytes(&mut self, bytes: u64, missing: Vec<bool>) {
+        self.max_waiting_bytes = bytes;
+        if let Some(Known { header, manifest, chunk_bytes, .. }) = self.known.take() {
+            let map = ChunkMap::new(&manifest.slabs, chunk_bytes);
+            self.know(header, manifest, map, missing, chunk_bytes);
         }
+    }
+
+    /// Bytes that wait: records some parts of which have come, and half-filled chunks.
+    #[cfg(test)]
+    pub(super) fn waiting_bytes(&self) -> u64 {
+        self.known.as_ref().map_or(0, |known| known.packer.pending_bytes() + known.assembler.open_bytes())
     }
 
     /// The file offset reached.
@@ -316,7 +328,7 @@ impl Import {
                 return Err(self.expected.bad_file(message));
             }
         }
-        if !known.assembler.is_complete() {
+        if known.later.contains(&true) || !known.assembler.is_complete() {
             return Ok(Finish::AnotherPass);
         }
         Ok(Finish::Complete)
@@ -360,11 +372,14 @@ impl Import {
         missing: Vec<bool>,
         size: u64,
     ) {
-        let wanted = map.tensors_of(&manifest, &missing);
+        let pass = passes::next(&manifest, &header, &map, &missing, self.max_waiting_bytes);
+        let wanted = tensors(&manifest, &pass.records);
         let needed = header.tensors.iter().map(|tensor| wanted.contains(tensor.name.as_str())).collect();
-        let packer = Packer::new(&manifest, &header);
-        let assembler = Assembler::new(&manifest, map, missing, self.max_open_bytes);
-        self.known = Some(Known { header, manifest, packer, assembler, needed, chunk_bytes: size });
+        let packer = Packer::of(&manifest, &header, &|record| pass.records[record]);
+        let later = missing.iter().zip(&pass.chunks).map(|(missing, now)| missing & !now).collect();
+        let assembler = Assembler::new(&manifest, map, pass.chunks);
+        let chunk_bytes = size;
+        self.known = Some(Known { header, manifest, packer, assembler, needed, later, chunk_bytes });
     }
 
     /// The hash can be gone on with wherever a tensor begins, and is noted where one ends.
@@ -384,7 +399,7 @@ impl Import {
     /// Offset of the first tensor that a missing chunk is made of; the data's end where none is missing.
     fn needed_from(&self) -> u64 {
         let Some(known) = &self.known else { return 0 };
-        let wanted = known.assembler.tensors(&known.manifest);
+        let wanted = tensors(&known.manifest, &known.assembler.records(&known.manifest, &known.later));
         let first = known.header.tensors.iter().find(|tensor| wanted.contains(tensor.name.as_str()));
         first.map_or(*known.header.lengths.start(), |tensor| tensor.offset)
     }
@@ -422,4 +437,10 @@ impl Import {
         self.expected
             .network(format!("{} has changed since the first part of it was fetched", self.expected.file))
     }
+}
+
+/// The file's tensors that these records are made of, by name.
+fn tensors<'a>(manifest: &'a Manifest, records: &[bool]) -> HashSet<&'a str> {
+    let wanted = manifest.records.iter().zip(records).filter(|(_, wanted)| **wanted);
+    wanted.flat_map(|(record, _)| &record.decl.parts).map(|part| part.name.as_str()).collect()
 }

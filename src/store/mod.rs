@@ -2,8 +2,9 @@
 //!
 //! [`Import`] is the heart: bytes of a model file in, in whatever slices the network delivers; whole [`FullChunk`]s
 //! out. It skips what is stored already, so that an interrupted download goes on where it stopped, and its hash with it
-//! (`trail`): a model is complete only when its bytes were checked from first to last. Natively models are read straight
-//! from their files, so only the browser has a database (`idb`).
+//! (`trail`): a model is complete only when its bytes were checked from first to last. It takes no more of the file at once
+//! than `passes` finds room for. Natively models are read straight from their files, so only the browser has a database
+//! (`idb`).
 
 #![deny(clippy::unwrap_used, clippy::expect_used)]
 
@@ -14,6 +15,7 @@ mod expected;
 pub mod idb;
 mod import;
 mod meter;
+mod passes;
 mod repacking;
 mod stored;
 #[cfg(test)]

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::assembler::{Assembler, FullChunk};
 use super::chunks::{ChunkMap, chunk_bytes};
-use super::import::MAX_OPEN_BYTES;
 use super::stored::{State, StoredModel};
 use crate::weights::{PackedRecord, Repack};
 use crate::{Error, Result};
@@ -29,7 +28,7 @@ impl Repacking {
         let size = chunk_bytes(manifest.bytes());
         let map = ChunkMap::new(&manifest.slabs, size);
         let missing = (0..map.len()).map(|index| missing.get(index).copied().unwrap_or(true)).collect();
-        let assembler = Assembler::new(&manifest, map, missing, MAX_OPEN_BYTES);
+        let assembler = Assembler::new(&manifest, map, missing);
         let new = StoredModel {
             place: place.to_owned(),
             state: State::Complete,

@@ -1,6 +1,7 @@
 //! A file's whole way into the store, in random slices, interrupted at random places, damaged in every way.
 
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
@@ -24,14 +25,25 @@ struct File {
 
 impl File {
     fn new(seed: u64, records: usize, longest: usize) -> File {
+        File::ordered(seed, records, longest, |_| ())
+    }
+
+    /// The same, its tensors in any order.
+    fn shuffled(seed: u64, records: usize, longest: usize) -> File {
+        File::ordered(seed, records, longest, |parts| parts.shuffle(&mut StdRng::seed_from_u64(seed)))
+    }
+
+    fn ordered(seed: u64, records: usize, longest: usize, arrange: impl Fn(&mut Vec<Part>)) -> File {
         let mut rng = StdRng::seed_from_u64(seed);
         let mut decls: Vec<WeightDecl> = Vec::new();
         let mut order: Vec<Part> = Vec::new();
         for record in 0..records {
             let parts: Vec<Part> = (0..if record % 3 == 2 { 2 } else { 1 })
-                .map(|part| Part {
-                    name: format!("unet.block.{record}.part.{part}"),
-                    shape: vec![rng.random_range(1..=longest) * 4],
+                .map(|part| {
+                    Part::whole(
+                        format!("unet.block.{record}.part.{part}"),
+                        [rng.random_range(1..=longest) * 4],
+                    )
                 })
                 .collect();
             for part in &parts {
@@ -45,6 +57,7 @@ impl File {
                 parts,
             });
         }
+        arrange(&mut order);
         let mut table = serde_json::Map::new();
         let mut data = Vec::new();
         for part in &order {
@@ -115,6 +128,16 @@ impl Shelf {
         let chunk = self.chunks[index].take().unwrap();
         self.lost.push((index, chunk.sum));
         self.marks.clear();
+    }
+
+    /// The chunks that are not there, all of them where nothing is.
+    fn missing(&self, import: &Import) -> Vec<bool> {
+        match &self.model {
+            Some(_) => self.chunks.iter().map(Option::is_none).collect(),
+            None => import.manifest().map_or(Vec::new(), |manifest| {
+                vec![true; ChunkMap::new(&manifest.slabs, import.chunk_bytes().unwrap()).len()]
+            }),
+        }
     }
 
     /// Stores all that the import has to give.
@@ -288,7 +311,7 @@ fn a_scattered_file_takes_more_passes_not_more_memory() {
     loop {
         passes += 1;
         let mut import = shelf.resume(&file);
-        import.set_max_open_bytes(1 << 20);
+        import.set_max_waiting_bytes(1 << 20, shelf.missing(&import));
         let offset = import.resume_offset();
         import.start_at(offset, None).unwrap();
         feed(&mut import, &mut shelf, &file.bytes[offset as usize..], &mut rng).unwrap();
@@ -381,4 +404,43 @@ fn a_header_that_is_most_of_the_file_is_read_byte_by_byte() {
     shelf.drain(&mut import).unwrap();
     assert_eq!(import.finish().unwrap(), Finish::Complete);
     assert_holds(&shelf, &file);
+}
+
+/// Shuffled tensors of a real file: the bytes that wait are counted, and are those that were foreseen.
+#[test]
+fn what_waits_is_what_was_foreseen() {
+    for seed in 0..3 {
+        let file = File::shuffled(seed, 60, 20_000);
+        let mut rng = StdRng::seed_from_u64(seed);
+        let (mut shelf, mut passes) = (Shelf::default(), 0);
+        loop {
+            passes += 1;
+            let mut import = shelf.resume(&file);
+            let missing = shelf.missing(&import);
+            import.set_max_waiting_bytes(600_000, missing.clone());
+            let offset = import.resume_offset();
+            import.start_at(offset, None).unwrap();
+            let mut most = 0;
+            for piece in file.bytes[offset as usize..].chunks(rng.random_range(1000..9000)) {
+                import.feed(piece).unwrap();
+                shelf.drain(&mut import).unwrap();
+                most = most.max(import.waiting_bytes());
+            }
+            let Parse::Done(header) = Header::parse("f", &file.bytes, file.bytes.len() as u64).unwrap()
+            else {
+                panic!("a cut header");
+            };
+            let (manifest, size) = (import.manifest().unwrap().clone(), import.chunk_bytes().unwrap());
+            let map = ChunkMap::new(&manifest.slabs, size);
+            let missing = if missing.is_empty() { vec![true; map.len()] } else { missing };
+            let bound = if passes == 1 { u64::MAX } else { 600_000 };
+            let foreseen = super::passes::next(&manifest, &header, &map, &missing, bound).waiting;
+            assert!(most <= foreseen, "{most} waited, {foreseen} were foreseen");
+            if import.finish().unwrap() != Finish::AnotherPass {
+                break;
+            }
+        }
+        assert!(passes < 20, "{passes}");
+        assert_holds(&shelf, &file);
+    }
 }

@@ -10,7 +10,7 @@ use super::values::{Phase, progress};
 use crate::model::weight_decls;
 use crate::pipeline::Cancel;
 use crate::store::{Expected, Finish, Held, Import, Layout, Meter, Origin, Progress, State, StoredModel};
-use crate::weights::{Source, embedded, layout};
+use crate::weights::{LayoutOptions, Source, recognise};
 use crate::{Error, Result};
 
 /// A file in a very scattered order needs several passes; more than this is a mistake.
@@ -253,15 +253,15 @@ fn expected(request: &ModelRequest, bytes: Option<u64>) -> Expected {
     }
 }
 
-/// The packed layout, from the configuration that a GGUF of ours carries.
+/// The packed layout of the model that the file turns out to hold.
 fn layout_of(request: &ModelRequest) -> Layout {
     let origin = request.origin.clone();
     let file = request.file();
     Box::new(move |header| {
-        let (config, tokenizer) = embedded(header)?;
+        let recognised = recognise(header)?;
         let source =
             Source { file: file.clone(), bytes: origin.bytes.unwrap_or(0), sha256: origin.sha256.clone() };
-        let decls = weight_decls(&config);
-        layout(&config.name, &config, &tokenizer, &decls, header, source)
+        let decls = weight_decls(&recognised.config);
+        recognised.manifest(&decls, header, source, LayoutOptions::default())
     })
 }

@@ -78,7 +78,7 @@ fn schedule(config: &ModelConfig) -> Result<JsValue> {
     set(&object, "signal", of(|shares| shares.signal));
     set(&object, "noise", of(|shares| shares.noise));
     set(&object, "prediction", plain(&config.scheduler.prediction_type));
-    set(&object, "latentChannels", config.vae.latent_channels as f64);
+    set(&object, "latentChannels", config.vae.latent_channels() as f64);
     set(&object, "latentScale", config.vae.scale() as f64);
     Ok(object)
 }
@@ -92,7 +92,7 @@ fn noise(config: &ModelConfig, ask: &JsValue) -> Result<JsValue> {
     let object: JsValue = Object::new().into();
     if given.is_undefined() {
         let (latents, [w, h]) = (floats(ask, "latents")?, size(config, ask)?);
-        let noise = NoiseSource::Torch.noise(seed, [1, config.vae.latent_channels, h, w]);
+        let noise = NoiseSource::Torch.noise(seed, [1, config.vae.latent_channels(), h, w]);
         let noised = forward.add_noise(&latents, &noise, t)?;
         set(&object, "image", picture(&study::latent_preview(config, &noised, h, w)?));
         set(&object, "latents", Float32Array::from(noised.as_slice()));

@@ -5,76 +5,61 @@ use std::fs::File;
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use super::header::{Header, Parse, TensorInfo, bad, incomplete};
+use super::header::{Header, OtherTensor, Parse, TensorInfo, bad, incomplete};
+use super::recognise::{Family, Recognised};
+use super::source::ModelSource;
 use super::{names, tokenizer};
-use crate::config::{self, ModelConfig};
+use crate::config::{self, Autoencoder, ModelConfig, TaesdConfig};
 use crate::error::{Error, Result};
 
 /// Components and the stems of their weight files, in the order in which they are read.
-const COMPONENTS: [(&str, &str); 3] =
-    [("text_encoder", "model"), ("unet", "diffusion_pytorch_model"), ("vae", "diffusion_pytorch_model")];
-
-/// A diffusers folder, its configurations and headers read and checked, its data not yet.
-#[derive(Debug)]
-pub struct DiffusersFolder {
-    pub path: PathBuf,
-    pub config: ModelConfig,
-    /// The text of `tokenizer.json`.
-    pub tokenizer: String,
-    /// All tensors under canonical names; offsets count from the start of the file each is in.
-    pub header: Header,
-    files: Vec<WeightFile>,
-    /// Which of `files` each tensor of `header` is in.
-    file_of: Vec<usize>,
+fn components(config: &ModelConfig) -> Vec<(String, &'static str)> {
+    const NETWORK: &str = "diffusion_pytorch_model";
+    let mut components: Vec<(String, &str)> =
+        (0..config.texts.len()).map(|index| (ModelConfig::text_root(index), "model")).collect();
+    let mut network = |root: &str| components.push((root.to_string(), NETWORK));
+    network(config.denoiser.root());
+    network(Autoencoder::ROOT);
+    config.preview.iter().for_each(|_| network(TaesdConfig::ROOT));
+    components
 }
 
-impl DiffusersFolder {
-    /// Reads configurations, tokenizer and headers.
-    pub fn open(path: &Path) -> Result<Self> {
-        let config = config::from_folder(path)?;
-        let tokenizer = tokenizer::from_folder(path)?;
-        let mut header = Header {
-            file: path.display().to_string(),
-            tensors: Vec::new(),
-            metadata: BTreeMap::new(),
-            data_start: 0,
-            lengths: 0..=u64::MAX,
-        };
-        let (mut files, mut file_of) = (Vec::new(), Vec::new());
-        let mut seen = HashSet::new();
-        for (component, stem) in COMPONENTS {
-            for file in find(&path.join(component), stem)? {
-                let file = WeightFile::open(&file)?;
-                for mut info in file.header()?.tensors {
-                    names::canonical(component, &mut info);
-                    if !seen.insert(info.name.clone()) {
-                        return Err(bad(&file.name, format!("tensor {} appears twice", info.name)));
-                    }
-                    header.tensors.push(info);
-                    file_of.push(files.len());
+/// Reads a folder's configurations, tokenizer and headers; its files are one checkpoint under canonical names.
+pub(super) fn open(path: &Path) -> Result<ModelSource> {
+    let config = config::from_folder(path)?;
+    let tokenizer = tokenizer::from_folder(path)?;
+    let mut header = Header {
+        file: path.display().to_string(),
+        tensors: Vec::new(),
+        others: Vec::new(),
+        metadata: BTreeMap::new(),
+        data_start: 0,
+        lengths: 0..=u64::MAX,
+    };
+    let (mut files, mut file_of) = (Vec::new(), Vec::new());
+    let mut seen = HashSet::new();
+    for (component, stem) in components(&config) {
+        for file in find(&path.join(&component), stem)? {
+            let file = WeightFile::open(&file)?;
+            let Header { tensors, others, .. } = file.header()?;
+            for mut info in tensors {
+                names::canonical(&component, &mut info);
+                if !seen.insert(info.name.clone()) {
+                    return Err(bad(&file.name, format!("tensor {} appears twice", info.name)));
                 }
-                files.push(file);
+                header.tensors.push(info);
+                file_of.push(files.len());
             }
+            let renamed = |other: OtherTensor| OtherTensor {
+                name: names::canonical_name(&component, other.name),
+                ..other
+            };
+            header.others.extend(others.into_iter().map(renamed));
+            files.push(file);
         }
-        Ok(DiffusersFolder { path: path.to_path_buf(), config, tokenizer, header, files, file_of })
     }
-
-    /// Bytes of all weight files.
-    pub fn bytes(&self) -> u64 {
-        self.files.iter().map(|file| file.len).sum()
-    }
-
-    /// Reads the data of one of the header's tensors into `buffer`.
-    pub fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<()> {
-        let found = self
-            .header
-            .tensors
-            .get(index)
-            .zip(self.file_of.get(index).and_then(|&file| self.files.get(file)));
-        let (info, file) =
-            found.ok_or_else(|| bad(&self.header.file, format!("no tensor number {index}")))?;
-        file.read(info, buffer)
-    }
+    let recognised = Recognised { family: Family::Diffusers, config, tokenizer };
+    Ok(ModelSource { recognised, header, files, file_of })
 }
 
 /// The weight files of one component: whole, in half precision, or in shards.

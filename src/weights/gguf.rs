@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::header::{
-    Header, MAX_DIMS, MAX_HEADER, MAX_TENSORS, Parse, RawTensor, bad, check_tensors, elements, incomplete,
-    of_another_kind, refuse_types,
+    Checked, Header, MAX_DIMS, MAX_HEADER, MAX_TENSORS, Parse, RawTensor, bad, check_tensors, elements,
+    incomplete, of_another_kind,
 };
 use super::types::SourceType;
 use crate::error::{Error, Result};
@@ -136,11 +136,10 @@ fn read(file: &str, bytes: &[u8], limit: u64, total_len: Option<u64>) -> std::re
         raw.push(read_tensor(&mut cursor, alignment)?);
     }
     of_another_kind(file, &metadata, &raw)?;
-    // How long tensors of unknown types are is not known: nothing more of the file could be checked.
-    refuse_types(file, &raw)?;
     let data_start = cursor.position.next_multiple_of(alignment);
-    let (tensors, lengths) = check_tensors(file, raw, data_start.min(total), total_len, alignment)?;
-    Ok(Header { file: file.to_string(), tensors, metadata, data_start, lengths })
+    let Checked { tensors, others, lengths } =
+        check_tensors(file, raw, data_start.min(total), total_len, alignment)?;
+    Ok(Header { file: file.to_string(), tensors, others, metadata, data_start, lengths })
 }
 
 /// A metadata value, as far as we look at it.
@@ -215,7 +214,7 @@ fn read_tensor(cursor: &mut Cursor, alignment: u64) -> std::result::Result<RawTe
             dtype_name: format!("number {code}"),
             shape,
             offset,
-            len: 0,
+            len: None,
         });
     };
     let (block_len, block_bytes) = (dtype.block_len() as u64, dtype.block_bytes() as u64);
@@ -231,5 +230,12 @@ fn read_tensor(cursor: &mut Cursor, alignment: u64) -> std::result::Result<RawTe
     let len = elements(&shape).and_then(|count| (count / block_len).checked_mul(block_bytes));
     let len = len.ok_or_else(|| bad(file, format!("tensor {name} has shape {shape:?}: too many values")))?;
     shape.reverse();
-    Ok(RawTensor { name, dtype: Some(dtype), dtype_name: dtype.name().to_string(), shape, offset, len })
+    Ok(RawTensor {
+        name,
+        dtype: Some(dtype),
+        dtype_name: dtype.name().to_string(),
+        shape,
+        offset,
+        len: Some(len),
+    })
 }

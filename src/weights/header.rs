@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 
 use super::types::SourceType;
-use super::{gguf, names, recognise, safetensors};
-use crate::error::{Error, Result, TensorProblem};
+use super::{gguf, marks, safetensors};
+use crate::error::{Error, Result};
 
 /// The longest header accepted. Real ones: 0.3 MB of safetensors JSON for SDXL; 4 MB for a GGUF with CLIP's tokenizer.
 pub const MAX_HEADER: u64 = 32 << 20;
@@ -19,8 +19,11 @@ pub const MAX_DIMS: usize = 8;
 pub struct Header {
     /// The file's name, for error messages.
     pub file: String,
-    /// In file (offset) order. Buffers that are no weights (`position_ids`) are left out.
+    /// In file (offset) order.
     pub tensors: Vec<TensorInfo>,
+    /// Tensors of types that cannot be decoded (integers, doubles, rare blocks). Whether one is needed is for the layout to
+    /// say, which knows what names mean.
+    pub others: Vec<OtherTensor>,
     /// The text values of the metadata.
     pub metadata: BTreeMap<String, String>,
     /// Where the data begins, in bytes from the file's start.
@@ -41,6 +44,15 @@ pub struct TensorInfo {
     pub offset: u64,
     /// Bytes.
     pub len: u64,
+}
+
+/// A tensor of which only the name is of use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherTensor {
+    /// Canonical name.
+    pub name: String,
+    /// What the file calls its type.
+    pub dtype: String,
 }
 
 /// What came of parsing the first bytes of a file.
@@ -80,7 +92,7 @@ impl Header {
             // What kind of archive it is shows a little later.
             return Ok(Parse::NeedMore(256));
         }
-        if let Some(error) = recognise::no_weights(file, prefix) {
+        if let Some(error) = marks::no_weights(file, prefix) {
             return Err(error);
         }
         if prefix.starts_with(gguf::MAGIC) {
@@ -93,7 +105,7 @@ impl Header {
     /// The error that says what this file is, if it is none of ours.
     pub fn other_model(&self) -> Error {
         let names = self.tensors.iter().map(|tensor| tensor.name.as_str());
-        recognise::other_model(&self.file, &self.metadata, names)
+        marks::other_model(&self.file, &self.metadata, names)
     }
 
     /// Whether convolution weights are stored as `[O, kh·kw·I]` in the order (ky, kx, i), as our GGUFs do.
@@ -119,8 +131,8 @@ pub(super) struct RawTensor {
     pub shape: Vec<u64>,
     /// From the start of the data.
     pub offset: u64,
-    /// What the file says, or what type and shape make.
-    pub len: u64,
+    /// What the file says, or what type and shape make; `None` where neither does.
+    pub len: Option<u64>,
 }
 
 /// The number of values, or `None` when it overflows.
@@ -128,42 +140,49 @@ pub(super) fn elements(shape: &[u64]) -> Option<u64> {
     shape.iter().try_fold(1u64, |product, &dim| product.checked_mul(dim))
 }
 
+/// A file's tensors, checked: those that can be decoded, in file order, and the others; and the lengths that the file may
+/// have, in bytes.
+pub(super) struct Checked {
+    pub tensors: Vec<TensorInfo>,
+    pub others: Vec<OtherTensor>,
+    pub lengths: RangeInclusive<u64>,
+}
+
 /// The longest file that is believed, in bytes: beyond what any model has, a header lies about its size.
 const LARGEST: u64 = 1 << 42;
 
-/// Checks offsets, names and types of a file's tensors and puts them in file order, with the lengths that the file may
-/// have: `slack` bytes may follow the last tensor. Of a file whose length is not known (`total_len`) only the header says
-/// where it ends.
+/// Checks offsets and names of a file's tensors and puts them in file order: `slack` bytes may follow the last tensor. Of a
+/// file whose length is not known (`total_len`) only the header says where it ends.
 pub(super) fn check_tensors(
     file: &str,
     mut raw: Vec<RawTensor>,
     data_start: u64,
     total_len: Option<u64>,
     slack: u64,
-) -> Result<(Vec<TensorInfo>, RangeInclusive<u64>)> {
+) -> Result<Checked> {
     let known_len = total_len;
     let total_len = known_len.unwrap_or(LARGEST);
     let data_len = total_len.checked_sub(data_start).ok_or_else(|| {
         incomplete(file, total_len, data_start, format!("its data begins at byte {data_start}"))
     })?;
-    let needed =
-        raw.iter().filter_map(|tensor| tensor.offset.checked_add(tensor.len)?.checked_add(data_start)).max();
+    let ends = raw.iter().map(|tensor| tensor.offset.checked_add(tensor.len.unwrap_or(0)));
+    let needed = ends.filter_map(|end| end?.checked_add(data_start)).max();
     raw.sort_by_key(|tensor| (tensor.offset, tensor.len));
     let mut end = 0u64;
     let mut last = String::new();
-    for tensor in &raw {
-        let name = &tensor.name;
-        if tensor.offset < end {
-            let message = format!(
-                "tensor {name} begins at {}, inside tensor {last} which ends at {end}",
-                tensor.offset
-            );
+    for (index, tensor) in raw.iter().enumerate() {
+        let (name, offset) = (&tensor.name, tensor.offset);
+        if offset < end {
+            let message =
+                format!("tensor {name} begins at {offset}, inside tensor {last} which ends at {end}");
             return Err(bad(file, message));
         }
-        end = match tensor.offset.checked_add(tensor.len) {
+        // One of unknown length reaches to the next, or to the end.
+        let to_next = || raw.get(index + 1).map_or(data_len, |next| next.offset).saturating_sub(offset);
+        let len = tensor.len.unwrap_or_else(to_next);
+        end = match offset.checked_add(len) {
             Some(end) if end <= data_len => end,
             _ => {
-                let (offset, len) = (tensor.offset, tensor.len);
                 let detail =
                     format!("tensor {name} has {len} bytes at {offset}, the file {data_len} bytes of data");
                 return Err(incomplete(file, total_len, needed.unwrap_or(u64::MAX), detail));
@@ -175,26 +194,28 @@ pub(super) fn check_tensors(
         let message = format!("wrong length: its tensors end at {end}, its data at {data_len}");
         return Err(bad(file, message));
     }
-    let mut seen = HashSet::new();
-    let mut tensors = Vec::new();
-    refuse_types(file, &raw)?;
-    for tensor in raw {
-        if !seen.insert(tensor.name.clone()) {
-            return Err(bad(file, format!("tensor {} appears twice", tensor.name)));
-        }
-        tensors.extend(accept(file, tensor, data_start)?);
-    }
+    let (tensors, others) = accepted(file, raw, data_start)?;
     let shortest = data_start + end;
-    Ok((tensors, shortest..=shortest + slack))
+    Ok(Checked { tensors, others, lengths: shortest..=shortest + slack })
 }
 
-/// All tensors of types that cannot be decoded, at once.
-pub(super) fn refuse_types(file: &str, raw: &[RawTensor]) -> Result<()> {
-    let unknown = raw.iter().filter(|tensor| tensor.dtype.is_none() && !names::is_ignored(&tensor.name));
-    let problems: Vec<TensorProblem> = unknown
-        .map(|tensor| TensorProblem::Type { name: tensor.name.clone(), found: tensor.dtype_name.clone() })
-        .collect();
-    if problems.is_empty() { Ok(()) } else { Err(Error::Tensors { file: file.to_string(), problems }) }
+/// Names are unique; types tell which tensors can be read.
+fn accepted(file: &str, raw: Vec<RawTensor>, data_start: u64) -> Result<(Vec<TensorInfo>, Vec<OtherTensor>)> {
+    let mut seen = HashSet::new();
+    let (mut tensors, mut others) = (Vec::new(), Vec::new());
+    for RawTensor { name, dtype, dtype_name, shape, offset, len } in raw {
+        if !seen.insert(name.clone()) {
+            return Err(bad(file, format!("tensor {name} appears twice")));
+        }
+        let (Some(dtype), Some(len)) = (dtype, len) else {
+            others.push(OtherTensor { name, dtype: dtype_name });
+            continue;
+        };
+        let dims = shape.iter().map(|&dim| usize::try_from(dim)).collect::<std::result::Result<Vec<_>, _>>();
+        let shape = dims.map_err(|_| bad(file, format!("tensor {name} has shape {shape:?}")))?;
+        tensors.push(TensorInfo { name, dtype, shape, offset: data_start + offset, len });
+    }
+    Ok((tensors, others))
 }
 
 /// What a file is, if it is another thing than a model of ours: names come before types and lengths, which are those of a
@@ -205,28 +226,12 @@ pub(super) fn of_another_kind(
     raw: &[RawTensor],
 ) -> Result<()> {
     let names = || raw.iter().map(|tensor| tensor.name.as_str());
-    match recognise::kind(metadata, names()) {
-        Some((recognise::Kind::Other | recognise::Kind::AddOn, _))
-            if !metadata.contains_key(Header::CONFIG) =>
-        {
-            Err(recognise::other_model(file, metadata, names()))
+    match marks::kind(metadata, names()) {
+        Some((marks::Kind::Other | marks::Kind::AddOn, _)) if !metadata.contains_key(Header::CONFIG) => {
+            Err(marks::other_model(file, metadata, names()))
         }
         _ => Ok(()),
     }
-}
-
-/// One checked tensor; `None` for buffers that are no weights.
-fn accept(file: &str, tensor: RawTensor, data_start: u64) -> Result<Option<TensorInfo>> {
-    if names::is_ignored(&tensor.name) {
-        return Ok(None);
-    }
-    let Some(dtype) = tensor.dtype else { return Ok(None) };
-    let shape =
-        tensor.shape.iter().map(|&dim| usize::try_from(dim)).collect::<std::result::Result<Vec<_>, _>>();
-    let shape =
-        shape.map_err(|_| bad(file, format!("tensor {} has shape {:?}", tensor.name, tensor.shape)))?;
-    let (name, shape) = (tensor.name, shape);
-    Ok(Some(TensorInfo { name, dtype, shape, offset: data_start + tensor.offset, len: tensor.len }))
 }
 
 /// A file that ends before what it says it holds. Beyond what any file has, it lies.

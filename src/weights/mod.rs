@@ -1,19 +1,20 @@
 //! Weight files: their headers, names and number types, and their packing into what the kernels read.
 //!
-//! The way of a tensor: [`Header::parse`] reads what a file claims, without its data; [`layout`] decides from the
+//! The way of a tensor: [`Header::parse`] reads what a file claims, without its data; [`recognise()`] says of which model,
+//! by [`marks`] and metadata, names before types; [`layout`] decides from the
 //! header alone where every packed record goes, or reports everything that is missing, extra or mis-shaped at once;
 //! [`Packer`] then takes tensors one at a time, in file order, and hands out finished records. [`unpack`] is the
 //! inverse, and [`Repack`] both, for a model that another version of the engine packed. Natively [`ModelSource`] opens folders and files, and [`quantize_folder`] writes GGUFs.
 
 mod convert;
 mod decode;
-mod embedded;
 mod gguf;
 mod header;
+pub mod marks;
 mod names;
 mod pack;
 pub mod packed;
-pub mod recognise;
+mod recognise;
 mod repack;
 mod safetensors;
 mod types;
@@ -30,24 +31,22 @@ mod source;
 #[cfg(not(target_arch = "wasm32"))]
 mod tokenizer;
 
-pub use embedded::embedded;
-pub use header::{Header, Parse, TensorInfo};
+pub use header::{Header, OtherTensor, Parse, TensorInfo};
 pub use names::canonical;
 pub use pack::{PackedBytes, Packer};
 pub use packed::{
     LayoutOptions, MAX_SLAB, Manifest, PACKED_FORMAT, PackedRecord, READABLE_FORMATS, Source, Span, layout,
     layout_with,
 };
+pub use recognise::{Family, Recognised, Unused, recognise, unused};
 pub use repack::Repack;
 pub use types::SourceType;
 pub use unpack::{PackedRows, Unpacked, unpack, vector};
 
 #[cfg(not(target_arch = "wasm32"))]
-pub use folder::DiffusersFolder;
-#[cfg(not(target_arch = "wasm32"))]
 pub use quantize::{Summary, quantize_folder, quantize_source};
 #[cfg(not(target_arch = "wasm32"))]
-pub use source::{GgufFile, ModelSource, load, stream};
+pub use source::{ModelSource, load, stream};
 
 #[cfg(test)]
 mod tests;

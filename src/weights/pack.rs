@@ -11,7 +11,7 @@ use super::packed::{Geometry, Manifest, PackedRecord};
 use super::types::SourceType;
 use crate::error::Result;
 use crate::kernels::{BLOCK, WeightType};
-use crate::plan::WeightKind;
+use crate::plan::{Part, WeightKind};
 
 /// Rows packed together, so that writes fill cache lines: 16 words of four bytes.
 const TILE: usize = 16;
@@ -24,7 +24,7 @@ pub struct PackedBytes {
     pub bytes: Vec<u8>,
 }
 
-/// Takes a file's tensors in any order and gives back finished records.
+/// Takes a file's tensors in any order and gives back finished records: all of them, or those that are asked for.
 ///
 /// Holds the records of which some but not all parts have come, and nothing else.
 pub struct Packer {
@@ -51,9 +51,16 @@ struct Pending {
 }
 
 impl Packer {
+    /// For every record.
     pub fn new(manifest: &Manifest, header: &Header) -> Self {
+        Packer::of(manifest, header, &|_| true)
+    }
+
+    /// For the `wanted` records, by their place in the manifest.
+    pub fn of(manifest: &Manifest, header: &Header, wanted: &dyn Fn(usize) -> bool) -> Self {
         let mut uses: HashMap<String, Vec<Use>> = HashMap::new();
-        for (record, packed) in manifest.records.iter().enumerate() {
+        let records = manifest.records.iter().enumerate();
+        for (record, packed) in records.filter(|(record, _)| wanted(*record)) {
             let mut first = 0;
             for (part, declared) in packed.decl.parts.iter().enumerate() {
                 uses.entry(declared.name.clone()).or_default().push(Use { record, part, first });
@@ -71,6 +78,12 @@ impl Packer {
             uses,
             pending: HashMap::new(),
         }
+    }
+
+    /// Bytes of the records of which some but not all parts have come.
+    #[cfg(test)]
+    pub fn pending_bytes(&self) -> u64 {
+        self.pending.values().map(|pending| pending.bytes.len() as u64).sum()
     }
 
     /// Whether a record is still waiting for this tensor.
@@ -96,7 +109,10 @@ impl Packer {
                 bytes: vec![0; record.len() as usize],
                 parts_left: record.decl.parts.len(),
             });
-            pack_part(record, &place, dtype, &bytes, self.is_ohwi, &mut pending.bytes)?;
+            let part = &record.decl.parts[place.part];
+            let taken = rows_of(part, &bytes)
+                .ok_or_else(|| bad(&self.file, format!("tensor {tensor} has no whole rows for {part:?}")))?;
+            pack_part(record, &place, dtype, taken, self.is_ohwi, &mut pending.bytes)?;
             pending.parts_left -= 1;
             if pending.parts_left == 0 {
                 let bytes =
@@ -117,7 +133,15 @@ impl Packer {
     }
 }
 
-/// Writes one tensor into its record's bytes.
+/// The bytes of a part's rows among its tensor's.
+fn rows_of<'a>(part: &Part, bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let Some(rows) = part.rows else { return Some(bytes) };
+    let row = bytes.len().checked_div(rows.of).filter(|row| row * rows.of == bytes.len())?;
+    let end = rows.first.checked_add(*part.shape.first()?)?;
+    bytes.get(rows.first * row..end.checked_mul(row)?)
+}
+
+/// Writes one part's bytes into its record's.
 fn pack_part(
     record: &PackedRecord,
     place: &Use,

@@ -4,12 +4,13 @@
 //! Q8 4, Q4 4 at index `group · N + n`. Scales of Q8 and Q4 are f16 at index `block · N + n`, from the next multiple
 //! of 256 bytes after the values. Vectors are f32, tables row-major.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
-use super::header::{Header, TensorInfo, bad};
+use super::header::{Header, OtherTensor, TensorInfo, bad};
+use super::names;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result, TensorProblem};
 use crate::kernels::{BLOCK, WeightType};
@@ -81,7 +82,7 @@ pub struct Source {
 pub struct LayoutOptions {
     /// Forces the type of every matrix that can have it; otherwise each keeps its file's type.
     pub matrix_type: Option<WeightType>,
-    /// Tensors that the model does not read are left out instead of refused.
+    /// Tensors that the model does not read are left out instead of refused, whatever they are.
     pub leave_extra: bool,
 }
 
@@ -91,9 +92,14 @@ impl Manifest {
         self.slabs.iter().sum()
     }
 
-    /// Whether it is packed as this version of the engine reads it, with these declarations.
+    /// Whether it is packed as this version of the engine reads it, with these declarations in any order.
     pub fn is_current(&self, decls: &[WeightDecl]) -> bool {
-        self.format == PACKED_FORMAT && self.records.iter().map(|record| &record.decl).eq(decls)
+        let mut ours: Vec<&WeightDecl> = self.records.iter().map(|record| &record.decl).collect();
+        let mut theirs: Vec<&WeightDecl> = decls.iter().collect();
+        for decls in [&mut ours, &mut theirs] {
+            decls.sort_by(|a, b| a.name.cmp(&b.name));
+        }
+        self.format == PACKED_FORMAT && ours == theirs
     }
 
     /// A record by its declaration's name.
@@ -199,7 +205,7 @@ pub fn layout_with(
     check_against(decls, header, &found, options.leave_extra)?;
     let mut slabs: Vec<u64> = Vec::new();
     let mut records = Vec::new();
-    for decl in decls {
+    for decl in by_completion(decls, header) {
         check_decl(decl)?;
         let wanted = wanted_type(decl, &found, options);
         let (weight_type, values, scales) = sized(decl, wanted)?;
@@ -230,31 +236,52 @@ pub fn layout_with(
     })
 }
 
-/// Every part is there in its shape, and nothing else is, unless that is left out.
+/// Declarations in the order in which the file completes them, so that what is packed fills one place after the other,
+/// whatever the order of the tensors.
+fn by_completion<'a>(decls: &'a [WeightDecl], header: &Header) -> Vec<&'a WeightDecl> {
+    let tensors = header.tensors.iter().enumerate();
+    let place: HashMap<&str, usize> = tensors.map(|(place, info)| (info.name.as_str(), place)).collect();
+    let last = |decl: &&WeightDecl| {
+        decl.parts.iter().filter_map(|part| place.get(part.name.as_str())).max().copied()
+    };
+    let mut ordered: Vec<&WeightDecl> = decls.iter().collect();
+    ordered.sort_by_key(last);
+    ordered
+}
+
+/// Every part is there in its shape and of a type that can be read; what is there beside them is known to be, or left out.
 pub(super) fn check_against(
     decls: &[WeightDecl],
     header: &Header,
     found: &HashMap<&str, &TensorInfo>,
     leave_extra: bool,
 ) -> Result<()> {
+    let others: HashMap<&str, &str> =
+        header.others.iter().map(|other| (other.name.as_str(), other.dtype.as_str())).collect();
     let mut problems = Vec::new();
-    let mut wanted: HashMap<&str, ()> = HashMap::new();
+    let mut wanted: HashSet<&str> = HashSet::new();
     for part in decls.iter().flat_map(|decl| &decl.parts) {
-        if wanted.insert(&part.name, ()).is_some() {
+        if !wanted.insert(&part.name) {
             continue;
         }
-        let (name, expected) = (part.name.clone(), part.shape.clone());
-        match found.get(part.name.as_str()) {
-            None => problems.push(TensorProblem::Missing { name, expected }),
-            Some(info) if !header.fits(info, &part.shape) => {
+        let (name, expected) = (part.name.clone(), part.tensor().shape);
+        match (found.get(part.name.as_str()), others.get(part.name.as_str())) {
+            (Some(info), _) if !header.fits(info, &expected) => {
                 problems.push(TensorProblem::Shape { name, expected, found: info.shape.clone() });
             }
-            Some(_) => {}
+            (Some(_), _) => {}
+            (None, Some(dtype)) => {
+                problems.push(TensorProblem::Type { name, found: (*dtype).to_string() });
+            }
+            (None, None) => problems.push(TensorProblem::Missing { name, expected }),
         }
     }
-    let extra = |info: &&TensorInfo| !leave_extra && !wanted.contains_key(info.name.as_str());
-    for info in header.tensors.iter().filter(extra) {
+    let extra = |name: &str| !leave_extra && !wanted.contains(name) && !names::is_leftover(name);
+    for info in header.tensors.iter().filter(|info| extra(&info.name)) {
         problems.push(TensorProblem::Extra { name: info.name.clone(), found: info.shape.clone() });
+    }
+    for OtherTensor { name, dtype } in header.others.iter().filter(|other| extra(&other.name)) {
+        problems.push(TensorProblem::Type { name: name.clone(), found: dtype.clone() });
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::Tensors { file: header.file.clone(), problems }) }
 }
@@ -267,7 +294,11 @@ fn check_decl(decl: &WeightDecl) -> Result<()> {
         let parts = decl.parts.iter().map(Geometry::of).collect::<Option<Vec<_>>>().unwrap_or_default();
         let same = parts.windows(2).all(|pair| (pair[0].cin, pair[0].taps) == (pair[1].cin, pair[1].taps));
         let k_fits = parts.first().is_some_and(|part| k == part.k_source() || k == part.k());
-        same && k_fits && (rows()..=rows().next_multiple_of(4)).contains(&n)
+        let inside = |part: &Part| {
+            let taken = part.shape.first().copied().unwrap_or(0);
+            part.rows.is_none_or(|rows| rows.first.checked_add(taken).is_some_and(|end| end <= rows.of))
+        };
+        same && k_fits && decl.parts.iter().all(inside) && (rows()..=rows().next_multiple_of(4)).contains(&n)
     };
     let sound = match decl.kind {
         WeightKind::Vector { len } => values() <= len,

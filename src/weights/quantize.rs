@@ -67,7 +67,9 @@ pub fn quantize_source(
     for (decl, part) in decls.iter().flat_map(|decl| decl.parts.iter().map(move |part| (decl, part))) {
         if written.insert(&part.name) {
             let wanted = if part.name.starts_with("vae.") { vae } else { ty };
-            tensors.push((part, new_tensor(decl, part, wanted)));
+            let whole = part.tensor();
+            let tensor = new_tensor(decl, &whole, wanted);
+            tensors.push((whole, tensor));
         }
     }
     let partial = out.with_extension("gguf.part");

@@ -39,6 +39,7 @@ impl Repack {
         let header = Header {
             file: old.source.file.clone(),
             tensors: infos,
+            others: Vec::new(),
             metadata: BTreeMap::from([(Header::CONV_LAYOUT.to_string(), "ohwi".to_string())]),
             data_start: 0,
             lengths: offset..=offset,

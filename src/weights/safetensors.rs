@@ -7,8 +7,8 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::header::{
-    Header, MAX_DIMS, MAX_HEADER, MAX_TENSORS, Parse, RawTensor, bad, check_tensors, elements, incomplete,
-    of_another_kind,
+    Checked, Header, MAX_DIMS, MAX_HEADER, MAX_TENSORS, Parse, RawTensor, bad, check_tensors, elements,
+    incomplete, of_another_kind,
 };
 use super::types::SourceType;
 use crate::error::{Error, Result};
@@ -36,9 +36,9 @@ pub fn parse(file: &str, prefix: &[u8], total_len: Option<u64>) -> Result<Parse>
     })?;
     let raw = entries.tensors.into_iter().map(|entry| raw(file, entry)).collect::<Result<Vec<_>>>()?;
     of_another_kind(file, &entries.metadata, &raw)?;
-    let (tensors, lengths) = check_tensors(file, raw, data_start, total_len, 0)?;
+    let Checked { tensors, others, lengths } = check_tensors(file, raw, data_start, total_len, 0)?;
     let metadata = entries.metadata;
-    Ok(Parse::Done(Header { file: file.to_string(), tensors, metadata, data_start, lengths }))
+    Ok(Parse::Done(Header { file: file.to_string(), tensors, others, metadata, data_start, lengths }))
 }
 
 /// A web page or pickle where a weight file was expected.
@@ -77,7 +77,14 @@ fn raw(file: &str, (name, entry): (String, Entry)) -> Result<RawTensor> {
         );
         return Err(bad(file, message));
     }
-    Ok(RawTensor { name, dtype, dtype_name: entry.dtype, shape: entry.shape.0, offset: begin, len })
+    Ok(RawTensor {
+        name,
+        dtype,
+        dtype_name: entry.dtype,
+        shape: entry.shape.0,
+        offset: begin,
+        len: Some(len),
+    })
 }
 
 /// One tensor's JSON.

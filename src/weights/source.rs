@@ -1,125 +1,86 @@
-//! Opening a model natively, a diffusers folder or a GGUF of ours, and packing it.
+//! Opening a model natively, a diffusers folder or one file, and packing it.
 
-use std::collections::HashSet;
 use std::path::Path;
 
-use super::embedded::embedded;
-use super::folder::{DiffusersFolder, WeightFile};
+use super::folder::{self, WeightFile};
 use super::header::{Header, bad};
 use super::pack::Packer;
-use super::packed::{LayoutOptions, Manifest, Source, layout_with};
+use super::packed::{LayoutOptions, Manifest, Source};
+use super::recognise::{Recognised, Unused, recognise, unused};
 use crate::config::{ModelConfig, Suggested};
 use crate::error::Result;
 use crate::plan::WeightDecl;
 
-/// Where a model's weights come from.
+/// A model's files, open and recognised; their data not read yet.
 #[derive(Debug)]
-pub enum ModelSource {
-    Folder(DiffusersFolder),
-    Gguf(GgufFile),
-}
-
-/// A GGUF written by `opengen quantize`: it carries its configuration and tokenizer.
-#[derive(Debug)]
-pub struct GgufFile {
-    pub config: ModelConfig,
-    pub tokenizer: String,
-    pub header: Header,
-    file: WeightFile,
-}
-
-impl GgufFile {
-    /// Reads header, configuration and tokenizer.
-    pub fn open(path: &Path) -> Result<Self> {
-        let file = WeightFile::open(path)?;
-        let header = file.header()?;
-        let (config, tokenizer) = embedded(&header)?;
-        Ok(GgufFile { config, tokenizer, header, file })
-    }
+pub struct ModelSource {
+    pub(super) recognised: Recognised,
+    /// All tensors under canonical names; offsets count from the start of the file each is in.
+    pub(super) header: Header,
+    pub(super) files: Vec<WeightFile>,
+    /// Which of `files` each tensor of `header` is in.
+    pub(super) file_of: Vec<usize>,
 }
 
 impl ModelSource {
-    /// Opens a diffusers folder or a GGUF.
+    /// Opens a diffusers folder or a file that holds a whole model.
     pub fn open(path: &Path) -> Result<Self> {
         if path.is_dir() {
-            return Ok(ModelSource::Folder(DiffusersFolder::open(path)?));
+            return folder::open(path);
         }
-        Ok(ModelSource::Gguf(GgufFile::open(path)?))
+        let file = WeightFile::open(path)?;
+        let header = file.header()?;
+        let recognised = recognise(&header)?;
+        let file_of = vec![0; header.tensors.len()];
+        Ok(ModelSource { recognised, header, files: vec![file], file_of })
     }
 
     pub fn header(&self) -> &Header {
-        match self {
-            ModelSource::Folder(folder) => &folder.header,
-            ModelSource::Gguf(gguf) => &gguf.header,
-        }
+        &self.header
     }
 
     pub fn config(&self) -> &ModelConfig {
-        match self {
-            ModelSource::Folder(folder) => &folder.config,
-            ModelSource::Gguf(gguf) => &gguf.config,
-        }
+        &self.recognised.config
     }
 
     /// What a run should take with it, beside and before what it says itself.
     pub fn suggest(&mut self, suggested: Suggested) {
-        let config = match self {
-            ModelSource::Folder(folder) => &mut folder.config,
-            ModelSource::Gguf(gguf) => &mut gguf.config,
-        };
-        config.suggested = suggested.or(&config.suggested);
+        self.recognised.suggest(suggested);
     }
 
     /// The text of `tokenizer.json`.
     pub fn tokenizer(&self) -> &str {
-        match self {
-            ModelSource::Folder(folder) => &folder.tokenizer,
-            ModelSource::Gguf(gguf) => &gguf.tokenizer,
-        }
+        &self.recognised.tokenizer
     }
 
     /// What the manifest says of the origin.
     pub fn source(&self) -> Source {
-        let bytes = match self {
-            ModelSource::Folder(folder) => folder.bytes(),
-            ModelSource::Gguf(gguf) => gguf.file.len,
-        };
-        Source { file: self.header().file.clone(), bytes, sha256: None }
+        let bytes = self.files.iter().map(|file| file.len).sum();
+        Source { file: self.header.file.clone(), bytes, sha256: None }
     }
 
     /// Reads the data of tensor `index` of the header into `buffer`.
     pub fn read(&self, index: usize, buffer: &mut Vec<u8>) -> Result<()> {
-        match self {
-            ModelSource::Folder(folder) => folder.read(index, buffer),
-            ModelSource::Gguf(gguf) => {
-                let info = gguf.header.tensors.get(index);
-                gguf.file.read(
-                    info.ok_or_else(|| bad(&gguf.file.name, format!("no tensor number {index}")))?,
-                    buffer,
-                )
-            }
-        }
+        let file = self.file_of.get(index).and_then(|&file| self.files.get(file));
+        let found = self.header.tensors.get(index).zip(file);
+        let (info, file) =
+            found.ok_or_else(|| bad(&self.header.file, format!("no tensor number {index}")))?;
+        file.read(info, buffer)
     }
 
-    /// Whether tensors that the model does not read are left out: a folder's configuration says what its model is, so
-    /// that more tensors are only more. A GGUF of ours has none.
+    /// Whether tensors that the model does not read are left out, whatever they are.
     pub(super) fn leaves_extra(&self) -> bool {
-        matches!(self, ModelSource::Folder(_))
+        self.recognised.leaves_extra()
     }
 
     /// Tensors that the model does not read.
-    pub fn unused(&self, decls: &[WeightDecl]) -> Vec<String> {
-        let wanted: HashSet<&str> =
-            decls.iter().flat_map(|decl| &decl.parts).map(|part| part.name.as_str()).collect();
-        let names = self.header().tensors.iter().map(|info| &info.name);
-        names.filter(|name| !wanted.contains(name.as_str())).cloned().collect()
+    pub fn unused(&self, decls: &[WeightDecl]) -> Unused {
+        unused(&self.header, decls)
     }
 
     /// Decides where every record goes. Reads no data.
     pub fn manifest(&self, decls: &[WeightDecl], options: LayoutOptions) -> Result<Manifest> {
-        let config = self.config();
-        let options = LayoutOptions { leave_extra: options.leave_extra || self.leaves_extra(), ..options };
-        layout_with(&config.name, config, self.tokenizer(), decls, self.header(), self.source(), options)
+        self.recognised.manifest(decls, &self.header, self.source(), options)
     }
 }
 

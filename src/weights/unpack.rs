@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::kernels::{BLOCK, WeightType};
 use crate::plan::WeightKind;
 
-/// One checkpoint tensor: its name, its shape there and its values.
+/// One checkpoint tensor, or those of its rows that a part takes: its name, the part's shape and values.
 pub type Unpacked = (String, Vec<usize>, Vec<f32>);
 
 /// Gives back a record's checkpoint tensors: name, checkpoint shape, values in checkpoint order.

@@ -5,15 +5,18 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
+use half::f16;
 use opengen::Result;
-use opengen::config::{self, PredictionType, SchedulerConfig, TaesdConfig};
+use opengen::config::{self, Denoiser, PredictionType, SchedulerConfig, TaesdConfig};
 use opengen::image::Rgba;
 use opengen::model;
 use opengen::pipeline::study::StepTrace;
 use opengen::pipeline::{Dump, Request};
 use opengen::prompt::Dialect;
-use opengen::sample::{NoiseSource, Shares};
-use opengen::weights::{self, Header, Manifest, Packer, Parse, Source};
+use opengen::sample::{self, NoiseSource, Shares};
+use opengen::weights::{
+    self, Header, LayoutOptions, Manifest, ModelSource, Packer, Parse, Source, SourceType, TensorInfo,
+};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -141,6 +144,10 @@ impl Golden {
 
     pub fn has(&self, name: &str) -> bool {
         self.tensors.contains_key(name)
+    }
+
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
     }
 
     pub fn tensor(&self, name: &str) -> &Tensor {
@@ -336,6 +343,95 @@ pub fn assert_previews_show(previews: &[Rgba], picture: &Rgba) {
     assert!(psnr > 15.0, "the last preview stands {psnr:.1} dB from the picture");
 }
 
+/// Each step's preview is what `decode` makes of its estimate of the clean latents, as large as the picture.
+pub fn assert_previews_decode(
+    request: &Request,
+    case: &DenoiseCase,
+    previews: &[Rgba],
+    dump: &Dump,
+    decode: impl Fn(&[f32], [usize; 4]) -> Vec<f32>,
+) {
+    let run = sample::trajectory(&scheduler_of(case), request.sampler, request.schedule, request.steps);
+    let steps = run.expect("trajectory").steps;
+    assert_eq!(previews.len(), steps.len());
+    for (i, (step, preview)) in steps.iter().zip(previews).enumerate() {
+        let (shape, latents) = &dump.0[&format!("latents.{i}")];
+        let prediction = &dump.0[&format!("noise_pred.{i}")].1;
+        let (x, model) = (step.denoised.x as f32, step.denoised.model as f32);
+        let clean: Vec<f32> = latents.iter().zip(prediction).map(|(l, p)| x * l + model * p).collect();
+        let picture = decode(&clean, [shape[0], shape[1], shape[2], shape[3]]);
+        let pixels = preview.width * preview.height;
+        assert_eq!(picture.len(), 3 * pixels, "step {i}");
+        for (at, pixel) in preview.pixels.chunks_exact(4).enumerate() {
+            for (c, level) in pixel[..3].iter().enumerate() {
+                let wanted = (picture[c * pixels + at].clamp(-1.0, 1.0) + 1.0) * 127.5;
+                assert!((wanted - f32::from(*level)).abs() < 1.5, "step {i}, pixel {at}: {wanted}, {level}");
+            }
+        }
+    }
+}
+
+/// A tiny model with its text encoder twice, and with keys and values that take half of each: it draws as it did.
+pub fn two_encoders(model: &str) -> (Manifest, Vec<Vec<u8>>) {
+    let source = ModelSource::open(&model_folder(model)).expect("a model");
+    let mut config = source.config().clone();
+    let Denoiser::Unet(unet) = &mut config.denoiser;
+    unet.cross_attention_dim *= 2;
+    config.texts.push(config.texts[0].clone());
+    config.check().expect("two encoders");
+
+    let mut header = Header { tensors: Vec::new(), ..source.header().clone() };
+    let mut data = Vec::new();
+    for (index, info) in source.header().tensors.iter().enumerate() {
+        let mut bytes = Vec::new();
+        source.read(index, &mut bytes).expect("data");
+        let mut info = info.clone();
+        if let Some(rest) = info.name.strip_prefix("text_encoder.") {
+            header.tensors.push(TensorInfo { name: format!("text_encoder_2.{rest}"), ..info.clone() });
+            data.push(bytes.clone());
+        }
+        if info.name.ends_with("attn2.to_k.weight") || info.name.ends_with("attn2.to_v.weight") {
+            assert_eq!(info.dtype, SourceType::F16);
+            let halved: Vec<u8> = bytes
+                .chunks_exact(2)
+                .flat_map(|two| {
+                    f16::from_f32(f16::from_le_bytes([two[0], two[1]]).to_f32() / 2.0).to_le_bytes()
+                })
+                .collect();
+            bytes = halved.chunks_exact(2 * info.shape[1]).flat_map(|row| [row, row].concat()).collect();
+            info.shape[1] *= 2;
+            info.len *= 2;
+        }
+        header.tensors.push(info);
+        data.push(bytes);
+    }
+    let decls = model::weight_decls(&config);
+    let options = LayoutOptions { leave_extra: true, ..LayoutOptions::default() };
+    let (tokenizer, origin) = (source.tokenizer(), source.source());
+    let manifest = weights::layout_with("twice", &config, tokenizer, &decls, &header, origin, options);
+    let manifest = manifest.expect("layout");
+    let slabs = pack(&manifest, &header, |index| data[index].clone());
+    (manifest, slabs)
+}
+
+/// The slabs of a model whose tensors `data` gives by their place in the header.
+fn pack(manifest: &Manifest, header: &Header, data: impl Fn(usize) -> Vec<u8>) -> Vec<Vec<u8>> {
+    let mut slabs: Vec<Vec<u8>> = manifest.slabs.iter().map(|&len| vec![0; len as usize]).collect();
+    let mut packer = Packer::new(manifest, header);
+    for (index, info) in header.tensors.iter().enumerate().filter(|(_, info)| packer_wants(manifest, info)) {
+        for piece in packer.push(&info.name, &data(index)).expect("packed") {
+            slabs[piece.slab][piece.offset as usize..][..piece.bytes.len()].copy_from_slice(&piece.bytes);
+        }
+    }
+    packer.finish().expect("all packed");
+    slabs
+}
+
+/// Whether some record is made of a tensor.
+fn packer_wants(manifest: &Manifest, info: &TensorInfo) -> bool {
+    manifest.records.iter().flat_map(|record| &record.decl.parts).any(|part| part.name == info.name)
+}
+
 /// Holds everything a run dumped against the reference.
 pub fn compare_run(
     report: &mut Report,
@@ -356,7 +452,12 @@ pub fn compare_run(
     names.push("image".to_string());
     names.retain(|name| golden.has(name) && (predictions || !name.starts_with("noise_pred")));
     for name in &names {
-        report.compare(&format!("{what} {name}"), got(name), &golden.values(name));
+        let mut values = got(name).to_vec();
+        if name == "image" {
+            // diffusers' pipeline clamps what its decoder gives.
+            values.iter_mut().for_each(|value| *value = value.clamp(-1.0, 1.0));
+        }
+        report.compare(&format!("{what} {name}"), &values, &golden.values(name));
     }
 }
 
@@ -425,14 +526,10 @@ pub fn packed_taesd() -> (TaesdConfig, Manifest, Vec<Vec<u8>>) {
     let any = config::from_folder(&model_folder("sd1")).expect("configuration");
     let manifest = weights::layout("taesd", &any, "", &model::taesd_weight_decls(&taesd), &header, source)
         .expect("layout");
-    let mut slabs: Vec<Vec<u8>> = manifest.slabs.iter().map(|&len| vec![0; len as usize]).collect();
-    let mut packer = Packer::new(&manifest, &header);
-    for info in &header.tensors {
-        let data = &bytes[info.offset as usize..][..info.len as usize];
-        for piece in packer.push(&info.name, data).expect("packed") {
-            slabs[piece.slab][piece.offset as usize..][..piece.bytes.len()].copy_from_slice(&piece.bytes);
-        }
-    }
-    packer.finish().expect("all packed");
+    let data = |index: usize| {
+        let info = &header.tensors[index];
+        bytes[info.offset as usize..][..info.len as usize].to_vec()
+    };
+    let slabs = pack(&manifest, &header, data);
     (taesd, manifest, slabs)
 }

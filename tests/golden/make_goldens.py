@@ -2,6 +2,7 @@
 
     python tests/golden/make_goldens.py            # models and references
     python tests/golden/make_goldens.py --keep     # references only, from the models that are there
+    python tests/golden/make_goldens.py --only small deep   # these models and their references; the others stay
 
 Reference files are safetensors with f32 tensors; `manifest.json` names every case, its settings and the versions.
 """
@@ -55,17 +56,26 @@ DENOISE = [
      "width": 32, "height": 32, "scheduler": {"timestep_spacing": "leading"}},
     {"case": "c", "model": "sd2", "prompt": 4, "negative": 3, "steps": 5, "guidance": 2.0, "seed": 2**32 - 1,
      "width": 32, "height": 40, "scheduler": {}},
+    {"case": "d", "model": "small", "prompt": 2, "negative": 0, "steps": 4, "guidance": 2.5, "seed": 7,
+     "width": 64, "height": 40, "scheduler": {}},
+    {"case": "e", "model": "deep", "prompt": 1, "negative": 0, "steps": 3, "guidance": 2.0, "seed": 8,
+     "width": 40, "height": 32, "scheduler": {}},
 ]
+# Models that every sampler runs with; the others are there for their networks.
+ALL_SAMPLERS = ("sd1", "sd2")
 # Latent sizes (height, width) with their timestep; the odd ones lose half a pixel on the way down.
 UNET = {
     "sd1": [(8, 8, 981.0), (8, 24, 1.0), (12, 20, 500.25), (10, 14, 261.0)],
     "sd2": [(8, 8, 981.0), (12, 12, 333.5), (10, 14, 261.0), (7, 9, 1.0)],
+    "small": [(8, 8, 981.0), (7, 9, 261.0)],
+    "deep": [(8, 8, 981.0), (7, 9, 261.0)],
 }
-SEAMS = {"sd1": (6, 10, 261.0), "sd2": (10, 14, 261.0)}
+SEAMS = {"sd1": (6, 10, 261.0), "sd2": (10, 14, 261.0), "deep": (6, 10, 261.0)}
 # Cross attentions whose maps are kept: one of each size that is not too large.
 ATTENTIONS = {
     "sd1": ["down_blocks.0.attentions.1.transformer_blocks.0.attn2", "mid_block.attentions.0.transformer_blocks.0.attn2"],
     "sd2": ["up_blocks.1.attentions.0.transformer_blocks.0.attn2", "mid_block.attentions.0.transformer_blocks.0.attn2"],
+    "deep": ["down_blocks.1.attentions.0.transformer_blocks.1.attn2", "mid_block.attentions.0.transformer_blocks.2.attn2"],
 }
 VAE = {"sd1": [(8, 8), (5, 9)], "sd2": [(4, 4), (5, 7)], "taesd": [(4, 4), (3, 5)]}
 SCALE = {"sd1": 4, "sd2": 4, "taesd": 8}
@@ -224,41 +234,59 @@ def load(model):
     return pipe
 
 
-def make_models():
-    shutil.rmtree(HERE / "models", ignore_errors=True)
+def make_models(only):
     for i, (name, make) in enumerate(tiny_models.MAKERS.items()):
+        if name not in only:
+            continue
+        shutil.rmtree(HERE / "models" / name, ignore_errors=True)
         make(HERE / "models" / name, torch.Generator().manual_seed(SEED + i))
 
 
-def make_references():
-    for old in HERE.glob("*.safetensors"):
-        old.unlink()
+def make_references(only):
+    """The references of the models `only`, by kind; those of a whole run have names of their own."""
     manifest = {"text": [], "unet": [], "seams": [], "attention": [], "vae": [], "denoise": []}
-    pipes = {model: load(model) for model in ("sd1", "sd2")}
+    pipes = {model: load(model) for model in tiny_models.MAKERS if model in only and model != "taesd"}
     for model, pipe in pipes.items():
-        manifest["text"].append(text_goldens(model, pipe))
         context = torch.cat([pipe.encode_prompt(PROMPTS[i], "cpu", 1, False)[0] for i in (0, 1)])
         manifest["unet"].append(unet_goldens(model, pipe, context))
-        manifest["seams"].append(seam_goldens(model, pipe, context))
-        manifest["attention"].append(attention_goldens(model, pipe, context))
-        manifest["vae"].append(vae_goldens(model, pipe.vae))
-    taesd = AutoencoderTiny.from_pretrained(HERE / "models" / "taesd", torch_dtype=torch.float32)
-    manifest["vae"].append(vae_goldens("taesd", taesd))
-    for setting in DENOISE:
-        for sampler in SAMPLERS:
+        if model in SEAMS:
+            manifest["seams"].append(seam_goldens(model, pipe, context))
+            manifest["attention"].append(attention_goldens(model, pipe, context))
+        if model in ALL_SAMPLERS:
+            manifest["text"].append(text_goldens(model, pipe))
+            manifest["vae"].append(vae_goldens(model, pipe.vae))
+    if "taesd" in only:
+        taesd = AutoencoderTiny.from_pretrained(HERE / "models" / "taesd", torch_dtype=torch.float32)
+        manifest["vae"].append(vae_goldens("taesd", taesd))
+    for setting in (setting for setting in DENOISE if setting["model"] in only):
+        for sampler in SAMPLERS if setting["model"] in ALL_SAMPLERS else ("ddim",):
             manifest["denoise"].append(denoise_goldens(setting, sampler, pipes[setting["model"]]))
     return manifest
+
+
+def kept(only):
+    """The cases of the manifest that are there, without those of the models `only`."""
+    old = json.loads((HERE / "manifest.json").read_text())
+    kinds = {kind: cases for kind, cases in old.items() if isinstance(cases, list)}
+    return {kind: [case for case in cases if case["model"] not in only] for kind, cases in kinds.items()}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", action="store_true", help="keep the models, make the references again")
-    keep = parser.parse_args().keep
+    parser.add_argument("--only", nargs="+", choices=tiny_models.MAKERS, help="these models; the others stay")
+    arguments = parser.parse_args()
+    only = arguments.only or list(tiny_models.MAKERS)
     torch.set_num_threads(1)
-    if not keep:
-        make_models()
+    if not arguments.only:
+        for old in HERE.glob("*.safetensors"):
+            old.unlink()
+    if not arguments.keep:
+        make_models(only)
     with torch.no_grad():
-        cases = make_references()
+        cases = make_references(only)
+    if arguments.only:
+        cases = {kind: old + cases[kind] for kind, old in kept(only).items()}
     header = {
         "format": FORMAT,
         "remake": "python tests/golden/make_goldens.py (packages: tests/golden/requirements.txt)",

@@ -193,10 +193,10 @@ def save_taesd(folder, generator):
     save_module(taesd, folder)
 
 
-def model_index(folder, scheduler):
+def model_index(folder, scheduler, vae="AutoencoderKL"):
     parts = {"scheduler": ["diffusers", scheduler], "text_encoder": ["transformers", "CLIPTextModel"],
              "tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"],
-             "vae": ["diffusers", "AutoencoderKL"]}
+             "vae": ["diffusers", vae]}
     absent = {part: [None, None] for part in ("feature_extractor", "image_encoder", "safety_checker")}
     write_json(folder / "model_index.json", {"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.42.1",
                                              "requires_safety_checker": False, **parts, **absent})
@@ -247,4 +247,39 @@ def make_taesd(folder, generator):
     save_taesd(folder, generator)
 
 
-MAKERS = {"sd1": make_sd1, "sd2": make_sd2, "taesd": make_taesd}
+def make_small(folder, generator):
+    """A distilled model's shape: no mid block, another number of layers in each block, a tiny autoencoder of its own."""
+    vocab = save_tokenizer(folder / "tokenizer", pad_token=EOS)
+    text = text_config(vocab, hidden_size=16, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2,
+                       hidden_act="quick_gelu", projection_dim=16)
+    save_text_encoder(folder / "text_encoder", text, generator, old_names=False)
+    save_unet(folder / "unet", {
+        "block_out_channels": (8, 16, 24), "layers_per_block": (1, 2, 3), "attention_head_dim": 2,
+        "cross_attention_dim": 16, "norm_num_groups": 4, "mid_block_type": None,
+        "down_block_types": ("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D")}, "epsilon", generator)
+    save_taesd(folder / "vae", generator)
+    write_json(folder / "scheduler" / "scheduler_config.json", SD1_SCHEDULER)
+    model_index(folder, "PNDMScheduler", vae="AutoencoderTiny")
+
+
+def make_deep(folder, generator):
+    """SDXL's shape without its added embeddings: no attention in the first block, more transformer layers further down."""
+    vocab = save_tokenizer(folder / "tokenizer", pad_token=EOS)
+    text = text_config(vocab, hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+                       hidden_act="gelu", projection_dim=16)
+    save_text_encoder(folder / "text_encoder", text, generator, old_names=False)
+    save_unet(folder / "unet", {
+        "block_out_channels": (8, 16, 24), "layers_per_block": 1, "attention_head_dim": (2, 4, 6),
+        "transformer_layers_per_block": (1, 2, 3), "cross_attention_dim": 16, "norm_num_groups": 4,
+        "use_linear_projection": True,
+        "down_block_types": ("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        "up_block_types": ("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D")}, "epsilon", generator)
+    save_vae(folder / "vae", {"block_out_channels": (4, 4, 8), "layers_per_block": 1, "norm_num_groups": 2,
+                              "scaling_factor": 0.13025}, generator)
+    save_taesd(folder / "taesd", generator)  # for previews
+    write_json(folder / "scheduler" / "scheduler_config.json", SD1_SCHEDULER)
+    model_index(folder, "PNDMScheduler")
+
+
+MAKERS = {"sd1": make_sd1, "sd2": make_sd2, "taesd": make_taesd, "small": make_small, "deep": make_deep}

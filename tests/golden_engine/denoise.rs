@@ -2,19 +2,19 @@
 
 use opengen::gpu::{Context, Options};
 use opengen::kernels::WeightType;
+use opengen::pipeline::engine::{Built, Engine, Network};
 use opengen::pipeline::{Cancel, Dump, Event, Pipeline, Request};
-use opengen::sample::{self, Generators};
+use opengen::sample::{self, Generators, SamplerKind};
 use pollster::block_on;
 
 use crate::common::{
-    DenoiseCase, F16_RUN, Golden, Report, assert_previews_show, cases, compare_run, mini, mini_request,
-    request, scheduler_of,
+    DenoiseCase, F16_RUN, Golden, Report, assert_previews_decode, assert_previews_show, cases, compare_run,
+    mini, mini_request, request, scheduler_of, two_encoders,
 };
-use crate::engine::{Engine, Packed, Tier, tiers};
+use crate::engine::{Engine as Single, Packed, Tier, tiers};
 
 /// Runs a case as a caller would, keeping what goes on inside.
-fn run(tier: &Tier, case: &DenoiseCase) -> Dump {
-    let mut packed = Packed::open(&case.model, None);
+fn run(tier: &Tier, case: &DenoiseCase, mut packed: Packed) -> Dump {
     packed.manifest.config.scheduler = scheduler_of(case);
     let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
     for (slab, bytes) in packed.slabs.iter().enumerate() {
@@ -71,13 +71,115 @@ fn previews_show_the_picture() {
     }
 }
 
+/// Two text encoders side by side, whose halves make up one: the same run.
+#[test]
+fn two_text_encoders() {
+    let Some(tier) = tiers().first() else { return };
+    let mut report = tier.report();
+    for case in cases::<DenoiseCase>("denoise").iter().filter(|case| case.model == "deep") {
+        let (manifest, slabs) = two_encoders(&case.model);
+        let mut dump = run(tier, case, Packed { config: manifest.config.clone(), manifest, slabs });
+        dump.0.remove("text_embeddings"); // twice as wide
+        let golden = Golden::open(&case.file);
+        for name in golden.names().filter(|name| dump.0.contains_key(*name)) {
+            report.compare(&format!("twice {name}"), &dump.0[name].1, &golden.values(name));
+        }
+    }
+    report.finish();
+}
+
+/// A model that brings a tiny autoencoder shows what that makes of each step's clean estimate.
+#[test]
+fn previews_by_the_tiny_autoencoder() {
+    let Some(tier) = tiers().first() else { return };
+    let case = cases::<DenoiseCase>("denoise").into_iter().find(|case| case.model == "deep").expect("deep");
+    let mut packed = Packed::open(&case.model, None);
+    packed.manifest.config.scheduler = scheduler_of(&case);
+    let engine = Single::new(tier, &packed);
+    let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
+    for (slab, bytes) in packed.slabs.iter().enumerate() {
+        pipeline.write(slab, 0, bytes).expect("weights written");
+    }
+    let (mut dump, mut previews) = (Dump::default(), Vec::new());
+    let mut listen = |event| {
+        if let Event::Step { preview, .. } = event {
+            previews.extend(preview);
+        }
+    };
+    let (request, cancel) = (Request { preview_every: 1, ..request(&case) }, Cancel::default());
+    let run = pipeline.generate_with(&request, &mut listen, &cancel, Some(&mut dump));
+    block_on(run).expect("a picture");
+    let decode = |latents: &[f32], shape| {
+        let tiny = engine.config.preview.as_ref().expect("a tiny autoencoder");
+        block_on(engine.stages().taesd_decode(tiny, latents, shape)).expect("decoded")
+    };
+    assert_previews_decode(&request, &case, &previews, &dump, decode);
+}
+
+/// What changes from run to run is planned anew, and nothing else; every picture is that of a pipeline of its own.
+#[test]
+fn only_what_changed_is_prepared_again() {
+    let Some(tier) = tiers().first() else { return };
+    let case = &cases::<DenoiseCase>("denoise")[0];
+    let packed = Packed::open("deep", None);
+    let new = || {
+        let pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest.clone()));
+        let mut pipeline = pipeline.expect("pipeline");
+        for (slab, bytes) in packed.slabs.iter().enumerate() {
+            pipeline.write(slab, 0, bytes).expect("weights written");
+        }
+        pipeline
+    };
+    let draw = |pipeline: &mut Pipeline, request: &Request| {
+        let (cancel, mut ignore) = (Cancel::default(), |_| {});
+        let run = pipeline.generate(request, &mut ignore, &cancel);
+        let output = block_on(run).expect("a picture");
+        let Engine::Gpu(engine) = pipeline.engine() else { panic!("not on the device") };
+        (output.images.iter().map(|image| image.pixels.clone()).collect::<Vec<_>>(), engine.built().clone())
+    };
+    let first = Request { preview_every: 0, sampler: SamplerKind::Euler, steps: 2, ..request(case) };
+    let previews = Request { preview_every: 1, ..first.clone() };
+    let ancestral = Request { sampler: SamplerKind::EulerAncestral, ..previews.clone() };
+    let longer = Request { prompt: "a BREAK b".to_string(), ..ancestral.clone() };
+    let batch = Request { batch: 2, ..longer.clone() };
+    let large = Request { width: 80, height: 64, ..first.clone() };
+    let mut pipeline = new();
+    let mut before = Built::new();
+    use Network::*;
+    for (what, request, planned) in [
+        ("the first", &first, vec![Text(0), KeysValues, Prepare, Denoiser, Step, Decoder]),
+        ("with previews", &previews, vec![Preview]),
+        ("another sampler", &ancestral, vec![Step]),
+        ("one chunk more", &longer, vec![Text(0), KeysValues, Denoiser]),
+        ("two pictures", &batch, vec![Prepare, Denoiser, Step, Decoder]),
+        ("larger", &large, vec![Text(0), KeysValues, Prepare, Denoiser, Step, Decoder]),
+        ("as at first", &first, vec![Prepare, Denoiser, Step, Decoder]),
+    ] {
+        let (pictures, after) = draw(&mut pipeline, request);
+        let count = |built: &Built, network| built.get(network).map_or(0, |[planned, _]| *planned);
+        let changed = after.keys().filter(|network| count(&after, network) != count(&before, network));
+        assert_eq!(changed.copied().collect::<Vec<_>>(), planned, "{what}");
+        let bound = |built: &Built| built.get(&Text(0)).map_or(0, |[_, bound]| *bound);
+        assert!(what != "another sampler" || bound(&after) == bound(&before), "the text was bound again");
+        assert_eq!(pictures, draw(&mut new(), request).0, "{what}");
+        before = after;
+    }
+}
+
 fn hold(sampler: &str) {
     for tier in tiers() {
         let f32 = !tier.context.capabilities().f16;
         let mut report = if f32 { tier.report() } else { Report::new(F16_RUN) };
         for case in cases::<DenoiseCase>("denoise").iter().filter(|case| case.sampler == sampler) {
             let what = format!("{} {} {} {}", tier.name, case.case, case.sampler, case.schedule);
-            compare_run(&mut report, &what, case, &run(tier, case), &Golden::open(&case.file), f32);
+            compare_run(
+                &mut report,
+                &what,
+                case,
+                &run(tier, case, Packed::open(&case.model, None)),
+                &Golden::open(&case.file),
+                f32,
+            );
         }
         report.finish();
     }
@@ -120,14 +222,14 @@ fn each_step_alone() {
         for case in cases::<DenoiseCase>("denoise") {
             // The text is the same for all samplers of a setting, and kept with one of them.
             let text = Golden::open(&format!("denoise.{}.ddim.safetensors", case.case));
-            let engine = Engine::new(tier, &Packed::open(&case.model, None));
+            let engine = Single::new(tier, &Packed::open(&case.model, None));
             steps(&mut report, &engine, &case, &text.values("text_embeddings"));
         }
         report.finish();
     }
 }
 
-fn steps(report: &mut Report, engine: &Engine, case: &DenoiseCase, embeddings: &[f32]) {
+fn steps(report: &mut Report, engine: &Single, case: &DenoiseCase, embeddings: &[f32]) {
     let golden = Golden::open(&case.file);
     let request = request(case);
     let run = sample::trajectory(&scheduler_of(case), request.sampler, request.schedule, request.steps);

@@ -13,7 +13,7 @@ fn tokens() {
     for case in cases::<TextCase>("text") {
         let source = ModelSource::open(&model_folder(&case.model)).expect("model folder");
         let tokenizer = Tokenizer::from_json(source.tokenizer().as_bytes()).expect("tokenizer");
-        let length = source.config().text.max_position_embeddings;
+        let length = source.config().chunk_tokens();
         let golden = Golden::open(&case.file);
         for (prompt, want) in case.prompts.iter().zip(golden.tokens("tokens")) {
             let chunks = tokenizer.encode(Dialect::A1111, prompt, length).expect("tokens").chunks;

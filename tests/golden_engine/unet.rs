@@ -1,5 +1,6 @@
 //! One UNet call, at sizes that halve evenly and at sizes that do not.
 
+use opengen::config::Denoiser;
 use opengen::kernels::WeightType;
 use pollster::block_on;
 
@@ -48,7 +49,8 @@ fn seams() {
         let both = Golden::open(&format!("{}.unet.safetensors", case.model)).values("embeddings");
         let embeddings = &both[both.len() / 2..];
         let (latents, shape) = (golden.values("latents"), golden.shape("latents"));
-        let blocks = engine.config.unet.block_out_channels.len();
+        let Denoiser::Unet(unet) = &engine.config.denoiser;
+        let blocks = unet.block_out_channels.len();
         let mut seams = vec![("conv_in".to_string(), "unet.conv_in".to_string())];
         let between = 0..blocks - 1; // the last block of each way keeps its size
         seams.extend(

@@ -1,5 +1,6 @@
 //! The autoencoders, both ways, at even and odd latent sizes.
 
+use opengen::config::Autoencoder;
 use pollster::block_on;
 
 use crate::common::{Golden, VaeCase, cases};
@@ -18,7 +19,7 @@ fn autoencoder_kl() {
                     |way| format!("{} {} vae {way} {}x{}", tier.name, case.model, call.height, call.width);
                 // The engine's decoder takes scaled latents, as the denoising loop leaves them.
                 let name = format!("latents.{i}");
-                let scale = config.vae.scaling_factor as f32;
+                let scale = config.vae.scaling_factor() as f32;
                 let latents: Vec<f32> = golden.values(&name).iter().map(|value| value * scale).collect();
                 let decoded =
                     block_on(stages.vae_decode(config, &latents, golden.shape(&name))).expect("decode");
@@ -42,15 +43,17 @@ fn autoencoder_kl_in_slices() {
         for case in cases::<VaeCase>("vae").iter().filter(|case| case.model != "taesd") {
             let engine = Engine::new(tier, &Packed::open(&case.model, None));
             let (stages, config) = (engine.stages(), &engine.config);
+            let Autoencoder::Kl(vae) = &config.vae else { panic!("{}: another autoencoder", case.model) };
             let golden = Golden::open(&case.file);
             for (i, call) in case.cases.iter().enumerate() {
                 let latents = golden.values(&format!("latents.{i}"));
-                let scaled: Vec<f32> = latents.iter().map(|v| v * config.vae.scaling_factor as f32).collect();
+                let scaled: Vec<f32> =
+                    latents.iter().map(|v| v * config.vae.scaling_factor() as f32).collect();
                 let shape = golden.shape(&format!("latents.{i}"));
                 let image = golden.values(&format!("image.{i}"));
                 let image_shape = golden.shape(&format!("image.{i}"));
                 let pixels = image_shape[0] * image_shape[2] * image_shape[3];
-                for whole in [1, pixels * config.vae.block_out_channels[0] - 1] {
+                for whole in [1, pixels * vae.block_out_channels[0] - 1] {
                     let what = |way| {
                         let (name, model) = (tier.name, &case.model);
                         format!("{name} {model} vae {way} {}x{} above {whole}", call.height, call.width)

@@ -9,6 +9,7 @@ use serde_json::json;
 use opengen::error::Result;
 use opengen::gpu::{Executable, Options};
 use opengen::pipeline::Engine;
+use opengen::pipeline::engine::Network;
 use opengen::pipeline::plans::Shape;
 
 use crate::model;
@@ -68,6 +69,7 @@ pub async fn run(args: &Args) -> Result<()> {
         chunks: 1,
         ancestral: false,
         maps: false,
+        previews: false,
     };
     let Engine::Gpu(engine) = pipeline.engine() else {
         return Err(crate::invalid("model", "was not loaded onto the GPU".to_string()));
@@ -75,14 +77,15 @@ pub async fn run(args: &Args) -> Result<()> {
     let context = engine.context().clone();
     let prepared = engine.prepare(shape).await?;
     let stages = [
-        ("text encoder", &prepared.text),
-        ("text keys and values", &prepared.keys_values),
-        ("unet, guided", &prepared.unet),
-        ("vae decoder", &prepared.decoder),
+        ("text encoder", Network::Text(0)),
+        ("text keys and values", Network::KeysValues),
+        ("denoiser, guided", Network::Denoiser),
+        ("decoder", Network::Decoder),
     ];
     let mut stage_rows = Vec::new();
     let mut kernels: BTreeMap<String, Row> = BTreeMap::new();
-    for (name, executable) in stages {
+    for (name, network) in stages {
+        let executable = prepared.executable(network)?;
         stage_rows.push(time_stage(name, executable, args.runs, || context.finished()).await?);
         for measured in executable.profile().await? {
             let row = kernels.entry(measured.kernel.to_string()).or_default();

@@ -6,7 +6,7 @@ use opengen::error::{Error, Result};
 use opengen::gpu::{Context, Options};
 use opengen::pipeline::{Defaults, Pipeline};
 use opengen::weights::packed::LayoutOptions;
-use opengen::weights::{Manifest, ModelSource, load, stream};
+use opengen::weights::{Manifest, ModelSource, Unused, load, stream};
 
 /// What the embedded model is called.
 const EMBEDDED: &str = "mini";
@@ -23,12 +23,18 @@ pub fn open(name: &str) -> Result<ModelSource> {
 /// Tensors that the model does not read are left out, and named.
 pub fn tell_unused(source: &ModelSource) {
     const NAMED: usize = 10;
-    let unused = source.unused(&opengen::model::weight_decls(source.config()));
-    for name in unused.iter().take(NAMED) {
+    let Unused { leftovers, unknown } = source.unused(&opengen::model::weight_decls(source.config()));
+    if let Some(first) = leftovers.first() {
+        let count = leftovers.len();
+        eprintln!(
+            "note: {count} tensors that are no weights of the model are left out, the first is {first}"
+        );
+    }
+    for name in unknown.iter().take(NAMED) {
         eprintln!("note: tensor {name} is not used");
     }
-    if unused.len() > NAMED {
-        eprintln!("note: and {} more", unused.len() - NAMED);
+    if unknown.len() > NAMED {
+        eprintln!("note: and {} more", unknown.len() - NAMED);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use clap::Parser;
 
-use opengen::config::{BUILTIN, ModelConfig};
+use opengen::config::{Autoencoder, BUILTIN, ModelConfig, TaesdConfig};
 use opengen::error::Result;
 use opengen::kernels::{Elem, WeightType};
 use opengen::pipeline::plans::{Plans, Shape};
@@ -71,7 +71,8 @@ pub fn run(args: &Args) -> Result<()> {
 fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shape {
     let scale = config.vae.scale();
     let copies = if args.unguided { 1 } else { 2 };
-    Shape { batch: 1, copies, h: height / scale, w: width / scale, chunks: 1, ancestral: false, maps: false }
+    let (h, w) = (height / scale, width / scale);
+    Shape { batch: 1, copies, h, w, chunks: 1, ancestral: false, maps: false, previews: true }
 }
 
 /// Name and bytes of every weight when matrices are `wanted`.
@@ -82,6 +83,15 @@ fn builtin_bytes(config: &ModelConfig, wanted: WeightType) -> Vec<(String, u64)>
         values_bytes(decl, stored) + scales_bytes(decl, stored)
     };
     decls.iter().map(|decl| (decl.name.clone(), bytes(decl))).collect()
+}
+
+/// Where a model's weights hang in the tree of names.
+fn components(config: &ModelConfig) -> Vec<String> {
+    let mut components: Vec<String> = (0..config.texts.len()).map(ModelConfig::text_root).collect();
+    components.extend([config.denoiser.root().to_string()]);
+    components.extend(["decoder", "encoder"].map(|half| format!("{}.{half}", Autoencoder::ROOT)));
+    components.extend(config.preview.iter().map(|_| TaesdConfig::ROOT.to_string()));
+    components
 }
 
 fn print(args: &Args, config: &ModelConfig, plans: &Plans, weight_bytes: &[(String, u64)]) {
@@ -95,8 +105,9 @@ fn print(args: &Args, config: &ModelConfig, plans: &Plans, weight_bytes: &[(Stri
     }
     let mb = |bytes: u64| bytes as f64 / 1e6;
     println!("\nweights");
-    for component in ["text_encoder", "unet", "vae.decoder", "vae.encoder"] {
-        let of = weight_bytes.iter().filter(|(name, _)| name.starts_with(component));
+    for component in components(config) {
+        let root = format!("{component}.");
+        let of = weight_bytes.iter().filter(|(name, _)| name.starts_with(&root));
         println!("      {:<22} {:>9.1} MB", component, mb(of.map(|(_, bytes)| bytes).sum()));
     }
     println!("      {:<22} {:>9.1} MB", "in all", mb(weight_bytes.iter().map(|(_, bytes)| bytes).sum()));

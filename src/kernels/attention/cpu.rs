@@ -15,7 +15,8 @@ pub fn attention(spec: &Spec, params: &Params, q: &[f32], kv: &[f32]) -> Vec<f32
                 let start = (image * queries + query) * params.q_stride as usize + params.q_offset as usize;
                 let q = &q[start + head * dim..][..dim];
                 let at = |key: usize, offset: usize| {
-                    let row = image * params.kv_batch_stride as usize + key * params.kv_stride as usize;
+                    let row = image / params.kv_images as usize * params.kv_batch_stride as usize
+                        + key * params.kv_stride as usize;
                     &kv[row + offset + head * dim..][..dim]
                 };
                 let visible = if spec.causal { keys.min(query + 1) } else { keys };

@@ -12,6 +12,7 @@ struct Params {
     q_offset: u32,
     kv_stride: u32,
     kv_batch_stride: u32,
+    kv_images: u32,
     k_offset: u32,
     v_offset: u32,
     scale: f32,
@@ -47,7 +48,7 @@ fn q_start(image: u32, query: u32, head: u32) -> u32 {
 
 // Where the first four values of a head of key or value 0 lie.
 fn kv_start(image: u32, offset: u32, head: u32) -> u32 {
-    return (image * params.kv_batch_stride + offset) / 4u + head * {{ lanes }}u;
+    return (image / params.kv_images * params.kv_batch_stride + offset) / 4u + head * {{ lanes }}u;
 }
 
 {% if variant == "Rows" %}

@@ -57,8 +57,10 @@ params! {
         pub q_offset: u32,
         /// From one key or value to the next
         pub kv_stride: u32,
-        /// From one image's keys and values to the next one's; 0 where all share them
+        /// From one row of keys to the next, of which an image has one, or shares one
         pub kv_batch_stride: u32,
+        /// Neighbouring images that share a row of keys and values, at least 1
+        pub kv_images: u32,
         pub k_offset: u32,
         pub v_offset: u32,
         /// Usually 1 / √D
@@ -93,6 +95,7 @@ impl Params {
             q_offset: 0,
             kv_stride: 2 * inner,
             kv_batch_stride: keys * 2 * inner,
+            kv_images: 1,
             k_offset: 0,
             v_offset: inner,
             scale: 1.0 / (head_dim as f32).sqrt(),

@@ -15,7 +15,8 @@ pub fn attention_map(params: &Params, q: &[f32], kv: &[f32]) -> Vec<f32> {
                 let q = &q[start..][..dim];
                 let scores: Vec<f32> = (0..keys)
                     .map(|key| {
-                        let at = image * params.kv_batch_stride as usize + key * params.kv_stride as usize;
+                        let at = image / params.kv_images as usize * params.kv_batch_stride as usize
+                            + key * params.kv_stride as usize;
                         let k = &kv[at + params.k_offset as usize + head * dim..][..dim];
                         q.iter().zip(k).map(|(q, k)| q * k).sum::<f32>() * params.scale
                     })

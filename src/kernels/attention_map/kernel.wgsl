@@ -13,6 +13,7 @@ struct Params {
     q_offset: u32,
     kv_stride: u32,
     kv_batch_stride: u32,
+    kv_images: u32,
     k_offset: u32,
     scale: f32,
 }
@@ -48,7 +49,7 @@ fn main(
     let share = 1.0 / f32(params.heads);
     for (var head = 0u; head < params.heads; head += 1u) {
         let q_at = (index * params.q_stride + params.q_offset) / 4u + head * lanes;
-        let k_at = (image * params.kv_batch_stride + params.k_offset) / 4u + head * lanes;
+        let k_at = (image / params.kv_images * params.kv_batch_stride + params.k_offset) / 4u + head * lanes;
         var largest = score(q_at, k_at);
         var total = 1.0;
         for (var key = 1u; key < params.keys; key += 1u) {

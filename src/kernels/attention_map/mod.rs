@@ -35,8 +35,10 @@ params! {
         pub q_offset: u32,
         /// From one key to the next
         pub kv_stride: u32,
-        /// From one image's keys to the next one's
+        /// From one row of keys to the next, of which an image has one, or shares one
         pub kv_batch_stride: u32,
+        /// Neighbouring images that share a row of keys and values, at least 1
+        pub kv_images: u32,
         pub k_offset: u32,
         /// Usually 1 / √D
         pub scale: f32,
@@ -47,7 +49,7 @@ impl Params {
     /// For the operands of an attention with heads of `head_dim`.
     pub fn of(attention: &attention::Params, head_dim: u32) -> Params {
         let &attention::Params { batch, heads, queries, keys, q_stride, q_offset, kv_stride, .. } = attention;
-        let &attention::Params { kv_batch_stride, k_offset, scale, .. } = attention;
+        let &attention::Params { kv_batch_stride, kv_images, k_offset, scale, .. } = attention;
         Params {
             batch,
             heads,
@@ -58,6 +60,7 @@ impl Params {
             q_offset,
             kv_stride,
             kv_batch_stride,
+            kv_images,
             k_offset,
             scale,
         }

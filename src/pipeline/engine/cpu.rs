@@ -1,5 +1,6 @@
 //! A run's networks on the processor; between them the kernels' own twins.
 
+use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::pin::Pin;
 
@@ -9,8 +10,8 @@ use crate::cpu::{Executable, Memory, Weights};
 use crate::error::{Error, Result};
 use crate::kernels::step::cpu::State;
 use crate::kernels::{Elem, prepare, preview, rgba, step};
-use crate::model::vae;
-use crate::pipeline::graphs::{Graphs, Shape};
+use crate::model::autoencoder;
+use crate::pipeline::graphs::{Key, Shape};
 use crate::pipeline::request::Cancel;
 use crate::pipeline::stages::Stages;
 use crate::plan::{MemoryLimits, Outside};
@@ -25,16 +26,14 @@ pub struct CpuEngine {
     config: ModelConfig,
     weights: Weights,
     prepared: Option<Prepared>,
+    built: BTreeMap<Network, usize>,
 }
 
 /// A run's networks and their memory.
 struct Prepared {
     shape: Shape,
     memory: Memory,
-    text: Executable,
-    keys_values: Executable,
-    unet: Executable,
-    decoder: Executable,
+    networks: BTreeMap<Network, (Key, Executable)>,
 }
 
 impl CpuEngine {
@@ -46,6 +45,7 @@ impl CpuEngine {
             config: manifest.config.clone(),
             weights,
             prepared: None,
+            built: BTreeMap::new(),
         })
     }
 
@@ -66,19 +66,31 @@ impl CpuEngine {
         if self.prepared.as_ref().is_some_and(|prepared| prepared.shape == shape) {
             return Ok(());
         }
-        self.prepared = None; // the old memory goes before the new is taken
-        let Graphs { text, keys_values, unet, decoder } =
-            Graphs::new(&self.config, shape, MemoryLimits::NONE);
-        let bind = |graph| Executable::new(graph, &self.weights);
-        let [text, keys_values, unet, decoder] =
-            [bind(text)?, bind(keys_values)?, bind(unet)?, bind(decoder)?];
-        let mut memory = Memory::new(&[&text, &keys_values, &unet, &decoder]);
-        let latents = shape.pixels() * self.config.vae.latent_channels;
+        let keys = shape.keys(&self.config);
+        // The old memory goes before the new is taken; networks that stay as they are stay.
+        let mut networks = self.prepared.take().map(|prepared| prepared.networks).unwrap_or_default();
+        networks.retain(|_, (key, _)| keys.contains(key));
+        for key in keys {
+            if let (false, Some(graph)) =
+                (networks.contains_key(&key.network()), key.graph(&self.config, MemoryLimits::NONE))
+            {
+                networks.insert(key.network(), (key, Executable::new(graph, &self.weights)?));
+                *self.built.entry(key.network()).or_default() += 1;
+            }
+        }
+        let mut memory =
+            Memory::new(&networks.values().map(|(_, executable)| executable).collect::<Vec<_>>());
+        let latents = shape.pixels() * self.config.vae.latent_channels();
         [Outside::Latents, Outside::History, Outside::Denoised, Outside::Noise]
             .into_iter()
             .for_each(|state| memory.add(state, latents));
-        self.prepared = Some(Prepared { shape, memory, text, keys_values, unet, decoder });
+        self.prepared = Some(Prepared { shape, memory, networks });
         Ok(())
+    }
+
+    /// How often each network was bound so far.
+    pub fn built(&self) -> &BTreeMap<Network, usize> {
+        &self.built
     }
 
     fn prepared(&mut self) -> Result<&mut Prepared> {
@@ -103,14 +115,10 @@ impl CpuEngine {
     }
 
     pub(super) fn run(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
-        let Prepared { memory, text, keys_values, unet, decoder, .. } = self.prepared()?;
-        let network = match network {
-            Network::Text => text,
-            Network::KeysValues => keys_values,
-            Network::Unet => unet,
-            Network::Decoder => decoder,
-        };
-        network.run(memory, &|| cancel.is_cancelled())
+        let Prepared { memory, networks, .. } = self.prepared()?;
+        let missing = || Error::Cpu { message: format!("{network:?} is not prepared to run") };
+        let (_, executable) = networks.get(&network).ok_or_else(missing)?;
+        executable.run(memory, &|| cancel.is_cancelled())
     }
 
     pub(super) fn first_input(&mut self, params: prepare::Params) -> Result<()> {
@@ -144,7 +152,11 @@ impl CpuEngine {
 
     pub(super) fn preview(&mut self) -> Result<Vec<u8>> {
         let (factors, bias) = self.config.vae.latent_rgb();
-        let Prepared { shape, memory, .. } = self.prepared()?;
+        let Prepared { shape, memory, networks } = self.prepared()?;
+        if let Some((_, preview)) = networks.get(&Network::Preview) {
+            preview.run(memory, &|| false)?;
+            return Ok(bytes(memory.read_ids(Outside::Preview)?));
+        }
         let latents = &memory.read(Outside::Denoised)?[..shape.h * shape.w * factors.len()];
         Ok(bytes(&preview::cpu::preview(&factors, bias, latents)))
     }
@@ -157,7 +169,7 @@ impl CpuEngine {
     }
 
     pub(super) fn decode_alone(&mut self, latents: &[f32], [h, w]: [usize; 2]) -> Result<Vec<u8>> {
-        let graph = vae::decoder_within(&self.config.vae, 1, h, w, MemoryLimits::NONE);
+        let graph = autoencoder::decoder(&self.config.vae, 1, h, w, MemoryLimits::NONE);
         let decoder = Executable::new(graph, &self.weights)?;
         let mut memory = Memory::new(&[&decoder]);
         memory.write(Outside::Latents, latents)?;

@@ -7,10 +7,10 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::{Elem, rgba};
-use crate::model::vae;
+use crate::model::autoencoder;
 use crate::pipeline::layout::to_bytes;
 use crate::pipeline::request::Cancel;
-use crate::plan::{Outside, Target, lower};
+use crate::plan::{MemoryLimits, Outside, Target, lower};
 
 /// What a decode needs to know of its surroundings.
 pub(super) struct Decoder<'a> {
@@ -37,7 +37,7 @@ impl Decoder<'_> {
         elem: Elem,
     ) -> Result<(Vec<u8>, Memory)> {
         let target = Target { elem, ..self.context.target() };
-        let graph = vae::decoder(&self.config.vae, n, h, w);
+        let graph = autoencoder::decoder(&self.config.vae, n, h, w, MemoryLimits::default());
         let plan = lower(&graph, target, &|decl| self.weights.stored_type(decl))?;
         let bound = || {
             let memory = Memory::new(self.context, &[&plan]);

@@ -1,14 +1,14 @@
 //! A run's plans on the device.
 
 use super::decode::Decoder;
+use super::prepared::{Built, Maker, Prepared};
 use super::{Network, Pixels, Used};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::gpu::{Context, Memory, Readback, Weights};
+use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::{Elem, prepare, step};
 use crate::pipeline::graphs::Shape;
 use crate::pipeline::layout::{from_bytes, to_bytes};
-use crate::pipeline::plans::Prepared;
 use crate::pipeline::request::Cancel;
 use crate::pipeline::stages::Stages;
 use crate::plan::{ElemKind, Outside};
@@ -20,13 +20,20 @@ pub struct GpuEngine {
     config: ModelConfig,
     weights: Weights,
     prepared: Option<Prepared>,
+    built: Built,
 }
 
 impl GpuEngine {
     /// Makes room for a model's weights.
     pub async fn new(context: Context, manifest: &Manifest) -> Result<GpuEngine> {
         let weights = context.guarded(|| Ok(Weights::new(&context, manifest))).await?;
-        Ok(GpuEngine { context, config: manifest.config.clone(), weights, prepared: None })
+        Ok(GpuEngine {
+            context,
+            config: manifest.config.clone(),
+            weights,
+            prepared: None,
+            built: Built::new(),
+        })
     }
 
     /// Writes packed weights.
@@ -39,18 +46,22 @@ impl GpuEngine {
         &self.context
     }
 
-    /// Plans, memory and bind groups of a shape; the last one's are kept.
+    /// Plans, memory and bind groups of a shape; of the last one's stays what has not changed.
     pub async fn prepare(&mut self, shape: Shape) -> Result<&Prepared> {
         let prepared = match self.prepared.take() {
             Some(prepared) if prepared.shape == shape => prepared,
-            // The old memory goes before the new is taken.
             old => {
-                drop(old);
-                let new = || Prepared::new(&self.context, &self.config, shape, &self.weights);
-                self.context.guarded(new).await?
+                let GpuEngine { context, config, weights, built, .. } = self;
+                let maker = Maker { context, config, weights };
+                context.guarded(|| Prepared::new(&maker, shape, old, built)).await?
             }
         };
         Ok(self.prepared.insert(prepared))
+    }
+
+    /// How often each part was planned and bound so far.
+    pub fn built(&self) -> &Built {
+        &self.built
     }
 
     fn prepared(&self) -> Result<&Prepared> {
@@ -87,41 +98,35 @@ impl GpuEngine {
     }
 
     pub(super) async fn run(&self, network: Network, cancel: &Cancel) -> Result<()> {
-        let prepared = self.prepared()?;
-        let plan = match network {
-            Network::Text => &prepared.text,
-            Network::KeysValues => &prepared.keys_values,
-            Network::Unet => &prepared.unet,
-            Network::Decoder => &prepared.decoder,
-        };
-        plan.run(&|| cancel.is_cancelled()).await
+        self.prepared()?.executable(network)?.run(&|| cancel.is_cancelled()).await
     }
 
     pub(super) async fn first_input(&self, params: prepare::Params) -> Result<()> {
-        let prepare = &self.prepared()?.prepare;
+        let prepare = self.prepared()?.executable(Network::Prepare)?;
         prepare.set_params(0, params.bytes());
         prepare.run(&|| false).await
     }
 
     pub(super) async fn step(&self, params: step::Params) -> Result<()> {
-        let step = &self.prepared()?.step;
+        let step = self.prepared()?.executable(Network::Step)?;
         step.set_params(0, params.bytes());
         step.run(&|| false).await
     }
 
     pub(super) async fn preview(&self) -> Result<Vec<u8>> {
         let prepared = self.prepared()?;
-        prepared.preview.run(&|| false).await?;
-        prepared.read_preview.read(&prepared.memory).await
+        prepared.executable(Network::Preview)?.run(&|| false).await?;
+        prepared.read(Network::Preview).await
     }
 
     pub(super) async fn decode(&self, image: bool, cancel: &Cancel) -> Result<Pixels> {
         self.run(Network::Decoder, cancel).await?;
         let prepared = self.prepared()?;
-        let bytes = prepared.read_rgba.read(&prepared.memory).await?;
+        let bytes = prepared.read(Network::Decoder).await?;
         let Shape { batch: n, h, w, .. } = prepared.shape;
         let elem = self.context.target().elem;
-        let latents = self.read(Outside::Latents, prepared.shape.pixels() * self.config.vae.latent_channels);
+        let latents =
+            self.read(Outside::Latents, prepared.shape.pixels() * self.config.vae.latent_channels());
         let decoded = self.decoder(cancel).settle(bytes, elem, latents, [n, h, w]).await?;
         let (memory, elem) = match &decoded.again {
             Some(memory) => (memory, Elem::F32),
@@ -146,7 +151,10 @@ impl GpuEngine {
 
     pub(super) fn used(&self) -> Used {
         let counters = self.context.counters();
-        let dispatches = |prepared: &Prepared| prepared.unet.dispatches() + prepared.step.dispatches();
+        let dispatches = |prepared: &Prepared| {
+            let each = [Network::Denoiser, Network::Step].map(|network| prepared.executable(network));
+            each.into_iter().flatten().map(Executable::dispatches).sum()
+        };
         Used {
             buffers: counters.buffers,
             bind_groups: counters.bind_groups,

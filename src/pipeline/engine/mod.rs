@@ -6,11 +6,16 @@ mod cpu;
 mod decode;
 #[cfg(feature = "gpu")]
 mod gpu;
+#[cfg(feature = "gpu")]
+mod prepared;
 
 #[cfg(feature = "cpu")]
 pub use self::cpu::{CpuEngine, Pause};
 #[cfg(feature = "gpu")]
 pub use self::gpu::GpuEngine;
+#[cfg(feature = "gpu")]
+pub use self::prepared::{Built, Prepared};
+pub use super::graphs::Network;
 use super::graphs::Shape;
 use super::request::Cancel;
 use super::stages::Stages;
@@ -24,15 +29,6 @@ pub enum Engine {
     Gpu(Box<GpuEngine>),
     #[cfg(feature = "cpu")]
     Cpu(Box<CpuEngine>),
-}
-
-/// The networks of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Network {
-    Text,
-    KeysValues,
-    Unet,
-    Decoder,
 }
 
 /// Pixels in which every colour is a number.
@@ -56,7 +52,7 @@ pub struct Used {
 }
 
 impl Engine {
-    /// Everything that runs of a shape need; what was prepared last is kept if it has that shape.
+    /// Everything that runs of a shape need; of what was prepared last stays what has not changed.
     pub async fn prepare(&mut self, shape: Shape) -> Result<()> {
         match self {
             #[cfg(feature = "gpu")]
@@ -106,7 +102,7 @@ impl Engine {
         }
     }
 
-    /// Makes the first UNet input from the latents, and lets the sampler forget.
+    /// Makes the denoiser's first input from the latents, and lets the sampler forget.
     pub async fn first_input(&mut self, params: prepare::Params) -> Result<()> {
         match self {
             #[cfg(feature = "gpu")]
@@ -116,7 +112,7 @@ impl Engine {
         }
     }
 
-    /// Makes of the UNet's output the next latents and the next input.
+    /// Makes of the denoiser's output the next latents and the next input.
     pub async fn step(&mut self, params: step::Params) -> Result<()> {
         match self {
             #[cfg(feature = "gpu")]
@@ -126,7 +122,7 @@ impl Engine {
         }
     }
 
-    /// The first picture's clean latents as RGBA8, as large as the latents.
+    /// The first picture's clean latents as RGBA8, of [`preview_size`](super::graphs::preview_size).
     pub async fn preview(&mut self) -> Result<Vec<u8>> {
         match self {
             #[cfg(feature = "gpu")]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::common::{Conditioning, initial_noise, pictures, time_embedding};
 use super::engine::{Engine, Network, Pixels};
-use super::graphs::{Shape, prepare_params, step_params};
+use super::graphs::{Shape, prepare_params, preview_size, step_params};
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
 use crate::config::ModelConfig;
@@ -142,6 +142,7 @@ fn shape(
         chunks: conditioning.chunks(),
         ancestral: trajectory.steps.iter().any(|step| step.needs_noise),
         maps: false,
+        previews: request.preview_every > 0,
     }
 }
 
@@ -159,44 +160,67 @@ impl Run<'_> {
     async fn encode_text(&mut self, conditioning: &Conditioning) -> Result<()> {
         let ids = conditioning.ids();
         let rows = conditioning.rows.len();
-        let shape = [rows, ids.len() / rows, self.config.text.hidden_size];
-        let len = shape.iter().product();
-        self.embed(&ids).await?;
-        if let Some((there, share)) = &conditioning.towards {
-            let from = self.weighed(conditioning, len).await?;
-            self.embed(&there.ids()).await?;
-            let to = self.weighed(there, len).await?;
-            self.write_embeddings(&Conditioning::walk(&from, &to, *share, shape[2]))?;
-        } else if conditioning.is_weighted() {
-            let embeddings = self.weighed(conditioning, len).await?;
-            self.write_embeddings(&embeddings)?;
+        let tokens = ids.len() / rows;
+        self.keep("tokens", &[rows, tokens], ids.iter().map(|id| *id as f32).collect());
+        let mut states = Vec::new();
+        for (index, text) in self.config.texts.iter().enumerate() {
+            let shape = [rows, tokens, text.hidden_size];
+            self.encode_with(index, conditioning, &ids, shape).await?;
+            if self.dump.is_some() {
+                states.push((text.hidden_size, self.embeddings(index, shape).await?));
+            }
         }
         if self.dump.is_some() {
-            let embeddings = self.engine.read(Outside::Embeddings, len).await?;
-            let ids = ids.iter().map(|id| *id as f32).collect();
-            self.keep("tokens", &shape[..2], ids);
-            self.keep("text_embeddings", &shape, embeddings);
+            let width = states.iter().map(|(width, _)| width).sum();
+            self.keep("text_embeddings", &[rows, tokens, width], side_by_side(&states, rows * tokens));
         }
         self.engine.run(Network::KeysValues, self.cancel).await
     }
 
-    /// Runs the text encoder.
-    async fn embed(&mut self, ids: &[u32]) -> Result<()> {
-        self.engine.write_ids(Outside::Tokens, ids)?;
-        self.engine.run(Network::Text, self.cancel).await
+    /// The states `[rows, tokens, hidden]` of one text encoder, as the prompts' weights and a walk have them.
+    async fn encode_with(
+        &mut self,
+        index: usize,
+        conditioning: &Conditioning,
+        ids: &[u32],
+        shape: [usize; 3],
+    ) -> Result<()> {
+        self.embed(index, ids).await?;
+        if let Some((there, share)) = &conditioning.towards {
+            let from = self.weighed(index, conditioning, shape).await?;
+            self.embed(index, &there.ids()).await?;
+            let to = self.weighed(index, there, shape).await?;
+            let between = Conditioning::walk(&from, &to, *share, shape[2]);
+            self.engine.write(Outside::Embeddings(index), &between)?;
+        } else if conditioning.is_weighted() {
+            let embeddings = self.weighed(index, conditioning, shape).await?;
+            self.engine.write(Outside::Embeddings(index), &embeddings)?;
+        }
+        Ok(())
     }
 
-    /// The embeddings with the prompts' weights applied.
-    async fn weighed(&mut self, conditioning: &Conditioning, len: usize) -> Result<Vec<f32>> {
-        let mut embeddings = self.engine.read(Outside::Embeddings, len).await?;
+    /// Runs a text encoder.
+    async fn embed(&mut self, index: usize, ids: &[u32]) -> Result<()> {
+        self.engine.write_ids(Outside::Tokens, ids)?;
+        self.engine.run(Network::Text(index), self.cancel).await
+    }
+
+    /// A text encoder's states with the prompts' weights applied.
+    async fn weighed(
+        &mut self,
+        index: usize,
+        conditioning: &Conditioning,
+        shape: [usize; 3],
+    ) -> Result<Vec<f32>> {
+        let mut embeddings = self.embeddings(index, shape).await?;
         if conditioning.is_weighted() {
             conditioning.weigh(&mut embeddings);
         }
         Ok(embeddings)
     }
 
-    fn write_embeddings(&mut self, embeddings: &[f32]) -> Result<()> {
-        self.engine.write(Outside::Embeddings, embeddings)
+    async fn embeddings(&mut self, index: usize, shape: [usize; 3]) -> Result<Vec<f32>> {
+        self.engine.read(Outside::Embeddings(index), shape.iter().product()).await
     }
 
     async fn denoise(&mut self, trajectory: &Trajectory, on_event: &mut dyn FnMut(Event)) -> Result<Stats> {
@@ -231,19 +255,20 @@ impl Run<'_> {
         })
     }
 
-    /// The first UNet input from the latents.
+    /// The denoiser's first input from the latents.
     async fn first_input(&mut self, input_scale: f64) -> Result<()> {
-        self.engine.first_input(prepare_params(self.config, self.shape, input_scale)).await
+        let Shape { copies, .. } = self.shape;
+        self.engine.first_input(prepare_params(self.config, [self.shape.pixels(), copies], input_scale)).await
     }
 
-    /// One UNet evaluation and what the sampler makes of it.
+    /// One evaluation of the denoiser and what the sampler makes of it.
     async fn step(
         &mut self,
         step: &sample::Step,
         input_scale_next: f64,
         generators: &mut Generators,
     ) -> Result<()> {
-        let time = time_embedding(&self.config.unet, step.timestep);
+        let time = time_embedding(self.config.denoiser.time(), step.timestep);
         self.engine.write(Outside::Time, &time)?;
         if self.shape.ancestral {
             let each = self.request.latents_len(self.config) / self.request.batch;
@@ -251,14 +276,16 @@ impl Run<'_> {
                 if step.needs_noise { generators.randn(each) } else { vec![0.0; each * self.request.batch] };
             self.write_latents(Outside::Noise, &noise)?;
         }
-        self.engine.run(Network::Unet, self.cancel).await?;
-        let params = step_params(self.config, self.shape, self.request.guidance, step, input_scale_next);
+        self.engine.run(Network::Denoiser, self.cancel).await?;
+        let pixels = self.shape.pixels();
+        let params = step_params(self.config, pixels, self.request.guidance, step, input_scale_next);
         self.engine.step(params).await
     }
 
     async fn preview(&mut self) -> Result<Rgba> {
         let bytes = self.engine.preview().await?;
-        Rgba::new(self.shape.w, self.shape.h, bytes)
+        let [width, height] = preview_size(self.config, self.shape.h, self.shape.w);
+        Rgba::new(width, height, bytes)
     }
 
     /// The pictures, and what the caller should know about them.
@@ -305,7 +332,7 @@ impl Run<'_> {
     /// The prediction of the last step after guidance, and the latents that left it, `[n, c, h, w]` both.
     async fn read_step(&mut self) -> Result<(Vec<f32>, Vec<f32>)> {
         let [n, c, h, w] = self.latents_shape();
-        let channels = padded(self.config.unet.out_channels);
+        let channels = padded(self.config.denoiser.out_channels());
         let one = n * h * w * channels;
         let len = self.shape.copies * one;
         let prediction = self.engine.read(Outside::Prediction, len).await?;
@@ -320,4 +347,10 @@ impl Run<'_> {
         let latents = self.engine.read(Outside::Latents, n * h * w * c).await?;
         Ok((nhwc_to_nchw(&guided, n, c, h * w, channels), nhwc_to_nchw(&latents, n, c, h * w, c)))
     }
+}
+
+/// The states of several text encoders, each `(width, [rows, width])`, as one `[rows, widths in all]`.
+fn side_by_side(states: &[(usize, Vec<f32>)], rows: usize) -> Vec<f32> {
+    let row = |row: usize| states.iter().flat_map(move |(width, values)| &values[row * width..][..*width]);
+    (0..rows).flat_map(row).copied().collect()
 }

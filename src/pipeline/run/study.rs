@@ -3,7 +3,7 @@
 use super::{Pipeline, Run, shape};
 use crate::error::Result;
 use crate::image::Rgba;
-use crate::model::unet;
+use crate::model::denoiser;
 use crate::pipeline::common::Conditioning;
 use crate::pipeline::graphs::Shape;
 use crate::pipeline::layout::nchw_to_nhwc;
@@ -49,7 +49,7 @@ impl Pipeline {
         let planes = study::planes(&self.config, image)?;
         let shape = [1, 3, image.height, image.width];
         let latents = self.engine.stages().vae_encode(&self.config, &planes, shape).await?;
-        let scale = self.config.vae.scaling_factor as f32;
+        let scale = self.config.vae.scaling_factor() as f32;
         Ok(latents.into_iter().map(|x| x * scale).collect())
     }
 
@@ -78,10 +78,10 @@ impl Run<'_> {
     async fn attention_maps(&mut self, tokens: usize) -> Result<Vec<AttentionMap>> {
         let Shape { batch, copies, h, w, chunks, .. } = self.shape;
         let rows = batch * copies;
-        let keys = chunks * self.config.text.max_position_embeddings;
-        let mut graph = unet::unet(&self.config.unet, rows, h, w, keys);
+        let keys = chunks * self.config.chunk_tokens();
+        let mut graph = denoiser::denoiser(&self.config.denoiser, [rows, h, w], [copies, keys]);
         let mut maps = Vec::new();
-        let exposed = unet::expose_cross_attentions(&mut graph, &self.config.unet);
+        let exposed = denoiser::expose_cross_attentions(&mut graph, &self.config.denoiser);
         for (index, (layer, shape)) in exposed.into_iter().enumerate() {
             let all = self.engine.read(Outside::Map(index), shape.len() as usize).await?;
             let last = &all[(rows - 1) * shape.h * shape.w * keys..];

@@ -11,8 +11,7 @@ use crate::plan::{Part, WeightDecl, WeightKind};
 
 /// A declaration from part names and shapes.
 pub fn decl(name: &str, kind: WeightKind, parts: &[(&str, &[usize])]) -> WeightDecl {
-    let parts =
-        parts.iter().map(|(name, shape)| Part { name: name.to_string(), shape: shape.to_vec() }).collect();
+    let parts = parts.iter().map(|(name, shape)| Part::whole(*name, *shape)).collect();
     WeightDecl { name: name.to_string(), kind, parts }
 }
 
@@ -34,6 +33,7 @@ pub fn header(tensors: &[(&str, SourceType, &[usize])]) -> Header {
     Header {
         file: "m.gguf".to_string(),
         tensors: tensors.collect(),
+        others: Vec::new(),
         metadata: Default::default(),
         data_start: 64,
         lengths: offset..=offset,

@@ -6,8 +6,11 @@ use super::*;
 use crate::config::ModelConfig;
 use crate::error::{Error, TensorProblem};
 use crate::kernels::WeightType;
+use crate::plan::Rows;
 use crate::weights::decode::{decode, encode};
-use crate::weights::{LayoutOptions, MAX_SLAB, Manifest, Packer, Source, layout_with, unpack};
+use crate::weights::{
+    LayoutOptions, MAX_SLAB, Manifest, OtherTensor, Packer, Source, layout_with, unpack, unused,
+};
 
 fn plan(decls: &[WeightDecl], header: &Header, matrix_type: Option<WeightType>) -> crate::Result<Manifest> {
     let config = ModelConfig::builtin("sd15")?;
@@ -305,4 +308,99 @@ fn a_damaged_manifest_does_not_panic() {
     assert!(unpack(&record, &[0; 4096]).is_err());
     record.values.offset = u64::MAX;
     assert!(unpack(&record, &[0; 4096]).is_err());
+}
+
+/// OpenCLIP keeps q, k and v in one tensor: its rows go where those of three would.
+#[test]
+fn rows_of_a_tensor_are_parts_like_whole_ones() {
+    let (hidden, k) = (8, 32);
+    let fused = values(3 * hidden * k, 21);
+    let bias = values(3 * hidden, 22);
+    let rows = |name: &str, tail: &[usize]| -> Vec<Part> {
+        let shape = |len: usize| [&[len], tail].concat();
+        let part = |i: usize| Part {
+            rows: Some(Rows { first: i * hidden, of: 3 * hidden }),
+            ..Part::whole(name, shape(hidden))
+        };
+        (0..3).map(part).collect()
+    };
+    let merged = |parts: Vec<Part>, kind| WeightDecl { name: "to_qkv".into(), kind, parts };
+    let apart = |part: Part, kind| WeightDecl { name: "to_k".into(), kind, parts: vec![part] };
+    let in_rows = rows("in_proj", &[k]);
+    let decls = [
+        merged(in_rows.clone(), WeightKind::Matrix { n: 3 * hidden, k }),
+        apart(in_rows[1].clone(), WeightKind::Matrix { n: hidden, k }),
+        merged(rows("in_proj_bias", &[]), WeightKind::Vector { len: 3 * hidden }),
+    ];
+    let whole = [
+        decl("to_qkv", WeightKind::Matrix { n: 3 * hidden, k }, &[("in_proj", &[3 * hidden, k])]),
+        decl("b", WeightKind::Vector { len: 3 * hidden }, &[("in_proj_bias", &[3 * hidden])]),
+    ];
+    for (dtype, forced) in [
+        (SourceType::F32, None),
+        (SourceType::F32, Some(WeightType::Q8)),
+        (SourceType::F16, None),
+        (SourceType::Q8_0, None),
+    ] {
+        let data = match dtype {
+            SourceType::F32 => bytemuck::cast_slice(&fused).to_vec(),
+            SourceType::F16 => fused.iter().flat_map(|x| half::f16::from_f32(*x).to_le_bytes()).collect(),
+            _ => encode(dtype, &fused).unwrap(),
+        };
+        let header =
+            header(&[("in_proj", dtype, &[3 * hidden, k]), ("in_proj_bias", SourceType::F32, &[3 * hidden])]);
+        let tensors = [("in_proj", data), ("in_proj_bias", bytemuck::cast_slice(&bias).to_vec())];
+        let (manifest, slabs, parts) = round_trip(&decls, &header, &tensors, forced);
+        let (expected, whole_slabs, wholes) = round_trip(&whole, &header, &tensors, forced);
+        let bytes = |manifest: &Manifest, slabs: &[Vec<u8>], at: usize| {
+            let record = &manifest.records[at];
+            slabs[record.slab][record.values.offset as usize..record.end() as usize].to_vec()
+        };
+        assert_eq!(bytes(&manifest, &slabs, 0), bytes(&expected, &whole_slabs, 0), "{dtype:?}");
+        let middle = hidden * k..2 * hidden * k;
+        assert_eq!(parts[3].2, wholes[0].2[middle], "{dtype:?}");
+        assert_eq!(parts[4..].iter().flat_map(|part| part.2.clone()).collect::<Vec<_>>(), bias);
+    }
+    // A part beyond its tensor is a mistake of the declaration, a tensor of another size one of the file.
+    let mut beyond = decls[0].clone();
+    beyond.parts[2].rows = Some(Rows { first: 2 * hidden + 1, of: 3 * hidden });
+    let good = header(&[("in_proj", SourceType::F32, &[3 * hidden, k])]);
+    assert!(plan(&[beyond], &good, None).unwrap_err().to_string().contains("does not fit its parts"));
+    let short = header(&[("in_proj", SourceType::F32, &[hidden, k])]);
+    let error = plan(&decls[..1], &short, None).unwrap_err().to_string();
+    assert!(error.contains("[24, 32]") && error.contains("[8, 32]"), "{error}");
+}
+
+/// Training leaves averages and schedules in its files: known, so left out; anything else is reported.
+#[test]
+fn leftovers_are_left_out_and_strangers_reported() {
+    let decls = [decl("a", WeightKind::Vector { len: 4 }, &[("a", &[4])])];
+    let mut header = header(&[
+        ("a", SourceType::F32, &[4]),
+        ("model_ema.diffusion_modelx", SourceType::F32, &[4]),
+        ("alphas_cumprod", SourceType::F32, &[1000]),
+    ]);
+    header.others.push(OtherTensor { name: "model_ema.num_updates".into(), dtype: "I64".into() });
+    plan(&decls, &header, None).unwrap();
+    assert_eq!(unused(&header, &decls).leftovers.len(), 3);
+    header.others.push(OtherTensor { name: "counter".into(), dtype: "I32".into() });
+    let Err(Error::Tensors { problems, .. }) = plan(&decls, &header, None) else { panic!() };
+    assert_eq!(problems, [TensorProblem::Type { name: "counter".into(), found: "I32".into() }]);
+    assert_eq!(unused(&header, &decls).unknown, ["counter"]);
+}
+
+/// Records lie in the order in which a file completes them, whatever the order of their declarations.
+#[test]
+fn records_lie_in_the_order_in_which_they_complete() {
+    let decls = [
+        decl("late", WeightKind::Vector { len: 8 }, &[("l0", &[4]), ("l1", &[4])]),
+        decl("b", WeightKind::Vector { len: 4 }, &[("b", &[4])]),
+        decl("a", WeightKind::Vector { len: 4 }, &[("a", &[4])]),
+    ];
+    let f32s: Vec<(&str, SourceType, &[usize])> =
+        ["a", "l0", "b", "l1"].iter().map(|name| (*name, SourceType::F32, &[4usize][..])).collect();
+    let manifest = plan(&decls, &header(&f32s), None).unwrap();
+    let names: Vec<&str> = manifest.records.iter().map(|record| record.decl.name.as_str()).collect();
+    assert_eq!(names, ["a", "b", "late"]);
+    assert!(manifest.records.windows(2).all(|pair| pair[0].end() <= pair[1].values.offset));
 }

@@ -1,0 +1,158 @@
+//! The samplers, a row each: what they are called here and elsewhere, and what computes their runs.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{ScheduleKind, Trajectory, by_name, ddim, dpm_multistep, euler, euler_ancestral};
+use crate::config::SchedulerConfig;
+use crate::error::{Error, Result};
+
+/// The algorithm that turns noise into latents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "&'static str", try_from = "String")]
+pub enum SamplerKind {
+    /// <https://arxiv.org/abs/2010.02502>, η = 0.
+    Ddim,
+    /// Algorithm 2 of <https://arxiv.org/abs/2206.00364> without churn.
+    Euler,
+    /// Euler steps with fresh noise after each (k-diffusion's `sample_euler_ancestral`, η = 1).
+    EulerAncestral,
+    /// DPM-Solver++(2M), <https://arxiv.org/abs/2211.01095>, the midpoint form.
+    DpmPlusPlus2M,
+}
+
+/// A row of the table.
+struct Sampler {
+    kind: SamplerKind,
+    /// Here: on the command line and in JavaScript.
+    name: &'static str,
+    /// In A1111, as in a picture's metadata.
+    a1111: &'static str,
+    /// In ComfyUI and its tools.
+    comfyui: &'static str,
+    /// A run of so many steps, at least one and no more than the model was trained with.
+    trajectory: fn(&SchedulerConfig, ScheduleKind, usize) -> Result<Trajectory>,
+}
+
+/// In the order in which they are offered.
+const SAMPLERS: [Sampler; 4] = [
+    Sampler {
+        kind: SamplerKind::Ddim,
+        name: "ddim",
+        a1111: "DDIM",
+        comfyui: "ddim",
+        trajectory: ddim::trajectory,
+    },
+    Sampler {
+        kind: SamplerKind::Euler,
+        name: "euler",
+        a1111: "Euler",
+        comfyui: "euler",
+        trajectory: euler::trajectory,
+    },
+    Sampler {
+        kind: SamplerKind::EulerAncestral,
+        name: "euler-a",
+        a1111: "Euler a",
+        comfyui: "euler_ancestral",
+        trajectory: euler_ancestral::trajectory,
+    },
+    Sampler {
+        kind: SamplerKind::DpmPlusPlus2M,
+        name: "dpm++-2m",
+        a1111: "DPM++ 2M",
+        comfyui: "dpmpp_2m",
+        trajectory: dpm_multistep::trajectory,
+    },
+];
+
+impl SamplerKind {
+    pub const ALL: [SamplerKind; SAMPLERS.len()] = {
+        let mut all = [SamplerKind::Ddim; SAMPLERS.len()];
+        let mut row = 0;
+        while row < SAMPLERS.len() {
+            all[row] = SAMPLERS[row].kind;
+            row += 1;
+        }
+        all
+    };
+
+    /// Its row; a test holds the rows to the order of the kinds.
+    fn row(self) -> &'static Sampler {
+        &SAMPLERS[self as usize]
+    }
+
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// What A1111 calls it, as in a picture's metadata.
+    pub fn a1111_name(self) -> &'static str {
+        self.row().a1111
+    }
+
+    /// The sampler of A1111's name, in any case, or of the name that ComfyUI's tools write in its place.
+    pub fn from_a1111_name(name: &str) -> Option<Self> {
+        let is = |known: &str| known.eq_ignore_ascii_case(name);
+        SAMPLERS.iter().find(|row| is(row.a1111) || is(row.comfyui)).map(|row| row.kind)
+    }
+
+    /// Its run by a configuration that was checked.
+    pub(super) fn trajectory(
+        self,
+        config: &SchedulerConfig,
+        schedule: ScheduleKind,
+        steps: usize,
+    ) -> Result<Trajectory> {
+        (self.row().trajectory)(config, schedule, steps)
+    }
+}
+
+impl fmt::Display for SamplerKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for SamplerKind {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        by_name("sampler", text, &Self::ALL.map(|kind| (kind.name(), kind)))
+    }
+}
+
+impl From<SamplerKind> for &'static str {
+    fn from(kind: SamplerKind) -> Self {
+        kind.name()
+    }
+}
+
+impl TryFrom<String> for SamplerKind {
+    type Error = Error;
+
+    fn try_from(name: String) -> Result<Self> {
+        name.parse()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_in_the_order_of_the_kinds_and_names_tell_them_apart() {
+        for (index, kind) in SamplerKind::ALL.into_iter().enumerate() {
+            assert_eq!((kind as usize, kind.row().kind), (index, kind));
+            assert_eq!(kind.name().parse::<SamplerKind>().unwrap(), kind);
+            for name in [kind.row().a1111, kind.row().comfyui] {
+                assert_eq!(SamplerKind::from_a1111_name(name), Some(kind), "{name}");
+            }
+            let json = serde_json::to_string(&kind).unwrap();
+            assert_eq!(json, format!("\"{kind}\""));
+            assert_eq!(serde_json::from_str::<SamplerKind>(&json).unwrap(), kind);
+        }
+    }
+}
