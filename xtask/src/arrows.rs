@@ -20,7 +20,16 @@ const ROOMS: &[(&str, &[&str])] = &[
     // What a model needs is declared by its plan, so packing knows the declarations, and a plan no packing.
     (
         "weights",
-        &["error", "config", "kernels", "plan::weight", "plan::WeightDecl", "plan::WeightKind", "plan::Part"],
+        &[
+            "error",
+            "config",
+            "kernels",
+            "plan::weight",
+            "plan::WeightDecl",
+            "plan::WeightKind",
+            "plan::Part",
+            "plan::Rows",
+        ],
     ),
     ("store", &["error", "config", "kernels", "weights"]),
     ("plan", &["error", "config", "kernels"]),
