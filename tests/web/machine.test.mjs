@@ -192,3 +192,33 @@ test('matrices are taken apart into pairs whose products add up to them, the str
     assert.ok(Math.abs(a.left.reduce((all, value, k) => all + value * b.left[k], 0)) < 1e-4 * norms[i] * norms[0], 'at right angles');
   }
 });
+for (const width of [1280, 640, 390]) test(`the machine at ${width} px: nothing moves when it works, its lettering keeps its measure`, async () => {
+  const page = await open({ viewport: { width, height: 800 } });
+  const machine = page.locator('.machine');
+  const below = () => part(page, 'Into noise').evaluate((element) => element.getBoundingClientRect().top + scrollY);
+  const before = await below();
+  await machine.getByRole('button', { name: 'Draw and watch' }).click();
+  await machine.getByText(/^Step \d+ of 10: /).waitFor({ timeout: PATIENCE });
+  assert.equal(await machine.getByRole('button', { name: 'Stop' }).isVisible(), true);
+  assert.equal(await below(), before, 'at work');
+  await machine.getByText('Done. Each piece leads').waitFor({ timeout: PATIENCE });
+  assert.equal(await below(), before, 'done');
+  const [name, body] = await machine.locator('.name').first().evaluate((text) => [
+    parseFloat(getComputedStyle(text).fontSize) * text.getCTM().a, parseFloat(getComputedStyle(document.body).fontSize)]);
+  assert.ok(name > body * 0.75 && name < body * 1.4, `letters of ${name} px`);
+});
+
+test('an arrow has its head in its own colour, and forced colours take no paper of ours', async () => {
+  const page = await open({ forcedColors: 'active' });
+  const drawing = page.locator('.drawing');
+  assert.equal(await drawing.locator('marker').count(), 0);
+  const heads = await drawing.locator('.arrow').evaluateAll((arrows) => arrows.map((arrow) => arrow.getAttribute('d').match(/M/g).length));
+  assert.deepEqual(heads, Array(8).fill(2), 'a way and its head in one path');
+  const [box, canvas] = await drawing.locator('rect').first().evaluate((rect) => {
+    const probe = document.body.appendChild(document.createElement('i'));
+    probe.style.backgroundColor = 'Canvas';
+    return [getComputedStyle(rect).fill, getComputedStyle(probe).backgroundColor];
+  });
+  assert.equal(box, canvas);
+});
+
