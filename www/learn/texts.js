@@ -135,24 +135,32 @@ export const TEXTS = {
     title: 'Back out of noise',
     paragraphs: [
       'The model was trained on one question only: given a noised picture, its time and the prompt, what was mixed '
-      + 'there? Whoever can tell the noise can also tell the picture, and the other way round, since the mixture and its '
-      + 'shares are known.',
-      'So every answer holds a guess of the finished picture. What the prompt and the noise leave open, the guess shows '
-      + 'as an average of all that could be there: a blur. What the words settle stands there at once; this small '
-      + 'model knows its things by heart, so an apple is an apple from the first step on, and only the ground behind it is '
-      + 'still undecided. Only a part of the noise is removed, and the model is asked again with a slightly cleaner '
-      + 'picture, until the guess and the picture have become the same.',
+      + 'there? By its answer a part of the noise is removed, and it is asked again.',
     ],
+    seen: [
+      'Whoever can tell the noise can also tell the picture, and the other way round, since the mixture and its shares '
+      + 'are known. So every answer holds a guess of the finished picture.',
+      'What the prompt and the noise leave open, the guess shows as an average of all that could be there: a blur. What '
+      + 'the words settle stands there at once. This small model knows its things by heart, so an apple is an apple from '
+      + 'the first step on, and only the ground behind it is still undecided. With each step the picture that goes in is '
+      + 'a little cleaner, until the guess and the picture have become the same.',
+    ],
+    settings: 'Change the run',
+    anew: 'Start with these',
     guided: [
       'Guidance makes the prompt count for more: the model answers twice, with and without the prompt, and the '
       + 'difference between the two answers is enlarged.',
     ],
     kinds: {
-      epsilon: 'This model answers with the noise ε, and its guess of the picture follows from it.',
-      v_prediction: 'This model answers with v: a mixture of noise and picture, turned a quarter against the one it was '
-        + 'shown, from which the noise and the picture both follow. At great noise v is nearly the picture itself, with '
-        + 'the sign turned round; at little noise, the noise. So the question is never too easy.',
-      sample: 'This model answers with the finished picture itself, and the noise follows from it.',
+      epsilon: ['This model answers with the noise ε, and its guess of the picture follows from it.'],
+      v_prediction: [
+        'This model answers with v: as much of the noise as there is picture in what goes in, less as much of the picture '
+        + 'as there is noise. Thought of as a direction, that is the mixture it was shown, turned a quarter. From the two '
+        + 'together the noise and the picture both follow.',
+        'At great noise v is nearly the picture itself, with the sign turned round; at little noise, the noise. So the '
+        + 'question is never too easy.',
+      ],
+      sample: ['This model answers with the finished picture itself, and the noise follows from it.'],
     },
     formula: [
       'v = √{ᾱ_t} · ε − √{1 − ᾱ_t} · x_0',

@@ -100,8 +100,8 @@ export class Training {
 
   /** Takes the caption away, and looks where that did the most harm. */
   async #answer(answer) {
-    if (this.levels.hasAttribute('data-old') || !this.#levels.length) await this.#run();
-    if (!this.#levels.length) return undefined; // why stands there
+    const stands = this.#levels.length && !this.levels.hasAttribute('data-old') && !this.work.running;
+    if (!stands && !(await this.#run())) return undefined;
     this.given.checked = false;
     this.#show();
     const errors = this.#levels.map((level) => level.without.error);
