@@ -239,8 +239,8 @@ export const TEXTS = {
       'The prompt is cut into tokens: whole words, or pieces of rarer ones. A text encoder turns each into a list of '
       + 'numbers that also knows its neighbours.',
       'In many of its layers the model compares every place of the picture with every token. How much attention a '
-      + 'place pays to a token decides how much of that token’s meaning it takes in. Point at a word to see where it was '
-      + 'looked at, or at the picture to see which words that place looked at. All maps have one scale.',
+      + 'place pays to a token decides how much of that token’s meaning it takes in. Point at or tap a word to see where it '
+      + 'was looked at, or the picture to see which words that place looked at. All maps have one scale.',
       'Much of the attention goes to the tokens around the words, which begin, end and fill up the text: that is where '
       + 'a place looks that needs no single word. And a word that is hardly looked at may still count, for its '
       + 'neighbours have heard of it in the text encoder: “apple” may bring the red along.',
@@ -269,7 +269,7 @@ export const TEXTS = {
     askMap: 'The map: arrow keys ask its places for their words',
     heat: (token) => `Where “${token}” was looked at`,
     working: (i, n) => `Step ${i} of ${n}, with its attention`,
-    done: 'Point at a word, or at the picture.',
+    done: 'Point at or tap a word, or the picture.',
     share: (mean, most) => `${mean} of all attention, ${most} at most`,
     most: (share) => `${share} of a place’s attention, or more`,
     places: (w, h) => `${w} × ${h}`,
@@ -366,7 +366,7 @@ export const TEXTS = {
       answers: ['Little noise', 'Half way', 'Much noise'],
     },
     most: (answer, at, name, without, withIt) => `${answer === at ? 'Yes' : 'No'}: ${name}, with an error of ${three(without)}. `
-      + `The caption makes it ${three(withIt)} there.`,
+      + `With the caption the error there is ${three(withIt)}.`,
     above: 'the one under “Into noise”',
     last: 'the one you drew last',
     ownPicture: 'your own',
@@ -426,6 +426,9 @@ export const TEXTS = {
       'LoRAs and single-file checkpoints cannot be read yet.',
     ],
     add: 'Add a model',
+    known: (way, needed, r, off) => `${['Fewer than it takes', 'Yes', 'More than it takes'][way + 1]}: `
+      + `${needed === 1 ? 'one column holds' : `${needed} columns hold`} nine tenths of what tells this picture from one flat colour `
+      + `(in squares). Now ${r} are shown, off by ${off.toFixed(1)} of 255 on average. Do you know it?`,
     command: 'opengen quantize DIFFUSERS_FOLDER --type q8_0 --out model.gguf',
     commandLabel: 'The command that makes such a file',
     here: (name, size) => `In use now: ${name}, ${size}.`,
