@@ -337,6 +337,7 @@ export const TEXTS = {
     paragraphs: [
       'Training is one small step, again and again: take a picture with its caption, draw a time t and some noise, mix '
       + 'them, and ask the model. Picture and noise are known here, so what it should have answered is known too, and so '
+    empty: 'No film yet',
       + 'is how far off it was. Below is such a step at three times, taken by the model in this tab.',
     ],
     asks: {
