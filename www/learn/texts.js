@@ -151,6 +151,7 @@ export const TEXTS = {
       'Guidance makes the prompt count for more: the model answers twice, with and without the prompt, and the '
       + 'difference between the two answers is enlarged.',
     ],
+    nothingToEnlarge: 'The prompt is empty. Without words guidance has nothing to enlarge: both runs will be the same.',
     kinds: {
       epsilon: ['This model answers with the noise ε, and its guess of the picture follows from it.'],
       v_prediction: [
@@ -212,10 +213,20 @@ export const TEXTS = {
     v: 'The answer, v',
     noise: 'Noise in it',
     clean: 'Its guess of the finished picture',
+    // The pictures of a step are numbered in the order in which they stand.
     follows: {
-      epsilon: { noise: 'the model’s answer', clean: 'follows from it' },
-      v_prediction: { v: 'noise and picture mixed', noise: 'follows from v', clean: 'follows from v' },
-      sample: { clean: 'the model’s answer', noise: 'follows from it' },
+      epsilon: {
+        input: 'the start, then 4 of the step before', noise: 'the model’s answer to\u00a01', clean: 'follows from 1\u00a0and\u00a02',
+        after: '2 and 3 mixed anew, with less noise',
+      },
+      v_prediction: {
+        input: 'the start, then 5 of the step before', v: 'the model’s answer to\u00a01', noise: 'follows from 1\u00a0and\u00a02',
+        clean: 'follows from 1\u00a0and\u00a02', after: '3 and 4 mixed anew, with less noise',
+      },
+      sample: {
+        input: 'the start, then 4 of the step before', clean: 'the model’s answer to\u00a01', noise: 'follows from 1\u00a0and\u00a02',
+        after: '2 and 3 mixed anew, with less noise',
+      },
     },
     after: 'After the step',
     finished: 'The finished picture',
@@ -225,7 +236,10 @@ export const TEXTS = {
     guess: ({ cleanX, cleanModel }, kind) => `x̂_0 = ${sum([cleanX, 'x'], [cleanModel, ANSWERS[kind]])}`,
     coefficients: ({ nextX, nextModel, nextNoise }, kind) =>
       `next = ${sum([nextX, 'x'], [nextModel, ANSWERS[kind]], [nextNoise, 'z'])}`,
-    lane: { promptA: 'First prompt', promptB: 'Second prompt', guidance: (w) => `Guidance ${w}` },
+    lane: {
+      alone: (prompt) => (prompt.trim() ? `“${prompt.trim()}”` : 'Without words'), wordless: 'Without words',
+      promptA: 'First prompt', promptB: 'Second prompt', guidance: (w) => `Guidance ${w}`,
+    },
     working: (i, n) => `Step ${i} of ${n}`,
     done: 'All steps are taken.',
     taken: (i, n) => `Step ${i} of ${n} is taken.`,
@@ -323,6 +337,7 @@ export const TEXTS = {
     frames: 'Pictures',
     make: 'Make the film',
     film: 'The film',
+    empty: 'No film yet',
     frame: 'Picture shown',
     play: 'Play',
     pause: 'Pause',
@@ -337,7 +352,6 @@ export const TEXTS = {
     paragraphs: [
       'Training is one small step, again and again: take a picture with its caption, draw a time t and some noise, mix '
       + 'them, and ask the model. Picture and noise are known here, so what it should have answered is known too, and so '
-    empty: 'No film yet',
       + 'is how far off it was. Below is such a step at three times, taken by the model in this tab.',
     ],
     asks: {
@@ -412,6 +426,9 @@ export const TEXTS = {
       ask: 'A guess first: how many columns until you know what it is?',
       answers: ['2', '8', '32'],
     },
+    known: (way, needed, r, off) => `${['Fewer than it takes', 'Yes', 'More than it takes'][way + 1]}: `
+      + `${needed === 1 ? 'one column holds' : `${needed} columns hold`} nine tenths of what tells this picture from one flat colour `
+      + `(in squares). Now ${r} are shown, off by ${off.toFixed(1)} of 255 on average. Do you know it?`,
     take: 'Take it apart',
     whole: 'The picture',
     product: 'The product of the two',
@@ -427,9 +444,6 @@ export const TEXTS = {
       'LoRAs and single-file checkpoints cannot be read yet.',
     ],
     add: 'Add a model',
-    known: (way, needed, r, off) => `${['Fewer than it takes', 'Yes', 'More than it takes'][way + 1]}: `
-      + `${needed === 1 ? 'one column holds' : `${needed} columns hold`} nine tenths of what tells this picture from one flat colour `
-      + `(in squares). Now ${r} are shown, off by ${off.toFixed(1)} of 255 on average. Do you know it?`,
     command: 'opengen quantize DIFFUSERS_FOLDER --type q8_0 --out model.gguf',
     commandLabel: 'The command that makes such a file',
     here: (name, size) => `In use now: ${name}, ${size}.`,
