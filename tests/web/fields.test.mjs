@@ -123,7 +123,7 @@ test('eight seeds and the film: Enter makes them, another prompt marks both as o
   await vary.getByLabel('Pictures', { exact: true }).selectOption('8');
   await vary.getByLabel('To seed').press('Enter');
   const [seeds, film] = [vary.locator('.eight'), vary.locator('.player')];
-  await film.waitFor({ timeout: PATIENCE });
+  await vary.getByText('Save as APNG').waitFor({ timeout: PATIENCE });
   assert.deepEqual([await seeds.getAttribute('data-old'), await film.getAttribute('data-old')], [null, null]);
   await vary.getByLabel('To seed').fill('5');
   assert.deepEqual([await seeds.getAttribute('data-old'), await film.getAttribute('data-old')], [null, '']);

@@ -108,7 +108,7 @@ class Lane {
 
 export class Back {
   /** @type {Lane[]} */ #lanes = [];
-  /** What the model answers with, once it is here. */ #prediction = '';
+  /** What the model answers with; until it is here, what the embedded one does. */ #prediction = 'v_prediction';
   #settings = '';
   #pausing = false;
   #advancing = Promise.resolve();
@@ -166,6 +166,7 @@ export class Back {
     this.made = new Made(this.root, this.lanes, this.work, { now: () => this.#key(this.#wanted()), again: T.run });
     lab.addEventListener('subject', () => this.#shape());
     this.#shape();
+    this.#keepPlace();
   }
 
   /** A run of its own accord. */
@@ -182,12 +183,11 @@ export class Back {
   #know(prediction) {
     this.#prediction = prediction;
     this.answers.replaceChildren(...prose(T.kinds[prediction]).children);
-    if (!this.#lanes.length) this.#keepPlace();
+    if (!this.#lanes.length) this.#keepPlace(); // with other pictures, where it is of another kind
   }
 
   /** Empty pictures where a run will be, so that nothing moves when it comes. */
   #keepPlace() {
-    if (!this.#prediction) return;
     const { root } = new Lane(this.lab, T.lane.alone(this.prompt.value), this.#prediction);
     root.className = 'lane-to-come';
     this.lanes.replaceChildren(root);
