@@ -351,9 +351,9 @@ for (const colorScheme of ['light', 'dark']) {
 test('it works with the server gone', async () => {
   const { Server } = await import('./server.mjs');
   const server = await new Server().start();
-  const page = await visitor({ ...it, server }, { path: '?engine=cpu' });
+  const page = await visitor({ ...it, server });
   await ready(page);
-  await kept(page);
+  for (const file of ['opengen-cpu_bg\\.wasm', 'learn/strange\\.js']) await kept(page, file); // the view is kept once it is looked at
   await server.kill();
   await page.goto(`${server.url}?engine=cpu#how`);
   await page.reload();
