@@ -46,6 +46,7 @@ test('How it works does not scroll sideways at any width between a phone and a d
     await page.evaluate((fontSize) => { document.documentElement.style.fontSize = fontSize; }, size);
     for (const width of [390, 600, 640, 768, 800, 899, 900, 1100]) {
       await page.setViewportSize({ width, height: 800 });
+      await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); })); // laid out anew
       const [wide, box] = await page.evaluate(() => [document.documentElement.scrollWidth,
         document.querySelector('.contents-box').getBoundingClientRect()]);
       assert.ok(wide <= width, `${wide} px at ${width} px and ${size}`);
