@@ -56,8 +56,8 @@ const openStorage = () => storage.open();
 const adding = new Adding({
   engine: () => session.started(), onAdded: (stored) => using.added(stored), onChange: () => state.draw(), onFull: openStorage,
 });
-const views = new Views({ session, pictures });
 const reader = new Reader();
+const views = new Views({ session, pictures, reader });
 const making = new Making({
   session, settings, stage, shown, pictures, gallery, adding, reader,
   onBegin: begin, onQueue: drawQueue, onMade: () => state.showEngine(), onBatch: (made) => batch.show(made), onFault: reveal,

@@ -85,6 +85,7 @@ const PARTS = {
     'learn/picture.js',
     'learn/plot.js',
     'learn/seen.js',
+    'learn/strange.js',
     'learn/texts.js',
     'learn/thin.js',
     'learn/training.js',

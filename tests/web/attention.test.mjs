@@ -52,7 +52,7 @@ for (const engine of ['cpu', 'webgpu']) test(`words into pictures: every token h
   const prompt = words.getByLabel('Prompt');
   await prompt.fill('a red apple');
   await prompt.press('Enter');
-  await says(words, 'Point at a word, or at the picture.');
+  await says(words, 'Point at or tap a word, or the picture.');
   assert.match(await pixelsOf(shot(words, 'The picture')), /^128,128,/);
   const heat = shot(words, 'Where');
   assert.match(await heat.getAttribute('aria-label'), /^Where “apple” was looked at, [\d.]+\s% of all attention, \d+\s% at most$/);
@@ -99,7 +99,7 @@ test('words into pictures: a place of the picture lights its words up, by pointe
   await words.getByLabel('Prompt').fill('a red apple on a light blue background');
   const token = (name) => words.getByRole('group', { name: 'Tokens' }).getByRole('button').filter({ hasText: name });
   await token('apple').click(); // there is nothing to look at yet: it is drawn
-  await says(words, 'Point at a word, or at the picture.');
+  await says(words, 'Point at or tap a word, or the picture.');
   await words.getByText(/^All places together look at: /).waitFor();
 
   const [picture] = await words.getByRole('button', { name: /arrow keys ask its places/ }).all();
@@ -130,11 +130,11 @@ test('words into pictures: another prompt marks the maps as old, a press on its 
   const prompt = words.getByLabel('Prompt');
   await prompt.fill('a cat');
   await prompt.press('Enter');
-  await says(words, 'Point at a word');
+  await says(words, 'Point at or tap a word');
   await prompt.fill('a panda');
   await says(words, '“Draw and look” makes it anew');
   await words.getByRole('button', { name: 'panda' }).click();
-  await says(words, 'Point at a word');
+  await says(words, 'Point at or tap a word');
   assert.match(await shot(words, 'Where').getAttribute('aria-label'), /^Where “panda”/);
   assert.equal(await words.locator('[data-old]').count(), 0);
 });
@@ -142,7 +142,7 @@ test('words into pictures: another prompt marks the maps as old, a press on its 
 test('words into pictures: it looks by itself when it comes into view, and not for who wants things still', async () => {
   const page = await visitor(it, { path: '?engine=cpu#how-words' });
   await ready(page);
-  await says(part(page, 'Words into pictures'), 'Point at a word');
+  await says(part(page, 'Words into pictures'), 'Point at or tap a word');
   const calm = await visitor(it, { ...still, path: '?engine=cpu#how-words' });
   await ready(calm);
   await part(calm, 'Words into pictures').getByRole('button', { name: 'apple' }).waitFor();

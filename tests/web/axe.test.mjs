@@ -50,7 +50,7 @@ for (const colorScheme of ['light', 'dark']) {
       assert.deepEqual(await violations(page), [], 'with a picture');
       await page.getByRole('button', { name: 'Draw and look' }).click();
       const words = page.locator('#how-words');
-      await words.getByRole('status').filter({ hasText: 'Point at a word' }).waitFor({ timeout: PATIENCE });
+      await words.getByRole('status').filter({ hasText: 'Point at or tap a word' }).waitFor({ timeout: PATIENCE });
       await words.getByText('One layer, one step').click();
       await words.getByRole('button', { name: 'The picture' }).press('ArrowDown');
       await page.getByRole('button', { name: 'Take the step' }).click();

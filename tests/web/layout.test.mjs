@@ -39,6 +39,22 @@ for (const [what, look] of Object.entries({
   });
 }
 
+test('How it works does not scroll sideways at any width between a phone and a desk', async () => {
+  const page = await visitor(it, { path: '?engine=cpu#how', reducedMotion: 'reduce' });
+  await ready(page);
+  for (const size of ['16px', '24px']) {
+    await page.evaluate((fontSize) => { document.documentElement.style.fontSize = fontSize; }, size);
+    for (const width of [390, 600, 640, 768, 800, 899, 900, 1100]) {
+      await page.setViewportSize({ width, height: 800 });
+      await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); })); // laid out anew
+      const [wide, box] = await page.evaluate(() => [document.documentElement.scrollWidth,
+        document.querySelector('.contents-box').getBoundingClientRect()]);
+      assert.ok(wide <= width, `${wide} px at ${width} px and ${size}`);
+      assert.deepEqual([box.left, box.right], [0, width], `the contents go from edge to edge at ${width} px and ${size}`);
+    }
+  }
+});
+
 test('settings are closed until they are opened, and then stay open, also over a reload', async () => {
   const page = await visitor(it, { settings: false });
   await ready(page);

@@ -220,6 +220,81 @@ for (const [between, field, value] of [['seeds', 'To seed', '77'], ['prompts', '
   });
 }
 
+test('why it varies: a film has its place before it is made and fills it picture by picture; stopped, the last whole one is back', async () => {
+  const page = await open();
+  const vary = part(page, 'Why it varies');
+  const [film, scrub] = [vary.locator('.player canvas'), vary.getByRole('slider', { name: 'Picture shown' })];
+  const [play, save] = [vary.getByRole('button', { name: 'Play' }), vary.getByText('Save as APNG')];
+  const below = () => part(page, 'A training step').evaluate((element) => element.getBoundingClientRect().top + scrollY);
+  const before = await below();
+  assert.deepEqual([await film.isVisible(), await play.isDisabled(), await save.isVisible()], [true, true, false]);
+  await vary.getByLabel('Pictures', { exact: true }).selectOption('8');
+  await vary.getByRole('button', { name: 'Make the film' }).click();
+  await vary.getByText('Picture 4 of 8').waitFor({ timeout: PATIENCE });
+  const [, third] = [await says(vary, 'Working'), await pixelsOf(film)];
+  assert.match(third, /^128,128,/, 'seen before all are done');
+  assert.deepEqual([await below(), await scrub.isDisabled(), await save.isVisible()], [before, true, false]);
+  await says(vary, '8 pictures');
+  assert.deepEqual([await below(), await scrub.isDisabled(), await play.isEnabled(), await save.isVisible()], [before, false, true, true]);
+  const first = await pixelsOf(film);
+
+  await vary.getByLabel('To seed').fill('77');
+  await vary.getByRole('button', { name: 'Make the film' }).click();
+  await vary.getByText('Picture 3 of 8').waitFor({ timeout: PATIENCE });
+  await vary.getByRole('button', { name: 'Stop' }).click();
+  await says(vary, '“Make the film” makes it anew'); // the last one was of another seed
+  assert.deepEqual([await pixelsOf(film), await scrub.getAttribute('max'), await save.isVisible()], [first, '8', true]);
+  assert.equal(await vary.locator('.player[data-old]').count(), 1, 'and is not of what the fields say');
+});
+
+for (const [width, height] of [[1280, 800], [390, 844]]) test(`back out of noise at ${width} px: pictures come first and have their place; what they are follows by number`, async () => {
+  const page = await open({ viewport: { width, height } });
+  const back = part(page, 'Back out of noise');
+  await back.getByText('This model answers with v:').waitFor();
+  await back.evaluate((element) => element.scrollIntoView());
+  const captions = back.locator('.steps figcaption');
+  assert.deepEqual((await captions.allTextContents()).map((words) => words.replaceAll('\u00a0', ' ')), [
+    'What goes in the start, then 5 of the step before', 'The answer, v the model’s answer to 1', 'Noise in it follows from 1 and 2',
+    'Its guess of the finished picture follows from 1 and 2', 'After the step 3 and 4 mixed anew, with less noise']);
+  const bottom = (locator) => locator.evaluate((element) => element.getBoundingClientRect().bottom);
+  assert.ok(await bottom(captions.first()) <= height, 'a picture in the first screen');
+  assert.ok(await bottom(captions.last()) < await bottom(back.getByLabel('Side by side')), 'the settings come after it');
+  const below = () => back.locator('.guess').evaluate((element) => element.getBoundingClientRect().top + scrollY);
+  const before = await below();
+  await back.getByRole('button', { name: 'One step' }).click();
+  await says(back, 'Step 1 of 10 is taken.');
+  assert.equal(await below(), before, 'nothing moves');
+  // Each number stands in one piece with the words that lead to it.
+  const torn = await captions.locator('.quiet').evaluateAll((all) => all.filter((span) => /^[\dv]$/.test(span.textContent.split(' ').at(-1))).map((span) => span.textContent));
+  assert.deepEqual(torn, []);
+});
+
+test('a word that the model does not know is said under the prompts of the view, once typing stops', async () => {
+  const page = await open();
+  const [back, words, vary, training] = ['Back out of noise', 'Words into pictures', 'Why it varies', 'A training step'].map((title) => part(page, title));
+  const line = (scope, text) => scope.locator('.strange').getByText(text, { exact: true });
+  const prompt = (scope) => scope.getByLabel('Prompt', { exact: true });
+  await prompt(back).press('End');
+  await prompt(back).pressSequentially(' and a glimp');
+  await line(back, 'Mini knows no glimp.').waitFor();
+  await back.getByLabel('Side by side').selectOption('prompts');
+  await back.getByLabel('Second prompt').fill('a glorb on a blue background');
+  await line(back, 'Mini knows no glimp, no glorb.').waitFor();
+  await back.getByLabel('Side by side').selectOption('none');
+  await line(back, 'Mini knows no glimp.').waitFor();
+  await prompt(back).fill('an apple');
+  await back.locator('.strange:empty').waitFor({ state: 'attached' });
+  await prompt(words).fill('яблоко'); // which Create would translate
+  await line(words, 'Mini knows no яблоко.').waitFor();
+  await prompt(vary).fill('a glorb, a frumple, a snizzle and a wug');
+  await line(vary, 'Mini knows no glorb, no frumple, no snizzle, nor others.').waitFor();
+  const caption = training.getByLabel('Caption', { exact: true });
+  await caption.fill('a glorb');
+  await line(training, 'Mini knows no glorb.').waitFor();
+  await training.getByLabel('Picture', { exact: true }).selectOption('1');
+  await training.locator('.strange:empty').waitFor({ state: 'attached' });
+});
+
 test('work can be stopped, and begun again', async () => {
   const page = await open();
   const back = part(page, 'Back out of noise');
@@ -276,9 +351,9 @@ for (const colorScheme of ['light', 'dark']) {
 test('it works with the server gone', async () => {
   const { Server } = await import('./server.mjs');
   const server = await new Server().start();
-  const page = await visitor({ ...it, server }, { path: '?engine=cpu' });
+  const page = await visitor({ ...it, server });
   await ready(page);
-  await kept(page);
+  for (const file of ['opengen-cpu_bg\\.wasm', 'learn/strange\\.js']) await kept(page, file); // the view is kept once it is looked at
   await server.kill();
   await page.goto(`${server.url}?engine=cpu#how`);
   await page.reload();

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { takeApart } from '../../www/learn/thin.js';
+import { Thin, takeApart } from '../../www/learn/thin.js';
 import { open as openFor, part, pixelsOf, says, shot } from './learn.mjs';
 import { MODEL, PATIENCE, assertDone, finished, generateButton, stand } from './page.mjs';
 
@@ -147,8 +147,117 @@ test('questions are answered by what is computed', async () => {
   await vary.locator('.verdict').getByText(/^Yes: the picture half way is \d+ of 255 from both ends/).waitFor({ timeout: PATIENCE });
 
   await own.getByRole('button', { name: '2', exact: true }).click();
-  await own.locator('.verdict').getByText(/^r = 2: 512 numbers a colour in place of 16384, 3 %/).waitFor({ timeout: PATIENCE });
+  const known = own.locator('.verdict');
+  await known.getByText(/^(Fewer than it takes|Yes|More than it takes): /).waitFor({ timeout: PATIENCE });
+  const verdicts = [];
+  for (const r of ['2', '8', '32']) {
+    await own.getByRole('button', { name: r, exact: true }).click();
+    await known.getByText(`Now ${r} are shown`).waitFor();
+    verdicts.push(await known.textContent());
+    assert.notEqual(await own.locator('.work').textContent(), verdicts.at(-1), 'more than the line says');
+  }
+  const needed = Number(/(\d+) columns hold nine tenths/.exec(verdicts[0].replace('one column holds', '1 columns hold'))[1]);
+  const right = [2, 8, 32].findIndex((r) => r >= needed);
+  assert.ok(right >= 0, `${needed} columns`);
+  const marks = verdicts.map((words, i) => words.startsWith(['Fewer', 'Yes', 'More'][Math.sign(i - right) + 1]));
+  assert.deepEqual(marks, [true, true, true], verdicts.join());
   assert.deepEqual(page.trouble, []);
+});
+
+test('a guess without words leaves the fields as they are, whatever they say, and the next run is theirs', async () => {
+  const page = await open();
+  const back = part(page, 'Back out of noise');
+  const [prompt, compare] = [back.getByLabel('Prompt', { exact: true }), back.getByLabel('Side by side')];
+  const titles = () => back.locator('.lane h3').allTextContents();
+  await back.getByLabel('Steps', { exact: true }).selectOption('5');
+  await compare.selectOption('guidance');
+  assert.equal(await back.getByText('nothing to enlarge').count(), 0);
+  await back.getByRole('button', { name: 'A blur' }).click();
+  await back.locator('.verdict').getByText('Yes, a blur').waitFor({ timeout: PATIENCE });
+  assert.deepEqual([await prompt.inputValue(), await compare.inputValue(), await titles()], [MODEL.open.prompt, 'guidance', ['Without words']]);
+  assert.equal(await back.locator('[data-old]').count(), 0, 'it is what its heading says');
+  await back.getByRole('button', { name: 'Run' }).click();
+  await says(back, 'All steps are taken.');
+  assert.deepEqual(await titles(), ['Guidance 1', 'Guidance 7']);
+  const ends = async () => Promise.all((await back.locator('figure', { hasText: /^\s*The finished picture/ }).locator('canvas').all()).map(pixelsOf));
+  const [one, seven] = await ends();
+  assert.notEqual(one, seven);
+
+  await prompt.fill('');
+  await back.getByText('Without words guidance has nothing to enlarge').waitFor();
+  await back.getByRole('button', { name: 'Start with these' }).click();
+  await says(back, 'All steps are taken.');
+  const [a, b] = await ends();
+  assert.equal(a, b, 'which is true');
+  await compare.selectOption('none');
+  assert.equal(await back.getByText('nothing to enlarge').count(), 0);
+});
+
+test('a guess gets its verdict, or is taken back and says so', async () => {
+  const page = await open();
+  const [into, back, vary] = ['Into noise', 'Back out of noise', 'Why it varies'].map((title) => part(page, title));
+  const taken = async (scope, name, words) => {
+    await scope.locator('.verdict').getByText(words).waitFor({ timeout: PATIENCE });
+    assert.equal(await scope.getByRole('button', { name, exact: true }).getAttribute('aria-pressed'), 'false', name);
+  };
+  const CHANGED = 'You changed it meanwhile: guess again.';
+  await into.getByRole('button', { name: 'Picture', exact: true }).click();
+  await into.getByRole('button', { name: 'Make this example' }).click();
+  await taken(into, 'Picture', CHANGED);
+  await says(into, 'Move the slider.');
+  await into.getByRole('button', { name: 'Picture', exact: true }).click();
+  await into.locator('.verdict').getByText('No: 0.53').waitFor();
+
+  await back.getByRole('button', { name: 'A finished thing' }).click();
+  await back.getByText(/^Step [1-9] of 10 · t = /).waitFor({ timeout: PATIENCE });
+  await back.getByLabel('Side by side').selectOption('guidance'); // which the run that was asked for does not heed
+  await back.locator('.verdict').getByText('No, a blur').waitFor({ timeout: PATIENCE });
+  await back.getByRole('button', { name: 'Noise', exact: true }).click();
+  await back.getByText(/^Step [1-9] of 10 · t = /).waitFor({ timeout: PATIENCE });
+  await back.getByRole('button', { name: 'Pause' }).click();
+  await taken(back, 'Noise', 'It did not come to its end: guess again.');
+
+  await vary.getByRole('button', { name: 'A picture of its own' }).click();
+  await vary.getByText('Picture 2 of 12').waitFor({ timeout: PATIENCE });
+  await vary.getByLabel('Pictures', { exact: true }).selectOption('8');
+  await vary.getByRole('button', { name: 'Make the film' }).click();
+  await taken(vary, 'A picture of its own', CHANGED);
+  await says(vary, '8 pictures');
+  await vary.getByRole('button', { name: 'Both at once' }).click();
+  await vary.getByRole('button', { name: 'A picture of its own' }).click(); // the first of two guesses says nothing more
+  await vary.locator('.verdict').getByText(/^Yes: /).waitFor({ timeout: PATIENCE });
+  assert.equal(await vary.getByRole('button', { name: 'Both at once' }).getAttribute('aria-pressed'), 'false');
+  assert.deepEqual(page.trouble, []);
+});
+
+for (const width of [1280, 640, 390]) test(`the machine at ${width} px: nothing moves when it works, its lettering keeps its measure`, async () => {
+  const page = await open({ viewport: { width, height: 800 } });
+  const machine = page.locator('.machine');
+  const below = () => part(page, 'Into noise').evaluate((element) => element.getBoundingClientRect().top + scrollY);
+  const before = await below();
+  await machine.getByRole('button', { name: 'Draw and watch' }).click();
+  await machine.getByText(/^Step \d+ of 10: /).waitFor({ timeout: PATIENCE });
+  assert.equal(await machine.getByRole('button', { name: 'Stop' }).isVisible(), true);
+  assert.equal(await below(), before, 'at work');
+  await machine.getByText('Done. Each piece leads').waitFor({ timeout: PATIENCE });
+  assert.equal(await below(), before, 'done');
+  const [name, body] = await machine.locator('.name').first().evaluate((text) => [
+    parseFloat(getComputedStyle(text).fontSize) * text.getCTM().a, parseFloat(getComputedStyle(document.body).fontSize)]);
+  assert.ok(name > body * 0.75 && name < body * 1.4, `letters of ${name} px`);
+});
+
+test('an arrow has its head in its own colour, and forced colours take no paper of ours', async () => {
+  const page = await open({ forcedColors: 'active' });
+  const drawing = page.locator('.drawing');
+  assert.equal(await drawing.locator('marker').count(), 0);
+  const heads = await drawing.locator('.arrow').evaluateAll((arrows) => arrows.map((arrow) => arrow.getAttribute('d').match(/M/g).length));
+  assert.deepEqual(heads, Array(8).fill(2), 'a way and its head in one path');
+  const [box, canvas] = await drawing.locator('rect').first().evaluate((rect) => {
+    const probe = document.body.appendChild(document.createElement('i'));
+    probe.style.backgroundColor = 'Canvas';
+    return [getComputedStyle(rect).fill, getComputedStyle(probe).backgroundColor];
+  });
+  assert.equal(box, canvas);
 });
 
 test('eight seeds of the prompt that it begins with differ; where the prompt says everything, that is said', async () => {
@@ -174,6 +283,18 @@ test('what the model answers with is said as its scheduler has it; formulas are 
     `${math.namespaceURI === 'http://www.w3.org/1998/Math/MathML'} ${math.querySelectorAll('msub, msup, msqrt, mfrac').length > 0}`));
   assert.ok(formulas.length >= 7 && formulas.every((each) => each.startsWith('true')), formulas.join());
   for (const cited of [/Song et al. 2020/, /Salimans and Ho 2022/, /Lu et al. 2022/]) assert.equal(await back.getByRole('link', { name: cited }).count(), 1);
+});
+
+test('how many pairs hold a share of a picture, beyond its mean colour', () => {
+  const side = 4;
+  /** A picture of one colour channel as Thin has it, without a canvas. */
+  const thin = (value) => {
+    const matrix = Array.from({ length: side }, (_, x) => Float64Array.from({ length: side }, (_, y) => value(x, y)));
+    return Object.assign(Object.create(Thin.prototype), { image: { width: side }, colours: [takeApart(matrix)] });
+  };
+  assert.equal(thin(() => 90).needed(0.9), 1, 'one colour');
+  assert.equal(thin((x) => 50 * x).needed(0.9), 1, 'stripes');
+  assert.equal(thin((x, y) => (x === y ? 200 : 0)).needed(0.9), 4, 'a diagonal has no strongest pattern');
 });
 
 test('matrices are taken apart into pairs whose products add up to them, the strongest first', () => {

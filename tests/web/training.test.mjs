@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { asked, meanSquare, mixed, squaresByCell } from '../../www/learn/asked.js';
 import { flat, open, part, pixelsOf, says, shot } from './learn.mjs';
-import { MODEL, draw, ready, stand, visitor } from './page.mjs';
+import { MODEL, PATIENCE, draw, ready, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how' });
 const still = { reducedMotion: 'reduce' };
@@ -105,6 +105,7 @@ test('a training step: the errors are those of the model’s own answers, and th
   const worst = withheld.indexOf(Math.max(...withheld));
   await training.getByRole('group', { name: /A guess first/ }).getByRole('button', { name: ['Little noise', 'Half way', 'Much noise'][worst] }).click();
   await training.getByText(`Yes: ${['Little noise', 'Half way', 'Much noise'][worst]}, with an error of ${withheld[worst].toFixed(3)}.`).waitFor();
+  await training.getByText(`With the caption the error there is ${given[worst].toFixed(3)}.`).waitFor();
   assert.equal(await training.getByLabel('The model is given the caption').isChecked(), false, 'it is shown');
   assert.deepEqual(page.trouble, []);
 });
@@ -159,6 +160,24 @@ test('a training step with a picture of one’s own, pasted where one is; the on
   await says(training, DONE);
   assert.match(await seed.inputValue(), /^\d+$/);
   assert.deepEqual(page.trouble, []);
+});
+
+test('a guess about a training step that was stopped is taken back; one on its way is answered by the step that comes', async () => {
+  const page = await open(it, still);
+  const training = part(page, 'A training step');
+  const guess = training.getByRole('group', { name: /A guess first/ });
+  const much = guess.getByRole('button', { name: 'Much noise' });
+  await much.click();
+  await training.getByRole('button', { name: 'Stop' }).click();
+  await guess.getByText('It did not come to its end: guess again.').waitFor();
+  assert.equal(await much.getAttribute('aria-pressed'), 'false');
+  await much.click();
+  await guess.getByText(/^(Yes|No): .* With the caption the error there is \d\.\d{3}\.$/).waitFor({ timeout: PATIENCE });
+  await press(training, 'With other noise');
+  await much.click(); // while other noise is on its way
+  await guess.getByText(/^(Yes|No): /).waitFor({ timeout: PATIENCE });
+  const [without] = (await guess.locator('.verdict').textContent()).match(/\d\.\d{3}/);
+  assert.ok((await training.locator('.error').allTextContents()).includes(`Error ${without}`), 'of what is shown');
 });
 
 test('a training step is taken by itself when it comes into view', async () => {

@@ -6,6 +6,8 @@ import { LIMITS } from '../limits.js';
 import { Made, onEnter, right } from './fields.js';
 import { Figure, Live, Work, button, field, input, number, prose, question, range, row, section, select } from './kit.js';
 import { newSeed, toImageData } from './lab.js';
+import { calm } from './seen.js';
+import { Strange } from './strange.js';
 import { TEXTS } from './texts.js';
 
 const T = TEXTS.back;
@@ -33,8 +35,8 @@ class Lane {
     this.numbers = make('p', { className: 'numbers' });
     this.formulas = [new Live(), new Live()];
     this.root = make('div', { className: 'lane' });
-    if (title) this.root.append(make('h3', { textContent: title }));
-    this.root.append(this.numbers, row('shots steps', ...this.parts.map((part) => this.figures[part].root)),
+    this.numbers.textContent = T.start0;
+    this.root.append(make('h3', { textContent: title }), this.numbers, row('shots steps', ...this.parts.map((part) => this.figures[part].root)),
       row('beside', ...this.formulas.map(({ root }) => root)));
   }
 
@@ -106,6 +108,7 @@ class Lane {
 
 export class Back {
   /** @type {Lane[]} */ #lanes = [];
+  /** What the model answers with; until it is here, what the embedded one does. */ #prediction = 'v_prediction';
   #settings = '';
   #pausing = false;
   #advancing = Promise.resolve();
@@ -140,18 +143,30 @@ export class Back {
       field(T.compare, this.compare), field(T.start, this.start), field(T.steps, this.steps),
       field(T.sampler, this.sampler), this.guidanceField, field(TEXTS.seed, this.seed));
     for (const choice of [this.compare, this.start]) choice.addEventListener('change', () => this.#shape());
+    this.prompt.addEventListener('input', () => {
+      this.#noteGuidance();
+      if (!this.#lanes.length) this.#keepPlace();
+    });
     onEnter(fields, () => this.#runAnew());
+    this.strange = new Strange(lab, [this.prompt, this.other]);
+    this.guidanceNote = make('p', { className: 'quiet', ariaLive: 'polite' });
+    const anew = row('controls', button(T.anew, async () => {
+      const running = this.#runAnew();
+      this.#reveal();
+      await running;
+    }));
     this.answers = prose([]);
-    lab.schedule().then(({ prediction }) => this.answers.replaceChildren(...prose([T.kinds[prediction]]).children))
-      .catch(() => {}); // told when something is asked
-    this.root = section(T, this.answers, fields, this.seedNote, row('controls', this.runButton, this.stepButton, this.resetButton),
-      this.work.root, row('controls', field(T.scrub, this.scrub, { wide: true }),
-        make('label', { className: 'check' }, this.decode, T.decode)),
-      this.lanes, question(T.question, (answer) => this.#answer(answer)), prose(T.guided));
+    lab.schedule().then(({ prediction }) => this.#know(prediction)).catch(() => {}); // told when something is asked
+    // What happens first; what it is, and what can be changed, behind it.
+    this.root = section(T, row('controls', this.runButton, this.stepButton, this.resetButton), this.work.root, this.lanes,
+      row('controls', field(T.scrub, this.scrub, { wide: true }), make('label', { className: 'check' }, this.decode, T.decode)),
+      question(T.question, (answer) => this.#answer(answer), () => this.work.running), prose(T.seen), this.answers,
+      make('h3', { textContent: T.settings }), prose(T.guided), fields, this.strange.root, this.seedNote, this.guidanceNote, anew);
     this.stage = this.lanes;
     this.made = new Made(this.root, this.lanes, this.work, { now: () => this.#key(this.#wanted()), again: T.run });
     lab.addEventListener('subject', () => this.#shape());
     this.#shape();
+    this.#keepPlace();
   }
 
   /** A run of its own accord. */
@@ -164,13 +179,30 @@ export class Back {
     this.work.abort();
   }
 
-  /** The run once more without words, at its first step. */
+  /** What is known once the model is here: what it answers with, and so what a step will show. */
+  #know(prediction) {
+    this.#prediction = prediction;
+    this.answers.replaceChildren(...prose(T.kinds[prediction]).children);
+    if (!this.#lanes.length) this.#keepPlace(); // with other pictures, where it is of another kind
+  }
+
+  /** Empty pictures where a run will be, so that nothing moves when it comes. */
+  #keepPlace() {
+    const { root } = new Lane(this.lab, T.lane.alone(this.prompt.value), this.#prediction);
+    root.className = 'lane-to-come';
+    this.lanes.replaceChildren(root);
+    this.lanes.dataset.count = 1;
+  }
+
+  /** Brings the pictures into view where they are above it. */
+  #reveal() {
+    if (this.lanes.getBoundingClientRect().top > 0) return;
+    this.work.root.scrollIntoView({ behavior: calm.matches ? 'instant' : 'smooth' });
+  }
+
+  /** A run without words, at its first step. The fields keep what they say. */
   async #answer(answer) {
-    Object.assign(this.prompt, { value: '' });
-    this.compare.value = 'none';
-    this.start.value = 'noise';
-    this.#shape();
-    await this.#runAnew();
+    await this.#runAnew({ wordless: true });
     if (!(await this.#advancing)) return undefined;
     this.scrub.value = 1;
     await this.#show();
@@ -187,7 +219,13 @@ export class Back {
     picture.textContent = subject ? T.fromPictureAt(subject.t) : T.fromPicture;
     this.seed.disabled = this.#fromPicture;
     this.seedNote.hidden = !this.#fromPicture;
+    this.#noteGuidance();
+    this.strange.look();
     this.made.look();
+  }
+
+  #noteGuidance() {
+    this.guidanceNote.textContent = this.compare.value === 'guidance' && !this.prompt.value.trim() ? T.nothingToEnlarge : '';
   }
 
   #right() {
@@ -203,19 +241,20 @@ export class Back {
   }
 
   /** The runs that are wanted: one or two requests with their titles. */
-  #wanted() {
+  #wanted(wordless = false) {
     const request = this.lab.request({
       prompt: this.prompt.value, steps: Number(this.steps.value), sampler: this.sampler.value,
       guidance: this.guidance.valueAsNumber,
       seed: this.#fromPicture ? this.lab.subject.seed : this.seed.value, // the noise that was seen above
     });
+    if (wordless) return [[{ ...request, prompt: '', guidance: 1 }, T.lane.wordless]]; // there is nothing to guide
     switch (this.compare.value) {
       case 'prompts':
         return [[request, T.lane.promptA], [{ ...request, prompt: this.other.value }, T.lane.promptB]];
       case 'guidance':
         return [1, 7].map((guidance) => [{ ...request, guidance }, T.lane.guidance(guidance)]);
       default:
-        return [[request, '']];
+        return [[request, T.lane.alone(request.prompt)]];
     }
   }
 
@@ -229,9 +268,9 @@ export class Back {
   }
 
   /** Lays the runs out anew unless they are still those that are wanted. */
-  async #prepare(signal) {
-    const wanted = this.#wanted();
-    const from = this.#from();
+  async #prepare(signal, wordless) {
+    const wanted = this.#wanted(wordless);
+    const from = wordless ? {} : this.#from();
     const settings = this.#key(wanted);
     if (settings === this.#settings && this.#lanes.length && !this.#lanes[0].finished) return;
     const { prediction } = await this.lab.schedule(signal);
@@ -239,6 +278,7 @@ export class Back {
     for (const [i, [request]] of wanted.entries()) await lanes[i].begin(request, from, signal);
     this.#lanes = lanes;
     this.#settings = settings;
+    this.made.clear();
     this.lanes.replaceChildren(...lanes.map((lane) => lane.root));
     this.lanes.dataset.count = lanes.length;
     Object.assign(this.scrub, { max: 0, value: 0, disabled: true });
@@ -246,29 +286,29 @@ export class Back {
     await this.#show(signal);
   }
 
-  #advance(count) {
+  #advance(count, options) {
     if (this.work.running) { // the button says "pause" then
       this.#pausing = true;
       this.work.abort();
     } else if (this.#right()) {
-      this.#advancing = this.#take(count);
+      this.#advancing = this.#take(count, options);
     }
   }
 
   /** What is under way gives way to a run with what the fields say. */
-  async #runAnew() {
+  async #runAnew(options) {
     this.work.abort();
     await this.#advancing;
-    this.#advance(Infinity);
+    this.#advance(Infinity, options);
   }
 
-  async #take(count) {
+  async #take(count, { wordless = false } = {}) {
     this.#pausing = false;
     this.runButton.textContent = T.pause;
     this.stepButton.disabled = true;
     const done = await this.work.run(async (signal) => {
       await this.lab.ready(signal);
-      await this.#prepare(signal);
+      await this.#prepare(signal, wordless);
       for (let i = 0; i < count && !this.#lanes[0].finished; i++) {
         const [{ traces, total }] = this.#lanes;
         this.work.progress(T.working(traces.length + 1, total));
@@ -281,16 +321,18 @@ export class Back {
     if (!done) this.#align();
     this.runButton.textContent = T.run;
     this.stepButton.disabled = false;
-    this.#tell(done);
+    this.#tell(done, wordless);
     return done;
   }
 
   /** Says how far the run is; why it went no further stands there already. */
-  #tell(done) {
+  #tell(done, wordless) {
     const [lane] = this.#lanes;
     if (!lane) return;
     const taken = lane.finished ? T.done : T.taken(lane.traces.length, lane.total);
-    this.made.set(this.#settings, done ? taken : this.#pausing && T.paused);
+    const words = done ? taken : this.#pausing && T.paused;
+    if (!wordless) this.made.set(this.#settings, words);
+    else if (words) this.work.say(words); // it is of no fields, and so never old
   }
 
   /** After a stop in the middle of a step both runs are equally far. */
@@ -307,7 +349,7 @@ export class Back {
     this.work.abort();
     await this.#advancing;
     this.#lanes = [];
-    this.lanes.replaceChildren();
+    this.#keepPlace();
     this.made.clear();
     this.resetButton.disabled = true;
     Object.assign(this.scrub, { max: 0, value: 0, disabled: true });

@@ -16,7 +16,7 @@ const STRIDE = 12;
 
 export class Into {
   #show = latest((subject) => this.#paint(subject));
-  /** Whether the slider moves by itself. */ #gliding = false;
+  /** The way on which the slider moves by itself. */ #way = null;
 
   /** @param {import('./lab.js').Lab} lab */
   constructor(lab) {
@@ -27,7 +27,7 @@ export class Into {
     this.plot = new Plot(T);
     this.slider = range({ min: 0, max: 1000, value: 0, disabled: true });
     this.slider.addEventListener('input', () => {
-      this.#gliding = false;
+      this.#way = null;
       this.#move({ t: this.slider.valueAsNumber });
     });
     this.live = new Live();
@@ -41,7 +41,7 @@ export class Into {
       row('controls', field(T.source, this.examples, { wide: true }),
         button(T.example, () => this.#example(), { primary: true }), ...fileButton(T.own, (file) => this.#take(file))),
       make('p', { className: 'quiet', textContent: T.drop }));
-    this.root = section(T, question(T.question, (answer) => this.#answer(answer)), drop, this.work.root,
+    this.root = section(T, question(T.question, (answer) => this.#answer(answer), () => this.work.running || this.lab.subject !== null), drop, this.work.root,
       row('shots two', this.pixels.root, this.latents.root), row('controls', this.sliderField, this.again), this.shares,
       row('beside', this.plot.root, this.live.root), this.facts);
     this.stage = this.pixels.root;
@@ -58,28 +58,28 @@ export class Into {
   }
 
   leave() {
-    this.#gliding = false;
+    this.#way = null;
     this.work.abort();
   }
 
   async #answer(answer) {
     if (!this.lab.subject && !(await this.#example())) return undefined;
     const t = this.schedule.last / 2;
-    await this.#glide(t);
+    if (!(await this.#glide(t))) return undefined;
     return T.half(answer, this.schedule.signal[t], this.schedule.noise[t]);
   }
 
-  /** Moves the slider, as fast as the pictures come. */
+  /** Moves the slider, as fast as the pictures come. Resolves to whether it came there. */
   async #glide(to) {
-    const way = Math.sign(to - this.slider.valueAsNumber) * (calm.matches ? Infinity : STRIDE);
-    this.#gliding = true;
-    for (let t = this.slider.valueAsNumber; t !== to && this.#gliding;) {
-      t = way > 0 ? Math.min(t + way, to) : Math.max(t + way, to);
+    const way = { step: Math.sign(to - this.slider.valueAsNumber) * (calm.matches ? Infinity : STRIDE) };
+    this.#way = way; // one at a time: another one, and a hand on the slider, ends it
+    for (let t = this.slider.valueAsNumber; t !== to && this.#way === way;) {
+      t = way.step > 0 ? Math.min(t + way.step, to) : Math.max(t + way.step, to);
       this.slider.value = t;
       this.lab.study({ ...this.lab.subject, t });
       await this.#paint(this.lab.subject);
     }
-    this.#gliding = false;
+    return this.#way === way;
   }
 
   #useSchedule(schedule) {
@@ -132,7 +132,7 @@ export class Into {
 
   #move(changes) {
     if (!this.lab.subject) return;
-    this.#gliding = false;
+    this.#way = null;
     this.lab.study({ ...this.lab.subject, ...changes });
     this.#numbers(this.lab.subject.t);
     this.#show(this.lab.subject);

@@ -31,16 +31,26 @@ export class Live {
 /**
  * A question to the reader before something is shown. Which answer was pressed is remembered as long as the tab lives.
  * @param {{ask: string, answers: string[]}} texts
- * @param {(answer: number) => Promise<string | undefined>} tell shows it, and says how it is
+ * @param {(answer: number) => Promise<string | undefined>} tell shows it, and says how it is; nothing where it did not come to that
+ * @param {() => boolean} changed whether something else is shown then, or on its way
  */
-export function question({ ask, answers }, tell) {
+export function question({ ask, answers }, tell, changed) {
   const verdict = make('p', { className: 'verdict', role: 'status' });
-  const buttons = answers.map((answer, i) => button(answer, async () => {
-    for (const [k, other] of buttons.entries()) other.ariaPressed = String(k === i);
+  let turn = 0;
+  const press = (pressed) => {
+    for (const [i, each] of buttons.entries()) each.ariaPressed = String(i === pressed);
+  };
+  const guess = async (i) => {
+    const now = ++turn;
+    press(i);
     verdict.textContent = TEXTS.see;
-    verdict.textContent = (await tell(i)) ?? '';
-  }));
-  for (const each of buttons) each.ariaPressed = 'false';
+    const words = await tell(i);
+    if (now !== turn) return; // another guess was made meanwhile
+    if (words === undefined) press(null);
+    verdict.textContent = words ?? (changed() ? TEXTS.changed : TEXTS.unanswered);
+  };
+  const buttons = answers.map((answer, i) => button(answer, () => guess(i)));
+  press(null);
   return make('div', { className: 'guess', role: 'group', ariaLabel: ask }, make('p', { textContent: ask }),
     row('answers', ...buttons), verdict);
 }

@@ -12,6 +12,8 @@ const WORKS = {
  * @typedef {{last: number, signal: Float32Array, noise: Float32Array, prediction: string, latentChannels: number,
  *   latentScale: number}} Schedule
  * @typedef {{image: ImageData, latents: Float32Array, seed: number, t: number}} Subject a clean picture, and how it is noised
+ * @typedef {{session: import('../js/session.js').Session, pictures: import('../js/pictures.js').Pictures,
+ *   reader: import('../js/reader.js').Reader}} Page
  */
 export class Lab extends EventTarget {
   /** @type {Subject | null} */ subject = null;
@@ -20,11 +22,10 @@ export class Lab extends EventTarget {
   #of = null;
   /** The example that was drawn last: two parts ask for it. */ #example = { key: '' };
 
-  /** @param {import('../js/session.js').Session} session @param {import('../js/pictures.js').Pictures} pictures */
-  constructor(session, pictures) {
+  /** @param {Page} page */
+  constructor({ session, pictures, reader }) {
     super();
-    this.session = session;
-    this.pictures = pictures;
+    Object.assign(this, { session, pictures, reader });
   }
 
   /** Resolves when the model can be used. @param {AbortSignal} [signal] */

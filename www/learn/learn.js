@@ -15,10 +15,11 @@ import { Words } from './words.js';
 export class Learn {
   title = `${TEXTS.title} · OpenGen`;
 
-  /** @param {HTMLElement} root @param {{session: import('../js/session.js').Session, pictures: import('../js/pictures.js').Pictures}} page */
-  constructor(root, { session, pictures }) {
+  /** @param {HTMLElement} root @param {import('./lab.js').Page} page */
+  constructor(root, page) {
+    const { session } = page;
     this.model = session.model;
-    const lab = new Lab(session, pictures);
+    const lab = new Lab(page);
     const machine = new Machine(lab);
     const parts = Object.entries({
       into: new Into(lab), back: new Back(lab), words: new Words(lab), vary: new Vary(lab),

@@ -34,13 +34,26 @@ const TALL = {
     ['vae', 'M192 362H156'], ['picture', 'M77 392V440']],
   seen: { noise: [84, 206, 60], scheduler: [282, 366, 50], picture: [270, 450, 66] },
 };
-const narrow = matchMedia('(max-width: 699px)');
+/** How long an arrow's barbs are. */
+const HEAD = 8;
+const narrow = matchMedia('(max-width: 799px)');
 
 function shape(name, attributes, ...children) {
   const element = document.createElementNS(NS, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   element.append(...children);
   return element;
+}
+
+/** A way with its head in one path: they have one colour whatever lights them. */
+function arrow(d) {
+  const way = shape('path', { d, class: 'arrow' });
+  const long = way.getTotalLength();
+  const [from, to] = [way.getPointAtLength(long - 4), way.getPointAtLength(long)];
+  const angle = Math.atan2(to.y - from.y, to.x - from.x);
+  const barb = (turn) => `${(to.x - HEAD * Math.cos(angle + turn)).toFixed(1)} ${(to.y - HEAD * Math.sin(angle + turn)).toFixed(1)}`;
+  way.setAttribute('d', `${d}M${barb(0.5)}L${to.x} ${to.y}L${barb(-0.5)}`);
+  return way;
 }
 
 export class Machine {
@@ -56,7 +69,7 @@ export class Machine {
     this.svg = shape('svg', { role: 'group', 'aria-label': T.label });
     this.now = make('p', { className: 'now quiet', textContent: T.idle });
     this.root = make('section', { className: 'machine', ariaLabel: T.label }, row('drawing', this.svg, ...Object.values(this.seen)),
-      row('controls', button(T.run, () => this.#run(), { primary: true }), this.now), this.work.root);
+      row('controls', button(T.run, () => this.#run(), { primary: true }), this.now, this.work.root));
     narrow.addEventListener('change', () => this.#lay());
     lab.session.runs.addEventListener('run', ({ detail }) => this.#show(detail));
     this.#lay();
@@ -88,9 +101,6 @@ export class Machine {
   #lay() {
     const { size: [w, h], boxes, arrows, seen } = narrow.matches ? TALL : WIDE;
     this.svg.setAttribute('viewBox', `0 0 ${w} ${h}`);
-    const head = shape('marker', { id: 'arrow', viewBox: '0 0 8 8', refX: 5, refY: 4, markerWidth: 10,
-      markerHeight: 10, markerUnits: 'userSpaceOnUse', orient: 'auto' },
-      shape('path', { d: 'M1 1L6 4L1 7' }));
     this.boxes = Object.fromEntries(Object.entries(boxes).map(([name, [x, y, width, height]]) => {
       const line = (dy, className, words) => shape('text', { x: x + 12, y: y + dy, class: className }, words);
       this.boxWords ??= {};
@@ -98,8 +108,8 @@ export class Machine {
       return [name, shape('a', { href: `#how-${PARTS[name]}` },
         shape('rect', { x, y, width, height, rx: 8 }), line(26, 'name', T.names[name]), this.boxWords[name])];
     }));
-    this.arrows = arrows.map(([to, d]) => [to, shape('path', { d, class: 'arrow', 'marker-end': 'url(#arrow)' })]);
-    this.svg.replaceChildren(shape('defs', {}, head), ...this.arrows.map(([, path]) => path), ...Object.values(this.boxes));
+    this.arrows = arrows.map(([to, d]) => [to, arrow(d)]);
+    this.svg.replaceChildren(...this.arrows.map(([, path]) => path), ...Object.values(this.boxes));
     for (const [name, [x, y, side]] of Object.entries(seen)) {
       Object.assign(this.seen[name].style, { left: `${(100 * x) / w}%`, top: `${(100 * y) / h}%`, width: `${(100 * side) / w}%` });
     }

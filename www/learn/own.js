@@ -9,6 +9,8 @@ import { Thin } from './thin.js';
 const T = TEXTS.own;
 /** The answers to the question, as ranks. */
 const RANKS = [2, 8, 32];
+/** The share of a picture that is enough to know it by. */
+const ENOUGH = 0.9;
 
 export class Own {
   /** @type {Thin | null} */ #thin = null;
@@ -25,7 +27,7 @@ export class Own {
     const terms = T.terms.flatMap(([term, meaning]) => [make('dt', { textContent: term }), make('dd', { textContent: meaning })]);
     const { name, bytes: size } = lab.model;
     this.root = section(T, make('dl', { className: 'terms' }, ...terms),
-      make('h3', { textContent: T.tryIt }), prose(T.tryParagraphs), question(T.question, (answer) => this.#answer(answer)),
+      make('h3', { textContent: T.tryIt }), prose(T.tryParagraphs), question(T.question, (answer) => this.#answer(answer), () => this.work.running),
       row('controls', button(T.take, () => this.#take(), { primary: true }), this.rankField), this.work.root,
       row('shots two', this.whole.root, this.product.root),
       make('h3', { textContent: T.now }), prose([...T.nowParagraphs, T.here(name, bytes(size))]),
@@ -61,22 +63,27 @@ export class Own {
     });
   }
 
+  /** Shows as many columns as were guessed, beside what the picture takes. */
   async #answer(answer) {
-    if (!this.#thin && !(await this.#take())) return undefined;
+    if (!(this.#thin && !this.work.running) && !(await this.#take())) return undefined;
     this.rank.value = RANKS[answer];
-    return this.#paint();
+    const off = this.#paint();
+    const needed = this.#thin.needed(ENOUGH);
+    const best = RANKS.findIndex((rank) => rank >= needed);
+    return T.known(Math.sign(answer - (best < 0 ? RANKS.length : best)), needed, this.rank.valueAsNumber, off);
   }
 
-  /** Shows the product, and says what it costs. */
+  /** Shows the product, and says what it costs. Returns how far it is off. */
   #paint() {
     const rank = this.rank.valueAsNumber;
     const { width } = this.#thin.image;
     const made = this.#thin.of(rank);
-    const words = T.cost(rank, width, difference(made, this.#thin.image));
+    const off = difference(made, this.#thin.image);
+    const words = T.cost(rank, width, off);
     this.rankField.querySelector('label').textContent = T.rank(rank);
     this.product.show(made, `${T.product}, ${words}`);
     this.rank.setAttribute('aria-valuetext', words);
     this.work.say(words);
-    return words;
+    return off;
   }
 }

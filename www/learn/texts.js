@@ -34,6 +34,9 @@ export const TEXTS = {
   failed: (message) => `That did not work: ${message}`,
   seedName: 'The seed',
   see: 'Let us see.',
+  changed: 'You changed it meanwhile: guess again.',
+  unanswered: 'It did not come to its end: guess again.',
+  strange: (name, words, more) => `${name} knows no ${words.join(', no ')}${more ? ', nor others' : ''}.`,
   next: (title) => `Next: ${title}`,
   toCreate: 'Make a picture of your own',
   old: (button) => `What is shown was made before you changed this. “${button}” makes it anew.`,
@@ -132,24 +135,33 @@ export const TEXTS = {
     title: 'Back out of noise',
     paragraphs: [
       'The model was trained on one question only: given a noised picture, its time and the prompt, what was mixed '
-      + 'there? Whoever can tell the noise can also tell the picture, and the other way round, since the mixture and its '
-      + 'shares are known.',
-      'So every answer holds a guess of the finished picture. What the prompt and the noise leave open, the guess shows '
-      + 'as an average of all that could be there: a blur. What the words settle stands there at once; this small '
-      + 'model knows its things by heart, so an apple is an apple from the first step on, and only the ground behind it is '
-      + 'still undecided. Only a part of the noise is removed, and the model is asked again with a slightly cleaner '
-      + 'picture, until the guess and the picture have become the same.',
+      + 'there? By its answer a part of the noise is removed, and it is asked again.',
     ],
+    seen: [
+      'Whoever can tell the noise can also tell the picture, and the other way round, since the mixture and its shares '
+      + 'are known. So every answer holds a guess of the finished picture.',
+      'What the prompt and the noise leave open, the guess shows as an average of all that could be there: a blur. What '
+      + 'the words settle stands there at once. This small model knows its things by heart, so an apple is an apple from '
+      + 'the first step on, and only the ground behind it is still undecided. With each step the picture that goes in is '
+      + 'a little cleaner, until the guess and the picture have become the same.',
+    ],
+    settings: 'Change the run',
+    anew: 'Start with these',
     guided: [
       'Guidance makes the prompt count for more: the model answers twice, with and without the prompt, and the '
       + 'difference between the two answers is enlarged.',
     ],
+    nothingToEnlarge: 'The prompt is empty. Without words guidance has nothing to enlarge: both runs will be the same.',
     kinds: {
-      epsilon: 'This model answers with the noise ε, and its guess of the picture follows from it.',
-      v_prediction: 'This model answers with v: a mixture of noise and picture, turned a quarter against the one it was '
-        + 'shown, from which the noise and the picture both follow. At great noise v is nearly the picture itself, with '
-        + 'the sign turned round; at little noise, the noise. So the question is never too easy.',
-      sample: 'This model answers with the finished picture itself, and the noise follows from it.',
+      epsilon: ['This model answers with the noise ε, and its guess of the picture follows from it.'],
+      v_prediction: [
+        'This model answers with v: as much of the noise as there is picture in what goes in, less as much of the picture '
+        + 'as there is noise. Thought of as a direction, that is the mixture it was shown, turned a quarter. From the two '
+        + 'together the noise and the picture both follow.',
+        'At great noise v is nearly the picture itself, with the sign turned round; at little noise, the noise. So the '
+        + 'question is never too easy.',
+      ],
+      sample: ['This model answers with the finished picture itself, and the noise follows from it.'],
     },
     formula: [
       'v = √{ᾱ_t} · ε − √{1 − ᾱ_t} · x_0',
@@ -201,10 +213,20 @@ export const TEXTS = {
     v: 'The answer, v',
     noise: 'Noise in it',
     clean: 'Its guess of the finished picture',
+    // The pictures of a step are numbered in the order in which they stand.
     follows: {
-      epsilon: { noise: 'the model’s answer', clean: 'follows from it' },
-      v_prediction: { v: 'noise and picture mixed', noise: 'follows from v', clean: 'follows from v' },
-      sample: { clean: 'the model’s answer', noise: 'follows from it' },
+      epsilon: {
+        input: 'the start, then 4 of the step before', noise: 'the model’s answer to\u00a01', clean: 'follows from 1\u00a0and\u00a02',
+        after: '2 and 3 mixed anew, with less noise',
+      },
+      v_prediction: {
+        input: 'the start, then 5 of the step before', v: 'the model’s answer to\u00a01', noise: 'follows from 1\u00a0and\u00a02',
+        clean: 'follows from 1\u00a0and\u00a02', after: '3 and 4 mixed anew, with less noise',
+      },
+      sample: {
+        input: 'the start, then 4 of the step before', clean: 'the model’s answer to\u00a01', noise: 'follows from 1\u00a0and\u00a02',
+        after: '2 and 3 mixed anew, with less noise',
+      },
     },
     after: 'After the step',
     finished: 'The finished picture',
@@ -214,7 +236,10 @@ export const TEXTS = {
     guess: ({ cleanX, cleanModel }, kind) => `x̂_0 = ${sum([cleanX, 'x'], [cleanModel, ANSWERS[kind]])}`,
     coefficients: ({ nextX, nextModel, nextNoise }, kind) =>
       `next = ${sum([nextX, 'x'], [nextModel, ANSWERS[kind]], [nextNoise, 'z'])}`,
-    lane: { promptA: 'First prompt', promptB: 'Second prompt', guidance: (w) => `Guidance ${w}` },
+    lane: {
+      alone: (prompt) => (prompt.trim() ? `“${prompt.trim()}”` : 'Without words'), wordless: 'Without words',
+      promptA: 'First prompt', promptB: 'Second prompt', guidance: (w) => `Guidance ${w}`,
+    },
     working: (i, n) => `Step ${i} of ${n}`,
     done: 'All steps are taken.',
     taken: (i, n) => `Step ${i} of ${n} is taken.`,
@@ -228,8 +253,8 @@ export const TEXTS = {
       'The prompt is cut into tokens: whole words, or pieces of rarer ones. A text encoder turns each into a list of '
       + 'numbers that also knows its neighbours.',
       'In many of its layers the model compares every place of the picture with every token. How much attention a '
-      + 'place pays to a token decides how much of that token’s meaning it takes in. Point at a word to see where it was '
-      + 'looked at, or at the picture to see which words that place looked at. All maps have one scale.',
+      + 'place pays to a token decides how much of that token’s meaning it takes in. Point at or tap a word to see where it '
+      + 'was looked at, or the picture to see which words that place looked at. All maps have one scale.',
       'Much of the attention goes to the tokens around the words, which begin, end and fill up the text: that is where '
       + 'a place looks that needs no single word. And a word that is hardly looked at may still count, for its '
       + 'neighbours have heard of it in the text encoder: “apple” may bring the red along.',
@@ -258,7 +283,7 @@ export const TEXTS = {
     askMap: 'The map: arrow keys ask its places for their words',
     heat: (token) => `Where “${token}” was looked at`,
     working: (i, n) => `Step ${i} of ${n}, with its attention`,
-    done: 'Point at a word, or at the picture.',
+    done: 'Point at or tap a word, or the picture.',
     share: (mean, most) => `${mean} of all attention, ${most} at most`,
     most: (share) => `${share} of a place’s attention, or more`,
     places: (w, h) => `${w} × ${h}`,
@@ -312,6 +337,7 @@ export const TEXTS = {
     frames: 'Pictures',
     make: 'Make the film',
     film: 'The film',
+    empty: 'No film yet',
     frame: 'Picture shown',
     play: 'Play',
     pause: 'Pause',
@@ -355,7 +381,7 @@ export const TEXTS = {
       answers: ['Little noise', 'Half way', 'Much noise'],
     },
     most: (answer, at, name, without, withIt) => `${answer === at ? 'Yes' : 'No'}: ${name}, with an error of ${three(without)}. `
-      + `The caption makes it ${three(withIt)} there.`,
+      + `With the caption the error there is ${three(withIt)}.`,
     above: 'the one under “Into noise”',
     last: 'the one you drew last',
     ownPicture: 'your own',
@@ -400,6 +426,9 @@ export const TEXTS = {
       ask: 'A guess first: how many columns until you know what it is?',
       answers: ['2', '8', '32'],
     },
+    known: (way, needed, r, off) => `${['Fewer than it takes', 'Yes', 'More than it takes'][way + 1]}: `
+      + `${needed === 1 ? 'one column holds' : `${needed} columns hold`} nine tenths of what tells this picture from one flat colour `
+      + `(in squares). Now ${r} are shown, off by ${off.toFixed(1)} of 255 on average. Do you know it?`,
     take: 'Take it apart',
     whole: 'The picture',
     product: 'The product of the two',

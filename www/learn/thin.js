@@ -9,7 +9,7 @@ const ROUNDS = 12;
  * The singular value decomposition by one-sided rotations (Hestenes 1958) of a matrix of n columns of n numbers:
  * pairs of columns, the strongest first, whose outer products add up to it.
  * @param {Float64Array[]} columns changed
- * @returns {{left: Float64Array, right: Float64Array}[]}
+ * @returns {{left: Float64Array, right: Float64Array, strength: number}[]} `strength`: the squares of its product
  */
 export function takeApart(columns) {
   const n = columns.length;
@@ -55,6 +55,20 @@ export class Thin {
       Float64Array.from({ length: side }, (_, y) => this.image.data[4 * (y * side + x) + colour]))));
   }
 
+  /**
+   * How many pairs hold a share of what tells the picture from one flat colour: of the squares of the differences.
+   * @param {number} share
+   */
+  needed(share) {
+    const side = this.image.width;
+    const sum = (of) => this.colours.reduce((all, pairs) => all + of(pairs), 0);
+    const all = sum((pairs) => squares(pairs, 0));
+    const left = (1 - share) * (all - sum((pairs) => flat(pairs, side))) + 1e-9 * all; // a flat picture is reckoned nearly flat
+    let rank = 1;
+    while (rank < side && sum((pairs) => squares(pairs, rank)) > left) rank++;
+    return rank;
+  }
+
   /** The picture of the `rank` strongest pairs. */
   of(rank) {
     const side = this.image.width;
@@ -71,6 +85,17 @@ export class Thin {
     return made;
   }
 }
+
+/** The squares of all that is in the pairs from the `from`th on. */
+const squares = (pairs, from) => pairs.slice(from).reduce((sum, { strength }) => sum + strength, 0);
+
+/** The squares of a flat picture of the mean colour. */
+function flat(pairs, side) {
+  const all = pairs.reduce((sum, { left, right }) => sum + total(left) * total(right), 0);
+  return (all / side) ** 2;
+}
+
+const total = (values) => values.reduce((sum, value) => sum + value, 0);
 
 /** A picture as a square of a size that is quickly taken apart. */
 function square(image) {

@@ -8,6 +8,7 @@ import { Made, onEnter, right } from './fields.js';
 import { Figure, Work, button, field, input, number, question, row, section, select } from './kit.js';
 import { newSeed, toImageData } from './lab.js';
 import { fitted } from './picture.js';
+import { Strange } from './strange.js';
 import { TEXTS } from './texts.js';
 
 const T = TEXTS.training;
@@ -40,6 +41,7 @@ export class Training {
     this.picture = select([...examples.map(({ prompt }, i) => [String(i), prompt]),
       ['above', T.above], ['last', T.last], ['own', T.ownPicture]]);
     this.caption = input({ value: examples[0]?.prompt ?? '' });
+    this.strange = new Strange(lab, [this.caption]);
     this.seed = number({ min: 0, value: 1 });
     this.picture.addEventListener('change', () => this.#chosen());
     lab.addEventListener('subject', () => this.#offer());
@@ -60,7 +62,8 @@ export class Training {
       row('prose', this.verdict));
     this.shown.hidden = true;
     this.asks = make('p');
-    this.root = section(T, row('prose', this.asks), question(T.question, (answer) => this.#answer(answer)), box, fields, this.work.root, this.shown, row('prose', make('p', { textContent: T.then })));
+    this.root = section(T, row('prose', this.asks), question(T.question, (answer) => this.#answer(answer), () => this.work.running),
+      box, fields, this.strange.root, this.work.root, this.shown, row('prose', make('p', { textContent: T.then })));
     takePictures(this.root, box, take);
     for (const type of ['pointerenter', 'focusin']) this.root.addEventListener(type, () => this.#offer());
     this.made = new Made(this.root, this.levels, this.work, { now: () => this.#key(), again: T.take });
@@ -92,12 +95,13 @@ export class Training {
     const prompts = { above: '', own: '', last: this.#last?.settings.prompt };
     this.caption.value = prompts[this.picture.value] ?? this.lab.model.examples[Number(this.picture.value)].prompt;
     this.made.look();
+    this.strange.look();
   }
 
   /** Takes the caption away, and looks where that did the most harm. */
   async #answer(answer) {
-    if (this.levels.hasAttribute('data-old') || !this.#levels.length) await this.#run();
-    if (!this.#levels.length) return undefined; // why stands there
+    const stands = this.#levels.length && !this.levels.hasAttribute('data-old') && !this.work.running;
+    if (!stands && !(await this.#run())) return undefined;
     this.given.checked = false;
     this.#show();
     const errors = this.#levels.map((level) => level.without.error);

@@ -6,6 +6,7 @@ import { Made, onEnter, right } from './fields.js';
 import { Figure, Work, button, field, input, number, question, range, row, section, select } from './kit.js';
 import { difference } from './lab.js';
 import { calm } from './seen.js';
+import { Strange } from './strange.js';
 import { TEXTS } from './texts.js';
 
 const T = TEXTS.vary;
@@ -13,8 +14,12 @@ const SEEDS = 8;
 /** Milliseconds a picture of the film is shown. */
 const DELAY = 120;
 
+/** @typedef {{frames: ImageData[], count: number, key?: string}} Film `key`: what it was made of */
+const NONE = { frames: [], count: 0 };
+
 export class Vary {
-  /** @type {ImageData[]} */ #frames = [];
+  /** What is shown: pictures of a film, and how many it has once it is whole. @type {Film} */ #film = NONE;
+  /** The last one that came to its end. @type {Film} */ #whole = NONE;
   #timer = 0;
 
   /** @param {import('./lab.js').Lab} lab */
@@ -33,24 +38,25 @@ export class Vary {
     this.between.addEventListener('change', () => this.#shape());
     this.count = select(['8', '12', '16', '24'].map((n) => [n, n]), '12');
     this.filmWork = new Work();
-    this.film = new Figure(T.film);
-    this.scrub = range({ min: 1, max: 1, value: 1 });
+    this.film = new Figure(T.film, { empty: T.empty });
+    this.scrub = range({ min: 1, max: 1, value: 1, disabled: true });
     this.scrub.addEventListener('input', () => {
       this.#pause();
       this.#paint();
     });
     this.playButton = button(T.play, () => (this.#timer ? this.#pause() : this.#play()));
+    this.playButton.disabled = true;
     this.save = make('a', { className: 'button small ghost', textContent: T.save, download: 'walk.png' });
     this.player = row('player', this.film.root, row('controls', field(T.frame, this.scrub, { wide: true }), this.playButton, this.save));
-    this.player.hidden = true;
     const one = row('controls', field(TEXTS.prompt, this.prompt, { wide: true }), field(TEXTS.seed, this.seed),
       button(T.eight, () => this.#eight(), { primary: true }));
+    this.strange = [[this.prompt], [this.toPrompt]].map((prompts) => new Strange(lab, prompts));
     const two = row('controls', field(T.between, this.between), this.toSeedField, this.toPromptField,
       field(T.frames, this.count), button(T.make, () => this.#walk(), { primary: true }));
     onEnter(one, () => this.#eight());
     onEnter(two, () => this.#walk());
-    this.root = section(T, one, this.seedsWork.root, this.grid, make('h3', { textContent: T.walk }),
-      question(T.question, (answer) => this.#answer(answer)), two,
+    this.root = section(T, one, this.strange[0].root, this.seedsWork.root, this.grid, make('h3', { textContent: T.walk }),
+      question(T.question, (answer) => this.#answer(answer), () => this.filmWork.running), two, this.strange[1].root,
       this.filmWork.root, this.player);
     this.stage = this.grid;
     this.eightMade = new Made(this.root, this.grid, this.seedsWork, { now: () => this.#seedsKey(), again: T.eight });
@@ -71,12 +77,13 @@ export class Vary {
   async #answer(answer) {
     if (!(await this.#walk())) return undefined;
     this.#pause();
-    const [first, last] = [this.#frames[0], this.#frames.at(-1)];
-    const middle = Math.floor(this.#frames.length / 2);
+    const { frames } = this.#film;
+    const [first, last] = [frames[0], frames.at(-1)];
+    const middle = Math.floor(frames.length / 2);
     this.scrub.value = middle + 1;
     this.#paint();
     const blend = { data: first.data.map((value, i) => (value + last.data[i]) / 2) };
-    return T.middle(answer, difference(this.#frames[middle], blend), difference(first, last));
+    return T.middle(answer, difference(frames[middle], blend), difference(first, last));
   }
 
   #seedsKey() {
@@ -91,6 +98,7 @@ export class Vary {
   #shape() {
     this.toSeedField.hidden = this.between.value !== 'seeds';
     this.toPromptField.hidden = this.between.value !== 'prompts';
+    this.strange[1].look();
   }
 
   async #eight() {
@@ -129,27 +137,45 @@ export class Vary {
         this.filmWork.progress(T.working(i + 1, count));
         const { image } = await this.lab.generate({ prompt, seed, walk: { ...to, share: i / (count - 1) } }, signal);
         frames.push(image);
+        this.#put({ frames, count }, { working: true });
       }
       // There and back again, so that the film has no jump where it begins anew.
       const loop = [...frames, ...frames.slice(1, -1).reverse()];
       const bytes = await this.lab.ask({ what: 'film', frames: loop.map(plain), delay: DELAY }, signal);
       URL.revokeObjectURL(this.save.href);
       this.save.href = URL.createObjectURL(new Blob([bytes], { type: 'image/png' }));
-      this.#frames = frames;
-      Object.assign(this.scrub, { max: count, value: 1 });
-      this.player.hidden = false;
-      this.#paint();
+      this.#whole = { frames, count, key };
+      this.#put(this.#whole);
       if (!calm.matches) this.#play();
       return count;
     });
-    if (done) this.filmMade.set(key, T.done(done)); // without one the last film stays
+    if (done) this.filmMade.set(key, T.done(done));
+    else if (!this.filmWork.running) this.#bringBack();
     return done;
+  }
+
+  /** After a stop the last whole film is shown again; where there is none, what there is. */
+  #bringBack() {
+    this.#put(this.#whole.count ? this.#whole : this.#film);
+    if (this.#whole.count) this.filmMade.set(this.#whole.key);
+  }
+
+  /** Shows a film from its beginning; while it is made, the picture that came last. @param {Film} film */
+  #put(film, { working = false } = {}) {
+    this.#film = film;
+    const made = film.frames.length;
+    if (!made) return;
+    this.player.toggleAttribute('data-part', made < film.count || working);
+    this.playButton.disabled = working || made < 2;
+    Object.assign(this.scrub, { disabled: working || made < 2, max: working ? film.count : made, value: working ? made : 1 });
+    if (working) this.filmMade.clear();
+    this.#paint();
   }
 
   #paint() {
     const at = this.scrub.valueAsNumber - 1;
-    const words = T.alt(at / (this.#frames.length - 1));
-    this.film.show(this.#frames[at], words);
+    const words = T.alt(at / (this.#film.count - 1));
+    this.film.show(this.#film.frames[at], words);
     this.scrub.setAttribute('aria-valuetext', words);
   }
 
@@ -157,7 +183,7 @@ export class Vary {
     let [at, way] = [this.scrub.valueAsNumber, 1];
     this.playButton.textContent = T.pause;
     this.#timer = setInterval(() => {
-      if (at + way < 1 || at + way > this.#frames.length) way = -way;
+      if (at + way < 1 || at + way > this.#film.frames.length) way = -way;
       at += way;
       this.scrub.value = at;
       this.#paint();

@@ -11,7 +11,7 @@ export class Views {
   /** @type {import('./learn.js').Learn | null} */ #learn = null;
   #titles = { create: document.title, how: '' };
 
-  /** @param {{session: import('../js/session.js').Session, pictures: import('../js/pictures.js').Pictures}} page */
+  /** @param {import('./lab.js').Page} page */
   constructor(page) {
     this.page = page;
     addEventListener('hashchange', () => this.show());

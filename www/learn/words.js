@@ -5,6 +5,7 @@ import { firstNoun, heat, largest, meanOf, shares, sharesAt } from './attention.
 import { Made, onEnter } from './fields.js';
 import { Figure, Work, button, field, input, range, row, section, select } from './kit.js';
 import { toImageData } from './lab.js';
+import { Strange } from './strange.js';
 import { TEXTS } from './texts.js';
 
 const T = TEXTS.words;
@@ -34,6 +35,7 @@ export class Words {
     this.work = new Work();
     this.prompt = input({ value: lab.model.examples[0]?.prompt ?? '' });
     this.prompt.addEventListener('input', () => this.#read());
+    this.strange = new Strange(lab, [this.prompt]);
     this.tokens = make('div', { className: 'tokens', role: 'group', ariaLabel: T.tokens });
     this.layer = select([[MEAN, T.allLayers]]);
     this.layer.addEventListener('change', () => this.#weighAgain());
@@ -54,7 +56,7 @@ export class Words {
     const fields = row('controls', field(TEXTS.prompt, this.prompt, { wide: true }),
       button(T.draw, () => this.#run(), { primary: true }));
     onEnter(fields, () => this.#run());
-    this.root = section(T, fields, this.tokens, this.work.root, this.looks);
+    this.root = section(T, fields, this.strange.root, this.tokens, this.work.root, this.looks);
     this.made = new Made(fields, this.looks, this.work, { now: () => this.prompt.value, again: T.draw });
     lab.ready().then(() => this.#read()).catch(() => {}); // told when something is asked
     this.stage = this.tokens;
