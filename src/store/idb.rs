@@ -110,18 +110,19 @@ impl Database {
 
     /// Every stored model.
     pub async fn list(&self) -> Result<Vec<Listed>> {
-        let rows = self.read(MODELS)?.get_all(None, None).map_err(storage)?.await.map_err(storage)?;
-        let listed = rows.into_iter().filter_map(|value| {
-            let row: Row = serde_wasm_bindgen::from_value(value).ok()?;
-            let format_ok = format_ok(row.format);
-            let Row { id, name, origin, bytes, state, manifest, .. } = row;
-            let manifest = format_ok.then(|| serde_json::from_str::<Manifest>(&manifest).ok()).flatten();
-            let config = manifest.map(|manifest| manifest.config);
-            let native_size = config.as_ref().map(ModelConfig::native_size);
-            let suggested = config.map(|config| config.suggested).unwrap_or_default();
-            Some(Listed { id, name, url: origin.url, bytes, native_size, suggested, state, format_ok })
-        });
-        Ok(listed.collect())
+        let store = self.read(MODELS)?;
+        // Both are asked for before either is awaited: a transaction without requests ends.
+        let keys = store.get_all_keys(None, None).map_err(storage)?;
+        let rows = store.get_all(None, None).map_err(storage)?;
+        let (keys, rows) = (keys.await.map_err(storage)?, rows.await.map_err(storage)?);
+        let ids = keys.into_iter().map(|key| key.as_string().unwrap_or_default());
+        Ok(ids.zip(rows).map(|(id, value)| listed(id, value)).collect())
+    }
+
+    /// Whether there is a model under `id`.
+    pub async fn has_model(&self, id: &str) -> Result<bool> {
+        let count = self.read(MODELS)?.count(Some(JsValue::from(id).into())).map_err(storage)?;
+        Ok(count.await.map_err(storage)? > 0)
     }
 
     /// The model under `id`, without its chunks.
@@ -142,6 +143,15 @@ impl Database {
             header: row.header.to_vec(),
             manifest,
         })))
+    }
+
+    /// Writes a model's row again, unless it has been deleted meanwhile; false then.
+    pub async fn update_model(&self, model: &StoredModel) -> Result<bool> {
+        let is_there = self.has_model(&model.id).await?;
+        if is_there {
+            self.put_model(model).await?;
+        }
+        Ok(is_there)
     }
 
     /// Writes a model's row, new or again.
@@ -267,6 +277,22 @@ impl Database {
     fn store(&self, transaction: &Transaction, name: &str) -> Result<ObjectStore> {
         transaction.object_store(name).map_err(storage)
     }
+}
+
+/// A row as a line of the list. One that cannot be read is listed too, so that it can be deleted.
+fn listed(id: String, value: JsValue) -> Listed {
+    let Ok(row) = serde_wasm_bindgen::from_value::<Row>(value) else {
+        let (name, url, suggested) = (id.clone(), String::new(), Suggested::default());
+        let state = State::Damaged;
+        return Listed { id, name, url, bytes: 0, native_size: None, suggested, state, format_ok: false };
+    };
+    let format_ok = format_ok(row.format);
+    let Row { id, name, origin, bytes, state, manifest, .. } = row;
+    let manifest = format_ok.then(|| serde_json::from_str::<Manifest>(&manifest).ok()).flatten();
+    let config = manifest.map(|manifest| manifest.config);
+    let native_size = config.as_ref().map(ModelConfig::native_size);
+    let suggested = config.map(|config| config.suggested).unwrap_or_default();
+    Listed { id, name, url: origin.url, bytes, native_size, suggested, state, format_ok }
 }
 
 /// A write transaction, kept to ask it why it was aborted: a full disk shows only there.

@@ -5,7 +5,7 @@ use super::device::{Backend, Device, Loader};
 use super::download::{Call, Fetched, download};
 use super::locks;
 use super::repack::repack;
-use super::shelf::{Shelf, is_current};
+use super::shelf::{Shelf, deleted, is_current};
 use super::values::Phase;
 use crate::config::ModelConfig;
 use crate::store::idb::{Database, Found};
@@ -212,8 +212,10 @@ async fn load(
 
 /// The damaged chunk goes, the rest stays: fetching again replaces only what is missing by what has the same checksum.
 async fn forget_chunk(database: &Database, model: &StoredModel, index: usize, sum: u32) -> Result<()> {
-    database.lose_chunk(&model.place, index, sum).await?;
-    database.put_model(&StoredModel { state: State::Damaged, ..model.clone() }).await
+    if !database.update_model(&StoredModel { state: State::Damaged, ..model.clone() }).await? {
+        return Err(deleted(model));
+    }
+    database.lose_chunk(&model.place, index, sum).await
 }
 
 /// From the network straight into the pipeline, beside the other model where both fit: nothing of it is stored.

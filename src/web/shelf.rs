@@ -94,6 +94,9 @@ impl Shelf<'_> {
     pub(super) async fn put(&mut self, kept: &mut Kept, chunk: &FullChunk, marks: Vec<Mark>) -> Result<()> {
         match self {
             Shelf::Database(database) => {
+                if !database.has_model(&kept.model.id).await? {
+                    return Err(deleted(&kept.model));
+                }
                 let put = database.put_chunk(&kept.model.place, chunk, &marks).await;
                 if let Err(Error::Quota { .. }) = put {
                     let needed = kept.missing_bytes();
@@ -120,7 +123,10 @@ impl Shelf<'_> {
         kept.model.state = State::Complete;
         match self {
             Shelf::Database(database) => {
-                database.put_model(&kept.model).await?;
+                if !database.update_model(&kept.model).await? {
+                    database.clear_place(&kept.model.place).await?;
+                    return Err(deleted(&kept.model));
+                }
                 database.remove_marks(&kept.model.place).await
             }
             Shelf::Memory { .. } => Ok(()),
@@ -145,4 +151,9 @@ impl Shelf<'_> {
             Shelf::Database(_) => None,
         }
     }
+}
+
+/// Another tab has deleted the model that this one is storing.
+pub(super) fn deleted(model: &StoredModel) -> Error {
+    Error::Storage { message: format!("{} was deleted in another tab meanwhile", model.manifest.name) }
 }
