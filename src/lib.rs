@@ -6,11 +6,11 @@
 //! - [`config`]: what a model is, in parts, with every constant; read from a checkpoint or built in.
 //! - [`prompt`]: text to weighted chunks to token ids.
 //! - [`sample`]: noise, schedules and samplers; scalar mathematics.
-//! - [`weights`]: safetensors and GGUF files, names, dtypes, quantizing and packing for the GPU.
-//! - [`store`]: where packed models rest: IndexedDB in the browser, a folder natively.
 //! - [`image`]: RGBA pictures and PNG files.
 //! - [`kernels`]: the WGSL kernels, each with its parameters and its CPU twin.
 //! - [`plan`]: a model as data: ops with static shapes, memory, dispatches.
+//! - [`weights`]: safetensors and GGUF files, names, dtypes, quantizing and packing for the GPU.
+//! - [`store`]: where packed models rest: IndexedDB in the browser, a folder natively.
 //! - [`model`]: CLIP, UNet, VAE and TAESD written as graphs, and the choice among them.
 //! - [`gpu`]: the device's executor of plans, the only importer of wgpu: adapter, pipelines, upload, execution.
 //! - [`cpu`]: the processor's, an interpreter of the same graphs.

@@ -3,56 +3,12 @@
 //! Test modules are not looked at: what a test compares with is its own affair.
 
 use crate::dist;
+use crate::rooms::Rooms;
 use crate::sh;
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-
-/// Each room and those it may use, lowest first. `room::Item` allows that item alone.
-const ROOMS: &[(&str, &[&str])] = &[
-    ("error", &[]),
-    ("config", &["error"]),
-    ("prompt", &["error", "config"]),
-    ("sample", &["error", "config"]),
-    ("image", &["error", "config"]),
-    ("kernels", &["error", "config"]),
-    // What a model needs is declared by its plan, so packing knows the declarations, and a plan no packing.
-    (
-        "weights",
-        &[
-            "error",
-            "config",
-            "kernels",
-            "plan::weight",
-            "plan::WeightDecl",
-            "plan::WeightKind",
-            "plan::Part",
-            "plan::Rows",
-        ],
-    ),
-    ("store", &["error", "config", "kernels", "weights"]),
-    ("plan", &["error", "config", "kernels"]),
-    ("model", &["error", "config", "kernels", "weights", "plan"]),
-    ("gpu", &["error", "config", "kernels", "weights", "plan"]),
-    ("cpu", &["error", "config", "kernels", "weights", "plan"]),
-    (
-        "pipeline",
-        &[
-            "error", "config", "prompt", "sample", "image", "kernels", "weights", "store", "plan", "model",
-            "gpu", "cpu",
-        ],
-    ),
-    // Candle's networks share nothing with ours; what is compared is a run.
-    ("oracle", &["error", "config", "prompt", "sample", "image", "weights", "pipeline"]),
-    (
-        "web",
-        &[
-            "error", "config", "prompt", "sample", "image", "kernels", "weights", "store", "plan", "model",
-            "gpu", "cpu", "pipeline",
-        ],
-    ),
-];
 
 /// Libraries that one room keeps to itself, so that the others stay free of devices and browsers.
 const KEPT: &[(&str, &[&str])] = &[
@@ -75,7 +31,8 @@ const BROWSER: &[&str] = &["web", "store"];
 /// Reads all of `src/` and fails with every arrow that points the wrong way.
 pub fn check() -> Result<()> {
     let src = sh::root().join("src");
-    let mut problems = Vec::new();
+    let order = Rooms::read()?;
+    let mut problems = map_problems(&order, &fs::read_to_string(src.join("lib.rs"))?);
     let mut rooms = BTreeSet::new();
     for name in dist::files(&src)? {
         if name.extension().is_none_or(|kind| kind != "rs") {
@@ -85,13 +42,15 @@ pub fn check() -> Result<()> {
             .with_context(|| format!("cannot read src/{}", name.display()))?;
         if let Some(room) = room_of(&name) {
             rooms.insert(room.clone());
-            problems.extend(problems_in(&name, &room, &text));
+            problems.extend(problems_in(&order, &name, &room, &text));
         }
     }
-    let known = |room: &str| ROOMS.iter().any(|(name, _)| *name == room);
-    problems.extend(rooms.iter().filter(|room| !known(room)).map(|room| {
-        format!("src/{room}: a room without a place in the order; give it one in xtask/src/arrows.rs")
-    }));
+    problems.extend(
+        rooms
+            .iter()
+            .filter(|room| order.find(room).is_none())
+            .map(|room| format!("src/{room}: a room without a line in the table of docs/architecture.md")),
+    );
     if !problems.is_empty() {
         bail!("dependencies point the wrong way:\n  {}", problems.join("\n  "));
     }
@@ -106,21 +65,28 @@ fn room_of(file: &Path) -> Option<String> {
     (!outside).then(|| first.to_owned())
 }
 
-fn problems_in(file: &Path, room: &str, text: &str) -> Vec<String> {
-    let allowed = ROOMS.iter().find(|(name, _)| *name == room).map_or(&[][..], |(_, allowed)| allowed);
-    let is_room = |name: &str| ROOMS.iter().any(|(room, _)| *room == name);
+/// The map in `lib.rs` names the same rooms in the same order.
+fn map_problems(order: &Rooms, lib: &str) -> Vec<String> {
+    let entries = lib.lines().filter_map(|line| line.strip_prefix("//! - "));
+    let map: Vec<&str> = entries.filter_map(|entry| entry.split('`').nth(1)).collect();
+    if map == order.names() {
+        return Vec::new();
+    }
+    vec![format!("src/lib.rs lists {map:?}, docs/architecture.md {:?}", order.names())]
+}
+
+fn problems_in(order: &Rooms, file: &Path, room: &str, text: &str) -> Vec<String> {
+    let own = order.find(room);
     let mut problems = Vec::new();
     for Used { line, path } in paths(text, depth(file)) {
         let name = path.join("::");
         let at = format!("src/{}:{line}", file.display());
         match path.split_first() {
             Some((first, rest)) if first == "crate" => {
-                let Some(other) = rest.first().filter(|other| is_room(other) && *other != room) else {
-                    continue;
-                };
-                let item = rest.get(1).map(|item| format!("{other}::{item}"));
-                let fine = allowed.iter().any(|may| may == other || item.as_deref() == Some(may));
-                if !fine {
+                let is_other = |other: &&String| order.find(other).is_some() && *other != room;
+                let Some(other) = rest.first().filter(is_other) else { continue };
+                let item = rest.get(1).map(String::as_str);
+                if !own.is_some_and(|own| own.may_use(other, item)) {
                     problems.push(format!("{at}: {room} must not use {other} ({name})"));
                 }
             }
@@ -345,12 +311,18 @@ mod tests {
 
     fn found(file: &str, text: &str) -> Vec<String> {
         let file = Path::new(file);
-        problems_in(file, &room_of(file).unwrap(), text)
+        problems_in(&Rooms::read().unwrap(), file, &room_of(file).unwrap(), text)
     }
 
     #[test]
     fn this_repository_keeps_its_direction() {
         check().unwrap();
+    }
+
+    #[test]
+    fn the_map_in_lib_rs_is_held_to_the_table() {
+        let order = Rooms::read().unwrap();
+        assert_eq!(map_problems(&order, "//! - [`error`]: one.\n//! - [`config`]: two.\n").len(), 1);
     }
 
     #[test]

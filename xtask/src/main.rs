@@ -13,6 +13,7 @@ mod idle;
 mod page;
 mod pkg;
 mod report;
+mod rooms;
 mod serve;
 mod sh;
 mod size;
