@@ -203,7 +203,7 @@ fn two_text_encoders() {
             case,
             &dump,
             &Golden::open(&case.file),
-            true,
+            None,
         );
     }
     report.finish();
@@ -242,7 +242,7 @@ fn denoise() {
     for case in cases::<DenoiseCase>("denoise") {
         let dump = run_of(&case, packed(&model_folder(&case.model)));
         let what = format!("{} {} {}", case.case, case.sampler, case.schedule);
-        compare_run(&mut report, &what, &case, &dump, &Golden::open(&case.file), true);
+        compare_run(&mut report, &what, &case, &dump, &Golden::open(&case.file), None);
     }
     report.finish();
 }
