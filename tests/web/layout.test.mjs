@@ -143,3 +143,14 @@ test('what a finger presses has 44 px', async () => {
     .map(({ name, box }) => `${name}: ${box.width} × ${box.height}`));
   assert.deepEqual(small, []);
 });
+
+test('the prompt’s two buttons stay in one row down to half a laptop’s width at 200 %', async () => {
+  for (const viewport of [{ width: 640, height: 400 }, { width: 844, height: 390 }, { width: 390, height: 844 }, { width: 320, height: 568 }]) {
+    const page = await visitor(it, { viewport });
+    await ready(page);
+    await promptOf(page).fill('a fox in the snow');
+    await page.locator('#length').getByText('/').waitFor({ state: 'attached' });
+    const [settings, generate] = await Promise.all(['#sheet-toggle', '#generate'].map((id) => page.locator(id).boundingBox()));
+    assert.equal(settings.y, generate.y, `${viewport.width} × ${viewport.height}`);
+  }
+});

@@ -113,6 +113,8 @@ test('the contents go along, say where one is, and each part leads to the next',
     const top = await part(page, title).getByRole('heading', { level: 2 }).evaluate((element) => element.getBoundingClientRect().top);
     assert.ok(top > await nav.evaluate((element) => element.getBoundingClientRect().bottom), `${title} is not under the contents`);
   }
+  await page.evaluate(() => scrollTo(0, 0));
+  await page.waitForFunction(() => !document.querySelector('.contents [aria-current]')); // none of them at the top
   await page.getByRole('link', { name: 'Make a picture of your own' }).click();
   await generateButton(page).waitFor();
 });

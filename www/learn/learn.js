@@ -48,18 +48,23 @@ export class Learn {
   #follow(parts) {
     const middle = new IntersectionObserver((entries) => {
       const here = entries.find(({ isIntersecting }) => isIntersecting)?.target;
-      if (!here) return;
-      const at = parts.indexOf(here);
-      for (const [i, link] of this.links.entries()) {
-        if (i === at) link.setAttribute('aria-current', 'true');
-        else link.removeAttribute('aria-current');
-      }
-      this.links[at].parentElement.dataset.seen = '';
-      this.nav.style.setProperty('--way', (at + 1) / parts.length);
-      const { offsetLeft, offsetWidth } = this.links[at].parentElement;
-      this.nav.firstChild.scrollTo({ left: offsetLeft - (this.nav.offsetWidth - offsetWidth) / 2 });
+      const above = parts[0].getBoundingClientRect().top > innerHeight * 0.4;
+      if (here || above) this.#mark(here ? parts.indexOf(here) : -1);
     }, { rootMargin: '-40% 0px -60% 0px' });
     for (const part of parts) middle.observe(part);
+  }
+
+  /** @param {number} at the part that is read; -1 above the first */
+  #mark(at) {
+    for (const [i, link] of this.links.entries()) {
+      if (i === at) link.setAttribute('aria-current', 'true');
+      else link.removeAttribute('aria-current');
+    }
+    this.nav.style.setProperty('--way', String((at + 1) / this.links.length));
+    if (at < 0) return;
+    const item = this.links[at].parentElement;
+    item.dataset.seen = '';
+    this.nav.firstChild.scrollTo({ left: item.offsetLeft - (this.nav.offsetWidth - item.offsetWidth) / 2 });
   }
 
   /** Brings a part into view, or the top. */
