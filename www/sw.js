@@ -100,6 +100,9 @@ const CLIENT = 'client/';
 /** The server is not asked again within this time, in ms, whether it still has a version. */
 const TRUSTED = 5000;
 
+/** Who began so short a time ago, in ms, may still be loading, and is not seen among the living. */
+const YOUNG = 120_000;
+
 const scope = new URL('./', self.location.href);
 const ours = new Set([...SHELL, ...Object.values(PARTS).flat()].map((path) => new URL(path, scope).pathname));
 
@@ -175,7 +178,7 @@ let lastOfWorkers = '';
  * @param {string} [referrer] what asks for the file: of a worker that is not known yet its own script
  */
 async function copyOf(id, referrer = '') {
-  const known = await read(CLIENT + id);
+  const { name: known } = await beginning(id);
   if (known) return known;
   const name = (referrer.endsWith('/worker.js') && lastOfWorkers) || (await read('current'));
   await begins(id, name);
@@ -183,7 +186,13 @@ async function copyOf(id, referrer = '') {
 }
 
 async function begins(id, name) {
-  if (id && name) await write(CLIENT + id, name);
+  if (id && name) await write(CLIENT + id, `${name} ${Date.now()}`);
+}
+
+/** What a client began with, and when, in ms. */
+async function beginning(id) {
+  const [name = '', time = '0'] = (await read(CLIENT + id)).split(' ');
+  return { name, time: Number(time) };
 }
 
 /** Tabs that were there before go on with the copy in use, which was fetched right after them. */
@@ -291,11 +300,12 @@ async function tidy() {
   const used = new Set([await read('current'), await read('next')]);
   const living = await self.clients.matchAll({ type: 'all', includeUncontrolled: true });
   const book = await caches.open(BOOK);
-  const beginning = new URL(`book/${CLIENT}`, scope).href;
+  const clients = new URL(`book/${CLIENT}`, scope).href;
   for (const { url } of await book.keys()) {
-    if (!url.startsWith(beginning)) continue;
-    const id = url.slice(beginning.length);
-    if (living.some((client) => client.id === id)) used.add(await read(CLIENT + id));
+    if (!url.startsWith(clients)) continue;
+    const id = url.slice(clients.length);
+    const { name, time } = await beginning(id);
+    if (Date.now() - time < YOUNG || living.some((client) => client.id === id)) used.add(name);
     else await book.delete(url);
   }
   for (const name of await caches.keys()) {

@@ -82,11 +82,6 @@ impl Assembler {
         self.map.records_in(manifest, &chunks)
     }
 
-    /// Which chunks are still to be handed out, by index.
-    pub fn missing(&self) -> &[bool] {
-        &self.missing
-    }
-
     /// Whether every chunk has been handed out or was stored before.
     pub fn is_complete(&self) -> bool {
         !self.missing.contains(&true)

@@ -8,7 +8,8 @@ use super::stored::{State, StoredModel};
 use crate::weights::{PackedRecord, Repack};
 use crate::{Error, Result};
 
-/// One pass over the records of a stored model, in bounded memory.
+/// A pass over the records of a stored model. The new ones are laid out in the order in which the old ones complete them, so
+/// one chunk is open at a time.
 pub struct Repacking {
     old: StoredModel,
     /// The model as it will be stored.
@@ -22,12 +23,12 @@ pub struct Repacking {
 }
 
 impl Repacking {
-    /// The new chunks go to `place`; those not `missing` are there already, an empty list is all of them.
-    pub fn new(old: &StoredModel, repack: Repack, place: &str, missing: &[bool]) -> Repacking {
+    /// The new chunks go to `place`.
+    pub fn new(old: &StoredModel, repack: Repack, place: &str) -> Repacking {
         let manifest = Arc::new(repack.manifest().clone());
         let size = chunk_bytes(manifest.bytes());
         let map = ChunkMap::new(&manifest.slabs, size);
-        let missing = (0..map.len()).map(|index| missing.get(index).copied().unwrap_or(true)).collect();
+        let missing = vec![true; map.len()];
         let assembler = Assembler::new(&manifest, map, missing);
         let new = StoredModel {
             place: place.to_owned(),
@@ -81,9 +82,13 @@ impl Repacking {
         self.assembler.next_chunk()
     }
 
-    /// Which new chunks found no room in memory and need the records once more; `None` when all is done.
-    pub fn missing(&self) -> Option<&[bool]> {
-        (!self.assembler.is_complete()).then(|| self.assembler.missing())
+    /// Every old chunk has come: whether that made every new one.
+    pub fn finish(&self) -> Result<()> {
+        if self.assembler.is_complete() {
+            return Ok(());
+        }
+        let message = "its records do not fill the layout that is read today".to_string();
+        Err(Error::BadFile { file: self.old.manifest.name.clone(), message })
     }
 }
 

@@ -61,7 +61,7 @@ function worker(seed) {
     listeners[type]({ ...fields, waitUntil: (work) => begun.push(work), respondWith: (work) => { answered = work; } });
     return { answered, over: Promise.all([answered, ...begun]) };
   };
-  const visit = () => handle('fetch', { request: { method: 'GET', mode: 'navigate', url: HOME } });
+  const visit = (tab) => handle('fetch', { request: { method: 'GET', mode: 'navigate', url: HOME }, resultingClientId: tab });
   const pageOf = async ({ answered }) => (await (await answered).text()).split(' ')[0];
   return { site, handle, visit, pageOf };
 }
@@ -102,4 +102,24 @@ test('a visit while a copy is laid, and engines asked for at once, lose none', a
     const engine = handle('fetch', { request: { method: 'GET', mode: 'cors', url: `${HOME}opengen-cpu_bg.wasm` } });
     assert.equal(await pageOf(engine), 'third', `seed ${seed}: the engine's code`);
   }
+});
+
+test('a tab and its workers keep the copy that they began with, also before the browser counts them among its clients', async () => {
+  const { site, handle, visit, pageOf } = await installed(5);
+  await visit('early').over;
+  site.version = 'second';
+  await visit('middle').over; // behind it the second is laid
+  await visit('late').over;
+  const ask = (clientId, path, more = {}) => handle('fetch', {
+    request: { method: 'GET', mode: 'cors', url: HOME + path, referrer: '', ...more.request }, clientId, resultingClientId: more.starts ?? '',
+  });
+  assert.equal(await pageOf(ask('early', 'worker.js', { starts: 'its worker', request: { destination: 'worker' } })), 'first');
+  assert.equal(await pageOf(ask('its worker', 'engines.js')), 'first');
+  // A browser that does not say which worker is started: its first file is asked for by its script.
+  assert.equal(await pageOf(ask('unannounced', 'through.js', { request: { referrer: `${HOME}worker.js` } })), 'first');
+  assert.equal(await pageOf(ask('unannounced', 'engines.js', { request: { referrer: `${HOME}through.js` } })), 'first');
+  assert.equal(await pageOf(ask('late', 'main.js')), 'second');
+  // A part that no copy has comes from the server while that has the tab's version.
+  assert.equal((await ask('early', 'opengen-gpu.js').answered).status, 409);
+  assert.equal(await pageOf(ask('late', 'opengen-gpu.js')), 'second');
 });

@@ -25,7 +25,7 @@ async function parameters(page) {
     const files = database.transaction('files').objectStore('files');
     const all = await new Promise((done) => { files.getAll().onsuccess = ({ target }) => done(target.result); });
     database.close();
-    return [...new Uint8Array(await all.at(-1).arrayBuffer())];
+    return [...new Uint8Array(await new Response(all.at(-1)).arrayBuffer())];
   });
   return (await ExifReader.load(Buffer.from(bytes))).parameters.value;
 }
