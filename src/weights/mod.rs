@@ -1,10 +1,10 @@
 //! Weight files: their headers, names and number types, and their packing into what the kernels read.
 //!
 //! The way of a tensor: [`Header::parse`] reads what a file claims, without its data; [`recognise()`] says of which model,
-//! by [`marks`] and metadata, names before types; [`layout`] decides from the
-//! header alone where every packed record goes, or reports everything that is missing, extra or mis-shaped at once;
-//! [`Packer`] then takes tensors one at a time, in file order, and hands out finished records. [`unpack`] is the
-//! inverse, and [`Repack`] both, for a model that another version of the engine packed. Natively [`ModelSource`] opens folders and files, and [`quantize_folder`] writes GGUFs.
+//! by [`marks`] and metadata, names before types; [`layout`] decides from the header alone where every packed record goes,
+//! or reports everything that is missing, extra or mis-shaped at once; [`Packer`] then takes tensors one at a time, in file
+//! order, and hands out finished records. [`unpack`] is the inverse, and [`Repack`] both, for a model that another version
+//! of the engine packed. Natively [`ModelSource`] opens folders and files, and [`quantize_folder`] writes GGUFs.
 
 mod convert;
 mod decode;

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { assertDone, banner, draw, finished, generateButton, kept, promptOf, ready, set, stand, tab, visitor } from './page.mjs';
+import { assertDone, banner, draw, finished, generateButton, kept, promptOf, ready, savesData, set, stand, tab, visitor } from './page.mjs';
 import { Server } from './server.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
@@ -55,9 +55,7 @@ test('after the first picture everything is there without a network: in the same
 }));
 
 test('who saves data keeps what was used; the rest is said to be missing at its button, and comes with the network', () => withServer(async ({ server }) => {
-  const page = await visitor({ ...it, server }, {
-    init: () => Object.defineProperty(navigator.connection, 'saveData', { get: () => true }),
-  });
+  const page = await visitor({ ...it, server }, { init: savesData });
   await ready(page);
   await draw(page, 'a cat', { Steps: 1 });
   await kept(page, 'opengen-cpu_bg\\.wasm');

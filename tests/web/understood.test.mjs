@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import ExifReader from 'exifreader';
 import {
-  MODEL, begins, draw, fileOf, finished, kept, picture, promptOf, ready, saveExact, set, stand, useSettings, visitor,
+  MODEL, begins, draw, fileOf, finished, kept, picture, promptOf, ready, saveExact, savesData, set, stand, useSettings,
+  visitor,
 } from './page.mjs';
 import { Server } from './server.mjs';
 
@@ -14,8 +15,6 @@ const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 const under = (page) => page.locator('#understood');
 const says = (page, words) => under(page).getByText(words).first().waitFor();
 const offered = (page, name) => under(page).getByRole('button', { name, exact: true });
-/** In the page, before its own code: nothing is fetched beforehand. */
-const savesData = () => Object.defineProperty(navigator.connection, 'saveData', { get: () => true });
 /** Whether the words of other languages were asked for. */
 const asked = (server) => server.paths.includes('/languages.json');
 

@@ -53,7 +53,7 @@ export class WebKit {
     webkit.url = `http://127.0.0.1:${port}`;
     webkit.driver = spawn(DRIVER, [`--port=${port}`], { stdio: 'ignore', env: { ...process.env, DISPLAY: display, GDK_BACKEND: 'x11' } });
     const options = { binary: executable(), args: ['--automation'] };
-    const session = await webkit.#session({ 'webkitgtk:browserOptions': options, 'wdio:enforceWebDriverClassic': true });
+    const session = await webkit.#session({ 'webkitgtk:browserOptions': options });
     webkit.path = `/session/${session.sessionId}`;
     webkit.version = session.capabilities.browserVersion;
     return webkit;
