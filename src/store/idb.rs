@@ -145,13 +145,17 @@ impl Database {
         })))
     }
 
-    /// Writes a model's row again, unless it has been deleted meanwhile; false then.
+    /// Writes a model's row again, unless it has been deleted meanwhile; false then. One transaction: nobody deletes it
+    /// between the look and the write.
     pub async fn update_model(&self, model: &StoredModel) -> Result<bool> {
-        let is_there = self.has_model(&model.id).await?;
-        if is_there {
-            self.put_model(model).await?;
-        }
-        Ok(is_there)
+        let value = row(model)?;
+        let (write, transaction) = self.write(&[MODELS])?;
+        let store = self.store(&transaction, MODELS)?;
+        let key = JsValue::from(model.id.as_str());
+        let count = store.count(Some(key.clone().into())).map_err(storage)?.await.map_err(storage)?;
+        let put = if count > 0 { store.put(&value, Some(&key)).map(drop) } else { Ok(()) };
+        write.finish(put).await?;
+        Ok(count > 0)
     }
 
     /// Writes a model's row, new or again.
