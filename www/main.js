@@ -46,8 +46,7 @@ const session = new Session({
 const pictures = new Pictures({ onChange: () => gallery.refresh() });
 const gallery = new Gallery({
   pictures, onPick: pick,
-  onDeleted: (ids) => shown.forget(ids) && !queue.running && say('Deleted'),
-  onRestored: (ids) => shown.recall(ids) && !queue.running && say('It is here again', seedWords(shown.current.settings)),
+  onDeleted: forget, onRestored: recall,
 });
 const shown = new Shown({ stage, gallery, onChange: drawQueue });
 const choice = new Choice({ catalog: MODELS, removal, onChange: () => using.list() });
@@ -160,6 +159,19 @@ function pick(made) {
   shown.present(made);
   $('frame').scrollIntoView({ block: 'nearest' });
   if (!queue.running) say('An earlier picture', seedWords(made.settings));
+}
+
+/** Pictures were deleted. @param {number[]} ids */
+function forget(ids) {
+  const looked = shown.forget(ids);
+  if (looked && !queue.running) say('Deleted');
+  batch.forget(ids, looked);
+}
+
+/** They are back. @param {number[]} ids */
+function recall(ids) {
+  if (shown.recall(ids) && !queue.running) say('It is here again', seedWords(shown.current.settings));
+  batch.recall(ids);
 }
 
 /** Draws what works and what waits. */

@@ -75,6 +75,31 @@ test('several pictures stand side by side; one is chosen by key, by number, by c
   assert.equal(await page.getByRole('button', { name: 'All 4' }).isVisible(), false);
 });
 
+test('a deleted picture leaves those it was made with, and Undo brings it back among them', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await set(page, { Pictures: 3 });
+  await draw(page, 'a cat', { Steps: 1, Seed: 5 });
+  const grid = page.getByRole('list', { name: 'Choose one' });
+  const drop = async () => {
+    await page.getByText('More', { exact: true }).click();
+    await page.getByRole('button', { name: 'Delete', exact: true }).click();
+  };
+  await grid.getByRole('button', { name: 'Picture 2 of 3' }).click();
+  await drop();
+  await grid.getByRole('button', { name: 'Picture 2 of 2' }).waitFor(); // what is left is to choose from
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await grid.getByRole('button', { name: 'Picture 3 of 3' }).waitFor();
+  for (const left of [2, 1]) {
+    await grid.getByRole('button', { name: `Picture 1 of ${left + 1}` }).click();
+    await drop();
+    await page.waitForFunction((n) => document.querySelectorAll('#earlier li').length === n, left);
+  }
+  await page.locator('#earlier [aria-current]').waitFor(); // the last one stands on the stage by itself
+  assert.equal(await page.locator('#earlier [aria-current]').getAttribute('aria-label'), 'a cat, seed 7');
+  assert.equal(await page.locator('#batch-back').isVisible(), false);
+});
+
 test('the large view: keys, nearer and back, two together; Escape gives the focus back', async () => {
   const page = await withPictures();
   await page.getByRole('button', { name: 'Look at it large' }).focus();

@@ -63,6 +63,7 @@ export class Actions {
   async save({ png, settings }, how) {
     try {
       download(await useful(png, how), fileName(settings));
+      say('Saved', fileName(settings));
     } catch (error) {
       report('The picture could not be enlarged.', [`The browser says: ${error.message}`, 'Save exact pixels, under More, works all the same.']);
     }

@@ -23,7 +23,8 @@ const NO_PICTURE = ['noise', 'v'];
 /** One run: its request, the steps taken so far, and where they are drawn. */
 class Lane {
   /** @type {any[]} */ traces = [];
-  #decoded = new Map();
+  /** After how many steps what is drawn is. */ shown = 0;
+  /** Pictures by the latents they are of. */ #decoded = new Map();
 
   /** @param {import('./lab.js').Lab} lab @param {string} title @param {keyof typeof PARTS} prediction */
   constructor(lab, title, prediction) {
@@ -71,8 +72,9 @@ class Lane {
     return this.lab.ask({ what: 'noise', latents, width, height, t: 0, seed: 0 }, signal); // at t = 0 none is added
   }
 
-  /** Draws the state after `count` steps: 0 is the start. */
-  async show(count, decode, signal) {
+  /** Draws the state after `count` steps, 0 is the start: as pictures what the decoder has made of it, else as latents. */
+  show(count, decode) {
+    this.shown = count;
     const trace = this.traces[count - 1];
     if (!trace) {
       this.numbers.textContent = T.start0;
@@ -85,24 +87,39 @@ class Lane {
     this.numbers.textContent = T.numbers(count, this.total, trace);
     this.formulas[0].show(T.guess(trace, this.prediction));
     this.formulas[1].show(T.coefficients(trace, this.prediction));
-    const last = count === this.total;
-    this.figures.after.caption.firstChild.data = last ? T.finished : T.after;
-    for (const part of this.parts) {
-      const drawn = !NO_PICTURE.includes(part) && (decode || (last && part === 'after')); // the end is a picture
-      // What comes out of one step goes into the next.
-      const of = part === 'input' && count > 1 ? `${count - 1}.after` : `${count}.${part}`;
-      const image = drawn ? await this.#decode(of, trace[part].latents, signal) : trace[part].image;
-      const name = part === 'after' && last ? T.finished : T[part];
-      this.figures[part].show(toImageData(image), `${name}, ${this.numbers.textContent}`, !drawn);
+    this.figures.after.caption.firstChild.data = count === this.total ? T.finished : T.after;
+    const pictures = this.#pictures(count, decode);
+    for (const part of this.parts) this.#draw(part, count, pictures.includes(part) && this.#decoded.get(this.#latents(part, count)));
+  }
+
+  /** Has the decoder make what `show` then draws as pictures: what came out first, for it is looked at first. */
+  async decode(count, decode, signal) {
+    for (const part of this.#pictures(count, decode).reverse()) {
+      if (this.shown !== count) return; // something else is looked at by now
+      const latents = this.#latents(part, count);
+      if (!this.#decoded.has(latents)) {
+        const { width, height } = this.request;
+        this.#decoded.set(latents, await this.lab.ask({ what: 'decode', latents, width, height }, signal));
+      }
+      if (this.shown === count) this.#draw(part, count, this.#decoded.get(latents));
     }
   }
 
-  async #decode(key, latents, signal) {
-    const { width, height } = this.request;
-    if (!this.#decoded.has(key)) {
-      this.#decoded.set(key, await this.lab.ask({ what: 'decode', latents, width, height }, signal));
-    }
-    return this.#decoded.get(key);
+  /** Which parts of a state are to be pictures. */
+  #pictures(count, decode) {
+    if (!this.traces[count - 1]) return [];
+    if (!decode) return count === this.total ? ['after'] : []; // the end is a picture
+    return this.parts.filter((part) => !NO_PICTURE.includes(part));
+  }
+
+  /** What comes out of one step goes into the next. */
+  #latents(part, count) {
+    return part === 'input' && count > 1 ? this.traces[count - 2].after.latents : this.traces[count - 1][part].latents;
+  }
+
+  #draw(part, count, picture) {
+    const name = part === 'after' && count === this.total ? T.finished : T[part];
+    this.figures[part].show(toImageData(picture || this.traces[count - 1][part].image), `${name}, ${this.numbers.textContent}`, !picture);
   }
 }
 
@@ -111,6 +128,7 @@ export class Back {
   /** What the model answers with; until it is here, what the embedded one does. */ #prediction = 'v_prediction';
   #settings = '';
   #pausing = false;
+  #looking = Promise.resolve();
   #advancing = Promise.resolve();
 
   /** @param {import('./lab.js').Lab} lab */
@@ -205,7 +223,7 @@ export class Back {
     await this.#runAnew({ wordless: true });
     if (!(await this.#advancing)) return undefined;
     this.scrub.value = 1;
-    await this.#show();
+    await this.#look();
     return T.nothing(answer);
   }
 
@@ -283,7 +301,7 @@ export class Back {
     this.lanes.dataset.count = lanes.length;
     Object.assign(this.scrub, { max: 0, value: 0, disabled: true });
     this.resetButton.disabled = false;
-    await this.#show(signal);
+    this.#show();
   }
 
   #advance(count, options) {
@@ -314,11 +332,13 @@ export class Back {
         this.work.progress(T.working(traces.length + 1, total));
         for (const lane of this.#lanes) await lane.step(signal);
         Object.assign(this.scrub, { max: traces.length, value: traces.length, disabled: false });
-        await this.#show(signal);
+        this.#show();
       }
+      await this.#look(signal); // a run is not kept waiting by pictures that nobody has time to look at
       return true;
     });
     if (!done) this.#align();
+    if (this.#pausing) this.#showAgain();
     this.runButton.textContent = T.run;
     this.stepButton.disabled = false;
     this.#tell(done, wordless);
@@ -356,14 +376,26 @@ export class Back {
     this.work.say('');
   }
 
-  async #show(signal) {
+  /** Draws the step that the slider stands at. */
+  #show() {
     const count = this.scrub.valueAsNumber;
     this.scrub.setAttribute('aria-valuetext', T.working(count, this.#lanes[0].total));
-    await Promise.all(this.#lanes.map((lane) => lane.show(Math.min(count, lane.traces.length), this.decode.checked, signal)));
+    for (const lane of this.#lanes) lane.show(count, this.decode.checked);
+  }
+
+  /** Draws it, and then what the decoder makes of it, unless the slider has gone on by then. */
+  #look(signal) {
+    this.#show();
+    const [lanes, count, before] = [this.#lanes, this.scrub.valueAsNumber, this.#looking];
+    this.#looking = (async () => {
+      await before.catch(() => {}); // told where it was looked at
+      for (const lane of lanes) await lane.decode(count, this.decode.checked, signal);
+    })();
+    return this.#looking;
   }
 
   #showAgain() {
     if (!this.#lanes.length) return;
-    this.#show().catch((error) => this.work.say(TEXTS.failed(error.message)));
+    this.#look().catch((error) => this.work.say(TEXTS.failed(error.message)));
   }
 }

@@ -46,16 +46,23 @@ export class Learn {
 
   /** Marks in the contents where the reader is, and how far that is. */
   #follow(parts) {
-    const middle = new IntersectionObserver((entries) => {
-      const here = entries.find(({ isIntersecting }) => isIntersecting)?.target;
-      const above = parts[0].getBoundingClientRect().top > innerHeight * 0.4;
-      if (here || above) this.#mark(here ? parts.indexOf(here) : -1);
-    }, { rootMargin: '-40% 0px -60% 0px' });
-    for (const part of parts) middle.observe(part);
+    const look = () => {
+      if (!this.nav.isConnected) { // another model's view is here now
+        removeEventListener('scroll', look);
+        return;
+      }
+      if (this.root.hidden) return;
+      const at = parts.findLastIndex((part) => part.getBoundingClientRect().top <= innerHeight * 0.4);
+      if (at !== this.at) this.#mark(at);
+    };
+    addEventListener('scroll', look, { passive: true });
+    const moved = new IntersectionObserver(look, { rootMargin: '-40% 0px -60% 0px' }); // where nobody scrolled
+    for (const part of parts) moved.observe(part);
   }
 
   /** @param {number} at the part that is read; -1 above the first */
   #mark(at) {
+    this.at = at;
     for (const [i, link] of this.links.entries()) {
       if (i === at) link.setAttribute('aria-current', 'true');
       else link.removeAttribute('aria-current');

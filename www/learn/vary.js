@@ -30,6 +30,7 @@ export class Vary {
     this.seed = number({ min: 0, value: open?.seed ?? 1 });
     this.seedsWork = new Work();
     this.grid = make('div', { className: 'shots eight', role: 'group', ariaLabel: T.grid });
+    this.#place(); // so that nothing moves when they come
     this.between = select([['seeds', T.seeds], ['prompts', T.prompts]]);
     this.toSeed = number({ min: 0, value: open?.toSeed ?? Number(this.seed.value) + 1 });
     this.toPrompt = input({ value: examples[1]?.prompt ?? '' });
@@ -101,19 +102,25 @@ export class Vary {
     this.strange[1].look();
   }
 
+  /** Empty pictures for the seeds from the field's on. @returns {[string, Figure][]} */
+  #place() {
+    const first = BigInt(this.seed.value);
+    const seeds = Array.from({ length: SEEDS }, (_, i) => String(first + BigInt(i)));
+    const figures = seeds.map((seed) => new Figure(T.picture(seed)));
+    this.grid.replaceChildren(...figures.map(({ root }) => root));
+    return seeds.map((seed, i) => [seed, figures[i]]);
+  }
+
   async #eight() {
     if (!right(this.seedsWork, [[this.seed, wrongSeed(TEXTS.seedName, this.seed.value, SEEDS)]])) return;
     const key = this.#seedsKey();
     const done = await this.seedsWork.run(async (signal) => {
-      const [prompt, first] = [this.prompt.value, BigInt(this.seed.value)];
-      const seeds = Array.from({ length: SEEDS }, (_, i) => String(first + BigInt(i)));
-      const figures = seeds.map((seed) => new Figure(T.picture(seed)));
-      this.grid.replaceChildren(...figures.map((figure) => figure.root));
+      const prompt = this.prompt.value;
       const images = [];
-      for (const [i, seed] of seeds.entries()) {
-        this.seedsWork.progress(T.working(i + 1, SEEDS));
+      for (const [seed, figure] of this.#place()) {
+        this.seedsWork.progress(T.working(images.length + 1, SEEDS));
         const { image } = await this.lab.generate({ prompt, seed }, signal);
-        figures[i].show(image, `${prompt}, ${T.picture(seed)}`);
+        figure.show(image, `${prompt}, ${T.picture(seed)}`);
         images.push(image);
       }
       return apart(images);
