@@ -41,6 +41,8 @@ pub struct Counters {
     pub buffers: usize,
     pub bind_groups: usize,
     pub bytes: u64,
+    /// The most bytes at once, of all or since [`Context::restart_peak`].
+    pub peak: u64,
     pub submissions: usize,
 }
 
@@ -60,6 +62,7 @@ struct Inner {
     buffers: AtomicUsize,
     bind_groups: AtomicUsize,
     bytes: AtomicU64,
+    peak: AtomicU64,
     submissions: AtomicUsize,
 }
 
@@ -116,6 +119,7 @@ impl Context {
                 buffers: AtomicUsize::new(0),
                 bind_groups: AtomicUsize::new(0),
                 bytes: AtomicU64::new(0),
+                peak: AtomicU64::new(0),
                 submissions: AtomicUsize::new(0),
             }),
         })
@@ -142,8 +146,14 @@ impl Context {
             buffers: self.inner.buffers.load(Ordering::Relaxed),
             bind_groups: self.inner.bind_groups.load(Ordering::Relaxed),
             bytes: self.inner.bytes.load(Ordering::Relaxed),
+            peak: self.inner.peak.load(Ordering::Relaxed),
             submissions: self.inner.submissions.load(Ordering::Relaxed),
         }
+    }
+
+    /// From now on the peak is that of what follows.
+    pub fn restart_peak(&self) {
+        self.inner.peak.store(self.inner.bytes.load(Ordering::Relaxed), Ordering::Relaxed);
     }
 
     /// What went wrong on the device and was told to nobody yet. It is told once, since it belongs to the work that met
@@ -256,8 +266,9 @@ impl Context {
 
     pub(super) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
         self.inner.buffers.fetch_add(1, Ordering::Relaxed);
-        let size = bytes.next_multiple_of(4).max(4);
-        self.inner.bytes.fetch_add(size, Ordering::Relaxed);
+        let size = buffer_bytes(bytes);
+        let before = self.inner.bytes.fetch_add(size, Ordering::Relaxed);
+        self.inner.peak.fetch_max(before + size, Ordering::Relaxed);
         self.inner.device.create_buffer(&wgpu::BufferDescriptor {
             label: Some(label),
             size,
@@ -266,9 +277,11 @@ impl Context {
         })
     }
 
-    /// Takes a buffer out of the accounts; its memory goes when the last handle does.
+    /// Takes a buffer out of the accounts and destroys it: its memory goes when what was submitted has run. Left to itself a
+    /// browser would keep it until its garbage is collected.
     pub(super) fn forget(&self, buffer: &wgpu::Buffer) {
         self.inner.bytes.fetch_sub(buffer.size(), Ordering::Relaxed);
+        buffer.destroy();
     }
 
     pub(super) fn bind_group(
@@ -294,9 +307,21 @@ impl Context {
         self.inner.queue.submit([encoder.finish()]);
     }
 
+    /// Hands on what was written so far, so that copies of it do not pile up until the next work is submitted.
+    pub fn flush(&self) {
+        self.inner.queue.submit([]);
+        #[cfg(not(target_arch = "wasm32"))]
+        let _ = self.inner.device.poll(wgpu::PollType::wait_indefinitely());
+    }
+
     pub(super) fn write(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) {
         self.inner.queue.write_buffer(buffer, offset, bytes);
     }
+}
+
+/// What a buffer for so many bytes takes.
+pub fn buffer_bytes(bytes: u64) -> u64 {
+    bytes.next_multiple_of(4).max(4)
 }
 
 /// WebGPU's default limits, with the larger buffers the adapter has.

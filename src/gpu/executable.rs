@@ -44,7 +44,7 @@ impl Executable {
     /// Compiles what is not compiled yet, uploads the parameters, binds everything.
     pub fn new(context: &Context, plan: &Plan, weights: &Weights, memory: &Memory) -> Result<Executable> {
         let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
-        let params = context.buffer("params", UNIFORM_ALIGNMENT * plan.dispatches.len() as u64, usage);
+        let params = context.buffer("params", Executable::params_bytes(plan), usage);
         let mut bytes = vec![0; UNIFORM_ALIGNMENT as usize * plan.dispatches.len()];
         for (slot, dispatch) in bytes.chunks_mut(UNIFORM_ALIGNMENT as usize).zip(&plan.dispatches) {
             slot[..dispatch.params.len()].copy_from_slice(&dispatch.params);
@@ -56,6 +56,11 @@ impl Executable {
         let cleared = |index: &usize| memory.external(plan.externals[*index].outside).cloned();
         let clears = plan.clears.iter().map(cleared).collect::<Result<_>>()?;
         Ok(Executable { context: context.clone(), launches, params, clears })
+    }
+
+    /// Bytes of the parameters of a plan's dispatches on the device.
+    pub fn params_bytes(plan: &Plan) -> u64 {
+        UNIFORM_ALIGNMENT * plan.dispatches.len() as u64
     }
 
     /// Number of dispatches of one run.
@@ -187,14 +192,14 @@ impl Binder<'_> {
             }
             Binding::Weight(name) => {
                 let record = self.weights.record(name)?;
-                range(self.weights.slab(record.slab), record.values.offset, record.values.len)
+                range(self.weights.buffer(record)?, record.values.offset, record.values.len)
             }
             Binding::Scales(name) => {
                 let record = self.weights.record(name)?;
                 let scales = record.scales.as_ref();
                 let missing = || Error::Gpu { message: format!("the weight {name} has no scales") };
                 let scales = scales.ok_or_else(missing)?;
-                range(self.weights.slab(record.slab), scales.offset, scales.len)
+                range(self.weights.buffer(record)?, scales.offset, scales.len)
             }
         })
     }

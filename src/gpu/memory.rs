@@ -1,72 +1,140 @@
 //! Buffers on the device: weights, the arena that plans share, and the values that outlive them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::Context;
+use super::{Context, buffer_bytes};
 use crate::error::{Error, Result};
 use crate::kernels::WeightType;
-use crate::plan::{External, Outside, Plan, WeightDecl, shared_slabs};
-use crate::weights::{Manifest, PackedRecord};
+use crate::plan::{Outside, Plan, Shared, WeightDecl};
+use crate::weights::{Component, Manifest, PackedRecord, Piece, Placement};
 
-/// A model's packed weights in device buffers, filled piece by piece.
+/// A model's packed weights in device buffers, filled piece by piece. Those of a component can leave and come again.
 pub struct Weights {
     context: Context,
-    slabs: Vec<wgpu::Buffer>,
-    records: HashMap<String, PackedRecord>,
+    placement: Placement,
+    /// The placement's records by name.
+    records: HashMap<String, usize>,
+    /// The placement's buffers; `None` while the component is away.
+    buffers: Vec<Option<wgpu::Buffer>>,
 }
 
 impl Weights {
-    /// Empty buffers for a manifest's slabs.
+    /// Empty buffers for a manifest's weights.
     pub fn new(context: &Context, manifest: &Manifest) -> Weights {
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-        let slabs = manifest.slabs.iter().map(|bytes| context.buffer("weights", *bytes, usage)).collect();
-        let records = manifest.records.iter().map(|r| (r.decl.name.clone(), r.clone())).collect();
-        Weights { context: context.clone(), slabs, records }
+        let mut weights = Weights::away(context, manifest);
+        let all = weights.sizes().into_keys().collect();
+        weights.take(&all);
+        weights
+    }
+
+    /// The same while all of them are away.
+    pub fn away(context: &Context, manifest: &Manifest) -> Weights {
+        Weights::placed(context, Placement::of(manifest))
     }
 
     /// No weights, for plans that read none.
     pub fn none(context: &Context) -> Weights {
-        Weights { context: context.clone(), slabs: Vec::new(), records: HashMap::new() }
+        Weights::placed(context, Placement::default())
     }
 
-    /// Writes packed bytes; offset and length are multiples of 4.
-    pub fn write(&self, slab: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+    fn placed(context: &Context, placement: Placement) -> Weights {
+        let names = placement.records.iter().map(|record| record.decl.name.clone());
+        let records = names.enumerate().map(|(index, name)| (name, index)).collect();
+        let buffers = placement.buffers.iter().map(|_| None).collect();
+        Weights { context: context.clone(), placement, records, buffers }
+    }
+
+    /// Bytes of each component, there or away.
+    pub fn sizes(&self) -> BTreeMap<Component, u64> {
+        self.placement.bytes()
+    }
+
+    /// The components that are there.
+    pub fn resident(&self) -> BTreeSet<Component> {
+        let there = self.placement.buffers.iter().zip(&self.buffers).filter(|(_, buffer)| buffer.is_some());
+        there.map(|((component, _), _)| *component).collect()
+    }
+
+    /// Empty buffers for components that are away.
+    pub fn take(&mut self, components: &BTreeSet<Component>) {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+        for ((component, bytes), buffer) in self.placement.buffers.iter().zip(&mut self.buffers) {
+            if components.contains(component) && buffer.is_none() {
+                *buffer = Some(self.context.buffer("weights", *bytes, usage));
+            }
+        }
+    }
+
+    /// Lets go of components. Nothing that is still to run may be bound to them.
+    pub fn leave(&mut self, components: &BTreeSet<Component>) {
+        for ((component, _), buffer) in self.placement.buffers.iter().zip(&mut self.buffers) {
+            if components.contains(component)
+                && let Some(buffer) = buffer.take()
+            {
+                self.context.forget(&buffer);
+            }
+        }
+    }
+
+    /// Bytes of the packed model, by component.
+    pub fn parts<'a>(
+        &'a self,
+        slab: usize,
+        offset: u64,
+        bytes: &'a [u8],
+    ) -> Result<impl Iterator<Item = (Component, &'a [u8])>> {
+        let pieces = self.pieces(slab, offset, bytes)?;
+        Ok(pieces.map(move |(piece, bytes)| (self.placement.buffers[piece.buffer].0, bytes)))
+    }
+
+    fn pieces<'a>(
+        &'a self,
+        slab: usize,
+        offset: u64,
+        bytes: &'a [u8],
+    ) -> Result<impl Iterator<Item = (Piece, &'a [u8])>> {
         let missing = || Error::Gpu { message: format!("weights have no slab {slab}") };
-        self.context.write(self.slabs.get(slab).ok_or_else(missing)?, offset, bytes);
+        let pieces = self.placement.pieces(slab, offset, bytes.len() as u64).ok_or_else(missing)?;
+        Ok(pieces.map(|piece| {
+            let from = piece.from as usize;
+            let taken = &bytes[from..from + piece.len as usize];
+            (piece, taken)
+        }))
+    }
+
+    /// Writes bytes of the packed model; offset and length are multiples of 4. What belongs to components that are away is
+    /// left out.
+    pub fn write(&self, slab: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+        for (piece, bytes) in self.pieces(slab, offset, bytes)? {
+            if let Some(buffer) = &self.buffers[piece.buffer] {
+                self.context.write(buffer, piece.to, bytes);
+            }
+        }
         Ok(())
     }
 
-    /// A record by name.
+    /// A record by name, with its offsets in the buffer that it lies in.
     pub fn record(&self, name: &str) -> Result<&PackedRecord> {
-        self.records
-            .get(name)
-            .ok_or_else(|| Error::Gpu { message: format!("the model has no weight {name}") })
+        let missing = || Error::Gpu { message: format!("the model has no weight {name}") };
+        self.records.get(name).map(|index| &self.placement.records[*index]).ok_or_else(missing)
     }
 
     /// The type a weight is stored in, for [`lower`](crate::plan::lower); one that is missing fails when it is bound.
     pub fn stored_type(&self, decl: &WeightDecl) -> WeightType {
-        self.records.get(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
+        self.record(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
     }
 
-    pub(super) fn slab(&self, index: usize) -> &wgpu::Buffer {
-        &self.slabs[index]
+    /// The buffer that a record lies in.
+    pub(super) fn buffer(&self, record: &PackedRecord) -> Result<&wgpu::Buffer> {
+        let away = || Error::Gpu { message: format!("the weight {} is not on the device", record.decl.name) };
+        self.buffers[record.slab].as_ref().ok_or_else(away)
     }
 }
 
 impl Drop for Weights {
     fn drop(&mut self) {
-        self.slabs.iter().for_each(|slab| self.context.forget(slab));
+        self.buffers.iter().flatten().for_each(|buffer| self.context.forget(buffer));
     }
-}
-
-/// What lives outside `plans`, and how many bytes the largest of them gives it.
-fn externals(plans: &[&Plan]) -> HashMap<Outside, u64> {
-    let mut wanted: HashMap<Outside, u64> = HashMap::new();
-    for External { outside, bytes } in plans.iter().flat_map(|plan| &plan.externals) {
-        let size = wanted.entry(*outside).or_default();
-        *size = (*size).max(*bytes);
-    }
-    wanted
 }
 
 /// The buffers that several plans, run one after the other, share.
@@ -98,31 +166,24 @@ impl Memory {
         Memory { context: context.clone(), arena: Vec::new(), externals: HashMap::new() }
     }
 
-    /// What of the memory is not as `plans` need it. The arena's slabs may be up to twice as large.
-    pub fn misfits(&self, plans: &[&Plan]) -> Misfits {
-        let slabs = shared_slabs(plans);
+    /// What of the memory is not as plans need it that share these buffers. Unless they have to be `exact`, the arena's may
+    /// be up to twice as large.
+    pub fn misfits(&self, shared: &Shared, exact: bool) -> Misfits {
         let fits = |slab: usize, held: u64| {
-            slabs.get(slab).is_some_and(|wanted| (*wanted..=2 * wanted.next_multiple_of(4)).contains(&held))
+            shared.slabs.get(slab).map(|wanted| buffer_bytes(*wanted)).is_some_and(|wanted| {
+                let most = if exact { wanted } else { 2 * wanted };
+                (wanted..=most).contains(&held)
+            })
         };
         let held = self.arena.iter().map(wgpu::Buffer::size).enumerate();
-        let wanted = externals(plans);
         let first_gone = held.filter(|(slab, held)| !fits(*slab, *held)).map(|(slab, _)| slab).min();
-        Misfits {
-            first_gone,
-            externals: self
-                .externals
-                .iter()
-                .filter(|(outside, held)| {
-                    wanted.get(*outside).is_none_or(|wanted| wanted.next_multiple_of(4) != held.size())
-                })
-                .map(|(outside, _)| *outside)
-                .collect(),
-        }
+        let wanted = |outside: &Outside| shared.externals.get(outside).copied().map(buffer_bytes);
+        let gone = self.externals.iter().filter(|(outside, held)| wanted(outside) != Some(held.size()));
+        Misfits { first_gone, externals: gone.map(|(outside, _)| *outside).collect() }
     }
 
-    /// Lets go of what does not fit, and takes what `plans` need beside what is left. Nothing may be bound to the former
-    /// any more, so that the old memory goes before the new is taken.
-    pub fn refit(&mut self, misfits: &Misfits, plans: &[&Plan]) {
+    /// Lets go of what does not fit. Nothing may be bound to it any more.
+    pub fn trim(&mut self, misfits: &Misfits) {
         for outside in &misfits.externals {
             if let Some(buffer) = self.externals.remove(outside) {
                 self.context.forget(&buffer);
@@ -131,21 +192,25 @@ impl Memory {
         for buffer in self.arena.drain(misfits.first_gone.unwrap_or(self.arena.len())..) {
             self.context.forget(&buffer);
         }
+    }
+
+    /// Takes what plans need that share these buffers, beside what is there.
+    pub fn grow(&mut self, shared: &Shared) {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        let slabs = shared_slabs(plans).into_iter().skip(self.arena.len());
-        let new: Vec<wgpu::Buffer> = slabs.map(|bytes| self.context.buffer("arena", bytes, usage)).collect();
+        let slabs = shared.slabs.iter().skip(self.arena.len());
+        let new: Vec<wgpu::Buffer> = slabs.map(|bytes| self.context.buffer("arena", *bytes, usage)).collect();
         self.arena.extend(new);
-        for (outside, bytes) in externals(plans) {
+        for (outside, bytes) in &shared.externals {
             let context = &self.context;
-            let buffer = || context.buffer(&outside.to_string(), bytes, usage);
-            self.externals.entry(outside).or_insert_with(buffer);
+            let buffer = || context.buffer(&outside.to_string(), *bytes, usage);
+            self.externals.entry(*outside).or_insert_with(buffer);
         }
     }
 
     /// An arena large enough for each of `plans`, and one buffer for each value outside it.
     pub fn new(context: &Context, plans: &[&Plan]) -> Memory {
         let mut memory = Memory::empty(context);
-        memory.refit(&Misfits::default(), plans);
+        memory.grow(&Shared::of(plans));
         memory
     }
 

@@ -8,7 +8,7 @@ mod memory;
 mod queue;
 mod readback;
 
-pub use context::{Capabilities, Context, Counters, Options};
+pub use context::{Capabilities, Context, Counters, Options, buffer_bytes};
 pub use executable::{Executable, Measured};
 pub use memory::{Memory, Weights};
 pub use readback::Readback;

@@ -4,6 +4,8 @@
 //! - [`run`]: the numbered stages of a run, told once, and [`study`]: a run taken apart, step by step, for looking at;
 //! - [`engine`]: what computes them, the device or the processor; [`graphs`]: what both compute, [`plans`]: how the
 //!   device does;
+//! - `residency`: which weights are on the device while which stages work, within a limit of memory;
+//! - `stock`: where weights come from again that have left the device for others;
 //! - [`probe`]: which of the two is quicker where the GPU is a program;
 //! - [`recall`]: a picture's metadata back into settings;
 //! - [`stages`]: one stage at a time, for tests and tools.
@@ -18,8 +20,11 @@ pub mod plans;
 pub mod probe;
 pub mod recall;
 mod request;
+#[cfg(feature = "gpu")]
+pub mod residency;
 mod run;
 pub mod stages;
+pub mod stock;
 pub mod study;
 
 pub use engine::Engine;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use super::graphs::Shape;
-use super::graphs::{Key, Network, prepare_params, step_params};
+use super::graphs::{Key, Network, prepare_params, preview_size, step_params};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::kernels::{Elem, Kernel, WeightType, prepare, preview, step};
@@ -63,6 +63,11 @@ impl Plans {
         let Plans { texts, keys_values, denoiser, prepare, step, preview, decoder } = self;
         texts.iter().chain([keys_values, prepare, denoiser, step, preview, decoder]).collect()
     }
+
+    /// The same, each with what it depends on.
+    pub fn keyed(&self, config: &ModelConfig, shape: Shape) -> Vec<(Key, &Plan)> {
+        (Shape { previews: true, ..shape }).keys(config).into_iter().zip(self.all()).collect()
+    }
 }
 
 impl fmt::Display for Plans {
@@ -110,6 +115,19 @@ pub fn plan_of(
             Plan::default()
         }
     })
+}
+
+/// What the host reads of a part's result each time it has run, and how many bytes.
+pub fn read_back(config: &ModelConfig, key: Key) -> Option<(Outside, u64)> {
+    let read = |outside, pixels: usize| Some((outside, (pixels * 4) as u64));
+    match key {
+        Key::Preview { h, w } => read(Outside::Preview, preview_size(config, h, w).iter().product()),
+        Key::Decoder { batch, h, w } => {
+            let scale = config.vae.scale();
+            read(Outside::Rgba, batch * h * scale * w * scale)
+        }
+        _ => None,
+    }
 }
 
 /// The kernels between the networks as plans of one dispatch each; their parameters change from step to step.

@@ -237,6 +237,8 @@ pub struct Stats {
     pub new_bind_groups_per_step: f64,
     /// Device memory in use at the end of the run.
     pub gpu_bytes: u64,
+    /// The most that was in use at once during the run, weights included.
+    pub gpu_peak_bytes: u64,
 }
 
 /// Intermediate values by name: shape and f32 values, pictures and latents as `[N, C, H, W]`.

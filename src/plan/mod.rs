@@ -19,5 +19,5 @@ pub use graph::{
 pub use lower::{Target, lower, scales_bytes, stored_type, values_bytes};
 pub use memory::MemoryLimits;
 pub use outside::Outside;
-pub use program::{Binding, Dispatch, External, Plan, shared_slabs};
+pub use program::{Binding, Dispatch, External, Plan, Shared, shared_slabs};
 pub use weight::{Part, Rows, WeightDecl, WeightKind};

@@ -1,5 +1,6 @@
 //! The plan itself: dispatches with everything decided that can be decided without a device.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::memory::Place;
@@ -106,6 +107,27 @@ pub fn shared_slabs(plans: &[&Plan]) -> Vec<u64> {
         }
     }
     slabs
+}
+
+/// The buffers of plans that share them, run one after the other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shared {
+    /// Bytes of the arena's.
+    pub slabs: Vec<u64>,
+    /// What lives outside the arena, and how many bytes it has where most are needed.
+    pub externals: BTreeMap<Outside, u64>,
+}
+
+impl Shared {
+    /// Those of `plans`.
+    pub fn of(plans: &[&Plan]) -> Shared {
+        let mut externals: BTreeMap<Outside, u64> = BTreeMap::new();
+        for External { outside, bytes } in plans.iter().flat_map(|plan| &plan.externals) {
+            let size = externals.entry(*outside).or_default();
+            *size = (*size).max(*bytes);
+        }
+        Shared { slabs: shared_slabs(plans), externals }
+    }
 }
 
 impl fmt::Display for Plan {

@@ -4,8 +4,9 @@
 //! by [`marks`] and metadata, names before types; [`layout`] decides from the header alone where every packed record goes,
 //! or reports everything that is missing, extra or mis-shaped at once; [`Packer`] then takes tensors one at a time, in file
 //! order, and hands out finished records. [`unpack`] is the inverse, and [`Repack`] both, for a model that another version
-//! of the engine packed. Natively [`ModelSource`] opens folders and files, and [`quantize_folder`] writes GGUFs.
+//! of the engine packed. [`Placement`] divides a packed model by [`Component`], for a device. Natively [`ModelSource`] opens folders and files, and [`quantize_folder`] writes GGUFs.
 
+mod component;
 mod convert;
 mod decode;
 mod gguf;
@@ -31,6 +32,7 @@ mod source;
 #[cfg(not(target_arch = "wasm32"))]
 mod tokenizer;
 
+pub use component::{Component, Piece, Placement, component_bytes};
 pub use header::{Header, OtherTensor, Parse, TensorInfo};
 pub use names::canonical;
 pub use pack::{PackedBytes, Packer};
@@ -46,7 +48,7 @@ pub use unpack::{PackedRows, Unpacked, unpack, vector};
 #[cfg(not(target_arch = "wasm32"))]
 pub use quantize::{Summary, quantize_folder, quantize_source};
 #[cfg(not(target_arch = "wasm32"))]
-pub use source::{ModelSource, load, stream};
+pub use source::{ModelSource, load, stream, stream_of};
 
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::folder::{self, WeightFile};
 use super::header::{Header, bad};
 use super::pack::Packer;
-use super::packed::{LayoutOptions, Manifest, Source};
+use super::packed::{LayoutOptions, Manifest, PackedRecord, Source};
 use super::recognise::{Recognised, Unused, recognise, unused};
 use crate::config::{ModelConfig, Suggested};
 use crate::error::Result;
@@ -89,7 +89,18 @@ pub type Sink<'a> = dyn FnMut(usize, u64, &[u8]) -> Result<()> + 'a;
 
 /// Packs a model, handing every finished piece `(slab, offset, bytes)` on; memory is bounded by the open records.
 pub fn stream(source: &ModelSource, manifest: &Manifest, sink: &mut Sink) -> Result<()> {
-    let mut packer = Packer::new(manifest, source.header());
+    stream_of(source, manifest, &|_| true, sink)
+}
+
+/// The same for the records that are `wanted`, reading nothing else.
+pub fn stream_of(
+    source: &ModelSource,
+    manifest: &Manifest,
+    wanted: &dyn Fn(&PackedRecord) -> bool,
+    sink: &mut Sink,
+) -> Result<()> {
+    let is_wanted = |index: usize| manifest.records.get(index).is_some_and(wanted);
+    let mut packer = Packer::of(manifest, source.header(), &is_wanted);
     let mut buffer = Vec::new();
     for (index, info) in source.header().tensors.iter().enumerate() {
         if packer.wants(&info.name) {

@@ -53,7 +53,7 @@ fn a_model_that_is_too_large_does_not_spoil_the_device() {
     let case = &cases::<DenoiseCase>("denoise")[0];
     let packed = Packed::open(&case.model, None);
     let mut huge = Packed { manifest: packed.manifest.clone(), ..Packed::open(&case.model, None) };
-    huge.manifest.slabs[0] = 1 << 45;
+    huge.manifest.records[0].values.len = 1 << 45;
     let error = pipeline(&context, &huge).err().expect("an error");
     assert!(matches!(error, Error::Gpu { .. } | Error::OutOfMemory { .. }), "{error}");
     context.check().expect("nothing is left of it");

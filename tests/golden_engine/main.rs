@@ -8,6 +8,7 @@ mod left_out;
 
 mod denoise;
 mod faults;
+mod residence;
 mod study;
 mod text;
 mod unet;

@@ -8,9 +8,9 @@ use serde_json::json;
 
 use opengen::error::Result;
 use opengen::gpu::{Executable, Options};
-use opengen::pipeline::Engine;
 use opengen::pipeline::engine::Network;
 use opengen::pipeline::plans::Shape;
+use opengen::pipeline::{Cancel, Engine};
 
 use crate::model;
 
@@ -75,7 +75,7 @@ pub async fn run(args: &Args) -> Result<()> {
         return Err(crate::invalid("model", "was not loaded onto the GPU".to_string()));
     };
     let context = engine.context().clone();
-    let prepared = engine.prepare(shape).await?;
+    let prepared = engine.prepare(shape, &Cancel::default()).await?;
     let stages = [
         ("text encoder", Network::Text(0)),
         ("text keys and values", Network::KeysValues),

@@ -18,6 +18,7 @@ use opengen::prompt::Dialect;
 use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 use opengen::weights::ModelSource;
 
+use crate::bytes::bytes;
 use crate::model;
 
 /// Make pictures from a prompt.
@@ -82,6 +83,10 @@ pub struct Args {
     /// Activations in f32 even where the GPU has f16.
     #[arg(long)]
     f32: bool,
+    /// Keep within so much of the GPU's memory, such as 1GB: weights leave it while other stages need the room and come again
+    /// from the model's files. `opengen plan` with the same option prints what that means. The CPU path has no such limit.
+    #[arg(long, value_parser = bytes, conflicts_with = "cpu")]
+    memory: Option<u64>,
     /// Where the picture goes.
     #[arg(long, required_unless_present = "prompts_file")]
     out: Option<PathBuf>,
@@ -136,11 +141,11 @@ async fn made(pipeline: &mut Pipeline, request: &Request, dump: Option<&mut Dump
 /// Runs the command.
 pub async fn run(args: Args) -> Result<()> {
     let source = model::open(&args.model)?;
-    let mut pipeline = if args.cpu {
-        model::on_cpu(&source)?
-    } else {
-        let options = Options { f16: args.f32.then_some(false) };
-        model::on_gpu(&source, &options).await?
+    let options = Options { f16: args.f32.then_some(false) };
+    let mut pipeline = match args.memory {
+        _ if args.cpu => model::on_cpu(&source)?,
+        Some(bytes) => model::within(&args.model, &options, bytes).await?,
+        None => model::on_gpu(&source, &options).await?,
     };
     match &args.prompts_file {
         None => one(&args, &source, &mut pipeline).await,

@@ -1,6 +1,7 @@
 //! The command line: the browser's engine, natively.
 
 mod bench;
+mod bytes;
 mod generate;
 mod model;
 mod plan;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use opengen::error::{Error, Result};
 use opengen::gpu::{Context, Options};
+use opengen::pipeline::stock::Files;
 use opengen::pipeline::{Defaults, Pipeline};
 use opengen::weights::packed::LayoutOptions;
 use opengen::weights::{Manifest, ModelSource, Unused, load, stream};
@@ -68,6 +69,16 @@ pub async fn on_gpu(source: &ModelSource, options: &Options) -> Result<Pipeline>
     let mut pipeline = Pipeline::new(context, manifest.clone()).await?;
     stream(source, &manifest, &mut |slab, offset, bytes| pipeline.write(slab, offset, bytes))?;
     Ok(pipeline)
+}
+
+/// The model on the best GPU, within `bytes` of its memory; its weights come from the file or folder `name` whenever they are
+/// needed.
+pub async fn within(name: &str, options: &Options, bytes: u64) -> Result<Pipeline> {
+    let source = ModelSource::open(&path(name)?)?;
+    let context = Context::new(options).await?;
+    let manifest =
+        source.manifest(&opengen::model::weight_decls(source.config()), LayoutOptions::default())?;
+    Pipeline::within(context, manifest.clone(), bytes, Box::new(Files::new(source, manifest)))
 }
 
 /// The model on the CPU.

@@ -1,14 +1,21 @@
 //! `opengen plan`: what a model will do, printed without doing it.
 
+use std::collections::BTreeMap;
+
 use clap::Parser;
 
-use opengen::config::{Autoencoder, BUILTIN, ModelConfig, TaesdConfig};
+use opengen::config::{BUILTIN, ModelConfig};
 use opengen::error::Result;
 use opengen::kernels::{Elem, WeightType};
 use opengen::pipeline::plans::{Plans, Shape};
-use opengen::plan::{MemoryLimits, Target, scales_bytes, shared_slabs, stored_type, values_bytes};
+use opengen::pipeline::residency::Residency;
+use opengen::plan::{
+    MemoryLimits, Target, WeightDecl, scales_bytes, shared_slabs, stored_type, values_bytes,
+};
 use opengen::weights::packed::LayoutOptions;
+use opengen::weights::{Component, Placement, component_bytes};
 
+use crate::bytes::bytes;
 use crate::model;
 
 /// Print what a model will do.
@@ -32,6 +39,9 @@ pub struct Args {
     /// Only the totals.
     #[arg(long)]
     summary: bool,
+    /// Which weights are on the device when, within so much of its memory, such as 1GB.
+    #[arg(long, value_parser = bytes)]
+    memory: Option<u64>,
 }
 
 /// Runs the command.
@@ -43,28 +53,28 @@ pub fn run(args: &Args) -> Result<()> {
         other => return Err(crate::invalid("elem", format!("{other:?} is neither f32 nor f16"))),
     };
     let target = Target { elem, cpu: false, limits: MemoryLimits::WIDEST };
-    let (config, plans, weight_bytes) = if BUILTIN.contains(&args.model.as_str()) {
+    let (config, plans, sizes) = if BUILTIN.contains(&args.model.as_str()) {
         let config = ModelConfig::builtin(&args.model)?;
         let wanted = crate::quantize::weight_type(&args.weights)?;
         let shape = shape(&config, args, width, height);
         let plans = Plans::without_weights(&config, shape, target, wanted)?;
-        let bytes = builtin_bytes(&config, wanted);
-        (config, plans, bytes)
+        let sizes = builtin_sizes(&config, wanted);
+        (config, plans, sizes)
     } else {
         let source = model::open(&args.model)?;
         let config = source.config().clone();
         let manifest = source.manifest(&opengen::model::weight_decls(&config), LayoutOptions::default())?;
-        let stored = |decl: &opengen::plan::WeightDecl| {
+        let stored = |decl: &WeightDecl| {
             manifest.record(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
         };
         let plans = Plans::new(&config, shape(&config, args, width, height), target, &stored)?;
-        let bytes = manifest
-            .records
-            .iter()
-            .map(|r| (r.decl.name.clone(), r.values.len + r.scales.map_or(0, |s| s.len)));
-        (config, plans, bytes.collect())
+        (config, plans, Placement::of(&manifest).bytes())
     };
-    print(args, &config, &plans, &weight_bytes);
+    print(args, &config, &plans, &sizes);
+    if let Some(limit) = args.memory {
+        let parts = plans.keyed(&config, shape(&config, args, width, height));
+        print!("\n{}", Residency::of_run(&config, &parts, &sizes, limit));
+    }
     Ok(())
 }
 
@@ -75,26 +85,17 @@ fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shap
     Shape { batch: 1, copies, h, w, chunks: 1, ancestral: false, maps: false, previews: true }
 }
 
-/// Name and bytes of every weight when matrices are `wanted`.
-fn builtin_bytes(config: &ModelConfig, wanted: WeightType) -> Vec<(String, u64)> {
+/// Bytes of every component when matrices are `wanted`.
+fn builtin_sizes(config: &ModelConfig, wanted: WeightType) -> BTreeMap<Component, u64> {
     let decls = opengen::model::weight_decls(config);
-    let bytes = |decl: &opengen::plan::WeightDecl| {
-        let stored = stored_type(decl.kind, wanted);
-        values_bytes(decl, stored) + scales_bytes(decl, stored)
-    };
-    decls.iter().map(|decl| (decl.name.clone(), bytes(decl))).collect()
+    let stored = |decl: &WeightDecl| stored_type(decl.kind, wanted);
+    component_bytes(decls.iter().map(|decl| {
+        let stored = stored(decl);
+        (decl.name.as_str(), values_bytes(decl, stored), scales_bytes(decl, stored))
+    }))
 }
 
-/// Where a model's weights hang in the tree of names.
-fn components(config: &ModelConfig) -> Vec<String> {
-    let mut components: Vec<String> = (0..config.texts.len()).map(ModelConfig::text_root).collect();
-    components.extend([config.denoiser.root().to_string()]);
-    components.extend(["decoder", "encoder"].map(|half| format!("{}.{half}", Autoencoder::ROOT)));
-    components.extend(config.preview.iter().map(|_| TaesdConfig::ROOT.to_string()));
-    components
-}
-
-fn print(args: &Args, config: &ModelConfig, plans: &Plans, weight_bytes: &[(String, u64)]) {
+fn print(args: &Args, config: &ModelConfig, plans: &Plans, sizes: &BTreeMap<Component, u64>) {
     println!("{} at {}, activations {}", config.name, args.size, args.elem);
     for plan in plans.all() {
         if args.summary {
@@ -105,12 +106,10 @@ fn print(args: &Args, config: &ModelConfig, plans: &Plans, weight_bytes: &[(Stri
     }
     let mb = |bytes: u64| bytes as f64 / 1e6;
     println!("\nweights");
-    for component in components(config) {
-        let root = format!("{component}.");
-        let of = weight_bytes.iter().filter(|(name, _)| name.starts_with(&root));
-        println!("      {:<22} {:>9.1} MB", component, mb(of.map(|(_, bytes)| bytes).sum()));
+    for (component, bytes) in sizes {
+        println!("      {:<22} {:>9.1} MB", component.to_string(), mb(*bytes));
     }
-    println!("      {:<22} {:>9.1} MB", "in all", mb(weight_bytes.iter().map(|(_, bytes)| bytes).sum()));
+    println!("      {:<22} {:>9.1} MB", "in all", mb(sizes.values().sum()));
     println!("\narena");
     for plan in plans.all().into_iter().filter(|plan| !plan.slabs.is_empty()) {
         println!("      {:<22} {:>9.1} MB", plan.name, mb(plan.arena_bytes()));

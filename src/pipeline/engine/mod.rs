@@ -8,6 +8,8 @@ mod decode;
 mod gpu;
 #[cfg(feature = "gpu")]
 mod prepared;
+#[cfg(feature = "gpu")]
+mod within;
 
 #[cfg(feature = "cpu")]
 pub use self::cpu::{CpuEngine, Pause};
@@ -21,7 +23,7 @@ use super::request::Cancel;
 use super::stages::Stages;
 use crate::error::Result;
 use crate::kernels::{prepare, step};
-use crate::plan::Outside;
+use crate::plan::{Graph, MemoryLimits, Outside};
 
 /// A model ready to compute, and what was prepared for the last run.
 pub enum Engine {
@@ -48,17 +50,41 @@ pub struct Used {
     pub bind_groups: usize,
     /// Device memory now.
     pub bytes: u64,
+    /// The most of it at once since [`Engine::restart_peak`].
+    pub peak: u64,
     pub dispatches_per_step: usize,
 }
 
 impl Engine {
     /// Everything that runs of a shape need; of what was prepared last stays what has not changed.
-    pub async fn prepare(&mut self, shape: Shape) -> Result<()> {
+    pub async fn prepare(&mut self, shape: Shape, cancel: &Cancel) -> Result<()> {
         match self {
             #[cfg(feature = "gpu")]
-            Engine::Gpu(engine) => engine.prepare(shape).await.map(|_| ()),
+            Engine::Gpu(engine) => engine.prepare(shape, cancel).await.map(|_| ()),
             #[cfg(feature = "cpu")]
-            Engine::Cpu(engine) => engine.prepare(shape),
+            Engine::Cpu(engine) => {
+                cancel.check()?;
+                engine.prepare(shape)
+            }
+        }
+    }
+
+    /// Makes room for one of [`Engine::stages`], and brings the weights that its graph reads, where a limit of memory keeps
+    /// them away.
+    pub async fn admit(
+        &mut self,
+        name: &str,
+        graph: impl FnOnce(MemoryLimits) -> Graph,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.admit(name, graph, cancel).await,
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(_) => {
+                let _ = (name, graph);
+                cancel.check()
+            }
         }
     }
 
@@ -159,6 +185,16 @@ impl Engine {
             Engine::Gpu(engine) => engine.stages(),
             #[cfg(feature = "cpu")]
             Engine::Cpu(engine) => engine.stages(),
+        }
+    }
+
+    /// From now on the peak of memory is that of what follows.
+    pub fn restart_peak(&self) {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.context().restart_peak(),
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(_) => {}
         }
     }
 

@@ -1,14 +1,15 @@
 //! The parts of a run on the device, each kept for as long as what it depends on stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::preview;
-use crate::pipeline::graphs::{Key, Network, Shape, preview_size};
-use crate::pipeline::plans::plan_of;
-use crate::plan::{Outside, Plan};
+use crate::pipeline::graphs::{Key, Network, Shape};
+use crate::pipeline::plans::{plan_of, read_back};
+use crate::plan::{Outside, Plan, Shared};
+use crate::weights::Component;
 
 /// A run's plans on the device, and their memory.
 pub struct Prepared {
@@ -33,15 +34,31 @@ pub type Built = BTreeMap<Network, [usize; 2]>;
 pub(super) struct Maker<'a> {
     pub context: &'a Context,
     pub config: &'a ModelConfig,
-    pub weights: &'a Weights,
+    pub weights: &'a mut Weights,
+    pub within: Option<Within<'a>>,
+}
+
+/// What is known of the parts of a phase that keeps within a limit.
+pub(super) struct Within<'a> {
+    /// All of the run's, planned.
+    pub planned: &'a [(Key, Plan)],
+    pub shared: &'a Shared,
+    /// Components that come to the device once the memory of the phase before is gone.
+    pub come: &'a BTreeSet<Component>,
 }
 
 impl Prepared {
-    /// Whatever the device needs for runs of a shape. Of the `old` stays what has not changed: its plans, and where its
-    /// memory stays in place its bind groups too.
+    /// Lets go of all parts but these.
+    pub(super) fn keep(&mut self, keys: &[Key]) {
+        self.parts.retain(|_, part| keys.contains(&part.key));
+    }
+
+    /// Whatever the device needs for these parts of runs of a shape. Of the `old` stays what has not changed: its plans, and
+    /// where its memory stays in place its bind groups too.
     pub(super) fn new(
-        maker: &Maker<'_>,
+        maker: &mut Maker<'_>,
         shape: Shape,
+        keys: Vec<Key>,
         old: Option<Prepared>,
         built: &mut Built,
     ) -> Result<Prepared> {
@@ -49,22 +66,24 @@ impl Prepared {
             Some(Prepared { memory, parts, .. }) => (memory, parts),
             None => (Memory::empty(maker.context), BTreeMap::new()),
         };
-        let keys = shape.keys(maker.config);
         kept.retain(|_, part| keys.contains(&part.key));
         let mut plans = BTreeMap::new();
         for key in keys.iter().filter(|key| !kept.contains_key(&key.network())) {
-            plans.insert(key.network(), maker.plan(*key)?);
-            built.entry(key.network()).or_default()[0] += 1;
+            plans.insert(key.network(), maker.plan(*key, built)?);
         }
         let all: Vec<&Plan> = kept.values().map(|part| &part.plan).chain(plans.values()).collect();
-        let misfits = memory.misfits(&all);
+        let shared = maker.within.as_ref().map_or_else(|| Shared::of(&all), |within| within.shared.clone());
         drop(all);
+        let misfits = memory.misfits(&shared, maker.within.is_some());
         let (moved, mut parts): (BTreeMap<_, _>, BTreeMap<_, _>) =
             kept.into_iter().partition(|(_, part)| misfits.touch(&part.plan));
         plans.extend(moved.into_iter().map(|(network, part)| (network, part.plan)));
-        let all: Vec<&Plan> = parts.values().map(|part| &part.plan).chain(plans.values()).collect();
-        memory.refit(&misfits, &all);
-        drop(all);
+        // The old memory goes before the new is taken.
+        memory.trim(&misfits);
+        memory.grow(&shared);
+        if let Some(within) = &maker.within {
+            maker.weights.take(within.come);
+        }
         for key in keys {
             if let Some(plan) = plans.remove(&key.network()) {
                 built.entry(key.network()).or_default()[1] += 1;
@@ -92,28 +111,23 @@ impl Prepared {
 }
 
 impl Maker<'_> {
-    fn plan(&self, key: Key) -> Result<Plan> {
+    fn plan(&self, key: Key, built: &mut Built) -> Result<Plan> {
+        let planned = self.within.iter().flat_map(|within| within.planned);
+        if let Some((_, plan)) = planned.into_iter().find(|(planned, _)| *planned == key) {
+            return Ok(plan.clone());
+        }
+        built.entry(key.network()).or_default()[0] += 1;
         plan_of(self.config, key, self.context.target(), &|decl| self.weights.stored_type(decl))
     }
 
     fn part(&self, key: Key, plan: Plan, memory: &Memory) -> Result<Part> {
         let executable = Executable::new(self.context, &plan, self.weights, memory)?;
-        let read = |outside, pixels: usize| Readback::new(self.context, outside, (pixels * 4) as u64);
-        let readback = match key {
-            Key::Preview { h, w } => {
-                if self.config.preview.is_none() {
-                    let (factors, bias) = self.config.vae.latent_rgb();
-                    memory
-                        .write(Outside::Colours, bytemuck::cast_slice(&preview::colours(&factors, bias)))?;
-                }
-                Some(read(Outside::Preview, preview_size(self.config, h, w).iter().product()))
-            }
-            Key::Decoder { batch, h, w } => {
-                let scale = self.config.vae.scale();
-                Some(read(Outside::Rgba, batch * h * scale * w * scale))
-            }
-            _ => None,
-        };
+        if matches!(key, Key::Preview { .. }) && self.config.preview.is_none() {
+            let (factors, bias) = self.config.vae.latent_rgb();
+            memory.write(Outside::Colours, bytemuck::cast_slice(&preview::colours(&factors, bias)))?;
+        }
+        let readback = read_back(self.config, key);
+        let readback = readback.map(|(outside, bytes)| Readback::new(self.context, outside, bytes));
         Ok(Part { key, plan, executable, readback })
     }
 }

@@ -33,6 +33,20 @@ impl Pipeline {
         Pipeline::over(Engine::Gpu(Box::new(engine)), &manifest)
     }
 
+    /// A model on a device that keeps within `bytes` of its memory: weights come from the stock when a stage needs them, and
+    /// leave where the next one has no room for them beside its own. There is nothing to [`write`](Pipeline::write).
+    #[cfg(feature = "gpu")]
+    pub fn within(
+        context: crate::gpu::Context,
+        manifest: impl Into<Arc<Manifest>>,
+        bytes: u64,
+        stock: Box<dyn super::stock::Stock>,
+    ) -> Result<Pipeline> {
+        let manifest = manifest.into();
+        let engine = super::engine::GpuEngine::within(context, &manifest, bytes, stock);
+        Pipeline::over(Engine::Gpu(Box::new(engine)), &manifest)
+    }
+
     /// Unpacks a model for the processor from packed weights: the manifest and the bytes of each slab.
     #[cfg(feature = "cpu")]
     pub fn on_cpu(manifest: impl Into<Arc<Manifest>>, slabs: Vec<Vec<u8>>) -> Result<Pipeline> {
@@ -90,6 +104,8 @@ impl Pipeline {
             sample::trajectory(&self.config.scheduler, request.sampler, request.schedule, request.steps)?;
         let conditioning = Conditioning::new(&self.tokenizer, &self.config, request)?;
 
+        self.engine.restart_peak();
+
         // 2. Everything that runs of this shape need; kept from the last run where the shapes are the same.
         on_event(Event::Stage(Stage::Text));
         let shape = shape(&self.config, request, &conditioning, &trajectory);
@@ -108,6 +124,7 @@ impl Pipeline {
         run.engine.pause().await;
         cancel.check()?;
         let (images, notice) = run.decode().await?;
+        let stats = Stats { gpu_peak_bytes: run.engine.used().peak, ..stats };
         let notices = conditioning.notices.into_iter().chain(notice).collect();
         Ok(Output { images, stats, notices })
     }
@@ -121,7 +138,7 @@ impl Pipeline {
         dump: Option<&'a mut Dump>,
     ) -> Result<Run<'a>> {
         let Pipeline { engine, config, .. } = self;
-        engine.prepare(shape).await?;
+        engine.prepare(shape, cancel).await?;
         Ok(Run { engine, config, shape, request, cancel, dump })
     }
 }
@@ -252,6 +269,7 @@ impl Run<'_> {
             new_buffers_per_step: per_step(end.buffers - after_first.buffers),
             new_bind_groups_per_step: per_step(end.bind_groups - after_first.bind_groups),
             gpu_bytes: end.bytes,
+            gpu_peak_bytes: end.peak,
         })
     }
 

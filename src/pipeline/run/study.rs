@@ -3,7 +3,7 @@
 use super::{Pipeline, Run, shape};
 use crate::error::Result;
 use crate::image::Rgba;
-use crate::model::denoiser;
+use crate::model::{autoencoder, denoiser};
 use crate::pipeline::common::Conditioning;
 use crate::pipeline::graphs::Shape;
 use crate::pipeline::layout::nchw_to_nhwc;
@@ -48,6 +48,9 @@ impl Pipeline {
     pub async fn study_encode(&mut self, image: &Rgba) -> Result<Vec<f32>> {
         let planes = study::planes(&self.config, image)?;
         let shape = [1, 3, image.height, image.width];
+        let (vae, [_, _, height, width]) = (&self.config.vae, shape);
+        let graph = |limits| autoencoder::encoder(vae, 1, height, width, limits);
+        self.engine.admit("encode", graph, &Cancel::default()).await?;
         let latents = self.engine.stages().vae_encode(&self.config, &planes, shape).await?;
         let scale = self.config.vae.scaling_factor() as f32;
         Ok(latents.into_iter().map(|x| x * scale).collect())

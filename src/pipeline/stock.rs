@@ -1,0 +1,58 @@
+//! Where weights come from again after they left the device.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::request::Cancel;
+use crate::error::Result;
+use crate::weights::PackedRecord;
+#[cfg(not(target_arch = "wasm32"))]
+use crate::weights::{Manifest, ModelSource, stream_of};
+
+/// Takes bytes of the packed model: slab, offset in it, bytes.
+pub type Sink<'a> = dyn FnMut(usize, u64, &[u8]) -> Result<()> + 'a;
+
+/// What a [`Stock`] does: done, or what was in its way.
+pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
+
+/// A packed model's weights, to be had as often as they are needed, the same bytes every time.
+pub trait Stock {
+    /// Hands over every byte of the records that are `wanted`, and perhaps others beside them.
+    fn fetch<'a>(
+        &'a self,
+        wanted: &'a dyn Fn(&PackedRecord) -> bool,
+        sink: &'a mut Sink<'a>,
+        cancel: &'a Cancel,
+    ) -> Fetching<'a>;
+}
+
+/// A model's own files, which are packed anew each time.
+#[cfg(not(target_arch = "wasm32"))]
+pub struct Files {
+    source: ModelSource,
+    manifest: Manifest,
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Files {
+    /// Those of a source, packed as the manifest says.
+    pub fn new(source: ModelSource, manifest: Manifest) -> Files {
+        Files { source, manifest }
+    }
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+impl Stock for Files {
+    fn fetch<'a>(
+        &'a self,
+        wanted: &'a dyn Fn(&PackedRecord) -> bool,
+        sink: &'a mut Sink<'a>,
+        cancel: &'a Cancel,
+    ) -> Fetching<'a> {
+        let mut checked = move |slab: usize, offset: u64, bytes: &[u8]| {
+            cancel.check()?;
+            sink(slab, offset, bytes)
+        };
+        Box::pin(std::future::ready(stream_of(&self.source, &self.manifest, wanted, &mut checked)))
+    }
+}
