@@ -32,7 +32,7 @@ const SUMS: &str = "sums";
 /// Beside the chunks' indices in `sums`.
 const HASH: &str = "hash";
 
-/// A model as it stands in `models`. The large texts are kept as they are, so that a list of models needs no parsing.
+/// A model as it stands in `models`. The large texts are kept as they are: of a list only the manifests are parsed.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
@@ -48,7 +48,7 @@ struct Row {
     state: State,
     chunk_bytes: u64,
     origin: Origin,
-    /// JSON.
+    /// JSON, without the tokenizer where the header brings it.
     manifest: String,
     #[serde(with = "serde_wasm_bindgen::preserve")]
     header: Uint8Array,
@@ -132,16 +132,18 @@ impl Database {
         if !format_ok(row.format) {
             return Ok(Found::OtherFormat);
         }
-        let Ok(manifest) = serde_json::from_str(&row.manifest) else { return Ok(Found::OtherFormat) };
-        let manifest = Arc::new(manifest);
+        let header = row.header.to_vec();
+        let Some(manifest) = StoredModel::read_manifest(&row.manifest, &header) else {
+            return Ok(Found::OtherFormat);
+        };
         Ok(Found::Model(Box::new(StoredModel {
             place: row.place.unwrap_or_else(|| row.id.clone()),
             id: row.id,
             origin: row.origin,
             state: row.state,
             chunk_bytes: row.chunk_bytes,
-            header: row.header.to_vec(),
-            manifest,
+            header,
+            manifest: Arc::new(manifest),
         })))
     }
 
@@ -376,7 +378,7 @@ fn row(model: &StoredModel) -> Result<JsValue> {
         state: model.state,
         chunk_bytes: model.chunk_bytes,
         origin: model.origin.clone(),
-        manifest: serde_json::to_string(&*model.manifest).map_err(|error| unwritable(error.to_string()))?,
+        manifest: model.written_manifest().map_err(|error| unwritable(error.to_string()))?,
         header: Uint8Array::from(model.header.as_slice()),
     };
     serde_wasm_bindgen::to_value(&row).map_err(|error| unwritable(error.to_string()))

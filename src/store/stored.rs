@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::chunks::ChunkMap;
-use crate::weights::{Manifest, READABLE_FORMATS};
+use crate::weights::{Header, Manifest, Parse, READABLE_FORMATS};
 
 /// Where a model's file comes from and how to tell whether it is still the same file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -87,9 +87,9 @@ pub struct StoredModel {
     pub state: State,
     /// The chunk size it was cut with.
     pub chunk_bytes: u64,
-    /// The file's header as it came, to find the tensors that are still to be fetched.
+    /// The file's header as it came, to find the tensors that are still to be fetched. A GGUF's holds the tokenizer.
     pub header: Vec<u8>,
-    /// Shared with whoever loads it: its tokenizer alone is megabytes.
+    /// Shared with whoever loads it.
     pub manifest: Arc<Manifest>,
 }
 
@@ -99,10 +99,36 @@ impl StoredModel {
         [id.to_owned(), format!("{id}\u{1}anew")]
     }
 
+    /// The manifest as it is stored beside the header, JSON. The tokenizer stands in one of both: in the header where the
+    /// file brings it, else here.
+    pub fn written_manifest(&self) -> serde_json::Result<String> {
+        if tokenizer_in(&self.header).is_some_and(|text| text == self.manifest.tokenizer) {
+            serde_json::to_string(&self.manifest.without_tokenizer())
+        } else {
+            serde_json::to_string(&*self.manifest)
+        }
+    }
+
+    /// The manifest that was stored beside this header, by this version of the engine or by one that wrote the tokenizer
+    /// into both; `None` where it cannot be read.
+    pub fn read_manifest(written: &str, header: &[u8]) -> Option<Manifest> {
+        let manifest: Manifest = serde_json::from_str(written).ok()?;
+        if !manifest.tokenizer.is_empty() {
+            return Some(manifest);
+        }
+        Some(Manifest { tokenizer: tokenizer_in(header)?, ..manifest })
+    }
+
     /// How its slabs are cut.
     pub fn chunk_map(&self) -> ChunkMap {
         ChunkMap::new(&self.manifest.slabs, self.chunk_bytes)
     }
+}
+
+/// The tokenizer that a file's header brings.
+fn tokenizer_in(header: &[u8]) -> Option<String> {
+    let Ok(Parse::Done(mut header)) = Header::parse("the stored header", header, None) else { return None };
+    header.metadata.remove(Header::TOKENIZER)
 }
 
 /// Whether records written with this format number can be read by this version of the engine.

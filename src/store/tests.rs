@@ -13,6 +13,7 @@ use crate::{Error, Result};
 
 mod changed;
 mod repacked;
+mod written;
 
 const URL: &str = "https://example.org/model.safetensors";
 

@@ -40,7 +40,9 @@ pub struct Manifest {
     pub format: u32,
     pub name: String,
     pub config: ModelConfig,
-    /// The text of `tokenizer.json`.
+    /// The text of `tokenizer.json`, which may be megabytes; none where it is written elsewhere
+    /// ([`Manifest::without_tokenizer`]).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub tokenizer: String,
     /// Bytes of each GPU buffer, at most [`MAX_SLAB`].
     pub slabs: Vec<u64>,
@@ -100,6 +102,20 @@ impl Manifest {
             decls.sort_by(|a, b| a.name.cmp(&b.name));
         }
         self.format == PACKED_FORMAT && ours == theirs
+    }
+
+    /// The same without its tokenizer, for where that is written beside it.
+    pub fn without_tokenizer(&self) -> Manifest {
+        let Manifest { format, name, config, tokenizer: _, slabs, records, source } = self;
+        Manifest {
+            format: *format,
+            name: name.clone(),
+            config: config.clone(),
+            tokenizer: String::new(),
+            slabs: slabs.clone(),
+            records: records.clone(),
+            source: source.clone(),
+        }
     }
 
     /// A record by its declaration's name.
