@@ -1,5 +1,6 @@
 //! A model's own autoencoder, whichever of the kinds it is.
 
+use super::streamed::Whole;
 use super::taesd::{self, Ends};
 use super::vae;
 use crate::config::Autoencoder;
@@ -9,7 +10,7 @@ use crate::plan::{Graph, MemoryLimits, Outside, Path};
 pub fn decoder(config: &Autoencoder, batch: usize, h: usize, w: usize, limits: MemoryLimits) -> Graph {
     let root = Path::root(Autoencoder::ROOT);
     match config {
-        Autoencoder::Kl(config) => vae::decoder_within(config, &root, batch, h, w, limits),
+        Autoencoder::Kl(config) => vae::decoder(config, &root, [batch, h, w], Whole::Within(limits)),
         Autoencoder::Tiny(config) => taesd::decoder(config, &root, Ends::PICTURE, batch, h, w),
     }
 }
@@ -18,7 +19,7 @@ pub fn decoder(config: &Autoencoder, batch: usize, h: usize, w: usize, limits: M
 pub fn encoder(config: &Autoencoder, batch: usize, h: usize, w: usize, limits: MemoryLimits) -> Graph {
     let root = Path::root(Autoencoder::ROOT);
     match config {
-        Autoencoder::Kl(config) => vae::encoder_within(config, &root, batch, h, w, limits),
+        Autoencoder::Kl(config) => vae::encoder(config, &root, [batch, h, w], Whole::Within(limits)),
         Autoencoder::Tiny(config) => taesd::encoder(config, &root, batch, h, w),
     }
 }

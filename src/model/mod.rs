@@ -13,6 +13,8 @@ pub mod taesd;
 pub mod unet;
 pub mod vae;
 
+pub use streamed::Whole;
+
 use crate::config::{ModelConfig, TaesdConfig};
 use crate::plan::{Graph, MemoryLimits, Outside, Path, WeightDecl};
 

@@ -12,11 +12,25 @@ use crate::plan::{
     Builder, Conv, ConvLayer, Epilogue, MemoryLimits, NormLayer, Path, Shape, ValueId, padded,
 };
 
-/// Elements up to which the maps of an autoencoder for so many pixels stay whole, and which slices of wider ones do not
-/// pass: 32 MiB of f32, or 32 channels of the picture, below which the kernels' tiles would be mostly empty. Where memory
-/// has no limits, all stay whole.
-pub fn whole(pixels: usize, limits: MemoryLimits) -> usize {
-    if limits == MemoryLimits::NONE { usize::MAX } else { (32 * pixels).max(1 << 23) }
+/// Which maps of an autoencoder stay whole; slices of wider ones are as large as those at most.
+#[derive(Debug, Clone, Copy)]
+pub enum Whole {
+    /// All, where memory has no limits; else those of 32 MiB in f32, or of 32 channels of the picture, below which the
+    /// kernels' tiles would be mostly empty.
+    Within(MemoryLimits),
+    /// Those of so many elements.
+    UpTo(usize),
+}
+
+impl Whole {
+    /// Elements of the largest map that stays whole, in an autoencoder for so many pixels.
+    pub fn elements(self, pixels: usize) -> usize {
+        match self {
+            Whole::Within(MemoryLimits::NONE) => usize::MAX,
+            Whole::Within(_) => (32 * pixels).max(1 << 23),
+            Whole::UpTo(elements) => elements,
+        }
+    }
 }
 
 /// How an autoencoder's layers are normalised, and up to how many elements its maps stay whole.
@@ -163,11 +177,19 @@ mod tests {
     #[test]
     fn slices_are_whole_groups_of_at_most_so_many_elements() {
         assert_eq!(
-            slices(whole(512 * 512, MemoryLimits::default()), 32, Shape::image(1, 512, 512, 128)),
+            slices(
+                Whole::Within(MemoryLimits::default()).elements(512 * 512),
+                32,
+                Shape::image(1, 512, 512, 128)
+            ),
             [0..32, 32..64, 64..96, 96..128]
         );
         assert_eq!(
-            slices(whole(512 * 512, MemoryLimits::default()), 32, Shape::image(1, 256, 256, 256)),
+            slices(
+                Whole::Within(MemoryLimits::default()).elements(512 * 512),
+                32,
+                Shape::image(1, 256, 256, 256)
+            ),
             [0..128, 128..256]
         );
         assert_eq!(slices(100 * 60, 8, Shape::image(1, 10, 10, 96)), [0..60, 60..96]);

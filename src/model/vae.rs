@@ -3,38 +3,18 @@
 //! Kingma and Welling 2013, <https://arxiv.org/abs/1312.6114>; names and order as in diffusers' `AutoencoderKL`.
 
 use super::resnet::Norm;
-use super::streamed::{Input, Streamed, whole};
+use super::streamed::{Input, Streamed, Whole};
 use crate::config::VaeConfig;
 use crate::plan::{
-    Builder, Conv, Convert, ElemKind, Epilogue, Graph, MemoryLimits, Outside, Path, Shape, Slice, ValueId,
-    padded,
+    Builder, Conv, Convert, ElemKind, Epilogue, Graph, Outside, Path, Shape, Slice, ValueId, padded,
 };
 
 /// The epsilon of `AutoencoderKL`'s norms.
 const NORM_EPS: f64 = 1e-6;
 
-/// Latents of `h` × `w` to pictures; where memory has limits, wide maps are computed in slices of channels.
-pub fn decoder_within(
-    config: &VaeConfig,
-    root: &Path,
-    batch: usize,
-    h: usize,
-    w: usize,
-    limits: MemoryLimits,
-) -> Graph {
-    let pixels = batch * h * w * config.scale() * config.scale();
-    decoder_streamed(config, root, batch, h, w, whole(pixels, limits))
-}
-
-/// The decoder whose maps of more than `whole` elements are computed in slices of channels.
-pub fn decoder_streamed(
-    config: &VaeConfig,
-    root: &Path,
-    batch: usize,
-    h: usize,
-    w: usize,
-    whole: usize,
-) -> Graph {
+/// Latents of `h` × `w` to pictures; maps that do not stay whole are computed in slices of channels.
+pub fn decoder(config: &VaeConfig, root: &Path, [batch, h, w]: [usize; 3], whole: Whole) -> Graph {
+    let whole = whole.elements(batch * h * w * config.scale() * config.scale());
     let mut b = Builder::new("vae decoder");
     let path = root.pp("decoder");
     let streamed = Streamed { norm: Norm { groups: config.norm_num_groups, eps: NORM_EPS }, whole };
@@ -67,27 +47,9 @@ pub fn decoder_streamed(
     b.finish()
 }
 
-/// Pictures of `h` × `w` to the moments of their latents; see [`decoder_within`].
-pub fn encoder_within(
-    config: &VaeConfig,
-    root: &Path,
-    batch: usize,
-    h: usize,
-    w: usize,
-    limits: MemoryLimits,
-) -> Graph {
-    encoder_streamed(config, root, batch, h, w, whole(batch * h * w, limits))
-}
-
-/// The encoder whose maps of more than `whole` elements are computed in slices of channels.
-pub fn encoder_streamed(
-    config: &VaeConfig,
-    root: &Path,
-    batch: usize,
-    h: usize,
-    w: usize,
-    whole: usize,
-) -> Graph {
+/// Pictures of `h` × `w` to the moments of their latents; see [`decoder`].
+pub fn encoder(config: &VaeConfig, root: &Path, [batch, h, w]: [usize; 3], whole: Whole) -> Graph {
+    let whole = whole.elements(batch * h * w);
     let mut b = Builder::new("vae encoder");
     let path = root.pp("encoder");
     let streamed = Streamed { norm: Norm { groups: config.norm_num_groups, eps: NORM_EPS }, whole };

@@ -7,7 +7,7 @@ use super::common::time_embedding;
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use crate::config::{Autoencoder, ModelConfig, TaesdConfig, VaeConfig};
 use crate::error::{Error, Result};
-use crate::model::{self, autoencoder, denoiser, taesd, vae};
+use crate::model::{self, Whole, autoencoder, denoiser, taesd, vae};
 use crate::plan::{Graph, MemoryLimits, Outside, Path, padded};
 
 /// Runs one stage at a time.
@@ -156,7 +156,7 @@ impl<'a> Stages<'a> {
         whole: usize,
     ) -> Result<Vec<f32>> {
         let [n, _, h, w] = shape;
-        let graph = vae::decoder_streamed(kl(config)?, &vae_root(), n, h, w, whole);
+        let graph = vae::decoder(kl(config)?, &vae_root(), [n, h, w], Whole::UpTo(whole));
         self.decode(&graph, latents, shape, config.vae.scale()).await
     }
 
@@ -180,7 +180,7 @@ impl<'a> Stages<'a> {
         whole: usize,
     ) -> Result<Vec<f32>> {
         let [n, _, h, w] = shape;
-        let graph = vae::encoder_streamed(kl(config)?, &vae_root(), n, h, w, whole);
+        let graph = vae::encoder(kl(config)?, &vae_root(), [n, h, w], Whole::UpTo(whole));
         self.encode(config, &graph, image, shape).await
     }
 
