@@ -3,9 +3,10 @@
 mod common;
 
 use candle_core::{Device, Tensor};
+use common::report::Report;
 use common::{
-    DenoiseCase, Report, cases, compare_text, compare_unet, compare_vae, folder_tensors, model_folder,
-    request, values,
+    DenoiseCase, cases, compare_text, compare_unet, compare_vae, folder_tensors, model_folder, request,
+    values,
 };
 use opengen::Error;
 use opengen::config;

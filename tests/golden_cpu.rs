@@ -4,10 +4,12 @@ mod common;
 
 use std::path::Path;
 
+use common::report::Report;
+use common::twice::{two_encoders, two_encoders_folder};
 use common::{
-    AttentionCase, DenoiseCase, Golden, Report, TextCase, UnetCase, VaeCase, answer, assert_previews_decode,
+    AttentionCase, DenoiseCase, Golden, TextCase, UnetCase, VaeCase, answer, assert_previews_decode,
     assert_previews_show, cases, compare_run, mini, mini_request, model_folder, packed_taesd, request,
-    scheduler_of, two_encoders,
+    scheduler_of,
 };
 use opengen::Error;
 use opengen::config::ModelConfig;
@@ -184,13 +186,16 @@ fn run_of(case: &DenoiseCase, (mut manifest, slabs): (Manifest, Vec<Vec<u8>>)) -
     dump
 }
 
-/// Two text encoders side by side, whose halves make up one: the same run.
+/// Two text encoders side by side, whose halves make up one: the same run, from the same weights in a folder too.
 #[test]
 fn two_text_encoders() {
     let mut report = Report::new(common::F32);
     for case in cases::<DenoiseCase>("denoise").iter().filter(|case| ["d", "e"].contains(&case.case.as_str()))
     {
         let mut dump = run_of(case, two_encoders(&case.model));
+        let folder = tempfile::tempdir().expect("a folder");
+        two_encoders_folder(&case.model, folder.path());
+        assert!(run_of(case, packed(folder.path())).0 == dump.0, "{}: from a folder", case.model);
         let (shape, both) = dump.0.remove("text_embeddings").expect("embeddings");
         let width = shape[2] / 2;
         let first: Vec<f32> = both.chunks(2 * width).flat_map(|row| row[..width].to_vec()).collect();

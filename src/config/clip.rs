@@ -23,6 +23,11 @@ pub struct ClipTextConfig {
     pub max_position_embeddings: usize,
     pub hidden_act: Activation,
     pub layer_norm_eps: f64,
+    /// The token that fills its chunks, where that is another than the model's tokenizer names: the encoders of a model
+    /// share one vocabulary, but Stable Diffusion XL's second is filled with `!`. Not in its own `config.json`; a folder's
+    /// second tokenizer says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pad_token: Option<String>,
 }
 
 /// The activation between a transformer layer's two linear maps.
@@ -47,6 +52,7 @@ impl Default for ClipTextConfig {
             max_position_embeddings: 77,
             hidden_act: Activation::QuickGelu,
             layer_norm_eps: 1e-5,
+            pad_token: None,
         }
     }
 }

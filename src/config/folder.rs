@@ -4,21 +4,21 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::index::Index;
 use super::scheduler::without_infinities;
 use super::{
-    Autoencoder, ClipTextConfig, Denoiser, ModelConfig, SampleSize, SchedulerConfig, Suggested, TaesdConfig,
-    UnetConfig, check,
+    Autoencoder, ClipTextConfig, Denoiser, MAX_TEXT_ENCODERS, ModelConfig, SampleSize, SchedulerConfig,
+    Suggested, TaesdConfig, UnetConfig, check,
 };
 use crate::error::{Error, Result};
 
 /// The largest `config.json` that is read; real ones have two kilobytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Reads a diffusers folder's `config.json` files and checks that they fit together. `model_index.json` may be missing.
+/// Reads a diffusers folder's `config.json` files and checks that they fit together: one text encoder or two, as its
+/// `model_index.json` says; where that is missing, as many as are there.
 pub fn from_folder(path: &Path) -> Result<ModelConfig> {
-    refuse_other_pipelines(path)?;
-    let (file, text) = read(path, "text_encoder/config.json")?;
-    let text_config = ClipTextConfig::from_json(&file, &text)?;
+    let texts = read_texts(path, &Index::read(path)?)?;
     let (file, text) = read(path, "unet/config.json")?;
     let mut unet = UnetConfig::from_json(&file, &text)?;
     raise_old_sample_size(&mut unet, &check::parse(&file, &text)?);
@@ -31,7 +31,7 @@ pub fn from_folder(path: &Path) -> Result<ModelConfig> {
     let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
     let name = name.unwrap_or_else(|| "model".to_string());
     let suggested = Suggested::of_scheduler(&check::parse(&file, &without_infinities(&text))?);
-    let (texts, denoiser) = (vec![text_config], Denoiser::Unet(unet));
+    let denoiser = Denoiser::Unet(unet);
     let config = ModelConfig { name, texts, denoiser, vae, preview, scheduler, suggested };
     config.check()?;
     Ok(config)
@@ -66,36 +66,49 @@ fn as_the_pipeline_has_it(scheduler: &mut SchedulerConfig) {
     scheduler.refused.clip_sample = None;
 }
 
-/// `model_index.json` names a second text encoder (SDXL) or no UNet (SD 3, Flux): better said at once.
-fn refuse_other_pipelines(path: &Path) -> Result<()> {
-    if !path.is_dir() {
-        return Err(Error::Io { path: path.display().to_string(), message: "no such folder".to_string() });
+/// Whether a diffusers folder has a component, such as `tokenizer_2`: as its index says, else whether it is there.
+pub fn folder_has(path: &Path, component: &str) -> Result<bool> {
+    Ok(Index::read(path)?.has(path, component))
+}
+
+/// The text encoders' configurations; the first is always there.
+fn read_texts(path: &Path, index: &Index) -> Result<Vec<ClipTextConfig>> {
+    let roots = (0..MAX_TEXT_ENCODERS).map(ModelConfig::text_root).enumerate();
+    let listed = roots.filter(|(number, root)| *number == 0 || index.has(path, root));
+    let read_one = |(number, root): (usize, String)| {
+        let (file, text) = read(path, &format!("{root}/config.json"))?;
+        let classes = check::parse(&file, &text)?;
+        let classes = classes.get("architectures").and_then(Value::as_array).into_iter().flatten();
+        // A second one with a projection is there for the sake of that; of a first one it is left over.
+        if number > 0 && classes.into_iter().any(|class| class == "CLIPTextModelWithProjection") {
+            return Err(Error::Unsupported {
+                what: format!("CLIPTextModelWithProjection ({file})"),
+                message: "the projection of its text has no path yet".to_string(),
+            });
+        }
+        ClipTextConfig::from_json(&file, &text)
+    };
+    listed.map(read_one).collect()
+}
+
+/// What is said of a file that is not there.
+fn missing(folder: &Path, name: &str) -> String {
+    match name.split_once('/') {
+        Some((component, _)) if folder.join("model_index.json").exists() => {
+            format!("missing; model_index.json lists {component}")
+        }
+        _ => format!("missing; a diffusers folder has {name}"),
     }
-    if !path.join("model_index.json").exists() {
-        return Ok(());
-    }
-    let (file, text) = read(path, "model_index.json")?;
-    let index = check::parse(&file, &text)?;
-    let present =
-        |field: &str| index.get(field).is_some_and(|v| v.get(0).is_some_and(|library| !library.is_null()));
-    if present("text_encoder_2") || present("transformer") {
-        let class = index.get("_class_name").and_then(Value::as_str).unwrap_or("this pipeline");
-        return Err(Error::Unsupported {
-            what: format!("{class} ({file})"),
-            message: "models of the Stable Diffusion 1.x and 2.x family are".to_string(),
-        });
-    }
-    Ok(())
 }
 
 /// A small text file of the folder, with the name errors use.
-fn read(folder: &Path, name: &str) -> Result<(String, String)> {
+pub(super) fn read(folder: &Path, name: &str) -> Result<(String, String)> {
     let path = folder.join(name);
     let file = path.display().to_string();
     let io = |message: String| Error::Io { path: file.clone(), message };
     let size = std::fs::metadata(&path)
         .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => io(format!("missing; a diffusers folder has {name}")),
+            std::io::ErrorKind::NotFound => io(missing(folder, name)),
             _ => io(error.to_string()),
         })?
         .len();

@@ -9,6 +9,8 @@ mod clip;
 mod denoiser;
 #[cfg(not(target_arch = "wasm32"))]
 mod folder;
+#[cfg(not(target_arch = "wasm32"))]
+mod index;
 mod scheduler;
 mod suggested;
 mod taesd;
@@ -24,7 +26,7 @@ pub use builtin::BUILTIN;
 pub use clip::{Activation, ClipTextConfig};
 pub use denoiser::{Denoiser, Sinusoids};
 #[cfg(not(target_arch = "wasm32"))]
-pub use folder::from_folder;
+pub use folder::{folder_has, from_folder};
 pub use scheduler::{BetaSchedule, FinalSigmas, PredictionType, SchedulerConfig, TimestepSpacing};
 pub use suggested::Suggested;
 pub use taesd::TaesdConfig;

@@ -4,13 +4,13 @@ use super::request::{Request, Walk};
 use crate::config::{ModelConfig, Sinusoids};
 use crate::error::{Error, Result};
 use crate::image::Rgba;
-use crate::prompt::{self, Chunk, Dialect, MAX_PARTS, Tokenizer};
+use crate::prompt::{self, Chunk, Dialect, Encoded, MAX_PARTS, Tokenizers};
 use crate::sample::{Generators, noise_between, slerp, spherical};
 
 /// The tokens of a run: a row of chunks without the prompt, where guided, and one with it, whatever the batch.
 pub struct Conditioning {
-    /// `[copies]` rows, each with equally many chunks.
-    pub rows: Vec<Vec<Chunk>>,
+    /// For each text encoder `[copies]` rows, each with equally many chunks.
+    texts: Vec<Vec<Vec<Chunk>>>,
     pub notices: Vec<String>,
     /// Where a walk leads to, and how far along it the run is.
     pub towards: Option<(Box<Conditioning>, f64)>,
@@ -18,11 +18,11 @@ pub struct Conditioning {
 
 impl Conditioning {
     /// Tokenizes the prompts of a request.
-    pub fn new(tokenizer: &Tokenizer, config: &ModelConfig, request: &Request) -> Result<Conditioning> {
+    pub fn new(tokenizers: &Tokenizers, config: &ModelConfig, request: &Request) -> Result<Conditioning> {
         let length = config.chunk_tokens();
-        let here = Conditioning::of(tokenizer, config, request, &request.prompt)?;
+        let here = Conditioning::of(tokenizers, config, request, &request.prompt)?;
         let Some(Walk { prompt: Some(prompt), share, .. }) = &request.walk else { return Ok(here) };
-        let there = Conditioning::of(tokenizer, config, request, prompt)?;
+        let there = Conditioning::of(tokenizers, config, request, prompt)?;
         if there.chunks() != here.chunks() {
             let message = format!(
                 "the two prompts fill {} and {} parts of {length} tokens; a walk needs as many of both",
@@ -36,7 +36,7 @@ impl Conditioning {
 
     /// The rows of one prompt.
     fn of(
-        tokenizer: &Tokenizer,
+        tokenizers: &Tokenizers,
         config: &ModelConfig,
         request: &Request,
         prompt: &str,
@@ -44,8 +44,19 @@ impl Conditioning {
         let length = config.chunk_tokens();
         let negative = if request.guided() { request.negative_prompt.as_str() } else { "" };
         let mut notices = notices_of(request.dialect, [prompt, negative]);
-        let (prompt, negative) = tokenizer.encode_pair(request.dialect, prompt, negative, length)?;
-        let (tokens, at_once, parts) = (prompt.tokens, length - 2, prompt.chunks.len());
+        let mut pairs = Vec::new();
+        for tokenizer in tokenizers.iter() {
+            pairs.push(tokenizer.encode_pair(request.dialect, prompt, negative, length)?);
+        }
+        // Encoders that pad with other tokens may count others.
+        let parts = pairs.iter().map(|(prompt, _)| prompt.chunks.len()).max().unwrap_or(1);
+        for (tokenizer, (prompt, negative)) in tokenizers.iter().zip(&mut pairs) {
+            tokenizer.fill(&mut prompt.chunks, parts, length)?;
+            tokenizer.fill(&mut negative.chunks, parts, length)?;
+        }
+        let counted = |of: fn(&(Encoded, Encoded)) -> usize| pairs.iter().map(of).max().unwrap_or(0);
+        let (tokens, negative_tokens) = (counted(|pair| pair.0.tokens), counted(|pair| pair.1.tokens));
+        let at_once = length - 2;
         if request.dialect == Dialect::Diffusers && tokens > at_once {
             notices.push(format!(
                 "The prompt has {tokens} tokens; diffusers reads {at_once}, the rest was left out."
@@ -57,34 +68,43 @@ impl Conditioning {
         }
         let rows = if request.guided() { 2 } else { 1 };
         if parts * rows > MAX_PARTS {
-            let longer = if negative.tokens > prompt.tokens { "negative_prompt" } else { "prompt" };
+            let longer = if negative_tokens > tokens { "negative_prompt" } else { "prompt" };
             let most = MAX_PARTS / rows;
             let message = format!(
                 "it fills {parts} parts of {at_once} tokens, at most {most} are read at once; make it shorter"
             );
             return Err(Error::InvalidInput { field: longer, message });
         }
-        let mut rows = Vec::new();
-        if request.guided() {
-            rows.push(negative.chunks);
-        }
-        rows.push(prompt.chunks);
-        Ok(Conditioning { rows, notices, towards: None })
+        let rows_of = |(prompt, negative): (Encoded, Encoded)| match request.guided() {
+            true => vec![negative.chunks, prompt.chunks],
+            false => vec![prompt.chunks],
+        };
+        Ok(Conditioning { texts: pairs.into_iter().map(rows_of).collect(), notices, towards: None })
+    }
+
+    /// The rows of a text encoder.
+    pub fn rows(&self, encoder: usize) -> &[Vec<Chunk>] {
+        self.texts.get(encoder).map_or(&[], Vec::as_slice)
+    }
+
+    /// The chunks of a text encoder, row after row.
+    fn of_encoder(&self, encoder: usize) -> impl Iterator<Item = &Chunk> {
+        self.rows(encoder).iter().flatten()
     }
 
     /// Chunks per row.
     pub fn chunks(&self) -> usize {
-        self.rows.first().map_or(1, Vec::len)
+        self.rows(0).first().map_or(1, Vec::len)
     }
 
-    /// All ids, row after row.
-    pub fn ids(&self) -> Vec<u32> {
-        self.rows.iter().flatten().flat_map(|chunk| chunk.ids.iter().copied()).collect()
+    /// All ids of a text encoder, row after row.
+    pub fn ids(&self, encoder: usize) -> Vec<u32> {
+        self.of_encoder(encoder).flat_map(|chunk| chunk.ids.iter().copied()).collect()
     }
 
     /// Whether any token has a weight other than 1.
     pub fn is_weighted(&self) -> bool {
-        self.rows.iter().flatten().any(|chunk| chunk.weights.iter().any(|w| *w != 1.0))
+        self.texts.iter().flatten().flatten().any(|chunk| chunk.weights.iter().any(|w| *w != 1.0))
     }
 
     /// Embeddings on the way from this conditioning's to the other's, `[rows, chunks · tokens, hidden]`: an arc for
@@ -93,11 +113,11 @@ impl Conditioning {
         from.chunks(hidden).zip(to.chunks(hidden)).flat_map(|(a, b)| spherical(a, b, share)).collect()
     }
 
-    /// Applies the prompts' weights to embeddings `[rows, chunks · tokens, hidden]`.
-    pub fn weigh(&self, embeddings: &mut [f32]) {
-        let chunks = self.rows.len() * self.chunks();
+    /// Applies the prompts' weights to a text encoder's embeddings `[rows, chunks · tokens, hidden]`.
+    pub fn weigh(&self, encoder: usize, embeddings: &mut [f32]) {
+        let chunks = self.rows(encoder).len() * self.chunks();
         let len = embeddings.len() / chunks.max(1);
-        for (part, chunk) in embeddings.chunks_mut(len.max(1)).zip(self.rows.iter().flatten()) {
+        for (part, chunk) in embeddings.chunks_mut(len.max(1)).zip(self.of_encoder(encoder)) {
             crate::prompt::apply_weights(part, &chunk.weights);
         }
     }
@@ -223,10 +243,15 @@ mod tests {
     }
 
     fn conditioning(request: &Request) -> Result<Conditioning> {
+        conditioned(request, &[None])
+    }
+
+    /// For text encoders that pad with these tokens.
+    fn conditioned(request: &Request, pads: &[Option<&str>]) -> Result<Conditioning> {
         let mut config = ModelConfig::builtin("sd15")?;
         config.texts[0].max_position_embeddings = 24;
         let json = include_bytes!("../../tests/data/tokenizer/tokenizer.json");
-        Conditioning::new(&Tokenizer::from_json(json)?, &config, request)
+        Conditioning::new(&Tokenizers::from_json(json, pads.iter().copied())?, &config, request)
     }
 
     /// From one limit, and at the field that is too long.
@@ -253,6 +278,30 @@ mod tests {
                 other => panic!("{words}: {other:?}"),
             }
         }
+    }
+
+    /// One vocabulary, but another token behind the end; where that counts words, all have as many chunks.
+    #[test]
+    fn each_text_encoder_is_padded_with_its_own_token() -> Result<()> {
+        let prompt = "a red apple".to_string();
+        let asked =
+            conditioned(&Request { prompt, guidance: 2.0, ..request(1, 0, None) }, &[None, Some("!")])?;
+        let (first, second) = (asked.ids(0), asked.ids(1));
+        assert_eq!((first.len(), second.len(), asked.rows(1).len()), (48, 48, 2));
+        let end = first[47];
+        let text = first[24..].iter().skip(1).position(|id| *id == end).unwrap() + 26;
+        assert_eq!(first[24..text], second[24..text], "to the end token");
+        assert!(first[text..].iter().all(|id| *id == end));
+        let pad = second[47];
+        assert!(pad != end && second[text..].iter().all(|id| *id == pad));
+
+        // Of a row of `!` CLIP makes fewer tokens, where that is no special one.
+        let prompt = format!("a cat{}", "!".repeat(40));
+        let asked = conditioned(&Request { prompt, ..request(1, 0, None) }, &[None, Some("!")])?;
+        assert_eq!(asked.rows(0)[0].len(), asked.rows(1)[0].len());
+        assert_eq!(asked.chunks(), 2);
+        assert!(conditioned(&request(1, 0, None), &[None, Some("no token")]).is_err());
+        Ok(())
     }
 
     #[test]

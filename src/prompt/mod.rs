@@ -7,6 +7,7 @@ mod chunks;
 mod clean;
 mod syntax;
 mod tokenizer;
+mod tokenizers;
 mod unfollowed;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::error::{Error, Result};
 
 pub use chunks::{Chunk, Encoded};
 pub use tokenizer::Tokenizer;
+pub use tokenizers::Tokenizers;
 pub use unfollowed::{notices, without_networks};
 
 /// The longest prompt that is taken, in characters.

@@ -17,17 +17,25 @@ pub struct Tokenizer {
 impl Tokenizer {
     /// Reads a `tokenizer.json`. Its `padding` names the pad token; without any, the end token pads.
     pub fn from_json(json: &[u8]) -> Result<Self> {
+        Tokenizer::padded(json, None)
+    }
+
+    /// Reads a `tokenizer.json` whose `padding` is not the one that counts: `pad` is, a token of its vocabulary.
+    pub fn padded(json: &[u8], pad: Option<&str>) -> Result<Self> {
         let bad = |message: String| Error::Json { file: "tokenizer.json".to_string(), message };
         let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|error| bad(error.to_string()))?;
-        let padding = inner.get_padding().cloned();
+        let named = inner.get_padding().map(|padding| (padding.pad_token.clone(), Some(padding.pad_id)));
         inner.with_padding(None);
-        if let Some(padding) = &padding {
-            if inner.token_to_id(&padding.pad_token) != Some(padding.pad_id) {
-                let (token, id) = (&padding.pad_token, padding.pad_id);
-                return Err(bad(format!("the pad token {token:?} has not the id {id} in the vocabulary")));
+        let mut padding = None;
+        if let Some((token, id)) = pad.map(|pad| (pad.to_string(), None)).or(named) {
+            let found = inner.token_to_id(&token);
+            if found.is_none() || (id.is_some() && id != found) {
+                let id = id.map_or("any id".to_string(), |id| format!("the id {id}"));
+                return Err(bad(format!("the pad token {token:?} has not {id} in the vocabulary")));
             }
+            padding = found;
             // As in transformers the pad token is a special one: with Stable Diffusion 2 a prompt's `!` is padding.
-            inner.add_special_tokens(&[tokenizers::AddedToken::from(padding.pad_token.clone(), true)]);
+            inner.add_special_tokens(&[tokenizers::AddedToken::from(token, true)]);
         }
         inner.with_truncation(None).map_err(|error| bad(error.to_string()))?;
         // What the post-processor puts around nothing are the begin and end tokens.
@@ -42,7 +50,7 @@ impl Tokenizer {
             }
         };
         let comma = inner.token_to_id(",</w>");
-        Ok(Tokenizer { inner, begin, end, pad: padding.map_or(end, |padding| padding.pad_id), comma })
+        Ok(Tokenizer { inner, begin, end, pad: padding.unwrap_or(end), comma })
     }
 
     /// How many ids there are: one more than the largest.
@@ -83,10 +91,15 @@ impl Tokenizer {
             self.encode_field("negative_prompt", dialect, negative, max_length)?,
         );
         let count = pair.0.chunks.len().max(pair.1.chunks.len());
-        let empty = self.frame(max_length)?.chunk(&[]);
-        pair.0.chunks.resize(count, empty.clone());
-        pair.1.chunks.resize(count, empty);
+        self.fill(&mut pair.0.chunks, count, max_length)?;
+        self.fill(&mut pair.1.chunks, count, max_length)?;
         Ok(pair)
+    }
+
+    /// As many chunks as `count`, empty ones behind those of a text.
+    pub fn fill(&self, chunks: &mut Vec<Chunk>, count: usize, max_length: usize) -> Result<()> {
+        chunks.resize(count, self.frame(max_length)?.chunk(&[]));
+        Ok(())
     }
 
     fn encode_field(

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use super::header::{Header, OtherTensor, Parse, TensorInfo, bad, incomplete};
 use super::recognise::{Family, Recognised};
 use super::source::ModelSource;
+use super::tokenizer::Tokenizers;
 use super::{names, tokenizer};
 use crate::config::{self, Autoencoder, ModelConfig, TaesdConfig};
 use crate::error::{Error, Result};
@@ -26,8 +27,11 @@ fn components(config: &ModelConfig) -> Vec<(String, &'static str)> {
 
 /// Reads a folder's configurations, tokenizer and headers; its files are one checkpoint under canonical names.
 pub(super) fn open(path: &Path) -> Result<ModelSource> {
-    let config = config::from_folder(path)?;
-    let tokenizer = tokenizer::from_folder(path)?;
+    let mut config = config::from_folder(path)?;
+    let Tokenizers { text: tokenizer, others } = tokenizer::from_folder(path, config.texts.len())?;
+    for (text, pad) in config.texts.iter_mut().skip(1).zip(others) {
+        text.pad_token = pad;
+    }
     let mut header = Header {
         file: path.display().to_string(),
         tensors: Vec::new(),

@@ -6,27 +6,77 @@ use serde_json::{Map, Value, json};
 
 use super::folder::io;
 use super::header::bad;
+use crate::config;
 use crate::error::{Error, Result};
 
 /// The largest tokenizer file read; CLIP's `tokenizer.json` has 3.6 MB when indented.
 const MAX_BYTES: u64 = 16 << 20;
 
-/// Reads `tokenizer/tokenizer.json`, or builds it from CLIP's older `vocab.json` and `merges.txt`.
+/// The end token, which fills chunks where nothing is said of padding.
+const END: &str = "<|endoftext|>";
+
+/// A folder's tokenizer, and for each further text encoder the token that fills its chunks, where that is another.
+pub struct Tokenizers {
+    /// The text of `tokenizer.json`.
+    pub text: String,
+    pub others: Vec<Option<String>>,
+}
+
+/// Reads the tokenizers of a folder with so many text encoders. They have to read words alike, so that one is kept: only
+/// their padding may differ.
+pub fn from_folder(folder: &Path, encoders: usize) -> Result<Tokenizers> {
+    let first = read_one(&folder.join("tokenizer"))?;
+    let mut others = Vec::new();
+    for name in (2..=encoders).map(|number| format!("tokenizer_{number}")) {
+        others.push(match config::folder_has(folder, &name)? {
+            true => {
+                let other = read_one(&folder.join(&name))?;
+                let pad = pad_token(&other);
+                if words(&first, pad) != words(&other, pad) {
+                    return Err(Error::Unsupported {
+                        what: format!("{name} ({})", folder.display()),
+                        message: "it reads words otherwise than tokenizer does, and all text encoders of a model are \
+                                  given the same tokens; only the token that fills their chunks may differ"
+                            .to_string(),
+                    });
+                }
+                (pad != pad_token(&first)).then(|| pad.to_string())
+            }
+            false => None,
+        });
+    }
+    Ok(Tokenizers { text: first.to_string(), others })
+}
+
+/// Reads `tokenizer.json`, or builds it from CLIP's older `vocab.json` and `merges.txt`.
 ///
 /// The padding token stands in `tokenizer_config.json` or `special_tokens_map.json` (SD 2 pads with `!`, SD 1 with the
 /// end token): it is added where the file says nothing of padding.
-pub fn from_folder(folder: &Path) -> Result<String> {
-    let folder = folder.join("tokenizer");
-    let mut tokenizer = match read(&folder, "tokenizer.json")? {
+fn read_one(folder: &Path) -> Result<Value> {
+    let mut tokenizer = match read(folder, "tokenizer.json")? {
         Some(tokenizer) => tokenizer,
-        None => from_vocabulary(&folder)?,
+        None => from_vocabulary(folder)?,
     };
     if tokenizer.get("padding").is_none_or(Value::is_null)
-        && let Some(padding) = padding(&folder, &tokenizer)?
+        && let Some(padding) = padding(folder, &tokenizer)?
     {
         tokenizer["padding"] = padding;
     }
-    Ok(tokenizer.to_string())
+    Ok(tokenizer)
+}
+
+fn pad_token(tokenizer: &Value) -> &str {
+    tokenizer.pointer("/padding/pad_token").and_then(Value::as_str).unwrap_or(END)
+}
+
+/// All that decides how a tokenizer reads words, but that a token which only fills chunks may be a special one.
+fn words<'a>(tokenizer: &'a Value, pad: &str) -> [Option<Vec<&'a Value>>; 5] {
+    let part = |name: &str| tokenizer.get(name).filter(|part| !part.is_null());
+    let one = |name: &str| part(name).map(|part| vec![part]);
+    let added = part("added_tokens").and_then(Value::as_array).map(|tokens| {
+        tokens.iter().filter(|token| token["content"] == END || token["content"] != pad).collect()
+    });
+    [one("normalizer"), one("pre_tokenizer"), one("post_processor"), one("model"), added]
 }
 
 /// A JSON file of the folder; `None` where there is none.
@@ -62,7 +112,7 @@ fn from_vocabulary(folder: &Path) -> Result<Value> {
         let id = vocabulary.get(token).and_then(Value::as_u64);
         id.ok_or_else(|| bad(&folder.join("vocab.json").display().to_string(), format!("no token {token}")))
     };
-    let (start, end) = ("<|startoftext|>", "<|endoftext|>");
+    let (start, end) = ("<|startoftext|>", END);
     let (start_id, end_id) = (id(start)?, id(end)?);
     let added = |token: &str, id: u64| {
         json!({"id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,

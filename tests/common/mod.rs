@@ -1,24 +1,26 @@
-//! What the golden tests share: reading references, the metric, and a report that names every miss.
+//! What the golden tests share: reading references, holding values and runs to them, models made of others.
 #![allow(dead_code, reason = "each test file uses its own part")]
+
+pub mod report;
+pub mod twice;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 use candle_core::{DType, Device, Tensor};
-use half::f16;
 use opengen::Result;
-use opengen::config::{self, Denoiser, PredictionType, SchedulerConfig, TaesdConfig};
+use opengen::config::{self, PredictionType, SchedulerConfig, TaesdConfig};
 use opengen::image::Rgba;
 use opengen::model;
 use opengen::pipeline::study::StepTrace;
 use opengen::pipeline::{Dump, Request};
 use opengen::prompt::Dialect;
 use opengen::sample::{self, NoiseSource, Shares};
-use opengen::weights::{
-    self, Header, LayoutOptions, Manifest, ModelSource, Packer, Parse, Source, SourceType, TensorInfo,
-};
+use opengen::weights::{self, Header, Manifest, Packer, Parse, Source, TensorInfo};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+
+use report::Report;
 
 /// Tolerance of the f32 tier, of the CPU path and of candle.
 pub const F32: f64 = 1e-3;
@@ -196,71 +198,6 @@ pub fn folder_tensors(model: &Path) -> HashMap<String, Tensor> {
     all
 }
 
-/// How far `got` is from `want`.
-#[derive(Debug, Clone, Copy)]
-pub struct Difference {
-    /// |got - want|₂ / |want|₂.
-    pub relative: f64,
-    /// max |got - want| / max |want|.
-    pub peak: f64,
-}
-
-/// The metric of all golden tests.
-pub fn difference(got: &[f32], want: &[f32]) -> Difference {
-    assert_eq!(got.len(), want.len(), "number of values");
-    let (mut off, mut all, mut peak_off, mut peak) = (0.0f64, 0.0f64, 0.0f64, 0.0f64);
-    for (&g, &w) in got.iter().zip(want) {
-        let (d, w) = (f64::from(g) - f64::from(w), f64::from(w));
-        off += d * d;
-        all += w * w;
-        // A NaN must not hide behind a comparison.
-        peak_off = if d.is_nan() { f64::INFINITY } else { peak_off.max(d.abs()) };
-        peak = peak.max(w.abs());
-    }
-    Difference { relative: (off / all).sqrt(), peak: peak_off / peak }
-}
-
-/// Collects comparisons, prints each, and fails at the end naming every one out of tolerance.
-pub struct Report {
-    tolerance: f64,
-    misses: Vec<String>,
-    count: usize,
-}
-
-impl Report {
-    pub fn new(tolerance: f64) -> Report {
-        Report { tolerance, misses: Vec::new(), count: 0 }
-    }
-
-    pub fn compare(&mut self, what: &str, got: &[f32], want: &[f32]) {
-        self.compare_with(what, got, want, 0.0);
-    }
-
-    /// Holds values to the tolerance and so much more.
-    pub fn compare_with(&mut self, what: &str, got: &[f32], want: &[f32], more: f64) {
-        let Difference { relative, peak } = difference(got, want);
-        let tolerance = self.tolerance + more;
-        let line = format!("{what:<48} relative {relative:.2e}  peak {peak:.2e}  of {tolerance:.1e}");
-        println!("{line}");
-        self.count += 1;
-        let within = relative <= tolerance && peak <= tolerance; // false for NaN
-        if !within {
-            self.misses.push(line);
-        }
-    }
-
-    pub fn finish(self) {
-        assert!(self.count > 0, "nothing was compared");
-        assert!(
-            self.misses.is_empty(),
-            "{} of {} comparisons are off by more than they may be:\n{}",
-            self.misses.len(),
-            self.count,
-            self.misses.join("\n")
-        );
-    }
-}
-
 /// What the model answered in a step, put together again of the picture and the noise it sees there; the page does the
 /// same in `www/learn/asked.js`.
 pub fn answer(trace: &StepTrace, prediction: PredictionType) -> Vec<f32> {
@@ -371,49 +308,6 @@ pub fn assert_previews_decode(
             }
         }
     }
-}
-
-/// A tiny model with its text encoder twice, and with keys and values that take half of each: it draws as it did.
-pub fn two_encoders(model: &str) -> (Manifest, Vec<Vec<u8>>) {
-    let source = ModelSource::open(&model_folder(model)).expect("a model");
-    let mut config = source.config().clone();
-    let Denoiser::Unet(unet) = &mut config.denoiser;
-    unet.cross_attention_dim *= 2;
-    config.texts.push(config.texts[0].clone());
-    config.check().expect("two encoders");
-
-    let mut header = Header { tensors: Vec::new(), ..source.header().clone() };
-    let mut data = Vec::new();
-    for (index, info) in source.header().tensors.iter().enumerate() {
-        let mut bytes = Vec::new();
-        source.read(index, &mut bytes).expect("data");
-        let mut info = info.clone();
-        if let Some(rest) = info.name.strip_prefix("text_encoder.") {
-            header.tensors.push(TensorInfo { name: format!("text_encoder_2.{rest}"), ..info.clone() });
-            data.push(bytes.clone());
-        }
-        if info.name.ends_with("attn2.to_k.weight") || info.name.ends_with("attn2.to_v.weight") {
-            assert_eq!(info.dtype, SourceType::F16);
-            let halved: Vec<u8> = bytes
-                .chunks_exact(2)
-                .flat_map(|two| {
-                    f16::from_f32(f16::from_le_bytes([two[0], two[1]]).to_f32() / 2.0).to_le_bytes()
-                })
-                .collect();
-            bytes = halved.chunks_exact(2 * info.shape[1]).flat_map(|row| [row, row].concat()).collect();
-            info.shape[1] *= 2;
-            info.len *= 2;
-        }
-        header.tensors.push(info);
-        data.push(bytes);
-    }
-    let decls = model::weight_decls(&config);
-    let options = LayoutOptions { leave_extra: true, ..LayoutOptions::default() };
-    let (tokenizer, origin) = (source.tokenizer(), source.source());
-    let manifest = weights::layout_with("twice", &config, tokenizer, &decls, &header, origin, options);
-    let manifest = manifest.expect("layout");
-    let slabs = pack(&manifest, &header, |index| data[index].clone());
-    (manifest, slabs)
 }
 
 /// The slabs of a model whose tensors `data` gives by their place in the header.

@@ -9,9 +9,11 @@ use opengen::pipeline::{Cancel, Dump, Event, Pipeline, Request};
 use opengen::sample::{self, Generators, SamplerKind};
 use pollster::block_on;
 
+use crate::common::report::{Report, difference};
+use crate::common::twice::two_encoders;
 use crate::common::{
-    DenoiseCase, Golden, Report, assert_previews_decode, assert_previews_show, cases, compare_run,
-    difference, mini, mini_request, request, scheduler_of, two_encoders,
+    DenoiseCase, Golden, assert_previews_decode, assert_previews_show, cases, compare_run, mini,
+    mini_request, request, scheduler_of,
 };
 use crate::engine::{Engine as Single, Packed, Tier, tiers};
 

@@ -12,7 +12,8 @@ use opengen::pipeline::stages::Stages;
 use opengen::weights::{self, LayoutOptions, Manifest, ModelSource};
 use pollster::block_on;
 
-use crate::common::{self, Report, model_folder, packed_taesd};
+use crate::common::report::Report;
+use crate::common::{self, model_folder, packed_taesd};
 use crate::left_out;
 
 /// How activations are held, and how close results must be.

@@ -19,7 +19,8 @@ use opengen::sample::SamplerKind;
 use opengen::weights::{Component, Manifest, ModelSource, PackedRecord, Placement};
 use pollster::block_on;
 
-use crate::common::{DenoiseCase, cases, mini, mini_request, model_folder, request, two_encoders};
+use crate::common::twice::two_encoders;
+use crate::common::{DenoiseCase, cases, mini, mini_request, model_folder, request};
 use crate::engine::{Packed, Tier, tiers};
 
 /// A model that lies in memory in chunks, of which whole ones are handed over, as a browser's store does.

@@ -7,7 +7,8 @@ use opengen::pipeline::study::{self, Start};
 use opengen::pipeline::{Cancel, Pipeline, Request, Walk};
 use pollster::block_on;
 
-use crate::common::{self, AttentionCase, DenoiseCase, Golden, Report, answer, cases, request, scheduler_of};
+use crate::common::report::Report;
+use crate::common::{self, AttentionCase, DenoiseCase, Golden, answer, cases, request, scheduler_of};
 use crate::engine::{Engine, Packed, Tier, tiers};
 
 fn pipeline(tier: &Tier, case: &DenoiseCase) -> Pipeline {

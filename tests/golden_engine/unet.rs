@@ -4,7 +4,8 @@ use opengen::config::Denoiser;
 use opengen::kernels::WeightType;
 use pollster::block_on;
 
-use crate::common::{Golden, SeamCase, UnetCase, cases, difference};
+use crate::common::report::difference;
+use crate::common::{Golden, SeamCase, UnetCase, cases};
 use crate::engine::{Engine, Packed, Tier, tiers};
 
 /// The outputs of every call of a case.

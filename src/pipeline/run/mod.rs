@@ -13,7 +13,7 @@ use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::image::Rgba;
 use crate::plan::{Outside, padded};
-use crate::prompt::Tokenizer;
+use crate::prompt::Tokenizers;
 use crate::sample::{self, Generators, Trajectory};
 use crate::weights::Manifest;
 
@@ -21,7 +21,7 @@ use crate::weights::Manifest;
 pub struct Pipeline {
     engine: Engine,
     config: ModelConfig,
-    tokenizer: Tokenizer,
+    tokenizers: Tokenizers,
 }
 
 impl Pipeline {
@@ -56,8 +56,9 @@ impl Pipeline {
     }
 
     fn over(engine: Engine, manifest: &Manifest) -> Result<Pipeline> {
-        let tokenizer = Tokenizer::from_json(manifest.tokenizer.as_bytes())?;
-        Ok(Pipeline { engine, config: manifest.config.clone(), tokenizer })
+        let pads = manifest.config.texts.iter().map(|text| text.pad_token.as_deref());
+        let tokenizers = Tokenizers::from_json(manifest.tokenizer.as_bytes(), pads)?;
+        Ok(Pipeline { engine, config: manifest.config.clone(), tokenizers })
     }
 
     /// The model's configuration.
@@ -102,7 +103,7 @@ impl Pipeline {
         request.check(&self.config)?;
         let trajectory =
             sample::trajectory(&self.config.scheduler, request.sampler, request.schedule, request.steps)?;
-        let conditioning = Conditioning::new(&self.tokenizer, &self.config, request)?;
+        let conditioning = Conditioning::new(&self.tokenizers, &self.config, request)?;
 
         self.engine.restart_peak();
 
@@ -175,14 +176,14 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn encode_text(&mut self, conditioning: &Conditioning) -> Result<()> {
-        let ids = conditioning.ids();
-        let rows = conditioning.rows.len();
+        let ids = conditioning.ids(0);
+        let rows = conditioning.rows(0).len();
         let tokens = ids.len() / rows;
         self.keep("tokens", &[rows, tokens], ids.iter().map(|id| *id as f32).collect());
         let mut states = Vec::new();
         for (index, text) in self.config.texts.iter().enumerate() {
             let shape = [rows, tokens, text.hidden_size];
-            self.encode_with(index, conditioning, &ids, shape).await?;
+            self.encode_with(index, conditioning, shape).await?;
             if self.dump.is_some() {
                 states.push((text.hidden_size, self.embeddings(index, shape).await?));
             }
@@ -199,13 +200,12 @@ impl Run<'_> {
         &mut self,
         index: usize,
         conditioning: &Conditioning,
-        ids: &[u32],
         shape: [usize; 3],
     ) -> Result<()> {
-        self.embed(index, ids).await?;
+        self.embed(index, &conditioning.ids(index)).await?;
         if let Some((there, share)) = &conditioning.towards {
             let from = self.weighed(index, conditioning, shape).await?;
-            self.embed(index, &there.ids()).await?;
+            self.embed(index, &there.ids(index)).await?;
             let to = self.weighed(index, there, shape).await?;
             let between = Conditioning::walk(&from, &to, *share, shape[2]);
             self.engine.write(Outside::Embeddings(index), &between)?;
@@ -231,7 +231,7 @@ impl Run<'_> {
     ) -> Result<Vec<f32>> {
         let mut embeddings = self.embeddings(index, shape).await?;
         if conditioning.is_weighted() {
-            conditioning.weigh(&mut embeddings);
+            conditioning.weigh(index, &mut embeddings);
         }
         Ok(embeddings)
     }

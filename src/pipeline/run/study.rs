@@ -26,11 +26,11 @@ impl Pipeline {
         study::check_latents(&self.config, request, latents)?;
         let (step, input_scale_next) = study::step_of(&self.config, request, index)?;
         let mut generators = study::generators_at(&self.config, request, index)?;
-        let conditioning = Conditioning::new(&self.tokenizer, &self.config, request)?;
+        let conditioning = Conditioning::new(&self.tokenizers, &self.config, request)?;
         let trajectory =
             sample::trajectory(&self.config.scheduler, request.sampler, request.schedule, request.steps)?;
-        let tokens = conditioning.rows.last().and_then(|row| row.first());
-        let tokens = tokens.map_or(0, |chunk| self.tokenizer.framed_len(chunk));
+        let tokens = conditioning.rows(0).last().and_then(|row| row.first());
+        let tokens = tokens.map_or(0, |chunk| self.tokenizers.first().framed_len(chunk));
 
         let shape = Shape { maps, ..shape(&self.config, request, &conditioning, &trajectory) };
         let mut run = self.run(shape, request, cancel, None).await?;
@@ -67,12 +67,12 @@ impl Pipeline {
 
     /// How long a prompt is, and how long it may be without another chunk.
     pub fn study_length(&self, prompt: &str) -> Result<[usize; 2]> {
-        study::length(&self.tokenizer, &self.config, prompt)
+        study::length(self.tokenizers.first(), &self.config, prompt)
     }
 
     /// The tokens of a prompt's first chunk, from its begin token to its end token.
     pub fn study_tokens(&self, prompt: &str) -> Result<Vec<Token>> {
-        study::tokens(&self.tokenizer, &self.config, prompt)
+        study::tokens(self.tokenizers.first(), &self.config, prompt)
     }
 }
 
