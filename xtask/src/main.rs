@@ -1,4 +1,4 @@
-//! The contributor's command: `cargo xtask serve`, `test`, `bench`, `dist`, `size`, `pkg`, `full`, `golden`.
+//! The contributor's command: `cargo xtask serve`, `test`, `bench`, `dist`, `size`, `pkg`, `full`, `golden`, `stored`.
 //!
 //! One file per command. [`tools`] gets what a bare machine lacks, [`dist`] builds the page,
 //! [`arrows`] holds the rooms of `src/` to their one direction, [`sh`] runs and shows commands.
@@ -17,6 +17,7 @@ mod rooms;
 mod serve;
 mod sh;
 mod size;
+mod stored;
 mod summary;
 mod test;
 mod tools;
@@ -52,6 +53,8 @@ enum Command {
     Full,
     /// Make the golden files again from diffusers (needs Python 3; downloads PyTorch)
     Golden,
+    /// Write the stored model of the present packed format, which later formats are held to
+    Stored,
 }
 
 /// Builds the whole page, says how long its parts took, and does something with it.
@@ -73,6 +76,7 @@ fn main() -> ExitCode {
         Command::Pkg => whole(|dist| pkg::pack(dist).map(drop)),
         Command::Full => full::run(),
         Command::Golden => golden::run(),
+        Command::Stored => stored::run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

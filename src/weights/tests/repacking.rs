@@ -1,6 +1,7 @@
 //! A model of other declarations, or of an older format, packed anew: the same as if its file had been packed today.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::config::ModelConfig;
@@ -8,14 +9,28 @@ use crate::kernels::WeightType;
 use crate::weights::convert::new_tensor;
 use crate::weights::decode::encode;
 use crate::weights::{
-    LayoutOptions, Manifest, PackedRecord, Packer, READABLE_FORMATS, Repack, Source, layout_with,
+    LayoutOptions, Manifest, PACKED_FORMAT, PackedRecord, Packer, READABLE_FORMATS, Repack, Source,
+    layout_with,
 };
 
-/// A stored model of format 1 in type Q8: its manifest, and the bytes of its one slab.
-const FORMAT_1: (&str, &[u8]) = (
-    include_str!("../../../tests/data/stored/format-1.json"),
-    include_bytes!("../../../tests/data/stored/format-1.bin"),
-);
+/// With this in the environment (`cargo xtask stored` has it) the model of the present format is written, not read.
+const WRITE: &str = "OPENGEN_WRITE_STORED";
+
+/// The files of the stored model of a format in type Q8: its manifest, and the bytes of its one slab.
+fn stored_files(format: u32) -> [PathBuf; 2] {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/stored");
+    ["json", "bin"].map(|ending| folder.join(format!("format-{format}.{ending}")))
+}
+
+fn stored(format: u32) -> (Manifest, Vec<Vec<u8>>) {
+    let [manifest, slab] = stored_files(format);
+    let read = |path: PathBuf| {
+        std::fs::read(&path).unwrap_or_else(|error| {
+            panic!("{}: {error}; `cargo xtask stored` writes the model of the present format", path.display())
+        })
+    };
+    (serde_json::from_slice(&read(manifest)).unwrap(), vec![read(slab)])
+}
 
 /// As a former version of an engine might have declared its weights.
 fn former() -> Vec<WeightDecl> {
@@ -117,11 +132,32 @@ fn a_model_of_other_declarations_is_packed_as_its_file_would_be() {
 
 #[test]
 fn a_stored_model_of_every_format_can_be_packed_anew() {
-    let old: Manifest = serde_json::from_str(FORMAT_1.0).unwrap();
-    assert!(READABLE_FORMATS.contains(&old.format));
-    let (manifest, slabs) = repacked(&old, &[FORMAT_1.1.to_vec()], &present());
     let (expected, expected_slabs) = packed(&present(), WeightType::Q8);
-    assert!(records(&manifest, &slabs) == records(&expected, &expected_slabs));
+    for format in READABLE_FORMATS {
+        let (old, slabs) = stored(format);
+        assert_eq!(old.format, format);
+        let (manifest, slabs) = repacked(&old, &slabs, &present());
+        assert!(records(&manifest, &slabs) == records(&expected, &expected_slabs), "format {format}");
+    }
+}
+
+/// Where this fails, the same declarations are packed otherwise than before: that is another [`PACKED_FORMAT`]. Of a former
+/// one nothing can be made again.
+#[test]
+fn the_present_format_is_what_is_stored_as_it() {
+    let (manifest, slabs) = packed(&former(), WeightType::Q8);
+    if std::env::var_os(WRITE).is_some() {
+        let [json, bin] = stored_files(PACKED_FORMAT);
+        assert!(
+            !json.exists(),
+            "{} is there: a format that may be in stores does not change",
+            json.display()
+        );
+        std::fs::write(json, serde_json::to_vec(&manifest).unwrap()).unwrap();
+        std::fs::write(bin, &slabs[0]).unwrap();
+    }
+    let (there, bytes) = stored(PACKED_FORMAT);
+    assert!(records(&manifest, &slabs) == records(&there, &bytes));
 }
 
 #[test]
@@ -130,15 +166,4 @@ fn tensors_that_an_old_model_lacks_are_named() {
     let more = [present(), vec![decl("new", WeightKind::Vector { len: 4 }, &[("new", &[4])])]].concat();
     let Err(error) = Repack::new(&old, &more) else { panic!("a tensor is missing") };
     assert!(error.to_string().contains("missing tensor new"), "{error}");
-}
-
-/// How the fixture of this format was made; of a former one nothing can be made again.
-#[test]
-#[ignore = "writes tests/data/stored for the present format"]
-fn write_fixture() {
-    let (manifest, slabs) = packed(&former(), WeightType::Q8);
-    let base = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/stored");
-    let name = format!("format-{}", manifest.format);
-    std::fs::write(base.join(format!("{name}.json")), serde_json::to_vec(&manifest).unwrap()).unwrap();
-    std::fs::write(base.join(format!("{name}.bin")), &slabs[0]).unwrap();
 }
