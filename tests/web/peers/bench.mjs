@@ -2,9 +2,10 @@
  * The CPU path beside onnxruntime-web's wasm provider (SIMD, one thread): mini's guided UNet pass and its decoder, in one
  * tab of Chromium, in turns.
  *
- *     python -m training.export_onnx --out work/onnx     # from the repository's root; see its own first lines
- *     cd tests/web/peers && npm ci && node bench.mjs [--onnx ../../../work/onnx] [--rounds N] [--json]
+ *     python -m training.export_onnx --out FOLDER        # from the repository's root; see its own first lines
+ *     cd tests/web/peers && npm ci && node bench.mjs --onnx FOLDER [--rounds N] [--steps N] [--json]
  *
+ * FOLDER holds the two networks as that script writes them, unet.onnx and decoder.onnx; OPENGEN_ONNX may name it too.
  * Needs the built page in dist/ (cargo xtask size builds it). Ours is timed as a visitor has it, the pauses between
  * steps included; theirs is the session's run alone.
  */
@@ -20,10 +21,15 @@ import { Server } from '../server.mjs';
 const here = fileURLToPath(new URL('.', import.meta.url));
 const { values: options } = parseArgs({
   options: {
-    onnx: { type: 'string', default: join(here, '../../../work/onnx') }, rounds: { type: 'string', default: '7' },
+    onnx: { type: 'string', default: process.env.OPENGEN_ONNX }, rounds: { type: 'string', default: '7' },
     steps: { type: 'string', default: '10' }, json: { type: 'boolean', default: false },
   },
 });
+if (!options.onnx) {
+  console.error('which folder holds unet.onnx and decoder.onnx? Name it with --onnx or in OPENGEN_ONNX; '
+    + '`python -m training.export_onnx --out FOLDER` makes one from the repository’s root.');
+  process.exit(2);
+}
 const onnx = resolve(options.onnx);
 const ort = join(here, 'node_modules/onnxruntime-web/dist');
 for (const path of [join(onnx, 'unet.onnx'), join(onnx, 'decoder.onnx'), ort]) {
