@@ -2,7 +2,7 @@
 
 import { $, bytes, duration } from './dom.js';
 import { untilReachable } from './shell.js';
-import { banner, bar, say } from './status.js';
+import { banner, bar, hideBanner, say } from './status.js';
 import { engineWords, errorWords } from './words.js';
 
 /** What the status line says when there is nothing else to say: with a network, and without. */
@@ -11,6 +11,8 @@ const READY = ['Ready', 'Ready, and offline: everything needed is here'];
 export class State {
   /** The state as it was drawn last. */
   #drawn = '';
+  /** What the banner said last of a failure: once closed, it stays so until there is something else to say. */
+  #told = '';
 
   /**
    * @param {object} options
@@ -43,6 +45,10 @@ export class State {
     const came = this.#came();
     const before = this.#drawn;
     this.#drawn = came ? 'adding' : state;
+    if (before === 'failed' && state !== 'failed') {
+      hideBanner();
+      this.#told = '';
+    }
     if (state === 'failed') this.#sayFailed();
     else if (state !== 'ready') this.#sayWork(share);
     else if (came) {
@@ -112,7 +118,10 @@ export class State {
     bar(null);
     say(`${model.name} is not ready`, 'your prompt and settings are kept');
     if (offline && error.code === 'NETWORK') untilReachable('model', () => this.setOffline(false));
-    banner(errorWords(error, model, offline), this.onWayOut);
+    const words = errorWords(error, model, offline);
+    if (this.#told === JSON.stringify(words)) return;
+    this.#told = JSON.stringify(words);
+    banner(words, this.onWayOut);
   }
 }
 

@@ -94,10 +94,16 @@ export class Using {
     await this.choice.refresh(this.session.og);
     const model = this.choice.find(id);
     const kept = 'It is kept in this browser, works offline, and can be deleted where the model’s name stands above.';
-    if (this.queue.running || this.queue.waiting.length) {
+    const { session } = this;
+    if (id === session.model.id && session.state !== 'ready') {
+      // It was gone from the store. An attempt under way may have looked before it was there again.
+      session.start(model);
+      report(`${model.name} was added and is in use now.`, [kept]);
+      if (this.queue.paused) this.queue.resume();
+    } else if (this.queue.running || this.queue.waiting.length) {
       report(`${model.name} was added.`, [kept], { label: 'Use it', run: () => this.use(model) });
     } else {
-      if (id !== this.session.model.id) this.use(model);
+      if (id !== session.model.id) this.use(model);
       report(`${model.name} was added and is in use now.`, [kept]);
     }
   }
