@@ -106,8 +106,8 @@ export function engineWords(capabilities) {
   if (capabilities.engine === 'cpu') {
     return sentence(capabilities.reason ?? 'Pictures are made on the processor: the same ones, only slower');
   }
-  if (capabilities.isFallbackAdapter) return 'Pictures are made through WebGPU, which this browser draws on the processor.';
   const name = capabilities.adapter ? ` (${capabilities.adapter})` : '';
+  if (capabilities.isFallbackAdapter) return `Pictures are made through WebGPU, which this browser draws on the processor${name}.`;
   return `Pictures are made on this machine’s graphics processor${name}.`;
 }
 
