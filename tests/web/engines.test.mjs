@@ -31,10 +31,10 @@ async function webgpuPicture() {
   return onWebGpu;
 }
 
-test('on WebGPU, with its adapter named for what it is', async () => {
+test('on WebGPU, which is said to be the processor where it is', async () => {
   const page = await visitor(it, { path: '?engine=webgpu' });
   await ready(page);
-  await page.getByText(/^Pictures are made through WebGPU, which this browser draws on the processor \(.+\)\.$/).waitFor();
+  await page.getByText('Pictures are made through WebGPU, which this browser draws on the processor').waitFor();
   onWebGpu = await draw(page, PROMPT, SETTINGS);
   assertPicture(onWebGpu);
 });
