@@ -1,12 +1,12 @@
 //! Buffers on the device: weights, the arena that plans share, and the values that outlive them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::{Context, buffer_bytes};
 use crate::error::{Error, Result};
 use crate::kernels::WeightType;
 use crate::plan::{Outside, Plan, Shared, WeightDecl};
-use crate::weights::{Component, Manifest, PackedRecord, Piece, Placement};
+use crate::weights::{Component, Components, Manifest, PackedRecord, Piece, Placement, Sizes};
 
 /// A model's packed weights in device buffers, filled piece by piece. Those of a component can leave and come again.
 pub struct Weights {
@@ -22,8 +22,7 @@ impl Weights {
     /// Empty buffers for a manifest's weights.
     pub fn new(context: &Context, manifest: &Manifest) -> Weights {
         let mut weights = Weights::away(context, manifest);
-        let all = weights.sizes().into_keys().collect();
-        weights.take(&all);
+        weights.take(weights.sizes().components());
         weights
     }
 
@@ -45,30 +44,30 @@ impl Weights {
     }
 
     /// Bytes of each component, there or away.
-    pub fn sizes(&self) -> BTreeMap<Component, u64> {
-        self.placement.bytes()
+    pub fn sizes(&self) -> Sizes {
+        self.placement.sizes()
     }
 
     /// The components that are there.
-    pub fn resident(&self) -> BTreeSet<Component> {
+    pub fn resident(&self) -> Components {
         let there = self.placement.buffers.iter().zip(&self.buffers).filter(|(_, buffer)| buffer.is_some());
         there.map(|((component, _), _)| *component).collect()
     }
 
     /// Empty buffers for components that are away.
-    pub fn take(&mut self, components: &BTreeSet<Component>) {
+    pub fn take(&mut self, components: Components) {
         let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
         for ((component, bytes), buffer) in self.placement.buffers.iter().zip(&mut self.buffers) {
-            if components.contains(component) && buffer.is_none() {
+            if components.contains(*component) && buffer.is_none() {
                 *buffer = Some(self.context.buffer("weights", *bytes, usage));
             }
         }
     }
 
     /// Lets go of components. Nothing that is still to run may be bound to them.
-    pub fn leave(&mut self, components: &BTreeSet<Component>) {
+    pub fn leave(&mut self, components: Components) {
         for ((component, _), buffer) in self.placement.buffers.iter().zip(&mut self.buffers) {
-            if components.contains(component)
+            if components.contains(*component)
                 && let Some(buffer) = buffer.take()
             {
                 self.context.forget(&buffer);

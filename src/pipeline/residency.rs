@@ -4,7 +4,6 @@
 //! the components that no stage of the moment reads leave, the smallest first to come back again and again: what stays
 //! through a whole run is the largest that there is room for in every stage.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use super::graphs::{Key, Network};
@@ -13,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::gpu::{Executable, buffer_bytes};
 use crate::pipeline::plans::read_back;
 use crate::plan::{Binding, Plan, Shared};
-use crate::weights::Component;
+use crate::weights::{Component, Components, Sizes};
 
 /// What works at the same time, and what it needs on the device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +20,7 @@ pub struct Stage {
     pub name: String,
     pub networks: Vec<Network>,
     /// Whose weights it reads.
-    pub components: BTreeSet<Component>,
+    pub components: Components,
     /// The buffers that its parts share, those of values among them that an earlier stage made for a later one.
     pub shared: Shared,
     /// Bytes beside weights: these buffers, parameters, what the host reads through.
@@ -32,7 +31,7 @@ pub struct Stage {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Phase {
     pub stage: Stage,
-    pub resident: BTreeSet<Component>,
+    pub resident: Components,
     /// Bytes of the weights that are resident.
     pub weights: u64,
 }
@@ -75,7 +74,7 @@ impl Stage {
         Stage {
             name,
             networks: parts.iter().map(|(key, _)| key.network()).collect(),
-            components: parts.iter().flat_map(|(_, plan)| components(plan)).collect(),
+            components: parts.iter().flat_map(|(_, plan)| components(plan).iter()).collect(),
             working: working(config, parts, &shared),
             shared,
         }
@@ -125,7 +124,7 @@ fn name(network: Network) -> String {
 }
 
 /// Whose weights a plan reads.
-pub fn components(plan: &Plan) -> BTreeSet<Component> {
+pub fn components(plan: &Plan) -> Components {
     let bindings = plan.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
     let read = bindings.filter_map(|binding| match binding {
         Binding::Weight(name) | Binding::Scales(name) => Some(Component::of(name)),
@@ -143,12 +142,7 @@ impl Phase {
 
 impl Residency {
     /// For a run of these parts by a model with components of these sizes.
-    pub fn of_run(
-        config: &ModelConfig,
-        parts: &[(Key, &Plan)],
-        sizes: &BTreeMap<Component, u64>,
-        limit: u64,
-    ) -> Residency {
+    pub fn of_run(config: &ModelConfig, parts: &[(Key, &Plan)], sizes: &Sizes, limit: u64) -> Residency {
         let whole = Stage::of("all stages".to_string(), config, parts);
         let at_once = Residency::of(vec![whole], sizes, limit);
         if at_once.excess() == 0 {
@@ -159,22 +153,25 @@ impl Residency {
 
     /// For stages one after the other. Of the components that not all of them read, those stay throughout for which there
     /// is room in every stage: the largest first, and last what no stage reads.
-    pub fn of(stages: Vec<Stage>, sizes: &BTreeMap<Component, u64>, limit: u64) -> Residency {
-        let size = |component: &Component| sizes.get(component).copied().unwrap_or(0);
+    pub fn of(stages: Vec<Stage>, sizes: &Sizes, limit: u64) -> Residency {
         let phase = |stage: Stage| {
-            let resident = stage.components.clone();
-            Phase { weights: resident.iter().map(size).sum(), resident, stage }
+            let resident = stage.components;
+            Phase { weights: resident.iter().map(|component| sizes.of(component)).sum(), resident, stage }
         };
         let mut phases: Vec<Phase> = stages.into_iter().map(phase).collect();
-        let is_read = |component: &Component| phases.iter().any(|p| p.stage.components.contains(component));
-        let mut wanted: Vec<Component> = sizes.keys().copied().collect();
-        wanted.sort_by_key(|component| (!is_read(component), std::cmp::Reverse(size(component))));
-        for component in wanted {
-            let mut others = phases.iter().filter(|phase| !phase.resident.contains(&component));
-            if others.all(|phase| phase.bytes() + size(&component) <= limit) {
-                for phase in phases.iter_mut().filter(|phase| !phase.resident.contains(&component)) {
+        let read: Components = phases.iter().flat_map(|phase| phase.resident.iter()).collect();
+        let mut left = sizes.components();
+        let first = |left: Components| {
+            left.iter().max_by_key(|component| (read.contains(*component), sizes.of(*component)))
+        };
+        while let Some(component) = first(left) {
+            left = left.without([component].into_iter().collect());
+            let is_away = |phase: &Phase| !phase.resident.contains(component);
+            let fits = |phase: &Phase| phase.bytes() + sizes.of(component) <= limit;
+            if phases.iter().filter(|phase| is_away(phase)).all(fits) {
+                for phase in phases.iter_mut().filter(|phase| is_away(phase)) {
                     phase.resident.insert(component);
-                    phase.weights += size(&component);
+                    phase.weights += sizes.of(component);
                 }
             }
         }
@@ -214,13 +211,10 @@ impl Residency {
     }
 
     /// What comes to the device with a phase, and what leaves it then, run after run.
-    fn moves(&self, index: usize) -> [Vec<Component>; 2] {
+    fn moves(&self, index: usize) -> [Components; 2] {
         let count = self.phases.len();
-        let [now, before] = [index, (index + count - 1) % count].map(|index| &self.phases[index].resident);
-        if count == 1 {
-            return [now.iter().copied().collect(), Vec::new()];
-        }
-        [now.difference(before).copied().collect(), before.difference(now).copied().collect()]
+        let [now, before] = [index, (index + count - 1) % count].map(|index| self.phases[index].resident);
+        if count == 1 { [now, Components::default()] } else { [now.without(before), before.without(now)] }
     }
 }
 
@@ -231,11 +225,11 @@ impl fmt::Display for Residency {
         for (index, phase) in self.phases.iter().enumerate() {
             let [comes, leaves] = self.moves(index);
             let moves = match self.phases.len() {
-                1 => format!("{} stay", listed(&comes)),
+                1 => format!("{comes} stay"),
                 _ => [(leaves, "leaves"), (comes, "comes")]
                     .into_iter()
                     .filter(|(components, _)| !components.is_empty())
-                    .map(|(components, verb)| format!("{} {verb}", listed(&components)))
+                    .map(|(components, verb)| format!("{components} {verb}"))
                     .collect::<Vec<_>>()
                     .join("; "),
             };
@@ -260,10 +254,6 @@ impl fmt::Display for Residency {
     }
 }
 
-fn listed(components: &[Component]) -> String {
-    components.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
 /// 246.1 MB.
 fn megabytes(bytes: u64) -> String {
     format!("{:.1} MB", bytes as f64 / 1e6)
@@ -276,7 +266,7 @@ mod tests {
     use crate::model;
     use crate::pipeline::plans::{Plans, Shape};
     use crate::plan::{MemoryLimits, Target, WeightDecl, scales_bytes, stored_type, values_bytes};
-    use crate::weights::{ModelSource, Placement, component_bytes};
+    use crate::weights::{ModelSource, Placement};
     use std::path::Path;
 
     const GB: u64 = 1_000_000_000;
@@ -299,12 +289,12 @@ mod tests {
             [values_bytes(decl, stored), scales_bytes(decl, stored)]
         };
         let records = decls.iter().map(|decl| (decl.name.as_str(), bytes(decl)));
-        let sizes = component_bytes(records.map(|(name, [values, scales])| (name, values, scales)));
+        let sizes = Sizes::of_records(records.map(|(name, [values, scales])| (name, values, scales)));
         Residency::of_run(&config, &plans.keyed(&config, shape), &sizes, limit)
     }
 
     fn resident(residency: &Residency) -> Vec<Vec<Component>> {
-        residency.phases.iter().map(|phase| phase.resident.iter().copied().collect()).collect()
+        residency.phases.iter().map(|phase| phase.resident.iter().collect()).collect()
     }
 
     #[test]
@@ -320,7 +310,7 @@ mod tests {
                     Network::Decoder => vec![Component::Decoder],
                     Network::Prepare | Network::Step | Network::Preview => Vec::new(),
                 };
-                assert_eq!(components(plan).into_iter().collect::<Vec<_>>(), expected, "{name} {key:?}");
+                assert_eq!(components(plan).iter().collect::<Vec<_>>(), expected, "{name} {key:?}");
             }
             let encoder = model::autoencoder::encoder(&config.vae, 1, 64, 64, MemoryLimits::WIDEST);
             let all = encoder.weights.iter().map(|decl| Component::of(&decl.name));
@@ -363,12 +353,12 @@ mod tests {
     fn what_there_is_room_for_stays_through_the_run() {
         let residency = sd15(WeightType::F16, 2 * GB);
         let (first, others) = residency.phases.split_first().unwrap();
-        assert!(first.resident.contains(&Component::Text(0)));
+        assert!(first.resident.contains(Component::Text(0)));
         for phase in others {
-            assert!(!phase.resident.contains(&Component::Text(0)), "{residency}");
+            assert!(!phase.resident.contains(Component::Text(0)), "{residency}");
         }
         for kept in [Component::Decoder, Component::Encoder] {
-            assert!(residency.phases.iter().all(|phase| phase.resident.contains(&kept)), "{residency}");
+            assert!(residency.phases.iter().all(|phase| phase.resident.contains(kept)), "{residency}");
         }
         residency.check().unwrap();
     }
@@ -393,17 +383,17 @@ mod tests {
         let source = ModelSource::open(&file).unwrap();
         let config = source.config().clone();
         let manifest = source.manifest(&model::weight_decls(&config), Default::default()).unwrap();
-        let sizes = Placement::of(&manifest).bytes();
-        assert!(sizes.values().sum::<u64>() >= manifest.bytes() / 2);
+        let sizes = Placement::of(&manifest).sizes();
+        assert!(sizes.total() >= manifest.bytes());
         let stored = |decl: &WeightDecl| manifest.record(&decl.name).unwrap().weight_type;
         let shape = shape(&config, 64);
         let plans = Plans::new(&config, shape, TARGET, &stored).unwrap();
         let of = |limit| Residency::of_run(&config, &plans.keyed(&config, shape), &sizes, limit);
         let all = of(u64::MAX);
-        assert_eq!((all.phases.len(), all.phases[0].resident.len()), (1, sizes.len()));
+        assert_eq!((all.phases.len(), all.phases[0].resident.len()), (1, sizes.components().len()));
         assert_eq!(of(all.peak()), Residency { limit: all.peak(), ..all.clone() });
         let least = of(0).peak();
-        assert!(least < all.peak() && least > sizes[&Component::Denoiser], "{least}");
+        assert!(least < all.peak() && least > sizes.of(Component::Denoiser), "{least}");
         of(least).check().unwrap();
         of(least - 1).check().unwrap_err();
     }

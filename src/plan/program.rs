@@ -1,6 +1,6 @@
 //! The plan itself: dispatches with everything decided that can be decided without a device.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
 
 use super::memory::Place;
@@ -115,13 +115,13 @@ pub struct Shared {
     /// Bytes of the arena's.
     pub slabs: Vec<u64>,
     /// What lives outside the arena, and how many bytes it has where most are needed.
-    pub externals: BTreeMap<Outside, u64>,
+    pub externals: HashMap<Outside, u64>,
 }
 
 impl Shared {
     /// Those of `plans`.
     pub fn of(plans: &[&Plan]) -> Shared {
-        let mut externals: BTreeMap<Outside, u64> = BTreeMap::new();
+        let mut externals: HashMap<Outside, u64> = HashMap::new();
         for External { outside, bytes } in plans.iter().flat_map(|plan| &plan.externals) {
             let size = externals.entry(*outside).or_default();
             *size = (*size).max(*bytes);

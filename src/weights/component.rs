@@ -1,6 +1,5 @@
 //! A model's components: which weights belong together, and how they lie on a device so that each can leave it alone.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use super::packed::{ALIGN, MAX_SLAB, Manifest, PackedRecord};
@@ -22,6 +21,26 @@ pub enum Component {
 }
 
 impl Component {
+    /// How many there may be.
+    pub const COUNT: usize = MAX_TEXT_ENCODERS + 4;
+
+    /// All of them.
+    pub fn all() -> impl Iterator<Item = Component> {
+        let others = [Component::Denoiser, Component::Decoder, Component::Encoder, Component::Preview];
+        (0..MAX_TEXT_ENCODERS).map(Component::Text).chain(others)
+    }
+
+    /// Its place among all of them.
+    pub fn index(self) -> usize {
+        match self {
+            Component::Text(index) => index.min(MAX_TEXT_ENCODERS - 1),
+            Component::Denoiser => MAX_TEXT_ENCODERS,
+            Component::Decoder => MAX_TEXT_ENCODERS + 1,
+            Component::Encoder => MAX_TEXT_ENCODERS + 2,
+            Component::Preview => MAX_TEXT_ENCODERS + 3,
+        }
+    }
+
     /// The one that a weight belongs to, by its declaration's name.
     pub fn of(name: &str) -> Component {
         let (root, rest) = name.split_once('.').unwrap_or((name, ""));
@@ -51,16 +70,95 @@ impl fmt::Display for Component {
     }
 }
 
-/// Bytes of records on a device, each given as its name and the bytes of its values and its scales.
-pub fn component_bytes<'a>(
-    records: impl IntoIterator<Item = (&'a str, u64, u64)>,
-) -> BTreeMap<Component, u64> {
-    let mut bytes = BTreeMap::new();
-    for (name, values, scales) in records {
-        *bytes.entry(Component::of(name)).or_default() +=
-            values.next_multiple_of(ALIGN) + scales.next_multiple_of(ALIGN);
+/// Some components.
+#[derive(Clone, Copy, PartialEq, Eq, Default)]
+pub struct Components(u8);
+
+impl Components {
+    pub fn contains(self, component: Component) -> bool {
+        self.0 & (1 << component.index()) != 0
     }
-    bytes
+
+    pub fn insert(&mut self, component: Component) {
+        self.0 |= 1 << component.index();
+    }
+
+    /// Those that are not among `others`.
+    pub fn without(self, others: Components) -> Components {
+        Components(self.0 & !others.0)
+    }
+
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// How many they are.
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Each of them, text encoders first.
+    pub fn iter(self) -> impl Iterator<Item = Component> {
+        Component::all().filter(move |component| self.contains(*component))
+    }
+}
+
+impl FromIterator<Component> for Components {
+    fn from_iter<I: IntoIterator<Item = Component>>(components: I) -> Components {
+        let mut all = Components::default();
+        components.into_iter().for_each(|component| all.insert(component));
+        all
+    }
+}
+
+impl fmt::Display for Components {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, component) in self.iter().enumerate() {
+            let between = if index == 0 { "" } else { ", " };
+            write!(f, "{between}{component}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Components {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{{{self}}}")
+    }
+}
+
+/// Bytes of each component on a device; 0 for those that a model has not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sizes([u64; Component::COUNT]);
+
+impl Sizes {
+    /// Those of records, each given as its name and the bytes of its values and its scales.
+    pub fn of_records<'a>(records: impl IntoIterator<Item = (&'a str, u64, u64)>) -> Sizes {
+        let mut sizes = Sizes::default();
+        for (name, values, scales) in records {
+            sizes.add(Component::of(name), values.next_multiple_of(ALIGN) + scales.next_multiple_of(ALIGN));
+        }
+        sizes
+    }
+
+    /// That of a component.
+    pub fn of(&self, component: Component) -> u64 {
+        self.0[component.index()]
+    }
+
+    /// The components that have weights.
+    pub fn components(&self) -> Components {
+        Component::all().filter(|component| self.of(*component) > 0).collect()
+    }
+
+    /// Of all components.
+    pub fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    fn add(&mut self, component: Component, bytes: u64) {
+        self.0[component.index()] += bytes;
+    }
 }
 
 /// Where a packed model's records lie on a device: each buffer belongs to one component, whatever the slabs that the model
@@ -71,11 +169,11 @@ pub struct Placement {
     pub buffers: Vec<(Component, u64)>,
     /// The records, with a buffer's index for their slab and their offsets inside it.
     pub records: Vec<PackedRecord>,
-    /// What becomes of each slab, by offset.
+    /// What becomes of each slab.
     runs: Vec<Vec<Run>>,
 }
 
-/// Neighbouring records of one component.
+/// Records of one component that follow each other in a slab.
 #[derive(Debug)]
 struct Run {
     from: u64,
@@ -97,17 +195,15 @@ pub struct Piece {
 impl Placement {
     /// That of a manifest.
     pub fn of(manifest: &Manifest) -> Placement {
-        let mut records = manifest.records.clone();
-        records.sort_by_key(|record| (record.slab, record.values.offset));
         let mut placement = Placement::default();
         placement.runs.resize_with(manifest.slabs.len(), Vec::new);
-        let mut last = BTreeMap::new();
+        let mut last = [None; Component::COUNT];
         let place = |record: &PackedRecord| (record.slab, Component::of(&record.decl.name));
-        for records in records.chunk_by(|a, b| place(a) == place(b)) {
-            let Some(first) = records.first() else { continue };
+        let follows = |a: &PackedRecord, b: &PackedRecord| place(a) == place(b) && a.end() <= b.values.offset;
+        for records in manifest.records.chunk_by(follows) {
+            let (Some(first), Some(end)) = (records.first(), records.last()) else { continue };
             let from = first.values.offset;
-            let end = records.iter().map(PackedRecord::end).max().unwrap_or(from);
-            let len = end.next_multiple_of(ALIGN) - from;
+            let len = end.end().next_multiple_of(ALIGN) - from;
             let (slab, component) = place(first);
             let (buffer, to) = placement.room(component, len, &mut last);
             if slab >= placement.runs.len() {
@@ -124,14 +220,14 @@ impl Placement {
         &mut self,
         component: Component,
         len: u64,
-        last: &mut BTreeMap<Component, usize>,
+        last: &mut [Option<usize>; Component::COUNT],
     ) -> (usize, u64) {
         let fits = |index: &usize| self.buffers[*index].1 + len <= MAX_SLAB;
-        let index = last.get(&component).copied().filter(fits).unwrap_or_else(|| {
+        let index = last[component.index()].filter(fits).unwrap_or_else(|| {
             self.buffers.push((component, 0));
             self.buffers.len() - 1
         });
-        last.insert(component, index);
+        last[component.index()] = Some(index);
         let to = self.buffers[index].1;
         self.buffers[index].1 += len;
         (index, to)
@@ -149,12 +245,10 @@ impl Placement {
     }
 
     /// Bytes of each component.
-    pub fn bytes(&self) -> BTreeMap<Component, u64> {
-        let mut all = BTreeMap::new();
-        for (component, bytes) in &self.buffers {
-            *all.entry(*component).or_default() += bytes;
-        }
-        all
+    pub fn sizes(&self) -> Sizes {
+        let mut sizes = Sizes::default();
+        self.buffers.iter().for_each(|(component, bytes)| sizes.add(*component, *bytes));
+        sizes
     }
 }
 
@@ -196,9 +290,9 @@ mod tests {
     /// Two components by turns in one slab, and one of them in another.
     fn mixed() -> Placement {
         let records = vec![
-            record("unet.b", 0, 512, 300),
             record("unet.a", 0, 0, 256),
             record("vae.decoder.a", 0, 256, 100),
+            record("unet.b", 0, 512, 300),
             record("vae.decoder.b", 0, 1024, 256),
             record("unet.c", 1, 0, 16),
         ];
@@ -209,12 +303,12 @@ mod tests {
     fn a_buffer_belongs_to_one_component_whatever_its_slab_holds() {
         let placement = mixed();
         assert_eq!(placement.buffers, [(Component::Denoiser, 1024), (Component::Decoder, 512)]);
-        let mut ends: BTreeMap<usize, u64> = BTreeMap::new();
+        let mut ends = [0; 2];
         for record in &placement.records {
             assert_eq!(placement.buffers[record.slab].0, Component::of(&record.decl.name));
-            assert!(record.values.offset >= *ends.get(&record.slab).unwrap_or(&0), "{record:?}");
+            assert!(record.values.offset >= ends[record.slab], "{record:?}");
             assert_eq!(record.values.offset % ALIGN, 0);
-            ends.insert(record.slab, record.end());
+            ends[record.slab] = record.end();
         }
     }
 
@@ -233,12 +327,44 @@ mod tests {
         assert!(placement.pieces(2, 0, 4).is_none());
     }
 
+    /// As a file of another hand may list them.
+    #[test]
+    fn records_may_be_listed_in_any_order() {
+        let records = vec![
+            record("unet.c", 0, 1024, 256),
+            record("unet.a", 0, 0, 256),
+            record("unet.d", 0, 1280, 256),
+            record("vae.decoder.a", 0, 512, 256),
+        ];
+        let placement = Placement::of(&manifest(vec![1536], records.clone()));
+        for record in records {
+            let placed = placement.records.iter().find(|placed| placed.decl.name == record.decl.name);
+            let placed = placed.expect("placed");
+            let goes = placement.pieces(0, record.values.offset, record.values.len).unwrap();
+            let here = |piece: &Piece| (piece.buffer, piece.to) == (placed.slab, placed.values.offset);
+            assert_eq!(goes.filter(here).map(|piece| piece.len).sum::<u64>(), 256, "{}", record.decl.name);
+        }
+    }
+
+    #[test]
+    fn sets_of_components() {
+        let mut some: Components = [Component::Preview, Component::Text(1)].into_iter().collect();
+        assert_eq!((some.len(), some.to_string().as_str()), (2, "text encoder 2, preview decoder"));
+        assert!(some.contains(Component::Text(1)) && !some.contains(Component::Text(0)));
+        some = some.without([Component::Text(1), Component::Denoiser].into_iter().collect());
+        assert_eq!(some.iter().collect::<Vec<_>>(), [Component::Preview]);
+        assert!(some.without(some).is_empty());
+        let indices: Vec<usize> = Component::all().map(Component::index).collect();
+        assert_eq!(indices, (0..Component::COUNT).collect::<Vec<_>>());
+    }
+
     #[test]
     fn a_component_has_as_many_buffers_as_it_needs() {
         let long = MAX_SLAB - 256;
         let records = vec![record("unet.a", 0, 0, long), record("unet.b", 1, 0, 512)];
         let placement = Placement::of(&manifest(vec![long, 512], records));
         assert_eq!(placement.buffers, [(Component::Denoiser, long), (Component::Denoiser, 512)]);
-        assert_eq!(placement.bytes(), BTreeMap::from([(Component::Denoiser, MAX_SLAB + 256)]));
+        let sizes = placement.sizes();
+        assert_eq!((sizes.of(Component::Denoiser), sizes.total()), (MAX_SLAB + 256, MAX_SLAB + 256));
     }
 }

@@ -32,7 +32,7 @@ mod source;
 #[cfg(not(target_arch = "wasm32"))]
 mod tokenizer;
 
-pub use component::{Component, Piece, Placement, component_bytes};
+pub use component::{Component, Components, Piece, Placement, Sizes};
 pub use header::{Header, OtherTensor, Parse, TensorInfo};
 pub use names::canonical;
 pub use pack::{PackedBytes, Packer};

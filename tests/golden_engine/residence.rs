@@ -142,7 +142,7 @@ fn least(tier: &Tier, manifest: &Manifest, shape: Shape) -> u64 {
     let plan = |key| (key, plan_of(config, key, tier.context.target(), &stored).expect("a plan"));
     let planned: Vec<_> = shape.keys(config).into_iter().map(plan).collect();
     let parts: Vec<_> = planned.iter().map(|(key, plan)| (*key, plan)).collect();
-    Residency::of_run(config, &parts, &Placement::of(manifest).bytes(), 0).peak()
+    Residency::of_run(config, &parts, &Placement::of(manifest).sizes(), 0).peak()
 }
 
 fn case() -> DenoiseCase {
@@ -195,7 +195,7 @@ fn the_same_pictures_in_less_memory() {
                 let fetched = seen.fetched.borrow();
                 for component in [Component::Text(0), Component::Denoiser, Component::Decoder] {
                     let count = fetched.iter().filter(|all| all.contains(&component)).count();
-                    let stays = residency.phases.iter().all(|phase| phase.resident.contains(&component));
+                    let stays = residency.phases.iter().all(|phase| phase.resident.contains(component));
                     assert_eq!(count, if stays { 1 } else { 2 }, "{what}, {component}: {fetched:?}");
                     assert!(!stays || what != "mini", "{component} stays: {residency}");
                 }
@@ -327,7 +327,7 @@ fn single_stages_bring_their_weights() {
     let encoder =
         autoencoder::encoder(&config.vae, 1, request.height, request.width, tier.context.target().limits);
     let encoder = lower(&encoder, tier.context.target(), &stored).expect("a plan");
-    let sizes = Placement::of(&packed.manifest).bytes();
+    let sizes = Placement::of(&packed.manifest).sizes();
     let encoding = Residency::of(vec![Stage::alone("encode", &encoder)], &sizes, 0).peak();
     let shape = shape(&request, &packed.manifest);
     let looking = least(tier, &packed.manifest, Shape { maps: true, ..shape });
@@ -368,7 +368,7 @@ fn a_second_decode_keeps_the_limit() {
     let graph = autoencoder::decoder(&packed.config.vae, 1, h, w, MemoryLimits::default());
     let stored = |decl: &WeightDecl| packed.manifest.record(&decl.name).expect("a record").weight_type;
     let plan = lower(&graph, target, &stored).expect("a plan");
-    let sizes = Placement::of(&packed.manifest).bytes();
+    let sizes = Placement::of(&packed.manifest).sizes();
     let exact = Residency::of(vec![Stage::alone("decode", &plan)], &sizes, 0).peak();
     let limit = exact.max(least(tier, &packed.manifest, shape(&request, &packed.manifest)));
     let (mut limited, _) = within(tier, &packed, limit);

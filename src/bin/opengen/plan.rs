@@ -1,7 +1,5 @@
 //! `opengen plan`: what a model will do, printed without doing it.
 
-use std::collections::BTreeMap;
-
 use clap::Parser;
 
 use opengen::config::{BUILTIN, ModelConfig};
@@ -13,7 +11,7 @@ use opengen::plan::{
     MemoryLimits, Target, WeightDecl, scales_bytes, shared_slabs, stored_type, values_bytes,
 };
 use opengen::weights::packed::LayoutOptions;
-use opengen::weights::{Component, Placement, component_bytes};
+use opengen::weights::{Placement, Sizes};
 
 use crate::bytes::bytes;
 use crate::model;
@@ -68,7 +66,7 @@ pub fn run(args: &Args) -> Result<()> {
             manifest.record(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
         };
         let plans = Plans::new(&config, shape(&config, args, width, height), target, &stored)?;
-        (config, plans, Placement::of(&manifest).bytes())
+        (config, plans, Placement::of(&manifest).sizes())
     };
     print(args, &config, &plans, &sizes);
     if let Some(limit) = args.memory {
@@ -86,16 +84,16 @@ fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shap
 }
 
 /// Bytes of every component when matrices are `wanted`.
-fn builtin_sizes(config: &ModelConfig, wanted: WeightType) -> BTreeMap<Component, u64> {
+fn builtin_sizes(config: &ModelConfig, wanted: WeightType) -> Sizes {
     let decls = opengen::model::weight_decls(config);
     let stored = |decl: &WeightDecl| stored_type(decl.kind, wanted);
-    component_bytes(decls.iter().map(|decl| {
+    Sizes::of_records(decls.iter().map(|decl| {
         let stored = stored(decl);
         (decl.name.as_str(), values_bytes(decl, stored), scales_bytes(decl, stored))
     }))
 }
 
-fn print(args: &Args, config: &ModelConfig, plans: &Plans, sizes: &BTreeMap<Component, u64>) {
+fn print(args: &Args, config: &ModelConfig, plans: &Plans, sizes: &Sizes) {
     println!("{} at {}, activations {}", config.name, args.size, args.elem);
     for plan in plans.all() {
         if args.summary {
@@ -106,10 +104,10 @@ fn print(args: &Args, config: &ModelConfig, plans: &Plans, sizes: &BTreeMap<Comp
     }
     let mb = |bytes: u64| bytes as f64 / 1e6;
     println!("\nweights");
-    for (component, bytes) in sizes {
-        println!("      {:<22} {:>9.1} MB", component.to_string(), mb(*bytes));
+    for component in sizes.components().iter() {
+        println!("      {:<22} {:>9.1} MB", component.to_string(), mb(sizes.of(component)));
     }
-    println!("      {:<22} {:>9.1} MB", "in all", mb(sizes.values().sum()));
+    println!("      {:<22} {:>9.1} MB", "in all", mb(sizes.total()));
     println!("\narena");
     for plan in plans.all().into_iter().filter(|plan| !plan.slabs.is_empty()) {
         println!("      {:<22} {:>9.1} MB", plan.name, mb(plan.arena_bytes()));

@@ -1,8 +1,6 @@
 //! Latents to pixels, and once more in f32 where the device's activations overflow: the autoencoders of some
 //! checkpoints pass f16's 65,504. Whole runs and [`crate::pipeline::study`] both end here.
 
-use std::future::Future;
-
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
@@ -52,23 +50,20 @@ impl Decoder<'_> {
         Ok((readback.read(&memory).await?, memory))
     }
 
-    /// What a decode with activations of type `elem` gave, or what one in f32 gives where that was no picture.
+    /// What a decode gave, or where that was no picture what one in f32 gives of the `latents`.
     pub async fn settle(
         &self,
         bytes: Vec<u8>,
-        elem: Elem,
-        latents: impl Future<Output = Result<Vec<f32>>>,
+        latents: Option<Vec<f32>>,
         shape: [usize; 3],
     ) -> Result<Decoded> {
         if rgba::cpu::is_finite(&bytes) {
             return Ok(Decoded { bytes, again: None });
         }
-        if elem == Elem::F16 {
-            let (bytes, memory) = self.alone(&latents.await?, shape, Elem::F32).await?;
-            if rgba::cpu::is_finite(&bytes) {
-                return Ok(Decoded { bytes, again: Some(memory) });
-            }
+        let (bytes, memory) = self.alone(&latents.ok_or(Error::NoNumbers)?, shape, Elem::F32).await?;
+        if !rgba::cpu::is_finite(&bytes) {
+            return Err(Error::NoNumbers);
         }
-        Err(Error::NoNumbers)
+        Ok(Decoded { bytes, again: Some(memory) })
     }
 }

@@ -1,6 +1,7 @@
 //! A run's plans on the device.
 
-use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
 
 use super::decode::Decoder;
 use super::prepared::{Built, Maker, Prepared, Within};
@@ -19,7 +20,10 @@ use crate::pipeline::residency::{Residency, Stage};
 use crate::pipeline::stages::Stages;
 use crate::pipeline::stock::Stock;
 use crate::plan::{ElemKind, Graph, MemoryLimits, Outside, Target, lower};
-use crate::weights::{Component, Manifest};
+use crate::weights::{Components, Manifest};
+
+/// Weights and memory on their way. A value of its own, since what awaits it would otherwise hold all of its states.
+type Moving<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
 /// A model on the device, ready for prompts once its weights are written.
 pub struct GpuEngine {
@@ -41,7 +45,7 @@ impl GpuEngine {
     /// A model whose runs keep within `bytes` of the device's memory. Weights come from the stock when a run needs them.
     pub fn within(context: Context, manifest: &Manifest, bytes: u64, stock: Box<dyn Stock>) -> GpuEngine {
         let weights = Weights::away(&context, manifest);
-        GpuEngine::over(context, manifest, weights, Some(Limit::new(bytes, stock)))
+        GpuEngine::over(context, manifest, weights, Some(Limit::new(bytes, &manifest.name, stock)))
     }
 
     fn over(context: Context, manifest: &Manifest, weights: Weights, limit: Option<Limit>) -> GpuEngine {
@@ -100,117 +104,109 @@ impl GpuEngine {
         Ok(())
     }
 
-    /// Prepares the phase that a part belongs to, where there are phases and it is another one than the last.
-    async fn enter(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
-        let Some(limit) = &self.limit else { return Ok(()) };
-        let missing = || Error::Gpu { message: format!("{network:?} is not prepared to run") };
-        let phase = limit.run.as_ref().and_then(|run| run.residency.phase_of(network)).ok_or_else(missing)?;
-        self.begin(phase, cancel).await
-    }
-
     /// Lets go of what a phase has no use for, then takes what it needs. A phase that could not begin leaves nothing half done.
-    async fn begin(&mut self, phase: usize, cancel: &Cancel) -> Result<()> {
-        let Some(run) = self.limit.as_mut().and_then(|limit| limit.run.as_mut()) else { return Ok(()) };
-        if run.phase == Some(phase) && self.prepared.is_some() {
-            return Ok(());
-        }
-        run.phase = None;
-        let (shape, keys) = (run.shape, run.keys(phase));
-        let resident = run.residency.phases[phase].resident.clone();
-        let mut old = self.prepared.take();
-        if let Some(old) = &mut old {
-            old.keep(&keys);
-        }
-        let come = self.make_way(&resident).await?;
-        let made = self.fill_phase(phase, shape, keys, old, &come, cancel).await;
-        match made {
-            Ok(prepared) => {
-                self.prepared = Some(prepared);
-                if let Some(run) = self.limit.as_mut().and_then(|limit| limit.run.as_mut()) {
-                    run.phase = Some(phase);
-                }
-                Ok(())
+    fn begin<'a>(&'a mut self, phase: usize, cancel: &'a Cancel) -> Moving<'a> {
+        Box::pin(async move {
+            let Some(run) = self.limit.as_mut().and_then(|limit| limit.run.as_mut()) else { return Ok(()) };
+            if run.phase == Some(phase) && self.prepared.is_some() {
+                return Ok(());
             }
-            Err(error) => {
-                self.weights.leave(&come);
-                Err(error)
+            run.phase = None;
+            let keys = run.keys(phase);
+            let resident = run.residency.phases[phase].resident;
+            if let Some(old) = &mut self.prepared {
+                old.keep(&keys);
             }
-        }
+            let come = self.make_way(resident).await?;
+            self.bind(phase, keys, come).await?;
+            self.fill(come, cancel).await?;
+            if let Some(run) = self.limit.as_mut().and_then(|limit| limit.run.as_mut()) {
+                run.phase = Some(phase);
+            }
+            Ok(())
+        })
     }
 
     /// Lets components leave that are not among `resident`; those of them that are still to come.
-    async fn make_way(&mut self, resident: &BTreeSet<Component>) -> Result<BTreeSet<Component>> {
+    async fn make_way(&mut self, resident: Components) -> Result<Components> {
         let there = self.weights.resident();
-        self.weights.leave(&there.difference(resident).copied().collect());
+        self.weights.leave(there.without(resident));
         // What was destroyed is gone when the work that was under way has run.
         self.context.finished().await?;
-        Ok(resident.difference(&there).copied().collect())
+        Ok(resident.without(there))
     }
 
-    async fn fill_phase(
-        &mut self,
-        phase: usize,
-        shape: Shape,
-        keys: Vec<Key>,
-        old: Option<Prepared>,
-        come: &BTreeSet<Component>,
-        cancel: &Cancel,
-    ) -> Result<Prepared> {
+    /// Takes what a phase needs, empty buffers for the weights that come with it among that.
+    async fn bind(&mut self, phase: usize, keys: Vec<Key>, come: Components) -> Result<()> {
+        let old = self.prepared.take();
         let GpuEngine { context, config, weights, built, limit, .. } = self;
-        let unplanned = || Error::Gpu { message: "nothing is planned to run".to_string() };
-        let limit = limit.as_mut().ok_or_else(unplanned)?;
-        let run = limit.run.as_ref().ok_or_else(unplanned)?;
+        let Some(run) = limit.as_ref().and_then(|limit| limit.run.as_ref()) else { return Ok(()) };
         let shared = &run.residency.phases[phase].stage.shared;
         let within = Some(Within { planned: &run.planned, shared, come });
         let mut maker = Maker { context, config, weights, within };
-        let prepared = context.guarded(|| Prepared::new(&mut maker, shape, keys, old, built)).await?;
-        limit.fill(context, weights, come, cancel).await?;
-        Ok(prepared)
+        let prepared = context.guarded(|| Prepared::new(&mut maker, run.shape, keys, old, built)).await;
+        match prepared {
+            Ok(prepared) => self.prepared = Some(prepared),
+            Err(error) => {
+                weights.leave(come);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Fills the buffers of weights that have come; what could not be filled leaves again, with all that is bound to it.
+    async fn fill(&mut self, come: Components, cancel: &Cancel) -> Result<()> {
+        let GpuEngine { context, weights, limit, .. } = self;
+        let Some(limit) = limit else { return Ok(()) };
+        let filled = limit.fill(context, weights, come, cancel).await;
+        if filled.is_err() {
+            self.prepared = None;
+            self.weights.leave(come);
+        }
+        filled
     }
 
     /// Makes room within the limit for a plan of its own, with activations as the device has them, and brings its weights.
     pub(super) async fn admit(
         &mut self,
         name: &str,
-        graph: impl FnOnce(MemoryLimits) -> Graph,
+        graph: &dyn Fn(MemoryLimits) -> Graph,
         cancel: &Cancel,
     ) -> Result<()> {
-        let elem = self.context.target().elem;
-        self.admit_in(elem, name, graph, cancel).await
+        self.admit_in(self.context.target().elem, name, graph, cancel).await
     }
 
-    async fn admit_in(
-        &mut self,
+    fn admit_in<'a>(
+        &'a mut self,
         elem: Elem,
-        name: &str,
-        graph: impl FnOnce(MemoryLimits) -> Graph,
-        cancel: &Cancel,
-    ) -> Result<()> {
-        let Some(limit) = &mut self.limit else { return Ok(()) };
-        let target = Target { elem, ..self.context.target() };
-        let plan = lower(&graph(target.limits), target, &|decl| self.weights.stored_type(decl))?;
-        let stage = Stage::alone(name, &plan);
-        let residency = Residency::of(vec![stage], &self.weights.sizes(), limit.bytes);
-        residency.check()?;
-        if let Some(run) = &mut limit.run {
-            run.phase = None;
-        }
-        self.prepared = None;
-        let come = self.make_way(&residency.phases[0].resident).await?;
-        let GpuEngine { context, weights, limit, .. } = self;
-        let Some(limit) = limit else { return Ok(()) };
-        let taken = context.guarded(|| {
-            weights.take(&come);
-            Ok(())
-        });
-        let filled = match taken.await {
-            Ok(()) => limit.fill(context, weights, &come, cancel).await,
-            Err(error) => Err(error),
-        };
-        if filled.is_err() {
-            weights.leave(&come);
-        }
-        filled
+        name: &'a str,
+        graph: &'a dyn Fn(MemoryLimits) -> Graph,
+        cancel: &'a Cancel,
+    ) -> Moving<'a> {
+        Box::pin(async move {
+            let Some(limit) = &mut self.limit else { return Ok(()) };
+            let target = Target { elem, ..self.context.target() };
+            let plan = lower(&graph(target.limits), target, &|decl| self.weights.stored_type(decl))?;
+            let residency =
+                Residency::of(vec![Stage::alone(name, &plan)], &self.weights.sizes(), limit.bytes);
+            residency.check()?;
+            if let Some(run) = &mut limit.run {
+                run.phase = None;
+            }
+            self.prepared = None;
+            let come = self.make_way(residency.phases[0].resident).await?;
+            let GpuEngine { context, weights, .. } = self;
+            let taken = context.guarded(|| {
+                weights.take(come);
+                Ok(())
+            });
+            if let Err(error) = taken.await {
+                self.weights.leave(come);
+                return Err(error);
+            }
+            self.fill(come, cancel).await
+        })
     }
 
     /// The phases of the last run that was planned, where there is a limit.
@@ -257,7 +253,11 @@ impl GpuEngine {
     }
 
     pub(super) async fn run(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
-        self.enter(network, cancel).await?;
+        if let Some(limit) = &self.limit {
+            let missing = || Error::Gpu { message: format!("{network:?} is not prepared to run") };
+            let phase = limit.run.as_ref().and_then(|run| run.residency.phase_of(network));
+            self.begin(phase.ok_or_else(missing)?, cancel).await?;
+        }
         self.prepared()?.executable(network)?.run(&|| cancel.is_cancelled()).await
     }
 
@@ -287,14 +287,15 @@ impl GpuEngine {
         let Shape { batch: n, h, w, .. } = shape;
         let elem = self.context.target().elem;
         let len = shape.pixels() * self.config.vae.latent_channels();
-        let decoded = if self.limit.is_some() && elem == Elem::F16 && !rgba::cpu::is_finite(&bytes) {
-            // The memory of the first decode goes before that of the second is taken.
+        let latents = if elem == Elem::F16 && !rgba::cpu::is_finite(&bytes) {
             let latents = self.read(Outside::Latents, len).await?;
+            // Within a limit the memory of the first decode goes before that of the second is taken.
             self.admit_decoder("decode in single precision", [n, h, w], Elem::F32, cancel).await?;
-            self.decoder(cancel).settle(bytes, elem, std::future::ready(Ok(latents)), [n, h, w]).await?
+            Some(latents)
         } else {
-            self.decoder(cancel).settle(bytes, elem, self.read(Outside::Latents, len), [n, h, w]).await?
+            None
         };
+        let decoded = self.decoder(cancel).settle(bytes, latents, [n, h, w]).await?;
         let len = decoded.bytes.len(); // four channels, as the decoder's output has
         let image = match (image, &decoded.again) {
             (false, _) => None,
@@ -309,11 +310,12 @@ impl GpuEngine {
         self.admit_decoder("decode", [1, h, w], elem, &cancel).await?;
         let (bytes, memory) = self.decoder(&cancel).alone(latents, [1, h, w], elem).await?;
         drop(memory);
-        if elem == Elem::F16 && !rgba::cpu::is_finite(&bytes) {
+        let again = elem == Elem::F16 && !rgba::cpu::is_finite(&bytes);
+        if again {
             self.admit_decoder("decode in single precision", [1, h, w], Elem::F32, &cancel).await?;
         }
-        let again = async { Ok(latents.to_vec()) };
-        Ok(self.decoder(&cancel).settle(bytes, elem, again, [1, h, w]).await?.bytes)
+        let again = again.then(|| latents.to_vec());
+        Ok(self.decoder(&cancel).settle(bytes, again, [1, h, w]).await?.bytes)
     }
 
     async fn admit_decoder(
@@ -325,7 +327,7 @@ impl GpuEngine {
     ) -> Result<()> {
         let vae = self.config.vae.clone();
         let graph = |_| autoencoder::decoder(&vae, n, h, w, MemoryLimits::default());
-        self.admit_in(elem, name, graph, cancel).await
+        self.admit_in(elem, name, &graph, cancel).await
     }
 
     fn decoder<'a>(&'a self, cancel: &'a Cancel) -> Decoder<'a> {

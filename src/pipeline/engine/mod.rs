@@ -74,7 +74,7 @@ impl Engine {
     pub async fn admit(
         &mut self,
         name: &str,
-        graph: impl FnOnce(MemoryLimits) -> Graph,
+        graph: &dyn Fn(MemoryLimits) -> Graph,
         cancel: &Cancel,
     ) -> Result<()> {
         match self {

@@ -1,6 +1,6 @@
 //! The parts of a run on the device, each kept for as long as what it depends on stays.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -9,7 +9,7 @@ use crate::kernels::preview;
 use crate::pipeline::graphs::{Key, Network, Shape};
 use crate::pipeline::plans::{plan_of, read_back};
 use crate::plan::{Outside, Plan, Shared};
-use crate::weights::Component;
+use crate::weights::Components;
 
 /// A run's plans on the device, and their memory.
 pub struct Prepared {
@@ -44,7 +44,7 @@ pub(super) struct Within<'a> {
     pub planned: &'a [(Key, Plan)],
     pub shared: &'a Shared,
     /// Components that come to the device once the memory of the phase before is gone.
-    pub come: &'a BTreeSet<Component>,
+    pub come: Components,
 }
 
 impl Prepared {

@@ -1,7 +1,5 @@
 //! A model that keeps within a limit of the device's memory: the phases of its runs, and its weights coming and leaving.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use crc32fast::Hasher;
 
 use crate::error::{Error, Result};
@@ -11,7 +9,7 @@ use crate::pipeline::request::Cancel;
 use crate::pipeline::residency::Residency;
 use crate::pipeline::stock::Stock;
 use crate::plan::Plan;
-use crate::weights::{Component, PackedRecord};
+use crate::weights::{Component, Components, PackedRecord};
 
 /// After so many bytes of weights the device is waited for, so that copies of them do not pile up on their way.
 const FLUSHED: usize = 32 << 20;
@@ -19,9 +17,11 @@ const FLUSHED: usize = 32 << 20;
 /// A limit, and what it makes of runs.
 pub(super) struct Limit {
     pub bytes: u64,
+    /// What the model is called.
+    model: String,
     stock: Box<dyn Stock>,
     /// CRC-32 of every component's bytes when it came first.
-    sums: BTreeMap<Component, u32>,
+    sums: [Option<u32>; Component::COUNT],
     pub run: Option<PhasedRun>,
 }
 
@@ -45,8 +45,8 @@ impl PhasedRun {
 
 impl Limit {
     /// No run is planned yet.
-    pub fn new(bytes: u64, stock: Box<dyn Stock>) -> Limit {
-        Limit { bytes, stock, sums: BTreeMap::new(), run: None }
+    pub fn new(bytes: u64, model: &str, stock: Box<dyn Stock>) -> Limit {
+        Limit { bytes, model: model.to_string(), stock, sums: [None; Component::COUNT], run: None }
     }
 
     /// Fills the buffers of components that have just been taken. What came before has to come again as it was.
@@ -54,18 +54,18 @@ impl Limit {
         &mut self,
         context: &Context,
         weights: &Weights,
-        components: &BTreeSet<Component>,
+        components: Components,
         cancel: &Cancel,
     ) -> Result<()> {
         if components.is_empty() {
             return Ok(());
         }
-        let mut sums: BTreeMap<Component, Hasher> = BTreeMap::new();
+        let mut sums: [Hasher; Component::COUNT] = std::array::from_fn(|_| Hasher::new());
         let mut waiting = 0;
         let mut sink = |slab: usize, offset: u64, bytes: &[u8]| {
             weights.write(slab, offset, bytes)?;
             for (component, bytes) in weights.parts(slab, offset, bytes)? {
-                sums.entry(component).or_default().update(bytes);
+                sums[component.index()].update(bytes);
             }
             waiting += bytes.len();
             if waiting >= FLUSHED {
@@ -74,14 +74,14 @@ impl Limit {
             }
             Ok(())
         };
-        let wanted = |record: &PackedRecord| components.contains(&Component::of(&record.decl.name));
+        let wanted = |record: &PackedRecord| components.contains(Component::of(&record.decl.name));
         self.stock.fetch(&wanted, &mut sink, cancel).await?;
-        for component in components {
-            let sum = sums.remove(component).unwrap_or_default().finalize();
-            let first = *self.sums.entry(*component).or_insert(sum);
-            if sum != first {
-                let message = format!("its {component} is not what it was when the model was loaded");
-                return Err(Error::BadFile { file: "the model".to_string(), message });
+        let sums = sums.map(Hasher::finalize);
+        for component in components.iter() {
+            let index = component.index();
+            if *self.sums[index].get_or_insert(sums[index]) != sums[index] {
+                let message = format!("its {component} is not what it was when it was loaded first");
+                return Err(Error::BadFile { file: self.model.clone(), message });
             }
         }
         Ok(())

@@ -50,7 +50,7 @@ impl Pipeline {
         let shape = [1, 3, image.height, image.width];
         let (vae, [_, _, height, width]) = (&self.config.vae, shape);
         let graph = |limits| autoencoder::encoder(vae, 1, height, width, limits);
-        self.engine.admit("encode", graph, &Cancel::default()).await?;
+        self.engine.admit("encode", &graph, &Cancel::default()).await?;
         let latents = self.engine.stages().vae_encode(&self.config, &planes, shape).await?;
         let scale = self.config.vae.scaling_factor() as f32;
         Ok(latents.into_iter().map(|x| x * scale).collect())
