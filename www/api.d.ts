@@ -47,14 +47,21 @@ export interface CreateOptions extends LoadOptions {
   /** "auto" (the default) takes the CPU where there is no WebGPU; "webgpu" rejects there. */
   engine?: EnginePath;
   /**
+   * How many bytes of the graphics device the engine may use; left out, as many as its models and pictures need. Within a
+   * limit weights leave the device while other stages of a run need the room, and come back from the browser's store. A
+   * picture that cannot be made within it rejects with OUT_OF_MEMORY and the numbers. No limit of the CPU path, nor of a
+   * model that the browser does not store.
+   */
+  memoryLimit?: number;
+  /**
    * Where worker.js lies with the engine's files beside it, if not where the package's own address or the bundler says;
    * of another origin, which has to allow it (CORS), too.
    */
   workerUrl?: string | URL;
 }
 
-/** The same options as for `create`. */
-export type DetectOptions = Omit<CreateOptions, 'onProgress'>;
+/** The same options as for `create`, but those that change nothing of the answer. */
+export type DetectOptions = Omit<CreateOptions, 'onProgress' | 'memoryLimit'>;
 
 /** What `create` would do. */
 export interface Detected {

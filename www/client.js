@@ -81,10 +81,10 @@ export class OpenGen extends EventTarget {
    */
   static async create(options = {}) {
     check('create', options);
-    const { model, engine = 'auto', workerUrl, onProgress, signal } = options;
+    const { model, engine = 'auto', memoryLimit, workerUrl, onProgress, signal } = options;
     const og = new OpenGen(workerUrl);
     return whileOpen(og.#link, signal, async () => {
-      og.#capabilities = await og.#link.call({ type: 'create', engine });
+      og.#capabilities = await og.#link.call({ type: 'create', engine, memoryLimit });
       if (model !== undefined) await og.models.load(model, { onProgress });
       return og;
     }, false);

@@ -46,6 +46,9 @@ const fetched = new Map();
 /** Whom to tell that a graphics device was lost. @type {(message: string) => void} */
 let onDeviceLost = () => {};
 
+/** How many bytes of the graphics device may be used. @type {number | undefined} */
+let memoryLimit;
+
 /** @param {unknown} wanted */
 export function checkPath(wanted) {
   if (wanted === 'auto' || wanted === 'webgpu' || wanted === 'cpu') return;
@@ -56,10 +59,12 @@ export function checkPath(wanted) {
 /**
  * Starts the engine that is asked for, or the quicker one.
  * @param {import('./protocol.d.ts').EnginePath} wanted
+ * @param {number | undefined} limit how many bytes of the graphics device may be used
  * @param {(message: string) => void} whenLost called whenever a graphics device is lost
  */
-export async function choose(wanted, whenLost) {
+export async function choose(wanted, limit, whenLost) {
   onDeviceLost = whenLost;
+  memoryLimit = limit;
   checkPath(wanted);
   if (wanted === 'cpu') return start('cpu', AS_ASKED);
   if (wanted === 'webgpu') return start('webgpu');
@@ -124,7 +129,7 @@ export async function findAdapter() {
  */
 async function start(name, reason = null) {
   const module = await ready(name);
-  return new Running(module, await module.Engine.create((message) => onDeviceLost(message)), reason);
+  return new Running(module, await module.Engine.create((message) => onDeviceLost(message), memoryLimit), reason);
 }
 
 /** A module, fetched once. @param {'webgpu' | 'cpu'} name */

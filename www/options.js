@@ -9,7 +9,7 @@ import { invalid } from './errors.js';
  */
 
 /** @type {Names<Required<import('./api.d.ts').CreateOptions>>} */
-const CREATE = { model: true, engine: true, workerUrl: true, onProgress: true, signal: true };
+const CREATE = { model: true, engine: true, memoryLimit: true, workerUrl: true, onProgress: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').LoadOptions>>} */
 const LOAD = { onProgress: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').DetectOptions>>} */
@@ -62,7 +62,7 @@ const ELSEWHERE = /** @type {Record<string, string>} */ ({
   subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
   callback: 'onStep', onprogress: 'onStep', onpreview: 'onStep', abortsignal: 'signal', type: 'imageType',
   format: 'imageType', device: 'engine', backend: 'engine', worker: 'workerUrl', src: 'url', href: 'url', path: 'url',
-  hash: 'sha256', size: 'bytes',
+  hash: 'sha256', size: 'bytes', memory: 'memoryLimit', maxmemory: 'memoryLimit', vram: 'memoryLimit',
 });
 
 /**

@@ -16,6 +16,8 @@ export interface Capabilities {
   isFallbackAdapter: boolean;
   f16: boolean;
   maxBufferBytes: number;
+  /** How many bytes of the graphics device may be used; null without a limit, and on the CPU. */
+  memoryLimit: number | null;
 }
 
 /** One model of models.js. */
@@ -287,7 +289,10 @@ export interface Stats {
   dispatchesPerStep: number;
   newBuffersPerStep: number;
   newBindGroupsPerStep: number;
+  /** On the graphics device when the steps were done, weights included. */
   gpuBytes: number;
+  /** The most that was on it at once during the run. */
+  gpuPeakBytes: number;
   wasmHeapBytes: number;
 }
 
@@ -382,7 +387,8 @@ export type Happened =
   | { type: 'engine'; capabilities: Capabilities };
 
 export type ToWorker =
-  | { type: 'create'; id: number; engine: EnginePath }
+  /** `memoryLimit`: bytes of the graphics device. */
+  | { type: 'create'; id: number; engine: EnginePath; memoryLimit?: number }
   | { type: 'detect'; id: number; engine: EnginePath; model: { file: ModelFile; working: number | null } | null }
   /** As listModels, in short, before there is an engine. */
   | { type: 'storedRows'; id: number }

@@ -40,7 +40,7 @@ async function perform(call) {
   switch (call.type) {
     case 'create':
       wanted = call.engine;
-      running = await choose(wanted, deviceLost);
+      running = await choose(wanted, call.memoryLimit, deviceLost);
       return running.capabilities();
     case 'detect':
       return detect(call.engine, call.model && { ...call.model, file: reachable(call.model.file) });

@@ -1,15 +1,19 @@
 //! Getting a model ready: from the store, or fetched and stored first, or in memory alone where nothing can be kept.
 
+use std::rc::Rc;
+
 use super::browser::now_ms;
 use super::device::{Backend, Device, Loader};
 use super::download::{Call, Fetched, download};
 use super::locks;
 use super::repack::repack;
-use super::shelf::{Shelf, deleted, is_current};
+use super::shelf::{Shelf, is_current};
+use super::stock::Chunks;
 use super::values::Phase;
 use crate::config::ModelConfig;
+use crate::pipeline::stock::Stock;
 use crate::store::idb::{Database, Found};
-use crate::store::{Held, Meter, Progress, State, StoredModel};
+use crate::store::{Meter, Progress, State, StoredModel};
 use crate::{Error, Result};
 
 /// A model that is ready, and where it came from.
@@ -28,7 +32,7 @@ pub(super) struct Acquired {
 /// this one has arrived and was checked, so that what goes wrong until then costs nobody the other one.
 pub(super) async fn acquire(
     call: &Call<'_>,
-    database: Option<&Database>,
+    database: Option<&Rc<Database>>,
     device: &Device,
     make_room: &mut dyn FnMut(),
 ) -> Result<Acquired> {
@@ -55,7 +59,7 @@ pub(super) async fn acquire(
 /// From the store, after fetching what is missing there.
 async fn stored(
     call: &Call<'_>,
-    database: &Database,
+    database: &Rc<Database>,
     device: &Device,
     make_room: &mut dyn FnMut(),
 ) -> Result<Acquired> {
@@ -164,58 +168,40 @@ async fn is_usable(database: &Database, id: &str) -> Result<bool> {
     Ok(matches!(found, Found::Model(model) if model.state == State::Complete && is_current(&model)))
 }
 
-/// Chunks from the database into the pipeline, one at a time, each checked.
+/// Chunks from the database into the pipeline, one at a time, each checked. Where the device has a limit of memory, they stay
+/// in the database until a run needs them.
 async fn load(
     call: &Call<'_>,
-    database: &Database,
+    database: &Rc<Database>,
     device: &Device,
     model: &StoredModel,
 ) -> Result<Acquired> {
-    let map = model.chunk_map();
-    let (held, _) = database.held(&model.place, map.len()).await?;
-    let mut loader = Loader::new(device, model.manifest.clone()).await?;
-    let mut meter = Meter::new(model.manifest.bytes(), 0, now_ms());
-    let mut loaded = 0;
-    let mut bytes = Vec::new();
-    for (index, chunk) in map.iter() {
-        call.check()?;
-        let is_there = database.chunk(&model.place, index, &mut bytes).await?;
-        let expected = match held.get(index) {
-            Some(Held::Chunk(sum) | Held::Sum(sum)) => *sum,
-            _ => 0,
-        };
-        let found = if is_there { crc32fast::hash(&bytes) } else { 0 };
-        if !is_there || found != expected || bytes.len() as u64 != chunk.len {
-            forget_chunk(database, model, index, expected).await?;
-            return Err(Error::DamagedChunk {
-                model: model.manifest.name.clone(),
-                chunk: index,
-                expected,
-                found,
-            });
-        }
-        loader.write(chunk.slab, chunk.offset, &bytes)?;
-        loaded += chunk.len;
-        if let Some(report) = meter.update(loaded, now_ms()) {
-            call.report(Phase::Upload, &report, 0);
-        }
-    }
-    Ok(Acquired {
-        backend: loader.finish()?,
-        config: model.manifest.config.clone(),
-        bytes: model.manifest.bytes(),
+    let manifest = model.manifest.clone();
+    let acquired = |backend| Acquired {
+        backend,
+        config: manifest.config.clone(),
+        bytes: manifest.bytes(),
         from_store: true,
         in_memory_only: false,
         notice: None,
-    })
-}
-
-/// The damaged chunk goes, the rest stays: fetching again replaces only what is missing by what has the same checksum.
-async fn forget_chunk(database: &Database, model: &StoredModel, index: usize, sum: u32) -> Result<()> {
-    if !database.update_model(&StoredModel { state: State::Damaged, ..model.clone() }).await? {
-        return Err(deleted(model));
+    };
+    let chunks = Chunks { database: database.clone(), model: model.clone() };
+    if device.memory_limit().is_some() {
+        return Ok(acquired(device.within(manifest.clone(), Box::new(chunks))?));
     }
-    database.lose_chunk(&model.place, index, sum).await
+    let mut loader = Loader::new(device, manifest.clone()).await?;
+    let mut meter = Meter::new(manifest.bytes(), 0, now_ms());
+    let mut loaded = 0;
+    let mut take = |slab: usize, offset: u64, bytes: &[u8]| {
+        loader.write(slab, offset, bytes)?;
+        loaded += bytes.len() as u64;
+        if let Some(report) = meter.update(loaded, now_ms()) {
+            call.report(Phase::Upload, &report, 0);
+        }
+        Ok(())
+    };
+    chunks.fetch(&|_| true, &mut take, call.cancel).await?;
+    Ok(acquired(loader.finish()?))
 }
 
 /// From the network straight into the pipeline, beside the other model where both fit: nothing of it is stored.
@@ -240,8 +226,16 @@ async fn in_memory(
         bytes: arrived.bytes,
         from_store: false,
         in_memory_only: true,
-        notice: Some(format!("{why}. The model runs from memory until this tab is closed.")),
+        notice: Some(in_memory_notice(&why, device.memory_limit())),
     })
+}
+
+fn in_memory_notice(why: &str, memory_limit: Option<u64>) -> String {
+    let beyond = match memory_limit {
+        Some(_) => " Its weights could not come back from there, so the memory limit has no effect.",
+        None => "",
+    };
+    format!("{why}. The model runs from memory until this tab is closed.{beyond}")
 }
 
 /// 1.2 GB, 340 MB.

@@ -45,7 +45,9 @@ struct Running {
 struct Inner {
     work: Mutex<Work>,
     /// `None` where the browser refuses storage.
-    database: Option<Database>,
+    database: Option<Rc<Database>>,
+    /// Bytes of the graphics device that may be used.
+    memory_limit: Option<u64>,
     capabilities: RefCell<Capabilities>,
     running: RefCell<Option<Running>>,
     /// Called with the reason whenever the device is lost.
@@ -60,13 +62,16 @@ pub struct Engine {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Finds the device and opens the store. `on_lost` is called with the reason whenever a device is lost.
-    pub async fn create(on_lost: JsValue) -> std::result::Result<Engine, JsValue> {
-        let device = Device::find().await.map_err(to_js)?;
+    /// Finds the device and opens the store. `on_lost` is called with the reason whenever a device is lost. With a limit, a
+    /// number of bytes, weights leave the graphics device where it asks for that.
+    pub async fn create(on_lost: JsValue, memory_limit: JsValue) -> std::result::Result<Engine, JsValue> {
+        let memory_limit = request::memory_limit(&memory_limit).map_err(to_js)?;
+        let device = Device::find(memory_limit).await.map_err(to_js)?;
         let inner = Inner {
             capabilities: RefCell::new(device.capabilities()),
             work: Mutex::new(Work { device, loaded: None }),
-            database: Database::open().await.ok(),
+            database: Database::open().await.ok().map(Rc::new),
+            memory_limit,
             running: RefCell::new(None),
             on_lost,
         };
@@ -331,7 +336,7 @@ impl Inner {
     /// the worker then takes the other module.
     async fn recover(&self, work: &mut Work, again: bool, message: String) -> Result<String> {
         browser::call(&self.on_lost, &message.as_str().into());
-        let found = if again { Device::find().await.ok() } else { None };
+        let found = if again { Device::find(self.memory_limit).await.ok() } else { None };
         work.device = found.ok_or(Error::DeviceLost { message })?;
         *self.capabilities.borrow_mut() = work.device.capabilities();
         Ok("The graphics device was lost and has been restarted.".into())

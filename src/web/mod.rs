@@ -2,6 +2,7 @@
 //!
 //! - [`Engine`] is what a worker talks to;
 //! - `acquire` gets a model ready: from the store, or fetched, checked and stored first;
+//! - `stock` reads a stored model's chunks, for the load and for weights that come back to the device;
 //! - `repack` packs a stored model anew that another version of the engine packed;
 //! - `device` is what computes, the GPU or the CPU, and the pipeline on it;
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
@@ -28,6 +29,7 @@ mod request;
 mod room;
 mod run;
 mod shelf;
+mod stock;
 mod study;
 mod values;
 

@@ -10,6 +10,9 @@ use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 use crate::store::Origin;
 use crate::{Error, Result};
 
+/// The largest whole number up to which a double is exact.
+const EXACT: f64 = 9_007_199_254_740_991.0;
+
 /// The model to make ready.
 #[derive(Debug, Clone)]
 pub(super) struct ModelRequest {
@@ -48,6 +51,16 @@ pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
     }
     let origin = Origin { url, bytes, sha256, ..Origin::default() };
     Ok(ModelRequest { id, origin, headers: headers(&get(value, "headers"))?, fetch: get(value, "fetch") })
+}
+
+/// Reads how many bytes of the graphics device may be used; nothing is no limit.
+pub(super) fn memory_limit(value: &JsValue) -> Result<Option<u64>> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    let whole = |bytes: &f64| bytes.fract() == 0.0 && (1.0..=EXACT).contains(bytes);
+    let refused = || invalid("memoryLimit", "must be a whole number of bytes, 1 or more");
+    value.as_f64().filter(whole).map(|bytes| Some(bytes as u64)).ok_or_else(refused)
 }
 
 /// Reads a list of names and values, or nothing.
@@ -148,7 +161,6 @@ fn variation(value: &JsValue) -> Result<Option<Variation>> {
 
 /// 0 to 2^64 − 1: a number as far as a double is exact, beyond that a text of digits.
 pub(super) fn seed(value: &JsValue, name: &'static str) -> Result<u64> {
-    const EXACT: f64 = 9_007_199_254_740_991.0;
     let field = get(value, name);
     if let Some(text) = field.as_string() {
         return text.trim().parse().map_err(|_| {

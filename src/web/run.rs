@@ -80,6 +80,7 @@ impl Made {
                 new_buffers_per_step: stats.new_buffers_per_step,
                 new_bind_groups_per_step: stats.new_bind_groups_per_step,
                 gpu_bytes: stats.gpu_bytes,
+                gpu_peak_bytes: stats.gpu_peak_bytes,
                 wasm_heap_bytes: 0.0,
             },
         };

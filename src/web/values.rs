@@ -21,6 +21,7 @@ pub(super) struct Capabilities {
     pub is_fallback_adapter: bool,
     pub f16: bool,
     pub max_buffer_bytes: u64,
+    pub memory_limit: Option<u64>,
 }
 
 /// One line of the list of stored models.
@@ -153,6 +154,7 @@ pub(super) struct Stats {
     pub new_buffers_per_step: f64,
     pub new_bind_groups_per_step: f64,
     pub gpu_bytes: u64,
+    pub gpu_peak_bytes: u64,
     pub wasm_heap_bytes: f64,
 }
 

@@ -26,7 +26,7 @@ test('an option that there is not is refused with the one that was probably mean
     ['generate', 'cfg', 'guidance'], ['generate', 'guidance_scale', 'guidance'], ['generate', 'negative_prompt', 'negativePrompt'],
     ['generate', 'promt', 'prompt'], ['generate', 'widht', 'width'], ['generate', 'num_inference_steps', 'steps'],
     ['generate', 'onProgress', 'onStep'], ['generate', 'imagetype', 'imageType'], ['create', 'modle', 'model'],
-    ['create', 'device', 'engine'], ['create', 'workerURL', 'workerUrl'], ['load', 'onprogress', 'onProgress'],
+    ['create', 'device', 'engine'], ['create', 'vram', 'memoryLimit'], ['create', 'workerURL', 'workerUrl'], ['load', 'onprogress', 'onProgress'],
     ['model', 'sha-256', 'sha256'], ['model', 'header', 'headers'], ['previews', 'sise', 'size'], ['walk', 'shares', 'share'],
   ]) {
     assert.equal(refusal(call, { [name]: 1 }), `${name}: ${call} has no option "${name}": did you mean "${meant}"?`);

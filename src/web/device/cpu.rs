@@ -7,6 +7,7 @@ use std::sync::Arc;
 use web_time::Duration;
 
 use super::super::values::Capabilities;
+use crate::pipeline::stock::Stock;
 use crate::pipeline::{Engine, Pipeline, probe};
 use crate::weights::Manifest;
 use crate::{Error, Result};
@@ -19,8 +20,18 @@ pub(in crate::web) type Backend = Pipeline;
 
 impl Device {
     /// It is always there.
-    pub(in crate::web) async fn find() -> Result<Device> {
+    pub(in crate::web) async fn find(_: Option<u64>) -> Result<Device> {
         Ok(Device)
+    }
+
+    /// The memory is the host's, which has no limit of ours.
+    pub(in crate::web) fn memory_limit(&self) -> Option<u64> {
+        None
+    }
+
+    /// There is no model within a limit.
+    pub(in crate::web) fn within(&self, _: Arc<Manifest>, _: Box<dyn Stock>) -> Result<Backend> {
+        Err(Error::Unsupported { what: "a memory limit".into(), message: "the CPU path has none".into() })
     }
 
     /// What the page may say about it.
@@ -32,6 +43,7 @@ impl Device {
             is_fallback_adapter: false,
             f16: false,
             max_buffer_bytes: 0,
+            memory_limit: None,
         }
     }
 

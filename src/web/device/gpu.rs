@@ -7,28 +7,42 @@ use web_time::Duration;
 use super::super::browser::navigator;
 use super::super::values::Capabilities;
 use crate::gpu::{Context, Options};
+use crate::pipeline::stock::Stock;
 use crate::pipeline::{Pipeline, probe};
 use crate::weights::Manifest;
 use crate::{Error, Result};
 
-/// A WebGPU device.
-pub(in crate::web) struct Device(Context);
+/// A WebGPU device, and how much of its memory may be used.
+pub(in crate::web) struct Device {
+    context: Context,
+    memory_limit: Option<u64>,
+}
 
 /// A model on the device.
 pub(in crate::web) type Backend = Pipeline;
 
 impl Device {
     /// Asks the browser for a device; [`Error::NoGpu`] where there is none.
-    pub(in crate::web) async fn find() -> Result<Device> {
+    pub(in crate::web) async fn find(memory_limit: Option<u64>) -> Result<Device> {
         if navigator("gpu").is_undefined() {
             return Err(Error::NoGpu { message: "this browser has no WebGPU".into() });
         }
-        Ok(Device(Context::new(&Options::default()).await?))
+        Ok(Device { context: Context::new(&Options::default()).await?, memory_limit })
+    }
+
+    /// How many bytes of it may be used.
+    pub(in crate::web) fn memory_limit(&self) -> Option<u64> {
+        self.memory_limit
+    }
+
+    /// A model that keeps within the limit; its weights come from the stock when they are needed.
+    pub(in crate::web) fn within(&self, manifest: Arc<Manifest>, stock: Box<dyn Stock>) -> Result<Backend> {
+        Pipeline::within(self.context.clone(), manifest, self.memory_limit.unwrap_or(u64::MAX), stock)
     }
 
     /// What the page may say about it.
     pub(in crate::web) fn capabilities(&self) -> Capabilities {
-        let found = self.0.capabilities();
+        let found = self.context.capabilities();
         Capabilities {
             engine: "webgpu",
             adapter: found.adapter.clone(),
@@ -36,12 +50,13 @@ impl Device {
             is_fallback_adapter: found.is_cpu,
             f16: found.f16,
             max_buffer_bytes: found.max_buffer,
+            memory_limit: self.memory_limit,
         }
     }
 
     /// How long a small piece of work takes.
     pub(in crate::web) async fn probe(&self) -> Result<Duration> {
-        probe::on_gpu(&self.0).await
+        probe::on_gpu(&self.context).await
     }
 }
 
@@ -51,7 +66,7 @@ pub(in crate::web) struct Loader(Box<Pipeline>);
 impl Loader {
     /// Makes room for the weights.
     pub(in crate::web) async fn new(device: &Device, manifest: Arc<Manifest>) -> Result<Loader> {
-        Ok(Loader(Box::new(Pipeline::new(device.0.clone(), manifest).await?)))
+        Ok(Loader(Box::new(Pipeline::new(device.context.clone(), manifest).await?)))
     }
 
     /// Takes bytes of a slab.

@@ -1,0 +1,83 @@
+//! A stored model's chunks, read one at a time and each checked: for the load, and for weights that come back to a device.
+
+use std::rc::Rc;
+
+use crate::pipeline::Cancel;
+use crate::pipeline::stock::{Fetching, Sink, Stock};
+use crate::store::idb::{Database, Found};
+use crate::store::{Chunk, Held, State, StoredModel};
+use crate::weights::PackedRecord;
+use crate::{Error, Result};
+
+use super::shelf::deleted;
+
+/// A model in the database, for as long as it is in use.
+pub(super) struct Chunks {
+    pub database: Rc<Database>,
+    pub model: StoredModel,
+}
+
+impl Stock for Chunks {
+    fn fetch<'a>(
+        &'a self,
+        wanted: &'a dyn Fn(&PackedRecord) -> bool,
+        sink: &'a mut Sink<'a>,
+        cancel: &'a Cancel,
+    ) -> Fetching<'a> {
+        Box::pin(self.read(wanted, sink, cancel))
+    }
+}
+
+impl Chunks {
+    /// Hands over every chunk that holds some of the records that are `wanted`.
+    async fn read(
+        &self,
+        wanted: &dyn Fn(&PackedRecord) -> bool,
+        sink: &mut Sink<'_>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let Chunks { database, model } = self;
+        let map = model.chunk_map();
+        let mut is_wanted = vec![false; map.len()];
+        for record in model.manifest.records.iter().filter(|record| wanted(record)) {
+            is_wanted[map.overlapping(record.slab, record.values.offset, record.len())].fill(true);
+        }
+        let (held, _) = database.held(&model.place, map.len()).await?;
+        let mut bytes = Vec::new();
+        for (index, chunk) in map.iter().filter(|(index, _)| is_wanted[*index]) {
+            cancel.check()?;
+            let is_there = database.chunk(&model.place, index, &mut bytes).await?;
+            let expected = match held.get(index) {
+                Some(Held::Chunk(sum) | Held::Sum(sum)) => *sum,
+                _ => 0,
+            };
+            let found = if is_there { crc32fast::hash(&bytes) } else { 0 };
+            if !is_there || found != expected || bytes.len() as u64 != chunk.len {
+                return Err(self.lose(index, [expected, found]).await?);
+            }
+            let Chunk { slab, offset, .. } = chunk;
+            sink(slab, offset, &bytes)?;
+        }
+        Ok(())
+    }
+
+    /// The damaged chunk goes, the rest stays: fetching again replaces only what is missing by what has the same checksum.
+    /// What another tab put in the model's place meanwhile is left alone.
+    async fn lose(&self, index: usize, [expected, found]: [u32; 2]) -> Result<Error> {
+        let Chunks { database, model } = self;
+        let is_ours = match database.model(&model.id).await? {
+            Found::Model(now) => now.place == model.place && now.manifest == model.manifest,
+            _ => return Err(deleted(model)),
+        };
+        if !is_ours {
+            let name = &model.manifest.name;
+            let message = format!("{name} was replaced in another tab meanwhile; load it again");
+            return Err(Error::Storage { message });
+        }
+        if !database.update_model(&StoredModel { state: State::Damaged, ..model.clone() }).await? {
+            return Err(deleted(model));
+        }
+        database.lose_chunk(&model.place, index, expected).await?;
+        Ok(Error::DamagedChunk { model: model.manifest.name.clone(), chunk: index, expected, found })
+    }
+}

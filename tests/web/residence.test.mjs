@@ -1,0 +1,75 @@
+/** A limit of the graphics device's memory: weights leave it and come back from the store, and the picture stays the same. */
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { stand, visitor } from './page.mjs';
+
+const it = stand({ before, after, afterEach });
+
+/** Less than the embedded model's networks take at once with their memory, more than any one of them. */
+const LIMIT = 14e6;
+
+test('within a memory limit weights leave the device and come back: the same picture', async () => {
+  const page = await visitor(it, { path: 'blank.html' });
+  const made = await page.evaluate(async (limit) => {
+    const [{ OpenGen }, { mini }] = await Promise.all([import('./client.js'), import('./models.js')]);
+    const request = { prompt: 'a red apple', steps: 2, seed: 1, width: 64, height: 64, previews: false };
+    const draw = async (og) => {
+      const { image, stats, notices } = await og.generate(request);
+      const digest = await crypto.subtle.digest('SHA-256', image.data);
+      return { picture: [...new Uint8Array(digest)].join(), peak: stats.gpuPeakBytes, notices };
+    };
+    const create = (memoryLimit) => OpenGen.create({ engine: 'webgpu', model: mini, memoryLimit });
+
+    const free = await create(undefined);
+    const answers = { free: await draw(free), none: free.capabilities().memoryLimit };
+    free.dispose();
+
+    const limited = await create(limit);
+    answers.first = await draw(limited);
+    answers.limit = limited.capabilities().memoryLimit;
+    const stop = new AbortController();
+    const run = limited.generate({ ...request, steps: 20, signal: stop.signal, onStep: () => stop.abort() });
+    answers.stopped = await run.then(() => 'fine', (error) => error.code);
+    const { image } = await limited.generate(request);
+    const pixels = { width: image.width, height: image.height, data: image.data };
+    answers.latents = (await limited.study({ what: 'encode', image: pixels })).every(Number.isFinite);
+    answers.second = await draw(limited);
+    limited.dispose();
+    return answers;
+  }, LIMIT);
+
+  assert.equal(made.none, null);
+  assert.equal(made.limit, LIMIT);
+  assert.ok(made.free.peak > LIMIT, `without a limit ${made.free.peak} bytes, no more than with it`);
+  for (const { picture, peak, notices } of [made.first, made.second]) {
+    assert.equal(picture, made.free.picture, 'the same picture');
+    assert.ok(peak > 0 && peak <= LIMIT, `${peak} bytes within ${LIMIT}`);
+    assert.deepEqual(notices, []);
+  }
+  assert.equal(made.stopped, 'ABORTED');
+  assert.ok(made.latents);
+});
+
+test('a limit that is too low is told with the numbers, one that is no number of bytes by its name', async () => {
+  const page = await visitor(it, { path: 'blank.html' });
+  const told = await page.evaluate(async () => {
+    const [{ OpenGen }, { mini }] = await Promise.all([import('./client.js'), import('./models.js')]);
+    const failed = (promise) => promise.then(() => 'fine', ({ code, field, message }) => ({ code, field, message }));
+    const og = await OpenGen.create({ engine: 'webgpu', model: mini, memoryLimit: 1e6 });
+    const low = await failed(og.generate({ prompt: 'a red apple', steps: 1, width: 64, height: 64 }));
+    og.dispose();
+    const wrong = [];
+    for (const engine of ['webgpu', 'cpu']) {
+      for (const memoryLimit of [0, -1, 1.5, NaN, '1GB']) wrong.push(await failed(OpenGen.create({ engine, memoryLimit })));
+    }
+    const processor = await OpenGen.create({ engine: 'cpu', memoryLimit: 1e6 });
+    const { memoryLimit } = processor.capabilities();
+    processor.dispose();
+    return { low, wrong, memoryLimit };
+  });
+  assert.equal(told.low.code, 'OUT_OF_MEMORY');
+  assert.match(told.low.message, /memory limit of 1\.0 MB is too low by [\d.]+ MB/);
+  for (const { code, field } of told.wrong) assert.deepEqual([code, field], ['INVALID_INPUT', 'memoryLimit']);
+  assert.equal(told.memoryLimit, null, 'the processor has none');
+});
