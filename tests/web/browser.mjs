@@ -22,3 +22,12 @@ function executable() {
 export function launch({ webgpu = true } = {}) {
   return chromium.launch({ executablePath: executable(), args: [...FLAGS, ...(webgpu ? WEBGPU : [])] });
 }
+
+/**
+ * A browser with one visitor, who keeps things on disk, in this folder: a window of `launch` keeps them in memory, and not
+ * many.
+ * @param {string} folder
+ */
+export function launchIn(folder) {
+  return chromium.launchPersistentContext(folder, { executablePath: executable(), args: FLAGS, serviceWorkers: 'block' });
+}
