@@ -337,11 +337,12 @@ fn step_is_its_twin() {
     let mut report = Report::new("step");
     let mut random = Random::new(8);
     for spec in step::all_specs().into_iter().filter(|spec| gpu.elems().contains(&spec.elem)) {
-        // The last of them has no share for history and noise, which then may hold anything.
+        // The last of them has no share for noise and the last value of the history, which then may hold anything.
         for (pixels, latent_channels, model_channels, input_channels, share) in
             [(1, 4, 4, 4, 1.0), (391, 4, 4, 4, 1.0), (70, 4, 8, 12, 1.0), (70, 4, 8, 12, 0.0)]
         {
             let elem = spec.elem;
+            let last = |h: usize| if h == spec.history { share } else { 1.0 };
             let params = step::Params {
                 pixels,
                 latent_channels,
@@ -350,10 +351,25 @@ fn step_is_its_twin() {
                 guidance: 7.5,
                 next_x: 0.9,
                 next_model: -0.3,
-                next_history: 0.2 * share,
+                next_h1: 0.2 * last(1),
+                next_h2: -0.6 * last(2),
+                next_h3: 0.35 * last(3),
                 next_noise: 0.15 * share,
-                history_x: 1.1,
-                history_model: -0.4,
+                keep1_x: 1.1,
+                keep1_model: -0.4,
+                keep1_h1: 0.3 * last(1),
+                keep1_h2: 0.7 * last(2),
+                keep1_h3: -0.2 * last(3),
+                keep2_x: 0.0,
+                keep2_model: 0.5,
+                keep2_h1: 1.0 * last(1),
+                keep2_h2: -0.9 * last(2),
+                keep2_h3: 0.1 * last(3),
+                keep3_x: -0.8,
+                keep3_model: 0.0,
+                keep3_h1: -0.25 * last(1),
+                keep3_h2: 1.0 * last(2),
+                keep3_h3: 0.45 * last(3),
                 denoised_x: 1.3,
                 denoised_model: -0.7,
                 input_scale_next: 0.6,
@@ -361,26 +377,34 @@ fn step_is_its_twin() {
             let copies = if spec.guided { 2 } else { 1 };
             let model = random.values(elem, (copies * pixels * model_channels) as usize, 0.0, 1.0);
             let count = (pixels * latent_channels) as usize;
-            let [mut noise, latents, mut history] =
-                [(); 3].map(|()| random.values(Elem::F32, count, 0.0, 2.0));
+            let [mut noise, latents] = [(); 2].map(|()| random.values(Elem::F32, count, 0.0, 2.0));
+            let mut history = random.values(Elem::F32, spec.history * count, 0.0, 2.0);
             if share == 0.0 {
                 noise.fill(f32::NAN);
-                history.fill(f32::NAN);
+                history.iter_mut().rev().take(count).for_each(|value| *value = f32::NAN);
             }
             let mut state = step::cpu::State { latents, history, denoised: vec![0.0; count] };
             let mut buffers = vec![encode(elem, &model)];
             if spec.noise {
                 buffers.push(encode(Elem::F32, &noise));
             }
-            buffers.extend([&state.latents, &state.history, &state.denoised].map(|x| encode(Elem::F32, x)));
+            buffers.push(encode(Elem::F32, &state.latents));
+            if spec.history > 0 {
+                buffers.push(encode(Elem::F32, &state.history));
+            }
+            buffers.push(encode(Elem::F32, &state.denoised));
             buffers.push(encode(elem, &vec![0.0; (copies * pixels * input_channels) as usize]));
             let input = step::cpu::step(&spec, &params, &model, &noise, &mut state);
-            assert!(state.latents.iter().all(|value| value.is_finite()), "{spec:?}");
-            let found = gpu.run(spec.clone(), step::workgroups(&spec, &params), params.bytes(), &buffers, 4);
-            for (found, expected) in found.iter().zip([&state.latents, &state.history, &state.denoised]) {
+            let changed = [&state.latents, &state.history, &state.denoised];
+            assert!(changed.iter().all(|values| values.iter().all(|value| value.is_finite())), "{spec:?}");
+            let changed = changed.into_iter().filter(|values| !values.is_empty()).collect::<Vec<_>>();
+            let results = changed.len() + 1;
+            let found =
+                gpu.run(spec.clone(), step::workgroups(&spec, &params), params.bytes(), &buffers, results);
+            for (found, expected) in found.iter().zip(&changed) {
                 report.check(Elem::F32, (&spec, params), &decode(Elem::F32, found), expected);
             }
-            report.check(elem, (&spec, params), &decode(elem, &found[3]), &input);
+            report.check(elem, (&spec, params), &decode(elem, &found[results - 1]), &input);
         }
     }
 }

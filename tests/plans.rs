@@ -10,6 +10,18 @@ use opengen::plan::{
 };
 
 const WIDE: MemoryLimits = MemoryLimits::WIDEST;
+/// A guided picture of 512×512 with the general default sampler.
+const GUIDED: Shape = Shape {
+    batch: 1,
+    copies: 2,
+    h: 64,
+    w: 64,
+    chunks: 1,
+    ancestral: false,
+    history: 1,
+    maps: false,
+    previews: true,
+};
 
 fn plans(model: &str, size: usize, elem: Elem, copies: usize) -> Plans {
     plans_within(model, size, elem, copies, WIDE)
@@ -18,16 +30,7 @@ fn plans(model: &str, size: usize, elem: Elem, copies: usize) -> Plans {
 fn plans_within(model: &str, size: usize, elem: Elem, copies: usize, limits: MemoryLimits) -> Plans {
     let config = ModelConfig::builtin(model).unwrap();
     let side = size / config.vae.scale();
-    let shape = Shape {
-        batch: 1,
-        copies,
-        h: side,
-        w: side,
-        chunks: 1,
-        ancestral: false,
-        maps: false,
-        previews: true,
-    };
+    let shape = Shape { copies, h: side, w: side, ..GUIDED };
     Plans::without_weights(&config, shape, Target { elem, cpu: false, limits }, WeightType::Q8).unwrap()
 }
 
@@ -63,16 +66,7 @@ fn work_beyond_32_bits_is_counted_whole() {
 #[test]
 fn a_value_of_four_gibibytes_is_refused() {
     let config = ModelConfig::builtin("sd15").unwrap();
-    let shape = Shape {
-        batch: 2,
-        copies: 1,
-        h: 256,
-        w: 256,
-        chunks: 1,
-        ancestral: false,
-        maps: false,
-        previews: true,
-    };
+    let shape = Shape { batch: 2, copies: 1, h: 256, w: 256, ..GUIDED };
     let target = Target { elem: Elem::F32, cpu: false, limits: WIDE };
     let error = Plans::without_weights(&config, shape, target, WeightType::Q8).err().unwrap().to_string();
     assert!(error.starts_with("size: ") && error.contains("2048 MiB"), "{error}");
@@ -123,8 +117,7 @@ fn slices_read_the_weights_of_the_whole() {
 #[test]
 fn a_picture_too_large_for_the_adapter_is_refused() {
     let config = ModelConfig::builtin("sd15").unwrap();
-    let shape =
-        Shape { batch: 1, copies: 2, h: 96, w: 96, chunks: 1, ancestral: false, maps: false, previews: true };
+    let shape = Shape { h: 96, w: 96, ..GUIDED };
     let target = Target { elem: Elem::F32, cpu: false, limits: MemoryLimits::default() };
     let error = Plans::without_weights(&config, shape, target, WeightType::Q8).err().unwrap().to_string();
     assert!(error.contains("vae.decoder.up_blocks") && error.contains("128 MiB"), "{error}");
@@ -191,8 +184,7 @@ fn odd_sizes_are_planned() {
     let config = ModelConfig::builtin("sd15").unwrap();
     let limits = MemoryLimits::default();
     let target = Target { elem: Elem::F32, cpu: true, limits };
-    let shape =
-        Shape { batch: 1, copies: 2, h: 27, w: 45, chunks: 3, ancestral: true, maps: false, previews: true };
+    let shape = Shape { h: 27, w: 45, chunks: 3, ancestral: true, ..GUIDED };
     let plans = Plans::without_weights(&config, shape, target, WeightType::Q4).unwrap();
     let out = plans.denoiser.externals.iter().find(|e| e.outside == Outside::Prediction).unwrap();
     assert_eq!(out.bytes, 2 * 27 * 45 * 4 * 4);

@@ -175,14 +175,17 @@ export interface Shown {
   image: Pixels;
 }
 
-/** A step's noise level and coefficients: next = nextX · latents + nextModel · output + nextNoise · fresh noise. */
+/**
+ * A step's noise level and coefficients: next = nextX · latents + Σ nextModels · outputs + Σ nextNoises · fresh noise,
+ * with one of each per evaluation of the model. The other numbers are those of the first evaluation.
+ */
 export interface StepNumbers {
   timestep: number;
   sigma: number;
   inputScale: number;
   nextX: number;
-  nextModel: number;
-  nextNoise: number;
+  nextModels: number[];
+  nextNoises: number[];
   cleanX: number;
   cleanModel: number;
 }

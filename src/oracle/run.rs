@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::image::{Rgba, psnr};
 use crate::pipeline::study::picture;
 use crate::pipeline::{Dump, Output, Request};
-use crate::sample::{self, Step};
+use crate::sample::{self, Evaluation, Linear};
 use crate::weights::{Manifest, unpack};
 
 /// How far two sets of values are apart.
@@ -85,13 +85,19 @@ pub fn compare(
     let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
     let (shape, noise) = dumped(dump, "latents.0")?;
     let mut latents = Tensor::from_slice(noise, shape, &Device::Cpu)?;
-    let mut history = latents.zeros_like()?;
-    for step in &trajectory.steps {
-        let prediction = predict(&oracle, &latents, step, &each, request)?;
-        let combine = |a: f64, b: f64| -> Result<Tensor> { Ok(((&latents * a)? + (&prediction * b)?)?) };
-        let next = (combine(step.next.x, step.next.model)? + (&history * step.next.history)?)?;
-        history = combine(step.history.x, step.history.model)?;
-        latents = next;
+    let mut history = vec![latents.zeros_like()?; sample::HISTORY];
+    for evaluation in trajectory.steps.iter().flat_map(|step| &step.evaluations) {
+        let prediction = predict(&oracle, &latents, evaluation, &each, request)?;
+        let combine = |linear: &Linear| -> Result<Tensor> {
+            let sum = ((&latents * linear.x)? + (&prediction * linear.model)?)?;
+            history
+                .iter()
+                .zip(linear.history)
+                .try_fold(sum, |sum, (kept, share)| Ok((sum + (kept * share)?)?))
+        };
+        let kept = evaluation.keep.iter().map(combine).collect::<Result<_>>()?;
+        latents = combine(&evaluation.next)?;
+        history = kept;
     }
     let image = oracle.vae_decode(&(&latents / config.vae.scaling_factor())?)?;
     let pictures = pictures(&image, request)?;
@@ -122,7 +128,7 @@ fn refuse_what_cannot_be_compared(request: &Request, manifest: &Manifest) -> Res
     }
     let trajectory =
         sample::trajectory(&manifest.config.scheduler, request.sampler, request.schedule, request.steps)?;
-    if trajectory.steps.iter().any(|step| step.needs_noise) {
+    if trajectory.draws_noise() {
         return refuse(
             "sampler",
             "it draws noise at every step, which candle's run would not have; use ddim or euler",
@@ -134,15 +140,15 @@ fn refuse_what_cannot_be_compared(request: &Request, manifest: &Manifest) -> Res
 fn predict(
     oracle: &Oracle,
     latents: &Tensor,
-    step: &Step,
+    evaluation: &Evaluation,
     embeddings: &Tensor,
     request: &Request,
 ) -> Result<Tensor> {
-    let input = (latents * step.input_scale)?;
+    let input = (latents * evaluation.input_scale)?;
     if !request.guided() {
-        return oracle.unet(&input, step.timestep, embeddings);
+        return oracle.unet(&input, evaluation.timestep, embeddings);
     }
-    let both = oracle.unet(&Tensor::cat(&[&input, &input], 0)?, step.timestep, embeddings)?;
+    let both = oracle.unet(&Tensor::cat(&[&input, &input], 0)?, evaluation.timestep, embeddings)?;
     let (without, with) = (both.narrow(0, 0, request.batch)?, both.narrow(0, request.batch, request.batch)?);
     Ok((&without + ((with - &without)? * request.guidance)?)?)
 }

@@ -4,7 +4,7 @@ use crate::config::{ModelConfig, TaesdConfig};
 use crate::kernels::{prepare, step};
 use crate::model::{self, autoencoder, denoiser};
 use crate::plan::{Graph, MemoryLimits, padded};
-use crate::sample::Step;
+use crate::sample::Evaluation;
 
 /// What the shapes of a run's graphs depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Shape {
     pub chunks: usize,
     /// The sampler draws noise at every step.
     pub ancestral: bool,
+    /// How many values the sampler keeps.
+    pub history: usize,
     /// The denoiser gives where its cross attentions look.
     pub maps: bool,
     /// Some steps are shown.
@@ -59,9 +61,9 @@ pub enum Network {
 pub enum Key {
     Text { index: usize, rows: usize },
     KeysValues { texts: [usize; 2] },
-    Prepare { pixels: usize, copies: usize },
+    Prepare { pixels: usize, copies: usize, history: usize },
     Denoiser { latents: [usize; 3], texts: [usize; 2], maps: bool },
-    Step { pixels: usize, copies: usize, ancestral: bool },
+    Step { pixels: usize, copies: usize, ancestral: bool, history: usize },
     Preview { h: usize, w: usize },
     Decoder { batch: usize, h: usize, w: usize },
 }
@@ -105,16 +107,16 @@ impl Shape {
     /// What a run of this shape needs, in its order. Pictures of a batch share their text: it is encoded once without the
     /// prompt, where guided, and once with it.
     pub fn keys(&self, config: &ModelConfig) -> Vec<Key> {
-        let Shape { batch, copies, h, w, chunks, ancestral, maps, previews } = *self;
+        let Shape { batch, copies, h, w, chunks, ancestral, history, maps, previews } = *self;
         let texts = [copies, chunks * config.chunk_tokens()];
         let pixels = self.pixels();
         let mut keys: Vec<Key> =
             (0..config.texts.len()).map(|index| Key::Text { index, rows: copies * chunks }).collect();
         keys.extend([
             Key::KeysValues { texts },
-            Key::Prepare { pixels, copies },
+            Key::Prepare { pixels, copies, history },
             Key::Denoiser { latents: [copies * batch, h, w], texts, maps },
-            Key::Step { pixels, copies, ancestral },
+            Key::Step { pixels, copies, ancestral, history },
         ]);
         keys.extend(previews.then_some(Key::Preview { h, w }));
         keys.push(Key::Decoder { batch, h, w });
@@ -133,28 +135,52 @@ pub fn prepare_params(config: &ModelConfig, [pixels, copies]: [usize; 2], scale:
     }
 }
 
-/// The parameters of one sampler step; `input_scale_next` prepares the next input of the denoiser.
+/// The parameters of what the sampler makes of an evaluation; `input_scale_next` prepares the next input of the denoiser.
 pub fn step_params(
     config: &ModelConfig,
     pixels: usize,
     guidance: f64,
-    step: &Step,
+    evaluation: &Evaluation,
     input_scale_next: f64,
 ) -> step::Params {
+    let Evaluation { next, noise, keep, denoised, .. } = evaluation;
+    let [next_h1, next_h2, next_h3] = next.history.map(|share| share as f32);
+    let [keep1, keep2, keep3] = keep.map(|kept| {
+        let [h1, h2, h3] = kept.history;
+        [kept.x, kept.model, h1, h2, h3].map(|share| share as f32)
+    });
+    let [keep1_x, keep1_model, keep1_h1, keep1_h2, keep1_h3] = keep1;
+    let [keep2_x, keep2_model, keep2_h1, keep2_h2, keep2_h3] = keep2;
+    let [keep3_x, keep3_model, keep3_h1, keep3_h2, keep3_h3] = keep3;
     step::Params {
         pixels: pixels as u32,
         latent_channels: config.vae.latent_channels() as u32,
         model_channels: padded(config.denoiser.out_channels()) as u32,
         input_channels: padded(config.denoiser.in_channels()) as u32,
         guidance: guidance as f32,
-        next_x: step.next.x as f32,
-        next_model: step.next.model as f32,
-        next_history: step.next.history as f32,
-        next_noise: step.next.noise as f32,
-        history_x: step.history.x as f32,
-        history_model: step.history.model as f32,
-        denoised_x: step.denoised.x as f32,
-        denoised_model: step.denoised.model as f32,
+        next_x: next.x as f32,
+        next_model: next.model as f32,
+        next_h1,
+        next_h2,
+        next_h3,
+        next_noise: *noise as f32,
+        keep1_x,
+        keep1_model,
+        keep1_h1,
+        keep1_h2,
+        keep1_h3,
+        keep2_x,
+        keep2_model,
+        keep2_h1,
+        keep2_h2,
+        keep2_h3,
+        keep3_x,
+        keep3_model,
+        keep3_h1,
+        keep3_h2,
+        keep3_h3,
+        denoised_x: denoised.x as f32,
+        denoised_model: denoised.model as f32,
         input_scale_next: input_scale_next as f32,
     }
 }

@@ -11,6 +11,7 @@ use crate::kernels::{Elem, Kernel, WeightType, prepare, preview, step};
 use crate::plan::{
     Binding, Dispatch, External, MemoryLimits, Outside, Plan, Target, WeightDecl, lower, padded, stored_type,
 };
+use crate::sample::Evaluation;
 
 /// A run's plans as data.
 pub struct Plans {
@@ -89,6 +90,7 @@ pub fn of_builtin(model: &str, width: usize, height: usize) -> Result<Plans> {
         w: width / scale,
         chunks: 1,
         ancestral: false,
+        history: 1, // as many as the general default sampler keeps
         maps: false,
         previews: true,
     };
@@ -108,8 +110,8 @@ pub fn plan_of(
     }
     let between = |pixels, copies| Between { config, pixels, copies, elem: target.elem };
     Ok(match key {
-        Key::Prepare { pixels, copies } => between(pixels, copies).prepare(),
-        Key::Step { pixels, copies, ancestral } => between(pixels, copies).step(ancestral),
+        Key::Prepare { pixels, copies, history } => between(pixels, copies).prepare(history),
+        Key::Step { pixels, copies, ancestral, history } => between(pixels, copies).step(ancestral, history),
         Key::Preview { h, w } => between(h * w, 1).preview(),
         Key::Text { .. } | Key::KeysValues { .. } | Key::Denoiser { .. } | Key::Decoder { .. } => {
             Plan::default()
@@ -144,6 +146,12 @@ impl Between<'_> {
         External { outside, bytes: (self.pixels * self.config.vae.latent_channels() * 4) as u64 }
     }
 
+    /// What the sampler keeps, where it keeps anything.
+    fn history(&self, values: usize) -> Option<External> {
+        let External { bytes, .. } = self.latents(Outside::History);
+        (values > 0).then_some(External { outside: Outside::History, bytes: values as u64 * bytes })
+    }
+
     /// A value of `channels` elements for every pixel of every model evaluation.
     fn model(&self, outside: Outside, channels: usize) -> External {
         let bytes = self.copies * self.pixels * padded(channels) * self.elem.size();
@@ -154,27 +162,29 @@ impl Between<'_> {
         self.model(Outside::Sample, self.config.denoiser.in_channels())
     }
 
-    fn prepare(&self) -> Plan {
+    fn prepare(&self, history: usize) -> Plan {
         let spec = prepare::Spec { elem: self.elem };
         let params = prepare_params(self.config, [self.pixels, self.copies], 1.0);
         let workgroups = prepare::workgroups(&spec, &params);
         let values = vec![self.latents(Outside::Latents), self.sample()];
         let mut plan = single("prepare", spec.into(), params.bytes(), workgroups, values);
         // Every run begins here.
-        plan.clears.push(plan.externals.len());
-        plan.externals.push(self.latents(Outside::History));
+        if let Some(history) = self.history(history) {
+            plan.clears.push(plan.externals.len());
+            plan.externals.push(history);
+        }
         plan
     }
 
-    fn step(&self, ancestral: bool) -> Plan {
-        let spec = step::Spec { elem: self.elem, guided: self.copies == 2, noise: ancestral };
-        let params = step_params(self.config, self.pixels, 1.0, &crate::sample::Step::default(), 1.0);
+    fn step(&self, ancestral: bool, history: usize) -> Plan {
+        let spec = step::Spec { elem: self.elem, guided: self.copies == 2, noise: ancestral, history };
+        let params = step_params(self.config, self.pixels, 1.0, &Evaluation::default(), 1.0);
         let workgroups = step::workgroups(&spec, &params);
         let mut values = vec![self.model(Outside::Prediction, self.config.denoiser.out_channels())];
         values.extend(ancestral.then(|| self.latents(Outside::Noise)));
-        values
-            .extend([Outside::Latents, Outside::History, Outside::Denoised].map(|state| self.latents(state)));
-        values.push(self.sample());
+        values.push(self.latents(Outside::Latents));
+        values.extend(self.history(history));
+        values.extend([self.latents(Outside::Denoised), self.sample()]);
         single("step", spec.into(), params.bytes(), workgroups, values)
     }
 

@@ -231,6 +231,7 @@ pub struct Output {
 /// What a run cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Stats {
+    /// Of a step with the most evaluations of the denoiser; a sampler's last may have fewer.
     pub dispatches_per_step: usize,
     /// In the steady state, that is after the first step; 0 is the aim.
     pub new_buffers_per_step: f64,
@@ -244,7 +245,8 @@ pub struct Stats {
 /// Intermediate values by name: shape and f32 values, pictures and latents as `[N, C, H, W]`.
 ///
 /// `tokens`, `text_embeddings` ([uncond, cond] when guided), `latents.i` (entering step i; the last is the result),
-/// `noise_pred.i` (after guidance), `image`.
+/// `noise_pred.i` (after guidance), `image`. Where a step has several evaluations, `latents.i.e` and `noise_pred.i.e` are
+/// those of the ones after its first.
 #[derive(Debug, Default)]
 pub struct Dump(pub BTreeMap<String, (Vec<usize>, Vec<f32>)>);
 

@@ -275,7 +275,17 @@ mod tests {
     fn shape(config: &ModelConfig, size: usize) -> Shape {
         let latents = size / config.vae.scale();
         let (h, w) = (latents, latents);
-        Shape { batch: 1, copies: 2, h, w, chunks: 1, ancestral: false, maps: false, previews: true }
+        Shape {
+            batch: 1,
+            copies: 2,
+            h,
+            w,
+            chunks: 1,
+            ancestral: false,
+            history: 1,
+            maps: false,
+            previews: true,
+        }
     }
 
     /// Stable Diffusion 1.5 at 512×512 with activations in f16.

@@ -40,7 +40,7 @@ pub struct StepTrace {
     pub shares: Shares,
     /// What the UNet saw: the latents that went in, scaled to unit variance.
     pub input: Vec<f32>,
-    /// The noise the model sees in them, after guidance.
+    /// The noise the model sees in them, after guidance; where a step has several evaluations, in the first.
     pub noise: Vec<f32>,
     /// Its guess of the finished latents.
     pub clean: Vec<f32>,
@@ -48,7 +48,7 @@ pub struct StepTrace {
     pub next: Vec<f32>,
     /// The same, scaled as the next step's UNet will see them.
     pub next_input: Vec<f32>,
-    /// Where cross attention looked, when asked.
+    /// Where cross attention looked at them, when asked.
     pub maps: Vec<AttentionMap>,
 }
 
@@ -89,41 +89,45 @@ pub fn begin(config: &ModelConfig, request: &Request, start: &Start) -> Result<P
     check_numbers("latents", clean)?;
     Forward::new(&config.scheduler)?.shares(*t)?; // refuses times there are not
     // The first step that removes no more noise than there is: timesteps count from 0, times from 1.
-    let first = trajectory.steps.iter().position(|step| step.timestep < *t as f64);
+    let first = trajectory.steps.iter().position(|step| step.first().timestep < *t as f64);
     let first = first.unwrap_or(trajectory.steps.len() - 1);
-    let step = trajectory.steps[first];
+    let step = trajectory.steps[first].first();
     let scale = 1.0 / step.input_scale as f32;
     let latents = Shares::at_sigma(step.sigma).mix(clean, &noise).iter().map(|x| x * scale).collect();
     Ok(Path { trajectory, first, latents })
 }
 
-/// Step `index` of a request's run, and the input scale of the one after it.
-pub fn step_of(config: &ModelConfig, request: &Request, index: usize) -> Result<(Step, f64)> {
-    let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
-    let step = *trajectory.steps.get(index).ok_or_else(|| Error::InvalidInput {
+/// Whether step `index` of a request's run can be taken by itself.
+pub fn check_step(trajectory: &Trajectory, request: &Request, index: usize) -> Result<()> {
+    let step = trajectory.steps.get(index).ok_or_else(|| Error::InvalidInput {
         field: "step",
         message: format!("step {} of {} asked for", index + 1, trajectory.steps.len()),
     })?;
-    if step.next.history != 0.0 {
-        return Err(Error::InvalidInput {
-            field: "sampler",
-            message: format!(
-                "{} remembers the step before, so its steps cannot be taken alone; use ddim or euler",
-                request.sampler
-            ),
-        });
+    if step.is_alone() {
+        return Ok(());
     }
-    Ok((step, trajectory.steps.get(index + 1).map_or(1.0, |next| next.input_scale)))
+    Err(Error::InvalidInput {
+        field: "sampler",
+        message: format!(
+            "{} remembers the step before, so its steps cannot be taken alone; use ddim or euler",
+            request.sampler
+        ),
+    })
 }
 
 /// The generators of a run as they are when step `index` begins.
-pub fn generators_at(config: &ModelConfig, request: &Request, index: usize) -> Result<Generators> {
-    let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
+pub fn generators_at(
+    config: &ModelConfig,
+    request: &Request,
+    trajectory: &Trajectory,
+    index: usize,
+) -> Generators {
     let (mut generators, noise) = initial_noise(request, config);
-    for _ in trajectory.steps.iter().take(index).filter(|step| step.needs_noise) {
+    let before = trajectory.steps.iter().take(index).flat_map(|step| &step.evaluations);
+    for _ in before.filter(|evaluation| evaluation.noise != 0.0) {
         generators.randn(noise.len() / request.batch);
     }
-    Ok(generators)
+    generators
 }
 
 /// Latents of a request's size, or an error with both counts.
@@ -147,25 +151,28 @@ pub fn check_planes(config: &ModelConfig, latents: &[f32], h: usize, w: usize) -
     Err(Error::InvalidInput { field: "latents", message })
 }
 
-/// The trace of a step from what went in, the prediction after guidance and what came out.
+/// The trace of a run's step from what went in, what the model saw there (its prediction after guidance, and where it
+/// looked) and what came out.
 pub fn trace(
     config: &ModelConfig,
-    (step, input_scale_next): (Step, f64),
+    (trajectory, index): (&Trajectory, usize),
     latents: &[f32],
-    prediction: &[f32],
+    (prediction, maps): (Vec<f32>, Vec<AttentionMap>),
     next: Vec<f32>,
-    maps: Vec<AttentionMap>,
 ) -> StepTrace {
+    let step = &trajectory.steps[index];
+    let first = step.first();
     let of = |linear: Linear2| -> Vec<f32> {
-        let both = latents.iter().zip(prediction);
+        let both = latents.iter().zip(&prediction);
         both.map(|(x, m)| (linear.x * f64::from(*x) + linear.model * f64::from(*m)) as f32).collect()
     };
+    let input_scale_next = trajectory.steps.get(index + 1).map_or(1.0, |next| next.first().input_scale);
     StepTrace {
-        step,
-        shares: Shares::at_sigma(step.sigma),
-        input: latents.iter().map(|x| x * step.input_scale as f32).collect(),
-        noise: of(step.noise_estimate(config.scheduler.prediction_type)),
-        clean: of(step.denoised),
+        step: step.clone(),
+        shares: Shares::at_sigma(first.sigma),
+        input: latents.iter().map(|x| x * first.input_scale as f32).collect(),
+        noise: of(first.noise_estimate(config.scheduler.prediction_type)),
+        clean: of(first.denoised),
         next_input: next.iter().map(|x| x * input_scale_next as f32).collect(),
         next,
         maps,

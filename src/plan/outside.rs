@@ -24,7 +24,7 @@ pub enum Outside {
     Prediction,
     /// Noisy latents, scaled, f32 `[batch, h, w, latent_channels]`: the sampler's state and the decoder's input.
     Latents,
-    /// What the sampler keeps from step to step, like the latents.
+    /// What the sampler keeps from evaluation to evaluation: as many values as it has use for, each like the latents.
     History,
     /// The estimate of the clean latents, like the latents.
     Denoised,

@@ -1,7 +1,7 @@
 //! DDIM, deterministic: J. Song et al., "Denoising diffusion implicit models", <https://arxiv.org/abs/2010.02502>.
 
 use super::schedule::{alphas_cumprod, ddim_timesteps};
-use super::{Linear, Linear2, ScheduleKind, Step, Trajectory, denoised_at};
+use super::{Evaluation, Linear, Linear2, ScheduleKind, Trajectory, denoised_at};
 use crate::config::{PredictionType, SchedulerConfig};
 use crate::error::{Error, Result};
 
@@ -26,14 +26,14 @@ pub fn trajectory(config: &SchedulerConfig, schedule: ScheduleKind, steps: usize
             ),
         })?;
         let previous = t.checked_sub(stride).map_or(last, |t| f64::from(alphas[t]));
-        Ok(one_step(config.prediction_type, timestep, f64::from(alpha), previous))
+        Ok(one_step(config.prediction_type, timestep, f64::from(alpha), previous).into())
     };
     let steps = ddim_timesteps(config, steps).into_iter().map(step).collect::<Result<_>>()?;
     Ok(Trajectory { init_noise_sigma: 1.0, steps })
 }
 
 /// From cumulated alpha `from` to `to`: next = √to · clean + √(1 - to) · noise.
-fn one_step(prediction: PredictionType, timestep: f64, from: f64, to: f64) -> Step {
+fn one_step(prediction: PredictionType, timestep: f64, from: f64, to: f64) -> Evaluation {
     let (alpha, sigma) = (from.sqrt(), (1.0 - from).sqrt());
     let (alpha_to, sigma_to) = (to.sqrt(), (1.0 - to).sqrt());
     let denoised = denoised_at(prediction, alpha, sigma);
@@ -42,7 +42,7 @@ fn one_step(prediction: PredictionType, timestep: f64, from: f64, to: f64) -> St
         PredictionType::VPrediction => Linear2 { x: sigma, model: alpha },
         PredictionType::Sample => Linear2 { x: 1.0 / sigma, model: -alpha / sigma },
     };
-    Step {
+    Evaluation {
         timestep,
         sigma: sigma / alpha,
         input_scale: 1.0,
@@ -52,6 +52,6 @@ fn one_step(prediction: PredictionType, timestep: f64, from: f64, to: f64) -> St
             ..Linear::default()
         },
         denoised,
-        ..Step::default()
+        ..Evaluation::default()
     }
 }

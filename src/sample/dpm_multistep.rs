@@ -3,7 +3,7 @@
 //! The latents keep unit variance; what a step remembers is its estimate of the clean latents.
 
 use super::schedule::{alphas_cumprod_above_zero, dpm_timesteps, karras, sigma_at, sigmas, timestep_at};
-use super::{Linear, ScheduleKind, Step, Trajectory, denoised_at};
+use super::{Evaluation, Linear, ScheduleKind, Step, Trajectory, denoised_at};
 use crate::config::{BetaSchedule, FinalSigmas, PredictionType, SchedulerConfig};
 use crate::error::{Error, Result};
 
@@ -72,7 +72,7 @@ fn steps_between(config: &SchedulerConfig, timesteps: &[f64], levels: &[Level]) 
     (0..n)
         .map(|i| {
             let before = (i > 0 && !(i + 1 == n && first_order_last)).then(|| levels[i - 1]);
-            one_step(config.prediction_type, timesteps[i], before, levels[i], levels[i + 1])
+            one_step(config.prediction_type, timesteps[i], before, levels[i], levels[i + 1]).into()
         })
         .collect()
 }
@@ -84,7 +84,7 @@ fn one_step(
     before: Option<Level>,
     from: Level,
     to: Level,
-) -> Step {
+) -> Evaluation {
     let denoised = denoised_at(prediction, from.alpha, from.sigma);
     let h = to.lambda - from.lambda;
     let clean = -to.alpha * (-h).exp_m1();
@@ -93,18 +93,17 @@ fn one_step(
         Some(h_before) if h_before > 0.0 && h > 0.0 => 0.5 * clean * h / h_before,
         _ => 0.0,
     };
-    Step {
+    Evaluation {
         timestep,
         sigma: from.ratio,
         input_scale: 1.0,
         next: Linear {
             x: to.sigma / from.sigma + (clean + extrapolated) * denoised.x,
             model: (clean + extrapolated) * denoised.model,
-            history: -extrapolated,
-            noise: 0.0,
+            history: [-extrapolated, 0.0, 0.0],
         },
-        history: denoised,
+        keep: [denoised.into(), Linear::default(), Linear::default()],
         denoised,
-        needs_noise: false,
+        ..Evaluation::default()
     }
 }

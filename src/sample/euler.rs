@@ -3,7 +3,7 @@
 //! Latents are in sigma space: clean + sigma · noise, scaled down only for the UNet.
 
 use super::schedule::{alphas_cumprod_above_zero, euler_timesteps, karras, sigma_at, sigmas, timestep_at};
-use super::{Linear, Linear2, ScheduleKind, Step, Trajectory};
+use super::{Evaluation, Linear, Linear2, ScheduleKind, Trajectory};
 use crate::config::{FinalSigmas, PredictionType, SchedulerConfig, TimestepSpacing};
 use crate::error::Result;
 
@@ -43,12 +43,13 @@ pub fn levels(config: &SchedulerConfig, use_karras: bool, end: FinalSigmas, step
 pub fn trajectory(config: &SchedulerConfig, schedule: ScheduleKind, steps: usize) -> Result<Trajectory> {
     let levels = levels(config, schedule.is_karras_with(config), config.final_sigmas_type, steps);
     let pairs = levels.timesteps.iter().zip(levels.sigmas.windows(2));
-    let steps = pairs.map(|(t, pair)| one_step(config.prediction_type, *t, pair[0], pair[1])).collect();
+    let steps =
+        pairs.map(|(t, pair)| one_step(config.prediction_type, *t, pair[0], pair[1]).into()).collect();
     Ok(Trajectory { init_noise_sigma: levels.init_noise_sigma, steps })
 }
 
 /// From noise level `sigma` to `to`: next = latents + (latents - clean) / sigma · (to - sigma).
-pub fn one_step(prediction: PredictionType, timestep: f64, sigma: f64, to: f64) -> Step {
+pub fn one_step(prediction: PredictionType, timestep: f64, sigma: f64, to: f64) -> Evaluation {
     let input_scale = 1.0 / sigma.hypot(1.0);
     let denoised = match prediction {
         PredictionType::Epsilon => Linear2 { x: 1.0, model: -sigma },
@@ -56,12 +57,12 @@ pub fn one_step(prediction: PredictionType, timestep: f64, sigma: f64, to: f64) 
         PredictionType::Sample => Linear2 { x: 0.0, model: 1.0 },
     };
     let by = (to - sigma) / sigma;
-    Step {
+    Evaluation {
         timestep,
         sigma,
         input_scale,
         next: Linear { x: 1.0 + by * (1.0 - denoised.x), model: -by * denoised.model, ..Linear::default() },
         denoised,
-        ..Step::default()
+        ..Evaluation::default()
     }
 }

@@ -3,7 +3,7 @@
 //! K. Crowson's k-diffusion, `sample_euler_ancestral` with η = 1.
 
 use super::euler::{levels, one_step};
-use super::{ScheduleKind, Step, Trajectory};
+use super::{Evaluation, ScheduleKind, Step, Trajectory};
 use crate::config::{FinalSigmas, SchedulerConfig};
 use crate::error::Result;
 
@@ -17,10 +17,7 @@ pub fn trajectory(config: &SchedulerConfig, schedule: ScheduleKind, steps: usize
         let (from2, to2) = ((from * from) as f32, (to * to) as f32);
         let up = f64::from((to2 * (from2 - to2) / from2).max(0.0).sqrt());
         let down = f64::from((to2 - (up * up) as f32).max(0.0).sqrt());
-        let mut step: Step = one_step(config.prediction_type, *timestep, from, down);
-        step.next.noise = up;
-        step.needs_noise = up > 0.0;
-        step
+        Step::from(Evaluation { noise: up, ..one_step(config.prediction_type, *timestep, from, down) })
     };
     let steps = levels.timesteps.iter().zip(levels.sigmas.windows(2)).map(step).collect();
     Ok(Trajectory { init_noise_sigma: levels.init_noise_sigma, steps })

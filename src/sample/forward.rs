@@ -3,7 +3,7 @@
 use super::Generators;
 use super::schedule::alphas_cumprod;
 use super::variation::shares;
-use super::{Linear2, NoiseSource, Step};
+use super::{Evaluation, Linear2, NoiseSource};
 use crate::config::{PredictionType, SchedulerConfig};
 use crate::error::{Error, Result};
 
@@ -72,7 +72,7 @@ impl Shares {
     }
 }
 
-impl Step {
+impl Evaluation {
     /// The noise that the model sees in the latents, as a combination of latents and model output.
     pub fn noise_estimate(&self, prediction: PredictionType) -> Linear2 {
         let signal = 1.0 / self.sigma.hypot(1.0);
@@ -165,7 +165,8 @@ mod tests {
         for prediction in [PredictionType::Epsilon, PredictionType::VPrediction, PredictionType::Sample] {
             let config = SchedulerConfig { prediction_type: prediction, ..SchedulerConfig::default() };
             for sampler in SamplerKind::ALL {
-                for step in trajectory(&config, sampler, ScheduleKind::Default, 7)?.steps {
+                let run = trajectory(&config, sampler, ScheduleKind::Default, 7)?;
+                for step in run.steps.iter().flat_map(|step| &step.evaluations) {
                     let shares = Shares::at_sigma(step.sigma);
                     let (signal, level) = (f64::from(shares.signal), f64::from(shares.noise));
                     let x = (signal * clean + level * noise) / step.input_scale;

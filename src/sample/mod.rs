@@ -1,8 +1,8 @@
 //! Sampling as scalar mathematics: noise, schedules, and samplers reduced to a few coefficients per step.
 //!
-//! A sampler here is a [`Trajectory`]: for each step the timestep the UNet is told, and the coefficients of linear
-//! combinations of latents, model output, history and noise. One GPU kernel executes them all. The numbers are
-//! diffusers': latents agree with its schedulers' at every step boundary.
+//! A sampler here is a [`Trajectory`]: for each evaluation of the denoiser the timestep it is told, and the coefficients of
+//! linear combinations of latents, model output, history and noise. One GPU kernel executes them all. The numbers are
+//! diffusers': latents agree with its schedulers' after every evaluation.
 
 mod cephes;
 mod ddim;
@@ -14,6 +14,7 @@ mod noise;
 mod philox;
 mod samplers;
 mod schedule;
+mod step;
 mod torch;
 mod variation;
 
@@ -26,6 +27,7 @@ pub use forward::{Forward, Shares, noise_between, spherical};
 pub use noise::{Generator, Generators, NoiseSource};
 pub use philox::PhiloxGenerator;
 pub use samplers::SamplerKind;
+pub use step::{Evaluation, HISTORY, Linear, Linear2, Step, Trajectory, Whole};
 pub use torch::TorchGenerator;
 pub use variation::{Variation, slerp};
 
@@ -80,49 +82,6 @@ fn by_name<T: Copy>(field: &'static str, text: &str, known: &[(&str, T)]) -> Res
         let names = known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
         Error::InvalidInput { field, message: format!("there is no {text:?}; known are {names}") }
     })
-}
-
-/// Coefficients of the next latents: x·latents + model·output + history·h + noise·z.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Linear {
-    pub x: f64,
-    pub model: f64,
-    pub history: f64,
-    pub noise: f64,
-}
-
-/// Coefficients of a combination of latents and model output.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Linear2 {
-    pub x: f64,
-    pub model: f64,
-}
-
-/// One step of a run. `m` is the model's output after guidance, `z` unit noise.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
-pub struct Step {
-    /// What the UNet's time embedding gets; not always whole.
-    pub timestep: f64,
-    /// The noise level √((1 - ᾱ) / ᾱ) at which the step begins.
-    pub sigma: f64,
-    /// UNet input = latents · input_scale.
-    pub input_scale: f64,
-    /// The latents after the step.
-    pub next: Linear,
-    /// What is kept for the step after: h = history.x · latents + history.model · m. Zero where nothing is.
-    pub history: Linear2,
-    /// The estimate of the clean latents, for previews.
-    pub denoised: Linear2,
-    /// Whether `next` adds noise.
-    pub needs_noise: bool,
-}
-
-/// A whole run: the initial latents are unit noise · `init_noise_sigma`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Trajectory {
-    pub init_noise_sigma: f64,
-    /// At least one.
-    pub steps: Vec<Step>,
 }
 
 /// Computes a run as diffusers' scheduler of that name, made with `from_config`, would do it.
@@ -180,13 +139,7 @@ fn refuse_unsupported(config: &SchedulerConfig, sampler: SamplerKind) -> Result<
 
 /// A schedule can divide by zero: noise prediction where no picture is left (zero terminal SNR with DDIM).
 fn check_finite(trajectory: &Trajectory, sampler: SamplerKind) -> Result<()> {
-    let finite = |step: &Step| {
-        let Step { timestep, input_scale, next, history, denoised, .. } = step;
-        [*timestep, *input_scale, next.x, next.model, next.history, next.noise]
-            .iter()
-            .chain(&[history.x, history.model, denoised.x, denoised.model])
-            .all(|value| value.is_finite())
-    };
+    let finite = |step: &Step| step.evaluations.iter().all(Evaluation::is_finite);
     match trajectory.steps.iter().position(|step| !finite(step)) {
         None if !trajectory.steps.is_empty() => Ok(()),
         at => Err(Error::Unsupported {

@@ -55,25 +55,38 @@ fn difference(ours: &[f64], theirs: &[f64]) -> f64 {
 /// Runs the pseudo-model of the fixtures through the linear coefficients. Gives the worst difference.
 fn replay(case: &Case, trajectory: &Trajectory) -> f64 {
     let mut x: Vec<f64> = case.unit.iter().map(|v| v * trajectory.init_noise_sigma).collect();
-    let mut h = vec![0.0; x.len()];
+    let mut history = vec![vec![0.0; x.len()]; HISTORY];
     let mut worst = (trajectory.init_noise_sigma / case.init_noise_sigma - 1.0).abs();
-    for (i, step) in trajectory.steps.iter().enumerate() {
-        worst = worst.max((step.timestep - case.timesteps[i]).abs() / case.timesteps[i].abs().max(1.0));
-        let m: Vec<f64> =
-            x.iter().map(|v| (v * step.input_scale * 0.5 + step.timestep * 0.01).sin()).collect();
-        let noise = |e: usize| case.noises.get(i).map_or(0.0, |noise| noise[e]);
-        let Linear { x: cx, model, history, noise: cz } = step.next;
-        let next = (0..x.len()).map(|e| cx * x[e] + model * m[e] + history * h[e] + cz * noise(e)).collect();
-        let combine = |c: Linear2| (0..x.len()).map(|e| c.x * x[e] + c.model * m[e]).collect::<Vec<_>>();
+    for (i, evaluation) in evaluations(trajectory).enumerate() {
+        let Evaluation { timestep, input_scale, next, noise, keep, denoised, .. } = evaluation;
+        worst = worst.max((timestep - case.timesteps[i]).abs() / case.timesteps[i].abs().max(1.0));
+        let m: Vec<f64> = x.iter().map(|v| (v * input_scale * 0.5 + timestep * 0.01).sin()).collect();
         if let Some(expected) = case.denoised_first.get(i) {
-            worst = worst.max(difference(&combine(step.denoised), expected));
+            let found = (0..x.len()).map(|e| denoised.x * x[e] + denoised.model * m[e]).collect::<Vec<_>>();
+            worst = worst.max(difference(&found, expected));
         }
-        h = combine(step.history);
-        x = next;
+        // As the kernel does it, what has no share is not read.
+        let combine = |linear: &Linear| -> Vec<f64> {
+            let mut sum: Vec<f64> = (0..x.len()).map(|e| linear.x * x[e] + linear.model * m[e]).collect();
+            for (share, kept) in linear.history.iter().zip(&history).filter(|(share, _)| **share != 0.0) {
+                sum.iter_mut().zip(kept).for_each(|(sum, value)| *sum += share * value);
+            }
+            sum
+        };
+        let mut after = combine(next);
+        if *noise != 0.0 {
+            after.iter_mut().zip(&case.noises[i]).for_each(|(after, z)| *after += noise * z);
+        }
+        history = keep.iter().map(combine).collect();
+        history[trajectory.history()..].iter_mut().for_each(|kept| kept.fill(f64::NAN));
+        x = after;
         worst = worst.max(difference(&x, &case.latents[i]));
-        assert_eq!(step.needs_noise, cz != 0.0);
     }
     worst
+}
+
+fn evaluations(trajectory: &Trajectory) -> impl Iterator<Item = &Evaluation> {
+    trajectory.steps.iter().flat_map(|step| &step.evaluations)
 }
 
 /// diffusers computes in f32; these are a few of its roundings, carried through 25 steps.
@@ -87,8 +100,11 @@ fn check(sampler: SamplerKind) {
         let what = format!("{} steps, {}, {:?}", case.steps, case.schedule, case.config);
         let trajectory = trajectory(&case.config, sampler, case.schedule, case.steps);
         let worst = match &trajectory {
-            Ok(trajectory) if trajectory.steps.len() == case.timesteps.len() => replay(&case, trajectory),
-            Ok(trajectory) => panic!("{what}: {} steps, {:?}", trajectory.steps.len(), case.timesteps),
+            Ok(trajectory) => {
+                let counts = (trajectory.steps.len(), evaluations(trajectory).count());
+                assert_eq!(counts, (case.steps, case.timesteps.len()), "{what}");
+                replay(&case, trajectory)
+            }
             Err(error) => panic!("{what}: {error}"),
         };
         if worst > TOLERANCE {

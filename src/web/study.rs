@@ -114,7 +114,7 @@ fn begin(config: &ModelConfig, wanted: &Request, ask: &JsValue) -> Result<JsValu
     };
     let path = study::begin(config, wanted, &start)?;
     let [_, _, h, w] = wanted.latents_shape(config);
-    let input_scale = path.trajectory.steps[path.first].input_scale as f32;
+    let input_scale = path.trajectory.steps[path.first].first().input_scale as f32;
     let input: Vec<f32> = path.latents.iter().map(|x| x * input_scale).collect();
     let object = Object::new().into();
     set(&object, "first", path.first as f64);
@@ -144,17 +144,20 @@ fn step(config: &ModelConfig, wanted: &Request, trace: &StepTrace) -> Result<JsV
     Ok(object)
 }
 
-/// A step's noise level and coefficients: next = x · latents + model · output + noise · fresh noise.
+/// A step's noise level and coefficients: next = x · latents + Σ models · outputs + Σ noises · fresh noise, one of each per
+/// evaluation of the denoiser. A step that reads what others kept has no such sum.
 fn numbers(step: &Step) -> JsValue {
+    let first = step.first();
     let object = Object::new().into();
-    set(&object, "timestep", step.timestep);
-    set(&object, "sigma", step.sigma);
-    set(&object, "inputScale", step.input_scale);
-    set(&object, "nextX", step.next.x);
-    set(&object, "nextModel", step.next.model);
-    set(&object, "nextNoise", step.next.noise);
-    set(&object, "cleanX", step.denoised.x);
-    set(&object, "cleanModel", step.denoised.model);
+    set(&object, "timestep", first.timestep);
+    set(&object, "sigma", first.sigma);
+    set(&object, "inputScale", first.input_scale);
+    set(&object, "cleanX", first.denoised.x);
+    set(&object, "cleanModel", first.denoised.model);
+    let whole = step.whole();
+    set(&object, "nextX", whole.x);
+    set(&object, "nextModels", whole.models.into_iter().map(JsValue::from).collect::<Array>());
+    set(&object, "nextNoises", whole.noises.into_iter().map(JsValue::from).collect::<Array>());
     object
 }
 

@@ -15,7 +15,7 @@ use opengen::model;
 use opengen::pipeline::study::StepTrace;
 use opengen::pipeline::{Dump, Request};
 use opengen::prompt::Dialect;
-use opengen::sample::{self, NoiseSource, Shares};
+use opengen::sample::{self, Linear2, NoiseSource, Shares};
 use opengen::weights::{self, Header, Manifest, Packer, Parse, Source, TensorInfo};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -296,7 +296,8 @@ pub fn assert_previews_decode(
     for (i, (step, preview)) in steps.iter().zip(previews).enumerate() {
         let (shape, latents) = &dump.0[&format!("latents.{i}")];
         let prediction = &dump.0[&format!("noise_pred.{i}")].1;
-        let (x, model) = (step.denoised.x as f32, step.denoised.model as f32);
+        let Linear2 { x, model } = step.first().denoised;
+        let (x, model) = (x as f32, model as f32);
         let clean: Vec<f32> = latents.iter().zip(prediction).map(|(l, p)| x * l + model * p).collect();
         let picture = decode(&clean, [shape[0], shape[1], shape[2], shape[3]]);
         let pixels = preview.width * preview.height;

@@ -6,7 +6,7 @@ use opengen::gpu::{Context, Options};
 use opengen::kernels::WeightType;
 use opengen::pipeline::engine::{Built, Engine, Network};
 use opengen::pipeline::{Cancel, Dump, Event, Pipeline, Request};
-use opengen::sample::{self, Generators, SamplerKind};
+use opengen::sample::{self, Generators, HISTORY, Linear, SamplerKind};
 use pollster::block_on;
 
 use crate::common::report::{Report, difference};
@@ -262,44 +262,41 @@ fn steps(report: &mut Report, engine: &Single, case: &DenoiseCase, embeddings: &
     let len = c * h * w;
     let mut generators = Generators::new(request.rng, request.seed, 1);
     generators.randn(len); // the initial latents
-    let mut history = vec![0.0; len];
-    for (i, step) in run.steps.iter().enumerate() {
-        let latents = golden.values(&format!("latents.{i}"));
-        let wanted = golden.values(&format!("noise_pred.{i}"));
-        let scaled: Vec<f32> = latents.iter().map(|x| x * step.input_scale as f32).collect();
+    let mut history = vec![vec![0.0; len]; HISTORY];
+    let names = run.steps.iter().enumerate().flat_map(|(i, step)| {
+        (0..step.evaluations.len())
+            .map(move |nth| if nth == 0 { format!("{i}") } else { format!("{i}.{nth}") })
+    });
+    let names: Vec<String> = names.chain([run.steps.len().to_string()]).collect();
+    let evaluations = run.steps.iter().flat_map(|step| &step.evaluations);
+    for (evaluation, names) in evaluations.zip(names.windows(2)) {
+        let latents = golden.values(&format!("latents.{}", names[0]));
+        let wanted = golden.values(&format!("noise_pred.{}", names[0]));
+        let scaled: Vec<f32> = latents.iter().map(|x| x * evaluation.input_scale as f32).collect();
         let rows = if case.guided() { [scaled.as_slice(), &scaled].concat() } else { scaled };
         let shape = [rows.len() / len, c, h, w];
         let stages = engine.stages();
-        let output = stages.unet(&engine.config, &rows, shape, step.timestep, embeddings);
+        let output = stages.unet(&engine.config, &rows, shape, evaluation.timestep, embeddings);
         let output = block_on(output).expect("UNet");
         let (first, last) = (&output[..len], &output[output.len() - len..]);
         let scale = if case.guided() { case.guidance as f32 } else { 1.0 };
         let predicted: Vec<f32> = first.iter().zip(last).map(|(u, c)| u + scale * (c - u)).collect();
-        let noise = if step.needs_noise { generators.randn(len) } else { vec![0.0; len] };
-        let next: Vec<f32> = (0..len)
-            .map(|at| {
-                let terms = [
-                    step.next.x * f64::from(latents[at]),
-                    step.next.model * f64::from(predicted[at]),
-                    step.next.history * f64::from(history[at]),
-                    step.next.noise * f64::from(noise[at]),
-                ];
-                terms.iter().sum::<f64>() as f32
-            })
-            .collect();
+        let noise = if evaluation.noise == 0.0 { vec![0.0; len] } else { generators.randn(len) };
+        let combine = |linear: &Linear, model: &[f32], at: usize| {
+            let kept = linear.history.iter().zip(&history).map(|(share, kept)| share * f64::from(kept[at]));
+            linear.x * f64::from(latents[at]) + linear.model * f64::from(model[at]) + kept.sum::<f64>()
+        };
+        let next = |at| combine(&evaluation.next, &predicted, at) + evaluation.noise * f64::from(noise[at]);
+        let next: Vec<f32> = (0..len).map(|at| next(at) as f32).collect();
         let what = format!("{} {} {} {}", engine.tier.name, case.case, case.sampler, case.schedule);
         // Guidance enlarges the rows' own errors up to 2 · scale - 1 times; the rows are held by the UNet's goldens.
         if !case.guided() || !engine.tier.context.capabilities().f16 {
-            report.compare(&format!("{what} noise_pred.{i}"), &predicted, &wanted);
+            report.compare(&format!("{what} noise_pred.{}", names[0]), &predicted, &wanted);
         }
-        report.compare(
-            &format!("{what} latents.{}", i + 1),
-            &next,
-            &golden.values(&format!("latents.{}", i + 1)),
-        );
-        let keep =
-            |at: usize| step.history.x * f64::from(latents[at]) + step.history.model * f64::from(wanted[at]);
-        history = (0..len).map(|at| keep(at) as f32).collect();
+        let after = format!("latents.{}", names[1]);
+        report.compare(&format!("{what} {after}"), &next, &golden.values(&after));
+        let keep = |linear: &Linear| (0..len).map(|at| combine(linear, &wanted, at) as f32).collect();
+        history = evaluation.keep.iter().map(keep).collect();
     }
 }
 

@@ -15,7 +15,7 @@ use opengen::pipeline::residency::{Residency, Stage};
 use opengen::pipeline::stock::{Fetching, Files, Sink, Stock};
 use opengen::pipeline::{Cancel, Event, Output, Pipeline, Request};
 use opengen::plan::{MemoryLimits, WeightDecl, lower};
-use opengen::sample::SamplerKind;
+use opengen::sample::{self, SamplerKind};
 use opengen::weights::{Component, Manifest, ModelSource, PackedRecord, Placement};
 use pollster::block_on;
 
@@ -123,13 +123,17 @@ fn residency(pipeline: &mut Pipeline) -> Residency {
 
 fn shape(request: &Request, manifest: &Manifest) -> Shape {
     let [batch, _, h, w] = request.latents_shape(&manifest.config);
+    let scheduler = &manifest.config.scheduler;
+    let run = sample::trajectory(scheduler, request.sampler, request.schedule, request.steps);
+    let run = run.expect("a trajectory");
     Shape {
         batch,
         copies: if request.guided() { 2 } else { 1 },
         h,
         w,
         chunks: 1,
-        ancestral: request.sampler == SamplerKind::EulerAncestral,
+        ancestral: run.draws_noise(),
+        history: run.history(),
         maps: false,
         previews: request.preview_every > 0,
     }

@@ -12,6 +12,9 @@ const SAME = 6;
 /** What a model answers with, in formulas. */
 const ANSWERS = { epsilon: 'ε̂', v_prediction: 'v̂', sample: 'm' };
 
+/** What a step with several evaluations is made of: their answers are numbered. */
+const each = (factors, of) => factors.map((factor, i) => [factor, factors.length > 1 ? `${of}_${i + 1}` : of]);
+
 /** "0.999 · x − 0.052 · v̂", without what counts nothing. */
 function sum(...terms) {
   const there = terms.filter(([factor], i) => i < 2 || factor);
@@ -234,8 +237,8 @@ export const TEXTS = {
     numbers: (i, n, { timestep, sigma, signal, noiseShare }) =>
       `Step ${i} of ${n} · t = ${Math.round(timestep) + 1} · σ ${three(sigma)} · signal ${two(signal)} · noise ${two(noiseShare)}`,
     guess: ({ cleanX, cleanModel }, kind) => `x̂_0 = ${sum([cleanX, 'x'], [cleanModel, ANSWERS[kind]])}`,
-    coefficients: ({ nextX, nextModel, nextNoise }, kind) =>
-      `next = ${sum([nextX, 'x'], [nextModel, ANSWERS[kind]], [nextNoise, 'z'])}`,
+    coefficients: ({ nextX, nextModels, nextNoises }, kind) =>
+      `next = ${sum([nextX, 'x'], ...each(nextModels, ANSWERS[kind]), ...each(nextNoises, 'z'))}`,
     lane: {
       alone: (prompt) => (prompt.trim() ? `“${prompt.trim()}”` : 'Without words'), wordless: 'Without words',
       promptA: 'First prompt', promptB: 'Second prompt', guidance: (w) => `Guidance ${w}`,

@@ -68,6 +68,7 @@ pub async fn run(args: &Args) -> Result<()> {
         w: width / scale,
         chunks: 1,
         ancestral: false,
+        history: 0,
         maps: false,
         previews: false,
     };

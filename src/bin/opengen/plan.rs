@@ -80,7 +80,7 @@ fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shap
     let scale = config.vae.scale();
     let copies = if args.unguided { 1 } else { 2 };
     let (h, w) = (height / scale, width / scale);
-    Shape { batch: 1, copies, h, w, chunks: 1, ancestral: false, maps: false, previews: true }
+    Shape { batch: 1, copies, h, w, chunks: 1, ancestral: false, history: 1, maps: false, previews: true }
 }
 
 /// Bytes of every component when matrices are `wanted`.

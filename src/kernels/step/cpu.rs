@@ -1,16 +1,34 @@
 //! The twin of the step kernel.
 
-use super::{Params, Spec};
+use super::{MOST_HISTORY, Params, Spec};
 
-/// What a step changes, each `[N, HW, C]`.
+/// What an evaluation changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
+    /// `[N, HW, C]`
     pub latents: Vec<f32>,
+    /// `[spec.history, N, HW, C]`
     pub history: Vec<f32>,
+    /// `[N, HW, C]`
     pub denoised: Vec<f32>,
 }
 
-/// Advances the state by one step and returns the next model input `[N or 2N, HW, Cin]`, zeros beyond C.
+/// Shares of latents, model output and history.
+struct Shares {
+    x: f32,
+    model: f32,
+    history: [f32; MOST_HISTORY],
+}
+
+impl Shares {
+    /// What is read as zero is history that is not there, or of which nothing takes a share.
+    fn of(&self, x: f32, m: f32, history: [f32; MOST_HISTORY]) -> f32 {
+        let kept: f32 = self.history.iter().zip(history).map(|(share, value)| share * value).sum();
+        self.x * x + self.model * m + kept
+    }
+}
+
+/// Advances the state by one evaluation and returns the next model input `[N or 2N, HW, Cin]`, zeros beyond C.
 pub fn step(
     spec: &Spec,
     params: &Params,
@@ -21,6 +39,11 @@ pub fn step(
     let [pixels, channels, model_channels, input_channels] =
         [params.pixels, params.latent_channels, params.model_channels, params.input_channels]
             .map(|n| n as usize);
+    let (next, keep) = (next(params), keep(params));
+    let read = |h: usize| {
+        h < spec.history && std::iter::once(&next).chain(&keep[..spec.history]).any(|to| to.history[h] != 0.0)
+    };
+    let read = [read(0), read(1), read(2)];
     let mut input = vec![0.0; pixels * input_channels];
     for pixel in 0..pixels {
         for c in 0..channels {
@@ -31,18 +54,46 @@ pub fn step(
             }
             let i = pixel * channels + c;
             let x = state.latents[i];
-            let mut next = params.next_x * x + params.next_model * m;
-            if params.next_history != 0.0 {
-                next += params.next_history * state.history[i];
-            }
+            let at = |h: usize| h * pixels * channels + i;
+            let history = [0, 1, 2].map(|h| if read[h] { state.history[at(h)] } else { 0.0 });
+            state.latents[i] = next.of(x, m, history);
             if spec.noise && params.next_noise != 0.0 {
-                next += params.next_noise * noise[i];
+                state.latents[i] += params.next_noise * noise[i];
             }
-            state.latents[i] = next;
-            state.history[i] = params.history_x * x + params.history_model * m;
+            for (h, shares) in keep[..spec.history].iter().enumerate() {
+                state.history[at(h)] = shares.of(x, m, history);
+            }
             state.denoised[i] = params.denoised_x * x + params.denoised_model * m;
             input[pixel * input_channels + c] = state.latents[i] * params.input_scale_next;
         }
     }
     if spec.guided { input.repeat(2) } else { input }
+}
+
+fn next(params: &Params) -> Shares {
+    Shares {
+        x: params.next_x,
+        model: params.next_model,
+        history: [params.next_h1, params.next_h2, params.next_h3],
+    }
+}
+
+fn keep(params: &Params) -> [Shares; MOST_HISTORY] {
+    [
+        Shares {
+            x: params.keep1_x,
+            model: params.keep1_model,
+            history: [params.keep1_h1, params.keep1_h2, params.keep1_h3],
+        },
+        Shares {
+            x: params.keep2_x,
+            model: params.keep2_model,
+            history: [params.keep2_h1, params.keep2_h2, params.keep2_h3],
+        },
+        Shares {
+            x: params.keep3_x,
+            model: params.keep3_model,
+            history: [params.keep3_h1, params.keep3_h2, params.keep3_h3],
+        },
+    ]
 }

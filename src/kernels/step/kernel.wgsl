@@ -1,4 +1,4 @@
-// One sampler step with guidance, elementwise: every sampler is a linear combination whose coefficients the host
+// What a sampler makes of one evaluation, with guidance, elementwise: linear combinations whose coefficients the host
 // works out. Four channels of a pixel per invocation.
 {% include "common/elem.wgsl" %}
 
@@ -10,10 +10,25 @@ struct Params {
     guidance: f32,
     next_x: f32,
     next_model: f32,
-    next_history: f32,
+    next_h1: f32,
+    next_h2: f32,
+    next_h3: f32,
     next_noise: f32,
-    history_x: f32,
-    history_model: f32,
+    keep1_x: f32,
+    keep1_model: f32,
+    keep1_h1: f32,
+    keep1_h2: f32,
+    keep1_h3: f32,
+    keep2_x: f32,
+    keep2_model: f32,
+    keep2_h1: f32,
+    keep2_h2: f32,
+    keep2_h3: f32,
+    keep3_x: f32,
+    keep3_model: f32,
+    keep3_h1: f32,
+    keep3_h2: f32,
+    keep3_h3: f32,
     denoised_x: f32,
     denoised_model: f32,
     input_scale_next: f32,
@@ -25,9 +40,12 @@ struct Params {
 @group(0) @binding(2) var<storage, read> noise: array<vec4<f32>>; // [N, HW, C]
 {% endif %}
 @group(0) @binding({{ 2 + noise }}) var<storage, read_write> latents: array<vec4<f32>>; // [N, HW, C]
-@group(0) @binding({{ 3 + noise }}) var<storage, read_write> history: array<vec4<f32>>; // [N, HW, C]
-@group(0) @binding({{ 4 + noise }}) var<storage, read_write> denoised: array<vec4<f32>>; // [N, HW, C]
-@group(0) @binding({{ 5 + noise }}) var<storage, read_write> model_input: array<vec4<elem>>; // [N or 2N, HW, Cin]
+{% if history %}
+@group(0) @binding({{ 3 + noise }}) var<storage, read_write> history: array<vec4<f32>>; // [{{ history }}, N, HW, C]
+{% endif %}
+{% set after = 3 + noise + (1 if history else 0) %}
+@group(0) @binding({{ after }}) var<storage, read_write> denoised: array<vec4<f32>>; // [N, HW, C]
+@group(0) @binding({{ after + 1 }}) var<storage, read_write> model_input: array<vec4<elem>>; // [N or 2N, HW, Cin]
 
 {% include "common/linear.wgsl" %}
 
@@ -53,16 +71,23 @@ fn main(
     let x = latents[index];
     var next = params.next_x * x + params.next_model * model;
     // What has no share is not read: 0 times what is no number would be no number.
-    if (params.next_history != 0.0) {
-        next += params.next_history * history[index];
+{% for h in range(history) %}
+    var h{{ h + 1 }} = vec4<f32>();
+    if (params.next_h{{ h + 1 }} != 0.0{% for k in range(history) %} || params.keep{{ k + 1 }}_h{{ h + 1 }} != 0.0{% endfor %}) {
+        h{{ h + 1 }} = history[{{ h }}u * params.pixels * lanes + index];
     }
+    next += params.next_h{{ h + 1 }} * h{{ h + 1 }};
+{% endfor %}
 {% if noise %}
     if (params.next_noise != 0.0) {
         next += params.next_noise * noise[index];
     }
 {% endif %}
     latents[index] = next;
-    history[index] = params.history_x * x + params.history_model * model;
+{% for k in range(history) %}
+    history[{{ k }}u * params.pixels * lanes + index] = params.keep{{ k + 1 }}_x * x + params.keep{{ k + 1 }}_model * model
+        {% for h in range(history) %} + params.keep{{ k + 1 }}_h{{ h + 1 }} * h{{ h + 1 }}{% endfor %};
+{% endfor %}
     denoised[index] = params.denoised_x * x + params.denoised_model * model;
 
     let input_lanes = params.input_channels / 4u;

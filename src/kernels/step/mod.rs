@@ -1,17 +1,19 @@
-//! One sampler step with guidance: new latents, history and denoised estimate, and the next denoiser input.
+//! What a sampler makes of one evaluation, with guidance: new latents, history and denoised estimate, and the next
+//! denoiser input.
 //!
-//! Every sampler of this crate is linear in (latents x, model output m, history h, noise z); what makes it DDIM or
-//! DPM++ are the coefficients, which the host computes in f64 and writes into [`Params`] before each step:
+//! Every sampler of this crate is linear in (latents x, model output m, history h1 … h3, noise z); what makes it DDIM or
+//! DPM++ are the coefficients, which the host computes in f64 and writes into [`Params`] before each evaluation:
 //!
 //! ```text
 //! m         = guided ? uncond + guidance · (cond − uncond) : model output
-//! x'        = next_x · x + next_model · m + next_history · h + next_noise · z
-//! h'        = history_x · x + history_model · m
+//! x'        = next_x · x + next_model · m + Σ next_hᵢ · hᵢ + next_noise · z
+//! hₖ'       = keepₖ_x · x + keepₖ_model · m + Σ keepₖ_hᵢ · hᵢ
 //! denoised  = denoised_x · x + denoised_model · m
 //! input     = x' · input_scale_next                    (twice when guided)
 //! ```
 //!
-//! A history or noise with the coefficient 0 is not read at all.
+//! History or noise of which nothing takes a share is not read at all, and of the history there is as much as the sampler
+//! keeps: one that remembers nothing has none.
 
 pub mod cpu;
 
@@ -29,14 +31,19 @@ pub struct Spec {
     pub guided: bool,
     /// Whether the sampler adds noise; then it is bound after the model's output.
     pub noise: bool,
+    /// How many values the sampler keeps, 0 to [`MOST_HISTORY`]; where there are any, they are bound after the latents.
+    pub history: usize,
 }
+
+/// The most values a sampler may keep.
+pub const MOST_HISTORY: usize = 3;
 
 params! {
     /// What the shader is told per dispatch.
     pub struct Params {
         /// N · HW
         pub pixels: u32,
-        /// C of latents, history, denoised and noise, a multiple of 4
+        /// C of latents, each value of the history, denoised and noise, a multiple of 4
         pub latent_channels: u32,
         /// C of the model's output, a multiple of 4
         pub model_channels: u32,
@@ -45,10 +52,25 @@ params! {
         pub guidance: f32,
         pub next_x: f32,
         pub next_model: f32,
-        pub next_history: f32,
+        pub next_h1: f32,
+        pub next_h2: f32,
+        pub next_h3: f32,
         pub next_noise: f32,
-        pub history_x: f32,
-        pub history_model: f32,
+        pub keep1_x: f32,
+        pub keep1_model: f32,
+        pub keep1_h1: f32,
+        pub keep1_h2: f32,
+        pub keep1_h3: f32,
+        pub keep2_x: f32,
+        pub keep2_model: f32,
+        pub keep2_h1: f32,
+        pub keep2_h2: f32,
+        pub keep2_h3: f32,
+        pub keep3_x: f32,
+        pub keep3_model: f32,
+        pub keep3_h1: f32,
+        pub keep3_h2: f32,
+        pub keep3_h3: f32,
         pub denoised_x: f32,
         pub denoised_model: f32,
         pub input_scale_next: f32,
@@ -72,7 +94,7 @@ pub fn all_specs() -> Vec<Spec> {
     let mut specs = Vec::new();
     for elem in Elem::ALL {
         for (guided, noise) in [(false, false), (false, true), (true, false), (true, true)] {
-            specs.push(Spec { elem, guided, noise });
+            specs.extend((0..=MOST_HISTORY).map(|history| Spec { elem, guided, noise, history }));
         }
     }
     specs

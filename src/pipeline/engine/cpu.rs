@@ -81,9 +81,10 @@ impl CpuEngine {
         let mut memory =
             Memory::new(&networks.values().map(|(_, executable)| executable).collect::<Vec<_>>());
         let latents = shape.pixels() * self.config.vae.latent_channels();
-        [Outside::Latents, Outside::History, Outside::Denoised, Outside::Noise]
+        [Outside::Latents, Outside::Denoised, Outside::Noise]
             .into_iter()
             .for_each(|state| memory.add(state, latents));
+        memory.add(Outside::History, shape.history * latents);
         self.prepared = Some(Prepared { shape, memory, networks });
         Ok(())
     }
@@ -130,7 +131,12 @@ impl CpuEngine {
 
     pub(super) fn step(&mut self, params: step::Params) -> Result<()> {
         let Prepared { shape, memory, .. } = self.prepared()?;
-        let spec = step::Spec { elem: Elem::F32, guided: shape.copies == 2, noise: shape.ancestral };
+        let spec = step::Spec {
+            elem: Elem::F32,
+            guided: shape.copies == 2,
+            noise: shape.ancestral,
+            history: shape.history,
+        };
         let held = |state| memory.read(state).map(<[f32]>::to_vec);
         let mut state = State {
             latents: held(Outside::Latents)?,

@@ -345,7 +345,7 @@ impl GpuEngine {
             bind_groups: counters.bind_groups,
             bytes: counters.bytes,
             peak: counters.peak,
-            dispatches_per_step: self.prepared.as_ref().map_or(0, dispatches),
+            dispatches_per_evaluation: self.prepared.as_ref().map_or(0, dispatches),
         }
     }
 }

@@ -52,7 +52,8 @@ pub struct Used {
     pub bytes: u64,
     /// The most of it at once since [`Engine::restart_peak`].
     pub peak: u64,
-    pub dispatches_per_step: usize,
+    /// Of the denoiser and of what the sampler makes of it.
+    pub dispatches_per_evaluation: usize,
 }
 
 impl Engine {

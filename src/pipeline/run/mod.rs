@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::image::Rgba;
 use crate::plan::{Outside, padded};
 use crate::prompt::Tokenizers;
-use crate::sample::{self, Generators, Trajectory};
+use crate::sample::{self, Evaluation, Generators, Trajectory};
 use crate::weights::Manifest;
 
 /// A model, ready for prompts.
@@ -158,7 +158,8 @@ fn shape(
         h,
         w,
         chunks: conditioning.chunks(),
-        ancestral: trajectory.steps.iter().any(|step| step.needs_noise),
+        ancestral: trajectory.draws_noise(),
+        history: trajectory.history(),
         maps: false,
         previews: request.preview_every > 0,
     }
@@ -246,26 +247,24 @@ impl Run<'_> {
         self.write_latents(Outside::Latents, &latents)?;
         self.keep("latents.0", &self.latents_shape(), latents);
 
-        let steps = &trajectory.steps;
-        self.first_input(steps[0].input_scale).await?;
+        let steps = trajectory.steps.len();
+        self.first_input(trajectory.steps[0].first().input_scale).await?;
 
         let mut after_first = self.engine.used();
-        for (i, step) in steps.iter().enumerate() {
-            self.cancel.check()?;
-            let input_scale_next = steps.get(i + 1).map_or(1.0, |next| next.input_scale);
-            self.step(step, input_scale_next, &mut generators).await?;
-            self.keep_step(i).await?;
+        for i in 0..steps {
+            self.step(trajectory, i, &mut generators).await?;
             let preview = if self.request.previews(i + 1) { Some(self.preview().await?) } else { None };
-            on_event(Event::Step { step: i + 1, steps: steps.len(), preview });
+            on_event(Event::Step { step: i + 1, steps, preview });
             self.engine.pause().await;
             if i == 0 {
                 after_first = self.engine.used();
             }
         }
         let end = self.engine.used();
-        let per_step = |count: usize| count as f64 / (steps.len() - 1).max(1) as f64;
+        let per_step = |count: usize| count as f64 / (steps - 1).max(1) as f64;
+        let most = trajectory.steps.iter().map(|step| step.evaluations.len()).max().unwrap_or_default();
         Ok(Stats {
-            dispatches_per_step: end.dispatches_per_step,
+            dispatches_per_step: most * end.dispatches_per_evaluation,
             new_buffers_per_step: per_step(end.buffers - after_first.buffers),
             new_bind_groups_per_step: per_step(end.bind_groups - after_first.bind_groups),
             gpu_bytes: end.bytes,
@@ -279,24 +278,39 @@ impl Run<'_> {
         self.engine.first_input(prepare_params(self.config, [self.shape.pixels(), copies], input_scale)).await
     }
 
+    /// Step `i` of the run, all evaluations of it.
+    async fn step(&mut self, trajectory: &Trajectory, i: usize, generators: &mut Generators) -> Result<()> {
+        for (nth, (evaluation, input_scale_next)) in trajectory.evaluations(i).enumerate() {
+            if nth > 0 {
+                self.engine.pause().await;
+            }
+            self.cancel.check()?;
+            self.evaluate(evaluation, input_scale_next, generators).await?;
+            self.keep_evaluation(trajectory, [i, nth]).await?;
+        }
+        Ok(())
+    }
+
     /// One evaluation of the denoiser and what the sampler makes of it.
-    async fn step(
+    async fn evaluate(
         &mut self,
-        step: &sample::Step,
+        evaluation: &Evaluation,
         input_scale_next: f64,
         generators: &mut Generators,
     ) -> Result<()> {
-        let time = time_embedding(self.config.denoiser.time(), step.timestep);
+        let time = time_embedding(self.config.denoiser.time(), evaluation.timestep);
         self.engine.write(Outside::Time, &time)?;
         if self.shape.ancestral {
             let each = self.request.latents_len(self.config) / self.request.batch;
-            let noise =
-                if step.needs_noise { generators.randn(each) } else { vec![0.0; each * self.request.batch] };
+            let noise = match evaluation.noise {
+                0.0 => vec![0.0; each * self.request.batch],
+                _ => generators.randn(each),
+            };
             self.write_latents(Outside::Noise, &noise)?;
         }
         self.engine.run(Network::Denoiser, self.cancel).await?;
         let pixels = self.shape.pixels();
-        let params = step_params(self.config, pixels, self.request.guidance, step, input_scale_next);
+        let params = step_params(self.config, pixels, self.request.guidance, evaluation, input_scale_next);
         self.engine.step(params).await
     }
 
@@ -335,25 +349,27 @@ impl Run<'_> {
         }
     }
 
-    /// Keeps the prediction of step `i` after guidance, and the latents that leave it.
-    async fn keep_step(&mut self, i: usize) -> Result<()> {
+    /// Keeps the prediction of the `nth` evaluation of step `i` after guidance, and the latents that leave it.
+    async fn keep_evaluation(&mut self, trajectory: &Trajectory, [i, nth]: [usize; 2]) -> Result<()> {
         if self.dump.is_none() {
             return Ok(());
         }
-        let (guided, latents) = self.read_step().await?;
+        let name = |step, nth| if nth == 0 { format!("{step}") } else { format!("{step}.{nth}") };
+        let last = nth + 1 == trajectory.steps[i].evaluations.len();
+        let after = if last { name(i + 1, 0) } else { name(i, nth + 1) };
+        let (prediction, latents) = (self.prediction().await?, self.latents().await?);
         let shape = self.latents_shape();
-        self.keep(&format!("noise_pred.{i}"), &shape, guided);
-        self.keep(&format!("latents.{}", i + 1), &shape, latents);
+        self.keep(&format!("noise_pred.{}", name(i, nth)), &shape, prediction);
+        self.keep(&format!("latents.{after}"), &shape, latents);
         Ok(())
     }
 
-    /// The prediction of the last step after guidance, and the latents that left it, `[n, c, h, w]` both.
-    async fn read_step(&mut self) -> Result<(Vec<f32>, Vec<f32>)> {
+    /// The prediction of the last evaluation after guidance, `[n, c, h, w]`.
+    async fn prediction(&mut self) -> Result<Vec<f32>> {
         let [n, c, h, w] = self.latents_shape();
         let channels = padded(self.config.denoiser.out_channels());
         let one = n * h * w * channels;
-        let len = self.shape.copies * one;
-        let prediction = self.engine.read(Outside::Prediction, len).await?;
+        let prediction = self.engine.read(Outside::Prediction, self.shape.copies * one).await?;
         let guided: Vec<f32> = match self.shape.copies {
             2 => {
                 let (uncond, cond) = prediction.split_at(one);
@@ -362,8 +378,14 @@ impl Run<'_> {
             }
             _ => prediction,
         };
+        Ok(nhwc_to_nchw(&guided, n, c, h * w, channels))
+    }
+
+    /// The latents as they are now, `[n, c, h, w]`.
+    async fn latents(&mut self) -> Result<Vec<f32>> {
+        let [n, c, h, w] = self.latents_shape();
         let latents = self.engine.read(Outside::Latents, n * h * w * c).await?;
-        Ok((nhwc_to_nchw(&guided, n, c, h * w, channels), nhwc_to_nchw(&latents, n, c, h * w, c)))
+        Ok(nhwc_to_nchw(&latents, n, c, h * w, c))
     }
 }
 

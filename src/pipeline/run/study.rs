@@ -24,11 +24,11 @@ impl Pipeline {
         cancel: &Cancel,
     ) -> Result<StepTrace> {
         study::check_latents(&self.config, request, latents)?;
-        let (step, input_scale_next) = study::step_of(&self.config, request, index)?;
-        let mut generators = study::generators_at(&self.config, request, index)?;
-        let conditioning = Conditioning::new(&self.tokenizers, &self.config, request)?;
         let trajectory =
             sample::trajectory(&self.config.scheduler, request.sampler, request.schedule, request.steps)?;
+        study::check_step(&trajectory, request, index)?;
+        let mut generators = study::generators_at(&self.config, request, &trajectory, index);
+        let conditioning = Conditioning::new(&self.tokenizers, &self.config, request)?;
         let tokens = conditioning.rows(0).last().and_then(|row| row.first());
         let tokens = tokens.map_or(0, |chunk| self.tokenizers.first().framed_len(chunk));
 
@@ -37,11 +37,23 @@ impl Pipeline {
         run.encode_text(&conditioning).await?;
         cancel.check()?;
         run.write_latents(Outside::Latents, latents)?;
-        run.first_input(step.input_scale).await?;
-        run.step(&step, input_scale_next, &mut generators).await?;
-        let (prediction, next) = run.read_step().await?;
-        let maps = if maps { run.attention_maps(tokens).await? } else { Vec::new() };
-        Ok(study::trace(&self.config, (step, input_scale_next), latents, &prediction, next, maps))
+        run.first_input(trajectory.steps[index].first().input_scale).await?;
+
+        // What the model makes of what went in, it says in the first evaluation; the others only make the step better.
+        let mut seen = None;
+        for (evaluation, input_scale_next) in trajectory.evaluations(index) {
+            if seen.is_some() {
+                run.engine.pause().await;
+            }
+            cancel.check()?;
+            run.evaluate(evaluation, input_scale_next, &mut generators).await?;
+            if seen.is_none() {
+                let maps = if maps { run.attention_maps(tokens).await? } else { Vec::new() };
+                seen = Some((run.prediction().await?, maps));
+            }
+        }
+        let next = run.latents().await?;
+        Ok(study::trace(&self.config, (&trajectory, index), latents, seen.unwrap_or_default(), next))
     }
 
     /// A picture's latents `[c, h, w]`, scaled as the UNet knows them: the mean of the encoder's distribution.
