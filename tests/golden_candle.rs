@@ -101,12 +101,14 @@ fn a_run_is_candles() {
         oracle::compare((&manifest, &slabs), request, (&output, &dump))
     };
     let case = &cases::<DenoiseCase>("denoise")[0];
-    let plain = Request { sampler: SamplerKind::DpmPlusPlus2M, batch: 2, ..request(case) };
-    let (pictures, differences) = beside(&plain).expect("candle's run");
-    println!("{differences}");
-    assert_eq!(pictures.len(), 2);
-    assert!(differences.text_embeddings.relative < common::F32, "{differences}");
-    assert!(differences.latents.relative < common::F32 && differences.psnr > 50.0, "{differences}");
+    let plain = Request { batch: 2, ..request(case) };
+    for sampler in [SamplerKind::DpmPlusPlus2M, SamplerKind::Heun, SamplerKind::Lms] {
+        let (pictures, differences) = beside(&Request { sampler, ..plain.clone() }).expect("candle's run");
+        println!("{sampler}\n{differences}");
+        assert_eq!(pictures.len(), 2);
+        assert!(differences.text_embeddings.relative < common::F32, "{differences}");
+        assert!(differences.latents.relative < common::F32 && differences.psnr > 50.0, "{differences}");
+    }
 
     let weighted = Request { prompt: "a (red:1.3) apple".to_string(), ..plain.clone() };
     assert!(matches!(beside(&weighted), Err(Error::InvalidInput { field: "prompt", .. })));

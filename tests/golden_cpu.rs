@@ -3,13 +3,15 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::report::Report;
 use common::twice::{two_encoders, two_encoders_folder};
 use common::{
     AttentionCase, DenoiseCase, Golden, TextCase, UnetCase, VaeCase, answer, assert_previews_decode,
-    assert_previews_show, cases, compare_run, mini, mini_request, model_folder, packed_taesd, request,
-    scheduler_of,
+    assert_previews_show, assert_steps_told, cases, compare_run, mini, mini_request, model_folder,
+    packed_taesd, request, scheduler_of,
 };
 use opengen::Error;
 use opengen::config::ModelConfig;
@@ -178,10 +180,11 @@ fn run_of(case: &DenoiseCase, (mut manifest, slabs): (Manifest, Vec<Vec<u8>>)) -
     manifest.config.scheduler = scheduler_of(case);
     let mut pipeline = Pipeline::on_cpu(manifest, slabs).expect("pipeline");
     let (mut dump, cancel) = (Dump::default(), Cancel::default());
-    let request = request(case);
-    let mut ignore = |_| ();
-    let run = pipeline.generate_with(&request, &mut ignore, &cancel, Some(&mut dump));
+    let (request, mut events) = (request(case), Vec::new());
+    let mut listen = |event| events.push(event);
+    let run = pipeline.generate_with(&request, &mut listen, &cancel, Some(&mut dump));
     let output = block_on(run).expect("a picture");
+    assert_steps_told(&events, case.steps);
     assert_eq!((output.images[0].width, output.images[0].height), (case.width, case.height));
     dump
 }
@@ -267,6 +270,31 @@ fn cancelled() {
     let result = block_on(pipeline.generate(&request(case), &mut listen, &cancel));
     assert!(matches!(result, Err(Error::Aborted)), "{:?}", result.map(|output| output.notices));
     assert_eq!(steps, 1);
+}
+
+/// And between the evaluations of one step: whoever has to let messages in does so there too.
+#[test]
+fn cancelled_within_a_step() {
+    let mut pipeline = pipeline(&model_folder("sd1"));
+    let cancel = Cancel::default();
+    let heun = Request { sampler: SamplerKind::Heun, ..request(&cases::<DenoiseCase>("denoise")[0]) };
+    let pauses = Arc::new(AtomicUsize::new(0));
+    let Engine::Cpu(engine) = pipeline.engine() else { panic!("not on the processor") };
+    let (count, cancelling) = (pauses.clone(), cancel.clone());
+    engine.set_pause(Box::new(move || {
+        // The first is behind the text, the second in the middle of the first step.
+        if count.fetch_add(1, Ordering::Relaxed) == 1 {
+            cancelling.cancel();
+        }
+        Box::pin(std::future::ready(()))
+    }));
+    let (mut steps, mut dump) = (0, Dump::default());
+    let mut listen = |event| steps += usize::from(matches!(event, Event::Step { .. }));
+    let result = block_on(pipeline.generate_with(&heun, &mut listen, &cancel, Some(&mut dump)));
+    assert!(matches!(result, Err(Error::Aborted)), "{:?}", result.map(|output| output.notices));
+    assert_eq!((steps, pauses.load(Ordering::Relaxed)), (0, 2));
+    let kept = |name: &str| dump.0.contains_key(name);
+    assert!(kept("noise_pred.0") && !kept("noise_pred.0.1"), "{:?}", dump.0.keys());
 }
 
 #[test]

@@ -18,6 +18,8 @@ from diffusers import (
     DPMSolverMultistepScheduler,
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
+    HeunDiscreteScheduler,
+    LMSDiscreteScheduler,
 )
 
 ELEMENTS = 8
@@ -26,7 +28,10 @@ CLASSES = {
     "euler": EulerDiscreteScheduler,
     "euler-a": EulerAncestralDiscreteScheduler,
     "dpm++-2m": DPMSolverMultistepScheduler,
+    "heun": HeunDiscreteScheduler,
+    "lms": LMSDiscreteScheduler,
 }
+WITH_KARRAS = ("euler", "dpm++-2m", "heun", "lms")
 # The scheduler_config.json of Stable Diffusion 1.x.
 STABLE_DIFFUSION = {
     "num_train_timesteps": 1000,
@@ -44,6 +49,10 @@ def run(sampler: str, config: dict, steps: int, schedule: str) -> dict:
     if schedule == "karras":
         kwargs["use_karras_sigmas"] = True
     scheduler = CLASSES[sampler].from_config(kwargs)
+    if config.get("rescale_betas_zero_snr") and sampler in ("heun", "lms"):
+        # These classes have no such option and would leave the schedule as it is; here a model's schedule is its own,
+        # whatever the sampler.
+        scheduler.alphas_cumprod = EulerDiscreteScheduler.from_config(kwargs).alphas_cumprod
     scheduler.set_timesteps(steps)
     if sampler != "ddim":
         scheduler.set_begin_index(0)  # else a timestep that occurs twice makes diffusers start at the second
@@ -88,16 +97,22 @@ def cases() -> list:
             for prediction in ["epsilon", "v_prediction", "sample"]:
                 if sampler == "euler-a" and prediction == "sample":
                     continue  # diffusers: not implemented
-                for schedule in ["default", "karras"] if sampler in ("euler", "dpm++-2m") else ["default"]:
+                for schedule in ["default", "karras"] if sampler in WITH_KARRAS else ["default"]:
                     config = {**STABLE_DIFFUSION, "timestep_spacing": spacing, "prediction_type": prediction}
-                    for steps in [1, 4, 10, 25]:
+                    for steps in [1, 4, 15] if sampler in ("heun", "lms") else [1, 4, 10, 25]:
                         out.append((sampler, config, steps, schedule))
         # Each class's own defaults where the file says nothing, and less usual files.
         no_clip = {"clip_sample": False}
+        if sampler == "heun":
+            no_clip |= {"beta_start": 0.0001, "beta_end": 0.02}  # alone among the classes it has other defaults
         out.append((sampler, no_clip, 7, "default"))
         out.append((sampler, STABLE_DIFFUSION, 10, "default"))
         out.append((sampler, {**STABLE_DIFFUSION, "set_alpha_to_one": True, "steps_offset": 0}, 3, "default"))
-        out.append((sampler, {**no_clip, "beta_schedule": "squaredcos_cap_v2"}, 6, "default"))
+        cosine = {**no_clip, "beta_schedule": "squaredcos_cap_v2"}
+        if sampler == "heun":
+            # Linspace begins at sigma 20,000, where one rounding of the model's input to f32 is what two evaluations show.
+            cosine["timestep_spacing"] = "leading"
+        out.append((sampler, cosine, 6, "default"))
         out.append((sampler, {**no_clip, "num_train_timesteps": 100, "timestep_spacing": "trailing"}, 9, "default"))
         out.append((sampler, {**no_clip, "num_train_timesteps": 37, "beta_schedule": "linear"}, 5, "default"))
         zero_snr = {
@@ -107,7 +122,7 @@ def cases() -> list:
             "timestep_spacing": "trailing",
         }
         out.append((sampler, zero_snr, 6, "default"))
-        if sampler in ("euler", "dpm++-2m"):
+        if sampler in WITH_KARRAS:
             out.append((sampler, {**STABLE_DIFFUSION, "final_sigmas_type": "sigma_min"}, 16, "default"))
             out.append((sampler, {**no_clip, "beta_schedule": "squaredcos_cap_v2"}, 5, "karras"))
             out.append((sampler, {**STABLE_DIFFUSION, "sigma_min": 0.1, "sigma_max": 10.0}, 5, "karras"))

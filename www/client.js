@@ -6,14 +6,14 @@
  */
 
 import { OpenGenError, abortion, invalid } from './errors.js';
-import { DEFAULTS, LIMITS } from './limits.js';
+import { DEFAULTS, LIMITS, SAMPLERS } from './limits.js';
 import { Link } from './link.js';
 import { STUDY, check, refuse } from './options.js';
 import { find, wire } from './source.js';
 import { spawn } from './spawn.js';
 import { iterate } from './stream.js';
 
-export { DEFAULTS, LIMITS, OpenGenError };
+export { DEFAULTS, LIMITS, OpenGenError, SAMPLERS };
 
 /** @typedef {import('./api.d.ts').CreateOptions} CreateOptions */
 /** @typedef {import('./api.d.ts').Detected} Detected */

@@ -3,6 +3,21 @@
  *
  * These are the engine's own numbers: change them in src/pipeline/limits.rs, whose test says what stands here.
  */
+
+/**
+ * The samplers, in the order in which they are offered. `title`: to people; `evaluations`: how often a step asks the
+ * denoiser, the last maybe less often; `alone`: whether `study` can take a step by itself.
+ * @type {Record<import('./protocol.d.ts').Sampler, { title: string, evaluations: number, alone: boolean }>}
+ */
+export const SAMPLERS = {
+  'ddim': { title: 'DDIM', evaluations: 1, alone: true },
+  'euler': { title: 'Euler', evaluations: 1, alone: true },
+  'euler-a': { title: 'Euler ancestral', evaluations: 1, alone: true },
+  'heun': { title: 'Heun', evaluations: 2, alone: true },
+  'lms': { title: 'LMS', evaluations: 1, alone: false },
+  'dpm++-2m': { title: 'DPM++ 2M', evaluations: 1, alone: false },
+};
+
 export const LIMITS = {
   /** Characters of a prompt. */
   prompt: { most: 20000 },
@@ -12,7 +27,7 @@ export const LIMITS = {
   size: { from: 32, to: 2048, step: 8 },
   batch: { from: 1, to: 8 },
   variationStrength: { from: 0, to: 1 },
-  samplers: ['ddim', 'euler', 'euler-a', 'dpm++-2m'],
+  samplers: Object.keys(SAMPLERS),
   schedules: ['default', 'karras'],
   rngs: ['torch', 'philox'],
 };

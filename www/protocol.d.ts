@@ -108,7 +108,7 @@ export interface LoadedModel {
 
 /** 0 … 2^64 − 1; a BigInt, or digits as text, where a double would lose some. */
 export type Seed = number | string | bigint;
-export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'dpm++-2m';
+export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'heun' | 'lms' | 'dpm++-2m';
 export type Schedule = 'default' | 'karras';
 export type Dialect = 'a1111' | 'diffusers';
 
@@ -135,7 +135,7 @@ export interface GenerateRequest {
   variationStrength?: number;
   /** Whose noise: PyTorch's CPU generator's or Philox's. Default: "torch". */
   rng: 'torch' | 'philox';
-  /** Default: the model's, else "dpm++-2m". */
+  /** With "heun" a step takes twice as long. Default: the model's, else "dpm++-2m". */
   sampler: Sampler;
   /** How the noise levels are spaced; "karras" not with "ddim". Default: the model's, else "default". */
   schedule: Schedule;

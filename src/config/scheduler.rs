@@ -50,7 +50,7 @@ pub enum FinalSigmas {
 
 /// The fields of `scheduler_config.json` that decide numbers; unknown ones are ignored.
 ///
-/// Defaults are those that diffusers' schedulers share. Where the classes differ (`timestep_spacing`), or ask for
+/// Defaults are those that diffusers' schedulers share (Heun's class alone has other betas). Where the classes differ (`timestep_spacing`), or ask for
 /// something only some of them have, the field is optional and the sampler that reads it applies its own class's
 /// default, as diffusers' `from_config` does: <https://huggingface.co/docs/diffusers/api/schedulers/overview>.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -68,10 +68,10 @@ pub struct SchedulerConfig {
     /// DDIM: the last step ends at the clean picture, not at the first training timestep.
     pub set_alpha_to_one: bool,
     pub rescale_betas_zero_snr: bool,
-    /// Euler and DPM++: the file asks for Karras sigmas without being told.
+    /// All but DDIM and Euler ancestral: the file asks for Karras sigmas without being told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub use_karras_sigmas: Option<bool>,
-    /// Ends of the Karras sigmas; default: those of the timesteps.
+    /// Ends of the Karras sigmas, but LMS's; default: those of the timesteps.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sigma_min: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]

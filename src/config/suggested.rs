@@ -26,6 +26,8 @@ impl Suggested {
             "DDIMScheduler" => "ddim",
             "EulerDiscreteScheduler" => "euler",
             "EulerAncestralDiscreteScheduler" => "euler-a",
+            "HeunDiscreteScheduler" => "heun",
+            "LMSDiscreteScheduler" => "lms",
             "DPMSolverMultistepScheduler" => "dpm++-2m",
             _ => return Suggested::default(),
         };

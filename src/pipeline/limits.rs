@@ -79,7 +79,11 @@ mod tests {
     /// `www/limits.js` as it has to be.
     fn javascript() -> String {
         let (steps, sizes) = (STEPS_RANGE, SIZE_RANGE);
-        let samplers = list(SamplerKind::ALL.map(SamplerKind::name));
+        let row = |kind: SamplerKind| {
+            let (title, evaluations, alone) = (kind.title(), kind.evaluations(), kind.is_alone());
+            format!("  '{kind}': {{ title: '{title}', evaluations: {evaluations}, alone: {alone} }},")
+        };
+        let samplers = SamplerKind::ALL.map(row).join("\n");
         let schedules = list(ScheduleKind::ALL.map(ScheduleKind::name));
         let sources = list(NoiseSource::ALL.map(NoiseSource::name));
         [
@@ -88,6 +92,16 @@ mod tests {
             " *",
             " * These are the engine's own numbers: change them in src/pipeline/limits.rs, whose test says what stands here.",
             " */",
+            "",
+            "/**",
+            " * The samplers, in the order in which they are offered. `title`: to people; `evaluations`: how often a step asks the",
+            " * denoiser, the last maybe less often; `alone`: whether `study` can take a step by itself.",
+            " * @type {Record<import('./protocol.d.ts').Sampler, { title: string, evaluations: number, alone: boolean }>}",
+            " */",
+            "export const SAMPLERS = {",
+            &samplers,
+            "};",
+            "",
             "export const LIMITS = {",
             "  /** Characters of a prompt. */",
             &format!("  prompt: {{ most: {MAX_CHARS} }},"),
@@ -97,7 +111,7 @@ mod tests {
             &format!("  size: {{ from: {}, to: {}, step: {SIZE_STEP} }},", sizes.start(), sizes.end()),
             &format!("  batch: {{ from: 1, to: {MAX_BATCH} }},"),
             "  variationStrength: { from: 0, to: 1 },",
-            &format!("  samplers: [{samplers}],"),
+            "  samplers: Object.keys(SAMPLERS),",
             &format!("  schedules: [{schedules}],"),
             &format!("  rngs: [{sources}],"),
             "};",
@@ -125,6 +139,31 @@ mod tests {
     fn javascript_has_the_same_limits() {
         assert_eq!(file("www/limits.js"), javascript());
         assert!(file("www/models.js").contains(&format!("defaults: {},", defaults(Defaults::MINI))));
+    }
+
+    /// Where samplers are listed for people and for TypeScript, they are those of the table.
+    #[test]
+    fn every_list_of_samplers_is_the_table() {
+        let all = SamplerKind::ALL;
+        let types = list(all.map(SamplerKind::name)).replace(", ", " | ");
+        let option = |kind: SamplerKind| format!("<option value=\"{kind}\">{}</option>", kind.title());
+        let options = all.map(option).join(&format!("\n{}", " ".repeat(16)));
+        let names = all.map(|kind| format!("`{kind}`")).join(", ");
+        for (name, told) in [
+            ("www/protocol.d.ts", format!("export type Sampler = {types};")),
+            (
+                "www/index.html",
+                format!(
+                    "<select id=\"sampler\" aria-describedby=\"sampler-error\">\n{}{options}\n{}</select>",
+                    " ".repeat(16),
+                    " ".repeat(14)
+                ),
+            ),
+            ("pkg/README.md", format!("| `sampler` | {names} |")),
+            ("README.md", format!("samplers {names}")),
+        ] {
+            assert!(file(name).replace("\n`", " `").contains(&told), "{name} does not say {told}");
+        }
     }
 
     /// What the types' comments and the package's README say of each option: its name, its range, its default.

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::image::Rgba;
 use crate::kernels::{preview, rgba};
 use crate::prompt::{Dialect, Tokenizer};
-use crate::sample::{self, Forward, Generators, Linear2, Shares, Step, Trajectory};
+use crate::sample::{self, Forward, Generators, Linear2, SamplerKind, Shares, Step, Trajectory};
 
 /// Where a studied run starts.
 #[derive(Debug, Clone)]
@@ -109,8 +109,9 @@ pub fn check_step(trajectory: &Trajectory, request: &Request, index: usize) -> R
     Err(Error::InvalidInput {
         field: "sampler",
         message: format!(
-            "{} remembers the step before, so its steps cannot be taken alone; use ddim or euler",
-            request.sampler
+            "{} remembers the steps before, so its steps cannot be taken alone; use {}",
+            request.sampler,
+            SamplerKind::list(SamplerKind::is_alone)
         ),
     })
 }

@@ -50,19 +50,24 @@ pub fn trajectory(config: &SchedulerConfig, schedule: ScheduleKind, steps: usize
 
 /// From noise level `sigma` to `to`: next = latents + (latents - clean) / sigma · (to - sigma).
 pub fn one_step(prediction: PredictionType, timestep: f64, sigma: f64, to: f64) -> Evaluation {
+    let here = at(prediction, timestep, sigma);
+    let by = (to - sigma) / sigma;
+    let x = 1.0 + by * (1.0 - here.denoised.x);
+    Evaluation { next: Linear { x, model: -by * here.denoised.model, ..Linear::default() }, ..here }
+}
+
+/// An evaluation at noise level `sigma` that so far leads nowhere.
+pub fn at(prediction: PredictionType, timestep: f64, sigma: f64) -> Evaluation {
     let input_scale = 1.0 / sigma.hypot(1.0);
     let denoised = match prediction {
         PredictionType::Epsilon => Linear2 { x: 1.0, model: -sigma },
         PredictionType::VPrediction => Linear2 { x: input_scale * input_scale, model: -sigma * input_scale },
         PredictionType::Sample => Linear2 { x: 0.0, model: 1.0 },
     };
-    let by = (to - sigma) / sigma;
-    Evaluation {
-        timestep,
-        sigma,
-        input_scale,
-        next: Linear { x: 1.0 + by * (1.0 - denoised.x), model: -by * denoised.model, ..Linear::default() },
-        denoised,
-        ..Evaluation::default()
-    }
+    Evaluation { timestep, sigma, input_scale, denoised, ..Evaluation::default() }
+}
+
+/// (latents - clean) / sigma: the direction in which the latents change with the noise level.
+pub fn slope(denoised: Linear2, sigma: f64) -> Linear2 {
+    Linear2 { x: (1.0 - denoised.x) / sigma, model: -denoised.model / sigma }
 }

@@ -10,6 +10,8 @@ mod dpm_multistep;
 mod euler;
 mod euler_ancestral;
 mod forward;
+mod heun;
+mod lms;
 mod noise;
 mod philox;
 mod samplers;
@@ -86,7 +88,8 @@ fn by_name<T: Copy>(field: &'static str, text: &str, known: &[(&str, T)]) -> Res
 
 /// Computes a run as diffusers' scheduler of that name, made with `from_config`, would do it.
 ///
-/// Karras sigmas for Euler ancestral are beyond diffusers (its class ignores them); they are k-diffusion's.
+/// Beyond diffusers, whose classes ignore them, are Karras sigmas for Euler ancestral, which are k-diffusion's, and a zero
+/// terminal SNR with Heun and LMS: a model's noise schedule is its own, whatever the sampler.
 pub fn trajectory(
     config: &SchedulerConfig,
     sampler: SamplerKind,
@@ -111,22 +114,42 @@ fn refuse_unsupported(config: &SchedulerConfig, sampler: SamplerKind) -> Result<
     let refused = &config.refused;
     let set = |flag: Option<bool>| flag == Some(true);
     let other = |text: &Option<String>, only: &str| text.as_deref().is_some_and(|text| text != only);
-    let (ddim, euler, dpm) =
-        (sampler == SamplerKind::Ddim, sampler == SamplerKind::Euler, sampler == SamplerKind::DpmPlusPlus2M);
+    use SamplerKind::{Ddim, DpmPlusPlus2M, Euler, Heun, Lms};
+    let is = |kinds: &[SamplerKind]| kinds.contains(&sampler);
     let table = [
         ("trained_betas", refused.trained_betas.is_some(), "only named beta schedules are"),
         (
             "clip_sample",
-            ddim && set(refused.clip_sample),
+            is(&[Ddim, Heun]) && set(refused.clip_sample),
             "latents have no bounds to clip to; set it to false",
         ),
-        ("thresholding", (ddim || dpm) && set(refused.thresholding), "it is for pictures in pixel space"),
-        ("use_exponential_sigmas", (euler || dpm) && set(refused.use_exponential_sigmas), "use karras"),
-        ("use_beta_sigmas", (euler || dpm) && set(refused.use_beta_sigmas), "use karras"),
-        ("use_lu_lambdas", dpm && set(refused.use_lu_lambdas), "use karras"),
-        ("use_flow_sigmas", dpm && set(refused.use_flow_sigmas), "flow matching is another family of models"),
-        ("interpolation_type", euler && other(&refused.interpolation_type, "linear"), "only linear is"),
-        ("timestep_type", euler && other(&refused.timestep_type, "discrete"), "only discrete is"),
+        (
+            "thresholding",
+            is(&[Ddim, DpmPlusPlus2M]) && set(refused.thresholding),
+            "it is for pictures in pixel space",
+        ),
+        (
+            "use_exponential_sigmas",
+            is(&[Euler, Heun, Lms, DpmPlusPlus2M]) && set(refused.use_exponential_sigmas),
+            "use karras",
+        ),
+        (
+            "use_beta_sigmas",
+            is(&[Euler, Heun, Lms, DpmPlusPlus2M]) && set(refused.use_beta_sigmas),
+            "use karras",
+        ),
+        ("use_lu_lambdas", is(&[DpmPlusPlus2M]) && set(refused.use_lu_lambdas), "use karras"),
+        (
+            "use_flow_sigmas",
+            is(&[DpmPlusPlus2M]) && set(refused.use_flow_sigmas),
+            "flow matching is another family of models",
+        ),
+        (
+            "interpolation_type",
+            is(&[Euler]) && other(&refused.interpolation_type, "linear"),
+            "only linear is",
+        ),
+        ("timestep_type", is(&[Euler]) && other(&refused.timestep_type, "discrete"), "only discrete is"),
     ];
     match table.iter().find(|(_, refused, _)| *refused) {
         Some((field, _, why)) => Err(Error::Unsupported {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ScheduleKind, Trajectory, by_name, ddim, dpm_multistep, euler, euler_ancestral};
+use super::{ScheduleKind, Trajectory, by_name, ddim, dpm_multistep, euler, euler_ancestral, heun, lms};
 use crate::config::SchedulerConfig;
 use crate::error::{Error, Result};
 
@@ -19,6 +19,10 @@ pub enum SamplerKind {
     Euler,
     /// Euler steps with fresh noise after each (k-diffusion's `sample_euler_ancestral`, η = 1).
     EulerAncestral,
+    /// Algorithm 1 of <https://arxiv.org/abs/2206.00364> without churn: second order, by a second evaluation.
+    Heun,
+    /// A linear multistep method of order 4 (k-diffusion's `sample_lms`).
+    Lms,
     /// DPM-Solver++(2M), <https://arxiv.org/abs/2211.01095>, the midpoint form.
     DpmPlusPlus2M,
 }
@@ -28,42 +32,80 @@ struct Sampler {
     kind: SamplerKind,
     /// Here: on the command line and in JavaScript.
     name: &'static str,
+    /// To people.
+    title: &'static str,
     /// In A1111, as in a picture's metadata.
     a1111: &'static str,
     /// In ComfyUI and its tools.
     comfyui: &'static str,
+    /// Of the denoiser in a step; the last may take fewer.
+    evaluations: usize,
+    /// Whether a step can be taken by itself, from its latents alone.
+    alone: bool,
     /// A run of so many steps, at least one and no more than the model was trained with.
     trajectory: fn(&SchedulerConfig, ScheduleKind, usize) -> Result<Trajectory>,
 }
 
 /// In the order in which they are offered.
-const SAMPLERS: [Sampler; 4] = [
+const SAMPLERS: [Sampler; 6] = [
     Sampler {
         kind: SamplerKind::Ddim,
         name: "ddim",
+        title: "DDIM",
         a1111: "DDIM",
         comfyui: "ddim",
+        evaluations: 1,
+        alone: true,
         trajectory: ddim::trajectory,
     },
     Sampler {
         kind: SamplerKind::Euler,
         name: "euler",
+        title: "Euler",
         a1111: "Euler",
         comfyui: "euler",
+        evaluations: 1,
+        alone: true,
         trajectory: euler::trajectory,
     },
     Sampler {
         kind: SamplerKind::EulerAncestral,
         name: "euler-a",
+        title: "Euler ancestral",
         a1111: "Euler a",
         comfyui: "euler_ancestral",
+        evaluations: 1,
+        alone: true,
         trajectory: euler_ancestral::trajectory,
+    },
+    Sampler {
+        kind: SamplerKind::Heun,
+        name: "heun",
+        title: "Heun",
+        a1111: "Heun",
+        comfyui: "heun",
+        evaluations: 2,
+        alone: true,
+        trajectory: heun::trajectory,
+    },
+    Sampler {
+        kind: SamplerKind::Lms,
+        name: "lms",
+        title: "LMS",
+        a1111: "LMS",
+        comfyui: "lms",
+        evaluations: 1,
+        alone: false,
+        trajectory: lms::trajectory,
     },
     Sampler {
         kind: SamplerKind::DpmPlusPlus2M,
         name: "dpm++-2m",
+        title: "DPM++ 2M",
         a1111: "DPM++ 2M",
         comfyui: "dpmpp_2m",
+        evaluations: 1,
+        alone: false,
         trajectory: dpm_multistep::trajectory,
     },
 ];
@@ -86,6 +128,31 @@ impl SamplerKind {
 
     pub fn name(self) -> &'static str {
         self.row().name
+    }
+
+    /// What people are shown.
+    pub fn title(self) -> &'static str {
+        self.row().title
+    }
+
+    /// How often a step asks the denoiser; the last may do so less often.
+    pub fn evaluations(self) -> usize {
+        self.row().evaluations
+    }
+
+    /// Whether a step can be taken by itself, from its latents alone.
+    pub fn is_alone(self) -> bool {
+        self.row().alone
+    }
+
+    /// The names of those that `are`, as a sentence lists them: "a, b or c".
+    pub fn list(are: impl Fn(Self) -> bool) -> String {
+        let names: Vec<&str> = Self::ALL.into_iter().filter(|kind| are(*kind)).map(Self::name).collect();
+        match names.split_last() {
+            Some((last, [])) => (*last).to_string(),
+            Some((last, others)) => format!("{} or {last}", others.join(", ")),
+            None => String::new(),
+        }
     }
 
     /// What A1111 calls it, as in a picture's metadata.
@@ -141,6 +208,8 @@ impl TryFrom<String> for SamplerKind {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Suggested;
+    use crate::sample::Step;
 
     #[test]
     fn rows_are_in_the_order_of_the_kinds_and_names_tell_them_apart() {
@@ -153,6 +222,37 @@ mod tests {
             let json = serde_json::to_string(&kind).unwrap();
             assert_eq!(json, format!("\"{kind}\""));
             assert_eq!(serde_json::from_str::<SamplerKind>(&json).unwrap(), kind);
+        }
+    }
+
+    /// What the table says of steps is what the runs are.
+    #[test]
+    fn the_table_knows_the_steps() {
+        for kind in SamplerKind::ALL {
+            let run = kind.trajectory(&SchedulerConfig::default(), ScheduleKind::Default, 7).unwrap();
+            let most = run.steps.iter().map(|step| step.evaluations.len()).max();
+            assert_eq!(most, Some(kind.evaluations()), "{kind}");
+            assert_eq!(run.steps.iter().all(Step::is_alone), kind.is_alone(), "{kind}");
+        }
+        assert_eq!(SamplerKind::list(|kind| kind.evaluations() > 1), "heun");
+        assert_eq!(SamplerKind::list(|kind| !kind.is_alone()), "lms or dpm++-2m");
+    }
+
+    /// A diffusers folder whose class is one of these suggests it.
+    #[test]
+    fn every_sampler_has_its_class_in_diffusers() {
+        let classes = [
+            ("DDIMScheduler", SamplerKind::Ddim),
+            ("EulerDiscreteScheduler", SamplerKind::Euler),
+            ("EulerAncestralDiscreteScheduler", SamplerKind::EulerAncestral),
+            ("HeunDiscreteScheduler", SamplerKind::Heun),
+            ("LMSDiscreteScheduler", SamplerKind::Lms),
+            ("DPMSolverMultistepScheduler", SamplerKind::DpmPlusPlus2M),
+        ];
+        assert_eq!(classes.map(|(_, kind)| kind), SamplerKind::ALL);
+        for (class, kind) in classes {
+            let suggested = Suggested::of_scheduler(&serde_json::json!({ "_class_name": class }));
+            assert_eq!(suggested.sampler.as_deref(), Some(kind.name()), "{class}");
         }
     }
 }

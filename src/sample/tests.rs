@@ -139,6 +139,16 @@ fn euler_ancestral_as_diffusers() {
 }
 
 #[test]
+fn heun_as_diffusers() {
+    check(SamplerKind::Heun);
+}
+
+#[test]
+fn lms_as_diffusers() {
+    check(SamplerKind::Lms);
+}
+
+#[test]
 fn dpm_plus_plus_2m_as_diffusers() {
     check(SamplerKind::DpmPlusPlus2M);
 }
@@ -202,7 +212,7 @@ fn every_count_is_finite() {
     for timestep_spacing in [Leading, Trailing, Linspace].map(Some) {
         let config = SchedulerConfig { timestep_spacing, steps_offset: 1, ..SchedulerConfig::default() };
         for sampler in SamplerKind::ALL {
-            for steps in (1..=60).chain([61, 103, 250, 499, 500, 501, 999]) {
+            for steps in (1..=60).chain([61, 103, 250, 499, 500, 501, 999, 1000]) {
                 for schedule in ScheduleKind::ALL {
                     if (sampler, schedule) == (SamplerKind::Ddim, ScheduleKind::Karras)
                         || (sampler == SamplerKind::Ddim && timestep_spacing == Some(Leading) && steps > 500)
@@ -230,7 +240,9 @@ fn what_the_engine_lacks_is_refused() {
     let cases = [
         (r#"{"trained_betas": [0.1, 0.2]}"#, SamplerKind::Euler),
         (r#"{"clip_sample": true}"#, SamplerKind::Ddim),
+        (r#"{"clip_sample": true}"#, SamplerKind::Heun),
         (r#"{"use_beta_sigmas": true}"#, SamplerKind::DpmPlusPlus2M),
+        (r#"{"use_exponential_sigmas": true}"#, SamplerKind::Lms),
         (r#"{"interpolation_type": "log_linear"}"#, SamplerKind::Euler),
         // No picture is left at the last timestep, so noise prediction divides by zero.
         (r#"{"rescale_betas_zero_snr": true, "timestep_spacing": "trailing"}"#, SamplerKind::Ddim),
@@ -254,5 +266,8 @@ fn names() {
         assert_eq!(serde_json::to_string(&kind).ok(), Some(format!("\"{kind}\"")));
     }
     let error = "Euler a".parse::<SamplerKind>().unwrap_err().to_string();
-    assert!(error.starts_with("sampler: ") && error.contains("ddim, euler, euler-a, dpm++-2m"), "{error}");
+    assert!(
+        error.starts_with("sampler: ") && error.contains("ddim, euler, euler-a, heun, lms, dpm++-2m"),
+        "{error}"
+    );
 }

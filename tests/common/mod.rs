@@ -13,9 +13,9 @@ use opengen::config::{self, PredictionType, SchedulerConfig, TaesdConfig};
 use opengen::image::Rgba;
 use opengen::model;
 use opengen::pipeline::study::StepTrace;
-use opengen::pipeline::{Dump, Request};
+use opengen::pipeline::{Dump, Event, Request};
 use opengen::prompt::Dialect;
-use opengen::sample::{self, Linear2, NoiseSource, Shares};
+use opengen::sample::{self, Linear2, NoiseSource, Shares, Step, Whole};
 use opengen::weights::{self, Header, Manifest, Packer, Parse, Source, TensorInfo};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -198,6 +198,33 @@ pub fn folder_tensors(model: &Path) -> HashMap<String, Tensor> {
     all
 }
 
+/// Progress tells of every step once, in order, however many evaluations it has.
+pub fn assert_steps_told(events: &[Event], steps: usize) {
+    let told = |event: &Event| match event {
+        Event::Step { step, steps, .. } => Some((*step, *steps)),
+        Event::Stage(_) => None,
+    };
+    let told: Vec<_> = events.iter().filter_map(told).collect();
+    assert_eq!(told, (1..=steps).map(|step| (step, steps)).collect::<Vec<_>>());
+}
+
+/// A step that can be taken by itself, as one sum of its latents, the model's answers and its fresh noise, of which the
+/// reference has none here.
+pub fn assert_whole_step(report: &mut Report, what: &str, step: &Step, golden: &Golden, i: usize) {
+    let Whole { x, models, noises } = step.whole();
+    if noises.iter().any(|noise| *noise != 0.0) {
+        return;
+    }
+    let mut sum: Vec<f64> =
+        golden.values(&format!("latents.{i}")).iter().map(|v| x * f64::from(*v)).collect();
+    for (nth, share) in models.iter().enumerate() {
+        let name = if nth == 0 { format!("noise_pred.{i}") } else { format!("noise_pred.{i}.{nth}") };
+        sum.iter_mut().zip(golden.values(&name)).for_each(|(sum, m)| *sum += share * f64::from(m));
+    }
+    let sum: Vec<f32> = sum.into_iter().map(|value| value as f32).collect();
+    report.compare(&format!("{what} whole"), &sum, &golden.values(&format!("latents.{}", i + 1)));
+}
+
 /// What the model answered in a step, put together again of the picture and the noise it sees there; the page does the
 /// same in `www/learn/asked.js`.
 pub fn answer(trace: &StepTrace, prediction: PredictionType) -> Vec<f32> {
@@ -346,6 +373,7 @@ pub fn compare_run(
     let mut names = vec!["tokens".to_string(), "text_embeddings".to_string(), "latents.0".to_string()];
     for i in 0..case.steps {
         names.extend([format!("noise_pred.{i}"), format!("latents.{}", i + 1)]);
+        names.extend([format!("noise_pred.{i}.1"), format!("latents.{i}.1")]); // where a step asks twice
     }
     names.push("image".to_string());
     // What guidance makes of the rows' own errors in f16 is their goldens' affair.

@@ -3,6 +3,7 @@
     python tests/golden/make_goldens.py            # models and references
     python tests/golden/make_goldens.py --keep     # references only, from the models that are there
     python tests/golden/make_goldens.py --only small deep   # these models and their references; the others stay
+    python tests/golden/make_goldens.py --samplers heun lms # whole runs with these samplers; all else stays
 
 Reference files are safetensors with f32 tensors; `manifest.json` names every case, its settings and the versions.
 """
@@ -19,7 +20,7 @@ import tokenizers
 import torch
 import transformers
 from diffusers import (AutoencoderTiny, DDIMScheduler, DPMSolverMultistepScheduler, EulerAncestralDiscreteScheduler,
-                       EulerDiscreteScheduler, StableDiffusionPipeline)
+                       EulerDiscreteScheduler, HeunDiscreteScheduler, LMSDiscreteScheduler, StableDiffusionPipeline)
 from safetensors.torch import save_file
 
 import tiny_models
@@ -44,8 +45,12 @@ SAMPLERS = {
     "ddim": (DDIMScheduler, {}),
     "euler": (EulerDiscreteScheduler, {}),
     "euler-a": (EulerAncestralDiscreteScheduler, {}),
+    "heun": (HeunDiscreteScheduler, {}),
+    "lms": (LMSDiscreteScheduler, {}),
     "dpm++-2m": (DPMSolverMultistepScheduler, {}),
     "euler.karras": (EulerDiscreteScheduler, {"use_karras_sigmas": True}),
+    "heun.karras": (HeunDiscreteScheduler, {"use_karras_sigmas": True}),
+    "lms.karras": (LMSDiscreteScheduler, {"use_karras_sigmas": True}),
     "dpm++-2m.karras": (DPMSolverMultistepScheduler, {"use_karras_sigmas": True}),
 }
 # `scheduler` replaces keys of the model's scheduler_config.json.
@@ -184,15 +189,24 @@ def vae_goldens(model, vae):
 
 
 def record(scheduler):
-    """Puts a recorder before a scheduler's `step`; returns the tensors and timesteps it will have kept."""
-    tensors, timesteps, step = {}, [], scheduler.step
+    """Puts a recorder before a scheduler's `step`; returns the tensors and timesteps it will have kept.
+
+    A step of the run is `order` calls (two for Heun, whose last is one): the calls after its first have names of their own,
+    `latents.i.1` and `noise_pred.i.1`.
+    """
+    tensors, timesteps, step, order = {}, [], scheduler.step, scheduler.order
+
+    def name(call):
+        return f"{call // order}.{call % order}" if call % order else f"{call // order}"
 
     @functools.wraps(step)  # pipelines look at the signature for `generator` and `eta`
     def recorded(noise_pred, timestep, latents, **keywords):
         i = len(timesteps)
         result = step(noise_pred, timestep, latents, **keywords)
         timesteps.append(float(timestep))
-        tensors.update({f"latents.{i}": latents, f"noise_pred.{i}": noise_pred, f"latents.{i + 1}": result[0]})
+        ends = i % order == order - 1 or len(timesteps) == len(scheduler.timesteps)
+        after = f"{i // order + 1}" if ends else name(i + 1)
+        tensors.update({f"latents.{name(i)}": latents, f"noise_pred.{name(i)}": noise_pred, f"latents.{after}": result[0]})
         return result
 
     scheduler.step = recorded
@@ -258,26 +272,45 @@ def make_references(only):
     if "taesd" in only:
         taesd = AutoencoderTiny.from_pretrained(HERE / "models" / "taesd", torch_dtype=torch.float32)
         manifest["vae"].append(vae_goldens("taesd", taesd))
-    for setting in (setting for setting in DENOISE if setting["model"] in only):
-        for sampler in SAMPLERS if setting["model"] in ALL_SAMPLERS else ("ddim",):
-            manifest["denoise"].append(denoise_goldens(setting, sampler, pipes[setting["model"]]))
+    manifest["denoise"] = run_references(only, SAMPLERS, pipes)
     return manifest
 
 
-def kept(only):
-    """The cases of the manifest that are there, without those of the models `only`."""
+def run_references(only, samplers, pipes):
+    """Whole runs of the models `only` with the samplers `samplers`."""
+    settings = [setting for setting in DENOISE if setting["model"] in only]
+    return [denoise_goldens(setting, sampler, pipes[setting["model"]]) for setting in settings for sampler in samplers
+            if setting["model"] in ALL_SAMPLERS or sampler == "ddim"]
+
+
+def kept(stays):
+    """The cases of the manifest that are there, those that stay."""
     old = json.loads((HERE / "manifest.json").read_text())
     kinds = {kind: cases for kind, cases in old.items() if isinstance(cases, list)}
-    return {kind: [case for case in cases if case["model"] not in only] for kind, cases in kinds.items()}
+    return {kind: [case for case in cases if stays(case)] for kind, cases in kinds.items()}
+
+
+def add_samplers(names):
+    """The manifest's cases with whole runs of the samplers `names`, plain and Karras, made anew."""
+    samplers = [sampler for sampler in SAMPLERS if sampler.partition(".")[0] in names]
+    cases = kept(lambda case: case.get("sampler") not in names)
+    cases["denoise"] += run_references(ALL_SAMPLERS, samplers, {model: load(model) for model in ALL_SAMPLERS})
+    return cases
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--keep", action="store_true", help="keep the models, make the references again")
     parser.add_argument("--only", nargs="+", choices=tiny_models.MAKERS, help="these models; the others stay")
+    names = sorted({sampler.partition(".")[0] for sampler in SAMPLERS})
+    parser.add_argument("--samplers", nargs="+", choices=names, help="whole runs with these samplers; all else stays")
     arguments = parser.parse_args()
     only = arguments.only or list(tiny_models.MAKERS)
     torch.set_num_threads(1)
+    if arguments.samplers:
+        with torch.no_grad():
+            write(add_samplers(arguments.samplers))
+        return
     if not arguments.only:
         for old in HERE.glob("*.safetensors"):
             old.unlink()
@@ -286,7 +319,13 @@ def main():
     with torch.no_grad():
         cases = make_references(only)
     if arguments.only:
-        cases = {kind: old + cases[kind] for kind, old in kept(only).items()}
+        others = kept(lambda case: case["model"] not in only)
+        cases = {kind: old + cases[kind] for kind, old in others.items()}
+    write(cases)
+
+
+def write(cases):
+    """The manifest of what is there."""
     header = {
         "format": FORMAT,
         "remake": "python tests/golden/make_goldens.py (packages: tests/golden/requirements.txt)",

@@ -12,8 +12,8 @@ use pollster::block_on;
 use crate::common::report::{Report, difference};
 use crate::common::twice::two_encoders;
 use crate::common::{
-    DenoiseCase, Golden, assert_previews_decode, assert_previews_show, cases, compare_run, mini,
-    mini_request, request, scheduler_of,
+    DenoiseCase, Golden, assert_previews_decode, assert_previews_show, assert_steps_told, cases, compare_run,
+    mini, mini_request, request, scheduler_of,
 };
 use crate::engine::{Engine as Single, Packed, Tier, tiers};
 
@@ -30,6 +30,7 @@ fn run(tier: &Tier, case: &DenoiseCase, mut packed: Packed, init_latents: Option
     let request = Request { init_latents, ..request(case) };
     let output = pipeline.generate_with(&request, &mut listen, &cancel, Some(&mut dump));
     let output = block_on(output).expect("a picture");
+    assert_steps_told(&events, case.steps);
     assert_eq!(output.images.len(), 1, "pictures");
     assert_eq!((output.images[0].width, output.images[0].height), (case.width, case.height));
     dump
@@ -146,6 +147,8 @@ fn only_what_changed_is_prepared_again() {
     let ancestral = Request { sampler: SamplerKind::EulerAncestral, ..previews.clone() };
     let longer = Request { prompt: "a BREAK b".to_string(), ..ancestral.clone() };
     let batch = Request { batch: 2, ..longer.clone() };
+    let remembers = Request { sampler: SamplerKind::Lms, ..first.clone() };
+    let as_much = Request { sampler: SamplerKind::Heun, ..first.clone() };
     let large = Request { width: 80, height: 64, ..first.clone() };
     let mut pipeline = new();
     let mut before = Built::new();
@@ -158,6 +161,8 @@ fn only_what_changed_is_prepared_again() {
         ("two pictures", &batch, vec![Prepare, Denoiser, Step, Decoder]),
         ("larger", &large, vec![Text(0), KeysValues, Prepare, Denoiser, Step, Decoder]),
         ("as at first", &first, vec![Prepare, Denoiser, Step, Decoder]),
+        ("a sampler that remembers", &remembers, vec![Prepare, Step]),
+        ("another that remembers as much", &as_much, vec![]),
     ] {
         let (pictures, after) = draw(&mut pipeline, request);
         let count = |built: &Built, network| built.get(network).map_or(0, |[planned, _]| *planned);
@@ -209,7 +214,8 @@ fn rounding(tier: &Tier, case: &DenoiseCase, exact: &Dump) -> BTreeMap<String, f
     own.as_ref().unwrap_or(exact).0.iter().map(spread).collect()
 }
 
-/// Picture `i` of a batch is the one its seed gives alone, guided and with fresh noise at every step.
+/// Picture `i` of a batch is the one its seed gives alone, guided: with fresh noise at every step, with several evaluations,
+/// with a history.
 #[test]
 fn a_batch_is_its_pictures_made_alone() {
     let Some(tier) = tiers().first() else { return };
@@ -221,18 +227,21 @@ fn a_batch_is_its_pictures_made_alone() {
     for (slab, bytes) in packed.slabs.iter().enumerate() {
         pipeline.write(slab, 0, bytes).expect("weights written");
     }
-    let mut latents = |batch: usize, seed: u64| {
+    let mut latents = |sampler: SamplerKind, batch: usize, seed: u64| {
         let (cancel, mut dump) = (Cancel::default(), Dump::default());
-        let request = Request { batch, seed, ..request(&case) };
+        let request = Request { sampler, batch, seed, ..request(&case) };
         let mut ignore = |_| ();
         let run = pipeline.generate_with(&request, &mut ignore, &cancel, Some(&mut dump));
         assert_eq!(block_on(run).expect("pictures").images.len(), batch);
         dump.0[&format!("latents.{}", case.steps)].1.clone()
     };
-    let both = latents(2, case.seed);
     let mut report = Report::new(1e-5);
-    for (i, together) in both.chunks(both.len() / 2).enumerate() {
-        report.compare(&format!("picture {i}"), together, &latents(1, case.seed.wrapping_add(i as u64)));
+    for sampler in [SamplerKind::EulerAncestral, SamplerKind::Heun, SamplerKind::Lms] {
+        let both = latents(sampler, 2, case.seed);
+        for (i, together) in both.chunks(both.len() / 2).enumerate() {
+            let alone = latents(sampler, 1, case.seed.wrapping_add(i as u64));
+            report.compare(&format!("{sampler}, picture {i}"), together, &alone);
+        }
     }
     report.finish();
 }
@@ -313,6 +322,16 @@ fn euler() {
 #[test]
 fn euler_ancestral() {
     hold("euler-a");
+}
+
+#[test]
+fn heun() {
+    hold("heun");
+}
+
+#[test]
+fn lms() {
+    hold("lms");
 }
 
 #[test]

@@ -8,7 +8,9 @@ use opengen::pipeline::{Cancel, Pipeline, Request, Walk};
 use pollster::block_on;
 
 use crate::common::report::Report;
-use crate::common::{self, AttentionCase, DenoiseCase, Golden, answer, cases, request, scheduler_of};
+use crate::common::{
+    self, AttentionCase, DenoiseCase, Golden, answer, assert_whole_step, cases, request, scheduler_of,
+};
 use crate::engine::{Engine, Packed, Tier, tiers};
 
 fn pipeline(tier: &Tier, case: &DenoiseCase) -> Pipeline {
@@ -37,7 +39,7 @@ fn steps_taken_alone() {
     let Some(tier) = tiers().first() else { return };
     let mut report = tier.report();
     for case in cases::<DenoiseCase>("denoise") {
-        if case.sampler == "dpm++-2m" || case.schedule != "default" {
+        if !request(&case).sampler.is_alone() || case.schedule != "default" {
             continue; // multistep samplers cannot be taken apart
         }
         let golden = Golden::open(&case.file);
@@ -48,6 +50,7 @@ fn steps_taken_alone() {
             let trace = step(&mut pipeline, &request, i, &latents, false).expect("a step");
             report.compare(&what, &trace.next, &golden.values(&format!("latents.{}", i + 1)));
             let answer = answer(&trace, pipeline.config().scheduler.prediction_type);
+            assert_whole_step(&mut report, &what, &trace.step, &golden, i);
             report.compare(&format!("{what} answer"), &answer, &golden.values(&format!("noise_pred.{i}")));
             // What went in is made of its parts.
             let again = trace.shares.mix(&trace.clean, &trace.noise);
@@ -122,12 +125,15 @@ fn from_a_picture_to_latents_and_on() {
 fn a_multistep_sampler_cannot_be_taken_apart() {
     let Some(tier) = tiers().first() else { return };
     let all = cases::<DenoiseCase>("denoise");
-    let case = all.iter().find(|case| case.sampler == "dpm++-2m").expect("a case");
-    let golden = Golden::open(&case.file);
-    let mut pipeline = pipeline(tier, case);
-    let latents = golden.values("latents.1");
-    let alone = step(&mut pipeline, &request(case), 1, &latents, false);
-    assert!(matches!(alone, Err(Error::InvalidInput { field: "sampler", .. })));
+    for sampler in ["dpm++-2m", "lms"] {
+        let case = all.iter().find(|case| case.sampler == sampler).expect("a case");
+        let golden = Golden::open(&case.file);
+        let mut pipeline = pipeline(tier, case);
+        let latents = golden.values("latents.1");
+        let alone = step(&mut pipeline, &request(case), 1, &latents, false).unwrap_err().to_string();
+        assert!(alone.starts_with(&format!("sampler: {sampler} remembers")), "{alone}");
+        assert!(alone.ends_with("use ddim, euler, euler-a or heun"), "{alone}");
+    }
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { LIMITS } from '../../www/limits.js';
 import {
   MODEL, STATUS, assertDone, assertPicture, begins, cancelButton, draw, finished, generateButton, picture, pixels, promptOf, psnr,
   ready, says, set, shows, stand, visitor,
@@ -105,7 +106,7 @@ test('the same seed gives the same picture, another seed another', async () => {
 test('every sampler draws', async () => {
   const page = await visitor(it);
   await ready(page);
-  for (const sampler of ['ddim', 'euler', 'euler-a', 'dpm++-2m']) {
+  for (const sampler of LIMITS.samplers) {
     assertPicture(await draw(page, 'a rainbow on black', { Steps: 2, Seed: 4, Sampler: sampler }));
   }
   assertPicture(await draw(page, 'a rainbow on black', { Schedule: 'karras', Noise: 'philox' }));

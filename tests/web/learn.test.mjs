@@ -178,6 +178,33 @@ test('back out of noise: a run does not wait for pictures that nobody has time t
   assert.equal(await decoded(), 6, 'and those of a step that is looked at');
 });
 
+test('back out of noise: of Heun’s a step is taken whole, with both answers; samplers that remember are not offered', async () => {
+  const page = await open();
+  const back = part(page, 'Back out of noise');
+  const { prompt, seed } = MODEL.open;
+  const sampler = back.getByLabel('Sampler', { exact: true });
+  assert.deepEqual(await sampler.locator('option').allTextContents(), ['DDIM', 'Euler', 'Euler ancestral', 'Heun']);
+  await sampler.selectOption('heun');
+  await back.getByLabel('Steps', { exact: true }).selectOption('5');
+  await back.getByRole('button', { name: 'One step' }).click();
+  await says(back, 'Step 1 of 5 is taken.');
+  assert.match(await back.locator('.live').nth(1).textContent(), /^next=\d\.\d+·x[−+]\d\.\d+·v\^1[−+]\d\.\d+·v\^2$/);
+  await back.getByRole('button', { name: 'Run' }).click();
+  await says(back, 'All steps are taken.');
+  assert.match(await back.locator('.live').nth(1).textContent(), /·v\^$/, 'the last step is Euler’s');
+  const finished = await pixelsOf(shot(back, 'The finished picture'));
+
+  await page.getByRole('link', { name: 'Create' }).click();
+  await page.locator('#prompt').fill(prompt);
+  await page.locator('#steps').fill('5');
+  await page.locator('#sampler').selectOption('heun');
+  await page.locator('#seed').fill(String(seed));
+  await page.locator('#prompt').press('Enter');
+  await page.waitForFunction(() => /^Done in/.test(document.querySelector('#status').textContent), null, { timeout: PATIENCE });
+  assert.equal(await pixelsOf(page.locator('#picture')), finished, 'the same steps, the same picture');
+  assert.deepEqual(page.trouble, []);
+});
+
 test('back out of noise: side by side from the same noise, and from the noised picture', async () => {
   const page = await open();
   const back = part(page, 'Back out of noise');

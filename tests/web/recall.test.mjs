@@ -17,6 +17,12 @@ const report = (page) => page.locator('#report');
 const lines = (page) => report(page).getByRole('listitem').allTextContents();
 const says = (page, words) => report(page).getByText(words).waitFor();
 
+/** The time that a note names. */
+const seconds = async (note) => {
+  const [, minutes = 0, rest = 0] = /takes about (?:(\d+) min)? ?(?:(\d+) s)?/.exec(await note.textContent());
+  return 60 * Number(minutes) + Number(rest);
+};
+
 /** What the form holds, by field. */
 const form = (page) => page.evaluate(() => Object.fromEntries(
   ['prompt', 'negativePrompt', 'steps', 'guidance', 'seed', 'sampler', 'schedule', 'rng', 'width', 'height', 'batch',
@@ -136,6 +142,12 @@ test('a size that the model was not made for is offered, with the time each take
   assert.equal(await note.isHidden(), true);
   await set(page, { Height: 200 });
   assert.match(await note.textContent(), /192×200 takes about/);
+  // A step of Heun's asks the model twice.
+  await set(page, { Steps: 1000, Sampler: 'euler' });
+  const once = await seconds(note);
+  await set(page, { Sampler: 'heun' });
+  const ratio = (await seconds(note)) / once;
+  assert.ok(ratio > 1.9 && ratio < 2.1, `${ratio} times as long`);
   await page.getByRole('button', { name: 'Reset' }).click();
   assert.equal(await note.isHidden(), true);
   assert.deepEqual(page.trouble, []);

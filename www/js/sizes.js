@@ -3,21 +3,22 @@
  * picture brings a size that the model was not made for.
  */
 
-import { LIMITS } from '../limits.js';
+import { LIMITS, SAMPLERS } from '../limits.js';
 import { $, duration, keep } from './dom.js';
 
 /** So many times a model's own side is still what it was made for; beyond that it repeats what it knows. */
 const FAR = 1.5;
 
-/** @typedef {{width: number, height: number, steps: number, guidance: number}} Asked */
+/** @typedef {{width: number, height: number, steps: number, guidance: number, sampler: string}} Asked */
 
 /** Whether a size is far beyond a model's own. @param {{width: number, height: number}} model */
 export const isFar = (model, { width, height }) => Math.max(width / model.width, height / model.height) > FAR;
 
 export const sizeWords = ({ width, height }) => `${width}×${height}`;
 
-/** How much work a run's steps are; guidance above 1 doubles it. @param {Asked} asked */
-const work = ({ width, height, steps, guidance }) => width * height * steps * (guidance > 1 ? 2 : 1);
+/** How much work a run's steps are; guidance above 1 doubles it, and some samplers do. @param {Asked} asked */
+const work = ({ width, height, steps, guidance, sampler }) =>
+  width * height * steps * (guidance > 1 ? 2 : 1) * (SAMPLERS[sampler]?.evaluations ?? 1);
 
 /**
  * Remembers what a run took, as the measure for others of the same model.
@@ -53,7 +54,7 @@ export class Sizes {
    */
   constructor({ settings, model }) {
     Object.assign(this, { settings, model });
-    for (const field of ['width', 'height', 'steps', 'guidance']) {
+    for (const field of ['width', 'height', 'steps', 'guidance', 'sampler']) {
       for (const event of ['input', 'put']) $(field).addEventListener(event, () => this.tell());
     }
   }
@@ -86,9 +87,10 @@ export class Sizes {
     if (!isFar(model, size) && !isFar(size, model)) {
       return { values: { ...rest, width, height }, lines: same ? [] : [`Its size, ${sizeWords(size)}, was taken.`] };
     }
-    const { steps = $('steps').value, guidance = $('guidance').value } = rest;
-    const cost = (of) => about(estimate(model.id, { width: of.width, height: of.height, steps: Number(steps), guidance: Number(guidance) }));
     const stays = this.#asked();
+    const { steps = stays.steps, guidance = stays.guidance, sampler = stays.sampler } = rest;
+    const cost = ({ width: w, height: h }) =>
+      about(estimate(model.id, { width: w, height: h, steps: Number(steps), guidance: Number(guidance), sampler }));
     return {
       values: rest,
       lines: [`It is ${sizeWords(size)}, and ${model.name} was made for ${sizeWords(model)}: ${sizeWords(stays)} stays${cost(stays)}.`],
@@ -102,7 +104,9 @@ export class Sizes {
   /** @returns {Asked} */
   #asked() {
     const number = (field) => Number($(field).value);
-    return { width: number('width'), height: number('height'), steps: number('steps'), guidance: number('guidance') };
+    return {
+      width: number('width'), height: number('height'), steps: number('steps'), guidance: number('guidance'), sampler: $('sampler').value,
+    };
   }
 }
 

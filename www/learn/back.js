@@ -2,7 +2,7 @@
 
 import { make } from '../js/dom.js';
 import { wrongNumber, wrongSeed } from '../js/settings.js';
-import { LIMITS } from '../limits.js';
+import { LIMITS, SAMPLERS } from '../limits.js';
 import { Made, onEnter, right } from './fields.js';
 import { Figure, Live, Work, button, field, input, number, prose, question, range, row, section, select } from './kit.js';
 import { newSeed, toImageData } from './lab.js';
@@ -140,7 +140,8 @@ export class Back {
     this.other = input({ value: examples[1]?.prompt ?? '' });
     this.start = select([['noise', T.fromNoise], ['picture', T.fromPicture]]);
     this.steps = select(['5', '10', '20', '30'].map((n) => [n, n]), String([5, 10, 20, 30].find((n) => n >= defaults.steps) ?? 30));
-    this.sampler = select(Object.entries(T.samplers));
+    const alone = Object.entries(SAMPLERS).filter(([, sampler]) => sampler.alone);
+    this.sampler = select(alone.map(([name, { title }]) => [name, title]));
     this.guidance = number({ min: LIMITS.guidance.from, max: LIMITS.guidance.to, step: 0.5, value: defaults.guidance });
     this.seed = number({ min: 0, value: open?.seed ?? examples[0]?.seed ?? newSeed() });
     this.compare = select([['none', T.compareNone], ['prompts', T.comparePrompts], ['guidance', T.compareGuidance]]);

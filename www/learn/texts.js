@@ -174,8 +174,9 @@ export const TEXTS = {
       'Every sampler here takes the step:',
       'next = a · x + b · m + c · z',
       'with the latents x, the model’s answer m, fresh noise z where the sampler adds any, and numbers a, b, c from the '
-      + 'schedule. DDIM and Euler are the same step in two notations. DPM++ 2M, to be chosen under Create, also remembers '
-      + 'the answer before, so its steps cannot be taken alone.',
+      + 'schedule. DDIM and Euler are the same step in two notations. Heun takes Euler’s on trial, asks the model again where '
+      + 'it leads, and goes by the mean of the two answers: better steps, each twice the work. DPM++ 2M and LMS, to be chosen '
+      + 'under Create, also remember answers before, so their steps cannot be taken alone.',
       'm = m_∅ + w · (m_{prompt} − m_∅)',
       'is classifier-free guidance: m∅ is the answer without the prompt, w the guidance. σ = √((1 − ᾱ) / ᾱ) is the '
       + 'noise level.',
@@ -199,7 +200,6 @@ export const TEXTS = {
     fromPictureAt: (t) => `the noised picture above, t = ${t}`,
     steps: 'Steps',
     sampler: 'Sampler',
-    samplers: { ddim: 'DDIM', euler: 'Euler', 'euler-a': 'Euler ancestral' },
     guidance: 'Guidance',
     compare: 'Side by side',
     compareNone: 'one run',

@@ -56,8 +56,7 @@ pub struct Args {
     /// Where the noise comes from: torch (diffusers, ComfyUI) or philox (A1111).
     #[arg(long, default_value = "torch")]
     rng: NoiseSource,
-    /// ddim, euler, euler-a or dpm++-2m; the model's own if left out.
-    #[arg(long)]
+    #[arg(long, help = format!("{}; the model's own if left out", SamplerKind::list(|_| true)))]
     sampler: Option<SamplerKind>,
     /// Spacing of the noise levels: default or karras; the model's own if left out.
     #[arg(long)]
