@@ -230,7 +230,7 @@ impl Import {
             self.tensor += 1;
             if needed {
                 let bytes = std::mem::take(&mut self.partial);
-                for piece in known.packer.push(&tensor.name, &bytes)? {
+                for piece in known.packer.push(&tensor.name, bytes)? {
                     known.assembler.push(piece);
                 }
             }

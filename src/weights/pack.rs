@@ -1,5 +1,6 @@
 //! Packing: checkpoint tensors, one at a time, become records in the order the kernels read.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use bytemuck::{Pod, cast_slice, cast_slice_mut};
@@ -91,8 +92,10 @@ impl Packer {
         self.uses.contains_key(tensor)
     }
 
-    /// Packs one tensor's bytes as they are in the file; gives back the records that this completes.
-    pub fn push(&mut self, tensor: &str, bytes: &[u8]) -> Result<Vec<PackedBytes>> {
+    /// Packs one tensor's bytes as they are in the file; gives back the records that this completes. Bytes that are owned
+    /// become the record where it has the same ones: the largest tensor is a table, which else would be there twice.
+    pub fn push<'a>(&mut self, tensor: &str, bytes: impl Into<Cow<'a, [u8]>>) -> Result<Vec<PackedBytes>> {
+        let bytes = bytes.into();
         let info = self.tensors.get(tensor);
         let info = info.ok_or_else(|| bad(&self.file, format!("tensor {tensor} is not in the header")))?;
         if bytes.len() as u64 != info.len {
@@ -101,7 +104,13 @@ impl Packer {
         }
         let uses = self.uses.remove(tensor);
         let uses = uses.ok_or_else(|| bad(&self.file, format!("tensor {tensor} came twice")))?;
-        let (dtype, bytes) = simplify(info.dtype, bytes)?;
+        if let [place] = uses.as_slice()
+            && is_record(&self.records[place.record], info.dtype)
+        {
+            let PackedRecord { slab, values, .. } = &self.records[place.record];
+            return Ok(vec![PackedBytes { slab: *slab, offset: values.offset, bytes: bytes.into_owned() }]);
+        }
+        let (dtype, bytes) = simplify(info.dtype, &bytes)?;
         let mut done = Vec::new();
         for place in uses {
             let record = &self.records[place.record];
@@ -131,6 +140,16 @@ impl Packer {
             format!("truncated: {} tensors never came, the first is {name}", self.uses.len()),
         ))
     }
+}
+
+/// Whether a tensor's bytes are all of its record's.
+fn is_record(record: &PackedRecord, dtype: SourceType) -> bool {
+    let [Part { rows: None, .. }] = record.decl.parts.as_slice() else { return false };
+    let same = matches!(
+        (dtype, record.weight_type),
+        (SourceType::F32, WeightType::F32) | (SourceType::F16, WeightType::F16)
+    );
+    same && matches!(record.decl.kind, WeightKind::Table { .. })
 }
 
 /// The bytes of a part's rows among its tensor's.

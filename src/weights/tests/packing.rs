@@ -404,3 +404,20 @@ fn records_lie_in_the_order_in_which_they_complete() {
     assert_eq!(names, ["a", "b", "late"]);
     assert!(manifest.records.windows(2).all(|pair| pair[0].end() <= pair[1].values.offset));
 }
+
+#[test]
+fn a_table_that_is_its_record_already_is_not_copied() {
+    let shape: &[usize] = &[6, 8];
+    for (dtype, to) in [(SourceType::F16, WeightType::F16), (SourceType::F32, WeightType::F32)] {
+        let decls = [decl("t", WeightKind::Table { rows: 6, cols: 8 }, &[("t", shape)])];
+        let header = header(&[("t", dtype, shape)]);
+        let manifest = plan(&decls, &header, None).unwrap();
+        assert_eq!(manifest.records[0].weight_type, to);
+        let bytes: Vec<u8> = (0..header.tensors[0].len).map(|byte| byte as u8).collect();
+        let borrowed = Packer::new(&manifest, &header).push("t", &bytes).unwrap();
+        let place = bytes.as_ptr();
+        let owned = Packer::new(&manifest, &header).push("t", bytes).unwrap();
+        assert_eq!(owned[0].bytes.as_ptr(), place);
+        assert_eq!(owned, borrowed);
+    }
+}

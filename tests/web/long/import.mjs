@@ -1,8 +1,7 @@
 /**
  * The memory that a large model takes on its way into the store: a file of Stable Diffusion 1.5's shape in f16, 2.1 GB, its
- * tensors in the order of their names, as safetensors files mostly have them. (Of an order by chance three passes were
- * measured, and 282 MiB of the engine’s memory: 26 more than it is to take.) Nothing of the file is on disk but what the
- * browser stores; that takes as much room again in the temporary folder.
+ * tensors in the order of their names, as safetensors files mostly have them, and in an order by chance. Nothing of the file
+ * is on disk but what the browser stores; that takes as much room again in the temporary folder.
  */
 
 import assert from 'node:assert/strict';
@@ -129,9 +128,23 @@ async function heapsOf(page) {
   });
 }
 
-const NAME = 'a file of 2.1 GB on its way into the store: wasm ≤ 256 MiB, JavaScript ≤ 300 MB, one pass';
-test(NAME, { timeout: 60 * MINUTES }, async (t) => {
-  const file = headOf([...tensors()].sort());
+/** The list in an order by chance, the same at every run. */
+function shuffled(list) {
+  const next = random(1);
+  for (let i = list.length - 1; i > 0; i--) {
+    const j = Math.floor(next() * (i + 1));
+    [list[i], list[j]] = [list[j], list[i]];
+  }
+  return list;
+}
+
+const WHAT = 'a file of 2.1 GB on its way into the store: wasm ≤ 256 MiB, JavaScript ≤ 300 MB';
+for (const [order, arrange, passes] of [['the order of their names', (list) => list.sort(), 1], ['an order by chance', shuffled, 4]]) {
+  test(`${WHAT}, tensors in ${order}`, { timeout: 60 * MINUTES }, (t) => imports(t, headOf(arrange([...tensors()])), passes));
+}
+
+/** @param {import('node:test').TestContext} t @param {ReturnType<typeof headOf>} file @param {number} passes the most */
+async function imports(t, file, passes) {
   assert.ok(file.bytes > 2.1e9, `${file.bytes} bytes`);
   const server = await serve(file);
   t.after(server.kill);
@@ -175,7 +188,7 @@ test(NAME, { timeout: 60 * MINUTES }, async (t) => {
   t.diagnostic(`wasm ${(most.wasm / 2 ** 20).toFixed(0)} MiB; JavaScript: page ${mb(most.page)}, worker ${mb(most.worker)}; `
     + `${most.samples} samples, ${server.passes.length} passes`);
   assert.ok(most.samples >= 5 && most.wasm > 0 && most.worker > 0, JSON.stringify(most));
-  assert.equal(server.passes.length, 1);
+  assert.ok(server.passes.length <= passes, `${server.passes.length} passes`);
   assert.ok(most.wasm <= WASM, `wasm grew to ${most.wasm} bytes`);
   assert.ok(most.page + most.worker <= HEAP, `JavaScript grew to ${most.page} and ${most.worker} bytes`);
-});
+}
