@@ -172,6 +172,7 @@ test('back out of noise: a run does not wait for pictures that nobody has time t
   const decoded = () => page.evaluate(() => window.decoded);
   await back.getByRole('button', { name: 'Run' }).click();
   await says(back, 'All steps are taken.');
+  await page.waitForFunction(() => [0, 3, 4].every((i) => document.querySelectorAll('#how-back figure canvas')[i].width === 128));
   assert.equal(await decoded(), 3, 'what went into the last step, its guess, the end');
   await slide(back.getByRole('slider', { name: 'Step shown' }), 4);
   await page.waitForFunction(() => [0, 3, 4].every((i) => document.querySelectorAll('#how-back figure canvas')[i].width === 128));

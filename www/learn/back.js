@@ -93,8 +93,8 @@ class Lane {
   }
 
   /** Has the decoder make what `show` then draws as pictures: what came out first, for it is looked at first. */
-  async decode(count, decode, signal) {
-    for (const part of this.#pictures(count, decode).reverse()) {
+  async decode(count, decode, { signal, only = this.parts } = {}) {
+    for (const part of this.#pictures(count, decode).reverse().filter((each) => only.includes(each))) {
       if (this.shown !== count) return; // something else is looked at by now
       const latents = this.#latents(part, count);
       if (!this.#decoded.has(latents)) {
@@ -335,11 +335,12 @@ export class Back {
         Object.assign(this.scrub, { max: traces.length, value: traces.length, disabled: false });
         this.#show();
       }
-      await this.#look(signal); // a run is not kept waiting by pictures that nobody has time to look at
+      // A run is not kept waiting by pictures that nobody has time to look at, nor its end by those of its last step.
+      await this.#look({ signal, ...(count === Infinity && { only: ['after'] }) });
       return true;
     });
     if (!done) this.#align();
-    if (this.#pausing) this.#showAgain();
+    if (done || this.#pausing) this.#showAgain();
     this.runButton.textContent = T.run;
     this.stepButton.disabled = false;
     this.#tell(done, wordless);
@@ -385,12 +386,12 @@ export class Back {
   }
 
   /** Draws it, and then what the decoder makes of it, unless the slider has gone on by then. */
-  #look(signal) {
+  #look(how) {
     this.#show();
     const [lanes, count, before] = [this.#lanes, this.scrub.valueAsNumber, this.#looking];
     this.#looking = (async () => {
       await before.catch(() => {}); // told where it was looked at
-      for (const lane of lanes) await lane.decode(count, this.decode.checked, signal);
+      for (const lane of lanes) await lane.decode(count, this.decode.checked, how);
     })();
     return this.#looking;
   }
