@@ -343,7 +343,7 @@ fn pack(manifest: &Manifest, header: &Header, data: impl Fn(usize) -> Vec<u8>) -
     let mut slabs: Vec<Vec<u8>> = manifest.slabs.iter().map(|&len| vec![0; len as usize]).collect();
     let mut packer = Packer::new(manifest, header);
     for (index, info) in header.tensors.iter().enumerate().filter(|(_, info)| packer_wants(manifest, info)) {
-        for piece in packer.push(&info.name, &data(index)).expect("packed") {
+        for piece in packer.push(&info.name, data(index)).expect("packed") {
             slabs[piece.slab][piece.offset as usize..][..piece.bytes.len()].copy_from_slice(&piece.bytes);
         }
     }
