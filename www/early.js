@@ -1,9 +1,8 @@
 /**
  * What a visitor types and presses before the page's own code has come is remembered here, for main.js to take up.
- * A small script of the old kind, asked for ahead of everything else: it runs before the first thing can be pressed. In a
- * browser that does not know blocking="render" it may come late, even after main.js: then there is nothing left to do.
+ * A small script of the old kind, ahead of everything else: it runs before the first thing can be pressed.
  */
-if (!performance.getEntriesByName('interactive').length) {
+{
   /** How long the page's code may take until something is said of it, in ms. */
   const LONG = 30_000;
 
