@@ -106,7 +106,7 @@ const calls = {
       of.seed = await ending(og.generate({ prompt: PROMPT, steps: 1, seed: 'x' }));
       of.batch = await ending(og.generate({ prompt: PROMPT, steps: 1, batch: 0 }));
       // @ts-expect-error a sampler that there is not
-      of.sampler = await ending(og.generate({ prompt: PROMPT, steps: 1, sampler: 'heun' }));
+      of.sampler = await ending(og.generate({ prompt: PROMPT, steps: 1, sampler: 'no-such' }));
       // @ts-expect-error a type that there is not
       of.imageType = await ending(og.generate({ prompt: PROMPT, steps: 1, imageType: 'Canvas' }));
       // @ts-expect-error the prompt is missing
