@@ -73,8 +73,8 @@ async function measure({ rounds, steps, model }) {
     return performance.now() - start;
   };
 
-  const { OpenGen } = await import('/client.js');
-  const og = await OpenGen.create({ engine: 'cpu', model: model.id });
+  const [{ OpenGen }, { MODELS }] = await Promise.all([import('/client.js'), import('/models.js')]);
+  const og = await OpenGen.create({ engine: 'cpu', model: MODELS.find(({ id }) => id === model.id) });
   const picture = () => og.generate({ prompt: 'a red apple on a light blue background', steps, seed: 1, previews: false });
   const found = { ours: { unet: [], decode: [] }, theirs: { unet: [], decode: [] } };
   for (let round = 0; round <= rounds; round++) {
