@@ -50,9 +50,9 @@ pub enum FinalSigmas {
 
 /// The fields of `scheduler_config.json` that decide numbers; unknown ones are ignored.
 ///
-/// Defaults are those that diffusers' schedulers share (Heun's class alone has other betas). Where the classes differ (`timestep_spacing`), or ask for
-/// something only some of them have, the field is optional and the sampler that reads it applies its own class's
-/// default, as diffusers' `from_config` does: <https://huggingface.co/docs/diffusers/api/schedulers/overview>.
+/// Defaults are those that diffusers' schedulers share (Heun's class alone has other betas). Where the classes differ
+/// (`timestep_spacing`), or ask for something only some of them have, the field is optional and the sampler that reads it
+/// applies its own class's default, as diffusers' `from_config` does: <https://huggingface.co/docs/diffusers/api/schedulers/overview>.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SchedulerConfig {

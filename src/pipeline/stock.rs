@@ -5,12 +5,9 @@ use std::pin::Pin;
 
 use super::request::Cancel;
 use crate::error::Result;
-use crate::weights::PackedRecord;
 #[cfg(not(target_arch = "wasm32"))]
 use crate::weights::{Manifest, ModelSource, stream_of};
-
-/// Takes bytes of the packed model: slab, offset in it, bytes.
-pub type Sink<'a> = dyn FnMut(usize, u64, &[u8]) -> Result<()> + 'a;
+use crate::weights::{PackedRecord, Sink};
 
 /// What a [`Stock`] does: done, or what was in its way.
 pub type Fetching<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;

@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use crate::pipeline::Cancel;
-use crate::pipeline::stock::{Fetching, Sink, Stock};
+use crate::pipeline::stock::{Fetching, Stock};
 use crate::store::idb::{Database, Found};
 use crate::store::{Chunk, Held, State, StoredModel};
-use crate::weights::PackedRecord;
+use crate::weights::{PackedRecord, Sink};
 use crate::{Error, Result};
 
 use super::shelf::deleted;

@@ -35,7 +35,7 @@ mod tokenizer;
 pub use component::{Component, Components, Piece, Placement, Sizes};
 pub use header::{Header, OtherTensor, Parse, TensorInfo};
 pub use names::canonical;
-pub use pack::{PackedBytes, Packer};
+pub use pack::{PackedBytes, Packer, Sink};
 pub use packed::{
     LayoutOptions, MAX_SLAB, Manifest, PACKED_FORMAT, PackedRecord, READABLE_FORMATS, Source, Span, layout,
     layout_with,

@@ -17,6 +17,9 @@ use crate::plan::{Part, WeightKind};
 /// Rows packed together, so that writes fill cache lines: 16 words of four bytes.
 const TILE: usize = 16;
 
+/// Takes bytes of a packed model: slab, offset in it, bytes.
+pub type Sink<'a> = dyn FnMut(usize, u64, &[u8]) -> Result<()> + 'a;
+
 /// Bytes for a slab.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackedBytes {

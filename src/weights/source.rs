@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::folder::{self, WeightFile};
 use super::header::{Header, bad};
-use super::pack::Packer;
+use super::pack::{Packer, Sink};
 use super::packed::{LayoutOptions, Manifest, PackedRecord, Source};
 use super::recognise::{Recognised, Unused, recognise, unused};
 use crate::config::{ModelConfig, Suggested};
@@ -83,9 +83,6 @@ impl ModelSource {
         self.recognised.manifest(decls, &self.header, self.source(), options)
     }
 }
-
-/// Takes packed bytes: slab, offset in it, bytes.
-pub type Sink<'a> = dyn FnMut(usize, u64, &[u8]) -> Result<()> + 'a;
 
 /// Packs a model, handing every finished piece `(slab, offset, bytes)` on; memory is bounded by the open records.
 pub fn stream(source: &ModelSource, manifest: &Manifest, sink: &mut Sink) -> Result<()> {

@@ -12,11 +12,11 @@ use opengen::pipeline::engine::{Engine, Network};
 use opengen::pipeline::graphs::Shape;
 use opengen::pipeline::plans::plan_of;
 use opengen::pipeline::residency::{Residency, Stage};
-use opengen::pipeline::stock::{Fetching, Files, Sink, Stock};
+use opengen::pipeline::stock::{Fetching, Files, Stock};
 use opengen::pipeline::{Cancel, Event, Output, Pipeline, Request};
 use opengen::plan::{MemoryLimits, WeightDecl, lower};
 use opengen::sample::{self, SamplerKind};
-use opengen::weights::{Component, Manifest, ModelSource, PackedRecord, Placement};
+use opengen::weights::{Component, Manifest, ModelSource, PackedRecord, Placement, Sink};
 use pollster::block_on;
 
 use crate::common::twice::two_encoders;
