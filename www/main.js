@@ -50,13 +50,12 @@ const gallery = new Gallery({
 });
 const shown = new Shown({ stage, gallery, onChange: drawQueue });
 const choice = new Choice({ catalog: MODELS, removal, onChange: () => using.list() });
-const storage = new StoragePanel({ session, choice, removal, catalog: MODELS, onRemoved: (id) => using.forgotten(id) });
+const storage = new StoragePanel({ session, choice, removal, onRemoved: (id) => using.forgotten(id) });
 const openStorage = () => storage.open();
 const adding = new Adding({
   engine: () => session.started(), onAdded: (stored) => using.added(stored), onChange: () => state.draw(), onFull: openStorage,
 });
 const reader = new Reader();
-const views = new Views({ session, pictures, reader });
 const making = new Making({
   session, settings, stage, shown, pictures, gallery, adding, reader,
   onBegin: begin, onQueue: drawQueue, onMade: () => state.showEngine(), onBatch: (made) => batch.show(made), onFault: reveal,
@@ -79,6 +78,7 @@ new Large({
 const understood = new Understood({ reader, onPress: (start, end, text) => settings.replaceInPrompt(start, end, text) });
 const length = new Length({ session });
 const using = new Using({ session, choice, removal, onWayOut: wayOut, settings, making, understood });
+const views = new Views({ session, pictures, reader, choice, removal, storage, adding, using });
 const filling = new Filling({ settings, using, sizes: new Sizes({ settings, model: () => session.model }) });
 new Keys({ onGenerate: () => making.generate(), onCancel: cancel });
 new Recall({

@@ -20,6 +20,7 @@ const SHELL = [
   'js/actions.js',
   'js/adding.js',
   'js/batch.js',
+  'js/book.js',
   'js/choice.js',
   'js/dom.js',
   'js/filling.js',
@@ -60,13 +61,27 @@ const SHELL = [
   'learn/views.js',
 ];
 /**
- * What the first picture does not need: the engines' code, of which a visitor needs one, the second view, the words of
+ * What the first picture does not need: the engines' code, of which a visitor needs one, the other views, the words of
  * other languages. Kept once a page says so: when it has fetched it, or when nothing else is to be done.
  */
 const PARTS = {
   webgpu: ['opengen-gpu.js', 'opengen-gpu_bg.wasm'],
   cpu: ['opengen-cpu.js', 'opengen-cpu_bg.wasm'],
   languages: ['js/languages.js', 'languages.json'],
+  models: [
+    'css/catalogue.css',
+    'models.json',
+    'catalogue/card.js',
+    'catalogue/entries.js',
+    'catalogue/fetching.js',
+    'catalogue/fit.js',
+    'catalogue/licenses.js',
+    'catalogue/shown.js',
+    'catalogue/site.js',
+    'catalogue/sources.js',
+    'catalogue/texts.js',
+    'catalogue/view.js',
+  ],
   how: [
     'css/learn.css', 'css/machine.css',
     'learn/alive.js',

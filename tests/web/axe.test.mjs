@@ -1,4 +1,4 @@
-/** WCAG 2.2 AA as axe-core checks it: both views, both themes, both widths, and what opens over them. */
+/** WCAG 2.2 AA as axe-core checks it: all views, both themes, both widths, and what opens over them. */
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -36,6 +36,13 @@ for (const colorScheme of ['light', 'dark']) {
       await page.locator('#model-chip').click();
       await page.locator('#storage[open]').waitFor();
       assert.deepEqual(await violations(page), [], 'storage');
+    });
+
+    test(`Models, ${look}: as it opens`, async () => {
+      const page = await visitor(it, { viewport: { width, height: 800 }, colorScheme, path: '?engine=cpu#models' });
+      await ready(page);
+      await page.locator('.card').first().waitFor();
+      assert.deepEqual(await violations(page), []);
     });
 
     test(`How it works, ${look}: as it opens, and with a picture taken apart`, async () => {

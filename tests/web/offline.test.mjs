@@ -30,6 +30,9 @@ async function everywhere(page) {
   await how(page).click();
   await page.getByRole('heading', { name: 'How it works', level: 1 }).waitFor();
   await page.locator('#how-into canvas').first().waitFor();
+  await page.getByRole('link', { name: /^Models/ }).click();
+  await page.getByRole('heading', { name: 'Models', level: 1 }).waitFor();
+  await page.locator('.card').getByText('in use').waitFor();
   await create(page).click();
   await promptOf(page).fill('eine Katze');
   await page.locator('#understood').getByText('Katze → cat').waitFor();

@@ -16,7 +16,8 @@ const isApplePhone = /iPhone|iPad/.test(navigator.userAgent)
 /** Whether a file that was dropped is meant as a model. @param {File} file */
 export const isModel = ({ name }) => MODELS.test(name);
 
-export class Adding {
+/** Tells of a `change` when it begins, goes on or ends. */
+export class Adding extends EventTarget {
   /** The file that is being added, and how far it is, 0 … 1. @type {{name: string, bytes: number, share: number} | null} */
   now = null;
   #controller = new AbortController();
@@ -29,8 +30,9 @@ export class Adding {
    * @param {() => void} options.onFull the visitor wants to make room
    */
   constructor({ engine, onAdded, onChange, onFull }) {
+    super();
     Object.assign(this, { engine, onAdded, onChange, onFull });
-    $('add-model').addEventListener('click', () => (this.now ? this.#controller.abort() : this.pick()));
+    $('add-model').addEventListener('click', () => (this.now ? this.stop() : this.pick()));
     $('add-model-file').addEventListener('change', () => {
       const [file] = $('add-model-file').files;
       if (file) this.add(file);
@@ -42,6 +44,10 @@ export class Adding {
     $('add-model-file').click();
   }
 
+  stop() {
+    this.#controller.abort();
+  }
+
   /** Never rejects: says how it ended. @param {File} file */
   async add(file, { checked = false } = {}) {
     const problem = checked ? null : await this.#problem(file);
@@ -51,7 +57,7 @@ export class Adding {
     this.#controller = new AbortController();
     this.#to({ name: file.name, bytes: file.size, share: 0 });
     report(`Adding “${file.name}”.`, [`${bytes(file.size)} are copied into this browser’s store. Nothing is sent anywhere.`],
-      { label: 'Cancel', run: () => this.#controller.abort() });
+      { label: 'Cancel', run: () => this.stop() });
     try {
       const og = await this.engine();
       const stored = await og.models.import(file, {
@@ -106,5 +112,6 @@ export class Adding {
     this.now = now;
     $('add-model').textContent = now ? 'Stop adding' : 'Add your own';
     this.onChange();
+    this.dispatchEvent(new Event('change'));
   }
 }

@@ -1,6 +1,7 @@
 /** The models there are to choose from: those that come with the page, then the visitor's own, kept in this browser. */
 
 import { DEFAULTS } from '../limits.js';
+import { book } from './book.js';
 import { keep } from './dom.js';
 
 /** What a visitor's own model begins with: it says nothing of its own. */
@@ -15,11 +16,14 @@ const GENERAL = {
 };
 
 /**
- * A model of the visitor's, described as those of models.js are. `bytes` is its size in the store.
- * @typedef {Omit<import('../protocol.d.ts').ModelInfo, 'sha256'> & {own: true}} Own
+ * A stored model, described as those of models.js are. `bytes` is its size in the store; `fromFile` where this page cannot
+ * fetch it again; `general` where it draws whatever it is asked for; `licensed` what was agreed to.
+ * @typedef {Omit<import('../protocol.d.ts').ModelInfo, 'sha256'> & {own: true, fromFile: boolean, general: boolean,
+ *   licensed?: import('./book.js').Written['license']}} Own
  */
 
-export class Choice {
+/** Tells of a `change` when there are others, or something is known of one. */
+export class Choice extends EventTarget {
   /** As far as the store has been asked; before that, what it said last time. @type {Own[]} */
   #own = [];
 
@@ -30,12 +34,11 @@ export class Choice {
    * @param {() => void} options.onChange
    */
   constructor({ catalog, removal, onChange }) {
+    super();
     Object.assign(this, { catalog, removal, onChange });
     this.#own = (keep.read('own') ?? []).map((model) => this.#describe(model));
     addEventListener('storage', ({ key }) => {
-      if (key !== 'opengen.own') return; // another tab has added or removed one
-      this.#own = (keep.read('own') ?? []).map((model) => this.#describe(model));
-      this.onChange();
+      if (key === 'opengen.own' || key === book.key) this.#again(); // another tab has added, removed or renamed one
     });
   }
 
@@ -49,6 +52,22 @@ export class Choice {
     return this.all.find(({ id }) => same(id)) ?? this.all.find(({ name }) => same(name));
   }
 
+  /**
+   * Another name for a stored model.
+   * @param {string} id
+   * @param {string} name
+   * @returns {string} why it cannot have that name; empty where it has it now
+   */
+  rename(id, name) {
+    const wanted = name.trim();
+    if (!wanted) return 'A model needs a name.';
+    const other = this.all.find((model) => model.id !== id && model.name.toLowerCase() === wanted.toLowerCase());
+    if (other) return `There is a model called “${other.name}” already: choose another name.`;
+    book.write(id, { name: wanted });
+    this.#again();
+    return '';
+  }
+
   /** Asks the store which models of the visitor's it has. @param {import('../client.js').OpenGen} og */
   async refresh(og) {
     const stored = await og.models.list();
@@ -58,23 +77,42 @@ export class Choice {
     if (JSON.stringify(own) === JSON.stringify(keep.read('own') ?? []) && own.length === this.#own.length) return;
     this.#own = own.map((model) => this.#describe(model));
     keep.write('own', own);
+    this.#tell();
+  }
+
+  /** Describes them anew: something was written about one of them, or there are others. */
+  #again() {
+    this.#own = (keep.read('own') ?? []).map((model) => this.#describe(model));
+    this.#tell();
+  }
+
+  #tell() {
     this.onChange();
+    this.dispatchEvent(new Event('change'));
   }
 
   /**
    * A stored file as a model to choose. One that was made of a model of the catalogue, as its own name says, has that one's
-   * words and examples; what its maker suggests comes first, then what the catalogue's model takes.
+   * words and examples. What the page has written about it comes first, then what its maker suggests, then what the
+   * catalogue's model takes.
    * @returns {Own}
    */
   #describe({ id, of, url, bytes, width, height, suggested }) {
     const file = fileOf(id);
+    const fromFile = !/^https?:/.test(url);
+    const written = book.of(id);
     const base = this.catalog.find((model) => model.id === of && model.width === width);
     const { defaults, examples, ...words } = base ? { ...wordsOf(base), defaults: base.defaults, examples: base.examples } : GENERAL;
+    const source = fromFile ? `from the file ${file}` : `fetched from ${new URL(url).host}`;
     return {
-      id, url, bytes, width, height, ...words, examples, defaults: { ...defaults, ...suggested }, own: true,
-      name: file.replace(/\.gguf$/i, ''),
-      about: `Your own model, from the file ${file}. It is kept in this browser alone.`,
-      license: 'As its maker says.',
+      id, url, bytes, width, height, ...words, own: true, fromFile,
+      examples: written.examples ?? examples,
+      defaults: { ...defaults, ...suggested, ...written.defaults },
+      general: written.general ?? !base,
+      name: written.name ?? file.replace(/\.gguf$/i, ''),
+      about: written.about ?? `Your own model, ${source}. It is kept in this browser alone.`,
+      license: written.license?.name ?? 'unknown: yours to check',
+      licensed: written.license,
     };
   }
 }

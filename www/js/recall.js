@@ -71,9 +71,9 @@ export class Recall {
     $('drop').hidden = true;
     if (event.defaultPrevented || !event.dataTransfer?.files.length) return;
     event.preventDefault();
-    if ($('create').hidden) location.hash = '#'; // what becomes of it is said there
     const files = [...event.dataTransfer.files];
     const model = files.find(isModel);
+    if ($('create').hidden && !(model && !$('models').hidden)) location.hash = '#'; // what becomes of it is said there
     if (model) this.onModel(model);
     else this.read(files.find(({ type }) => type.startsWith('image/')) ?? files[0]);
   }

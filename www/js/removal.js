@@ -6,6 +6,7 @@
  * belongs to none that is held is deleted for good when the page next starts.
  */
 
+import { book } from './book.js';
 import { keep } from './dom.js';
 
 const KEY = 'deleting';
@@ -39,6 +40,7 @@ export class Removal {
   /** Deletes a model for good. @param {import('../client.js').OpenGen} og @param {string} id */
   async now(og, id) {
     await og.models.remove(id);
+    book.forget(id);
     this.undo(id);
   }
 

@@ -118,7 +118,7 @@ export class Session {
       if (this.og !== og) keepParts(og.capabilities().fetched);
       this.og = og;
       await this.beforeLoad(og);
-      // Of the visitor's own models the store alone knows the rest.
+      // Of stored models the store alone knows the rest.
       const source = model.own ? { id: model.id, url: model.url } : model;
       const onProgress = (progress) => overtaken() || this.#advance(progress);
       const loaded = await og.models.load(source, { onProgress });

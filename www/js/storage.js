@@ -1,5 +1,6 @@
 /** The panel that shows what is kept on this device, how large it is, what room is left, and deletes it. */
 
+import { book } from './book.js';
 import { fileOf } from './choice.js';
 import { $, bytes, make } from './dom.js';
 import { sentence } from './words.js';
@@ -15,21 +16,22 @@ export class StoragePanel {
    * @param {import('./session.js').Session} options.session
    * @param {import('./choice.js').Choice} options.choice
    * @param {import('./removal.js').Removal} options.removal
-   * @param {readonly import('../protocol.d.ts').ModelInfo[]} options.catalog models that the page can fetch again
    * @param {(id: string) => Promise<void> | void} options.onRemoved a model was deleted, or is wanted after all
    */
-  constructor({ session, choice, removal, catalog, onRemoved }) {
-    Object.assign(this, { session, choice, removal, catalog, onRemoved });
+  constructor({ session, choice, removal, onRemoved }) {
+    Object.assign(this, { session, choice, removal, onRemoved });
     $('model-chip').addEventListener('click', () => this.open());
-    $('storage-close').addEventListener('click', () => $('storage').close());
+    for (const id of ['storage-close', 'storage-models']) $(id).addEventListener('click', () => $('storage').close());
     $('storage').addEventListener('click', (event) => {
       if (event.target === $('storage')) $('storage').close();
     });
   }
 
-  async open() {
+  /** @param {string} [id] a model that is to be deleted: it is asked about at once */
+  async open(id) {
     $('storage').showModal();
     await this.refresh();
+    if (id) this.#rowOf(id)?.querySelector('button').click();
   }
 
   async refresh() {
@@ -61,7 +63,7 @@ export class StoragePanel {
   }
 
   #row(model) {
-    const name = this.choice.find(model.id)?.name ?? fileOf(model.id).replace(/\.gguf$/i, '');
+    const name = this.choice.find(model.id)?.name ?? book.of(model.id).name ?? fileOf(model.id).replace(/\.gguf$/i, '');
     if (this.removal.has(model.id)) return this.#deletedRow(model, name);
     const state = model.damaged ? 'damaged' : !model.formatOk ? 'from an older version' : model.complete ? 'complete' : 'partly here';
     const ask = press('Delete', `Delete ${name}`, () => {
@@ -75,7 +77,7 @@ export class StoragePanel {
 
   /** Whether a model is really to go, and what that means. */
   #question(model, name) {
-    const again = this.catalog.some(({ id }) => id === model.id)
+    const again = /^https?:/.test(model.url)
       ? 'It is fetched again when it is next used.'
       : 'It came from a file of yours: this page cannot fetch it again.';
     return line(`Delete ${name}, ${bytes(model.bytes)}?`, again,
@@ -103,8 +105,11 @@ export class StoragePanel {
   /** The list anew, with the focus where it was: at this model, or at the way out. */
   async #settle(id) {
     await this.refresh();
-    const row = [...$('stored').children].find((item) => item.dataset.id === id);
-    (row?.querySelector('button') ?? $('storage-close')).focus();
+    (this.#rowOf(id)?.querySelector('button') ?? $('storage-close')).focus();
+  }
+
+  #rowOf(id) {
+    return [...$('stored').children].find((item) => item.dataset.id === id);
   }
 }
 

@@ -13,7 +13,7 @@ const KEPT = 'Your prompt and settings are still here.';
  */
 export function errorWords(error, model, offline = false) {
   const detail = sentence(error.message);
-  if (model?.own && !['engine', 'version'].includes(error.field) && ['NETWORK', 'DAMAGED'].includes(error.code)) {
+  if (model?.fromFile && !['engine', 'version'].includes(error.field) && ['NETWORK', 'DAMAGED'].includes(error.code)) {
     return {
       title: error.code === 'DAMAGED' ? `${model.name} is damaged in the store.` : `${model.name} is not here any more.`,
       text: 'It came from a file of yours: add that file again, or choose another model under Settings. Your prompt and '

@@ -18,7 +18,9 @@ export class Learn {
   /** @param {HTMLElement} root @param {import('./lab.js').Page} page */
   constructor(root, page) {
     const { session } = page;
-    this.model = session.model;
+    const { model } = session;
+    /** Another model has other examples. */
+    this.isStale = () => session.model !== model;
     const lab = new Lab(page);
     const machine = new Machine(lab);
     const parts = Object.entries({

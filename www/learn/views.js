@@ -1,17 +1,28 @@
-/** The page's two views: Create, and How it works under the hash `#how`. The second is fetched when first looked at. */
+/** The page's views: Create, and under hashes of their own those that are fetched when they are first looked at. */
 
 import { $, make } from '../js/dom.js';
 import { keepParts, reachable, untilReachable } from '../js/shell.js';
 
-const HASH = '#how';
-/** What the second view is dressed in. */
-const SHEETS = ['css/learn.css', 'css/machine.css'];
+/**
+ * By what stands in the address: what the view is called, its element, what it is dressed in, and what it is; `part` of
+ * sw.js has its files.
+ */
+const OTHERS = {
+  models: {
+    label: 'Models', root: 'models', sheets: ['css/catalogue.css'],
+    load: () => import('../catalogue/view.js').then(({ Catalogue }) => Catalogue),
+  },
+  how: {
+    label: 'How it works', root: 'learn', sheets: ['css/learn.css', 'css/machine.css'],
+    load: () => import('./learn.js').then(({ Learn }) => Learn),
+  },
+};
 
 export class Views {
-  /** @type {import('./learn.js').Learn | null} */ #learn = null;
-  #titles = { create: document.title, how: '' };
+  /** Those that have been looked at, by name. @type {Map<string, any>} */ #made = new Map();
+  #title = document.title;
 
-  /** @param {import('./lab.js').Page} page */
+  /** @param {object} page what views are made of; see lab.js and catalogue/view.js */
   constructor(page) {
     this.page = page;
     addEventListener('hashchange', () => this.show());
@@ -19,67 +30,69 @@ export class Views {
 
   /** Shows the view that the address names; from now on that happens whenever it changes. */
   async show() {
-    const how = isHow();
-    $('create').hidden = how;
-    $('learn').hidden = !how;
-    $('skip').hidden = how;
-    $('view-create').setAttribute('aria-current', how ? 'false' : 'page');
-    $('view-how').setAttribute('aria-current', how ? 'page' : 'false');
-    if (!how) {
-      document.title = this.#titles.create;
-      this.#learn?.leave();
-      return;
+    const name = named();
+    $('create').hidden = name !== 'create';
+    $('skip').hidden = name !== 'create';
+    for (const one of ['create', ...Object.keys(OTHERS)]) {
+      $(`view-${one}`).setAttribute('aria-current', one === name ? 'page' : 'false');
+      if (one === 'create') continue;
+      $(OTHERS[one].root).hidden = one !== name;
+      if (one !== name) this.#made.get(one)?.leave();
     }
-    let Learn;
+    document.title = this.#made.get(name)?.title ?? this.#title;
+    if (name === 'create') return;
+    const { root, sheets, load } = OTHERS[name];
+    let View;
     try {
-      Learn = await fetched();
+      [View] = await Promise.all([load(), ...sheets.map(dressed)]);
     } catch {
-      return this.#sayMissing();
+      return this.#sayMissing(name);
     }
-    $('how-missing').hidden = true;
-    keepParts(['how']);
-    // Another model has other examples.
-    if (this.#learn?.model !== this.page.session.model) this.#learn = new Learn($('learn'), this.page);
-    this.#titles.how = this.#learn.title;
-    if (!isHow()) return; // left meanwhile
-    document.title = this.#learn.title;
-    this.#learn.reveal(location.hash.slice(HASH.length + 1));
+    $(`${name}-missing`).hidden = true;
+    keepParts([name]);
+    const view = this.#made.get(name);
+    if (!view || view.isStale?.()) this.#made.set(name, new View($(root), this.page));
+    if (named() !== name) return; // left meanwhile
+    const { title } = this.#made.get(name);
+    document.title = title;
+    this.#made.get(name).reveal(location.hash.slice(name.length + 2));
   }
 
-  /** Without a network: says at its button whether the second view is missing. @param {boolean} offline */
+  /** Without a network: says at their buttons which views are missing. @param {boolean} offline */
   async markMissing(offline) {
-    const here = !offline || this.#learn || (await isKept());
-    $('how-missing').hidden = Boolean(here);
+    for (const name of Object.keys(OTHERS)) {
+      const here = !offline || this.#made.has(name) || (await isKept(OTHERS[name].sheets[0]));
+      $(`${name}-missing`).hidden = Boolean(here);
+    }
   }
 
-  /** The second view did not come. It is shown as soon as it can be. */
-  async #sayMissing() {
+  /** A view did not come. It is shown as soon as it can be. */
+  async #sayMissing(name) {
+    const { label, root } = OTHERS[name];
     const there = await reachable();
     const words = there
       ? 'A part of this page could not be fetched: another version of it may be on the server now.'
-      : 'How it works is not kept on this device yet, and there is no network: it comes when the network is back.';
+      : `${label} is not kept on this device yet, and there is no network: it comes when the network is back.`;
     const again = make('button', { type: 'button', className: 'button', textContent: there ? 'Reload' : 'Try again' });
     again.addEventListener('click', () => (there ? location.reload() : this.show()));
-    $('learn').replaceChildren(make('p', { className: 'lede', role: 'status', textContent: words }), again);
-    if (!there) untilReachable('how', () => isHow() && this.show());
+    $(root).replaceChildren(make('p', { className: 'lede', role: 'status', textContent: words }), again);
+    if (!there) untilReachable(name, () => named() === name && this.show());
   }
 }
 
-const isHow = () => location.hash === HASH || location.hash.startsWith(`${HASH}-`);
+/** The view that the address names. */
+const named = () => Object.keys(OTHERS).find((name) => location.hash === `#${name}` || location.hash.startsWith(`#${name}-`)) ?? 'create';
 
-/** Resolves when the second view's modules and style sheets are here. */
-function fetched() {
-  const sheets = SHEETS.map((href) => new Promise((resolve, reject) => {
-    if (document.querySelector(`link[href="${href}"]`)) return resolve();
-    const failed = () => {
-      link.remove();
-      reject(new Error(`${href} did not arrive`));
-    };
-    const link = make('link', { rel: 'stylesheet', href, onload: resolve, onerror: failed });
-    document.head.append(link);
-  }));
-  return Promise.all([import('./learn.js'), ...sheets]).then(([{ Learn }]) => Learn);
-}
+/** Resolves when a style sheet is here. @param {string} href */
+const dressed = (href) => new Promise((resolve, reject) => {
+  if (document.querySelector(`link[href="${href}"]`)) return resolve();
+  const failed = () => {
+    link.remove();
+    reject(new Error(`${href} did not arrive`));
+  };
+  const link = make('link', { rel: 'stylesheet', href, onload: resolve, onerror: failed });
+  document.head.append(link);
+});
 
-/** Whether the second view can be opened without a network. */
-const isKept = () => globalThis.caches?.match(new URL('./learn.js', import.meta.url)).then(Boolean, () => false);
+/** Whether a file is here without a network. @param {string} path */
+const isKept = (path) => globalThis.caches?.match(new URL(`../${path}`, import.meta.url)).then(Boolean, () => false);

@@ -1,0 +1,247 @@
+/** The view Models: what is here, what can be had, and what is done with it. */
+
+import assert from 'node:assert/strict';
+import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { ENTRIES } from '../../www/catalogue/entries.js';
+import { fitOf } from '../../www/catalogue/fit.js';
+import { LICENSES, licenseOf } from '../../www/catalogue/licenses.js';
+import { HUB, addressOf, understand } from '../../www/catalogue/sources.js';
+import { MODEL, PATIENCE, fileOf, ready, sent, stand, visitor } from './page.mjs';
+
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models' });
+const folder = mkdtempSync(join(tmpdir(), 'opengen-catalogue-'));
+after(() => rmSync(folder, { recursive: true }));
+const MINE = join(folder, 'my-dog.gguf');
+copyFileSync(fileOf(MODEL), MINE);
+
+/** A card by the name on it. */
+const card = (page, name) => page.locator('.card').filter({ has: page.getByRole('heading', { name, exact: true }) });
+const chip = (page) => page.locator('#chip-name').textContent();
+
+test('nothing of the view is fetched before it is looked at', async () => {
+  const page = await visitor(it, { path: '?engine=cpu' });
+  await ready(page);
+  assert.deepEqual(it.server.paths.filter((path) => /catalogue/.test(path)), []);
+  await page.getByRole('link', { name: 'Models', exact: true }).click();
+  await page.getByRole('heading', { name: 'Models', level: 1 }).waitFor();
+  assert.ok(it.server.paths.includes('/css/catalogue.css'));
+});
+
+test('a model of one’s own: added, used, renamed, deleted, and back to the page’s own in one press', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const mini = card(page, MODEL.name);
+  await mini.getByText('in use').waitFor();
+  assert.match(await mini.innerText(), /1\d MB on this device[^]*128 × 128 pixels[^]*10 steps, guidance 2, DDIM/);
+  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), page.getByRole('button', { name: 'Choose a file' }).click()]);
+  await chooser.setFiles(MINE);
+  const dog = card(page, 'my-dog');
+  await dog.getByText('in use').waitFor();
+  await page.locator('#models #report').getByText('my-dog was added and is in use now.').waitFor();
+  assert.match(await dog.innerText(), /From\s+a file of yours/);
+
+  await dog.getByRole('button', { name: 'Rename my-dog' }).click();
+  const field = page.getByRole('textbox', { name: 'New name for my-dog' });
+  await field.fill(MODEL.name.toUpperCase());
+  await field.press('Enter');
+  await page.getByRole('alert').getByText(`There is a model called “${MODEL.name}” already`).waitFor();
+  await field.fill('Rex');
+  await field.press('Enter');
+  const rex = card(page, 'Rex');
+  await rex.waitFor();
+  assert.deepEqual(await page.locator('#model option').allTextContents(), [MODEL.name, 'Rex']);
+  assert.equal(await page.evaluate(() => document.activeElement.closest('.card')?.querySelector('h3').textContent), 'Rex', 'the focus stays at its card');
+
+  await mini.getByRole('button', { name: `Use ${MODEL.name}` }).click();
+  await page.locator('#create').waitFor();
+  await page.waitForFunction((name) => document.querySelector('#chip-name').textContent === name, MODEL.name);
+  assert.equal(await page.locator('#report').isVisible(), true, 'what was said moves along');
+  await page.reload();
+  await ready(page);
+  assert.equal(await chip(page), MODEL.name);
+  await page.getByRole('link', { name: 'Models', exact: true }).click();
+  await rex.getByRole('button', { name: 'Delete Rex…' }).click();
+  const panel = page.getByRole('dialog', { name: 'Kept on this device' });
+  await panel.getByRole('button', { name: 'Delete Rex now' }).click();
+  await page.keyboard.press('Escape');
+  await rex.waitFor({ state: 'detached' });
+  assert.deepEqual(page.trouble, []);
+});
+
+/** What a site lists beside the page: the page's own file under another name, with a licence that asks for something. */
+const LITTLE = {
+  id: 'little', name: 'Little', about: 'It draws little things.', url: 'models/mini/mini-q8_0.gguf', bytes: MODEL.bytes, sha256: MODEL.sha256,
+  license: 'openrail-m', revision: 'abc123', width: 128, height: 128, working: MODEL.working,
+  defaults: { steps: 3, guidance: 4 }, examples: [{ prompt: 'a little boat', seed: 9 }], general: false,
+};
+const lists = (...models) => it.server.overlay.set('/models.json', JSON.stringify({ models }));
+
+test('a model of the site’s list: its licence first, then fetched, paused, gone on with after a reload, used with its settings', async () => {
+  lists(LITTLE, { id: 'lost', name: 'Lost' }, { ...LITTLE, id: 'odd', license: 'my own' });
+  const page = await visitor(it);
+  await ready(page);
+  await page.getByText('models.json: entry 2 has no url. models.json: entry 3 names a licence that is not known here, "my own"').waitFor();
+  const little = card(page, 'Little');
+  await little.getByText(/Fits this device: it keeps 15 MB, and .* are free\./).waitFor();
+  it.server.models = [];
+  it.server.faults = { bytesPerSecond: 4_000_000 };
+  await little.getByRole('button', { name: 'Fetch Little' }).click();
+  const { allows, forbids, name, url } = LICENSES['openrail-m'];
+  for (const words of [allows, forbids, /The file comes from 127\.0\.0\.1:\d+, which sees this device’s address/]) await little.getByText(words).waitFor();
+  assert.equal(await little.getByRole('link', { name: `The full text: ${name}` }).getAttribute('href'), url);
+  await little.getByRole('button', { name: 'Not now: Little' }).click();
+  await little.getByRole('button', { name: 'Fetch Little' }).click();
+  assert.deepEqual(it.server.models, [], 'nothing is fetched before it is accepted');
+  await little.getByRole('button', { name: 'Accept and fetch Little' }).click();
+  await little.getByText(/[2-9](\.\d)? MB of 15 MB · .*\/s · .* left/).waitFor({ timeout: PATIENCE });
+  await little.getByRole('button', { name: 'Pause Little' }).click();
+  await little.getByText('paused').waitFor();
+  assert.match(await little.locator('.numbers').textContent(), /^\d+(\.\d)? MB of 15 MB$/);
+
+  it.server.faults = {};
+  await page.reload();
+  await ready(page);
+  await little.getByText('paused').waitFor();
+  it.server.models = [];
+  await little.getByRole('button', { name: 'Resume Little' }).click();
+  await little.getByRole('button', { name: 'Use Little', exact: true }).waitFor({ timeout: PATIENCE });
+  assert.ok(sent(it.server) < MODEL.bytes && it.server.models.every(({ range }) => range), 'it goes on where it stopped');
+  assert.match(await little.innerText(), /It draws little things\.[^]*3 steps, guidance 4[^]*CreativeML Open RAIL-M, accepted on \d+ \w+ \d{4}/);
+  await little.getByRole('button', { name: 'Use Little', exact: true }).click();
+  await page.waitForFunction(() => document.querySelector('#chip-name').textContent === 'Little');
+  await ready(page);
+  assert.equal(await page.locator('#steps').inputValue(), '3');
+  await page.getByRole('button', { name: 'a little boat', exact: true }).waitFor();
+  await page.getByRole('link', { name: 'Models', exact: true }).click();
+  await little.getByRole('button', { name: 'Rename Little' }).click();
+  await page.getByRole('textbox', { name: 'New name for Little' }).fill('Tiny');
+  await page.keyboard.press('Enter');
+  await card(page, 'Tiny').getByText(/accepted on/).waitFor();
+  assert.deepEqual(page.trouble, []);
+});
+
+test('a download that is cancelled leaves nothing; one that fails says why, and goes on', async () => {
+  lists({ ...LITTLE, license: 'mit' });
+  const page = await visitor(it);
+  await ready(page);
+  const little = card(page, 'Little');
+  it.server.faults = { bytesPerSecond: 4_000_000 };
+  await little.getByRole('button', { name: 'Fetch Little' }).click(); // MIT asks for nothing first
+  await little.getByText(/[2-9](\.\d)? MB of 15 MB/).waitFor({ timeout: PATIENCE });
+  await little.getByRole('button', { name: 'Cancel Little' }).click();
+  await little.getByRole('button', { name: 'Fetch Little' }).waitFor();
+  assert.equal(await page.evaluate(() => new Promise((done) => {
+    indexedDB.open('opengen').onsuccess = ({ target: { result } }) => {
+      result.transaction('models').objectStore('models').count('little').onsuccess = ({ target }) => (result.close(), done(target.result));
+    };
+  })), 0);
+  it.server.faults = { status: 404 };
+  await little.getByRole('button', { name: 'Fetch Little' }).click();
+  await little.getByText('did not arrive').waitFor();
+  assert.match(await little.innerText(), /404[^]*If 127\.0\.0\.1:\d+ lets no other site read the file[^]*choose the saved file here/);
+  it.server.faults = {};
+  await little.getByRole('button', { name: 'Try again: Little' }).click();
+  await little.getByRole('button', { name: 'Use Little', exact: true }).waitFor({ timeout: PATIENCE });
+  assert.deepEqual(page.trouble, []);
+});
+
+test('what the engine cannot do yet is said, and not offered', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  for (const { name, missing } of ENTRIES) {
+    const one = card(page, name);
+    await one.waitFor();
+    assert.equal(await one.getByText('not yet', { exact: true }).count(), missing ? 1 : 0, name);
+    assert.equal(await one.getByRole('button').count(), missing ? 0 : 1, name);
+  }
+  // What `missing` stands for is so: the day that the engine takes these, the entries have to say so.
+  const header = JSON.stringify({ 'cond_stage_model.transformer.text_model.final_layer_norm.bias': { dtype: 'F16', shape: [4], data_offsets: [0, 8] } });
+  const length = Buffer.alloc(8);
+  length.writeUInt32LE(header.length);
+  it.server.overlay.set('/single.json', Buffer.concat([length, Buffer.from(header), Buffer.alloc(8)]));
+  it.server.overlay.set('/folder/model_index.json', '{"_class_name": "StableDiffusionPipeline"}');
+  const codes = await page.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    const og = await OpenGen.create({ engine: 'cpu' });
+    const code = (address) => og.models.import(new URL(address, location.href)).then(() => 'imported', (error) => `${error.code}: ${error.message}`);
+    const all = [await code('single.json'), await code('folder/model_index.json')];
+    og.dispose();
+    return all;
+  });
+  assert.match(codes[0], /^BAD_MODEL: .*such files are not read yet/, 'entries that lack "single"');
+  assert.match(codes[1], /^BAD_MODEL: /, 'entries that lack "folder"');
+});
+
+test('the catalogue is whole: licences are known, sizes in order, and what is fetched is pinned', () => {
+  const ids = new Set([MODEL.id]);
+  for (const entry of ENTRIES) {
+    const { id, license, missing, sources, stored, download, about, examples } = entry;
+    assert.ok(!ids.has(id) && ids.add(id), id);
+    assert.notEqual(licenseOf(license), LICENSES.unknown, id);
+    assert.ok(stored.q4_0 < stored.q8_0 && stored.q8_0 < stored.f16 && download > stored.q8_0, id);
+    assert.ok(about.endsWith('.') && examples.length >= 4, id);
+    for (const { revision, seen } of sources) {
+      if (!missing) assert.match(revision ?? '', /^[0-9a-f]{40}$/, `${id} is fetched from a commit`);
+      assert.equal(typeof seen, 'boolean', id);
+    }
+    if (!missing) assert.ok(addressOf(entry, HUB, HUB), id);
+    else assert.equal(addressOf(entry, HUB, HUB), null, `${id} has no address that a button could take`);
+  }
+  for (const { free, url, allows, forbids } of Object.values(LICENSES)) assert.ok(allows && forbids && (url || !free));
+});
+
+test('whether a model fits is told from the device', () => {
+  const [entry] = ENTRIES.filter(({ id }) => id === 'sd-1.5');
+  const device = { engine: 'webgpu', phone: false, memory: null, most: false, free: 50e9 };
+  const told = (change) => fitOf(entry, { ...device, ...change });
+  assert.deepEqual(told({}), { fits: true, mood: 'good', text: 'Fits this device: it keeps 1.2 GB at 8 bits or 657 MB at 4 bits, and 50.0 GB are free.' });
+  assert.match(told({ free: 0.9e9 }).text, /it keeps 657 MB at 4 bits, and 900 MB are free/);
+  assert.match(told({ free: 0.4e9 }).text, /^No room: it keeps 657 MB at the least, and 400 MB are free/);
+  assert.match(told({ free: null }).text, /does not say how much room/);
+  assert.match(told({ phone: true }).text, /it keeps 657 MB at 4 bits/, '1.2 GB and what a picture takes is too much for a phone');
+  assert.equal(told({ memory: 1e9 }).fits, false);
+  assert.match(told({ memory: 1e9 }).text, /^Too large for this device: it needs 1\.0 GB at the least while it draws, and the machine has about 1\.0 GB/);
+  assert.match(told({ engine: 'cpu' }).text, /Without WebGPU/);
+  assert.equal(fitOf({ stored: { as: 2e9 } }, { ...device, phone: true }).fits, false);
+});
+
+test('addresses of pages are understood, or it is said what to press', () => {
+  const url = (text) => understand(text, HUB).url ?? understand(text, HUB).problem;
+  for (const [given, expected] of [
+    [`${HUB}/a/b/blob/main/m.gguf`, `${HUB}/a/b/resolve/main/m.gguf`],
+    [' huggingface.co/a/b/blob/0123/x/m.safetensors?download=true ', `${HUB}/a/b/resolve/0123/x/m.safetensors`],
+    [`${HUB}/a/b/resolve/main/m.gguf`, `${HUB}/a/b/resolve/main/m.gguf`],
+    [`${HUB}/a/b`, /front page of a\/b, not a file: open Files and versions/],
+    [`${HUB}/a/b/tree/main`, /front page of a\/b/],
+    [`${HUB}/a/b/blob/main/README.md`, /README\.md is no model’s file/],
+    [HUB, /hub’s own page/],
+    ['https://civitai.com/models/12/x?modelVersionId=34', 'https://civitai.com/api/download/models/34'],
+    ['https://civitai.com/models/12/x', /press Download there/],
+    ['https://civitai.com/api/download/models/34?type=Model', 'https://civitai.com/api/download/models/34?type=Model'],
+    ['https://github.com/a/b/blob/main/m.gguf', 'https://github.com/a/b/raw/main/m.gguf'],
+    ['https://example.org/m.gguf', 'https://example.org/m.gguf'],
+    ['http://example.org/m.gguf', /Only https addresses/],
+    ['file:///home/me/m.gguf', /Only https|no address/],
+    ['my dog', /This is no address/],
+    ['', /This is no address/],
+  ]) {
+    if (expected instanceof RegExp) assert.match(url(given), expected);
+    else assert.equal(url(given), expected);
+  }
+  const [turbo] = ENTRIES.filter(({ id }) => id === 'sd-1.5');
+  const pinned = { ...turbo, sources: [{ ...turbo.sources[0], revision: 'a'.repeat(40) }] };
+  assert.equal(addressOf(pinned, 'http://127.0.0.1:9', HUB), `http://127.0.0.1:9/Comfy-Org/stable-diffusion-v1-5-archive/resolve/${'a'.repeat(40)}/v1-5-pruned-emaonly-fp16.safetensors`);
+});
+
+test('nothing sticks out at any width between a phone and a desk', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await card(page, MODEL.name).waitFor();
+  for (const width of [320, 390, 600, 768, 899, 1100]) {
+    await page.setViewportSize({ width, height: 800 });
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `at ${width} px`);
+  }
+});

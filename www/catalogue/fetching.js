@@ -1,0 +1,115 @@
+/**
+ * Models on their way from the network into the store, by an engine of their own, so that pictures can be made meanwhile.
+ * One goes after the other. What has arrived stays, whatever ends it, until it is deleted.
+ */
+
+import { OpenGen } from '../client.js';
+import { book } from '../js/book.js';
+
+/**
+ * @typedef {object} Wanted
+ * @property {string} id
+ * @property {string} url
+ * @property {number} [bytes]
+ * @property {string} [sha256]
+ *
+ * @typedef {object} State
+ * @property {'queued' | 'waiting' | 'fetching' | 'checking'} phase waiting: another tab fetches it
+ * @property {number} loaded
+ * @property {number} total
+ * @property {number} rate bytes per second
+ * @property {number | null} secondsLeft
+ */
+
+/** How often it is noted how far a download is, in ms. */
+const NOTED = 2000;
+
+/** Tells of a `change` whenever one begins, goes on or ends, and of `done` with the stored model as its detail. */
+export class Fetching extends EventTarget {
+  /** By id. @type {Map<string, State>} */ now = new Map();
+  /** Why the last attempt failed, by id. @type {Map<string, import('../client.js').OpenGenError>} */ failed = new Map();
+  /** By id, how to stop it and when it has ended. @type {Map<string, {abort: () => void, ended: Promise<void>}>} */
+  #running = new Map();
+  #written = 0;
+  /** @type {Promise<OpenGen> | null} */ #engine = null;
+
+  /** @param {import('../js/session.js').Session} session whose kind of engine is used: its code is here already */
+  constructor(session) {
+    super();
+    this.session = session;
+  }
+
+  /** Begins, or goes on with what is here. @param {Wanted} wanted */
+  start(wanted) {
+    if (this.now.has(wanted.id)) return;
+    const controller = new AbortController();
+    this.failed.delete(wanted.id);
+    this.#running.set(wanted.id, { abort: () => controller.abort(), ended: this.#fetch(wanted, controller.signal) });
+  }
+
+  /** Stops it; resolves once it has ended. What has arrived stays. @param {string} id */
+  async stop(id) {
+    this.#running.get(id)?.abort();
+    await this.#running.get(id)?.ended;
+  }
+
+  /** Nothing is known of it any more. @param {string} id */
+  forget(id) {
+    this.failed.delete(id);
+  }
+
+  /** Never rejects. @param {Wanted} wanted @param {AbortSignal} signal */
+  async #fetch({ id, url, bytes, sha256 }, signal) {
+    const { loaded = 0, total = bytes ?? 0 } = book.of(id).came ?? {};
+    this.#to(id, { phase: 'queued', loaded, total, rate: 0, secondsLeft: null });
+    try {
+      const og = await this.#started();
+      const stored = await og.models.import({ id, url, ...(bytes ? { bytes } : {}), ...(sha256 ? { sha256 } : {}) }, {
+        signal, onProgress: (progress) => this.#advance(id, progress),
+      });
+      this.#end(id);
+      this.dispatchEvent(new CustomEvent('done', { detail: stored }));
+    } catch (error) {
+      this.#note(id);
+      if (error.code !== 'ABORTED') this.failed.set(id, error);
+      this.#end(id);
+    }
+  }
+
+  #advance(id, { phase, loaded, total, rate, secondsLeft }) {
+    const phases = { wait: 'waiting', download: 'fetching', verify: 'checking', upload: 'checking' };
+    const before = this.now.get(id);
+    if (!before) return;
+    this.#to(id, { ...before, phase: phases[phase], ...(phase === 'download' ? { loaded, total, rate, secondsLeft } : {}) });
+    if (Date.now() - this.#written > NOTED) this.#note(id);
+  }
+
+  /** Keeps how far it is: whoever closes the tab finds it there again. */
+  #note(id) {
+    const { loaded, total } = this.now.get(id);
+    book.write(id, { came: { loaded, total } });
+    this.#written = Date.now();
+  }
+
+  #to(id, state) {
+    this.now.set(id, state);
+    this.dispatchEvent(new Event('change'));
+  }
+
+  /** The engine goes when there is nothing left to fetch. */
+  #end(id) {
+    this.now.delete(id);
+    this.#running.delete(id);
+    if (!this.now.size) {
+      this.#engine?.then((og) => og.dispose(), () => {});
+      this.#engine = null;
+    }
+    this.dispatchEvent(new Event('change'));
+  }
+
+  #started() {
+    this.#engine ??= this.session.started().then((og) => OpenGen.create({ engine: og.capabilities().engine }));
+    this.#engine.catch(() => { this.#engine = null; });
+    return this.#engine;
+  }
+}

@@ -1,0 +1,52 @@
+/** Whether a model fits a device, told before anything of it is downloaded. */
+
+import { bytes } from '../js/dom.js';
+import { TEXTS as T } from './texts.js';
+
+/** A tab on an iPhone or iPad ends at about 1.5 GB, the page's own share included. */
+const PHONE = 1.4e9;
+/** A graphics processor without memory of its own may use about so much of the machine's. */
+const SHARE = 0.6;
+
+/**
+ * What is known of the device; null where the browser does not say.
+ * @typedef {object} Device
+ * @property {'webgpu' | 'cpu' | null} engine
+ * @property {boolean} phone an iPhone or iPad
+ * @property {number | null} memory of the machine, in bytes, as browsers round it
+ * @property {boolean} most whether that is the most that the browser would say
+ * @property {number | null} free bytes that the browser's store has left
+ */
+
+/**
+ * @param {Pick<import('./entries.js').Entry, 'stored' | 'working'>} entry
+ * @param {Device} device
+ * @returns {{fits: boolean, mood: 'good' | 'plain' | 'bad', text: string}}
+ */
+export function fitOf({ stored, working = 0 }, { engine, phone, memory, most, free }) {
+  const types = Object.entries(stored).filter(([type]) => type !== 'f16' || Object.keys(stored).length === 1);
+  const limit = phone ? PHONE : memory && !most ? memory * SHARE : Infinity;
+  const small = types.filter(([, size]) => size + working <= limit);
+  const least = (list) => Math.min(...list.map(([, size]) => size));
+  if (!small.length) {
+    const needs = least(types) + working;
+    return { fits: false, mood: 'bad', text: phone ? T.tooLargePhone(needs) : T.tooLarge(needs, memory) };
+  }
+  const room = small.filter(([, size]) => free === null || size <= free);
+  if (!room.length) return { fits: false, mood: 'bad', text: T.noRoomFor(least(small), free) };
+  const kept = room.map(([type, size]) => `${bytes(size)} ${T.types[type] ?? ''}`.trim()).join(T.or);
+  const words = free === null ? T.fitsUnknown(kept) : T.fits(kept, free);
+  return engine === 'cpu' ? { fits: true, mood: 'plain', text: `${words} ${T.slow}` } : { fits: true, mood: 'good', text: words };
+}
+
+/** What this browser tells of the device. @param {import('../client.js').OpenGen | null} og @param {number | null} free @returns {Device} */
+export function deviceOf(og, free) {
+  const { userAgent, maxTouchPoints, deviceMemory } = /** @type {any} */ (navigator);
+  return {
+    engine: og?.capabilities().engine ?? null,
+    phone: /iPhone|iPad/.test(userAgent) || (/Mac/.test(userAgent) && maxTouchPoints > 1),
+    memory: deviceMemory ? deviceMemory * 1e9 : null,
+    most: deviceMemory >= 8, // browsers round more down to it
+    free,
+  };
+}

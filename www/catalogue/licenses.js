@@ -1,0 +1,54 @@
+/**
+ * Licences of models: what each allows and what it asks, one sentence each, as docs/models.md says where that was read.
+ * Whoever takes a model under one that is not `free` agrees to it first.
+ */
+
+/**
+ * @typedef {object} License
+ * @property {string} name
+ * @property {string | null} url its full text
+ * @property {boolean} free MIT or Apache: nothing is asked beyond keeping the notice
+ * @property {string} allows
+ * @property {string} forbids
+ */
+
+const RAIL = {
+  free: false,
+  allows: 'It allows everyone to use, change and pass on the model, for money too, and claims no rights in the pictures.',
+  forbids: 'It forbids what breaks a law, harms minors or exploits people, defames, harasses or discriminates, spreads falsehoods '
+    + 'to harm, gives medical advice or serves justice, police or asylum procedures, and decides by machine about people’s '
+    + 'rights; who passes the model on has to pass these terms on.',
+};
+
+/** @type {Record<string, License>} */
+export const LICENSES = {
+  mit: {
+    name: 'MIT', url: 'https://opensource.org/license/mit', free: true,
+    allows: 'It allows everything.', forbids: 'It asks to keep its notice.',
+  },
+  apache: {
+    name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0', free: true,
+    allows: 'It allows everything.', forbids: 'It asks to keep its notices and to say what was changed.',
+  },
+  'openrail-m': {
+    name: 'CreativeML Open RAIL-M', url: 'https://github.com/CompVis/stable-diffusion/blob/main/LICENSE', ...RAIL,
+  },
+  'openrail++-m': {
+    name: 'CreativeML Open RAIL++-M', url: 'https://github.com/Stability-AI/stablediffusion/blob/main/LICENSE-MODEL', ...RAIL,
+  },
+  'sd-turbo': {
+    name: 'Stability AI Non-Commercial Research Community', free: false,
+    url: 'https://github.com/Stability-AI/generative-models/blob/main/model_licenses/LICENCE-SD-Turbo',
+    allows: 'It allows research and what earns no money: to use, change and pass on the model.',
+    forbids: 'It forbids any commercial or production use, offering the model as a service, and what Stability AI’s acceptable '
+      + 'use policy forbids; it ends where its terms are broken.',
+  },
+  unknown: {
+    name: 'unknown: yours to check', url: null, free: false,
+    allows: 'This page does not know the licence of this file.',
+    forbids: 'Look at the page that you have the address from: what you may do with it is yours to check.',
+  },
+};
+
+/** @param {string | License} license a name in the list above, or one that a site describes itself @returns {License} */
+export const licenseOf = (license) => (typeof license === 'string' ? LICENSES[license] ?? LICENSES.unknown : license);

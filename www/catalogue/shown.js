@@ -1,0 +1,152 @@
+/** What a card says of a model, an entry, or something on its way. The view does what its buttons ask for. */
+
+import { bytes } from '../js/dom.js';
+import { fitOf } from './fit.js';
+import { licenseOf } from './licenses.js';
+import { pageOf } from './sources.js';
+import { TEXTS as T } from './texts.js';
+
+/** @typedef {import('./card.js').Shown} Shown */
+/** @typedef {import('./view.js').Catalogue} View */
+/** @typedef {import('./entries.js').Entry} Entry */
+
+/** A model that can be drawn with. @param {View} view @returns {Shown} */
+export function shownModel(view, model, { row, inUse, naming }) {
+  const { id, name, about, own } = model;
+  const form = naming && {
+    ...naming, label: T.newName(name), save: (text) => view.rename(id, text), back: () => view.name(null),
+  };
+  const actions = [inUse
+    ? { label: T.draw, name: T.drawName(name), look: 'primary', run: () => view.toCreate() }
+    : { label: T.use, name: T.useName(name), look: 'plain', run: () => view.use(model) }];
+  if (own) actions.push({ label: T.rename, name: T.renameName(name), run: () => view.name({ id, value: name, problem: '' }) });
+  if (row) actions.push({ label: T.remove, name: T.removeName(name), run: () => view.remove(id) });
+  return { name, about, tag: inUse ? T.inUse : undefined, mood: 'good', form, facts: factsOf(model, row), actions: form ? [] : actions };
+}
+
+/** What is to be known of a model before one uses it. */
+function factsOf({ own, fromFile, url, bytes: size, width, height, defaults, license, licensed }, row) {
+  const facts = [
+    { term: T.terms.size, text: row ? T.kept(bytes(row.bytes)) : T.notKept(bytes(size)) },
+    { term: T.terms.picture, text: T.pixels(width, height) },
+    { term: T.terms.run, text: T.run(defaults) },
+    licensed ? { term: T.terms.license, text: T.licensed(licensed), href: licensed.url } : { term: T.terms.license, text: license },
+  ];
+  return own ? [...facts, { term: T.terms.from, text: fromFile ? T.file : new URL(url).host }] : facts;
+}
+
+/** What is stored and cannot be used as it is. @param {View} view @returns {Shown} */
+export function shownRow(view, { id, name: called, damaged, formatOk, bytes: size }) {
+  const name = called || id;
+  const tag = damaged ? T.state.damaged : formatOk ? T.state.part : T.state.old;
+  return {
+    name, tag, mood: 'bad', about: T.broken, facts: [{ term: T.terms.size, text: bytes(size) }],
+    actions: [{ label: T.remove, name: T.removeName(name), run: () => view.remove(id) }],
+  };
+}
+
+/** A file on its way into the store. @param {View} view @returns {Shown} */
+export function shownAdding(view, { name, bytes: size, share }) {
+  return {
+    name, tag: T.adding, about: T.copied(bytes(size)), progress: { share, words: T.came(share * size, size) },
+    actions: [{ label: T.cancel, name: T.cancelName(name), run: () => view.page.adding.stop() }],
+  };
+}
+
+/**
+ * What can be had.
+ * @param {View} view
+ * @param {Entry} entry
+ * @param {object} known
+ * @param {string} known.hub
+ * @param {string | null} known.url where it is fetched from
+ * @param {import('./fit.js').Device} known.device
+ * @param {Entry[]} known.all the others too
+ * @param {import('../protocol.d.ts').StoredModel | undefined} known.row what the store has of it
+ * @param {import('./fetching.js').State | undefined} known.now how far it is, if it is on its way
+ * @param {import('../client.js').OpenGenError | undefined} known.error why it did not arrive
+ * @param {boolean} known.asking whether its licence is being read
+ * @param {import('../js/book.js').Written} known.written
+ * @returns {Shown}
+ */
+export function shownEntry(view, entry, known) {
+  const { name, about, missing } = entry;
+  const { hub, url, row, now, error, asking, written } = known;
+  const host = new URL(url ?? hub).host;
+  const shown = { name, about, facts: entryFacts(entry, hub, host), actions: [] };
+  if (now) return { ...shown, ...underWay(view, entry, now) };
+  const fit = fitOf(entry, known.device);
+  const better = !fit.fits && known.all.find((other) => !other.missing && fitOf(other, known.device).fits);
+  const verdict = { mood: fit.mood, text: better ? `${fit.text} ${T.instead(better.name)}` : fit.text };
+  if (missing) return { ...shown, tag: T.tags.notYet, verdict: { mood: 'plain', text: `${T.missing[missing]} ${fit.text}` } };
+  if (asking) return { ...shown, ...licenseStep(view, entry, host) };
+  const begun = row || written.came;
+  const progress = begun && written.came ? progressOf(written.came) : undefined;
+  const drop = { label: T.drop, name: T.dropName(name), run: () => view.drop(entry.id) };
+  if (error) {
+    return {
+      ...shown, progress, tag: T.tags.failed, mood: 'bad', lines: wordsOf(error, host, url),
+      actions: [
+        { label: T.again, name: T.againName(name), look: 'plain', run: () => view.begin(entry) },
+        ...(error.code === 'NETWORK' ? [{ label: T.saved, name: T.savedName(name), run: () => view.page.adding.pick() }] : []),
+        ...(row ? [drop] : []),
+      ],
+    };
+  }
+  if (begun) {
+    return {
+      ...shown, verdict, progress, tag: T.tags.paused,
+      actions: [{ label: T.resume, name: T.resumeName(name), look: 'primary', run: () => view.fetch(entry) }, drop],
+    };
+  }
+  return { ...shown, verdict, actions: fit.fits ? [{ label: T.fetchIt, name: T.fetchName(name), look: 'plain', run: () => view.fetch(entry) }] : [] };
+}
+
+function entryFacts({ download, family, width, height, defaults, license, sources = [] }, hub, host) {
+  const { name, url } = licenseOf(license);
+  const [source] = sources;
+  return [
+    ...(download ? [{ term: T.terms.download, text: bytes(download) }] : []),
+    ...(width && height ? [{ term: T.terms.picture, text: T.pixels(width, height) }] : []),
+    ...(defaults?.steps ? [{ term: T.terms.run, text: T.run(defaults) }] : []),
+    ...(family ? [{ term: T.terms.family, text: family }] : []),
+    { term: T.terms.license, text: name, href: url ?? undefined },
+    source ? { term: T.terms.from, text: `${source.repo}, ${host}`, href: pageOf(source, hub) } : { term: T.terms.from, text: host },
+  ];
+}
+
+/** What the licence says, before the first byte. */
+function licenseStep(view, entry, host) {
+  const { name, allows, forbids, url } = licenseOf(entry.license);
+  return {
+    lines: [{ text: allows }, { text: forbids }, ...(url ? [{ text: T.fullText(name), href: url }] : []), { text: T.host(host) }],
+    actions: [
+      { label: T.accept, name: T.acceptName(entry.name), look: 'primary', run: () => view.accept(entry) },
+      { label: T.notNow, name: T.notNowName(entry.name), run: () => view.ask('') },
+    ],
+  };
+}
+
+/** On its way. @param {import('./fetching.js').State} now */
+function underWay(view, { id, name }, { phase, loaded, total, rate, secondsLeft }) {
+  return {
+    tag: T.tags[phase],
+    progress: progressOf({ loaded, total }, phase === 'fetching' ? [rate > 0 ? T.rate(rate) : '', secondsLeft ? T.left(secondsLeft) : ''] : []),
+    actions: [
+      { label: T.pause, name: T.pauseName(name), look: 'plain', run: () => view.pause(id) },
+      { label: T.cancel, name: T.cancelName(name), run: () => view.drop(id) },
+    ],
+  };
+}
+
+const progressOf = ({ loaded, total }, more = []) =>
+  ({ share: total ? loaded / total : 0, words: [T.came(loaded, total), ...more].filter(Boolean).join(' · ') });
+
+/** Why a model did not arrive, and what can be done. */
+function wordsOf(error, host, url) {
+  if (error.code === 'QUOTA') return [{ text: T.full }];
+  const message = /[.!?]$/.test(error.message) ? error.message : `${error.message}.`;
+  const text = message[0].toUpperCase() + message.slice(1);
+  if (error.code !== 'NETWORK') return [{ text }];
+  return [...T.network(text, host).map((line) => ({ text: line })), { text: T.openTab(host), href: url }];
+}

@@ -1,0 +1,58 @@
+/** What the site that serves this page says of models: `models.json` beside it, which needs no rebuild. */
+
+import { LICENSES } from './licenses.js';
+import { HUB } from './sources.js';
+
+/** @typedef {import('./entries.js').Entry} Entry */
+
+/**
+ * @returns {Promise<{hub: string, entries: Entry[], problems: string[]}>} problems: a sentence for each entry that is of no use
+ */
+export async function readSite() {
+  const address = new URL('../models.json', import.meta.url);
+  let said;
+  try {
+    const response = await fetch(address);
+    if (!response.ok) return { hub: HUB, entries: [], problems: [] };
+    said = await response.json();
+  } catch (error) {
+    return { hub: HUB, entries: [], problems: error instanceof SyntaxError ? [`models.json cannot be read: ${error.message}.`] : [] };
+  }
+  const problems = [];
+  const entries = [];
+  const ids = new Set();
+  for (const [index, given] of (Array.isArray(said?.models) ? said.models : []).entries()) {
+    const wrong = wrongWith(given, ids);
+    if (wrong) problems.push(`models.json: entry ${index + 1} ${wrong}.`);
+    else {
+      ids.add(given.id);
+      entries.push(entryOf(given, address));
+    }
+  }
+  const hub = typeof said?.hub === 'string' && URL.canParse(said.hub) ? said.hub.replace(/\/+$/, '') : HUB;
+  return { hub, entries, problems };
+}
+
+/** What speaks against an entry; empty where nothing does. */
+function wrongWith(given, ids) {
+  for (const field of ['id', 'name', 'url', 'license']) if (!given?.[field]) return `has no ${field}`;
+  if (ids.has(given.id)) return `has the id "${given.id}" of another one`;
+  if (!Number.isInteger(given.bytes) || given.bytes < 1) return 'has no bytes: how long its file is';
+  const { license } = given;
+  if (typeof license === 'string' && !Object.hasOwn(LICENSES, license)) {
+    return `names a licence that is not known here, "${license}": known are ${Object.keys(LICENSES).join(', ')}, or describe it`;
+  }
+  if (typeof license === 'object' && !['name', 'allows', 'forbids'].every((field) => typeof license[field] === 'string')) {
+    return 'describes a licence without name, allows and forbids';
+  }
+  return '';
+}
+
+/** @returns {Entry} */
+function entryOf({ id, name, url, bytes, sha256, license, revision = null, about, family, width, height, working, defaults, examples, general = true }, base) {
+  return {
+    id, name, url: new URL(url, base).href, sha256, revision, width, height, working, defaults, examples, general: Boolean(general),
+    license: typeof license === 'object' ? { free: false, url: null, ...license } : license,
+    about: about ?? `A model of ${base.host}.`, family: family ?? '', missing: null, download: bytes, stored: { as: bytes },
+  };
+}

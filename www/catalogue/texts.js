@@ -1,0 +1,111 @@
+/** Every sentence of the view Models, in one place. */
+
+import { SAMPLERS } from '../limits.js';
+import { bytes, duration } from '../js/dom.js';
+
+/** What people call a sampler. @param {string} name */
+const samplerName = (name) => SAMPLERS[name]?.title ?? '';
+
+/** "27 November 2026". @param {string} iso */
+const dateOf = (iso) => new Date(iso).toLocaleDateString('en-GB', { day: 'numeric', month: 'long', year: 'numeric' });
+
+export const TEXTS = {
+  title: 'Models',
+  lede: 'What draws is a model: a file of numbers that learned from pictures. Each is fetched once, kept in this browser, and works '
+    + 'offline from then on.',
+  here: 'On this device',
+  use: 'Use',
+  useName: (name) => `Use ${name}`,
+  draw: 'Draw',
+  drawName: (name) => `Draw with ${name}`,
+  rename: 'Rename',
+  renameName: (name) => `Rename ${name}`,
+  newName: (name) => `New name for ${name}`,
+  save: 'Save',
+  back: 'Cancel',
+  remove: 'Delete',
+  removeName: (name) => `Delete ${name}…`,
+  cancel: 'Cancel',
+  cancelName: (name) => `Cancel ${name}`,
+  inUse: 'in use',
+  adding: 'being added',
+  copied: (name) => `${name} is copied into this browser’s store. Nothing is sent anywhere.`,
+  kept: (size) => `${size} on this device`,
+  notKept: (size) => `${size}, fetched when it is used`,
+  state: { damaged: 'damaged', old: 'from an older version', part: 'partly here' },
+  broken: 'What is here of it cannot be used. Add its file again, or delete it.',
+  terms: { size: 'Size', picture: 'Pictures', run: 'A run', license: 'Licence', from: 'From', download: 'Download', family: 'Family' },
+  pixels: (width, height) => `${width} × ${height} pixels`,
+  run: ({ steps, guidance, sampler }) => [`${steps} ${steps === 1 ? 'step' : 'steps'}`,
+    guidance === undefined ? '' : guidance > 1 ? `guidance ${guidance}` : 'no guidance', samplerName(sampler)].filter(Boolean).join(', '),
+  file: 'a file of yours',
+  page: 'this page',
+
+  had: 'To be had',
+  hadText: 'What is not here yet says so. Nothing is fetched before you press.',
+  fetchIt: 'Fetch',
+  fetchName: (name) => `Fetch ${name}`,
+  accept: 'Accept and fetch',
+  acceptName: (name) => `Accept and fetch ${name}`,
+  notNow: 'Not now',
+  notNowName: (name) => `Not now: ${name}`,
+  pause: 'Pause',
+  pauseName: (name) => `Pause ${name}`,
+  resume: 'Resume',
+  resumeName: (name) => `Resume ${name}`,
+  again: 'Try again',
+  againName: (name) => `Try again: ${name}`,
+  drop: 'Delete what has come',
+  dropName: (name) => `Delete what has come of ${name}`,
+  saved: 'Choose the saved file',
+  savedName: (name) => `Choose the saved file of ${name}`,
+  tags: {
+    notYet: 'not yet', queued: 'next', waiting: 'another tab is fetching it', fetching: 'being fetched', checking: 'being checked',
+    paused: 'paused', failed: 'did not arrive',
+  },
+  missing: {
+    single: 'Not yet: this page cannot read a checkpoint in one file. Today its diffusers folder, made into a GGUF by opengen '
+      + 'quantize, can be brought as your own.',
+    folder: 'Not yet: this page cannot fetch a model in several files. Today its diffusers folder, made into a GGUF by opengen '
+      + 'quantize, can be brought as your own.',
+    lcm: 'Not yet: the engine lacks the way that this family is guided, and its sampler.',
+  },
+  types: { q8_0: 'at 8 bits', q4_0: 'at 4 bits', f16: 'at 16 bits', as: '' },
+  or: ' or ',
+  fits: (kept, free) => `Fits this device: it keeps ${kept}, and ${bytes(free)} are free.`,
+  fitsUnknown: (kept) => `It keeps ${kept}; this browser does not say how much room there is.`,
+  slow: 'Without WebGPU here a picture would take minutes.',
+  noRoomFor: (size, free) => `No room: it keeps ${bytes(size)} at the least, and ${bytes(free)} are free. Deleting a model or pictures `
+    + 'makes room.',
+  tooLarge: (needs, memory) => `Too large for this device: it needs ${bytes(needs)} at the least while it draws, and the machine has `
+    + `about ${bytes(memory)} in all.`,
+  tooLargePhone: (needs) => `Too large for this device: it needs ${bytes(needs)} at the least while it draws, and iPhones and iPads close `
+    + 'a tab that uses more than about 1.5 GB.',
+  instead: (name) => `${name} would fit.`,
+  fullText: (name) => `The full text: ${name}`,
+  host: (host) => `The file comes from ${host}, which sees this device’s address, as every site does that one visits.`,
+  licensed: ({ name, accepted }) => (accepted ? `${name}, accepted on ${dateOf(accepted)}` : name),
+  full: 'There is no room for the rest of it. Deleting a model or pictures makes room; then it goes on where it stopped.',
+  network: (message, host) => [`${message} What has come is kept.`,
+    `If ${host} lets no other site read the file, or wants you to log in: open it in a tab, save it, and choose the saved file here.`],
+  openTab: (host) => `Open it at ${host}`,
+
+  own: 'Bring your own',
+  ownText: 'A GGUF file that opengen quantize made of a diffusers folder of the Stable Diffusion 1 or 2 family. Choose it here, or '
+    + 'drop it anywhere on this page. It is copied into this browser and sent nowhere.',
+  choose: 'Choose a file',
+  address: 'Or the address of a file',
+  addressHint: 'https://…/model.gguf',
+  look: 'Look',
+  command: 'opengen quantize FOLDER --type q8_0 --out model.gguf',
+  commandLabel: 'The command that makes such a file',
+
+  room: 'Room',
+  roomText: (used, free) => `${bytes(used)} used, ${bytes(free)} free for this site.`,
+  noRoom: 'This browser does not say how much room there is.',
+  keeping: 'Kept on this device',
+
+  came: (loaded, total) => `${bytes(loaded)} of ${bytes(total)}`,
+  rate: (rate) => `${bytes(rate)}/s`,
+  left: (seconds) => `${duration(seconds)} left`,
+};

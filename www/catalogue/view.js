@@ -1,0 +1,269 @@
+/** The view "Models": a card for each that is here or can be had, one's own among them, and what room there is. */
+
+import { book } from '../js/book.js';
+import { $, make } from '../js/dom.js';
+import { Card } from './card.js';
+import { ENTRIES } from './entries.js';
+import { Fetching } from './fetching.js';
+import { deviceOf } from './fit.js';
+import { licenseOf } from './licenses.js';
+import { HUB, addressOf } from './sources.js';
+import { readSite } from './site.js';
+import { shownAdding, shownEntry, shownModel, shownRow } from './shown.js';
+import { TEXTS as T } from './texts.js';
+
+/**
+ * What the view is made of.
+ * @typedef {object} Page
+ * @property {import('../js/session.js').Session} session
+ * @property {import('../js/choice.js').Choice} choice
+ * @property {import('../js/removal.js').Removal} removal
+ * @property {import('../js/storage.js').StoragePanel} storage
+ * @property {import('../js/adding.js').Adding} adding
+ * @property {import('../js/using.js').Using} using
+ */
+
+/** @typedef {import('../protocol.d.ts').StoredModel} Row */
+/** @typedef {import('./entries.js').Entry} Entry */
+
+export class Catalogue {
+  title = `${T.title} · OpenGen`;
+  /** Rows of the store, by id; empty until the engine has told. @type {Map<string, Row>} */ #rows = new Map();
+  /** @type {Map<string, Card>} */ #cards = new Map();
+  /** What can be had: the site's own, then those of entries.js. @type {Entry[]} */ #entries = [...ENTRIES];
+  #hub = HUB;
+  /** Bytes that the store has left. @type {number | null} */ #free = null;
+  /** The entry whose licence is being read. */ #asking = '';
+  /** The model that is being renamed, and what is wrong with the name. @type {{id: string, value: string, problem: string} | null} */
+  #naming = null;
+  /** What was drawn of the session. */ #session = '';
+  /** Where the page's report stands in Create. */ #place = document.createComment('report');
+  #shown = false;
+  #here = make('ul', { className: 'cards' });
+  #had = make('ul', { className: 'cards' });
+  #said = make('div', { className: 'said' });
+  #problems = make('p', { className: 'field-error', hidden: true });
+  #bar = make('span');
+  #roomWords = make('p', { className: 'quiet' });
+
+  /** @param {HTMLElement} root @param {Page} page */
+  constructor(root, page) {
+    Object.assign(this, { root, page });
+    root.replaceChildren(make('h1', { textContent: T.title, tabIndex: -1 }), make('p', { className: 'lede', textContent: T.lede }),
+      this.#said, section(T.here, this.#here), section(T.had, make('p', { textContent: T.hadText }), this.#problems, this.#had),
+      this.#own(), this.#room());
+    const { session, choice, adding } = page;
+    this.fetching = new Fetching(session);
+    const when = (target, event, act) => target.addEventListener(event, () => this.#shown && act());
+    when(session.runs, 'run', () => this.#sessionKey() !== this.#session && this.refresh());
+    when(choice, 'change', () => this.refresh());
+    when(adding, 'change', () => this.#draw());
+    when($('storage'), 'close', () => this.refresh());
+    when(this.fetching, 'change', () => this.#draw());
+    this.fetching.addEventListener('done', (event) => this.#arrived(/** @type {any} */ (event).detail));
+    this.ready = readSite().then(({ hub, entries, problems }) => {
+      this.#hub = hub;
+      this.#entries = [...entries, ...ENTRIES.filter(({ id }) => !entries.some((entry) => entry.id === id))];
+      this.#problems.textContent = problems.join(' ');
+      this.#problems.hidden = !problems.length;
+      this.#draw();
+    });
+  }
+
+  /** It is looked at. @param {string} part what stands in the address behind the view's name */
+  reveal(part) {
+    if (!this.#shown) {
+      this.#shown = true;
+      const report = $('report').parentElement; // what happens to a model is said where one looks
+      report.replaceWith(this.#place);
+      this.#said.append(report);
+    }
+    this.refresh();
+    const target = part && this.root.querySelector(`#models-${CSS.escape(part)}`);
+    if (target) target.scrollIntoView();
+    else scrollTo(0, 0);
+  }
+
+  leave() {
+    if (!this.#shown) return;
+    this.#shown = false;
+    this.#place.replaceWith($('report').parentElement);
+  }
+
+  /** Asks what is stored, and draws it. */
+  async refresh() {
+    this.#session = this.#sessionKey();
+    this.#draw();
+    const { og } = this.page.session;
+    if (!og) return;
+    try {
+      const { models, usage, quota } = await og.storage();
+      this.#rows = new Map(models.map((row) => [row.id, row]));
+      this.#free = quota ? Math.max(0, quota - usage) : null;
+      this.#bar.style.setProperty('--used', String(quota ? usage / quota : 0));
+      this.#roomWords.textContent = this.#free === null ? T.noRoom : T.roomText(usage, this.#free);
+    } catch (error) {
+      this.#roomWords.textContent = error.message;
+    }
+    this.#draw();
+  }
+
+  /** What of the session the cards tell of. */
+  #sessionKey() {
+    const { model, state, former, og } = this.page.session;
+    return JSON.stringify([model?.id, former?.id, state, Boolean(og)]);
+  }
+
+  #draw() {
+    const { choice, removal, adding, session } = this.page;
+    const models = choice.all.filter(({ id }) => !removal.has(id));
+    const inUse = (session.former ?? session.model)?.id;
+    const here = models.map((model) => [model.id, shownModel(this, model, {
+      row: this.#rows.get(model.id), inUse: model.id === inUse, naming: this.#naming?.id === model.id ? this.#naming : null,
+    })]);
+    const coming = adding.now ? [['adding', shownAdding(this, adding.now)]] : [];
+    const known = new Set(models.map(({ id }) => id));
+    const rest = [...this.#rows.values()].filter(({ id }) => !known.has(id) && !removal.has(id));
+    const begun = (row) => !row.complete && !row.damaged && row.formatOk && /^https?:/.test(row.url);
+    const broken = rest.filter((row) => !begun(row)).map((row) => [row.id, shownRow(this, row)]);
+    this.#lay(this.#here, [...here, ...coming, ...broken]);
+
+    const others = rest.filter((row) => begun(row) && !this.#entries.some(({ id }) => id === row.id)).map(entryOfRow);
+    const entries = [...others, ...this.#entries].filter(({ id }) => !known.has(id) && !broken.some(([other]) => other === id));
+    const device = deviceOf(session.og, this.#free);
+    this.#lay(this.#had, entries.map((entry) => [entry.id, shownEntry(this, entry, {
+      hub: this.#hub, url: this.#address(entry), device, all: entries, row: this.#rows.get(entry.id), now: this.fetching.now.get(entry.id),
+      error: this.fetching.failed.get(entry.id), asking: this.#asking === entry.id, written: book.of(entry.id),
+    })]));
+  }
+
+  /** Draws cards into a list, each one kept as long as it is there. @param {HTMLElement} list @param {[string, import('./card.js').Shown][]} shown */
+  #lay(list, shown) {
+    const cards = shown.map(([id, what]) => {
+      const card = this.#cards.get(id) ?? new Card(id);
+      this.#cards.set(id, card);
+      card.draw(what);
+      return card.root;
+    });
+    if (cards.length !== list.children.length || cards.some((card, i) => list.children[i] !== card)) list.replaceChildren(...cards);
+  }
+
+  #address(entry) {
+    return addressOf(entry, this.#hub, document.baseURI);
+  }
+
+  // ---- what the cards' buttons do --------------------------------------------------------------------------
+
+  use(model) {
+    this.page.using.use(model);
+    this.toCreate();
+  }
+
+  toCreate() {
+    location.hash = '';
+    $('prompt').focus();
+  }
+
+  /** Begins to rename a model, tells what is wrong with its new name, or ends. @param {{id: string, value: string, problem: string} | null} naming */
+  name(naming) {
+    const was = this.#naming?.id;
+    this.#naming = naming;
+    this.#draw();
+    this.#cards.get(naming?.id ?? was)?.root.querySelector(naming ? 'input' : 'button')?.focus();
+  }
+
+  rename(id, text) {
+    const problem = this.page.choice.rename(id, text);
+    this.name(problem ? { id, value: text, problem } : null);
+  }
+
+  remove(id) {
+    this.page.storage.open(id);
+  }
+
+  /** The licence is read first, where it asks for something, or was not accepted in this revision. @param {Entry} entry */
+  fetch(entry) {
+    const { license } = book.of(entry.id);
+    const accepted = license?.accepted && license.revision === (entry.revision ?? null);
+    if (licenseOf(entry.license).free || accepted) return this.begin(entry);
+    return this.ask(entry.id);
+  }
+
+  /** Shows the licence of an entry; with no id, of none. */
+  ask(id) {
+    const was = this.#asking;
+    this.#asking = id;
+    this.#draw();
+    this.#cards.get(id || was)?.root.querySelector('button')?.focus();
+  }
+
+  /** The visitor has accepted the licence, or need not. @param {Entry} entry @param {string | null} [accepted] when */
+  begin(entry, accepted = book.of(entry.id).license?.accepted ?? null) {
+    this.#asking = '';
+    book.write(entry.id, recordOf(entry, accepted));
+    this.page.removal.undo(entry.id);
+    this.fetching.start({ id: entry.id, url: /** @type {string} */ (this.#address(entry)), bytes: entry.url ? entry.download ?? undefined : undefined, sha256: entry.sha256 });
+  }
+
+  accept(entry) {
+    this.begin(entry, new Date().toISOString());
+  }
+
+  pause(id) {
+    this.fetching.stop(id);
+  }
+
+  /** What has come of it is deleted, and with it what was written. */
+  async drop(id) {
+    await this.fetching.stop(id);
+    this.fetching.forget(id);
+    const og = await this.page.session.started();
+    await this.page.removal.now(og, id);
+    this.refresh();
+  }
+
+  /** A model has arrived whole. @param {Row} stored */
+  async #arrived({ id }) {
+    const { session, choice } = this.page;
+    book.write(id, { came: undefined });
+    const og = await session.started();
+    og.requestPersist().catch(() => {});
+    await choice.refresh(og);
+    if (this.#shown) this.refresh();
+  }
+
+  #own() {
+    const choose = make('button', { type: 'button', className: 'button', textContent: T.choose });
+    choose.addEventListener('click', () => this.page.adding.pick());
+    const own = section(T.own, make('p', { textContent: T.ownText }),
+      make('pre', { className: 'command', tabIndex: 0, role: 'region', ariaLabel: T.commandLabel }, make('code', { textContent: T.command })),
+      choose);
+    own.id = 'models-own';
+    return own;
+  }
+
+  #room() {
+    const kept = make('button', { type: 'button', className: 'button small ghost', textContent: T.keeping });
+    kept.setAttribute('aria-haspopup', 'dialog');
+    kept.addEventListener('click', () => this.page.storage.open());
+    return section(T.room, make('div', { className: 'room', ariaHidden: 'true' }, this.#bar), this.#roomWords, kept);
+  }
+}
+
+function section(title, ...children) {
+  return make('section', { className: 'shelf' }, make('h2', { textContent: title }), ...children);
+}
+
+/** What is kept of an entry beside the store. @param {Entry} entry @param {string | null} accepted @returns {import('../js/book.js').Written} */
+function recordOf({ id, name, about, license, revision = null, defaults, examples, general }, accepted) {
+  const { name: called, url } = licenseOf(license);
+  return { name, about, entry: id, license: { name: called, url, revision, accepted }, defaults, examples, general };
+}
+
+/** A download that was begun, of which no catalogue knows any more. @param {Row} row @returns {Entry} */
+function entryOfRow({ id, url, bytes }) {
+  const { name, about } = book.of(id);
+  return {
+    id, url, name: name ?? id, about: about ?? '', family: '', license: 'unknown', missing: null, download: null, stored: { as: bytes }, general: true,
+  };
+}
