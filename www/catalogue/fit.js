@@ -11,7 +11,6 @@ const SHARE = 0.6;
 /**
  * What is known of the device; null where the browser does not say.
  * @typedef {object} Device
- * @property {'webgpu' | 'cpu' | null} engine
  * @property {boolean} phone an iPhone or iPad
  * @property {number | null} memory of the machine, in bytes, as browsers round it
  * @property {boolean} most whether that is the most that the browser would say
@@ -23,7 +22,7 @@ const SHARE = 0.6;
  * @param {Device} device
  * @returns {{fits: boolean, mood: 'good' | 'plain' | 'bad', text: string}}
  */
-export function fitOf({ stored, working = 0 }, { engine, phone, memory, most, free }) {
+export function fitOf({ stored, working = 0 }, { phone, memory, most, free }) {
   const types = Object.entries(stored).filter(([type]) => type !== 'f16' || Object.keys(stored).length === 1);
   const limit = phone ? PHONE : memory && !most ? memory * SHARE : Infinity;
   const small = types.filter(([, size]) => size + working <= limit);
@@ -35,15 +34,13 @@ export function fitOf({ stored, working = 0 }, { engine, phone, memory, most, fr
   const room = small.filter(([, size]) => free === null || size <= free);
   if (!room.length) return { fits: false, mood: 'bad', text: T.noRoomFor(least(small), free) };
   const kept = room.map(([type, size]) => `${bytes(size)} ${T.types[type] ?? ''}`.trim()).join(T.or);
-  const words = free === null ? T.fitsUnknown(kept) : T.fits(kept, free);
-  return engine === 'cpu' ? { fits: true, mood: 'plain', text: `${words} ${T.slow}` } : { fits: true, mood: 'good', text: words };
+  return { fits: true, mood: 'good', text: free === null ? T.fitsUnknown(kept) : T.fits(kept, free) };
 }
 
-/** What this browser tells of the device. @param {import('../client.js').OpenGen | null} og @param {number | null} free @returns {Device} */
-export function deviceOf(og, free) {
+/** What this browser tells of the device. @param {number | null} free @returns {Device} */
+export function deviceOf(free) {
   const { userAgent, maxTouchPoints, deviceMemory } = /** @type {any} */ (navigator);
   return {
-    engine: og?.capabilities().engine ?? null,
     phone: /iPhone|iPad/.test(userAgent) || (/Mac/.test(userAgent) && maxTouchPoints > 1),
     memory: deviceMemory ? deviceMemory * 1e9 : null,
     most: deviceMemory >= 8, // browsers round more down to it

@@ -78,7 +78,7 @@ export function shownEntry(view, entry, known) {
   const fit = fitOf(entry, known.device);
   const better = !fit.fits && known.all.find((other) => !other.missing && fitOf(other, known.device).fits);
   const verdict = { mood: fit.mood, text: better ? `${fit.text} ${T.instead(better.name)}` : fit.text };
-  if (missing) return { ...shown, tag: T.tags.notYet, verdict: { mood: 'plain', text: `${T.missing[missing]} ${fit.text}` } };
+  if (missing) return { ...shown, verdict: { ...fit, mood: fit.fits ? 'plain' : 'bad' } };
   if (asking) return { ...shown, ...licenseStep(view, entry, host) };
   const begun = row || written.came;
   const progress = begun && written.came ? progressOf(written.came) : undefined;
@@ -102,7 +102,7 @@ export function shownEntry(view, entry, known) {
   return { ...shown, verdict, actions: fit.fits ? [{ label: T.fetchIt, name: T.fetchName(name), look: 'plain', run: () => view.fetch(entry) }] : [] };
 }
 
-function entryFacts({ download, family, width, height, defaults, license, sources = [] }, hub, host) {
+function entryFacts({ missing, download, family, width, height, defaults, license, sources = [] }, hub, host) {
   const { name, url } = licenseOf(license);
   const [source] = sources;
   return [
@@ -111,7 +111,8 @@ function entryFacts({ download, family, width, height, defaults, license, source
     ...(defaults?.steps ? [{ term: T.terms.run, text: T.run(defaults) }] : []),
     ...(family ? [{ term: T.terms.family, text: family }] : []),
     { term: T.terms.license, text: name, href: url ?? undefined },
-    source ? { term: T.terms.from, text: `${source.repo}, ${host}`, href: pageOf(source, hub) } : { term: T.terms.from, text: host },
+    ...(missing ? [{ term: T.terms.lacks, text: T.missing[missing] }] : []),
+    source ? { term: T.terms.from, text: source.repo, href: pageOf(source, hub) } : { term: T.terms.from, text: host },
   ];
 }
 

@@ -34,7 +34,7 @@ export const TEXTS = {
   notKept: (size) => `${size}, fetched when it is used`,
   state: { damaged: 'damaged', old: 'from an older version', part: 'partly here' },
   broken: 'What is here of it cannot be used. Add its file again, or delete it.',
-  terms: { size: 'Size', picture: 'Pictures', run: 'A run', license: 'Licence', from: 'From', download: 'Download', family: 'Family' },
+  terms: { size: 'Size', picture: 'Pictures', run: 'A run', license: 'Licence', from: 'From', download: 'Download', family: 'Family', lacks: 'Lacks' },
   pixels: (width, height) => `${width} × ${height} pixels`,
   run: ({ steps, guidance, sampler }) => [`${steps} ${steps === 1 ? 'step' : 'steps'}`,
     guidance === undefined ? '' : guidance > 1 ? `guidance ${guidance}` : 'no guidance', samplerName(sampler)].filter(Boolean).join(', '),
@@ -42,7 +42,10 @@ export const TEXTS = {
   page: 'this page',
 
   had: 'To be had',
-  hadText: 'What is not here yet says so. Nothing is fetched before you press.',
+  hadText: 'Nothing is fetched before you press.',
+  notYet: 'Not yet',
+  notYetText: 'What this page lacks to fetch them itself stands on each. Most can be brought today: opengen quantize makes one file '
+    + 'of their diffusers folder, and that file is your own then.',
   fetchIt: 'Fetch',
   fetchName: (name) => `Fetch ${name}`,
   accept: 'Accept and fetch',
@@ -60,21 +63,19 @@ export const TEXTS = {
   saved: 'Choose the saved file',
   savedName: (name) => `Choose the saved file of ${name}`,
   tags: {
-    notYet: 'not yet', queued: 'next', waiting: 'another tab is fetching it', fetching: 'being fetched', checking: 'being checked',
+    queued: 'next', waiting: 'another tab is fetching it', fetching: 'being fetched', checking: 'being checked',
     paused: 'paused', failed: 'did not arrive',
   },
   missing: {
-    single: 'Not yet: this page cannot read a checkpoint in one file. Today its diffusers folder, made into a GGUF by opengen '
-      + 'quantize, can be brought as your own.',
-    folder: 'Not yet: this page cannot fetch a model in several files. Today its diffusers folder, made into a GGUF by opengen '
-      + 'quantize, can be brought as your own.',
-    lcm: 'Not yet: the engine lacks the way that this family is guided, and its sampler.',
+    single: 'reading a checkpoint in one file',
+    folder: 'fetching a model in several files',
+    lcm: 'the way this family is guided, and its sampler: it cannot be brought either',
   },
   types: { q8_0: 'at 8 bits', q4_0: 'at 4 bits', f16: 'at 16 bits', as: '' },
   or: ' or ',
-  fits: (kept, free) => `Fits this device: it keeps ${kept}, and ${bytes(free)} are free.`,
+  fits: (kept, free) => `Fits this device: it keeps ${kept}; ${bytes(free)} are free.`,
   fitsUnknown: (kept) => `It keeps ${kept}; this browser does not say how much room there is.`,
-  slow: 'Without WebGPU here a picture would take minutes.',
+  slow: 'The processor draws here, without WebGPU: a picture of a model of this size would take minutes.',
   noRoomFor: (size, free) => `No room: it keeps ${bytes(size)} at the least, and ${bytes(free)} are free. Deleting a model or pictures `
     + 'makes room.',
   tooLarge: (needs, memory) => `Too large for this device: it needs ${bytes(needs)} at the least while it draws, and the machine has `

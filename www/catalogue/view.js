@@ -41,8 +41,11 @@ export class Catalogue {
   #shown = false;
   #here = make('ul', { className: 'cards' });
   #had = make('ul', { className: 'cards' });
+  #later = make('ul', { className: 'cards' });
   #said = make('div', { className: 'said' });
   #problems = make('p', { className: 'field-error', hidden: true });
+  #slow = make('p', { textContent: T.slow, hidden: true });
+  #hadShelf = section(T.had, make('p', { textContent: T.hadText }), this.#slow, this.#problems, this.#had);
   #bar = make('span');
   #roomWords = make('p', { className: 'quiet' });
 
@@ -50,8 +53,8 @@ export class Catalogue {
   constructor(root, page) {
     Object.assign(this, { root, page });
     root.replaceChildren(make('h1', { textContent: T.title, tabIndex: -1 }), make('p', { className: 'lede', textContent: T.lede }),
-      this.#said, section(T.here, this.#here), section(T.had, make('p', { textContent: T.hadText }), this.#problems, this.#had),
-      this.#own(), this.#room());
+      this.#said, section(T.here, this.#here), this.#hadShelf,
+      this.#own(), section(T.notYet, make('p', { textContent: T.notYetText }), this.#later), this.#room());
     const { session, choice, adding } = page;
     this.fetching = new Fetching(session);
     const when = (target, event, act) => target.addEventListener(event, () => this.#shown && act());
@@ -130,11 +133,16 @@ export class Catalogue {
 
     const others = rest.filter((row) => begun(row) && !this.#entries.some(({ id }) => id === row.id)).map(entryOfRow);
     const entries = [...others, ...this.#entries].filter(({ id }) => !known.has(id) && !broken.some(([other]) => other === id));
-    const device = deviceOf(session.og, this.#free);
-    this.#lay(this.#had, entries.map((entry) => [entry.id, shownEntry(this, entry, {
+    const device = deviceOf(this.#free);
+    const shown = (entry) => [entry.id, shownEntry(this, entry, {
       hub: this.#hub, url: this.#address(entry), device, all: entries, row: this.#rows.get(entry.id), now: this.fetching.now.get(entry.id),
       error: this.fetching.failed.get(entry.id), asking: this.#asking === entry.id, written: book.of(entry.id),
-    })]));
+    })];
+    const had = entries.filter(({ missing }) => !missing);
+    this.#hadShelf.hidden = !had.length && this.#problems.hidden;
+    this.#slow.hidden = session.capabilities()?.engine !== 'cpu' || !had.some(({ general }) => general);
+    this.#lay(this.#had, had.map(shown));
+    this.#lay(this.#later, entries.filter(({ missing }) => missing).map(shown));
   }
 
   /** Draws cards into a list, each one kept as long as it is there. @param {HTMLElement} list @param {[string, import('./card.js').Shown][]} shown */
