@@ -31,6 +31,10 @@ import { Waiting } from './js/waiting.js';
 import { seedWords, sentence } from './js/words.js';
 import { MODELS } from './models.js';
 
+if (keep.read('veil')) {
+  document.documentElement.toggleAttribute('data-veil', true);
+  import('./js/veil.js').catch(() => {}); // they stay blurred
+}
 const ENGINES = ['auto', 'webgpu', 'cpu'];
 const wanted = [new URLSearchParams(location.search).get('engine'), keep.read('engine')];
 const engine = wanted.find((name) => ENGINES.includes(name)) ?? 'auto';
@@ -156,7 +160,7 @@ function pick(made) {
   shown.following = false;
   shown.broughtBack = false;
   batch.hide();
-  shown.present(made);
+  shown.present({ ...made, pressed: true });
   $('frame').scrollIntoView({ block: 'nearest' });
   if (!queue.running) say('An earlier picture', seedWords(made.settings));
 }

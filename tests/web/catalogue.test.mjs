@@ -1,7 +1,7 @@
 /** The view Models: what is here, what can be had, and what is done with it. */
 
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
@@ -9,7 +9,7 @@ import { ENTRIES } from '../../www/catalogue/entries.js';
 import { fitOf } from '../../www/catalogue/fit.js';
 import { LICENSES, licenseOf } from '../../www/catalogue/licenses.js';
 import { HUB, addressOf, understand } from '../../www/catalogue/sources.js';
-import { MODEL, PATIENCE, fileOf, ready, sent, stand, visitor } from './page.mjs';
+import { MODEL, PATIENCE, draw, fileOf, ready, sent, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models' });
 const folder = mkdtempSync(join(tmpdir(), 'opengen-catalogue-'));
@@ -146,6 +146,92 @@ test('a download that is cancelled leaves nothing; one that fails says why, and 
   await little.getByRole('button', { name: 'Try again: Little' }).click();
   await little.getByRole('button', { name: 'Use Little', exact: true }).waitFor({ timeout: PATIENCE });
   assert.deepEqual(page.trouble, []);
+});
+
+test('a model that did not arrive is saved by hand: the file that is chosen goes on as that entry', async () => {
+  const size = readFileSync(MINE).length;
+  lists({ ...LITTLE, name: 'Rex', id: 'rex', license: 'mit', url: 'gone/my-dog.gguf', bytes: size, sha256: undefined });
+  const page = await visitor(it);
+  await ready(page);
+  const rex = card(page, 'Rex');
+  await rex.getByRole('button', { name: 'Fetch Rex' }).click();
+  const [chooser] = await Promise.all([page.waitForEvent('filechooser'), rex.getByRole('button', { name: 'Choose the saved file of Rex' }).click()]);
+  await chooser.setFiles(MINE);
+  await rex.getByText('in use').waitFor();
+  assert.match(await rex.innerText(), /It draws little things\.[^]*3 steps, guidance 4[^]*Licence\s+MIT[^]*a file of yours/);
+  assert.equal(await page.locator('.card').filter({ hasText: 'Rex' }).count(), 1);
+});
+
+test('a model by its address: pages of the hub are understood, its licence is for the visitor to check', async () => {
+  it.server.overlay.set('/models.json', JSON.stringify({ hub: it.server.url, models: [] }));
+  const page = await visitor(it);
+  await ready(page);
+  const address = page.getByRole('textbox', { name: 'Or the address of a file' });
+  await address.fill(`${it.server.url}someone/dogs`);
+  await page.getByRole('button', { name: 'Look' }).click();
+  await page.getByRole('alert').getByText(/front page of someone\/dogs, not a file: open Files and versions there/).waitFor();
+  assert.equal(await page.getByRole('link', { name: 'Open that page' }).getAttribute('href'), `${it.server.url}someone/dogs/tree/main`);
+  await address.fill(`${it.server.url}someone/dogs/blob/main/dog.gguf`);
+  await address.press('Enter');
+  const dog = card(page, 'dog');
+  await dog.getByText('This page does not know the licence of this file.').waitFor();
+  it.server.models = [];
+  it.server.log = [];
+  await dog.getByRole('button', { name: 'Accept and fetch dog' }).click();
+  await dog.getByText('did not arrive').waitFor();
+  assert.ok(it.server.log.some((line) => line.startsWith('GET /someone/dogs/resolve/main/dog.gguf ')), 'the file is asked for, not its page');
+  await dog.getByRole('button', { name: 'Remove dog' }).click();
+  await dog.waitFor({ state: 'detached' });
+
+  await address.fill(`${it.server.url}models/mini/mini-q8_0.gguf`); // it could be any other's
+  await address.press('Enter');
+  assert.equal(await card(page, 'mini-q8_0').count(), 0, 'this one is here already');
+});
+
+test('what a general model may draw is said once, and pictures can be blurred until they are pressed', async () => {
+  lists({ ...LITTLE, license: 'mit', general: true }, { ...LITTLE, id: 'second', name: 'Second', license: 'mit', general: true });
+  const page = await visitor(it);
+  await ready(page);
+  for (const name of ['Little', 'Second']) {
+    await card(page, name).getByRole('button', { name: `Fetch ${name}` }).click();
+    await card(page, name).getByRole('button', { name: `Use ${name}`, exact: true }).waitFor({ timeout: PATIENCE });
+  }
+  await card(page, 'Little').getByRole('button', { name: 'Use Little', exact: true }).click();
+  const once = page.getByRole('dialog', { name: 'Little draws whatever it is asked for' });
+  await once.getByText(/adult, violent or false pictures.*No filter looks at them/).waitFor();
+  await once.getByText(/yours to answer for/).waitFor();
+  const veil = once.getByRole('checkbox', { name: 'Blur pictures until they are pressed' });
+  assert.equal(await veil.isChecked(), false, 'off unless one wants it');
+  await veil.check();
+  await once.getByRole('button', { name: 'Understood' }).click();
+  await ready(page);
+
+  const blurred = (selector) => page.locator(selector).first().evaluate((element) => getComputedStyle(element).filter.includes('blur'));
+  await draw(page, 'a cat', { Steps: 1 });
+  assert.deepEqual([await blurred('#screen'), await blurred('#earlier img')], [true, true]);
+  await page.locator('#enlarge').click();
+  assert.deepEqual([await blurred('#screen'), await page.locator('#large').isVisible()], [false, false], 'the first press shows it');
+  await page.locator('#enlarge').click();
+  await page.locator('#large').waitFor();
+  assert.equal(await blurred('#large-picture'), false);
+  await page.keyboard.press('Escape');
+  await draw(page, 'a dog', { Steps: 1 });
+  assert.equal(await blurred('#screen'), true, 'every picture anew');
+  await page.locator('#earlier button').nth(1).click();
+  assert.deepEqual([await blurred('#screen'), await blurred('#earlier li:nth-child(2) img'), await blurred('#earlier li:nth-child(1) img')], [false, false, true]);
+  await page.reload();
+  await ready(page);
+  await page.locator('#frame[data-state="done"]').waitFor();
+  assert.equal(await blurred('#screen'), true, 'at the next visit too');
+
+  await page.getByRole('link', { name: 'Models', exact: true }).click();
+  await card(page, 'Second').getByRole('button', { name: 'Use Second', exact: true }).click();
+  await page.waitForFunction(() => document.querySelector('#chip-name').textContent === 'Second');
+  assert.equal(await page.locator('#once').count(), 0, 'said once');
+  await page.getByRole('link', { name: 'Models', exact: true }).click();
+  await page.getByRole('checkbox', { name: 'Blur pictures until they are pressed' }).uncheck();
+  await page.getByRole('link', { name: 'Create', exact: true }).click();
+  assert.equal(await blurred('#screen'), false);
 });
 
 test('what the engine cannot do yet is said, and not offered', async () => {

@@ -23,6 +23,7 @@ const SHARE = 0.6;
  * @returns {{fits: boolean, mood: 'good' | 'plain' | 'bad', text: string}}
  */
 export function fitOf({ stored, working = 0 }, { phone, memory, most, free }) {
+  if (!Object.keys(stored).length) return { fits: true, mood: 'plain', text: T.sizeUnknown };
   const types = Object.entries(stored).filter(([type]) => type !== 'f16' || Object.keys(stored).length === 1);
   const limit = phone ? PHONE : memory && !most ? memory * SHARE : Infinity;
   const small = types.filter(([, size]) => size + working <= limit);

@@ -66,12 +66,13 @@ export function shownAdding(view, { name, bytes: size, share }) {
  * @param {import('./fetching.js').State | undefined} known.now how far it is, if it is on its way
  * @param {import('../client.js').OpenGenError | undefined} known.error why it did not arrive
  * @param {boolean} known.asking whether its licence is being read
+ * @param {boolean} known.asked whether it is of an address that the visitor gave
  * @param {import('../js/book.js').Written} known.written
  * @returns {Shown}
  */
 export function shownEntry(view, entry, known) {
   const { name, about, missing } = entry;
-  const { hub, url, row, now, error, asking, written } = known;
+  const { hub, url, row, now, error, asking, written, asked } = known;
   const host = new URL(url ?? hub).host;
   const shown = { name, about, facts: entryFacts(entry, hub, host), actions: [] };
   if (now) return { ...shown, ...underWay(view, entry, now) };
@@ -79,6 +80,7 @@ export function shownEntry(view, entry, known) {
   const better = !fit.fits && known.all.find((other) => !other.missing && fitOf(other, known.device).fits);
   const verdict = { mood: fit.mood, text: better ? `${fit.text} ${T.instead(better.name)}` : fit.text };
   if (missing) return { ...shown, verdict: { ...fit, mood: fit.fits ? 'plain' : 'bad' } };
+  const dismiss = { label: T.dismiss, name: T.dismissName(name), run: () => view.dismiss(entry.id) };
   if (asking) return { ...shown, ...licenseStep(view, entry, host) };
   const begun = row || written.came;
   const progress = begun && written.came ? progressOf(written.came) : undefined;
@@ -89,7 +91,7 @@ export function shownEntry(view, entry, known) {
       actions: [
         { label: T.again, name: T.againName(name), look: 'plain', run: () => view.begin(entry) },
         ...(error.code === 'NETWORK' ? [{ label: T.saved, name: T.savedName(name), run: () => view.page.adding.pick() }] : []),
-        ...(row ? [drop] : []),
+        ...(row ? [drop] : asked ? [dismiss] : []),
       ],
     };
   }
@@ -99,7 +101,8 @@ export function shownEntry(view, entry, known) {
       actions: [{ label: T.resume, name: T.resumeName(name), look: 'primary', run: () => view.fetch(entry) }, drop],
     };
   }
-  return { ...shown, verdict, actions: fit.fits ? [{ label: T.fetchIt, name: T.fetchName(name), look: 'plain', run: () => view.fetch(entry) }] : [] };
+  const fetchIt = { label: T.fetchIt, name: T.fetchName(name), look: 'plain', run: () => view.fetch(entry) };
+  return { ...shown, verdict, actions: [...(fit.fits ? [fetchIt] : []), ...(asked ? [dismiss] : [])] };
 }
 
 function entryFacts({ missing, download, family, width, height, defaults, license, sources = [] }, hub, host) {

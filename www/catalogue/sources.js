@@ -41,26 +41,27 @@ export function understand(text, hub) {
   }
   if (/(^|\.)civitai\.com$/.test(url.hostname)) return ofCivitai(url);
   if (url.hostname === 'github.com') url.pathname = url.pathname.replace(/^(\/[^/]+\/[^/]+)\/blob\//, '$1/raw/');
-  if (url.host === new URL(hub).host) return ofHub(url);
+  if (url.href.startsWith(`${hub}/`)) return ofHub(url, new URL(hub).pathname.replace(/\/$/, ''));
   return { url: url.href };
 }
 
 const isLocal = (host) => ['localhost', '127.0.0.1', '[::1]'].includes(host);
 
-/** A page of the hub: `/owner/name`, its files under `/tree/`, one of them under `/blob/`. */
-function ofHub(url) {
-  const [, owner, name, kind, revision, ...path] = url.pathname.split('/');
+/** A page of the hub: `/owner/name`, its files under `/tree/`, one of them under `/blob/`. @param {URL} url @param {string} root */
+function ofHub(url, root) {
+  const [, owner, name, kind, revision, ...path] = url.pathname.slice(root.length).split('/');
+  const tree = `${url.origin}${root}/${owner}/${name}/tree`;
   if (!owner || !name) return { problem: 'This is the hub’s own page: open a model there, then Files and versions, and paste a file’s address.' };
   if ((kind === 'blob' || kind === 'resolve') && path.length) {
-    url.pathname = `/${owner}/${name}/resolve/${revision}/${path.join('/')}`;
+    url.pathname = `${root}/${owner}/${name}/resolve/${revision}/${path.join('/')}`;
     url.search = '';
     if (FILES.test(url.pathname)) return { url: url.href };
-    return { problem: `${path.at(-1)} is no model’s file: under Files and versions choose one that ends in .gguf.`, href: `${url.origin}/${owner}/${name}/tree/${revision}` };
+    return { problem: `${path.at(-1)} is no model’s file: under Files and versions choose one that ends in .gguf.`, href: `${tree}/${revision}` };
   }
   return {
     problem: `This is the front page of ${owner}/${name}, not a file: open Files and versions there, press a file that ends in .gguf, `
       + 'and paste its address.',
-    href: `${url.origin}/${owner}/${name}/tree/main`,
+    href: `${tree}/main`,
   };
 }
 

@@ -85,7 +85,7 @@ export const TEXTS = {
   instead: (name) => `${name} would fit.`,
   fullText: (name) => `The full text: ${name}`,
   host: (host) => `The file comes from ${host}, which sees this device’s address, as every site does that one visits.`,
-  licensed: ({ name, accepted }) => (accepted ? `${name}, accepted on ${dateOf(accepted)}` : name),
+  licensed: ({ name, url, accepted }) => (accepted && url ? `${name}, accepted on ${dateOf(accepted)}` : name),
   full: 'There is no room for the rest of it. Deleting a model or pictures makes room; then it goes on where it stopped.',
   network: (message, host) => [`${message} What has come is kept.`,
     `If ${host} lets no other site read the file, or wants you to log in: open it in a tab, save it, and choose the saved file here.`],
@@ -98,8 +98,27 @@ export const TEXTS = {
   address: 'Or the address of a file',
   addressHint: 'https://…/model.gguf',
   look: 'Look',
+  there: 'Open that page',
+  asked: (host) => `A file at ${host}, by an address of yours.`,
+  sizeUnknown: 'How large it is, its server says when it is fetched.',
+  dismiss: 'Remove',
+  dismissName: (name) => `Remove ${name}`,
   command: 'opengen quantize FOLDER --type q8_0 --out model.gguf',
   commandLabel: 'The command that makes such a file',
+
+  once: {
+    title: (name) => `${name} draws whatever it is asked for`,
+    lines: [
+      'It may make adult, violent or false pictures, also where nobody asked for one. No filter looks at them, and nobody but you '
+        + 'sees them.',
+      'What you make with it, and what you do with that, is yours to answer for.',
+    ],
+    veil: 'Blur pictures until they are pressed',
+    understood: 'Understood',
+  },
+  care: 'What models may draw',
+  careText: 'Mini knows emoji and nothing else. Other models may make adult, violent or false pictures, also where nobody asked for '
+    + 'one; no filter looks at them, and what you make is yours to answer for.',
 
   room: 'Room',
   roomText: (used, free) => `${bytes(used)} used, ${bytes(free)} free for this site.`,

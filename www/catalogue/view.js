@@ -7,7 +7,8 @@ import { ENTRIES } from './entries.js';
 import { Fetching } from './fetching.js';
 import { deviceOf } from './fit.js';
 import { licenseOf } from './licenses.js';
-import { HUB, addressOf } from './sources.js';
+import { HUB, addressOf, fileName, understand } from './sources.js';
+import { veilSwitch } from './once.js';
 import { readSite } from './site.js';
 import { shownAdding, shownEntry, shownModel, shownRow } from './shown.js';
 import { TEXTS as T } from './texts.js';
@@ -31,6 +32,7 @@ export class Catalogue {
   /** Rows of the store, by id; empty until the engine has told. @type {Map<string, Row>} */ #rows = new Map();
   /** @type {Map<string, Card>} */ #cards = new Map();
   /** What can be had: the site's own, then those of entries.js. @type {Entry[]} */ #entries = [...ENTRIES];
+  /** Files by addresses of the visitor's. @type {Entry[]} */ #asked = [];
   #hub = HUB;
   /** Bytes that the store has left. @type {number | null} */ #free = null;
   /** The entry whose licence is being read. */ #asking = '';
@@ -54,7 +56,8 @@ export class Catalogue {
     Object.assign(this, { root, page });
     root.replaceChildren(make('h1', { textContent: T.title, tabIndex: -1 }), make('p', { className: 'lede', textContent: T.lede }),
       this.#said, section(T.here, this.#here), this.#hadShelf,
-      this.#own(), section(T.notYet, make('p', { textContent: T.notYetText }), this.#later), this.#room());
+      this.#own(), section(T.notYet, make('p', { textContent: T.notYetText }), this.#later),
+      section(T.care, make('p', { textContent: T.careText }), veilSwitch()), this.#room());
     const { session, choice, adding } = page;
     this.fetching = new Fetching(session);
     const when = (target, event, act) => target.addEventListener(event, () => this.#shown && act());
@@ -63,6 +66,7 @@ export class Catalogue {
     when(adding, 'change', () => this.#draw());
     when($('storage'), 'close', () => this.refresh());
     when(this.fetching, 'change', () => this.#draw());
+    adding.addEventListener('added', (event) => this.#added(/** @type {any} */ (event).detail));
     this.fetching.addEventListener('done', (event) => this.#arrived(/** @type {any} */ (event).detail));
     this.ready = readSite().then(({ hub, entries, problems }) => {
       this.#hub = hub;
@@ -125,18 +129,19 @@ export class Catalogue {
       row: this.#rows.get(model.id), inUse: model.id === inUse, naming: this.#naming?.id === model.id ? this.#naming : null,
     })]);
     const coming = adding.now ? [['adding', shownAdding(this, adding.now)]] : [];
-    const known = new Set(models.map(({ id }) => id));
+    const known = new Set(models.flatMap(({ id }) => [id, book.of(id).entry]));
     const rest = [...this.#rows.values()].filter(({ id }) => !known.has(id) && !removal.has(id));
     const begun = (row) => !row.complete && !row.damaged && row.formatOk && /^https?:/.test(row.url);
     const broken = rest.filter((row) => !begun(row)).map((row) => [row.id, shownRow(this, row)]);
     this.#lay(this.#here, [...here, ...coming, ...broken]);
 
-    const others = rest.filter((row) => begun(row) && !this.#entries.some(({ id }) => id === row.id)).map(entryOfRow);
-    const entries = [...others, ...this.#entries].filter(({ id }) => !known.has(id) && !broken.some(([other]) => other === id));
+    const listed = [...this.#asked, ...this.#entries];
+    const others = rest.filter((row) => begun(row) && !listed.some(({ id }) => id === row.id)).map(entryOfRow);
+    const entries = [...others, ...listed].filter(({ id }) => !known.has(id) && !broken.some(([other]) => other === id));
     const device = deviceOf(this.#free);
     const shown = (entry) => [entry.id, shownEntry(this, entry, {
       hub: this.#hub, url: this.#address(entry), device, all: entries, row: this.#rows.get(entry.id), now: this.fetching.now.get(entry.id),
-      error: this.fetching.failed.get(entry.id), asking: this.#asking === entry.id, written: book.of(entry.id),
+      error: this.fetching.failed.get(entry.id), asking: this.#asking === entry.id, written: book.of(entry.id), asked: this.#asked.includes(entry),
     })];
     const had = entries.filter(({ missing }) => !missing);
     this.#hadShelf.hidden = !had.length && this.#problems.hidden;
@@ -217,6 +222,46 @@ export class Catalogue {
     this.begin(entry, new Date().toISOString());
   }
 
+  /** The file at an address of the visitor's, or what to press to find one. @param {string} text @returns {{text: string, href?: string} | null} */
+  look(text) {
+    const meant = understand(text, this.#hub);
+    if ('problem' in meant) return { text: meant.problem, href: meant.href };
+    const { url } = meant;
+    if (!this.#entries.some((entry) => this.#address(entry) === url) && !this.page.choice.find(url)) {
+      const name = fileName(url).replace(/\.(gguf|safetensors)$/i, '') || new URL(url).host;
+      this.#asked = [{
+        id: url, url, name, about: T.asked(new URL(url).host), family: '', license: 'unknown', missing: null, download: null, stored: {},
+        general: true,
+      }, ...this.#asked.filter(({ id }) => id !== url)];
+      this.ask(url);
+    }
+    [...this.#cards].find(([id]) => id === url)?.[1].root.scrollIntoView({ block: 'nearest' });
+    return null;
+  }
+
+  /** An address that is not wanted any more. @param {string} id */
+  dismiss(id) {
+    this.#asked = this.#asked.filter((entry) => entry.id !== id);
+    this.fetching.forget(id);
+    book.forget(id);
+    this.#asking = '';
+    this.#draw();
+    this.root.querySelector('#models-address')?.focus();
+  }
+
+  /** A file was added that is an entry's, saved by hand where it could not be fetched: it goes on as that one. */
+  #added({ stored, file }) {
+    const isIt = (entry) => {
+      const address = entry.missing ? null : this.#address(entry);
+      return address && fileName(address) === file.name && (!entry.download || entry.download === file.size);
+    };
+    const entry = [...this.#asked, ...this.#entries].find(isIt);
+    if (!entry) return;
+    const { license } = book.of(entry.id);
+    this.drop(entry.id);
+    book.write(stored.id, recordOf(entry, license?.accepted ?? null));
+  }
+
   pause(id) {
     this.fetching.stop(id);
   }
@@ -243,9 +288,23 @@ export class Catalogue {
   #own() {
     const choose = make('button', { type: 'button', className: 'button', textContent: T.choose });
     choose.addEventListener('click', () => this.page.adding.pick());
+    const address = make('input', { type: 'text', id: 'models-address', inputMode: 'url', autocomplete: 'off', placeholder: T.addressHint });
+    const problem = make('p', { className: 'field-error', role: 'alert', hidden: true });
+    const look = () => {
+      const wrong = this.look(address.value);
+      problem.hidden = !wrong;
+      problem.replaceChildren(...(wrong ? [wrong.text, ' ', wrong.href ? make('a', { href: wrong.href, target: '_blank', rel: 'noreferrer', textContent: T.there }) : ''] : []));
+      address.toggleAttribute('aria-invalid', Boolean(wrong));
+      if (!wrong) address.value = '';
+    };
+    const press = make('button', { type: 'button', className: 'button', textContent: T.look });
+    press.addEventListener('click', look);
+    address.addEventListener('keydown', (event) => event.key === 'Enter' && (event.preventDefault(), look()));
+    const byAddress = make('div', { className: 'field by-address' }, make('label', { htmlFor: address.id, textContent: T.address }),
+      make('div', { className: 'joined' }, address, press), problem);
     const own = section(T.own, make('p', { textContent: T.ownText }),
       make('pre', { className: 'command', tabIndex: 0, role: 'region', ariaLabel: T.commandLabel }, make('code', { textContent: T.command })),
-      choose);
+      choose, byAddress);
     own.id = 'models-own';
     return own;
   }
@@ -272,6 +331,7 @@ function recordOf({ id, name, about, license, revision = null, defaults, example
 function entryOfRow({ id, url, bytes }) {
   const { name, about } = book.of(id);
   return {
-    id, url, name: name ?? id, about: about ?? '', family: '', license: 'unknown', missing: null, download: null, stored: { as: bytes }, general: true,
+    id, url, name: name ?? fileName(url), about: about ?? '', family: '', license: 'unknown', missing: null, download: null,
+    stored: { as: bytes }, general: true,
   };
 }

@@ -65,6 +65,7 @@ export class Adding extends EventTarget {
         onProgress: ({ loaded, total }) => this.#to({ ...this.now, share: total ? loaded / total : 0 }),
       });
       this.#to(null);
+      this.dispatchEvent(new CustomEvent('added', { detail: { stored, file } }));
       og.requestPersist().catch(() => {});
       await this.onAdded(stored);
     } catch (error) {

@@ -76,7 +76,7 @@ export class Batch {
 
   #choose(made) {
     this.#open(false);
-    this.onChoose(made);
+    this.onChoose({ ...made, pressed: true });
     $('batch-back').focus();
   }
 

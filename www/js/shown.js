@@ -25,6 +25,7 @@ export class Shown {
   /** @param {Made} made */
   present(made) {
     this.current = made;
+    this.stage.frame.toggleAttribute('data-seen', Boolean(made.pressed));
     this.stage.show(made.image, made.settings.prompt);
     this.showAsKept();
     this.onChange();

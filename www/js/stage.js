@@ -43,6 +43,7 @@ export class Stage {
   /** Work on a picture begins: noise until the first preview. */
   begin({ prompt, width, height }) {
     this.frame.dataset.state = 'working';
+    this.frame.removeAttribute('data-seen');
     this.picture.setAttribute('aria-label', prompt);
     this.picture.width = width;
     this.picture.height = height;

@@ -56,6 +56,7 @@ export class Using {
     this.introduce(model);
     this.session.start(model);
     this.list();
+    if (model.general) import('../catalogue/once.js').then(({ tellOnce }) => tellOnce(model.name), () => {}); // offline: next time
     if (dropped) report(`${dropped} waiting for the other model ${dropped === 1 ? 'was' : 'were'} taken out of the queue.`);
   }
 
