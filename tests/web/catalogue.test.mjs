@@ -278,7 +278,15 @@ test('the catalogue is whole: licences are known, sizes in order, and what is fe
     if (!missing) assert.ok(addressOf(entry, HUB, HUB), id);
     else assert.equal(addressOf(entry, HUB, HUB), null, `${id} has no address that a button could take`);
   }
-  for (const { free, url, allows, forbids } of Object.values(LICENSES)) assert.ok(allows && forbids && (url || !free));
+  const told = readFileSync(new URL('../../docs/models.md', import.meta.url), 'utf8');
+  const row = (start) => told.split('\n').find((line) => line.startsWith(`| ${start} |`)) ?? '';
+  for (const { name, url, allows, forbids } of Object.values(LICENSES)) {
+    assert.ok(allows.endsWith('.') && forbids.endsWith('.'), name);
+    assert.ok(row(name).includes(url ? `<${url}>` : '| | |'), `docs/models.md has ${name} with its text`);
+  }
+  for (const { name, sources, license } of ENTRIES) {
+    assert.ok(row(name).includes(licenseOf(license).name) && sources.every(({ repo }) => row(name).includes(`\`${repo}\``)), `docs/models.md has ${name}`);
+  }
 });
 
 test('whether a model fits is told from the device', () => {

