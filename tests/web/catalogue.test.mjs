@@ -291,7 +291,7 @@ test('the catalogue is whole: licences are known, sizes in order, and what is fe
 
 test('whether a model fits is told from the device', () => {
   const [entry] = ENTRIES.filter(({ id }) => id === 'sd-1.5');
-  const device = { phone: false, memory: null, most: false, free: 50e9 };
+  const device = { phone: false, memory: null, most: false, buffer: null, free: 50e9 };
   const told = (change) => fitOf(entry, { ...device, ...change });
   assert.deepEqual(told({}), { fits: true, mood: 'good', text: 'Fits this device: it keeps 1.2 GB at 8 bits or 657 MB at 4 bits; 50.0 GB are free.' });
   assert.match(told({ free: 0.9e9 }).text, /it keeps 657 MB at 4 bits; 900 MB are free/);
@@ -300,6 +300,8 @@ test('whether a model fits is told from the device', () => {
   assert.match(told({ phone: true }).text, /it keeps 657 MB at 4 bits/, '1.2 GB and what a picture takes is too much for a phone');
   assert.equal(told({ memory: 1e9 }).fits, false);
   assert.match(told({ memory: 1e9 }).text, /^Too large for this device: it needs 1\.0 GB at the least while it draws, and the machine has about 1\.0 GB/);
+  assert.match(told({ buffer: 120e6 }).text, /a picture takes 135 MB at once, more than this graphics adapter allows \(120 MB\): draw smaller ones/);
+  assert.equal(told({ buffer: 268e6 }).mood, 'good');
   assert.equal(fitOf({ stored: { as: 2e9 } }, { ...device, phone: true }).fits, false);
 });
 

@@ -41,8 +41,10 @@ export class Card {
   #build({ name, tag, mood = 'plain', about, facts = [], verdict, lines = [], form, actions }, moves) {
     const held = this.root.contains(document.activeElement) ? document.activeElement.getAttribute('aria-label') : null;
     const head = make('div', { className: 'card-head' }, make('h3', { textContent: name }));
-    if (tag) head.append(Object.assign(make('span', { className: 'tag', textContent: tag })));
-    if (tag) head.lastChild.dataset.mood = mood;
+    if (tag) {
+      head.append(make('span', { className: 'tag', textContent: tag }));
+      head.lastElementChild.dataset.mood = mood;
+    }
     const parts = [head];
     if (about) parts.push(make('p', { className: 'card-about', textContent: about }));
     if (facts.length) parts.push(make('dl', { className: 'facts' }, ...facts.map(fact)));
@@ -50,7 +52,8 @@ export class Card {
       parts.push(make('p', { className: 'verdict', textContent: verdict.text }));
       parts.at(-1).dataset.mood = verdict.mood;
     }
-    if (lines.length) parts.push(make('div', { className: 'card-lines' }, ...lines.map((line) => make('p', {}, linked(line)))));
+    const read = lines.map((line) => make('p', {}, linked(line)));
+    if (read.length) parts.push(make('div', { className: 'card-lines' }, ...read));
     if (form) parts.push(formOf(form));
     if (moves) parts.push(this.#bar, this.#numbers);
     if (actions.length) parts.push(make('div', { className: 'card-actions' }, ...actions.map(button)));
@@ -74,7 +77,8 @@ export class Card {
 const fact = ({ term, ...line }) => make('div', {}, make('dt', { textContent: term }), make('dd', {}, linked(line)));
 
 /** @param {{text: string, href?: string}} line */
-const linked = ({ text, href }) => (href ? make('a', { href, textContent: text, target: '_blank', rel: 'noreferrer' }) : text);
+const linked = ({ text, href }) =>
+  (href ? make('a', { href, textContent: text, target: '_blank', rel: 'noreferrer' }) : text);
 
 function button({ label, name, look = 'ghost', run }) {
   const element = make('button', { type: 'button', className: `button small ${look}`, textContent: label, ariaLabel: name });

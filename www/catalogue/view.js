@@ -26,6 +26,8 @@ import { TEXTS as T } from './texts.js';
 
 /** @typedef {import('../protocol.d.ts').StoredModel} Row */
 /** @typedef {import('./entries.js').Entry} Entry */
+/** @typedef {import('./card.js').Shown} Shown */
+/** @typedef {{id: string, value: string, problem: string}} Naming */
 
 export class Catalogue {
   title = `${T.title} · OpenGen`;
@@ -36,7 +38,7 @@ export class Catalogue {
   #hub = HUB;
   /** Bytes that the store has left. @type {number | null} */ #free = null;
   /** The entry whose licence is being read. */ #asking = '';
-  /** The model that is being renamed, and what is wrong with the name. @type {{id: string, value: string, problem: string} | null} */
+  /** The model that is being renamed, and what is wrong with the name. @type {Naming | null} */
   #naming = null;
   /** What was drawn of the session. */ #session = '';
   /** Where the page's report stands in Create. */ #place = document.createComment('report');
@@ -54,8 +56,8 @@ export class Catalogue {
   /** @param {HTMLElement} root @param {Page} page */
   constructor(root, page) {
     Object.assign(this, { root, page });
-    root.replaceChildren(make('h1', { textContent: T.title, tabIndex: -1 }), make('p', { className: 'lede', textContent: T.lede }),
-      this.#said, section(T.here, this.#here), this.#hadShelf,
+    root.replaceChildren(make('h1', { textContent: T.title, tabIndex: -1 }),
+      make('p', { className: 'lede', textContent: T.lede }), this.#said, section(T.here, this.#here), this.#hadShelf,
       this.#own(), section(T.notYet, make('p', { textContent: T.notYetText }), this.#later),
       section(T.care, make('p', { textContent: T.careText }), veilSwitch()), this.#room());
     const { session, choice, adding } = page;
@@ -138,10 +140,11 @@ export class Catalogue {
     const listed = [...this.#asked, ...this.#entries];
     const others = rest.filter((row) => begun(row) && !listed.some(({ id }) => id === row.id)).map(entryOfRow);
     const entries = [...others, ...listed].filter(({ id }) => !known.has(id) && !broken.some(([other]) => other === id));
-    const device = deviceOf(this.#free);
+    const device = deviceOf(session.capabilities(), this.#free);
     const shown = (entry) => [entry.id, shownEntry(this, entry, {
-      hub: this.#hub, url: this.#address(entry), device, all: entries, row: this.#rows.get(entry.id), now: this.fetching.now.get(entry.id),
-      error: this.fetching.failed.get(entry.id), asking: this.#asking === entry.id, written: book.of(entry.id), asked: this.#asked.includes(entry),
+      hub: this.#hub, url: this.#address(entry), device, all: entries, row: this.#rows.get(entry.id), written: book.of(entry.id),
+      now: this.fetching.now.get(entry.id), error: this.fetching.failed.get(entry.id), asking: this.#asking === entry.id,
+      asked: this.#asked.includes(entry),
     })];
     const had = entries.filter(({ missing }) => !missing);
     this.#hadShelf.hidden = !had.length && this.#problems.hidden;
@@ -150,7 +153,7 @@ export class Catalogue {
     this.#lay(this.#later, entries.filter(({ missing }) => missing).map(shown));
   }
 
-  /** Draws cards into a list, each one kept as long as it is there. @param {HTMLElement} list @param {[string, import('./card.js').Shown][]} shown */
+  /** Draws cards into a list, each one kept as long as it is there. @param {HTMLElement} list @param {[string, Shown][]} shown */
   #lay(list, shown) {
     const cards = shown.map(([id, what]) => {
       const card = this.#cards.get(id) ?? new Card(id);
@@ -158,7 +161,8 @@ export class Catalogue {
       card.draw(what);
       return card.root;
     });
-    if (cards.length !== list.children.length || cards.some((card, i) => list.children[i] !== card)) list.replaceChildren(...cards);
+    const there = [...list.children];
+    if (cards.length !== there.length || cards.some((card, i) => there[i] !== card)) list.replaceChildren(...cards);
   }
 
   #address(entry) {
@@ -177,7 +181,7 @@ export class Catalogue {
     $('prompt').focus();
   }
 
-  /** Begins to rename a model, tells what is wrong with its new name, or ends. @param {{id: string, value: string, problem: string} | null} naming */
+  /** Begins to rename a model, tells what is wrong with its new name, or ends. @param {Naming | null} naming */
   name(naming) {
     const was = this.#naming?.id;
     this.#naming = naming;
@@ -215,14 +219,20 @@ export class Catalogue {
     this.#asking = '';
     book.write(entry.id, recordOf(entry, accepted));
     this.page.removal.undo(entry.id);
-    this.fetching.start({ id: entry.id, url: /** @type {string} */ (this.#address(entry)), bytes: entry.url ? entry.download ?? undefined : undefined, sha256: entry.sha256 });
+    const { id, sha256, url, download } = entry;
+    const bytes = url ? download ?? undefined : undefined; // of the catalogue's own the length is not known to the byte
+    this.fetching.start({ id, url: /** @type {string} */ (this.#address(entry)), bytes, sha256 });
   }
 
   accept(entry) {
     this.begin(entry, new Date().toISOString());
   }
 
-  /** The file at an address of the visitor's, or what to press to find one. @param {string} text @returns {{text: string, href?: string} | null} */
+  /**
+   * The file at an address of the visitor's gets a card.
+   * @param {string} text
+   * @returns {{text: string, href?: string} | null} what to press to find a file, where it is no file's
+   */
   look(text) {
     const meant = understand(text, this.#hub);
     if ('problem' in meant) return { text: meant.problem, href: meant.href };
@@ -230,8 +240,8 @@ export class Catalogue {
     if (!this.#entries.some((entry) => this.#address(entry) === url) && !this.page.choice.find(url)) {
       const name = fileName(url).replace(/\.(gguf|safetensors)$/i, '') || new URL(url).host;
       this.#asked = [{
-        id: url, url, name, about: T.asked(new URL(url).host), family: '', license: 'unknown', missing: null, download: null, stored: {},
-        general: true,
+        id: url, url, name, about: T.asked(new URL(url).host), family: '', license: 'unknown', missing: null, download: null,
+        stored: {}, general: true,
       }, ...this.#asked.filter(({ id }) => id !== url)];
       this.ask(url);
     }
@@ -288,22 +298,28 @@ export class Catalogue {
   #own() {
     const choose = make('button', { type: 'button', className: 'button', textContent: T.choose });
     choose.addEventListener('click', () => this.page.adding.pick());
-    const address = make('input', { type: 'text', id: 'models-address', inputMode: 'url', autocomplete: 'off', placeholder: T.addressHint });
+    const address = make('input', {
+      type: 'text', id: 'models-address', inputMode: 'url', autocomplete: 'off', placeholder: T.addressHint,
+    });
     const problem = make('p', { className: 'field-error', role: 'alert', hidden: true });
     const look = () => {
       const wrong = this.look(address.value);
       problem.hidden = !wrong;
-      problem.replaceChildren(...(wrong ? [wrong.text, ' ', wrong.href ? make('a', { href: wrong.href, target: '_blank', rel: 'noreferrer', textContent: T.there }) : ''] : []));
+      problem.textContent = wrong?.text ?? '';
+      if (wrong?.href) {
+        problem.append(' ', make('a', { href: wrong.href, target: '_blank', rel: 'noreferrer', textContent: T.there }));
+      }
       address.toggleAttribute('aria-invalid', Boolean(wrong));
       if (!wrong) address.value = '';
     };
     const press = make('button', { type: 'button', className: 'button', textContent: T.look });
     press.addEventListener('click', look);
     address.addEventListener('keydown', (event) => event.key === 'Enter' && (event.preventDefault(), look()));
-    const byAddress = make('div', { className: 'field by-address' }, make('label', { htmlFor: address.id, textContent: T.address }),
-      make('div', { className: 'joined' }, address, press), problem);
+    const byAddress = make('div', { className: 'field by-address' },
+      make('label', { htmlFor: address.id, textContent: T.address }), make('div', { className: 'joined' }, address, press), problem);
     const own = section(T.own, make('p', { textContent: T.ownText }),
-      make('pre', { className: 'command', tabIndex: 0, role: 'region', ariaLabel: T.commandLabel }, make('code', { textContent: T.command })),
+      make('pre', { className: 'command', tabIndex: 0, role: 'region', ariaLabel: T.commandLabel },
+        make('code', { textContent: T.command })),
       choose, byAddress);
     own.id = 'models-own';
     return own;
@@ -321,7 +337,12 @@ function section(title, ...children) {
   return make('section', { className: 'shelf' }, make('h2', { textContent: title }), ...children);
 }
 
-/** What is kept of an entry beside the store. @param {Entry} entry @param {string | null} accepted @returns {import('../js/book.js').Written} */
+/**
+ * What is kept of an entry beside the store.
+ * @param {Entry} entry
+ * @param {string | null} accepted
+ * @returns {import('../js/book.js').Written}
+ */
 function recordOf({ id, name, about, license, revision = null, defaults, examples, general }, accepted) {
   const { name: called, url } = licenseOf(license);
   return { name, about, entry: id, license: { name: called, url, revision, accepted }, defaults, examples, general };

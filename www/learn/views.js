@@ -81,7 +81,8 @@ export class Views {
 }
 
 /** The view that the address names. */
-const named = () => Object.keys(OTHERS).find((name) => location.hash === `#${name}` || location.hash.startsWith(`#${name}-`)) ?? 'create';
+const named = () => Object.keys(OTHERS).find((name) => location.hash === `#${name}` || location.hash.startsWith(`#${name}-`))
+  ?? 'create';
 
 /** Resolves when a style sheet is here. @param {string} href */
 const dressed = (href) => new Promise((resolve, reject) => {
