@@ -8,6 +8,7 @@
 
   const early = {
     /** Ids of the buttons that were pressed, in order, each once. @type {Set<string>} */ presses: new Set(),
+    /** Of those that js/later.js answers. @type {Set<string>} */ later: new Set(),
     /** Ids of the fields that were changed. @type {Set<string>} */ typed: new Set(),
     /** From here on main.js answers; gives what it has to take up. */
     takeOver() {
@@ -15,9 +16,15 @@
       clearTimeout(timer);
       return { presses: [...early.presses], typed: [...early.typed] };
     },
+    /** From here on js/later.js answers too; gives what it has to take up. */
+    takeLater() {
+      stopLater.abort();
+      return [...early.later];
+    },
   };
   const stop = new AbortController();
-  const listen = (type, act) => addEventListener(type, act, { capture: true, signal: stop.signal });
+  const stopLater = new AbortController();
+  const listen = (type, act, { signal } = stop) => addEventListener(type, act, { capture: true, signal });
   const $ = (id) => document.getElementById(id);
 
   function press(id) {
@@ -50,10 +57,14 @@
   }
 
   listen('click', ({ target }) => {
-    const { id } = target.closest?.('button') ?? {};
+    const { id } = target.closest?.('button:not([data-later])') ?? {};
     if (id === 'banner-action') location.reload();
     else if (id) press(id);
   });
+  listen('click', ({ target }) => {
+    const button = target.closest?.('button[data-later]');
+    if (button) early.later.add(button.id);
+  }, stopLater);
   listen('input', ({ target }) => target.id && early.typed.add(target.id));
   listen('keydown', (event) => {
     if (event.key !== 'Enter' || event.target.id !== 'prompt' || event.shiftKey || event.isComposing) return;

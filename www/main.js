@@ -1,19 +1,15 @@
 /** The page: binds the form, the picture and the session together. Nothing here computes. */
 
-import { Actions, canShare, copyLink } from './js/actions.js';
+import { Actions, copyLink } from './js/actions.js';
 import { Adding } from './js/adding.js';
-import { Batch } from './js/batch.js';
 import { Choice } from './js/choice.js';
 import { $, keep } from './js/dom.js';
 import { Filling } from './js/filling.js';
 import { Gallery } from './js/gallery.js';
 import { Keys } from './js/keys.js';
-import { Large } from './js/large.js';
 import { Making } from './js/making.js';
 import { Pictures } from './js/pictures.js';
-import { Length } from './js/length.js';
 import { Reader } from './js/reader.js';
-import { Recall } from './js/recall.js';
 import { Removal } from './js/removal.js';
 import { Session } from './js/session.js';
 import { Settings } from './js/settings.js';
@@ -22,12 +18,9 @@ import { Shown } from './js/shown.js';
 import { Sizes } from './js/sizes.js';
 import { Stage } from './js/stage.js';
 import { State } from './js/state.js';
-import { bar, hideBanner, notes, say } from './js/status.js';
-import { StoragePanel } from './js/storage.js';
-import { Understood } from './js/understood.js';
+import { banner, bar, hideBanner, notes, say } from './js/status.js';
 import { Using } from './js/using.js';
 import { Views } from './learn/views.js';
-import { Waiting } from './js/waiting.js';
 import { seedWords, sentence } from './js/words.js';
 import { MODELS } from './models.js';
 
@@ -38,6 +31,11 @@ if (keep.read('veil')) {
 const ENGINES = ['auto', 'webgpu', 'cpu'];
 const wanted = [new URLSearchParams(location.search).get('engine'), keep.read('engine')];
 const engine = wanted.find((name) => ENGINES.includes(name)) ?? 'auto';
+
+/** What a first moment does without. @type {Promise<ReturnType<import('./js/later.js').furnish>> | null} */
+let coming = null;
+/** Does something with it, as soon as it is here. @param {(rest: Awaited<typeof coming>) => void} act */
+const later = (act) => (coming ??= furnished()).then(act);
 
 const removal = new Removal();
 const stage = new Stage($('frame'), $('picture'), $('screen'));
@@ -54,40 +52,28 @@ const gallery = new Gallery({
 });
 const shown = new Shown({ stage, gallery, onChange: drawQueue });
 const choice = new Choice({ catalog: MODELS, removal, onChange: () => using.list() });
-const storage = new StoragePanel({ session, choice, removal, onRemoved: (id) => using.forgotten(id) });
-const openStorage = () => storage.open();
+const openStorage = (id) => later(({ storage }) => storage.open(id));
 const adding = new Adding({
   engine: () => session.started(), onAdded: (stored) => using.added(stored), onChange: () => state.draw(), onFull: openStorage,
 });
 const reader = new Reader();
 const making = new Making({
   session, settings, stage, shown, pictures, gallery, adding, reader,
-  onBegin: begin, onQueue: drawQueue, onMade: () => state.showEngine(), onBatch: (made) => batch.show(made), onFault: reveal,
-  onWayOut: wayOut, onFull: openStorage,
+  onBegin: begin, onQueue: drawQueue, onMade: () => state.showEngine(),
+  onBatch: (made) => later(({ batch }) => batch.show(made)), onFault: reveal, onWayOut: wayOut, onFull: openStorage,
 });
 const { queue } = making;
 const state = new State({ session, queue, adding, stage, shown, onWayOut: wayOut });
-const batch = new Batch({ onChoose: (made) => shown.present(made) });
-const waiting = new Waiting(queue);
 const actions = new Actions({
   current: () => shown.current, onVary: () => making.vary(), onDelete: () => gallery.delete([shown.current.entry]),
 });
-new Large({
-  current: () => shown.current,
-  beside: (made, step) => gallery.beside(made, step),
-  onLeft: (made) => gallery.onPick(made),
-  onSave: (made) => actions.save(made),
-  onShare: canShare() ? (made) => actions.share(made) : null,
+const using = new Using({
+  session, choice, removal, settings, making,
+  onIntroduced: (model) => later(({ introduce }) => introduce(model)), onWayOut: wayOut,
 });
-const understood = new Understood({ reader, onPress: (start, end, text) => settings.replaceInPrompt(start, end, text) });
-const length = new Length({ session });
-const using = new Using({ session, choice, removal, onWayOut: wayOut, settings, making, understood });
-const views = new Views({ session, pictures, reader, choice, removal, storage, adding, using });
+const views = new Views({ session, pictures, reader, choice, removal, openStorage, adding, using });
 const filling = new Filling({ settings, using, sizes: new Sizes({ settings, model: () => session.model }) });
 new Keys({ onGenerate: () => making.generate(), onCancel: cancel });
-new Recall({
-  engine: () => session.started(), onSettings: (values) => filling.takePicture(values), onModel: (file) => adding.add(file),
-});
 
 /** Stops what is being made. @returns {boolean} whether there was anything */
 function cancel() {
@@ -113,6 +99,20 @@ function start() {
   for (const id of presses) $(id).click();
 }
 
+/** Fetches what a first moment does without. Never rejects: acts that wait for it are dropped where it does not come. */
+async function furnished() {
+  const { furnish } = await import('./js/later.js').catch(() => ({ furnish: null }));
+  if (!furnish) {
+    banner({ title: 'A part of the page did not arrive.', text: 'A reload brings it; what you typed is kept.', action: 'reload' }, wayOut);
+    return new Promise(() => {});
+  }
+  const rest = furnish({
+    session, settings, shown, gallery, actions, making, adding, reader, choice, removal, filling, using,
+  });
+  for (const id of globalThis.early?.takeLater() ?? []) $(id).click();
+  return rest;
+}
+
 /** What stands in the address after #, beside the names of views: a link with settings, or the way to one's own model. */
 function followAddress() {
   if (location.hash === '#add-model') setTimeout(() => reveal('add-model')); // once its view is shown
@@ -130,14 +130,14 @@ async function bringBack() {
 
 /** A picture is about to be made. */
 function begin() {
-  if (shown.following) batch.hide();
+  if (shown.following) later(({ batch }) => batch.hide());
   shown.broughtBack = false;
   state.draw();
 }
 
 /** The model has become ready: says what there is to say about that, and asks the browser to keep it. */
 function greet({ og, loaded }) {
-  length.look();
+  later(({ length }) => length.look());
   using.loaded();
   keepPage(); // its files compete with the model's no more
   setTimeout(keepRest, LOOKING_ON);
@@ -147,7 +147,7 @@ function greet({ og, loaded }) {
 
 /** What a banner offers. */
 function wayOut(action) {
-  if (action === 'storage') storage.open();
+  if (action === 'storage') openStorage();
   else if (action === 'add') adding.pick();
   else if (action === 'reload') location.reload();
   else if (action === 'restart') session.restart();
@@ -159,7 +159,7 @@ function wayOut(action) {
 function pick(made) {
   shown.following = false;
   shown.broughtBack = false;
-  batch.hide();
+  later(({ batch }) => batch.hide());
   shown.present({ ...made, pressed: true });
   $('frame').scrollIntoView({ block: 'nearest' });
   if (!queue.running) say('An earlier picture', seedWords(made.settings));
@@ -169,13 +169,13 @@ function pick(made) {
 function forget(ids) {
   const looked = shown.forget(ids);
   if (looked && !queue.running) say('Deleted');
-  batch.forget(ids, looked);
+  later(({ batch }) => batch.forget(ids, looked));
 }
 
 /** They are back. @param {number[]} ids */
 function recall(ids) {
   if (shown.recall(ids) && !queue.running) say('It is here again', seedWords(shown.current.settings));
-  batch.recall(ids);
+  later(({ batch }) => batch.recall(ids));
 }
 
 /** Draws what works and what waits. */
@@ -189,7 +189,7 @@ function drawQueue() {
   actions.show(!on && shown.current !== null);
   $('enlarge').hidden = shown.current === null || (on && shown.following);
   $('use-settings').hidden = shown.following;
-  waiting.draw();
+  later(({ waiting }) => waiting.draw());
 }
 
 /** What computes from now on; an address that asked for something else does so no longer. */

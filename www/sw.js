@@ -29,6 +29,7 @@ const SHELL = [
   'js/keys.js',
   'js/knowing.js',
   'js/large.js',
+  'js/later.js',
   'js/length.js',
   'js/link.js',
   'js/making.js',

@@ -118,6 +118,42 @@ test('a page whose code takes long says so, and goes on by itself when it comes'
   assertNothingSent(it.server);
 });
 
+test('what the first moment does without may come later: the picture is drawn, and what was pressed meanwhile is answered', async () => {
+  const go = hold(it.server, '/js/later.js');
+  const page = await visitor(it, { open: false });
+  await open(page);
+  await page.locator('#steps').fill('2');
+  await promptOf(page).fill(SECRET);
+  await generateButton(page).click();
+  await finished(page);
+  await page.locator('#enlarge').click();
+  assert.equal(await page.locator('#large').isVisible(), false);
+  go();
+  await page.locator('#large').waitFor();
+  await page.keyboard.press('Escape');
+  await page.locator('#model-chip').click();
+  await page.locator('#storage').waitFor();
+  assert.deepEqual(page.trouble, []);
+});
+
+for (const [what, path, words] of [
+  ['what the first moment does without', '/js/later.js', 'A part of the page did not arrive.'],
+  ['the way to the engine', '/client.js', 'The page’s way to its engine did not arrive'],
+]) {
+  test(`without ${what} the page says so, and a reload mends it`, async () => {
+    it.server.missing = path;
+    const page = await visitor(it, { open: false });
+    await open(page);
+    await promptOf(page).fill(SECRET);
+    await banner(page).getByText(words).waitFor();
+    it.server.missing = null;
+    await page.reload();
+    await ready(page);
+    assert.equal(await promptOf(page).inputValue(), SECRET);
+    assertNothingSent(it.server);
+  });
+}
+
 test('without JavaScript the page is one sentence, and nothing that cannot work', async () => {
   const page = await visitor(it, { javaScriptEnabled: false });
   const seen = await page.locator('body').innerText();

@@ -19,7 +19,7 @@ import { TEXTS as T } from './texts.js';
  * @property {import('../js/session.js').Session} session
  * @property {import('../js/choice.js').Choice} choice
  * @property {import('../js/removal.js').Removal} removal
- * @property {import('../js/storage.js').StoragePanel} storage
+ * @property {(id?: string) => void} openStorage
  * @property {import('../js/adding.js').Adding} adding
  * @property {import('../js/using.js').Using} using
  */
@@ -195,7 +195,7 @@ export class Catalogue {
   }
 
   remove(id) {
-    this.page.storage.open(id);
+    this.page.openStorage(id);
   }
 
   /** The licence is read first, where it asks for something, or was not accepted in this revision. @param {Entry} entry */
@@ -328,7 +328,7 @@ export class Catalogue {
   #room() {
     const kept = make('button', { type: 'button', className: 'button small ghost', textContent: T.keeping });
     kept.setAttribute('aria-haspopup', 'dialog');
-    kept.addEventListener('click', () => this.page.storage.open());
+    kept.addEventListener('click', () => this.page.openStorage());
     return section(T.room, make('div', { className: 'room', ariaHidden: 'true' }, this.#bar), this.#roomWords, kept);
   }
 }

@@ -3,7 +3,6 @@
 import { $, make } from './dom.js';
 import { linkTo } from './link.js';
 import { report } from './report.js';
-import { useful } from './save.js';
 import { say } from './status.js';
 
 /** "a-red-apple-7.png" */
@@ -62,6 +61,7 @@ export class Actions {
   /** Saves a picture at a size that people can use. @param {import('./gallery.js').Made} made @param {{crisp?: boolean}} [how] */
   async save({ png, settings }, how) {
     try {
+      const { useful } = await import('./save.js');
       download(await useful(png, how), fileName(settings));
       say('Saved', fileName(settings));
     } catch (error) {

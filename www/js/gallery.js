@@ -4,7 +4,6 @@ import { download, fileName } from './actions.js';
 import { $, make } from './dom.js';
 import { report } from './report.js';
 import { seedWords } from './words.js';
-import { zip } from './zip.js';
 
 /** Thumbnails at once; "Show more" brings as many again. */
 const PAGE = 48;
@@ -184,6 +183,7 @@ export class Gallery {
     const found = this.#found();
     $('export').disabled = true;
     try {
+      const { zip } = await import('./zip.js');
       const day = new Date().toLocaleDateString('sv'); // 2026-11-23
       download(await zip(this.#files(found)), `opengen-${day}.zip`);
     } catch (error) {

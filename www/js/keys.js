@@ -2,7 +2,6 @@
 
 import { $ } from './dom.js';
 import { insert } from './typing.js';
-import { weigh } from './weigh.js';
 
 const TEXTS = ['prompt', 'negativePrompt'];
 
@@ -20,11 +19,12 @@ export class Keys {
     $('keys-close').addEventListener('click', () => $('keys').close());
   }
 
-  #inText(event) {
+  async #inText(event) {
     const { key, target, shiftKey, isComposing } = event;
     if (key === 'Enter' && !shiftKey && !isComposing) return this.#draw(event);
     if (!(event.ctrlKey || event.metaKey) || (key !== 'ArrowUp' && key !== 'ArrowDown')) return;
     event.preventDefault();
+    const { weigh } = await import('./weigh.js');
     const { selectionStart, selectionEnd, value } = target;
     const change = weigh(value, selectionStart, selectionEnd, key === 'ArrowUp' ? 1 : -1);
     if (!change) return;

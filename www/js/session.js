@@ -1,7 +1,6 @@
 /** The engine and the chosen model as the page sees them: one state at a time, told to whoever listens. */
 
-import { OpenGen } from '../client.js';
-import { aborted } from '../errors.js';
+import { OpenGenError, aborted } from '../errors.js';
 import { keepParts, reachable } from './shell.js';
 
 /**
@@ -22,19 +21,19 @@ export class Session {
   /** @type {import('../protocol.d.ts').ModelInfo | null} */ model = null;
   /** @type {import('../protocol.d.ts').LoadedModel | null} */ loaded = null;
   /** @type {import('../client.js').OpenGenError | null} */ error = null;
-  /** @type {OpenGen | null} */ og = null;
+  /** @type {import('../client.js').OpenGen | null} */ og = null;
   /** The model that stays in use until `model` is ready. @type {import('../protocol.d.ts').ModelInfo | null} */ former = null;
   offline = !navigator.onLine;
   /** Tells what works in every run, as `run` events whose detail is a `Run`. */ runs = new EventTarget();
   /** How many pictures are being made. */ drawing = 0;
   #loading = Promise.resolve();
   /** Counts the starts: what an earlier one still has to say is passed over. */ #attempt = 0;
-  /** The engine, starting or started. @type {Promise<OpenGen> | null} */ #engine = null;
+  /** The engine, starting or started. @type {Promise<import('../client.js').OpenGen> | null} */ #engine = null;
 
   /**
    * @param {{engine: 'auto'|'webgpu'|'cpu', onChange: (session: Session) => void,
    *   onLoaded: (session: Session) => void, onKept: (failed: import('../protocol.d.ts').ModelInfo, error: Error) => void,
-   *   beforeLoad: (og: OpenGen) => Promise<void>}} options `onKept` is told when another model could not be loaded
+   *   beforeLoad: (og: import('../client.js').OpenGen) => Promise<void>}} options `onKept` is told when another model could not be loaded
    */
   constructor({ engine, onChange, onLoaded, onKept, beforeLoad }) {
     Object.assign(this, { engine, onChange, onLoaded, onKept, beforeLoad });
@@ -59,7 +58,7 @@ export class Session {
     this.start();
   }
 
-  /** The engine, with or without a model. @returns {Promise<OpenGen>} */
+  /** The engine, with or without a model. @returns {Promise<import('../client.js').OpenGen>} */
   async started() {
     return this.#engine ?? Promise.reject(new Error('the engine has not started; the page says why'));
   }
@@ -112,7 +111,7 @@ export class Session {
     this.progress = null;
     this.#to(this.og ? 'loading' : 'starting');
     try {
-      this.#engine ??= OpenGen.create({ engine: this.engine });
+      this.#engine ??= client().then(({ OpenGen }) => OpenGen.create({ engine: this.engine }));
       const og = await this.#engine;
       if (overtaken()) return this.#loading;
       if (this.og !== og) keepParts(og.capabilities().fetched);
@@ -167,3 +166,8 @@ export class Session {
     this.runs.dispatchEvent(new CustomEvent('run', { detail: { pieces: [] } }));
   }
 }
+
+/** The way to the engine, which the page answers without. @throws {OpenGenError} NETWORK */
+const client = () => import('../client.js').catch((cause) => {
+  throw new OpenGenError({ code: 'NETWORK', message: 'the page’s way to its engine did not arrive', retryable: true, cause });
+});

@@ -4,7 +4,6 @@ import { $, bytes, keep, make } from './dom.js';
 import { report } from './report.js';
 import { sampleCount, showSamples } from './samples.js';
 import { banner, say } from './status.js';
-import { showWords, surprisePrompt } from './vocabulary.js';
 import { brief, errorWords } from './words.js';
 
 export class Using {
@@ -18,11 +17,11 @@ export class Using {
    * @param {import('./removal.js').Removal} options.removal
    * @param {import('./settings.js').Settings} options.settings
    * @param {import('./making.js').Making} options.making
-   * @param {import('./understood.js').Understood} options.understood
+   * @param {(model: import('../protocol.d.ts').ModelInfo) => void} options.onIntroduced
    * @param {(action: string) => void} options.onWayOut what a banner offers was pressed
    */
-  constructor({ session, choice, removal, settings, making, understood, onWayOut }) {
-    Object.assign(this, { session, choice, removal, settings, making, understood, onWayOut, queue: making.queue });
+  constructor({ session, choice, removal, settings, making, onIntroduced, onWayOut }) {
+    Object.assign(this, { session, choice, removal, settings, making, onIntroduced, onWayOut, queue: making.queue });
     $('model').addEventListener('change', () => this.use(choice.find($('model').value)));
   }
 
@@ -121,9 +120,8 @@ export class Using {
   introduce(model) {
     $('welcome-size').textContent = model.own ? '' : `The model, ${bytes(model.bytes)}, is fetched once.`;
     $('model-about').textContent = model.about;
-    this.understood.use(model);
     $('knows').hidden = !model.knows;
-    showWords(model, (word) => this.settings.addToPrompt(word));
+    this.onIntroduced(model);
     const draw = ({ prompt, seed }) => {
       this.settings.setPrompt(prompt);
       this.making.generate({ seed });
@@ -142,7 +140,8 @@ export class Using {
   /** @returns {HTMLLIElement} */
   #surprise(model) {
     const button = make('button', { type: 'button', className: 'surprise', textContent: 'Surprise me' });
-    button.addEventListener('click', () => {
+    button.addEventListener('click', async () => {
+      const { surprisePrompt } = await import('./vocabulary.js');
       this.settings.setPrompt(surprisePrompt(model.knows));
       this.making.generate();
     });
