@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::convolution::Geometry;
+use super::enlarged::Enlarged;
 use super::gemm::{Columns, Matrix, columns};
 use super::lifetimes::Places;
 use super::memory::{Memory, Values};
@@ -25,7 +26,14 @@ pub struct Executable {
 pub(super) struct Product {
     matrix: Shared,
     pub bias: Option<Columns>,
-    pub convolution: Option<Geometry>,
+    pub way: Way,
+}
+
+/// What the rows are that the matrix is multiplied with.
+pub(super) enum Way {
+    Lines,
+    Patches(Geometry),
+    Enlarged(Enlarged),
 }
 
 /// The layer's matrix, or one of its own of the channels that are computed.
@@ -44,8 +52,8 @@ impl Executable {
         };
         let products = graph.nodes.iter().map(product).collect::<Result<Vec<_>>>()?;
         let padded = |node: usize| -> u64 {
-            let convolution = products[node].as_ref().and_then(|product: &Product| product.convolution);
-            convolution.map_or(0, |convolution| convolution.padded_len())
+            let geometry = products[node].as_ref().and_then(Product::geometry);
+            geometry.map_or(0, |geometry| geometry.padded_len())
         };
         for (i, node) in graph.nodes.iter().enumerate() {
             fits(node, graph.shape(node.output).len())?;
@@ -77,9 +85,9 @@ impl Executable {
             return self.put(memory, node.output, Values::U32(pixels));
         }
         let (len, scratch) = (self.graph.shape(node.output).len() as usize, self.places.scratch[i]);
-        let padded = self.products[i].as_ref().and_then(|product| product.convolution);
+        let padded = self.products[i].as_ref().and_then(Product::geometry);
         let mut room = match (scratch, padded) {
-            (Some(buffer), Some(convolution)) => memory.take(buffer, convolution.padded_len() as usize)?,
+            (Some(buffer), Some(geometry)) => memory.take(buffer, geometry.padded_len() as usize)?,
             _ => Vec::new(),
         };
         let mut out = self.take(memory, node.output)?;
@@ -201,8 +209,24 @@ impl Product {
             }
             Some(_) => return Err(wrong("the bias is no vector".to_string())),
         };
-        let convolution = op.conv.map(|conv| Geometry::new(conv, from, to));
-        Ok(Product { matrix, bias, convolution })
+        let mut product = Product { matrix, bias, way: Way::Lines };
+        if let Some(conv) = op.conv {
+            let alone = product.matrix().filter(|_| op.x2.is_none());
+            product.way = match alone.and_then(|matrix| Enlarged::new(conv, from, to, matrix)) {
+                Some(enlarged) => Way::Enlarged(enlarged),
+                None => Way::Patches(Geometry::new(conv, from, to)),
+            };
+        }
+        Ok(product)
+    }
+
+    /// The map that a convolution reads.
+    pub(super) fn geometry(&self) -> Option<Geometry> {
+        match &self.way {
+            Way::Lines => None,
+            Way::Patches(geometry) => Some(*geometry),
+            Way::Enlarged(enlarged) => Some(enlarged.geometry()),
+        }
     }
 
     /// The matrix.

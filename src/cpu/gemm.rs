@@ -49,12 +49,17 @@ impl Matrix {
         Matrix { panels, k, n }
     }
 
+    /// An element.
+    pub fn at(&self, k: usize, n: usize) -> f32 {
+        self.panels[n / PANEL * self.k + k][n % PANEL]
+    }
+
     /// The matrix of some of the columns, and of some of the channels in each of the `taps` that the rows are.
     pub fn section(&self, taps: usize, channels: Range<usize>, columns: Range<usize>) -> Matrix {
         let (all, some) = (self.k / taps.max(1), channels.len());
         let at = |k: usize, n: usize| {
             let (row, column) = (k / some * all + channels.start + k % some, columns.start + n);
-            self.panels[column / PANEL * self.k + row][column % PANEL]
+            self.at(row, column)
         };
         Matrix::pack(taps * some, columns.len(), at)
     }
@@ -178,15 +183,15 @@ impl<const R: usize> Tile<R> {
     }
 }
 
-/// Does something with each block of rows of a matrix of `width` columns: natively by all cores.
-pub fn by_blocks(values: &mut [f32], width: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
-    let block = BLOCK * width.max(1);
+/// Does something with each block of so many rows of a matrix of `width` columns: natively by all cores.
+pub fn by_blocks(values: &mut [f32], width: usize, rows: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let block = (rows * width).max(1);
     #[cfg(target_arch = "wasm32")]
-    values.chunks_mut(block).enumerate().for_each(|(i, rows)| work(i * BLOCK, rows));
+    values.chunks_mut(block).enumerate().for_each(|(i, block)| work(i * rows, block));
     #[cfg(not(target_arch = "wasm32"))]
     {
         use rayon::prelude::*;
-        values.par_chunks_mut(block).enumerate().for_each(|(i, rows)| work(i * BLOCK, rows));
+        values.par_chunks_mut(block).enumerate().for_each(|(i, block)| work(i * rows, block));
     }
 }
 
@@ -220,8 +225,7 @@ mod tests {
         }
     }
     fn values(matrix: &Matrix) -> Vec<f32> {
-        let at = |k: usize, n: usize| matrix.panels[n / PANEL * matrix.k + k][n % PANEL];
-        (0..matrix.k).flat_map(|k| (0..matrix.n).map(move |n| at(k, n))).collect()
+        (0..matrix.k).flat_map(|k| (0..matrix.n).map(move |n| matrix.at(k, n))).collect()
     }
 
     #[test]

@@ -4,11 +4,12 @@
 //! - [`Executable`]: a graph bound to them, its values given buffers for their lifetimes;
 //! - [`Memory`]: those buffers, and what outlives a graph;
 //! - [`gemm`]: the one product under linear layers, convolutions and attention, [`simd`]: its vectors;
-//! - [`convolution`]'s padded maps, [`attention`] and [`norm`]: the rest of what takes time. What does not is run by
+//! - [`convolution`]'s padded maps, [`enlarged`] ones, [`attention`] and [`norm`]: the rest of what takes time. What does not is run by
 //!   the kernels' own twins.
 
 mod attention;
 mod convolution;
+mod enlarged;
 mod executable;
 mod gemm;
 mod lifetimes;
@@ -29,7 +30,7 @@ pub fn sample_product(rows: usize, depth: usize, columns: usize) -> impl Fn() {
     move || {
         let mut out = vec![0.0; rows * columns];
         let lines = gemm::Lines { values: &left, width: depth, first: 0 };
-        gemm::by_blocks(&mut out, columns, |first, block| {
+        gemm::by_blocks(&mut out, columns, gemm::BLOCK, |first, block| {
             lines.multiply(first, &matrix, None, gemm::Onto::Nothing, block);
         });
         std::hint::black_box(&out);

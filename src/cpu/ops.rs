@@ -1,8 +1,8 @@
 //! One op of a graph, computed.
 
 use super::attention::{self, Counts, Part};
-use super::executable::{Executable, Product};
-use super::gemm::{Columns, Lines, Matrix, Onto, by_blocks};
+use super::executable::{Executable, Product, Way};
+use super::gemm::{BLOCK, Columns, Lines, Matrix, Onto, by_blocks};
 use super::memory::Memory;
 use super::norm::{self, Channels, Group};
 use super::simd::{self, F4};
@@ -83,18 +83,20 @@ impl Run<'_> {
         };
         let bias = shifted.as_ref().or(product.bias.as_ref());
         let residual = op.residual.map(|residual| self.read(residual)).transpose()?;
-        if let Some(convolution) = product.convolution {
-            convolution.surround(x, room);
+        if let Some(geometry) = product.geometry() {
+            geometry.surround(x, room);
         }
         let room = &*room;
-        let one = |first: usize, onto: Onto, out: &mut [f32]| match product.convolution {
-            Some(convolution) => convolution.multiply(room, first, matrix, bias, onto, out),
-            None => Lines { values: x, width: c, first: 0 }.multiply(first, matrix, bias, onto, out),
+        let one = |first: usize, onto: Onto, out: &mut [f32]| match &product.way {
+            Way::Enlarged(enlarged) => enlarged.multiply(room, first, bias, onto, out),
+            Way::Patches(geometry) => geometry.multiply(room, first, matrix, bias, onto, out),
+            Way::Lines => Lines { values: x, width: c, first: 0 }.multiply(first, matrix, bias, onto, out),
         };
+        let rows = if let Way::Enlarged(enlarged) = &product.way { enlarged.line() } else { BLOCK };
         // The activation stands between product and residual, or behind both.
         let added_later = residual.is_some() && (op.accumulate || (op.act != Act::None && !op.act_last));
         let width = self.channels();
-        by_blocks(out, width, |first, block| {
+        by_blocks(out, width, rows, |first, block| {
             if op.geglu {
                 let mut both = vec![0.0; 2 * block.len()];
                 one(first, Onto::Nothing, &mut both);
