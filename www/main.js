@@ -54,13 +54,13 @@ const shown = new Shown({ stage, gallery, onChange: drawQueue });
 const choice = new Choice({ catalog: MODELS, removal, onChange: () => using.list() });
 const openStorage = (id) => later(({ storage }) => storage.open(id));
 const adding = new Adding({
-  engine: () => session.started(), onAdded: (stored) => using.added(stored), onChange: () => state.draw(), onFull: openStorage,
+  engine: () => session.started(), onAdded: (stored) => using.added(stored), onChange: () => state.draw(), onFull: () => openStorage(),
 });
 const reader = new Reader();
 const making = new Making({
   session, settings, stage, shown, pictures, gallery, adding, reader,
   onBegin: begin, onQueue: drawQueue, onMade: () => state.showEngine(),
-  onBatch: (made) => later(({ batch }) => batch.show(made)), onFault: reveal, onWayOut: wayOut, onFull: openStorage,
+  onBatch: (made) => later(({ batch }) => batch.show(made)), onFault: reveal, onWayOut: wayOut, onFull: () => openStorage(),
 });
 const { queue } = making;
 const state = new State({ session, queue, adding, stage, shown, onWayOut: wayOut });

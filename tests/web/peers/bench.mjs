@@ -100,7 +100,7 @@ const rows = ['unet', 'decode'].map((stage) => {
 if (options.json) {
   console.log(JSON.stringify(rows, null, 2));
 } else {
-  console.log(`medians of ${options.rounds} rounds, in ms           OpenGen  onnxruntime-web  ratio (limit 1.5)`);
+  console.log(`medians of ${options.rounds} rounds, in ms           OpenGen  onnxruntime-web  ratio (limit 1.05)`);
   for (const { stage, ours, theirs, ratio } of rows) {
     const name = stage === 'unet' ? 'guided UNet pass, batch 2' : 'VAE decode';
     console.log(`${name.padEnd(36)} ${ours.toFixed(1).padStart(8)} ${theirs.toFixed(1).padStart(16)} ${ratio.toFixed(2).padStart(18)}`);
