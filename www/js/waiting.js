@@ -34,6 +34,7 @@ export class Waiting {
       const rows = [...$('waiting-list').children];
       const at = rows.indexOf(row);
       this.queue.remove(id);
+      this.draw(); // at once, for the focus
       const next = $('waiting-list').children[Math.min(at, rows.length - 2)];
       if (next) next.querySelector('button').focus();
       else this.#leave();
