@@ -23,7 +23,10 @@ export class Waiting {
     $('waiting-count').textContent = waitingWords(waiting.length);
     $('waiting-go').hidden = !paused;
     const rows = new Map([...$('waiting-list').children].map((row) => [Number(row.dataset.id), row]));
-    $('waiting-list').replaceChildren(...waiting.map((job) => rows.get(job.id) ?? this.#row(job)));
+    const wanted = waiting.map((job) => rows.get(job.id) ?? this.#row(job));
+    const there = $('waiting-list').children;
+    if (wanted.length === there.length && wanted.every((row, i) => row === there[i])) return; // put anew they lose the focus
+    $('waiting-list').replaceChildren(...wanted);
   }
 
   #row({ id, prompt, pictures }) {
