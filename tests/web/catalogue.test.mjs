@@ -92,6 +92,7 @@ test('a model of the site’s list: its licence first, then fetched, paused, gon
   const { allows, forbids, name, url } = LICENSES['openrail-m'];
   for (const words of [allows, forbids, /The file comes from 127\.0\.0\.1:\d+, which sees this device’s address/]) await little.getByText(words).waitFor();
   assert.equal(await little.getByRole('link', { name: `The full text: ${name}` }).getAttribute('href'), url);
+  assert.equal(await page.evaluate(() => document.activeElement.className), 'card-lines', 'what is to be read has the focus');
   await little.getByRole('button', { name: 'Not now: Little' }).click();
   await little.getByRole('button', { name: 'Fetch Little' }).click();
   assert.deepEqual(it.server.models, [], 'nothing is fetched before it is accepted');

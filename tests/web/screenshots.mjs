@@ -177,6 +177,20 @@ const STATES = {
     await page.locator('#how-own').evaluate((part) => part.scrollIntoView());
     await page.waitForTimeout(400);
   },
+  async models(page) {
+    // A site's list, whose first entry is being read, and whose second is on its way.
+    const { bytes, sha256, width, height, defaults } = MODEL;
+    const listed = { about: 'Birds of the north, in ink.', url: 'models/mini/mini-q8_0.gguf', bytes, sha256, width, height, defaults };
+    server.overlay.set('/models.json', JSON.stringify({ models: [
+      { ...listed, id: 'birds', name: 'Birds', license: 'openrail-m' }, { ...listed, id: 'boats', name: 'Boats', license: 'mit' },
+    ] }));
+    await page.goto(`${address}#models`);
+    await ready(page);
+    server.faults = { bytesPerSecond: 2_500_000 };
+    await page.getByRole('button', { name: 'Fetch Boats' }).click();
+    await page.getByRole('button', { name: 'Fetch Birds' }).click();
+    await page.getByText(/left$/).waitFor();
+  },
   async menu(page) {
     await page.goto(address);
     await ready(page);

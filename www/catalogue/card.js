@@ -53,7 +53,7 @@ export class Card {
       parts.at(-1).dataset.mood = verdict.mood;
     }
     const read = lines.map((line) => make('p', {}, linked(line)));
-    if (read.length) parts.push(make('div', { className: 'card-lines' }, ...read));
+    if (read.length) parts.push(make('div', { className: 'card-lines', tabIndex: -1 }, ...read));
     if (form) parts.push(formOf(form));
     if (moves) parts.push(this.#bar, this.#numbers);
     if (actions.length) parts.push(make('div', { className: 'card-actions' }, ...actions.map(button)));

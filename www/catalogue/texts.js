@@ -79,7 +79,7 @@ export const TEXTS = {
   or: ' or ',
   fits: (kept, free) => `Fits this device: it keeps ${kept}; ${bytes(free)} are free.`,
   fitsUnknown: (kept) => `It keeps ${kept}; this browser does not say how much room there is.`,
-  slow: 'The processor draws here, without WebGPU: a picture of a model of this size would take minutes.',
+  slow: 'The processor draws here, without WebGPU: with the large ones of these a picture takes minutes.',
   smaller: (widest, buffer) => `In its own size a picture takes ${bytes(widest)} at once, more than this graphics adapter allows `
     + `(${bytes(buffer)}): draw smaller ones.`,
   noRoomFor: (size, free) => `No room: it keeps ${bytes(size)} at the least, and ${bytes(free)} are free. Deleting a model or `

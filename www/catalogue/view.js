@@ -29,6 +29,9 @@ import { TEXTS as T } from './texts.js';
 /** @typedef {import('./card.js').Shown} Shown */
 /** @typedef {{id: string, value: string, problem: string}} Naming */
 
+/** A model whose file is larger than this takes the processor minutes for a picture. */
+const LARGE = 3e8;
+
 export class Catalogue {
   title = `${T.title} · OpenGen`;
   /** Rows of the store, by id; empty until the engine has told. @type {Map<string, Row>} */ #rows = new Map();
@@ -148,7 +151,7 @@ export class Catalogue {
     })];
     const had = entries.filter(({ missing }) => !missing);
     this.#hadShelf.hidden = !had.length && this.#problems.hidden;
-    this.#slow.hidden = session.capabilities()?.engine !== 'cpu' || !had.some(({ general }) => general);
+    this.#slow.hidden = session.capabilities()?.engine !== 'cpu' || !had.some(({ download }) => (download ?? 0) > LARGE);
     this.#lay(this.#had, had.map(shown));
     this.#lay(this.#later, entries.filter(({ missing }) => missing).map(shown));
   }
@@ -211,7 +214,8 @@ export class Catalogue {
     const was = this.#asking;
     this.#asking = id;
     this.#draw();
-    this.#cards.get(id || was)?.root.querySelector('button')?.focus();
+    const card = this.#cards.get(id || was)?.root;
+    (card?.querySelector('.card-lines') ?? card?.querySelector('button'))?.focus(); // it is to be read from its beginning
   }
 
   /** The visitor has accepted the licence, or need not. @param {Entry} entry @param {string | null} [accepted] when */
