@@ -12,7 +12,7 @@
  *
  * @typedef {object} Source a file, or with no `path` a folder in diffusers' layout
  * @property {string} repo on the hub
- * @property {string | null} revision a commit; null where none has been pinned: it is not fetched then
+ * @property {string | null} revision a commit; null where none has been pinned: the newest is fetched then
  * @property {string} [path]
  * @property {string} [sha256]
  * @property {boolean} seen whether this project has had the file in its hands
@@ -29,6 +29,7 @@
  * @property {string} [sha256] of that file
  * @property {number | null} download
  * @property {Record<string, number>} stored by type: what is kept of it
+ * @property {string} [kept] the type that its file is in, which is what is kept where this page fetches it
  * @property {number} [working]
  * @property {number} [widest]
  * @property {number} [width]
@@ -94,7 +95,7 @@ export const ENTRIES = [
   {
     id: 'sd-1.5', name: 'Stable Diffusion 1.5', family: 'Stable Diffusion 1', license: 'openrail-m', general: true,
     about: 'The one that most others were made from: every style, and more add-ons than any.',
-    missing: 'single', download: 2133 * MB, ...SD1, width: 512, height: 512,
+    missing: 'single', kept: 'f16', download: 2133 * MB, ...SD1, width: 512, height: 512,
     sources: [{
       repo: 'Comfy-Org/stable-diffusion-v1-5-archive', path: 'v1-5-pruned-emaonly-fp16.safetensors', revision: null, seen: false,
     }],

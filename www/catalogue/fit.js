@@ -19,13 +19,14 @@ const SHARE = 0.6;
  */
 
 /**
- * @param {Pick<import('./entries.js').Entry, 'stored' | 'working' | 'widest'>} entry
+ * @param {Pick<import('./entries.js').Entry, 'stored' | 'working' | 'widest' | 'kept' | 'missing'>} entry
  * @param {Device} device
  * @returns {{fits: boolean, mood: 'good' | 'plain' | 'bad', text: string}}
  */
-export function fitOf({ stored, working = 0, widest = 0 }, { phone, memory, most, buffer, free }) {
+export function fitOf({ stored, kept: as, missing, working = 0, widest = 0 }, { phone, memory, most, buffer, free }) {
   if (!Object.keys(stored).length) return { fits: true, mood: 'plain', text: T.sizeUnknown };
-  const types = Object.entries(stored).filter(([type]) => type !== 'f16' || Object.keys(stored).length === 1);
+  const all = Object.entries(stored);
+  const types = all.filter(([type]) => (as && !missing ? type === as : type !== 'f16' || all.length === 1));
   const limit = phone ? PHONE : memory && !most ? memory * SHARE : Infinity;
   const small = types.filter(([, size]) => size + working <= limit);
   const least = (list) => Math.min(...list.map(([, size]) => size));

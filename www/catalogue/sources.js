@@ -9,7 +9,7 @@ export const pageOf = ({ repo, revision, path }, hub) =>
   `${hub}/${repo}${path ? `/blob/${revision ?? 'main'}/${path}` : revision ? `/tree/${revision}` : ''}`;
 
 /**
- * The address that an entry is fetched from; null where it is not one file, or none that is pinned.
+ * The address that an entry is fetched from; null where it is not one file.
  * @param {import('./entries.js').Entry} entry
  * @param {string} hub
  * @param {string} base what relative addresses are relative to
@@ -17,8 +17,8 @@ export const pageOf = ({ repo, revision, path }, hub) =>
 export function addressOf({ url, sources = [] }, hub, base) {
   if (url) return new URL(url, base).href;
   const [source] = sources;
-  if (sources.length !== 1 || !source.path || !source.revision) return null;
-  return `${hub}/${source.repo}/resolve/${source.revision}/${source.path}`;
+  if (sources.length !== 1 || !source.path) return null;
+  return `${hub}/${source.repo}/resolve/${source.revision ?? 'main'}/${source.path}`;
 }
 
 /** The last part of an address. @param {string} address */
