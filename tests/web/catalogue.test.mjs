@@ -335,6 +335,23 @@ test('addresses of pages are understood, or it is said what to press', () => {
   assert.equal(addressOf(pinned, 'http://127.0.0.1:9', HUB), `http://127.0.0.1:9/Comfy-Org/stable-diffusion-v1-5-archive/resolve/${'a'.repeat(40)}/v1-5-pruned-emaonly-fp16.safetensors`);
 });
 
+test('a model that is dropped here is added here', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await card(page, MODEL.name).waitFor();
+  await page.evaluate(async (address) => {
+    const data = new DataTransfer();
+    data.items.add(new File([await (await fetch(address)).arrayBuffer()], 'dropped.gguf', { lastModified: 7 }));
+    const event = (type) => new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true });
+    document.querySelector('.card').dispatchEvent(event('dragover'));
+    document.querySelector('.card').dispatchEvent(event('drop'));
+  }, MODEL.url.replace(/^.*\/models\//, `${it.server.url}models/`));
+  await card(page, 'dropped').getByText('in use').waitFor({ timeout: PATIENCE });
+  assert.equal(await page.locator('#models').isVisible(), true, 'and the view stays');
+  assert.equal(await page.locator('#report').getByText('dropped was added and is in use now.').isVisible(), true);
+  assert.deepEqual(page.trouble, []);
+});
+
 test('nothing sticks out at any width between a phone and a desk', async () => {
   const page = await visitor(it);
   await ready(page);
