@@ -19,6 +19,10 @@ pub enum Error {
     #[error("{file}: this is {what}: {advice}")]
     OtherFile { file: String, what: String, advice: String },
 
+    /// A checkpoint in one file brings no tokenizer, and the caller gave none either.
+    #[error("{file}: CLIP's vocabulary is needed to read it, and is not here")]
+    NoVocabulary { file: String },
+
     /// Tensors missing, extra or of another shape than the configuration asks for: all of them at once.
     #[error("{file}: {}", list(problems))]
     Tensors { file: String, problems: Vec<TensorProblem> },
@@ -141,6 +145,7 @@ impl Error {
             | Error::OtherFile { .. }
             | Error::Tensors { .. }
             | Error::Json { .. } => "BAD_MODEL",
+            Error::NoVocabulary { .. } => "NO_VOCABULARY",
             Error::Unsupported { .. } | Error::NoGpu { .. } => "UNSUPPORTED",
             Error::Network { .. } => "NETWORK",
             Error::DamagedChunk { .. } => "DAMAGED",
@@ -175,6 +180,7 @@ mod tests {
             Error::BadFile { file: text(), message: text() },
             Error::Incomplete { file: text(), bytes: 0, needed: 1, detail: text() },
             Error::OtherFile { file: text(), what: text(), advice: text() },
+            Error::NoVocabulary { file: text() },
             Error::Tensors { file: text(), problems: Vec::new() },
             Error::Json { file: text(), message: text() },
             Error::Unsupported { what: text(), message: text() },

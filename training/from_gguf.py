@@ -1,4 +1,4 @@
-"""Unpacks a GGUF made by `opengen quantize` into a work folder, so that training goes on from a shipped model.
+"""Unpacks a GGUF made by `opengen import` into a work folder, so that training goes on from a shipped model.
 
 Gives `tokenizer`, `vae` (the decoder as tuned) and `start.pt` (text encoder and UNet), the weights as the file rounds
 them.

@@ -353,6 +353,8 @@ export type ErrorCode =
   | 'ABORTED'
   /** The file is no model, or not a whole one. */
   | 'BAD_MODEL'
+  /** A checkpoint in one file needs the vocabulary of CLIP, which the worker then fetches: no program sees this. */
+  | 'NO_VOCABULARY'
   /** The stored model's checksum is wrong; loading it again fetches what is missing. */
   | 'DAMAGED'
   /** The browser's storage failed. */

@@ -1,5 +1,7 @@
 //! The noise schedule's configuration (`scheduler/scheduler_config.json`).
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use super::check;
@@ -28,6 +30,20 @@ pub enum PredictionType {
     VPrediction,
     /// The clean latents.
     Sample,
+}
+
+impl FromStr for PredictionType {
+    type Err = String;
+
+    /// `epsilon` or `v`, as people say it, or diffusers' words.
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "epsilon" | "eps" => Ok(PredictionType::Epsilon),
+            "v" | "v_prediction" => Ok(PredictionType::VPrediction),
+            "sample" => Ok(PredictionType::Sample),
+            _ => Err(format!("{text:?} is no prediction; known are epsilon, v, sample")),
+        }
+    }
 }
 
 /// How the inference timesteps are picked from the training timesteps, Table 2 of <https://arxiv.org/abs/2305.08891>.

@@ -156,6 +156,7 @@ mod tests {
             metadata: Default::default(),
             data_start: 0,
             lengths: 0..=u64::MAX,
+            is_single: false,
         }
     }
 

@@ -10,7 +10,7 @@ use super::values::{Phase, progress};
 use crate::model::weight_decls;
 use crate::pipeline::Cancel;
 use crate::store::{Expected, Finish, Held, Import, Layout, Meter, Origin, Progress, State, StoredModel};
-use crate::weights::{LayoutOptions, Source, recognise};
+use crate::weights::{Hints, LayoutOptions, Source, recognise};
 use crate::{Error, Result};
 
 /// A file in a very scattered order needs several passes; more than this is a mistake.
@@ -256,9 +256,9 @@ fn expected(request: &ModelRequest, bytes: Option<u64>) -> Expected {
 /// The packed layout of the model that the file turns out to hold.
 fn layout_of(request: &ModelRequest) -> Layout {
     let origin = request.origin.clone();
-    let file = request.file();
+    let (file, clip) = (request.file(), request.clip.clone());
     Box::new(move |header| {
-        let recognised = recognise(header)?;
+        let recognised = recognise(header, Hints { clip: clip.as_deref(), prediction: None })?;
         let source =
             Source { file: file.clone(), bytes: origin.bytes.unwrap_or(0), sha256: origin.sha256.clone() };
         let decls = weight_decls(&recognised.config);

@@ -22,6 +22,8 @@ pub(super) struct ModelRequest {
     pub headers: Vec<(String, String)>,
     /// A function in place of the browser's `fetch`, or `undefined`.
     pub fetch: JsValue,
+    /// The merges of CLIP's tokenizer, where an earlier call was told that the file needs them.
+    pub clip: Option<String>,
 }
 
 impl ModelRequest {
@@ -36,7 +38,7 @@ impl ModelRequest {
     }
 }
 
-/// Reads `{ id, url, bytes, sha256, headers, fetch }`; 0 bytes and an empty hash mean unknown.
+/// Reads `{ id, url, bytes, sha256, headers, fetch, clip }`; 0 bytes and an empty hash mean unknown.
 pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
     let text = |name| get(value, name).as_string().filter(|text| !text.is_empty());
     let id = text("id").ok_or_else(|| invalid("id", "the model has no id"))?;
@@ -50,7 +52,13 @@ pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
         return Err(invalid("sha256", "must be 64 hexadecimal digits"));
     }
     let origin = Origin { url, bytes, sha256, ..Origin::default() };
-    Ok(ModelRequest { id, origin, headers: headers(&get(value, "headers"))?, fetch: get(value, "fetch") })
+    Ok(ModelRequest {
+        id,
+        origin,
+        headers: headers(&get(value, "headers"))?,
+        fetch: get(value, "fetch"),
+        clip: text("clip"),
+    })
 }
 
 /// Reads how many bytes of the graphics device may be used; nothing is no limit.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use candle_core::quantized::{QStorage, QTensor};
+use candle_core::quantized::{GgmlDType, QStorage, QTensor};
 use candle_core::{Device, Tensor};
 use half::{bf16, f16};
 
@@ -20,11 +20,34 @@ pub fn simplify(dtype: SourceType, bytes: &[u8]) -> Result<(SourceType, Cow<'_, 
     use SourceType::*;
     match dtype {
         F32 | F16 | BF16 | Q8_0 | Q4_0 => Ok((dtype, Cow::Borrowed(bytes))),
-        Q4_1 | Q5_0 | Q5_1 | Q4K | Q5K | Q6K => {
+        F64 => Ok((
+            F32,
+            bytes
+                .as_chunks()
+                .0
+                .iter()
+                .flat_map(|&eight| (f64::from_le_bytes(eight) as f32).to_le_bytes())
+                .collect(),
+        )),
+        // Both have all their values among F16's.
+        F8E4M3 => Ok((F16, bytes.iter().flat_map(|&byte| f16::from_f32(e4m3(byte)).to_le_bytes()).collect())),
+        F8E5M2 => Ok((F16, bytes.iter().flat_map(|&byte| [0, byte]).collect())),
+        Q4_1 | Q5_0 | Q5_1 | Q2K | Q3K | Q4K | Q5K | Q6K => {
             let values = through_candle(dtype, bytes)?;
             Ok((F32, Cow::Owned(bytemuck::cast_slice(&values).to_vec())))
         }
     }
+}
+
+/// An F8_E4M3 value: exponents have a bias of 7, and all bits set are no number.
+fn e4m3(byte: u8) -> f32 {
+    let (exponent, mantissa) = (i32::from(byte >> 3 & 15), f32::from(byte & 7));
+    let size = match (exponent, byte & 7) {
+        (15, 7) => f32::NAN,
+        (0, _) => mantissa * (-9f32).exp2(),
+        _ => (8.0 + mantissa) * ((exponent - 10) as f32).exp2(),
+    };
+    if byte & 0x80 == 0 { size } else { -size }
 }
 
 /// Any block type to f32. candle wants the bytes aligned, so they are copied into words.
@@ -33,7 +56,8 @@ fn through_candle(dtype: SourceType, bytes: &[u8]) -> Result<Vec<f32>> {
     let aligned: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
     aligned[..bytes.len()].copy_from_slice(bytes);
     let count = bytes.len() / dtype.block_bytes() * dtype.block_len();
-    let storage = QStorage::from_data(Cow::Borrowed(&aligned[..bytes.len()]), &Device::Cpu, dtype.ggml())?;
+    let ggml = dtype.ggml().unwrap_or(GgmlDType::F32);
+    let storage = QStorage::from_data(Cow::Borrowed(&aligned[..bytes.len()]), &Device::Cpu, ggml)?;
     Ok(QTensor::new(storage, count)?.dequantize(&Device::Cpu)?.to_vec1::<f32>()?)
 }
 
@@ -95,7 +119,35 @@ pub fn encode(dtype: SourceType, values: &[f32]) -> Result<Vec<u8>> {
         }
         _ => {
             let tensor = Tensor::from_slice(values, values.len(), &Device::Cpu)?;
-            Ok(QTensor::quantize(&tensor, dtype.ggml())?.data()?.into_owned())
+            Ok(QTensor::quantize(&tensor, dtype.ggml().unwrap_or(GgmlDType::F32))?.data()?.into_owned())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The values that the formats' paper lists, <https://arxiv.org/abs/2209.05433>, table 1.
+    #[test]
+    fn eight_bit_floats() {
+        let e4m3 = |byte: u8| decode(SourceType::F8E4M3, &[byte]).unwrap()[0];
+        let e5m2 = |byte: u8| decode(SourceType::F8E5M2, &[byte]).unwrap()[0];
+        assert_eq!(
+            [0x00, 0x01, 0x07, 0x08, 0x38, 0x7e, 0xfe, 0xb8].map(e4m3),
+            [0.0, 2f32.powi(-9), 0.875 * 2f32.powi(-6), 2f32.powi(-6), 1.0, 448.0, -448.0, -1.0]
+        );
+        assert!(e4m3(0x7f).is_nan() && e4m3(0xff).is_nan());
+        assert_eq!(
+            [0x01, 0x03, 0x04, 0x3c, 0x7b, 0x7c, 0xfb].map(e5m2),
+            [2f32.powi(-16), 0.75 * 2f32.powi(-14), 2f32.powi(-14), 1.0, 57344.0, f32::INFINITY, -57344.0]
+        );
+        assert!(e5m2(0x7d).is_nan());
+    }
+
+    #[test]
+    fn doubles() {
+        let bytes: Vec<u8> = [1.0, -0.1, 1e-300].iter().flat_map(|value: &f64| value.to_le_bytes()).collect();
+        assert_eq!(decode(SourceType::F64, &bytes).unwrap(), [1.0, -0.1, 0.0]);
     }
 }

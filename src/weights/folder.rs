@@ -39,6 +39,7 @@ pub(super) fn open(path: &Path) -> Result<ModelSource> {
         metadata: BTreeMap::new(),
         data_start: 0,
         lengths: 0..=u64::MAX,
+        is_single: false,
     };
     let (mut files, mut file_of) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
@@ -62,7 +63,7 @@ pub(super) fn open(path: &Path) -> Result<ModelSource> {
             files.push(file);
         }
     }
-    let recognised = Recognised { family: Family::Diffusers, config, tokenizer };
+    let recognised = Recognised { family: Family::Diffusers, config, tokenizer, assumed: None };
     Ok(ModelSource { recognised, header, files, file_of })
 }
 

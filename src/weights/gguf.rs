@@ -139,7 +139,7 @@ fn read(file: &str, bytes: &[u8], limit: u64, total_len: Option<u64>) -> std::re
     let data_start = cursor.position.next_multiple_of(alignment);
     let Checked { tensors, others, lengths } =
         check_tensors(file, raw, data_start.min(total), total_len, alignment)?;
-    Ok(Header { file: file.to_string(), tensors, others, metadata, data_start, lengths })
+    Ok(Header { file: file.to_string(), tensors, others, metadata, data_start, lengths, is_single: false })
 }
 
 /// A metadata value, as far as we look at it.

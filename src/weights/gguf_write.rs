@@ -1,4 +1,4 @@
-//! Writing GGUF headers: what `opengen quantize` makes.
+//! Writing GGUF headers: what `opengen import` makes.
 
 use super::convert::NewTensor;
 use super::gguf::{ALIGNMENT, MAGIC, STRING, UINT32};
@@ -35,7 +35,8 @@ pub fn header_bytes(metadata: &[(&str, &str)], tensors: &[NewTensor]) -> Vec<u8>
         for &dim in tensor.shape.iter().rev() {
             out.extend_from_slice(&(dim as u64).to_le_bytes());
         }
-        out.extend_from_slice(&tensor.dtype.to_ggml().to_le_bytes());
+        // All types that are written have a number.
+        out.extend_from_slice(&tensor.dtype.to_ggml().unwrap_or_default().to_le_bytes());
         out.extend_from_slice(&offset.to_le_bytes());
         offset += tensor.len().next_multiple_of(ALIGNMENT);
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::ops::RangeInclusive;
 
 use super::types::SourceType;
-use super::{gguf, marks, safetensors};
+use super::{gguf, marks, safetensors, single};
 use crate::error::{Error, Result};
 
 /// The longest header accepted. Real ones: 0.3 MB of safetensors JSON for SDXL; 4 MB for a GGUF with CLIP's tokenizer.
@@ -21,7 +21,7 @@ pub struct Header {
     pub file: String,
     /// In file (offset) order.
     pub tensors: Vec<TensorInfo>,
-    /// Tensors of types that cannot be decoded (integers, doubles, rare blocks). Whether one is needed is for the layout to
+    /// Tensors of types that cannot be decoded (integers, rare blocks). Whether one is needed is for the layout to
     /// say, which knows what names mean.
     pub others: Vec<OtherTensor>,
     /// The text values of the metadata.
@@ -30,6 +30,8 @@ pub struct Header {
     pub data_start: u64,
     /// Lengths that the file may have, in bytes: it ends with its last tensor, or with the padding behind it.
     pub lengths: RangeInclusive<u64>,
+    /// Whether the file is a whole model that does not say how it is built; its tensors have their canonical names here.
+    pub is_single: bool,
 }
 
 /// One tensor of a file.
@@ -95,11 +97,18 @@ impl Header {
         if let Some(error) = marks::no_weights(file, prefix) {
             return Err(error);
         }
-        if prefix.starts_with(gguf::MAGIC) {
-            gguf::parse(file, prefix, known_len)
-        } else {
-            safetensors::parse(file, prefix, known_len)
+        let mut parsed = match prefix.starts_with(gguf::MAGIC) {
+            true => gguf::parse(file, prefix, known_len)?,
+            false => safetensors::parse(file, prefix, known_len)?,
+        };
+        if let Parse::Done(header) = &mut parsed {
+            let names = header.tensors.iter().map(|info| info.name.as_str());
+            header.is_single = !header.metadata.contains_key(Self::CONFIG) && single::is_single(names);
+            if header.is_single {
+                single::canonical(header)?;
+            }
         }
+        Ok(parsed)
     }
 
     /// The error that says what this file is, if it is none of ours.
@@ -125,7 +134,7 @@ impl Header {
 /// A tensor as the file words it, before checks.
 pub(super) struct RawTensor {
     pub name: String,
-    /// `None`: a type we have no use for (integers, booleans, doubles) or do not know.
+    /// `None`: a type we have no use for (integers, booleans) or do not know.
     pub dtype: Option<SourceType>,
     pub dtype_name: String,
     pub shape: Vec<u64>,

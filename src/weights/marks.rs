@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use super::single;
 use crate::error::Error;
 
 /// What a weight file holds.
@@ -20,7 +21,7 @@ pub enum Kind {
 
 /// Marks of tensors' names, what they are marks of, and what people call that. The first line that fits counts; a mark
 /// with `^` stands at a name's start, another anywhere.
-const MARKS: [(&[&str], Kind, &str); 15] = [
+const MARKS: [(&[&str], Kind, &str); 22] = [
     (
         &[".lora_down.", ".lora_up.", ".lora_A.", ".lora_B.", ".lora.", "^lora_unet_", "^lora_te"],
         Kind::AddOn,
@@ -37,25 +38,45 @@ const MARKS: [(&[&str], Kind, &str); 15] = [
         Kind::AddOn,
         "a textual inversion embedding",
     ),
+    (&["motion_modules.0."], Kind::AddOn, "a motion module for films (AnimateDiff)"),
+    (
+        &[
+            "time_stack.",
+            ".temp_convs.",
+            ".temopral_conv.",
+            "individual_token_refiner.",
+            "patchify_proj.",
+            "condition_embedder.time_proj.",
+            ".blocks.0.cross_attn.norm_k.",
+            "^blocks.0.cross_attn.norm_k.",
+        ],
+        Kind::Other,
+        "a model for films",
+    ),
+    (&["cap_pad_token", "all_x_embedder."], Kind::Other, "a Z-Image model"),
     (&["double_blocks.0.", "single_transformer_blocks.0."], Kind::Other, "a FLUX model"),
     (&["joint_blocks.0."], Kind::Other, "a Stable Diffusion 3 model"),
-    (
-        &["^conditioner.embedders.", "label_emb.0.0.", "add_embedding.linear_1."],
-        Kind::Other,
-        "a Stable Diffusion XL model",
-    ),
+    (&["^conditioner.embedders."], Kind::Other, "a Stable Diffusion XL model"),
     (&["^cond_stage_model.model."], Kind::Checkpoint, "a Stable Diffusion 2 checkpoint"),
-    (&["^cond_stage_model.transformer."], Kind::Checkpoint, "a Stable Diffusion 1 checkpoint"),
+    (&["^cond_stage_model.", "^te.", "^text_encoder."], Kind::Checkpoint, "a Stable Diffusion 1 checkpoint"),
+    (&["label_emb.0.0.", "add_embedding.linear_1."], Kind::Other, "the UNet of a Stable Diffusion XL model"),
     (
-        &["^model.diffusion_model.input_blocks.", "^input_blocks.0.", "^time_embedding.linear_1."],
+        &["^model.diffusion_model.input_blocks.", "^input_blocks.0.", "^time_embedding.linear_1.", "^unet."],
         Kind::Part,
         "the UNet of a Stable Diffusion model",
     ),
-    (&["^first_stage_model.", "^decoder.conv_in.", "^decoder.mid"], Kind::Part, "an autoencoder (VAE)"),
+    (&["^encoder.layers.0.", "^decoder.layers.0."], Kind::Part, "a tiny autoencoder (TAESD)"),
+    (
+        &["^first_stage_model.", "^decoder.conv_in.", "^decoder.mid", "^encoder.conv_in.", "^vae."],
+        Kind::Part,
+        "an autoencoder (VAE)",
+    ),
     (&["^text_model.", "^encoder.block.0.", "^transformer.resblocks."], Kind::Part, "a text encoder"),
     (&["^blk.0.", "^token_embd.", "^model.layers.0."], Kind::Other, "a language model"),
     (&["^model.diffusion_model."], Kind::Other, "a diffusion model of another family"),
-    (&[".RRDB", ".rdb1.", "^model.1.sub.0."], Kind::Other, "an upscaler"),
+    (&["^transformer_blocks.0.", "^adaln_single."], Kind::Other, "a diffusion model of another family"),
+    (&[".RRDB", ".rdb1.", ".RDB1.", "^model.1.sub.0."], Kind::Other, "an upscaler"),
+    (&["^layers.0.residual_group."], Kind::Other, "an upscaler"),
 ];
 
 /// What `general.architecture` of a GGUF says that is no language model.
@@ -88,9 +109,19 @@ pub fn kind<'a>(
     if let Some((_, kind, what)) = ARCHITECTURES.iter().find(|(name, ..)| Some(*name) == architecture) {
         return Some((*kind, (*what).to_string()));
     }
-    // The first line of the table that any name fits.
-    let line = |name: &str| MARKS.iter().position(|(marks, ..)| marks.iter().any(|mark| fits(name, mark)));
-    let found = names.filter_map(line).min().map(|line| &MARKS[line]);
+    // The lines of the table that names fit first.
+    let mut found = [false; MARKS.len()];
+    let mut parts = [false; 2];
+    for name in names {
+        let name = single::unwrapped(name);
+        let line = MARKS.iter().position(|(marks, ..)| marks.iter().any(|mark| fits(name, mark)));
+        line.into_iter().for_each(|line| found[line] = true);
+        single::note_parts(name, &mut parts);
+    }
+    // What merging or training left in a whole checkpoint does not make it a part of one.
+    let is_whole = parts == [true; 2];
+    let counts = |line: &usize| found[*line] && !(is_whole && MARKS[*line].1 == Kind::AddOn);
+    let found = (0..MARKS.len()).find(counts).map(|line| &MARKS[line]);
     match (found, architecture) {
         (Some((_, Kind::Other, "a language model")) | None, Some(name)) if name != "opengen" => {
             Some((Kind::Other, format!("a language model ({name})")))
@@ -114,26 +145,25 @@ pub fn other_model<'a>(
     names: impl Iterator<Item = &'a str>,
 ) -> Error {
     let (what, advice) = match kind(metadata, names) {
-        Some((Kind::Checkpoint, what)) => (format!("{what} in one file"), FROM_CHECKPOINT),
+        // A whole one is read; this one has only a name or two of one.
+        Some((Kind::Checkpoint, what)) => (format!("a part of {what}"), WHOLE),
         Some((Kind::Other, what)) => (what, "Stable Diffusion 1 and 2 can be drawn with"),
         Some((Kind::AddOn, what)) => {
             (what, "it changes a model and is none by itself; such files are not used here yet")
         }
-        Some((Kind::Part, what)) => (what, "a whole model is needed"),
+        Some((Kind::Part, what)) => (what, WHOLE),
         None => (
             "no model that is known here".to_string(),
-            "`opengen quantize` makes a file of a folder in diffusers' layout",
+            "a checkpoint of Stable Diffusion 1 or 2 in one file is needed, or a folder in diffusers' layout",
         ),
     };
     Error::OtherFile { file: file.to_string(), what, advice: advice.to_string() }
 }
 
-const FROM_CHECKPOINT: &str = "such files are not read yet. In Python, diffusers makes a folder of it with \
-    StableDiffusionPipeline.from_single_file(\"…\").save_pretrained(\"folder\"), and `opengen quantize folder --out \
-    model.gguf` makes a file for here";
-const FROM_PICKLE: &str = "opening one can run whatever is in it, so it is not read. In Python, diffusers makes a folder of it \
-    with StableDiffusionPipeline.from_single_file(\"…\").save_pretrained(\"folder\"), and `opengen quantize folder --out \
-    model.gguf` makes a file for here";
+const WHOLE: &str = "a whole model is needed, with UNet, text encoder and autoencoder";
+const FROM_PICKLE: &str = "opening one can run whatever is in it, so it is not read. In Python, \
+    safetensors.torch.save_file(torch.load(\"model.ckpt\", weights_only=True)[\"state_dict\"], \"model.safetensors\") \
+    makes a file of it that is read, and the safetensors of the same name is often beside it";
 const AGAIN: &str = "choose or download the model itself";
 
 /// The error for a file that its first bytes show to be no weight file at all.
@@ -208,16 +238,33 @@ mod tests {
                 "a Stable Diffusion XL model",
             ),
             (
-                vec![
-                    "model.diffusion_model.input_blocks.0.0.weight",
-                    "cond_stage_model.transformer.text_model.x",
-                ],
-                "a Stable Diffusion 1 checkpoint in one file: such files are not read yet",
+                vec!["cond_stage_model.transformer.text_model.x", "first_stage_model.x"],
+                "a part of a Stable Diffusion 1 checkpoint: a whole model is needed",
             ),
             (
                 vec!["cond_stage_model.model.transformer.resblocks.0.x", "first_stage_model.x"],
-                "a Stable Diffusion 2 checkpoint",
+                "a part of a Stable Diffusion 2 checkpoint: a whole model is needed",
             ),
+            (vec!["state_dict.control_model.input_blocks.0.0.weight"], "a ControlNet: it changes a model"),
+            (
+                vec!["down_blocks.0.motion_modules.0.temporal_transformer.norm.weight"],
+                "a motion module for films",
+            ),
+            (
+                vec!["blocks.0.cross_attn.norm_k.weight", "head.modulation"],
+                "a model for films: Stable Diffusion 1",
+            ),
+            (vec!["model.diffusion_model.cap_pad_token"], "a Z-Image model: Stable Diffusion 1 and 2"),
+            (
+                vec![
+                    "model.diffusion_model.input_blocks.0.0.weight",
+                    "model.diffusion_model.label_emb.0.0.weight",
+                ],
+                "the UNet of a Stable Diffusion XL model: Stable Diffusion 1",
+            ),
+            (vec!["encoder.layers.0.weight"], "a tiny autoencoder (TAESD): a whole model"),
+            (vec!["layers.0.residual_group.blocks.0.norm1.weight"], "an upscaler: Stable Diffusion 1"),
+            (vec!["model.1.sub.0.RDB1.conv1.0.weight"], "an upscaler"),
             (
                 vec!["model.diffusion_model.input_blocks.0.0.weight"],
                 "the UNet of a Stable Diffusion model: a whole model",
@@ -229,10 +276,27 @@ mod tests {
             ),
             (vec!["text_model.encoder.layers.0.mlp.fc1.weight"], "a text encoder"),
             (vec!["model.layers.0.self_attn.q_proj.weight"], "a language model"),
-            (vec!["whatever"], "no model that is known here: `opengen quantize`"),
+            (vec!["whatever"], "no model that is known here: a checkpoint of Stable Diffusion 1 or 2"),
             (vec![], "no model that is known here"),
         ] {
             assert!(named(&names).contains(words), "{names:?}: {}", named(&names));
+        }
+    }
+
+    /// LoRAs that were merged leave names behind; so do trainers of embeddings.
+    #[test]
+    fn a_whole_checkpoint_is_one_whatever_lies_beside_it() {
+        let names = [
+            "model.diffusion_model.input_blocks.0.0.weight",
+            "lora_unet_down_blocks_0.lora_up.weight",
+            "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight",
+            "control_model.zero_convs.0.0.weight",
+        ];
+        for wrapped in [false, true] {
+            let names =
+                names.map(|name| if wrapped { format!("state_dict.{name}") } else { name.to_string() });
+            let found = kind(&BTreeMap::new(), names.iter().map(String::as_str));
+            assert_eq!(found, Some((Kind::Checkpoint, "a Stable Diffusion 1 checkpoint".to_string())));
         }
     }
 
@@ -256,7 +320,9 @@ mod tests {
         assert!(what(&zip).contains("a ZIP archive"));
         zip.extend(b"archive/data.pkl");
         assert!(
-            what(&zip).contains("a pickled checkpoint") && what(&zip).contains("can run whatever is in it")
+            what(&zip).contains("a pickled checkpoint")
+                && what(&zip).contains("can run whatever is in it")
+                && what(&zip).contains("save_file")
         );
         assert!(what(b"\x80\x02}q\0X").contains("a pickled checkpoint"));
         assert!(

@@ -4,8 +4,11 @@
 //! by [`marks`] and metadata, names before types; [`layout`] decides from the header alone where every packed record goes,
 //! or reports everything that is missing, extra or mis-shaped at once; [`Packer`] then takes tensors one at a time, in file
 //! order, and hands out finished records. [`unpack`] is the inverse, and [`Repack`] both, for a model that another version
-//! of the engine packed. [`Placement`] divides a packed model by [`Component`], for a device. Natively [`ModelSource`] opens folders and files, and [`quantize_folder`] writes GGUFs.
+//! of the engine packed. [`Placement`] divides a packed model by [`Component`], for a device. Natively
+//! [`ModelSource`] opens folders and files, and [`quantize_folder`] writes GGUFs. A checkpoint in one file, which says nothing
+//! of itself, gets its names and its configuration in [`single`].
 
+mod clip;
 mod component;
 mod convert;
 mod decode;
@@ -18,6 +21,7 @@ pub mod packed;
 mod recognise;
 mod repack;
 mod safetensors;
+mod single;
 mod types;
 mod unpack;
 
@@ -40,7 +44,7 @@ pub use packed::{
     LayoutOptions, MAX_SLAB, Manifest, PACKED_FORMAT, PackedRecord, READABLE_FORMATS, Source, Span, layout,
     layout_with,
 };
-pub use recognise::{Family, Recognised, Unused, recognise, unused};
+pub use recognise::{Family, Hints, Recognised, Unused, recognise, unused};
 pub use repack::Repack;
 pub use types::SourceType;
 pub use unpack::{PackedRows, Unpacked, unpack, vector};
@@ -48,7 +52,7 @@ pub use unpack::{PackedRows, Unpacked, unpack, vector};
 #[cfg(not(target_arch = "wasm32"))]
 pub use quantize::{Summary, quantize_folder, quantize_source};
 #[cfg(not(target_arch = "wasm32"))]
-pub use source::{ModelSource, load, stream, stream_of};
+pub use source::{ModelSource, OpenOptions, load, stream, stream_of};
 
 #[cfg(test)]
 mod tests;

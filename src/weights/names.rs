@@ -4,10 +4,11 @@ use super::header::TensorInfo;
 
 /// Marks of what checkpoints carry beside the weights that are drawn with. A mark with `^` stands at a name's start, one
 /// with `$` is its last segments.
-const LEFTOVERS: [&str; 22] = [
+const LEFTOVERS: [&str; 27] = [
     // Buffers of the text encoder, and heads of it that no denoiser here reads.
     "$position_ids",
     "$text_projection.weight",
+    "$text_projection",
     "$logit_scale",
     // The averages that training keeps of every weight.
     "^model_ema.",
@@ -30,6 +31,12 @@ const LEFTOVERS: [&str; 22] = [
     // What only training reads.
     "^first_stage_model.loss.",
     "$global_step",
+    "^embedding_manager.",
+    // The last layer of OpenCLIP's encoder: Stable Diffusion 2 was trained on the states before it.
+    "^text_encoder.text_model.encoder.layers.23.",
+    // Marks of what a UNet answers with, which were read by their names.
+    "$v_pred",
+    "$ztsnr",
     // The half of a tiny autoencoder for previews that makes latents.
     "^taesd.encoder.",
 ];

@@ -3,19 +3,22 @@
 use std::collections::HashSet;
 
 use super::header::{Header, bad};
-use super::names;
 use super::packed::{LayoutOptions, Manifest, Source, layout_with};
-use crate::config::{ModelConfig, Suggested};
-use crate::error::Result;
+use super::single::infer::{self, Inferred};
+use super::{clip, names};
+use crate::config::{Activation, ModelConfig, PredictionType, Suggested};
+use crate::error::{Error, Result};
 use crate::plan::WeightDecl;
 
 /// The kinds of files, or of folders of files, that a model can come in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Family {
-    /// A GGUF that `opengen quantize` wrote: it says all of itself, and what it holds beside that is a mistake.
+    /// A GGUF that `opengen import` wrote: it says all of itself, and what it holds beside that is a mistake.
     Opengen,
     /// A folder in diffusers' layout: its configurations say what the model is, so that more tensors are only more.
     Diffusers,
+    /// A checkpoint of Stable Diffusion 1 or 2 in one file: names and shapes say what it is, and training left much in it.
+    Single,
 }
 
 /// A model in its files: everything but its numbers.
@@ -25,6 +28,17 @@ pub struct Recognised {
     pub config: ModelConfig,
     /// The text of `tokenizer.json`.
     pub tokenizer: String,
+    /// What was taken to be so because nothing in the file says it, and what to do where it is not: a sentence.
+    pub assumed: Option<String>,
+}
+
+/// What a caller knows that a checkpoint in one file does not say.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Hints<'a> {
+    /// The merges of CLIP's tokenizer, a line each: all checkpoints were trained with it, and none brings it.
+    pub clip: Option<&'a str>,
+    /// What its UNet answers with.
+    pub prediction: Option<PredictionType>,
 }
 
 /// Tensors of a file that its model does not read.
@@ -37,17 +51,35 @@ pub struct Unused {
 }
 
 /// What a file holds; names are canonical from then on.
-pub fn recognise(header: &Header) -> Result<Recognised> {
+pub fn recognise(header: &Header, hints: Hints) -> Result<Recognised> {
+    if header.is_single {
+        return single(header, hints);
+    }
     if !header.metadata.contains_key(Header::CONFIG) {
         return Err(header.other_model());
     }
     let text = |key: &str| {
         let missing =
-            || bad(&header.file, format!("no {key} in its metadata; `opengen quantize` writes such files"));
+            || bad(&header.file, format!("no {key} in its metadata; `opengen import` writes such files"));
         header.metadata.get(key).ok_or_else(missing)
     };
     let config = ModelConfig::from_json(&header.file, text(Header::CONFIG)?)?;
-    Ok(Recognised { family: Family::Opengen, config, tokenizer: text(Header::TOKENIZER)?.clone() })
+    let tokenizer = text(Header::TOKENIZER)?.clone();
+    Ok(Recognised { family: Family::Opengen, config, tokenizer, assumed: None })
+}
+
+/// A checkpoint in one file.
+fn single(header: &Header, Hints { clip, prediction }: Hints) -> Result<Recognised> {
+    let Inferred { config, assumed } = infer::config(header, prediction)?;
+    let merges = clip.ok_or_else(|| Error::NoVocabulary { file: header.file.clone() })?;
+    let text = config.texts.first();
+    let pad = match text.map(|text| text.hidden_act) {
+        Some(Activation::Gelu) => clip::OPEN_CLIP_PAD,
+        _ => clip::END,
+    };
+    let tokens = text.map_or(0, |text| text.vocab_size);
+    let tokenizer = clip::of_merges(merges, tokens, pad).map_err(|message| bad(&header.file, message))?;
+    Ok(Recognised { family: Family::Single, config, tokenizer, assumed })
 }
 
 impl Recognised {
@@ -58,7 +90,7 @@ impl Recognised {
 
     /// Whether tensors that the model does not read are left out, whatever they are.
     pub(super) fn leaves_extra(&self) -> bool {
-        self.family == Family::Diffusers
+        self.family != Family::Opengen
     }
 
     /// Decides where every record goes. Reads no data.

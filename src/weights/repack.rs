@@ -43,6 +43,7 @@ impl Repack {
             metadata: BTreeMap::from([(Header::CONV_LAYOUT.to_string(), "ohwi".to_string())]),
             data_start: 0,
             lengths: offset..=offset,
+            is_single: false,
         };
         let options = LayoutOptions { leave_extra: true, ..LayoutOptions::default() };
         let source = old.source.clone();

@@ -38,7 +38,15 @@ pub fn parse(file: &str, prefix: &[u8], total_len: Option<u64>) -> Result<Parse>
     of_another_kind(file, &entries.metadata, &raw)?;
     let Checked { tensors, others, lengths } = check_tensors(file, raw, data_start, total_len, 0)?;
     let metadata = entries.metadata;
-    Ok(Parse::Done(Header { file: file.to_string(), tensors, others, metadata, data_start, lengths }))
+    Ok(Parse::Done(Header {
+        file: file.to_string(),
+        tensors,
+        others,
+        metadata,
+        data_start,
+        lengths,
+        is_single: false,
+    }))
 }
 
 /// A web page or pickle where a weight file was expected.
@@ -53,16 +61,15 @@ fn opening(prefix: &[u8]) -> String {
 
 /// Checks one entry against itself: type, shape and length agree.
 fn raw(file: &str, (name, entry): (String, Entry)) -> Result<RawTensor> {
-    let (dtype, size) = match entry.dtype.as_str() {
-        "F32" => (Some(SourceType::F32), 4),
-        "F16" => (Some(SourceType::F16), 2),
-        "BF16" => (Some(SourceType::BF16), 2),
-        "F64" | "I64" | "U64" => (None, 8),
-        "I32" | "U32" => (None, 4),
-        "I16" | "U16" => (None, 2),
-        "I8" | "U8" | "BOOL" => (None, 1),
+    let dtype = SourceType::from_safetensors(&entry.dtype);
+    let size = match (dtype, entry.dtype.as_str()) {
+        (Some(dtype), _) => dtype.block_bytes() as u64,
+        (None, "I64" | "U64") => 8,
+        (None, "I32" | "U32") => 4,
+        (None, "I16" | "U16") => 2,
+        (None, "I8" | "U8" | "BOOL") => 1,
         // Of a type that is not known only the length it claims.
-        _ => (None, 0),
+        _ => 0,
     };
     let [begin, end] = entry.data_offsets;
     let len = end

@@ -1,14 +1,15 @@
 //! Opening a model natively, a diffusers folder or one file, and packing it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::folder::{self, WeightFile};
 use super::header::{Header, bad};
 use super::pack::{Packer, Sink};
 use super::packed::{LayoutOptions, Manifest, PackedRecord, Source};
-use super::recognise::{Recognised, Unused, recognise, unused};
-use crate::config::{ModelConfig, Suggested};
-use crate::error::Result;
+use super::recognise::{Family, Hints, Recognised, Unused, recognise, unused};
+use super::{clip, single};
+use crate::config::{ModelConfig, PredictionType, Suggested};
+use crate::error::{Error, Result};
 use crate::plan::WeightDecl;
 
 /// A model's files, open and recognised; their data not read yet.
@@ -22,17 +23,55 @@ pub struct ModelSource {
     pub(super) file_of: Vec<usize>,
 }
 
+/// What is known of a checkpoint in one file that it does not say itself.
+#[derive(Debug, Clone, Default)]
+pub struct OpenOptions {
+    /// What its UNet answers with.
+    pub prediction: Option<PredictionType>,
+    /// An autoencoder in a file of its own, in the place of the one inside.
+    pub vae: Option<PathBuf>,
+}
+
 impl ModelSource {
     /// Opens a diffusers folder or a file that holds a whole model.
     pub fn open(path: &Path) -> Result<Self> {
+        Self::open_with(path, &OpenOptions::default())
+    }
+
+    /// The same, of a checkpoint in one file with what is known of it.
+    pub fn open_with(path: &Path, options: &OpenOptions) -> Result<Self> {
         if path.is_dir() {
+            only_of_one_file(options)?;
             return folder::open(path);
         }
         let file = WeightFile::open(path)?;
-        let header = file.header()?;
-        let recognised = recognise(&header)?;
-        let file_of = vec![0; header.tensors.len()];
-        Ok(ModelSource { recognised, header, files: vec![file], file_of })
+        let mut header = file.header()?;
+        if !header.is_single {
+            only_of_one_file(options)?;
+        }
+        let mut files = vec![file];
+        let mut file_of = vec![0; header.tensors.len()];
+        if let Some(vae) = &options.vae {
+            let file = WeightFile::open(vae)?;
+            let tensors = single::autoencoder_of(file.header()?)?;
+            header.tensors.retain(|info| !info.name.starts_with(single::VAE));
+            file_of = vec![0; header.tensors.len()];
+            file_of.extend(std::iter::repeat_n(1, tensors.len()));
+            header.tensors.extend(tensors);
+            files.push(file);
+        }
+        let hints = Hints { clip: Some(clip::MERGES), prediction: options.prediction };
+        let recognised = recognise(&header, hints)?;
+        Ok(ModelSource { recognised, header, files, file_of })
+    }
+
+    pub fn family(&self) -> Family {
+        self.recognised.family
+    }
+
+    /// What was taken to be so because nothing in the file says it.
+    pub fn assumed(&self) -> Option<&str> {
+        self.recognised.assumed.as_deref()
     }
 
     pub fn header(&self) -> &Header {
@@ -82,6 +121,17 @@ impl ModelSource {
     pub fn manifest(&self, decls: &[WeightDecl], options: LayoutOptions) -> Result<Manifest> {
         self.recognised.manifest(decls, &self.header, self.source(), options)
     }
+}
+
+/// Whatever else than a checkpoint in one file says all of itself.
+fn only_of_one_file(options: &OpenOptions) -> Result<()> {
+    let field = match options {
+        OpenOptions { prediction: Some(_), .. } => "prediction",
+        OpenOptions { vae: Some(_), .. } => "vae",
+        _ => return Ok(()),
+    };
+    let message = "goes with a checkpoint in one file only; this model says itself what it is".to_string();
+    Err(Error::InvalidInput { field, message })
 }
 
 /// Packs a model, handing every finished piece `(slab, offset, bytes)` on; memory is bounded by the open records.

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
+use super::clip::{self, END};
 use super::folder::io;
 use super::header::bad;
 use crate::config;
@@ -11,9 +12,6 @@ use crate::error::{Error, Result};
 
 /// The largest tokenizer file read; CLIP's `tokenizer.json` has 3.6 MB when indented.
 const MAX_BYTES: u64 = 16 << 20;
-
-/// The end token, which fills chunks where nothing is said of padding.
-const END: &str = "<|endoftext|>";
 
 /// A folder's tokenizer, and for each further text encoder the token that fills its chunks, where that is another.
 pub struct Tokenizers {
@@ -108,38 +106,8 @@ fn from_vocabulary(folder: &Path) -> Result<Value> {
     let merges = read_text(folder, "merges.txt")?.ok_or_else(missing)?;
     let merges: Vec<&str> =
         merges.lines().filter(|line| !line.is_empty() && !line.starts_with("#version")).collect();
-    let id = |token: &str| {
-        let id = vocabulary.get(token).and_then(Value::as_u64);
-        id.ok_or_else(|| bad(&folder.join("vocab.json").display().to_string(), format!("no token {token}")))
-    };
-    let (start, end) = ("<|startoftext|>", END);
-    let (start_id, end_id) = (id(start)?, id(end)?);
-    let added = |token: &str, id: u64| {
-        json!({"id": id, "content": token, "single_word": false, "lstrip": false, "rstrip": false,
-            "normalized": false, "special": true})
-    };
-    Ok(json!({
-        "version": "1.0",
-        "truncation": null,
-        "padding": null,
-        "added_tokens": [added(start, start_id), added(end, end_id)],
-        "normalizer": {"type": "Sequence", "normalizers": [
-            {"type": "NFC"},
-            {"type": "Replace", "pattern": {"Regex": "\\s+"}, "content": " "},
-            {"type": "Lowercase"},
-        ]},
-        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
-            {"type": "Split", "behavior": "Removed", "invert": true,
-                "pattern": {"Regex": "<\\|startoftext\\|>|<\\|endoftext\\|>|'s|'t|'re|'ve|'m|'ll|'d|[\\p{L}]+|[\\p{N}]|[^\\s\\p{L}\\p{N}]+"}},
-            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
-        ]},
-        "post_processor": {"type": "RobertaProcessing", "sep": [end, end_id], "cls": [start, start_id],
-            "trim_offsets": false, "add_prefix_space": false},
-        "decoder": {"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
-        "model": {"type": "BPE", "dropout": null, "unk_token": end, "continuing_subword_prefix": "",
-            "end_of_word_suffix": "</w>", "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
-            "vocab": vocabulary, "merges": merges},
-    }))
+    clip::tokenizer(vocabulary, &merges)
+        .map_err(|token| bad(&folder.join("vocab.json").display().to_string(), format!("no token {token}")))
 }
 
 /// The `padding` section for the padding token the folder's other files name.
@@ -153,10 +121,7 @@ fn padding(folder: &Path, tokenizer: &Value) -> Result<Option<Value>> {
         };
         let vocabulary = tokenizer.pointer("/model/vocab").and_then(Value::as_object);
         if let Some(id) = vocabulary.and_then(|vocabulary: &Map<String, Value>| vocabulary.get(content)) {
-            return Ok(Some(json!({
-                "strategy": "BatchLongest", "direction": "Right", "pad_to_multiple_of": null,
-                "pad_id": id, "pad_type_id": 0, "pad_token": content,
-            })));
+            return Ok(Some(clip::padding(content, id)));
         }
     }
     Ok(None)

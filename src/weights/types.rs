@@ -7,98 +7,89 @@ use crate::kernels::WeightType;
 /// How a tensor's values are stored in a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SourceType {
+    F64,
     F32,
     F16,
     BF16,
+    /// Eight bits with four of exponent and no infinities, <https://arxiv.org/abs/2209.05433>.
+    F8E4M3,
+    /// Eight bits with five of exponent: the upper half of an F16.
+    F8E5M2,
     Q4_0,
     Q4_1,
     Q5_0,
     Q5_1,
     Q8_0,
+    Q2K,
+    Q3K,
     Q4K,
     Q5K,
     Q6K,
 }
 
+/// Every type: its name as the files' own documentation writes it, GGUF's number for it (`ggml_type` in
+/// <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>), and candle's implementation of its blocks.
+const TYPES: [(SourceType, &str, Option<u32>, Option<GgmlDType>); 16] = [
+    (SourceType::F64, "F64", Some(28), None),
+    (SourceType::F32, "F32", Some(0), Some(GgmlDType::F32)),
+    (SourceType::F16, "F16", Some(1), Some(GgmlDType::F16)),
+    (SourceType::BF16, "BF16", Some(30), Some(GgmlDType::BF16)),
+    (SourceType::F8E4M3, "F8_E4M3", None, None),
+    (SourceType::F8E5M2, "F8_E5M2", None, None),
+    (SourceType::Q4_0, "Q4_0", Some(2), Some(GgmlDType::Q4_0)),
+    (SourceType::Q4_1, "Q4_1", Some(3), Some(GgmlDType::Q4_1)),
+    (SourceType::Q5_0, "Q5_0", Some(6), Some(GgmlDType::Q5_0)),
+    (SourceType::Q5_1, "Q5_1", Some(7), Some(GgmlDType::Q5_1)),
+    (SourceType::Q8_0, "Q8_0", Some(8), Some(GgmlDType::Q8_0)),
+    (SourceType::Q2K, "Q2_K", Some(10), Some(GgmlDType::Q2K)),
+    (SourceType::Q3K, "Q3_K", Some(11), Some(GgmlDType::Q3K)),
+    (SourceType::Q4K, "Q4_K", Some(12), Some(GgmlDType::Q4K)),
+    (SourceType::Q5K, "Q5_K", Some(13), Some(GgmlDType::Q5K)),
+    (SourceType::Q6K, "Q6_K", Some(14), Some(GgmlDType::Q6K)),
+];
+
 impl SourceType {
-    /// Names for error messages, as the files' own documentation writes them.
+    /// The type's line of the table.
+    fn line(self) -> &'static (SourceType, &'static str, Option<u32>, Option<GgmlDType>) {
+        TYPES.iter().find(|(ty, ..)| *ty == self).unwrap_or(&TYPES[1])
+    }
+
     pub fn name(self) -> &'static str {
-        match self {
-            SourceType::F32 => "F32",
-            SourceType::F16 => "F16",
-            SourceType::BF16 => "BF16",
-            SourceType::Q4_0 => "Q4_0",
-            SourceType::Q4_1 => "Q4_1",
-            SourceType::Q5_0 => "Q5_0",
-            SourceType::Q5_1 => "Q5_1",
-            SourceType::Q8_0 => "Q8_0",
-            SourceType::Q4K => "Q4_K",
-            SourceType::Q5K => "Q5_K",
-            SourceType::Q6K => "Q6_K",
-        }
+        self.line().1
     }
 
-    /// A GGUF type number, `ggml_type` in
-    /// <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>; `None` for those we cannot decode.
+    /// The type by GGUF's number; `None` for those that cannot be decoded.
     pub fn from_ggml(code: u32) -> Option<Self> {
-        Some(match code {
-            0 => SourceType::F32,
-            1 => SourceType::F16,
-            2 => SourceType::Q4_0,
-            3 => SourceType::Q4_1,
-            6 => SourceType::Q5_0,
-            7 => SourceType::Q5_1,
-            8 => SourceType::Q8_0,
-            12 => SourceType::Q4K,
-            13 => SourceType::Q5K,
-            14 => SourceType::Q6K,
-            30 => SourceType::BF16,
-            _ => return None,
-        })
+        TYPES.iter().find(|(_, _, number, _)| *number == Some(code)).map(|(ty, ..)| *ty)
     }
 
-    /// The GGUF type number.
-    pub fn to_ggml(self) -> u32 {
-        match self {
-            SourceType::F32 => 0,
-            SourceType::F16 => 1,
-            SourceType::Q4_0 => 2,
-            SourceType::Q4_1 => 3,
-            SourceType::Q5_0 => 6,
-            SourceType::Q5_1 => 7,
-            SourceType::Q8_0 => 8,
-            SourceType::Q4K => 12,
-            SourceType::Q5K => 13,
-            SourceType::Q6K => 14,
-            SourceType::BF16 => 30,
-        }
+    /// The type by safetensors' name, where values stand one after the other.
+    pub fn from_safetensors(name: &str) -> Option<Self> {
+        TYPES.iter().find(|(ty, known, ..)| *known == name && ty.block_len() == 1).map(|(ty, ..)| *ty)
     }
 
-    /// candle's name of the type.
-    pub fn ggml(self) -> GgmlDType {
-        match self {
-            SourceType::F32 => GgmlDType::F32,
-            SourceType::F16 => GgmlDType::F16,
-            SourceType::BF16 => GgmlDType::BF16,
-            SourceType::Q4_0 => GgmlDType::Q4_0,
-            SourceType::Q4_1 => GgmlDType::Q4_1,
-            SourceType::Q5_0 => GgmlDType::Q5_0,
-            SourceType::Q5_1 => GgmlDType::Q5_1,
-            SourceType::Q8_0 => GgmlDType::Q8_0,
-            SourceType::Q4K => GgmlDType::Q4K,
-            SourceType::Q5K => GgmlDType::Q5K,
-            SourceType::Q6K => GgmlDType::Q6K,
-        }
+    /// GGUF's number; `None` for those that it has not.
+    pub fn to_ggml(self) -> Option<u32> {
+        self.line().2
+    }
+
+    /// candle's name of the type, where it reads it.
+    pub fn ggml(self) -> Option<GgmlDType> {
+        self.line().3
     }
 
     /// Values per block; 1 for plain floats.
     pub fn block_len(self) -> usize {
-        self.ggml().block_size()
+        self.ggml().map_or(1, |ggml| ggml.block_size())
     }
 
     /// Bytes per block.
     pub fn block_bytes(self) -> usize {
-        self.ggml().type_size()
+        match self {
+            SourceType::F64 => 8,
+            SourceType::F8E4M3 | SourceType::F8E5M2 => 1,
+            _ => self.ggml().map_or(1, |ggml| ggml.type_size()),
+        }
     }
 
     /// Bytes of `values` values, a multiple of the block length.
@@ -109,11 +100,13 @@ impl SourceType {
     /// The packed type a matrix of this type becomes: the same, or the nearest one that loses little.
     pub fn weight_type(self) -> WeightType {
         match self {
-            SourceType::F32 => WeightType::F32,
+            SourceType::F64 | SourceType::F32 => WeightType::F32,
             SourceType::F16 | SourceType::BF16 => WeightType::F16,
+            SourceType::F8E4M3 | SourceType::F8E5M2 => WeightType::F16,
             SourceType::Q8_0 | SourceType::Q5_0 | SourceType::Q5_1 => WeightType::Q8,
             SourceType::Q5K | SourceType::Q6K => WeightType::Q8,
             SourceType::Q4_0 | SourceType::Q4_1 | SourceType::Q4K => WeightType::Q4,
+            SourceType::Q2K | SourceType::Q3K => WeightType::Q4,
         }
     }
 
@@ -125,5 +118,38 @@ impl SourceType {
             WeightType::Q8 => SourceType::Q8_0,
             WeightType::Q4 => SourceType::Q4_0,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sizes as ggml's `static_assert`s and safetensors' documentation give them.
+    #[test]
+    fn every_type_has_its_line() {
+        for (row, (ty, name, ..)) in TYPES.iter().enumerate() {
+            assert_eq!((ty.name(), *ty as usize), (*name, row));
+            assert_eq!(ty.to_ggml().and_then(SourceType::from_ggml), ty.to_ggml().map(|_| *ty));
+            let (len, bytes) = match name.split_once('_') {
+                Some(("F8", _)) => (1, 1),
+                Some((bits, "K")) => (
+                    256,
+                    [("Q2", 84), ("Q3", 110), ("Q4", 144), ("Q5", 176), ("Q6", 210)]
+                        .into_iter()
+                        .find(|(known, _)| *known == bits)
+                        .map_or(0, |(_, bytes)| bytes),
+                ),
+                Some(("Q4", "0")) => (32, 18),
+                Some(("Q4", _)) => (32, 20),
+                Some(("Q5", "0")) => (32, 22),
+                Some(("Q5", _)) => (32, 24),
+                Some(_) => (32, 34),
+                None => (1, name.trim_start_matches("BF").trim_start_matches('F').parse().unwrap_or(0) / 8),
+            };
+            assert_eq!((ty.block_len(), ty.block_bytes()), (len, bytes), "{name}");
+            assert_eq!(SourceType::from_safetensors(name).is_some(), len == 1, "{name}");
+        }
+        assert_eq!(SourceType::from_ggml(26), None);
     }
 }

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod report;
+pub mod single;
 pub mod twice;
 
 use std::collections::{BTreeMap, HashMap};

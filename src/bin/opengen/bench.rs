@@ -17,9 +17,11 @@ use crate::model;
 /// Measure every stage and kernel.
 #[derive(Parser)]
 pub struct Args {
-    /// `mini`, a diffusers folder or a GGUF.
+    /// `mini`, a diffusers folder, a checkpoint in one file or a GGUF.
     #[arg(long, default_value = "mini")]
     model: String,
+    #[command(flatten)]
+    known: model::Known,
     /// Pixels; the model's own size if left out.
     #[arg(long)]
     size: Option<String>,
@@ -53,7 +55,7 @@ impl Row {
 
 /// Runs the command.
 pub async fn run(args: &Args) -> Result<()> {
-    let source = model::open(&args.model)?;
+    let source = model::open(&args.model, &args.known.options())?;
     let mut pipeline = model::on_gpu(&source, &Options { f16: args.f32.then_some(false) }).await?;
     let config = pipeline.config().clone();
     let (width, height) = match &args.size {

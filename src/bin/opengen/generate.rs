@@ -24,9 +24,12 @@ use crate::model;
 /// Make pictures from a prompt.
 #[derive(Parser, Clone)]
 pub struct Args {
-    /// `mini` (the embedded model), a diffusers folder, or a GGUF made by `opengen quantize`.
+    /// `mini` (the embedded model), a diffusers folder, a checkpoint of Stable Diffusion 1 or 2 in one file (safetensors or
+    /// GGUF), or a GGUF made by `opengen import`.
     #[arg(long, default_value = "mini")]
     model: String,
+    #[command(flatten)]
+    known: model::Known,
     /// What the picture shows.
     #[arg(long, required_unless_present = "prompts_file")]
     prompt: Option<String>,
@@ -139,11 +142,14 @@ async fn made(pipeline: &mut Pipeline, request: &Request, dump: Option<&mut Dump
 
 /// Runs the command.
 pub async fn run(args: Args) -> Result<()> {
-    let source = model::open(&args.model)?;
+    let source = model::open(&args.model, &args.known.options())?;
     let options = Options { f16: args.f32.then_some(false) };
     let mut pipeline = match args.memory {
         _ if args.cpu => model::on_cpu(&source)?,
-        Some(bytes) => model::within(&args.model, &options, bytes).await?,
+        Some(bytes) => {
+            let again = model::open_quietly(&args.model, &args.known.options())?;
+            model::within(again, &options, bytes).await?
+        }
         None => model::on_gpu(&source, &options).await?,
     };
     match &args.prompts_file {

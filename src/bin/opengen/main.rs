@@ -3,9 +3,10 @@
 mod bench;
 mod bytes;
 mod generate;
+mod import;
+mod inspect;
 mod model;
 mod plan;
-mod quantize;
 
 use std::process::ExitCode;
 
@@ -26,8 +27,11 @@ enum Command {
     Generate(Box<generate::Args>),
     /// Print what a model will do, dispatch by dispatch; needs neither a GPU nor, for built-ins, weights.
     Plan(plan::Args),
-    /// Write a diffusers folder as one GGUF file with smaller weights.
-    Quantize(quantize::Args),
+    /// Say what a file or folder holds, from its header alone.
+    Inspect(inspect::Args),
+    /// Write a diffusers folder or a checkpoint in one file as a GGUF with smaller weights.
+    #[command(alias = "quantize")]
+    Import(import::Args),
     /// Measure every stage and kernel on this machine's GPU.
     Bench(bench::Args),
 }
@@ -36,7 +40,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Generate(args) => pollster::block_on(generate::run(*args)),
         Command::Plan(args) => plan::run(&args),
-        Command::Quantize(args) => quantize::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Bench(args) => pollster::block_on(bench::run(&args)),
     };
     match result {

@@ -2,27 +2,56 @@
 
 use std::path::{Path, PathBuf};
 
+use opengen::config::PredictionType;
 use opengen::error::{Error, Result};
 use opengen::gpu::{Context, Options};
 use opengen::pipeline::stock::Files;
 use opengen::pipeline::{Defaults, Pipeline};
 use opengen::weights::packed::LayoutOptions;
-use opengen::weights::{Manifest, ModelSource, Unused, load, stream};
+use opengen::weights::{Manifest, ModelSource, OpenOptions, Unused, load, stream};
 
 /// What the embedded model is called.
 const EMBEDDED: &str = "mini";
 /// The embedded model's place in the repository.
 const MINI: &str = "www/models/mini/mini-q8_0.gguf";
 
-/// `mini` or a path to a diffusers folder or a GGUF. Says what of it is not used.
-pub fn open(name: &str) -> Result<ModelSource> {
-    let source = ModelSource::open(&path(name)?)?;
+/// Options of the commands that take a checkpoint in one file: what it does not say of itself.
+#[derive(clap::Args, Clone)]
+pub struct Known {
+    /// What the UNet of a checkpoint in one file predicts: epsilon, v or sample. Without it the file's own marks count, and
+    /// what is assumed is told.
+    #[arg(long)]
+    prediction: Option<PredictionType>,
+    /// An autoencoder for a checkpoint in one file, in a file of its own: in the place of the one inside, or where there is
+    /// none.
+    #[arg(long)]
+    vae: Option<PathBuf>,
+}
+
+impl Known {
+    pub fn options(&self) -> OpenOptions {
+        OpenOptions { prediction: self.prediction, vae: self.vae.clone() }
+    }
+}
+
+/// `mini` or a path to a diffusers folder, a checkpoint in one file or a GGUF. Says what of it is not used, and what is
+/// assumed.
+pub fn open(name: &str, known: &OpenOptions) -> Result<ModelSource> {
+    let source = open_quietly(name, known)?;
     tell_unused(&source);
+    if let Some(assumed) = source.assumed() {
+        eprintln!("note: {assumed} (--prediction)");
+    }
     Ok(source)
 }
 
+/// The same, without a word.
+pub fn open_quietly(name: &str, known: &OpenOptions) -> Result<ModelSource> {
+    ModelSource::open_with(&path(name)?, known)
+}
+
 /// Tensors that the model does not read are left out, and named.
-pub fn tell_unused(source: &ModelSource) {
+fn tell_unused(source: &ModelSource) {
     const NAMED: usize = 10;
     let Unused { leftovers, unknown } = source.unused(&opengen::model::weight_decls(source.config()));
     if let Some(first) = leftovers.first() {
@@ -71,10 +100,8 @@ pub async fn on_gpu(source: &ModelSource, options: &Options) -> Result<Pipeline>
     Ok(pipeline)
 }
 
-/// The model on the best GPU, within `bytes` of its memory; its weights come from the file or folder `name` whenever they are
-/// needed.
-pub async fn within(name: &str, options: &Options, bytes: u64) -> Result<Pipeline> {
-    let source = ModelSource::open(&path(name)?)?;
+/// The model on the best GPU, within `bytes` of its memory; its weights come from its files whenever they are needed.
+pub async fn within(source: ModelSource, options: &Options, bytes: u64) -> Result<Pipeline> {
     let context = Context::new(options).await?;
     let manifest =
         source.manifest(&opengen::model::weight_decls(source.config()), LayoutOptions::default())?;

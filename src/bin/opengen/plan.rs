@@ -19,9 +19,11 @@ use crate::model;
 /// Print what a model will do.
 #[derive(Parser)]
 pub struct Args {
-    /// sd15, sd21 or sd-turbo (no weights needed), `mini`, a diffusers folder or a GGUF.
+    /// sd15, sd21 or sd-turbo (no weights needed), `mini`, a diffusers folder, a checkpoint in one file or a GGUF.
     #[arg(long)]
     model: String,
+    #[command(flatten)]
+    known: model::Known,
     /// Pixels, such as 512x512.
     #[arg(long, default_value = "512x512")]
     size: String,
@@ -53,13 +55,13 @@ pub fn run(args: &Args) -> Result<()> {
     let target = Target { elem, cpu: false, limits: MemoryLimits::WIDEST };
     let (config, plans, sizes) = if BUILTIN.contains(&args.model.as_str()) {
         let config = ModelConfig::builtin(&args.model)?;
-        let wanted = crate::quantize::weight_type(&args.weights)?;
+        let wanted = crate::import::weight_type(&args.weights)?;
         let shape = shape(&config, args, width, height);
         let plans = Plans::without_weights(&config, shape, target, wanted)?;
         let sizes = builtin_sizes(&config, wanted);
         (config, plans, sizes)
     } else {
-        let source = model::open(&args.model)?;
+        let source = model::open(&args.model, &args.known.options())?;
         let config = source.config().clone();
         let manifest = source.manifest(&opengen::model::weight_decls(&config), LayoutOptions::default())?;
         let stored = |decl: &WeightDecl| {

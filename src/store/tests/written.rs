@@ -1,7 +1,7 @@
 //! What is written of a model beside its chunks: its tokenizer, the largest part of that, once.
 
 use super::*;
-use crate::weights::{LayoutOptions, recognise};
+use crate::weights::{Hints, LayoutOptions, recognise};
 
 /// The embedded model as it would be stored, without chunks.
 fn mini() -> (StoredModel, String) {
@@ -10,7 +10,7 @@ fn mini() -> (StoredModel, String) {
     let Parse::Done(header) = Header::parse("mini", &bytes, bytes.len() as u64).unwrap() else {
         panic!("a cut header");
     };
-    let recognised = recognise(&header).unwrap();
+    let recognised = recognise(&header, Hints::default()).unwrap();
     let options = LayoutOptions { leave_extra: true, ..LayoutOptions::default() };
     let manifest = recognised.manifest(&[], &header, Source::default(), options).unwrap();
     let model = StoredModel {

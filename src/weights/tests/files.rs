@@ -200,12 +200,9 @@ fn other_files_are_refused_in_words() {
     assert!(refused("x.gguf", &llama).contains("this is a language model (llama)"));
     let bare = super::super::gguf_write::header_bytes(&[("opengen.config", "{}")], &[]);
     assert!(refused("y.gguf", &bare).contains("y.gguf"));
-    let checkpoint = [("cond_stage_model.transformer.text_model.x", vec![1], vec![1.0])];
-    let said = refused("x.safetensors", &safetensors_file(&checkpoint));
-    assert!(
-        said.contains("a Stable Diffusion 1 checkpoint in one file") && said.contains("from_single_file"),
-        "{said}"
-    );
+    let part = [("cond_stage_model.transformer.text_model.x", vec![1], vec![1.0])];
+    let said = refused("x.safetensors", &safetensors_file(&part));
+    assert!(said.contains("a part of a Stable Diffusion 1 checkpoint: a whole model is needed"), "{said}");
     assert!(refused("x.ckpt", b"\x80\x02}q\0X\n\0\0\0state_dict").contains("a pickled checkpoint"));
     assert!(refused("x.jpg", b"\xff\xd8\xff\xe0\0\x10JFIF").contains("a JPEG picture"));
     assert!(refused("empty", b"").contains("the file is incomplete"));

@@ -4,10 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::Error;
-use crate::weights::OtherTensor;
 use crate::weights::convert::NewTensor;
 use crate::weights::gguf_write::header_bytes;
 use crate::weights::packed::check_against;
+use crate::weights::{Hints, OtherTensor, recognise};
 
 /// The error's text; the parser must refuse.
 fn refused(bytes: &[u8], total: u64) -> String {
@@ -179,12 +179,12 @@ fn unknown_types_are_named_all_at_once() {
     assert!(refused(&flux, flux.len() as u64).contains("this is a FLUX model"));
     let json = |name: &str| {
         let entry = |name: &str, at: usize| {
-            format!(r#""{name}":{{"dtype":"F8_E4M3","shape":[16],"data_offsets":[{at},{}]}}"#, at + 16)
+            format!(r#""{name}":{{"dtype":"F8_E8M0","shape":[16],"data_offsets":[{at},{}]}}"#, at + 16)
         };
         safetensors_bytes(&format!("{{{},{}}}", entry(name, 0), entry("b", 16)), &[0; 32])
     };
     let others = parse(&json("a")).unwrap().others;
-    assert!(others.iter().map(|other| other.dtype.as_str()).eq(["F8_E4M3", "F8_E4M3"]), "{others:?}");
+    assert!(others.iter().map(|other| other.dtype.as_str()).eq(["F8_E8M0", "F8_E8M0"]), "{others:?}");
     let sd3 = json("model.diffusion_model.joint_blocks.0.x");
     assert!(refused(&sd3, sd3.len() as u64).contains("a Stable Diffusion 3 model"));
 }
@@ -271,4 +271,32 @@ fn a_header_says_how_long_a_file_is() {
         format!(r#"{{"a":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}}}}"#, 1u64 << 41, 1u64 << 43);
     let error = Header::parse("x", &safetensors_bytes(&lie, &[]), None).unwrap_err();
     assert!(error.to_string().contains("lies about its size"), "{error}");
+}
+
+proptest! {
+    /// Names and shapes of a checkpoint in one file, in pieces that do not fit together.
+    #[test]
+    fn names_of_checkpoints_never_panic(
+        names in proptest::collection::vec(
+            ("(state_dict\\.)?(model\\.diffusion_model|first_stage_model|cond_stage_model|vae|te)\\.\
+              (model\\.|transformer\\.|text_model\\.|decoder\\.|encoder\\.)?\
+              (input_blocks|output_blocks|middle_block|down|up|mid|resblocks|encoder\\.layers|time_embed|embeddings)?\
+              \\.(0|1|7|18446744073709551615|x)\\.(0|1|2|in_proj|attn)\
+              (\\.op|\\.conv|\\.in_proj_weight|\\.proj_in|\\.token_embedding|_weight)?\\.(weight|bias)",
+             proptest::collection::vec(0usize..5, 0..5)),
+            0..12),
+    ) {
+        let (mut at, mut entries) = (0, vec![]);
+        let always = [("model.diffusion_model.conv_in.weight".to_string(), vec![4, 4, 3, 3]),
+            ("cond_stage_model.transformer.embeddings.token_embedding.weight".to_string(), vec![600, 4])];
+        for (name, shape) in names.into_iter().chain(always) {
+            let len = 2 * shape.iter().product::<usize>();
+            entries.push(format!(r#""{name}":{{"dtype":"F16","shape":{shape:?},"data_offsets":[{at},{}]}}"#, at + len));
+            at += len;
+        }
+        let bytes = safetensors_bytes(&format!("{{{}}}", entries.join(",")), &vec![0; at]);
+        if let Ok(Parse::Done(header)) = Header::parse("f", &bytes, bytes.len() as u64) {
+            let _ = recognise(&header, Hints { clip: Some("a b\nb c"), prediction: None });
+        }
+    }
 }

@@ -37,6 +37,7 @@ pub fn header(tensors: &[(&str, SourceType, &[usize])]) -> Header {
         metadata: Default::default(),
         data_start: 64,
         lengths: offset..=offset,
+        is_single: false,
     }
 }
 

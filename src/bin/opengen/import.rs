@@ -1,4 +1,4 @@
-//! `opengen quantize`: a diffusers folder as one GGUF.
+//! `opengen import`: a diffusers folder or a checkpoint in one file as a GGUF that says all of itself.
 
 use std::path::PathBuf;
 
@@ -9,15 +9,19 @@ use opengen::config::Suggested;
 use opengen::error::Result;
 use opengen::kernels::WeightType;
 use opengen::sample::{SamplerKind, ScheduleKind};
-use opengen::weights::{ModelSource, quantize_source};
+use opengen::weights::quantize_source;
 
-/// Write a diffusers folder as one GGUF file.
+use crate::model;
+
+/// Write a diffusers folder or a checkpoint in one file as a GGUF that says all of itself.
 #[derive(Parser)]
 pub struct Args {
-    /// The diffusers folder.
-    folder: PathBuf,
-    /// f32, f16, q8_0 or q4_0: the type of matrices; vectors stay f32.
-    #[arg(long, default_value = "q8_0")]
+    /// The diffusers folder, or the file.
+    model: String,
+    #[command(flatten)]
+    known: model::Known,
+    /// f32, f16, q8 or q4: the type of matrices; vectors stay f32.
+    #[arg(long, default_value = "q8")]
     r#type: String,
     /// The same for the autoencoder alone.
     #[arg(long)]
@@ -35,20 +39,18 @@ pub struct Args {
     #[arg(long)]
     schedule: Option<ScheduleKind>,
     /// Where the file goes.
-    #[arg(long)]
+    #[arg(short, long)]
     out: PathBuf,
 }
 
-/// A weight type by its GGUF name.
+/// A weight type by its name, short or as GGUF has it.
 pub fn weight_type(name: &str) -> Result<WeightType> {
     match name {
         "f32" => Ok(WeightType::F32),
         "f16" => Ok(WeightType::F16),
-        "q8_0" => Ok(WeightType::Q8),
-        "q4_0" => Ok(WeightType::Q4),
-        _ => {
-            Err(crate::invalid("type", format!("{name:?} is no weight type; known are f32, f16, q8_0, q4_0")))
-        }
+        "q8" | "q8_0" => Ok(WeightType::Q8),
+        "q4" | "q4_0" => Ok(WeightType::Q4),
+        _ => Err(crate::invalid("type", format!("{name:?} is no weight type; known are f32, f16, q8, q4"))),
     }
 }
 
@@ -60,14 +62,13 @@ pub fn run(args: &Args) -> Result<()> {
         None if ty.is_quantized() => WeightType::F16,
         None => ty,
     };
-    let mut source = ModelSource::open(&args.folder)?;
+    let mut source = model::open(&args.model, &args.known.options())?;
     source.suggest(Suggested {
         steps: args.steps,
         guidance: args.guidance,
         sampler: args.sampler.map(|sampler| sampler.to_string()),
         schedule: args.schedule.map(|schedule| schedule.to_string()),
     });
-    crate::model::tell_unused(&source);
     let decls = opengen::model::weight_decls(source.config());
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes} · {eta} left") {
@@ -88,4 +89,22 @@ pub fn run(args: &Args) -> Result<()> {
         summary.source_bytes as f64 / 1e6
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_have_short_and_long_names() {
+        for (name, ty) in [
+            ("q8", WeightType::Q8),
+            ("q8_0", WeightType::Q8),
+            ("q4", WeightType::Q4),
+            ("f16", WeightType::F16),
+        ] {
+            assert_eq!(weight_type(name).unwrap(), ty);
+        }
+        assert!(weight_type("q5").unwrap_err().to_string().contains("known are f32, f16, q8, q4"));
+    }
 }

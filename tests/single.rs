@@ -1,0 +1,353 @@
+//! Checkpoints of Stable Diffusion in one file: what diffusers makes of the same file, in tensors and in pictures.
+
+mod common;
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+
+use common::report::{Report, difference};
+use common::single::{Entries, Entry, Facts, weight, write};
+use common::{Golden, compare_run, request};
+use opengen::config::{ModelConfig, PredictionType, Suggested, TimestepSpacing};
+use opengen::cpu::Weights;
+use opengen::kernels::WeightType;
+use opengen::model::weight_decls;
+use opengen::pipeline::stages::Stages;
+use opengen::pipeline::{Cancel, Dump, Pipeline};
+use opengen::prompt::{Dialect, Tokenizer};
+use opengen::weights::{
+    Family, LayoutOptions, ModelSource, OpenOptions, Unused, load, quantize_source, unpack,
+};
+use pollster::block_on;
+use safetensors::tensor::Dtype;
+
+const MODELS: [&str; 2] = ["sd1", "sd2"];
+
+/// Every weight of a model by canonical name.
+fn unpacked(source: &ModelSource) -> HashMap<String, Vec<f32>> {
+    let decls = weight_decls(source.config());
+    let (manifest, slabs) = load(source, &decls, LayoutOptions::default()).expect("a whole model");
+    let parts =
+        manifest.records.iter().flat_map(|record| unpack(record, &slabs[record.slab]).expect("packed"));
+    parts.map(|(name, _, values)| (name, values)).collect()
+}
+
+fn written(entries: &Entries, folder: &Path) -> ModelSource {
+    let path = folder.join("model.safetensors");
+    write(entries, &path);
+    ModelSource::open(&path).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn error_of(entries: &Entries) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("model.safetensors");
+    write(entries, &path);
+    let source = match ModelSource::open(&path) {
+        Ok(source) => source,
+        Err(error) => return error.to_string(),
+    };
+    source
+        .manifest(&weight_decls(source.config()), LayoutOptions::default())
+        .map(drop)
+        .unwrap_err()
+        .to_string()
+}
+
+/// Names, shapes, rows of what OpenCLIP keeps as one, and the configuration that no file says: all as diffusers has it.
+#[test]
+fn a_checkpoint_is_the_folder_that_diffusers_makes_of_it() {
+    for model in MODELS {
+        let facts = Facts::of(model);
+        let out = tempfile::tempdir().expect("a folder");
+        let file = written(&facts.entries(), out.path());
+        facts.write_folder(&out.path().join("folder"), file.tokenizer());
+        let folder = ModelSource::open(&out.path().join("folder")).expect("opens");
+        assert_eq!(file.family(), Family::Single);
+        // The class of a folder's scheduler says which sampler to take; a file says nothing of it.
+        let same = ModelConfig {
+            name: "model".to_string(),
+            suggested: Suggested::default(),
+            ..folder.config().clone()
+        };
+        assert_eq!(*file.config(), same, "{model}");
+        assert!(unpacked(&file) == unpacked(&folder), "{model}: the same values under the same names");
+        assert_eq!(file.tokenizer(), folder.tokenizer());
+    }
+}
+
+/// What `opengen import` writes of a checkpoint says all of itself: the same model without any of the guesses.
+#[test]
+fn a_checkpoint_becomes_a_gguf_of_ours() {
+    for model in MODELS {
+        let out = tempfile::tempdir().expect("a folder");
+        let source = written(&Facts::of(model).entries(), out.path());
+        let (decls, file) = (weight_decls(source.config()), out.path().join("m.gguf"));
+        quantize_source(&source, &decls, WeightType::F32, WeightType::F32, &file, &mut |_, _| {})
+            .expect("written");
+        let gguf = ModelSource::open(&file).expect("opens");
+        assert_eq!((gguf.family(), gguf.assumed()), (Family::Opengen, None));
+        assert_eq!((gguf.config(), gguf.tokenizer()), (source.config(), source.tokenizer()));
+        assert!(unpacked(&gguf) == unpacked(&source), "{model}");
+        quantize_source(&source, &decls, WeightType::Q8, WeightType::F16, &file, &mut |_, _| {})
+            .expect("written");
+        let (small, large) = (unpacked(&ModelSource::open(&file).expect("opens")), unpacked(&source));
+        for (name, values) in &small {
+            let off = difference(values, &large[name]).relative;
+            assert!(off < 1e-2, "{model} {name}: {off}");
+        }
+    }
+}
+
+/// The types that files keep weights in.
+#[test]
+fn eight_bit_floats_and_doubles_are_read() {
+    let facts = Facts::of("sd1");
+    let out = tempfile::tempdir().expect("a folder");
+    let expected = unpacked(&written(&facts.entries(), out.path()));
+    let double = |values: &[f32]| values.iter().flat_map(|&value| f64::from(value).to_le_bytes()).collect();
+    let upper =
+        |values: &[f32]| values.iter().map(|&value| half::f16::from_f32(value).to_le_bytes()[1]).collect();
+    type Bytes<'a> = &'a dyn Fn(&[f32]) -> Vec<u8>;
+    let kinds: [(Dtype, Bytes, f64); 2] = [(Dtype::F64, &double, 0.0), (Dtype::F8_E5M2, &upper, 0.2)];
+    for (dtype, bytes, tolerance) in kinds {
+        let entry = |(name, shape): (&String, &Vec<usize>)| {
+            (name.clone(), Entry { dtype, shape: shape.clone(), bytes: bytes(&weight(name, shape)) })
+        };
+        let entries: Entries = facts.shapes.iter().map(entry).collect();
+        for (name, values) in unpacked(&written(&entries, out.path())) {
+            let off = difference(&values, &expected[&name]).relative;
+            assert!(off <= tolerance, "{dtype:?} {name}: {off}");
+        }
+    }
+}
+
+/// Text, a run and its picture, and the way back from pictures, as diffusers computes them.
+#[test]
+fn a_checkpoint_draws_what_diffusers_draws() {
+    let mut report = Report::new(common::F32);
+    for model in MODELS {
+        let facts = Facts::of(model);
+        let (case, out) = (facts.case(model), tempfile::tempdir().expect("a folder"));
+        let source = written(&facts.entries(), out.path());
+        let decls = weight_decls(source.config());
+        let (manifest, slabs) = load(&source, &decls, LayoutOptions::default()).expect("weights");
+        let (config, golden) = (manifest.config.clone(), Golden::open(&case.file));
+
+        let weights = Weights::new(&manifest, slabs.clone()).expect("weights");
+        let (pictures, shape) = (golden.values("pictures"), golden.shape("pictures"));
+        let encoded =
+            block_on(Stages::on_cpu(&weights).vae_encode(&config, &pictures, shape)).expect("encode");
+        report.compare(&format!("{model} encoded"), &encoded, &golden.values("encoded"));
+
+        let mut pipeline = Pipeline::on_cpu(manifest, slabs).expect("pipeline");
+        let mut dump = Dump::default();
+        let (request, cancel, mut listen) = (request(&case), Cancel::default(), |_| {});
+        let run = pipeline.generate_with(&request, &mut listen, &cancel, Some(&mut dump));
+        block_on(run).expect("a picture");
+        compare_run(&mut report, model, &case, &dump, &golden, None);
+    }
+    report.finish();
+}
+
+/// The vocabulary that all checkpoints were trained with gives the ids that transformers gives.
+#[test]
+fn the_vocabulary_is_clips() {
+    let text = std::fs::read_to_string(common::folder().join("single/tokens.json")).expect("tokens.json");
+    let expected: BTreeMap<String, Vec<u32>> = serde_json::from_str(&text).expect("ids by prompt");
+    let mut entries = Facts::of("sd1").entries();
+    let table = entries.get_mut("cond_stage_model.transformer.text_model.embeddings.token_embedding.weight");
+    *table.expect("a table") = Entry::zeros(Dtype::F16, &[49408, 48]);
+    let out = tempfile::tempdir().expect("a folder");
+    let tokenizer =
+        Tokenizer::from_json(written(&entries, out.path()).tokenizer().as_bytes()).expect("a tokenizer");
+    for (prompt, ids) in expected {
+        let got = tokenizer.encode(Dialect::Diffusers, &prompt, 77).expect("tokens");
+        assert_eq!(got.chunks[0].ids[..ids.len()], ids, "{prompt:?}");
+    }
+}
+
+/// What real files carry beside the weights, and how else they are named: the same model.
+#[test]
+fn oddities_of_real_files_change_nothing() {
+    let facts = Facts::of("sd1");
+    let plain = tempfile::tempdir().expect("a folder");
+    let expected = unpacked(&written(&facts.entries(), plain.path()));
+    let text = "cond_stage_model.transformer.text_model.";
+    let renamed = |to: fn(&str) -> String| -> Entries {
+        facts.entries().into_iter().map(|(name, entry)| (to(&name), entry)).collect()
+    };
+    let variants: [(&str, Entries); 4] = [
+        ("a wrapper", renamed(|name| format!("state_dict.{name}"))),
+        ("text_model left out", renamed(|name| name.replace("transformer.text_model.", "transformer."))),
+        (
+            "one more layer of modules",
+            renamed(|name| name.replace("stage_model.transformer.", "stage_model.model.transformer.")),
+        ),
+        ("linear projections", {
+            let mut entries = facts.entries();
+            let attention = |name: &str| name.contains(".attn_1.") && name.ends_with("weight");
+            for (_, entry) in entries.iter_mut().filter(|(name, _)| attention(name)) {
+                entry.shape.retain(|&dim| dim > 1);
+            }
+            entries
+        }),
+    ];
+    for (what, mut entries) in variants {
+        entries.insert(format!("{text}embeddings.position_ids"), Entry::zeros(Dtype::I64, &[1, 77]));
+        entries.insert("alphas_cumprod".to_string(), Entry::zeros(Dtype::F64, &[1000]));
+        entries.insert("betas".to_string(), Entry::zeros(Dtype::F32, &[1000]));
+        entries.insert("model_ema.decay".to_string(), Entry::zeros(Dtype::F32, &[]));
+        entries.insert("model_ema.num_updates".to_string(), Entry::zeros(Dtype::I32, &[]));
+        entries.insert(
+            "model_ema.diffusion_modelinput_blocks00weight".to_string(),
+            Entry::zeros(Dtype::F32, &[32, 4, 3, 3]),
+        );
+        entries.insert("embedding_manager.initial".to_string(), Entry::zeros(Dtype::F32, &[48]));
+        entries.insert("lora_unet_mid.lora_up.weight".to_string(), Entry::zeros(Dtype::F16, &[4, 4]));
+        let out = tempfile::tempdir().expect("a folder");
+        let source = written(&entries, out.path());
+        assert!(unpacked(&source) == expected, "{what}");
+        let Unused { leftovers, unknown } = source.unused(&weight_decls(source.config()));
+        assert_eq!(leftovers.len(), 7, "{what}: {leftovers:?}");
+        assert_eq!(unknown, ["lora_unet_mid.lora_up.weight"], "{what}");
+    }
+    // In half precision too.
+    let mut entries = facts.entries();
+    entries.insert(format!("{text}embeddings.position_ids"), Entry::zeros(Dtype::F16, &[1, 77]));
+    assert!(unpacked(&written(&entries, plain.path())) == expected);
+}
+
+/// OpenCLIP's last layer, which Stable Diffusion 2 never used, may be there or not.
+#[test]
+fn the_last_layer_of_open_clip_is_not_read() {
+    let facts = Facts::of("sd2");
+    let out = tempfile::tempdir().expect("a folder");
+    let whole = written(&facts.entries(), out.path());
+    assert_eq!(whole.config().texts[0].num_hidden_layers, 23);
+    let expected = unpacked(&whole);
+    let mut entries = facts.entries();
+    entries.retain(|name, _| !name.contains("resblocks.23."));
+    let without = written(&entries, out.path());
+    assert_eq!(without.config(), whole.config());
+    assert!(unpacked(&without) == expected);
+}
+
+/// What the UNet answers with: the file's marks, its name, the caller.
+#[test]
+fn the_prediction_is_marked_or_assumed() {
+    let out = tempfile::tempdir().expect("a folder");
+    let open = |model: &str, file: &str, mark: Option<&str>, prediction| {
+        let mut entries = Facts::of(model).entries();
+        entries.extend(mark.map(|mark| (mark.to_string(), Entry::zeros(Dtype::F32, &[0]))));
+        let path = out.path().join(file);
+        write(&entries, &path);
+        let source = ModelSource::open_with(&path, &OpenOptions { prediction, vae: None }).expect("opens");
+        assert_eq!(source.unused(&weight_decls(source.config())).unknown, [""; 0]);
+        let scheduler = source.config().scheduler.clone();
+        let side = source.config().denoiser.sample_size().width();
+        (scheduler, side, source.assumed().map(str::to_string))
+    };
+    use PredictionType::{Epsilon, VPrediction};
+    for (model, file, mark, said, expected, side, is_assumed) in [
+        ("sd1", "any.safetensors", None, None, Epsilon, 64, false),
+        ("sd1", "any.safetensors", Some("v_pred"), None, VPrediction, 64, false),
+        ("sd1", "any.safetensors", None, Some(VPrediction), VPrediction, 64, false),
+        ("sd2", "v2-1_768.safetensors", None, None, VPrediction, 96, true),
+        ("sd2", "512-base-ema.safetensors", None, None, Epsilon, 64, true),
+        ("sd2", "sd_turbo.safetensors", Some("v_pred"), None, VPrediction, 96, false),
+        ("sd2", "any.safetensors", None, Some(Epsilon), Epsilon, 64, false),
+    ] {
+        let (scheduler, found_side, assumed) = open(model, file, mark, said);
+        assert_eq!(
+            (scheduler.prediction_type, found_side),
+            (expected, side),
+            "{model} {file} {mark:?} {said:?}"
+        );
+        assert_eq!(assumed.is_some(), is_assumed, "{assumed:?}");
+        assert_eq!((scheduler.rescale_betas_zero_snr, scheduler.timestep_spacing), (false, None));
+    }
+    let (scheduler, ..) = open("sd1", "any.safetensors", Some("ztsnr"), None);
+    assert_eq!(scheduler.prediction_type, VPrediction);
+    assert_eq!(
+        (scheduler.rescale_betas_zero_snr, scheduler.timestep_spacing),
+        (true, Some(TimestepSpacing::Trailing))
+    );
+}
+
+/// An autoencoder in a file of its own, under any of its names, takes the place of the one inside, or where there is none.
+#[test]
+fn an_autoencoder_may_come_by_itself() {
+    let facts = Facts::of("sd1");
+    let out = tempfile::tempdir().expect("a folder");
+    let expected = unpacked(&written(&facts.entries(), out.path()));
+    let (vae, rest): (Entries, Entries) =
+        facts.entries().into_iter().partition(|(name, _)| name.starts_with("first_stage_model."));
+    let file = out.path().join("rest.safetensors");
+    write(&rest, &file);
+    let error = ModelSource::open(&file).unwrap_err().to_string();
+    assert!(error.contains("a checkpoint without an autoencoder") && error.contains("--vae"), "{error}");
+    facts.write_folder(&out.path().join("folder"), "{}");
+    let bare: Entries =
+        vae.iter().map(|(name, entry)| (name.replace("first_stage_model.", ""), entry.clone())).collect();
+    let with = |vae: &Path| {
+        let options = OpenOptions { prediction: None, vae: Some(vae.to_path_buf()) };
+        ModelSource::open_with(&file, &options).map_err(|error| error.to_string())
+    };
+    for entries in [&vae, &bare] {
+        let path = out.path().join("vae.safetensors");
+        write(entries, &path);
+        assert!(unpacked(&with(&path).expect("opens")) == expected);
+    }
+    let diffusers = out.path().join("folder/vae/diffusion_pytorch_model.safetensors");
+    assert!(unpacked(&with(&diffusers).expect("opens")) == expected);
+    let text = out.path().join("folder/text_encoder/model.safetensors");
+    assert!(with(&text).unwrap_err().contains("no autoencoder"));
+    let options = OpenOptions { prediction: None, vae: Some(diffusers) };
+    let error = ModelSource::open_with(&common::model_folder("sd1"), &options).unwrap_err().to_string();
+    assert!(error.contains("vae: goes with a checkpoint in one file only"), "{error}");
+}
+
+/// Each is called by its name, or all that is wrong with it is told at once.
+#[test]
+fn what_cannot_be_drawn_with_is_said() {
+    let facts = Facts::of("sd1");
+    let conv = "model.diffusion_model.input_blocks.0.0.weight";
+    for (channels, words) in [
+        (9, "an inpainting model"),
+        (8, "a model that edits pictures"),
+        (5, "a model that draws from depth"),
+        (7, "an upscaler"),
+    ] {
+        let mut entries = facts.entries();
+        entries.insert(conv.to_string(), Entry::zeros(Dtype::F16, &[32, channels, 3, 3]));
+        let error = error_of(&entries);
+        assert!(error.contains(words) && error.contains("from words alone"), "{error}");
+    }
+    for (name, words) in [
+        ("model.diffusion_model.label_emb.0.0.weight", "class embeddings"),
+        ("model.diffusion_model.time_embed.cond_proj.weight", "a latent consistency model"),
+        ("model.diffusion_model.out.2.scale_weight", "scaled FP8"),
+    ] {
+        let mut entries = facts.entries();
+        entries.insert(name.to_string(), Entry::zeros(Dtype::F32, &[1]));
+        let error = error_of(&entries);
+        assert!(error.contains(words), "{error}");
+    }
+    let mut entries = facts.entries();
+    entries.remove("model.diffusion_model.output_blocks.3.0.in_layers.2.weight").expect("was there");
+    entries
+        .insert("first_stage_model.quant_conv.weight".to_string(), Entry::zeros(Dtype::F16, &[8, 4, 1, 1]));
+    let error = error_of(&entries);
+    assert!(error.contains("missing tensor unet.up_blocks.1.resnets.0.conv1.weight"), "{error}");
+    assert!(error.contains("tensor vae.quant_conv.weight has shape [8, 4, 1, 1]"), "{error}");
+
+    let mut entries = facts.entries();
+    let twice = entries["model.diffusion_model.out.2.bias"].clone();
+    entries.insert("state_dict.model.diffusion_model.out.2.bias".to_string(), twice);
+    assert!(error_of(&entries).contains("tensor unet.conv_out.bias appears twice"));
+
+    let mut entries = facts.entries();
+    let table = "cond_stage_model.transformer.text_model.embeddings.token_embedding.weight";
+    entries.insert(table.to_string(), Entry::zeros(Dtype::F16, &[100, 48]));
+    assert!(error_of(&entries).contains("knows 100 tokens"));
+}
