@@ -353,7 +353,7 @@ export type ErrorCode =
   | 'ABORTED'
   /** The file is no model, or not a whole one. */
   | 'BAD_MODEL'
-  /** A checkpoint in one file needs the vocabulary of CLIP, which the worker then fetches: no program sees this. */
+  /** A checkpoint in one file needs CLIP's vocabulary, which the worker then fetches, and it did not arrive. */
   | 'NO_VOCABULARY'
   /** The stored model's checksum is wrong; loading it again fetches what is missing. */
   | 'DAMAGED'

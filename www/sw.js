@@ -64,12 +64,14 @@ const SHELL = [
 ];
 /**
  * What the first picture does not need: the engines' code, of which a visitor needs one, the other views, the words of
- * other languages. Kept once a page says so: when it has fetched it, or when nothing else is to be done.
+ * other languages, the vocabulary for checkpoints of one's own. Kept once a page says so: when it has fetched it, or when
+ * nothing else is to be done.
  */
 const PARTS = {
   webgpu: ['opengen-gpu.js', 'opengen-gpu_bg.wasm'],
   cpu: ['opengen-cpu.js', 'opengen-cpu_bg.wasm'],
   languages: ['js/languages.js', 'languages.json'],
+  checkpoints: ['clip/merges.txt'],
   models: [
     'css/catalogue.css',
     'models.json',

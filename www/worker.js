@@ -49,11 +49,13 @@ async function perform(call) {
     case 'listModels':
       return running.engine.listModels();
     case 'importModel':
-      return cancellable(call.id, (engine) => engine.importModel(reachable(call.model), progressOf(call)));
+      return cancellable(call.id, (engine) =>
+        withVocabulary(reachable(call.model), (file) => engine.importModel(file, progressOf(call))));
     case 'loadModel': {
-      const wanted = reachable(call.model);
-      const loaded = await cancellable(call.id, (engine) => engine.loadModel(wanted, progressOf(call)));
-      model = wanted;
+      let used = reachable(call.model);
+      const loaded = await cancellable(call.id, (engine) =>
+        withVocabulary(used, (file) => engine.loadModel((used = file), progressOf(call))));
+      model = used;
       return loaded;
     }
     case 'generate': {
@@ -109,6 +111,29 @@ const deviceLost = (message) => self.postMessage({ type: 'happened', event: { ty
 
 /** A model's file as the engine takes it: a port stands for the program's own `fetch`. */
 const reachable = (file) => (file.fetch ? { ...file, fetch: through(file.fetch) } : file);
+
+/** Does work with a model's file; when it is a checkpoint that brings no vocabulary, once more with CLIP's. */
+async function withVocabulary(file, work) {
+  try {
+    return await work(file);
+  } catch (error) {
+    if (error?.code !== 'NO_VOCABULARY') throw error;
+    return work({ ...file, clip: await vocabulary() });
+  }
+}
+
+/** The merges of CLIP's tokenizer, which most visitors never need. */
+async function vocabulary() {
+  const failed = (why) => Object.assign(
+    new Error(`the vocabulary that a checkpoint in one file needs did not arrive (clip/merges.txt: ${why})`),
+    { code: 'NO_VOCABULARY', retryable: true },
+  );
+  const response = await fetch(new URL('./clip/merges.txt', import.meta.url)).catch((error) => {
+    throw failed(error.message);
+  });
+  if (!response.ok) throw failed(response.status);
+  return response.text();
+}
 
 const progressOf = ({ id }) => (progress) => self.postMessage({ type: 'progress', id, progress });
 

@@ -47,7 +47,7 @@ test('after the first picture everything is there without a network: in the same
   await ready(page);
   assert.deepEqual(server.paths.filter((path) => /learn\/learn|languages\.json/.test(path)), [], 'not before the first picture');
   await draw(page, 'a cat', { Steps: 1 });
-  for (const file of ['learn/learn\\.js', 'languages\\.json', 'opengen-cpu_bg\\.wasm']) await kept(page, file);
+  for (const file of ['learn/learn\\.js', 'languages\\.json', 'clip/merges\\.txt', 'opengen-cpu_bg\\.wasm']) await kept(page, file);
   await server.kill();
   await everywhere(page);
   await page.reload();

@@ -173,6 +173,66 @@ test('a phone: the picker is in the sheet', async () => {
   assert.equal(await page.locator('#settings').evaluate((sheet) => sheet.inert), true);
 });
 
+/**
+ * A checkpoint of Stable Diffusion 1 in one file, under CompVis's names and with random weights: its names and shapes are
+ * those of tests/golden/single/sd1.json.
+ */
+function checkpoint() {
+  const { shapes } = JSON.parse(readFileSync(new URL('../golden/single/sd1.json', import.meta.url)));
+  const header = {};
+  const parts = [];
+  let [end, state] = [0, 1];
+  const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 16;
+  for (const [name, shape] of Object.entries(shapes)) {
+    const values = new Uint16Array(shape.reduce((a, b) => a * b, 1)); // in half precision, zeros
+    if (shape.length === 1 && name.endsWith('weight')) values.fill(0x3c00); // the gains of a norm, 1
+    // ±1 to 2 times the power of two that keeps the size of what comes in.
+    const power = 14 - Math.ceil(Math.log2(shape.slice(1).reduce((a, b) => a * b, 1)) / 2);
+    if (shape.length > 1) values.forEach((_, i) => { const bits = random(); values[i] = ((bits & 1) << 15) | (power << 10) | (bits >> 6); });
+    header[name] = { dtype: 'F16', shape, data_offsets: [end, end += values.byteLength] };
+    parts.push(Buffer.from(values.buffer));
+  }
+  // What such files carry beside them.
+  header['cond_stage_model.transformer.text_model.embeddings.position_ids'] = { dtype: 'I64', shape: [1, 77], data_offsets: [end, end += 616] };
+  header.alphas_cumprod = { dtype: 'F64', shape: [1000], data_offsets: [end, end += 8000] };
+  const json = Buffer.from(JSON.stringify(header));
+  const length = Buffer.alloc(8);
+  length.writeUInt32LE(json.length);
+  return Buffer.concat([length, json, ...parts, Buffer.alloc(8616)]);
+}
+
+test('a checkpoint in one file becomes a model that draws; the vocabulary it needs is fetched then, and once', async () => {
+  const server = await new Server().start();
+  const page = await visitor({ ...it, server }, { serviceWorkers: 'block' });
+  await ready(page);
+  const vocabulary = () => server.paths.filter((path) => path.endsWith('/clip/merges.txt')).length;
+  assert.equal(vocabulary(), 0, 'who has no checkpoint never fetches it');
+  await choose(page, written('dream.safetensors', checkpoint()));
+  await told(page, 'dream was added and is in use now.');
+  await ready(page);
+  assert.equal(vocabulary(), 1);
+  assert.deepEqual(await names(page), [MODEL.name, 'dream']);
+  await page.locator('#once').getByRole('button', { name: 'Understood' }).click(); // what general models may draw
+  const fields = { Width: 128, Height: 128, Steps: 2, Seed: 5, Guidance: 2, Sampler: 'ddim' };
+  const before = await draw(page, 'a photo of an astronaut riding a horse', fields);
+  assertPicture(before);
+  await page.reload();
+  await ready(page);
+  assert.equal(psnr(await draw(page, 'a photo of an astronaut riding a horse', fields), before), Infinity);
+  assert.equal(vocabulary(), 1, 'the model has its tokenizer in the store');
+  assert.deepEqual(page.trouble, []);
+  await server.kill();
+});
+
+test('a vocabulary that does not arrive is said, and nothing of the checkpoint is left', async () => {
+  const { page, before } = await settled();
+  await page.route('**/clip/merges.txt', (route) => route.fulfill({ status: 503 }));
+  await choose(page, written('dream.safetensors', checkpoint()));
+  await told(page, 'was not added.');
+  assert.match(await report(page).innerText(), /vocabulary that a checkpoint in one file needs did not arrive \(clip\/merges\.txt: 503\)/i);
+  await unharmed(page, before);
+});
+
 /** A copy of the model in whose header one tensor has another shape. */
 function misshapen() {
   const bytes = Buffer.from(GGUF);

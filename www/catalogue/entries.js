@@ -6,8 +6,8 @@
 
 /**
  * What this page lacks for a model; the words are in texts.js.
- * @typedef {'single' | 'folder' | 'lcm'} Lack
- * single: it reads no checkpoint in one file; folder: it fetches no model in several; lcm: the engine has no guidance
+ * @typedef {'folder' | 'lcm'} Lack
+ * folder: it fetches no model in several; lcm: the engine has no guidance
  * embedding and no LCM sampler
  *
  * @typedef {object} Source a file, or with no `path` a folder in diffusers' layout
@@ -95,7 +95,7 @@ export const ENTRIES = [
   {
     id: 'sd-1.5', name: 'Stable Diffusion 1.5', family: 'Stable Diffusion 1', license: 'openrail-m', general: true,
     about: 'The one that most others were made from: every style, and more add-ons than any.',
-    missing: 'single', kept: 'f16', download: 2133 * MB, ...SD1, width: 512, height: 512,
+    missing: null, kept: 'f16', download: 2133 * MB, ...SD1, width: 512, height: 512,
     sources: [{
       repo: 'Comfy-Org/stable-diffusion-v1-5-archive', path: 'v1-5-pruned-emaonly-fp16.safetensors', revision: null, seen: false,
     }],

@@ -34,7 +34,7 @@ export function understand(text, hub) {
   const typed = text.trim();
   const given = /^[a-z][a-z\d+.-]*:/i.test(typed) ? typed : `https://${typed}`;
   if (!typed || !URL.canParse(given) || !new URL(given).hostname.includes('.') && new URL(given).hostname !== 'localhost') {
-    return { problem: 'This is no address: paste one that begins with https://, of a .gguf file.' };
+    return { problem: 'This is no address: paste one that begins with https://, of a .gguf or .safetensors file.' };
   }
   const url = new URL(given);
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocal(url.hostname))) {
@@ -67,13 +67,13 @@ function ofHub(url, root) {
     url.search = '';
     if (FILES.test(url.pathname)) return { url: url.href };
     return {
-      problem: `${path.at(-1)} is no model’s file: under Files and versions choose one that ends in .gguf.`,
+      problem: `${path.at(-1)} is no model’s file: under Files and versions choose one that ends in .gguf or .safetensors.`,
       href: `${tree}/${revision}`,
     };
   }
   return {
     problem: `This is the front page of ${owner}/${name}, not a file: open Files and versions there, press a file that ends `
-      + 'in .gguf, and paste its address.',
+      + 'in .gguf or .safetensors, and paste its address.',
     href: `${tree}/main`,
   };
 }

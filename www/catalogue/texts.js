@@ -48,7 +48,7 @@ export const TEXTS = {
   had: 'To be had',
   hadText: 'Nothing is fetched before you press.',
   notYet: 'Not yet',
-  notYetText: 'What this page lacks to fetch them itself stands on each. Most can be brought today: opengen quantize makes one file '
+  notYetText: 'What this page lacks to fetch them itself stands on each. Most can be brought today: opengen import makes one file '
     + 'of their diffusers folder, and that file is your own then.',
   fetchIt: 'Fetch',
   fetchName: (name) => `Fetch ${name}`,
@@ -71,7 +71,6 @@ export const TEXTS = {
     paused: 'paused', failed: 'did not arrive',
   },
   missing: {
-    single: 'reading a checkpoint in one file',
     folder: 'fetching a model in several files',
     lcm: 'the way this family is guided, and its sampler: it cannot be brought either',
   },
@@ -99,18 +98,18 @@ export const TEXTS = {
   openTab: (host) => `Open it at ${host}`,
 
   own: 'Bring your own',
-  ownText: 'A GGUF file that opengen quantize made of a diffusers folder of the Stable Diffusion 1 or 2 family. Choose it here, or '
-    + 'drop it anywhere on this page. It is copied into this browser and sent nowhere.',
+  ownText: 'A checkpoint of the Stable Diffusion 1 or 2 family in one file (.safetensors, .gguf), or what opengen import made of one. '
+    + 'Choose it here, or drop it anywhere on this page. It is copied into this browser and sent nowhere.',
   choose: 'Choose a file',
   address: 'Or the address of a file',
-  addressHint: 'https://…/model.gguf',
+  addressHint: 'https://…/model.safetensors',
   look: 'Look',
   there: 'Open that page',
   asked: (host) => `A file at ${host}, by an address of yours.`,
   sizeUnknown: 'How large it is, its server says when it is fetched.',
   dismiss: 'Remove',
   dismissName: (name) => `Remove ${name}`,
-  command: 'opengen quantize FOLDER --type q8_0 --out model.gguf',
+  command: 'opengen import MODEL --type q8 -o model.gguf',
   commandLabel: 'The command that makes such a file',
 
   once: {

@@ -4,7 +4,7 @@ import { $, bytes } from './dom.js';
 import { report } from './report.js';
 import { sentence } from './words.js';
 
-/** Kinds of files that people keep models in; only the first is taken, the others are told from each other by the engine. */
+/** Kinds of files that people keep models in; the first two are taken, the others are told from each other by the engine. */
 const MODELS = /\.(gguf|safetensors|ckpt|pth?|bin|onnx)$/i;
 /** An iPhone or iPad closes a tab that passes about 1.5 GB; a model needs its own size and room to work in. */
 const PHONE_BYTES = 1e9;
@@ -76,10 +76,10 @@ export class Adding extends EventTarget {
 
   /** What speaks against a file before any of it is stored, and what can be done. */
   async #problem(file) {
-    const magic = await file.slice(0, 4).text().catch(() => null);
-    if (magic === null) return { lines: ['It could not be read. A folder cannot be added, nor a file that has been moved.'] };
+    const start = await file.slice(0, 9).arrayBuffer().then((bytes) => String.fromCharCode(...new Uint8Array(bytes)), () => null);
+    if (start === null) return { lines: ['It could not be read. A folder cannot be added, nor a file that has been moved.'] };
     if (file.size === 0) return { lines: ['It is empty.'] };
-    if (magic !== 'GGUF') return null; // of no use whatever the room: the engine says what it is, from its first bytes
+    if (!/^(GGUF|.{8}\{)/s.test(start)) return null; // of no use whatever the room: the engine says what it is, from its first bytes
     const { usage = 0, quota = Infinity } = await navigator.storage?.estimate?.().catch(() => ({})) ?? {};
     if (file.size > quota - usage) {
       return {

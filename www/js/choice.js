@@ -109,7 +109,7 @@ export class Choice extends EventTarget {
       examples: written.examples ?? examples,
       defaults: { ...defaults, ...suggested, ...written.defaults },
       general: written.general ?? !base,
-      name: written.name ?? file.replace(/\.gguf$/i, ''),
+      name: written.name ?? file.replace(/\.(gguf|safetensors)$/i, ''),
       about: written.about ?? `Your own model, ${source}. It is kept in this browser alone.`,
       license: written.license?.name ?? 'unknown: yours to check',
       licensed: written.license,

@@ -63,7 +63,7 @@ export class StoragePanel {
   }
 
   #row(model) {
-    const name = this.choice.find(model.id)?.name ?? book.of(model.id).name ?? fileOf(model.id).replace(/\.gguf$/i, '');
+    const name = this.choice.find(model.id)?.name ?? book.of(model.id).name ?? fileOf(model.id).replace(/\.(gguf|safetensors)$/i, '');
     if (this.removal.has(model.id)) return this.#deletedRow(model, name);
     const state = model.damaged ? 'damaged' : !model.formatOk ? 'from an older version' : model.complete ? 'complete' : 'partly here';
     const ask = press('Delete', `Delete ${name}`, () => {

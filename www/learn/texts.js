@@ -441,13 +441,13 @@ export const TEXTS = {
     noPicture: 'There is no picture yet. Choose one under “Into noise”.',
     now: 'What this page can do today',
     nowParagraphs: [
-      'A model of your own is added as a GGUF file, chosen here or dropped anywhere on the page. It is copied into this '
-      + 'browser’s store, then stands under Settings beside the others, and works offline like them. The command below '
-      + 'makes such a file of a folder in diffusers’ layout, for models of the Stable Diffusion 1.x and 2.x families.',
-      'LoRAs and single-file checkpoints cannot be read yet.',
+      'A model of your own is a checkpoint of Stable Diffusion 1 or 2 in one file (safetensors or GGUF), chosen here or '
+      + 'dropped anywhere on the page. It is copied into this browser’s store, then stands under Settings beside the others, '
+      + 'and works offline like them. The command below makes a smaller file of one, or of a folder in diffusers’ layout.',
+      'LoRAs cannot be read yet.',
     ],
     add: 'Add a model',
-    command: 'opengen quantize DIFFUSERS_FOLDER --type q8_0 --out model.gguf',
+    command: 'opengen import MODEL --type q8 -o model.gguf',
     commandLabel: 'The command that makes such a file',
     here: (name, size) => `In use now: ${name}, ${size}.`,
     trained: 'How the embedded model was trained',

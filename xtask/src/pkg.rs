@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 /// What the client consists of, all in one folder: modules find each other and the engine by relative address.
 const CLIENT: &[&str] = &[
     "client.js",
+    "clip/merges.txt",
     "detect.js",
     "engines.js",
     "errors.js",
