@@ -10,6 +10,7 @@ mod dist;
 mod full;
 mod golden;
 mod idle;
+mod lint;
 mod page;
 mod pkg;
 mod report;

@@ -73,21 +73,28 @@ pub fn run_for(command: &mut Command, limit: Duration) -> Result<bool> {
 
 /// Runs a command that is shown; its standard output is passed on and also returned.
 pub fn tee(command: &mut Command) -> Result<(ExitStatus, String)> {
+    let mut seen = String::new();
+    let status = each_line(command, |line| {
+        let mut out = std::io::stdout().lock();
+        let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush()); // a closed terminal stops nothing
+        seen.push_str(line);
+    })?;
+    Ok((status, seen))
+}
+
+/// Runs a command that is shown; does something with each line of its standard output, the line's end included.
+pub fn each_line(command: &mut Command, mut work: impl FnMut(&str)) -> Result<ExitStatus> {
     show(command);
     let mut child = spawn(command.stdout(Stdio::piped()))?;
-    let mut seen = String::new();
     if let Some(output) = child.stdout.take() {
         let mut lines = BufReader::new(output);
         let mut line = Vec::new();
         while lines.read_until(b'\n', &mut line)? > 0 {
-            let mut out = std::io::stdout().lock();
-            out.write_all(&line)?;
-            out.flush()?;
-            seen.push_str(&String::from_utf8_lossy(&line));
+            work(&String::from_utf8_lossy(&line));
             line.clear();
         }
     }
-    Ok((wait(child, &text(command))?, seen))
+    wait(child, &text(command))
 }
 
 /// The standard output of a quick command that is not shown, or nothing when it cannot run or fails.

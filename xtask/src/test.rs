@@ -2,6 +2,7 @@
 
 use crate::arrows;
 use crate::dist;
+use crate::lint;
 use crate::pkg;
 use crate::report::Report;
 use crate::sh::{self, Parts, cmd, say};
@@ -23,11 +24,6 @@ pub fn run(args: &Args) -> Result<()> {
     let mut report = Report::new();
     report.check("formatting", || sh::run(cmd("cargo").args(["fmt", "--all", "--check"])));
     report.check("direction of rooms", arrows::check);
-    for (name, package, profile) in
-        [("clippy, native", "opengen", "dev"), ("clippy, xtask", "xtask", "xtask")]
-    {
-        report.check(name, || clippy(package, profile));
-    }
     native(&mut report);
     if args.quick {
         say("--quick: the wasm build and the browser are left out");
@@ -45,12 +41,16 @@ fn native(report: &mut Report) {
         variables = vulkan::ensure()?;
         Ok(())
     });
-    for (name, package, profile) in [("tests, native", "opengen", "dev"), ("tests, xtask", "xtask", "xtask")]
-    {
-        report.tests(name, summary::cargo, |left_out| {
+    for (name, package, profile) in [("native", "opengen", "dev"), ("xtask", "xtask", "xtask")] {
+        let test = || {
             let mut test = cmd("cargo");
-            test.args(["test", "--no-fail-fast", "--package", package, "--profile", profile]);
-            test.envs(variables.iter().cloned()).env(LeftOut::VARIABLE, left_out);
+            lint::by_clippy(&mut test).args(["test", "--package", package, "--profile", profile]);
+            test
+        };
+        report.check(&format!("clippy, {name}"), || lint::deny_warnings(test().arg("--no-run"), &[]));
+        report.tests(&format!("tests, {name}"), summary::cargo, |left_out| {
+            let mut test = test();
+            test.arg("--no-fail-fast").envs(variables.iter().cloned()).env(LeftOut::VARIABLE, left_out);
             sh::tee(&mut test)
         });
     }
@@ -61,11 +61,11 @@ fn web(report: &mut Report) {
     for (name, engine) in [("clippy, wasm32, GPU", "gpu"), ("clippy, wasm32, CPU", "cpu")] {
         report.check(name, || {
             let toolchain = Toolchain::ensure()?;
-            let mut clippy = cmd(toolchain.cargo());
-            clippy.args(["clippy", "--package", "opengen", "--lib", "--no-default-features"]);
-            clippy.args(["--features", &format!("module,{engine}"), "--target", TARGET]);
-            toolchain.apply(&mut clippy)?;
-            sh::run(clippy.args(["--", "-D", "warnings"]))
+            let mut build = cmd(toolchain.cargo());
+            build.args(["rustc", "--package", "opengen", "--lib", "--release", "--no-default-features"]);
+            build.args(["--features", &format!("module,{engine}"), "--target", TARGET]);
+            toolchain.apply(&mut build)?;
+            lint::deny_warnings(lint::by_clippy(&mut build), &["-Copt-level=0"]) // for it is not run
         });
     }
     let mut built = PathBuf::new();
@@ -95,10 +95,4 @@ fn web(report: &mut Report) {
         exiftool::ensure()?;
         sh::tee(&mut tests)
     });
-}
-
-fn clippy(package: &str, profile: &str) -> Result<()> {
-    let mut clippy = cmd("cargo");
-    clippy.args(["clippy", "--package", package, "--all-targets", "--profile", profile]);
-    sh::run(clippy.args(["--", "-D", "warnings"]))
 }
