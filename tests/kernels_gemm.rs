@@ -4,11 +4,11 @@ mod common_gpu;
 
 use std::ops::Range;
 
-use common_gpu::{Random, Report, decode, encode, gpu};
+use common_gpu::{Gpu, Random, Report, decode, encode, gpu};
 use half::f16;
 use opengen::kernels::gemm::cpu::{Epilogue, Geometry, gemm as twin};
-use opengen::kernels::gemm::{Act, Params, Source, Spec, VARIANTS, workgroups};
-use opengen::kernels::{BLOCK, Elem, WeightType};
+use opengen::kernels::gemm::{Act, Params, Source, Spec, VARIANTS, Variant, cut_k4, workgroups};
+use opengen::kernels::{BLOCK, Elem, WeightType, gemm_sum};
 
 /// A product's shape: the output's columns, the channels of both sources, the geometry.
 #[derive(Debug, Clone, Copy)]
@@ -156,11 +156,43 @@ fn params(shape: Shape, time_offset: usize) -> Params {
         first_column: 0,
         weight_c4: ((shape.channels + shape.second) / 4) as u32,
         first_c4: 0,
+        cut_k4: 0,
     }
+}
+
+/// What a product leaves on the adapter, from what it reads and what its epilogue does; with more than one of `cuts` in
+/// two launches, as the planner makes them.
+fn product(
+    gpu: &Gpu,
+    spec: &Spec,
+    params: Params,
+    mut operands: Vec<Vec<u8>>,
+    epilogue: Vec<Vec<u8>>,
+    cuts: u32,
+) -> Vec<u8> {
+    if cuts == 1 {
+        operands.extend(epilogue);
+        return gpu.run(spec.clone(), workgroups(spec, &params), params.bytes(), &operands, 1).remove(0);
+    }
+    let params = Params { cut_k4: cut_k4(params.k4, cuts), ..params };
+    let split = Spec { split: true, ..Spec::plain(spec.elem, spec.weight, spec.variant, spec.source) };
+    let grid = workgroups(&split, &params);
+    // What a cut does not write is no number.
+    let unwritten = vec![f32::NAN; grid[2] as usize * params.m as usize * params.n as usize];
+    operands.push(encode(Elem::F32, &unwritten));
+    let mut buffers = gpu.run(split, grid, params.bytes(), &operands, 1);
+    buffers.extend(epilogue);
+    let (spec, params) = (gemm_sum::Spec::of(spec), gemm_sum::Params::of(&params));
+    gpu.run(spec.clone(), gemm_sum::workgroups(&spec, &params), params.bytes(), &buffers, 1).remove(0)
 }
 
 /// Runs one case on the adapter and on the twin.
 fn check(report: &mut Report, random: &mut Random, spec: &Spec, shape: Shape) {
+    check_cut(report, random, spec, shape, 1);
+}
+
+/// The same with K in several cuts.
+fn check_cut(report: &mut Report, random: &mut Random, spec: &Spec, shape: Shape, cuts: u32) {
     const TIME_OFFSET: usize = 12;
     let Some(gpu) = gpu() else { return };
     let g = shape.geometry;
@@ -175,10 +207,11 @@ fn check(report: &mut Report, random: &mut Random, spec: &Spec, shape: Shape) {
     let residual = random.values(spec.elem, m * shape.n, 0.0, 1.0);
 
     let params = params(shape, TIME_OFFSET);
-    let mut buffers = vec![encode(spec.elem, &a)];
-    buffers.extend((shape.second > 0).then(|| encode(spec.elem, &a2)));
-    buffers.push(packed.words);
-    buffers.extend(packed.scales);
+    let mut operands = vec![encode(spec.elem, &a)];
+    operands.extend((shape.second > 0).then(|| encode(spec.elem, &a2)));
+    operands.push(packed.words);
+    operands.extend(packed.scales);
+    let mut buffers = Vec::new();
     buffers.extend(spec.bias.then(|| encode(Elem::F32, &bias)));
     buffers.extend(spec.time.then(|| encode(spec.elem, &time)));
     buffers.extend(spec.residual.then(|| encode(spec.elem, &residual)));
@@ -195,8 +228,8 @@ fn check(report: &mut Report, random: &mut Random, spec: &Spec, shape: Shape) {
     };
     let input = concatenated(&a, &a2, shape);
     let expected = twin(&input, &packed.values, shape.n, shape.channels + shape.second, g, epilogue);
-    let found = gpu.run(spec.clone(), workgroups(spec, &params), params.bytes(), &buffers, 1);
-    report.check(spec.elem, (spec, shape), &decode(spec.elem, &found[0]), &expected);
+    let found = product(gpu, spec, params, operands, buffers, cuts);
+    report.check(spec.elem, (spec, shape, cuts), &decode(spec.elem, &found), &expected);
 }
 
 /// Sources and the shapes they are tried on; K is a multiple of 32 so that every weight type applies.
@@ -216,6 +249,19 @@ fn shapes() -> Vec<(Source, Shape)> {
     ]
 }
 
+/// Every epilogue, over plain products of one kind.
+fn epilogues(plain: &dyn Fn(Source) -> Spec) -> Vec<(Spec, Shape)> {
+    let acts = [Act::Silu, Act::Gelu, Act::QuickGelu, Act::Relu];
+    let mut cases: Vec<_> =
+        acts.into_iter().map(|act| (Spec { act, ..plain(Source::Rows) }, linear(19, 36, 32, 0))).collect();
+    let relu = Spec { act: Act::Relu, act_last: true, residual: true, ..plain(Source::Conv) };
+    cases.push((relu, conv(1, (5, 6), 32, 32)));
+    cases.push((Spec { time: true, ..plain(Source::Conv) }, conv(2, (4, 5), 36, 32)));
+    cases.push((Spec { residual: true, ..plain(Source::Concat) }, linear(9, 68, 32, 32)));
+    cases.push((Spec { geglu: true, ..plain(Source::Rows) }, linear(21, 72, 32, 0)));
+    cases
+}
+
 #[test]
 fn every_source_weight_type_and_variant_is_its_twin() {
     let Some(gpu) = gpu() else { return };
@@ -233,6 +279,58 @@ fn every_source_weight_type_and_variant_is_its_twin() {
     }
 }
 
+/// Sums that are no whole blocks of the tiles, taps of fewer channels than a block has, and edges of tiles.
+#[test]
+fn shapes_that_fill_no_tile_are_their_twins() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("gemm edges");
+    let mut random = Random::new(14);
+    let shapes = [
+        (Source::Rows, linear(64, 64, 4, 0)),
+        (Source::Rows, linear(129, 4, 36, 0)),
+        (Source::Rows, linear(200, 260, 52, 0)),
+        (Source::Concat, linear(66, 68, 20, 12)),
+        (Source::Concat, linear(30, 136, 4, 40)),
+        (Source::Conv, conv(2, (6, 5), 20, 4)),
+        (Source::Conv, conv(1, (12, 11), 132, 12)),
+        (Source::Conv, conv(3, (1, 1), 8, 20)),
+        (Source::Conv, strided(conv(2, (9, 8), 64, 20), 1)),
+        (Source::ConvUpsample, upsampled(conv(2, (7, 5), 68, 12), 1)),
+    ];
+    for &elem in gpu.elems() {
+        for weight in [WeightType::F32, WeightType::F16] {
+            for variant in VARIANTS {
+                for (source, shape) in shapes {
+                    let spec = Spec { bias: true, ..Spec::plain(elem, weight, variant, source) };
+                    check(&mut report, &mut random, &spec, shape);
+                }
+            }
+        }
+    }
+}
+
+/// K in cuts: of every source and weight type, more and fewer than K has blocks for, with every epilogue.
+#[test]
+fn products_in_cuts_are_their_twins() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("gemm in cuts");
+    let mut random = Random::new(15);
+    for &elem in gpu.elems() {
+        for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
+            for ((source, shape), cuts) in shapes().into_iter().zip([2, 3, 5, 40].into_iter().cycle()) {
+                let spec =
+                    Spec { bias: shape.n % 8 == 0, ..Spec::plain(elem, weight, Variant::OUTER, source) };
+                check_cut(&mut report, &mut random, &spec, shape, cuts);
+            }
+        }
+        let plain =
+            |source| Spec { bias: true, ..Spec::plain(elem, WeightType::F16, Variant::OUTER, source) };
+        for (spec, shape) in epilogues(&plain) {
+            check_cut(&mut report, &mut random, &spec, shape, 2);
+        }
+    }
+}
+
 #[test]
 fn every_epilogue_is_its_twin() {
     let Some(gpu) = gpu() else { return };
@@ -241,17 +339,9 @@ fn every_epilogue_is_its_twin() {
     for &elem in gpu.elems() {
         for variant in VARIANTS {
             let plain = |source| Spec { bias: true, ..Spec::plain(elem, WeightType::F16, variant, source) };
-            for act in [Act::Silu, Act::Gelu, Act::QuickGelu, Act::Relu] {
-                check(&mut report, &mut random, &Spec { act, ..plain(Source::Rows) }, linear(19, 36, 32, 0));
+            for (spec, shape) in epilogues(&plain) {
+                check(&mut report, &mut random, &spec, shape);
             }
-            let relu = Spec { act: Act::Relu, act_last: true, residual: true, ..plain(Source::Conv) };
-            check(&mut report, &mut random, &relu, conv(1, (5, 6), 32, 32));
-            let time = Spec { time: true, ..plain(Source::Conv) };
-            check(&mut report, &mut random, &time, conv(2, (4, 5), 36, 32));
-            let residual = Spec { residual: true, ..plain(Source::Concat) };
-            check(&mut report, &mut random, &residual, linear(9, 68, 32, 32));
-            let geglu = Spec { geglu: true, ..plain(Source::Rows) };
-            check(&mut report, &mut random, &geglu, linear(21, 72, 32, 0));
         }
     }
 }
@@ -304,9 +394,9 @@ fn sections_of_a_layer_are_their_twins() {
                         let accumulate = source != Source::ConvUpsample;
                         let spec =
                             Spec { accumulate, bias: true, ..Spec::plain(elem, weight, variant, source) };
-                        let mut buffers = vec![encode(elem, &a), packed.words.clone()];
-                        buffers.extend(packed.scales.clone());
-                        buffers.extend([encode(Elem::F32, &bias), encode(elem, &sums)]);
+                        let mut operands = vec![encode(elem, &a), packed.words.clone()];
+                        operands.extend(packed.scales.clone());
+                        let buffers = vec![encode(Elem::F32, &bias), encode(elem, &sums)];
                         let epilogue = Epilogue {
                             bias: Some(&bias[outputs.clone()]),
                             time: None,
@@ -317,9 +407,17 @@ fn sections_of_a_layer_are_their_twins() {
                         };
                         let part = section(&packed.values, channels, taps, outputs, inputs);
                         let expected = twin(&a, &part, shape.n, shape.channels, g, epilogue);
-                        let found =
-                            gpu.run(spec.clone(), workgroups(&spec, &params), params.bytes(), &buffers, 1);
-                        report.check(elem, (&spec, shape, params), &decode(elem, &found[0]), &expected);
+                        let cuts = if variant == Variant::OUTER { &[1, 3][..] } else { &[1] };
+                        for &cuts in cuts {
+                            let (operands, buffers) = (operands.clone(), buffers.clone());
+                            let found = product(gpu, &spec, params, operands, buffers, cuts);
+                            report.check(
+                                elem,
+                                (&spec, shape, params, cuts),
+                                &decode(elem, &found),
+                                &expected,
+                            );
+                        }
                     }
                 }
             }

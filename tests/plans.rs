@@ -1,12 +1,14 @@
 //! Plans as data: what Stable Diffusion's stages cost, and the printed plans themselves.
 
-use opengen::config::ModelConfig;
-use opengen::kernels::{Elem, WeightType};
+use std::collections::HashSet;
+
+use opengen::config::{BUILTIN, ModelConfig};
+use opengen::kernels::{Elem, Kernel, WeightType, gemm};
 use opengen::model::autoencoder;
 use opengen::pipeline::plans::{Plans, Shape, of_builtin};
 use opengen::plan::{
-    Binding, Graph, MemoryLimits, Outside, Plan, Target, lower, scales_bytes, shared_slabs, stored_type,
-    values_bytes,
+    Binding, Graph, MemoryLimits, Outside, Plan, Target, Tuning, lower, scales_bytes, shared_slabs,
+    stored_type, values_bytes,
 };
 
 const WIDE: MemoryLimits = MemoryLimits::WIDEST;
@@ -31,12 +33,13 @@ fn plans_within(model: &str, size: usize, elem: Elem, copies: usize, limits: Mem
     let config = ModelConfig::builtin(model).unwrap();
     let side = size / config.vae.scale();
     let shape = Shape { copies, h: side, w: side, ..GUIDED };
-    Plans::without_weights(&config, shape, Target { elem, cpu: false, limits }, WeightType::Q8).unwrap()
+    Plans::without_weights(&config, shape, Target { elem, tuning: Tuning::GPU, limits }, WeightType::Q8)
+        .unwrap()
 }
 
 /// A stage by itself within WebGPU's default limits.
 fn stage(graph: &Graph, elem: Elem) -> Plan {
-    let target = Target { elem, cpu: false, limits: MemoryLimits::default() };
+    let target = Target { elem, tuning: Tuning::GPU, limits: MemoryLimits::default() };
     lower(graph, target, &|decl| stored_type(decl.kind, WeightType::Q8)).unwrap()
 }
 
@@ -67,7 +70,7 @@ fn work_beyond_32_bits_is_counted_whole() {
 fn a_value_of_four_gibibytes_is_refused() {
     let config = ModelConfig::builtin("sd15").unwrap();
     let shape = Shape { batch: 2, copies: 1, h: 256, w: 256, ..GUIDED };
-    let target = Target { elem: Elem::F32, cpu: false, limits: WIDE };
+    let target = Target { elem: Elem::F32, tuning: Tuning::GPU, limits: WIDE };
     let error = Plans::without_weights(&config, shape, target, WeightType::Q8).err().unwrap().to_string();
     assert!(error.starts_with("size: ") && error.contains("2048 MiB"), "{error}");
 }
@@ -118,7 +121,7 @@ fn slices_read_the_weights_of_the_whole() {
 fn a_picture_too_large_for_the_adapter_is_refused() {
     let config = ModelConfig::builtin("sd15").unwrap();
     let shape = Shape { h: 96, w: 96, ..GUIDED };
-    let target = Target { elem: Elem::F32, cpu: false, limits: MemoryLimits::default() };
+    let target = Target { elem: Elem::F32, tuning: Tuning::GPU, limits: MemoryLimits::default() };
     let error = Plans::without_weights(&config, shape, target, WeightType::Q8).err().unwrap().to_string();
     assert!(error.contains("vae.decoder.up_blocks") && error.contains("128 MiB"), "{error}");
 }
@@ -178,12 +181,54 @@ fn no_dispatch_reads_and_writes_one_slab() {
     }
 }
 
+/// Where K is cut, the sums of the cuts are f32, lie in the arena, and are added by the next dispatch.
+#[test]
+fn sums_of_cuts_have_a_place_until_they_are_added() {
+    let plan = plans("sd15", 512, Elem::F16, 2).denoiser;
+    let mut cuts = 0;
+    for pair in plan.dispatches.windows(2) {
+        let Kernel::Gemm(spec) = &pair[0].kernel else { continue };
+        if !spec.split {
+            continue;
+        }
+        let params: &gemm::Params = bytemuck::from_bytes(&pair[0].params);
+        let [x, y, z] = pair[0].workgroups;
+        assert!(z > 1 && x * y * z >= 400 && x * y < 400, "{}: {x}x{y}x{z}", pair[0].label);
+        let Some(Binding::Arena(sums)) = pair[0].bindings.last() else { panic!("{}", pair[0].label) };
+        assert_eq!(sums.len, u64::from(z) * u64::from(params.m) * u64::from(params.n) * 4);
+        assert!(matches!(pair[1].kernel, Kernel::GemmSum(_)), "{}", pair[1].label);
+        assert_eq!(pair[1].bindings[0], Binding::Arena(*sums), "{}", pair[1].label);
+        cuts += 1;
+    }
+    assert!(cuts > 20, "{cuts} products in cuts");
+}
+
+/// What kernels are tested in (`Kernel::all`) is all that plans can ask for.
+#[test]
+fn plans_use_no_specialisation_that_is_not_tested() {
+    let tested: HashSet<Kernel> = Kernel::all().into_iter().collect();
+    for model in BUILTIN {
+        let config = ModelConfig::builtin(model).unwrap();
+        for elem in Elem::ALL {
+            for tuning in Tuning::ALL {
+                for wanted in [WeightType::F16, WeightType::Q8] {
+                    let target = Target { elem, tuning, limits: WIDE };
+                    let plans = Plans::without_weights(&config, GUIDED, target, wanted).unwrap();
+                    for dispatch in plans.all().into_iter().flat_map(|plan| &plan.dispatches) {
+                        assert!(tested.contains(&dispatch.kernel), "{model}: {:?}", dispatch.kernel);
+                    }
+                }
+            }
+        }
+    }
+}
+
 /// Sizes that do not halve evenly lose a row on the way down and find it again on the way up.
 #[test]
 fn odd_sizes_are_planned() {
     let config = ModelConfig::builtin("sd15").unwrap();
     let limits = MemoryLimits::default();
-    let target = Target { elem: Elem::F32, cpu: true, limits };
+    let target = Target { elem: Elem::F32, tuning: Tuning::CPU, limits };
     let shape = Shape { h: 27, w: 45, chunks: 3, ancestral: true, ..GUIDED };
     let plans = Plans::without_weights(&config, shape, target, WeightType::Q4).unwrap();
     let out = plans.denoiser.externals.iter().find(|e| e.outside == Outside::Prediction).unwrap();

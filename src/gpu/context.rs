@@ -10,13 +10,17 @@ use serde::Serialize;
 use super::queue::Queue;
 use crate::error::{Error, Result};
 use crate::kernels::{Elem, Kernel};
-use crate::plan::{MemoryLimits, Target};
+use crate::plan::{MemoryLimits, Target, Tuning};
 
 /// What the caller wishes of the adapter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
     /// Force (`Some(true)`) or forbid (`Some(false)`) f16 activations; `None` uses them where the adapter has them.
     pub f16: Option<bool>,
+    /// Which variants of kernels plans take; `None` takes the default of the kind of adapter.
+    pub tuning: Option<Tuning>,
+    /// Whether the device's own clock is wanted, where the adapter has one: for benchmarks.
+    pub timestamps: bool,
 }
 
 /// What the adapter can do and how it is used.
@@ -56,6 +60,7 @@ struct Inner {
     device: wgpu::Device,
     queue: wgpu::Queue,
     capabilities: Capabilities,
+    tuning: Tuning,
     fault: Arc<Mutex<Option<Error>>>,
     queued: Mutex<Queue>,
     pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
@@ -92,9 +97,12 @@ impl Context {
             Some(wanted) => wanted,
             None => has_f16,
         };
+        let mut features = wgpu::Features::empty();
+        features.set(wgpu::Features::SHADER_F16, f16);
+        features.set(wgpu::Features::TIMESTAMP_QUERY, options.timestamps);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("opengen"),
-            required_features: if f16 { wgpu::Features::SHADER_F16 } else { wgpu::Features::empty() },
+            required_features: features & adapter.features(),
             required_limits: limits(&adapter.limits()),
             ..Default::default()
         };
@@ -107,12 +115,14 @@ impl Context {
             max_binding: device.limits().max_storage_buffer_binding_size,
             max_buffer: device.limits().max_buffer_size,
         };
+        let tuning = options.tuning.unwrap_or(Tuning::of(capabilities.is_cpu));
         let fault = watch(&device);
         Ok(Context {
             inner: Arc::new(Inner {
                 device,
                 queue,
                 capabilities,
+                tuning,
                 fault,
                 queued: Mutex::default(),
                 pipelines: Mutex::default(),
@@ -135,7 +145,7 @@ impl Context {
         let capabilities = self.capabilities();
         Target {
             elem: if capabilities.f16 { Elem::F16 } else { Elem::F32 },
-            cpu: capabilities.is_cpu,
+            tuning: self.inner.tuning,
             limits: MemoryLimits { binding: capabilities.max_binding, buffer: capabilities.max_buffer },
         }
     }
@@ -296,6 +306,27 @@ impl Context {
             layout: &pipeline.get_bind_group_layout(0),
             entries,
         })
+    }
+
+    /// So many queries of the device's clock, where it has one.
+    pub(super) fn timestamps(&self, count: u32) -> Option<wgpu::QuerySet> {
+        self.has_timestamps().then(|| {
+            self.inner.device.create_query_set(&wgpu::QuerySetDescriptor {
+                label: Some("timestamps"),
+                ty: wgpu::QueryType::Timestamp,
+                count,
+            })
+        })
+    }
+
+    /// Whether times are by the device's own clock: it has one, and it was asked for.
+    pub fn has_timestamps(&self) -> bool {
+        self.inner.device.features().contains(wgpu::Features::TIMESTAMP_QUERY)
+    }
+
+    /// Nanoseconds of one tick of that clock.
+    pub(super) fn timestamp_period(&self) -> f32 {
+        self.inner.queue.get_timestamp_period()
     }
 
     pub(super) fn encoder(&self) -> wgpu::CommandEncoder {

@@ -4,6 +4,7 @@ use std::num::NonZeroU64;
 
 use web_time::{Duration, Instant};
 
+use super::clock::{Clock, MOST_PASSES};
 use super::{Context, Memory, Weights};
 use crate::error::{Error, Result};
 use crate::plan::{Binding, Dispatch, Plan};
@@ -22,6 +23,7 @@ pub struct Executable {
 
 struct Launch {
     kernel: String,
+    variant: String,
     pipeline: wgpu::ComputePipeline,
     bind_group: wgpu::BindGroup,
     workgroups: [u32; 3],
@@ -32,11 +34,13 @@ struct Launch {
 /// One dispatch as [`Executable::profile`] saw it.
 pub struct Measured<'a> {
     pub kernel: &'a str,
+    /// Which of the kernel's variants it is, where there are several.
+    pub variant: &'a str,
     /// Floating point operations.
     pub flops: u64,
     /// Bytes of all operands.
     pub bytes: u64,
-    /// Submission and waiting included.
+    /// By the device's clock; where there is none, submission and waiting included.
     pub time: Duration,
 }
 
@@ -102,16 +106,59 @@ impl Executable {
 
     /// Runs every dispatch by itself and measures it: for benchmarks.
     pub async fn profile(&self) -> Result<Vec<Measured<'_>>> {
-        let mut rows = Vec::with_capacity(self.launches.len());
-        for launch in &self.launches {
+        let mut times = Vec::with_capacity(self.launches.len());
+        for launches in self.launches.chunks(MOST_PASSES) {
+            times.extend(match Clock::new(&self.context, launches.len()) {
+                Some(clock) => self.clocked(&clock, launches).await?,
+                None => self.waited_for(launches).await?,
+            });
+        }
+        let measured = self.launches.iter().zip(times).map(|(launch, time)| {
+            let Launch { kernel, variant, flops, bytes, .. } = launch;
+            Measured { kernel, variant, flops: *flops, bytes: *bytes, time }
+        });
+        Ok(measured.collect())
+    }
+
+    /// How long one run takes of `repeats` that follow each other in one pass: for benchmarks of a few kernels.
+    pub async fn time(&self, repeats: u32) -> Result<Duration> {
+        let repeats = repeats.max(1);
+        self.context.finished().await?;
+        let mut encoder = self.context.encoder();
+        let clock = Clock::new(&self.context, 1);
+        let mut pass = pass(&mut encoder, clock.as_ref().map(|clock| clock.pass(0)));
+        (0..repeats).for_each(|_| self.launches.iter().for_each(|launch| launch.encode(&mut pass)));
+        drop(pass);
+        let all = match clock {
+            Some(clock) => clock.read(encoder).await?.into_iter().sum(),
+            None => {
+                let start = Instant::now();
+                self.context.submit(encoder);
+                self.context.finished().await?;
+                start.elapsed()
+            }
+        };
+        Ok(all / repeats)
+    }
+
+    async fn clocked(&self, clock: &Clock, launches: &[Launch]) -> Result<Vec<Duration>> {
+        let mut encoder = self.context.encoder();
+        for (number, launch) in launches.iter().enumerate() {
+            launch.encode(&mut pass(&mut encoder, Some(clock.pass(number))));
+        }
+        clock.read(encoder).await
+    }
+
+    async fn waited_for(&self, launches: &[Launch]) -> Result<Vec<Duration>> {
+        let mut times = Vec::with_capacity(launches.len());
+        for launch in launches {
             self.context.finished().await?;
             let start = Instant::now();
             self.submit(std::slice::from_ref(launch));
             self.context.finished().await?;
-            let Launch { kernel, flops, bytes, .. } = launch;
-            rows.push(Measured { kernel, flops: *flops, bytes: *bytes, time: start.elapsed() });
+            times.push(start.elapsed());
         }
-        Ok(rows)
+        Ok(times)
     }
 
     /// The end of the slice that starts at `from`: what the device does in one slice's time, at least one dispatch.
@@ -138,16 +185,27 @@ impl Executable {
 
     fn submit(&self, launches: &[Launch]) {
         let mut encoder = self.context.encoder();
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-        for launch in launches {
-            let [x, y, z] = launch.workgroups;
-            pass.set_pipeline(&launch.pipeline);
-            pass.set_bind_group(0, &launch.bind_group, &[]);
-            pass.dispatch_workgroups(x, y, z);
-        }
+        let mut pass = pass(&mut encoder, None);
+        launches.iter().for_each(|launch| launch.encode(&mut pass));
         drop(pass);
         self.context.submit(encoder);
     }
+}
+
+impl Launch {
+    fn encode(&self, pass: &mut wgpu::ComputePass) {
+        let [x, y, z] = self.workgroups;
+        pass.set_pipeline(&self.pipeline);
+        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.dispatch_workgroups(x, y, z);
+    }
+}
+
+fn pass<'a>(
+    encoder: &'a mut wgpu::CommandEncoder,
+    timestamp_writes: Option<wgpu::ComputePassTimestampWrites>,
+) -> wgpu::ComputePass<'a> {
+    encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes })
 }
 
 impl Drop for Executable {
@@ -175,6 +233,7 @@ impl Binder<'_> {
         }
         Ok(Launch {
             kernel: dispatch.kernel.name().to_string(),
+            variant: dispatch.kernel.variant(),
             bind_group: self.context.bind_group(&dispatch.label, &pipeline, &entries),
             pipeline,
             workgroups: dispatch.workgroups,

@@ -2,6 +2,7 @@
 //!
 //! Knows plans and kernels, never models.
 
+mod clock;
 mod context;
 mod executable;
 mod memory;

@@ -11,6 +11,7 @@ pub mod attention;
 pub mod attention_map;
 pub mod embed;
 pub mod gemm;
+pub mod gemm_sum;
 mod grid;
 pub mod group_norm;
 pub mod layer_norm;
@@ -77,6 +78,7 @@ kernels! {
     AttentionMap => attention_map,
     Embed => embed,
     Gemm => gemm,
+    GemmSum => gemm_sum,
     GroupNorm => group_norm,
     LayerNorm => layer_norm,
     Prepare => prepare,
@@ -88,6 +90,18 @@ kernels! {
 impl Kernel {
     /// The entry point of every kernel.
     pub const ENTRY_POINT: &'static str = "main";
+
+    /// How it computes what it computes, where there are several ways: for whoever reads measurements.
+    pub fn variant(&self) -> String {
+        match self {
+            Kernel::Gemm(spec) => {
+                let source = if spec.is_conv() { "conv" } else { "rows" };
+                let cut = if spec.split { ", k cut" } else { "" };
+                format!("{source}, {}{cut}", spec.variant)
+            }
+            _ => String::new(),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -20,8 +20,11 @@ const INCLUDES: &[(&str, &str)] = &[
     ("gemm/activation.wgsl", include_str!("gemm/activation.wgsl")),
     ("gemm/direct.wgsl", include_str!("gemm/direct.wgsl")),
     ("gemm/direct_step.wgsl", include_str!("gemm/direct_step.wgsl")),
+    ("gemm/epilogue.wgsl", include_str!("gemm/epilogue.wgsl")),
+    ("gemm/outer.wgsl", include_str!("gemm/outer.wgsl")),
     ("gemm/tiled.wgsl", include_str!("gemm/tiled.wgsl")),
     ("gemm/weight.wgsl", include_str!("gemm/weight.wgsl")),
+    ("gemm/weight_block.wgsl", include_str!("gemm/weight_block.wgsl")),
 ];
 
 /// The WGSL of kernel `name`: its template `source` filled in from the specialisation.

@@ -9,7 +9,8 @@ use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::kernels::{Elem, Kernel, WeightType, prepare, preview, step};
 use crate::plan::{
-    Binding, Dispatch, External, MemoryLimits, Outside, Plan, Target, WeightDecl, lower, padded, stored_type,
+    Binding, Dispatch, External, MemoryLimits, Outside, Plan, Target, Tuning, WeightDecl, lower, padded,
+    stored_type,
 };
 use crate::sample::Evaluation;
 
@@ -94,7 +95,7 @@ pub fn of_builtin(model: &str, width: usize, height: usize) -> Result<Plans> {
         maps: false,
         previews: true,
     };
-    let target = Target { elem: Elem::F32, cpu: false, limits: MemoryLimits::WIDEST };
+    let target = Target { elem: Elem::F32, tuning: Tuning::GPU, limits: MemoryLimits::WIDEST };
     Plans::without_weights(&config, shape, target, WeightType::Q8)
 }
 

@@ -265,12 +265,12 @@ mod tests {
     use crate::kernels::{Elem, WeightType};
     use crate::model;
     use crate::pipeline::plans::{Plans, Shape};
-    use crate::plan::{MemoryLimits, Target, WeightDecl, scales_bytes, stored_type, values_bytes};
+    use crate::plan::{MemoryLimits, Target, Tuning, WeightDecl, scales_bytes, stored_type, values_bytes};
     use crate::weights::{ModelSource, Placement};
     use std::path::Path;
 
     const GB: u64 = 1_000_000_000;
-    const TARGET: Target = Target { elem: Elem::F16, cpu: false, limits: MemoryLimits::WIDEST };
+    const TARGET: Target = Target { elem: Elem::F16, tuning: Tuning::GPU, limits: MemoryLimits::WIDEST };
 
     fn shape(config: &ModelConfig, size: usize) -> Shape {
         let latents = size / config.vae.scale();

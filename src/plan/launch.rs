@@ -5,9 +5,11 @@ use super::lower::{Launch, Lowering, Operand};
 use crate::error::{Error, Result};
 use crate::kernels::affine::Precision;
 use crate::kernels::attention::Variant as AttentionVariant;
-use crate::kernels::gemm::{self, Source, Variant};
+use crate::kernels::gemm::{self, Source};
 use crate::kernels::group_norm::Pass;
-use crate::kernels::{Kernel, affine, attention, attention_map, embed, group_norm, layer_norm, rgba};
+use crate::kernels::{
+    Kernel, affine, attention, attention_map, embed, gemm_sum, group_norm, layer_norm, rgba,
+};
 
 /// Elements of one normalisation group from which on several workgroups share it.
 const SPLIT_GROUP: usize = 1 << 16;
@@ -81,7 +83,7 @@ fn group_norm(l: &mut Lowering, node: &Node, op: &GroupNorm) {
         elem: l.target.elem,
         pass: Pass::Whole,
         width: group_norm::width(to.c as u32, op.groups as u32),
-        threads: group_threads(l.target.cpu, group_len),
+        threads: group_threads(l.target.tuning.cpu, group_len),
         concat: op.x2.is_some(),
         silu: op.silu,
         in_place: node.output == op.x,
@@ -118,7 +120,7 @@ fn group_norm(l: &mut Lowering, node: &Node, op: &GroupNorm) {
 
 fn layer_norm(l: &mut Lowering, node: &Node, x: ValueId, gamma: WeightId, beta: WeightId, eps: f32) {
     let shape = l.shape(x);
-    let spec = layer_norm::Spec { elem: l.target.elem, cooperative: !l.target.cpu };
+    let spec = layer_norm::Spec { elem: l.target.elem, cooperative: !l.target.tuning.cpu };
     let params = layer_norm::Params { rows: shape.rows() as u32, channels: shape.c as u32, eps };
     let workgroups = layer_norm::workgroups(&spec, &params);
     let operands =
@@ -136,7 +138,7 @@ fn attention(
 ) -> Result<()> {
     let (queries, keys) = (l.shape(q.value), l.shape(k.value));
     let (tq, tk) = (queries.h * queries.w, keys.h * keys.w);
-    let variant = if l.target.cpu && head_dim as u32 <= AttentionVariant::Rows.max_head_dim() {
+    let variant = if l.target.tuning.cpu && head_dim as u32 <= AttentionVariant::Rows.max_head_dim() {
         AttentionVariant::Rows
     } else {
         AttentionVariant::Tiled
@@ -269,10 +271,11 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     let n = if op.geglu { 2 * to.c } else { to.c };
     let k = taps * from.c + second;
     let (layer_n, layer_k) = l.matrix_size(op.weight);
+    let (variant, cuts) = l.target.tuning.products.choose([m, n as u64, k as u64]);
     let spec = gemm::Spec {
         elem: l.target.elem,
         weight: l.weight_type(op.weight),
-        variant: variant(l.target.cpu, m),
+        variant,
         source,
         bias: op.bias.is_some(),
         time: op.time.is_some(),
@@ -281,6 +284,7 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         act: op.act,
         act_last: op.act_last,
         geglu: op.geglu,
+        split: false,
     };
     let conv = op.conv.unwrap_or(Conv { kernel: 1, stride: 1, pad_top: 0, pad_left: 0, upsample: None });
     let params = gemm::Params {
@@ -304,24 +308,47 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         first_column: op.section.output as u32,
         weight_c4: (layer_k / taps / 4) as u32,
         first_c4: (op.section.input / 4) as u32,
+        cut_k4: gemm::cut_k4((k / 4) as u32, cuts as u32),
     };
     let mut operands = vec![Operand::Read(op.x)];
     operands.extend(op.x2.map(Operand::Read));
     operands.push(Operand::Weight(op.weight));
     operands.extend(spec.weight.is_quantized().then_some(Operand::Scales(op.weight)));
-    operands.extend(op.bias.map(Operand::Weight));
-    operands.extend(op.time.map(|(value, _)| Operand::Read(value)));
-    operands.extend(op.residual.map(Operand::Read));
-    operands.push(if op.accumulate { Operand::Update(node.output) } else { Operand::Write(node.output) });
+    let mut epilogue: Vec<Operand> = op.bias.map(Operand::Weight).into_iter().collect();
+    epilogue.extend(op.time.map(|(value, _)| Operand::Read(value)));
+    epilogue.extend(op.residual.map(Operand::Read));
+    epilogue.push(if op.accumulate { Operand::Update(node.output) } else { Operand::Write(node.output) });
+    let flops = 2 * m * product([n, k]);
+    if cuts > 1 {
+        cut(l, node, &spec, &params, operands, epilogue, flops);
+        return;
+    }
+    operands.extend(epilogue);
     let workgroups = gemm::workgroups(&spec, &params);
-    push(l, node, spec.into(), params.bytes(), workgroups, operands, 2 * m * product([n, k]));
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, flops);
 }
 
-/// The tile for an output of `m` rows: workgroup memory pays on GPUs and for whole tiles only.
-fn variant(cpu: bool, m: u64) -> Variant {
-    match (cpu, m) {
-        (_, 0..=3) => Variant::Direct { tm: 1, tn: 4 },
-        (true, _) | (false, 4..=15) => Variant::REGISTERS,
-        (false, _) => Variant::Tiled,
-    }
+/// A product in two launches: the sums of each cut of K, then what adds them and does the rest of `whole`.
+fn cut(
+    l: &mut Lowering,
+    node: &Node,
+    whole: &gemm::Spec,
+    params: &gemm::Params,
+    mut operands: Vec<Operand>,
+    mut epilogue: Vec<Operand>,
+    flops: u64,
+) {
+    let gemm::Spec { elem, weight, variant, source, .. } = *whole;
+    let spec = gemm::Spec { split: true, ..gemm::Spec::plain(elem, weight, variant, source) };
+    let workgroups = gemm::workgroups(&spec, params);
+    let [_, _, cuts] = workgroups;
+    let shape = Shape::image(1, cuts as usize, params.m as usize, params.n as usize);
+    let sums = l.scratch(shape, ElemKind::F32);
+    operands.push(Operand::Write(sums));
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, flops);
+
+    let (spec, params) = (gemm_sum::Spec::of(whole), gemm_sum::Params::of(params));
+    epilogue.insert(0, Operand::Read(sums));
+    let workgroups = gemm_sum::workgroups(&spec, &params);
+    push(l, node, spec.into(), params.bytes(), workgroups, epilogue, 0);
 }

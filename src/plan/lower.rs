@@ -6,6 +6,7 @@ use super::graph::{ElemKind, Graph, Shape, Value, ValueId, WeightId};
 use super::launch;
 use super::memory::{Arena, MemoryLimits, Place};
 use super::program::{Binding, Dispatch, External, Plan};
+use super::tuning::Tuning;
 use super::weight::{WeightDecl, WeightKind};
 use crate::error::Result;
 use crate::kernels::{BLOCK, Elem, Kernel, WeightType};
@@ -15,8 +16,8 @@ use crate::kernels::{BLOCK, Elem, Kernel, WeightType};
 pub struct Target {
     /// Element type of activations.
     pub elem: Elem,
-    /// The adapter is a CPU: workgroup memory and barriers cost more than they save.
-    pub cpu: bool,
+    /// Which variants of kernels it takes.
+    pub tuning: Tuning,
     pub limits: MemoryLimits,
 }
 

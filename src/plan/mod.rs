@@ -10,6 +10,7 @@ pub mod lower;
 pub mod memory;
 mod outside;
 pub mod program;
+mod tuning;
 mod weight;
 
 pub use builder::{Builder, ConvLayer, Epilogue, NormLayer, Path, padded};
@@ -20,4 +21,5 @@ pub use lower::{Target, lower, scales_bytes, stored_type, values_bytes};
 pub use memory::MemoryLimits;
 pub use outside::Outside;
 pub use program::{Binding, Dispatch, External, Plan, Shared, shared_slabs};
+pub use tuning::{Cuts, Products, Tuning, Wide};
 pub use weight::{Part, Rows, WeightDecl, WeightKind};

@@ -40,7 +40,7 @@ fn run(tier: &Tier, case: &DenoiseCase, mut packed: Packed, init_latents: Option
 #[test]
 fn the_steady_state_allocates_nothing() {
     let Some(tier) = tiers().first() else { return };
-    let options = Options { f16: Some(tier.context.capabilities().f16) };
+    let options = Options { f16: Some(tier.context.capabilities().f16), ..Options::default() };
     let context = block_on(Context::new(&options)).expect("a device");
     let case = &cases::<DenoiseCase>("denoise")[0];
     let packed = Packed::open(&case.model, None);

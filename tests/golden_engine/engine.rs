@@ -7,8 +7,10 @@ use opengen::Error;
 use opengen::config::{ModelConfig, TaesdConfig};
 use opengen::gpu::{Context, Options, Weights};
 use opengen::kernels::WeightType;
+use opengen::kernels::gemm::Variant;
 use opengen::model;
 use opengen::pipeline::stages::Stages;
+use opengen::plan::{Cuts, Products, Tuning, Wide};
 use opengen::weights::{self, LayoutOptions, Manifest, ModelSource};
 use pollster::block_on;
 
@@ -37,11 +39,11 @@ pub fn tiers() -> &'static [Tier] {
         return &[];
     }
     let tiers = TIERS.get_or_init(|| {
-        let tier = |name, f16, tolerance| {
-            let context = block_on(Context::new(&Options { f16: Some(f16) }))?;
-            Ok(Tier { name, context, tolerance })
+        let tier = |name, f16, tuning, tolerance| {
+            let options = Options { f16: Some(f16), tuning, ..Options::default() };
+            Ok(Tier { name, context: block_on(Context::new(&options))?, tolerance })
         };
-        let f32_tier = tier("f32", false, common::F32).unwrap_or_else(|error: Error| {
+        let f32_tier = tier("f32", false, None, common::F32).unwrap_or_else(|error: Error| {
             panic!(
                 "{error}. Install an adapter (Debian: mesa-vulkan-drivers has lavapipe), \
                  or set OPENGEN_SKIP_GPU=1 to leave these tests out knowingly"
@@ -49,14 +51,27 @@ pub fn tiers() -> &'static [Tier] {
         });
         eprintln!("adapter: {}", f32_tier.context.capabilities().adapter);
         let mut tiers = vec![f32_tier];
-        tiers.extend(tier("f16", true, common::F16));
+        tiers.extend(tier("f16", true, None, common::F16));
+        tiers.extend(tier("f32 as on a GPU", false, Some(SMALL_GPU), common::F32));
+        tiers.extend(tier("f16 as on a GPU", true, Some(SMALL_GPU), common::F16));
         tiers
     });
-    if tiers.len() == 1 {
+    if tiers.iter().all(|tier| !tier.context.capabilities().f16) {
         left_out::partly("f16: this adapter has no shader-f16");
     }
     tiers
 }
+
+/// What a GPU takes, on whichever adapter there is; what it keeps for large shapes from small ones on, so that tiny models
+/// come by every variant.
+const SMALL_GPU: Tuning = Tuning {
+    products: Products {
+        wide: Some(Wide { tiles: 4, k: 0, variant: Variant::OUTER_WIDE }),
+        cuts: Some(Cuts { workgroups: 8, k: 128, variant: Variant::OUTER }),
+        ..Tuning::GPU.products
+    },
+    ..Tuning::GPU
+};
 
 /// A model's packed weights in memory.
 pub struct Packed {

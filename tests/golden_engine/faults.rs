@@ -49,7 +49,8 @@ fn what_is_no_number_stays_in_its_run() {
 fn a_model_that_is_too_large_does_not_spoil_the_device() {
     let Some(tier) = tiers().first() else { return };
     let context =
-        block_on(Context::new(&Options { f16: Some(tier.context.capabilities().f16) })).expect("a device");
+        block_on(Context::new(&Options { f16: Some(tier.context.capabilities().f16), ..Options::default() }))
+            .expect("a device");
     let case = &cases::<DenoiseCase>("denoise")[0];
     let packed = Packed::open(&case.model, None);
     let mut huge = Packed { manifest: packed.manifest.clone(), ..Packed::open(&case.model, None) };

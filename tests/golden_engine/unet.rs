@@ -1,7 +1,11 @@
 //! One UNet call, at sizes that halve evenly and at sizes that do not.
 
+use std::collections::BTreeSet;
+
 use opengen::config::Denoiser;
-use opengen::kernels::WeightType;
+use opengen::kernels::{Kernel, WeightType};
+use opengen::model::denoiser;
+use opengen::plan::{WeightDecl, lower, stored_type};
 use pollster::block_on;
 
 use crate::common::report::difference;
@@ -35,6 +39,28 @@ fn one_call() {
             }
         }
         report.finish();
+    }
+}
+
+/// The tiers that stand for a GPU are no others under another name: of every variant of a product there is one.
+#[test]
+fn tiers_as_on_a_gpu_take_every_variant() {
+    let config = Packed::open("sd1", None).config;
+    let graph = denoiser::denoiser(&config.denoiser, [2, 8, 8], [2, config.chunk_tokens()]);
+    for tier in tiers().iter().filter(|tier| tier.name.contains("GPU")) {
+        let stored = |decl: &WeightDecl| stored_type(decl.kind, WeightType::F16);
+        let plan = lower(&graph, tier.context.target(), &stored).expect("a plan");
+        let taken: BTreeSet<_> = plan.dispatches.iter().map(|dispatch| dispatch.kernel.variant()).collect();
+        for wanted in [
+            "conv, outer 64x64",
+            "conv, outer 64x64, k cut",
+            "rows, outer 64x64",
+            "rows, outer 64x64, k cut",
+            "rows, outer 128x128",
+        ] {
+            assert!(taken.contains(wanted), "{}: {wanted} is not among {taken:?}", tier.name);
+        }
+        assert!(plan.dispatches.iter().any(|dispatch| matches!(dispatch.kernel, Kernel::GemmSum(_))));
     }
 }
 

@@ -11,8 +11,9 @@ use opengen::gpu::{Executable, Options};
 use opengen::pipeline::engine::Network;
 use opengen::pipeline::plans::Shape;
 use opengen::pipeline::{Cancel, Engine};
+use opengen::plan::Tuning;
 
-use crate::model;
+use crate::{model, products};
 
 /// Measure every stage and kernel.
 #[derive(Parser)]
@@ -34,6 +35,23 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// Which variants of kernels plans take: cpu, gpu or tiled (a GPU's before outer products); by default those of the
+    /// adapter.
+    #[arg(long, value_parser = tuning)]
+    tuning: Option<Tuning>,
+    /// Measure matrix products and convolutions of Stable Diffusion's shapes in every variant, instead of a model.
+    #[arg(long)]
+    products: bool,
+    /// Of the products only those whose line has this in it, such as `conv 512x` or `f16`.
+    #[arg(long, requires = "products")]
+    only: Option<String>,
+}
+
+/// A tuning by its name.
+pub fn tuning(name: &str) -> std::result::Result<Tuning, String> {
+    let names = || Tuning::ALL.map(|tuning| tuning.name).join(", ");
+    let found = Tuning::ALL.into_iter().find(|tuning| tuning.name == name);
+    found.ok_or_else(|| format!("{name:?} is no tuning; there are {}", names()))
 }
 
 /// One line of the report.
@@ -55,8 +73,12 @@ impl Row {
 
 /// Runs the command.
 pub async fn run(args: &Args) -> Result<()> {
+    if args.products {
+        return products::run(args.f32, args.only.as_deref().unwrap_or_default(), args.json).await;
+    }
     let source = model::open(&args.model, &args.known.options())?;
-    let mut pipeline = model::on_gpu(&source, &Options { f16: args.f32.then_some(false) }).await?;
+    let options = Options { f16: args.f32.then_some(false), tuning: args.tuning, timestamps: true };
+    let mut pipeline = model::on_gpu(&source, &options).await?;
     let config = pipeline.config().clone();
     let (width, height) = match &args.size {
         Some(text) => crate::generate::size(text).map_err(|m| crate::invalid("size", m))?,
@@ -91,8 +113,9 @@ pub async fn run(args: &Args) -> Result<()> {
         let executable = prepared.executable(network)?;
         stage_rows.push(time_stage(name, executable, args.runs, || context.finished()).await?);
         for measured in executable.profile().await? {
-            let row = kernels.entry(measured.kernel.to_string()).or_default();
-            row.name = measured.kernel.to_string();
+            let name = format!("{} {}", measured.kernel, measured.variant).trim_end().to_string();
+            let row = kernels.entry(name.clone()).or_default();
+            row.name = name;
             row.dispatches += 1;
             row.flops += measured.flops;
             row.bytes += measured.bytes;
@@ -110,18 +133,21 @@ pub async fn run(args: &Args) -> Result<()> {
                 })
                 .collect()
         };
-        let report = json!({ "adapter": capabilities, "stages": rows(&stage_rows), "kernels": rows(&kernels),
+        let report = json!({ "adapter": capabilities, "tuning": context.target().tuning.name,
+                             "timestamps": context.has_timestamps(), "stages": rows(&stage_rows), "kernels": rows(&kernels),
                              "device_bytes": context.counters().bytes });
         println!("{report:#}");
     } else {
         println!(
-            "{} ({}), activations {}",
+            "{} ({}), activations {}, tuning {}",
             capabilities.adapter,
             capabilities.backend,
-            if capabilities.f16 { "f16" } else { "f32" }
+            if capabilities.f16 { "f16" } else { "f32" },
+            context.target().tuning.name
         );
         print("stage (median of whole runs)", &stage_rows);
-        print("kernel (each dispatch alone, waiting included)", &kernels);
+        let how = if context.has_timestamps() { "the device's clock" } else { "waiting included" };
+        print(&format!("kernel (each dispatch alone, {how})"), &kernels);
         println!("device memory {:.1} MB", context.counters().bytes as f64 / 1e6);
     }
     Ok(())

@@ -143,7 +143,7 @@ async fn made(pipeline: &mut Pipeline, request: &Request, dump: Option<&mut Dump
 /// Runs the command.
 pub async fn run(args: Args) -> Result<()> {
     let source = model::open(&args.model, &args.known.options())?;
-    let options = Options { f16: args.f32.then_some(false) };
+    let options = Options { f16: args.f32.then_some(false), ..Options::default() };
     let mut pipeline = match args.memory {
         _ if args.cpu => model::on_cpu(&source)?,
         Some(bytes) => {

@@ -7,6 +7,7 @@ mod import;
 mod inspect;
 mod model;
 mod plan;
+mod products;
 
 use std::process::ExitCode;
 
@@ -32,7 +33,7 @@ enum Command {
     /// Write a diffusers folder or a checkpoint in one file as a GGUF with smaller weights.
     #[command(alias = "quantize")]
     Import(import::Args),
-    /// Measure every stage and kernel on this machine's GPU.
+    /// Measure every stage and kernel on this machine's GPU, or products of well-known shapes in every variant.
     Bench(bench::Args),
 }
 

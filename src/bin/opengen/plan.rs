@@ -8,7 +8,7 @@ use opengen::kernels::{Elem, WeightType};
 use opengen::pipeline::plans::{Plans, Shape};
 use opengen::pipeline::residency::Residency;
 use opengen::plan::{
-    MemoryLimits, Target, WeightDecl, scales_bytes, shared_slabs, stored_type, values_bytes,
+    MemoryLimits, Target, Tuning, WeightDecl, scales_bytes, shared_slabs, stored_type, values_bytes,
 };
 use opengen::weights::packed::LayoutOptions;
 use opengen::weights::{Placement, Sizes};
@@ -36,6 +36,9 @@ pub struct Args {
     /// Without guidance: the UNet runs at batch 1.
     #[arg(long)]
     unguided: bool,
+    /// Which variants of kernels it takes: cpu, gpu or tiled (a GPU's before outer products).
+    #[arg(long, default_value = "gpu", value_parser = crate::bench::tuning)]
+    tuning: Tuning,
     /// Only the totals.
     #[arg(long)]
     summary: bool,
@@ -52,7 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
         "f16" => Elem::F16,
         other => return Err(crate::invalid("elem", format!("{other:?} is neither f32 nor f16"))),
     };
-    let target = Target { elem, cpu: false, limits: MemoryLimits::WIDEST };
+    let target = Target { elem, tuning: args.tuning, limits: MemoryLimits::WIDEST };
     let (config, plans, sizes) = if BUILTIN.contains(&args.model.as_str()) {
         let config = ModelConfig::builtin(&args.model)?;
         let wanted = crate::import::weight_type(&args.weights)?;
@@ -97,6 +100,7 @@ fn builtin_sizes(config: &ModelConfig, wanted: WeightType) -> Sizes {
 
 fn print(args: &Args, config: &ModelConfig, plans: &Plans, sizes: &Sizes) {
     println!("{} at {}, activations {}", config.name, args.size, args.elem);
+    print!("{}", args.tuning);
     for plan in plans.all() {
         if args.summary {
             println!("{:<22}{}", plan.name, plan.totals());

@@ -32,6 +32,28 @@ pub struct Epilogue<'a> {
     pub geglu: bool,
 }
 
+impl Epilogue<'_> {
+    /// Appends what becomes of the sums of one row.
+    pub fn append(&self, out: &mut Vec<f32>, row: usize, mut sums: Vec<f32>) {
+        let n = sums.len();
+        for (j, sum) in sums.iter_mut().enumerate() {
+            *sum += self.bias.map_or(0.0, |bias| bias[j]) + self.time.map_or(0.0, |time| time[j]);
+        }
+        if self.geglu {
+            out.extend(sums.chunks(2).map(|pair| pair[0] * activate(Act::Gelu, pair[1])));
+            return;
+        }
+        for (j, sum) in sums.into_iter().enumerate() {
+            let residual = self.residual.map_or(0.0, |residual| residual[row * n + j]);
+            out.push(if self.act_last {
+                activate(self.act, sum + residual)
+            } else {
+                activate(self.act, sum) + residual
+            });
+        }
+    }
+}
+
 /// `out[m, n]` from `a` `[batch, in_h, in_w, channels]` and `weight` `[n, kernel, kernel, channels]`.
 pub fn gemm(
     a: &[f32],
@@ -45,23 +67,9 @@ pub fn gemm(
     let mut out = Vec::new();
     for row in 0..g.batch * g.out_h * g.out_w {
         let patch = patch(a, channels, g, row);
-        let mut sums: Vec<f32> =
+        let sums =
             (0..n).map(|j| patch.iter().zip(&weight[j * k..(j + 1) * k]).map(|(x, w)| x * w).sum()).collect();
-        for (j, sum) in sums.iter_mut().enumerate() {
-            *sum += epilogue.bias.map_or(0.0, |bias| bias[j]) + epilogue.time.map_or(0.0, |time| time[j]);
-        }
-        if epilogue.geglu {
-            out.extend(sums.chunks(2).map(|pair| pair[0] * activate(Act::Gelu, pair[1])));
-            continue;
-        }
-        for (j, sum) in sums.into_iter().enumerate() {
-            let residual = epilogue.residual.map_or(0.0, |residual| residual[row * n + j]);
-            out.push(if epilogue.act_last {
-                activate(epilogue.act, sum + residual)
-            } else {
-                activate(epilogue.act, sum) + residual
-            });
-        }
+        epilogue.append(&mut out, row, sums);
     }
     out
 }

@@ -6,7 +6,6 @@
 // come from two tensors, one after the other. W is packed as [K/4, N] groups of four k values (see weights::packed);
 // A may hold a run of the layer's channels only, and the output a run of its columns.
 {% include "common/elem.wgsl" %}
-{% include "gemm/activation.wgsl" %}
 
 struct Params {
     m: u32,            // output rows: batch * out_h * out_w
@@ -29,6 +28,7 @@ struct Params {
     first_column: u32, // which of them is column 0 here
     weight_c4: u32,    // channels of the whole layer / 4, per tap
     first_c4: u32,     // which of them is the first of A / 4
+    cut_k4: u32,       // k values of one of the cuts that K is divided into / 4 (split)
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -39,23 +39,15 @@ struct Params {
 @group(0) @binding({{ b.i }}) var<storage, read> skip: array<vec4<elem>>; // [M, a2_c]
 {% set b.i = b.i + 1 %}
 {% endif %}
-{% include "gemm/weight.wgsl" %}
-{% if bias %}
-@group(0) @binding({{ b.i }}) var<storage, read> bias: array<f32>; // [weight_n]
-{% set b.i = b.i + 1 %}
-{% endif %}
-{% if time %}
-@group(0) @binding({{ b.i }}) var<storage, read> time: array<elem>; // [sum of all layers' N]
-{% set b.i = b.i + 1 %}
-{% endif %}
-{% if residual %}
-@group(0) @binding({{ b.i }}) var<storage, read> residual: array<elem>; // like out
-{% set b.i = b.i + 1 %}
-{% endif %}
-{% if geglu %}
-@group(0) @binding({{ b.i }}) var<storage, read_write> out: array<elem>; // [M, N / 2]
+{% if shape == "outer" %}
+{% include "gemm/weight_block.wgsl" %}
 {% else %}
-@group(0) @binding({{ b.i }}) var<storage, read_write> out: array<vec4<elem>>; // [M, N]
+{% include "gemm/weight.wgsl" %}
+{% endif %}
+{% if split %}
+@group(0) @binding({{ b.i }}) var<storage, read_write> out: array<vec4f>; // [cuts, M, N]
+{% else %}
+{% include "gemm/epilogue.wgsl" %}
 {% endif %}
 
 {% if conv %}
@@ -84,42 +76,4 @@ fn tap_base(p: Pixel, tap: u32) -> i32 {
 }
 {% endif %}
 
-// Writes four neighbouring columns of one row.
-fn store(row: u32, column: u32, sum: vec4f) {
-    var v = sum;
-{% if bias %}
-    let j = params.first_column + column;
-    v += vec4f(bias[j], bias[j + 1u], bias[j + 2u], bias[j + 3u]);
-{% endif %}
-{% if time %}
-    let t = params.time_offset + column;
-    v += vec4f(f32(time[t]), f32(time[t + 1u]), f32(time[t + 2u]), f32(time[t + 3u]));
-{% endif %}
-{% if geglu %}
-    let at = (row * params.n + column) / 2u;
-    let gate = gelu(v);
-    out[at] = elem(v.x * gate.y);
-    out[at + 1u] = elem(v.z * gate.w);
-{% else %}
-    let at = row * params.n + column;
-{% if act != "none" and not act_last %}
-    v = activate(v);
-{% endif %}
-{% if residual %}
-    v += vec4f(f32(residual[at]), f32(residual[at + 1u]), f32(residual[at + 2u]), f32(residual[at + 3u]));
-{% endif %}
-{% if accumulate %}
-    v += vec4f(out[at / 4u]);
-{% endif %}
-{% if act != "none" and act_last %}
-    v = activate(v);
-{% endif %}
-    out[at / 4u] = vec4<elem>(v);
-{% endif %}
-}
-
-{% if tiled %}
-{% include "gemm/tiled.wgsl" %}
-{% else %}
-{% include "gemm/direct.wgsl" %}
-{% endif %}
+{% include "gemm/" ~ shape ~ ".wgsl" %}

@@ -2,26 +2,57 @@
 
 pub mod cpu;
 
+use std::fmt;
+
 use serde::Serialize;
 
 use super::params::params;
-use super::{Elem, WeightType, template};
+use super::{Elem, WeightType, grid, template};
 
 /// Rows and columns of a workgroup's tile in the tiled variant.
 const TILE: u32 = 64;
+/// k values that the outer products take at a time, / 4: cuts of K are whole multiples of them.
+const BLOCK_K4: u32 = 4;
 
 /// How the product is cut into threads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Variant {
     /// Registers only: `tm` rows × `tn` columns a thread, no workgroup memory.
     Direct { tm: u32, tn: u32 },
-    /// 64 × 64 tiles in workgroup memory.
+    /// 64 × 64 tiles in workgroup memory, dot products of 4 × 4 a thread.
     Tiled,
+    /// Outer products of square tiles that lie k by k in workgroup memory: `tile` / 8 rows × 8 columns a thread.
+    Outer { tile: u32 },
 }
 
 impl Variant {
+    /// One row a thread: for vectors.
+    pub const VECTOR: Variant = Variant::Direct { tm: 1, tn: 4 };
     /// What a CPU adapter gets: long sums in registers, as few loads a sum as still compile quickly.
     pub const REGISTERS: Variant = Variant::Direct { tm: 4, tn: 8 };
+    /// What a GPU gets: small tiles, so that there are many of them.
+    pub const OUTER: Variant = Variant::Outer { tile: 64 };
+    /// Half as many loads a sum, in 16 KiB of workgroup memory: where there are tiles enough.
+    pub const OUTER_WIDE: Variant = Variant::Outer { tile: 128 };
+
+    /// Rows and columns that a workgroup computes.
+    pub fn tile(self) -> [u32; 2] {
+        match self {
+            Variant::Direct { tm, tn } => [8 * tm, 8 * tn],
+            Variant::Tiled => [TILE; 2],
+            Variant::Outer { tile } => [tile; 2],
+        }
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Variant::Direct { tm, tn } => write!(f, "direct {tm}x{tn}"),
+            Variant::Tiled => write!(f, "tiled {TILE}x{TILE}"),
+            Variant::Outer { tile } => write!(f, "outer {tile}x{tile}"),
+        }
+    }
 }
 
 /// An activation function of the epilogue.
@@ -55,6 +86,9 @@ pub struct Spec {
     pub act_last: bool,
     /// Columns alternate value and gate; half as many come out.
     pub geglu: bool,
+    /// Each z of the grid sums a cut of K into f32 values of its own, `[cuts, m, n]`, which
+    /// [`gemm_sum`](super::gemm_sum) adds up; for outer products without an epilogue.
+    pub split: bool,
 }
 
 /// Where a row of A comes from.
@@ -105,7 +139,14 @@ params! {
         pub weight_c4: u32,
         /// The first of them that A holds / 4; 0 with [`Source::Concat`].
         pub first_c4: u32,
+        /// k values of one cut / 4, where K is cut.
+        pub cut_k4: u32,
     }
+}
+
+/// How many k values / 4 each of about `cuts` cuts has: whole blocks, so that there may be fewer cuts.
+pub fn cut_k4(k4: u32, cuts: u32) -> u32 {
+    k4.div_ceil(cuts).next_multiple_of(BLOCK_K4)
 }
 
 /// The template's view of a [`Spec`].
@@ -114,7 +155,9 @@ struct Context {
     elem: Elem,
     weight: WeightType,
     quantized: bool,
-    tiled: bool,
+    /// Whose file of WGSL it is.
+    shape: &'static str,
+    tile: u32,
     tm: u32,
     tn: u32,
     conv: bool,
@@ -127,23 +170,26 @@ struct Context {
     act: Act,
     act_last: bool,
     geglu: bool,
+    split: bool,
 }
 
 impl Spec {
     /// The specialised WGSL.
     pub fn source(&self) -> String {
-        let (tiled, tm, tn) = match self.variant {
-            Variant::Direct { tm, tn } => (false, tm, tn),
-            Variant::Tiled => (true, 4, 4),
+        let (shape, tile, tm, tn) = match self.variant {
+            Variant::Direct { tm, tn } => ("direct", 0, tm, tn),
+            Variant::Tiled => ("tiled", TILE, 4, 4),
+            Variant::Outer { tile } => ("outer", tile, tile / 8, 8),
         };
         let context = Context {
             elem: self.elem,
             weight: self.weight,
             quantized: self.weight.is_quantized(),
-            tiled,
+            shape,
+            tile,
             tm,
             tn,
-            conv: matches!(self.source, Source::Conv | Source::ConvUpsample),
+            conv: self.is_conv(),
             upsample: self.source == Source::ConvUpsample,
             concat: self.source == Source::Concat,
             bias: self.bias,
@@ -153,8 +199,14 @@ impl Spec {
             act: self.act,
             act_last: self.act_last,
             geglu: self.geglu,
+            split: self.split,
         };
         template::render("gemm", include_str!("kernel.wgsl"), &context)
+    }
+
+    /// Whether rows of A are neighbourhoods of pixels.
+    pub fn is_conv(&self) -> bool {
+        matches!(self.source, Source::Conv | Source::ConvUpsample)
     }
 
     /// A plain matrix product of this element and weight type.
@@ -171,24 +223,25 @@ impl Spec {
             act: Act::None,
             act_last: false,
             geglu: false,
+            split: false,
         }
     }
 }
 
-/// How many workgroups to dispatch; rows fold into z where y would pass 65,535.
+/// How many workgroups to dispatch; z counts the cuts of K, else rows fold into it where y would pass 65,535.
 pub fn workgroups(spec: &Spec, params: &Params) -> [u32; 3] {
-    const MAX: u32 = 65_535;
-    let (rows, columns) = match spec.variant {
-        Variant::Direct { tm, tn } => (8 * tm, 8 * tn),
-        Variant::Tiled => (TILE, TILE),
-    };
+    let [rows, columns] = spec.variant.tile();
     let (x, y) = (params.n.div_ceil(columns), params.m.div_ceil(rows));
-    let z = y.div_ceil(MAX);
+    if spec.split {
+        return [x, y, params.k4.div_ceil(params.cut_k4)];
+    }
+    let z = y.div_ceil(grid::MAX_PER_DIMENSION);
     [x, y.div_ceil(z), z]
 }
 
 /// The variants the planner may choose from.
-pub const VARIANTS: [Variant; 3] = [Variant::REGISTERS, Variant::Direct { tm: 1, tn: 4 }, Variant::Tiled];
+pub const VARIANTS: [Variant; 5] =
+    [Variant::REGISTERS, Variant::VECTOR, Variant::Tiled, Variant::OUTER, Variant::OUTER_WIDE];
 
 /// Every specialisation that can occur: the epilogues the models use, over all element and weight types.
 pub fn all_specs() -> Vec<Spec> {
@@ -197,6 +250,11 @@ pub fn all_specs() -> Vec<Spec> {
         for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
             for variant in VARIANTS {
                 specs.extend(epilogues(elem, weight, variant));
+            }
+            for variant in [Variant::OUTER, Variant::OUTER_WIDE] {
+                for source in [Source::Rows, Source::Concat, Source::Conv, Source::ConvUpsample] {
+                    specs.push(Spec { split: true, ..Spec::plain(elem, weight, variant, source) });
+                }
             }
         }
     }

@@ -1,0 +1,176 @@
+//! Which variant of a kernel computes what: plain data, by class of shapes and kind of adapter.
+
+use std::fmt;
+
+use crate::kernels::gemm::Variant;
+
+/// What plans choose variants by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Tuning {
+    pub name: &'static str,
+    /// Norms and attention keep out of workgroup memory and barriers, which cost a CPU more than they save.
+    pub cpu: bool,
+    pub products: Products,
+}
+
+/// How linear layers and convolutions are computed, by the shape `m × n × k` of the product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Products {
+    /// Up to [`Products::VECTORS`] rows.
+    pub vectors: Variant,
+    /// Up to [`Products::THIN`] rows.
+    pub thin: Variant,
+    pub wide: Option<Wide>,
+    pub cuts: Option<Cuts>,
+    /// Everything else.
+    pub rest: Variant,
+}
+
+/// Many and long sums, their columns whole tiles of the variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Wide {
+    /// From so many tiles of 64 × 64 on.
+    pub tiles: u64,
+    /// From so long sums on.
+    pub k: u64,
+    pub variant: Variant,
+}
+
+/// Few tiles and long sums: K is cut, so that there is work for all of the adapter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Cuts {
+    /// How many workgroups there should be.
+    pub workgroups: u64,
+    /// From so long sums on.
+    pub k: u64,
+    pub variant: Variant,
+}
+
+impl Tuning {
+    /// For adapters that are programs on a CPU (lavapipe, SwiftShader): everything in registers.
+    pub const CPU: Tuning = Tuning {
+        name: "cpu",
+        cpu: true,
+        products: Products {
+            vectors: Variant::VECTOR,
+            thin: Variant::REGISTERS,
+            wide: None,
+            cuts: None,
+            rest: Variant::REGISTERS,
+        },
+    };
+    /// For GPUs. Measured on an NVIDIA H200; on others unmeasured.
+    pub const GPU: Tuning = Tuning {
+        name: "gpu",
+        cpu: false,
+        products: Products {
+            vectors: Variant::VECTOR,
+            thin: Variant::REGISTERS,
+            wide: Some(Wide { tiles: 1000, k: 1024, variant: Variant::OUTER_WIDE }),
+            cuts: Some(Cuts { workgroups: 400, k: 2048, variant: Variant::OUTER }),
+            rest: Variant::OUTER,
+        },
+    };
+    /// What GPUs had before outer products: to compare with.
+    pub const TILED: Tuning = Tuning {
+        name: "tiled",
+        cpu: false,
+        products: Products {
+            vectors: Variant::VECTOR,
+            thin: Variant::REGISTERS,
+            wide: None,
+            cuts: None,
+            rest: Variant::Tiled,
+        },
+    };
+    /// All that can be asked for by name.
+    pub const ALL: [Tuning; 3] = [Tuning::CPU, Tuning::GPU, Tuning::TILED];
+
+    /// The default of a kind of adapter.
+    pub fn of(cpu: bool) -> Tuning {
+        if cpu { Tuning::CPU } else { Tuning::GPU }
+    }
+}
+
+impl Products {
+    /// The most rows that count as vectors.
+    pub const VECTORS: u64 = 3;
+    /// The most rows that fill no tile.
+    pub const THIN: u64 = 15;
+
+    /// One variant for every shape.
+    pub fn all(variant: Variant) -> Products {
+        Products { vectors: variant, thin: variant, wide: None, cuts: None, rest: variant }
+    }
+
+    /// The variant for a product, and into how many parts its K is cut.
+    pub fn choose(&self, [m, n, k]: [u64; 3]) -> (Variant, u64) {
+        let tiles = m.div_ceil(64) * n.div_ceil(64);
+        match m {
+            0..=Products::VECTORS => return (self.vectors, 1),
+            0..=Products::THIN => return (self.thin, 1),
+            _ => {}
+        }
+        if let Some(wide) = self.wide
+            && tiles >= wide.tiles
+            && k >= wide.k
+            && n.is_multiple_of(u64::from(wide.variant.tile()[1]))
+        {
+            return (wide.variant, 1);
+        }
+        if let Some(cuts) = self.cuts
+            && tiles < cuts.workgroups
+            && k >= cuts.k
+        {
+            return (cuts.variant, cuts.workgroups.div_ceil(tiles));
+        }
+        (self.rest, 1)
+    }
+}
+
+impl fmt::Display for Tuning {
+    /// A line per class of shapes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Products { vectors, thin, wide, cuts, rest } = self.products;
+        writeln!(f, "tuning {}", self.name)?;
+        let mut line = |class: String, how: String| writeln!(f, "      {class:<56} {how}");
+        line(format!("products of up to {} rows", Products::VECTORS), vectors.to_string())?;
+        line(format!("products of up to {} rows", Products::THIN), thin.to_string())?;
+        if let Some(Wide { tiles, k, variant }) = wide {
+            let columns = variant.tile()[1];
+            let class = format!("from {tiles} tiles and k {k} on, columns in {columns}s");
+            line(class, variant.to_string())?;
+        }
+        if let Some(Cuts { workgroups, k, variant }) = cuts {
+            let how = format!("{variant}, k cut for {workgroups} workgroups");
+            line(format!("below {workgroups} tiles, from k {k} on"), how)?;
+        }
+        line("all other products".to_string(), rest.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gpu_cuts_long_sums_of_few_tiles_and_takes_wide_tiles_where_there_are_many() {
+        let choose = |shape| Tuning::GPU.products.choose(shape);
+        assert_eq!(choose([2, 1280, 320]), (Variant::VECTOR, 1));
+        assert_eq!(choose([8, 1280, 320]), (Variant::REGISTERS, 1));
+        assert_eq!(choose([8192, 320, 2880]), (Variant::OUTER, 1));
+        assert_eq!(choose([2048, 640, 5760]), (Variant::OUTER, 2));
+        assert_eq!(choose([512, 1280, 11520]), (Variant::OUTER, 3));
+        assert_eq!(choose([128, 1280, 11520]), (Variant::OUTER, 10));
+        assert_eq!(choose([128, 1280, 1280]), (Variant::OUTER, 1));
+        assert_eq!(choose([262_144, 128, 1152]), (Variant::OUTER_WIDE, 1));
+        assert_eq!(choose([8192, 2560, 320]), (Variant::OUTER, 1));
+    }
+
+    #[test]
+    fn a_processor_keeps_everything_in_registers() {
+        for shape in [[16, 64, 64], [128, 1280, 11520], [262_144, 128, 1152]] {
+            assert_eq!(Tuning::CPU.products.choose(shape), (Variant::REGISTERS, 1));
+        }
+    }
+}
