@@ -298,12 +298,11 @@ fn shapes_that_fill_no_tile_are_their_twins() {
         (Source::ConvUpsample, upsampled(conv(2, (7, 5), 68, 12), 1)),
     ];
     for &elem in gpu.elems() {
-        for weight in [WeightType::F32, WeightType::F16] {
-            for variant in VARIANTS {
-                for (source, shape) in shapes {
-                    let spec = Spec { bias: true, ..Spec::plain(elem, weight, variant, source) };
-                    check(&mut report, &mut random, &spec, shape);
-                }
+        let weight = if elem == Elem::F16 { WeightType::F16 } else { WeightType::F32 };
+        for variant in VARIANTS {
+            for (source, shape) in shapes {
+                let spec = Spec { bias: true, ..Spec::plain(elem, weight, variant, source) };
+                check(&mut report, &mut random, &spec, shape);
             }
         }
     }

@@ -5,7 +5,8 @@
 #[path = "../left_out/mod.rs"]
 mod left_out;
 
-use std::sync::OnceLock;
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock};
 
 use half::f16;
 use opengen::kernels::{Elem, Kernel};
@@ -18,6 +19,8 @@ pub struct Gpu {
     device: wgpu::Device,
     queue: wgpu::Queue,
     has_f16: bool,
+    /// Compiled once for all shapes: on a software adapter that takes longer than the kernel.
+    pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
 }
 
 /// The device all tests share. Without an adapter the test fails, unless `OPENGEN_SKIP_GPU=1` chose to leave it out.
@@ -54,7 +57,7 @@ impl Gpu {
             ..Default::default() // WebGPU's default limits
         };
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| error.to_string())?;
-        Ok(Gpu { device, queue, has_f16 })
+        Ok(Gpu { device, queue, has_f16, pipelines: Mutex::default() })
     }
 
     /// The element types this adapter can run.
@@ -117,6 +120,15 @@ impl Gpu {
     }
 
     fn pipeline(&self, kernel: &Kernel) -> wgpu::ComputePipeline {
+        let known = self.pipelines.lock().unwrap().get(kernel).cloned();
+        known.unwrap_or_else(|| {
+            let pipeline = self.compile(kernel);
+            self.pipelines.lock().unwrap().insert(kernel.clone(), pipeline.clone());
+            pipeline
+        })
+    }
+
+    fn compile(&self, kernel: &Kernel) -> wgpu::ComputePipeline {
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: Some(kernel.name()),
             source: wgpu::ShaderSource::Wgsl(kernel.source().into()),
