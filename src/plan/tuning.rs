@@ -36,12 +36,12 @@ pub struct Wide {
     pub variant: Variant,
 }
 
-/// Few tiles and long sums: K is cut, so that there is work for all of the adapter.
+/// Few tiles: K is cut, so that there is work for all of the adapter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Cuts {
-    /// How many workgroups there should be.
+    /// How many workgroups there are at most, where K is cut.
     pub workgroups: u64,
-    /// From so long sums on.
+    /// How much of K a cut has at least.
     pub k: u64,
     pub variant: Variant,
 }
@@ -66,8 +66,8 @@ impl Tuning {
         products: Products {
             vectors: Variant::VECTOR,
             thin: Variant::REGISTERS,
-            wide: Some(Wide { tiles: 1000, k: 1024, variant: Variant::OUTER_WIDE }),
-            cuts: Some(Cuts { workgroups: 400, k: 2048, variant: Variant::OUTER }),
+            wide: Some(Wide { tiles: 2000, k: 1024, variant: Variant::OUTER_WIDE }),
+            cuts: Some(Cuts { workgroups: 640, k: 128, variant: Variant::OUTER }),
             rest: Variant::OUTER,
         },
     };
@@ -105,12 +105,10 @@ impl Products {
 
     /// The variant for a product, and into how many parts its K is cut.
     pub fn choose(&self, [m, n, k]: [u64; 3]) -> (Variant, u64) {
-        let tiles = m.div_ceil(64) * n.div_ceil(64);
-        match m {
-            0..=Products::VECTORS => return (self.vectors, 1),
-            0..=Products::THIN => return (self.thin, 1),
-            _ => {}
+        if m <= Products::THIN {
+            return (if m <= Products::VECTORS { self.vectors } else { self.thin }, 1);
         }
+        let tiles = m.div_ceil(64) * n.div_ceil(64);
         if let Some(wide) = self.wide
             && tiles >= wide.tiles
             && k >= wide.k
@@ -118,13 +116,11 @@ impl Products {
         {
             return (wide.variant, 1);
         }
-        if let Some(cuts) = self.cuts
-            && tiles < cuts.workgroups
-            && k >= cuts.k
-        {
-            return (cuts.variant, cuts.workgroups.div_ceil(tiles));
+        let count = self.cuts.map_or(1, |cuts| (cuts.workgroups / tiles).min(k / cuts.k));
+        match self.cuts {
+            Some(cuts) if count > 1 => (cuts.variant, count),
+            _ => (self.rest, 1),
         }
-        (self.rest, 1)
     }
 }
 
@@ -142,8 +138,8 @@ impl fmt::Display for Tuning {
             line(class, variant.to_string())?;
         }
         if let Some(Cuts { workgroups, k, variant }) = cuts {
-            let how = format!("{variant}, k cut for {workgroups} workgroups");
-            line(format!("below {workgroups} tiles, from k {k} on"), how)?;
+            let how = format!("{variant}, k cut for {workgroups} workgroups at most, each {k} at least");
+            line(format!("up to {} tiles, from k {} on", workgroups / 2, 2 * k), how)?;
         }
         line("all other products".to_string(), rest.to_string())
     }
@@ -160,9 +156,10 @@ mod tests {
         assert_eq!(choose([8, 1280, 320]), (Variant::REGISTERS, 1));
         assert_eq!(choose([8192, 320, 2880]), (Variant::OUTER, 1));
         assert_eq!(choose([2048, 640, 5760]), (Variant::OUTER, 2));
-        assert_eq!(choose([512, 1280, 11520]), (Variant::OUTER, 3));
-        assert_eq!(choose([128, 1280, 11520]), (Variant::OUTER, 10));
-        assert_eq!(choose([128, 1280, 1280]), (Variant::OUTER, 1));
+        assert_eq!(choose([512, 1280, 11520]), (Variant::OUTER, 4));
+        assert_eq!(choose([128, 1280, 11520]), (Variant::OUTER, 16));
+        assert_eq!(choose([128, 1280, 1280]), (Variant::OUTER, 10));
+        assert_eq!(choose([128, 64, 96]), (Variant::OUTER, 1));
         assert_eq!(choose([262_144, 128, 1152]), (Variant::OUTER_WIDE, 1));
         assert_eq!(choose([8192, 2560, 320]), (Variant::OUTER, 1));
     }

@@ -67,7 +67,7 @@ pub fn tiers() -> &'static [Tier] {
 const SMALL_GPU: Tuning = Tuning {
     products: Products {
         wide: Some(Wide { tiles: 4, k: 0, variant: Variant::OUTER_WIDE }),
-        cuts: Some(Cuts { workgroups: 8, k: 128, variant: Variant::OUTER }),
+        cuts: Some(Cuts { workgroups: 8, k: 64, variant: Variant::OUTER }),
         ..Tuning::GPU.products
     },
     ..Tuning::GPU

@@ -110,10 +110,10 @@ impl Case {
     fn variants(&self) -> Vec<(String, Products)> {
         let whole = [Variant::Tiled, Variant::OUTER, Variant::OUTER_WIDE];
         let mut variants: Vec<_> = whole.map(|v| (v.to_string(), Products::all(v))).to_vec();
-        let few = Tuning::GPU.products.cuts.is_some_and(|cuts| self.tiles() < cuts.workgroups);
+        let few = Tuning::GPU.products.cuts.is_some_and(|cuts| 2 * self.tiles() <= cuts.workgroups);
         for variant in [Variant::OUTER, Variant::OUTER_WIDE].into_iter().filter(|_| few) {
-            for cuts in [2, 3, 5, 10, 16].into_iter().filter(|cuts| self.k() / cuts >= 128) {
-                let cut = Cuts { workgroups: self.tiles() * cuts as u64, k: 0, variant };
+            for cuts in [2, 3, 4, 5, 10, 16].into_iter().filter(|cuts| self.k() / cuts >= 128) {
+                let cut = Cuts { workgroups: self.tiles() * cuts as u64, k: 1, variant };
                 let products = Products { cuts: Some(cut), ..Products::all(variant) };
                 variants.push((format!("{variant}, {cuts} cuts"), products));
             }
