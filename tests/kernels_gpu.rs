@@ -2,7 +2,8 @@
 
 mod common_gpu;
 
-use common_gpu::{Gpu, Random, Report, decode, encode, gpu, words};
+use common_gpu::{Gpu, Random, Report, decode, encode, gpu, left_out, words};
+use opengen::kernels::attention::Tile;
 use opengen::kernels::group_norm::Pass;
 use opengen::kernels::*;
 
@@ -34,9 +35,11 @@ fn norms(random: &mut Random, elem: Elem) -> Vec<Norm> {
             elem,
             pass: Pass::Whole,
             width: group_norm::width(channels, groups),
-            threads: if case % 2 == 0 { 64 } else { 256 },
+            threads: 4,
             concat: channels2 > 0,
             silu: case % 3 == 0,
+            held: 0,
+            sliced: false,
             in_place: false,
         };
         let params = group_norm::Params::new(batch, rows, [channels1, channels2], groups, 1e-5);
@@ -95,12 +98,20 @@ fn group_norm_is_its_twin() {
             let [_, _, gamma, beta] = &norm.operands;
             let (spec, params) = (norm.spec.clone(), norm.params);
             let expected = group_norm::cpu::whole(&params, spec.silu, norm.input(), gamma, beta);
-            let found = norm.run(gpu, spec.clone(), norm.buffers(), &vec![0.0; expected.len()]);
-            report.check(elem, (&spec, params), &found, &expected);
-            if !spec.concat && params.channels1 == params.stride1 {
-                let spec = group_norm::Spec { in_place: true, ..spec };
-                let found = norm.run(gpu, spec.clone(), Vec::new(), &norm.operands[0]);
+            let read_twice = [64, 256].map(|threads| group_norm::Spec { threads, ..spec.clone() });
+            let lanes = params.rows * (params.channels1 + params.channels2) / params.groups / spec.width;
+            let held = [64, 256].map(|threads| {
+                let held = lanes.div_ceil(threads).next_power_of_two();
+                group_norm::Spec { threads, held, ..spec.clone() }
+            });
+            for spec in read_twice.into_iter().chain(held) {
+                let found = norm.run(gpu, spec.clone(), norm.buffers(), &vec![0.0; expected.len()]);
                 report.check(elem, (&spec, params), &found, &expected);
+                if !spec.concat && params.channels1 == params.stride1 {
+                    let spec = group_norm::Spec { in_place: true, ..spec };
+                    let found = norm.run(gpu, spec.clone(), Vec::new(), &norm.operands[0]);
+                    report.check(elem, (&spec, params), &found, &expected);
+                }
             }
         }
     }
@@ -115,7 +126,13 @@ fn group_norm_in_two_halves_is_its_twins() {
     for &elem in gpu.elems() {
         for (case, mut norm) in norms(&mut random, elem).into_iter().enumerate() {
             norm.params.chunks = [1, 3, 8, 300][case % 4];
-            norm.spec.threads = 256;
+            norm.spec.sliced = case % 3 > 0;
+            norm.spec.threads = if norm.spec.sliced { 256 } else { 4 };
+            if norm.spec.sliced {
+                norm.params.parts = [5, 1, 70][case % 3];
+                let groups = norm.params.groups;
+                norm.params.span = [groups, 1, groups / 2][case % 3];
+            }
             let (params, [_, _, gamma, beta]) = (norm.params, &norm.operands);
             let partial = group_norm::cpu::stats(&params, norm.input());
             assert_eq!(partial.len(), group_norm::partial_len(&params));
@@ -153,6 +170,7 @@ fn layer_norm_is_its_twin() {
     for &elem in gpu.elems() {
         for (rows, channels, center, spread) in [
             (1, 4, 0.0, 1.0),
+            (5, 2052, 0.0, 1.0),
             (77, 768, 0.3, 1.0),
             (65, 100, 500.0, 30.0),
             (3, 1280, 0.0, 1e-3),
@@ -163,8 +181,12 @@ fn layer_norm_is_its_twin() {
             let gamma = random.values(Elem::F32, channels as usize, 1.0, 0.3);
             let beta = random.values(Elem::F32, channels as usize, 0.0, 1.0);
             let expected = layer_norm::cpu::layer_norm(&params, &x, &gamma, &beta);
-            for cooperative in [true, false] {
-                let spec = layer_norm::Spec { elem, cooperative };
+            for spec in [
+                layer_norm::Spec::new(elem, channels, true),
+                layer_norm::Spec::new(elem, channels, false),
+                layer_norm::Spec { elem, across: 64, held: 0 },
+                layer_norm::Spec { elem, across: 64, held: channels.div_ceil(256) },
+            ] {
                 let mut buffers = vec![encode(elem, &x), encode(Elem::F32, &gamma), encode(Elem::F32, &beta)];
                 buffers.push(encode(elem, &vec![0.0; expected.len()]));
                 let grid = layer_norm::workgroups(&spec, &params);
@@ -176,7 +198,7 @@ fn layer_norm_is_its_twin() {
 }
 
 /// (batch, queries, keys, heads, head_dim); keys 0: self-attention over a merged tensor.
-const ATTENTIONS: [(u32, u32, u32, u32, u32); 11] = [
+const ATTENTIONS: [(u32, u32, u32, u32, u32); 14] = [
     (1, 1, 0, 1, 4),
     (2, 33, 0, 3, 8),
     (2, 64, 77, 2, 40),
@@ -188,27 +210,60 @@ const ATTENTIONS: [(u32, u32, u32, u32, u32); 11] = [
     (1, 20, 0, 1, 160),
     (1, 67, 0, 1, 512),
     (1, 300, 231, 5, 32),
+    (1, 129, 0, 1, 40),
+    (1, 65, 77, 2, 160),
+    (1, 18, 77, 1, 512),
 ];
 
 #[test]
 fn attention_by_rows_is_its_twin() {
-    attention_is_its_twin(attention::Variant::Rows, Report::new("attention rows"));
+    attention_is_its_twin(Report::new("attention rows"), |_, _, _| vec![attention::Variant::Rows]);
 }
 
 #[test]
 fn attention_by_tiles_is_its_twin() {
-    attention_is_its_twin(attention::Variant::Tiled, Report::new("attention tiled"));
+    attention_is_its_twin(Report::new("attention tiled"), |_, _, _| vec![attention::Variant::Tiled]);
 }
 
-fn attention_is_its_twin(variant: attention::Variant, mut report: Report) {
+#[test]
+fn attention_by_blocks_is_its_twin() {
+    attention_is_its_twin(Report::new("attention blocked"), |_, elem, head_dim| {
+        blocked(elem, head_dim, 0, |tile| !tile.shuffles)
+    });
+}
+
+#[test]
+fn attention_by_blocks_with_shuffles_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    if gpu.subgroup() < 8 {
+        left_out::partly("attention with shuffles: this adapter has no subgroups of at least 8");
+        return;
+    }
+    attention_is_its_twin(Report::new("attention shuffled"), |gpu, elem, head_dim| {
+        let subgroup = gpu.subgroup();
+        blocked(elem, head_dim, subgroup, |tile| tile.shuffles && tile.across <= subgroup)
+    });
+}
+
+/// What plans take on adapters with such subgroups; for one small head size and a large one every cut that is `allowed`.
+fn blocked(
+    elem: Elem,
+    head_dim: u32,
+    subgroup: u32,
+    allowed: impl Fn(&Tile) -> bool,
+) -> Vec<attention::Variant> {
+    let cuts = [true, false].map(|shuffles| attention::candidates(head_dim, elem, shuffles)).concat();
+    match head_dim {
+        12 | 160 => cuts.into_iter().filter(allowed).map(attention::Variant::Blocked).collect(),
+        _ => attention::Variant::choose(head_dim, elem, false, subgroup).into_iter().collect(),
+    }
+}
+
+fn attention_is_its_twin(mut report: Report, variants: fn(&Gpu, Elem, u32) -> Vec<attention::Variant>) {
     let Some(gpu) = gpu() else { return };
     let mut random = Random::new(4);
     for &elem in gpu.elems() {
         for (batch, queries, keys, heads, head_dim) in ATTENTIONS {
-            // the larger the head, the longer a CPU adapter compiles
-            if head_dim > variant.max_head_dim() || elem == Elem::F16 && head_dim > 80 {
-                continue;
-            }
             let shared_qkv = keys == 0;
             let params = match shared_qkv {
                 true => attention::Params::merged(batch, queries, heads, head_dim),
@@ -218,17 +273,25 @@ fn attention_is_its_twin(variant: attention::Variant, mut report: Report) {
             let kv = random.values(elem, (batch * params.kv_batch_stride) as usize, 0.2, 1.5);
             let kv = if shared_qkv { &q } else { &kv };
             let masks: &[bool] = if shared_qkv && head_dim <= 64 { &[false, true] } else { &[false] };
-            for &causal in masks {
-                let spec = attention::Spec { elem, variant, head_dim, causal, shared_qkv };
-                let expected = attention::cpu::attention(&spec, &params, &q, kv);
-                let mut buffers = vec![encode(elem, &q)];
-                if !shared_qkv {
-                    buffers.push(encode(elem, kv));
+            for variant in variants(gpu, elem, head_dim) {
+                // the larger the head, the longer a CPU adapter compiles
+                let slow =
+                    elem == Elem::F16 && head_dim > 80 && !matches!(variant, attention::Variant::Blocked(_));
+                if head_dim > variant.max_head_dim() || slow {
+                    continue;
                 }
-                buffers.push(encode(elem, &vec![0.0; expected.len()]));
-                let grid = attention::workgroups(&spec, &params);
-                let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1);
-                report.check(elem, (&spec, params), &decode(elem, &found[0]), &expected);
+                for &causal in masks {
+                    let spec = attention::Spec { elem, variant, head_dim, causal, shared_qkv };
+                    let expected = attention::cpu::attention(&spec, &params, &q, kv);
+                    let mut buffers = vec![encode(elem, &q)];
+                    if !shared_qkv {
+                        buffers.push(encode(elem, kv));
+                    }
+                    buffers.push(encode(elem, &vec![0.0; expected.len()]));
+                    let grid = attention::workgroups(&spec, &params);
+                    let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1);
+                    report.check(elem, (&spec, params), &decode(elem, &found[0]), &expected);
+                }
             }
         }
     }
@@ -267,7 +330,8 @@ fn attention_reads_by_stride_and_offset() {
     let Some(gpu) = gpu() else { return };
     let mut report = Report::new("attention strides");
     let mut random = Random::new(5);
-    for variant in [attention::Variant::Rows, attention::Variant::Tiled] {
+    let blocked = attention::candidates(12, Elem::F32, false).into_iter().map(attention::Variant::Blocked);
+    for variant in [attention::Variant::Rows, attention::Variant::Tiled].into_iter().chain(blocked) {
         let params = attention::Params {
             q_stride: 40,
             q_offset: 12,

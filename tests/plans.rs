@@ -33,13 +33,18 @@ fn plans_within(model: &str, size: usize, elem: Elem, copies: usize, limits: Mem
     let config = ModelConfig::builtin(model).unwrap();
     let side = size / config.vae.scale();
     let shape = Shape { copies, h: side, w: side, ..GUIDED };
-    Plans::without_weights(&config, shape, Target { elem, tuning: Tuning::GPU, limits }, WeightType::Q8)
-        .unwrap()
+    Plans::without_weights(
+        &config,
+        shape,
+        Target { elem, tuning: Tuning::GPU, subgroup: 0, limits },
+        WeightType::Q8,
+    )
+    .unwrap()
 }
 
 /// A stage by itself within WebGPU's default limits.
 fn stage(graph: &Graph, elem: Elem) -> Plan {
-    let target = Target { elem, tuning: Tuning::GPU, limits: MemoryLimits::default() };
+    let target = Target { elem, tuning: Tuning::GPU, subgroup: 0, limits: MemoryLimits::default() };
     lower(graph, target, &|decl| stored_type(decl.kind, WeightType::Q8)).unwrap()
 }
 
@@ -70,7 +75,7 @@ fn work_beyond_32_bits_is_counted_whole() {
 fn a_value_of_four_gibibytes_is_refused() {
     let config = ModelConfig::builtin("sd15").unwrap();
     let shape = Shape { batch: 2, copies: 1, h: 256, w: 256, ..GUIDED };
-    let target = Target { elem: Elem::F32, tuning: Tuning::GPU, limits: WIDE };
+    let target = Target { elem: Elem::F32, tuning: Tuning::GPU, subgroup: 0, limits: WIDE };
     let error = Plans::without_weights(&config, shape, target, WeightType::Q8).err().unwrap().to_string();
     assert!(error.starts_with("size: ") && error.contains("2048 MiB"), "{error}");
 }
@@ -121,7 +126,8 @@ fn slices_read_the_weights_of_the_whole() {
 fn a_picture_too_large_for_the_adapter_is_refused() {
     let config = ModelConfig::builtin("sd15").unwrap();
     let shape = Shape { h: 96, w: 96, ..GUIDED };
-    let target = Target { elem: Elem::F32, tuning: Tuning::GPU, limits: MemoryLimits::default() };
+    let target =
+        Target { elem: Elem::F32, tuning: Tuning::GPU, subgroup: 0, limits: MemoryLimits::default() };
     let error = Plans::without_weights(&config, shape, target, WeightType::Q8).err().unwrap().to_string();
     assert!(error.contains("vae.decoder.up_blocks") && error.contains("128 MiB"), "{error}");
 }
@@ -213,8 +219,8 @@ fn plans_use_no_specialisation_that_is_not_tested() {
         let config = ModelConfig::builtin(model).unwrap();
         for elem in Elem::ALL {
             for tuning in Tuning::ALL {
-                for wanted in [WeightType::F16, WeightType::Q8] {
-                    let target = Target { elem, tuning, limits: WIDE };
+                for (subgroup, wanted) in [(0, WeightType::F16), (8, WeightType::F16), (32, WeightType::Q8)] {
+                    let target = Target { elem, tuning, subgroup, limits: WIDE };
                     let plans = Plans::without_weights(&config, GUIDED, target, wanted).unwrap();
                     for dispatch in plans.all().into_iter().flat_map(|plan| &plan.dispatches) {
                         assert!(tested.contains(&dispatch.kernel), "{model}: {:?}", dispatch.kernel);
@@ -230,7 +236,7 @@ fn plans_use_no_specialisation_that_is_not_tested() {
 fn odd_sizes_are_planned() {
     let config = ModelConfig::builtin("sd15").unwrap();
     let limits = MemoryLimits::default();
-    let target = Target { elem: Elem::F32, tuning: Tuning::CPU, limits };
+    let target = Target { elem: Elem::F32, tuning: Tuning::CPU, subgroup: 0, limits };
     let shape = Shape { h: 27, w: 45, chunks: 3, ancestral: true, ..GUIDED };
     let plans = Plans::without_weights(&config, shape, target, WeightType::Q4).unwrap();
     let out = plans.denoiser.externals.iter().find(|e| e.outside == Outside::Prediction).unwrap();

@@ -19,6 +19,8 @@ pub struct Options {
     pub f16: Option<bool>,
     /// Which variants of kernels plans take; `None` takes the default of the kind of adapter.
     pub tuning: Option<Tuning>,
+    /// Forbid subgroups in shaders (`Some(false)`); else they are used where the adapter has them.
+    pub subgroups: Option<bool>,
     /// Whether the device's own clock is wanted, where the adapter has one: for benchmarks.
     pub timestamps: bool,
 }
@@ -33,6 +35,8 @@ pub struct Capabilities {
     pub is_cpu: bool,
     /// Activations are f16.
     pub f16: bool,
+    /// Invocations that a subgroup has at least; 0 where shaders have no subgroups.
+    pub subgroup: u32,
     /// The largest storage binding in bytes.
     pub max_binding: u64,
     /// The largest buffer in bytes.
@@ -100,15 +104,18 @@ impl Context {
         let mut features = wgpu::Features::empty();
         features.set(wgpu::Features::SHADER_F16, f16);
         features.set(wgpu::Features::TIMESTAMP_QUERY, options.timestamps);
+        features.set(wgpu::Features::SUBGROUP, options.subgroups != Some(false));
+        let features = features & adapter.features();
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("opengen"),
-            required_features: features & adapter.features(),
+            required_features: features,
             required_limits: limits(&adapter.limits()),
             ..Default::default()
         };
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(no_gpu)?;
         let capabilities = Capabilities {
             is_cpu: is_cpu(&info),
+            subgroup: if features.contains(wgpu::Features::SUBGROUP) { info.subgroup_min_size } else { 0 },
             adapter: info.name,
             backend: info.backend.to_string(),
             f16,
@@ -146,6 +153,7 @@ impl Context {
         Target {
             elem: if capabilities.f16 { Elem::F16 } else { Elem::F32 },
             tuning: self.inner.tuning,
+            subgroup: capabilities.subgroup,
             limits: MemoryLimits { binding: capabilities.max_binding, buffer: capabilities.max_buffer },
         }
     }

@@ -141,6 +141,17 @@ impl Executable {
         Ok(all / repeats)
     }
 
+    /// How long the host takes to write one run down for the device, which is not told to run it: for benchmarks.
+    pub fn encoding(&self) -> Duration {
+        let start = Instant::now();
+        let mut encoder = self.context.encoder();
+        let mut pass = pass(&mut encoder, None);
+        self.launches.iter().for_each(|launch| launch.encode(&mut pass));
+        drop(pass);
+        drop(encoder.finish());
+        start.elapsed()
+    }
+
     async fn clocked(&self, clock: &Clock, launches: &[Launch]) -> Result<Vec<Duration>> {
         let mut encoder = self.context.encoder();
         for (number, launch) in launches.iter().enumerate() {

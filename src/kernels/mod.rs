@@ -99,6 +99,8 @@ impl Kernel {
                 let cut = if spec.split { ", k cut" } else { "" };
                 format!("{source}, {}{cut}", spec.variant)
             }
+            Kernel::Attention(spec) => format!("{}, heads of {}", spec.variant, spec.head_dim),
+            Kernel::GroupNorm(spec) => spec.pass.to_string(),
             _ => String::new(),
         }
     }

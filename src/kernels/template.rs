@@ -8,6 +8,7 @@ use serde::Serialize;
 
 /// The files kernels may include, by the name they include them with.
 const INCLUDES: &[(&str, &str)] = &[
+    ("attention/blocked.wgsl", include_str!("attention/blocked.wgsl")),
     ("attention/rows.wgsl", include_str!("attention/rows.wgsl")),
     ("attention/tiled.wgsl", include_str!("attention/tiled.wgsl")),
     ("common/elem.wgsl", include_str!("common/elem.wgsl")),
@@ -25,6 +26,9 @@ const INCLUDES: &[(&str, &str)] = &[
     ("gemm/tiled.wgsl", include_str!("gemm/tiled.wgsl")),
     ("gemm/weight.wgsl", include_str!("gemm/weight.wgsl")),
     ("gemm/weight_block.wgsl", include_str!("gemm/weight_block.wgsl")),
+    ("group_norm/by_group.wgsl", include_str!("group_norm/by_group.wgsl")),
+    ("group_norm/by_slice.wgsl", include_str!("group_norm/by_slice.wgsl")),
+    ("group_norm/held.wgsl", include_str!("group_norm/held.wgsl")),
 ];
 
 /// The WGSL of kernel `name`: its template `source` filled in from the specialisation.
@@ -46,6 +50,8 @@ fn try_render(name: &str, source: &str, spec: &impl Serialize) -> Result<String,
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);
     environment.set_keep_trailing_newline(true);
+    // Browsers want to be told of extensions that naga refuses to be told of.
+    environment.add_global("browser", cfg!(target_arch = "wasm32"));
     for &(name, source) in INCLUDES {
         environment.add_template(name, source)?;
     }

@@ -22,8 +22,9 @@ fn parse(kernel: Kernel) -> Parsed {
     let source = kernel.source();
     let module = naga::front::wgsl::parse_str(&source)
         .unwrap_or_else(|error| panic!("{kernel:?}: {}\n{source}", error.emit_to_string(&source)));
-    // f16 where the adapter has it; unpack2x16float is everywhere
-    let capabilities = Capabilities::SHADER_FLOAT16 | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
+    // f16 and subgroups where the adapter has them; unpack2x16float is everywhere
+    let capabilities =
+        Capabilities::SHADER_FLOAT16 | Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SUBGROUP;
     let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .unwrap_or_else(|error| panic!("{kernel:?}: {}\n{source}", error.emit_to_string(&source)));

@@ -95,7 +95,7 @@ pub fn of_builtin(model: &str, width: usize, height: usize) -> Result<Plans> {
         maps: false,
         previews: true,
     };
-    let target = Target { elem: Elem::F32, tuning: Tuning::GPU, limits: MemoryLimits::WIDEST };
+    let target = Target { elem: Elem::F32, tuning: Tuning::GPU, subgroup: 0, limits: MemoryLimits::WIDEST };
     Plans::without_weights(&config, shape, target, WeightType::Q8)
 }
 

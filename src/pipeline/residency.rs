@@ -270,7 +270,8 @@ mod tests {
     use std::path::Path;
 
     const GB: u64 = 1_000_000_000;
-    const TARGET: Target = Target { elem: Elem::F16, tuning: Tuning::GPU, limits: MemoryLimits::WIDEST };
+    const TARGET: Target =
+        Target { elem: Elem::F16, tuning: Tuning::GPU, subgroup: 0, limits: MemoryLimits::WIDEST };
 
     fn shape(config: &ModelConfig, size: usize) -> Shape {
         let latents = size / config.vae.scale();

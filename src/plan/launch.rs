@@ -11,10 +11,12 @@ use crate::kernels::{
     Kernel, affine, attention, attention_map, embed, gemm_sum, group_norm, layer_norm, rgba,
 };
 
-/// Elements of one normalisation group from which on several workgroups share it.
-const SPLIT_GROUP: usize = 1 << 16;
+/// Invocations that share a group on a CPU adapter, where every barrier costs: as many as a SIMD register has lanes.
+const CPU_THREADS: u32 = 4;
+/// Elements of one normalisation group from which on several workgroups share it there.
+const CPU_SPLIT_GROUP: usize = 1 << 16;
 /// Elements each of them then takes.
-const CHUNK: usize = 1 << 14;
+const CPU_CHUNK: usize = 1 << 14;
 
 /// Appends the launches of one node.
 pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
@@ -63,64 +65,55 @@ fn product<const N: usize>(sizes: [usize; N]) -> u64 {
     sizes.into_iter().map(|size| size as u64).product()
 }
 
-/// Invocations that share a group: more of them where it is large, and as few as a SIMD register has lanes on a CPU
-/// adapter, where every barrier costs.
-fn group_threads(cpu: bool, group_len: usize) -> u32 {
-    match group_len {
-        _ if cpu => 4,
-        0..4096 => 64,
-        _ => 256,
-    }
-}
-
 fn group_norm(l: &mut Lowering, node: &Node, op: &GroupNorm) {
     let (from, to) = (l.shape(op.x), l.shape(node.output));
     let second = op.x2.map_or(0, |v| l.shape(v).c);
     let rows = from.h * from.w;
-    let group_len = rows * to.c / op.groups;
-    let split = group_len >= SPLIT_GROUP;
-    let whole = group_norm::Spec {
+    let mut spec = group_norm::Spec {
         elem: l.target.elem,
         pass: Pass::Whole,
         width: group_norm::width(to.c as u32, op.groups as u32),
-        threads: group_threads(l.target.tuning.cpu, group_len),
+        threads: CPU_THREADS,
         concat: op.x2.is_some(),
         silu: op.silu,
+        held: 0,
+        sliced: false,
         in_place: node.output == op.x,
     };
-    let params = group_norm::Params {
-        batch: from.n as u32,
-        rows: rows as u32,
-        channels1: (to.c - second) as u32,
-        channels2: second as u32,
+    let channels = [to.c - second, second].map(|channels| channels as u32);
+    let mut params = group_norm::Params {
         stride1: from.c as u32,
         first1: op.first as u32,
         first_affine: op.channel as u32,
-        groups: op.groups as u32,
-        chunks: if split { group_len.div_ceil(CHUNK) as u32 } else { 1 },
-        eps: op.eps,
+        ..group_norm::Params::new(from.n as u32, rows as u32, channels, op.groups as u32, op.eps)
     };
-    let workgroups = group_norm::workgroups(&whole, &params);
+    let group_len = rows * to.c / op.groups;
+    if !l.target.tuning.cpu {
+        group_norm::for_gpu(&mut spec, &mut params);
+    } else if group_len >= CPU_SPLIT_GROUP {
+        params.chunks = group_len.div_ceil(CPU_CHUNK) as u32;
+    }
     let inputs = || [Some(op.x), op.x2].into_iter().flatten().map(Operand::Read);
-    let output = if whole.in_place { Operand::Update(op.x) } else { Operand::Write(node.output) };
-    let mut operands: Vec<Operand> = if whole.in_place { Vec::new() } else { inputs().collect() };
-    let mut spec = whole;
-    if split {
+    let output = if spec.in_place { Operand::Update(op.x) } else { Operand::Write(node.output) };
+    let mut operands: Vec<Operand> = if spec.in_place { Vec::new() } else { inputs().collect() };
+    if params.chunks > 1 {
         let len = group_norm::partial_len(&params);
         let partial = l.scratch(Shape::tokens(1, 1, len), ElemKind::F32);
         let stats = group_norm::Spec { pass: Pass::Stats, silu: false, in_place: false, ..spec.clone() };
         let found = inputs().chain([Operand::Write(partial)]).collect();
+        let workgroups = group_norm::workgroups(&stats, &params);
         push(l, node, stats.into(), params.bytes(), workgroups, found, 0);
         spec.pass = Pass::Apply;
         operands.push(Operand::Read(partial));
     }
     operands.extend([Operand::Weight(op.gamma), Operand::Weight(op.beta), output]);
+    let workgroups = group_norm::workgroups(&spec, &params);
     push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
 }
 
 fn layer_norm(l: &mut Lowering, node: &Node, x: ValueId, gamma: WeightId, beta: WeightId, eps: f32) {
     let shape = l.shape(x);
-    let spec = layer_norm::Spec { elem: l.target.elem, cooperative: !l.target.tuning.cpu };
+    let spec = layer_norm::Spec::new(l.target.elem, shape.c as u32, l.target.tuning.cpu);
     let params = layer_norm::Params { rows: shape.rows() as u32, channels: shape.c as u32, eps };
     let workgroups = layer_norm::workgroups(&spec, &params);
     let operands =
@@ -138,17 +131,14 @@ fn attention(
 ) -> Result<()> {
     let (queries, keys) = (l.shape(q.value), l.shape(k.value));
     let (tq, tk) = (queries.h * queries.w, keys.h * keys.w);
-    let variant = if l.target.tuning.cpu && head_dim as u32 <= AttentionVariant::Rows.max_head_dim() {
-        AttentionVariant::Rows
-    } else {
-        AttentionVariant::Tiled
-    };
-    if head_dim as u32 > variant.max_head_dim() {
+    let Some(variant) =
+        AttentionVariant::choose(head_dim as u32, l.target.elem, l.target.tuning.cpu, l.target.subgroup)
+    else {
         return Err(Error::Unsupported {
             what: format!("{}: attention heads of {head_dim} channels", node.path),
-            message: format!("at most {} are", variant.max_head_dim()),
+            message: format!("at most {} are", attention::MAX_HEAD_DIM),
         });
-    }
+    };
     if k.value != v.value {
         return Err(Error::Unsupported {
             what: format!("{}: keys and values in two tensors", node.path),

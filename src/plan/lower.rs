@@ -18,6 +18,8 @@ pub struct Target {
     pub elem: Elem,
     /// Which variants of kernels it takes.
     pub tuning: Tuning,
+    /// Invocations that a subgroup has at least; 0 where shaders have no subgroups.
+    pub subgroup: u32,
     pub limits: MemoryLimits,
 }
 

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 #[path = "../left_out/mod.rs"]
-mod left_out;
+pub mod left_out;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
@@ -21,6 +21,7 @@ pub struct Gpu {
     has_f16: bool,
     /// Compiled once for all shapes: on a software adapter that takes longer than the kernel.
     pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
+    subgroup: u32,
 }
 
 /// The device all tests share. Without an adapter the test fails, unless `OPENGEN_SKIP_GPU=1` chose to leave it out.
@@ -49,20 +50,30 @@ impl Gpu {
         let adapter =
             instance.request_adapter(&Default::default()).await.map_err(|error| error.to_string())?;
         let has_f16 = adapter.features().contains(wgpu::Features::SHADER_F16);
-        let name = adapter.get_info().name;
-        eprintln!("adapter: {name}, shader-f16: {has_f16}");
+        let has_subgroups = adapter.features().contains(wgpu::Features::SUBGROUP);
+        let info = adapter.get_info();
+        let subgroup = if has_subgroups { info.subgroup_min_size } else { 0 };
+        eprintln!("adapter: {}, shader-f16: {has_f16}, subgroups of at least {subgroup}", info.name);
+        let mut required_features = wgpu::Features::empty();
+        required_features.set(wgpu::Features::SHADER_F16, has_f16);
+        required_features.set(wgpu::Features::SUBGROUP, has_subgroups);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("kernel tests"),
-            required_features: if has_f16 { wgpu::Features::SHADER_F16 } else { wgpu::Features::empty() },
+            required_features,
             ..Default::default() // WebGPU's default limits
         };
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| error.to_string())?;
-        Ok(Gpu { device, queue, has_f16, pipelines: Mutex::default() })
+        Ok(Gpu { device, queue, has_f16, subgroup, pipelines: Mutex::default() })
     }
 
     /// The element types this adapter can run.
     pub fn elems(&self) -> &'static [Elem] {
         if self.has_f16 { &[Elem::F32, Elem::F16] } else { &[Elem::F32] }
+    }
+
+    /// Invocations that a subgroup has at least; 0 where this adapter has none.
+    pub fn subgroup(&self) -> u32 {
+        self.subgroup
     }
 
     /// Runs a kernel once with `buffers` bound from 1 on; returns what the last `outputs` of them then hold.

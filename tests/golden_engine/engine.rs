@@ -39,9 +39,11 @@ pub fn tiers() -> &'static [Tier] {
         return &[];
     }
     let tiers = TIERS.get_or_init(|| {
-        let tier = |name, f16, tuning, tolerance| {
-            let options = Options { f16: Some(f16), tuning, ..Options::default() };
+        let tier_with = |name, options: Options, tolerance| {
             Ok(Tier { name, context: block_on(Context::new(&options))?, tolerance })
+        };
+        let tier = |name, f16, tuning, tolerance| {
+            tier_with(name, Options { f16: Some(f16), tuning, ..Options::default() }, tolerance)
         };
         let f32_tier = tier("f32", false, None, common::F32).unwrap_or_else(|error: Error| {
             panic!(
@@ -54,6 +56,13 @@ pub fn tiers() -> &'static [Tier] {
         tiers.extend(tier("f16", true, None, common::F16));
         tiers.extend(tier("f32 as on a GPU", false, Some(SMALL_GPU), common::F32));
         tiers.extend(tier("f16 as on a GPU", true, Some(SMALL_GPU), common::F16));
+        let bare = Options {
+            f16: Some(true),
+            tuning: Some(SMALL_GPU),
+            subgroups: Some(false),
+            ..Options::default()
+        };
+        tiers.extend(tier_with("f16 as on a GPU without subgroups", bare, common::F16));
         tiers
     });
     if tiers.iter().all(|tier| !tier.context.capabilities().f16) {

@@ -61,6 +61,12 @@ fn tiers_as_on_a_gpu_take_every_variant() {
             assert!(taken.contains(wanted), "{}: {wanted} is not among {taken:?}", tier.name);
         }
         assert!(plan.dispatches.iter().any(|dispatch| matches!(dispatch.kernel, Kernel::GemmSum(_))));
+        let attentions: Vec<_> = taken.iter().filter(|variant| variant.contains("heads of")).collect();
+        let shuffles = tier.context.capabilities().subgroup >= 8;
+        assert!(!attentions.is_empty());
+        for variant in attentions {
+            assert_eq!(variant.contains("shuffles"), shuffles, "{}: {variant}", tier.name);
+        }
     }
 }
 

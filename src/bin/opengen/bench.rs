@@ -1,5 +1,9 @@
 //! `opengen bench`: where the time goes on this machine's GPU.
 
+mod alone;
+mod attention;
+mod norms;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -40,10 +44,16 @@ pub struct Args {
     #[arg(long, value_parser = tuning)]
     tuning: Option<Tuning>,
     /// Measure matrix products and convolutions of Stable Diffusion's shapes in every variant, instead of a model.
-    #[arg(long)]
+    #[arg(long, group = "kernels")]
     products: bool,
-    /// Of the products only those whose line has this in it, such as `conv 512x` or `f16`.
-    #[arg(long, requires = "products")]
+    /// Measure attention of its shapes in every variant, instead of a model.
+    #[arg(long, group = "kernels")]
+    attention: bool,
+    /// Measure norms of its shapes, as plans for a GPU and for a CPU have them, instead of a model.
+    #[arg(long, group = "kernels")]
+    norms: bool,
+    /// Of products, attention or norms only those whose line has this in it, such as `conv 512x` or `f16`.
+    #[arg(long, requires = "kernels")]
     only: Option<String>,
 }
 
@@ -63,9 +73,16 @@ struct Row {
     /// Bytes of all operands.
     bytes: u64,
     time: Duration,
+    /// What the host takes to write the dispatches down; of stages.
+    encoding: Duration,
 }
 
 impl Row {
+    /// Microseconds of the host for each dispatch.
+    fn encoding_us(&self) -> f64 {
+        self.encoding.as_secs_f64() * 1e6 / self.dispatches.max(1) as f64
+    }
+
     fn gflops(&self) -> f64 {
         self.flops as f64 / self.time.as_secs_f64().max(1e-9) / 1e9
     }
@@ -73,11 +90,23 @@ impl Row {
 
 /// Runs the command.
 pub async fn run(args: &Args) -> Result<()> {
+    let only = args.only.as_deref().unwrap_or_default();
     if args.products {
-        return products::run(args.f32, args.only.as_deref().unwrap_or_default(), args.json).await;
+        return products::run(args.f32, only, args.json).await;
+    }
+    if args.attention {
+        return attention::run(args.f32, only, args.json).await;
+    }
+    if args.norms {
+        return norms::run(args.f32, only, args.json).await;
     }
     let source = model::open(&args.model, &args.known.options())?;
-    let options = Options { f16: args.f32.then_some(false), tuning: args.tuning, timestamps: true };
+    let options = Options {
+        f16: args.f32.then_some(false),
+        tuning: args.tuning,
+        timestamps: true,
+        ..Options::default()
+    };
     let mut pipeline = model::on_gpu(&source, &options).await?;
     let config = pipeline.config().clone();
     let (width, height) = match &args.size {
@@ -133,8 +162,13 @@ pub async fn run(args: &Args) -> Result<()> {
                 })
                 .collect()
         };
+        let encoding: Vec<_> = stage_rows
+            .iter()
+            .map(|row| json!({ "name": row.name, "us_per_dispatch": row.encoding_us() }))
+            .collect();
         let report = json!({ "adapter": capabilities, "tuning": context.target().tuning.name,
                              "timestamps": context.has_timestamps(), "stages": rows(&stage_rows), "kernels": rows(&kernels),
+                             "encoding": encoding,
                              "device_bytes": context.counters().bytes });
         println!("{report:#}");
     } else {
@@ -148,6 +182,9 @@ pub async fn run(args: &Args) -> Result<()> {
         print("stage (median of whole runs)", &stage_rows);
         let how = if context.has_timestamps() { "the device's clock" } else { "waiting included" };
         print(&format!("kernel (each dispatch alone, {how})"), &kernels);
+        let encoding: Vec<String> =
+            stage_rows.iter().map(|row| format!("{} {:.2}", row.name, row.encoding_us())).collect();
+        println!("encoding on the host, us a dispatch: {}", encoding.join(", "));
         println!("device memory {:.1} MB", context.counters().bytes as f64 / 1e6);
     }
     Ok(())
@@ -167,6 +204,7 @@ async fn time_stage<F: Future<Output = Result<()>>>(
         finished().await?;
         times.push(start.elapsed());
     }
+    let encoding = (0..=runs).map(|_| executable.encoding()).min().unwrap_or_default();
     times.remove(0);
     times.sort();
     Ok(Row {
@@ -175,6 +213,7 @@ async fn time_stage<F: Future<Output = Result<()>>>(
         flops: executable.flops(),
         bytes: executable.bytes(),
         time: times[times.len() / 2],
+        encoding,
     })
 }
 

@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> Result<()> {
         "f16" => Elem::F16,
         other => return Err(crate::invalid("elem", format!("{other:?} is neither f32 nor f16"))),
     };
-    let target = Target { elem, tuning: args.tuning, limits: MemoryLimits::WIDEST };
+    let target = Target { elem, tuning: args.tuning, subgroup: 0, limits: MemoryLimits::WIDEST };
     let (config, plans, sizes) = if BUILTIN.contains(&args.model.as_str()) {
         let config = ModelConfig::builtin(&args.model)?;
         let wanted = crate::import::weight_type(&args.weights)?;

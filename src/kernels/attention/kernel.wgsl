@@ -1,6 +1,10 @@
 // Attention with an online softmax (Milakov and Gimelshein 2018; Dao et al. 2022): no matrix of scores is stored.
 {% set lanes = head_dim // 4 %}
 {% include "common/elem.wgsl" %}
+{% set tile = variant.Blocked if variant is mapping else none %}
+{% if browser and tile and tile.shuffles %}
+enable subgroups;
+{% endif %}
 
 // strides and offsets in elements, all multiples of 4
 struct Params {
@@ -33,6 +37,7 @@ struct Params {
 // What a masked score becomes: finite, so that differences of two stay finite.
 const MASKED = -1.0e30;
 
+{% if not tile %}
 fn read_q(index: u32) -> vec4<f32> {
     return vec4<f32>({{ "qkv" if shared_qkv else "q" }}[index]);
 }
@@ -41,6 +46,7 @@ fn read_kv(index: u32) -> vec4<f32> {
     return vec4<f32>({{ "qkv" if shared_qkv else "kv" }}[index]);
 }
 
+{% endif %}
 // Where the first four values of a query's head lie.
 fn q_start(image: u32, query: u32, head: u32) -> u32 {
     return ((image * params.queries + query) * params.q_stride + params.q_offset) / 4u + head * {{ lanes }}u;
@@ -51,7 +57,9 @@ fn kv_start(image: u32, offset: u32, head: u32) -> u32 {
     return (image / params.kv_images * params.kv_batch_stride + offset) / 4u + head * {{ lanes }}u;
 }
 
-{% if variant == "Rows" %}
+{% if tile %}
+{% include "attention/blocked.wgsl" %}
+{% elif variant == "Rows" %}
 {% include "attention/rows.wgsl" %}
 {% else %}
 {% include "attention/tiled.wgsl" %}

@@ -3,27 +3,61 @@
 //! Queries, keys and values are columns of wider tensors (merged projections), found by stride and offset.
 
 pub mod cpu;
+mod tile;
+
+use std::fmt;
 
 use serde::Serialize;
 
 use super::params::params;
 use super::{Elem, grid, template};
 
+pub use tile::{Tile, candidates};
+
+/// The largest heads there are kernels for.
+pub const MAX_HEAD_DIM: u32 = 512;
+
 /// How the work is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 pub enum Variant {
     /// An invocation per query, everything in registers: for adapters on a CPU. Head sizes up to 160.
     Rows,
-    /// A workgroup per 16 queries that shares scores in workgroup memory. Head sizes up to 512.
+    /// A workgroup per 16 queries that shares scores in workgroup memory: for large heads on those adapters. Head sizes
+    /// up to 512.
     Tiled,
+    /// A workgroup per 16 to 64 queries that shares queries, keys, values and scores in workgroup memory. Head sizes up
+    /// to 512.
+    Blocked(Tile),
 }
 
 impl Variant {
+    /// The variant for heads of so many channels. On an adapter that is a CPU, `cpu`, workgroup memory and barriers cost
+    /// more than they save; `subgroup` is how many invocations a subgroup has at least, 0 without subgroups. `None`
+    /// where heads are too large for all of them.
+    pub fn choose(head_dim: u32, elem: Elem, cpu: bool, subgroup: u32) -> Option<Variant> {
+        match (cpu, head_dim) {
+            (true, ..=160) => Some(Variant::Rows),
+            (true, ..=MAX_HEAD_DIM) => Some(Variant::Tiled),
+            (true, _) => None,
+            (false, _) => tile::choose(head_dim, elem, subgroup).map(Variant::Blocked),
+        }
+    }
+
     /// The largest head size the variant is made for.
     pub fn max_head_dim(self) -> u32 {
         match self {
             Variant::Rows => 160,
-            Variant::Tiled => 512,
+            Variant::Tiled | Variant::Blocked(_) => MAX_HEAD_DIM,
+        }
+    }
+}
+
+impl fmt::Display for Variant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Variant::Rows => f.write_str("rows"),
+            Variant::Tiled => f.write_str("tiled"),
+            Variant::Blocked(tile) => tile.fmt(f),
         }
     }
 }
@@ -116,6 +150,7 @@ pub fn workgroups(spec: &Spec, params: &Params) -> [u32; 3] {
     grid::fold(match spec.variant {
         Variant::Rows => (heads * params.queries).div_ceil(64),
         Variant::Tiled => heads * params.queries.div_ceil(16),
+        Variant::Blocked(tile) => heads * params.queries.div_ceil(tile.queries()),
     })
 }
 
@@ -125,12 +160,29 @@ const HEAD_DIMS: [u32; 14] = [4, 8, 12, 16, 20, 24, 32, 40, 48, 64, 80, 128, 160
 /// Every specialisation that can occur.
 pub fn all_specs() -> Vec<Spec> {
     let mut specs = Vec::new();
-    for elem in Elem::ALL {
-        for variant in [Variant::Rows, Variant::Tiled] {
-            for head_dim in HEAD_DIMS.into_iter().filter(|&dim| dim <= variant.max_head_dim()) {
-                for (causal, shared_qkv) in [(false, false), (false, true), (true, true)] {
-                    specs.push(Spec { elem, variant, head_dim, causal, shared_qkv });
-                }
+    for (elem, head_dim) in Elem::ALL.into_iter().flat_map(|elem| HEAD_DIMS.map(|dim| (elem, dim))) {
+        let smallest_subgroups = [0, 8, 32];
+        let chosen = smallest_subgroups.map(|subgroup| tile::choose(head_dim, elem, subgroup));
+        let mut variants = vec![Variant::Rows, Variant::Tiled];
+        for variant in chosen.into_iter().flatten().map(Variant::Blocked) {
+            if !variants.contains(&variant) {
+                variants.push(variant);
+            }
+        }
+        let mut push = |variant, causal, shared_qkv| {
+            if head_dim <= Variant::max_head_dim(variant) {
+                specs.push(Spec { elem, variant, head_dim, causal, shared_qkv });
+            }
+        };
+        for variant in &variants {
+            for (causal, shared_qkv) in [(false, false), (false, true), (true, true)] {
+                push(*variant, causal, shared_qkv);
+            }
+        }
+        // what benchmarks choose among
+        for tile in [true, false].map(|shuffles| candidates(head_dim, elem, shuffles)).concat() {
+            if !variants.contains(&Variant::Blocked(tile)) {
+                push(Variant::Blocked(tile), false, true);
             }
         }
     }

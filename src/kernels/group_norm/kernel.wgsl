@@ -1,10 +1,10 @@
-// GroupNorm with optional SiLU: each workgroup takes one (image, group, chunk of rows).
+// GroupNorm with optional SiLU.
 {% if pass == "whole" %}
-// Moments in one pass over the group, then a second one to apply them; there is one chunk.
+// Moments, then their application, in one dispatch; there is one chunk.
 {% elif pass == "stats" %}
-// The first half for large images: the moments of each chunk.
+// The first half for large images: the moments of each chunk of a group's rows.
 {% else %}
-// The second half for large images: normalises each chunk with the moments of all chunks of its group.
+// The second half for large images: normalises with the moments of all chunks of a group.
 {% endif %}
 {% include "common/elem.wgsl" %}
 
@@ -18,12 +18,13 @@ struct Params {
     first_affine: u32,
     groups: u32,
     chunks: u32,
+    parts: u32,
+    span: u32,
     eps: f32,
 }
 
 {% include "common/moments.wgsl" %}
 {% include "common/lanes.wgsl" %}
-{% include "common/workgroup_moments.wgsl" %}
 
 @group(0) @binding(0) var<uniform> params: Params;
 {% set b = namespace(i=1) %}
@@ -53,103 +54,30 @@ struct Params {
 {% endif %}
 
 // All positions below count lanes, that is {{ width }} channels; lane 0 is the first channel that is read.
-fn read_lanes(row: u32, lane: u32) -> Lanes {
+fn read_lanes(row: u32, lane: u32) -> ElemLanes {
 {% if in_place %}
-    return Lanes(output[row * (params.channels1 / {{ width }}u) + lane]);
+    return output[row * (params.channels1 / {{ width }}u) + lane];
 {% else %}
 {% if concat %}
     if (lane >= params.channels1 / {{ width }}u) {
         let lanes2 = params.channels2 / {{ width }}u;
-        return Lanes(input2[row * lanes2 + lane - params.channels1 / {{ width }}u]);
+        return input2[row * lanes2 + lane - params.channels1 / {{ width }}u];
     }
 {% endif %}
-    return Lanes(input1[(row * params.stride1 + params.first1) / {{ width }}u + lane]);
+    return input1[(row * params.stride1 + params.first1) / {{ width }}u + lane];
 {% endif %}
 }
-
-{% if pass != "apply" %}
-// What invocation `local` of {{ threads }} sees of rows [first_row, end_row) of a group that starts at `first_lane`.
-fn slice_moments(local: u32, first_row: u32, end_row: u32, first_lane: u32, row_lanes: u32) -> Moments {
-    var mean = Lanes(0.0);
-    var squares = Lanes(0.0);
-    var count = 0.0;
-    var row = first_row + local / row_lanes;
-    var lane = local % row_lanes;
-    while (row < end_row) {
-        let x = read_lanes(row, first_lane + lane);
-        let delta = x - mean;
-        count += 1.0;
-        mean += delta / count;
-        squares += delta * (x - mean);
-        row += {{ threads }}u / row_lanes;
-        lane += {{ threads }}u % row_lanes;
-        if (lane >= row_lanes) {
-            lane -= row_lanes;
-            row += 1u;
-        }
-    }
-    return combine_lanes(mean, squares, count);
-}
-{% endif %}
 
 {% if pass != "stats" %}
-// Normalises what invocation `local` of {{ threads }} sees of rows [first_row, end_row) of a group; the same elements
-// as in `slice_moments`, so that in place each invocation overwrites only what it alone has read.
-fn apply_to_slice(local: u32, first_row: u32, end_row: u32, first_lane: u32, row_lanes: u32, moments: Moments) {
-    let mean = Lanes(moments.x);
-    let scale = inverseSqrt(moments.y / moments.z + params.eps);
-    let all_lanes = (params.channels1 + params.channels2) / {{ width }}u;
-    let affine = params.first_affine / {{ width }}u + first_lane;
-    var row = first_row + local / row_lanes;
-    var lane = local % row_lanes;
-    while (row < end_row) {
-        var y = (read_lanes(row, first_lane + lane) - mean) * scale * gamma[affine + lane] + beta[affine + lane];
-        {% if silu %}
-        y = silu(y);
-        {% endif %}
-        output[row * all_lanes + first_lane + lane] = ElemLanes(y);
-        row += {{ threads }}u / row_lanes;
-        lane += {{ threads }}u % row_lanes;
-        if (lane >= row_lanes) {
-            lane -= row_lanes;
-            row += 1u;
-        }
-    }
+fn write_lanes(row: u32, lane: u32, y: Lanes) {
+    output[row * ((params.channels1 + params.channels2) / {{ width }}u) + lane] = ElemLanes({{ "silu(y)" if silu else "y" }});
 }
 {% endif %}
 
-@compute @workgroup_size({{ threads }})
-fn main(
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(num_workgroups) grid: vec3<u32>,
-    @builtin(local_invocation_index) local: u32,
-) {
-    let index = linear_workgroup(workgroup, grid); // (image · groups + group) · chunks + chunk
-    if (index >= params.batch * params.groups * params.chunks) {
-        return;
-    }
-    let chunk = index % params.chunks;
-    let group = index / params.chunks % params.groups;
-    let image = index / params.chunks / params.groups;
-    let row_lanes = (params.channels1 + params.channels2) / params.groups / {{ width }}u;
-    let first_lane = group * row_lanes;
-    let chunk_rows = (params.rows + params.chunks - 1u) / params.chunks;
-    let first_row = image * params.rows + min(chunk * chunk_rows, params.rows);
-    let end_row = image * params.rows + min((chunk + 1u) * chunk_rows, params.rows);
-{% if pass == "apply" %}
-    var own = Moments(0.0);
-    for (var i = local; i < params.chunks; i += {{ threads }}u) {
-        own = combine(own, partial[index - chunk + i].xyz);
-    }
+{% if held > 0 %}
+{% include "group_norm/held.wgsl" %}
+{% elif sliced %}
+{% include "group_norm/by_slice.wgsl" %}
 {% else %}
-    let own = slice_moments(local, first_row, end_row, first_lane, row_lanes);
+{% include "group_norm/by_group.wgsl" %}
 {% endif %}
-    let moments = combine_workgroup(local, own);
-{% if pass == "stats" %}
-    if (local == 0u) {
-        partial[index] = vec4<f32>(moments, 0.0);
-    }
-{% else %}
-    apply_to_slice(local, first_row, end_row, first_lane, row_lanes, moments);
-{% endif %}
-}

@@ -1,9 +1,12 @@
 //! GroupNorm with optional SiLU over one tensor, a run of its channels, or the concatenation of two tensors.
 //!
-//! One workgroup per (image, group) does it in one dispatch. For images so large that a group would keep one
-//! workgroup busy for long, two dispatches share each group among several: [`Pass::Stats`], then [`Pass::Apply`].
+//! One workgroup per (image, group) does it in one dispatch, and reads memory once where its invocations can hold the
+//! group. For groups that would keep one workgroup busy for long, two dispatches share the work among many:
+//! [`Pass::Stats`], then [`Pass::Apply`].
 
 pub mod cpu;
+
+use std::fmt;
 
 use serde::Serialize;
 
@@ -18,8 +21,18 @@ pub enum Pass {
     Whole,
     /// Mean and spread of each (image, group, chunk of rows).
     Stats,
-    /// Normalises each (image, group, chunk of rows) with what [`Pass::Stats`] found.
+    /// Normalises with what [`Pass::Stats`] found.
     Apply,
+}
+
+impl fmt::Display for Pass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Pass::Whole => "whole",
+            Pass::Stats => "stats",
+            Pass::Apply => "apply",
+        })
+    }
 }
 
 /// What the shader is specialised for.
@@ -34,6 +47,11 @@ pub struct Spec {
     /// Whether a second tensor follows the first along C.
     pub concat: bool,
     pub silu: bool,
+    /// Lanes of `width` channels that an invocation holds, with [`Pass::Whole`]; 0 where the group is read twice.
+    pub held: u32,
+    /// A workgroup of [`Pass::Stats`] or [`Pass::Apply`] takes several groups side by side, which lie in memory in longer
+    /// runs; otherwise one.
+    pub sliced: bool,
     /// The output is the input, too; not with [`Pass::Stats`] and not with `concat`.
     pub in_place: bool,
 }
@@ -57,8 +75,12 @@ params! {
         pub first_affine: u32,
         /// Groups of C1 + C2, which they divide
         pub groups: u32,
-        /// Parts each image is cut into, row-wise; 1 with [`Pass::Whole`]
+        /// Parts each image is cut into, row-wise, for its moments; 1 with [`Pass::Whole`]
         pub chunks: u32,
+        /// Parts it is cut into to apply them, in slices
+        pub parts: u32,
+        /// Groups of a slice; divides `groups`
+        pub span: u32,
         pub eps: f32,
     }
 }
@@ -66,8 +88,22 @@ params! {
 impl Params {
     /// All channels of one tensor, or of two (`channels2` > 0), in one chunk.
     pub fn new(batch: u32, rows: u32, [channels1, channels2]: [u32; 2], groups: u32, eps: f32) -> Params {
-        let (stride1, chunks) = (channels1, 1);
-        Params { batch, rows, channels1, channels2, stride1, groups, chunks, eps, ..Params::default() }
+        let [stride1, chunks, parts, span] = [channels1, 1, 1, 1];
+        let [first1, first_affine] = [0, 0];
+        Params {
+            batch,
+            rows,
+            channels1,
+            channels2,
+            stride1,
+            first1,
+            first_affine,
+            groups,
+            chunks,
+            parts,
+            span,
+            eps,
+        }
     }
 }
 
@@ -84,8 +120,9 @@ pub fn width(channels: u32, groups: u32) -> u32 {
 }
 
 /// How many workgroups to dispatch.
-pub fn workgroups(_spec: &Spec, params: &Params) -> [u32; 3] {
-    grid::fold(params.batch * params.groups * params.chunks)
+pub fn workgroups(spec: &Spec, params: &Params) -> [u32; 3] {
+    let parts = if spec.sliced && spec.pass == Pass::Apply { params.parts } else { params.chunks };
+    grid::fold(params.batch * params.groups / params.span * parts)
 }
 
 /// Floats that [`Pass::Stats`] finds, `[N, groups, chunks, 4]`: mean, sum of squared deviations, count, unused.
@@ -93,22 +130,84 @@ pub fn partial_len(params: &Params) -> usize {
     4 * params.batch as usize * params.groups as usize * params.chunks as usize
 }
 
+/// Bytes of a group that an invocation may hold in registers.
+const MOST_HELD_BYTES: u32 = 256;
+/// Loads that each invocation then has under way at once.
+const MOST_HELD: u32 = 32;
+/// Bytes that a slice should have of a row: a few times what memory hands out at once.
+const SLICE_BYTES: u32 = 128;
+/// Rows that an invocation of a slice takes at least, where there are as many.
+const SLICE_ROWS: u32 = 16;
+/// The most chunks of a slice, since everyone who applies moments reads those of all chunks; more where there are so few
+/// slices that a large GPU would have nothing to do.
+const MOST_CHUNKS: u32 = 64;
+/// Workgroups that keep one busy.
+const ENOUGH_WORKGROUPS: u32 = 256;
+/// The most parts in which they are applied.
+const MOST_PARTS: u32 = 1024;
+
+/// How a GPU normalises: `whole` and `params` for one dispatch, completed with what it holds, or for two with how they are
+/// cut. Afterwards `params.chunks` tells which.
+pub fn for_gpu(whole: &mut Spec, params: &mut Params) {
+    let group_channels = (params.channels1 + params.channels2) / params.groups;
+    let group_lanes = group_channels / whole.width;
+    let lanes = params.rows * group_lanes;
+    whole.threads = if lanes <= 1024 { 64 } else { 256 };
+    let held = lanes.div_ceil(whole.threads).next_power_of_two();
+    if held <= MOST_HELD && held * whole.width * whole.elem.size() as u32 <= MOST_HELD_BYTES {
+        whole.held = held;
+        return;
+    }
+    whole.threads = 256;
+    let enough = |span: &u32| span * group_channels * whole.elem.size() as u32 >= SLICE_BYTES;
+    let spans = (1..=params.groups)
+        .filter(|span| params.groups.is_multiple_of(*span) && span * group_lanes <= whole.threads);
+    // A group wider than a workgroup has lanes is nothing that models have; it is read twice by one workgroup.
+    let Some(span) = spans.clone().find(enough).or(spans.max()) else { return };
+    let rows_at_once = whole.threads / (span * group_lanes);
+    let parts = params.rows.div_ceil(SLICE_ROWS * rows_at_once).max(2);
+    whole.sliced = true;
+    params.span = span;
+    let slices = params.batch * params.groups / span;
+    params.chunks = parts.min(MOST_CHUNKS.max(ENOUGH_WORKGROUPS / slices));
+    params.parts = parts.min(MOST_PARTS);
+}
+
 /// Every specialisation that can occur.
 pub fn all_specs() -> Vec<Spec> {
     let mut specs = Vec::new();
     for elem in Elem::ALL {
         for width in [1, 2, 4] {
-            let whole = [4, 64, 256].map(|threads| (Pass::Whole, threads));
-            for (pass, threads) in whole.into_iter().chain([(Pass::Apply, 4), (Pass::Apply, 256)]) {
-                for (concat, silu) in [(false, false), (false, true), (true, false), (true, true)] {
-                    specs.push(Spec { elem, pass, width, threads, concat, silu, in_place: false });
-                }
-                let (concat, silu) = (false, true);
-                specs.push(Spec { elem, pass, width, threads, concat, silu, in_place: true });
+            // by group: whole, of a CPU's four invocations; sliced; held
+            let mut ways = vec![(Pass::Whole, 4, 0, false), (Pass::Whole, 256, 0, false)];
+            ways.extend([(Pass::Stats, 4, 0, false), (Pass::Apply, 4, 0, false)]);
+            ways.extend([(Pass::Stats, 256, 0, true), (Pass::Apply, 256, 0, true)]);
+            for threads in [64, 256] {
+                let held = (0..6).map(|power| 1 << power);
+                let fitting = held.filter(|held| held * width * elem.size() as u32 <= MOST_HELD_BYTES);
+                ways.extend(fitting.map(|held| (Pass::Whole, threads, held, false)));
             }
-            for (concat, threads) in [(false, 4), (true, 4), (false, 256), (true, 256)] {
-                let pass = Pass::Stats;
-                specs.push(Spec { elem, pass, width, threads, concat, silu: false, in_place: false });
+            for (pass, threads, held, sliced) in ways {
+                let plain = Spec {
+                    elem,
+                    pass,
+                    width,
+                    threads,
+                    concat: false,
+                    silu: false,
+                    held,
+                    sliced,
+                    in_place: false,
+                };
+                for concat in [false, true] {
+                    specs.push(Spec { concat, ..plain.clone() });
+                    if pass != Pass::Stats {
+                        specs.push(Spec { concat, silu: true, ..plain.clone() });
+                    }
+                }
+                if pass != Pass::Stats {
+                    specs.push(Spec { silu: true, in_place: true, ..plain });
+                }
             }
         }
     }
