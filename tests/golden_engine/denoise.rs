@@ -15,7 +15,7 @@ use crate::common::{
     DenoiseCase, Golden, assert_previews_decode, assert_previews_show, assert_steps_told, cases, compare_run,
     mini, mini_request, request, scheduler_of,
 };
-use crate::engine::{Engine as Single, Packed, Tier, tiers};
+use crate::engine::{Engine as Single, Packed, Tier, own_tiers, tiers};
 
 /// Runs a case as a caller would, from its seed or from given noise, keeping what goes on inside.
 fn run(tier: &Tier, case: &DenoiseCase, mut packed: Packed, init_latents: Option<Vec<f32>>) -> Dump {
@@ -58,7 +58,7 @@ fn the_steady_state_allocates_nothing() {
 
 #[test]
 fn previews_show_the_picture() {
-    for tier in tiers() {
+    for tier in own_tiers() {
         let packed = Packed::of(&mini(), None);
         let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
         for (slab, bytes) in packed.slabs.iter().enumerate() {
@@ -180,7 +180,7 @@ fn hold(sampler: &str) {
     for case in all.iter().filter(|case| case.sampler == sampler) {
         let golden = Golden::open(&case.file);
         let mut exact: Option<(&Tier, Dump)> = None;
-        for tier in tiers() {
+        for tier in own_tiers() {
             let mut report = tier.report();
             let what = format!("{} {} {} {}", tier.name, case.case, case.sampler, case.schedule);
             let dump = run(tier, case, Packed::open(&case.model, None), None);
@@ -250,7 +250,7 @@ fn a_batch_is_its_pictures_made_alone() {
 /// close as any other stage, however far a whole f16 run drifts by feeding its rounding back.
 #[test]
 fn each_step_alone() {
-    for tier in tiers() {
+    for tier in own_tiers() {
         let mut report = tier.report();
         for case in cases::<DenoiseCase>("denoise") {
             // The text is the same for all samplers of a setting, and kept with one of them.

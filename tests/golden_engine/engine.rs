@@ -71,6 +71,15 @@ pub fn tiers() -> &'static [Tier] {
     tiers
 }
 
+/// Those of [`tiers`] that take what this adapter takes. Whole runs keep to them: they are made of what single stages show
+/// in every tier, and take minutes each on a software adapter.
+pub fn own_tiers() -> impl Iterator<Item = &'static Tier> {
+    tiers().iter().filter(|tier| !tier.name.contains(AS_ON_A_GPU))
+}
+
+/// In the name of a tier that takes what a GPU takes.
+const AS_ON_A_GPU: &str = "as on a GPU";
+
 /// What a GPU takes, on whichever adapter there is; what it keeps for large shapes from small ones on, so that tiny models
 /// come by every variant.
 const SMALL_GPU: Tuning = Tuning {

@@ -8,7 +8,7 @@ use opengen::sample::SamplerKind;
 use pollster::block_on;
 
 use crate::common::{DenoiseCase, cases, request};
-use crate::engine::{Packed, tiers};
+use crate::engine::{Packed, own_tiers, tiers};
 
 /// A model on the device.
 fn pipeline(context: &Context, packed: &Packed) -> Result<Pipeline, Error> {
@@ -26,7 +26,7 @@ fn draw(pipeline: &mut Pipeline, request: &Request) -> Result<Rgba, Error> {
 
 #[test]
 fn what_is_no_number_stays_in_its_run() {
-    for tier in tiers() {
+    for tier in own_tiers() {
         let case = &cases::<DenoiseCase>("denoise")[0];
         let packed = Packed::open(&case.model, None);
         let mut pipeline = pipeline(&tier.context, &packed).expect("a pipeline");

@@ -21,7 +21,7 @@ use pollster::block_on;
 
 use crate::common::twice::two_encoders;
 use crate::common::{DenoiseCase, cases, mini, mini_request, model_folder, request};
-use crate::engine::{Packed, Tier, tiers};
+use crate::engine::{Packed, Tier, own_tiers, tiers};
 
 /// A model that lies in memory in chunks, of which whole ones are handed over, as a browser's store does.
 struct Shelf {
@@ -160,7 +160,7 @@ fn case() -> DenoiseCase {
 /// One text encoder and two, previews by a tiny autoencoder, weighted words, batches, two runs after each other.
 #[test]
 fn the_same_pictures_in_less_memory() {
-    for (index, tier) in tiers().iter().enumerate() {
+    for (index, tier) in own_tiers().enumerate() {
         let case = case();
         let (manifest, slabs) = two_encoders(&case.model);
         let two = Packed { config: manifest.config.clone(), manifest, slabs };
@@ -194,7 +194,12 @@ fn the_same_pictures_in_less_memory() {
                 }
                 assert!(counters(&mut limited).peak <= limit, "{what}: beyond the limit between runs");
                 let residency = residency(&mut limited);
-                assert_eq!((residency.peak(), residency.excess()), (limit, 0), "{residency}");
+                assert_eq!(
+                    (residency.peak(), residency.excess()),
+                    (limit, 0),
+                    "{} {what}: {residency}",
+                    tier.name
+                );
                 let texts = packed.config.texts.len();
                 assert_eq!(residency.phases.len(), texts + 2, "{residency}");
                 let fetched = seen.fetched.borrow();

@@ -11,7 +11,7 @@ use crate::common::report::Report;
 use crate::common::{
     self, AttentionCase, DenoiseCase, Golden, answer, assert_whole_step, cases, request, scheduler_of,
 };
-use crate::engine::{Engine, Packed, Tier, tiers};
+use crate::engine::{Engine, Packed, Tier, own_tiers, tiers};
 
 fn pipeline(tier: &Tier, case: &DenoiseCase) -> Pipeline {
     let mut packed = Packed::open(&case.model, None);
@@ -138,7 +138,7 @@ fn a_multistep_sampler_cannot_be_taken_apart() {
 
 #[test]
 fn attention_looks_where_diffusers_does() {
-    for tier in tiers() {
+    for tier in own_tiers() {
         let mut report = Report::new(tier.tolerance.max(common::F32));
         for case in cases::<AttentionCase>("attention") {
             let engine = Engine::new(tier, &Packed::open(&case.model, None));

@@ -190,22 +190,29 @@ pub async fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-/// The median time of whole runs, after one that compiles and warms up.
+/// The median time of whole runs, after some that compile and bring the device to its clock.
 async fn time_stage<F: Future<Output = Result<()>>>(
     name: &str,
     executable: &Executable,
     runs: usize,
     finished: impl Fn() -> F,
 ) -> Result<Row> {
-    let mut times = Vec::new();
-    for _ in 0..=runs.max(1) {
+    let once = async || -> Result<Duration> {
         let start = Instant::now();
         executable.run(&|| false).await?;
         finished().await?;
-        times.push(start.elapsed());
+        Ok(start.elapsed())
+    };
+    let begin = Instant::now();
+    once().await?; // compiles
+    while begin.elapsed() < alone::WARM {
+        once().await?;
+    }
+    let mut times = Vec::new();
+    for _ in 0..runs.max(1) {
+        times.push(once().await?);
     }
     let encoding = (0..=runs).map(|_| executable.encoding()).min().unwrap_or_default();
-    times.remove(0);
     times.sort();
     Ok(Row {
         name: name.to_string(),

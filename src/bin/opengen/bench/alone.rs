@@ -9,7 +9,7 @@ use opengen::kernels::Elem;
 use serde_json::json;
 
 /// How long the device is kept busy before anything is timed, so that its clock has risen.
-const WARM: Duration = Duration::from_millis(200);
+pub const WARM: Duration = Duration::from_millis(200);
 /// How long what is timed takes at least.
 const ENOUGH: Duration = Duration::from_millis(20);
 /// So often is it timed; the shortest counts.
