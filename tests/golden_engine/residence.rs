@@ -82,8 +82,12 @@ impl Stock for Shelf {
 
 /// A device of its own: the counters are the device's, and tests run side by side.
 fn device(tier: &Tier) -> Context {
-    block_on(Context::new(&Options { f16: Some(tier.context.capabilities().f16), ..Options::default() }))
-        .expect("a device")
+    let options = Options {
+        f16: Some(tier.context.capabilities().f16),
+        tuning: Some(tier.context.target().tuning),
+        ..Options::default()
+    };
+    block_on(Context::new(&options)).expect("a device")
 }
 
 /// A model that stays on its device.
