@@ -26,7 +26,7 @@ test('the service worker names every file of the page, and no other', () => {
   const source = readFileSync(join(DIST, 'sw.js'), 'utf8');
   const named = [...source.split('const SHELL = [')[1].split('const COPY')[0].matchAll(/'([^'\s]+)'/g)].map(([, path]) => path);
   const found = readdirSync(DIST, { recursive: true })
-    .filter((path) => statSync(join(DIST, path)).isFile() && /\.(html|css|js|svg|png|webp|json|webmanifest|wasm)$/.test(path))
+    .filter((path) => statSync(join(DIST, path)).isFile() && /\.(html|css|js|svg|png|webp|json|txt|webmanifest|wasm)$/.test(path))
     .filter((path) => path !== 'sw.js')
     .map((path) => (path === 'index.html' ? './' : path));
   assert.deepEqual(named.sort(), found.sort());
