@@ -24,10 +24,10 @@ test('the package holds the page’s own client, both engines and the model, and
   const listed = run(`tar -tzf ${tarball()}`, work).trim().split('\n').map((path) => path.replace(/^package\//, ''));
   for (const path of ['package.json', 'README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'THIRD_PARTY.md', 'dist/client.js',
     'dist/client.d.ts', 'dist/worker.js', 'dist/opengen-gpu.js', 'dist/opengen-gpu_bg.wasm', 'dist/opengen-cpu.js',
-    'dist/opengen-cpu_bg.wasm', 'dist/models.js', 'dist/models.d.ts', 'dist/models/mini/mini-q8_0.gguf']) {
+    'dist/opengen-cpu_bg.wasm', 'dist/models.js', 'dist/models.d.ts', 'dist/models/mini/mini-q8_0.gguf', 'dist/clip/merges.txt']) {
     assert.ok(listed.includes(path), `${path} is packed`);
   }
-  assert.deepEqual(listed.filter((path) => !/^(package\.json|README\.md|LICENSE-\w+|THIRD_PARTY\.md|dist\/.*\.(js|d\.ts|wasm|gguf))$/.test(path)), []);
+  assert.deepEqual(listed.filter((path) => !/^(package\.json|README\.md|LICENSE-\w+|THIRD_PARTY\.md|dist\/.*\.(js|d\.ts|wasm|gguf|txt))$/.test(path)), []);
   run(`tar -xzf ${tarball()}`, work);
   for (const path of listed.filter((name) => /^dist\/.*\.(js|wasm)$/.test(name))) {
     assert.ok(readFileSync(join(work, 'package', path)).equals(readFileSync(join(DIST, path.slice(5)))),
