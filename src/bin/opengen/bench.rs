@@ -3,6 +3,7 @@
 mod alone;
 mod attention;
 mod norms;
+mod products;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,7 +18,7 @@ use opengen::pipeline::plans::Shape;
 use opengen::pipeline::{Cancel, Engine};
 use opengen::plan::Tuning;
 
-use crate::{model, products};
+use crate::model;
 
 /// Measure every stage and kernel.
 #[derive(Parser)]

@@ -7,7 +7,6 @@ mod import;
 mod inspect;
 mod model;
 mod plan;
-mod products;
 
 use std::process::ExitCode;
 

@@ -26,6 +26,8 @@ pub struct Row {
     pub bytes: u64,
     /// ‖difference‖ / ‖expected‖ over the outputs that were checked.
     pub error: f64,
+    /// The most that rounding makes of it.
+    pub bound: f64,
 }
 
 impl Row {
@@ -33,13 +35,8 @@ impl Row {
         work as f64 / self.time.as_secs_f64().max(1e-9)
     }
 
-    /// Beyond what rounding does: of the results and of what is kept between them.
     fn is_wrong(&self) -> bool {
-        let bound = match self.elem {
-            Elem::F16 => 2e-3,
-            Elem::F32 => 1e-5,
-        };
-        self.error.is_nan() || self.error > bound
+        self.error.is_nan() || self.error > self.bound
     }
 }
 
@@ -164,6 +161,14 @@ impl Numbers {
             .map(|_| spread * signed(self.next()))
             .map(|value| if elem == Elem::F16 { f16::from_f32(value).to_f32() } else { value })
             .collect()
+    }
+}
+
+/// What rounding does to results and to what is kept between them, at most.
+pub fn rounding(elem: Elem) -> f64 {
+    match elem {
+        Elem::F16 => 2e-3,
+        Elem::F32 => 1e-5,
     }
 }
 

@@ -198,6 +198,7 @@ async fn measure(
             flops: case.flops(),
             bytes,
             error,
+            bound: alone::rounding(elem),
         });
     }
     Ok(())

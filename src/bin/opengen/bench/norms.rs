@@ -151,7 +151,16 @@ async fn measure(context: &Context, elem: Elem, case: &Case, found: &mut dyn FnM
         let variant = format!("{name}, {} workgroups", grids.join(" + "));
         // Read once and written once: what it takes at least.
         let bytes = 2 * (case.values() * elem.size()) as u64;
-        found(Row { elem, case: case.name(), variant, time, flops: 0, bytes, error });
+        found(Row {
+            elem,
+            case: case.name(),
+            variant,
+            time,
+            flops: 0,
+            bytes,
+            error,
+            bound: alone::rounding(elem),
+        });
     }
     Ok(())
 }

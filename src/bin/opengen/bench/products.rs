@@ -1,26 +1,17 @@
 //! `opengen bench --products`: matrix products and convolutions of Stable Diffusion's shapes, in every variant.
 
-use std::time::{Duration, Instant};
-
 use half::f16;
-use opengen::error::{Error, Result};
-use opengen::gpu::{Context, Executable, Memory, Options, Readback, Weights};
+use opengen::error::Result;
+use opengen::gpu::{Context, Executable, Memory, Readback, Weights};
 use opengen::kernels::gemm::Variant;
 use opengen::kernels::{Elem, WeightType};
 use opengen::plan::{
     Binding, Builder, Conv, Cuts, Epilogue, External, Graph, Outside, Path, Plan, Products, Shape, Target,
     Tuning, lower,
 };
-use serde_json::json;
 
-/// How long the device is kept busy before the first variant of a product is timed, so that its clock has risen.
-const WARM: Duration = Duration::from_millis(300);
-/// The same before each of the others.
-const STAY_WARM: Duration = Duration::from_millis(40);
-/// How long what is timed takes at least.
-const ENOUGH: Duration = Duration::from_millis(20);
-/// So often is it timed; the median counts.
-const TIMES: usize = 3;
+use super::alone::{self, Numbers, Row};
+
 /// Outputs that are computed on the processor too.
 const CHECKED: usize = 64;
 
@@ -62,17 +53,6 @@ const fn conv(batch: usize, side: usize, inputs: usize, n: usize) -> Case {
 
 const fn linear(m: usize, inputs: usize, n: usize) -> Case {
     Case { maps: None, m, inputs, n }
-}
-
-/// One line of the report.
-struct Row {
-    elem: Elem,
-    case: String,
-    variant: String,
-    time: Duration,
-    flops: u64,
-    /// ‖difference‖ / ‖expected‖ over the outputs that were checked.
-    error: f64,
 }
 
 impl Case {
@@ -144,28 +124,6 @@ impl Case {
     }
 }
 
-/// Numbers without a pattern, the same ones every time: splitmix64.
-struct Numbers(u64);
-
-impl Numbers {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    }
-
-    /// From -1 to 1.
-    fn signed(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-}
-
 /// The operands of a case.
 struct Data {
     input: Vec<f16>,
@@ -176,9 +134,9 @@ struct Data {
 
 impl Data {
     fn of(case: &Case) -> Data {
-        let mut numbers = Numbers(16);
+        let mut numbers = Numbers::new(16);
         let mut values = |count: usize, spread: f32| -> Vec<f16> {
-            (0..count).map(|_| f16::from_f32(spread * numbers.signed())).collect()
+            numbers.values(Elem::F16, count, spread).into_iter().map(f16::from_f32).collect()
         };
         let input = values(case.m * case.inputs, 1.0);
         let weight = values(case.n * case.k(), (3.0 / case.k() as f32).sqrt());
@@ -204,52 +162,15 @@ impl Data {
     }
 }
 
-/// Runs the command: f16 activations where the adapter has them, then f32.
+/// Measures every case and variant whose line has `only` in it, in f16 where the adapter has it, then in f32.
 pub async fn run(f32_only: bool, only: &str, json: bool) -> Result<()> {
-    let mut rows = Vec::new();
-    let mut adapter = None;
-    for elem in [Elem::F16, Elem::F32] {
-        if f32_only && elem == Elem::F16 {
-            continue;
-        }
-        let options = Options { f16: Some(elem == Elem::F16), timestamps: true, ..Options::default() };
-        let context = match Context::new(&options).await {
-            Err(Error::NoGpu { message }) if elem == Elem::F16 => {
-                eprintln!("note: f16 is left out: {message}");
-                continue;
-            }
-            context => context?,
-        };
-        if !json && adapter.is_none() {
-            title(&context);
-        }
+    alone::run("products", f32_only, json, async |context, elem, found| {
         for case in &CASES {
-            measure(&context, elem, case, only, &mut |row| {
-                if !json {
-                    print(&row);
-                }
-                rows.push(row);
-            })
-            .await?;
+            measure(context, elem, case, only, found).await?;
         }
-        adapter = Some((context.capabilities().clone(), context.has_timestamps()));
-    }
-    if json {
-        let products: Vec<_> = rows
-            .iter()
-            .map(|row| {
-                json!({ "elem": row.elem.wgsl(), "product": row.case, "variant": row.variant,
-                        "us": row.time.as_secs_f64() * 1e6, "tflops_per_s": row.tflops(), "error": row.error })
-            })
-            .collect();
-        let (adapter, timestamps) = adapter.unzip();
-        println!("{:#}", json!({ "adapter": adapter, "timestamps": timestamps, "products": products }));
-    }
-    let wrong = rows.iter().filter(|row| row.is_wrong()).count();
-    if wrong > 0 {
-        return Err(Error::Gpu { message: format!("{wrong} of {} results are wrong", rows.len()) });
-    }
-    Ok(())
+        Ok(())
+    })
+    .await
 }
 
 /// Measures the variants of a case whose line has `only` in it.
@@ -274,92 +195,31 @@ async fn measure(
     }
     let data = Data::of(case);
     let memory = Memory::new(context, &plans.iter().map(|(_, plan)| plan).collect::<Vec<_>>());
-    let input: Vec<f32> = match elem {
-        Elem::F16 => Vec::new(),
-        Elem::F32 => data.input.iter().map(|value| value.to_f32()).collect(),
-    };
-    let bytes =
-        if elem == Elem::F16 { bytemuck::cast_slice(&data.input) } else { bytemuck::cast_slice(&input) };
-    memory.write(Outside::Sample, bytes)?;
+    let input: Vec<f32> = data.input.iter().map(|value| value.to_f32()).collect();
+    memory.write(Outside::Sample, &alone::bytes(elem, &input))?;
     memory.write(Outside::Operand(0), bytemuck::cast_slice(&data.weight))?;
     memory.write(Outside::Operand(1), bytemuck::cast_slice(&data.bias))?;
-    let mut numbers = Numbers(17);
+    let mut numbers = Numbers::new(17);
     let checked: Vec<_> = (0..CHECKED)
         .map(|_| (numbers.below(case.m), numbers.below(case.n)))
         .map(|(row, column)| (row * case.n + column, data.output(case, row, column)))
         .collect();
-    for (nth, (variant, plan)) in plans.into_iter().enumerate() {
+    for (variant, plan) in plans {
         let executable = Executable::new(context, &plan, &Weights::none(context), &memory)?;
         executable.run(&|| false).await?;
         let readback = Readback::new(context, Outside::Prediction, (case.m * case.n * elem.size()) as u64);
-        let error = error(&readback.read(&memory).await?, elem, &checked);
-        let time = time(&executable, if nth == 0 { WARM } else { STAY_WARM }).await?;
-        found(Row { elem, case: case.name(), variant, time, flops: plan.flops(), error });
+        let error = alone::error(&readback.read(&memory).await?, elem, &checked);
+        let time = alone::time(&executable).await?;
+        let (flops, bytes) = (plan.flops(), plan.bytes());
+        found(Row { elem, case: case.name(), variant, time, flops, bytes, error, bound: bound(elem) });
     }
     Ok(())
 }
 
-/// How long a run takes on a device that is warm.
-async fn time(executable: &Executable, warm: Duration) -> Result<Duration> {
-    let mut once = executable.time(1).await?;
-    let start = Instant::now();
-    while start.elapsed() < warm {
-        once = executable.time(repeats(once)).await?;
+/// Beyond what rounding does: of the result in f16, of the sums in f32.
+fn bound(elem: Elem) -> f64 {
+    match elem {
+        Elem::F16 => 1e-3,
+        Elem::F32 => 1e-5,
     }
-    let mut times = Vec::with_capacity(TIMES);
-    for _ in 0..TIMES {
-        times.push(executable.time(repeats(once)).await?);
-    }
-    times.sort();
-    Ok(times[TIMES / 2])
-}
-
-fn repeats(once: Duration) -> u32 {
-    (ENOUGH.as_secs_f64() / once.as_secs_f64().max(1e-6)).ceil().clamp(1.0, 2000.0) as u32
-}
-
-/// How far the outputs are from those of the processor.
-fn error(bytes: &[u8], elem: Elem, checked: &[(usize, f64)]) -> f64 {
-    let found = |at: usize| match elem {
-        Elem::F16 => bytemuck::pod_read_unaligned::<f16>(&bytes[2 * at..2 * at + 2]).to_f64(),
-        Elem::F32 => f64::from(bytemuck::pod_read_unaligned::<f32>(&bytes[4 * at..4 * at + 4])),
-    };
-    let off: f64 = checked.iter().map(|(at, expected)| (found(*at) - expected).powi(2)).sum();
-    let all: f64 = checked.iter().map(|(_, expected)| expected.powi(2)).sum();
-    (off / all).sqrt()
-}
-
-impl Row {
-    fn tflops(&self) -> f64 {
-        self.flops as f64 / self.time.as_secs_f64().max(1e-9) / 1e12
-    }
-
-    /// Beyond what rounding does: of the result in f16, of the sums in f32.
-    fn is_wrong(&self) -> bool {
-        let bound = match self.elem {
-            Elem::F16 => 1e-3,
-            Elem::F32 => 1e-5,
-        };
-        self.error.is_nan() || self.error > bound
-    }
-}
-
-fn title(context: &Context) {
-    let capabilities = context.capabilities();
-    let how = if context.has_timestamps() { "the device's clock" } else { "waiting included" };
-    println!("{} ({}), {how}, weights f16", capabilities.adapter, capabilities.backend);
-    println!("\n{:<5}{:<26}{:<28}{:>12}{:>12}{:>12}", "", "product", "variant", "us", "TFLOP/s", "error");
-}
-
-fn print(row: &Row) {
-    println!(
-        "{:<5}{:<26}{:<28}{:>12.1}{:>12.2}{:>12.1e}{}",
-        row.elem.wgsl(),
-        row.case,
-        row.variant,
-        row.time.as_secs_f64() * 1e6,
-        row.tflops(),
-        row.error,
-        if row.is_wrong() { "  WRONG" } else { "" }
-    );
 }
