@@ -78,7 +78,7 @@ test('what is typed early goes before what was kept from the last visit', async 
   assert.equal(await page.locator('#steps').inputValue(), '7', 'what was not touched comes back');
 });
 
-for (const [what, path] of [['main.js', '/main.js'], ['a module that it needs', '/js/making.js']]) {
+for (const [what, path] of [['main.js', '/main.js'], ['a module that it needs', '/models.js']]) {
   test(`without ${what} the page says so, sends nothing and keeps what was typed`, async () => {
     it.server.missing = path;
     const page = await visitor(it, { open: false });

@@ -1,16 +1,26 @@
 /** Where things stand: together on small screens, in the order of the eye, in the browser's own size and colours. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { promptOf, ready, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 
+/** The page's own way to say things, as it is written in www/: the built page has it among others in one file. */
+function serveStatus() {
+  for (const path of ['js/status.js', 'js/dom.js', 'js/words.js', 'errors.js']) it.server.overlay.set(`/${path}`, readFileSync(join(import.meta.dirname, '../../www', path), 'utf8'));
+}
+
 /** Says something long in the status line. */
-const sayLong = (page) => page.evaluate(async () => {
-  const { say } = await import('./js/status.js');
-  say('Drawing', 'picture 3 of 8 · step 17 of 150 · 2 min 10 s left, and some more words that no line has room for');
-});
+async function sayLong(page) {
+  serveStatus();
+  await page.evaluate(async () => {
+    const { say } = await import('./js/status.js');
+    say('Drawing', 'picture 3 of 8 · step 17 of 150 · 2 min 10 s left, and some more words that no line has room for');
+  });
+}
 
 for (const [what, look] of Object.entries({
   'a desk': { viewport: { width: 1280, height: 800 } },
@@ -97,6 +107,7 @@ test('with forced colours a switch shows whether it is on, and progress is seen'
   await box.evaluate((element) => { element.checked = false; });
   assert.ok(!on.equals(await random.screenshot()), 'on and off look alike');
   const bar = page.locator('#progress');
+  serveStatus();
   const set = (share) => page.evaluate(async (done) => {
     const status = await import('./js/status.js');
     status.bar(done);

@@ -32,20 +32,31 @@ test('the service worker names every file of the page, and no other', () => {
   assert.deepEqual(named.sort(), found.sort());
 });
 
-/** The modules that a module imports before it runs, itself included. */
-function closure(path, seen = new Set()) {
+const WWW = join(import.meta.dirname, '../../www');
+
+/** The modules that a module of a folder imports before it runs, itself included. */
+function closure(folder, path, seen = new Set()) {
   if (seen.has(path)) return seen;
   seen.add(path);
-  const code = readFileSync(join(DIST, path), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
-  for (const [, other] of code.matchAll(/^(?:import|export)\s(?:[^;]*?\sfrom\s+)?['"](\.[^'"]+)['"]/gm)) closure(join(dirname(path), other), seen);
+  const code = readFileSync(join(folder, path), 'utf8').replace(/\/\*[\s\S]*?\*\//g, '');
+  for (const [, other] of code.matchAll(/^(?:import|export)\s(?:[^;]*?\sfrom\s+)?['"](\.[^'"]+)['"]/gm)) closure(folder, join(dirname(path), other), seen);
   return seen;
 }
 
-test('the page asks at once for every module that its start needs, and for no other', () => {
-  const html = readFileSync(join(DIST, 'index.html'), 'utf8');
-  const asked = [...html.matchAll(/<link rel="modulepreload" href="([^"]+)"/g)].map(([, path]) => path);
-  const needed = new Set([...closure('main.js'), ...closure('client.js')]); // the second for the engine, which is next
-  assert.deepEqual(asked.sort(), [...needed].filter((path) => path !== 'main.js').sort());
+for (const [which, folder] of [['as it is written', WWW], ['as it is built', DIST]]) {
+  test(`the page ${which} asks at once for every module that its start needs, and for no other`, () => {
+    const html = readFileSync(join(folder, 'index.html'), 'utf8');
+    const asked = [...html.matchAll(/<link rel="modulepreload" href="([^"]+)"/g)].map(([, path]) => path);
+    const needed = new Set([...closure(folder, 'main.js'), ...closure(folder, 'client.js')]); // the second for the engine, which is next
+    assert.deepEqual(asked.sort(), [...needed].filter((path) => path !== 'main.js').sort());
+  });
+}
+
+test('a first visit waits for few modules and one style sheet', () => {
+  const modules = new Set([...closure(DIST, 'main.js'), ...closure(DIST, 'client.js'), ...closure(DIST, 'worker.js')]);
+  assert.ok(modules.size <= 6, [...modules].join(' '));
+  const html = readFileSync(join(DIST, 'index.html'), 'utf8').replace(/<noscript>[^]*?<\/noscript>/g, '');
+  assert.equal(html.match(/<link rel="stylesheet"/g).length, 1);
 });
 
 test('what the page says before its code runs is what the code says then', () => {

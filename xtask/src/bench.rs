@@ -25,7 +25,7 @@ pub fn run(args: &Args) -> Result<()> {
     if args.browser {
         dist::build(Profile::Release, &mut Parts::new())?;
         let mut bench = cmd("node");
-        bench.current_dir(node::ensure()?).arg("bench.mjs").args(&args.rest);
+        bench.current_dir(node::ensure(node::TESTS)?).arg("bench.mjs").args(&args.rest);
         return sh::run(bench.env("OPENGEN_CHROMIUM", chromium::ensure()?));
     }
     let variables = vulkan::ensure()?;

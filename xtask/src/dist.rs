@@ -1,8 +1,10 @@
 //! The page as it is served: both engines compiled and bound to JavaScript, and every file that `www/index.html` names.
 //!
 //! `index.html` is the one list of what the page consists of: its `data-trunk` links are read here as trunk reads them,
-//! so that `trunk serve` builds the same page for those who have trunk, and nobody needs it.
+//! so that `trunk serve` builds the same page for those who have trunk, and nobody needs it. What is released has its
+//! modules put together besides ([`bundle`]).
 
+use crate::bundle;
 use crate::compress;
 use crate::page::{self, Asset};
 use crate::sh::{self, Parts, cmd, say};
@@ -28,8 +30,26 @@ impl Profile {
     }
 }
 
-/// Builds the page and returns its folder. Cheap when nothing changed.
+/// Builds the page to be looked at and returns its folder. Cheap when nothing changed.
 pub fn build(profile: Profile, parts: &mut Parts) -> Result<PathBuf> {
+    put_together(profile, parts, |folder| match profile {
+        Profile::Release => bundle::folder_if_possible(folder),
+        Profile::Debug => Ok(()), // as it is written
+    })
+}
+
+/// Builds the page as a site wants it: in few files, with its compressed twins beside every file that gains from one.
+pub fn whole(parts: &mut Parts) -> Result<PathBuf> {
+    let dist = put_together(Profile::Release, parts, bundle::folder)?;
+    parts.part("compression", || compress::folder(&dist))?;
+    Ok(dist)
+}
+
+fn put_together(
+    profile: Profile,
+    parts: &mut Parts,
+    bundled: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
     let html = read(&sh::root().join("www/index.html"))?;
     let assets = page::assets(&html)?;
     let toolchain = parts.part("the wasm32 target", Toolchain::ensure)?;
@@ -46,18 +66,12 @@ pub fn build(profile: Profile, parts: &mut Parts) -> Result<PathBuf> {
         }
     }
     fs::write(folder.join("index.html"), page::without_links(&html))?;
+    parts.part("few files of many", || bundled(&folder))?;
     // Whoever serves the folder meanwhile has the old page or the new one.
     let dist = sh::root().join("dist");
     clear(&dist)?;
     fs::rename(&folder, &dist).context("cannot put dist/ in its place")?;
     say("the page is in dist/");
-    Ok(dist)
-}
-
-/// Builds the page as a site wants it: with its compressed twins beside every file that gains from one.
-pub fn whole(parts: &mut Parts) -> Result<PathBuf> {
-    let dist = build(Profile::Release, parts)?;
-    parts.part("compression", || compress::folder(&dist))?;
     Ok(dist)
 }
 

@@ -21,7 +21,10 @@ pub fn run() -> Result<()> {
     if packed {
         report.tests("long tests, browser", summary::node, |left_out| {
             let mut tests = cmd("npm");
-            tests.args(["run", "long"]).current_dir(node::ensure()?).env(LeftOut::VARIABLE, left_out);
+            tests
+                .args(["run", "long"])
+                .current_dir(node::ensure(node::TESTS)?)
+                .env(LeftOut::VARIABLE, left_out);
             sh::tee(tests.env("OPENGEN_CHROMIUM", chromium::ensure()?))
         });
     }

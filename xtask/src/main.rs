@@ -5,6 +5,7 @@
 
 mod arrows;
 mod bench;
+mod bundle;
 mod compress;
 mod dist;
 mod full;

@@ -46,13 +46,16 @@ pub fn pack(page: &Path) -> Result<PathBuf> {
     for old in [&folder, &tarball] {
         remove(old)?;
     }
+    let www = sh::root().join("www");
     for name in CLIENT.iter().map(PathBuf::from).chain(models(page)?) {
-        copy(&page.join(&name), &folder.join(&name))?;
+        // As it is written where it is; the engine is only in the built page.
+        let from = if www.join(&name).exists() { &www } else { page };
+        copy(&from.join(&name), &folder.join(&name))?;
     }
     for name in TYPES {
         copy(&sh::root().join("www").join(name), &folder.join(name))?;
     }
-    let tools = node::ensure()?;
+    let tools = node::ensure(node::TESTS)?;
     sh::run(cmd("node").arg(tools.join("node_modules/typescript/bin/tsc")).args(["--project", "pkg"]))?;
     for name in LEGAL {
         copy(&sh::root().join(name), &package.join(name))?;

@@ -90,7 +90,7 @@ fn web(report: &mut Report) {
     }
     report.tests("tests, browser", summary::node, |left_out| {
         let mut tests = cmd("npm");
-        tests.arg("test").current_dir(node::ensure()?).env(LeftOut::VARIABLE, left_out);
+        tests.arg("test").current_dir(node::ensure(node::TESTS)?).env(LeftOut::VARIABLE, left_out);
         tests.env("OPENGEN_CHROMIUM", chromium::ensure()?).env("OPENGEN_FIREFOX", firefox::ensure()?);
         exiftool::ensure()?;
         sh::tee(&mut tests)

@@ -1,4 +1,4 @@
-//! Node and the packages which the tests of the page use.
+//! Node, and the packages of this repository's own scripts.
 
 use crate::sh::{self, cmd};
 use crate::tools;
@@ -6,12 +6,23 @@ use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// The folder of the page's tests, with its packages installed as its lock file says.
-pub fn ensure() -> Result<PathBuf> {
-    if sh::which("node").is_none() || sh::which("npm").is_none() {
+/// The page's tests, and TypeScript for the package.
+pub const TESTS: &str = "tests/web";
+
+/// What puts the page's modules together.
+pub const BUNDLE: &str = "xtask/bundle";
+
+/// Whether there is Node without installing it.
+pub fn is_here() -> bool {
+    sh::which("node").is_some() && sh::which("npm").is_some()
+}
+
+/// One of those folders, with its packages installed as its lock file says.
+pub fn ensure(folder: &str) -> Result<PathBuf> {
+    if !is_here() {
         tools::apt_install(&["nodejs", "npm"], "no Node")?;
     }
-    let folder = sh::root().join("tests/web");
+    let folder = sh::root().join(folder);
     // npm writes this file last.
     let installed = changed(&folder.join("node_modules/.package-lock.json"));
     if installed.is_none() || installed < changed(&folder.join("package-lock.json")) {

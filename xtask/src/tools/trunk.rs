@@ -1,5 +1,6 @@
 //! trunk, which nobody needs here but some people have: that its way to the page works too.
 
+use crate::bundle;
 use crate::dist;
 use crate::sh::{self, cmd};
 use anyhow::{Context, Result, bail};
@@ -11,7 +12,7 @@ pub fn find() -> Option<PathBuf> {
     sh::which("trunk")
 }
 
-/// Builds the page with trunk and holds its files against those of `built`.
+/// Builds the page with trunk and holds its files, put together like ours, against those of `built`.
 pub fn check(program: &Path, built: &Path) -> Result<()> {
     let folder = sh::root().join("target/trunk");
     let mut trunk = cmd(program);
@@ -19,6 +20,7 @@ pub fn check(program: &Path, built: &Path) -> Result<()> {
     // trunk refuses any value of this variable but true and false.
     trunk.env_remove("NO_COLOR");
     sh::run(&mut trunk)?;
+    bundle::folder(&folder)?;
     let names = |folder: &Path| -> Result<Vec<PathBuf>> {
         let mut names = dist::files(folder)?;
         names.retain(|name| name.extension().is_none_or(|kind| kind != "br" && kind != "gz"));
