@@ -3,7 +3,7 @@
 /// <reference lib="esnext.disposable" />
 
 import type {
-  Capabilities, EnginePath, GenerateRequest, LoadedModel, LoadProgress, ModelInfo, PreviewOptions, Stats, StoredModel,
+  Capabilities, EnginePath, ErrorCode as EngineErrorCode, GenerateRequest, LoadedModel, LoadProgress, ModelInfo, PreviewOptions, Stats, StoredModel,
   Timings, Walk,
 } from './protocol.d.ts';
 
@@ -36,6 +36,18 @@ export interface ModelDescription extends Partial<ModelInfo> {
   fetch?: typeof globalThis.fetch;
 }
 
+/** What happened, as an error's `code`: what the engine says, and what the client alone does. */
+export type ErrorCode =
+  | EngineErrorCode
+  /** `onPicture` dropped every picture of the call. */
+  | 'DROPPED';
+
+/**
+ * What a program says of a picture: it is handed over; it is handed over to be shown blurred until somebody asks to see
+ * it; or nobody gets it.
+ */
+export type Verdict = 'keep' | 'blur' | 'drop';
+
 export interface LoadOptions {
   onProgress?: (progress: LoadProgress) => void;
   signal?: AbortSignal;
@@ -58,10 +70,16 @@ export interface CreateOptions extends LoadOptions {
    * of another origin, which has to allow it (CORS), too.
    */
   workerUrl?: string | URL;
+  /**
+   * Looks at every finished picture before `generate` or `stream` hands it over, so before it can be shown or kept.
+   * When it throws or rejects, so does the call, and nothing is handed over. Where it is given, steps bring no previews
+   * unless `previews` asks for them: nobody has looked at those.
+   */
+  onPicture?: (image: ImageData) => Verdict | Promise<Verdict>;
 }
 
 /** The same options as for `create`, but those that change nothing of the answer. */
-export type DetectOptions = Omit<CreateOptions, 'onProgress' | 'memoryLimit'>;
+export type DetectOptions = Omit<CreateOptions, 'onProgress' | 'onPicture' | 'memoryLimit'>;
 
 /** What `create` would do. */
 export interface Detected {
@@ -130,10 +148,12 @@ export type StreamEvent<T extends ImageType = 'ImageData'> =
 export interface Generated<T extends ImageType = 'ImageData'> {
   /** The first of `images`. */
   image: ImageTypes[T];
-  /** As many as `batch` asked for; their seeds count up from `seed`. */
+  /** As many as `batch` asked for, but those that `onPicture` dropped; their seeds count up from `seed`. */
   images: ImageTypes[T][];
   /** Each image as a PNG file with the settings in its text. */
   png: Blob[];
+  /** What `onPicture` said of each picture that was made, dropped ones included; "keep" where there is no such hook. */
+  verdicts: Verdict[];
   /** The seed that was given or drawn; a string where a double would lose digits. */
   seed: number | string;
   timings: Timings;

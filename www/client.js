@@ -6,6 +6,7 @@
  */
 
 import { OpenGenError, abortion, invalid } from './errors.js';
+import { checkHook, judge } from './judge.js';
 import { DEFAULTS, LIMITS, SAMPLERS } from './limits.js';
 import { Link } from './link.js';
 import { STUDY, check, refuse } from './options.js';
@@ -18,6 +19,7 @@ export { DEFAULTS, LIMITS, OpenGenError, SAMPLERS };
 /** @typedef {import('./api.d.ts').CreateOptions} CreateOptions */
 /** @typedef {import('./api.d.ts').Detected} Detected */
 /** @typedef {import('./api.d.ts').DetectOptions} DetectOptions */
+/** @typedef {import('./api.d.ts').ErrorCode} ErrorCode */
 /** @typedef {import('./api.d.ts').LoadOptions} LoadOptions */
 /** @typedef {import('./api.d.ts').ModelDescription} ModelDescription */
 /** @typedef {import('./api.d.ts').Models} Models */
@@ -25,6 +27,7 @@ export { DEFAULTS, LIMITS, OpenGenError, SAMPLERS };
 /** @typedef {import('./api.d.ts').ImageType} ImageType */
 /** @typedef {import('./api.d.ts').OpenGenEventMap} OpenGenEventMap */
 /** @typedef {import('./api.d.ts').PreviewOptions} PreviewOptions */
+/** @typedef {import('./api.d.ts').Verdict} Verdict */
 /**
  * @template {ImageType} [T='ImageData']
  * @typedef {import('./api.d.ts').GenerateOptions<T>} GenerateOptions
@@ -39,7 +42,6 @@ export { DEFAULTS, LIMITS, OpenGenError, SAMPLERS };
  */
 /** @typedef {import('./protocol.d.ts').Capabilities} Capabilities */
 /** @typedef {import('./protocol.d.ts').EnginePath} EnginePath */
-/** @typedef {import('./protocol.d.ts').ErrorCode} ErrorCode */
 /** @typedef {import('./protocol.d.ts').GenerateRequest} GenerateRequest */
 /** @typedef {import('./protocol.d.ts').LoadedModel} LoadedModel */
 /** @typedef {import('./protocol.d.ts').LoadProgress} LoadProgress */
@@ -73,6 +75,7 @@ export class OpenGen extends EventTarget {
   #link;
   /** @type {Capabilities | null} */ #capabilities = null;
   /** The model in use. @type {import('./api.d.ts').ModelSettings | null} */ #model = null;
+  /** Looks at every finished picture. @type {CreateOptions['onPicture']} */ #onPicture;
 
   /**
    * Starts a worker and its engine, and loads a model if one is named.
@@ -81,8 +84,10 @@ export class OpenGen extends EventTarget {
    */
   static async create(options = {}) {
     check('create', options);
-    const { model, engine = 'auto', memoryLimit, workerUrl, onProgress, signal } = options;
+    const { model, engine = 'auto', memoryLimit, workerUrl, onPicture, onProgress, signal } = options;
+    checkHook(onPicture);
     const og = new OpenGen(workerUrl);
+    og.#onPicture = onPicture;
     return whileOpen(og.#link, signal, async () => {
       og.#capabilities = await og.#link.call({ type: 'create', engine, memoryLimit });
       if (model !== undefined) await og.models.load(model, { onProgress });
@@ -191,17 +196,20 @@ export class OpenGen extends EventTarget {
       if (!this.#model) throw invalid('model', 'no model is loaded yet');
       const { width, height, defaults } = this.#model;
       const request = /** @type {GenerateRequest} */ (withPlainSeeds({
-        ...REQUEST, ...defaults, width, height, seed: randomSeed(), ...withoutUndefined(settings),
+        ...REQUEST, previews: !this.#onPicture, ...defaults, width, height, seed: randomSeed(), ...withoutUndefined(settings),
       }));
       return this.#link.call({ type: 'generate', request }, { signal, onEvent });
     }, signal);
     this.#capabilities = capabilities;
-    const png = files.map((/** @type {BlobPart} */ bytes) => new Blob([bytes], { type: 'image/png' }));
+    const finished = pixels.map(toImageData);
+    const verdicts = await judge(this.#onPicture, finished);
+    /** @template T @param {T[]} list @returns {T[]} */
+    const kept = (list) => list.filter((_, index) => verdicts[index] !== 'drop');
+    const png = kept(files).map((/** @type {any} */ bytes) => new Blob([bytes], { type: 'image/png' }));
     /** @type {any[]} */
-    const images = await Promise.all(pixels.map(
-      (/** @type {import('./protocol.d.ts').Pixels} */ image, /** @type {number} */ index) =>
-        HAND_OVER[imageType](toImageData(image), png[index])));
-    return { ...rest, image: images[0], images, png };
+    const images = await Promise.all(kept(finished).map(
+      (/** @type {ImageData} */ image, /** @type {number} */ index) => HAND_OVER[imageType](image, png[index])));
+    return { ...rest, image: images[0], images, png, verdicts };
   }
 
   /**

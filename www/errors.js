@@ -1,6 +1,6 @@
 /** What goes wrong, as an error with a code that a program can act upon and a message that a person can read. */
 
-/** @typedef {import('./protocol.d.ts').ErrorCode} ErrorCode */
+/** @typedef {import('./api.d.ts').ErrorCode} ErrorCode */
 
 /** Every error that the client throws or rejects with. */
 export class OpenGenError extends Error {
@@ -13,7 +13,7 @@ export class OpenGenError extends Error {
     super(message, cause === undefined ? undefined : { cause });
     // As fetch has it, so that code which knows aborted requests and AbortSignal.timeout knows this one too.
     this.name = code === 'ABORTED' ? (isTimeout(cause) ? 'TimeoutError' : 'AbortError') : 'OpenGenError';
-    /** What happened; the list with its meanings is in protocol.d.ts. @type {ErrorCode} */
+    /** What happened; the list with its meanings is in api.d.ts and protocol.d.ts. @type {ErrorCode} */
     this.code = code;
     /** The option at fault, for INVALID_INPUT. @type {string | null} */
     this.field = field;

@@ -15,7 +15,7 @@ const SHELL = [
   'css/noscript.css', 'icon.svg',
   'manifest.webmanifest', 'icons/icon-192.png', 'icons/icon-512.png', 'icons/maskable-512.png', 'icons/apple-touch-icon.png',
   'samples/apple.webp', 'samples/panda.webp', 'samples/fox.webp',
-  'early.js', 'main.js', 'client.js', 'errors.js', 'knows.js', 'limits.js', 'link.js', 'models.js', 'options.js', 'source.js',
+  'early.js', 'main.js', 'client.js', 'errors.js', 'judge.js', 'knows.js', 'limits.js', 'link.js', 'models.js', 'options.js', 'source.js',
   'spawn.js', 'stream.js', 'through.js', 'worker.js', 'engines.js', 'detect.js', 'preview.js', 'stored.js',
   'js/actions.js',
   'js/adding.js',

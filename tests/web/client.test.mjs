@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LIMITS, OpenGen } from '../../www/client.js';
+import { checkHook, judge } from '../../www/judge.js';
 import { MODELS } from '../../www/models.js';
 import { check } from '../../www/options.js';
 import { enlarge } from '../../www/preview.js';
@@ -158,6 +159,34 @@ test('an iterator that is left stops its run; one whose run fails throws after i
   outer.abort('enough');
   await assert.rejects(events.next(), { message: 'stopped' });
   assert.equal(signal.reason, 'enough');
+});
+
+test('a hook says of every picture what becomes of it, one after the other, when it likes', async () => {
+  const images = ['a', 'b', 'c'];
+  assert.deepEqual(await judge(undefined, images), ['keep', 'keep', 'keep'], 'nobody is asked');
+  const seen = [];
+  const said = await judge(async (image) => {
+    await null;
+    seen.push(image);
+    return { a: 'drop', b: 'blur', c: 'keep' }[image];
+  }, images);
+  assert.deepEqual([said, seen], [['drop', 'blur', 'keep'], images]);
+  for (const [count, message] of [[1, 'onPicture dropped the picture'], [2, 'onPicture dropped all pictures']]) {
+    await assert.rejects(judge(() => 'drop', images.slice(0, count)), { name: 'OpenGenError', code: 'DROPPED', message });
+  }
+});
+
+test('a hook that is broken lets nothing through', async () => {
+  for (const answer of [undefined, null, true, 'Keep', 'toString']) {
+    await assert.rejects(judge(() => answer, ['a']), {
+      code: 'INVALID_INPUT', field: 'onPicture', message: `must answer with keep, blur, drop, not ${answer}`,
+    });
+  }
+  const broken = new Error('the classifier did not load');
+  await assert.rejects(judge(() => { throw broken; }, ['a']), broken);
+  await assert.rejects(judge(async (image) => { if (image === 'b') throw broken; return 'keep'; }, ['a', 'b']), broken);
+  for (const hook of [null, 'keep', {}]) assert.throws(() => checkHook(hook), { code: 'INVALID_INPUT', field: 'onPicture' });
+  checkHook(undefined);
 });
 
 test('previews are enlarged smoothly to the longer side that is asked for', () => {

@@ -130,3 +130,56 @@ test('a model that another version of the page stored is packed anew, one of the
   }, id);
   assert.deepEqual(await places(page, id), {}, 'and gone with the model');
 });
+
+test('a program’s hook sees a picture before anybody else, and what it drops nobody gets', async () => {
+  const page = await visitor(it, { path: 'blank.html' });
+  const told = await page.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    const { MODELS } = await import('/models.js');
+    const seen = [];
+    let verdicts = [];
+    const og = await OpenGen.create({
+      engine: 'cpu', model: MODELS[0],
+      onPicture: async (image) => {
+        await new Promise((done) => setTimeout(done));
+        seen.push([image.width, image.height]);
+        return verdicts[seen.length - 1];
+      },
+    });
+    const run = async (said, options) => {
+      seen.length = 0;
+      verdicts = said;
+      const previews = [];
+      const onStep = ({ preview }) => previews.push(Boolean(preview));
+      const ended = await og.generate({ prompt: 'a cat', steps: 1, seed: 4, onStep, ...options }).then(
+        ({ images, png, verdicts: judged, image }) => ({ images: images.length, png: png.length, judged, first: image === images[0] }),
+        ({ code, field }) => ({ code, field }));
+      return { ...ended, seen: [...seen], previews };
+    };
+    const answers = [
+      await run(['keep']), await run(['drop', 'blur'], { batch: 2, imageType: 'Blob' }), await run(['drop']),
+      await run(['perhaps']), await run(['keep'], { previews: true }),
+    ];
+    const types = [];
+    verdicts = ['drop'];
+    seen.length = 0;
+    try {
+      for await (const { type } of og.stream({ prompt: 'a cat', steps: 1, seed: 4 })) types.push(type);
+    } catch ({ code }) {
+      types.push(code);
+    }
+    og.dispose();
+    return { answers, types };
+  });
+  const size = [MODEL.width, MODEL.height];
+  assert.deepEqual(told.answers, [
+    { images: 1, png: 1, judged: ['keep'], first: true, seen: [size], previews: [false] },
+    { images: 1, png: 1, judged: ['drop', 'blur'], first: true, seen: [size, size], previews: [false] },
+    { code: 'DROPPED', field: null, seen: [size], previews: [false] },
+    { code: 'INVALID_INPUT', field: 'onPicture', seen: [size], previews: [false] },
+    { images: 1, png: 1, judged: ['keep'], first: true, seen: [size], previews: [true] },
+  ]);
+  assert.deepEqual(told.types.at(-1), 'DROPPED');
+  assert.ok(!told.types.includes('done'));
+  assert.deepEqual(page.trouble, []);
+});
