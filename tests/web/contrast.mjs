@@ -1,7 +1,7 @@
-/** Whether the page's texts can be read: for `page.evaluate`. */
+/** The page in every look, and whether its texts can be read. */
 
 /** Resolves when no colour is on its way to another. Runs in the page. */
-export function settled() {
+function settled() {
   const transitions = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
   return Promise.allSettled(transitions.map((transition) => transition.finished)).then(() => {});
 }
@@ -25,4 +25,23 @@ export function poorContrast() {
     if (ratio < needed) poor.push(`${element.textContent.trim().slice(0, 30)}: ${ratio.toFixed(2)}`);
   }
   return poor;
+}
+
+/**
+ * Does something at each of these widths in px, light and dark, once no colour is on its way; then all is as it was.
+ * @param {import('playwright-core').Page} page
+ * @param {number[]} widths
+ * @param {(look: string, width: number) => Promise<void>} check
+ */
+export async function everyLook(page, widths, check) {
+  const before = page.viewportSize();
+  for (const width of widths) {
+    await page.setViewportSize({ ...before, width });
+    for (const colorScheme of ['dark', 'light']) {
+      await page.emulateMedia({ colorScheme });
+      await page.evaluate(settled);
+      await check(`${colorScheme} at ${width} px`, width);
+    }
+  }
+  await page.setViewportSize(before);
 }

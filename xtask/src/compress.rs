@@ -6,12 +6,15 @@ use sha2::{Digest, Sha256};
 use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// Kinds of file that gain; a model's numbers and a picture do not.
 const TEXT: &[&str] = &["html", "js", "mjs", "css", "wasm", "json", "svg", "webmanifest", "txt", "wgsl"];
 
 /// Below this one network packet carries the file anyway.
-const SMALLEST: usize = 512;
+const SMALLEST: u64 = 512;
 
 #[derive(Clone, Copy)]
 enum Coding {
@@ -47,30 +50,51 @@ impl Coding {
     }
 }
 
-/// Compresses what gains under a folder. Results are kept by content, since the folder is made anew.
+/// Compresses what gains under a folder, a file on each core. Results are kept by content, since the folder is made anew.
 pub fn folder(folder: &Path) -> Result<()> {
     let kept = kept()?;
     fs::create_dir_all(&kept)?;
+    let mut paths = Vec::new();
     for name in dist::files(folder)? {
-        if !gains(&name) {
-            continue;
-        }
         let path = folder.join(&name);
-        let bytes = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        if bytes.len() < SMALLEST {
-            continue;
+        let bytes = path.metadata().with_context(|| format!("cannot read {}", path.display()))?.len();
+        if gains(&name) && bytes >= SMALLEST {
+            paths.push((bytes, path));
         }
-        let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        for coding in Coding::ALL {
-            let ready = kept.join(format!("{digest}.{}", coding.extension()));
-            if !ready.exists() {
-                // Named only when whole: an interruption leaves nothing half.
-                let part = ready.with_extension("part");
-                fs::write(&part, coding.encode(&bytes)?)?;
-                fs::rename(&part, &ready)?;
-            }
-            fs::copy(&ready, beside(&path, coding.extension()))?;
+    }
+    // The largest first, so that no core ends with one alone.
+    paths.sort();
+    let paths = Mutex::new(paths);
+    let work = || -> Result<()> {
+        loop {
+            let next = paths.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+            let Some((_, path)) = next else { return Ok(()) };
+            file(&path, &kept)?;
         }
+    };
+    let cores = thread::available_parallelism().map_or(1, |cores| cores.get());
+    thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().expect("a thread that compresses panics only by a fault"))
+    })
+}
+
+/// Lays the compressed twins beside a file.
+fn file(path: &Path, kept: &Path) -> Result<()> {
+    let bytes = fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let digest: String = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    for coding in Coding::ALL {
+        let ready = kept.join(format!("{digest}.{}", coding.extension()));
+        if !ready.exists() {
+            // Named only when whole: an interruption leaves nothing half, and two files may be alike.
+            static PARTS: AtomicUsize = AtomicUsize::new(0);
+            let part = ready.with_extension(format!("part-{}", PARTS.fetch_add(1, Ordering::Relaxed)));
+            fs::write(&part, coding.encode(&bytes)?)?;
+            fs::rename(&part, &ready)?;
+        }
+        fs::copy(&ready, beside(path, coding.extension()))?;
     }
     Ok(())
 }
