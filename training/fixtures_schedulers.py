@@ -19,6 +19,7 @@ from diffusers import (
     EulerAncestralDiscreteScheduler,
     EulerDiscreteScheduler,
     HeunDiscreteScheduler,
+    LCMScheduler,
     LMSDiscreteScheduler,
 )
 
@@ -30,6 +31,7 @@ CLASSES = {
     "dpm++-2m": DPMSolverMultistepScheduler,
     "heun": HeunDiscreteScheduler,
     "lms": LMSDiscreteScheduler,
+    "lcm": LCMScheduler,
 }
 WITH_KARRAS = ("euler", "dpm++-2m", "heun", "lms")
 # The scheduler_config.json of Stable Diffusion 1.x.
@@ -64,7 +66,7 @@ def run(sampler: str, config: dict, steps: int, schedule: str) -> dict:
 
     for t in scheduler.timesteps:
         m = torch.sin(scheduler.scale_model_input(x, t) * 0.5 + t.double() * 0.01)
-        if sampler == "euler-a":
+        if sampler in ("euler-a", "lcm"):
             # The scheduler draws from the generator; draw the same values from a copy to record them.
             copy = torch.Generator()
             copy.set_state(generator.get_state())
@@ -93,7 +95,7 @@ def run(sampler: str, config: dict, steps: int, schedule: str) -> dict:
 def cases() -> list:
     out = []
     for sampler in CLASSES:
-        for spacing in ["leading", "trailing", "linspace"]:
+        for spacing in ["leading", "trailing", "linspace"] if sampler != "lcm" else ["leading"]:  # it has its own
             for prediction in ["epsilon", "v_prediction", "sample"]:
                 if sampler == "euler-a" and prediction == "sample":
                     continue  # diffusers: not implemented
@@ -104,7 +106,9 @@ def cases() -> list:
         # Each class's own defaults where the file says nothing, and less usual files.
         no_clip = {"clip_sample": False}
         if sampler == "heun":
-            no_clip |= {"beta_start": 0.0001, "beta_end": 0.02}  # alone among the classes it has other defaults
+            no_clip |= {"beta_start": 0.0001, "beta_end": 0.02}  # this class and the next have other defaults
+        if sampler == "lcm":
+            no_clip |= {"beta_start": 0.0001, "beta_end": 0.02, "beta_schedule": "linear"}
         out.append((sampler, no_clip, 7, "default"))
         out.append((sampler, STABLE_DIFFUSION, 10, "default"))
         out.append((sampler, {**STABLE_DIFFUSION, "set_alpha_to_one": True, "steps_offset": 0}, 3, "default"))
@@ -114,7 +118,10 @@ def cases() -> list:
             cosine["timestep_spacing"] = "leading"
         out.append((sampler, cosine, 6, "default"))
         out.append((sampler, {**no_clip, "num_train_timesteps": 100, "timestep_spacing": "trailing"}, 9, "default"))
-        out.append((sampler, {**no_clip, "num_train_timesteps": 37, "beta_schedule": "linear"}, 5, "default"))
+        few = {**no_clip, "num_train_timesteps": 37, "beta_schedule": "linear"}
+        if sampler == "lcm":
+            few["original_inference_steps"] = 12
+        out.append((sampler, few, 5, "default"))
         zero_snr = {
             **STABLE_DIFFUSION,
             "rescale_betas_zero_snr": True,
@@ -127,6 +134,10 @@ def cases() -> list:
             out.append((sampler, {**no_clip, "beta_schedule": "squaredcos_cap_v2"}, 5, "karras"))
             out.append((sampler, {**STABLE_DIFFUSION, "sigma_min": 0.1, "sigma_max": 10.0}, 5, "karras"))
             out.append((sampler, {**STABLE_DIFFUSION, "use_karras_sigmas": True}, 5, "default"))
+        if sampler == "lcm":
+            out.append((sampler, {**STABLE_DIFFUSION, "original_inference_steps": 100, "timestep_scaling": 0.5}, 8, "default"))
+            out.append((sampler, STABLE_DIFFUSION, 50, "default"))
+            out.append((sampler, STABLE_DIFFUSION, 7, "default"))
         if sampler == "dpm++-2m":
             out.append((sampler, {**STABLE_DIFFUSION, "euler_at_final": True}, 20, "default"))
             out.append((sampler, {**STABLE_DIFFUSION, "lower_order_final": False}, 5, "default"))

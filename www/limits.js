@@ -16,6 +16,7 @@ export const SAMPLERS = {
   'heun': { title: 'Heun', evaluations: 2, alone: true },
   'lms': { title: 'LMS', evaluations: 1, alone: false },
   'dpm++-2m': { title: 'DPM++ 2M', evaluations: 1, alone: false },
+  'lcm': { title: 'LCM', evaluations: 1, alone: true },
 };
 
 export const LIMITS = {

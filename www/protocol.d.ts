@@ -108,7 +108,7 @@ export interface LoadedModel {
 
 /** 0 … 2^64 − 1; a BigInt, or digits as text, where a double would lose some. */
 export type Seed = number | string | bigint;
-export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'heun' | 'lms' | 'dpm++-2m';
+export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'heun' | 'lms' | 'dpm++-2m' | 'lcm';
 export type Schedule = 'default' | 'karras';
 export type Dialect = 'a1111' | 'diffusers';
 
@@ -137,7 +137,7 @@ export interface GenerateRequest {
   rng: 'torch' | 'philox';
   /** With "heun" a step takes twice as long. Default: the model's, else "dpm++-2m". */
   sampler: Sampler;
-  /** How the noise levels are spaced; "karras" not with "ddim". Default: the model's, else "default". */
+  /** How the noise levels are spaced; "karras" not with "ddim" and "lcm". Default: the model's, else "default". */
   schedule: Schedule;
   /** Pixels, 32 … 2048, multiples of 8. Default: the model's. */
   width: number;

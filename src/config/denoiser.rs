@@ -60,6 +60,14 @@ impl Denoiser {
         }
     }
 
+    /// Width of the embedding of the guidance scale, where the network follows one by itself: what others ask twice for, it
+    /// answers at once.
+    pub fn guidance_channels(&self) -> Option<usize> {
+        match self {
+            Denoiser::Unet(config) => config.time_cond_proj_dim,
+        }
+    }
+
     /// The numbers fit the kernels and stay within sane bounds.
     pub fn check(&self) -> Result<()> {
         match self {

@@ -31,6 +31,7 @@ pub fn from_folder(path: &Path) -> Result<ModelConfig> {
     let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
     let name = name.unwrap_or_else(|| "model".to_string());
     let suggested = Suggested::of_scheduler(&check::parse(&file, &without_infinities(&text))?);
+    let suggested = suggested.of_distilled(unet.time_cond_proj_dim.is_some()).or(&Suggested::of_name(&name));
     let denoiser = Denoiser::Unet(unet);
     let config = ModelConfig { name, texts, denoiser, vae, preview, scheduler, suggested };
     config.check()?;

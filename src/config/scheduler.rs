@@ -66,7 +66,7 @@ pub enum FinalSigmas {
 
 /// The fields of `scheduler_config.json` that decide numbers; unknown ones are ignored.
 ///
-/// Defaults are those that diffusers' schedulers share (Heun's class alone has other betas). Where the classes differ
+/// Defaults are those that diffusers' schedulers share (Heun's and LCM's alone have other betas). Where the classes differ
 /// (`timestep_spacing`), or ask for something only some of them have, the field is optional and the sampler that reads it
 /// applies its own class's default, as diffusers' `from_config` does: <https://huggingface.co/docs/diffusers/api/schedulers/overview>.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -101,6 +101,12 @@ pub struct SchedulerConfig {
     /// DPM++: timesteps whose log SNR lies below are left out; absent: none are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lambda_min_clipped: Option<f64>,
+    /// LCM: the steps of the schedule that the model was distilled on; see [`SchedulerConfig::original_inference_steps`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub original_inference_steps: Option<usize>,
+    /// LCM: how fast the boundary condition lets go with the timestep; see [`SchedulerConfig::timestep_scaling`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timestep_scaling: Option<f64>,
     #[serde(flatten)]
     pub refused: Refused,
 }
@@ -149,6 +155,8 @@ impl Default for SchedulerConfig {
             lower_order_final: true,
             euler_at_final: false,
             lambda_min_clipped: None,
+            original_inference_steps: None,
+            timestep_scaling: None,
             refused: Refused::default(),
         }
     }
@@ -157,6 +165,16 @@ impl Default for SchedulerConfig {
 impl SchedulerConfig {
     /// The most training timesteps accepted; everybody has 1000.
     pub const MAX_TRAIN_TIMESTEPS: usize = 100_000;
+
+    /// The class's 50 where the file says nothing; of a shorter training no more than that has.
+    pub fn original_inference_steps(&self) -> usize {
+        self.original_inference_steps.unwrap_or(50.min(self.num_train_timesteps))
+    }
+
+    /// The class's 10 where the file says nothing.
+    pub fn timestep_scaling(&self) -> f64 {
+        self.timestep_scaling.unwrap_or(10.0)
+    }
 
     /// Reads `scheduler_config.json`. Python writes `-Infinity` into it (`lambda_min_clipped`), which is not JSON.
     /// A field that is null is as good as absent.
@@ -184,6 +202,16 @@ impl SchedulerConfig {
                 "steps_offset is {}, expected less than num_train_timesteps {}",
                 self.steps_offset, self.num_train_timesteps
             ));
+        }
+        let (own, scaling) = (self.original_inference_steps(), self.timestep_scaling());
+        if own == 0 || own > self.num_train_timesteps {
+            return bad(format!(
+                "original_inference_steps is {own}, expected 1 to num_train_timesteps {}",
+                self.num_train_timesteps
+            ));
+        }
+        if !(scaling > 0.0 && scaling.is_finite()) {
+            return bad(format!("timestep_scaling is {scaling}, expected more than 0"));
         }
         let in_range = |beta: f64| beta > 0.0 && beta < 1.0;
         if !in_range(self.beta_start) || !in_range(self.beta_end) || self.beta_start > self.beta_end {
@@ -281,6 +309,9 @@ mod tests {
             r#"{"beta_start": -1}"#,
             r#"{"beta_end": 2}"#,
             r#"{"sigma_min": 0}"#,
+            r#"{"original_inference_steps": 0}"#,
+            r#"{"original_inference_steps": 1001}"#,
+            r#"{"timestep_scaling": -10}"#,
             r#"{"steps_offset": 1000}"#,
             r#"{"steps_offset": 18446744073709551615}"#,
         ] {

@@ -29,9 +29,42 @@ impl Suggested {
             "HeunDiscreteScheduler" => "heun",
             "LMSDiscreteScheduler" => "lms",
             "DPMSolverMultistepScheduler" => "dpm++-2m",
+            "LCMScheduler" => "lcm",
             _ => return Suggested::default(),
         };
         Suggested { sampler: Some(sampler.to_string()), ..Suggested::default() }
+    }
+
+    /// What a name says, where nothing else does: models that were distilled to a step or two, and are drawn with without
+    /// guidance. As their makers draw with them: <https://huggingface.co/stabilityai/sd-turbo>,
+    /// <https://huggingface.co/IDKiro/sdxs-512-dreamshaper>, <https://huggingface.co/amd/Nitro-1-SD>.
+    pub fn of_name(name: &str) -> Self {
+        const ONE_STEP: [(&str, &str); 3] = [("turbo", "euler"), ("sdxs", "euler"), ("nitro-1", "ddim")];
+        let name = name.to_lowercase();
+        match ONE_STEP.iter().find(|(word, _)| name.contains(word)) {
+            Some((_, sampler)) => Suggested {
+                steps: Some(1),
+                guidance: Some(1.0),
+                sampler: Some((*sampler).to_string()),
+                ..Suggested::default()
+            },
+            None => Suggested::default(),
+        }
+    }
+
+    /// What a latent consistency model wants, where it `is` one that follows the guidance scale by itself:
+    /// <https://huggingface.co/SimianLuo/LCM_Dreamshaper_v7>.
+    pub fn of_distilled(self, is: bool) -> Self {
+        if !is {
+            return self;
+        }
+        let lcm = Suggested {
+            steps: Some(4),
+            guidance: Some(8.0),
+            sampler: Some("lcm".to_string()),
+            ..Suggested::default()
+        };
+        self.or(&lcm)
     }
 
     /// These suggestions, and `other`'s where these say nothing.

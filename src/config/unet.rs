@@ -38,6 +38,9 @@ pub struct UnetConfig {
     pub norm_num_groups: usize,
     pub norm_eps: f64,
     pub use_linear_projection: bool,
+    /// Width of the embedding of the guidance scale, where the model was distilled to follow one (LCM).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_cond_proj_dim: Option<usize>,
 }
 
 /// The size of the latents a model was trained on, as diffusers writes it.
@@ -124,6 +127,7 @@ impl Default for UnetConfig {
             norm_num_groups: 32,
             norm_eps: 1e-5,
             use_linear_projection: false,
+            time_cond_proj_dim: None,
         }
     }
 }
@@ -171,6 +175,10 @@ impl UnetConfig {
         check::positive(FILE, "norm_eps", self.norm_eps, 1.0)?;
         check::within(FILE, "cross_attention_dim", self.cross_attention_dim, 4, check::MAX_CHANNELS)?;
         check::multiple(FILE, "cross_attention_dim", self.cross_attention_dim, "the vector width", 4)?;
+        if let Some(width) = self.time_cond_proj_dim {
+            check::within(FILE, "time_cond_proj_dim", width, 4, check::MAX_CHANNELS)?;
+            check::multiple(FILE, "time_cond_proj_dim", width, "the vector width", 4)?;
+        }
         if self.freq_shift != 0 && self.freq_shift != 1 {
             return Err(check::bad(FILE, format!("freq_shift is {}, expected 0 or 1", self.freq_shift)));
         }
@@ -267,7 +275,6 @@ pub fn refuse_unsupported(file: &str, value: &Value) -> Result<()> {
         Only { field: "time_embedding_dim", accepted: &[], why: TOPOLOGY },
         Only { field: "time_embedding_act_fn", accepted: &[], why: TOPOLOGY },
         Only { field: "timestep_post_act", accepted: &[], why: TOPOLOGY },
-        Only { field: "time_cond_proj_dim", accepted: &[], why: "embedded guidance (LCM) has no path yet" },
         Only { field: "conv_in_kernel", accepted: &["3"], why: TOPOLOGY },
         Only { field: "conv_out_kernel", accepted: &["3"], why: TOPOLOGY },
         Only { field: "num_attention_heads", accepted: &[], why: "diffusers itself refuses this field" },

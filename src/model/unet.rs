@@ -123,6 +123,14 @@ impl Time {
     fn new(b: &mut Builder, config: &UnetConfig, root: &Path) -> Time {
         let embedding = root.pp("time_embedding");
         let input = b.input(Outside::Time, Shape::tokens(1, 1, config.block_out_channels[0]));
+        let input = match config.time_cond_proj_dim {
+            Some(channels) => {
+                let guidance = b.input(Outside::Guidance, Shape::tokens(1, 1, channels));
+                let added = Epilogue { residual: Some(input), ..Epilogue::no_bias() };
+                b.linear(&embedding.pp("cond_proj"), guidance, config.block_out_channels[0], added)
+            }
+            None => input,
+        };
         let width = config.time_embed_dim();
         let hidden = b.linear(&embedding.pp("linear_1"), input, width, Epilogue::act(Act::Silu));
         // Every block starts with SiLU of the embedding: applied once, here.

@@ -6,6 +6,7 @@ use std::fmt;
 use candle_core::{Device, Tensor};
 
 use super::Oracle;
+use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::{Rgba, psnr};
 use crate::pipeline::study::picture;
@@ -87,7 +88,7 @@ pub fn compare(
     let mut latents = Tensor::from_slice(noise, shape, &Device::Cpu)?;
     let mut history = vec![latents.zeros_like()?; sample::HISTORY];
     for evaluation in trajectory.steps.iter().flat_map(|step| &step.evaluations) {
-        let prediction = predict(&oracle, &latents, evaluation, &each, request)?;
+        let prediction = predict(&oracle, &latents, evaluation, &each, (request, config))?;
         let combine = |linear: &Linear| -> Result<Tensor> {
             let sum = ((&latents * linear.x)? + (&prediction * linear.model)?)?;
             history
@@ -126,6 +127,12 @@ fn refuse_what_cannot_be_compared(request: &Request, manifest: &Manifest) -> Res
             );
         }
     }
+    if manifest.config.denoiser.guidance_channels().is_some() {
+        return refuse(
+            "model",
+            "candle's UNet knows no embedding of the guidance scale (time_cond_proj_dim)",
+        );
+    }
     let trajectory =
         sample::trajectory(&manifest.config.scheduler, request.sampler, request.schedule, request.steps)?;
     if trajectory.draws_noise() {
@@ -142,10 +149,10 @@ fn predict(
     latents: &Tensor,
     evaluation: &Evaluation,
     embeddings: &Tensor,
-    request: &Request,
+    (request, config): (&Request, &ModelConfig),
 ) -> Result<Tensor> {
     let input = (latents * evaluation.input_scale)?;
-    if !request.guided() {
+    if !request.guided(config) {
         return oracle.unet(&input, evaluation.timestep, embeddings);
     }
     let both = oracle.unet(&Tensor::cat(&[&input, &input], 0)?, evaluation.timestep, embeddings)?;

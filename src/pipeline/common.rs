@@ -42,7 +42,7 @@ impl Conditioning {
         prompt: &str,
     ) -> Result<Conditioning> {
         let length = config.chunk_tokens();
-        let negative = if request.guided() { request.negative_prompt.as_str() } else { "" };
+        let negative = if request.guided(config) { request.negative_prompt.as_str() } else { "" };
         let mut notices = notices_of(request.dialect, [prompt, negative]);
         let mut pairs = Vec::new();
         for tokenizer in tokenizers.iter() {
@@ -66,7 +66,7 @@ impl Conditioning {
                 "The prompt has {tokens} tokens; the model reads {at_once} at a time, so it was read in {parts} parts."
             ));
         }
-        let rows = if request.guided() { 2 } else { 1 };
+        let rows = if request.guided(config) { 2 } else { 1 };
         if parts * rows > MAX_PARTS {
             let longer = if negative_tokens > tokens { "negative_prompt" } else { "prompt" };
             let most = MAX_PARTS / rows;
@@ -75,7 +75,7 @@ impl Conditioning {
             );
             return Err(Error::InvalidInput { field: longer, message });
         }
-        let rows_of = |(prompt, negative): (Encoded, Encoded)| match request.guided() {
+        let rows_of = |(prompt, negative): (Encoded, Encoded)| match request.guided(config) {
             true => vec![negative.chunks, prompt.chunks],
             false => vec![prompt.chunks],
         };
@@ -164,6 +164,16 @@ pub fn time_embedding(config: Sinusoids, timestep: f64) -> Vec<f32> {
     let sines = (0..half).map(|i| angle(i).sin() as f32);
     let cosines = (0..half).map(|i| angle(i).cos() as f32);
     if config.cosines_first { cosines.chain(sines).collect() } else { sines.chain(cosines).collect() }
+}
+
+/// The sinusoidal embedding of a guidance scale, `[channels]`, as latent consistency models know it. In f32, as diffusers'
+/// `get_guidance_scale_embedding` has it: angles reach thousands, where another rounding is another angle.
+pub fn guidance_embedding(channels: usize, guidance: f64) -> Vec<f32> {
+    let half = channels / 2;
+    let scale = (guidance - 1.0) as f32 * 1000.0;
+    let slope = 10_000f32.ln() / (half as f32 - 1.0);
+    let angle = |i: usize| scale * (i as f32 * -slope).exp();
+    (0..half).map(|i| angle(i).sin()).chain((0..half).map(|i| angle(i).cos())).collect()
 }
 
 /// Pictures out of packed RGBA8 bytes.

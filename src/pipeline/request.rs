@@ -24,7 +24,8 @@ pub struct Request {
     /// Whose way the prompts are read.
     pub dialect: Dialect,
     pub steps: usize,
-    /// Classifier-free guidance scale; up to 1 the negative prompt has no effect and half the work is saved.
+    /// Classifier-free guidance scale; up to 1 the negative prompt has no effect and half the work is saved. A model that
+    /// follows a scale by itself (LCM) knows no negative prompt.
     pub guidance: f64,
     /// Picture `i` of a batch has seed `seed + i`; with a variation all have this one.
     pub seed: u64,
@@ -58,8 +59,8 @@ pub struct Walk {
 
 impl Request {
     /// Whether the model runs twice per step, without and with the prompt.
-    pub fn guided(&self) -> bool {
-        self.guidance > 1.0
+    pub fn guided(&self, config: &ModelConfig) -> bool {
+        self.guidance > 1.0 && config.denoiser.guidance_channels().is_none()
     }
 
     /// Whether step `step`, counted from 1, reports a picture of the latents.

@@ -3,7 +3,7 @@
 #[cfg(feature = "gpu")]
 use super::layout::{from_bytes, to_bytes};
 
-use super::common::time_embedding;
+use super::common::{guidance_embedding, time_embedding};
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use crate::config::{Autoencoder, ModelConfig, TaesdConfig, VaeConfig};
 use crate::error::{Error, Result};
@@ -11,7 +11,11 @@ use crate::model::{self, Whole, autoencoder, denoiser, taesd, vae};
 use crate::plan::{Graph, MemoryLimits, Outside, Path, padded};
 
 /// Runs one stage at a time.
-pub struct Stages<'a>(On<'a>);
+pub struct Stages<'a> {
+    on: On<'a>,
+    /// What a denoiser is told that follows a guidance scale by itself.
+    guidance: f64,
+}
 
 /// What computes.
 enum On<'a> {
@@ -36,18 +40,27 @@ impl<'a> Stages<'a> {
     /// On a device.
     #[cfg(feature = "gpu")]
     pub fn on_gpu(context: &'a crate::gpu::Context, weights: &'a crate::gpu::Weights) -> Stages<'a> {
-        Stages(On::Gpu { context, weights })
+        Stages::on(On::Gpu { context, weights })
     }
 
     /// On the processor.
     #[cfg(feature = "cpu")]
     pub fn on_cpu(weights: &'a crate::cpu::Weights) -> Stages<'a> {
-        Stages(On::Cpu { weights })
+        Stages::on(On::Cpu { weights })
+    }
+
+    fn on(on: On<'a>) -> Stages<'a> {
+        Stages { on, guidance: 1.0 }
+    }
+
+    /// With a guidance scale for a denoiser that follows one by itself; without, it is 1.
+    pub fn guided_by(self, guidance: f64) -> Stages<'a> {
+        Stages { guidance, ..self }
     }
 
     /// What memory allows.
     fn limits(&self) -> MemoryLimits {
-        match self.0 {
+        match self.on {
             #[cfg(feature = "gpu")]
             On::Gpu { context, .. } => context.target().limits,
             #[cfg(feature = "cpu")]
@@ -131,6 +144,8 @@ impl<'a> Stages<'a> {
         let time = time_embedding(config.denoiser.time(), timestep);
         let mut values = states(config, embeddings);
         values.extend([(Outside::Sample, sample), (Outside::Time, time)]);
+        let guidance = config.denoiser.guidance_channels();
+        values.extend(guidance.map(|n| (Outside::Guidance, guidance_embedding(n, self.guidance))));
         let input = |(outside, values)| Input { outside, values: Values::Numbers(values) };
         values.into_iter().map(input).collect()
     }
@@ -255,7 +270,7 @@ impl<'a> Stages<'a> {
         output: Outside,
         len: usize,
     ) -> Result<Vec<f32>> {
-        match self.0 {
+        match self.on {
             #[cfg(feature = "gpu")]
             On::Gpu { context, weights } => run_on_gpu(context, weights, graphs, inputs, output, len).await,
             #[cfg(feature = "cpu")]

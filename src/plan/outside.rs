@@ -20,6 +20,8 @@ pub enum Outside {
     Sample,
     /// The sinusoidal time embedding, `[1, 1, block_out_channels[0]]`.
     Time,
+    /// The embedding of the guidance scale, `[1, 1, time_cond_proj_dim]`, where a UNet follows it by itself.
+    Guidance,
     /// The UNet's noise (or velocity), `[n, h, w, out_channels]`.
     Prediction,
     /// Noisy latents, scaled, f32 `[batch, h, w, latent_channels]`: the sampler's state and the decoder's input.
@@ -59,9 +61,8 @@ impl Outside {
             Map(_) | Latents | History | Denoised | Noise | Colours | Pixels | Encoded | Operand(_) => {
                 ElemKind::F32
             }
-            Embeddings(_) | KeysValues(_) | Sample | Time | Prediction | Image | Moments | Seam => {
-                ElemKind::Activation
-            }
+            Embeddings(_) | KeysValues(_) | Sample | Time | Guidance | Prediction | Image | Moments
+            | Seam => ElemKind::Activation,
         }
     }
 }
@@ -77,6 +78,7 @@ impl fmt::Display for Outside {
             Outside::Map(index) => return write!(f, "unet.map.{index}"),
             Outside::Sample => "unet.sample",
             Outside::Time => "unet.time",
+            Outside::Guidance => "unet.guidance",
             Outside::Prediction => "unet.output",
             Outside::Latents => "sampler.latents",
             Outside::History => "sampler.history",

@@ -1,18 +1,13 @@
 //! DDIM, deterministic: J. Song et al., "Denoising diffusion implicit models", <https://arxiv.org/abs/2010.02502>.
 
 use super::schedule::{alphas_cumprod, ddim_timesteps};
-use super::{Evaluation, Linear, Linear2, ScheduleKind, Trajectory, denoised_at};
+use super::{Evaluation, Linear, Linear2, ScheduleKind, Trajectory, denoised_at, refuse_karras};
 use crate::config::{PredictionType, SchedulerConfig};
 use crate::error::{Error, Result};
 
 /// One step per timestep, each to the alpha `num_train_timesteps / steps` earlier (equation 12, σ = 0).
 pub fn trajectory(config: &SchedulerConfig, schedule: ScheduleKind, steps: usize) -> Result<Trajectory> {
-    if schedule == ScheduleKind::Karras {
-        return Err(Error::InvalidInput {
-            field: "schedule",
-            message: "ddim has no karras schedule; use default, or another sampler".to_string(),
-        });
-    }
+    refuse_karras("ddim", schedule)?;
     let alphas = alphas_cumprod(config);
     let last = if config.set_alpha_to_one { 1.0 } else { f64::from(alphas[0]) };
     let stride = config.num_train_timesteps / steps;

@@ -11,6 +11,7 @@ mod euler;
 mod euler_ancestral;
 mod forward;
 mod heun;
+mod lcm;
 mod lms;
 mod noise;
 mod philox;
@@ -43,7 +44,7 @@ pub enum ScheduleKind {
     /// As the model's configuration says.
     #[default]
     Default,
-    /// Karras sigmas; not for DDIM.
+    /// Karras sigmas; not for DDIM and LCM.
     Karras,
 }
 
@@ -114,18 +115,18 @@ fn refuse_unsupported(config: &SchedulerConfig, sampler: SamplerKind) -> Result<
     let refused = &config.refused;
     let set = |flag: Option<bool>| flag == Some(true);
     let other = |text: &Option<String>, only: &str| text.as_deref().is_some_and(|text| text != only);
-    use SamplerKind::{Ddim, DpmPlusPlus2M, Euler, Heun, Lms};
+    use SamplerKind::{Ddim, DpmPlusPlus2M, Euler, Heun, Lcm, Lms};
     let is = |kinds: &[SamplerKind]| kinds.contains(&sampler);
     let table = [
         ("trained_betas", refused.trained_betas.is_some(), "only named beta schedules are"),
         (
             "clip_sample",
-            is(&[Ddim, Heun]) && set(refused.clip_sample),
+            is(&[Ddim, Heun, Lcm]) && set(refused.clip_sample),
             "latents have no bounds to clip to; set it to false",
         ),
         (
             "thresholding",
-            is(&[Ddim, DpmPlusPlus2M]) && set(refused.thresholding),
+            is(&[Ddim, DpmPlusPlus2M, Lcm]) && set(refused.thresholding),
             "it is for pictures in pixel space",
         ),
         (
@@ -158,6 +159,17 @@ fn refuse_unsupported(config: &SchedulerConfig, sampler: SamplerKind) -> Result<
         }),
         None => Ok(()),
     }
+}
+
+/// A sampler whose timesteps are no matter of sigmas.
+fn refuse_karras(sampler: &str, schedule: ScheduleKind) -> Result<()> {
+    if schedule != ScheduleKind::Karras {
+        return Ok(());
+    }
+    Err(Error::InvalidInput {
+        field: "schedule",
+        message: format!("{sampler} has no karras schedule; use default, or another sampler"),
+    })
 }
 
 /// A schedule can divide by zero: noise prediction where no picture is left (zero terminal SNR with DDIM).

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ScheduleKind, Trajectory, by_name, ddim, dpm_multistep, euler, euler_ancestral, heun, lms};
+use super::{ScheduleKind, Trajectory, by_name, ddim, dpm_multistep, euler, euler_ancestral, heun, lcm, lms};
 use crate::config::SchedulerConfig;
 use crate::error::{Error, Result};
 
@@ -25,6 +25,8 @@ pub enum SamplerKind {
     Lms,
     /// DPM-Solver++(2M), <https://arxiv.org/abs/2211.01095>, the midpoint form.
     DpmPlusPlus2M,
+    /// <https://arxiv.org/abs/2310.04378>, for models that were distilled for it.
+    Lcm,
 }
 
 /// A row of the table.
@@ -47,7 +49,7 @@ struct Sampler {
 }
 
 /// In the order in which they are offered.
-const SAMPLERS: [Sampler; 6] = [
+const SAMPLERS: [Sampler; 7] = [
     Sampler {
         kind: SamplerKind::Ddim,
         name: "ddim",
@@ -107,6 +109,16 @@ const SAMPLERS: [Sampler; 6] = [
         evaluations: 1,
         alone: false,
         trajectory: dpm_multistep::trajectory,
+    },
+    Sampler {
+        kind: SamplerKind::Lcm,
+        name: "lcm",
+        title: "LCM",
+        a1111: "LCM",
+        comfyui: "lcm",
+        evaluations: 1,
+        alone: true,
+        trajectory: lcm::trajectory,
     },
 ];
 
@@ -248,6 +260,7 @@ mod tests {
             ("HeunDiscreteScheduler", SamplerKind::Heun),
             ("LMSDiscreteScheduler", SamplerKind::Lms),
             ("DPMSolverMultistepScheduler", SamplerKind::DpmPlusPlus2M),
+            ("LCMScheduler", SamplerKind::Lcm),
         ];
         assert_eq!(classes.map(|(_, kind)| kind), SamplerKind::ALL);
         for (class, kind) in classes {

@@ -141,6 +141,14 @@ pub fn dpm_timesteps(config: &SchedulerConfig, last: usize, steps: usize) -> Vec
     }
 }
 
+/// The timesteps LCM visits: of the model's own schedule of distillation, evenly by their places in it.
+pub fn lcm_timesteps(config: &SchedulerConfig, steps: usize) -> Vec<f64> {
+    let own = config.original_inference_steps();
+    let ratio = config.num_train_timesteps / own;
+    let place = |i: usize| (i as f64 * (own as f64 / steps as f64)).floor() as usize;
+    (0..steps).map(|i| ((own - place(i)) * ratio - 1) as f64).collect()
+}
+
 /// The sigma at a timestep between two training timesteps, linear; clamped to the ends.
 pub fn sigma_at(sigmas: &[f32], timestep: f64) -> f64 {
     let last = sigmas.len() - 1;

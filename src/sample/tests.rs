@@ -154,6 +154,11 @@ fn dpm_plus_plus_2m_as_diffusers() {
 }
 
 #[test]
+fn lcm_as_diffusers() {
+    check(SamplerKind::Lcm);
+}
+
+#[test]
 fn alphas_bit_for_bit() {
     for case in fixtures().alphas_cumprod {
         let alphas = alphas_cumprod(&case.config);
@@ -200,9 +205,25 @@ fn absurd_step_counts_name_the_field() {
 }
 
 #[test]
-fn ddim_has_no_karras() {
-    let text = error(&SchedulerConfig::default(), SamplerKind::Ddim, ScheduleKind::Karras, 4);
-    assert!(text.starts_with("schedule: "), "{text}");
+fn ddim_and_lcm_have_no_karras() {
+    for sampler in [SamplerKind::Ddim, SamplerKind::Lcm] {
+        let text = error(&SchedulerConfig::default(), sampler, ScheduleKind::Karras, 4);
+        assert!(text.starts_with(&format!("schedule: {sampler} has no karras")), "{text}");
+    }
+}
+
+/// As many steps as the model was distilled on, and no more.
+#[test]
+fn lcm_has_as_many_steps_as_its_own_schedule() {
+    let of = |original_inference_steps, steps| {
+        let config = SchedulerConfig { original_inference_steps, ..SchedulerConfig::default() };
+        trajectory(&config, SamplerKind::Lcm, ScheduleKind::Default, steps)
+    };
+    for (own, most) in [(None, 50), (Some(20), 20)] {
+        assert_eq!(of(own, most).expect("a run").steps.len(), most);
+        let text = of(own, most + 1).unwrap_err().to_string();
+        assert!(text.starts_with("steps: ") && text.contains(&format!("at most {most}")), "{text}");
+    }
 }
 
 /// Every count up to a thousand gives that many finite steps (DDIM's offset aside), Karras for Euler a too.
@@ -214,8 +235,10 @@ fn every_count_is_finite() {
         for sampler in SamplerKind::ALL {
             for steps in (1..=60).chain([61, 103, 250, 499, 500, 501, 999, 1000]) {
                 for schedule in ScheduleKind::ALL {
-                    if (sampler, schedule) == (SamplerKind::Ddim, ScheduleKind::Karras)
+                    let has_karras = ![SamplerKind::Ddim, SamplerKind::Lcm].contains(&sampler);
+                    if (schedule == ScheduleKind::Karras && !has_karras)
                         || (sampler == SamplerKind::Ddim && timestep_spacing == Some(Leading) && steps > 500)
+                        || (sampler == SamplerKind::Lcm && steps > config.original_inference_steps())
                     {
                         continue;
                     }
@@ -267,7 +290,7 @@ fn names() {
     }
     let error = "Euler a".parse::<SamplerKind>().unwrap_err().to_string();
     assert!(
-        error.starts_with("sampler: ") && error.contains("ddim, euler, euler-a, heun, lms, dpm++-2m"),
+        error.starts_with("sampler: ") && error.contains("ddim, euler, euler-a, heun, lms, dpm++-2m, lcm"),
         "{error}"
     );
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::folder::{self, WeightFile};
-use super::header::{Header, bad};
+use super::header::{Header, TensorInfo, bad};
 use super::pack::{Packer, Sink};
 use super::packed::{LayoutOptions, Manifest, PackedRecord, Source};
 use super::recognise::{Family, Hints, Recognised, Unused, recognise, unused};
@@ -28,8 +28,8 @@ pub struct ModelSource {
 pub struct OpenOptions {
     /// What its UNet answers with.
     pub prediction: Option<PredictionType>,
-    /// An autoencoder in a file of its own, in the place of the one inside.
-    pub vae: Option<PathBuf>,
+    /// An autoencoder in a file of its own, in the place of the one inside; a tiny one may come in two, one for each half.
+    pub vae: Vec<PathBuf>,
 }
 
 impl ModelSource {
@@ -51,12 +51,18 @@ impl ModelSource {
         }
         let mut files = vec![file];
         let mut file_of = vec![0; header.tensors.len()];
-        if let Some(vae) = &options.vae {
-            let file = WeightFile::open(vae)?;
-            let tensors = single::autoencoder_of(file.header()?)?;
+        if !options.vae.is_empty() {
             header.tensors.retain(|info| !info.name.starts_with(single::VAE));
             file_of = vec![0; header.tensors.len()];
-            file_of.extend(std::iter::repeat_n(1, tensors.len()));
+        }
+        for vae in &options.vae {
+            let file = WeightFile::open(vae)?;
+            let tensors = single::autoencoder_of(file.header()?)?;
+            let taken = |info: &TensorInfo| header.tensors.iter().any(|other| other.name == info.name);
+            if let Some(twice) = tensors.iter().find(|info| taken(info)) {
+                return Err(bad(&file.name, format!("tensor {} has come with another --vae", twice.name)));
+            }
+            file_of.extend(std::iter::repeat_n(files.len(), tensors.len()));
             header.tensors.extend(tensors);
             files.push(file);
         }
@@ -127,7 +133,7 @@ impl ModelSource {
 fn only_of_one_file(options: &OpenOptions) -> Result<()> {
     let field = match options {
         OpenOptions { prediction: Some(_), .. } => "prediction",
-        OpenOptions { vae: Some(_), .. } => "vae",
+        OpenOptions { vae, .. } if !vae.is_empty() => "vae",
         _ => return Ok(()),
     };
     let message = "goes with a checkpoint in one file only; this model says itself what it is".to_string();

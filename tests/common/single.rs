@@ -113,7 +113,7 @@ impl Facts {
     }
 }
 
-fn write_json(path: &Path, value: &Value) {
+pub fn write_json(path: &Path, value: &Value) {
     std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
     std::fs::write(path, value.to_string()).expect("written");
 }

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod engine;
+mod families;
 #[path = "../left_out/mod.rs"]
 mod left_out;
 

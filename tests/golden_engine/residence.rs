@@ -133,7 +133,7 @@ fn shape(request: &Request, manifest: &Manifest) -> Shape {
     let run = run.expect("a trajectory");
     Shape {
         batch,
-        copies: if request.guided() { 2 } else { 1 },
+        copies: if request.guided(&manifest.config) { 2 } else { 1 },
         h,
         w,
         chunks: 1,

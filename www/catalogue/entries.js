@@ -6,9 +6,8 @@
 
 /**
  * What this page lacks for a model; the words are in texts.js.
- * @typedef {'folder' | 'lcm'} Lack
- * folder: it fetches no model in several; lcm: the engine has no guidance
- * embedding and no LCM sampler
+ * @typedef {'folder'} Lack
+ * folder: it fetches no model in several files
  *
  * @typedef {object} Source a file, or with no `path` a folder in diffusers' layout
  * @property {string} repo on the hub
@@ -81,8 +80,9 @@ export const ENTRIES = [
   {
     id: 'lcm-dreamshaper-v7', name: 'LCM Dreamshaper v7', family: 'Stable Diffusion 1, latent consistency', license: 'mit',
     about: 'Painterly pictures and portraits in four to eight steps.', general: true,
-    missing: 'lcm', sources: [{ repo: 'SimianLuo/LCM_Dreamshaper_v7', revision: null, seen: false }],
-    download: 2000 * MB, ...SD1, width: 512, height: 512, defaults: { steps: 4, guidance: 8 }, examples: EXAMPLES,
+    missing: 'folder', sources: [{ repo: 'SimianLuo/LCM_Dreamshaper_v7', revision: null, seen: false }],
+    download: 2000 * MB, ...SD1, width: 512, height: 512,
+    defaults: { steps: 4, guidance: 8, sampler: 'lcm' }, examples: EXAMPLES,
   },
   {
     id: 'bk-sdm-tiny', name: 'BK-SDM tiny', family: 'Stable Diffusion 1, pruned', license: 'openrail-m', general: true,

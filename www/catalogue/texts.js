@@ -48,7 +48,7 @@ export const TEXTS = {
   had: 'To be had',
   hadText: 'Nothing is fetched before you press.',
   notYet: 'Not yet',
-  notYetText: 'What this page lacks to fetch them itself stands on each. Most can be brought today: opengen import makes one file '
+  notYetText: 'What this page lacks to fetch them itself stands on each. They can be brought today: opengen import makes one file '
     + 'of their diffusers folder, and that file is your own then.',
   fetchIt: 'Fetch',
   fetchName: (name) => `Fetch ${name}`,
@@ -72,7 +72,6 @@ export const TEXTS = {
   },
   missing: {
     folder: 'fetching a model in several files',
-    lcm: 'the way this family is guided, and its sampler: it cannot be brought either',
   },
   types: { q8_0: 'at 8 bits', q4_0: 'at 4 bits', f16: 'at 16 bits', as: '' },
   or: ' or ',

@@ -23,9 +23,9 @@ pub struct Known {
     #[arg(long)]
     prediction: Option<PredictionType>,
     /// An autoencoder for a checkpoint in one file, in a file of its own: in the place of the one inside, or where there is
-    /// none.
+    /// none. A tiny one (TAESD) may come in two files, for which this is said twice.
     #[arg(long)]
-    vae: Option<PathBuf>,
+    vae: Vec<PathBuf>,
 }
 
 impl Known {

@@ -4,7 +4,7 @@ mod study;
 
 use std::sync::Arc;
 
-use super::common::{Conditioning, initial_noise, pictures, time_embedding};
+use super::common::{Conditioning, guidance_embedding, initial_noise, pictures, time_embedding};
 use super::engine::{Engine, Network, Pixels};
 use super::graphs::{Shape, prepare_params, preview_size, step_params};
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
@@ -154,7 +154,7 @@ fn shape(
     let [batch, _, h, w] = request.latents_shape(config);
     Shape {
         batch,
-        copies: if request.guided() { 2 } else { 1 },
+        copies: if request.guided(config) { 2 } else { 1 },
         h,
         w,
         chunks: conditioning.chunks(),
@@ -300,6 +300,9 @@ impl Run<'_> {
     ) -> Result<()> {
         let time = time_embedding(self.config.denoiser.time(), evaluation.timestep);
         self.engine.write(Outside::Time, &time)?;
+        if let Some(channels) = self.config.denoiser.guidance_channels() {
+            self.engine.write(Outside::Guidance, &guidance_embedding(channels, self.request.guidance))?;
+        }
         if self.shape.ancestral {
             let each = self.request.latents_len(self.config) / self.request.batch;
             let noise = match evaluation.noise {

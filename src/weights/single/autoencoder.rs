@@ -1,11 +1,15 @@
 //! The autoencoder's names: the way up is counted from the picture's side.
 
-use super::{Numbered, numbered, replaced};
+use super::{Numbered, numbered, replaced, tiny};
 
 /// How many stages the decoder has.
 #[derive(Debug, Default)]
 pub struct Stages {
     up: Numbered<()>,
+    /// It is a tiny one, which has no such stages.
+    is_tiny: bool,
+    /// The half of a tiny one that a file has alone.
+    half: Option<&'static str>,
 }
 
 /// How diffusers' own names of either half begin, which some writers keep.
@@ -24,12 +28,19 @@ const RESIDUAL: [(&str, &str); 1] = [("nin_shortcut.", "conv_shortcut.")];
 
 impl Stages {
     /// From all names of an autoencoder.
-    pub fn of<'a>(names: impl Iterator<Item = &'a str>) -> Stages {
-        Stages { up: names.filter_map(|name| Some((numbered("decoder.up.", name)?.0, ()))).collect() }
+    pub fn of<'a>(names: impl Iterator<Item = &'a str> + Clone) -> Stages {
+        Stages {
+            is_tiny: tiny::is_tiny(names.clone()),
+            half: tiny::half_of(names.clone()),
+            up: names.filter_map(|name| Some((numbered("decoder.up.", name)?.0, ()))).collect(),
+        }
     }
 
     /// diffusers' name of a tensor of the autoencoder.
     pub fn canonical(&self, name: &str) -> Option<String> {
+        if self.is_tiny {
+            return tiny::canonical(name, self.half);
+        }
         if name.starts_with("quant_conv.") || name.starts_with("post_quant_conv.") {
             return Some(name.to_string());
         }
@@ -37,7 +48,7 @@ impl Stages {
         if ["encoder", "decoder"].contains(&half) && CANONICAL.iter().any(|start| rest.starts_with(start)) {
             return Some(name.to_string());
         }
-        // A tiny one has other names in either half.
+        // One that lies beside it is for previews.
         if rest.starts_with("layers.") {
             return None;
         }

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::tiny;
 use crate::config::{
     Activation, Autoencoder, BetaSchedule, ClipTextConfig, Denoiser, DownBlockType, MidBlockType,
     ModelConfig, PerBlock, PredictionType, SampleSize, SchedulerConfig, Suggested, TimestepSpacing,
@@ -29,6 +30,8 @@ const HEAD: usize = 64;
 /// Layers of OpenCLIP's encoder whose states Stable Diffusion 2 was trained on. Its files hold one more, which is not read;
 /// those that were a folder of diffusers before have it no more.
 const OPEN_CLIP_LAYERS: usize = 23;
+/// The projection of the guidance scale's embedding, of a latent consistency model.
+const COND_PROJ: &str = "unet.time_embedding.cond_proj.weight";
 /// The most blocks, layers or transformers that are looked for.
 const MOST: usize = 64;
 
@@ -40,7 +43,7 @@ enum Generation {
 }
 
 /// The shapes of a file's tensors by canonical name.
-struct Shapes<'a> {
+pub(super) struct Shapes<'a> {
     file: &'a str,
     of: HashMap<&'a str, &'a [usize]>,
 }
@@ -68,14 +71,17 @@ pub fn config(header: &Header, said: Option<PredictionType>) -> Result<Inferred>
         (Generation::Two, PredictionType::VPrediction) => 96,
         _ => 64,
     };
+    let name = name_of(&header.file);
+    let suggested = Suggested::of_name(name);
+    let few_steps = suggested.steps.is_some();
     let config = ModelConfig {
-        name: name_of(&header.file).to_string(),
+        name: name.to_string(),
         texts: vec![text(&shapes, generation)?],
         denoiser: Denoiser::Unet(unet(&shapes, generation, side)?),
-        vae: Autoencoder::Kl(autoencoder(&shapes, side)?),
+        vae: autoencoder(&shapes, side)?,
         preview: None,
-        scheduler: scheduler(prediction, zero_snr),
-        suggested: Suggested::default(),
+        scheduler: scheduler(prediction, zero_snr, few_steps),
+        suggested: suggested.of_distilled(shapes.has(COND_PROJ)),
     };
     config.check()?;
     let assumed = is_assumed.then(|| {
@@ -113,9 +119,6 @@ fn refuse(header: &Header, shapes: &Shapes) -> Result<()> {
     if any(".label_emb.") || any(".class_embedding.") {
         return other("a Stable Diffusion model with class embeddings (unCLIP, an upscaler)", WORDS);
     }
-    if any(".cond_proj.") {
-        return other("a latent consistency model (LCM)", "embedded guidance has no path here yet");
-    }
     if any(".scale_weight") || any("scaled_fp8") {
         let advice =
             "its 8 bit weights have scales of their own, which are not read; the model in F16 is needed";
@@ -127,6 +130,14 @@ fn refuse(header: &Header, shapes: &Shapes) -> Result<()> {
             "one that has it inside is needed, or name one with --vae",
         );
     }
+    let halves = ["encoder", "decoder"].map(|half| shapes.any(&format!("vae.{half}.layers.")));
+    if halves[0] != halves[1] {
+        let missing = if halves[0] { "decoder" } else { "encoder" };
+        return other(
+            &format!("a checkpoint with half a tiny autoencoder, without its {missing}"),
+            &format!("both halves are needed: name taesd_{missing}.safetensors with --vae too"),
+        );
+    }
     Ok(())
 }
 
@@ -135,12 +146,16 @@ impl Shapes<'_> {
         self.of.keys().any(|name| name.starts_with(start))
     }
 
-    fn has(&self, name: &str) -> bool {
+    pub(super) fn has(&self, name: &str) -> bool {
         self.of.contains_key(name)
     }
 
+    fn shape(&self, name: &str) -> Option<&[usize]> {
+        self.of.get(name).copied()
+    }
+
     /// One number of a tensor's shape.
-    fn dim(&self, name: &str, axis: usize) -> Result<usize> {
+    pub(super) fn dim(&self, name: &str, axis: usize) -> Result<usize> {
         let found = self.of.get(name).and_then(|shape| shape.get(axis)).copied();
         found.ok_or_else(|| {
             let message =
@@ -159,7 +174,7 @@ impl Shapes<'_> {
     }
 
     /// How many there are in a row, from 0 on, of what a name is made for.
-    fn count(&self, name: impl Fn(usize) -> String) -> usize {
+    pub(super) fn count(&self, name: impl Fn(usize) -> String) -> usize {
         (0..MOST).take_while(|&i| self.has(&name(i))).count()
     }
 }
@@ -196,14 +211,18 @@ fn answers(header: &Header, generation: Generation, said: Option<PredictionType>
 }
 
 /// All were trained on the same noise levels.
-fn scheduler(prediction_type: PredictionType, rescale_betas_zero_snr: bool) -> SchedulerConfig {
+fn scheduler(
+    prediction_type: PredictionType,
+    rescale_betas_zero_snr: bool,
+    few_steps: bool,
+) -> SchedulerConfig {
     SchedulerConfig {
         beta_start: 0.00085,
         beta_end: 0.012,
         beta_schedule: BetaSchedule::ScaledLinear,
         prediction_type,
-        // With a last level that is noise alone, steps have to begin there.
-        timestep_spacing: rescale_betas_zero_snr.then_some(TimestepSpacing::Trailing),
+        // With a last level that is noise alone, or only a step or two, steps have to begin there.
+        timestep_spacing: (rescale_betas_zero_snr || few_steps).then_some(TimestepSpacing::Trailing),
         steps_offset: 1,
         set_alpha_to_one: false,
         rescale_betas_zero_snr,
@@ -263,8 +282,8 @@ fn unet(shapes: &Shapes, generation: Generation, side: usize) -> Result<UnetConf
             Generation::One => PerBlock::All(HEADS_1),
             Generation::Two => PerBlock::Each(channels.iter().map(|&width| (width / HEAD).max(1)).collect()),
         },
-        cross_attention_dim: shapes
-            .dim(&down(0, "attentions.0.transformer_blocks.0.attn2.to_k.weight"), 1)?,
+        cross_attention_dim: text_width(shapes)?,
+        time_cond_proj_dim: shapes.shape(COND_PROJ).and_then(|shape| shape.get(1)).copied(),
         layers_per_block: one_or_each(layers),
         // A block that does not attend has none to count.
         transformer_layers_per_block: one_or_each(depths.iter().map(|&depth| depth.max(1)).collect()),
@@ -274,7 +293,23 @@ fn unet(shapes: &Shapes, generation: Generation, side: usize) -> Result<UnetConf
     })
 }
 
-fn autoencoder(shapes: &Shapes, side: usize) -> Result<VaeConfig> {
+/// What the first cross attention by name reads; not every block has one.
+fn text_width(shapes: &Shapes) -> Result<usize> {
+    let read = shapes.first(|name| name.starts_with("unet.") && name.ends_with(".attn2.to_k.weight"));
+    let width = read.and_then(|shape| shape.get(1)).copied();
+    width.ok_or_else(|| {
+        bad(shapes.file, "no cross attention in its UNet shows how wide texts are".to_string())
+    })
+}
+
+fn autoencoder(shapes: &Shapes, side: usize) -> Result<Autoencoder> {
+    if shapes.any("vae.decoder.layers.") || shapes.any("vae.encoder.layers.") {
+        return tiny::config(shapes).map(Autoencoder::Tiny);
+    }
+    kl(shapes, side).map(Autoencoder::Kl)
+}
+
+fn kl(shapes: &Shapes, side: usize) -> Result<VaeConfig> {
     let named = |block: usize, rest: &str| format!("vae.encoder.down_blocks.{block}.{rest}");
     let blocks = shapes.count(|block| named(block, "resnets.0.conv2.weight"));
     let channels = (0..blocks).map(|block| shapes.dim(&named(block, "resnets.0.conv2.weight"), 0));

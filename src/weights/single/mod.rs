@@ -9,6 +9,7 @@
 mod autoencoder;
 pub(super) mod infer;
 mod text;
+mod tiny;
 mod unet;
 
 use std::collections::{BTreeMap, HashSet};
@@ -19,9 +20,10 @@ use crate::error::Result;
 
 /// What wrappers of training put in front of every name.
 const WRAPPER: &str = "state_dict.";
-/// What the networks are called: by CompVis and all who followed, and by diffusers.
+/// What the networks are called: by CompVis and all who followed, by diffusers, and a tiny autoencoder by
+/// stable-diffusion.cpp.
 const UNET: [&str; 2] = ["model.diffusion_model.", "unet."];
-const AUTOENCODER: [&str; 2] = ["first_stage_model.", "vae."];
+const AUTOENCODER: [&str; 3] = ["first_stage_model.", "vae.", "tae."];
 const TEXT: [&str; 3] = ["cond_stage_model.", "text_encoder.", "te."];
 
 /// Whether a file's names are those of a whole model in one file.
@@ -117,7 +119,10 @@ impl Names {
             has_own_vae: all().any(own),
             unet: unet::Blocks::of(all().filter_map(|name| behind(&UNET, name))),
             // Both autoencoders have as many, as both take the same latents.
-            stages: autoencoder::Stages::of(all().filter_map(|name| behind(&AUTOENCODER, name))),
+            stages: {
+                let names: Vec<&str> = all().filter_map(|name| behind(&AUTOENCODER, name)).collect();
+                autoencoder::Stages::of(names.iter().copied())
+            },
             is_linear: all().filter_map(|name| behind(&TEXT, name)).any(text::is_open_clip)
                 || header.tensors.iter().any(projected),
         }
