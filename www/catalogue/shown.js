@@ -2,7 +2,7 @@
 
 import { bytes } from '../js/dom.js';
 import { fitOf } from './fit.js';
-import { licenseOf } from './licenses.js';
+import { licenseOf, licensesOf } from './licenses.js';
 import { pageOf } from './sources.js';
 import { TEXTS as T } from './texts.js';
 
@@ -109,7 +109,7 @@ export function shownEntry(view, entry, known) {
 
 function entryFacts({ missing, download, family, width, height, defaults, license, sources = [] }, hub, host) {
   const { name, url } = licenseOf(license);
-  const [source] = sources;
+  const from = sources.map((source) => ({ text: source.repo, href: pageOf(source, hub) }));
   return [
     ...(download ? [{ term: T.terms.download, text: bytes(download) }] : []),
     ...(width && height ? [{ term: T.terms.picture, text: T.pixels(width, height) }] : []),
@@ -117,17 +117,17 @@ function entryFacts({ missing, download, family, width, height, defaults, licens
     ...(family ? [{ term: T.terms.family, text: family }] : []),
     { term: T.terms.license, text: name, href: url ?? undefined },
     ...(missing ? [{ term: T.terms.lacks, text: T.missing[missing] }] : []),
-    source ? { term: T.terms.from, text: source.repo, href: pageOf(source, hub) } : { term: T.terms.from, text: host },
+    ...(from.length ? from : [{ text: host }]).map((place) => ({ term: T.terms.from, ...place })),
   ];
 }
 
 /** What the licence says, before the first byte. */
 function licenseStep(view, entry, host) {
-  const { name, allows, forbids, url } = licenseOf(entry.license);
+  const asking = licensesOf(entry.license).filter(({ free }) => !free);
+  const said = asking.flatMap(({ name, allows, forbids, url }) =>
+    [{ text: allows }, { text: forbids }, ...(url ? [{ text: T.fullText(name), href: url }] : [])]);
   return {
-    lines: [
-      { text: allows }, { text: forbids }, ...(url ? [{ text: T.fullText(name), href: url }] : []), { text: T.host(host) },
-    ],
+    lines: [...said, { text: T.host(host) }],
     actions: [
       { label: T.accept, name: T.acceptName(entry.name), look: 'primary', run: () => view.accept(entry) },
       { label: T.notNow, name: T.notNowName(entry.name), run: () => view.ask('') },

@@ -36,14 +36,18 @@ export async function readSite() {
 
 /** What speaks against an entry; empty where nothing does. */
 function wrongWith(given, ids) {
-  for (const field of ['id', 'name', 'url', 'license']) if (!given?.[field]) return `has no ${field}`;
+  for (const field of ['id', 'name', 'url', 'license']) if (!given?.[field] || given[field].length === 0) return `has no ${field}`;
   if (ids.has(given.id)) return `has the id "${given.id}" of another one`;
   if (!Number.isInteger(given.bytes) || given.bytes < 1) return 'has no bytes: how long its file is';
-  const { license } = given;
+  return [given.license].flat().map(wrongWithLicense).find(Boolean) ?? '';
+}
+
+/** @param {any} license */
+function wrongWithLicense(license) {
   if (typeof license === 'string' && !Object.hasOwn(LICENSES, license)) {
     return `names a licence that is not known here, "${license}": known are ${Object.keys(LICENSES).join(', ')}, or describe it`;
   }
-  if (typeof license === 'object' && !['name', 'allows', 'forbids'].every((field) => typeof license[field] === 'string')) {
+  if (typeof license !== 'string' && !['name', 'allows', 'forbids'].every((field) => typeof license?.[field] === 'string')) {
     return 'describes a licence without name, allows and forbids';
   }
   return '';
@@ -55,7 +59,7 @@ function entryOf({ url, bytes, license, revision = null, about, family = '', gen
   return {
     id, name, sha256, width, height, working, widest, defaults, examples, revision,
     url: new URL(url, base).href, family, general: Boolean(general),
-    license: typeof license === 'object' ? { free: false, url: null, ...license } : license,
+    license: [license].flat().map((one) => (typeof one === 'object' ? { free: false, url: null, ...one } : one)),
     about: about ?? `A model of ${base.host}.`, missing: null, download: bytes, stored: { as: bytes },
   };
 }
