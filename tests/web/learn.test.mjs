@@ -184,7 +184,7 @@ test('back out of noise: of Heun’s a step is taken whole, with both answers; s
   const back = part(page, 'Back out of noise');
   const { prompt, seed } = MODEL.open;
   const sampler = back.getByLabel('Sampler', { exact: true });
-  assert.deepEqual(await sampler.locator('option').allTextContents(), ['DDIM', 'Euler', 'Euler ancestral', 'Heun']);
+  assert.deepEqual(await sampler.locator('option').allTextContents(), ['DDIM', 'Euler', 'Euler ancestral', 'Heun', 'LCM']);
   await sampler.selectOption('heun');
   await back.getByLabel('Steps', { exact: true }).selectOption('5');
   await back.getByRole('button', { name: 'One step' }).click();

@@ -175,7 +175,8 @@ export const TEXTS = {
       'next = a · x + b · m + c · z',
       'with the latents x, the model’s answer m, fresh noise z where the sampler adds any, and numbers a, b, c from the '
       + 'schedule. DDIM and Euler are the same step in two notations. Heun takes Euler’s on trial, asks the model again where '
-      + 'it leads, and goes by the mean of the two answers: better steps, each twice the work. DPM++ 2M and LMS, to be chosen '
+      + 'it leads, and goes by the mean of the two answers: better steps, each twice the work. LCM goes to the guess and adds '
+      + 'fresh noise to it, which only models that were distilled for it bear. DPM++ 2M and LMS, to be chosen '
       + 'under Create, also remember answers before, so their steps cannot be taken alone.',
       'm = m_∅ + w · (m_{prompt} − m_∅)',
       'is classifier-free guidance: m∅ is the answer without the prompt, w the guidance. σ = √((1 − ᾱ) / ᾱ) is the '
