@@ -3,13 +3,14 @@
 use png::{BitDepth, ColorType, Compression, Encoder};
 
 use super::Rgba;
+use super::origin::{TRAINED_ALGORITHMIC_MEDIA, XMP};
 use crate::error::{Error, Result};
 
 /// The most frames of a film.
 pub const MAX_FRAMES: usize = 240;
 
 /// An animated PNG that plays `frames`, all of one size, again and again, `delay_ms` (at least 1) each. The first frame
-/// is what a viewer without animation shows.
+/// is what a viewer without animation shows. The mark of pictures that a model made is in it.
 pub fn encode_apng(frames: &[Rgba], delay_ms: u16) -> Result<Vec<u8>> {
     let bad = |message: String| Error::InvalidInput { field: "frames", message };
     let Some(first) = frames.first() else { return Err(bad("there are none".to_string())) };
@@ -27,6 +28,8 @@ pub fn encode_apng(frames: &[Rgba], delay_ms: u16) -> Result<Vec<u8>> {
     encoder.set_depth(BitDepth::Eight);
     encoder.set_color(ColorType::Rgba);
     encoder.set_compression(Compression::Balanced);
+    let mark = encoder.add_itxt_chunk(XMP.to_string(), TRAINED_ALGORITHMIC_MEDIA.to_string());
+    mark.map_err(unwritable)?;
     encoder.set_animated(frames.len() as u32, 0).map_err(unwritable)?;
     encoder.set_frame_delay(delay_ms.max(1), 1000).map_err(unwritable)?;
     let mut writer = encoder.write_header().map_err(unwritable)?;
@@ -61,7 +64,9 @@ mod tests {
             assert_eq!((control.delay_num, control.delay_den), (80, 1000));
         }
         // Whoever knows no animation sees the first frame.
-        assert_eq!(crate::image::decode_png(&bytes)?.image, frames[0]);
+        let still = crate::image::decode_png(&bytes)?;
+        assert_eq!(still.image, frames[0]);
+        assert_eq!(still.text(XMP), Some(TRAINED_ALGORITHMIC_MEDIA));
         Ok(())
     }
 

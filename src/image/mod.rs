@@ -3,13 +3,15 @@
 mod apng;
 mod chunks;
 mod exif;
+mod origin;
 mod parameters;
 mod png;
 mod texts;
 
 pub use apng::{MAX_FRAMES, encode_apng};
+pub use origin::{TRAINED_ALGORITHMIC_MEDIA, XMP};
 pub use parameters::Parameters;
-pub use png::{Decoded, decode_png, encode_png};
+pub use png::{Decoded, decode_png, encode_made, encode_png};
 pub use texts::{Kind, MAX_TEXT, Text, Texts};
 
 use crate::error::{Error, Result};

@@ -4,7 +4,8 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Compression, Decoder, Encoder, Limits, Transformations};
 
-use super::{MAX_TEXT, Rgba, Texts};
+use super::origin::{TRAINED_ALGORITHMIC_MEDIA, XMP};
+use super::{MAX_TEXT, Parameters, Rgba, Texts};
 use crate::error::{Error, Result};
 
 /// The largest picture that is read: 32 megapixels, 128 MiB as RGBA.
@@ -25,7 +26,16 @@ impl Decoded {
     }
 }
 
-/// A PNG file with `texts` (keyword, text) as tEXt where Latin-1 can hold them, else iTXt. Opaque pictures become RGB.
+/// A picture that a model made, as a PNG file with its settings beside the mark of where it comes from, which is there with
+/// and without them.
+pub fn encode_made(image: &Rgba, settings: Option<&str>) -> Result<Vec<u8>> {
+    let settings = settings.map(|text| (Parameters::KEYWORD, text));
+    let texts: Vec<(&str, &str)> = settings.into_iter().chain([(XMP, TRAINED_ALGORITHMIC_MEDIA)]).collect();
+    encode_png(image, &texts)
+}
+
+/// A PNG file with `texts` (keyword, text) as tEXt where Latin-1 can hold them, else iTXt, in which XMP is always.
+/// Opaque pictures become RGB.
 pub fn encode_png(image: &Rgba, texts: &[(&str, &str)]) -> Result<Vec<u8>> {
     image.check()?;
     let side = |value: usize| {
@@ -41,7 +51,7 @@ pub fn encode_png(image: &Rgba, texts: &[(&str, &str)]) -> Result<Vec<u8>> {
     for (keyword, text) in texts {
         // NUL ends a text in the format.
         let (keyword, text) = ((*keyword).to_string(), text.replace('\0', ""));
-        let added = match is_latin1(&text) {
+        let added = match is_latin1(&text) && keyword != XMP {
             true => encoder.add_text_chunk(keyword, text),
             false => encoder.add_itxt_chunk(keyword, text),
         };
@@ -142,6 +152,22 @@ mod tests {
         let at = |needle: &[u8]| bytes.windows(needle.len()).position(|window| window == needle);
         assert!(at(b"tEXtparameters\0\xe9").is_some());
         assert!(at(b"iTXtTitle\0").is_some());
+        Ok(())
+    }
+
+    #[test]
+    fn a_picture_of_a_model_is_marked_with_and_without_its_settings() -> Result<()> {
+        let image = picture(2, 2, 255);
+        for settings in [Some("a cat\nSteps: 4"), None] {
+            let bytes = encode_made(&image, settings)?;
+            let decoded = decode_png(&bytes)?;
+            assert_eq!(decoded.text(Parameters::KEYWORD), settings);
+            let mark = decoded.text(XMP).unwrap_or_default();
+            assert!(mark.contains("digitalsourcetype/trainedAlgorithmicMedia\"/>"), "{mark}");
+            // Neither compressed, nor of a language, nor with its keyword translated.
+            let chunk = b"iTXtXML:com.adobe.xmp\0\0\0\0\0<?xpacket";
+            assert!(bytes.windows(chunk.len()).any(|window| window == chunk));
+        }
         Ok(())
     }
 

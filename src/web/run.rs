@@ -95,7 +95,7 @@ impl Made {
             .enumerate()
             .map(|(index, image)| {
                 let text = request.parameters(model, index).to_string();
-                crate::image::encode_png(image, &[(crate::image::Parameters::KEYWORD, &text)])
+                crate::image::encode_made(image, Some(&text))
             })
             .collect()
     }

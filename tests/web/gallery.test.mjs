@@ -214,6 +214,32 @@ test('the settings inside a saved picture are read by others', async () => {
     + 'Steps: 2, Sampler: DPM++ 2M, Schedule type: Karras, CFG scale: 3, Seed: 9, Size: 128x128, Model: mini, RNG: CPU');
 });
 
+test('every file says that a model made it, also where prompt and settings are left out of it and of its name', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await draw(page, 'a secret cat', { Steps: 1, Seed: 9 });
+  const save = () => page.getByRole('button', { name: 'Save', exact: true }).click();
+  const zipped = () => page.getByRole('button', { name: 'Export as ZIP' }).click();
+  const told = async (act) => {
+    const { name, bytes } = await downloaded(page, act);
+    const files = name.endsWith('.zip') ? await unzip(bytes) : [{ name, data: bytes }];
+    return Promise.all(files.map(async ({ name: file, data }) => {
+      const { parameters, DigitalSourceType } = await ExifReader.load(data);
+      assert.equal(DigitalSourceType?.value, 'http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia', file);
+      return [file, parameters?.value.split('\n')[0] ?? null, data.includes('secret')];
+    }));
+  };
+  for (const act of [() => saveExact(page), save]) assert.deepEqual(await told(act), [['a-secret-cat-9.png', 'a secret cat', true]]);
+  await page.locator('#picture-menu').evaluate((menu) => { menu.open = true; });
+  await page.getByRole('checkbox', { name: 'Leave prompt and settings out of files' }).check();
+  await page.reload();
+  await ready(page);
+  await page.locator('#frame[data-state="done"]').waitFor();
+  for (const act of [() => saveExact(page), save]) assert.deepEqual(await told(act), [['picture.png', null, false]]);
+  assert.deepEqual(await told(zipped), [['1-picture.png', null, false]]);
+  assert.equal(await page.locator('#bare').isChecked(), true);
+});
+
 test('exiftool reads the settings inside a saved picture', async (t) => {
   if (spawnSync('exiftool', ['-ver']).error) return t.skip('exiftool is not here');
   const page = await visitor(it);

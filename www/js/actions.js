@@ -1,12 +1,19 @@
 /** What can be done with the picture on the stage: save, copy, share, link. Buttons a browser cannot serve are hidden. */
 
-import { $, make } from './dom.js';
+import { $, keep, make } from './dom.js';
 import { linkTo } from './link.js';
 import { report } from './report.js';
 import { say } from './status.js';
 
+/** Whether pictures leave the page without prompt and settings, in their files and in the names of these. */
+const isBare = () => Boolean(keep.read('bare'));
+
+/** A picture's file as it leaves the page. @param {Blob} png @returns {Promise<Blob>} */
+export const leaving = async (png) => (isBare() ? (await import('./save.js')).bare(png) : png);
+
 /** "a-red-apple-7.png" */
 export function fileName({ prompt, seed }) {
+  if (isBare()) return 'picture.png';
   const words = prompt.normalize('NFKD').replace(/[^\p{L}\p{N}]+/gu, '-').replace(/^-+|-+$/g, '').slice(0, 60);
   return `${words || 'picture'}-${seed}.png`;
 }
@@ -44,7 +51,9 @@ export class Actions {
     $('vary').addEventListener('click', onVary);
     $('save').addEventListener('click', () => this.save(current()));
     $('save-crisp').addEventListener('click', () => this.save(current(), { crisp: true }));
-    $('save-exact').addEventListener('click', () => download(current().png, fileName(current().settings)));
+    $('save-exact').addEventListener('click', () => this.#saveExact(current()));
+    $('bare').checked = isBare();
+    $('bare').addEventListener('change', () => keep.write('bare', $('bare').checked));
     $('copy').addEventListener('click', () => this.#copy());
     $('share').addEventListener('click', () => this.share(current()));
     $('link').addEventListener('click', () => copyLink({ ...current().settings, model: current().model }));
@@ -62,16 +71,22 @@ export class Actions {
   async save({ png, settings }, how) {
     try {
       const { useful } = await import('./save.js');
-      download(await useful(png, how), fileName(settings));
+      download(await leaving(await useful(png, how)), fileName(settings));
       say('Saved', fileName(settings));
     } catch (error) {
       report('The picture could not be enlarged.', [`The browser says: ${error.message}`, 'Save exact pixels, under More, works all the same.']);
     }
   }
 
+  async #saveExact({ png, settings }) {
+    download(await leaving(png), fileName(settings));
+  }
+
   async #copy() {
     try {
-      await navigator.clipboard.write([new ClipboardItem({ 'image/png': this.current().png })]);
+      const { png } = this.current();
+      // Some browsers want to be asked at once, and wait for what is copied themselves.
+      await navigator.clipboard.write([new ClipboardItem({ 'image/png': isBare() ? leaving(png) : png })]);
       say('Picture copied');
     } catch (error) {
       report('The picture could not be copied.', [`The browser says: ${error.message}`, 'Save works all the same.']);
@@ -81,7 +96,7 @@ export class Actions {
   /** @param {import('./gallery.js').Made} made */
   async share({ png, settings }) {
     try {
-      await navigator.share({ files: [new File([png], fileName(settings), { type: 'image/png' })] });
+      await navigator.share({ files: [new File([await leaving(png)], fileName(settings), { type: 'image/png' })] });
     } catch (error) {
       if (error.name === 'AbortError') return; // the person closed the sheet
       report('The picture could not be shared.', [`The browser says: ${error.message}`, 'Save works all the same.']);

@@ -1,6 +1,6 @@
 /** The strip of pictures that were made, newest first: search, look again, delete, take along. */
 
-import { download, fileName } from './actions.js';
+import { download, fileName, leaving } from './actions.js';
 import { $, make } from './dom.js';
 import { report } from './report.js';
 import { seedWords } from './words.js';
@@ -198,7 +198,7 @@ export class Gallery {
     const digits = String(entries.length).length;
     for (const [i, { id, time, settings }] of [...entries].reverse().entries()) {
       const file = await this.pictures.file(id);
-      if (file) yield { name: `${String(i + 1).padStart(digits, '0')}-${fileName(settings)}`, time, file };
+      if (file) yield { name: `${String(i + 1).padStart(digits, '0')}-${fileName(settings)}`, time, file: await leaving(file) };
     }
   }
 

@@ -29,8 +29,22 @@ export async function useful(png, { crisp = false } = {}) {
   return new Blob([withTexts(to, from)], { type: 'image/png' });
 }
 
+/** The chunks that hold texts. */
+const TEXTS = ['tEXt', 'zTXt', 'iTXt'];
+
 /** How often a picture's side is taken. @param {{width: number, height: number}} size */
 export const timesFor = ({ width, height }) => Math.max(1, Math.ceil(USEFUL / Math.max(width, height)));
+
+/** The text that says where a picture comes from: that a model made it. It is never left out. */
+const ORIGIN = 'XML:com.adobe.xmp';
+
+/** A picture's file without prompt and settings. @param {Blob} png @returns {Promise<Blob>} */
+export async function bare(png) {
+  const file = new Uint8Array(await png.arrayBuffer());
+  const says = (/** @type {Uint8Array} */ bytes) => new TextDecoder().decode(bytes.subarray(8, 8 + ORIGIN.length));
+  const kept = chunks(file).filter(({ type, bytes }) => !TEXTS.includes(type) || says(bytes) === ORIGIN).map(({ bytes }) => bytes);
+  return new Blob([file.subarray(0, 8), ...kept], { type: 'image/png' });
+}
 
 /**
  * The first file with the texts of the second. Chunks go over as they are, checksums included.
@@ -39,7 +53,7 @@ export const timesFor = ({ width, height }) => Math.max(1, Math.ceil(USEFUL / Ma
  * @returns {Uint8Array}
  */
 export function withTexts(png, from) {
-  const texts = chunks(from).filter(({ type }) => ['tEXt', 'zTXt', 'iTXt'].includes(type)).map(({ bytes }) => bytes);
+  const texts = chunks(from).filter(({ type }) => TEXTS.includes(type)).map(({ bytes }) => bytes);
   const [header, ...rest] = chunks(png).map(({ bytes }) => bytes); // texts may stand anywhere behind the first chunk
   const parts = [png.subarray(0, 8), header, ...texts, ...rest];
   const whole = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use opengen::config::ModelConfig;
 use opengen::error::{Error, Result};
 use opengen::gpu::Options;
-use opengen::image::{Parameters, encode_png};
+use opengen::image::encode_made;
 use opengen::oracle;
 use opengen::pipeline::{Cancel, Dump, Event, Output, Pipeline, Request};
 use opengen::prompt::Dialect;
@@ -92,6 +92,9 @@ pub struct Args {
     /// Where the picture goes.
     #[arg(long, required_unless_present = "prompts_file")]
     out: Option<PathBuf>,
+    /// Leave prompt and settings out of the file. That a model made the picture is said in it all the same.
+    #[arg(long)]
+    no_settings: bool,
     /// Many pictures with one model: a JSON object per line with `prompt`, `out` and optionally `negative`, `seed`,
     /// `steps`, `guidance`, `sampler`.
     #[arg(long, conflicts_with_all = ["prompt", "out", "dump", "init_latents"])]
@@ -170,7 +173,7 @@ async fn one(args: &Args, source: &ModelSource, pipeline: &mut Pipeline) -> Resu
         println!("{differences}");
         output.images = pictures;
     }
-    write_pictures(&output, &request, &pipeline.config().name, &out)?;
+    write_pictures(&output, &request, &pipeline.config().name, !args.no_settings, &out)?;
     if let (Some(path), Some(dump)) = (&args.dump, dump) {
         write_dump(path, &dump)?;
     }
@@ -196,7 +199,7 @@ async fn many(args: &Args, file: &Path, pipeline: &mut Pipeline) -> Result<()> {
         };
         let request = request(&args, pipeline.config())?;
         let output = made(pipeline, &request, None).await?;
-        write_pictures(&output, &request, &pipeline.config().name, &line.out)?;
+        write_pictures(&output, &request, &pipeline.config().name, !args.no_settings, &line.out)?;
     }
     Ok(())
 }
@@ -225,11 +228,11 @@ fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
     })
 }
 
-fn write_pictures(output: &Output, request: &Request, model: &str, out: &Path) -> Result<()> {
+fn write_pictures(output: &Output, request: &Request, model: &str, settings: bool, out: &Path) -> Result<()> {
     for (index, image) in output.images.iter().enumerate() {
         let path = numbered(out, index);
-        let text = request.parameters(model, index).to_string();
-        let png = encode_png(image, &[(Parameters::KEYWORD, &text)])?;
+        let settings = settings.then(|| request.parameters(model, index).to_string());
+        let png = encode_made(image, settings.as_deref())?;
         std::fs::write(&path, png).map_err(|e| io(&path, &e))?;
         eprintln!("{} (seed {})", path.display(), request.seed_of(index));
     }

@@ -1,0 +1,15 @@
+//! What a picture's file says of where it comes from: that a trained model made it. Programs that show or pass pictures on
+//! read this mark, whatever else the file says.
+
+/// The keyword of XMP in a PNG, whose text is in an iTXt chunk, uncompressed (XMP Specification Part 3, 1.1.5).
+pub const XMP: &str = "XML:com.adobe.xmp";
+
+/// An XMP packet with IPTC's digital source type "created using generative AI"
+/// (<https://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia>).
+pub const TRAINED_ALGORITHMIC_MEDIA: &str = concat!(
+    "<?xpacket begin=\"\u{feff}\" id=\"W5M0MpCehiHzreSzNTczkc9d\"?>",
+    r#"<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">"#,
+    r#"<rdf:Description rdf:about="" xmlns:Iptc4xmpExt="http://iptc.org/std/Iptc4xmpExt/2008-02-29/" "#,
+    r#"Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/trainedAlgorithmicMedia"/>"#,
+    r#"</rdf:RDF></x:xmpmeta><?xpacket end="r"?>"#,
+);
