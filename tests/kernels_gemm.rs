@@ -4,10 +4,12 @@ mod common_gpu;
 
 use std::ops::Range;
 
-use common_gpu::{Gpu, Random, Report, decode, encode, gpu};
+use common_gpu::{Gpu, Random, Report, decode, encode, gpu, left_out};
 use half::f16;
 use opengen::kernels::gemm::cpu::{Epilogue, Geometry, gemm as twin};
-use opengen::kernels::gemm::{Act, Params, Source, Spec, VARIANTS, Variant, cut_k4, workgroups};
+use opengen::kernels::gemm::{
+    Act, MATRIX_VARIANTS, Params, Source, Spec, VARIANTS, Variant, cut_k4, workgroups,
+};
 use opengen::kernels::{BLOCK, Elem, WeightType, gemm_sum};
 
 /// A product's shape: the output's columns, the channels of both sources, the geometry.
@@ -174,7 +176,7 @@ fn product(
         operands.extend(epilogue);
         return gpu.run(spec.clone(), workgroups(spec, &params), params.bytes(), &operands, 1).remove(0);
     }
-    let params = Params { cut_k4: cut_k4(params.k4, cuts), ..params };
+    let params = Params { cut_k4: cut_k4(spec.variant, params.k4, cuts), ..params };
     let split = Spec { split: true, ..Spec::plain(spec.elem, spec.weight, spec.variant, spec.source) };
     let grid = workgroups(&split, &params);
     // What a cut does not write is no number.
@@ -345,6 +347,42 @@ fn every_epilogue_is_its_twin() {
     }
 }
 
+const NO_MATRICES: &str = "this adapter has no matrix units that kernels could use";
+
+/// Matrix units: every source, weight type and epilogue, whole and in cuts, and edges of tiles.
+#[test]
+fn products_of_matrix_units_are_their_twins() {
+    if !gpu().is_some_and(Gpu::has_matrices) {
+        left_out::wholly(NO_MATRICES);
+        return;
+    }
+    let mut report = Report::new("gemm, matrices");
+    let mut random = Random::new(16);
+    let edges = [
+        (Source::Rows, linear(200, 260, 64, 0)),
+        (Source::Concat, linear(66, 68, 128, 64)),
+        (Source::Conv, conv(1, (12, 11), 132, 64)),
+        (Source::Conv, strided(conv(2, (19, 8), 64, 128), 1)),
+        (Source::ConvUpsample, upsampled(conv(2, (7, 5), 68, 64), 1)),
+    ];
+    for variant in MATRIX_VARIANTS {
+        let plain = |weight, source| Spec { bias: true, ..Spec::plain(Elem::F16, weight, variant, source) };
+        for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
+            let cases = shapes().into_iter().chain(edges);
+            let fitting = cases.filter(|(_, shape)| variant.fits(&params(*shape, 0)));
+            for ((source, shape), cuts) in fitting.zip([2, 3, 5, 40].into_iter().cycle()) {
+                check(&mut report, &mut random, &plain(weight, source), shape);
+                check_cut(&mut report, &mut random, &plain(weight, source), shape, cuts);
+            }
+        }
+        let cases = epilogues(&|source| plain(WeightType::F16, source));
+        for (spec, shape) in cases.into_iter().filter(|(_, shape)| variant.fits(&params(*shape, 0))) {
+            check(&mut report, &mut random, &spec, shape);
+            check_cut(&mut report, &mut random, &spec, shape, 2);
+        }
+    }
+}
+
 /// The rows `outputs` of `[n, taps, channels]`, of each tap the channels `inputs`.
 fn section(
     weight: &[f32],
@@ -368,9 +406,13 @@ fn sections_of_a_layer_are_their_twins() {
         (Source::Conv, conv(2, (5, 7), 36, 96)),
         (Source::ConvUpsample, upsampled(conv(1, (4, 3), 68, 64), 1)),
     ];
+    let units = if gpu.has_matrices() { &MATRIX_VARIANTS[..] } else { &[] };
+    if units.is_empty() {
+        left_out::partly(NO_MATRICES);
+    }
     for &elem in gpu.elems() {
         for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
-            for variant in VARIANTS {
+            for &variant in VARIANTS.iter().chain(units.iter().filter(|_| elem == Elem::F16)) {
                 for (source, whole) in shapes {
                     let (g, channels) = (whole.geometry, whole.channels);
                     let taps = g.kernel * g.kernel;
@@ -378,8 +420,9 @@ fn sections_of_a_layer_are_their_twins() {
                     let weights = random.values(Elem::F32, whole.n * k, 0.0, 1.0 / (k as f32).sqrt());
                     let packed = pack(weight, &weights, whole.n, k);
                     let bias = random.values(Elem::F32, whole.n, 0.0, 0.5);
-                    // Inputs from within a block of quantized weights on, and to within one.
-                    for (outputs, inputs) in [(8..36, 0..channels), (0..whole.n, 12..56)] {
+                    // Inputs from within a block of quantized weights on, and to within one; matrix units take whole ones.
+                    let some = if units.contains(&variant) { 32..64 } else { 12..56 };
+                    for (outputs, inputs) in [(8..36, 0..channels), (0..whole.n, some)] {
                         let shape = Shape { n: outputs.len(), channels: inputs.len(), ..whole };
                         let params = Params {
                             weight_n: whole.n as u32,
@@ -388,6 +431,9 @@ fn sections_of_a_layer_are_their_twins() {
                             first_c4: (inputs.start / 4) as u32,
                             ..params(shape, 0)
                         };
+                        if !variant.fits(&params) {
+                            continue;
+                        }
                         let a = random.values(elem, g.batch * g.in_h * g.in_w * shape.channels, 0.1, 1.0);
                         let sums = random.values(elem, params.m as usize * shape.n, 0.0, 1.0);
                         let accumulate = source != Source::ConvUpsample;
@@ -406,7 +452,8 @@ fn sections_of_a_layer_are_their_twins() {
                         };
                         let part = section(&packed.values, channels, taps, outputs, inputs);
                         let expected = twin(&a, &part, shape.n, shape.channels, g, epilogue);
-                        let cuts = if variant == Variant::OUTER { &[1, 3][..] } else { &[1] };
+                        let cut = variant == Variant::OUTER || units.contains(&variant);
+                        let cuts = if cut { &[1, 3][..] } else { &[1] };
                         for &cuts in cuts {
                             let (operands, buffers) = (operands.clone(), buffers.clone());
                             let found = product(gpu, &spec, params, operands, buffers, cuts);

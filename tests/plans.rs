@@ -211,6 +211,25 @@ fn sums_of_cuts_have_a_place_until_they_are_added() {
     assert!(cuts > 20, "{cuts} products in cuts");
 }
 
+/// In halves and nowhere else; what has rows for no tile, or channels that are no whole blocks, keeps the kernels of any GPU.
+#[test]
+fn products_in_halves_go_to_matrix_units() {
+    let config = ModelConfig::builtin("sd15").unwrap();
+    let counts = |elem| {
+        let target = Target { elem, tuning: Tuning::MATRICES, subgroup: 32, limits: WIDE };
+        let plans = Plans::without_weights(&config, GUIDED, target, WeightType::F16).unwrap();
+        [&plans.denoiser, &plans.decoder].map(|plan| {
+            let products = plan.dispatches.iter().filter(|d| matches!(d.kernel, Kernel::Gemm(_)));
+            let (units, rest): (Vec<_>, Vec<_>) = products.partition(|d| d.kernel.uses_matrices());
+            [units, rest].map(|products| (products.len(), products.iter().map(|d| d.flops).sum::<u64>()))
+        })
+    };
+    for [units, (_, rest)] in counts(Elem::F16) {
+        assert!(rest * 1000 < units.1, "{rest} operations outside of matrix units, {} by them", units.1);
+    }
+    assert!(counts(Elem::F32).iter().all(|[units, _]| units.0 == 0));
+}
+
 /// What kernels are tested in (`Kernel::all`) is all that plans can ask for.
 #[test]
 fn plans_use_no_specialisation_that_is_not_tested() {

@@ -17,8 +17,11 @@ use crate::plan::{MemoryLimits, Target, Tuning};
 pub struct Options {
     /// Force (`Some(true)`) or forbid (`Some(false)`) f16 activations; `None` uses them where the adapter has them.
     pub f16: Option<bool>,
-    /// Which variants of kernels plans take; `None` takes the default of the kind of adapter.
+    /// Which variants of kernels plans take; `None` takes the default of the kind of adapter. One with matrix units fails
+    /// where the adapter has none, or computes wrongly with them; any other leaves them alone.
     pub tuning: Option<Tuning>,
+    /// Takes matrix units as they are, without the check at start: for a benchmark that checks them itself.
+    pub unchecked: bool,
     /// Forbid subgroups in shaders (`Some(false)`); else they are used where the adapter has them.
     pub subgroups: Option<bool>,
     /// Whether the device's own clock is wanted, where the adapter has one: for benchmarks.
@@ -65,6 +68,8 @@ struct Inner {
     queue: wgpu::Queue,
     capabilities: Capabilities,
     tuning: Tuning,
+    /// Why matrix units that the adapter offers are not used, where they failed at start.
+    refused: Option<String>,
     fault: Arc<Mutex<Option<Error>>>,
     queued: Mutex<Queue>,
     pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
@@ -77,13 +82,6 @@ struct Inner {
 
 impl Context {
     /// The best adapter's device. Fails with [`Error::NoGpu`] where there is none.
-    #[cfg_attr(
-        target_arch = "wasm32",
-        allow(
-            clippy::arc_with_non_send_sync,
-            reason = "natively, where there are threads, the same type is both"
-        )
-    )]
     pub async fn new(options: &Options) -> Result<Context> {
         let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
         let request = wgpu::RequestAdapterOptions {
@@ -91,27 +89,79 @@ impl Context {
             ..Default::default()
         };
         let adapter = instance.request_adapter(&request).await.map_err(no_gpu)?;
+        let f16 = f16(&adapter, options)?;
+        #[cfg(not(target_arch = "wasm32"))]
+        if let Some(opened) = Context::with_matrices(&adapter, options, f16).await? {
+            return Ok(opened);
+        }
+        let tuning = options.tuning.unwrap_or(Tuning::of(is_cpu(&adapter.get_info())));
+        Context::open(&adapter, options, f16, tuning, None).await
+    }
+
+    /// The device with matrix units, where they are wanted; without them where the check at start finds them wrong.
+    #[cfg(not(target_arch = "wasm32"))]
+    async fn with_matrices(adapter: &wgpu::Adapter, options: &Options, f16: bool) -> Result<Option<Context>> {
+        use super::matrices;
+        let wanted = options.tuning.filter(|tuning| tuning.matrices.is_some());
         let info = adapter.get_info();
-        let has_f16 = adapter.features().contains(wgpu::Features::SHADER_F16);
-        let f16 = match options.f16 {
-            Some(true) if !has_f16 => {
-                let message = format!("{} has no 16-bit floats in shaders (shader-f16)", info.name);
-                return Err(Error::NoGpu { message });
+        if wanted.is_none() && (options.tuning.is_some() || !f16 || is_cpu(&info)) {
+            return Ok(None);
+        }
+        if !f16 || !matrices::offered(adapter) {
+            let why = if f16 { "has none that kernels could use" } else { "computes in f32, they take f16" };
+            let message = format!("matrix units: {} {why}", info.name);
+            return if wanted.is_some() { Err(Error::NoGpu { message }) } else { Ok(None) };
+        }
+        let opened = async {
+            let tuning = wanted.unwrap_or(Tuning::MATRICES);
+            let context = Context::open(adapter, options, f16, tuning, None).await?;
+            if !options.unchecked {
+                matrices::check(&context, &info).await?;
             }
-            Some(wanted) => wanted,
-            None => has_f16,
+            Ok(context)
         };
+        match opened.await {
+            Ok(context) => Ok(Some(context)),
+            Err(error) if wanted.is_some() => Err(error),
+            Err(error) => {
+                let refused = Some(format!("the matrix units of {} are not used: {error}", info.name));
+                Ok(Some(Context::open(adapter, options, f16, Tuning::GPU, refused).await?))
+            }
+        }
+    }
+
+    /// A device with what a tuning takes.
+    #[cfg_attr(
+        target_arch = "wasm32",
+        allow(
+            clippy::arc_with_non_send_sync,
+            reason = "natively, where there are threads, the same type is both"
+        )
+    )]
+    async fn open(
+        adapter: &wgpu::Adapter,
+        options: &Options,
+        f16: bool,
+        tuning: Tuning,
+        refused: Option<String>,
+    ) -> Result<Context> {
+        let info = adapter.get_info();
         let mut features = wgpu::Features::empty();
         features.set(wgpu::Features::SHADER_F16, f16);
         features.set(wgpu::Features::TIMESTAMP_QUERY, options.timestamps);
         features.set(wgpu::Features::SUBGROUP, options.subgroups != Some(false));
-        let features = features & adapter.features();
-        let descriptor = wgpu::DeviceDescriptor {
+        #[cfg_attr(target_arch = "wasm32", allow(unused_mut, reason = "only matrix units change it"))]
+        let mut descriptor = wgpu::DeviceDescriptor {
             label: Some("opengen"),
-            required_features: features,
+            required_features: features & adapter.features(),
             required_limits: limits(&adapter.limits()),
             ..Default::default()
         };
+        #[cfg(not(target_arch = "wasm32"))]
+        if tuning.matrices.is_some() {
+            super::matrices::request(&mut descriptor);
+        }
+        let features = descriptor.required_features;
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(no_gpu)?;
         let capabilities = Capabilities {
             is_cpu: is_cpu(&info),
@@ -122,7 +172,6 @@ impl Context {
             max_binding: device.limits().max_storage_buffer_binding_size,
             max_buffer: device.limits().max_buffer_size,
         };
-        let tuning = options.tuning.unwrap_or(Tuning::of(capabilities.is_cpu));
         let fault = watch(&device);
         Ok(Context {
             inner: Arc::new(Inner {
@@ -130,6 +179,7 @@ impl Context {
                 queue,
                 capabilities,
                 tuning,
+                refused,
                 fault,
                 queued: Mutex::default(),
                 pipelines: Mutex::default(),
@@ -140,6 +190,11 @@ impl Context {
                 submissions: AtomicUsize::new(0),
             }),
         })
+    }
+
+    /// Why matrix units that the adapter offers are not used, where they failed at start.
+    pub fn refused(&self) -> Option<&str> {
+        self.inner.refused.as_deref()
     }
 
     /// What the adapter can do.
@@ -361,6 +416,17 @@ impl Context {
 /// What a buffer for so many bytes takes.
 pub fn buffer_bytes(bytes: u64) -> u64 {
     bytes.next_multiple_of(4).max(4)
+}
+
+/// Whether activations are f16.
+fn f16(adapter: &wgpu::Adapter, options: &Options) -> Result<bool> {
+    let has_f16 = adapter.features().contains(wgpu::Features::SHADER_F16);
+    if options.f16 == Some(true) && !has_f16 {
+        let name = adapter.get_info().name;
+        let message = format!("{name} has no 16-bit floats in shaders (shader-f16)");
+        return Err(Error::NoGpu { message });
+    }
+    Ok(options.f16.unwrap_or(has_f16))
 }
 
 /// WebGPU's default limits, with the larger buffers the adapter has.

@@ -5,7 +5,11 @@
 mod clock;
 mod context;
 mod executable;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod matrices;
 mod memory;
+#[cfg(not(target_arch = "wasm32"))]
+mod passed;
 mod queue;
 mod readback;
 

@@ -91,6 +91,11 @@ impl Kernel {
     /// The entry point of every kernel.
     pub const ENTRY_POINT: &'static str = "main";
 
+    /// Whether it needs the adapter's matrix units.
+    pub fn uses_matrices(&self) -> bool {
+        matches!(self, Kernel::Gemm(gemm::Spec { variant: gemm::Variant::Matrices(_), .. }))
+    }
+
     /// How it computes what it computes, where there are several ways: for whoever reads measurements.
     pub fn variant(&self) -> String {
         match self {

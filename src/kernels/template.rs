@@ -31,6 +31,14 @@ const INCLUDES: &[(&str, &str)] = &[
     ("group_norm/held.wgsl", include_str!("group_norm/held.wgsl")),
 ];
 
+/// Those that a page has no use for.
+#[cfg(not(target_arch = "wasm32"))]
+const NATIVE: &[(&str, &str)] = &[
+    ("gemm/matrices.wgsl", include_str!("gemm/matrices.wgsl")),
+    ("gemm/matrices_load.wgsl", include_str!("gemm/matrices_load.wgsl")),
+    ("gemm/weight_half.wgsl", include_str!("gemm/weight_half.wgsl")),
+];
+
 /// The WGSL of kernel `name`: its template `source` filled in from the specialisation.
 ///
 /// # Panics
@@ -52,6 +60,10 @@ fn try_render(name: &str, source: &str, spec: &impl Serialize) -> Result<String,
     environment.set_keep_trailing_newline(true);
     // Browsers want to be told of extensions that naga refuses to be told of.
     environment.add_global("browser", cfg!(target_arch = "wasm32"));
+    #[cfg(not(target_arch = "wasm32"))]
+    for &(name, source) in NATIVE {
+        environment.add_template(name, source)?;
+    }
     for &(name, source) in INCLUDES {
         environment.add_template(name, source)?;
     }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, Module, TypeInner};
 
-use super::Kernel;
+use super::{Kernel, gemm};
 
 /// A specialised kernel as naga sees it.
 struct Parsed {
@@ -23,8 +23,10 @@ fn parse(kernel: Kernel) -> Parsed {
     let module = naga::front::wgsl::parse_str(&source)
         .unwrap_or_else(|error| panic!("{kernel:?}: {}\n{source}", error.emit_to_string(&source)));
     // f16 and subgroups where the adapter has them; unpack2x16float is everywhere
-    let capabilities =
-        Capabilities::SHADER_FLOAT16 | Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SUBGROUP;
+    let capabilities = Capabilities::SHADER_FLOAT16
+        | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+        | Capabilities::SUBGROUP
+        | Capabilities::COOPERATIVE_MATRIX;
     let info = Validator::new(ValidationFlags::all(), capabilities)
         .validate(&module)
         .unwrap_or_else(|error| panic!("{kernel:?}: {}\n{source}", error.emit_to_string(&source)));
@@ -88,7 +90,7 @@ fn every_binding_is_used_and_numbered_in_order() {
     }
 }
 
-/// WebGPU's default limits: 16 KiB of workgroup memory and 256 invocations.
+/// WebGPU's default limits: 16 KiB of workgroup memory and 256 invocations. With matrix units more memory is asked for.
 #[test]
 fn default_limits_suffice() {
     for Parsed { kernel, module, .. } in PARSED.iter() {
@@ -96,7 +98,8 @@ fn default_limits_suffice() {
         layouter.update(module.to_ctx()).unwrap();
         let shared = module.global_variables.iter().filter(|(_, v)| v.space == AddressSpace::WorkGroup);
         let bytes: u32 = shared.map(|(_, v)| layouter[v.ty].size).sum();
-        assert!(bytes <= 16 << 10, "{kernel:?} wants {bytes} bytes of workgroup memory");
+        let most = if kernel.uses_matrices() { gemm::MATRICES_WORKGROUP_BYTES } else { 16 << 10 };
+        assert!(bytes <= most, "{kernel:?} wants {bytes} bytes of workgroup memory");
         let invocations: u32 = module.entry_points[0].workgroup_size.iter().product();
         assert!(invocations <= 256, "{kernel:?} has {invocations} invocations");
     }

@@ -1,14 +1,14 @@
 //! One op to its kernel launches: which kernel, which specialisation, which parameters.
 
 use super::graph::{Conv, Convert, ElemKind, Gemm, GroupNorm, Node, Op, Shape, Slice, ValueId, WeightId};
-use super::lower::{Launch, Lowering, Operand};
+use super::lower::{Launch, Lowering, Operand, Target};
 use crate::error::{Error, Result};
 use crate::kernels::affine::Precision;
 use crate::kernels::attention::Variant as AttentionVariant;
 use crate::kernels::gemm::{self, Source};
 use crate::kernels::group_norm::Pass;
 use crate::kernels::{
-    Kernel, affine, attention, attention_map, embed, gemm_sum, group_norm, layer_norm, rgba,
+    Elem, Kernel, affine, attention, attention_map, embed, gemm_sum, group_norm, layer_norm, rgba,
 };
 
 /// Invocations that share a group on a CPU adapter, where every barrier costs: as many as a SIMD register has lanes.
@@ -261,21 +261,6 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     let n = if op.geglu { 2 * to.c } else { to.c };
     let k = taps * from.c + second;
     let (layer_n, layer_k) = l.matrix_size(op.weight);
-    let (variant, cuts) = l.target.tuning.products.choose([m, n as u64, k as u64]);
-    let spec = gemm::Spec {
-        elem: l.target.elem,
-        weight: l.weight_type(op.weight),
-        variant,
-        source,
-        bias: op.bias.is_some(),
-        time: op.time.is_some(),
-        residual: op.residual.is_some(),
-        accumulate: op.accumulate,
-        act: op.act,
-        act_last: op.act_last,
-        geglu: op.geglu,
-        split: false,
-    };
     let conv = op.conv.unwrap_or(Conv { kernel: 1, stride: 1, pad_top: 0, pad_left: 0, upsample: None });
     let params = gemm::Params {
         m: m as u32,
@@ -298,7 +283,23 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         first_column: op.section.output as u32,
         weight_c4: (layer_k / taps / 4) as u32,
         first_c4: (op.section.input / 4) as u32,
-        cut_k4: gemm::cut_k4((k / 4) as u32, cuts as u32),
+        cut_k4: 0,
+    };
+    let (variant, cuts) = variant(l.target, &params);
+    let params = gemm::Params { cut_k4: gemm::cut_k4(variant, params.k4, cuts as u32), ..params };
+    let spec = gemm::Spec {
+        elem: l.target.elem,
+        weight: l.weight_type(op.weight),
+        variant,
+        source,
+        bias: op.bias.is_some(),
+        time: op.time.is_some(),
+        residual: op.residual.is_some(),
+        accumulate: op.accumulate,
+        act: op.act,
+        act_last: op.act_last,
+        geglu: op.geglu,
+        split: false,
     };
     let mut operands = vec![Operand::Read(op.x)];
     operands.extend(op.x2.map(Operand::Read));
@@ -316,6 +317,14 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     operands.extend(epilogue);
     let workgroups = gemm::workgroups(&spec, &params);
     push(l, node, spec.into(), params.bytes(), workgroups, operands, flops);
+}
+
+/// The variant for a product, and into how many parts its K is cut: by matrix units where they take it.
+fn variant(target: Target, params: &gemm::Params) -> (gemm::Variant, u64) {
+    let shape = [params.m, params.n, 4 * params.k4].map(u64::from);
+    let units = target.tuning.matrices.filter(|_| target.elem == Elem::F16);
+    let chosen = units.and_then(|matrices| matrices.choose(shape, |variant| variant.fits(params)));
+    chosen.unwrap_or_else(|| target.tuning.products.choose(shape))
 }
 
 /// A product in two launches: the sums of each cut of K, then what adds them and does the rest of `whole`.

@@ -21,5 +21,5 @@ pub use lower::{Target, lower, scales_bytes, stored_type, values_bytes};
 pub use memory::MemoryLimits;
 pub use outside::Outside;
 pub use program::{Binding, Dispatch, External, Plan, Shared, shared_slabs};
-pub use tuning::{Cuts, Products, Tuning, Wide};
+pub use tuning::{Cuts, MatrixProducts, Products, Tuning, Wide};
 pub use weight::{Part, Rows, WeightDecl, WeightKind};

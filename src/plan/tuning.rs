@@ -11,6 +11,8 @@ pub struct Tuning {
     /// Norms and attention keep out of workgroup memory and barriers, which cost a CPU more than they save.
     pub cpu: bool,
     pub products: Products,
+    /// What of the products goes to the adapter's matrix units, with f16 activations.
+    pub matrices: Option<MatrixProducts>,
 }
 
 /// How linear layers and convolutions are computed, by the shape `m × n × k` of the product.
@@ -24,6 +26,21 @@ pub struct Products {
     pub cuts: Option<Cuts>,
     /// Everything else.
     pub rest: Variant,
+}
+
+/// How products are computed by matrix units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MatrixProducts {
+    /// Long sums, where its tiles or their cuts make workgroups enough.
+    pub wide: Cuts,
+    /// From so long sums on.
+    pub long: u64,
+    /// From so many workgroups on.
+    pub enough: u64,
+    /// Everything else that has rows for a tile.
+    pub rest: Cuts,
+    /// The most cuts of one sum.
+    pub most: u64,
 }
 
 /// Many and long sums, their columns whole tiles of the variant.
@@ -58,6 +75,7 @@ impl Tuning {
             cuts: None,
             rest: Variant::REGISTERS,
         },
+        matrices: None,
     };
     /// For GPUs. Measured on an NVIDIA H200; on others unmeasured.
     pub const GPU: Tuning = Tuning {
@@ -70,6 +88,20 @@ impl Tuning {
             cuts: Some(Cuts { workgroups: 640, k: 128, variant: Variant::OUTER }),
             rest: Variant::OUTER,
         },
+        matrices: None,
+    };
+    /// For GPUs whose matrix units shaders can use: products by them, everything else as on any GPU. By what single products
+    /// took on an NVIDIA H200; on others unmeasured.
+    pub const MATRICES: Tuning = Tuning {
+        name: "matrices",
+        matrices: Some(MatrixProducts {
+            wide: Cuts { workgroups: 240, k: 384, variant: Variant::MATRICES_WIDE },
+            long: 640,
+            enough: 100,
+            rest: Cuts { workgroups: 240, k: 192, variant: Variant::MATRICES },
+            most: 10,
+        }),
+        ..Tuning::GPU
     };
     /// What GPUs had before outer products: to compare with.
     pub const TILED: Tuning = Tuning {
@@ -82,9 +114,10 @@ impl Tuning {
             cuts: None,
             rest: Variant::Tiled,
         },
+        matrices: None,
     };
     /// All that can be asked for by name.
-    pub const ALL: [Tuning; 3] = [Tuning::CPU, Tuning::GPU, Tuning::TILED];
+    pub const ALL: [Tuning; 4] = [Tuning::CPU, Tuning::GPU, Tuning::MATRICES, Tuning::TILED];
 
     /// The default of a kind of adapter.
     pub fn of(cpu: bool) -> Tuning {
@@ -124,12 +157,52 @@ impl Products {
     }
 }
 
+impl MatrixProducts {
+    /// One variant for every shape, its K in so many cuts.
+    pub fn all(variant: Variant, cuts: u64) -> MatrixProducts {
+        let all = Cuts { workgroups: u64::MAX, k: 1, variant };
+        MatrixProducts { wide: all, long: 0, enough: 0, rest: all, most: cuts }
+    }
+
+    /// The variants that it takes.
+    pub fn variants(&self) -> [Variant; 2] {
+        [self.wide.variant, self.rest.variant]
+    }
+
+    /// The variant for a product, of those that can compute it, and into how many parts its K is cut; none for few rows.
+    pub fn choose(&self, [m, n, k]: [u64; 3], fits: impl Fn(Variant) -> bool) -> Option<(Variant, u64)> {
+        let workgroups = |cuts: Cuts| {
+            let [rows, columns] = cuts.variant.tile().map(u64::from);
+            let tiles = m.div_ceil(rows) * n.div_ceil(columns);
+            let count = (cuts.workgroups / tiles).min(k / cuts.k).clamp(1, self.most);
+            (tiles * count, (cuts.variant, count))
+        };
+        let (count, wide) = workgroups(self.wide);
+        if m <= Products::THIN {
+            None
+        } else if k >= self.long && count >= self.enough && fits(wide.0) {
+            Some(wide)
+        } else {
+            Some(workgroups(self.rest).1).filter(|(variant, _)| fits(*variant))
+        }
+    }
+}
+
 impl fmt::Display for Tuning {
     /// A line per class of shapes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Products { vectors, thin, wide, cuts, rest } = self.products;
         writeln!(f, "tuning {}", self.name)?;
         let mut line = |class: String, how: String| writeln!(f, "      {class:<56} {how}");
+        if let Some(MatrixProducts { wide, long, enough, rest, most }) = self.matrices {
+            let cut = |Cuts { workgroups, k, variant }| {
+                format!(
+                    "{variant}, k in up to {most} cuts for {workgroups} workgroups at most, each {k} at least"
+                )
+            };
+            line(format!("in f16, from k {long} and {enough} workgroups on"), cut(wide))?;
+            line(format!("in f16, channels in 32s, from {} rows on", Products::THIN + 1), cut(rest))?;
+        }
         line(format!("products of up to {} rows", Products::VECTORS), vectors.to_string())?;
         line(format!("products of up to {} rows", Products::THIN), thin.to_string())?;
         if let Some(Wide { tiles, k, variant }) = wide {
@@ -162,6 +235,44 @@ mod tests {
         assert_eq!(choose([128, 64, 96]), (Variant::OUTER, 1));
         assert_eq!(choose([262_144, 128, 1152]), (Variant::OUTER_WIDE, 1));
         assert_eq!(choose([8192, 2560, 320]), (Variant::OUTER, 1));
+    }
+
+    /// The shapes that were measured, each with what was fastest or within a tenth of it.
+    #[test]
+    fn matrix_units_take_wide_tiles_of_long_sums_and_cut_them_where_there_are_few() {
+        let choose = |shape| Tuning::MATRICES.matrices.unwrap().choose(shape, |_| true).unwrap();
+        assert_eq!(choose([65_536, 256, 2304]), (Variant::MATRICES_WIDE, 1));
+        assert_eq!(choose([8192, 320, 2880]), (Variant::MATRICES_WIDE, 1));
+        assert_eq!(choose([8192, 320, 1280]), (Variant::MATRICES_WIDE, 1));
+        assert_eq!(choose([2048, 5120, 640]), (Variant::MATRICES_WIDE, 1));
+        assert_eq!(choose([2048, 640, 5760]), (Variant::MATRICES_WIDE, 3));
+        assert_eq!(choose([512, 1280, 11520]), (Variant::MATRICES_WIDE, 6));
+        assert_eq!(choose([512, 1280, 1280]), (Variant::MATRICES_WIDE, 3));
+        assert_eq!(choose([128, 1280, 11520]), (Variant::MATRICES_WIDE, 10));
+        assert_eq!(choose([128, 1280, 1280]), (Variant::MATRICES, 6));
+        assert_eq!(choose([2048, 640, 640]), (Variant::MATRICES, 1));
+        assert_eq!(choose([8192, 320, 320]), (Variant::MATRICES, 1));
+        assert_eq!(choose([8192, 2560, 320]), (Variant::MATRICES, 1));
+    }
+
+    #[test]
+    fn matrix_units_leave_alone_what_they_cannot_take() {
+        let matrices = Tuning::MATRICES.matrices.unwrap();
+        let shape = [8192, 320, 2880];
+        assert_eq!(matrices.choose([15, 1280, 1280], |_| true), None);
+        assert_eq!(
+            matrices.choose(shape, |variant| variant == Variant::MATRICES),
+            Some((Variant::MATRICES, 1))
+        );
+        assert_eq!(matrices.choose(shape, |_| false), None);
+    }
+
+    #[test]
+    fn one_variant_for_all_shapes_is_cut_as_often_as_asked() {
+        for cuts in [1, 3, 16] {
+            let all = MatrixProducts::all(Variant::MATRICES, cuts);
+            assert_eq!(all.choose([128, 1280, 11520], |_| true), Some((Variant::MATRICES, cuts)));
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};
 
 use half::f16;
+use opengen::gpu::matrices;
 use opengen::kernels::{Elem, Kernel};
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -22,6 +23,7 @@ pub struct Gpu {
     /// Compiled once for all shapes: on a software adapter that takes longer than the kernel.
     pipelines: Mutex<HashMap<Kernel, wgpu::ComputePipeline>>,
     subgroup: u32,
+    has_matrices: bool,
 }
 
 /// The device all tests share. Without an adapter the test fails, unless `OPENGEN_SKIP_GPU=1` chose to leave it out.
@@ -57,13 +59,17 @@ impl Gpu {
         let mut required_features = wgpu::Features::empty();
         required_features.set(wgpu::Features::SHADER_F16, has_f16);
         required_features.set(wgpu::Features::SUBGROUP, has_subgroups);
-        let descriptor = wgpu::DeviceDescriptor {
+        let mut descriptor = wgpu::DeviceDescriptor {
             label: Some("kernel tests"),
             required_features,
             ..Default::default() // WebGPU's default limits
         };
+        let has_matrices = matrices::offered(&adapter);
+        if has_matrices {
+            matrices::request(&mut descriptor);
+        }
         let (device, queue) = adapter.request_device(&descriptor).await.map_err(|error| error.to_string())?;
-        Ok(Gpu { device, queue, has_f16, subgroup, pipelines: Mutex::default() })
+        Ok(Gpu { device, queue, has_f16, subgroup, has_matrices, pipelines: Mutex::default() })
     }
 
     /// The element types this adapter can run.
@@ -74,6 +80,11 @@ impl Gpu {
     /// Invocations that a subgroup has at least; 0 where this adapter has none.
     pub fn subgroup(&self) -> u32 {
         self.subgroup
+    }
+
+    /// Whether kernels can use matrix units on this adapter.
+    pub fn has_matrices(&self) -> bool {
+        self.has_matrices
     }
 
     /// Runs a kernel once with `buffers` bound from 1 on; returns what the last `outputs` of them then hold.

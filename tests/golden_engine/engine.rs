@@ -10,7 +10,7 @@ use opengen::kernels::WeightType;
 use opengen::kernels::gemm::Variant;
 use opengen::model;
 use opengen::pipeline::stages::Stages;
-use opengen::plan::{Cuts, Products, Tuning, Wide};
+use opengen::plan::{Cuts, MatrixProducts, Products, Tuning, Wide};
 use opengen::weights::{self, LayoutOptions, Manifest, ModelSource};
 use pollster::block_on;
 
@@ -63,10 +63,18 @@ pub fn tiers() -> &'static [Tier] {
             ..Options::default()
         };
         tiers.extend(tier_with("f16 as on a GPU without subgroups", bare, common::F16));
+        match tier("f16 as on a GPU with matrix units", true, Some(SMALL_MATRICES), common::F16) {
+            // None here; but that they compute wrongly is no reason to leave them out.
+            Err(Error::NoGpu { .. }) => {}
+            found => tiers.push(found.expect("matrix units that pass their check")),
+        }
         tiers
     });
     if tiers.iter().all(|tier| !tier.context.capabilities().f16) {
         left_out::partly("f16: this adapter has no shader-f16");
+    }
+    if tiers.iter().all(|tier| tier.context.target().tuning.matrices.is_none()) {
+        left_out::partly("matrix units: this adapter has none that kernels could use");
     }
     tiers
 }
@@ -89,6 +97,18 @@ const SMALL_GPU: Tuning = Tuning {
         ..Tuning::GPU.products
     },
     ..Tuning::GPU
+};
+
+/// The same with matrix units, which tiny models fill even less.
+const SMALL_MATRICES: Tuning = Tuning {
+    matrices: Some(MatrixProducts {
+        wide: Cuts { workgroups: 4, k: 128, variant: Variant::MATRICES_WIDE },
+        long: 64,
+        enough: 2,
+        rest: Cuts { workgroups: 8, k: 64, variant: Variant::MATRICES },
+        most: 10,
+    }),
+    ..SMALL_GPU
 };
 
 /// A model's packed weights in memory.

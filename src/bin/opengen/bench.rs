@@ -40,8 +40,8 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
-    /// Which variants of kernels plans take: cpu, gpu or tiled (a GPU's before outer products); by default those of the
-    /// adapter.
+    /// Which variants of kernels plans take: cpu, gpu, matrices (a GPU's with matrix units) or tiled (a GPU's before outer
+    /// products); by default those of the adapter.
     #[arg(long, value_parser = tuning)]
     tuning: Option<Tuning>,
     /// Measure matrix products and convolutions of Stable Diffusion's shapes in every variant, instead of a model.

@@ -14,6 +14,7 @@ use opengen::gpu::Options;
 use opengen::image::encode_made;
 use opengen::oracle;
 use opengen::pipeline::{Cancel, Dump, Event, Output, Pipeline, Request};
+use opengen::plan::Tuning;
 use opengen::prompt::Dialect;
 use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 use opengen::weights::ModelSource;
@@ -85,6 +86,9 @@ pub struct Args {
     /// Activations in f32 even where the GPU has f16.
     #[arg(long)]
     f32: bool,
+    /// Which variants of kernels plans take, as of `opengen bench`; by default those of the adapter.
+    #[arg(long, value_parser = crate::bench::tuning, conflicts_with = "cpu")]
+    tuning: Option<Tuning>,
     /// Keep within so much of the GPU's memory, such as 1GB: weights leave it while other stages need the room and come again
     /// from the model's files. `opengen plan` with the same option prints what that means. The CPU path has no such limit.
     #[arg(long, value_parser = bytes, conflicts_with = "cpu")]
@@ -146,7 +150,7 @@ async fn made(pipeline: &mut Pipeline, request: &Request, dump: Option<&mut Dump
 /// Runs the command.
 pub async fn run(args: Args) -> Result<()> {
     let source = model::open(&args.model, &args.known.options())?;
-    let options = Options { f16: args.f32.then_some(false), ..Options::default() };
+    let options = Options { f16: args.f32.then_some(false), tuning: args.tuning, ..Options::default() };
     let mut pipeline = match args.memory {
         _ if args.cpu => model::on_cpu(&source)?,
         Some(bytes) => {

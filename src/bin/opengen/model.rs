@@ -90,9 +90,18 @@ fn path(name: &str) -> Result<PathBuf> {
     })
 }
 
+/// The best GPU's device; says where its matrix units are not used because they compute wrongly.
+async fn device(options: &Options) -> Result<Context> {
+    let context = Context::new(options).await?;
+    if let Some(why) = context.refused() {
+        eprintln!("note: {why}");
+    }
+    Ok(context)
+}
+
 /// The model on the best GPU.
 pub async fn on_gpu(source: &ModelSource, options: &Options) -> Result<Pipeline> {
-    let context = Context::new(options).await?;
+    let context = device(options).await?;
     let manifest =
         source.manifest(&opengen::model::weight_decls(source.config()), LayoutOptions::default())?;
     let mut pipeline = Pipeline::new(context, manifest.clone()).await?;
@@ -102,7 +111,7 @@ pub async fn on_gpu(source: &ModelSource, options: &Options) -> Result<Pipeline>
 
 /// The model on the best GPU, within `bytes` of its memory; its weights come from its files whenever they are needed.
 pub async fn within(source: ModelSource, options: &Options, bytes: u64) -> Result<Pipeline> {
-    let context = Context::new(options).await?;
+    let context = device(options).await?;
     let manifest =
         source.manifest(&opengen::model::weight_decls(source.config()), LayoutOptions::default())?;
     Pipeline::within(context, manifest.clone(), bytes, Box::new(Files::new(source, manifest)))

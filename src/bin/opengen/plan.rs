@@ -36,7 +36,8 @@ pub struct Args {
     /// Without guidance: the UNet runs at batch 1.
     #[arg(long)]
     unguided: bool,
-    /// Which variants of kernels it takes: cpu, gpu or tiled (a GPU's before outer products).
+    /// Which variants of kernels it takes: cpu, gpu, matrices (a GPU's with matrix units, which take f16) or tiled (a GPU's
+    /// before outer products).
     #[arg(long, default_value = "gpu", value_parser = crate::bench::tuning)]
     tuning: Tuning,
     /// Only the totals.

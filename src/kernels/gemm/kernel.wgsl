@@ -5,6 +5,9 @@
 // in both directions (nearest neighbour), so that no enlarged tensor is ever stored. With `concat` the channels
 // come from two tensors, one after the other. W is packed as [K/4, N] groups of four k values (see weights::packed);
 // A may hold a run of the layer's channels only, and the output a run of its columns.
+{% if shape == "matrices" %}
+enable wgpu_cooperative_matrix;
+{% endif %}
 {% include "common/elem.wgsl" %}
 
 struct Params {
@@ -33,14 +36,24 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 {% set b = namespace(i=1) %}
+{% if matrices and matrices.unit == 2 %}
+@group(0) @binding({{ b.i }}) var<storage, read> a: array<array<vec4<elem>, 2>>; // [M, a_c] or [N, H, W, a_c]
+{% else %}
 @group(0) @binding({{ b.i }}) var<storage, read> a: array<vec4<elem>>; // [M, a_c] or [N, H, W, a_c]
+{% endif %}
 {% set b.i = b.i + 1 %}
 {% if concat %}
+{% if matrices and matrices.unit == 2 %}
+@group(0) @binding({{ b.i }}) var<storage, read> skip: array<array<vec4<elem>, 2>>; // [M, a2_c]
+{% else %}
 @group(0) @binding({{ b.i }}) var<storage, read> skip: array<vec4<elem>>; // [M, a2_c]
+{% endif %}
 {% set b.i = b.i + 1 %}
 {% endif %}
 {% if shape == "outer" %}
 {% include "gemm/weight_block.wgsl" %}
+{% elif shape == "matrices" %}
+{% include "gemm/weight_half.wgsl" %}
 {% else %}
 {% include "gemm/weight.wgsl" %}
 {% endif %}

@@ -23,6 +23,31 @@ pub enum Variant {
     Tiled,
     /// Outer products of square tiles that lie k by k in workgroup memory: `tile` / 8 rows × 8 columns a thread.
     Outer { tile: u32 },
+    /// Fragments of 16 × 16 halves by the adapter's matrix units, summed in f32.
+    Matrices(Matrices),
+}
+
+/// How a product is cut for the adapter's matrix units.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Matrices {
+    /// Rows and columns of a workgroup's square tile.
+    pub tile: u32,
+    /// k values at a time, a multiple of 32.
+    pub block: u32,
+    /// Subgroups of a workgroup along rows and columns.
+    pub subgroups: [u32; 2],
+    /// Groups of four k values that a thread moves at once.
+    pub unit: u32,
+    /// The next block is read while this one is multiplied.
+    pub ahead: bool,
+}
+
+/// The workgroup memory that the largest of [`MATRIX_VARIANTS`] takes: with less than that an adapter counts as without units.
+pub const MATRICES_WORKGROUP_BYTES: u32 = 46 << 10;
+
+impl Matrices {
+    /// Invocations of a subgroup.
+    pub const SUBGROUP: u32 = 32;
 }
 
 impl Variant {
@@ -34,6 +59,12 @@ impl Variant {
     pub const OUTER: Variant = Variant::Outer { tile: 64 };
     /// Half as many loads a sum, in 16 KiB of workgroup memory: where there are tiles enough.
     pub const OUTER_WIDE: Variant = Variant::Outer { tile: 128 };
+    /// What a GPU's matrix units get where there are few tiles.
+    pub const MATRICES: Variant =
+        Variant::Matrices(Matrices { tile: 64, block: 32, subgroups: [2, 2], unit: 1, ahead: false });
+    /// And where sums are long and there are tiles enough, or cuts.
+    pub const MATRICES_WIDE: Variant =
+        Variant::Matrices(Matrices { tile: 128, block: 64, subgroups: [2, 4], unit: 2, ahead: true });
 
     /// Rows and columns that a workgroup computes.
     pub fn tile(self) -> [u32; 2] {
@@ -41,7 +72,24 @@ impl Variant {
             Variant::Direct { tm, tn } => [8 * tm, 8 * tn],
             Variant::Tiled => [TILE; 2],
             Variant::Outer { tile } => [tile; 2],
+            Variant::Matrices(matrices) => [matrices.tile; 2],
         }
+    }
+
+    /// How many k values / 4 it takes at a time: cuts of K are whole multiples of them.
+    fn block_k4(self) -> u32 {
+        match self {
+            Variant::Matrices(matrices) => matrices.block / 4,
+            _ => BLOCK_K4,
+        }
+    }
+
+    /// Whether it can compute a product at all: matrix units take whole blocks of one tap's channels.
+    pub fn fits(self, params: &Params) -> bool {
+        let Variant::Matrices(matrices) = self else { return true };
+        let whole = |c4: u32| c4.is_multiple_of(matrices.block / 4);
+        params.taps <= 32
+            && [params.a_c4, params.a2_c4, params.weight_c4, params.first_c4].into_iter().all(whole)
     }
 }
 
@@ -51,6 +99,7 @@ impl fmt::Display for Variant {
             Variant::Direct { tm, tn } => write!(f, "direct {tm}x{tn}"),
             Variant::Tiled => write!(f, "tiled {TILE}x{TILE}"),
             Variant::Outer { tile } => write!(f, "outer {tile}x{tile}"),
+            Variant::Matrices(Matrices { tile, .. }) => write!(f, "matrices {tile}x{tile}"),
         }
     }
 }
@@ -144,9 +193,9 @@ params! {
     }
 }
 
-/// How many k values / 4 each of about `cuts` cuts has: whole blocks, so that there may be fewer cuts.
-pub fn cut_k4(k4: u32, cuts: u32) -> u32 {
-    k4.div_ceil(cuts).next_multiple_of(BLOCK_K4)
+/// How many k values / 4 each of about `cuts` cuts has: whole blocks of the variant, so that there may be fewer cuts.
+pub fn cut_k4(variant: Variant, k4: u32, cuts: u32) -> u32 {
+    k4.div_ceil(cuts).next_multiple_of(variant.block_k4())
 }
 
 /// The template's view of a [`Spec`].
@@ -160,6 +209,7 @@ struct Context {
     tile: u32,
     tm: u32,
     tn: u32,
+    matrices: Option<Fragments>,
     conv: bool,
     upsample: bool,
     concat: bool,
@@ -173,6 +223,37 @@ struct Context {
     split: bool,
 }
 
+/// The template's view of [`Matrices`].
+#[derive(Serialize)]
+struct Fragments {
+    rows: u32,
+    columns: u32,
+    /// Invocations of a workgroup.
+    threads: u32,
+    /// Groups of four k values of a block.
+    groups: u32,
+    subgroups: [u32; 2],
+    /// Fragments of a subgroup along rows and columns.
+    fragments: [u32; 2],
+    unit: u32,
+    ahead: bool,
+}
+
+impl Fragments {
+    fn of(m: Matrices) -> Fragments {
+        Fragments {
+            rows: m.tile,
+            columns: m.tile,
+            threads: m.subgroups[0] * m.subgroups[1] * Matrices::SUBGROUP,
+            groups: m.block / 4,
+            subgroups: m.subgroups,
+            fragments: m.subgroups.map(|subgroups| m.tile / subgroups / 16),
+            unit: m.unit,
+            ahead: m.ahead,
+        }
+    }
+}
+
 impl Spec {
     /// The specialised WGSL.
     pub fn source(&self) -> String {
@@ -180,6 +261,11 @@ impl Spec {
             Variant::Direct { tm, tn } => ("direct", 0, tm, tn),
             Variant::Tiled => ("tiled", TILE, 4, 4),
             Variant::Outer { tile } => ("outer", tile, tile / 8, 8),
+            Variant::Matrices(_) => ("matrices", 0, 0, 0),
+        };
+        let matrices = match self.variant {
+            Variant::Matrices(matrices) => Some(Fragments::of(matrices)),
+            _ => None,
         };
         let context = Context {
             elem: self.elem,
@@ -189,6 +275,7 @@ impl Spec {
             tile,
             tm,
             tn,
+            matrices,
             conv: self.is_conv(),
             upsample: self.source == Source::ConvUpsample,
             concat: self.source == Source::Concat,
@@ -243,9 +330,21 @@ pub fn workgroups(spec: &Spec, params: &Params) -> [u32; 3] {
 pub const VARIANTS: [Variant; 5] =
     [Variant::REGISTERS, Variant::VECTOR, Variant::Tiled, Variant::OUTER, Variant::OUTER_WIDE];
 
+/// Those that only some adapters have, with f16 activations.
+pub const MATRIX_VARIANTS: [Variant; 2] = [Variant::MATRICES, Variant::MATRICES_WIDE];
+
 /// Every specialisation that can occur: the epilogues the models use, over all element and weight types.
 pub fn all_specs() -> Vec<Spec> {
     let mut specs = Vec::new();
+    // Units that multiply f32 would do it in fewer bits: they take halves only.
+    for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
+        for variant in MATRIX_VARIANTS {
+            specs.extend(epilogues(Elem::F16, weight, variant));
+            for source in [Source::Rows, Source::Concat, Source::Conv, Source::ConvUpsample] {
+                specs.push(Spec { split: true, ..Spec::plain(Elem::F16, weight, variant, source) });
+            }
+        }
+    }
     for elem in Elem::ALL {
         for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
             for variant in VARIANTS {

@@ -54,7 +54,8 @@ pub async fn run(
         if f32_only && elem == Elem::F16 {
             continue;
         }
-        let options = Options { f16: Some(elem == Elem::F16), timestamps: true, ..Options::default() };
+        let options =
+            Options { f16: Some(elem == Elem::F16), timestamps: true, unchecked: true, ..Options::default() };
         let context = match Context::new(&options).await {
             Err(Error::NoGpu { message }) if elem == Elem::F16 => {
                 eprintln!("note: f16 is left out: {message}");

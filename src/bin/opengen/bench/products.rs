@@ -3,11 +3,11 @@
 use half::f16;
 use opengen::error::Result;
 use opengen::gpu::{Context, Executable, Memory, Readback, Weights};
-use opengen::kernels::gemm::Variant;
+use opengen::kernels::gemm::{MATRIX_VARIANTS, Variant};
 use opengen::kernels::{Elem, WeightType};
 use opengen::plan::{
-    Binding, Builder, Conv, Cuts, Epilogue, External, Graph, Outside, Path, Plan, Products, Shape, Target,
-    Tuning, lower,
+    Binding, Builder, Conv, Cuts, Epilogue, External, Graph, MatrixProducts, Outside, Path, Plan, Products,
+    Shape, Target, Tuning, lower,
 };
 
 use super::alone::{self, Numbers, Row};
@@ -87,19 +87,39 @@ impl Case {
     }
 
     /// The variants that are timed; in cuts where there are few tiles.
-    fn variants(&self) -> Vec<(String, Products)> {
+    fn variants(&self, matrices: bool) -> Vec<(String, Tuning)> {
+        let plain = |products| Tuning { products, ..Tuning::GPU };
         let whole = [Variant::Tiled, Variant::OUTER, Variant::OUTER_WIDE];
-        let mut variants: Vec<_> = whole.map(|v| (v.to_string(), Products::all(v))).to_vec();
+        let mut variants: Vec<_> = whole.map(|v| (v.to_string(), plain(Products::all(v)))).to_vec();
         let few = Tuning::GPU.products.cuts.is_some_and(|cuts| 2 * self.tiles() <= cuts.workgroups);
         for variant in [Variant::OUTER, Variant::OUTER_WIDE].into_iter().filter(|_| few) {
             for cuts in [2, 3, 4, 5, 10, 16].into_iter().filter(|cuts| self.k() / cuts >= 128) {
                 let cut = Cuts { workgroups: self.tiles() * cuts as u64, k: 1, variant };
                 let products = Products { cuts: Some(cut), ..Products::all(variant) };
-                variants.push((format!("{variant}, {cuts} cuts"), products));
+                variants.push((format!("{variant}, {cuts} cuts"), plain(products)));
             }
         }
-        variants.push(("as planned".to_string(), Tuning::GPU.products));
+        variants.push(("as planned".to_string(), Tuning::GPU));
+        if matrices {
+            for variant in MATRIX_VARIANTS {
+                for cuts in
+                    [1, 2, 3, 4, 5, 6, 8, 10, 16].into_iter().filter(|cuts| self.fits_cuts(variant, *cuts))
+                {
+                    let units = Some(MatrixProducts::all(variant, cuts));
+                    let name = if cuts > 1 { format!("{variant}, {cuts} cuts") } else { variant.to_string() };
+                    variants.push((name, Tuning { matrices: units, ..Tuning::MATRICES }));
+                }
+            }
+            variants.push(("as planned, matrices".to_string(), Tuning::MATRICES));
+        }
         variants
+    }
+
+    /// Whether so many cuts could pay: few workgroups without, sums long enough with them.
+    fn fits_cuts(&self, variant: Variant, cuts: u64) -> bool {
+        let [rows, columns] = variant.tile().map(|size| size as usize);
+        let workgroups = (self.m.div_ceil(rows) * self.n.div_ceil(columns)) as u64;
+        cuts == 1 || (workgroups * cuts <= 800 && self.k() as u64 / cuts >= 128)
     }
 
     /// The plan, with operands in place of the weights.
@@ -135,8 +155,11 @@ struct Data {
 impl Data {
     fn of(case: &Case) -> Data {
         let mut numbers = Numbers::new(16);
+        // What is longer goes round, in a length that no row divides into.
         let mut values = |count: usize, spread: f32| -> Vec<f16> {
-            numbers.values(Elem::F16, count, spread).into_iter().map(f16::from_f32).collect()
+            let drawn = numbers.values(Elem::F16, count.min((1 << 20) + 7), spread);
+            let halves: Vec<f16> = drawn.into_iter().map(f16::from_f32).collect();
+            halves.iter().copied().cycle().take(count).collect()
         };
         let input = values(case.m * case.inputs, 1.0);
         let weight = values(case.n * case.k(), (3.0 / case.k() as f32).sqrt());
@@ -183,10 +206,10 @@ async fn measure(
 ) -> Result<()> {
     let line = |variant: &str| format!("{} {} {variant}", elem.wgsl(), case.name());
     let mut plans = Vec::new();
-    for (variant, products) in case.variants() {
+    let matrices = context.target().tuning.matrices.is_some();
+    for (variant, tuning) in case.variants(matrices) {
         if line(&variant).contains(only) {
             let target = context.target();
-            let tuning = Tuning { products, ..target.tuning };
             plans.push((variant, case.plan(Target { tuning, ..target })?));
         }
     }

@@ -1,0 +1,36 @@
+// The packed weight in halves: `load_half(k4, n, scale)` gives W[n, 4 * k4 .. 4 * k4 + 4].
+{% if weight == "F32" %}
+@group(0) @binding({{ b.i }}) var<storage, read> weight: array<vec4f>; // [K/4, weight_n]
+{% elif weight == "F16" %}
+@group(0) @binding({{ b.i }}) var<storage, read> weight: array<vec4<f16>>; // [K/4, weight_n]
+{% elif weight == "Q8" %}
+@group(0) @binding({{ b.i }}) var<storage, read> weight: array<u32>; // [K/4, weight_n], four signed bytes a word
+{% else %}
+@group(0) @binding({{ b.i }}) var<storage, read> weight: array<u32>; // [K/8, weight_n], eight nibbles a word
+{% endif %}
+{% set b.i = b.i + 1 %}
+{% if quantized %}
+@group(0) @binding({{ b.i }}) var<storage, read> scales: array<u32>; // [K/32, weight_n] halves, two a word
+{% set b.i = b.i + 1 %}
+
+// The scale of the block of 32 values that k4 lies in.
+fn load_scale(k4: u32, n: u32) -> f32 {
+    let at = (k4 / 8u) * params.weight_n + n;
+    let pair = unpack2x16float(scales[at / 2u]);
+    return select(pair.x, pair.y, (at & 1u) == 1u);
+}
+{% endif %}
+
+fn load_half(k4: u32, n: u32, scale: f32) -> vec4<f16> {
+{% if weight == "F32" %}
+    return vec4<f16>(weight[k4 * params.weight_n + n]);
+{% elif weight == "F16" %}
+    return weight[k4 * params.weight_n + n];
+{% elif weight == "Q8" %}
+    let word = bitcast<i32>(weight[k4 * params.weight_n + n]);
+    return vec4<f16>(vec4f(vec4i(word << 24u, word << 16u, word << 8u, word) >> vec4u(24u)) * scale);
+{% else %}
+    let word = weight[(k4 / 2u) * params.weight_n + n] >> ((k4 & 1u) * 16u);
+    return vec4<f16>((vec4f((vec4u(word) >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u)) - 8.0) * scale);
+{% endif %}
+}
