@@ -8,11 +8,11 @@ use std::path::Path;
 
 use common::families::{FAMILIES, Family};
 use common::report::Report;
-use common::single::{Entries, Entry, write};
+use common::single::{Entries, Entry, weight, write};
 use common::{compare_run, model_folder, request};
 use opengen::config::{Autoencoder, ModelConfig, PredictionType, Suggested};
 use opengen::model::weight_decls;
-use opengen::pipeline::{Cancel, Defaults, Dump, Pipeline};
+use opengen::pipeline::{Cancel, Defaults, Dump, Output, Pipeline, Request};
 use opengen::sample::SamplerKind;
 use opengen::weights::{LayoutOptions, ModelSource, OpenOptions, load, unpack};
 use pollster::block_on;
@@ -186,4 +186,89 @@ fn a_tiny_autoencoder_beside_another_is_left_out() {
     let source = ModelSource::open(&path).expect("opens");
     assert!(matches!(source.config().vae, Autoencoder::Kl(_)));
     assert_eq!(source.unused(&weight_decls(source.config())).unknown.len(), count);
+}
+
+fn pipeline(source: &ModelSource) -> Pipeline {
+    let (manifest, slabs) =
+        load(source, &weight_decls(source.config()), LayoutOptions::default()).expect("weights");
+    Pipeline::on_cpu(manifest, slabs).expect("pipeline")
+}
+
+fn draw(pipeline: &mut Pipeline, request: &Request) -> opengen::Result<Output> {
+    block_on(pipeline.generate(request, &mut |_| {}, &Cancel::default()))
+}
+
+/// What nothing says, the UNet is asked, once; what somebody says is not asked. One whose answer turns the latents round
+/// (here: its last bias does) predicts the velocity.
+#[test]
+fn a_unet_is_asked_what_it_predicts() {
+    let family = Family::of("bk-v2-tiny");
+    let request = Request { steps: 1, ..request(&family.case()) };
+    let out = tempfile::tempdir().expect("a folder");
+    let path = out.path().join("m.safetensors");
+    for (bias, words, expected) in [
+        (None, "it is the noise (epsilon)", PredictionType::Epsilon),
+        (Some(-2.0), "it is the velocity (v)", PredictionType::VPrediction),
+    ] {
+        let mut entries = family.entries();
+        if let Some(bias) = bias {
+            entries.insert("model.diffusion_model.out.2.bias".to_string(), Entry::f16(&[4], &[bias; 4]));
+        }
+        write(&entries, &path);
+        let source = ModelSource::open(&path).expect("opens");
+        assert!(source.config().asks_prediction && source.assumed().is_some());
+        let mut pipeline = pipeline(&source);
+        let notices = draw(&mut pipeline, &request).expect("a picture").notices;
+        assert!(notices.iter().any(|notice| notice.contains(words)), "{notices:?}");
+        let config = pipeline.config();
+        assert_eq!((config.scheduler.prediction_type, config.asks_prediction), (expected, false));
+        let again = draw(&mut pipeline, &request).expect("a picture").notices;
+        assert!(again.iter().all(|notice| !notice.contains("predicts")), "{again:?}");
+    }
+    let options = OpenOptions { prediction: Some(PredictionType::Epsilon), vae: Vec::new() };
+    let told = ModelSource::open_with(&path, &options).expect("opens");
+    assert!(!told.config().asks_prediction && told.assumed().is_none());
+}
+
+/// A model for inpainting is known and kept, from a file and from a folder; that it cannot be drawn with is said then.
+#[test]
+fn a_model_for_inpainting_is_kept_and_says_what_it_is() {
+    let family = Family::of("bk-tiny");
+    let out = tempfile::tempdir().expect("a folder");
+    let conv = Entry::f16(&[32, 9, 3, 3], &weight("conv", &[32, 9, 3, 3]));
+    let [_, folder] = family.open(out.path());
+    let folder = out.path().join(folder.config().name.clone());
+    let mut entries = family.entries();
+    entries.insert("model.diffusion_model.input_blocks.0.0.weight".to_string(), conv);
+    let file = out.path().join("inpainting.safetensors");
+    write(&entries, &file);
+    common::twice::change_json(&folder.join("unet/config.json"), |unet| unet["in_channels"] = 9.into());
+    assert!(ModelSource::open(&folder).expect("opens").config().is_inpainting());
+
+    let source = ModelSource::open(&file).expect("opens");
+    assert!(source.config().is_inpainting());
+    let kept = &unpacked(&source)["unet.conv_in.weight"];
+    assert_eq!(*kept, weight("conv", &[32, 9, 3, 3]));
+    let error = draw(&mut pipeline(&source), &request(&family.case())).expect_err("no picture").to_string();
+    assert!(
+        error.contains("inpainting, a model for inpainting") && error.contains("from words alone"),
+        "{error}"
+    );
+}
+
+/// What a run says of it counts, else the model: 0.7 where the last noise level is noise alone.
+#[test]
+fn guidance_is_rescaled_as_the_model_wants_it() {
+    let out = tempfile::tempdir().expect("a folder");
+    let family = Family::of("zero-snr");
+    let [_, zero] = family.open(out.path());
+    let [_, plain] = Family::of("bk-tiny").open(out.path());
+    let asked = |guidance_rescale| Request { guidance_rescale, ..request(&family.case()) };
+    assert_eq!(asked(None).rescale(zero.config()), Some(0.7));
+    assert_eq!(asked(None).rescale(plain.config()), None);
+    assert_eq!(asked(Some(0.0)).rescale(zero.config()), None);
+    assert_eq!(asked(Some(0.5)).rescale(plain.config()), Some(0.5));
+    assert_eq!(Request { guidance: 1.0, ..asked(None) }.rescale(zero.config()), None);
+    let error = asked(Some(1.5)).check(zero.config()).unwrap_err().to_string();
+    assert!(error.starts_with("guidance_rescale: 1.5"), "{error}");
 }

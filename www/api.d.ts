@@ -3,8 +3,8 @@
 /// <reference lib="esnext.disposable" />
 
 import type {
-  Capabilities, EnginePath, ErrorCode as EngineErrorCode, GenerateRequest, LoadedModel, LoadProgress, ModelInfo, PreviewOptions, Stats, StoredModel,
-  Timings, Walk,
+  Capabilities, EnginePath, ErrorCode as EngineErrorCode, GenerateRequest, LoadedModel, LoadProgress, ModelInfo, Prediction, PreviewOptions, Stats,
+  StoredModel, Timings, Walk,
 } from './protocol.d.ts';
 
 export type { PreviewOptions, Walk };
@@ -26,6 +26,8 @@ export type ModelSource = string | URL | File | ModelDescription;
  */
 export interface ModelDescription extends Partial<ModelInfo> {
   url: string;
+  /** What the UNet of a checkpoint in one file predicts; left out, the file's marks count, else it is asked itself. */
+  prediction?: Prediction;
   /** Sent along when the file is fetched, to authorize it say. They are not stored. */
   headers?: HeadersInit;
   /**

@@ -18,13 +18,13 @@ const DETECT = { model: true, engine: true, workerUrl: true, signal: true };
 const MODEL = {
   id: true, name: true, url: true, bytes: true, sha256: true, width: true, height: true, working: true, defaults: true,
   examples: true, open: true, about: true, knows: true, synonyms: true, phrases: true, emoji: true, license: true, headers: true,
-  fetch: true,
+  fetch: true, prediction: true,
 };
 /** @type {Names<Required<import('./api.d.ts').PictureOptions>>} */
 const PICTURE = {
   prompt: true, negativePrompt: true, dialect: true, steps: true, guidance: true, seed: true, variationSeed: true,
   variationStrength: true, rng: true, sampler: true, schedule: true, width: true, height: true, batch: true,
-  previews: true, walk: true,
+  previews: true, walk: true, guidanceRescale: true,
 };
 /** @type {Names<Required<import('./api.d.ts').GenerateOptions>>} */
 const GENERATE = { ...PICTURE, imageType: true, onStage: true, onStep: true, signal: true };

@@ -65,6 +65,13 @@ export interface StoredModel {
   height: number | null;
   /** What its maker suggests a run should take. */
   suggested: { steps?: number; guidance?: number; sampler?: Sampler; schedule?: Schedule };
+  /** What its UNet predicts; null where another version of the engine stored it. */
+  prediction: Prediction | null;
+  /**
+   * Nothing in its file says what it predicts, nor did who added it: `prediction` is what it is taken for until it is asked
+   * itself, before its first picture, whose `notices` say what came of that.
+   */
+  asksPrediction: boolean;
   /** False while a part of it is still to be fetched. */
   complete: boolean;
   /** False where another version of the engine stored it: it will be fetched again. */
@@ -110,6 +117,8 @@ export interface LoadedModel {
 export type Seed = number | string | bigint;
 export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'heun' | 'lms' | 'dpm++-2m' | 'lcm';
 export type Schedule = 'default' | 'karras';
+/** What a UNet answers with: the noise, the velocity, or the finished latents. */
+export type Prediction = 'epsilon' | 'v_prediction' | 'sample';
 export type Dialect = 'a1111' | 'diffusers';
 
 /** Ranges and defaults are those of src/pipeline/limits.rs; `LIMITS` and `DEFAULTS` have them as values. */
@@ -127,6 +136,11 @@ export interface GenerateRequest {
   steps: number;
   /** Classifier-free guidance, 0 … 100; up to 1 half the work is saved. Default: the model's, else 7.5. */
   guidance: number;
+  /**
+   * How far guided answers are brought back to the spread of the prompt's own, 0 … 1, as diffusers has it. Default: the
+   * model's, 0.7 where its last noise level is noise alone, else 0.
+   */
+  guidanceRescale?: number;
   /** Picture i of a batch has seed + i. Default: drawn anew. */
   seed: Seed;
   /** Another seed, towards whose noise a variation goes; picture i of a batch has variationSeed + i. */
@@ -378,6 +392,8 @@ export interface ModelFile {
   url: string;
   bytes?: number;
   sha256?: string;
+  /** What its UNet predicts, where somebody knows. */
+  prediction?: Prediction;
   /** Sent along when it is fetched; never stored. */
   headers?: [string, string][];
   /** The program's own `fetch` is at its other end; see through.js. */

@@ -55,14 +55,14 @@ function inFile(file) {
  * @param {import('./api.d.ts').FoundModel} found
  * @returns {Wired}
  */
-export function wire(source, { id, url, bytes, sha256, headers, fetch }) {
+export function wire(source, { id, url, bytes, sha256, prediction, headers, fetch }) {
   if (source instanceof Blob) {
-    return { file: { id, url, bytes, sha256 }, transfer: [], release: () => URL.revokeObjectURL(url) };
+    return { file: { id, url, bytes, sha256, prediction }, transfer: [], release: () => URL.revokeObjectURL(url) };
   }
   if (fetch !== undefined && typeof fetch !== 'function') throw invalid('fetch', 'must be a function, called as fetch is');
   const served = fetch && serve(fetch);
   return {
-    file: { id, url, bytes, sha256, headers: headerList(headers), fetch: served?.port },
+    file: { id, url, bytes, sha256, prediction, headers: headerList(headers), fetch: served?.port },
     transfer: served ? [served.port] : [],
     release: () => served?.close(),
   };

@@ -48,6 +48,7 @@ fn sd15() -> Result<ModelConfig> {
         preview: None,
         scheduler: scheduler("epsilon", "leading")?,
         suggested: Suggested::default(),
+        asks_prediction: false,
     })
 }
 
@@ -62,6 +63,7 @@ fn sd21() -> Result<ModelConfig> {
         preview: None,
         scheduler: scheduler("v_prediction", "leading")?,
         suggested: Suggested::default(),
+        asks_prediction: false,
     })
 }
 
@@ -75,6 +77,7 @@ fn sd_turbo() -> Result<ModelConfig> {
         preview: None,
         scheduler: scheduler("epsilon", "trailing")?,
         suggested: Suggested::default(),
+        asks_prediction: false,
     })
 }
 

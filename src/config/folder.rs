@@ -33,7 +33,8 @@ pub fn from_folder(path: &Path) -> Result<ModelConfig> {
     let suggested = Suggested::of_scheduler(&check::parse(&file, &without_infinities(&text))?);
     let suggested = suggested.of_distilled(unet.time_cond_proj_dim.is_some()).or(&Suggested::of_name(&name));
     let denoiser = Denoiser::Unet(unet);
-    let config = ModelConfig { name, texts, denoiser, vae, preview, scheduler, suggested };
+    let config =
+        ModelConfig { name, texts, denoiser, vae, preview, scheduler, suggested, asks_prediction: false };
     config.check()?;
     Ok(config)
 }

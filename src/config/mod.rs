@@ -57,6 +57,10 @@ pub struct ModelConfig {
     pub scheduler: SchedulerConfig,
     #[serde(default, skip_serializing_if = "Suggested::is_empty")]
     pub suggested: Suggested,
+    /// Nothing said what the denoiser predicts: it is asked itself before the first run, and the scheduler's type counts no
+    /// longer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asks_prediction: bool,
 }
 
 impl ModelConfig {
@@ -115,17 +119,17 @@ impl ModelConfig {
     fn check_latents(&self, file: &str) -> Result<()> {
         let (root, channels) = (self.denoiser.root(), self.vae.latent_channels());
         let (inputs, outputs) = (self.denoiser.in_channels(), self.denoiser.out_channels());
-        if inputs != channels {
+        if inputs != channels && !self.is_inpainting() {
             return Err(Error::Unsupported {
                 what: format!("{root}.in_channels {inputs}"),
                 message: format!(
-                    "the vae has latent_channels {channels}, and inpainting or image-conditioned UNets have no path yet"
+                    "the vae has latent_channels {channels}; UNets that read other pictures beside have no path yet"
                 ),
             });
         }
-        if outputs != inputs {
-            let (left, right) = (format!("{root}.out_channels"), format!("{root}.in_channels"));
-            return Err(check::mismatch(file, (&left, outputs), (&right, inputs)));
+        if outputs != channels {
+            let left = format!("{root}.out_channels");
+            return Err(check::mismatch(file, (&left, outputs), ("vae.latent_channels", channels)));
         }
         match &self.preview {
             Some(preview) if preview.latent_channels != channels => {
@@ -134,6 +138,17 @@ impl ModelConfig {
             }
             _ => Ok(()),
         }
+    }
+
+    /// How far guided predictions are brought back to the spread of the prompt's own, 0 to 1, where a run says nothing of it:
+    /// 0.7 where the last noise level is noise alone, as <https://arxiv.org/abs/2305.08891> has it, else not at all.
+    pub fn guidance_rescale(&self) -> f64 {
+        if self.scheduler.rescale_betas_zero_snr { 0.7 } else { 0.0 }
+    }
+
+    /// Whether the denoiser paints into a picture: beside the latents it reads a mask and what is outside of it.
+    pub fn is_inpainting(&self) -> bool {
+        self.denoiser.in_channels() == 2 * self.vae.latent_channels() + 1
     }
 
     /// Width and height of the pictures the model was trained on, in pixels.

@@ -169,7 +169,6 @@ impl UnetConfig {
         }
         check::within(FILE, "in_channels", self.in_channels, 1, 64)?;
         check::within(FILE, "out_channels", self.out_channels, 1, 64)?;
-        check::multiple(FILE, "in_channels", self.in_channels, "the vector width", 4)?;
         check::multiple(FILE, "out_channels", self.out_channels, "the vector width", 4)?;
         check::within(FILE, "norm_num_groups", self.norm_num_groups, 1, 1024)?;
         check::positive(FILE, "norm_eps", self.norm_eps, 1.0)?;

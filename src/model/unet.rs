@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::resnet::{Norm, resnet};
 use crate::config::{DownBlockType, UnetConfig, UpBlockType};
 use crate::kernels::gemm::Act;
-use crate::plan::{Builder, Conv, Epilogue, Graph, Outside, Path, Shape, Slice, ValueId};
+use crate::plan::{Builder, Conv, Epilogue, Graph, Outside, Path, Shape, Slice, ValueId, padded};
 
 /// The epsilon of `Transformer2DModel`'s group norm.
 const TRANSFORMER_NORM_EPS: f64 = 1e-6;
@@ -24,7 +24,7 @@ pub fn unet(
     [texts, tokens]: [usize; 2],
 ) -> Graph {
     let mut b = Builder::new("unet");
-    let sample = b.input(Outside::Sample, Shape::image(batch, h, w, config.in_channels));
+    let sample = b.input(Outside::Sample, Shape::image(batch, h, w, padded(config.in_channels)));
     let time = Time::new(&mut b, config, root);
     let mut net = Unet { b, config, time, texts, tokens, attended: 0, skips: Vec::new() };
 

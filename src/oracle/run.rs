@@ -133,6 +133,9 @@ fn refuse_what_cannot_be_compared(request: &Request, manifest: &Manifest) -> Res
             "candle's UNet knows no embedding of the guidance scale (time_cond_proj_dim)",
         );
     }
+    if request.rescale(&manifest.config).is_some() {
+        return refuse("guidance_rescale", "candle's run would not have it; set it to 0");
+    }
     let trajectory =
         sample::trajectory(&manifest.config.scheduler, request.sampler, request.schedule, request.steps)?;
     if trajectory.draws_noise() {

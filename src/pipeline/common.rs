@@ -176,6 +176,32 @@ pub fn guidance_embedding(channels: usize, guidance: f64) -> Vec<f32> {
     (0..half).map(|i| angle(i).sin()).chain((0..half).map(|i| angle(i).cos())).collect()
 }
 
+/// Brings guided predictions back, `by` of the way, to the spread of the prompt's own, picture by picture: section 3.4 of
+/// <https://arxiv.org/abs/2305.08891>. `both` are the predictions without the prompt, then with it; what is left stands in
+/// either's place, so that guidance leaves it as it is.
+pub fn rescale_guided(both: &mut [f32], pictures: usize, guidance: f64, by: f64) {
+    let half = both.len() / 2;
+    let (without, with) = both.split_at_mut(half);
+    let each = (half / pictures.max(1)).max(1);
+    for (without, with) in without.chunks_mut(each).zip(with.chunks_mut(each)) {
+        let own = spread(with);
+        let pairs = without.iter_mut().zip(with.iter());
+        pairs.for_each(|(without, with)| *without += guidance as f32 * (with - *without));
+        let guided = spread(without);
+        let factor = if guided > 0.0 { by * own / guided + 1.0 - by } else { 1.0 };
+        without.iter_mut().for_each(|value| *value *= factor as f32);
+        with.copy_from_slice(without);
+    }
+}
+
+/// The standard deviation of a sample.
+fn spread(values: &[f32]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().map(|value| f64::from(*value)).sum::<f64>() / n;
+    let squares = values.iter().map(|value| (f64::from(*value) - mean).powi(2)).sum::<f64>();
+    (squares / (n - 1.0).max(1.0)).sqrt()
+}
+
 /// Pictures out of packed RGBA8 bytes.
 pub fn pictures(bytes: &[u8], batch: usize, width: usize, height: usize) -> Result<Vec<Rgba>> {
     bytes.chunks_exact(width * height * 4).take(batch).map(|p| Rgba::new(width, height, p.to_vec())).collect()
@@ -193,6 +219,7 @@ mod tests {
             dialect: Dialect::default(),
             steps: 1,
             guidance: 1.0,
+            guidance_rescale: None,
             seed,
             variation,
             walk: None,
@@ -250,6 +277,18 @@ mod tests {
         // A walk between prompts leaves the noise alone.
         given.walk = Some(Walk { prompt: Some("a dog".to_string()), seed: None, share: 0.5 });
         given.check(&config)
+    }
+
+    /// By hand: two pictures, of which the second is not guided anywhere.
+    #[test]
+    fn what_guidance_spreads_is_brought_back_by_hand() {
+        let mut both = [0.0, 0.0, 1.0, 3.0, 1.0, -1.0, 1.0, 3.0];
+        rescale_guided(&mut both, 2, 3.0, 0.5);
+        // Guided: 3 and -3, whose spread is three times that of 1 and -1.
+        let factor = 0.5 / 3.0 + 0.5;
+        for (value, expected) in both.iter().zip([3.0 * factor, -3.0 * factor, 1.0, 3.0].repeat(2)) {
+            assert!((value - expected).abs() < 1e-6, "{both:?}");
+        }
     }
 
     fn conditioning(request: &Request) -> Result<Conditioning> {

@@ -27,6 +27,8 @@ pub struct Request {
     /// Classifier-free guidance scale; up to 1 the negative prompt has no effect and half the work is saved. A model that
     /// follows a scale by itself (LCM) knows no negative prompt.
     pub guidance: f64,
+    /// How far guided predictions are brought back to the spread of the prompt's own, 0 to 1; the model's own if left out.
+    pub guidance_rescale: Option<f64>,
     /// Picture `i` of a batch has seed `seed + i`; with a variation all have this one.
     pub seed: u64,
     /// Noise part of the way to another seed's.
@@ -63,6 +65,12 @@ impl Request {
         self.guidance > 1.0 && config.denoiser.guidance_channels().is_none()
     }
 
+    /// How far guided predictions are brought back to the spread of the prompt's own; `None` where there is nothing to do.
+    pub fn rescale(&self, config: &ModelConfig) -> Option<f64> {
+        let by = self.guidance_rescale.unwrap_or(config.guidance_rescale());
+        (self.guided(config) && by > 0.0).then_some(by)
+    }
+
     /// Whether step `step`, counted from 1, reports a picture of the latents.
     pub fn previews(&self, step: usize) -> bool {
         self.preview_every > 0 && (step == self.steps || step.is_multiple_of(self.preview_every))
@@ -79,6 +87,17 @@ impl Request {
         }
         if !(0.0..=MAX_GUIDANCE).contains(&self.guidance) {
             return invalid("guidance", format!("{} asked for, expected 0 to {MAX_GUIDANCE}", self.guidance));
+        }
+        if let Some(by) = self.guidance_rescale.filter(|by| !(0.0..=1.0).contains(by)) {
+            return invalid("guidance_rescale", format!("{by} asked for, expected 0 to 1"));
+        }
+        if config.is_inpainting() {
+            return Err(Error::Unsupported {
+                what: format!("{}, a model for inpainting", config.name),
+                message: "it paints into a picture that is there, which has no path here yet; choose a model that draws \
+                          from words alone"
+                    .to_string(),
+            });
         }
         if self.batch == 0 || self.batch > MAX_BATCH {
             return invalid("batch", format!("{} pictures asked for, expected 1 to {MAX_BATCH}", self.batch));
@@ -155,6 +174,9 @@ impl Request {
             field("Size", format!("{}x{}", self.width, self.height)),
             field("Model", model.to_string()),
         ];
+        if let Some(by) = self.guidance_rescale {
+            fields.push(field("CFG rescale", by.to_string()));
+        }
         if let Some(Variation { seed, strength }) = self.variation {
             fields.push(field("Variation seed", seed.wrapping_add(index as u64).to_string()));
             fields.push(field("Variation seed strength", strength.to_string()));

@@ -20,7 +20,7 @@ use wasm_bindgen_futures::JsFuture;
 use super::assembler::FullChunk;
 use super::stored::{Held, Origin, State, StoredModel, format_ok};
 use super::trail::Mark;
-use crate::config::{ModelConfig, Suggested};
+use crate::config::{ModelConfig, PredictionType, Suggested};
 use crate::weights::{Manifest, PACKED_FORMAT};
 use crate::{Error, Result};
 
@@ -67,6 +67,10 @@ pub struct Listed {
     pub native_size: Option<[usize; 2]>,
     /// What its maker suggests a run should take.
     pub suggested: Suggested,
+    /// What its denoiser predicts; `None` where its row cannot be read.
+    pub prediction: Option<PredictionType>,
+    /// Nothing said so: that is what it is taken for until it is asked itself, before the first picture.
+    pub asks_prediction: bool,
     pub state: State,
     /// Whether this version of the engine can read it.
     pub format_ok: bool,
@@ -288,17 +292,39 @@ impl Database {
 /// A row as a line of the list. One that cannot be read is listed too, so that it can be deleted.
 fn listed(id: String, value: JsValue) -> Listed {
     let Ok(row) = serde_wasm_bindgen::from_value::<Row>(value) else {
-        let (name, url, suggested) = (id.clone(), String::new(), Suggested::default());
-        let state = State::Damaged;
-        return Listed { id, name, url, bytes: 0, native_size: None, suggested, state, format_ok: false };
+        return Listed {
+            name: id.clone(),
+            id,
+            url: String::new(),
+            bytes: 0,
+            native_size: None,
+            suggested: Suggested::default(),
+            prediction: None,
+            asks_prediction: false,
+            state: State::Damaged,
+            format_ok: false,
+        };
     };
     let format_ok = format_ok(row.format);
     let Row { id, name, origin, bytes, state, manifest, .. } = row;
     let manifest = format_ok.then(|| serde_json::from_str::<Manifest>(&manifest).ok()).flatten();
     let config = manifest.map(|manifest| manifest.config);
     let native_size = config.as_ref().map(ModelConfig::native_size);
+    let prediction = config.as_ref().map(|config| config.scheduler.prediction_type);
+    let asks_prediction = config.as_ref().is_some_and(|config| config.asks_prediction);
     let suggested = config.map(|config| config.suggested).unwrap_or_default();
-    Listed { id, name, url: origin.url, bytes, native_size, suggested, state, format_ok }
+    Listed {
+        id,
+        name,
+        url: origin.url,
+        bytes,
+        native_size,
+        suggested,
+        prediction,
+        asks_prediction,
+        state,
+        format_ok,
+    }
 }
 
 /// A write transaction, kept to ask it why it was aborted: a full disk shows only there.

@@ -256,9 +256,9 @@ fn expected(request: &ModelRequest, bytes: Option<u64>) -> Expected {
 /// The packed layout of the model that the file turns out to hold.
 fn layout_of(request: &ModelRequest) -> Layout {
     let origin = request.origin.clone();
-    let (file, clip) = (request.file(), request.clip.clone());
+    let (file, clip, prediction) = (request.file(), request.clip.clone(), request.prediction);
     Box::new(move |header| {
-        let recognised = recognise(header, Hints { clip: clip.as_deref(), prediction: None })?;
+        let recognised = recognise(header, Hints { clip: clip.as_deref(), prediction })?;
         let source =
             Source { file: file.clone(), bytes: origin.bytes.unwrap_or(0), sha256: origin.sha256.clone() };
         let decls = weight_decls(&recognised.config);

@@ -4,6 +4,7 @@ use js_sys::Array;
 use wasm_bindgen::JsValue;
 
 use super::browser::get;
+use crate::config::PredictionType;
 use crate::pipeline::{self, Defaults};
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
@@ -24,6 +25,8 @@ pub(super) struct ModelRequest {
     pub fetch: JsValue,
     /// The merges of CLIP's tokenizer, where an earlier call was told that the file needs them.
     pub clip: Option<String>,
+    /// What its UNet predicts, where somebody knows.
+    pub prediction: Option<PredictionType>,
 }
 
 impl ModelRequest {
@@ -38,7 +41,7 @@ impl ModelRequest {
     }
 }
 
-/// Reads `{ id, url, bytes, sha256, headers, fetch, clip }`; 0 bytes and an empty hash mean unknown.
+/// Reads `{ id, url, bytes, sha256, headers, fetch, clip, prediction }`; 0 bytes and an empty hash mean unknown.
 pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
     let text = |name| get(value, name).as_string().filter(|text| !text.is_empty());
     let id = text("id").ok_or_else(|| invalid("id", "the model has no id"))?;
@@ -58,6 +61,9 @@ pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
         headers: headers(&get(value, "headers"))?,
         fetch: get(value, "fetch"),
         clip: text("clip"),
+        prediction: text("prediction")
+            .map(|text| text.parse().map_err(|message: String| invalid("prediction", message)))
+            .transpose()?,
     })
 }
 
@@ -93,6 +99,7 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
         dialect: choice(value, "dialect", &Dialect::ALL.map(|kind| (kind.name(), kind)), Dialect::default())?,
         steps: whole(value, "steps", None)?,
         guidance: number(value, "guidance", None)?,
+        guidance_rescale: optional(value, "guidanceRescale")?,
         seed: seed(value, "seed")?,
         variation: variation(value)?,
         rng: choice(value, "rng", &NoiseSource::ALL.map(|kind| (kind.name(), kind)), NoiseSource::default())?,
@@ -147,6 +154,11 @@ fn number(value: &JsValue, name: &'static str, default: Option<f64>) -> Result<f
         return Ok(default);
     }
     field.as_f64().ok_or_else(|| invalid(name, "must be a number"))
+}
+
+/// A number, or nothing.
+fn optional(value: &JsValue, name: &'static str) -> Result<Option<f64>> {
+    if get(value, name).is_undefined() { Ok(None) } else { number(value, name, None).map(Some) }
 }
 
 /// A whole number that fits its type.

@@ -5,7 +5,7 @@ use serde::Serialize;
 use wasm_bindgen::JsValue;
 
 use super::browser::{heap_bytes, set};
-use crate::config::Suggested;
+use crate::config::{PredictionType, Suggested};
 use crate::image::Rgba;
 use crate::pipeline::{Event, Stage};
 use crate::store::{Progress, State, idb::Listed};
@@ -35,6 +35,8 @@ pub(super) struct StoredModel {
     width: Option<usize>,
     height: Option<usize>,
     suggested: Suggested,
+    prediction: Option<PredictionType>,
+    asks_prediction: bool,
     complete: bool,
     format_ok: bool,
     damaged: bool,
@@ -50,6 +52,8 @@ impl From<Listed> for StoredModel {
             width: listed.native_size.map(|[width, _]| width),
             height: listed.native_size.map(|[_, height]| height),
             suggested: listed.suggested,
+            prediction: listed.prediction,
+            asks_prediction: listed.asks_prediction,
             complete: listed.state == State::Complete,
             format_ok: listed.format_ok,
             damaged: listed.state == State::Damaged,

@@ -13,7 +13,8 @@ use super::single::{Entries, Entry, weight, write, write_json};
 use super::{DenoiseCase, Golden, folder};
 
 /// All of them.
-pub const FAMILIES: [&str; 7] = ["lcm", "turbo", "sdxs", "bk-base", "bk-small", "bk-tiny", "bk-v2-tiny"];
+pub const FAMILIES: [&str; 8] =
+    ["lcm", "turbo", "sdxs", "bk-base", "bk-small", "bk-tiny", "bk-v2-tiny", "zero-snr"];
 
 /// What the script says of one.
 #[derive(Debug, Deserialize)]

@@ -114,6 +114,8 @@ pub struct DenoiseCase {
     pub negative_prompt: String,
     pub steps: usize,
     pub guidance: f64,
+    #[serde(default)]
+    pub guidance_rescale: f64,
     pub seed: u64,
     pub width: usize,
     pub height: usize,
@@ -258,6 +260,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         dialect: Dialect::default(),
         steps: case.steps,
         guidance: case.guidance,
+        guidance_rescale: Some(case.guidance_rescale),
         seed: case.seed,
         variation: None,
         rng: NoiseSource::Torch,

@@ -1,10 +1,13 @@
 //! The families around Stable Diffusion 1 and 2: what diffusers draws with them.
 
-use opengen::pipeline::{Cancel, Dump, Pipeline};
-use opengen::weights::{LayoutOptions, load};
+use opengen::config::PredictionType;
+use opengen::pipeline::stock::Files;
+use opengen::pipeline::{Cancel, Dump, Pipeline, Request};
+use opengen::weights::{LayoutOptions, ModelSource, load};
 use pollster::block_on;
 
 use crate::common::families::{FAMILIES, Family};
+use crate::common::single::{Entry, write};
 use crate::common::{compare_run, request};
 use crate::engine::tiers;
 
@@ -28,4 +31,24 @@ fn each_draws_what_diffusers_draws() {
         compare_run(&mut report, name, &case, &dump, &family.golden(), None);
     }
     report.finish();
+}
+
+/// As on the processor, within a limit of memory too: the question has to bring the UNet's weights.
+#[test]
+fn a_unet_is_asked_what_it_predicts() {
+    let Some(tier) = tiers().first() else { return };
+    let (family, out) = (Family::of("bk-v2-tiny"), tempfile::tempdir().expect("a folder"));
+    let path = out.path().join("m.safetensors");
+    let mut entries = family.entries();
+    entries.insert("model.diffusion_model.out.2.bias".to_string(), Entry::f16(&[4], &[-2.0; 4]));
+    write(&entries, &path);
+    let source = ModelSource::open(&path).expect("opens");
+    let decls = opengen::model::weight_decls(source.config());
+    let manifest = source.manifest(&decls, LayoutOptions::default()).expect("a manifest");
+    let stock = Box::new(Files::new(source, manifest.clone()));
+    let mut pipeline = Pipeline::within(tier.context.clone(), manifest, 64 << 20, stock).expect("a pipeline");
+    let request = Request { steps: 1, ..request(&family.case()) };
+    let made = block_on(pipeline.generate(&request, &mut |_| {}, &Cancel::default())).expect("a picture");
+    assert!(made.notices.iter().any(|notice| notice.contains("the velocity (v)")), "{:?}", made.notices);
+    assert_eq!(pipeline.config().scheduler.prediction_type, PredictionType::VPrediction);
 }

@@ -47,6 +47,9 @@ pub struct Args {
     /// Classifier-free guidance scale; the model's own if left out.
     #[arg(long)]
     guidance: Option<f64>,
+    /// How far guidance is kept from spreading the colours, 0 to 1; the model's own if left out.
+    #[arg(long)]
+    guidance_rescale: Option<f64>,
     /// Same seed, same picture; picture i of a batch has seed + i.
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -217,6 +220,7 @@ fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
         dialect: args.dialect,
         steps: args.steps.unwrap_or(defaults.steps),
         guidance: args.guidance.unwrap_or(defaults.guidance),
+        guidance_rescale: args.guidance_rescale,
         seed: args.seed,
         variation: (args.variation_strength != 0.0)
             .then_some(Variation { seed: args.variation_seed, strength: args.variation_strength }),

@@ -18,6 +18,7 @@ fn request() -> Request {
         dialect: Dialect::A1111,
         steps: 12,
         guidance: 2.5,
+        guidance_rescale: None,
         seed: u64::MAX,
         variation: Some(Variation { seed: 7, strength: 0.3 }),
         rng: NoiseSource::Torch,

@@ -1,10 +1,13 @@
 //! A run, told once, whatever computes it: request in, pictures out.
 
+mod ask;
 mod study;
 
 use std::sync::Arc;
 
-use super::common::{Conditioning, guidance_embedding, initial_noise, pictures, time_embedding};
+use super::common::{
+    Conditioning, guidance_embedding, initial_noise, pictures, rescale_guided, time_embedding,
+};
 use super::engine::{Engine, Network, Pixels};
 use super::graphs::{Shape, prepare_params, preview_size, step_params};
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
@@ -101,6 +104,7 @@ impl Pipeline {
     ) -> Result<Output> {
         // 1. The request, held against the model.
         request.check(&self.config)?;
+        let told = self.ask_prediction(cancel).await?;
         let trajectory =
             sample::trajectory(&self.config.scheduler, request.sampler, request.schedule, request.steps)?;
         let conditioning = Conditioning::new(&self.tokenizers, &self.config, request)?;
@@ -126,7 +130,7 @@ impl Pipeline {
         cancel.check()?;
         let (images, notice) = run.decode().await?;
         let stats = Stats { gpu_peak_bytes: run.engine.used().peak, ..stats };
-        let notices = conditioning.notices.into_iter().chain(notice).collect();
+        let notices = told.into_iter().chain(conditioning.notices).chain(notice).collect();
         Ok(Output { images, stats, notices })
     }
 
@@ -312,6 +316,13 @@ impl Run<'_> {
             self.write_latents(Outside::Noise, &noise)?;
         }
         self.engine.run(Network::Denoiser, self.cancel).await?;
+        if let Some(by) = self.request.rescale(self.config) {
+            let [n, _, h, w] = self.latents_shape();
+            let len = 2 * n * h * w * padded(self.config.denoiser.out_channels());
+            let mut both = self.engine.read(Outside::Prediction, len).await?;
+            rescale_guided(&mut both, n, self.request.guidance, by);
+            self.engine.write(Outside::Prediction, &both)?;
+        }
         let pixels = self.shape.pixels();
         let params = step_params(self.config, pixels, self.request.guidance, evaluation, input_scale_next);
         self.engine.step(params).await

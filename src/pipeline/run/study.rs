@@ -24,6 +24,7 @@ impl Pipeline {
         cancel: &Cancel,
     ) -> Result<StepTrace> {
         study::check_latents(&self.config, request, latents)?;
+        self.ask_prediction(cancel).await?;
         let trajectory =
             sample::trajectory(&self.config.scheduler, request.sampler, request.schedule, request.steps)?;
         study::check_step(&trajectory, request, index)?;

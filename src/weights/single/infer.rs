@@ -82,16 +82,17 @@ pub fn config(header: &Header, said: Option<PredictionType>) -> Result<Inferred>
         preview: None,
         scheduler: scheduler(prediction, zero_snr, few_steps),
         suggested: suggested.of_distilled(shapes.has(COND_PROJ)),
+        asks_prediction: is_assumed,
     };
     config.check()?;
     let assumed = is_assumed.then(|| {
-        let (what, other) = match prediction {
-            PredictionType::VPrediction => ("velocity (v), as those for 768 pixels do", "noise (epsilon)"),
-            _ => ("noise (epsilon), as its name says", "velocity (v)"),
+        let what = match prediction {
+            PredictionType::VPrediction => "velocity (v), as those for 768 pixels do",
+            _ => "noise (epsilon), as its name says",
         };
         format!(
-            "nothing in the file says what its UNet predicts; taken to be the {what}. If pictures are mere noise, it is the \
-             {other}"
+            "nothing in the file says what its UNet predicts; it is asked itself before the first picture, and until then taken \
+             to be the {what}"
         )
     });
     Ok(Inferred { config, assumed })
@@ -109,7 +110,6 @@ fn refuse(header: &Header, shapes: &Shapes) -> Result<()> {
     const WORDS: &str = "models that draw from words alone can be drawn with";
     let channels = shapes.of.get("unet.conv_in.weight").and_then(|shape| shape.get(1));
     match channels {
-        Some(9) => return other("an inpainting model (its UNet takes 9 channels)", WORDS),
         Some(8) => return other("a model that edits pictures (its UNet takes 8 channels)", WORDS),
         Some(5) => return other("a model that draws from depth (its UNet takes 5 channels)", WORDS),
         Some(7) => return other("an upscaler (its UNet takes 7 channels)", WORDS),
