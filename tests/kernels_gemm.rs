@@ -82,7 +82,11 @@ fn pack(weight_type: WeightType, values: &[f32], n: usize, k: usize) -> Packed {
     let mut codes = vec![0i32; n * k];
     let mut scales = vec![f16::ZERO; k.div_ceil(BLOCK) * n];
     if weight_type.is_quantized() {
-        let (largest, zero) = if weight_type == WeightType::Q8 { (127.0, 0) } else { (7.0, 8) };
+        let (largest, zero) = match weight_type {
+            WeightType::Q8 => (127.0, 0),
+            WeightType::Q5 => (15.0, 16),
+            _ => (7.0, 8),
+        };
         for row in 0..n {
             for block in 0..k / BLOCK {
                 let at = row * k + block * BLOCK;
@@ -98,7 +102,14 @@ fn pack(weight_type: WeightType, values: &[f32], n: usize, k: usize) -> Packed {
         }
     }
     let mut words = Vec::new();
-    let groups = if weight_type == WeightType::Q4 { 8 } else { 4 };
+    let groups = match weight_type {
+        WeightType::Q5 => BLOCK,
+        WeightType::Q4 => 8,
+        _ => 4,
+    };
+    if weight_type == WeightType::Q5 {
+        words = fives(&codes, n, k);
+    }
     for group in 0..k / groups {
         for row in 0..n {
             let at = row * k + group * groups;
@@ -111,6 +122,7 @@ fn pack(weight_type: WeightType, values: &[f32], n: usize, k: usize) -> Packed {
                     }
                 }
                 WeightType::Q8 => words.extend(codes[at..at + 4].iter().map(|q| *q as i8 as u8)),
+                WeightType::Q5 => {}
                 WeightType::Q4 => {
                     let word = (0..8).fold(0u32, |word, i| word | (codes[at + i] as u32) << (4 * i));
                     words.extend(word.to_le_bytes());
@@ -124,6 +136,19 @@ fn pack(weight_type: WeightType, values: &[f32], n: usize, k: usize) -> Packed {
         bytes
     });
     Packed { words, scales, values: quantized }
+}
+
+/// Of each block of each row four words of nibbles and one of fifth bits, `[k / 32, 5, n]`.
+fn fives(codes: &[i32], n: usize, k: usize) -> Vec<u8> {
+    let word = |block: usize, i: usize, row: usize| {
+        let codes = &codes[row * k + block * BLOCK..][..BLOCK];
+        match i {
+            4 => (0..BLOCK).fold(0u32, |word, at| word | (codes[at] as u32 >> 4) << at),
+            _ => (0..8).fold(0u32, |word, at| word | (codes[8 * i + at] as u32 & 15) << (4 * at)),
+        }
+    };
+    let words = (0..k / BLOCK).flat_map(|block| (0..5).map(move |i| (block, i)));
+    words.flat_map(|(block, i)| (0..n).flat_map(move |row| word(block, i, row).to_le_bytes())).collect()
 }
 
 /// The two sources side by side, as the twin reads them.
@@ -270,7 +295,7 @@ fn every_source_weight_type_and_variant_is_its_twin() {
     let mut report = Report::new("gemm");
     let mut random = Random::new(11);
     for &elem in gpu.elems() {
-        for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
+        for weight in WeightType::ALL {
             for variant in VARIANTS {
                 for (source, shape) in shapes() {
                     let spec = Spec { bias: shape.n % 8 == 0, ..Spec::plain(elem, weight, variant, source) };
@@ -317,7 +342,7 @@ fn products_in_cuts_are_their_twins() {
     let mut report = Report::new("gemm in cuts");
     let mut random = Random::new(15);
     for &elem in gpu.elems() {
-        for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
+        for weight in WeightType::ALL {
             for ((source, shape), cuts) in shapes().into_iter().zip([2, 3, 5, 40].into_iter().cycle()) {
                 let spec =
                     Spec { bias: shape.n % 8 == 0, ..Spec::plain(elem, weight, Variant::OUTER, source) };
@@ -367,7 +392,7 @@ fn products_of_matrix_units_are_their_twins() {
     ];
     for variant in MATRIX_VARIANTS {
         let plain = |weight, source| Spec { bias: true, ..Spec::plain(Elem::F16, weight, variant, source) };
-        for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
+        for weight in WeightType::ALL {
             let cases = shapes().into_iter().chain(edges);
             let fitting = cases.filter(|(_, shape)| variant.fits(&params(*shape, 0)));
             for ((source, shape), cuts) in fitting.zip([2, 3, 5, 40].into_iter().cycle()) {
@@ -411,7 +436,7 @@ fn sections_of_a_layer_are_their_twins() {
         left_out::partly(NO_MATRICES);
     }
     for &elem in gpu.elems() {
-        for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
+        for weight in WeightType::ALL {
             for &variant in VARIANTS.iter().chain(units.iter().filter(|_| elem == Elem::F16)) {
                 for (source, whole) in shapes {
                     let (g, channels) = (whole.geometry, whole.channels);

@@ -45,7 +45,7 @@ fn plans_within(model: &str, size: usize, elem: Elem, copies: usize, limits: Mem
 /// A stage by itself within WebGPU's default limits.
 fn stage(graph: &Graph, elem: Elem) -> Plan {
     let target = Target { elem, tuning: Tuning::GPU, subgroup: 0, limits: MemoryLimits::default() };
-    lower(graph, target, &|decl| stored_type(decl.kind, WeightType::Q8)).unwrap()
+    lower(graph, target, &|decl| stored_type(decl, WeightType::Q8)).unwrap()
 }
 
 fn text(plan: &Plan) -> String {
@@ -143,7 +143,7 @@ fn sd15_unet_keeps_its_budget() {
     let unet = decls.iter().filter(|decl| decl.name.starts_with("unet."));
     let bytes: u64 = unet
         .map(|decl| {
-            let stored = stored_type(decl.kind, WeightType::Q8);
+            let stored = stored_type(decl, WeightType::Q8);
             values_bytes(decl, stored) + scales_bytes(decl, stored)
         })
         .sum();
@@ -260,4 +260,20 @@ fn odd_sizes_are_planned() {
     let plans = Plans::without_weights(&config, shape, target, WeightType::Q4).unwrap();
     let out = plans.denoiser.externals.iter().find(|e| e.outside == Outside::Prediction).unwrap();
     assert_eq!(out.bytes, 2 * 27 * 45 * 4 * 4);
+}
+
+/// Which weights are on a device of an iPhone's class when: four and five bits stay within its gibibyte, eight in f32 do not.
+#[test]
+fn stable_diffusion_within_a_gibibyte_is_planned_as_before() {
+    let mut printed = String::new();
+    for (kept, elem) in ["q4", "small", "q8"].into_iter().flat_map(|kept| [(kept, "f32"), (kept, "f16")]) {
+        let command = ["plan", "--model", "sd15", "--size", "512x512", "--summary", "--memory", "1GiB"];
+        let mut run = std::process::Command::new(env!("CARGO_BIN_EXE_opengen"));
+        let output = run.args(command).args(["--type", kept, "--elem", elem]).output().expect("runs");
+        assert!(output.status.success(), "{output:?}");
+        let text = String::from_utf8(output.stdout).expect("text");
+        let (_, residency) = text.split_once("\nresidency ").expect("a residency");
+        printed += &format!("{kept}, {elem}: {residency}\n");
+    }
+    insta::assert_snapshot!("sd15-gibibyte", printed);
 }

@@ -16,7 +16,7 @@ use opengen::pipeline::stages::Stages;
 use opengen::pipeline::{Cancel, Dump, Pipeline};
 use opengen::prompt::{Dialect, Tokenizer};
 use opengen::weights::{
-    Family, LayoutOptions, ModelSource, OpenOptions, Unused, load, quantize_source, unpack,
+    Family, LayoutOptions, ModelSource, OpenOptions, Rounding, Unused, load, quantize_source, unpack,
 };
 use pollster::block_on;
 use safetensors::tensor::Dtype;
@@ -84,14 +84,28 @@ fn a_checkpoint_becomes_a_gguf_of_ours() {
         let out = tempfile::tempdir().expect("a folder");
         let source = written(&Facts::of(model).entries(), out.path());
         let (decls, file) = (weight_decls(source.config()), out.path().join("m.gguf"));
-        quantize_source(&source, &decls, WeightType::F32, WeightType::F32, &file, &mut |_, _| {})
-            .expect("written");
+        quantize_source(
+            &source,
+            &decls,
+            opengen::plan::Types::of(WeightType::F32),
+            Rounding::Fitted,
+            &file,
+            &mut |_, _| {},
+        )
+        .expect("written");
         let gguf = ModelSource::open(&file).expect("opens");
         assert_eq!((gguf.family(), gguf.assumed()), (Family::Opengen, None));
         assert_eq!((gguf.config(), gguf.tokenizer()), (source.config(), source.tokenizer()));
         assert!(unpacked(&gguf) == unpacked(&source), "{model}");
-        quantize_source(&source, &decls, WeightType::Q8, WeightType::F16, &file, &mut |_, _| {})
-            .expect("written");
+        quantize_source(
+            &source,
+            &decls,
+            opengen::plan::Types::of(WeightType::Q8),
+            Rounding::Fitted,
+            &file,
+            &mut |_, _| {},
+        )
+        .expect("written");
         let (small, large) = (unpacked(&ModelSource::open(&file).expect("opens")), unpacked(&source));
         for (name, values) in &small {
             let off = difference(values, &large[name]).relative;

@@ -181,7 +181,9 @@ fn quantized_ggufs_stay_close() {
     let out = tempfile::tempdir().expect("a folder");
     let file = out.path().join("m.gguf");
     let decls = weight_decls(ModelSource::open(&folder).expect("opens").config());
-    for (kind, limit) in [(WeightType::F16, 5e-4), (WeightType::Q8, 1e-2), (WeightType::Q4, 0.15)] {
+    for (kind, limit) in
+        [(WeightType::F16, 5e-4), (WeightType::Q8, 1e-2), (WeightType::Q5, 7e-2), (WeightType::Q4, 0.15)]
+    {
         quantize_folder(&folder, &decls, kind, &file, &mut |_, _| {}).expect("written");
         for (name, values) in unpacked(&ModelSource::open(&file).expect("opens")) {
             let expected = &expected[&name];

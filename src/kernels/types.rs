@@ -12,24 +12,31 @@ pub enum WeightType {
     F16,
     /// Blocks of 32 along K: signed bytes and one f16 scale (`w = scale · q`).
     Q8,
+    /// Blocks of 32 along K: five bits and one f16 scale (`w = scale · (q − 16)`).
+    Q5,
     /// Blocks of 32 along K: nibbles and one f16 scale (`w = scale · (q − 8)`).
     Q4,
 }
 
 impl WeightType {
+    /// All of them, from wide to narrow.
+    pub const ALL: [WeightType; 5] =
+        [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q5, WeightType::Q4];
+
     /// Bits per value without the scales.
     pub fn bits(self) -> usize {
         match self {
             WeightType::F32 => 32,
             WeightType::F16 => 16,
             WeightType::Q8 => 8,
+            WeightType::Q5 => 5,
             WeightType::Q4 => 4,
         }
     }
 
     /// Whether values come in blocks with a scale.
     pub fn is_quantized(self) -> bool {
-        matches!(self, WeightType::Q8 | WeightType::Q4)
+        matches!(self, WeightType::Q8 | WeightType::Q5 | WeightType::Q4)
     }
 }
 

@@ -57,7 +57,7 @@ impl Plans {
         target: Target,
         wanted: WeightType,
     ) -> Result<Plans> {
-        Plans::new(config, shape, target, &|decl| stored_type(decl.kind, wanted))
+        Plans::new(config, shape, target, &|decl| stored_type(decl, wanted))
     }
 
     /// All of them, in the order of a run.

@@ -298,7 +298,7 @@ mod tests {
         let plans = Plans::without_weights(&config, shape, TARGET, weights).unwrap();
         let decls = model::weight_decls(&config);
         let bytes = |decl: &WeightDecl| {
-            let stored = stored_type(decl.kind, weights);
+            let stored = stored_type(decl, weights);
             [values_bytes(decl, stored), scales_bytes(decl, stored)]
         };
         let records = decls.iter().map(|decl| (decl.name.as_str(), bytes(decl)));

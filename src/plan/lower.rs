@@ -7,7 +7,7 @@ use super::launch;
 use super::memory::{Arena, MemoryLimits, Place};
 use super::program::{Binding, Dispatch, External, Plan};
 use super::tuning::Tuning;
-use super::weight::{WeightDecl, WeightKind};
+use super::weight::{Types, WeightDecl, WeightKind};
 use crate::error::Result;
 use crate::kernels::{BLOCK, Elem, Kernel, WeightType};
 
@@ -134,15 +134,19 @@ pub fn scales_bytes(decl: &WeightDecl, weight_type: WeightType) -> u64 {
     }
 }
 
-/// The type a weight gets when matrices shall be `wanted`: vectors stay f32, tables are f32 or f16, and a matrix
+/// The type a weight gets when a model shall be kept as `wanted`: vectors stay f32, tables are f32 or f16, and a matrix
 /// whose rows do not divide into blocks is f16 instead of quantized.
-pub fn stored_type(kind: WeightKind, wanted: WeightType) -> WeightType {
-    match kind {
+pub fn stored_type(decl: &WeightDecl, wanted: WeightType) -> WeightType {
+    match decl.kind {
         WeightKind::Vector { .. } | WeightKind::GegluVector { .. } => WeightType::F32,
         WeightKind::Table { .. } if wanted == WeightType::F32 => WeightType::F32,
         WeightKind::Table { .. } => WeightType::F16,
         WeightKind::Matrix { k, .. } | WeightKind::Geglu { k, .. } => {
-            if wanted.is_quantized() && !k.is_multiple_of(BLOCK) { WeightType::F16 } else { wanted }
+            let types = Types::of(wanted);
+            // The autoencoder of a built-in in Q8 is too.
+            let types = if wanted == WeightType::Q8 { Types::all(wanted) } else { types };
+            let stored = types.of_matrix(decl);
+            if stored.is_quantized() && !k.is_multiple_of(BLOCK) { WeightType::F16 } else { stored }
         }
     }
 }

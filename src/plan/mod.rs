@@ -22,4 +22,4 @@ pub use memory::MemoryLimits;
 pub use outside::Outside;
 pub use program::{Binding, Dispatch, External, Plan, Shared, shared_slabs};
 pub use tuning::{Cuts, MatrixProducts, Products, Tuning, Wide};
-pub use weight::{Part, Rows, WeightDecl, WeightKind};
+pub use weight::{Part, Rows, Types, WeightDecl, WeightKind};

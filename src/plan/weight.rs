@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::kernels::WeightType;
+
 /// One packed weight a plan reads: a matrix or vector made of one or several checkpoint tensors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeightDecl {
@@ -45,6 +47,45 @@ impl Part {
             *first = rows.of;
         }
         Part::whole(self.name.clone(), shape)
+    }
+}
+
+/// The types of a model's matrices. Those of one model differ, because their errors do not show alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Types {
+    /// Of the autoencoder: it is small, runs once per picture, and its errors go straight into the pixels.
+    pub vae: WeightType,
+    /// Of kernels with more than one position, among them most values of a UNet.
+    pub kernels: WeightType,
+    /// Of linear maps: all others.
+    pub maps: WeightType,
+}
+
+impl Types {
+    /// What a model is kept in where one type is asked for. Linear maps are twice as delicate as kernels, so that four bits
+    /// are for these alone; what that takes an autoencoder of eight bits gives back. docs/quantization.md has the numbers.
+    pub const fn of(wanted: WeightType) -> Types {
+        match wanted {
+            WeightType::F32 | WeightType::F16 => Types::all(wanted),
+            WeightType::Q8 => Types { vae: WeightType::F16, ..Types::all(wanted) },
+            WeightType::Q5 => Types { vae: WeightType::Q8, ..Types::all(wanted) },
+            WeightType::Q4 => Types { vae: WeightType::Q8, kernels: WeightType::Q4, maps: WeightType::Q5 },
+        }
+    }
+
+    /// One type for everything.
+    pub const fn all(ty: WeightType) -> Types {
+        Types { vae: ty, kernels: ty, maps: ty }
+    }
+
+    /// The type of a matrix, as far as it can have it.
+    pub fn of_matrix(self, decl: &WeightDecl) -> WeightType {
+        let is_kernel = decl.parts.iter().any(|part| matches!(*part.shape, [_, _, h, w] if h * w > 1));
+        match () {
+            () if decl.parts.iter().any(|part| part.name.starts_with("vae.")) => self.vae,
+            () if is_kernel => self.kernels,
+            () => self.maps,
+        }
     }
 }
 

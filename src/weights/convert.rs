@@ -1,6 +1,7 @@
 //! A checkpoint tensor in another type, convolutions in the order that the kernels read.
 
-use super::decode::{decode_row, encode, simplify};
+use super::blocks::{Rounding, RowShape, encode};
+use super::decode::{decode_row, simplify};
 use super::packed::Geometry;
 use super::types::SourceType;
 use crate::error::Result;
@@ -28,9 +29,9 @@ pub fn new_tensor(decl: &WeightDecl, part: &Part, wanted: WeightType) -> NewTens
     let blocked = Geometry::of(part).is_some_and(|geometry| geometry.is_blocked());
     let weight_type = match (decl.kind, wanted) {
         (WeightKind::Vector { .. } | WeightKind::GegluVector { .. }, _) => WeightType::F32,
-        (WeightKind::Table { .. }, WeightType::Q8 | WeightType::Q4) => WeightType::F16,
-        (WeightKind::Matrix { .. } | WeightKind::Geglu { .. }, WeightType::Q8 | WeightType::Q4)
-            if !blocked =>
+        (WeightKind::Table { .. }, wanted) if wanted.is_quantized() => WeightType::F16,
+        (WeightKind::Matrix { .. } | WeightKind::Geglu { .. }, wanted)
+            if wanted.is_quantized() && !blocked =>
         {
             WeightType::F16
         }
@@ -50,6 +51,7 @@ pub fn convert(
     bytes: &[u8],
     is_ohwi: bool,
     to: &NewTensor,
+    rounding: Rounding,
 ) -> Result<Vec<u8>> {
     let taps = Geometry::of(part).map_or(1, |geometry| geometry.taps);
     let reorder = taps > 1 && !is_ohwi;
@@ -71,5 +73,8 @@ pub fn convert(
             }
         }
     }
-    encode(to.dtype, &values)
+    let k = to.shape.last().copied().unwrap_or(1);
+    let mut out = Vec::with_capacity(to.len() as usize);
+    encode(to.dtype, &values, RowShape { k, taps }, rounding, &mut out);
+    Ok(out)
 }

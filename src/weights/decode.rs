@@ -1,9 +1,9 @@
-//! File number types to f32 and back, a row at a time; block types through candle's implementation of ggml's.
+//! File number types to f32, a row at a time; block types through candle's implementation of ggml's.
 
 use std::borrow::Cow;
 
+use candle_core::Device;
 use candle_core::quantized::{GgmlDType, QStorage, QTensor};
-use candle_core::{Device, Tensor};
 use half::{bf16, f16};
 
 use super::types::SourceType;
@@ -12,6 +12,8 @@ use crate::kernels::BLOCK;
 
 /// Bytes of a Q8_0 block: a f16 scale, 32 signed bytes.
 pub const Q8_BLOCK: usize = 34;
+/// Bytes of a Q5_0 block: a f16 scale, the fifth bits of all values as a word, and what a Q4_0 block has.
+pub const Q5_BLOCK: usize = 22;
 /// Bytes of a Q4_0 block: a f16 scale, 16 bytes; byte j holds values j (low nibble) and j + 16.
 pub const Q4_BLOCK: usize = 18;
 
@@ -19,7 +21,7 @@ pub const Q4_BLOCK: usize = 18;
 pub fn simplify(dtype: SourceType, bytes: &[u8]) -> Result<(SourceType, Cow<'_, [u8]>)> {
     use SourceType::*;
     match dtype {
-        F32 | F16 | BF16 | Q8_0 | Q4_0 => Ok((dtype, Cow::Borrowed(bytes))),
+        F32 | F16 | BF16 | Q8_0 | Q5_0 | Q4_0 => Ok((dtype, Cow::Borrowed(bytes))),
         F64 => Ok((
             F32,
             bytes
@@ -32,7 +34,7 @@ pub fn simplify(dtype: SourceType, bytes: &[u8]) -> Result<(SourceType, Cow<'_, 
         // Both have all their values among F16's.
         F8E4M3 => Ok((F16, bytes.iter().flat_map(|&byte| f16::from_f32(e4m3(byte)).to_le_bytes()).collect())),
         F8E5M2 => Ok((F16, bytes.iter().flat_map(|&byte| [0, byte]).collect())),
-        Q4_1 | Q5_0 | Q5_1 | Q2K | Q3K | Q4K | Q5K | Q6K => {
+        Q4_1 | Q5_1 | Q2K | Q3K | Q4K | Q5K | Q6K => {
             let values = through_candle(dtype, bytes)?;
             Ok((F32, Cow::Owned(bytemuck::cast_slice(&values).to_vec())))
         }
@@ -87,6 +89,17 @@ pub fn decode_row(dtype: SourceType, bytes: &[u8], out: &mut [f32]) {
                 }
             }
         }
+        SourceType::Q5_0 => {
+            for (values, block) in out.chunks_mut(BLOCK).zip(bytes.as_chunks::<Q5_BLOCK>().0) {
+                let scale = f16::from_le_bytes([block[0], block[1]]).to_f32();
+                let high = u32::from_le_bytes([block[2], block[3], block[4], block[5]]);
+                for (j, value) in values.iter_mut().enumerate() {
+                    let byte = block[6 + j % 16];
+                    let nibble = if j < 16 { byte & 15 } else { byte >> 4 };
+                    *value = scale * ((u32::from(nibble) | (high >> j & 1) << 4) as i32 - 16) as f32;
+                }
+            }
+        }
         SourceType::Q4_0 => {
             for (values, block) in out.chunks_mut(BLOCK).zip(bytes.as_chunks::<Q4_BLOCK>().0) {
                 let scale = f16::from_le_bytes([block[0], block[1]]).to_f32();
@@ -109,19 +122,12 @@ pub fn decode(dtype: SourceType, bytes: &[u8]) -> Result<Vec<f32>> {
     Ok(values)
 }
 
-/// f32 values, a multiple of the block length of them, to a file type's bytes, exactly as ggml rounds.
+/// f32 values, a multiple of the block length of them, to a file type's bytes as candle's implementation of ggml's rounds
+/// them: what [`super::blocks`] is held to.
+#[cfg(test)]
 pub fn encode(dtype: SourceType, values: &[f32]) -> Result<Vec<u8>> {
-    match dtype {
-        SourceType::F32 => Ok(bytemuck::cast_slice(values).to_vec()),
-        SourceType::F16 => {
-            let halves: Vec<f16> = values.iter().map(|&value| f16::from_f32(value)).collect();
-            Ok(bytemuck::cast_slice(&halves).to_vec())
-        }
-        _ => {
-            let tensor = Tensor::from_slice(values, values.len(), &Device::Cpu)?;
-            Ok(QTensor::quantize(&tensor, dtype.ggml().unwrap_or(GgmlDType::F32))?.data()?.into_owned())
-        }
-    }
+    let tensor = candle_core::Tensor::from_slice(values, values.len(), &Device::Cpu)?;
+    Ok(QTensor::quantize(&tensor, dtype.ggml().unwrap_or(GgmlDType::F32))?.data()?.into_owned())
 }
 
 #[cfg(test)]

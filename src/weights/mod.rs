@@ -8,6 +8,7 @@
 //! [`ModelSource`] opens folders and files, and [`quantize_folder`] writes GGUFs. A checkpoint in one file, which says nothing
 //! of itself, gets its names and its configuration in [`single`].
 
+mod blocks;
 mod clip;
 mod component;
 mod convert;
@@ -36,6 +37,7 @@ mod source;
 #[cfg(not(target_arch = "wasm32"))]
 mod tokenizer;
 
+pub use blocks::{Rounding, RowShape, encode as encode_rows};
 pub use component::{Component, Components, Piece, Placement, Sizes};
 pub use header::{Header, OtherTensor, Parse, TensorInfo};
 pub use names::canonical;
@@ -46,7 +48,7 @@ pub use packed::{
 };
 pub use recognise::{Family, Hints, Recognised, Unused, recognise, unused};
 pub use repack::Repack;
-pub use types::SourceType;
+pub use types::{KEPT, SourceType, kept_as};
 pub use unpack::{PackedRows, Unpacked, unpack, vector};
 
 #[cfg(not(target_arch = "wasm32"))]

@@ -6,7 +6,8 @@ use std::collections::HashMap;
 use bytemuck::{Pod, cast_slice, cast_slice_mut};
 use half::f16;
 
-use super::decode::{Q4_BLOCK, Q8_BLOCK, decode, decode_row, encode, simplify};
+use super::blocks::{Rounding, RowShape, encode};
+use super::decode::{Q4_BLOCK, Q5_BLOCK, Q8_BLOCK, decode, decode_row, simplify};
 use super::header::{Header, TensorInfo, bad};
 use super::packed::{Geometry, Manifest, PackedRecord};
 use super::types::SourceType;
@@ -321,6 +322,7 @@ fn pack_rows(rows: &Rows, segment: &Segment, target: &mut Target) -> Result<()> 
     let mut row = vec![0f32; rows.geometry.k_source()];
     let mut floats = vec![0f32; TILE * k];
     let mut tile = vec![0u8; TILE * k * 4];
+    let mut blocks = Vec::new();
     for done in (0..segment.rows).step_by(TILE) {
         let count = TILE.min(segment.rows - done);
         let first = segment.from + done;
@@ -334,7 +336,7 @@ fn pack_rows(rows: &Rows, segment: &Segment, target: &mut Target) -> Result<()> 
                 rows.gather_tile::<[u8; 2]>(first, &mut tile[..count * k * 2]);
                 scatter::<8>(&tile[..count * k * 2], k * 2, n, to, step, target.values);
             }
-            (SourceType::Q8_0, WeightType::Q8) | (SourceType::Q4_0, WeightType::Q4) if rows.in_order => {
+            (dtype, kind) if kind.is_quantized() && dtype == SourceType::of(kind) && rows.in_order => {
                 let len = rows.dtype.bytes(k);
                 scatter_blocks(
                     &rows.bytes[first * len..(first + count) * len],
@@ -355,8 +357,10 @@ fn pack_rows(rows: &Rows, segment: &Segment, target: &mut Target) -> Result<()> 
                         write_floats(WeightType::F16, floats, halves);
                         scatter::<8>(halves, k * 2, n, to, step, target.values);
                     }
-                    WeightType::Q8 | WeightType::Q4 => {
-                        let blocks = encode(SourceType::of(weight_type), floats)?;
+                    WeightType::Q8 | WeightType::Q5 | WeightType::Q4 => {
+                        let shape = RowShape { k, taps: rows.geometry.taps };
+                        blocks.clear();
+                        encode(SourceType::of(weight_type), floats, shape, Rounding::Fitted, &mut blocks);
                         scatter_blocks(&blocks, k, to, step, &mut tile, target);
                     }
                 }
@@ -368,10 +372,7 @@ fn pack_rows(rows: &Rows, segment: &Segment, target: &mut Target) -> Result<()> 
 
 /// ggml blocks of whole rows: values and scales go their separate ways, unchanged.
 fn scatter_blocks(blocks: &[u8], k: usize, to: usize, step: usize, tile: &mut [u8], target: &mut Target) {
-    let count = match target.weight_type {
-        WeightType::Q8 => blocks.len() / Q8_BLOCK,
-        _ => blocks.len() / Q4_BLOCK,
-    };
+    let count = blocks.len() / SourceType::of(target.weight_type).block_bytes();
     let (scales, values) = tile.split_at_mut(count * 2);
     let row_bytes = match target.weight_type {
         WeightType::Q8 => {
@@ -380,6 +381,15 @@ fn scatter_blocks(blocks: &[u8], k: usize, to: usize, step: usize, tile: &mut [u
                 values[BLOCK * i..][..BLOCK].copy_from_slice(&block[2..]);
             }
             k
+        }
+        WeightType::Q5 => {
+            for (i, block) in blocks.as_chunks::<Q5_BLOCK>().0.iter().enumerate() {
+                scales[2 * i..][..2].copy_from_slice(&block[..2]);
+                let (low, high) = values[20 * i..][..20].split_at_mut(BLOCK / 2);
+                high.copy_from_slice(&block[2..6]);
+                in_order_nibbles(&block[6..], low);
+            }
+            k / BLOCK * 20
         }
         _ => {
             for (i, block) in blocks.as_chunks::<Q4_BLOCK>().0.iter().enumerate() {

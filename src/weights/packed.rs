@@ -1,8 +1,10 @@
 //! The packed form of a model: which record lies where in which GPU buffer, decided from a header alone.
 //!
 //! A matrix `[N, K]` is stored for each group of four (Q4: eight) values along K, for each n: F32 16 bytes, F16 8,
-//! Q8 4, Q4 4 at index `group · N + n`. Scales of Q8 and Q4 are f16 at index `block · N + n`, from the next multiple
-//! of 256 bytes after the values. Vectors are f32, tables row-major.
+//! Q8 4, Q4 4 at index `group · N + n`. Q5 has for each block of 32 values along K five words, at index
+//! `(5 · block + word) · N + n`: the lower four bits as Q4 has them, and last the fifth bits of all, the first value's lowest.
+//! Scales of Q8, Q5 and Q4 are f16 at index `block · N + n`, from the next multiple of 256 bytes after the values. Vectors are
+//! f32, tables row-major.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::RangeInclusive;
@@ -59,7 +61,7 @@ pub struct PackedRecord {
     /// Index into [`Manifest::slabs`].
     pub slab: usize,
     pub values: Span,
-    /// The scales of Q8 and Q4.
+    /// The scales of quantized types.
     pub scales: Option<Span>,
 }
 
@@ -367,7 +369,7 @@ fn sized(decl: &WeightDecl, wanted: WeightType) -> Result<(WeightType, u64, Opti
             let blocked = decl.parts.first().and_then(Geometry::of).is_some_and(|part| part.is_blocked());
             let count = n as u64 * k as u64;
             let weight_type = match wanted {
-                WeightType::Q8 | WeightType::Q4 if !blocked => WeightType::F16,
+                quantized if quantized.is_quantized() && !blocked => WeightType::F16,
                 WeightType::F32 if 4 * count > MAX_SLAB => WeightType::F16,
                 other => other,
             };

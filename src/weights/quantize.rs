@@ -1,8 +1,8 @@
 //! Writing a GGUF: every weight of a model in the type asked for, with configuration and tokenizer inside.
 //!
 //! Matrices whose rows are whole blocks of 32 get the type, 3×3 convolutions included; others become F16. Vectors stay
-//! F32; embedding tables become F16 unless F32 is asked for. With Q8_0 and Q4_0 the autoencoder stays F16: it is small,
-//! runs once per picture, and its errors go straight into the pixels. Convolution weights are stored as
+//! F32; embedding tables become F16 unless F32 is asked for. Quantized models are of several
+//! [`Types`], the autoencoder's the widest. Convolution weights are stored as
 //! `[O, kh·kw·I]` in the order (ky, kx, i), which quantizes along the axis the kernels read; the metadata says so.
 
 use std::collections::{HashMap, HashSet};
@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
 
+use super::blocks::Rounding;
 use super::convert::{NewTensor, convert, new_tensor};
 use super::folder::io;
 use super::gguf::ALIGNMENT;
@@ -17,10 +18,10 @@ use super::gguf_write::header_bytes;
 use super::header::{Header, bad};
 use super::packed::check_against;
 use super::source::ModelSource;
-use super::types::SourceType;
+use super::types::{KEPT, SourceType};
 use crate::error::{Error, Result};
 use crate::kernels::WeightType;
-use crate::plan::WeightDecl;
+use crate::plan::{Types, WeightDecl};
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,19 +42,18 @@ pub fn quantize_folder(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Summary> {
     let source = ModelSource::open(folder)?;
-    let vae = if ty.is_quantized() { WeightType::F16 } else { ty };
-    quantize_source(&source, decls, ty, vae, out, progress)
+    quantize_source(&source, decls, Types::of(ty), Rounding::Fitted, out, progress)
 }
 
-/// Writes a model as a GGUF, matrices of the autoencoder as `vae`, all others as `ty`.
+/// Writes a model as a GGUF.
 ///
 /// `progress` gets bytes read and in all. Memory is bounded by the largest tensor; the file appears under its name only
 /// when it is complete.
 pub fn quantize_source(
     source: &ModelSource,
     decls: &[WeightDecl],
-    ty: WeightType,
-    vae: WeightType,
+    types: Types,
+    rounding: Rounding,
     out: &Path,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Summary> {
@@ -66,7 +66,7 @@ pub fn quantize_source(
     let mut tensors = Vec::new();
     for (decl, part) in decls.iter().flat_map(|decl| decl.parts.iter().map(move |part| (decl, part))) {
         if written.insert(&part.name) {
-            let wanted = if part.name.starts_with("vae.") { vae } else { ty };
+            let wanted = types.of_matrix(decl);
             let whole = part.tensor();
             let tensor = new_tensor(decl, &whole, wanted);
             tensors.push((whole, tensor));
@@ -83,7 +83,7 @@ pub fn quantize_source(
             let at = index.get(part.name.as_str()).copied();
             let at = at.ok_or_else(|| bad(&header.file, format!("no tensor {}", part.name)))?;
             source.read(at, &mut buffer)?;
-            let bytes = convert(part, header.tensors[at].dtype, &buffer, header.is_ohwi(), tensor)?;
+            let bytes = convert(part, header.tensors[at].dtype, &buffer, header.is_ohwi(), tensor, rounding)?;
             file.write(&bytes)?;
             file.pad()?;
             done += buffer.len() as u64;
@@ -93,7 +93,7 @@ pub fn quantize_source(
     })();
     let bytes = result.inspect_err(|_| _ = std::fs::remove_file(&partial))?;
     let mut by_type: Vec<(SourceType, usize)> = Vec::new();
-    for kind in [SourceType::F32, SourceType::F16, SourceType::Q8_0, SourceType::Q4_0] {
+    for kind in KEPT.map(|(.., kind)| kind) {
         let count = tensors.iter().filter(|(_, tensor)| tensor.dtype == kind).count();
         by_type.extend((count > 0).then_some((kind, count)));
     }

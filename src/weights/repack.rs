@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::blocks::Rounding;
 use super::convert::{NewTensor, convert, new_tensor};
 use super::header::{Header, TensorInfo};
 use super::pack::{PackedBytes, Packer};
@@ -66,7 +67,7 @@ impl Repack {
                 && self.packer.wants(&name)
             {
                 let values = bytemuck::cast_slice(&values);
-                let bytes = convert(part, SourceType::F32, values, false, tensor)?;
+                let bytes = convert(part, SourceType::F32, values, false, tensor, Rounding::Fitted)?;
                 done.extend(self.packer.push(&name, &bytes)?);
             }
         }

@@ -2,6 +2,7 @@
 
 use candle_core::quantized::GgmlDType;
 
+use crate::error::{Error, Result};
 use crate::kernels::WeightType;
 
 /// How a tensor's values are stored in a file.
@@ -103,7 +104,8 @@ impl SourceType {
             SourceType::F64 | SourceType::F32 => WeightType::F32,
             SourceType::F16 | SourceType::BF16 => WeightType::F16,
             SourceType::F8E4M3 | SourceType::F8E5M2 => WeightType::F16,
-            SourceType::Q8_0 | SourceType::Q5_0 | SourceType::Q5_1 => WeightType::Q8,
+            SourceType::Q5_0 => WeightType::Q5,
+            SourceType::Q8_0 | SourceType::Q5_1 => WeightType::Q8,
             SourceType::Q5K | SourceType::Q6K => WeightType::Q8,
             SourceType::Q4_0 | SourceType::Q4_1 | SourceType::Q4K => WeightType::Q4,
             SourceType::Q2K | SourceType::Q3K => WeightType::Q4,
@@ -112,18 +114,47 @@ impl SourceType {
 
     /// The file type that holds a packed type's values exactly.
     pub fn of(weight_type: WeightType) -> Self {
-        match weight_type {
-            WeightType::F32 => SourceType::F32,
-            WeightType::F16 => SourceType::F16,
-            WeightType::Q8 => SourceType::Q8_0,
-            WeightType::Q4 => SourceType::Q4_0,
-        }
+        KEPT.iter().find(|(ty, ..)| *ty == weight_type).map_or(SourceType::F32, |(.., file_type)| *file_type)
     }
+}
+
+/// The types that weights are kept in, from wide to narrow: what people call each, and the file type that holds its values
+/// exactly.
+pub const KEPT: [(WeightType, &str, SourceType); 5] = [
+    (WeightType::F32, "f32", SourceType::F32),
+    (WeightType::F16, "f16", SourceType::F16),
+    (WeightType::Q8, "q8", SourceType::Q8_0),
+    (WeightType::Q5, "small", SourceType::Q5_0),
+    (WeightType::Q4, "q4", SourceType::Q4_0),
+];
+
+/// A type that weights are kept in by its name in [`KEPT`], or as GGUF has it (`q8_0`).
+pub fn kept_as(name: &str) -> Result<WeightType> {
+    let is_called = |short: &str, file: SourceType| short == name || file.name().eq_ignore_ascii_case(name);
+    let found = KEPT.iter().find(|(_, short, file)| is_called(short, *file)).map(|(ty, ..)| *ty);
+    found.ok_or_else(|| {
+        let known: Vec<&str> = KEPT.iter().map(|(_, short, _)| *short).collect();
+        let message = format!("{name:?} is no type of weights; known are {}", known.join(", "));
+        Error::InvalidInput { field: "type", message }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kept_types_have_short_and_long_names() {
+        let kept: Vec<WeightType> = KEPT.iter().map(|(ty, ..)| *ty).collect();
+        assert_eq!(kept, WeightType::ALL);
+        for (ty, short, file) in KEPT {
+            assert_eq!(kept_as(short).unwrap(), ty);
+            assert_eq!(kept_as(&file.name().to_lowercase()).unwrap(), ty);
+            assert_eq!((SourceType::of(ty), file.weight_type()), (file, ty));
+        }
+        let error = kept_as("q6").unwrap_err().to_string();
+        assert!(error.contains("\"q6\"") && error.contains("f32, f16, q8, small, q4"), "{error}");
+    }
 
     /// Sizes as ggml's `static_assert`s and safetensors' documentation give them.
     #[test]

@@ -197,6 +197,21 @@ fn read_row(kind: WeightType, values: &[u8], scales: &[u8], n: usize, row: usize
                 }
             }
         }
+        WeightType::Q5 => {
+            for (block, out) in out.chunks_exact_mut(BLOCK).enumerate() {
+                let scale = scale(scales, n, block, row);
+                let word = |i: usize| {
+                    values[((5 * block + i) * n + row) * 4..]
+                        .first_chunk()
+                        .map_or(0, |word| u32::from_le_bytes(*word))
+                };
+                let high = word(4);
+                for (i, out) in out.iter_mut().enumerate() {
+                    let code = (word(i / 8) >> (i % 8 * 4) & 15) | (high >> i & 1) << 4;
+                    *out = scale * (code as i32 - 16) as f32;
+                }
+            }
+        }
         WeightType::Q4 => {
             for (group, out) in out.chunks_exact_mut(8).enumerate() {
                 let scale = scale(scales, n, group * 8 / BLOCK, row);

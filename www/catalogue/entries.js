@@ -42,9 +42,13 @@
 
 const MB = 1e6;
 /** UNet, text encoder and autoencoder of Stable Diffusion 1: `opengen plan --model sd15`. */
-const SD1 = { stored: { q8_0: 1170 * MB, q4_0: 657 * MB, f16: 2134 * MB }, working: 369 * MB, widest: 135 * MB };
+const SD1 = {
+  stored: { q8_0: 1170 * MB, q5_0: 816 * MB, q4_0: 749 * MB, f16: 2134 * MB }, working: 369 * MB, widest: 135 * MB,
+};
 /** Those of Stable Diffusion 2: `opengen plan --model sd-turbo`. */
-const SD2 = { stored: { q8_0: 1421 * MB, q4_0: 801 * MB, f16: 2582 * MB }, working: 369 * MB, widest: 135 * MB };
+const SD2 = {
+  stored: { q8_0: 1421 * MB, q5_0: 987 * MB, q4_0: 920 * MB, f16: 2582 * MB }, working: 369 * MB, widest: 135 * MB,
+};
 
 const EXAMPLES = [
   { prompt: 'a lighthouse on a cliff at dusk, oil painting', seed: 2 },
@@ -59,7 +63,8 @@ export const ENTRIES = [
     id: 'sdxs-512', name: 'SDXS-512 DreamShaper', family: 'Stable Diffusion 1, pruned', license: 'openrail++-m', general: true,
     about: 'A whole picture in a single step: the one to begin with where patience or memory is short.',
     missing: 'folder', sources: [{ repo: 'IDKiro/sdxs-512-dreamshaper', revision: null, seen: false }],
-    download: 890 * MB, stored: { q8_0: 512 * MB, q4_0: 310 * MB, f16: 890 * MB }, working: 201 * MB, width: 512, height: 512,
+    download: 890 * MB, stored: { q8_0: 512 * MB, q5_0: 358 * MB, q4_0: 336 * MB, f16: 890 * MB },
+    working: 201 * MB, width: 512, height: 512,
     defaults: { steps: 1, guidance: 1, sampler: 'euler' }, examples: EXAMPLES,
   },
   {
@@ -90,7 +95,7 @@ export const ENTRIES = [
     id: 'bk-sdm-tiny', name: 'BK-SDM tiny', family: 'Stable Diffusion 1, pruned', license: 'openrail-m', general: true,
     about: 'Stable Diffusion with the half of its blocks left out: small, and coarser in detail.',
     missing: 'folder', sources: [{ repo: 'nota-ai/bk-sdm-tiny', revision: null, seen: false }],
-    download: 1060 * MB, stored: { q8_0: 600 * MB, q4_0: 354 * MB, f16: 1061 * MB },
+    download: 1060 * MB, stored: { q8_0: 600 * MB, q5_0: 447 * MB, q4_0: 422 * MB, f16: 1061 * MB },
     working: 369 * MB, widest: 135 * MB, width: 512, height: 512,
     defaults: { steps: 25, guidance: 7.5, sampler: 'dpm++-2m' }, examples: EXAMPLES,
   },

@@ -73,7 +73,7 @@ export const TEXTS = {
   missing: {
     folder: 'fetching a model in several files',
   },
-  types: { q8_0: 'at 8 bits', q4_0: 'at 4 bits', f16: 'at 16 bits', as: '' },
+  types: { q8_0: 'at 8 bits', q5_0: 'at 5 bits', q4_0: 'at 4 bits', f16: 'at 16 bits', as: '' },
   or: ' or ',
   fits: (kept, free) => `Fits this device: it keeps ${kept}; ${bytes(free)} are free.`,
   fitsUnknown: (kept) => `It keeps ${kept}; this browser does not say how much room there is.`,

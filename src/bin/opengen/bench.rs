@@ -4,6 +4,7 @@ mod alone;
 mod attention;
 mod norms;
 mod products;
+mod quantization;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -53,6 +54,9 @@ pub struct Args {
     /// Measure norms of its shapes, as plans for a GPU and for a CPU have them, instead of a model.
     #[arg(long, group = "kernels")]
     norms: bool,
+    /// Draw with a model in every type that weights are kept in, and time how they are made.
+    #[arg(long, group = "kernels", conflicts_with = "only")]
+    quantization: bool,
     /// Of products, attention or norms only those whose line has this in it, such as `conv 512x` or `f16`.
     #[arg(long, requires = "kernels")]
     only: Option<String>,
@@ -100,6 +104,9 @@ pub async fn run(args: &Args) -> Result<()> {
     }
     if args.norms {
         return norms::run(args.f32, only, args.json).await;
+    }
+    if args.quantization {
+        return quantization::run(&args.model, &args.known.options()).await;
     }
     let source = model::open(&args.model, &args.known.options())?;
     let options = Options {

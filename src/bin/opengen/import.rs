@@ -8,8 +8,9 @@ use indicatif::{ProgressBar, ProgressStyle};
 use opengen::config::Suggested;
 use opengen::error::Result;
 use opengen::kernels::WeightType;
+use opengen::plan::Types;
 use opengen::sample::{SamplerKind, ScheduleKind};
-use opengen::weights::quantize_source;
+use opengen::weights::{Rounding, kept_as, quantize_source};
 
 use crate::model;
 
@@ -20,12 +21,12 @@ pub struct Args {
     model: String,
     #[command(flatten)]
     known: model::Known,
-    /// f32, f16, q8 or q4: the type of matrices; vectors stay f32.
-    #[arg(long, default_value = "q8")]
-    r#type: String,
+    /// f32, f16, q8, small (five bits) or q4: the type of matrices; vectors stay f32.
+    #[arg(long, default_value = "q8", value_parser = kept_as)]
+    r#type: WeightType,
     /// The same for the autoencoder alone.
-    #[arg(long)]
-    vae_type: Option<String>,
+    #[arg(long, value_parser = kept_as)]
+    vae_type: Option<WeightType>,
     /// What a run should take that says nothing of its own; what is left out stays as the model has it.
     #[arg(long)]
     steps: Option<usize>,
@@ -43,25 +44,10 @@ pub struct Args {
     out: PathBuf,
 }
 
-/// A weight type by its name, short or as GGUF has it.
-pub fn weight_type(name: &str) -> Result<WeightType> {
-    match name {
-        "f32" => Ok(WeightType::F32),
-        "f16" => Ok(WeightType::F16),
-        "q8" | "q8_0" => Ok(WeightType::Q8),
-        "q4" | "q4_0" => Ok(WeightType::Q4),
-        _ => Err(crate::invalid("type", format!("{name:?} is no weight type; known are f32, f16, q8, q4"))),
-    }
-}
-
 /// Runs the command.
 pub fn run(args: &Args) -> Result<()> {
-    let ty = weight_type(&args.r#type)?;
-    let vae = match &args.vae_type {
-        Some(name) => weight_type(name)?,
-        None if ty.is_quantized() => WeightType::F16,
-        None => ty,
-    };
+    let types = Types::of(args.r#type);
+    let types = Types { vae: args.vae_type.unwrap_or(types.vae), ..types };
     let mut source = model::open(&args.model, &args.known.options())?;
     source.suggest(Suggested {
         steps: args.steps,
@@ -74,10 +60,11 @@ pub fn run(args: &Args) -> Result<()> {
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes} · {eta} left") {
         bar.set_style(style);
     }
-    let summary = quantize_source(&source, &decls, ty, vae, &args.out, &mut |done, total| {
-        bar.set_length(total);
-        bar.set_position(done);
-    })?;
+    let summary =
+        quantize_source(&source, &decls, types, Rounding::Fitted, &args.out, &mut |done, total| {
+            bar.set_length(total);
+            bar.set_position(done);
+        })?;
     bar.finish_and_clear();
     let types: Vec<_> = summary.by_type.iter().map(|(ty, count)| format!("{count} {}", ty.name())).collect();
     println!(
@@ -89,22 +76,4 @@ pub fn run(args: &Args) -> Result<()> {
         summary.source_bytes as f64 / 1e6
     );
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn types_have_short_and_long_names() {
-        for (name, ty) in [
-            ("q8", WeightType::Q8),
-            ("q8_0", WeightType::Q8),
-            ("q4", WeightType::Q4),
-            ("f16", WeightType::F16),
-        ] {
-            assert_eq!(weight_type(name).unwrap(), ty);
-        }
-        assert!(weight_type("q5").unwrap_err().to_string().contains("known are f32, f16, q8, q4"));
-    }
 }

@@ -11,7 +11,7 @@ use opengen::plan::{
     MemoryLimits, Target, Tuning, WeightDecl, scales_bytes, shared_slabs, stored_type, values_bytes,
 };
 use opengen::weights::packed::LayoutOptions;
-use opengen::weights::{Placement, Sizes};
+use opengen::weights::{Placement, Sizes, kept_as};
 
 use crate::bytes::bytes;
 use crate::model;
@@ -30,9 +30,9 @@ pub struct Args {
     /// Activations: f32 or f16.
     #[arg(long, default_value = "f32")]
     elem: String,
-    /// Weights of a built-in: f32, f16, q8_0 or q4_0.
-    #[arg(long, default_value = "q8_0")]
-    weights: String,
+    /// Type of a built-in's weights: f32, f16, q8, small (five bits) or q4.
+    #[arg(long, default_value = "q8", alias = "weights", value_parser = kept_as)]
+    r#type: WeightType,
     /// Without guidance: the UNet runs at batch 1.
     #[arg(long)]
     unguided: bool,
@@ -59,7 +59,7 @@ pub fn run(args: &Args) -> Result<()> {
     let target = Target { elem, tuning: args.tuning, subgroup: 0, limits: MemoryLimits::WIDEST };
     let (config, plans, sizes) = if BUILTIN.contains(&args.model.as_str()) {
         let config = ModelConfig::builtin(&args.model)?;
-        let wanted = crate::import::weight_type(&args.weights)?;
+        let wanted = args.r#type;
         let shape = shape(&config, args, width, height);
         let plans = Plans::without_weights(&config, shape, target, wanted)?;
         let sizes = builtin_sizes(&config, wanted);
@@ -92,7 +92,7 @@ fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shap
 /// Bytes of every component when matrices are `wanted`.
 fn builtin_sizes(config: &ModelConfig, wanted: WeightType) -> Sizes {
     let decls = opengen::model::weight_decls(config);
-    let stored = |decl: &WeightDecl| stored_type(decl.kind, wanted);
+    let stored = |decl: &WeightDecl| stored_type(decl, wanted);
     Sizes::of_records(decls.iter().map(|decl| {
         let stored = stored(decl);
         (decl.name.as_str(), values_bytes(decl, stored), scales_bytes(decl, stored))

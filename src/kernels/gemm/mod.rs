@@ -337,7 +337,7 @@ pub const MATRIX_VARIANTS: [Variant; 2] = [Variant::MATRICES, Variant::MATRICES_
 pub fn all_specs() -> Vec<Spec> {
     let mut specs = Vec::new();
     // Units that multiply f32 would do it in fewer bits: they take halves only.
-    for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
+    for weight in WeightType::ALL {
         for variant in MATRIX_VARIANTS {
             specs.extend(epilogues(Elem::F16, weight, variant));
             for source in [Source::Rows, Source::Concat, Source::Conv, Source::ConvUpsample] {
@@ -346,7 +346,7 @@ pub fn all_specs() -> Vec<Spec> {
         }
     }
     for elem in Elem::ALL {
-        for weight in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
+        for weight in WeightType::ALL {
             for variant in VARIANTS {
                 specs.extend(epilogues(elem, weight, variant));
             }

@@ -6,6 +6,8 @@
 @group(0) @binding({{ b.i }}) var<storage, read> weight: array<vec4u>; // [K/4, weight_n / 2], two halves a word
 {% elif weight == "Q8" %}
 @group(0) @binding({{ b.i }}) var<storage, read> weight: array<vec4u>; // [K/4, weight_n / 4], four signed bytes a word
+{% elif weight == "Q5" %}
+@group(0) @binding({{ b.i }}) var<storage, read> weight: array<vec4u>; // [K/32, 5, weight_n / 4]: nibbles as of Q4, then the fifth bits
 {% else %}
 @group(0) @binding({{ b.i }}) var<storage, read> weight: array<vec4u>; // [K/8, weight_n / 4], eight nibbles a word
 {% endif %}
@@ -42,6 +44,17 @@ fn load_weights(k4: u32, n: u32) -> mat4x4f {
         vec4f((words << vec4u(16u)) >> vec4u(24u)) * scale,
         vec4f((words << vec4u(8u)) >> vec4u(24u)) * scale,
         vec4f(words >> vec4u(24u)) * scale,
+    );
+{% elif weight == "Q5" %}
+    let block = k4 / 8u * 5u;
+    let low = weight[((block + k4 % 8u / 2u) * params.weight_n + n) / 4u] >> vec4u((k4 & 1u) * 16u);
+    let high = weight[((block + 4u) * params.weight_n + n) / 4u] >> vec4u((k4 & 7u) * 4u);
+    let scale = load_scales(k4, n);
+    return mat4x4f(
+        (vec4f((low & vec4u(15u)) | ((high & vec4u(1u)) << vec4u(4u))) - 16.0) * scale,
+        (vec4f(((low >> vec4u(4u)) & vec4u(15u)) | ((high & vec4u(2u)) << vec4u(3u))) - 16.0) * scale,
+        (vec4f(((low >> vec4u(8u)) & vec4u(15u)) | ((high & vec4u(4u)) << vec4u(2u))) - 16.0) * scale,
+        (vec4f(((low >> vec4u(12u)) & vec4u(15u)) | ((high & vec4u(8u)) << vec4u(1u))) - 16.0) * scale,
     );
 {% else %}
     let words = weight[((k4 / 2u) * params.weight_n + n) / 4u] >> vec4u((k4 & 1u) * 16u);

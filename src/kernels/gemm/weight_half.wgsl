@@ -5,6 +5,8 @@
 @group(0) @binding({{ b.i }}) var<storage, read> weight: array<vec4<f16>>; // [K/4, weight_n]
 {% elif weight == "Q8" %}
 @group(0) @binding({{ b.i }}) var<storage, read> weight: array<u32>; // [K/4, weight_n], four signed bytes a word
+{% elif weight == "Q5" %}
+@group(0) @binding({{ b.i }}) var<storage, read> weight: array<u32>; // [K/32, 5, weight_n]: nibbles as of Q4, then the fifth bits
 {% else %}
 @group(0) @binding({{ b.i }}) var<storage, read> weight: array<u32>; // [K/8, weight_n], eight nibbles a word
 {% endif %}
@@ -29,6 +31,12 @@ fn load_half(k4: u32, n: u32, scale: f32) -> vec4<f16> {
 {% elif weight == "Q8" %}
     let word = bitcast<i32>(weight[k4 * params.weight_n + n]);
     return vec4<f16>(vec4f(vec4i(word << 24u, word << 16u, word << 8u, word) >> vec4u(24u)) * scale);
+{% elif weight == "Q5" %}
+    let block = k4 / 8u * 5u;
+    let low = weight[(block + k4 % 8u / 2u) * params.weight_n + n] >> ((k4 & 1u) * 16u);
+    let high = weight[(block + 4u) * params.weight_n + n] >> ((k4 & 7u) * 4u);
+    let codes = ((vec4u(low) >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u)) | (((vec4u(high) >> vec4u(0u, 1u, 2u, 3u)) & vec4u(1u)) << vec4u(4u));
+    return vec4<f16>((vec4f(codes) - 16.0) * scale);
 {% else %}
     let word = weight[(k4 / 2u) * params.weight_n + n] >> ((k4 & 1u) * 16u);
     return vec4<f16>((vec4f((vec4u(word) >> vec4u(0u, 4u, 8u, 12u)) & vec4u(15u)) - 8.0) * scale);

@@ -120,7 +120,7 @@ fn repacked(old: &Manifest, slabs: &[Vec<u8>], decls: &[WeightDecl]) -> (Manifes
 
 #[test]
 fn a_model_of_other_declarations_is_packed_as_its_file_would_be() {
-    for kind in [WeightType::F32, WeightType::F16, WeightType::Q8, WeightType::Q4] {
+    for kind in WeightType::ALL {
         let (old, slabs) = packed(&former(), kind);
         assert!(old.is_current(&former()) && !old.is_current(&present()));
         let (manifest, slabs) = repacked(&old, &slabs, &present());
