@@ -2,11 +2,13 @@
 
 mod alone;
 mod attention;
+mod compare;
 mod norms;
 mod products;
 mod quantization;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -41,6 +43,9 @@ pub struct Args {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+    /// An earlier report, as `--json` printed it: says how many times as long everything takes now.
+    #[arg(long, value_name = "REPORT.json")]
+    compare: Option<PathBuf>,
     /// Which variants of kernels plans take: cpu, gpu, matrices (a GPU's with matrix units) or tiled (a GPU's before outer
     /// products); by default those of the adapter.
     #[arg(long, value_parser = tuning)]
@@ -96,14 +101,15 @@ impl Row {
 /// Runs the command.
 pub async fn run(args: &Args) -> Result<()> {
     let only = args.only.as_deref().unwrap_or_default();
+    let printing = compare::Printing::new(args.json, args.compare.as_deref())?;
     if args.products {
-        return products::run(args.f32, only, args.json).await;
+        return products::run(args.f32, only, &printing).await;
     }
     if args.attention {
-        return attention::run(args.f32, only, args.json).await;
+        return attention::run(args.f32, only, &printing).await;
     }
     if args.norms {
-        return norms::run(args.f32, only, args.json).await;
+        return norms::run(args.f32, only, &printing).await;
     }
     if args.quantization {
         return quantization::run(&args.model, &args.known.options()).await;
@@ -161,25 +167,7 @@ pub async fn run(args: &Args) -> Result<()> {
     }
     let capabilities = context.capabilities();
     let kernels: Vec<Row> = kernels.into_values().collect();
-    if args.json {
-        let rows = |rows: &[Row]| -> Vec<_> {
-            rows.iter()
-                .map(|r| {
-                    json!({ "name": r.name, "dispatches": r.dispatches, "gflop": r.flops as f64 / 1e9,
-                            "bytes": r.bytes, "ms": r.time.as_secs_f64() * 1e3, "gflops_per_s": r.gflops() })
-                })
-                .collect()
-        };
-        let encoding: Vec<_> = stage_rows
-            .iter()
-            .map(|row| json!({ "name": row.name, "us_per_dispatch": row.encoding_us() }))
-            .collect();
-        let report = json!({ "adapter": capabilities, "tuning": context.target().tuning.name,
-                             "timestamps": context.has_timestamps(), "stages": rows(&stage_rows), "kernels": rows(&kernels),
-                             "encoding": encoding,
-                             "device_bytes": context.counters().bytes });
-        println!("{report:#}");
-    } else {
+    if !args.json {
         println!(
             "{} ({}), activations {}, tuning {}",
             capabilities.adapter,
@@ -195,6 +183,23 @@ pub async fn run(args: &Args) -> Result<()> {
         println!("encoding on the host, us a dispatch: {}", encoding.join(", "));
         println!("device memory {:.1} MB", context.counters().bytes as f64 / 1e6);
     }
+    let rows = |rows: &[Row]| -> Vec<_> {
+        rows.iter()
+            .map(|r| {
+                json!({ "name": r.name, "dispatches": r.dispatches, "gflop": r.flops as f64 / 1e9,
+                        "bytes": r.bytes, "ms": r.time.as_secs_f64() * 1e3, "gflops_per_s": r.gflops() })
+            })
+            .collect()
+    };
+    let encoding: Vec<_> = stage_rows
+        .iter()
+        .map(|row| json!({ "name": row.name, "us_per_dispatch": row.encoding_us() }))
+        .collect();
+    let report = json!({ "adapter": capabilities, "tuning": context.target().tuning.name,
+                         "timestamps": context.has_timestamps(), "stages": rows(&stage_rows), "kernels": rows(&kernels),
+                         "encoding": encoding,
+                         "device_bytes": context.counters().bytes });
+    printing.end(report);
     Ok(())
 }
 

@@ -8,6 +8,8 @@ use opengen::gpu::{Context, Executable, Options};
 use opengen::kernels::Elem;
 use serde_json::json;
 
+use super::compare::Printing;
+
 /// How long the device is kept busy before anything is timed, so that its clock has risen.
 pub const WARM: Duration = Duration::from_millis(200);
 /// How long what is timed takes at least.
@@ -41,11 +43,11 @@ impl Row {
 }
 
 /// Runs `measure` with f16 activations where the adapter has them, then with f32, and prints what it finds: line by line as
-/// it comes, or all of it as JSON under `kind`.
+/// it comes, or all of it as JSON under `kind`, and beside an earlier report.
 pub async fn run(
     kind: &str,
     f32_only: bool,
-    json: bool,
+    printing: &Printing,
     measure: impl AsyncFn(&Context, Elem, &mut dyn FnMut(Row)) -> Result<()>,
 ) -> Result<()> {
     let mut rows = Vec::new();
@@ -64,7 +66,7 @@ pub async fn run(
             context => context?,
         };
         let capabilities = context.capabilities().clone();
-        if !json && adapter.is_none() {
+        if !printing.json && adapter.is_none() {
             let subgroup = capabilities.subgroup;
             let how = if context.has_timestamps() { "the device's clock" } else { "waiting included" };
             println!(
@@ -78,24 +80,22 @@ pub async fn run(
         }
         adapter = Some(capabilities);
         let mut found = |row: Row| {
-            if !json {
+            if !printing.json {
                 print(&row);
             }
             rows.push(row);
         };
         measure(&context, elem, &mut found).await?;
     }
-    if json {
-        let rows: Vec<_> = rows
-            .iter()
-            .map(|row| {
-                json!({ "elem": row.elem.wgsl(), "case": row.case, "variant": row.variant,
-                        "us": row.time.as_secs_f64() * 1e6, "tflops_per_s": row.per_second(row.flops) / 1e12,
-                        "gb_per_s": row.per_second(row.bytes) / 1e9, "error": row.error })
-            })
-            .collect();
-        println!("{:#}", json!({ "adapter": adapter, kind: rows }));
-    }
+    let listed: Vec<_> = rows
+        .iter()
+        .map(|row| {
+            json!({ "elem": row.elem.wgsl(), "case": row.case, "variant": row.variant,
+                    "us": row.time.as_secs_f64() * 1e6, "tflops_per_s": row.per_second(row.flops) / 1e12,
+                    "gb_per_s": row.per_second(row.bytes) / 1e9, "error": row.error })
+        })
+        .collect();
+    printing.end(json!({ "adapter": adapter, kind: listed }));
     let wrong = rows.iter().filter(|row| row.is_wrong()).count();
     if wrong > 0 {
         return Err(Error::Gpu { message: format!("{wrong} of {} results are wrong", rows.len()) });

@@ -7,6 +7,7 @@ use opengen::kernels::{Elem, Kernel};
 use opengen::plan::{Binding, Dispatch, External, Outside, Plan};
 
 use super::alone::{self, Numbers, Row};
+use super::compare::Printing;
 
 /// Queries whose outputs are computed on the processor too.
 const CHECKED: usize = 8;
@@ -148,8 +149,8 @@ impl Case {
 }
 
 /// Measures every case and variant whose line has `only` in it, in f16 where the adapter has it, then in f32.
-pub async fn run(f32_only: bool, only: &str, json: bool) -> Result<()> {
-    alone::run("attention", f32_only, json, async |context, elem, found| {
+pub async fn run(f32_only: bool, only: &str, printing: &Printing) -> Result<()> {
+    alone::run("attention", f32_only, printing, async |context, elem, found| {
         for case in &CASES {
             measure(context, elem, case, only, found).await?;
         }

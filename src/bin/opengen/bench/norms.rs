@@ -6,6 +6,7 @@ use opengen::kernels::{Elem, WeightType};
 use opengen::plan::{Binding, Builder, External, Graph, Outside, Path, Plan, Shape, Target, Tuning, lower};
 
 use super::alone::{self, Numbers, Row};
+use super::compare::Printing;
 
 /// Groups of every group norm.
 const GROUPS: usize = 32;
@@ -114,8 +115,8 @@ impl Case {
 }
 
 /// Measures every case whose line has `only` in it, in f16 where the adapter has it, then in f32.
-pub async fn run(f32_only: bool, only: &str, json: bool) -> Result<()> {
-    alone::run("norm", f32_only, json, async |context, elem, found| {
+pub async fn run(f32_only: bool, only: &str, printing: &Printing) -> Result<()> {
+    alone::run("norm", f32_only, printing, async |context, elem, found| {
         for case in &CASES {
             if format!("{} {}", elem.wgsl(), case.name()).contains(only) {
                 measure(context, elem, case, found).await?;

@@ -11,6 +11,7 @@ use opengen::plan::{
 };
 
 use super::alone::{self, Numbers, Row};
+use super::compare::Printing;
 
 /// Outputs that are computed on the processor too.
 const CHECKED: usize = 64;
@@ -186,8 +187,8 @@ impl Data {
 }
 
 /// Measures every case and variant whose line has `only` in it, in f16 where the adapter has it, then in f32.
-pub async fn run(f32_only: bool, only: &str, json: bool) -> Result<()> {
-    alone::run("products", f32_only, json, async |context, elem, found| {
+pub async fn run(f32_only: bool, only: &str, printing: &Printing) -> Result<()> {
+    alone::run("products", f32_only, printing, async |context, elem, found| {
         for case in &CASES {
             measure(context, elem, case, only, found).await?;
         }
