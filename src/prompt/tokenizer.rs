@@ -35,7 +35,9 @@ impl Tokenizer {
             }
             padding = found;
             // As in transformers the pad token is a special one: with Stable Diffusion 2 a prompt's `!` is padding.
-            inner.add_special_tokens(&[tokenizers::AddedToken::from(token, true)]);
+            inner
+                .add_special_tokens([tokenizers::AddedToken::from(token, true)])
+                .map_err(|error| bad(error.to_string()))?;
         }
         inner.with_truncation(None).map_err(|error| bad(error.to_string()))?;
         // What the post-processor puts around nothing are the begin and end tokens.

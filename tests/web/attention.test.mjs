@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { firstNoun, largest, meanOf, shares, sharesAt } from '../../www/learn/attention.js';
 import { open, part, pixelsOf, says, shot, slide } from './learn.mjs';
-import { MODEL, ready, stand, visitor } from './page.mjs';
+import { ENGINES, MODEL, ready, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how' });
 const still = { reducedMotion: 'reduce' };
@@ -46,7 +46,7 @@ test('words into pictures: tokens as they are typed', async () => {
   assert.equal(await words.locator('[aria-pressed="true"]').textContent(), 'apple', 'the thing, not the article');
 });
 
-for (const engine of ['cpu', 'webgpu']) test(`words into pictures: every token has its map and its share on one scale (${engine})`, async () => {
+for (const engine of ENGINES) test(`words into pictures: every token has its map and its share on one scale (${engine})`, async () => {
   const page = await open(it, { ...still, path: `?engine=${engine}#how` });
   const words = part(page, 'Words into pictures');
   const prompt = words.getByLabel('Prompt');

@@ -12,6 +12,12 @@ export const PATIENCE = 300_000;
 /** For everything else. */
 const SHORT = 30_000;
 
+/**
+ * What is the same on both engines is tested on the processor, and on WebGPU too by `cargo xtask full`: a software adapter
+ * takes most of a minute for each.
+ */
+export const ENGINES = process.env.OPENGEN_FULL ? ['cpu', 'webgpu'] : ['cpu'];
+
 /** The page's models. */
 export const { MODELS } = await import(pathToFileURL(join(DIST, 'models.js')));
 /** The first of them. */

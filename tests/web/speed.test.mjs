@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { draw, ready, stand, visitor } from './page.mjs';
+import { ENGINES, draw, ready, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach });
 /** Cold visits at most. */
@@ -58,7 +58,7 @@ for (const [what, width] of [['on a desk', 1280], ['on a phone', 360]]) {
   });
 }
 
-for (const engine of ['cpu', 'webgpu']) {
+for (const engine of ENGINES) {
   test(`the main thread never computes for more than 50 ms at a time while fetching and drawing (${engine})`, async () => {
     await holds(async () => {
       const page = await visitor(it, { open: false });

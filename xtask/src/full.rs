@@ -1,17 +1,36 @@
 //! `cargo xtask full`: the tests that take too long for `cargo xtask test`, for before a release.
 
 use crate::dist;
+use crate::lint;
 use crate::pkg;
 use crate::report::Report;
 use crate::sh::{self, Parts, cmd, say};
 use crate::summary::{self, LeftOut};
-use crate::tools::{chromium, node};
+use crate::tools::{chromium, node, vulkan};
 use anyhow::{Context, Result};
 
 /// Runs them all. The last lines count them, as those of `cargo xtask test` do.
 pub fn run() -> Result<()> {
     say(of()?);
     let mut report = Report::new();
+    let mut variables = Vec::new();
+    report.check("a Vulkan driver", || {
+        variables = vulkan::ensure()?;
+        Ok(())
+    });
+    report.tests("every golden run on the GPU", summary::cargo, |left_out| {
+        let mut test = cmd("cargo");
+        lint::by_clippy(&mut test).args([
+            "test",
+            "--package",
+            "opengen",
+            "--test",
+            "golden_engine",
+            "denoise",
+        ]);
+        test.envs(variables.iter().cloned()).env("OPENGEN_FULL", "1").env(LeftOut::VARIABLE, left_out);
+        sh::tee(&mut test)
+    });
     let packed = report.check("the npm package", || {
         let mut parts = Parts::new();
         let page = dist::whole(&mut parts)?;
@@ -24,7 +43,7 @@ pub fn run() -> Result<()> {
             tests
                 .args(["run", "long"])
                 .current_dir(node::ensure(node::TESTS)?)
-                .env(LeftOut::VARIABLE, left_out);
+                .envs([("OPENGEN_FULL", "1".as_ref()), (LeftOut::VARIABLE, left_out.as_os_str())]);
             sh::tee(tests.env("OPENGEN_CHROMIUM", chromium::ensure()?))
         });
     }
