@@ -1,9 +1,12 @@
 /** The page in every look, and whether its texts can be read. */
 
-/** Resolves when no colour is on its way to another. Runs in the page. */
-function settled() {
-  const transitions = document.getAnimations().filter((animation) => animation instanceof CSSTransition);
-  return Promise.allSettled(transitions.map((transition) => transition.finished)).then(() => {});
+/**
+ * Resolves when no colour is on its way to another, or after some seconds: in a part that is not drawn a transition may never
+ * end. Runs in the page.
+ */
+async function settled() {
+  const onItsWay = () => document.getAnimations().some((one) => one instanceof CSSTransition && one.playState === 'running');
+  for (let turns = 0; turns < 200 && onItsWay(); turns++) await new Promise((done) => setTimeout(done, 16));
 }
 
 /** Visible texts with less than 4.5 : 1 (3 : 1 when large), by the WCAG formula. Runs in the page. */

@@ -137,7 +137,7 @@ test('the large view: keys, nearer and back, two together; Escape gives the focu
   await page.keyboard.press('Escape');
   await large(page).waitFor({ state: 'hidden' });
   assert.equal(await page.evaluate(() => document.activeElement.id), 'enlarge');
-  assert.equal(await picture(page).getAttribute('aria-label'), 'a fox', 'the picture looked at last stands on the stage');
+  await page.locator('#picture[aria-label="a fox"]').waitFor(); // the picture looked at last stands on the stage
   assert.equal(await page.locator('#prompt').inputValue(), 'a red apple', 'and nothing typed has changed');
   assert.deepEqual(page.trouble, []);
 });

@@ -101,7 +101,7 @@ test('all type follows the browser’s own size', async () => {
 test('with forced colours a switch shows whether it is on, and progress is seen', async () => {
   const page = await visitor(it, { forcedColors: 'active' });
   await ready(page);
-  const random = page.locator('.switch');
+  const random = page.locator('.switch').filter({ hasText: 'Random' });
   const box = page.getByRole('checkbox', { name: 'Random seed' });
   const on = await random.screenshot();
   await box.evaluate((element) => { element.checked = false; });
