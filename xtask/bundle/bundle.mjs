@@ -16,9 +16,6 @@ import { rollup } from 'rollup';
 /** What is asked for by name, apart from what pages load later. Each row keeps its modules to itself: a worker has its own. */
 const ENTRIES = [['main.js', 'client.js', 'models.js'], ['worker.js']];
 
-/** Not modules: they stay as they are. */
-const PLAIN = ['early.js', 'sw.js'];
-
 const folder = argv[2];
 const read = (path) => readFileSync(join(folder, path), 'utf8');
 const write = (path, text) => writeFileSync(join(folder, path), text);
@@ -122,7 +119,6 @@ function relist(sw, sheets) {
 const { html, sheets } = joinSheets(read('index.html'));
 write('index.html', preload(html));
 write('sw.js', relist(read('sw.js'), sheets));
-const gone = [...modules, ...sheets.slice(1)].filter((path) => !PLAIN.includes(path));
-gone.forEach((path) => rmSync(join(folder, path)));
+[...modules, ...sheets.slice(1)].forEach((path) => rmSync(join(folder, path)));
 outputs.forEach(({ fileName, code }) => write(fileName, code));
 console.log(`${modules.length} modules in ${outputs.length} files, ${sheets.length} style sheets in one`);
