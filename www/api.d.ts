@@ -3,8 +3,8 @@
 /// <reference lib="esnext.disposable" />
 
 import type {
-  Capabilities, EnginePath, ErrorCode as EngineErrorCode, GenerateRequest, LoadedModel, LoadProgress, ModelInfo, Prediction, PreviewOptions, Stats,
-  StoredModel, Timings, Walk,
+  Capabilities, EnginePath, ErrorCode as EngineErrorCode, GenerateRequest, LoadedModel, LoadProgress, ModelInfo, ModelLicense,
+  Prediction, PreviewOptions, Stats, StoredModel, Timings, Walk, WeightType,
 } from './protocol.d.ts';
 
 export type { PreviewOptions, Walk };
@@ -177,6 +177,11 @@ export interface Models {
    * stays in use: its memory may have been needed meanwhile, and it is then loaded again from the store.
    */
   load(source: ModelSource, options?: LoadOptions): Promise<LoadedModel>;
+  /**
+   * Packs a stored model, which is not the one in use, in a smaller type, in place of what is stored: only matrices that are
+   * not quantized yet; the autoencoder keeps 16 bits. Larger again it gets only by being fetched again.
+   */
+  quantize(id: string, to: WeightType, options?: LoadOptions): Promise<StoredModel>;
   /** Deletes a stored model; one that is in use works on until the client is disposed of. */
   remove(id: string): Promise<void>;
 }

@@ -167,6 +167,10 @@ export class OpenGen extends EventTarget {
         throw error;
       }
     }),
+    quantize: (id, to, options = {}) => {
+      check('quantize', options);
+      return this.#link.inTurn(() => this.#link.call({ type: 'quantizeModel', model: id, to }, options), options.signal);
+    },
     remove: (id) => this.#link.inTurn(() => this.#link.call({ type: 'removeModel', model: id })),
   };
 

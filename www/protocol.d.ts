@@ -72,6 +72,8 @@ export interface StoredModel {
    * itself, before its first picture, whose `notices` say what came of that.
    */
   asksPrediction: boolean;
+  /** The type that most of it is packed in; null where another version of the engine stored it. */
+  weights: WeightType | 'f32' | null;
   /** False while a part of it is still to be fetched. */
   complete: boolean;
   /** False where another version of the engine stored it: it will be fetched again. */
@@ -112,6 +114,9 @@ export interface LoadedModel {
   width: number;
   height: number;
 }
+
+/** Types that a stored model can be packed in. */
+export type WeightType = 'f16' | 'q8_0' | 'q5_0' | 'q4_0';
 
 /** 0 … 2^64 − 1; a BigInt, or digits as text, where a double would lose some. */
 export type Seed = number | string | bigint;
@@ -416,6 +421,7 @@ export type ToWorker =
   | { type: 'listModels'; id: number }
   | { type: 'importModel'; id: number; model: ModelFile }
   | { type: 'loadModel'; id: number; model: ModelFile }
+  | { type: 'quantizeModel'; id: number; model: string; to: WeightType }
   | { type: 'generate'; id: number; request: GenerateRequest }
   | { type: 'study'; id: number; ask: Study }
   | { type: 'readSettings'; id: number; png: Uint8Array }

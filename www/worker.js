@@ -58,6 +58,8 @@ async function perform(call) {
       model = used;
       return loaded;
     }
+    case 'quantizeModel':
+      return cancellable(call.id, (engine) => engine.quantizeModel(call.model, call.to, progressOf(call)));
     case 'generate': {
       const { size } = call.request.previews;
       const tell = (told) => {

@@ -21,7 +21,7 @@ use super::assembler::FullChunk;
 use super::stored::{Held, Origin, State, StoredModel, format_ok};
 use super::trail::Mark;
 use crate::config::{ModelConfig, PredictionType, Suggested};
-use crate::weights::{Manifest, PACKED_FORMAT};
+use crate::weights::{Manifest, PACKED_FORMAT, SourceType};
 use crate::{Error, Result};
 
 const DATABASE: &str = "opengen";
@@ -71,6 +71,8 @@ pub struct Listed {
     pub prediction: Option<PredictionType>,
     /// Nothing said so: that is what it is taken for until it is asked itself, before the first picture.
     pub asks_prediction: bool,
+    /// The type that most of its bytes are packed in; `None` where its row cannot be read.
+    pub weights: Option<SourceType>,
     pub state: State,
     /// Whether this version of the engine can read it.
     pub format_ok: bool,
@@ -301,6 +303,7 @@ fn listed(id: String, value: JsValue) -> Listed {
             suggested: Suggested::default(),
             prediction: None,
             asks_prediction: false,
+            weights: None,
             state: State::Damaged,
             format_ok: false,
         };
@@ -308,6 +311,7 @@ fn listed(id: String, value: JsValue) -> Listed {
     let format_ok = format_ok(row.format);
     let Row { id, name, origin, bytes, state, manifest, .. } = row;
     let manifest = format_ok.then(|| serde_json::from_str::<Manifest>(&manifest).ok()).flatten();
+    let weights = manifest.as_ref().and_then(Manifest::most);
     let config = manifest.map(|manifest| manifest.config);
     let native_size = config.as_ref().map(ModelConfig::native_size);
     let prediction = config.as_ref().map(|config| config.scheduler.prediction_type);
@@ -322,6 +326,7 @@ fn listed(id: String, value: JsValue) -> Listed {
         suggested,
         prediction,
         asks_prediction,
+        weights,
         state,
         format_ok,
     }

@@ -69,6 +69,8 @@ pub(super) async fn download(call: &Call<'_>, shelf: &mut Shelf<'_>) -> Result<F
     let kept = shelf.kept(id).await?;
     let mut kept =
         kept.filter(|kept| kept.model.origin.agrees_with(&call.request.origin) && is_current(&kept.model));
+    // Without the file's header it was packed in another type: of no use to go on with.
+    kept = kept.filter(|kept| !kept.model.header.is_empty());
     let mut changes = 0;
     for _ in 0..MAX_PASSES {
         match pass(call, shelf, &mut kept).await {

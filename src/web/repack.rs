@@ -1,9 +1,11 @@
-//! A stored model that another version of the engine packed, packed anew inside the store: nothing is fetched.
+//! A stored model packed anew inside the store, because another version of the engine packed it or a smaller type is wanted:
+//! nothing is fetched.
 
 use super::browser::now_ms;
 use super::download::Call;
 use super::room::Room;
 use super::values::Phase;
+use crate::kernels::WeightType;
 use crate::model::weight_decls;
 use crate::store::idb::Database;
 use crate::store::{Held, Meter, Repacking, StoredModel};
@@ -16,11 +18,31 @@ pub(super) async fn repack(
     database: &Database,
     old: &StoredModel,
 ) -> Result<Box<StoredModel>> {
+    let repack = Repack::new(&old.manifest, &weight_decls(&old.manifest.config))?;
+    move_into(call, database, old, repack).await
+}
+
+/// Packs a model's matrices in a smaller type. Its file is not what is stored any more, so its header is let go: should a
+/// chunk be damaged, the file is fetched anew.
+pub(super) async fn quantize(
+    call: &Call<'_>,
+    database: &Database,
+    old: &StoredModel,
+    to: WeightType,
+) -> Result<Box<StoredModel>> {
+    let repack = Repack::quantized(&old.manifest, &weight_decls(&old.manifest.config), to)?;
+    move_into(call, database, &StoredModel { header: Vec::new(), ..old.clone() }, repack).await
+}
+
+async fn move_into(
+    call: &Call<'_>,
+    database: &Database,
+    old: &StoredModel,
+    repack: Repack,
+) -> Result<Box<StoredModel>> {
     let [here, there] = StoredModel::places(&old.id);
     let place = if old.place == here { there } else { here };
     database.clear_place(&place).await?;
-    let decls = weight_decls(&old.manifest.config);
-    let repack = Repack::new(&old.manifest, &decls)?;
     check_room(old, repack.manifest().bytes()).await?;
     let mut repacking = Repacking::new(old, repack, &place);
     fill(call, database, old, &mut repacking).await?;

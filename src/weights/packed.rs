@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::header::{Header, OtherTensor, TensorInfo, bad};
 use super::names;
+use super::types::SourceType;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result, TensorProblem};
 use crate::kernels::{BLOCK, WeightType};
@@ -118,6 +119,15 @@ impl Manifest {
             records: records.clone(),
             source: source.clone(),
         }
+    }
+
+    /// The type that most of its bytes are in.
+    pub fn most(&self) -> Option<SourceType> {
+        let mut bytes: HashMap<WeightType, u64> = HashMap::new();
+        for record in &self.records {
+            *bytes.entry(record.weight_type).or_default() += record.len();
+        }
+        bytes.into_iter().max_by_key(|&(_, bytes)| bytes).map(|(kind, _)| SourceType::of(kind))
     }
 
     /// A record by its declaration's name.

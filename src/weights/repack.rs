@@ -1,8 +1,9 @@
-//! A packed model for another version of the engine: from its records alone, one at a time.
+//! A packed model for another version of the engine, or in a smaller type: from its records alone, one at a time.
 
 use std::collections::{BTreeMap, HashMap};
 
 use super::blocks::Rounding;
+use super::component::Component;
 use super::convert::{NewTensor, convert, new_tensor};
 use super::header::{Header, TensorInfo};
 use super::pack::{PackedBytes, Packer};
@@ -10,9 +11,10 @@ use super::packed::{LayoutOptions, Manifest, PackedRecord, Span, layout_with};
 use super::types::SourceType;
 use super::unpack::unpack;
 use crate::error::Result;
+use crate::kernels::WeightType;
 use crate::plan::WeightDecl;
 
-/// Packs a model's records anew, each value in the type that it has.
+/// Packs a model's records anew.
 pub struct Repack {
     manifest: Manifest,
     packer: Packer,
@@ -20,15 +22,33 @@ pub struct Repack {
 }
 
 impl Repack {
-    /// Decides the new layout, for declarations of a model with the same configuration; an error names all tensors that
-    /// the old records are not made of.
+    /// Decides the new layout, for declarations of a model with the same configuration, each value in the type that it
+    /// has; an error names all tensors that the old records are not made of.
     pub fn new(old: &Manifest, decls: &[WeightDecl]) -> Result<Repack> {
+        Self::with(old, decls, |record| record.weight_type)
+    }
+
+    /// The same, with matrices that are no blocks yet in another type. An autoencoder keeps 16 bits, as `opengen quantize`
+    /// has it.
+    pub fn quantized(old: &Manifest, decls: &[WeightDecl], to: WeightType) -> Result<Repack> {
+        Self::with(old, decls, |record| match Component::of(&record.decl.name) {
+            _ if record.weight_type.is_quantized() => record.weight_type,
+            Component::Text(_) | Component::Denoiser => to,
+            Component::Decoder | Component::Encoder | Component::Preview => WeightType::F16,
+        })
+    }
+
+    fn with(
+        old: &Manifest,
+        decls: &[WeightDecl],
+        type_of: impl Fn(&PackedRecord) -> WeightType,
+    ) -> Result<Repack> {
         let mut tensors = HashMap::new();
         let mut infos = Vec::new();
         let mut offset = 0;
         for record in &old.records {
             for part in &record.decl.parts {
-                let tensor = new_tensor(&record.decl, part, record.weight_type);
+                let tensor = new_tensor(&record.decl, part, type_of(record));
                 let len = tensor.len();
                 let (name, dtype, shape) = (tensor.name.clone(), tensor.dtype, tensor.shape.clone());
                 if tensors.insert(part.name.clone(), tensor).is_none() {

@@ -1,7 +1,7 @@
 /** The view Models: what is here, what can be had, and what is done with it. */
 
 import assert from 'node:assert/strict';
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
@@ -9,7 +9,8 @@ import { ENTRIES } from '../../www/catalogue/entries.js';
 import { fitOf } from '../../www/catalogue/fit.js';
 import { LICENSES, licenseOf, licensesOf } from '../../www/catalogue/licenses.js';
 import { HUB, addressOf, understand } from '../../www/catalogue/sources.js';
-import { MODEL, PATIENCE, draw, fileOf, ready, sent, stand, visitor } from './page.mjs';
+import { inHalves } from './gguf.mjs';
+import { MODEL, PATIENCE, draw, fileOf, psnr, ready, sent, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models' });
 const folder = mkdtempSync(join(tmpdir(), 'opengen-catalogue-'));
@@ -68,6 +69,42 @@ test('a model of one’s own: added, used, renamed, deleted, and back to the pag
   await panel.getByRole('button', { name: 'Delete Rex now' }).click();
   await page.keyboard.press('Escape');
   await rex.waitFor({ state: 'detached' });
+  assert.deepEqual(page.trouble, []);
+});
+
+test('a model in 16 bits is made smaller inside the store, keeps its name, and draws as before', async () => {
+  const wide = join(folder, 'wide.gguf');
+  writeFileSync(wide, inHalves(readFileSync(fileOf(MODEL))));
+  const page = await visitor(it);
+  await ready(page);
+  await page.setInputFiles('#add-model-file', wide);
+  const model = card(page, 'wide');
+  await model.getByText(/2\d MB on this device, at 16 bits/).waitFor({ timeout: PATIENCE });
+  await model.getByText('in use').waitFor();
+  assert.equal(await model.getByRole('button', { name: 'Make smaller' }).count(), 0, 'not while it is in use');
+  await model.getByRole('button', { name: 'Rename wide' }).click();
+  await page.getByRole('textbox', { name: 'New name for wide' }).fill('Wide one');
+  await page.keyboard.press('Enter');
+  await page.getByRole('link', { name: 'Create', exact: true }).click();
+  const before = await draw(page, 'a red apple on a light blue background', { Steps: 2, Seed: 5 });
+  await page.getByRole('link', { name: 'Models', exact: true }).click();
+  await card(page, MODEL.name).getByRole('button', { name: `Use ${MODEL.name}` }).click();
+  await page.waitForFunction((name) => document.querySelector('#chip-name').textContent === name, MODEL.name);
+  await ready(page);
+  await page.getByRole('link', { name: 'Models', exact: true }).click();
+  it.server.models = [];
+  const named = card(page, 'Wide one');
+  await named.getByRole('button', { name: 'Make smaller: Wide one' }).click();
+  await named.getByText(/rounded inside this browser’s store; nothing is fetched/).waitFor();
+  await named.getByRole('button', { name: /^At 8 bits, about 1\d MB: Wide one/ }).click();
+  await named.getByText(/1\d MB on this device, at 8 bits/).waitFor({ timeout: PATIENCE });
+  assert.deepEqual(it.server.models, []);
+  assert.equal(await named.getByRole('button', { name: 'Make smaller' }).count(), 0, 'once is enough');
+  await named.getByRole('button', { name: 'Use Wide one', exact: true }).click();
+  await page.waitForFunction(() => document.querySelector('#chip-name').textContent === 'Wide one');
+  await ready(page);
+  const after = await draw(page, 'a red apple on a light blue background', { Steps: 2, Seed: 5 });
+  assert.ok(psnr(before, after) > 35, `${psnr(before, after)} dB`);
   assert.deepEqual(page.trouble, []);
 });
 

@@ -1,6 +1,6 @@
 /**
- * Models on their way from the network into the store, by an engine of their own, so that pictures can be made meanwhile.
- * One goes after the other. What has arrived stays, whatever ends it, until it is deleted.
+ * Models on their way from the network into the store, or into a smaller type inside it, by an engine of their own, so that
+ * pictures can be made meanwhile. One goes after the other. What has arrived stays, whatever ends it, until it is deleted.
  */
 
 import { OpenGen } from '../client.js';
@@ -14,7 +14,7 @@ import { book } from '../js/book.js';
  * @property {string} [sha256]
  *
  * @typedef {object} State
- * @property {'queued' | 'waiting' | 'fetching' | 'checking'} phase waiting: another tab fetches it
+ * @property {'queued' | 'waiting' | 'fetching' | 'checking' | 'packing'} phase waiting: another tab fetches it
  * @property {number} loaded
  * @property {number} total
  * @property {number} rate bytes per second
@@ -40,11 +40,15 @@ export class Fetching extends EventTarget {
   }
 
   /** Begins, or goes on with what is here. @param {Wanted} wanted */
-  start(wanted) {
-    if (this.now.has(wanted.id)) return;
-    const controller = new AbortController();
-    this.failed.delete(wanted.id);
-    this.#running.set(wanted.id, { abort: () => controller.abort(), ended: this.#fetch(wanted, controller.signal) });
+  start({ id, url, bytes, sha256 }) {
+    const { loaded = 0, total = bytes ?? 0 } = book.of(id).came ?? {};
+    const source = { id, url, ...(bytes ? { bytes } : {}), ...(sha256 ? { sha256 } : {}) };
+    this.#begin(id, { phase: 'queued', loaded, total }, (og, options) => og.models.import(source, options));
+  }
+
+  /** Packs a stored model in a smaller type. @param {string} id @param {import('../protocol.d.ts').WeightType} to @param {number} total its bytes */
+  quantize(id, to, total) {
+    this.#begin(id, { phase: 'packing', loaded: 0, total }, (og, options) => og.models.quantize(id, to, options));
   }
 
   /** Stops it; resolves once it has ended. What has arrived stays. @param {string} id */
@@ -58,19 +62,29 @@ export class Fetching extends EventTarget {
     this.failed.delete(id);
   }
 
-  /** Never rejects. @param {Wanted} wanted @param {AbortSignal} signal */
-  async #fetch({ id, url, bytes, sha256 }, signal) {
-    const { loaded = 0, total = bytes ?? 0 } = book.of(id).came ?? {};
-    this.#to(id, { phase: 'queued', loaded, total, rate: 0, secondsLeft: null });
+  /**
+   * @param {string} id
+   * @param {Pick<State, 'phase' | 'loaded' | 'total'>} state as it begins
+   * @param {(og: OpenGen, options: import('../api.d.ts').LoadOptions) => Promise<import('../protocol.d.ts').StoredModel>} work
+   */
+  #begin(id, state, work) {
+    if (this.now.has(id)) return;
+    const controller = new AbortController();
+    this.failed.delete(id);
+    const ended = this.#work(id, { rate: 0, secondsLeft: null, ...state }, controller.signal, work);
+    this.#running.set(id, { abort: () => controller.abort(), ended });
+  }
+
+  /** Never rejects. */
+  async #work(id, state, signal, work) {
+    this.#to(id, state);
     try {
       const og = await this.#started();
-      const stored = await og.models.import({ id, url, ...(bytes ? { bytes } : {}), ...(sha256 ? { sha256 } : {}) }, {
-        signal, onProgress: (progress) => this.#advance(id, progress),
-      });
+      const stored = await work(og, { signal, onProgress: (progress) => this.#advance(id, progress) });
       this.#end(id);
       this.dispatchEvent(new CustomEvent('done', { detail: stored }));
     } catch (error) {
-      this.#note(id);
+      if (state.phase === 'queued') this.#note(id);
       if (error.code !== 'ABORTED') this.failed.set(id, error);
       this.#end(id);
     }
@@ -80,6 +94,7 @@ export class Fetching extends EventTarget {
     const phases = { wait: 'waiting', download: 'fetching', verify: 'checking', upload: 'checking' };
     const before = this.now.get(id);
     if (!before) return;
+    if (before.phase === 'packing') return this.#to(id, { ...before, loaded, total });
     this.#to(id, { ...before, phase: phases[phase], ...(phase === 'download' ? { loaded, total, rate, secondsLeft } : {}) });
     if (Date.now() - this.#written > NOTED) this.#note(id);
   }

@@ -11,8 +11,14 @@ import { TEXTS as T } from './texts.js';
 /** @typedef {import('./entries.js').Entry} Entry */
 
 /** A model that can be drawn with. @param {View} view @returns {Shown} */
-export function shownModel(view, model, { row, inUse, naming }) {
+export function shownModel(view, model, { row, inUse, naming, now, error, shrinking }) {
   const { id, name, about, own } = model;
+  const facts = factsOf(model, row);
+  if (now) {
+    const cancel = { label: T.cancel, name: T.cancelName(name), run: () => view.pause(id) };
+    return { name, about, facts, tag: T.tags[now.phase], progress: progressOf(now), actions: [cancel] };
+  }
+  if (shrinking && row) return { name, about, facts, ...shrinkStep(view, name, row) };
   const form = naming && {
     ...naming, label: T.newName(name), save: (text) => view.rename(id, text), back: () => view.name(null),
   };
@@ -20,16 +26,40 @@ export function shownModel(view, model, { row, inUse, naming }) {
     ? { label: T.draw, name: T.drawName(name), look: 'primary', run: () => view.toCreate() }
     : { label: T.use, name: T.useName(name), look: 'plain', run: () => view.use(model) }];
   if (own) actions.push({ label: T.rename, name: T.renameName(name), run: () => view.name({ id, value: name, problem: '' }) });
+  if (own && !inUse && LARGE.includes(row?.weights ?? '')) {
+    actions.push({ label: T.shrink, name: T.shrinkName(name), run: () => view.shrink(id) });
+  }
   if (row) actions.push({ label: T.remove, name: T.removeName(name), run: () => view.remove(id) });
   return {
-    name, about, tag: inUse ? T.inUse : undefined, mood: 'good', form, facts: factsOf(model, row), actions: form ? [] : actions,
+    name, about, tag: inUse ? T.inUse : undefined, mood: 'good', form, facts, actions: form ? [] : actions,
+    lines: error ? [{ text: error.message }] : [],
+  };
+}
+
+/** Into which types a model can be packed, and which share of itself in 16 bits it then takes; those of Stable Diffusion 1. */
+const SMALLER = { q8_0: 0.55, q4_0: 0.31 };
+/** Types whose matrices have not been rounded to blocks yet. */
+const LARGE = ['f16', 'f32'];
+
+/** Into which of them it is to go. */
+function shrinkStep(view, name, { id, bytes: size, weights }) {
+  const whole = weights === 'f32' ? size / 2 : size;
+  return {
+    lines: [{ text: T.shrinkText }],
+    actions: [
+      ...Object.entries(SMALLER).map(([to, share]) => {
+        const label = T.shrinkTo(to, share * whole);
+        return { label, name: `${label}: ${name}`, look: 'plain', run: () => view.quantize(id, to, size) };
+      }),
+      { label: T.notNow, name: T.notNowName(name), run: () => view.shrink('') },
+    ],
   };
 }
 
 /** What is to be known of a model before one uses it. */
 function factsOf({ own, fromFile, url, bytes: size, width, height, defaults, license, licensed }, row) {
   const facts = [
-    { term: T.terms.size, text: row ? T.kept(bytes(row.bytes)) : T.notKept(bytes(size)) },
+    { term: T.terms.size, text: row ? T.kept(bytes(row.bytes), row.weights) : T.notKept(bytes(size)) },
     { term: T.terms.picture, text: T.pixels(width, height) },
     { term: T.terms.run, text: T.run(defaults) },
     { term: T.terms.license, text: licensed ? T.licensed(licensed) : license, href: licensed?.url ?? undefined },

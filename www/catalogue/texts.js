@@ -3,6 +3,9 @@
 import { SAMPLERS } from '../limits.js';
 import { bytes, duration } from '../js/dom.js';
 
+/** What stored types are called. */
+const TYPES = { q8_0: 'at 8 bits', q5_0: 'at 5 bits', q4_0: 'at 4 bits', f16: 'at 16 bits', f32: 'at 32 bits', as: '' };
+
 /** What people call a sampler. @param {string} name */
 const samplerName = (name) => SAMPLERS[name]?.title ?? '';
 
@@ -27,10 +30,15 @@ export const TEXTS = {
   removeName: (name) => `Delete ${name}…`,
   cancel: 'Cancel',
   cancelName: (name) => `Cancel ${name}`,
+  shrink: 'Make smaller',
+  shrinkName: (name) => `Make smaller: ${name}`,
+  shrinkText: 'Its weights are rounded inside this browser’s store; nothing is fetched. At 8 bits hardly a picture changes, at 4 bits '
+    + 'details do. Larger again it gets only by being brought again.',
+  shrinkTo: (type, size) => `${TYPES[type][0].toUpperCase()}${TYPES[type].slice(1)}, about ${bytes(size)}`,
   inUse: 'in use',
   adding: 'being added',
   copied: (name) => `${name} is copied into this browser’s store. Nothing is sent anywhere.`,
-  kept: (size) => `${size} on this device`,
+  kept: (size, type) => `${size} on this device${TYPES[type] ? `, ${TYPES[type]}` : ''}`,
   notKept: (size) => `${size}, fetched when it is used`,
   state: { damaged: 'damaged', old: 'from an older version', part: 'partly here' },
   broken: 'What is here of it cannot be used. Add its file again, or delete it.',
@@ -68,12 +76,12 @@ export const TEXTS = {
   savedName: (name) => `Choose the saved file of ${name}`,
   tags: {
     queued: 'next', waiting: 'another tab is fetching it', fetching: 'being fetched', checking: 'being checked',
-    paused: 'paused', failed: 'did not arrive',
+    packing: 'being made smaller', paused: 'paused', failed: 'did not arrive',
   },
   missing: {
     folder: 'fetching a model in several files',
   },
-  types: { q8_0: 'at 8 bits', q5_0: 'at 5 bits', q4_0: 'at 4 bits', f16: 'at 16 bits', as: '' },
+  types: TYPES,
   or: ' or ',
   fits: (kept, free) => `Fits this device: it keeps ${kept}; ${bytes(free)} are free.`,
   fitsUnknown: (kept) => `It keeps ${kept}; this browser does not say how much room there is.`,

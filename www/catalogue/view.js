@@ -43,6 +43,7 @@ export class Catalogue {
   /** The entry whose licence is being read. */ #asking = '';
   /** The model that is being renamed, and what is wrong with the name. @type {Naming | null} */
   #naming = null;
+  /** The model for which a smaller type is being chosen. */ #shrinking = '';
   /** What was drawn of the session. */ #session = '';
   /** Where the page's report stands in Create. */ #place = document.createComment('report');
   #shown = false;
@@ -132,6 +133,7 @@ export class Catalogue {
     const inUse = (session.former ?? session.model)?.id;
     const here = models.map((model) => [model.id, shownModel(this, model, {
       row: this.#rows.get(model.id), inUse: model.id === inUse, naming: this.#naming?.id === model.id ? this.#naming : null,
+      now: this.fetching.now.get(model.id), error: this.fetching.failed.get(model.id), shrinking: this.#shrinking === model.id,
     })]);
     const coming = adding.now ? [['adding', shownAdding(this, adding.now)]] : [];
     const known = new Set(models.flatMap(({ id }) => [id, book.of(id).entry]));
@@ -195,6 +197,20 @@ export class Catalogue {
   rename(id, text) {
     const problem = this.page.choice.rename(id, text);
     this.name(problem ? { id, value: text, problem } : null);
+  }
+
+  /** Asks into which type a model is to go; with no id, about none. */
+  shrink(id) {
+    const was = this.#shrinking;
+    this.#shrinking = id;
+    this.fetching.forget(id);
+    this.#draw();
+    this.#cards.get(id || was)?.root.querySelector('button')?.focus();
+  }
+
+  quantize(id, to, total) {
+    this.#shrinking = '';
+    this.fetching.quantize(id, to, total);
   }
 
   remove(id) {

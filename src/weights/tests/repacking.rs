@@ -109,7 +109,10 @@ fn records(manifest: &Manifest, slabs: &[Vec<u8>]) -> BTreeMap<String, (WeightDe
 }
 
 fn repacked(old: &Manifest, slabs: &[Vec<u8>], decls: &[WeightDecl]) -> (Manifest, Vec<Vec<u8>>) {
-    let mut repack = Repack::new(old, decls).unwrap();
+    through(Repack::new(old, decls).unwrap(), old, slabs)
+}
+
+fn through(mut repack: Repack, old: &Manifest, slabs: &[Vec<u8>]) -> (Manifest, Vec<Vec<u8>>) {
     let mut out = zeros(repack.manifest());
     for record in &old.records {
         let bytes = &slabs[record.slab][record.values.offset as usize..record.end() as usize];
@@ -128,6 +131,30 @@ fn a_model_of_other_declarations_is_packed_as_its_file_would_be() {
         assert!(manifest.is_current(&present()));
         assert!(records(&manifest, &slabs) == records(&expected, &expected_slabs), "{kind:?}");
     }
+}
+
+#[test]
+fn a_model_is_packed_in_a_smaller_type_as_its_file_would_be() {
+    let matrix = |name| decl(name, WeightKind::Matrix { n: 32, k: 64 }, &[("m", &[32, 64])]);
+    for (decls, to, expected) in [
+        (present(), WeightType::Q8, WeightType::Q8),
+        (present(), WeightType::Q4, WeightType::Q4),
+        (present(), WeightType::F16, WeightType::F16),
+        // The autoencoder keeps 16 bits.
+        (vec![matrix("vae.decoder.conv_in")], WeightType::Q8, WeightType::F16),
+    ] {
+        let (old, slabs) = packed(&decls, WeightType::F32);
+        let (manifest, slabs) = through(Repack::quantized(&old, &decls, to).unwrap(), &old, &slabs);
+        let (expected, expected_slabs) = packed(&decls, expected);
+        assert!(records(&manifest, &slabs) == records(&expected, &expected_slabs), "{to:?}");
+        assert!(manifest.bytes() < old.bytes() && manifest.is_current(&decls));
+    }
+    // Blocks stay what they are: to round them twice would only lose.
+    let (old, slabs) = packed(&present(), WeightType::Q8);
+    let (same, new) = through(Repack::quantized(&old, &present(), WeightType::Q4).unwrap(), &old, &slabs);
+    assert!(records(&same, &new) == records(&old, &slabs));
+    let most = |kind| packed(&present(), kind).0.most().map(SourceType::name);
+    assert_eq!((most(WeightType::F16), most(WeightType::Q8)), (Some("F16"), Some("Q8_0")));
 }
 
 #[test]
