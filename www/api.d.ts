@@ -7,27 +7,37 @@ import type {
   Prediction, PreviewOptions, Stats, StoredModel, Timings, Walk, WeightType,
 } from './protocol.d.ts';
 
-export type { PreviewOptions, Walk };
+export type { ModelLicense, PreviewOptions, Walk };
 
 /**
  * The model that is meant:
  * - a description: `mini` of opengen/mini, or one of your own, with an address;
  * - a string: an address, or the id of a model that is stored here;
  * - a URL;
- * - a File that the visitor chose (a Content-Security-Policy has to allow `connect-src blob:` then).
+ * - a File that the visitor chose (a Content-Security-Policy has to allow `connect-src blob:` then);
+ * - the Files of a folder in diffusers' layout, as `<input webkitdirectory>` gives them: half precision is preferred, shards are
+ *   put together.
  *
  * Relative addresses are relative to the page.
  */
-export type ModelSource = string | URL | File | ModelDescription;
+export type ModelSource = OneFile | readonly File[] | FileList;
+
+/** A model in one file. */
+export type OneFile = string | URL | File | ModelDescription;
 
 /**
  * A model's file and what is known of it. With `sha256` a stored copy is known to be the same, and what arrives is held
  * against it from the first byte to the last; `bytes` is found out where it is not said.
  */
-export interface ModelDescription extends Partial<ModelInfo> {
+export interface ModelDescription extends Omit<Partial<ModelInfo>, 'license'> {
   url: string;
   /** What the UNet of a checkpoint in one file predicts; left out, the file's marks count, else it is asked itself. */
   prediction?: Prediction;
+  /**
+   * Its licence, which is written down with it in the store, also where it is stored already; a text is the licence's name.
+   * Left out, what stands there stays, or what the file itself states.
+   */
+  license?: string | ModelLicense;
   /** Sent along when the file is fetched, to authorize it say. They are not stored. */
   headers?: HeadersInit;
   /**
@@ -81,7 +91,7 @@ export interface CreateOptions extends LoadOptions {
 }
 
 /** The same options as for `create`, but those that change nothing of the answer. */
-export type DetectOptions = Omit<CreateOptions, 'onProgress' | 'onPicture' | 'memoryLimit'>;
+export type DetectOptions = Omit<CreateOptions, 'model' | 'onProgress' | 'onPicture' | 'memoryLimit'> & { model?: OneFile };
 
 /** What `create` would do. */
 export interface Detected {

@@ -10,7 +10,7 @@ import { checkHook, judge } from './judge.js';
 import { DEFAULTS, LIMITS, SAMPLERS } from './limits.js';
 import { Link } from './link.js';
 import { STUDY, check, refuse } from './options.js';
-import { find, wire } from './source.js';
+import { filesOf, find, wire } from './source.js';
 import { spawn } from './spawn.js';
 import { iterate } from './stream.js';
 
@@ -150,7 +150,7 @@ export class OpenGen extends EventTarget {
     list: () => this.#link.call({ type: 'listModels' }),
     import: (source, options = {}) => this.#withModel('import', source, options, ({ file, transfer, release }) =>
       this.#link.call({ type: 'importModel', model: file }, { ...options, transfer }).catch(async (error) => {
-        if (source instanceof Blob) await this.#forgetPart(file.id);
+        if (file.url.startsWith('blob:')) await this.#forgetPart(file.id);
         throw error;
       }).finally(release)),
     load: (source, options = {}) => this.#withModel('load', source, options, async ({ file, transfer, release }, found) => {
@@ -333,8 +333,11 @@ export class OpenGen extends EventTarget {
   async #withModel(name, source, options, work) {
     check(name, options);
     return this.#link.inTurn(async () => {
-      const found = await find(source, this.models.list);
-      return work(wire(source, found), found);
+      const files = filesOf(source);
+      /** @type {import('./api.d.ts').OneFile} */
+      const whole = files ? await this.#link.call({ type: 'joinFolder', files }) : source;
+      const found = await find(whole, this.models.list);
+      return work(wire(whole, found), found);
     }, options?.signal);
   }
 }

@@ -53,11 +53,25 @@ export interface ModelInfo {
   license: string;
 }
 
+/** The licence of a stored model. */
+export interface ModelLicense {
+  /** As whoever brought it, or its file, calls it. */
+  name: string;
+  /** Its full text. */
+  url?: string | null;
+  /** The model's revision that it was read for. */
+  revision?: string | null;
+  /** When it was agreed to, as ISO 8601 writes it; null where nobody was asked. */
+  accepted?: string | null;
+}
+
 export interface StoredModel {
   id: string;
   name: string;
   /** Where it came from. */
   url: string;
+  /** Null where neither its file nor whoever brought it says: unknown, and the visitor's to check. */
+  license: ModelLicense | null;
   /** As packed in the store. */
   bytes: number;
   /** Native size in pixels; null where another version of the engine stored it. */
@@ -399,6 +413,8 @@ export interface ModelFile {
   sha256?: string;
   /** What its UNet predicts, where somebody knows. */
   prediction?: Prediction;
+  /** Written down with it; left out, what its file states. */
+  license?: ModelLicense;
   /** Sent along when it is fetched; never stored. */
   headers?: [string, string][];
   /** The program's own `fetch` is at its other end; see through.js. */
@@ -420,6 +436,8 @@ export type ToWorker =
   | { type: 'storedRows'; id: number }
   | { type: 'listModels'; id: number }
   | { type: 'importModel'; id: number; model: ModelFile }
+  /** A folder's files, by their paths, as one file. */
+  | { type: 'joinFolder'; id: number; files: { path: string; file: File }[] }
   | { type: 'loadModel'; id: number; model: ModelFile }
   | { type: 'quantizeModel'; id: number; model: string; to: WeightType }
   | { type: 'generate'; id: number; request: GenerateRequest }

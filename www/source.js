@@ -6,7 +6,7 @@ import { serve } from './through.js';
 
 /**
  * The model that is meant: the id of a stored one, an address, a file, or a description with its address.
- * @param {import('./api.d.ts').ModelSource} source
+ * @param {import('./api.d.ts').OneFile} source
  * @param {() => Promise<{id: string, url: string}[]>} stored asked only where nothing else fits
  * @returns {Promise<import('./api.d.ts').FoundModel>}
  */
@@ -51,21 +51,49 @@ function inFile(file) {
  */
 
 /**
- * @param {import('./api.d.ts').ModelSource} source
+ * @param {import('./api.d.ts').OneFile} source
  * @param {import('./api.d.ts').FoundModel} found
  * @returns {Wired}
  */
-export function wire(source, { id, url, bytes, sha256, prediction, headers, fetch }) {
+export function wire(source, { id, url, bytes, sha256, license, prediction, headers, fetch }) {
   if (source instanceof Blob) {
     return { file: { id, url, bytes, sha256, prediction }, transfer: [], release: () => URL.revokeObjectURL(url) };
   }
   if (fetch !== undefined && typeof fetch !== 'function') throw invalid('fetch', 'must be a function, called as fetch is');
   const served = fetch && serve(fetch);
   return {
-    file: { id, url, bytes, sha256, prediction, headers: headerList(headers), fetch: served?.port },
+    file: {
+      id, url, bytes, sha256, license: licenseOf(license), prediction, headers: headerList(headers), fetch: served?.port,
+    },
     transfer: served ? [served.port] : [],
     release: () => served?.close(),
   };
+}
+
+/** @param {import('./api.d.ts').ModelDescription['license']} license @returns {import('./protocol.d.ts').ModelLicense | undefined} */
+function licenseOf(license) {
+  if (license === undefined || license === null) return undefined;
+  const given = typeof license === 'string' ? { name: license } : license;
+  if (typeof given.name !== 'string' || !given.name) {
+    throw invalid('license', 'must be its name, or an object that has one: { name, url, revision, accepted }');
+  }
+  const { name, url = null, revision = null, accepted = null } = given;
+  return { name, url, revision, accepted };
+}
+
+/**
+ * The files of a folder with their paths in it, or nothing where the source is none.
+ * @param {import('./api.d.ts').ModelSource} source
+ * @returns {{path: string, file: File}[] | null}
+ */
+export function filesOf(source) {
+  const isList = Array.isArray(source) || (typeof FileList === 'function' && source instanceof FileList);
+  if (!isList) return null;
+  const files = [.../** @type {Iterable<File>} */ (source)];
+  if (files.length && files.every((file) => file instanceof File)) {
+    return files.map((file) => ({ path: /** @type {any} */ (file).path ?? (file.webkitRelativePath || file.name), file }));
+  }
+  throw invalid('model', files.length ? 'a list has to be of the Files of a folder' : 'the folder is empty');
 }
 
 /** @param {HeadersInit | undefined} headers */

@@ -6,6 +6,7 @@
 
 import { detect } from './detect.js';
 import { choose, withoutDevice } from './engines.js';
+import { joined } from './folder.js';
 import { enlarge } from './preview.js';
 import { storedRows } from './stored.js';
 import { through } from './through.js';
@@ -51,6 +52,8 @@ async function perform(call) {
     case 'importModel':
       return cancellable(call.id, (engine) =>
         withVocabulary(reachable(call.model), (file) => engine.importModel(file, progressOf(call))));
+    case 'joinFolder':
+      return joined(running.module, call.files);
     case 'loadModel': {
       let used = reachable(call.model);
       const loaded = await cancellable(call.id, (engine) =>

@@ -1,9 +1,8 @@
-//! Configurations of a diffusers folder on disk.
-
-use std::path::Path;
+//! Configurations of a diffusers folder.
 
 use serde_json::Value;
 
+use super::files::Files;
 use super::index::Index;
 use super::scheduler::without_infinities;
 use super::{
@@ -15,21 +14,29 @@ use crate::error::{Error, Result};
 /// The largest `config.json` that is read; real ones have two kilobytes.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// Reads the `config.json` files of a diffusers folder on disk. See [`from_files`].
+#[cfg(not(target_arch = "wasm32"))]
+pub fn from_folder(path: &std::path::Path) -> Result<ModelConfig> {
+    if !path.is_dir() {
+        return Err(Error::Io { path: path.display().to_string(), message: "no such folder".to_string() });
+    }
+    from_files(&super::Disk(path))
+}
+
 /// Reads a diffusers folder's `config.json` files and checks that they fit together: one text encoder or two, as its
 /// `model_index.json` says; where that is missing, as many as are there.
-pub fn from_folder(path: &Path) -> Result<ModelConfig> {
-    let texts = read_texts(path, &Index::read(path)?)?;
-    let (file, text) = read(path, "unet/config.json")?;
+pub fn from_files(folder: &dyn Files) -> Result<ModelConfig> {
+    let texts = read_texts(folder, &Index::read(folder)?)?;
+    let (file, text) = read(folder, "unet/config.json")?;
     let mut unet = UnetConfig::from_json(&file, &text)?;
     raise_old_sample_size(&mut unet, &check::parse(&file, &text)?);
-    let (file, text) = read(path, "vae/config.json")?;
+    let (file, text) = read(folder, "vae/config.json")?;
     let vae = Autoencoder::from_json(&file, &text)?;
-    let preview = read_preview(path)?;
-    let (file, text) = read(path, "scheduler/scheduler_config.json")?;
+    let preview = read_preview(folder)?;
+    let (file, text) = read(folder, "scheduler/scheduler_config.json")?;
     let mut scheduler = SchedulerConfig::from_json(&file, &text)?;
     as_the_pipeline_has_it(&mut scheduler);
-    let name = path.canonicalize().ok().and_then(|p| Some(p.file_name()?.to_string_lossy().into_owned()));
-    let name = name.unwrap_or_else(|| "model".to_string());
+    let name = folder.title();
     let suggested = Suggested::of_scheduler(&check::parse(&file, &without_infinities(&text))?);
     let suggested = suggested.of_distilled(unet.time_cond_proj_dim.is_some()).or(&Suggested::of_name(&name));
     let denoiser = Denoiser::Unet(unet);
@@ -40,12 +47,12 @@ pub fn from_folder(path: &Path) -> Result<ModelConfig> {
 }
 
 /// A folder `taesd` beside the others holds a tiny autoencoder for previews.
-fn read_preview(path: &Path) -> Result<Option<TaesdConfig>> {
+fn read_preview(folder: &dyn Files) -> Result<Option<TaesdConfig>> {
     let name = format!("{}/config.json", TaesdConfig::ROOT);
-    if !path.join(&name).exists() {
+    if !folder.has(&name) {
         return Ok(None);
     }
-    let (file, text) = read(path, &name)?;
+    let (file, text) = read(folder, &name)?;
     TaesdConfig::from_json(&file, &text).map(Some)
 }
 
@@ -69,16 +76,16 @@ fn as_the_pipeline_has_it(scheduler: &mut SchedulerConfig) {
 }
 
 /// Whether a diffusers folder has a component, such as `tokenizer_2`: as its index says, else whether it is there.
-pub fn folder_has(path: &Path, component: &str) -> Result<bool> {
-    Ok(Index::read(path)?.has(path, component))
+pub fn folder_has(folder: &dyn Files, component: &str) -> Result<bool> {
+    Ok(Index::read(folder)?.has(folder, component))
 }
 
 /// The text encoders' configurations; the first is always there.
-fn read_texts(path: &Path, index: &Index) -> Result<Vec<ClipTextConfig>> {
+fn read_texts(folder: &dyn Files, index: &Index) -> Result<Vec<ClipTextConfig>> {
     let roots = (0..MAX_TEXT_ENCODERS).map(ModelConfig::text_root).enumerate();
-    let listed = roots.filter(|(number, root)| *number == 0 || index.has(path, root));
+    let listed = roots.filter(|(number, root)| *number == 0 || index.has(folder, root));
     let read_one = |(number, root): (usize, String)| {
-        let (file, text) = read(path, &format!("{root}/config.json"))?;
+        let (file, text) = read(folder, &format!("{root}/config.json"))?;
         let classes = check::parse(&file, &text)?;
         let classes = classes.get("architectures").and_then(Value::as_array).into_iter().flatten();
         // A second one with a projection is there for the sake of that; of a first one it is left over.
@@ -94,32 +101,18 @@ fn read_texts(path: &Path, index: &Index) -> Result<Vec<ClipTextConfig>> {
 }
 
 /// What is said of a file that is not there.
-fn missing(folder: &Path, name: &str) -> String {
-    match name.split_once('/') {
-        Some((component, _)) if folder.join("model_index.json").exists() => {
+fn missing(folder: &dyn Files, path: &str) -> Error {
+    let message = match path.split_once('/') {
+        Some((component, _)) if folder.has("model_index.json") => {
             format!("missing; model_index.json lists {component}")
         }
-        _ => format!("missing; a diffusers folder has {name}"),
-    }
+        _ => format!("missing; a diffusers folder has {path}"),
+    };
+    Error::Io { path: folder.name(path), message }
 }
 
 /// A small text file of the folder, with the name errors use.
-pub(super) fn read(folder: &Path, name: &str) -> Result<(String, String)> {
-    let path = folder.join(name);
-    let file = path.display().to_string();
-    let io = |message: String| Error::Io { path: file.clone(), message };
-    let size = std::fs::metadata(&path)
-        .map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => io(missing(folder, name)),
-            _ => io(error.to_string()),
-        })?
-        .len();
-    if size > MAX_BYTES {
-        return Err(Error::BadFile {
-            file,
-            message: format!("{size} bytes long, at most {MAX_BYTES} expected"),
-        });
-    }
-    let text = std::fs::read_to_string(&path).map_err(|error| io(error.to_string()))?;
-    Ok((file, text))
+pub(super) fn read(folder: &dyn Files, path: &str) -> Result<(String, String)> {
+    let text = folder.text(path, MAX_BYTES)?.ok_or_else(|| missing(folder, path))?;
+    Ok((folder.name(path), text))
 }

@@ -1,10 +1,9 @@
 //! What a diffusers folder consists of: its `model_index.json`, or the folders that are there.
 
-use std::path::Path;
-
 use serde_json::Value;
 
 use super::check;
+use super::files::Files;
 use super::folder::read;
 use crate::error::{Error, Result};
 
@@ -31,14 +30,8 @@ pub(super) struct Index {
 impl Index {
     /// Reads the index of a folder and refuses what would be drawn wrong: other pipelines, and components that are not
     /// known or of another class.
-    pub fn read(folder: &Path) -> Result<Index> {
-        if !folder.is_dir() {
-            return Err(Error::Io {
-                path: folder.display().to_string(),
-                message: "no such folder".to_string(),
-            });
-        }
-        if !folder.join("model_index.json").exists() {
+    pub fn read(folder: &dyn Files) -> Result<Index> {
+        if !folder.has("model_index.json") {
             return Ok(Index { listed: None });
         }
         let (file, text) = read(folder, "model_index.json")?;
@@ -61,10 +54,10 @@ impl Index {
     }
 
     /// Whether the folder has a component: as its index says, else whether it is there.
-    pub fn has(&self, folder: &Path, component: &str) -> bool {
+    pub fn has(&self, folder: &dyn Files, component: &str) -> bool {
         match &self.listed {
             Some(listed) => listed.get(component).and_then(class_of).is_some(),
-            None => folder.join(component).is_dir(),
+            None => folder.has(component),
         }
     }
 }

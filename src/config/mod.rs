@@ -7,9 +7,8 @@ mod builtin;
 mod check;
 mod clip;
 mod denoiser;
-#[cfg(not(target_arch = "wasm32"))]
+mod files;
 mod folder;
-#[cfg(not(target_arch = "wasm32"))]
 mod index;
 mod scheduler;
 mod suggested;
@@ -26,7 +25,11 @@ pub use builtin::BUILTIN;
 pub use clip::{Activation, ClipTextConfig};
 pub use denoiser::{Denoiser, Sinusoids};
 #[cfg(not(target_arch = "wasm32"))]
-pub use folder::{folder_has, from_folder};
+pub use files::Disk;
+pub use files::Files;
+#[cfg(not(target_arch = "wasm32"))]
+pub use folder::from_folder;
+pub use folder::{folder_has, from_files};
 pub use scheduler::{BetaSchedule, FinalSigmas, PredictionType, SchedulerConfig, TimestepSpacing};
 pub use suggested::Suggested;
 pub use taesd::TaesdConfig;

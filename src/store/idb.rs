@@ -21,7 +21,7 @@ use super::assembler::FullChunk;
 use super::stored::{Held, Origin, State, StoredModel, format_ok};
 use super::trail::Mark;
 use crate::config::{ModelConfig, PredictionType, Suggested};
-use crate::weights::{Manifest, PACKED_FORMAT, SourceType};
+use crate::weights::{License, Manifest, PACKED_FORMAT, SourceType};
 use crate::{Error, Result};
 
 const DATABASE: &str = "opengen";
@@ -48,6 +48,9 @@ struct Row {
     state: State,
     chunk_bytes: u64,
     origin: Origin,
+    /// Rows of former versions have none.
+    #[serde(default)]
+    license: Option<License>,
     /// JSON, without the tokenizer where the header brings it.
     manifest: String,
     #[serde(with = "serde_wasm_bindgen::preserve")]
@@ -61,6 +64,7 @@ pub struct Listed {
     pub name: String,
     /// Where it came from.
     pub url: String,
+    pub license: Option<License>,
     /// Bytes of all slabs when complete.
     pub bytes: u64,
     /// Width and height of the pictures it was trained on, in pixels; `None` where its row cannot be read.
@@ -146,6 +150,7 @@ impl Database {
             place: row.place.unwrap_or_else(|| row.id.clone()),
             id: row.id,
             origin: row.origin,
+            license: row.license,
             state: row.state,
             chunk_bytes: row.chunk_bytes,
             header,
@@ -298,6 +303,7 @@ fn listed(id: String, value: JsValue) -> Listed {
             name: id.clone(),
             id,
             url: String::new(),
+            license: None,
             bytes: 0,
             native_size: None,
             suggested: Suggested::default(),
@@ -309,7 +315,7 @@ fn listed(id: String, value: JsValue) -> Listed {
         };
     };
     let format_ok = format_ok(row.format);
-    let Row { id, name, origin, bytes, state, manifest, .. } = row;
+    let Row { id, name, origin, license, bytes, state, manifest, .. } = row;
     let manifest = format_ok.then(|| serde_json::from_str::<Manifest>(&manifest).ok()).flatten();
     let weights = manifest.as_ref().and_then(Manifest::most);
     let config = manifest.map(|manifest| manifest.config);
@@ -321,6 +327,7 @@ fn listed(id: String, value: JsValue) -> Listed {
         id,
         name,
         url: origin.url,
+        license,
         bytes,
         native_size,
         suggested,
@@ -409,6 +416,7 @@ fn row(model: &StoredModel) -> Result<JsValue> {
         state: model.state,
         chunk_bytes: model.chunk_bytes,
         origin: model.origin.clone(),
+        license: model.license.clone(),
         manifest: model.written_manifest().map_err(|error| unwritable(error.to_string()))?,
         header: Uint8Array::from(model.header.as_slice()),
     };

@@ -28,5 +28,5 @@ pub use expected::Expected;
 pub use import::{Finish, Import, Layout};
 pub use meter::{Meter, Progress};
 pub use repacking::Repacking;
-pub use stored::{Held, Origin, State, StoredModel, content_range, format_ok};
+pub use stored::{Held, Origin, State, StoredModel, content_range, format_ok, license_in};
 pub use trail::Mark;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::chunks::ChunkMap;
-use crate::weights::{Header, Manifest, Parse, READABLE_FORMATS};
+use crate::weights::{Header, License, Manifest, Parse, READABLE_FORMATS};
 
 /// Where a model's file comes from and how to tell whether it is still the same file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +84,8 @@ pub struct StoredModel {
     /// What its chunks lie under: its id, or, after it was packed anew, another name.
     pub place: String,
     pub origin: Origin,
+    /// What whoever brought it, or its file, said of its licence; `None` where neither did.
+    pub license: Option<License>,
     pub state: State,
     /// The chunk size it was cut with.
     pub chunk_bytes: u64,
@@ -127,8 +129,19 @@ impl StoredModel {
 
 /// The tokenizer that a file's header brings.
 fn tokenizer_in(header: &[u8]) -> Option<String> {
-    let Ok(Parse::Done(mut header)) = Header::parse("the stored header", header, None) else { return None };
-    header.metadata.remove(Header::TOKENIZER)
+    parsed(header)?.metadata.remove(Header::TOKENIZER)
+}
+
+/// The licence that a file's header states.
+pub fn license_in(header: &[u8]) -> Option<License> {
+    License::stated(&parsed(header)?.metadata)
+}
+
+fn parsed(header: &[u8]) -> Option<Header> {
+    match Header::parse("the stored header", header, None) {
+        Ok(Parse::Done(header)) => Some(header),
+        _ => None,
+    }
 }
 
 /// Whether records written with this format number can be read by this version of the engine.

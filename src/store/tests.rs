@@ -150,6 +150,7 @@ impl Shelf {
                     id: "test".into(),
                     place: "test".into(),
                     origin: Origin::default(),
+                    license: None,
                     state: State::Partial,
                     chunk_bytes: import.chunk_bytes().unwrap(),
                     header: import.header().unwrap().to_vec(),

@@ -82,7 +82,9 @@ pub(super) async fn import(call: &Call<'_>, database: &Database) -> Result<Impor
     let id = &call.request.id;
     let mut notice = None;
     match usable(call, database).await? {
-        Usable::Yes(model) => return Ok(Imported { model, was_there: true, notice }),
+        Usable::Yes(model) => {
+            return Ok(Imported { model: licensed(call, database, model).await, was_there: true, notice });
+        }
         Usable::OtherFormat => {
             notice = Some(
                 "The stored model was packed by another version of this page; it was fetched again.".into(),
@@ -97,9 +99,17 @@ pub(super) async fn import(call: &Call<'_>, database: &Database) -> Result<Impor
     let _held = locks::take(&format!("opengen-download-{id}"), call.signal, waiting).await?;
     // The other tab may have stored it meanwhile.
     match usable(call, database).await? {
-        Usable::Yes(model) => return Ok(Imported { model, was_there: true, notice }),
+        Usable::Yes(model) => {
+            return Ok(Imported { model: licensed(call, database, model).await, was_there: true, notice });
+        }
         Usable::Outdated(model) => match repack(call, database, &model).await {
-            Ok(model) => return Ok(Imported { model, was_there: true, notice }),
+            Ok(model) => {
+                return Ok(Imported {
+                    model: licensed(call, database, model).await,
+                    was_there: true,
+                    notice,
+                });
+            }
             Err(Error::Aborted) => return Err(Error::Aborted),
             // A file of the visitor's own cannot be fetched again.
             Err(error) if call.request.origin.url.starts_with("blob:") => return Err(error),
@@ -134,6 +144,16 @@ pub(super) async fn import(call: &Call<'_>, database: &Database) -> Result<Impor
             Err(Error::Storage { message: format!("{id} is gone from the store right after it was written") })
         }
     }
+}
+
+/// A stored model with the licence that the caller brings, where that is another than the one written down with it. That it
+/// cannot be written down just now keeps nobody from drawing.
+async fn licensed(call: &Call<'_>, database: &Database, mut model: Box<StoredModel>) -> Box<StoredModel> {
+    if call.request.license.is_some() && call.request.license != model.license {
+        model.license.clone_from(&call.request.license);
+        let _ = database.update_model(&model).await;
+    }
+    model
 }
 
 /// What the store has for a request.

@@ -9,7 +9,9 @@ use super::shelf::{Kept, Shelf, is_current};
 use super::values::{Phase, progress};
 use crate::model::weight_decls;
 use crate::pipeline::Cancel;
-use crate::store::{Expected, Finish, Held, Import, Layout, Meter, Origin, Progress, State, StoredModel};
+use crate::store::{
+    Expected, Finish, Held, Import, Layout, Meter, Origin, Progress, State, StoredModel, license_in,
+};
 use crate::weights::{Hints, LayoutOptions, Source, recognise};
 use crate::{Error, Result};
 
@@ -69,6 +71,9 @@ pub(super) async fn download(call: &Call<'_>, shelf: &mut Shelf<'_>) -> Result<F
     let kept = shelf.kept(id).await?;
     let mut kept =
         kept.filter(|kept| kept.model.origin.agrees_with(&call.request.origin) && is_current(&kept.model));
+    if let (Some(kept), Some(license)) = (&mut kept, &call.request.license) {
+        kept.model.license = Some(license.clone());
+    }
     // Without the file's header it was packed in another type: of no use to go on with.
     kept = kept.filter(|kept| !kept.model.header.is_empty());
     let mut changes = 0;
@@ -232,13 +237,15 @@ async fn take(
 
 /// The row of a model whose header has just been read; `None` before that.
 fn begin(request: &ModelRequest, import: &Import, origin: &Origin) -> Option<Kept> {
+    let header = import.header()?.to_vec();
     let model = StoredModel {
         id: request.id.clone(),
         place: request.id.clone(),
         origin: origin.clone(),
+        license: request.license.clone().or_else(|| license_in(&header)),
         state: State::Partial,
         chunk_bytes: import.chunk_bytes()?,
-        header: import.header()?.to_vec(),
+        header,
         manifest: import.manifest()?.clone(),
     };
     let held = vec![Held::Nothing; model.chunk_map().len()];

@@ -3,11 +3,12 @@
 //! - [`Engine`] is what a worker talks to;
 //! - `acquire` gets a model ready: from the store, or fetched, checked and stored first;
 //! - `stock` reads a stored model's chunks, for the load and for weights that come back to the device;
-//! - `repack` packs a stored model anew that another version of the engine packed;
+//! - `repack` packs a stored model anew, that another version of the engine packed, or in a smaller type;
 //! - `device` is what computes, the GPU or the CPU, and the pipeline on it;
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
 //! - `study` answers the view that explains;
 //! - `plan` prints what a model costs;
+//! - `folder` makes one file of a folder that the visitor chose;
 //! - `recall` reads the settings in a picture's file;
 //! - `request` and `values` read what comes from JavaScript and build what goes there; `error` converts errors.
 
@@ -20,6 +21,7 @@ mod download;
 mod engine;
 mod error;
 mod fetch;
+mod folder;
 mod locks;
 #[cfg(feature = "gpu")]
 mod plan;
@@ -34,6 +36,7 @@ mod study;
 mod values;
 
 pub use engine::Engine;
+pub use folder::join_folder;
 pub use recall::read_settings;
 
 use wasm_bindgen::prelude::wasm_bindgen;

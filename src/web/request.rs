@@ -10,7 +10,7 @@ use crate::pipeline::{self, Defaults};
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 use crate::store::Origin;
-use crate::weights::SourceType;
+use crate::weights::{License, SourceType};
 use crate::{Error, Result};
 
 /// The largest whole number up to which a double is exact.
@@ -21,6 +21,8 @@ const EXACT: f64 = 9_007_199_254_740_991.0;
 pub(super) struct ModelRequest {
     pub id: String,
     pub origin: Origin,
+    /// What the caller knows of its licence.
+    pub license: Option<License>,
     /// Sent along when the file is fetched; never stored.
     pub headers: Vec<(String, String)>,
     /// A function in place of the browser's `fetch`, or `undefined`.
@@ -43,7 +45,7 @@ impl ModelRequest {
     }
 }
 
-/// Reads `{ id, url, bytes, sha256, headers, fetch, clip, prediction }`; 0 bytes and an empty hash mean unknown.
+/// Reads `{ id, url, bytes, sha256, license, headers, fetch, clip, prediction }`; 0 bytes and an empty hash mean unknown.
 pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
     let text = |name| get(value, name).as_string().filter(|text| !text.is_empty());
     let id = text("id").ok_or_else(|| invalid("id", "the model has no id"))?;
@@ -60,6 +62,7 @@ pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
     Ok(ModelRequest {
         id,
         origin,
+        license: license(&get(value, "license"))?,
         headers: headers(&get(value, "headers"))?,
         fetch: get(value, "fetch"),
         clip: text("clip"),
@@ -67,6 +70,17 @@ pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
             .map(|text| text.parse().map_err(|message: String| invalid("prediction", message)))
             .transpose()?,
     })
+}
+
+/// Reads `{ name, url, revision, accepted }`, or nothing.
+fn license(value: &JsValue) -> Result<Option<License>> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    let text = |name| get(value, name).as_string().filter(|text| !text.is_empty());
+    let name =
+        text("name").ok_or_else(|| invalid("license", "must be its name, or an object that has one"))?;
+    Ok(Some(License { name, url: text("url"), revision: text("revision"), accepted: text("accepted") }))
 }
 
 /// Reads how many bytes of the graphics device may be used; nothing is no limit.
@@ -81,7 +95,14 @@ pub(super) fn memory_limit(value: &JsValue) -> Result<Option<u64>> {
 
 /// The request for a model that is stored.
 pub(super) fn stored(id: &str, origin: &Origin) -> ModelRequest {
-    ModelRequest { id: id.to_owned(), origin: origin.clone(), headers: Vec::new(), fetch: JsValue::UNDEFINED }
+    ModelRequest {
+        id: id.to_owned(),
+        origin: origin.clone(),
+        license: None,
+        headers: Vec::new(),
+        fetch: JsValue::UNDEFINED,
+        clip: None,
+    }
 }
 
 /// Reads the name of a type that weights can be packed in.

@@ -9,6 +9,7 @@ use crate::config::{PredictionType, Suggested};
 use crate::image::Rgba;
 use crate::pipeline::{Event, Stage};
 use crate::store::{Progress, State, idb::Listed};
+use crate::weights::License;
 
 /// Which path is in use.
 #[derive(Debug, Clone, Serialize)]
@@ -31,6 +32,7 @@ pub(super) struct StoredModel {
     pub id: String,
     name: String,
     url: String,
+    license: Option<License>,
     bytes: u64,
     width: Option<usize>,
     height: Option<usize>,
@@ -49,6 +51,7 @@ impl From<Listed> for StoredModel {
             id: listed.id,
             name: listed.name,
             url: listed.url,
+            license: listed.license,
             bytes: listed.bytes,
             width: listed.native_size.map(|[width, _]| width),
             height: listed.native_size.map(|[_, height]| height),

@@ -1,17 +1,39 @@
-//! A diffusers folder on disk: its safetensors files seen as one checkpoint.
+//! A diffusers folder: its safetensors files seen as one checkpoint.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
-use std::fs::File;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::header::{Header, OtherTensor, Parse, TensorInfo, bad, incomplete};
+use super::header::{Header, OtherTensor, bad};
+use super::license::License;
 use super::recognise::{Family, Recognised};
-use super::source::ModelSource;
 use super::tokenizer::Tokenizers;
 use super::{names, tokenizer};
-use crate::config::{self, Autoencoder, ModelConfig, TaesdConfig};
+use crate::config::{self, Autoencoder, Files, ModelConfig, TaesdConfig};
 use crate::error::{Error, Result};
+
+/// The largest shard index and model card that are read.
+const MAX_TEXT: u64 = 4 << 20;
+
+/// What file names of full and of half precision have behind their stem: of a component that lies there in both, the first
+/// is taken.
+#[cfg(not(target_arch = "wasm32"))]
+pub const FULL_FIRST: [&str; 2] = ["", ".fp16"];
+/// The same, in the other order.
+pub const HALF_FIRST: [&str; 2] = [".fp16", ""];
+
+/// A folder's files as one checkpoint, their data not read yet.
+#[derive(Debug)]
+pub struct Checkpoint {
+    pub recognised: Recognised,
+    /// What its model card states.
+    pub license: Option<License>,
+    /// All tensors under canonical names; offsets count from the start of the file each is in.
+    pub header: Header,
+    /// Paths of the weight files, in the order in which they are read.
+    pub files: Vec<String>,
+    /// Which of `files` each tensor of `header` is in.
+    pub file_of: Vec<usize>,
+}
 
 /// Components and the stems of their weight files, in the order in which they are read.
 fn components(config: &ModelConfig) -> Vec<(String, &'static str)> {
@@ -25,15 +47,19 @@ fn components(config: &ModelConfig) -> Vec<(String, &'static str)> {
     components
 }
 
-/// Reads a folder's configurations, tokenizer and headers; its files are one checkpoint under canonical names.
-pub(super) fn open(path: &Path) -> Result<ModelSource> {
-    let mut config = config::from_folder(path)?;
-    let Tokenizers { text: tokenizer, others } = tokenizer::from_folder(path, config.texts.len())?;
+/// Reads a folder's configurations, tokenizer and headers, each header by `open`.
+pub fn read(
+    folder: &dyn Files,
+    variants: [&str; 2],
+    open: &mut dyn FnMut(&str) -> Result<Header>,
+) -> Result<Checkpoint> {
+    let mut config = config::from_files(folder)?;
+    let Tokenizers { text: tokenizer, others } = tokenizer::from_files(folder, config.texts.len())?;
     for (text, pad) in config.texts.iter_mut().skip(1).zip(others) {
         text.pad_token = pad;
     }
     let mut header = Header {
-        file: path.display().to_string(),
+        file: folder.place(),
         tensors: Vec::new(),
         others: Vec::new(),
         metadata: BTreeMap::new(),
@@ -44,13 +70,12 @@ pub(super) fn open(path: &Path) -> Result<ModelSource> {
     let (mut files, mut file_of) = (Vec::new(), Vec::new());
     let mut seen = HashSet::new();
     for (component, stem) in components(&config) {
-        for file in find(&path.join(&component), stem)? {
-            let file = WeightFile::open(&file)?;
-            let Header { tensors, others, .. } = file.header()?;
+        for path in find(folder, &component, stem, variants)? {
+            let Header { tensors, others, .. } = open(&path)?;
             for mut info in tensors {
                 names::canonical(&component, &mut info);
                 if !seen.insert(info.name.clone()) {
-                    return Err(bad(&file.name, format!("tensor {} appears twice", info.name)));
+                    return Err(bad(&folder.name(&path), format!("tensor {} appears twice", info.name)));
                 }
                 header.tensors.push(info);
                 file_of.push(files.len());
@@ -60,29 +85,28 @@ pub(super) fn open(path: &Path) -> Result<ModelSource> {
                 ..other
             };
             header.others.extend(others.into_iter().map(renamed));
-            files.push(file);
+            files.push(path);
         }
     }
+    let license = folder.text("README.md", MAX_TEXT).ok().flatten();
+    let license = license.and_then(|text| License::of_readme(&text));
     let recognised = Recognised { family: Family::Diffusers, config, tokenizer, assumed: None };
-    Ok(ModelSource { recognised, header, files, file_of })
+    Ok(Checkpoint { recognised, license, header, files, file_of })
 }
 
 /// The weight files of one component: whole, in half precision, or in shards.
-fn find(folder: &Path, stem: &str) -> Result<Vec<PathBuf>> {
-    for variant in ["", ".fp16"] {
-        let path = folder.join(format!("{stem}{variant}.safetensors"));
-        if path.exists() {
+fn find(folder: &dyn Files, component: &str, stem: &str, variants: [&str; 2]) -> Result<Vec<String>> {
+    for variant in variants {
+        let path = format!("{component}/{stem}{variant}.safetensors");
+        if folder.has(&path) {
             return Ok(vec![path]);
         }
-        let index = folder.join(format!("{stem}.safetensors.index{variant}.json"));
-        if index.exists() {
-            return shards(folder, &index);
+        let index = format!("{component}/{stem}.safetensors.index{variant}.json");
+        if let Some(text) = folder.text(&index, MAX_TEXT)? {
+            return shards(component, &folder.name(&index), &text);
         }
     }
-    let pickle = ["bin", "ckpt"].iter().any(|ending| {
-        let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        names.map(|entry| entry.path()).any(|path| path.extension().is_some_and(|found| found == *ending))
-    });
+    let pickle = folder.list(component).iter().any(|name| name.ends_with(".bin") || name.ends_with(".ckpt"));
     let hint = match pickle {
         true => {
             "; pickled weights (.bin, .ckpt) can run whatever is in them, so they are not read: in Python, \
@@ -91,83 +115,23 @@ fn find(folder: &Path, stem: &str) -> Result<Vec<PathBuf>> {
         false => "",
     };
     Err(Error::Io {
-        path: folder.display().to_string(),
+        path: folder.name(component),
         message: format!("no {stem}.safetensors or {stem}.fp16.safetensors{hint}"),
     })
 }
 
 /// The files a shard index names; they must lie beside it.
-fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>> {
+fn shards(component: &str, file: &str, text: &str) -> Result<Vec<String>> {
     #[derive(serde::Deserialize)]
     struct Index {
         weight_map: BTreeMap<String, String>,
     }
-    let file = index.display().to_string();
-    let text = std::fs::read_to_string(index).map_err(|error| io(&file, &error))?;
-    let index: Index = serde_json::from_str(&text)
-        .map_err(|error| Error::Json { file: file.clone(), message: error.to_string() })?;
+    let index: Index = serde_json::from_str(text)
+        .map_err(|error| Error::Json { file: file.to_string(), message: error.to_string() })?;
     let names: BTreeSet<String> = index.weight_map.into_values().collect();
     let beside = |name: &String| Path::new(name).file_name().is_some_and(|last| last == name.as_str());
     match names.iter().find(|name| !beside(name)) {
-        Some(name) => Err(bad(&file, format!("shard {name:?} is not a plain file name"))),
-        None => Ok(names.iter().map(|name| folder.join(name)).collect()),
+        Some(name) => Err(bad(file, format!("shard {name:?} is not a plain file name"))),
+        None => Ok(names.iter().map(|name| format!("{component}/{name}")).collect()),
     }
-}
-
-/// An open weight file.
-#[derive(Debug)]
-pub(super) struct WeightFile {
-    pub name: String,
-    pub len: u64,
-    file: File,
-}
-
-impl WeightFile {
-    pub fn open(path: &Path) -> Result<Self> {
-        let name = path.display().to_string();
-        let file = File::open(path).map_err(|error| io(&name, &error))?;
-        let len = file.metadata().map_err(|error| io(&name, &error))?.len();
-        Ok(WeightFile { name, len, file })
-    }
-
-    /// Reads as much of the file's beginning as its header needs.
-    pub fn header(&self) -> Result<Header> {
-        let mut prefix = Vec::new();
-        let mut wanted = 1 << 16;
-        loop {
-            wanted = wanted.min(self.len as usize);
-            self.read_at(0, wanted, &mut prefix)?;
-            match Header::parse(&self.name, &prefix, self.len)? {
-                Parse::Done(header) => return Ok(header),
-                Parse::NeedMore(bytes) if bytes > wanted && wanted < self.len as usize => wanted = bytes,
-                Parse::NeedMore(bytes) => {
-                    let detail = format!("its header has {bytes} bytes");
-                    return Err(incomplete(&self.name, self.len, bytes as u64, detail));
-                }
-            }
-        }
-    }
-
-    /// Reads one tensor's data.
-    pub fn read(&self, info: &TensorInfo, buffer: &mut Vec<u8>) -> Result<()> {
-        self.read_at(info.offset, info.len as usize, buffer)
-    }
-
-    fn read_at(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> Result<()> {
-        buffer.resize(len, 0);
-        let mut file = &self.file;
-        let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(buffer));
-        read.map_err(|error| match error.kind() {
-            ErrorKind::UnexpectedEof => {
-                let detail = format!("no {len} bytes at {offset}");
-                incomplete(&self.name, self.len, offset.saturating_add(len as u64), detail)
-            }
-            _ => io(&self.name, &error),
-        })
-    }
-}
-
-/// The system's error, with the file.
-pub(super) fn io(path: &str, error: &std::io::Error) -> Error {
-    Error::Io { path: path.to_string(), message: error.to_string() }
 }

@@ -72,6 +72,8 @@ impl Header {
     pub const CONFIG: &str = "opengen.config";
     /// Metadata key of the tokenizer, the text of `tokenizer.json`.
     pub const TOKENIZER: &str = "opengen.tokenizer";
+    /// Metadata key of a header that was made of a folder's ([`joined`](super::joined())): more tensors are only more.
+    pub const JOINED: &str = "opengen.joined";
     /// Metadata key of where the weights came from.
     pub const SOURCE: &str = "opengen.source";
 

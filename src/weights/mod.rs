@@ -13,8 +13,11 @@ mod clip;
 mod component;
 mod convert;
 mod decode;
+mod folder;
 mod gguf;
 mod header;
+mod joined;
+mod license;
 pub mod marks;
 mod names;
 mod pack;
@@ -23,23 +26,24 @@ mod recognise;
 mod repack;
 mod safetensors;
 mod single;
+mod tokenizer;
 mod types;
 mod unpack;
 
 #[cfg(not(target_arch = "wasm32"))]
-mod folder;
+mod disk;
 #[cfg(not(target_arch = "wasm32"))]
 mod gguf_write;
 #[cfg(not(target_arch = "wasm32"))]
 mod quantize;
 #[cfg(not(target_arch = "wasm32"))]
 mod source;
-#[cfg(not(target_arch = "wasm32"))]
-mod tokenizer;
 
 pub use blocks::{Rounding, RowShape, encode as encode_rows};
 pub use component::{Component, Components, Piece, Placement, Sizes};
 pub use header::{Header, OtherTensor, Parse, TensorInfo};
+pub use joined::{Gathered, Given, Joined, joined};
+pub use license::License;
 pub use names::canonical;
 pub use pack::{PackedBytes, Packer, Sink};
 pub use packed::{

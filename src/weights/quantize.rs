@@ -12,7 +12,7 @@ use std::path::Path;
 
 use super::blocks::Rounding;
 use super::convert::{NewTensor, convert, new_tensor};
-use super::folder::io;
+use super::disk::io;
 use super::gguf::ALIGNMENT;
 use super::gguf_write::header_bytes;
 use super::header::{Header, bad};
@@ -105,14 +105,16 @@ fn metadata(source: &ModelSource) -> Result<Vec<(&'static str, String)>> {
     let config = serde_json::to_string(source.config())
         .map_err(|error| Error::Json { file: Header::CONFIG.to_string(), message: error.to_string() })?;
     let origin = Path::new(&source.header().file).file_name().map(|name| name.to_string_lossy().into_owned());
-    Ok(vec![
+    let mut metadata = vec![
         ("general.architecture", "opengen".to_string()),
         ("general.name", source.config().name.clone()),
         (Header::CONFIG, config),
         (Header::TOKENIZER, source.tokenizer().to_string()),
         (Header::SOURCE, origin.unwrap_or_default()),
         (Header::CONV_LAYOUT, "ohwi".to_string()),
-    ])
+    ];
+    metadata.extend(source.license().map(|license| license.metadata()).unwrap_or_default());
+    Ok(metadata)
 }
 
 fn metadata_refs<'a>(metadata: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {

@@ -65,7 +65,11 @@ pub fn recognise(header: &Header, hints: Hints) -> Result<Recognised> {
     };
     let config = ModelConfig::from_json(&header.file, text(Header::CONFIG)?)?;
     let tokenizer = text(Header::TOKENIZER)?.clone();
-    Ok(Recognised { family: Family::Opengen, config, tokenizer, assumed: None })
+    let family = match header.metadata.contains_key(Header::JOINED) {
+        true => Family::Diffusers,
+        false => Family::Opengen,
+    };
+    Ok(Recognised { family, config, tokenizer, assumed: None })
 }
 
 /// A checkpoint in one file.

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::folder::{self, WeightFile};
+use super::disk::WeightFile;
+use super::folder::{self, Checkpoint, FULL_FIRST};
 use super::header::{Header, TensorInfo, bad};
+use super::license::License;
 use super::pack::{Packer, Sink};
 use super::packed::{LayoutOptions, Manifest, PackedRecord, Source};
 use super::recognise::{Family, Hints, Recognised, Unused, recognise, unused};
 use super::{clip, single};
-use crate::config::{ModelConfig, PredictionType, Suggested};
+use crate::config::{Disk, ModelConfig, PredictionType, Suggested};
 use crate::error::{Error, Result};
 use crate::plan::WeightDecl;
 
@@ -16,6 +18,8 @@ use crate::plan::WeightDecl;
 #[derive(Debug)]
 pub struct ModelSource {
     pub(super) recognised: Recognised,
+    /// What the files say of it themselves.
+    pub(super) license: Option<License>,
     /// All tensors under canonical names; offsets count from the start of the file each is in.
     pub(super) header: Header,
     pub(super) files: Vec<WeightFile>,
@@ -42,7 +46,7 @@ impl ModelSource {
     pub fn open_with(path: &Path, options: &OpenOptions) -> Result<Self> {
         if path.is_dir() {
             only_of_one_file(options)?;
-            return folder::open(path);
+            return Self::open_folder(path);
         }
         let file = WeightFile::open(path)?;
         let mut header = file.header()?;
@@ -68,7 +72,22 @@ impl ModelSource {
         }
         let hints = Hints { clip: Some(clip::MERGES), prediction: options.prediction };
         let recognised = recognise(&header, hints)?;
-        Ok(ModelSource { recognised, header, files, file_of })
+        let license = License::stated(&header.metadata);
+        Ok(ModelSource { recognised, license, header, files, file_of })
+    }
+
+    /// A folder's files are one checkpoint under canonical names.
+    fn open_folder(path: &Path) -> Result<Self> {
+        let mut files = Vec::new();
+        let mut open = |name: &str| {
+            let file = WeightFile::open(&path.join(name))?;
+            let header = file.header()?;
+            files.push(file);
+            Ok(header)
+        };
+        let Checkpoint { recognised, license, header, file_of, .. } =
+            folder::read(&Disk(path), FULL_FIRST, &mut open)?;
+        Ok(ModelSource { recognised, license, header, files, file_of })
     }
 
     pub fn family(&self) -> Family {
@@ -78,6 +97,11 @@ impl ModelSource {
     /// What was taken to be so because nothing in the file says it.
     pub fn assumed(&self) -> Option<&str> {
         self.recognised.assumed.as_deref()
+    }
+
+    /// The licence that its files state.
+    pub fn license(&self) -> Option<&License> {
+        self.license.as_ref()
     }
 
     pub fn header(&self) -> &Header {

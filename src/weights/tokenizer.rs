@@ -1,13 +1,10 @@
 //! The tokenizer of a diffusers folder as one `tokenizer.json` text.
 
-use std::path::Path;
-
 use serde_json::{Map, Value};
 
 use super::clip::{self, END};
-use super::folder::io;
 use super::header::bad;
-use crate::config;
+use crate::config::{self, Files};
 use crate::error::{Error, Result};
 
 /// The largest tokenizer file read; CLIP's `tokenizer.json` has 3.6 MB when indented.
@@ -22,17 +19,17 @@ pub struct Tokenizers {
 
 /// Reads the tokenizers of a folder with so many text encoders. They have to read words alike, so that one is kept: only
 /// their padding may differ.
-pub fn from_folder(folder: &Path, encoders: usize) -> Result<Tokenizers> {
-    let first = read_one(&folder.join("tokenizer"))?;
+pub fn from_files(folder: &dyn Files, encoders: usize) -> Result<Tokenizers> {
+    let first = read_one(folder, "tokenizer")?;
     let mut others = Vec::new();
     for name in (2..=encoders).map(|number| format!("tokenizer_{number}")) {
         others.push(match config::folder_has(folder, &name)? {
             true => {
-                let other = read_one(&folder.join(&name))?;
+                let other = read_one(folder, &name)?;
                 let pad = pad_token(&other);
                 if words(&first, pad) != words(&other, pad) {
                     return Err(Error::Unsupported {
-                        what: format!("{name} ({})", folder.display()),
+                        what: format!("{name} ({})", folder.place()),
                         message: "it reads words otherwise than tokenizer does, and all text encoders of a model are \
                                   given the same tokens; only the token that fills their chunks may differ"
                             .to_string(),
@@ -50,13 +47,13 @@ pub fn from_folder(folder: &Path, encoders: usize) -> Result<Tokenizers> {
 ///
 /// The padding token stands in `tokenizer_config.json` or `special_tokens_map.json` (SD 2 pads with `!`, SD 1 with the
 /// end token): it is added where the file says nothing of padding.
-fn read_one(folder: &Path) -> Result<Value> {
-    let mut tokenizer = match read(folder, "tokenizer.json")? {
+fn read_one(folder: &dyn Files, at: &str) -> Result<Value> {
+    let mut tokenizer = match read(folder, &format!("{at}/tokenizer.json"))? {
         Some(tokenizer) => tokenizer,
-        None => from_vocabulary(folder)?,
+        None => from_vocabulary(folder, at)?,
     };
     if tokenizer.get("padding").is_none_or(Value::is_null)
-        && let Some(padding) = padding(folder, &tokenizer)?
+        && let Some(padding) = padding(folder, at, &tokenizer)?
     {
         tokenizer["padding"] = padding;
     }
@@ -78,42 +75,34 @@ fn words<'a>(tokenizer: &'a Value, pad: &str) -> [Option<Vec<&'a Value>>; 5] {
 }
 
 /// A JSON file of the folder; `None` where there is none.
-fn read(folder: &Path, name: &str) -> Result<Option<Value>> {
-    let Some(text) = read_text(folder, name)? else { return Ok(None) };
-    let file = folder.join(name).display().to_string();
+fn read(folder: &dyn Files, path: &str) -> Result<Option<Value>> {
+    let Some(text) = folder.text(path, MAX_BYTES)? else { return Ok(None) };
+    let file = folder.name(path);
     let value: Value = serde_json::from_str(&text)
         .map_err(|error| Error::Json { file: file.clone(), message: error.to_string() })?;
     if value.is_object() { Ok(Some(value)) } else { Err(bad(&file, "expected a JSON object".to_string())) }
 }
 
-fn read_text(folder: &Path, name: &str) -> Result<Option<String>> {
-    let path = folder.join(name);
-    let file = path.display().to_string();
-    let Ok(metadata) = std::fs::metadata(&path) else { return Ok(None) };
-    if metadata.len() > MAX_BYTES {
-        return Err(bad(&file, format!("{} bytes long, expected at most {MAX_BYTES}", metadata.len())));
-    }
-    std::fs::read_to_string(&path).map(Some).map_err(|error| io(&file, &error))
-}
-
 /// CLIP's byte-level BPE as transformers' `CLIPTokenizerFast` sets it up.
-fn from_vocabulary(folder: &Path) -> Result<Value> {
+fn from_vocabulary(folder: &dyn Files, at: &str) -> Result<Value> {
+    let vocab = format!("{at}/vocab.json");
     let missing = || Error::Io {
-        path: folder.display().to_string(),
+        path: folder.name(at),
         message: "no tokenizer.json, nor vocab.json and merges.txt".to_string(),
     };
-    let vocabulary = read(folder, "vocab.json")?.ok_or_else(missing)?;
-    let merges = read_text(folder, "merges.txt")?.ok_or_else(missing)?;
+    let vocabulary = read(folder, &vocab)?.ok_or_else(missing)?;
+    let merges = folder.text(&format!("{at}/merges.txt"), MAX_BYTES)?.ok_or_else(missing)?;
     let merges: Vec<&str> =
         merges.lines().filter(|line| !line.is_empty() && !line.starts_with("#version")).collect();
     clip::tokenizer(vocabulary, &merges)
-        .map_err(|token| bad(&folder.join("vocab.json").display().to_string(), format!("no token {token}")))
+        .map_err(|token| bad(&folder.name(&vocab), format!("no token {token}")))
 }
 
 /// The `padding` section for the padding token the folder's other files name.
-fn padding(folder: &Path, tokenizer: &Value) -> Result<Option<Value>> {
+fn padding(folder: &dyn Files, at: &str, tokenizer: &Value) -> Result<Option<Value>> {
     for name in ["tokenizer_config.json", "special_tokens_map.json"] {
-        let token = read(folder, name)?.and_then(|mut config| config.get_mut("pad_token").map(Value::take));
+        let token = read(folder, &format!("{at}/{name}"))?
+            .and_then(|mut config| config.get_mut("pad_token").map(Value::take));
         let content = match &token {
             Some(Value::String(content)) => content.as_str(),
             Some(Value::Object(token)) => token.get("content").and_then(Value::as_str).unwrap_or_default(),

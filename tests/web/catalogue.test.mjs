@@ -18,6 +18,15 @@ after(() => rmSync(folder, { recursive: true }));
 const MINE = join(folder, 'my-dog.gguf');
 copyFileSync(fileOf(MODEL), MINE);
 
+/** The licences in the store, by model. */
+const licenses = (page) => page.evaluate(async () => {
+  const { OpenGen } = await import('/client.js');
+  const og = await OpenGen.create({ engine: 'cpu' });
+  const models = await og.models.list();
+  og.dispose();
+  return Object.fromEntries(models.map(({ id, license }) => [id, license]));
+});
+
 /** A card by the name on it. */
 const card = (page, name) => page.locator('.card').filter({ has: page.getByRole('heading', { name, exact: true }) });
 const chip = (page) => page.locator('#chip-name').textContent();
@@ -83,6 +92,14 @@ test('a model in 16 bits is made smaller inside the store, keeps its name, and d
   await model.getByText('in use').waitFor();
   assert.equal(await model.getByRole('button', { name: 'Make smaller' }).count(), 0, 'not while it is in use');
   await model.getByRole('button', { name: 'Rename wide' }).click();
+  await page.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    const og = await OpenGen.create({ engine: 'cpu' });
+    const { id, url, license } = (await og.models.list()).find((one) => one.id.startsWith('wide.gguf'));
+    if (license) throw new Error('a file that states none has none');
+    await og.models.import({ id, url, license: { name: 'Dog licence', revision: 'r1' } });
+    og.dispose();
+  });
   await page.getByRole('textbox', { name: 'New name for wide' }).fill('Wide one');
   await page.keyboard.press('Enter');
   await page.getByRole('link', { name: 'Create', exact: true }).click();
@@ -99,6 +116,8 @@ test('a model in 16 bits is made smaller inside the store, keeps its name, and d
   await named.getByRole('button', { name: /^At 8 bits, about 1\d MB: Wide one/ }).click();
   await named.getByText(/1\d MB on this device, at 8 bits/).waitFor({ timeout: PATIENCE });
   assert.deepEqual(it.server.models, []);
+  const [, kept] = Object.entries(await licenses(page)).find(([id]) => id.startsWith('wide.gguf'));
+  assert.deepEqual(kept, { name: 'Dog licence', url: null, revision: 'r1', accepted: null }, 'its licence stays');
   assert.equal(await named.getByRole('button', { name: 'Make smaller' }).count(), 0, 'once is enough');
   await named.getByRole('button', { name: 'Use Wide one', exact: true }).click();
   await page.waitForFunction(() => document.querySelector('#chip-name').textContent === 'Wide one');
@@ -147,7 +166,7 @@ test('a model of the site’s list: its licence first, then fetched, paused, gon
   await little.getByRole('button', { name: 'Resume Little' }).click();
   await little.getByRole('button', { name: 'Use Little', exact: true }).waitFor({ timeout: PATIENCE });
   assert.ok(sent(it.server) < MODEL.bytes && it.server.models.every(({ range }) => range), 'it goes on where it stopped');
-  assert.match(await little.innerText(), /It draws little things\.[^]*3 steps, guidance 4[^]*CreativeML Open RAIL-M, accepted on \d+ \w+ \d{4}/);
+  assert.match(await little.innerText(), /It draws little things\.[^]*3 steps, guidance 4[^]*CreativeML Open RAIL-M, accepted on \d+ \w+ \d{4}, for revision abc123/);
   await little.getByRole('button', { name: 'Use Little', exact: true }).click();
   await page.waitForFunction(() => document.querySelector('#chip-name').textContent === 'Little');
   await ready(page);
@@ -158,6 +177,15 @@ test('a model of the site’s list: its licence first, then fetched, paused, gon
   await page.getByRole('textbox', { name: 'New name for Little' }).fill('Tiny');
   await page.keyboard.press('Enter');
   await card(page, 'Tiny').getByText(/accepted on/).waitFor();
+  const { little: stored, [MODEL.id]: own } = await licenses(page);
+  assert.ok(Math.abs(Date.parse(stored.accepted) - Date.now()) < 3_600_000, stored.accepted);
+  assert.deepEqual({ ...stored, accepted: '' }, { name, url, revision: 'abc123', accepted: '' });
+  assert.equal(own.name, MODEL.license);
+  // What the store says counts, not what the page wrote beside it.
+  await page.evaluate(() => localStorage.removeItem('opengen.models'));
+  await page.reload();
+  await ready(page);
+  await card(page, 'little').getByText(/CreativeML Open RAIL-M, accepted on/).waitFor();
   assert.deepEqual(page.trouble, []);
 });
 
@@ -197,6 +225,8 @@ test('a model that did not arrive is saved by hand: the file that is chosen goes
   await chooser.setFiles(MINE);
   await rex.getByText('in use').waitFor();
   assert.match(await rex.innerText(), /It draws little things\.[^]*3 steps, guidance 4[^]*Licence\s+MIT and Apache-2\.0\s[^]*a file of yours/);
+  const [file] = Object.entries(await licenses(page)).filter(([id]) => id.startsWith('my-dog.gguf'));
+  assert.equal(file[1].name, 'MIT and Apache-2.0');
   assert.equal(await page.locator('.card').filter({ hasText: 'Rex' }).count(), 1);
 });
 

@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LIMITS, OpenGen } from '../../www/client.js';
+import { joined } from '../../www/folder.js';
 import { checkHook, judge } from '../../www/judge.js';
 import { MODELS } from '../../www/models.js';
 import { check } from '../../www/options.js';
 import { enlarge } from '../../www/preview.js';
-import { find, wire } from '../../www/source.js';
+import { filesOf, find, wire } from '../../www/source.js';
 import { iterate } from '../../www/stream.js';
 import { serve, through } from '../../www/through.js';
 
@@ -124,6 +125,43 @@ test('headers and fetch of a model are checked, and sent in a form that can be',
   assert.deepEqual([file.headers, file.fetch, transfer], [[['authorization', 'Bearer x']], undefined, []]);
   assert.throws(() => wire({ url }, { id: 'a', url, headers: { 'no header': 'x' } }), { field: 'headers' });
   assert.throws(() => wire({ url }, { id: 'a', url, fetch: 'fetch' }), { field: 'fetch' });
+});
+
+test('a licence goes along by its name or with all that is known of it', () => {
+  const url = 'https://example.com/a.gguf';
+  const sent = (license) => wire({ url }, { id: 'a', url, license }).file.license;
+  assert.equal(sent(undefined), undefined);
+  assert.deepEqual(sent('MIT'), { name: 'MIT', url: null, revision: null, accepted: null });
+  assert.deepEqual(sent({ name: 'X', revision: 'abc' }), { name: 'X', url: null, revision: 'abc', accepted: null });
+  for (const wrong of ['', {}, { name: 7 }]) assert.throws(() => sent(wrong), { code: 'INVALID_INPUT', field: 'license' });
+});
+
+test('a folder is a list of its files, each with its path; any other list is refused', () => {
+  const file = new File(['{}'], 'config.json');
+  const dropped = Object.assign(new File(['{}'], 'config.json'), { path: 'sd/unet/config.json' });
+  assert.deepEqual(filesOf([file, dropped]).map(({ path }) => path), ['config.json', 'sd/unet/config.json']);
+  assert.equal(filesOf(file), null);
+  assert.equal(filesOf('mini'), null);
+  for (const wrong of [[], [file, 'x']]) assert.throws(() => filesOf(wrong), { code: 'INVALID_INPUT', field: 'model' });
+});
+
+test('of a folder only what the reader needs is read, and the whole refers to its files', async () => {
+  const header = new TextEncoder().encode('{"x":1}');
+  const weights = new Uint8Array([header.length, 0, 0, 0, 0, 0, 0, 0, ...header, 1, 2, 3, 4]);
+  const files = [
+    { path: 'sd/model_index.json', file: new File(['{}'], 'model_index.json', { lastModified: 5 }) },
+    { path: 'sd/unet/w.safetensors', file: new File([weights], 'w.safetensors', { lastModified: 9 }) },
+    { path: 'sd/unet/w.bin', file: new File(['pickle'], 'w.bin', { lastModified: 1 }) },
+    { path: 'sd/short.safetensors', file: new File(['abc'], 'short.safetensors', { lastModified: 1 }) },
+  ];
+  let asked;
+  const joinFolder = (given) => {
+    asked = given.map(({ path, bytes, length }) => [path, bytes.length, length]);
+    return { title: 'sd', header: new Uint8Array([7, 7]), parts: [{ path: 'sd/unet/w.safetensors', from: 16, to: 18 }] };
+  };
+  const whole = await joined({ joinFolder }, files);
+  assert.deepEqual(asked, [['sd/model_index.json', 2, 2], ['sd/unet/w.safetensors', 15, 19], ['sd/unet/w.bin', 0, 6], ['sd/short.safetensors', 3, 3]]);
+  assert.deepEqual([whole.name, whole.lastModified, [...new Uint8Array(await whole.arrayBuffer())]], ['sd', 9, [7, 7, 2, 3]]);
 });
 
 test('a run as an iterator: all events in order, its end, and the caller’s own listeners too', async () => {

@@ -12,6 +12,7 @@ import { book } from '../js/book.js';
  * @property {string} url
  * @property {number} [bytes]
  * @property {string} [sha256]
+ * @property {import('../protocol.d.ts').ModelLicense} [license]
  *
  * @typedef {object} State
  * @property {'queued' | 'waiting' | 'fetching' | 'checking' | 'packing'} phase waiting: another tab fetches it
@@ -40,9 +41,9 @@ export class Fetching extends EventTarget {
   }
 
   /** Begins, or goes on with what is here. @param {Wanted} wanted */
-  start({ id, url, bytes, sha256 }) {
+  start({ id, url, bytes, sha256, license }) {
     const { loaded = 0, total = bytes ?? 0 } = book.of(id).came ?? {};
-    const source = { id, url, ...(bytes ? { bytes } : {}), ...(sha256 ? { sha256 } : {}) };
+    const source = { id, url, license, ...(bytes ? { bytes } : {}), ...(sha256 ? { sha256 } : {}) };
     this.#begin(id, { phase: 'queued', loaded, total }, (og, options) => og.models.import(source, options));
   }
 

@@ -80,7 +80,7 @@ export function shownRow(view, { id, name: called, damaged, formatOk, bytes: siz
 /** A file on its way into the store. @param {View} view @returns {Shown} */
 export function shownAdding(view, { name, bytes: size, share }) {
   return {
-    name, tag: T.adding, about: T.copied(bytes(size)), progress: { share, words: T.came(share * size, size) },
+    name, tag: T.adding, about: size ? T.copied(bytes(size)) : T.copiedFolder, progress: { share, words: T.came(share * size, size) },
     actions: [{ label: T.cancel, name: T.cancelName(name), run: () => view.page.adding.stop() }],
   };
 }

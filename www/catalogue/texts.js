@@ -38,6 +38,7 @@ export const TEXTS = {
   inUse: 'in use',
   adding: 'being added',
   copied: (name) => `${name} is copied into this browser’s store. Nothing is sent anywhere.`,
+  copiedFolder: 'What is needed of it is copied into this browser’s store. Nothing is sent anywhere.',
   kept: (size, type) => `${size} on this device${TYPES[type] ? `, ${TYPES[type]}` : ''}`,
   notKept: (size) => `${size}, fetched when it is used`,
   state: { damaged: 'damaged', old: 'from an older version', part: 'partly here' },
@@ -56,8 +57,8 @@ export const TEXTS = {
   had: 'To be had',
   hadText: 'Nothing is fetched before you press.',
   notYet: 'Not yet',
-  notYetText: 'What this page lacks to fetch them itself stands on each. They can be brought today: opengen import makes one file '
-    + 'of their diffusers folder, and that file is your own then.',
+  notYetText: 'What this page lacks to fetch them itself stands on each. They can be brought today: who has the folder that its '
+    + 'makers publish chooses it above.',
   fetchIt: 'Fetch',
   fetchName: (name) => `Fetch ${name}`,
   accept: 'Accept and fetch',
@@ -97,7 +98,9 @@ export const TEXTS = {
   instead: (name) => `${name} would fit.`,
   fullText: (name) => `The full text: ${name}`,
   host: (host) => `The file comes from ${host}, which sees this device’s address, as every site does that one visits.`,
-  licensed: ({ name, url, accepted }) => (accepted && url ? `${name}, accepted on ${dateOf(accepted)}` : name),
+  licensed: ({ name, url, revision, accepted }) => [
+    name, accepted && url ? `, accepted on ${dateOf(accepted)}` : '', revision ? `, for revision ${revision.slice(0, 12)}` : '',
+  ].join(''),
   full: 'There is no room for the rest of it. Deleting a model or pictures makes room; then it goes on where it stopped.',
   network: (message, host) => [`${message} What has come is kept.`,
     `If ${host} lets no other site read the file, or wants you to log in: open it in a tab, save it, and choose the saved `
@@ -105,9 +108,11 @@ export const TEXTS = {
   openTab: (host) => `Open it at ${host}`,
 
   own: 'Bring your own',
-  ownText: 'A checkpoint of the Stable Diffusion 1 or 2 family in one file (.safetensors, .gguf), or what opengen import made of one. '
-    + 'Choose it here, or drop it anywhere on this page. It is copied into this browser and sent nowhere.',
+  ownText: 'A checkpoint of the Stable Diffusion 1 or 2 family in one file (.safetensors, .gguf), what opengen import made of one, or '
+    + 'a folder as diffusers writes it. Choose it here, or drop it anywhere on this page. It is copied into this browser and sent '
+    + 'nowhere.',
   choose: 'Choose a file',
+  chooseFolder: 'Choose a folder',
   address: 'Or the address of a file',
   addressHint: 'https://…/model.safetensors',
   look: 'Look',

@@ -6,7 +6,7 @@ import { Card } from './card.js';
 import { ENTRIES } from './entries.js';
 import { Fetching } from './fetching.js';
 import { deviceOf } from './fit.js';
-import { licenseOf } from './licenses.js';
+import { LICENSES, licenseOf } from './licenses.js';
 import { HUB, addressOf, fileName, understand } from './sources.js';
 import { veilSwitch } from './once.js';
 import { readSite } from './site.js';
@@ -237,11 +237,14 @@ export class Catalogue {
   /** The visitor has accepted the licence, or need not. @param {Entry} entry @param {string | null} [accepted] when */
   begin(entry, accepted = book.of(entry.id).license?.accepted ?? null) {
     this.#asking = '';
-    book.write(entry.id, recordOf(entry, accepted));
+    const record = recordOf(entry, accepted);
+    book.write(entry.id, record);
     this.page.removal.undo(entry.id);
     const { id, sha256, url, download } = entry;
     const bytes = url ? download ?? undefined : undefined; // of the catalogue's own the length is not known to the byte
-    this.fetching.start({ id, url: /** @type {string} */ (this.#address(entry)), bytes, sha256 });
+    const isKnown = record.license?.name !== LICENSES.unknown.name; // else what its file states counts
+    const license = isKnown ? record.license : undefined;
+    this.fetching.start({ id, url: /** @type {string} */ (this.#address(entry)), bytes, sha256, license });
   }
 
   accept(entry) {
@@ -289,7 +292,17 @@ export class Catalogue {
     if (!entry) return;
     const { license } = book.of(entry.id);
     this.drop(entry.id);
-    book.write(stored.id, recordOf(entry, license?.accepted ?? null));
+    const record = recordOf(entry, license?.accepted ?? null);
+    book.write(stored.id, record);
+    this.#license(stored, record.license);
+  }
+
+  /** Writes down a licence with a model that is stored already. @param {Row} stored @param {import('../protocol.d.ts').ModelLicense} license */
+  async #license({ id, url }, license) {
+    const { session, choice } = this.page;
+    const og = await session.started();
+    await og.models.import({ id, url, license });
+    await choice.refresh(og);
   }
 
   pause(id) {
@@ -318,6 +331,9 @@ export class Catalogue {
   #own() {
     const choose = make('button', { type: 'button', className: 'button', textContent: T.choose });
     choose.addEventListener('click', () => this.page.adding.pick());
+    const folder = make('button', { type: 'button', className: 'button', textContent: T.chooseFolder });
+    folder.addEventListener('click', () => this.page.adding.pickFolder());
+    folder.hidden = !('webkitdirectory' in HTMLInputElement.prototype);
     const address = make('input', {
       type: 'text', id: 'models-address', inputMode: 'url', autocomplete: 'off', placeholder: T.addressHint,
     });
@@ -340,7 +356,7 @@ export class Catalogue {
     const own = section(T.own, make('p', { textContent: T.ownText }),
       make('pre', { className: 'command', tabIndex: 0, role: 'region', ariaLabel: T.commandLabel },
         make('code', { textContent: T.command })),
-      choose, byAddress);
+      make('div', { className: 'card-actions' }, choose, folder), byAddress);
     own.id = 'models-own';
     return own;
   }

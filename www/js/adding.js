@@ -1,4 +1,4 @@
-/** A model's file of the visitor's own, chosen or dropped, on its way into this browser's store. */
+/** A model of the visitor's own, a file or a folder, chosen or dropped, on its way into this browser's store. */
 
 import { $, bytes } from './dom.js';
 import { report } from './report.js';
@@ -38,31 +38,61 @@ export class Adding extends EventTarget {
       if (file) this.add(file);
       $('add-model-file').value = ''; // the same file may be chosen again
     });
+    $('add-model-folder').addEventListener('change', () => {
+      const files = [...$('add-model-folder').files];
+      if (files.length) this.addFolder(files);
+      $('add-model-folder').value = '';
+    });
   }
 
   pick() {
     $('add-model-file').click();
   }
 
+  pickFolder() {
+    $('add-model-folder').click();
+  }
+
   stop() {
     this.#controller.abort();
+  }
+
+  /** A model that lies in a folder of many files. Never rejects. @param {import('./folders.js').Found[]} files */
+  async addFolder(files) {
+    const { folderName, isFolder } = await import('./folders.js');
+    const name = folderName(files);
+    if (!isFolder(files)) {
+      const lines = ['A folder is a model where model_index.json lies in it, or unet/config.json and its like: diffusers writes such ones.'];
+      return report('This folder was not added.', [...lines, KEPT]);
+    }
+    if (this.now) return this.#busy(name);
+    return this.#take({ name, size: 0 }, files);
+  }
+
+  /** One goes after the other. */
+  #busy(name) {
+    report(`“${name}” was not added.`, [`“${this.now.name}” is still being added: one goes after the other.`]);
   }
 
   /** Never rejects: says how it ended. @param {File} file */
   async add(file, { checked = false } = {}) {
     const problem = checked ? null : await this.#problem(file);
-    if (this.now) return report(`“${file.name}” was not added.`, [`“${this.now.name}” is still being added: one goes after the other.`]);
+    if (this.now) return this.#busy(file.name);
     if (problem) return report(`“${file.name}” was not added.`, [...problem.lines, KEPT], problem.action);
+    await this.#take(file, file);
+  }
 
+  /** @param {{name: string, size: number}} file as what it is spoken of; no size where that shows later @param {File | File[]} source */
+  async #take(file, source) {
     this.#controller = new AbortController();
     this.#to({ name: file.name, bytes: file.size, share: 0 });
-    report(`Adding “${file.name}”.`, [`${bytes(file.size)} are copied into this browser’s store. Nothing is sent anywhere.`],
+    report(`Adding “${file.name}”.`, [`${file.size ? `${bytes(file.size)} are` : 'It is'} copied into this browser’s store. Nothing is sent anywhere.`],
       { label: 'Cancel', run: () => this.stop() });
     try {
       const og = await this.engine();
-      const stored = await og.models.import(file, {
+      const stored = await og.models.import(source, {
         signal: this.#controller.signal,
-        onProgress: ({ loaded, total }) => this.#to({ ...this.now, share: total ? loaded / total : 0 }),
+        onProgress: ({ loaded, total }) => this.#to({ ...this.now, bytes: file.size || total, share: total ? loaded / total : 0 }),
       });
       this.#to(null);
       this.dispatchEvent(new CustomEvent('added', { detail: { stored, file } }));
@@ -77,7 +107,7 @@ export class Adding extends EventTarget {
   /** What speaks against a file before any of it is stored, and what can be done. */
   async #problem(file) {
     const start = await file.slice(0, 9).arrayBuffer().then((bytes) => String.fromCharCode(...new Uint8Array(bytes)), () => null);
-    if (start === null) return { lines: ['It could not be read. A folder cannot be added, nor a file that has been moved.'] };
+    if (start === null) return { lines: ['It could not be read. It may have been moved.'] };
     if (file.size === 0) return { lines: ['It is empty.'] };
     if (!/^(GGUF|.{8}\{)/s.test(start)) return null; // of no use whatever the room: the engine says what it is, from its first bytes
     const { usage = 0, quota = Infinity } = await navigator.storage?.estimate?.().catch(() => ({})) ?? {};

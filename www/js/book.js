@@ -9,8 +9,7 @@ const KEY = 'models';
  * @property {string} [name] what the visitor, or a catalogue, calls it
  * @property {string} [about] one or two sentences
  * @property {string} [entry] the id of the catalogue's entry that it is
- * @property {{name: string, url: string | null, revision: string | null, accepted: string | null}} [license] `accepted` is a
- *   date, as ISO writes it
+ * @property {import('../protocol.d.ts').ModelLicense} [license] as it was accepted; once the model is stored, the store has it
  * @property {object} [defaults]
  * @property {{prompt: string, seed: number}[]} [examples]
  * @property {boolean} [general] it draws whatever it is asked for

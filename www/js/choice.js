@@ -17,9 +17,9 @@ const GENERAL = {
 
 /**
  * A stored model, described as those of models.js are. `bytes` is its size in the store; `fromFile` where this page cannot
- * fetch it again; `general` where it draws whatever it is asked for; `licensed` what was agreed to.
+ * fetch it again; `general` where it draws whatever it is asked for; `licensed` what is known of its licence.
  * @typedef {Omit<import('../protocol.d.ts').ModelInfo, 'sha256'> & {own: true, fromFile: boolean, general: boolean,
- *   licensed?: import('./book.js').Written['license']}} Own
+ *   licensed?: import('../protocol.d.ts').ModelLicense}} Own
  */
 
 /** Tells of a `change` when there are others, or something is known of one. */
@@ -73,7 +73,8 @@ export class Choice extends EventTarget {
     const stored = await og.models.list();
     const usable = ({ id, complete, formatOk }) => complete && formatOk && !this.removal.has(id);
     const own = stored.filter((model) => usable(model) && !this.catalog.some(({ id }) => id === model.id))
-      .map(({ id, name, url, bytes, width, height, suggested }) => ({ id, of: name, url, bytes, width, height, suggested }));
+      .map(({ id, name, url, bytes, width, height, suggested, license }) =>
+        ({ id, of: name, url, bytes, width, height, suggested, license }));
     if (JSON.stringify(own) === JSON.stringify(keep.read('own') ?? []) && own.length === this.#own.length) return;
     this.#own = own.map((model) => this.#describe(model));
     keep.write('own', own);
@@ -97,10 +98,11 @@ export class Choice extends EventTarget {
    * catalogue's model takes.
    * @returns {Own}
    */
-  #describe({ id, of, url, bytes, width, height, suggested }) {
+  #describe({ id, of, url, bytes, width, height, suggested, license }) {
     const file = fileOf(id);
     const fromFile = !/^https?:/.test(url);
     const written = book.of(id);
+    const licensed = license ?? written.license; // former versions of the page kept it beside the store alone
     const base = this.catalog.find((model) => model.id === of && model.width === width);
     const { defaults, examples, ...words } = base ? { ...wordsOf(base), defaults: base.defaults, examples: base.examples } : GENERAL;
     const source = fromFile ? `from the file ${file}` : `fetched from ${new URL(url).host}`;
@@ -111,8 +113,8 @@ export class Choice extends EventTarget {
       general: written.general ?? !base,
       name: written.name ?? file.replace(/\.(gguf|safetensors)$/i, ''),
       about: written.about ?? `Your own model, ${source}. It is kept in this browser alone.`,
-      license: written.license?.name ?? 'unknown: yours to check',
-      licensed: written.license,
+      license: licensed?.name ?? 'unknown: yours to check',
+      licensed,
     };
   }
 }

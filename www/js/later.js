@@ -37,6 +37,7 @@ export function furnish({
   });
   new Recall({
     engine: () => session.started(), onSettings: (values) => filling.takePicture(values), onModel: (file) => adding.add(file),
+    onFolder: (files) => adding.addFolder(files),
   });
   const understood = new Understood({
     reader, onPress: (start, end, text) => settings.replaceInPrompt(start, end, text),

@@ -5,6 +5,7 @@
 
 import { isModel } from './adding.js';
 import { $, bytes } from './dom.js';
+import { filesOf, isFolder } from './folders.js';
 import { report } from './report.js';
 import { sentence } from './words.js';
 
@@ -18,9 +19,10 @@ export class Recall {
    * @param {(values: Record<string, string>) => {lines: string[], action?: {label: string, run: () => void}}} options.onSettings
    *   puts values into the form, by field; returns a sentence for each that could not be honoured, and what is offered
    * @param {(file: File) => void} options.onModel takes a model's file that was dropped
+   * @param {(files: File[]) => void} options.onFolder takes the files of a folder that was dropped
    */
-  constructor({ engine, onSettings, onModel }) {
-    Object.assign(this, { engine, onSettings, onModel });
+  constructor({ engine, onSettings, onModel, onFolder }) {
+    Object.assign(this, { engine, onSettings, onModel, onFolder });
     $('recall').addEventListener('click', () => $('recall-file').click());
     $('recall-file').addEventListener('change', () => {
       const [file] = $('recall-file').files;
@@ -72,9 +74,13 @@ export class Recall {
     if (event.defaultPrevented || !event.dataTransfer?.files.length) return;
     event.preventDefault();
     const files = [...event.dataTransfer.files];
-    const model = files.find(isModel);
-    if ($('create').hidden && !(model && !$('models').hidden)) location.hash = '#'; // what becomes of it is said there
-    if (model) this.onModel(model);
+    const inFolders = filesOf(event.dataTransfer);
+    const model = inFolders || isFolder(files) ? null : files.find(isModel);
+    const isOne = model || inFolders || isFolder(files);
+    if ($('create').hidden && !(isOne && !$('models').hidden)) location.hash = '#'; // what becomes of it is said there
+    if (inFolders) inFolders.then((found) => this.onFolder(found), () => this.onFolder(files));
+    else if (isFolder(files)) this.onFolder(files);
+    else if (model) this.onModel(model);
     else this.read(files.find(({ type }) => type.startsWith('image/')) ?? files[0]);
   }
 }

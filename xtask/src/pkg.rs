@@ -14,6 +14,7 @@ const CLIENT: &[&str] = &[
     "detect.js",
     "engines.js",
     "errors.js",
+    "folder.js",
     "judge.js",
     "knows.js",
     "limits.js",

@@ -6,11 +6,11 @@ use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use opengen::config::Suggested;
-use opengen::error::Result;
+use opengen::error::{Error, Result};
 use opengen::kernels::WeightType;
 use opengen::plan::Types;
 use opengen::sample::{SamplerKind, ScheduleKind};
-use opengen::weights::{Rounding, kept_as, quantize_source};
+use opengen::weights::{License, Rounding, kept_as, quantize_source};
 
 use crate::model;
 
@@ -39,9 +39,24 @@ pub struct Args {
     /// The same for its schedule.
     #[arg(long)]
     schedule: Option<ScheduleKind>,
+    /// You have read the model's licence, where its files state one that asks for more than to keep its notice, and agree.
+    #[arg(long)]
+    accept_licence: bool,
     /// Where the file goes.
     #[arg(short, long)]
     out: PathBuf,
+}
+
+/// What is said of a model's licence; an error where it is to be agreed to first.
+fn licence(found: Option<&License>, accepted: bool) -> Result<String> {
+    let Some(license) = found else { return Ok(format!("licence: {}", License::UNKNOWN)) };
+    if license.is_free() || accepted {
+        return Ok(format!("licence: {license}"));
+    }
+    let message = format!(
+        "this model is under {license}, which asks for more than to keep its notice: read it, and say --accept-licence"
+    );
+    Err(Error::InvalidInput { field: "licence", message })
 }
 
 /// Runs the command.
@@ -49,6 +64,7 @@ pub fn run(args: &Args) -> Result<()> {
     let types = Types::of(args.r#type);
     let types = Types { vae: args.vae_type.unwrap_or(types.vae), ..types };
     let mut source = model::open(&args.model, &args.known.options())?;
+    println!("{}", licence(source.license(), args.accept_licence)?);
     source.suggest(Suggested {
         steps: args.steps,
         guidance: args.guidance,
@@ -76,4 +92,21 @@ pub fn run(args: &Args) -> Result<()> {
         summary.source_bytes as f64 / 1e6
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_licence_is_said_and_one_that_asks_for_something_is_agreed_to() {
+        let of = |text: &str| License::of_readme(&format!("---\nlicense: {text}\n---\n"));
+        let said =
+            |text: &str, accepted| licence(of(text).as_ref(), accepted).map_err(|error| error.to_string());
+        assert_eq!(said("", false).as_deref(), Ok("licence: unknown: yours to check"));
+        assert_eq!(said("apache-2.0", false).as_deref(), Ok("licence: apache-2.0"));
+        assert_eq!(said("openrail++", true).as_deref(), Ok("licence: openrail++"));
+        let refused = said("openrail++", false).unwrap_err();
+        assert!(refused.contains("openrail++") && refused.contains("--accept-licence"), "{refused}");
+    }
 }

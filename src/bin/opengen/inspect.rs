@@ -4,7 +4,7 @@ use clap::Parser;
 
 use opengen::config::{ModelConfig, PredictionType};
 use opengen::error::Result;
-use opengen::weights::{Family, ModelSource, SourceType, Unused};
+use opengen::weights::{Family, License, ModelSource, SourceType, Unused};
 
 use crate::model;
 
@@ -37,6 +37,7 @@ fn text(source: &ModelSource, Unused { leftovers, unknown }: Unused) -> String {
         ("denoiser", denoiser(config)),
         ("predicts", predicts(source)),
         ("tensors", tensors(source)),
+        ("licence", licence(source)),
         ("not read", not_read(&leftovers, &unknown)),
     ];
     let rows = rows.iter().map(|(name, value)| format!("{name:<10}{value}\n"));
@@ -83,6 +84,10 @@ fn predicts(source: &ModelSource) -> String {
         Some(assumed) => format!("{what}{snr}: {assumed} (--prediction)"),
         None => format!("{what}{snr}"),
     }
+}
+
+fn licence(source: &ModelSource) -> String {
+    source.license().map_or(License::UNKNOWN.to_string(), License::to_string)
 }
 
 /// How many there are of each type, and how large they are.
@@ -135,6 +140,7 @@ mod tests {
             "family    a GGUF of OpenGen",
             "made for 128×128 pixels",
             "predicts  the velocity (v)\n",
+            "licence   unknown: yours to check\n",
             "Q8_0 (",
         ] {
             assert!(mini.contains(words), "{words}: {mini}");

@@ -17,6 +17,7 @@ fn mini() -> (StoredModel, String) {
         id: "mini".into(),
         place: "mini".into(),
         origin: Origin::default(),
+        license: None,
         state: State::Complete,
         chunk_bytes: 1 << 20,
         header: bytes[..header.data_start as usize].to_vec(),

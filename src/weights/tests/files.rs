@@ -18,14 +18,14 @@ const SCHEDULER: &str =
     r#"{"_class_name": "PNDMScheduler", "beta_schedule": "scaled_linear", "steps_offset": 1}"#;
 const TOKENIZER: &str = r#"{"model": {"type": "BPE", "vocab": {"!": 3}, "merges": []}, "padding": null}"#;
 
-type Tensors = Vec<(&'static str, Vec<usize>, Vec<f32>)>;
+pub(super) type Tensors = Vec<(&'static str, Vec<usize>, Vec<f32>)>;
 
-fn write(path: &Path, bytes: &[u8]) {
+pub(super) fn write(path: &Path, bytes: &[u8]) {
     std::fs::create_dir_all(path.parent().unwrap()).unwrap();
     std::fs::write(path, bytes).unwrap();
 }
 
-fn tensors(list: &[(&'static str, &[usize])], seed: u64) -> Tensors {
+pub(super) fn tensors(list: &[(&'static str, &[usize])], seed: u64) -> Tensors {
     let make = |(i, (name, shape)): (usize, &(&'static str, &[usize]))| {
         (*name, shape.to_vec(), values(shape.iter().product(), seed + i as u64))
     };
@@ -33,7 +33,7 @@ fn tensors(list: &[(&'static str, &[usize])], seed: u64) -> Tensors {
 }
 
 /// A folder with a few tensors of each component, with the old names there are.
-fn folder(path: &Path) -> Vec<WeightDecl> {
+pub(super) fn folder(path: &Path) -> Vec<WeightDecl> {
     write(&path.join("text_encoder/config.json"), TEXT.as_bytes());
     write(&path.join("unet/config.json"), UNET.as_bytes());
     write(&path.join("vae/config.json"), VAE.as_bytes());
@@ -77,7 +77,7 @@ fn folder(path: &Path) -> Vec<WeightDecl> {
     ]
 }
 
-fn unpacked(source: &ModelSource, decls: &[WeightDecl]) -> Vec<(String, Vec<usize>, Vec<f32>)> {
+pub(super) fn unpacked(source: &ModelSource, decls: &[WeightDecl]) -> Vec<(String, Vec<usize>, Vec<f32>)> {
     let (manifest, slabs) = load(source, decls, LayoutOptions::default()).unwrap();
     manifest.records.iter().flat_map(|record| unpack(record, &slabs[record.slab]).unwrap()).collect()
 }
@@ -99,6 +99,7 @@ fn a_folder_is_read_exactly() {
 fn a_gguf_gives_back_what_was_written() {
     let dir = tempfile::tempdir().unwrap();
     let decls = folder(&dir.path().join("model"));
+    write(&dir.path().join("model/README.md"), b"---\nlicense: openrail++\n---\n");
     let original = unpacked(&ModelSource::open(&dir.path().join("model")).unwrap(), &decls);
     for (kind, vector_error, matrix_error) in [
         (WeightType::F32, 0.0, 0.0),
@@ -117,6 +118,7 @@ fn a_gguf_gives_back_what_was_written() {
         assert_eq!(summary.bytes, std::fs::metadata(&out).unwrap().len());
         let source = ModelSource::open(&out).unwrap();
         assert_eq!(source.config().name, "model");
+        assert_eq!(source.license().map(ToString::to_string).as_deref(), Some("openrail++"));
         assert!(source.tokenizer().contains("pad_id"));
         let manifest = source.manifest(&decls, LayoutOptions::default()).unwrap();
         let kinds: Vec<WeightType> = manifest.records.iter().map(|record| record.weight_type).collect();

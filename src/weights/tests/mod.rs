@@ -2,6 +2,7 @@
 
 mod files;
 mod hostile;
+mod joined;
 mod packing;
 mod repacking;
 

@@ -1,0 +1,35 @@
+/**
+ * A folder in diffusers' layout as one file: a header made of all its headers, then the parts of its files that hold data.
+ * The reader is the engine's, the same as natively. Nothing is copied: parts of files are read when the whole is.
+ */
+
+/** Texts are looked at whole, weight files as far as their headers go; of others the reader only has to know that they are there. */
+const TEXTS = /\.(json|txt|md)$/i;
+const WEIGHTS = /\.safetensors$/i;
+/** The most that is read of a text and of a header; the engine says what is too much. */
+const MOST = 33 << 20;
+/** A safetensors file begins with the length of its header, in so many bytes. */
+const LENGTH = 8;
+
+/**
+ * @param {{joinFolder: (files: object[], title: string) => {title: string, header: Uint8Array, parts: {path: string, from: number, to: number}[]}}} module
+ * @param {{path: string, file: File}[]} files
+ * @returns {Promise<File>} named as the folder is
+ */
+export async function joined(module, files) {
+  const given = await Promise.all(files.map(async ({ path, file }) => ({ path, bytes: await beginning(file), length: file.size })));
+  const { title, header, parts } = module.joinFolder(given, 'model');
+  const at = new Map(files.map(({ path, file }) => [path, file]));
+  const slices = parts.map(({ path, from, to }) => /** @type {File} */ (at.get(path)).slice(from, to));
+  return new File([/** @type {BlobPart} */ (header), ...slices], title, { lastModified: Math.max(...files.map(({ file }) => file.lastModified)) });
+}
+
+/** As much of a file as the reader wants to see. @param {File} file */
+async function beginning(file) {
+  const read = async (/** @type {number} */ length) => new Uint8Array(await file.slice(0, Math.min(length, MOST)).arrayBuffer());
+  if (TEXTS.test(file.name)) return read(file.size);
+  if (!WEIGHTS.test(file.name)) return new Uint8Array();
+  const first = await read(LENGTH);
+  if (first.length < LENGTH) return first;
+  return read(LENGTH + Number(new DataView(first.buffer).getBigUint64(0, true)));
+}
