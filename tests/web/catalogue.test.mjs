@@ -224,7 +224,7 @@ test('a model that did not arrive is saved by hand: the file that is chosen goes
   const [chooser] = await Promise.all([page.waitForEvent('filechooser'), rex.getByRole('button', { name: 'Choose the saved file of Rex' }).click()]);
   await chooser.setFiles(MINE);
   await rex.getByText('in use').waitFor();
-  assert.match(await rex.innerText(), /It draws little things\.[^]*3 steps, guidance 4[^]*Licence\s+MIT and Apache-2\.0\s[^]*a file of yours/);
+  assert.match(await rex.innerText(), /It draws little things\.[^]*3 steps, guidance 4[^]*Licence\s+MIT and Apache-2\.0, for revision abc123\s[^]*a file of yours/);
   const [file] = Object.entries(await licenses(page)).filter(([id]) => id.startsWith('my-dog.gguf'));
   assert.equal(file[1].name, 'MIT and Apache-2.0');
   assert.equal(await page.locator('.card').filter({ hasText: 'Rex' }).count(), 1);

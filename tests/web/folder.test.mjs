@@ -39,6 +39,7 @@ test('a folder is chosen: it is one model, with the licence that its card states
   await chooser.setFiles(copy('dogs'));
   const dogs = card(page, 'dogs');
   await dogs.getByText('in use').waitFor({ timeout: PATIENCE });
+  await page.getByRole('button', { name: 'Understood' }).click();
   assert.match(await dogs.innerText(), /Licence\s+openrail\+\+\s[^]*From\s+a file of yours/);
   const stored = (await listed(page)).find(({ name }) => name === 'dogs');
   assert.deepEqual(stored, { name: 'dogs', complete: true, license: LICENSE });
@@ -84,7 +85,7 @@ test('a folder that is no model, or lacks a file, is refused by name, and nothin
   await ready(page);
   const report = page.locator('#report');
   const path = copy('broken');
-  await choose(page, join(path, 'unet'));
+  await choose(page, join(path, 'scheduler'));
   await report.getByText('This folder was not added.').waitFor();
   await report.getByText(/A folder is a model where model_index\.json lies in it/).waitFor();
   rmSync(join(path, 'unet/diffusion_pytorch_model.safetensors'));
