@@ -68,10 +68,10 @@ fn a_folder_as_one_file_is_read_as_the_folder_is() {
 fn half_precision_is_preferred_and_shards_follow_each_other() {
     let dir = tempfile::tempdir().unwrap();
     let decls = folder(dir.path());
-    let unet: [(&str, &[usize]); 3] =
+    let unet: [(&'static str, &[usize]); 3] =
         [("conv_in.weight", &[32, 4, 3, 3]), ("mid.conv.weight", &[64, 32, 3, 3]), ("ff.weight", &[128, 32])];
     let mut map = BTreeMap::new();
-    for (number, (name, shape)) in unet.iter().enumerate() {
+    for (number, &(name, shape)) in unet.iter().enumerate() {
         let shard = format!("diffusion_pytorch_model.fp16-0000{number}-of-00003.safetensors");
         let bytes = safetensors_file(&tensors(&[(name, shape)], 40 + number as u64));
         write(&dir.path().join("unet").join(&shard), &bytes);
@@ -83,7 +83,7 @@ fn half_precision_is_preferred_and_shards_follow_each_other() {
     assert_eq!((one.title.as_str(), one.parts.len()), ("cats", 5));
     let parts = unpacked(&reopened(&one, dir.path()), &decls);
     let of = |name: &str| parts.iter().find(|part| part.0 == format!("unet.{name}")).unwrap().2.clone();
-    for (number, (name, shape)) in unet.iter().enumerate() {
+    for (number, &(name, shape)) in unet.iter().enumerate() {
         assert_eq!(of(name), values(shape.iter().product(), 40 + number as u64), "{name}");
     }
 }
