@@ -4,7 +4,7 @@
  *     node bundle.mjs FOLDER
  *
  * FOLDER holds the page as www/ has it. Rollup puts the modules together, and what is loaded later stays apart, under the
- * name of the module that is asked for; the code itself is not changed. index.html and sw.js, which list files, list the new
+ * name of the module that is asked for; of the code itself only comments go, but those of licences. index.html and sw.js, which list files, list the new
  * ones, and the files that nothing asks for any more are removed.
  */
 
@@ -12,6 +12,7 @@ import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { argv } from 'node:process';
 import { rollup } from 'rollup';
+import { parseAst } from 'rollup/parseAst';
 
 /** What is asked for by name, apart from what pages load later. Each row keeps its modules to itself: a worker has its own. */
 const ENTRIES = [['main.js', 'client.js', 'models.js'], ['worker.js']];
@@ -31,6 +32,25 @@ const home = {
     return `new URL(${JSON.stringify(path)}, import.meta.url).href`;
   },
 };
+
+/** Where text and regular expressions stand in code, in order: what looks like a comment there is none. */
+function literals(node) {
+  if (node.type === 'Literal' || node.type === 'TemplateElement') return [[node.start, node.end]];
+  const children = Object.values(node).flat().filter((value) => value?.type);
+  return children.flatMap(literals).sort(([a], [b]) => a - b);
+}
+
+/** Code without comments and the lines that held nothing else; notices of a licence stay. */
+function withoutComments(code) {
+  const gone = (comment) => (/^\/\*!|@license|@preserve/.test(comment) ? comment : comment.includes('\n') ? '\n' : ' ');
+  const plain = (text) => text.replace(/\/\/[^\n]*|\/\*[^]*?\*\//g, gone).replace(/[ \t]*\n(?:[ \t]*\n)+/g, '\n');
+  let [at, out] = [0, ''];
+  for (const [start, end] of literals(parseAst(code))) {
+    out += plain(code.slice(at, start)) + code.slice(start, end);
+    at = end;
+  }
+  return out + plain(code.slice(at));
+}
 
 /** The modules put together: which file holds what, and what each imports before it runs. */
 async function bundle(entries) {
@@ -120,5 +140,5 @@ const { html, sheets } = joinSheets(read('index.html'));
 write('index.html', preload(html));
 write('sw.js', relist(read('sw.js'), sheets));
 [...modules, ...sheets.slice(1)].forEach((path) => rmSync(join(folder, path)));
-outputs.forEach(({ fileName, code }) => write(fileName, code));
+outputs.forEach(({ fileName, code }) => write(fileName, withoutComments(code)));
 console.log(`${modules.length} modules in ${outputs.length} files, ${sheets.length} style sheets in one`);
