@@ -7,7 +7,7 @@ import type {
   Prediction, PreviewOptions, Stats, StoredModel, Timings, Walk, WeightType,
 } from './protocol.d.ts';
 
-export type { ModelLicense, PreviewOptions, Walk };
+export type { ModelLicense, PreviewOptions, Walk, WeightType };
 
 /**
  * The model that is meant:
@@ -188,8 +188,8 @@ export interface Models {
    */
   load(source: ModelSource, options?: LoadOptions): Promise<LoadedModel>;
   /**
-   * Packs a stored model, which is not the one in use, in a smaller type, in place of what is stored: only matrices that are
-   * not quantized yet; the autoencoder keeps 16 bits. Larger again it gets only by being fetched again.
+   * Packs a stored model, which is not the one in use, in a smaller type, in place of what is stored, as `opengen import`
+   * would: matrices that are no blocks yet. Larger again it gets only by being fetched again.
    */
   quantize(id: string, to: WeightType, options?: LoadOptions): Promise<StoredModel>;
   /** Deletes a stored model; one that is in use works on until the client is disposed of. */

@@ -5,7 +5,6 @@ use std::rc::Rc;
 use super::browser::now_ms;
 use super::device::{Backend, Device, Loader};
 use super::download::{Call, Fetched, download};
-use super::locks;
 use super::repack::repack;
 use super::shelf::{Shelf, is_current};
 use super::stock::Chunks;
@@ -13,7 +12,7 @@ use super::values::Phase;
 use crate::config::ModelConfig;
 use crate::pipeline::stock::Stock;
 use crate::store::idb::{Database, Found};
-use crate::store::{Meter, Progress, State, StoredModel};
+use crate::store::{Meter, State, StoredModel};
 use crate::{Error, Result};
 
 /// A model that is ready, and where it came from.
@@ -92,11 +91,7 @@ pub(super) async fn import(call: &Call<'_>, database: &Database) -> Result<Impor
         }
         Usable::Outdated(_) | Usable::No => {}
     }
-    let waiting = || {
-        let nothing = Progress { loaded: 0, total: 0, rate: 0.0, seconds_left: None };
-        call.report(Phase::Wait, &nothing, 0);
-    };
-    let _held = locks::take(&format!("opengen-download-{id}"), call.signal, waiting).await?;
+    let _turn = call.turn().await?;
     // The other tab may have stored it meanwhile.
     match usable(call, database).await? {
         Usable::Yes(model) => {

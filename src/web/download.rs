@@ -4,6 +4,7 @@ use wasm_bindgen::JsValue;
 
 use super::browser::{self, now_ms};
 use super::fetch::{self, Ask, Download, expect_total};
+use super::locks;
 use super::request::ModelRequest;
 use super::shelf::{Kept, Shelf, is_current};
 use super::values::{Phase, progress};
@@ -39,6 +40,15 @@ impl Call<'_> {
     /// Ends with [`Error::Aborted`] when the caller wishes.
     pub(super) fn check(&self) -> Result<()> {
         if self.cancel.is_cancelled() { Err(Error::Aborted) } else { Ok(()) }
+    }
+
+    /// Waits until no other tab brings or packs this model; until the end of what is returned this one does.
+    pub(super) async fn turn(&self) -> Result<locks::Held> {
+        let waiting = || {
+            let nothing = Progress { loaded: 0, total: 0, rate: 0.0, seconds_left: None };
+            self.report(Phase::Wait, &nothing, 0);
+        };
+        locks::take(&format!("opengen-download-{}", self.request.id), self.signal, waiting).await
     }
 
     fn network(&self, message: String) -> Error {

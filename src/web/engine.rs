@@ -13,16 +13,16 @@ use super::browser::{self, get};
 use super::device::Device;
 use super::download::Call;
 use super::error::to_js;
-use super::repack::quantize;
+use super::repack::{not_stored, quantize};
 use super::request::{self, ModelRequest};
 use super::room::{self, Room};
 use super::run::run;
 use super::study;
 use super::values::{Capabilities, LoadedModel, StorageReport, StoredModel, plain};
-use crate::kernels::WeightType;
 use crate::pipeline::{self, Cancel};
-use crate::store::State;
-use crate::store::idb::{Database, Found};
+use crate::plan::Types;
+use crate::store::idb::Database;
+use crate::weights::kept_as;
 use crate::{Error, Result};
 
 /// What only one call at a time touches.
@@ -136,7 +136,7 @@ impl Engine {
         on_progress: JsValue,
     ) -> std::result::Result<JsValue, JsValue> {
         let inner = self.inner.clone();
-        let to = request::weight_type(&to).map_err(to_js)?;
+        let to = Types::of(kept_as(&to).map_err(to_js)?);
         inner.quantize_model(&id, to, &on_progress).await.map(|stored| plain(&stored)).map_err(to_js)
     }
 
@@ -246,26 +246,22 @@ impl Inner {
         stored.ok_or_else(|| Error::Storage { message: format!("{} is gone from the store", model.id) })
     }
 
-    async fn quantize_model(&self, id: &str, to: WeightType, on_progress: &JsValue) -> Result<StoredModel> {
-        let unknown = || Error::InvalidInput { field: "model", message: format!("{id} is not stored") };
-        let database = self.database.as_ref().ok_or_else(unknown)?;
+    async fn quantize_model(&self, id: &str, to: Types, on_progress: &JsValue) -> Result<StoredModel> {
+        let gone = || not_stored(id);
+        let database = self.database.as_ref().ok_or_else(gone)?;
         let work = self.work.lock().await;
         if work.loaded.as_ref().is_some_and(|loaded| loaded.request.id == id) {
             let message = format!("{id} is in use: choose another model first");
             return Err(Error::InvalidInput { field: "model", message });
         }
-        let Found::Model(model) = database.model(id).await? else { return Err(unknown()) };
-        if model.state != State::Complete {
-            return Err(Error::InvalidInput { field: "model", message: format!("{id} is not whole") });
-        }
         let Running { cancel, abort } = self.begin()?;
-        let (request, signal) = (request::stored(id, &model.origin), JsValue::from(abort.signal()));
+        let (request, signal) = (request::stored(id), JsValue::from(abort.signal()));
         let call = Call { request: &request, cancel: &cancel, signal: &signal, on_progress };
-        let quantized = quantize(&call, database, &model, to).await;
+        let quantized = quantize(&call, database, to).await;
         self.end();
         quantized?;
         let stored = self.stored_models().await?.into_iter().find(|stored| stored.id == id);
-        stored.ok_or_else(unknown)
+        stored.ok_or_else(gone)
     }
 
     async fn generate(&self, request: &pipeline::Request, on_event: &JsValue) -> Result<JsValue> {

@@ -5,10 +5,10 @@ use super::browser::now_ms;
 use super::download::Call;
 use super::room::Room;
 use super::values::Phase;
-use crate::kernels::WeightType;
 use crate::model::weight_decls;
-use crate::store::idb::Database;
-use crate::store::{Held, Meter, Repacking, StoredModel};
+use crate::plan::Types;
+use crate::store::idb::{Database, Found};
+use crate::store::{Held, Meter, Repacking, State, StoredModel};
 use crate::weights::Repack;
 use crate::{Error, Result};
 
@@ -22,16 +22,21 @@ pub(super) async fn repack(
     move_into(call, database, old, repack).await
 }
 
-/// Packs a model's matrices in a smaller type. Its file is not what is stored any more, so its header is let go: should a
-/// chunk be damaged, the file is fetched anew.
-pub(super) async fn quantize(
-    call: &Call<'_>,
-    database: &Database,
-    old: &StoredModel,
-    to: WeightType,
-) -> Result<Box<StoredModel>> {
+/// Packs a stored model's matrices in smaller types. Its file is not what is stored any more, so its header is let go:
+/// should a chunk be damaged, the file is fetched anew.
+pub(super) async fn quantize(call: &Call<'_>, database: &Database, to: Types) -> Result<Box<StoredModel>> {
+    let _turn = call.turn().await?;
+    let id = &call.request.id;
+    let Found::Model(old) = database.model(id).await? else { return Err(not_stored(id)) };
+    if old.state != State::Complete {
+        return Err(Error::InvalidInput { field: "model", message: format!("{id} is not whole") });
+    }
     let repack = Repack::quantized(&old.manifest, &weight_decls(&old.manifest.config), to)?;
-    move_into(call, database, &StoredModel { header: Vec::new(), ..old.clone() }, repack).await
+    move_into(call, database, &StoredModel { header: Vec::new(), ..*old }, repack).await
+}
+
+pub(super) fn not_stored(id: &str) -> Error {
+    Error::InvalidInput { field: "model", message: format!("{id} is not stored") }
 }
 
 async fn move_into(

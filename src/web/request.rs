@@ -5,12 +5,11 @@ use wasm_bindgen::JsValue;
 
 use super::browser::get;
 use crate::config::PredictionType;
-use crate::kernels::WeightType;
 use crate::pipeline::{self, Defaults};
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 use crate::store::Origin;
-use crate::weights::{License, SourceType};
+use crate::weights::License;
 use crate::{Error, Result};
 
 /// The largest whole number up to which a double is exact.
@@ -94,22 +93,16 @@ pub(super) fn memory_limit(value: &JsValue) -> Result<Option<u64>> {
 }
 
 /// The request for a model that is stored.
-pub(super) fn stored(id: &str, origin: &Origin) -> ModelRequest {
+pub(super) fn stored(id: &str) -> ModelRequest {
     ModelRequest {
         id: id.to_owned(),
-        origin: origin.clone(),
+        origin: Origin::default(),
         license: None,
         headers: Vec::new(),
         fetch: JsValue::UNDEFINED,
         clip: None,
+        prediction: None,
     }
-}
-
-/// Reads the name of a type that weights can be packed in.
-pub(super) fn weight_type(name: &str) -> Result<WeightType> {
-    let types = [WeightType::F16, WeightType::Q8, WeightType::Q4];
-    let found = types.into_iter().find(|&kind| SourceType::of(kind).name().to_lowercase() == name);
-    found.ok_or_else(|| invalid("type", "must be \"f16\", \"q8_0\" or \"q4_0\""))
 }
 
 /// Reads a list of names and values, or nothing.

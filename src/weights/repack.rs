@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::blocks::Rounding;
-use super::component::Component;
 use super::convert::{NewTensor, convert, new_tensor};
 use super::header::{Header, TensorInfo};
 use super::pack::{PackedBytes, Packer};
@@ -12,7 +11,7 @@ use super::types::SourceType;
 use super::unpack::unpack;
 use crate::error::Result;
 use crate::kernels::WeightType;
-use crate::plan::WeightDecl;
+use crate::plan::{Types, WeightDecl};
 
 /// Packs a model's records anew.
 pub struct Repack {
@@ -28,13 +27,11 @@ impl Repack {
         Self::with(old, decls, |record| record.weight_type)
     }
 
-    /// The same, with matrices that are no blocks yet in another type. An autoencoder keeps 16 bits, as `opengen quantize`
-    /// has it.
-    pub fn quantized(old: &Manifest, decls: &[WeightDecl], to: WeightType) -> Result<Repack> {
-        Self::with(old, decls, |record| match Component::of(&record.decl.name) {
-            _ if record.weight_type.is_quantized() => record.weight_type,
-            Component::Text(_) | Component::Denoiser => to,
-            Component::Decoder | Component::Encoder | Component::Preview => WeightType::F16,
+    /// The same, with matrices that are no blocks yet in the types of a smaller model, where those are narrower.
+    pub fn quantized(old: &Manifest, decls: &[WeightDecl], to: Types) -> Result<Repack> {
+        Self::with(old, decls, |record| match record.weight_type {
+            kept if kept.is_quantized() => kept,
+            kept => kept.max(to.of_matrix(&record.decl)),
         })
     }
 

@@ -32,8 +32,8 @@ export const TEXTS = {
   cancelName: (name) => `Cancel ${name}`,
   shrink: 'Make smaller',
   shrinkName: (name) => `Make smaller: ${name}`,
-  shrinkText: 'Its weights are rounded inside this browser’s store; nothing is fetched. At 8 bits hardly a picture changes, at 4 bits '
-    + 'details do. Larger again it gets only by being brought again.',
+  shrinkText: 'Its weights are rounded inside this browser’s store; nothing is fetched. At 8 bits hardly a picture changes, at 5 and 4 '
+    + 'bits details do. Larger again it gets only by being brought again.',
   shrinkTo: (type, size) => `${TYPES[type][0].toUpperCase()}${TYPES[type].slice(1)}, about ${bytes(size)}`,
   inUse: 'in use',
   adding: 'being added',

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use super::*;
 use crate::config::ModelConfig;
 use crate::kernels::WeightType;
-use crate::weights::convert::new_tensor;
+use crate::plan::{Part, Types};
+use crate::weights::convert::{NewTensor, convert, new_tensor};
 use crate::weights::decode::encode;
 use crate::weights::{
-    LayoutOptions, Manifest, PACKED_FORMAT, PackedRecord, Packer, READABLE_FORMATS, Repack, Source,
+    LayoutOptions, Manifest, PACKED_FORMAT, PackedRecord, Packer, READABLE_FORMATS, Repack, Rounding, Source,
     layout_with,
 };
 
@@ -62,18 +63,34 @@ fn present() -> Vec<WeightDecl> {
     ]
 }
 
-/// A model's file, read with these declarations: the manifest and its slabs. Values follow from their place alone.
+/// A model's file, read with these declarations: the manifest and its slabs.
 fn packed(decls: &[WeightDecl], kind: WeightType) -> (Manifest, Vec<Vec<u8>>) {
+    written(decls, Types::all(kind), &|_, tensor, values| encode(tensor.dtype, values).unwrap())
+}
+
+/// The same of a file that `opengen import` makes.
+fn imported(decls: &[WeightDecl], types: Types) -> (Manifest, Vec<Vec<u8>>) {
+    written(decls, types, &|part, tensor, values| {
+        convert(part, SourceType::F32, bytemuck::cast_slice(values), true, tensor, Rounding::Fitted).unwrap()
+    })
+}
+
+/// Values follow from their place alone.
+fn written(
+    decls: &[WeightDecl],
+    types: Types,
+    encoded: &dyn Fn(&Part, &NewTensor, &[f32]) -> Vec<u8>,
+) -> (Manifest, Vec<Vec<u8>>) {
     let mut header = header(&[]);
     header.metadata.insert(Header::CONV_LAYOUT.to_string(), "ohwi".to_string());
     let mut data = Vec::new();
     for (decl, part) in decls.iter().flat_map(|decl| decl.parts.iter().map(move |part| (decl, part))) {
-        let tensor = new_tensor(decl, part, kind);
+        let tensor = new_tensor(decl, part, types.of_matrix(decl));
         let seed = part.name.bytes().map(usize::from).sum::<usize>();
         let count = part.shape.iter().product::<usize>();
         let values: Vec<f32> =
             (0..count).map(|at| ((at * 37 + seed * 11) % 255) as f32 / 127.0 - 1.0).collect();
-        let bytes = encode(tensor.dtype, &values).unwrap();
+        let bytes = encoded(part, &tensor, &values);
         let (name, dtype, shape, len) = (tensor.name, tensor.dtype, tensor.shape, bytes.len() as u64);
         header.tensors.push(TensorInfo { name, dtype, shape, offset: 64 + data.len() as u64, len });
         data.push(bytes);
@@ -134,25 +151,29 @@ fn a_model_of_other_declarations_is_packed_as_its_file_would_be() {
 }
 
 #[test]
-fn a_model_is_packed_in_a_smaller_type_as_its_file_would_be() {
-    let matrix = |name| decl(name, WeightKind::Matrix { n: 32, k: 64 }, &[("m", &[32, 64])]);
-    for (decls, to, expected) in [
-        (present(), WeightType::Q8, WeightType::Q8),
-        (present(), WeightType::Q4, WeightType::Q4),
-        (present(), WeightType::F16, WeightType::F16),
-        // The autoencoder keeps 16 bits.
-        (vec![matrix("vae.decoder.conv_in")], WeightType::Q8, WeightType::F16),
-    ] {
-        let (old, slabs) = packed(&decls, WeightType::F32);
-        let (manifest, slabs) = through(Repack::quantized(&old, &decls, to).unwrap(), &old, &slabs);
-        let (expected, expected_slabs) = packed(&decls, expected);
-        assert!(records(&manifest, &slabs) == records(&expected, &expected_slabs), "{to:?}");
-        assert!(manifest.bytes() < old.bytes() && manifest.is_current(&decls));
+fn a_model_is_packed_in_a_smaller_type_as_opengen_import_would_do_it() {
+    let mut decls = present();
+    let vae = decl("vae.decoder.conv_in", WeightKind::Matrix { n: 32, k: 64 }, &[("vae.m", &[32, 64])]);
+    decls.push(vae);
+    let (old, slabs) = packed(&decls, WeightType::F32);
+    for kind in WeightType::ALL {
+        let types = Types::of(kind);
+        let (manifest, slabs) = through(Repack::quantized(&old, &decls, types).unwrap(), &old, &slabs);
+        let (expected, expected_slabs) = imported(&decls, types);
+        assert!(records(&manifest, &slabs) == records(&expected, &expected_slabs), "{kind:?}");
+        assert!(manifest.is_current(&decls));
     }
-    // Blocks stay what they are: to round them twice would only lose.
-    let (old, slabs) = packed(&present(), WeightType::Q8);
-    let (same, new) = through(Repack::quantized(&old, &present(), WeightType::Q4).unwrap(), &old, &slabs);
-    assert!(records(&same, &new) == records(&old, &slabs));
+}
+
+#[test]
+fn what_is_narrow_stays_as_it_is() {
+    // Blocks would only lose by being rounded twice, and wider than it is nothing gets.
+    for (kept, to) in [(WeightType::Q8, WeightType::Q4), (WeightType::F16, WeightType::F32)] {
+        let (old, slabs) = packed(&present(), kept);
+        let repack = Repack::quantized(&old, &present(), Types::of(to)).unwrap();
+        let (same, new) = through(repack, &old, &slabs);
+        assert!(records(&same, &new) == records(&old, &slabs), "{kept:?}");
+    }
     let most = |kind| packed(&present(), kind).0.most().map(SourceType::name);
     assert_eq!((most(WeightType::F16), most(WeightType::Q8)), (Some("F16"), Some("Q8_0")));
 }
