@@ -75,12 +75,11 @@ fn imported(decls: &[WeightDecl], types: Types) -> (Manifest, Vec<Vec<u8>>) {
     })
 }
 
+/// What writes the values of a part.
+type Encoded<'a> = &'a dyn Fn(&Part, &NewTensor, &[f32]) -> Vec<u8>;
+
 /// Values follow from their place alone.
-fn written(
-    decls: &[WeightDecl],
-    types: Types,
-    encoded: &dyn Fn(&Part, &NewTensor, &[f32]) -> Vec<u8>,
-) -> (Manifest, Vec<Vec<u8>>) {
+fn written(decls: &[WeightDecl], types: Types, encoded: Encoded) -> (Manifest, Vec<Vec<u8>>) {
     let mut header = header(&[]);
     header.metadata.insert(Header::CONV_LAYOUT.to_string(), "ohwi".to_string());
     let mut data = Vec::new();
