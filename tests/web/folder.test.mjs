@@ -40,7 +40,7 @@ test('a folder is chosen: it is one model, with the licence that its card states
   const dogs = card(page, 'dogs');
   await dogs.getByText('in use').waitFor({ timeout: PATIENCE });
   await page.getByRole('button', { name: 'Understood' }).click();
-  assert.match(await dogs.innerText(), /Licence\s+openrail\+\+\s[^]*From\s+a file of yours/);
+  assert.match(await dogs.innerText(), /Licence\s+openrail\+\+\s[^]*From\s+a folder of yours/);
   const stored = (await listed(page)).find(({ name }) => name === 'dogs');
   assert.deepEqual(stored, { name: 'dogs', complete: true, license: LICENSE });
   await page.getByRole('link', { name: 'Create', exact: true }).click();

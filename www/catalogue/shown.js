@@ -57,14 +57,14 @@ function shrinkStep(view, name, { id, bytes: size, weights }) {
 }
 
 /** What is to be known of a model before one uses it. */
-function factsOf({ own, fromFile, url, bytes: size, width, height, defaults, license, licensed }, row) {
+function factsOf({ id, own, fromFile, url, bytes: size, width, height, defaults, license, licensed }, row) {
   const facts = [
     { term: T.terms.size, text: row ? T.kept(bytes(row.bytes), row.weights) : T.notKept(bytes(size)) },
     { term: T.terms.picture, text: T.pixels(width, height) },
     { term: T.terms.run, text: T.run(defaults) },
     { term: T.terms.license, text: licensed ? T.licensed(licensed) : license, href: licensed?.url ?? undefined },
   ];
-  return own ? [...facts, { term: T.terms.from, text: fromFile ? T.file : new URL(url).host }] : facts;
+  return own ? [...facts, { term: T.terms.from, text: fromFile ? T.yours(/\.\w+( \d+)?$/.test(id)) : new URL(url).host }] : facts;
 }
 
 /** What is stored and cannot be used as it is. @param {View} view @returns {Shown} */

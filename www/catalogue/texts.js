@@ -51,7 +51,7 @@ export const TEXTS = {
   run: ({ steps, guidance, sampler }) => [`${steps} ${steps === 1 ? 'step' : 'steps'}`,
     guidance === undefined ? '' : guidance > 1 ? `guidance ${guidance}` : 'no guidance', samplerName(sampler)]
     .filter(Boolean).join(', '),
-  file: 'a file of yours',
+  yours: (isFile) => (isFile ? 'a file of yours' : 'a folder of yours'),
   page: 'this page',
 
   had: 'To be had',

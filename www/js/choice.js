@@ -105,7 +105,8 @@ export class Choice extends EventTarget {
     const licensed = license ?? written.license; // former versions of the page kept it beside the store alone
     const base = this.catalog.find((model) => model.id === of && model.width === width);
     const { defaults, examples, ...words } = base ? { ...wordsOf(base), defaults: base.defaults, examples: base.examples } : GENERAL;
-    const source = fromFile ? `from the file ${file}` : `fetched from ${new URL(url).host}`;
+    const isFolder = !/\.\w+$/.test(file);
+    const source = fromFile ? `from the ${isFolder ? 'folder' : 'file'} ${file}` : `fetched from ${new URL(url).host}`;
     return {
       id, url, bytes, width, height, ...words, own: true, fromFile,
       examples: written.examples ?? examples,
