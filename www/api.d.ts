@@ -31,6 +31,12 @@ export type OneFile = string | URL | File | ModelDescription;
  */
 export interface ModelDescription extends Omit<Partial<ModelInfo>, 'license'> {
   url: string;
+  /**
+   * Where the model is a folder in diffusers' layout: its files by their paths in it, each with its address; those that are not
+   * there (404) are passed over. A file in half precision (`….fp16.safetensors`) stands for the one in full. `url` is where
+   * the folder lies as a whole, for people.
+   */
+  files?: readonly { path: string, url: string }[];
   /** What the UNet of a checkpoint in one file predicts; left out, the file's marks count, else it is asked itself. */
   prediction?: Prediction;
   /**

@@ -12,24 +12,40 @@ const MOST = 33 << 20;
 const LENGTH = 8;
 
 /**
- * @param {{joinFolder: (files: object[], title: string) => {title: string, header: Uint8Array, parts: {path: string, from: number, to: number}[]}}} module
+ * @typedef {object} Module the engine's, as far as it is needed here
+ * @property {(files: {path: string, bytes: Uint8Array, length: number}[], title: string) =>
+ *   {title: string, header: Uint8Array, parts: {path: string, from: number, to: number}[]}} joinFolder
+ */
+
+/** Whether a file is a text, which is read whole. @param {string} path */
+export const isText = (path) => TEXTS.test(path);
+
+/**
+ * @param {Module} module
  * @param {{path: string, file: File}[]} files
  * @returns {Promise<File>} named as the folder is
  */
 export async function joined(module, files) {
-  const given = await Promise.all(files.map(async ({ path, file }) => ({ path, bytes: await beginning(file), length: file.size })));
+  const given = await Promise.all(files.map(async ({ path, file }) => {
+    const read = async (/** @type {number} */ most) => new Uint8Array(await file.slice(0, most).arrayBuffer());
+    return { path, bytes: await beginning(path, read), length: file.size };
+  }));
   const { title, header, parts } = module.joinFolder(given, 'model');
   const at = new Map(files.map(({ path, file }) => [path, file]));
   const slices = parts.map(({ path, from, to }) => /** @type {File} */ (at.get(path)).slice(from, to));
   return new File([/** @type {BlobPart} */ (header), ...slices], title, { lastModified: Math.max(...files.map(({ file }) => file.lastModified)) });
 }
 
-/** As much of a file as the reader wants to see. @param {File} file */
-async function beginning(file) {
-  const read = async (/** @type {number} */ length) => new Uint8Array(await file.slice(0, Math.min(length, MOST)).arrayBuffer());
-  if (TEXTS.test(file.name)) return read(file.size);
-  if (!WEIGHTS.test(file.name)) return new Uint8Array();
+/**
+ * As much of a file as the reader wants to see.
+ * @param {string} path
+ * @param {(most: number) => Promise<Uint8Array>} read so many bytes of its beginning, or all where it has no more
+ */
+export async function beginning(path, read) {
+  if (isText(path)) return read(MOST);
+  if (!WEIGHTS.test(path)) return new Uint8Array();
   const first = await read(LENGTH);
   if (first.length < LENGTH) return first;
-  return read(LENGTH + Number(new DataView(first.buffer).getBigUint64(0, true)));
+  const { buffer, byteOffset } = first;
+  return read(Math.min(MOST, LENGTH + Number(new DataView(buffer, byteOffset).getBigUint64(0, true))));
 }

@@ -411,6 +411,8 @@ export interface ModelFile {
   url: string;
   bytes?: number;
   sha256?: string;
+  /** It is a folder: its files, by their paths in it. */
+  files?: { path: string, url: string }[];
   /** What its UNet predicts, where somebody knows. */
   prediction?: Prediction;
   /** Written down with it; left out, what its file states. */

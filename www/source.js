@@ -55,7 +55,7 @@ function inFile(file) {
  * @param {import('./api.d.ts').FoundModel} found
  * @returns {Wired}
  */
-export function wire(source, { id, url, bytes, sha256, license, prediction, headers, fetch }) {
+export function wire(source, { id, url, files, bytes, sha256, license, prediction, headers, fetch }) {
   if (source instanceof Blob) {
     return { file: { id, url, bytes, sha256, prediction }, transfer: [], release: () => URL.revokeObjectURL(url) };
   }
@@ -63,11 +63,22 @@ export function wire(source, { id, url, bytes, sha256, license, prediction, head
   const served = fetch && serve(fetch);
   return {
     file: {
-      id, url, bytes, sha256, license: licenseOf(license), prediction, headers: headerList(headers), fetch: served?.port,
+      id, url, files: files && placesOf(files), bytes, sha256, license: licenseOf(license), prediction, headers: headerList(headers),
+      fetch: served?.port,
     },
     transfer: served ? [served.port] : [],
     release: () => served?.close(),
   };
+}
+
+/** @param {import('./api.d.ts').ModelDescription['files']} files @returns {{path: string, url: string}[]} */
+function placesOf(files) {
+  const base = globalThis.document?.baseURI ?? globalThis.location?.href;
+  const list = Array.isArray(files) ? files : [];
+  if (list.length && list.every(({ path, url }) => typeof path === 'string' && typeof url === 'string' && URL.canParse(url, base))) {
+    return list.map(({ path, url }) => ({ path, url: new URL(url, base).href }));
+  }
+  throw invalid('files', 'must be a list of the files of a folder: { path, url }');
 }
 
 /** @param {import('./api.d.ts').ModelDescription['license']} license @returns {import('./protocol.d.ts').ModelLicense | undefined} */

@@ -7,6 +7,7 @@
 import { detect } from './detect.js';
 import { choose, withoutDevice } from './engines.js';
 import { joined } from './folder.js';
+import { gathered } from './gathered.js';
 import { enlarge } from './preview.js';
 import { storedRows } from './stored.js';
 import { through } from './through.js';
@@ -114,15 +115,18 @@ async function takeOver(call) {
 /** Told whenever a graphics device is lost, the first time too, when another takes its place. @param {string} message */
 const deviceLost = (message) => self.postMessage({ type: 'happened', event: { type: 'devicelost', message } });
 
-/** A model's file as the engine takes it: a port stands for the program's own `fetch`. */
-const reachable = (file) => (file.fetch ? { ...file, fetch: through(file.fetch) } : file);
+/** A model's file as the engine takes it: a port stands for the program's own `fetch`, and many files for one. */
+function reachable({ files: places, ...file }) {
+  const own = file.fetch && through(file.fetch);
+  return places ? { ...file, ...gathered(() => running.module, { title: file.id, places, ask: own }) } : { ...file, fetch: own };
+}
 
 /** Does work with a model's file; when it is a checkpoint that brings no vocabulary, once more with CLIP's. */
 async function withVocabulary(file, work) {
   try {
     return await work(file);
   } catch (error) {
-    if (error?.code !== 'NO_VOCABULARY') throw error;
+    if (error?.code !== 'NO_VOCABULARY') throw file.problem?.() ?? error;
     return work({ ...file, clip: await vocabulary() });
   }
 }

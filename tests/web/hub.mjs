@@ -18,6 +18,7 @@ import { gzipSync } from 'node:zlib';
  * @property {boolean} [gzip] compressed, as proxies do that look at no type
  * @property {boolean} [closed] other sites may not read it
  * @property {number} [cutAt] the connection breaks off once this many bytes of the file have been sent
+ * @property {string} [cutIn] of several files only the one whose path ends so
  * @property {number} [endAt] the file ends there as if it were whole
  */
 
@@ -26,6 +27,7 @@ const ALL = ['Content-Range', 'ETag', 'Accept-Ranges', 'Content-Encoding'];
 export class Hub {
   /** @type {Manner} */ manner = {};
   /** What is served. @type {Buffer} */ file;
+  /** In place of that, files by their paths; of others it says that they are not there. @type {Map<string, Buffer> | null} */ files = null;
   /** Requests for the file itself, oldest first: {range, sent}. */ asked = [];
   #signatures = new Set();
   #front = createServer((request, response) => this.#answer(request, response));
@@ -57,7 +59,7 @@ export class Hub {
 
   /** Behaves again, with this file. @param {Manner} [manner] @param {Buffer} [file] */
   reset(manner = {}, file = this.file) {
-    Object.assign(this, { manner, file, asked: [] });
+    Object.assign(this, { manner, file, files: null, asked: [] });
   }
 
   /** Bytes of the file that were sent. */
@@ -93,10 +95,14 @@ export class Hub {
   }
 
   async #send(request, response) {
-    const { ranges = true, length = 'said', etag = null, date = null, gzip, cutAt, endAt } = this.manner;
-    const entry = { range: request.headers.range ?? null, sent: 0 };
+    const { ranges = true, length = 'said', etag = null, date = null, gzip, cutIn = '', endAt } = this.manner;
+    const path = new URL(request.url, this.url).pathname.replace('/blobs/', '/');
+    const file = this.files ? this.files.get(path) : this.file;
+    if (!file) return response.writeHead(404, this.#readable).end();
+    const entry = { path, range: request.headers.range ?? null, sent: 0 };
     this.asked.push(entry);
-    const whole = gzip ? gzipSync(this.file, { level: 1 }) : this.file;
+    const cutAt = path.endsWith(cutIn) ? this.manner.cutAt : undefined;
+    const whole = gzip ? gzipSync(file, { level: 1 }) : file;
     if (ranges === 'refused' && entry.range) return response.writeHead(416, this.#readable).end();
     const from = ranges && entry.range ? Number(/^bytes=(\d+)-$/.exec(entry.range)[1]) : null;
     const body = whole.subarray(from ?? 0, endAt);

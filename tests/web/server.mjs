@@ -105,7 +105,7 @@ export class Server {
     if (extname(name) === '.gguf') return this.#model(request, response, join(this.#folder, name));
     this.paths.push(path);
     if (this.missing === name) return send(404, 'text/plain', 'not found');
-    if (this.overlay.has(name)) return send(200, TYPES[extname(name)], this.overlay.get(name));
+    if (this.overlay.has(name)) return send(200, TYPES[extname(name)] ?? 'text/plain', this.overlay.get(name));
     const file = join(this.#folder, name);
     if (!file.startsWith(this.#folder) || !existsSync(file) || !statSync(file).isFile()) {
       return send(404, 'text/plain', 'not found');

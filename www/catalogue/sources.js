@@ -8,8 +8,36 @@ const FILES = /\.(gguf|safetensors)$/i;
 export const pageOf = ({ repo, revision, path }, hub) =>
   `${hub}/${repo}${path ? `/blob/${revision ?? 'main'}/${path}` : revision ? `/tree/${revision}` : ''}`;
 
+/** The files of a folder in diffusers' layout, by component; half precision stands for full (www/gathered.js). */
+const PARTS = {
+  unet: ['config.json', 'diffusion_pytorch_model.fp16.safetensors', 'diffusion_pytorch_model.safetensors'],
+  text_encoder: ['config.json', 'model.fp16.safetensors', 'model.safetensors'],
+  vae: ['config.json', 'diffusion_pytorch_model.fp16.safetensors', 'diffusion_pytorch_model.safetensors'],
+  tokenizer: ['tokenizer.json', 'vocab.json', 'merges.txt', 'tokenizer_config.json', 'special_tokens_map.json'],
+  scheduler: ['scheduler_config.json'],
+};
+
+/** Whether a model comes as a folder of files. @param {import('./entries.js').Entry} entry */
+export const isFolder = ({ url, sources = [] }) => !url && sources.length > 0 && sources.every(({ path }) => !path);
+
 /**
- * The address that an entry is fetched from; null where it is not one file.
+ * The files of an entry that is a folder, each with its address; undefined where it is one file. What says how the parts
+ * belong together comes from a source that has them all.
+ * @param {import('./entries.js').Entry} entry
+ * @param {string} hub
+ * @returns {{path: string, url: string}[] | undefined}
+ */
+export function filesOf(entry, hub) {
+  if (!isFolder(entry)) return undefined;
+  return (entry.sources ?? []).flatMap(({ repo, revision, parts }) => {
+    const paths = (parts ?? Object.keys(PARTS)).flatMap((part) => PARTS[part].map((name) => `${part}/${name}`));
+    return [...(parts ? [] : ['model_index.json']), ...paths]
+      .map((path) => ({ path, url: `${hub}/${repo}/resolve/${revision ?? 'main'}/${path}` }));
+  });
+}
+
+/**
+ * The address that an entry is fetched from; of a folder, that of its page. Null where it cannot be told.
  * @param {import('./entries.js').Entry} entry
  * @param {string} hub
  * @param {string} base what relative addresses are relative to
@@ -17,7 +45,8 @@ export const pageOf = ({ repo, revision, path }, hub) =>
 export function addressOf({ url, sources = [] }, hub, base) {
   if (url) return new URL(url, base).href;
   const [source] = sources;
-  if (sources.length !== 1 || !source.path) return null;
+  if (!source || sources.length > 1 && source.path) return null;
+  if (!source.path) return pageOf(source, hub);
   return `${hub}/${source.repo}/resolve/${source.revision ?? 'main'}/${source.path}`;
 }
 

@@ -74,13 +74,14 @@ export const TEXTS = {
   drop: 'Delete what has come',
   dropName: (name) => `Delete what has come of ${name}`,
   saved: 'Choose the saved file',
+  savedFolder: 'Choose the saved folder',
   savedName: (name) => `Choose the saved file of ${name}`,
   tags: {
     queued: 'next', waiting: 'another tab is fetching it', fetching: 'being fetched', checking: 'being checked',
     packing: 'being made smaller', paused: 'paused', failed: 'did not arrive',
   },
   missing: {
-    folder: 'fetching a model in several files',
+    names: 'the names of its own files, which nobody here has seen',
   },
   types: TYPES,
   or: ' or ',
@@ -105,6 +106,8 @@ export const TEXTS = {
   network: (message, host) => [`${message} What has come is kept.`,
     `If ${host} lets no other site read the file, or wants you to log in: open it in a tab, save it, and choose the saved `
       + 'file here.'],
+  networkFolder: (message, host) => [`${message} What has come is kept.`,
+    `If ${host} lets no other site read its files, or wants you to log in: save the folder by hand, and choose the saved folder here.`],
   openTab: (host) => `Open it at ${host}`,
 
   own: 'Bring your own',

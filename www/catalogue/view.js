@@ -7,7 +7,7 @@ import { ENTRIES } from './entries.js';
 import { Fetching } from './fetching.js';
 import { deviceOf } from './fit.js';
 import { LICENSES, licenseOf } from './licenses.js';
-import { HUB, addressOf, fileName, understand } from './sources.js';
+import { HUB, addressOf, fileName, filesOf, understand } from './sources.js';
 import { veilSwitch } from './once.js';
 import { readSite } from './site.js';
 import { shownAdding, shownEntry, shownModel, shownRow } from './shown.js';
@@ -237,14 +237,15 @@ export class Catalogue {
   /** The visitor has accepted the licence, or need not. @param {Entry} entry @param {string | null} [accepted] when */
   begin(entry, accepted = book.of(entry.id).license?.accepted ?? null) {
     this.#asking = '';
-    const record = recordOf(entry, accepted);
+    const files = filesOf(entry, this.#hub);
+    const record = { ...recordOf(entry, accepted), files };
     book.write(entry.id, record);
     this.page.removal.undo(entry.id);
     const { id, sha256, url, download } = entry;
     const bytes = url ? download ?? undefined : undefined; // of the catalogue's own the length is not known to the byte
     const isKnown = record.license?.name !== LICENSES.unknown.name; // else what its file states counts
     const license = isKnown ? record.license : undefined;
-    this.fetching.start({ id, url: /** @type {string} */ (this.#address(entry)), bytes, sha256, license });
+    this.fetching.start({ id, url: /** @type {string} */ (this.#address(entry)), files, bytes, sha256, license });
   }
 
   accept(entry) {

@@ -19,7 +19,7 @@ const GENERAL = {
  * A stored model, described as those of models.js are. `bytes` is its size in the store; `fromFile` where this page cannot
  * fetch it again; `general` where it draws whatever it is asked for; `licensed` what is known of its licence.
  * @typedef {Omit<import('../protocol.d.ts').ModelInfo, 'sha256'> & {own: true, fromFile: boolean, general: boolean,
- *   licensed?: import('../protocol.d.ts').ModelLicense}} Own
+ *   licensed?: import('../protocol.d.ts').ModelLicense, files?: {path: string, url: string}[]}} Own
  */
 
 /** Tells of a `change` when there are others, or something is known of one. */
@@ -109,6 +109,7 @@ export class Choice extends EventTarget {
     const source = fromFile ? `from the ${isFolder ? 'folder' : 'file'} ${file}` : `fetched from ${new URL(url).host}`;
     return {
       id, url, bytes, width, height, ...words, own: true, fromFile,
+      files: written.files,
       examples: written.examples ?? examples,
       defaults: { ...defaults, ...suggested, ...written.defaults },
       general: written.general ?? !base,

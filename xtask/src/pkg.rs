@@ -15,6 +15,7 @@ const CLIENT: &[&str] = &[
     "engines.js",
     "errors.js",
     "folder.js",
+    "gathered.js",
     "judge.js",
     "knows.js",
     "limits.js",
