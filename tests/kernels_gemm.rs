@@ -175,7 +175,7 @@ fn params(shape: Shape, time_offset: usize) -> Params {
         kernel_w: g.kernel as u32,
         taps: (g.kernel * g.kernel) as u32,
         stride: g.stride as u32,
-        pad_top: g.pad_top as u32,
+        pad_top: g.pad_top as i32,
         pad_left: g.pad_left as u32,
         rows_per_image: (g.out_h * g.out_w) as u32,
         time_offset: time_offset as u32,

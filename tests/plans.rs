@@ -71,13 +71,15 @@ fn work_beyond_32_bits_is_counted_whole() {
     assert!(unet.flops() > 1_600_000_000_000, "{}", unet.flops());
 }
 
+/// What attention reads is not cut.
 #[test]
 fn a_value_of_four_gibibytes_is_refused() {
     let config = ModelConfig::builtin("sd15").unwrap();
-    let shape = Shape { batch: 2, copies: 1, h: 256, w: 256, ..GUIDED };
+    let shape = Shape { batch: 2, copies: 2, h: 512, w: 512, ..GUIDED };
     let target = Target { elem: Elem::F32, tuning: Tuning::GPU, subgroup: 0, limits: WIDE };
     let error = Plans::without_weights(&config, shape, target, WeightType::Q8).err().unwrap().to_string();
     assert!(error.starts_with("size: ") && error.contains("2048 MiB"), "{error}");
+    assert!(error.contains("unet.down_blocks.0.attentions.0"), "{error}");
 }
 
 #[test]
@@ -121,15 +123,75 @@ fn slices_read_the_weights_of_the_whole() {
     assert_eq!(encoder(64), encoder(512));
 }
 
-/// What passes the limits of an adapter is refused by name, with both numbers.
+/// What passes the limits of an adapter and cannot be cut is refused by name, with both numbers.
 #[test]
 fn a_picture_too_large_for_the_adapter_is_refused() {
     let config = ModelConfig::builtin("sd15").unwrap();
-    let shape = Shape { h: 96, w: 96, ..GUIDED };
+    let shape = Shape { h: 192, w: 192, ..GUIDED };
     let target =
         Target { elem: Elem::F32, tuning: Tuning::GPU, subgroup: 0, limits: MemoryLimits::default() };
     let error = Plans::without_weights(&config, shape, target, WeightType::Q8).err().unwrap().to_string();
-    assert!(error.contains("vae.decoder.up_blocks") && error.contains("128 MiB"), "{error}");
+    assert!(error.contains("unet.down_blocks.0.attentions.0") && error.contains("128 MiB"), "{error}");
+}
+
+/// What a dispatch binds of the arena and of what lives outside, and where: the buffer, the first byte and how many.
+fn bound<'a>(plan: &'a Plan, binding: &'a Binding) -> Option<((bool, usize), u64, u64)> {
+    match binding {
+        Binding::Arena(place) => Some(((true, place.slab), place.offset, place.len)),
+        Binding::External(index) => Some(((false, *index), 0, plan.externals[*index].bytes)),
+        Binding::Part { external, offset, len } => Some(((false, *external), *offset, *len)),
+        Binding::Weight(_) | Binding::Scales(_) => None,
+    }
+}
+
+/// Larger pictures keep to WebGPU's default limits too: in every dispatch, and so that what it writes lies in no buffer
+/// that it reads.
+#[test]
+fn large_pictures_are_planned_within_default_limits() {
+    let config = ModelConfig::builtin("sd15").unwrap();
+    let limits = MemoryLimits::default();
+    let mut printed = String::new();
+    for (width, height) in [(768, 512), (1024, 1024)] {
+        for elem in [Elem::F32, Elem::F16] {
+            let shape = Shape { h: height / 8, w: width / 8, ..GUIDED };
+            let target = Target { elem, tuning: Tuning::GPU, subgroup: 0, limits };
+            let plans = Plans::without_weights(&config, shape, target, WeightType::Q8).unwrap();
+            let encoder =
+                lower(&autoencoder::encoder(&config.vae, 1, height, width, limits), target, &|decl| {
+                    stored_type(decl, WeightType::Q8)
+                })
+                .unwrap();
+            for plan in plans.all().into_iter().chain([&encoder]) {
+                assert!(plan.slabs.iter().all(|slab| *slab <= limits.buffer), "{}", plan.totals());
+                for dispatch in &plan.dispatches {
+                    let values: Vec<_> =
+                        dispatch.bindings.iter().filter_map(|binding| bound(plan, binding)).collect();
+                    let Some(((written, ..), read)) = values.split_last() else { continue };
+                    for (_, offset, len) in &values {
+                        assert!(*len <= limits.binding && offset % 256 == 0, "{}", dispatch.label);
+                    }
+                    let apart = plan.name == "step" || read.iter().all(|(buffer, ..)| buffer != written);
+                    assert!(apart, "{}: {:?}", dispatch.label, dispatch.bindings);
+                }
+                if plan.arena_bytes() > 0 {
+                    printed += &format!("{width}x{height} {elem:?} {}: {}\n", plan.name, plan.totals());
+                }
+            }
+        }
+    }
+    insta::assert_snapshot!("sd15-large", printed);
+}
+
+/// A decoder in bands does the work of one whose maps are whole.
+#[test]
+fn bands_add_no_work() {
+    let [whole, cut] = [WIDE, MemoryLimits::default()]
+        .map(|limits| plans_within("sd15", 1024, Elem::F32, 2, limits))
+        .map(|plans| [plans.denoiser, plans.decoder].map(|plan| (plan.flops(), plan.widest_value())));
+    for ((whole, widest), (cut, narrow)) in whole.into_iter().zip(cut) {
+        assert_eq!(whole, cut);
+        assert!(widest > 128 << 20 && narrow <= 128 << 20, "{widest}, then {narrow}");
+    }
 }
 
 #[test]

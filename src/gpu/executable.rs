@@ -260,6 +260,10 @@ impl Binder<'_> {
                 let external = &self.plan.externals[*index];
                 range(self.memory.external(external.outside)?, 0, external.bytes)
             }
+            Binding::Part { external, offset, len } => {
+                let external = &self.plan.externals[*external];
+                range(self.memory.external(external.outside)?, *offset, *len)
+            }
             Binding::Weight(name) => {
                 let record = self.weights.record(name)?;
                 range(self.weights.buffer(record)?, record.values.offset, record.values.len)

@@ -16,7 +16,7 @@ use crate::plan::{
 #[derive(Debug, Clone, Copy)]
 pub enum Whole {
     /// All, where memory has no limits; else those of 32 MiB in f32, or of 32 channels of the picture, below which the
-    /// kernels' tiles would be mostly empty.
+    /// kernels' tiles would be mostly empty, as far as one binding goes.
     Within(MemoryLimits),
     /// Those of so many elements.
     UpTo(usize),
@@ -27,7 +27,7 @@ impl Whole {
     pub fn elements(self, pixels: usize) -> usize {
         match self {
             Whole::Within(MemoryLimits::NONE) => usize::MAX,
-            Whole::Within(_) => (32 * pixels).max(1 << 23),
+            Whole::Within(limits) => (32 * pixels).max(1 << 23).min((limits.binding / 4) as usize),
             Whole::UpTo(elements) => elements,
         }
     }

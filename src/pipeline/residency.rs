@@ -128,7 +128,7 @@ pub fn components(plan: &Plan) -> Components {
     let bindings = plan.dispatches.iter().flat_map(|dispatch| &dispatch.bindings);
     let read = bindings.filter_map(|binding| match binding {
         Binding::Weight(name) | Binding::Scales(name) => Some(Component::of(name)),
-        Binding::Arena(_) | Binding::External(_) => None,
+        Binding::Arena(_) | Binding::External(_) | Binding::Part { .. } => None,
     });
     read.collect()
 }

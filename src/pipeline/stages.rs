@@ -8,6 +8,8 @@ use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use crate::config::{Autoencoder, ModelConfig, TaesdConfig, VaeConfig};
 use crate::error::{Error, Result};
 use crate::model::{self, Whole, autoencoder, denoiser, taesd, vae};
+#[cfg(feature = "gpu")]
+use crate::plan::Target;
 use crate::plan::{Graph, MemoryLimits, Outside, Path, padded};
 
 /// Runs one stage at a time.
@@ -15,6 +17,7 @@ pub struct Stages<'a> {
     on: On<'a>,
     /// What a denoiser is told that follows a guidance scale by itself.
     guidance: f64,
+    limits: MemoryLimits,
 }
 
 /// What computes.
@@ -50,22 +53,23 @@ impl<'a> Stages<'a> {
     }
 
     fn on(on: On<'a>) -> Stages<'a> {
-        Stages { on, guidance: 1.0 }
+        let limits = match on {
+            #[cfg(feature = "gpu")]
+            On::Gpu { context, .. } => context.target().limits,
+            #[cfg(feature = "cpu")]
+            On::Cpu { .. } => MemoryLimits::NONE,
+        };
+        Stages { on, guidance: 1.0, limits }
+    }
+
+    /// As if a device allowed no more than this.
+    pub fn within(self, limits: MemoryLimits) -> Stages<'a> {
+        Stages { limits, ..self }
     }
 
     /// With a guidance scale for a denoiser that follows one by itself; without, it is 1.
     pub fn guided_by(self, guidance: f64) -> Stages<'a> {
         Stages { guidance, ..self }
-    }
-
-    /// What memory allows.
-    fn limits(&self) -> MemoryLimits {
-        match self.on {
-            #[cfg(feature = "gpu")]
-            On::Gpu { context, .. } => context.target().limits,
-            #[cfg(feature = "cpu")]
-            On::Cpu { .. } => MemoryLimits::NONE,
-        }
     }
 
     /// Token ids `[batch][tokens]` to the hidden states `[batch, tokens, hidden]` of the model's first text encoder,
@@ -158,7 +162,7 @@ impl<'a> Stages<'a> {
         shape: [usize; 4],
     ) -> Result<Vec<f32>> {
         let [n, _, h, w] = shape;
-        let graph = autoencoder::decoder(&config.vae, n, h, w, self.limits());
+        let graph = autoencoder::decoder(&config.vae, n, h, w, self.limits);
         self.decode(&graph, latents, shape, config.vae.scale()).await
     }
 
@@ -183,7 +187,7 @@ impl<'a> Stages<'a> {
         shape: [usize; 4],
     ) -> Result<Vec<f32>> {
         let [n, _, h, w] = shape;
-        self.encode(config, &autoencoder::encoder(&config.vae, n, h, w, self.limits()), image, shape).await
+        self.encode(config, &autoencoder::encoder(&config.vae, n, h, w, self.limits), image, shape).await
     }
 
     /// The same with maps of more than `whole` elements computed in slices of channels.
@@ -272,7 +276,10 @@ impl<'a> Stages<'a> {
     ) -> Result<Vec<f32>> {
         match self.on {
             #[cfg(feature = "gpu")]
-            On::Gpu { context, weights } => run_on_gpu(context, weights, graphs, inputs, output, len).await,
+            On::Gpu { context, weights } => {
+                let target = Target { limits: self.limits, ..context.target() };
+                run_on_gpu(context, weights, target, graphs, inputs, output, len).await
+            }
             #[cfg(feature = "cpu")]
             On::Cpu { weights } => run_on_cpu(weights, graphs, inputs, output, len),
         }
@@ -283,6 +290,7 @@ impl<'a> Stages<'a> {
 async fn run_on_gpu(
     context: &crate::gpu::Context,
     weights: &crate::gpu::Weights,
+    target: Target,
     graphs: &[&Graph],
     inputs: &[Input],
     output: Outside,
@@ -292,7 +300,6 @@ async fn run_on_gpu(
     use crate::kernels::Elem;
     use crate::plan::{ElemKind, Plan, lower};
 
-    let target = context.target();
     let elem = |outside: Outside| match outside.kind() {
         ElemKind::Activation => target.elem,
         ElemKind::F32 | ElemKind::U32 => Elem::F32,

@@ -367,7 +367,7 @@ impl Linear {
 impl Conv {
     /// 3×3, stride 1, one pixel of padding.
     pub fn same() -> Conv {
-        Conv { kernel: 3, stride: 1, pad_top: 1, pad_left: 1, upsample: None }
+        Conv { kernel: 3, stride: 1, pad_top: 1, pad_left: 1, skip_top: 0, upsample: None }
     }
 
     /// 3×3 over the nearest-neighbour enlargement of the input to `h` × `w`.

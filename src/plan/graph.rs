@@ -95,6 +95,8 @@ pub struct Conv {
     pub stride: usize,
     pub pad_top: usize,
     pub pad_left: usize,
+    /// Rows of the (enlarged) input above the first that is read: 0 but in a band of rows.
+    pub skip_top: usize,
     /// The input is read as if first enlarged (nearest neighbour) to this height and width: twice its own, or
     /// one less where the matching skip connection has an odd size.
     pub upsample: Option<(usize, usize)>,

@@ -66,10 +66,67 @@ fn product<const N: usize>(sizes: [usize; N]) -> u64 {
 }
 
 fn group_norm(l: &mut Lowering, node: &Node, op: &GroupNorm) {
+    let (mut spec, mut params) = norm(l, node, op);
+    let group_len = group_len(&params);
+    if !l.target.tuning.cpu {
+        group_norm::for_gpu(&mut spec, &mut params);
+    } else if group_len >= CPU_SPLIT_GROUP {
+        params.chunks = group_len.div_ceil(CPU_CHUNK) as u32;
+    }
+    if params.chunks == 1 {
+        apply(l, node, op, spec, &params, None);
+        return;
+    }
+    let partial = l.scratch(Shape::tokens(1, 1, group_norm::partial_len(&params)), ElemKind::F32);
+    find_moments(l, node, op, &spec, &params, partial);
+    apply(l, node, op, group_norm::Spec { pass: Pass::Apply, ..spec }, &params, Some(partial));
+}
+
+/// Group norms of bands of one image by the moments of them all.
+pub fn group_norm_of_bands(l: &mut Lowering, bands: &[Node]) {
+    let bands: Vec<(&Node, &GroupNorm)> = bands
+        .iter()
+        .filter_map(|node| match &node.op {
+            Op::GroupNorm(op) => Some((node, op)),
+            _ => None,
+        })
+        .collect();
+    let mut halves: Vec<(group_norm::Spec, group_norm::Params)> = Vec::with_capacity(bands.len());
+    for (node, op) in &bands {
+        let (mut spec, mut params) = norm(l, node, op);
+        if !l.target.tuning.cpu {
+            group_norm::in_slices(&mut spec, &mut params);
+        }
+        if !spec.sliced {
+            spec.threads = CPU_THREADS;
+            params.chunks = group_len(&params).div_ceil(CPU_CHUNK).max(1) as u32;
+        }
+        params.first_chunk = halves.iter().map(|(_, params)| params.chunks).sum();
+        halves.push((spec, params));
+    }
+    let all: u32 = halves.iter().map(|(_, params)| params.chunks).sum();
+    halves.iter_mut().for_each(|(_, params)| params.other_chunks = all - params.chunks);
+    let Some((_, params)) = halves.first() else { return };
+    let partial = l.scratch(Shape::tokens(1, 1, group_norm::partial_len(params)), ElemKind::F32);
+    for ((node, op), (spec, params)) in bands.iter().zip(&halves) {
+        find_moments(l, node, op, spec, params, partial);
+    }
+    for ((node, op), (spec, params)) in bands.into_iter().zip(halves) {
+        apply(l, node, op, group_norm::Spec { pass: Pass::Apply, ..spec }, &params, Some(partial));
+    }
+}
+
+/// Elements of one group of an image.
+fn group_len(params: &group_norm::Params) -> usize {
+    params.rows as usize * (params.channels1 + params.channels2) as usize / params.groups as usize
+}
+
+/// How a group norm is done in one dispatch, by four invocations a group.
+fn norm(l: &Lowering, node: &Node, op: &GroupNorm) -> (group_norm::Spec, group_norm::Params) {
     let (from, to) = (l.shape(op.x), l.shape(node.output));
     let second = op.x2.map_or(0, |v| l.shape(v).c);
     let rows = from.h * from.w;
-    let mut spec = group_norm::Spec {
+    let spec = group_norm::Spec {
         elem: l.target.elem,
         pass: Pass::Whole,
         width: group_norm::width(to.c as u32, op.groups as u32),
@@ -81,33 +138,48 @@ fn group_norm(l: &mut Lowering, node: &Node, op: &GroupNorm) {
         in_place: node.output == op.x,
     };
     let channels = [to.c - second, second].map(|channels| channels as u32);
-    let mut params = group_norm::Params {
+    let params = group_norm::Params {
         stride1: from.c as u32,
         first1: op.first as u32,
         first_affine: op.channel as u32,
         ..group_norm::Params::new(from.n as u32, rows as u32, channels, op.groups as u32, op.eps)
     };
-    let group_len = rows * to.c / op.groups;
-    if !l.target.tuning.cpu {
-        group_norm::for_gpu(&mut spec, &mut params);
-    } else if group_len >= CPU_SPLIT_GROUP {
-        params.chunks = group_len.div_ceil(CPU_CHUNK) as u32;
-    }
-    let inputs = || [Some(op.x), op.x2].into_iter().flatten().map(Operand::Read);
+    (spec, params)
+}
+
+fn inputs(op: &GroupNorm) -> impl Iterator<Item = Operand> + use<> {
+    [Some(op.x), op.x2].into_iter().flatten().map(Operand::Read)
+}
+
+/// The first of a group norm's two halves.
+fn find_moments(
+    l: &mut Lowering,
+    node: &Node,
+    op: &GroupNorm,
+    spec: &group_norm::Spec,
+    params: &group_norm::Params,
+    partial: ValueId,
+) {
+    let stats = group_norm::Spec { pass: Pass::Stats, silu: false, in_place: false, ..spec.clone() };
+    let operands = inputs(op).chain([Operand::Write(partial)]).collect();
+    let workgroups = group_norm::workgroups(&stats, params);
+    push(l, node, stats.into(), params.bytes(), workgroups, operands, 0);
+}
+
+/// The second, or all of it where no moments have been found.
+fn apply(
+    l: &mut Lowering,
+    node: &Node,
+    op: &GroupNorm,
+    spec: group_norm::Spec,
+    params: &group_norm::Params,
+    partial: Option<ValueId>,
+) {
     let output = if spec.in_place { Operand::Update(op.x) } else { Operand::Write(node.output) };
-    let mut operands: Vec<Operand> = if spec.in_place { Vec::new() } else { inputs().collect() };
-    if params.chunks > 1 {
-        let len = group_norm::partial_len(&params);
-        let partial = l.scratch(Shape::tokens(1, 1, len), ElemKind::F32);
-        let stats = group_norm::Spec { pass: Pass::Stats, silu: false, in_place: false, ..spec.clone() };
-        let found = inputs().chain([Operand::Write(partial)]).collect();
-        let workgroups = group_norm::workgroups(&stats, &params);
-        push(l, node, stats.into(), params.bytes(), workgroups, found, 0);
-        spec.pass = Pass::Apply;
-        operands.push(Operand::Read(partial));
-    }
+    let mut operands: Vec<Operand> = if spec.in_place { Vec::new() } else { inputs(op).collect() };
+    operands.extend(partial.map(Operand::Read));
     operands.extend([Operand::Weight(op.gamma), Operand::Weight(op.beta), output]);
-    let workgroups = group_norm::workgroups(&spec, &params);
+    let workgroups = group_norm::workgroups(&spec, params);
     push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
 }
 
@@ -261,7 +333,14 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     let n = if op.geglu { 2 * to.c } else { to.c };
     let k = taps * from.c + second;
     let (layer_n, layer_k) = l.matrix_size(op.weight);
-    let conv = op.conv.unwrap_or(Conv { kernel: 1, stride: 1, pad_top: 0, pad_left: 0, upsample: None });
+    let conv = op.conv.unwrap_or(Conv {
+        kernel: 1,
+        stride: 1,
+        pad_top: 0,
+        pad_left: 0,
+        skip_top: 0,
+        upsample: None,
+    });
     let params = gemm::Params {
         m: m as u32,
         n: n as u32,
@@ -270,12 +349,12 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         a2_c4: (second / 4) as u32,
         in_h: from.h as u32,
         in_w: from.w as u32,
-        out_h: to.h as u32,
+        out_h: conv.upsample.map_or(to.h, |(h, _)| h) as u32,
         out_w: to.w as u32,
         kernel_w: conv.kernel as u32,
         taps: taps as u32,
         stride: conv.stride as u32,
-        pad_top: conv.pad_top as u32,
+        pad_top: conv.pad_top as i32 - conv.skip_top as i32,
         pad_left: conv.pad_left as u32,
         rows_per_image: (to.h * to.w) as u32,
         time_offset: op.time.map_or(0, |(_, offset)| offset) as u32,

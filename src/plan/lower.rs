@@ -1,9 +1,10 @@
 //! From graph to plan: every op becomes kernel launches, every value gets a place.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
+use super::bands;
 use super::graph::{ElemKind, Graph, Shape, Value, ValueId, WeightId};
-use super::launch;
 use super::memory::{Arena, MemoryLimits, Place};
 use super::program::{Binding, Dispatch, External, Plan};
 use super::tuning::Tuning;
@@ -54,15 +55,19 @@ pub struct Lowering<'a> {
     pub target: Target,
     weight_types: WeightTypes<'a>,
     pub launches: Vec<Launch>,
+    /// Values that are rows of others: of which, and from which of its elements on.
+    views: BTreeMap<ValueId, (ValueId, u64)>,
 }
 
 /// The plan of `graph` on `target`, with weights stored as `weight_types` says.
 ///
-/// Fails when a value, inside the arena or outside, is larger than the adapter can bind.
+/// Fails when a value, inside the arena or outside, is larger than the adapter can bind and cannot be cut into bands.
 pub fn lower(graph: &Graph, target: Target, weight_types: WeightTypes) -> Result<Plan> {
-    let mut lowering = Lowering { graph: graph.clone(), target, weight_types, launches: Vec::new() };
+    let mut lowering =
+        Lowering { graph: graph.clone(), target, weight_types, launches: Vec::new(), views: BTreeMap::new() };
+    let mut cuts = bands::cut(&mut lowering);
     for node in &graph.nodes {
-        launch::node(&mut lowering, node)?;
+        bands::node(&mut lowering, &mut cuts, node)?;
     }
     place(lowering)
 }
@@ -101,7 +106,20 @@ impl Lowering<'_> {
         ValueId(self.graph.values.len() - 1)
     }
 
-    fn bytes_of(&self, id: ValueId) -> u64 {
+    /// A value that is part of another, from element `first` on.
+    pub fn view(&mut self, whole: ValueId, shape: Shape, first: u64) -> ValueId {
+        let view = self.scratch(shape, self.graph.values[whole.0].elem);
+        self.views.insert(view, (whole, first));
+        view
+    }
+
+    /// The value that has a place, and from which of its bytes on.
+    fn whole(&self, id: ValueId) -> (ValueId, u64) {
+        let view = self.views.get(&id);
+        view.map_or((id, 0), |(whole, first)| (*whole, first * self.elem(id).size() as u64))
+    }
+
+    pub fn bytes_of(&self, id: ValueId) -> u64 {
         self.shape(id).len() * self.elem(id).size() as u64
     }
 
@@ -161,7 +179,7 @@ fn place(lowering: Lowering) -> Result<Plan> {
     let mut dispatches = Vec::with_capacity(lowering.launches.len());
 
     for (i, launch) in lowering.launches.iter().enumerate() {
-        for value in launch.written() {
+        for value in launch.written(&lowering) {
             if places[value.0].is_none() && lowering.graph.values[value.0].external.is_none() {
                 let avoid: Vec<usize> =
                     apart[value.0].iter().filter_map(|v| places[v.0]).map(|p| p.slab).collect();
@@ -178,7 +196,7 @@ fn place(lowering: Lowering) -> Result<Plan> {
             flops: launch.flops,
             bytes: launch.operands.iter().map(|o| lowering.operand_bytes(*o)).sum(),
         });
-        let mut dead: Vec<ValueId> = launch.values().filter(|v| last_use[v.0] == i).collect();
+        let mut dead: Vec<ValueId> = launch.values(&lowering).filter(|v| last_use[v.0] == i).collect();
         dead.sort();
         dead.dedup();
         for value in dead {
@@ -213,16 +231,23 @@ fn bind(l: &Lowering, places: &[Option<Place>], externals: &mut Vec<External>, o
         Operand::Weight(id) => Binding::Weight(l.graph.weights[id.0].name.clone()),
         Operand::Scales(id) => Binding::Scales(l.graph.weights[id.0].name.clone()),
         Operand::Read(id) | Operand::Write(id) | Operand::Update(id) => {
-            match (&l.graph.values[id.0].external, places[id.0]) {
+            let (whole, offset) = l.whole(id);
+            match (&l.graph.values[whole.0].external, places[whole.0]) {
                 (Some(outside), _) => {
-                    let external = External { outside: *outside, bytes: l.bytes_of(id) };
+                    let external = External { outside: *outside, bytes: l.bytes_of(whole) };
                     let index = externals.iter().position(|e| *e == external).unwrap_or_else(|| {
                         externals.push(external);
                         externals.len() - 1
                     });
-                    Binding::External(index)
+                    if whole == id {
+                        Binding::External(index)
+                    } else {
+                        Binding::Part { external: index, offset, len: l.bytes_of(id) }
+                    }
                 }
-                (None, Some(place)) => Binding::Arena(place),
+                (None, Some(Place { slab, offset: first, .. })) => {
+                    Binding::Arena(Place { slab, offset: first + offset, len: l.bytes_of(id) })
+                }
                 (None, None) => unreachable!("value {id:?} is read before any launch writes it"),
             }
         }
@@ -230,18 +255,18 @@ fn bind(l: &Lowering, places: &[Option<Place>], externals: &mut Vec<External>, o
 }
 
 impl Launch {
-    /// Every value it touches.
-    fn values(&self) -> impl Iterator<Item = ValueId> {
+    /// Every value with a place that it touches.
+    fn values(&self, l: &Lowering) -> impl Iterator<Item = ValueId> {
         self.operands.iter().filter_map(|operand| match operand {
-            Operand::Read(id) | Operand::Write(id) | Operand::Update(id) => Some(*id),
+            Operand::Read(id) | Operand::Write(id) | Operand::Update(id) => Some(l.whole(*id).0),
             Operand::Weight(_) | Operand::Scales(_) => None,
         })
     }
 
-    /// The values it writes or changes.
-    fn written(&self) -> impl Iterator<Item = ValueId> {
+    /// Those of them that it writes or changes.
+    fn written(&self, l: &Lowering) -> impl Iterator<Item = ValueId> {
         self.operands.iter().filter_map(|operand| match operand {
-            Operand::Write(id) | Operand::Update(id) => Some(*id),
+            Operand::Write(id) | Operand::Update(id) => Some(l.whole(*id).0),
             _ => None,
         })
     }
@@ -251,7 +276,7 @@ impl Launch {
 fn last_uses(lowering: &Lowering) -> Vec<usize> {
     let mut last = vec![0; lowering.graph.values.len()];
     for (i, launch) in lowering.launches.iter().enumerate() {
-        for value in launch.values() {
+        for value in launch.values(lowering) {
             last[value.0] = i;
         }
     }
@@ -262,8 +287,8 @@ fn last_uses(lowering: &Lowering) -> Vec<usize> {
 fn kept_apart(lowering: &Lowering) -> Vec<Vec<ValueId>> {
     let mut apart = vec![Vec::new(); lowering.graph.values.len()];
     for launch in &lowering.launches {
-        for written in launch.written() {
-            for other in launch.values().filter(|other| *other != written) {
+        for written in launch.written(lowering) {
+            for other in launch.values(lowering).filter(|other| *other != written) {
                 apart[written.0].push(other);
                 apart[other.0].push(written);
             }

@@ -1,8 +1,9 @@
 //! A model as data: ops with static shapes, the memory they need, the dispatches they become.
 //!
 //! [`builder`] writes a [`graph`] layer by layer; [`lower`] turns it into a [`program::Plan`]: [`launch`] picks the
-//! kernels, [`memory`] the places. Nothing here needs a device; `opengen plan` prints the result.
+//! kernels, `bands` takes what passes one binding apart, [`memory`] picks the places. Nothing here needs a device; `opengen plan` prints the result.
 
+mod bands;
 pub mod builder;
 pub mod graph;
 mod launch;

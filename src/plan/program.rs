@@ -51,6 +51,12 @@ pub enum Binding {
     Arena(Place),
     /// Index into [`Plan::externals`].
     External(usize),
+    /// Some bytes of one of [`Plan::externals`], by its index.
+    Part {
+        external: usize,
+        offset: u64,
+        len: u64,
+    },
     /// A packed record's values.
     Weight(String),
     /// A packed record's scales.

@@ -27,8 +27,8 @@ for (const size of [512, 1024]) {
   });
 }
 
-test('a value beyond what any adapter binds is refused', () => {
-  assert.throws(() => module.planText('sd15', 4096, 4096), (error) => {
+test('a value beyond what any adapter binds, and that is not cut, is refused', () => {
+  assert.throws(() => module.planText('sd15', 8192, 8192), (error) => {
     assert.equal(error.code, 'INVALID_INPUT');
     assert.match(error.message, /MiB/);
     return true;

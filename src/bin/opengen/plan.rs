@@ -40,6 +40,9 @@ pub struct Args {
     /// before outer products).
     #[arg(long, default_value = "gpu", value_parser = crate::bench::tuning)]
     tuning: Tuning,
+    /// What of an adapter a plan keeps to: webgpu (its default limits, bindings of 128 MiB) or widest (2 GiB).
+    #[arg(long, default_value = "widest", value_parser = limits)]
+    limits: MemoryLimits,
     /// Only the totals.
     #[arg(long)]
     summary: bool,
@@ -56,7 +59,7 @@ pub fn run(args: &Args) -> Result<()> {
         "f16" => Elem::F16,
         other => return Err(crate::invalid("elem", format!("{other:?} is neither f32 nor f16"))),
     };
-    let target = Target { elem, tuning: args.tuning, subgroup: 0, limits: MemoryLimits::WIDEST };
+    let target = Target { elem, tuning: args.tuning, subgroup: 0, limits: args.limits };
     let (config, plans, sizes) = if BUILTIN.contains(&args.model.as_str()) {
         let config = ModelConfig::builtin(&args.model)?;
         let wanted = args.r#type;
@@ -80,6 +83,14 @@ pub fn run(args: &Args) -> Result<()> {
         print!("\n{}", Residency::of_run(&config, &parts, &sizes, limit));
     }
     Ok(())
+}
+
+fn limits(name: &str) -> std::result::Result<MemoryLimits, String> {
+    match name {
+        "webgpu" => Ok(MemoryLimits::default()),
+        "widest" => Ok(MemoryLimits::WIDEST),
+        other => Err(format!("{other:?} is neither webgpu nor widest")),
+    }
 }
 
 fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shape {

@@ -18,14 +18,14 @@ struct Params {
     a2_c4: u32,        // channels of the second tensor / 4 (concat)
     in_h: u32,
     in_w: u32,
-    out_h: u32,
+    out_h: u32,        // of the enlarged input, where it is read enlarged
     out_w: u32,
     kernel_w: u32,
     taps: u32,         // kernel_h * kernel_w
     stride: u32,
-    pad_top: u32,
+    pad_top: i32,      // negative where rows above are skipped
     pad_left: u32,
-    rows_per_image: u32, // out_h * out_w
+    rows_per_image: u32, // pixels of an image of the output
     time_offset: u32,  // first column of this layer in the merged time projection
     weight_n: u32,     // columns of the whole layer
     first_column: u32, // which of them is column 0 here
@@ -72,7 +72,7 @@ fn pixel_of(row: u32) -> Pixel {
     let rest = row % params.rows_per_image;
     let y = rest / params.out_w;
     let x = rest % params.out_w;
-    return Pixel(image, i32(y * params.stride) - i32(params.pad_top), i32(x * params.stride) - i32(params.pad_left));
+    return Pixel(image, i32(y * params.stride) - params.pad_top, i32(x * params.stride) - i32(params.pad_left));
 }
 
 // Index of the first channel group of the pixel that this tap reads; -1 in the padding.

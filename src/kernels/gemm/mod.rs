@@ -168,15 +168,17 @@ params! {
         pub a2_c4: u32,
         pub in_h: u32,
         pub in_w: u32,
+        /// Rows of the output; where the input is read enlarged, of the enlarged input.
         pub out_h: u32,
         pub out_w: u32,
         pub kernel_w: u32,
         /// kernel_h · kernel_w
         pub taps: u32,
         pub stride: u32,
-        pub pad_top: u32,
+        /// Rows of zeros above the input; negative where so many of its rows lie above the first that is read.
+        pub pad_top: i32,
         pub pad_left: u32,
-        /// out_h · out_w
+        /// Pixels of an image of the output
         pub rows_per_image: u32,
         /// First column of this layer in the merged time projection.
         pub time_offset: u32,

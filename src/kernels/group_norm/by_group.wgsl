@@ -67,10 +67,14 @@ fn main(
     let chunk_rows = (params.rows + params.chunks - 1u) / params.chunks;
     let first_row = image * params.rows + min(chunk * chunk_rows, params.rows);
     let end_row = image * params.rows + min((chunk + 1u) * chunk_rows, params.rows);
+{% if pass != "whole" %}
+    let all_chunks = params.chunks + params.other_chunks;
+    let partials = (image * params.groups + group) * all_chunks;
+{% endif %}
 {% if pass == "apply" %}
     var own = Moments(0.0);
-    for (var i = local; i < params.chunks; i += {{ threads }}u) {
-        own = combine(own, partial[index - chunk + i].xyz);
+    for (var i = local; i < all_chunks; i += {{ threads }}u) {
+        own = combine(own, partial[partials + i].xyz);
     }
 {% else %}
     let own = slice_moments(local, first_row, end_row, first_lane, row_lanes);
@@ -78,7 +82,7 @@ fn main(
     let moments = combine_workgroup(local, own);
 {% if pass == "stats" %}
     if (local == 0u) {
-        partial[index] = vec4<f32>(moments, 0.0);
+        partial[partials + params.first_chunk + chunk] = vec4<f32>(moments, 0.0);
     }
 {% else %}
     apply_to_slice(local, first_row, end_row, first_lane, row_lanes, moments);

@@ -75,7 +75,8 @@ fn main(
     // those left over have no rows
     let first = select(image * params.rows + part * part_rows + local / lanes, end, local >= at_once * lanes);
     let lane = first_group * group_lanes + local % lanes;
-    let partials = (image * params.groups + first_group) * params.chunks;
+    let all_chunks = params.chunks + params.other_chunks;
+    let partials = (image * params.groups + first_group) * all_chunks;
 {% if pass == "stats" %}
     combine_columns(local, lane_moments(lane, first, end, at_once), lanes, at_once);
     if (local < params.span) {
@@ -83,14 +84,14 @@ fn main(
         for (var i = 1u; i < group_lanes; i += 1u) {
             moments = combine(moments, shared_moments[local * group_lanes + i]);
         }
-        partial[partials + local * params.chunks + part] = vec4<f32>(moments, 0.0);
+        partial[partials + local * all_chunks + params.first_chunk + part] = vec4<f32>(moments, 0.0);
     }
 {% else %}
     let readers = {{ threads }}u / params.span; // of the chunks of one group
     var own = Moments(0.0);
     if (local < readers * params.span) {
-        for (var chunk = local / params.span; chunk < params.chunks; chunk += readers) {
-            own = combine(own, partial[partials + local % params.span * params.chunks + chunk].xyz);
+        for (var chunk = local / params.span; chunk < all_chunks; chunk += readers) {
+            own = combine(own, partial[partials + local % params.span * all_chunks + chunk].xyz);
         }
     }
     combine_columns(local, own, params.span, readers);

@@ -25,12 +25,14 @@ pub fn whole(params: &Params, silu: bool, input: Input, gamma: &[f32], beta: &[f
     apply(&whole, silu, input, &stats(&whole, input), gamma, beta)
 }
 
-/// `[N, groups, chunks, 4]`: mean, sum of squared deviations, count and zero of each chunk of a group's rows.
+/// `[N, groups, all chunks, 4]`: mean, sum of squared deviations, count and zero of each chunk of a group's rows; zeros
+/// where those of other bands belong.
 pub fn stats(params: &Params, input: Input) -> Vec<f32> {
     let (rows, groups, chunks) = (params.rows as usize, params.groups as usize, params.chunks as usize);
     let group_channels = (params.channels1 + params.channels2) as usize / groups;
     let chunk_rows = rows.div_ceil(chunks);
-    let mut partial = Vec::new();
+    let mut partial = vec![0.0; super::partial_len(params)];
+    let all_chunks = chunks + params.other_chunks as usize;
     for image in 0..params.batch as usize {
         for group in 0..groups {
             for chunk in 0..chunks {
@@ -43,14 +45,16 @@ pub fn stats(params: &Params, input: Input) -> Vec<f32> {
                 let count = values.len().max(1) as f64;
                 let mean = values.iter().map(|&x| f64::from(x)).sum::<f64>() / count;
                 let squares = values.iter().map(|&x| (f64::from(x) - mean).powi(2)).sum::<f64>();
-                partial.extend([mean as f32, squares as f32, values.len() as f32, 0.0]);
+                let at = (image * groups + group) * all_chunks + params.first_chunk as usize + chunk;
+                let found = [mean as f32, squares as f32, values.len() as f32, 0.0];
+                partial[4 * at..][..4].copy_from_slice(&found);
             }
         }
     }
     partial
 }
 
-/// `[N, HW, C1 + C2]`, normalised with the partial moments `[N, groups, chunks, 4]`.
+/// `[N, HW, C1 + C2]`, normalised with the partial moments `[N, groups, all chunks, 4]`.
 pub fn apply(
     params: &Params,
     silu: bool,
@@ -59,7 +63,8 @@ pub fn apply(
     gamma: &[f32],
     beta: &[f32],
 ) -> Vec<f32> {
-    let (rows, groups, chunks) = (params.rows as usize, params.groups as usize, params.chunks as usize);
+    let (rows, groups) = (params.rows as usize, params.groups as usize);
+    let chunks = (params.chunks + params.other_chunks) as usize;
     let channels = (params.channels1 + params.channels2) as usize;
     let moments: Vec<(f32, f32)> = partial.chunks_exact(4 * chunks).map(union).collect();
     let mut output = vec![0.0; params.batch as usize * rows * channels];
@@ -120,6 +125,23 @@ mod tests {
         let input = Input { first: &first, second: &second };
         let found = apply(&chunked, true, input, &stats(&chunked, input), &gamma, &beta);
         near(&found, &whole(&params, true, input, &gamma, &beta));
+    }
+
+    #[test]
+    fn bands_of_rows_by_the_moments_of_all_are_the_whole() {
+        let all = Params::new(1, 7, [4, 8], 4, 1e-5);
+        let (first, second, gamma, beta) = (wave(28, 0.7), wave(56, 1.3), wave(12, 0.4), wave(12, 2.1));
+        let input = |rows: std::ops::Range<usize>| Input {
+            first: &first[4 * rows.start..4 * rows.end],
+            second: &second[8 * rows.start..8 * rows.end],
+        };
+        let bands = [(0..5, Params { rows: 5, chunks: 3, other_chunks: 2, ..all }), {
+            (5..7, Params { rows: 2, chunks: 2, first_chunk: 3, other_chunks: 3, ..all })
+        }];
+        let halves = bands.clone().map(|(rows, params)| stats(&params, input(rows)));
+        let partial: Vec<f32> = halves[0].iter().zip(&halves[1]).map(|(a, b)| a + b).collect();
+        let found = bands.map(|(rows, params)| apply(&params, true, input(rows), &partial, &gamma, &beta));
+        near(&found.concat(), &whole(&all, true, input(0..7), &gamma, &beta));
     }
 
     #[test]

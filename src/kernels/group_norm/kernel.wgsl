@@ -20,6 +20,8 @@ struct Params {
     chunks: u32,
     parts: u32,
     span: u32,
+    first_chunk: u32,
+    other_chunks: u32,
     eps: f32,
 }
 
@@ -37,10 +39,10 @@ struct Params {
 {% set b.i = b.i + 1 %}
 {% endif %}
 {% if pass == "stats" %}
-@group(0) @binding({{ b.i }}) var<storage, read_write> partial: array<vec4<f32>>; // [N, groups, chunks]
+@group(0) @binding({{ b.i }}) var<storage, read_write> partial: array<vec4<f32>>; // [N, groups, all chunks]
 {% else %}
 {% if pass == "apply" %}
-@group(0) @binding({{ b.i }}) var<storage, read> partial: array<vec4<f32>>; // [N, groups, chunks]
+@group(0) @binding({{ b.i }}) var<storage, read> partial: array<vec4<f32>>; // [N, groups, all chunks]
 {% set b.i = b.i + 1 %}
 {% endif %}
 @group(0) @binding({{ b.i }}) var<storage, read> gamma: array<Lanes>; // [channels of the layer]

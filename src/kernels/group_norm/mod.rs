@@ -2,7 +2,8 @@
 //!
 //! One workgroup per (image, group) does it in one dispatch, and reads memory once where its invocations can hold the
 //! group. For groups that would keep one workgroup busy for long, two dispatches share the work among many:
-//! [`Pass::Stats`], then [`Pass::Apply`].
+//! [`Pass::Stats`], then [`Pass::Apply`]. An image that lies in several bands of rows has [`Pass::Stats`] of each, whose
+//! chunks stand side by side, before the first is applied.
 
 pub mod cpu;
 
@@ -81,6 +82,10 @@ params! {
         pub parts: u32,
         /// Groups of a slice; divides `groups`
         pub span: u32,
+        /// Which of all chunks is the first of these rows, where they are a band of an image
+        pub first_chunk: u32,
+        /// How many chunks the image's other bands have
+        pub other_chunks: u32,
         pub eps: f32,
     }
 }
@@ -102,6 +107,8 @@ impl Params {
             chunks,
             parts,
             span,
+            first_chunk: 0,
+            other_chunks: 0,
             eps,
         }
     }
@@ -125,9 +132,9 @@ pub fn workgroups(spec: &Spec, params: &Params) -> [u32; 3] {
     grid::fold(params.batch * params.groups / params.span * parts)
 }
 
-/// Floats that [`Pass::Stats`] finds, `[N, groups, chunks, 4]`: mean, sum of squared deviations, count, unused.
+/// Floats that [`Pass::Stats`] finds, of all bands, `[N, groups, chunks, 4]`: mean, sum of squared deviations, count, unused.
 pub fn partial_len(params: &Params) -> usize {
-    4 * params.batch as usize * params.groups as usize * params.chunks as usize
+    4 * params.batch as usize * params.groups as usize * (params.chunks + params.other_chunks) as usize
 }
 
 /// Bytes of a group that an invocation may hold in registers.
@@ -158,6 +165,13 @@ pub fn for_gpu(whole: &mut Spec, params: &mut Params) {
         whole.held = held;
         return;
     }
+    in_slices(whole, params);
+}
+
+/// How a GPU shares a group among workgroups: `params.chunks` is 1 where it cannot.
+pub fn in_slices(whole: &mut Spec, params: &mut Params) {
+    let group_channels = (params.channels1 + params.channels2) / params.groups;
+    let group_lanes = group_channels / whole.width;
     whole.threads = 256;
     let enough = |span: &u32| span * group_channels * whole.elem.size() as u32 >= SLICE_BYTES;
     let spans = (1..=params.groups)
