@@ -212,27 +212,26 @@ async fn many(args: &Args, file: &Path, pipeline: &mut Pipeline) -> Result<()> {
 }
 
 fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
-    let (width, height) = args.size.unwrap_or(config.native_size().into());
-    let defaults = model::defaults(&args.model).with(&config.suggested);
+    let usual = model::usual(&args.model, config);
+    let (width, height) = args.size.unwrap_or((usual.width, usual.height));
     Ok(Request {
         prompt: args.prompt.clone().unwrap_or_default(),
         negative_prompt: args.negative.clone(),
         dialect: args.dialect,
-        steps: args.steps.unwrap_or(defaults.steps),
-        guidance: args.guidance.unwrap_or(defaults.guidance),
+        steps: args.steps.unwrap_or(usual.steps),
+        guidance: args.guidance.unwrap_or(usual.guidance),
         guidance_rescale: args.guidance_rescale,
         seed: args.seed,
         variation: (args.variation_strength != 0.0)
             .then_some(Variation { seed: args.variation_seed, strength: args.variation_strength }),
         rng: args.rng,
-        sampler: args.sampler.unwrap_or(defaults.sampler),
-        schedule: args.schedule.unwrap_or(defaults.schedule),
+        sampler: args.sampler.unwrap_or(usual.sampler),
+        schedule: args.schedule.unwrap_or(usual.schedule),
         width,
         height,
         batch: args.batch,
         init_latents: args.init_latents.as_deref().map(read_latents).transpose()?,
-        preview_every: 0,
-        walk: None,
+        ..usual
     })
 }
 
@@ -281,6 +280,6 @@ fn write_dump(path: &Path, dump: &Dump) -> Result<()> {
     safetensors::serialize_to_file(views, None, path).map_err(bad)
 }
 
-fn io(path: &Path, error: &std::io::Error) -> Error {
+pub fn io(path: &Path, error: &std::io::Error) -> Error {
     Error::Io { path: path.display().to_string(), message: error.to_string() }
 }

@@ -29,7 +29,7 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 /// The report.
-fn text(source: &ModelSource, Unused { leftovers, unknown }: Unused) -> String {
+pub fn text(source: &ModelSource, Unused { leftovers, unknown }: Unused) -> String {
     let config = source.config();
     let rows = [
         ("family", family(source.family(), config)),

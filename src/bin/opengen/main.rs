@@ -2,6 +2,7 @@
 
 mod bench;
 mod bytes;
+mod doctor;
 mod generate;
 mod import;
 mod inspect;
@@ -32,6 +33,8 @@ enum Command {
     /// Write a diffusers folder or a checkpoint in one file as a GGUF with smaller weights.
     #[command(alias = "quantize")]
     Import(import::Args),
+    /// Look into a model, load it, make a picture, and report all of it: what a bug report needs.
+    Doctor(doctor::Args),
     /// Measure every stage and kernel on this machine's GPU, or products of well-known shapes in every variant.
     Bench(bench::Args),
 }
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Doctor(args) => pollster::block_on(doctor::run(&args)),
         Command::Bench(args) => pollster::block_on(bench::run(&args)),
     };
     match result {

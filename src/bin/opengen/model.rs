@@ -2,11 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use opengen::config::PredictionType;
+use opengen::config::{ModelConfig, PredictionType};
 use opengen::error::{Error, Result};
 use opengen::gpu::{Context, Options};
 use opengen::pipeline::stock::Files;
-use opengen::pipeline::{Defaults, Pipeline};
+use opengen::pipeline::{Defaults, Pipeline, Request};
+use opengen::prompt::Dialect;
+use opengen::sample::NoiseSource;
 use opengen::weights::packed::LayoutOptions;
 use opengen::weights::{Manifest, ModelSource, OpenOptions, Unused, load, stream};
 
@@ -68,9 +70,30 @@ fn tell_unused(source: &ModelSource) {
     }
 }
 
-/// What a run takes where the command line says nothing.
-pub fn defaults(name: &str) -> Defaults {
-    if name == EMBEDDED { Defaults::MINI } else { Defaults::GENERAL }
+/// What a run takes where the command line says nothing: the model's own settings, and no prompt.
+pub fn usual(name: &str, config: &ModelConfig) -> Request {
+    let defaults = if name == EMBEDDED { Defaults::MINI } else { Defaults::GENERAL };
+    let Defaults { steps, guidance, sampler, schedule } = defaults.with(&config.suggested);
+    let (width, height) = config.native_size().into();
+    Request {
+        prompt: String::new(),
+        negative_prompt: String::new(),
+        dialect: Dialect::default(),
+        steps,
+        guidance,
+        guidance_rescale: None,
+        seed: 0,
+        variation: None,
+        rng: NoiseSource::default(),
+        sampler,
+        schedule,
+        width,
+        height,
+        batch: 1,
+        init_latents: None,
+        preview_every: 0,
+        walk: None,
+    }
 }
 
 fn path(name: &str) -> Result<PathBuf> {

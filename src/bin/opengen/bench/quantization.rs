@@ -7,8 +7,6 @@ use opengen::error::Result;
 use opengen::kernels::WeightType;
 use opengen::pipeline::{Cancel, Pipeline, Request};
 use opengen::plan::{Types, WeightDecl};
-use opengen::prompt::Dialect;
-use opengen::sample::NoiseSource;
 use opengen::weights::{
     KEPT, ModelSource, OpenOptions, Rounding, RowShape, SourceType, encode_rows, quantize_source,
 };
@@ -93,29 +91,9 @@ async fn measure(
 async fn pictures(name: &str, source: &ModelSource) -> Result<Vec<Vec<u8>>> {
     let mut pipeline: Pipeline = model::on_cpu(source)?;
     let config = pipeline.config().clone();
-    let defaults = model::defaults(name).with(&config.suggested);
-    let (width, height) = config.native_size().into();
     let mut drawn = Vec::new();
     for (seed, prompt) in (1..).zip(PROMPTS) {
-        let request = Request {
-            prompt: prompt.to_string(),
-            negative_prompt: String::new(),
-            dialect: Dialect::default(),
-            steps: defaults.steps,
-            guidance: defaults.guidance,
-            guidance_rescale: None,
-            seed,
-            variation: None,
-            rng: NoiseSource::Torch,
-            sampler: defaults.sampler,
-            schedule: defaults.schedule,
-            width,
-            height,
-            batch: 1,
-            init_latents: None,
-            preview_every: 0,
-            walk: None,
-        };
+        let request = Request { prompt: prompt.to_string(), seed, ..model::usual(name, &config) };
         let output = pipeline.generate(&request, &mut |_| (), &Cancel::default()).await?;
         drawn.extend(output.images.into_iter().map(|image| image.pixels));
     }
