@@ -277,15 +277,26 @@ fn shapes() -> Vec<(Source, Shape)> {
 }
 
 /// The shapes for a weight type. How weights are read has nothing to do with where inputs come from, so F16 and Q8, which models
-/// have most, are tried with every source, the others with rows and a convolution; with all of them in `cargo xtask full`,
-/// for a software adapter compiles minutes for it.
+/// have most, are tried with every source, the others with rows and a convolution.
 fn shapes_for(weight: WeightType) -> Vec<(Source, Shape)> {
-    let all =
-        matches!(weight, WeightType::F16 | WeightType::Q8) || std::env::var_os("OPENGEN_FULL").is_some();
-    if all {
+    if left_out::everything() || matches!(weight, WeightType::F16 | WeightType::Q8) {
         return shapes();
     }
     vec![(Source::Rows, linear(77, 36, 96, 0)), (Source::Conv, conv(1, (13, 9), 68, 32))]
+}
+
+/// The variants for a weight and an element type. The largest tile is the next smaller one with other numbers, and compiles
+/// three times as long: it is tried with F16 weights in f32 and Q8 in f16.
+fn variants_for(elem: Elem, weight: WeightType) -> impl Iterator<Item = Variant> {
+    let largest = matches!((elem, weight), (Elem::F32, WeightType::F16) | (Elem::F16, WeightType::Q8));
+    VARIANTS
+        .into_iter()
+        .filter(move |&variant| left_out::everything() || largest || variant != Variant::OUTER_WIDE)
+}
+
+/// Whether a product has a bias: some of a kind do and some don't, or one kind has it and another not.
+fn has_bias(source: Source, shape: Shape) -> bool {
+    if left_out::everything() { shape.n.is_multiple_of(8) } else { source != Source::Rows }
 }
 
 /// Every epilogue, over plain products of one kind.
@@ -307,9 +318,10 @@ fn every_source_and_variant(name: &'static str, weight: WeightType) {
     let mut report = Report::new(name);
     let mut random = Random::new(11);
     for &elem in gpu.elems() {
-        for variant in VARIANTS {
+        for variant in variants_for(elem, weight) {
             for (source, shape) in shapes_for(weight) {
-                let spec = Spec { bias: shape.n % 8 == 0, ..Spec::plain(elem, weight, variant, source) };
+                let bias = has_bias(source, shape);
+                let spec = Spec { bias, ..Spec::plain(elem, weight, variant, source) };
                 check(&mut report, &mut random, &spec, shape);
             }
         }
@@ -362,10 +374,10 @@ fn shapes_that_fill_no_tile_are_their_twins() {
         (Source::ConvUpsample, upsampled(conv(2, (7, 5), 68, 12), 1)),
     ];
     for &elem in gpu.elems() {
-        let weight = if elem == Elem::F16 { WeightType::F16 } else { WeightType::F32 };
-        for variant in VARIANTS {
+        for variant in variants_for(elem, WeightType::F16) {
             for (source, shape) in shapes {
-                let spec = Spec { bias: true, ..Spec::plain(elem, weight, variant, source) };
+                let bias = has_bias(source, shape);
+                let spec = Spec { bias, ..Spec::plain(elem, WeightType::F16, variant, source) };
                 check(&mut report, &mut random, &spec, shape);
             }
         }
@@ -402,7 +414,7 @@ fn every_epilogue_is_its_twin() {
     let mut report = Report::new("gemm epilogues");
     let mut random = Random::new(12);
     for &elem in gpu.elems() {
-        for variant in VARIANTS {
+        for variant in variants_for(elem, WeightType::F16) {
             let plain = |source| Spec { bias: true, ..Spec::plain(elem, WeightType::F16, variant, source) };
             for (spec, shape) in epilogues(&plain) {
                 check(&mut report, &mut random, &spec, shape);
@@ -476,7 +488,8 @@ fn sections_of_a_layer_are_their_twins() {
     }
     for &elem in gpu.elems() {
         for weight in WeightType::ALL {
-            for &variant in VARIANTS.iter().chain(units.iter().filter(|_| elem == Elem::F16)) {
+            let units_here = units.iter().copied().filter(|_| elem == Elem::F16);
+            for variant in variants_for(elem, weight).chain(units_here) {
                 let known: Vec<_> = shapes_for(weight).into_iter().map(|(source, _)| source).collect();
                 for (source, whole) in shapes.into_iter().filter(|(source, _)| known.contains(source)) {
                     let (g, channels) = (whole.geometry, whole.channels);

@@ -137,19 +137,20 @@ pub fn weight(name: &str, shape: &[usize]) -> Vec<f32> {
         .fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3));
     let inner = shape.iter().skip(1).product::<usize>();
     let scale = 1.0 / f32::from(1u16 << (10 + inner.max(1).ilog2() / 2));
+    let (offset, shift, scale) = match () {
+        _ if name.ends_with("bias") => (0.0, 0, 1.0 / 16384.0),
+        // Gains of norms.
+        _ if shape.len() < 2 => (1.0, 4, 1.0 / 512.0),
+        _ if name.contains("embedding") => (0.0, 0, 1.0 / 2048.0),
+        _ => (0.0, 0, scale),
+    };
     let value = |index: u64| {
         let mut z = seed.wrapping_add(index.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         z ^= z >> 31;
         let bits = (z >> 53) as i32 - 1024;
-        match () {
-            _ if name.ends_with("bias") => bits as f32 / 16384.0,
-            // Gains of norms.
-            _ if shape.len() < 2 => 1.0 + (bits >> 4) as f32 / 512.0,
-            _ if name.contains("embedding") => bits as f32 / 2048.0,
-            _ => bits as f32 * scale,
-        }
+        offset + (bits >> shift) as f32 * scale
     };
     (1..=shape.iter().product::<usize>() as u64).map(value).collect()
 }

@@ -16,6 +16,7 @@ use crate::common::{
     mini, mini_request, request, scheduler_of,
 };
 use crate::engine::{Engine as Single, Packed, Tier, own_tiers, tiers};
+use crate::left_out;
 
 /// Runs a case as a caller would, from its seed or from given noise, keeping what goes on inside.
 fn run(tier: &Tier, case: &DenoiseCase, mut packed: Packed, init_latents: Option<Vec<f32>>) -> Dump {
@@ -175,18 +176,15 @@ fn only_what_changed_is_prepared_again() {
     }
 }
 
-/// Whether every run of the goldens is made, which takes a software adapter a quarter of an hour: `cargo xtask full`. Else one
-/// model's with every sampler, and of the others one without and one with a history. The processor makes them all each
-/// time (`golden_cpu`).
-fn every() -> bool {
-    std::env::var_os("OPENGEN_FULL").is_some()
-}
-
+/// Every run of the goldens takes a software adapter a quarter of an hour: `cargo xtask full`. Else they are one model's with
+/// every sampler, and of the others one without and one with a history. The processor makes them all each time (`golden_cpu`).
 fn hold(sampler: &str) {
     let all = cases::<DenoiseCase>("denoise");
     let taken = |case: &DenoiseCase| {
         let chosen = [("ddim", "default"), ("dpm++-2m", "karras")];
-        every() || case.case == "a" || chosen.contains(&(case.sampler.as_str(), case.schedule.as_str()))
+        left_out::everything()
+            || case.case == "a"
+            || chosen.contains(&(case.sampler.as_str(), case.schedule.as_str()))
     };
     for case in all.iter().filter(|case| case.sampler == sampler && taken(case)) {
         let golden = Golden::open(&case.file);
@@ -263,7 +261,7 @@ fn a_batch_is_its_pictures_made_alone() {
 #[test]
 fn each_step_alone() {
     let taken = |case: &DenoiseCase| {
-        every() || case.sampler == "ddim" || (case.case == "a" && case.sampler == "euler-a")
+        left_out::everything() || case.sampler == "ddim" || (case.case == "a" && case.sampler == "euler-a")
     };
     for tier in own_tiers() {
         let mut report = tier.report();

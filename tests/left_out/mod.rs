@@ -8,6 +8,13 @@ pub fn by_choice() -> bool {
     std::env::var("OPENGEN_SKIP_GPU").is_ok_and(|value| value == "1")
 }
 
+/// Whether every combination is tried, as `cargo xtask full` does. Otherwise what has nothing to do with each other is not: a
+/// software adapter compiles seconds for each.
+#[allow(dead_code, reason = "not every test file has long parts")]
+pub fn everything() -> bool {
+    std::env::var_os("OPENGEN_FULL").is_some()
+}
+
 /// The running test was left out: it must not count among those that passed.
 pub fn wholly(why: &str) {
     tell("all", why);

@@ -6,6 +6,7 @@ use crate::summary::{Counts, LeftOut};
 use anyhow::{Result, bail};
 use std::path::Path;
 use std::process::ExitStatus;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// How long the whole may take on a machine of two cores that does nothing else.
@@ -17,6 +18,42 @@ struct Step {
     counts: Counts,
     elapsed: Duration,
     problem: Option<String>,
+    left_out: LeftOut,
+}
+
+/// A step that runs beside those that follow it, until [`Report::wait_for`].
+pub struct Beside(JoinHandle<Step>);
+
+impl Step {
+    /// Does its work.
+    fn run(name: &str, work: impl FnOnce(&mut LeftOut) -> Result<(Counts, Option<String>)>) -> Step {
+        say(format!("── {name}"));
+        let start = Instant::now();
+        let mut left_out = LeftOut::default();
+        let (counts, problem) = work(&mut left_out).unwrap_or_else(|error| {
+            eprintln!("error: {error:#}");
+            (Counts { failed: 1, ..Counts::default() }, Some(format!("{error:#}")))
+        });
+        let elapsed = start.elapsed();
+        let verdict = if counts.failed == 0 { "ok" } else { "FAILED" };
+        say(format!("── {name}: {verdict} in {}", sh::time(elapsed)));
+        Step { name: name.to_owned(), counts, elapsed, problem, left_out }
+    }
+
+    /// A command that runs tests, whose output says how many; it is given the file in which tests say what they left out.
+    fn tests(
+        name: &str,
+        count: fn(&str) -> Counts,
+        work: impl FnOnce(&Path) -> Result<(ExitStatus, String)>,
+    ) -> Step {
+        Step::run(name, |left_out| {
+            let file = LeftOut::file()?;
+            let (status, output) = work(&file)?;
+            *left_out = LeftOut::read(&file)?;
+            let (counts, problem) = judge(count(&output), status);
+            Ok((counts.without(left_out.whole_tests()), problem))
+        })
+    }
 }
 
 pub struct Report {
@@ -35,10 +72,10 @@ impl Report {
 
     /// Runs a check; says whether it passed.
     pub fn check(&mut self, name: &str, work: impl FnOnce() -> Result<()>) -> bool {
-        self.step(name, |_| {
+        self.add(Step::run(name, |_| {
             work()?;
             Ok((Counts::default(), None))
-        })
+        }))
     }
 
     /// Runs a command that runs tests, and counts them. It is given the file in which tests say what they left out.
@@ -48,15 +85,24 @@ impl Report {
         count: fn(&str) -> Counts,
         work: impl FnOnce(&Path) -> Result<(ExitStatus, String)>,
     ) -> bool {
-        self.step(name, |left_out| {
-            let file = LeftOut::file()?;
-            let (status, output) = work(&file)?;
-            let here = LeftOut::read(&file)?;
-            let (counts, problem) = judge(count(&output), status);
-            let counts = counts.without(here.whole_tests());
-            left_out.add(here);
-            Ok((counts, problem))
-        })
+        self.add(Step::tests(name, count, work))
+    }
+
+    /// Begins such a run that leaves the machine time for other steps.
+    pub fn tests_beside(
+        name: &'static str,
+        count: fn(&str) -> Counts,
+        work: impl FnOnce(&Path) -> Result<(ExitStatus, String)> + Send + 'static,
+    ) -> Beside {
+        Beside(thread::spawn(move || Step::tests(name, count, work)))
+    }
+
+    /// Waits for a run that began before; says whether it passed.
+    pub fn wait_for(&mut self, beside: Beside) -> bool {
+        match beside.0.join() {
+            Ok(step) => self.add(step),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
     }
 
     /// Something that could not be tested here, in a line.
@@ -65,22 +111,11 @@ impl Report {
         self.left_out.say(what);
     }
 
-    fn step(
-        &mut self,
-        name: &str,
-        work: impl FnOnce(&mut LeftOut) -> Result<(Counts, Option<String>)>,
-    ) -> bool {
-        say(format!("── {name}"));
-        let start = Instant::now();
-        let (counts, problem) = work(&mut self.left_out).unwrap_or_else(|error| {
-            eprintln!("error: {error:#}");
-            (Counts { failed: 1, ..Counts::default() }, Some(format!("{error:#}")))
-        });
-        let elapsed = start.elapsed();
-        let verdict = if counts.failed == 0 { "ok" } else { "FAILED" };
-        say(format!("── {name}: {verdict} in {}", sh::time(elapsed)));
-        self.steps.push(Step { name: name.to_owned(), counts, elapsed, problem });
-        counts.failed == 0
+    fn add(&mut self, mut step: Step) -> bool {
+        self.left_out.add(std::mem::take(&mut step.left_out));
+        let passed = step.counts.failed == 0;
+        self.steps.push(step);
+        passed
     }
 
     /// Prints the table and the last lines; an error when anything failed, or when it took too long for no reason.

@@ -82,6 +82,20 @@ pub fn tee(command: &mut Command) -> Result<(ExitStatus, String)> {
     Ok((status, seen))
 }
 
+/// Runs a command beside others, whose output it keeps out of: its own, both standard output and standard error, is shown
+/// when it has ended, and also returned.
+pub fn tee_at_the_end(command: &mut Command) -> Result<(ExitStatus, String)> {
+    show(command);
+    let (output, both) = std::io::pipe()?;
+    let mut child = spawn(command.stdout(both.try_clone()?).stderr(both))?;
+    command.stdout(Stdio::null()).stderr(Stdio::null()); // else this process would keep the pipe open
+    let seen = std::io::read_to_string(BufReader::new(output));
+    let status = child.wait()?;
+    let seen = seen?;
+    println!("{seen}");
+    Ok((status, seen))
+}
+
 /// Runs a command that is shown; does something with each line of its standard output, the line's end included.
 pub fn each_line(command: &mut Command, mut work: impl FnMut(&str)) -> Result<ExitStatus> {
     show(command);

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::ops::AddAssign;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub struct Counts {
@@ -43,9 +44,12 @@ impl LeftOut {
     /// Names the file to the tests, which write a line each: `all` or `part`, the test, the reason, with tabs between.
     pub const VARIABLE: &str = "OPENGEN_LEFT_OUT";
 
-    /// An empty file for one run.
+    /// An empty file for one run, of which there may be several at once.
     pub fn file() -> Result<PathBuf> {
-        let path = std::env::temp_dir().join(format!("opengen-left-out-{}", std::process::id()));
+        static RUNS: AtomicUsize = AtomicUsize::new(0);
+        let name =
+            format!("opengen-left-out-{}-{}", std::process::id(), RUNS.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
         fs::write(&path, "").with_context(|| format!("cannot write {}", path.display()))?;
         Ok(path)
     }

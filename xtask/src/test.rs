@@ -4,7 +4,7 @@ use crate::arrows;
 use crate::dist;
 use crate::lint;
 use crate::pkg;
-use crate::report::Report;
+use crate::report::{Beside, Report};
 use crate::sh::{self, Parts, cmd, say};
 use crate::size;
 use crate::summary::{self, LeftOut};
@@ -24,40 +24,46 @@ pub fn run(args: &Args) -> Result<()> {
     let mut report = Report::new();
     report.check("formatting", || sh::run(cmd("cargo").args(["fmt", "--all", "--check"])));
     report.check("direction of rooms", arrows::check);
-    native(&mut report);
+    let native = native(&mut report);
     if args.quick {
         say("--quick: the wasm build and the browser are left out");
+        report.wait_for(native);
     } else {
-        web(&mut report);
+        web(&mut report, native);
     }
     report.finish()
 }
 
-/// Unit tests, goldens and GPU tests. Package by package, as a contributor's own `cargo test` would build
-/// them: in one workspace run their features would unite and everything would be compiled twice.
-fn native(report: &mut Report) {
+/// Builds unit tests, goldens and GPU tests, and begins them: a software adapter compiles shaders on one core, so that there
+/// is another one meanwhile. Package by package, as a contributor's own `cargo test` would build them: in one workspace run
+/// their features would unite and everything would be compiled twice.
+fn native(report: &mut Report) -> Beside {
     let mut variables = Vec::new();
     report.check("a Vulkan driver", || {
         variables = vulkan::ensure()?;
         Ok(())
     });
-    for (name, package, profile) in [("native", "opengen", "dev"), ("xtask", "xtask", "xtask")] {
-        let test = || {
-            let mut test = cmd("cargo");
-            lint::by_clippy(&mut test).args(["test", "--package", package, "--profile", profile]);
-            test
-        };
-        report.check(&format!("clippy, {name}"), || lint::deny_warnings(test().arg("--no-run"), &[]));
-        report.tests(&format!("tests, {name}"), summary::cargo, |left_out| {
-            let mut test = test();
-            test.arg("--no-fail-fast").envs(variables.iter().cloned()).env(LeftOut::VARIABLE, left_out);
-            sh::tee(&mut test)
-        });
-    }
+    let test = |package: &str, profile: &str| {
+        let mut test = cmd("cargo");
+        lint::by_clippy(&mut test).args(["test", "--package", package, "--profile", profile]);
+        test
+    };
+    report.check("clippy, native", || lint::deny_warnings(test("opengen", "dev").arg("--no-run"), &[]));
+    let beside = Report::tests_beside("tests, native", summary::cargo, move |left_out| {
+        let mut test = test("opengen", "dev");
+        test.arg("--no-fail-fast").envs(variables).env(LeftOut::VARIABLE, left_out);
+        sh::tee_at_the_end(&mut test)
+    });
+    report.check("clippy, xtask", || lint::deny_warnings(test("xtask", "xtask").arg("--no-run"), &[]));
+    report.tests("tests, xtask", summary::cargo, |left_out| {
+        sh::tee(test("xtask", "xtask").arg("--no-fail-fast").env(LeftOut::VARIABLE, left_out))
+    });
+    beside
 }
 
-/// The wasm crate, the page and its tests in a real browser. What needs the built page waits for it.
-fn web(report: &mut Report) {
+/// The wasm crate, the page and, once the native tests leave both cores to them, its tests in a real browser. What needs the
+/// built page waits for it.
+fn web(report: &mut Report, native: Beside) {
     for (name, engine) in [("clippy, wasm32, GPU", "gpu"), ("clippy, wasm32, CPU", "cpu")] {
         report.check(name, || {
             let toolchain = Toolchain::ensure()?;
@@ -75,6 +81,7 @@ fn web(report: &mut Report) {
         parts.print();
         Ok(())
     });
+    report.wait_for(native);
     if !done {
         say("the page was not built, so its size and its tests in the browser are left out");
         return;
