@@ -18,10 +18,10 @@ pub fn run() -> Result<()> {
         variables = vulkan::ensure()?;
         Ok(())
     });
-    report.tests("every golden run and every product on the GPU", summary::cargo, |left_out| {
+    report.tests("every golden run and every kernel on the GPU", summary::cargo, |left_out| {
         let mut test = cmd("cargo");
         lint::by_clippy(&mut test).args(["test", "--package", "opengen"]);
-        test.args(["--test", "golden_engine", "--test", "kernels_gemm"]);
+        test.args(["--test", "golden_engine", "--test", "kernels_gemm", "--test", "kernels_gpu"]);
         test.envs(variables.iter().cloned()).env("OPENGEN_FULL", "1").env(LeftOut::VARIABLE, left_out);
         sh::tee(&mut test)
     });

@@ -1,4 +1,5 @@
-//! The contributor's command: `cargo xtask serve`, `test`, `bench`, `dist`, `size`, `pkg`, `full`, `golden`, `stored`.
+//! The contributor's command: `cargo xtask serve`, `test`, `bench`, `dist`, `size`, `pkg`, `full`,
+//! `fuzz`, `golden`, `stored`.
 //!
 //! One file per command. [`tools`] gets what a bare machine lacks, [`dist`] builds the page,
 //! [`arrows`] holds the rooms of `src/` to their one direction, [`sh`] runs and shows commands.
@@ -9,6 +10,7 @@ mod bundle;
 mod compress;
 mod dist;
 mod full;
+mod fuzz;
 mod golden;
 mod idle;
 mod lint;
@@ -53,6 +55,8 @@ enum Command {
     Pkg,
     /// Run what takes too long for `test`, before a release; says of which day and commit it was
     Full,
+    /// Change inputs for the readers of files, prompts and pictures, and read them
+    Fuzz(fuzz::Args),
     /// Make the golden files again from diffusers (needs Python 3; downloads PyTorch)
     Golden,
     /// Write the stored model of the present packed format, which later formats are held to
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
         Command::Size => whole(size::run),
         Command::Pkg => whole(|dist| pkg::pack(dist).map(drop)),
         Command::Full => full::run(),
+        Command::Fuzz(args) => fuzz::run(&args),
         Command::Golden => golden::run(),
         Command::Stored => stored::run(),
     };

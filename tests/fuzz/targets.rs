@@ -1,0 +1,408 @@
+//! The readers of data from outside, as plain functions of bytes, and inputs to begin with.
+
+use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use opengen::config::{Autoencoder, ClipTextConfig, ModelConfig, SchedulerConfig, UnetConfig};
+use opengen::error::Result;
+use opengen::image::{Rgba, Texts, encode_png};
+use opengen::model::weight_decls;
+use opengen::pipeline::recall;
+use opengen::prompt::{Dialect, MAX_CHARS, Tokenizer};
+use opengen::store::{Expected, Import};
+use opengen::weights::{Header, Hints, LayoutOptions, Parse, Source, recognise, unused};
+
+/// A reader.
+pub struct Target {
+    pub name: &'static str,
+    /// Reads the bytes; gives a number for what came of it, so that it can be told whether that is something new.
+    pub read: fn(&[u8]) -> u64,
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// What it looks for.
+    pub words: &'static [&'static str],
+}
+
+/// All of them.
+pub const TARGETS: [Target; 9] = [
+    Target { name: "headers", read: header, seeds: headers, words: &HEADER_WORDS },
+    Target { name: "names", read: names, seeds: name_lists, words: &NAME_WORDS },
+    Target { name: "recognition", read: recognition, seeds: whole_headers, words: &NAME_WORDS },
+    Target { name: "import", read: import, seeds: files, words: &HEADER_WORDS },
+    Target {
+        name: "pictures",
+        read: picture,
+        seeds: pictures,
+        words: &["IHDR", "tEXt", "iTXt", "zTXt", "EXIF", "IEND"],
+    },
+    Target { name: "parameters", read: parameters, seeds: texts, words: &TEXT_WORDS },
+    Target { name: "prompts", read: prompt, seeds: prompts, words: &PROMPT_WORDS },
+    Target {
+        name: "configurations",
+        read: configuration,
+        seeds: configurations,
+        words: &["null", "true", "[", "{", "\"", "NaN"],
+    },
+    Target {
+        name: "tokenizers",
+        read: tokenizer,
+        seeds: tokenizers,
+        words: &["null", "[", "{", "\"", "merges", "vocab"],
+    },
+];
+
+const HEADER_WORDS: [&str; 10] = [
+    "GGUF",
+    "__metadata__",
+    "data_offsets",
+    "dtype",
+    "shape",
+    "F16",
+    "F8_E4M3",
+    "[0,0]",
+    "opengen.config",
+    "{}",
+];
+const NAME_WORDS: [&str; 14] = [
+    "model.diffusion_model.",
+    "cond_stage_model.transformer.text_model.",
+    "first_stage_model.",
+    "input_blocks.0.0.weight",
+    "state_dict.",
+    "unet.",
+    "vae.",
+    "text_model.",
+    ".weight",
+    "model_ema.",
+    "lora_up",
+    "[4,4]",
+    "[]",
+    "middle_block.",
+];
+const TEXT_WORDS: [&str; 12] = [
+    "\nSteps: 20, ",
+    "Negative prompt: ",
+    "Sampler: ",
+    "CFG scale: ",
+    "Size: 512x512",
+    "Seed: ",
+    "<lora:a:1>",
+    "\"inputs\":",
+    "\"class_type\":\"KSampler\"",
+    "Hashes: {",
+    "\\",
+    "\"",
+];
+const PROMPT_WORDS: [&str; 12] =
+    ["(", ")", "[", "]", ":1.2)", "BREAK", "AND", "\\(", "<lora:a:1>", "&amp;", "\u{301}", "🍎"];
+
+/// A number for a result: of an error its kind and its words, numbers and what was quoted left out.
+fn outcome<T>(result: &Result<T>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match result {
+        Ok(_) => "ok".hash(&mut hasher),
+        Err(error) => {
+            let words = error.to_string();
+            let quoted = words.split(['"', '`']).step_by(2).collect::<String>();
+            let plain = quoted.chars().filter(|letter| letter.is_ascii_alphabetic() || *letter == ' ');
+            (error.code(), plain.take(48).collect::<String>()).hash(&mut hasher);
+        }
+    }
+    hasher.finish()
+}
+
+fn golden(path: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)
+}
+
+fn bytes_of(path: &str) -> Vec<u8> {
+    std::fs::read(golden(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+// What a file says of itself.
+
+fn header(bytes: &[u8]) -> u64 {
+    let whole = Header::parse("x", bytes, 1 << 40).map(drop);
+    let unknown = Header::parse("x", bytes, None).map(drop);
+    outcome(&whole) ^ outcome(&unknown).rotate_left(1)
+}
+
+/// The beginnings of files by other people's programs and by this one.
+fn headers() -> Vec<Vec<u8>> {
+    let mut seeds: Vec<Vec<u8>> = ["sd1.folder.gguf.head", "sd2.q8_0.gguf.head"]
+        .map(|name| bytes_of(&format!("single/{name}"))[..6000].to_vec())
+        .into();
+    seeds.extend(["deep/text_encoder/model.safetensors", "taesd/diffusion_pytorch_model.safetensors"].map(
+        |name| {
+            let mut file = bytes_of(&format!("models/{name}"));
+            let header = u64::from_le_bytes(file[..8].try_into().expect("8 bytes"));
+            file.truncate(8 + header as usize + 32);
+            file
+        },
+    ));
+    seeds.push(safetensors(
+        r#"{"__metadata__":{"format":"pt"},"a":{"dtype":"F16","shape":[2,3],"data_offsets":[0,12]}}"#,
+    ));
+    seeds.push(small_gguf());
+    seeds
+}
+
+fn safetensors(json: &str) -> Vec<u8> {
+    [&(json.len() as u64).to_le_bytes(), json.as_bytes()].concat()
+}
+
+/// One tensor and two texts, by hand.
+fn small_gguf() -> Vec<u8> {
+    let text = |text: &str| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat();
+    let mut file = b"GGUF\x03\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0".to_vec();
+    for (key, value) in [("general.architecture", "sd"), ("opengen.source", "here")] {
+        file.extend([text(key), 8u32.to_le_bytes().to_vec(), text(value)].concat());
+    }
+    file.extend([text("a"), 2u32.to_le_bytes().to_vec()].concat());
+    file.extend([32u64, 2].iter().flat_map(|size| size.to_le_bytes()));
+    file.extend(8u32.to_le_bytes()); // Q8_0
+    file.extend(0u64.to_le_bytes());
+    file
+}
+
+// Which model it is.
+
+/// A tensor a line: its name, a space and its dimensions as JSON.
+fn names(bytes: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(bytes);
+    let mut table = serde_json::Map::new();
+    let mut end = 0u64;
+    for line in text.lines().take(24) {
+        let (name, shape) = line.rsplit_once(' ').unwrap_or((line, "[]"));
+        let shape: Vec<u32> = serde_json::from_str(shape).unwrap_or_default();
+        let values = shape.iter().fold(1u64, |all, size| all.saturating_mul(u64::from(*size)));
+        let next = end.saturating_add(values.saturating_mul(2));
+        table.insert(
+            name.into(),
+            serde_json::json!({ "dtype": "F16", "shape": shape, "data_offsets": [end, next] }),
+        );
+        end = next;
+    }
+    recognition(&safetensors(&serde_json::Value::Object(table).to_string()))
+}
+
+fn name_lists() -> Vec<Vec<u8>> {
+    let lists = shapes().into_values().map(|shapes| {
+        let lines = shapes.iter().map(|(name, shape)| format!("{name} {shape:?}"));
+        lines.collect::<Vec<_>>()
+    });
+    lists
+        .flat_map(|lines| lines.chunks(12).map(|lines| lines.join("\n").into_bytes()).collect::<Vec<_>>())
+        .collect()
+}
+
+/// The tensors of true topologies by the file that has them.
+fn shapes() -> BTreeMap<&'static str, BTreeMap<String, Vec<usize>>> {
+    let list = |name: &'static str| {
+        let facts: serde_json::Value = serde_json::from_slice(&bytes_of(name)).expect("JSON");
+        (name, serde_json::from_value(facts["shapes"].clone()).expect("shapes"))
+    };
+    ["single/sd1.json", "single/sd2.json"].map(list).into()
+}
+
+static MERGES: LazyLock<String> = LazyLock::new(|| {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/www/clip/merges.txt");
+    let text = std::fs::read_to_string(path).expect("CLIP's merges");
+    // The first of them are as good as all here, and quicker.
+    text.lines().take(64).collect::<Vec<_>>().join("\n")
+});
+
+/// All of a header, to which model and which layout.
+fn recognition(bytes: &[u8]) -> u64 {
+    let header = match Header::parse("x", bytes, None) {
+        Ok(Parse::Done(header)) => header,
+        Ok(Parse::NeedMore(_)) => return 0,
+        error => return outcome(&error.map(drop)),
+    };
+    let found = recognise(&header, Hints { clip: Some(&MERGES), prediction: None });
+    let known = found.as_ref().map(|recognised| {
+        let decls = weight_decls(&recognised.config);
+        let left = unused(&header, &decls);
+        let manifest = recognised.manifest(&decls, &header, Source::default(), LayoutOptions::default());
+        outcome(&manifest) ^ (left.unknown.len().min(4) as u64)
+    });
+    outcome(&found) ^ known.unwrap_or_default().rotate_left(1)
+}
+
+fn whole_headers() -> Vec<Vec<u8>> {
+    let of = |shapes: BTreeMap<String, Vec<usize>>| {
+        let mut end = 0;
+        let table: serde_json::Map<_, _> = shapes
+            .into_iter()
+            .map(|(name, shape)| {
+                let next = end + shape.iter().product::<usize>() * 2;
+                let entry =
+                    serde_json::json!({ "dtype": "F16", "shape": shape, "data_offsets": [end, next] });
+                end = next;
+                (name, entry)
+            })
+            .collect();
+        safetensors(&serde_json::Value::Object(table).to_string())
+    };
+    shapes().into_values().map(of).collect()
+}
+
+// The way into the store.
+
+/// A whole file in slices, as a page takes it.
+fn import(bytes: &[u8]) -> u64 {
+    let expected = Expected { bytes: Some(bytes.len() as u64), file: "x".into(), ..Expected::default() };
+    let layout = |header: &Header| {
+        let recognised = recognise(header, Hints { clip: Some(&MERGES), prediction: None })?;
+        let decls = weight_decls(&recognised.config);
+        recognised.manifest(&decls, header, Source::default(), LayoutOptions::default())
+    };
+    let run = || -> Result<u64> {
+        let mut import = Import::new(expected, Box::new(layout));
+        let mut chunks = 0;
+        for slice in bytes.chunks(5000) {
+            import.feed(slice)?;
+            while import.next_chunk()?.is_some() {
+                chunks += 1;
+            }
+        }
+        import.finish().map(|_| chunks)
+    };
+    let result = run();
+    let chunks = *result.as_ref().unwrap_or(&0);
+    outcome(&result) ^ chunks.min(3)
+}
+
+/// A whole model of this project's own.
+fn files() -> Vec<Vec<u8>> {
+    let folder = tempfile::tempdir().expect("a folder");
+    let write = |model: &str| {
+        let out = folder.path().join("a.gguf");
+        let source = golden(&format!("models/{model}"));
+        let source = opengen::weights::ModelSource::open(&source).expect("a golden model");
+        let decls = weight_decls(source.config());
+        let ty = opengen::kernels::WeightType::Q4;
+        let types = opengen::plan::Types::of(ty);
+        let rounding = opengen::weights::Rounding::Plain;
+        opengen::weights::quantize_source(&source, &decls, types, rounding, &out, &mut |_, _| ())
+            .expect("written");
+        std::fs::read(&out).expect("written")
+    };
+    ["deep", "small"].map(write).into()
+}
+
+// Pictures and what they say.
+
+fn picture(bytes: &[u8]) -> u64 {
+    outcome(&recall::from_file(bytes)) ^ outcome(&Texts::read(bytes)).rotate_left(1)
+}
+
+fn pictures() -> Vec<Vec<u8>> {
+    let png = encode_png(
+        &Rgba { width: 2, height: 2, pixels: vec![200; 16] },
+        &[("parameters", texts_to_begin_with()[0])],
+    )
+    .expect("a picture");
+    let jpeg = b"\xff\xd8\xff\xe1\0\x2aExif\0\0MM\0*\0\0\0\x08\0\x01\x92\x86\0\x07\0\0\0\x08\0\0\0\x1a\0\0\0\0UNICODE\0\xff\xda\xff\xd9";
+    let webp = b"RIFF\x2a\0\0\0WEBPVP8X\x0a\0\0\0\x08\0\0\0\0\0\0\0\0\0EXIF\x08\0\0\0MM\0*\0\0\0\x08";
+    vec![png, jpeg.to_vec(), webp.to_vec()]
+}
+
+/// What a picture says in text, in a file that is otherwise right.
+fn parameters(bytes: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(bytes);
+    let (key, text) = match text.strip_prefix("prompt\n") {
+        Some(graph) => ("prompt", graph),
+        None => ("parameters", &*text),
+    };
+    let Ok(png) = encode_png(&Rgba { width: 1, height: 1, pixels: vec![0; 4] }, &[(key, text)]) else {
+        return 1;
+    };
+    let read = recall::from_file(&png);
+    let found = read.as_ref().map_or(0, |settings| format!("{settings:?}").matches("Some").count() as u64);
+    outcome(&read) ^ found
+}
+
+fn texts_to_begin_with() -> [&'static str; 4] {
+    [
+        "a cat, (sitting:1.2) <lora:x:0.8>\nNegative prompt: dog\nSteps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 5, \
+         Size: 512x768, Model hash: abc, Model: m, Variation seed: 3, Variation seed strength: 0.5, RNG: CPU, \
+         Lora hashes: \"x: 12, y: 3\", Version: 1.10",
+        r#"{"prompt":"a cat","negative_prompt":"dog","steps":20,"seed":5,"cfg_scale":7.5,"width":512,"height":512}"#,
+        "prompt\n{\"3\":{\"class_type\":\"KSampler\",\"inputs\":{\"seed\":5,\"steps\":20,\"cfg\":8.0,\"sampler_name\":\"euler\",\
+         \"scheduler\":\"karras\",\"positive\":[\"6\",0],\"negative\":[\"7\",0],\"latent_image\":[\"5\",0]}},\"5\":{\"class_type\":\
+         \"EmptyLatentImage\",\"inputs\":{\"width\":512,\"height\":512,\"batch_size\":1}},\"6\":{\"class_type\":\"CLIPTextEncode\",\
+         \"inputs\":{\"text\":\"a cat\"}},\"7\":{\"class_type\":\"CLIPTextEncode\",\"inputs\":{\"text\":\"dog\"}}}",
+        "x\nSteps: 1",
+    ]
+}
+
+fn texts() -> Vec<Vec<u8>> {
+    texts_to_begin_with().map(|text| text.as_bytes().to_vec()).into()
+}
+
+// What is typed.
+
+static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
+    Tokenizer::from_json(include_bytes!("../data/tokenizer/tokenizer.json")).expect("tokenizer.json")
+});
+
+fn prompt(bytes: &[u8]) -> u64 {
+    let text: String = String::from_utf8_lossy(bytes).chars().take(MAX_CHARS).collect();
+    let read = |dialect| match TOKENIZER.encode(dialect, &text, 77) {
+        Ok(encoded) => encoded.chunks.len() as u64,
+        Err(error) => outcome::<()>(&Err(error)),
+    };
+    read(Dialect::A1111) ^ read(Dialect::Diffusers).rotate_left(1)
+}
+
+fn prompts() -> Vec<Vec<u8>> {
+    [
+        "a (red:1.3) [apple] on BREAK (((snow))) \\(not\\) <lora:a:1>",
+        "🍎 ein Apfel, &amp; e\u{301}té",
+        "[a:b:0.5] [a|b] AND c :2",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into()
+}
+
+// A folder's JSON.
+
+fn configuration(bytes: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(bytes);
+    let results = [
+        ModelConfig::from_json("m", &text).map(drop),
+        UnetConfig::from_json("u", &text).map(drop),
+        Autoencoder::from_json("v", &text).map(drop),
+        ClipTextConfig::from_json("t", &text).map(drop),
+        SchedulerConfig::from_json("s", &text).map(drop),
+    ];
+    results.iter().fold(0, |all, result| all.rotate_left(1) ^ outcome(result))
+}
+
+fn configurations() -> Vec<Vec<u8>> {
+    let mut seeds: Vec<Vec<u8>> = [
+        "unet/config.json",
+        "vae/config.json",
+        "text_encoder/config.json",
+        "scheduler/scheduler_config.json",
+    ]
+    .map(|name| bytes_of(&format!("models/sd2/{name}")))
+    .into();
+    let whole = ModelConfig::builtin("sd15").expect("built in");
+    seeds.push(serde_json::to_vec(&whole).expect("JSON"));
+    seeds
+}
+
+fn tokenizer(bytes: &[u8]) -> u64 {
+    match Tokenizer::from_json(bytes) {
+        Ok(tokenizer) => outcome(&tokenizer.encode(Dialect::A1111, "a (cat:1.2) sat", 77).map(drop)),
+        Err(error) => outcome::<()>(&Err(error)),
+    }
+}
+
+/// Half a tokenizer is quicker than a whole one, and is one.
+fn tokenizers() -> Vec<Vec<u8>> {
+    vec![include_bytes!("../data/tokenizer/tokenizer.json").to_vec()]
+}
