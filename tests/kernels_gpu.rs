@@ -278,11 +278,15 @@ fn attention_is_its_twin(mut report: Report, variants: fn(&Gpu, Elem, u32) -> Ve
             let q = random.values(elem, (batch * queries * params.q_stride) as usize, 0.0, 1.5);
             let kv = random.values(elem, (batch * params.kv_batch_stride) as usize, 0.2, 1.5);
             let kv = if shared_qkv { &q } else { &kv };
-            let masks: &[bool] = if shared_qkv && head_dim <= 64 { &[false, true] } else { &[false] };
+            let masked = shared_qkv && if left_out::everything() { head_dim <= 64 } else { head_dim == 40 };
+            let masks: &[bool] = if masked { &[false, true] } else { &[false] };
             for variant in variants(gpu, elem, head_dim) {
                 // the larger the head, the longer a CPU adapter compiles
                 let slow =
                     elem == Elem::F16 && head_dim > 80 && !matches!(variant, attention::Variant::Blocked(_));
+                // of the blocked ones f16 differs in how values are stored, for all sizes of heads alike
+                let seldom = elem == Elem::F16 && !matches!(head_dim, 40 | 160) && !left_out::everything();
+                let slow = slow || (seldom && matches!(variant, attention::Variant::Blocked(_)));
                 if head_dim > variant.max_head_dim() || slow {
                     continue;
                 }
