@@ -27,10 +27,10 @@ pub fn run(args: &Args) -> Result<()> {
     let native = native(&mut report);
     if args.quick {
         say("--quick: the wasm build and the browser are left out");
-        report.wait_for(native);
     } else {
-        web(&mut report, native);
+        web(&mut report);
     }
+    report.wait_for(native);
     report.finish()
 }
 
@@ -61,9 +61,8 @@ fn native(report: &mut Report) -> Beside {
     beside
 }
 
-/// The wasm crate, the page and, once the native tests leave both cores to them, its tests in a real browser. What needs the
-/// built page waits for it.
-fn web(report: &mut Report, native: Beside) {
+/// The wasm crate, the page and its tests in a real browser. What needs the built page waits for it.
+fn web(report: &mut Report) {
     for (name, engine) in [("clippy, wasm32, GPU", "gpu"), ("clippy, wasm32, CPU", "cpu")] {
         report.check(name, || {
             let toolchain = Toolchain::ensure()?;
@@ -81,7 +80,6 @@ fn web(report: &mut Report, native: Beside) {
         parts.print();
         Ok(())
     });
-    report.wait_for(native);
     if !done {
         say("the page was not built, so its size and its tests in the browser are left out");
         return;
