@@ -85,6 +85,12 @@ pub fn own_tiers() -> impl Iterator<Item = &'static Tier> {
     tiers().iter().filter(|tier| !tier.name.contains(AS_ON_A_GPU))
 }
 
+/// Those in which it is shown that a stage taken apart is the whole: all, or in `cargo xtask test` those that this adapter
+/// takes by itself, for what is taken apart has nothing to do with how a product is computed.
+pub fn tiers_for_parts() -> impl Iterator<Item = &'static Tier> {
+    tiers().iter().filter(|tier| left_out::everything() || !tier.name.contains(AS_ON_A_GPU))
+}
+
 /// In the name of a tier that takes what a GPU takes.
 const AS_ON_A_GPU: &str = "as on a GPU";
 

@@ -12,7 +12,7 @@ use pollster::block_on;
 
 use crate::common::report::Report;
 use crate::common::{Golden, VaeCase, cases};
-use crate::engine::{Engine, Packed, Taesd, Tier, tiers};
+use crate::engine::{Engine, Packed, Taesd, Tier, tiers, tiers_for_parts};
 
 #[test]
 fn autoencoder_kl() {
@@ -46,7 +46,7 @@ fn autoencoder_kl() {
 /// Wide maps in slices of channels: down to one norm group a slice, and where only some maps are wide.
 #[test]
 fn autoencoder_kl_in_slices() {
-    for tier in tiers() {
+    for tier in tiers_for_parts() {
         let mut report = tier.report();
         for case in cases::<VaeCase>("vae").iter().filter(|case| case.model != "taesd") {
             let engine = Engine::new(tier, &Packed::open(&case.model, None));
@@ -93,7 +93,7 @@ fn autoencoder_kl_in_bands() {
     let packed = Packed::open("sd1", None);
     let on_cpu = opengen::cpu::Weights::new(&packed.manifest, packed.slabs.clone()).expect("weights");
     let on_cpu = Stages::on_cpu(&on_cpu);
-    for tier in tiers().iter().filter(|tier| tier.context.target().elem == Elem::F32) {
+    for tier in tiers_for_parts().filter(|tier| tier.context.target().elem == Elem::F32) {
         let (mut report, mut twin) = (Report::new(1e-5), tier.report());
         let engine = Engine::new(tier, &packed);
         let config = &engine.config;
@@ -133,7 +133,7 @@ fn autoencoder_kl_in_bands() {
 #[test]
 fn taesd_in_bands() {
     const SHAPE: [usize; 4] = [1, 4, 5, 8];
-    for tier in tiers().iter().filter(|tier| tier.context.target().elem == Elem::F32) {
+    for tier in tiers_for_parts().filter(|tier| tier.context.target().elem == Elem::F32) {
         let mut report = Report::new(1e-5);
         let model = Taesd::new(tier);
         let config = &model.config;
