@@ -71,6 +71,14 @@ export interface LoadOptions {
   signal?: AbortSignal;
 }
 
+export interface ImportOptions extends LoadOptions {
+  /**
+   * What matrices in wider types are rounded to on their way into the store, as `opengen import --type` does; those that are
+   * in blocks already stay as they are. Left out, all do.
+   */
+  weights?: WeightType;
+}
+
 export interface CreateOptions extends LoadOptions {
   /** Loaded before the promise resolves; left out, `models.load` does it later. */
   model?: ModelSource;
@@ -187,7 +195,7 @@ export interface Models {
    * Fetches, verifies and stores a model, unless it is stored already. The model in use stays in use. What had arrived
    * of an address stays when this fails, to go on with; of a File nothing does.
    */
-  import(source: ModelSource, options?: LoadOptions): Promise<StoredModel>;
+  import(source: ModelSource, options?: ImportOptions): Promise<StoredModel>;
   /**
    * Makes a model the one in use: from the store, or fetched, verified and stored first. When this fails, the model in use
    * stays in use: its memory may have been needed meanwhile, and it is then loaded again from the store.

@@ -149,7 +149,7 @@ export class OpenGen extends EventTarget {
   models = {
     list: () => this.#link.call({ type: 'listModels' }),
     import: (source, options = {}) => this.#withModel('import', source, options, ({ file, transfer, release }) =>
-      this.#link.call({ type: 'importModel', model: file }, { ...options, transfer }).catch(async (error) => {
+      this.#link.call({ type: 'importModel', model: { ...file, weights: options.weights } }, { ...options, transfer }).catch(async (error) => {
         if (file.url.startsWith('blob:')) await this.#forgetPart(file.id);
         throw error;
       }).finally(release)),
@@ -326,7 +326,7 @@ export class OpenGen extends EventTarget {
    * @template T
    * @param {'import' | 'load'} name
    * @param {ModelSource} source
-   * @param {LoadOptions} options
+   * @param {import('./api.d.ts').ImportOptions} options
    * @param {(wired: import('./source.js').Wired, found: import('./api.d.ts').FoundModel) => Promise<T>} work
    * @returns {Promise<T>}
    */

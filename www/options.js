@@ -12,6 +12,8 @@ import { invalid } from './errors.js';
 const CREATE = { model: true, engine: true, memoryLimit: true, workerUrl: true, onPicture: true, onProgress: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').LoadOptions>>} */
 const LOAD = { onProgress: true, signal: true };
+/** @type {Names<Required<import('./api.d.ts').ImportOptions>>} */
+const IMPORT = { ...LOAD, weights: true };
 /** @type {Names<Required<import('./api.d.ts').DetectOptions>>} */
 const DETECT = { model: true, engine: true, workerUrl: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').ModelDescription>>} */
@@ -49,7 +51,7 @@ export const STUDY = {
 
 /** The options of each call, by what an error calls it. */
 const TAKES = {
-  create: CREATE, detect: DETECT, load: LOAD, import: LOAD, quantize: LOAD, model: MODEL, generate: GENERATE, previews: PREVIEWS,
+  create: CREATE, detect: DETECT, load: LOAD, import: IMPORT, quantize: LOAD, model: MODEL, generate: GENERATE, previews: PREVIEWS,
   walk: WALK, request: PICTURE, study: SIGNAL,
 };
 

@@ -415,6 +415,8 @@ export interface ModelFile {
   files?: { path: string, url: string }[];
   /** What its UNet predicts, where somebody knows. */
   prediction?: Prediction;
+  /** What its matrices are rounded to on their way into the store. */
+  weights?: WeightType;
   /** Written down with it; left out, what its file states. */
   license?: ModelLicense;
   /** Sent along when it is fetched; never stored. */

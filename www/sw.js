@@ -27,6 +27,7 @@ const SHELL = [
   'js/folders.js',
   'js/gallery.js',
   'js/grain.js',
+  'js/keptin.js',
   'js/keys.js',
   'js/knowing.js',
   'js/large.js',

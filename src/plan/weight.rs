@@ -78,6 +78,11 @@ impl Types {
         Types { vae: ty, kernels: ty, maps: ty }
     }
 
+    /// What a record in this type becomes: narrower if these are, and what is in blocks already stays as it is.
+    pub fn narrowed(self, decl: &WeightDecl, from: WeightType) -> WeightType {
+        if from.is_quantized() { from } else { from.max(self.of_matrix(decl)) }
+    }
+
     /// The type of a matrix, as far as it can have it.
     pub fn of_matrix(self, decl: &WeightDecl) -> WeightType {
         let is_kernel = decl.parts.iter().any(|part| matches!(*part.shape, [_, _, h, w] if h * w > 1));

@@ -276,11 +276,12 @@ fn expected(request: &ModelRequest, bytes: Option<u64>) -> Expected {
 fn layout_of(request: &ModelRequest) -> Layout {
     let origin = request.origin.clone();
     let (file, clip, prediction) = (request.file(), request.clip.clone(), request.prediction);
+    let options = LayoutOptions { narrowed: request.weights, ..LayoutOptions::default() };
     Box::new(move |header| {
         let recognised = recognise(header, Hints { clip: clip.as_deref(), prediction })?;
         let source =
             Source { file: file.clone(), bytes: origin.bytes.unwrap_or(0), sha256: origin.sha256.clone() };
         let decls = weight_decls(&recognised.config);
-        recognised.manifest(&decls, header, source, LayoutOptions::default())
+        recognised.manifest(&decls, header, source, options)
     })
 }

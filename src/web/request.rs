@@ -6,10 +6,11 @@ use wasm_bindgen::JsValue;
 use super::browser::get;
 use crate::config::PredictionType;
 use crate::pipeline::{self, Defaults};
+use crate::plan::Types;
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 use crate::store::Origin;
-use crate::weights::License;
+use crate::weights::{License, kept_as};
 use crate::{Error, Result};
 
 /// The largest whole number up to which a double is exact.
@@ -30,6 +31,8 @@ pub(super) struct ModelRequest {
     pub clip: Option<String>,
     /// What its UNet predicts, where somebody knows.
     pub prediction: Option<PredictionType>,
+    /// What its matrices are rounded to on their way into the store; nothing leaves them as they are.
+    pub weights: Option<Types>,
 }
 
 impl ModelRequest {
@@ -44,7 +47,7 @@ impl ModelRequest {
     }
 }
 
-/// Reads `{ id, url, bytes, sha256, license, headers, fetch, clip, prediction }`; 0 bytes and an empty hash mean unknown.
+/// Reads `{ id, url, bytes, sha256, license, headers, fetch, clip, prediction, weights }`; 0 bytes and an empty hash mean unknown.
 pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
     let text = |name| get(value, name).as_string().filter(|text| !text.is_empty());
     let id = text("id").ok_or_else(|| invalid("id", "the model has no id"))?;
@@ -68,6 +71,7 @@ pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
         prediction: text("prediction")
             .map(|text| text.parse().map_err(|message: String| invalid("prediction", message)))
             .transpose()?,
+        weights: text("weights").map(|text| kept_as(&text).map(Types::of)).transpose()?,
     })
 }
 
@@ -102,6 +106,7 @@ pub(super) fn stored(id: &str) -> ModelRequest {
         fetch: JsValue::UNDEFINED,
         clip: None,
         prediction: None,
+        weights: None,
     }
 }
 

@@ -17,7 +17,7 @@ use super::types::SourceType;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result, TensorProblem};
 use crate::kernels::{BLOCK, WeightType};
-use crate::plan::{Part, WeightDecl, WeightKind};
+use crate::plan::{Part, Types, WeightDecl, WeightKind};
 
 /// The version of this layout. Stored models of another one are packed anew at their next use, by way of
 /// [`unpack`](super::unpack()), as are those whose records are declared otherwise.
@@ -87,6 +87,8 @@ pub struct Source {
 pub struct LayoutOptions {
     /// Forces the type of every matrix that can have it; otherwise each keeps its file's type.
     pub matrix_type: Option<WeightType>,
+    /// The types that matrices in wider ones are rounded to; those that are in blocks already stay as they are.
+    pub narrowed: Option<Types>,
     /// Tensors that the model does not read are left out instead of refused, whatever they are.
     pub leave_extra: bool,
 }
@@ -351,13 +353,15 @@ fn wanted_type(decl: &WeightDecl, found: &HashMap<&str, &TensorInfo>, options: L
     let parts = decl.parts.iter().filter_map(|part| found.get(part.name.as_str()));
     // The types' order is from wide to narrow.
     let widest = parts.map(|info| info.dtype.weight_type()).min().unwrap_or(WeightType::F32);
+    let narrowed = options.narrowed.map(|types| types.narrowed(decl, widest));
+    let wanted = options.matrix_type.or(narrowed).unwrap_or(widest);
     match decl.kind {
         WeightKind::Vector { .. } | WeightKind::GegluVector { .. } => WeightType::F32,
-        WeightKind::Table { .. } => match options.matrix_type.unwrap_or(widest).max(widest) {
+        WeightKind::Table { .. } => match wanted.max(widest) {
             WeightType::F32 => WeightType::F32,
             _ => WeightType::F16,
         },
-        WeightKind::Matrix { .. } | WeightKind::Geglu { .. } => options.matrix_type.unwrap_or(widest),
+        WeightKind::Matrix { .. } | WeightKind::Geglu { .. } => wanted,
     }
 }
 

@@ -29,10 +29,7 @@ impl Repack {
 
     /// The same, with matrices that are no blocks yet in the types of a smaller model, where those are narrower.
     pub fn quantized(old: &Manifest, decls: &[WeightDecl], to: Types) -> Result<Repack> {
-        Self::with(old, decls, |record| match record.weight_type {
-            kept if kept.is_quantized() => kept,
-            kept => kept.max(to.of_matrix(&record.decl)),
-        })
+        Self::with(old, decls, |record| to.narrowed(&record.decl, record.weight_type))
     }
 
     fn with(

@@ -86,6 +86,7 @@ test('a model in 16 bits is made smaller inside the store, keeps its name, and d
   writeFileSync(wide, inHalves(readFileSync(fileOf(MODEL))));
   const page = await visitor(it);
   await ready(page);
+  await page.getByLabel('New models are kept at').selectOption('f16');
   await page.setInputFiles('#add-model-file', wide);
   const model = card(page, 'wide');
   await model.getByText(/2\d MB on this device, at 16 bits/).waitFor({ timeout: PATIENCE });
@@ -327,6 +328,36 @@ test('what the engine cannot do yet is said, and not offered', async () => {
   assert.match(code, /^BAD_MODEL: .*a whole model is needed/, 'a checkpoint in one file is read, when it is whole');
 });
 
+test('what comes in 16 bits is kept at 8, or as one chooses, and draws alike', async () => {
+  const files = ['eight', 'five'].map((name) => join(folder, `${name}.gguf`));
+  for (const file of files) writeFileSync(file, inHalves(readFileSync(fileOf(MODEL))));
+  const page = await visitor(it);
+  await ready(page);
+  const kept = page.getByLabel('New models are kept at');
+  assert.equal(await kept.inputValue(), 'q8_0');
+  const drawn = async (file, name, words) => {
+    await page.setInputFiles('#add-model-file', file);
+    const model = card(page, name);
+    await model.getByText(words).waitFor({ timeout: PATIENCE });
+    await model.getByText('in use').waitFor();
+    const once = page.getByRole('button', { name: 'Understood' });
+    if (await once.isVisible()) await once.click();
+    await page.getByRole('link', { name: 'Create', exact: true }).click();
+    const picture = await draw(page, 'a red apple on a light blue background', { Steps: 4, Seed: 5 });
+    await page.getByRole('link', { name: 'Models', exact: true }).click();
+    return picture;
+  };
+  const eight = await drawn(files[0], 'eight', /1\d MB on this device, at 8 bits/);
+  assert.equal(await card(page, 'eight').getByRole('button', { name: 'Make smaller' }).count(), 0);
+  await kept.selectOption('q5_0');
+  await page.reload();
+  await ready(page);
+  assert.equal(await kept.inputValue(), 'q5_0', 'the choice stays');
+  const five = await drawn(files[1], 'five', /\d MB on this device, at 5 bits/);
+  assert.ok(psnr(eight, five) > 20, `${psnr(eight, five)} dB`);
+  assert.deepEqual(page.trouble, []);
+});
+
 test('the catalogue is whole: licences are known, sizes in order, and what is fetched is pinned', () => {
   const ids = new Set([MODEL.id]);
   for (const entry of ENTRIES) {
@@ -358,9 +389,9 @@ test('the catalogue is whole: licences are known, sizes in order, and what is fe
 });
 
 test('whether a model fits is told from the device', () => {
-  const entry = { ...ENTRIES.find(({ id }) => id === 'sd-1.5'), missing: 'names' }; // brought, in a type of one's choice
+  const entry = ENTRIES.find(({ id }) => id === 'sd-1.5');
   const device = { phone: false, memory: null, most: false, buffer: null, free: 50e9 };
-  const told = (change) => fitOf(entry, { ...device, ...change });
+  const told = (change, type = 'any') => fitOf(entry, { ...device, ...change }, type);
   assert.deepEqual(told({}), { fits: true, mood: 'good', text: 'Fits this device: it keeps 1.2 GB at 8 bits or 816 MB at 5 bits or 749 MB at 4 bits; 50.0 GB are free.' });
   assert.match(told({ free: 0.9e9 }).text, /it keeps 816 MB at 5 bits or 749 MB at 4 bits; 900 MB are free/);
   assert.match(told({ free: 0.4e9 }).text, /^No room: it keeps 749 MB at the least, and 400 MB are free/);
@@ -370,8 +401,11 @@ test('whether a model fits is told from the device', () => {
   assert.match(told({ memory: 1e9 }).text, /^Too large for this device: it needs 1\.1 GB at the least while it draws, and the machine has about 1\.0 GB/);
   assert.match(told({ buffer: 120e6 }).text, /a picture takes 135 MB at once, more than this graphics adapter allows \(120 MB\): draw smaller ones/);
   assert.equal(told({ buffer: 268e6 }).mood, 'good');
-  assert.match(fitOf({ ...entry, missing: null }, device).text, /it keeps 2\.1 GB at 16 bits;/, 'fetched, it is kept as its file has it');
-  assert.equal(fitOf({ stored: { as: 2e9 } }, { ...device, phone: true }).fits, false);
+  assert.match(told({}, 'f16').text, /it keeps 2\.1 GB at 16 bits; 50\.0 GB are free\.$/, 'as is chosen for new models');
+  assert.match(told({}, 'q8_0').text, /it keeps 1\.2 GB at 8 bits;/);
+  assert.match(told({ free: 0.9e9 }, 'q8_0').text, /^No room: it keeps 1\.2 GB at the least.*At fewer bits it would fit: that is chosen above\.$/);
+  assert.doesNotMatch(told({ memory: 1e9 }, 'q8_0').text, /fewer bits/, 'nor would it at fewer');
+  assert.equal(fitOf({ stored: { as: 2e9 } }, { ...device, phone: true }, 'q8_0').fits, false);
 });
 
 test('addresses of pages are understood, or it is said what to press', () => {

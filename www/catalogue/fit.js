@@ -19,14 +19,33 @@ const SHARE = 0.6;
  */
 
 /**
- * @param {Pick<import('./entries.js').Entry, 'stored' | 'working' | 'widest' | 'kept' | 'missing'>} entry
- * @param {Device} device
- * @returns {{fits: boolean, mood: 'good' | 'plain' | 'bad', text: string}}
+ * @typedef {Pick<import('./entries.js').Entry, 'stored' | 'working' | 'widest'>} Sizes
+ * @typedef {{fits: boolean, mood: 'good' | 'plain' | 'bad', text: string}} Fit
  */
-export function fitOf({ stored, kept: as, missing, working = 0, widest = 0 }, { phone, memory, most, buffer, free }) {
+
+/**
+ * @param {Sizes} entry
+ * @param {Device} device
+ * @param {string} type what new models are kept in
+ * @returns {Fit}
+ */
+export function fitOf(entry, device, type) {
+  if (!(type in entry.stored)) return fitAt(entry, device);
+  const { [type]: size } = entry.stored;
+  const fit = fitAt({ ...entry, stored: { [type]: size } }, device);
+  return fit.fits || !fitAt(entry, device).fits ? fit : { ...fit, text: `${fit.text} ${T.fewerBits}` };
+}
+
+/**
+ * Whether it fits in one of its types; in 16 bits only if there is no other.
+ * @param {Sizes} entry
+ * @param {Device} device
+ * @returns {Fit}
+ */
+function fitAt({ stored, working = 0, widest = 0 }, { phone, memory, most, buffer, free }) {
   if (!Object.keys(stored).length) return { fits: true, mood: 'plain', text: T.sizeUnknown };
   const all = Object.entries(stored);
-  const types = all.filter(([type]) => (as && !missing ? type === as : type !== 'f16' || all.length === 1));
+  const types = all.filter(([type]) => type !== 'f16' || all.length === 1);
   const limit = phone ? PHONE : memory && !most ? memory * SHARE : Infinity;
   const small = types.filter(([, size]) => size + working <= limit);
   const least = (list) => Math.min(...list.map(([, size]) => size));

@@ -110,6 +110,7 @@ export function shownAdding(view, { name, bytes: size, share }) {
  * @param {string} known.hub
  * @param {string | null} known.url where it is fetched from
  * @param {import('./fit.js').Device} known.device
+ * @param {string} known.type what new models are kept in
  * @param {Entry[]} known.all the others too
  * @param {import('../protocol.d.ts').StoredModel | undefined} known.row what the store has of it
  * @param {import('./fetching.js').State | undefined} known.now how far it is, if it is on its way
@@ -125,8 +126,8 @@ export function shownEntry(view, entry, known) {
   const host = new URL(url ?? hub).host;
   const shown = { name, about, facts: entryFacts(entry, hub, host), actions: [] };
   if (now) return { ...shown, ...underWay(view, entry, now) };
-  const fit = fitOf(entry, known.device);
-  const better = !fit.fits && known.all.find((other) => !other.missing && fitOf(other, known.device).fits);
+  const fit = fitOf(entry, known.device, known.type);
+  const better = !fit.fits && known.all.find((other) => !other.missing && fitOf(other, known.device, known.type).fits);
   const verdict = { mood: fit.mood, text: better ? `${fit.text} ${T.instead(better.name)}` : fit.text };
   if (missing) return { ...shown, verdict: { ...fit, mood: fit.fits ? 'plain' : 'bad' } };
   const dismiss = { label: T.dismiss, name: T.dismissName(name), run: () => view.dismiss(entry.id) };

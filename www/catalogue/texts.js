@@ -66,6 +66,13 @@ export const TEXTS = {
   yours: (isFile) => (isFile ? 'a file of yours' : 'a folder of yours'),
   page: 'this page',
 
+  keptLabel: 'New models are kept at',
+  keptIn: {
+    f16: '16 bits: as most files are', q8_0: '8 bits: half of that, hardly a picture changes',
+    q5_0: '5 bits: a third, details change', q4_0: '4 bits: the least, details change',
+  },
+  keptText: 'They are rounded on their way in. What is smaller already stays as it is.',
+
   had: 'To be had',
   hadText: 'Nothing is fetched before you press.',
   notYet: 'Not yet',
@@ -108,6 +115,7 @@ export const TEXTS = {
     + `machine has about ${bytes(memory)} in all.`,
   tooLargePhone: (needs) => `Too large for this device: it needs ${bytes(needs)} at the least while it draws, and iPhones and `
     + 'iPads close a tab that uses more than about 1.5 GB.',
+  fewerBits: 'At fewer bits it would fit: that is chosen above.',
   instead: (name) => `${name} would fit.`,
   fullText: (name) => `The full text: ${name}`,
   host: (host) => `The file comes from ${host}, which sees this device’s address, as every site does that one visits.`,

@@ -2,6 +2,7 @@
 
 import { book } from '../js/book.js';
 import { $, make } from '../js/dom.js';
+import { keptIn } from '../js/keptin.js';
 import { Card } from './card.js';
 import { ENTRIES } from './entries.js';
 import { Fetching } from './fetching.js';
@@ -61,7 +62,7 @@ export class Catalogue {
   constructor(root, page) {
     Object.assign(this, { root, page });
     root.replaceChildren(make('h1', { textContent: T.title, tabIndex: -1 }),
-      make('p', { className: 'lede', textContent: T.lede }), this.#said, section(T.here, this.#here), this.#hadShelf,
+      make('p', { className: 'lede', textContent: T.lede }), this.#said, section(T.here, this.#here), this.#kept(), this.#hadShelf,
       this.#own(), section(T.notYet, make('p', { textContent: T.notYetText }), this.#later),
       section(T.care, make('p', { textContent: T.careText }), veilSwitch()), this.#room());
     const { session, choice, adding } = page;
@@ -147,7 +148,7 @@ export class Catalogue {
     const entries = [...others, ...listed].filter(({ id }) => !known.has(id) && !broken.some(([other]) => other === id));
     const device = deviceOf(session.capabilities(), this.#free);
     const shown = (entry) => [entry.id, shownEntry(this, entry, {
-      hub: this.#hub, url: this.#address(entry), device, all: entries, row: this.#rows.get(entry.id), written: book.of(entry.id),
+      hub: this.#hub, url: this.#address(entry), device, type: keptIn.now, all: entries, row: this.#rows.get(entry.id), written: book.of(entry.id),
       now: this.fetching.now.get(entry.id), error: this.fetching.failed.get(entry.id), asking: this.#asking === entry.id,
       asked: this.#asked.includes(entry),
     })];
@@ -253,7 +254,7 @@ export class Catalogue {
     const bytes = url ? download ?? undefined : undefined; // of the catalogue's own the length is not known to the byte
     const isKnown = record.license?.name !== LICENSES.unknown.name; // else what its file states counts
     const license = isKnown ? record.license : undefined;
-    this.fetching.start({ id, url: /** @type {string} */ (this.#address(entry)), files, bytes, sha256, license });
+    this.fetching.start({ id, url: /** @type {string} */ (this.#address(entry)), files, bytes, sha256, license, weights: keptIn.now });
   }
 
   accept(entry) {
@@ -368,6 +369,18 @@ export class Catalogue {
       make('div', { className: 'card-actions' }, choose, folder), byAddress);
     own.id = 'models-own';
     return own;
+  }
+
+  /** What new models are kept in: one choice for all that come. */
+  #kept() {
+    const select = make('select', { id: 'models-kept' },
+      ...Object.entries(T.keptIn).map(([value, textContent]) => make('option', { value, textContent, selected: value === keptIn.now })));
+    select.addEventListener('change', () => {
+      keptIn.now = /** @type {import('../protocol.d.ts').WeightType} */ (select.value);
+      this.#draw();
+    });
+    return make('div', { className: 'field kept' }, make('label', { htmlFor: select.id, textContent: T.keptLabel }), select,
+      make('p', { className: 'quiet', textContent: T.keptText }));
   }
 
   #room() {

@@ -1,6 +1,7 @@
 /** A model of the visitor's own, a file or a folder, chosen or dropped, on its way into this browser's store. */
 
 import { $, bytes } from './dom.js';
+import { keptIn } from './keptin.js';
 import { report } from './report.js';
 import { sentence } from './words.js';
 
@@ -91,6 +92,7 @@ export class Adding extends EventTarget {
     try {
       const og = await this.engine();
       const stored = await og.models.import(source, {
+        weights: keptIn.now,
         signal: this.#controller.signal,
         onProgress: ({ loaded, total }) => this.#to({ ...this.now, bytes: file.size || total, share: total ? loaded / total : 0 }),
       });

@@ -65,12 +65,12 @@ fn present() -> Vec<WeightDecl> {
 
 /// A model's file, read with these declarations: the manifest and its slabs.
 fn packed(decls: &[WeightDecl], kind: WeightType) -> (Manifest, Vec<Vec<u8>>) {
-    written(decls, Types::all(kind), &|_, tensor, values| encode(tensor.dtype, values).unwrap())
+    written(decls, Types::all(kind), None, &|_, tensor, values| encode(tensor.dtype, values).unwrap())
 }
 
 /// The same of a file that `opengen import` makes.
 fn imported(decls: &[WeightDecl], types: Types) -> (Manifest, Vec<Vec<u8>>) {
-    written(decls, types, &|part, tensor, values| {
+    written(decls, types, None, &|part, tensor, values| {
         convert(part, SourceType::F32, bytemuck::cast_slice(values), true, tensor, Rounding::Fitted).unwrap()
     })
 }
@@ -78,8 +78,13 @@ fn imported(decls: &[WeightDecl], types: Types) -> (Manifest, Vec<Vec<u8>>) {
 /// What writes the values of a part.
 type Encoded<'a> = &'a dyn Fn(&Part, &NewTensor, &[f32]) -> Vec<u8>;
 
-/// Values follow from their place alone.
-fn written(decls: &[WeightDecl], types: Types, encoded: Encoded) -> (Manifest, Vec<Vec<u8>>) {
+/// A file in these types, rounded to narrower ones on its way where there are some. Values follow from their place alone.
+fn written(
+    decls: &[WeightDecl],
+    types: Types,
+    narrowed: Option<Types>,
+    encoded: Encoded,
+) -> (Manifest, Vec<Vec<u8>>) {
     let mut header = header(&[]);
     header.metadata.insert(Header::CONV_LAYOUT.to_string(), "ohwi".to_string());
     let mut data = Vec::new();
@@ -95,7 +100,7 @@ fn written(decls: &[WeightDecl], types: Types, encoded: Encoded) -> (Manifest, V
         data.push(bytes);
     }
     let config = ModelConfig::builtin("sd15").unwrap();
-    let options = LayoutOptions::default();
+    let options = LayoutOptions { narrowed, ..LayoutOptions::default() };
     let manifest = layout_with("stored", &config, "{}", decls, &header, Source::default(), options).unwrap();
     let mut slabs = zeros(&manifest);
     let mut packer = Packer::new(&manifest, &header);
@@ -161,6 +166,11 @@ fn a_model_is_packed_in_a_smaller_type_as_opengen_import_would_do_it() {
         let (expected, expected_slabs) = imported(&decls, types);
         assert!(records(&manifest, &slabs) == records(&expected, &expected_slabs), "{kind:?}");
         assert!(manifest.is_current(&decls));
+        let on_the_way = written(&decls, Types::all(WeightType::F32), Some(types), &|_, tensor, values| {
+            encode(tensor.dtype, values).unwrap()
+        });
+        let (manifest, slabs) = on_the_way;
+        assert!(records(&manifest, &slabs) == records(&expected, &expected_slabs), "{kind:?}, on the way");
     }
 }
 
