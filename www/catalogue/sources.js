@@ -50,8 +50,15 @@ export function addressOf({ url, sources = [] }, hub, base) {
   return `${hub}/${source.repo}/resolve/${source.revision ?? 'main'}/${source.path}`;
 }
 
-/** The last part of an address. @param {string} address */
-export const fileName = (address) => decodeURIComponent(new URL(address).pathname.split('/').pop() ?? '');
+/** The last part of an address; as it stands where a % in it stands for nothing. @param {string} address */
+export function fileName(address) {
+  const name = new URL(address).pathname.split('/').pop() ?? '';
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
+}
 
 /**
  * What is meant by an address as it was pasted: a file's, or in words what to press to find it.
