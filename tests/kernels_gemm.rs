@@ -294,6 +294,12 @@ fn variants_for(elem: Elem, weight: WeightType) -> impl Iterator<Item = Variant>
         .filter(move |&variant| left_out::everything() || largest || variant != Variant::OUTER_WIDE)
 }
 
+/// The element types for a weight type: how weights are read has nothing to do with these either.
+fn elems_for(gpu: &Gpu, weight: WeightType) -> impl Iterator<Item = Elem> {
+    let both = left_out::everything() || matches!(weight, WeightType::F16 | WeightType::Q8);
+    gpu.elems().iter().copied().filter(move |&elem| both || elem == Elem::F32)
+}
+
 /// Whether a product has a bias: some of a kind do and some don't, or one kind has it and another not.
 fn has_bias(source: Source, shape: Shape) -> bool {
     if left_out::everything() { shape.n.is_multiple_of(8) } else { source != Source::Rows }
@@ -317,7 +323,7 @@ fn every_source_and_variant(name: &'static str, weight: WeightType) {
     let Some(gpu) = gpu() else { return };
     let mut report = Report::new(name);
     let mut random = Random::new(11);
-    for &elem in gpu.elems() {
+    for elem in elems_for(gpu, weight) {
         for variant in variants_for(elem, weight) {
             for (source, shape) in shapes_for(weight) {
                 let bias = has_bias(source, shape);
@@ -391,7 +397,9 @@ fn products_in_cuts_are_their_twins() {
     let mut report = Report::new("gemm in cuts");
     let mut random = Random::new(15);
     for &elem in gpu.elems() {
-        for weight in WeightType::ALL {
+        for weight in
+            WeightType::ALL.into_iter().filter(|&weight| elems_for(gpu, weight).any(|one| one == elem))
+        {
             for ((source, shape), cuts) in
                 shapes_for(weight).into_iter().zip([2, 3, 5, 40].into_iter().cycle())
             {
@@ -487,7 +495,9 @@ fn sections_of_a_layer_are_their_twins() {
         left_out::partly(NO_MATRICES);
     }
     for &elem in gpu.elems() {
-        for weight in WeightType::ALL {
+        for weight in
+            WeightType::ALL.into_iter().filter(|&weight| elems_for(gpu, weight).any(|one| one == elem))
+        {
             let units_here = units.iter().copied().filter(|_| elem == Elem::F16);
             for variant in variants_for(elem, weight).chain(units_here) {
                 let known: Vec<_> = shapes_for(weight).into_iter().map(|(source, _)| source).collect();
