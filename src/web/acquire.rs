@@ -35,20 +35,6 @@ pub(super) async fn acquire(
     device: &Device,
     make_room: &mut dyn FnMut(),
 ) -> Result<Acquired> {
-    let mut acquired = arrived(call, database, device, make_room).await?;
-    if let Some(prediction) = call.request.prediction {
-        acquired.config.set_prediction(prediction);
-    }
-    Ok(acquired)
-}
-
-/// The model as it is stored, or as it comes where nothing can be.
-async fn arrived(
-    call: &Call<'_>,
-    database: Option<&Rc<Database>>,
-    device: &Device,
-    make_room: &mut dyn FnMut(),
-) -> Result<Acquired> {
     let Some(database) = database else {
         let why = "This browser does not let the page store anything".into();
         return in_memory(call, device, why, make_room).await;
