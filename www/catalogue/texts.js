@@ -56,8 +56,8 @@ export const TEXTS = {
 
   keptLabel: 'New models are kept at',
   keptIn: {
-    f16: '16 bits: as most files are', q8_0: '8 bits: half of that, hardly a picture changes',
-    q5_0: '5 bits: a third, details change', q4_0: '4 bits: the least, details change',
+    f16: '16 bits: as most files are', q8_0: '8 bits: half, hardly a change', q5_0: '5 bits: a third, small changes',
+    q4_0: '4 bits: least, more changes',
   },
   keptText: 'They are rounded on their way in. What is smaller already stays as it is.',
 
