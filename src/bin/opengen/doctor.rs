@@ -11,7 +11,6 @@ use opengen::image::{Rgba, encode_made};
 use opengen::oracle;
 use opengen::pipeline::engine::Engine;
 use opengen::pipeline::{Cancel, Dump, Event, Output, Pipeline, Request, Stage};
-use opengen::weights::{ModelSource, Unused};
 
 use crate::bytes::bytes;
 use crate::{generate, inspect, model};
@@ -63,18 +62,14 @@ async fn examine(args: &Args, say: &mut dyn FnMut(String)) -> Result<()> {
     let begin = Instant::now();
     let source = model::open_quietly(&args.model, &args.known.options())?;
     let decls = opengen::model::weight_decls(source.config());
-    let unused = source.unused(&decls);
-    let Unused { unknown, .. } = &unused;
-    let unknown = unknown.join(", ");
-    say(inspect::text(&source, unused).trim_end().to_string());
-    if !unknown.is_empty() {
-        say(format!("unknown   {unknown}"));
-    }
+    say(inspect::text(&source, source.unused(&decls)).trim_end().to_string());
     source.manifest(&decls, Default::default())?;
     say(row("header", format!("complete, read in {}", seconds(begin.elapsed()))));
 
     let begin = Instant::now();
-    let mut pipeline = loaded(args, &source).await?;
+    let options = Options { f16: args.f32.then_some(false), ..Options::default() };
+    let named = (args.model.as_str(), &args.known);
+    let mut pipeline = model::ready(named, &source, &options, (args.cpu, args.memory)).await?;
     let read = source.header().tensors.iter().map(|info| info.len).sum::<u64>() as f64 / 1e6;
     let took = begin.elapsed();
     let rate = read / took.as_secs_f64().max(1e-9);
@@ -123,18 +118,6 @@ fn machine() -> String {
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
     let build = if cfg!(debug_assertions) { ", a build for development (slow)" } else { "" };
     format!("opengen {} on {OS}, {ARCH}, {cores} cores{build}", env!("CARGO_PKG_VERSION"))
-}
-
-async fn loaded(args: &Args, source: &ModelSource) -> Result<Pipeline> {
-    let options = Options { f16: args.f32.then_some(false), ..Options::default() };
-    match args.memory {
-        _ if args.cpu => model::on_cpu(source),
-        Some(bytes) => {
-            let again = model::open_quietly(&args.model, &args.known.options())?;
-            model::within(again, &options, bytes).await
-        }
-        None => model::on_gpu(source, &options).await,
-    }
 }
 
 fn device(pipeline: &mut Pipeline) -> String {

@@ -154,14 +154,8 @@ async fn made(pipeline: &mut Pipeline, request: &Request, dump: Option<&mut Dump
 pub async fn run(args: Args) -> Result<()> {
     let source = model::open(&args.model, &args.known.options())?;
     let options = Options { f16: args.f32.then_some(false), tuning: args.tuning, ..Options::default() };
-    let mut pipeline = match args.memory {
-        _ if args.cpu => model::on_cpu(&source)?,
-        Some(bytes) => {
-            let again = model::open_quietly(&args.model, &args.known.options())?;
-            model::within(again, &options, bytes).await?
-        }
-        None => model::on_gpu(&source, &options).await?,
-    };
+    let named = (args.model.as_str(), &args.known);
+    let mut pipeline = model::ready(named, &source, &options, (args.cpu, args.memory)).await?;
     match &args.prompts_file {
         None => one(&args, &source, &mut pipeline).await,
         Some(file) => many(&args, file, &mut pipeline).await,

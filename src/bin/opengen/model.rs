@@ -122,6 +122,20 @@ async fn device(options: &Options) -> Result<Context> {
     Ok(context)
 }
 
+/// The model on the processor, or on the best GPU, there within so many bytes of its memory if they are given.
+pub async fn ready(
+    (name, known): (&str, &Known),
+    source: &ModelSource,
+    options: &Options,
+    (cpu, memory): (bool, Option<u64>),
+) -> Result<Pipeline> {
+    match memory {
+        _ if cpu => on_cpu(source),
+        Some(bytes) => within(open_quietly(name, &known.options())?, options, bytes).await,
+        None => on_gpu(source, options).await,
+    }
+}
+
 /// The model on the best GPU.
 pub async fn on_gpu(source: &ModelSource, options: &Options) -> Result<Pipeline> {
     let context = device(options).await?;
@@ -133,7 +147,7 @@ pub async fn on_gpu(source: &ModelSource, options: &Options) -> Result<Pipeline>
 }
 
 /// The model on the best GPU, within `bytes` of its memory; its weights come from its files whenever they are needed.
-pub async fn within(source: ModelSource, options: &Options, bytes: u64) -> Result<Pipeline> {
+async fn within(source: ModelSource, options: &Options, bytes: u64) -> Result<Pipeline> {
     let context = device(options).await?;
     let manifest =
         source.manifest(&opengen::model::weight_decls(source.config()), LayoutOptions::default())?;
