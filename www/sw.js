@@ -78,7 +78,7 @@ const PARTS = {
     'css/catalogue.css',
     'models.json',
     'catalogue/card.js',
-    'catalogue/entries.js',
+    'catalogue/entries.js', 'catalogue/entries.json',
     'catalogue/fetching.js',
     'catalogue/fit.js',
     'catalogue/licenses.js',

@@ -1,7 +1,9 @@
 /** Addresses: where an entry's file lies, and what a visitor means who pastes the address of a page instead of a file's. */
 
+import listed from './entries.json' with { type: 'json' };
+
 /** Where models lie unless a site says otherwise. */
-export const HUB = 'https://huggingface.co';
+export const HUB = listed.hub;
 const FILES = /\.(gguf|safetensors)$/i;
 
 /** @param {import('./entries.js').Source} source @param {string} hub */

@@ -33,6 +33,12 @@ const home = {
   },
 };
 
+/** Data that a module imports as one. */
+const data = {
+  name: 'data',
+  transform: (code, id) => (id.endsWith('.json') ? `export default ${code}` : null),
+};
+
 /** Where text and regular expressions stand in code, in order: what looks like a comment there is none. */
 function literals(node) {
   if (node.type === 'Literal' || node.type === 'TemplateElement') return [[node.start, node.end]];
@@ -57,7 +63,7 @@ async function bundle(entries) {
   const built = await rollup({
     input: Object.fromEntries(entries.map((path) => [path.replace(/\.js$/, ''), join(folder, path)])),
     preserveEntrySignatures: 'allow-extension',
-    plugins: [home],
+    plugins: [home, data],
     onwarn(warning) {
       throw new Error(warning.message);
     },

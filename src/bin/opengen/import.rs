@@ -1,6 +1,6 @@
 //! `opengen import`: a diffusers folder or a checkpoint in one file as a GGUF that says all of itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -10,9 +10,9 @@ use opengen::error::{Error, Result};
 use opengen::kernels::WeightType;
 use opengen::plan::Types;
 use opengen::sample::{SamplerKind, ScheduleKind};
-use opengen::weights::{License, Rounding, kept_as, quantize_source};
+use opengen::weights::{KEPT, License, Rounding, kept_as, quantize_source};
 
-use crate::model;
+use crate::{generate, model, models};
 
 /// Write a diffusers folder or a checkpoint in one file as a GGUF that says all of itself.
 #[derive(Parser)]
@@ -42,9 +42,9 @@ pub struct Args {
     /// You have read the model's licence, where its files state one that asks for more than to keep its notice, and agree.
     #[arg(long)]
     accept_licence: bool,
-    /// Where the file goes.
+    /// Where the file goes; without it, into the folder of models (`opengen models`), where the model's name is then enough.
     #[arg(short, long)]
-    out: PathBuf,
+    out: Option<PathBuf>,
 }
 
 /// What is said of a model's licence; an error where it is to be agreed to first.
@@ -59,12 +59,29 @@ fn licence(found: Option<&License>, accepted: bool) -> Result<String> {
     Err(Error::InvalidInput { field: "licence", message })
 }
 
+/// The model's place in a folder of models, which is free.
+fn place(folder: &Path, model: &Path, ty: WeightType) -> Result<PathBuf> {
+    let short = KEPT.iter().find(|(kept, ..)| *kept == ty).map_or("", |(_, short, _)| *short);
+    let out = folder.join(format!("{}-{short}.gguf", models::name_of(model)));
+    if out.exists() {
+        let message =
+            format!("{} is there already: delete it, or say where the file goes (--out)", out.display());
+        return Err(Error::InvalidInput { field: "out", message });
+    }
+    std::fs::create_dir_all(folder).map_err(|error| generate::io(folder, &error))?;
+    Ok(out)
+}
+
 /// Runs the command.
 pub fn run(args: &Args) -> Result<()> {
     let types = Types::of(args.r#type);
     let types = Types { vae: args.vae_type.unwrap_or(types.vae), ..types };
     let mut source = model::open(&args.model, &args.known.options())?;
     println!("{}", licence(source.license(), args.accept_licence)?);
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => place(&models::folder()?, &model::path(&args.model)?, args.r#type)?,
+    };
     source.suggest(Suggested {
         steps: args.steps,
         guidance: args.guidance,
@@ -76,16 +93,15 @@ pub fn run(args: &Args) -> Result<()> {
     if let Ok(style) = ProgressStyle::with_template("{bar:30} {bytes} of {total_bytes} · {eta} left") {
         bar.set_style(style);
     }
-    let summary =
-        quantize_source(&source, &decls, types, Rounding::Fitted, &args.out, &mut |done, total| {
-            bar.set_length(total);
-            bar.set_position(done);
-        })?;
+    let summary = quantize_source(&source, &decls, types, Rounding::Fitted, &out, &mut |done, total| {
+        bar.set_length(total);
+        bar.set_position(done);
+    })?;
     bar.finish_and_clear();
     let types: Vec<_> = summary.by_type.iter().map(|(ty, count)| format!("{count} {}", ty.name())).collect();
     println!(
         "{}: {} tensors ({}), {:.2} MB from {:.2} MB",
-        args.out.display(),
+        out.display(),
         summary.tensors,
         types.join(", "),
         summary.bytes as f64 / 1e6,
@@ -97,6 +113,19 @@ pub fn run(args: &Args) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_goes_nowhere_else_goes_into_the_folder_of_models_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let models = folder.path().join("a/models");
+        let of = |model: &str, ty| place(&models, Path::new(model), ty).map_err(|error| error.to_string());
+        assert_eq!(of("x/dog.v2.safetensors", WeightType::Q8), Ok(models.join("dog.v2-q8.gguf")));
+        let out = of("dog.safetensors", WeightType::Q5).unwrap();
+        assert_eq!(out, models.join("dog-small.gguf"));
+        std::fs::write(&out, "").unwrap();
+        let error = of("dog.safetensors", WeightType::Q5).unwrap_err();
+        assert!(error.contains("is there already") && error.contains("--out"), "{error}");
+    }
 
     #[test]
     fn a_licence_is_said_and_one_that_asks_for_something_is_agreed_to() {

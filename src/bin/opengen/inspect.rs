@@ -4,7 +4,7 @@ use clap::Parser;
 
 use opengen::config::{ModelConfig, PredictionType};
 use opengen::error::Result;
-use opengen::weights::{Family, License, ModelSource, SourceType, Unused};
+use opengen::weights::{Family, Header, License, ModelSource, SourceType, Unused};
 
 use crate::model;
 
@@ -44,7 +44,8 @@ pub fn text(source: &ModelSource, Unused { leftovers, unknown }: Unused) -> Stri
     format!("{}\n{}", config.name, rows.collect::<String>())
 }
 
-fn family(family: Family, config: &ModelConfig) -> String {
+/// What a model is, and what it came in.
+pub fn family(family: Family, config: &ModelConfig) -> String {
     let of = match family {
         Family::Opengen => return "a GGUF of OpenGen".to_string(),
         Family::Diffusers => return "a folder in diffusers' layout".to_string(),
@@ -93,14 +94,7 @@ fn licence(source: &ModelSource) -> String {
 /// How many there are of each type, and how large they are.
 fn tensors(source: &ModelSource) -> String {
     let header = source.header();
-    let mut types: Vec<(SourceType, usize, u64)> = Vec::new();
-    for info in &header.tensors {
-        match types.iter_mut().find(|(dtype, ..)| *dtype == info.dtype) {
-            Some((_, count, bytes)) => (*count, *bytes) = (*count + 1, *bytes + info.len),
-            None => types.push((info.dtype, 1, info.len)),
-        }
-    }
-    types.sort_by_key(|(_, _, bytes)| std::cmp::Reverse(*bytes));
+    let types = types(header);
     let each = types
         .iter()
         .map(|(dtype, count, bytes)| format!("{count} {} ({:.2} MB)", dtype.name(), *bytes as f64 / 1e6));
@@ -109,6 +103,19 @@ fn tensors(source: &ModelSource) -> String {
         count => format!(", {count} of types that hold no weights"),
     };
     format!("{}{others}", each.collect::<Vec<_>>().join(", "))
+}
+
+/// How many tensors there are of each type, and how many bytes; what takes most comes first.
+pub fn types(header: &Header) -> Vec<(SourceType, usize, u64)> {
+    let mut types: Vec<(SourceType, usize, u64)> = Vec::new();
+    for info in &header.tensors {
+        match types.iter_mut().find(|(dtype, ..)| *dtype == info.dtype) {
+            Some((_, count, bytes)) => (*count, *bytes) = (*count + 1, *bytes + info.len),
+            None => types.push((info.dtype, 1, info.len)),
+        }
+    }
+    types.sort_by_key(|(_, _, bytes)| std::cmp::Reverse(*bytes));
+    types
 }
 
 fn not_read(leftovers: &[String], unknown: &[String]) -> String {

@@ -2,11 +2,13 @@
 
 mod bench;
 mod bytes;
+mod catalogue;
 mod doctor;
 mod generate;
 mod import;
 mod inspect;
 mod model;
+mod models;
 mod plan;
 
 use std::process::ExitCode;
@@ -33,6 +35,8 @@ enum Command {
     /// Write a diffusers folder or a checkpoint in one file as a GGUF with smaller weights.
     #[command(alias = "quantize")]
     Import(import::Args),
+    /// List the models that are here and those that can be had.
+    Models(models::Args),
     /// Look into a model, load it, make a picture, and report all of it: what a bug report needs.
     Doctor(doctor::Args),
     /// Measure every stage and kernel on this machine's GPU, or products of well-known shapes in every variant.
@@ -45,6 +49,7 @@ fn main() -> ExitCode {
         Command::Plan(args) => plan::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Import(args) => import::run(&args),
+        Command::Models(args) => models::run(&args),
         Command::Doctor(args) => pollster::block_on(doctor::run(&args)),
         Command::Bench(args) => pollster::block_on(bench::run(&args)),
     };

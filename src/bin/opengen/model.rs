@@ -12,6 +12,8 @@ use opengen::sample::NoiseSource;
 use opengen::weights::packed::LayoutOptions;
 use opengen::weights::{Manifest, ModelSource, OpenOptions, Unused, load, stream};
 
+use crate::models;
+
 /// What the embedded model is called.
 const EMBEDDED: &str = "mini";
 /// The embedded model's place in the repository.
@@ -36,7 +38,7 @@ impl Known {
     }
 }
 
-/// `mini` or a path to a diffusers folder, a checkpoint in one file or a GGUF. Says what of it is not used, and what is
+/// `mini`, a path to a diffusers folder, a checkpoint in one file or a GGUF, or the name of one in the folder of models. Says what of it is not used, and what is
 /// assumed.
 pub fn open(name: &str, known: &OpenOptions) -> Result<ModelSource> {
     let source = open_quietly(name, known)?;
@@ -96,13 +98,15 @@ pub fn usual(name: &str, config: &ModelConfig) -> Request {
     }
 }
 
-fn path(name: &str) -> Result<PathBuf> {
+/// Where the model of a name, or at a path, lies.
+pub fn path(name: &str) -> Result<PathBuf> {
     if name != EMBEDDED {
         let path = PathBuf::from(name);
-        return if path.exists() {
-            Ok(path)
-        } else {
-            Err(Error::Io { path: name.to_string(), message: "no such file or folder".to_string() })
+        let is_path = path.exists() || path.components().count() > 1;
+        return match is_path {
+            true if path.exists() => Ok(path),
+            true => Err(Error::Io { path: name.to_string(), message: "no such file or folder".to_string() }),
+            false => models::find(name),
         };
     }
     let places = [Path::new(MINI).to_path_buf(), Path::new(env!("CARGO_MANIFEST_DIR")).join(MINI)];
