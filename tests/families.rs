@@ -69,6 +69,7 @@ fn what_was_distilled_says_how_it_is_drawn_with() {
         ("lcm", 4, 8.0, SamplerKind::Lcm),
         ("turbo", 1, 1.0, SamplerKind::Euler),
         ("sdxs", 1, 1.0, SamplerKind::Euler),
+        ("nitro-1", 1, 1.0, SamplerKind::Ddim),
         ("bk-tiny", 20, 7.5, SamplerKind::Ddim),
     ] {
         let out = tempfile::tempdir().expect("a folder");

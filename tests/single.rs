@@ -295,6 +295,26 @@ fn the_prediction_is_marked_or_assumed() {
     );
 }
 
+/// Two counts of training steps are those of released models; of any other, and beside a mark, it says nothing.
+#[test]
+fn a_count_of_steps_tells_released_models() {
+    let out = tempfile::tempdir().expect("a folder");
+    let predicted = |model: &str, steps: i64, mark: Option<&str>| {
+        let mut entries = Facts::of(model).entries();
+        entries.extend(mark.map(|mark| (mark.to_string(), Entry::zeros(Dtype::F32, &[0]))));
+        let step = Entry { dtype: Dtype::I64, shape: vec![], bytes: steps.to_le_bytes().to_vec() };
+        entries.insert("global_step".to_string(), step);
+        let source = written(&entries, out.path());
+        (source.config().scheduler.prediction_type, source.assumed().is_some())
+    };
+    use PredictionType::{Epsilon, VPrediction};
+    assert_eq!(predicted("sd2", 875_000, None), (Epsilon, false), "512-base-ema");
+    assert_eq!(predicted("sd2", 110_000, None), (VPrediction, false), "v2-1_768-ema-pruned");
+    assert_eq!(predicted("sd2", 220_000, None), (VPrediction, true), "the UNet is asked");
+    assert_eq!(predicted("sd2", 875_000, Some("v_pred")), (VPrediction, false));
+    assert_eq!(predicted("sd1", 110_000, None), (Epsilon, false));
+}
+
 /// An autoencoder in a file of its own, under any of its names, takes the place of the one inside, or where there is none.
 #[test]
 fn an_autoencoder_may_come_by_itself() {

@@ -7,7 +7,7 @@ use super::index::Index;
 use super::scheduler::without_infinities;
 use super::{
     Autoencoder, ClipTextConfig, Denoiser, MAX_TEXT_ENCODERS, ModelConfig, SampleSize, SchedulerConfig,
-    Suggested, TaesdConfig, UnetConfig, check,
+    Suggested, TaesdConfig, TimestepSpacing, UnetConfig, check,
 };
 use crate::error::{Error, Result};
 
@@ -37,8 +37,12 @@ pub fn from_files(folder: &dyn Files) -> Result<ModelConfig> {
     let mut scheduler = SchedulerConfig::from_json(&file, &text)?;
     as_the_pipeline_has_it(&mut scheduler);
     let name = folder.title();
+    let named = Suggested::of_name(&name);
+    if named.steps.is_some() && scheduler.timestep_spacing != Some(TimestepSpacing::Trailing) {
+        scheduler = scheduler.of_few_steps(); // the scheduler is that of the model it was distilled from
+    }
     let suggested = Suggested::of_scheduler(&check::parse(&file, &without_infinities(&text))?);
-    let suggested = suggested.of_distilled(unet.time_cond_proj_dim.is_some()).or(&Suggested::of_name(&name));
+    let suggested = suggested.of_distilled(unet.time_cond_proj_dim.is_some()).or(&named);
     let denoiser = Denoiser::Unet(unet);
     let config =
         ModelConfig { name, texts, denoiser, vae, preview, scheduler, suggested, asks_prediction: false };

@@ -163,6 +163,12 @@ impl Default for SchedulerConfig {
 }
 
 impl SchedulerConfig {
+    /// Of a model that was distilled to a step or two: they begin at the last noise level and end at the clean latents, as
+    /// <https://github.com/AMD-AIG-AIMA/AMD-Diffusion-Distillation> draws with Nitro-1-SD (timestep 999, then none).
+    pub fn of_few_steps(self) -> Self {
+        SchedulerConfig { timestep_spacing: Some(TimestepSpacing::Trailing), set_alpha_to_one: true, ..self }
+    }
+
     /// The most training timesteps accepted; everybody has 1000.
     pub const MAX_TRAIN_TIMESTEPS: usize = 100_000;
 

@@ -278,7 +278,7 @@ fn layout_of(request: &ModelRequest) -> Layout {
     let (file, clip, prediction) = (request.file(), request.clip.clone(), request.prediction);
     let options = LayoutOptions { narrowed: request.weights, ..LayoutOptions::default() };
     Box::new(move |header| {
-        let recognised = recognise(header, Hints { clip: clip.as_deref(), prediction })?;
+        let recognised = recognise(header, Hints { clip: clip.as_deref(), prediction, ..Hints::default() })?;
         let source =
             Source { file: file.clone(), bytes: origin.bytes.unwrap_or(0), sha256: origin.sha256.clone() };
         let decls = weight_decls(&recognised.config);

@@ -46,7 +46,8 @@ impl WeightFile {
         self.read_at(info.offset, info.len as usize, buffer)
     }
 
-    fn read_at(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> Result<()> {
+    /// Reads `len` bytes from `offset` on.
+    pub fn read_at(&self, offset: u64, len: usize, buffer: &mut Vec<u8>) -> Result<()> {
         buffer.resize(len, 0);
         let mut file = &self.file;
         let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.read_exact(buffer));

@@ -1,7 +1,7 @@
 //! What a weight file claims to hold, read from its first bytes and never believed without checking.
 
 use std::collections::{BTreeMap, HashSet};
-use std::ops::RangeInclusive;
+use std::ops::{Range, RangeInclusive};
 
 use super::types::SourceType;
 use super::{gguf, marks, safetensors, single};
@@ -55,6 +55,8 @@ pub struct OtherTensor {
     pub name: String,
     /// What the file calls its type.
     pub dtype: String,
+    /// Where its bytes lie, from the file's start; `None` where the file does not say how many it has.
+    pub bytes: Option<Range<u64>>,
 }
 
 /// What came of parsing the first bytes of a file.
@@ -219,7 +221,8 @@ fn accepted(file: &str, raw: Vec<RawTensor>, data_start: u64) -> Result<(Vec<Ten
             return Err(bad(file, format!("tensor {name} appears twice")));
         }
         let (Some(dtype), Some(len)) = (dtype, len) else {
-            others.push(OtherTensor { name, dtype: dtype_name });
+            let bytes = len.map(|len| data_start + offset..data_start + offset + len);
+            others.push(OtherTensor { name, dtype: dtype_name, bytes });
             continue;
         };
         let dims = shape.iter().map(|&dim| usize::try_from(dim)).collect::<std::result::Result<Vec<_>, _>>();

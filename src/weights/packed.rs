@@ -310,7 +310,7 @@ pub(super) fn check_against(
     for info in header.tensors.iter().filter(|info| extra(&info.name)) {
         problems.push(TensorProblem::Extra { name: info.name.clone(), found: info.shape.clone() });
     }
-    for OtherTensor { name, dtype } in header.others.iter().filter(|other| extra(&other.name)) {
+    for OtherTensor { name, dtype, .. } in header.others.iter().filter(|other| extra(&other.name)) {
         problems.push(TensorProblem::Type { name: name.clone(), found: dtype.clone() });
     }
     if problems.is_empty() { Ok(()) } else { Err(Error::Tensors { file: header.file.clone(), problems }) }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::header::{Header, bad};
 use super::packed::{LayoutOptions, Manifest, Source, layout_with};
-use super::single::infer::{self, Inferred};
+use super::single::infer::{self, Inferred, Said};
 use super::{clip, names};
 use crate::config::{Activation, ModelConfig, PredictionType, Suggested};
 use crate::error::{Error, Result};
@@ -39,6 +39,9 @@ pub struct Hints<'a> {
     pub clip: Option<&'a str>,
     /// What its UNet answers with.
     pub prediction: Option<PredictionType>,
+    /// After how many steps of training it was kept, where it says so (`global_step`): a value that no header has. On its way
+    /// into a browser's store a file is laid out before that value comes; the UNet is asked there.
+    pub steps: Option<i64>,
 }
 
 /// Tensors of a file that its model does not read.
@@ -73,8 +76,8 @@ pub fn recognise(header: &Header, hints: Hints) -> Result<Recognised> {
 }
 
 /// A checkpoint in one file.
-fn single(header: &Header, Hints { clip, prediction }: Hints) -> Result<Recognised> {
-    let Inferred { config, assumed } = infer::config(header, prediction)?;
+fn single(header: &Header, Hints { clip, prediction, steps }: Hints) -> Result<Recognised> {
+    let Inferred { config, assumed } = infer::config(header, Said { prediction, steps })?;
     let merges = clip.ok_or_else(|| Error::NoVocabulary { file: header.file.clone() })?;
     let text = config.texts.first();
     let pad = match text.map(|text| text.hidden_act) {

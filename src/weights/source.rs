@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::disk::WeightFile;
 use super::folder::{self, Checkpoint, FULL_FIRST};
-use super::header::{Header, TensorInfo, bad};
+use super::header::{Header, OtherTensor, TensorInfo, bad};
 use super::license::License;
 use super::pack::{Packer, Sink};
 use super::packed::{LayoutOptions, Manifest, PackedRecord, Source};
@@ -13,6 +13,9 @@ use super::{clip, single};
 use crate::config::{Disk, ModelConfig, PredictionType, Suggested};
 use crate::error::{Error, Result};
 use crate::plan::WeightDecl;
+
+/// Tensor with the count of steps of training, one 64 bit integer.
+const STEPS: &str = "global_step";
 
 /// A model's files, open and recognised; their data not read yet.
 #[derive(Debug)]
@@ -50,6 +53,7 @@ impl ModelSource {
         }
         let file = WeightFile::open(path)?;
         let mut header = file.header()?;
+        let steps = steps(&file, &header)?;
         if !header.is_single {
             only_of_one_file(options)?;
         }
@@ -70,7 +74,7 @@ impl ModelSource {
             header.tensors.extend(tensors);
             files.push(file);
         }
-        let hints = Hints { clip: Some(clip::MERGES), prediction: options.prediction };
+        let hints = Hints { clip: Some(clip::MERGES), prediction: options.prediction, steps };
         let recognised = recognise(&header, hints)?;
         let license = License::stated(&header.metadata);
         Ok(ModelSource { recognised, license, header, files, file_of })
@@ -151,6 +155,16 @@ impl ModelSource {
     pub fn manifest(&self, decls: &[WeightDecl], options: LayoutOptions) -> Result<Manifest> {
         self.recognised.manifest(decls, &self.header, self.source(), options)
     }
+}
+
+/// After how many steps of training a checkpoint says that it was kept.
+fn steps(file: &WeightFile, header: &Header) -> Result<Option<i64>> {
+    let is_count = |other: &&OtherTensor| single::unwrapped(&other.name) == STEPS && other.dtype == "I64";
+    let bytes = header.others.iter().find(is_count).and_then(|other| other.bytes.clone());
+    let Some(bytes) = bytes.filter(|bytes| bytes.end - bytes.start == 8) else { return Ok(None) };
+    let mut value = Vec::new();
+    file.read_at(bytes.start, 8, &mut value)?;
+    Ok(value.first_chunk().map(|value| i64::from_le_bytes(*value)))
 }
 
 /// Whatever else than a checkpoint in one file says all of itself.

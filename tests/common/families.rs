@@ -13,8 +13,8 @@ use super::single::{Entries, Entry, weight, write, write_json};
 use super::{DenoiseCase, Golden, folder};
 
 /// All of them.
-pub const FAMILIES: [&str; 8] =
-    ["lcm", "turbo", "sdxs", "bk-base", "bk-small", "bk-tiny", "bk-v2-tiny", "zero-snr"];
+pub const FAMILIES: [&str; 9] =
+    ["lcm", "turbo", "sdxs", "bk-base", "bk-small", "bk-tiny", "bk-v2-tiny", "zero-snr", "nitro-1"];
 
 /// What the script says of one.
 #[derive(Debug, Deserialize)]

@@ -220,7 +220,7 @@ fn recognition(bytes: &[u8]) -> u64 {
         Ok(Parse::NeedMore(_)) => return 0,
         error => return outcome(&error.map(drop)),
     };
-    let found = recognise(&header, Hints { clip: Some(&MERGES), prediction: None });
+    let found = recognise(&header, Hints { clip: Some(&MERGES), ..Hints::default() });
     let known = found.as_ref().map(|recognised| {
         let decls = weight_decls(&recognised.config);
         let left = unused(&header, &decls);
@@ -254,7 +254,7 @@ fn whole_headers() -> Vec<Vec<u8>> {
 fn import(bytes: &[u8]) -> u64 {
     let expected = Expected { bytes: Some(bytes.len() as u64), file: "x".into(), ..Expected::default() };
     let layout = |header: &Header| {
-        let recognised = recognise(header, Hints { clip: Some(&MERGES), prediction: None })?;
+        let recognised = recognise(header, Hints { clip: Some(&MERGES), ..Hints::default() })?;
         let decls = weight_decls(&recognised.config);
         recognised.manifest(&decls, header, Source::default(), LayoutOptions::default())
     };

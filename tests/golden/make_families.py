@@ -15,8 +15,8 @@ import re
 from pathlib import Path
 
 import torch
-from diffusers import (AutoencoderKL, AutoencoderTiny, DDIMScheduler, EulerDiscreteScheduler, LCMScheduler,
-                       StableDiffusionPipeline, UNet2DConditionModel)
+from diffusers import (AutoencoderKL, AutoencoderTiny, DDIMScheduler, DDPMScheduler, EulerDiscreteScheduler,
+                       LCMScheduler, StableDiffusionPipeline, UNet2DConditionModel)
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -44,7 +44,15 @@ LCM = {
     "sample_max_value": 1.0, "set_alpha_to_one": True, "steps_offset": 1, "thresholding": False, "timestep_scaling": 10.0,
     "timestep_spacing": "leading", "trained_betas": None,
 }
+# That of Stable Diffusion 2.1 base.
+SD2_BASE = {
+    "_class_name": "PNDMScheduler", "_diffusers_version": "0.10.0.dev0", "beta_end": 0.012, "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085, "clip_sample": False, "num_train_timesteps": 1000, "prediction_type": "epsilon",
+    "set_alpha_to_one": False, "skip_prk_steps": True, "steps_offset": 1, "trained_betas": None,
+}
 SCHEDULERS = {cls.__name__: cls for cls in (DDIMScheduler, EulerDiscreteScheduler, LCMScheduler)}
+# What AMD draws with the model that it made of that one: <https://github.com/AMD-AIG-AIMA/AMD-Diffusion-Distillation>.
+SCHEDULERS["PNDMScheduler"] = DDPMScheduler
 # A v-prediction fine-tune whose last noise level is noise alone.
 ZERO_SNR = {**SD2_SCHEDULER, "rescale_betas_zero_snr": True}
 # Attention of each block down, outermost first; layers per block; whether there is a mid block.
@@ -65,6 +73,8 @@ FAMILIES = {
                    "steps": 2, "guidance": 2.5},
     "zero-snr": {"attends": (1, 1, 1, 0), "layers": 1, "mid": True, "second": True, "scheduler": ZERO_SNR,
                  "sampler": "ddim", "steps": 3, "guidance": 4.0, "rescale": 0.7},
+    "nitro-1": {"attends": (1, 1, 1, 0), "layers": 2, "mid": True, "second": True, "scheduler": SD2_BASE,
+                "sampler": "ddim", "steps": 1, "timesteps": [999], "guidance": 0.0},
 }
 
 
@@ -192,7 +202,7 @@ def make(index, name, family):
     pipe.set_progress_bar_config(disable=True)
     tensors, timesteps = record(pipe.scheduler)
     image = pipe(PROMPTS[1], negative_prompt=PROMPTS[0], height=SIZE, width=SIZE, num_inference_steps=family["steps"],
-                 guidance_scale=family["guidance"], guidance_rescale=family.get("rescale", 0.0), output_type="pt",
+                 timesteps=family.get("timesteps"), guidance_scale=family["guidance"], guidance_rescale=family.get("rescale", 0.0), output_type="pt",
                  generator=torch.Generator().manual_seed(20 + index)).images
     tensors["image"] = image * 2 - 1
     guided = family["guidance"] > 1 and "time_cond_proj_dim" not in configs["unet"]

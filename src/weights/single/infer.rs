@@ -20,6 +20,11 @@ const SPEC: &str = "modelspec.prediction_type";
 /// Tensors that mark the same, of which only the name counts.
 const V_MARK: &str = "v_pred";
 const ZERO_SNR_MARK: &str = "ztsnr";
+/// Counts by which released models of Stable Diffusion 2 are known: 512-base-ema, and v2-1_768-ema-pruned. diffusers goes by
+/// them too, and takes every other count for one of a model that predicts the velocity, which v2-1_512-ema-pruned and what was
+/// made of it are not: <https://github.com/huggingface/diffusers/blob/main/src/diffusers/loaders/single_file_utils.py>.
+const KNOWN_STEPS: [(i64, PredictionType); 2] =
+    [(875_000, PredictionType::Epsilon), (110_000, PredictionType::VPrediction)];
 /// Words in the names of files of Stable Diffusion 2 whose UNets answer with the noise: `512-base-ema`,
 /// `v2-1_512-ema-pruned`, `sd_turbo`.
 const NOISE_WORDS: [&str; 4] = ["512", "base", "turbo", "eps"];
@@ -48,6 +53,15 @@ pub(super) struct Shapes<'a> {
     of: HashMap<&'a str, &'a [usize]>,
 }
 
+/// What is known of a model that shapes do not show.
+#[derive(Clone, Copy)]
+pub struct Said {
+    /// What its UNet answers with.
+    pub prediction: Option<PredictionType>,
+    /// After how many steps of training it was kept.
+    pub steps: Option<i64>,
+}
+
 /// What a file without a configuration turned out to be.
 pub struct Inferred {
     pub config: ModelConfig,
@@ -55,9 +69,8 @@ pub struct Inferred {
     pub assumed: Option<String>,
 }
 
-/// The configuration of a model in one file, whose tensors have their canonical names. What its UNet answers with, a caller
-/// may know.
-pub fn config(header: &Header, said: Option<PredictionType>) -> Result<Inferred> {
+/// The configuration of a model in one file, whose tensors have their canonical names.
+pub fn config(header: &Header, said: Said) -> Result<Inferred> {
     let of = header.tensors.iter().map(|info| (info.name.as_str(), info.shape.as_slice())).collect();
     let shapes = Shapes { file: &header.file, of };
     refuse(header, &shapes)?;
@@ -188,17 +201,19 @@ struct Answers {
     is_assumed: bool,
 }
 
-fn answers(header: &Header, generation: Generation, said: Option<PredictionType>) -> Answers {
+fn answers(header: &Header, generation: Generation, said: Said) -> Answers {
     let names =
         || header.tensors.iter().map(|info| &info.name).chain(header.others.iter().map(|other| &other.name));
     let marked = |mark: &str| names().any(|name| super::unwrapped(name) == mark);
     let zero_snr = marked(ZERO_SNR_MARK);
     let spec = header.metadata.get(SPEC).map(String::as_str);
-    let known = match (said, spec) {
+    let kept_at = KNOWN_STEPS.iter().find(|(steps, _)| said.steps == Some(*steps));
+    let known = match (said.prediction, spec) {
         (Some(said), _) => Some(said),
         (_, Some("v")) => Some(PredictionType::VPrediction),
         (_, Some("epsilon")) => Some(PredictionType::Epsilon),
         _ if zero_snr || marked(V_MARK) => Some(PredictionType::VPrediction),
+        _ if generation == Generation::Two => kept_at.map(|(_, prediction)| *prediction),
         _ => None,
     };
     let name = name_of(&header.file).to_lowercase();
@@ -216,18 +231,19 @@ fn scheduler(
     rescale_betas_zero_snr: bool,
     few_steps: bool,
 ) -> SchedulerConfig {
-    SchedulerConfig {
+    let scheduler = SchedulerConfig {
         beta_start: 0.00085,
         beta_end: 0.012,
         beta_schedule: BetaSchedule::ScaledLinear,
         prediction_type,
-        // With a last level that is noise alone, or only a step or two, steps have to begin there.
-        timestep_spacing: (rescale_betas_zero_snr || few_steps).then_some(TimestepSpacing::Trailing),
+        // With a last level that is noise alone, steps have to begin there.
+        timestep_spacing: rescale_betas_zero_snr.then_some(TimestepSpacing::Trailing),
         steps_offset: 1,
         set_alpha_to_one: false,
         rescale_betas_zero_snr,
         ..SchedulerConfig::default()
-    }
+    };
+    if few_steps { scheduler.of_few_steps() } else { scheduler }
 }
 
 fn text(shapes: &Shapes, generation: Generation) -> Result<ClipTextConfig> {

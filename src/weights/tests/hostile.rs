@@ -111,7 +111,7 @@ fn lying_ggufs_are_refused() {
     unknown[dims_at + 16..dims_at + 20].copy_from_slice(&99u32.to_le_bytes());
     assert_eq!(
         parse(&unknown).unwrap().others,
-        [OtherTensor { name: "a".into(), dtype: "number 99".into() }]
+        [OtherTensor { name: "a".into(), dtype: "number 99".into(), bytes: None }]
     );
     assert!(change(4, &0u32.to_le_bytes()).contains("version 0, expected 2 or 3"));
     assert!(change(4, &1u32.to_le_bytes()).contains("version 1 (of before August 2023"));
@@ -296,7 +296,7 @@ proptest! {
         }
         let bytes = safetensors_bytes(&format!("{{{}}}", entries.join(",")), &vec![0; at]);
         if let Ok(Parse::Done(header)) = Header::parse("f", &bytes, bytes.len() as u64) {
-            let _ = recognise(&header, Hints { clip: Some("a b\nb c"), prediction: None });
+            let _ = recognise(&header, Hints { clip: Some("a b\nb c"), ..Hints::default() });
         }
     }
 }

@@ -385,10 +385,11 @@ fn leftovers_are_left_out_and_strangers_reported() {
         ("model_ema.diffusion_modelx", SourceType::F32, &[4]),
         ("alphas_cumprod", SourceType::F32, &[1000]),
     ]);
-    header.others.push(OtherTensor { name: "model_ema.num_updates".into(), dtype: "I64".into() });
+    let other = |name: &str, dtype: &str| OtherTensor { name: name.into(), dtype: dtype.into(), bytes: None };
+    header.others.push(other("model_ema.num_updates", "I64"));
     plan(&decls, &header, None).unwrap();
     assert_eq!(unused(&header, &decls).leftovers.len(), 3);
-    header.others.push(OtherTensor { name: "counter".into(), dtype: "I32".into() });
+    header.others.push(other("counter", "I32"));
     let Err(Error::Tensors { problems, .. }) = plan(&decls, &header, None) else { panic!() };
     assert_eq!(problems, [TensorProblem::Type { name: "counter".into(), found: "I32".into() }]);
     assert_eq!(unused(&header, &decls).unknown, ["counter"]);
