@@ -315,6 +315,39 @@ fn a_count_of_steps_tells_released_models() {
     assert_eq!(predicted("sd1", 110_000, None), (Epsilon, false));
 }
 
+/// A folder and a file of ours say what their UNet answers with; somebody who knows better is believed, before the model
+/// is loaded and after.
+#[test]
+fn what_a_unet_predicts_can_be_said_of_any_model() {
+    let out = tempfile::tempdir().expect("a folder");
+    let folder = common::model_folder("sd1");
+    let said = PredictionType::VPrediction;
+    let options = OpenOptions { prediction: Some(said), ..OpenOptions::default() };
+    let found = ModelSource::open(&folder).expect("opens");
+    assert_eq!(found.config().scheduler.prediction_type, PredictionType::Epsilon);
+    let file = out.path().join("m.gguf");
+    let (decls, f32) = (weight_decls(found.config()), opengen::plan::Types::of(WeightType::F32));
+    quantize_source(&found, &decls, f32, Rounding::Fitted, &file, &mut |_, _| {}).expect("written");
+    for path in [&folder, &file] {
+        let source = ModelSource::open_with(path, &options).expect("opens");
+        assert_eq!(source.config().scheduler.prediction_type, said, "{}", path.display());
+    }
+    let ready = |source: &ModelSource| {
+        let (manifest, slabs) = load(source, &decls, LayoutOptions::default()).expect("a whole model");
+        Pipeline::on_cpu(manifest, slabs).expect("a model")
+    };
+    let request = request(&Facts::of("sd1").case("sd1"));
+    let drawn = |mut pipeline: Pipeline| {
+        let made = block_on(pipeline.generate(&request, &mut |_| {}, &Cancel::default()));
+        made.expect("drawn").images.remove(0)
+    };
+    let mut told = ready(&found);
+    told.set_prediction(said);
+    let told = drawn(told);
+    assert!(told == drawn(ready(&ModelSource::open_with(&folder, &options).expect("opens"))));
+    assert!(told != drawn(ready(&found)), "another prediction, another picture");
+}
+
 /// An autoencoder in a file of its own, under any of its names, takes the place of the one inside, or where there is none.
 #[test]
 fn an_autoencoder_may_come_by_itself() {

@@ -37,7 +37,7 @@ export interface ModelDescription extends Omit<Partial<ModelInfo>, 'license'> {
    * the folder lies as a whole, for people.
    */
   files?: readonly { path: string, url: string }[];
-  /** What the UNet of a checkpoint in one file predicts; left out, the file's marks count, else it is asked itself. */
+  /** What its UNet predicts, whatever its files have; left out, these count, else it is asked itself. */
   prediction?: Prediction;
   /**
    * Its licence, which is written down with it in the store, also where it is stored already; a text is the licence's name.

@@ -67,6 +67,12 @@ pub struct ModelConfig {
 }
 
 impl ModelConfig {
+    /// Somebody says what the denoiser predicts, whatever its files have.
+    pub fn set_prediction(&mut self, prediction: PredictionType) {
+        self.scheduler.prediction_type = prediction;
+        self.asks_prediction = false;
+    }
+
     /// Reads what [`serde_json`] writes for this type (a GGUF's `opengen.config`), and checks it.
     pub fn from_json(file: &str, text: &str) -> Result<Self> {
         let value = check::parse(file, text)?;

@@ -9,7 +9,6 @@ use super::repack::repack;
 use super::shelf::{Shelf, is_current};
 use super::stock::Chunks;
 use super::values::Phase;
-use crate::config::ModelConfig;
 use crate::pipeline::stock::Stock;
 use crate::store::idb::{Database, Found};
 use crate::store::{Meter, State, StoredModel};
@@ -18,7 +17,6 @@ use crate::{Error, Result};
 /// A model that is ready, and where it came from.
 pub(super) struct Acquired {
     pub backend: Backend,
-    pub config: ModelConfig,
     /// Bytes of its weights as packed.
     pub bytes: u64,
     pub from_store: bool,
@@ -30,6 +28,20 @@ pub(super) struct Acquired {
 /// Makes the model ready on the device. `make_room` is called once memory is needed that another model holds: not before
 /// this one has arrived and was checked, so that what goes wrong until then costs nobody the other one.
 pub(super) async fn acquire(
+    call: &Call<'_>,
+    database: Option<&Rc<Database>>,
+    device: &Device,
+    make_room: &mut dyn FnMut(),
+) -> Result<Acquired> {
+    let mut acquired = arrived(call, database, device, make_room).await?;
+    if let Some(prediction) = call.request.prediction {
+        acquired.backend.set_prediction(prediction);
+    }
+    Ok(acquired)
+}
+
+/// The model as it is stored, or as it comes where nothing can be.
+async fn arrived(
     call: &Call<'_>,
     database: Option<&Rc<Database>>,
     device: &Device,
@@ -194,7 +206,6 @@ async fn load(
     let manifest = model.manifest.clone();
     let acquired = |backend| Acquired {
         backend,
-        config: manifest.config.clone(),
         bytes: manifest.bytes(),
         from_store: true,
         in_memory_only: false,
@@ -237,7 +248,6 @@ async fn in_memory(
     };
     Ok(Acquired {
         backend: arrived.loader.finish()?,
-        config: arrived.config,
         bytes: arrived.bytes,
         from_store: false,
         in_memory_only: true,

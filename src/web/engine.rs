@@ -208,10 +208,11 @@ impl Inner {
                 return Err(error);
             }
         };
-        let [width, height] = acquired.config.native_size();
+        let config = acquired.backend.config();
+        let [width, height] = config.native_size();
         let loaded = LoadedModel {
             id: model.id.clone(),
-            name: acquired.config.name.clone(),
+            name: config.name.clone(),
             bytes: acquired.bytes,
             from_store: acquired.from_store,
             in_memory_only: acquired.in_memory_only,
@@ -316,7 +317,7 @@ impl Inner {
             };
             let made = run(&mut loaded.acquired.backend, request, &running.cancel, on_event).await;
             match made {
-                Ok(made) => return made.to_js(request, &loaded.acquired.config.name, &notices),
+                Ok(made) => return made.to_js(request, &loaded.acquired.backend.config().name, &notices),
                 Err(Error::DeviceLost { message }) => {
                     notices.extend(self.revive(work, running, may_recover, message).await?);
                     may_recover = false;

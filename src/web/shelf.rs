@@ -2,7 +2,6 @@
 
 use super::device::{Device, Loader};
 use super::room::Room;
-use crate::config::ModelConfig;
 use crate::model::weight_decls;
 use crate::store::idb::{Database, Found};
 use crate::store::{FullChunk, Held, Mark, State, StoredModel};
@@ -47,7 +46,6 @@ pub(super) enum Shelf<'a> {
 /// A model on its way into memory.
 pub(super) struct Arriving {
     pub loader: Loader,
-    pub config: ModelConfig,
     /// Bytes of its weights as packed.
     pub bytes: u64,
 }
@@ -82,9 +80,8 @@ impl Shelf<'_> {
                 // The memory of an earlier attempt goes before more is asked for.
                 *arriving = None;
                 let manifest = kept.model.manifest.clone();
-                let (config, bytes) = (manifest.config.clone(), manifest.bytes());
-                *arriving =
-                    Some(Box::new(Arriving { loader: Loader::new(device, manifest).await?, config, bytes }));
+                let bytes = manifest.bytes();
+                *arriving = Some(Box::new(Arriving { loader: Loader::new(device, manifest).await?, bytes }));
                 Ok(())
             }
         }

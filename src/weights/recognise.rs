@@ -32,12 +32,12 @@ pub struct Recognised {
     pub assumed: Option<String>,
 }
 
-/// What a caller knows that a checkpoint in one file does not say.
+/// What a caller knows that a file does not say.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Hints<'a> {
     /// The merges of CLIP's tokenizer, a line each: all checkpoints were trained with it, and none brings it.
     pub clip: Option<&'a str>,
-    /// What its UNet answers with.
+    /// What its UNet answers with, whatever the file has.
     pub prediction: Option<PredictionType>,
     /// After how many steps of training it was kept, where it says so (`global_step`): a value that no header has. On its way
     /// into a browser's store a file is laid out before that value comes; the UNet is asked there.
@@ -66,7 +66,8 @@ pub fn recognise(header: &Header, hints: Hints) -> Result<Recognised> {
             || bad(&header.file, format!("no {key} in its metadata; `opengen import` writes such files"));
         header.metadata.get(key).ok_or_else(missing)
     };
-    let config = ModelConfig::from_json(&header.file, text(Header::CONFIG)?)?;
+    let mut config = ModelConfig::from_json(&header.file, text(Header::CONFIG)?)?;
+    hints.prediction.iter().for_each(|prediction| config.set_prediction(*prediction));
     let tokenizer = text(Header::TOKENIZER)?.clone();
     let family = match header.metadata.contains_key(Header::JOINED) {
         true => Family::Diffusers,

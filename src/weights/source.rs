@@ -30,12 +30,12 @@ pub struct ModelSource {
     pub(super) file_of: Vec<usize>,
 }
 
-/// What is known of a checkpoint in one file that it does not say itself.
+/// What is known of a model that its files do not say.
 #[derive(Debug, Clone, Default)]
 pub struct OpenOptions {
-    /// What its UNet answers with.
+    /// What its UNet answers with, whatever the files have.
     pub prediction: Option<PredictionType>,
-    /// An autoencoder in a file of its own, in the place of the one inside; a tiny one may come in two, one for each half.
+    /// Of a checkpoint in one file: an autoencoder in a file of its own, in the place of the one inside; a tiny one may come in two, one for each half.
     pub vae: Vec<PathBuf>,
 }
 
@@ -45,11 +45,14 @@ impl ModelSource {
         Self::open_with(path, &OpenOptions::default())
     }
 
-    /// The same, of a checkpoint in one file with what is known of it.
+    /// The same, with what is known of it.
     pub fn open_with(path: &Path, options: &OpenOptions) -> Result<Self> {
         if path.is_dir() {
             only_of_one_file(options)?;
-            return Self::open_folder(path);
+            let mut source = Self::open_folder(path)?;
+            let config = &mut source.recognised.config;
+            options.prediction.iter().for_each(|prediction| config.set_prediction(*prediction));
+            return Ok(source);
         }
         let file = WeightFile::open(path)?;
         let mut header = file.header()?;
@@ -169,13 +172,11 @@ fn steps(file: &WeightFile, header: &Header) -> Result<Option<i64>> {
 
 /// Whatever else than a checkpoint in one file says all of itself.
 fn only_of_one_file(options: &OpenOptions) -> Result<()> {
-    let field = match options {
-        OpenOptions { prediction: Some(_), .. } => "prediction",
-        OpenOptions { vae, .. } if !vae.is_empty() => "vae",
-        _ => return Ok(()),
-    };
+    if options.vae.is_empty() {
+        return Ok(());
+    }
     let message = "goes with a checkpoint in one file only; this model says itself what it is".to_string();
-    Err(Error::InvalidInput { field, message })
+    Err(Error::InvalidInput { field: "vae", message })
 }
 
 /// Packs a model, handing every finished piece `(slab, offset, bytes)` on; memory is bounded by the open records.

@@ -49,6 +49,39 @@ test('a folder is chosen: it is one model, with the licence that its card states
   assert.deepEqual(page.trouble, []);
 });
 
+test('what a model predicts can be said otherwise than its files have it, is kept, and taken back', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await choose(page, copy('foxes'));
+  const foxes = card(page, 'foxes');
+  await foxes.getByText('in use').waitFor({ timeout: PATIENCE });
+  await page.getByRole('button', { name: 'Understood' }).click();
+  const drawn = async () => {
+    await page.getByRole('link', { name: 'Create', exact: true }).click();
+    await ready(page);
+    const picture = await draw(page, 'a fox', { Steps: 2, Seed: 3 });
+    await page.getByRole('link', { name: 'Models', exact: true }).click();
+    return picture.data;
+  };
+  const say = async (label) => {
+    await foxes.getByRole('button', { name: 'What foxes predicts' }).click();
+    await foxes.getByRole('button', { name: `${label}: foxes`, exact: true }).click();
+  };
+  await foxes.getByText('the noise (epsilon)', { exact: true }).waitFor();
+  const found = await drawn();
+  await say('The velocity (v)');
+  await foxes.getByText('the velocity (v), as you say', { exact: true }).waitFor();
+  const said = await drawn();
+  assert.notDeepEqual(said, found);
+  await page.reload();
+  await ready(page);
+  await foxes.getByText('the velocity (v), as you say', { exact: true }).waitFor();
+  assert.deepEqual(await drawn(), said, 'it is kept');
+  await say('As found, the noise (epsilon)');
+  assert.deepEqual(await drawn(), found);
+  assert.deepEqual(page.trouble, []);
+});
+
 /** In the page: drops a folder; what it would look into stands in `tree`, a folder a map and a file its text or bytes. */
 function dropFolder({ name, tree }) {
   const entry = (path, node) => {

@@ -11,14 +11,15 @@ import { TEXTS as T } from './texts.js';
 /** @typedef {import('./entries.js').Entry} Entry */
 
 /** A model that can be drawn with. @param {View} view @returns {Shown} */
-export function shownModel(view, model, { row, inUse, naming, now, error, shrinking }) {
+export function shownModel(view, model, { row, inUse, naming, now, error, step }) {
   const { id, name, about, own } = model;
   const facts = factsOf(model, row);
   if (now) {
     const cancel = { label: T.cancel, name: T.cancelName(name), run: () => view.pause(id) };
     return { name, about, facts, tag: T.tags[now.phase], progress: progressOf(now), actions: [cancel] };
   }
-  if (shrinking && row) return { name, about, facts, ...shrinkStep(view, name, row) };
+  if (step === 'shrink' && row) return { name, about, facts, ...shrinkStep(view, name, row) };
+  if (step === 'predict') return { name, about, facts, ...predictStep(view, model) };
   const form = naming && {
     ...naming, label: T.newName(name), save: (text) => view.rename(id, text), back: () => view.name(null),
   };
@@ -27,8 +28,9 @@ export function shownModel(view, model, { row, inUse, naming, now, error, shrink
     : { label: T.use, name: T.useName(name), look: 'plain', run: () => view.use(model) }];
   if (own) actions.push({ label: T.rename, name: T.renameName(name), run: () => view.name({ id, value: name, problem: '' }) });
   if (own && !inUse && LARGE.includes(row?.weights ?? '')) {
-    actions.push({ label: T.shrink, name: T.shrinkName(name), run: () => view.shrink(id) });
+    actions.push({ label: T.shrink, name: T.shrinkName(name), run: () => view.step(id, 'shrink') });
   }
+  if (own) actions.push({ label: T.predict, name: T.predictName(name), run: () => view.step(id, 'predict') });
   if (row) actions.push({ label: T.remove, name: T.removeName(name), run: () => view.remove(id) });
   return {
     name, about, tag: inUse ? T.inUse : undefined, mood: 'good', form, facts, actions: form ? [] : actions,
@@ -51,17 +53,32 @@ function shrinkStep(view, name, { id, bytes: size, weights }) {
         const label = T.shrinkTo(to, share * whole);
         return { label, name: `${label}: ${name}`, look: 'plain', run: () => view.quantize(id, to, size) };
       }),
-      { label: T.notNow, name: T.notNowName(name), run: () => view.shrink('') },
+      { label: T.notNow, name: T.notNowName(name), run: () => view.step() },
+    ],
+  };
+}
+
+/** What its UNet predicts: as its file says, or one of both. */
+function predictStep(view, { id, name, found, prediction }) {
+  const choices = [[undefined, T.asFound(found)], ...Object.entries(T.predictions).map(([kind, text]) => [kind, T.itIs(text)])];
+  return {
+    lines: [{ text: T.predictText }],
+    actions: [
+      ...choices.map(([kind, label]) => (
+        { label, name: `${label}: ${name}`, look: kind === prediction ? 'primary' : 'plain', run: () => view.predict(id, kind) }
+      )),
+      { label: T.notNow, name: T.notNowName(name), run: () => view.step() },
     ],
   };
 }
 
 /** What is to be known of a model before one uses it. */
-function factsOf({ id, own, fromFile, url, bytes: size, width, height, defaults, license, licensed }, row) {
+function factsOf({ id, own, fromFile, url, bytes: size, width, height, defaults, license, licensed, prediction, found }, row) {
   const facts = [
     { term: T.terms.size, text: row ? T.kept(bytes(row.bytes), row.weights) : T.notKept(bytes(size)) },
     { term: T.terms.picture, text: T.pixels(width, height) },
     { term: T.terms.run, text: T.run(defaults) },
+    ...(prediction || found?.prediction ? [{ term: T.terms.predicts, text: T.predicts(prediction, found) }] : []),
     { term: T.terms.license, text: licensed ? T.licensed(licensed) : license, href: licensed?.url ?? undefined },
   ];
   return own ? [...facts, { term: T.terms.from, text: fromFile ? T.yours(/\.\w+( \d+)?$/.test(id)) : new URL(url).host }] : facts;

@@ -6,6 +6,9 @@ import { bytes, duration } from '../js/dom.js';
 /** What stored types are called. */
 const TYPES = { q8_0: 'at 8 bits', q5_0: 'at 5 bits', q4_0: 'at 4 bits', f16: 'at 16 bits', f32: 'at 32 bits', as: '' };
 
+/** What a UNet can predict that people bring. */
+const PREDICTIONS = { epsilon: 'the noise (epsilon)', v_prediction: 'the velocity (v)' };
+
 /** What people call a sampler. @param {string} name */
 const samplerName = (name) => SAMPLERS[name]?.title ?? '';
 
@@ -35,6 +38,15 @@ export const TEXTS = {
   shrinkText: 'Its weights are rounded inside this browser’s store; nothing is fetched. At 8 bits hardly a picture changes, at 5 and 4 '
     + 'bits details do. Larger again it gets only by being brought again.',
   shrinkTo: (type, size) => `${TYPES[type][0].toUpperCase()}${TYPES[type].slice(1)}, about ${bytes(size)}`,
+  predict: 'What it predicts',
+  predictName: (name) => `What ${name} predicts`,
+  predictText: 'At every step its UNet answers with the noise in the picture (epsilon), or with the velocity (v). Most files show '
+    + 'which. If its pictures are mere noise, it is the other.',
+  predictions: PREDICTIONS,
+  predicts: (said, { prediction, asked }) => (said ? `${PREDICTIONS[said]}, as you say`
+    : asked ? 'what it answers when it is asked itself' : PREDICTIONS[prediction] ?? 'the picture (sample)'),
+  asFound: ({ prediction, asked }) => (asked || !PREDICTIONS[prediction] ? 'As found' : `As found, ${PREDICTIONS[prediction]}`),
+  itIs: (what) => `${what[0].toUpperCase()}${what.slice(1)}`,
   inUse: 'in use',
   adding: 'being added',
   copied: (name) => `${name} is copied into this browser’s store. Nothing is sent anywhere.`,
@@ -45,7 +57,7 @@ export const TEXTS = {
   broken: 'What is here of it cannot be used. Add its file again, or delete it.',
   terms: {
     size: 'Size', picture: 'Pictures', run: 'A run', license: 'Licence', from: 'From', download: 'Download', family: 'Family',
-    lacks: 'Lacks',
+    lacks: 'Lacks', predicts: 'Predicts',
   },
   pixels: (width, height) => `${width} × ${height} pixels`,
   run: ({ steps, guidance, sampler }) => [`${steps} ${steps === 1 ? 'step' : 'steps'}`,

@@ -44,7 +44,7 @@ export class Catalogue {
   /** The entry whose licence is being read. */ #asking = '';
   /** The model that is being renamed, and what is wrong with the name. @type {Naming | null} */
   #naming = null;
-  /** The model for which a smaller type is being chosen. */ #shrinking = '';
+  /** The model of which something is being chosen, and what: a smaller type, or what it predicts. */ #step = { id: '', what: '' };
   /** What was drawn of the session. */ #session = '';
   /** Where the page's report stands in Create. */ #place = document.createComment('report');
   #shown = false;
@@ -134,7 +134,7 @@ export class Catalogue {
     const inUse = (session.former ?? session.model)?.id;
     const here = models.map((model) => [model.id, shownModel(this, model, {
       row: this.#rows.get(model.id), inUse: model.id === inUse, naming: this.#naming?.id === model.id ? this.#naming : null,
-      now: this.fetching.now.get(model.id), error: this.fetching.failed.get(model.id), shrinking: this.#shrinking === model.id,
+      now: this.fetching.now.get(model.id), error: this.fetching.failed.get(model.id), step: this.#step.id === model.id ? this.#step.what : '',
     })]);
     const coming = adding.now ? [['adding', shownAdding(this, adding.now)]] : [];
     const known = new Set(models.flatMap(({ id }) => [id, book.of(id).entry]));
@@ -200,18 +200,26 @@ export class Catalogue {
     this.name(problem ? { id, value: text, problem } : null);
   }
 
-  /** Asks into which type a model is to go; with no id, about none. */
-  shrink(id) {
-    const was = this.#shrinking;
-    this.#shrinking = id;
+  /** Asks something of a model, into which type it is to go or what it predicts; with no id, nothing. @param {string} [id] @param {'' | 'shrink' | 'predict'} [what] */
+  step(id = '', what = '') {
+    const was = this.#step.id;
+    this.#step = { id, what };
     this.fetching.forget(id);
     this.#draw();
     this.#cards.get(id || was)?.root.querySelector('button')?.focus();
   }
 
   quantize(id, to, total) {
-    this.#shrinking = '';
+    this.#step = { id: '', what: '' };
     this.fetching.quantize(id, to, total);
+  }
+
+  /** What a model predicts, from its next picture on. @param {string} id @param {import('../protocol.d.ts').Prediction} [prediction] as found, if left out */
+  predict(id, prediction) {
+    const { session, choice } = this.page;
+    choice.predict(id, prediction);
+    if (session.model?.id === id) session.start(choice.find(id));
+    this.step();
   }
 
   remove(id) {

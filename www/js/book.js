@@ -10,6 +10,7 @@ const KEY = 'models';
  * @property {string} [about] one or two sentences
  * @property {string} [entry] the id of the catalogue's entry that it is
  * @property {import('../protocol.d.ts').ModelLicense} [license] as it was accepted; once the model is stored, the store has it
+ * @property {import('../protocol.d.ts').Prediction} [prediction] what its UNet predicts, where the visitor says so
  * @property {{path: string, url: string}[]} [files] where the files of a folder lie
  * @property {object} [defaults]
  * @property {{prompt: string, seed: number}[]} [examples]

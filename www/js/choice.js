@@ -17,9 +17,11 @@ const GENERAL = {
 
 /**
  * A stored model, described as those of models.js are. `bytes` is its size in the store; `fromFile` where this page cannot
- * fetch it again; `general` where it draws whatever it is asked for; `licensed` what is known of its licence.
+ * fetch it again; `general` where it draws whatever it is asked for; `licensed` what is known of its licence; `found` what its
+ * file says that its UNet predicts, or that it is asked itself; `prediction` what the visitor says.
  * @typedef {Omit<import('../protocol.d.ts').ModelInfo, 'sha256'> & {own: true, fromFile: boolean, general: boolean,
- *   licensed?: import('../protocol.d.ts').ModelLicense, files?: {path: string, url: string}[]}} Own
+ *   licensed?: import('../protocol.d.ts').ModelLicense, prediction?: import('../protocol.d.ts').Prediction,
+ *   found: {prediction: import('../protocol.d.ts').Prediction | null, asked: boolean}, files?: {path: string, url: string}[]}} Own
  */
 
 /** Tells of a `change` when there are others, or something is known of one. */
@@ -68,13 +70,19 @@ export class Choice extends EventTarget {
     return '';
   }
 
+  /** What a model's UNet predicts, as the visitor says; as was found, with nothing. @param {string} id @param {import('../protocol.d.ts').Prediction} [prediction] */
+  predict(id, prediction) {
+    book.write(id, { prediction });
+    this.#again();
+  }
+
   /** Asks the store which models of the visitor's it has. @param {import('../client.js').OpenGen} og */
   async refresh(og) {
     const stored = await og.models.list();
     const usable = ({ id, complete, formatOk }) => complete && formatOk && !this.removal.has(id);
     const own = stored.filter((model) => usable(model) && !this.catalog.some(({ id }) => id === model.id))
-      .map(({ id, name, url, bytes, width, height, suggested, license }) =>
-        ({ id, of: name, url, bytes, width, height, suggested, license }));
+      .map(({ id, name, url, bytes, width, height, suggested, license, prediction, asksPrediction: asked }) =>
+        ({ id, of: name, url, bytes, width, height, suggested, license, found: { prediction, asked } }));
     if (JSON.stringify(own) === JSON.stringify(keep.read('own') ?? []) && own.length === this.#own.length) return;
     this.#own = own.map((model) => this.#describe(model));
     keep.write('own', own);
@@ -98,7 +106,7 @@ export class Choice extends EventTarget {
    * catalogue's model takes.
    * @returns {Own}
    */
-  #describe({ id, of, url, bytes, width, height, suggested, license }) {
+  #describe({ id, of, url, bytes, width, height, suggested, license, found = { prediction: null, asked: false } }) {
     const file = fileOf(id);
     const fromFile = !/^https?:/.test(url);
     const written = book.of(id);
@@ -108,7 +116,8 @@ export class Choice extends EventTarget {
     const isFolder = !/\.\w+$/.test(file);
     const source = fromFile ? `from the ${isFolder ? 'folder' : 'file'} ${file}` : `fetched from ${new URL(url).host}`;
     return {
-      id, url, bytes, width, height, ...words, own: true, fromFile,
+      id, url, bytes, width, height, ...words, own: true, fromFile, found,
+      prediction: written.prediction,
       files: written.files,
       examples: written.examples ?? examples,
       defaults: { ...defaults, ...suggested, ...written.defaults },

@@ -118,8 +118,8 @@ export class Session {
       this.og = og;
       await this.beforeLoad(og);
       // Of stored models the store alone knows the rest.
-      const { id, url, files } = model;
-      const source = model.own ? { id, url, files } : model;
+      const { id, url, prediction, files } = model;
+      const source = model.own ? { id, url, prediction, files } : model;
       const onProgress = (progress) => overtaken() || this.#advance(progress);
       const loaded = await og.models.load(source, { onProgress });
       if (overtaken()) return this.#loading;

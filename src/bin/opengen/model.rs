@@ -19,10 +19,10 @@ const EMBEDDED: &str = "mini";
 /// The embedded model's place in the repository.
 const MINI: &str = "www/models/mini/mini-q8_0.gguf";
 
-/// Options of the commands that take a checkpoint in one file: what it does not say of itself.
+/// Options of the commands that take a model: what it does not say of itself.
 #[derive(clap::Args, Clone)]
 pub struct Known {
-    /// What the UNet of a checkpoint in one file predicts: epsilon, v or sample. Without it the file's own marks count, and
+    /// What the UNet predicts, whatever the model's files have: epsilon, v or sample. Without it what they say counts, and
     /// what is assumed is told.
     #[arg(long)]
     prediction: Option<PredictionType>,

@@ -27,11 +27,10 @@ impl Pipeline {
             true => (PredictionType::VPrediction, "the velocity (v)"),
             false => (PredictionType::Epsilon, "the noise (epsilon)"),
         };
-        self.config.scheduler.prediction_type = prediction;
-        self.config.asks_prediction = false;
+        self.config.set_prediction(prediction);
         Ok(Some(format!(
-            "Nothing in the file says what its UNet predicts. Asked itself, it is {what}; if pictures are mere noise, add the \
-             file again and say the other."
+            "Nothing in the file says what its UNet predicts. Asked itself, it is {what}; if pictures are mere noise, it is the \
+             other: say so under Models, or where the model is given."
         )))
     }
 

@@ -12,7 +12,7 @@ use super::engine::{Engine, Network, Pixels};
 use super::graphs::{Shape, prepare_params, preview_size, step_params};
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
-use crate::config::ModelConfig;
+use crate::config::{ModelConfig, PredictionType};
 use crate::error::Result;
 use crate::image::Rgba;
 use crate::plan::{Outside, padded};
@@ -67,6 +67,11 @@ impl Pipeline {
     /// The model's configuration.
     pub fn config(&self) -> &ModelConfig {
         &self.config
+    }
+
+    /// Somebody says what the denoiser predicts, whatever the model's files have: it counts from the next run on.
+    pub fn set_prediction(&mut self, prediction: PredictionType) {
+        self.config.set_prediction(prediction);
     }
 
     /// What computes.
