@@ -74,7 +74,7 @@ export interface LoadOptions {
 export interface ImportOptions extends LoadOptions {
   /**
    * What matrices in wider types are rounded to on their way into the store, as `opengen import --type` does; those that are
-   * in blocks already stay as they are. Left out, all do.
+   * in blocks already stay as they are. Left out, all do. Of a model that is stored it changes nothing.
    */
   weights?: WeightType;
 }
@@ -200,7 +200,12 @@ export interface Models {
    * Makes a model the one in use: from the store, or fetched, verified and stored first. When this fails, the model in use
    * stays in use: its memory may have been needed meanwhile, and it is then loaded again from the store.
    */
-  load(source: ModelSource, options?: LoadOptions): Promise<LoadedModel>;
+  load(source: ModelSource, options?: ImportOptions): Promise<LoadedModel>;
+  /**
+   * How many bytes a model in a file, or in the Files of a folder, would take in the store, by the type that it is kept in
+   * (`weights` of `import`). Told from its header; rejects with BAD_MODEL where it is none.
+   */
+  sizes(source: File | readonly File[] | FileList): Promise<Record<WeightType, number>>;
   /**
    * Packs a stored model, which is not the one in use, in a smaller type, in place of what is stored, as `opengen import`
    * would: matrices that are no blocks yet. Larger again it gets only by being fetched again.

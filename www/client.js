@@ -155,7 +155,7 @@ export class OpenGen extends EventTarget {
       }).finally(release)),
     load: (source, options = {}) => this.#withModel('load', source, options, async ({ file, transfer, release }, found) => {
       try {
-        const loaded = await this.#link.call({ type: 'loadModel', model: file }, { ...options, transfer });
+        const loaded = await this.#link.call({ type: 'loadModel', model: { ...file, weights: options.weights } }, { ...options, transfer });
         const { width, height } = loaded;
         this.#model = { width, height, ...found };
         this.#release();
@@ -167,6 +167,12 @@ export class OpenGen extends EventTarget {
         throw error;
       }
     }),
+    sizes: async (source) => {
+      const files = filesOf(source);
+      const file = files ? await this.#link.call({ type: 'joinFolder', files }) : source;
+      if (!(file instanceof File)) throw invalid('model', 'must be a File, or the Files of a folder');
+      return this.#link.call({ type: 'keptSizes', file });
+    },
     quantize: (id, to, options = {}) => {
       check('quantize', options);
       return this.#link.inTurn(() => this.#link.call({ type: 'quantizeModel', model: id, to }, options), options.signal);

@@ -15,7 +15,25 @@ const LENGTH = 8;
  * @typedef {object} Module the engine's, as far as it is needed here
  * @property {(files: {path: string, bytes: Uint8Array, length: number}[], title: string) =>
  *   {title: string, header: Uint8Array, parts: {path: string, from: number, to: number}[]}} joinFolder
+ * @property {(file: string, beginning: Uint8Array, length: number) => Record<string, number>} keptSizes bytes by type, or in `more`
+ *   how much of the beginning is wanted
  */
+
+/** How much of a file is read first to find its header; of most it is all of it. */
+const FIRST = 1 << 16;
+
+/**
+ * The bytes that a file's model takes in the store, by the type that it is kept in.
+ * @param {Module} module
+ * @param {File} file
+ */
+export async function keptSizes(module, file) {
+  for (let most = FIRST; ;) {
+    const sizes = module.keptSizes(file.name, new Uint8Array(await file.slice(0, most).arrayBuffer()), file.size);
+    if (!sizes.more) return sizes;
+    most = Math.max(2 * most, sizes.more);
+  }
+}
 
 /** Whether a file is a text, which is read whole. @param {string} path */
 export const isText = (path) => TEXTS.test(path);

@@ -442,6 +442,8 @@ export type ToWorker =
   | { type: 'importModel'; id: number; model: ModelFile }
   /** A folder's files, by their paths, as one file. */
   | { type: 'joinFolder'; id: number; files: { path: string; file: File }[] }
+  /** How large a file's model gets in the store, by type. */
+  | { type: 'keptSizes'; id: number; file: File }
   | { type: 'loadModel'; id: number; model: ModelFile }
   | { type: 'quantizeModel'; id: number; model: string; to: WeightType }
   | { type: 'generate'; id: number; request: GenerateRequest }

@@ -42,6 +42,7 @@ const SHELL = [
   'js/recall.js',
   'js/removal.js',
   'js/report.js',
+  'js/room.js',
   'js/samples.js',
   'js/save.js',
   'js/session.js',

@@ -6,7 +6,7 @@
 
 import { detect } from './detect.js';
 import { choose, withoutDevice } from './engines.js';
-import { joined } from './folder.js';
+import { joined, keptSizes } from './folder.js';
 import { gathered } from './gathered.js';
 import { enlarge } from './preview.js';
 import { storedRows } from './stored.js';
@@ -55,6 +55,8 @@ async function perform(call) {
         withVocabulary(reachable(call.model), (file) => engine.importModel(file, progressOf(call))));
     case 'joinFolder':
       return joined(running.module, call.files);
+    case 'keptSizes':
+      return keptSizes(running.module, call.file);
     case 'loadModel': {
       let used = reachable(call.model);
       const loaded = await cancellable(call.id, (engine) =>

@@ -9,6 +9,7 @@
 //! - `study` answers the view that explains;
 //! - `plan` prints what a model costs;
 //! - `folder` makes one file of a folder that the visitor chose;
+//! - `sizes` tells from a file's header how large its model gets in the store;
 //! - `recall` reads the settings in a picture's file;
 //! - `request` and `values` read what comes from JavaScript and build what goes there; `error` converts errors.
 
@@ -31,6 +32,7 @@ mod request;
 mod room;
 mod run;
 mod shelf;
+mod sizes;
 mod stock;
 mod study;
 mod values;
@@ -38,6 +40,7 @@ mod values;
 pub use engine::Engine;
 pub use folder::join_folder;
 pub use recall::read_settings;
+pub use sizes::kept_sizes;
 
 use wasm_bindgen::prelude::wasm_bindgen;
 

@@ -50,7 +50,7 @@ pub use packed::{
     LayoutOptions, MAX_SLAB, Manifest, PACKED_FORMAT, PackedRecord, READABLE_FORMATS, Source, Span, layout,
     layout_with,
 };
-pub use recognise::{Family, Hints, Recognised, Unused, recognise, unused};
+pub use recognise::{Family, Hints, Recognised, Unused, recognise, unused, without_tokenizer};
 pub use repack::Repack;
 pub use types::{KEPT, SourceType, kept_as};
 pub use unpack::{PackedRows, Unpacked, unpack, vector};

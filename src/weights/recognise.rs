@@ -55,20 +55,27 @@ pub struct Unused {
 
 /// What a file holds; names are canonical from then on.
 pub fn recognise(header: &Header, hints: Hints) -> Result<Recognised> {
+    let recognised = without_tokenizer(header, hints)?;
+    let tokenizer = match (recognised.family, hints.clip) {
+        (Family::Single, Some(merges)) => vocabulary(header, &recognised.config, merges)?,
+        (Family::Single, None) => return Err(Error::NoVocabulary { file: header.file.clone() }),
+        _ => stated(header, Header::TOKENIZER)?.clone(),
+    };
+    Ok(Recognised { tokenizer, ..recognised })
+}
+
+/// The same without its tokenizer, which is empty: what a model is and how large it gets shows without.
+pub fn without_tokenizer(header: &Header, Hints { prediction, steps, .. }: Hints) -> Result<Recognised> {
+    let tokenizer = String::new();
     if header.is_single {
-        return single(header, hints);
+        let Inferred { config, assumed } = infer::config(header, Said { prediction, steps })?;
+        return Ok(Recognised { family: Family::Single, config, tokenizer, assumed });
     }
     if !header.metadata.contains_key(Header::CONFIG) {
         return Err(header.other_model());
     }
-    let text = |key: &str| {
-        let missing =
-            || bad(&header.file, format!("no {key} in its metadata; `opengen import` writes such files"));
-        header.metadata.get(key).ok_or_else(missing)
-    };
-    let mut config = ModelConfig::from_json(&header.file, text(Header::CONFIG)?)?;
-    hints.prediction.iter().for_each(|prediction| config.set_prediction(*prediction));
-    let tokenizer = text(Header::TOKENIZER)?.clone();
+    let mut config = ModelConfig::from_json(&header.file, stated(header, Header::CONFIG)?)?;
+    prediction.iter().for_each(|prediction| config.set_prediction(*prediction));
     let family = match header.metadata.contains_key(Header::JOINED) {
         true => Family::Diffusers,
         false => Family::Opengen,
@@ -76,18 +83,22 @@ pub fn recognise(header: &Header, hints: Hints) -> Result<Recognised> {
     Ok(Recognised { family, config, tokenizer, assumed: None })
 }
 
-/// A checkpoint in one file.
-fn single(header: &Header, Hints { clip, prediction, steps }: Hints) -> Result<Recognised> {
-    let Inferred { config, assumed } = infer::config(header, Said { prediction, steps })?;
-    let merges = clip.ok_or_else(|| Error::NoVocabulary { file: header.file.clone() })?;
+/// What a file's metadata say under a key that ours have.
+fn stated<'a>(header: &'a Header, key: &str) -> Result<&'a String> {
+    let missing =
+        || bad(&header.file, format!("no {key} in its metadata; `opengen import` writes such files"));
+    header.metadata.get(key).ok_or_else(missing)
+}
+
+/// The tokenizer of a checkpoint in one file, which brings none.
+fn vocabulary(header: &Header, config: &ModelConfig, merges: &str) -> Result<String> {
     let text = config.texts.first();
     let pad = match text.map(|text| text.hidden_act) {
         Some(Activation::Gelu) => clip::OPEN_CLIP_PAD,
         _ => clip::END,
     };
     let tokens = text.map_or(0, |text| text.vocab_size);
-    let tokenizer = clip::of_merges(merges, tokens, pad).map_err(|message| bad(&header.file, message))?;
-    Ok(Recognised { family: Family::Single, config, tokenizer, assumed })
+    clip::of_merges(merges, tokens, pad).map_err(|message| bad(&header.file, message))
 }
 
 impl Recognised {

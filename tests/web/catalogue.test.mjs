@@ -358,6 +358,32 @@ test('what comes in 16 bits is kept at 8, or as one chooses, and draws alike', a
   assert.deepEqual(page.trouble, []);
 });
 
+test('a model that was deleted elsewhere is fetched again at its use, in the type that it was kept in', async () => {
+  const wide = inHalves(readFileSync(fileOf(MODEL)));
+  it.server.overlay.set('/wide.model', wide);
+  lists({ ...LITTLE, license: 'mit', url: 'wide.model', bytes: wide.length, sha256: undefined });
+  const page = await visitor(it);
+  await ready(page);
+  const kept = page.getByLabel('New models are kept at');
+  await kept.selectOption('q5_0');
+  const little = card(page, 'Little');
+  await little.getByRole('button', { name: 'Fetch Little' }).click();
+  await little.getByText(/MB on this device, at 5 bits/).waitFor({ timeout: PATIENCE });
+  await kept.selectOption('q8_0');
+  await page.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    const og = await OpenGen.create({ engine: 'cpu' });
+    await og.models.remove('little');
+    og.dispose();
+  });
+  await little.getByRole('button', { name: 'Use Little', exact: true }).click();
+  await page.waitForFunction(() => document.querySelector('#chip-name').textContent === 'Little');
+  await ready(page);
+  await page.getByRole('link', { name: 'Models', exact: true }).click();
+  await little.getByText(/MB on this device, at 5 bits/).waitFor({ timeout: PATIENCE });
+  assert.deepEqual(page.trouble, []);
+});
+
 test('the catalogue is whole: licences are known, sizes in order, and what is fetched is pinned', () => {
   const ids = new Set([MODEL.id]);
   for (const entry of ENTRIES) {

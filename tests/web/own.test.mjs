@@ -5,9 +5,12 @@ import { mkdtempSync, readFileSync, rmSync, truncateSync, writeFileSync } from '
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
+import { judged } from '../../www/js/room.js';
+import { inHalves } from './gguf.mjs';
 import {
   MODEL, STATUS, assertPicture, draw, fileOf, pixels, promptOf, psnr, ready, set, shows, stand, tab, visitor,
 } from './page.mjs';
+import { headOf, tensors } from './sd15.mjs';
 import { Server } from './server.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
@@ -301,11 +304,12 @@ const IPHONE = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebK
 test('on an iPhone a model that would close the tab is not added unasked, and what is kept is said to be fleeting', async () => {
   const vendor = () => Object.defineProperty(navigator, 'vendor', { value: 'Apple Computer, Inc.' });
   const { page, before } = await settled({ userAgent: IPHONE, init: vendor });
-  const path = written('large.gguf', GGUF);
-  truncateSync(path, 1.2e9);
+  const { head, bytes } = headOf(tensors(), '{}');
+  const path = written('large.safetensors', head);
+  truncateSync(path, bytes);
   await choose(page, path);
   await told(page, 'was not added.');
-  assert.match(await report(page).innerText(), /It has 1\.2 GB, and iPhones and iPads close a tab that uses more than about 1\.5 GB/);
+  assert.match(await report(page).innerText(), /Kept here it takes Q8 1\.2 GB, small 816 MB, Q4 749 MB; iPhones and iPads close a tab that uses more than about 1\.5 GB\.\s+At fewer bits it would fit/);
   await report(page).getByRole('button', { name: 'Add it all the same' }).waitFor();
   await page.locator('#model-chip').click();
   const panel = page.getByRole('dialog', { name: 'Kept on this device' });
@@ -324,6 +328,43 @@ test('too large for the store: says how much is needed and there, before anythin
   await page.getByRole('dialog', { name: 'Kept on this device' }).waitFor();
   await page.keyboard.press('Escape');
   await unharmed(page, before);
+});
+
+test('what is counted is what will be kept: a file larger than the room is taken, and refused with the numbers where even that is too much', async () => {
+  const wide = inHalves(GGUF);
+  const room = (free) => { navigator.storage.estimate = async () => ({ usage: 20e6, quota: 20e6 + free }); };
+  const page = await visitor(it, { path: '?engine=cpu#models' });
+  await ready(page);
+  await page.evaluate(room, 1e7);
+  await choose(page, written('wide.gguf', wide));
+  await told(page, 'was not added.');
+  const [, ...kept] = /Kept here it needs Q8 (\d+) MB, small (\d+|\d\.\d) MB, Q4 (\d\.\d|\d+) MB; 10 MB free\./.exec(await report(page).innerText()).map(Number);
+  assert.ok(wide.length / 1e6 > kept[0] && kept[0] > kept[1] && kept[1] >= kept[2], `${kept}`);
+  const free = (kept[0] + 1) * 1e6;
+  assert.ok(free < wide.length, 'the file itself has no room');
+  await page.evaluate(room, free);
+  await choose(page, written('wide.gguf', wide));
+  await told(page, 'wide was added and is in use now.');
+  const rows = await page.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    const og = await OpenGen.create({ engine: 'cpu' });
+    const rows = await og.models.list();
+    og.dispose();
+    return rows;
+  });
+  const { bytes, weights } = rows.find(({ id }) => id.startsWith('wide.gguf'));
+  assert.deepEqual([Math.round(bytes / 1e6), weights], [kept[0], 'q8_0'], 'as large as was said');
+});
+
+test('a model that is too large at the chosen type is told whether fewer bits would do', () => {
+  const sizes = { f16: 2134e6, q8_0: 1170e6, q5_0: 816e6, q4_0: 749e6 };
+  assert.equal(judged(sizes, 'q8_0', 3.1e9, false), null);
+  assert.deepEqual(judged(sizes, 'q8_0', 0.8e9, false).lines, ['Kept here it needs Q8 1.2 GB, small 816 MB, Q4 749 MB; 800 MB free.',
+    'At fewer bits it would fit: what new models are kept at is chosen under Models.', 'Deleting a model or pictures makes room.']);
+  assert.deepEqual(judged(sizes, 'f16', 0.5e9, false).lines, ['Kept here it needs F16 2.1 GB, Q8 1.2 GB, small 816 MB, Q4 749 MB; 500 MB free.',
+    'Deleting a model or pictures makes room.']);
+  assert.equal(judged(sizes, 'q5_0', Infinity, true), null, 'as it is kept it is no danger to a phone');
+  assert.equal(judged(sizes, 'q8_0', Infinity, true).of, 'phone');
 });
 
 test('a store that turns out to be full in the middle: says so, and no part stays', async () => {

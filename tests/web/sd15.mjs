@@ -3,7 +3,7 @@
 /** @typedef {[name: string, shape: number[]]} Tensor */
 
 /** The model in numbers, as a file of this engine says it: what is left out is as everywhere. */
-export const CONFIG = {
+const CONFIG = {
   name: 'sd15',
   text: { hidden_size: 768, intermediate_size: 3072, num_attention_heads: 12 },
   unet: { cross_attention_dim: 768 },
@@ -18,6 +18,24 @@ const VAE_WIDTHS = [128, 256, 512, 512];
 /** @returns {Tensor[]} in the order in which diffusers saves them, component by component */
 export function tensors() {
   return [...text(), ...unet(), ...vae()];
+}
+
+/**
+ * The head of a safetensors file of these tensors in f16 that says all of itself, and how long the file is.
+ * @param {Tensor[]} list
+ * @param {string} tokenizer the text of a `tokenizer.json`
+ */
+export function headOf(list, tokenizer) {
+  const table = { __metadata__: { 'opengen.config': JSON.stringify(CONFIG), 'opengen.tokenizer': tokenizer } };
+  let at = 0;
+  for (const [name, shape] of list) {
+    const bytes = 2 * shape.reduce((a, b) => a * b);
+    table[name] = { dtype: 'F16', shape, data_offsets: [at, at += bytes] };
+  }
+  const json = Buffer.from(JSON.stringify(table));
+  const length = Buffer.alloc(8);
+  length.writeUInt32LE(json.length);
+  return { head: Buffer.concat([length, json]), bytes: 8 + json.length + at };
 }
 
 /** A map with its bias. @param {string} name @param {number[]} shape @returns {Tensor[]} */

@@ -7,12 +7,7 @@ import { sentence } from './words.js';
 
 /** Kinds of files that people keep models in; the first two are taken, the others are told from each other by the engine. */
 const MODELS = /\.(gguf|safetensors|ckpt|pth?|bin|onnx)$/i;
-/** An iPhone or iPad closes a tab that passes about 1.5 GB; a model needs its own size and room to work in. */
-const PHONE_BYTES = 1e9;
 const KEPT = 'The model in use, your prompt and your pictures are as they were.';
-
-const isApplePhone = /iPhone|iPad/.test(navigator.userAgent)
-  || (/Mac/.test(navigator.userAgent) && navigator.maxTouchPoints > 1);
 
 /** Whether a file that was dropped is meant as a model. @param {File} file */
 export const isModel = ({ name }) => MODELS.test(name);
@@ -59,14 +54,16 @@ export class Adding extends EventTarget {
   }
 
   /** A model that lies in a folder of many files. Never rejects. @param {import('./folders.js').Found[]} files */
-  async addFolder(files) {
+  async addFolder(files, { checked = false } = {}) {
     const { folderName, isFolder } = await import('./folders.js');
     const name = folderName(files);
     if (!isFolder(files)) {
       const lines = ['A folder is a model where model_index.json lies in it, or unet/config.json and its like: diffusers writes such ones.'];
       return report('This folder was not added.', [...lines, KEPT]);
     }
+    const problem = checked ? null : await this.#room(files, () => this.addFolder(files, { checked: true }));
     if (this.now) return this.#busy(name);
+    if (problem) return report(`“${name}” was not added.`, [...problem.lines, KEPT], problem.action);
     return this.#take({ name, size: 0 }, files);
   }
 
@@ -112,21 +109,16 @@ export class Adding extends EventTarget {
     if (start === null) return { lines: ['It could not be read. It may have been moved.'] };
     if (file.size === 0) return { lines: ['It is empty.'] };
     if (!/^(GGUF|.{8}\{)/s.test(start)) return null; // of no use whatever the room: the engine says what it is, from its first bytes
-    const { usage = 0, quota = Infinity } = await navigator.storage?.estimate?.().catch(() => ({})) ?? {};
-    if (file.size > quota - usage) {
-      return {
-        lines: [`It needs ${bytes(file.size)}, and this browser has ${bytes(Math.max(0, quota - usage))} left for the page.`,
-          'Deleting a model or pictures makes room.'],
-        action: { label: 'Show storage', run: this.onFull },
-      };
-    }
-    if (isApplePhone && file.size > PHONE_BYTES) {
-      return {
-        lines: [`It has ${bytes(file.size)}, and iPhones and iPads close a tab that uses more than about 1.5 GB.`],
-        action: { label: 'Add it all the same', run: () => this.add(file, { checked: true }) },
-      };
-    }
-    return null;
+    return this.#room(file, () => this.add(file, { checked: true }));
+  }
+
+  /** Whether there is room for what is kept of it. @param {File | File[]} source @param {() => void} anyway */
+  async #room(source, anyway) {
+    const found = await Promise.all([import('./room.js'), this.engine()])
+      .then(([{ problemOf }, og]) => problemOf(og, source), () => null); // without an engine adding fails, and says why
+    if (!found) return null;
+    const { of, lines } = found;
+    return { lines, action: of === 'store' ? { label: 'Show storage', run: this.onFull } : { label: 'Add it all the same', run: anyway } };
   }
 
   #failed(file, error) {

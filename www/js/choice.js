@@ -3,6 +3,7 @@
 import { DEFAULTS } from '../limits.js';
 import { book } from './book.js';
 import { keep } from './dom.js';
+import { TYPES } from './keptin.js';
 
 /** What a visitor's own model begins with: it says nothing of its own. */
 const GENERAL = {
@@ -18,9 +19,11 @@ const GENERAL = {
 /**
  * A stored model, described as those of models.js are. `bytes` is its size in the store; `fromFile` where this page cannot
  * fetch it again; `general` where it draws whatever it is asked for; `licensed` what is known of its licence; `found` what its
- * file says that its UNet predicts, or that it is asked itself; `prediction` what the visitor says.
+ * file says that its UNet predicts, or that it is asked itself; `prediction` what the visitor says; `weights` what it is kept in,
+ * so what it comes in should it have to be fetched again.
  * @typedef {Omit<import('../protocol.d.ts').ModelInfo, 'sha256'> & {own: true, fromFile: boolean, general: boolean,
  *   licensed?: import('../protocol.d.ts').ModelLicense, prediction?: import('../protocol.d.ts').Prediction,
+ *   weights?: import('../protocol.d.ts').WeightType,
  *   found: {prediction: import('../protocol.d.ts').Prediction | null, asked: boolean}, files?: {path: string, url: string}[]}} Own
  */
 
@@ -81,8 +84,8 @@ export class Choice extends EventTarget {
     const stored = await og.models.list();
     const usable = ({ id, complete, formatOk }) => complete && formatOk && !this.removal.has(id);
     const own = stored.filter((model) => usable(model) && !this.catalog.some(({ id }) => id === model.id))
-      .map(({ id, name, url, bytes, width, height, suggested, license, prediction, asksPrediction: asked }) =>
-        ({ id, of: name, url, bytes, width, height, suggested, license, found: { prediction, asked } }));
+      .map(({ id, name, url, bytes, width, height, suggested, license, weights, prediction, asksPrediction: asked }) =>
+        ({ id, of: name, url, bytes, width, height, suggested, license, weights, found: { prediction, asked } }));
     if (JSON.stringify(own) === JSON.stringify(keep.read('own') ?? []) && own.length === this.#own.length) return;
     this.#own = own.map((model) => this.#describe(model));
     keep.write('own', own);
@@ -106,7 +109,7 @@ export class Choice extends EventTarget {
    * catalogue's model takes.
    * @returns {Own}
    */
-  #describe({ id, of, url, bytes, width, height, suggested, license, found = { prediction: null, asked: false } }) {
+  #describe({ id, of, url, bytes, width, height, suggested, license, weights, found = { prediction: null, asked: false } }) {
     const file = fileOf(id);
     const fromFile = !/^https?:/.test(url);
     const written = book.of(id);
@@ -117,6 +120,7 @@ export class Choice extends EventTarget {
     const source = fromFile ? `from the ${isFolder ? 'folder' : 'file'} ${file}` : `fetched from ${new URL(url).host}`;
     return {
       id, url, bytes, width, height, ...words, own: true, fromFile, found,
+      weights: TYPES.includes(weights) ? weights : undefined,
       prediction: written.prediction,
       files: written.files,
       examples: written.examples ?? examples,

@@ -5,7 +5,7 @@ import { keep } from './dom.js';
 /** @typedef {import('../protocol.d.ts').WeightType} WeightType */
 
 /** @type {readonly WeightType[]} */
-const TYPES = ['f16', 'q8_0', 'q5_0', 'q4_0'];
+export const TYPES = ['f16', 'q8_0', 'q5_0', 'q4_0'];
 
 export const keptIn = {
   /** @returns {WeightType} */

@@ -121,7 +121,7 @@ export class Session {
       const { id, url, prediction, files } = model;
       const source = model.own ? { id, url, prediction, files } : model;
       const onProgress = (progress) => overtaken() || this.#advance(progress);
-      const loaded = await og.models.load(source, { onProgress });
+      const loaded = await og.models.load(source, { onProgress, weights: model.weights });
       if (overtaken()) return this.#loading;
       this.loaded = loaded;
       this.former = null;

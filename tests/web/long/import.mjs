@@ -14,7 +14,7 @@ import { test } from 'node:test';
 import { launchIn } from '../browser.mjs';
 import { MODEL, fileOf } from '../page.mjs';
 import { DIST } from '../server.mjs';
-import { CONFIG, tensors } from '../sd15.mjs';
+import { headOf, tensors } from '../sd15.mjs';
 
 /** What the engine's memory may grow to, in bytes. */
 const WASM = 256 * 2 ** 20;
@@ -41,23 +41,6 @@ function tokenizer() {
   const key = 'opengen.tokenizer';
   const at = file.indexOf(key) + key.length + 4; // behind the key: the type of its value, then length and text
   return file.subarray(at + 8, at + 8 + Number(file.readBigUInt64LE(at))).toString();
-}
-
-/**
- * The head of a safetensors file of these tensors in f16, and how long the file is.
- * @param {import('../sd15.mjs').Tensor[]} list
- */
-function headOf(list) {
-  const table = { __metadata__: { 'opengen.config': JSON.stringify(CONFIG), 'opengen.tokenizer': tokenizer() } };
-  let at = 0;
-  for (const [name, shape] of list) {
-    const bytes = 2 * shape.reduce((a, b) => a * b);
-    table[name] = { dtype: 'F16', shape, data_offsets: [at, at += bytes] };
-  }
-  const json = Buffer.from(JSON.stringify(table));
-  const length = Buffer.alloc(8);
-  length.writeUInt32LE(json.length);
-  return { head: Buffer.concat([length, json]), bytes: 8 + json.length + at };
 }
 
 /** A server of the client, and of one file: its head, then numbers around zero, made as they are sent. */
@@ -140,7 +123,7 @@ function shuffled(list) {
 
 const WHAT = 'a file of 2.1 GB on its way into the store: wasm ≤ 256 MiB, JavaScript ≤ 300 MB';
 for (const [order, arrange, passes] of [['the order of their names', (list) => list.sort(), 1], ['an order by chance', shuffled, 4]]) {
-  test(`${WHAT}, tensors in ${order}`, { timeout: 60 * MINUTES }, (t) => imports(t, headOf(arrange([...tensors()])), passes));
+  test(`${WHAT}, tensors in ${order}`, { timeout: 60 * MINUTES }, (t) => imports(t, headOf(arrange([...tensors()]), tokenizer()), passes));
 }
 
 /** @param {import('node:test').TestContext} t @param {ReturnType<typeof headOf>} file @param {number} passes the most */
