@@ -112,7 +112,7 @@ fn what_once_failed_is_read_or_refused() {
     }
 }
 
-/// A minute in all, or as much as `OPENGEN_FUZZ_RUNS`, `_TARGET` and `_SEED` ask for, on as many threads as there are cores.
+/// A minute in all, or as much as `OPENGEN_FUZZ_RUNS` or `_SECONDS` (for each), `_TARGET` and `_SEED` ask for, on as many threads as there are cores.
 #[test]
 fn changed_inputs_are_read_or_refused() {
     const MINUTE: Duration = Duration::from_secs(60);
@@ -125,7 +125,11 @@ fn changed_inputs_are_read_or_refused() {
         TARGETS.map(|target| target.name).join(", ")
     );
     let seed = asked("OPENGEN_FUZZ_SEED").unwrap_or(1);
-    let enough = asked("OPENGEN_FUZZ_RUNS").map_or(Enough::Time(MINUTE / chosen.len() as u32), Enough::Runs);
+    let enough = match (asked("OPENGEN_FUZZ_RUNS"), asked("OPENGEN_FUZZ_SECONDS")) {
+        (Some(runs), _) => Enough::Runs(runs),
+        (None, Some(seconds)) => Enough::Time(Duration::from_secs(seconds)),
+        (None, None) => Enough::Time(MINUTE / chosen.len() as u32),
+    };
     let waiting = Mutex::new(chosen);
     let wrong = Mutex::new(Vec::new());
     let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());

@@ -10,6 +10,9 @@ pub struct Args {
     /// How many inputs each reader gets
     #[arg(long, default_value_t = 1_000_000)]
     runs: u64,
+    /// How long each reader gets inputs, in seconds, however many those are
+    #[arg(long, conflicts_with = "runs")]
+    seconds: Option<u64>,
     /// One reader alone; `tests/fuzz/targets.rs` has their names
     #[arg(long)]
     target: Option<String>,
@@ -32,7 +35,10 @@ pub fn run(args: &Args) -> Result<()> {
         "changed",
         "--nocapture",
     ]);
-    test.env("OPENGEN_FUZZ_RUNS", args.runs.to_string());
+    match args.seconds {
+        Some(seconds) => test.env("OPENGEN_FUZZ_SECONDS", seconds.to_string()),
+        None => test.env("OPENGEN_FUZZ_RUNS", args.runs.to_string()),
+    };
     test.env("OPENGEN_FUZZ_SEED", args.seed.unwrap_or(now).to_string());
     if let Some(target) = &args.target {
         test.env("OPENGEN_FUZZ_TARGET", target);
