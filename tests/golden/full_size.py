@@ -166,7 +166,7 @@ def make(name, folder):
 
 def compare(reference, dump):
     """Prints a line a tensor; whether all are within the tolerance."""
-    want, got, misses = load_file(reference), load_file(dump), 0
+    want, got, misses, worst = load_file(reference), load_file(dump), 0, (0.0, "")
     for name in sorted(want):
         a, b = got[name].double().flatten(), want[name].double().flatten()
         if name == "image":
@@ -175,7 +175,9 @@ def compare(reference, dump):
         relative, peak = float((a - b).norm() / b.norm()), float((a - b).abs().max() / b.abs().max())
         within = relative <= TOLERANCE and peak <= TOLERANCE  # false for NaN
         misses += not within
+        worst = max(worst, (max(relative, peak), name))
         print(f"  {name:<16} relative {relative:.1e}  peak {peak:.1e}{'' if within else f'  MORE THAN {TOLERANCE}'}")
+    print(f"worst {worst[0]:.1e}, {worst[1]}; {misses} of {len(want)} beyond {TOLERANCE}")
     return misses == 0
 
 

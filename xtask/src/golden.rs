@@ -17,7 +17,7 @@ pub fn run() -> Result<()> {
 }
 
 /// The environment's Python, with exactly the required packages (PyTorch is among them: gigabytes).
-fn python() -> Result<PathBuf> {
+pub fn python() -> Result<PathBuf> {
     let wanted =
         fs::read_to_string(sh::root().join(REQUIREMENTS)).with_context(|| format!("no {REQUIREMENTS}"))?;
     let folder = tools::cache()?.join("golden-python");

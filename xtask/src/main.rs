@@ -1,5 +1,5 @@
 //! The contributor's command: `cargo xtask serve`, `test`, `bench`, `dist`, `size`, `pkg`, `full`,
-//! `fuzz`, `golden`, `stored`.
+//! `full-size`, `fuzz`, `golden`, `stored`.
 //!
 //! One file per command. [`tools`] gets what a bare machine lacks, [`dist`] builds the page,
 //! [`arrows`] holds the rooms of `src/` to their one direction, [`sh`] runs and shows commands.
@@ -10,6 +10,7 @@ mod bundle;
 mod compress;
 mod dist;
 mod full;
+mod full_size;
 mod fuzz;
 mod golden;
 mod idle;
@@ -55,6 +56,8 @@ enum Command {
     Pkg,
     /// Run what takes too long for `test`, before a release; says of which day and commit it was
     Full,
+    /// Make models of true size with random weights, and hold each format to what diffusers computes (needs Python 3)
+    FullSize(full_size::Args),
     /// Change inputs for the readers of files, prompts and pictures, and read them
     Fuzz(fuzz::Args),
     /// Make the golden files again from diffusers (needs Python 3; downloads PyTorch)
@@ -81,6 +84,7 @@ fn main() -> ExitCode {
         Command::Size => whole(size::run),
         Command::Pkg => whole(|dist| pkg::pack(dist).map(drop)),
         Command::Full => full::run(),
+        Command::FullSize(args) => full_size::run(&args),
         Command::Fuzz(args) => fuzz::run(&args),
         Command::Golden => golden::run(),
         Command::Stored => stored::run(),

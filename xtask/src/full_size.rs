@@ -1,0 +1,202 @@
+//! `cargo xtask full-size`: models of true size with random weights, in every format, held to what diffusers computes with them.
+
+use crate::golden;
+use crate::sh::{self, cmd, say};
+use crate::tools::vulkan;
+use anyhow::{Context, Result, bail};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Makes the models and the references, and compares.
+const SCRIPT: &str = "tests/golden/full_size.py";
+/// Those of the script, smallest first.
+const MODELS: [&str; 3] = ["sdxs", "sd15", "sd21"];
+/// What `opengen import` may hold in memory, whatever it reads.
+const IMPORT_MOST: u64 = 500_000_000;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// One model alone, and others with it
+    #[arg(long, value_parser = MODELS)]
+    model: Vec<String>,
+    /// Where the files go, 2 to 8 GB a model, and stay: what is there already is taken as it is
+    #[arg(long)]
+    folder: Option<PathBuf>,
+    /// The program that is measured, in the place of one that is built for it
+    #[arg(long)]
+    program: Option<PathBuf>,
+    /// The processor alone, not the adapter
+    #[arg(long)]
+    cpu: bool,
+}
+
+/// What is run.
+struct Bench<'a> {
+    program: &'a Path,
+    python: &'a Path,
+    folder: &'a Path,
+    variables: Vec<(&'static str, String)>,
+}
+
+/// Runs them all and prints a table; fails where anything is further from diffusers than it may be.
+pub fn run(args: &Args) -> Result<()> {
+    let python = golden::python()?;
+    let program = match &args.program {
+        Some(program) => program.clone(),
+        None => {
+            sh::run(cmd("cargo").args(["build", "--release", "--package", "opengen", "--bin", "opengen"]))?;
+            sh::root().join("target/release/opengen")
+        }
+    };
+    let kept = args.folder.clone();
+    let folder = kept.clone().unwrap_or_else(|| sh::root().join("target/full-size"));
+    fs::create_dir_all(&folder)?;
+    let bench = Bench { program: &program, python: &python, folder: &folder, variables: vulkan::ensure()? };
+    let mut lines =
+        vec!["| model | as | on | whole run | from diffusers |".to_string(), "|---|---|---|---|---|".into()];
+    let mut wrong = 0;
+    for name in
+        MODELS.iter().filter(|name| args.model.is_empty() || args.model.iter().any(|one| one == *name))
+    {
+        for (line, right) in bench.model(name, args.cpu)? {
+            say(&line);
+            wrong += usize::from(!right);
+            lines.push(line);
+        }
+        if kept.is_none() {
+            fs::remove_dir_all(&folder)?;
+            fs::create_dir_all(&folder)?;
+        }
+    }
+    println!("{}", lines.join("\n"));
+    match wrong {
+        0 => Ok(()),
+        _ => bail!("{wrong} lines are not as they should be"),
+    }
+}
+
+impl Bench<'_> {
+    /// Lines of the table, and whether each is as it should be.
+    fn model(&self, name: &str, cpu: bool) -> Result<Vec<(String, bool)>> {
+        let at = |ending: &str| self.folder.join(format!("{name}{ending}"));
+        if !at(".run.json").exists() {
+            sh::run(cmd(self.python).arg(SCRIPT).args(["make", name]).arg(self.folder))?;
+        }
+        let said = fs::read_to_string(at(".run.json"))?;
+        // Arguments of `opengen generate`, and more of them for what one file does not say of itself.
+        let [run, single] = arguments(&said)?;
+        let mut lines = Vec::new();
+        let forms: [(&str, PathBuf, &[String]); 3] = [
+            ("folder", at(""), &[]),
+            ("one file", at(".safetensors"), &single),
+            ("GGUF", at(".gguf"), &single),
+        ];
+        for (form, path, more) in forms {
+            for (place, flag) in [("the processor", "--cpu"), ("the adapter, f32", "--f32")] {
+                if cpu && flag != "--cpu" {
+                    continue;
+                }
+                let mut generate = self.opengen(&["generate", flag, "--model"]);
+                generate
+                    .arg(&path)
+                    .args(&run)
+                    .args(more)
+                    .arg("--dump")
+                    .arg(at(".dump"))
+                    .arg("--out")
+                    .arg(at(".png"));
+                let begin = Instant::now();
+                sh::run(&mut generate)?;
+                let took = sh::time(begin.elapsed());
+                let mut compare = cmd(self.python);
+                compare.arg(SCRIPT).arg("compare").arg(at(".reference.safetensors")).arg(at(".dump"));
+                let (status, output) = sh::tee(&mut compare)?;
+                let worst = output.lines().rfind(|line| line.starts_with("worst ")).unwrap_or("not compared");
+                lines.push((format!("| {name} | {form} | {place} | {took} | {worst} |"), status.success()));
+            }
+        }
+        lines.push(self.import(name, &at(".safetensors"), &single)?);
+        Ok(lines)
+    }
+
+    /// How long `opengen import` takes over one file, and how much memory.
+    fn import(&self, name: &str, file: &Path, more: &[String]) -> Result<(String, bool)> {
+        let out = self.folder.join(format!("{name}-q8.gguf"));
+        let mut import = self.opengen(&["import", "--accept-licence", "--out"]);
+        import.arg(&out).arg(file).args(more);
+        let bytes = fs::metadata(file)?.len();
+        let begin = Instant::now();
+        let mut child = import.spawn().context("opengen does not start")?;
+        let mut most = 0;
+        let status = loop {
+            most = most.max(resident(child.id()).unwrap_or(0));
+            if let Some(status) = child.try_wait()? {
+                break status;
+            }
+            sleep(Duration::from_millis(20));
+        };
+        if !status.success() {
+            bail!("opengen import ended with {status}");
+        }
+        let took = begin.elapsed();
+        let rate = bytes as f64 / 1e6 / took.as_secs_f64();
+        let held = match most {
+            0 => "memory not told here".to_string(),
+            _ => format!("{:.0} MB resident at most", most as f64 / 1e6),
+        };
+        let line =
+            format!("| {name} | one file | import to q8 | {} | {rate:.0} MB/s, {held} |", sh::time(took));
+        fs::remove_file(out)?;
+        Ok((line, most <= IMPORT_MOST))
+    }
+
+    fn opengen(&self, arguments: &[&str]) -> Command {
+        let mut opengen = cmd(self.program);
+        opengen.args(arguments).envs(self.variables.iter().cloned());
+        opengen
+    }
+}
+
+/// The two lists that `NAME.run.json` has.
+fn arguments(said: &str) -> Result<[Vec<String>; 2]> {
+    let said: serde_json::Value = serde_json::from_str(said).context("what the script says of a run")?;
+    let list = |name: &str| -> Result<Vec<String>> {
+        let values = said[name].as_array().with_context(|| format!("the script says no {name}"))?;
+        Ok(values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect())
+    };
+    Ok([list("run")?, list("single")?])
+}
+
+/// The most memory that a process has held, in bytes; Linux tells.
+fn resident(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? * 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_script_has_the_models() {
+        let script = fs::read_to_string(sh::root().join(SCRIPT)).unwrap();
+        for name in MODELS {
+            assert!(script.contains(&format!("\n    \"{name}\": {{")), "{name}");
+        }
+        let [run, single] = arguments(r#"{"run": ["--steps", "1"], "single": []}"#).unwrap();
+        assert_eq!((run.len(), single.len()), (2, 0));
+        assert!(arguments("{}").is_err());
+    }
+
+    #[test]
+    fn a_process_says_how_much_it_holds() {
+        if cfg!(target_os = "linux") {
+            assert!(resident(std::process::id()).unwrap() > 100_000);
+        }
+        assert_eq!(resident(u32::MAX), None);
+    }
+}
