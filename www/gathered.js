@@ -1,5 +1,5 @@
 /**
- * A folder whose files lie at addresses, as one file: a `fetch` that answers for it as a server would that had it whole, from
+ * A folder whose files lie at addresses, or a file in parts, as one file: a `fetch` that answers for it as a server would that had it whole, from
  * any byte on. Its header is made of the beginnings of all files; each file follows when its turn comes.
  */
 
@@ -11,7 +11,8 @@ const HALF = /\.fp16(?=[.-])/;
 /**
  * @typedef {{path: string, url: string}} Place
  * @typedef {(url: string, init?: any) => Promise<Response>} Fetch
- * @typedef {{url: string, from: number, to: number, length: number, etag: string | null}} Part some bytes of a file
+ * @typedef {{url: string, from: number, to: number, length: number, etag: string | null | undefined}} Part some bytes of a file; its
+ *   tag counts where it is known
  * @typedef {{header: Uint8Array, parts: Part[], length: number, etag: string | null}} Whole
  */
 
@@ -63,19 +64,65 @@ export function gathered(module, { title, places, ask = fetch }) {
         if (error instanceof Refused) return error.response;
         throw error;
       }
-      const { length, etag } = whole;
-      const isRange = Range && (!same || same === etag);
-      const from = isRange ? Number(/^bytes=(\d+)-$/.exec(Range)?.[1] ?? NaN) : 0;
-      if (!(from < length)) return new Response(null, { status: 416 });
-      return new Response(streamed(bytesOf(whole, from, (url, more) => ask(url, { ...others, headers: { ...headers, ...more } }))), {
-        status: isRange ? 206 : 200,
-        headers: {
-          'Content-Length': String(length - from),
-          ...(isRange ? { 'Content-Range': `bytes ${from}-${length - 1}/${length}` } : {}),
-          ...(etag ? { ETag: etag } : {}),
-        },
-      });
+      return answer(whole, Range, same, (url, more) => ask(url, { ...others, headers: { ...headers, ...more } }));
     },
+  };
+}
+
+/**
+ * What a server would answer that had the whole.
+ * @param {Whole} whole
+ * @param {string | undefined} range
+ * @param {string | undefined} same If-Range
+ * @param {(url: string, headers: Record<string, string>) => Promise<Response>} ask
+ */
+function answer(whole, range, same, ask) {
+  const { length, etag } = whole;
+  const isRange = range && (!same || same === etag);
+  const from = isRange ? Number(/^bytes=(\d+)-$/.exec(range)?.[1] ?? NaN) : 0;
+  if (!(from < length)) return new Response(null, { status: 416 });
+  return new Response(streamed(bytesOf(whole, from, ask)), {
+    status: isRange ? 206 : 200,
+    headers: {
+      'Content-Length': String(length - from),
+      ...(isRange ? { 'Content-Range': `bytes ${from}-${length - 1}/${length}` } : {}),
+      ...(etag ? { ETag: etag } : {}),
+    },
+  });
+}
+
+/** How the address of an index ends: the file that it describes lies in parts beside it (`opengen split`). */
+const INDEX = /\.index\.json$/i;
+
+/** Whether an address is that of an index. @param {string} url */
+export const isIndex = (url) => URL.canParse(url) && INDEX.test(new URL(url).pathname);
+
+/**
+ * A file that lies in parts, as one: what its index says of it, and a `fetch` that answers for it from any byte on.
+ * @param {string} url of the index
+ * @param {{headers?: [string, string][], ask?: Fetch}} [how] `ask` in place of the browser's `fetch`
+ * @returns {Promise<{bytes: number, sha256: string, fetch: Fetch}>}
+ * @throws NETWORK where the index does not come, BAD_MODEL where it is none
+ */
+export async function inParts(url, { headers = [], ask = fetch } = {}) {
+  const failed = (/** @type {string} */ code, /** @type {string} */ why) =>
+    Object.assign(new Error(`the index of the model's parts, ${new URL(url).pathname.split('/').pop()}: ${why}`), { code, retryable: code === 'NETWORK' });
+  const response = await ask(url, { headers: Object.fromEntries(headers), cache: 'no-store' }).catch((/** @type {any} */ error) => {
+    throw failed('NETWORK', error.message);
+  });
+  if (!response.ok) throw failed('NETWORK', `the server answered with status ${response.status}`);
+  const { bytes, sha256, parts } = await response.json().catch(() => ({}));
+  const isPart = (/** @type {any} */ part) => typeof part?.path === 'string' && URL.canParse(part.path, url) && part.bytes > 0 && Number.isInteger(part.bytes);
+  const length = Array.isArray(parts) && parts.every(isPart) ? parts.reduce((sum, part) => sum + part.bytes, 0) : 0;
+  if (!length || length !== bytes || !/^[0-9a-f]{64}$/.test(sha256)) {
+    throw failed('BAD_MODEL', 'it is none that opengen split writes, or its parts are not as long as it says');
+  }
+  const all = parts.map((/** @type {any} */ part) => ({ url: new URL(part.path, url).href, from: 0, to: part.bytes, length: part.bytes, etag: undefined }));
+  const whole = { header: new Uint8Array(), parts: all, length, etag: `"${sha256}"` };
+  return {
+    bytes, sha256,
+    fetch: async (_, { headers: { Range, 'If-Range': same, ...rest } = /** @type {any} */ ({}), ...init } = {}) =>
+      answer(whole, Range, same, (address, more) => ask(address, { ...init, headers: { ...rest, ...more } })),
   };
 }
 
@@ -126,7 +173,7 @@ async function* bytesOf({ header, parts }, from, ask) {
 async function* bytesAt({ url, to, length, etag }, from, ask) {
   const response = await ask(url, { Range: `bytes=${from}-` });
   if (!isFile(response)) throw new TypeError(`${url}: status ${response.status}`);
-  if ((totalOf(response) ?? length) !== length || response.headers.get('etag') !== etag) {
+  if ((totalOf(response) ?? length) !== length || etag !== undefined && response.headers.get('etag') !== etag) {
     throw new TypeError(`${url}: it has changed meanwhile`);
   }
   let at = response.status === 206 ? from : 0;

@@ -7,7 +7,7 @@
 import { detect } from './detect.js';
 import { choose, withoutDevice } from './engines.js';
 import { joined, keptSizes } from './folder.js';
-import { gathered } from './gathered.js';
+import { gathered, inParts, isIndex } from './gathered.js';
 import { enlarge } from './preview.js';
 import { storedRows } from './stored.js';
 import { through } from './through.js';
@@ -51,16 +51,16 @@ async function perform(call) {
     case 'listModels':
       return running.engine.listModels();
     case 'importModel':
-      return cancellable(call.id, (engine) =>
-        withVocabulary(reachable(call.model), (file) => engine.importModel(file, progressOf(call))));
+      return cancellable(call.id, async (engine) =>
+        withVocabulary(await whole(call.model), (file) => engine.importModel(file, progressOf(call))));
     case 'joinFolder':
       return joined(running.module, call.files);
     case 'keptSizes':
       return keptSizes(running.module, call.file);
     case 'loadModel': {
-      let used = reachable(call.model);
-      const loaded = await cancellable(call.id, (engine) =>
-        withVocabulary(used, (file) => engine.loadModel((used = file), progressOf(call))));
+      let used;
+      const loaded = await cancellable(call.id, async (engine) =>
+        withVocabulary((used ??= await whole(call.model)), (file) => engine.loadModel((used = file), progressOf(call))));
       model = used;
       return loaded;
     }
@@ -121,6 +121,18 @@ const deviceLost = (message) => self.postMessage({ type: 'happened', event: { ty
 function reachable({ files: places, ...file }) {
   const own = file.fetch && through(file.fetch);
   return places ? { ...file, ...gathered(() => running.module, { title: file.id, places, ask: own }) } : { ...file, fetch: own };
+}
+
+/** The same; of a file in parts with what their index says, which is asked for where the file is not stored. */
+async function whole(model) {
+  const file = reachable(model);
+  if (!isIndex(file.url) || file.files) return file;
+  const look = () => inParts(file.url, { headers: file.headers, ask: file.fetch });
+  if ((await storedRows()).some(({ id, complete }) => id === file.id && complete)) {
+    return { ...file, fetch: async (...asked) => (await look()).fetch(...asked) };
+  }
+  const { bytes, sha256, fetch } = await look();
+  return { ...file, bytes: file.bytes ?? bytes, sha256: file.sha256 ?? sha256, fetch };
 }
 
 /** Does work with a model's file; when it is a checkpoint that brings no vocabulary, once more with CLIP's. */

@@ -38,6 +38,8 @@ mod gguf_write;
 mod quantize;
 #[cfg(not(target_arch = "wasm32"))]
 mod source;
+#[cfg(not(target_arch = "wasm32"))]
+mod split;
 
 pub use blocks::{Rounding, RowShape, encode as encode_rows};
 pub use component::{Component, Components, Piece, Placement, Sizes};
@@ -59,6 +61,8 @@ pub use unpack::{PackedRows, Unpacked, unpack, vector};
 pub use quantize::{Summary, quantize_folder, quantize_source};
 #[cfg(not(target_arch = "wasm32"))]
 pub use source::{ModelSource, OpenOptions, load, stream, stream_of};
+#[cfg(not(target_arch = "wasm32"))]
+pub use split::{INDEX, SplitIndex, SplitPart, split};
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,13 @@
 /** The same picture everywhere: in the browser on WebGPU, on the CPU, and from the native program; and what it costs. */
 
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
 import { launch } from './browser.mjs';
+import { native } from './native.mjs';
 import {
   MODEL, assertPicture, draw, fileOf, finished, generateButton, promptOf, psnr, ready, says, stand, visitor,
 } from './page.mjs';
@@ -41,26 +41,14 @@ test('on WebGPU, which is said to be the processor where it is', async () => {
 
 test('the native program makes the same picture (45 dB)', async () => {
   const out = join(mkdtempSync(join(tmpdir(), 'opengen-')), 'native.png');
-  const lavapipe = '/usr/share/vulkan/icd.d/lvp_icd.x86_64.json';
-  const env = existsSync(lavapipe) ? { VK_DRIVER_FILES: lavapipe, ...process.env } : process.env;
-  execFileSync(nativeProgram(), [
+  native([
     'generate', '--model', fileOf(MODEL), '--prompt', PROMPT, '--steps', String(STEPS),
     '--guidance', String(guidance), '--seed', String(SEED), '--sampler', sampler,
     '--size', `${MODEL.width}x${MODEL.height}`, '--out', out,
-  ], { env, stdio: ['ignore', 'inherit', 'inherit'] });
+  ]);
   const similar = psnr(PNG.sync.read(readFileSync(out)), await webgpuPicture());
   assert.ok(similar >= 45, `${similar.toFixed(1)} dB`);
 });
-
-/** OPENGEN_BIN, or the newest build. */
-function nativeProgram() {
-  if (process.env.OPENGEN_BIN) return process.env.OPENGEN_BIN;
-  const target = process.env.CARGO_TARGET_DIR ?? join(import.meta.dirname, '../../target');
-  const built = ['release', 'debug'].map((profile) => join(target, profile, 'opengen')).filter((path) => existsSync(path));
-  built.sort((a, b) => statSync(b).mtimeMs - statSync(a).mtimeMs);
-  assert.ok(built.length, `no opengen under ${target}: run cargo build, or set OPENGEN_BIN`);
-  return built[0];
-}
 
 test('without WebGPU the CPU draws the same picture (40 dB), and says so in one friendly line', async () => {
   const browser = await launch({ webgpu: false });

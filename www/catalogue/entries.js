@@ -20,6 +20,12 @@ import listed from './entries.json' with { type: 'json' };
  * @property {string} [sha256] of that file, where it is known
  * @property {boolean} seen whether this project has had the file in its hands
  *
+ * @typedef {object} Ready the model as a GGUF of ours in one type, as `opengen import` writes it
+ * @property {import('../protocol.d.ts').WeightType} type
+ * @property {string} url of the file, or where it lies in parts of their index (`opengen split`)
+ * @property {number} bytes of the whole file
+ * @property {string} sha256 of the whole file
+ *
  * @typedef {object} Entry
  * @property {string} id
  * @property {string} name
@@ -30,6 +36,7 @@ import listed from './entries.json' with { type: 'json' };
  * @property {Source[]} [sources]
  * @property {string} [url] where a single file lies, in place of `sources`
  * @property {string} [sha256] of that file
+ * @property {Ready[]} [ready] preferred where one is in the type that new models are kept in
  * @property {number | null} download
  * @property {Record<string, number>} stored by type: what is kept of it
  * @property {number} [working]

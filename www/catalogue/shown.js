@@ -3,7 +3,7 @@
 import { bytes } from '../js/dom.js';
 import { fitOf } from './fit.js';
 import { licenseOf, licensesOf } from './licenses.js';
-import { isFolder, pageOf } from './sources.js';
+import { isFolder, pageOf, readyOf } from './sources.js';
 import { TEXTS as T } from './texts.js';
 
 /** @typedef {import('./card.js').Shown} Shown */
@@ -124,7 +124,9 @@ export function shownEntry(view, entry, known) {
   const { name, about, missing } = entry;
   const { hub, url, row, now, error, asking, written, asked } = known;
   const host = new URL(url ?? hub).host;
-  const shown = { name, about, facts: entryFacts(entry, hub, host), actions: [] };
+  const ready = readyOf(entry, known.type);
+  const ofFolder = !ready && isFolder(entry);
+  const shown = { name, about, facts: entryFacts(entry, hub, host, ready), actions: [] };
   if (now) return { ...shown, ...underWay(view, entry, now) };
   const fit = fitOf(entry, known.device, known.type);
   const better = !fit.fits && known.all.find((other) => !other.missing && fitOf(other, known.device, known.type).fits);
@@ -137,10 +139,10 @@ export function shownEntry(view, entry, known) {
   const drop = { label: T.drop, name: T.dropName(name), run: () => view.drop(entry.id) };
   if (error) {
     return {
-      ...shown, progress, tag: T.tags.failed, mood: 'bad', lines: wordsOf(error, host, url, isFolder(entry)),
+      ...shown, progress, tag: T.tags.failed, mood: 'bad', lines: wordsOf(error, host, url, ofFolder),
       actions: [
         { label: T.again, name: T.againName(name), look: 'plain', run: () => view.begin(entry) },
-        ...(error.code !== 'NETWORK' ? [] : [isFolder(entry)
+        ...(error.code !== 'NETWORK' ? [] : [ofFolder
           ? { label: T.savedFolder, name: T.savedName(name), run: () => view.page.adding.pickFolder() }
           : { label: T.saved, name: T.savedName(name), run: () => view.page.adding.pick() }]),
         ...(row ? [drop] : asked ? [dismiss] : []),
@@ -157,11 +159,11 @@ export function shownEntry(view, entry, known) {
   return { ...shown, verdict, actions: [...(fit.fits ? [fetchIt] : []), ...(asked ? [dismiss] : [])] };
 }
 
-function entryFacts({ missing, download, family, width, height, defaults, license, sources = [] }, hub, host) {
+function entryFacts({ missing, download, family, width, height, defaults, license, sources = [] }, hub, host, ready) {
   const { name, url } = licenseOf(license);
-  const from = sources.map((source) => ({ text: source.repo, href: pageOf(source, hub) }));
+  const from = ready ? [] : sources.map((source) => ({ text: source.repo, href: pageOf(source, hub) }));
   return [
-    ...(download ? [{ term: T.terms.download, text: bytes(download) }] : []),
+    ...(ready ?? download ? [{ term: T.terms.download, text: bytes(ready?.bytes ?? download) }] : []),
     ...(width && height ? [{ term: T.terms.picture, text: T.pixels(width, height) }] : []),
     ...(defaults?.steps ? [{ term: T.terms.run, text: T.run(defaults) }] : []),
     ...(family ? [{ term: T.terms.family, text: family }] : []),

@@ -1,6 +1,7 @@
 /** What the site that serves this page says of models: `models.json` beside it, which needs no rebuild. */
 
 import { LICENSES } from './licenses.js';
+import { TYPES } from '../js/keptin.js';
 import { HUB } from './sources.js';
 
 /** @typedef {import('./entries.js').Entry} Entry */
@@ -36,11 +37,21 @@ export async function readSite() {
 
 /** What speaks against an entry; empty where nothing does. */
 function wrongWith(given, ids) {
-  for (const field of ['id', 'name', 'url', 'license']) if (!given?.[field] || given[field].length === 0) return `has no ${field}`;
+  const isReady = given?.ready !== undefined;
+  for (const field of ['id', 'name', ...(isReady ? [] : ['url']), 'license']) if (!given?.[field] || given[field].length === 0) return `has no ${field}`;
   if (ids.has(given.id)) return `has the id "${given.id}" of another one`;
-  if (!Number.isInteger(given.bytes) || given.bytes < 1) return 'has no bytes: how long its file is';
+  if (given.url && !isLength(given.bytes)) return 'has no bytes: how long its file is';
+  if (isReady && !(Array.isArray(given.ready) && given.ready.length && given.ready.every(isReadyFile))) {
+    return `says what is ready otherwise than as a list of { type, url, bytes, sha256 }, the type one of ${TYPES.join(', ')}`;
+  }
   return [given.license].flat().map(wrongWithLicense).find(Boolean) ?? '';
 }
+
+const isLength = (/** @type {any} */ bytes) => Number.isInteger(bytes) && bytes > 0;
+
+/** @param {any} file */
+const isReadyFile = (file) => TYPES.includes(file?.type) && typeof file.url === 'string' && isLength(file.bytes)
+  && /^[0-9a-f]{64}$/i.test(file.sha256);
 
 /** @param {any} license */
 function wrongWithLicense(license) {
@@ -54,12 +65,15 @@ function wrongWithLicense(license) {
 }
 
 /** @returns {Entry} */
-function entryOf({ url, bytes, license, revision = null, about, family = '', general = true, ...said }, base) {
+function entryOf({ url, bytes, ready = [], license, revision = null, about, family = '', general = true, ...said }, base) {
   const { id, name, sha256, width, height, working, widest, defaults, examples } = said;
   return {
     id, name, sha256, width, height, working, widest, defaults, examples, revision,
-    url: new URL(url, base).href, family, general: Boolean(general),
+    url: url && new URL(url, base).href,
+    ready: ready.map((/** @type {any} */ one) => ({ ...one, url: new URL(one.url, base).href })),
+    family, general: Boolean(general),
     license: [license].flat().map((one) => (typeof one === 'object' ? { free: false, url: null, ...one } : one)),
-    about: about ?? `A model of ${base.host}.`, missing: null, download: bytes, stored: { as: bytes },
+    about: about ?? `A model of ${base.host}.`, missing: null, download: bytes ?? ready[0].bytes,
+    stored: { ...(url ? { as: bytes } : {}), ...Object.fromEntries(ready.map((/** @type {any} */ one) => [one.type, one.bytes])) },
   };
 }

@@ -4,7 +4,7 @@ import listed from './entries.json' with { type: 'json' };
 
 /** Where models lie unless a site says otherwise. */
 export const HUB = listed.hub;
-const FILES = /\.(gguf|safetensors)$/i;
+const FILES = /\.(gguf|safetensors)(\.index\.json)?$/i;
 
 /** @param {import('./entries.js').Source} source @param {string} hub */
 export const pageOf = ({ repo, revision, path }, hub) =>
@@ -39,7 +39,16 @@ export function filesOf(entry, hub) {
 }
 
 /**
- * The address that an entry is fetched from; of a folder, that of its page. Null where it cannot be told.
+ * The ready file to fetch in place of an entry's original: the one in the type that is wanted, or, where there is no original,
+ * the first.
+ * @param {import('./entries.js').Entry} entry
+ * @param {string} type what new models are kept in
+ */
+export const readyOf = ({ ready = [], url, sources = [] }, type) =>
+  ready.find((one) => one.type === type) ?? (url || sources.length ? undefined : ready[0]);
+
+/**
+ * The address that an entry's original is fetched from; of a folder, that of its page. Null where it cannot be told.
  * @param {import('./entries.js').Entry} entry
  * @param {string} hub
  * @param {string} base what relative addresses are relative to

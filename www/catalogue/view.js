@@ -8,7 +8,7 @@ import { ENTRIES } from './entries.js';
 import { Fetching } from './fetching.js';
 import { deviceOf } from './fit.js';
 import { LICENSES, licenseOf } from './licenses.js';
-import { HUB, addressOf, fileName, filesOf, understand } from './sources.js';
+import { HUB, addressOf, fileName, filesOf, readyOf, understand } from './sources.js';
 import { veilSwitch } from './once.js';
 import { readSite } from './site.js';
 import { shownAdding, shownEntry, shownModel, shownRow } from './shown.js';
@@ -171,8 +171,9 @@ export class Catalogue {
     if (cards.length !== there.length || cards.some((card, i) => there[i] !== card)) list.replaceChildren(...cards);
   }
 
+  /** Where an entry is fetched from, as new models are kept now. */
   #address(entry) {
-    return addressOf(entry, this.#hub, document.baseURI);
+    return readyOf(entry, keptIn.now)?.url ?? addressOf(entry, this.#hub, document.baseURI);
   }
 
   // ---- what the cards' buttons do --------------------------------------------------------------------------
@@ -246,12 +247,14 @@ export class Catalogue {
   /** The visitor has accepted the licence, or need not. @param {Entry} entry @param {string | null} [accepted] when */
   begin(entry, accepted = book.of(entry.id).license?.accepted ?? null) {
     this.#asking = '';
-    const files = filesOf(entry, this.#hub);
+    const ready = readyOf(entry, keptIn.now);
+    const files = ready ? undefined : filesOf(entry, this.#hub);
     const record = { ...recordOf(entry, accepted), files };
     book.write(entry.id, record);
     this.page.removal.undo(entry.id);
-    const { id, sha256, url, download } = entry;
-    const bytes = url ? download ?? undefined : undefined; // of the catalogue's own the length is not known to the byte
+    const { id, url, download } = entry;
+    const original = { sha256: entry.sha256, bytes: url ? download ?? undefined : undefined }; // of the catalogue's own it is not known to the byte
+    const { sha256, bytes } = ready ?? original;
     const isKnown = record.license?.name !== LICENSES.unknown.name; // else what its file states counts
     const license = isKnown ? record.license : undefined;
     this.fetching.start({ id, url: /** @type {string} */ (this.#address(entry)), files, bytes, sha256, license, weights: keptIn.now });
@@ -271,7 +274,7 @@ export class Catalogue {
     if ('problem' in meant) return { text: meant.problem, href: meant.href };
     const { url } = meant;
     if (!this.#entries.some((entry) => this.#address(entry) === url) && !this.page.choice.find(url)) {
-      const name = fileName(url).replace(/\.(gguf|safetensors)$/i, '') || new URL(url).host;
+      const name = fileName(url).replace(/\.(gguf|safetensors)(\.index\.json)?$/i, '') || new URL(url).host;
       this.#asked = [{
         id: url, url, name, about: T.asked(new URL(url).host), family: '', license: 'unknown', missing: null, download: null,
         stored: {}, general: true,
@@ -295,7 +298,7 @@ export class Catalogue {
   /** A file was added that is an entry's, saved by hand where it could not be fetched: it goes on as that one. */
   #added({ stored, file }) {
     const isIt = (entry) => {
-      const address = entry.missing ? null : this.#address(entry);
+      const address = entry.missing ? null : addressOf(entry, this.#hub, document.baseURI);
       return address && fileName(address) === file.name && (!entry.download || entry.download === file.size);
     };
     const entry = [...this.#asked, ...this.#entries].find(isIt);

@@ -126,7 +126,7 @@ export class Choice extends EventTarget {
       examples: written.examples ?? examples,
       defaults: { ...defaults, ...suggested, ...written.defaults },
       general: written.general ?? !base,
-      name: written.name ?? file.replace(/\.(gguf|safetensors)$/i, ''),
+      name: written.name ?? file.replace(/\.(gguf|safetensors)(\.index\.json)?$/i, ''),
       about: written.about ?? `Your own model, ${source}. It is kept in this browser alone.`,
       license: licensed?.name ?? 'unknown: yours to check',
       licensed,

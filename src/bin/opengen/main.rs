@@ -10,6 +10,7 @@ mod inspect;
 mod model;
 mod models;
 mod plan;
+mod split;
 
 use std::process::ExitCode;
 
@@ -37,6 +38,8 @@ enum Command {
     Import(import::Args),
     /// List the models that are here and those that can be had.
     Models(models::Args),
+    /// Cut a model's file into parts with an index, so that any host of files can serve it to a page.
+    Split(split::Args),
     /// Look into a model, load it, make a picture, and report all of it: what a bug report needs.
     Doctor(doctor::Args),
     /// Measure every stage and kernel on this machine's GPU, or products of well-known shapes in every variant.
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Command::Inspect(args) => inspect::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Models(args) => models::run(&args),
+        Command::Split(args) => split::run(&args),
         Command::Doctor(args) => pollster::block_on(doctor::run(&args)),
         Command::Bench(args) => pollster::block_on(bench::run(&args)),
     };
