@@ -7,8 +7,13 @@ use super::{Evaluation, Linear, ScheduleKind, Step, Trajectory, denoised_at};
 use crate::config::{BetaSchedule, FinalSigmas, PredictionType, SchedulerConfig};
 use crate::error::{Error, Result};
 
-/// diffusers' `DPMSolverMultistepScheduler` with `dpmsolver++`, order 2, midpoint.
-pub fn trajectory(config: &SchedulerConfig, schedule: ScheduleKind, steps: usize) -> Result<Trajectory> {
+/// diffusers' `DPMSolverMultistepScheduler` with `dpmsolver++`, order 2, midpoint; nothing is known of steps before `first`.
+pub fn trajectory(
+    config: &SchedulerConfig,
+    schedule: ScheduleKind,
+    steps: usize,
+    first: usize,
+) -> Result<Trajectory> {
     let alphas = alphas_cumprod_above_zero(config);
     let all = sigmas(&alphas);
     let last = alphas.len() - clipped(config, &alphas);
@@ -35,7 +40,7 @@ pub fn trajectory(config: &SchedulerConfig, schedule: ScheduleKind, steps: usize
         FinalSigmas::SigmaMin => f64::from(all[0]),
     });
     let levels: Vec<Level> = levels.iter().map(|sigma| Level::new(f64::from(*sigma as f32))).collect();
-    Ok(Trajectory { init_noise_sigma: 1.0, steps: steps_between(config, &timesteps, &levels) })
+    Ok(Trajectory { init_noise_sigma: 1.0, steps: steps_between(config, &timesteps, &levels, first) })
 }
 
 /// How many of the noisiest timesteps `lambda_min_clipped` cuts off.
@@ -63,15 +68,15 @@ impl Level {
     }
 }
 
-/// Second order where there is a step before and the end is not near, else first.
-fn steps_between(config: &SchedulerConfig, timesteps: &[f64], levels: &[Level]) -> Vec<Step> {
+/// Second order where a step was taken before and the end is not near, else first.
+fn steps_between(config: &SchedulerConfig, timesteps: &[f64], levels: &[Level], first: usize) -> Vec<Step> {
     let n = timesteps.len();
     let first_order_last = config.euler_at_final
         || (config.lower_order_final && n < 15)
         || config.final_sigmas_type == FinalSigmas::Zero;
     (0..n)
         .map(|i| {
-            let before = (i > 0 && !(i + 1 == n && first_order_last)).then(|| levels[i - 1]);
+            let before = (i > first && !(i + 1 == n && first_order_last)).then(|| levels[i - 1]);
             one_step(config.prediction_type, timesteps[i], before, levels[i], levels[i + 1]).into()
         })
         .collect()

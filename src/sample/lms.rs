@@ -8,20 +8,26 @@ use crate::config::{FinalSigmas, SchedulerConfig};
 use crate::error::Result;
 
 /// diffusers' `LMSDiscreteScheduler`, order 4; always ends at zero noise. Karras sigmas run between the ends of the
-/// timesteps: the class knows no others.
-pub fn trajectory(config: &SchedulerConfig, schedule: ScheduleKind, steps: usize) -> Result<Trajectory> {
+/// timesteps: the class knows no others. The order grows from `first` on, before which no step was taken; the class, begun late,
+/// takes the first weights of the full order for the slopes that it has.
+pub fn trajectory(
+    config: &SchedulerConfig,
+    schedule: ScheduleKind,
+    steps: usize,
+    first: usize,
+) -> Result<Trajectory> {
     let config = &SchedulerConfig { sigma_min: None, sigma_max: None, ..config.clone() };
     let levels = levels(config, schedule.is_karras_with(config), FinalSigmas::Zero, steps);
     let step = |(i, timestep): (usize, &f64)| {
         let (sigma, to) = (levels.sigmas[i], levels.sigmas[i + 1]);
         let here = at(config.prediction_type, *timestep, sigma);
         let slope = slope(here.denoised, sigma);
-        let weights = weights(&levels.sigmas[..=i], to);
+        let weights = weights(&levels.sigmas[first.min(i)..=i], to);
         let mut next =
             Linear { x: 1.0 + weights[0] * slope.x, model: weights[0] * slope.model, ..Linear::default() };
         next.history.copy_from_slice(&weights[1..]);
         // The slopes move up one place each, those there are.
-        let before = |place: usize| if i > place { Linear::kept(place) } else { Linear::default() };
+        let before = |place: usize| if i > first + place { Linear::kept(place) } else { Linear::default() };
         Evaluation { next, keep: [slope.into(), before(0), before(1)], ..here }.into()
     };
     let steps = levels.timesteps.iter().enumerate().map(step).collect();

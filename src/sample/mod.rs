@@ -97,6 +97,17 @@ pub fn trajectory(
     schedule: ScheduleKind,
     steps: usize,
 ) -> Result<Trajectory> {
+    late_trajectory(config, sampler, schedule, steps, 0)
+}
+
+/// The same run from its step `first` on, as it is begun there: a sampler that remembers steps has none before it.
+pub fn late_trajectory(
+    config: &SchedulerConfig,
+    sampler: SamplerKind,
+    schedule: ScheduleKind,
+    steps: usize,
+    first: usize,
+) -> Result<Trajectory> {
     config.check()?;
     if steps == 0 || steps > config.num_train_timesteps {
         return Err(Error::InvalidInput {
@@ -105,7 +116,7 @@ pub fn trajectory(
         });
     }
     refuse_unsupported(config, sampler)?;
-    let trajectory = sampler.trajectory(config, schedule, steps)?;
+    let trajectory = sampler.trajectory(config, schedule, steps, first)?;
     check_finite(&trajectory, sampler)?;
     Ok(trajectory)
 }

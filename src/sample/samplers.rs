@@ -42,10 +42,16 @@ struct Sampler {
     comfyui: &'static str,
     /// Of the denoiser in a step; the last may take fewer.
     evaluations: usize,
-    /// Whether a step can be taken by itself, from its latents alone.
-    alone: bool,
-    /// A run of so many steps, at least one and no more than the model was trained with.
-    trajectory: fn(&SchedulerConfig, ScheduleKind, usize) -> Result<Trajectory>,
+    trajectory: Steps,
+}
+
+/// What computes a run of so many steps, at least one and no more than the model was trained with.
+#[derive(Clone, Copy)]
+enum Steps {
+    /// Each can be taken by itself, from its latents alone.
+    Alone(fn(&SchedulerConfig, ScheduleKind, usize) -> Result<Trajectory>),
+    /// They remember those before, of which the last argument is the first: what it would remember is not there.
+    Multistep(fn(&SchedulerConfig, ScheduleKind, usize, usize) -> Result<Trajectory>),
 }
 
 /// In the order in which they are offered.
@@ -57,8 +63,7 @@ const SAMPLERS: [Sampler; 7] = [
         a1111: "DDIM",
         comfyui: "ddim",
         evaluations: 1,
-        alone: true,
-        trajectory: ddim::trajectory,
+        trajectory: Steps::Alone(ddim::trajectory),
     },
     Sampler {
         kind: SamplerKind::Euler,
@@ -67,8 +72,7 @@ const SAMPLERS: [Sampler; 7] = [
         a1111: "Euler",
         comfyui: "euler",
         evaluations: 1,
-        alone: true,
-        trajectory: euler::trajectory,
+        trajectory: Steps::Alone(euler::trajectory),
     },
     Sampler {
         kind: SamplerKind::EulerAncestral,
@@ -77,8 +81,7 @@ const SAMPLERS: [Sampler; 7] = [
         a1111: "Euler a",
         comfyui: "euler_ancestral",
         evaluations: 1,
-        alone: true,
-        trajectory: euler_ancestral::trajectory,
+        trajectory: Steps::Alone(euler_ancestral::trajectory),
     },
     Sampler {
         kind: SamplerKind::Heun,
@@ -87,8 +90,7 @@ const SAMPLERS: [Sampler; 7] = [
         a1111: "Heun",
         comfyui: "heun",
         evaluations: 2,
-        alone: true,
-        trajectory: heun::trajectory,
+        trajectory: Steps::Alone(heun::trajectory),
     },
     Sampler {
         kind: SamplerKind::Lms,
@@ -97,8 +99,7 @@ const SAMPLERS: [Sampler; 7] = [
         a1111: "LMS",
         comfyui: "lms",
         evaluations: 1,
-        alone: false,
-        trajectory: lms::trajectory,
+        trajectory: Steps::Multistep(lms::trajectory),
     },
     Sampler {
         kind: SamplerKind::DpmPlusPlus2M,
@@ -107,8 +108,7 @@ const SAMPLERS: [Sampler; 7] = [
         a1111: "DPM++ 2M",
         comfyui: "dpmpp_2m",
         evaluations: 1,
-        alone: false,
-        trajectory: dpm_multistep::trajectory,
+        trajectory: Steps::Multistep(dpm_multistep::trajectory),
     },
     Sampler {
         kind: SamplerKind::Lcm,
@@ -117,8 +117,7 @@ const SAMPLERS: [Sampler; 7] = [
         a1111: "LCM",
         comfyui: "lcm",
         evaluations: 1,
-        alone: true,
-        trajectory: lcm::trajectory,
+        trajectory: Steps::Alone(lcm::trajectory),
     },
 ];
 
@@ -154,7 +153,7 @@ impl SamplerKind {
 
     /// Whether a step can be taken by itself, from its latents alone.
     pub fn is_alone(self) -> bool {
-        self.row().alone
+        matches!(self.row().trajectory, Steps::Alone(_))
     }
 
     /// The names of those that `are`, as a sentence lists them: "a, b or c".
@@ -178,14 +177,20 @@ impl SamplerKind {
         SAMPLERS.iter().find(|row| is(row.a1111) || is(row.comfyui)).map(|row| row.kind)
     }
 
-    /// Its run by a configuration that was checked.
+    /// Its run by a configuration that was checked, from step `first` of so many on.
     pub(super) fn trajectory(
         self,
         config: &SchedulerConfig,
         schedule: ScheduleKind,
         steps: usize,
+        first: usize,
     ) -> Result<Trajectory> {
-        (self.row().trajectory)(config, schedule, steps)
+        let mut run = match self.row().trajectory {
+            Steps::Alone(run) => run(config, schedule, steps)?,
+            Steps::Multistep(run) => run(config, schedule, steps, first)?,
+        };
+        run.steps.drain(..first.min(run.steps.len()));
+        Ok(run)
     }
 }
 
@@ -241,7 +246,7 @@ mod tests {
     #[test]
     fn the_table_knows_the_steps() {
         for kind in SamplerKind::ALL {
-            let run = kind.trajectory(&SchedulerConfig::default(), ScheduleKind::Default, 7).unwrap();
+            let run = kind.trajectory(&SchedulerConfig::default(), ScheduleKind::Default, 7, 0).unwrap();
             let most = run.steps.iter().map(|step| step.evaluations.len()).max();
             assert_eq!(most, Some(kind.evaluations()), "{kind}");
             assert_eq!(run.steps.iter().all(Step::is_alone), kind.is_alone(), "{kind}");

@@ -151,6 +151,12 @@ impl Trajectory {
         here.zip(scales.chain(std::iter::once(1.0)))
     }
 
+    /// The evaluation that follows number `nth` of step `index`, if the run goes on.
+    pub fn following(&self, index: usize, nth: usize) -> Option<&Evaluation> {
+        let after = || self.steps.get(index + 1).map(Step::first);
+        self.steps[index].evaluations.get(nth + 1).or_else(after)
+    }
+
     /// How many values have to be kept: all up to the last one that anything reads.
     pub fn history(&self) -> usize {
         let evaluations = self.steps.iter().flat_map(|step| &step.evaluations);

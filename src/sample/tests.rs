@@ -294,3 +294,26 @@ fn names() {
         "{error}"
     );
 }
+
+/// Begun late, a sampler that remembers takes its steps as one that begins there: first its first order, then more; the others'
+/// steps are those of the whole run.
+#[test]
+fn a_late_start_is_of_first_order() -> Result<()> {
+    let config = SchedulerConfig::default();
+    for sampler in SamplerKind::ALL {
+        let whole = trajectory(&config, sampler, ScheduleKind::Default, 9)?;
+        let late = late_trajectory(&config, sampler, ScheduleKind::Default, 9, 4)?;
+        assert_eq!(late.steps.len(), 5, "{sampler}");
+        for (i, (late, whole)) in late.steps.iter().zip(&whole.steps[4..]).enumerate() {
+            assert_eq!(late.first().sigma, whole.first().sigma, "{sampler} {i}");
+            let remembers = match sampler {
+                SamplerKind::DpmPlusPlus2M => i < 1,
+                SamplerKind::Lms => i < 3,
+                _ => false,
+            };
+            assert_eq!(late == whole, !remembers, "{sampler} {i}");
+        }
+        assert_eq!(late.steps[0].first().next.history, [0.0; HISTORY], "{sampler}");
+    }
+    Ok(())
+}
