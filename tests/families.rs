@@ -231,7 +231,8 @@ fn a_unet_is_asked_what_it_predicts() {
     assert!(!told.config().asks_prediction && told.assumed().is_none());
 }
 
-/// A model for inpainting is known and kept, from a file and from a folder; that it cannot be drawn with is said then.
+/// A model for inpainting is known and kept, from a file and from a folder; that it wants a picture and a mask is
+/// said when one draws.
 #[test]
 fn a_model_for_inpainting_is_kept_and_says_what_it_is() {
     let family = Family::of("bk-tiny");

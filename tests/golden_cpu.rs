@@ -6,6 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use common::families::Family;
+use common::pictures::{
+    assert_batches, compare_encoded, compare_part, compare_picture, drawn, picture_cases,
+};
 use common::report::Report;
 use common::twice::{two_encoders, two_encoders_folder};
 use common::{
@@ -16,11 +20,12 @@ use common::{
 use opengen::Error;
 use opengen::config::ModelConfig;
 use opengen::cpu::Weights;
+use opengen::image::Rgba;
 use opengen::model;
 use opengen::pipeline::engine::{Engine, Network};
 use opengen::pipeline::stages::Stages;
 use opengen::pipeline::study::{self, Start};
-use opengen::pipeline::{Cancel, Dump, Event, Pipeline, Request};
+use opengen::pipeline::{Cancel, Dump, Event, Mask, Picture, Pipeline, Request};
 use opengen::sample::SamplerKind;
 use opengen::weights::{self, LayoutOptions, Manifest, ModelSource};
 use pollster::block_on;
@@ -255,6 +260,54 @@ fn denoise() {
     report.finish();
 }
 
+/// Whole runs that begin from a picture: every sampler, several strengths.
+#[test]
+fn from_a_picture() {
+    let mut report = Report::new(common::F32);
+    for case in picture_cases("img2img") {
+        let (mut pipeline, golden) = (pipeline(&model_folder(&case.model)), case.golden());
+        for run in &case.runs {
+            let (_, dump) = drawn(&mut pipeline, &case.request_from(run, &golden));
+            compare_picture(&mut report, &format!("{} {}", case.model, run.run), run, &dump, &golden);
+        }
+        compare_encoded(&mut report, &case, &mut pipeline);
+    }
+    report.finish();
+    let mut report = Report::new(1e-5);
+    let case = &picture_cases("img2img")[0];
+    assert_batches(&mut report, case, &mut pipeline(&model_folder(&case.model)));
+    report.finish();
+}
+
+/// A part of a picture drawn anew: by any UNet with every sampler, and by one that reads the mask.
+#[test]
+fn a_part_of_a_picture() {
+    let mut report = Report::new(common::F32);
+    for case in picture_cases("inpaint") {
+        let out = tempfile::tempdir().expect("a folder");
+        let mut pipeline = match case.model.as_str() {
+            "inpainting" => {
+                let [_, folder] = Family::of("inpainting").open(out.path());
+                let decls = model::weight_decls(folder.config());
+                let (manifest, slabs) =
+                    weights::load(&folder, &decls, LayoutOptions::default()).expect("weights");
+                Pipeline::on_cpu(manifest, slabs).expect("pipeline")
+            }
+            name => pipeline(&model_folder(name)),
+        };
+        let golden = case.golden();
+        for run in &case.runs {
+            let made = drawn(&mut pipeline, &case.request_from(run, &golden));
+            compare_part(&mut report, &format!("{} {}", case.model, run.run), run, &made, &golden);
+        }
+    }
+    report.finish();
+    let mut report = Report::new(1e-5);
+    let case = &picture_cases("inpaint")[0];
+    assert_batches(&mut report, case, &mut pipeline(&model_folder(&case.model)));
+    report.finish();
+}
+
 /// A cancelled run stops between steps.
 #[test]
 fn cancelled() {
@@ -432,6 +485,13 @@ fn only_what_changed_is_prepared_again() {
     let ancestral = Request { sampler: SamplerKind::EulerAncestral, ..previews.clone() };
     let longer = Request { prompt: "a BREAK b".to_string(), ..ancestral.clone() };
     let batch = Request { batch: 2, ..longer.clone() };
+    let [from, from_another] = [(90, 0.5), (7, 1.0)].map(|(grey, strength)| {
+        let image = Rgba::new(9, 5, vec![grey; 9 * 5 * 4]).expect("a picture");
+        Request { picture: Some(Picture::new(image, strength)), ..batch.clone() }
+    });
+    let mask = Mask::new(Rgba::new(1, 1, vec![255; 4]).expect("white"));
+    let part = Picture { mask: Some(mask), ..from.picture.clone().expect("a picture") };
+    let part = Request { picture: Some(part), ..from.clone() };
     use Network::*;
     for (what, request, built) in [
         ("the first", &first, vec![Text(0), KeysValues, Denoiser, Decoder]),
@@ -440,6 +500,9 @@ fn only_what_changed_is_prepared_again() {
         ("one chunk more", &longer, vec![Text(0), KeysValues, Denoiser]),
         ("two pictures", &batch, vec![Denoiser, Decoder]),
         ("the same", &batch, vec![]),
+        ("from a picture", &from, vec![Encoder]),
+        ("from another picture, less of it", &from_another, vec![]),
+        ("a part of it", &part, vec![]),
     ] {
         let before = built_so_far(&mut pipeline);
         block_on(pipeline.generate(request, &mut |_| {}, &Cancel::default())).expect("a picture");

@@ -396,8 +396,9 @@ fn prepare_is_its_twin() {
             let params = prepare::Params { pixels, copies, latent_channels, input_channels, scale: 0.07 };
             let spec = prepare::Spec { elem };
             let latents = random.values(Elem::F32, (pixels * latent_channels) as usize, 0.0, 14.0);
-            let expected = prepare::cpu::prepare(&params, &latents);
-            let buffers = [encode(Elem::F32, &latents), encode(elem, &vec![0.0; expected.len()])];
+            let mut expected = random.values(elem, (copies * pixels * input_channels) as usize, 0.0, 1.0);
+            let buffers = [encode(Elem::F32, &latents), encode(elem, &expected)];
+            prepare::cpu::prepare(&params, &latents, &mut expected);
             let found =
                 gpu.run(spec.clone(), prepare::workgroups(&spec, &params), params.bytes(), &buffers, 1);
             report.check(elem, params, &decode(elem, &found[0]), &expected);
@@ -467,14 +468,27 @@ fn step_is_its_twin() {
                 buffers.push(encode(Elem::F32, &state.history));
             }
             buffers.push(encode(Elem::F32, &state.denoised));
-            buffers.push(encode(elem, &vec![0.0; (copies * pixels * input_channels) as usize]));
-            let input = step::cpu::step(&spec, &params, &model, &noise, &mut state);
+            let mut input = random.values(elem, (copies * pixels * input_channels) as usize, 0.0, 1.0);
+            buffers.push(encode(elem, &input));
+            let kept = random.values(Elem::F32, count, 0.0, 2.0);
+            let mask: Vec<f32> = random
+                .values(Elem::F32, pixels as usize, 0.5, 1.0)
+                .iter()
+                .map(|m| m.clamp(0.0, 1.0))
+                .collect();
+            if spec.masked {
+                buffers.extend([encode(Elem::F32, &kept), encode(Elem::F32, &mask)]);
+            }
+            let read = step::cpu::Read { model_output: &model, noise: &noise, kept: &kept, mask: &mask };
+            step::cpu::step(&spec, &params, read, &mut state, &mut input);
             let changed = [&state.latents, &state.history, &state.denoised];
             assert!(changed.iter().all(|values| values.iter().all(|value| value.is_finite())), "{spec:?}");
             let changed = changed.into_iter().filter(|values| !values.is_empty()).collect::<Vec<_>>();
             let results = changed.len() + 1;
+            // What is kept and the mask are bound behind them.
+            let last = results + if spec.masked { 2 } else { 0 };
             let found =
-                gpu.run(spec.clone(), step::workgroups(&spec, &params), params.bytes(), &buffers, results);
+                gpu.run(spec.clone(), step::workgroups(&spec, &params), params.bytes(), &buffers, last);
             for (found, expected) in found.iter().zip(&changed) {
                 report.check(Elem::F32, (&spec, params), &decode(Elem::F32, found), expected);
             }

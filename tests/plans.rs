@@ -23,6 +23,8 @@ const GUIDED: Shape = Shape {
     history: 1,
     maps: false,
     previews: true,
+    encodes: false,
+    masked: false,
 };
 
 fn plans(model: &str, size: usize, elem: Elem, copies: usize) -> Plans {

@@ -357,6 +357,8 @@ export interface PictureSettings {
   seed: string | null;
   variationSeed: string | null;
   variationStrength: number | null;
+  /** How much of the run was taken from another picture, 0 … 1, where it was. */
+  strength: number | null;
   sampler: Sampler | null;
   schedule: Schedule | null;
   rng: 'torch' | 'philox' | null;

@@ -3,7 +3,7 @@
 use png::{BitDepth, ColorType, Compression, Encoder};
 
 use super::Rgba;
-use super::origin::{TRAINED_ALGORITHMIC_MEDIA, XMP};
+use super::origin::{MadeOf, XMP};
 use crate::error::{Error, Result};
 
 /// The most frames of a film.
@@ -28,7 +28,7 @@ pub fn encode_apng(frames: &[Rgba], delay_ms: u16) -> Result<Vec<u8>> {
     encoder.set_depth(BitDepth::Eight);
     encoder.set_color(ColorType::Rgba);
     encoder.set_compression(Compression::Balanced);
-    let mark = encoder.add_itxt_chunk(XMP.to_string(), TRAINED_ALGORITHMIC_MEDIA.to_string());
+    let mark = encoder.add_itxt_chunk(XMP.to_string(), MadeOf::Words.xmp());
     mark.map_err(unwritable)?;
     encoder.set_animated(frames.len() as u32, 0).map_err(unwritable)?;
     encoder.set_frame_delay(delay_ms.max(1), 1000).map_err(unwritable)?;
@@ -66,7 +66,7 @@ mod tests {
         // Whoever knows no animation sees the first frame.
         let still = crate::image::decode_png(&bytes)?;
         assert_eq!(still.image, frames[0]);
-        assert_eq!(still.text(XMP), Some(TRAINED_ALGORITHMIC_MEDIA));
+        assert_eq!(still.text(XMP), Some(MadeOf::Words.xmp().as_str()));
         Ok(())
     }
 

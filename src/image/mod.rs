@@ -6,12 +6,14 @@ mod exif;
 mod origin;
 mod parameters;
 mod png;
+mod resize;
 mod texts;
 
 pub use apng::{MAX_FRAMES, encode_apng};
-pub use origin::{TRAINED_ALGORITHMIC_MEDIA, XMP};
+pub use origin::{MadeOf, XMP};
 pub use parameters::Parameters;
 pub use png::{Decoded, decode_png, encode_made, encode_png};
+pub use resize::{Filter, Placement, Resize, blur, resize};
 pub use texts::{Kind, MAX_TEXT, Text, Texts};
 
 use crate::error::{Error, Result};

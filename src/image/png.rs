@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use png::{BitDepth, ColorType, Compression, Decoder, Encoder, Limits, Transformations};
 
-use super::origin::{TRAINED_ALGORITHMIC_MEDIA, XMP};
+use super::origin::{MadeOf, XMP};
 use super::{MAX_TEXT, Parameters, Rgba, Texts};
 use crate::error::{Error, Result};
 
@@ -28,9 +28,10 @@ impl Decoded {
 
 /// A picture that a model made, as a PNG file with its settings beside the mark of where it comes from, which is there with
 /// and without them.
-pub fn encode_made(image: &Rgba, settings: Option<&str>) -> Result<Vec<u8>> {
+pub fn encode_made(image: &Rgba, of: MadeOf, settings: Option<&str>) -> Result<Vec<u8>> {
     let settings = settings.map(|text| (Parameters::KEYWORD, text));
-    let texts: Vec<(&str, &str)> = settings.into_iter().chain([(XMP, TRAINED_ALGORITHMIC_MEDIA)]).collect();
+    let mark = of.xmp();
+    let texts: Vec<(&str, &str)> = settings.into_iter().chain([(XMP, mark.as_str())]).collect();
     encode_png(image, &texts)
 }
 
@@ -158,12 +159,16 @@ mod tests {
     #[test]
     fn a_picture_of_a_model_is_marked_with_and_without_its_settings() -> Result<()> {
         let image = picture(2, 2, 255);
-        for settings in [Some("a cat\nSteps: 4"), None] {
-            let bytes = encode_made(&image, settings)?;
+        for (settings, of, kind) in [
+            (Some("a cat\nSteps: 4"), MadeOf::Words, "trainedAlgorithmicMedia"),
+            (None, MadeOf::Words, "trainedAlgorithmicMedia"),
+            (None, MadeOf::Picture, "compositeWithTrainedAlgorithmicMedia"),
+        ] {
+            let bytes = encode_made(&image, of, settings)?;
             let decoded = decode_png(&bytes)?;
             assert_eq!(decoded.text(Parameters::KEYWORD), settings);
             let mark = decoded.text(XMP).unwrap_or_default();
-            assert!(mark.contains("digitalsourcetype/trainedAlgorithmicMedia\"/>"), "{mark}");
+            assert!(mark.contains(&format!("digitalsourcetype/{kind}\"/>")), "{mark}");
             // Neither compressed, nor of a language, nor with its keyword translated.
             let chunk = b"iTXtXML:com.adobe.xmp\0\0\0\0\0<?xpacket";
             assert!(bytes.windows(chunk.len()).any(|window| window == chunk));

@@ -83,7 +83,7 @@ pub fn compare(
     let each = embeddings.unsqueeze(1)?.broadcast_as((copies, request.batch, tokens, width))?;
     let each = each.reshape((copies * request.batch, tokens, width))?;
 
-    let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
+    let trajectory = request.trajectory(config)?;
     let (shape, noise) = dumped(dump, "latents.0")?;
     let mut latents = Tensor::from_slice(noise, shape, &Device::Cpu)?;
     let mut history = vec![latents.zeros_like()?; sample::HISTORY];
@@ -136,8 +136,7 @@ fn refuse_what_cannot_be_compared(request: &Request, manifest: &Manifest) -> Res
     if request.rescale(&manifest.config).is_some() {
         return refuse("guidance_rescale", "candle's run would not have it; set it to 0");
     }
-    let trajectory =
-        sample::trajectory(&manifest.config.scheduler, request.sampler, request.schedule, request.steps)?;
+    let trajectory = request.trajectory(&manifest.config)?;
     if trajectory.draws_noise() {
         return refuse(
             "sampler",

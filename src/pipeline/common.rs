@@ -5,7 +5,7 @@ use crate::config::{ModelConfig, Sinusoids};
 use crate::error::{Error, Result};
 use crate::image::Rgba;
 use crate::prompt::{self, Chunk, Dialect, Encoded, MAX_PARTS, Tokenizers};
-use crate::sample::{Generators, noise_between, slerp, spherical};
+use crate::sample::spherical;
 
 /// The tokens of a run: a row of chunks without the prompt, where guided, and one with it, whatever the batch.
 pub struct Conditioning {
@@ -134,27 +134,6 @@ fn notices_of(dialect: Dialect, prompts: [&str; 2]) -> Vec<String> {
     notices
 }
 
-/// The noise of a run: the generators and the unit noise `[batch, c, h, w]` it starts from.
-///
-/// Given latents leave the generators untouched, as in diffusers: the first draw is then the first step's.
-pub fn initial_noise(request: &Request, config: &ModelConfig) -> (Generators, Vec<f32>) {
-    let mut generators = Generators::seeded(request.rng, (0..request.batch).map(|i| request.seed_of(i)));
-    if let Some(latents) = &request.init_latents {
-        return (generators, latents.clone());
-    }
-    let [_, channels, height, width] = request.latents_shape(config);
-    let each = channels * height * width;
-    let mut noise = generators.randn(each);
-    if let Some(variation) = request.variation {
-        let other = Generators::new(request.rng, variation.seed, request.batch).randn(each);
-        slerp(variation.strength, &mut noise, &other, [height, width]);
-    }
-    if let Some(Walk { seed: Some(seed), share, .. }) = request.walk {
-        noise = noise_between(request.rng, [request.seed, seed], share, request.batch, each);
-    }
-    (generators, noise)
-}
-
 /// The sinusoidal embedding of a time, `[channels]` (Vaswani et al. 2017; diffusers' `Timesteps`).
 pub fn time_embedding(config: Sinusoids, timestep: f64) -> Vec<f32> {
     const MAX_PERIOD: f64 = 10_000.0;
@@ -208,11 +187,12 @@ pub fn pictures(bytes: &[u8], batch: usize, width: usize, height: usize) -> Resu
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
+    use crate::pipeline::start::Draws;
     use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 
-    fn request(batch: usize, seed: u64, variation: Option<Variation>) -> Request {
+    pub fn request(batch: usize, seed: u64, variation: Option<Variation>) -> Request {
         Request {
             prompt: String::new(),
             negative_prompt: String::new(),
@@ -231,6 +211,7 @@ mod tests {
             batch,
             init_latents: None,
             preview_every: 0,
+            picture: None,
         }
     }
 
@@ -238,7 +219,7 @@ mod tests {
     #[test]
     fn variations_count_their_own_seed_up() -> Result<()> {
         let config = ModelConfig::builtin("sd15")?;
-        let noise = |batch, seed, variation| initial_noise(&request(batch, seed, variation), &config).1;
+        let noise = |batch, seed, variation| Draws::of(&request(batch, seed, variation), &config).noise;
         let varied = |seed| Some(Variation { seed, strength: 0.3 });
         let batch = noise(2, 5, varied(7));
         let each = batch.len() / 2;
@@ -254,7 +235,7 @@ mod tests {
     #[test]
     fn a_variation_leaves_the_seeds_generator_where_it_was() -> Result<()> {
         let config = ModelConfig::builtin("sd15")?;
-        let next = |variation| initial_noise(&request(1, 5, variation), &config).0.randn(16);
+        let next = |variation| Draws::of(&request(1, 5, variation), &config).generators.randn(16);
         assert_eq!(next(Some(Variation { seed: 7, strength: 0.5 })), next(None));
         Ok(())
     }

@@ -25,6 +25,10 @@ pub struct Shape {
     pub maps: bool,
     /// Some steps are shown.
     pub previews: bool,
+    /// The run begins from a picture.
+    pub encodes: bool,
+    /// Its steps draw only a part of it anew.
+    pub masked: bool,
 }
 
 impl Shape {
@@ -43,6 +47,8 @@ pub fn preview_size(config: &ModelConfig, h: usize, w: usize) -> [usize; 2] {
 /// The parts of a run that are prepared one by one, each once for as long as what it depends on stays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Network {
+    /// What makes latents of the picture that a run begins from.
+    Encoder,
     /// A text encoder, counted in the model's order.
     Text(usize),
     KeysValues,
@@ -59,11 +65,12 @@ pub enum Network {
 /// All that a part of a run depends on beside the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
+    Encoder { h: usize, w: usize },
     Text { index: usize, rows: usize },
     KeysValues { texts: [usize; 2] },
     Prepare { pixels: usize, copies: usize, history: usize },
     Denoiser { latents: [usize; 3], texts: [usize; 2], maps: bool },
-    Step { pixels: usize, copies: usize, ancestral: bool, history: usize },
+    Step { pixels: usize, copies: usize, ancestral: bool, history: usize, masked: bool },
     Preview { h: usize, w: usize },
     Decoder { batch: usize, h: usize, w: usize },
 }
@@ -72,6 +79,7 @@ impl Key {
     /// Which part it is.
     pub fn network(&self) -> Network {
         match *self {
+            Key::Encoder { .. } => Network::Encoder,
             Key::Text { index, .. } => Network::Text(index),
             Key::KeysValues { .. } => Network::KeysValues,
             Key::Prepare { .. } => Network::Prepare,
@@ -85,6 +93,10 @@ impl Key {
     /// The part as a graph, for memory of these limits; `None` for what is a kernel between the networks.
     pub fn graph(&self, config: &ModelConfig, limits: MemoryLimits) -> Option<Graph> {
         match *self {
+            Key::Encoder { h, w } => {
+                let scale = config.vae.scale();
+                Some(autoencoder::encoder(&config.vae, 1, h * scale, w * scale, limits))
+            }
             Key::Text { index, rows } => model::text_encoder(config, index, rows, 0),
             Key::KeysValues { texts: [rows, tokens] } => {
                 Some(denoiser::text_keys_values(config, rows, tokens))
@@ -107,16 +119,17 @@ impl Shape {
     /// What a run of this shape needs, in its order. Pictures of a batch share their text: it is encoded once without the
     /// prompt, where guided, and once with it.
     pub fn keys(&self, config: &ModelConfig) -> Vec<Key> {
-        let Shape { batch, copies, h, w, chunks, ancestral, history, maps, previews } = *self;
+        let Shape { batch, copies, h, w, chunks, ancestral, history, maps, previews, encodes, masked } =
+            *self;
         let texts = [copies, chunks * config.chunk_tokens()];
         let pixels = self.pixels();
-        let mut keys: Vec<Key> =
-            (0..config.texts.len()).map(|index| Key::Text { index, rows: copies * chunks }).collect();
+        let mut keys: Vec<Key> = encodes.then_some(Key::Encoder { h, w }).into_iter().collect();
+        keys.extend((0..config.texts.len()).map(|index| Key::Text { index, rows: copies * chunks }));
         keys.extend([
             Key::KeysValues { texts },
             Key::Prepare { pixels, copies, history },
             Key::Denoiser { latents: [copies * batch, h, w], texts, maps },
-            Key::Step { pixels, copies, ancestral, history },
+            Key::Step { pixels, copies, ancestral, history, masked },
         ]);
         keys.extend(previews.then_some(Key::Preview { h, w }));
         keys.push(Key::Decoder { batch, h, w });

@@ -16,6 +16,8 @@ use crate::sample::Evaluation;
 
 /// A run's plans as data.
 pub struct Plans {
+    /// Of a run that begins from a picture.
+    pub encoder: Option<Plan>,
     /// In the model's order.
     pub texts: Vec<Plan>,
     pub keys_values: Plan,
@@ -38,8 +40,10 @@ impl Plans {
         for key in (Shape { previews: true, ..shape }).keys(config) {
             plans.insert(key.network(), plan_of(config, key, target, weight_types)?);
         }
+        let encoder = plans.remove(&Network::Encoder);
         let mut take = |network: Network| plans.remove(&network).unwrap_or_default();
         Ok(Plans {
+            encoder,
             texts: (0..config.texts.len()).map(|index| take(Network::Text(index))).collect(),
             keys_values: take(Network::KeysValues),
             denoiser: take(Network::Denoiser),
@@ -62,8 +66,9 @@ impl Plans {
 
     /// All of them, in the order of a run.
     pub fn all(&self) -> Vec<&Plan> {
-        let Plans { texts, keys_values, denoiser, prepare, step, preview, decoder } = self;
-        texts.iter().chain([keys_values, prepare, denoiser, step, preview, decoder]).collect()
+        let Plans { encoder, texts, keys_values, denoiser, prepare, step, preview, decoder } = self;
+        let steps = [keys_values, prepare, denoiser, step, preview, decoder];
+        encoder.iter().chain(texts).chain(steps).collect()
     }
 
     /// The same, each with what it depends on.
@@ -94,6 +99,8 @@ pub fn of_builtin(model: &str, width: usize, height: usize) -> Result<Plans> {
         history: 1, // as many as the general default sampler keeps
         maps: false,
         previews: true,
+        encodes: false,
+        masked: false,
     };
     let target = Target { elem: Elem::F32, tuning: Tuning::GPU, subgroup: 0, limits: MemoryLimits::WIDEST };
     Plans::without_weights(&config, shape, target, WeightType::Q8)
@@ -112,11 +119,15 @@ pub fn plan_of(
     let between = |pixels, copies| Between { config, pixels, copies, elem: target.elem };
     Ok(match key {
         Key::Prepare { pixels, copies, history } => between(pixels, copies).prepare(history),
-        Key::Step { pixels, copies, ancestral, history } => between(pixels, copies).step(ancestral, history),
-        Key::Preview { h, w } => between(h * w, 1).preview(),
-        Key::Text { .. } | Key::KeysValues { .. } | Key::Denoiser { .. } | Key::Decoder { .. } => {
-            Plan::default()
+        Key::Step { pixels, copies, ancestral, history, masked } => {
+            between(pixels, copies).step(ancestral, history, masked)
         }
+        Key::Preview { h, w } => between(h * w, 1).preview(),
+        Key::Encoder { .. }
+        | Key::Text { .. }
+        | Key::KeysValues { .. }
+        | Key::Denoiser { .. }
+        | Key::Decoder { .. } => Plan::default(),
     })
 }
 
@@ -177,8 +188,9 @@ impl Between<'_> {
         plan
     }
 
-    fn step(&self, ancestral: bool, history: usize) -> Plan {
-        let spec = step::Spec { elem: self.elem, guided: self.copies == 2, noise: ancestral, history };
+    fn step(&self, ancestral: bool, history: usize, masked: bool) -> Plan {
+        let spec =
+            step::Spec { elem: self.elem, guided: self.copies == 2, noise: ancestral, history, masked };
         let params = step_params(self.config, self.pixels, 1.0, &Evaluation::default(), 1.0);
         let workgroups = step::workgroups(&spec, &params);
         let mut values = vec![self.model(Outside::Prediction, self.config.denoiser.out_channels())];
@@ -186,6 +198,10 @@ impl Between<'_> {
         values.push(self.latents(Outside::Latents));
         values.extend(self.history(history));
         values.extend([self.latents(Outside::Denoised), self.sample()]);
+        if masked {
+            let mask = External { outside: Outside::Mask, bytes: (self.pixels * 4) as u64 };
+            values.extend([self.latents(Outside::Kept), mask]);
+        }
         single("step", spec.into(), params.bytes(), workgroups, values)
     }
 

@@ -30,6 +30,8 @@ pub struct Settings {
     pub seed: Option<String>,
     pub variation_seed: Option<String>,
     pub variation_strength: Option<f64>,
+    /// How much of the run was taken from a picture.
+    pub strength: Option<f64>,
     pub sampler: Option<&'static str>,
     pub schedule: Option<&'static str>,
     pub rng: Option<&'static str>,

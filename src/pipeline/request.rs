@@ -6,14 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::image::{Parameters, Rgba};
+use crate::image::{MadeOf, Parameters, Rgba};
 use crate::prompt::Dialect;
-use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
+use crate::sample::{self, NoiseSource, SamplerKind, ScheduleKind, Trajectory, Variation};
 
 use super::limits::{MAX_BATCH, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE};
+use super::start::{Picture, Taken};
 
 /// Whose way the prompt was read, in a picture's metadata; A1111 knows its own alone and has no word for it.
 pub(super) const DIALECT: &str = "Prompt dialect";
+
+/// How much of a run was taken from a picture, in A1111's word.
+pub(super) const STRENGTH: &str = "Denoising strength";
 
 /// The settings of a run.
 #[derive(Debug, Clone)]
@@ -46,6 +50,8 @@ pub struct Request {
     pub preview_every: usize,
     /// A stop on the way to another prompt or seed.
     pub walk: Option<Walk>,
+    /// What the run begins from instead of pure noise.
+    pub picture: Option<Picture>,
 }
 
 /// A point between what a request asks for and something else.
@@ -71,9 +77,22 @@ impl Request {
         (self.guided(config) && by > 0.0).then_some(by)
     }
 
-    /// Whether step `step`, counted from 1, reports a picture of the latents.
+    /// Which steps are taken.
+    pub fn taken(&self) -> Taken {
+        self.picture
+            .as_ref()
+            .map_or(Taken { total: self.steps, first: 0 }, |picture| picture.taken(self.steps))
+    }
+
+    /// Those steps as numbers.
+    pub fn trajectory(&self, config: &ModelConfig) -> Result<Trajectory> {
+        let Taken { total, first } = self.taken();
+        sample::late_trajectory(&config.scheduler, self.sampler, self.schedule, total, first)
+    }
+
+    /// Whether step `step` of those taken, counted from 1, reports a picture of the latents.
     pub fn previews(&self, step: usize) -> bool {
-        self.preview_every > 0 && (step == self.steps || step.is_multiple_of(self.preview_every))
+        self.preview_every > 0 && (step == self.taken().count() || step.is_multiple_of(self.preview_every))
     }
 
     /// Refuses settings the model or the engine cannot honour.
@@ -85,16 +104,19 @@ impl Request {
             let message = format!("{} steps asked for, expected {min_steps} to {max_steps}", self.steps);
             return invalid("steps", message);
         }
+        if let Some(picture) = &self.picture {
+            picture.check(self.steps, max_steps, config)?;
+        }
         if !(0.0..=MAX_GUIDANCE).contains(&self.guidance) {
             return invalid("guidance", format!("{} asked for, expected 0 to {MAX_GUIDANCE}", self.guidance));
         }
         if let Some(by) = self.guidance_rescale.filter(|by| !(0.0..=1.0).contains(by)) {
             return invalid("guidance_rescale", format!("{by} asked for, expected 0 to 1"));
         }
-        if config.is_inpainting() {
+        if config.is_inpainting() && self.picture.as_ref().is_none_or(|picture| picture.mask.is_none()) {
             return Err(Error::Unsupported {
                 what: format!("{}, a model for inpainting", config.name),
-                message: "it paints into a picture that is there, which has no path here yet; choose a model that draws \
+                message: "it paints into a part of a picture; give it a picture and a mask, or choose a model that draws \
                           from words alone"
                     .to_string(),
             });
@@ -163,6 +185,11 @@ impl Request {
         self.latents_shape(config).iter().product()
     }
 
+    /// What its pictures are made of.
+    pub fn made_of(&self) -> MadeOf {
+        if self.picture.is_some() { MadeOf::Picture } else { MadeOf::Words }
+    }
+
     /// The settings as A1111 writes them into a picture's metadata.
     pub fn parameters(&self, model: &str, index: usize) -> Parameters {
         let field = |key: &str, value: String| (key.to_string(), value);
@@ -180,6 +207,11 @@ impl Request {
         if let Some(Variation { seed, strength }) = self.variation {
             fields.push(field("Variation seed", seed.wrapping_add(index as u64).to_string()));
             fields.push(field("Variation seed strength", strength.to_string()));
+        }
+        if let Some(picture) = &self.picture {
+            fields.push(field(STRENGTH, picture.strength.to_string()));
+            let blur = picture.mask.as_ref().map(|mask| mask.blur).filter(|blur| *blur > 0.0);
+            fields.extend(blur.map(|blur| field("Mask blur", blur.to_string())));
         }
         fields.push(field("RNG", self.rng.a1111_name().to_string()));
         if self.dialect != Dialect::default() {
@@ -216,6 +248,8 @@ pub enum Event {
 /// The parts of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
+    /// Only where a run begins from a picture.
+    Encode,
     Text,
     Denoise,
     Decode,
@@ -267,9 +301,10 @@ pub struct Stats {
 
 /// Intermediate values by name: shape and f32 values, pictures and latents as `[N, C, H, W]`.
 ///
-/// `tokens`, `text_embeddings` ([uncond, cond] when guided), `latents.i` (entering step i; the last is the result),
-/// `noise_pred.i` (after guidance), `image`. Where a step has several evaluations, `latents.i.e` and `noise_pred.i.e` are
-/// those of the ones after its first.
+/// `tokens`, `text_embeddings` ([uncond, cond] when guided), `latents.i` (entering step i of those taken; the last is the
+/// result), `noise_pred.i` (after guidance), `image`. Where a step has several evaluations, `latents.i.e` and `noise_pred.i.e`
+/// are those of the ones after its first. From a picture also `init_latents` (encoded and scaled), with a mask `mask` and, where
+/// the UNet reads it, `masked_image_latents`.
 #[derive(Debug, Default)]
 pub struct Dump(pub BTreeMap<String, (Vec<usize>, Vec<f32>)>);
 

@@ -18,6 +18,9 @@ pub struct Stages<'a> {
     /// What a denoiser is told that follows a guidance scale by itself.
     guidance: f64,
     limits: MemoryLimits,
+    /// Activations in f32, whatever the device has.
+    #[cfg(feature = "gpu")]
+    single: bool,
 }
 
 /// What computes.
@@ -59,12 +62,24 @@ impl<'a> Stages<'a> {
             #[cfg(feature = "cpu")]
             On::Cpu { .. } => MemoryLimits::NONE,
         };
-        Stages { on, guidance: 1.0, limits }
+        Stages {
+            on,
+            guidance: 1.0,
+            limits,
+            #[cfg(feature = "gpu")]
+            single: false,
+        }
     }
 
     /// As if a device allowed no more than this.
     pub fn within(self, limits: MemoryLimits) -> Stages<'a> {
         Stages { limits, ..self }
+    }
+
+    /// With activations in f32 where the device would take f16.
+    #[cfg(feature = "gpu")]
+    pub fn in_single_precision(self) -> Stages<'a> {
+        Stages { single: true, ..self }
     }
 
     /// With a guidance scale for a denoiser that follows one by itself; without, it is 1.
@@ -190,6 +205,22 @@ impl<'a> Stages<'a> {
         self.encode(config, &autoencoder::encoder(&config.vae, n, h, w, self.limits), image, shape).await
     }
 
+    /// Pictures `[n, H, W, 4]` in [-1, 1], the fourth channel unused, to all that the encoder gives of them, `[n, h, w, c]`; see
+    /// [`autoencoder::encoded`].
+    #[cfg(feature = "gpu")]
+    pub async fn vae_moments(
+        &self,
+        config: &ModelConfig,
+        image: Vec<f32>,
+        [n, h, w]: [usize; 3],
+    ) -> Result<Vec<f32>> {
+        let graph = autoencoder::encoder(&config.vae, n, h, w, self.limits);
+        let scale = config.vae.scale();
+        let (outside, channels) = autoencoder::encoded(&config.vae);
+        let pixels = Input { outside: Outside::Pixels, values: Values::Numbers(image) };
+        self.run(&[&graph], &[pixels], outside, n * (h / scale) * (w / scale) * channels).await
+    }
+
     /// The same with maps of more than `whole` elements computed in slices of channels.
     pub async fn vae_encode_streamed(
         &self,
@@ -277,7 +308,9 @@ impl<'a> Stages<'a> {
         match self.on {
             #[cfg(feature = "gpu")]
             On::Gpu { context, weights } => {
-                let target = Target { limits: self.limits, ..context.target() };
+                let own = context.target();
+                let elem = if self.single { crate::kernels::Elem::F32 } else { own.elem };
+                let target = Target { limits: self.limits, elem, ..own };
                 run_on_gpu(context, weights, target, graphs, inputs, output, len).await
             }
             #[cfg(feature = "cpu")]

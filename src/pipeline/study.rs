@@ -3,15 +3,15 @@
 //! Nothing here is on the way of an ordinary run. [`begin`] lays the path out, [`super::Pipeline::study_step`] takes
 //! one step of it from latents that the caller holds.
 
-use super::common::initial_noise;
 use super::layout::nchw_to_nhwc;
 use super::request::{Request, check_numbers};
+use super::start::{self, Draws, entering};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::Rgba;
 use crate::kernels::{preview, rgba};
 use crate::prompt::{Dialect, Tokenizer};
-use crate::sample::{self, Forward, Generators, Linear2, SamplerKind, Shares, Step, Trajectory};
+use crate::sample::{Forward, Generators, Linear2, SamplerKind, Shares, Step, Trajectory};
 
 /// Where a studied run starts.
 #[derive(Debug, Clone)]
@@ -75,11 +75,11 @@ pub struct Token {
 
 /// Lays a run out; [`Error::InvalidInput`] where the request or the start does not fit the model.
 pub fn begin(config: &ModelConfig, request: &Request, start: &Start) -> Result<Path> {
-    request.check(config)?;
-    let trajectory = sample::trajectory(&config.scheduler, request.sampler, request.schedule, request.steps)?;
-    let (_, noise) = initial_noise(request, config);
+    check(config, request)?;
+    let trajectory = request.trajectory(config)?;
+    let Draws { noise, .. } = Draws::of(request, config);
     let Start::Noised { clean, t } = start else {
-        let latents = noise.iter().map(|z| z * trajectory.init_noise_sigma as f32).collect();
+        let latents = entering(&trajectory, 0, None, &noise);
         return Ok(Path { trajectory, first: 0, latents });
     };
     if clean.len() != noise.len() {
@@ -91,10 +91,18 @@ pub fn begin(config: &ModelConfig, request: &Request, start: &Start) -> Result<P
     // The first step that removes no more noise than there is: timesteps count from 0, times from 1.
     let first = trajectory.steps.iter().position(|step| step.first().timestep < *t as f64);
     let first = first.unwrap_or(trajectory.steps.len() - 1);
-    let step = trajectory.steps[first].first();
-    let scale = 1.0 / step.input_scale as f32;
-    let latents = Shares::at_sigma(step.sigma).mix(clean, &noise).iter().map(|x| x * scale).collect();
+    let latents = entering(&trajectory, first, Some(clean), &noise);
     Ok(Path { trajectory, first, latents })
+}
+
+/// Refuses what [`Request::check`] refuses, and a picture: what a studied run begins from is the caller's, see [`Start`].
+fn check(config: &ModelConfig, request: &Request) -> Result<()> {
+    if request.picture.is_some() {
+        let message =
+            "steps are looked into from latents; encode the picture, and begin from what that gives";
+        return Err(Error::InvalidInput { field: "image", message: message.to_string() });
+    }
+    request.check(config)
 }
 
 /// Whether step `index` of a request's run can be taken by itself.
@@ -123,7 +131,7 @@ pub fn generators_at(
     trajectory: &Trajectory,
     index: usize,
 ) -> Generators {
-    let (mut generators, noise) = initial_noise(request, config);
+    let Draws { mut generators, noise, .. } = Draws::of(request, config);
     let before = trajectory.steps.iter().take(index).flat_map(|step| &step.evaluations);
     for _ in before.filter(|evaluation| evaluation.noise != 0.0) {
         generators.randn(noise.len() / request.batch);
@@ -133,7 +141,7 @@ pub fn generators_at(
 
 /// Latents of a request's size, or an error with both counts.
 pub fn check_latents(config: &ModelConfig, request: &Request, latents: &[f32]) -> Result<()> {
-    request.check(config)?;
+    check(config, request)?;
     let expected = request.latents_len(config);
     if latents.len() == expected {
         return check_numbers("latents", latents);
@@ -200,11 +208,7 @@ pub fn planes(config: &ModelConfig, image: &Rgba) -> Result<Vec<f32>> {
         let message = format!("{}x{} pixels, expected multiples of {scale}", image.width, image.height);
         return Err(Error::InvalidInput { field: "image", message });
     }
-    let value = |pixel: &[u8], channel: usize| {
-        let alpha = f32::from(pixel[3]) / 255.0;
-        (f32::from(pixel[channel]) / 255.0 * alpha + 1.0 - alpha) * 2.0 - 1.0
-    };
-    Ok((0..3).flat_map(|c| image.pixels.chunks_exact(4).map(move |pixel| value(pixel, c))).collect())
+    Ok(start::planes(&start::opaque(image)))
 }
 
 /// `[3, H, W]` around [-1, 1] as a picture.

@@ -32,6 +32,11 @@ pub enum Outside {
     Denoised,
     /// Fresh noise of an ancestral step, like the latents.
     Noise,
+    /// What is kept of a picture of which only a part is drawn anew, at the noise level of the evaluation that follows, like
+    /// the latents.
+    Kept,
+    /// Which part that is, f32 `[batch, h, w]`: 1 is drawn anew, 0 is kept.
+    Mask,
     /// What the preview makes of each latent channel, f32 `[c + 1, 4]`.
     Colours,
     /// The preview, u32 `[h, w]`; `[H, W]` where a tiny decoder makes it.
@@ -58,9 +63,8 @@ impl Outside {
         use Outside::*;
         match self {
             Tokens | Preview | Rgba => ElemKind::U32,
-            Map(_) | Latents | History | Denoised | Noise | Colours | Pixels | Encoded | Operand(_) => {
-                ElemKind::F32
-            }
+            Map(_) | Latents | History | Denoised | Noise | Kept | Mask | Colours | Pixels | Encoded
+            | Operand(_) => ElemKind::F32,
             Embeddings(_) | KeysValues(_) | Sample | Time | Guidance | Prediction | Image | Moments
             | Seam => ElemKind::Activation,
         }
@@ -84,6 +88,8 @@ impl fmt::Display for Outside {
             Outside::History => "sampler.history",
             Outside::Denoised => "sampler.denoised",
             Outside::Noise => "sampler.noise",
+            Outside::Kept => "sampler.kept",
+            Outside::Mask => "sampler.mask",
             Outside::Colours => "preview.colours",
             Outside::Preview => "preview.rgba",
             Outside::Image => "vae.image",

@@ -96,9 +96,20 @@ pub fn spherical(a: &[f32], b: &[f32], share: f64) -> Vec<f32> {
     a.iter().zip(b).map(|(a, b)| (from * f64::from(*a) + to * f64::from(*b)) as f32).collect()
 }
 
-/// Unit noise on the way from one seed's to another's, `[batch, n]`.
-pub fn noise_between(source: NoiseSource, seeds: [u64; 2], share: f64, batch: usize, n: usize) -> Vec<f32> {
-    let [a, b] = seeds.map(|seed| Generators::new(source, seed, batch).randn(n));
+/// Unit noise on the way from one seed's to another's, `[batch, n]`: what either draws after it drew as much `before` times.
+pub fn noise_between(
+    source: NoiseSource,
+    seeds: [u64; 2],
+    share: f64,
+    batch: usize,
+    n: usize,
+    before: usize,
+) -> Vec<f32> {
+    let [a, b] = seeds.map(|seed| {
+        let mut generators = Generators::new(source, seed, batch);
+        (0..before).for_each(|_| drop(generators.randn(n)));
+        generators.randn(n)
+    });
     a.chunks(n.max(1)).zip(b.chunks(n.max(1))).flat_map(|(a, b)| spherical(a, b, share)).collect()
 }
 
@@ -202,7 +213,7 @@ mod tests {
     #[test]
     fn noise_between_two_seeds_begins_and_ends_at_theirs() {
         for (share, seed) in [(0.0, 5), (1.0, 9)] {
-            let found = noise_between(NoiseSource::Torch, [5, 9], share, 2, 32);
+            let found = noise_between(NoiseSource::Torch, [5, 9], share, 2, 32, 0);
             assert_eq!(found, NoiseSource::Torch.noise(seed, [2, 2, 4, 4]));
         }
     }

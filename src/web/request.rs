@@ -142,6 +142,7 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
         height: whole(value, "height", None)?,
         batch: whole(value, "batch", Some(1))?,
         init_latents: None,
+        picture: None,
         preview_every: previews(&get(value, "previews"))?,
         walk: walk(&get(value, "walk"))?,
     })

@@ -21,6 +21,7 @@ impl Clock {
     fn begin(&mut self, stage: Stage) {
         let now = now_ms();
         match stage {
+            Stage::Encode => {}
             Stage::Text => self.text = now,
             Stage::Denoise => self.denoise = now,
             Stage::Decode => self.decode = now,
@@ -95,7 +96,7 @@ impl Made {
             .enumerate()
             .map(|(index, image)| {
                 let text = request.parameters(model, index).to_string();
-                crate::image::encode_made(image, Some(&text))
+                crate::image::encode_made(image, request.made_of(), Some(&text))
             })
             .collect()
     }

@@ -206,6 +206,7 @@ fn seed(seed: u64) -> JsValue {
 
 fn stage_name(stage: Stage) -> &'static str {
     match stage {
+        Stage::Encode => "encode",
         Stage::Text => "text",
         Stage::Denoise => "denoise",
         Stage::Decode => "decode",

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub mod families;
+pub mod pictures;
 pub mod report;
 pub mod single;
 pub mod twice;
@@ -270,6 +271,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         height: case.height,
         batch: 1,
         init_latents: None,
+        picture: None,
         preview_every: 0,
         walk: None,
     }

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use opengen::gpu::{Context, Options};
+use opengen::image::Rgba;
 use opengen::kernels::WeightType;
 use opengen::pipeline::engine::{Built, Engine, Network};
-use opengen::pipeline::{Cancel, Dump, Event, Pipeline, Request};
+use opengen::pipeline::{Cancel, Dump, Event, Mask, Picture, Pipeline, Request};
 use opengen::sample::{self, Generators, HISTORY, Linear, SamplerKind};
 use pollster::block_on;
 
@@ -151,6 +152,16 @@ fn only_what_changed_is_prepared_again() {
     let remembers = Request { sampler: SamplerKind::Lms, ..first.clone() };
     let as_much = Request { sampler: SamplerKind::Heun, ..first.clone() };
     let large = Request { width: 80, height: 64, ..first.clone() };
+    let [from, from_another] = [(90, 0.5), (7, 1.0)].map(|(grey, strength)| {
+        let image = Rgba::new(9, 5, vec![grey; 9 * 5 * 4]).expect("a picture");
+        Request { picture: Some(Picture::new(image, strength)), ..first.clone() }
+    });
+    let [part, another_part] = [[255, 0], [0, 255]].map(|[left, right]| {
+        let white = Rgba::new(2, 1, vec![left, left, left, 255, right, right, right, 255]).expect("a mask");
+        let picture = from.picture.clone().expect("a picture");
+        let picture = Picture { mask: Some(Mask::new(white)), ..picture };
+        Request { picture: Some(picture), ..from.clone() }
+    });
     let mut pipeline = new();
     let mut before = Built::new();
     use Network::*;
@@ -164,6 +175,11 @@ fn only_what_changed_is_prepared_again() {
         ("as at first", &first, vec![Prepare, Denoiser, Step, Decoder]),
         ("a sampler that remembers", &remembers, vec![Prepare, Step]),
         ("another that remembers as much", &as_much, vec![]),
+        ("and again as at first", &first, vec![Prepare, Step]),
+        ("from a picture", &from, vec![Encoder]),
+        ("from another picture, less of it", &from_another, vec![]),
+        ("a part of it", &part, vec![Step]),
+        ("another part of it", &another_part, vec![]),
     ] {
         let (pictures, after) = draw(&mut pipeline, request);
         let count = |built: &Built, network| built.get(network).map_or(0, |[planned, _]| *planned);

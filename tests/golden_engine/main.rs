@@ -9,6 +9,7 @@ mod left_out;
 
 mod denoise;
 mod faults;
+mod pictures;
 mod residence;
 mod study;
 mod text;

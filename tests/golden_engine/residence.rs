@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use opengen::Error;
 use opengen::gpu::{Context, Counters, Options};
+use opengen::image::Rgba;
 use opengen::kernels::WeightType;
 use opengen::model::autoencoder;
 use opengen::pipeline::engine::{Engine, Network};
@@ -13,7 +14,7 @@ use opengen::pipeline::graphs::Shape;
 use opengen::pipeline::plans::plan_of;
 use opengen::pipeline::residency::{Residency, Stage};
 use opengen::pipeline::stock::{Fetching, Files, Stock};
-use opengen::pipeline::{Cancel, Event, Output, Pipeline, Request};
+use opengen::pipeline::{Cancel, Event, Mask, Output, Picture, Pipeline, Request};
 use opengen::plan::{MemoryLimits, WeightDecl, lower};
 use opengen::sample::{self, SamplerKind};
 use opengen::weights::{Component, Manifest, ModelSource, PackedRecord, Placement, Sink};
@@ -141,6 +142,8 @@ fn shape(request: &Request, manifest: &Manifest) -> Shape {
         history: run.history(),
         maps: false,
         previews: request.preview_every > 0,
+        encodes: request.picture.is_some(),
+        masked: request.picture.as_ref().is_some_and(|picture| picture.mask.is_some()),
     }
 }
 
@@ -216,6 +219,33 @@ fn the_same_pictures_in_less_memory() {
             }
         }
     }
+}
+
+/// The encoder has a phase of its own, before the text's.
+#[test]
+fn a_part_of_a_picture_in_less_memory() {
+    let Some(tier) = tiers().first() else { return };
+    let packed = Rc::new(Packed::open("deep", None));
+    let [image, white] = [[40, 200], [255, 0]].map(|[left, right]| {
+        let pixels = [left, right].map(|value| [value, value, value, 255]).concat();
+        Rgba::new(2, 1, pixels).expect("a picture")
+    });
+    let picture = Picture { mask: Some(Mask::new(white)), ..Picture::new(image, 0.7) };
+    let request = Request { picture: Some(picture), ..request(&case()) };
+    let limit = least(tier, &packed.manifest, shape(&request, &packed.manifest));
+    let wanted = pixels(make(&mut unlimited(tier, &packed), &request).expect("a picture"));
+    let (mut limited, _) = within(tier, &packed, limit);
+    for turn in ["first", "second"] {
+        let made = make(&mut limited, &request).expect("a picture within a limit");
+        assert!(made.stats.gpu_peak_bytes <= limit, "{turn}");
+        assert!(pixels(made) == wanted, "{turn}: another picture");
+    }
+    let residency = residency(&mut limited);
+    assert_eq!(
+        (residency.phases.len(), residency.phases[0].stage.name.as_str()),
+        (4, "encode"),
+        "{residency}"
+    );
 }
 
 /// A part whose weights were away is bound again, and planned once.

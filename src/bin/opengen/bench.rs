@@ -138,6 +138,8 @@ pub async fn run(args: &Args) -> Result<()> {
         history: 0,
         maps: false,
         previews: false,
+        encodes: false,
+        masked: false,
     };
     let Engine::Gpu(engine) = pipeline.engine() else {
         return Err(crate::invalid("model", "was not loaded onto the GPU".to_string()));

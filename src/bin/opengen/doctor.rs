@@ -7,7 +7,7 @@ use clap::Parser;
 
 use opengen::error::Result;
 use opengen::gpu::Options;
-use opengen::image::{Rgba, encode_made};
+use opengen::image::{MadeOf, Rgba, encode_made};
 use opengen::oracle;
 use opengen::pipeline::engine::Engine;
 use opengen::pipeline::{Cancel, Dump, Event, Output, Pipeline, Request, Stage};
@@ -209,7 +209,7 @@ fn look(image: &Rgba) -> String {
 }
 
 fn write(image: &Rgba, settings: &str, out: &Path) -> Result<()> {
-    let png = encode_made(image, Some(settings))?;
+    let png = encode_made(image, MadeOf::Words, Some(settings))?;
     std::fs::write(out, png).map_err(|error| generate::io(out, &error))
 }
 

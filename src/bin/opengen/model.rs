@@ -93,6 +93,7 @@ pub fn usual(name: &str, config: &ModelConfig) -> Request {
         height,
         batch: 1,
         init_latents: None,
+        picture: None,
         preview_every: 0,
         walk: None,
     }

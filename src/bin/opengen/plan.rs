@@ -97,7 +97,19 @@ fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shap
     let scale = config.vae.scale();
     let copies = if args.unguided { 1 } else { 2 };
     let (h, w) = (height / scale, width / scale);
-    Shape { batch: 1, copies, h, w, chunks: 1, ancestral: false, history: 1, maps: false, previews: true }
+    Shape {
+        batch: 1,
+        copies,
+        h,
+        w,
+        chunks: 1,
+        ancestral: false,
+        history: 1,
+        maps: false,
+        previews: true,
+        encodes: false,
+        masked: false,
+    }
 }
 
 /// Bytes of every component when matrices are `wanted`.

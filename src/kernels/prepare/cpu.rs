@@ -2,14 +2,13 @@
 
 use super::Params;
 
-/// `[copies · N, HW, Cin]`: the latents `[N, HW, C]` scaled, zeros in the channels beyond C.
-pub fn prepare(params: &Params, latents: &[f32]) -> Vec<f32> {
-    let mut input = Vec::new();
-    for _ in 0..params.copies {
-        for pixel in latents.chunks_exact(params.latent_channels as usize) {
-            input.extend(pixel.iter().map(|x| x * params.scale));
-            input.extend((params.latent_channels..params.input_channels).map(|_| 0.0));
+/// Makes of the latents `[N, HW, C]`, scaled, the input `[copies · N, HW, Cin]`, whose channels beyond C are left alone.
+pub fn prepare(params: &Params, latents: &[f32], input: &mut [f32]) {
+    let (channels, inputs) = (params.latent_channels as usize, params.input_channels as usize);
+    let copies = input.chunks_exact_mut(params.pixels as usize * inputs).take(params.copies as usize);
+    for copy in copies {
+        for (to, from) in copy.chunks_exact_mut(inputs).zip(latents.chunks_exact(channels)) {
+            to.iter_mut().zip(from).for_each(|(to, x)| *to = x * params.scale);
         }
     }
-    input
 }

@@ -28,14 +28,23 @@ impl Shares {
     }
 }
 
-/// Advances the state by one evaluation and returns the next model input `[N or 2N, HW, Cin]`, zeros beyond C.
-pub fn step(
-    spec: &Spec,
-    params: &Params,
-    model_output: &[f32],
-    noise: &[f32],
-    state: &mut State,
-) -> Vec<f32> {
+/// What an evaluation reads beside the state.
+#[derive(Clone, Copy, Debug)]
+pub struct Read<'a> {
+    /// `[N or 2N, HW, Cout]`
+    pub model_output: &'a [f32],
+    /// `[N, HW, C]`, where the sampler adds noise
+    pub noise: &'a [f32],
+    /// `[N, HW, C]`, where there is a mask
+    pub kept: &'a [f32],
+    /// `[N, HW]`, where there is one
+    pub mask: &'a [f32],
+}
+
+/// Advances the state by one evaluation and makes of it the next model input `[N or 2N, HW, Cin]`, whose channels beyond C are
+/// left alone.
+pub fn step(spec: &Spec, params: &Params, read: Read<'_>, state: &mut State, input: &mut [f32]) {
+    let Read { model_output, noise, kept, mask } = read;
     let [pixels, channels, model_channels, input_channels] =
         [params.pixels, params.latent_channels, params.model_channels, params.input_channels]
             .map(|n| n as usize);
@@ -44,7 +53,6 @@ pub fn step(
         h < spec.history && std::iter::once(&next).chain(&keep[..spec.history]).any(|to| to.history[h] != 0.0)
     };
     let read = [read(0), read(1), read(2)];
-    let mut input = vec![0.0; pixels * input_channels];
     for pixel in 0..pixels {
         for c in 0..channels {
             let mut m = model_output[pixel * model_channels + c];
@@ -60,14 +68,20 @@ pub fn step(
             if spec.noise && params.next_noise != 0.0 {
                 state.latents[i] += params.next_noise * noise[i];
             }
+            if spec.masked {
+                let m = mask[pixel];
+                state.latents[i] = kept[i] * (1.0 - m) + state.latents[i] * m;
+            }
             for (h, shares) in keep[..spec.history].iter().enumerate() {
                 state.history[at(h)] = shares.of(x, m, history);
             }
             state.denoised[i] = params.denoised_x * x + params.denoised_model * m;
-            input[pixel * input_channels + c] = state.latents[i] * params.input_scale_next;
+            for copy in 0..if spec.guided { 2 } else { 1 } {
+                input[(copy * pixels + pixel) * input_channels + c] =
+                    state.latents[i] * params.input_scale_next;
+            }
         }
     }
-    if spec.guided { input.repeat(2) } else { input }
 }
 
 fn next(params: &Params) -> Shares {

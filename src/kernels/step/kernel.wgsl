@@ -46,6 +46,10 @@ struct Params {
 {% set after = 3 + noise + (1 if history else 0) %}
 @group(0) @binding({{ after }}) var<storage, read_write> denoised: array<vec4<f32>>; // [N, HW, C]
 @group(0) @binding({{ after + 1 }}) var<storage, read_write> model_input: array<vec4<elem>>; // [N or 2N, HW, Cin]
+{% if masked %}
+@group(0) @binding({{ after + 2 }}) var<storage, read> kept: array<vec4<f32>>; // [N, HW, C]
+@group(0) @binding({{ after + 3 }}) var<storage, read> mask: array<f32>; // [N, HW]
+{% endif %}
 
 {% include "common/linear.wgsl" %}
 
@@ -82,6 +86,9 @@ fn main(
     if (params.next_noise != 0.0) {
         next += params.next_noise * noise[index];
     }
+{% endif %}
+{% if masked %}
+    next = mix(kept[index], next, mask[pixel]);
 {% endif %}
     latents[index] = next;
 {% for k in range(history) %}

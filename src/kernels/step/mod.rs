@@ -9,6 +9,7 @@
 //! x'        = next_x · x + next_model · m + Σ next_hᵢ · hᵢ + next_noise · z
 //! hₖ'       = keepₖ_x · x + keepₖ_model · m + Σ keepₖ_hᵢ · hᵢ
 //! denoised  = denoised_x · x + denoised_model · m
+//! x'        = mask · x' + (1 − mask) · kept            (where only a part is drawn anew)
 //! input     = x' · input_scale_next                    (twice when guided)
 //! ```
 //!
@@ -33,6 +34,9 @@ pub struct Spec {
     pub noise: bool,
     /// How many values the sampler keeps, 0 to [`MOST_HISTORY`]; where there are any, they are bound after the latents.
     pub history: usize,
+    /// Whether only what a mask shows is drawn anew; then what is kept of a picture, at the level of what follows, and the mask
+    /// are bound last.
+    pub masked: bool,
 }
 
 /// The most values a sampler may keep.
@@ -94,7 +98,8 @@ pub fn all_specs() -> Vec<Spec> {
     let mut specs = Vec::new();
     for elem in Elem::ALL {
         for (guided, noise) in [(false, false), (false, true), (true, false), (true, true)] {
-            specs.extend((0..=MOST_HISTORY).map(|history| Spec { elem, guided, noise, history }));
+            let spec = |history, masked| Spec { elem, guided, noise, history, masked };
+            specs.extend((0..=MOST_HISTORY).flat_map(|history| [spec(history, false), spec(history, true)]));
         }
     }
     specs

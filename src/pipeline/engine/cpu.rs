@@ -8,7 +8,7 @@ use super::{Network, Pixels};
 use crate::config::ModelConfig;
 use crate::cpu::{Executable, Memory, Weights};
 use crate::error::{Error, Result};
-use crate::kernels::step::cpu::State;
+use crate::kernels::step::cpu::{Read, State};
 use crate::kernels::{Elem, prepare, preview, rgba, step};
 use crate::model::autoencoder;
 use crate::pipeline::graphs::{Key, Shape};
@@ -81,9 +81,10 @@ impl CpuEngine {
         let mut memory =
             Memory::new(&networks.values().map(|(_, executable)| executable).collect::<Vec<_>>());
         let latents = shape.pixels() * self.config.vae.latent_channels();
-        [Outside::Latents, Outside::Denoised, Outside::Noise]
+        [Outside::Latents, Outside::Denoised, Outside::Noise, Outside::Kept]
             .into_iter()
             .for_each(|state| memory.add(state, latents));
+        memory.add(Outside::Mask, shape.pixels());
         memory.add(Outside::History, shape.history * latents);
         self.prepared = Some(Prepared { shape, memory, networks });
         Ok(())
@@ -124,7 +125,8 @@ impl CpuEngine {
 
     pub(super) fn first_input(&mut self, params: prepare::Params) -> Result<()> {
         let memory = &mut self.prepared()?.memory;
-        let input = prepare::cpu::prepare(&params, memory.read(Outside::Latents)?);
+        let mut input = memory.read(Outside::Sample)?.to_vec();
+        prepare::cpu::prepare(&params, memory.read(Outside::Latents)?, &mut input);
         memory.clear(Outside::History)?;
         memory.write(Outside::Sample, &input)
     }
@@ -136,6 +138,7 @@ impl CpuEngine {
             guided: shape.copies == 2,
             noise: shape.ancestral,
             history: shape.history,
+            masked: shape.masked,
         };
         let held = |state| memory.read(state).map(<[f32]>::to_vec);
         let mut state = State {
@@ -143,13 +146,14 @@ impl CpuEngine {
             history: held(Outside::History)?,
             denoised: held(Outside::Denoised)?,
         };
-        let input = step::cpu::step(
-            &spec,
-            &params,
-            memory.read(Outside::Prediction)?,
-            memory.read(Outside::Noise)?,
-            &mut state,
-        );
+        let read = Read {
+            model_output: memory.read(Outside::Prediction)?,
+            noise: memory.read(Outside::Noise)?,
+            kept: memory.read(Outside::Kept)?,
+            mask: memory.read(Outside::Mask)?,
+        };
+        let mut input = memory.read(Outside::Sample)?.to_vec();
+        step::cpu::step(&spec, &params, read, &mut state, &mut input);
         memory.write(Outside::Latents, &state.latents)?;
         memory.write(Outside::History, &state.history)?;
         memory.write(Outside::Denoised, &state.denoised)?;
@@ -165,6 +169,14 @@ impl CpuEngine {
         }
         let latents = &memory.read(Outside::Denoised)?[..shape.h * shape.w * factors.len()];
         Ok(bytes(&preview::cpu::preview(&factors, bias, latents)))
+    }
+
+    pub(super) fn encode(&mut self, pixels: &[f32], cancel: &Cancel) -> Result<Vec<f32>> {
+        self.write(Outside::Pixels, pixels)?;
+        self.run(Network::Encoder, cancel)?;
+        let (outside, channels) = autoencoder::encoded(&self.config.vae);
+        let Shape { h, w, .. } = self.prepared()?.shape;
+        self.read(outside, h * w * channels)
     }
 
     pub(super) fn decode(&mut self, image: bool, cancel: &Cancel) -> Result<Pixels> {

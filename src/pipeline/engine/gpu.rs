@@ -252,12 +252,16 @@ impl GpuEngine {
         Ok(from_bytes(&readback.read(memory).await?, elem))
     }
 
+    /// Begins the phase of a network, where there are phases.
+    pub(super) async fn enter(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
+        let Some(limit) = &self.limit else { return Ok(()) };
+        let missing = || Error::Gpu { message: format!("{network:?} is not prepared to run") };
+        let phase = limit.run.as_ref().and_then(|run| run.residency.phase_of(network));
+        self.begin(phase.ok_or_else(missing)?, cancel).await
+    }
+
     pub(super) async fn run(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
-        if let Some(limit) = &self.limit {
-            let missing = || Error::Gpu { message: format!("{network:?} is not prepared to run") };
-            let phase = limit.run.as_ref().and_then(|run| run.residency.phase_of(network));
-            self.begin(phase.ok_or_else(missing)?, cancel).await?;
-        }
+        self.enter(network, cancel).await?;
         self.prepared()?.executable(network)?.run(&|| cancel.is_cancelled()).await
     }
 
@@ -277,6 +281,26 @@ impl GpuEngine {
         let prepared = self.prepared()?;
         prepared.executable(Network::Preview)?.run(&|| false).await?;
         prepared.read(Network::Preview).await
+    }
+
+    /// What an encoder made, once more in f32 where the device's activations overflow: as in [`Decoder`].
+    pub(super) async fn encode(&mut self, pixels: Vec<f32>, cancel: &Cancel) -> Result<Vec<f32>> {
+        self.enter(Network::Encoder, cancel).await?;
+        self.write(Outside::Pixels, &pixels)?;
+        self.run(Network::Encoder, cancel).await?;
+        let (outside, channels) = autoencoder::encoded(&self.config.vae);
+        let Shape { h, w, .. } = self.prepared()?.shape;
+        let encoded = self.read(outside, h * w * channels).await?;
+        let overflows = encoded.iter().any(|value| !value.is_finite());
+        if self.context.target().elem == Elem::F32 || !overflows {
+            return Ok(encoded);
+        }
+        let (vae, scale) = (self.config.vae.clone(), self.config.vae.scale());
+        let [height, width] = [h * scale, w * scale];
+        let graph = |limits| autoencoder::encoder(&vae, 1, height, width, limits);
+        self.admit_in(Elem::F32, "encode in single precision", &graph, cancel).await?;
+        let stages = self.stages().in_single_precision();
+        stages.vae_moments(&self.config, pixels, [1, height, width]).await
     }
 
     pub(super) async fn decode(&mut self, image: bool, cancel: &Cancel) -> Result<Pixels> {

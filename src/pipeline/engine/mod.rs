@@ -21,7 +21,7 @@ pub use super::graphs::Network;
 use super::graphs::Shape;
 use super::request::Cancel;
 use super::stages::Stages;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::{prepare, step};
 use crate::plan::{Graph, MemoryLimits, Outside};
 
@@ -119,6 +119,19 @@ impl Engine {
         }
     }
 
+    /// Makes one of the networks ready to run, so that it can be given what it reads.
+    pub async fn enter(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.enter(network, cancel).await,
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(_) => {
+                let _ = network;
+                cancel.check()
+            }
+        }
+    }
+
     /// Runs one of the networks.
     pub async fn run(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
         match self {
@@ -157,6 +170,18 @@ impl Engine {
             #[cfg(feature = "cpu")]
             Engine::Cpu(engine) => engine.preview(),
         }
+    }
+
+    /// Encodes a picture `[H, W, 4]` in [-1, 1] of the run's size to all that the encoder gives of it, `[h, w, c]`; see
+    /// [`autoencoder::encoded`](crate::model::autoencoder::encoded).
+    pub async fn encode(&mut self, pixels: Vec<f32>, cancel: &Cancel) -> Result<Vec<f32>> {
+        let encoded = match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.encode(pixels, cancel).await?,
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.encode(&pixels, cancel)?,
+        };
+        if encoded.iter().all(|value| value.is_finite()) { Ok(encoded) } else { Err(Error::NoNumbers) }
     }
 
     /// Decodes the latents of the run.

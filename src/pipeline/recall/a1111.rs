@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Settings, brief};
 use crate::image::Parameters;
-use crate::pipeline::request::DIALECT;
+use crate::pipeline::request::{DIALECT, STRENGTH};
 use crate::sample::NoiseSource;
 
 /// Recorded facts and things that are read elsewhere: nothing is lost when they are passed over.
@@ -50,6 +50,12 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 settings.variation_seed = settings.number::<u64>(key, value).map(|seed| seed.to_string());
             }
             "Variation seed strength" => settings.variation_strength = settings.number(key, value),
+            // Else it is that of a second pass (hires fix), which is not known here.
+            STRENGTH if parameters.get("Hires upscale").is_none() => {
+                settings.strength = settings.number(key, value);
+                let notice = "It was made from another picture, which its file does not hold.";
+                settings.notices.push(notice.to_string());
+            }
             "Sampler" => settings.take_sampler(value, schedule),
             "Size" => settings.take_size(value),
             "Model" => settings.model = Some(value.clone()),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::image::texts_tests::{chunk, exif, jpeg, png_with, utf16, webp};
 use crate::image::{Rgba, encode_png};
-use crate::pipeline::Request;
+use crate::pipeline::{Picture, Request};
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 
@@ -28,6 +28,7 @@ fn request() -> Request {
         height: 96,
         batch: 2,
         init_latents: None,
+        picture: None,
         preview_every: 0,
         walk: None,
     }
@@ -44,6 +45,7 @@ fn our_own_come_back_whole() {
         seed: Some(u64::MAX.to_string()),
         variation_seed: Some("8".to_string()),
         variation_strength: Some(0.3),
+        strength: None,
         sampler: Some("dpm++-2m"),
         schedule: Some("karras"),
         rng: Some("torch"),
@@ -53,6 +55,20 @@ fn our_own_come_back_whole() {
         notices: Vec::new(),
     };
     assert_eq!(recalled(&request().parameters("mini", 1).to_string()), expected);
+}
+
+#[test]
+fn the_strength_of_a_picture_comes_back_and_a_second_pass_has_another() {
+    let image = Rgba { width: 1, height: 1, pixels: vec![0; 4] };
+    let from = Request { picture: Some(Picture::new(image, 0.6)), ..request() };
+    let text = from.parameters("mini", 0).to_string();
+    assert!(text.contains(", Variation seed strength: 0.3, Denoising strength: 0.6, RNG: CPU"), "{text}");
+    let settings = recalled(&text);
+    assert_eq!(settings.strength, Some(0.6));
+    assert_eq!(settings.notices, ["It was made from another picture, which its file does not hold."]);
+    let settings = recalled("a\nSteps: 4, Denoising strength: 0.6, Hires upscale: 2");
+    assert_eq!(settings.strength, None);
+    assert_eq!(settings.notices, ["Not used here: Denoising strength, Hires upscale."]);
 }
 
 #[test]

@@ -22,6 +22,13 @@ impl Pipeline {
         if !self.config.asks_prediction {
             return Ok(None);
         }
+        if self.config.is_inpainting() {
+            // Of what is around a mask there is none to ask with, and all that are known predict the noise.
+            self.config.asks_prediction = false;
+            return Ok(Some(
+                "Nothing in the file says what its UNet predicts; taken is the noise (epsilon).".into(),
+            ));
+        }
         let answer = self.answer_of_denoiser(cancel).await?;
         let (prediction, what) = match answer < LIMIT {
             true => (PredictionType::VPrediction, "the velocity (v)"),

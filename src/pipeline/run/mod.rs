@@ -5,19 +5,19 @@ mod study;
 
 use std::sync::Arc;
 
-use super::common::{
-    Conditioning, guidance_embedding, initial_noise, pictures, rescale_guided, time_embedding,
-};
+use super::common::{Conditioning, guidance_embedding, pictures, rescale_guided, time_embedding};
 use super::engine::{Engine, Network, Pixels};
 use super::graphs::{Shape, prepare_params, preview_size, step_params};
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
+use super::mask::Canvas;
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
+use super::start::{Draws, entering, latents_of, noised};
 use crate::config::{ModelConfig, PredictionType};
 use crate::error::Result;
 use crate::image::Rgba;
 use crate::plan::{Outside, padded};
 use crate::prompt::Tokenizers;
-use crate::sample::{self, Evaluation, Generators, Trajectory};
+use crate::sample::{Evaluation, Generators, Trajectory};
 use crate::weights::Manifest;
 
 /// A model, ready for prompts.
@@ -110,30 +110,41 @@ impl Pipeline {
         // 1. The request, held against the model.
         request.check(&self.config)?;
         let told = self.ask_prediction(cancel).await?;
-        let trajectory =
-            sample::trajectory(&self.config.scheduler, request.sampler, request.schedule, request.steps)?;
+        let trajectory = request.trajectory(&self.config)?;
         let conditioning = Conditioning::new(&self.tokenizers, &self.config, request)?;
+        let canvas = Canvas::new(request, &self.config)?;
 
         self.engine.restart_peak();
 
         // 2. Everything that runs of this shape need; kept from the last run where the shapes are the same.
-        on_event(Event::Stage(Stage::Text));
+        on_event(Event::Stage(if request.picture.is_some() { Stage::Encode } else { Stage::Text }));
         let shape = shape(&self.config, request, &conditioning, &trajectory);
         let mut run = self.run(shape, request, cancel, dump).await?;
 
-        // 3. Text to embeddings, and to the keys and values of every cross attention.
+        // 3. Noise, and what it is mixed with: the picture that the run begins from, encoded.
+        let mut draws = Draws::of(request, run.config);
+        let begun = run.encode_picture(canvas.as_ref(), &draws, on_event).await?;
+
+        // 4. Text to embeddings, and to the keys and values of every cross attention.
         run.encode_text(&conditioning).await?;
         run.engine.pause().await;
 
-        // 4. Noise, then step by step less of it.
+        // 5. Step by step less noise.
         on_event(Event::Stage(Stage::Denoise));
-        let stats = run.denoise(&trajectory, on_event).await?;
+        let latents = entering(&trajectory, 0, begun.clean.as_deref(), &draws.noise);
+        let kept = canvas.as_ref().zip(begun.original.as_deref()).filter(|_| run.shape.masked);
+        let kept = kept.map(|(canvas, original)| Kept { canvas, original, noise: &draws.noise });
+        run.begin_steps(latents, begun.around, &trajectory).await?;
+        let stats = run.denoise(&trajectory, kept, &mut draws.generators, on_event).await?;
 
-        // 5. Latents to pictures.
+        // 6. Latents to pictures.
         on_event(Event::Stage(Stage::Decode));
         run.engine.pause().await;
         cancel.check()?;
-        let (images, notice) = run.decode().await?;
+        let (mut images, notice) = run.decode().await?;
+        if let Some(canvas) = &canvas {
+            images = images.into_iter().map(|image| canvas.finished(image)).collect::<Result<_>>()?;
+        }
         let stats = Stats { gpu_peak_bytes: run.engine.used().peak, ..stats };
         let notices = told.into_iter().chain(conditioning.notices).chain(notice).collect();
         Ok(Output { images, stats, notices })
@@ -171,7 +182,29 @@ fn shape(
         history: trajectory.history(),
         maps: false,
         previews: request.preview_every > 0,
+        encodes: request.picture.is_some(),
+        masked: request.picture.as_ref().is_some_and(|picture| picture.mask.is_some())
+            && !config.is_inpainting(),
     }
+}
+
+/// What a run begins from beside noise.
+#[derive(Default)]
+struct Begun {
+    /// Latents `[batch, c, h, w]`, scaled, that are noised up to the first step; where there are none, it begins from noise.
+    clean: Option<Vec<f32>>,
+    /// Those of the picture itself, of which a part is kept.
+    original: Option<Vec<f32>>,
+    /// What the denoiser reads beside the latents, `[batch, 1 + c, h, w]`: the mask and the latents of what is around it.
+    around: Option<Vec<f32>>,
+}
+
+/// What is kept of a picture, at every step noised up to where the next one begins.
+#[derive(Clone, Copy)]
+struct Kept<'a> {
+    canvas: &'a Canvas<'a>,
+    original: &'a [f32],
+    noise: &'a [f32],
 }
 
 /// One run under way.
@@ -185,6 +218,47 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
+    /// The picture that the run begins from as latents, where it does.
+    async fn encode_picture(
+        &mut self,
+        canvas: Option<&Canvas<'_>>,
+        draws: &Draws,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Begun> {
+        let (Some(canvas), Some(picture)) = (canvas, &self.request.picture) else {
+            return Ok(Begun::default());
+        };
+        let mut begun = Begun::default();
+        if picture.is_encoded(self.config) {
+            let latents = self.encode(&canvas.planes(), draws.sampling.as_deref()).await?;
+            self.keep("init_latents", &self.latents_shape(), latents.clone());
+            begun.clean = (!picture.is_noise()).then(|| canvas.content(&latents, &draws.noise));
+            begun.original = Some(latents);
+        }
+        if let Some(mask) = canvas.mask() {
+            self.keep("mask", &[1, 1, self.shape.h, self.shape.w], mask.to_vec());
+        }
+        if self.config.is_inpainting() {
+            let latents = self.encode(&canvas.planes_around(), draws.sampling_around.as_deref()).await?;
+            let mask = canvas.told(self.config.vae.scale());
+            let each = latents.len() / self.request.batch;
+            begun.around =
+                Some(latents.chunks(each).flat_map(|latents| mask.iter().chain(latents)).copied().collect());
+            self.keep("masked_image_latents", &self.latents_shape(), latents);
+        }
+        on_event(Event::Stage(Stage::Text));
+        Ok(begun)
+    }
+
+    /// Scaled latents `[batch, c, h, w]` of one picture `[3, H, W]` in [-1, 1].
+    async fn encode(&mut self, planes: &[f32], sampling: Option<&[f32]>) -> Result<Vec<f32>> {
+        let pixels = nchw_to_nhwc(planes, 1, 3, planes.len() / 3, padded(3));
+        let encoded = self.engine.encode(pixels, self.cancel).await?;
+        self.engine.pause().await;
+        let pixels = self.shape.h * self.shape.w;
+        Ok(latents_of(self.config, &encoded, pixels, sampling, self.request.batch))
+    }
+
     async fn encode_text(&mut self, conditioning: &Conditioning) -> Result<()> {
         let ids = conditioning.ids(0);
         let rows = conditioning.rows(0).len();
@@ -228,6 +302,7 @@ impl Run<'_> {
 
     /// Runs a text encoder.
     async fn embed(&mut self, index: usize, ids: &[u32]) -> Result<()> {
+        self.engine.enter(Network::Text(index), self.cancel).await?;
         self.engine.write_ids(Outside::Tokens, ids)?;
         self.engine.run(Network::Text(index), self.cancel).await
     }
@@ -250,18 +325,46 @@ impl Run<'_> {
         self.engine.read(Outside::Embeddings(index), shape.iter().product()).await
     }
 
-    async fn denoise(&mut self, trajectory: &Trajectory, on_event: &mut dyn FnMut(Event)) -> Result<Stats> {
-        let (mut generators, noise) = initial_noise(self.request, self.config);
-        let latents: Vec<f32> = noise.iter().map(|z| z * trajectory.init_noise_sigma as f32).collect();
+    /// What the steps begin with: the latents `[batch, c, h, w]` that enter the first, and what is read beside them.
+    async fn begin_steps(
+        &mut self,
+        latents: Vec<f32>,
+        around: Option<Vec<f32>>,
+        trajectory: &Trajectory,
+    ) -> Result<()> {
+        if let Some(around) = around {
+            self.write_around(&around)?;
+        }
         self.write_latents(Outside::Latents, &latents)?;
         self.keep("latents.0", &self.latents_shape(), latents);
 
-        let steps = trajectory.steps.len();
-        self.first_input(trajectory.steps[0].first().input_scale).await?;
+        self.first_input(trajectory.steps[0].first().input_scale).await
+    }
 
+    /// Fills the channels of the denoiser's input behind the latents, which the steps leave alone.
+    fn write_around(&mut self, around: &[f32]) -> Result<()> {
+        let [n, c, h, w] = self.latents_shape();
+        let (inputs, beside) = (self.config.denoiser.in_channels(), around.len() / (n * h * w));
+        let pictures = around.chunks(beside * h * w).flat_map(|picture| {
+            std::iter::repeat_n(&0.0, c * h * w).chain(picture).copied().collect::<Vec<f32>>()
+        });
+        let pictures: Vec<f32> = pictures.collect();
+        let input = nchw_to_nhwc(&pictures, n, inputs, h * w, padded(inputs));
+        self.engine.write(Outside::Sample, &input.repeat(self.shape.copies))
+    }
+
+    /// All steps.
+    async fn denoise(
+        &mut self,
+        trajectory: &Trajectory,
+        kept: Option<Kept<'_>>,
+        generators: &mut Generators,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Stats> {
+        let steps = trajectory.steps.len();
         let mut after_first = self.engine.used();
         for i in 0..steps {
-            self.step(trajectory, i, &mut generators).await?;
+            self.step(trajectory, i, kept, generators).await?;
             let preview = if self.request.previews(i + 1) { Some(self.preview().await?) } else { None };
             on_event(Event::Step { step: i + 1, steps, preview });
             self.engine.pause().await;
@@ -288,16 +391,40 @@ impl Run<'_> {
     }
 
     /// Step `i` of the run, all evaluations of it.
-    async fn step(&mut self, trajectory: &Trajectory, i: usize, generators: &mut Generators) -> Result<()> {
+    async fn step(
+        &mut self,
+        trajectory: &Trajectory,
+        i: usize,
+        kept: Option<Kept<'_>>,
+        generators: &mut Generators,
+    ) -> Result<()> {
         for (nth, (evaluation, input_scale_next)) in trajectory.evaluations(i).enumerate() {
             if nth > 0 {
                 self.engine.pause().await;
             }
             self.cancel.check()?;
+            if let Some(kept) = kept {
+                self.write_kept(kept, trajectory, [i, nth])?;
+            }
             self.evaluate(evaluation, input_scale_next, generators).await?;
             self.keep_evaluation(trajectory, [i, nth]).await?;
         }
         Ok(())
+    }
+
+    /// What of the picture is kept behind the `nth` evaluation of step `i`, at the level of the one that follows.
+    fn write_kept(
+        &mut self,
+        Kept { canvas, original, noise }: Kept<'_>,
+        trajectory: &Trajectory,
+        [i, nth]: [usize; 2],
+    ) -> Result<()> {
+        match trajectory.following(i, nth) {
+            Some(next) => self.write_latents(Outside::Kept, &noised(next, original, noise))?,
+            None => self.write_latents(Outside::Kept, original)?,
+        }
+        let drawn = canvas.drawn_after(i, trajectory.steps.len());
+        self.engine.write(Outside::Mask, &drawn.repeat(self.shape.batch))
     }
 
     /// One evaluation of the denoiser and what the sampler makes of it.

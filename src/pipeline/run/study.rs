@@ -10,7 +10,6 @@ use crate::pipeline::layout::nchw_to_nhwc;
 use crate::pipeline::request::{Cancel, Request};
 use crate::pipeline::study::{self, AttentionMap, StepTrace, Token};
 use crate::plan::Outside;
-use crate::sample;
 
 impl Pipeline {
     /// Takes step `index` of a request's run from `latents` `[batch, c, h, w]`, and gives everything on the way.
@@ -25,8 +24,7 @@ impl Pipeline {
     ) -> Result<StepTrace> {
         study::check_latents(&self.config, request, latents)?;
         self.ask_prediction(cancel).await?;
-        let trajectory =
-            sample::trajectory(&self.config.scheduler, request.sampler, request.schedule, request.steps)?;
+        let trajectory = request.trajectory(&self.config)?;
         study::check_step(&trajectory, request, index)?;
         let mut generators = study::generators_at(&self.config, request, &trajectory, index);
         let conditioning = Conditioning::new(&self.tokenizers, &self.config, request)?;

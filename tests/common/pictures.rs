@@ -1,0 +1,158 @@
+//! Runs that begin from a picture, as `tests/golden/make_pictures.py` lists them.
+
+use opengen::image::{Resize, Rgba};
+use opengen::pipeline::{Cancel, Dump, Encode, Event, Mask, Output, Picture, Pipeline, Request};
+use pollster::block_on;
+use serde::Deserialize;
+
+use super::report::Report;
+use super::{DenoiseCase, Golden, assert_steps_told, folder, request};
+
+/// A model's picture and the runs that begin from it.
+#[derive(Debug, Deserialize)]
+pub struct PictureCase {
+    pub file: String,
+    pub model: String,
+    prompt: String,
+    negative_prompt: String,
+    steps: usize,
+    guidance: f64,
+    seed: u64,
+    pub width: usize,
+    pub height: usize,
+    pub runs: Vec<PictureRun>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct PictureRun {
+    /// Before the names of its tensors.
+    pub run: String,
+    pub sampler: String,
+    pub schedule: String,
+    pub strength: f64,
+    /// How many steps of the run are taken.
+    pub taken: usize,
+}
+
+/// The cases of a kind: `img2img` or `inpaint`.
+pub fn picture_cases(kind: &str) -> Vec<PictureCase> {
+    let text = std::fs::read_to_string(folder().join("pictures/manifest.json")).expect("manifest.json");
+    let mut manifest: serde_json::Value = serde_json::from_str(&text).expect("manifest.json");
+    serde_json::from_value(manifest[kind].take()).expect("cases")
+}
+
+impl PictureCase {
+    pub fn golden(&self) -> Golden {
+        Golden::open(&self.file)
+    }
+
+    /// The request of a run without its picture.
+    pub fn request(&self, run: &PictureRun) -> Request {
+        let case = DenoiseCase {
+            file: String::new(),
+            case: String::new(),
+            model: self.model.clone(),
+            sampler: run.sampler.clone(),
+            schedule: run.schedule.clone(),
+            prompt: self.prompt.clone(),
+            negative_prompt: self.negative_prompt.clone(),
+            steps: self.steps,
+            guidance: self.guidance,
+            guidance_rescale: 0.0,
+            seed: self.seed,
+            width: self.width,
+            height: self.height,
+            scheduler: serde_json::Map::new(),
+            timesteps: Vec::new(),
+        };
+        request(&case)
+    }
+
+    /// The request of a run, with the mask where there is one.
+    pub fn request_from(&self, run: &PictureRun, golden: &Golden) -> Request {
+        let mask = golden.has("white").then(|| Mask { blur: 0.0, ..Mask::new(rgba(golden, "white")) });
+        let picture = Picture { mask, ..Picture::new(rgba(golden, "picture"), run.strength) };
+        Request { picture: Some(picture), ..self.request(run) }
+    }
+}
+
+/// A picture of three channels, or of one.
+pub fn rgba(golden: &Golden, name: &str) -> Rgba {
+    let [height, width] = [0, 1].map(|side| golden.tensor(name).dims()[side]);
+    let values = golden.values(name);
+    let channels = values.len() / (width * height);
+    let pixels = values.chunks_exact(channels).flat_map(|p| {
+        let [r, g, b] = [0, 1, 2].map(|c| p[c % channels] as u8);
+        [r, g, b, 255]
+    });
+    Rgba::new(width, height, pixels.collect()).expect("a picture")
+}
+
+/// Makes a request's pictures, keeping what goes on inside; every step that is taken is told of.
+pub fn drawn(pipeline: &mut Pipeline, request: &Request) -> (Output, Dump) {
+    let (mut dump, cancel, mut events) = (Dump::default(), Cancel::default(), Vec::new());
+    let mut listen = |event: Event| events.push(event);
+    let run = pipeline.generate_with(request, &mut listen, &cancel, Some(&mut dump));
+    let output = block_on(run).expect("a picture");
+    assert_steps_told(&events, request.taken().count());
+    (output, dump)
+}
+
+/// Holds a run to its reference: what enters the first step, what leaves the last one, the picture.
+pub fn compare_picture(report: &mut Report, what: &str, run: &PictureRun, dump: &Dump, golden: &Golden) {
+    let value = |name: &str| dump.0.get(name).unwrap_or_else(|| panic!("{what}: no {name}")).1.clone();
+    let expected = |name: &str| golden.values(&format!("{}/{name}", run.run));
+    report.compare(&format!("{what} first"), &value("latents.0"), &expected("first"));
+    report.compare(&format!("{what} last"), &value(&format!("latents.{}", run.taken)), &expected("last"));
+    let image: Vec<f32> = value("image").iter().map(|value| value.clamp(-1.0, 1.0)).collect();
+    report.compare(&format!("{what} image"), &image, &expected("image"));
+}
+
+/// Holds a run that draws a part of a picture anew: as [`compare_picture`], the mask as the latents see it, and what is around it
+/// to the byte.
+pub fn compare_part(
+    report: &mut Report,
+    what: &str,
+    run: &PictureRun,
+    (output, dump): &(Output, Dump),
+    golden: &Golden,
+) {
+    compare_picture(report, what, run, dump, golden);
+    assert_eq!(dump.0["mask"].1, golden.values("mask"), "{what}");
+    let (picture, white) = (rgba(golden, "picture"), rgba(golden, "white"));
+    let pixels = output.images[0].pixels.chunks(4).zip(picture.pixels.chunks(4)).zip(white.pixels.chunks(4));
+    let mut changed = 0;
+    for (at, ((new, old), white)) in pixels.enumerate() {
+        assert!(white[0] == 255 || new == old, "{what}: pixel {at} is {new:?} and was {old:?}");
+        changed += usize::from(new != old);
+    }
+    assert!(changed > 0, "{what}: nothing is new");
+}
+
+/// The picture encoded in every way in which it is brought to the size, sampled and not.
+pub fn compare_encoded(report: &mut Report, case: &PictureCase, pipeline: &mut Pipeline) {
+    let golden = case.golden();
+    let first = Request { steps: 2, ..case.request_from(&case.runs[0], &golden) };
+    let picture = first.picture.clone().expect("a picture");
+    let ways = Resize::ALL.map(|resize| (resize, Encode::Sample, resize.name()));
+    for (resize, encode, name) in ways.into_iter().chain([(Resize::Just, Encode::Mean, "mean")]) {
+        let picture = Picture { resize, encode, strength: 0.5, ..picture.clone() };
+        let (_, dump) = drawn(pipeline, &Request { picture: Some(picture), ..first.clone() });
+        let expected = golden.values(&format!("init_latents.{name}"));
+        report.compare(&format!("{} {name}", case.model), &dump.0["init_latents"].1, &expected);
+    }
+}
+
+/// Pictures of a batch are those made alone, with a variation too.
+pub fn assert_batches(report: &mut Report, case: &PictureCase, pipeline: &mut Pipeline) {
+    let golden = case.golden();
+    let run = case.runs.iter().find(|run| run.sampler == "euler-a").expect("fresh noise");
+    let alone = Request { seed: 11, ..case.request_from(run, &golden) };
+    let last = format!("latents.{}", run.taken);
+    let (_, both) = drawn(pipeline, &Request { batch: 2, ..alone.clone() });
+    let both = &both.0[&last].1;
+    for (i, together) in both.chunks(both.len() / 2).enumerate() {
+        let (_, dump) = drawn(pipeline, &Request { seed: alone.seed + i as u64, ..alone.clone() });
+        report.compare(&format!("picture {i}"), together, &dump.0[&last].1);
+    }
+}

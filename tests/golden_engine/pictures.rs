@@ -1,0 +1,70 @@
+//! Runs that begin from a picture: what diffusers makes of it.
+
+use opengen::pipeline::Pipeline;
+use opengen::weights::{LayoutOptions, load};
+use pollster::block_on;
+
+use crate::common::families::Family;
+use crate::common::pictures::{
+    PictureRun, compare_encoded, compare_part, compare_picture, drawn, picture_cases,
+};
+use crate::engine::{Packed, Tier, own_tiers};
+use crate::left_out;
+
+fn pipeline(tier: &Tier, model: &str) -> Pipeline {
+    let (manifest, slabs) = match model {
+        "inpainting" => {
+            let out = tempfile::tempdir().expect("a folder");
+            let [_, folder] = Family::of(model).open(out.path());
+            let decls = opengen::model::weight_decls(folder.config());
+            load(&folder, &decls, LayoutOptions::default()).expect("weights")
+        }
+        _ => {
+            let packed = Packed::open(model, None);
+            (packed.manifest, packed.slabs)
+        }
+    };
+    let mut pipeline = block_on(Pipeline::new(tier.context.clone(), manifest)).expect("pipeline");
+    for (slab, bytes) in slabs.iter().enumerate() {
+        pipeline.write(slab, 0, bytes).expect("weights written");
+    }
+    pipeline
+}
+
+/// The first step is of first order; the processor holds every sampler (`golden_cpu`).
+fn chosen(run: &PictureRun) -> bool {
+    left_out::everything() || ["ddim", "lms", "dpm++-2m"].contains(&run.sampler.as_str())
+}
+
+/// Whole runs in f32; what is encoded in every tier.
+#[test]
+fn from_a_picture() {
+    for (index, tier) in own_tiers().enumerate() {
+        let mut report = tier.report();
+        for case in picture_cases("img2img") {
+            let (mut pipeline, golden) = (pipeline(tier, &case.model), case.golden());
+            for run in case.runs.iter().filter(|run| index == 0 && chosen(run)) {
+                let (_, dump) = drawn(&mut pipeline, &case.request_from(run, &golden));
+                let what = format!("{} {} {}", tier.name, case.model, run.run);
+                compare_picture(&mut report, &what, run, &dump, &golden);
+            }
+            compare_encoded(&mut report, &case, &mut pipeline);
+        }
+        report.finish();
+    }
+}
+
+/// By any UNet, and by one that reads the mask.
+#[test]
+fn a_part_of_a_picture() {
+    let Some(tier) = own_tiers().next() else { return };
+    let mut report = tier.report();
+    for case in picture_cases("inpaint") {
+        let (mut pipeline, golden) = (pipeline(tier, &case.model), case.golden());
+        for run in case.runs.iter().filter(|run| chosen(run)) {
+            let made = drawn(&mut pipeline, &case.request_from(run, &golden));
+            compare_part(&mut report, &format!("{} {}", case.model, run.run), run, &made, &golden);
+        }
+    }
+    report.finish();
+}
