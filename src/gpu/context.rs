@@ -11,6 +11,7 @@ use super::queue::Queue;
 use crate::error::{Error, Result};
 use crate::kernels::{Elem, Kernel};
 use crate::plan::{MemoryLimits, Target, Tuning};
+use crate::weights::Bytes;
 
 /// What the caller wishes of the adapter.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -410,6 +411,23 @@ impl Context {
 
     pub(super) fn write(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) {
         self.inner.queue.write_buffer(buffer, offset, bytes);
+    }
+
+    /// Writes bytes from where they are: the browser's are handed over as they are.
+    pub(super) fn write_bytes(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &Bytes<'_>) -> Result<()> {
+        match bytes {
+            Bytes::Slice(bytes) => self.write(buffer, offset, bytes),
+            #[cfg(target_arch = "wasm32")]
+            Bytes::Array(array) => {
+                let (Some(queue), Some(buffer)) = (self.inner.queue.as_webgpu(), buffer.as_webgpu()) else {
+                    let message = "bytes of the browser for a device that is not its own".to_owned();
+                    return Err(Error::Gpu { message });
+                };
+                let written = queue.write_buffer_with_f64_and_u8_array(buffer, offset as f64, array);
+                written.map_err(|error| Error::Gpu { message: format!("writeBuffer failed: {error:?}") })?;
+            }
+        }
+        Ok(())
     }
 }
 

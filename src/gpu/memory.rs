@@ -6,7 +6,7 @@ use super::{Context, buffer_bytes};
 use crate::error::{Error, Result};
 use crate::kernels::WeightType;
 use crate::plan::{Outside, Plan, Shared, WeightDecl};
-use crate::weights::{Component, Components, Manifest, PackedRecord, Piece, Placement, Sizes};
+use crate::weights::{Bytes, Component, Components, Manifest, PackedRecord, Piece, Placement, Sizes};
 
 /// A model's packed weights in device buffers, filled piece by piece. Those of a component can leave and come again.
 pub struct Weights {
@@ -80,8 +80,8 @@ impl Weights {
         &'a self,
         slab: usize,
         offset: u64,
-        bytes: &'a [u8],
-    ) -> Result<impl Iterator<Item = (Component, &'a [u8])>> {
+        bytes: &'a Bytes<'a>,
+    ) -> Result<impl Iterator<Item = (Component, Bytes<'a>)>> {
         let pieces = self.pieces(slab, offset, bytes)?;
         Ok(pieces.map(move |(piece, bytes)| (self.placement.buffers[piece.buffer].0, bytes)))
     }
@@ -90,23 +90,23 @@ impl Weights {
         &'a self,
         slab: usize,
         offset: u64,
-        bytes: &'a [u8],
-    ) -> Result<impl Iterator<Item = (Piece, &'a [u8])>> {
+        bytes: &'a Bytes<'a>,
+    ) -> Result<impl Iterator<Item = (Piece, Bytes<'a>)>> {
         let missing = || Error::Gpu { message: format!("weights have no slab {slab}") };
         let pieces = self.placement.pieces(slab, offset, bytes.len() as u64).ok_or_else(missing)?;
         Ok(pieces.map(|piece| {
             let from = piece.from as usize;
-            let taken = &bytes[from..from + piece.len as usize];
+            let taken = bytes.part(from..from + piece.len as usize);
             (piece, taken)
         }))
     }
 
     /// Writes bytes of the packed model; offset and length are multiples of 4. What belongs to components that are away is
     /// left out.
-    pub fn write(&self, slab: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub fn write(&self, slab: usize, offset: u64, bytes: &Bytes<'_>) -> Result<()> {
         for (piece, bytes) in self.pieces(slab, offset, bytes)? {
             if let Some(buffer) = &self.buffers[piece.buffer] {
-                self.context.write(buffer, piece.to, bytes);
+                self.context.write_bytes(buffer, piece.to, &bytes)?;
             }
         }
         Ok(())

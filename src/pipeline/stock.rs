@@ -6,7 +6,7 @@ use std::pin::Pin;
 use super::request::Cancel;
 use crate::error::Result;
 #[cfg(not(target_arch = "wasm32"))]
-use crate::weights::{Manifest, ModelSource, stream_of};
+use crate::weights::{Bytes, Manifest, ModelSource, stream_of};
 use crate::weights::{PackedRecord, Sink};
 
 /// What a [`Stock`] does: done, or what was in its way.
@@ -46,7 +46,7 @@ impl Stock for Files {
         sink: &'a mut Sink<'a>,
         cancel: &'a Cancel,
     ) -> Fetching<'a> {
-        let mut checked = move |slab: usize, offset: u64, bytes: &[u8]| {
+        let mut checked = move |slab: usize, offset: u64, bytes: Bytes<'_>| {
             cancel.check()?;
             sink(slab, offset, bytes)
         };

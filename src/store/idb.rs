@@ -21,7 +21,7 @@ use super::assembler::FullChunk;
 use super::stored::{Held, Origin, State, StoredModel, format_ok};
 use super::trail::Mark;
 use crate::config::{ModelConfig, PredictionType, Suggested};
-use crate::weights::{License, Manifest, PACKED_FORMAT, SourceType};
+use crate::weights::{Bytes, License, Manifest, PACKED_FORMAT, SourceType};
 use crate::{Error, Result};
 
 const DATABASE: &str = "opengen";
@@ -241,13 +241,17 @@ impl Database {
         write.finish(bytes.and(sum).and(marks)).await
     }
 
-    /// Reads one chunk into `bytes`; false when it is not there.
-    pub async fn chunk(&self, place: &str, index: usize, bytes: &mut Vec<u8>) -> Result<bool> {
-        let Some(value) = self.get(CHUNKS, chunk_key(place, index)).await? else { return Ok(false) };
-        let Ok(array) = value.dyn_into::<Uint8Array>() else { return Ok(false) };
-        bytes.resize(array.length() as usize, 0);
-        array.copy_to(bytes);
-        Ok(true)
+    /// Asks for one chunk, which the browser reads from now on; `None` when it is not there.
+    pub fn chunk(
+        &self,
+        place: &str,
+        index: usize,
+    ) -> Result<impl Future<Output = Result<Option<Bytes<'static>>>> + use<>> {
+        let request = self.read(CHUNKS)?.get(chunk_key(place, index)).map_err(storage)?.into_future();
+        Ok(async {
+            let value = request.await.map_err(storage)?;
+            Ok(value.and_then(|value| value.dyn_into().ok()).map(Bytes::Array))
+        })
     }
 
     /// Forgets the bytes of a damaged chunk, but not the checksum that they should have.

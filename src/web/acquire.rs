@@ -12,6 +12,7 @@ use super::values::Phase;
 use crate::pipeline::stock::Stock;
 use crate::store::idb::{Database, Found};
 use crate::store::{Meter, State, StoredModel};
+use crate::weights::Bytes;
 use crate::{Error, Result};
 
 /// A model that is ready, and where it came from.
@@ -218,9 +219,9 @@ async fn load(
     let mut loader = Loader::new(device, manifest.clone()).await?;
     let mut meter = Meter::new(manifest.bytes(), 0, now_ms());
     let mut loaded = 0;
-    let mut take = |slab: usize, offset: u64, bytes: &[u8]| {
-        loader.write(slab, offset, bytes)?;
+    let mut take = |slab: usize, offset: u64, bytes: Bytes<'_>| {
         loaded += bytes.len() as u64;
+        loader.write(slab, offset, bytes)?;
         if let Some(report) = meter.update(loaded, now_ms()) {
             call.report(Phase::Upload, &report, 0);
         }

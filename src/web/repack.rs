@@ -9,7 +9,7 @@ use crate::model::weight_decls;
 use crate::plan::Types;
 use crate::store::idb::{Database, Found};
 use crate::store::{Held, Meter, Repacking, State, StoredModel};
-use crate::weights::Repack;
+use crate::weights::{Bytes, Repack};
 use crate::{Error, Result};
 
 /// Packs a model for this version of the engine. The old chunks stay until all new ones are there.
@@ -72,16 +72,18 @@ async fn fill(
     let map = old.chunk_map();
     let (held, _) = database.held(&old.place, map.len()).await?;
     let mut meter = Meter::new(old.manifest.bytes(), 0, now_ms());
-    let mut bytes = Vec::new();
+    let mut taken = Vec::new();
     while let Some(index) = repacking.wanted() {
         call.check()?;
-        let is_there = database.chunk(&old.place, index, &mut bytes).await?;
-        let found = if is_there { crc32fast::hash(&bytes) } else { 0 };
+        let bytes = database.chunk(&old.place, index)?.await?.unwrap_or(Bytes::Slice(&[]));
+        let found = bytes.crc32();
         if held.get(index) != Some(&Held::Chunk(found)) {
             let model = old.manifest.name.clone();
             return Err(Error::DamagedChunk { model, chunk: index, expected: sum(&held, index), found });
         }
-        repacking.feed(index, &bytes)?;
+        taken.resize(bytes.len(), 0);
+        bytes.copy_to(&mut taken);
+        repacking.feed(index, &taken)?;
         while let Some(chunk) = repacking.next_chunk()? {
             database.put_chunk(&repacking.model().place, &chunk, &[]).await?;
         }

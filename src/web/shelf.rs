@@ -5,6 +5,7 @@ use super::room::Room;
 use crate::model::weight_decls;
 use crate::store::idb::{Database, Found};
 use crate::store::{FullChunk, Held, Mark, State, StoredModel};
+use crate::weights::Bytes;
 use crate::{Error, Result};
 
 /// A model of which some chunks have arrived: its row, what there is of each chunk, and how far the file's hash is.
@@ -104,7 +105,7 @@ impl Shelf<'_> {
             }
             Shelf::Memory { arriving, .. } => {
                 if let (Some(arriving), Some(place)) = (arriving, kept.model.chunk_map().get(chunk.index)) {
-                    arriving.loader.write(place.slab, place.offset, &chunk.bytes)?;
+                    arriving.loader.write(place.slab, place.offset, Bytes::Slice(&chunk.bytes))?;
                 }
             }
         }

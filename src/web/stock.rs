@@ -6,7 +6,7 @@ use crate::pipeline::Cancel;
 use crate::pipeline::stock::{Fetching, Stock};
 use crate::store::idb::{Database, Found};
 use crate::store::{Chunk, Held, State, StoredModel};
-use crate::weights::{PackedRecord, Sink};
+use crate::weights::{Bytes, PackedRecord, Sink};
 use crate::{Error, Result};
 
 use super::shelf::deleted;
@@ -43,22 +43,36 @@ impl Chunks {
             is_wanted[map.overlapping(record.slab, record.values.offset, record.len())].fill(true);
         }
         let (held, _) = database.held(&model.place, map.len()).await?;
-        let mut bytes = Vec::new();
-        for (index, chunk) in map.iter().filter(|(index, _)| is_wanted[*index]) {
-            cancel.check()?;
-            let is_there = database.chunk(&model.place, index, &mut bytes).await?;
-            let expected = match held.get(index) {
-                Some(Held::Chunk(sum) | Held::Sum(sum)) => *sum,
-                _ => 0,
-            };
-            let found = if is_there { crc32fast::hash(&bytes) } else { 0 };
-            if !is_there || found != expected || bytes.len() as u64 != chunk.len {
-                return Err(self.lose(index, [expected, found]).await?);
+        let mut wanted = map.iter().filter(|(index, _)| is_wanted[*index]);
+        // One is read while the one before it is checked and handed over.
+        let ask = |(index, chunk): (usize, Chunk)| -> Result<_> {
+            Ok((index, chunk, database.chunk(&model.place, index)?))
+        };
+        let mut coming = wanted.next().map(ask).transpose()?;
+        let read = async {
+            while let Some((index, chunk, asked)) = coming.take() {
+                let bytes = asked.await?.unwrap_or(Bytes::Slice(&[]));
+                cancel.check()?;
+                coming = wanted.next().map(ask).transpose()?;
+                let expected = match held.get(index) {
+                    Some(Held::Chunk(sum) | Held::Sum(sum)) => *sum,
+                    _ => 0,
+                };
+                let found = bytes.crc32();
+                if found != expected || bytes.len() as u64 != chunk.len {
+                    return Err(self.lose(index, [expected, found]).await?);
+                }
+                let Chunk { slab, offset, .. } = chunk;
+                sink(slab, offset, bytes)?;
             }
-            let Chunk { slab, offset, .. } = chunk;
-            sink(slab, offset, &bytes)?;
+            Ok(())
+        };
+        let read = read.await;
+        // The browser answers all the same, and nobody must have left by then.
+        if let Some((.., asked)) = coming {
+            let _ = asked.await;
         }
-        Ok(())
+        read
     }
 
     /// The damaged chunk goes, the rest stays: fetching again replaces only what is missing by what has the same checksum.

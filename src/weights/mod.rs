@@ -9,6 +9,7 @@
 //! of itself, gets its names and its configuration in [`single`].
 
 mod blocks;
+mod bytes;
 mod clip;
 mod component;
 mod convert;
@@ -42,6 +43,7 @@ mod source;
 mod split;
 
 pub use blocks::{Rounding, RowShape, encode as encode_rows};
+pub use bytes::Bytes;
 pub use component::{Component, Components, Piece, Placement, Sizes};
 pub use header::{Header, OtherTensor, Parse, TensorInfo};
 pub use joined::{Gathered, Given, Joined, joined};

@@ -7,6 +7,7 @@ use bytemuck::{Pod, cast_slice, cast_slice_mut};
 use half::f16;
 
 use super::blocks::{Rounding, RowShape, encode};
+use super::bytes::Bytes;
 use super::decode::{Q4_BLOCK, Q5_BLOCK, Q8_BLOCK, decode, decode_row, simplify};
 use super::header::{Header, TensorInfo, bad};
 use super::packed::{Geometry, Manifest, PackedRecord};
@@ -19,7 +20,7 @@ use crate::plan::{Part, WeightKind};
 const TILE: usize = 16;
 
 /// Takes bytes of a packed model: slab, offset in it, bytes.
-pub type Sink<'a> = dyn FnMut(usize, u64, &[u8]) -> Result<()> + 'a;
+pub type Sink<'a> = dyn FnMut(usize, u64, Bytes<'_>) -> Result<()> + 'a;
 
 /// Bytes for a slab.
 #[derive(Debug, Clone, PartialEq, Eq)]

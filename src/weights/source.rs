@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::bytes::Bytes;
 use super::disk::WeightFile;
 use super::folder::{self, Checkpoint, FULL_FIRST};
 use super::header::{Header, OtherTensor, TensorInfo, bad};
@@ -198,7 +199,7 @@ pub fn stream_of(
         if packer.wants(&info.name) {
             source.read(index, &mut buffer)?;
             for piece in packer.push(&info.name, &buffer)? {
-                sink(piece.slab, piece.offset, &piece.bytes)?;
+                sink(piece.slab, piece.offset, Bytes::Slice(&piece.bytes))?;
             }
         }
     }
@@ -218,7 +219,7 @@ pub fn load(
             slabs.get_mut(slab).and_then(|slab| slab.get_mut(offset as usize..)?.get_mut(..bytes.len()));
         let place = place
             .ok_or_else(|| bad(&manifest.source.file, format!("no place at {offset} in slab {slab}")))?;
-        place.copy_from_slice(bytes);
+        bytes.copy_to(place);
         Ok(())
     })?;
     Ok((manifest, slabs))

@@ -41,5 +41,5 @@ export function launch({ webgpu = true } = {}) {
  * @param {string} folder
  */
 export function launchIn(folder) {
-  return chromium.launchPersistentContext(folder, { executablePath: executable(), args: FLAGS, serviceWorkers: 'block' });
+  return chromium.launchPersistentContext(folder, { executablePath: executable(), args: [...FLAGS, ...WEBGPU], serviceWorkers: 'block' });
 }

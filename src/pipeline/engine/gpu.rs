@@ -20,7 +20,7 @@ use crate::pipeline::residency::{Residency, Stage};
 use crate::pipeline::stages::Stages;
 use crate::pipeline::stock::Stock;
 use crate::plan::{ElemKind, Graph, MemoryLimits, Outside, Target, lower};
-use crate::weights::{Components, Manifest};
+use crate::weights::{Bytes, Components, Manifest};
 
 /// Weights and memory on their way. A value of its own, since what awaits it would otherwise hold all of its states.
 type Moving<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
@@ -54,7 +54,7 @@ impl GpuEngine {
     }
 
     /// Writes packed weights.
-    pub fn write_weights(&self, slab: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub fn write_weights(&self, slab: usize, offset: u64, bytes: &Bytes<'_>) -> Result<()> {
         self.weights.write(slab, offset, bytes)
     }
 

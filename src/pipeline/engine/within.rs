@@ -9,7 +9,7 @@ use crate::pipeline::request::Cancel;
 use crate::pipeline::residency::Residency;
 use crate::pipeline::stock::Stock;
 use crate::plan::Plan;
-use crate::weights::{Component, Components, PackedRecord};
+use crate::weights::{Bytes, Component, Components, PackedRecord};
 
 /// After so many bytes of weights the device is waited for, so that copies of them do not pile up on their way.
 const FLUSHED: usize = 32 << 20;
@@ -62,10 +62,10 @@ impl Limit {
         }
         let mut sums: [Hasher; Component::COUNT] = std::array::from_fn(|_| Hasher::new());
         let mut waiting = 0;
-        let mut sink = |slab: usize, offset: u64, bytes: &[u8]| {
-            weights.write(slab, offset, bytes)?;
-            for (component, bytes) in weights.parts(slab, offset, bytes)? {
-                sums[component.index()].update(bytes);
+        let mut sink = |slab: usize, offset: u64, bytes: Bytes<'_>| {
+            weights.write(slab, offset, &bytes)?;
+            for (component, bytes) in weights.parts(slab, offset, &bytes)? {
+                bytes.hash_into(&mut sums[component.index()]);
             }
             waiting += bytes.len();
             if waiting >= FLUSHED {

@@ -18,6 +18,8 @@ use crate::image::Rgba;
 use crate::plan::{Outside, padded};
 use crate::prompt::Tokenizers;
 use crate::sample::{Evaluation, Generators, Trajectory};
+#[cfg(feature = "gpu")]
+use crate::weights::Bytes;
 use crate::weights::Manifest;
 
 /// A model, ready for prompts.
@@ -81,9 +83,9 @@ impl Pipeline {
 
     /// Writes packed weights to the device; the processor was given them all at once.
     #[cfg(feature = "gpu")]
-    pub fn write(&mut self, slab: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub fn write<'a>(&mut self, slab: usize, offset: u64, bytes: impl Into<Bytes<'a>>) -> Result<()> {
         match &self.engine {
-            Engine::Gpu(engine) => engine.write_weights(slab, offset, bytes),
+            Engine::Gpu(engine) => engine.write_weights(slab, offset, &bytes.into()),
             #[cfg(feature = "cpu")]
             Engine::Cpu(_) => Ok(()),
         }

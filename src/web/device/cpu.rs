@@ -9,7 +9,7 @@ use web_time::Duration;
 use super::super::values::Capabilities;
 use crate::pipeline::stock::Stock;
 use crate::pipeline::{Engine, Pipeline, probe};
-use crate::weights::Manifest;
+use crate::weights::{Bytes, Manifest};
 use crate::{Error, Result};
 
 /// The processor: one thread of it.
@@ -77,7 +77,7 @@ impl Loader {
     }
 
     /// Takes bytes of a slab.
-    pub(in crate::web) fn write(&mut self, slab: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub(in crate::web) fn write(&mut self, slab: usize, offset: u64, bytes: Bytes<'_>) -> Result<()> {
         let place = self.slabs.get_mut(slab).and_then(|slab| {
             let from = usize::try_from(offset).ok()?;
             slab.get_mut(from..from.checked_add(bytes.len())?)
@@ -86,7 +86,7 @@ impl Loader {
             let message = format!("{} bytes at {offset} lie outside slab {slab}", bytes.len());
             return Err(Error::BadFile { file: self.manifest.name.clone(), message });
         };
-        place.copy_from_slice(bytes);
+        bytes.copy_to(place);
         Ok(())
     }
 

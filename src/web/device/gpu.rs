@@ -9,7 +9,7 @@ use super::super::values::Capabilities;
 use crate::gpu::{Context, Options};
 use crate::pipeline::stock::Stock;
 use crate::pipeline::{Pipeline, probe};
-use crate::weights::Manifest;
+use crate::weights::{Bytes, Manifest};
 use crate::{Error, Result};
 
 /// A WebGPU device, and how much of its memory may be used.
@@ -70,7 +70,7 @@ impl Loader {
     }
 
     /// Takes bytes of a slab.
-    pub(in crate::web) fn write(&mut self, slab: usize, offset: u64, bytes: &[u8]) -> Result<()> {
+    pub(in crate::web) fn write(&mut self, slab: usize, offset: u64, bytes: Bytes<'_>) -> Result<()> {
         self.0.write(slab, offset, bytes)
     }
 

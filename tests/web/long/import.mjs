@@ -21,6 +21,8 @@ const WASM = 256 * 2 ** 20;
 /** What JavaScript's heap may grow to, of the page and of the worker, with the bytes of its buffers. */
 const HEAP = 300e6;
 const MINUTES = 60_000;
+/** What a load may add to it: the bytes of the weights are none of it. */
+const GROWN = 16 * 2 ** 20;
 /** Types that a browser insists on. */
 const TYPES = { '.js': 'text/javascript', '.wasm': 'application/wasm' };
 
@@ -167,11 +169,39 @@ async function imports(t, file, passes) {
     if (result) assert.equal(result.failed, undefined);
   }
   await sample();
+  const warm = await loads(page);
   const mb = (bytes) => `${(bytes / 1e6).toFixed(0)} MB`;
   t.diagnostic(`wasm ${(most.wasm / 2 ** 20).toFixed(0)} MiB; JavaScript: page ${mb(most.page)}, worker ${mb(most.worker)}; `
     + `${most.samples} samples, ${server.passes.length} passes`);
+  t.diagnostic(`from the store to the device, ${warm.adapter}: ${(warm.bytes / 1e9).toFixed(2)} GB in ${warm.seconds.toFixed(2)} s, `
+    + `${(warm.seconds / warm.bytes * 1e9).toFixed(2)} s/GB, chunks checked; wasm grew by ${(warm.grown / 2 ** 20).toFixed(1)} MiB`);
+  assert.ok(warm.bytes > 1e9, JSON.stringify(warm));
+  assert.ok(warm.grown <= GROWN, `wasm grew by ${warm.grown} bytes while the model was loaded`);
   assert.ok(most.samples >= 5 && most.wasm > 0 && most.worker > 0, JSON.stringify(most));
   assert.ok(server.passes.length <= passes, `${server.passes.length} passes`);
   assert.ok(most.wasm <= WASM, `wasm grew to ${most.wasm} bytes`);
   assert.ok(most.page + most.worker <= HEAP, `JavaScript grew to ${most.page} and ${most.worker} bytes`);
+}
+
+/**
+ * Loads what was imported onto a WebGPU device of another engine: from the first bytes that are there to the last, until the
+ * device has all of them.
+ */
+async function loads(page) {
+  const known = new Set(page.workers());
+  await page.evaluate(async () => {
+    await globalThis.og.dispose();
+    const { OpenGen } = await import('/client.js');
+    globalThis.og = await OpenGen.create({ engine: 'webgpu' });
+  });
+  const worker = page.workers().find((one) => !known.has(one));
+  const memory = () => worker.evaluate(() => self.memories.reduce((sum, { buffer }) => sum + buffer.byteLength, 0));
+  const before = await memory();
+  const { start, end, model } = await page.evaluate(async () => {
+    const start = performance.now();
+    const model = await globalThis.og.models.load('large');
+    return { start, end: performance.now(), model };
+  });
+  const adapter = await page.evaluate(() => globalThis.og.capabilities().adapter);
+  return { adapter, bytes: model.bytes, seconds: (end - start) / 1000, grown: await memory() - before };
 }
