@@ -11,12 +11,13 @@ use common::{Golden, compare_run, request};
 use opengen::config::{ModelConfig, PredictionType, Suggested, TimestepSpacing};
 use opengen::cpu::Weights;
 use opengen::kernels::WeightType;
-use opengen::model::weight_decls;
+use opengen::model::{autoencoder_decls, weight_decls};
 use opengen::pipeline::stages::Stages;
 use opengen::pipeline::{Cancel, Dump, Pipeline};
 use opengen::prompt::{Dialect, Tokenizer};
 use opengen::weights::{
-    Family, LayoutOptions, ModelSource, OpenOptions, Rounding, Unused, load, quantize_source, unpack,
+    Family, FoundAutoencoder, Given, LayoutOptions, Manifest, ModelSource, OpenOptions, Rounding, Unused,
+    autoencoder_in, load, quantize_source, unpack,
 };
 use pollster::block_on;
 use safetensors::tensor::Dtype;
@@ -379,6 +380,128 @@ fn an_autoencoder_may_come_by_itself() {
     let options = OpenOptions { prediction: None, vae: vec![diffusers] };
     let error = ModelSource::open_with(&common::model_folder("sd1"), &options).unwrap_err().to_string();
     assert!(error.contains("vae: goes with a checkpoint in one file only"), "{error}");
+}
+
+/// The tiny autoencoder of the goldens in its author's naming: each half a file, its layers counted from 0.
+fn tiny_halves(out: &Path) -> [std::path::PathBuf; 2] {
+    let path = common::model_folder("taesd").join("diffusion_pytorch_model.safetensors");
+    let bytes = std::fs::read(path).expect("a file");
+    let file = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    ["encoder", "decoder"].map(|half| {
+        let entry = |(name, view): (String, safetensors::tensor::TensorView)| {
+            let (number, rest) =
+                name.strip_prefix(&format!("{half}.layers."))?.split_once('.').expect("a number");
+            let number: usize = number.parse().expect("a number");
+            let entry =
+                Entry { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() };
+            Some((format!("{}.{rest}", number + usize::from(half == "decoder")), entry))
+        };
+        let path = out.join(format!("taesd_{half}.safetensors"));
+        write(&file.tensors().into_iter().filter_map(entry).collect(), &path);
+        path
+    })
+}
+
+/// What the page keeps beside a model that was given another autoencoder: the files as one, packed by itself.
+fn given_to(model: &ModelSource, files: &[std::path::PathBuf]) -> (Manifest, Vec<Vec<u8>>) {
+    let given = files.iter().map(|path| {
+        let bytes = std::fs::read(path).expect("a file");
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        (name, Given { len: bytes.len() as u64, bytes })
+    });
+    let given: BTreeMap<String, Given> = given.collect();
+    let found = autoencoder_in(&given).unwrap_or_else(|error| panic!("{error}"));
+    let joined = found.joined(model.config()).unwrap_or_else(|error| panic!("{error}"));
+    let parts =
+        joined.parts.iter().map(|(path, span)| &given[path].bytes[span.start as usize..span.end as usize]);
+    let file: Vec<u8> = joined.header.iter().copied().chain(parts.flatten().copied()).collect();
+    let out = tempfile::tempdir().expect("a folder");
+    let path = out.path().join("part.safetensors");
+    std::fs::write(&path, file).expect("written");
+    let part = ModelSource::open(&path).expect("opens");
+    load(&part, &autoencoder_decls(part.config()), LayoutOptions::default()).expect("an autoencoder")
+}
+
+/// An autoencoder that a stored model was given draws what `--vae` draws with it, under any of its names; a half of one, and
+/// one of other latents, is refused.
+#[test]
+fn an_autoencoder_may_be_given_to_a_packed_model() {
+    let facts = Facts::of("sd1");
+    let out = tempfile::tempdir().expect("a folder");
+    let model = written(&facts.entries(), out.path());
+    let decls = weight_decls(model.config());
+    let (manifest, slabs) = load(&model, &decls, LayoutOptions::default()).expect("a whole model");
+    let drawn = |manifest: &Manifest, slabs: Vec<Vec<u8>>| {
+        let mut pipeline = Pipeline::on_cpu(manifest.clone(), slabs).expect("a model");
+        let made = block_on(pipeline.generate(&request(&facts.case("sd1")), &mut |_| {}, &Cancel::default()));
+        made.expect("drawn").images.remove(0)
+    };
+    let own = drawn(&manifest, slabs.clone());
+
+    facts.write_folder(&out.path().join("folder"), "{}");
+    let prefixed: Entries = facts
+        .entries()
+        .into_iter()
+        .filter(|(name, _)| name.starts_with("first_stage_model."))
+        .map(|(name, mut entry)| {
+            // Other values than the model's own.
+            if name.ends_with("conv_out.weight") {
+                entry = Entry::f16(&entry.shape, &weight("another", &entry.shape));
+            }
+            (name, entry)
+        })
+        .collect();
+    let bare: Entries = prefixed
+        .iter()
+        .map(|(name, entry)| (name.replace("first_stage_model.", ""), entry.clone()))
+        .collect();
+    let [encoder, decoder] = tiny_halves(out.path());
+    let cases = [
+        ("prefixed", vec![out.path().join("prefixed.safetensors")]),
+        ("bare", vec![out.path().join("bare.safetensors")]),
+        ("the tiny one's halves", vec![encoder, decoder.clone()]),
+        (
+            "diffusers' tiny one",
+            vec![common::model_folder("taesd").join("diffusion_pytorch_model.safetensors")],
+        ),
+    ];
+    write(&prefixed, &cases[0].1[0]);
+    write(&bare, &cases[1].1[0]);
+    for (what, files) in &cases {
+        let (part, more) = given_to(&model, files);
+        let whole = manifest.with_autoencoder(&part).expect("fits");
+        let given = drawn(&whole, slabs.iter().cloned().chain(more).collect());
+        let options = OpenOptions { vae: files.clone(), ..OpenOptions::default() };
+        let named = ModelSource::open_with(&out.path().join("model.safetensors"), &options).expect("opens");
+        let decls = weight_decls(named.config());
+        let (expected, slabs) = load(&named, &decls, LayoutOptions::default()).expect("a whole model");
+        assert!(whole.is_current(&decls), "{what}");
+        assert_eq!(whole.config, expected.config, "{what}");
+        assert!(given == drawn(&expected, slabs), "{what}: the picture of --vae");
+        assert!(given != own, "{what}: not the model's own");
+    }
+    // diffusers' names are those of the model's own autoencoder here: the same picture.
+    let (part, more) = given_to(&model, &[out.path().join("folder/vae/diffusion_pytorch_model.safetensors")]);
+    let whole = manifest.with_autoencoder(&part).expect("fits");
+    assert!(drawn(&whole, slabs.iter().cloned().chain(more).collect()) == own);
+
+    let half = |path: &Path| {
+        let bytes = std::fs::read(path).expect("a file");
+        let given = Given { len: bytes.len() as u64, bytes };
+        autoencoder_in(&BTreeMap::from([("a.safetensors".to_string(), given)]))
+    };
+    let found = half(&decoder).expect("half of one").found;
+    assert_eq!(found, FoundAutoencoder::Half { missing: "encoder" });
+    assert!(half(&decoder).expect("half of one").joined(model.config()).is_err());
+    assert!(half(&out.path().join("model.safetensors")).unwrap_err().to_string().contains("a whole model"));
+    assert!(half(&out.path().join("folder/text_encoder/model.safetensors")).is_err());
+    let mut other = model.config().clone();
+    other.vae = opengen::config::ModelConfig::builtin("sd15").expect("built in").vae;
+    if let opengen::config::Autoencoder::Kl(vae) = &mut other.vae {
+        vae.block_out_channels.pop();
+    }
+    let error = half(&cases[1].1[0]).expect("one").joined(&other).unwrap_err().to_string();
+    assert!(error.contains("does not fit") && error.contains("other latents"), "{error}");
 }
 
 /// Each is called by its name, or all that is wrong with it is told at once.

@@ -188,6 +188,16 @@ export interface Generated<T extends ImageType = 'ImageData'> {
   stats: Stats;
 }
 
+/** What is known of an autoencoder in files of its own. */
+export interface FittingModels {
+  /** It is a tiny one (TAESD). */
+  tiny: boolean;
+  /** The half of a tiny one that is in another file, which is needed too; no models fit then. */
+  missing: 'encoder' | 'decoder' | null;
+  /** Ids of stored models. */
+  models: string[];
+}
+
 export interface Models {
   /** The models that are stored in this browser, whole or in part. */
   list(): Promise<StoredModel[]>;
@@ -206,6 +216,16 @@ export interface Models {
    * (`weights` of `import`). Told from its header; rejects with BAD_MODEL where it is none.
    */
   sizes(source: File | readonly File[] | FileList): Promise<Record<WeightType, number>>;
+  /**
+   * What files hold that are an autoencoder by itself (safetensors, in CompVis's, diffusers' or TAESD's naming), and the ids of
+   * the stored models that it fits: those that know latents of its shape. Rejects with BAD_MODEL where they are none.
+   */
+  fitting(files: File | readonly File[] | FileList): Promise<FittingModels>;
+  /**
+   * Stores such files beside a stored model, which draws with them instead of its own autoencoder from the next time on that it
+   * is loaded; with null, its own is used again.
+   */
+  setAutoencoder(id: string, files: File | readonly File[] | FileList | null, options?: ImportOptions): Promise<StoredModel>;
   /**
    * Packs a stored model, which is not the one in use, in a smaller type, in place of what is stored, as `opengen import`
    * would: matrices that are no blocks yet. Larger again it gets only by being fetched again.

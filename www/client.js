@@ -167,6 +167,14 @@ export class OpenGen extends EventTarget {
         throw error;
       }
     }),
+    fitting: async (files) => this.#link.call({ type: 'fittingModels', files: filesOf(files instanceof File ? [files] : files) ?? [] }),
+    setAutoencoder: (id, files, options = {}) => {
+      check('setAutoencoder', options);
+      const given = files && (filesOf(files instanceof File ? [files] : files) ?? []);
+      return this.#link.inTurn(() => (given
+        ? this.#link.call({ type: 'giveAutoencoder', model: id, files: given, weights: options.weights }, options)
+        : this.#link.call({ type: 'takeAutoencoder', model: id })), options.signal);
+    },
     sizes: async (source) => {
       const files = filesOf(source);
       const file = files ? await this.#link.call({ type: 'joinFolder', files }) : source;

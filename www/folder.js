@@ -12,9 +12,10 @@ const MOST = 33 << 20;
 const LENGTH = 8;
 
 /**
+ * @typedef {{title: string, header: Uint8Array, parts: {path: string, from: number, to: number}[]}} Joined
  * @typedef {object} Module the engine's, as far as it is needed here
  * @property {(files: {path: string, bytes: Uint8Array, length: number}[], title: string) =>
- *   {title: string, header: Uint8Array, parts: {path: string, from: number, to: number}[]}} joinFolder
+ *   Joined} joinFolder
  * @property {(file: string, beginning: Uint8Array, length: number) => Record<string, number>} keptSizes bytes by type, or in `more`
  *   how much of the beginning is wanted
  */
@@ -44,11 +45,21 @@ export const isText = (path) => TEXTS.test(path);
  * @returns {Promise<File>} named as the folder is
  */
 export async function joined(module, files) {
-  const given = await Promise.all(files.map(async ({ path, file }) => {
-    const read = async (/** @type {number} */ most) => new Uint8Array(await file.slice(0, most).arrayBuffer());
-    return { path, bytes: await beginning(path, read), length: file.size };
-  }));
-  const { title, header, parts } = module.joinFolder(given, 'model');
+  return together(module.joinFolder(await seenOf(files), 'model'), files);
+}
+
+/** What the reader wants to see of files. @param {{path: string, file: File}[]} files */
+export const seenOf = (files) => Promise.all(files.map(async ({ path, file }) => {
+  const read = async (/** @type {number} */ most) => new Uint8Array(await file.slice(0, most).arrayBuffer());
+  return { path, bytes: await beginning(path, read), length: file.size };
+}));
+
+/**
+ * One file, put together as the reader says.
+ * @param {Joined} how
+ * @param {{path: string, file: File}[]} files
+ */
+export function together({ title, header, parts }, files) {
   const at = new Map(files.map(({ path, file }) => [path, file]));
   const slices = parts.map(({ path, from, to }) => /** @type {File} */ (at.get(path)).slice(from, to));
   return new File([/** @type {BlobPart} */ (header), ...slices], title, { lastModified: Math.max(...files.map(({ file }) => file.lastModified)) });

@@ -51,7 +51,7 @@ export const STUDY = {
 
 /** The options of each call, by what an error calls it. */
 const TAKES = {
-  create: CREATE, detect: DETECT, load: IMPORT, import: IMPORT, quantize: LOAD, model: MODEL, generate: GENERATE, previews: PREVIEWS,
+  create: CREATE, detect: DETECT, load: IMPORT, import: IMPORT, quantize: LOAD, setAutoencoder: IMPORT, model: MODEL, generate: GENERATE, previews: PREVIEWS,
   walk: WALK, request: PICTURE, study: SIGNAL,
 };
 

@@ -86,6 +86,8 @@ export interface StoredModel {
    * itself, before its first picture, whose `notices` say what came of that.
    */
   asksPrediction: boolean;
+  /** The autoencoder that it was given in place of its own: its files' name, and how large it is here. */
+  autoencoder: { name: string, bytes: number } | null;
   /** The type that most of it is packed in; null where another version of the engine stored it. */
   weights: WeightType | 'f32' | null;
   /** False while a part of it is still to be fetched. */
@@ -446,6 +448,10 @@ export type ToWorker =
   | { type: 'joinFolder'; id: number; files: { path: string; file: File }[] }
   /** How large a file's model gets in the store, by type. */
   | { type: 'keptSizes'; id: number; file: File }
+  /** What an autoencoder's files are, and which stored models they fit. */
+  | { type: 'fittingModels'; id: number; files: { path: string; file: File }[] }
+  | { type: 'giveAutoencoder'; id: number; model: string; files: { path: string; file: File }[]; weights?: WeightType }
+  | { type: 'takeAutoencoder'; id: number; model: string }
   | { type: 'loadModel'; id: number; model: ModelFile }
   | { type: 'quantizeModel'; id: number; model: string; to: WeightType }
   | { type: 'generate'; id: number; request: GenerateRequest }

@@ -1,5 +1,8 @@
 /** What the store holds, read without an engine. The store itself is src/store/idb.rs, and nothing is written here. */
 
+/** The id under which an autoencoder is stored that a model was given: `StoredModel::part_of`. @param {string} id */
+export const partOf = (id) => `${id}\u0001autoencoder`;
+
 /**
  * The rows of the stored models; none where nothing was ever stored or the browser refuses storage.
  * @returns {Promise<{id: string, url: string, bytes: number, complete: boolean}[]>}
@@ -9,7 +12,8 @@ export async function storedRows() {
   if (!db) return [];
   try {
     const rows = await settled(db.transaction('models').objectStore('models').getAll());
-    return rows.map(({ id, bytes, state, origin }) => ({ id, url: origin.url, bytes, complete: state === 'complete' }));
+    const isModel = (/** @type {{id: string}} */ { id }) => !id.includes('\u0001'); // nor what a model was given
+    return rows.filter(isModel).map(({ id, bytes, state, origin }) => ({ id, url: origin.url, bytes, complete: state === 'complete' }));
   } catch {
     return []; // a database of another version: the engine will say so
   } finally {

@@ -84,6 +84,7 @@ const PARTS = {
     'catalogue/fit.js',
     'catalogue/licenses.js',
     'catalogue/once.js',
+    'catalogue/parts.js',
     'catalogue/shown.js',
     'catalogue/site.js',
     'catalogue/sources.js',

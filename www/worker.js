@@ -6,10 +6,10 @@
 
 import { detect } from './detect.js';
 import { choose, withoutDevice } from './engines.js';
-import { joined, keptSizes } from './folder.js';
+import { joined, keptSizes, seenOf, together } from './folder.js';
 import { gathered, inParts, isIndex } from './gathered.js';
 import { enlarge } from './preview.js';
-import { storedRows } from './stored.js';
+import { partOf, storedRows } from './stored.js';
 import { through } from './through.js';
 
 /** The engine in use. @type {import('./engines.js').Running | null} */
@@ -57,6 +57,13 @@ async function perform(call) {
       return joined(running.module, call.files);
     case 'keptSizes':
       return keptSizes(running.module, call.file);
+    case 'fittingModels':
+      return running.engine.autoencoder(await seenOf(call.files));
+    case 'giveAutoencoder':
+      return cancellable(call.id, (engine) => give(engine, call));
+    case 'takeAutoencoder':
+      await running.engine.removeModel(partOf(call.model));
+      return (await running.engine.listModels()).find(({ id }) => id === call.model);
     case 'loadModel': {
       let used;
       const loaded = await cancellable(call.id, async (engine) =>
@@ -121,6 +128,23 @@ const deviceLost = (message) => self.postMessage({ type: 'happened', event: { ty
 function reachable({ files: places, ...file }) {
   const own = file.fetch && through(file.fetch);
   return places ? { ...file, ...gathered(() => running.module, { title: file.id, places, ask: own }) } : { ...file, fetch: own };
+}
+
+/** An autoencoder's files, as one, beside the model that they are given to. */
+async function give(engine, call) {
+  const { model, files, weights } = call;
+  const file = together(await engine.autoencoder(await seenOf(files), model), files);
+  const url = URL.createObjectURL(file);
+  const id = partOf(model);
+  try {
+    await engine.removeModel(id); // what was given before: nothing else tells it from what comes
+    return await engine.importModel({ id, url, bytes: file.size, weights }, progressOf(call));
+  } catch (error) {
+    await engine.removeModel(id).catch(() => {}); // a part of a file is of no use, nor is what a deleted model was given
+    throw error;
+  } finally {
+    URL.revokeObjectURL(url);
+  }
 }
 
 /** The same; of a file in parts with what their index says, which is asked for where the file is not stored. */

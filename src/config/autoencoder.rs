@@ -67,6 +67,11 @@ impl Autoencoder {
         }
     }
 
+    /// Whether it can stand in the place of another: the same latents, as far as their shape tells.
+    pub fn stands_for(&self, other: &Autoencoder) -> bool {
+        (self.latent_channels(), self.scale()) == (other.latent_channels(), other.scale())
+    }
+
     /// Latents of unit variance, as the denoiser knows them, = encoder output · this.
     pub fn scaling_factor(&self) -> f64 {
         match self {

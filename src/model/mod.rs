@@ -17,6 +17,7 @@ pub use streamed::Whole;
 
 use crate::config::{ModelConfig, TaesdConfig};
 use crate::plan::{Graph, MemoryLimits, Outside, Path, WeightDecl};
+use crate::weights::Component;
 
 /// A model's text encoder number `index` over `batch` chunks, without its last `clip_skip` layers; `None` where it has
 /// no such encoder.
@@ -46,6 +47,12 @@ pub fn weight_decls(config: &ModelConfig) -> Vec<WeightDecl> {
         autoencoder::encoder(&config.vae, 1, 8 * scale, 8 * scale, limits),
     ];
     declared(texts.chain(networks).chain(preview(config, 8, 8)))
+}
+
+/// Every weight of a model's own autoencoder, both ways.
+pub fn autoencoder_decls(config: &ModelConfig) -> Vec<WeightDecl> {
+    let own = |decl: &WeightDecl| Component::of(&decl.name).is_autoencoder();
+    weight_decls(config).into_iter().filter(own).collect()
 }
 
 /// Every weight of a tiny autoencoder by itself, both ways.

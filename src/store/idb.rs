@@ -7,6 +7,8 @@
 //!
 //! A model's place is its id, or another name once it was packed anew ([`StoredModel::places`]).
 
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use idb::{
@@ -75,11 +77,22 @@ pub struct Listed {
     pub prediction: Option<PredictionType>,
     /// Nothing said so: that is what it is taken for until it is asked itself, before the first picture.
     pub asks_prediction: bool,
+    /// The autoencoder that it was given in place of its own.
+    pub autoencoder: Option<GivenPart>,
     /// The type that most of its bytes are packed in; `None` where its row cannot be read.
     pub weights: Option<SourceType>,
     pub state: State,
     /// Whether this version of the engine can read it.
     pub format_ok: bool,
+}
+
+/// What was given to a stored model.
+#[derive(Debug, Clone, Serialize)]
+pub struct GivenPart {
+    /// Of its files.
+    pub name: String,
+    /// Of all its slabs.
+    pub bytes: u64,
 }
 
 /// What the store holds under an id.
@@ -118,7 +131,7 @@ impl Database {
         Ok(Database { db })
     }
 
-    /// Every stored model.
+    /// Every stored model, with what was given to it.
     pub async fn list(&self) -> Result<Vec<Listed>> {
         let store = self.read(MODELS)?;
         // Both are asked for before either is awaited: a transaction without requests ends.
@@ -126,7 +139,16 @@ impl Database {
         let rows = store.get_all(None, None).map_err(storage)?;
         let (keys, rows) = (keys.await.map_err(storage)?, rows.await.map_err(storage)?);
         let ids = keys.into_iter().map(|key| key.as_string().unwrap_or_default());
-        Ok(ids.zip(rows).map(|(id, value)| listed(id, value)).collect())
+        let all = ids.zip(rows).map(|(id, value)| listed(id, value));
+        let (parts, mut models): (Vec<_>, Vec<_>) =
+            all.partition(|row| StoredModel::model_of(&row.id).is_some());
+        for part in parts.into_iter().filter(|part| part.state == State::Complete && part.format_ok) {
+            let model = models.iter_mut().find(|model| Some(&*model.id) == StoredModel::model_of(&part.id));
+            model.into_iter().for_each(|model| {
+                model.autoencoder = Some(GivenPart { name: part.name.clone(), bytes: part.bytes });
+            });
+        }
+        Ok(models)
     }
 
     /// Whether there is a model under `id`.
@@ -135,8 +157,12 @@ impl Database {
         Ok(count.await.map_err(storage)? > 0)
     }
 
-    /// The model under `id`, without its chunks.
-    pub async fn model(&self, id: &str) -> Result<Found> {
+    /// The model under `id`, without its chunks. Boxed: many ask, and each would have all that it takes in its own code.
+    pub fn model<'a>(&'a self, id: &'a str) -> Pin<Box<dyn Future<Output = Result<Found>> + 'a>> {
+        Box::pin(self.read_model(id))
+    }
+
+    async fn read_model(&self, id: &str) -> Result<Found> {
         let Some(value) = self.get(MODELS, id.into()).await? else { return Ok(Found::Nothing) };
         let Ok(row) = serde_wasm_bindgen::from_value::<Row>(value) else { return Ok(Found::OtherFormat) };
         if !format_ok(row.format) {
@@ -313,6 +339,7 @@ fn listed(id: String, value: JsValue) -> Listed {
             suggested: Suggested::default(),
             prediction: None,
             asks_prediction: false,
+            autoencoder: None,
             weights: None,
             state: State::Damaged,
             format_ok: false,
@@ -337,6 +364,7 @@ fn listed(id: String, value: JsValue) -> Listed {
         suggested,
         prediction,
         asks_prediction,
+        autoencoder: None,
         weights,
         state,
         format_ok,

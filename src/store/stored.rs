@@ -53,6 +53,9 @@ impl Origin {
     }
 }
 
+/// Behind a model's id: the autoencoder that it was given. Not a character of file names and addresses.
+const PART: &str = "\u{1}autoencoder";
+
 /// How far a stored model is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -96,6 +99,16 @@ pub struct StoredModel {
 }
 
 impl StoredModel {
+    /// The id under which an autoencoder is stored that was given to a model.
+    pub fn part_of(id: &str) -> String {
+        format!("{id}{PART}")
+    }
+
+    /// The model to which what is stored under an id was given, where it is such a part.
+    pub fn model_of(id: &str) -> Option<&str> {
+        id.strip_suffix(PART)
+    }
+
     /// Both names under which chunks of a model may lie: those of a new layout come to the one that is free.
     pub fn places(id: &str) -> [String; 2] {
         [id.to_owned(), format!("{id}\u{1}anew")]

@@ -1,6 +1,7 @@
 //! Getting a model ready: from the store, or fetched and stored first, or in memory alone where nothing can be kept.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use super::browser::now_ms;
 use super::device::{Backend, Device, Loader};
@@ -12,7 +13,7 @@ use super::values::Phase;
 use crate::pipeline::stock::Stock;
 use crate::store::idb::{Database, Found};
 use crate::store::{Meter, State, StoredModel};
-use crate::weights::Bytes;
+use crate::weights::{Bytes, Manifest};
 use crate::{Error, Result};
 
 /// A model that is ready, and where it came from.
@@ -77,7 +78,8 @@ async fn stored(
 ) -> Result<Acquired> {
     let Imported { model, was_there, notice } = import(call, database).await?;
     make_room();
-    Ok(Acquired { from_store: was_there, notice, ..load(call, database, device, &model).await? })
+    let loaded = load(call, database, device, &model).await?;
+    Ok(Acquired { from_store: was_there, notice: notice.or(loaded.notice.clone()), ..loaded })
 }
 
 /// A model that is wholly in the store.
@@ -196,6 +198,32 @@ async fn is_usable(database: &Database, id: &str) -> Result<bool> {
     Ok(matches!(found, Found::Model(model) if model.state == State::Complete && is_current(&model)))
 }
 
+/// What a model is with the autoencoder that it was given, and that one; without it, and why, where it cannot be used.
+async fn with_part(
+    database: &Database,
+    model: &StoredModel,
+) -> Result<(Arc<Manifest>, Option<StoredModel>, Option<String>)> {
+    let part = match database.model(&StoredModel::part_of(&model.id)).await? {
+        Found::Nothing => return Ok((model.manifest.clone(), None, None)),
+        // It is on its way, or what brought it broke off.
+        Found::Model(part) if part.state == State::Partial => {
+            return Ok((model.manifest.clone(), None, None));
+        }
+        Found::Model(part) if part.state == State::Complete && is_current(&part) => part,
+        _ => {
+            let why = "The autoencoder that it was given cannot be used any more, so it draws with its own: give it the \
+                file again.";
+            return Ok((model.manifest.clone(), None, Some(why.into())));
+        }
+    };
+    match model.manifest.with_autoencoder(&part.manifest) {
+        Ok(manifest) => Ok((Arc::new(manifest), Some(*part), None)),
+        Err(error) => {
+            Ok((model.manifest.clone(), None, Some(format!("It draws with its own autoencoder: {error}."))))
+        }
+    }
+}
+
 /// Chunks from the database into the pipeline, one at a time, each checked. Where the device has a limit of memory, they stay
 /// in the database until a run needs them.
 async fn load(
@@ -204,15 +232,15 @@ async fn load(
     device: &Device,
     model: &StoredModel,
 ) -> Result<Acquired> {
-    let manifest = model.manifest.clone();
+    let (manifest, part, notice) = with_part(database, model).await?;
     let acquired = |backend| Acquired {
         backend,
         bytes: manifest.bytes(),
         from_store: true,
         in_memory_only: false,
-        notice: None,
+        notice,
     };
-    let chunks = Chunks { database: database.clone(), model: model.clone() };
+    let chunks = Chunks { database: database.clone(), model: model.clone(), part };
     if device.memory_limit().is_some() {
         return Ok(acquired(device.within(manifest.clone(), Box::new(chunks))?));
     }

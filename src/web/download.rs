@@ -6,9 +6,8 @@ use super::browser::{self, now_ms};
 use super::fetch::{self, Ask, Download, expect_total};
 use super::locks;
 use super::request::ModelRequest;
-use super::shelf::{Kept, Shelf, is_current};
+use super::shelf::{Kept, Shelf, decls_of, is_current};
 use super::values::{Phase, progress};
-use crate::model::weight_decls;
 use crate::pipeline::Cancel;
 use crate::store::{
     Expected, Finish, Held, Import, Layout, Meter, Origin, Progress, State, StoredModel, license_in,
@@ -274,14 +273,14 @@ fn expected(request: &ModelRequest, bytes: Option<u64>) -> Expected {
 
 /// The packed layout of the model that the file turns out to hold.
 fn layout_of(request: &ModelRequest) -> Layout {
-    let origin = request.origin.clone();
+    let (id, origin) = (request.id.clone(), request.origin.clone());
     let (file, clip, prediction) = (request.file(), request.clip.clone(), request.prediction);
     let options = LayoutOptions { narrowed: request.weights, ..LayoutOptions::default() };
     Box::new(move |header| {
         let recognised = recognise(header, Hints { clip: clip.as_deref(), prediction, ..Hints::default() })?;
         let source =
             Source { file: file.clone(), bytes: origin.bytes.unwrap_or(0), sha256: origin.sha256.clone() };
-        let decls = weight_decls(&recognised.config);
+        let decls = decls_of(&id, &recognised.config);
         recognised.manifest(&decls, header, source, options)
     })
 }

@@ -13,7 +13,7 @@ use super::browser::{self, get};
 use super::device::Device;
 use super::download::Call;
 use super::error::to_js;
-use super::repack::{not_stored, quantize};
+use super::repack::quantize;
 use super::request::{self, ModelRequest};
 use super::room::{self, Room};
 use super::run::run;
@@ -21,6 +21,7 @@ use super::study;
 use super::values::{Capabilities, LoadedModel, StorageReport, StoredModel, plain};
 use crate::pipeline::{self, Cancel};
 use crate::plan::Types;
+use crate::store;
 use crate::store::idb::Database;
 use crate::weights::kept_as;
 use crate::{Error, Result};
@@ -45,10 +46,10 @@ struct Running {
 }
 
 /// What all calls share.
-struct Inner {
+pub(super) struct Inner {
     work: Mutex<Work>,
     /// `None` where the browser refuses storage.
-    database: Option<Rc<Database>>,
+    pub(super) database: Option<Rc<Database>>,
     /// Bytes of the graphics device that may be used.
     memory_limit: Option<u64>,
     capabilities: RefCell<Capabilities>,
@@ -60,7 +61,7 @@ struct Inner {
 /// Makes pictures from words, on the visitor's GPU or, in the other module, on the CPU.
 #[wasm_bindgen]
 pub struct Engine {
-    inner: Rc<Inner>,
+    pub(super) inner: Rc<Inner>,
 }
 
 #[wasm_bindgen]
@@ -113,7 +114,8 @@ impl Engine {
         loaded.map(|loaded| plain(&loaded)).map_err(to_js)
     }
 
-    /// Fetches, checks and stores a model without loading it; answers with its line in the list of stored models.
+    /// Fetches, checks and stores a model, or an autoencoder for one, without loading it; answers with the model's line in the
+    /// list of stored models.
     #[wasm_bindgen(js_name = importModel)]
     pub async fn import_model(
         &self,
@@ -165,12 +167,17 @@ impl Engine {
         }
     }
 
-    /// Deletes a stored model.
+    /// Deletes a stored model, and what it was given.
     #[wasm_bindgen(js_name = removeModel)]
     pub async fn remove_model(&self, id: String) -> std::result::Result<(), JsValue> {
         let inner = self.inner.clone();
         match &inner.database {
-            Some(database) => database.remove_model(&id).await.map_err(to_js),
+            Some(database) => {
+                for id in [store::StoredModel::part_of(&id), id] {
+                    database.remove_model(&id).await.map_err(to_js)?;
+                }
+                Ok(())
+            }
             None => Ok(()),
         }
     }
@@ -185,7 +192,7 @@ impl Engine {
 }
 
 impl Inner {
-    async fn stored_models(&self) -> Result<Vec<StoredModel>> {
+    pub(super) async fn stored_models(&self) -> Result<Vec<StoredModel>> {
         let Some(database) = &self.database else { return Ok(Vec::new()) };
         Ok(database.list().await?.into_iter().map(StoredModel::from).collect())
     }
@@ -233,9 +240,7 @@ impl Inner {
     }
 
     async fn import_model(&self, model: &ModelRequest, on_progress: &JsValue) -> Result<StoredModel> {
-        let refused =
-            || Error::Storage { message: "this browser does not let the page store anything".into() };
-        let database = self.database.as_ref().ok_or_else(refused)?;
+        let database = self.store()?;
         let _turn = self.work.lock().await;
         let Running { cancel, abort } = self.begin()?;
         let signal = JsValue::from(abort.signal());
@@ -243,13 +248,11 @@ impl Inner {
         let imported = import(&call, database).await;
         self.end();
         imported?;
-        let stored = self.stored_models().await?.into_iter().find(|stored| stored.id == model.id);
-        stored.ok_or_else(|| Error::Storage { message: format!("{} is gone from the store", model.id) })
+        self.line(&model.id).await
     }
 
     async fn quantize_model(&self, id: &str, to: Types, on_progress: &JsValue) -> Result<StoredModel> {
-        let gone = || not_stored(id);
-        let database = self.database.as_ref().ok_or_else(gone)?;
+        let database = self.store()?;
         let work = self.work.lock().await;
         if work.loaded.as_ref().is_some_and(|loaded| loaded.request.id == id) {
             let message = format!("{id} is in use: choose another model first");
@@ -261,8 +264,7 @@ impl Inner {
         let quantized = quantize(&call, database, to).await;
         self.end();
         quantized?;
-        let stored = self.stored_models().await?.into_iter().find(|stored| stored.id == id);
-        stored.ok_or_else(gone)
+        self.line(id).await
     }
 
     async fn generate(&self, request: &pipeline::Request, on_event: &JsValue) -> Result<JsValue> {

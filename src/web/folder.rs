@@ -15,11 +15,16 @@ use crate::{Error, Result};
 /// `{ title, header, parts: [{ path, from, to }] }`: what to put together.
 #[wasm_bindgen(js_name = joinFolder)]
 pub fn join_folder(files: &Array, title: &str) -> std::result::Result<JsValue, JsValue> {
-    let files = files.iter().map(|file| given(&file)).collect::<Result<BTreeMap<_, _>>>().map_err(to_js)?;
+    let files = given(files).map_err(to_js)?;
     joined(&Gathered::new(files, title)).map(|joined| answer(&joined)).map_err(|error| to_js(as_model(error)))
 }
 
-fn given(file: &JsValue) -> Result<(String, Given)> {
+/// Reads `[{ path, bytes, length }]`.
+pub(super) fn given(files: &Array) -> Result<BTreeMap<String, Given>> {
+    files.iter().map(|file| one(&file)).collect()
+}
+
+fn one(file: &JsValue) -> Result<(String, Given)> {
     let wrong =
         || Error::InvalidInput { field: "model", message: "has a file without path, bytes or length".into() };
     let path = get(file, "path").as_string().ok_or_else(wrong)?;
@@ -35,7 +40,8 @@ fn as_model(error: Error) -> Error {
     }
 }
 
-fn answer(Joined { title, header, parts }: &Joined) -> JsValue {
+/// `{ title, header, parts: [{ path, from, to }] }`.
+pub(super) fn answer(Joined { title, header, parts }: &Joined) -> JsValue {
     let object: JsValue = Object::new().into();
     set(&object, "title", title.as_str());
     set(&object, "header", Uint8Array::from(header.as_slice()));

@@ -10,6 +10,7 @@
 //! - `plan` prints what a model costs;
 //! - `folder` makes one file of a folder that the visitor chose;
 //! - `sizes` tells from a file's header how large its model gets in the store;
+//! - `parts` gives a stored model another autoencoder;
 //! - `recall` reads the settings in a picture's file;
 //! - `request` and `values` read what comes from JavaScript and build what goes there; `error` converts errors.
 
@@ -24,6 +25,7 @@ mod error;
 mod fetch;
 mod folder;
 mod locks;
+mod parts;
 #[cfg(feature = "gpu")]
 mod plan;
 mod recall;

@@ -4,8 +4,8 @@
 use super::browser::now_ms;
 use super::download::Call;
 use super::room::Room;
+use super::shelf::decls_of;
 use super::values::Phase;
-use crate::model::weight_decls;
 use crate::plan::Types;
 use crate::store::idb::{Database, Found};
 use crate::store::{Held, Meter, Repacking, State, StoredModel};
@@ -18,7 +18,7 @@ pub(super) async fn repack(
     database: &Database,
     old: &StoredModel,
 ) -> Result<Box<StoredModel>> {
-    let repack = Repack::new(&old.manifest, &weight_decls(&old.manifest.config))?;
+    let repack = Repack::new(&old.manifest, &decls_of(&old.id, &old.manifest.config))?;
     move_into(call, database, old, repack).await
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn quantize(call: &Call<'_>, database: &Database, to: Types) ->
     if old.state != State::Complete {
         return Err(Error::InvalidInput { field: "model", message: format!("{id} is not whole") });
     }
-    let repack = Repack::quantized(&old.manifest, &weight_decls(&old.manifest.config), to)?;
+    let repack = Repack::quantized(&old.manifest, &decls_of(&old.id, &old.manifest.config), to)?;
     move_into(call, database, &StoredModel { header: Vec::new(), ..*old }, repack).await
 }
 

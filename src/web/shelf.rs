@@ -2,7 +2,9 @@
 
 use super::device::{Device, Loader};
 use super::room::Room;
-use crate::model::weight_decls;
+use crate::config::ModelConfig;
+use crate::model::{autoencoder_decls, weight_decls};
+use crate::plan::WeightDecl;
 use crate::store::idb::{Database, Found};
 use crate::store::{FullChunk, Held, Mark, State, StoredModel};
 use crate::weights::Bytes;
@@ -29,9 +31,14 @@ impl Kept {
     }
 }
 
+/// The weights of what is stored under an id: of a model, or of an autoencoder that one was given.
+pub(super) fn decls_of(id: &str, config: &ModelConfig) -> Vec<WeightDecl> {
+    if StoredModel::model_of(id).is_some() { autoencoder_decls(config) } else { weight_decls(config) }
+}
+
 /// Whether it is packed as this version of the engine reads it.
 pub(super) fn is_current(model: &StoredModel) -> bool {
-    model.manifest.is_current(&weight_decls(&model.manifest.config))
+    model.manifest.is_current(&decls_of(&model.id, &model.manifest.config))
 }
 
 /// The destination of a download.

@@ -6,7 +6,7 @@ use crate::pipeline::Cancel;
 use crate::pipeline::stock::{Fetching, Stock};
 use crate::store::idb::{Database, Found};
 use crate::store::{Chunk, Held, State, StoredModel};
-use crate::weights::{Bytes, PackedRecord, Sink};
+use crate::weights::{Bytes, Component, PackedRecord, Sink};
 use crate::{Error, Result};
 
 use super::shelf::deleted;
@@ -15,6 +15,10 @@ use super::shelf::deleted;
 pub(super) struct Chunks {
     pub database: Rc<Database>,
     pub model: StoredModel,
+    /// The autoencoder that it was given: its slabs follow the model's ([`Manifest::with_autoencoder`]).
+    ///
+    /// [`Manifest::with_autoencoder`]: crate::weights::Manifest::with_autoencoder
+    pub part: Option<StoredModel>,
 }
 
 impl Stock for Chunks {
@@ -24,19 +28,33 @@ impl Stock for Chunks {
         sink: &'a mut Sink<'a>,
         cancel: &'a Cancel,
     ) -> Fetching<'a> {
-        Box::pin(self.read(wanted, sink, cancel))
+        Box::pin(async move {
+            let mut first = 0;
+            for model in [Some(&self.model), self.part.as_ref()].into_iter().flatten() {
+                // With a part the model's own autoencoder is not read.
+                let is_replaced = |record: &PackedRecord| {
+                    first == 0 && self.part.is_some() && Component::of(&record.decl.name).is_autoencoder()
+                };
+                let wanted = |record: &PackedRecord| wanted(record) && !is_replaced(record);
+                let mut sink = |slab: usize, offset: u64, bytes: &[u8]| sink(first + slab, offset, bytes);
+                self.read(model, &wanted, &mut sink, cancel).await?;
+                first += model.manifest.slabs.len();
+            }
+            Ok(())
+        })
     }
 }
 
 impl Chunks {
-    /// Hands over every chunk that holds some of the records that are `wanted`.
+    /// Hands over every chunk of a model, or of what was given to it, that holds some of the records that are `wanted`.
     async fn read(
         &self,
+        model: &StoredModel,
         wanted: &dyn Fn(&PackedRecord) -> bool,
         sink: &mut Sink<'_>,
         cancel: &Cancel,
     ) -> Result<()> {
-        let Chunks { database, model } = self;
+        let database = &self.database;
         let map = model.chunk_map();
         let mut is_wanted = vec![false; map.len()];
         for record in model.manifest.records.iter().filter(|record| wanted(record)) {
@@ -60,7 +78,7 @@ impl Chunks {
                 };
                 let found = bytes.crc32();
                 if found != expected || bytes.len() as u64 != chunk.len {
-                    return Err(self.lose(index, [expected, found]).await?);
+                    return Err(self.lose(model, index, [expected, found]).await?);
                 }
                 let Chunk { slab, offset, .. } = chunk;
                 sink(slab, offset, bytes)?;
@@ -77,8 +95,8 @@ impl Chunks {
 
     /// The damaged chunk goes, the rest stays: fetching again replaces only what is missing by what has the same checksum.
     /// What another tab put in the model's place meanwhile is left alone.
-    async fn lose(&self, index: usize, [expected, found]: [u32; 2]) -> Result<Error> {
-        let Chunks { database, model } = self;
+    async fn lose(&self, model: &StoredModel, index: usize, [expected, found]: [u32; 2]) -> Result<Error> {
+        let database = &self.database;
         let is_ours = match database.model(&model.id).await? {
             Found::Model(now) => now.place == model.place && now.manifest == model.manifest,
             _ => return Err(deleted(model)),

@@ -8,7 +8,8 @@ use super::browser::{heap_bytes, set};
 use crate::config::{PredictionType, Suggested};
 use crate::image::Rgba;
 use crate::pipeline::{Event, Stage};
-use crate::store::{Progress, State, idb::Listed};
+use crate::store::idb::{GivenPart, Listed};
+use crate::store::{Progress, State};
 use crate::weights::License;
 
 /// Which path is in use.
@@ -39,6 +40,7 @@ pub(super) struct StoredModel {
     suggested: Suggested,
     prediction: Option<PredictionType>,
     asks_prediction: bool,
+    autoencoder: Option<GivenPart>,
     weights: Option<String>,
     complete: bool,
     format_ok: bool,
@@ -58,6 +60,7 @@ impl From<Listed> for StoredModel {
             suggested: listed.suggested,
             prediction: listed.prediction,
             asks_prediction: listed.asks_prediction,
+            autoencoder: listed.autoencoder,
             weights: listed.weights.map(|kind| kind.name().to_lowercase()),
             complete: listed.state == State::Complete,
             format_ok: listed.format_ok,

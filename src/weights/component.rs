@@ -41,6 +41,11 @@ impl Component {
         }
     }
 
+    /// Whether it is a half of the model's own autoencoder.
+    pub fn is_autoencoder(self) -> bool {
+        matches!(self, Component::Decoder | Component::Encoder)
+    }
+
     /// The one that a weight belongs to, by its declaration's name.
     pub fn of(name: &str) -> Component {
         let (root, rest) = name.split_once('.').unwrap_or((name, ""));

@@ -1,5 +1,5 @@
-//! A diffusers folder as one file: a header made of all its files', then the parts of them that hold data. Nothing is
-//! copied; whoever has the files puts the parts behind the header, and reads one model.
+//! A diffusers folder, or an autoencoder in files of its own, as one file: a header made of all its files', then the parts of
+//! them that hold data. Nothing is copied; whoever has the files puts the parts behind the header, and reads one model.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,8 +7,11 @@ use std::ops::Range;
 use serde_json::{Map, Value, json};
 
 use super::folder::{Checkpoint, HALF_FIRST, read};
-use super::header::{Header, Parse, bad, incomplete};
-use crate::config::Files;
+use super::header::{Header, Parse, TensorInfo, bad, incomplete};
+use super::recognise::{Family, Recognised};
+use super::single;
+use super::single::infer::{FoundAutoencoder, autoencoder_alone};
+use crate::config::{Files, ModelConfig};
 use crate::error::{Error, Result};
 
 /// A file of a folder: all of it, or as much of its beginning as its header takes.
@@ -55,13 +58,15 @@ impl Gathered {
         let missing = || Error::Io { path: path.to_string(), message: "is not among the files".to_string() };
         self.files.get(path).ok_or_else(missing)
     }
+}
 
+impl Given {
+    /// The header, of the file of this name.
     fn header(&self, path: &str) -> Result<Header> {
-        let Given { bytes, len } = self.get(path)?;
-        match Header::parse(path, bytes, *len)? {
+        match Header::parse(path, &self.bytes, self.len)? {
             Parse::Done(header) => Ok(header),
             Parse::NeedMore(needed) => {
-                Err(incomplete(path, *len, needed as u64, format!("its header has {needed} bytes")))
+                Err(incomplete(path, self.len, needed as u64, format!("its header has {needed} bytes")))
             }
         }
     }
@@ -115,9 +120,8 @@ pub fn joined(folder: &Gathered) -> Result<Joined> {
     // Where the data of each weight file begins and ends.
     let mut spans: Vec<Range<u64>> = Vec::new();
     let mut open = |path: &str| {
-        let header = folder.header(path)?;
-        let ends = header.tensors.iter().map(|info| info.offset + info.len);
-        spans.push(header.data_start..ends.max().unwrap_or(header.data_start));
+        let header = folder.get(path)?.header(path)?;
+        spans.push(span_of(&header));
         Ok(header)
     };
     let checkpoint = read(folder, HALF_FIRST, &mut open)?;
@@ -126,7 +130,81 @@ pub fn joined(folder: &Gathered) -> Result<Joined> {
     Ok(Joined { title: folder.title(), header, parts: paths.zip(spans).collect() })
 }
 
-/// The header, with the place of every tensor behind it.
+/// Where the data of a file begins and ends.
+fn span_of(header: &Header) -> Range<u64> {
+    let ends = header.tensors.iter().map(|info| info.offset + info.len);
+    header.data_start..ends.max().unwrap_or(header.data_start)
+}
+
+/// Files that hold an autoencoder and nothing else.
+#[derive(Debug)]
+pub struct AutoencoderFiles {
+    pub found: FoundAutoencoder,
+    paths: Vec<String>,
+    spans: Vec<Range<u64>>,
+    /// All tensors under canonical names.
+    header: Header,
+    file_of: Vec<usize>,
+}
+
+/// Looks into files, all of which are safetensors; an error where they are no autoencoder.
+pub fn autoencoder_in(files: &BTreeMap<String, Given>) -> Result<AutoencoderFiles> {
+    let (mut tensors, mut file_of): (Vec<TensorInfo>, Vec<usize>) = (Vec::new(), Vec::new());
+    let (mut paths, mut spans) = (Vec::new(), Vec::new());
+    for (path, file) in files {
+        let header = file.header(path)?;
+        if header.is_single || header.metadata.contains_key(Header::CONFIG) {
+            return Err(bad(path, "this is a whole model".to_string()));
+        }
+        spans.push(span_of(&header));
+        let all = single::autoencoder_of(header)?;
+        if let Some(twice) = all.iter().find(|info| tensors.iter().any(|other| other.name == info.name)) {
+            return Err(bad(path, format!("tensor {} is in another of the files too", twice.name)));
+        }
+        file_of.extend(std::iter::repeat_n(paths.len(), all.len()));
+        tensors.extend(all);
+        paths.push(path.clone());
+    }
+    let title = paths.join(", ");
+    let found = autoencoder_alone(&title, &tensors)?;
+    let header = Header {
+        file: title,
+        tensors,
+        others: Vec::new(),
+        metadata: BTreeMap::new(),
+        data_start: 0,
+        lengths: 0..=u64::MAX,
+        is_single: false,
+    };
+    Ok(AutoencoderFiles { found, paths, spans, header, file_of })
+}
+
+impl AutoencoderFiles {
+    /// One file of them, for a model of this configuration: as a whole model's ([`joined`]), but with the autoencoder's
+    /// tensors alone.
+    pub fn joined(self, model: &ModelConfig) -> Result<Joined> {
+        let AutoencoderFiles { found, paths, spans, header, file_of } = self;
+        let title = header.file.clone();
+        let vae = match found {
+            FoundAutoencoder::Whole(vae) if vae.stands_for(&model.vae) => vae,
+            FoundAutoencoder::Whole(_) => {
+                return Err(bad(&title, format!("it does not fit {}: other latents", model.name)));
+            }
+            FoundAutoencoder::Half { missing } => {
+                return Err(bad(&title, format!("its {missing} is in another file, which is needed too")));
+            }
+        };
+        let config = ModelConfig { name: title.clone(), vae, ..model.clone() };
+        config.check()?;
+        let tokenizer = String::new();
+        let recognised = Recognised { family: Family::Diffusers, config, tokenizer, assumed: None };
+        let checkpoint = Checkpoint { recognised, license: None, header, files: paths.clone(), file_of };
+        let header = written(&checkpoint, &spans)?;
+        Ok(Joined { title, header, parts: paths.into_iter().zip(spans).collect() })
+    }
+}
+
+/// The header of what was joined, with the place of every tensor behind it.
 fn written(checkpoint: &Checkpoint, spans: &[Range<u64>]) -> Result<Vec<u8>> {
     let Checkpoint { recognised, license, header, file_of, .. } = checkpoint;
     let unwritable =

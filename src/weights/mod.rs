@@ -46,7 +46,7 @@ pub use blocks::{Rounding, RowShape, encode as encode_rows};
 pub use bytes::Bytes;
 pub use component::{Component, Components, Piece, Placement, Sizes};
 pub use header::{Header, OtherTensor, Parse, TensorInfo};
-pub use joined::{Gathered, Given, Joined, joined};
+pub use joined::{AutoencoderFiles, Gathered, Given, Joined, autoencoder_in, joined};
 pub use license::License;
 pub use names::canonical;
 pub use pack::{PackedBytes, Packer, Sink};
@@ -56,6 +56,7 @@ pub use packed::{
 };
 pub use recognise::{Family, Hints, Recognised, Unused, recognise, unused, without_tokenizer};
 pub use repack::Repack;
+pub use single::infer::FoundAutoencoder;
 pub use types::{KEPT, SourceType, kept_as};
 pub use unpack::{PackedRows, Unpacked, unpack, vector};
 

@@ -11,6 +11,7 @@ use std::ops::RangeInclusive;
 
 use serde::{Deserialize, Serialize};
 
+use super::component::Component;
 use super::header::{Header, OtherTensor, TensorInfo, bad};
 use super::names;
 use super::types::SourceType;
@@ -121,6 +122,24 @@ impl Manifest {
             records: records.clone(),
             source: source.clone(),
         }
+    }
+
+    /// The same with the autoencoder that `part` has in place of its own: its slabs follow the model's. Refused where that one
+    /// knows other latents.
+    pub fn with_autoencoder(&self, part: &Manifest) -> Result<Manifest> {
+        let own = |record: &&PackedRecord| Component::of(&record.decl.name).is_autoencoder();
+        if !part.config.vae.stands_for(&self.config.vae) {
+            let message = format!("the autoencoder {} does not fit it: other latents", part.name);
+            return Err(bad(&self.name, message));
+        }
+        let first = self.slabs.len();
+        let moved = |record: &PackedRecord| PackedRecord { slab: first + record.slab, ..record.clone() };
+        let kept = self.records.iter().filter(|record| !own(record)).cloned();
+        let records = kept.chain(part.records.iter().filter(own).map(moved)).collect();
+        let slabs = self.slabs.iter().chain(&part.slabs).copied().collect();
+        let config = ModelConfig { vae: part.config.vae.clone(), ..self.config.clone() };
+        config.check()?;
+        Ok(Manifest { slabs, records, config, ..self.clone() })
     }
 
     /// The type that most of its bytes are in.

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { judged } from '../../www/js/room.js';
+import { checkpoint } from './checkpoint.mjs';
 import { inHalves } from './gguf.mjs';
 import {
   MODEL, STATUS, assertPicture, draw, fileOf, pixels, promptOf, psnr, ready, set, shows, stand, tab, visitor,
@@ -175,34 +176,6 @@ test('a phone: the picker is in the sheet', async () => {
   assert.ok(y >= 0 && y + height <= 741, 'what became of it is not hidden, neither by the sheet nor below the screen');
   assert.equal(await page.locator('#settings').evaluate((sheet) => sheet.inert), true);
 });
-
-/**
- * A checkpoint of Stable Diffusion 1 in one file, under CompVis's names and with random weights: its names and shapes are
- * those of tests/golden/single/sd1.json.
- */
-function checkpoint() {
-  const { shapes } = JSON.parse(readFileSync(new URL('../golden/single/sd1.json', import.meta.url)));
-  const header = {};
-  const parts = [];
-  let [end, state] = [0, 1];
-  const random = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) >>> 16;
-  for (const [name, shape] of Object.entries(shapes)) {
-    const values = new Uint16Array(shape.reduce((a, b) => a * b, 1)); // in half precision, zeros
-    if (shape.length === 1 && name.endsWith('weight')) values.fill(0x3c00); // the gains of a norm, 1
-    // ±1 to 2 times the power of two that keeps the size of what comes in.
-    const power = 14 - Math.ceil(Math.log2(shape.slice(1).reduce((a, b) => a * b, 1)) / 2);
-    if (shape.length > 1) values.forEach((_, i) => { const bits = random(); values[i] = ((bits & 1) << 15) | (power << 10) | (bits >> 6); });
-    header[name] = { dtype: 'F16', shape, data_offsets: [end, end += values.byteLength] };
-    parts.push(Buffer.from(values.buffer));
-  }
-  // What such files carry beside them.
-  header['cond_stage_model.transformer.text_model.embeddings.position_ids'] = { dtype: 'I64', shape: [1, 77], data_offsets: [end, end += 616] };
-  header.alphas_cumprod = { dtype: 'F64', shape: [1000], data_offsets: [end, end += 8000] };
-  const json = Buffer.from(JSON.stringify(header));
-  const length = Buffer.alloc(8);
-  length.writeUInt32LE(json.length);
-  return Buffer.concat([length, json, ...parts, Buffer.alloc(8616)]);
-}
 
 test('a checkpoint in one file becomes a model that draws; the vocabulary it needs is fetched then, and once', async () => {
   const server = await new Server().start();

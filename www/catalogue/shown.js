@@ -31,6 +31,7 @@ export function shownModel(view, model, { row, inUse, naming, now, error, step }
     actions.push({ label: T.shrink, name: T.shrinkName(name), run: () => view.step(id, 'shrink') });
   }
   if (own) actions.push({ label: T.predict, name: T.predictName(name), run: () => view.step(id, 'predict') });
+  if (row?.autoencoder) actions.push({ label: T.takePart, name: T.takePartName(name), run: () => view.takePart(id) });
   if (row) actions.push({ label: T.remove, name: T.removeName(name), run: () => view.remove(id) });
   return {
     name, about, tag: inUse ? T.inUse : undefined, mood: 'good', form, facts, actions: form ? [] : actions,
@@ -79,6 +80,7 @@ function factsOf({ id, own, fromFile, url, bytes: size, width, height, defaults,
     { term: T.terms.picture, text: T.pixels(width, height) },
     { term: T.terms.run, text: T.run(defaults) },
     ...(prediction || found?.prediction ? [{ term: T.terms.predicts, text: T.predicts(prediction, found) }] : []),
+    ...(row?.autoencoder ? [{ term: T.terms.autoencoder, text: T.part(row.autoencoder.name, bytes(row.autoencoder.bytes)) }] : []),
     { term: T.terms.license, text: licensed ? T.licensed(licensed) : license, href: licensed?.url ?? undefined },
   ];
   return own ? [...facts, { term: T.terms.from, text: fromFile ? T.yours(/\.\w+( \d+)?$/.test(id)) : new URL(url).host }] : facts;

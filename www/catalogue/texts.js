@@ -57,7 +57,7 @@ export const TEXTS = {
   broken: 'What is here of it cannot be used. Add its file again, or delete it.',
   terms: {
     size: 'Size', picture: 'Pictures', run: 'A run', license: 'Licence', from: 'From', download: 'Download', family: 'Family',
-    lacks: 'Lacks', predicts: 'Predicts',
+    lacks: 'Lacks', predicts: 'Predicts', autoencoder: 'Decoder',
   },
   pixels: (width, height) => `${width} × ${height} pixels`,
   run: ({ steps, guidance, sampler }) => [`${steps} ${steps === 1 ? 'step' : 'steps'}`,
@@ -146,6 +146,22 @@ export const TEXTS = {
   dismissName: (name) => `Remove ${name}`,
   command: 'opengen import MODEL --type q8 -o model.gguf',
   commandLabel: 'The command that makes such a file',
+
+  takePart: 'Its own decoder',
+  takePartName: (name) => `Draw with ${name}’s own decoder again`,
+  part: (name, size) => `${name}, ${size}, in place of its own`,
+  parts: {
+    title: 'Which model is it for?',
+    what: (name, tiny) => `“${name}” is ${tiny ? 'a tiny autoencoder (TAESD)' : 'an autoencoder (VAE)'}: it makes the picture of what a model `
+      + 'has drawn. It is kept with the model that you choose, in place of its own, which comes back on its card.',
+    to: (name) => `Give it to ${name}`,
+    back: 'Cancel',
+    half: (name) => `“${name}” is half a tiny autoencoder (TAESD).`,
+    needed: (missing) => `Its ${missing} is in another file, taesd_${missing}.safetensors or the like: choose both together.`,
+    none: (name) => `“${name}” fits no model that is here.`,
+    noneText: (tiny) => `It is ${tiny ? 'a tiny autoencoder (TAESD)' : 'an autoencoder (VAE)'} of other latents than those of the models on this `
+      + 'device. Add the model first that it is for.',
+  },
 
   once: {
     title: (name) => `${name} draws whatever it is asked for`,

@@ -73,6 +73,7 @@ export class Catalogue {
     when(adding, 'change', () => this.#draw());
     when($('storage'), 'close', () => this.refresh());
     when(this.fetching, 'change', () => this.#draw());
+    when(adding, 'given', () => this.refresh());
     adding.addEventListener('added', (event) => this.#added(/** @type {any} */ (event).detail));
     this.fetching.addEventListener('done', (event) => this.#arrived(/** @type {any} */ (event).detail));
     this.ready = readSite().then(({ hub, entries, problems }) => {
@@ -221,6 +222,14 @@ export class Catalogue {
     choice.predict(id, prediction);
     if (session.model?.id === id) session.start(choice.find(id));
     this.step();
+  }
+
+  /** A model draws with its own autoencoder again. */
+  async takePart(id) {
+    const og = await this.page.session.started();
+    await og.models.setAutoencoder(id, null);
+    await this.page.using.given(id);
+    this.refresh();
   }
 
   remove(id) {

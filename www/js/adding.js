@@ -7,12 +7,14 @@ import { sentence } from './words.js';
 
 /** Kinds of files that people keep models in; the first two are taken, the others are told from each other by the engine. */
 const MODELS = /\.(gguf|safetensors|ckpt|pth?|bin|onnx)$/i;
+/** What an autoencoder by itself comes in. */
+const PARTS = /\.safetensors$/i;
 const KEPT = 'The model in use, your prompt and your pictures are as they were.';
 
 /** Whether a file that was dropped is meant as a model. @param {File} file */
 export const isModel = ({ name }) => MODELS.test(name);
 
-/** Tells of a `change` when it begins, goes on or ends. */
+/** Tells of a `change` when it begins, goes on or ends; of `added` and `given` with what came. */
 export class Adding extends EventTarget {
   /** The file that is being added, and how far it is, 0 … 1. @type {{name: string, bytes: number, share: number} | null} */
   now = null;
@@ -22,16 +24,18 @@ export class Adding extends EventTarget {
    * @param {object} options
    * @param {() => Promise<import('../client.js').OpenGen>} options.engine
    * @param {(stored: import('../protocol.d.ts').StoredModel) => Promise<void>} options.onAdded
+   * @param {() => {id: string, name: string}[]} options.models that can be chosen
+   * @param {(id: string) => Promise<void>} options.onGiven a model was given a part
    * @param {() => void} options.onChange it began, went on or ended
    * @param {() => void} options.onFull the visitor wants to make room
    */
-  constructor({ engine, onAdded, onChange, onFull }) {
+  constructor({ engine, onAdded, models, onGiven, onChange, onFull }) {
     super();
-    Object.assign(this, { engine, onAdded, onChange, onFull });
+    Object.assign(this, { engine, onAdded, models, onGiven, onChange, onFull });
     $('add-model').addEventListener('click', () => (this.now ? this.stop() : this.pick()));
     $('add-model-file').addEventListener('change', () => {
-      const [file] = $('add-model-file').files;
-      if (file) this.add(file);
+      const files = [...$('add-model-file').files];
+      if (files.length) this.add(files);
       $('add-model-file').value = ''; // the same file may be chosen again
     });
     $('add-model-folder').addEventListener('change', () => {
@@ -72,31 +76,63 @@ export class Adding extends EventTarget {
     report(`“${name}” was not added.`, [`“${this.now.name}” is still being added: one goes after the other.`]);
   }
 
-  /** Never rejects: says how it ended. @param {File} file */
-  async add(file, { checked = false } = {}) {
+  /** A model, or a part of one. Never rejects: says how it ended. @param {File[]} files */
+  async add(files, { checked = false } = {}) {
+    if (!checked && await this.#isPart(files)) return undefined;
+    const [file] = files;
+    if (files.length > 1) return report('Nothing was added.', ['One model goes after the other: choose one file.', KEPT]);
     const problem = checked ? null : await this.#problem(file);
     if (this.now) return this.#busy(file.name);
     if (problem) return report(`“${file.name}” was not added.`, [...problem.lines, KEPT], problem.action);
-    await this.#take(file, file);
+    return this.#take(file, file);
+  }
+
+  /** Whether files are an autoencoder by itself: then it is asked which model that is for. @param {File[]} files */
+  async #isPart(files) {
+    if (!files.every(({ name }) => PARTS.test(name))) return false;
+    const found = await this.engine().then((og) => og.models.fitting(files)).catch(() => null);
+    if (!found) return false;
+    const { askPart } = await import('../catalogue/parts.js');
+    askPart({ files, found, models: this.models(), give: (model) => this.#give(files, model) });
+    return true;
+  }
+
+  /** @param {File[]} files of an autoencoder @param {{id: string, name: string}} model that it is given to */
+  #give(files, model) {
+    const file = { name: files.map(({ name }) => name).join(', '), size: files.reduce((sum, { size }) => sum + size, 0) };
+    if (this.now) return this.#busy(file.name);
+    const work = (/** @type {import('../client.js').OpenGen} */ og, options) => og.models.setAutoencoder(model.id, files, options);
+    return this.#bring(file, work, async () => {
+      report(`${model.name} draws with “${file.name}” now.`, ['It is kept with the model; on its card under Models its own comes back.']);
+      this.dispatchEvent(new Event('given'));
+      await this.onGiven(model.id);
+    });
   }
 
   /** @param {{name: string, size: number}} file as what it is spoken of; no size where that shows later @param {File | File[]} source */
-  async #take(file, source) {
+  #take(file, source) {
+    return this.#bring(file, (og, options) => og.models.import(source, options), async (stored, og) => {
+      this.dispatchEvent(new CustomEvent('added', { detail: { stored, file } }));
+      og.requestPersist().catch(() => {});
+      await this.onAdded(stored);
+    });
+  }
+
+  /** Does work that brings a file into the store, and what follows. Never rejects. */
+  async #bring(file, work, then) {
     this.#controller = new AbortController();
     this.#to({ name: file.name, bytes: file.size, share: 0 });
     report(`Adding “${file.name}”.`, [`${file.size ? `${bytes(file.size)} are` : 'It is'} copied into this browser’s store. Nothing is sent anywhere.`],
       { label: 'Cancel', run: () => this.stop() });
     try {
       const og = await this.engine();
-      const stored = await og.models.import(source, {
+      const stored = await work(og, {
         weights: keptIn.now,
         signal: this.#controller.signal,
         onProgress: ({ loaded, total }) => this.#to({ ...this.now, bytes: file.size || total, share: total ? loaded / total : 0 }),
       });
       this.#to(null);
-      this.dispatchEvent(new CustomEvent('added', { detail: { stored, file } }));
-      og.requestPersist().catch(() => {});
-      await this.onAdded(stored);
+      await then(stored, og);
     } catch (error) {
       this.#to(null);
       this.#failed(file, error);
@@ -109,7 +145,7 @@ export class Adding extends EventTarget {
     if (start === null) return { lines: ['It could not be read. It may have been moved.'] };
     if (file.size === 0) return { lines: ['It is empty.'] };
     if (!/^(GGUF|.{8}\{)/s.test(start)) return null; // of no use whatever the room: the engine says what it is, from its first bytes
-    return this.#room(file, () => this.add(file, { checked: true }));
+    return this.#room(file, () => this.add([file], { checked: true }));
   }
 
   /** Whether there is room for what is kept of it. @param {File | File[]} source @param {() => void} anyway */

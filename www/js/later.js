@@ -36,7 +36,7 @@ export function furnish({
     onShare: canShare() ? (made) => actions.share(made) : null,
   });
   new Recall({
-    engine: () => session.started(), onSettings: (values) => filling.takePicture(values), onModel: (file) => adding.add(file),
+    engine: () => session.started(), onSettings: (values) => filling.takePicture(values), onModel: (files) => adding.add(files),
     onFolder: (files) => adding.addFolder(files),
   });
   const understood = new Understood({

@@ -18,7 +18,7 @@ export class Recall {
    * @param {() => Promise<import('../client.js').OpenGen>} options.engine the engine that reads the files
    * @param {(values: Record<string, string>) => {lines: string[], action?: {label: string, run: () => void}}} options.onSettings
    *   puts values into the form, by field; returns a sentence for each that could not be honoured, and what is offered
-   * @param {(file: File) => void} options.onModel takes a model's file that was dropped
+   * @param {(files: File[]) => void} options.onModel takes a model's files that were dropped
    * @param {(files: File[]) => void} options.onFolder takes the files of a folder that was dropped
    */
   constructor({ engine, onSettings, onModel, onFolder }) {
@@ -75,12 +75,12 @@ export class Recall {
     event.preventDefault();
     const files = [...event.dataTransfer.files];
     const inFolders = filesOf(event.dataTransfer);
-    const model = inFolders || isFolder(files) ? null : files.find(isModel);
-    const isOne = model || inFolders || isFolder(files);
+    const models = inFolders || isFolder(files) ? [] : files.filter(isModel);
+    const isOne = models.length || inFolders || isFolder(files);
     if ($('create').hidden && !(isOne && !$('models').hidden)) location.hash = '#'; // what becomes of it is said there
     if (inFolders) inFolders.then((found) => this.onFolder(found), () => this.onFolder(files));
     else if (isFolder(files)) this.onFolder(files);
-    else if (model) this.onModel(model);
+    else if (models.length) this.onModel(models);
     else this.read(files.find(({ type }) => type.startsWith('image/')) ?? files[0]);
   }
 }

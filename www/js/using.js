@@ -108,6 +108,13 @@ export class Using {
     }
   }
 
+  /** A model has another part from now on: the one in use is loaded with it. */
+  async given(id) {
+    const { session, choice } = this;
+    await choice.refresh(session.og);
+    if (id === session.model.id) session.start(choice.find(id) ?? session.model);
+  }
+
   /** A model was deleted, or is wanted after all. */
   async forgotten(id) {
     const { session } = this;

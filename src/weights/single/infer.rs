@@ -13,7 +13,7 @@ use crate::config::{
     UnetConfig, UpBlockType, VaeConfig,
 };
 use crate::error::{Error, Result};
-use crate::weights::header::{Header, bad};
+use crate::weights::header::{Header, TensorInfo, bad};
 
 /// Metadata by which files say what their UNet answers with: Stability AI's model specification.
 const SPEC: &str = "modelspec.prediction_type";
@@ -28,6 +28,8 @@ const KNOWN_STEPS: [(i64, PredictionType); 2] =
 /// Words in the names of files of Stable Diffusion 2 whose UNets answer with the noise: `512-base-ema`,
 /// `v2-1_512-ema-pruned`, `sd_turbo`.
 const NOISE_WORDS: [&str; 4] = ["512", "base", "turbo", "eps"];
+/// Latents along a side of the pictures that most were trained on.
+const SIDE: usize = 64;
 /// Heads of every attention in Stable Diffusion 1's UNet.
 const HEADS_1: usize = 8;
 /// Values per head in Stable Diffusion 2's UNet, and in every CLIP.
@@ -82,7 +84,7 @@ pub fn config(header: &Header, said: Said) -> Result<Inferred> {
     let Answers { prediction, zero_snr, is_assumed } = answers(header, generation, said);
     let side = match (generation, prediction) {
         (Generation::Two, PredictionType::VPrediction) => 96,
-        _ => 64,
+        _ => SIDE,
     };
     let name = name_of(&header.file);
     let suggested = Suggested::of_name(name);
@@ -143,9 +145,7 @@ fn refuse(header: &Header, shapes: &Shapes) -> Result<()> {
             "one that has it inside is needed, or name one with --vae",
         );
     }
-    let halves = ["encoder", "decoder"].map(|half| shapes.any(&format!("vae.{half}.layers.")));
-    if halves[0] != halves[1] {
-        let missing = if halves[0] { "decoder" } else { "encoder" };
+    if let Some(missing) = shapes.missing_half() {
         return other(
             &format!("a checkpoint with half a tiny autoencoder, without its {missing}"),
             &format!("both halves are needed: name taesd_{missing}.safetensors with --vae too"),
@@ -154,7 +154,35 @@ fn refuse(header: &Header, shapes: &Shapes) -> Result<()> {
     Ok(())
 }
 
+/// What an autoencoder in files of its own turned out to be, whose tensors have their canonical names.
+#[derive(Debug, Clone, PartialEq)]
+pub enum FoundAutoencoder {
+    Whole(Autoencoder),
+    /// A tiny one of which a half is in another file: `encoder` or `decoder`.
+    Half {
+        missing: &'static str,
+    },
+}
+
+/// Tells an autoencoder from its tensors.
+pub fn autoencoder_alone(file: &str, tensors: &[TensorInfo]) -> Result<FoundAutoencoder> {
+    let of = tensors.iter().map(|info| (info.name.as_str(), info.shape.as_slice())).collect();
+    let shapes = Shapes { file, of };
+    if let Some(missing) = shapes.missing_half() {
+        return Ok(FoundAutoencoder::Half { missing });
+    }
+    let found = autoencoder(&shapes, SIDE)?;
+    found.check()?;
+    Ok(FoundAutoencoder::Whole(found))
+}
+
 impl Shapes<'_> {
+    /// The half of a tiny autoencoder that is not there, where the other one is.
+    fn missing_half(&self) -> Option<&'static str> {
+        let [encoder, decoder] = ["encoder", "decoder"].map(|half| self.any(&format!("vae.{half}.layers.")));
+        (encoder != decoder).then_some(if encoder { "decoder" } else { "encoder" })
+    }
+
     fn any(&self, start: &str) -> bool {
         self.of.keys().any(|name| name.starts_with(start))
     }

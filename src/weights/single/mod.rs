@@ -73,11 +73,9 @@ pub(super) fn canonical(header: &mut Header) -> Result<()> {
 }
 
 /// How the canonical names of an autoencoder begin.
-#[cfg(not(target_arch = "wasm32"))]
 pub(super) const VAE: &str = "vae.";
 
 /// The tensors of an autoencoder in a file of its own, or of the one in a checkpoint, under their canonical names.
-#[cfg(not(target_arch = "wasm32"))]
 pub(super) fn autoencoder_of(header: Header) -> Result<Vec<TensorInfo>> {
     let bare = |name: &str| behind(&AUTOENCODER, unwrapped(name)).unwrap_or(unwrapped(name)).to_string();
     let mut tensors = header.tensors;
