@@ -4,7 +4,7 @@
 
 import type {
   Capabilities, EnginePath, ErrorCode as EngineErrorCode, GenerateRequest, LoadedModel, LoadProgress, ModelInfo, ModelLicense,
-  Prediction, PreviewOptions, Stats, StoredModel, Timings, Walk, WeightType,
+  Prediction, PreviewOptions, StageName, Stats, StoredModel, Timings, Walk, WeightType,
 } from './protocol.d.ts';
 
 export type { ModelLicense, PreviewOptions, Walk, WeightType };
@@ -150,7 +150,15 @@ export interface ImageTypes {
 export type ImageType = keyof ImageTypes;
 
 /** What makes a picture. Settings that are left out come from the model. */
-export type PictureOptions = Partial<GenerateRequest>;
+export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask'>> & {
+  /** What the run begins with, instead of noise alone (img2img). */
+  image?: PictureSource;
+  /** The part of `image` that is drawn anew, white (inpainting). */
+  mask?: PictureSource;
+};
+
+/** A picture: a file, pixels, a canvas, or an address, which has to allow this page to read it (CORS). */
+export type PictureSource = Blob | ImageData | ImageBitmap | HTMLCanvasElement | OffscreenCanvas | string | URL;
 
 /** Settings that are left out come from the model. */
 export interface GenerateOptions<T extends ImageType = 'ImageData'> extends PictureOptions {
@@ -158,7 +166,7 @@ export interface GenerateOptions<T extends ImageType = 'ImageData'> extends Pict
   /** The type of `image` and `images`. Default: "ImageData". */
   imageType?: T;
   /** A stage of the work begins. */
-  onStage?: (event: { stage: 'text' | 'denoise' | 'decode' }) => void;
+  onStage?: (event: { stage: StageName }) => void;
   /** A step is done; the preview is null where `previews` says so. */
   onStep?: (event: { step: number; steps: number; preview: ImageData | null }) => void;
   /** Stops the call, which then rejects with code ABORTED, the signal's reason as its `cause`. */
@@ -167,7 +175,7 @@ export interface GenerateOptions<T extends ImageType = 'ImageData'> extends Pict
 
 /** What `stream` yields; the last one is `done`. */
 export type StreamEvent<T extends ImageType = 'ImageData'> =
-  | { type: 'stage'; stage: 'text' | 'denoise' | 'decode' }
+  | { type: 'stage'; stage: StageName }
   | { type: 'step'; step: number; steps: number; preview: ImageData | null }
   | ({ type: 'done' } & Generated<T>);
 

@@ -205,6 +205,7 @@ export class OpenGen extends EventTarget {
       throw invalid('imageType', `${imageType} is none of ${Object.keys(HAND_OVER).join(', ')}`);
     }
     checkParts(settings);
+    const pictures = await picturesOf(settings);
     /** @param {import('./protocol.d.ts').GenerateEvent} event */
     const onEvent = (event) => {
       if (event.type === 'stage') onStage?.({ stage: event.stage });
@@ -214,7 +215,7 @@ export class OpenGen extends EventTarget {
       if (!this.#model) throw invalid('model', 'no model is loaded yet');
       const { width, height, defaults } = this.#model;
       const request = /** @type {GenerateRequest} */ (withPlainSeeds({
-        ...REQUEST, previews: !this.#onPicture, ...defaults, width, height, seed: randomSeed(), ...withoutUndefined(settings),
+        ...REQUEST, previews: !this.#onPicture, ...defaults, width, height, seed: randomSeed(), ...withoutUndefined(settings), ...pictures,
       }));
       return this.#link.call({ type: 'generate', request }, { signal, onEvent });
     }, signal);
@@ -394,6 +395,14 @@ function checkParts({ previews, walk }) {
   if (size !== undefined && !(Number.isInteger(size) && size >= 1 && size <= to)) {
     throw invalid('size', `previews take a size of 1 to ${to} pixels, not ${size}`);
   }
+}
+
+/** The pictures that a run begins with, as pixels; what reads them is fetched when there are some. @param {any} settings */
+async function picturesOf({ image, mask }) {
+  const given = Object.entries({ image, mask }).filter(([, source]) => source !== undefined && source !== null);
+  if (!given.length) return {};
+  const { pixelsOf } = await import('./pixels.js');
+  return Object.fromEntries(await Promise.all(given.map(async ([field, source]) => [field, await pixelsOf(source, field)])));
 }
 
 /** @param {import('./protocol.d.ts').Pixels} pixels */

@@ -2,6 +2,7 @@
 
 import { Actions, copyLink } from './js/actions.js';
 import { Adding } from './js/adding.js';
+import { Begin } from './js/begin.js';
 import { Choice } from './js/choice.js';
 import { $, keep } from './js/dom.js';
 import { Filling } from './js/filling.js';
@@ -58,9 +59,10 @@ const adding = new Adding({
   models: () => choice.all, onGiven: (id) => using.given(id),
 });
 const reader = new Reader();
+const begin = new Begin({ pictures, current: () => shown.current });
 const making = new Making({
-  session, settings, stage, shown, pictures, gallery, adding, reader,
-  onBegin: begin, onQueue: drawQueue, onMade: () => state.showEngine(),
+  session, settings, stage, shown, pictures, gallery, adding, reader, begin,
+  onBegin: begins, onQueue: drawQueue, onMade: () => state.showEngine(),
   onBatch: (made) => later(({ batch }) => batch.show(made)), onFault: reveal, onWayOut: wayOut, onFull: () => openStorage(),
 });
 const { queue } = making;
@@ -73,7 +75,7 @@ const using = new Using({
   onIntroduced: (model) => later(({ introduce }) => introduce(model)), onWayOut: wayOut,
 });
 const views = new Views({ session, pictures, reader, choice, removal, openStorage, adding, using });
-const filling = new Filling({ settings, using, sizes: new Sizes({ settings, model: () => session.model }) });
+const filling = new Filling({ settings, using, sizes: new Sizes({ settings, model: () => session.model }), begin });
 new Keys({ onGenerate: () => making.generate(), onCancel: cancel });
 
 /** Stops what is being made. @returns {boolean} whether there was anything */
@@ -96,6 +98,7 @@ function start() {
   using.start(typed);
   followAddress();
   gallery.refresh().then(bringBack);
+  pictures.sweepSources(keep.read('begin')?.image).catch(() => {}); // at the next visit, then
   views.show();
   for (const id of presses) $(id).click();
 }
@@ -108,7 +111,7 @@ async function furnished() {
     return new Promise(() => {});
   }
   const rest = furnish({
-    session, settings, shown, gallery, actions, making, adding, reader, choice, removal, filling, using,
+    session, settings, shown, gallery, actions, making, adding, reader, choice, removal, filling, using, begin,
   });
   for (const id of globalThis.early?.takeLater() ?? []) $(id).click();
   return rest;
@@ -130,7 +133,7 @@ async function bringBack() {
 }
 
 /** A picture is about to be made. */
-function begin() {
+function begins() {
   if (shown.following) later(({ batch }) => batch.hide());
   shown.broughtBack = false;
   state.draw();

@@ -184,6 +184,30 @@ export interface GenerateRequest {
   previews: boolean | PreviewOptions;
   /** A stop on the way to another prompt or seed. */
   walk?: Walk;
+  /** What the run begins with, instead of noise alone (img2img); what is transparent shows white. */
+  image?: Pixels;
+  /**
+   * How much of the run is taken from there, above 0 to 1: the last `strength · steps` of its steps, as diffusers has it.
+   * Default: 0.75.
+   */
+  strength?: number;
+  /** All the steps are taken, as the last ones of a longer run, and not only their share (A1111's option). Default: false. */
+  exactSteps?: boolean;
+  /** How an image of another shape is brought to the size: stretched, cut off, or its edges going on. Default: "just". */
+  resize?: 'just' | 'crop' | 'fill';
+  /** What is taken of the latents that an image may have: drawn by the seed, or their mean. Default: "sample". */
+  encode?: 'sample' | 'mean';
+  /**
+   * Only a part of `image` is drawn anew (inpainting), where this is white; brought to the image's size. The result has that
+   * size too, and is the image to the byte where the mask is black beyond its blur.
+   */
+  mask?: Pixels;
+  /** How soft the mask's edge is made: a Gaussian's standard deviation in pixels of the image, 0 … 64. Default: 4. */
+  maskBlur?: number;
+  /** What is in the masked part before the run: the image, noise, nothing, or the colours around. Default: "original". */
+  maskedContent?: 'original' | 'noise' | 'zero' | 'fill';
+  /** How grey the mask is says how much of the run a place takes part in. Default: false. */
+  differential?: boolean;
 }
 
 export interface PreviewOptions {
@@ -312,8 +336,11 @@ export interface Pixels {
   data: ImageData['data'];
 }
 
+/** "encode" where the run begins with a picture. */
+export type StageName = 'encode' | 'text' | 'denoise' | 'decode';
+
 export type GenerateEvent =
-  | { type: 'stage'; stage: 'text' | 'denoise' | 'decode' }
+  | { type: 'stage'; stage: StageName }
   | { type: 'step'; step: number; steps: number; preview: Pixels | null };
 
 export interface Timings {

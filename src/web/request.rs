@@ -1,11 +1,12 @@
 //! What JavaScript asks for, read field by field, so that an error names the field.
 
-use js_sys::Array;
-use wasm_bindgen::JsValue;
+use js_sys::{Array, Uint8ClampedArray};
+use wasm_bindgen::{JsCast, JsValue};
 
 use super::browser::get;
 use crate::config::PredictionType;
-use crate::pipeline::{self, Defaults};
+use crate::image::{Resize, Rgba};
+use crate::pipeline::{self, Defaults, Encode, Mask, MaskedContent, Picture};
 use crate::plan::Types;
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
@@ -142,10 +143,58 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
         height: whole(value, "height", None)?,
         batch: whole(value, "batch", Some(1))?,
         init_latents: None,
-        picture: None,
+        picture: picture(value)?,
         preview_every: previews(&get(value, "previews"))?,
         walk: walk(&get(value, "walk"))?,
     })
+}
+
+/// What a run takes of a picture where nobody says how much: A1111's.
+const STRENGTH: f64 = 0.75;
+
+/// Reads `image`, `strength`, `exactSteps`, `resize`, `encode` and the mask's fields, or nothing where there is no image.
+fn picture(value: &JsValue) -> Result<Option<Picture>> {
+    if !is_given(value, "image") {
+        let orphan = ["mask", "strength"].into_iter().find(|name| is_given(value, name));
+        return orphan.map_or(Ok(None), |name| {
+            Err(invalid(name, "belongs to an image to begin with, and there is none"))
+        });
+    }
+    let strength = number(value, "strength", Some(STRENGTH))?;
+    Ok(Some(Picture {
+        exact_steps: get(value, "exactSteps").is_truthy(),
+        resize: choice(value, "resize", &Resize::ALL.map(|kind| (kind.name(), kind)), Resize::default())?,
+        encode: choice(value, "encode", &Encode::ALL.map(|kind| (kind.name(), kind)), Encode::default())?,
+        mask: mask(value)?,
+        ..Picture::new(rgba(&get(value, "image"), "image")?, strength)
+    }))
+}
+
+/// Reads `mask`, `maskBlur`, `maskedContent` and `differential`, or nothing where there is no mask.
+fn mask(value: &JsValue) -> Result<Option<Mask>> {
+    if !is_given(value, "mask") {
+        return Ok(None);
+    }
+    let content = MaskedContent::ALL.map(|kind| (kind.name(), kind));
+    Ok(Some(Mask {
+        blur: number(value, "maskBlur", Some(Mask::DEFAULT_BLUR))?,
+        content: choice(value, "maskedContent", &content, MaskedContent::default())?,
+        differential: get(value, "differential").is_truthy(),
+        ..Mask::new(rgba(&get(value, "mask"), "mask")?)
+    }))
+}
+
+fn is_given(value: &JsValue, name: &str) -> bool {
+    let field = get(value, name);
+    !field.is_undefined() && !field.is_null()
+}
+
+/// Reads `{ width, height, data }` as a canvas gives it: RGBA, row by row from the top.
+pub(super) fn rgba(value: &JsValue, name: &'static str) -> Result<Rgba> {
+    let data = get(value, "data");
+    let data = data.dyn_ref::<Uint8ClampedArray>().ok_or_else(|| invalid(name, "must have pixels"))?;
+    let (width, height) = (whole(value, "width", None)?, whole(value, "height", None)?);
+    Rgba::new(width, height, data.to_vec())
 }
 
 /// Reads `true`, `false` or `{ every }`: every how many steps one reports a picture.

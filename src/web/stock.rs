@@ -36,7 +36,7 @@ impl Stock for Chunks {
                     first == 0 && self.part.is_some() && Component::of(&record.decl.name).is_autoencoder()
                 };
                 let wanted = |record: &PackedRecord| wanted(record) && !is_replaced(record);
-                let mut sink = |slab: usize, offset: u64, bytes: &[u8]| sink(first + slab, offset, bytes);
+                let mut sink = |slab: usize, offset: u64, bytes: Bytes<'_>| sink(first + slab, offset, bytes);
                 self.read(model, &wanted, &mut sink, cancel).await?;
                 first += model.manifest.slabs.len();
             }

@@ -1,6 +1,6 @@
 //! Questions of the view that explains: one call, told apart by `what`. See `Study` in `www/protocol.d.ts`.
 
-use js_sys::{Array, Float32Array, Object, Uint8Array, Uint8ClampedArray};
+use js_sys::{Array, Float32Array, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::browser::{get, set};
@@ -8,7 +8,7 @@ use super::device::Backend;
 use super::request;
 use super::values::{picture, plain};
 use crate::config::ModelConfig;
-use crate::image::{Rgba, encode_apng};
+use crate::image::encode_apng;
 use crate::pipeline::study::{self, AttentionMap, Start, StepTrace, Token};
 use crate::pipeline::{Cancel, Request};
 use crate::sample::{Forward, NoiseSource, Step};
@@ -16,8 +16,10 @@ use crate::{Error, Result};
 
 /// Answers a question that needs no model: `film` (`frames`, `delay`) to the bytes of an animated PNG.
 pub(super) fn film(ask: &JsValue) -> Result<JsValue> {
-    let frames =
-        Array::from(&get(ask, "frames")).iter().map(|frame| image(&frame)).collect::<Result<Vec<_>>>()?;
+    let frames = Array::from(&get(ask, "frames"))
+        .iter()
+        .map(|frame| request::rgba(&frame, "image"))
+        .collect::<Result<Vec<_>>>()?;
     let delay = request::whole(ask, "delay", Some(80))?;
     let delay = u16::try_from(delay).map_err(|_| invalid("delay", "at most 65535 milliseconds"))?;
     Ok(Uint8Array::from(encode_apng(&frames, delay)?.as_slice()).into())
@@ -41,7 +43,7 @@ pub(super) async fn answer(backend: &mut Backend, ask: &JsValue, cancel: &Cancel
             Ok(length)
         }
         "encode" => {
-            let latents = backend.study_encode(&image(&get(ask, "image"))?).await?;
+            let latents = backend.study_encode(&request::rgba(&get(ask, "image"), "image")?).await?;
             Ok(Float32Array::from(latents.as_slice()).into())
         }
         "decode" => {
@@ -97,7 +99,7 @@ fn noise(config: &ModelConfig, ask: &JsValue) -> Result<JsValue> {
         set(&object, "image", picture(&study::latent_preview(config, &noised, h, w)?));
         set(&object, "latents", Float32Array::from(noised.as_slice()));
     } else {
-        let image = image(&given)?;
+        let image = request::rgba(&given, "image")?;
         let planes = study::planes(config, &image)?;
         let noise = NoiseSource::Torch.noise(seed, [1, 3, image.height, image.width]);
         let noised = forward.add_noise(&planes, &noise, t)?;
@@ -176,14 +178,6 @@ fn token(token: &Token) -> JsValue {
     set(&object, "id", token.id);
     set(&object, "text", token.text.as_str());
     object
-}
-
-/// `{ width, height, data }` as a canvas gives it.
-fn image(value: &JsValue) -> Result<Rgba> {
-    let data = get(value, "data");
-    let data = data.dyn_ref::<Uint8ClampedArray>().ok_or_else(|| invalid("image", "must have pixels"))?;
-    let (width, height) = (request::whole(value, "width", None)?, request::whole(value, "height", None)?);
-    Rgba::new(width, height, data.to_vec())
 }
 
 fn floats(value: &JsValue, name: &'static str) -> Result<Vec<f32>> {

@@ -1,7 +1,7 @@
 //! A diffusers folder, or an autoencoder in files of its own, as one file: a header made of all its files', then the parts of
 //! them that hold data. Nothing is copied; whoever has the files puts the parts behind the header, and reads one model.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use serde_json::{Map, Value, json};
@@ -150,7 +150,7 @@ pub struct AutoencoderFiles {
 /// Looks into files, all of which are safetensors; an error where they are no autoencoder.
 pub fn autoencoder_in(files: &BTreeMap<String, Given>) -> Result<AutoencoderFiles> {
     let (mut tensors, mut file_of): (Vec<TensorInfo>, Vec<usize>) = (Vec::new(), Vec::new());
-    let (mut paths, mut spans) = (Vec::new(), Vec::new());
+    let (mut paths, mut spans, mut names) = (Vec::new(), Vec::new(), BTreeSet::new());
     for (path, file) in files {
         let header = file.header(path)?;
         if header.is_single || header.metadata.contains_key(Header::CONFIG) {
@@ -158,7 +158,7 @@ pub fn autoencoder_in(files: &BTreeMap<String, Given>) -> Result<AutoencoderFile
         }
         spans.push(span_of(&header));
         let all = single::autoencoder_of(header)?;
-        if let Some(twice) = all.iter().find(|info| tensors.iter().any(|other| other.name == info.name)) {
+        if let Some(twice) = all.iter().find(|info| !names.insert(info.name.clone())) {
             return Err(bad(path, format!("tensor {} is in another of the files too", twice.name)));
         }
         file_of.extend(std::iter::repeat_n(paths.len(), all.len()));

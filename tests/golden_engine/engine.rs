@@ -165,7 +165,7 @@ impl Packed {
 fn upload(context: &Context, manifest: &Manifest, slabs: &[Vec<u8>]) -> Weights {
     let weights = Weights::new(context, manifest);
     for (slab, bytes) in slabs.iter().enumerate() {
-        weights.write(slab, 0, bytes).expect("weights written");
+        weights.write(slab, 0, &bytes.into()).expect("weights written");
     }
     weights
 }

@@ -73,7 +73,7 @@ impl Stock for Shelf {
                         let first = record.values.offset.saturating_sub(from) as usize;
                         chunk[first] ^= 1;
                     }
-                    sink(slab, from, &chunk)?;
+                    sink(slab, from, (&chunk).into())?;
                 }
             }
             Ok(())

@@ -10,9 +10,10 @@ export class Filling {
    * @param {import('./settings.js').Settings} options.settings
    * @param {import('./using.js').Using} options.using
    * @param {import('./sizes.js').Sizes} options.sizes
+   * @param {import('./begin.js').Begin} options.begin
    */
-  constructor({ settings, using, sizes }) {
-    Object.assign(this, { settings, using, sizes });
+  constructor({ settings, using, sizes, begin }) {
+    Object.assign(this, { settings, using, sizes, begin });
   }
 
   /**
@@ -42,6 +43,7 @@ export class Filling {
     const lines = this.using.choose(model);
     // The words as they were typed: they mean the same to the same model.
     this.settings.apply({ ...settings, prompt: settings.typed ?? settings.prompt });
+    this.begin.take(settings);
     if (lines.length) report('Its settings are in the form.', lines);
   }
 

@@ -24,9 +24,10 @@ import { Waiting } from './waiting.js';
  * @param {import('./removal.js').Removal} page.removal
  * @param {import('./filling.js').Filling} page.filling
  * @param {import('./using.js').Using} page.using
+ * @param {import('./begin.js').Begin} page.begin
  */
 export function furnish({
-  session, settings, shown, gallery, actions, making, adding, reader, choice, removal, filling, using,
+  session, settings, shown, gallery, actions, making, adding, reader, choice, removal, filling, using, begin,
 }) {
   new Large({
     current: () => shown.current,
@@ -37,6 +38,7 @@ export function furnish({
   });
   new Recall({
     engine: () => session.started(), onSettings: (values) => filling.takePicture(values), onModel: (files) => adding.add(files),
+    onBegin: (file, name) => begin.choose(file, name),
     onFolder: (files) => adding.addFolder(files),
   });
   const understood = new Understood({

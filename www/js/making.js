@@ -1,5 +1,6 @@
 /** Making pictures: a press becomes a job of the queue, a job becomes pictures, shown and kept; what goes on is said. */
 
+import { invalid } from '../errors.js';
 import { duration, keep, seconds } from './dom.js';
 import { nameOf } from './pictures.js';
 import { Queue } from './queue.js';
@@ -34,6 +35,7 @@ export class Making {
    * @param {import('./gallery.js').Gallery} options.gallery
    * @param {import('./adding.js').Adding} options.adding
    * @param {import('./reader.js').Reader} options.reader
+   * @param {import('./begin.js').Begin} options.begin
    * @param {() => void} options.onBegin a picture is about to be made: the session's state is drawn
    * @param {() => void} options.onQueue what works and what waits has changed
    * @param {() => void} options.onMade a picture was made: another engine may have taken over
@@ -42,8 +44,8 @@ export class Making {
    * @param {(action: string) => void} options.onWayOut what the banner offers was pressed
    * @param {() => void} options.onFull the visitor wants to make room
    */
-  constructor({ session, settings, stage, shown, pictures, gallery, adding, reader, ...on }) {
-    Object.assign(this, { session, settings, stage, shown, pictures, gallery, adding, reader, on });
+  constructor({ session, settings, stage, shown, pictures, gallery, adding, reader, begin, ...on }) {
+    Object.assign(this, { session, settings, stage, shown, pictures, gallery, adding, reader, begin, on });
     this.queue = new Queue({ draw: (job, signal) => this.#draw(job, signal), onChange: on.onQueue });
   }
 
@@ -59,6 +61,7 @@ export class Making {
       if (!this.queue.running) say('One setting needs a look');
       return;
     }
+    Object.assign(request, this.begin.request);
     const example = seed === undefined ? null : { ...request, seed: String(seed) };
     if (example && !this.#asked.has(this.#nameOf(example))) {
       request.seed = example.seed;
@@ -112,8 +115,9 @@ export class Making {
         if (adding.now) say(`Drawing begins when ${adding.now.name} is added`);
         if (shown.following) stage.begin(request);
         const progress = this.#progressOf(request, i, requests.length);
-        const { typed, ...settings } = request;
-        const result = await session.generate({ ...settings, previews: true, signal, ...progress });
+        const { typed, image: source, ...settings } = request;
+        const image = source ? await this.#sourceOf(source) : undefined;
+        const result = await session.generate({ ...settings, image, previews: true, signal, ...progress });
         made.push(await this.#finish(request, reading, result));
       }
       sayDone(made);
@@ -125,6 +129,13 @@ export class Making {
     } finally {
       bar(null);
     }
+  }
+
+  /** The picture that a run begins with. @param {string} hash @returns {Promise<Blob>} */
+  async #sourceOf(hash) {
+    const png = await this.pictures.source(hash);
+    if (png) return png;
+    throw invalid('image', 'the picture that it begins with is not here any more: choose one again, or none, under Settings');
   }
 
   /** Callbacks that turn the engine's events into words, bar and previews; picture `index` of `count`. */

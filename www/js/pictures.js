@@ -2,12 +2,13 @@
  * The pictures that were made, kept in this browser: a database of their own, apart from the models.
  *
  * What a list needs (settings, thumbnail, time) and the PNG files lie in two stores, so that a long strip is read
- * without touching the files. A picture that the browser refuses to keep lives here in memory until the tab closes.
+ * without touching the files. Pictures that others began with lie in a third, by their hash. A picture that the browser refuses to keep lives here in memory until the tab closes.
  * Tabs tell each other when something has changed.
  */
 
 const NAME = 'opengen-pictures';
-const VERSION = 1;
+/** 1: entries and files. 2: and sources. */
+const VERSION = 2;
 /** Thumbnails are as large as the strip shows them on a dense screen. */
 const THUMBNAIL = 160;
 
@@ -85,6 +86,29 @@ export class Pictures {
     return file ? asBlob(file) : null;
   }
 
+  /** Keeps a picture that others begin with, once. @param {Blob} png @returns {Promise<string>} its hash */
+  async keepSource(png) {
+    const bytes = await png.arrayBuffer();
+    const hash = await hashOf(bytes);
+    await this.#change(([sources]) => sources.put(bytes, hash), ['sources']);
+    return hash;
+  }
+
+  /** A picture that others began with; null when it is not here. @param {string} hash @returns {Promise<Blob | null>} */
+  async source(hash) {
+    const bytes = await this.#read('sources', (store) => store.get(hash));
+    return bytes ? asBlob(bytes) : null;
+  }
+
+  /** Deletes the sources that no picture here began with, but the one that is in use. @param {string | undefined} used */
+  async sweepSources(used) {
+    const known = await this.#read('sources', (store) => store.getAllKeys());
+    if (!known.length) return;
+    const named = new Set((await this.list()).map(({ settings }) => settings.image)).add(used);
+    const left = known.filter((hash) => !named.has(hash));
+    if (left.length) await this.#change(([sources]) => left.forEach((hash) => sources.delete(hash)), ['sources']);
+  }
+
   /** Deletes pictures and returns what was deleted, for `restore`. @param {Entry[]} entries */
   async remove(entries) {
     const taken = [];
@@ -120,14 +144,14 @@ export class Pictures {
     return id;
   }
 
-  async #change(work) {
+  async #change(work, names = ['entries', 'files']) {
     const database = await this.#database;
-    const transaction = database.transaction(['entries', 'files'], 'readwrite', { durability: 'strict' });
+    const transaction = database.transaction(names, 'readwrite', { durability: 'strict' });
     const done = new Promise((resolve, reject) => {
       transaction.oncomplete = resolve;
       transaction.onabort = () => reject(transaction.error);
     });
-    work(['entries', 'files'].map((name) => transaction.objectStore(name)));
+    work(names.map((name) => transaction.objectStore(name)));
     await done;
     this.#channel?.postMessage('changed');
   }
@@ -149,9 +173,12 @@ export function nameOf({ settings, model }) {
 function open() {
   const opened = new Promise((resolve, reject) => {
     const request = indexedDB.open(NAME, VERSION);
-    request.onupgradeneeded = () => {
-      request.result.createObjectStore('entries', { keyPath: 'id', autoIncrement: true });
-      request.result.createObjectStore('files');
+    request.onupgradeneeded = ({ oldVersion }) => {
+      if (oldVersion < 1) {
+        request.result.createObjectStore('entries', { keyPath: 'id', autoIncrement: true });
+        request.result.createObjectStore('files');
+      }
+      request.result.createObjectStore('sources');
     };
     request.onsuccess = () => {
       request.result.onversionchange = () => request.result.close(); // a newer page in another tab goes first
@@ -162,6 +189,12 @@ function open() {
   });
   opened.catch(() => {}); // told by whoever needs it
   return opened;
+}
+
+/** SHA-256 in hexadecimal; a name by chance where the browser hashes nothing, as on a page without https. */
+async function hashOf(bytes) {
+  const hash = await crypto.subtle?.digest('SHA-256', bytes) ?? crypto.getRandomValues(new Uint8Array(32));
+  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** Files lie as bytes in the database, where Safari's private windows refuse blobs; earlier ones may be blobs. */

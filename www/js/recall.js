@@ -1,6 +1,6 @@
 /**
- * Pictures that are brought here, dropped, pasted or chosen, for the settings that their files carry (PNG, JPEG, WebP). A
- * model that is dropped is handed on.
+ * Pictures that are brought here, dropped, pasted or chosen, for the settings that their files carry (PNG, JPEG, WebP), or to
+ * begin with. A model that is dropped is handed on.
  */
 
 import { isModel } from './adding.js';
@@ -18,11 +18,12 @@ export class Recall {
    * @param {() => Promise<import('../client.js').OpenGen>} options.engine the engine that reads the files
    * @param {(values: Record<string, string>) => {lines: string[], action?: {label: string, run: () => void}}} options.onSettings
    *   puts values into the form, by field; returns a sentence for each that could not be honoured, and what is offered
+   * @param {(file: File, name: string) => void} options.onBegin a picture is what the next one begins with
    * @param {(files: File[]) => void} options.onModel takes a model's files that were dropped
    * @param {(files: File[]) => void} options.onFolder takes the files of a folder that was dropped
    */
-  constructor({ engine, onSettings, onModel, onFolder }) {
-    Object.assign(this, { engine, onSettings, onModel, onFolder });
+  constructor({ engine, onSettings, onBegin, onModel, onFolder }) {
+    Object.assign(this, { engine, onSettings, onBegin, onModel, onFolder });
     $('recall').addEventListener('click', () => $('recall-file').click());
     $('recall-file').addEventListener('change', () => {
       const [file] = $('recall-file').files;
@@ -42,16 +43,18 @@ export class Recall {
       report(`${name} was not read.`, [`It has ${bytes(file.size)}; up to ${bytes(MOST_BYTES)} are read.`]);
       return;
     }
+    const begin = { label: 'Begin with it', run: () => this.onBegin(file, pasted ? 'The pasted picture' : file.name) };
     try {
       const og = await this.engine();
       const { notices, ...settings } = await og.readSettings(file);
       const { lines, action } = this.onSettings(valuesOf(settings));
       const from = pasted ? 'the pasted picture' : name;
       const fixed = settings.seed === null || settings.seed === undefined ? '' : ` Its seed is set: ${settings.seed}.`;
-      report(`Settings read from ${from}.${fixed}`, [...notices, ...lines], action);
+      report(`Settings read from ${from}.${fixed}`, [...notices, ...lines], action ?? begin);
     } catch (error) {
       const hint = 'Copying a picture loses its settings in most browsers: drop the file instead.';
-      report(`${name} was not read.`, [sentence(error.message), 'Your settings are as they were.', ...(pasted ? [hint] : [])]);
+      report(`${name} was not read.`, [sentence(error.message), 'Your settings are as they were.', ...(pasted ? [hint] : [])],
+        file.type.startsWith('image/') ? begin : undefined);
     }
   }
 

@@ -9,7 +9,7 @@ import { keepParts, reachable } from './shell.js';
  *   image?: ImageData}} Run the names of the pieces are those of learn/machine.js
  */
 /** Which pieces work in a stage of a run. */
-const PIECES = { text: ['words', 'tokens', 'text'], denoise: ['noise', 'unet', 'scheduler'], decode: ['vae'] };
+const PIECES = { encode: ['vae'], text: ['words', 'tokens', 'text'], denoise: ['noise', 'unet', 'scheduler'], decode: ['vae'] };
 
 /**
  * @typedef {'starting' | 'waiting' | 'fetching' | 'checking' | 'loading' | 'ready' | 'failed'} State

@@ -98,7 +98,7 @@ export const ACTIONS = {
   retry: 'Retry', refetch: 'Fetch again', restart: 'Start again', reload: 'Reload', storage: 'Show storage', add: 'Add its file',
 };
 
-export const STAGES = { text: 'Reading the words', denoise: 'Drawing', decode: 'Developing the picture' };
+export const STAGES = { encode: 'Looking at the picture', text: 'Reading the words', denoise: 'Drawing', decode: 'Developing the picture' };
 
 /** The quiet line about where pictures are computed. */
 export function engineWords(capabilities) {

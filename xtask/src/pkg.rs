@@ -22,6 +22,7 @@ const CLIENT: &[&str] = &[
     "link.js",
     "models.js",
     "options.js",
+    "pixels.js",
     "preview.js",
     "source.js",
     "spawn.js",

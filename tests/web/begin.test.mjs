@@ -1,0 +1,130 @@
+/** A run begins with a picture: chosen, dropped, or the one that was just made; how much may change; and where it goes. */
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { PNG } from 'pngjs';
+import {
+  MODEL, assertPicture, draw, finished, begins, generateButton, pixels, promptOf, psnr, ready, says, set, stand, useSettings, visitor,
+} from './page.mjs';
+
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const APPLE = 'a red apple on a light blue background';
+const STEPS = { Steps: 4, Seed: 5 };
+const report = (page) => page.locator('#report');
+const thumbnails = (page) => page.locator('#earlier button');
+/** The group of the settings, opened. */
+const group = (page) => page.locator('#begin').evaluate((details) => { details.open = true; });
+const change = (page, share) => page.getByLabel('How much may change').fill(String(share));
+
+/** A picture file: red at the left, blue at the right. */
+function file({ width = 96, height = 96, name = 'two.png' } = {}) {
+  const png = new PNG({ width, height });
+  for (let i = 0; i < width * height; i++) png.data.set(i % width < width / 2 ? [220, 30, 30, 255] : [30, 60, 200, 255], 4 * i);
+  return { name, mimeType: 'image/png', buffer: PNG.sync.write(png) };
+}
+
+/** Draws, and how like another picture the result is, in dB. */
+async function like(page, other, fields) {
+  await change(page, fields.change);
+  return psnr(await draw(page, APPLE, STEPS), other);
+}
+
+test('the picture that was just made is begun with: the less may change, the more of it stays', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const first = await draw(page, 'a panda on a yellow background', STEPS);
+  await group(page);
+  await page.getByRole('button', { name: 'Use the one shown' }).click();
+  assert.equal(await page.getByRole('img', { name: 'The picture that a run begins with' }).isVisible(), true);
+  assert.equal(await page.locator('#begin-state').textContent(), '60 %');
+  const [little, much] = [await like(page, first, { change: 0.25 }), await like(page, first, { change: 1 })];
+  assert.ok(little > much + 0.5, `${little.toFixed(1)} dB with a quarter, ${much.toFixed(1)} dB with all`);
+
+  // A quarter of four steps is one; of less there is none.
+  await change(page, 0.2);
+  await generateButton(page).click();
+  await page.locator('#strength-error').getByText(/less than one, which leaves the picture as it is/).waitFor();
+  assert.equal(await promptOf(page).inputValue(), APPLE);
+
+  await page.getByRole('button', { name: 'Begin with noise again' }).click();
+  assert.equal(await page.locator('#begin-state').textContent(), 'off');
+  const noise = await draw(page, APPLE, STEPS);
+  assertPicture(noise);
+});
+
+test('it is kept with the pictures: through a reload, with the settings of an earlier one, and byte for byte again', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await group(page);
+  await page.locator('#begin-file').setInputFiles(file());
+  await change(page, 0.5);
+  const made = await draw(page, APPLE, STEPS);
+  await page.reload();
+  await ready(page);
+  assert.equal(await page.locator('#begin-state').textContent(), '50 %');
+  await group(page);
+  await page.getByRole('button', { name: 'Begin with noise again' }).click();
+  await draw(page, 'a cat', STEPS);
+
+  await thumbnails(page).nth(1).click();
+  await says(page, 'An earlier picture');
+  await useSettings(page);
+  await page.locator('#begin[data-on]').waitFor();
+  assert.equal(await page.getByLabel('How much may change').inputValue(), '0.5');
+  await begins(page, () => generateButton(page).click());
+  await finished(page);
+  assert.equal(psnr(await pixels(page), made), Infinity);
+  // The other one began with noise, and its settings say so.
+  await thumbnails(page).nth(0).click();
+  await useSettings(page);
+  await page.locator('#begin:not([data-on])').waitFor();
+});
+
+test('a picture that is dropped is offered to begin with; what is none is refused, and nothing is lost', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await promptOf(page).fill('kept');
+  const { buffer, name } = file({ width: 60, height: 200 });
+  await page.evaluate(([bytes, called]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([Uint8Array.from(bytes)], called, { type: 'image/png' }));
+    dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+  }, [[...buffer], name]);
+  await page.getByRole('button', { name: 'Begin with it' }).click();
+  await page.locator('#begin[data-on]').waitFor();
+  const kept = () => page.locator('#begin-image').evaluate((image) => image.decode().then(() => [image.naturalWidth, image.naturalHeight]));
+  assert.deepEqual(await kept(), [60, 200]);
+
+  await page.locator('#begin-file').setInputFiles({ name: 'no.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
+  await report(page).getByText('“no.png” was not taken.').waitFor();
+  assert.deepEqual(await kept(), [60, 200], 'the one before is still there');
+  assert.equal(await promptOf(page).inputValue(), 'kept');
+
+  // Larger than anything that is drawn: made smaller before it is kept. Of another shape than the picture: it fills it.
+  await page.locator('#begin-file').setInputFiles(file({ width: 4200, height: 300, name: 'wide.png' }));
+  await page.waitForFunction(() => document.querySelector('#begin-image').naturalWidth === 2048);
+  await change(page, 0.25);
+  const wide = await draw(page, APPLE, STEPS);
+  assert.deepEqual([wide.width, wide.height], [MODEL.width, MODEL.height]);
+});
+
+test('a source that is gone from the browser is said at the field, and the prompt stays', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await set(page, STEPS);
+  await group(page);
+  await page.locator('#begin-file').setInputFiles(file());
+  await page.locator('#begin[data-on]').waitFor();
+  await page.evaluate(() => new Promise((done) => {
+    const request = indexedDB.open('opengen-pictures');
+    request.onsuccess = () => {
+      const transaction = request.result.transaction('sources', 'readwrite');
+      transaction.objectStore('sources').clear();
+      transaction.oncomplete = () => (request.result.close(), done());
+    };
+  }));
+  await promptOf(page).fill(APPLE);
+  await generateButton(page).click();
+  await page.locator('#image-error').getByText(/is not here any more/).waitFor();
+  assert.equal(await promptOf(page).inputValue(), APPLE);
+});

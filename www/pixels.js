@@ -1,0 +1,57 @@
+/** Pictures of every kind that a program has, as pixels: what the engine reads. */
+
+import { invalid } from './errors.js';
+
+/** Longer or wider than this no picture is read: its pixels alone would take hundreds of megabytes. */
+const MOST_SIDE = 8192;
+
+/**
+ * The pixels of a picture, upright and in sRGB; nothing else of its file goes along.
+ * @param {import('./api.d.ts').PictureSource} source
+ * @param {string} field what an error calls it
+ * @returns {Promise<import('./protocol.d.ts').Pixels>}
+ */
+export async function pixelsOf(source, field) {
+  if (source instanceof ImageData) return plain(source);
+  const drawable = await drawableOf(source, field);
+  const [width, height] = [drawable.width, drawable.height];
+  if (!width || !height) throw invalid(field, 'has no pixels');
+  if (width > MOST_SIDE || height > MOST_SIDE) {
+    throw invalid(field, `has ${width}×${height} pixels; up to ${MOST_SIDE} on a side are read`);
+  }
+  const canvas = new OffscreenCanvas(width, height);
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext('2d', { willReadFrequently: true }));
+  context.drawImage(drawable, 0, 0);
+  if (drawable !== source) /** @type {ImageBitmap} */ (drawable).close();
+  return plain(context.getImageData(0, 0, width, height));
+}
+
+/** @param {ImageData} image */
+const plain = ({ width, height, data }) => ({ width, height, data });
+
+/**
+ * @param {import('./api.d.ts').PictureSource} source
+ * @param {string} field
+ * @returns {Promise<ImageBitmap | HTMLCanvasElement | OffscreenCanvas>}
+ */
+async function drawableOf(source, field) {
+  if (source instanceof ImageBitmap || source instanceof OffscreenCanvas) return source;
+  if (globalThis.HTMLCanvasElement && source instanceof HTMLCanvasElement) return source;
+  const isAddress = typeof source === 'string' || source instanceof URL;
+  if (!isAddress && !(source instanceof Blob)) {
+    throw invalid(field, 'must be a Blob, an ImageData, an ImageBitmap, a canvas or an address');
+  }
+  const file = isAddress ? await fetched(source, field) : /** @type {Blob} */ (source);
+  return createImageBitmap(file).catch((cause) => {
+    throw Object.assign(invalid(field, 'is no picture that this browser reads; PNG, JPEG and WebP are'), { cause });
+  });
+}
+
+/** @param {string | URL} address @param {string} field */
+async function fetched(address, field) {
+  const response = await fetch(address).catch((cause) => {
+    throw Object.assign(invalid(field, `${address} did not arrive: ${cause.message}`), { cause });
+  });
+  if (!response.ok) throw invalid(field, `${address} was answered with ${response.status}`);
+  return response.blob();
+}
