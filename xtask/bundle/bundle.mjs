@@ -4,8 +4,8 @@
  *     node bundle.mjs FOLDER
  *
  * FOLDER holds the page as www/ has it. Rollup puts the modules together, and what is loaded later stays apart, under the
- * name of the module that is asked for; of the code itself only comments go, but those of licences. index.html and sw.js, which list files, list the new
- * ones, and the files that nothing asks for any more are removed.
+ * name of the module that is asked for; of the code itself only comments go, but those of licences. index.html and sw.js,
+ * which list files, list the new ones, and the files that nothing asks for any more are removed.
  */
 
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
