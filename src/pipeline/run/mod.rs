@@ -1,6 +1,7 @@
 //! A run, told once, whatever computes it: request in, pictures out.
 
 mod ask;
+mod picture;
 mod study;
 
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use super::graphs::{Shape, prepare_params, preview_size, step_params};
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use super::mask::Canvas;
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
-use super::start::{Draws, entering, latents_of, noised};
+use super::start::{Draws, entering};
 use crate::config::{ModelConfig, PredictionType};
 use crate::error::Result;
 use crate::image::Rgba;
@@ -21,6 +22,7 @@ use crate::sample::{Evaluation, Generators, Trajectory};
 #[cfg(feature = "gpu")]
 use crate::weights::Bytes;
 use crate::weights::Manifest;
+use picture::Kept;
 
 /// A model, ready for prompts.
 pub struct Pipeline {
@@ -190,25 +192,6 @@ fn shape(
     }
 }
 
-/// What a run begins from beside noise.
-#[derive(Default)]
-struct Begun {
-    /// Latents `[batch, c, h, w]`, scaled, that are noised up to the first step; where there are none, it begins from noise.
-    clean: Option<Vec<f32>>,
-    /// Those of the picture itself, of which a part is kept.
-    original: Option<Vec<f32>>,
-    /// What the denoiser reads beside the latents, `[batch, 1 + c, h, w]`: the mask and the latents of what is around it.
-    around: Option<Vec<f32>>,
-}
-
-/// What is kept of a picture, at every step noised up to where the next one begins.
-#[derive(Clone, Copy)]
-struct Kept<'a> {
-    canvas: &'a Canvas<'a>,
-    original: &'a [f32],
-    noise: &'a [f32],
-}
-
 /// One run under way.
 struct Run<'a> {
     engine: &'a mut Engine,
@@ -220,47 +203,6 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// The picture that the run begins from as latents, where it does.
-    async fn encode_picture(
-        &mut self,
-        canvas: Option<&Canvas<'_>>,
-        draws: &Draws,
-        on_event: &mut dyn FnMut(Event),
-    ) -> Result<Begun> {
-        let (Some(canvas), Some(picture)) = (canvas, &self.request.picture) else {
-            return Ok(Begun::default());
-        };
-        let mut begun = Begun::default();
-        if picture.is_encoded(self.config) {
-            let latents = self.encode(&canvas.planes(), draws.sampling.as_deref()).await?;
-            self.keep("init_latents", &self.latents_shape(), latents.clone());
-            begun.clean = (!picture.is_noise()).then(|| canvas.content(&latents, &draws.noise));
-            begun.original = Some(latents);
-        }
-        if let Some(mask) = canvas.mask() {
-            self.keep("mask", &[1, 1, self.shape.h, self.shape.w], mask.to_vec());
-        }
-        if self.config.is_inpainting() {
-            let latents = self.encode(&canvas.planes_around(), draws.sampling_around.as_deref()).await?;
-            let mask = canvas.told(self.config.vae.scale());
-            let each = latents.len() / self.request.batch;
-            begun.around =
-                Some(latents.chunks(each).flat_map(|latents| mask.iter().chain(latents)).copied().collect());
-            self.keep("masked_image_latents", &self.latents_shape(), latents);
-        }
-        on_event(Event::Stage(Stage::Text));
-        Ok(begun)
-    }
-
-    /// Scaled latents `[batch, c, h, w]` of one picture `[3, H, W]` in [-1, 1].
-    async fn encode(&mut self, planes: &[f32], sampling: Option<&[f32]>) -> Result<Vec<f32>> {
-        let pixels = nchw_to_nhwc(planes, 1, 3, planes.len() / 3, padded(3));
-        let encoded = self.engine.encode(pixels, self.cancel).await?;
-        self.engine.pause().await;
-        let pixels = self.shape.h * self.shape.w;
-        Ok(latents_of(self.config, &encoded, pixels, sampling, self.request.batch))
-    }
-
     async fn encode_text(&mut self, conditioning: &Conditioning) -> Result<()> {
         let ids = conditioning.ids(0);
         let rows = conditioning.rows(0).len();
@@ -343,18 +285,6 @@ impl Run<'_> {
         self.first_input(trajectory.steps[0].first().input_scale).await
     }
 
-    /// Fills the channels of the denoiser's input behind the latents, which the steps leave alone.
-    fn write_around(&mut self, around: &[f32]) -> Result<()> {
-        let [n, c, h, w] = self.latents_shape();
-        let (inputs, beside) = (self.config.denoiser.in_channels(), around.len() / (n * h * w));
-        let pictures = around.chunks(beside * h * w).flat_map(|picture| {
-            std::iter::repeat_n(&0.0, c * h * w).chain(picture).copied().collect::<Vec<f32>>()
-        });
-        let pictures: Vec<f32> = pictures.collect();
-        let input = nchw_to_nhwc(&pictures, n, inputs, h * w, padded(inputs));
-        self.engine.write(Outside::Sample, &input.repeat(self.shape.copies))
-    }
-
     /// All steps.
     async fn denoise(
         &mut self,
@@ -412,21 +342,6 @@ impl Run<'_> {
             self.keep_evaluation(trajectory, [i, nth]).await?;
         }
         Ok(())
-    }
-
-    /// What of the picture is kept behind the `nth` evaluation of step `i`, at the level of the one that follows.
-    fn write_kept(
-        &mut self,
-        Kept { canvas, original, noise }: Kept<'_>,
-        trajectory: &Trajectory,
-        [i, nth]: [usize; 2],
-    ) -> Result<()> {
-        match trajectory.following(i, nth) {
-            Some(next) => self.write_latents(Outside::Kept, &noised(next, original, noise))?,
-            None => self.write_latents(Outside::Kept, original)?,
-        }
-        let drawn = canvas.drawn_after(i, trajectory.steps.len());
-        self.engine.write(Outside::Mask, &drawn.repeat(self.shape.batch))
     }
 
     /// One evaluation of the denoiser and what the sampler makes of it.

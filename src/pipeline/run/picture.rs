@@ -1,0 +1,99 @@
+//! Runs that begin from a picture: what is encoded of it, and what of it is kept.
+
+use super::Run;
+use crate::error::Result;
+use crate::pipeline::layout::nchw_to_nhwc;
+use crate::pipeline::mask::Canvas;
+use crate::pipeline::request::{Event, Stage};
+use crate::pipeline::start::{Draws, latents_of, noised};
+use crate::plan::{Outside, padded};
+use crate::sample::Trajectory;
+
+/// What a run begins from beside noise.
+#[derive(Default)]
+pub(super) struct Begun {
+    /// Latents `[batch, c, h, w]`, scaled, that are noised up to the first step; where there are none, it begins from noise.
+    pub clean: Option<Vec<f32>>,
+    /// Those of the picture itself, of which a part is kept.
+    pub original: Option<Vec<f32>>,
+    /// What the denoiser reads beside the latents, `[batch, 1 + c, h, w]`: the mask and the latents of what is around it.
+    pub around: Option<Vec<f32>>,
+}
+
+/// What is kept of a picture, at every step noised up to where the next one begins.
+#[derive(Clone, Copy)]
+pub(super) struct Kept<'a> {
+    pub canvas: &'a Canvas<'a>,
+    pub original: &'a [f32],
+    pub noise: &'a [f32],
+}
+
+impl Run<'_> {
+    /// The picture that the run begins from as latents, where it does.
+    pub(super) async fn encode_picture(
+        &mut self,
+        canvas: Option<&Canvas<'_>>,
+        draws: &Draws,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Begun> {
+        let (Some(canvas), Some(picture)) = (canvas, &self.request.picture) else {
+            return Ok(Begun::default());
+        };
+        let mut begun = Begun::default();
+        if picture.is_encoded(self.config) {
+            let latents = self.encode(&canvas.planes(), draws.sampling.as_deref()).await?;
+            self.keep("init_latents", &self.latents_shape(), latents.clone());
+            begun.clean = (!picture.is_noise()).then(|| canvas.content(&latents, &draws.noise));
+            begun.original = Some(latents);
+        }
+        if let Some(mask) = canvas.mask() {
+            self.keep("mask", &[1, 1, self.shape.h, self.shape.w], mask.to_vec());
+        }
+        if self.config.is_inpainting() {
+            let latents = self.encode(&canvas.planes_around(), draws.sampling_around.as_deref()).await?;
+            let mask = canvas.told(self.config.vae.scale());
+            let each = latents.len() / self.request.batch;
+            begun.around =
+                Some(latents.chunks(each).flat_map(|latents| mask.iter().chain(latents)).copied().collect());
+            self.keep("masked_image_latents", &self.latents_shape(), latents);
+        }
+        on_event(Event::Stage(Stage::Text));
+        Ok(begun)
+    }
+
+    /// Scaled latents `[batch, c, h, w]` of one picture `[3, H, W]` in [-1, 1].
+    async fn encode(&mut self, planes: &[f32], sampling: Option<&[f32]>) -> Result<Vec<f32>> {
+        let pixels = nchw_to_nhwc(planes, 1, 3, planes.len() / 3, padded(3));
+        let encoded = self.engine.encode(pixels, self.cancel).await?;
+        self.engine.pause().await;
+        let pixels = self.shape.h * self.shape.w;
+        Ok(latents_of(self.config, &encoded, pixels, sampling, self.request.batch))
+    }
+
+    /// Fills the channels of the denoiser's input behind the latents, which the steps leave alone.
+    pub(super) fn write_around(&mut self, around: &[f32]) -> Result<()> {
+        let [n, c, h, w] = self.latents_shape();
+        let (inputs, beside) = (self.config.denoiser.in_channels(), around.len() / (n * h * w));
+        let pictures = around.chunks(beside * h * w).flat_map(|picture| {
+            std::iter::repeat_n(&0.0, c * h * w).chain(picture).copied().collect::<Vec<f32>>()
+        });
+        let pictures: Vec<f32> = pictures.collect();
+        let input = nchw_to_nhwc(&pictures, n, inputs, h * w, padded(inputs));
+        self.engine.write(Outside::Sample, &input.repeat(self.shape.copies))
+    }
+
+    /// What of the picture is kept behind the `nth` evaluation of step `i`, at the level of the one that follows.
+    pub(super) fn write_kept(
+        &mut self,
+        Kept { canvas, original, noise }: Kept<'_>,
+        trajectory: &Trajectory,
+        [i, nth]: [usize; 2],
+    ) -> Result<()> {
+        match trajectory.following(i, nth) {
+            Some(next) => self.write_latents(Outside::Kept, &noised(next, original, noise))?,
+            None => self.write_latents(Outside::Kept, original)?,
+        }
+        let drawn = canvas.drawn_after(i, trajectory.steps.len());
+        self.engine.write(Outside::Mask, &drawn.repeat(self.shape.batch))
+    }
+}
