@@ -418,13 +418,21 @@ impl Context {
         match bytes {
             Bytes::Slice(bytes) => self.write(buffer, offset, bytes),
             #[cfg(target_arch = "wasm32")]
-            Bytes::Array(array) => {
-                let (Some(queue), Some(buffer)) = (self.inner.queue.as_webgpu(), buffer.as_webgpu()) else {
+            Bytes::Elsewhere(bytes) => {
+                let (queue, buffer) = (self.inner.queue.as_webgpu(), buffer.as_webgpu());
+                let (Some(queue), Some(buffer), Some(array)) = (queue, buffer, bytes.as_any().downcast_ref())
+                else {
                     let message = "bytes of the browser for a device that is not its own".to_owned();
                     return Err(Error::Gpu { message });
                 };
                 let written = queue.write_buffer_with_f64_and_u8_array(buffer, offset as f64, array);
                 written.map_err(|error| Error::Gpu { message: format!("writeBuffer failed: {error:?}") })?;
+            }
+            #[cfg(not(target_arch = "wasm32"))]
+            Bytes::Elsewhere(bytes) => {
+                let mut here = vec![0; bytes.count()];
+                bytes.copy_to(&mut here);
+                self.write(buffer, offset, &here);
             }
         }
         Ok(())

@@ -7,8 +7,11 @@
 //!
 //! A model's place is its id, or another name once it was packed anew ([`StoredModel::places`]).
 
+use std::any::Any;
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use idb::{
@@ -23,7 +26,7 @@ use super::assembler::FullChunk;
 use super::stored::{Held, Origin, State, StoredModel, format_ok};
 use super::trail::Mark;
 use crate::config::{ModelConfig, PredictionType, Suggested};
-use crate::weights::{Bytes, License, Manifest, PACKED_FORMAT, SourceType};
+use crate::weights::{Bytes, Elsewhere, License, Manifest, PACKED_FORMAT, SourceType};
 use crate::{Error, Result};
 
 const DATABASE: &str = "opengen";
@@ -106,6 +109,24 @@ pub enum Found {
 /// An open connection.
 pub struct Database {
     db: idb::Database,
+}
+
+impl Elsewhere for Uint8Array {
+    fn count(&self) -> usize {
+        self.length() as usize
+    }
+
+    fn part(&self, range: Range<usize>) -> Rc<dyn Elsewhere> {
+        Rc::new(self.subarray(range.start as u32, range.end as u32))
+    }
+
+    fn copy_to(&self, place: &mut [u8]) {
+        self.copy_to(place);
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
 }
 
 impl Database {
@@ -276,7 +297,8 @@ impl Database {
         let request = self.read(CHUNKS)?.get(chunk_key(place, index)).map_err(storage)?.into_future();
         Ok(async {
             let value = request.await.map_err(storage)?;
-            Ok(value.and_then(|value| value.dyn_into().ok()).map(Bytes::Array))
+            let array = value.and_then(|value| value.dyn_into::<Uint8Array>().ok());
+            Ok(array.map(|array| Bytes::Elsewhere(Rc::new(array))))
         })
     }
 

@@ -1,20 +1,32 @@
 //! Bytes of a packed model on their way to where they are computed with.
 
+use std::any::Any;
 use std::ops::Range;
+use std::rc::Rc;
 
 use crc32fast::Hasher;
 
-/// How much of the browser's bytes is looked at once: it stays in the processor's nearest cache.
-#[cfg(target_arch = "wasm32")]
+/// How much of bytes elsewhere is looked at once: it stays in the processor's nearest cache.
 const WINDOW: usize = 64 << 10;
 
-/// Bytes in the program's memory, or in the browser's: from there they reach a device without a copy in the module's memory,
-/// which never shrinks again.
+/// Bytes that lie outside of the program's memory, as a browser's do.
+pub trait Elsewhere {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// Some of them, where they are.
+    fn part(&self, range: Range<usize>) -> Rc<dyn Elsewhere>;
+    /// Copies all of them to a place that is as long.
+    fn copy_to(&self, place: &mut [u8]);
+    /// Themselves, for a device that takes them from there.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// Bytes in the program's memory, or elsewhere: from there they reach a device without a copy in a module's memory, which
+/// never shrinks again.
 #[derive(Clone)]
 pub enum Bytes<'a> {
     Slice(&'a [u8]),
-    #[cfg(target_arch = "wasm32")]
-    Array(js_sys::Uint8Array),
+    Elsewhere(Rc<dyn Elsewhere>),
 }
 
 impl<'a> From<&'a [u8]> for Bytes<'a> {
@@ -34,8 +46,7 @@ impl<'a> Bytes<'a> {
     pub fn len(&self) -> usize {
         match self {
             Bytes::Slice(bytes) => bytes.len(),
-            #[cfg(target_arch = "wasm32")]
-            Bytes::Array(array) => array.length() as usize,
+            Bytes::Elsewhere(bytes) => bytes.count(),
         }
     }
 
@@ -48,10 +59,9 @@ impl<'a> Bytes<'a> {
     pub fn part(&self, range: Range<usize>) -> Bytes<'a> {
         match self {
             Bytes::Slice(bytes) => Bytes::Slice(&bytes[range]),
-            #[cfg(target_arch = "wasm32")]
-            Bytes::Array(array) => {
+            Bytes::Elsewhere(bytes) => {
                 assert!(range.start <= range.end && range.end <= self.len(), "{range:?} of {}", self.len());
-                Bytes::Array(array.subarray(range.start as u32, range.end as u32))
+                Bytes::Elsewhere(bytes.part(range))
             }
         }
     }
@@ -60,8 +70,7 @@ impl<'a> Bytes<'a> {
     pub fn copy_to(&self, place: &mut [u8]) {
         match self {
             Bytes::Slice(bytes) => place.copy_from_slice(bytes),
-            #[cfg(target_arch = "wasm32")]
-            Bytes::Array(array) => array.copy_to(place),
+            Bytes::Elsewhere(bytes) => bytes.copy_to(place),
         }
     }
 
@@ -69,12 +78,11 @@ impl<'a> Bytes<'a> {
     pub fn hash_into(&self, hasher: &mut Hasher) {
         match self {
             Bytes::Slice(bytes) => hasher.update(bytes),
-            #[cfg(target_arch = "wasm32")]
-            Bytes::Array(_) => {
+            Bytes::Elsewhere(bytes) => {
                 let mut window = vec![0; self.len().min(WINDOW)];
                 for from in (0..self.len()).step_by(WINDOW) {
-                    let seen = self.part(from..self.len().min(from + WINDOW));
-                    let window = &mut window[..seen.len()];
+                    let seen = bytes.part(from..self.len().min(from + WINDOW));
+                    let window = &mut window[..seen.count()];
                     seen.copy_to(window);
                     hasher.update(window);
                 }
@@ -94,15 +102,45 @@ impl<'a> Bytes<'a> {
 mod tests {
     use super::*;
 
+    /// In another's memory, for the test's sake.
+    struct Theirs(Rc<Vec<u8>>, Range<usize>);
+
+    impl Elsewhere for Theirs {
+        fn count(&self) -> usize {
+            self.1.len()
+        }
+
+        fn part(&self, range: Range<usize>) -> Rc<dyn Elsewhere> {
+            Rc::new(Theirs(self.0.clone(), self.1.start + range.start..self.1.start + range.end))
+        }
+
+        fn copy_to(&self, place: &mut [u8]) {
+            place.copy_from_slice(&self.0[self.1.clone()]);
+        }
+
+        fn as_any(&self) -> &dyn Any {
+            self
+        }
+    }
+
     #[test]
-    fn parts_are_the_bytes_that_they_name() {
-        let all: Vec<u8> = (0..=255).cycle().take(100_000).collect();
-        let bytes = Bytes::from(&all);
-        let part = bytes.part(70_000..70_010);
-        let mut place = [0; 10];
-        part.copy_to(&mut place);
-        assert_eq!(place, all[70_000..70_010]);
-        assert_eq!((bytes.len(), part.len(), bytes.part(5..5).is_empty()), (100_000, 10, true));
-        assert_eq!(part.crc32(), crc32fast::hash(&place));
+    fn parts_are_the_bytes_that_they_name_wherever_they_lie() {
+        let all: Vec<u8> = (0..=255).cycle().take(150_001).collect();
+        let theirs: Rc<dyn Elsewhere> = Rc::new(Theirs(Rc::new(all.clone()), 0..all.len()));
+        for bytes in [Bytes::from(&all), Bytes::Elsewhere(theirs)] {
+            let part = bytes.part(70_000..70_010);
+            let mut place = [0; 10];
+            part.copy_to(&mut place);
+            assert_eq!(place, all[70_000..70_010]);
+            assert_eq!((bytes.len(), part.len(), bytes.part(5..5).is_empty()), (150_001, 10, true));
+            assert_eq!((part.crc32(), bytes.crc32()), (crc32fast::hash(&place), crc32fast::hash(&all)));
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "3..9 of 8")]
+    fn a_part_lies_within() {
+        let theirs: Rc<dyn Elsewhere> = Rc::new(Theirs(Rc::new(vec![0; 8]), 0..8));
+        Bytes::Elsewhere(theirs).part(3..9);
     }
 }

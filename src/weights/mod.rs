@@ -43,7 +43,7 @@ mod source;
 mod split;
 
 pub use blocks::{Rounding, RowShape, encode as encode_rows};
-pub use bytes::Bytes;
+pub use bytes::{Bytes, Elsewhere};
 pub use component::{Component, Components, Piece, Placement, Sizes};
 pub use header::{Header, OtherTensor, Parse, TensorInfo};
 pub use joined::{AutoencoderFiles, Gathered, Given, Joined, autoencoder_in, joined};
