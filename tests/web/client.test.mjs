@@ -33,8 +33,8 @@ test('an option that there is not is refused with the one that was probably mean
   ]) {
     assert.equal(refusal(call, { [name]: 1 }), `${name}: ${call} has no option "${name}": did you mean "${meant}"?`);
   }
-  assert.match(refusal('generate', { image: 1 }), /^image: generate has no option "image"; it takes prompt, .*, signal$/);
-  assert.match(refusal('load', { strength: 0.3 }), /it takes onProgress, signal$/);
+  assert.match(refusal('generate', { lora: 1 }), /^lora: generate has no option "lora"; it takes prompt, .*, signal$/);
+  assert.match(refusal('load', { strength: 0.3 }), /it takes onProgress, signal, weights$/);
   assert.match(refusal('generate', 'a red apple'), /takes an object/);
 });
 
