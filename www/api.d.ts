@@ -4,7 +4,7 @@
 
 import type {
   Capabilities, EnginePath, ErrorCode as EngineErrorCode, GenerateRequest, LoadedModel, LoadProgress, ModelInfo, ModelLicense,
-  Prediction, PreviewOptions, StageName, Stats, StoredModel, Timings, Walk, WeightType,
+  Pixels, Prediction, PreviewOptions, StageName, Stats, StoredModel, Timings, Walk, WeightType,
 } from './protocol.d.ts';
 
 export type { ModelLicense, PreviewOptions, Walk, WeightType };
@@ -157,8 +157,8 @@ export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask'>> & 
   mask?: PictureSource;
 };
 
-/** A picture: a file, pixels, a canvas, or an address, which has to allow this page to read it (CORS). */
-export type PictureSource = Blob | ImageData | ImageBitmap | HTMLCanvasElement | OffscreenCanvas | string | URL;
+/** A picture: a file, pixels (RGBA, row by row from the top), a canvas, or an address, which has to allow this page to read it (CORS). */
+export type PictureSource = Blob | ImageData | Pixels | ImageBitmap | HTMLCanvasElement | OffscreenCanvas | string | URL;
 
 /** Settings that are left out come from the model. */
 export interface GenerateOptions<T extends ImageType = 'ImageData'> extends PictureOptions {

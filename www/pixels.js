@@ -12,7 +12,7 @@ const MOST_SIDE = 8192;
  * @returns {Promise<import('./protocol.d.ts').Pixels>}
  */
 export async function pixelsOf(source, field) {
-  if (source instanceof ImageData) return plain(source);
+  if (isPixels(source)) return plain(source);
   const drawable = await drawableOf(source, field);
   const [width, height] = [drawable.width, drawable.height];
   if (!width || !height) throw invalid(field, 'has no pixels');
@@ -26,7 +26,10 @@ export async function pixelsOf(source, field) {
   return plain(context.getImageData(0, 0, width, height));
 }
 
-/** @param {ImageData} image */
+/** @param {any} source @returns {source is import('./protocol.d.ts').Pixels} */
+const isPixels = (source) => source?.data instanceof Uint8ClampedArray;
+
+/** @param {import('./protocol.d.ts').Pixels} image */
 const plain = ({ width, height, data }) => ({ width, height, data });
 
 /**

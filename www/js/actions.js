@@ -3,13 +3,17 @@
 import { $, keep, make } from './dom.js';
 import { linkTo } from './link.js';
 import { report } from './report.js';
+import { brought } from './shell.js';
 import { say } from './status.js';
 
 /** Whether pictures leave the page without prompt and settings, in their files and in the names of these. */
 const isBare = () => Boolean(keep.read('bare'));
 
 /** A picture's file as it leaves the page. @param {Blob} png @returns {Promise<Blob>} */
-export const leaving = async (png) => (isBare() ? (await import('./save.js')).bare(png) : png);
+export const leaving = async (png) => (isBare() ? (await saving()).bare(png) : png);
+
+/** What makes files of pictures. */
+const saving = () => brought(() => import('./save.js'), new URL('./save.js', import.meta.url));
 
 /** "a-red-apple-7.png" */
 export function fileName({ prompt, seed }) {
@@ -70,7 +74,7 @@ export class Actions {
   /** Saves a picture at a size that people can use. @param {import('./gallery.js').Made} made @param {{crisp?: boolean}} [how] */
   async save({ png, settings }, how) {
     try {
-      const { useful } = await import('./save.js');
+      const { useful } = await saving();
       download(await leaving(await useful(png, how)), fileName(settings));
       say('Saved', fileName(settings));
     } catch (error) {

@@ -3,6 +3,7 @@
 import { download, fileName, leaving } from './actions.js';
 import { $, make } from './dom.js';
 import { report } from './report.js';
+import { brought } from './shell.js';
 import { seedWords } from './words.js';
 
 /** Thumbnails at once; "Show more" brings as many again. */
@@ -183,7 +184,7 @@ export class Gallery {
     const found = this.#found();
     $('export').disabled = true;
     try {
-      const { zip } = await import('./zip.js');
+      const { zip } = await brought(() => import('./zip.js'), new URL('./zip.js', import.meta.url));
       const day = new Date().toLocaleDateString('sv'); // 2026-11-23
       download(await zip(this.#files(found)), `opengen-${day}.zip`);
     } catch (error) {

@@ -3,7 +3,7 @@
  * languages when a prompt holds a word that may be one; both are kept for visits without a network.
  */
 
-import { keepParts } from './shell.js';
+import { brought, keepParts } from './shell.js';
 
 /** A picture is not kept waiting longer for words of other languages. */
 const PATIENCE = 10_000;
@@ -23,7 +23,7 @@ export class Reader {
   async read(model, prompt) {
     if (!model.knows) return null;
     try {
-      this.#knowing ??= import('./knowing.js');
+      this.#knowing ??= brought(() => import('./knowing.js'), new URL('./knowing.js', import.meta.url));
       const { read } = await this.#knowing;
       const reading = read(prompt, model);
       if (!reading.foreign) return { ...reading, untold: false };
@@ -46,7 +46,7 @@ export class Reader {
 
 async function fetchLanguages() {
   const [{ Languages }, response] = await Promise.all([
-    import('./languages.js'),
+    brought(() => import('./languages.js'), new URL('./languages.js', import.meta.url)),
     fetch(new URL('../languages.json', import.meta.url), { signal: AbortSignal.timeout(PATIENCE) }),
   ]);
   if (!response.ok) throw new Error(`languages.json: ${response.status}`);

@@ -14,6 +14,27 @@ export function followNetwork({ onOffline }) {
   });
 }
 
+/** How often a module did not arrive, by its address. @type {Map<string, number>} */
+const failures = new Map();
+
+/**
+ * A module that is loaded when it is wanted. One that did not arrive is asked for under another address: a browser remembers
+ * for as long as the page is open that there was nothing under the first.
+ * @template T
+ * @param {() => Promise<T>} load its import, as bundlers find it
+ * @param {URL} address the same module's
+ * @returns {Promise<T>}
+ */
+export async function brought(load, { href }) {
+  const failed = failures.get(href) ?? 0;
+  try {
+    return await (failed ? import(`${href}?again=${failed}`) : load());
+  } catch (error) {
+    failures.set(href, failed + 1);
+    throw error;
+  }
+}
+
 /** Keeps the page for visits without a network. All of it is fetched for that, so that the model goes first. */
 export function keepPage() {
   navigator.serviceWorker?.register(new URL('../sw.js', import.meta.url)).catch(() => {}); // a private window may refuse

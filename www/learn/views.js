@@ -1,7 +1,7 @@
 /** The page's views: Create, and under hashes of their own those that are fetched when they are first looked at. */
 
 import { $, make } from '../js/dom.js';
-import { keepParts, reachable, untilReachable } from '../js/shell.js';
+import { brought, keepParts, reachable, untilReachable } from '../js/shell.js';
 
 /**
  * By what stands in the address: what the view is called, its element, what it is dressed in, and what it is; `part` of
@@ -10,11 +10,12 @@ import { keepParts, reachable, untilReachable } from '../js/shell.js';
 const OTHERS = {
   models: {
     label: 'Models', root: 'models', sheets: ['css/catalogue.css'],
-    load: () => import('../catalogue/view.js').then(({ Catalogue }) => Catalogue),
+    load: () => brought(() => import('../catalogue/view.js'), new URL('../catalogue/view.js', import.meta.url))
+      .then(({ Catalogue }) => Catalogue),
   },
   how: {
     label: 'How it works', root: 'learn', sheets: ['css/learn.css', 'css/machine.css'],
-    load: () => import('./learn.js').then(({ Learn }) => Learn),
+    load: () => brought(() => import('./learn.js'), new URL('./learn.js', import.meta.url)).then(({ Learn }) => Learn),
   },
 };
 
