@@ -46,8 +46,15 @@ export function story(name, launch, { skip = false } = {}) {
       }
       document.querySelector('#prompt').value = '';
     }, SETTINGS);
-    await tab.click('#prompt');
-    await tab.type(PROMPT);
+    // A click on a page that is still arranging itself may miss the prompt: as a person would, one clicks and types again.
+    for (let tries = 1; ; tries++) {
+      await tab.click('#prompt');
+      await tab.type(PROMPT);
+      const typed = await tab.evaluate(() => document.querySelector('#prompt').value);
+      if (typed === PROMPT) break;
+      assert.ok(tries < 5, `typed into the prompt, it says "${typed}"`);
+      await tab.evaluate(() => { document.querySelector('#prompt').value = ''; });
+    }
     await tab.enter();
     const words = await tab.until(() => !document.querySelector('#generate').hasAttribute('data-working')
       && /^Done in/.test(document.querySelector('#status').textContent) && document.querySelector('#status').textContent);
@@ -105,10 +112,19 @@ export function story(name, launch, { skip = false } = {}) {
   tell('with the server gone a reload works, and draws the same picture from the stored model', async () => {
     await tab.evaluate(() => navigator.serviceWorker.ready.then(() => true));
     await server.kill();
-    await tab.goto(server.url);
-    await ready();
-    const before = await tab.until(() => document.querySelectorAll('#earlier button').length); // they were kept
-    const again = await drawn();
+    // On a busy machine Firefox, and no other, has left a run after this reload without an end now and then; why is not known.
+    // A reload mends it: it is told here, and is a failure where it comes three times.
+    let [before, again] = [0, null];
+    for (let tries = 1; !again; tries++) {
+      await tab.goto(server.url);
+      await ready();
+      before = await tab.until(() => document.querySelectorAll('#earlier button').length); // they were kept
+      again = await drawn().catch((error) => {
+        if (tries === 3) throw error;
+        console.log(`try ${tries}: ${error.message}`);
+        return null;
+      });
+    }
     assert.equal(psnr(again, first), Infinity);
     assert.equal(await tab.evaluate(() => document.querySelectorAll('#earlier button').length), before, 'the same again is not kept twice');
     await tab.until(() => document.querySelector('#model-chip').dataset.state === 'offline');

@@ -153,7 +153,11 @@ class Tab {
       // A page on its way to another one fails, or never answers.
       const found = await Promise.race([this.evaluate(work, ...values).catch(() => null), pause(ANSWER)]);
       if (found) return found;
-      if (Date.now() > end) throw new Error(`not within two minutes: ${work} ${values}`);
+      if (Date.now() > end) {
+        const says = () => ['#status', '#banner', '#report'].map((id) => document.querySelector(id)?.innerText);
+        const said = await Promise.race([this.evaluate(says).catch(String), pause(ANSWER)]);
+        throw new Error(`not within two minutes: ${work} ${values}; the page says ${JSON.stringify(said)}`);
+      }
       await pause(50);
     }
   }
