@@ -35,7 +35,7 @@ test('the picture that was just made is begun with: the less may change, the mor
   const first = await draw(page, 'a panda on a yellow background', STEPS);
   await group(page);
   await page.getByRole('button', { name: 'Use the one shown' }).click();
-  assert.equal(await page.getByRole('img', { name: 'The picture that a run begins with' }).isVisible(), true);
+  await page.getByRole('img', { name: 'The picture that a run begins with' }).waitFor();
   assert.equal(await page.locator('#begin-state').textContent(), '60 %');
   const [little, much] = [await like(page, first, { change: 0.25 }), await like(page, first, { change: 1 })];
   assert.ok(little > much + 0.5, `${little.toFixed(1)} dB with a quarter, ${much.toFixed(1)} dB with all`);

@@ -7,7 +7,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { ENTRIES } from '../../www/catalogue/entries.js';
 import { HUB, filesOf, isFolder } from '../../www/catalogue/sources.js';
 import { Hub } from './hub.mjs';
-import { PATIENCE, draw, ready, stand, visitor } from './page.mjs';
+import { PATIENCE, draw, program, ready, stand, visitor } from './page.mjs';
 import { DIST, Server } from './server.mjs';
 
 const TINY = join(import.meta.dirname, '../golden/models/sd1');
@@ -46,20 +46,6 @@ const described = () => ({
     .map((path) => ({ path, url: `${hub.url}${path.startsWith('unet/') ? 'mine' : 'base'}/${path}` })),
 });
 
-/** A program's page. */
-async function program() {
-  const context = await it.browser.newContext();
-  it.contexts.push(context);
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE);
-  await page.goto(`${home.url}blank.html`);
-  await page.evaluate(async () => {
-    const { OpenGen } = await import('/client.js');
-    window.og = await OpenGen.create({ engine: 'cpu' });
-  });
-  return page;
-}
-
 /** Loads it: the hash of a picture, or the error. */
 const load = (page, source) => page.evaluate(async ({ model, folder }) => {
   const { og } = window;
@@ -81,7 +67,7 @@ const load = (page, source) => page.evaluate(async ({ model, folder }) => {
 const asFolder = () => ({ folder: Object.fromEntries([...FILES].map(([path, file]) => [path, file.toString('base64')])) });
 
 test('files of two places are the model that the folder is, nothing exposed or everything; cut off, it goes on where it stopped', async () => {
-  const page = await program();
+  const page = await program(it, home);
   const { picture } = await load(page, asFolder());
   assert.ok(picture);
   for (const manner of [{}, { etag: null, expose: [] }, { direct: true }, { direct: true, ranges: false }]) {
@@ -99,7 +85,7 @@ test('files of two places are the model that the folder is, nothing exposed or e
 });
 
 test('another file under an address in mid-download, and files that are no model or not to be had, are told', async () => {
-  const page = await program();
+  const page = await program(it, home);
   split(CUT);
   assert.equal((await load(page, { model: described() })).code, 'NETWORK');
   split({ etag: '"two"' });

@@ -52,6 +52,7 @@ for (const [what, look] of Object.entries({
 test('How it works does not scroll sideways at any width between a phone and a desk', async () => {
   const page = await visitor(it, { path: '?engine=cpu#how', reducedMotion: 'reduce' });
   await ready(page);
+  await page.getByRole('heading', { name: 'Your own' }).waitFor();
   for (const size of ['16px', '24px']) {
     await page.evaluate((fontSize) => { document.documentElement.style.fontSize = fontSize; }, size);
     for (const width of [390, 600, 640, 768, 800, 899, 900, 1100]) {

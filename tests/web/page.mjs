@@ -92,6 +92,20 @@ export async function tab(context, it, { path = it.path, open = true, init = nul
   return page;
 }
 
+/** A program's page at a server: nothing but the client. @param {import('./server.mjs').Server} server */
+export async function program(it, server) {
+  const context = await it.browser.newContext();
+  it.contexts.push(context);
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE);
+  await page.goto(`${server.url}blank.html`);
+  await page.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    window.og = await OpenGen.create({ engine: 'cpu' });
+  });
+  return page;
+}
+
 export const promptOf = (page) => page.getByRole('textbox', { name: 'Prompt', exact: true });
 export const generateButton = (page) => page.getByRole('button', { name: 'Generate', exact: true });
 export const cancelButton = (page) => page.getByRole('button', { name: 'Cancel', exact: true });

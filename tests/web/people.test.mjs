@@ -87,7 +87,8 @@ const touchable = (page) => page.evaluate(() => {
 
 for (const [view, path, width] of [['Create', '?engine=cpu', 1280], ['Create on a phone', '?engine=cpu', 360], ['How it works', '?engine=cpu#how', 1280]]) {
   test(`${view}: Tab reaches everything, and what has the focus can be seen`, async () => {
-    const page = await visitor(it, { path, viewport: { width, height: 740 } });
+    // With less motion nothing runs by itself, and no button is off for a while because of it.
+    const page = await visitor(it, { path, viewport: { width, height: 740 }, reducedMotion: 'reduce' });
     await ready(page);
     if (view === 'How it works') await page.getByRole('heading', { name: 'Your own' }).waitFor();
     else await draw(page, APPLE, { Steps: 1 });

@@ -8,7 +8,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { inHalves } from './gguf.mjs';
 import { Hub } from './hub.mjs';
 import { native } from './native.mjs';
-import { MODEL, PATIENCE, draw, fileOf, psnr, ready, stand, visitor } from './page.mjs';
+import { MODEL, PATIENCE, draw, fileOf, program, psnr, ready, stand, visitor } from './page.mjs';
 import { DIST, Server } from './server.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models' });
@@ -37,19 +37,6 @@ function served(manner = {}, changed = {}) {
   hub.files = new Map([...PARTS].map(([name, bytes]) => [`/birds/${name}`, changed[name] ?? bytes]));
 }
 
-async function program() {
-  const context = await it.browser.newContext();
-  it.contexts.push(context);
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE);
-  await page.goto(`${home.url}blank.html`);
-  await page.evaluate(async () => {
-    const { OpenGen } = await import('/client.js');
-    window.og = await OpenGen.create({ engine: 'cpu' });
-  });
-  return page;
-}
-
 /** Loads a model: the hash of a picture, or the error. */
 const load = (page, model) => page.evaluate(async (source) => {
   const { og } = window;
@@ -70,7 +57,7 @@ test('the parts one behind the other are the file, and the index says so', () =>
 });
 
 test('from another origin, with and without ranges; cut off, it goes on in that part; the whole is held against its hash', async () => {
-  const page = await program();
+  const page = await program(it, home);
   const expected = await load(page, `${home.url}models/mini/mini-q8_0.gguf`);
   assert.ok(typeof expected === 'string', JSON.stringify(expected));
   const address = `${hub.url}birds/${INDEX}`;
@@ -100,7 +87,7 @@ test('from another origin, with and without ranges; cut off, it goes on in that 
 });
 
 test('an index that is none, that does not come, or whose parts are missing is told', async () => {
-  const page = await program();
+  const page = await program(it, home);
   const address = `${hub.url}birds/${INDEX}`;
   served({}, { [INDEX]: Buffer.from('{"weight_map": {}}') });
   assert.match((await load(page, address)).message, /index of the model.s parts, mini-q8_0\.gguf\.index\.json: it is none that opengen split writes/);

@@ -3,6 +3,7 @@
 import { $, bytes } from './dom.js';
 import { keptIn } from './keptin.js';
 import { report } from './report.js';
+import { brought } from './shell.js';
 import { sentence } from './words.js';
 
 /** Kinds of files that people keep models in; the first two are taken, the others are told from each other by the engine. */
@@ -59,7 +60,7 @@ export class Adding extends EventTarget {
 
   /** A model that lies in a folder of many files. Never rejects. @param {import('./folders.js').Found[]} files */
   async addFolder(files, { checked = false } = {}) {
-    const { folderName, isFolder } = await import('./folders.js');
+    const { folderName, isFolder } = await brought(() => import('./folders.js'), new URL('./folders.js', import.meta.url));
     const name = folderName(files);
     if (!isFolder(files)) {
       const lines = ['A folder is a model where model_index.json lies in it, or unet/config.json and its like: diffusers writes such ones.'];
@@ -92,8 +93,12 @@ export class Adding extends EventTarget {
     if (!files.every(({ name }) => PARTS.test(name))) return false;
     const found = await this.engine().then((og) => og.models.fitting(files)).catch(() => null);
     if (!found) return false;
-    const { askPart } = await import('../catalogue/parts.js');
-    askPart({ files, found, models: this.models(), give: (model) => this.#give(files, model) });
+    try {
+      const { askPart } = await brought(() => import('../catalogue/parts.js'), new URL('../catalogue/parts.js', import.meta.url));
+      askPart({ files, found, models: this.models(), give: (model) => this.#give(files, model) });
+    } catch {
+      report('A part of the page did not arrive.', [`It is needed for “${files[0].name}”: add that again when the network is back.`]);
+    }
     return true;
   }
 
@@ -150,7 +155,7 @@ export class Adding extends EventTarget {
 
   /** Whether there is room for what is kept of it. @param {File | File[]} source @param {() => void} anyway */
   async #room(source, anyway) {
-    const found = await Promise.all([import('./room.js'), this.engine()])
+    const found = await Promise.all([brought(() => import('./room.js'), new URL('./room.js', import.meta.url)), this.engine()])
       .then(([{ problemOf }, og]) => problemOf(og, source), () => null); // without an engine adding fails, and says why
     if (!found) return null;
     const { of, lines } = found;

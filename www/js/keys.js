@@ -1,6 +1,7 @@
 /** The keys: Enter and Ctrl+Enter draw, Escape cancels, Ctrl with the arrows weighs words, ? lists them all. */
 
 import { $ } from './dom.js';
+import { brought } from './shell.js';
 import { insert } from './typing.js';
 
 const TEXTS = ['prompt', 'negativePrompt'];
@@ -24,7 +25,7 @@ export class Keys {
     if (key === 'Enter' && !shiftKey && !isComposing) return this.#draw(event);
     if (!(event.ctrlKey || event.metaKey) || (key !== 'ArrowUp' && key !== 'ArrowDown')) return;
     event.preventDefault();
-    const { weigh } = await import('./weigh.js');
+    const { weigh } = await brought(() => import('./weigh.js'), new URL('./weigh.js', import.meta.url));
     const { selectionStart, selectionEnd, value } = target;
     const change = weigh(value, selectionStart, selectionEnd, key === 'ArrowUp' ? 1 : -1);
     if (!change) return;

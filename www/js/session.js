@@ -1,7 +1,7 @@
 /** The engine and the chosen model as the page sees them: one state at a time, told to whoever listens. */
 
 import { OpenGenError, aborted } from '../errors.js';
-import { keepParts, reachable } from './shell.js';
+import { brought, keepParts, reachable } from './shell.js';
 
 /**
  * What works just now. `step` of `steps` while it takes steps; `preview` and `image` once there is one.
@@ -169,6 +169,6 @@ export class Session {
 }
 
 /** The way to the engine, which the page answers without. @throws {OpenGenError} NETWORK */
-const client = () => import('../client.js').catch((cause) => {
+const client = () => brought(() => import('../client.js'), new URL('../client.js', import.meta.url)).catch((cause) => {
   throw new OpenGenError({ code: 'NETWORK', message: 'the page’s way to its engine did not arrive', retryable: true, cause });
 });

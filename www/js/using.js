@@ -3,8 +3,12 @@
 import { $, bytes, keep, make } from './dom.js';
 import { report } from './report.js';
 import { sampleCount, showSamples } from './samples.js';
+import { brought } from './shell.js';
 import { banner, say } from './status.js';
 import { brief, errorWords } from './words.js';
+
+/** What is said once of models that draw whatever they are asked for. */
+const once = () => brought(() => import('../catalogue/once.js'), new URL('../catalogue/once.js', import.meta.url));
 
 export class Using {
   /** What the form held for the model in use, while another one is on its way. @type {Record<string, string> | null} */
@@ -55,7 +59,7 @@ export class Using {
     this.introduce(model);
     this.session.start(model);
     this.list();
-    if (model.general) import('../catalogue/once.js').then(({ tellOnce }) => tellOnce(model.name), () => {}); // offline: next time
+    if (model.general) once().then(({ tellOnce }) => tellOnce(model.name), () => {}); // offline: next time
     if (dropped) report(`${dropped} waiting for the other model ${dropped === 1 ? 'was' : 'were'} taken out of the queue.`);
   }
 
@@ -148,7 +152,7 @@ export class Using {
   #surprise(model) {
     const button = make('button', { type: 'button', className: 'surprise', textContent: 'Surprise me' });
     button.addEventListener('click', async () => {
-      const { surprisePrompt } = await import('./vocabulary.js');
+      const { surprisePrompt } = await brought(() => import('./vocabulary.js'), new URL('./vocabulary.js', import.meta.url));
       this.settings.setPrompt(surprisePrompt(model.knows));
       this.making.generate();
     });
