@@ -6,6 +6,8 @@
  * import.meta.url)`, and a bundler that makes one plain file of the worker could not divide it.
  */
 
+import { clearRegisters } from './registers.js';
+
 /** @typedef {import('./protocol.d.ts').Capabilities} Capabilities */
 
 export const MODULES = {
@@ -100,7 +102,9 @@ async function quicker(gpu) {
     return gpu; // offline, say: slower is better than nothing
   }
   try {
-    const times = (await gpu.engine.probe()) / (await cpu.engine.probe());
+    const onGpu = await gpu.engine.probe();
+    clearRegisters();
+    const times = onGpu / (await cpu.engine.probe());
     if (times < 1) {
       cpu.engine.free();
       return gpu;

@@ -17,7 +17,7 @@ const SHELL = [
   'samples/apple.webp', 'samples/panda.webp', 'samples/fox.webp',
   'early.js', 'main.js', 'client.js', 'errors.js', 'judge.js', 'knows.js', 'limits.js', 'link.js', 'models.js', 'options.js', 'source.js',
   'spawn.js', 'stream.js', 'through.js', 'worker.js', 'engines.js', 'detect.js', 'folder.js', 'gathered.js', 'pixels.js',
-  'preview.js', 'stored.js',
+  'preview.js', 'registers.js', 'stored.js',
   'js/actions.js',
   'js/adding.js',
   'js/batch.js',

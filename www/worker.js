@@ -9,6 +9,7 @@ import { choose, withoutDevice } from './engines.js';
 import { joined, keptSizes, seenOf, together } from './folder.js';
 import { gathered, inParts, isIndex } from './gathered.js';
 import { enlarge } from './preview.js';
+import { clearRegisters } from './registers.js';
 import { partOf, storedRows } from './stored.js';
 import { through } from './through.js';
 
@@ -78,6 +79,7 @@ async function perform(call) {
       const tell = (told) => {
         const event = size && told.preview ? { ...told, preview: enlarge(told.preview, size) } : told;
         self.postMessage({ type: 'event', id: call.id, event }, transferables(event));
+        clearRegisters(); // the next step comes
       };
       const before = running;
       const made = await cancellable(call.id, (engine) => engine.generate(call.request, tell));
@@ -100,6 +102,7 @@ async function perform(call) {
 /** Does work that `cancel` may stop; when the graphics device is lost for good, once more on the processor. */
 async function cancellable(id, work) {
   current = { id, stopped: false };
+  clearRegisters();
   try {
     return await work(running.engine).catch(async (error) => {
       if (error?.code !== 'DEVICE_LOST' || wanted !== 'auto') throw error;

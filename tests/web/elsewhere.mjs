@@ -87,6 +87,20 @@ export function story(name, launch, { skip = false } = {}) {
     await page.context().close();
   });
 
+  tell('a worker that is born with the vector registers in use computes as fast (www/registers.js)', async () => {
+    const ms = await tab.evaluate(async (prompt) => {
+      const [{ OpenGen }, { MODELS }] = await Promise.all([import('./client.js'), import('./models.js')]);
+      'a'.repeat(1000).indexOf('b'); // in Firefox as Debian compiles it, it leaves them in use, and a new thread inherits that
+      const og = await OpenGen.create({ engine: 'cpu', model: MODELS[0] });
+      const from = performance.now();
+      await og.generate({ prompt, width: 64, height: 64, steps: 2 });
+      og.dispose();
+      return performance.now() - from;
+    }, PROMPT);
+    console.log(`${name}: two steps of 64 × 64 pixels in ${ms.toFixed(0)} ms`);
+    assert.ok(ms < 5000, `${ms} ms`);
+  });
+
   tell('what was typed over comes back with the browser’s own undo', async () => {
     const value = () => tab.evaluate(() => document.querySelector('#prompt').value);
     await tab.evaluate(() => [...document.querySelectorAll('#examples button')].find((button) => button.checkVisibility()).setAttribute('id', 'an-example'));
@@ -112,19 +126,10 @@ export function story(name, launch, { skip = false } = {}) {
   tell('with the server gone a reload works, and draws the same picture from the stored model', async () => {
     await tab.evaluate(() => navigator.serviceWorker.ready.then(() => true));
     await server.kill();
-    // On a busy machine Firefox, and no other, has left a run after this reload without an end now and then; why is not known.
-    // A reload mends it: it is told here, and is a failure where it comes three times.
-    let [before, again] = [0, null];
-    for (let tries = 1; !again; tries++) {
-      await tab.goto(server.url);
-      await ready();
-      before = await tab.until(() => document.querySelectorAll('#earlier button').length); // they were kept
-      again = await drawn().catch((error) => {
-        if (tries === 3) throw error;
-        console.log(`try ${tries}: ${error.message}`);
-        return null;
-      });
-    }
+    await tab.goto(server.url);
+    await ready();
+    const before = await tab.until(() => document.querySelectorAll('#earlier button').length); // they were kept
+    const again = await drawn();
     assert.equal(psnr(again, first), Infinity);
     assert.equal(await tab.evaluate(() => document.querySelectorAll('#earlier button').length), before, 'the same again is not kept twice');
     await tab.until(() => document.querySelector('#model-chip').dataset.state === 'offline');

@@ -24,6 +24,7 @@ const CLIENT: &[&str] = &[
     "options.js",
     "pixels.js",
     "preview.js",
+    "registers.js",
     "source.js",
     "spawn.js",
     "stored.js",
