@@ -1,8 +1,9 @@
 //! Plans as data: what Stable Diffusion's stages cost, and the printed plans themselves.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use opengen::config::{BUILTIN, ModelConfig};
+use opengen::kernels::winograd::{self, Pass};
 use opengen::kernels::{Elem, Kernel, WeightType, gemm};
 use opengen::model::autoencoder;
 use opengen::pipeline::plans::{Plans, Shape, of_builtin};
@@ -32,16 +33,14 @@ fn plans(model: &str, size: usize, elem: Elem, copies: usize) -> Plans {
 }
 
 fn plans_within(model: &str, size: usize, elem: Elem, copies: usize, limits: MemoryLimits) -> Plans {
+    plans_on(model, size, copies, Target { elem, tuning: Tuning::GPU, subgroup: 0, limits })
+}
+
+fn plans_on(model: &str, size: usize, copies: usize, target: Target) -> Plans {
     let config = ModelConfig::builtin(model).unwrap();
     let side = size / config.vae.scale();
     let shape = Shape { copies, h: side, w: side, ..GUIDED };
-    Plans::without_weights(
-        &config,
-        shape,
-        Target { elem, tuning: Tuning::GPU, subgroup: 0, limits },
-        WeightType::Q8,
-    )
-    .unwrap()
+    Plans::without_weights(&config, shape, target, WeightType::Q8).unwrap()
 }
 
 /// A stage by itself within WebGPU's default limits.
@@ -69,8 +68,8 @@ fn sd15_is_planned_as_before_at_1024() {
 fn work_beyond_32_bits_is_counted_whole() {
     let unet = of_builtin("sd15", 512, 512).unwrap().denoiser;
     let beyond = unet.dispatches.iter().filter(|dispatch| dispatch.flops > u64::from(u32::MAX)).count();
-    assert_eq!(beyond, 93, "dispatches of the UNet whose work passes 32 bits");
-    assert!(unet.flops() > 1_600_000_000_000, "{}", unet.flops());
+    assert_eq!(beyond, 64, "dispatches of the UNet whose work passes 32 bits");
+    assert!(unet.flops() > 1_000_000_000_000, "{}", unet.flops());
 }
 
 /// What attention reads is not cut.
@@ -92,7 +91,7 @@ fn sd15_decoder_is_planned_as_before() {
 #[test]
 fn sd15_keeps_its_memory_budget_within_default_limits() {
     let config = ModelConfig::builtin("sd15").unwrap();
-    for (elem, budget) in [(Elem::F32, 400_000_000), (Elem::F16, 200_000_000)] {
+    for (elem, budget) in [(Elem::F32, 410_000_000), (Elem::F16, 260_000_000)] {
         for limits in [MemoryLimits::default(), WIDE] {
             let plans = plans_within("sd15", 512, elem, 2, limits);
             let encoder =
@@ -199,9 +198,11 @@ fn bands_add_no_work() {
 #[test]
 fn sd15_unet_keeps_its_budget() {
     let unet = plans("sd15", 512, Elem::F32, 2).denoiser;
-    // What adds the sums of cuts is there because it pays.
-    let sums = unet.dispatches.iter().filter(|d| matches!(d.kernel, Kernel::GemmSum(_))).count();
-    assert!(unet.dispatches.len() - sums <= 400, "{} dispatches, {sums} sums", unet.dispatches.len());
+    // What takes several dispatches where one would do takes less time by them.
+    let mut labels: Vec<&String> = unet.dispatches.iter().map(|dispatch| &dispatch.label).collect();
+    labels.dedup();
+    assert!(labels.len() <= 400, "{} layers", labels.len());
+    assert!(unet.dispatches.len() <= 900, "{} dispatches", unet.dispatches.len());
     let config = ModelConfig::builtin("sd15").unwrap();
     let decls = opengen::model::weight_decls(&config);
     let unet = decls.iter().filter(|decl| decl.name.starts_with("unet."));
@@ -217,10 +218,52 @@ fn sd15_unet_keeps_its_budget() {
 /// Independent counts: 0.803 TFLOP for one UNet evaluation, 2.51 for a decode (two per multiply-add).
 #[test]
 fn work_is_what_the_architecture_says() {
-    let plans = plans("sd15", 512, Elem::F32, 1);
+    let direct = Tuning { winograd: None, ..Tuning::GPU };
+    let on = |tuning| plans_on("sd15", 512, 1, Target { elem: Elem::F32, tuning, subgroup: 0, limits: WIDE });
+    let plans = on(direct);
     let near = |flops: u64, expected: f64| (flops as f64 / expected - 1.0).abs() < 0.01;
     assert!(near(plans.denoiser.flops() + plans.keys_values.flops(), 0.803e12), "{}", plans.denoiser.flops());
     assert!(near(plans.decoder.flops(), 2.51e12), "{}", plans.decoder.flops());
+    // Minimal filtering leaves so much of it.
+    let fewer = on(Tuning::GPU);
+    let [denoiser, decoder] = [(&fewer.denoiser, &plans.denoiser), (&fewer.decoder, &plans.decoder)]
+        .map(|(fewer, whole)| fewer.flops() as f64 / whole.flops() as f64);
+    assert!(denoiser < 0.8 && decoder < 0.55, "{denoiser:.3} of the denoiser, {decoder:.3} of the decoder");
+}
+
+/// By minimal filtering an input is transformed, multiplied by transformed weights, and what comes of it transformed back:
+/// all of it in the arena, every output once.
+#[test]
+fn transformed_convolutions_write_every_output_once() {
+    for elem in [Elem::F32, Elem::F16] {
+        let plans = plans("sd15", 512, elem, 2);
+        for plan in [&plans.denoiser, &plans.decoder] {
+            let mut written: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
+            let mut sums = None;
+            for dispatch in &plan.dispatches {
+                match &dispatch.kernel {
+                    Kernel::Gemm(spec) if spec.split => sums = dispatch.bindings.last(),
+                    Kernel::Winograd(winograd::Spec { tile, pass: Pass::Output(_), .. }) => {
+                        assert_eq!(dispatch.bindings.first(), sums, "{}", dispatch.label);
+                        let params: &winograd::Params = bytemuck::from_bytes(&dispatch.params);
+                        let Some(Binding::Arena(output)) = dispatch.bindings.last() else {
+                            panic!("{}: written outside", dispatch.label)
+                        };
+                        let of_tile = u64::from(tile.outputs() * tile.outputs());
+                        let values = u64::from(params.tiles) * u64::from(params.columns) * of_tile;
+                        let layer = written.entry(&dispatch.label).or_default();
+                        *layer = (layer.0 + values, output.len / elem.size() as u64);
+                    }
+                    _ => {}
+                }
+            }
+            assert!(written.len() > 15, "{}: {} layers", plan.name, written.len());
+            for (label, (values, len)) in written {
+                // Of 64, 32, 16 and so on all tiles are whole; a layer in slices is several.
+                assert!(values % len == 0 && values > 0, "{label}: {values} of {len}");
+            }
+        }
+    }
 }
 
 /// WebGPU's rule that shapes the arena: one dispatch never reads and writes the same buffer.
@@ -264,6 +307,9 @@ fn sums_of_cuts_have_a_place_until_they_are_added() {
             continue;
         }
         let params: &gemm::Params = bytemuck::from_bytes(&pair[0].params);
+        if matches!(pair[1].kernel, Kernel::Winograd(_)) {
+            continue; // these are no cuts of one sum
+        }
         let [x, y, z] = pair[0].workgroups;
         assert!(z > 1 && x * y * z <= 640, "{}: {x}x{y}x{z}", pair[0].label);
         let Some(Binding::Arena(sums)) = pair[0].bindings.last() else { panic!("{}", pair[0].label) };

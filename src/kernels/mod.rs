@@ -22,6 +22,7 @@ pub mod rgba;
 pub mod step;
 pub mod template;
 mod types;
+pub mod winograd;
 
 pub use types::{BLOCK, Elem, WeightType};
 
@@ -85,6 +86,7 @@ kernels! {
     Preview => preview,
     Rgba => rgba,
     Step => step,
+    Winograd => winograd,
 }
 
 impl Kernel {
@@ -106,6 +108,7 @@ impl Kernel {
             }
             Kernel::Attention(spec) => format!("{}, heads of {}", spec.variant, spec.head_dim),
             Kernel::GroupNorm(spec) => spec.pass.to_string(),
+            Kernel::Winograd(spec) => spec.to_string(),
             _ => String::new(),
         }
     }

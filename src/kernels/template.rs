@@ -29,6 +29,9 @@ const INCLUDES: &[(&str, &str)] = &[
     ("group_norm/by_group.wgsl", include_str!("group_norm/by_group.wgsl")),
     ("group_norm/by_slice.wgsl", include_str!("group_norm/by_slice.wgsl")),
     ("group_norm/held.wgsl", include_str!("group_norm/held.wgsl")),
+    ("winograd/input.wgsl", include_str!("winograd/input.wgsl")),
+    ("winograd/output.wgsl", include_str!("winograd/output.wgsl")),
+    ("winograd/weight.wgsl", include_str!("winograd/weight.wgsl")),
 ];
 
 /// Those that a page has no use for.

@@ -366,7 +366,7 @@ mod tests {
 
     #[test]
     fn what_there_is_room_for_stays_through_the_run() {
-        let residency = sd15(WeightType::F16, 2 * GB);
+        let residency = sd15(WeightType::F16, 22 * GB / 10);
         let (first, others) = residency.phases.split_first().unwrap();
         assert!(first.resident.contains(Component::Text(0)));
         for phase in others {

@@ -1,15 +1,16 @@
 //! One op to its kernel launches: which kernel, which specialisation, which parameters.
 
 use super::graph::{Conv, Convert, ElemKind, Gemm, GroupNorm, Node, Op, Shape, Slice, ValueId, WeightId};
-use super::lower::{Launch, Lowering, Operand, Target};
+use super::lower::{Lowering, Operand, Target, push};
+use super::tuning::Winograd;
+use super::winograd;
 use crate::error::{Error, Result};
 use crate::kernels::affine::Precision;
 use crate::kernels::attention::Variant as AttentionVariant;
 use crate::kernels::gemm::{self, Source};
 use crate::kernels::group_norm::Pass;
-use crate::kernels::{
-    Elem, Kernel, affine, attention, attention_map, embed, gemm_sum, group_norm, layer_norm, rgba,
-};
+use crate::kernels::winograd::Tile;
+use crate::kernels::{Elem, affine, attention, attention_map, embed, gemm_sum, group_norm, layer_norm, rgba};
 
 /// Invocations that share a group on a CPU adapter, where every barrier costs: as many as a SIMD register has lanes.
 const CPU_THREADS: u32 = 4;
@@ -39,25 +40,6 @@ pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
         }
     }
     Ok(())
-}
-
-fn push(
-    l: &mut Lowering,
-    node: &Node,
-    kernel: Kernel,
-    params: &[u8],
-    workgroups: [u32; 3],
-    operands: Vec<Operand>,
-    flops: u64,
-) {
-    l.launches.push(Launch {
-        label: node.path.clone(),
-        kernel,
-        params: params.to_vec(),
-        workgroups,
-        operands,
-        flops,
-    });
 }
 
 /// A product of sizes, in 64 bits.
@@ -364,7 +346,11 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         first_c4: (op.section.input / 4) as u32,
         cut_k4: 0,
     };
-    let (variant, cuts) = variant(l.target, &params);
+    let way = way(l.target, source, &params);
+    let (variant, cuts) = match way {
+        Way::Product(variant, cuts) => (variant, cuts),
+        Way::Winograd(_, tuning) => (tuning.variant, 1),
+    };
     let params = gemm::Params { cut_k4: gemm::cut_k4(variant, params.k4, cuts as u32), ..params };
     let spec = gemm::Spec {
         elem: l.target.elem,
@@ -380,15 +366,21 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         geglu: op.geglu,
         split: false,
     };
-    let mut operands = vec![Operand::Read(op.x)];
-    operands.extend(op.x2.map(Operand::Read));
-    operands.push(Operand::Weight(op.weight));
-    operands.extend(spec.weight.is_quantized().then_some(Operand::Scales(op.weight)));
+    let mut weight = vec![Operand::Weight(op.weight)];
+    weight.extend(spec.weight.is_quantized().then_some(Operand::Scales(op.weight)));
     let mut epilogue: Vec<Operand> = op.bias.map(Operand::Weight).into_iter().collect();
     epilogue.extend(op.time.map(|(value, _)| Operand::Read(value)));
     epilogue.extend(op.residual.map(Operand::Read));
     epilogue.push(if op.accumulate { Operand::Update(node.output) } else { Operand::Write(node.output) });
     let flops = 2 * m * product([n, k]);
+    if let Way::Winograd(tile, tuning) = way {
+        let operands = (Operand::Read(op.x), weight, epilogue);
+        winograd::launches(l, node, tile, &tuning, (&spec, &params), operands);
+        return;
+    }
+    let mut operands = vec![Operand::Read(op.x)];
+    operands.extend(op.x2.map(Operand::Read));
+    operands.extend(weight);
     if cuts > 1 {
         cut(l, node, &spec, &params, operands, epilogue, flops);
         return;
@@ -398,12 +390,30 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     push(l, node, spec.into(), params.bytes(), workgroups, operands, flops);
 }
 
-/// The variant for a product, and into how many parts its K is cut: by matrix units where they take it.
-fn variant(target: Target, params: &gemm::Params) -> (gemm::Variant, u64) {
+/// How a linear layer or a convolution is computed.
+enum Way {
+    /// As one product by a variant, its K in so many cuts.
+    Product(gemm::Variant, u64),
+    Winograd(Tile, Winograd),
+}
+
+/// The way that takes least: by matrix units where they take it, in fewer multiplications where that pays.
+fn way(target: Target, source: Source, params: &gemm::Params) -> Way {
     let shape = [params.m, params.n, 4 * params.k4].map(u64::from);
     let units = target.tuning.matrices.filter(|_| target.elem == Elem::F16);
-    let chosen = units.and_then(|matrices| matrices.choose(shape, |variant| variant.fits(params)));
-    chosen.unwrap_or_else(|| target.tuning.products.choose(shape))
+    if let Some((variant, cuts)) =
+        units.and_then(|matrices| matrices.choose(shape, |variant| variant.fits(params)))
+    {
+        return Way::Product(variant, cuts);
+    }
+    let fewer = target.tuning.winograd.and_then(|tuning| {
+        let tile = winograd::choose(&tuning, source, params)?;
+        Some(Way::Winograd(tile, tuning))
+    });
+    fewer.unwrap_or_else(|| {
+        let (variant, cuts) = target.tuning.products.choose(shape);
+        Way::Product(variant, cuts)
+    })
 }
 
 /// A product in two launches: the sums of each cut of K, then what adds them and does the rest of `whole`.

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::bands;
-use super::graph::{ElemKind, Graph, Shape, Value, ValueId, WeightId};
+use super::graph::{ElemKind, Graph, Node, Shape, Value, ValueId, WeightId};
 use super::memory::{Arena, MemoryLimits, Place};
 use super::program::{Binding, Dispatch, External, Plan};
 use super::tuning::Tuning;
@@ -130,6 +130,26 @@ impl Lowering<'_> {
             Operand::Scales(id) => scales_bytes(&self.graph.weights[id.0], self.weight_type(id)),
         }
     }
+}
+
+/// Appends a launch of a node.
+pub fn push(
+    l: &mut Lowering,
+    node: &Node,
+    kernel: Kernel,
+    params: &[u8],
+    workgroups: [u32; 3],
+    operands: Vec<Operand>,
+    flops: u64,
+) {
+    l.launches.push(Launch {
+        label: node.path.clone(),
+        kernel,
+        params: params.to_vec(),
+        workgroups,
+        operands,
+        flops,
+    });
 }
 
 /// Bytes of a packed weight's values.

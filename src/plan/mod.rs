@@ -13,6 +13,7 @@ mod outside;
 pub mod program;
 mod tuning;
 mod weight;
+mod winograd;
 
 pub use builder::{Builder, ConvLayer, Epilogue, NormLayer, Path, padded};
 pub use graph::{
@@ -22,5 +23,5 @@ pub use lower::{Target, lower, scales_bytes, stored_type, values_bytes};
 pub use memory::MemoryLimits;
 pub use outside::Outside;
 pub use program::{Binding, Dispatch, External, Plan, Shared, shared_slabs};
-pub use tuning::{Cuts, MatrixProducts, Products, Tuning, Wide};
+pub use tuning::{Cuts, MatrixProducts, Products, Tuning, Wide, Winograd};
 pub use weight::{Part, Rows, Types, WeightDecl, WeightKind};

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::kernels::gemm::Variant;
+use crate::kernels::winograd::Tile;
 
 /// What plans choose variants by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -11,6 +12,8 @@ pub struct Tuning {
     /// Norms and attention keep out of workgroup memory and barriers, which cost a CPU more than they save.
     pub cpu: bool,
     pub products: Products,
+    /// Which convolutions are computed in fewer multiplications.
+    pub winograd: Option<Winograd>,
     /// What of the products goes to the adapter's matrix units, with f16 activations.
     pub matrices: Option<MatrixProducts>,
 }
@@ -26,6 +29,22 @@ pub struct Products {
     pub cuts: Option<Cuts>,
     /// Everything else.
     pub rest: Variant,
+}
+
+/// Where 3×3 convolutions are computed by minimal filtering: where multiplications and bytes together cost less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Winograd {
+    pub tiles: &'static [Tile],
+    /// Of the products between the transforms.
+    pub variant: Variant,
+    /// How many operations take as long as a byte that is written or read.
+    pub flops_per_byte: u64,
+    /// What all of it may cost in percent of the convolution's own operations.
+    pub percent: u64,
+    /// Bytes of transformed inputs at once, and of sums: more tiles are taken in bands.
+    pub scratch: u64,
+    /// Bytes of transformed weights at once: more columns are taken one after the other.
+    pub weights: u64,
 }
 
 /// How products are computed by matrix units.
@@ -75,6 +94,7 @@ impl Tuning {
             cuts: None,
             rest: Variant::REGISTERS,
         },
+        winograd: None,
         matrices: None,
     };
     /// For GPUs. Measured on an NVIDIA H200; on others unmeasured.
@@ -88,6 +108,14 @@ impl Tuning {
             cuts: Some(Cuts { workgroups: 640, k: 128, variant: Variant::OUTER }),
             rest: Variant::OUTER,
         },
+        winograd: Some(Winograd {
+            tiles: &Tile::ALL,
+            variant: Variant::OUTER,
+            flops_per_byte: 20,
+            percent: 90,
+            scratch: 34 << 20,
+            weights: 24 << 20,
+        }),
         matrices: None,
     };
     /// For GPUs whose matrix units shaders can use: products by them, everything else as on any GPU. By what single products
@@ -114,6 +142,7 @@ impl Tuning {
             cuts: None,
             rest: Variant::Tiled,
         },
+        winograd: None,
         matrices: None,
     };
     /// All that can be asked for by name.
@@ -194,6 +223,16 @@ impl fmt::Display for Tuning {
         let Products { vectors, thin, wide, cuts, rest } = self.products;
         writeln!(f, "tuning {}", self.name)?;
         let mut line = |class: String, how: String| writeln!(f, "      {class:<56} {how}");
+        if let Some(Winograd { tiles, variant, flops_per_byte, percent, scratch, weights }) = self.winograd {
+            let sides: Vec<String> = tiles.iter().map(|t| format!("{s}x{s}", s = t.outputs())).collect();
+            let class = format!("3x3, where with {flops_per_byte} operations a byte it is {percent} %");
+            let [scratch, weights] = [scratch, weights].map(|bytes| bytes >> 20);
+            let how = format!(
+                "winograd {}, {variant}, {scratch} MiB at once, of weights {weights}",
+                sides.join(" or ")
+            );
+            line(class, how)?;
+        }
         if let Some(MatrixProducts { wide, long, enough, rest, most }) = self.matrices {
             let cut = |Cuts { workgroups, k, variant }| {
                 format!(

@@ -4,6 +4,7 @@
 
 #[path = "../left_out/mod.rs"]
 pub mod left_out;
+pub mod products;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock};

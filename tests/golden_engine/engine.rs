@@ -8,9 +8,10 @@ use opengen::config::{ModelConfig, TaesdConfig};
 use opengen::gpu::{Context, Options, Weights};
 use opengen::kernels::WeightType;
 use opengen::kernels::gemm::Variant;
+use opengen::kernels::winograd::Tile;
 use opengen::model;
 use opengen::pipeline::stages::Stages;
-use opengen::plan::{Cuts, MatrixProducts, Products, Tuning, Wide};
+use opengen::plan::{Cuts, MatrixProducts, Products, Tuning, Wide, Winograd};
 use opengen::weights::{self, LayoutOptions, Manifest, ModelSource};
 use pollster::block_on;
 
@@ -105,6 +106,14 @@ const SMALL_GPU: Tuning = Tuning {
         cuts: Some(Cuts { workgroups: 8, k: 64, variant: Variant::OUTER }),
         ..Tuning::GPU.products
     },
+    winograd: Some(Winograd {
+        tiles: &[Tile::Four],
+        variant: Variant::OUTER,
+        flops_per_byte: 0,
+        percent: u64::MAX,
+        scratch: 1 << 16,
+        weights: 1 << 17,
+    }),
     ..Tuning::GPU
 };
 

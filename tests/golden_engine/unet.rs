@@ -51,14 +51,25 @@ fn tiers_as_on_a_gpu_take_every_variant() {
         let stored = |decl: &WeightDecl| stored_type(decl, WeightType::F16);
         let plan = lower(&graph, tier.context.target(), &stored).expect("a plan");
         let taken: BTreeSet<_> = plan.dispatches.iter().map(|dispatch| dispatch.kernel.variant()).collect();
-        for wanted in [
+        let of_outer = [
             "conv, outer 64x64",
             "conv, outer 64x64, k cut",
             "rows, outer 64x64",
             "rows, outer 64x64, k cut",
             "rows, outer 128x128",
-        ] {
-            assert!(taken.contains(wanted), "{}: {wanted} is not among {taken:?}", tier.name);
+            "weights, tiles of 4x4",
+            "input, tiles of 4x4",
+            "output, tiles of 4x4",
+        ];
+        let of_matrices = [
+            "conv, matrices 128x128, k cut",
+            "conv, matrices 64x64, k cut",
+            "rows, matrices 64x64",
+            "rows, matrices 64x64, k cut",
+        ];
+        let units = tier.context.target().tuning.matrices.is_some();
+        for wanted in if units { &of_matrices[..] } else { &of_outer[..] } {
+            assert!(taken.contains(*wanted), "{}: {wanted} is not among {taken:?}", tier.name);
         }
         assert!(plan.dispatches.iter().any(|dispatch| matches!(dispatch.kernel, Kernel::GemmSum(_))));
         let attentions: Vec<_> = taken.iter().filter(|variant| variant.contains("heads of")).collect();

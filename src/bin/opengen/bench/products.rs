@@ -4,10 +4,11 @@ use half::f16;
 use opengen::error::Result;
 use opengen::gpu::{Context, Executable, Memory, Readback, Weights};
 use opengen::kernels::gemm::{MATRIX_VARIANTS, Variant};
+use opengen::kernels::winograd::Tile;
 use opengen::kernels::{Elem, WeightType};
 use opengen::plan::{
     Binding, Builder, Conv, Cuts, Epilogue, External, Graph, MatrixProducts, Outside, Path, Plan, Products,
-    Shape, Target, Tuning, lower,
+    Shape, Target, Tuning, Winograd, lower,
 };
 
 use super::alone::{self, Numbers, Row};
@@ -89,7 +90,7 @@ impl Case {
 
     /// The variants that are timed; in cuts where there are few tiles.
     fn variants(&self, matrices: bool) -> Vec<(String, Tuning)> {
-        let plain = |products| Tuning { products, ..Tuning::GPU };
+        let plain = |products| Tuning { products, winograd: None, ..Tuning::GPU };
         let whole = [Variant::Tiled, Variant::OUTER, Variant::OUTER_WIDE];
         let mut variants: Vec<_> = whole.map(|v| (v.to_string(), plain(Products::all(v)))).to_vec();
         let few = Tuning::GPU.products.cuts.is_some_and(|cuts| 2 * self.tiles() <= cuts.workgroups);
@@ -99,6 +100,28 @@ impl Case {
                 let products = Products { cuts: Some(cut), ..Products::all(variant) };
                 variants.push((format!("{variant}, {cuts} cuts"), plain(products)));
             }
+        }
+        if self.maps.is_some() {
+            for (tile, variant) in [&[Tile::Four], &[Tile::Two]]
+                .into_iter()
+                .flat_map(|tile| [Variant::OUTER, Variant::OUTER_WIDE].map(|variant| (tile, variant)))
+            {
+                for scratch in [34, 64] {
+                    let name = format!("winograd {s}x{s}, {variant}, {scratch} MiB", s = tile[0].outputs());
+                    let winograd = Winograd {
+                        tiles: tile,
+                        variant,
+                        flops_per_byte: 0,
+                        percent: u64::MAX,
+                        scratch: scratch << 20,
+                        weights: 24 << 20,
+                    };
+                    let tuning = Tuning { winograd: Some(winograd), ..Tuning::GPU };
+                    variants.push((name, tuning));
+                }
+            }
+            let plain = Tuning { winograd: None, ..Tuning::GPU };
+            variants.push(("as planned, without winograd".to_string(), plain));
         }
         variants.push(("as planned".to_string(), Tuning::GPU));
         if matrices {
