@@ -24,6 +24,13 @@ pub struct Target {
     pub limits: MemoryLimits,
 }
 
+impl Target {
+    /// The same target, and after it one whose plans take less memory and more time.
+    pub fn from_fast_to_small(self) -> [Target; 2] {
+        [self, Target { tuning: Tuning { winograd: None, ..self.tuning }, ..self }]
+    }
+}
+
 /// The type in which each weight is stored.
 pub type WeightTypes<'a> = &'a dyn Fn(&WeightDecl) -> WeightType;
 

@@ -60,6 +60,28 @@ pub fn run(args: &Args) -> Result<()> {
         other => return Err(crate::invalid("elem", format!("{other:?} is neither f32 nor f16"))),
     };
     let target = Target { elem, tuning: args.tuning, subgroup: 0, limits: args.limits };
+    let [fast, small] = target.from_fast_to_small();
+    let mut planned = plan(args, fast, (width, height))?;
+    if planned.residency.as_ref().is_some_and(|residency| residency.excess() > 0) {
+        planned = plan(args, small, (width, height))?;
+    }
+    print(args, &planned.config, &planned.plans, &planned.sizes);
+    if let Some(residency) = planned.residency {
+        print!("\n{residency}");
+    }
+    Ok(())
+}
+
+/// What a run takes on a target.
+struct Planned {
+    config: ModelConfig,
+    plans: Plans,
+    sizes: Sizes,
+    /// Where there is a limit of memory.
+    residency: Option<Residency>,
+}
+
+fn plan(args: &Args, target: Target, (width, height): (usize, usize)) -> Result<Planned> {
     let (config, plans, sizes) = if BUILTIN.contains(&args.model.as_str()) {
         let config = ModelConfig::builtin(&args.model)?;
         let wanted = args.r#type;
@@ -77,12 +99,11 @@ pub fn run(args: &Args) -> Result<()> {
         let plans = Plans::new(&config, shape(&config, args, width, height), target, &stored)?;
         (config, plans, Placement::of(&manifest).sizes())
     };
-    print(args, &config, &plans, &sizes);
-    if let Some(limit) = args.memory {
+    let residency = args.memory.map(|limit| {
         let parts = plans.keyed(&config, shape(&config, args, width, height));
-        print!("\n{}", Residency::of_run(&config, &parts, &sizes, limit));
-    }
-    Ok(())
+        Residency::of_run(&config, &parts, &sizes, limit)
+    });
+    Ok(Planned { config, plans, sizes, residency })
 }
 
 fn limits(name: &str) -> std::result::Result<MemoryLimits, String> {

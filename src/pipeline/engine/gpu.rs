@@ -90,12 +90,20 @@ impl GpuEngine {
         if limit.run.as_ref().is_some_and(|run| run.shape == shape) {
             return Ok(());
         }
-        let mut planned = Vec::new();
-        for key in shape.keys(config) {
-            planned.push((key, plan_of(config, key, context.target(), &|decl| weights.stored_type(decl))?));
+        let within = |target: Target| -> Result<_> {
+            let mut planned = Vec::new();
+            for key in shape.keys(config) {
+                planned.push((key, plan_of(config, key, target, &|decl| weights.stored_type(decl))?));
+            }
+            let parts: Vec<_> = planned.iter().map(|(key, plan)| (*key, plan)).collect();
+            let residency = Residency::of_run(config, &parts, &weights.sizes(), limit.bytes);
+            Ok((planned, residency))
+        };
+        let [fast, small] = context.target().from_fast_to_small();
+        let (mut planned, mut residency) = within(fast)?;
+        if residency.check().is_err() {
+            (planned, residency) = within(small)?;
         }
-        let parts: Vec<_> = planned.iter().map(|(key, plan)| (*key, plan)).collect();
-        let residency = Residency::of_run(config, &parts, &weights.sizes(), limit.bytes);
         residency.check()?;
         for (key, _) in &planned {
             built.entry(key.network()).or_default()[0] += 1;
