@@ -1,12 +1,11 @@
 /** The npm package as a web developer gets it: packed, installed into the examples, type-checked, built, run. */
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { assertPanda, built, drawPanda, run, tarball, workshop } from './packed.mjs';
-import { MODEL, PATIENCE, fileOf } from './page.mjs';
+import { assertPanda, built, drawPanda, run, tarball, withoutMini, workshop } from './packed.mjs';
+import { MODEL, fileOf } from './page.mjs';
 import { DIST } from './server.mjs';
 
 const it = workshop({ before, after });
@@ -119,28 +118,6 @@ test('from another origin, where the page’s policy allows no worker: an error 
   await (await openAt(home)).getByText(/^NETWORK: .* the page’s policy \(worker-src\) does not allow it$/).waitFor();
 });
 
-for (const [name, models] of [['webpack', 1], ['esbuild', 1]]) {
-  test(`${name}: the example is installed, built, and makes a picture`, async () => {
-    const folder = install(name);
-    run('npm run build', folder);
-    const dist = join(folder, 'dist');
-    assert.deepEqual([built(dist, '.wasm').length, built(dist, '.gguf').length], [2, models], 'both engines and the model');
-    await drawPanda(await open(dist));
-  });
-}
-
-test('without opengen/mini neither its weights nor its words are part of what is built', () => {
-  const folder = join(work, 'webpack');
-  writeFileSync(join(folder, 'src/main.js'), `
-    import { OpenGen } from 'opengen';
-    OpenGen.create({ model: './own.gguf' }).then(console.log);`);
-  run('npm run build', folder);
-  const dist = join(folder, 'dist');
-  assert.equal(built(dist, '.wasm').length, 2);
-  assert.equal(built(dist, '.gguf').length, 0);
-  assert.equal(built(dist, '.js').filter((path) => readFileSync(join(dist, path), 'utf8').includes('raccoon')).length, 0);
-});
-
 test('Vite and TypeScript: the example is installed, type-checked, built, and makes a picture', async () => {
   install('vite-typescript');
   run('npm run build', vite);
@@ -163,26 +140,15 @@ test('Vite and TypeScript: the example is installed, type-checked, built, and ma
   assert.deepEqual(page.trouble, []);
 });
 
-test('Vite’s development server serves it too', async () => {
-  const server = spawn(process.execPath, [join(vite, 'node_modules/vite/bin/vite.js'), '--port', '0', '--host', '127.0.0.1'],
-    { cwd: vite, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NO_COLOR: '1' } });
-  try {
-    let said = '';
-    const url = await new Promise((done, fail) => {
-      server.on('exit', () => fail(new Error(`vite ended: ${said}`)));
-      server.stdout.on('data', (text) => {
-        said += text;
-        const found = /(http:\S+)/.exec(said);
-        if (found) done(found[1]);
-      });
-    });
-    const page = await (await it.browser.newContext()).newPage();
-    await page.goto(url);
-    await page.getByText('Ready, on the processor').waitFor({ timeout: PATIENCE });
-  } finally {
-    server.removeAllListeners('exit');
-    server.kill();
-  }
+test('without opengen/mini neither its weights nor its words are part of what is built', () => {
+  const folder = join(vite, 'bare');
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'index.html'), '<!doctype html><script type="module" src="main.js"></script>');
+  writeFileSync(join(folder, 'main.js'), `
+    import { OpenGen } from 'opengen';
+    OpenGen.create({ model: './own.gguf' }).then(console.log);`);
+  run(`npx vite build bare --outDir ${join(work, 'bare')}`, vite);
+  withoutMini(join(work, 'bare'));
 });
 
 test('a program that makes every call is type-checked and built without any setting', () => {
