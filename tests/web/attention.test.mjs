@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { firstNoun, largest, meanOf, shares, sharesAt } from '../../www/learn/attention.js';
 import { open, part, pixelsOf, says, shot, slide } from './learn.mjs';
-import { ENGINES, MODEL, ready, stand, visitor } from './page.mjs';
+import { ENGINES, MODEL, MOTION, ready, stand, visitor } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how', light: true });
 const still = { reducedMotion: 'reduce' };
 const close = (found, expected) => {
   assert.equal(found.length, expected.length);
@@ -140,7 +140,7 @@ test('words into pictures: another prompt marks the maps as old, a press on its 
 });
 
 test('words into pictures: it looks by itself when it comes into view, and not for who wants things still', async () => {
-  const page = await visitor(it, { path: '?engine=cpu#how-words' });
+  const page = await visitor(it, { ...MOTION, path: '?engine=cpu#how-words' });
   await ready(page);
   await says(part(page, 'Words into pictures'), 'Point at or tap a word');
   const calm = await visitor(it, { ...still, path: '?engine=cpu#how-words' });

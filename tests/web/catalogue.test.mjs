@@ -10,9 +10,9 @@ import { fitOf } from '../../www/catalogue/fit.js';
 import { LICENSES, licenseOf, licensesOf } from '../../www/catalogue/licenses.js';
 import { HUB, addressOf, isFolder, understand } from '../../www/catalogue/sources.js';
 import { inHalves } from './gguf.mjs';
-import { MODEL, PATIENCE, draw, fileOf, psnr, ready, sent, stand, visitor } from './page.mjs';
+import { MODEL, MOTION, PATIENCE, draw, fileOf, psnr, ready, sent, stand, visitor } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models', light: true });
 const folder = mkdtempSync(join(tmpdir(), 'opengen-catalogue-'));
 after(() => rmSync(folder, { recursive: true }));
 const MINE = join(folder, 'my-dog.gguf');
@@ -259,7 +259,7 @@ test('a model by its address: pages of the hub are understood, its licence is fo
 
 test('what a general model may draw is said once, and pictures can be blurred until they are pressed', async () => {
   lists({ ...LITTLE, license: 'mit', general: true }, { ...LITTLE, id: 'second', name: 'Second', license: 'mit', general: true });
-  const page = await visitor(it);
+  const page = await visitor(it, MOTION); // with less of it, each change of a style takes a moment
   await ready(page);
   for (const name of ['Little', 'Second']) {
     await card(page, name).getByRole('button', { name: `Fetch ${name}` }).click();

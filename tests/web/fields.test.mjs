@@ -5,7 +5,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { flat, open, part, pixelsOf, says, shot, slide } from './learn.mjs';
 import { PATIENCE, stand } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how', light: true });
 const press = (scope, name) => scope.getByRole('button', { name, exact: true }).click();
 
 test('fields that are empty or beyond their range are named with it, all at once; nothing runs', async () => {

@@ -14,7 +14,7 @@ import {
   tab, useSettings, visitor,
 } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 const strip = (page) => page.getByRole('region', { name: /^Your pictures/ });
 const thumbnails = (page) => page.locator('#earlier button');
 const names = (page) => thumbnails(page).evaluateAll((all) => all.map((button) => button.getAttribute('aria-label')));

@@ -8,7 +8,7 @@ import {
   ready, says, set, shows, stand, visitor,
 } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 
 /** Presses Generate and expects a refusal at the field. */
 async function refused(page, label, words) {

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { promptOf, ready, stand, visitor } from './page.mjs';
+import { MOTION, promptOf, ready, stand, visitor } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 
 /** The page's own way to say things, as it is written in www/: the built page has it among others in one file. */
 function serveStatus() {
@@ -85,7 +85,7 @@ test('settings are closed until they are opened, and then stay open, also over a
 });
 
 test('all type follows the browser’s own size', async () => {
-  const page = await visitor(it);
+  const page = await visitor(it, MOTION); // with less of it, each change of a style takes a moment
   await ready(page);
   /** The sizes of all words that are there, by what they stand in; the welcome fits its frame. */
   const sizes = () => page.evaluate(() => [...document.querySelectorAll('body *:not(script, noscript, option, .welcome *)')]

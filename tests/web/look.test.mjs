@@ -9,10 +9,10 @@ import { PNG } from 'pngjs';
 import { bytes } from '../../www/js/dom.js';
 import { everyLook, poorContrast } from './contrast.mjs';
 import { ICONS, paint } from './icons.mjs';
-import { MODELS, draw, fileOf, promptOf, ready, stand, visitor } from './page.mjs';
+import { MODELS, MOTION, draw, fileOf, promptOf, ready, stand, visitor } from './page.mjs';
 import { DIST } from './server.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 
 test('models.js tells the truth about its files', () => {
   for (const model of MODELS) {
@@ -92,6 +92,7 @@ for (const width of [1280, 360]) {
   // More than the edge of the chip, whose words change in the corner.
   test(`nothing shifts at ${width} px, from the first visit to the second picture`, async () => {
     const page = await visitor(it, {
+      ...MOTION,
       viewport: { width, height: 800 },
       init: () => {
         window.shifts = [];
@@ -114,7 +115,7 @@ for (const width of [1280, 360]) {
 }
 
 test('on a phone the settings come up as a sheet, and go by Escape', async () => {
-  const page = await visitor(it, { viewport: { width: 360, height: 740 } });
+  const page = await visitor(it, { ...MOTION, viewport: { width: 360, height: 740 } });
   await ready(page);
   const steps = page.getByRole('spinbutton', { name: 'Steps' });
   assert.equal(await steps.isVisible(), false);

@@ -4,11 +4,10 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { Thin, takeApart } from '../../www/learn/thin.js';
 import { open as openFor, part, pixelsOf, says, shot } from './learn.mjs';
-import { MODEL, PATIENCE, assertDone, finished, generateButton, stand } from './page.mjs';
+import { MODEL, MOTION, PATIENCE, assertDone, finished, generateButton, stand } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how', light: true });
 const open = (options) => openFor(it, options);
-const alive = { reducedMotion: 'no-preference' };
 
 /** Brings into view what begins by itself there. */
 const see = (scope) => scope.locator('.shots, .lanes').first().evaluate((element) => element.scrollIntoView({ block: 'center' }));
@@ -63,7 +62,7 @@ test('each piece is a link to its part, in the large drawing and in the narrow o
 });
 
 test('every part has done something by itself once it is in view, and nothing with reduced motion', async () => {
-  const page = await open(alive);
+  const page = await open(MOTION);
   await page.waitForFunction(() => document.querySelector('.drawing canvas:last-of-type').width > 1, null, { timeout: PATIENCE });
   const [into, back, vary, own] = ['Into noise', 'Back out of noise', 'Why it varies', 'Your own'].map((title) => part(page, title));
   await see(into);
@@ -83,13 +82,13 @@ test('every part has done something by itself once it is in view, and nothing wi
 });
 
 test('what runs by itself stops when the view is left, waits for a run under Create, and comes when the view is back', async () => {
-  const page = await open(alive);
+  const page = await open(MOTION);
   const back = page.locator('#how-back');
   await see(back);
   await back.getByText(/^Step [1-9] of 10 · t = /).waitFor({ timeout: PATIENCE });
   await page.getByRole('link', { name: 'Create' }).click();
   await page.waitForFunction(() => document.querySelector('#how-back .work').textContent === 'Stopped', null, { timeout: PATIENCE });
-  await page.locator('#steps').evaluate((field) => { field.value = 60; field.dispatchEvent(new Event('input', { bubbles: true })); });
+  await page.locator('#steps').evaluate((field) => { field.value = 30; field.dispatchEvent(new Event('input', { bubbles: true })); });
   await page.locator('#prompt').fill('a fox');
   await page.locator('#prompt').press('Enter');
   await page.getByRole('link', { name: 'How it works' }).click();

@@ -25,14 +25,20 @@ export const [MODEL] = MODELS;
 /** The file of a model. */
 export const fileOf = (model) => fileURLToPath(model.url);
 
+/** A visitor who costs the machine less, and one for whom things move, as they do for most people. */
+const LIGHT = /** @type {const} */ ({ reducedMotion: 'reduce', serviceWorkers: 'block' });
+export const MOTION = /** @type {const} */ ({ reducedMotion: 'no-preference' });
+
 /**
  * One browser and one server for a test file; call it at the top and use what it returns inside tests.
  * @param {import('node:test')} hooks `{ before, after, afterEach }`
- * @param {{path?: string}} [options] how a tab is opened unless a test says otherwise. What has nothing to do with the
- *   GPU is tested on the CPU path: a software adapter takes many times as long for the same picture.
+ * @param {{path?: string, light?: boolean}} [options] how a tab is opened unless a test says otherwise. What has nothing to do
+ *   with the GPU is tested on the CPU path: a software adapter takes many times as long for the same picture. `light` is for
+ *   what has to do neither with later visits nor with what moves by itself: without the service worker, which fetches the page
+ *   once more, and with less motion, for what dances while a picture is made costs a third as much as the picture.
  */
-export function stand({ before, after, afterEach }, { path = '' } = {}) {
-  const it = { browser: null, server: null, contexts: [], path };
+export function stand({ before, after, afterEach }, { path = '', light = false } = {}) {
+  const it = { browser: null, server: null, contexts: [], path, usual: light ? LIGHT : {} };
   before(async () => {
     it.server = await new Server().start();
     it.browser = await launch();
@@ -54,7 +60,7 @@ export function stand({ before, after, afterEach }, { path = '' } = {}) {
 
 /** A visitor: a fresh profile with one tab. One who has opened the settings before, unless a test says otherwise. */
 export async function visitor(it, { path = it.path, open = true, init = null, settings = true, ...options } = {}) {
-  const context = await it.browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  const context = await it.browser.newContext({ viewport: { width: 1280, height: 800 }, ...it.usual, ...options });
   context.setDefaultTimeout(SHORT);
   it.contexts.push(context);
   if (settings) await context.addInitScript(openSettings);

@@ -9,7 +9,7 @@ import {
   useSettings, visitor,
 } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 const thumbnails = (page) => page.locator('#earlier button');
 const names = (page) => thumbnails(page).evaluateAll((all) => all.map((button) => button.getAttribute('aria-label')));
 const enqueue = (page) => page.getByRole('button', { name: 'Add to queue' });

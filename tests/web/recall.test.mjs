@@ -12,7 +12,7 @@ import {
   visitor,
 } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 const report = (page) => page.locator('#report');
 const lines = (page) => report(page).getByRole('listitem').allTextContents();
 const says = (page, words) => report(page).getByText(words).waitFor();

@@ -4,9 +4,9 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { asked, meanSquare, mixed, squaresByCell } from '../../www/learn/asked.js';
 import { flat, open, part, pixelsOf, says, shot } from './learn.mjs';
-import { MODEL, PATIENCE, draw, ready, stand, visitor } from './page.mjs';
+import { MODEL, MOTION, PATIENCE, draw, ready, stand, visitor } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how', light: true });
 const still = { reducedMotion: 'reduce' };
 const press = (scope, name) => scope.getByRole('button', { name, exact: true }).click();
 const DONE = 'Three times, one noise.';
@@ -181,7 +181,7 @@ test('a guess about a training step that was stopped is taken back; one on its w
 });
 
 test('a training step is taken by itself when it comes into view', async () => {
-  const page = await visitor(it, { path: '?engine=cpu#how-training' });
+  const page = await visitor(it, { ...MOTION, path: '?engine=cpu#how-training' });
   await ready(page);
   await says(part(page, 'A training step'), DONE);
 });

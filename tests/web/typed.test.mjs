@@ -9,7 +9,7 @@ import {
   visitor,
 } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 const MINE = 'a birthday card for my sister';
 const putBack = (page) => page.getByRole('button', { name: 'Put back what you typed' });
 const status = (page) => page.getByRole('status').first().textContent();
