@@ -5,9 +5,9 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, afterEach, before, test } from 'node:test';
 import { everyLook } from './contrast.mjs';
-import { PATIENCE, draw, promptOf, ready, stand, visitor } from './page.mjs';
+import { MOTION, PATIENCE, draw, promptOf, ready, stand, visitor } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
 
@@ -44,7 +44,7 @@ test('Models: as it opens', async () => {
 });
 
 test('How it works: as it opens, with a picture taken apart, with a prompt looked into and a training step', async () => {
-  const page = await visitor(it, { path: '?engine=cpu#how' });
+  const page = await visitor(it, { ...MOTION, path: '?engine=cpu#how' });
   await ready(page);
   const part = page.locator('section.part').filter({ has: page.getByRole('heading', { name: 'Into noise', exact: true }) });
   const make = part.getByRole('button', { name: 'Make this example' });

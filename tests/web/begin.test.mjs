@@ -7,7 +7,7 @@ import {
   MODEL, assertPicture, draw, finished, begins, generateButton, pixels, promptOf, psnr, ready, says, set, stand, useSettings, visitor,
 } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 const APPLE = 'a red apple on a light blue background';
 const STEPS = { Steps: 4, Seed: 5 };
 const report = (page) => page.locator('#report');

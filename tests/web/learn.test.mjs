@@ -7,7 +7,7 @@ import { everyLook, poorContrast } from './contrast.mjs';
 import { flat, open as openFor, part, pixelsOf, says, shot, slide } from './learn.mjs';
 import { MODEL, PATIENCE, kept, promptOf, ready, stand, visitor } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how', light: true });
 
 const open = (options) => openFor(it, options);
 
@@ -395,7 +395,7 @@ test('how it works, on a desk and a phone, light and dark: nothing sticks out, e
 test('it works with the server gone', async () => {
   const { Server } = await import('./server.mjs');
   const server = await new Server().start();
-  const page = await visitor({ ...it, server });
+  const page = await visitor({ ...it, server }, { serviceWorkers: 'allow' });
   await ready(page);
   for (const file of ['opengen-cpu_bg\\.wasm', 'learn/learn\\.js']) await kept(page, file); // the view is kept once it is looked at
   await server.kill();

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { MODEL, assertPicture, banner, draw, promptOf, ready, says, sent, stand, visitor } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 const PROMPT = 'a fox on dark green';
 const retry = (page) => banner(page).getByRole('button', { name: 'Retry' }).click();
 

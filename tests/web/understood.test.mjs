@@ -10,7 +10,7 @@ import {
 } from './page.mjs';
 import { Server } from './server.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 
 const under = (page) => page.locator('#understood');
 const says = (page, words) => under(page).getByText(words).first().waitFor();
@@ -125,7 +125,7 @@ test('what was translated is said of a picture whose words are not in the box an
 
 test('words of other languages are fetched when a prompt may have some, and work offline from then on', async () => {
   const server = await new Server().start();
-  const page = await visitor({ ...it, server }, { init: savesData });
+  const page = await visitor({ ...it, server }, { init: savesData, serviceWorkers: 'allow' });
   await ready(page);
   for (const prompt of ['a cat on pink', '🐱', 'a dog and a ball']) await draw(page, prompt, { Steps: 1 });
   await kept(page);

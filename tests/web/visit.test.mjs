@@ -91,11 +91,11 @@ test('with the server gone a reload works and draws the same picture', async () 
   const page = await visitor({ ...it, server }, { path: '?engine=webgpu' });
   await ready(page);
   await kept(page);
-  const online = await draw(page, APPLE, { Steps: 2, Seed: 42 });
+  const online = await draw(page, APPLE, { Steps: 2, Seed: 42, Width: 64, Height: 64 });
   await server.kill();
   await page.reload();
   await ready(page);
-  const offline = await draw(page, APPLE, { Steps: 2, Seed: 42 });
+  const offline = await draw(page, APPLE, { Steps: 2, Seed: 42, Width: 64, Height: 64 });
   assert.equal(psnr(online, offline), Infinity);
   await page.locator('#model-chip[data-state="offline"]').waitFor(); // and it has noticed
   await page.goto(`${server.url}index.html?engine=webgpu`);
