@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { MODEL, draw, ready, says, stand, tab, visitor } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 
 /** How many rows and chunks the database of models has. */
 const stored = (page) => page.evaluate(() => new Promise((resolve, reject) => {

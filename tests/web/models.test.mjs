@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { MODEL, banner, draw, fileOf, psnr, ready, set, stand, visitor } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 const folder = mkdtempSync(join(tmpdir(), 'opengen-models-'));
 after(() => rmSync(folder, { recursive: true }));
 const MINE = join(folder, 'my-dog.gguf');

@@ -10,7 +10,7 @@ import { autoencoder, checkpoint, tiny, tinyHalf } from './checkpoint.mjs';
 import { native } from './native.mjs';
 import { MODEL, PATIENCE, draw, psnr, ready, stand, visitor } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models', light: true });
 const place = mkdtempSync(join(tmpdir(), 'opengen-parts-'));
 after(() => rmSync(place, { recursive: true }));
 const written = (name, bytes) => {
