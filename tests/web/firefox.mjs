@@ -166,8 +166,19 @@ class Tab {
   async click(selector) {
     await this.until((s) => Boolean(document.querySelector(s)), selector);
     const { result } = await this.firefox.call('script.callFunction', {
-      functionDeclaration: `(s) => { const e = document.querySelector(s); e.scrollIntoView({ block: 'center' }); return e; }`,
-      arguments: [{ type: 'string', value: selector }], target: { context: this.context }, awaitPromise: false,
+      functionDeclaration: `async (s) => {
+        const e = document.querySelector(s);
+        e.scrollIntoView({ block: 'center' });
+        // What still moves is not pressed.
+        const place = () => JSON.stringify(e.getBoundingClientRect());
+        for (let before = ''; before !== place();) {
+          before = place();
+          await new Promise(requestAnimationFrame);
+          await new Promise(requestAnimationFrame);
+        }
+        return e;
+      }`,
+      arguments: [{ type: 'string', value: selector }], target: { context: this.context }, awaitPromise: true,
     });
     const origin = { type: 'element', element: { sharedId: result.sharedId } };
     await this.#act('pointer', [{ type: 'pointerMove', x: 0, y: 0, origin }, { type: 'pointerDown', button: 0 }, { type: 'pointerUp', button: 0 }]);

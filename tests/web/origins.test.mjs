@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { launch } from './browser.mjs';
 import { Hub } from './hub.mjs';
-import { MODEL, PATIENCE, fileOf } from './page.mjs';
+import { MODEL, fileOf, program } from './page.mjs';
 import { DIST, Server } from './server.mjs';
 
 const FILE = readFileSync(fileOf(MODEL));
@@ -27,7 +27,7 @@ before(async () => {
   server = await new Server(DIST, { policy: null }).start();
   hub = await new Hub(FILE).start();
   browser = await launch({ webgpu: false });
-  await program();
+  await open();
   ({ picture: expected } = await load(`${server.url}models/mini/mini-q8_0.gguf`));
   assert.ok(expected);
   await page.context().close();
@@ -44,16 +44,7 @@ afterEach(async () => {
 });
 
 /** A tab of a program that has the engine and no model yet. */
-async function program() {
-  page = await (await browser.newContext()).newPage();
-  page.setDefaultTimeout(PATIENCE);
-  await page.goto(`${server.url}blank.html`);
-  await page.evaluate(async () => {
-    const { OpenGen } = await import('/client.js');
-    window.og = await OpenGen.create({ engine: 'cpu' });
-  });
-  return page;
-}
+const open = async () => { page = await program({ browser, contexts: [] }, server); };
 
 /** Loads a model: what it was told, and the bytes of a picture drawn with it; or the error. */
 const load = (source, { draws = true } = {}) => page.evaluate(async ([model, isDrawn]) => {
@@ -83,7 +74,7 @@ const MANNERS = [
 ];
 
 test('a model at another origin loads by its address alone, however it is answered', async () => {
-  await program();
+  await open();
   for (const [index, [what, manner]] of MANNERS.entries()) {
     hub.reset(manner);
     const url = `${hub.url}models/${index}/model.gguf`;
@@ -95,14 +86,14 @@ test('a model at another origin loads by its address alone, however it is answer
 });
 
 test('at one’s own origin too, without a length', async () => {
-  await program();
+  await open();
   server.faults = { noLength: true, noRange: true };
   const { code, notice } = await load(`${server.url}models/mini/mini-q8_0.gguf`);
   assert.deepEqual({ code, notice }, { code: undefined, notice: null });
 });
 
 test('a site that may not be read is named, and what may be the cause', async () => {
-  await program();
+  await open();
   hub.reset({ closed: true });
   const url = `${hub.url}model.gguf`;
   const { code, message, retryable } = await load(url);
@@ -118,7 +109,7 @@ for (const [what, manner, goesOn] of [
   ['one of a server without ranges', { cutAt: CUT, ranges: false }, false],
 ]) {
   test(`${what}: says so with the address, and ${goesOn ? 'goes on from there' : 'begins again'}`, async () => {
-    await program();
+    await open();
     hub.reset(manner);
     const url = `${hub.url}model.gguf`;
     const { code, message, retryable } = await load(url);
@@ -140,7 +131,7 @@ for (const [where, first, second] of [
   ['at another origin without ranges', { expose: [] }, { expose: [], ranges: false }],
 ]) {
   test(`a file that changed between two halves, ${where}: is fetched anew, and that is said`, async () => {
-    await program();
+    await open();
     for (const hash of [undefined, sha256(FILE)]) {
       const model = { url: `${hub.url}${hash ?? 'unhashed'}/model.gguf`, sha256: hash };
       hub.reset({ ...first, cutAt: CUT }, OTHER);
@@ -155,7 +146,7 @@ for (const [where, first, second] of [
 
 for (const etag of [undefined, '"one"']) {
   test(`a file that changed between two halves at one’s own origin, ${etag ? 'by its tag' : 'with no word of it'}: the same`, async () => {
-    await program();
+    await open();
     const url = `${server.url}models/mini/mini-q8_0.gguf`;
     for (const hash of [undefined, sha256(FILE)]) {
       const model = { id: hash ?? 'unhashed', url, sha256: hash };
@@ -170,7 +161,7 @@ for (const etag of [undefined, '"one"']) {
 }
 
 test('half of one file and half of another are never one model, though nothing but the hash can tell', async () => {
-  await program();
+  await open();
   const late = Buffer.from(FILE);
   for (let at = FILE.length - 100_000; at < FILE.length; at += 16) late[at] ^= 1;
   const model = { url: `${hub.url}late/model.gguf`, sha256: sha256(FILE) };
