@@ -2,7 +2,7 @@
 //!
 //! - [`request`]: what is asked for and what comes back; [`limits`]: what may be asked for, and the defaults;
 //! - [`run`]: the numbered stages of a run, told once, and [`study`]: a run taken apart, step by step, for looking at;
-//! - [`start`]: how a run begins, from noise or from a picture; `mask`: of which only a part is drawn anew;
+//! - [`start`]: how a run begins, from noise or from a picture; `canvas`: what it is drawn on, and which part of it anew;
 //! - [`engine`]: what computes them, the device or the processor; [`graphs`]: what both compute, [`plans`]: how the
 //!   device does;
 //! - `residency`: which weights are on the device while which stages work, within a limit of memory;
@@ -11,12 +11,12 @@
 //! - [`recall`]: a picture's metadata back into settings;
 //! - [`stages`]: one stage at a time, for tests and tools.
 
+mod canvas;
 mod common;
 pub mod engine;
 pub mod graphs;
 mod layout;
 mod limits;
-mod mask;
 #[cfg(feature = "gpu")]
 pub mod plans;
 pub mod probe;
@@ -30,9 +30,9 @@ pub mod start;
 pub mod stock;
 pub mod study;
 
+pub use canvas::{Mask, MaskedContent};
 pub use engine::Engine;
 pub use limits::{Defaults, MAX_BATCH, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE};
-pub use mask::{Mask, MaskedContent};
 pub use request::{Cancel, Dump, Event, Output, Request, Stage, Stats, Walk};
 pub use run::Pipeline;
 pub use start::{Encode, Picture};

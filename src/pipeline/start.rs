@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::canvas::Mask;
 use super::layout::nhwc_to_nchw;
 use super::limits::{SIZE_RANGE, SIZE_STEP};
-use super::mask::Mask;
 use super::request::{Request, Walk};
 use crate::config::{Autoencoder, ModelConfig};
 use crate::error::{Error, Result};

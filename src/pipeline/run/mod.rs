@@ -6,11 +6,11 @@ mod study;
 
 use std::sync::Arc;
 
+use super::canvas::Canvas;
 use super::common::{Conditioning, guidance_embedding, pictures, rescale_guided, time_embedding};
 use super::engine::{Engine, Network, Pixels};
 use super::graphs::{Shape, prepare_params, preview_size, step_params};
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
-use super::mask::Canvas;
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
 use super::start::{Draws, entering};
 use crate::config::{ModelConfig, PredictionType};

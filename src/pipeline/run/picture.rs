@@ -2,8 +2,8 @@
 
 use super::Run;
 use crate::error::Result;
+use crate::pipeline::canvas::Canvas;
 use crate::pipeline::layout::nchw_to_nhwc;
-use crate::pipeline::mask::Canvas;
 use crate::pipeline::request::{Event, Stage};
 use crate::pipeline::start::{Draws, latents_of, noised};
 use crate::plan::{Outside, padded};
