@@ -27,7 +27,7 @@ const PICTURE = {
   prompt: true, negativePrompt: true, dialect: true, steps: true, guidance: true, seed: true, variationSeed: true,
   variationStrength: true, rng: true, sampler: true, schedule: true, width: true, height: true, batch: true,
   previews: true, walk: true, guidanceRescale: true, image: true, strength: true, exactSteps: true, resize: true, encode: true,
-  mask: true, maskBlur: true, maskedContent: true, differential: true,
+  mask: true, maskBlur: true, maskedContent: true, differential: true, onlyMasked: true,
 };
 /** @type {Names<Required<import('./api.d.ts').GenerateOptions>>} */
 const GENERATE = { ...PICTURE, imageType: true, onStage: true, onStep: true, signal: true };
@@ -62,7 +62,7 @@ const ELSEWHERE = /** @type {Record<string, string>} */ ({
   numinferencesteps: 'steps', numsteps: 'steps', inferencesteps: 'steps', iterations: 'steps',
   negative: 'negativePrompt', text: 'prompt', scheduler: 'sampler', samplername: 'sampler', method: 'sampler',
   n: 'batch', count: 'batch', batchsize: 'batch', numimages: 'batch', numimagesperprompt: 'batch',
-  initimage: 'image', denoisingstrength: 'strength', denoise: 'strength', maskimage: 'mask', subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
+  initimage: 'image', denoisingstrength: 'strength', denoise: 'strength', maskimage: 'mask', inpaintfullrespadding: 'onlyMasked', paddingmaskcrop: 'onlyMasked', maskedareapadding: 'onlyMasked', subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
   callback: 'onStep', onprogress: 'onStep', onpreview: 'onStep', abortsignal: 'signal', type: 'imageType',
   format: 'imageType', device: 'engine', backend: 'engine', worker: 'workerUrl', src: 'url', href: 'url', path: 'url',
   hash: 'sha256', size: 'bytes', memory: 'memoryLimit', maxmemory: 'memoryLimit', vram: 'memoryLimit',

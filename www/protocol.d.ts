@@ -208,6 +208,11 @@ export interface GenerateRequest {
   maskedContent?: 'original' | 'noise' | 'zero' | 'fill';
   /** How grey the mask is says how much of the run a place takes part in. Default: false. */
   differential?: boolean;
+  /**
+   * Of `image` only the masked part is drawn, at the full `width` and `height`, with so many pixels of the image around it,
+   * 0 … 256, and widened to that shape (A1111's "Only masked", whose own number is 32). Default: the whole image is drawn.
+   */
+  onlyMasked?: number;
 }
 
 export interface PreviewOptions {
@@ -388,6 +393,10 @@ export interface PictureSettings {
   variationStrength: number | null;
   /** How much of the run was taken from another picture, 0 … 1, where it was. */
   strength: number | null;
+  /** Of a mask that was drawn with. */
+  maskBlur: number | null;
+  maskedContent: 'original' | 'noise' | 'zero' | 'fill' | null;
+  onlyMasked: number | null;
   sampler: Sampler | null;
   schedule: Schedule | null;
   rng: 'torch' | 'philox' | null;

@@ -19,6 +19,14 @@ pub const SIZE_STEP: usize = 8;
 pub const SIZE_RANGE: RangeInclusive<usize> = 32..=2048;
 /// Pictures a run may make at once.
 pub const MAX_BATCH: usize = 8;
+/// The softest edge of a mask: a standard deviation in pixels of the picture.
+pub const MAX_MASK_BLUR: f64 = 64.0;
+/// A1111's.
+pub const DEFAULT_MASK_BLUR: f64 = 4.0;
+/// The most pixels of the picture that are drawn around its masked part, where that alone is.
+pub const MAX_PADDING: usize = 256;
+/// A1111's.
+pub const DEFAULT_PADDING: usize = 32;
 
 /// The settings that depend on the model.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -2,7 +2,8 @@
 //!
 //! - [`request`]: what is asked for and what comes back; [`limits`]: what may be asked for, and the defaults;
 //! - [`run`]: the numbered stages of a run, told once, and [`study`]: a run taken apart, step by step, for looking at;
-//! - [`start`]: how a run begins, from noise or from a picture; `canvas`: what it is drawn on, and which part of it anew;
+//! - [`start`]: how a run begins, from noise or from a picture; `picture`: what is asked of that; `canvas`: what it is drawn on,
+//!   and which part of it anew;
 //! - [`engine`]: what computes them, the device or the processor; [`graphs`]: what both compute, [`plans`]: how the
 //!   device does;
 //! - `residency`: which weights are on the device while which stages work, within a limit of memory;
@@ -17,6 +18,7 @@ pub mod engine;
 pub mod graphs;
 mod layout;
 mod limits;
+mod picture;
 #[cfg(feature = "gpu")]
 pub mod plans;
 pub mod probe;
@@ -32,7 +34,10 @@ pub mod study;
 
 pub use canvas::{Mask, MaskedContent};
 pub use engine::Engine;
-pub use limits::{Defaults, MAX_BATCH, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE};
+pub use limits::{
+    DEFAULT_MASK_BLUR, DEFAULT_PADDING, Defaults, MAX_BATCH, MAX_GUIDANCE, MAX_MASK_BLUR, MAX_PADDING,
+    SIZE_RANGE, SIZE_STEP, STEPS_RANGE,
+};
+pub use picture::{Encode, Picture, size_for};
 pub use request::{Cancel, Dump, Event, Output, Request, Stage, Stats, Walk};
 pub use run::Pipeline;
-pub use start::{Encode, Picture};

@@ -32,6 +32,11 @@ pub struct Settings {
     pub variation_strength: Option<f64>,
     /// How much of the run was taken from a picture.
     pub strength: Option<f64>,
+    /// How soft the edge of a mask was made, in pixels of the picture.
+    pub mask_blur: Option<f64>,
+    pub masked_content: Option<&'static str>,
+    /// How many pixels around the masked part were drawn with it, where that alone was.
+    pub only_masked: Option<u32>,
     pub sampler: Option<&'static str>,
     pub schedule: Option<&'static str>,
     pub rng: Option<&'static str>,

@@ -11,7 +11,7 @@ use crate::prompt::Dialect;
 use crate::sample::{self, NoiseSource, SamplerKind, ScheduleKind, Trajectory, Variation};
 
 use super::limits::{MAX_BATCH, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE};
-use super::start::{Picture, Taken};
+use super::picture::{Picture, Taken};
 
 /// Whose way the prompt was read, in a picture's metadata; A1111 knows its own alone and has no word for it.
 pub(super) const DIALECT: &str = "Prompt dialect";
@@ -210,8 +210,7 @@ impl Request {
         }
         if let Some(picture) = &self.picture {
             fields.push(field(STRENGTH, picture.strength.to_string()));
-            let blur = picture.mask.as_ref().map(|mask| mask.blur).filter(|blur| *blur > 0.0);
-            fields.extend(blur.map(|blur| field("Mask blur", blur.to_string())));
+            fields.extend(picture.fields().into_iter().map(|(key, value)| field(key, value)));
         }
         fields.push(field("RNG", self.rng.a1111_name().to_string()));
         if self.dialect != Dialect::default() {

@@ -4,8 +4,9 @@
 //! one step of it from latents that the caller holds.
 
 use super::layout::nchw_to_nhwc;
+use super::picture;
 use super::request::{Request, check_numbers};
-use super::start::{self, Draws, entering};
+use super::start::{Draws, entering};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::Rgba;
@@ -208,7 +209,7 @@ pub fn planes(config: &ModelConfig, image: &Rgba) -> Result<Vec<f32>> {
         let message = format!("{}x{} pixels, expected multiples of {scale}", image.width, image.height);
         return Err(Error::InvalidInput { field: "image", message });
     }
-    Ok(start::planes(&start::opaque(image)))
+    Ok(picture::planes(&picture::opaque(image)))
 }
 
 /// `[3, H, W]` around [-1, 1] as a picture.

@@ -152,10 +152,10 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
 /// What a run takes of a picture where nobody says how much: A1111's.
 const STRENGTH: f64 = 0.75;
 
-/// Reads `image`, `strength`, `exactSteps`, `resize`, `encode` and the mask's fields, or nothing where there is no image.
+/// Reads `image`, `strength`, `exactSteps`, `resize`, `encode`, `onlyMasked` and the mask's fields, or nothing where there is no image.
 fn picture(value: &JsValue) -> Result<Option<Picture>> {
     if !is_given(value, "image") {
-        let orphan = ["mask", "strength"].into_iter().find(|name| is_given(value, name));
+        let orphan = ["mask", "onlyMasked", "strength"].into_iter().find(|name| is_given(value, name));
         return orphan.map_or(Ok(None), |name| {
             Err(invalid(name, "belongs to an image to begin with, and there is none"))
         });
@@ -166,6 +166,11 @@ fn picture(value: &JsValue) -> Result<Option<Picture>> {
         resize: choice(value, "resize", &Resize::ALL.map(|kind| (kind.name(), kind)), Resize::default())?,
         encode: choice(value, "encode", &Encode::ALL.map(|kind| (kind.name(), kind)), Encode::default())?,
         mask: mask(value)?,
+        only_masked: if is_given(value, "onlyMasked") {
+            Some(whole(value, "onlyMasked", None)?)
+        } else {
+            None
+        },
         ..Picture::new(rgba(&get(value, "image"), "image")?, strength)
     }))
 }
@@ -177,7 +182,7 @@ fn mask(value: &JsValue) -> Result<Option<Mask>> {
     }
     let content = MaskedContent::ALL.map(|kind| (kind.name(), kind));
     Ok(Some(Mask {
-        blur: number(value, "maskBlur", Some(Mask::DEFAULT_BLUR))?,
+        blur: number(value, "maskBlur", Some(pipeline::DEFAULT_MASK_BLUR))?,
         content: choice(value, "maskedContent", &content, MaskedContent::default())?,
         differential: get(value, "differential").is_truthy(),
         ..Mask::new(rgba(&get(value, "mask"), "mask")?)

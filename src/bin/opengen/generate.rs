@@ -1,5 +1,7 @@
 //! `opengen generate`: prompts in, PNG files out.
 
+mod begin;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -11,12 +13,9 @@ use serde::Deserialize;
 use opengen::config::ModelConfig;
 use opengen::error::{Error, Result};
 use opengen::gpu::Options;
-use opengen::image::{Kind, Resize, Rgba, decode_png, encode_made};
+use opengen::image::encode_made;
 use opengen::oracle;
-use opengen::pipeline::start::size_for;
-use opengen::pipeline::{
-    Cancel, Dump, Encode, Event, Mask, MaskedContent, Output, Picture, Pipeline, Request,
-};
+use opengen::pipeline::{Cancel, Dump, Event, Output, Picture, Pipeline, Request, size_for};
 use opengen::plan::Tuning;
 use opengen::prompt::Dialect;
 use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
@@ -71,34 +70,9 @@ pub struct Args {
     /// Spacing of the noise levels: default or karras; the model's own if left out.
     #[arg(long)]
     schedule: Option<ScheduleKind>,
-    /// Begin from this PNG instead of from pure noise (img2img).
-    #[arg(long)]
-    image: Option<PathBuf>,
-    /// How much of the run is taken from the picture on, above 0 to 1: its last steps.
-    #[arg(long, default_value_t = 0.75, requires = "image")]
-    strength: f64,
-    /// Take all the steps asked for, as the last ones of a longer run, and not only their share.
-    #[arg(long, requires = "image")]
-    exact_steps: bool,
-    /// How a picture of another shape is brought to the size: just (stretched), crop (cut off) or fill (edges go on).
-    #[arg(long, default_value = "just", value_parser = resize, requires = "image")]
-    resize: Resize,
-    /// What is taken of the latents that a picture may have: sample (drawn by the seed, as diffusers does it) or mean.
-    #[arg(long, default_value = "sample", value_parser = encode, requires = "image")]
-    encode: Encode,
-    /// Draw only a part of the picture anew (inpainting), the white one of this PNG. The result has the picture's own size.
-    #[arg(long, requires = "image")]
-    mask: Option<PathBuf>,
-    /// How soft the mask's edge is made, in pixels of the picture; where it is black beyond that, nothing changes.
-    #[arg(long, default_value_t = Mask::DEFAULT_BLUR, requires = "mask")]
-    mask_blur: f64,
-    /// What is there before the run begins: original, noise, zero (latents of 0) or fill (the colours around).
-    #[arg(long, default_value = "original", value_parser = content, requires = "mask")]
-    masked_content: MaskedContent,
-    /// How grey the mask is says how much of the run a place takes part in.
-    #[arg(long, requires = "mask")]
-    differential: bool,
-    /// Pixels, such as 512x512; if left out the model's own size, with a picture its shape at about as many pixels.
+    #[command(flatten)]
+    from: begin::Begin,
+    /// Pixels, such as 512x512; if left out the model's own size, with a whole picture its shape at about as many pixels.
     #[arg(long, value_parser = size)]
     size: Option<(usize, usize)>,
     /// Pictures at once, 1 to 8; the files are numbered from the second on.
@@ -156,25 +130,6 @@ struct Line {
     steps: Option<usize>,
     guidance: Option<f64>,
     sampler: Option<SamplerKind>,
-}
-
-fn resize(text: &str) -> std::result::Result<Resize, String> {
-    named(text, &Resize::ALL.map(|kind| (kind.name(), kind)))
-}
-
-fn encode(text: &str) -> std::result::Result<Encode, String> {
-    named(text, &Encode::ALL.map(|kind| (kind.name(), kind)))
-}
-
-fn content(text: &str) -> std::result::Result<MaskedContent, String> {
-    named(text, &MaskedContent::ALL.map(|kind| (kind.name(), kind)))
-}
-
-/// The value of that name.
-fn named<T: Copy>(text: &str, known: &[(&str, T)]) -> std::result::Result<T, String> {
-    let found = known.iter().find(|(name, _)| *name == text);
-    let names = || known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
-    found.map(|(_, value)| *value).ok_or_else(|| format!("{text:?} is none of {}", names()))
 }
 
 /// `WIDTHxHEIGHT` in pixels.
@@ -256,11 +211,13 @@ async fn many(args: &Args, file: &Path, pipeline: &mut Pipeline) -> Result<()> {
 
 fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
     let usual = model::usual(&args.model, config);
-    let picture = picture(args)?;
+    let picture = args.from.picture()?;
     let (width, height) = match (args.size, &picture) {
         (Some(size), _) => size,
-        (None, Some(Picture { image, .. })) => size_for(config, [image.width, image.height]).into(),
-        (None, None) => (usual.width, usual.height),
+        (None, Some(Picture { image, only_masked: None, .. })) => {
+            size_for(config, [image.width, image.height]).into()
+        }
+        (None, _) => (usual.width, usual.height),
     };
     Ok(Request {
         prompt: args.prompt.clone().unwrap_or_default(),
@@ -281,41 +238,6 @@ fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
         picture,
         init_latents: args.init_latents.as_deref().map(read_latents).transpose()?,
         ..usual
-    })
-}
-
-/// What the run begins from.
-fn picture(args: &Args) -> Result<Option<Picture>> {
-    let Some(path) = &args.image else { return Ok(None) };
-    let mask = match &args.mask {
-        Some(path) => Some(Mask {
-            blur: args.mask_blur,
-            content: args.masked_content,
-            differential: args.differential,
-            ..Mask::new(read_picture(path)?)
-        }),
-        None => None,
-    };
-    Ok(Some(Picture {
-        exact_steps: args.exact_steps,
-        resize: args.resize,
-        encode: args.encode,
-        mask,
-        ..Picture::new(read_picture(path)?, args.strength)
-    }))
-}
-
-fn read_picture(path: &Path) -> Result<Rgba> {
-    let bytes = std::fs::read(path).map_err(|e| io(path, &e))?;
-    decode_png(&bytes).map(|decoded| decoded.image).map_err(|error| match error {
-        Error::BadFile { message, .. } => Error::BadFile {
-            file: path.display().to_string(),
-            message: match Kind::of(&bytes) {
-                Some(Kind::Png) => message,
-                _ => "is no PNG; pictures are read from PNG files here".to_string(),
-            },
-        },
-        other => other,
     })
 }
 

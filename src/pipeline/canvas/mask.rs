@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::{Filter, Rgba, blur, resize};
+use crate::pipeline::limits::{DEFAULT_MASK_BLUR, MAX_MASK_BLUR};
 
 /// Which part of a picture is drawn anew, as diffusers' `StableDiffusionInpaintPipeline`.
 #[derive(Debug, Clone)]
@@ -45,31 +46,47 @@ impl MaskedContent {
             MaskedContent::Fill => "fill",
         }
     }
+
+    /// A1111's word for it in a picture's metadata.
+    pub fn a1111_name(self) -> &'static str {
+        match self {
+            MaskedContent::Original => "original",
+            MaskedContent::Noise => "latent noise",
+            MaskedContent::Zero => "latent nothing",
+            MaskedContent::Fill => "fill",
+        }
+    }
+
+    /// The content of A1111's word.
+    pub fn from_a1111_name(name: &str) -> Option<MaskedContent> {
+        MaskedContent::ALL.into_iter().find(|content| content.a1111_name() == name)
+    }
 }
 
 impl Mask {
-    /// The softest edge, in pixels.
-    pub const MAX_BLUR: f64 = 64.0;
-    /// A1111's.
-    pub const DEFAULT_BLUR: f64 = 4.0;
-
     /// The usual way, of all of which something else can be asked.
     pub fn new(image: impl Into<Arc<Rgba>>) -> Mask {
         Mask {
             image: image.into(),
-            blur: Mask::DEFAULT_BLUR,
+            blur: DEFAULT_MASK_BLUR,
             content: MaskedContent::default(),
             differential: false,
         }
     }
 
-    pub(in crate::pipeline) fn check(&self, config: &ModelConfig) -> Result<()> {
+    pub(in crate::pipeline) fn check(&self, picture: [usize; 2], config: &ModelConfig) -> Result<()> {
         let invalid = |field, message| Err(Error::InvalidInput { field, message });
-        if !(0.0..=Mask::MAX_BLUR).contains(&self.blur) {
-            return invalid(
-                "mask_blur",
-                format!("{} asked for, expected 0 to {}", self.blur, Mask::MAX_BLUR),
+        if !(0.0..=MAX_MASK_BLUR).contains(&self.blur) {
+            return invalid("mask_blur", format!("{} asked for, expected 0 to {MAX_MASK_BLUR}", self.blur));
+        }
+        let own = [self.image.width, self.image.height];
+        if !same_shape(own, picture) {
+            let [[wide, high], [width, height]] = [own, picture];
+            let message = format!(
+                "it has {wide}×{high} pixels, another shape than the picture's {width}×{height}; give one of that size, or of \
+                 that shape"
             );
+            return invalid("mask", message);
         }
         if self.differential && config.is_inpainting() {
             let message = format!("{} reads the mask by itself, as black or white", config.name);
@@ -88,4 +105,10 @@ impl Mask {
         let sized = resize(&own, 1, [self.image.width, self.image.height], size, Filter::Triangle);
         blur(&sized, size, self.blur)
     }
+}
+
+/// Whether a size is another scaled, each side rounded to whole pixels by whoever scaled it.
+fn same_shape(a: [usize; 2], b: [usize; 2]) -> bool {
+    let across = (a[0] * b[1]).abs_diff(b[0] * a[1]);
+    across <= a[0].max(a[1]).max(b[0]).max(b[1])
 }

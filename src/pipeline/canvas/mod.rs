@@ -10,10 +10,10 @@ mod region;
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::image::{Filter, Placement, Rgba};
+use crate::image::{Filter, Placement, Resize, Rgba};
 
+use super::picture::{Picture, opaque, planes};
 use super::request::Request;
-use super::start::{Picture, opaque, planes};
 use fill::filled;
 pub use mask::{Mask, MaskedContent};
 use region::Region;
@@ -44,16 +44,34 @@ impl<'a> Canvas<'a> {
     pub fn new(request: &'a Request, config: &ModelConfig) -> Result<Option<Canvas<'a>>> {
         let Some(picture) = &request.picture else { return Ok(None) };
         let size = [picture.image.width, picture.image.height];
-        let region = Region::whole(size);
-        let placement = Placement::new(region.size, [request.width, request.height], picture.resize);
+        let canvas = [request.width, request.height];
         let own = picture.mask.as_ref().map(|mask| (mask, mask.at_size(size)));
+        let masked = picture.only_masked.zip(own.as_ref());
+        let masked = masked.and_then(|(padding, (_, own))| Region::around(own, size, padding));
+        let (region, resize) = match masked {
+            // As A1111: where the picture ends before the canvas does, its edges go on.
+            Some(region) => (region.in_shape_of(canvas, size), Resize::Fill),
+            None => (Region::whole(size), picture.resize),
+        };
+        let placement = Placement::new(region.size, canvas, resize);
         let scale = config.vae.scale();
         let masked = own.map(|(mask, own)| Masked::new(mask, own, size[0], region, &placement, scale));
         if masked.as_ref().is_some_and(|masked| masked.own.iter().all(|value| *value == 0)) {
-            let message = "nothing of it is white where the picture is drawn; what is white is drawn anew";
+            let message =
+                "nothing of it is white where the picture is drawn; make white what shall be drawn anew";
             return Err(Error::InvalidInput { field: "mask", message: message.to_string() });
         }
         Ok(Some(Canvas { picture, region, placement, masked }))
+    }
+
+    /// What the caller should know of the mask.
+    pub fn notice(&self) -> Option<String> {
+        let masked = self.masked.as_ref()?;
+        masked.own.iter().all(|value| *value == 255).then(|| {
+            "The mask is white everywhere, so nothing of the picture stays as it was; make black what shall stay, or leave the \
+             mask out."
+                .to_string()
+        })
     }
 
     /// The mask of latents `[h, w]`, where there is one.

@@ -15,6 +15,7 @@ fn request(mask: Mask, picture: [usize; 2], resize: Resize) -> Request {
     Request {
         width: 32,
         height: 32,
+        steps: 2,
         picture: Some(Picture { mask: Some(mask), resize, ..Picture::new(image, 0.5) }),
         ..crate::pipeline::common::tests::request(1, 0, None)
     }
@@ -123,7 +124,7 @@ fn a_differential_mask_opens_step_by_step() -> Result<()> {
 
 #[test]
 fn a_mask_that_leaves_nothing_is_refused() {
-    let black = Mask::new(grey(7, 9, |_, _| 0));
+    let black = Mask::new(grey(8, 8, |_, _| 0));
     let error = |request: &Request| Canvas::new(request, &config()).err().map(|error| error.to_string());
     let said = error(&request(black, [32, 32], Resize::Just)).expect("refused");
     assert!(said.starts_with("mask: nothing of it is white"), "{said}");
@@ -131,4 +132,66 @@ fn a_mask_that_leaves_nothing_is_refused() {
     let edge = Mask { blur: 0.0, ..Mask::new(grey(64, 32, |x, _| if x < 8 { 255 } else { 0 })) };
     assert!(error(&request(edge.clone(), [64, 32], Resize::Crop)).is_some());
     assert!(error(&request(edge, [64, 32], Resize::Just)).is_none());
+}
+
+/// The masked part alone is on the canvas, as large as that; what is beyond it stays to the byte.
+#[test]
+fn only_what_is_masked_is_drawn_at_full_size() -> Result<()> {
+    for (blur, padding, size) in [(0.0, 2, [32, 32]), (1.5, 0, [32, 48]), (0.0, 0, [40, 32])] {
+        let picture = [100, 60];
+        let image = grey(picture[0], picture[1], |x, y| {
+            if (40..50).contains(&x) && (20..26).contains(&y) { 255 } else { 0 }
+        });
+        let mut request = request(Mask { blur, ..Mask::new(image) }, picture, Resize::Just);
+        [request.width, request.height] = size;
+        request.picture = request.picture.map(|picture| Picture { only_masked: Some(padding), ..picture });
+        let canvas = Canvas::new(&request, &config())?.expect("a picture");
+        let Region { at, size: [wide, high] } = canvas.region;
+        assert!(wide < 40 && high < 40, "{:?}", canvas.region);
+        assert!((wide * size[1]).abs_diff(high * size[0]) <= size[0].max(size[1]), "{:?}", canvas.region);
+        assert_eq!(canvas.planes().len(), 3 * size[0] * size[1]);
+
+        let new = grey(size[0], size[1], |_, _| 200);
+        let finished = canvas.finished(new)?;
+        let old = &request.picture.as_ref().expect("a picture").image;
+        assert_eq!([finished.width, finished.height], picture);
+        let reach = (2.5 * blur + 0.5) as usize;
+        let mut drawn = 0;
+        for (i, (new, old)) in finished.pixels.chunks(4).zip(old.pixels.chunks(4)).enumerate() {
+            let [x, y] = [i % picture[0], i / picture[0]];
+            let near = (40 - reach..50 + reach).contains(&x) && (20 - reach..26 + reach).contains(&y);
+            assert!(near || new == old, "{x}, {y}");
+            assert!(blur > 0.0 || !near || new == [200, 200, 200, 255], "{x}, {y}: {new:?}");
+            drawn += usize::from(new != old);
+            assert!(!near || (at[0]..at[0] + wide).contains(&x), "{x}, {y} is on the canvas");
+        }
+        assert!(drawn > 50, "{drawn} pixels are new");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_mask_is_refused_or_taken_with_a_word() -> Result<()> {
+    let said = |request: &Request| request.check(&config()).err().map(|error| error.to_string());
+    let other = request(Mask::new(grey(64, 20, |_, _| 255)), [32, 32], Resize::Just);
+    let text = said(&other).expect("refused");
+    assert!(text.starts_with("mask: it has 64×20 pixels, another shape than the picture's 32×32"), "{text}");
+    let smaller = request(Mask::new(grey(17, 16, |_, _| 255)), [64, 60], Resize::Just);
+    assert_eq!(said(&smaller), None);
+    let canvas = Canvas::new(&smaller, &config())?.expect("a picture");
+    let notice = canvas.notice().expect("a notice");
+    assert!(notice.starts_with("The mask is white everywhere"), "{notice}");
+    let part = request(sharp(32, 32), [32, 32], Resize::Just);
+    assert_eq!(Canvas::new(&part, &config())?.expect("a picture").notice(), None);
+
+    let with = |only_masked, mask| {
+        let request = request(sharp(32, 32), [32, 32], Resize::Just);
+        let picture = request.picture.clone().map(|picture| Picture { only_masked, mask, ..picture });
+        said(&Request { picture, ..request }).expect("refused")
+    };
+    assert!(with(Some(4), None).starts_with("only_masked: it is the masked part"));
+    assert!(
+        with(Some(257), Some(sharp(32, 32))).contains("257 pixels around it asked for, expected 0 to 256")
+    );
+    Ok(())
 }

@@ -4,11 +4,14 @@ use std::collections::HashSet;
 
 use super::{Settings, brief};
 use crate::image::Parameters;
+use crate::pipeline::MaskedContent;
+use crate::pipeline::limits::DEFAULT_PADDING;
+use crate::pipeline::picture::{AREA, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, PADDING};
 use crate::pipeline::request::{DIALECT, STRENGTH};
 use crate::sample::NoiseSource;
 
 /// Recorded facts and things that are read elsewhere: nothing is lost when they are passed over.
-const PASSED_OVER: [&str; 20] = [
+const PASSED_OVER: [&str; 22] = [
     "Model hash",
     "VAE",
     "VAE hash",
@@ -29,6 +32,8 @@ const PASSED_OVER: [&str; 20] = [
     "Civitai metadata",
     "Discard penultimate sigma",
     DIALECT,
+    AREA,
+    PADDING,
 ];
 
 /// Settings out of the text's parts. Of two fields of one name the first counts.
@@ -55,6 +60,15 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 settings.strength = settings.number(key, value);
                 let notice = "It was made from another picture, which its file does not hold.";
                 settings.notices.push(notice.to_string());
+            }
+            MASK_BLUR => settings.mask_blur = settings.number(key, value),
+            MASKED_CONTENT => match MaskedContent::from_a1111_name(value) {
+                Some(content) => settings.masked_content = Some(content.name()),
+                None => settings.notices.push(format!("There is no masked content “{}” here.", brief(value))),
+            },
+            AREA if value == ONLY_MASKED => {
+                let padding = parameters.get(PADDING).map(|padding| settings.number(PADDING, padding));
+                settings.only_masked = padding.unwrap_or(Some(DEFAULT_PADDING as u32));
             }
             "Sampler" => settings.take_sampler(value, schedule),
             "Size" => settings.take_size(value),

@@ -3,7 +3,7 @@
 use super::*;
 use crate::image::texts_tests::{chunk, exif, jpeg, png_with, utf16, webp};
 use crate::image::{Rgba, encode_png};
-use crate::pipeline::{Picture, Request};
+use crate::pipeline::{Mask, MaskedContent, Picture, Request};
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 
@@ -46,6 +46,9 @@ fn our_own_come_back_whole() {
         variation_seed: Some("8".to_string()),
         variation_strength: Some(0.3),
         strength: None,
+        mask_blur: None,
+        masked_content: None,
+        only_masked: None,
         sampler: Some("dpm++-2m"),
         schedule: Some("karras"),
         rng: Some("torch"),
@@ -66,6 +69,20 @@ fn the_strength_of_a_picture_comes_back_and_a_second_pass_has_another() {
     let settings = recalled(&text);
     assert_eq!(settings.strength, Some(0.6));
     assert_eq!(settings.notices, ["It was made from another picture, which its file does not hold."]);
+    let image = Rgba { width: 1, height: 1, pixels: vec![255; 4] };
+    let mask = Mask { blur: 2.5, content: MaskedContent::Noise, ..Mask::new(image.clone()) };
+    let picture = Picture { mask: Some(mask), only_masked: Some(8), ..Picture::new(image, 0.6) };
+    let text = Request { picture: Some(picture), ..request() }.parameters("mini", 0).to_string();
+    let written = "Denoising strength: 0.6, Mask blur: 2.5, Inpaint area: Only masked, Masked area padding: 8, \
+                   Masked content: latent noise, RNG: CPU";
+    assert!(text.contains(written), "{text}");
+    let settings = recalled(&text);
+    assert_eq!((settings.mask_blur, settings.only_masked), (Some(2.5), Some(8)));
+    assert_eq!((settings.masked_content, settings.notices.len()), (Some("noise"), 1));
+    let settings =
+        recalled("a\nSteps: 4, Mask blur: 4, Inpaint area: Whole picture, Masked area padding: 32");
+    assert_eq!((settings.mask_blur, settings.only_masked, settings.notices), (Some(4.0), None, vec![]));
+
     let settings = recalled("a\nSteps: 4, Denoising strength: 0.6, Hires upscale: 2");
     assert_eq!(settings.strength, None);
     assert_eq!(settings.notices, ["Not used here: Denoising strength, Hires upscale."]);

@@ -150,7 +150,8 @@ impl Pipeline {
             images = images.into_iter().map(|image| canvas.finished(image)).collect::<Result<_>>()?;
         }
         let stats = Stats { gpu_peak_bytes: run.engine.used().peak, ..stats };
-        let notices = told.into_iter().chain(conditioning.notices).chain(notice).collect();
+        let of_mask = canvas.as_ref().and_then(Canvas::notice);
+        let notices = told.into_iter().chain(conditioning.notices).chain(of_mask).chain(notice).collect();
         Ok(Output { images, stats, notices })
     }
 

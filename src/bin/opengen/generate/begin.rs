@@ -1,0 +1,102 @@
+//! Options of `opengen generate` that say what a run begins from.
+
+use std::path::{Path, PathBuf};
+
+use opengen::error::{Error, Result};
+use opengen::image::{Kind, Resize, Rgba, decode_png};
+use opengen::pipeline::{DEFAULT_MASK_BLUR, DEFAULT_PADDING, Encode, Mask, MaskedContent, Picture};
+
+use super::io;
+
+/// What a run begins from instead of noise alone.
+#[derive(clap::Args, Clone)]
+pub struct Begin {
+    /// Begin from this PNG instead of from pure noise (img2img).
+    #[arg(long)]
+    image: Option<PathBuf>,
+    /// How much of the run is taken from the picture on, above 0 to 1: its last steps.
+    #[arg(long, default_value_t = 0.75, requires = "image")]
+    strength: f64,
+    /// Take all the steps asked for, as the last ones of a longer run, and not only their share.
+    #[arg(long, requires = "image")]
+    exact_steps: bool,
+    /// How a picture of another shape is brought to the size: just (stretched), crop (cut off) or fill (edges go on).
+    #[arg(long, default_value = "just", value_parser = resize, requires = "image")]
+    resize: Resize,
+    /// What is taken of the latents that a picture may have: sample (drawn by the seed, as diffusers does it) or mean.
+    #[arg(long, default_value = "sample", value_parser = encode, requires = "image")]
+    encode: Encode,
+    /// Draw only a part of the picture anew (inpainting), the white one of this PNG. The result has the picture's own size.
+    #[arg(long, requires = "image")]
+    mask: Option<PathBuf>,
+    /// How soft the mask's edge is made, in pixels of the picture; where it is black beyond that, nothing changes.
+    #[arg(long, default_value_t = DEFAULT_MASK_BLUR, requires = "mask")]
+    mask_blur: f64,
+    /// What is there before the run begins: original, noise, zero (latents of 0) or fill (the colours around).
+    #[arg(long, default_value = "original", value_parser = content, requires = "mask")]
+    masked_content: MaskedContent,
+    /// How grey the mask is says how much of the run a place takes part in.
+    #[arg(long, requires = "mask")]
+    differential: bool,
+    #[arg(long, value_name = "PAD", requires = "mask", help = format!(
+        "Draw only the masked part, at full size, with so many pixels of the picture around it, {DEFAULT_PADDING} if no number is \
+         given; widened to the shape of the size"))]
+    only_masked: Option<Option<usize>>,
+}
+
+impl Begin {
+    /// What the run begins from.
+    pub fn picture(&self) -> Result<Option<Picture>> {
+        let Some(path) = &self.image else { return Ok(None) };
+        let mask = match &self.mask {
+            Some(path) => Some(Mask {
+                blur: self.mask_blur,
+                content: self.masked_content,
+                differential: self.differential,
+                ..Mask::new(read_picture(path)?)
+            }),
+            None => None,
+        };
+        Ok(Some(Picture {
+            exact_steps: self.exact_steps,
+            resize: self.resize,
+            encode: self.encode,
+            mask,
+            only_masked: self.only_masked.map(|padding| padding.unwrap_or(DEFAULT_PADDING)),
+            ..Picture::new(read_picture(path)?, self.strength)
+        }))
+    }
+}
+
+fn resize(text: &str) -> std::result::Result<Resize, String> {
+    named(text, &Resize::ALL.map(|kind| (kind.name(), kind)))
+}
+
+fn encode(text: &str) -> std::result::Result<Encode, String> {
+    named(text, &Encode::ALL.map(|kind| (kind.name(), kind)))
+}
+
+fn content(text: &str) -> std::result::Result<MaskedContent, String> {
+    named(text, &MaskedContent::ALL.map(|kind| (kind.name(), kind)))
+}
+
+/// The value of that name.
+fn named<T: Copy>(text: &str, known: &[(&str, T)]) -> std::result::Result<T, String> {
+    let found = known.iter().find(|(name, _)| *name == text);
+    let names = || known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    found.map(|(_, value)| *value).ok_or_else(|| format!("{text:?} is none of {}", names()))
+}
+
+fn read_picture(path: &Path) -> Result<Rgba> {
+    let bytes = std::fs::read(path).map_err(|e| io(path, &e))?;
+    decode_png(&bytes).map(|decoded| decoded.image).map_err(|error| match error {
+        Error::BadFile { message, .. } => Error::BadFile {
+            file: path.display().to_string(),
+            message: match Kind::of(&bytes) {
+                Some(Kind::Png) => message,
+                _ => "is no PNG; pictures are read from PNG files here".to_string(),
+            },
+        },
+        other => other,
+    })
+}

@@ -1,0 +1,121 @@
+//! The program itself: what `opengen generate` makes of pictures, what their files say, and what of them stays to the byte.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use opengen::image::{Rgba, decode_png, encode_png};
+use opengen::pipeline::recall::{self, Settings};
+
+/// A folder in which the program draws.
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn new() -> Place {
+        Place(tempfile::tempdir().expect("a folder"))
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// A PNG of that size, each pixel by its place.
+    fn picture(
+        &self,
+        name: &str,
+        [width, height]: [usize; 2],
+        colour: impl Fn(usize, usize) -> [u8; 4],
+    ) -> PathBuf {
+        let pixels = (0..width * height).flat_map(|i| colour(i % width, i / width)).collect();
+        let picture = Rgba::new(width, height, pixels).expect("a picture");
+        std::fs::write(self.file(name), encode_png(&picture, &[]).expect("a PNG")).expect("written");
+        self.file(name)
+    }
+
+    /// Runs `opengen generate` with mini on the processor, two steps of 64 × 64 pixels where nothing else is said.
+    fn generate(&self, more: &[&str]) -> Output {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_opengen"));
+        run.current_dir(self.0.path()).args([
+            "generate",
+            "--cpu",
+            "--prompt",
+            "a red apple",
+            "--out",
+            "out.png",
+        ]);
+        for (option, value) in [("--size", "64x64"), ("--steps", "2"), ("--guidance", "1")] {
+            if !more.contains(&option) {
+                run.args([option, value]);
+            }
+        }
+        run.args(more).output().expect("runs")
+    }
+
+    /// The picture that it draws, and what its file says.
+    fn drawn(&self, more: &[&str]) -> (Rgba, Settings, String) {
+        let output = self.generate(more);
+        assert!(output.status.success(), "{more:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let file = std::fs::read(self.file("out.png")).expect("a picture");
+        let decoded = decode_png(&file).expect("a PNG");
+        let text = decoded.text("parameters").expect("what it was made with").to_string();
+        (decoded.image, recall::from_file(&file).expect("settings"), text)
+    }
+
+    /// The sentence with which it refuses.
+    fn refused(&self, more: &[&str]) -> String {
+        let output = self.generate(more);
+        assert!(!output.status.success(), "{more:?} is drawn");
+        String::from_utf8(output.stderr).expect("text")
+    }
+}
+
+/// A photograph in which there is much to lose.
+fn photograph(x: usize, y: usize) -> [u8; 4] {
+    [(x * 7 + y) as u8, (y * 5) as u8, (x * y) as u8, 255]
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("text")
+}
+
+#[test]
+fn only_the_masked_region_is_drawn_and_the_rest_stays_to_the_byte() {
+    let place = Place::new();
+    let size = [150, 110];
+    let image = place.picture("photograph.png", size, photograph);
+    let inside = |x, y| (20..34).contains(&x) && (70..82).contains(&y);
+    let white = |x, y| if inside(x, y) { [255; 4] } else { [0, 0, 0, 255] };
+    let mask = place.picture("mask.png", size, white);
+    let from = ["--image", text(&image), "--mask", text(&mask), "--strength", "1"];
+
+    let (drawn, settings, said) =
+        place.drawn(&[&from[..], &["--mask-blur", "0", "--only-masked", "4"]].concat());
+    assert_eq!([drawn.width, drawn.height], size);
+    let mut new = 0;
+    for (i, pixel) in drawn.pixels.chunks(4).enumerate() {
+        let [x, y] = [i % size[0], i / size[0]];
+        assert!(inside(x, y) || pixel == photograph(x, y), "{x}, {y}: {pixel:?}");
+        new += usize::from(inside(x, y) && pixel != photograph(x, y));
+    }
+    assert!(new > 100, "{new} pixels are new");
+    assert!(said.contains("Inpaint area: Only masked, Masked area padding: 4"), "{said}");
+    assert_eq!((settings.only_masked, settings.mask_blur, settings.strength), (Some(4), None, Some(1.0)));
+    assert_eq!((settings.width, settings.height), (Some(64), Some(64)));
+
+    // A1111's numbers where none are said; the region is another one than the whole picture.
+    let (soft, settings, said) = place.drawn(&[&from[..], &["--only-masked"]].concat());
+    assert!(said.contains("Mask blur: 4, Inpaint area: Only masked, Masked area padding: 32"), "{said}");
+    assert_eq!((settings.only_masked, settings.mask_blur), (Some(32), Some(4.0)));
+    let (whole, ..) = place.drawn(&from);
+    assert_ne!(soft, whole);
+
+    let white = place.picture("white.png", size, |_, _| [255; 4]);
+    let output = place.generate(&["--image", text(&image), "--mask", text(&white), "--only-masked"]);
+    assert!(output.status.success());
+    assert!(String::from_utf8_lossy(&output.stderr).contains("The mask is white everywhere"));
+    let black = place.picture("black.png", size, |_, _| [0, 0, 0, 255]);
+    let said = place.refused(&["--image", text(&image), "--mask", text(&black), "--only-masked"]);
+    assert!(said.contains("mask: nothing of it is white"), "{said}");
+    let wide = place.picture("wide.png", [50, 10], |_, _| [255; 4]);
+    let said = place.refused(&["--image", text(&image), "--mask", text(&wide)]);
+    assert!(said.contains("mask: it has 50×10 pixels, another shape than the picture's 150×110"), "{said}");
+}
