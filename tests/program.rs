@@ -119,3 +119,57 @@ fn only_the_masked_region_is_drawn_and_the_rest_stays_to_the_byte() {
     let said = place.refused(&["--image", text(&image), "--mask", text(&wide)]);
     assert!(said.contains("mask: it has 50×10 pixels, another shape than the picture's 150×110"), "{said}");
 }
+
+#[test]
+fn a_picture_grows_and_stays_to_the_byte_behind_what_overlaps() {
+    let place = Place::new();
+    let (old, sides) = ([75, 53], [0, 9, 30, 0]);
+    let image = place.picture("photograph.png", old, photograph);
+    let (drawn, settings, said) = place.drawn(&[
+        "--image",
+        text(&image),
+        "--extend",
+        "0,9,30,0",
+        "--overlap",
+        "12",
+        "--strength",
+        "0.9",
+    ]);
+    assert_eq!([drawn.width, drawn.height], [old[0] + sides[2], old[1] + sides[1]]);
+    let (mut overlapping, mut grown) = (0, Vec::new());
+    for (i, pixel) in drawn.pixels.chunks(4).enumerate() {
+        let [x, y] = [i % drawn.width, i / drawn.width];
+        if y < sides[1] || x >= old[0] {
+            grown.push(pixel);
+            continue;
+        }
+        let same = pixel == photograph(x, y - sides[1]);
+        let overlaps = y < sides[1] + 12 || x + 12 >= old[0];
+        assert!(overlaps || same, "{x}, {y}: {pixel:?}");
+        overlapping += usize::from(!same);
+    }
+    assert!(overlapping > 100, "{overlapping} pixels changed where new becomes old");
+    assert!(grown.iter().all(|pixel| pixel[3] == 255) && grown.iter().any(|pixel| *pixel != grown[0]));
+    assert!(said.contains("Extended by: \"0,9,30,0\", Extension overlap: 12"), "{said}");
+    let extended = settings.extend.expect("how far it grew");
+    assert_eq!(
+        [extended.left, extended.top, extended.right, extended.bottom, extended.overlap],
+        [0, 9, 30, 0, 12]
+    );
+
+    // The new part alone, at full size.
+    let (side, settings, _) =
+        place.drawn(&["--image", text(&image), "--extend", "0,0,16,0", "--only-masked", "8"]);
+    assert_eq!([side.width, side.height, settings.only_masked.unwrap_or(0) as usize], [91, 53, 8]);
+    let stays = |(i, pixel): (usize, &[u8])| i % 91 >= 75 - 16 || pixel == photograph(i % 91, i / 91);
+    assert!(side.pixels.chunks(4).enumerate().all(stays));
+
+    for (sides, expected) in [
+        ("0,0,0,0", "extend: 0 pixels on every side"),
+        ("0,0,9000000,0", "extend: the picture would have 9000075×53 pixels"),
+        ("1,2,3", "are no four sides; expected LEFT,TOP,RIGHT,BOTTOM"),
+    ] {
+        let said = place.refused(&["--image", text(&image), "--extend", sides]);
+        assert!(said.contains(expected), "{sides}: {said}");
+    }
+}

@@ -3,11 +3,11 @@
 /// <reference lib="esnext.disposable" />
 
 import type {
-  Capabilities, EnginePath, ErrorCode as EngineErrorCode, GenerateRequest, LoadedModel, LoadProgress, ModelInfo, ModelLicense,
-  Pixels, Prediction, PreviewOptions, StageName, Stats, StoredModel, Timings, Walk, WeightType,
+  Capabilities, EnginePath, ErrorCode as EngineErrorCode, Extension, GenerateRequest, LoadedModel, LoadProgress, ModelInfo,
+  ModelLicense, Pixels, Prediction, PreviewOptions, StageName, Stats, StoredModel, Timings, Walk, WeightType,
 } from './protocol.d.ts';
 
-export type { ModelLicense, PreviewOptions, Walk, WeightType };
+export type { Extension, ModelLicense, PreviewOptions, Walk, WeightType };
 
 /**
  * The model that is meant:

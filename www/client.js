@@ -386,8 +386,9 @@ async function whileOpen(link, signal, work, isAll) {
 }
 
 /** Looks at the options that have options of their own. @param {Partial<import('./api.d.ts').PictureOptions>} settings */
-function checkParts({ previews, walk }) {
+function checkParts({ previews, walk, extend }) {
   check('walk', walk);
+  check('extend', extend);
   if (typeof previews !== 'object') return;
   check('previews', previews);
   const { to } = LIMITS.size;

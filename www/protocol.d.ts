@@ -208,11 +208,24 @@ export interface GenerateRequest {
   maskedContent?: 'original' | 'noise' | 'zero' | 'fill';
   /** How grey the mask is says how much of the run a place takes part in. Default: false. */
   differential?: boolean;
+  /** More of `image` is drawn on its sides (outpainting); the result has its size and that. */
+  extend?: Extension;
   /**
-   * Of `image` only the masked part is drawn, at the full `width` and `height`, with so many pixels of the image around it,
+   * Of `image` only the part that is masked, or new, is drawn, at the full `width` and `height`, with so many pixels of the image around it,
    * 0 … 256, and widened to that shape (A1111's "Only masked", whose own number is 32). Default: the whole image is drawn.
    */
   onlyMasked?: number;
+}
+
+/** How far an image grows on its sides, in its pixels; the result has at most 33 million. */
+export interface Extension {
+  /** Default: 0, as of the others. */
+  left?: number;
+  top?: number;
+  right?: number;
+  bottom?: number;
+  /** Over so many pixels of the image, 0 … 256, new becomes old; behind them it is the image to the byte. Default: 16. */
+  overlap?: number;
 }
 
 export interface PreviewOptions {
@@ -397,6 +410,7 @@ export interface PictureSettings {
   maskBlur: number | null;
   maskedContent: 'original' | 'noise' | 'zero' | 'fill' | null;
   onlyMasked: number | null;
+  extend: Required<Extension> | null;
   sampler: Sampler | null;
   schedule: Schedule | null;
   rng: 'torch' | 'philox' | null;

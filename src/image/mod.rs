@@ -12,7 +12,7 @@ mod texts;
 pub use apng::{MAX_FRAMES, encode_apng};
 pub use origin::{MadeOf, XMP};
 pub use parameters::Parameters;
-pub use png::{Decoded, decode_png, encode_made, encode_png};
+pub use png::{Decoded, MAX_PIXELS, decode_png, encode_made, encode_png};
 pub use resize::{Filter, Placement, Resize, blur, resize};
 pub use texts::{Kind, MAX_TEXT, Text, Texts};
 

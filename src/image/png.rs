@@ -9,7 +9,7 @@ use super::{MAX_TEXT, Parameters, Rgba, Texts};
 use crate::error::{Error, Result};
 
 /// The largest picture that is read: 32 megapixels, 128 MiB as RGBA.
-const MAX_PIXELS: usize = 1 << 25;
+pub const MAX_PIXELS: usize = 1 << 25;
 
 /// What a PNG file holds.
 #[derive(Debug, Clone, PartialEq, Eq)]

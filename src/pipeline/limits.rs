@@ -27,6 +27,10 @@ pub const DEFAULT_MASK_BLUR: f64 = 4.0;
 pub const MAX_PADDING: usize = 256;
 /// A1111's.
 pub const DEFAULT_PADDING: usize = 32;
+/// The most pixels of a picture over which what was drawn beside it becomes the picture.
+pub const MAX_OVERLAP: usize = 256;
+/// Two latents of most models.
+pub const DEFAULT_OVERLAP: usize = 16;
 
 /// The settings that depend on the model.
 #[derive(Debug, Clone, Copy, PartialEq)]

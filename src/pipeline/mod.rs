@@ -32,11 +32,11 @@ pub mod start;
 pub mod stock;
 pub mod study;
 
-pub use canvas::{Mask, MaskedContent};
+pub use canvas::{Extend, Mask, MaskedContent};
 pub use engine::Engine;
 pub use limits::{
-    DEFAULT_MASK_BLUR, DEFAULT_PADDING, Defaults, MAX_BATCH, MAX_GUIDANCE, MAX_MASK_BLUR, MAX_PADDING,
-    SIZE_RANGE, SIZE_STEP, STEPS_RANGE,
+    DEFAULT_MASK_BLUR, DEFAULT_OVERLAP, DEFAULT_PADDING, Defaults, MAX_BATCH, MAX_GUIDANCE, MAX_MASK_BLUR,
+    MAX_OVERLAP, MAX_PADDING, SIZE_RANGE, SIZE_STEP, STEPS_RANGE,
 };
 pub use picture::{Encode, Picture, size_for};
 pub use request::{Cancel, Dump, Event, Output, Request, Stage, Stats, Walk};

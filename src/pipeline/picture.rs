@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::canvas::{Mask, MaskedContent};
+use super::canvas::{Extend, Mask, MaskedContent};
 use super::limits::{MAX_PADDING, SIZE_RANGE, SIZE_STEP};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -12,6 +12,9 @@ use crate::image::{Resize, Rgba};
 pub(super) const MASK_BLUR: &str = "Mask blur";
 pub(super) const MASKED_CONTENT: &str = "Masked content";
 pub(super) const PADDING: &str = "Masked area padding";
+/// How far it grew on the left, the top, the right and the bottom, for which A1111 has no word.
+pub(super) const EXTEND: &str = "Extended by";
+pub(super) const OVERLAP: &str = "Extension overlap";
 /// What of the picture is drawn: all of it where nothing is said.
 pub(super) const AREA: &str = "Inpaint area";
 pub(super) const ONLY_MASKED: &str = "Only masked";
@@ -31,6 +34,8 @@ pub struct Picture {
     pub encode: Encode,
     /// Only a part of it is drawn anew. Its result has the picture's own size.
     pub mask: Option<Mask>,
+    /// It grows on its sides, and the new part is drawn; its result has that size then.
+    pub extend: Option<Extend>,
     /// Of the picture only what is masked is on the canvas, with so many pixels more on each side, in the shape of the request
     /// and at its size (A1111's "Only masked").
     pub only_masked: Option<usize>,
@@ -80,6 +85,7 @@ impl Picture {
             resize: Resize::default(),
             encode: Encode::default(),
             mask: None,
+            extend: None,
             only_masked: None,
         }
     }
@@ -99,6 +105,7 @@ impl Picture {
     pub(super) fn check(&self, steps: usize, most: usize, config: &ModelConfig) -> Result<()> {
         let size = [self.image.width, self.image.height];
         self.mask.iter().try_for_each(|mask| mask.check(size, config))?;
+        self.extend.iter().try_for_each(|extend| extend.check(size))?;
         self.check_only_masked()?;
         let Picture { strength, .. } = *self;
         let invalid = |message| Err(Error::InvalidInput { field: "strength", message });
@@ -122,22 +129,26 @@ impl Picture {
     /// What of it stands in a picture's metadata beside the strength, in A1111's words.
     pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = Vec::new();
-        let Some(mask) = &self.mask else { return fields };
-        if mask.blur > 0.0 {
-            fields.push((MASK_BLUR, mask.blur.to_string()));
+        if let Some(blur) = self.mask.as_ref().map(|mask| mask.blur).filter(|blur| *blur > 0.0) {
+            fields.push((MASK_BLUR, blur.to_string()));
         }
         if let Some(padding) = self.only_masked {
             fields.extend([(AREA, ONLY_MASKED.to_string()), (PADDING, padding.to_string())]);
         }
-        if mask.content != MaskedContent::default() {
-            fields.push((MASKED_CONTENT, mask.content.a1111_name().to_string()));
+        let content = self.mask.as_ref().map(|mask| mask.content);
+        if let Some(content) = content.filter(|content| *content != MaskedContent::default()) {
+            fields.push((MASKED_CONTENT, content.a1111_name().to_string()));
+        }
+        if let Some(Extend { sides: [left, top, right, bottom], overlap }) = self.extend {
+            fields.push((EXTEND, format!("{left},{top},{right},{bottom}")));
+            fields.push((OVERLAP, overlap.to_string()));
         }
         fields
     }
 
     fn check_only_masked(&self) -> Result<()> {
-        let message = match (self.only_masked, &self.mask) {
-            (Some(_), None) => {
+        let message = match (self.only_masked, self.is_masked()) {
+            (Some(_), false) => {
                 "it is the masked part that is drawn at full size, and there is no mask; give one".to_string()
             }
             (Some(padding), _) if padding > MAX_PADDING => {
@@ -148,6 +159,27 @@ impl Picture {
         Err(Error::InvalidInput { field: "only_masked", message })
     }
 
+    /// Width and height of what is drawn on, and of the result where only a part is drawn.
+    pub fn size(&self) -> [usize; 2] {
+        let size = [self.image.width, self.image.height];
+        self.extend.map_or(size, |extend| extend.size(size))
+    }
+
+    /// Whether only a part of it is drawn.
+    pub(super) fn is_masked(&self) -> bool {
+        self.mask.is_some() || self.extend.is_some()
+    }
+
+    /// Which, `[height, width]` of [`size`](Self::size): 255 is drawn anew.
+    pub(super) fn masked(&self) -> Option<Vec<u8>> {
+        let size = [self.image.width, self.image.height];
+        let mask = self.mask.as_ref().map(|mask| mask.at_size(size));
+        match &self.extend {
+            Some(extend) => Some(extend.mask(size, mask.as_deref())),
+            None => mask,
+        }
+    }
+
     /// Whether the picture is encoded as it is: a UNet that reads what is around the mask has no use for it where it is noise.
     pub(super) fn is_encoded(&self, config: &ModelConfig) -> bool {
         !(config.is_inpainting() && self.is_noise())
@@ -155,7 +187,7 @@ impl Picture {
 
     /// Whether the run begins from noise alone all the same: all of it is taken, of a part of the picture.
     pub(super) fn is_noise(&self) -> bool {
-        self.mask.is_some() && self.strength == 1.0
+        self.is_masked() && self.strength == 1.0
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Settings {
     pub masked_content: Option<&'static str>,
     /// How many pixels around the masked part were drawn with it, where that alone was.
     pub only_masked: Option<u32>,
+    /// How far a picture grew.
+    pub extend: Option<Extended>,
     pub sampler: Option<&'static str>,
     pub schedule: Option<&'static str>,
     pub rng: Option<&'static str>,
@@ -47,6 +49,16 @@ pub struct Settings {
     pub model: Option<String>,
     /// What could not be honoured, as sentences.
     pub notices: Vec<String>,
+}
+
+/// How far a picture grew on its sides, in its pixels, and over how many new became old.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Extended {
+    pub left: u32,
+    pub top: u32,
+    pub right: u32,
+    pub bottom: u32,
+    pub overlap: u32,
 }
 
 /// Where ComfyUI keeps the graph that made a picture: in PNG, and in the EXIF of others.

@@ -113,7 +113,7 @@ impl Request {
         if let Some(by) = self.guidance_rescale.filter(|by| !(0.0..=1.0).contains(by)) {
             return invalid("guidance_rescale", format!("{by} asked for, expected 0 to 1"));
         }
-        if config.is_inpainting() && self.picture.as_ref().is_none_or(|picture| picture.mask.is_none()) {
+        if config.is_inpainting() && self.picture.as_ref().is_none_or(|picture| !picture.is_masked()) {
             return Err(Error::Unsupported {
                 what: format!("{}, a model for inpainting", config.name),
                 message: "it paints into a part of a picture; give it a picture and a mask, or choose a model that draws \

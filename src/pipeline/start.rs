@@ -35,7 +35,7 @@ impl Draws {
             }
         };
         // diffusers draws this one for every UNet, also where it does not read what is around.
-        let around = picture.filter(|picture| picture.mask.is_some());
+        let around = picture.filter(|picture| picture.is_masked());
         let sampling_around = around.map(|_| generators.randn(each));
         Draws { generators, sampling, noise, sampling_around }
     }

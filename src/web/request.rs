@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::browser::get;
 use crate::config::PredictionType;
 use crate::image::{Resize, Rgba};
-use crate::pipeline::{self, Defaults, Encode, Mask, MaskedContent, Picture};
+use crate::pipeline::{self, Defaults, Encode, Extend, Mask, MaskedContent, Picture};
 use crate::plan::Types;
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
@@ -152,10 +152,11 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
 /// What a run takes of a picture where nobody says how much: A1111's.
 const STRENGTH: f64 = 0.75;
 
-/// Reads `image`, `strength`, `exactSteps`, `resize`, `encode`, `onlyMasked` and the mask's fields, or nothing where there is no image.
+/// Reads `image`, `strength`, `exactSteps`, `resize`, `encode`, `extend`, `onlyMasked` and the mask's fields, or nothing where there is no image.
 fn picture(value: &JsValue) -> Result<Option<Picture>> {
     if !is_given(value, "image") {
-        let orphan = ["mask", "onlyMasked", "strength"].into_iter().find(|name| is_given(value, name));
+        let orphan =
+            ["mask", "extend", "onlyMasked", "strength"].into_iter().find(|name| is_given(value, name));
         return orphan.map_or(Ok(None), |name| {
             Err(invalid(name, "belongs to an image to begin with, and there is none"))
         });
@@ -166,6 +167,7 @@ fn picture(value: &JsValue) -> Result<Option<Picture>> {
         resize: choice(value, "resize", &Resize::ALL.map(|kind| (kind.name(), kind)), Resize::default())?,
         encode: choice(value, "encode", &Encode::ALL.map(|kind| (kind.name(), kind)), Encode::default())?,
         mask: mask(value)?,
+        extend: extend(&get(value, "extend"))?,
         only_masked: if is_given(value, "onlyMasked") {
             Some(whole(value, "onlyMasked", None)?)
         } else {
@@ -187,6 +189,18 @@ fn mask(value: &JsValue) -> Result<Option<Mask>> {
         differential: get(value, "differential").is_truthy(),
         ..Mask::new(rgba(&get(value, "mask"), "mask")?)
     }))
+}
+
+/// Reads `{ left, top, right, bottom, overlap }`, or nothing.
+fn extend(value: &JsValue) -> Result<Option<Extend>> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    let mut sides = [0; 4];
+    for (side, name) in sides.iter_mut().zip(["left", "top", "right", "bottom"]) {
+        *side = whole(value, name, Some(0))?;
+    }
+    Ok(Some(Extend { sides, overlap: whole(value, "overlap", Some(pipeline::DEFAULT_OVERLAP))? }))
 }
 
 fn is_given(value: &JsValue, name: &str) -> bool {

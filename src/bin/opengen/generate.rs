@@ -214,9 +214,7 @@ fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
     let picture = args.from.picture()?;
     let (width, height) = match (args.size, &picture) {
         (Some(size), _) => size,
-        (None, Some(Picture { image, only_masked: None, .. })) => {
-            size_for(config, [image.width, image.height]).into()
-        }
+        (None, Some(picture @ Picture { only_masked: None, .. })) => size_for(config, picture.size()).into(),
         (None, _) => (usual.width, usual.height),
     };
     Ok(Request {

@@ -96,7 +96,7 @@ impl Mask {
     }
 
     /// `[height, width]` of a picture of that size: 255 is drawn anew.
-    pub(super) fn at_size(&self, size: [usize; 2]) -> Vec<u8> {
+    pub(in crate::pipeline) fn at_size(&self, size: [usize; 2]) -> Vec<u8> {
         let grey = |pixel: &[u8]| {
             let light = 299 * u32::from(pixel[0]) + 587 * u32::from(pixel[1]) + 114 * u32::from(pixel[2]);
             ((light + 500) / 1000 * u32::from(pixel[3]) / 255) as u8

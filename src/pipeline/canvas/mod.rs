@@ -1,12 +1,15 @@
 //! What a run that begins from a picture is drawn on: which part of the picture, at which size, what of it is drawn anew, and
 //! how what was drawn comes back into it.
 //!
-//! The picture, and in it a [`Region`] which a [`Placement`] lays on the canvas, as large as the request; a [`Mask`] says what is
+//! The picture, with more room on its sides where [`Extend`] asks for it, and in it a [`Region`] which a [`Placement`] lays on the canvas, as large as the request; a [`Mask`] says what is
 //! drawn anew there. What is finished is lifted off the canvas again, and pasted where the region was.
 
+mod extend;
 mod fill;
 mod mask;
 mod region;
+
+use std::borrow::Cow;
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -14,23 +17,26 @@ use crate::image::{Filter, Placement, Resize, Rgba};
 
 use super::picture::{Picture, opaque, planes};
 use super::request::Request;
+pub use extend::Extend;
 use fill::filled;
 pub use mask::{Mask, MaskedContent};
 use region::Region;
 
 /// The picture of a request where it is drawn, and which part of it.
 pub(super) struct Canvas<'a> {
-    picture: &'a Picture,
+    /// As large as what is finished.
+    picture: Cow<'a, Rgba>,
     /// What of the picture is on the canvas.
     region: Region,
     /// Where it lies there.
     placement: Placement,
-    masked: Option<Masked<'a>>,
+    masked: Option<Masked>,
 }
 
 /// A mask at every size at which it is read.
-struct Masked<'a> {
-    mask: &'a Mask,
+struct Masked {
+    content: MaskedContent,
+    differential: bool,
     /// At the picture's own, `[height, width]`: what lies beyond the canvas stays as it was.
     own: Vec<u8>,
     /// On the canvas, `[height, width]`.
@@ -43,24 +49,30 @@ impl<'a> Canvas<'a> {
     /// The canvas of a request that begins from a picture; refuses a mask that leaves nothing to draw.
     pub fn new(request: &'a Request, config: &ModelConfig) -> Result<Option<Canvas<'a>>> {
         let Some(picture) = &request.picture else { return Ok(None) };
-        let size = [picture.image.width, picture.image.height];
+        let size = picture.size();
         let canvas = [request.width, request.height];
-        let own = picture.mask.as_ref().map(|mask| (mask, mask.at_size(size)));
+        let own = picture.masked();
         let masked = picture.only_masked.zip(own.as_ref());
-        let masked = masked.and_then(|(padding, (_, own))| Region::around(own, size, padding));
+        let masked = masked.and_then(|(padding, own)| Region::around(own, size, padding));
         let (region, resize) = match masked {
             // As A1111: where the picture ends before the canvas does, its edges go on.
             Some(region) => (region.in_shape_of(canvas, size), Resize::Fill),
             None => (Region::whole(size), picture.resize),
         };
         let placement = Placement::new(region.size, canvas, resize);
-        let scale = config.vae.scale();
-        let masked = own.map(|(mask, own)| Masked::new(mask, own, size[0], region, &placement, scale));
+        let masked = own.map(|own| Masked::new(picture, own, region, &placement, config.vae.scale()));
         if masked.as_ref().is_some_and(|masked| masked.own.iter().all(|value| *value == 0)) {
             let message =
                 "nothing of it is white where the picture is drawn; make white what shall be drawn anew";
             return Err(Error::InvalidInput { field: "mask", message: message.to_string() });
         }
+        let picture = match &picture.extend {
+            // Other noise than that of the latents.
+            Some(extend) => {
+                Cow::Owned(extend.grown(&picture.image, &mut request.rng.generator(!request.seed)))
+            }
+            None => Cow::Borrowed(&*picture.image),
+        };
         Ok(Some(Canvas { picture, region, placement, masked }))
     }
 
@@ -81,8 +93,8 @@ impl<'a> Canvas<'a> {
 
     /// What of the latents `[h, w]` is taken from a run after its step `step` of `steps`; the rest is the picture's.
     pub fn drawn_after(&self, step: usize, steps: usize) -> Vec<f32> {
-        let Some(Masked { mask, latents, .. }) = &self.masked else { return Vec::new() };
-        if !mask.differential {
+        let Some(Masked { differential, latents, .. }) = &self.masked else { return Vec::new() };
+        if !differential {
             return latents.clone();
         }
         let done = (step + 1) as f32 / steps as f32;
@@ -93,9 +105,7 @@ impl<'a> Canvas<'a> {
     /// What the autoencoder is given, `[3, height, width]` in [-1, 1].
     pub fn planes(&self) -> Vec<f32> {
         let mut rgb = self.rgb();
-        if let Some(Masked { mask, canvas, .. }) = &self.masked
-            && mask.content == MaskedContent::Fill
-        {
+        if let Some(Masked { content: MaskedContent::Fill, canvas, .. }) = &self.masked {
             rgb = filled(&rgb, canvas, self.placement.canvas);
         }
         planes(&rgb)
@@ -113,12 +123,12 @@ impl<'a> Canvas<'a> {
     }
 
     fn rgb(&self) -> Vec<u8> {
-        self.placement.laid(&opaque(&self.region.of(&self.picture.image)), 3, Filter::Lanczos)
+        self.placement.laid(&opaque(&self.region.of(&self.picture)), 3, Filter::Lanczos)
     }
 
     /// Clean latents `[batch, c, h, w]` that a run begins from, of those of the picture and the run's noise.
     pub fn content(&self, latents: &[f32], noise: &[f32]) -> Vec<f32> {
-        let share = match self.masked.as_ref().map(|masked| masked.mask.content) {
+        let share = match self.masked.as_ref().map(|masked| masked.content) {
             Some(MaskedContent::Noise) => 1.0,
             Some(MaskedContent::Zero) => 0.0,
             Some(MaskedContent::Original | MaskedContent::Fill) | None => return latents.to_vec(),
@@ -138,7 +148,7 @@ impl<'a> Canvas<'a> {
     /// What was drawn as the caller gets it: with a mask the picture at its own size, of which only that part is new.
     pub fn finished(&self, drawn: Rgba) -> Result<Rgba> {
         let Some(Masked { own, .. }) = &self.masked else { return Ok(drawn) };
-        let (picture, region) = (&self.picture.image, self.region);
+        let (picture, region) = (&self.picture, self.region);
         let lifted = self.placement.lifted(&drawn.pixels, &region.of(picture));
         let mut pixels = picture.pixels.clone();
         for (new, at) in lifted.chunks_exact(4).zip(region.places(picture.width)) {
@@ -156,16 +166,16 @@ impl<'a> Canvas<'a> {
 /// From here on a mask that knows only black and white is white.
 const HALF: u8 = 128;
 
-impl<'a> Masked<'a> {
-    /// A mask of a picture that is `width` wide, of which a region lies on the canvas.
+impl Masked {
+    /// The mask of a picture at its size, of which a region lies on the canvas.
     fn new(
-        mask: &'a Mask,
+        picture: &Picture,
         mut own: Vec<u8>,
-        width: usize,
         region: Region,
         placement: &Placement,
         scale: usize,
-    ) -> Masked<'a> {
+    ) -> Masked {
+        let [width, _] = picture.size();
         for (at, value) in own.iter_mut().enumerate().filter(|(_, value)| **value > 0) {
             if !region.within([at % width, at / width]).is_some_and(|place| placement.shows(place)) {
                 *value = 0;
@@ -175,7 +185,9 @@ impl<'a> Masked<'a> {
         let canvas = placement.laid(&part, 1, Filter::Triangle);
         let latents = most(&canvas, placement.canvas[0], scale);
         let latents = latents.into_iter().map(|value| f32::from(value) / 255.0).collect();
-        Masked { mask, own, canvas, latents }
+        let (content, differential) =
+            picture.mask.as_ref().map_or_else(Default::default, |mask| (mask.content, mask.differential));
+        Masked { content, differential, own, canvas, latents }
     }
 }
 

@@ -2,16 +2,16 @@
 
 use std::collections::HashSet;
 
-use super::{Settings, brief};
+use super::{Extended, Settings, brief};
 use crate::image::Parameters;
 use crate::pipeline::MaskedContent;
-use crate::pipeline::limits::DEFAULT_PADDING;
-use crate::pipeline::picture::{AREA, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, PADDING};
+use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING};
+use crate::pipeline::picture::{AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, OVERLAP, PADDING};
 use crate::pipeline::request::{DIALECT, STRENGTH};
 use crate::sample::NoiseSource;
 
 /// Recorded facts and things that are read elsewhere: nothing is lost when they are passed over.
-const PASSED_OVER: [&str; 22] = [
+const PASSED_OVER: [&str; 23] = [
     "Model hash",
     "VAE",
     "VAE hash",
@@ -34,6 +34,7 @@ const PASSED_OVER: [&str; 22] = [
     DIALECT,
     AREA,
     PADDING,
+    OVERLAP,
 ];
 
 /// Settings out of the text's parts. Of two fields of one name the first counts.
@@ -70,6 +71,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 let padding = parameters.get(PADDING).map(|padding| settings.number(PADDING, padding));
                 settings.only_masked = padding.unwrap_or(Some(DEFAULT_PADDING as u32));
             }
+            EXTEND => settings.take_extension(value, parameters.get(OVERLAP)),
             "Sampler" => settings.take_sampler(value, schedule),
             "Size" => settings.take_size(value),
             "Model" => settings.model = Some(value.clone()),
@@ -89,6 +91,19 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
     }
     settings.tell_unused(&others);
     settings
+}
+
+impl Settings {
+    /// `LEFT,TOP,RIGHT,BOTTOM`, as this engine writes it.
+    fn take_extension(&mut self, sides: &str, overlap: Option<&str>) {
+        let numbers: Option<Vec<u32>> = sides.split(',').map(|side| side.trim().parse().ok()).collect();
+        let Some(&[left, top, right, bottom]) = numbers.as_deref() else {
+            self.notices.push(format!("{EXTEND} is “{}”, which is no four numbers.", brief(sides)));
+            return;
+        };
+        let overlap = overlap.map_or(Some(DEFAULT_OVERLAP as u32), |overlap| self.number(OVERLAP, overlap));
+        self.extend = overlap.map(|overlap| Extended { left, top, right, bottom, overlap });
+    }
 }
 
 /// A1111 names its noise only where it is not the graphics card's; ComfyUI and those built on it always take PyTorch's

@@ -3,7 +3,7 @@
 use super::*;
 use crate::image::texts_tests::{chunk, exif, jpeg, png_with, utf16, webp};
 use crate::image::{Rgba, encode_png};
-use crate::pipeline::{Mask, MaskedContent, Picture, Request};
+use crate::pipeline::{Extend, Mask, MaskedContent, Picture, Request};
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 
@@ -49,6 +49,7 @@ fn our_own_come_back_whole() {
         mask_blur: None,
         masked_content: None,
         only_masked: None,
+        extend: None,
         sampler: Some("dpm++-2m"),
         schedule: Some("karras"),
         rng: Some("torch"),
@@ -82,6 +83,17 @@ fn the_strength_of_a_picture_comes_back_and_a_second_pass_has_another() {
     let settings =
         recalled("a\nSteps: 4, Mask blur: 4, Inpaint area: Whole picture, Masked area padding: 32");
     assert_eq!((settings.mask_blur, settings.only_masked, settings.notices), (Some(4.0), None, vec![]));
+
+    let image = Rgba { width: 1, height: 1, pixels: vec![255; 4] };
+    let picture =
+        Picture { extend: Some(Extend { sides: [64, 0, 7, 1], overlap: 9 }), ..Picture::new(image, 0.6) };
+    let text = Request { picture: Some(picture), ..request() }.parameters("mini", 0).to_string();
+    assert!(text.contains("Extended by: \"64,0,7,1\", Extension overlap: 9, RNG: CPU"), "{text}");
+    let (settings, extended) =
+        (recalled(&text), Extended { left: 64, top: 0, right: 7, bottom: 1, overlap: 9 });
+    assert_eq!((settings.extend, settings.notices.len()), (Some(extended), 1));
+    let settings = recalled("a\nSteps: 4, Seed: 1, Extended by: \"1,2\"");
+    assert_eq!((settings.extend, settings.notices.len()), (None, 1));
 
     let settings = recalled("a\nSteps: 4, Denoising strength: 0.6, Hires upscale: 2");
     assert_eq!(settings.strength, None);

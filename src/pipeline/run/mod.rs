@@ -188,7 +188,7 @@ fn shape(
         maps: false,
         previews: request.preview_every > 0,
         encodes: request.picture.is_some(),
-        masked: request.picture.as_ref().is_some_and(|picture| picture.mask.is_some())
+        masked: request.picture.as_ref().is_some_and(|picture| picture.is_masked())
             && !config.is_inpainting(),
     }
 }

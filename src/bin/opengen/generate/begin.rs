@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use opengen::error::{Error, Result};
 use opengen::image::{Kind, Resize, Rgba, decode_png};
-use opengen::pipeline::{DEFAULT_MASK_BLUR, DEFAULT_PADDING, Encode, Mask, MaskedContent, Picture};
+use opengen::pipeline::{
+    DEFAULT_MASK_BLUR, DEFAULT_OVERLAP, DEFAULT_PADDING, Encode, Extend, Mask, MaskedContent, Picture,
+};
 
 use super::io;
 
@@ -38,8 +40,15 @@ pub struct Begin {
     /// How grey the mask is says how much of the run a place takes part in.
     #[arg(long, requires = "mask")]
     differential: bool,
-    #[arg(long, value_name = "PAD", requires = "mask", help = format!(
-        "Draw only the masked part, at full size, with so many pixels of the picture around it, {DEFAULT_PADDING} if no number is \
+    /// Draw more of the picture on its sides (outpainting): so many of its pixels on the left, on the top, on the right and on the
+    /// bottom.
+    #[arg(long, value_name = "L,T,R,B", value_parser = sides, requires = "image")]
+    extend: Option<[usize; 4]>,
+    /// Over so many pixels of the picture what is new becomes the picture, behind which nothing changes.
+    #[arg(long, value_name = "PIXELS", default_value_t = DEFAULT_OVERLAP, requires = "extend")]
+    overlap: usize,
+    #[arg(long, value_name = "PAD", requires = "image", help = format!(
+        "Draw only the masked part, or the new one of an extended picture, at full size, with so many pixels of the picture around it, {DEFAULT_PADDING} if no number is \
          given; widened to the shape of the size"))]
     only_masked: Option<Option<usize>>,
 }
@@ -62,6 +71,7 @@ impl Begin {
             resize: self.resize,
             encode: self.encode,
             mask,
+            extend: self.extend.map(|sides| Extend { sides, overlap: self.overlap }),
             only_masked: self.only_masked.map(|padding| padding.unwrap_or(DEFAULT_PADDING)),
             ..Picture::new(read_picture(path)?, self.strength)
         }))
@@ -78,6 +88,14 @@ fn encode(text: &str) -> std::result::Result<Encode, String> {
 
 fn content(text: &str) -> std::result::Result<MaskedContent, String> {
     named(text, &MaskedContent::ALL.map(|kind| (kind.name(), kind)))
+}
+
+/// `LEFT,TOP,RIGHT,BOTTOM` in pixels.
+fn sides(text: &str) -> std::result::Result<[usize; 4], String> {
+    let numbers: Option<Vec<usize>> = text.split(',').map(|side| side.trim().parse().ok()).collect();
+    let told =
+        || format!("{text:?} are no four sides; expected LEFT,TOP,RIGHT,BOTTOM in pixels such as 64,0,64,0");
+    numbers.and_then(|numbers| numbers.try_into().ok()).ok_or_else(told)
 }
 
 /// The value of that name.
