@@ -59,7 +59,7 @@ const adding = new Adding({
   models: () => choice.all, onGiven: (id) => using.given(id),
 });
 const reader = new Reader();
-const begin = new Begin({ pictures, current: () => shown.current });
+const begin = new Begin({ pictures, current: () => shown.current, onChange: drawQueue });
 const making = new Making({
   session, settings, stage, shown, pictures, gallery, adding, reader, begin,
   onBegin: begins, onQueue: drawQueue, onMade: () => state.showEngine(),
@@ -96,9 +96,10 @@ function start() {
   } });
   $('engine').value = engine;
   using.start(typed);
+  begin.start(typed);
   followAddress();
   gallery.refresh().then(bringBack);
-  pictures.sweepSources(keep.read('begin')?.image).catch(() => {}); // at the next visit, then
+  pictures.sweepSources(begin.inUse).catch(() => {}); // at the next visit, then
   views.show();
   for (const id of presses) $(id).click();
 }
@@ -163,6 +164,7 @@ function wayOut(action) {
 function pick(made) {
   shown.following = false;
   shown.broughtBack = false;
+  begin.look(false);
   later(({ batch }) => batch.hide());
   shown.present({ ...made, pressed: true });
   $('frame').scrollIntoView({ block: 'nearest' });
@@ -190,9 +192,9 @@ function drawQueue() {
   state.showEngine();
   $('enqueue').hidden = !on;
   $('queue-actions').hidden = !on && queue.waiting.length === 0;
-  actions.show(!on && shown.current !== null);
-  $('enlarge').hidden = shown.current === null || (on && shown.following);
-  $('use-settings').hidden = shown.following;
+  actions.show(!on && shown.current !== null && !begin.isLooking);
+  $('enlarge').hidden = shown.current === null || (on && shown.following) || begin.isLooking;
+  $('use-settings').hidden = shown.following || begin.isLooking;
   later(({ waiting }) => waiting.draw());
 }
 

@@ -11,8 +11,8 @@
  */
 
 const SHELL = [
-  './', 'style.css', 'css/stage.css', 'css/controls.css', 'css/panels.css', 'css/pictures.css', 'css/large.css', 'css/access.css',
-  'css/noscript.css', 'icon.svg',
+  './', 'style.css', 'css/stage.css', 'css/begin.css', 'css/controls.css', 'css/panels.css', 'css/pictures.css', 'css/large.css',
+  'css/access.css', 'css/noscript.css', 'icon.svg',
   'manifest.webmanifest', 'icons/icon-192.png', 'icons/icon-512.png', 'icons/maskable-512.png', 'icons/apple-touch-icon.png',
   'samples/apple.webp', 'samples/panda.webp', 'samples/fox.webp',
   'early.js', 'main.js', 'client.js', 'errors.js', 'judge.js', 'knows.js', 'limits.js', 'link.js', 'models.js', 'options.js', 'source.js',
@@ -68,8 +68,8 @@ const SHELL = [
   'learn/views.js',
 ];
 /**
- * What the first picture does not need: the engines' code, of which a visitor needs one, the other views, the words of
- * other languages, the vocabulary for checkpoints of one's own. Kept once a page says so: when it has fetched it, or when
+ * What the first picture does not need: the engines' code, of which a visitor needs one, the other views, the brush, the words
+ * of other languages, the vocabulary for checkpoints of one's own. Kept once a page says so: when it has fetched it, or when
  * nothing else is to be done.
  */
 const PARTS = {
@@ -92,6 +92,15 @@ const PARTS = {
     'catalogue/sources.js',
     'catalogue/texts.js',
     'catalogue/view.js',
+  ],
+  paint: [
+    'css/paint.css',
+    'paint/editor.js',
+    'paint/files.js',
+    'paint/hands.js',
+    'paint/mask.js',
+    'paint/tools.js',
+    'paint/view.js',
   ],
   how: [
     'css/learn.css', 'css/machine.css',

@@ -22,12 +22,18 @@ async function violations(page) {
 /** That axe finds nothing wrong with a state of the page, in every look. */
 const clean = (page, state) => everyLook(page, [1280, 360], async (look) => assert.deepEqual(await violations(page), [], `${state}, ${look}`));
 
-test('Create: empty, with a picture, with words that it does not know, with the storage panel', async () => {
+test('Create: empty, with a picture, begun with one, painted over, with words that it does not know, with the storage panel', async () => {
   const page = await visitor(it);
   await ready(page);
   await clean(page, 'empty');
   await draw(page, 'a red apple on a light blue background', { Steps: 2 });
   await clean(page, 'with a picture');
+  for (const mode of ['From a picture', 'Repaint']) {
+    await page.getByRole('radio', { name: mode }).check({ force: true }); // its label lies above
+    if (mode === 'Repaint') await page.getByText('More', { exact: true }).and(page.locator('#tools summary')).click();
+    await clean(page, mode);
+  }
+  await page.getByRole('radio', { name: 'From words' }).check({ force: true });
   await promptOf(page).fill('my blue elephant sleeping on a sofa');
   await page.locator('#understood button').first().waitFor();
   await clean(page, 'with words that it does not know');

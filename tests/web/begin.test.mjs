@@ -12,9 +12,14 @@ const APPLE = 'a red apple on a light blue background';
 const STEPS = { Steps: 4, Seed: 5 };
 const report = (page) => page.locator('#report');
 const thumbnails = (page) => page.locator('#earlier button');
-/** The group of the settings, opened. */
-const group = (page) => page.locator('#begin').evaluate((details) => { details.open = true; });
+/** Chooses what a picture begins with. */
+const mode = (page, name) => page.getByRole('radio', { name, exact: true }).check({ force: true }); // its label lies above
+/** The picture that is begun with covers the stage. */
+const looking = (page) => page.getByRole('img', { name: 'The picture that a run begins with' }).waitFor();
 const change = (page, share) => page.getByLabel('How much may change').fill(String(share));
+
+/** The hash of what is begun with. */
+const sourceOf = (page) => page.evaluate(() => JSON.parse(localStorage.getItem('opengen.begin')).image);
 
 /** A picture file: red at the left, blue at the right. */
 function file({ width = 96, height = 96, name = 'two.png' } = {}) {
@@ -33,10 +38,9 @@ test('the picture that was just made is begun with: the less may change, the mor
   const page = await visitor(it);
   await ready(page);
   const first = await draw(page, 'a panda on a yellow background', STEPS);
-  await group(page);
-  await page.getByRole('button', { name: 'Use the one shown' }).click();
-  await page.getByRole('img', { name: 'The picture that a run begins with' }).waitFor();
-  assert.equal(await page.locator('#begin-state').textContent(), '60 %');
+  await mode(page, 'From a picture');
+  await looking(page);
+  assert.equal(await page.locator('#strength-words').textContent(), '60 %');
   const [little, much] = [await like(page, first, { change: 0.25 }), await like(page, first, { change: 1 })];
   assert.ok(little > much + 0.5, `${little.toFixed(1)} dB with a quarter, ${much.toFixed(1)} dB with all`);
 
@@ -46,24 +50,32 @@ test('the picture that was just made is begun with: the less may change, the mor
   await page.locator('#strength-error').getByText(/less than one, which leaves the picture as it is/).waitFor();
   assert.equal(await promptOf(page).inputValue(), APPLE);
 
-  await page.getByRole('button', { name: 'Begin with noise again' }).click();
-  assert.equal(await page.locator('#begin-state').textContent(), 'off');
-  const noise = await draw(page, APPLE, STEPS);
-  assertPicture(noise);
+  await mode(page, 'From words');
+  assert.equal(await page.locator('#begin').isVisible(), false);
+  assertPicture(await draw(page, APPLE, STEPS));
+
+  // Something else was drawn meanwhile: what is seen is what is begun with, and what comes of it can be gone on from.
+  await mode(page, 'From a picture');
+  await looking(page);
+  await change(page, 0.5);
+  await draw(page, APPLE, STEPS);
+  const before = await sourceOf(page);
+  await page.getByRole('button', { name: 'Use this' }).click();
+  await looking(page);
+  assert.notEqual(await sourceOf(page), before);
 });
 
 test('it is kept with the pictures: through a reload, with the settings of an earlier one, and byte for byte again', async () => {
   const page = await visitor(it);
   await ready(page);
-  await group(page);
+  await mode(page, 'From a picture');
   await page.locator('#begin-file').setInputFiles(file());
   await change(page, 0.5);
   const made = await draw(page, APPLE, STEPS);
   await page.reload();
   await ready(page);
-  assert.equal(await page.locator('#begin-state').textContent(), '50 %');
-  await group(page);
-  await page.getByRole('button', { name: 'Begin with noise again' }).click();
+  assert.equal(await page.locator('#strength-words').textContent(), '50 %');
+  await mode(page, 'From words');
   await draw(page, 'a cat', STEPS);
 
   await thumbnails(page).nth(1).click();
@@ -74,10 +86,15 @@ test('it is kept with the pictures: through a reload, with the settings of an ea
   await begins(page, () => generateButton(page).click());
   await finished(page);
   assert.equal(psnr(await pixels(page), made), Infinity);
-  // The other one began with noise, and its settings say so.
+  // The other one began with noise, and its settings say so; the visitor's own picture is there all the same.
   await thumbnails(page).nth(0).click();
   await useSettings(page);
-  await page.locator('#begin:not([data-on])').waitFor();
+  assert.equal(await page.getByRole('radio', { name: 'From words' }).isChecked(), true);
+  await mode(page, 'From a picture');
+  await looking(page);
+  await page.getByRole('button', { name: 'Remove' }).click();
+  await generateButton(page).click();
+  await page.locator('#image-error').getByText(/no picture to begin with yet/).waitFor();
 });
 
 test('a picture that is dropped is offered to begin with; what is none is refused, and nothing is lost', async () => {
@@ -100,6 +117,14 @@ test('a picture that is dropped is offered to begin with; what is none is refuse
   assert.deepEqual(await kept(), [60, 200], 'the one before is still there');
   assert.equal(await promptOf(page).inputValue(), 'kept');
 
+  // Where one begins with pictures, one that is pasted or dropped is begun with at once.
+  await page.evaluate(([bytes]) => {
+    const data = new DataTransfer();
+    data.items.add(new File([Uint8Array.from(bytes)], 'pasted.png', { type: 'image/png' }));
+    dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }));
+  }, [[...file({ width: 50, height: 40 }).buffer]]);
+  await page.waitForFunction(() => document.querySelector('#begin-image').naturalWidth === 50);
+
   // Larger than anything that is drawn: made smaller before it is kept. Of another shape than the picture: it fills it.
   await page.locator('#begin-file').setInputFiles(file({ width: 4200, height: 300, name: 'wide.png' }));
   await page.waitForFunction(() => document.querySelector('#begin-image').naturalWidth === 2048);
@@ -112,7 +137,7 @@ test('a source that is gone from the browser is said at the field, and the promp
   const page = await visitor(it);
   await ready(page);
   await set(page, STEPS);
-  await group(page);
+  await mode(page, 'From a picture');
   await page.locator('#begin-file').setInputFiles(file());
   await page.locator('#begin[data-on]').waitFor();
   await page.evaluate(() => new Promise((done) => {

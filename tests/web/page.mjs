@@ -119,7 +119,7 @@ export const picture = (page) => page.locator('#picture[role="img"]');
 export const banner = (page) => page.getByRole('alert');
 
 /** The line that says what goes on. */
-export const STATUS = '[role="status"]';
+export const STATUS = '#status';
 
 /** The status line, until it says `words`; what stands there for a moment only is for `shows`. */
 export const says = (page, words) =>
@@ -193,7 +193,7 @@ export async function draw(page, prompt, fields = {}) {
 }
 
 export async function assertDone(page) {
-  const words = await page.getByRole('status').first().textContent();
+  const words = await page.locator(STATUS).textContent();
   assert.match(words, /^Done in /, `status says "${words}"; banner "${await page.locator('#banner').innerText()}"`);
 }
 

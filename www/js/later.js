@@ -38,7 +38,7 @@ export function furnish({
   });
   new Recall({
     engine: () => session.started(), onSettings: (values) => filling.takePicture(values), onModel: (files) => adding.add(files),
-    onBegin: (file, name) => begin.choose(file, name),
+    onBegin: (file, name) => begin.choose(file, name), begins: () => begin.mode !== 'words',
     onFolder: (files) => adding.addFolder(files),
   });
   const understood = new Understood({

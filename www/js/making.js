@@ -14,6 +14,12 @@ import { STAGES, errorWords, foreignWords, keepingWords, seedWords, sentence, tr
 /** How far a variation goes when the form does not say. */
 const GENTLE = 0.2;
 
+/** What to say of what a run begins with where the browser has let go of it. */
+const GONE = {
+  image: 'the picture that it begins with is not here any more: choose one again, or begin from words',
+  mask: 'what was painted over the picture is not here any more: paint it again',
+};
+
 export class Making {
   /** All that was asked for in this tab, and what was asked for last. @type {Set<string>} */
   #asked = new Set();
@@ -54,14 +60,21 @@ export class Making {
    * @param {{seed?: number}} [options] the seed of an example, which shows what it promises the first time
    */
   generate({ seed } = {}) {
-    const { settings } = this;
+    const { settings, begin } = this;
+    const settling = begin.settle();
+    if (settling) return void settling.then((kept) => kept && this.generate({ seed }));
     settings.fillEmptyPrompt();
     const request = settings.read();
-    if (!request) {
+    const missing = request && begin.missing();
+    if (missing) {
+      settings.mark(missing.field, missing.message);
+      this.on.onFault(missing.field);
+    }
+    if (!request || missing) {
       if (!this.queue.running) say('One setting needs a look');
       return;
     }
-    Object.assign(request, this.begin.request);
+    Object.assign(request, begin.request);
     const example = seed === undefined ? null : { ...request, seed: String(seed) };
     if (example && !this.#asked.has(this.#nameOf(example))) {
       request.seed = example.seed;
@@ -73,6 +86,7 @@ export class Making {
     this.#asked.add(this.#last);
     hideReport();
     if (!this.queue.running) this.shown.following = true;
+    if (this.shown.following) begin.runs();
     this.queue.add(request);
     if (this.shown.following) this.stage.bringIntoSight();
   }
@@ -115,27 +129,30 @@ export class Making {
         if (adding.now) say(`Drawing begins when ${adding.now.name} is added`);
         if (shown.following) stage.begin(request);
         const progress = this.#progressOf(request, i, requests.length);
-        const { typed, image: source, ...settings } = request;
-        const image = source ? await this.#sourceOf(source) : undefined;
-        const result = await session.generate({ ...settings, image, previews: true, signal, ...progress });
+        const { typed, image, mask, ...settings } = request;
+        const sources = { image: await this.#sourceOf('image', image), mask: await this.#sourceOf('mask', mask) };
+        const result = await session.generate({ ...settings, ...sources, previews: true, signal, ...progress });
         made.push(await this.#finish(request, reading, result));
       }
       sayDone(made);
       if (made.length > 1 && shown.following) this.on.onBatch(made);
+      this.begin.ran(true);
       return 'done';
     } catch (error) {
       if (shown.following) stage.restore();
+      this.begin.ran(made.length > 0);
       return this.#fail(error, made.length, requests.length);
     } finally {
       bar(null);
     }
   }
 
-  /** The picture that a run begins with. @param {string} hash @returns {Promise<Blob>} */
-  async #sourceOf(hash) {
+  /** The picture that a run begins with, or its mask, where it has one. @param {'image' | 'mask'} field @param {string} [hash] */
+  async #sourceOf(field, hash) {
+    if (!hash) return undefined;
     const png = await this.pictures.source(hash);
     if (png) return png;
-    throw invalid('image', 'the picture that it begins with is not here any more: choose one again, or none, under Settings');
+    throw invalid(field, GONE[field]);
   }
 
   /** Callbacks that turn the engine's events into words, bar and previews; picture `index` of `count`. */

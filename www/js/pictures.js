@@ -2,7 +2,8 @@
  * The pictures that were made, kept in this browser: a database of their own, apart from the models.
  *
  * What a list needs (settings, thumbnail, time) and the PNG files lie in two stores, so that a long strip is read
- * without touching the files. Pictures that others began with lie in a third, by their hash. A picture that the browser refuses to keep lives here in memory until the tab closes.
+ * without touching the files. Pictures that others began with, and masks, lie in a third, by their hash. A picture that the
+ * browser refuses to keep lives here in memory until the tab closes.
  * Tabs tell each other when something has changed.
  */
 
@@ -86,7 +87,7 @@ export class Pictures {
     return file ? asBlob(file) : null;
   }
 
-  /** Keeps a picture that others begin with, once. @param {Blob} png @returns {Promise<string>} its hash */
+  /** Keeps a picture that others begin with, or a mask, once. @param {Blob} png @returns {Promise<string>} its hash */
   async keepSource(png) {
     const bytes = await png.arrayBuffer();
     const hash = await hashOf(bytes);
@@ -94,17 +95,17 @@ export class Pictures {
     return hash;
   }
 
-  /** A picture that others began with; null when it is not here. @param {string} hash @returns {Promise<Blob | null>} */
+  /** A picture that others began with, or a mask; null when it is not here. @param {string} hash @returns {Promise<Blob | null>} */
   async source(hash) {
     const bytes = await this.#read('sources', (store) => store.get(hash));
     return bytes ? asBlob(bytes) : null;
   }
 
-  /** Deletes the sources that no picture here began with, but the one that is in use. @param {string | undefined} used */
+  /** Deletes what no picture here began with and is not in use either. @param {string[]} used hashes */
   async sweepSources(used) {
     const known = await this.#read('sources', (store) => store.getAllKeys());
     if (!known.length) return;
-    const named = new Set((await this.list()).map(({ settings }) => settings.image)).add(used);
+    const named = new Set([...used, ...(await this.list()).flatMap(({ settings: { image, mask } }) => [image, mask])]);
     const left = known.filter((hash) => !named.has(hash));
     if (left.length) await this.#change(([sources]) => left.forEach((hash) => sources.delete(hash)), ['sources']);
   }

@@ -19,11 +19,12 @@ export class Recall {
    * @param {(values: Record<string, string>) => {lines: string[], action?: {label: string, run: () => void}}} options.onSettings
    *   puts values into the form, by field; returns a sentence for each that could not be honoured, and what is offered
    * @param {(file: File, name: string) => void} options.onBegin a picture is what the next one begins with
+   * @param {() => boolean} options.begins whether that is what pictures are brought for
    * @param {(files: File[]) => void} options.onModel takes a model's files that were dropped
    * @param {(files: File[]) => void} options.onFolder takes the files of a folder that was dropped
    */
-  constructor({ engine, onSettings, onBegin, onModel, onFolder }) {
-    Object.assign(this, { engine, onSettings, onBegin, onModel, onFolder });
+  constructor({ engine, onSettings, onBegin, begins, onModel, onFolder }) {
+    Object.assign(this, { engine, onSettings, onBegin, begins, onModel, onFolder });
     $('recall').addEventListener('click', () => $('recall-file').click());
     $('recall-file').addEventListener('change', () => {
       const [file] = $('recall-file').files;
@@ -63,13 +64,14 @@ export class Recall {
     const [file] = event.clipboardData.files;
     if (!file || event.clipboardData.types.includes('text/plain')) return; // text goes where the cursor is
     event.preventDefault();
-    this.read(file, { pasted: true });
+    this.#bring(file, { pasted: true });
   }
 
   #drag(event, over) {
     if (event.defaultPrevented || !event.dataTransfer?.types.includes('Files')) return;
     event.preventDefault();
     $('drop').hidden = !over;
+    $('drop').toggleAttribute('data-begins', this.begins());
   }
 
   #drop(event) {
@@ -84,7 +86,13 @@ export class Recall {
     if (inFolders) inFolders.then((found) => this.onFolder(found), () => this.onFolder(files));
     else if (isFolder(files)) this.onFolder(files);
     else if (models.length) this.onModel(models);
-    else this.read(files.find(({ type }) => type.startsWith('image/')) ?? files[0]);
+    else this.#bring(files.find(({ type }) => type.startsWith('image/')) ?? files[0]);
+  }
+
+  /** Begins with a picture where one begins with pictures, else reads its settings. */
+  #bring(file, { pasted = false } = {}) {
+    if (this.begins() && !$('create').hidden) this.onBegin(file, pasted ? 'The pasted picture' : file.name);
+    else this.read(file, { pasted });
   }
 }
 

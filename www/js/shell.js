@@ -1,6 +1,6 @@
 /** The page around the tool: the service worker that keeps it, the settings sheet on phones. */
 
-import { $, keep } from './dom.js';
+import { $, keep, make } from './dom.js';
 
 const narrow = matchMedia('(max-width: 899px)');
 
@@ -35,6 +35,17 @@ export async function brought(load, { href }) {
   }
 }
 
+/** Resolves when a style sheet is here. @param {string} href */
+export const dressed = (href) => new Promise((resolve, reject) => {
+  if (document.querySelector(`link[href="${href}"]`)) return resolve();
+  const failed = () => {
+    link.remove();
+    reject(new Error(`${href} did not arrive`));
+  };
+  const link = make('link', { rel: 'stylesheet', href, onload: resolve, onerror: failed });
+  document.head.append(link);
+});
+
 /** Keeps the page for visits without a network. All of it is fetched for that, so that the model goes first. */
 export function keepPage() {
   navigator.serviceWorker?.register(new URL('../sw.js', import.meta.url)).catch(() => {}); // a private window may refuse
@@ -42,7 +53,7 @@ export function keepPage() {
 
 /**
  * Has what this page fetched kept for the next visit, which may be offline.
- * @param {('webgpu' | 'cpu' | 'languages' | 'models' | 'how' | 'checkpoints')[]} parts as sw.js names them
+ * @param {('webgpu' | 'cpu' | 'languages' | 'models' | 'how' | 'paint' | 'checkpoints')[]} parts as sw.js names them
  */
 export async function keepParts(parts) {
   const registration = await navigator.serviceWorker?.ready;
@@ -56,7 +67,7 @@ export const LOOKING_ON = 20_000;
 export function keepRest() {
   if (/** @type {any} */ (navigator).connection?.saveData) return;
   const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ work) => setTimeout(work, 1000)); // Safari
-  idle(() => keepParts(['how', 'models', 'languages', 'checkpoints']));
+  idle(() => keepParts(['how', 'paint', 'models', 'languages', 'checkpoints']));
 }
 
 /** How often an unreachable server is asked again, in ms. */

@@ -1,7 +1,7 @@
 /** The page's views: Create, and under hashes of their own those that are fetched when they are first looked at. */
 
 import { $, make } from '../js/dom.js';
-import { brought, keepParts, reachable, untilReachable } from '../js/shell.js';
+import { brought, dressed, keepParts, reachable, untilReachable } from '../js/shell.js';
 
 /**
  * By what stands in the address: what the view is called, its element, what it is dressed in, and what it is; `part` of
@@ -84,17 +84,6 @@ export class Views {
 /** The view that the address names. */
 const named = () => Object.keys(OTHERS).find((name) => location.hash === `#${name}` || location.hash.startsWith(`#${name}-`))
   ?? 'create';
-
-/** Resolves when a style sheet is here. @param {string} href */
-const dressed = (href) => new Promise((resolve, reject) => {
-  if (document.querySelector(`link[href="${href}"]`)) return resolve();
-  const failed = () => {
-    link.remove();
-    reject(new Error(`${href} did not arrive`));
-  };
-  const link = make('link', { rel: 'stylesheet', href, onload: resolve, onerror: failed });
-  document.head.append(link);
-});
 
 /** Whether a file is here without a network. @param {string} path */
 const isKept = (path) => globalThis.caches?.match(new URL(`../${path}`, import.meta.url)).then(Boolean, () => false);

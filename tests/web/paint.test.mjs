@@ -1,0 +1,259 @@
+/** Painting over a picture what is to be drawn anew: with mouse, pen, fingers, keys and numbers; and what comes of it. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { after, afterEach, before, test } from 'node:test';
+import { PNG } from 'pngjs';
+import {
+  begins, draw, finished, generateButton, pixels, promptOf, psnr, ready, says, set, stand, useSettings, visitor,
+} from './page.mjs';
+
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
+const APPLE = 'a red apple on a light blue background';
+const ORANGE = 'an orange on a light blue background';
+const STEPS = { Steps: 4, Seed: 1 };
+
+const mode = (page, name) => page.getByRole('radio', { name, exact: true }).check({ force: true }); // its label lies above
+const tool = (page, name) => page.getByRole('toolbar', { name: 'Painting' }).getByRole('button', { name, exact: true });
+const canvas = (page) => page.getByRole('application', { name: 'Paint over what is to be drawn anew' });
+const painted = (page, words) => page.locator('#mask-words').filter({ hasText: words }).waitFor();
+const NOTHING = /^Paint over what shall become something else/;
+const more = (page) => page.locator('#tools details').evaluate((details) => { details.open = true; });
+
+/** A visitor who has drawn an apple and is about to paint over it. */
+async function withApple(options = {}) {
+  const page = await visitor(it, options);
+  await ready(page);
+  const apple = await draw(page, APPLE, STEPS);
+  await mode(page, 'Repaint');
+  await canvas(page).waitFor();
+  await painted(page, NOTHING);
+  return { page, apple };
+}
+
+/** Where on the window a place of the square lies, 0 … 1 from its left and top. */
+async function places(page) {
+  const { x, y, width, height } = await canvas(page).boundingBox();
+  return (across, down) => [x + across * width, y + down * height];
+}
+
+/** Draws a line with the mouse. @param {[number, number][]} line places of the square, 0 … 1 */
+async function stroke(page, line) {
+  const at = await places(page);
+  await page.mouse.move(...at(...line[0]));
+  await page.mouse.down();
+  for (const place of line.slice(1)) await page.mouse.move(...at(...place), { steps: 3 });
+  await page.mouse.up();
+}
+
+/** The mask as its file has it. @returns {Promise<{width: number, height: number, values: Uint8Array, share: number, box: number[]}>} */
+async function maskOf(page) {
+  await more(page);
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save mask' }).click()]);
+  assert.equal(download.suggestedFilename(), 'mask.png');
+  const { width, height, data } = PNG.sync.read(readFileSync(await download.path()));
+  const values = Uint8Array.from({ length: width * height }, (_, i) => data[4 * i]);
+  const on = [...values.keys()].filter((i) => values[i] > 127);
+  const [xs, ys] = [on.map((i) => i % width), on.map((i) => Math.floor(i / width))];
+  const box = [Math.min(...xs) / width, Math.min(...ys) / height, (Math.max(...xs) + 1) / width, (Math.max(...ys) + 1) / height];
+  return { width, height, values, share: on.length / values.length, box };
+}
+
+const near = (a, b, far, what) => a.forEach((value, i) => assert.ok(Math.abs(value - b[i]) <= far, `${what}: ${a} and ${b}`));
+
+test('an apple is painted over and becomes an orange; beyond the mask nothing changes, and all of it comes again', async () => {
+  const { page, apple } = await withApple();
+  await promptOf(page).fill(ORANGE);
+  await generateButton(page).click();
+  await page.locator('#mask-error').getByText(/^Nothing is painted over yet/).waitFor();
+  assert.ok(await canvas(page).evaluate((element) => element === document.activeElement));
+  assert.equal(await promptOf(page).inputValue(), ORANGE);
+
+  await stroke(page, [[0.3, 0.4], [0.7, 0.4], [0.7, 0.6], [0.3, 0.6], [0.3, 0.4]]);
+  await painted(page, /^\d+ % of the picture is drawn anew/);
+  assert.equal(await page.locator('#mask-error').isVisible(), false);
+  const mask = await maskOf(page);
+  near(mask.box, [0.21, 0.31, 0.79, 0.69], 0.02, 'where it was painted');
+
+  // A reload in the middle; then the run, and the settings of it.
+  await page.reload();
+  await ready(page);
+  await painted(page, /^\d+ % of the picture is drawn anew/);
+  assert.deepEqual((await maskOf(page)).values, mask.values);
+  await begins(page, () => generateButton(page).click());
+  await finished(page);
+  const orange = await pixels(page);
+  const scale = mask.width / orange.width;
+  const blur = Number(await page.locator('#maskBlur').inputValue());
+  const far = Math.ceil(4 * blur + 1) * scale;
+  const reached = (x, y) => {
+    for (let my = Math.max(0, y * scale - far); my < Math.min(mask.height, (y + 1) * scale + far); my++) {
+      for (let mx = Math.max(0, x * scale - far); mx < Math.min(mask.width, (x + 1) * scale + far); mx++) if (mask.values[my * mask.width + mx]) return true;
+    }
+    return false;
+  };
+  const [beyond, within] = [[], []];
+  for (let i = 0; i < orange.width * orange.height; i++) {
+    const same = [0, 1, 2].every((c) => orange.data[4 * i + c] === apple.data[4 * i + c]);
+    (reached(i % orange.width, Math.floor(i / orange.width)) ? within : beyond).push(same);
+  }
+  assert.ok(beyond.length > 2000 && beyond.every(Boolean), `${beyond.filter((same) => !same).length} of ${beyond.length} pixels beyond the mask changed`);
+  assert.ok(within.filter((same) => !same).length > 0.3 * within.length, 'what was painted over was drawn anew');
+
+  await page.getByRole('button', { name: 'Use this' }).click();
+  await painted(page, NOTHING); // another picture, and nothing painted over it
+  await mode(page, 'From words');
+  await draw(page, 'a cat', STEPS);
+  await page.locator('#earlier button').nth(1).click();
+  await says(page, 'An earlier picture');
+  await useSettings(page);
+  assert.equal(await page.getByRole('radio', { name: 'Repaint' }).isChecked(), true);
+  await begins(page, () => generateButton(page).click());
+  await finished(page);
+  assert.equal(psnr(await pixels(page), orange), Infinity);
+  await page.getByRole('button', { name: 'Paint again' }).click();
+  assert.deepEqual((await maskOf(page)).values, mask.values);
+});
+
+test('brush and eraser, rectangle and lasso, fifty strokes back and again, nearer and moved; a mask is saved and loaded', async () => {
+  const { page } = await withApple();
+  const at = await places(page);
+  await tool(page, 'Rectangle').click();
+  await stroke(page, [[0.2, 0.2], [0.6, 0.5]]);
+  near((await maskOf(page)).box, [0.2, 0.2, 0.6, 0.5], 0.01, 'a rectangle');
+  await page.keyboard.press('l');
+  await stroke(page, [[0.6, 0.2], [0.9, 0.2], [0.75, 0.5]]);
+  near((await maskOf(page)).box, [0.2, 0.2, 0.9, 0.5], 0.01, 'and a triangle');
+  await tool(page, 'Eraser').click();
+  const share = async () => (await maskOf(page)).share;
+  const before = await share();
+  await stroke(page, [[0.3, 0.3], [0.5, 0.3]]);
+  const erased = await share();
+  assert.ok(erased < before - 0.02, `${before} and ${erased}`);
+  await page.mouse.move(...at(0.1, 0.9));
+  await page.mouse.wheel(0, -400); // a larger brush
+  await page.keyboard.press('b');
+  await page.keyboard.press('[');
+  await page.keyboard.press(']');
+  await stroke(page, [[0.5, 0.85], [0.5, 0.85]]);
+  const [, , , down] = (await maskOf(page)).box;
+  assert.ok(down > 0.98, `the brush reaches down to ${down}`);
+  await page.keyboard.press('Control+z');
+
+  for (let i = 0; i < 50; i++) {
+    await page.mouse.move(...at(0.1 + 0.016 * i, 0.7));
+    await page.mouse.down();
+    await page.mouse.up();
+  }
+  const fifty = (await maskOf(page)).values;
+  for (let i = 0; i < 50; i++) await page.keyboard.press('Control+z');
+  assert.equal(await share(), erased);
+  for (let i = 0; i < 50; i++) await tool(page, 'Redo').click();
+  assert.deepEqual((await maskOf(page)).values, fifty);
+
+  // Cleared, loaded again, turned around; what is no picture is refused.
+  const png = PNG.sync.write(Object.assign(new PNG({ width: 64, height: 64 }), { data: Buffer.from(Array.from({ length: 64 * 64 },
+    (_, i) => (i % 64 < 16 ? [255, 255, 255, 255] : [255, 255, 255, 0])).flat()) }));
+  await page.getByRole('button', { name: 'Clear' }).click();
+  await painted(page, NOTHING);
+  await page.locator('#mask-file').setInputFiles({ name: 'left.png', mimeType: 'image/png', buffer: png });
+  await painted(page, /^25 %/);
+  await page.getByRole('button', { name: 'Invert' }).click();
+  await painted(page, /^75 %/);
+  await page.locator('#mask-file').setInputFiles({ name: 'no.png', mimeType: 'image/png', buffer: Buffer.from('no') });
+  await page.locator('#report').getByText('“no.png” was not taken.').waitFor();
+  await painted(page, /^75 %/);
+  await page.getByRole('button', { name: 'Close' }).click();
+
+  // Four times nearer around the middle, moved to the left: a dab lies where it is seen.
+  await page.getByRole('button', { name: 'Clear' }).click();
+  await canvas(page).scrollIntoViewIfNeeded();
+  const here = await places(page);
+  await page.mouse.move(...here(0.5, 0.5));
+  await page.keyboard.down('Control');
+  await page.mouse.wheel(0, -324); // e to the power of 3 · 324/700: four times
+  await page.keyboard.up('Control');
+  await page.keyboard.down(' ');
+  await stroke(page, [[0.8, 0.5], [0.4, 0.5]]);
+  await page.keyboard.up(' ');
+  await tool(page, 'Rectangle').click();
+  await canvas(page).scrollIntoViewIfNeeded();
+  await stroke(page, [[0.25, 0.25], [0.75, 0.75]]);
+  near((await maskOf(page)).box, [0.5375, 0.4375, 0.6625, 0.5625], 0.01, 'four times as near');
+});
+
+test('on a phone: a finger paints, two bring the picture nearer, a pen paints as it is pressed, and numbers do without any', async () => {
+  const { page } = await withApple({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+  const devtools = await page.context().newCDPSession(page);
+  await canvas(page).scrollIntoViewIfNeeded();
+  const at = await places(page);
+  const touch = (type, ...fingers) => devtools.send('Input.dispatchTouchEvent', { type,
+    touchPoints: fingers.map(([x, y], id) => ({ x, y, id })) });
+  await touch('touchStart', at(0.2, 0.5));
+  await touch('touchMove', at(0.5, 0.5));
+  await touch('touchMove', at(0.8, 0.5));
+  await touch('touchEnd');
+  const line = await maskOf(page);
+  near(line.box, [0.11, 0.41, 0.89, 0.59], 0.02, 'a finger');
+
+  await canvas(page).scrollIntoViewIfNeeded();
+  const now = await places(page);
+  await touch('touchStart', now(0.4, 0.4));
+  await touch('touchStart', now(0.4, 0.4), now(0.6, 0.6));
+  await touch('touchMove', now(0.3, 0.3), now(0.7, 0.7));
+  await touch('touchMove', now(0.2, 0.2), now(0.8, 0.8));
+  await touch('touchEnd');
+  assert.deepEqual((await maskOf(page)).values, line.values, 'two fingers paint nothing');
+  await canvas(page).scrollIntoViewIfNeeded();
+  const near3 = await places(page);
+  await tool(page, 'Rectangle').tap();
+  await touch('touchStart', near3(0, 0));
+  await touch('touchMove', near3(0.5, 0.5));
+  await touch('touchMove', near3(0.999, 0.999));
+  await page.waitForTimeout(200); // else it was a fling, and the next tap stops that
+  await touch('touchEnd');
+  const third = await maskOf(page);
+  assert.ok(Math.abs((third.box[3] - third.box[1]) - 1 / 3) < 0.03, `three times as near: ${third.box}`);
+  await page.getByRole('button', { name: 'Clear' }).tap();
+  await page.getByRole('button', { name: 'Whole picture' }).tap();
+
+  await tool(page, 'Brush').tap();
+  await canvas(page).scrollIntoViewIfNeeded();
+  const pen = async (type, [x, y], force) => devtools.send('Input.dispatchMouseEvent', { type, x, y, force, pointerType: 'pen',
+    button: 'left', buttons: type === 'mouseReleased' ? 0 : 1, clickCount: 1 });
+  const seen = await places(page);
+  await pen('mousePressed', seen(0.5, 0.5), 0.25);
+  await pen('mouseReleased', seen(0.5, 0.5), 0);
+  const little = (await maskOf(page)).share;
+  const full = Math.PI * 0.09 ** 2;
+  assert.ok(little > 0.05 * full && little < 0.4 * full, `a pen that is pressed little paints ${(little / full).toFixed(2)} of a dab`);
+
+  // Without any pointer.
+  await page.getByRole('button', { name: 'Clear' }).press('Enter');
+  for (const [label, value] of [['From the left', 32], ['From the top', 64], ['Width', 64], ['Height', 32]]) {
+    const field = page.locator('#tools').getByLabel(label, { exact: true });
+    await field.focus();
+    await page.keyboard.type(String(value));
+  }
+  await page.getByRole('button', { name: 'Paint it' }).press('Enter');
+  await painted(page, /^13 %/);
+  near((await maskOf(page)).box, [0.25, 0.5, 0.75, 0.75], 0.001, 'by numbers');
+  await page.locator('#tools').getByLabel('Width', { exact: true }).fill('');
+  await page.getByRole('button', { name: 'Erase it' }).press('Enter');
+  await page.locator('#rectangle-error').getByText('the picture has 128 × 128').waitFor();
+
+  // How it is drawn anew is kept too, and what cannot be is refused at its field.
+  await page.locator('#tools').getByLabel('There before it begins').selectOption('fill');
+  await page.locator('#tools').getByLabel(/^Mask blur/).fill('100');
+  await set(page, { Steps: 2 });
+  await generateButton(page).tap();
+  await page.locator('#maskBlur-error').getByText(/expected 0 to 64/).waitFor();
+  await page.locator('#tools').getByLabel(/^Mask blur/).fill('2');
+  await page.reload();
+  await ready(page);
+  await painted(page, /^13 %/);
+  assert.equal(await page.locator('#maskedContent').inputValue(), 'fill');
+  await begins(page, () => generateButton(page).tap());
+  await finished(page);
+  await page.getByRole('button', { name: 'Use this' }).waitFor();
+});

@@ -1,0 +1,177 @@
+/** Painting over a picture what is to be drawn anew: the mask of *Repaint*, with its brush, its tools and its file. */
+
+import { download } from '../js/actions.js';
+import { $ } from '../js/dom.js';
+import { report } from '../js/report.js';
+import { pngOf, valuesOf } from './files.js';
+import { Hands } from './hands.js';
+import { Mask } from './mask.js';
+import { Tools } from './tools.js';
+import { View } from './view.js';
+
+/** A small picture is painted over more finely than its pixels are: its longer side has so many of the mask's, or more. */
+const FINE = 512;
+/** What is painted is kept so soon after the last change, in ms. */
+const SOON = 250;
+/** How far a brush reaches, as a share of the picture's longer side. */
+const SIZES = { from: 0.005, to: 0.6 };
+
+export class Editor {
+  /** @type {import('./hands.js').Tool} */ tool = 'brush';
+  /** `size`: how far it reaches, as a share of the picture's longer side; `soft`: the share of that over which it fades. */
+  brush = { size: 0.09, soft: 0.2 };
+  /** @type {Mask | null} */ mask = null;
+  /** The picture, in its own pixels. */ picture = { width: 1, height: 1 };
+  /** The hashes of picture and mask, as they are kept. @type {{image: string, mask?: string}} */ #kept = { image: '' };
+  #timer = 0;
+  /** Whether something is painted that is not kept yet. */ #unsaved = false;
+  /** @type {Promise<boolean> | null} */ #saving = null;
+  /** The pictures that are opened, one after another. */ #opening = Promise.resolve();
+
+  /** @param {import('../js/begin.js').Begin} begin */
+  constructor(begin) {
+    this.begin = begin;
+    this.view = new View($('mask'));
+    this.tools = new Tools(this);
+    this.hands = new Hands(this);
+    document.addEventListener('visibilitychange', () => document.hidden && this.settle());
+  }
+
+  /** Pixels of the mask to one of the picture. */
+  get scale() {
+    return this.mask.width / this.picture.width;
+  }
+
+  /** How far the brush reaches, in the mask's pixels. */
+  get reach() {
+    return this.brush.size * Math.max(this.mask.width, this.mask.height);
+  }
+
+  /**
+   * Has a picture painted over, from the mask on that it has. Where both are here already nothing changes.
+   * @param {object} begun
+   * @param {string} begun.image its hash
+   * @param {Blob} begun.png
+   * @param {string} [begun.mask] the hash of its mask
+   * @param {() => Promise<Blob | null>} begun.read reads the mask
+   */
+  open(begun) {
+    this.#opening = this.#opening.then(() => this.#open(begun)).catch((error) => {
+      report('The picture cannot be painted over.', [`The browser says: ${error.message}`]);
+    });
+    return this.#opening;
+  }
+
+  async #open({ image, png, mask, read }) {
+    const same = image === this.#kept.image;
+    if (same && mask === this.#kept.mask) return this.tools.draw();
+    await this.settle();
+    if (!same) {
+      const bitmap = await createImageBitmap(png);
+      const { width, height } = bitmap;
+      const scale = Math.max(1, Math.ceil(FINE / Math.max(width, height)));
+      this.picture = { width, height };
+      this.mask = new Mask(width * scale, height * scale);
+      this.view.show(bitmap, this.mask);
+    }
+    this.#kept = { image, mask };
+    const file = mask ? await read().catch(() => null) : null;
+    if (file) {
+      const { values } = await valuesOf(file, this.mask.width, this.mask.height);
+      if (same) this.mask.begin(); // what was painted before can be had back
+      this.mask.put(values);
+      this.mask.end();
+    }
+    this.#show();
+  }
+
+  /** @param {import('./hands.js').Tool} tool */
+  use(tool) {
+    this.tool = tool;
+    this.tools.draw();
+  }
+
+  /** @param {Partial<Editor['brush']>} brush */
+  setBrush(brush) {
+    Object.assign(this.brush, brush);
+    this.tools.draw();
+  }
+
+  /** Makes the brush so many times as large. @param {number} by */
+  resize(by) {
+    this.setBrush({ size: Math.min(SIZES.to, Math.max(SIZES.from, this.brush.size * by)) });
+  }
+
+  /** Changes the mask in one step. @param {(mask: Mask) => void} act */
+  change(act) {
+    this.mask.begin();
+    act(this.mask);
+    this.finish();
+  }
+
+  /** A change is complete. */
+  finish() {
+    if (this.mask.end()) this.#changed();
+  }
+
+  undo() {
+    if (this.mask.undo()) this.#changed();
+  }
+
+  redo() {
+    if (this.mask.redo()) this.#changed();
+  }
+
+  /** Keeps what is painted, where that has not been done. @returns {Promise<boolean> | null} whether it could be */
+  settle() {
+    if (this.#unsaved) this.#keep();
+    return this.#saving;
+  }
+
+  /** The mask as a file of the visitor's. */
+  async save() {
+    download(await pngOf(this.mask), 'mask.png');
+  }
+
+  /** Takes a file for the mask. Never rejects. @param {File} file */
+  async load(file) {
+    const { width, height } = this.mask;
+    const read = await valuesOf(file, width, height).catch(() => null);
+    if (!read) return report(`“${file.name}” was not taken.`, ['This browser reads no picture in it.', 'The mask is as it was.']);
+    this.change((mask) => mask.put(read.values));
+    if (read.stretched) report('The mask was stretched to the picture.', ['It has another shape.']);
+    return undefined;
+  }
+
+  #changed() {
+    this.#unsaved = true;
+    this.begin.unmark('mask');
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.settle(), SOON);
+    this.#show();
+  }
+
+  #show() {
+    this.view.draw();
+    this.tools.draw();
+    this.tools.say(this.mask.share);
+  }
+
+  #keep() {
+    clearTimeout(this.#timer);
+    this.#unsaved = false;
+    const { mask } = this;
+    const { image } = this.#kept;
+    const kept = async () => {
+      const hash = await this.begin.keepMask(image, mask.isEmpty ? null : await pngOf(mask));
+      if (this.#kept.image === image) this.#kept.mask = hash;
+      return true;
+    };
+    const saving = (this.#saving ?? Promise.resolve()).then(kept).catch((error) => {
+      report('What is painted could not be kept.', [`The browser says: ${error.message}`, 'It stays here as long as the page does.']);
+      return false;
+    });
+    this.#saving = saving;
+    saving.then(() => { if (this.#saving === saving) this.#saving = null; });
+  }
+}
