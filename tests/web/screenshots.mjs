@@ -85,6 +85,26 @@ const STATES = {
     await page.locator('#large-compare').click();
     await page.waitForTimeout(400);
   },
+  async repaint(page) {
+    await page.goto(address);
+    await ready(page);
+    await example(page, 0);
+    await page.getByRole('radio', { name: 'Repaint' }).check({ force: true });
+    const mask = page.locator('#mask');
+    await mask.waitFor();
+    await page.locator('#mask-words').filter({ hasText: 'Paint over' }).waitFor();
+    await page.evaluate(() => scrollTo(0, 0));
+    const { x, y, width, height } = await mask.boundingBox();
+    await page.mouse.move(x + 0.5 * width, y + 0.5 * height);
+    await page.mouse.down();
+    for (let turn = 0; turn <= 40; turn++) { // a spiral, not to the end
+      const [far, angle] = [0.02 + turn * 0.0042, turn * 0.6];
+      await page.mouse.move(x + (0.5 + 1.1 * far * Math.cos(angle)) * width, y + (0.54 + far * Math.sin(angle)) * height);
+    }
+    await page.mouse.up();
+    await prompt(page).fill('an orange on a light blue background');
+    await page.waitForTimeout(500);
+  },
   async error(page) {
     server.faults = { cutAt: 3_000_000 };
     await page.goto(address);
