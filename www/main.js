@@ -59,7 +59,7 @@ const adding = new Adding({
   models: () => choice.all, onGiven: (id) => using.given(id),
 });
 const reader = new Reader();
-const begin = new Begin({ pictures, current: () => shown.current, onChange: drawQueue });
+const begin = new Begin({ pictures, current: () => shown.current, onChange: drawQueue, onUsed: use });
 const making = new Making({
   session, settings, stage, shown, pictures, gallery, adding, reader, begin,
   onBegin: begins, onQueue: drawQueue, onMade: () => state.showEngine(),
@@ -142,7 +142,10 @@ function begins() {
 
 /** The model has become ready: says what there is to say about that, and asks the browser to keep it. */
 function greet({ og, loaded }) {
-  later(({ length }) => length.look());
+  later(({ length, strength }) => {
+    length.look();
+    strength.look();
+  });
   using.loaded();
   keepPage(); // its files compete with the model's no more
   setTimeout(keepRest, LOOKING_ON);
@@ -171,6 +174,11 @@ function pick(made) {
   if (!queue.running) say('An earlier picture', seedWords(made.settings));
 }
 
+/** A picture that was made here is begun with: what comes of it will know it. */
+function use(entry, hash) {
+  pictures.markSource(entry, hash).then(() => gallery.refresh(), () => {}); // it is not marked as kin then
+}
+
 /** Pictures were deleted. @param {number[]} ids */
 function forget(ids) {
   const looked = shown.forget(ids);
@@ -195,7 +203,11 @@ function drawQueue() {
   actions.show(!on && shown.current !== null && !begin.isLooking);
   $('enlarge').hidden = shown.current === null || (on && shown.following) || begin.isLooking;
   $('use-settings').hidden = shown.following || begin.isLooking;
-  later(({ waiting }) => waiting.draw());
+  later(({ waiting, origin, strength }) => {
+    waiting.draw();
+    origin.look(!begin.isLooking && !(on && shown.following));
+    strength.look();
+  });
 }
 
 /** What computes from now on; an address that asked for something else does so no longer. */

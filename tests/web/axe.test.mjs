@@ -33,6 +33,10 @@ test('Create: empty, with a picture, begun with one, painted over, with words th
     if (mode === 'Repaint') await page.getByText('More', { exact: true }).and(page.locator('#tools summary')).click();
     await clean(page, mode);
   }
+  await page.getByRole('radio', { name: 'From a picture' }).check({ force: true });
+  await draw(page, 'a red apple on a light blue background', { Steps: 2 });
+  await page.getByRole('button', { name: 'Before' }).click();
+  await clean(page, 'with what was before over it');
   await page.getByRole('radio', { name: 'From words' }).check({ force: true });
   await promptOf(page).fill('my blue elephant sleeping on a sofa');
   await page.locator('#understood button').first().waitFor();

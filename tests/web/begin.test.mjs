@@ -41,6 +41,8 @@ test('the picture that was just made is begun with: the less may change, the mor
   await mode(page, 'From a picture');
   await looking(page);
   assert.equal(await page.locator('#strength-words').textContent(), '60 %');
+  // Of Mini's four steps (999, 749, 499, 249) the last two: √(1 − ᾱ) and √ᾱ at 499 of Stable Diffusion's schedule.
+  await page.locator('#begin-hint').getByText('Begins at step 3 of 4, where noise is 0.85 and the picture 0.53.').waitFor();
   const [little, much] = [await like(page, first, { change: 0.25 }), await like(page, first, { change: 1 })];
   assert.ok(little > much + 0.5, `${little.toFixed(1)} dB with a quarter, ${much.toFixed(1)} dB with all`);
 

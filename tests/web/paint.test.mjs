@@ -100,12 +100,39 @@ test('an apple is painted over and becomes an orange; beyond the mask nothing ch
   assert.ok(beyond.length > 2000 && beyond.every(Boolean), `${beyond.filter((same) => !same).length} of ${beyond.length} pixels beyond the mask changed`);
   assert.ok(within.filter((same) => !same).length > 0.3 * within.length, 'what was painted over was drawn anew');
 
+  // What it was made from lies over it, up to a line that is dragged; and it is a press away, in the strip and on the stage.
+  await page.getByRole('button', { name: 'Before' }).click();
+  const line = page.getByRole('slider', { name: 'Where what was before ends' });
+  const { x, y, width, height } = await line.boundingBox();
+  await page.mouse.move(x + width / 2, y + height / 2);
+  await page.mouse.down();
+  await page.mouse.move(x + 0.2 * width, y + height / 2, { steps: 4 });
+  await page.mouse.up();
+  assert.ok(Math.abs(Number(await line.inputValue()) - 20) < 4, `dragged to ${await line.inputValue()} %`);
+  await line.press('ArrowRight');
+  const shown = await page.locator('.before img').evaluate((image) => {
+    const canvas = new OffscreenCanvas(image.naturalWidth, image.naturalHeight);
+    const context = canvas.getContext('2d');
+    context.drawImage(image, 0, 0);
+    return [canvas.width, canvas.height, ...context.getImageData(64, 64, 1, 1).data];
+  });
+  assert.deepEqual(shown, [apple.width, apple.height, ...apple.data.subarray(4 * (64 * apple.width + 64), 4 * (64 * apple.width + 65))]);
+  assert.equal(await page.locator('#earlier [data-kin]').getAttribute('aria-description'), 'what this was made from');
+  await page.locator('#picture-menu').evaluate((menu) => { menu.open = true; });
+  await page.getByRole('button', { name: 'Back to the original' }).click();
+  await says(page, 'An earlier picture');
+  assert.equal(psnr(await pixels(page), apple), Infinity);
+  assert.equal(await line.isVisible(), false);
+  assert.equal(await page.locator('#earlier [data-kin]').getAttribute('aria-description'), 'made from this');
+  assert.equal(await page.getByRole('button', { name: 'Before' }).isVisible(), false, 'it was made from nothing');
+
+  await page.locator('#earlier button').first().click();
   await page.getByRole('button', { name: 'Use this' }).click();
   await painted(page, NOTHING); // another picture, and nothing painted over it
   await mode(page, 'From words');
   await draw(page, 'a cat', STEPS);
   await page.locator('#earlier button').nth(1).click();
-  await says(page, 'An earlier picture');
+  await page.locator('#earlier button[aria-current]').and(page.getByRole('button', { name: ORANGE })).waitFor();
   await useSettings(page);
   assert.equal(await page.getByRole('radio', { name: 'Repaint' }).isChecked(), true);
   await begins(page, () => generateButton(page).click());

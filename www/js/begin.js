@@ -30,7 +30,7 @@ const SIDE_PER_BLUR = 128;
  * @property {'original' | 'noise' | 'zero' | 'fill'} maskedContent
  * @property {boolean} differential
  * @property {boolean} looking whether the stage shows what is begun with, and not what came of it
- * @property {boolean} own whether the visitor brought the picture
+ * @property {boolean} own whether the visitor brought the picture, so that nothing but another choice takes it away
  */
 
 /** What is taken where nobody said otherwise: the things stay where they are; what is painted over may become anything. */
@@ -52,10 +52,11 @@ export class Begin {
    * @param {object} options
    * @param {import('./pictures.js').Pictures} options.pictures
    * @param {() => import('./gallery.js').Made | null} options.current what stands on the stage
-   * @param {() => void} options.onChange the stage shows something else
+   * @param {() => void} options.onChange the stage shows something else, or another run would be asked for
+   * @param {(entry: import('./pictures.js').Entry, hash: string) => void} options.onUsed a picture that was made here is begun with
    */
-  constructor({ pictures, current, onChange }) {
-    Object.assign(this, { pictures, current, onChange });
+  constructor({ pictures, current, onChange, onUsed }) {
+    Object.assign(this, { pictures, current, onChange, onUsed });
     for (const [button, file] of [['image', 'begin-file'], ['begin-camera', 'begin-photograph']]) {
       $(button).addEventListener('click', () => $(file).click());
       $(file).addEventListener('change', () => {
@@ -88,10 +89,14 @@ export class Begin {
     return this.#kept.mode;
   }
 
+  /** Whether there is a picture to begin with. */
+  get isThere() {
+    return this.#kept.mode !== 'words' && this.#kept.image !== null;
+  }
+
   /** Whether what is begun with covers the stage. */
   get isLooking() {
-    const { mode, image, looking } = this.#kept;
-    return mode !== 'words' && image !== null && looking;
+    return this.isThere && this.#kept.looking;
   }
 
   /** The hash of what is painted over the picture, if anything is. @returns {string | undefined} */
@@ -160,9 +165,9 @@ export class Begin {
   /**
    * Begins with a picture from now on. Never rejects.
    * @param {Blob} file @param {string} name what a message calls it
-   * @param {{own?: boolean}} [whose] whether the visitor brought it, so that nothing but another choice takes it away
+   * @param {{entry?: import('./pictures.js').Entry | null}} [made] its place in the strip, where it was made here
    */
-  async choose(file, name, { own = true } = {}) {
+  async choose(file, name, { entry } = {}) {
     const chosen = ++this.#chosen;
     const refuse = (why) => report(`“${name}” was not taken.`, [why, 'The picture that runs begin with is as it was.']);
     if (file.size > MOST_BYTES) return refuse(`It has ${bytes(file.size)}; up to ${bytes(MOST_BYTES)} are read.`);
@@ -173,7 +178,8 @@ export class Begin {
       const hash = await this.pictures.keepSource(png);
       if (chosen !== this.#chosen) return undefined;
       if (this.#kept.mode === 'words') this.#kept.mode = 'picture';
-      Object.assign(this.#kept, { looking: true, own });
+      Object.assign(this.#kept, { looking: true, own: entry === undefined });
+      if (entry) this.onUsed(entry, hash);
       await this.#use(hash, png);
     } catch (error) {
       refuse(`The browser did not keep it: ${error.message}.`);
@@ -185,15 +191,15 @@ export class Begin {
   useShown() {
     const { png } = this.current() ?? {};
     if (!png) return report('There is no picture yet to begin with.', ['Draw one, or choose one of your own.']);
-    return this.choose(png, 'The picture', { own: false });
+    return this.choose(png, 'The picture', { entry: this.current().entry });
   }
 
-  /** Takes over the beginning of a picture that was made. @param {Record<string, any>} settings */
-  async take({ image = null, mask, strength, maskBlur = null, maskedContent = 'original', differential = false }) {
+  /** Takes over the beginning of a picture that was made. @param {Record<string, any>} settings @param {{look?: boolean}} [how] */
+  async take({ image = null, mask, strength, maskBlur = null, maskedContent = 'original', differential = false }, { look = false } = {}) {
     this.#chosen++;
     const kept = this.#kept;
     kept.mode = !image ? 'words' : mask ? 'repaint' : 'picture';
-    kept.looking = false;
+    kept.looking = look;
     if (mask) Object.assign(kept, { maskBlur, maskedContent, differential });
     if (mask) this.#remember(image, mask);
     if (image) kept.image = image;
@@ -264,9 +270,9 @@ export class Begin {
 
   /** Shows what is, and keeps it. */
   #draw() {
-    const { mode, image, strengths } = this.#kept;
+    const { mode, strengths } = this.#kept;
     const on = mode !== 'words';
-    const there = on && Boolean(image);
+    const there = this.isThere;
     const seen = this.isLooking;
     $(`mode-${mode}`).checked = true;
     $('begin').hidden = !on;

@@ -65,6 +65,27 @@ export class Gallery {
       if (other === id) button.setAttribute('aria-current', 'true');
       else button.removeAttribute('aria-current');
     }
+    this.#markKin();
+  }
+
+  /** Marks what the picture on the stage was made from, and what was made from it. */
+  #markKin() {
+    const entry = this.#entries.find(({ id }) => id === this.#current);
+    for (const { id, source, settings } of this.#entries) {
+      const button = this.#items.get(id)?.querySelector('button');
+      const before = entry?.settings.image !== undefined && source === entry.settings.image;
+      const after = entry?.source !== undefined && settings.image === entry.source;
+      button?.toggleAttribute('data-kin', before || after);
+      if (before || after) button?.setAttribute('aria-description', before ? 'what this was made from' : 'made from this');
+      else button?.removeAttribute('aria-description');
+    }
+  }
+
+  /** Picks the picture that others began with under this hash. @param {string} hash @returns {Promise<boolean>} whether it is here */
+  async openSource(hash) {
+    const entry = this.#entries.find(({ source }) => source === hash);
+    if (entry) await this.#pick(entry);
+    return entry !== undefined;
   }
 
   /** The newest picture, to be shown. @returns {Promise<Made | null>} */

@@ -4,8 +4,10 @@ import { canShare } from './actions.js';
 import { Batch } from './batch.js';
 import { Large } from './large.js';
 import { Length } from './length.js';
+import { Origin } from './origin.js';
 import { Recall } from './recall.js';
 import { StoragePanel } from './storage.js';
+import { Strength } from './strength.js';
 import { Understood } from './understood.js';
 import { showWords } from './vocabulary.js';
 import { Waiting } from './waiting.js';
@@ -47,6 +49,8 @@ export function furnish({
   return {
     batch: new Batch({ onChoose: (made) => shown.present(made) }),
     length: new Length({ session }),
+    origin: new Origin({ pictures: gallery.pictures, gallery, begin, current: () => shown.current }),
+    strength: new Strength({ session, settings, begin }),
     storage: new StoragePanel({ session, choice, removal, onRemoved: (id) => using.forgotten(id) }),
     waiting: new Waiting(making.queue),
     /** Another model is in use: its words count, and are listed. @param {import('../protocol.d.ts').ModelInfo} model */

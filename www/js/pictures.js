@@ -20,6 +20,7 @@ const THUMBNAIL = 160;
  * @property {object} settings the request it was made with: one picture, its own seed
  * @property {string} model the id of its model
  * @property {Blob} thumbnail
+ * @property {string} [source] the hash under which others began with it
  */
 
 export class Pictures {
@@ -99,6 +100,17 @@ export class Pictures {
   async source(hash) {
     const bytes = await this.#read('sources', (store) => store.get(hash));
     return bytes ? asBlob(bytes) : null;
+  }
+
+  /** Remembers that others begin with a picture that was made here. @param {Entry} entry @param {string} hash */
+  async markSource(entry, hash) {
+    const loose = this.#loose.get(entry.id);
+    if (loose) loose.entry.source = hash;
+    else {
+      await this.#change(([entries]) => {
+        entries.get(entry.id).onsuccess = ({ target }) => target.result && entries.put({ ...target.result, source: hash });
+      }, ['entries']);
+    }
   }
 
   /** Deletes what no picture here began with and is not in use either. @param {string[]} used hashes */
