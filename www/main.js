@@ -59,7 +59,10 @@ const adding = new Adding({
   models: () => choice.all, onGiven: (id) => using.given(id),
 });
 const reader = new Reader();
-const begin = new Begin({ pictures, current: () => shown.current, onChange: drawQueue, onUsed: use });
+const begin = new Begin({
+  pictures, current: () => shown.current, drawn: () => ({ width: Number($('width').value), height: Number($('height').value) }),
+  onChange: drawQueue, onUsed: use,
+});
 const making = new Making({
   session, settings, stage, shown, pictures, gallery, adding, reader, begin,
   onBegin: begins, onQueue: drawQueue, onMade: () => state.showEngine(),

@@ -28,7 +28,7 @@ test('Create: empty, with a picture, begun with one, painted over, with words th
   await clean(page, 'empty');
   await draw(page, 'a red apple on a light blue background', { Steps: 2 });
   await clean(page, 'with a picture');
-  for (const mode of ['From a picture', 'Repaint']) {
+  for (const mode of ['From a picture', 'Repaint', 'Extend']) {
     await page.getByRole('radio', { name: mode }).check({ force: true }); // its label lies above
     if (mode === 'Repaint') await page.getByText('More', { exact: true }).and(page.locator('#tools summary')).click();
     await clean(page, mode);

@@ -207,7 +207,9 @@ export async function saveExact(page) {
 export async function pixels(page) {
   const { width, height, text } = await picture(page).evaluate((canvas) => {
     const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
-    return { width: canvas.width, height: canvas.height, text: btoa(String.fromCharCode(...data)) };
+    let bytes = ''; // large pictures have more than a call takes
+    for (const value of data) bytes += String.fromCharCode(value);
+    return { width: canvas.width, height: canvas.height, text: btoa(bytes) };
   });
   return { width, height, data: Buffer.from(text, 'base64') };
 }

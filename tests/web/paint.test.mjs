@@ -134,7 +134,7 @@ test('an apple is painted over and becomes an orange; beyond the mask nothing ch
   await page.locator('#earlier button').nth(1).click();
   await page.locator('#earlier button[aria-current]').and(page.getByRole('button', { name: ORANGE })).waitFor();
   await useSettings(page);
-  assert.equal(await page.getByRole('radio', { name: 'Repaint' }).isChecked(), true);
+  await page.locator('#mode-repaint:checked').waitFor();
   await begins(page, () => generateButton(page).click());
   await finished(page);
   assert.equal(psnr(await pixels(page), orange), Infinity);
@@ -283,4 +283,77 @@ test('on a phone: a finger paints, two bring the picture nearer, a pen paints as
   await begins(page, () => generateButton(page).tap());
   await finished(page);
   await page.getByRole('button', { name: 'Use this' }).waitFor();
+});
+
+test('a picture grows on its side and stays as it was behind the seam; of a large one only what is painted over is drawn', async () => {
+  const { page, apple } = await withApple();
+  await mode(page, 'Extend');
+  const side = (name) => page.getByRole('slider', { name, exact: true });
+  await side('On the right').waitFor();
+  await generateButton(page).click();
+  await page.locator('#extend-error').getByText(/^The picture does not grow yet/).waitFor();
+  const square = await page.locator('#extend').boundingBox();
+  const { x, y, width, height } = await side('On the right').boundingBox();
+  await page.mouse.move(x + width / 2, y + height / 2);
+  await page.mouse.down();
+  await page.mouse.move(x + width / 2 + 0.14 * square.width, y + height / 2, { steps: 4 }); // 0.7 of it are 128 pixels
+  await page.mouse.up();
+  assert.equal(await side('On the right').getAttribute('aria-valuetext'), '24 pixels');
+  assert.equal(await page.locator('#extend-error').isVisible(), false);
+  await side('On the right').press('ArrowRight');
+  await side('At the top').press('ArrowUp');
+  await page.locator('#sides').getByText('The picture becomes 160 × 136 pixels').waitFor();
+  await page.reload();
+  await ready(page);
+  assert.equal(await side('On the right').getAttribute('aria-valuenow'), '32');
+  await begins(page, () => generateButton(page).click());
+  await finished(page);
+  const large = await pixels(page);
+  assert.deepEqual([large.width, large.height], [160, 136]);
+  let changed = 0;
+  for (let row = 16; row < 128; row++) {
+    const from = 4 * ((row + 8) * 160);
+    changed += Number(!large.data.subarray(from, from + 4 * 112).equals(apple.data.subarray(4 * row * 128, 4 * (row * 128 + 112))));
+  }
+  assert.equal(changed, 0, 'rows that changed behind the seam');
+  await page.getByRole('button', { name: 'Before' }).click();
+  const [before, all] = await page.locator('.before').evaluate((root) => [root.querySelector('img'), root].map((one) => one.getBoundingClientRect().width));
+  assert.ok(Math.abs(before / all - 128 / 160) < 0.01, 'what was before lies where it was');
+
+  await mode(page, 'From words');
+  await draw(page, 'a cat', { Steps: 1 });
+  await page.locator('#earlier button').nth(1).click();
+  await says(page, 'An earlier picture');
+  await useSettings(page);
+  await page.locator('#mode-extend:checked').waitFor();
+  assert.equal(await page.getByLabel('Width', { exact: true }).first().inputValue(), '128', 'others are drawn as large as before');
+  await begins(page, () => generateButton(page).click());
+  await finished(page);
+  assert.equal(psnr(await pixels(page), large), Infinity);
+
+  // A photograph, as it were: a corner of it is painted over, and drawn as large as a whole picture.
+  const photograph = new PNG({ width: 480, height: 320 });
+  for (let i = 0; i < 480 * 320; i++) photograph.data.set([i % 256, (i >> 8) % 256, 90, 255], 4 * i);
+  await mode(page, 'Repaint');
+  await page.locator('#begin-file').setInputFiles({ name: 'large.png', mimeType: 'image/png', buffer: PNG.sync.write(photograph) });
+  await painted(page, NOTHING);
+  await more(page);
+  assert.equal(await page.locator('#onlyMasked').isChecked(), true);
+  for (const [label, value] of [['From the left', 40], ['From the top', 40], ['Width', 60], ['Height', 60]]) {
+    await page.locator('#tools').getByLabel(label, { exact: true }).fill(String(value));
+  }
+  await page.getByRole('button', { name: 'Paint it' }).click();
+  await begins(page, () => generateButton(page).click());
+  await finished(page);
+  const result = await pixels(page);
+  const far = 4 * Number(await page.locator('#maskBlur').inputValue()) + 2;
+  const changes = { within: 0, beyond: 0 };
+  for (let i = 0; i < 480 * 320; i++) {
+    const [column, row] = [i % 480, Math.floor(i / 480)];
+    const same = [0, 1, 2].every((c) => result.data[4 * i + c] === photograph.data[4 * i + c]);
+    const reached = [column, row].every((at) => at >= 40 - far && at < 100 + far);
+    changes[reached ? 'within' : 'beyond'] += Number(!same);
+  }
+  assert.deepEqual([result.width, result.height, changes.beyond], [480, 320, 0]);
+  assert.ok(changes.within > 3000, `${changes.within} pixels were drawn anew`);
 });

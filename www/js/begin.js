@@ -1,9 +1,11 @@
 /**
  * What a run begins with: noise alone (words), a picture of the visitor's, noised a part of the way and drawn anew from there
- * (picture), or one of which only what is painted over is drawn anew (repaint). Settings name picture and mask by their hashes;
- * both are kept among the visitor's own (`pictures.js`). The brush comes when it is first wanted (`paint/editor.js`).
+ * (picture), one of which only what is painted over is drawn anew (repaint), or one with more room on its sides (extend).
+ * Settings name picture and mask by their hashes; both are kept among the visitor's own (`pictures.js`). What it is stands in
+ * `begun.js`; what one works with comes when it is first wanted (`paint/`).
  */
 
+import { another, begun, hashesOf, howOf, maskOf, missingOf, remember, requestOf, takeOver } from './begun.js';
 import { $, bytes, keep } from './dom.js';
 import { report } from './report.js';
 import { brought, dressed, keepParts } from './shell.js';
@@ -12,51 +14,31 @@ import { brought, dressed, keepParts } from './shell.js';
 const MOST_BYTES = 64e6;
 /** A picture is kept no longer or wider than this: nothing here draws one that is larger. */
 const MOST_SIDE = 2048;
-/** So many pictures keep the mask that was painted over them last. */
-const MOST_MASKS = 16;
-/** Pixels of the longer side to each of a mask's soft edge: A1111's 4 at 512. */
-const SIDE_PER_BLUR = 128;
-
-/** @typedef {'words' | 'picture' | 'repaint'} Mode */
-
-/**
- * @typedef {object} Kept
- * @property {Mode} mode
- * @property {string | null} image the picture's hash
- * @property {number} side the pixels of its longer side
- * @property {Record<string, string>} masks by a picture's hash that of its mask, the newest last
- * @property {Record<'picture' | 'repaint', string>} strengths how much may change, as the slider has it
- * @property {number | null} maskBlur null: as fits the picture
- * @property {'original' | 'noise' | 'zero' | 'fill'} maskedContent
- * @property {boolean} differential
- * @property {boolean} looking whether the stage shows what is begun with, and not what came of it
- * @property {boolean} own whether the visitor brought the picture, so that nothing but another choice takes it away
- */
-
-/** What is taken where nobody said otherwise: the things stay where they are; what is painted over may become anything. */
-const PLAIN = /** @type {Kept} */ ({
-  mode: 'words', image: null, side: 0, masks: {}, strengths: { picture: '0.6', repaint: '1' }, maskBlur: null,
-  maskedContent: 'original', differential: false, looking: false, own: false,
-});
+/** What one works with in a mode. @type {Record<string, () => Promise<any>>} */
+const TOOLS = {
+  repaint: () => brought(() => import('../paint/editor.js'), new URL('../paint/editor.js', import.meta.url)).then(({ Editor }) => Editor),
+  extend: () => brought(() => import('../paint/sides.js'), new URL('../paint/sides.js', import.meta.url)).then(({ SidesView }) => SidesView),
+};
 
 export class Begin {
-  /** @type {Kept} */ #kept = { ...PLAIN, ...keep.read('begin') };
+  #kept = begun(keep.read('begin'));
   /** Counts what was chosen: a picture that has been overtaken while it was read is passed over. */ #chosen = 0;
   /** The picture itself, once it has been read. @type {Blob | null} */ #png = null;
   /** What stood on the stage when words were chosen. */ #left = null;
   /** Whether the run that goes on was asked for while its beginning was looked at. */ #wasLooking = false;
-  /** @type {Promise<import('../paint/editor.js').Editor | null> | null} */ #coming = null;
-  /** @type {import('../paint/editor.js').Editor | null} */ #editor = null;
+  /** What one works with, by mode. @type {Map<string, Promise<any>>} */ #coming = new Map();
+  /** What of it is here. @type {{repaint?: import('../paint/editor.js').Editor, extend?: import('../paint/sides.js').SidesView}} */ #here = {};
 
   /**
    * @param {object} options
    * @param {import('./pictures.js').Pictures} options.pictures
    * @param {() => import('./gallery.js').Made | null} options.current what stands on the stage
+   * @param {() => import('./begun.js').Size} options.drawn how large pictures are drawn
    * @param {() => void} options.onChange the stage shows something else, or another run would be asked for
    * @param {(entry: import('./pictures.js').Entry, hash: string) => void} options.onUsed a picture that was made here is begun with
    */
-  constructor({ pictures, current, onChange, onUsed }) {
-    Object.assign(this, { pictures, current, onChange, onUsed });
+  constructor({ pictures, current, drawn, onChange, onUsed }) {
+    Object.assign(this, { pictures, current, drawn, onChange, onUsed });
     for (const [button, file] of [['image', 'begin-file'], ['begin-camera', 'begin-photograph']]) {
       $(button).addEventListener('click', () => $(file).click());
       $(file).addEventListener('change', () => {
@@ -99,55 +81,46 @@ export class Begin {
     return this.isThere && this.#kept.looking;
   }
 
-  /** The hash of what is painted over the picture, if anything is. @returns {string | undefined} */
-  get mask() {
-    return this.#kept.masks[this.#kept.image ?? ''];
-  }
-
-  /** The soft edge of a mask in pixels of the picture. */
-  get blur() {
-    return this.#kept.maskBlur ?? Math.round(10 * this.#kept.side / SIDE_PER_BLUR) / 10;
-  }
-
   /** How a mask is read. */
   get how() {
-    const { maskedContent, differential } = this.#kept;
-    return { maskBlur: this.blur, maskedContent, differential };
+    return howOf(this.#kept, this.drawn());
   }
 
-  /** @param {{maskBlur?: number | null, maskedContent?: Kept['maskedContent'], differential?: boolean}} how */
+  /** @param {Partial<Pick<import('./begun.js').Begun, 'maskBlur' | 'maskedContent' | 'differential' | 'onlyMasked'>>} how */
   set how(how) {
     Object.assign(this.#kept, how);
+    this.unmark('maskBlur');
     this.#save();
+  }
+
+  /** How the picture grows. @param {import('./begun.js').Sides} sides */
+  set extend(sides) {
+    this.#kept.extend = sides;
+    this.unmark('extend');
+    this.#draw();
   }
 
   /** The hashes of all that a later run may begin with. @returns {string[]} */
   get inUse() {
-    return [this.#kept.image, ...Object.keys(this.#kept.masks), ...Object.values(this.#kept.masks)].filter(Boolean);
+    return hashesOf(this.#kept);
   }
 
   /** What a request says of its beginning: nothing, where it is noise. */
   get request() {
-    const { mode, image } = this.#kept;
-    if (mode === 'words') return {};
-    const start = { image, strength: Number(this.#kept.strengths[mode]) };
-    return mode === 'picture' ? start : { ...start, mask: this.mask, ...this.how };
+    return requestOf(this.#kept, this.drawn());
   }
 
   /** What is missing to begin; it is shown where that is. @returns {{field: string, message: string} | null} */
   missing() {
-    for (const field of ['image', 'mask', 'strength', 'maskBlur']) this.unmark(field);
-    const { mode, image } = this.#kept;
-    if (mode === 'words') return null;
-    if (!image) return { field: 'image', message: 'There is no picture to begin with yet: choose one, or begin from words.' };
-    if (mode === 'picture' || this.mask) return null;
-    this.look(true);
-    return { field: 'mask', message: 'Nothing is painted over yet. Paint over what shall become something else.' };
+    for (const field of ['image', 'mask', 'extend', 'strength', 'maskBlur']) this.unmark(field);
+    const missing = missingOf(this.#kept);
+    if (missing && missing.field !== 'image') this.look(true);
+    return missing;
   }
 
   /** Keeps what is painted, where that has not been done. @returns {Promise<boolean> | null} whether it could be */
   settle() {
-    return this.#kept.mode === 'repaint' ? this.#editor?.settle() ?? null : null;
+    return this.#kept.mode === 'repaint' ? this.#here.repaint?.settle() ?? null : null;
   }
 
   /** A run that was asked for is shown where it happens. */
@@ -195,17 +168,12 @@ export class Begin {
   }
 
   /** Takes over the beginning of a picture that was made. @param {Record<string, any>} settings @param {{look?: boolean}} [how] */
-  async take({ image = null, mask, strength, maskBlur = null, maskedContent = 'original', differential = false }, { look = false } = {}) {
+  async take(settings, { look = false } = {}) {
     this.#chosen++;
-    const kept = this.#kept;
-    kept.mode = !image ? 'words' : mask ? 'repaint' : 'picture';
-    kept.looking = look;
-    if (mask) Object.assign(kept, { maskBlur, maskedContent, differential });
-    if (mask) this.#remember(image, mask);
-    if (image) kept.image = image;
-    if (strength !== undefined && image) kept.strengths = { ...kept.strengths, [kept.mode]: String(strength) };
-    if (!image) return this.#draw();
-    return this.#restore(image, 'The picture that it began with is not here any more: choose one, or begin from words.');
+    takeOver(this.#kept, settings);
+    this.#kept.looking = look;
+    if (!settings.image) return this.#draw();
+    return this.#restore(settings.image, 'The picture that it began with is not here any more: choose one, or begin from words.');
   }
 
   /** Shows what is begun with, or what came of it. @param {boolean} on */
@@ -221,15 +189,9 @@ export class Begin {
    */
   async keepMask(image, png) {
     const mask = png ? await this.pictures.keepSource(png) : undefined;
-    this.#remember(image, mask);
+    remember(this.#kept, image, mask);
     this.#save();
     return mask;
-  }
-
-  #remember(image, mask) {
-    const { [image]: _, ...masks } = this.#kept.masks;
-    const entries = [...Object.entries(masks), ...(mask ? [[image, mask]] : [])];
-    this.#kept.masks = Object.fromEntries(entries.slice(-MOST_MASKS));
   }
 
   /** The visitor chose another mode: with nothing to begin with, or something new on the stage, that is begun with. */
@@ -257,9 +219,9 @@ export class Begin {
   /** @param {string | null} image @param {Blob | null} [png] */
   async #use(image, png = null) {
     const chosen = this.#chosen;
-    const side = png ? await sideOf(png) : 0;
+    const size = png ? await sizeOf(png) : { width: 0, height: 0 };
     if (chosen !== this.#chosen) return;
-    Object.assign(this.#kept, { image, side, maskBlur: image === this.#kept.image ? this.#kept.maskBlur : null });
+    another(this.#kept, image, size);
     this.#png = png;
     URL.revokeObjectURL($('begin-image').src);
     $('begin-image').src = $('begin-view').src = png ? URL.createObjectURL(png) : '';
@@ -280,43 +242,42 @@ export class Begin {
     for (const id of ['begin-look', 'begin-how', 'begin-none']) $(id).hidden = !there;
     $('begin-empty').hidden = $('begin-camera').hidden = there;
     $('begin-look').ariaPressed = String(seen);
-    $('begin-again').hidden = !there || seen || mode !== 'repaint';
+    $('begin-again').hidden = !there || seen || !TOOLS[mode];
+    $('begin-again').textContent = mode === 'extend' ? 'Change its sides' : 'Paint again';
     $('begin-shown').hidden = !this.current() || seen;
-    $('begin-view').hidden = !seen || (mode === 'repaint' && this.#editor !== null);
-    $('mask').hidden = !seen || mode !== 'repaint';
-    $('tools').hidden = !seen || mode !== 'repaint';
+    $('begin-view').hidden = !seen || Boolean(this.#here[mode]);
+    $('mask').hidden = $('tools').hidden = !seen || mode !== 'repaint';
+    $('extend').hidden = $('sides').hidden = !seen || mode !== 'extend';
     $('frame').toggleAttribute('data-looking', seen);
     $('image').textContent = there ? 'Another picture' : 'Choose a picture';
     if (on) $('strength').value = strengths[mode];
     $('strength-words').textContent = `${Math.round(Number($('strength').value) * 100)} %`;
-    if (mode === 'repaint' && there) this.#paint();
+    if (there && TOOLS[mode]) this.#work(mode);
     this.#save();
     this.onChange();
   }
 
-  /** Has the picture painted over; fetches what that needs. */
-  async #paint() {
-    this.#coming ??= this.#fetchEditor();
-    this.#editor = await this.#coming;
-    const { image } = this.#kept;
-    if (!this.#editor || !image || !this.#png) return;
-    const mask = this.mask;
-    await this.#editor.open({ image, png: this.#png, mask, read: () => this.pictures.source(mask ?? '') });
-    $('begin-view').hidden ||= this.#kept.mode === 'repaint';
+  /** Has the picture worked on; fetches what that needs. @param {'repaint' | 'extend'} mode */
+  async #work(mode) {
+    if (!this.#coming.has(mode)) this.#coming.set(mode, this.#fetch(mode));
+    await this.#coming.get(mode);
+    const { image, size, extend } = this.#kept;
+    if (!this.#here[mode] || !image || !this.#png || this.#kept.mode !== mode) return;
+    const mask = maskOf(this.#kept);
+    const read = () => this.pictures.source(mask ?? '');
+    await this.#here[mode].open({ image, png: this.#png, size, mask, read, extend });
+    $('begin-view').hidden ||= this.#kept.mode === mode;
   }
 
-  /** @returns {Promise<import('../paint/editor.js').Editor | null>} null where it did not come */
-  async #fetchEditor() {
+  /** @param {'repaint' | 'extend'} mode */
+  async #fetch(mode) {
     try {
-      const [{ Editor }] = await Promise.all([
-        brought(() => import('../paint/editor.js'), new URL('../paint/editor.js', import.meta.url)), dressed('css/paint.css'),
-      ]);
+      const [Tool] = await Promise.all([TOOLS[mode](), dressed('css/paint.css')]);
       keepParts(['paint']);
-      return new Editor(this);
+      this.#here[mode] = new Tool(this);
     } catch {
-      this.#coming = null;
-      report('The brush did not arrive.', ['What you have is kept.'], { label: 'Try again', run: () => this.#draw() });
-      return null;
+      this.#coming.delete(mode);
+      report('What this needs did not arrive.', ['What you have is kept.'], { label: 'Try again', run: () => this.#draw() });
     }
   }
 
@@ -338,10 +299,10 @@ export class Begin {
   }
 }
 
-/** The pixels of a PNG's longer side, which its header says. @param {Blob} png */
-async function sideOf(png) {
+/** How large a picture is, which a PNG's header says. @param {Blob} png */
+async function sizeOf(png) {
   const header = new DataView(await png.slice(16, 24).arrayBuffer());
-  return Math.max(header.getUint32(0), header.getUint32(4));
+  return { width: header.getUint32(0), height: header.getUint32(4) };
 }
 
 /**

@@ -42,7 +42,8 @@ export class Filling {
   takeFrom({ model, settings }) {
     const lines = this.using.choose(model);
     // The words as they were typed: they mean the same to the same model.
-    this.settings.apply({ ...settings, prompt: settings.typed ?? settings.prompt });
+    const { width, height, ...rest } = { ...settings, prompt: settings.typed ?? settings.prompt };
+    this.settings.apply(settings.extend ? rest : { ...rest, width, height }); // a grown picture's size is none to draw others at
     this.begin.take(settings);
     if (lines.length) report('Its settings are in the form.', lines);
   }

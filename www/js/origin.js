@@ -41,7 +41,7 @@ export class Origin {
     const png = await this.#source(settings.image);
     if (!png || this.current()?.image !== image) return undefined;
     this.#before ??= new Before();
-    await this.#before.show(png, image);
+    await this.#before.show(png, image, settings.extend);
     $('before').setAttribute('aria-pressed', 'true');
     return undefined;
   }

@@ -179,8 +179,10 @@ export class Pictures {
 export function nameOf({ settings, model }) {
   const { variationStrength = 0, variationSeed, ...rest } = settings;
   const all = variationStrength > 0 ? { ...rest, variationStrength, variationSeed } : rest;
-  return JSON.stringify([model, ...Object.entries(all).map(([field, value]) => [field, String(value)]).sort()]);
+  return JSON.stringify([model, ...Object.entries(all).map(([field, value]) => [field, textOf(value)]).sort()]);
 }
+
+const textOf = (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
 
 /** Rejects where the browser has no database or refuses it. @returns {Promise<IDBDatabase>} */
 function open() {

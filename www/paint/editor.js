@@ -11,8 +11,6 @@ import { View } from './view.js';
 
 /** A small picture is painted over more finely than its pixels are: its longer side has so many of the mask's, or more. */
 const FINE = 512;
-/** What is painted is kept so soon after the last change, in ms. */
-const SOON = 250;
 /** How far a brush reaches, as a share of the picture's longer side. */
 const SIZES = { from: 0.005, to: 0.6 };
 
@@ -23,7 +21,6 @@ export class Editor {
   /** @type {Mask | null} */ mask = null;
   /** The picture, in its own pixels. */ picture = { width: 1, height: 1 };
   /** The hashes of picture and mask, as they are kept. @type {{image: string, mask?: string}} */ #kept = { image: '' };
-  #timer = 0;
   /** Whether something is painted that is not kept yet. */ #unsaved = false;
   /** @type {Promise<boolean> | null} */ #saving = null;
   /** The pictures that are opened, one after another. */ #opening = Promise.resolve();
@@ -146,8 +143,7 @@ export class Editor {
   #changed() {
     this.#unsaved = true;
     this.begin.unmark('mask');
-    clearTimeout(this.#timer);
-    this.#timer = setTimeout(() => this.settle(), SOON);
+    if (!this.#saving) this.settle(); // what is painted while that goes on is kept after it
     this.#show();
   }
 
@@ -158,7 +154,6 @@ export class Editor {
   }
 
   #keep() {
-    clearTimeout(this.#timer);
     this.#unsaved = false;
     const { mask } = this;
     const { image } = this.#kept;
@@ -172,6 +167,10 @@ export class Editor {
       return false;
     });
     this.#saving = saving;
-    saving.then(() => { if (this.#saving === saving) this.#saving = null; });
+    saving.then(() => {
+      if (this.#saving !== saving) return;
+      this.#saving = null;
+      this.settle();
+    });
   }
 }

@@ -4,7 +4,8 @@
 export function pngOf({ width, height, data }) {
   const canvas = new OffscreenCanvas(width, height);
   const image = new ImageData(width, height);
-  data.forEach((value, i) => image.data.set([value, value, value, 255], 4 * i));
+  const pixels = new DataView(image.data.buffer);
+  for (let i = 0; i < data.length; i++) pixels.setUint32(4 * i, data[i] * 0x1010100 + 255);
   canvas.getContext('2d').putImageData(image, 0, 0);
   return canvas.convertToBlob({ type: 'image/png' });
 }

@@ -59,10 +59,11 @@ export class Tools {
     this.sliders.toggleAttribute('data-off', tool !== 'brush' && tool !== 'eraser');
     $('brush-size').value = String(Math.sqrt(brush.size));
     $('brush-soft').value = String(brush.soft);
-    const { maskBlur, maskedContent, differential } = begin.how;
+    const { maskBlur, maskedContent, differential, onlyMasked } = begin.how;
     if (document.activeElement !== $('maskBlur')) $('maskBlur').value = String(maskBlur);
     $('maskedContent').value = maskedContent;
     $('differential').checked = differential;
+    $('onlyMasked').checked = onlyMasked;
   }
 
   /** Says how much is painted. @param {number} share 0 … 1 */
@@ -143,10 +144,14 @@ export class Tools {
     content.addEventListener('change', () => { begin.how = { maskedContent: content.value }; });
     const soft = make('input', { type: 'checkbox', id: 'differential' });
     soft.addEventListener('change', () => { begin.how = { differential: soft.checked }; });
+    const only = make('input', { type: 'checkbox', id: 'onlyMasked' });
+    only.addEventListener('change', () => { begin.how = { onlyMasked: only.checked }; });
     return make('fieldset', { className: 'group' }, make('legend', { textContent: 'How it is drawn anew' }),
       make('div', { className: 'fields' },
         field('maskBlur', 'Mask blur, in pixels', blur, make('p', { className: 'field-error', id: 'maskBlur-error', hidden: true })),
         field('maskedContent', 'There before it begins', content),
+        make('label', { className: 'switch wide' }, only, make('span', { textContent: 'Only this part is drawn, as large as a whole picture' })),
+        make('p', { className: 'field-error wide', id: 'onlyMasked-error', hidden: true }),
         make('label', { className: 'switch wide' }, soft, make('span', { textContent: 'Where it is painted softly, less may change' })),
         make('p', { className: 'field-error wide', id: 'differential-error', hidden: true })));
   }
