@@ -91,13 +91,19 @@ export class Mask {
     const box = this.#box(Math.min(from.x, to.x) - reach, Math.min(from.y, to.y) - reach,
       Math.max(from.x, to.x) + reach, Math.max(from.y, to.y) + reach);
     this.#touch(box);
+    const { data, width } = this;
     for (let y = box.top; y < box.bottom; y++) {
+      const py = y + 0.5 - from.y;
       for (let x = box.left; x < box.right; x++) {
-        const [px, py] = [x + 0.5 - from.x, y + 0.5 - from.y];
+        const at = y * width + x;
+        if (data[at] === (erase ? 0 : 255)) continue; // as it shall be, as most of a stroke is
+        const px = x + 0.5 - from.x;
         const t = square ? Math.min(1, Math.max(0, (px * dx + py * dy) / square)) : 0;
         const r = from.r + (to.r - from.r) * t;
-        const inside = r + 0.5 - Math.hypot(px - t * dx, py - t * dy);
-        if (inside > 0) this.#mix(y * this.width + x, smooth(Math.min(1, inside / (1 + soft * r))), erase);
+        const [ox, oy] = [px - t * dx, py - t * dy];
+        const far = ox * ox + oy * oy;
+        if (far >= (r + 0.5) * (r + 0.5)) continue;
+        this.#mix(at, smooth(Math.min(1, (r + 0.5 - Math.sqrt(far)) / (1 + soft * r))), erase);
       }
     }
   }
