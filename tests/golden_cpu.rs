@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::families::Family;
 use common::pictures::{
-    assert_batches, compare_encoded, compare_part, compare_picture, drawn, picture_cases,
+    ROUNDED, assert_batches, compare_encoded, compare_part, compare_picture, compare_second, drawn,
+    picture_cases,
 };
 use common::report::Report;
 use common::twice::{two_encoders, two_encoders_folder};
@@ -306,6 +307,61 @@ fn a_part_of_a_picture() {
     let case = &picture_cases("inpaint")[0];
     assert_batches(&mut report, case, &mut pipeline(&model_folder(&case.model)));
     report.finish();
+}
+
+/// Drawn small, enlarged, and drawn on; each picture of a batch as alone.
+#[test]
+fn a_second_pass_at_a_larger_size() {
+    let [mut latents, mut pictures] = [common::F32, ROUNDED].map(Report::new);
+    let cases = picture_cases("hires");
+    for case in &cases {
+        let (mut pipeline, golden) = (pipeline(&model_folder(&case.model)), case.golden());
+        for (report, runs) in [&mut latents, &mut pictures].into_iter().zip(case.by_what_is_enlarged()) {
+            for run in runs {
+                let made = drawn(&mut pipeline, &case.request_of_both(run));
+                compare_second(report, &format!("{} {}", case.model, run.run), run, &made, &golden);
+            }
+        }
+    }
+    latents.finish();
+    pictures.finish();
+
+    let mut report = Report::new(1e-5);
+    let mut pipeline = pipeline(&model_folder(&cases[0].model));
+    let run = cases[0].runs.iter().find(|run| run.run == "lanczos/ddim").expect("a run");
+    let alone = Request { seed: 11, ..cases[0].request_of_both(run) };
+    let last = format!("hires.latents.{}", run.taken);
+    let (output, both) = drawn(&mut pipeline, &Request { batch: 2, ..alone.clone() });
+    assert_eq!(output.images.len(), 2);
+    let both = &both.0[&last].1;
+    for (i, together) in both.chunks(both.len() / 2).enumerate() {
+        let (_, dump) = drawn(&mut pipeline, &Request { seed: alone.seed + i as u64, ..alone.clone() });
+        report.compare(&format!("picture {i}"), together, &dump.0[&last].1);
+    }
+    report.finish();
+}
+
+/// Previews and steps are told over both passes, and what is cancelled in the second stops there.
+#[test]
+fn a_second_pass_is_shown_and_cancelled() {
+    let case = picture_cases("hires").swap_remove(0);
+    let mut pipeline = pipeline(&model_folder(&case.model));
+    let request = Request { preview_every: 1, ..case.request_of_both(&case.runs[0]) };
+    let (first, cancel) = (request.taken().count(), Cancel::default());
+    let mut sizes = Vec::new();
+    let mut listen = |event| {
+        if let Event::Step { step, steps, preview } = event {
+            assert_eq!(steps, first + case.runs[0].taken);
+            sizes.extend(preview.map(|preview| [preview.width, preview.height]));
+            if step == first + 2 {
+                cancel.cancel();
+            }
+        }
+    };
+    let result = block_on(pipeline.generate(&request, &mut listen, &cancel));
+    assert!(matches!(result, Err(Error::Aborted)), "{:?}", result.map(|output| output.notices));
+    assert_eq!(sizes[..first], vec![[10, 8]; first]);
+    assert_eq!(sizes[first..], [[14, 12]; 2]);
 }
 
 /// A cancelled run stops between steps.

@@ -173,3 +173,33 @@ fn a_picture_grows_and_stays_to_the_byte_behind_what_overlaps() {
         assert!(said.contains(expected), "{sides}: {said}");
     }
 }
+
+/// Drawn small and drawn on at twice the size; its file says how, and the same settings draw it again.
+#[test]
+fn a_second_pass_is_drawn_at_the_larger_size() {
+    let place = Place::new();
+    let (latents, settings, said) = place.drawn(&["--hires", "1.5x:0.5", "--hires-steps", "1"]);
+    assert_eq!([latents.width, latents.height], [96, 96]);
+    let written = "Denoising strength: 0.5, Hires upscale: 1.5, Hires steps: 1, Hires upscaler: Latent";
+    assert!(said.contains(written) && said.contains("Size: 64x64"), "{said}");
+    let second = settings.hires.expect("a second pass");
+    assert_eq!((second.scale, second.strength, second.steps), (1.5, Some(0.5), Some(1)));
+    assert_eq!((second.upscaler, settings.strength), (Some("latent"), None));
+
+    let (pixels, _, said) =
+        place.drawn(&["--hires", "1.5x:0.5", "--hires-steps", "1", "--hires-upscaler", "lanczos"]);
+    assert!(said.contains("Hires upscaler: Lanczos"), "{said}");
+    assert!([pixels.width, pixels.height] == [96, 96] && pixels != latents);
+
+    for (asked, expected) in [
+        ("3", "is no second pass; expected SCALEx:STRENGTH such as 2x:0.5"),
+        (
+            "4x:0.5",
+            "hires: 4 times 520×520 are 2080×2080 pixels, up to 2048 on a side are drawn; ask for 3.93 times at most",
+        ),
+        ("2x:0", "hires: a strength of 0 asked for, expected more than 0, to 1"),
+    ] {
+        let said = place.refused(&["--size", "520x520", "--hires", asked]);
+        assert!(said.contains(expected), "{asked}: {said}");
+    }
+}

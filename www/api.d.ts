@@ -3,11 +3,11 @@
 /// <reference lib="esnext.disposable" />
 
 import type {
-  Capabilities, EnginePath, ErrorCode as EngineErrorCode, Extension, GenerateRequest, LoadedModel, LoadProgress, ModelInfo,
-  ModelLicense, Pixels, Prediction, PreviewOptions, StageName, Stats, StoredModel, Timings, Walk, WeightType,
+  Capabilities, EnginePath, ErrorCode as EngineErrorCode, Extension, GenerateRequest, HiresFix, LoadedModel,
+  LoadProgress, ModelInfo, ModelLicense, Pixels, Prediction, PreviewOptions, StageName, Stats, StoredModel, Timings, Upscaler, Walk, WeightType,
 } from './protocol.d.ts';
 
-export type { Extension, ModelLicense, PreviewOptions, Walk, WeightType };
+export type { Extension, HiresFix, ModelLicense, PreviewOptions, Upscaler, Walk, WeightType };
 
 /**
  * The model that is meant:

@@ -386,9 +386,10 @@ async function whileOpen(link, signal, work, isAll) {
 }
 
 /** Looks at the options that have options of their own. @param {Partial<import('./api.d.ts').PictureOptions>} settings */
-function checkParts({ previews, walk, extend }) {
+function checkParts({ previews, walk, extend, hires }) {
   check('walk', walk);
   check('extend', extend);
+  check('hires', hires);
   if (typeof previews !== 'object') return;
   check('previews', previews);
   const { to } = LIMITS.size;

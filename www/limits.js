@@ -28,6 +28,13 @@ export const LIMITS = {
   size: { from: 32, to: 2048, step: 8 },
   batch: { from: 1, to: 8 },
   variationStrength: { from: 0, to: 1 },
+  maskBlur: { from: 0, to: 64 },
+  onlyMasked: { from: 0, to: 256 },
+  /** Of `extend`. */
+  overlap: { from: 0, to: 256 },
+  /** Of `hires`. */
+  scale: { from: 1, to: 4 },
+  upscalers: ['latent', 'latent-antialiased', 'latent-bicubic', 'latent-bicubic-antialiased', 'latent-nearest', 'latent-nearest-exact', 'lanczos'],
   samplers: Object.keys(SAMPLERS),
   schedules: ['default', 'karras'],
   rngs: ['torch', 'philox'],

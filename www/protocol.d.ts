@@ -208,6 +208,8 @@ export interface GenerateRequest {
   maskedContent?: 'original' | 'noise' | 'zero' | 'fill';
   /** How grey the mask is says how much of the run a place takes part in. Default: false. */
   differential?: boolean;
+  /** What is drawn is enlarged and drawn on at the larger size (hires fix); not with `image`. */
+  hires?: HiresFix;
   /** More of `image` is drawn on its sides (outpainting); the result has its size and that. */
   extend?: Extension;
   /**
@@ -215,6 +217,22 @@ export interface GenerateRequest {
    * 0 … 256, and widened to that shape (A1111's "Only masked", whose own number is 32). Default: the whole image is drawn.
    */
   onlyMasked?: number;
+}
+
+/** By what a picture is enlarged: its latents, as PyTorch's `interpolate` does it, or its pixels. A1111's. */
+export type Upscaler = 'latent' | 'latent-antialiased' | 'latent-bicubic' | 'latent-bicubic-antialiased' | 'latent-nearest'
+  | 'latent-nearest-exact' | 'lanczos';
+
+/** A second pass at a larger size, from what the first one drew; steps and previews of both are told. */
+export interface HiresFix {
+  /** How many times as wide and high, 1 … 4, up to 2048 pixels on a side. Default: 2. */
+  scale?: number;
+  /** How much of a run it is, above 0 to 1. Default: 0.7. */
+  strength?: number;
+  /** Its steps, all of which are taken. Default: as many as `steps`. */
+  steps?: number;
+  /** Default: "latent". */
+  upscaler?: Upscaler;
 }
 
 /** How far an image grows on its sides, in its pixels; the result has at most 33 million. */
@@ -411,6 +429,7 @@ export interface PictureSettings {
   maskedContent: 'original' | 'noise' | 'zero' | 'fill' | null;
   onlyMasked: number | null;
   extend: Required<Extension> | null;
+  hires: { scale: number; strength: number | null; steps: number | null; upscaler: Upscaler | null } | null;
   sampler: Sampler | null;
   schedule: Schedule | null;
   rng: 'torch' | 'philox' | null;

@@ -3,6 +3,7 @@
 mod apng;
 mod chunks;
 mod exif;
+mod interpolate;
 mod origin;
 mod parameters;
 mod png;
@@ -10,6 +11,7 @@ mod resize;
 mod texts;
 
 pub use apng::{MAX_FRAMES, encode_apng};
+pub use interpolate::{Interpolation, interpolate};
 pub use origin::{MadeOf, XMP};
 pub use parameters::Parameters;
 pub use png::{Decoded, MAX_PIXELS, decode_png, encode_made, encode_png};

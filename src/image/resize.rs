@@ -11,6 +11,8 @@ pub enum Filter {
     Lanczos,
     /// Bilinear: for masks, which it does not make ring.
     Triangle,
+    /// Keys' cubic as Pillow has it.
+    Cubic,
 }
 
 impl Filter {
@@ -19,6 +21,7 @@ impl Filter {
         match self {
             Filter::Lanczos => 3.0,
             Filter::Triangle => 1.0,
+            Filter::Cubic => 2.0,
         }
     }
 
@@ -27,16 +30,26 @@ impl Filter {
         match self {
             Filter::Lanczos if x.abs() < 3.0 => sinc(x) * sinc(x / 3.0),
             Filter::Triangle if x.abs() < 1.0 => 1.0 - x.abs(),
+            Filter::Cubic => cubic(x, -0.5),
             _ => 0.0,
         }
     }
 }
 
+/// R. G. Keys' cubic, "Cubic convolution interpolation for digital image processing" (1981), with its coefficient.
+pub(super) fn cubic(x: f64, a: f64) -> f64 {
+    match x.abs() {
+        x if x < 1.0 => ((a + 2.0) * x - (a + 3.0)) * x * x + 1.0,
+        x if x < 2.0 => (((x - 5.0) * x + 8.0) * x - 4.0) * a,
+        _ => 0.0,
+    }
+}
+
 /// The first pixel that counts for one of the result, and the shares of those from it on.
-type Taps = (usize, Vec<f64>);
+pub(super) type Taps = (usize, Vec<f64>);
 
 /// For each of `to` pixels in a row of `from`: as Pillow has it, whose filters grow with what they shrink.
-fn taps(filter: Filter, from: usize, to: usize) -> Vec<Taps> {
+pub(super) fn taps(filter: Filter, from: usize, to: usize) -> Vec<Taps> {
     let ratio = from as f64 / to as f64;
     let scale = ratio.max(1.0);
     let support = filter.support() * scale;

@@ -6,6 +6,7 @@
 
 use std::ops::RangeInclusive;
 
+use super::hires::{Hires, Upscaler};
 use crate::config::Suggested;
 use crate::sample::{SamplerKind, ScheduleKind};
 
@@ -31,6 +32,11 @@ pub const DEFAULT_PADDING: usize = 32;
 pub const MAX_OVERLAP: usize = 256;
 /// Two latents of most models.
 pub const DEFAULT_OVERLAP: usize = 16;
+/// How many times as wide and high hires fix makes a picture: A1111's.
+pub const UPSCALE_RANGE: RangeInclusive<f64> = 1.0..=4.0;
+/// A1111's.
+pub(super) const DEFAULT_HIRES: Hires =
+    Hires { scale: 2.0, strength: 0.7, steps: None, upscaler: Upscaler::Latent };
 
 /// The settings that depend on the model.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -96,6 +102,7 @@ mod tests {
             format!("  '{kind}': {{ title: '{title}', evaluations: {evaluations}, alone: {alone} }},")
         };
         let samplers = SamplerKind::ALL.map(row).join("\n");
+        let (upscale, upscalers) = (UPSCALE_RANGE, list(Upscaler::ALL.map(Upscaler::name)));
         let schedules = list(ScheduleKind::ALL.map(ScheduleKind::name));
         let sources = list(NoiseSource::ALL.map(NoiseSource::name));
         [
@@ -123,6 +130,13 @@ mod tests {
             &format!("  size: {{ from: {}, to: {}, step: {SIZE_STEP} }},", sizes.start(), sizes.end()),
             &format!("  batch: {{ from: 1, to: {MAX_BATCH} }},"),
             "  variationStrength: { from: 0, to: 1 },",
+            &format!("  maskBlur: {{ from: 0, to: {MAX_MASK_BLUR} }},"),
+            &format!("  onlyMasked: {{ from: 0, to: {MAX_PADDING} }},"),
+            "  /** Of `extend`. */",
+            &format!("  overlap: {{ from: 0, to: {MAX_OVERLAP} }},"),
+            "  /** Of `hires`. */",
+            &format!("  scale: {{ from: {}, to: {} }},", upscale.start(), upscale.end()),
+            &format!("  upscalers: [{upscalers}],"),
             "  samplers: Object.keys(SAMPLERS),",
             &format!("  schedules: [{schedules}],"),
             &format!("  rngs: [{sources}],"),
@@ -178,6 +192,42 @@ mod tests {
         }
     }
 
+    /// What the types' comments say of options that have options of their own.
+    #[test]
+    fn the_documentation_of_options_of_options_says_the_same() {
+        let types = file("www/protocol.d.ts");
+        let Hires { scale, strength, upscaler, .. } = Hires::default();
+        let (low, high, most) = (UPSCALE_RANGE.start(), UPSCALE_RANGE.end(), SIZE_RANGE.end());
+        let pixels = crate::image::MAX_PIXELS / 1_000_000;
+        for told in [
+            format!("{low} … {high}, up to {most} pixels on a side. Default: {scale}."),
+            format!("above 0 to 1. Default: {strength}."),
+            format!("/** Default: \"{}\". */\n  upscaler?: Upscaler;", upscaler.name()),
+            format!(
+                "0 … {MAX_OVERLAP}, new becomes old; behind them it is the image to the byte. Default: {DEFAULT_OVERLAP}."
+            ),
+            format!("the result has at most {pixels} million"),
+            format!("whose own number is {DEFAULT_PADDING}"),
+        ] {
+            assert!(types.contains(&told), "www/protocol.d.ts does not say {told}");
+        }
+        let names = list(Upscaler::ALL.map(Upscaler::name)).replace("', '", "' | '");
+        let (_, union) = types.split_once("export type Upscaler = ").expect("Upscaler");
+        let union =
+            union.split_once(';').expect("its end").0.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(union, names);
+        let readme = file("pkg/README.md");
+        let row = readme.lines().find(|line| line.starts_with("| `hires` |")).expect("hires");
+        assert!(Upscaler::ALL.iter().all(|kind| row.contains(&format!("`\"{}\"`", kind.name()))), "{row}");
+        assert!(
+            row.ends_with(&format!(
+                "| none; {scale}, {strength}, as many as `steps`, `\"{}\"` |",
+                upscaler.name()
+            )),
+            "{row}"
+        );
+    }
+
     /// What the types' comments and the package's README say of each option: its name, its range, its default.
     #[test]
     fn the_documentation_says_the_same() {
@@ -196,6 +246,8 @@ mod tests {
             ("height", size, "the model's".to_string()),
             ("batch", format!("1 … {MAX_BATCH}"), "1".to_string()),
             ("variationStrength", "0 … 1".to_string(), "0".to_string()),
+            ("maskBlur", format!("0 … {MAX_MASK_BLUR}"), DEFAULT_MASK_BLUR.to_string()),
+            ("onlyMasked", format!("0 … {MAX_PADDING}"), String::new()),
         ];
         let (types, readme) = (file("www/protocol.d.ts"), file("pkg/README.md"));
         let (_, after) = types.split_once("export interface GenerateRequest {").expect("GenerateRequest");

@@ -4,6 +4,7 @@
 //! - [`run`]: the numbered stages of a run, told once, and [`study`]: a run taken apart, step by step, for looking at;
 //! - [`start`]: how a run begins, from noise or from a picture; `picture`: what is asked of that; `canvas`: what it is drawn on,
 //!   and which part of it anew;
+//! - `hires`: a second pass at a larger size;
 //! - [`engine`]: what computes them, the device or the processor; [`graphs`]: what both compute, [`plans`]: how the
 //!   device does;
 //! - `residency`: which weights are on the device while which stages work, within a limit of memory;
@@ -16,6 +17,7 @@ mod canvas;
 mod common;
 pub mod engine;
 pub mod graphs;
+mod hires;
 mod layout;
 mod limits;
 mod picture;
@@ -34,9 +36,10 @@ pub mod study;
 
 pub use canvas::{Extend, Mask, MaskedContent};
 pub use engine::Engine;
+pub use hires::{Hires, Upscaler};
 pub use limits::{
     DEFAULT_MASK_BLUR, DEFAULT_OVERLAP, DEFAULT_PADDING, Defaults, MAX_BATCH, MAX_GUIDANCE, MAX_MASK_BLUR,
-    MAX_OVERLAP, MAX_PADDING, SIZE_RANGE, SIZE_STEP, STEPS_RANGE,
+    MAX_OVERLAP, MAX_PADDING, SIZE_RANGE, SIZE_STEP, STEPS_RANGE, UPSCALE_RANGE,
 };
 pub use picture::{Encode, Picture, size_for};
 pub use request::{Cancel, Dump, Event, Output, Request, Stage, Stats, Walk};

@@ -69,6 +69,17 @@ pub struct Taken {
 }
 
 impl Taken {
+    /// The last ones of a run: so much of `steps`, or all of these where they are to be `exact`, as A1111 counts.
+    pub(super) fn last(steps: usize, strength: f64, exact: bool) -> Taken {
+        // As A1111: a strength of 1 is a little less there.
+        const MOST: f64 = 0.999;
+        if exact {
+            let total = ((steps as f64 / strength.min(MOST)) as usize).max(steps);
+            return Taken { total, first: total - steps };
+        }
+        Taken { total: steps, first: steps - ((steps as f64 * strength) as usize).min(steps) }
+    }
+
     /// How many.
     pub fn count(self) -> usize {
         self.total - self.first
@@ -92,13 +103,7 @@ impl Picture {
 
     /// What is taken where `steps` are asked for.
     pub fn taken(&self, steps: usize) -> Taken {
-        // As A1111: a strength of 1 is a little less there.
-        const MOST: f64 = 0.999;
-        if self.exact_steps {
-            let total = ((steps as f64 / self.strength.min(MOST)) as usize).max(steps);
-            return Taken { total, first: total - steps };
-        }
-        Taken { total: steps, first: steps - ((steps as f64 * self.strength) as usize).min(steps) }
+        Taken::last(steps, self.strength, self.exact_steps)
     }
 
     /// Refuses a strength that leaves no step, or asks for more than there are.

@@ -39,6 +39,8 @@ pub struct Settings {
     pub only_masked: Option<u32>,
     /// How far a picture grew.
     pub extend: Option<Extended>,
+    /// A second pass at a larger size.
+    pub hires: Option<Second>,
     pub sampler: Option<&'static str>,
     pub schedule: Option<&'static str>,
     pub rng: Option<&'static str>,
@@ -59,6 +61,15 @@ pub struct Extended {
     pub right: u32,
     pub bottom: u32,
     pub overlap: u32,
+}
+
+/// A second pass: how much larger, how much of a run, in how many steps of its own, and by which upscaler.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Second {
+    pub scale: f64,
+    pub strength: Option<f64>,
+    pub steps: Option<u32>,
+    pub upscaler: Option<&'static str>,
 }
 
 /// Where ComfyUI keeps the graph that made a picture: in PNG, and in the EXIF of others.

@@ -10,6 +10,7 @@ use crate::image::{MadeOf, Parameters, Rgba};
 use crate::prompt::Dialect;
 use crate::sample::{self, NoiseSource, SamplerKind, ScheduleKind, Trajectory, Variation};
 
+use super::hires::Hires;
 use super::limits::{MAX_BATCH, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE};
 use super::picture::{Picture, Taken};
 
@@ -52,6 +53,8 @@ pub struct Request {
     pub walk: Option<Walk>,
     /// What the run begins from instead of pure noise.
     pub picture: Option<Picture>,
+    /// Once it is drawn, it is enlarged and drawn on.
+    pub hires: Option<Hires>,
 }
 
 /// A point between what a request asks for and something else.
@@ -84,15 +87,20 @@ impl Request {
             .map_or(Taken { total: self.steps, first: 0 }, |picture| picture.taken(self.steps))
     }
 
-    /// Those steps as numbers.
-    pub fn trajectory(&self, config: &ModelConfig) -> Result<Trajectory> {
-        let Taken { total, first } = self.taken();
-        sample::late_trajectory(&config.scheduler, self.sampler, self.schedule, total, first)
+    /// How many steps are told of, those of hires fix too.
+    pub fn all_steps(&self) -> usize {
+        self.taken().count() + self.hires.map_or(0, |hires| hires.taken(self).count())
     }
 
-    /// Whether step `step` of those taken, counted from 1, reports a picture of the latents.
-    pub fn previews(&self, step: usize) -> bool {
-        self.preview_every > 0 && (step == self.taken().count() || step.is_multiple_of(self.preview_every))
+    /// Those steps as numbers.
+    pub fn trajectory(&self, config: &ModelConfig) -> Result<Trajectory> {
+        self.trajectory_of(config, self.taken())
+    }
+
+    /// The steps of a pass as numbers.
+    pub(super) fn trajectory_of(&self, config: &ModelConfig, taken: Taken) -> Result<Trajectory> {
+        let Taken { total, first } = taken;
+        sample::late_trajectory(&config.scheduler, self.sampler, self.schedule, total, first)
     }
 
     /// Refuses settings the model or the engine cannot honour.
@@ -142,6 +150,7 @@ impl Request {
                 return invalid(field, message);
             }
         }
+        self.hires.iter().try_for_each(|hires| hires.check(self, config, max_steps))?;
         if let Some(latents) = &self.init_latents {
             let expected = self.latents_len(config);
             if latents.len() != expected {
@@ -211,6 +220,10 @@ impl Request {
         if let Some(picture) = &self.picture {
             fields.push(field(STRENGTH, picture.strength.to_string()));
             fields.extend(picture.fields().into_iter().map(|(key, value)| field(key, value)));
+        }
+        if let Some(hires) = &self.hires {
+            fields.push(field(STRENGTH, hires.strength.to_string()));
+            fields.extend(hires.fields().into_iter().map(|(key, value)| field(key, value)));
         }
         fields.push(field("RNG", self.rng.a1111_name().to_string()));
         if self.dialect != Dialect::default() {
@@ -303,7 +316,8 @@ pub struct Stats {
 /// `tokens`, `text_embeddings` ([uncond, cond] when guided), `latents.i` (entering step i of those taken; the last is the
 /// result), `noise_pred.i` (after guidance), `image`. Where a step has several evaluations, `latents.i.e` and `noise_pred.i.e`
 /// are those of the ones after its first. From a picture also `init_latents` (encoded and scaled), with a mask `mask` and, where
-/// the UNet reads it, `masked_image_latents`.
+/// the UNet reads it, `masked_image_latents`. Of a second pass (hires fix) all of these again with `hires.` before them, and as
+/// `hires.init_latents` the enlarged ones.
 #[derive(Debug, Default)]
 pub struct Dump(pub BTreeMap<String, (Vec<usize>, Vec<f32>)>);
 

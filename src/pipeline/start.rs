@@ -21,22 +21,31 @@ impl Draws {
     /// Those of a request. Given latents leave the generators untouched, as in diffusers: the first draw is then the first
     /// step's.
     pub fn of(request: &Request, config: &ModelConfig) -> Draws {
+        let sampled = |picture: &&Picture| picture.encode == Encode::Sample && is_sampled(config);
+        let picture = request.picture.as_ref().filter(sampled);
+        let encoded = picture.is_some_and(|picture| picture.is_encoded(config));
+        // diffusers draws this one for every UNet, also where it does not read what is around.
+        let around = picture.is_some_and(Picture::is_masked);
+        Draws::drawn(request, config, [encoded, around])
+    }
+
+    /// Those of a request whose run begins from pictures that are not its own.
+    pub fn of_pictures(request: &Request, config: &ModelConfig) -> Draws {
+        Draws::drawn(request, config, [is_sampled(config), false])
+    }
+
+    fn drawn(request: &Request, config: &ModelConfig, [encoded, around]: [bool; 2]) -> Draws {
         let [batch, channels, height, width] = request.latents_shape(config);
         let each = channels * height * width;
         let mut generators = Generators::seeded(request.rng, (0..batch).map(|i| request.seed_of(i)));
-        let sampled = |picture: &&Picture| picture.encode == Encode::Sample && is_sampled(config);
-        let picture = request.picture.as_ref().filter(sampled);
-        let encoded = picture.filter(|picture| picture.is_encoded(config));
-        let sampling = encoded.map(|_| generators.randn(each));
+        let sampling = encoded.then(|| generators.randn(each));
         let noise = match &request.init_latents {
             Some(latents) => latents.clone(),
             None => {
                 Draws::noise(request, &mut generators, sampling.is_some(), [batch, channels, height, width])
             }
         };
-        // diffusers draws this one for every UNet, also where it does not read what is around.
-        let around = picture.filter(|picture| picture.is_masked());
-        let sampling_around = around.map(|_| generators.randn(each));
+        let sampling_around = around.then(|| generators.randn(each));
         Draws { generators, sampling, noise, sampling_around }
     }
 

@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use super::browser::get;
 use crate::config::PredictionType;
 use crate::image::{Resize, Rgba};
-use crate::pipeline::{self, Defaults, Encode, Extend, Mask, MaskedContent, Picture};
+use crate::pipeline::{self, Defaults, Encode, Extend, Hires, Mask, MaskedContent, Picture, Upscaler};
 use crate::plan::Types;
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
@@ -144,6 +144,7 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
         batch: whole(value, "batch", Some(1))?,
         init_latents: None,
         picture: picture(value)?,
+        hires: hires(&get(value, "hires"))?,
         preview_every: previews(&get(value, "previews"))?,
         walk: walk(&get(value, "walk"))?,
     })
@@ -188,6 +189,20 @@ fn mask(value: &JsValue) -> Result<Option<Mask>> {
         content: choice(value, "maskedContent", &content, MaskedContent::default())?,
         differential: get(value, "differential").is_truthy(),
         ..Mask::new(rgba(&get(value, "mask"), "mask")?)
+    }))
+}
+
+/// Reads `{ scale, strength, steps, upscaler }`, or nothing.
+fn hires(value: &JsValue) -> Result<Option<Hires>> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    let Hires { scale, strength, upscaler, .. } = Hires::default();
+    Ok(Some(Hires {
+        scale: number(value, "scale", Some(scale))?,
+        strength: number(value, "strength", Some(strength))?,
+        steps: if is_given(value, "steps") { Some(whole(value, "steps", None)?) } else { None },
+        upscaler: choice(value, "upscaler", &Upscaler::ALL.map(|kind| (kind.name(), kind)), upscaler)?,
     }))
 }
 

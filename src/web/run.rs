@@ -8,34 +8,38 @@ use super::values::{self, Pictures, Stats, Timings};
 use crate::Result;
 use crate::pipeline::{Cancel, Event, Output, Request, Stage};
 
-/// Notes when each stage began.
+/// How long each stage takes; a run may come to some of them twice.
 #[derive(Default)]
 struct Clock {
     start: f64,
+    /// The stage under way, and since when.
+    now: Option<(Stage, f64)>,
     text: f64,
     denoise: f64,
     decode: f64,
 }
 
 impl Clock {
-    fn begin(&mut self, stage: Stage) {
+    fn begin(&mut self, stage: Option<Stage>) {
         let now = now_ms();
-        match stage {
-            Stage::Encode => {}
-            Stage::Text => self.text = now,
-            Stage::Denoise => self.denoise = now,
-            Stage::Decode => self.decode = now,
+        if let Some((before, since)) = self.now {
+            match before {
+                Stage::Encode => {}
+                Stage::Text => self.text += now - since,
+                Stage::Denoise => self.denoise += now - since,
+                Stage::Decode => self.decode += now - since,
+            }
         }
+        self.now = stage.map(|stage| (stage, now));
     }
 
-    fn timings(&self) -> Timings {
-        let end = now_ms();
-        let between = |from: f64, to: f64| if from > 0.0 && to > from { to - from } else { 0.0 };
+    fn timings(mut self) -> Timings {
+        self.begin(None);
         Timings {
-            text_ms: between(self.text, self.denoise),
-            denoise_ms: between(self.denoise, self.decode),
-            decode_ms: between(self.decode, end),
-            total_ms: end - self.start,
+            text_ms: self.text,
+            denoise_ms: self.denoise,
+            decode_ms: self.decode,
+            total_ms: now_ms() - self.start,
         }
     }
 }
@@ -56,7 +60,7 @@ pub(super) async fn run(
     let mut clock = Clock { start: now_ms(), ..Clock::default() };
     let mut listen = |event: Event| {
         if let Event::Stage(stage) = &event {
-            clock.begin(*stage);
+            clock.begin(Some(*stage));
         }
         browser::call(on_event, &values::event(&event));
     };

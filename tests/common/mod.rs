@@ -272,6 +272,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         batch: 1,
         init_latents: None,
         picture: None,
+        hires: None,
         preview_every: 0,
         walk: None,
     }

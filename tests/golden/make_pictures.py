@@ -4,7 +4,8 @@
 
 `img2img.MODEL`: StableDiffusionImg2ImgPipeline with every sampler and several strengths. `inpaint.MODEL`:
 StableDiffusionInpaintPipeline with a UNet of four channels. `inpainting`: the same with one of nine, whose weights follow from
-their names as in `families`. The picture and the mask (white is painted anew) are kept as they are given, the picture at a size
+their names as in `families`. `hires.MODEL`: StableDiffusionPipeline, what it drew enlarged by PyTorch's interpolate or Pillow,
+StableDiffusionImg2ImgPipeline over that. The picture and the mask (white is painted anew) are kept as they are given, the picture at a size
 of its own; the mask's edges are those of latents.
 """
 
@@ -33,6 +34,17 @@ ALL = list(SAMPLERS)
 RUNS = {"sd1": {0.35: ["ddim", "lms"], 0.7: ALL, 1.0: ["ddim", "euler", "dpm++-2m"]},
         "sd2": {0.7: ["ddim", "euler-a", "heun.karras", "dpm++-2m.karras"]}, "small": {0.5: ["ddim"]}}
 MASKED = {"sd1": {0.7: ALL, 1.0: ["ddim", "euler-a", "dpm++-2m"]}, "sd2": {0.7: ["ddim", "euler-a"]}}
+# How what was drawn is enlarged, how many times, with which samplers, for how many steps at which strength: pairs of these
+# that diffusers, too, takes all steps of.
+INTERPOLATIONS = {
+    "latent": {"mode": "bilinear"}, "latent-antialiased": {"mode": "bilinear", "antialias": True},
+    "latent-bicubic": {"mode": "bicubic"}, "latent-bicubic-antialiased": {"mode": "bicubic", "antialias": True},
+    "latent-nearest": {"mode": "nearest"}, "latent-nearest-exact": {"mode": "nearest-exact"},
+}
+HIRES = {"sd1": [("latent", 1.5, sampler, 3, 0.5) for sampler in ("ddim", "euler-a", "heun", "dpm++-2m.karras")]
+         + [(upscaler, 1.5, "ddim", 3, 0.5) for upscaler in ("latent-bicubic-antialiased", "latent-nearest-exact")]
+         + [("lanczos", 2, "ddim", 3, 0.5)],
+         "sd2": [("latent-bicubic", 2, "euler-a", 7, 0.7), ("latent-nearest", 1.75, "dpm++-2m", 4, 0.5)]}
 RESIZES = {"just": "default", "crop": "crop", "fill": "fill"}
 
 
@@ -148,6 +160,50 @@ def inpaint(index, model):
     return case
 
 
+def enlarged(pipe, upscaler, latents, width, height):
+    """What the second pass begins with: latents, or a picture."""
+    if upscaler == "lanczos":
+        image = pipe.vae.decode(latents / pipe.vae.config.scaling_factor, return_dict=False)[0]
+        image = pipe.image_processor.postprocess(image, output_type="pil")[0]
+        return image.resize((width, height), PIL.Image.Resampling.LANCZOS)
+    size = (height // pipe.vae_scale_factor, width // pipe.vae_scale_factor)
+    return torch.nn.functional.interpolate(latents, size=size, **INTERPOLATIONS[upscaler])
+
+
+def hires(model):
+    first = load(model)
+    first.set_progress_bar_config(disable=True)
+    second = StableDiffusionImg2ImgPipeline(**first.components, requires_safety_checker=False)
+    second.set_progress_bar_config(disable=True)
+    setting, tensors, cases = SETTINGS[model], {}, []
+    prompts = {"negative_prompt": PROMPTS[setting["negative"]], "guidance_scale": setting["guidance"]}
+    for upscaler, scale, sampler, steps, strength in HIRES[model]:
+        first.scheduler = scheduler_of(model, sampler)
+        latents = first(PROMPTS[setting["prompt"]], num_inference_steps=setting["steps"], width=setting["width"],
+                        height=setting["height"], output_type="latent",
+                        generator=torch.Generator("cpu").manual_seed(setting["seed"]), **prompts).images
+        width, height = (int(setting[side] * scale) // 8 * 8 for side in ("width", "height"))
+        found = {}
+        second.scheduler = scheduler_of(model, sampler)
+        start = enlarged(second, upscaler, latents, width, height)
+        undo = final_latents(second, found)
+        total = int(steps / strength)
+        made, taken = run(second, {**setting, "steps": total}, strength, image=start)
+        undo()
+        assert taken == steps, (steps, strength)
+        made["last"] = found["last"]
+        if (upscaler, sampler) not in (("latent", "ddim"), ("lanczos", "ddim")):
+            del made["image"]  # decoding is held elsewhere
+        name, _, schedule = sampler.partition(".")
+        tensors |= {f"{upscaler}/{sampler}/{key}": value for key, value in made.items()}
+        cases.append({"run": f"{upscaler}/{sampler}", "sampler": name, "schedule": schedule or "default", "strength": strength,
+                      "taken": steps, "upscaler": upscaler, "scale": scale})
+    save(f"hires.{model}.safetensors", tensors)
+    facts = {key: value for key, value in setting.items() if key not in ("prompt", "negative")}
+    return {"file": f"pictures/hires.{model}.safetensors", "model": model, **facts,
+            "prompt": PROMPTS[setting["prompt"]], "negative_prompt": prompts["negative_prompt"], "runs": cases}
+
+
 def inpainting():
     """A UNet that reads the mask and what is outside of it; facts as in `families`."""
     family = {**FAMILIES["bk-tiny"], "more": {"in_channels": 9}}
@@ -191,7 +247,8 @@ def main():
     torch.set_num_threads(1)
     with torch.no_grad():
         cases = {"img2img": [img2img(i, model) for i, model in enumerate(RUNS)],
-                 "inpaint": [inpaint(i, model) for i, model in enumerate(MASKED)] + [inpainting()]}
+                 "inpaint": [inpaint(i, model) for i, model in enumerate(MASKED)] + [inpainting()],
+                 "hires": [hires(model) for model in HIRES]}
     (OUT / "manifest.json").write_text(json.dumps(cases, indent=1, ensure_ascii=False) + "\n")
 
 

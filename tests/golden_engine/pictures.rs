@@ -6,8 +6,9 @@ use pollster::block_on;
 
 use crate::common::families::Family;
 use crate::common::pictures::{
-    PictureRun, compare_encoded, compare_part, compare_picture, drawn, picture_cases,
+    PictureRun, ROUNDED, compare_encoded, compare_part, compare_picture, compare_second, drawn, picture_cases,
 };
+use crate::common::report::Report;
 use crate::engine::{Packed, Tier, own_tiers};
 use crate::left_out;
 
@@ -52,6 +53,26 @@ fn from_a_picture() {
         }
         report.finish();
     }
+}
+
+/// Drawn small, enlarged, and drawn on; the processor holds every upscaler (`golden_cpu`).
+#[test]
+fn a_second_pass_at_a_larger_size() {
+    let Some(tier) = own_tiers().next() else { return };
+    let [mut latents, mut pictures] = [tier.report(), Report::new(ROUNDED)];
+    for case in picture_cases("hires") {
+        let (mut pipeline, golden) = (pipeline(tier, &case.model), case.golden());
+        for (report, runs) in [&mut latents, &mut pictures].into_iter().zip(case.by_what_is_enlarged()) {
+            let few = ["latent/ddim", "lanczos/ddim", "latent-bicubic/euler-a"];
+            let chosen = |run: &&&PictureRun| left_out::everything() || few.contains(&run.run.as_str());
+            for run in runs.iter().filter(chosen) {
+                let made = drawn(&mut pipeline, &case.request_of_both(run));
+                compare_second(report, &format!("{} {}", case.model, run.run), run, &made, &golden);
+            }
+        }
+    }
+    latents.finish();
+    pictures.finish();
 }
 
 /// By any UNet, and by one that reads the mask.

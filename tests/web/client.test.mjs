@@ -30,7 +30,7 @@ test('an option that there is not is refused with the one that was probably mean
     ['generate', 'onProgress', 'onStep'], ['generate', 'imagetype', 'imageType'], ['create', 'modle', 'model'],
     ['create', 'device', 'engine'], ['create', 'vram', 'memoryLimit'], ['create', 'workerURL', 'workerUrl'], ['load', 'onprogress', 'onProgress'],
     ['model', 'sha-256', 'sha256'], ['model', 'header', 'headers'], ['previews', 'sise', 'size'], ['walk', 'shares', 'share'],
-    ['extend', 'rigth', 'right'], ['extend', 'feather', 'overlap'],
+    ['extend', 'rigth', 'right'], ['extend', 'feather', 'overlap'], ['hires', 'hr_scale', 'scale'], ['generate', 'hires_fix', 'hires'],
   ]) {
     assert.equal(refusal(call, { [name]: 1 }), `${name}: ${call} has no option "${name}": did you mean "${meant}"?`);
   }

@@ -100,7 +100,7 @@ for (const kind of ['tEXt', 'zTXt', 'iTXt', 'compressed']) {
         variationStrength: '0', variationSeed: '',
       });
       const said = (await lines(page)).join('\n');
-      for (const words of [/lora:detail:0\.8/, /Not used here: Denoising strength, Clip skip, Hires upscale\./, /“v1-5-pruned”, which is not here/,
+      for (const words of [/lora:detail:0\.8/, /Not used here: Clip skip\./, /drawn on at a larger size \(hires fix\)/, /“v1-5-pruned”, which is not here/,
         /It is 512×768, and Mini was made for 128×128: 128×128 stays/]) {
         assert.match(said, words);
       }

@@ -11,6 +11,7 @@ import { sentence } from './words.js';
 
 /** Larger files are not read: pictures with settings are far smaller, and the engine reads them whole. */
 const MOST_BYTES = 64e6;
+const SECOND_PASS = 'It was drawn on at a larger size (hires fix), which this page does not do.';
 
 export class Recall {
   /**
@@ -47,11 +48,11 @@ export class Recall {
     const begin = { label: 'Begin with it', run: () => this.onBegin(file, pasted ? 'The pasted picture' : file.name) };
     try {
       const og = await this.engine();
-      const { notices, ...settings } = await og.readSettings(file);
+      const { notices, hires, ...settings } = await og.readSettings(file);
       const { lines, action } = this.onSettings(valuesOf(settings));
       const from = pasted ? 'the pasted picture' : name;
       const fixed = settings.seed === null || settings.seed === undefined ? '' : ` Its seed is set: ${settings.seed}.`;
-      report(`Settings read from ${from}.${fixed}`, [...notices, ...lines], action ?? begin);
+      report(`Settings read from ${from}.${fixed}`, [...notices, ...(hires ? [SECOND_PASS] : []), ...lines], action ?? begin);
     } catch (error) {
       const hint = 'Copying a picture loses its settings in most browsers: drop the file instead.';
       report(`${name} was not read.`, [sentence(error.message), 'Your settings are as they were.', ...(pasted ? [hint] : [])],

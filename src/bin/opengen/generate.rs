@@ -72,6 +72,8 @@ pub struct Args {
     schedule: Option<ScheduleKind>,
     #[command(flatten)]
     from: begin::Begin,
+    #[command(flatten)]
+    second: begin::Second,
     /// Pixels, such as 512x512; if left out the model's own size, with a whole picture its shape at about as many pixels.
     #[arg(long, value_parser = size)]
     size: Option<(usize, usize)>,
@@ -88,7 +90,7 @@ pub struct Args {
     #[arg(long)]
     cpu: bool,
     /// candle: draw with candle's Stable Diffusion over the same weights, and print how far this engine's run is from it.
-    #[arg(long, value_enum, default_value = "opengen", conflicts_with = "prompts_file")]
+    #[arg(long, value_enum, default_value = "opengen", conflicts_with_all = ["prompts_file", "hires"])]
     engine: Drawn,
     /// Activations in f32 even where the GPU has f16.
     #[arg(long)]
@@ -140,7 +142,7 @@ pub fn size(text: &str) -> std::result::Result<(usize, usize), String> {
 
 /// Makes the pictures of a request, with a bar for the steps.
 async fn made(pipeline: &mut Pipeline, request: &Request, dump: Option<&mut Dump>) -> Result<Output> {
-    let bar = ProgressBar::new(request.taken().count() as u64);
+    let bar = ProgressBar::new(request.all_steps() as u64);
     if let Ok(style) = ProgressStyle::with_template("{bar:30} step {pos} of {len} · {eta} left") {
         bar.set_style(style);
     }
@@ -234,6 +236,7 @@ fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
         height,
         batch: args.batch,
         picture,
+        hires: args.second.hires(),
         init_latents: args.init_latents.as_deref().map(read_latents).transpose()?,
         ..usual
     })

@@ -94,6 +94,7 @@ pub fn usual(name: &str, config: &ModelConfig) -> Request {
         batch: 1,
         init_latents: None,
         picture: None,
+        hires: None,
         preview_every: 0,
         walk: None,
     }

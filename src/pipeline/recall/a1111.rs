@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 
-use super::{Extended, Settings, brief};
+use super::{Extended, Second, Settings, brief};
 use crate::image::Parameters;
-use crate::pipeline::MaskedContent;
+use crate::pipeline::hires::{self, UPSCALE, UPSCALER};
 use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING};
 use crate::pipeline::picture::{AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, OVERLAP, PADDING};
 use crate::pipeline::request::{DIALECT, STRENGTH};
+use crate::pipeline::{MaskedContent, Upscaler};
 use crate::sample::NoiseSource;
 
 /// Recorded facts and things that are read elsewhere: nothing is lost when they are passed over.
@@ -56,8 +57,8 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 settings.variation_seed = settings.number::<u64>(key, value).map(|seed| seed.to_string());
             }
             "Variation seed strength" => settings.variation_strength = settings.number(key, value),
-            // Else it is that of a second pass (hires fix), which is not known here.
-            STRENGTH if parameters.get("Hires upscale").is_none() => {
+            // Else it is that of a second pass.
+            STRENGTH if parameters.get(UPSCALE).is_none() => {
                 settings.strength = settings.number(key, value);
                 let notice = "It was made from another picture, which its file does not hold.";
                 settings.notices.push(notice.to_string());
@@ -71,6 +72,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 let padding = parameters.get(PADDING).map(|padding| settings.number(PADDING, padding));
                 settings.only_masked = padding.unwrap_or(Some(DEFAULT_PADDING as u32));
             }
+            UPSCALE => settings.take_second_pass(value, parameters),
             EXTEND => settings.take_extension(value, parameters.get(OVERLAP)),
             "Sampler" => settings.take_sampler(value, schedule),
             "Size" => settings.take_size(value),
@@ -79,6 +81,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 Some(source) => settings.rng = Some(source.name()),
                 None => settings.notices.push(format!("There is no noise source “{}” here.", brief(value))),
             },
+            STRENGTH | hires::STEPS | UPSCALER if parameters.get(UPSCALE).is_some() => {}
             other if PASSED_OVER.contains(&other) => {}
             other => others.push(other),
         }
@@ -94,6 +97,20 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
 }
 
 impl Settings {
+    /// Hires fix: how much larger, and the fields beside it.
+    fn take_second_pass(&mut self, scale: &str, parameters: &Parameters) {
+        let Some(scale) = self.number(UPSCALE, scale) else { return };
+        let strength = parameters.get(STRENGTH).and_then(|value| self.number(STRENGTH, value));
+        let steps = parameters.get(hires::STEPS).and_then(|value| self.number(hires::STEPS, value));
+        let name = parameters.get(UPSCALER);
+        let upscaler = name.and_then(Upscaler::from_a1111_name).map(Upscaler::name);
+        if let (Some(name), None) = (name, upscaler) {
+            self.notices
+                .push(format!("There is no upscaler “{}” here; the usual one stands for it.", brief(name)));
+        }
+        self.hires = Some(Second { scale, strength, steps, upscaler });
+    }
+
     /// `LEFT,TOP,RIGHT,BOTTOM`, as this engine writes it.
     fn take_extension(&mut self, sides: &str, overlap: Option<&str>) {
         let numbers: Option<Vec<u32>> = sides.split(',').map(|side| side.trim().parse().ok()).collect();

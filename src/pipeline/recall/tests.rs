@@ -1,9 +1,11 @@
 //! Our own pictures come back whole; strangers' as far as they can, and the rest is said.
 
+mod pictures;
+
 use super::*;
 use crate::image::texts_tests::{chunk, exif, jpeg, png_with, utf16, webp};
 use crate::image::{Rgba, encode_png};
-use crate::pipeline::{Extend, Mask, MaskedContent, Picture, Request};
+use crate::pipeline::Request;
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 
@@ -29,6 +31,7 @@ fn request() -> Request {
         batch: 2,
         init_latents: None,
         picture: None,
+        hires: None,
         preview_every: 0,
         walk: None,
     }
@@ -50,6 +53,7 @@ fn our_own_come_back_whole() {
         masked_content: None,
         only_masked: None,
         extend: None,
+        hires: None,
         sampler: Some("dpm++-2m"),
         schedule: Some("karras"),
         rng: Some("torch"),
@@ -59,45 +63,6 @@ fn our_own_come_back_whole() {
         notices: Vec::new(),
     };
     assert_eq!(recalled(&request().parameters("mini", 1).to_string()), expected);
-}
-
-#[test]
-fn the_strength_of_a_picture_comes_back_and_a_second_pass_has_another() {
-    let image = Rgba { width: 1, height: 1, pixels: vec![0; 4] };
-    let from = Request { picture: Some(Picture::new(image, 0.6)), ..request() };
-    let text = from.parameters("mini", 0).to_string();
-    assert!(text.contains(", Variation seed strength: 0.3, Denoising strength: 0.6, RNG: CPU"), "{text}");
-    let settings = recalled(&text);
-    assert_eq!(settings.strength, Some(0.6));
-    assert_eq!(settings.notices, ["It was made from another picture, which its file does not hold."]);
-    let image = Rgba { width: 1, height: 1, pixels: vec![255; 4] };
-    let mask = Mask { blur: 2.5, content: MaskedContent::Noise, ..Mask::new(image.clone()) };
-    let picture = Picture { mask: Some(mask), only_masked: Some(8), ..Picture::new(image, 0.6) };
-    let text = Request { picture: Some(picture), ..request() }.parameters("mini", 0).to_string();
-    let written = "Denoising strength: 0.6, Mask blur: 2.5, Inpaint area: Only masked, Masked area padding: 8, \
-                   Masked content: latent noise, RNG: CPU";
-    assert!(text.contains(written), "{text}");
-    let settings = recalled(&text);
-    assert_eq!((settings.mask_blur, settings.only_masked), (Some(2.5), Some(8)));
-    assert_eq!((settings.masked_content, settings.notices.len()), (Some("noise"), 1));
-    let settings =
-        recalled("a\nSteps: 4, Mask blur: 4, Inpaint area: Whole picture, Masked area padding: 32");
-    assert_eq!((settings.mask_blur, settings.only_masked, settings.notices), (Some(4.0), None, vec![]));
-
-    let image = Rgba { width: 1, height: 1, pixels: vec![255; 4] };
-    let picture =
-        Picture { extend: Some(Extend { sides: [64, 0, 7, 1], overlap: 9 }), ..Picture::new(image, 0.6) };
-    let text = Request { picture: Some(picture), ..request() }.parameters("mini", 0).to_string();
-    assert!(text.contains("Extended by: \"64,0,7,1\", Extension overlap: 9, RNG: CPU"), "{text}");
-    let (settings, extended) =
-        (recalled(&text), Extended { left: 64, top: 0, right: 7, bottom: 1, overlap: 9 });
-    assert_eq!((settings.extend, settings.notices.len()), (Some(extended), 1));
-    let settings = recalled("a\nSteps: 4, Seed: 1, Extended by: \"1,2\"");
-    assert_eq!((settings.extend, settings.notices.len()), (None, 1));
-
-    let settings = recalled("a\nSteps: 4, Denoising strength: 0.6, Hires upscale: 2");
-    assert_eq!(settings.strength, None);
-    assert_eq!(settings.notices, ["Not used here: Denoising strength, Hires upscale."]);
 }
 
 #[test]
@@ -139,7 +104,7 @@ fn a_strangers_text() {
             "“<lora:add detail:0.8>” is left out: such networks are not loaded here.",
             "There is no sampler “DPM++ SDE” here; the chosen one stays.",
             "There is no schedule “sgm uniform” here; the chosen one stays.",
-            "Not used here: Denoising strength, Clip skip, Hires upscale, ControlNet 0.",
+            "Not used here: Clip skip, ControlNet 0.",
         ]
     );
 }

@@ -2,15 +2,18 @@
 
 mod ask;
 mod picture;
+mod steps;
 mod study;
+mod text;
 
 use std::sync::Arc;
 
 use super::canvas::Canvas;
-use super::common::{Conditioning, guidance_embedding, pictures, rescale_guided, time_embedding};
-use super::engine::{Engine, Network, Pixels};
-use super::graphs::{Shape, prepare_params, preview_size, step_params};
+use super::common::{Conditioning, pictures};
+use super::engine::{Engine, Pixels};
+use super::graphs::Shape;
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
+use super::picture::Taken;
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
 use super::start::{Draws, entering};
 use crate::config::{ModelConfig, PredictionType};
@@ -18,11 +21,11 @@ use crate::error::Result;
 use crate::image::Rgba;
 use crate::plan::{Outside, padded};
 use crate::prompt::Tokenizers;
-use crate::sample::{Evaluation, Generators, Trajectory};
+use crate::sample::Trajectory;
 #[cfg(feature = "gpu")]
 use crate::weights::Bytes;
 use crate::weights::Manifest;
-use picture::Kept;
+use picture::{Begin, Kept};
 
 /// A model, ready for prompts.
 pub struct Pipeline {
@@ -109,37 +112,28 @@ impl Pipeline {
         request: &Request,
         on_event: &mut dyn FnMut(Event),
         cancel: &Cancel,
-        dump: Option<&mut Dump>,
+        mut dump: Option<&mut Dump>,
     ) -> Result<Output> {
         // 1. The request, held against the model.
         request.check(&self.config)?;
         let told = self.ask_prediction(cancel).await?;
-        let trajectory = request.trajectory(&self.config)?;
         let conditioning = Conditioning::new(&self.tokenizers, &self.config, request)?;
         let canvas = Canvas::new(request, &self.config)?;
-
         self.engine.restart_peak();
 
-        // 2. Everything that runs of this shape need; kept from the last run where the shapes are the same.
-        on_event(Event::Stage(if request.picture.is_some() { Stage::Encode } else { Stage::Text }));
-        let shape = shape(&self.config, request, &conditioning, &trajectory);
-        let mut run = self.run(shape, request, cancel, dump).await?;
-
-        // 3. Noise, and what it is mixed with: the picture that the run begins from, encoded.
-        let mut draws = Draws::of(request, run.config);
-        let begun = run.encode_picture(canvas.as_ref(), &draws, on_event).await?;
-
-        // 4. Text to embeddings, and to the keys and values of every cross attention.
-        run.encode_text(&conditioning).await?;
-        run.engine.pause().await;
-
-        // 5. Step by step less noise.
-        on_event(Event::Stage(Stage::Denoise));
-        let latents = entering(&trajectory, 0, begun.clean.as_deref(), &draws.noise);
-        let kept = canvas.as_ref().zip(begun.original.as_deref()).filter(|_| run.shape.masked);
-        let kept = kept.map(|(canvas, original)| Kept { canvas, original, noise: &draws.noise });
-        run.begin_steps(latents, begun.around, &trajectory).await?;
-        let stats = run.denoise(&trajectory, kept, &mut draws.generators, on_event).await?;
+        // 2. to 5. Noise, or a picture with noise, becomes less and less of it; with hires fix once more from what was drawn, at a
+        // larger size.
+        let first = Pass::of(request, canvas.as_ref());
+        let larger = request.hires.map(|hires| hires.second(request, &self.config));
+        let second = request.hires.zip(larger.as_ref());
+        let second = second.map(|(hires, larger)| (hires, first.then(larger, hires.taken(request))));
+        let begin = canvas.as_ref().map_or(Begin::Noise, Begin::Canvas);
+        let kept = dump.as_deref_mut();
+        let (mut run, mut stats) = self.pass(first, begin, &conditioning, (on_event, cancel), kept).await?;
+        if let Some((hires, pass)) = second {
+            let begin = run.enlarged(&hires, pass.request, on_event).await?;
+            (run, stats) = self.pass(pass, begin, &conditioning, (on_event, cancel), dump).await?;
+        }
 
         // 6. Latents to pictures.
         on_event(Event::Stage(Stage::Decode));
@@ -155,17 +149,56 @@ impl Pipeline {
         Ok(Output { images, stats, notices })
     }
 
+    /// One pass over the noise levels, up to its latents.
+    async fn pass<'a>(
+        &'a mut self,
+        pass: Pass<'a>,
+        begin: Begin<'_>,
+        conditioning: &Conditioning,
+        (on_event, cancel): (&mut dyn FnMut(Event), &'a Cancel),
+        dump: Option<&'a mut Dump>,
+    ) -> Result<(Run<'a>, Stats)> {
+        // 2. Everything that runs of this shape need; kept from the last run where the shapes are the same.
+        let trajectory = pass.request.trajectory_of(&self.config, pass.taken)?;
+        on_event(Event::Stage(if begin.encodes() { Stage::Encode } else { Stage::Text }));
+        let shape = Shape {
+            encodes: begin.encodes(),
+            ..shape(&self.config, pass.request, conditioning, &trajectory)
+        };
+        let mut run = self.run(shape, pass, cancel, dump).await?;
+
+        // 3. Noise, and what it is mixed with: what the run begins from, encoded.
+        let mut draws = match begin {
+            Begin::Pictures(_) => Draws::of_pictures(pass.request, run.config),
+            _ => Draws::of(pass.request, run.config),
+        };
+        let begun = run.begun(begin, &draws, on_event).await?;
+
+        // 4. Text to embeddings, and to the keys and values of every cross attention.
+        run.encode_text(conditioning).await?;
+        run.engine.pause().await;
+
+        // 5. Step by step less noise.
+        on_event(Event::Stage(Stage::Denoise));
+        let latents = entering(&trajectory, 0, begun.clean.as_deref(), &draws.noise);
+        let kept = pass.canvas.zip(begun.original.as_deref()).filter(|_| run.shape.masked);
+        let kept = kept.map(|(canvas, original)| Kept { canvas, original, noise: &draws.noise });
+        run.begin_steps(latents, begun.around, &trajectory).await?;
+        let stats = run.denoise(&trajectory, kept, &mut draws.generators, on_event).await?;
+        Ok((run, stats))
+    }
+
     /// A run of a shape, everything prepared for it.
     async fn run<'a>(
         &'a mut self,
         shape: Shape,
-        request: &'a Request,
+        pass: Pass<'a>,
         cancel: &'a Cancel,
         dump: Option<&'a mut Dump>,
     ) -> Result<Run<'a>> {
         let Pipeline { engine, config, .. } = self;
         engine.prepare(shape, cancel).await?;
-        Ok(Run { engine, config, shape, request, cancel, dump })
+        Ok(Run { engine, config, shape, pass, cancel, dump })
     }
 }
 
@@ -193,200 +226,59 @@ fn shape(
     }
 }
 
-/// One run under way.
+/// A pass over the noise levels: a run has one, with hires fix two.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    /// That of this pass.
+    request: &'a Request,
+    canvas: Option<&'a Canvas<'a>>,
+    taken: Taken,
+    /// Steps that passes before this one took, and those of all.
+    before: usize,
+    steps: usize,
+    /// Before the names of what is kept of it.
+    prefix: &'static str,
+}
+
+impl<'a> Pass<'a> {
+    /// The first, or the only one.
+    fn of(request: &'a Request, canvas: Option<&'a Canvas<'a>>) -> Pass<'a> {
+        Pass { request, canvas, taken: request.taken(), before: 0, steps: request.all_steps(), prefix: "" }
+    }
+
+    /// The one after it.
+    fn then(self, request: &'a Request, taken: Taken) -> Pass<'a> {
+        Pass {
+            request,
+            canvas: None,
+            taken,
+            before: self.before + self.taken.count(),
+            prefix: "hires.",
+            ..self
+        }
+    }
+
+    /// Whether step `step` of those taken, counted from 1, reports a picture of the latents.
+    fn previews(&self, step: usize) -> bool {
+        let every = self.request.preview_every;
+        every > 0 && (step == self.taken.count() || step.is_multiple_of(every))
+    }
+}
+
+/// One pass under way.
 struct Run<'a> {
     engine: &'a mut Engine,
     config: &'a ModelConfig,
     shape: Shape,
-    request: &'a Request,
+    pass: Pass<'a>,
     cancel: &'a Cancel,
     dump: Option<&'a mut Dump>,
 }
 
 impl Run<'_> {
-    async fn encode_text(&mut self, conditioning: &Conditioning) -> Result<()> {
-        let ids = conditioning.ids(0);
-        let rows = conditioning.rows(0).len();
-        let tokens = ids.len() / rows;
-        self.keep("tokens", &[rows, tokens], ids.iter().map(|id| *id as f32).collect());
-        let mut states = Vec::new();
-        for (index, text) in self.config.texts.iter().enumerate() {
-            let shape = [rows, tokens, text.hidden_size];
-            self.encode_with(index, conditioning, shape).await?;
-            if self.dump.is_some() {
-                states.push((text.hidden_size, self.embeddings(index, shape).await?));
-            }
-        }
-        if self.dump.is_some() {
-            let width = states.iter().map(|(width, _)| width).sum();
-            self.keep("text_embeddings", &[rows, tokens, width], side_by_side(&states, rows * tokens));
-        }
-        self.engine.run(Network::KeysValues, self.cancel).await
-    }
-
-    /// The states `[rows, tokens, hidden]` of one text encoder, as the prompts' weights and a walk have them.
-    async fn encode_with(
-        &mut self,
-        index: usize,
-        conditioning: &Conditioning,
-        shape: [usize; 3],
-    ) -> Result<()> {
-        self.embed(index, &conditioning.ids(index)).await?;
-        if let Some((there, share)) = &conditioning.towards {
-            let from = self.weighed(index, conditioning, shape).await?;
-            self.embed(index, &there.ids(index)).await?;
-            let to = self.weighed(index, there, shape).await?;
-            let between = Conditioning::walk(&from, &to, *share, shape[2]);
-            self.engine.write(Outside::Embeddings(index), &between)?;
-        } else if conditioning.is_weighted() {
-            let embeddings = self.weighed(index, conditioning, shape).await?;
-            self.engine.write(Outside::Embeddings(index), &embeddings)?;
-        }
-        Ok(())
-    }
-
-    /// Runs a text encoder.
-    async fn embed(&mut self, index: usize, ids: &[u32]) -> Result<()> {
-        self.engine.enter(Network::Text(index), self.cancel).await?;
-        self.engine.write_ids(Outside::Tokens, ids)?;
-        self.engine.run(Network::Text(index), self.cancel).await
-    }
-
-    /// A text encoder's states with the prompts' weights applied.
-    async fn weighed(
-        &mut self,
-        index: usize,
-        conditioning: &Conditioning,
-        shape: [usize; 3],
-    ) -> Result<Vec<f32>> {
-        let mut embeddings = self.embeddings(index, shape).await?;
-        if conditioning.is_weighted() {
-            conditioning.weigh(index, &mut embeddings);
-        }
-        Ok(embeddings)
-    }
-
-    async fn embeddings(&mut self, index: usize, shape: [usize; 3]) -> Result<Vec<f32>> {
-        self.engine.read(Outside::Embeddings(index), shape.iter().product()).await
-    }
-
-    /// What the steps begin with: the latents `[batch, c, h, w]` that enter the first, and what is read beside them.
-    async fn begin_steps(
-        &mut self,
-        latents: Vec<f32>,
-        around: Option<Vec<f32>>,
-        trajectory: &Trajectory,
-    ) -> Result<()> {
-        if let Some(around) = around {
-            self.write_around(&around)?;
-        }
-        self.write_latents(Outside::Latents, &latents)?;
-        self.keep("latents.0", &self.latents_shape(), latents);
-
-        self.first_input(trajectory.steps[0].first().input_scale).await
-    }
-
-    /// All steps.
-    async fn denoise(
-        &mut self,
-        trajectory: &Trajectory,
-        kept: Option<Kept<'_>>,
-        generators: &mut Generators,
-        on_event: &mut dyn FnMut(Event),
-    ) -> Result<Stats> {
-        let steps = trajectory.steps.len();
-        let mut after_first = self.engine.used();
-        for i in 0..steps {
-            self.step(trajectory, i, kept, generators).await?;
-            let preview = if self.request.previews(i + 1) { Some(self.preview().await?) } else { None };
-            on_event(Event::Step { step: i + 1, steps, preview });
-            self.engine.pause().await;
-            if i == 0 {
-                after_first = self.engine.used();
-            }
-        }
-        let end = self.engine.used();
-        let per_step = |count: usize| count as f64 / (steps - 1).max(1) as f64;
-        let most = trajectory.steps.iter().map(|step| step.evaluations.len()).max().unwrap_or_default();
-        Ok(Stats {
-            dispatches_per_step: most * end.dispatches_per_evaluation,
-            new_buffers_per_step: per_step(end.buffers - after_first.buffers),
-            new_bind_groups_per_step: per_step(end.bind_groups - after_first.bind_groups),
-            gpu_bytes: end.bytes,
-            gpu_peak_bytes: end.peak,
-        })
-    }
-
-    /// The denoiser's first input from the latents.
-    async fn first_input(&mut self, input_scale: f64) -> Result<()> {
-        let Shape { copies, .. } = self.shape;
-        self.engine.first_input(prepare_params(self.config, [self.shape.pixels(), copies], input_scale)).await
-    }
-
-    /// Step `i` of the run, all evaluations of it.
-    async fn step(
-        &mut self,
-        trajectory: &Trajectory,
-        i: usize,
-        kept: Option<Kept<'_>>,
-        generators: &mut Generators,
-    ) -> Result<()> {
-        for (nth, (evaluation, input_scale_next)) in trajectory.evaluations(i).enumerate() {
-            if nth > 0 {
-                self.engine.pause().await;
-            }
-            self.cancel.check()?;
-            if let Some(kept) = kept {
-                self.write_kept(kept, trajectory, [i, nth])?;
-            }
-            self.evaluate(evaluation, input_scale_next, generators).await?;
-            self.keep_evaluation(trajectory, [i, nth]).await?;
-        }
-        Ok(())
-    }
-
-    /// One evaluation of the denoiser and what the sampler makes of it.
-    async fn evaluate(
-        &mut self,
-        evaluation: &Evaluation,
-        input_scale_next: f64,
-        generators: &mut Generators,
-    ) -> Result<()> {
-        let time = time_embedding(self.config.denoiser.time(), evaluation.timestep);
-        self.engine.write(Outside::Time, &time)?;
-        if let Some(channels) = self.config.denoiser.guidance_channels() {
-            self.engine.write(Outside::Guidance, &guidance_embedding(channels, self.request.guidance))?;
-        }
-        if self.shape.ancestral {
-            let each = self.request.latents_len(self.config) / self.request.batch;
-            let noise = match evaluation.noise {
-                0.0 => vec![0.0; each * self.request.batch],
-                _ => generators.randn(each),
-            };
-            self.write_latents(Outside::Noise, &noise)?;
-        }
-        self.engine.run(Network::Denoiser, self.cancel).await?;
-        if let Some(by) = self.request.rescale(self.config) {
-            let [n, _, h, w] = self.latents_shape();
-            let len = 2 * n * h * w * padded(self.config.denoiser.out_channels());
-            let mut both = self.engine.read(Outside::Prediction, len).await?;
-            rescale_guided(&mut both, n, self.request.guidance, by);
-            self.engine.write(Outside::Prediction, &both)?;
-        }
-        let pixels = self.shape.pixels();
-        let params = step_params(self.config, pixels, self.request.guidance, evaluation, input_scale_next);
-        self.engine.step(params).await
-    }
-
-    async fn preview(&mut self) -> Result<Rgba> {
-        let bytes = self.engine.preview().await?;
-        let [width, height] = preview_size(self.config, self.shape.h, self.shape.w);
-        Rgba::new(width, height, bytes)
-    }
-
     /// The pictures, and what the caller should know about them.
     async fn decode(&mut self) -> Result<(Vec<Rgba>, Option<String>)> {
-        let Request { batch, width, height, .. } = *self.request;
+        let Request { batch, width, height, .. } = *self.pass.request;
         let Pixels { bytes, image, again } = self.engine.decode(self.dump.is_some(), self.cancel).await?;
         if let Some(image) = image {
             let hw = width * height;
@@ -399,7 +291,7 @@ impl Run<'_> {
     }
 
     fn latents_shape(&self) -> [usize; 4] {
-        self.request.latents_shape(self.config)
+        self.pass.request.latents_shape(self.config)
     }
 
     fn write_latents(&mut self, outside: Outside, values: &[f32]) -> Result<()> {
@@ -409,7 +301,7 @@ impl Run<'_> {
 
     fn keep(&mut self, name: &str, shape: &[usize], values: Vec<f32>) {
         if let Some(dump) = &mut self.dump {
-            dump.insert(name, shape, values);
+            dump.insert(format!("{}{name}", self.pass.prefix), shape, values);
         }
     }
 
@@ -437,7 +329,7 @@ impl Run<'_> {
         let guided: Vec<f32> = match self.shape.copies {
             2 => {
                 let (uncond, cond) = prediction.split_at(one);
-                let scale = self.request.guidance as f32;
+                let scale = self.pass.request.guidance as f32;
                 uncond.iter().zip(cond).map(|(u, c)| u + scale * (c - u)).collect()
             }
             _ => prediction,
@@ -451,10 +343,4 @@ impl Run<'_> {
         let latents = self.engine.read(Outside::Latents, n * h * w * c).await?;
         Ok(nhwc_to_nchw(&latents, n, c, h * w, c))
     }
-}
-
-/// The states of several text encoders, each `(width, [rows, width])`, as one `[rows, widths in all]`.
-fn side_by_side(states: &[(usize, Vec<f32>)], rows: usize) -> Vec<f32> {
-    let row = |row: usize| states.iter().flat_map(move |(width, values)| &values[row * width..][..*width]);
-    (0..rows).flat_map(row).copied().collect()
 }

@@ -2,14 +2,34 @@
 
 use super::Run;
 use crate::error::Result;
+use crate::image::{Rgba, interpolate, resize};
 use crate::pipeline::canvas::Canvas;
+use crate::pipeline::hires::{Enlarged, Hires};
 use crate::pipeline::layout::nchw_to_nhwc;
-use crate::pipeline::request::{Event, Stage};
+use crate::pipeline::picture::{opaque, planes};
+use crate::pipeline::request::{Event, Request, Stage};
 use crate::pipeline::start::{Draws, latents_of, noised};
 use crate::plan::{Outside, padded};
 use crate::sample::Trajectory;
 
-/// What a run begins from beside noise.
+/// What a pass begins from.
+pub(super) enum Begin<'a> {
+    Noise,
+    Canvas(&'a Canvas<'a>),
+    /// Clean latents `[batch, c, h, w]`, scaled.
+    Latents(Vec<f32>),
+    /// As many as the batch, each as large as the request.
+    Pictures(Vec<Rgba>),
+}
+
+impl Begin<'_> {
+    /// Whether there are pictures to encode.
+    pub fn encodes(&self) -> bool {
+        matches!(self, Begin::Canvas(_) | Begin::Pictures(_))
+    }
+}
+
+/// The same as latents.
 #[derive(Default)]
 pub(super) struct Begun {
     /// Latents `[batch, c, h, w]`, scaled, that are noised up to the first step; where there are none, it begins from noise.
@@ -29,19 +49,41 @@ pub(super) struct Kept<'a> {
 }
 
 impl Run<'_> {
-    /// The picture that the run begins from as latents, where it does.
-    pub(super) async fn encode_picture(
+    /// What the pass begins from as latents.
+    pub(super) async fn begun(
         &mut self,
-        canvas: Option<&Canvas<'_>>,
+        begin: Begin<'_>,
         draws: &Draws,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Begun> {
-        let (Some(canvas), Some(picture)) = (canvas, &self.request.picture) else {
-            return Ok(Begun::default());
+        let encodes = begin.encodes();
+        let begun = match begin {
+            Begin::Noise => Begun::default(),
+            Begin::Canvas(canvas) => self.begun_on(canvas, draws).await?,
+            Begin::Latents(latents) => self.begun_by(latents),
+            Begin::Pictures(pictures) => {
+                let latents = self.encode_each(&pictures, draws.sampling.as_deref()).await?;
+                self.begun_by(latents)
+            }
         };
+        if encodes {
+            on_event(Event::Stage(Stage::Text));
+        }
+        Ok(begun)
+    }
+
+    fn begun_by(&mut self, latents: Vec<f32>) -> Begun {
+        self.keep("init_latents", &self.latents_shape(), latents.clone());
+        Begun { clean: Some(latents), ..Begun::default() }
+    }
+
+    /// What is on a canvas, of which a part may be drawn anew.
+    async fn begun_on(&mut self, canvas: &Canvas<'_>, draws: &Draws) -> Result<Begun> {
+        let Some(picture) = &self.pass.request.picture else { return Ok(Begun::default()) };
+        let batch = self.pass.request.batch;
         let mut begun = Begun::default();
         if picture.is_encoded(self.config) {
-            let latents = self.encode(&canvas.planes(), draws.sampling.as_deref()).await?;
+            let latents = self.encode(&canvas.planes(), draws.sampling.as_deref(), batch).await?;
             self.keep("init_latents", &self.latents_shape(), latents.clone());
             begun.clean = (!picture.is_noise()).then(|| canvas.content(&latents, &draws.noise));
             begun.original = Some(latents);
@@ -50,24 +92,63 @@ impl Run<'_> {
             self.keep("mask", &[1, 1, self.shape.h, self.shape.w], mask.to_vec());
         }
         if self.config.is_inpainting() {
-            let latents = self.encode(&canvas.planes_around(), draws.sampling_around.as_deref()).await?;
+            let latents =
+                self.encode(&canvas.planes_around(), draws.sampling_around.as_deref(), batch).await?;
             let mask = canvas.told(self.config.vae.scale());
-            let each = latents.len() / self.request.batch;
+            let each = latents.len() / batch;
             begun.around =
                 Some(latents.chunks(each).flat_map(|latents| mask.iter().chain(latents)).copied().collect());
             self.keep("masked_image_latents", &self.latents_shape(), latents);
         }
-        on_event(Event::Stage(Stage::Text));
         Ok(begun)
     }
 
+    /// Scaled latents `[batch, c, h, w]` of pictures of the request's size, each by its own of the noise `[batch, c, h, w]`.
+    async fn encode_each(&mut self, pictures: &[Rgba], sampling: Option<&[f32]>) -> Result<Vec<f32>> {
+        let each = self.pass.request.latents_len(self.config) / pictures.len().max(1);
+        let mut latents = Vec::new();
+        for (i, picture) in pictures.iter().enumerate() {
+            let sampling = sampling.map(|noise| &noise[i * each..(i + 1) * each]);
+            latents.extend(self.encode(&planes(&opaque(picture)), sampling, 1).await?);
+        }
+        Ok(latents)
+    }
+
+    /// What the pass drew, enlarged by hires fix to the size of another request.
+    pub(super) async fn enlarged<'a>(
+        &mut self,
+        hires: &Hires,
+        larger: &Request,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Begin<'a>> {
+        let size = |request: &Request| [request.width, request.height];
+        let scale = self.config.vae.scale();
+        match hires.upscaler.enlarges() {
+            Enlarged::Latents(kind) => {
+                let latents = self.latents().await?;
+                let [from, to] =
+                    [self.pass.request, larger].map(|request| size(request).map(|side| side / scale));
+                Ok(Begin::Latents(interpolate(&latents, from, to, kind)))
+            }
+            Enlarged::Pixels(filter) => {
+                on_event(Event::Stage(Stage::Decode));
+                self.engine.pause().await;
+                self.cancel.check()?;
+                let [from, to] = [self.pass.request, larger].map(size);
+                let larger =
+                    |drawn: Rgba| Rgba::new(to[0], to[1], resize(&drawn.pixels, 4, from, to, filter));
+                Ok(Begin::Pictures(self.decode().await?.0.into_iter().map(larger).collect::<Result<_>>()?))
+            }
+        }
+    }
+
     /// Scaled latents `[batch, c, h, w]` of one picture `[3, H, W]` in [-1, 1].
-    async fn encode(&mut self, planes: &[f32], sampling: Option<&[f32]>) -> Result<Vec<f32>> {
+    async fn encode(&mut self, planes: &[f32], sampling: Option<&[f32]>, batch: usize) -> Result<Vec<f32>> {
         let pixels = nchw_to_nhwc(planes, 1, 3, planes.len() / 3, padded(3));
         let encoded = self.engine.encode(pixels, self.cancel).await?;
         self.engine.pause().await;
         let pixels = self.shape.h * self.shape.w;
-        Ok(latents_of(self.config, &encoded, pixels, sampling, self.request.batch))
+        Ok(latents_of(self.config, &encoded, pixels, sampling, batch))
     }
 
     /// Fills the channels of the denoiser's input behind the latents, which the steps leave alone.

@@ -1,6 +1,6 @@
 //! Looking into a run; see [`crate::pipeline::study`].
 
-use super::{Pipeline, Run, shape};
+use super::{Pass, Pipeline, Run, shape};
 use crate::error::Result;
 use crate::image::Rgba;
 use crate::model::{autoencoder, denoiser};
@@ -32,7 +32,7 @@ impl Pipeline {
         let tokens = tokens.map_or(0, |chunk| self.tokenizers.first().framed_len(chunk));
 
         let shape = Shape { maps, ..shape(&self.config, request, &conditioning, &trajectory) };
-        let mut run = self.run(shape, request, cancel, None).await?;
+        let mut run = self.run(shape, Pass::of(request, None), cancel, None).await?;
         run.encode_text(&conditioning).await?;
         cancel.check()?;
         run.write_latents(Outside::Latents, latents)?;

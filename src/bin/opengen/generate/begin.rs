@@ -5,10 +5,32 @@ use std::path::{Path, PathBuf};
 use opengen::error::{Error, Result};
 use opengen::image::{Kind, Resize, Rgba, decode_png};
 use opengen::pipeline::{
-    DEFAULT_MASK_BLUR, DEFAULT_OVERLAP, DEFAULT_PADDING, Encode, Extend, Mask, MaskedContent, Picture,
+    DEFAULT_MASK_BLUR, DEFAULT_OVERLAP, DEFAULT_PADDING, Encode, Extend, Hires, Mask, MaskedContent, Picture,
+    Upscaler,
 };
 
 use super::io;
+
+/// What is drawn on once it is drawn (hires fix).
+#[derive(clap::Args, Clone)]
+pub struct Second {
+    #[arg(long, value_name = "SCALEx:STRENGTH", value_parser = hires, conflicts_with = "image", help = format!(
+        "Draw small, enlarge, and draw on at the larger size (hires fix): so many times as wide and high, and how much of a run \
+         that is, {} if it is left out", Hires::default().strength))]
+    hires: Option<Hires>,
+    /// Steps at the larger size, all of which are taken; as many as before if left out.
+    #[arg(long, value_name = "STEPS", requires = "hires")]
+    hires_steps: Option<usize>,
+    #[arg(long, value_name = "NAME", default_value = Upscaler::default().name(), requires = "hires", help = format!(
+        "What enlarges in between, the latents or the picture: {}", Upscaler::ALL.map(Upscaler::name).join(", ")))]
+    hires_upscaler: Upscaler,
+}
+
+impl Second {
+    pub fn hires(&self) -> Option<Hires> {
+        self.hires.map(|hires| Hires { steps: self.hires_steps, upscaler: self.hires_upscaler, ..hires })
+    }
+}
 
 /// What a run begins from instead of noise alone.
 #[derive(clap::Args, Clone)]
@@ -96,6 +118,18 @@ fn sides(text: &str) -> std::result::Result<[usize; 4], String> {
     let told =
         || format!("{text:?} are no four sides; expected LEFT,TOP,RIGHT,BOTTOM in pixels such as 64,0,64,0");
     numbers.and_then(|numbers| numbers.try_into().ok()).ok_or_else(told)
+}
+
+/// `2x` or `2x:0.5`: how many times as large, and how much of a run the second pass is.
+fn hires(text: &str) -> std::result::Result<Hires, String> {
+    let (scale, strength) =
+        text.split_once(':').map_or((text, None), |(scale, strength)| (scale, Some(strength)));
+    let usual = Hires::default();
+    let scale = scale.strip_suffix('x').and_then(|scale| scale.parse().ok());
+    let strength = strength.map_or(Some(usual.strength), |strength| strength.parse().ok());
+    let told = || format!("{text:?} is no second pass; expected SCALEx:STRENGTH such as 2x:0.5");
+    let (scale, strength) = scale.zip(strength).ok_or_else(told)?;
+    Ok(Hires { scale, strength, ..usual })
 }
 
 /// The value of that name.

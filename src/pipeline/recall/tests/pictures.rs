@@ -1,0 +1,68 @@
+//! What was asked of a picture, and of a second pass.
+
+use super::{recalled, request};
+use crate::image::Rgba;
+use crate::pipeline::recall::{Extended, Second};
+use crate::pipeline::{Extend, Hires, Mask, MaskedContent, Picture, Request, Upscaler};
+
+#[test]
+fn the_strength_of_a_picture_comes_back_and_a_second_pass_has_another() {
+    let image = Rgba { width: 1, height: 1, pixels: vec![0; 4] };
+    let from = Request { picture: Some(Picture::new(image, 0.6)), ..request() };
+    let text = from.parameters("mini", 0).to_string();
+    assert!(text.contains(", Variation seed strength: 0.3, Denoising strength: 0.6, RNG: CPU"), "{text}");
+    let settings = recalled(&text);
+    assert_eq!(settings.strength, Some(0.6));
+    assert_eq!(settings.notices, ["It was made from another picture, which its file does not hold."]);
+    let image = Rgba { width: 1, height: 1, pixels: vec![255; 4] };
+    let mask = Mask { blur: 2.5, content: MaskedContent::Noise, ..Mask::new(image.clone()) };
+    let picture = Picture { mask: Some(mask), only_masked: Some(8), ..Picture::new(image, 0.6) };
+    let text = Request { picture: Some(picture), ..request() }.parameters("mini", 0).to_string();
+    let written = "Denoising strength: 0.6, Mask blur: 2.5, Inpaint area: Only masked, Masked area padding: 8, \
+                   Masked content: latent noise, RNG: CPU";
+    assert!(text.contains(written), "{text}");
+    let settings = recalled(&text);
+    assert_eq!((settings.mask_blur, settings.only_masked), (Some(2.5), Some(8)));
+    assert_eq!((settings.masked_content, settings.notices.len()), (Some("noise"), 1));
+    let settings =
+        recalled("a\nSteps: 4, Mask blur: 4, Inpaint area: Whole picture, Masked area padding: 32");
+    assert_eq!((settings.mask_blur, settings.only_masked, settings.notices), (Some(4.0), None, vec![]));
+
+    let image = Rgba { width: 1, height: 1, pixels: vec![255; 4] };
+    let picture =
+        Picture { extend: Some(Extend { sides: [64, 0, 7, 1], overlap: 9 }), ..Picture::new(image, 0.6) };
+    let text = Request { picture: Some(picture), ..request() }.parameters("mini", 0).to_string();
+    assert!(text.contains("Extended by: \"64,0,7,1\", Extension overlap: 9, RNG: CPU"), "{text}");
+    let (settings, extended) =
+        (recalled(&text), Extended { left: 64, top: 0, right: 7, bottom: 1, overlap: 9 });
+    assert_eq!((settings.extend, settings.notices.len()), (Some(extended), 1));
+    let settings = recalled("a\nSteps: 4, Seed: 1, Extended by: \"1,2\"");
+    assert_eq!((settings.extend, settings.notices.len()), (None, 1));
+
+    let settings = recalled("a\nSteps: 4, Denoising strength: 0.6, Hires upscale: 2");
+    let second = Second { scale: 2.0, strength: Some(0.6), steps: None, upscaler: None };
+    assert_eq!((settings.strength, settings.hires, settings.notices.len()), (None, Some(second), 0));
+}
+
+/// As A1111 writes it, and every upscaler by its name.
+#[test]
+fn a_second_pass_comes_back() {
+    for upscaler in Upscaler::ALL {
+        let hires = Hires { scale: 1.5, strength: 0.45, steps: Some(7), upscaler };
+        let text = Request { hires: Some(hires), ..request() }.parameters("mini", 0).to_string();
+        let name = upscaler.a1111_name();
+        let written = format!(
+            "Denoising strength: 0.45, Hires upscale: 1.5, Hires steps: 7, Hires upscaler: {name}, RNG: CPU"
+        );
+        assert!(text.contains(&written), "{text}");
+        let settings = recalled(&text);
+        let second =
+            Second { scale: 1.5, strength: Some(0.45), steps: Some(7), upscaler: Some(upscaler.name()) };
+        assert_eq!((settings.hires, settings.strength, settings.notices.len()), (Some(second), None, 0));
+        assert_eq!(upscaler.name().parse(), Ok(upscaler));
+    }
+    let other =
+        recalled("a\nSteps: 4, Denoising strength: 0.6, Hires upscale: 2, Hires upscaler: R-ESRGAN 4x+");
+    assert_eq!(other.notices, ["There is no upscaler “R-ESRGAN 4x+” here; the usual one stands for it."]);
+    assert_eq!(other.hires.and_then(|second| second.upscaler), None);
+}

@@ -1,0 +1,130 @@
+//! Step by step less noise.
+
+use super::Run;
+use super::picture::Kept;
+use crate::error::Result;
+use crate::image::Rgba;
+use crate::pipeline::common::{guidance_embedding, rescale_guided, time_embedding};
+use crate::pipeline::engine::Network;
+use crate::pipeline::graphs::{Shape, prepare_params, preview_size, step_params};
+use crate::pipeline::request::{Event, Stats};
+use crate::plan::{Outside, padded};
+use crate::sample::{Evaluation, Generators, Trajectory};
+
+impl Run<'_> {
+    /// What the steps begin with: the latents `[batch, c, h, w]` that enter the first, and what is read beside them.
+    pub(super) async fn begin_steps(
+        &mut self,
+        latents: Vec<f32>,
+        around: Option<Vec<f32>>,
+        trajectory: &Trajectory,
+    ) -> Result<()> {
+        if let Some(around) = around {
+            self.write_around(&around)?;
+        }
+        self.write_latents(Outside::Latents, &latents)?;
+        self.keep("latents.0", &self.latents_shape(), latents);
+
+        self.first_input(trajectory.steps[0].first().input_scale).await
+    }
+
+    /// All steps.
+    pub(super) async fn denoise(
+        &mut self,
+        trajectory: &Trajectory,
+        kept: Option<Kept<'_>>,
+        generators: &mut Generators,
+        on_event: &mut dyn FnMut(Event),
+    ) -> Result<Stats> {
+        let steps = trajectory.steps.len();
+        let mut after_first = self.engine.used();
+        for i in 0..steps {
+            self.step(trajectory, i, kept, generators).await?;
+            let preview = if self.pass.previews(i + 1) { Some(self.preview().await?) } else { None };
+            on_event(Event::Step { step: self.pass.before + i + 1, steps: self.pass.steps, preview });
+            self.engine.pause().await;
+            if i == 0 {
+                after_first = self.engine.used();
+            }
+        }
+        let end = self.engine.used();
+        let per_step = |count: usize| count as f64 / (steps - 1).max(1) as f64;
+        let most = trajectory.steps.iter().map(|step| step.evaluations.len()).max().unwrap_or_default();
+        Ok(Stats {
+            dispatches_per_step: most * end.dispatches_per_evaluation,
+            new_buffers_per_step: per_step(end.buffers - after_first.buffers),
+            new_bind_groups_per_step: per_step(end.bind_groups - after_first.bind_groups),
+            gpu_bytes: end.bytes,
+            gpu_peak_bytes: end.peak,
+        })
+    }
+
+    /// The denoiser's first input from the latents.
+    pub(super) async fn first_input(&mut self, input_scale: f64) -> Result<()> {
+        let Shape { copies, .. } = self.shape;
+        self.engine.first_input(prepare_params(self.config, [self.shape.pixels(), copies], input_scale)).await
+    }
+
+    /// Step `i` of the run, all evaluations of it.
+    async fn step(
+        &mut self,
+        trajectory: &Trajectory,
+        i: usize,
+        kept: Option<Kept<'_>>,
+        generators: &mut Generators,
+    ) -> Result<()> {
+        for (nth, (evaluation, input_scale_next)) in trajectory.evaluations(i).enumerate() {
+            if nth > 0 {
+                self.engine.pause().await;
+            }
+            self.cancel.check()?;
+            if let Some(kept) = kept {
+                self.write_kept(kept, trajectory, [i, nth])?;
+            }
+            self.evaluate(evaluation, input_scale_next, generators).await?;
+            self.keep_evaluation(trajectory, [i, nth]).await?;
+        }
+        Ok(())
+    }
+
+    /// One evaluation of the denoiser and what the sampler makes of it.
+    pub(super) async fn evaluate(
+        &mut self,
+        evaluation: &Evaluation,
+        input_scale_next: f64,
+        generators: &mut Generators,
+    ) -> Result<()> {
+        let time = time_embedding(self.config.denoiser.time(), evaluation.timestep);
+        self.engine.write(Outside::Time, &time)?;
+        if let Some(channels) = self.config.denoiser.guidance_channels() {
+            self.engine
+                .write(Outside::Guidance, &guidance_embedding(channels, self.pass.request.guidance))?;
+        }
+        if self.shape.ancestral {
+            let each = self.pass.request.latents_len(self.config) / self.pass.request.batch;
+            let noise = match evaluation.noise {
+                0.0 => vec![0.0; each * self.pass.request.batch],
+                _ => generators.randn(each),
+            };
+            self.write_latents(Outside::Noise, &noise)?;
+        }
+        self.engine.run(Network::Denoiser, self.cancel).await?;
+        if let Some(by) = self.pass.request.rescale(self.config) {
+            let [n, _, h, w] = self.latents_shape();
+            let len = 2 * n * h * w * padded(self.config.denoiser.out_channels());
+            let mut both = self.engine.read(Outside::Prediction, len).await?;
+            rescale_guided(&mut both, n, self.pass.request.guidance, by);
+            self.engine.write(Outside::Prediction, &both)?;
+        }
+        let pixels = self.shape.pixels();
+        let params =
+            step_params(self.config, pixels, self.pass.request.guidance, evaluation, input_scale_next);
+        self.engine.step(params).await
+    }
+
+    async fn preview(&mut self) -> Result<Rgba> {
+        let bytes = self.engine.preview().await?;
+        let [width, height] = preview_size(self.config, self.shape.h, self.shape.w);
+        Rgba::new(width, height, bytes)
+    }
+}
