@@ -41,7 +41,9 @@ const prompt = (page) => page.getByRole('textbox', { name: 'Prompt', exact: true
 /** The n-th example, as a sample or as a line. */
 const exampleButton = (page, n) => page.getByRole('button', { name: MODEL.examples[n].prompt, exact: true });
 const example = async (page, n) => {
+  const before = await page.locator('#earlier button').count();
   await exampleButton(page, n).click();
+  await page.locator('#earlier button').nth(before).waitFor({ timeout: 120_000 }); // the status may tell of the one before
   await status(page, 'Done in');
   await page.waitForTimeout(500);
 };
