@@ -4,7 +4,7 @@
 
 import type {
   Capabilities, EnginePath, ErrorCode as EngineErrorCode, Extension, GenerateRequest, HiresFix, LoadedModel,
-  LoadProgress, ModelInfo, ModelLicense, Pixels, Prediction, PreviewOptions, StageName, Stats, StoredModel, Timings, Upscaler, Walk, WeightType,
+  LoadProgress, ModelInfo, ModuleName, ModelLicense, Pixels, Prediction, PreviewOptions, StageName, Stats, StoredModel, Timings, Upscaler, Walk, WeightType,
 } from './protocol.d.ts';
 
 export type { Extension, HiresFix, ModelLicense, PreviewOptions, Upscaler, Walk, WeightType };
@@ -120,7 +120,7 @@ export interface Detected {
   /** Whether it would compute in 16-bit floats. */
   f16: boolean;
   /** The engines' code that is needed: bytes on the way, null where the server does not say, and whether it is here. */
-  engines: { name: 'webgpu' | 'cpu'; bytes: number | null; cached: boolean }[];
+  engines: { name: ModuleName; bytes: number | null; cached: boolean }[];
   /** The model's file, and whether it is stored. */
   model: { id: string; bytes: number | null; stored: boolean } | null;
   /** Bytes that would have to be fetched; null where a server does not say. */

@@ -2,6 +2,7 @@
 
 import { AS_ASKED, MODULES, NO_WEBGPU, checkPath, findAdapter } from './engines.js';
 import { storedRows } from './stored.js';
+import { cores } from './threads.js';
 
 const ON_GPU = 'Pictures are made on the graphics card, through WebGPU.';
 const MEASURED = 'This browser draws WebGPU on the processor. Whether that or the processor’s own engine is quicker is '
@@ -31,9 +32,9 @@ export async function detect(wanted, model) {
     || /swiftshader|llvmpipe/i.test(name);
   const { engine, reason } = decide(wanted, adapter, isFallbackAdapter);
   const f16 = engine !== 'cpu' && Boolean(adapter?.features.has('shader-f16'));
-  const names = /** @type {('webgpu' | 'cpu')[]} */ (engine ? [engine] : ['webgpu', 'cpu']);
   const [engines, file] = await Promise.all([
-    Promise.all(names.map(engineFiles)),
+    Promise.all([engine !== 'cpu' && engineFiles('webgpu'), engine !== 'webgpu' && processorFiles()]).then(
+      (all) => all.filter((files) => files !== false)),
     model && modelFile(model.file),
   ]);
   const parts = [...engines.filter(({ cached }) => !cached), ...(file && !file.stored ? [file] : [])];
@@ -52,7 +53,13 @@ function decide(wanted, adapter, isFallbackAdapter) {
   return isFallbackAdapter ? { engine: null, reason: MEASURED } : { engine: 'webgpu', reason: ON_GPU };
 }
 
-/** An engine's two files: how many bytes travel, and whether they are here already. */
+/** The processor's engine for as many threads as there may be; for one where the server has no other. */
+async function processorFiles() {
+  const threaded = cores() > 1 ? await engineFiles('threads') : null;
+  return threaded?.bytes ? threaded : engineFiles('cpu');
+}
+
+/** An engine's two files: how many bytes travel, and whether they are here already. @param {import('./protocol.d.ts').ModuleName} name */
 async function engineFiles(name) {
   const addresses = Object.values(MODULES[name]).map(({ href }) => href);
   const [lengths, cached] = await Promise.all([

@@ -1,14 +1,16 @@
 /**
- * The engine's code, which comes in two modules of one interface: one computes on the GPU, one on the processor. Which
- * of them runs is decided here, and only what is needed is fetched.
+ * The engine's code, which comes in three modules of one interface: one computes on the GPU, one on the processor, and one
+ * on several of its cores, where the page is isolated. Which of them runs is decided here, and only what is needed is fetched.
  *
- * Both are named by address instead of being imported: browsers and bundlers understand `new URL('./file',
+ * All are named by address instead of being imported: browsers and bundlers understand `new URL('./file',
  * import.meta.url)`, and a bundler that makes one plain file of the worker could not divide it.
  */
 
 import { clearRegisters } from './registers.js';
+import { THREADED, cores, crew } from './threads.js';
 
 /** @typedef {import('./protocol.d.ts').Capabilities} Capabilities */
+/** @typedef {import('./protocol.d.ts').ModuleName} ModuleName */
 
 export const MODULES = {
   webgpu: {
@@ -19,6 +21,7 @@ export const MODULES = {
     code: new URL('./opengen-cpu.js', import.meta.url),
     wasm: new URL('./opengen-cpu_bg.wasm', import.meta.url),
   },
+  threads: THREADED,
 };
 
 export const AS_ASKED = 'Pictures are made on the processor, as asked.';
@@ -31,18 +34,30 @@ const slower = (times) => 'This browser draws WebGPU on the processor, where a s
 
 /** An engine that runs. */
 export class Running {
-  /** @param {any} module @param {any} engine @param {string | null} reason why it is not the GPU's */
-  constructor(module, engine, reason) {
-    Object.assign(this, { module, engine, reason });
+  /**
+   * @param {any} module
+   * @param {any} engine
+   * @param {string | null} reason why it is not the GPU's
+   * @param {number} [threads] on how many it computes
+   * @param {() => void} [end] ends those beside this one
+   */
+  constructor(module, engine, reason, threads = 1, end = () => {}) {
+    Object.assign(this, { module, engine, reason, threads, end });
+  }
+
+  /** Lets go of the engine, and of its threads. */
+  free() {
+    this.engine.free();
+    this.end();
   }
 
   /** @returns {Capabilities} */
   capabilities() {
-    return { ...this.engine.capabilities(), reason: this.reason, fetched: [...fetched.keys()] };
+    return { ...this.engine.capabilities(), threads: this.threads, reason: this.reason, fetched: [...fetched.keys()] };
   }
 }
 
-/** What was fetched, by name: modules that are ready. @type {Map<'webgpu' | 'cpu', Promise<any>>} */
+/** What was fetched, by name: modules that are ready. @type {Map<ModuleName, Promise<any>>} */
 const fetched = new Map();
 
 /** Whom to tell that a graphics device was lost. @type {(message: string) => void} */
@@ -68,15 +83,15 @@ export async function choose(wanted, limit, whenLost) {
   onDeviceLost = whenLost;
   memoryLimit = limit;
   checkPath(wanted);
-  if (wanted === 'cpu') return start('cpu', AS_ASKED);
+  if (wanted === 'cpu') return onProcessor(AS_ASKED);
   if (wanted === 'webgpu') return start('webgpu');
-  if (!(await findAdapter())) return start('cpu', NO_WEBGPU);
+  if (!(await findAdapter())) return onProcessor(NO_WEBGPU);
   let gpu;
   try {
     gpu = await start('webgpu');
   } catch (error) {
     if (error.code === 'NETWORK') throw error;
-    return start('cpu', `WebGPU failed here (${error.message ?? error}), so pictures are made on the processor.`);
+    return onProcessor(`WebGPU failed here (${error.message ?? error}), so pictures are made on the processor.`);
   }
   return gpu.engine.capabilities().isFallbackAdapter ? quicker(gpu) : gpu;
 }
@@ -84,7 +99,7 @@ export async function choose(wanted, limit, whenLost) {
 /** The processor's engine in place of one whose device was lost for good. */
 export async function withoutDevice() {
   try {
-    return await start('cpu', LOST);
+    return await onProcessor(LOST);
   } catch (error) {
     if (error.code !== 'NETWORK') throw error;
     const message = 'The graphics device was lost, and the part of the page that draws on the processor could not be '
@@ -97,7 +112,7 @@ export async function withoutDevice() {
 async function quicker(gpu) {
   let cpu;
   try {
-    cpu = await start('cpu', null);
+    cpu = await onProcessor('');
   } catch {
     return gpu; // offline, say: slower is better than nothing
   }
@@ -106,14 +121,14 @@ async function quicker(gpu) {
     clearRegisters();
     const times = onGpu / (await cpu.engine.probe());
     if (times < 1) {
-      cpu.engine.free();
+      cpu.free();
       return gpu;
     }
-    cpu.reason = slower(times.toFixed(1));
+    cpu.reason = slower(times.toFixed(1)) + cpu.reason;
   } catch (error) {
-    cpu.reason = `WebGPU failed here (${error.message ?? error}), so pictures are made on the processor.`;
+    cpu.reason = `WebGPU failed here (${error.message ?? error}), so pictures are made on the processor.${cpu.reason}`;
   }
-  gpu.engine.free();
+  gpu.free();
   return cpu;
 }
 
@@ -127,6 +142,28 @@ export async function findAdapter() {
 }
 
 /**
+ * The processor's engine: on as many threads as there are cores, where that can be, else on one.
+ * @param {string} reason
+ */
+async function onProcessor(reason) {
+  const threads = cores();
+  if (threads === 1) return start('cpu', reason);
+  let end;
+  try {
+    const module = await ready('threads');
+    end = await crew(module, threads - 1);
+    const engine = await module.Engine.create((message) => onDeviceLost(message), memoryLimit);
+    return new Running(module, engine, reason, threads, end);
+  } catch (error) {
+    end?.();
+    fetched.delete('threads');
+    // Where it was not built, or the page is offline and has only the other one, one thread is as it should be.
+    const why = error.code === 'NETWORK' ? '' : ` They are made on one thread: several failed here (${error.message ?? error}).`;
+    return start('cpu', reason + why);
+  }
+}
+
+/**
  * Starts an engine.
  * @param {'webgpu' | 'cpu'} name
  * @param {string | null} [reason]
@@ -136,7 +173,7 @@ async function start(name, reason = null) {
   return new Running(module, await module.Engine.create((message) => onDeviceLost(message), memoryLimit), reason);
 }
 
-/** A module, fetched once. @param {'webgpu' | 'cpu'} name */
+/** A module, fetched once. @param {ModuleName} name */
 function ready(name) {
   const module = fetched.get(name) ?? fetchModule(MODULES[name]);
   fetched.set(name, module);

@@ -5,12 +5,17 @@
 
 export type EnginePath = 'auto' | 'webgpu' | 'cpu';
 
+/** A module of the engine, as its code is kept: the GPU's, the processor's, and the processor's on several threads. */
+export type ModuleName = 'webgpu' | 'cpu' | 'threads';
+
 export interface Capabilities {
   engine: 'webgpu' | 'cpu';
   /** Why the CPU is used, as a sentence for people; null on the GPU. */
   reason: string | null;
-  /** Whose code was fetched: one engine's, or both where they were measured or one took over. */
-  fetched: ('webgpu' | 'cpu')[];
+  /** Whose code was fetched: one engine's, or two where they were measured or one took over. */
+  fetched: ModuleName[];
+  /** On how many threads of the processor pictures are computed: several only where the page is isolated; 1 on the GPU. */
+  threads: number;
   adapter: string;
   backend: string;
   isFallbackAdapter: boolean;

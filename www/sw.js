@@ -17,7 +17,7 @@ const SHELL = [
   'samples/apple.webp', 'samples/panda.webp', 'samples/fox.webp',
   'early.js', 'main.js', 'client.js', 'errors.js', 'judge.js', 'knows.js', 'limits.js', 'link.js', 'models.js', 'options.js', 'source.js',
   'spawn.js', 'stream.js', 'through.js', 'worker.js', 'engines.js', 'detect.js', 'folder.js', 'gathered.js', 'pixels.js',
-  'preview.js', 'registers.js', 'stored.js',
+  'preview.js', 'registers.js', 'stored.js', 'threads.js',
   'js/actions.js',
   'js/adding.js',
   'js/batch.js',
@@ -79,6 +79,7 @@ const SHELL = [
 const PARTS = {
   webgpu: ['opengen-gpu.js', 'opengen-gpu_bg.wasm'],
   cpu: ['opengen-cpu.js', 'opengen-cpu_bg.wasm'],
+  threads: ['crew.js', 'opengen-threads.js', 'opengen-threads_bg.wasm'],
   languages: ['js/languages.js', 'languages.json'],
   checkpoints: ['clip/merges.txt'],
   models: [
@@ -166,7 +167,7 @@ self.addEventListener('fetch', (event) => {
     event.respondWith(page(event, url));
     event.waitUntil(lookForNews());
   } else if (ours.has(url.pathname)) {
-    event.respondWith(file(event, url.pathname));
+    event.respondWith(file(event, url.pathname).then(isolated));
   }
 });
 
@@ -177,7 +178,7 @@ async function page({ request, resultingClientId }, url) {
   const home = name && (await kept(name, scope.pathname));
   const fromCopy = async () => {
     await begins(resultingClientId, name);
-    return home;
+    return isolated(home);
   };
   const isHome = url.pathname === scope.pathname || url.pathname === `${scope.pathname}index.html`;
   if (home && isHome) return fromCopy();
@@ -187,6 +188,20 @@ async function page({ request, resultingClientId }, url) {
     if (home) return fromCopy();
     throw error;
   }
+}
+
+/**
+ * An answer with the headers that isolate a page, so that its engine may compute on several threads, also where the server
+ * sends none. A first visit comes without this worker, and is left as it is.
+ * @param {Response} response
+ */
+function isolated(response) {
+  const { status, statusText, body } = response;
+  if (status === 0 || !body) return response;
+  const headers = new Headers(response.headers);
+  headers.set('Cross-Origin-Opener-Policy', 'same-origin');
+  headers.set('Cross-Origin-Embedder-Policy', 'require-corp');
+  return new Response(body, { status, statusText, headers });
 }
 
 /**
@@ -220,7 +235,7 @@ let lastOfWorkers = '';
 async function copyOf(id, referrer = '') {
   const { name: known } = await beginning(id);
   if (known) return known;
-  const name = (referrer.endsWith('/worker.js') && lastOfWorkers) || (await read('current'));
+  const name = (/\/(worker|crew)\.js$/.test(referrer) && lastOfWorkers) || (await read('current'));
   await begins(id, name);
   return name;
 }

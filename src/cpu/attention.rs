@@ -1,7 +1,8 @@
 //! Attention over tokens `[N, T, C]`, a block of queries at a time: the scores of a whole map are never kept.
 
-use super::gemm::{BLOCK, Matrix, Onto, Out, Rows, by_blocks, multiply};
+use super::gemm::{Matrix, Onto, Out, Rows, TILE, by_blocks, multiply};
 use super::simd::{self, F4};
+use super::threads;
 
 /// Columns of a tensor of tokens: one head's queries, keys or values begin in them.
 #[derive(Clone, Copy)]
@@ -41,15 +42,13 @@ pub fn attention(counts: Counts, [q, k, v]: [Part; 3], out: &mut [f32]) {
     let channels = heads * size;
     for (image, out) in out.chunks_exact_mut((queries * channels).max(1)).enumerate() {
         let row = counts.row(image);
-        let heads: Vec<[Matrix; 2]> = (0..heads)
-            .map(|head| {
-                let value = |i: usize, column: usize| {
-                    v.values[(row * keys + i) * v.width + v.column + head * size + column]
-                };
-                [keys_of(counts, k, row, head), Matrix::pack(keys, size, value)]
-            })
-            .collect();
-        by_blocks(out, channels, BLOCK, |first, block| {
+        let heads: Vec<[Matrix; 2]> = threads::map(heads, |head| {
+            let value = |i: usize, column: usize| {
+                v.values[(row * keys + i) * v.width + v.column + head * size + column]
+            };
+            [keys_of(counts, k, row, head), Matrix::pack(keys, size, value)]
+        });
+        by_blocks(out, channels, TILE, |first, block| {
             let rows = block.len() / channels;
             let offsets: Vec<usize> = (0..rows).map(|row| row * keys).collect();
             let mut scores = vec![0.0; rows * keys];
@@ -72,7 +71,7 @@ pub fn attention_map(counts: Counts, [q, k]: [Part; 2], out: &mut [f32]) {
         out.fill(0.0);
         for head in 0..heads {
             let keys_of_head = keys_of(counts, k, counts.row(image), head);
-            by_blocks(out, keys, BLOCK, |first, block| {
+            by_blocks(out, keys, TILE, |first, block| {
                 let mut scores = vec![0.0; block.len()];
                 probabilities(counts, q, [image, head, first], &keys_of_head, &mut scores);
                 block.iter_mut().zip(&scores).for_each(|(sum, p)| *sum += p / heads as f32);

@@ -1,6 +1,6 @@
 //! Convolutions over maps with zeros around them, whose patches are read in place.
 
-use super::gemm::{Columns, Matrix, Onto, Out, Rows, multiply};
+use super::gemm::{Columns, Matrix, Onto, Out, Rows, by_blocks, multiply};
 use crate::plan::{Conv, Shape};
 
 /// A convolution at one size.
@@ -33,26 +33,29 @@ impl Geometry {
         let enlarged = conv.upsample.is_some();
         let (top, left) = (conv.pad_top, conv.pad_left);
         let (h, w) = (h.min(tall - top), w.min(wide - left));
-        for (line, map) in map.chunks_exact_mut((wide * c).max(1)).take(n * tall).enumerate() {
-            let (image, y) = (line / tall, line % tall);
-            let Some(y) = y.checked_sub(top).filter(|y| *y < h) else {
-                map.fill(0.0);
-                continue;
-            };
-            let y = if enlarged { y / 2 } else { y };
-            let from = &x[(image * from_h + y) * from_w * c..][..from_w * c];
-            let (before, rest) = map.split_at_mut(left * c);
-            let (middle, after) = rest.split_at_mut(w * c);
-            before.fill(0.0);
-            after.fill(0.0);
-            if enlarged {
-                for (i, pixel) in middle.chunks_exact_mut(c).enumerate() {
-                    pixel.copy_from_slice(&from[i / 2 * c..][..c]);
+        let len = n * tall * wide * c;
+        by_blocks(&mut map[..len], wide * c, 1, |first, lines| {
+            for (i, map) in lines.chunks_exact_mut((wide * c).max(1)).enumerate() {
+                let (image, y) = ((first + i) / tall, (first + i) % tall);
+                let Some(y) = y.checked_sub(top).filter(|y| *y < h) else {
+                    map.fill(0.0);
+                    continue;
+                };
+                let y = if enlarged { y / 2 } else { y };
+                let from = &x[(image * from_h + y) * from_w * c..][..from_w * c];
+                let (before, rest) = map.split_at_mut(left * c);
+                let (middle, after) = rest.split_at_mut(w * c);
+                before.fill(0.0);
+                after.fill(0.0);
+                if enlarged {
+                    for (i, pixel) in middle.chunks_exact_mut(c).enumerate() {
+                        pixel.copy_from_slice(&from[i / 2 * c..][..c]);
+                    }
+                } else {
+                    middle.copy_from_slice(&from[..w * c]);
                 }
-            } else {
-                middle.copy_from_slice(&from[..w * c]);
             }
-        }
+        });
     }
 
     /// The product of the patches of the pixels from `first` on, as many as `out` has room for.

@@ -6,11 +6,12 @@
 use std::ops::Range;
 
 use super::simd::F4;
+use super::threads;
 
 /// Columns of a panel: two vectors.
 const PANEL: usize = 8;
 /// Rows of a tile: with a panel's two columns of vectors twelve sums, which stay in sixteen registers.
-const TILE: usize = 6;
+pub const TILE: usize = 6;
 /// Rows that share a panel while it is in the nearest cache.
 pub const BLOCK: usize = 16 * TILE;
 
@@ -183,16 +184,20 @@ impl<const R: usize> Tile<R> {
     }
 }
 
-/// Does something with each block of so many rows of a matrix of `width` columns: natively by all cores.
-pub fn by_blocks(values: &mut [f32], width: usize, rows: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
-    let block = (rows * width).max(1);
-    #[cfg(target_arch = "wasm32")]
-    values.chunks_mut(block).enumerate().for_each(|(i, block)| work(i * rows, block));
-    #[cfg(not(target_arch = "wasm32"))]
-    {
-        use rayon::prelude::*;
-        values.par_chunks_mut(block).enumerate().for_each(|(i, block)| work(i * rows, block));
-    }
+/// Does something with each block of rows of a matrix of `width` columns, by all threads; blocks are multiples of `whole`
+/// rows. What a row becomes does not depend on its block.
+pub fn by_blocks(values: &mut [f32], width: usize, whole: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+    let width = width.max(1);
+    let rows = block(values.len().div_ceil(width), whole.max(1), threads::count());
+    threads::by_chunks(values, rows * width, |i, block| work(i * rows, block));
+}
+
+/// Rows of a block: [`BLOCK`] at most, where that is a multiple of `whole`, and few enough that each thread has as many as
+/// the others.
+fn block(rows: usize, whole: usize, threads: usize) -> usize {
+    let most = (BLOCK / whole).max(1) * whole;
+    let rounds = rows.div_ceil(most * threads).max(1);
+    rows.div_ceil(rounds * threads).next_multiple_of(whole).clamp(whole, most)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! - [`Executable`]: a graph bound to them, its values given buffers for their lifetimes;
 //! - [`Memory`]: those buffers, and what outlives a graph;
 //! - [`gemm`]: the one product under linear layers, convolutions and attention, [`simd`]: its vectors;
+//! - [`threads`]: the cores among which its rows are divided;
 //! - [`convolution`]'s padded maps, [`enlarged`] ones, [`attention`] and [`norm`]: the rest of what takes time. What does not is run by
 //!   the kernels' own twins.
 
@@ -17,10 +18,13 @@ mod memory;
 mod norm;
 mod ops;
 mod simd;
+mod threads;
 mod weights;
 
 pub use executable::Executable;
 pub use memory::Memory;
+#[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
+pub use threads::crew;
 pub use weights::Weights;
 
 /// Multiplies a matrix of `rows` × `depth` ones with one of `depth` × `columns`, by the product that everything here is
@@ -30,7 +34,7 @@ pub fn sample_product(rows: usize, depth: usize, columns: usize) -> impl Fn() {
     move || {
         let mut out = vec![0.0; rows * columns];
         let lines = gemm::Lines { values: &left, width: depth, first: 0 };
-        gemm::by_blocks(&mut out, columns, gemm::BLOCK, |first, block| {
+        gemm::by_blocks(&mut out, columns, gemm::TILE, |first, block| {
             lines.multiply(first, &matrix, None, gemm::Onto::Nothing, block);
         });
         std::hint::black_box(&out);

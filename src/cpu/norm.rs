@@ -2,8 +2,9 @@
 
 use std::ops::Range;
 
-use super::gemm::{BLOCK, by_blocks};
+use super::gemm::{TILE, by_blocks};
 use super::simd::{self, F4};
+use super::threads;
 
 /// A group norm's parameters, of just the channels that are normalised.
 #[derive(Clone, Copy)]
@@ -39,7 +40,7 @@ pub fn group_norm(norm: Group, sources: &[Channels], pixels: usize, out: &mut [f
     let c = norm.gamma.len();
     for (image, out) in out.chunks_exact_mut((pixels * c).max(1)).enumerate() {
         let (scale, shift) = scale_and_shift(norm, sources, image, pixels);
-        by_blocks(out, c, BLOCK, |first, block| {
+        by_blocks(out, c, TILE, |first, block| {
             let mut from = 0;
             for source in sources {
                 let to = from + source.count;
@@ -60,7 +61,7 @@ pub fn group_norm_in_place(norm: Group, pixels: usize, map: &mut [f32]) {
     for image in map.chunks_exact_mut((pixels * c).max(1)) {
         let (scale, shift) =
             scale_and_shift(norm, &[Channels { values: image, width: c, first: 0, count: c }], 0, pixels);
-        by_blocks(image, c, BLOCK, |_, block| {
+        by_blocks(image, c, TILE, |_, block| {
             for pixel in block.chunks_exact_mut(c) {
                 for ((x, scale), shift) in pixel.iter_mut().zip(&scale).zip(&shift) {
                     *x = *x * scale + shift;
@@ -86,12 +87,17 @@ fn normalise(x: &[f32], scale: &[f32], shift: &[f32], silu: bool, out: &mut [f32
 /// What each channel of an image is multiplied by, and what is added then.
 fn scale_and_shift(norm: Group, sources: &[Channels], image: usize, pixels: usize) -> (Vec<f32>, Vec<f32>) {
     let c = norm.gamma.len();
-    let (mut sums, mut squares) = (vec![0f64; c], vec![0f64; c]);
-    let mut from = 0;
+    let (mut sums, mut squares) = (Vec::with_capacity(c), Vec::with_capacity(c));
     for source in sources {
-        let to = from + source.count;
-        moments(source.of(image * pixels..(image + 1) * pixels), &mut sums[from..to], &mut squares[from..to]);
-        from = to;
+        let each = source.count.div_ceil(threads::count()).next_multiple_of(LINE);
+        let parts = threads::map(source.count.div_ceil(each), |part| {
+            let (first, count) = (source.first + part * each, each.min(source.count - part * each));
+            moments(Channels { first, count, ..*source }.of(image * pixels..(image + 1) * pixels), count)
+        });
+        for (sum, square) in parts {
+            sums.extend(sum);
+            squares.extend(square);
+        }
     }
     let width = c / norm.groups;
     let count = (pixels * width) as f64;
@@ -107,11 +113,14 @@ fn scale_and_shift(norm: Group, sources: &[Channels], image: usize, pixels: usiz
     (scale, shift)
 }
 
-/// Adds up each channel and its squares.
-fn moments<'a>(pixels: impl Iterator<Item = &'a [f32]>, sums: &mut [f64], squares: &mut [f64]) {
+/// Values of a cache's line, which one thread reads.
+const LINE: usize = 16;
+
+/// The sums of each of `c` channels and of its squares.
+fn moments<'a>(pixels: impl Iterator<Item = &'a [f32]>, c: usize) -> (Vec<f64>, Vec<f64>) {
     /// Pixels that are added up in f32, before their sum goes to the f64 one.
     const PIXELS: usize = 64;
-    let c = sums.len();
+    let (mut sums, mut squares) = (vec![0f64; c], vec![0f64; c]);
     let (mut sum, mut square) = (vec![0f32; c], vec![0f32; c]);
     let mut flush = |sum: &mut [f32], square: &mut [f32]| {
         sums.iter_mut().zip(&*sum).for_each(|(all, x)| *all += f64::from(*x));
@@ -129,13 +138,14 @@ fn moments<'a>(pixels: impl Iterator<Item = &'a [f32]>, sums: &mut [f64], square
         }
     }
     flush(&mut sum, &mut square);
+    (sums, squares)
 }
 
 /// Normalises each token over its channels, a multiple of 4 of them.
 pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f32]) {
     let c = gamma.len();
     let fours = |values| <[f32]>::as_chunks::<4>(values).0;
-    by_blocks(out, c, BLOCK, |first, block| {
+    by_blocks(out, c, TILE, |first, block| {
         for (x, out) in x[first * c..].chunks_exact(c.max(1)).zip(block.chunks_exact_mut(c.max(1))) {
             let mean = F4::splat(simd::sum(x) / c as f32);
             let square = |sum: F4, x: &[f32; 4]| {

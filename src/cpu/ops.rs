@@ -2,7 +2,7 @@
 
 use super::attention::{self, Counts, Part};
 use super::executable::{Executable, Product, Way};
-use super::gemm::{BLOCK, Columns, Lines, Matrix, Onto, by_blocks};
+use super::gemm::{Columns, Lines, Matrix, Onto, TILE, by_blocks};
 use super::memory::Memory;
 use super::norm::{self, Channels, Group};
 use super::simd::{self, F4};
@@ -92,7 +92,7 @@ impl Run<'_> {
             Way::Patches(geometry) => geometry.multiply(room, first, matrix, bias, onto, out),
             Way::Lines => Lines { values: x, width: c, first: 0 }.multiply(first, matrix, bias, onto, out),
         };
-        let rows = if let Way::Enlarged(enlarged) = &product.way { enlarged.line() } else { BLOCK };
+        let rows = if let Way::Enlarged(enlarged) = &product.way { enlarged.line() } else { TILE };
         // The activation stands between product and residual, or behind both.
         let added_later = residual.is_some() && (op.accumulate || (op.act != Act::None && !op.act_last));
         let width = self.channels();

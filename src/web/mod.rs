@@ -11,6 +11,7 @@
 //! - `folder` makes one file of a folder that the visitor chose;
 //! - `sizes` tells from a file's header how large its model gets in the store;
 //! - `parts` gives a stored model another autoencoder;
+//! - `crew` is what the workers call that compute side by side;
 //! - `recall` reads the settings in a picture's file;
 //! - `request` and `values` read what comes from JavaScript and build what goes there; `error` converts errors.
 
@@ -18,6 +19,8 @@
 
 mod acquire;
 mod browser;
+#[cfg(target_feature = "atomics")]
+mod crew;
 mod device;
 mod download;
 mod engine;

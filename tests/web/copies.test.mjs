@@ -41,7 +41,7 @@ function worker(seed) {
     clients: { claim: async () => {}, matchAll: async () => [] },
   };
   const context = createContext({
-    self, URL, Response, crypto, Set, Promise,
+    self, URL, Headers, Response, crypto, Set, Promise,
     setTimeout: (done) => { setImmediate(done); },
     caches: {
       open: (name) => slowly(() => open(name)),

@@ -14,6 +14,9 @@ const TYPES = {
   '.gguf': 'application/octet-stream',
 };
 
+/** What isolates a page, so that its engine may compute on several threads: left out as static hosts do, unless asked for. */
+const ISOLATION = ['Cross-Origin-Opener-Policy', 'Cross-Origin-Embedder-Policy'];
+
 /** What `cargo xtask serve` sends too: the headers of Trunk.toml. */
 const HEADERS = Object.fromEntries(
   [...readFileSync(join(here, '../../Trunk.toml'), 'utf8').split('[serve.headers]')[1].split('\n[')[0]
@@ -52,12 +55,13 @@ export class Server {
 
   /**
    * @param {string} [folder] what is served
-   * @param {{cors?: boolean, policy?: string | null}} [options] whether other origins may read it; another
-   *   Content-Security-Policy than the page's, or none
+   * @param {{cors?: boolean, policy?: string | null, isolated?: boolean}} [options] whether other origins may read it;
+   *   another Content-Security-Policy than the page's, or none; whether the page is isolated
    */
-  constructor(folder = DIST, { cors = false, policy } = {}) {
+  constructor(folder = DIST, { cors = false, policy, isolated = false } = {}) {
     this.#folder = folder;
     this.#headers = { ...HEADERS };
+    if (!isolated) ISOLATION.forEach((name) => delete this.#headers[name]);
     if (policy) this.#headers['Content-Security-Policy'] = policy;
     if (policy === null) delete this.#headers['Content-Security-Policy'];
     if (cors) this.#headers['Access-Control-Allow-Origin'] = '*';

@@ -53,7 +53,7 @@ export function keepPage() {
 
 /**
  * Has what this page fetched kept for the next visit, which may be offline.
- * @param {('webgpu' | 'cpu' | 'languages' | 'models' | 'how' | 'paint' | 'checkpoints')[]} parts as sw.js names them
+ * @param {('webgpu' | 'cpu' | 'threads' | 'languages' | 'models' | 'how' | 'paint' | 'checkpoints')[]} parts as sw.js names them
  */
 export async function keepParts(parts) {
   const registration = await navigator.serviceWorker?.ready;

@@ -104,7 +104,8 @@ export const STAGES = { encode: 'Looking at the picture', text: 'Reading the wor
 export function engineWords(capabilities) {
   if (!capabilities) return '';
   if (capabilities.engine === 'cpu') {
-    return sentence(capabilities.reason ?? 'Pictures are made on the processor: the same ones, only slower');
+    const threads = capabilities.threads > 1 ? ` ${capabilities.threads} threads compute.` : '';
+    return sentence(capabilities.reason ?? 'Pictures are made on the processor: the same ones, only slower') + threads;
   }
   const name = capabilities.adapter ? ` (${capabilities.adapter})` : '';
   if (capabilities.isFallbackAdapter) return `Pictures are made through WebGPU, which this browser draws on the processor${name}.`;

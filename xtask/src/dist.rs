@@ -1,7 +1,8 @@
 //! The page as it is served: both engines compiled and bound to JavaScript, and every file that `www/index.html` names.
 //!
 //! `index.html` is the one list of what the page consists of: its `data-trunk` links are read here as trunk reads them,
-//! so that `trunk serve` builds the same page for those who have trunk, and nobody needs it. What is released has its
+//! so that `trunk serve` builds the same page for those who have trunk, and nobody needs it; only the engine for several
+//! threads comes besides ([`threads`]), which a page does without. What is released has its
 //! modules put together besides ([`bundle`]).
 
 use crate::bundle;
@@ -12,7 +13,14 @@ use crate::tools::wasm::{TARGET, Toolchain};
 use anyhow::{Context, Result};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use wasm_bindgen_cli_support::Bindgen;
+
+/// The engine that computes on several threads, its features, and the folder in cargo's own that it is compiled in. It is
+/// no link of `index.html`, for trunk cannot compile it.
+pub const THREADS: &str = "opengen-threads";
+const THREADS_FEATURES: &str = "module,cpu";
+const THREADS_TARGET: &str = "threads";
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Profile {
@@ -41,8 +49,34 @@ pub fn build(profile: Profile, parts: &mut Parts) -> Result<PathBuf> {
 /// Builds the page as a site wants it: in few files, with its compressed twins beside every file that gains from one.
 pub fn whole(parts: &mut Parts) -> Result<PathBuf> {
     let dist = put_together(Profile::Release, parts, bundle::folder)?;
+    threads(Profile::Release, parts, &dist)?;
     parts.part("compression", || compress::folder(&dist))?;
     Ok(dist)
+}
+
+/// Adds to a built page the engine that computes on several threads; where it cannot be compiled, says so in one line.
+pub fn threads(profile: Profile, parts: &mut Parts, dist: &Path) -> Result<bool> {
+    let toolchain = Toolchain::ensure()?;
+    if !parts.part("the standard library's source", || Ok(toolchain.has_source()))? {
+        say("the page computes on one thread of the processor: `rustup component add rust-src` gives it more");
+        return Ok(false);
+    }
+    parts.part(&format!("the module {THREADS}"), || {
+        let mut build = build_of(toolchain, profile, THREADS, THREADS_FEATURES);
+        toolchain.apply_threads(&mut build)?;
+        // Apart from the others: what is compiled for a compiler with its switch set is compiled anew without it.
+        sh::run(build.arg("--target-dir").arg(target()?.join(THREADS_TARGET)))
+    })?;
+    let folder = sh::root().join("dist.threads");
+    clear(&folder)?;
+    fs::create_dir_all(&folder)?;
+    parts.part(&format!("{THREADS} for JavaScript"), || bind(profile, THREADS, &folder))?;
+    // Whoever asks meanwhile finds none of it, or all.
+    for name in files(&folder)?.iter().rev() {
+        fs::rename(folder.join(name), dist.join(name)).with_context(|| format!("cannot place {}", name.display()))?;
+    }
+    clear(&folder)?;
+    Ok(true)
 }
 
 fn put_together(
@@ -77,20 +111,26 @@ fn put_together(
 
 /// One of the page's engines, as cargo leaves it.
 fn compile(toolchain: Toolchain, profile: Profile, bin: &str, features: &str) -> Result<()> {
+    let mut build = build_of(toolchain, profile, bin, features);
+    toolchain.apply(&mut build)?;
+    sh::run(&mut build)
+}
+
+fn build_of(toolchain: Toolchain, profile: Profile, bin: &str, features: &str) -> Command {
     let mut build = cmd(toolchain.cargo());
     build.args(["build", "--package", "opengen", "--bin", bin, "--target", TARGET]);
     build.args(["--no-default-features", "--features", features]);
     if profile == Profile::Release {
         build.arg("--release");
     }
-    toolchain.apply(&mut build)?;
-    sh::run(&mut build)
+    build
 }
 
 /// The JavaScript around a compiled engine: `BIN.js` and `BIN_bg.wasm`. The library is the command line
 /// `wasm-bindgen`, at the version of Cargo.lock, without the minutes that installing it takes.
 fn bind(profile: Profile, bin: &str, folder: &Path) -> Result<()> {
-    let compiled = target()?.join(TARGET).join(profile.folder()).join(format!("{bin}.wasm"));
+    let within = if bin == THREADS { THREADS_TARGET } else { "" };
+    let compiled = target()?.join(within).join(TARGET).join(profile.folder()).join(format!("{bin}.wasm"));
     let mut bindgen = Bindgen::new();
     bindgen.input_path(&compiled).out_name(bin).typescript(false).debug(profile == Profile::Debug);
     // The names of all functions, a tenth of what a visitor would fetch, tell nobody anything in a release.

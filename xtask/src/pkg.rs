@@ -29,6 +29,7 @@ const CLIENT: &[&str] = &[
     "spawn.js",
     "stored.js",
     "stream.js",
+    "threads.js",
     "through.js",
     "worker.js",
     "opengen-gpu.js",
@@ -53,8 +54,9 @@ pub fn pack(page: &Path) -> Result<PathBuf> {
     }
     let www = sh::root().join("www");
     for name in CLIENT.iter().map(PathBuf::from).chain(models(page)?) {
-        // As it is written where it is; the engine is only in the built page.
-        let from = if www.join(&name).exists() { &www } else { page };
+        // As it is written where it is, the package's own before the page's; the engine is only in the built page.
+        let own = [&package, &www].into_iter().find(|folder| folder.join(&name).exists());
+        let from = own.map_or(page, |folder| folder.as_path());
         copy(&from.join(&name), &folder.join(&name))?;
     }
     for name in TYPES {

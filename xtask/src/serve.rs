@@ -26,7 +26,8 @@ pub struct Args {
 
 pub fn run(args: &Args) -> Result<()> {
     let mut parts = Parts::new();
-    let dist = dist::build(if args.debug { Profile::Debug } else { Profile::Release }, &mut parts)?;
+    let profile = if args.debug { Profile::Debug } else { Profile::Release };
+    let dist = dist::build(profile, &mut parts)?;
     parts.print();
     let router = router(&dist, headers()?);
     let listener = listen(args.port)?;
@@ -35,6 +36,18 @@ pub fn run(args: &Args) -> Result<()> {
     if !args.no_open && std::io::stdout().is_terminal() {
         open(&url);
     }
+    // The page is there; what it does without is built while it is looked at.
+    std::thread::spawn(move || {
+        let mut parts = Parts::default();
+        match dist::threads(profile, &mut parts, &dist) {
+            Ok(true) => {
+                parts.print();
+                say("the page computes on all cores of the processor from the next visit on");
+            }
+            Ok(false) => {}
+            Err(error) => say(format!("the page computes on one thread of the processor: {error:#}")),
+        }
+    });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -144,6 +157,8 @@ mod tests {
         let policy = header(&page, "content-security-policy");
         assert!(policy.contains("'wasm-unsafe-eval'") && !policy.contains("unsafe-inline"), "{policy}");
         assert_eq!(header(&page, "x-content-type-options"), "nosniff");
+        assert_eq!(header(&page, "cross-origin-opener-policy"), "same-origin");
+        assert_eq!(header(&page, "cross-origin-embedder-policy"), "require-corp");
         assert_eq!(header(&page, "cache-control"), "no-cache");
         assert!(!header(&page, "last-modified").is_empty());
     }

@@ -137,6 +137,7 @@ pub fn time(elapsed: Duration) -> String {
 }
 
 /// What a command did, part by part, and how long each took.
+#[derive(Default)]
 pub struct Parts {
     parts: Vec<(String, Duration)>,
 }

@@ -9,14 +9,18 @@ use std::path::Path;
 /// What a visitor fetches over the wire besides a model until the first picture, in bytes.
 const FIRST: u64 = 1_600_000;
 
-/// What a page that was used in every way keeps for offline use, one engine of the two included.
+/// What a page that was used in every way keeps for offline use, one engine included.
 const KEPT: u64 = 4_000_000;
 
 /// What nobody fetches without asking for it, besides the parts that the service worker names.
 const ASKED_FOR: &[&str] = &["docs"];
 
-/// The two modules of the engine; a visitor fetches one of them.
-const ENGINES: &[(&str, &str)] = &[("opengen-gpu", "on the GPU"), ("opengen-cpu", "on the CPU")];
+/// The modules of the engine; a visitor fetches one of them.
+const ENGINES: &[(&str, &str)] = &[
+    ("opengen-gpu", "on the GPU"),
+    ("opengen-cpu", "on the CPU"),
+    (dist::THREADS, "on several threads of the CPU"),
+];
 
 /// Files that belong to a model; the page fetches them with its own progress bar.
 const MODEL: &[&str] = &["gguf", "safetensors"];

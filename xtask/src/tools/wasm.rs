@@ -2,8 +2,9 @@
 
 use crate::sh::{self, cmd, say};
 use crate::tools;
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -18,6 +19,20 @@ const RUSTUP_LIMIT: Duration = Duration::from_secs(60);
 
 /// Debian's Rust for the web: compiler, standard library's source and the linker of the same LLVM.
 const DEBIAN: &[&str] = &["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy", "lld-22"];
+
+/// Atomic instructions, a memory that is shared and comes from outside, and what wasm-bindgen gives each thread its own
+/// stack and variables with.
+const THREADS: &[&str] = &[
+    "-Ctarget-feature=+atomics,+bulk-memory,+mutable-globals",
+    "-Clink-arg=--shared-memory",
+    "-Clink-arg=--import-memory",
+    "-Clink-arg=--max-memory=4294967296",
+    "-Clink-arg=--export=__heap_base",
+    "-Clink-arg=--export=__tls_align",
+    "-Clink-arg=--export=__tls_base",
+    "-Clink-arg=--export=__tls_size",
+    "-Clink-arg=--export=__wasm_init_tls",
+];
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Toolchain {
@@ -82,6 +97,21 @@ impl Toolchain {
         Ok(())
     }
 
+    /// Whether the standard library can be compiled here for several threads, for which its source is needed.
+    pub fn has_source(self) -> bool {
+        self == Toolchain::Debian || has_source() || rustup_adds(&["component", "add", "rust-src"], has_source)
+    }
+
+    /// Makes a command compile for several threads over one memory, the standard library included, which no toolchain
+    /// brings compiled for that. The compiler's switch for what is not stable is set for this command alone.
+    pub fn apply_threads(self, command: &mut Command) -> Result<()> {
+        self.apply(command)?;
+        command.env("RUSTC_BOOTSTRAP", "1").env("CARGO_UNSTABLE_BUILD_STD", "std,panic_abort");
+        let flags = own_flags()?.into_iter().chain(THREADS.iter().map(|flag| (*flag).to_owned()));
+        command.env("CARGO_ENCODED_RUSTFLAGS", flags.collect::<Vec<_>>().join("\x1f"));
+        Ok(())
+    }
+
     /// The cargo program of this toolchain.
     pub fn cargo(self) -> &'static str {
         match self {
@@ -104,8 +134,28 @@ fn has_target() -> bool {
 }
 
 fn rustup() -> bool {
-    let added = || sh::run_for(cmd("rustup").args(["target", "add", TARGET]), RUSTUP_LIMIT).unwrap_or(false);
-    sh::which("rustup").is_some() && added() && has_target()
+    rustup_adds(&["target", "add", TARGET], has_target)
+}
+
+/// Adds something with rustup, if there is one; whether it is there then.
+fn rustup_adds(what: &[&str], is_there: impl FnOnce() -> bool) -> bool {
+    let added = || sh::run_for(cmd("rustup").args(what), RUSTUP_LIMIT).unwrap_or(false);
+    sh::which("rustup").is_some() && added() && is_there()
+}
+
+fn has_source() -> bool {
+    let root = sh::ask(cmd("rustc").args(["--print", "sysroot"]));
+    root.is_some_and(|root| Path::new(root.trim()).join("lib/rustlib/src/rust/library/std").is_dir())
+}
+
+/// The target's flags in .cargo/config.toml.
+fn own_flags() -> Result<Vec<String>> {
+    let path = sh::root().join(".cargo/config.toml");
+    let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let config: toml::Table = toml::from_str(&text).context(".cargo/config.toml is not valid TOML")?;
+    let flags = config.get("target").and_then(|targets| targets.get(TARGET)?.get("rustflags")?.as_array());
+    let flags = flags.with_context(|| format!(".cargo/config.toml has no rustflags of {TARGET}"))?;
+    flags.iter().map(|flag| Ok(flag.as_str().context("a flag is no text")?.to_owned())).collect()
 }
 
 #[cfg(test)]
@@ -132,5 +182,15 @@ mod tests {
         let mut command = Command::new("true");
         Toolchain::Active.apply(&mut command).unwrap();
         assert!(command.get_envs().all(|(key, _)| key != "RUSTC_BOOTSTRAP"));
+    }
+
+    #[test]
+    fn threads_are_compiled_with_the_flags_of_the_others_and_their_own() {
+        let mut command = Command::new("true");
+        Toolchain::Active.apply_threads(&mut command).unwrap();
+        let (_, flags) = command.get_envs().find(|(key, _)| *key == "CARGO_ENCODED_RUSTFLAGS").unwrap();
+        let flags = flags.unwrap().to_string_lossy();
+        assert!(flags.split('\x1f').any(|flag| flag == "-Ctarget-feature=+simd128"), "{flags}");
+        assert!(flags.ends_with(THREADS[THREADS.len() - 1]), "{flags}");
     }
 }
