@@ -304,10 +304,19 @@ const promote = () => booking(takeNext);
 /** Fetches every file again. Returns whether that made a copy which differs from the one in use. */
 async function fetchCopy() {
   const shell = await fetchAll(SHELL);
-  const parts = await fetchAll((await keptParts()).flatMap((name) => PARTS[name]));
+  const parts = await fetchAll((await partsThere()).flatMap((name) => PARTS[name]));
   const files = [...shell, ...parts];
   const name = `${COPY}${await digestOf(shell)}-${await digestOf(files)}`;
   return booking(() => enter(name, files));
+}
+
+/** The parts to be kept that the server has: the engine for several threads is not built everywhere, nor at once. */
+async function partsThere() {
+  const names = await keptParts();
+  if (!names.includes('threads')) return names;
+  const url = new URL(PARTS.threads.at(-1), scope);
+  const { status } = await fetch(url, { method: 'HEAD', cache: 'no-cache', credentials: 'same-origin' });
+  return names.filter((name) => name !== 'threads' || status !== 404);
 }
 
 const fetchAll = (paths) => Promise.all(paths.map(async (path) => {

@@ -8,6 +8,7 @@
 //! A model's place is its id, or another name once it was packed anew ([`StoredModel::places`]).
 
 use std::any::Any;
+use std::cell::RefCell;
 use std::future::Future;
 use std::ops::Range;
 use std::pin::Pin;
@@ -15,7 +16,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use idb::{
-    DatabaseEvent, Factory, KeyRange, ObjectStore, ObjectStoreParams, Query, Transaction, TransactionMode,
+    DatabaseEvent, Factory, KeyRange, ObjectStore, ObjectStoreParams, Query, Request, StoreEvent,
+    Transaction, TransactionMode,
 };
 use js_sys::{Array, Promise, Uint8Array};
 use serde::{Deserialize, Serialize};
@@ -212,10 +214,20 @@ impl Database {
         let (write, transaction) = self.write(&[MODELS])?;
         let store = self.store(&transaction, MODELS)?;
         let key = JsValue::from(model.id.as_str());
-        let count = store.count(Some(key.clone().into())).map_err(storage)?.await.map_err(storage)?;
-        let put = if count > 0 { store.put(&value, Some(&key)).map(drop) } else { Ok(()) };
-        write.finish(put).await?;
-        Ok(count > 0)
+        let mut count = store.count(Some(key.clone().into())).map_err(storage)?;
+        let put = Rc::new(RefCell::new(None));
+        let asked = put.clone();
+        // Asked for in the answer's own event: behind an await the transaction, without requests, would have ended.
+        count.on_success(move |event| {
+            if event.result().is_ok_and(|count| count > 0) {
+                *asked.borrow_mut() = Some(store.put(&value, Some(&key)).map(drop));
+            }
+        });
+        write.finish(Ok(())).await?;
+        match put.take() {
+            Some(put) => put.map(|()| true).map_err(storage),
+            None => Ok(false),
+        }
     }
 
     /// Writes a model's row, new or again.

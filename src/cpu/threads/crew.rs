@@ -7,7 +7,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// Work that is handed out by number.
-type Work = dyn Fn(usize) + Sync;
+type Work = dyn Fn(usize) + Sync + 'static;
 
 /// What is to be done now, and how many helpers are at it.
 struct Job {
@@ -50,13 +50,13 @@ pub fn count() -> usize {
     unsafe_code,
     reason = "helpers outlive every borrow; none of them has the work once this function returns"
 )]
-pub fn each(count: usize, work: &Work) {
+pub fn each(count: usize, work: &(dyn Fn(usize) + Sync)) {
     if count < 2 || self::count() == 1 {
         return (0..count).for_each(work);
     }
     // SAFETY: the reference is taken out of `JOB` below, under its lock, and only then is waited until no helper that
     // took it there is at it any more. Nothing unwinds in between: the module is compiled with panic=abort.
-    let lasting = unsafe { std::mem::transmute::<&Work, &'static Work>(work) };
+    let lasting = unsafe { std::mem::transmute::<&(dyn Fn(usize) + Sync), &'static Work>(work) };
     {
         let mut job = lock(&JOB);
         (job.work, job.count) = (Some(lasting), count);
@@ -79,7 +79,7 @@ pub fn each(count: usize, work: &Work) {
     }
 }
 
-fn take_part(work: &Work, count: usize) {
+fn take_part(work: &(dyn Fn(usize) + Sync), count: usize) {
     loop {
         let i = NEXT.fetch_add(1, Ordering::Relaxed);
         if i >= count {
