@@ -15,6 +15,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use futures_util::future::join;
 use idb::{
     DatabaseEvent, Factory, KeyRange, ObjectStore, ObjectStoreParams, Query, Request, StoreEvent,
     Transaction, TransactionMode,
@@ -160,7 +161,7 @@ impl Database {
         // Both are asked for before either is awaited: a transaction without requests ends.
         let keys = store.get_all_keys(None, None).map_err(storage)?;
         let rows = store.get_all(None, None).map_err(storage)?;
-        let (keys, rows) = (keys.await.map_err(storage)?, rows.await.map_err(storage)?);
+        let (keys, rows) = both(keys, rows).await?;
         let ids = keys.into_iter().map(|key| key.as_string().unwrap_or_default());
         let all = ids.zip(rows).map(|(id, value)| listed(id, value));
         let (parts, mut models): (Vec<_>, Vec<_>) =
@@ -273,7 +274,7 @@ impl Database {
         // Both are asked for before either is awaited: a transaction without requests ends.
         let keys = store.get_all_keys(Some(query()?), None).map_err(storage)?;
         let values = store.get_all(Some(query()?), None).map_err(storage)?;
-        let (keys, values) = (keys.await.map_err(storage)?, values.await.map_err(storage)?);
+        let (keys, values) = both(keys, values).await?;
         for (key, value) in keys.into_iter().zip(values) {
             let Some(key) = key.dyn_ref::<Array>().map(|key| key.get(1)) else { continue };
             if key.as_string().as_deref() == Some(HASH) {
@@ -403,6 +404,15 @@ fn listed(id: String, value: JsValue) -> Listed {
         state,
         format_ok,
     }
+}
+
+/// The answers to two requests, for which is listened at once: behind an await the second might have been given.
+async fn both<A, B>(
+    first: impl IntoFuture<Output = std::result::Result<A, idb::Error>>,
+    second: impl IntoFuture<Output = std::result::Result<B, idb::Error>>,
+) -> Result<(A, B)> {
+    let (first, second) = join(first.into_future(), second.into_future()).await;
+    Ok((first.map_err(storage)?, second.map_err(storage)?))
 }
 
 /// A write transaction, kept to ask it why it was aborted: a full disk shows only there.
