@@ -3,10 +3,13 @@
  * cores. It is told which code, which module and which memory, says that it is there, and then computes until it is ended.
  */
 
+import { clearRegisters } from './registers.js';
+
 self.addEventListener('message', async ({ data: { code, module, memory } }) => {
   try {
     const engine = await import(/* @vite-ignore */ /* webpackIgnore: true */ code);
     await engine.default({ module_or_path: module, memory });
+    clearRegisters(); // nothing but the engine runs here from now on
     self.postMessage(null);
     try {
       engine.joinCrew();

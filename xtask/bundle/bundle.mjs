@@ -15,7 +15,7 @@ import { rollup } from 'rollup';
 import { parseAst } from 'rollup/parseAst';
 
 /** What is asked for by name, apart from what pages load later. Each row keeps its modules to itself: a worker has its own. */
-const ENTRIES = [['main.js', 'client.js', 'models.js'], ['worker.js']];
+const ENTRIES = [['main.js', 'client.js', 'models.js'], ['worker.js'], ['crew.js']];
 
 const folder = argv[2];
 const read = (path) => readFileSync(join(folder, path), 'utf8');
@@ -126,13 +126,17 @@ function relist(sw, sheets) {
     if (!found) throw new Error('sw.js has no SHELL or no PARTS as they are looked for');
     return new Function(`return ${found[1]}`)();
   });
-  const listed = new Set([...shell, ...Object.values(parts).flat()]);
+  const ofParts = new Set(Object.values(parts).flat());
+  const listed = new Set([...shell, ...ofParts]);
   const unlisted = modules.filter((path) => !listed.has(path));
   if (unlisted.length > 0) throw new Error(`sw.js does not name ${unlisted.join(', ')}`);
   const holders = (path) => {
     if (sheets.includes(path)) return [sheets[0]];
     if (!modules.includes(path)) return [path];
-    return outputs.filter((output) => output.modules.includes(path)).map(({ fileName }) => fileName);
+    // What a part's own file holds too, such as the crew's worker, is no reason for everybody to fetch that part.
+    const all = outputs.filter((output) => output.modules.includes(path)).map(({ fileName }) => fileName);
+    const others = all.filter((fileName) => fileName === path || !ofParts.has(fileName));
+    return others.length > 0 ? others : all;
   };
   const every = once(shell.flatMap(holders).concat('main.js'));
   const rest = Object.entries(parts).map(([name, paths]) => [name, once(paths.flatMap(holders)).filter((path) => !every.includes(path))]);

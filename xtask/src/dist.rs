@@ -58,7 +58,9 @@ pub fn whole(parts: &mut Parts) -> Result<PathBuf> {
 pub fn threads(profile: Profile, parts: &mut Parts, dist: &Path) -> Result<bool> {
     let toolchain = Toolchain::ensure()?;
     if !parts.part("the standard library's source", || Ok(toolchain.has_source()))? {
-        say("the page computes on one thread of the processor: `rustup component add rust-src` gives it more");
+        say(
+            "the page computes on one thread of the processor: `rustup component add rust-src` gives it more",
+        );
         return Ok(false);
     }
     parts.part(&format!("the module {THREADS}"), || {
@@ -73,7 +75,8 @@ pub fn threads(profile: Profile, parts: &mut Parts, dist: &Path) -> Result<bool>
     parts.part(&format!("{THREADS} for JavaScript"), || bind(profile, THREADS, &folder))?;
     // Whoever asks meanwhile finds none of it, or all.
     for name in files(&folder)?.iter().rev() {
-        fs::rename(folder.join(name), dist.join(name)).with_context(|| format!("cannot place {}", name.display()))?;
+        fs::rename(folder.join(name), dist.join(name))
+            .with_context(|| format!("cannot place {}", name.display()))?;
     }
     clear(&folder)?;
     Ok(true)

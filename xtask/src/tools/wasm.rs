@@ -99,7 +99,9 @@ impl Toolchain {
 
     /// Whether the standard library can be compiled here for several threads, for which its source is needed.
     pub fn has_source(self) -> bool {
-        self == Toolchain::Debian || has_source() || rustup_adds(&["component", "add", "rust-src"], has_source)
+        self == Toolchain::Debian
+            || has_source()
+            || rustup_adds(&["component", "add", "rust-src"], has_source)
     }
 
     /// Makes a command compile for several threads over one memory, the standard library included, which no toolchain
