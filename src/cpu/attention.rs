@@ -1,6 +1,6 @@
 //! Attention over tokens `[N, T, C]`, a block of queries at a time: the scores of a whole map are never kept.
 
-use super::gemm::{Matrix, Onto, Out, Rows, TILE, by_blocks, multiply};
+use super::gemm::{Matrix, Onto, Out, Rows, TILES, by_blocks, multiply};
 use super::simd::{self, F4};
 use super::threads;
 
@@ -48,7 +48,7 @@ pub fn attention(counts: Counts, [q, k, v]: [Part; 3], out: &mut [f32]) {
             };
             [keys_of(counts, k, row, head), Matrix::pack(keys, size, value)]
         });
-        by_blocks(out, channels, TILE, |first, block| {
+        by_blocks(out, channels, TILES, |first, block| {
             let rows = block.len() / channels;
             let offsets: Vec<usize> = (0..rows).map(|row| row * keys).collect();
             let mut scores = vec![0.0; rows * keys];
@@ -71,7 +71,7 @@ pub fn attention_map(counts: Counts, [q, k]: [Part; 2], out: &mut [f32]) {
         out.fill(0.0);
         for head in 0..heads {
             let keys_of_head = keys_of(counts, k, counts.row(image), head);
-            by_blocks(out, keys, TILE, |first, block| {
+            by_blocks(out, keys, TILES, |first, block| {
                 let mut scores = vec![0.0; block.len()];
                 probabilities(counts, q, [image, head, first], &keys_of_head, &mut scores);
                 block.iter_mut().zip(&scores).for_each(|(sum, p)| *sum += p / heads as f32);

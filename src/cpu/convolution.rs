@@ -1,6 +1,6 @@
 //! Convolutions over maps with zeros around them, whose patches are read in place.
 
-use super::gemm::{Columns, Matrix, Onto, Out, Rows, by_blocks, multiply};
+use super::gemm::{BLOCK, Columns, Matrix, Onto, Out, Rows, by_blocks, multiply};
 use crate::plan::{Conv, Shape};
 
 /// A convolution at one size.
@@ -34,7 +34,7 @@ impl Geometry {
         let (top, left) = (conv.pad_top, conv.pad_left);
         let (h, w) = (h.min(tall - top), w.min(wide - left));
         let len = n * tall * wide * c;
-        by_blocks(&mut map[..len], wide * c, 1, |first, lines| {
+        by_blocks(&mut map[..len], wide * c, [1, BLOCK], |first, lines| {
             for (i, map) in lines.chunks_exact_mut((wide * c).max(1)).enumerate() {
                 let (image, y) = ((first + i) / tall, (first + i) % tall);
                 let Some(y) = y.checked_sub(top).filter(|y| *y < h) else {

@@ -6,7 +6,7 @@
 //! on resize convolution as sub-pixel convolution).
 
 use super::convolution::Geometry;
-use super::gemm::{BLOCK, Columns, Matrix, Onto, Out, Rows, multiply};
+use super::gemm::{BLOCK, Blocks, Columns, Matrix, Onto, Out, Rows, multiply};
 use crate::plan::{Conv, Shape};
 
 /// Such a convolution at one size.
@@ -35,8 +35,12 @@ impl Enlarged {
         self.geometry
     }
 
-    /// Pixels of a line of the output: what is computed at once.
-    pub fn line(&self) -> usize {
+    /// Pixels of the output that are computed together: a line's, and how many at most.
+    pub fn block(&self) -> Blocks {
+        [self.line(), BLOCK]
+    }
+
+    fn line(&self) -> usize {
         2 * self.from.w
     }
 

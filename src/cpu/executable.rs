@@ -9,6 +9,7 @@ use super::lifetimes::Places;
 use super::memory::{Memory, Values};
 use super::ops;
 use super::weights::{Table, Weight, Weights};
+use super::winograd::Winograd;
 use crate::error::{Error, Result};
 use crate::kernels::rgba;
 use crate::plan::{Gemm, Graph, Node, Op, Outside, Section, ValueId, WeightId};
@@ -34,6 +35,7 @@ pub(super) enum Way {
     Lines,
     Patches(Geometry),
     Enlarged(Enlarged),
+    Winograd(Winograd),
 }
 
 /// The layer's matrix, or one of its own of the channels that are computed.
@@ -51,15 +53,12 @@ impl Executable {
             _ => Ok(None),
         };
         let products = graph.nodes.iter().map(product).collect::<Result<Vec<_>>>()?;
-        let padded = |node: usize| -> u64 {
-            let geometry = products[node].as_ref().and_then(Product::geometry);
-            geometry.map_or(0, |geometry| geometry.padded_len())
-        };
+        let room = |node: usize| products[node].as_ref().map_or(0, Product::room);
         for (i, node) in graph.nodes.iter().enumerate() {
             fits(node, graph.shape(node.output).len())?;
-            fits(node, padded(i))?;
+            fits(node, room(i))?;
         }
-        let places = Places::new(&graph, |node| padded(node) as usize);
+        let places = Places::new(&graph, |node| room(node) as usize);
         Ok(Executable { graph, weights: bound, products, places })
     }
 
@@ -85,10 +84,10 @@ impl Executable {
             return self.put(memory, node.output, Values::U32(pixels));
         }
         let (len, scratch) = (self.graph.shape(node.output).len() as usize, self.places.scratch[i]);
-        let padded = self.products[i].as_ref().and_then(Product::geometry);
-        let mut room = match (scratch, padded) {
-            (Some(buffer), Some(geometry)) => memory.take(buffer, geometry.padded_len() as usize)?,
-            _ => Vec::new(),
+        let needed = self.products[i].as_ref().map_or(0, Product::room) as usize;
+        let mut room = match scratch {
+            Some(buffer) => memory.take(buffer, needed)?,
+            None => Vec::new(),
         };
         let mut out = self.take(memory, node.output)?;
         let run = ops::Run { executable: self, memory, node };
@@ -212,10 +211,10 @@ impl Product {
         let mut product = Product { matrix, bias, way: Way::Lines };
         if let Some(conv) = op.conv {
             let alone = product.matrix().filter(|_| op.x2.is_none());
-            product.way = match alone.and_then(|matrix| Enlarged::new(conv, from, to, matrix)) {
-                Some(enlarged) => Way::Enlarged(enlarged),
-                None => Way::Patches(Geometry::new(conv, from, to)),
-            };
+            let enlarged = alone.and_then(|matrix| Enlarged::new(conv, from, to, matrix)).map(Way::Enlarged);
+            let winograd = || Winograd::new(conv, from, to).map(Way::Winograd);
+            let way = enlarged.or_else(winograd);
+            product.way = way.unwrap_or_else(|| Way::Patches(Geometry::new(conv, from, to)));
         }
         Ok(product)
     }
@@ -226,7 +225,19 @@ impl Product {
             Way::Lines => None,
             Way::Patches(geometry) => Some(*geometry),
             Way::Enlarged(enlarged) => Some(enlarged.geometry()),
+            Way::Winograd(winograd) => Some(winograd.geometry()),
         }
+    }
+
+    /// Values of that map with what surrounds it.
+    pub(super) fn padded(&self) -> u64 {
+        self.geometry().map_or(0, |geometry| geometry.padded_len())
+    }
+
+    /// Values of the room that it needs: that map, and behind it weights that are transformed.
+    fn room(&self) -> u64 {
+        let weights = if let Way::Winograd(winograd) = &self.way { winograd.weights_len() } else { 0 };
+        self.padded() + weights as u64
     }
 
     /// The matrix.

@@ -9,7 +9,7 @@ use super::simd::F4;
 use super::threads;
 
 /// Columns of a panel: two vectors.
-const PANEL: usize = 8;
+pub const PANEL: usize = 8;
 /// Rows of a tile: with a panel's two columns of vectors twelve sums, which stay in sixteen registers.
 pub const TILE: usize = 6;
 /// Rows that share a panel while it is in the nearest cache.
@@ -53,6 +53,11 @@ impl Matrix {
     /// An element.
     pub fn at(&self, k: usize, n: usize) -> f32 {
         self.panels[n / PANEL * self.k + k][n % PANEL]
+    }
+
+    /// The rows of eight columns.
+    pub fn panel(&self, p: usize) -> &[[f32; PANEL]] {
+        &self.panels[p * self.k..][..self.k]
     }
 
     /// The matrix of some of the columns, and of some of the channels in each of the `taps` that the rows are.
@@ -102,22 +107,48 @@ pub enum Onto<'a> {
     Stored,
 }
 
+impl Onto<'_> {
+    /// Adds it to values that are about to be stored from `at` on.
+    #[inline(always)]
+    pub fn add(self, values: &mut [f32], stored: &[f32], at: usize) {
+        let onto = match self {
+            Onto::Nothing => return,
+            Onto::These(these) => &these[at..][..values.len()],
+            Onto::Stored => &stored[at..][..values.len()],
+        };
+        values.iter_mut().zip(onto).for_each(|(value, x)| *value += x);
+    }
+}
+
 /// `rows · matrix + bias`; at most a block of rows at once is best.
 pub fn multiply(rows: Rows, matrix: &Matrix, bias: Option<&Columns>, out: &mut Out) {
-    for (p, panel) in matrix.panels.chunks_exact(matrix.k.max(1)).enumerate() {
+    let first = out.column;
+    for p in 0..matrix.n.div_ceil(PANEL) {
         let bias = bias.map_or(&[0.0; PANEL], |bias| &bias[p]);
-        let panel = &panel[rows.first..][..rows.runs * rows.run];
-        let mut row = 0;
-        while row < rows.offsets.len() {
-            row += match rows.offsets.len() - row {
-                1 => tile::<1>(rows, row, panel, bias).store(out, row, p, matrix.n),
-                2 => tile::<2>(rows, row, panel, bias).store(out, row, p, matrix.n),
-                3 => tile::<3>(rows, row, panel, bias).store(out, row, p, matrix.n),
-                4 => tile::<4>(rows, row, panel, bias).store(out, row, p, matrix.n),
-                5 => tile::<5>(rows, row, panel, bias).store(out, row, p, matrix.n),
-                _ => tile::<TILE>(rows, row, panel, bias).store(out, row, p, matrix.n),
-            };
-        }
+        out.column = first + p * PANEL;
+        multiply_panel(rows, matrix.panel(p), bias, out, PANEL.min(matrix.n - p * PANEL));
+    }
+}
+
+/// `rows · panel + bias`, of a panel's first `columns` columns.
+pub fn multiply_panel(
+    rows: Rows,
+    panel: &[[f32; PANEL]],
+    bias: &[f32; PANEL],
+    out: &mut Out,
+    columns: usize,
+) {
+    let panel = &panel[rows.first..][..rows.runs * rows.run];
+    let mut row = 0;
+    while row < rows.offsets.len() {
+        row += match rows.offsets.len() - row {
+            1 => tile::<1>(rows, row, panel, bias).store(out, row, columns),
+            2 => tile::<2>(rows, row, panel, bias).store(out, row, columns),
+            3 => tile::<3>(rows, row, panel, bias).store(out, row, columns),
+            4 => tile::<4>(rows, row, panel, bias).store(out, row, columns),
+            5 => tile::<5>(rows, row, panel, bias).store(out, row, columns),
+            _ => tile::<TILE>(rows, row, panel, bias).store(out, row, columns),
+        };
     }
 }
 
@@ -167,35 +198,35 @@ fn tile<const R: usize>(rows: Rows, row: usize, panel: &[[f32; PANEL]], bias: &[
 impl<const R: usize> Tile<R> {
     /// Writes the columns that there are; gives how many rows that were.
     #[inline(always)]
-    fn store(self, out: &mut Out, row: usize, p: usize, n: usize) -> usize {
-        let columns = PANEL.min(n - p * PANEL);
+    fn store(self, out: &mut Out, row: usize, columns: usize) -> usize {
         for (i, sums) in self.0.iter().enumerate() {
             let mut values: [f32; PANEL] = bytemuck::cast(sums.map(F4::to_array));
-            let at = (row + i) * out.stride + out.column + p * PANEL;
-            let onto = match out.onto {
-                Onto::Nothing => &[],
-                Onto::These(these) => &these[at..][..columns],
-                Onto::Stored => &out.values[at..][..columns],
-            };
-            values.iter_mut().zip(onto).for_each(|(value, x)| *value += x);
+            let at = (row + i) * out.stride + out.column;
+            out.onto.add(&mut values[..columns], out.values, at);
             out.values[at..][..columns].copy_from_slice(&values[..columns]);
         }
         R
     }
 }
 
-/// Does something with each block of rows of a matrix of `width` columns, by all threads; blocks are multiples of `whole`
-/// rows. What a row becomes does not depend on its block.
-pub fn by_blocks(values: &mut [f32], width: usize, whole: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+/// How rows are divided: into multiples of the first number of them, none much larger than the second.
+pub type Blocks = [usize; 2];
+
+/// Of tiles, as many as share a panel.
+pub const TILES: Blocks = [TILE, BLOCK];
+
+/// Does something with each block of rows of a matrix of `width` columns, by all threads. What a row becomes does not depend
+/// on its block.
+pub fn by_blocks(values: &mut [f32], width: usize, blocks: Blocks, work: impl Fn(usize, &mut [f32]) + Sync) {
     let width = width.max(1);
-    let rows = block(values.len().div_ceil(width), whole.max(1), threads::count());
+    let rows = block(values.len().div_ceil(width), blocks, threads::count());
     threads::by_chunks(values, rows * width, |i, block| work(i * rows, block));
 }
 
-/// Rows of a block: [`BLOCK`] at most, where that is a multiple of `whole`, and few enough that each thread has as many as
-/// the others.
-fn block(rows: usize, whole: usize, threads: usize) -> usize {
-    let most = (BLOCK / whole).max(1) * whole;
+/// Rows of a block: so few that each thread has as many as the others.
+fn block(rows: usize, [whole, most]: Blocks, threads: usize) -> usize {
+    let whole = whole.max(1);
+    let most = (most / whole).max(1) * whole;
     let rounds = rows.div_ceil(most * threads).max(1);
     rows.div_ceil(rounds * threads).next_multiple_of(whole).clamp(whole, most)
 }

@@ -5,7 +5,7 @@
 //! - [`Memory`]: those buffers, and what outlives a graph;
 //! - [`gemm`]: the one product under linear layers, convolutions and attention, [`simd`]: its vectors;
 //! - [`threads`]: the cores among which its rows are divided;
-//! - [`convolution`]'s padded maps, [`enlarged`] ones, [`attention`] and [`norm`]: the rest of what takes time. What does not is run by
+//! - [`convolution`]'s padded maps, [`enlarged`] ones and [`winograd`]'s tiles, [`attention`] and [`norm`]: the rest of what takes time. What does not is run by
 //!   the kernels' own twins.
 
 mod attention;
@@ -20,6 +20,7 @@ mod ops;
 mod simd;
 mod threads;
 mod weights;
+mod winograd;
 
 pub use executable::Executable;
 pub use memory::Memory;
@@ -34,7 +35,7 @@ pub fn sample_product(rows: usize, depth: usize, columns: usize) -> impl Fn() {
     move || {
         let mut out = vec![0.0; rows * columns];
         let lines = gemm::Lines { values: &left, width: depth, first: 0 };
-        gemm::by_blocks(&mut out, columns, gemm::TILE, |first, block| {
+        gemm::by_blocks(&mut out, columns, gemm::TILES, |first, block| {
             lines.multiply(first, &matrix, None, gemm::Onto::Nothing, block);
         });
         std::hint::black_box(&out);

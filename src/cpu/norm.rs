@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::gemm::{TILE, by_blocks};
+use super::gemm::{TILES, by_blocks};
 use super::simd::{self, F4};
 use super::threads;
 
@@ -40,7 +40,7 @@ pub fn group_norm(norm: Group, sources: &[Channels], pixels: usize, out: &mut [f
     let c = norm.gamma.len();
     for (image, out) in out.chunks_exact_mut((pixels * c).max(1)).enumerate() {
         let (scale, shift) = scale_and_shift(norm, sources, image, pixels);
-        by_blocks(out, c, TILE, |first, block| {
+        by_blocks(out, c, TILES, |first, block| {
             let mut from = 0;
             for source in sources {
                 let to = from + source.count;
@@ -61,7 +61,7 @@ pub fn group_norm_in_place(norm: Group, pixels: usize, map: &mut [f32]) {
     for image in map.chunks_exact_mut((pixels * c).max(1)) {
         let (scale, shift) =
             scale_and_shift(norm, &[Channels { values: image, width: c, first: 0, count: c }], 0, pixels);
-        by_blocks(image, c, TILE, |_, block| {
+        by_blocks(image, c, TILES, |_, block| {
             for pixel in block.chunks_exact_mut(c) {
                 for ((x, scale), shift) in pixel.iter_mut().zip(&scale).zip(&shift) {
                     *x = *x * scale + shift;
@@ -145,7 +145,7 @@ fn moments<'a>(pixels: impl Iterator<Item = &'a [f32]>, c: usize) -> (Vec<f64>, 
 pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, out: &mut [f32]) {
     let c = gamma.len();
     let fours = |values| <[f32]>::as_chunks::<4>(values).0;
-    by_blocks(out, c, TILE, |first, block| {
+    by_blocks(out, c, TILES, |first, block| {
         for (x, out) in x[first * c..].chunks_exact(c.max(1)).zip(block.chunks_exact_mut(c.max(1))) {
             let mean = F4::splat(simd::sum(x) / c as f32);
             let square = |sum: F4, x: &[f32; 4]| {

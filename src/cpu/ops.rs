@@ -2,7 +2,7 @@
 
 use super::attention::{self, Counts, Part};
 use super::executable::{Executable, Product, Way};
-use super::gemm::{Columns, Lines, Matrix, Onto, TILE, by_blocks};
+use super::gemm::{Columns, Lines, Matrix, Onto, TILES, by_blocks};
 use super::memory::Memory;
 use super::norm::{self, Channels, Group};
 use super::simd::{self, F4};
@@ -83,46 +83,72 @@ impl Run<'_> {
         };
         let bias = shifted.as_ref().or(product.bias.as_ref());
         let residual = op.residual.map(|residual| self.read(residual)).transpose()?;
+        let (map, weights) = room.split_at_mut(product.padded() as usize);
         if let Some(geometry) = product.geometry() {
-            geometry.surround(x, room);
+            geometry.surround(x, map);
         }
-        let room = &*room;
-        let one = |first: usize, onto: Onto, out: &mut [f32]| match &product.way {
-            Way::Enlarged(enlarged) => enlarged.multiply(room, first, bias, onto, out),
-            Way::Patches(geometry) => geometry.multiply(room, first, matrix, bias, onto, out),
-            Way::Lines => Lines { values: x, width: c, first: 0 }.multiply(first, matrix, bias, onto, out),
-        };
-        let rows = if let Way::Enlarged(enlarged) = &product.way { enlarged.line() } else { TILE };
+        let map = &*map;
         // The activation stands between product and residual, or behind both.
         let added_later = residual.is_some() && (op.accumulate || (op.act != Act::None && !op.act_last));
         let width = self.channels();
-        by_blocks(out, width, rows, |first, block| {
-            if op.geglu {
-                let mut both = vec![0.0; 2 * block.len()];
-                one(first, Onto::Nothing, &mut both);
-                gated(&mut both, block, width);
-                return;
-            }
-            let here = residual.map(|residual| &residual[first * width..][..block.len()]);
-            let onto = match here {
-                _ if op.accumulate => Onto::Stored,
-                Some(here) if !added_later => Onto::These(here),
-                _ => Onto::Nothing,
-            };
-            one(first, onto, block);
+        let onto = |first: usize, block: &[f32]| match residual {
+            _ if op.accumulate => Onto::Stored,
+            Some(residual) if !added_later => Onto::These(&residual[first * width..][..block.len()]),
+            _ => Onto::Nothing,
+        };
+        let rest = |first: usize, block: &mut [f32]| {
             if let Some(second) = second {
                 second.multiply(first, matrix, None, Onto::Stored, block);
             }
             if !op.act_last {
                 activate(op.act, block);
             }
-            if let (Some(here), true) = (here, added_later) {
-                block.iter_mut().zip(here).for_each(|(y, x)| *y += x);
+            if let (Some(residual), true) = (residual, added_later) {
+                block.iter_mut().zip(&residual[first * width..]).for_each(|(y, x)| *y += x);
             }
             if op.act_last {
                 activate(op.act, block);
             }
-        });
+        };
+        match &product.way {
+            Way::Lines if op.geglu => by_blocks(out, width, TILES, |first, block| {
+                let mut both = vec![0.0; 2 * block.len()];
+                Lines { values: x, width: c, first: 0 }.multiply(
+                    first,
+                    matrix,
+                    bias,
+                    Onto::Nothing,
+                    &mut both,
+                );
+                gated(&mut both, block, width);
+            }),
+            Way::Lines => by_blocks(out, width, TILES, |first, block| {
+                let lines = Lines { values: x, width: c, first: 0 };
+                lines.multiply(first, matrix, bias, onto(first, block), block);
+                rest(first, block);
+            }),
+            Way::Patches(geometry) => by_blocks(out, width, TILES, |first, block| {
+                geometry.multiply(map, first, matrix, bias, onto(first, block), block);
+                rest(first, block);
+            }),
+            Way::Enlarged(enlarged) => by_blocks(out, width, enlarged.block(), |first, block| {
+                enlarged.multiply(map, first, bias, onto(first, block), block);
+                rest(first, block);
+            }),
+            Way::Winograd(winograd) => {
+                for panels in winograd.passes() {
+                    winograd.transform(matrix, panels.clone(), weights);
+                    let weights = &*weights;
+                    by_blocks(out, width, winograd.block(), |first, block| {
+                        let onto = onto(first, block);
+                        winograd.multiply(map, (panels.clone(), weights), first, bias, onto, block);
+                        if winograd.is_last(&panels) {
+                            rest(first, block);
+                        }
+                    });
+                }
+            }
+        }
         Ok(())
     }
 

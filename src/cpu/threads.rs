@@ -2,6 +2,8 @@
 //!
 //! Pieces of work are whole rows, lines or heads, never parts of a sum, so that any number of threads gives the same bits.
 
+use std::cell::RefCell;
+
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 pub mod crew;
 
@@ -47,6 +49,20 @@ pub fn map<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     }
     #[cfg(all(target_arch = "wasm32", not(target_feature = "atomics")))]
     (0..count).map(work).collect()
+}
+
+/// Does something with room for so many values, whose values nobody knows: each thread keeps its own from one time to the next.
+pub fn with_room<T>(len: usize, work: impl FnOnce(&mut [f32]) -> T) -> T {
+    thread_local! {
+        static ROOM: RefCell<Vec<f32>> = const { RefCell::new(Vec::new()) };
+    }
+    ROOM.with_borrow_mut(|room| {
+        if room.len() < len {
+            *room = Vec::new(); // the old one goes before there is a larger one
+            room.resize(len, 0.0);
+        }
+        work(&mut room[..len])
+    })
 }
 
 #[cfg(test)]
