@@ -5,8 +5,8 @@
 //! - [`Memory`]: those buffers, and what outlives a graph;
 //! - [`gemm`]: the one product under linear layers, convolutions and attention, [`simd`]: its vectors;
 //! - [`threads`]: the cores among which its rows are divided;
-//! - [`convolution`]'s padded maps, [`enlarged`] ones and [`winograd`]'s tiles, [`attention`] and [`norm`]: the rest of what takes time. What does not is run by
-//!   the kernels' own twins.
+//! - [`convolution`]'s padded maps, [`enlarged`] ones and [`winograd`]'s tiles, [`attention`] and [`norm`]: the rest of what
+//!   takes time. What does not is run by the kernels' own twins.
 
 mod attention;
 mod convolution;

@@ -1,9 +1,9 @@
 /**
- * The CPU path beside onnxruntime-web's wasm provider (SIMD, one thread): mini's guided UNet pass and its decoder, in one
- * tab of Chromium, in turns.
+ * The CPU path beside onnxruntime-web's wasm provider (SIMD, one thread each, or with --threads one for each core): mini's
+ * guided UNet pass and its decoder, in one tab of Chromium, in turns.
  *
  *     python -m training.export_onnx --out FOLDER        # from the repository's root; see its own first lines
- *     cd tests/web/peers && npm ci && node bench.mjs --onnx FOLDER [--rounds N] [--steps N] [--json]
+ *     cd tests/web/peers && npm ci && node bench.mjs --onnx FOLDER [--threads] [--rounds N] [--steps N] [--json]
  *
  * FOLDER holds the two networks as that script writes them, unet.onnx and decoder.onnx; OPENGEN_ONNX may name it too.
  * Needs the built page in dist/ (cargo xtask size builds it). Ours is timed as a visitor has it, the pauses between
@@ -23,6 +23,7 @@ const { values: options } = parseArgs({
   options: {
     onnx: { type: 'string', default: process.env.OPENGEN_ONNX }, rounds: { type: 'string', default: '7' },
     steps: { type: 'string', default: '10' }, json: { type: 'boolean', default: false },
+    threads: { type: 'boolean', default: false },
   },
 });
 if (!options.onnx) {
@@ -36,7 +37,7 @@ for (const path of [join(onnx, 'unet.onnx'), join(onnx, 'decoder.onnx'), ort]) {
   if (!existsSync(path)) throw new Error(`no ${path}: see the first lines of ${fileURLToPath(import.meta.url)}`);
 }
 
-const server = await new Server().start();
+const server = await new Server(undefined, { isolated: options.threads }).start();
 const browser = await launch({ webgpu: false });
 const page = await browser.newPage();
 /** Folders beside the page. */
@@ -46,17 +47,23 @@ await page.route(/\/(ort|onnx)\//, (route) => {
   const [prefix, folder] = Object.entries(FOLDERS).find(([prefix]) => pathname.startsWith(prefix));
   const contentType = /\.mjs$/.test(pathname) ? 'text/javascript' : /\.wasm$/.test(pathname) ? 'application/wasm'
     : 'application/octet-stream';
-  return route.fulfill({ path: join(folder, pathname.slice(prefix.length)), contentType });
+  // A worker of an isolated page has to say that it is isolated too.
+  const headers = { 'Content-Type': contentType, 'Cross-Origin-Embedder-Policy': 'require-corp' };
+  return route.fulfill({ path: join(folder, pathname.slice(prefix.length)), headers });
 });
 await page.goto(`${server.url}blank.html`);
-const times = await page.evaluate(measure, { rounds: Number(options.rounds), steps: Number(options.steps), model: MODEL });
+const times = await page.evaluate(measure, {
+  rounds: Number(options.rounds), steps: Number(options.steps), model: MODEL, threads: options.threads,
+});
 await browser.close();
 await server.kill();
 
 /** In the page: both engines in turns, after one run of each that is not counted. */
-async function measure({ rounds, steps, model }) {
+async function measure({ rounds, steps, model, threads }) {
   const runtime = await import('/ort/ort.wasm.min.mjs');
-  Object.assign(runtime.env.wasm, { numThreads: 1, wasmPaths: new URL('/ort/', location.href).href });
+  Object.assign(runtime.env.wasm, {
+    numThreads: threads ? navigator.hardwareConcurrency : 1, wasmPaths: new URL('/ort/', location.href).href,
+  });
   const session = (name) => runtime.InferenceSession.create(`/onnx/${name}.onnx`, { executionProviders: ['wasm'] });
   const [unet, decoder] = [await session('unet'), await session('decoder')];
   const random = (...shape) => {
@@ -88,6 +95,7 @@ async function measure({ rounds, steps, model }) {
     found.theirs.unet.push(theirs.reduce((a, b) => a + b) / steps);
     found.theirs.decode.push(decode);
   }
+  found.threads = og.capabilities().threads;
   og.dispose();
   return found;
 }
@@ -100,7 +108,7 @@ const rows = ['unet', 'decode'].map((stage) => {
 if (options.json) {
   console.log(JSON.stringify(rows, null, 2));
 } else {
-  console.log(`medians of ${options.rounds} rounds, in ms           OpenGen  onnxruntime-web  ratio (limit 1.05)`);
+  console.log(`medians of ${options.rounds} rounds, in ms           OpenGen  onnxruntime-web  ratio (limit 1.05), threads: ${times.threads}`);
   for (const { stage, ours, theirs, ratio } of rows) {
     const name = stage === 'unet' ? 'guided UNet pass, batch 2' : 'VAE decode';
     console.log(`${name.padEnd(36)} ${ours.toFixed(1).padStart(8)} ${theirs.toFixed(1).padStart(16)} ${ratio.toFixed(2).padStart(18)}`);
