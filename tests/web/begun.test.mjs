@@ -18,7 +18,7 @@ function withPicture(mode, size = SMALL, more = {}) {
 test('words say nothing of a beginning, whatever is kept; a picture says its strength', () => {
   assert.deepEqual(requestOf(begun(null), DRAWN), {});
   assert.deepEqual(requestOf(withPicture('words'), DRAWN), {});
-  assert.deepEqual(requestOf(withPicture('picture'), DRAWN), { image: 'picture', strength: 0.6 });
+  assert.deepEqual(requestOf(withPicture('picture', DRAWN), DRAWN), { image: 'picture', strength: 0.6 });
 });
 
 test('what is missing is said at its field', () => {
@@ -28,11 +28,25 @@ test('what is missing is said at its field', () => {
   assert.deepEqual(['picture', 'repaint', 'extend'].map((mode) => field(withPicture(mode))), [undefined, 'mask', 'extend']);
 });
 
+test('all of a picture is drawn in its shape, at as many pixels as others are; its size is as it is chosen where that is the shape', () => {
+  for (const mode of ['picture', 'repaint']) {
+    const size = (shape, drawn) => {
+      const { width, height } = requestOf(withPicture(mode, shape), drawn);
+      return width && [width, height];
+    };
+    assert.deepEqual(size({ width: 700, height: 400 }, DRAWN), [680, 384], mode);
+    assert.deepEqual(size({ width: 70, height: 40 }, DRAWN), [680, 384], 'a small one is drawn as large');
+    assert.equal(size({ width: 700, height: 400 }, { width: 680, height: 384 }), undefined, 'and asked for again in the same size');
+    assert.equal(size({ width: 128, height: 128 }, DRAWN), undefined);
+    assert.equal(size({ width: 0, height: 0 }, DRAWN), undefined, 'a size that is not known');
+  }
+});
+
 test('of a large picture only what is painted over is drawn, unless somebody said otherwise; its edge is as soft as it is large', () => {
   const kept = withPicture('repaint');
   remember(kept, 'picture', 'mask');
   assert.deepEqual(requestOf(kept, DRAWN),
-    { image: 'picture', strength: 1, mask: 'mask', maskBlur: 4, maskedContent: 'original', differential: false });
+    { image: 'picture', strength: 1, mask: 'mask', maskBlur: 4, maskedContent: 'original', differential: false, width: 592, height: 440 });
   another(kept, 'photograph', LARGE);
   assert.equal(maskOf(kept), undefined);
   remember(kept, 'photograph', 'other');

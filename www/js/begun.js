@@ -82,14 +82,14 @@ export function requestOf(kept, drawn) {
   const { mode, image, size, strengths, extend } = kept;
   if (mode === 'words') return {};
   const start = { image, strength: Number(strengths[mode]) };
-  if (mode === 'picture') return start;
+  if (mode === 'picture') return { ...start, ...shaped(size, drawn) };
   if (mode === 'repaint') {
     const { onlyMasked, ...how } = howOf(kept, drawn);
-    return { ...start, mask: maskOf(kept), ...how, ...(onlyMasked ? { onlyMasked: PADDING } : {}) };
+    return { ...start, mask: maskOf(kept), ...how, ...(onlyMasked ? { onlyMasked: PADDING } : shaped(size, drawn)) };
   }
   const all = grown(size, extend);
   // All of it where the model can draw that, else what is new, with what is around it.
-  return { ...start, extend, ...(isLarge(all, drawn) ? { onlyMasked: PADDING } : sized(all, GROWN * drawn.width * drawn.height)) };
+  return { ...start, extend, ...(isLarge(all, drawn) ? { onlyMasked: PADDING } : sized(all, Math.min(1, scaleTo(GROWN * drawn.width * drawn.height, all)))) };
 }
 
 /** What is missing to begin. @param {Begun} kept @returns {{field: string, message: string} | null} */
@@ -123,10 +123,22 @@ const longer = ({ width, height }) => Math.max(width, height);
 /** @param {Size} size @param {Size} drawn */
 const isLarge = (size, drawn) => longer(size) > LARGE * longer(drawn);
 
-/** The size at which something of this shape is drawn. @param {Size} shape @param {number} most pixels @returns {Size} */
-function sized({ width, height }, most) {
+/**
+ * The size at which all of a picture is drawn: in its shape, at as many pixels as others are. None where they are drawn in that.
+ * @param {Size} size @param {Size} drawn @returns {Partial<Size>}
+ */
+function shaped(size, drawn) {
+  const scale = scaleTo(drawn.width * drawn.height, size);
+  const isNear = (/** @type {'width' | 'height'} */ side) => Math.abs(scale * size[side] - drawn[side]) < LIMITS.size.step;
+  return !longer(size) || (isNear('width') && isNear('height')) ? {} : sized(size, scale);
+}
+
+/** How many times as long the sides of a shape are where it has so many pixels. @param {number} pixels @param {Size} shape */
+const scaleTo = (pixels, { width, height }) => Math.sqrt(pixels / (width * height));
+
+/** The size at which something of this shape is drawn. @param {Size} shape @param {number} scale of its sides @returns {Size} */
+function sized({ width, height }, scale) {
   const { from, to, step } = LIMITS.size;
-  const scale = Math.min(1, Math.sqrt(most / (width * height)));
   const side = (length) => Math.min(to, Math.max(from, Math.round((scale * length) / step) * step));
   return { width: side(width), height: side(height) };
 }
