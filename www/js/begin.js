@@ -14,6 +14,8 @@ import { brought, dressed, keepParts } from './shell.js';
 const MOST_BYTES = 64e6;
 /** A picture is kept no longer or wider than this: nothing here draws one that is larger. */
 const MOST_SIDE = 2048;
+/** The size of no picture. */
+const NOWHERE = { width: 0, height: 0 };
 /** What one works with in a mode. @type {Record<string, () => Promise<any>>} */
 const TOOLS = {
   repaint: () => brought(() => import('../paint/editor.js'), new URL('../paint/editor.js', import.meta.url)).then(({ Editor }) => Editor),
@@ -24,6 +26,7 @@ export class Begin {
   #kept = begun(keep.read('begin'));
   /** Counts what was chosen: a picture that has been overtaken while it was read is passed over. */ #chosen = 0;
   /** The picture itself, once it has been read. @type {Blob | null} */ #png = null;
+  /** The picture of settings that were taken over is being read. @type {Promise<boolean> | null} */ #reading = null;
   /** What stood on the stage when words were chosen. */ #left = null;
   /** Whether the run that goes on was asked for while its beginning was looked at. */ #wasLooking = false;
   /** What one works with, by mode. @type {Map<string, Promise<any>>} */ #coming = new Map();
@@ -118,8 +121,12 @@ export class Begin {
     return missing;
   }
 
-  /** Keeps what is painted, where that has not been done. @returns {Promise<boolean> | null} whether it could be */
+  /**
+   * Has all that a run begins with read, and what is painted kept, where that has not been done.
+   * @returns {Promise<boolean> | null} whether it could be
+   */
   settle() {
+    if (this.#reading && this.#kept.mode !== 'words') return this.#reading;
     return this.#kept.mode === 'repaint' ? this.#here.repaint?.settle() ?? null : null;
   }
 
@@ -173,7 +180,14 @@ export class Begin {
     takeOver(this.#kept, settings);
     this.#kept.looking = look;
     if (!settings.image) return this.#draw();
-    return this.#restore(settings.image, 'The picture that it began with is not here any more: choose one, or begin from words.');
+    this.#png = null; // it is of the one before
+    const lost = 'The picture that it began with is not here any more: choose one, or begin from words.';
+    const reading = this.#restore(settings.image, lost).then(() => {
+      if (this.#reading === reading) this.#reading = null;
+      return true;
+    });
+    this.#reading = reading;
+    return reading;
   }
 
   /** Shows what is begun with, or what came of it. @param {boolean} on */
@@ -198,7 +212,10 @@ export class Begin {
   #enter(mode) {
     const { mode: before, image, own } = this.#kept;
     const current = this.current();
-    if (mode === 'words') this.#left = current;
+    if (mode === 'words') {
+      this.#left = current;
+      this.#chosen++; // what is still read would leave the words again
+    }
     const isNew = before === 'words' && !own && current !== this.#left && current?.settings.image !== image;
     const take = mode !== 'words' && current !== null && (!image || isNew);
     this.#kept.mode = mode;
@@ -209,18 +226,22 @@ export class Begin {
 
   /** @param {string | null} image @param {string} [lost] what to say where the picture is gone */
   async #restore(image, lost) {
-    const chosen = this.#chosen;
     const png = image && await this.pictures.source(image).catch(() => null);
-    if (chosen !== this.#chosen) return;
-    await this.#use(png ? image : null, png || null);
+    const size = png ? await sizeOf(png) : NOWHERE;
+    if (image !== this.#kept.image) return; // another has come meanwhile
+    this.#put(png ? image : null, png || null, size);
     if (image && !png && lost) report(lost, []);
   }
 
   /** @param {string | null} image @param {Blob | null} [png] */
   async #use(image, png = null) {
     const chosen = this.#chosen;
-    const size = png ? await sizeOf(png) : { width: 0, height: 0 };
-    if (chosen !== this.#chosen) return;
+    const size = png ? await sizeOf(png) : NOWHERE;
+    if (chosen === this.#chosen) this.#put(image, png, size);
+  }
+
+  /** @param {string | null} image @param {Blob | null} png @param {import('./begun.js').Size} size */
+  #put(image, png, size) {
     another(this.#kept, image, size);
     this.#png = png;
     URL.revokeObjectURL($('begin-image').src);
