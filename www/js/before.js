@@ -18,12 +18,17 @@ export class Before {
 
   /**
    * Lays a picture over the one on the stage, which has this shape: it was brought to that too, or has grown on its sides.
-   * @param {Blob} png @param {{width: number, height: number}} shape @param {import('./begun.js').Sides} [sides]
+   * @param {Blob} png @param {{width: number, height: number}} shape
+   * @param {object} how
+   * @param {import('./begun.js').Sides} [how.sides]
+   * @param {() => boolean} how.isWanted whether it still is, once it has been decoded
+   * @returns {Promise<boolean>} whether it is shown; rejects where the browser cannot decode it
    */
-  async show(png, { width, height }, { left, top, right, bottom } = NO_SIDES) {
+  async show(png, { width, height }, { sides: { left, top, right, bottom } = NO_SIDES, isWanted }) {
     URL.revokeObjectURL(this.#image.src);
     this.#image.src = URL.createObjectURL(png);
     await this.#image.decode();
+    if (!isWanted()) return false;
     const longer = Math.max(width, height);
     Object.assign(this.#root.style, { width: `${(100 * width) / longer}%`, height: `${(100 * height) / longer}%` });
     Object.assign(this.#image.style, {
@@ -34,6 +39,7 @@ export class Before {
     this.#draw();
     this.#root.hidden = false;
     this.#line.focus();
+    return true;
   }
 
   hide() {

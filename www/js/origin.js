@@ -6,6 +6,7 @@ import { report } from './report.js';
 
 export class Origin {
   /** @type {Before | null} */ #before = null;
+  /** Counts what was asked for: what was hidden again while it was read does not come. */ #asked = 0;
 
   /**
    * @param {object} options
@@ -31,18 +32,24 @@ export class Origin {
   }
 
   #hide() {
+    this.#asked++;
     this.#before?.hide();
     $('before').setAttribute('aria-pressed', 'false');
   }
 
   async #toggle() {
     if ($('before').getAttribute('aria-pressed') === 'true') return this.#hide();
+    const asked = ++this.#asked;
     const { image, settings } = this.current();
+    const isWanted = () => asked === this.#asked && this.current()?.image === image;
     const png = await this.#source(settings.image);
-    if (!png || this.current()?.image !== image) return undefined;
+    if (!png || !isWanted()) return undefined;
     this.#before ??= new Before();
-    await this.#before.show(png, image, settings.extend);
-    $('before').setAttribute('aria-pressed', 'true');
+    try {
+      if (await this.#before.show(png, image, { sides: settings.extend, isWanted })) $('before').setAttribute('aria-pressed', 'true');
+    } catch {
+      if (isWanted()) report('The picture that it was made from cannot be shown.', ['This browser reads no picture in it.']);
+    }
     return undefined;
   }
 
