@@ -35,14 +35,23 @@ export async function brought(load, { href }) {
   }
 }
 
+/** Style sheets that are here or on their way. @type {Map<string, Promise<void>>} */
+const sheets = new Map();
+
 /** Resolves when a style sheet is here. @param {string} href */
-export const dressed = (href) => new Promise((resolve, reject) => {
-  if (document.querySelector(`link[href="${href}"]`)) return resolve();
+export function dressed(href) {
+  if (!sheets.has(href)) sheets.set(href, dress(href));
+  return sheets.get(href);
+}
+
+/** @param {string} href @returns {Promise<void>} */
+const dress = (href) => new Promise((resolve, reject) => {
   const failed = () => {
     link.remove();
+    sheets.delete(href);
     reject(new Error(`${href} did not arrive`));
   };
-  const link = make('link', { rel: 'stylesheet', href, onload: resolve, onerror: failed });
+  const link = make('link', { rel: 'stylesheet', href, onload: () => resolve(), onerror: failed });
   document.head.append(link);
 });
 
