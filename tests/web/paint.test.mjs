@@ -209,6 +209,81 @@ test('brush and eraser, rectangle and lasso, fifty strokes back and again, neare
   near((await maskOf(page)).box, [0.5375, 0.4375, 0.6625, 0.5625], 0.01, 'four times as near');
 });
 
+test('what could not be kept is not run, and is kept when it is asked for again; another picture ends what is begun on the one before', async () => {
+  const { page } = await withApple();
+  await promptOf(page).fill(ORANGE);
+  await page.evaluate(() => {
+    const { put } = IDBObjectStore.prototype;
+    globalThis.asked = 0;
+    IDBObjectStore.prototype.put = function full() {
+      globalThis.asked++;
+      throw new DOMException('there is no room', 'QuotaExceededError');
+    };
+    globalThis.room = () => { IDBObjectStore.prototype.put = put; };
+  });
+  const unkept = () => page.locator('#report').getByText('What is painted could not be kept.').waitFor();
+  const kept = () => page.evaluate(() => Object.values(JSON.parse(localStorage.getItem('opengen.begin')).masks));
+  await stroke(page, [[0.3, 0.4], [0.7, 0.4]]);
+  await unkept();
+  await page.waitForTimeout(200);
+  const asked = await page.evaluate(() => globalThis.asked);
+  await page.getByRole('button', { name: 'Close' }).click();
+  await generateButton(page).click();
+  await unkept();
+  assert.deepEqual([await kept(), await page.evaluate(() => globalThis.asked) - asked], [[], asked], 'tried once each time');
+  await page.evaluate(() => globalThis.room());
+  await set(page, { Steps: 1 });
+  await begins(page, () => generateButton(page).click());
+  await finished(page);
+  assert.equal((await kept()).length, 1);
+
+  // Letters are the tools' where one paints, and nowhere else; what AltGr types is no control key.
+  await page.getByRole('button', { name: 'Paint again' }).click();
+  const isOn = (name) => tool(page, name).getAttribute('aria-pressed');
+  await stroke(page, [[0.3, 0.6], [0.7, 0.6]]);
+  const { values } = await maskOf(page);
+  await canvas(page).evaluate((root) => root.dispatchEvent(new KeyboardEvent('keydown',
+    { key: 'z', ctrlKey: true, altKey: true, modifierAltGraph: true, bubbles: true, cancelable: true })));
+  assert.deepEqual((await maskOf(page)).values, values);
+  await page.mouse.move(2, 2);
+  await generateButton(page).focus();
+  await page.keyboard.press('e');
+  assert.equal(await isOn('Eraser'), 'false');
+  await canvas(page).focus();
+  await page.keyboard.press('e');
+  assert.equal(await isOn('Eraser'), 'true');
+  await page.keyboard.press('b');
+
+  // The other picture arrives, slowly, while a stroke is drawn.
+  await page.evaluate(() => {
+    const own = globalThis.createImageBitmap;
+    const gate = new Promise((open) => { globalThis.arrive = open; });
+    globalThis.createImageBitmap = async (source, ...how) => {
+      const bitmap = await own(source, ...how);
+      if (!(source instanceof File)) {
+        globalThis.waits = true;
+        await gate;
+      }
+      return bitmap;
+    };
+  });
+  const other = PNG.sync.write(Object.assign(new PNG({ width: 64, height: 64 }), { data: Buffer.alloc(4 * 64 * 64, 255) }));
+  await page.locator('#begin-file').setInputFiles({ name: 'other.png', mimeType: 'image/png', buffer: other });
+  await page.waitForFunction(() => globalThis.waits);
+  await canvas(page).scrollIntoViewIfNeeded();
+  const at = await places(page);
+  await page.mouse.move(...at(0.2, 0.2));
+  await page.mouse.down();
+  await page.mouse.move(...at(0.4, 0.4));
+  await page.keyboard.press('Control+z');
+  await page.mouse.move(...at(0.5, 0.5));
+  await page.evaluate(() => globalThis.arrive());
+  await painted(page, NOTHING);
+  await page.mouse.move(...at(0.8, 0.8));
+  await page.mouse.up();
+  assert.equal((await maskOf(page)).share, 0);
+});
+
 test('on a phone: a finger paints, two bring the picture nearer, a pen paints as it is pressed, and numbers do without any', async () => {
   const { page } = await withApple({ viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
   const devtools = await page.context().newCDPSession(page);

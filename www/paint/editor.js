@@ -21,7 +21,7 @@ export class Editor {
   /** @type {Mask | null} */ mask = null;
   /** The picture, in its own pixels. */ picture = { width: 1, height: 1 };
   /** The hashes of picture and mask, as they are kept. @type {{image: string, mask?: string}} */ #kept = { image: '' };
-  /** Whether something is painted that is not kept yet. */ #unsaved = false;
+  /** Whether something is painted that is not kept yet, and whether what was last tried to keep could not be. */ #unsaved = false; #failed = false;
   /** @type {Promise<boolean> | null} */ #saving = null;
   /** The pictures that are opened, one after another. */ #opening = Promise.resolve();
 
@@ -63,18 +63,22 @@ export class Editor {
     const same = image === this.#kept.image;
     if (same && mask === this.#kept.mask) return this.tools.draw();
     await this.settle();
-    if (!same) {
-      const bitmap = await createImageBitmap(png);
-      const { width, height } = bitmap;
-      const scale = Math.max(1, Math.ceil(FINE / Math.max(width, height)));
+    const bitmap = same ? null : await createImageBitmap(png);
+    const { width, height } = bitmap ?? this.picture;
+    const scale = Math.max(1, Math.ceil(FINE / Math.max(width, height)));
+    const file = mask ? await read().catch(() => null) : null;
+    const values = file && (await valuesOf(file, width * scale, height * scale)).values;
+    // All of it is here: from one to the other in one go, and nothing that was begun on the one goes on on the other.
+    this.hands.drop();
+    if (this.#unsaved) this.#keep();
+    this.#failed = false;
+    if (bitmap) {
       this.picture = { width, height };
       this.mask = new Mask(width * scale, height * scale);
       this.view.show(bitmap, this.mask);
     }
     this.#kept = { image, mask };
-    const file = mask ? await read().catch(() => null) : null;
-    if (file) {
-      const { values } = await valuesOf(file, this.mask.width, this.mask.height);
+    if (values) {
       if (same) this.mask.begin(); // what was painted before can be had back
       this.mask.put(values);
       this.mask.end();
@@ -101,6 +105,7 @@ export class Editor {
 
   /** Changes the mask in one step. @param {(mask: Mask) => void} act */
   change(act) {
+    this.hands.drop();
     this.mask.begin();
     act(this.mask);
     this.finish();
@@ -112,16 +117,16 @@ export class Editor {
   }
 
   undo() {
-    if (this.mask.undo()) this.#changed();
+    if (!this.hands.isActing && this.mask.undo()) this.#changed();
   }
 
   redo() {
-    if (this.mask.redo()) this.#changed();
+    if (!this.hands.isActing && this.mask.redo()) this.#changed();
   }
 
-  /** Keeps what is painted, where that has not been done. @returns {Promise<boolean> | null} whether it could be */
+  /** Keeps what is painted, where that has not been done or could not be. @returns {Promise<boolean> | null} whether it could be */
   settle() {
-    if (this.#unsaved) this.#keep();
+    if (this.#unsaved || this.#failed) this.#keep();
     return this.#saving;
   }
 
@@ -154,15 +159,17 @@ export class Editor {
   }
 
   #keep() {
-    this.#unsaved = false;
+    this.#unsaved = this.#failed = false;
     const { mask } = this;
     const { image } = this.#kept;
     const kept = async () => {
       const hash = await this.begin.keepMask(image, mask.isEmpty ? null : await pngOf(mask));
       if (this.#kept.image === image) this.#kept.mask = hash;
+      if (this.mask === mask) this.#failed = false;
       return true;
     };
     const saving = (this.#saving ?? Promise.resolve()).then(kept).catch((error) => {
+      this.#failed = this.mask === mask; // it is tried again when it is asked for
       report('What is painted could not be kept.', [`The browser says: ${error.message}`, 'It stays here as long as the page does.']);
       return false;
     });
@@ -170,7 +177,7 @@ export class Editor {
     saving.then(() => {
       if (this.#saving !== saving) return;
       this.#saving = null;
-      this.settle();
+      if (this.#unsaved) this.#keep();
     });
   }
 }

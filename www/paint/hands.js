@@ -1,5 +1,7 @@
 /** What mouse, pen, fingers and keys do to the picture that is painted over. */
 
+import { $ } from '../js/dom.js';
+
 /** Who turns the wheel so far, in its pixels, has the brush grow or the picture come nearer by a factor of e. */
 const WHEEL = 700;
 /** A key makes the brush so much larger. */
@@ -28,6 +30,7 @@ export class Hands {
     root.addEventListener('pointermove', (event) => this.#move(event));
     root.addEventListener('pointerup', (event) => this.#up(event));
     root.addEventListener('pointercancel', (event) => this.#up(event, { lost: true }));
+    root.addEventListener('lostpointercapture', (event) => event.target === root && this.#up(event, { lost: true })); // after an end, nothing
     root.addEventListener('pointerenter', () => { this.#over = true; });
     root.addEventListener('pointerleave', () => {
       this.#over = false;
@@ -41,7 +44,16 @@ export class Hands {
       event.preventDefault(); // a button that has the focus was not meant
       this.#hold(false);
     });
-    addEventListener('blur', () => this.#hold(false));
+    addEventListener('blur', () => {
+      this.#hold(false);
+      this.#fingers.clear();
+      this.drop();
+    });
+  }
+
+  /** Whether something is begun and not complete. */
+  get isActing() {
+    return this.#act !== null;
   }
 
   #down(event) {
@@ -49,7 +61,7 @@ export class Hands {
     const { pointerId, pointerType, button, buttons, altKey } = event;
     root.focus({ preventScroll: true });
     if (pointerType === 'touch') this.#fingers.set(pointerId, event);
-    if (this.#fingers.size > 1) return this.#drop(); // two fingers move the picture
+    if (this.#fingers.size > 1) return this.drop(); // two fingers move the picture
     if (this.#act || (button !== 0 && button !== 1 && !(buttons & PEN_ERASER))) return undefined;
     event.preventDefault(); // the focus is set
     root.setPointerCapture(pointerId);
@@ -96,7 +108,7 @@ export class Hands {
     this.#fingers.delete(event.pointerId);
     if (event.pointerType !== 'mouse') this.view.point(null);
     if (this.#act?.pointer !== event.pointerId) return;
-    if (lost) return void this.#drop();
+    if (lost) return void this.drop();
     const { tool, erase, points } = this.#act;
     this.#act = null;
     if (tool === 'pan') return;
@@ -108,7 +120,7 @@ export class Hands {
   }
 
   /** What was begun is taken back. @returns {boolean} whether there was anything */
-  #drop() {
+  drop() {
     if (!this.#act) return false;
     if (this.#act.tool !== 'pan') this.editor.mask.cancel();
     this.#act = null;
@@ -150,11 +162,16 @@ export class Hands {
     const centre = { clientX: left + width / 2, clientY: top + height / 2 };
     const nearer = (by) => () => this.view.nearer(by ? this.view.scale * by : 1, centre);
     const letter = key.toLowerCase();
+    const third = event.getModifierState('AltGraph'); // a character of its own, such as “[”: neither Ctrl nor Alt was meant
+    const here = this.#over || root.contains(target) || $('tools').contains(target);
     let act;
-    if (ctrlKey || metaKey) {
+    if (key === 'Escape') {
+      this.#fingers.clear();
+      if (this.drop()) act = () => {};
+    } else if ((ctrlKey || metaKey) && !third) {
       if (letter === 'z') act = () => (shiftKey ? this.editor.redo() : this.editor.undo());
       if (letter === 'y') act = () => this.editor.redo();
-    } else if (altKey) {
+    } else if ((altKey && !third) || !here) {
       return;
     } else if (Object.hasOwn(TOOLS, letter)) act = () => this.editor.use(TOOLS[letter]);
     else if (key === '[') act = () => this.editor.resize(1 / KEY);
@@ -163,7 +180,6 @@ export class Hands {
     else if (key === '-') act = nearer(1 / 1.5);
     else if (key === '0') act = nearer(0);
     else if (key === ' ' && (this.#over || target === root)) act = () => this.#hold(true);
-    else if (key === 'Escape' && this.#drop()) act = () => {};
     if (!act) return;
     event.preventDefault();
     act();
