@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
 import {
-  MODEL, assertPicture, draw, finished, begins, generateButton, pixels, promptOf, psnr, ready, says, set, stand, useSettings, visitor,
+  assertPicture, draw, finished, begins, generateButton, pixels, promptOf, psnr, ready, says, set, stand, useSettings, visitor,
 } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
@@ -82,10 +82,22 @@ test('it is kept with the pictures: through a reload, with the settings of an ea
 
   await thumbnails(page).nth(1).click();
   await says(page, 'An earlier picture');
+  // Its picture is read slowly: a run that is asked for meanwhile waits for it.
+  await page.evaluate(() => {
+    const { arrayBuffer } = Blob.prototype;
+    const gate = new Promise((open) => { globalThis.arrive = open; });
+    Blob.prototype.arrayBuffer = function slow() {
+      return this.size === 8 ? gate.then(() => arrayBuffer.call(this)) : arrayBuffer.call(this); // a PNG's size in its header
+    };
+    new MutationObserver(() => { globalThis.began ||= document.querySelector('#generate').textContent.includes('Cancel'); })
+      .observe(document.querySelector('#generate'), { childList: true, characterData: true, subtree: true });
+  });
   await useSettings(page);
-  await page.locator('#begin[data-on]').waitFor();
+  await generateButton(page).click();
+  await page.waitForTimeout(300);
+  assert.equal(await page.evaluate(() => globalThis.began), undefined);
+  await begins(page, () => page.evaluate(() => globalThis.arrive()));
   assert.equal(await page.getByLabel('How much may change').inputValue(), '0.5');
-  await begins(page, () => generateButton(page).click());
   await finished(page);
   assert.equal(psnr(await pixels(page), made), Infinity);
   // The other one began with noise, and its settings say so; the visitor's own picture is there all the same.
@@ -127,12 +139,28 @@ test('a picture that is dropped is offered to begin with; what is none is refuse
   }, [[...file({ width: 50, height: 40 }).buffer]]);
   await page.waitForFunction(() => document.querySelector('#begin-image').naturalWidth === 50);
 
-  // Larger than anything that is drawn: made smaller before it is kept. Of another shape than the picture: it fills it.
+  // Larger than anything that is drawn: made smaller before it is kept. Of another shape than others: it is drawn in its own.
   await page.locator('#begin-file').setInputFiles(file({ width: 4200, height: 300, name: 'wide.png' }));
   await page.waitForFunction(() => document.querySelector('#begin-image').naturalWidth === 2048);
   await change(page, 0.25);
   const wide = await draw(page, APPLE, STEPS);
-  assert.deepEqual([wide.width, wide.height], [MODEL.width, MODEL.height]);
+  assert.deepEqual([wide.width, wide.height], [480, 32]); // as many pixels as 128 × 128, as far as steps of 8 go
+
+  // Who goes back to words while a file is read stays there.
+  await page.evaluate(() => {
+    const own = globalThis.createImageBitmap;
+    globalThis.createImageBitmap = async (...source) => {
+      globalThis.waits = true;
+      await new Promise((arrive) => { globalThis.arrive = arrive; });
+      return own(...source);
+    };
+  });
+  await page.locator('#begin-file').setInputFiles(file());
+  await page.waitForFunction(() => globalThis.waits);
+  await mode(page, 'From words');
+  await page.evaluate(() => globalThis.arrive());
+  await page.waitForTimeout(500);
+  assert.equal(await page.getByRole('radio', { name: 'From words' }).isChecked(), true);
 });
 
 test('a source that is gone from the browser is said at the field, and the prompt stays', async () => {

@@ -227,10 +227,10 @@ export class Begin {
   /** @param {string | null} image @param {string} [lost] what to say where the picture is gone */
   async #restore(image, lost) {
     const png = image && await this.pictures.source(image).catch(() => null);
-    const size = png ? await sizeOf(png) : NOWHERE;
+    const size = png ? await sizeOf(png).catch(() => null) : null;
     if (image !== this.#kept.image) return; // another has come meanwhile
-    this.#put(png ? image : null, png || null, size);
-    if (image && !png && lost) report(lost, []);
+    this.#put(size ? image : null, size ? png : null, size ?? NOWHERE);
+    if (image && !size && lost) report(lost, []);
   }
 
   /** @param {string | null} image @param {Blob | null} [png] */
