@@ -30,7 +30,9 @@ export class Hands {
     root.addEventListener('pointermove', (event) => this.#move(event));
     root.addEventListener('pointerup', (event) => this.#up(event));
     root.addEventListener('pointercancel', (event) => this.#up(event, { lost: true }));
-    root.addEventListener('lostpointercapture', (event) => event.target === root && this.#up(event, { lost: true })); // after an end, nothing
+    root.addEventListener('lostpointercapture', (event) => { // after an end there is nothing to lose
+      if (event.target === root) this.#up(event, { lost: true });
+    });
     root.addEventListener('pointerenter', () => { this.#over = true; });
     root.addEventListener('pointerleave', () => {
       this.#over = false;
