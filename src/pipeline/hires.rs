@@ -195,6 +195,8 @@ impl Hires {
 
 /// A1111's words for a second pass.
 pub(super) const UPSCALE: &str = "Hires upscale";
+/// In its place where a size was asked for, `WxH`; 0 stands for what follows from the other side. Only read.
+pub(super) const RESIZE: &str = "Hires resize";
 pub(super) const STEPS: &str = "Hires steps";
 pub(super) const UPSCALER: &str = "Hires upscaler";
 

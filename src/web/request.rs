@@ -153,7 +153,8 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
 /// What a run takes of a picture where nobody says how much: A1111's.
 const STRENGTH: f64 = 0.75;
 
-/// Reads `image`, `strength`, `exactSteps`, `resize`, `encode`, `extend`, `onlyMasked` and the mask's fields, or nothing where there is no image.
+/// Reads `image`, `strength`, `exactSteps`, `resize`, `encode`, `extend`, `onlyMasked` and the mask's fields, or nothing
+/// where there is no image.
 fn picture(value: &JsValue) -> Result<Option<Picture>> {
     if !is_given(value, "image") {
         let orphan =

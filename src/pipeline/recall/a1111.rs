@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::{Extended, Second, Settings, brief};
 use crate::image::Parameters;
-use crate::pipeline::hires::{self, UPSCALE, UPSCALER};
+use crate::pipeline::hires::{self, RESIZE, UPSCALE, UPSCALER};
 use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING};
 use crate::pipeline::picture::{AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, OVERLAP, PADDING};
 use crate::pipeline::request::{DIALECT, STRENGTH};
@@ -48,6 +48,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
     settings.negative_prompt = Some(settings.take_prompt(&parameters.negative_prompt));
     let (mut seen, mut others) = (HashSet::new(), Vec::new());
     let schedule = parameters.get("Schedule type").or(parameters.get("Scheduler"));
+    let twice = parameters.get(UPSCALE).or(parameters.get(RESIZE)).is_some();
     for (key, value) in parameters.fields.iter().filter(|(key, _)| seen.insert(key.as_str())) {
         match key.as_str() {
             "Steps" => settings.steps = settings.number(key, value),
@@ -58,7 +59,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
             }
             "Variation seed strength" => settings.variation_strength = settings.number(key, value),
             // Else it is that of a second pass.
-            STRENGTH if parameters.get(UPSCALE).is_none() => {
+            STRENGTH if !twice => {
                 settings.strength = settings.number(key, value);
                 let notice = "It was made from another picture, which its file does not hold.";
                 settings.notices.push(notice.to_string());
@@ -72,7 +73,14 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 let padding = parameters.get(PADDING).map(|padding| settings.number(PADDING, padding));
                 settings.only_masked = padding.unwrap_or(Some(DEFAULT_PADDING as u32));
             }
-            UPSCALE => settings.take_second_pass(value, parameters),
+            UPSCALE => {
+                let scale = settings.number(UPSCALE, value);
+                settings.take_second_pass(scale, parameters);
+            }
+            RESIZE if parameters.get(UPSCALE).is_none() => {
+                let scale = settings.scale_to(value, parameters.get("Size"));
+                settings.take_second_pass(scale, parameters);
+            }
             EXTEND => settings.take_extension(value, parameters.get(OVERLAP)),
             "Sampler" => settings.take_sampler(value, schedule),
             "Size" => settings.take_size(value),
@@ -81,7 +89,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 Some(source) => settings.rng = Some(source.name()),
                 None => settings.notices.push(format!("There is no noise source “{}” here.", brief(value))),
             },
-            STRENGTH | hires::STEPS | UPSCALER if parameters.get(UPSCALE).is_some() => {}
+            STRENGTH | hires::STEPS | UPSCALER | RESIZE if twice => {}
             other if PASSED_OVER.contains(&other) => {}
             other => others.push(other),
         }
@@ -98,8 +106,8 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
 
 impl Settings {
     /// Hires fix: how much larger, and the fields beside it.
-    fn take_second_pass(&mut self, scale: &str, parameters: &Parameters) {
-        let Some(scale) = self.number(UPSCALE, scale) else { return };
+    fn take_second_pass(&mut self, scale: Option<f64>, parameters: &Parameters) {
+        let Some(scale) = scale else { return };
         let strength = parameters.get(STRENGTH).and_then(|value| self.number(STRENGTH, value));
         let steps = parameters.get(hires::STEPS).and_then(|value| self.number(hires::STEPS, value));
         let name = parameters.get(UPSCALER);
@@ -109,6 +117,22 @@ impl Settings {
                 .push(format!("There is no upscaler “{}” here; the usual one stands for it.", brief(name)));
         }
         self.hires = Some(Second { scale, strength, steps, upscaler });
+    }
+
+    /// How much larger `WxH` is than the size before; of two answers the larger one, as A1111 crops what is too much.
+    fn scale_to(&mut self, resized: &str, size: Option<&str>) -> Option<f64> {
+        let sides = |text: &str| -> Option<[f64; 2]> {
+            let (width, height) = text.split_once('x')?;
+            Some([width.trim().parse::<u32>().ok()?.into(), height.trim().parse::<u32>().ok()?.into()])
+        };
+        let scale = sides(resized)
+            .zip(size.and_then(sides))
+            .map(|([w, h], [from_w, from_h])| (w / from_w).max(h / from_h));
+        let scale = scale.filter(|scale| scale.is_finite() && *scale > 0.0);
+        if scale.is_none() {
+            self.notices.push(format!("{RESIZE} is “{}”, which says no size here.", brief(resized)));
+        }
+        scale
     }
 
     /// `LEFT,TOP,RIGHT,BOTTOM`, as this engine writes it.

@@ -109,6 +109,24 @@ fn a_strangers_text() {
     );
 }
 
+/// A1111 writes the size instead where one was asked for.
+#[test]
+fn a_second_pass_to_a_size() {
+    let of = |size: &str| {
+        let text = format!(
+            "p\nSteps: 9, Size: 512x768, Denoising strength: 0.4, Hires resize: {size}, Hires steps: 5"
+        );
+        let settings = recalled(&text);
+        assert_eq!(settings.strength, None);
+        (settings.hires.map(|second| (second.scale, second.strength, second.steps)), settings.notices)
+    };
+    assert_eq!(of("1024x0"), (Some((2.0, Some(0.4), Some(5))), vec![]));
+    assert_eq!(of("1024x1152").0, Some((2.0, Some(0.4), Some(5))));
+    let (second, notices) = of("large");
+    assert_eq!(second, None);
+    assert!(notices.iter().any(|notice| notice.contains("large")), "{notices:?}");
+}
+
 #[test]
 fn schedules_old_and_new() {
     let of = |fields: &str| {
