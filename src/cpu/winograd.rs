@@ -249,9 +249,11 @@ fn pays(c: usize, to: Shape) -> bool {
     const OUTPUT: usize = 360;
     const WEIGHT: usize = 4000;
     const PRODUCT: usize = 4;
+    /// Those of a guided picture, however many there are: a picture of a batch is to be what it is alone.
+    const IMAGES: usize = 2;
     let panels = to.c.div_ceil(PANEL);
-    let tiles = to.n * tiles(to).into_iter().product::<usize>();
-    let by_itself = to.n * to.h * to.w * 9 * PRODUCT;
+    let tiles = IMAGES * tiles(to).into_iter().product::<usize>();
+    let by_itself = IMAGES * to.h * to.w * 9 * PRODUCT;
     let here = tiles * (PRODUCTS * PRODUCT + INPUT / panels + OUTPUT / c) + WEIGHT;
     c >= 16 && here * 5 <= by_itself * 4
 }
