@@ -76,11 +76,11 @@ test('the policy lets nothing run that is not the page’s own', async () => {
   page.trouble.length = 0; // those were asked for
 });
 
-/** Everything that a mouse could press or fill in, and that is there to be seen. */
+/** Everything that a mouse could press or fill in, and that is there to be seen; of choices the one that is made, which Tab goes to. */
 const touchable = (page) => page.evaluate(() => {
   const all = [...document.querySelectorAll('a[href], button, input, select, textarea, summary, [tabindex="0"]')];
   const shown = all.filter((element) => !element.disabled && element.tabIndex >= 0 && element.checkVisibility({ visibilityProperty: true })
-    && !element.closest('[inert]'));
+    && !element.closest('[inert]') && !(element.type === 'radio' && !element.checked));
   shown.forEach((element, i) => { element.dataset.stop = String(i); });
   return shown.map((element) => element.id || element.textContent.trim().slice(0, 40) || element.ariaLabel || element.outerHTML.slice(0, 80));
 });
