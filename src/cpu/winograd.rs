@@ -2,7 +2,7 @@
 //!
 //! A tile of 4×4 outputs depends on 6×6 inputs. Both sides are transformed, `U = G g Gᵀ` and `V = Bᵀ d B`, and each of the 36
 //! elements is a product over the channels; `Aᵀ M A` are the outputs. Weights are transformed at each run, some columns at
-//! a time: kept, they would be four times as large, and next to the products that takes nothing. The transforms are those
+//! a time, for kept they would be four times as large; so there have to be enough tiles (`pays`). The transforms are those
 //! of [`kernels::winograd`](crate::kernels::winograd), which names the source.
 
 use std::ops::Range;

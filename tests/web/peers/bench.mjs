@@ -1,10 +1,9 @@
 /**
- * The engine beside onnxruntime-web, in one tab of Chromium, in turns: mini's guided UNet pass and its decoder. On the CPU
- * its wasm provider (SIMD, one thread each, or with --threads one for each core); with --webgpu its WebGPU provider, both on
- * the adapter that the tests have, SwiftShader.
+ * The CPU path beside onnxruntime-web's wasm provider (SIMD, one thread each, or with --threads one for each core): mini's
+ * guided UNet pass and its decoder, in one tab of Chromium, in turns.
  *
  *     python -m training.export_onnx --out FOLDER        # from the repository's root; see its own first lines
- *     cd tests/web/peers && npm ci && node bench.mjs --onnx FOLDER [--threads | --webgpu] [--rounds N] [--steps N] [--json]
+ *     cd tests/web/peers && npm ci && node bench.mjs --onnx FOLDER [--threads] [--rounds N] [--steps N] [--json]
  *
  * FOLDER holds the two networks as that script writes them, unet.onnx and decoder.onnx; OPENGEN_ONNX may name it too.
  * Needs the built page in dist/ (cargo xtask size builds it). Ours is timed as a visitor has it, the pauses between
@@ -24,7 +23,7 @@ const { values: options } = parseArgs({
   options: {
     onnx: { type: 'string', default: process.env.OPENGEN_ONNX }, rounds: { type: 'string', default: '7' },
     steps: { type: 'string', default: '10' }, json: { type: 'boolean', default: false },
-    threads: { type: 'boolean', default: false }, webgpu: { type: 'boolean', default: false },
+    threads: { type: 'boolean', default: false },
   },
 });
 if (!options.onnx) {
@@ -39,7 +38,7 @@ for (const path of [join(onnx, 'unet.onnx'), join(onnx, 'decoder.onnx'), ort]) {
 }
 
 const server = await new Server(undefined, { isolated: options.threads }).start();
-const browser = await launch({ webgpu: options.webgpu });
+const browser = await launch({ webgpu: false });
 const page = await browser.newPage();
 /** Folders beside the page. */
 const FOLDERS = { '/ort/': ort, '/onnx/': onnx };
@@ -55,19 +54,17 @@ await page.route(/\/(ort|onnx)\//, (route) => {
 await page.goto(`${server.url}blank.html`);
 const times = await page.evaluate(measure, {
   rounds: Number(options.rounds), steps: Number(options.steps), model: MODEL, threads: options.threads,
-  engine: options.webgpu ? 'webgpu' : 'cpu',
 });
 await browser.close();
 await server.kill();
 
 /** In the page: both engines in turns, after one run of each that is not counted. */
-async function measure({ rounds, steps, model, threads, engine }) {
-  const provider = engine === 'webgpu' ? 'webgpu' : 'wasm';
-  const runtime = await import(`/ort/ort.${provider}.min.mjs`);
+async function measure({ rounds, steps, model, threads }) {
+  const runtime = await import('/ort/ort.wasm.min.mjs');
   Object.assign(runtime.env.wasm, {
     numThreads: threads ? navigator.hardwareConcurrency : 1, wasmPaths: new URL('/ort/', location.href).href,
   });
-  const session = (name) => runtime.InferenceSession.create(`/onnx/${name}.onnx`, { executionProviders: [provider] });
+  const session = (name) => runtime.InferenceSession.create(`/onnx/${name}.onnx`, { executionProviders: ['wasm'] });
   const [unet, decoder] = [await session('unet'), await session('decoder')];
   const random = (...shape) => {
     const values = Float32Array.from({ length: shape.reduce((a, b) => a * b) }, () => Math.random() * 2 - 1);
@@ -84,7 +81,7 @@ async function measure({ rounds, steps, model, threads, engine }) {
   };
 
   const [{ OpenGen }, { MODELS }] = await Promise.all([import('/client.js'), import('/models.js')]);
-  const og = await OpenGen.create({ engine, model: MODELS.find(({ id }) => id === model.id) });
+  const og = await OpenGen.create({ engine: 'cpu', model: MODELS.find(({ id }) => id === model.id) });
   const picture = () => og.generate({ prompt: 'a red apple on a light blue background', steps, seed: 1, previews: false });
   const found = { ours: { unet: [], decode: [] }, theirs: { unet: [], decode: [] } };
   for (let round = 0; round <= rounds; round++) {
@@ -98,8 +95,7 @@ async function measure({ rounds, steps, model, threads, engine }) {
     found.theirs.unet.push(theirs.reduce((a, b) => a + b) / steps);
     found.theirs.decode.push(decode);
   }
-  const { threads: computing, adapter } = og.capabilities();
-  found.on = engine === 'webgpu' ? adapter : `${computing} threads`;
+  found.threads = og.capabilities().threads;
   og.dispose();
   return found;
 }
@@ -112,7 +108,7 @@ const rows = ['unet', 'decode'].map((stage) => {
 if (options.json) {
   console.log(JSON.stringify(rows, null, 2));
 } else {
-  console.log(`medians of ${options.rounds} rounds, in ms           OpenGen  onnxruntime-web  ratio, on ${times.on}`);
+  console.log(`medians of ${options.rounds} rounds, in ms           OpenGen  onnxruntime-web  ratio (limit 1.05), threads: ${times.threads}`);
   for (const { stage, ours, theirs, ratio } of rows) {
     const name = stage === 'unet' ? 'guided UNet pass, batch 2' : 'VAE decode';
     console.log(`${name.padEnd(36)} ${ours.toFixed(1).padStart(8)} ${theirs.toFixed(1).padStart(16)} ${ratio.toFixed(2).padStart(18)}`);
