@@ -1,20 +1,28 @@
 //! Convolutions of 3×3 over maps that are enlarged twice by their nearest pixels.
 //!
-//! Of the three pixels that a kernel's line reads, two are the same one of the map. So an output pixel is a convolution of
-//! 2×2 over the map itself, whose weights are sums of the kernel's: one matrix for each parity of its row and column. That
-//! is four ninths of the products, and the enlarged map is never there (Aitken et al. 2017, <https://arxiv.org/abs/1707.02937>,
-//! on resize convolution as sub-pixel convolution).
+//! Of the three pixels that a kernel's line reads, two are the same one of the map. Along a line, with a kernel (a, b, c) and
+//! its sum s, the two outputs that lie over the pixel d(i) are s·d(i) - a·(d(i) - d(i-1)) and s·d(i) + c·(d(i+1) - d(i)):
+//! three products for both. So it is down the columns, which makes nine products for four outputs, where the enlarged map,
+//! which is never there, would want 36. The nine matrices are sums of the kernel's taps and take as much room as it does.
 
 use super::convolution::Geometry;
-use super::gemm::{BLOCK, Blocks, Columns, Matrix, Onto, Out, Rows, multiply};
+use super::gemm::{Blocks, Columns, Matrix, Onto, Out, PANEL, Rows, TILE, multiply_panel};
+use super::simd::F4;
+use super::threads;
 use crate::plan::{Conv, Shape};
+
+/// Products of a pixel of the map: those of its value and its differences to both neighbours, across and down.
+const PRODUCTS: usize = 9;
+
+/// Pixels of the map that are multiplied at once.
+const PIXELS: usize = 11 * TILE;
 
 /// Such a convolution at one size.
 pub struct Enlarged {
     geometry: Geometry,
     from: Shape,
-    /// By the parity of the output's row, then of its column.
-    matrices: [[Matrix; 2]; 2],
+    /// One under the other, for sum, first and last along columns, then along lines, `[9 · C, N]`.
+    matrix: Matrix,
 }
 
 impl Enlarged {
@@ -22,12 +30,13 @@ impl Enlarged {
     /// see the border earlier.
     pub fn new(conv: Conv, from: Shape, to: Shape, matrix: &Matrix) -> Option<Enlarged> {
         let twice = Some((2 * from.h, 2 * from.w));
-        if conv.upsample != twice || conv != Conv::upsample(to.h, to.w) || matrix.k != 9 * from.c {
+        let other = conv.upsample != twice || conv != Conv::upsample(to.h, to.w);
+        if other || matrix.k != PRODUCTS * from.c || !from.c.is_multiple_of(4) {
             return None;
         }
-        let matrices = [0, 1].map(|row| [0, 1].map(|column| summed(matrix, from.c, row, column)));
         let same = Shape { c: to.c, ..from };
-        Some(Enlarged { geometry: Geometry::new(Conv::same(), from, same), from, matrices })
+        let geometry = Geometry::new(Conv::same(), from, same);
+        Some(Enlarged { geometry, from, matrix: summed(matrix, from.c) })
     }
 
     /// The map with its border, which is what is read.
@@ -35,61 +44,127 @@ impl Enlarged {
         self.geometry
     }
 
-    /// Pixels of the output that are computed together: a line's, and how many at most.
+    /// Pixels of the output that are computed together: two lines', and how many at most.
     pub fn block(&self) -> Blocks {
-        [self.line(), BLOCK]
+        [4 * self.from.w, 4 * PIXELS]
     }
 
-    fn line(&self) -> usize {
-        2 * self.from.w
-    }
-
-    /// The lines of output from the pixel `first` on, as many as `out` has room for; `onto` lies as `out` does.
+    /// The pairs of lines of output from the pixel `first` on, as many as `out` has room for; `onto` lies as `out` does.
     pub fn multiply(&self, map: &[f32], first: usize, bias: Option<&Columns>, onto: Onto, out: &mut [f32]) {
         let Shape { h, w, c, .. } = self.from;
-        let n = self.matrices[0][0].n;
-        let wide = w + 2;
-        let lines = out.len() / (self.line() * n).max(1);
-        for line in 0..lines {
-            let (image, y) = ((first / self.line() + line) / (2 * h), (first / self.line() + line) % (2 * h));
-            let top = image * (h + 2) + y / 2 + y % 2;
-            for (column, matrix) in self.matrices[y % 2].iter().enumerate() {
-                for left in (0..w).step_by(BLOCK) {
-                    let pixels = left..w.min(left + BLOCK);
-                    let offsets: Vec<usize> = pixels.map(|x| (top * wide + x + column) * c).collect();
-                    let (run, run_stride) = (2 * c, wide * c);
-                    let rows = Rows { values: map, offsets: &offsets, first: 0, runs: 2, run, run_stride };
-                    let begin = (line * self.line() + 2 * left + column) * n;
-                    let out = &mut Out { values: &mut *out, stride: 2 * n, column: begin, onto };
-                    multiply(rows, matrix, bias, out);
+        let n = self.matrix.n;
+        let (map, wide) = (map.as_chunks::<4>().0, w + 2);
+        let (first, count) = (first / 4, out.len() / (4 * n).max(1));
+        let pixels: Vec<Pixel> = (0..count)
+            .map(|i| {
+                let (line, x) = ((first + i) / w, (first + i) % w);
+                let input = (line / h * (h + 2) + line % h + 1) * wide + x + 1;
+                Pixel { input, output: (i / w * 4 * w + 2 * x) * n }
+            })
+            .collect();
+        threads::with_room(PRODUCTS * PIXELS * (c + PANEL), |room| {
+            let (inputs, sums) = room.split_at_mut(PRODUCTS * PIXELS * c);
+            for pixels in pixels.chunks(PIXELS) {
+                for (pixel, inputs) in pixels.iter().zip(inputs.chunks_exact_mut(PRODUCTS * c)) {
+                    let (fours, inputs) = (c / 4, inputs.as_chunks_mut::<4>().0);
+                    differences(map, pixel.input * fours, [fours, wide * fours], inputs);
                 }
+                for p in 0..n.div_ceil(PANEL) {
+                    for t in 0..PRODUCTS {
+                        let offsets: [usize; PIXELS] = std::array::from_fn(|i| (i * PRODUCTS + t) * c);
+                        let offsets = &offsets[..pixels.len()];
+                        let rows =
+                            Rows { values: inputs, offsets, first: t * c, runs: 1, run: c, run_stride: 0 };
+                        let sums = &mut sums[t * PIXELS * PANEL..][..PIXELS * PANEL];
+                        let mut out = Out { values: sums, stride: PANEL, column: 0, onto: Onto::Nothing };
+                        multiply_panel(rows, self.matrix.panel(p), &[0.0; PANEL], &mut out, PANEL);
+                    }
+                    let bias = bias.map_or(&[0.0; PANEL], |bias| &bias[p]);
+                    let sums = sums.as_chunks::<PANEL>().0;
+                    for (i, pixel) in pixels.iter().enumerate() {
+                        let columns = PANEL.min(n - p * PANEL);
+                        let outputs = outputs(sums, i, bias);
+                        for (y, line) in outputs.iter().enumerate() {
+                            for (x, values) in line.iter().enumerate() {
+                                let at = pixel.output + (y * 2 * w + x) * n + p * PANEL;
+                                onto.store(*values, out, at, columns);
+                            }
+                        }
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Where a pixel of the map lies.
+struct Pixel {
+    /// Its place in the map with its border.
+    input: usize,
+    /// The first value of the four outputs over it in what is computed at once.
+    output: usize,
+}
+
+/// A pixel's value and its differences to the neighbours before and behind it, across and down, `[3, 3, C]`; all in fours.
+fn differences(map: &[[f32; 4]], at: usize, [across, down]: [usize; 2], to: &mut [[f32; 4]]) {
+    let c = across;
+    let corner = at - down - across;
+    let taps: [[&[[f32; 4]]; 3]; 3] =
+        std::array::from_fn(|y| std::array::from_fn(|x| &map[corner + y * down + x * across..][..c]));
+    for four in 0..c {
+        let along = |[before, here, behind]: [F4; 3]| [here, here - before, behind - here];
+        let lines = taps.map(|line| along(line.map(|tap| F4::load(tap[four]))));
+        for x in 0..3 {
+            let column = along(std::array::from_fn(|y| lines[y][x]));
+            for (y, value) in column.into_iter().enumerate() {
+                to[(y * 3 + x) * c + four] = value.to_array();
             }
         }
     }
 }
 
-/// The kernel's lines (or columns) that read the first and the second of two neighbouring pixels, by the parity of where
-/// the output lies.
-const TAPS: [[&[usize]; 2]; 2] = [[&[0], &[1, 2]], [&[0, 1], &[2]]];
+/// The outputs over a pixel, of its products `[9, PIXELS]`.
+#[inline(always)]
+fn outputs(sums: &[[f32; PANEL]], index: usize, bias: &[f32; PANEL]) -> [[[F4; 2]; 2]; 2] {
+    let bias = F4::load8(bias);
+    let of = |half: usize| {
+        let sum = |y: usize, x: usize| F4::load8(&sums[(y * 3 + x) * PIXELS + index])[half];
+        let columns: [[F4; 2]; 3] = std::array::from_fn(|x| {
+            let whole = sum(0, x);
+            [whole + sum(1, x), whole + sum(2, x)]
+        });
+        let [whole, before, behind] = columns;
+        [0, 1].map(|y| {
+            let whole = whole[y] + bias[half];
+            [whole + before[y], whole + behind[y]]
+        })
+    };
+    let halves = [of(0), of(1)];
+    [0, 1].map(|y| [0, 1].map(|x| halves.map(|half| half[y][x])))
+}
 
-/// The matrix of output pixels in rows and columns of this parity, for maps of `c` channels.
-fn summed(matrix: &Matrix, c: usize, row: usize, column: usize) -> Matrix {
-    Matrix::pack(4 * c, matrix.n, |k, n| {
-        let (tap, channel) = (k / c, k % c);
-        let pairs =
-            TAPS[row][tap / 2].iter().flat_map(|y| TAPS[column][tap % 2].iter().map(move |x| y * 3 + x));
-        pairs.map(|tap| matrix.at(tap * c + channel, n)).sum()
+/// The kernel's taps that each product sums, and their sign.
+const TAPS: [(&[usize], f32); 3] = [(&[0, 1, 2], 1.0), (&[0], -1.0), (&[2], 1.0)];
+
+/// The matrices of the nine products, of maps of `c` channels.
+fn summed(matrix: &Matrix, c: usize) -> Matrix {
+    Matrix::pack(PRODUCTS * c, matrix.n, |k, n| {
+        let (product, channel) = (k / c, k % c);
+        let ((lines, down), (columns, across)) = (TAPS[product / 3], TAPS[product % 3]);
+        let taps = lines.iter().flat_map(|y| columns.iter().map(move |x| y * 3 + x));
+        down * across * taps.map(|tap| matrix.at(tap * c + channel, n)).sum::<f32>()
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::gemm::by_blocks;
     use super::*;
 
     /// Two images, wider than a block, onto what is there, against the convolution that reads the enlarged map.
     #[test]
     fn the_output_is_that_of_the_enlarged_map() {
-        for (n, h, w, c, out_channels) in [(2, 3, 5, 4, 7), (1, 1, 1, 3, 8), (1, 2, BLOCK + 1, 2, 3)] {
+        for (n, h, w, c, out_channels) in [(2, 3, 5, 4, 7), (1, 1, 1, 12, 8), (1, 2, PIXELS + 1, 8, 3)] {
             let value = |i: usize| ((i * 37 + 11) % 17) as f32 - 8.0;
             let (from, to) = (Shape::image(n, h, w, c), Shape::image(n, 2 * h, 2 * w, out_channels));
             let conv = Conv::upsample(2 * h, 2 * w);
@@ -108,19 +183,18 @@ mod tests {
             let mut map = vec![f32::NAN; enlarged.geometry().padded_len() as usize];
             enlarged.geometry().surround(&x, &mut map);
             let mut got = vec![f32::NAN; add.len()];
-            let line = enlarged.line() * out_channels;
-            for (i, out) in got.chunks_mut(line).enumerate() {
-                let onto = Onto::These(&add[i * line..][..line]);
-                enlarged.multiply(&map, i * enlarged.line(), Some(&bias), onto, out);
-            }
+            by_blocks(&mut got, out_channels, enlarged.block(), |first, out| {
+                let onto = Onto::These(&add[first * out_channels..][..out.len()]);
+                enlarged.multiply(&map, first, Some(&bias), onto, out);
+            });
             assert_eq!(got, expected, "{n}x{h}x{w}x{c}"); // small whole numbers: no rounding
         }
     }
 
     #[test]
     fn a_map_one_short_of_twice_the_size_is_of_another_kind() {
-        let matrix = Matrix::pack(18, 2, |_, _| 1.0);
-        let from = Shape::image(1, 2, 2, 2);
+        let matrix = Matrix::pack(36, 2, |_, _| 1.0);
+        let from = Shape::image(1, 2, 2, 4);
         let to = |h, w| Enlarged::new(Conv::upsample(h, w), from, Shape::image(1, h, w, 2), &matrix);
         assert!(to(4, 4).is_some());
         assert!(to(3, 4).is_none() && to(4, 3).is_none());

@@ -9,7 +9,7 @@ use super::lifetimes::Places;
 use super::memory::{Memory, Values};
 use super::ops;
 use super::weights::{Table, Weight, Weights};
-use super::winograd::Winograd;
+use super::winograd::{self, Winograd};
 use crate::error::{Error, Result};
 use crate::kernels::rgba;
 use crate::plan::{Gemm, Graph, Node, Op, Outside, Section, ValueId, WeightId};
@@ -48,8 +48,9 @@ impl Executable {
     /// Binds a graph; fails where a weight is missing or of another size.
     pub fn new(graph: Graph, weights: &Weights) -> Result<Executable> {
         let bound = graph.weights.iter().map(|decl| weights.get(&decl.name)).collect::<Result<Vec<_>>>()?;
+        let mut kept = winograd::KEPT;
         let product = |node: &Node| match &node.op {
-            Op::Gemm(op) => Product::new(&graph, node, op, &bound).map(Some),
+            Op::Gemm(op) => Product::new(&graph, node, op, &bound, &mut kept).map(Some),
             _ => Ok(None),
         };
         let products = graph.nodes.iter().map(product).collect::<Result<Vec<_>>>()?;
@@ -182,7 +183,14 @@ fn fits(node: &Node, len: u64) -> Result<()> {
 }
 
 impl Product {
-    fn new(graph: &Graph, node: &Node, op: &Gemm, weights: &[Arc<Weight>]) -> Result<Product> {
+    /// `kept` is how many values transformed weights may still take.
+    fn new(
+        graph: &Graph,
+        node: &Node,
+        op: &Gemm,
+        weights: &[Arc<Weight>],
+        kept: &mut usize,
+    ) -> Result<Product> {
         let wrong = |what: String| Error::Cpu { message: format!("{}: {what}", node.path) };
         let (from, to) = (graph.shape(op.x), graph.shape(node.output));
         let taps = op.conv.map_or(1, |conv| conv.kernel * conv.kernel);
@@ -212,7 +220,7 @@ impl Product {
         if let Some(conv) = op.conv {
             let alone = product.matrix().filter(|_| op.x2.is_none());
             let enlarged = alone.and_then(|matrix| Enlarged::new(conv, from, to, matrix)).map(Way::Enlarged);
-            let winograd = || Winograd::new(conv, from, to).map(Way::Winograd);
+            let winograd = || Winograd::new(conv, from, to, product.matrix(), kept).map(Way::Winograd);
             let way = enlarged.or_else(winograd);
             product.way = way.unwrap_or_else(|| Way::Patches(Geometry::new(conv, from, to)));
         }

@@ -108,15 +108,29 @@ pub enum Onto<'a> {
 }
 
 impl Onto<'_> {
-    /// Adds it to values that are about to be stored from `at` on.
+    /// Stores the first `columns` values of a panel's row from `at` on, with what they are added to.
     #[inline(always)]
-    pub fn add(self, values: &mut [f32], stored: &[f32], at: usize) {
-        let onto = match self {
-            Onto::Nothing => return,
-            Onto::These(these) => &these[at..][..values.len()],
-            Onto::Stored => &stored[at..][..values.len()],
-        };
-        values.iter_mut().zip(onto).for_each(|(value, x)| *value += x);
+    pub fn store(self, values: [F4; 2], out: &mut [f32], at: usize, columns: usize) {
+        if columns == PANEL {
+            // Of a length that is known: as two vectors, not by a call that copies memory.
+            let onto = match self {
+                Onto::Nothing => None,
+                Onto::These(these) => these[at..].first_chunk().map(F4::load8),
+                Onto::Stored => out[at..].first_chunk().map(F4::load8),
+            };
+            let sum = onto.map_or(values, |onto| [values[0] + onto[0], values[1] + onto[1]]);
+            out[at..][..PANEL].copy_from_slice(&F4::to_array8(sum));
+            return;
+        }
+        let values = F4::to_array8(values);
+        for (i, value) in values.into_iter().enumerate().take(columns) {
+            out[at + i] = value
+                + match self {
+                    Onto::Nothing => 0.0,
+                    Onto::These(these) => these[at + i],
+                    Onto::Stored => out[at + i],
+                };
+        }
     }
 }
 
@@ -199,11 +213,8 @@ impl<const R: usize> Tile<R> {
     /// Writes the columns that there are; gives how many rows that were.
     #[inline(always)]
     fn store(self, out: &mut Out, row: usize, columns: usize) -> usize {
-        for (i, sums) in self.0.iter().enumerate() {
-            let mut values: [f32; PANEL] = bytemuck::cast(sums.map(F4::to_array));
-            let at = (row + i) * out.stride + out.column;
-            out.onto.add(&mut values[..columns], out.values, at);
-            out.values[at..][..columns].copy_from_slice(&values[..columns]);
+        for (i, sums) in self.0.into_iter().enumerate() {
+            out.onto.store(sums, out.values, (row + i) * out.stride + out.column, columns);
         }
         R
     }

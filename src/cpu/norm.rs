@@ -116,29 +116,32 @@ fn scale_and_shift(norm: Group, sources: &[Channels], image: usize, pixels: usiz
 /// Values of a cache's line, which one thread reads.
 const LINE: usize = 16;
 
-/// The sums of each of `c` channels and of its squares.
+/// The sums of each of `c` channels and of its squares, of a multiple of 4 of them.
 fn moments<'a>(pixels: impl Iterator<Item = &'a [f32]>, c: usize) -> (Vec<f64>, Vec<f64>) {
     /// Pixels that are added up in f32, before their sum goes to the f64 one.
     const PIXELS: usize = 64;
-    let (mut sums, mut squares) = (vec![0f64; c], vec![0f64; c]);
-    let (mut sum, mut square) = (vec![0f32; c], vec![0f32; c]);
-    let mut flush = |sum: &mut [f32], square: &mut [f32]| {
-        sums.iter_mut().zip(&*sum).for_each(|(all, x)| *all += f64::from(*x));
-        squares.iter_mut().zip(&*square).for_each(|(all, x)| *all += f64::from(*x));
-        sum.fill(0.0);
-        square.fill(0.0);
+    let mut totals = [vec![0f64; c], vec![0f64; c]];
+    let mut sums = vec![[[0f32; 4]; 2]; c / 4]; // of four channels, and of their squares
+    let mut flush = |sums: &mut [[[f32; 4]; 2]]| {
+        for (i, totals) in totals.iter_mut().enumerate() {
+            for (totals, sums) in totals.chunks_exact_mut(4).zip(&*sums) {
+                totals.iter_mut().zip(sums[i]).for_each(|(total, sum)| *total += f64::from(sum));
+            }
+        }
+        sums.fill([[0.0; 4]; 2]);
     };
     for (i, pixel) in pixels.enumerate() {
-        for ((x, sum), square) in pixel.iter().zip(&mut sum).zip(&mut square) {
-            *sum += x;
-            *square += x * x;
+        for (x, [sum, square]) in pixel.as_chunks::<4>().0.iter().zip(&mut sums) {
+            let x = F4::load(*x);
+            *sum = (F4::load(*sum) + x).to_array();
+            *square = (F4::load(*square) + x * x).to_array();
         }
         if i % PIXELS == PIXELS - 1 {
-            flush(&mut sum, &mut square);
+            flush(&mut sums);
         }
     }
-    flush(&mut sum, &mut square);
-    (sums, squares)
+    flush(&mut sums);
+    totals.into()
 }
 
 /// Normalises each token over its channels, a multiple of 4 of them.

@@ -137,8 +137,7 @@ impl Run<'_> {
             }),
             Way::Winograd(winograd) => {
                 for panels in winograd.passes() {
-                    winograd.transform(matrix, panels.clone(), weights);
-                    let weights = &*weights;
+                    let weights = winograd.weights(matrix, panels.clone(), weights);
                     by_blocks(out, width, winograd.block(), |first, block| {
                         let onto = onto(first, block);
                         winograd.multiply(map, (panels.clone(), weights), first, bias, onto, block);

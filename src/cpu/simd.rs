@@ -55,25 +55,22 @@ mod lanes {
             F4(f32x4_div(self.0, other.0))
         }
 
+        /// The smaller; of what cannot be compared, the first.
         #[inline(always)]
         pub fn min(self, other: F4) -> F4 {
-            F4(f32x4_min(self.0, other.0))
+            F4(f32x4_pmin(self.0, other.0))
         }
 
+        /// The larger; of what cannot be compared, the first.
         #[inline(always)]
         pub fn max(self, other: F4) -> F4 {
-            F4(f32x4_max(self.0, other.0))
+            F4(f32x4_pmax(self.0, other.0))
         }
 
-        #[inline(always)]
-        pub fn nearest(self) -> F4 {
-            F4(f32x4_nearest(self.0))
-        }
-
-        /// 2 to the power of whole numbers from -126 to 127.
+        /// 2 to the power of the integers that stand in the lowest bits, from -126 to 127.
         #[inline(always)]
         pub fn power_of_two(self) -> F4 {
-            F4(i32x4_shl(i32x4_add(i32x4_trunc_sat_f32x4(self.0), i32x4_splat(127)), 23))
+            F4(i32x4_add(i32x4_shl(self.0, 23), i32x4_splat(127 << 23)))
         }
     }
 }
@@ -132,25 +129,22 @@ mod lanes {
             both(self, other, |a, b| a / b)
         }
 
+        /// The smaller; of what cannot be compared, the first.
         #[inline(always)]
         pub fn min(self, other: F4) -> F4 {
-            both(self, other, f32::min)
+            both(self, other, |a, b| if b < a { b } else { a })
         }
 
+        /// The larger; of what cannot be compared, the first.
         #[inline(always)]
         pub fn max(self, other: F4) -> F4 {
-            both(self, other, f32::max)
+            both(self, other, |a, b| if a < b { b } else { a })
         }
 
-        #[inline(always)]
-        pub fn nearest(self) -> F4 {
-            F4(self.0.map(f32::round_ties_even))
-        }
-
-        /// 2 to the power of whole numbers from -126 to 127.
+        /// 2 to the power of the integers that stand in the lowest bits, from -126 to 127.
         #[inline(always)]
         pub fn power_of_two(self) -> F4 {
-            F4(self.0.map(|n| f32::from_bits(((n as i32 + 127) as u32) << 23)))
+            F4(self.0.map(|n| f32::from_bits((n.to_bits() << 23).wrapping_add(127 << 23))))
         }
     }
 }
@@ -188,6 +182,12 @@ impl Div for F4 {
 }
 
 impl F4 {
+    /// Eight values in a row.
+    #[inline(always)]
+    pub fn to_array8(values: [F4; 2]) -> [f32; 8] {
+        bytemuck::cast(values.map(F4::to_array))
+    }
+
     /// A polynomial's value, the highest coefficient first (Horner).
     #[inline(always)]
     fn polynomial(self, coefficients: &[f32]) -> F4 {
@@ -201,9 +201,12 @@ impl F4 {
         const TERMS: [f32; 6] =
             [1.987_569_1e-4, 1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5];
         let x = self.max(F4::splat(-87.3)).min(F4::splat(88.3));
-        let n = (x * F4::splat(std::f32::consts::LOG2_E)).nearest();
+        // So large a number keeps no fraction: what is added to it is rounded, and stands as an integer in its lowest bits.
+        let whole = F4::splat(12_582_912.0); // 1.5 · 2²³
+        let rounded = x * F4::splat(std::f32::consts::LOG2_E) + whole;
+        let n = rounded - whole;
         let r = x - n * F4::splat(LN2[0]) - n * F4::splat(LN2[1]);
-        (r.polynomial(&TERMS) * r * r + r + F4::splat(1.0)) * n.power_of_two()
+        (r.polynomial(&TERMS) * r * r + r + F4::splat(1.0)) * rounded.power_of_two()
     }
 
     /// x · sigmoid(x).

@@ -1,9 +1,9 @@
 //! 3×3 convolutions of stride 1 by minimal filtering, F(4×4, 3×3) of Winograd: a quarter of the products.
 //!
 //! A tile of 4×4 outputs depends on 6×6 inputs. Both sides are transformed, `U = G g Gᵀ` and `V = Bᵀ d B`, and each of the 36
-//! elements is a product over the channels; `Aᵀ M A` are the outputs. Weights are transformed at each run, some columns at
-//! a time, for kept they would be four times as large; so there have to be enough tiles (`pays`). The transforms are those
-//! of [`kernels::winograd`](crate::kernels::winograd), which names the source.
+//! elements is a product over the channels; `Aᵀ M A` are the outputs. Transformed weights are four times as large: those of
+//! small models are kept ([`KEPT`]), others are transformed at each run, some columns at a time, for which there have to be
+//! enough tiles (`pays`). The transforms are those of [`kernels::winograd`](crate::kernels::winograd), which names the source.
 
 use std::ops::Range;
 
@@ -27,6 +27,9 @@ const APART: usize = 2;
 /// Values of weights that are transformed at once: 16 MiB.
 const WEIGHTS: usize = 4 << 20;
 
+/// Values of transformed weights that the convolutions of one graph keep: 64 MiB.
+pub const KEPT: usize = 16 << 20;
+
 /// Such a convolution at one size.
 pub struct Winograd {
     geometry: Geometry,
@@ -34,12 +37,31 @@ pub struct Winograd {
     to: Shape,
     /// Panels of columns whose weights are transformed at once.
     panels: usize,
+    /// The transformed weights of all, where they are kept.
+    kept: Option<Vec<f32>>,
 }
 
 impl Winograd {
-    /// None where the convolution is of another kind, or by itself takes less.
-    pub fn new(conv: Conv, from: Shape, to: Shape) -> Option<Winograd> {
-        Winograd::of(conv, from, to).filter(|_| pays(from.c, to))
+    /// None where the convolution is of another kind, or by itself takes less. Its transformed weights are kept, and taken
+    /// off `room`, where so many values are left.
+    pub fn new(
+        conv: Conv,
+        from: Shape,
+        to: Shape,
+        matrix: Option<&Matrix>,
+        room: &mut usize,
+    ) -> Option<Winograd> {
+        let mut winograd = Winograd::of(conv, from, to)?;
+        let all = to.c.div_ceil(PANEL);
+        let len = all * transformed(from.c);
+        if let Some(matrix) = matrix.filter(|_| len <= *room && pays(from.c, to, true)) {
+            *room -= len;
+            let mut weights = vec![0.0; len];
+            winograd.transform(matrix, 0..all, &mut weights);
+            (winograd.kept, winograd.panels) = (Some(weights), all);
+            return Some(winograd);
+        }
+        pays(from.c, to, false).then_some(winograd)
     }
 
     fn of(conv: Conv, from: Shape, to: Shape) -> Option<Winograd> {
@@ -49,7 +71,7 @@ impl Winograd {
         let panels = (WEIGHTS / transformed(from.c)).clamp(1, to.c.div_ceil(PANEL));
         let [down, across] = tiles(to);
         let whole = Shape { h: down * OUTPUTS, w: across * OUTPUTS, ..to };
-        Some(Winograd { geometry: Geometry::new(conv, from, whole), from, to, panels })
+        Some(Winograd { geometry: Geometry::new(conv, from, whole), from, to, panels, kept: None })
     }
 
     /// The map with its border and what fills its last tiles, which is what is read.
@@ -57,9 +79,9 @@ impl Winograd {
         self.geometry
     }
 
-    /// Values of the room that transformed weights take.
+    /// Values of the room that transformed weights take in each run.
     pub fn weights_len(&self) -> usize {
-        self.panels * transformed(self.from.c)
+        if self.kept.is_some() { 0 } else { self.panels * transformed(self.from.c) }
     }
 
     /// The panels of columns of each pass over the map.
@@ -80,8 +102,17 @@ impl Winograd {
         [lines * w, TILES * OUTPUTS * OUTPUTS]
     }
 
+    /// The transformed weights of some panels of columns; those that are not kept are made in `room`.
+    pub fn weights<'a>(&'a self, matrix: &Matrix, panels: Range<usize>, room: &'a mut [f32]) -> &'a [f32] {
+        if let Some(weights) = &self.kept {
+            return weights;
+        }
+        self.transform(matrix, panels, room);
+        room
+    }
+
     /// Transforms the weights of some panels of columns, to `[panels, 36, C + 2, 8]`.
-    pub fn transform(&self, matrix: &Matrix, panels: Range<usize>, weights: &mut [f32]) {
+    fn transform(&self, matrix: &Matrix, panels: Range<usize>, weights: &mut [f32]) {
         let c = self.from.c;
         let len = transformed(c);
         threads::by_chunks(&mut weights[..panels.len() * len], len, |i, transformed| {
@@ -211,10 +242,8 @@ impl Winograd {
         let columns = PANEL.min(n - column);
         for y in 0..tile.height {
             for x in 0..tile.width {
-                let mut values: [f32; PANEL] = bytemuck::cast(halves.map(|half| half[x][y].to_array()));
                 let at = tile.output + (y * w + x) * n + column;
-                onto.add(&mut values[..columns], out, at);
-                out[at..][..columns].copy_from_slice(&values[..columns]);
+                onto.store(halves.map(|half| half[x][y]), out, at, columns);
             }
         }
     }
@@ -242,19 +271,22 @@ fn tiles(to: Shape) -> [usize; 2] {
 }
 
 /// Whether it takes less than four fifths of the convolution by itself, in vector operations for a channel and a panel.
-fn pays(c: usize, to: Shape) -> bool {
+fn pays(c: usize, to: Shape, kept: bool) -> bool {
     /// Of the transforms of a tile's inputs and of its outputs, as they are written above, and of a channel's weights, which
     /// memory holds up.
     const INPUT: usize = 55;
     const OUTPUT: usize = 360;
     const WEIGHT: usize = 4000;
+    /// Of a transformed weight that is kept, which comes from afar for each so many rows as are multiplied at once.
+    const LOAD: usize = 20;
     const PRODUCT: usize = 4;
     /// Those of a guided picture, however many there are: a picture of a batch is to be what it is alone.
     const IMAGES: usize = 2;
     let panels = to.c.div_ceil(PANEL);
     let tiles = IMAGES * tiles(to).into_iter().product::<usize>();
     let by_itself = IMAGES * to.h * to.w * 9 * PRODUCT;
-    let here = tiles * (PRODUCTS * PRODUCT + INPUT / panels + OUTPUT / c) + WEIGHT;
+    let weights = if kept { PRODUCTS * LOAD * tiles.div_ceil(TILE) } else { WEIGHT };
+    let here = tiles * (PRODUCTS * PRODUCT + INPUT / panels + OUTPUT / c) + weights;
     c >= 16 && here * 5 <= by_itself * 4
 }
 
@@ -323,8 +355,7 @@ mod tests {
             let mut got = vec![f32::NAN; add.len()];
             let mut weights = vec![f32::NAN; winograd.weights_len()];
             for panels in winograd.passes() {
-                winograd.transform(&matrix, panels.clone(), &mut weights);
-                let weights = &weights;
+                let weights = winograd.weights(&matrix, panels.clone(), &mut weights);
                 by_blocks(&mut got, out_channels, winograd.block(), |first, block| {
                     let onto = Onto::These(&add[first * out_channels..][..block.len()]);
                     winograd.multiply(&map, (panels.clone(), weights), first, Some(&bias), onto, block);
@@ -340,12 +371,31 @@ mod tests {
     #[test]
     fn convolutions_of_another_kind_go_by_themselves() {
         let map = |h, w, c| Shape::image(1, h, w, c);
-        let new = |conv, c| Winograd::new(conv, map(32, 32, c), map(32, 32, 64));
+        let new = |conv, c| Winograd::new(conv, map(32, 32, c), map(32, 32, 64), None, &mut 0);
         assert!(new(Conv::same(), 64).is_some());
         assert!(new(Conv { stride: 2, ..Conv::same() }, 64).is_none());
         assert!(new(Conv { kernel: 1, ..Conv::same() }, 64).is_none());
         assert!(new(Conv::same(), 4).is_none() && new(Conv::same(), 62).is_none());
-        // Of few pixels the weights would have to be transformed for nothing.
-        assert!(Winograd::new(Conv::same(), map(8, 8, 64), map(8, 8, 64)).is_none());
+    }
+
+    /// Of few pixels the weights would have to be transformed for nothing; kept, they pay, as long as there is room.
+    #[test]
+    fn weights_of_small_maps_are_kept_or_not_transformed() {
+        let map = Shape::image(1, 8, 8, 64);
+        let matrix = Matrix::pack(9 * 64, 64, |k, n| (k + n) as f32);
+        let new = |room: &mut usize| Winograd::new(Conv::same(), map, map, Some(&matrix), room);
+        let len = 8 * transformed(64);
+        let mut room = 2 * len + 1;
+        for left in [len + 1, 1] {
+            let kept = new(&mut room).expect("room for it");
+            assert_eq!((room, kept.weights_len(), kept.passes().count()), (left, 0, 1));
+            let mut made = vec![f32::NAN; len];
+            assert_eq!(kept.weights(&matrix, 0..8, &mut []).len(), len);
+            kept.transform(&matrix, 0..8, &mut made);
+            let apart =
+                kept.weights(&matrix, 0..8, &mut []).iter().zip(&made).filter(|(a, b)| a != b).count();
+            assert!(apart <= 8 * PRODUCTS * APART * PANEL, "{apart}"); // what lies between the planes
+        }
+        assert!(new(&mut room).is_none() && room == 1);
     }
 }
