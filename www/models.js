@@ -27,7 +27,7 @@ export const mini = {
     { prompt: 'a soccer ball on grass', seed: 1 },
     { prompt: 'pixel art of a red heart on a white background', seed: 1 },
   ],
-  open: { prompt: 'an apple', seed: 37, toSeed: 42 },
+  open: { prompt: 'an apple', seed: 37, toSeed: 42, change: 'a red apple on a yellow background' },
   about: 'Mini is a tiny model that learned from 372 emoji: one thing or two, small or large, where you say, on a colour '
     + 'or in a place such as snow or space, in styles such as neon or pixel art. No photographs and no writing.',
   license: 'Weights: MIT OR Apache-2.0, trained by this project on pictures of Noto Color Emoji (OFL 1.1).',

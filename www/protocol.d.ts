@@ -40,8 +40,8 @@ export interface ModelInfo {
   working?: number;
   defaults: { steps: number; guidance: number; sampler: Sampler; schedule: Schedule };
   examples: { prompt: string; seed: number }[];
-  /** A prompt that leaves much open, and two seeds that make different pictures of it. */
-  open?: { prompt: string; seed: number; toSeed: number };
+  /** A prompt that leaves much open, and two seeds that make different pictures of it; what the first example may become. */
+  open?: { prompt: string; seed: number; toSeed: number; change?: string };
   /** What it can draw, honestly, in one or two sentences. */
   about: string;
   /** The words it was trained on by heading, where that is a list. */

@@ -122,6 +122,7 @@ const PARTS = {
     'learn/learn.js',
     'learn/machine.js',
     'learn/math.js',
+    'learn/middle.js',
     'learn/own.js',
     'learn/picture.js',
     'learn/plot.js',

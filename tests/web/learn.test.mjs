@@ -21,7 +21,7 @@ test('the two views have addresses, titles and a way between them', async () => 
   assert.match(await page.title(), /pictures from words/);
   await page.goBack();
   await page.getByRole('heading', { name: 'Into noise' }).waitFor();
-  for (const title of ['Into noise', 'Back out of noise', 'Words into pictures', 'Why it varies', 'A training step', 'Your own']) {
+  for (const title of ['Into noise', 'Back out of noise', 'Words into pictures', 'Why it varies', 'Begin in the middle', 'A training step', 'Your own']) {
     assert.equal(await part(page, title).count(), 1, title);
     assert.ok(await part(page, title).getByText('The formula').count(), `${title}: the formula`);
     assert.ok(await part(page, title).getByRole('link', { name: /\d{4}/ }).count(), `${title}: a paper`);
@@ -238,6 +238,31 @@ test('why it varies: eight seeds are eight pictures', async () => {
   await says(vary, '8 pictures');
   const pictures = await Promise.all((await vary.locator('.eight canvas').all()).map(pixelsOf));
   assert.equal(new Set(pictures).size, 8);
+});
+
+test('begin in the middle: more noise keeps less of the picture; another picture makes what is shown old', async () => {
+  const page = await open();
+  const [into, middle] = ['Into noise', 'Begin in the middle'].map((title) => part(page, title));
+  await middle.getByRole('button', { name: 'Mostly the picture that was there' }).click();
+  await says(middle, 'How far each is');
+  const far = (await middle.locator('.work').textContent()).match(/: ([\d, ]+)\./)[1].split(', ').map(Number);
+  assert.equal(far.length, 5);
+  assert.ok(far[0] > 6 && 2 * far[0] < far[4] && far[1] < 0.8 * far[4], far.join()); // the ground stays, where noise is weak
+  assert.match(await middle.locator('.verdict').textContent(), /^Yes: at 0.2 the picture is \d+ of 255 from where it began/);
+  // Of ten steps the last eight, and the share of noise that a run has there.
+  const captions = await middle.locator('figcaption .quiet').allTextContents();
+  assert.deepEqual(captions.slice(1).map((words) => words.match(/step (\d+) of 10/)?.[1]), ['9', '7', '5', '3', '1']);
+  const noise = captions.slice(1).map((words) => Number(words.match(/noise (0\.\d+|1\.00)$/)[1]));
+  assert.deepEqual(noise, [...noise].sort((a, b) => a - b));
+
+  const before = await pixelsOf(shot(middle, 'What it begins with'));
+  await into.locator('input[type=file]').setInputFiles({ name: 'green.png', mimeType: 'image/png', buffer: flat(128, 128, [20, 160, 60]) });
+  await says(middle, 'made before you changed this');
+  await middle.getByRole('button', { name: 'Five strengths' }).click();
+  await says(middle, 'How far each is');
+  const [begun, weak] = await Promise.all([shot(middle, 'What it begins with'), shot(middle, 'Strength 0.2')].map(pixelsOf));
+  assert.notEqual(begun, before);
+  assert.notEqual(weak, begun);
 });
 
 for (const [between, field, value] of [['seeds', 'To seed', '77'], ['prompts', 'To prompt', 'a panda on a pink background']]) {

@@ -19,7 +19,7 @@ export class Strength {
   constructor({ session, settings, begin }) {
     Object.assign(this, { session, settings, begin });
     for (const id of ['steps', 'sampler', 'schedule']) for (const event of ['input', 'put']) $(id).addEventListener(event, () => this.look());
-    $('begin-hint').append(this.#words, make('a', { className: 'link', href: '#how-into', textContent: 'See what that is' }));
+    $('begin-hint').append(this.#words, make('a', { className: 'link', href: '#how-middle', textContent: 'See what that is' }));
     this.look();
   }
 
@@ -31,7 +31,7 @@ export class Strength {
     const fits = strength !== undefined && this.begin.isThere && Number.isInteger(steps) && steps > 0;
     $('begin-hint').hidden = !fits;
     if (!fits) return;
-    const first = steps - Math.min(steps, Math.floor(steps * strength)); // as the engine counts them
+    const first = firstStep(steps, strength);
     const key = [this.session.model.id, steps, sampler, schedule].join();
     this.#say(first, steps, this.#known.key === key ? this.#known.sigmas[first] : undefined);
     if (this.#known.key === key || this.session.state !== 'ready') return;
@@ -51,8 +51,14 @@ export class Strength {
       this.#words.data = 'Less than one step is taken: the picture stays as it is. ';
       return;
     }
-    const root = Math.hypot(1, sigma ?? 0);
-    const level = sigma === undefined ? '' : `, where noise is ${(sigma / root).toFixed(2)} and the picture ${(1 / root).toFixed(2)}`;
+    const { noise, picture } = sharesAt(sigma ?? 0);
+    const level = sigma === undefined ? '' : `, where noise is ${noise.toFixed(2)} and the picture ${picture.toFixed(2)}`;
     this.#words.data = `Begins at step ${first + 1} of ${steps}${level}. `;
   }
 }
+
+/** The step of `steps`, from 0, that a run of this strength begins with, as the engine counts them; `steps` where it takes none. */
+export const firstStep = (steps, strength) => steps - Math.min(steps, Math.floor(steps * strength));
+
+/** How much of the picture and of noise there is. @param {number} sigma √((1 − ᾱ)/ᾱ) */
+export const sharesAt = (sigma) => ({ noise: sigma / Math.hypot(1, sigma), picture: 1 / Math.hypot(1, sigma) });

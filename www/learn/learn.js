@@ -6,6 +6,7 @@ import { Back } from './back.js';
 import { Into } from './into.js';
 import { Lab } from './lab.js';
 import { Machine } from './machine.js';
+import { Middle } from './middle.js';
 import { Own } from './own.js';
 import { TEXTS } from './texts.js';
 import { Training } from './training.js';
@@ -25,7 +26,7 @@ export class Learn {
     const machine = new Machine(lab);
     const parts = Object.entries({
       into: new Into(lab), back: new Back(lab), words: new Words(lab), vary: new Vary(lab),
-      training: new Training(lab), own: new Own(lab),
+      middle: new Middle(lab), training: new Training(lab), own: new Own(lab),
     });
     const href = (name) => `#how-${name}`;
     this.links = parts.map(([name]) => make('a', { href: href(name), textContent: TEXTS[name].title }));

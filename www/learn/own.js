@@ -1,4 +1,4 @@
-/** Part 5, your own: what a LoRA is, tried on a picture; what there is to bring, and how the embedded model was trained. */
+/** Part 7, your own: what a LoRA is, tried on a picture; what there is to bring, and how the embedded model was trained. */
 
 import { bytes, make } from '../js/dom.js';
 import { Figure, Work, button, field, prose, question, range, row, section } from './kit.js';

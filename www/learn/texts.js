@@ -351,6 +351,43 @@ export const TEXTS = {
     alt: (share) => `The picture ${Math.round(share * 100)} percent of the way`,
   },
 
+  middle: {
+    title: 'Begin in the middle',
+    paragraphs: [
+      'A run need not begin with noise alone. Take a picture, noise it only a part of the way, as in the first part, and '
+      + 'draw on from there: what the noise left of it is a beginning that the steps still to come cannot ignore. How far that '
+      + 'way goes is called strength. Little noise covers the small things and leaves the large ones; so at a low strength '
+      + 'details are drawn anew, at a high one everything is.',
+      'The same picture at five strengths, with the prompt below. It is the picture of the first part: choose another, or one '
+      + 'of your own, there.',
+    ],
+    formula: [
+      'x_k = √{ᾱ_k} · x_0 + √{1 − ᾱ_k} · ε',
+      'x_0 is the picture, k the step where the run begins. With N steps and strength s, the last s · N of them are taken.',
+    ],
+    papers: [['Meng et al. 2021: SDEdit, Guided Image Synthesis and Editing with Stochastic Differential Equations', 'https://arxiv.org/abs/2108.01073']],
+    question: {
+      ask: 'The prompt asks for something else. What comes at strength 0.2?',
+      answers: ['Mostly the picture that was there', 'Mostly what the prompt asks for'],
+    },
+    verdict: (answer, asked, off, whole) => {
+      if (whole < SAME) return 'Even at full strength nearly the same picture comes. Ask for something else in the prompt.';
+      const stays = off < whole / 2;
+      return `${answer === Number(!stays) ? 'Yes' : 'No'}: at ${asked} the picture is ${Math.round(off)} of 255 from where it began, `
+        + `with nothing kept ${Math.round(whole)}. ${stays ? 'Its shapes and colours were stronger than that much noise.'
+          : 'That much noise had already covered what makes it what it is.'}`;
+    },
+    draw: 'Five strengths',
+    grid: 'One picture, drawn anew at five strengths',
+    begun: 'What it begins with',
+    empty: 'No picture yet',
+    nothing: 'There is no picture to begin with yet: bring one in the first part.',
+    strength: (strength) => `Strength ${strength}`,
+    level: (first, steps, { picture, noise }) => `from step ${first} of ${steps}: picture ${two(picture)}, noise ${two(noise)}`,
+    working: (i, n) => `${i} of ${n}`,
+    done: (distances) => `How far each is from the beginning, of 255: ${distances.map(Math.round).join(', ')}.`,
+  },
+
   training: {
     title: 'A training step',
     paragraphs: [
