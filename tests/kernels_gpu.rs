@@ -527,6 +527,39 @@ fn affine_is_its_twin() {
     }
 }
 
+#[test]
+fn add_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("add");
+    let mut random = Random::new(31);
+    for spec in add::all_specs().into_iter().filter(|spec| gpu.elems().contains(&spec.elem)) {
+        for (images, others, image_len, first) in
+            [(1, 1, 4, 0), (4, 4, 52, 3), (4, 2, 260, 1), (3, 1, 1028, 0)]
+        {
+            let params = add::Params::new((images * image_len) as u64, [images, others], first);
+            let x = random.values(spec.elem, images * image_len, 0.0, 1.0);
+            let mut y = random.values(spec.elem, others * image_len, 0.0, 1.0);
+            let mut factors = random.values(Elem::F32, first + images, 0.0, 1.0);
+            if others == images {
+                // What does not count may be anything.
+                factors[first] = 0.0;
+                if spec.scaled {
+                    y[..image_len].fill(f32::INFINITY);
+                }
+            }
+            let mut expected = vec![0.0; x.len()];
+            let scales = spec.scaled.then_some(factors.as_slice());
+            add::cpu::add(&params, &x, &y, scales, &mut expected);
+            let mut buffers = vec![encode(spec.elem, &x), encode(spec.elem, &y)];
+            buffers.extend(scales.map(|factors| encode(Elem::F32, factors)));
+            buffers.push(encode(spec.elem, &vec![0.0; x.len()]));
+            let grid = add::workgroups(&spec, &params);
+            let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1);
+            report.check(spec.elem, (&spec, params), &decode(spec.elem, &found[0]), &expected);
+        }
+    }
+}
+
 /// Bytes of two pictures differ by one level at most: a result on the edge may round either way.
 fn assert_same_picture(found: &[u8], expected: &[u32]) {
     let expected = words(expected);

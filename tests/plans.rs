@@ -6,6 +6,7 @@ use opengen::config::{BUILTIN, ModelConfig};
 use opengen::kernels::winograd::{self, Pass};
 use opengen::kernels::{Elem, Kernel, WeightType, gemm};
 use opengen::model::autoencoder;
+use opengen::pipeline::graphs::Controls;
 use opengen::pipeline::plans::{Plans, Shape, of_builtin};
 use opengen::plan::{
     Binding, Graph, MemoryLimits, Outside, Plan, Target, Tuning, lower, scales_bytes, shared_slabs,
@@ -26,6 +27,7 @@ const GUIDED: Shape = Shape {
     previews: true,
     encodes: false,
     masked: false,
+    controls: Controls::default(),
 };
 
 fn plans(model: &str, size: usize, elem: Elem, copies: usize) -> Plans {

@@ -44,8 +44,17 @@ pub fn from_files(folder: &dyn Files) -> Result<ModelConfig> {
     let suggested = Suggested::of_scheduler(&check::parse(&file, &without_infinities(&text))?);
     let suggested = suggested.of_distilled(unet.time_cond_proj_dim.is_some()).or(&named);
     let denoiser = Denoiser::Unet(unet);
-    let config =
-        ModelConfig { name, texts, denoiser, vae, preview, scheduler, suggested, asks_prediction: false };
+    let config = ModelConfig {
+        name,
+        texts,
+        denoiser,
+        vae,
+        preview,
+        controls: Vec::new(),
+        scheduler,
+        suggested,
+        asks_prediction: false,
+    };
     config.check()?;
     Ok(config)
 }

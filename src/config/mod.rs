@@ -6,6 +6,7 @@ mod autoencoder;
 mod builtin;
 mod check;
 mod clip;
+mod control;
 mod denoiser;
 mod files;
 mod folder;
@@ -23,6 +24,7 @@ use serde_json::Value;
 pub use autoencoder::Autoencoder;
 pub use builtin::BUILTIN;
 pub use clip::{Activation, ClipTextConfig};
+pub use control::ControlNetConfig;
 pub use denoiser::{Denoiser, Sinusoids};
 #[cfg(not(target_arch = "wasm32"))]
 pub use files::Disk;
@@ -41,6 +43,9 @@ use crate::error::{Error, Result};
 /// The most text encoders whose states the denoiser's linear layers can read side by side.
 pub const MAX_TEXT_ENCODERS: usize = 2;
 
+/// The most ControlNets that a model is drawn with at once.
+pub const MAX_CONTROLS: usize = 4;
+
 /// A whole model in numbers: text encoders, denoiser, autoencoder, extras, noise schedule.
 ///
 /// As JSON it is a map of its parts, named as a diffusers folder's are but for `text`: one text encoder, or a list.
@@ -57,6 +62,9 @@ pub struct ModelConfig {
     /// The tiny autoencoder that decodes previews, where the model brings one.
     #[serde(rename = "taesd", default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<TaesdConfig>,
+    /// What steers the denoiser beside the text, where it was given some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub controls: Vec<ControlNetConfig>,
     pub scheduler: SchedulerConfig,
     #[serde(default, skip_serializing_if = "Suggested::is_empty")]
     pub suggested: Suggested,
@@ -121,6 +129,8 @@ impl ModelConfig {
             return Err(check::mismatch(FILE, (&field, width), ("text_encoder.hidden_size", hidden)));
         }
         self.check_latents(FILE)?;
+        check::within(FILE, "the number of ControlNets", self.controls.len(), 0, MAX_CONTROLS)?;
+        self.controls.iter().try_for_each(|control| control.check(self))?;
         self.scheduler.check()
     }
 

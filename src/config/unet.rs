@@ -164,12 +164,18 @@ impl UnetConfig {
 
     /// The numbers fit the kernels and stay within sane bounds.
     pub fn check(&self) -> Result<()> {
+        check::within(FILE, "out_channels", self.out_channels, 1, 64)?;
+        check::multiple(FILE, "out_channels", self.out_channels, "the vector width", 4)?;
+        self.check_down()?;
+        self.check_list("up_block_types", self.up_block_types.len())
+    }
+
+    /// Those of the way down and of the mid block.
+    pub(super) fn check_down(&self) -> Result<()> {
         for side in [self.sample_size.width(), self.sample_size.height()] {
             check::within(FILE, "sample_size", side, 1, 4096)?;
         }
         check::within(FILE, "in_channels", self.in_channels, 1, 64)?;
-        check::within(FILE, "out_channels", self.out_channels, 1, 64)?;
-        check::multiple(FILE, "out_channels", self.out_channels, "the vector width", 4)?;
         check::within(FILE, "norm_num_groups", self.norm_num_groups, 1, 1024)?;
         check::positive(FILE, "norm_eps", self.norm_eps, 1.0)?;
         check::within(FILE, "cross_attention_dim", self.cross_attention_dim, 4, check::MAX_CHANNELS)?;
@@ -188,11 +194,7 @@ impl UnetConfig {
 
     /// Every per-block list has as many entries as there are blocks.
     fn check_lists(&self) -> Result<()> {
-        let blocks = self.block_out_channels.len();
-        let mut lists = vec![
-            ("down_block_types", self.down_block_types.len()),
-            ("up_block_types", self.up_block_types.len()),
-        ];
+        let mut lists = vec![("down_block_types", self.down_block_types.len())];
         for (field, values) in [
             ("layers_per_block", &self.layers_per_block),
             ("transformer_layers_per_block", &self.transformer_layers_per_block),
@@ -202,14 +204,16 @@ impl UnetConfig {
                 lists.push((field, values.len()));
             }
         }
-        for (field, len) in lists {
-            if len != blocks {
-                let field = format!("the length of {field}");
-                let right = ("the length of block_out_channels", blocks);
-                return Err(check::mismatch(FILE, (&field, len), right));
-            }
+        lists.into_iter().try_for_each(|(field, len)| self.check_list(field, len))
+    }
+
+    fn check_list(&self, field: &str, len: usize) -> Result<()> {
+        let blocks = self.block_out_channels.len();
+        if len == blocks {
+            return Ok(());
         }
-        Ok(())
+        let field = format!("the length of {field}");
+        Err(check::mismatch(FILE, (&field, len), ("the length of block_out_channels", blocks)))
     }
 
     /// Layers and heads of each block.

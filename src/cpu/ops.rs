@@ -7,6 +7,7 @@ use super::memory::Memory;
 use super::norm::{self, Channels, Group};
 use super::simd::{self, F4};
 use crate::error::{Error, Result};
+use crate::kernels::add;
 use crate::kernels::gemm::Act;
 use crate::plan::{Convert, Gemm, GroupNorm, Node, Op, Slice, ValueId, WeightId};
 
@@ -46,6 +47,14 @@ impl Run<'_> {
             Op::Convert { x, convert } => {
                 let (width, channels) = (self.executable.graph.shape(*x).c, self.channels());
                 converted(*convert, self.read(*x)?, width, out, channels);
+                Ok(())
+            }
+            Op::Add { x, y, factors } => {
+                let (shape, other) = (self.executable.graph.shape(*x), self.executable.graph.shape(*y));
+                let first = factors.map_or(0, |(_, first)| first);
+                let params = add::Params::new(shape.len(), [shape.n, other.n], first);
+                let factors = factors.map(|(value, _)| self.read(value)).transpose()?;
+                add::cpu::add(&params, self.read(*x)?, self.read(*y)?, factors, out);
                 Ok(())
             }
             // Pixels are no f32 values: the executable makes them.

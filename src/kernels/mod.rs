@@ -6,6 +6,7 @@
 //!
 //! Bindings, all in group 0: 0 is the uniform `params`, then the inputs in order, last what is written.
 
+pub mod add;
 pub mod affine;
 pub mod attention;
 pub mod attention_map;
@@ -74,6 +75,7 @@ macro_rules! kernels {
 }
 
 kernels! {
+    Add => add,
     Affine => affine,
     Attention => attention,
     AttentionMap => attention_map,

@@ -2,14 +2,15 @@
 
 use super::unet;
 use crate::config::{Denoiser, ModelConfig};
-use crate::plan::{Graph, Path, Shape};
+use crate::plan::{Graph, Outside, Path, Shape};
 
 /// The network on latents `[batch, h, w]` and texts `[rows, tokens]`, of which each row serves as many neighbouring latents:
-/// from `Outside::Sample`, `Outside::Time` and [`text_keys_values`] to `Outside::Prediction`.
-pub fn denoiser(config: &Denoiser, latents: [usize; 3], texts: [usize; 2]) -> Graph {
+/// from `Outside::Sample`, `Outside::Time`, [`text_keys_values`] and what so many control networks give
+/// ([`controlnet`](super::controlnet)) to `Outside::Prediction`.
+pub fn denoiser(config: &Denoiser, latents: [usize; 3], texts: [usize; 2], controls: usize) -> Graph {
     let root = Path::root(config.root());
     match config {
-        Denoiser::Unet(config) => unet::unet(config, &root, latents, texts),
+        Denoiser::Unet(config) => unet::unet(config, &root, latents, texts, controls),
     }
 }
 
@@ -18,7 +19,9 @@ pub fn text_keys_values(config: &ModelConfig, batch: usize, tokens: usize) -> Gr
     let root = Path::root(config.denoiser.root());
     let widths: Vec<usize> = config.texts.iter().map(|text| text.hidden_size).collect();
     match &config.denoiser {
-        Denoiser::Unet(unet) => unet::text_keys_values(unet, &root, batch, tokens, &widths),
+        Denoiser::Unet(unet) => {
+            unet::text_keys_values(unet, &root, [batch, tokens], &widths, Outside::KeysValues)
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! The networks written as graphs: configuration and weight path in, plan nodes out.
 //!
-//! [`clip`], [`unet`], [`vae`] and [`taesd`] each write one kind of network, with its weights at any root;
+//! [`clip`], [`unet`], [`controlnet`], [`vae`] and [`taesd`] each write one kind of network, with its weights at any root;
 //! [`denoiser`] and [`autoencoder`] choose by the model's configuration. No device, no weights, no async. Field names,
 //! path segments and checkpoint keys are the same words.
 
 pub mod autoencoder;
 pub mod clip;
+pub mod controlnet;
 pub mod denoiser;
 mod resnet;
 mod streamed;
@@ -15,7 +16,7 @@ pub mod vae;
 
 pub use streamed::Whole;
 
-use crate::config::{ModelConfig, TaesdConfig};
+use crate::config::{ControlNetConfig, ModelConfig, TaesdConfig};
 use crate::plan::{Graph, MemoryLimits, Outside, Path, WeightDecl};
 use crate::weights::Component;
 
@@ -42,7 +43,7 @@ pub fn weight_decls(config: &ModelConfig) -> Vec<WeightDecl> {
     let texts = (0..config.texts.len()).filter_map(|index| text_encoder(config, index, 1, 0));
     let networks = [
         denoiser::text_keys_values(config, 1, tokens),
-        denoiser::denoiser(&config.denoiser, [1, 8, 8], [1, tokens]),
+        denoiser::denoiser(&config.denoiser, [1, 8, 8], [1, tokens], 0),
         autoencoder::decoder(&config.vae, 1, 8, 8, limits),
         autoencoder::encoder(&config.vae, 1, 8 * scale, 8 * scale, limits),
     ];
@@ -60,6 +61,17 @@ pub fn taesd_weight_decls(config: &TaesdConfig) -> Vec<WeightDecl> {
     let root = Path::root(TaesdConfig::ROOT);
     let decoder = taesd::decoder(config, &root, taesd::Ends::PICTURE, 1, 8, 8);
     declared([decoder, taesd::encoder(config, &root, 1, 64, 64)])
+}
+
+/// Every weight of a ControlNet, as a model's first.
+pub fn control_decls(config: &ControlNetConfig) -> Vec<WeightDecl> {
+    let slot = controlnet::Slot { control: 0, model: 0 };
+    let width = [config.unet.cross_attention_dim];
+    declared([
+        controlnet::hint(config, slot, [8, 8]),
+        controlnet::text_keys_values(config, slot, [1, 8], &width),
+        controlnet::controlnet(config, slot, [1, 8, 8], config.unet.in_channels, [1, 8]),
+    ])
 }
 
 fn declared(graphs: impl IntoIterator<Item = Graph>) -> Vec<WeightDecl> {

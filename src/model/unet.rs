@@ -16,19 +16,21 @@ const TRANSFORMER_NORM_EPS: f64 = 1e-6;
 const LAYER_NORM_EPS: f64 = 1e-5;
 
 /// The UNet at `root` on `batch` latents of `h` × `w`. Keys and values of the text are inputs, see [`text_keys_values`]: of
-/// `tokens` tokens in `texts` rows, each of which as many neighbouring latents share.
+/// `tokens` tokens in `texts` rows, each of which as many neighbouring latents share. Inputs are also the residuals of so many
+/// control networks, each with its factor for each of the latents.
 pub fn unet(
     config: &UnetConfig,
     root: &Path,
-    [batch, h, w]: [usize; 3],
-    [texts, tokens]: [usize; 2],
+    latents: [usize; 3],
+    texts: [usize; 2],
+    controls: usize,
 ) -> Graph {
+    let [batch, h, w] = latents;
     let mut b = Builder::new("unet");
     let sample = b.input(Outside::Sample, Shape::image(batch, h, w, padded(config.in_channels)));
-    let time = Time::new(&mut b, config, root);
-    let mut net = Unet { b, config, time, texts, tokens, attended: 0, skips: Vec::new() };
-
     let first = config.block_out_channels[0];
+    let time = Time::new(&mut b, config, root);
+    let mut net = Unet::new(b, config, time, texts, Outside::KeysValues);
     let mut x = net.b.conv2d(
         &root.pp("conv_in"),
         sample,
@@ -37,13 +39,8 @@ pub fn unet(
         Conv::same(),
         Epilogue::default(),
     );
-    net.skips.push(x);
-    for block in 0..config.block_out_channels.len() {
-        x = net.down_block(&root.pp("down_blocks").pp(block), block, x);
-    }
-    if config.mid_block_type.is_some() {
-        x = net.mid_block(&root.pp("mid_block"), x);
-    }
+    x = net.down(root, x);
+    x = net.controlled(root, x, controls);
     for block in 0..config.block_out_channels.len() {
         x = net.up_block(&root.pp("up_blocks").pp(block), block, x);
     }
@@ -54,14 +51,14 @@ pub fn unet(
     b.finish()
 }
 
-/// Keys and values of every cross attention, computed once per prompt: outputs [`Outside::KeysValues`]. The text
+/// Keys and values of every cross attention, computed once per prompt: the outputs that `outside` counts. The text
 /// encoders' states, of these `widths`, are read side by side.
 pub fn text_keys_values(
     config: &UnetConfig,
     root: &Path,
-    batch: usize,
-    tokens: usize,
+    [batch, tokens]: [usize; 2],
     widths: &[usize],
+    outside: impl Fn(usize) -> Outside,
 ) -> Graph {
     let mut b = Builder::new("text keys and values");
     let state = |(index, width): (usize, &usize)| {
@@ -72,7 +69,7 @@ pub fn text_keys_values(
     for (index, (path, channels)) in cross_attentions(config, root).into_iter().enumerate() {
         let parts = ["to_k", "to_v"].map(|name| (path.pp(name), channels));
         let kv = b.linear_merged(&path.pp("to_kv"), &parts, x, x2, false);
-        b.output(Outside::KeysValues(index), kv);
+        b.output(outside(index), kv);
     }
     b.finish()
 }
@@ -113,14 +110,14 @@ fn cross_attentions(config: &UnetConfig, root: &Path) -> Vec<(Path, usize)> {
 }
 
 /// The time embedding, projected for every residual block at once.
-struct Time {
+pub(super) struct Time {
     projected: ValueId,
     /// First column of each residual block, by path.
     offsets: HashMap<String, usize>,
 }
 
 impl Time {
-    fn new(b: &mut Builder, config: &UnetConfig, root: &Path) -> Time {
+    pub(super) fn new(b: &mut Builder, config: &UnetConfig, root: &Path) -> Time {
         let embedding = root.pp("time_embedding");
         let input = b.input(Outside::Time, Shape::tokens(1, 1, config.block_out_channels[0]));
         let input = match config.time_cond_proj_dim {
@@ -166,26 +163,74 @@ fn residual_blocks(config: &UnetConfig, root: &Path) -> Vec<(Path, usize)> {
     if config.mid_block_type.is_some() {
         push(root.pp("mid_block"), 2, widths[last]);
     }
-    for block in 0..widths.len() {
+    for block in 0..config.up_block_types.len() {
         push(root.pp("up_blocks").pp(block), config.layers(last - block) + 1, widths[last - block]);
     }
     found
 }
 
 /// The UNet under construction.
-struct Unet<'a> {
-    b: Builder,
+pub(super) struct Unet<'a> {
+    pub b: Builder,
     config: &'a UnetConfig,
     time: Time,
     texts: usize,
     tokens: usize,
+    /// What keys and values of the text are called.
+    keys_values: Box<dyn Fn(usize) -> Outside>,
     /// Cross attentions so far; they come in the order of [`cross_attentions`].
     attended: usize,
     /// Outputs of the way down that the way up reads, last first.
-    skips: Vec<ValueId>,
+    pub skips: Vec<ValueId>,
 }
 
-impl Unet<'_> {
+impl<'a> Unet<'a> {
+    pub fn new(
+        b: Builder,
+        config: &'a UnetConfig,
+        time: Time,
+        [texts, tokens]: [usize; 2],
+        keys_values: impl Fn(usize) -> Outside + 'static,
+    ) -> Unet<'a> {
+        let keys_values = Box::new(keys_values);
+        Unet { b, config, time, texts, tokens, keys_values, attended: 0, skips: Vec::new() }
+    }
+
+    /// From what the first convolution gives through all blocks on the way down and the one at the bottom; what leaves them
+    /// on the way is in `skips`.
+    pub fn down(&mut self, root: &Path, mut x: ValueId) -> ValueId {
+        self.skips.push(x);
+        for block in 0..self.config.block_out_channels.len() {
+            x = self.down_block(&root.pp("down_blocks").pp(block), block, x);
+        }
+        if self.config.mid_block_type.is_some() {
+            x = self.mid_block(&root.pp("mid_block"), x);
+        }
+        x
+    }
+
+    /// What leaves the bottom, and in `skips` what the way up reads beside it, each with what control networks add to it.
+    fn controlled(&mut self, root: &Path, mut x: ValueId, controls: usize) -> ValueId {
+        if controls == 0 {
+            return x;
+        }
+        let (images, residuals) = (self.b.shape(x).n, self.skips.len() + 1);
+        let count = controls * residuals * images;
+        let strengths = self.b.input(Outside::Strengths, Shape::tokens(1, 1, count));
+        for control in 0..controls {
+            for index in 0..residuals {
+                let to = self.skips.get(index).copied().unwrap_or(x);
+                let shape = self.b.shape(to);
+                let residual = self.b.input(Outside::Residual { control, index }, shape);
+                let first = (control * residuals + index) * images;
+                let path = root.pp("control").pp(control).pp(index);
+                let sum = self.b.add(&path, to, residual, Some((strengths, first)));
+                *self.skips.get_mut(index).unwrap_or(&mut x) = sum;
+            }
+        }
+        x
+    }
+
     fn down_block(&mut self, path: &Path, block: usize, mut x: ValueId) -> ValueId {
         let channels = self.config.block_out_channels[block];
         for layer in 0..self.config.layers(block) {
@@ -291,7 +336,7 @@ impl Unet<'_> {
         let channels = self.b.shape(x).c;
         let q = self.b.linear(&path.pp("to_q"), x, channels, Epilogue::no_bias());
         let shape = Shape::tokens(self.texts, self.tokens, 2 * channels);
-        let kv = self.b.input(Outside::KeysValues(self.attended), shape);
+        let kv = self.b.input((self.keys_values)(self.attended), shape);
         self.attended += 1;
         let qkv = [(q, 0), (kv, 0), (kv, channels)].map(|(value, offset)| Slice { value, offset });
         let attended = self.b.attention(path, qkv, heads, channels / heads, false);

@@ -212,6 +212,7 @@ pub(super) mod tests {
             init_latents: None,
             preview_every: 0,
             picture: None,
+            controls: Vec::new(),
             hires: None,
         }
     }

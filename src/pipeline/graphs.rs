@@ -1,7 +1,8 @@
 //! The parts of a run: what each depends on, its graph, and the parameters of what runs between the networks.
 
-use crate::config::{ModelConfig, TaesdConfig};
+use crate::config::{MAX_CONTROLS, ModelConfig, TaesdConfig};
 use crate::kernels::{prepare, step};
+use crate::model::controlnet::{self, Slot};
 use crate::model::{self, autoencoder, denoiser};
 use crate::plan::{Graph, MemoryLimits, padded};
 use crate::sample::Evaluation;
@@ -29,6 +30,38 @@ pub struct Shape {
     pub encodes: bool,
     /// Its steps draw only a part of it anew.
     pub masked: bool,
+    /// What steers it.
+    pub controls: Controls,
+}
+
+/// The control networks of a run, which may be one of the model's several times, each with a map of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Controls {
+    models: [usize; MAX_CONTROLS],
+    count: usize,
+}
+
+impl Controls {
+    /// Those of these numbers among the model's, at most [`MAX_CONTROLS`].
+    pub fn of(models: impl IntoIterator<Item = usize>) -> Controls {
+        let mut controls = Controls::default();
+        for (to, model) in controls.models.iter_mut().zip(models) {
+            *to = model;
+            controls.count += 1;
+        }
+        controls
+    }
+
+    /// How many there are.
+    pub fn count(self) -> usize {
+        self.count
+    }
+
+    /// Each of them.
+    pub fn slots(self) -> impl Iterator<Item = Slot> {
+        let models = self.models.into_iter().take(self.count).enumerate();
+        models.map(|(control, model)| Slot { control, model })
+    }
 }
 
 impl Shape {
@@ -49,11 +82,17 @@ pub fn preview_size(config: &ModelConfig, h: usize, w: usize) -> [usize; 2] {
 pub enum Network {
     /// What makes latents of the picture that a run begins from.
     Encoder,
+    /// What makes a hint of the map of a control network, counted in the run.
+    Hint(usize),
     /// A text encoder, counted in the model's order.
     Text(usize),
     KeysValues,
+    /// The same of a control network.
+    ControlKeysValues(usize),
     /// What makes the denoiser's first input.
     Prepare,
+    /// A control network.
+    Control(usize),
     Denoiser,
     /// What the sampler makes of a prediction.
     Step,
@@ -66,10 +105,13 @@ pub enum Network {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
     Encoder { h: usize, w: usize },
+    Hint { slot: Slot, h: usize, w: usize },
     Text { index: usize, rows: usize },
     KeysValues { texts: [usize; 2] },
+    ControlKeysValues { slot: Slot, texts: [usize; 2] },
     Prepare { pixels: usize, copies: usize, history: usize },
-    Denoiser { latents: [usize; 3], texts: [usize; 2], maps: bool },
+    Control { slot: Slot, latents: [usize; 3], texts: [usize; 2] },
+    Denoiser { latents: [usize; 3], texts: [usize; 2], maps: bool, controls: usize },
     Step { pixels: usize, copies: usize, ancestral: bool, history: usize, masked: bool },
     Preview { h: usize, w: usize },
     Decoder { batch: usize, h: usize, w: usize },
@@ -81,8 +123,11 @@ impl Key {
         match *self {
             Key::Encoder { .. } => Network::Encoder,
             Key::Text { index, .. } => Network::Text(index),
+            Key::Hint { slot, .. } => Network::Hint(slot.control),
             Key::KeysValues { .. } => Network::KeysValues,
+            Key::ControlKeysValues { slot, .. } => Network::ControlKeysValues(slot.control),
             Key::Prepare { .. } => Network::Prepare,
+            Key::Control { slot, .. } => Network::Control(slot.control),
             Key::Denoiser { .. } => Network::Denoiser,
             Key::Step { .. } => Network::Step,
             Key::Preview { .. } => Network::Preview,
@@ -101,8 +146,19 @@ impl Key {
             Key::KeysValues { texts: [rows, tokens] } => {
                 Some(denoiser::text_keys_values(config, rows, tokens))
             }
-            Key::Denoiser { latents, texts, maps } => {
-                let mut graph = denoiser::denoiser(&config.denoiser, latents, texts);
+            Key::Hint { slot, h, w } => {
+                Some(controlnet::hint(config.controls.get(slot.model)?, slot, [h, w]))
+            }
+            Key::ControlKeysValues { slot, texts } => {
+                let widths: Vec<usize> = config.texts.iter().map(|text| text.hidden_size).collect();
+                Some(controlnet::text_keys_values(config.controls.get(slot.model)?, slot, texts, &widths))
+            }
+            Key::Control { slot, latents, texts } => {
+                let (control, channels) = (config.controls.get(slot.model)?, config.denoiser.in_channels());
+                Some(controlnet::controlnet(control, slot, latents, channels, texts))
+            }
+            Key::Denoiser { latents, texts, maps, controls } => {
+                let mut graph = denoiser::denoiser(&config.denoiser, latents, texts, controls);
                 if maps {
                     denoiser::expose_cross_attentions(&mut graph, &config.denoiser);
                 }
@@ -119,16 +175,20 @@ impl Shape {
     /// What a run of this shape needs, in its order. Pictures of a batch share their text: it is encoded once without the
     /// prompt, where guided, and once with it.
     pub fn keys(&self, config: &ModelConfig) -> Vec<Key> {
-        let Shape { batch, copies, h, w, chunks, ancestral, history, maps, previews, encodes, masked } =
-            *self;
+        let Shape { batch, copies, h, w, chunks, ancestral, history, maps, previews, .. } = *self;
+        let Shape { encodes, masked, controls, .. } = *self;
         let texts = [copies, chunks * config.chunk_tokens()];
         let pixels = self.pixels();
         let mut keys: Vec<Key> = encodes.then_some(Key::Encoder { h, w }).into_iter().collect();
+        let latents = [copies * batch, h, w];
+        keys.extend(controls.slots().map(|slot| Key::Hint { slot, h, w }));
         keys.extend((0..config.texts.len()).map(|index| Key::Text { index, rows: copies * chunks }));
+        keys.push(Key::KeysValues { texts });
+        keys.extend(controls.slots().map(|slot| Key::ControlKeysValues { slot, texts }));
+        keys.push(Key::Prepare { pixels, copies, history });
+        keys.extend(controls.slots().map(|slot| Key::Control { slot, latents, texts }));
         keys.extend([
-            Key::KeysValues { texts },
-            Key::Prepare { pixels, copies, history },
-            Key::Denoiser { latents: [copies * batch, h, w], texts, maps },
+            Key::Denoiser { latents, texts, maps, controls: controls.count() },
             Key::Step { pixels, copies, ancestral, history, masked },
         ]);
         keys.extend(previews.then_some(Key::Preview { h, w }));

@@ -4,6 +4,7 @@
 //! - [`run`]: the numbered stages of a run, told once, and [`study`]: a run taken apart, step by step, for looking at;
 //! - [`start`]: how a run begins, from noise or from a picture; `picture`: what is asked of that; `canvas`: what it is drawn on,
 //!   and which part of it anew;
+//! - `control`: maps that steer a run, each by a ControlNet;
 //! - `hires`: a second pass at a larger size;
 //! - [`engine`]: what computes them, the device or the processor; [`graphs`]: what both compute, [`plans`]: how the
 //!   device does;
@@ -15,6 +16,7 @@
 
 mod canvas;
 mod common;
+mod control;
 pub mod engine;
 pub mod graphs;
 mod hires;
@@ -35,6 +37,7 @@ pub mod stock;
 pub mod study;
 
 pub use canvas::{Extend, Mask, MaskedContent};
+pub use control::{Control, Importance, MAX_CONTROL_STRENGTH};
 pub use engine::Engine;
 pub use hires::{Hires, Upscaler};
 pub use limits::{

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use super::graphs::Shape;
-use super::graphs::{Key, Network, prepare_params, preview_size, step_params};
+use super::graphs::{Controls, Key, Network, prepare_params, preview_size, step_params};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::kernels::{Elem, Kernel, WeightType, prepare, preview, step};
@@ -18,11 +18,17 @@ use crate::sample::Evaluation;
 pub struct Plans {
     /// Of a run that begins from a picture.
     pub encoder: Option<Plan>,
+    /// Of each control network the part that reads its map,
+    pub hints: Vec<Plan>,
     /// In the model's order.
     pub texts: Vec<Plan>,
     pub keys_values: Plan,
-    pub denoiser: Plan,
+    /// the one that reads the text,
+    pub control_keys_values: Vec<Plan>,
     pub prepare: Plan,
+    /// and itself.
+    pub controls: Vec<Plan>,
+    pub denoiser: Plan,
     pub step: Plan,
     pub preview: Plan,
     pub decoder: Plan,
@@ -42,9 +48,14 @@ impl Plans {
         }
         let encoder = plans.remove(&Network::Encoder);
         let mut take = |network: Network| plans.remove(&network).unwrap_or_default();
+        let mut each = |network: fn(usize) -> Network, count| (0..count).map(|i| take(network(i))).collect();
+        let controls = shape.controls.count();
         Ok(Plans {
             encoder,
-            texts: (0..config.texts.len()).map(|index| take(Network::Text(index))).collect(),
+            hints: each(Network::Hint, controls),
+            texts: each(Network::Text, config.texts.len()),
+            control_keys_values: each(Network::ControlKeysValues, controls),
+            controls: each(Network::Control, controls),
             keys_values: take(Network::KeysValues),
             denoiser: take(Network::Denoiser),
             prepare: take(Network::Prepare),
@@ -66,9 +77,10 @@ impl Plans {
 
     /// All of them, in the order of a run.
     pub fn all(&self) -> Vec<&Plan> {
-        let Plans { encoder, texts, keys_values, denoiser, prepare, step, preview, decoder } = self;
-        let steps = [keys_values, prepare, denoiser, step, preview, decoder];
-        encoder.iter().chain(texts).chain(steps).collect()
+        let Plans { encoder, hints, texts, keys_values, control_keys_values, prepare, controls, .. } = self;
+        let Plans { denoiser, step, preview, decoder, .. } = self;
+        let first = encoder.iter().chain(hints).chain(texts).chain([keys_values]).chain(control_keys_values);
+        first.chain([prepare]).chain(controls).chain([denoiser, step, preview, decoder]).collect()
     }
 
     /// The same, each with what it depends on.
@@ -101,6 +113,7 @@ pub fn of_builtin(model: &str, width: usize, height: usize) -> Result<Plans> {
         previews: true,
         encodes: false,
         masked: false,
+        controls: Controls::default(),
     };
     let target = Target { elem: Elem::F32, tuning: Tuning::GPU, subgroup: 0, limits: MemoryLimits::WIDEST };
     Plans::without_weights(&config, shape, target, WeightType::Q8)
@@ -124,8 +137,11 @@ pub fn plan_of(
         }
         Key::Preview { h, w } => between(h * w, 1).preview(),
         Key::Encoder { .. }
+        | Key::Hint { .. }
         | Key::Text { .. }
         | Key::KeysValues { .. }
+        | Key::ControlKeysValues { .. }
+        | Key::Control { .. }
         | Key::Denoiser { .. }
         | Key::Decoder { .. } => Plan::default(),
     })

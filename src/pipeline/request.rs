@@ -10,6 +10,7 @@ use crate::image::{MadeOf, Parameters, Rgba};
 use crate::prompt::Dialect;
 use crate::sample::{self, NoiseSource, SamplerKind, ScheduleKind, Trajectory, Variation};
 
+use super::control::{self, Control};
 use super::hires::Hires;
 use super::limits::{MAX_BATCH, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE};
 use super::picture::{Picture, Taken};
@@ -53,6 +54,8 @@ pub struct Request {
     pub walk: Option<Walk>,
     /// What the run begins from instead of pure noise.
     pub picture: Option<Picture>,
+    /// Maps that steer it.
+    pub controls: Vec<Control>,
     /// Once it is drawn, it is enlarged and drawn on.
     pub hires: Option<Hires>,
 }
@@ -115,6 +118,7 @@ impl Request {
         if let Some(picture) = &self.picture {
             picture.check(self.steps, max_steps, config)?;
         }
+        control::check(&self.controls, config)?;
         if !(0.0..=MAX_GUIDANCE).contains(&self.guidance) {
             return invalid("guidance", format!("{} asked for, expected 0 to {MAX_GUIDANCE}", self.guidance));
         }
@@ -316,7 +320,7 @@ pub struct Stats {
 /// `tokens`, `text_embeddings` ([uncond, cond] when guided), `latents.i` (entering step i of those taken; the last is the
 /// result), `noise_pred.i` (after guidance), `image`. Where a step has several evaluations, `latents.i.e` and `noise_pred.i.e`
 /// are those of the ones after its first. From a picture also `init_latents` (encoded and scaled), with a mask `mask` and, where
-/// the UNet reads it, `masked_image_latents`. Of a second pass (hires fix) all of these again with `hires.` before them, and as
+/// the UNet reads it, `masked_image_latents`; of each map that steers it `control.i`, `[1, 3, H, W]` in [0, 1]. Of a second pass (hires fix) all of these again with `hires.` before them, and as
 /// `hires.init_latents` the enlarged ones.
 #[derive(Debug, Default)]
 pub struct Dump(pub BTreeMap<String, (Vec<usize>, Vec<f32>)>);

@@ -117,10 +117,15 @@ fn name(network: Network) -> String {
         Network::Encoder => "encode".to_string(),
         Network::Text(0) => "text".to_string(),
         Network::Text(index) => format!("text {}", index + 1),
+        Network::Hint(_) => "control maps".to_string(),
         Network::Decoder => "decode".to_string(),
-        Network::KeysValues | Network::Prepare | Network::Denoiser | Network::Step | Network::Preview => {
-            "steps".to_string()
-        }
+        Network::KeysValues
+        | Network::ControlKeysValues(_)
+        | Network::Prepare
+        | Network::Control(_)
+        | Network::Denoiser
+        | Network::Step
+        | Network::Preview => "steps".to_string(),
     }
 }
 
@@ -263,8 +268,10 @@ fn megabytes(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{ControlNetConfig, UnetConfig};
     use crate::kernels::{Elem, WeightType};
     use crate::model;
+    use crate::pipeline::graphs::Controls;
     use crate::pipeline::plans::{Plans, Shape};
     use crate::plan::{MemoryLimits, Target, Tuning, WeightDecl, scales_bytes, stored_type, values_bytes};
     use crate::weights::{ModelSource, Placement};
@@ -291,6 +298,7 @@ mod tests {
             previews: true,
             encodes: false,
             masked: false,
+            controls: Controls::default(),
         }
     }
 
@@ -323,6 +331,9 @@ mod tests {
                 let expected = match key.network() {
                     Network::Encoder => vec![Component::Encoder],
                     Network::Text(index) => vec![Component::Text(index)],
+                    Network::Hint(index) | Network::ControlKeysValues(index) | Network::Control(index) => {
+                        vec![Component::Control(index)]
+                    }
                     Network::KeysValues | Network::Denoiser => vec![Component::Denoiser],
                     Network::Decoder => vec![Component::Decoder],
                     Network::Prepare | Network::Step | Network::Preview => Vec::new(),
@@ -350,6 +361,49 @@ mod tests {
         for part in ["text encoder leaves; denoiser comes", "denoiser leaves; decoder comes", "to spare"] {
             assert!(printed.contains(part), "{part:?} in {printed}");
         }
+    }
+
+    /// A run without it does with the memory that it did with before, and one with it takes as much more as it has weights.
+    #[test]
+    fn a_control_network_leaves_the_device() {
+        let mut config = ModelConfig::builtin("sd15").unwrap();
+        let crate::config::Denoiser::Unet(unet) = config.denoiser.clone();
+        config.controls.push(ControlNetConfig {
+            name: "canny".into(),
+            unet: UnetConfig { up_block_types: Vec::new(), ..unet },
+            conditioning_channels: 3,
+            conditioning_embedding_out_channels: vec![16, 32, 96, 256],
+        });
+        config.check().unwrap();
+        let (own, control) = (model::weight_decls(&config), model::control_decls(&config.controls[0]));
+        let records = own.iter().chain(&control).map(|decl| {
+            let stored = stored_type(decl, WeightType::F16);
+            (decl.name.as_str(), values_bytes(decl, stored), scales_bytes(decl, stored))
+        });
+        let sizes = Sizes::of_records(records);
+        // 361 million values: <https://huggingface.co/lllyasviel/control_v11p_sd15_canny>.
+        let bytes = sizes.of(Component::Control(0));
+        assert!((722_000_000..=727_000_000).contains(&bytes), "{bytes}");
+        let least = |controls: Controls, sizes: &Sizes| {
+            let shape = Shape { controls, ..shape(&config, 512) };
+            let plans = Plans::without_weights(&config, shape, TARGET, WeightType::F16).unwrap();
+            let of = |limit| Residency::of_run(&config, &plans.keyed(&config, shape), sizes, limit);
+            of(of(0).peak())
+        };
+        let steered = least(Controls::of([0]), &sizes);
+        let resident = resident(&steered);
+        let names: Vec<&str> = steered.phases.iter().map(|phase| phase.stage.name.as_str()).collect();
+        assert_eq!(names, ["control maps", "text", "steps", "decode"]);
+        for phase in [0, 2] {
+            assert!(resident[phase].contains(&Component::Control(0)), "{steered}");
+        }
+        let without = least(Controls::default(), &sizes);
+        assert_eq!(without.peak(), sd15(WeightType::F16, 0).peak());
+        let there = |phase: &Phase| phase.resident.contains(Component::Control(0));
+        assert!(!without.phases.iter().any(there), "{without}");
+        // Beside it what passes between the two networks: 13 residuals of both halves, and its text's keys and values.
+        let more = steered.peak() - without.peak();
+        assert!((bytes..bytes + 50_000_000).contains(&more), "{more}");
     }
 
     #[test]

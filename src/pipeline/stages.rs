@@ -4,9 +4,11 @@
 use super::layout::{from_bytes, to_bytes};
 
 use super::common::{guidance_embedding, time_embedding};
+use super::graphs::Key;
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use crate::config::{Autoencoder, ModelConfig, TaesdConfig, VaeConfig};
 use crate::error::{Error, Result};
+use crate::model::controlnet::Slot;
 use crate::model::{self, Whole, autoencoder, denoiser, taesd, vae};
 #[cfg(feature = "gpu")]
 use crate::plan::Target;
@@ -167,6 +169,42 @@ impl<'a> Stages<'a> {
         values.extend(guidance.map(|n| (Outside::Guidance, guidance_embedding(n, self.guidance))));
         let input = |(outside, values)| Input { outside, values: Values::Numbers(values) };
         values.into_iter().map(input).collect()
+    }
+
+    /// What one of the model's ControlNets adds to the UNet's skip connection `index` (last: to its mid block), `[n, c, h, w]`,
+    /// for latents under embeddings and a map `[3, height, width]` in [0, 1].
+    pub async fn control_residual(
+        &self,
+        config: &ModelConfig,
+        (model, index): (usize, usize),
+        (latents, [n, c, h, w]): (&[f32], [usize; 4]),
+        timestep: f64,
+        embeddings: &[f32],
+        map: &[f32],
+    ) -> Result<Vec<f32>> {
+        let slot = Slot { control: 0, model };
+        let texts = [n, embeddings.len() / n / config.denoiser.text_channels()];
+        let keys = [
+            Key::Hint { slot, h, w },
+            Key::ControlKeysValues { slot, texts },
+            Key::Control { slot, latents: [n, h, w], texts },
+        ];
+        let outside = Outside::Residual { control: 0, index };
+        let missing = || Error::InvalidInput {
+            field: "controls",
+            message: format!("the model has no residual {index} of ControlNet {}", model + 1),
+        };
+        let graphs = keys.map(|key| key.graph(config, self.limits));
+        let [Some(hint), Some(keys_values), Some(control)] = graphs else { return Err(missing()) };
+        let found = control.values.iter().find(|value| value.external == Some(outside));
+        let shape = found.ok_or_else(missing)?.shape;
+        let mut inputs = self.unet_inputs(config, latents, [n, c, h, w], timestep, embeddings);
+        let pixels = map.len() / 3;
+        let values = Values::Numbers(nchw_to_nhwc(map, 1, 3, pixels, padded(3)));
+        inputs.push(Input { outside: Outside::ControlMap(0), values });
+        let graphs = [&hint, &keys_values, &control];
+        let out = self.run(&graphs, &inputs, outside, shape.len() as usize).await?;
+        Ok(nhwc_to_nchw(&out, n, shape.c, shape.h * shape.w, shape.c))
     }
 
     /// Scaled latents `[n, c, h, w]` to pictures `[n, 3, H, W]` around [-1, 1].
@@ -393,7 +431,7 @@ fn denoiser_graphs(config: &ModelConfig, [n, _, h, w]: [usize; 4], embeddings: &
     let tokens = embeddings.len() / n / config.denoiser.text_channels();
     [
         denoiser::text_keys_values(config, n, tokens),
-        denoiser::denoiser(&config.denoiser, [n, h, w], [n, tokens]),
+        denoiser::denoiser(&config.denoiser, [n, h, w], [n, tokens], 0),
     ]
 }
 

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use super::request::Cancel;
 use crate::error::Result;
 #[cfg(not(target_arch = "wasm32"))]
-use crate::weights::{Bytes, Manifest, ModelSource, stream_of};
+use crate::weights::{Bytes, ControlPart, Manifest, ModelSource, stream_of};
 use crate::weights::{PackedRecord, Sink};
 
 /// What a [`Stock`] does: done, or what was in its way.
@@ -28,13 +28,14 @@ pub trait Stock {
 pub struct Files {
     source: ModelSource,
     manifest: Manifest,
+    controls: Vec<ControlPart>,
 }
 
 #[cfg(not(target_arch = "wasm32"))]
 impl Files {
-    /// Those of a source, packed as the manifest says.
-    pub fn new(source: ModelSource, manifest: Manifest) -> Files {
-        Files { source, manifest }
+    /// Those of a source, packed as its own manifest says, and of ControlNets that joined it.
+    pub fn new(source: ModelSource, manifest: Manifest, controls: Vec<ControlPart>) -> Files {
+        Files { source, manifest, controls }
     }
 }
 
@@ -50,6 +51,10 @@ impl Stock for Files {
             cancel.check()?;
             sink(slab, offset, bytes)
         };
-        Box::pin(std::future::ready(stream_of(&self.source, &self.manifest, wanted, &mut checked)))
+        let mut fetch = || {
+            stream_of(&self.source, &self.manifest, wanted, &mut checked)?;
+            self.controls.iter().try_for_each(|control| control.stream_of(wanted, &mut checked))
+        };
+        Box::pin(std::future::ready(fetch()))
     }
 }

@@ -80,7 +80,11 @@ fn is_divisible(nodes: &[Node], id: ValueId) -> bool {
     nodes.iter().filter(|node| node.output == id || node.op.reads().any(|read| read == id)).all(|node| {
         match &node.op {
             Op::Gemm(op) => op.time.is_none_or(|(time, _)| time != id),
-            Op::GroupNorm(_) | Op::LayerNorm { .. } | Op::Convert { .. } | Op::Rgba { .. } => true,
+            Op::GroupNorm(_)
+            | Op::LayerNorm { .. }
+            | Op::Convert { .. }
+            | Op::Add { .. }
+            | Op::Rgba { .. } => true,
             Op::Attention { .. } | Op::AttentionMap { .. } | Op::Embed { .. } => false,
         }
     })
@@ -181,6 +185,11 @@ fn part(l: &mut Lowering, cuts: &Cuts, node: &Node, piece: &Piece) -> Result<Nod
             Op::LayerNorm { x: rows(*x)?, gamma: *gamma, beta: *beta, eps: *eps }
         }
         Op::Convert { x, convert } => Op::Convert { x: rows(*x)?, convert: *convert },
+        Op::Add { x, y, factors } => {
+            let (x, images) = (rows(*x)?, l.shape(*y).n);
+            let y = rows_of(l, cuts, *y, piece.image % images, &piece.rows, &node.path)?;
+            Op::Add { x, y, factors: factors.map(|(value, first)| (value, first + piece.image)) }
+        }
         Op::Rgba { x } => Op::Rgba { x: rows(*x)? },
         Op::GroupNorm(_) | Op::Attention { .. } | Op::AttentionMap { .. } | Op::Embed { .. } => {
             unreachable!("{}: not taken in pieces of rows", node.path)

@@ -253,6 +253,12 @@ impl Builder {
         self.push(&Path::root(name), Op::Convert { x, convert }, out)
     }
 
+    /// `x + factor · y`: [`Op::Add`].
+    pub fn add(&mut self, path: &Path, x: ValueId, y: ValueId, factors: Option<(ValueId, usize)>) -> ValueId {
+        let out = self.value(self.shape(x), ElemKind::Activation, None);
+        self.push(path, Op::Add { x, y, factors }, out)
+    }
+
     /// Packed RGBA8 from a decoder's output in [-1, 1].
     pub fn rgba(&mut self, x: ValueId) -> ValueId {
         let out = self.value(self.shape(x).with_channels(1), ElemKind::U32, None);

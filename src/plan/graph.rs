@@ -168,6 +168,14 @@ pub enum Op {
         x: ValueId,
         convert: Convert,
     },
+    /// `out = x + factor · y`, where `y` may be of one image for all.
+    Add {
+        x: ValueId,
+        y: ValueId,
+        /// A value that holds a factor for each image, f32, and where the first image's is; none are 1. Where it is 0, `y`
+        /// is not read.
+        factors: Option<(ValueId, usize)>,
+    },
     /// Decoder output in [-1, 1] to packed RGBA8.
     Rgba {
         x: ValueId,
@@ -184,6 +192,7 @@ impl Op {
             Op::Attention { q, k, v, .. } => [Some(q.value), Some(k.value), Some(v.value), None],
             Op::AttentionMap { q, k, .. } => [Some(q.value), Some(k.value), None, None],
             Op::Embed { tokens, .. } => [Some(*tokens), None, None, None],
+            Op::Add { x, y, factors } => [Some(*x), Some(*y), factors.map(|(value, _)| value), None],
         };
         read.into_iter().flatten()
     }

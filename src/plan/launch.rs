@@ -10,7 +10,9 @@ use crate::kernels::attention::Variant as AttentionVariant;
 use crate::kernels::gemm::{self, Source};
 use crate::kernels::group_norm::Pass;
 use crate::kernels::winograd::Tile;
-use crate::kernels::{Elem, affine, attention, attention_map, embed, gemm_sum, group_norm, layer_norm, rgba};
+use crate::kernels::{
+    Elem, add, affine, attention, attention_map, embed, gemm_sum, group_norm, layer_norm, rgba,
+};
 
 /// Invocations that share a group on a CPU adapter, where every barrier costs: as many as a SIMD register has lanes.
 const CPU_THREADS: u32 = 4;
@@ -31,6 +33,7 @@ pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
         Op::AttentionMap { q, k, heads, head_dim } => attention_map(l, node, [*q, *k], *heads, *head_dim),
         Op::Embed { tokens, table, positions } => embed(l, node, *tokens, *table, *positions),
         Op::Convert { x, convert } => affine(l, node, *x, *convert),
+        Op::Add { x, y, factors } => add(l, node, [*x, *y], *factors),
         Op::Rgba { x } => {
             let params = rgba::Params { pixels: l.shape(*x).rows() as u32 };
             let spec = rgba::Spec { elem: l.target.elem };
@@ -291,6 +294,18 @@ fn affine(l: &mut Lowering, node: &Node, x: ValueId, convert: Convert) {
     };
     let workgroups = affine::workgroups(&spec, &params);
     let operands = vec![Operand::Read(x), Operand::Write(node.output)];
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
+}
+
+fn add(l: &mut Lowering, node: &Node, [x, y]: [ValueId; 2], factors: Option<(ValueId, usize)>) {
+    let (shape, other) = (l.shape(x), l.shape(y));
+    let spec = add::Spec { elem: l.target.elem, scaled: factors.is_some() };
+    let first = factors.map_or(0, |(_, first)| first);
+    let params = add::Params::new(shape.len(), [shape.n, other.n], first);
+    let workgroups = add::workgroups(&spec, &params);
+    let mut operands = vec![Operand::Read(x), Operand::Read(y)];
+    operands.extend(factors.map(|(value, _)| Operand::Read(value)));
+    operands.push(Operand::Write(node.output));
     push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
 }
 

@@ -14,6 +14,8 @@ pub enum Outside {
     Embeddings(usize),
     /// Keys and values of a cross attention, counted in the order of the UNet, `[rows, tokens, 2 · channels]`.
     KeysValues(usize),
+    /// The same of a control network, counted in the run.
+    ControlKeysValues { control: usize, index: usize },
     /// Where an attention looks, f32 `[n, h, w, keys]`; cross attentions are counted as their keys and values are.
     Map(usize),
     /// The UNet's input, `[n, h, w, in_channels]`.
@@ -26,6 +28,15 @@ pub enum Outside {
     Prediction,
     /// Noisy latents, scaled, f32 `[batch, h, w, latent_channels]`: the sampler's state and the decoder's input.
     Latents,
+    /// The map of a control network, f32 `[1, H, W, channels]` in [0, 1], -1 where it is left open.
+    ControlMap(usize),
+    /// What becomes of it, once for each map, `[1, h, w, block_out_channels[0]]`.
+    Hint(usize),
+    /// What a control network adds to a skip connection of the UNet, counted on the way down, and last to its mid block,
+    /// `[n, h, w, channels]`.
+    Residual { control: usize, index: usize },
+    /// By which factors: f32 `[controls, residuals, n]`.
+    Strengths,
     /// What the sampler keeps from evaluation to evaluation: as many values as it has use for, each like the latents.
     History,
     /// The estimate of the clean latents, like the latents.
@@ -63,9 +74,19 @@ impl Outside {
         use Outside::*;
         match self {
             Tokens | Preview | Rgba => ElemKind::U32,
-            Map(_) | Latents | History | Denoised | Noise | Kept | Mask | Colours | Pixels | Encoded
-            | Operand(_) => ElemKind::F32,
-            Embeddings(_) | KeysValues(_) | Sample | Time | Guidance | Prediction | Image | Moments
+            Map(_) | ControlMap(_) | Strengths | Latents | History | Denoised | Noise | Kept | Mask
+            | Colours | Pixels | Encoded | Operand(_) => ElemKind::F32,
+            Embeddings(_)
+            | KeysValues(_)
+            | ControlKeysValues { .. }
+            | Hint(_)
+            | Residual { .. }
+            | Sample
+            | Time
+            | Guidance
+            | Prediction
+            | Image
+            | Moments
             | Seam => ElemKind::Activation,
         }
     }
@@ -79,6 +100,13 @@ impl fmt::Display for Outside {
             Outside::Embeddings(0) => "text.embeddings",
             Outside::Embeddings(index) => return write!(f, "text.embeddings.{index}"),
             Outside::KeysValues(index) => return write!(f, "text.keys_values.{index}"),
+            Outside::ControlKeysValues { control, index } => {
+                return write!(f, "control.{control}.keys_values.{index}");
+            }
+            Outside::ControlMap(control) => return write!(f, "control.{control}.map"),
+            Outside::Hint(control) => return write!(f, "control.{control}.hint"),
+            Outside::Residual { control, index } => return write!(f, "control.{control}.residual.{index}"),
+            Outside::Strengths => "control.strengths",
             Outside::Map(index) => return write!(f, "unet.map.{index}"),
             Outside::Sample => "unet.sample",
             Outside::Time => "unet.time",

@@ -128,6 +128,7 @@ fn headers(value: &JsValue) -> Result<Vec<(String, String)>> {
 pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
     let Defaults { sampler, schedule, .. } = Defaults::GENERAL;
     Ok(pipeline::Request {
+        controls: Vec::new(),
         prompt: text(value, "prompt")?,
         negative_prompt: text(value, "negativePrompt")?,
         dialect: choice(value, "dialect", &Dialect::ALL.map(|kind| (kind.name(), kind)), Dialect::default())?,

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use super::packed::{ALIGN, MAX_SLAB, Manifest, PackedRecord};
-use crate::config::{Autoencoder, MAX_TEXT_ENCODERS, ModelConfig, TaesdConfig};
+use crate::config::{
+    Autoencoder, ControlNetConfig, MAX_CONTROLS, MAX_TEXT_ENCODERS, ModelConfig, TaesdConfig,
+};
 
 /// Weights that are used together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -18,16 +20,19 @@ pub enum Component {
     Encoder,
     /// The tiny autoencoder that decodes previews.
     Preview,
+    /// A ControlNet, counted in the model's order.
+    Control(usize),
 }
 
 impl Component {
     /// How many there may be.
-    pub const COUNT: usize = MAX_TEXT_ENCODERS + 4;
+    pub const COUNT: usize = MAX_TEXT_ENCODERS + 4 + MAX_CONTROLS;
 
     /// All of them.
     pub fn all() -> impl Iterator<Item = Component> {
         let others = [Component::Denoiser, Component::Decoder, Component::Encoder, Component::Preview];
-        (0..MAX_TEXT_ENCODERS).map(Component::Text).chain(others)
+        let controls = (0..MAX_CONTROLS).map(Component::Control);
+        (0..MAX_TEXT_ENCODERS).map(Component::Text).chain(others).chain(controls)
     }
 
     /// Its place among all of them.
@@ -38,6 +43,7 @@ impl Component {
             Component::Decoder => MAX_TEXT_ENCODERS + 1,
             Component::Encoder => MAX_TEXT_ENCODERS + 2,
             Component::Preview => MAX_TEXT_ENCODERS + 3,
+            Component::Control(index) => MAX_TEXT_ENCODERS + 4 + index.min(MAX_CONTROLS - 1),
         }
     }
 
@@ -51,6 +57,9 @@ impl Component {
         let (root, rest) = name.split_once('.').unwrap_or((name, ""));
         if let Some(index) = (0..MAX_TEXT_ENCODERS).find(|index| ModelConfig::text_root(*index) == root) {
             return Component::Text(index);
+        }
+        if let Some(index) = (0..MAX_CONTROLS).find(|index| ControlNetConfig::root(*index) == root) {
+            return Component::Control(index);
         }
         let encodes = ["encoder.", "quant_conv"].iter().any(|start| rest.starts_with(start));
         match root {
@@ -71,13 +80,15 @@ impl fmt::Display for Component {
             Component::Decoder => "decoder",
             Component::Encoder => "encoder",
             Component::Preview => "preview decoder",
+            Component::Control(0) => "ControlNet",
+            Component::Control(index) => return write!(f, "ControlNet {}", index + 1),
         })
     }
 }
 
 /// Some components.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub struct Components(u8);
+pub struct Components(u16);
 
 impl Components {
     pub fn contains(self, component: Component) -> bool {

@@ -15,6 +15,8 @@ pub enum Kind {
     Other,
     /// What changes a model and is none by itself.
     AddOn,
+    /// What steers a model and is given beside it.
+    Control,
     /// One network of a model.
     Part,
 }
@@ -30,7 +32,7 @@ const MARKS: [(&[&str], Kind, &str); 22] = [
     (&[".hada_w1_a", ".lokr_w1"], Kind::AddOn, "a LyCORIS network"),
     (
         &["^control_model.", "controlnet_cond_embedding.", "input_hint_block.", "controlnet_down_blocks."],
-        Kind::AddOn,
+        Kind::Control,
         "a ControlNet",
     ),
     (
@@ -120,7 +122,8 @@ pub fn kind<'a>(
     }
     // What merging or training left in a whole checkpoint does not make it a part of one.
     let is_whole = parts == [true; 2];
-    let counts = |line: &usize| found[*line] && !(is_whole && MARKS[*line].1 == Kind::AddOn);
+    let counts =
+        |line: &usize| found[*line] && !(is_whole && matches!(MARKS[*line].1, Kind::AddOn | Kind::Control));
     let found = (0..MARKS.len()).find(counts).map(|line| &MARKS[line]);
     match (found, architecture) {
         (Some((_, Kind::Other, "a language model")) | None, Some(name)) if name != "opengen" => {
@@ -150,6 +153,9 @@ pub fn other_model<'a>(
         Some((Kind::Other, what)) => (what, "Stable Diffusion 1 and 2 can be drawn with"),
         Some((Kind::AddOn, what)) => {
             (what, "it changes a model and is none by itself; such files are not used here yet")
+        }
+        Some((Kind::Control, what)) => {
+            (what, "it steers a model and is none by itself; give it beside one, with a map (--control)")
         }
         Some((Kind::Part, what)) => (what, WHOLE),
         None => (
@@ -245,7 +251,7 @@ mod tests {
                 vec!["cond_stage_model.model.transformer.resblocks.0.x", "first_stage_model.x"],
                 "a part of a Stable Diffusion 2 checkpoint: a whole model is needed",
             ),
-            (vec!["state_dict.control_model.input_blocks.0.0.weight"], "a ControlNet: it changes a model"),
+            (vec!["state_dict.control_model.input_blocks.0.0.weight"], "a ControlNet: it steers a model"),
             (
                 vec!["down_blocks.0.motion_modules.0.temporal_transformer.norm.weight"],
                 "a motion module for films",

@@ -12,6 +12,7 @@ mod blocks;
 mod bytes;
 mod clip;
 mod component;
+mod control;
 mod convert;
 mod decode;
 mod folder;
@@ -45,6 +46,7 @@ mod split;
 pub use blocks::{Rounding, RowShape, encode as encode_rows};
 pub use bytes::{Bytes, Elsewhere};
 pub use component::{Component, Components, Piece, Placement, Sizes};
+pub use control::{control_of, is_control};
 pub use header::{Header, OtherTensor, Parse, TensorInfo};
 pub use joined::{AutoencoderFiles, Gathered, Given, Joined, autoencoder_in, joined};
 pub use license::License;
@@ -60,6 +62,8 @@ pub use single::infer::FoundAutoencoder;
 pub use types::{KEPT, SourceType, kept_as};
 pub use unpack::{PackedRows, Unpacked, unpack, vector};
 
+#[cfg(not(target_arch = "wasm32"))]
+pub use control::{ControlPart, ControlSource};
 #[cfg(not(target_arch = "wasm32"))]
 pub use quantize::{Summary, quantize_folder, quantize_source};
 #[cfg(not(target_arch = "wasm32"))]

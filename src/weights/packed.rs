@@ -15,7 +15,7 @@ use super::component::Component;
 use super::header::{Header, OtherTensor, TensorInfo, bad};
 use super::names;
 use super::types::SourceType;
-use crate::config::ModelConfig;
+use crate::config::{ControlNetConfig, ModelConfig};
 use crate::error::{Error, Result, TensorProblem};
 use crate::kernels::{BLOCK, WeightType};
 use crate::plan::{Part, Types, WeightDecl, WeightKind};
@@ -139,6 +139,26 @@ impl Manifest {
         let slabs = self.slabs.iter().chain(&part.slabs).copied().collect();
         let config = ModelConfig { vae: part.config.vae.clone(), ..self.config.clone() };
         config.check()?;
+        Ok(Manifest { slabs, records, config, ..self.clone() })
+    }
+
+    /// The same with a ControlNet more, whose records are declared as those of a model's first: its slabs follow the model's.
+    /// Refused where it was made for another family.
+    pub fn with_control(&self, part: &Manifest, control: &ControlNetConfig) -> Result<Manifest> {
+        let (first, index) = (self.slabs.len(), self.config.controls.len());
+        let mut config = self.config.clone();
+        config.controls.push(control.clone());
+        config.check()?;
+        let [own, other] = [ControlNetConfig::root(index), ControlNetConfig::root(0)];
+        let named =
+            |name: &str| name.strip_prefix(&other).map_or(name.to_string(), |rest| format!("{own}{rest}"));
+        let moved = |record: &PackedRecord| {
+            let mut record = PackedRecord { slab: first + record.slab, ..record.clone() };
+            record.decl.name = named(&record.decl.name);
+            record
+        };
+        let records = self.records.iter().cloned().chain(part.records.iter().map(moved)).collect();
+        let slabs = self.slabs.iter().chain(&part.slabs).copied().collect();
         Ok(Manifest { slabs, records, config, ..self.clone() })
     }
 

@@ -1,6 +1,7 @@
 //! What the golden tests share: reading references, holding values and runs to them, models made of others.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod controls;
 pub mod families;
 pub mod pictures;
 pub mod report;
@@ -272,6 +273,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         batch: 1,
         init_latents: None,
         picture: None,
+        controls: Vec::new(),
         hires: None,
         preview_every: 0,
         walk: None,

@@ -45,7 +45,7 @@ fn a_unet_is_asked_what_it_predicts() {
     let source = ModelSource::open(&path).expect("opens");
     let decls = opengen::model::weight_decls(source.config());
     let manifest = source.manifest(&decls, LayoutOptions::default()).expect("a manifest");
-    let stock = Box::new(Files::new(source, manifest.clone()));
+    let stock = Box::new(Files::new(source, manifest.clone(), Vec::new()));
     let mut pipeline = Pipeline::within(tier.context.clone(), manifest, 64 << 20, stock).expect("a pipeline");
     let request = Request { steps: 1, ..request(&family.case()) };
     let made = block_on(pipeline.generate(&request, &mut |_| {}, &Cancel::default())).expect("a picture");

@@ -7,6 +7,7 @@ mod families;
 #[path = "../left_out/mod.rs"]
 mod left_out;
 
+mod controls;
 mod denoise;
 mod faults;
 mod pictures;

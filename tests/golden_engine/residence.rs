@@ -10,7 +10,7 @@ use opengen::image::Rgba;
 use opengen::kernels::WeightType;
 use opengen::model::autoencoder;
 use opengen::pipeline::engine::{Engine, Network};
-use opengen::pipeline::graphs::Shape;
+use opengen::pipeline::graphs::{Controls, Shape};
 use opengen::pipeline::plans::plan_of;
 use opengen::pipeline::residency::{Residency, Stage};
 use opengen::pipeline::stock::{Fetching, Files, Stock};
@@ -82,7 +82,7 @@ impl Stock for Shelf {
 }
 
 /// A device of its own: the counters are the device's, and tests run side by side.
-fn device(tier: &Tier) -> Context {
+pub fn device(tier: &Tier) -> Context {
     let options = Options {
         f16: Some(tier.context.capabilities().f16),
         tuning: Some(tier.context.target().tuning),
@@ -144,6 +144,7 @@ fn shape(request: &Request, manifest: &Manifest) -> Shape {
         previews: request.preview_every > 0,
         encodes: request.picture.is_some(),
         masked: request.picture.as_ref().is_some_and(|picture| picture.mask.is_some()),
+        controls: Controls::default(),
     }
 }
 
@@ -285,7 +286,7 @@ fn weights_come_again_from_a_folder() {
     let packed = Packed::open("deep", None);
     let request = request(&case());
     let source = ModelSource::open(&model_folder("deep")).expect("a model");
-    let files = Files::new(source, packed.manifest.clone());
+    let files = Files::new(source, packed.manifest.clone(), Vec::new());
     let limit = least(tier, &packed.manifest, shape(&request, &packed.manifest));
     let mut limited =
         Pipeline::within(device(tier), packed.manifest.clone(), limit, Box::new(files)).expect("pipeline");

@@ -46,7 +46,7 @@ fn one_call() {
 #[test]
 fn tiers_as_on_a_gpu_take_every_variant() {
     let config = Packed::open("sd1", None).config;
-    let graph = denoiser::denoiser(&config.denoiser, [2, 8, 8], [2, config.chunk_tokens()]);
+    let graph = denoiser::denoiser(&config.denoiser, [2, 8, 8], [2, config.chunk_tokens()], 0);
     for tier in tiers().iter().filter(|tier| tier.name.contains("GPU")) {
         let stored = |decl: &WeightDecl| stored_type(decl, WeightType::F16);
         let plan = lower(&graph, tier.context.target(), &stored).expect("a plan");

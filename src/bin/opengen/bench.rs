@@ -17,6 +17,7 @@ use serde_json::json;
 use opengen::error::Result;
 use opengen::gpu::{Executable, Options};
 use opengen::pipeline::engine::Network;
+use opengen::pipeline::graphs::Controls;
 use opengen::pipeline::plans::Shape;
 use opengen::pipeline::{Cancel, Engine};
 use opengen::plan::Tuning;
@@ -140,6 +141,7 @@ pub async fn run(args: &Args) -> Result<()> {
         previews: false,
         encodes: false,
         masked: false,
+        controls: Controls::default(),
     };
     let Engine::Gpu(engine) = pipeline.engine() else {
         return Err(crate::invalid("model", "was not loaded onto the GPU".to_string()));

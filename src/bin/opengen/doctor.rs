@@ -69,7 +69,7 @@ async fn examine(args: &Args, say: &mut dyn FnMut(String)) -> Result<()> {
     let begin = Instant::now();
     let options = Options { f16: args.f32.then_some(false), ..Options::default() };
     let named = (args.model.as_str(), &args.known);
-    let mut pipeline = model::ready(named, &source, &options, (args.cpu, args.memory)).await?;
+    let mut pipeline = model::ready(named, (&source, Vec::new()), &options, (args.cpu, args.memory)).await?;
     let read = source.header().tensors.iter().map(|info| info.len).sum::<u64>() as f64 / 1e6;
     let took = begin.elapsed();
     let rate = read / took.as_secs_f64().max(1e-9);

@@ -1,6 +1,7 @@
 //! `opengen generate`: prompts in, PNG files out.
 
 mod begin;
+mod control;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -74,6 +75,8 @@ pub struct Args {
     from: begin::Begin,
     #[command(flatten)]
     second: begin::Second,
+    #[command(flatten)]
+    controls: control::Controls,
     /// Pixels, such as 512x512; if left out the model's own size, with a whole picture its shape at about as many pixels.
     #[arg(long, value_parser = size)]
     size: Option<(usize, usize)>,
@@ -90,7 +93,7 @@ pub struct Args {
     #[arg(long)]
     cpu: bool,
     /// candle: draw with candle's Stable Diffusion over the same weights, and print how far this engine's run is from it.
-    #[arg(long, value_enum, default_value = "opengen", conflicts_with_all = ["prompts_file", "hires"])]
+    #[arg(long, value_enum, default_value = "opengen", conflicts_with_all = ["prompts_file", "hires", "controls"])]
     engine: Drawn,
     /// Activations in f32 even where the GPU has f16.
     #[arg(long)]
@@ -161,7 +164,8 @@ pub async fn run(args: Args) -> Result<()> {
     let source = model::open(&args.model, &args.known.options())?;
     let options = Options { f16: args.f32.then_some(false), tuning: args.tuning, ..Options::default() };
     let named = (args.model.as_str(), &args.known);
-    let mut pipeline = model::ready(named, &source, &options, (args.cpu, args.memory)).await?;
+    let controls = args.controls.sources()?;
+    let mut pipeline = model::ready(named, (&source, controls), &options, (args.cpu, args.memory)).await?;
     match &args.prompts_file {
         None => one(&args, &source, &mut pipeline).await,
         Some(file) => many(&args, file, &mut pipeline).await,
@@ -237,6 +241,7 @@ fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
         batch: args.batch,
         picture,
         hires: args.second.hires(),
+        controls: args.controls.read()?,
         init_latents: args.init_latents.as_deref().map(read_latents).transpose()?,
         ..usual
     })

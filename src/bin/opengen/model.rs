@@ -10,7 +10,9 @@ use opengen::pipeline::{Defaults, Pipeline, Request};
 use opengen::prompt::Dialect;
 use opengen::sample::NoiseSource;
 use opengen::weights::packed::LayoutOptions;
-use opengen::weights::{Manifest, ModelSource, OpenOptions, Unused, load, stream};
+use opengen::weights::{
+    Bytes, ControlPart, ControlSource, Manifest, ModelSource, OpenOptions, Unused, load, stream,
+};
 
 use crate::models;
 
@@ -94,6 +96,7 @@ pub fn usual(name: &str, config: &ModelConfig) -> Request {
         batch: 1,
         init_latents: None,
         picture: None,
+        controls: Vec::new(),
         hires: None,
         preview_every: 0,
         walk: None,
@@ -131,38 +134,75 @@ async fn device(options: &Options) -> Result<Context> {
 /// The model on the processor, or on the best GPU, there within so many bytes of its memory if they are given.
 pub async fn ready(
     (name, known): (&str, &Known),
-    source: &ModelSource,
+    (source, controls): (&ModelSource, Vec<ControlSource>),
     options: &Options,
     (cpu, memory): (bool, Option<u64>),
 ) -> Result<Pipeline> {
     match memory {
-        _ if cpu => on_cpu(source),
-        Some(bytes) => within(open_quietly(name, &known.options())?, options, bytes).await,
-        None => on_gpu(source, options).await,
+        _ if cpu => steered_on_cpu(source, controls),
+        Some(bytes) => within(open_quietly(name, &known.options())?, controls, options, bytes).await,
+        None => steered_on_gpu(source, controls, options).await,
     }
+}
+
+/// The model's own manifest, that with ControlNets beside it, and these as its parts.
+fn steered(
+    source: &ModelSource,
+    controls: Vec<ControlSource>,
+) -> Result<(Manifest, Manifest, Vec<ControlPart>)> {
+    let options = LayoutOptions::default();
+    let own = source.manifest(&opengen::model::weight_decls(source.config()), options)?;
+    let mut manifest = own.clone();
+    let mut join =
+        |control| ControlPart::join(control, &mut manifest, opengen::model::control_decls, options);
+    let parts = controls.into_iter().map(&mut join).collect::<Result<Vec<_>>>()?;
+    Ok((own, manifest, parts))
 }
 
 /// The model on the best GPU.
 pub async fn on_gpu(source: &ModelSource, options: &Options) -> Result<Pipeline> {
-    let context = device(options).await?;
-    let manifest =
-        source.manifest(&opengen::model::weight_decls(source.config()), LayoutOptions::default())?;
-    let mut pipeline = Pipeline::new(context, manifest.clone()).await?;
-    stream(source, &manifest, &mut |slab, offset, bytes| pipeline.write(slab, offset, bytes))?;
+    steered_on_gpu(source, Vec::new(), options).await
+}
+
+async fn steered_on_gpu(
+    source: &ModelSource,
+    controls: Vec<ControlSource>,
+    options: &Options,
+) -> Result<Pipeline> {
+    let (own, manifest, parts) = steered(source, controls)?;
+    let mut pipeline = Pipeline::new(device(options).await?, manifest).await?;
+    let mut write = |slab, offset, bytes: Bytes<'_>| pipeline.write(slab, offset, bytes);
+    stream(source, &own, &mut write)?;
+    parts.iter().try_for_each(|part| part.stream_of(&|_| true, &mut write))?;
     Ok(pipeline)
 }
 
 /// The model on the best GPU, within `bytes` of its memory; its weights come from its files whenever they are needed.
-async fn within(source: ModelSource, options: &Options, bytes: u64) -> Result<Pipeline> {
-    let context = device(options).await?;
-    let manifest =
-        source.manifest(&opengen::model::weight_decls(source.config()), LayoutOptions::default())?;
-    Pipeline::within(context, manifest.clone(), bytes, Box::new(Files::new(source, manifest)))
+async fn within(
+    source: ModelSource,
+    controls: Vec<ControlSource>,
+    options: &Options,
+    bytes: u64,
+) -> Result<Pipeline> {
+    let (own, manifest, parts) = steered(&source, controls)?;
+    let stock = Box::new(Files::new(source, own, parts));
+    Pipeline::within(device(options).await?, manifest, bytes, stock)
 }
 
 /// The model on the CPU.
 pub fn on_cpu(source: &ModelSource) -> Result<Pipeline> {
-    let (manifest, slabs) = packed(source)?;
+    steered_on_cpu(source, Vec::new())
+}
+
+fn steered_on_cpu(source: &ModelSource, controls: Vec<ControlSource>) -> Result<Pipeline> {
+    let (own, manifest, parts) = steered(source, controls)?;
+    let mut slabs: Vec<Vec<u8>> = manifest.slabs.iter().map(|&len| vec![0; len as usize]).collect();
+    let mut write = |slab: usize, offset: u64, bytes: Bytes<'_>| {
+        bytes.copy_to(&mut slabs[slab][offset as usize..][..bytes.len()]);
+        Ok(())
+    };
+    stream(source, &own, &mut write)?;
+    parts.iter().try_for_each(|part| part.stream_of(&|_| true, &mut write))?;
     Pipeline::on_cpu(manifest, slabs)
 }
 

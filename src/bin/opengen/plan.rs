@@ -5,6 +5,7 @@ use clap::Parser;
 use opengen::config::{BUILTIN, ModelConfig};
 use opengen::error::Result;
 use opengen::kernels::{Elem, WeightType};
+use opengen::pipeline::graphs::Controls;
 use opengen::pipeline::plans::{Plans, Shape};
 use opengen::pipeline::residency::Residency;
 use opengen::plan::{
@@ -130,6 +131,7 @@ fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shap
         previews: true,
         encodes: false,
         masked: false,
+        controls: Controls::default(),
     }
 }
 

@@ -374,7 +374,9 @@ fn epilogues(elem: Elem, weight: WeightType, variant: Variant) -> Vec<Spec> {
         for act in [Act::Silu, Act::Gelu, Act::QuickGelu, Act::Relu] {
             specs.push(Spec { bias, act, ..plain(Source::Rows) });
         }
-        specs.push(Spec { bias, act: Act::Relu, ..plain(Source::Conv) });
+        for act in [Act::Relu, Act::Silu] {
+            specs.push(Spec { bias, act, ..plain(Source::Conv) });
+        }
         specs.push(Spec { bias, residual: true, act: Act::Relu, act_last: true, ..plain(Source::Conv) });
         specs.push(Spec { bias, time: true, ..plain(Source::Conv) });
         for source in [Source::Rows, Source::Conv] {

@@ -13,7 +13,7 @@ use std::borrow::Cow;
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::image::{Filter, Placement, Resize, Rgba};
+use crate::image::{Filter, Placement, Resize, Rgba, resize};
 
 use super::picture::{Picture, opaque, planes};
 use super::request::Request;
@@ -124,6 +124,17 @@ impl<'a> Canvas<'a> {
 
     fn rgb(&self) -> Vec<u8> {
         self.placement.laid(&opaque(&self.region.of(&self.picture)), 3, Filter::Lanczos)
+    }
+
+    /// What of another view of the whole picture lies on the canvas, RGB `[height, width, 3]`; none where all of it does.
+    pub fn part(&self, view: &Rgba) -> Option<Vec<u8>> {
+        let size = [self.picture.width, self.picture.height];
+        if self.region == Region::whole(size) {
+            return None;
+        }
+        let pixels = resize(&view.pixels, 4, [view.width, view.height], size, Filter::Lanczos);
+        let view = Rgba { width: size[0], height: size[1], pixels };
+        Some(self.placement.laid(&opaque(&self.region.of(&view)), 3, Filter::Lanczos))
     }
 
     /// Clean latents `[batch, c, h, w]` that a run begins from, of those of the picture and the run's noise.

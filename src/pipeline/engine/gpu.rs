@@ -369,8 +369,9 @@ impl GpuEngine {
     pub(super) fn used(&self) -> Used {
         let counters = self.context.counters();
         let dispatches = |prepared: &Prepared| {
-            let each = [Network::Denoiser, Network::Step].map(|network| prepared.executable(network));
-            each.into_iter().flatten().map(Executable::dispatches).sum()
+            let controls = (0..prepared.shape.controls.count()).map(Network::Control);
+            let each = controls.chain([Network::Denoiser, Network::Step]);
+            each.filter_map(|network| prepared.executable(network).ok()).map(Executable::dispatches).sum()
         };
         Used {
             buffers: counters.buffers,

@@ -52,7 +52,7 @@ pub struct Used {
     pub bytes: u64,
     /// The most of it at once since [`Engine::restart_peak`].
     pub peak: u64,
-    /// Of the denoiser and of what the sampler makes of it.
+    /// Of the denoiser, of what steers it and of what the sampler makes of it.
     pub dispatches_per_evaluation: usize,
 }
 

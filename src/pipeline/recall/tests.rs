@@ -31,6 +31,7 @@ fn request() -> Request {
         batch: 2,
         init_latents: None,
         picture: None,
+        controls: Vec::new(),
         hires: None,
         preview_every: 0,
         walk: None,

@@ -46,7 +46,7 @@ impl Pipeline {
         let channels = self.config.vae.latent_channels();
         let shape = [1, channels, SIDE, SIDE];
         let config = self.config.denoiser.clone();
-        let graph = |_| denoiser::denoiser(&config, [1, SIDE, SIDE], [1, TOKENS]);
+        let graph = |_| denoiser::denoiser(&config, [1, SIDE, SIDE], [1, TOKENS], 0);
         self.engine.admit("ask what it predicts", &graph, cancel).await?;
         let latents = vec![VALUE; shape.iter().product()];
         let texts = vec![VALUE; TOKENS * self.config.denoiser.text_channels()];

@@ -1,6 +1,7 @@
 //! A run, told once, whatever computes it: request in, pictures out.
 
 mod ask;
+mod control;
 mod picture;
 mod steps;
 mod study;
@@ -10,8 +11,9 @@ use std::sync::Arc;
 
 use super::canvas::Canvas;
 use super::common::{Conditioning, pictures};
+use super::control::counting;
 use super::engine::{Engine, Pixels};
-use super::graphs::Shape;
+use super::graphs::{Controls, Shape};
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use super::picture::Taken;
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
@@ -174,6 +176,9 @@ impl Pipeline {
         };
         let begun = run.begun(begin, &draws, on_event).await?;
 
+        // What steers it, read once.
+        run.read_maps().await?;
+
         // 4. Text to embeddings, and to the keys and values of every cross attention.
         run.encode_text(conditioning).await?;
         run.engine.pause().await;
@@ -223,6 +228,9 @@ fn shape(
         encodes: request.picture.is_some(),
         masked: request.picture.as_ref().is_some_and(|picture| picture.is_masked())
             && !config.is_inpainting(),
+        controls: Controls::of(
+            counting(&request.controls, trajectory.steps.len()).map(|control| control.model),
+        ),
     }
 }
 

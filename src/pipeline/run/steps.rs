@@ -81,16 +81,16 @@ impl Run<'_> {
             if let Some(kept) = kept {
                 self.write_kept(kept, trajectory, [i, nth])?;
             }
-            self.evaluate(evaluation, input_scale_next, generators).await?;
+            self.evaluate((evaluation, i), input_scale_next, generators).await?;
             self.keep_evaluation(trajectory, [i, nth]).await?;
         }
         Ok(())
     }
 
-    /// One evaluation of the denoiser and what the sampler makes of it.
+    /// One evaluation of the denoiser, in step `i`, and what the sampler makes of it.
     pub(super) async fn evaluate(
         &mut self,
-        evaluation: &Evaluation,
+        (evaluation, i): (&Evaluation, usize),
         input_scale_next: f64,
         generators: &mut Generators,
     ) -> Result<()> {
@@ -108,6 +108,7 @@ impl Run<'_> {
             };
             self.write_latents(Outside::Noise, &noise)?;
         }
+        self.steer(i).await?;
         self.engine.run(Network::Denoiser, self.cancel).await?;
         if let Some(by) = self.pass.request.rescale(self.config) {
             let [n, _, h, w] = self.latents_shape();

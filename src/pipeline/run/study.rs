@@ -33,6 +33,7 @@ impl Pipeline {
 
         let shape = Shape { maps, ..shape(&self.config, request, &conditioning, &trajectory) };
         let mut run = self.run(shape, Pass::of(request, None), cancel, None).await?;
+        run.read_maps().await?;
         run.encode_text(&conditioning).await?;
         cancel.check()?;
         run.write_latents(Outside::Latents, latents)?;
@@ -45,7 +46,7 @@ impl Pipeline {
                 run.engine.pause().await;
             }
             cancel.check()?;
-            run.evaluate(evaluation, input_scale_next, &mut generators).await?;
+            run.evaluate((evaluation, index), input_scale_next, &mut generators).await?;
             if seen.is_none() {
                 let maps = if maps { run.attention_maps(tokens).await? } else { Vec::new() };
                 seen = Some((run.prediction().await?, maps));
@@ -93,7 +94,7 @@ impl Run<'_> {
         let Shape { batch, copies, h, w, chunks, .. } = self.shape;
         let rows = batch * copies;
         let keys = chunks * self.config.chunk_tokens();
-        let mut graph = denoiser::denoiser(&self.config.denoiser, [rows, h, w], [copies, keys]);
+        let mut graph = denoiser::denoiser(&self.config.denoiser, [rows, h, w], [copies, keys], 0);
         let mut maps = Vec::new();
         let exposed = denoiser::expose_cross_attentions(&mut graph, &self.config.denoiser);
         for (index, (layer, shape)) in exposed.into_iter().enumerate() {

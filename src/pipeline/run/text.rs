@@ -25,7 +25,11 @@ impl Run<'_> {
             let width = states.iter().map(|(width, _)| width).sum();
             self.keep("text_embeddings", &[rows, tokens, width], side_by_side(&states, rows * tokens));
         }
-        self.engine.run(Network::KeysValues, self.cancel).await
+        self.engine.run(Network::KeysValues, self.cancel).await?;
+        for control in 0..self.shape.controls.count() {
+            self.engine.run(Network::ControlKeysValues(control), self.cancel).await?;
+        }
+        Ok(())
     }
 
     /// The states `[rows, tokens, hidden]` of one text encoder, as the prompts' weights and a walk have them.

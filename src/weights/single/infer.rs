@@ -8,9 +8,9 @@ use std::collections::HashMap;
 
 use super::tiny;
 use crate::config::{
-    Activation, Autoencoder, BetaSchedule, ClipTextConfig, Denoiser, DownBlockType, MidBlockType,
-    ModelConfig, PerBlock, PredictionType, SampleSize, SchedulerConfig, Suggested, TimestepSpacing,
-    UnetConfig, UpBlockType, VaeConfig,
+    Activation, Autoencoder, BetaSchedule, ClipTextConfig, ControlNetConfig, Denoiser, DownBlockType,
+    MidBlockType, ModelConfig, PerBlock, PredictionType, SampleSize, SchedulerConfig, Suggested,
+    TimestepSpacing, UnetConfig, UpBlockType, VaeConfig,
 };
 use crate::error::{Error, Result};
 use crate::weights::header::{Header, TensorInfo, bad};
@@ -76,11 +76,7 @@ pub fn config(header: &Header, said: Said) -> Result<Inferred> {
     let of = header.tensors.iter().map(|info| (info.name.as_str(), info.shape.as_slice())).collect();
     let shapes = Shapes { file: &header.file, of };
     refuse(header, &shapes)?;
-    let projection = shapes.first(|name| name.starts_with("unet.") && name.ends_with(".proj_in.weight"));
-    let generation = match projection.map(<[usize]>::len) {
-        Some(2) => Generation::Two,
-        _ => Generation::One,
-    };
+    let generation = generation(&shapes, "unet");
     let Answers { prediction, zero_snr, is_assumed } = answers(header, generation, said);
     let side = match (generation, prediction) {
         (Generation::Two, PredictionType::VPrediction) => 96,
@@ -95,6 +91,7 @@ pub fn config(header: &Header, said: Said) -> Result<Inferred> {
         denoiser: Denoiser::Unet(unet(&shapes, generation, side)?),
         vae: autoencoder(&shapes, side)?,
         preview: None,
+        controls: Vec::new(),
         scheduler: scheduler(prediction, zero_snr, few_steps),
         suggested: suggested.of_distilled(shapes.has(COND_PROJ)),
         asks_prediction: is_assumed,
@@ -298,7 +295,54 @@ fn text(shapes: &Shapes, generation: Generation) -> Result<ClipTextConfig> {
 }
 
 fn unet(shapes: &Shapes, generation: Generation, side: usize) -> Result<UnetConfig> {
-    let down = |block: usize, rest: &str| format!("unet.down_blocks.{block}.{rest}");
+    let down = way_down(shapes, "unet", generation, side)?;
+    let mirrored = down.down_block_types.iter().rev().map(|kind| match kind {
+        DownBlockType::CrossAttnDown => UpBlockType::CrossAttnUp,
+        DownBlockType::Down => UpBlockType::Up,
+    });
+    Ok(UnetConfig {
+        out_channels: shapes.dim("unet.conv_out.weight", 0)?,
+        up_block_types: mirrored.collect(),
+        time_cond_proj_dim: shapes.shape(COND_PROJ).and_then(|shape| shape.get(1)).copied(),
+        ..down
+    })
+}
+
+/// A ControlNet whose tensors have their canonical names.
+pub(super) fn control(name: &str, file: &str, tensors: &[TensorInfo]) -> Result<ControlNetConfig> {
+    let of = tensors.iter().map(|info| (info.name.as_str(), info.shape.as_slice())).collect();
+    let (shapes, root) = (Shapes { file, of }, ControlNetConfig::root(0));
+    let embedding = |rest: &str| format!("{root}.controlnet_cond_embedding.{rest}.weight");
+    let narrower = |block: usize| embedding(&format!("blocks.{}", 2 * block + 1));
+    let mut widths = vec![shapes.dim(&embedding("conv_in"), 0)?];
+    for block in 0..shapes.count(narrower) {
+        widths.push(shapes.dim(&narrower(block), 0)?);
+    }
+    let generation = generation(&shapes, &root);
+    Ok(ControlNetConfig {
+        name: name.to_string(),
+        unet: way_down(&shapes, &root, generation, SIDE)?,
+        conditioning_channels: shapes.dim(&embedding("conv_in"), 1)?,
+        conditioning_embedding_out_channels: widths,
+    })
+}
+
+/// By how its transformers begin.
+fn generation(shapes: &Shapes, root: &str) -> Generation {
+    let is_projection = |name: &str| {
+        let rest = name.strip_prefix(root).and_then(|rest| rest.strip_prefix('.'));
+        rest.is_some_and(|rest| rest.ends_with(".proj_in.weight"))
+    };
+    match shapes.first(is_projection).map(<[usize]>::len) {
+        Some(2) => Generation::Two,
+        _ => Generation::One,
+    }
+}
+
+/// A UNet's way down and its mid block; the way up is another matter.
+fn way_down(shapes: &Shapes, root: &str, generation: Generation, side: usize) -> Result<UnetConfig> {
+    let named = |rest: &str| format!("{root}.{rest}");
+    let down = |block: usize, rest: &str| named(&format!("down_blocks.{block}.{rest}"));
     let blocks = shapes.count(|block| down(block, "resnets.0.conv2.weight"));
     let each = |of: &dyn Fn(usize) -> Result<usize>| (0..blocks).map(of).collect::<Result<Vec<_>>>();
     let channels = each(&|block| shapes.dim(&down(block, "resnets.0.conv2.weight"), 0))?;
@@ -312,22 +356,17 @@ fn unet(shapes: &Shapes, generation: Generation, side: usize) -> Result<UnetConf
     let linear = generation == Generation::Two;
     Ok(UnetConfig {
         sample_size: SampleSize::Square(side),
-        in_channels: shapes.dim("unet.conv_in.weight", 1)?,
-        out_channels: shapes.dim("unet.conv_out.weight", 0)?,
+        in_channels: shapes.dim(&named("conv_in.weight"), 1)?,
         down_block_types: (0..blocks)
             .map(|block| if attends(block) { DownBlockType::CrossAttnDown } else { DownBlockType::Down })
             .collect(),
-        mid_block_type: shapes.any("unet.mid_block.").then_some(MidBlockType::CrossAttn),
-        up_block_types: (0..blocks)
-            .rev()
-            .map(|block| if attends(block) { UpBlockType::CrossAttnUp } else { UpBlockType::Up })
-            .collect(),
+        mid_block_type: shapes.any(&named("mid_block.")).then_some(MidBlockType::CrossAttn),
+        up_block_types: Vec::new(),
         attention_head_dim: match generation {
             Generation::One => PerBlock::All(HEADS_1),
             Generation::Two => PerBlock::Each(channels.iter().map(|&width| (width / HEAD).max(1)).collect()),
         },
-        cross_attention_dim: text_width(shapes)?,
-        time_cond_proj_dim: shapes.shape(COND_PROJ).and_then(|shape| shape.get(1)).copied(),
+        cross_attention_dim: text_width(shapes, root)?,
         layers_per_block: one_or_each(layers),
         // A block that does not attend has none to count.
         transformer_layers_per_block: one_or_each(depths.iter().map(|&depth| depth.max(1)).collect()),
@@ -338,8 +377,8 @@ fn unet(shapes: &Shapes, generation: Generation, side: usize) -> Result<UnetConf
 }
 
 /// What the first cross attention by name reads; not every block has one.
-fn text_width(shapes: &Shapes) -> Result<usize> {
-    let read = shapes.first(|name| name.starts_with("unet.") && name.ends_with(".attn2.to_k.weight"));
+fn text_width(shapes: &Shapes, root: &str) -> Result<usize> {
+    let read = shapes.first(|name| name.starts_with(root) && name.ends_with(".attn2.to_k.weight"));
     let width = read.and_then(|shape| shape.get(1)).copied();
     width.ok_or_else(|| {
         bad(shapes.file, "no cross attention in its UNet shows how wide texts are".to_string())

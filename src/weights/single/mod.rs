@@ -7,6 +7,7 @@
 //! (the text encoder of Stable Diffusion 2), and what <https://github.com/leejet/stable-diffusion.cpp> makes of them.
 
 mod autoencoder;
+mod control;
 pub(super) mod infer;
 mod text;
 mod tiny;
@@ -16,7 +17,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::header::{Header, TensorInfo, bad};
 use super::names;
+use crate::config::ControlNetConfig;
 use crate::error::Result;
+use unet::Blocks;
 
 /// What wrappers of training put in front of every name.
 const WRAPPER: &str = "state_dict.";
@@ -94,6 +97,33 @@ pub(super) fn autoencoder_of(header: Header) -> Result<Vec<TensorInfo>> {
         return Err(bad(&header.file, "no autoencoder: none of its tensors has a name of one".to_string()));
     }
     Ok(tensors)
+}
+
+/// Whether names are those of a ControlNet.
+pub(super) fn is_control<'a>(names: impl Iterator<Item = &'a str>) -> bool {
+    control::is_control(names)
+}
+
+/// Gives the tensors of a ControlNet their canonical names, as those of a model's first.
+pub(super) fn rename_control(header: &mut Header) -> Result<()> {
+    let all: Vec<String> = header.tensors.iter().map(|info| info.name.clone()).collect();
+    let names = control::Names::of(all.iter().map(String::as_str));
+    let root = ControlNetConfig::root(0);
+    let mut taken = HashSet::new();
+    for info in &mut header.tensors {
+        let Some(name) = names.canonical(&info.name) else { continue };
+        info.name = format!("{root}.{name}");
+        if !taken.insert(info.name.clone()) {
+            return Err(bad(&header.file, format!("tensor {} appears twice", info.name)));
+        }
+    }
+    Ok(())
+}
+
+/// The same, and what the ControlNet is, told from their shapes.
+pub(super) fn control(name: &str, header: &mut Header) -> Result<ControlNetConfig> {
+    rename_control(header)?;
+    infer::control(name, &header.file, &header.tensors)
 }
 
 /// What the names of one file are told by.

@@ -133,13 +133,14 @@ fn hires(text: &str) -> std::result::Result<Hires, String> {
 }
 
 /// The value of that name.
-fn named<T: Copy>(text: &str, known: &[(&str, T)]) -> std::result::Result<T, String> {
+pub fn named<T: Copy>(text: &str, known: &[(&str, T)]) -> std::result::Result<T, String> {
     let found = known.iter().find(|(name, _)| *name == text);
     let names = || known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     found.map(|(_, value)| *value).ok_or_else(|| format!("{text:?} is none of {}", names()))
 }
 
-fn read_picture(path: &Path) -> Result<Rgba> {
+/// The picture of a PNG file.
+pub fn read_picture(path: &Path) -> Result<Rgba> {
     let bytes = std::fs::read(path).map_err(|e| io(path, &e))?;
     decode_png(&bytes).map(|decoded| decoded.image).map_err(|error| match error {
         Error::BadFile { message, .. } => Error::BadFile {

@@ -1,0 +1,190 @@
+//! What steers a run beside its prompt: maps, each by a ControlNet.
+//!
+//! What a ControlNet gives is added to what the UNet keeps of its way down, by factors: the strength, 0 before the map begins
+//! and after it ends, and where prompt or map shall count more, less for what is near the picture
+//! ([`Importance`]). The factors are values of a run; a plan knows nothing of them.
+
+use std::sync::Arc;
+
+use super::picture::opaque;
+use crate::config::{MAX_CONTROLS, ModelConfig};
+use crate::error::{Error, Result};
+use crate::image::{Filter, Placement, Resize, Rgba};
+
+/// The most that a map can count.
+pub const MAX_CONTROL_STRENGTH: f64 = 2.0;
+
+/// A map and what is asked of it, as diffusers' `StableDiffusionControlNetPipeline`.
+#[derive(Debug, Clone)]
+pub struct Control {
+    /// Which of the model's ControlNets reads it ([`ModelConfig::controls`]).
+    pub model: usize,
+    /// The map; what is transparent shows white.
+    pub image: Arc<Rgba>,
+    /// How it is brought to the size of the picture.
+    pub resize: Resize,
+    /// What the residuals are multiplied by, 0 to 2; at 0 the run is one without it.
+    pub strength: f64,
+    /// It counts from this share of the steps on, 0 to 1,
+    pub start: f64,
+    /// and up to this one.
+    pub end: f64,
+    pub importance: Importance,
+}
+
+/// What counts more, prompt or map: sd-webui-controlnet's "Control Mode".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Importance {
+    #[default]
+    Balanced,
+    /// The nearer to the picture a residual is, the less it counts.
+    Prompt,
+    /// The same, and only where the denoiser sees the prompt, so that guidance makes it stronger: diffusers' `guess_mode`, whose
+    /// first factor is 0.1 instead of 0.0994.
+    Control,
+}
+
+/// By how much less a residual counts than the one behind it: of thirteen the first counts for a tenth. ControlNet's number:
+/// <https://github.com/lllyasviel/ControlNet/blob/main/gradio_canny2image.py>.
+const SOFTER: f64 = 0.825;
+
+impl Importance {
+    pub const ALL: [Importance; 3] = [Importance::Balanced, Importance::Prompt, Importance::Control];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Importance::Balanced => "balanced",
+            Importance::Prompt => "prompt",
+            Importance::Control => "control",
+        }
+    }
+
+    /// sd-webui-controlnet's words for it.
+    pub fn a1111_name(self) -> &'static str {
+        match self {
+            Importance::Balanced => "Balanced",
+            Importance::Prompt => "My prompt is more important",
+            Importance::Control => "ControlNet is more important",
+        }
+    }
+}
+
+impl Control {
+    /// The usual way, of all of which something else can be asked.
+    pub fn new(model: usize, image: impl Into<Arc<Rgba>>, strength: f64) -> Control {
+        let (start, end) = (0.0, 1.0);
+        let (resize, importance) = (Resize::Crop, Importance::default());
+        Control { model, image: image.into(), resize, strength, start, end, importance }
+    }
+
+    /// Whether it counts in step `i` of `steps`, as diffusers has it.
+    pub(super) fn counts(&self, i: usize, steps: usize) -> bool {
+        let share = |step: usize| step as f64 / steps as f64;
+        self.strength > 0.0 && share(i) >= self.start && share(i + 1) <= self.end
+    }
+
+    /// By how much each of `residuals` is multiplied for each of `[copies, batch]` latents, those without the prompt first.
+    pub(super) fn factors(&self, residuals: usize, [copies, batch]: [usize; 2]) -> Vec<f32> {
+        let mut factors = Vec::with_capacity(residuals * copies * batch);
+        for residual in 0..residuals {
+            let softer = match self.importance {
+                Importance::Balanced => 1.0,
+                _ => SOFTER.powi((residuals - 1 - residual) as i32),
+            };
+            for copy in 0..copies {
+                let unseen = self.importance == Importance::Control && copy + 1 < copies;
+                let factor = if unseen { 0.0 } else { self.strength * softer };
+                factors.extend(std::iter::repeat_n(factor as f32, batch));
+            }
+        }
+        factors
+    }
+
+    /// The map `[3, height, width]` in [0, 1]; `part` is what of it counts where only a part of a picture is drawn.
+    pub(super) fn map(&self, size: [usize; 2], part: Option<Vec<u8>>) -> Vec<f32> {
+        let rgb = part.unwrap_or_else(|| {
+            let placement = Placement::new([self.image.width, self.image.height], size, self.resize);
+            placement.laid(&opaque(&self.image), 3, Filter::Lanczos)
+        });
+        let plane = |c: usize| rgb.chunks_exact(3).map(move |pixel| f32::from(pixel[c]) / 255.0);
+        (0..3).flat_map(plane).collect()
+    }
+
+    fn check(&self, config: &ModelConfig) -> Result<()> {
+        let invalid = |message| Err(Error::InvalidInput { field: "controls", message });
+        let Control { model, strength, start, end, .. } = *self;
+        if model >= config.controls.len() {
+            return invalid(match config.controls.len() {
+                0 => "there is a map, but no ControlNet to read it; give one with it".to_string(),
+                count => format!("ControlNet {} is asked for, and there are {count}", model + 1),
+            });
+        }
+        if !(0.0..=MAX_CONTROL_STRENGTH).contains(&strength) {
+            return invalid(format!(
+                "a strength of {strength} asked for, expected 0 to {MAX_CONTROL_STRENGTH}"
+            ));
+        }
+        if !(0.0..=1.0).contains(&start) || !(0.0..=1.0).contains(&end) || start >= end {
+            return invalid(format!(
+                "it counts from {start} to {end} of the steps, expected two numbers from 0 to 1, the smaller first"
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses maps that cannot steer a model.
+pub(super) fn check(controls: &[Control], config: &ModelConfig) -> Result<()> {
+    if controls.len() > MAX_CONTROLS {
+        let message = format!("{} asked for, expected at most {MAX_CONTROLS}", controls.len());
+        return Err(Error::InvalidInput { field: "controls", message });
+    }
+    controls.iter().try_for_each(|control| control.check(config))
+}
+
+/// Those that count in any of so many steps.
+pub(super) fn counting(controls: &[Control], steps: usize) -> impl Iterator<Item = &Control> {
+    controls.iter().filter(move |control| (0..steps).any(|i| control.counts(i, steps)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn control(strength: f64, start: f64, end: f64) -> Control {
+        let image = Rgba { width: 1, height: 1, pixels: vec![255; 4] };
+        Control { start, end, ..Control::new(0, image, strength) }
+    }
+
+    /// `[1.0 - float(i / n < s or (i + 1) / n > e) for i in range(n)]` of diffusers' pipeline.
+    #[test]
+    fn a_map_counts_in_the_steps_that_diffusers_has_it_count_in() {
+        let counts = |control: Control, steps| -> Vec<usize> {
+            (0..steps).filter(|i| control.counts(*i, steps)).collect()
+        };
+        assert_eq!(counts(control(1.0, 0.0, 1.0), 4), [0, 1, 2, 3]);
+        assert_eq!(counts(control(1.0, 0.25, 0.8), 6), [2, 3]);
+        assert_eq!(counts(control(1.0, 0.0, 0.6), 5), [0, 1, 2]);
+        assert_eq!(counts(control(1.0, 0.5, 0.6), 3), [0; 0]);
+        assert_eq!(counts(control(0.0, 0.0, 1.0), 4), [0; 0]);
+        let several = [control(1.0, 0.9, 1.0), control(0.5, 0.0, 1.0), control(0.0, 0.0, 1.0)];
+        assert_eq!(counting(&several, 4).map(|control| control.strength).collect::<Vec<_>>(), [0.5]);
+    }
+
+    #[test]
+    fn what_is_more_important_counts_less_near_the_picture_or_not_without_the_prompt() {
+        let of =
+            |importance, copies| Control { importance, ..control(0.5, 0.0, 1.0) }.factors(13, [copies, 2]);
+        assert_eq!(of(Importance::Balanced, 2), [0.5; 52]);
+        let prompt = of(Importance::Prompt, 2);
+        assert_eq!(prompt[48..], [0.5; 4]);
+        assert!((prompt[0] - 0.5 * 0.825f32.powi(12)).abs() < 1e-7 && prompt[0] == prompt[3]);
+        let control = of(Importance::Control, 2);
+        assert_eq!((&control[..2], control[2], control[3]), (&[0.0; 2][..], prompt[2], prompt[3]));
+        assert_eq!(
+            of(Importance::Control, 1),
+            of(Importance::Prompt, 1),
+            "without guidance all see the prompt"
+        );
+    }
+}
