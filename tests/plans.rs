@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use opengen::config::{BUILTIN, ModelConfig};
+use opengen::config::{BUILTIN, ControlNetConfig, Denoiser, ModelConfig, UnetConfig};
 use opengen::kernels::winograd::{self, Pass};
 use opengen::kernels::{Elem, Kernel, WeightType, gemm};
 use opengen::model::autoencoder;
@@ -27,7 +27,7 @@ const GUIDED: Shape = Shape {
     previews: true,
     encodes: false,
     masked: false,
-    controls: Controls::default(),
+    controls: Controls::NONE,
 };
 
 fn plans(model: &str, size: usize, elem: Elem, copies: usize) -> Plans {
@@ -347,12 +347,21 @@ fn products_in_halves_go_to_matrix_units() {
 fn plans_use_no_specialisation_that_is_not_tested() {
     let tested: HashSet<Kernel> = Kernel::all().into_iter().collect();
     for model in BUILTIN {
-        let config = ModelConfig::builtin(model).unwrap();
+        let mut config = ModelConfig::builtin(model).unwrap();
+        let Denoiser::Unet(unet) = config.denoiser.clone();
+        config.controls.push(ControlNetConfig {
+            name: "canny".to_string(),
+            unet: UnetConfig { up_block_types: Vec::new(), ..unet },
+            conditioning_channels: 3,
+            conditioning_embedding_out_channels: vec![16, 32, 96, 256],
+        });
+        config.check().unwrap();
+        let steered = Shape { controls: Controls::of([0]), ..GUIDED };
         for elem in Elem::ALL {
             for tuning in Tuning::ALL {
                 for (subgroup, wanted) in [(0, WeightType::F16), (8, WeightType::F16), (32, WeightType::Q8)] {
                     let target = Target { elem, tuning, subgroup, limits: WIDE };
-                    let plans = Plans::without_weights(&config, GUIDED, target, wanted).unwrap();
+                    let plans = Plans::without_weights(&config, steered, target, wanted).unwrap();
                     for dispatch in plans.all().into_iter().flat_map(|plan| &plan.dispatches) {
                         assert!(tested.contains(&dispatch.kernel), "{model}: {:?}", dispatch.kernel);
                     }

@@ -35,16 +35,19 @@ pub struct Shape {
 }
 
 /// The control networks of a run, which may be one of the model's several times, each with a map of its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Controls {
     models: [usize; MAX_CONTROLS],
     count: usize,
 }
 
 impl Controls {
+    /// Nothing steers the run.
+    pub const NONE: Controls = Controls { models: [0; MAX_CONTROLS], count: 0 };
+
     /// Those of these numbers among the model's, at most [`MAX_CONTROLS`].
     pub fn of(models: impl IntoIterator<Item = usize>) -> Controls {
-        let mut controls = Controls::default();
+        let mut controls = Controls::NONE;
         for (to, model) in controls.models.iter_mut().zip(models) {
             *to = model;
             controls.count += 1;

@@ -113,7 +113,7 @@ pub fn of_builtin(model: &str, width: usize, height: usize) -> Result<Plans> {
         previews: true,
         encodes: false,
         masked: false,
-        controls: Controls::default(),
+        controls: Controls::NONE,
     };
     let target = Target { elem: Elem::F32, tuning: Tuning::GPU, subgroup: 0, limits: MemoryLimits::WIDEST };
     Plans::without_weights(&config, shape, target, WeightType::Q8)

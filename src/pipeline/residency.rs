@@ -298,7 +298,7 @@ mod tests {
             previews: true,
             encodes: false,
             masked: false,
-            controls: Controls::default(),
+            controls: Controls::NONE,
         }
     }
 
@@ -397,7 +397,7 @@ mod tests {
         for phase in [0, 2] {
             assert!(resident[phase].contains(&Component::Control(0)), "{steered}");
         }
-        let without = least(Controls::default(), &sizes);
+        let without = least(Controls::NONE, &sizes);
         assert_eq!(without.peak(), sd15(WeightType::F16, 0).peak());
         let there = |phase: &Phase| phase.resident.contains(Component::Control(0));
         assert!(!without.phases.iter().any(there), "{without}");

@@ -144,7 +144,7 @@ fn shape(request: &Request, manifest: &Manifest) -> Shape {
         previews: request.preview_every > 0,
         encodes: request.picture.is_some(),
         masked: request.picture.as_ref().is_some_and(|picture| picture.mask.is_some()),
-        controls: Controls::default(),
+        controls: Controls::NONE,
     }
 }
 

@@ -141,7 +141,7 @@ pub async fn run(args: &Args) -> Result<()> {
         previews: false,
         encodes: false,
         masked: false,
-        controls: Controls::default(),
+        controls: Controls::NONE,
     };
     let Engine::Gpu(engine) = pipeline.engine() else {
         return Err(crate::invalid("model", "was not loaded onto the GPU".to_string()));

@@ -131,7 +131,7 @@ fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shap
         previews: true,
         encodes: false,
         masked: false,
-        controls: Controls::default(),
+        controls: Controls::NONE,
     }
 }
 
