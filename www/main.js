@@ -61,7 +61,7 @@ const adding = new Adding({
 const reader = new Reader();
 const begin = new Begin({
   pictures, current: () => shown.current, drawn: () => ({ width: Number($('width').value), height: Number($('height').value) }),
-  onChange: drawQueue, onUsed: use,
+  onChange: drawQueue, onUsed: use, onSketch: (mask, signal) => making.sketch(mask, signal),
 });
 const making = new Making({
   session, settings, stage, shown, pictures, gallery, adding, reader, begin,

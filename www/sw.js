@@ -103,6 +103,7 @@ const PARTS = {
     'paint/editor.js',
     'paint/files.js',
     'paint/hands.js',
+    'paint/live.js',
     'paint/mask.js',
     'paint/sides.js',
     'paint/tools.js',

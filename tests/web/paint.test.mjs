@@ -432,3 +432,57 @@ test('a picture grows on its side and stays as it was behind the seam; of a larg
   assert.deepEqual([result.width, result.height, changes.beyond], [480, 320, 0]);
   assert.ok(changes.within > 3000, `${changes.within} pixels were drawn anew`);
 });
+
+test('while one paints, what is painted is drawn; none of it is kept, and the picture comes back', async () => {
+  const { page } = await withApple();
+  await promptOf(page).fill(ORANGE);
+  const under = page.locator('#mask .mask-under');
+  const seen = () => under.evaluate((element) => element.toDataURL());
+  const strip = () => page.locator('#strip button').count();
+  const [before, kept] = [await seen(), await strip()];
+  const live = page.getByRole('checkbox', { name: 'Draw while I paint' });
+  await live.check();
+  await page.waitForTimeout(500);
+  assert.equal(await seen(), before, 'nothing is painted, so nothing is drawn');
+
+  // While the hand has not let go yet, and after it.
+  const at = await places(page);
+  await page.mouse.move(...at(0.35, 0.4));
+  await page.mouse.down();
+  await page.mouse.move(...at(0.6, 0.45), { steps: 5 });
+  await page.locator('#mask[data-result]').waitFor();
+  const first = await seen();
+  assert.notEqual(first, before);
+  await page.mouse.move(...at(0.35, 0.6), { steps: 5 });
+  await page.mouse.move(...at(0.65, 0.65), { steps: 5 });
+  await page.mouse.up();
+  await page.waitForFunction((old) => document.querySelector('#mask .mask-under').toDataURL() !== old, first);
+  await page.locator('#live-words').filter({ hasText: /^\d+\.\d pictures a second\. Generate/ }).waitFor();
+  assert.equal(await strip(), kept);
+
+  // Other words, another picture; what is wrong with the settings is said, and nothing is lost.
+  const orange = await settled(page, seen);
+  await promptOf(page).fill('a green apple on a light blue background');
+  await page.waitForFunction((old) => document.querySelector('#mask .mask-under').toDataURL() !== old, orange);
+  await settled(page, seen);
+
+  await live.uncheck();
+  await page.locator('#mask:not([data-result])').waitFor();
+  await page.waitForFunction((old) => document.querySelector('#mask .mask-under').toDataURL() === old, before);
+  await live.check();
+  await page.locator('#mask[data-result]').waitFor();
+  await begins(page, () => generateButton(page).click());
+  await finished(page);
+  assert.equal(await strip(), kept + 1);
+});
+
+/** What is seen once nothing newer has come for a while. */
+async function settled(page, seen) {
+  for (let last = await seen(), i = 0; ; i++) {
+    await page.waitForTimeout(1500);
+    const now = await seen();
+    if (now === last) return now;
+    assert.ok(i < 20, 'it goes on drawing');
+    last = now;
+  }
+}

@@ -39,9 +39,10 @@ export class Begin {
    * @param {() => import('./begun.js').Size} options.drawn how large pictures are drawn
    * @param {() => void} options.onChange the stage shows something else, or another run would be asked for
    * @param {(entry: import('./pictures.js').Entry, hash: string) => void} options.onUsed a picture that was made here is begun with
+   * @param {(mask: ImageData, signal: AbortSignal) => Promise<ImageData | null>} options.onSketch what comes of what is painted now
    */
-  constructor({ pictures, current, drawn, onChange, onUsed }) {
-    Object.assign(this, { pictures, current, drawn, onChange, onUsed });
+  constructor({ pictures, current, drawn, onChange, onUsed, onSketch }) {
+    Object.assign(this, { pictures, current, drawn, onChange, onUsed, onSketch });
     for (const [button, file] of [['image', 'begin-file'], ['begin-camera', 'begin-photograph']]) {
       $(button).addEventListener('click', () => $(file).click());
       $(file).addEventListener('change', () => {

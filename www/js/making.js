@@ -13,6 +13,8 @@ import { STAGES, errorWords, foreignWords, keepingWords, seedWords, sentence, tr
 
 /** How far a variation goes when the form does not say. */
 const GENTLE = 0.2;
+/** Steps of a picture that is drawn while one paints, or fewer. */
+const SKETCH_STEPS = 4;
 
 /** What to say of what a run begins with where the browser has let go of it. */
 const GONE = {
@@ -30,6 +32,9 @@ export class Making {
   #saidAgain = false;
   /** Why pictures are not kept, as far as that has been said. @type {Set<string>} */
   #told = new Set();
+  /** What is drawn while one paints, and its seed where nobody typed one. @type {AbortController | null} */
+  #sketching = null;
+  #sketchSeed = drawSeed();
 
   /**
    * @param {object} options
@@ -96,6 +101,33 @@ export class Making {
     return nameOf({ settings: request, model: this.session.model.id });
   }
 
+  /**
+   * What comes of a picture as it is painted over now, in few steps and not kept. What is to be kept goes first.
+   * @param {ImageData} mask @param {AbortSignal} signal @returns {Promise<ImageData>} of the picture's size
+   */
+  async sketch(mask, signal) {
+    const { session, settings, reader, begin } = this;
+    if (session.state !== 'ready') throw new Error('The model is not here yet.');
+    if (this.queue.running) throw new Error('A picture is being made.');
+    const asked = settings.glance();
+    const { mask: _, ...beginning } = begin.request;
+    const steps = Math.min(SKETCH_STEPS, asked.steps);
+    const seed = settings.random.checked ? this.#sketchSeed : asked.seed;
+    const controller = new AbortController();
+    const stop = () => controller.abort();
+    signal.addEventListener('abort', stop);
+    this.#sketching = controller;
+    try {
+      const { typed, ...request } = translated(asked, await reader.read(session.model, asked.prompt));
+      const image = await this.#sourceOf('image', beginning.image);
+      const run = { ...request, ...beginning, image, mask, seed, steps, batch: 1, previews: false };
+      return (await session.generate({ ...run, signal: controller.signal })).image;
+    } finally {
+      signal.removeEventListener('abort', stop);
+      if (this.#sketching === controller) this.#sketching = null;
+    }
+  }
+
   /** Other pictures like the one on the stage: the same settings, noise a little way towards another seed's. */
   vary() {
     const { batch, variationStrength } = this.settings.shared();
@@ -115,6 +147,7 @@ export class Making {
    */
   async #draw({ pictures: requests }, signal) {
     const { session, stage, shown, adding, reader } = this;
+    this.#sketching?.abort();
     hideBanner();
     if (this.#saidAgain) hideReport(); // it was about the job before
     this.#saidAgain = false;

@@ -257,6 +257,14 @@ export class Settings {
     return request;
   }
 
+  /** The same without a word at the fields. @throws {Error} what is wrong with the first of them */
+  glance() {
+    const { request, errors } = check(this.#values(), this.random.checked);
+    const wrong = Object.values(errors).find(Boolean);
+    if (wrong) throw new Error(wrong);
+    return request;
+  }
+
   /** Says at the field what is wrong with it; an empty message takes that back. */
   mark(field, message) {
     const error = $(`${field}-error`);

@@ -5,6 +5,7 @@ import { $ } from '../js/dom.js';
 import { report } from '../js/report.js';
 import { pngOf, valuesOf } from './files.js';
 import { Hands } from './hands.js';
+import { Live } from './live.js';
 import { Mask } from './mask.js';
 import { Tools } from './tools.js';
 import { View } from './view.js';
@@ -29,9 +30,15 @@ export class Editor {
   constructor(begin) {
     this.begin = begin;
     this.view = new View($('mask'));
+    this.live = new Live(this);
     this.tools = new Tools(this);
     this.hands = new Hands(this);
     document.addEventListener('visibilitychange', () => document.hidden && this.settle());
+  }
+
+  /** Whether a picture is being painted over, to be seen. */
+  get isOpen() {
+    return this.mask !== null && this.view.root.checkVisibility();
   }
 
   /** Pixels of the mask to one of the picture. */
@@ -75,6 +82,7 @@ export class Editor {
     if (bitmap) {
       this.picture = { width, height };
       this.mask = new Mask(width * scale, height * scale);
+      this.live.clear();
       this.view.show(bitmap, this.mask);
     }
     this.#kept = { image, mask };
@@ -156,6 +164,7 @@ export class Editor {
     this.view.draw();
     this.tools.draw();
     this.tools.say(this.mask.share);
+    this.live.offer({ complete: true });
   }
 
   #keep() {

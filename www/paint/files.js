@@ -1,12 +1,17 @@
 /** A mask as a file: white is drawn anew, black stays. */
 
-/** @param {import('./mask.js').Mask} mask @returns {Promise<Blob>} a PNG */
-export function pngOf({ width, height, data }) {
-  const canvas = new OffscreenCanvas(width, height);
+/** @param {import('./mask.js').Mask} mask */
+export function imageOf({ width, height, data }) {
   const image = new ImageData(width, height);
   const pixels = new DataView(image.data.buffer);
   for (let i = 0; i < data.length; i++) pixels.setUint32(4 * i, data[i] * 0x1010100 + 255);
-  canvas.getContext('2d').putImageData(image, 0, 0);
+  return image;
+}
+
+/** @param {import('./mask.js').Mask} mask @returns {Promise<Blob>} a PNG */
+export function pngOf(mask) {
+  const canvas = new OffscreenCanvas(mask.width, mask.height);
+  canvas.getContext('2d').putImageData(imageOf(mask), 0, 0);
   return canvas.convertToBlob({ type: 'image/png' });
 }
 

@@ -100,6 +100,7 @@ export class Hands {
     if (tool === 'brush' || tool === 'eraser') {
       this.editor.mask.stroke(last ?? point, point, { erase, soft: this.editor.brush.soft });
       this.view.draw();
+      this.editor.live.offer();
       this.#hover(event);
     } else {
       this.view.outline(tool === 'lasso' ? points : corners(points[0], point));
@@ -124,7 +125,10 @@ export class Hands {
   /** What was begun is taken back. @returns {boolean} whether there was anything */
   drop() {
     if (!this.#act) return false;
-    if (this.#act.tool !== 'pan') this.editor.mask.cancel();
+    if (this.#act.tool !== 'pan') {
+      this.editor.mask.cancel();
+      this.editor.live.offer();
+    }
     this.#act = null;
     this.view.outline([]);
     return true;

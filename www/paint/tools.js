@@ -47,7 +47,7 @@ export class Tools {
   constructor(editor) {
     this.editor = editor;
     this.words = make('p', { className: 'mask-words quiet', id: 'mask-words', role: 'status' });
-    $('tools').replaceChildren(this.#row(), this.#sliders(), make('div', { className: 'tool-more' }, this.words, this.#more()));
+    $('tools').replaceChildren(this.#row(), this.#sliders(), editor.live.root, make('div', { className: 'tool-more' }, this.words, this.#more()));
     this.draw();
   }
 

@@ -19,6 +19,7 @@ export class View {
   /** What is drawn with: outlined, not painted yet. @type {Point[]} */ #outline = [];
   /** @type {Mask | null} */ #mask = null;
   /** @type {ImageBitmap | null} */ #picture = null;
+  /** What is shown in its place, if anything. @type {HTMLCanvasElement | null} */ #result = null;
   #moved = true;
   #grain = new Grain(PATTERN).noise();
 
@@ -43,6 +44,14 @@ export class View {
     Object.assign(this.sheet, { width: mask.width, height: mask.height });
     this.#outline = [];
     this.whole();
+  }
+
+  /** Shows what came of what is painted, through which that is seen faintly; null: the picture itself. @param {ImageData | null} image */
+  result(image) {
+    this.#result = image && Object.assign(document.createElement('canvas'), { width: image.width, height: image.height });
+    this.#result?.getContext('2d').putImageData(image, 0, 0);
+    this.root.toggleAttribute('data-result', image !== null);
+    this.draw({ moved: true });
   }
 
   /** All of it again. */
@@ -131,7 +140,7 @@ export class View {
       const context = this.under.getContext('2d');
       context.clearRect(0, 0, side, side);
       context.imageSmoothingQuality = 'high';
-      context.drawImage(this.#picture, left, top, width * zoom, height * zoom);
+      context.drawImage(this.#result ?? this.#picture, left, top, width * zoom, height * zoom);
     }
     this.#moved = false;
     this.#takeOver();
