@@ -165,6 +165,11 @@ impl ModelConfig {
         if self.scheduler.rescale_betas_zero_snr { 0.7 } else { 0.0 }
     }
 
+    /// What its ControlNets are called.
+    pub fn control_names(&self) -> Vec<&str> {
+        self.controls.iter().map(|control| control.name.as_str()).collect()
+    }
+
     /// Whether the denoiser paints into a picture: beside the latents it reads a mask and what is outside of it.
     pub fn is_inpainting(&self) -> bool {
         self.denoiser.in_channels() == 2 * self.vae.latent_channels() + 1

@@ -1,9 +1,10 @@
-//! Pictures: RGBA in memory, PNG files, what PNG, JPEG and WebP files say in words, and A1111's `parameters` text.
+//! Pictures: RGBA in memory, maps of them, PNG files, what PNG, JPEG and WebP files say in words, and A1111's `parameters` text.
 
 mod apng;
 mod chunks;
 mod exif;
 mod interpolate;
+pub mod maps;
 mod origin;
 mod parameters;
 mod png;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use super::picture::opaque;
 use crate::config::{MAX_CONTROLS, ModelConfig};
 use crate::error::{Error, Result};
+use crate::image::maps::Preprocessor;
 use crate::image::{Filter, Placement, Resize, Rgba};
 
 /// The most that a map can count.
@@ -19,8 +20,10 @@ pub const MAX_CONTROL_STRENGTH: f64 = 2.0;
 pub struct Control {
     /// Which of the model's ControlNets reads it ([`ModelConfig::controls`]).
     pub model: usize,
-    /// The map; what is transparent shows white.
+    /// The map, or a picture of which it is made; what is transparent shows white.
     pub image: Arc<Rgba>,
+    /// How it is made, at the size at which the picture is drawn.
+    pub preprocessor: Preprocessor,
     /// How it is brought to the size of the picture.
     pub resize: Resize,
     /// What the residuals are multiplied by, 0 to 2; at 0 the run is one without it.
@@ -59,6 +62,11 @@ impl Importance {
         }
     }
 
+    /// The one of sd-webui-controlnet's words.
+    pub fn from_a1111_name(name: &str) -> Option<Importance> {
+        Importance::ALL.into_iter().find(|kind| kind.a1111_name() == name)
+    }
+
     /// sd-webui-controlnet's words for it.
     pub fn a1111_name(self) -> &'static str {
         match self {
@@ -74,7 +82,8 @@ impl Control {
     pub fn new(model: usize, image: impl Into<Arc<Rgba>>, strength: f64) -> Control {
         let (start, end) = (0.0, 1.0);
         let (resize, importance) = (Resize::Crop, Importance::default());
-        Control { model, image: image.into(), resize, strength, start, end, importance }
+        let (image, preprocessor) = (image.into(), Preprocessor::None);
+        Control { model, image, preprocessor, resize, strength, start, end, importance }
     }
 
     /// Whether it counts in step `i` of `steps`, as diffusers has it.
@@ -100,14 +109,45 @@ impl Control {
         factors
     }
 
-    /// The map `[3, height, width]` in [0, 1]; `part` is what of it counts where only a part of a picture is drawn.
-    pub(super) fn map(&self, size: [usize; 2], part: Option<Vec<u8>>) -> Vec<f32> {
-        let rgb = part.unwrap_or_else(|| {
-            let placement = Placement::new([self.image.width, self.image.height], size, self.resize);
-            placement.laid(&opaque(&self.image), 3, Filter::Lanczos)
-        });
+    /// The map `[3, height, width]` in [0, 1], -1 where it says nothing. `part` is what of the picture counts where only a part
+    /// of one is drawn, and `mask`, `[height, width]`, what is drawn anew.
+    pub(super) fn map(&self, size: [usize; 2], part: Option<Vec<u8>>, mask: Option<&[u8]>) -> Vec<f32> {
+        let placement = Placement::new([self.image.width, self.image.height], size, self.resize);
+        let rgb = part.unwrap_or_else(|| placement.laid(&opaque(&self.image), 3, Filter::Lanczos));
+        let rgb = self.preprocessor.of(&rgb, size);
         let plane = |c: usize| rgb.chunks_exact(3).map(move |pixel| f32::from(pixel[c]) / 255.0);
-        (0..3).flat_map(plane).collect()
+        let mut map: Vec<f32> = (0..3).flat_map(plane).collect();
+        if self.preprocessor == Preprocessor::Inpaint {
+            // Without a mask it is what is transparent.
+            let clear = || {
+                let clear: Vec<u8> = self.image.pixels.chunks_exact(4).map(|pixel| 255 - pixel[3]).collect();
+                placement.laid(&clear, 1, Filter::Triangle)
+            };
+            let mask = mask.map_or_else(clear, <[u8]>::to_vec);
+            let open = map.iter_mut().zip(mask.iter().cycle()).filter(|(_, mask)| **mask >= 128);
+            open.for_each(|(value, _)| *value = -1.0);
+        }
+        map
+    }
+
+    /// What of it stands in a picture's metadata, in sd-webui-controlnet's words; `name` is the ControlNet's.
+    pub(super) fn field(&self, name: &str) -> String {
+        let mut words = vec![
+            format!("Module: {}", self.preprocessor.a1111_name()),
+            format!("Model: {name}"),
+            format!("Weight: {}", self.strength),
+            format!("Resize Mode: {}", a1111_resize(self.resize)),
+        ];
+        if let Preprocessor::Canny { low, high } = self.preprocessor {
+            words.extend([format!("Threshold A: {low}"), format!("Threshold B: {high}")]);
+        }
+        words.extend([
+            format!("Guidance Start: {}", self.start),
+            format!("Guidance End: {}", self.end),
+            "Pixel Perfect: True".to_string(),
+            format!("Control Mode: {}", self.importance.a1111_name()),
+        ]);
+        words.join(", ")
     }
 
     fn check(&self, config: &ModelConfig) -> Result<()> {
@@ -142,6 +182,18 @@ pub(super) fn check(controls: &[Control], config: &ModelConfig) -> Result<()> {
     controls.iter().try_for_each(|control| control.check(config))
 }
 
+/// sd-webui-controlnet's words for how a map is brought to the size of the picture.
+pub(super) fn a1111_resize(resize: Resize) -> &'static str {
+    match resize {
+        Resize::Just => "Just Resize",
+        Resize::Crop => "Crop and Resize",
+        Resize::Fill => "Resize and Fill",
+    }
+}
+
+/// The name of a field of a picture's metadata, without its number.
+pub(super) const FIELD: &str = "ControlNet";
+
 /// Those that count in any of so many steps.
 pub(super) fn counting(controls: &[Control], steps: usize) -> impl Iterator<Item = &Control> {
     controls.iter().filter(move |control| (0..steps).any(|i| control.counts(i, steps)))
@@ -169,6 +221,19 @@ mod tests {
         assert_eq!(counts(control(0.0, 0.0, 1.0), 4), [0; 0]);
         let several = [control(1.0, 0.9, 1.0), control(0.5, 0.0, 1.0), control(0.0, 0.0, 1.0)];
         assert_eq!(counting(&several, 4).map(|control| control.strength).collect::<Vec<_>>(), [0.5]);
+    }
+
+    #[test]
+    fn what_is_drawn_anew_is_left_open() {
+        let pixels = [[0, 51, 255, 255], [255, 0, 0, 0]].concat();
+        let image = Rgba { width: 2, height: 1, pixels };
+        let control = Control { preprocessor: Preprocessor::Inpaint, ..Control::new(0, image, 1.0) };
+        assert_eq!(control.map([2, 1], None, Some(&[255, 0])), [-1.0, 1.0, -1.0, 1.0, -1.0, 1.0]);
+        assert_eq!(
+            control.map([2, 1], None, None),
+            [0.0, -1.0, 0.2, -1.0, 1.0, -1.0],
+            "by what is transparent"
+        );
     }
 
     #[test]

@@ -41,6 +41,8 @@ pub struct Settings {
     pub extend: Option<Extended>,
     /// A second pass at a larger size.
     pub hires: Option<Second>,
+    /// What steered it; the maps are not in the file.
+    pub controls: Vec<Steered>,
     pub sampler: Option<&'static str>,
     pub schedule: Option<&'static str>,
     pub rng: Option<&'static str>,
@@ -51,6 +53,19 @@ pub struct Settings {
     pub model: Option<String>,
     /// What could not be honoured, as sentences.
     pub notices: Vec<String>,
+}
+
+/// What a ControlNet made of a map, as far as words say it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Steered {
+    /// The ControlNet's name.
+    pub model: Option<String>,
+    pub preprocessor: Option<String>,
+    pub strength: Option<f64>,
+    pub start: Option<f64>,
+    pub end: Option<f64>,
+    pub importance: Option<&'static str>,
+    pub resize: Option<&'static str>,
 }
 
 /// How far a picture grew on its sides, in its pixels, and over how many new became old.

@@ -203,8 +203,8 @@ impl Request {
         if self.picture.is_some() { MadeOf::Picture } else { MadeOf::Words }
     }
 
-    /// The settings as A1111 writes them into a picture's metadata.
-    pub fn parameters(&self, model: &str, index: usize) -> Parameters {
+    /// The settings as A1111 writes them into a picture's metadata; `controls` are the names of the model's ControlNets.
+    pub fn parameters(&self, model: &str, controls: &[&str], index: usize) -> Parameters {
         let field = |key: &str, value: String| (key.to_string(), value);
         let mut fields = vec![
             field("Steps", self.steps.to_string()),
@@ -228,6 +228,10 @@ impl Request {
         if let Some(hires) = &self.hires {
             fields.push(field(STRENGTH, hires.strength.to_string()));
             fields.extend(hires.fields().into_iter().map(|(key, value)| field(key, value)));
+        }
+        for (number, control) in self.controls.iter().enumerate() {
+            let name = controls.get(control.model).copied().unwrap_or_default();
+            fields.push((format!("{} {number}", control::FIELD), control.field(name)));
         }
         fields.push(field("RNG", self.rng.a1111_name().to_string()));
         if self.dialect != Dialect::default() {

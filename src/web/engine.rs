@@ -319,7 +319,7 @@ impl Inner {
             };
             let made = run(&mut loaded.acquired.backend, request, &running.cancel, on_event).await;
             match made {
-                Ok(made) => return made.to_js(request, &loaded.acquired.backend.config().name, &notices),
+                Ok(made) => return made.to_js(request, loaded.acquired.backend.config(), &notices),
                 Err(Error::DeviceLost { message }) => {
                     notices.extend(self.revive(work, running, may_recover, message).await?);
                     may_recover = false;

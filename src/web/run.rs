@@ -6,6 +6,7 @@ use super::browser::{self, now_ms};
 use super::device::Backend;
 use super::values::{self, Pictures, Stats, Timings};
 use crate::Result;
+use crate::config::ModelConfig;
 use crate::pipeline::{Cancel, Event, Output, Request, Stage};
 
 /// How long each stage takes; a run may come to some of them twice.
@@ -70,8 +71,13 @@ pub(super) async fn run(
 
 impl Made {
     /// The answer to `generate`.
-    pub(super) fn to_js(&self, request: &Request, model: &str, notices: &[String]) -> Result<JsValue> {
-        let png = self.png(request, model)?;
+    pub(super) fn to_js(
+        &self,
+        request: &Request,
+        config: &ModelConfig,
+        notices: &[String],
+    ) -> Result<JsValue> {
+        let png = self.png(request, config)?;
         let stats = &self.output.stats;
         let notices: Vec<String> = notices.iter().chain(&self.output.notices).cloned().collect();
         let pictures = Pictures {
@@ -93,13 +99,13 @@ impl Made {
     }
 
     /// One PNG file per picture with the settings in its text.
-    fn png(&self, request: &Request, model: &str) -> Result<Vec<Vec<u8>>> {
+    fn png(&self, request: &Request, config: &ModelConfig) -> Result<Vec<Vec<u8>>> {
         self.output
             .images
             .iter()
             .enumerate()
             .map(|(index, image)| {
-                let text = request.parameters(model, index).to_string();
+                let text = request.parameters(&config.name, &config.control_names(), index).to_string();
                 crate::image::encode_made(image, request.made_of(), Some(&text))
             })
             .collect()

@@ -92,7 +92,7 @@ async fn examine(args: &Args, say: &mut dyn FnMut(String)) -> Result<()> {
         say(row("device", format!("{peak:.1} MB at most, {} dispatches a step", stats.dispatches_per_step)));
     }
     if let Some(image) = output.images.first() {
-        write(image, &request.parameters(&pipeline.config().name, 0).to_string(), &args.out)?;
+        write(image, &request.parameters(&pipeline.config().name, &[], 0).to_string(), &args.out)?;
         say(row("picture", format!("{}, {}", args.out.display(), look(image))));
     }
     if let Some(dump) = &dump {

@@ -184,7 +184,7 @@ async fn one(args: &Args, source: &ModelSource, pipeline: &mut Pipeline) -> Resu
         println!("{differences}");
         output.images = pictures;
     }
-    write_pictures(&output, &request, &pipeline.config().name, !args.no_settings, &out)?;
+    write_pictures(&output, &request, pipeline.config(), !args.no_settings, &out)?;
     if let (Some(path), Some(dump)) = (&args.dump, dump) {
         write_dump(path, &dump)?;
     }
@@ -210,7 +210,7 @@ async fn many(args: &Args, file: &Path, pipeline: &mut Pipeline) -> Result<()> {
         };
         let request = request(&args, pipeline.config())?;
         let output = made(pipeline, &request, None).await?;
-        write_pictures(&output, &request, &pipeline.config().name, !args.no_settings, &line.out)?;
+        write_pictures(&output, &request, pipeline.config(), !args.no_settings, &line.out)?;
     }
     Ok(())
 }
@@ -247,10 +247,17 @@ fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
     })
 }
 
-fn write_pictures(output: &Output, request: &Request, model: &str, settings: bool, out: &Path) -> Result<()> {
+fn write_pictures(
+    output: &Output,
+    request: &Request,
+    config: &ModelConfig,
+    settings: bool,
+    out: &Path,
+) -> Result<()> {
+    let controls = config.control_names();
     for (index, image) in output.images.iter().enumerate() {
         let path = numbered(out, index);
-        let settings = settings.then(|| request.parameters(model, index).to_string());
+        let settings = settings.then(|| request.parameters(&config.name, &controls, index).to_string());
         let png = encode_made(image, request.made_of(), settings.as_deref())?;
         std::fs::write(&path, png).map_err(|e| io(&path, &e))?;
         eprintln!("{} (seed {})", path.display(), request.seed_of(index));

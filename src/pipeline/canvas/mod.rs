@@ -126,6 +126,11 @@ impl<'a> Canvas<'a> {
         self.placement.laid(&opaque(&self.region.of(&self.picture)), 3, Filter::Lanczos)
     }
 
+    /// What is drawn anew on it, `[height, width]`, where that is a part.
+    pub fn white(&self) -> Option<&[u8]> {
+        self.masked.as_ref().map(|masked| masked.canvas.as_slice())
+    }
+
     /// What of another view of the whole picture lies on the canvas, RGB `[height, width, 3]`; none where all of it does.
     pub fn part(&self, view: &Rgba) -> Option<Vec<u8>> {
         let size = [self.picture.width, self.picture.height];

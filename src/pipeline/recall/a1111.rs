@@ -2,13 +2,15 @@
 
 use std::collections::HashSet;
 
-use super::{Extended, Second, Settings, brief};
-use crate::image::Parameters;
+use super::{Extended, Second, Settings, Steered, brief};
+use crate::image::maps::Preprocessor;
+use crate::image::{Parameters, Resize};
+use crate::pipeline::control;
 use crate::pipeline::hires::{self, RESIZE, UPSCALE, UPSCALER};
 use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING};
 use crate::pipeline::picture::{AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, OVERLAP, PADDING};
 use crate::pipeline::request::{DIALECT, STRENGTH};
-use crate::pipeline::{MaskedContent, Upscaler};
+use crate::pipeline::{Importance, MaskedContent, Upscaler};
 use crate::sample::NoiseSource;
 
 /// Recorded facts and things that are read elsewhere: nothing is lost when they are passed over.
@@ -82,6 +84,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 settings.take_second_pass(scale, parameters);
             }
             EXTEND => settings.take_extension(value, parameters.get(OVERLAP)),
+            key if is_control(key) => settings.take_control(value),
             "Sampler" => settings.take_sampler(value, schedule),
             "Size" => settings.take_size(value),
             "Model" => settings.model = Some(value.clone()),
@@ -135,6 +138,43 @@ impl Settings {
         scale
     }
 
+    /// `Module: canny, Model: name [hash], Weight: 0.8, …`, as sd-webui-controlnet writes it.
+    fn take_control(&mut self, value: &str) {
+        let words: Vec<(&str, &str)> = value.split(", ").filter_map(|word| word.split_once(": ")).collect();
+        let get = |key: &str| words.iter().find(|(name, _)| *name == key).map(|(_, value)| value.trim());
+        let mut number =
+            |key: &str| get(key).and_then(|value| self.number(&format!("{} {key}", control::FIELD), value));
+        let (strength, start, end) = (number("Weight"), number("Guidance Start"), number("Guidance End"));
+        let module = get("Module").or(get("preprocessor"));
+        let thresholds = get("Threshold A").zip(get("Threshold B"));
+        let thresholds = thresholds.and_then(|(low, high)| Some((whole(low)?, whole(high)?)));
+        let preprocessor =
+            module.and_then(Preprocessor::from_a1111_name).map(|kind| match (kind, thresholds) {
+                (Preprocessor::Canny { .. }, Some((low, high))) => Preprocessor::Canny { low, high },
+                (kind, _) => kind,
+            });
+        if let (Some(module), None) = (module, preprocessor) {
+            self.notices.push(format!("There is no preprocessor “{}” here; give its map.", brief(module)));
+        }
+        // A1111 puts a part of the file's hash behind its name.
+        let model =
+            get("Model").or(get("model")).map(|name| name.split(" [").next().unwrap_or(name).to_string());
+        let named = model.as_deref().unwrap_or("a ControlNet");
+        self.notices
+            .push(format!("It was steered by {} and a map, which its file does not hold.", brief(named)));
+        let resize = get("Resize Mode");
+        let resize = Resize::ALL.into_iter().find(|kind| Some(control::a1111_resize(*kind)) == resize);
+        self.controls.push(Steered {
+            model,
+            preprocessor: preprocessor.map(|kind| kind.to_string()),
+            strength,
+            start,
+            end,
+            importance: get("Control Mode").and_then(Importance::from_a1111_name).map(Importance::name),
+            resize: resize.map(Resize::name),
+        });
+    }
+
     /// `LEFT,TOP,RIGHT,BOTTOM`, as this engine writes it.
     fn take_extension(&mut self, sides: &str, overlap: Option<&str>) {
         let numbers: Option<Vec<u32>> = sides.split(',').map(|side| side.trim().parse().ok()).collect();
@@ -145,6 +185,18 @@ impl Settings {
         let overlap = overlap.map_or(Some(DEFAULT_OVERLAP as u32), |overlap| self.number(OVERLAP, overlap));
         self.extend = overlap.map(|overlap| Extended { left, top, right, bottom, overlap });
     }
+}
+
+/// A threshold, which is written as 100 or as 100.0.
+fn whole(text: &str) -> Option<u32> {
+    let value: f64 = text.parse().ok()?;
+    (0.0..=32767.0).contains(&value).then_some(value as u32)
+}
+
+/// `ControlNet 0`, and before there could be several `ControlNet`.
+fn is_control(key: &str) -> bool {
+    let number = key.strip_prefix(control::FIELD).map(str::trim_start);
+    number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit()))
 }
 
 /// A1111 names its noise only where it is not the graphics card's; ComfyUI and those built on it always take PyTorch's

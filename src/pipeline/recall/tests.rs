@@ -55,6 +55,7 @@ fn our_own_come_back_whole() {
         only_masked: None,
         extend: None,
         hires: None,
+        controls: Vec::new(),
         sampler: Some("dpm++-2m"),
         schedule: Some("karras"),
         rng: Some("torch"),
@@ -63,23 +64,23 @@ fn our_own_come_back_whole() {
         model: Some("mini".to_string()),
         notices: Vec::new(),
     };
-    assert_eq!(recalled(&request().parameters("mini", 1).to_string()), expected);
+    assert_eq!(recalled(&request().parameters("mini", &[], 1).to_string()), expected);
 }
 
 #[test]
 fn every_sampler_comes_back() {
     for sampler in SamplerKind::ALL {
-        let text = Request { sampler, ..request() }.parameters("mini", 0).to_string();
+        let text = Request { sampler, ..request() }.parameters("mini", &[], 0).to_string();
         assert_eq!(recalled(&text).sampler, Some(sampler.name()));
     }
 }
 
 #[test]
 fn a_variation_is_written_as_a1111_does() {
-    let text = request().parameters("mini", 1).to_string();
+    let text = request().parameters("mini", &[], 1).to_string();
     assert!(text.contains("Seed: 18446744073709551615, "), "{text}");
     assert!(text.contains(", Variation seed: 8, Variation seed strength: 0.3, "), "{text}");
-    let plain = Request { variation: None, ..request() }.parameters("mini", 1).to_string();
+    let plain = Request { variation: None, ..request() }.parameters("mini", &[], 1).to_string();
     assert!(plain.contains("Seed: 0, ") && !plain.contains("Variation"), "{plain}");
 }
 
@@ -105,7 +106,8 @@ fn a_strangers_text() {
             "“<lora:add detail:0.8>” is left out: such networks are not loaded here.",
             "There is no sampler “DPM++ SDE” here; the chosen one stays.",
             "There is no schedule “sgm uniform” here; the chosen one stays.",
-            "Not used here: Clip skip, ControlNet 0.",
+            "It was steered by a ControlNet and a map, which its file does not hold.",
+            "Not used here: Clip skip.",
         ]
     );
 }
@@ -276,7 +278,7 @@ fn what_is_not_followed_is_said_when_read() {
     assert_eq!(ours.notices, ["“<lora:shiny:0.8>” is left out: such networks are not loaded here."]);
     let plain =
         Request { dialect: Dialect::Diffusers, prompt: "a <lora:x:1> AND b".to_string(), ..request() };
-    let settings = recalled(&plain.parameters("mini", 0).to_string());
+    let settings = recalled(&plain.parameters("mini", &[], 0).to_string());
     assert_eq!(
         (settings.prompt.as_deref(), settings.dialect),
         (Some("a <lora:x:1> AND b"), Some(Dialect::Diffusers))

@@ -15,7 +15,8 @@ impl<'a> Run<'a> {
         let (width, height) = (self.pass.request.width, self.pass.request.height);
         for (slot, control) in self.controls().into_iter().enumerate() {
             let part = self.pass.canvas.and_then(|canvas| Canvas::part(canvas, &control.image));
-            let map = control.map([width, height], part);
+            let mask = self.pass.canvas.and_then(Canvas::white);
+            let map = control.map([width, height], part, mask);
             let pixels = nchw_to_nhwc(&map, 1, 3, width * height, padded(3));
             self.keep(&format!("control.{slot}"), &[1, 3, height, width], map);
             self.engine.enter(Network::Hint(slot), self.cancel).await?;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use opengen::error::Result;
+use opengen::image::maps::Preprocessor;
 use opengen::pipeline::{Control, Importance};
 use opengen::weights::ControlSource;
 
@@ -11,10 +12,15 @@ use super::begin::{named, read_picture};
 /// Maps, and the ControlNets that read them.
 #[derive(clap::Args, Clone, Default)]
 pub struct Controls {
-    /// Steer the run by a map: a ControlNet in a file (safetensors) or a diffusers folder, and a PNG. Behind them may
-    /// stand, in any order, how much the map counts (0 to 2, 1 if left out), from which share of the steps to which (0-0.6), and
-    /// what is more important, prompt or control. Repeat it for several.
-    #[arg(long = "control", value_name = "MODEL:MAP.png[:STRENGTH][:FROM-TO][:prompt|:control]", value_parser = control)]
+    /// Steer the run by a map: a ControlNet in a file (safetensors) or a diffusers folder, and a PNG. In front of the PNG may
+    /// stand how the map is made of it (canny=photo.png, or canny,50,150=photo.png with other thresholds; lineart, scribble,
+    /// color, tile, inpaint); behind it, in any order, how much the map counts (0 to 2, 1 if left out), from which share of
+    /// the steps to which (0-0.6), and what is more important, prompt or control. Repeat it for several.
+    #[arg(
+        long = "control",
+        value_name = "MODEL:[MAP=]PICTURE.png[:STRENGTH][:FROM-TO][:prompt|:control]",
+        value_parser = control
+    )]
     controls: Vec<Named>,
 }
 
@@ -23,6 +29,7 @@ pub struct Controls {
 struct Named {
     model: PathBuf,
     map: PathBuf,
+    preprocessor: Preprocessor,
     strength: f64,
     share: [f64; 2],
     importance: Importance,
@@ -41,7 +48,8 @@ impl Controls {
             let model = models.iter().position(|path| **path == named.model).unwrap_or_default();
             let [start, end] = named.share;
             let control = Control::new(model, read_picture(&named.map)?, named.strength);
-            Ok(Control { start, end, importance: named.importance, ..control })
+            let Named { preprocessor, importance, .. } = *named;
+            Ok(Control { preprocessor, start, end, importance, ..control })
         };
         self.controls.iter().map(one).collect()
     }
@@ -57,7 +65,7 @@ impl Controls {
     }
 }
 
-/// `MODEL:MAP.png:0.8:0-0.6:prompt`: what stands last is read first, so that paths may have colons of their own.
+/// `MODEL:canny=PICTURE.png:0.8:0-0.6:prompt`: what stands last is read first, so that paths may have colons of their own.
 fn control(text: &str) -> std::result::Result<Named, String> {
     let told = || {
         format!(
@@ -86,9 +94,16 @@ fn control(text: &str) -> std::result::Result<Named, String> {
     if rest.is_empty() || map.is_empty() {
         return Err(told());
     }
+    // A picture's own name may have such a sign, too.
+    let (preprocessor, map) = match map.split_once('=') {
+        Some((name, picture)) if name.starts_with("canny,") => (name.parse()?, picture),
+        Some((name, picture)) => name.parse().map_or((Preprocessor::None, map), |kind| (kind, picture)),
+        None => (Preprocessor::None, map),
+    };
     Ok(Named {
         model: rest.into(),
         map: map.into(),
+        preprocessor,
         strength: strength.unwrap_or(1.0),
         share: share.unwrap_or([0.0, 1.0]),
         importance: importance.unwrap_or_default(),
@@ -110,6 +125,7 @@ mod tests {
         let plain = Named {
             model: "a.safetensors".into(),
             map: "m.png".into(),
+            preprocessor: Preprocessor::None,
             strength: 1.0,
             share: [0.0, 1.0],
             importance: Importance::Balanced,
@@ -118,6 +134,11 @@ mod tests {
         let more = Named { strength: 0.8, share: [0.0, 0.6], importance: Importance::Control, ..plain };
         assert_eq!(control("a.safetensors:m.png:0.8:0-0.6:control"), Ok(more.clone()));
         assert_eq!(control("a.safetensors:m.png:control:0-0.6:0.8"), Ok(more.clone()));
+        let canny = Named { preprocessor: Preprocessor::Canny { low: 50, high: 150 }, ..more.clone() };
+        assert_eq!(control("a.safetensors:canny,50,150=m.png:0.8:0-0.6:control"), Ok(canny));
+        let odd = Named { map: "a=m.png".into(), ..more.clone() };
+        assert_eq!(control("a.safetensors:a=m.png:0.8:0-0.6:control"), Ok(odd));
+        assert!(control("a:canny,5=m.png").is_err_and(|told| told.contains("canny,100,200")));
         let elsewhere = Named { model: r"C:\a".into(), ..more };
         assert_eq!(control(r"C:\a:m.png:0.8:0-0.6:control"), Ok(elsewhere));
         for wrong in ["m.png", "", ":m.png", "a:", "a:0.8", "a:m.png:0.8:0.9"] {
