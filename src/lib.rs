@@ -11,7 +11,7 @@
 //! - [`plan`]: a model as data: ops with static shapes, memory, dispatches.
 //! - [`weights`]: safetensors and GGUF files, names, dtypes, quantizing and packing for the GPU.
 //! - [`store`]: where packed models rest: IndexedDB in the browser, a folder natively.
-//! - [`model`]: CLIP, UNet, VAE and TAESD written as graphs, and the choice among them.
+//! - [`model`]: CLIP, UNet, VAE, TAESD and upscalers written as graphs, and the choice among them.
 //! - [`gpu`]: the device's executor of plans, the only importer of wgpu: adapter, pipelines, upload, execution.
 //! - [`cpu`]: the processor's, an interpreter of the same graphs.
 //! - [`pipeline`]: prompt in, picture out; the only room that sees all others.

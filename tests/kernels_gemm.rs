@@ -64,6 +64,7 @@ fn check_cut(report: &mut Report, random: &mut Random, spec: &Spec, shape: Shape
     let weights = random.values(Elem::F32, shape.n * k, 0.0, 1.0 / (k as f32).sqrt());
     let packed = pack(spec.weight, &weights, shape.n, k);
     let bias = random.values(Elem::F32, shape.n, 0.0, 0.5);
+    let slope = random.values(Elem::F32, shape.n, 0.0, 0.5);
     let time = random.values(spec.elem, TIME_OFFSET + shape.n + 8, 0.0, 0.5);
     let residual = random.values(spec.elem, m * shape.n, 0.0, 1.0);
 
@@ -74,6 +75,7 @@ fn check_cut(report: &mut Report, random: &mut Random, spec: &Spec, shape: Shape
     operands.extend(packed.scales);
     let mut buffers = Vec::new();
     buffers.extend(spec.bias.then(|| encode(Elem::F32, &bias)));
+    buffers.extend((spec.act == Act::Prelu).then(|| encode(Elem::F32, &slope)));
     buffers.extend(spec.time.then(|| encode(spec.elem, &time)));
     buffers.extend(spec.residual.then(|| encode(spec.elem, &residual)));
     let columns = if spec.geglu { shape.n / 2 } else { shape.n };
@@ -84,6 +86,7 @@ fn check_cut(report: &mut Report, random: &mut Random, spec: &Spec, shape: Shape
         time: spec.time.then_some(&time[TIME_OFFSET..TIME_OFFSET + shape.n]),
         residual: spec.residual.then_some(residual.as_slice()),
         act: spec.act,
+        slope: (spec.act == Act::Prelu).then_some(slope.as_slice()),
         act_last: spec.act_last,
         geglu: spec.geglu,
     };
@@ -146,6 +149,11 @@ fn epilogues(plain: &dyn Fn(Source) -> Spec) -> Vec<(Spec, Shape)> {
         acts.into_iter().map(|act| (Spec { act, ..plain(Source::Rows) }, linear(19, 36, 32, 0))).collect();
     let relu = Spec { act: Act::Relu, act_last: true, residual: true, ..plain(Source::Conv) };
     cases.push((relu, conv(1, (5, 6), 32, 32)));
+    for act in [Act::LeakyRelu, Act::Prelu] {
+        cases.push((Spec { act, ..plain(Source::Conv) }, conv(1, (5, 6), 36, 32)));
+    }
+    let enlarged = Spec { act: Act::LeakyRelu, ..plain(Source::ConvUpsample) };
+    cases.push((enlarged, upsampled(conv(1, (4, 3), 36, 32), 0)));
     cases.push((Spec { time: true, ..plain(Source::Conv) }, conv(2, (4, 5), 36, 32)));
     cases.push((Spec { residual: true, ..plain(Source::Concat) }, linear(9, 68, 32, 32)));
     cases.push((Spec { geglu: true, ..plain(Source::Rows) }, linear(21, 72, 32, 0)));
@@ -369,6 +377,7 @@ fn sections_of_a_layer_are_their_twins() {
                             time: None,
                             residual: accumulate.then_some(sums.as_slice()),
                             act: Act::None,
+                            slope: None,
                             act_last: false,
                             geglu: false,
                         };

@@ -536,7 +536,8 @@ fn add_is_its_twin() {
         for (images, others, image_len, first) in
             [(1, 1, 4, 0), (4, 4, 52, 3), (4, 2, 260, 1), (3, 1, 1028, 0)]
         {
-            let params = add::Params::new((images * image_len) as u64, [images, others], first);
+            let params = add::Params::new((images * image_len) as u64, [images, others]);
+            let params = add::Params { first: first as u32, factor: 0.2, ..params };
             let x = random.values(spec.elem, images * image_len, 0.0, 1.0);
             let mut y = random.values(spec.elem, others * image_len, 0.0, 1.0);
             let mut factors = random.values(Elem::F32, first + images, 0.0, 1.0);
@@ -583,6 +584,46 @@ fn rgba_is_its_twin() {
             let buffers = [encode(elem, &input), words(&vec![0; pixels as usize])];
             let found = gpu.run(spec.clone(), rgba::workgroups(&spec, &params), params.bytes(), &buffers, 1);
             assert_same_picture(&found[0], &rgba::cpu::rgba(&input));
+        }
+    }
+}
+
+#[test]
+fn pixel_shuffle_is_its_twin() {
+    let Some(gpu) = gpu() else { return };
+    let (mut report, mut random) = (Report::new("pixel shuffle"), Random::new(12));
+    for spec in pixel_shuffle::all_specs().into_iter().filter(|spec| gpu.elems().contains(&spec.elem)) {
+        for (images, height, width, factor) in
+            [(1u32, 1u32, 1u32, 1u32), (2, 3, 5, 2), (1, 7, 9, 4), (1, 4, 3, 3)]
+        {
+            let channels = (3 * factor * factor).next_multiple_of(4);
+            let params = pixel_shuffle::Params { images, height, width, channels, factor };
+            let size = [images, height, width, channels].map(|size| size as usize);
+            let pixels = (images * height * width) as usize;
+            let [small, large] = [pixels * channels as usize, pixels * (factor * factor * 4) as usize];
+            let (from, to) = if spec.back { (large, small) } else { (small, large) };
+            let input = random.values(spec.elem, from, 0.0, 1.0);
+            let base = random.values(spec.elem, pixels * 4, 0.0, 1.0);
+            let mut expected = vec![0.0; to];
+            match spec.back {
+                true => pixel_shuffle::cpu::unshuffle_into(&input, size, factor as usize, &mut expected),
+                false => {
+                    let base = spec.base.then_some(base.as_slice());
+                    pixel_shuffle::cpu::shuffle_into(&input, base, size, factor as usize, &mut expected);
+                    // The fourth channel of what is added is nobody's.
+                    expected.iter_mut().skip(3).step_by(4).for_each(|value| *value = 0.0);
+                }
+            }
+            let mut buffers = vec![encode(spec.elem, &input)];
+            buffers.extend(spec.base.then(|| encode(spec.elem, &base)));
+            buffers.push(encode(spec.elem, &vec![0.0; to]));
+            let found =
+                gpu.run(spec.clone(), pixel_shuffle::workgroups(&spec, &params), params.bytes(), &buffers, 1);
+            let mut found = decode(spec.elem, &found[0]);
+            if !spec.back {
+                found.iter_mut().skip(3).step_by(4).for_each(|value| *value = 0.0);
+            }
+            report.check(spec.elem, (&spec, params), &found, &expected);
         }
     }
 }

@@ -112,6 +112,8 @@ fn epilogues(elem: Elem) -> Vec<gemm::Spec> {
         gemm::Spec { time: true, ..bias.clone() },
         gemm::Spec { residual: true, ..bias.clone() },
         gemm::Spec { accumulate: true, ..bias.clone() },
+        gemm::Spec { act: Act::Prelu, ..bias.clone() },
+        gemm::Spec { accumulate: true, act: Act::LeakyRelu, act_last: true, ..bias.clone() },
         gemm::Spec { residual: true, act: Act::Relu, act_last: true, ..bias },
     ]
 }
@@ -130,6 +132,7 @@ fn transformed_outputs_are_their_twin() {
             gpu.elems().iter().flat_map(|elem| epilogues(*elem).into_iter().map(move |s| (elem, s)))
         {
             let bias = random.values(Elem::F32, n, 0.0, 0.5);
+            let slope = random.values(Elem::F32, n, 0.0, 0.5);
             let time = random.values(elem, TIME_OFFSET + n + 8, 0.0, 0.5);
             let other = random.values(elem, len, 0.0, 1.0);
             let epilogue = Epilogue {
@@ -137,6 +140,7 @@ fn transformed_outputs_are_their_twin() {
                 time: spec.time.then_some(&time[TIME_OFFSET..TIME_OFFSET + n]),
                 residual: (spec.residual || spec.accumulate).then_some(other.as_slice()),
                 act: spec.act,
+                slope: (spec.act == Act::Prelu).then_some(slope.as_slice()),
                 act_last: spec.act_last,
                 geglu: false,
             };
@@ -154,6 +158,7 @@ fn transformed_outputs_are_their_twin() {
                 let band: Vec<f32> = rows.flat_map(|row| &row[columns.clone()]).copied().collect();
                 let mut buffers = vec![encode(Elem::F32, &band)];
                 buffers.extend(spec.bias.then(|| encode(Elem::F32, &bias)));
+                buffers.extend((spec.act == Act::Prelu).then(|| encode(Elem::F32, &slope)));
                 buffers.extend(spec.time.then(|| encode(elem, &time)));
                 buffers.extend(spec.residual.then(|| encode(elem, &other)));
                 buffers.push(out);
@@ -222,6 +227,7 @@ fn all_together_are_the_convolution() {
             time: None,
             residual: None,
             act: Act::None,
+            slope: None,
             act_last: false,
             geglu: false,
         };

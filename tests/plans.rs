@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use opengen::config::{BUILTIN, ControlNetConfig, Denoiser, ModelConfig, UnetConfig};
+use opengen::config::{
+    BUILTIN, CompactConfig, ControlNetConfig, Denoiser, ModelConfig, RrdbConfig, UnetConfig, UpscalerConfig,
+};
 use opengen::kernels::winograd::{self, Pass};
 use opengen::kernels::{Elem, Kernel, WeightType, gemm};
 use opengen::model::autoencoder;
+use opengen::model::upscaler::Part;
 use opengen::pipeline::graphs::Controls;
 use opengen::pipeline::plans::{Plans, Shape, of_builtin};
 use opengen::plan::{
@@ -368,6 +371,69 @@ fn plans_use_no_specialisation_that_is_not_tested() {
                 }
             }
         }
+    }
+}
+
+/// Real-ESRGAN's networks and those of its videos: Real-ESRGAN x4, x2, its anime one, and a compact one.
+fn upscalers() -> [UpscalerConfig; 4] {
+    let rrdb = |blocks, unshuffle| RrdbConfig { width: 64, growth: 32, blocks, doublings: 2, unshuffle };
+    [
+        UpscalerConfig::Rrdb(rrdb(23, 1)),
+        UpscalerConfig::Rrdb(rrdb(23, 2)),
+        UpscalerConfig::Rrdb(rrdb(6, 1)),
+        UpscalerConfig::Compact(CompactConfig { width: 64, convolutions: 16, scale: 4 }),
+    ]
+}
+
+#[test]
+fn upscalers_use_no_specialisation_that_is_not_tested() {
+    let tested: HashSet<Kernel> = Kernel::all().into_iter().collect();
+    for part in upscalers().iter().flat_map(Part::of) {
+        for (elem, tuning) in Elem::ALL.into_iter().flat_map(|elem| Tuning::ALL.map(|tuning| (elem, tuning)))
+        {
+            for (wanted, subgroup) in [(WeightType::F32, 0), (WeightType::F16, 32)] {
+                let target = Target { elem, tuning, subgroup, limits: WIDE };
+                let plan = lower(&part.graph(64, 72), target, &|decl| stored_type(decl, wanted)).unwrap();
+                for dispatch in &plan.dispatches {
+                    assert!(tested.contains(&dispatch.kernel), "{part:?}: {:?}", dispatch.kernel);
+                }
+            }
+        }
+    }
+}
+
+/// What a part says that it takes for each pixel, by which tiles are as large as there is room, is what its plan takes.
+#[test]
+fn tiles_of_upscalers_take_what_is_said() {
+    let mut within = true;
+    for part in upscalers().iter().flat_map(Part::of) {
+        let side = 96;
+        for (elem, limits) in
+            Elem::ALL.into_iter().flat_map(|elem| [(elem, WIDE), (elem, MemoryLimits::default())])
+        {
+            let target = Target { elem, tuning: Tuning::CPU, subgroup: 0, limits };
+            let plan =
+                lower(&part.graph(side, side), target, &|decl| stored_type(decl, WeightType::F16)).unwrap();
+            let taken =
+                plan.slabs.iter().chain(plan.externals.iter().map(|external| &external.bytes)).sum::<u64>();
+            let said = (part.values() * side * side * elem.size()) as u64;
+            let share = taken as f64 / said as f64;
+            println!("{part:?} in {elem:?}: {share:.2} of {said} bytes");
+            within &= (0.5..=1.1).contains(&share);
+        }
+    }
+    assert!(within, "a part takes another share of what it says than 0.5 to 1.1");
+}
+
+/// Multiplications too: the share of the work that a tile is told to be.
+#[test]
+fn upscalers_do_the_work_that_is_said() {
+    for part in upscalers().iter().flat_map(Part::of) {
+        let target = Target { elem: Elem::F32, tuning: Tuning::CPU, subgroup: 0, limits: WIDE };
+        let plan = lower(&part.graph(32, 32), target, &|decl| stored_type(decl, WeightType::F16)).unwrap();
+        let done: u64 = plan.dispatches.iter().map(|dispatch| dispatch.flops).sum();
+        let share = done as f64 / (2 * part.work() * 32 * 32) as f64;
+        assert!((0.97..=1.05).contains(&share), "{part:?}: {share} of what is said");
     }
 }
 

@@ -1,8 +1,11 @@
 //! The program itself: what `opengen generate` makes of pictures, what their files say, and what of them stays to the byte.
 
+mod common;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::upscalers::Upscaler;
 use opengen::image::{Rgba, decode_png, encode_png};
 use opengen::pipeline::recall::{self, Settings};
 
@@ -191,6 +194,16 @@ fn a_second_pass_is_drawn_at_the_larger_size() {
     assert!(said.contains("Hires upscaler: Lanczos"), "{said}");
     assert!([pixels.width, pixels.height] == [96, 96] && pixels != latents);
 
+    // By a network, whose file's name is what its own file says.
+    let network = place.file("2x-Tiny.safetensors");
+    std::fs::write(&network, Upscaler::of("compact-x2").file()).expect("written");
+    let by_network = ["--hires", "1.5x:0.5", "--hires-steps", "1", "--hires-upscaler", text(&network)];
+    let (enlarged, _, said) = place.drawn(&by_network);
+    assert!(said.contains("Hires upscaler: 2x-Tiny"), "{said}");
+    assert!([enlarged.width, enlarged.height] == [96, 96] && enlarged != pixels);
+    let said = place.refused(&["--hires", "2x", "--hires-upscaler", "bicubic.safetensors"]);
+    assert!(said.contains("is none of latent") && said.contains("and no file either"), "{said}");
+
     for (asked, expected) in [
         ("3", "is no second pass; expected SCALEx:STRENGTH such as 2x:0.5"),
         (
@@ -202,4 +215,57 @@ fn a_second_pass_is_drawn_at_the_larger_size() {
         let said = place.refused(&["--size", "520x520", "--hires", asked]);
         assert!(said.contains(expected), "{asked}: {said}");
     }
+}
+
+/// `opengen upscale`: by the network's factor and by another, with transparency; what it is given instead is told what it is.
+#[test]
+fn a_picture_is_enlarged_by_a_network() {
+    let place = Place::new();
+    place.picture("small.png", [20, 12], |x, y| if x < 5 { [0, 0, 0, 0] } else { photograph(x, y) });
+    for name in ["compact-x4", "real-esrgan-x2"] {
+        std::fs::write(place.file(&format!("{name}.safetensors")), Upscaler::of(name).file())
+            .expect("written");
+    }
+    let run = |arguments: &[&str]| {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_opengen"));
+        run.current_dir(place.0.path()).args(["upscale", "--cpu"]).args(arguments).output().expect("runs")
+    };
+    let size = |file: &str| {
+        let decoded = decode_png(&std::fs::read(place.file(file)).expect(file)).expect("a PNG");
+        let xmp = decoded.texts.iter().any(|(_, text)| text.contains("compositeWithTrainedAlgorithmicMedia"));
+        assert!(xmp, "{file} does not say that a model made it");
+        (decoded.image.width, decoded.image.height, decoded.image.pixels[3])
+    };
+    for (arguments, file, expected) in [
+        (vec!["--model", "compact-x4.safetensors", "small.png"], "small-4x.png", (80, 48, 0)),
+        (vec!["--model", "real-esrgan-x2.safetensors", "small.png", "-o", "a.png"], "a.png", (40, 24, 0)),
+        (
+            vec!["--model", "compact-x4.safetensors", "small.png", "--scale", "1.5"],
+            "small-1.5x.png",
+            (30, 18, 0),
+        ),
+    ] {
+        let output = run(&arguments);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(size(file), expected, "{arguments:?}");
+    }
+    for (arguments, expected) in [
+        (["--model", "small.png", "small.png"].to_vec(), "this is a PNG picture: an upscaler is needed here"),
+        (["--model", "gone.safetensors", "small.png"].to_vec(), "gone.safetensors"),
+        (["--model", "compact-x4.safetensors", "small.png", "--scale", "0"].to_vec(), "scale: 0 asked for"),
+        (
+            ["--model", "compact-x4.safetensors", "small.png", "--scale", "9000"].to_vec(),
+            "would become 180000×108000",
+        ),
+    ] {
+        let output = run(&arguments);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && said.contains(expected), "{arguments:?}: {said}");
+    }
+    // In the place of a model that draws.
+    let said = place.refused(&["--model", text(&place.file("compact-x4.safetensors"))]);
+    assert!(
+        said.contains("this is an upscaler (SRVGGNetCompact): it enlarges pictures and draws none"),
+        "{said}"
+    );
 }

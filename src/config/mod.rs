@@ -15,6 +15,7 @@ mod scheduler;
 mod suggested;
 mod taesd;
 mod unet;
+mod upscaler;
 mod vae;
 
 use serde::de::Error as _;
@@ -36,6 +37,7 @@ pub use scheduler::{BetaSchedule, FinalSigmas, PredictionType, SchedulerConfig, 
 pub use suggested::Suggested;
 pub use taesd::TaesdConfig;
 pub use unet::{DownBlockType, MidBlockType, PerBlock, SampleSize, UnetConfig, UpBlockType};
+pub use upscaler::{CompactConfig, RrdbConfig, UpscalerConfig};
 pub use vae::VaeConfig;
 
 use crate::error::{Error, Result};

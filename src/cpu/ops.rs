@@ -9,6 +9,7 @@ use super::simd::{self, F4};
 use crate::error::{Error, Result};
 use crate::kernels::add;
 use crate::kernels::gemm::Act;
+use crate::kernels::pixel_shuffle;
 use crate::plan::{Convert, Gemm, GroupNorm, Node, Op, Slice, ValueId, WeightId};
 
 /// A node about to run.
@@ -49,11 +50,22 @@ impl Run<'_> {
                 converted(*convert, self.read(*x)?, width, out, channels);
                 Ok(())
             }
-            Op::Add { x, y, factors } => {
+            Op::PixelShuffle { x, base, factor } => {
+                let shape = self.executable.graph.shape(*x);
+                let base = base.map(|base| self.read(base)).transpose()?;
+                let size = [shape.n, shape.h, shape.w, shape.c];
+                pixel_shuffle::cpu::shuffle_into(self.read(*x)?, base, size, *factor, out);
+                Ok(())
+            }
+            Op::PixelUnshuffle { x, factor } => {
+                let to = self.executable.graph.shape(self.node.output);
+                pixel_shuffle::cpu::unshuffle_into(self.read(*x)?, [to.n, to.h, to.w, to.c], *factor, out);
+                Ok(())
+            }
+            Op::Add { x, y, factor } => {
                 let (shape, other) = (self.executable.graph.shape(*x), self.executable.graph.shape(*y));
-                let first = factors.map_or(0, |(_, first)| first);
-                let params = add::Params::new(shape.len(), [shape.n, other.n], first);
-                let factors = factors.map(|(value, _)| self.read(value)).transpose()?;
+                let params = factor.params(shape, other);
+                let factors = factor.value().map(|value| self.read(value)).transpose()?;
                 add::cpu::add(&params, self.read(*x)?, self.read(*y)?, factors, out);
                 Ok(())
             }
@@ -105,18 +117,22 @@ impl Run<'_> {
             Some(residual) if !added_later => Onto::These(&residual[first * width..][..block.len()]),
             _ => Onto::Nothing,
         };
+        let slope = match op.slope {
+            Some(slope) => Some(self.executable.vector(slope)?),
+            None => None,
+        };
         let rest = |first: usize, block: &mut [f32]| {
             if let Some(second) = second {
                 second.multiply(first, matrix, None, Onto::Stored, block);
             }
             if !op.act_last {
-                activate(op.act, block);
+                activate(op.act, slope, block);
             }
             if let (Some(residual), true) = (residual, added_later) {
                 block.iter_mut().zip(&residual[first * width..]).for_each(|(y, x)| *y += x);
             }
             if op.act_last {
-                activate(op.act, block);
+                activate(op.act, slope, block);
             }
         };
         match &product.way {
@@ -241,13 +257,21 @@ fn gated(both: &mut [f32], out: &mut [f32], width: usize) {
     }
 }
 
-fn activate(act: Act, values: &mut [f32]) {
+/// Whole rows activated; `slope` is PReLU's, a value per column.
+fn activate(act: Act, slope: Option<&[f32]>, values: &mut [f32]) {
+    if let Some(slope) = slope {
+        for row in values.chunks_exact_mut(slope.len().max(1)) {
+            row.iter_mut().zip(slope).for_each(|(x, slope)| *x = x.max(0.0) + slope * x.min(0.0));
+        }
+        return;
+    }
     match act {
-        Act::None => {}
+        Act::None | Act::Prelu => {}
         Act::Silu => simd::map(values, F4::silu),
         Act::Gelu => simd::map(values, F4::gelu),
         Act::QuickGelu => simd::map(values, F4::quick_gelu),
         Act::Relu => simd::map(values, F4::relu),
+        Act::LeakyRelu => simd::map(values, F4::leaky_relu),
     }
 }
 

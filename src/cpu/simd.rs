@@ -244,6 +244,12 @@ impl F4 {
     pub fn relu(self) -> F4 {
         self.max(F4::splat(0.0))
     }
+
+    /// What is positive, and a fifth of what is not.
+    #[inline(always)]
+    pub fn leaky_relu(self) -> F4 {
+        self.max(self * F4::splat(0.2))
+    }
 }
 
 /// All values joined into one: four at a time, then those four and what is left.
@@ -300,6 +306,7 @@ mod tests {
         assert!(worst(F4::gelu, gelu) < 1e-6);
         assert!(worst(F4::quick_gelu, |x| x / (1.0 + (-1.702 * x).exp())) < 1e-6);
         assert_eq!(worst(F4::relu, |x| x.max(0.0)), 0.0);
+        assert!(worst(F4::leaky_relu, |x| x.max(0.2 * x)) < 1e-7);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::gemm::Matrix;
 use crate::error::{Error, Result};
 use crate::kernels::WeightType;
 use crate::plan::WeightKind;
-use crate::weights::{Manifest, PackedRecord, PackedRows, vector};
+use crate::weights::{PackedRecord, PackedRows, Packing, vector};
 
 /// One weight.
 pub enum Weight {
@@ -33,11 +33,12 @@ impl Table {
 pub struct Weights(HashMap<String, Arc<Weight>>);
 
 impl Weights {
-    /// Unpacks a manifest's records from the bytes of its slabs, each of which is freed as soon as it is read.
-    pub fn new(manifest: &Manifest, slabs: Vec<Vec<u8>>) -> Result<Weights> {
+    /// Unpacks records from the bytes of their slabs, each of which is freed as soon as it is read.
+    pub fn new<'a>(packing: impl Into<Packing<'a>>, slabs: Vec<Vec<u8>>) -> Result<Weights> {
+        let packing = packing.into();
         let mut weights = HashMap::new();
         for (index, slab) in slabs.into_iter().enumerate() {
-            for record in manifest.records.iter().filter(|record| record.slab == index) {
+            for record in packing.records.iter().filter(|record| record.slab == index) {
                 weights.insert(record.decl.name.clone(), Arc::new(Weight::of(record, &slab)?));
             }
         }

@@ -6,7 +6,7 @@ use super::{Context, buffer_bytes};
 use crate::error::{Error, Result};
 use crate::kernels::WeightType;
 use crate::plan::{Outside, Plan, Shared, WeightDecl};
-use crate::weights::{Bytes, Component, Components, Manifest, PackedRecord, Piece, Placement, Sizes};
+use crate::weights::{Bytes, Component, Components, PackedRecord, Packing, Piece, Placement, Sizes};
 
 /// A model's packed weights in device buffers, filled piece by piece. Those of a component can leave and come again.
 pub struct Weights {
@@ -19,16 +19,16 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// Empty buffers for a manifest's weights.
-    pub fn new(context: &Context, manifest: &Manifest) -> Weights {
-        let mut weights = Weights::away(context, manifest);
+    /// Empty buffers for packed weights.
+    pub fn new<'a>(context: &Context, packing: impl Into<Packing<'a>>) -> Weights {
+        let mut weights = Weights::away(context, packing);
         weights.take(weights.sizes().components());
         weights
     }
 
     /// The same while all of them are away.
-    pub fn away(context: &Context, manifest: &Manifest) -> Weights {
-        Weights::placed(context, Placement::of(manifest))
+    pub fn away<'a>(context: &Context, packing: impl Into<Packing<'a>>) -> Weights {
+        Weights::placed(context, Placement::of(packing))
     }
 
     /// No weights, for plans that read none.

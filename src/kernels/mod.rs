@@ -17,6 +17,7 @@ mod grid;
 pub mod group_norm;
 pub mod layer_norm;
 pub mod params;
+pub mod pixel_shuffle;
 pub mod prepare;
 pub mod preview;
 pub mod rgba;
@@ -84,6 +85,7 @@ kernels! {
     GemmSum => gemm_sum,
     GroupNorm => group_norm,
     LayerNorm => layer_norm,
+    PixelShuffle => pixel_shuffle,
     Prepare => prepare,
     Preview => preview,
     Rgba => rgba,

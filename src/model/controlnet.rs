@@ -8,7 +8,7 @@
 use super::unet::{self, Time, Unet};
 use crate::config::ControlNetConfig;
 use crate::kernels::gemm::Act;
-use crate::plan::{Builder, Conv, Convert, ElemKind, Epilogue, Graph, Outside, Path, Shape, padded};
+use crate::plan::{Builder, Conv, Convert, ElemKind, Epilogue, Factor, Graph, Outside, Path, Shape, padded};
 
 /// What tells the graphs of one control network from those of others in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +79,7 @@ pub fn controlnet(
     let mut net = Unet::new(b, &config.unet, time, texts, keys_values);
     x = net.b.conv2d(&root.pp("conv_in"), x, inputs, first, Conv::same(), Epilogue::default());
     let hint = net.b.input(Outside::Hint(control), Shape::image(1, h, w, first));
-    x = net.b.add(&root.pp("hint"), x, hint, None);
+    x = net.b.add(&root.pp("hint"), x, hint, Factor::Constant(1.0));
     x = net.down(&root, x);
 
     // Convolutions that training began at zero.

@@ -1,7 +1,7 @@
 //! The networks written as graphs: configuration and weight path in, plan nodes out.
 //!
 //! [`clip`], [`unet`], [`controlnet`], [`vae`] and [`taesd`] each write one kind of network, with its weights at any root;
-//! [`denoiser`] and [`autoencoder`] choose by the model's configuration. No device, no weights, no async. Field names,
+//! [`denoiser`] and [`autoencoder`] choose by the model's configuration; [`upscaler`] is a model by itself. No device, no weights, no async. Field names,
 //! path segments and checkpoint keys are the same words.
 
 pub mod autoencoder;
@@ -12,6 +12,7 @@ mod resnet;
 mod streamed;
 pub mod taesd;
 pub mod unet;
+pub mod upscaler;
 pub mod vae;
 
 pub use streamed::Whole;

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use super::resnet::{Norm, resnet};
 use crate::config::{DownBlockType, UnetConfig, UpBlockType};
 use crate::kernels::gemm::Act;
-use crate::plan::{Builder, Conv, Epilogue, Graph, Outside, Path, Shape, Slice, ValueId, padded};
+use crate::plan::{Builder, Conv, Epilogue, Factor, Graph, Outside, Path, Shape, Slice, ValueId, padded};
 
 /// The epsilon of `Transformer2DModel`'s group norm.
 const TRANSFORMER_NORM_EPS: f64 = 1e-6;
@@ -224,7 +224,7 @@ impl<'a> Unet<'a> {
                 let residual = self.b.input(Outside::Residual { control, index }, shape);
                 let first = (control * residuals + index) * images;
                 let path = root.pp("control").pp(control).pp(index);
-                let sum = self.b.add(&path, to, residual, Some((strengths, first)));
+                let sum = self.b.add(&path, to, residual, Factor::OfImages(strengths, first));
                 *self.skips.get_mut(index).unwrap_or(&mut x) = sum;
             }
         }

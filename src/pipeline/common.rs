@@ -214,6 +214,7 @@ pub(super) mod tests {
             picture: None,
             controls: Vec::new(),
             hires: None,
+            hires_network: None,
         }
     }
 

@@ -184,11 +184,11 @@ impl Hires {
         Ok(())
     }
 
-    /// What of it stands in a picture's metadata beside the strength, in A1111's words.
-    pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
+    /// What of it stands in a picture's metadata beside the strength, in A1111's words; a network has the name of its file.
+    pub(super) fn fields(&self, network: Option<&str>) -> Vec<(&'static str, String)> {
         let mut fields = vec![(UPSCALE, self.scale.to_string())];
         fields.extend(self.steps.map(|steps| (STEPS, steps.to_string())));
-        fields.push((UPSCALER, self.upscaler.a1111_name().to_string()));
+        fields.push((UPSCALER, network.unwrap_or(self.upscaler.a1111_name()).to_string()));
         fields
     }
 }

@@ -5,7 +5,7 @@
 //! - [`start`]: how a run begins, from noise or from a picture; `picture`: what is asked of that; `canvas`: what it is drawn on,
 //!   and which part of it anew;
 //! - `control`: maps that steer a run, each by a ControlNet;
-//! - `hires`: a second pass at a larger size;
+//! - `hires`: a second pass at a larger size; `enlarge`: a picture enlarged by a network of its own;
 //! - [`engine`]: what computes them, the device or the processor; [`graphs`]: what both compute, [`plans`]: how the
 //!   device does;
 //! - `residency`: which weights are on the device while which stages work, within a limit of memory;
@@ -18,6 +18,7 @@ mod canvas;
 mod common;
 mod control;
 pub mod engine;
+mod enlarge;
 pub mod graphs;
 mod hires;
 mod layout;
@@ -39,6 +40,7 @@ pub mod study;
 pub use canvas::{Extend, Mask, MaskedContent};
 pub use control::{Control, Importance, MAX_CONTROL_STRENGTH};
 pub use engine::Engine;
+pub use enlarge::{Enlarger, Progress};
 pub use hires::{Hires, Upscaler};
 pub use limits::{
     DEFAULT_MASK_BLUR, DEFAULT_OVERLAP, DEFAULT_PADDING, Defaults, MAX_BATCH, MAX_GUIDANCE, MAX_MASK_BLUR,

@@ -58,6 +58,9 @@ pub struct Request {
     pub controls: Vec<Control>,
     /// Once it is drawn, it is enlarged and drawn on.
     pub hires: Option<Hires>,
+    /// The name of the network that enlarges in between, in the place of what `hires` says: the one of
+    /// [`Pipeline::set_enlarger`](super::Pipeline::set_enlarger).
+    pub hires_network: Option<String>,
 }
 
 /// A point between what a request asks for and something else.
@@ -227,7 +230,9 @@ impl Request {
         }
         if let Some(hires) = &self.hires {
             fields.push(field(STRENGTH, hires.strength.to_string()));
-            fields.extend(hires.fields().into_iter().map(|(key, value)| field(key, value)));
+            fields.extend(
+                hires.fields(self.hires_network.as_deref()).into_iter().map(|(key, value)| field(key, value)),
+            );
         }
         for (number, control) in self.controls.iter().enumerate() {
             let name = controls.get(control.model).copied().unwrap_or_default();

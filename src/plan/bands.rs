@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use super::graph::{Conv, Convert, Gemm, GroupNorm, Node, Op, Shape, ValueId};
+use super::graph::{Conv, Convert, Factor, Gemm, GroupNorm, Node, Op, Shape, ValueId};
 use super::launch;
 use super::lower::Lowering;
 use super::memory::ALIGNMENT;
@@ -85,7 +85,11 @@ fn is_divisible(nodes: &[Node], id: ValueId) -> bool {
             | Op::Convert { .. }
             | Op::Add { .. }
             | Op::Rgba { .. } => true,
-            Op::Attention { .. } | Op::AttentionMap { .. } | Op::Embed { .. } => false,
+            Op::Attention { .. }
+            | Op::AttentionMap { .. }
+            | Op::Embed { .. }
+            | Op::PixelShuffle { .. }
+            | Op::PixelUnshuffle { .. } => false,
         }
     })
 }
@@ -185,13 +189,22 @@ fn part(l: &mut Lowering, cuts: &Cuts, node: &Node, piece: &Piece) -> Result<Nod
             Op::LayerNorm { x: rows(*x)?, gamma: *gamma, beta: *beta, eps: *eps }
         }
         Op::Convert { x, convert } => Op::Convert { x: rows(*x)?, convert: *convert },
-        Op::Add { x, y, factors } => {
+        Op::Add { x, y, factor } => {
             let (x, images) = (rows(*x)?, l.shape(*y).n);
             let y = rows_of(l, cuts, *y, piece.image % images, &piece.rows, &node.path)?;
-            Op::Add { x, y, factors: factors.map(|(value, first)| (value, first + piece.image)) }
+            let factor = match *factor {
+                Factor::OfImages(value, first) => Factor::OfImages(value, first + piece.image),
+                constant => constant,
+            };
+            Op::Add { x, y, factor }
         }
         Op::Rgba { x } => Op::Rgba { x: rows(*x)? },
-        Op::GroupNorm(_) | Op::Attention { .. } | Op::AttentionMap { .. } | Op::Embed { .. } => {
+        Op::GroupNorm(_)
+        | Op::Attention { .. }
+        | Op::AttentionMap { .. }
+        | Op::Embed { .. }
+        | Op::PixelShuffle { .. }
+        | Op::PixelUnshuffle { .. } => {
             unreachable!("{}: not taken in pieces of rows", node.path)
         }
     };

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::graph::{
-    Conv, Convert, ElemKind, Gemm, Graph, GroupNorm, Node, Op, Section, Shape, Slice, Value, ValueId,
+    Conv, Convert, ElemKind, Factor, Gemm, Graph, GroupNorm, Node, Op, Section, Shape, Slice, Value, ValueId,
     WeightId,
 };
 use super::outside::Outside;
@@ -41,6 +41,8 @@ impl fmt::Display for Path {
 pub struct Epilogue {
     pub bias: bool,
     pub act: Act,
+    /// Of [`Act::Prelu`], as [`Builder::slopes`] declares them.
+    pub slope: Option<WeightId>,
     pub act_last: bool,
     pub residual: Option<ValueId>,
     pub time: Option<(ValueId, usize)>,
@@ -48,7 +50,7 @@ pub struct Epilogue {
 
 impl Default for Epilogue {
     fn default() -> Self {
-        Epilogue { bias: true, act: Act::None, act_last: false, residual: None, time: None }
+        Epilogue { bias: true, act: Act::None, slope: None, act_last: false, residual: None, time: None }
     }
 }
 
@@ -253,10 +255,30 @@ impl Builder {
         self.push(&Path::root(name), Op::Convert { x, convert }, out)
     }
 
+    /// The slopes of a PReLU of so many channels.
+    pub fn slopes(&mut self, path: &Path, channels: usize) -> WeightId {
+        self.vector(&path.pp("weight"), channels)
+    }
+
+    /// Groups of `factor²` channels to pixels of three channels, with `base` of the size of `x` added: see [`Op::PixelShuffle`].
+    pub fn pixel_shuffle(&mut self, x: ValueId, base: Option<ValueId>, factor: usize) -> ValueId {
+        let Shape { n, h, w, .. } = self.shape(x);
+        let out = self.value(Shape::image(n, h * factor, w * factor, padded(3)), ElemKind::Activation, None);
+        self.push(&Path::root("pixel_shuffle"), Op::PixelShuffle { x, base, factor }, out)
+    }
+
+    /// Pixels of three channels, `factor` of them along each side, to channels: see [`Op::PixelUnshuffle`].
+    pub fn pixel_unshuffle(&mut self, x: ValueId, factor: usize) -> ValueId {
+        let Shape { n, h, w, .. } = self.shape(x);
+        let shape = Shape::image(n, h / factor, w / factor, padded(3 * factor * factor));
+        let out = self.value(shape, ElemKind::Activation, None);
+        self.push(&Path::root("pixel_unshuffle"), Op::PixelUnshuffle { x, factor }, out)
+    }
+
     /// `x + factor · y`: [`Op::Add`].
-    pub fn add(&mut self, path: &Path, x: ValueId, y: ValueId, factors: Option<(ValueId, usize)>) -> ValueId {
+    pub fn add(&mut self, path: &Path, x: ValueId, y: ValueId, factor: Factor) -> ValueId {
         let out = self.value(self.shape(x), ElemKind::Activation, None);
-        self.push(path, Op::Add { x, y, factors }, out)
+        self.push(path, Op::Add { x, y, factor }, out)
     }
 
     /// Packed RGBA8 from a decoder's output in [-1, 1].
@@ -360,6 +382,7 @@ impl Linear {
             bias: self.bias,
             conv: self.conv,
             act: epilogue.act,
+            slope: epilogue.slope,
             act_last: epilogue.act_last,
             geglu: self.geglu,
             time: epilogue.time,

@@ -2,6 +2,7 @@
 
 use super::outside::Outside;
 use super::weight::WeightDecl;
+use crate::kernels::add;
 use crate::kernels::gemm::Act;
 
 /// The shape of a value. Token sequences are `[n, 1, tokens, c]`; `c` is padded to a multiple of 4.
@@ -128,6 +129,33 @@ pub enum Convert {
     TanhClamp,
 }
 
+/// How much the second map of a sum counts.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Factor {
+    Constant(f32),
+    /// A value that holds a factor for each image, f32, and where the first image's is. Where it is 0, the map is not read.
+    OfImages(ValueId, usize),
+}
+
+impl Factor {
+    /// What holds the factors.
+    pub fn value(self) -> Option<ValueId> {
+        match self {
+            Factor::Constant(_) => None,
+            Factor::OfImages(value, _) => Some(value),
+        }
+    }
+
+    /// What the kernel is told of a sum of maps of these shapes.
+    pub fn params(self, x: Shape, y: Shape) -> add::Params {
+        let params = add::Params::new(x.len(), [x.n, y.n]);
+        match self {
+            Factor::Constant(factor) => add::Params { factor, ..params },
+            Factor::OfImages(_, first) => add::Params { first: first as u32, ..params },
+        }
+    }
+}
+
 /// One operation. Operands are listed in the op so that nothing depends on their order elsewhere.
 #[derive(Debug, Clone)]
 pub enum Op {
@@ -168,13 +196,23 @@ pub enum Op {
         x: ValueId,
         convert: Convert,
     },
+    /// Groups of `factor²` channels become that many pixels: PyTorch's `pixel_shuffle` into three channels, padded to four.
+    /// `base`, of four channels and the size of `x`, is added, enlarged by its nearest pixels.
+    PixelShuffle {
+        x: ValueId,
+        base: Option<ValueId>,
+        factor: usize,
+    },
+    /// The other way round, from the first three channels of `x`: PyTorch's `pixel_unshuffle`.
+    PixelUnshuffle {
+        x: ValueId,
+        factor: usize,
+    },
     /// `out = x + factor · y`, where `y` may be of one image for all.
     Add {
         x: ValueId,
         y: ValueId,
-        /// A value that holds a factor for each image, f32, and where the first image's is; none are 1. Where it is 0, `y`
-        /// is not read.
-        factors: Option<(ValueId, usize)>,
+        factor: Factor,
     },
     /// Decoder output in [-1, 1] to packed RGBA8.
     Rgba {
@@ -188,11 +226,15 @@ impl Op {
         let read = match self {
             Op::Gemm(op) => [Some(op.x), op.x2, op.time.map(|(value, _)| value), op.residual],
             Op::GroupNorm(op) => [Some(op.x), op.x2, None, None],
-            Op::LayerNorm { x, .. } | Op::Convert { x, .. } | Op::Rgba { x } => [Some(*x), None, None, None],
+            Op::LayerNorm { x, .. }
+            | Op::Convert { x, .. }
+            | Op::PixelUnshuffle { x, .. }
+            | Op::Rgba { x } => [Some(*x), None, None, None],
+            Op::PixelShuffle { x, base, .. } => [Some(*x), *base, None, None],
             Op::Attention { q, k, v, .. } => [Some(q.value), Some(k.value), Some(v.value), None],
             Op::AttentionMap { q, k, .. } => [Some(q.value), Some(k.value), None, None],
             Op::Embed { tokens, .. } => [Some(*tokens), None, None, None],
-            Op::Add { x, y, factors } => [Some(*x), Some(*y), factors.map(|(value, _)| value), None],
+            Op::Add { x, y, factor } => [Some(*x), Some(*y), factor.value(), None],
         };
         read.into_iter().flatten()
     }
@@ -208,6 +250,8 @@ pub struct Gemm {
     pub bias: Option<WeightId>,
     pub conv: Option<Conv>,
     pub act: Act,
+    /// Of [`Act::Prelu`], `[outputs]`.
+    pub slope: Option<WeightId>,
     pub act_last: bool,
     /// Columns alternate value and gate; half as many come out.
     pub geglu: bool,

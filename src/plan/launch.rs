@@ -1,6 +1,8 @@
 //! One op to its kernel launches: which kernel, which specialisation, which parameters.
 
-use super::graph::{Conv, Convert, ElemKind, Gemm, GroupNorm, Node, Op, Shape, Slice, ValueId, WeightId};
+use super::graph::{
+    Conv, Convert, ElemKind, Factor, Gemm, GroupNorm, Node, Op, Shape, Slice, ValueId, WeightId,
+};
 use super::lower::{Lowering, Operand, Target, push};
 use super::tuning::Winograd;
 use super::winograd;
@@ -11,7 +13,7 @@ use crate::kernels::gemm::{self, Source};
 use crate::kernels::group_norm::Pass;
 use crate::kernels::winograd::Tile;
 use crate::kernels::{
-    Elem, add, affine, attention, attention_map, embed, gemm_sum, group_norm, layer_norm, rgba,
+    Elem, add, affine, attention, attention_map, embed, gemm_sum, group_norm, layer_norm, pixel_shuffle, rgba,
 };
 
 /// Invocations that share a group on a CPU adapter, where every barrier costs: as many as a SIMD register has lanes.
@@ -33,7 +35,9 @@ pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
         Op::AttentionMap { q, k, heads, head_dim } => attention_map(l, node, [*q, *k], *heads, *head_dim),
         Op::Embed { tokens, table, positions } => embed(l, node, *tokens, *table, *positions),
         Op::Convert { x, convert } => affine(l, node, *x, *convert),
-        Op::Add { x, y, factors } => add(l, node, [*x, *y], *factors),
+        Op::Add { x, y, factor } => add(l, node, [*x, *y], *factor),
+        Op::PixelShuffle { x, base, factor } => pixel_shuffle(l, node, *x, *base, (*factor, false)),
+        Op::PixelUnshuffle { x, factor } => pixel_shuffle(l, node, *x, None, (*factor, true)),
         Op::Rgba { x } => {
             let params = rgba::Params { pixels: l.shape(*x).rows() as u32 };
             let spec = rgba::Spec { elem: l.target.elem };
@@ -297,14 +301,37 @@ fn affine(l: &mut Lowering, node: &Node, x: ValueId, convert: Convert) {
     push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
 }
 
-fn add(l: &mut Lowering, node: &Node, [x, y]: [ValueId; 2], factors: Option<(ValueId, usize)>) {
-    let (shape, other) = (l.shape(x), l.shape(y));
-    let spec = add::Spec { elem: l.target.elem, scaled: factors.is_some() };
-    let first = factors.map_or(0, |(_, first)| first);
-    let params = add::Params::new(shape.len(), [shape.n, other.n], first);
+/// Channels to pixels, or with `back` pixels to channels.
+fn pixel_shuffle(
+    l: &mut Lowering,
+    node: &Node,
+    x: ValueId,
+    base: Option<ValueId>,
+    (factor, back): (usize, bool),
+) {
+    let (from, to) = (l.shape(x), l.shape(node.output));
+    let spec = pixel_shuffle::Spec { elem: l.target.elem, back, base: base.is_some() };
+    let (small, channels) = if back { (to, to.c) } else { (from, from.c) };
+    let params = pixel_shuffle::Params {
+        images: small.n as u32,
+        height: small.h as u32,
+        width: small.w as u32,
+        channels: channels as u32,
+        factor: factor as u32,
+    };
+    let workgroups = pixel_shuffle::workgroups(&spec, &params);
+    let mut operands = vec![Operand::Read(x)];
+    operands.extend(base.map(Operand::Read));
+    operands.push(Operand::Write(node.output));
+    push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
+}
+
+fn add(l: &mut Lowering, node: &Node, [x, y]: [ValueId; 2], factor: Factor) {
+    let params = factor.params(l.shape(x), l.shape(y));
+    let spec = add::Spec { elem: l.target.elem, scaled: factor.value().is_some() };
     let workgroups = add::workgroups(&spec, &params);
     let mut operands = vec![Operand::Read(x), Operand::Read(y)];
-    operands.extend(factors.map(|(value, _)| Operand::Read(value)));
+    operands.extend(factor.value().map(Operand::Read));
     operands.push(Operand::Write(node.output));
     push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
 }
@@ -384,6 +411,7 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     let mut weight = vec![Operand::Weight(op.weight)];
     weight.extend(spec.weight.is_quantized().then_some(Operand::Scales(op.weight)));
     let mut epilogue: Vec<Operand> = op.bias.map(Operand::Weight).into_iter().collect();
+    epilogue.extend(op.slope.map(Operand::Weight));
     epilogue.extend(op.time.map(|(value, _)| Operand::Read(value)));
     epilogue.extend(op.residual.map(Operand::Read));
     epilogue.push(if op.accumulate { Operand::Update(node.output) } else { Operand::Write(node.output) });

@@ -17,7 +17,8 @@ mod winograd;
 
 pub use builder::{Builder, ConvLayer, Epilogue, NormLayer, Path, padded};
 pub use graph::{
-    Conv, Convert, ElemKind, Gemm, Graph, GroupNorm, Node, Op, Section, Shape, Slice, ValueId, WeightId,
+    Conv, Convert, ElemKind, Factor, Gemm, Graph, GroupNorm, Node, Op, Section, Shape, Slice, ValueId,
+    WeightId,
 };
 pub use lower::{Target, lower, scales_bytes, stored_type, values_bytes};
 pub use memory::MemoryLimits;

@@ -375,7 +375,7 @@ impl Import {
         let pass = passes::next(&manifest, &header, &map, &missing, self.max_waiting_bytes);
         let wanted = tensors(&manifest, &pass.records);
         let needed = header.tensors.iter().map(|tensor| wanted.contains(tensor.name.as_str())).collect();
-        let packer = Packer::of(&manifest, &header, &|record| pass.records[record]);
+        let packer = Packer::of(&*manifest, &header, &|record| pass.records[record]);
         let later = missing.iter().zip(&pass.chunks).map(|(missing, now)| missing & !now).collect();
         let assembler = Assembler::new(&manifest, map, pass.chunks);
         let chunk_bytes = size;

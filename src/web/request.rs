@@ -146,6 +146,7 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
         init_latents: None,
         picture: picture(value)?,
         hires: hires(&get(value, "hires"))?,
+        hires_network: None,
         preview_every: previews(&get(value, "previews"))?,
         walk: walk(&get(value, "walk"))?,
     })
@@ -276,7 +277,7 @@ fn number(value: &JsValue, name: &'static str, default: Option<f64>) -> Result<f
 }
 
 /// A number, or nothing.
-fn optional(value: &JsValue, name: &'static str) -> Result<Option<f64>> {
+pub(super) fn optional(value: &JsValue, name: &'static str) -> Result<Option<f64>> {
     if get(value, name).is_undefined() { Ok(None) } else { number(value, name, None).map(Some) }
 }
 
@@ -331,6 +332,6 @@ fn choice<T: Copy>(value: &JsValue, name: &'static str, kinds: &[(&str, T)], def
     })
 }
 
-fn invalid(field: &'static str, message: impl Into<String>) -> Error {
+pub(super) fn invalid(field: &'static str, message: impl Into<String>) -> Error {
     Error::InvalidInput { field, message: message.into() }
 }

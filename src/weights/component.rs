@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::packed::{ALIGN, MAX_SLAB, Manifest, PackedRecord};
+use super::packed::{ALIGN, MAX_SLAB, PackedRecord, Packing};
 use crate::config::{
     Autoencoder, ControlNetConfig, MAX_CONTROLS, MAX_TEXT_ENCODERS, ModelConfig, TaesdConfig,
 };
@@ -209,14 +209,15 @@ pub struct Piece {
 }
 
 impl Placement {
-    /// That of a manifest.
-    pub fn of(manifest: &Manifest) -> Placement {
+    /// That of packed weights.
+    pub fn of<'a>(packing: impl Into<Packing<'a>>) -> Placement {
+        let packing = packing.into();
         let mut placement = Placement::default();
-        placement.runs.resize_with(manifest.slabs.len(), Vec::new);
+        placement.runs.resize_with(packing.slabs.len(), Vec::new);
         let mut last = [None; Component::COUNT];
         let place = |record: &PackedRecord| (record.slab, Component::of(&record.decl.name));
         let follows = |a: &PackedRecord, b: &PackedRecord| place(a) == place(b) && a.end() <= b.values.offset;
-        for records in manifest.records.chunk_by(follows) {
+        for records in packing.records.chunk_by(follows) {
             let (Some(first), Some(end)) = (records.first(), records.last()) else { continue };
             let from = first.values.offset;
             let len = end.end().next_multiple_of(ALIGN) - from;
@@ -280,7 +281,7 @@ fn moved(record: &PackedRecord, buffer: usize, from: u64, to: u64) -> PackedReco
 
 #[cfg(test)]
 mod tests {
-    use super::super::packed::{Source, Span};
+    use super::super::packed::{Manifest, Source, Span};
     use super::*;
     use crate::kernels::WeightType;
     use crate::plan::{WeightDecl, WeightKind};

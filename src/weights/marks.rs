@@ -19,11 +19,13 @@ pub enum Kind {
     Control,
     /// One network of a model.
     Part,
+    /// A network that enlarges pictures.
+    Upscaler,
 }
 
 /// Marks of tensors' names, what they are marks of, and what people call that. The first line that fits counts; a mark
 /// with `^` stands at a name's start, another anywhere.
-const MARKS: [(&[&str], Kind, &str); 22] = [
+const MARKS: [(&[&str], Kind, &str); 26] = [
     (
         &[".lora_down.", ".lora_up.", ".lora_A.", ".lora_B.", ".lora.", "^lora_unet_", "^lora_te"],
         Kind::AddOn,
@@ -77,8 +79,16 @@ const MARKS: [(&[&str], Kind, &str); 22] = [
     (&["^blk.0.", "^token_embd.", "^model.layers.0."], Kind::Other, "a language model"),
     (&["^model.diffusion_model."], Kind::Other, "a diffusion model of another family"),
     (&["^transformer_blocks.0.", "^adaln_single."], Kind::Other, "a diffusion model of another family"),
-    (&[".RRDB", ".rdb1.", ".RDB1.", "^model.1.sub.0."], Kind::Other, "an upscaler"),
-    (&["^layers.0.residual_group."], Kind::Other, "an upscaler"),
+    (&["RRDB_", ".rdb1.", ".RDB1.", "^model.1.sub.0."], Kind::Upscaler, "an upscaler (ESRGAN)"),
+    (&[".overlap_attn."], Kind::Upscaler, "an upscaler (HAT)"),
+    (&["layers.0.residual_group."], Kind::Upscaler, "an upscaler (SwinIR)"),
+    (&["layers.0.blocks.0.attn.attns."], Kind::Upscaler, "an upscaler (DAT)"),
+    (&["block_1.c1_r."], Kind::Upscaler, "an upscaler (SPAN)"),
+    (
+        &["^body.0.weight", "^params.body.0.weight", "^params_ema.body.0.weight", "^module.body.0.weight"],
+        Kind::Upscaler,
+        "an upscaler (SRVGGNetCompact)",
+    ),
 ];
 
 /// What `general.architecture` of a GGUF says that is no language model.
@@ -158,6 +168,9 @@ pub fn other_model<'a>(
             (what, "it steers a model and is none by itself; give it beside one, with a map (--control)")
         }
         Some((Kind::Part, what)) => (what, WHOLE),
+        Some((Kind::Upscaler, what)) => {
+            (what, "it enlarges pictures and draws none; `opengen upscale`, and Enlarge in the page, take it")
+        }
         None => (
             "no model that is known here".to_string(),
             "a checkpoint of Stable Diffusion 1 or 2 in one file is needed, or a folder in diffusers' layout",
@@ -269,8 +282,13 @@ mod tests {
                 "the UNet of a Stable Diffusion XL model: Stable Diffusion 1",
             ),
             (vec!["encoder.layers.0.weight"], "a tiny autoencoder (TAESD): a whole model"),
-            (vec!["layers.0.residual_group.blocks.0.norm1.weight"], "an upscaler: Stable Diffusion 1"),
-            (vec!["model.1.sub.0.RDB1.conv1.0.weight"], "an upscaler"),
+            (
+                vec!["layers.0.residual_group.blocks.0.norm1.weight"],
+                "an upscaler (SwinIR): it enlarges pictures and draws none",
+            ),
+            (vec!["model.1.sub.0.RDB1.conv1.0.weight"], "an upscaler (ESRGAN)"),
+            (vec!["RRDB_trunk.0.RDB1.conv1.weight"], "an upscaler (ESRGAN)"),
+            (vec!["params_ema.body.0.weight"], "an upscaler (SRVGGNetCompact)"),
             (
                 vec!["model.diffusion_model.input_blocks.0.0.weight"],
                 "the UNet of a Stable Diffusion model: a whole model",

@@ -6,7 +6,8 @@
 //! order, and hands out finished records. [`unpack`] is the inverse, and [`Repack`] both, for a model that another version
 //! of the engine packed. [`Placement`] divides a packed model by [`Component`], for a device. Natively
 //! [`ModelSource`] opens folders and files, and [`quantize_folder`] writes GGUFs. A checkpoint in one file, which says nothing
-//! of itself, gets its names and its configuration in [`single`].
+//! of itself, gets its names and its configuration in [`single`]; a network that enlarges pictures is read by
+//! [`UpscalerFile`].
 
 mod blocks;
 mod bytes;
@@ -31,6 +32,7 @@ mod single;
 mod tokenizer;
 mod types;
 mod unpack;
+mod upscaler;
 
 #[cfg(not(target_arch = "wasm32"))]
 mod disk;
@@ -53,14 +55,15 @@ pub use license::License;
 pub use names::canonical;
 pub use pack::{PackedBytes, Packer, Sink};
 pub use packed::{
-    LayoutOptions, MAX_SLAB, Manifest, PACKED_FORMAT, PackedRecord, READABLE_FORMATS, Source, Span, layout,
-    layout_with,
+    LayoutOptions, MAX_SLAB, Manifest, PACKED_FORMAT, PackedRecord, Packing, READABLE_FORMATS, Source, Span,
+    layout, layout_with,
 };
 pub use recognise::{Family, Hints, Recognised, Unused, recognise, unused, without_tokenizer};
 pub use repack::Repack;
 pub use single::infer::FoundAutoencoder;
 pub use types::{KEPT, SourceType, kept_as};
 pub use unpack::{PackedRows, Unpacked, unpack, vector};
+pub use upscaler::{PackedUpscaler, UpscalerFile};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use control::{ControlPart, ControlSource};

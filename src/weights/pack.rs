@@ -10,7 +10,7 @@ use super::blocks::{Rounding, RowShape, encode};
 use super::bytes::Bytes;
 use super::decode::{Q4_BLOCK, Q5_BLOCK, Q8_BLOCK, decode, decode_row, simplify};
 use super::header::{Header, TensorInfo, bad};
-use super::packed::{Geometry, Manifest, PackedRecord};
+use super::packed::{Geometry, PackedRecord, Packing};
 use super::types::SourceType;
 use crate::error::Result;
 use crate::kernels::{BLOCK, WeightType};
@@ -58,14 +58,15 @@ struct Pending {
 
 impl Packer {
     /// For every record.
-    pub fn new(manifest: &Manifest, header: &Header) -> Self {
-        Packer::of(manifest, header, &|_| true)
+    pub fn new<'a>(packing: impl Into<Packing<'a>>, header: &Header) -> Self {
+        Packer::of(packing, header, &|_| true)
     }
 
     /// For the `wanted` records, by their place in the manifest.
-    pub fn of(manifest: &Manifest, header: &Header, wanted: &dyn Fn(usize) -> bool) -> Self {
+    pub fn of<'a>(packing: impl Into<Packing<'a>>, header: &Header, wanted: &dyn Fn(usize) -> bool) -> Self {
+        let packing = packing.into();
         let mut uses: HashMap<String, Vec<Use>> = HashMap::new();
-        let records = manifest.records.iter().enumerate();
+        let records = packing.records.iter().enumerate();
         for (record, packed) in records.filter(|(record, _)| wanted(*record)) {
             let mut first = 0;
             for (part, declared) in packed.decl.parts.iter().enumerate() {
@@ -79,7 +80,7 @@ impl Packer {
         Packer {
             file: header.file.clone(),
             is_ohwi: header.is_ohwi(),
-            records: manifest.records.clone(),
+            records: packing.records.to_vec(),
             tensors: header.tensors.iter().map(|info| (info.name.clone(), info.clone())).collect(),
             uses,
             pending: HashMap::new(),

@@ -54,6 +54,20 @@ pub struct Manifest {
     pub source: Source,
 }
 
+/// Packed weights, whatever they are of.
+#[derive(Debug, Clone, Copy)]
+pub struct Packing<'a> {
+    /// Bytes of each slab.
+    pub slabs: &'a [u64],
+    pub records: &'a [PackedRecord],
+}
+
+impl<'a> From<&'a Manifest> for Packing<'a> {
+    fn from(manifest: &'a Manifest) -> Packing<'a> {
+        Packing { slabs: &manifest.slabs, records: &manifest.records }
+    }
+}
+
 /// One packed weight.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PackedRecord {
@@ -269,6 +283,24 @@ pub fn layout_with(
     source: Source,
     options: LayoutOptions,
 ) -> Result<Manifest> {
+    let (slabs, records) = placed(decls, header, options)?;
+    Ok(Manifest {
+        format: PACKED_FORMAT,
+        name: name.to_string(),
+        config: config.clone(),
+        tokenizer: tokenizer.to_string(),
+        slabs,
+        records,
+        source,
+    })
+}
+
+/// Where every record goes: bytes of each slab, and the records.
+pub(super) fn placed(
+    decls: &[WeightDecl],
+    header: &Header,
+    options: LayoutOptions,
+) -> Result<(Vec<u64>, Vec<PackedRecord>)> {
     let found: HashMap<&str, &TensorInfo> =
         header.tensors.iter().map(|info| (info.name.as_str(), info)).collect();
     check_against(decls, header, &found, options.leave_extra)?;
@@ -294,15 +326,7 @@ pub fn layout_with(
             scales,
         });
     }
-    Ok(Manifest {
-        format: PACKED_FORMAT,
-        name: name.to_string(),
-        config: config.clone(),
-        tokenizer: tokenizer.to_string(),
-        slabs,
-        records,
-        source,
-    })
+    Ok((slabs, records))
 }
 
 /// Declarations in the order in which the file completes them, so that what is packed fills one place after the other,

@@ -7,6 +7,7 @@ pub mod pictures;
 pub mod report;
 pub mod single;
 pub mod twice;
+pub mod upscalers;
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
@@ -275,6 +276,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         picture: None,
         controls: Vec::new(),
         hires: None,
+        hires_network: None,
         preview_every: 0,
         walk: None,
     }

@@ -15,4 +15,5 @@ mod residence;
 mod study;
 mod text;
 mod unet;
+mod upscalers;
 mod vae;

@@ -23,7 +23,7 @@ use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 use opengen::weights::ModelSource;
 
 use crate::bytes::bytes;
-use crate::model;
+use crate::{model, upscale};
 
 /// Make pictures from a prompt.
 #[derive(Parser, Clone)]
@@ -166,6 +166,9 @@ pub async fn run(args: Args) -> Result<()> {
     let named = (args.model.as_str(), &args.known);
     let controls = args.controls.sources()?;
     let mut pipeline = model::ready(named, (&source, controls), &options, (args.cpu, args.memory)).await?;
+    if let Some(file) = args.second.network() {
+        pipeline.set_enlarger(Some(upscale::open(file, &options, args.cpu).await?));
+    }
     match &args.prompts_file {
         None => one(&args, &source, &mut pipeline).await,
         Some(file) => many(&args, file, &mut pipeline).await,
@@ -173,7 +176,7 @@ pub async fn run(args: Args) -> Result<()> {
 }
 
 async fn one(args: &Args, source: &ModelSource, pipeline: &mut Pipeline) -> Result<()> {
-    let request = request(args, pipeline.config())?;
+    let request = request(args, pipeline)?;
     let out = args.out.clone().unwrap_or_default();
     let mut dump = (args.dump.is_some() || args.engine == Drawn::Candle).then(Dump::default);
     let mut output = made(pipeline, &request, dump.as_mut()).await?;
@@ -208,14 +211,15 @@ async fn many(args: &Args, file: &Path, pipeline: &mut Pipeline) -> Result<()> {
             sampler: line.sampler.or(args.sampler),
             ..args.clone()
         };
-        let request = request(&args, pipeline.config())?;
+        let request = request(&args, pipeline)?;
         let output = made(pipeline, &request, None).await?;
         write_pictures(&output, &request, pipeline.config(), !args.no_settings, &line.out)?;
     }
     Ok(())
 }
 
-fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
+fn request(args: &Args, pipeline: &Pipeline) -> Result<Request> {
+    let config = pipeline.config();
     let usual = model::usual(&args.model, config);
     let picture = args.from.picture()?;
     let (width, height) = match (args.size, &picture) {
@@ -242,6 +246,7 @@ fn request(args: &Args, config: &ModelConfig) -> Result<Request> {
         picture,
         hires: args.second.hires(),
         controls: args.controls.read()?,
+        hires_network: pipeline.enlarger().map(|enlarger| enlarger.name().to_string()),
         init_latents: args.init_latents.as_deref().map(read_latents).transpose()?,
         ..usual
     })

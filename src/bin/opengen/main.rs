@@ -9,8 +9,10 @@ mod import;
 mod inspect;
 mod model;
 mod models;
+mod picture;
 mod plan;
 mod split;
+mod upscale;
 
 use std::process::ExitCode;
 
@@ -29,6 +31,8 @@ struct Cli {
 enum Command {
     /// Make pictures from a prompt.
     Generate(Box<generate::Args>),
+    /// Enlarge a picture by a network of its own kind (ESRGAN, Real-ESRGAN, SRVGGNetCompact).
+    Upscale(upscale::Args),
     /// Print what a model will do, dispatch by dispatch; needs neither a GPU nor, for built-ins, weights.
     Plan(plan::Args),
     /// Say what a file or folder holds, from its header alone.
@@ -49,6 +53,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Generate(args) => pollster::block_on(generate::run(*args)),
+        Command::Upscale(args) => pollster::block_on(upscale::run(args)),
         Command::Plan(args) => plan::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Import(args) => import::run(&args),

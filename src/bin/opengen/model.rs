@@ -98,6 +98,7 @@ pub fn usual(name: &str, config: &ModelConfig) -> Request {
         picture: None,
         controls: Vec::new(),
         hires: None,
+        hires_network: None,
         preview_every: 0,
         walk: None,
     }
@@ -123,7 +124,7 @@ pub fn path(name: &str) -> Result<PathBuf> {
 }
 
 /// The best GPU's device; says where its matrix units are not used because they compute wrongly.
-async fn device(options: &Options) -> Result<Context> {
+pub async fn device(options: &Options) -> Result<Context> {
     let context = Context::new(options).await?;
     if let Some(why) = context.refused() {
         eprintln!("note: {why}");

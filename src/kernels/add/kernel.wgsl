@@ -6,6 +6,7 @@ struct Params {
     image_groups: u32, // of one image
     images: u32,       // of y
     first: u32,        // the first image's factor
+    factor: f32,       // that of all, where images have none
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -40,7 +41,7 @@ fn main(
         sum += factor * vec4<f32>(y[other]);
     }
 {% else %}
-    sum += vec4<f32>(y[other]);
+    sum += params.factor * vec4<f32>(y[other]);
 {% endif %}
     output[index] = vec4<elem>(sum);
 }

@@ -1,4 +1,5 @@
-//! The sum of two maps, the second by a factor: where what a control network makes meets the UNet.
+//! The sum of two maps, the second by a factor: where what a control network makes meets the UNet, and what a dense block makes
+//! what it began with.
 
 pub mod cpu;
 
@@ -26,18 +27,21 @@ params! {
         pub images: u32,
         /// The first image's factor.
         pub first: u32,
+        /// That of all, where images have none of their own.
+        pub factor: f32,
     }
 }
 
 impl Params {
-    /// Of `len` values in all, in so many images of the first map and of the second.
-    pub fn new(len: u64, [images, others]: [usize; 2], first: usize) -> Params {
+    /// Of `len` values in all, in so many images of the first map and of the second, by the factor 1 or those from the first on.
+    pub fn new(len: u64, [images, others]: [usize; 2]) -> Params {
         let groups = len / 4;
         Params {
             groups: groups as u32,
             image_groups: (groups / images.max(1) as u64) as u32,
             images: others as u32,
-            first: first as u32,
+            first: 0,
+            factor: 1.0,
         }
     }
 }

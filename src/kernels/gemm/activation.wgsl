@@ -10,7 +10,11 @@ fn gelu(x: vec4f) -> vec4f {
     return 0.5 * x * (1.0 + erf(x * 0.7071067811865476));
 }
 {% endif %}
-{% if act != "none" %}
+{% if act == "prelu" %}
+fn activate(x: vec4f, slope: vec4f) -> vec4f {
+    return max(x, vec4f(0.0)) + slope * min(x, vec4f(0.0));
+}
+{% elif act != "none" %}
 // Exponentials are kept from overflowing: WGSL lets an implementation assume that there are no infinities.
 fn activate(x: vec4f) -> vec4f {
 {% if act == "silu" %}
@@ -19,6 +23,8 @@ fn activate(x: vec4f) -> vec4f {
     return gelu(x);
 {% elif act == "quick_gelu" %}
     return x / (1.0 + exp(min(-1.702 * x, vec4f(80.0))));
+{% elif act == "leaky_relu" %}
+    return max(x, 0.2 * x);
 {% else %}
     return max(x, vec4f(0.0));
 {% endif %}

@@ -28,6 +28,8 @@ pub struct Epilogue<'a> {
     /// Like the output.
     pub residual: Option<&'a [f32]>,
     pub act: Act,
+    /// Of [`Act::Prelu`], `[n]`.
+    pub slope: Option<&'a [f32]>,
     pub act_last: bool,
     pub geglu: bool,
 }
@@ -45,11 +47,11 @@ impl Epilogue<'_> {
         }
         for (j, sum) in sums.into_iter().enumerate() {
             let residual = self.residual.map_or(0.0, |residual| residual[row * n + j]);
-            out.push(if self.act_last {
-                activate(self.act, sum + residual)
-            } else {
-                activate(self.act, sum) + residual
-            });
+            let activate = |x: f32| match self.slope {
+                Some(slope) => x.max(0.0) + slope[j] * x.min(0.0),
+                None => activate(self.act, x),
+            };
+            out.push(if self.act_last { activate(sum + residual) } else { activate(sum) + residual });
         }
     }
 }
@@ -95,10 +97,10 @@ fn patch(a: &[f32], channels: usize, g: Geometry, row: usize) -> Vec<f32> {
     patch
 }
 
-/// One activation function of one value.
+/// One activation function of one value; [`Act::Prelu`], whose slopes are the layer's, is [`Epilogue`]'s.
 pub fn activate(act: Act, x: f32) -> f32 {
     match act {
-        Act::None => x,
+        Act::None | Act::Prelu => x,
         Act::Silu => x / (1.0 + (-x).exp()),
         Act::Gelu => {
             let x = f64::from(x);
@@ -106,5 +108,6 @@ pub fn activate(act: Act, x: f32) -> f32 {
         }
         Act::QuickGelu => x / (1.0 + (-1.702 * x).exp()),
         Act::Relu => x.max(0.0),
+        Act::LeakyRelu => x.max(0.2 * x),
     }
 }

@@ -4,6 +4,10 @@
 @group(0) @binding({{ b.i }}) var<storage, read> bias: array<vec4f>; // [weight_n / 4]
 {% set b.i = b.i + 1 %}
 {% endif %}
+{% if act == "prelu" %}
+@group(0) @binding({{ b.i }}) var<storage, read> slope: array<vec4f>; // [weight_n / 4]
+{% set b.i = b.i + 1 %}
+{% endif %}
 {% if time %}
 @group(0) @binding({{ b.i }}) var<storage, read> time: array<elem>; // [sum of all layers' N]
 {% set b.i = b.i + 1 %}
@@ -18,6 +22,7 @@
 @group(0) @binding({{ b.i }}) var<storage, read_write> out: array<vec4<elem>>; // [M, N]
 {% endif %}
 
+{% set slopes = ", slope[(params.first_column + column) / 4u]" if act == "prelu" else "" %}
 // Writes four neighbouring columns of one row; the first is a multiple of 4.
 fn store(row: u32, column: u32, sum: vec4f) {
     var v = sum;
@@ -34,7 +39,7 @@ fn store(row: u32, column: u32, sum: vec4f) {
     out[at] = vec2<elem>(v.xz * gate.yw);
 {% else %}
 {% if act != "none" and not act_last %}
-    v = activate(v);
+    v = activate(v{{ slopes }});
 {% endif %}
 {% if residual %}
     v += vec4f(residual[at]);
@@ -43,7 +48,7 @@ fn store(row: u32, column: u32, sum: vec4f) {
     v += vec4f(out[at]);
 {% endif %}
 {% if act != "none" and act_last %}
-    v = activate(v);
+    v = activate(v{{ slopes }});
 {% endif %}
     out[at] = vec4<elem>(v);
 {% endif %}

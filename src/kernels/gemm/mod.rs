@@ -115,6 +115,10 @@ pub enum Act {
     /// x · sigmoid(1.702 x), OpenAI CLIP's.
     QuickGelu,
     Relu,
+    /// x, a fifth of it below 0: ESRGAN's.
+    LeakyRelu,
+    /// x, below 0 times a slope of its column, which is a weight.
+    Prelu,
 }
 
 /// What the shader is specialised for.
@@ -379,6 +383,13 @@ fn epilogues(elem: Elem, weight: WeightType, variant: Variant) -> Vec<Spec> {
         }
         specs.push(Spec { bias, residual: true, act: Act::Relu, act_last: true, ..plain(Source::Conv) });
         specs.push(Spec { bias, time: true, ..plain(Source::Conv) });
+        // Upscalers: convolutions over maps side by side are sums, whose activation is the last one's.
+        specs.push(Spec { bias, act: Act::LeakyRelu, ..plain(Source::Conv) });
+        specs.push(Spec { bias, act: Act::LeakyRelu, ..plain(Source::ConvUpsample) });
+        let last =
+            Spec { bias, accumulate: true, act: Act::LeakyRelu, act_last: true, ..plain(Source::Conv) };
+        specs.push(last);
+        specs.push(Spec { bias, act: Act::Prelu, ..plain(Source::Conv) });
         for source in [Source::Rows, Source::Conv] {
             specs.push(Spec { bias, accumulate: true, ..plain(source) });
         }

@@ -24,6 +24,7 @@ mod tests {
             time: None,
             residual: Some(&[0.0, 0.5, 0.0, 0.0]),
             act: Act::Relu,
+            slope: None,
             act_last: false,
             geglu: false,
         };

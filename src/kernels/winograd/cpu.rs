@@ -162,6 +162,7 @@ mod tests {
                 time: None,
                 residual: Some(&residual),
                 act: Act::Silu,
+                slope: None,
                 act_last: false,
                 geglu: false,
             };

@@ -33,6 +33,7 @@ fn request() -> Request {
         picture: None,
         controls: Vec::new(),
         hires: None,
+        hires_network: None,
         preview_every: 0,
         walk: None,
     }

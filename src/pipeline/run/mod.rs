@@ -13,13 +13,14 @@ use super::canvas::Canvas;
 use super::common::{Conditioning, pictures};
 use super::control::counting;
 use super::engine::{Engine, Pixels};
+use super::enlarge::Enlarger;
 use super::graphs::{Controls, Shape};
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use super::picture::Taken;
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
 use super::start::{Draws, entering};
 use crate::config::{ModelConfig, PredictionType};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::Rgba;
 use crate::plan::{Outside, padded};
 use crate::prompt::Tokenizers;
@@ -34,6 +35,7 @@ pub struct Pipeline {
     engine: Engine,
     config: ModelConfig,
     tokenizers: Tokenizers,
+    enlarger: Option<Enlarger>,
 }
 
 impl Pipeline {
@@ -70,7 +72,7 @@ impl Pipeline {
     fn over(engine: Engine, manifest: &Manifest) -> Result<Pipeline> {
         let pads = manifest.config.texts.iter().map(|text| text.pad_token.as_deref());
         let tokenizers = Tokenizers::from_json(manifest.tokenizer.as_bytes(), pads)?;
-        Ok(Pipeline { engine, config: manifest.config.clone(), tokenizers })
+        Ok(Pipeline { engine, config: manifest.config.clone(), tokenizers, enlarger: None })
     }
 
     /// The model's configuration.
@@ -81,6 +83,16 @@ impl Pipeline {
     /// Somebody says what the denoiser predicts, whatever the model's files have: it counts from the next run on.
     pub fn set_prediction(&mut self, prediction: PredictionType) {
         self.config.set_prediction(prediction);
+    }
+
+    /// The network that enlarges in hires fix.
+    pub fn enlarger(&self) -> Option<&Enlarger> {
+        self.enlarger.as_ref()
+    }
+
+    /// Sets the network that enlarges in hires fix, where a request asks for one.
+    pub fn set_enlarger(&mut self, enlarger: Option<Enlarger>) {
+        self.enlarger = enlarger;
     }
 
     /// What computes.
@@ -118,6 +130,7 @@ impl Pipeline {
     ) -> Result<Output> {
         // 1. The request, held against the model.
         request.check(&self.config)?;
+        self.check_network(request)?;
         let told = self.ask_prediction(cancel).await?;
         let conditioning = Conditioning::new(&self.tokenizers, &self.config, request)?;
         let canvas = Canvas::new(request, &self.config)?;
@@ -149,6 +162,17 @@ impl Pipeline {
         let of_mask = canvas.as_ref().and_then(Canvas::notice);
         let notices = told.into_iter().chain(conditioning.notices).chain(of_mask).chain(notice).collect();
         Ok(Output { images, stats, notices })
+    }
+
+    /// Refuses a network in hires fix that is not there.
+    fn check_network(&self, request: &Request) -> Result<()> {
+        match &request.hires_network {
+            Some(name) if self.enlarger.as_ref().is_none_or(|enlarger| enlarger.name() != name) => {
+                let message = format!("there is no network {name} to enlarge with");
+                Err(Error::InvalidInput { field: "hires", message })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// One pass over the noise levels, up to its latents.
@@ -201,9 +225,9 @@ impl Pipeline {
         cancel: &'a Cancel,
         dump: Option<&'a mut Dump>,
     ) -> Result<Run<'a>> {
-        let Pipeline { engine, config, .. } = self;
+        let Pipeline { engine, config, enlarger, .. } = self;
         engine.prepare(shape, cancel).await?;
-        Ok(Run { engine, config, shape, pass, cancel, dump })
+        Ok(Run { engine, config, enlarger: enlarger.as_ref(), shape, pass, cancel, dump })
     }
 }
 
@@ -277,6 +301,8 @@ impl<'a> Pass<'a> {
 struct Run<'a> {
     engine: &'a mut Engine,
     config: &'a ModelConfig,
+    /// What enlarges in hires fix, where a network does.
+    enlarger: Option<&'a Enlarger>,
     shape: Shape,
     pass: Pass<'a>,
     cancel: &'a Cancel,

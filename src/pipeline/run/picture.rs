@@ -123,6 +123,17 @@ impl Run<'_> {
     ) -> Result<Begin<'a>> {
         let size = |request: &Request| [request.width, request.height];
         let scale = self.config.vae.scale();
+        let network = self.enlarger.filter(|_| self.pass.request.hires_network.is_some());
+        if let Some(network) = network {
+            on_event(Event::Stage(Stage::Decode));
+            self.engine.pause().await;
+            self.cancel.check()?;
+            let mut pictures = Vec::new();
+            for drawn in self.decode().await?.0 {
+                pictures.push(network.enlarge(&drawn, Some(size(larger)), &mut |_| {}, self.cancel).await?);
+            }
+            return Ok(Begin::Pictures(pictures));
+        }
         match hires.upscaler.enlarges() {
             Enlarged::Latents(kind) => {
                 let latents = self.latents().await?;

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::{Builder, Epilogue, Linear, Path};
+use super::{Builder, Epilogue, Linear, Path, padded};
+use crate::kernels::gemm::Act;
 use crate::plan::graph::{Conv, ElemKind, Gemm, GroupNorm, Op, Section, Shape, ValueId, WeightId};
 
 /// A convolution with declared weights, see [`Builder::conv_layer`].
@@ -89,6 +90,41 @@ impl Builder {
             ..layer.linear.op(x, None, Epilogue::default())
         };
         self.push(&layer.path.inputs(&inputs), Op::Gemm(op), sum);
+    }
+
+    /// A convolution over several maps as if they were concatenated: a sum of one over each, then what the epilogue asks for but a
+    /// residual, which is added before it.
+    pub fn conv_concat(
+        &mut self,
+        path: &Path,
+        maps: &[ValueId],
+        outputs: usize,
+        conv: Conv,
+        epilogue: Epilogue,
+    ) -> ValueId {
+        let inputs = maps.iter().map(|map| self.shape(*map).c).sum();
+        let layer = self.conv_weights(path, inputs, outputs, Some(conv), epilogue.bias);
+        let shape = self.output_shape(&layer, maps[0], padded(outputs));
+        let sum = self.value(shape, ElemKind::Activation, None);
+        let mut first = 0;
+        for (i, map) in maps.iter().enumerate() {
+            let channels = first..first + self.shape(*map).c;
+            let is_last = i + 1 == maps.len();
+            let all = layer.op(*map, None, epilogue);
+            let op = Gemm {
+                section: Section { input: first, ..Section::default() },
+                bias: all.bias.filter(|_| i == 0),
+                residual: all.residual.filter(|_| i == 0),
+                act: if is_last { all.act } else { Act::None },
+                act_last: is_last && i > 0 && all.act != Act::None,
+                accumulate: i > 0,
+                ..all
+            };
+            first = channels.end;
+            let label = if maps.len() == 1 { path.clone() } else { path.inputs(&channels) };
+            self.push(&label, Op::Gemm(op), sum);
+        }
+        sum
     }
 
     /// A group normalisation whose weights are declared once, to be computed in runs of whole groups.

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use opengen::error::{Error, Result};
-use opengen::image::{Kind, Resize, Rgba, decode_png};
+use opengen::error::Result;
+use opengen::image::Resize;
 use opengen::pipeline::{
     DEFAULT_MASK_BLUR, DEFAULT_OVERLAP, DEFAULT_PADDING, Encode, Extend, Hires, Mask, MaskedContent, Picture,
     Upscaler,
 };
 
-use super::io;
+use crate::picture;
 
 /// What is drawn on once it is drawn (hires fix).
 #[derive(clap::Args, Clone)]
@@ -21,14 +21,43 @@ pub struct Second {
     /// Steps at the larger size, all of which are taken; as many as before if left out.
     #[arg(long, value_name = "STEPS", requires = "hires")]
     hires_steps: Option<usize>,
-    #[arg(long, value_name = "NAME", default_value = Upscaler::default().name(), requires = "hires", help = format!(
-        "What enlarges in between, the latents or the picture: {}", Upscaler::ALL.map(Upscaler::name).join(", ")))]
-    hires_upscaler: Upscaler,
+    #[arg(long, value_name = "NAME", default_value = Upscaler::default().name(), requires = "hires", value_parser = enlarges, help = format!(
+        "What enlarges in between, the latents or the picture: {}, or the safetensors file of a network as `opengen upscale` takes \
+         it", Upscaler::ALL.map(Upscaler::name).join(", ")))]
+    hires_upscaler: Enlarges,
+}
+
+/// What enlarges between the passes.
+#[derive(Clone)]
+enum Enlarges {
+    Kind(Upscaler),
+    Network(PathBuf),
+}
+
+/// The name of a kind, or the path of a file.
+fn enlarges(text: &str) -> std::result::Result<Enlarges, String> {
+    match text.parse() {
+        Ok(kind) => Ok(Enlarges::Kind(kind)),
+        Err(_) if PathBuf::from(text).is_file() => Ok(Enlarges::Network(text.into())),
+        Err(message) => Err(format!("{message}, and no file either")),
+    }
 }
 
 impl Second {
     pub fn hires(&self) -> Option<Hires> {
-        self.hires.map(|hires| Hires { steps: self.hires_steps, upscaler: self.hires_upscaler, ..hires })
+        let upscaler = match &self.hires_upscaler {
+            Enlarges::Kind(kind) => *kind,
+            Enlarges::Network(_) => Upscaler::Lanczos,
+        };
+        self.hires.map(|hires| Hires { steps: self.hires_steps, upscaler, ..hires })
+    }
+
+    /// The file of the network that enlarges in between.
+    pub fn network(&self) -> Option<&Path> {
+        match &self.hires_upscaler {
+            Enlarges::Network(path) => Some(path),
+            Enlarges::Kind(_) => None,
+        }
     }
 }
 
@@ -84,7 +113,7 @@ impl Begin {
                 blur: self.mask_blur,
                 content: self.masked_content,
                 differential: self.differential,
-                ..Mask::new(read_picture(path)?)
+                ..Mask::new(picture::read(path)?)
             }),
             None => None,
         };
@@ -95,7 +124,7 @@ impl Begin {
             mask,
             extend: self.extend.map(|sides| Extend { sides, overlap: self.overlap }),
             only_masked: self.only_masked.map(|padding| padding.unwrap_or(DEFAULT_PADDING)),
-            ..Picture::new(read_picture(path)?, self.strength)
+            ..Picture::new(picture::read(path)?, self.strength)
         }))
     }
 }
@@ -137,19 +166,4 @@ pub fn named<T: Copy>(text: &str, known: &[(&str, T)]) -> std::result::Result<T,
     let found = known.iter().find(|(name, _)| *name == text);
     let names = || known.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     found.map(|(_, value)| *value).ok_or_else(|| format!("{text:?} is none of {}", names()))
-}
-
-/// The picture of a PNG file.
-pub fn read_picture(path: &Path) -> Result<Rgba> {
-    let bytes = std::fs::read(path).map_err(|e| io(path, &e))?;
-    decode_png(&bytes).map(|decoded| decoded.image).map_err(|error| match error {
-        Error::BadFile { message, .. } => Error::BadFile {
-            file: path.display().to_string(),
-            message: match Kind::of(&bytes) {
-                Some(Kind::Png) => message,
-                _ => "is no PNG; pictures are read from PNG files here".to_string(),
-            },
-        },
-        other => other,
-    })
 }

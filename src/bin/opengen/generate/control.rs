@@ -7,7 +7,8 @@ use opengen::image::maps::Preprocessor;
 use opengen::pipeline::{Control, Importance};
 use opengen::weights::ControlSource;
 
-use super::begin::{named, read_picture};
+use super::begin::named;
+use crate::picture;
 
 /// Maps, and the ControlNets that read them.
 #[derive(clap::Args, Clone, Default)]
@@ -47,7 +48,7 @@ impl Controls {
         let one = |named: &Named| {
             let model = models.iter().position(|path| **path == named.model).unwrap_or_default();
             let [start, end] = named.share;
-            let control = Control::new(model, read_picture(&named.map)?, named.strength);
+            let control = Control::new(model, picture::read(&named.map)?, named.strength);
             let Named { preprocessor, importance, .. } = *named;
             Ok(Control { preprocessor, start, end, importance, ..control })
         };
