@@ -173,6 +173,36 @@ export interface GenerateOptions<T extends ImageType = 'ImageData'> extends Pict
   signal?: AbortSignal;
 }
 
+/** A network that enlarges pictures: its safetensors file, or the address of one, relative to the page. */
+export type NetworkSource = Blob | string | URL;
+
+export interface UpscaleOptions<T extends ImageType = 'ImageData'> {
+  model: NetworkSource;
+  /**
+   * How many times as wide and high, above 0; what the network makes is brought to that by Lanczos. Default: the network's own
+   * factor.
+   */
+  scale?: number;
+  /** The type of `image`. Default: "ImageData". */
+  imageType?: T;
+  /** A tile is done: how many of them, and how much of all the work, 0 … 1. */
+  onProgress?: (progress: { tile: number; tiles: number; share: number }) => void;
+  /** Stops the call, which then rejects with code ABORTED, the signal's reason as its `cause`. */
+  signal?: AbortSignal;
+}
+
+export interface Upscaled<T extends ImageType = 'ImageData'> {
+  image: ImageTypes[T];
+  /** The same as a PNG file with the mark that a model made it (XMP). */
+  png: Blob;
+  /** What the network's file is called, without its ending. */
+  name: string;
+  /** What the network is, such as "RRDBNet (ESRGAN) x4, 23 blocks of 64 channels". */
+  about: string;
+  /** The network's own factor. */
+  scale: number;
+}
+
 /** What `stream` yields; the last one is `done`. */
 export type StreamEvent<T extends ImageType = 'ImageData'> =
   | { type: 'stage'; stage: StageName }

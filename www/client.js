@@ -201,9 +201,7 @@ export class OpenGen extends EventTarget {
     check('generate', options);
     const { signal, onStage, onStep, imageType = 'ImageData', ...settings } = options ?? {};
     if (typeof settings.prompt !== 'string') throw invalid('prompt', 'must be text');
-    if (!Object.hasOwn(HAND_OVER, imageType)) {
-      throw invalid('imageType', `${imageType} is none of ${Object.keys(HAND_OVER).join(', ')}`);
-    }
+    checkImageType(imageType);
     checkParts(settings);
     const pictures = await picturesOf(settings);
     /** @param {import('./protocol.d.ts').GenerateEvent} event */
@@ -239,6 +237,28 @@ export class OpenGen extends EventTarget {
    */
   stream(options) {
     return iterate((listeners) => this.generate({ ...options, ...listeners }), options ?? {});
+  }
+
+  /**
+   * Enlarges a picture by a network of its own kind: ESRGAN, Real-ESRGAN or SRVGGNetCompact. No model need be loaded.
+   * @template {ImageType} [T='ImageData']
+   * @param {import('./api.d.ts').PictureSource} picture
+   * @param {import('./api.d.ts').UpscaleOptions<T>} options
+   * @returns {Promise<import('./api.d.ts').Upscaled<T>>}
+   */
+  async upscale(picture, options) {
+    check('upscale', options);
+    const { model, scale, imageType = 'ImageData', onProgress, signal } = options ?? {};
+    checkImageType(imageType);
+    const network = networkOf(model);
+    const { pixelsOf } = await import('./pixels.js');
+    const image = await pixelsOf(picture, 'picture');
+    /** @param {import('./protocol.d.ts').UpscaleEvent} event */
+    const onEvent = ({ tile, tiles, share }) => onProgress?.({ tile, tiles, share });
+    const { images, png: [file], ...rest } = await this.#link.inTurn(
+      () => this.#link.call({ type: 'upscale', ask: { network, image, scale } }, { signal, onEvent }), signal);
+    const png = new Blob([file], { type: 'image/png' });
+    return { ...rest, image: /** @type {any} */ (await HAND_OVER[imageType](toImageData(images[0]), png)), png };
   }
 
   /**
@@ -397,6 +417,34 @@ function checkParts({ previews, walk, extend, hires }) {
   if (size !== undefined && !(Number.isInteger(size) && size >= 1 && size <= to)) {
     throw invalid('size', `previews take a size of 1 to ${to} pixels, not ${size}`);
   }
+}
+
+/** @param {ImageType} imageType */
+function checkImageType(imageType) {
+  if (Object.hasOwn(HAND_OVER, imageType)) return;
+  throw invalid('imageType', `${imageType} is none of ${Object.keys(HAND_OVER).join(', ')}`);
+}
+
+/** Numbers of files, so that the worker knows one that it has read. @type {WeakMap<Blob, string>} */
+const KEYS = new WeakMap();
+let files = 0;
+
+/**
+ * A network's file as the worker takes it.
+ * @param {import('./api.d.ts').NetworkSource} source
+ * @returns {import('./protocol.d.ts').UpscaleRequest['network']}
+ */
+function networkOf(source) {
+  if (source instanceof Blob) {
+    const key = KEYS.get(source) ?? `file ${++files}`;
+    KEYS.set(source, key);
+    return { key, name: /** @type {File} */ (source).name ?? 'upscaler', file: source };
+  }
+  if (typeof source !== 'string' && !(source instanceof URL)) {
+    throw invalid('model', 'must be a Blob, a File or an address: the safetensors file of an upscaler');
+  }
+  const { href: url, pathname } = new URL(source, globalThis.document?.baseURI ?? globalThis.location?.href);
+  return { key: url, name: decodeURIComponent(pathname.split('/').pop() ?? url), url };
 }
 
 /** The pictures that a run begins with, as pixels; what reads them is fetched when there are some. @param {any} settings */

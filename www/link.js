@@ -6,7 +6,7 @@ import { OpenGenError, aborted } from './errors.js';
 /**
  * What a call may be given beside its message; `transfer` is what moves to the worker with it.
  * @typedef {{signal?: AbortSignal, onProgress?: (progress: import('./protocol.d.ts').LoadProgress) => void,
- *   onEvent?: (event: import('./protocol.d.ts').GenerateEvent) => void, transfer?: Transferable[]}} Listeners
+ *   onEvent?: (event: any) => void, transfer?: Transferable[]}} Listeners
  */
 /**
  * Why there are no more calls.

@@ -56,12 +56,13 @@ const choice = new Choice({ catalog: MODELS, removal, onChange: () => using.list
 const openStorage = (id) => later(({ storage }) => storage.open(id));
 const adding = new Adding({
   engine: () => session.started(), onAdded: (stored) => using.added(stored), onChange: () => state.draw(), onFull: () => openStorage(),
-  models: () => choice.all, onGiven: (id) => using.given(id),
+  models: () => choice.all, onGiven: (id) => using.given(id), onUpscaler: (file) => begin.takeNetwork(file),
 });
 const reader = new Reader();
 const begin = new Begin({
   pictures, current: () => shown.current, drawn: () => ({ width: Number($('width').value), height: Number($('height').value) }),
   onChange: drawQueue, onUsed: use, onSketch: (mask, signal) => making.sketch(mask, signal),
+  onNetwork: async (file) => (await session.started()).upscale(new ImageData(1, 1), { model: file }),
 });
 const making = new Making({
   session, settings, stage, shown, pictures, gallery, adding, reader, begin,

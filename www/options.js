@@ -31,6 +31,8 @@ const PICTURE = {
 };
 /** @type {Names<Required<import('./api.d.ts').GenerateOptions>>} */
 const GENERATE = { ...PICTURE, imageType: true, onStage: true, onStep: true, signal: true };
+/** @type {Names<Required<import('./api.d.ts').UpscaleOptions>>} */
+const UPSCALE = { model: true, scale: true, imageType: true, onProgress: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').PreviewOptions>>} */
 const PREVIEWS = { size: true, every: true };
 /** @type {Names<Required<import('./protocol.d.ts').Walk>>} */
@@ -57,7 +59,7 @@ export const STUDY = {
 /** The options of each call, by what an error calls it. */
 const TAKES = {
   create: CREATE, detect: DETECT, load: IMPORT, import: IMPORT, quantize: LOAD, setAutoencoder: IMPORT, model: MODEL, generate: GENERATE, previews: PREVIEWS,
-  walk: WALK, extend: EXTEND, hires: HIRES, request: PICTURE, study: SIGNAL,
+  upscale: UPSCALE, walk: WALK, extend: EXTEND, hires: HIRES, request: PICTURE, study: SIGNAL,
 };
 
 /** What others call an option; without capitals, dashes and underscores. */

@@ -380,6 +380,30 @@ export interface Pixels {
 /** "encode" where the run begins with a picture. */
 export type StageName = 'encode' | 'text' | 'denoise' | 'decode';
 
+/** What `upscale` is asked. */
+export interface UpscaleRequest {
+  /** `key`: the same for the same file; its Blob or its address. */
+  network: { key: string; name: string; file?: Blob; url?: string };
+  image: Pixels;
+  /** How many times as wide and high. Default: the network's own factor. */
+  scale?: number;
+}
+
+/** So many tiles are done, and so much of all the work, 0 … 1. */
+export type UpscaleEvent = { type: 'tile'; tile: number; tiles: number; share: number };
+
+export interface UpscaleResult {
+  /** One. */
+  images: Pixels[];
+  png: Uint8Array[];
+  /** What the network's file is called. */
+  name: string;
+  /** What it is, with its numbers. */
+  about: string;
+  /** Its own factor. */
+  scale: number;
+}
+
 export type GenerateEvent =
   | { type: 'stage'; stage: StageName }
   | { type: 'step'; step: number; steps: number; preview: Pixels | null };
@@ -529,6 +553,7 @@ export type ToWorker =
   | { type: 'loadModel'; id: number; model: ModelFile }
   | { type: 'quantizeModel'; id: number; model: string; to: WeightType }
   | { type: 'generate'; id: number; request: GenerateRequest }
+  | { type: 'upscale'; id: number; ask: UpscaleRequest }
   | { type: 'study'; id: number; ask: Study }
   | { type: 'readSettings'; id: number; png: Uint8Array }
   | { type: 'removeModel'; id: number; model: string }
@@ -538,7 +563,7 @@ export type ToWorker =
 
 export type FromWorker =
   | { type: 'progress'; id: number; progress: LoadProgress }
-  | { type: 'event'; id: number; event: GenerateEvent }
+  | { type: 'event'; id: number; event: GenerateEvent | UpscaleEvent }
   | { type: 'done'; id: number; value: unknown }
   | { type: 'failed'; id: number; error: WireError }
   | { type: 'happened'; event: Happened };

@@ -101,6 +101,7 @@ const PARTS = {
   paint: [
     'css/paint.css',
     'paint/editor.js',
+    'paint/enlarge.js',
     'paint/files.js',
     'paint/hands.js',
     'paint/live.js',

@@ -86,6 +86,15 @@ async function perform(call) {
       const notices = running === before ? made.notices : [running.reason, ...made.notices];
       return { ...made, notices, capabilities: running.capabilities() };
     }
+    case 'upscale': {
+      const { network, ...ask } = call.ask;
+      const tell = (event) => {
+        self.postMessage({ type: 'event', id: call.id, event });
+        clearRegisters(); // the next tile comes
+      };
+      const { key, name } = network;
+      return cancellable(call.id, (engine) => engine.upscale({ ...ask, key, name, read: () => bytesOf(network) }, tell));
+    }
     case 'study':
       return cancellable(call.id, (engine) => engine.study(call.ask));
     case 'readSettings':
@@ -183,6 +192,14 @@ async function vocabulary() {
   });
   if (!response.ok) throw failed(response.status);
   return response.text();
+}
+
+/** A network's file, which is small enough to be read at once. */
+async function bytesOf({ file, url }) {
+  if (file) return new Uint8Array(await file.arrayBuffer());
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`was answered with ${response.status}`);
+  return new Uint8Array(await response.arrayBuffer());
 }
 
 const progressOf = ({ id }) => (progress) => self.postMessage({ type: 'progress', id, progress });

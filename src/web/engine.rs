@@ -18,8 +18,9 @@ use super::request::{self, ModelRequest};
 use super::room::{self, Room};
 use super::run::run;
 use super::study;
+use super::upscale::Ask;
 use super::values::{Capabilities, LoadedModel, StorageReport, StoredModel, plain};
-use crate::pipeline::{self, Cancel};
+use crate::pipeline::{self, Cancel, Enlarger};
 use crate::plan::Types;
 use crate::store;
 use crate::store::idb::Database;
@@ -30,6 +31,8 @@ use crate::{Error, Result};
 struct Work {
     device: Device,
     loaded: Option<Loaded>,
+    /// The network that enlarged last, and which file it is.
+    enlarger: Option<(String, Enlarger)>,
 }
 
 /// The model in use.
@@ -73,7 +76,7 @@ impl Engine {
         let device = Device::find(memory_limit).await.map_err(to_js)?;
         let inner = Inner {
             capabilities: RefCell::new(device.capabilities()),
-            work: Mutex::new(Work { device, loaded: None }),
+            work: Mutex::new(Work { device, loaded: None, enlarger: None }),
             database: Database::open().await.ok().map(Rc::new),
             memory_limit,
             running: RefCell::new(None),
@@ -159,6 +162,13 @@ impl Engine {
         inner.study(&ask).await.map_err(to_js)
     }
 
+    /// Enlarges a picture by a network; no model is needed.
+    pub async fn upscale(&self, ask: JsValue, on_event: JsValue) -> std::result::Result<JsValue, JsValue> {
+        let inner = self.inner.clone();
+        let ask = Ask::of(&ask).map_err(to_js)?;
+        inner.upscale(&ask, &on_event).await.map_err(to_js)
+    }
+
     /// Stops the call that runs; it rejects with code `ABORTED`. What it fetched stays.
     pub fn cancel(&self) {
         if let Some(running) = &*self.inner.running.borrow() {
@@ -189,6 +199,16 @@ impl Engine {
         let Room { usage, quota } = Room::estimate().await;
         Ok(plain(&StorageReport { usage, quota, persisted: room::is_persisted().await, models }))
     }
+}
+
+/// The picture enlarged by the network that is asked for, which stays for the next one.
+async fn enlarged(work: &mut Work, ask: &Ask, running: &Running, on_event: &JsValue) -> Result<JsValue> {
+    let network = match work.enlarger.take() {
+        Some((key, network)) if key == ask.key => network,
+        _ => ask.network(&work.device).await?, // the other one is gone before
+    };
+    let (_, network) = work.enlarger.insert((ask.key.clone(), network));
+    ask.answer(network, &running.cancel, on_event).await
 }
 
 impl Inner {
@@ -286,6 +306,37 @@ impl Inner {
         result
     }
 
+    async fn upscale(&self, ask: &Ask, on_event: &JsValue) -> Result<JsValue> {
+        let mut work = self.work.lock().await;
+        let running = self.begin()?;
+        let result = self.enlarge(&mut work, ask, &running, on_event).await;
+        self.end();
+        result
+    }
+
+    /// Enlarges; when the device is lost, once more on a new one.
+    async fn enlarge(
+        &self,
+        work: &mut Work,
+        ask: &Ask,
+        running: &Running,
+        on_event: &JsValue,
+    ) -> Result<JsValue> {
+        let mut may_recover = true;
+        loop {
+            match enlarged(work, ask, running, on_event).await {
+                Err(Error::DeviceLost { message }) => {
+                    match work.loaded {
+                        Some(_) => drop(self.revive(work, running, may_recover, message).await?),
+                        None => drop(self.recover(work, may_recover, message).await?),
+                    }
+                    may_recover = false;
+                }
+                other => return other,
+            }
+        }
+    }
+
     /// Answers; when the device is lost, once more on a new one.
     async fn answer(&self, work: &mut Work, ask: &JsValue, running: &Running) -> Result<JsValue> {
         let mut may_recover = true;
@@ -374,6 +425,7 @@ impl Inner {
     /// the worker then takes the other module.
     async fn recover(&self, work: &mut Work, again: bool, message: String) -> Result<String> {
         browser::call(&self.on_lost, &message.as_str().into());
+        work.enlarger = None;
         let found = if again { Device::find(self.memory_limit).await.ok() } else { None };
         work.device = found.ok_or(Error::DeviceLost { message })?;
         *self.capabilities.borrow_mut() = work.device.capabilities();

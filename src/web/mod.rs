@@ -7,6 +7,7 @@
 //! - `device` is what computes, the GPU or the CPU, and the pipeline on it;
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
 //! - `study` answers the view that explains;
+//! - `upscale` answers what enlarges pictures;
 //! - `plan` prints what a model costs;
 //! - `folder` makes one file of a folder that the visitor chose;
 //! - `sizes` tells from a file's header how large its model gets in the store;
@@ -40,6 +41,7 @@ mod shelf;
 mod sizes;
 mod stock;
 mod study;
+mod upscale;
 mod values;
 
 pub use engine::Engine;

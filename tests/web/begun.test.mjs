@@ -24,7 +24,7 @@ test('words say nothing of a beginning, whatever is kept; a picture says its str
 test('what is missing is said at its field', () => {
   const field = (kept) => missingOf(kept)?.field;
   assert.equal(field(begun(null)), undefined);
-  for (const mode of ['picture', 'repaint', 'extend']) assert.equal(field(begun({ mode })), 'image');
+  for (const mode of ['picture', 'repaint', 'extend', 'enlarge']) assert.equal(field(begun({ mode })), 'image');
   assert.deepEqual(['picture', 'repaint', 'extend'].map((mode) => field(withPicture(mode))), [undefined, 'mask', 'extend']);
 });
 
@@ -72,7 +72,7 @@ test('a grown picture is drawn whole, in its shape and at no more than half as m
 });
 
 test('a picture’s beginning is taken over as it was, and asks for the same again', () => {
-  for (const mode of ['words', 'picture', 'repaint', 'extend']) {
+  for (const mode of ['words', 'picture', 'repaint', 'extend', 'enlarge']) {
     const kept = withPicture(mode, LARGE, { maskedContent: 'fill', differential: true });
     remember(kept, 'picture', 'mask');
     kept.maskBlur = 7;
@@ -85,6 +85,21 @@ test('a picture’s beginning is taken over as it was, and asks for the same aga
     assert.equal(other.mode, mode);
     assert.deepEqual(requestOf(other, DRAWN), asked, mode);
   }
+});
+
+test('a picture becomes as much larger as it can: by a network whatever has few enough pixels, drawn on up to the largest side', () => {
+  const kept = withPicture('enlarge', SMALL, { factor: 3 });
+  assert.deepEqual(requestOf(kept, DRAWN), { image: 'picture', strength: 0.15, factor: 3, width: 1536, height: 1152 });
+  const large = withPicture('enlarge', LARGE, { factor: 2 });
+  assert.deepEqual([requestOf(large, DRAWN).width, requestOf(large, DRAWN).height], [2048, 1368]);
+  const network = { hash: 'file', name: '4x', about: 'x4', scale: 4 };
+  large.network = network;
+  assert.deepEqual(requestOf(large, DRAWN), { image: 'picture', factor: 2, network, width: 4096, height: 2730 });
+  assert.ok(hashesOf(large).includes('file'), 'its file is kept');
+  const again = begun(null);
+  takeOver(again, requestOf(large, DRAWN));
+  another(again, 'picture', LARGE);
+  assert.deepEqual(requestOf(again, DRAWN), requestOf(large, DRAWN));
 });
 
 test('the masks of the last sixteen pictures are kept', () => {

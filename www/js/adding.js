@@ -10,6 +10,8 @@ import { sentence } from './words.js';
 const MODELS = /\.(gguf|safetensors|ckpt|pth?|bin|onnx)$/i;
 /** What an autoencoder by itself comes in. */
 const PARTS = /\.safetensors$/i;
+/** What the engine says of a file that enlarges pictures. */
+const UPSCALER = /this is an upscaler/;
 const KEPT = 'The model in use, your prompt and your pictures are as they were.';
 
 /** Whether a file that was dropped is meant as a model. @param {File} file */
@@ -29,10 +31,11 @@ export class Adding extends EventTarget {
    * @param {(id: string) => Promise<void>} options.onGiven a model was given a part
    * @param {() => void} options.onChange it began, went on or ended
    * @param {() => void} options.onFull the visitor wants to make room
+   * @param {(file: File) => void} options.onUpscaler a file is no model, but enlarges pictures
    */
-  constructor({ engine, onAdded, models, onGiven, onChange, onFull }) {
+  constructor({ engine, onAdded, models, onGiven, onChange, onFull, onUpscaler }) {
     super();
-    Object.assign(this, { engine, onAdded, models, onGiven, onChange, onFull });
+    Object.assign(this, { engine, onAdded, models, onGiven, onChange, onFull, onUpscaler });
     $('add-model').addEventListener('click', () => (this.now ? this.stop() : this.pick()));
     $('add-model-file').addEventListener('change', () => {
       const files = [...$('add-model-file').files];
@@ -164,6 +167,7 @@ export class Adding extends EventTarget {
 
   #failed(file, error) {
     if (error.code === 'ABORTED') return report(`“${file.name}” was not added.`, ['You cancelled it; no part of it was kept.', KEPT]);
+    if (error.code === 'BAD_MODEL' && UPSCALER.test(error.message) && file instanceof File) return this.onUpscaler(file);
     const lines = {
       QUOTA: ['There is no room for it. Deleting a model or pictures makes room.'],
       STORAGE: ['This browser does not keep models here; a private window may be the reason.', sentence(error.message)],

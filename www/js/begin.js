@@ -1,6 +1,7 @@
 /**
  * What a run begins with: noise alone (words), a picture of the visitor's, noised a part of the way and drawn anew from there
- * (picture), one of which only what is painted over is drawn anew (repaint), or one with more room on its sides (extend).
+ * (picture), one of which only what is painted over is drawn anew (repaint), one with more room on its sides (extend), or one that
+ * becomes larger (enlarge).
  * Settings name picture and mask by their hashes; both are kept among the visitor's own (`pictures.js`). What it is stands in
  * `begun.js`; what one works with comes when it is first wanted (`paint/`).
  */
@@ -9,6 +10,7 @@ import { another, begun, hashesOf, howOf, maskOf, missingOf, remember, requestOf
 import { $, bytes, keep } from './dom.js';
 import { report } from './report.js';
 import { brought, dressed, keepParts } from './shell.js';
+import { sentence } from './words.js';
 
 /** Larger files are not read. */
 const MOST_BYTES = 64e6;
@@ -20,7 +22,10 @@ const NOWHERE = { width: 0, height: 0 };
 const TOOLS = {
   repaint: () => brought(() => import('../paint/editor.js'), new URL('../paint/editor.js', import.meta.url)).then(({ Editor }) => Editor),
   extend: () => brought(() => import('../paint/sides.js'), new URL('../paint/sides.js', import.meta.url)).then(({ SidesView }) => SidesView),
+  enlarge: () => brought(() => import('../paint/enlarge.js'), new URL('../paint/enlarge.js', import.meta.url)).then(({ EnlargeView }) => EnlargeView),
 };
+/** What covers the picture that is worked on. */
+const COVERS = ['repaint', 'extend'];
 
 export class Begin {
   #kept = begun(keep.read('begin'));
@@ -30,7 +35,7 @@ export class Begin {
   /** What stood on the stage when words were chosen. */ #left = null;
   /** Whether the run that goes on was asked for while its beginning was looked at. */ #wasLooking = false;
   /** What one works with, by mode. @type {Map<string, Promise<any>>} */ #coming = new Map();
-  /** What of it is here. @type {{repaint?: import('../paint/editor.js').Editor, extend?: import('../paint/sides.js').SidesView}} */ #here = {};
+  /** What of it is here. @type {{repaint?: import('../paint/editor.js').Editor, extend?: import('../paint/sides.js').SidesView, enlarge?: import('../paint/enlarge.js').EnlargeView}} */ #here = {};
 
   /**
    * @param {object} options
@@ -40,9 +45,10 @@ export class Begin {
    * @param {() => void} options.onChange the stage shows something else, or another run would be asked for
    * @param {(entry: import('./pictures.js').Entry, hash: string) => void} options.onUsed a picture that was made here is begun with
    * @param {(mask: ImageData, signal: AbortSignal) => Promise<ImageData | null>} options.onSketch what comes of what is painted now
+   * @param {(file: File) => Promise<{name: string, about: string, scale: number}>} options.onNetwork what a file is that shall enlarge
    */
-  constructor({ pictures, current, drawn, onChange, onUsed, onSketch }) {
-    Object.assign(this, { pictures, current, drawn, onChange, onUsed, onSketch });
+  constructor({ pictures, current, drawn, onChange, onUsed, onSketch, onNetwork }) {
+    Object.assign(this, { pictures, current, drawn, onChange, onUsed, onSketch, onNetwork });
     for (const [button, file] of [['image', 'begin-file'], ['begin-camera', 'begin-photograph']]) {
       $(button).addEventListener('click', () => $(file).click());
       $(file).addEventListener('change', () => {
@@ -101,6 +107,32 @@ export class Begin {
   set extend(sides) {
     this.#kept.extend = sides;
     this.unmark('extend');
+    this.#draw();
+  }
+
+  /** How many times as large the picture becomes. @param {number} factor */
+  set factor(factor) {
+    this.#kept.factor = factor;
+    this.#draw();
+  }
+
+  /** Enlarges by a network of the visitor's from now on. Never rejects. @param {File} file */
+  async takeNetwork(file) {
+    try {
+      const { name, about, scale } = await this.onNetwork(file);
+      this.#kept.network = { hash: await this.pictures.keepSource(file), name, about, scale };
+      if (scale > 1) this.#kept.factor = scale;
+      if (this.#kept.mode === 'enlarge') this.#draw();
+      else this.#enter('enlarge');
+      report(`“${file.name}” enlarges pictures from now on.`, [about, 'It stays in this browser until another takes its place.']);
+    } catch (error) {
+      report(`“${file.name}” was not taken.`, [sentence(error.message.replace(`${file.name}: `, ''))]);
+    }
+  }
+
+  /** Enlarges by drawing on from now on. */
+  leaveNetwork() {
+    this.#kept.network = null;
     this.#draw();
   }
 
@@ -262,12 +294,14 @@ export class Begin {
     $('begin').hidden = !on;
     $('begin').toggleAttribute('data-on', there);
     for (const id of ['begin-look', 'begin-how', 'begin-none']) $(id).hidden = !there;
+    $('begin-how').hidden ||= mode === 'enlarge' && this.#kept.network !== null;
+    $('enlarging').hidden = !there || mode !== 'enlarge';
     $('begin-empty').hidden = $('begin-camera').hidden = there;
     $('begin-look').ariaPressed = String(seen);
-    $('begin-again').hidden = !there || seen || !TOOLS[mode];
+    $('begin-again').hidden = !there || seen || !COVERS.includes(mode);
     $('begin-again').textContent = mode === 'extend' ? 'Change its sides' : 'Paint again';
     $('begin-shown').hidden = !this.current() || seen;
-    $('begin-view').hidden = !seen || Boolean(this.#here[mode]);
+    $('begin-view').hidden = !seen || (COVERS.includes(mode) && Boolean(this.#here[mode]));
     $('mask').hidden = $('tools').hidden = !seen || mode !== 'repaint';
     $('extend').hidden = $('sides').hidden = !seen || mode !== 'extend';
     $('frame').toggleAttribute('data-looking', seen);
@@ -279,19 +313,19 @@ export class Begin {
     this.onChange();
   }
 
-  /** Has the picture worked on; fetches what that needs. @param {'repaint' | 'extend'} mode */
+  /** Has the picture worked on; fetches what that needs. @param {'repaint' | 'extend' | 'enlarge'} mode */
   async #work(mode) {
     if (!this.#coming.has(mode)) this.#coming.set(mode, this.#fetch(mode));
     await this.#coming.get(mode);
-    const { image, size, extend } = this.#kept;
+    const { image, size, extend, factor, network } = this.#kept;
     if (!this.#here[mode] || !image || !this.#png || this.#kept.mode !== mode) return;
     const mask = maskOf(this.#kept);
     const read = () => this.pictures.source(mask ?? '');
-    await this.#here[mode].open({ image, png: this.#png, size, mask, read, extend });
-    $('begin-view').hidden ||= this.#kept.mode === mode;
+    await this.#here[mode].open({ image, png: this.#png, size, mask, read, extend, factor, network });
+    $('begin-view').hidden ||= this.#kept.mode === mode && COVERS.includes(mode);
   }
 
-  /** @param {'repaint' | 'extend'} mode */
+  /** @param {'repaint' | 'extend' | 'enlarge'} mode */
   async #fetch(mode) {
     try {
       const [Tool] = await Promise.all([TOOLS[mode](), dressed('css/paint.css')]);

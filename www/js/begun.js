@@ -10,10 +10,13 @@ const LARGE = 1.5;
 const GROWN = 1.5;
 /** Pixels of the picture around such a part: A1111's. */
 const PADDING = 32;
+/** The most pixels of a picture: the engine's. */
+const MOST_PIXELS = 2 ** 25;
 /** So many pictures keep the mask that was painted over them last. */
 const MOST_MASKS = 16;
 
-/** @typedef {'words' | 'picture' | 'repaint' | 'extend'} Mode */
+/** @typedef {'words' | 'picture' | 'repaint' | 'extend' | 'enlarge'} Mode */
+/** @typedef {{hash: string, name: string, about: string, scale: number}} Network what enlarges pictures, in a file of the visitor's */
 /** @typedef {{left: number, top: number, right: number, bottom: number}} Sides how far a picture grows, in its pixels */
 /** @typedef {{width: number, height: number}} Size */
 
@@ -29,6 +32,8 @@ const MOST_MASKS = 16;
  * @property {boolean} differential
  * @property {boolean | null} onlyMasked whether a part alone is drawn, at full size; null: as fits the picture
  * @property {Sides} extend
+ * @property {number} factor how many times as large a picture becomes
+ * @property {Network | null} network what enlarges it; null: it is drawn on at the larger size
  * @property {boolean} looking whether the stage shows what is begun with, and not what came of it
  * @property {boolean} own whether the visitor brought the picture, so that nothing but another choice takes it away
  */
@@ -37,9 +42,12 @@ const MOST_MASKS = 16;
 export const NO_SIDES = { left: 0, top: 0, right: 0, bottom: 0 };
 /** What another picture begins anew with. */
 const OF_PICTURE = { maskBlur: null, onlyMasked: null, extend: NO_SIDES };
-/** What is taken where nobody said otherwise: the things stay where they are; what is painted over may become anything. */
+/**
+ * What is taken where nobody said otherwise: the things stay where they are; what is painted over may become anything; what becomes
+ * larger than a model draws gets little of its own, as that repeats itself there.
+ */
 const PLAIN = /** @type {Begun} */ ({
-  mode: 'words', image: null, size: { width: 0, height: 0 }, masks: {}, strengths: { picture: '0.6', repaint: '1', extend: '0.8' },
+  mode: 'words', image: null, size: { width: 0, height: 0 }, masks: {}, strengths: { picture: '0.6', repaint: '1', extend: '0.8', enlarge: '0.15' }, factor: 2, network: null,
   maskedContent: 'original', differential: false, ...OF_PICTURE, looking: false, own: false,
 });
 
@@ -50,7 +58,7 @@ export const begun = (kept) => ({ ...PLAIN, ...kept, strengths: { ...PLAIN.stren
 export const maskOf = ({ masks, image }) => masks[image ?? ''];
 
 /** The hashes of all that a later run may begin with. @param {Begun} kept */
-export const hashesOf = ({ image, masks }) => [image, ...Object.keys(masks), ...Object.values(masks)].filter(Boolean);
+export const hashesOf = ({ image, masks, network }) => [image, network?.hash, ...Object.keys(masks), ...Object.values(masks)].filter(Boolean);
 
 /** A picture that is larger or smaller is another one. @param {Begun} kept @param {string | null} image @param {Size} size */
 export function another(kept, image, size) {
@@ -82,6 +90,10 @@ export function requestOf(kept, drawn) {
   const { mode, image, size, strengths, extend } = kept;
   if (mode === 'words') return {};
   const start = { image, strength: Number(strengths[mode]) };
+  if (mode === 'enlarge') {
+    const { factor, network } = kept;
+    return network ? { image, factor, network, ...largerSize(kept) } : { ...start, factor, ...largerSize(kept) };
+  }
   if (mode === 'picture') return { ...start, ...shaped(size, drawn) };
   if (mode === 'repaint') {
     const { onlyMasked, ...how } = howOf(kept, drawn);
@@ -90,6 +102,21 @@ export function requestOf(kept, drawn) {
   const all = grown(size, extend);
   // All of it where the model can draw that, else what is new, with what is around it.
   return { ...start, extend, ...(isLarge(all, drawn) ? { onlyMasked: PADDING } : sized(all, Math.min(1, scaleTo(GROWN * drawn.width * drawn.height, all)))) };
+}
+
+/**
+ * How many times as large a picture can become: what is drawn has a largest side, and every picture so many pixels.
+ * @param {Size} size @param {Network | null} network
+ */
+export const mostTimes = (size, network) => (network
+  ? Math.sqrt(MOST_PIXELS / Math.max(1, size.width * size.height))
+  : LIMITS.size.to / Math.max(1, longer(size)));
+
+/** How large a picture becomes that is enlarged. @param {Pick<Begun, 'size' | 'factor' | 'network'>} kept @returns {Size} */
+export function largerSize({ size, factor, network }) {
+  const times = Math.min(factor, mostTimes(size, network));
+  if (!network) return sized(size, times);
+  return { width: Math.round(size.width * times), height: Math.round(size.height * times) };
 }
 
 /** What is missing to begin. @param {Begun} kept @returns {{field: string, message: string} | null} */
@@ -107,11 +134,12 @@ export function missingOf(kept) {
 }
 
 /** Takes over the beginning of a picture that was made. @param {Begun} kept @param {Record<string, any>} settings */
-export function takeOver(kept, { image, mask, strength, maskBlur, maskedContent, differential, onlyMasked, extend }) {
-  kept.mode = !image ? 'words' : extend ? 'extend' : mask ? 'repaint' : 'picture';
+export function takeOver(kept, { image, mask, strength, maskBlur, maskedContent, differential, onlyMasked, extend, factor, network }) {
+  kept.mode = !image ? 'words' : factor ? 'enlarge' : extend ? 'extend' : mask ? 'repaint' : 'picture';
   if (kept.mode === 'words') return;
   if (image !== kept.image) Object.assign(kept, OF_PICTURE, { image });
-  kept.strengths = { ...kept.strengths, [kept.mode]: String(strength) };
+  if (strength !== undefined) kept.strengths = { ...kept.strengths, [kept.mode]: String(strength) };
+  if (factor) Object.assign(kept, { factor, network: network ?? null });
   if (extend) kept.extend = { ...NO_SIDES, ...extend };
   if (!mask) return;
   remember(kept, image, mask);

@@ -20,6 +20,7 @@ const SKETCH_STEPS = 4;
 const GONE = {
   image: 'the picture that it begins with is not here any more: choose one again, or begin from words',
   mask: 'what was painted over the picture is not here any more: paint it again',
+  network: 'the upscaler is not here any more: choose its file again, or enlarge without one',
 };
 
 export class Making {
@@ -35,6 +36,7 @@ export class Making {
   /** What is drawn while one paints, and its seed where nobody typed one. @type {AbortController | null} */
   #sketching = null;
   #sketchSeed = drawSeed();
+  /** The network that enlarged last. @type {{hash: string, file: File} | null} */ #network = null;
 
   /**
    * @param {object} options
@@ -162,9 +164,11 @@ export class Making {
         if (adding.now) say(`Drawing begins when ${adding.now.name} is added`);
         if (shown.following) stage.begin(request);
         const progress = this.#progressOf(request, i, requests.length);
-        const { typed, image, mask, ...settings } = request;
+        const { typed, image, mask, factor, network, ...settings } = request;
         const sources = { image: await this.#sourceOf('image', image), mask: await this.#sourceOf('mask', mask) };
-        const result = await session.generate({ ...settings, ...sources, previews: true, signal, ...progress });
+        const result = network
+          ? await this.#enlarge(request, sources.image, signal)
+          : await session.generate({ ...settings, ...sources, previews: true, signal, ...progress });
         made.push(await this.#finish(request, reading, result));
       }
       sayDone(made);
@@ -178,6 +182,25 @@ export class Making {
     } finally {
       bar(null);
     }
+  }
+
+  /** A picture enlarged by a network. @param {any} request @param {Blob} image @param {AbortSignal} signal */
+  async #enlarge({ network: { hash, name }, factor, seed }, image, signal) {
+    if (this.#network?.hash !== hash) {
+      const file = await this.pictures.source(hash);
+      if (!file) throw invalid('image', GONE.network);
+      this.#network = { hash, file: new File([file], `${name}.safetensors`) }; // the engine knows this one again
+    }
+    const started = performance.now();
+    say('Enlarging', name);
+    const onProgress = (/** @type {{share: number}} */ { share }) => {
+      const left = ((performance.now() - started) / share) * (1 - share);
+      say('Enlarging', `${Math.round(share * 100)} % · ${duration(left / 1000)} left`);
+      bar(share);
+    };
+    const made = await this.session.upscale(image, { model: this.#network.file, scale: factor, onProgress, signal });
+    const totalMs = performance.now() - started;
+    return { image: made.image, png: [made.png], seed, timings: { totalMs }, notices: [] };
   }
 
   /** The picture that a run begins with, or its mask, where it has one. @param {'image' | 'mask'} field @param {string} [hash] */
@@ -216,8 +239,10 @@ export class Making {
     const made = { entry: null, image, png: png[0], settings: { ...request, seed: String(seed) }, model: session.model.id };
     if (shown.following) shown.present(made);
     if (settings.random.checked) settings.showSeed(seed);
-    keep.write('decodeMs', timings.decodeMs);
-    measured(session.model.id, request, timings);
+    if (!request.network) {
+      keep.write('decodeMs', timings.decodeMs);
+      measured(session.model.id, request, timings);
+    }
     // What is still in the box is explained there.
     const translation = reading && settings.shared().prompt !== request.typed ? translatedWords(reading) : [];
     const foreign = reading ? foreignWords(session.model, reading) : [];
@@ -292,7 +317,8 @@ function sayDone(made) {
   const [{ settings }] = made;
   const { prompt } = settings;
   const last = made.at(-1).settings;
-  if (made.length === 1) say(`Done in ${total}`, seedWords(settings), prompt);
+  if (settings.network) say(`Done in ${total}`, `${settings.factor} times as large, by ${settings.network.name}`, prompt);
+  else if (made.length === 1) say(`Done in ${total}`, seedWords(settings), prompt);
   else if (settings.variationStrength > 0) {
     const seeds = `${settings.variationSeed} to ${last.variationSeed}`;
     say(`Done in ${total}`, `${made.length} pictures, variations ${seeds} of seed ${settings.seed}`, prompt);

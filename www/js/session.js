@@ -98,6 +98,16 @@ export class Session {
     }
   }
 
+  /** A picture enlarged by a network. @param {Blob} image @param {import('../api.d.ts').UpscaleOptions} options */
+  async upscale(image, options) {
+    this.drawing++;
+    try {
+      return await this.og.upscale(image, options);
+    } finally {
+      this.drawing--;
+    }
+  }
+
   setOffline(offline) {
     if (this.offline === offline) return;
     this.offline = offline;

@@ -100,6 +100,7 @@ impl On {
             }
             #[cfg(feature = "cpu")]
             On::Cpu { weights, .. } => {
+                let _ = elem; // the processor has one type
                 let executable = crate::cpu::Executable::new(graph.clone(), weights)?;
                 let memory = crate::cpu::Memory::new(&[&executable]);
                 Ok(Bound::Cpu { executable, memory })

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use web_time::Duration;
 
 use super::super::values::Capabilities;
+use crate::pipeline::engine::Pause;
 use crate::pipeline::stock::Stock;
-use crate::pipeline::{Engine, Pipeline, probe};
+use crate::pipeline::{Engine, Enlarger, Pipeline, probe};
 use crate::weights::{Bytes, Manifest};
 use crate::{Error, Result};
 
@@ -47,10 +48,24 @@ impl Device {
         }
     }
 
+    /// A network that enlarges pictures, from the bytes of its file.
+    pub(in crate::web) async fn enlarger(&self, name: &str, bytes: &[u8]) -> Result<Enlarger> {
+        let mut enlarger = Enlarger::on_cpu(name, bytes)?;
+        enlarger.set_pause(pause());
+        Ok(enlarger)
+    }
+
     /// How long a small piece of work takes.
     pub(in crate::web) async fn probe(&self) -> Result<Duration> {
         Ok(probe::on_cpu())
     }
+}
+
+/// Lets the worker's event loop run.
+fn pause() -> Pause {
+    Box::new(|| -> Pin<Box<dyn Future<Output = ()>>> {
+        Box::pin(gloo::timers::future::sleep(std::time::Duration::ZERO))
+    })
 }
 
 /// A model whose weights are collected until all are there.
@@ -92,12 +107,9 @@ impl Loader {
 
     /// All weights are there.
     pub(in crate::web) fn finish(self) -> Result<Backend> {
-        let pause = || -> Pin<Box<dyn Future<Output = ()>>> {
-            Box::pin(gloo::timers::future::sleep(std::time::Duration::ZERO))
-        };
         let mut pipeline = Pipeline::on_cpu(self.manifest, self.slabs)?;
         let Engine::Cpu(engine) = pipeline.engine();
-        engine.set_pause(Box::new(pause));
+        engine.set_pause(pause());
         Ok(pipeline)
     }
 }

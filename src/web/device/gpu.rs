@@ -8,7 +8,7 @@ use super::super::browser::navigator;
 use super::super::values::Capabilities;
 use crate::gpu::{Context, Options};
 use crate::pipeline::stock::Stock;
-use crate::pipeline::{Pipeline, probe};
+use crate::pipeline::{Enlarger, Pipeline, probe};
 use crate::weights::{Bytes, Manifest};
 use crate::{Error, Result};
 
@@ -52,6 +52,11 @@ impl Device {
             max_buffer_bytes: found.max_buffer,
             memory_limit: self.memory_limit,
         }
+    }
+
+    /// A network that enlarges pictures, from the bytes of its file.
+    pub(in crate::web) async fn enlarger(&self, name: &str, bytes: &[u8]) -> Result<Enlarger> {
+        Enlarger::on_gpu(self.context.clone(), name, bytes).await
     }
 
     /// How long a small piece of work takes.

@@ -1,0 +1,75 @@
+//! Pictures enlarged by networks of their own: what JavaScript asks for, and what it gets.
+
+use js_sys::{Array, Function, Promise, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+use super::browser::{self, get, set};
+use super::device::Device;
+use super::request::{self, rgba};
+use super::values;
+use crate::image::{MadeOf, Rgba, XMP, encode_png};
+use crate::pipeline::{Cancel, Enlarger, Progress};
+use crate::{Error, Result};
+
+/// What is asked for: `{ key, name, read, image, scale }`.
+pub(super) struct Ask {
+    /// The same for the same file.
+    pub key: String,
+    name: String,
+    /// Promises the file's bytes.
+    read: JsValue,
+    image: Rgba,
+    scale: Option<f64>,
+}
+
+impl Ask {
+    pub fn of(value: &JsValue) -> Result<Ask> {
+        let scale = request::optional(value, "scale")?;
+        if scale.is_some_and(|scale| !(scale > 0.0 && scale.is_finite())) {
+            return Err(request::invalid("scale", "must be a number above 0"));
+        }
+        Ok(Ask {
+            key: request::text(value, "key")?,
+            name: request::text(value, "name")?,
+            read: get(value, "read"),
+            image: rgba(&get(value, "image"), "picture")?,
+            scale,
+        })
+    }
+
+    /// The network, on the device.
+    pub async fn network(&self, device: &Device) -> Result<Enlarger> {
+        let failed = |error: JsValue| {
+            let message = get(&error, "message").as_string().unwrap_or_else(|| "did not arrive".to_string());
+            Error::Network { url: self.name.clone(), message, retryable: true }
+        };
+        let read = self.read.dyn_ref::<Function>().ok_or_else(|| request::invalid("model", "has no file"))?;
+        let promised = read.call0(&JsValue::NULL).map_err(failed)?;
+        let bytes = JsFuture::from(Promise::resolve(&promised)).await.map_err(failed)?;
+        device.enlarger(&self.name, &Uint8Array::new(&bytes).to_vec()).await
+    }
+
+    /// Enlarges the picture and tells how far it is.
+    pub async fn answer(&self, network: &Enlarger, cancel: &Cancel, on_event: &JsValue) -> Result<JsValue> {
+        let [width, height] = [self.image.width, self.image.height];
+        let times = |scale: f64| [width, height].map(|side| ((side as f64 * scale).round() as usize).max(1));
+        let mut tell = |Progress { tile, tiles, share }: Progress| {
+            let event = js_sys::Object::new().into();
+            set(&event, "type", "tile");
+            for (name, value) in [("tile", tile as f64), ("tiles", tiles as f64), ("share", share)] {
+                set(&event, name, value);
+            }
+            browser::call(on_event, &event);
+        };
+        let larger = network.enlarge(&self.image, self.scale.map(times), &mut tell, cancel).await?;
+        let png = encode_png(&larger, &[(XMP, &MadeOf::Picture.xmp())])?;
+        let answer = js_sys::Object::new().into();
+        set(&answer, "images", Array::of1(&values::picture(&larger)));
+        set(&answer, "png", Array::of1(&Uint8Array::from(png.as_slice())));
+        set(&answer, "name", network.name());
+        set(&answer, "about", network.config().describe());
+        set(&answer, "scale", network.config().scale() as f64);
+        Ok(answer)
+    }
+}
