@@ -146,7 +146,7 @@ fn a_checkpoint_draws_what_diffusers_draws() {
         let facts = Facts::of(model);
         let (case, out) = (facts.case(model), tempfile::tempdir().expect("a folder"));
         let taken_for = written(&facts.entries(), out.path()).config().scheduler.prediction_type;
-        let options = OpenOptions { prediction: Some(taken_for), vae: Vec::new() };
+        let options = OpenOptions { prediction: Some(taken_for), ..OpenOptions::default() };
         let source = ModelSource::open_with(&out.path().join("model.safetensors"), &options).expect("opens");
         let decls = weight_decls(source.config());
         let (manifest, slabs) = load(&source, &decls, LayoutOptions::default()).expect("weights");
@@ -260,8 +260,8 @@ fn the_prediction_is_marked_or_assumed() {
         entries.extend(mark.map(|mark| (mark.to_string(), Entry::zeros(Dtype::F32, &[0]))));
         let path = out.path().join(file);
         write(&entries, &path);
-        let source =
-            ModelSource::open_with(&path, &OpenOptions { prediction, vae: Vec::new() }).expect("opens");
+        let source = ModelSource::open_with(&path, &OpenOptions { prediction, ..OpenOptions::default() })
+            .expect("opens");
         assert_eq!(source.unused(&weight_decls(source.config())).unknown, [""; 0]);
         let scheduler = source.config().scheduler.clone();
         let side = source.config().denoiser.sample_size().width();
@@ -365,7 +365,7 @@ fn an_autoencoder_may_come_by_itself() {
     let bare: Entries =
         vae.iter().map(|(name, entry)| (name.replace("first_stage_model.", ""), entry.clone())).collect();
     let with = |vae: &Path| {
-        let options = OpenOptions { prediction: None, vae: vec![vae.to_path_buf()] };
+        let options = OpenOptions { vae: vec![vae.to_path_buf()], ..OpenOptions::default() };
         ModelSource::open_with(&file, &options).map_err(|error| error.to_string())
     };
     for entries in [&vae, &bare] {
@@ -377,7 +377,7 @@ fn an_autoencoder_may_come_by_itself() {
     assert!(unpacked(&with(&diffusers).expect("opens")) == expected);
     let text = out.path().join("folder/text_encoder/model.safetensors");
     assert!(with(&text).unwrap_err().contains("no autoencoder"));
-    let options = OpenOptions { prediction: None, vae: vec![diffusers] };
+    let options = OpenOptions { vae: vec![diffusers], ..OpenOptions::default() };
     let error = ModelSource::open_with(&common::model_folder("sd1"), &options).unwrap_err().to_string();
     assert!(error.contains("vae: goes with a checkpoint in one file only"), "{error}");
 }

@@ -15,6 +15,8 @@ pub enum Kind {
     Other,
     /// What changes a model and is none by itself.
     AddOn,
+    /// The same, where it is merged into a model's weights.
+    Merged,
     /// What steers a model and is given beside it.
     Control,
     /// One network of a model.
@@ -28,10 +30,10 @@ pub enum Kind {
 const MARKS: [(&[&str], Kind, &str); 26] = [
     (
         &[".lora_down.", ".lora_up.", ".lora_A.", ".lora_B.", ".lora.", "^lora_unet_", "^lora_te"],
-        Kind::AddOn,
+        Kind::Merged,
         "a LoRA",
     ),
-    (&[".hada_w1_a", ".lokr_w1"], Kind::AddOn, "a LyCORIS network"),
+    (&[".hada_w1_a", ".lokr_w1"], Kind::Merged, "a LyCORIS network"),
     (
         &["^control_model.", "controlnet_cond_embedding.", "input_hint_block.", "controlnet_down_blocks."],
         Kind::Control,
@@ -164,6 +166,10 @@ pub fn other_model<'a>(
         Some((Kind::AddOn, what)) => {
             (what, "it changes a model and is none by itself; such files are not used here yet")
         }
+        Some((Kind::Merged, what)) => (
+            what,
+            "it changes a model and is none by itself; give it beside one (--lora), on the command line",
+        ),
         Some((Kind::Control, what)) => {
             (what, "it steers a model and is none by itself; give it beside one, with a map (--control)")
         }

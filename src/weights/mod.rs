@@ -21,6 +21,7 @@ mod gguf;
 mod header;
 mod joined;
 mod license;
+mod lora;
 pub mod marks;
 mod names;
 mod pack;
@@ -67,6 +68,8 @@ pub use upscaler::{PackedUpscaler, UpscalerFile};
 
 #[cfg(not(target_arch = "wasm32"))]
 pub use control::{ControlPart, ControlSource};
+#[cfg(not(target_arch = "wasm32"))]
+pub use lora::{LoraOption, Merged};
 #[cfg(not(target_arch = "wasm32"))]
 pub use quantize::{Summary, quantize_folder, quantize_source};
 #[cfg(not(target_arch = "wasm32"))]

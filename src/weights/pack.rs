@@ -98,6 +98,12 @@ impl Packer {
         self.uses.contains_key(tensor)
     }
 
+    /// The shape that a tensor has in the model, outermost first, if a record is still waiting for it.
+    pub fn shape(&self, tensor: &str) -> Option<Vec<usize>> {
+        let place = self.uses.get(tensor)?.first()?;
+        Some(self.records[place.record].decl.parts[place.part].tensor().shape)
+    }
+
     /// Packs one tensor's bytes as they are in the file; gives back the records that this completes. Bytes that are owned
     /// become the record where it has the same ones: the largest tensor is a table, which else would be there twice.
     pub fn push<'a>(&mut self, tensor: &str, bytes: impl Into<Cow<'a, [u8]>>) -> Result<Vec<PackedBytes>> {
@@ -108,15 +114,36 @@ impl Packer {
             let message = format!("tensor {tensor} came with {} bytes, expected {}", bytes.len(), info.len);
             return Err(bad(&self.file, message));
         }
-        let uses = self.uses.remove(tensor);
-        let uses = uses.ok_or_else(|| bad(&self.file, format!("tensor {tensor} came twice")))?;
+        let dtype = info.dtype;
+        let uses = self.take_uses(tensor)?;
         if let [place] = uses.as_slice()
-            && is_record(&self.records[place.record], info.dtype)
+            && is_record(&self.records[place.record], dtype)
         {
             let PackedRecord { slab, values, .. } = &self.records[place.record];
             return Ok(vec![PackedBytes { slab: *slab, offset: values.offset, bytes: bytes.into_owned() }]);
         }
-        let (dtype, bytes) = simplify(info.dtype, &bytes)?;
+        let (dtype, bytes) = simplify(dtype, &bytes)?;
+        self.pack(tensor, uses, dtype, &bytes)
+    }
+
+    /// The same for a tensor whose values were changed since they were read; they come in the file's order.
+    pub fn push_values(&mut self, tensor: &str, values: &[f32]) -> Result<Vec<PackedBytes>> {
+        let uses = self.take_uses(tensor)?;
+        self.pack(tensor, uses, SourceType::F32, cast_slice(values))
+    }
+
+    fn take_uses(&mut self, tensor: &str) -> Result<Vec<Use>> {
+        let uses = self.uses.remove(tensor);
+        uses.ok_or_else(|| bad(&self.file, format!("tensor {tensor} came twice")))
+    }
+
+    fn pack(
+        &mut self,
+        tensor: &str,
+        uses: Vec<Use>,
+        dtype: SourceType,
+        bytes: &[u8],
+    ) -> Result<Vec<PackedBytes>> {
         let mut done = Vec::new();
         for place in uses {
             let record = &self.records[place.record];
@@ -125,7 +152,7 @@ impl Packer {
                 parts_left: record.decl.parts.len(),
             });
             let part = &record.decl.parts[place.part];
-            let taken = rows_of(part, &bytes)
+            let taken = rows_of(part, bytes)
                 .ok_or_else(|| bad(&self.file, format!("tensor {tensor} has no whole rows for {part:?}")))?;
             pack_part(record, &place, dtype, taken, self.is_ohwi, &mut pending.bytes)?;
             pending.parts_left -= 1;

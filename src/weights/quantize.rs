@@ -83,7 +83,12 @@ pub fn quantize_source(
             let at = index.get(part.name.as_str()).copied();
             let at = at.ok_or_else(|| bad(&header.file, format!("no tensor {}", part.name)))?;
             source.read(at, &mut buffer)?;
-            let bytes = convert(part, header.tensors[at].dtype, &buffer, header.is_ohwi(), tensor, rounding)?;
+            let changed = source.changed(at, &buffer, &part.shape)?;
+            let (dtype, values) = match &changed {
+                Some(values) => (SourceType::F32, bytemuck::cast_slice(values)),
+                None => (header.tensors[at].dtype, buffer.as_slice()),
+            };
+            let bytes = convert(part, dtype, values, header.is_ohwi(), tensor, rounding)?;
             file.write(&bytes)?;
             file.pad()?;
             done += buffer.len() as u64;

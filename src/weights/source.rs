@@ -7,6 +7,7 @@ use super::disk::WeightFile;
 use super::folder::{self, Checkpoint, FULL_FIRST};
 use super::header::{Header, OtherTensor, TensorInfo, bad};
 use super::license::License;
+use super::lora::{LoraOption, Merged};
 use super::pack::{Packer, Sink};
 use super::packed::{LayoutOptions, Manifest, PackedRecord, Source};
 use super::recognise::{Family, Hints, Recognised, Unused, recognise, unused};
@@ -29,6 +30,8 @@ pub struct ModelSource {
     pub(super) files: Vec<WeightFile>,
     /// Which of `files` each tensor of `header` is in.
     pub(super) file_of: Vec<usize>,
+    /// What is merged into it while it is packed.
+    merged: Merged,
 }
 
 /// What is known of a model that its files do not say.
@@ -38,6 +41,8 @@ pub struct OpenOptions {
     pub prediction: Option<PredictionType>,
     /// Of a checkpoint in one file: an autoencoder in a file of its own, in the place of the one inside; a tiny one may come in two, one for each half.
     pub vae: Vec<PathBuf>,
+    /// What is merged into it.
+    pub loras: Vec<LoraOption>,
 }
 
 impl ModelSource {
@@ -46,8 +51,14 @@ impl ModelSource {
         Self::open_with(path, &OpenOptions::default())
     }
 
-    /// The same, with what is known of it.
+    /// The same, with what is known of it, and with what is merged into it.
     pub fn open_with(path: &Path, options: &OpenOptions) -> Result<Self> {
+        let mut source = Self::open_plain(path, options)?;
+        source.merged = Merged::open(&options.loras, &source.header)?;
+        Ok(source)
+    }
+
+    fn open_plain(path: &Path, options: &OpenOptions) -> Result<Self> {
         if path.is_dir() {
             only_of_one_file(options)?;
             let mut source = Self::open_folder(path)?;
@@ -81,7 +92,7 @@ impl ModelSource {
         let hints = Hints { clip: Some(clip::MERGES), prediction: options.prediction, steps };
         let recognised = recognise(&header, hints)?;
         let license = License::stated(&header.metadata);
-        Ok(ModelSource { recognised, license, header, files, file_of })
+        Ok(ModelSource { recognised, license, header, files, file_of, merged: Merged::default() })
     }
 
     /// A folder's files are one checkpoint under canonical names.
@@ -95,7 +106,7 @@ impl ModelSource {
         };
         let Checkpoint { recognised, license, header, file_of, .. } =
             folder::read(&Disk(path), FULL_FIRST, &mut open)?;
-        Ok(ModelSource { recognised, license, header, files, file_of })
+        Ok(ModelSource { recognised, license, header, files, file_of, merged: Merged::default() })
     }
 
     pub fn family(&self) -> Family {
@@ -105,6 +116,11 @@ impl ModelSource {
     /// What was taken to be so because nothing in the file says it.
     pub fn assumed(&self) -> Option<&str> {
         self.recognised.assumed.as_deref()
+    }
+
+    /// What is merged into it while it is packed.
+    pub fn merged(&self) -> &Merged {
+        &self.merged
     }
 
     /// The licence that its files state.
@@ -143,6 +159,13 @@ impl ModelSource {
         let (info, file) =
             found.ok_or_else(|| bad(&self.header.file, format!("no tensor number {index}")))?;
         file.read(info, buffer)
+    }
+
+    /// The values of tensor `index`, read as `bytes`, with all that is merged into it; None where nothing is. Its shape is
+    /// the model's, which a file of ours has not.
+    pub(super) fn changed(&self, index: usize, bytes: &[u8], shape: &[usize]) -> Result<Option<Vec<f32>>> {
+        let Some(info) = self.header.tensors.get(index) else { return Ok(None) };
+        self.merged.changed(info, bytes, shape, self.header.is_ohwi())
     }
 
     /// Whether tensors that the model does not read are left out, whatever they are.
@@ -198,7 +221,12 @@ pub fn stream_of(
     for (index, info) in source.header().tensors.iter().enumerate() {
         if packer.wants(&info.name) {
             source.read(index, &mut buffer)?;
-            for piece in packer.push(&info.name, &buffer)? {
+            let shape = packer.shape(&info.name).unwrap_or_default();
+            let packed = match source.changed(index, &buffer, &shape)? {
+                Some(values) => packer.push_values(&info.name, &values)?,
+                None => packer.push(&info.name, &buffer)?,
+            };
+            for piece in packed {
                 sink(piece.slab, piece.offset, Bytes::Slice(&piece.bytes))?;
             }
         }

@@ -60,7 +60,7 @@ impl Family {
     pub fn open(&self, out: &Path) -> [ModelSource; 2] {
         let path = out.join(format!("{}.safetensors", self.name));
         write(&self.entries(), &path);
-        let options = OpenOptions { prediction: Some(PredictionType::Epsilon), vae: Vec::new() };
+        let options = OpenOptions { prediction: Some(PredictionType::Epsilon), ..OpenOptions::default() };
         let file = ModelSource::open_with(&path, &options).unwrap_or_else(|error| panic!("{error}"));
         let folder = out.join(format!("{} as a folder", self.name));
         self.write_folder(&folder, file.tokenizer());

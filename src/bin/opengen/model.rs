@@ -11,7 +11,7 @@ use opengen::prompt::Dialect;
 use opengen::sample::NoiseSource;
 use opengen::weights::packed::LayoutOptions;
 use opengen::weights::{
-    Bytes, ControlPart, ControlSource, Manifest, ModelSource, OpenOptions, Unused, load, stream,
+    Bytes, ControlPart, ControlSource, LoraOption, Manifest, ModelSource, OpenOptions, Unused, load, stream,
 };
 
 use crate::models;
@@ -32,11 +32,15 @@ pub struct Known {
     /// none. A tiny one (TAESD) may come in two files, for which this is said twice.
     #[arg(long)]
     vae: Vec<PathBuf>,
+    /// A LoRA (or LoCon, LoHa, LoKr; kohya's, LyCORIS's, diffusers' or PEFT's names) that is merged into the model, and how
+    /// much of it, of the UNet's part and of the text encoder's; 1 if left out. Repeat it for several.
+    #[arg(long = "lora", value_name = "FILE[:WEIGHT[:TEXT]]")]
+    loras: Vec<LoraOption>,
 }
 
 impl Known {
     pub fn options(&self) -> OpenOptions {
-        OpenOptions { prediction: self.prediction, vae: self.vae.clone() }
+        OpenOptions { prediction: self.prediction, vae: self.vae.clone(), loras: self.loras.clone() }
     }
 }
 
@@ -45,6 +49,12 @@ impl Known {
 pub fn open(name: &str, known: &OpenOptions) -> Result<ModelSource> {
     let source = open_quietly(name, known)?;
     tell_unused(&source);
+    for (path, changed, unused) in source.merged().told() {
+        eprintln!("note: {} changes {changed} tensors", path.display());
+        if let Some(first) = unused.first() {
+            eprintln!("note: {} of its tensors fit no layer, the first is {first}", unused.len());
+        }
+    }
     if let Some(assumed) = source.assumed() {
         eprintln!("note: {assumed} (--prediction)");
     }

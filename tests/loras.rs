@@ -1,0 +1,219 @@
+//! LoRAs and their family, merged into the tiny models, against diffusers and LyCORIS; and files that do not fit.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use common::report::Report;
+use common::single::{Entries, Entry, weight, write};
+use common::{F32, Golden, folder, model_folder};
+use opengen::Error;
+use opengen::cpu::Weights;
+use opengen::kernels::WeightType;
+use opengen::model;
+use opengen::pipeline::stages::Stages;
+use opengen::plan::Types;
+use opengen::weights::{self, LayoutOptions, LoraOption, Manifest, ModelSource, OpenOptions, Rounding};
+use pollster::block_on;
+use safetensors::tensor::Dtype;
+use serde::Deserialize;
+
+const MODELS: [&str; 2] = ["sd1", "sd2"];
+
+/// What `tests/golden/make_loras.py` says of one model.
+#[derive(Debug, Deserialize)]
+struct Facts {
+    timestep: f64,
+    unet: f64,
+    text: f64,
+    /// Each file's tensors.
+    files: BTreeMap<String, BTreeMap<String, Vec<usize>>>,
+}
+
+impl Facts {
+    fn of(model: &str) -> Facts {
+        let path = folder().join(format!("loras/{model}.json"));
+        serde_json::from_str(&std::fs::read_to_string(path).expect("facts")).expect("what the script writes")
+    }
+
+    fn entries(&self, file: &str) -> Entries {
+        let origin =
+            |name: &str| if name.ends_with(".alpha") { "alpha".to_string() } else { name.to_string() };
+        let entry = |(name, shape): (&String, &Vec<usize>)| {
+            (name.clone(), Entry::f16(shape, &weight(&origin(name), shape)))
+        };
+        self.files[file].iter().map(entry).collect()
+    }
+
+    /// Writes a file, and gives how it is merged.
+    fn option(&self, file: &str, out: &Path) -> LoraOption {
+        let path = out.join(format!("{file}.safetensors"));
+        write(&self.entries(file), &path);
+        LoraOption { path, unet: self.unet, text: self.text }
+    }
+}
+
+fn open(model: &Path, loras: Vec<LoraOption>) -> opengen::error::Result<ModelSource> {
+    ModelSource::open_with(model, &OpenOptions { loras, ..OpenOptions::default() })
+}
+
+fn packed(source: &ModelSource) -> (Manifest, Vec<Vec<u8>>) {
+    weights::load(source, &model::weight_decls(source.config()), LayoutOptions::default()).expect("weights")
+}
+
+/// What text encoder and UNet give.
+fn outputs(source: &ModelSource, golden: &Golden, timestep: f64) -> [Vec<f32>; 2] {
+    let (manifest, slabs) = packed(source);
+    let weights = Weights::new(&manifest, slabs).expect("weights");
+    let (stages, config) = (Stages::on_cpu(&weights), &manifest.config);
+    let text = block_on(stages.text_embeddings(config, &golden.tokens("tokens"), 0)).expect("embeddings");
+    let (latents, shape) = (golden.values("latents"), golden.shape("latents"));
+    let context = golden.values("context");
+    let unet = block_on(stages.unet(config, &latents, shape, timestep, &context));
+    [text, unet.expect("UNet")]
+}
+
+/// In f32, for tiny models lie in f16, in which what is merged is rounded.
+#[test]
+fn merged_models_are_those_of_diffusers_and_lycoris() {
+    let mut report = Report::new(F32);
+    let out = tempfile::tempdir().expect("a folder");
+    for model in MODELS {
+        let (facts, golden) = (Facts::of(model), Golden::open(&format!("loras/{model}.safetensors")));
+        for file in facts.files.keys() {
+            let source = open(&model_folder(model), vec![facts.option(file, out.path())]).expect("opens");
+            let (_, changed, unused) = source.merged().told().next().expect("one");
+            assert!(changed > 8 && unused.is_empty(), "{model} {file}: {changed}, {unused:?}");
+            let whole = out.path().join("whole.gguf");
+            gguf(&source, WeightType::F32, &whole);
+            let source = open(&whole, vec![]).expect("opens");
+            let [text, unet] = outputs(&source, &golden, facts.timestep);
+            report.compare(&format!("{model} {file} text"), &text, &golden.values(&format!("{file}/text")));
+            report.compare(&format!("{model} {file} unet"), &unet, &golden.values(&format!("{file}/unet")));
+        }
+    }
+    report.finish();
+}
+
+/// Writes a model as our own GGUF, where kernels are rows in another order.
+fn gguf(source: &ModelSource, ty: WeightType, out: &Path) {
+    let (decls, types) = (model::weight_decls(source.config()), Types::of(ty));
+    weights::quantize_source(source, &decls, types, Rounding::Fitted, out, &mut |_, _| {}).expect("a GGUF");
+}
+
+/// Merged into a GGUF, or before one is written: values differ by what half precision rounds.
+#[test]
+fn a_gguf_is_changed_as_its_folder_is() {
+    const ROUNDED: f64 = 2e-3;
+    let mut report = Report::new(ROUNDED);
+    let out = tempfile::tempdir().expect("a folder");
+    let (facts, golden) = (Facts::of("sd1"), Golden::open("loras/sd1.safetensors"));
+    let plain = out.path().join("sd1.gguf");
+    gguf(&open(&model_folder("sd1"), vec![]).expect("opens"), WeightType::F16, &plain);
+    for file in ["locon", "loha", "lokr", "kohya"] {
+        let option = facts.option(file, out.path());
+        let baked = out.path().join(format!("{file}.gguf"));
+        gguf(&open(&model_folder("sd1"), vec![option.clone()]).expect("opens"), WeightType::F16, &baked);
+        let folder = open(&model_folder("sd1"), vec![option.clone()]);
+        for (what, source) in [
+            ("in a folder", folder),
+            ("in a GGUF", open(&plain, vec![option])),
+            ("before", open(&baked, vec![])),
+        ] {
+            let [_, unet] = outputs(&source.expect("opens"), &golden, facts.timestep);
+            report.compare(&format!("{file} {what}"), &unet, &golden.values(&format!("{file}/unet")));
+        }
+    }
+    report.finish();
+}
+
+/// Of nothing there is nothing to see, to the byte; a file in two halves is the whole one.
+#[test]
+fn weights_add_up_and_nothing_changes_nothing() {
+    let out = tempfile::tempdir().expect("a folder");
+    let facts = Facts::of("sd1");
+    let option = facts.option("kohya", out.path());
+    let with = |unet, text| LoraOption { unet, text, ..option.clone() };
+    let slabs = |loras| packed(&open(&model_folder("sd1"), loras).expect("opens")).1;
+    let plain = slabs(vec![]);
+    assert!(slabs(vec![with(0.0, 0.0)]) == plain);
+    let whole = slabs(vec![with(0.5, 0.5)]);
+    assert!(whole != plain);
+    assert!(slabs(vec![with(0.5, 0.5), with(0.0, 0.0)]) == whole);
+    let golden = Golden::open("loras/sd1.safetensors");
+    let outputs =
+        |loras| outputs(&open(&model_folder("sd1"), loras).expect("opens"), &golden, facts.timestep);
+    let mut report = Report::new(F32);
+    let [whole, halves] = [outputs(vec![with(0.6, -0.4)]), outputs(vec![with(0.4, -0.1), with(0.2, -0.3)])];
+    report.compare("text in two halves", &halves[0], &whole[0]);
+    report.compare("unet in two halves", &halves[1], &whole[1]);
+    report.finish();
+}
+
+/// The message of a file that is refused.
+fn refused(model: &Path, name: &str, entries: &Entries, out: &Path) -> String {
+    let path: PathBuf = out.join(name);
+    write(entries, &path);
+    match open(model, vec![LoraOption { path, unet: 1.0, text: 1.0 }]).and_then(|source| {
+        weights::load(&source, &model::weight_decls(source.config()), LayoutOptions::default())
+    }) {
+        Err(error @ (Error::BadFile { .. } | Error::OtherFile { .. })) => error.to_string(),
+        other => panic!("{name}: {other:?}"),
+    }
+}
+
+#[test]
+fn files_that_do_not_fit_are_refused_by_name() {
+    let out = tempfile::tempdir().expect("a folder");
+    let facts = Facts::of("sd1");
+    let whole = facts.entries("kohya");
+    let sd1 = model_folder("sd1");
+    let case = |name: &str, change: &dyn Fn(&mut Entries), words: &str| {
+        let mut entries = whole.clone();
+        change(&mut entries);
+        let message = refused(&sd1, name, &entries, out.path());
+        assert!(message.contains(name) && message.contains(words), "{message}");
+    };
+    let first = whole.keys().find(|name| name.ends_with("lora_down.weight")).expect("one").clone();
+    case("half.safetensors", &|entries| drop(entries.remove(&first)), "alone");
+    // Cross attention reads wider text, as Stable Diffusion XL's does.
+    let wide = whole.keys().find(|name| name.ends_with("attn2_to_k.lora_down.weight")).expect("one").clone();
+    let rank = whole[&wide].shape[0];
+    case(
+        "wide.safetensors",
+        &|entries| drop(entries.insert(wide.clone(), Entry::zeros(Dtype::F16, &[rank, 2048]))),
+        "another family of models",
+    );
+    case(
+        "narrow.safetensors",
+        &|entries| {
+            drop(entries.insert(first.clone(), Entry::zeros(Dtype::F16, &[rank + 1, whole[&first].shape[1]])))
+        },
+        "does not go together",
+    );
+    let nan = |entries: &mut Entries| {
+        let entry = entries.get_mut(&first).expect("one");
+        entry.bytes[..2].copy_from_slice(&half::f16::NAN.to_le_bytes());
+    };
+    case("nan.safetensors", &nan, "no finite number");
+    let renamed = |entries: &mut Entries| {
+        *entries = entries
+            .iter()
+            .map(|(name, entry)| (name.replace("lora_", "lora_transformer_"), entry.clone()))
+            .collect();
+    };
+    case("flux.safetensors", &renamed, "nothing in it fits");
+    let model =
+        whole.keys().map(|name| (format!("model.diffusion_model.{name}"), Entry::zeros(Dtype::F16, &[2])));
+    let message = refused(&sd1, "other.safetensors", &model.collect(), out.path());
+    assert!(message.contains("other.safetensors"), "{message}");
+    // Some of it fits: the rest is listed.
+    let mut more = whole.clone();
+    more.insert("lora_unet_nowhere.lora_down.weight".into(), Entry::zeros(Dtype::F16, &[2, 2]));
+    let path = out.path().join("more.safetensors");
+    write(&more, &path);
+    let source = open(&sd1, vec![LoraOption { path, unet: 1.0, text: 1.0 }]).expect("opens");
+    let told: Vec<_> = source.merged().told().map(|(_, _, unused)| unused.to_vec()).collect();
+    assert_eq!(told, [["lora_unet_nowhere.lora_down.weight"]]);
+}
