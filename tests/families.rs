@@ -131,7 +131,7 @@ fn a_tiny_autoencoder_may_come_by_itself() {
     let diffusers = model_folder("taesd").join("diffusion_pytorch_model.safetensors");
     let open = |vae: &[&Path]| {
         let vae = vae.iter().map(|path| path.to_path_buf()).collect();
-        ModelSource::open_with(&file, &OpenOptions { prediction: None, vae })
+        ModelSource::open_with(&file, &OpenOptions { vae, ..OpenOptions::default() })
             .map_err(|error| error.to_string())
     };
     let one = open(&[&diffusers]).expect("opens");
@@ -159,7 +159,7 @@ fn the_schedule_of_one_step_begins_at_its_end() {
     let timestep = |name: &str| {
         let path = out.path().join(name);
         write(&Family::of("turbo").entries(), &path);
-        let options = OpenOptions { prediction: Some(PredictionType::Epsilon), vae: Vec::new() };
+        let options = OpenOptions { prediction: Some(PredictionType::Epsilon), ..OpenOptions::default() };
         let config = ModelSource::open_with(&path, &options).expect("opens").config().clone();
         let run = opengen::sample::trajectory(
             &config.scheduler,
@@ -226,7 +226,7 @@ fn a_unet_is_asked_what_it_predicts() {
         let again = draw(&mut pipeline, &request).expect("a picture").notices;
         assert!(again.iter().all(|notice| !notice.contains("predicts")), "{again:?}");
     }
-    let options = OpenOptions { prediction: Some(PredictionType::Epsilon), vae: Vec::new() };
+    let options = OpenOptions { prediction: Some(PredictionType::Epsilon), ..OpenOptions::default() };
     let told = ModelSource::open_with(&path, &options).expect("opens");
     assert!(!told.config().asks_prediction && told.assumed().is_none());
 }

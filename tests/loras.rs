@@ -197,6 +197,11 @@ fn files_that_do_not_fit_are_refused_by_name() {
         entry.bytes[..2].copy_from_slice(&half::f16::NAN.to_le_bytes());
     };
     case("nan.safetensors", &nan, "no finite number");
+    let dora = |entries: &mut Entries| {
+        let name = first.replace("lora_down.weight", "dora_scale");
+        entries.insert(name, Entry::zeros(Dtype::F16, &[1, 64]));
+    };
+    case("dora.safetensors", &dora, "a DoRA, which is not read");
     let renamed = |entries: &mut Entries| {
         *entries = entries
             .iter()

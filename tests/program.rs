@@ -5,6 +5,7 @@ mod common;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use common::single::{Entries, Entry, weight, write};
 use common::upscalers::Upscaler;
 use opengen::image::{Rgba, decode_png, encode_png};
 use opengen::pipeline::recall::{self, Settings};
@@ -37,15 +38,9 @@ impl Place {
     /// Runs `opengen generate` with mini on the processor, two steps of 64 × 64 pixels where nothing else is said.
     fn generate(&self, more: &[&str]) -> Output {
         let mut run = Command::new(env!("CARGO_BIN_EXE_opengen"));
-        run.current_dir(self.0.path()).args([
-            "generate",
-            "--cpu",
-            "--prompt",
-            "a red apple",
-            "--out",
-            "out.png",
-        ]);
-        for (option, value) in [("--size", "64x64"), ("--steps", "2"), ("--guidance", "1")] {
+        run.current_dir(self.0.path()).args(["generate", "--cpu", "--out", "out.png"]);
+        let usual = [("--prompt", "a red apple"), ("--size", "64x64"), ("--steps", "2"), ("--guidance", "1")];
+        for (option, value) in usual {
             if !more.contains(&option) {
                 run.args([option, value]);
             }
@@ -268,4 +263,37 @@ fn a_picture_is_enlarged_by_a_network() {
         said.contains("this is an upscaler (SRVGGNetCompact): it enlarges pictures and draws none"),
         "{said}"
     );
+}
+
+/// What is merged into a model shows in the picture and in its settings; the prompt weighs it, as A1111 has it.
+#[test]
+fn a_lora_changes_the_picture_and_is_told_in_it() {
+    let place = Place::new();
+    let source = opengen::weights::ModelSource::open(&common::mini()).expect("mini");
+    let wanted = |name: &str| name.ends_with("attn1.to_q.weight") || name.ends_with("attn2.to_v.weight");
+    let mut entries = Entries::new();
+    for info in source.header().tensors.iter().filter(|info| wanted(&info.name)) {
+        let layer = info.name.trim_end_matches(".weight").replace('.', "_");
+        for (end, shape) in [("lora_down", [2, info.shape[1]]), ("lora_up", [info.shape[0], 2])] {
+            let name = format!("lora_{layer}.{end}.weight");
+            let values: Vec<f32> = weight(&name, &shape).iter().map(|value| value * 8.0).collect();
+            entries.insert(name, Entry::f16(&shape, &values));
+        }
+    }
+    assert!(entries.len() > 20);
+    write(&entries, &place.file("strange.safetensors"));
+    let (plain, ..) = place.drawn(&[]);
+    let (changed, _, text) = place.drawn(&["--lora", "strange.safetensors:0.75"]);
+    assert!(changed.pixels != plain.pixels);
+    assert!(
+        text.contains("a red apple <lora:strange:0.75>") && text.contains("Lora hashes: \"strange: "),
+        "{text}"
+    );
+    let (none, ..) = place.drawn(&["--lora", "strange.safetensors:0"]);
+    assert!(none.pixels == plain.pixels);
+    let prompt = "a red apple <lora:strange:0.75>";
+    let (tagged, ..) = place.drawn(&["--lora", "strange.safetensors", "--prompt", prompt]);
+    assert!(tagged.pixels == changed.pixels);
+    let output = place.generate(&["--lora", "out.png"]);
+    assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("out.png"));
 }

@@ -2,6 +2,7 @@
 
 mod begin;
 mod control;
+mod lora;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -20,7 +21,7 @@ use opengen::pipeline::{Cancel, Dump, Event, Output, Picture, Pipeline, Request,
 use opengen::plan::Tuning;
 use opengen::prompt::Dialect;
 use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
-use opengen::weights::ModelSource;
+use opengen::weights::{Merged, ModelSource};
 
 use crate::bytes::bytes;
 use crate::{model, upscale};
@@ -160,7 +161,8 @@ async fn made(pipeline: &mut Pipeline, request: &Request, dump: Option<&mut Dump
 }
 
 /// Runs the command.
-pub async fn run(args: Args) -> Result<()> {
+pub async fn run(mut args: Args) -> Result<()> {
+    args.prompt = args.prompt.take().map(|prompt| lora::take(&prompt, args.known.loras_mut()));
     let source = model::open(&args.model, &args.known.options())?;
     let options = Options { f16: args.f32.then_some(false), tuning: args.tuning, ..Options::default() };
     let named = (args.model.as_str(), &args.known);
@@ -171,7 +173,7 @@ pub async fn run(args: Args) -> Result<()> {
     }
     match &args.prompts_file {
         None => one(&args, &source, &mut pipeline).await,
-        Some(file) => many(&args, file, &mut pipeline).await,
+        Some(file) => many(&args, &source, file, &mut pipeline).await,
     }
 }
 
@@ -187,14 +189,14 @@ async fn one(args: &Args, source: &ModelSource, pipeline: &mut Pipeline) -> Resu
         println!("{differences}");
         output.images = pictures;
     }
-    write_pictures(&output, &request, pipeline.config(), !args.no_settings, &out)?;
+    write_pictures(&output, &request, (pipeline.config(), source.merged()), !args.no_settings, &out)?;
     if let (Some(path), Some(dump)) = (&args.dump, dump) {
         write_dump(path, &dump)?;
     }
     Ok(())
 }
 
-async fn many(args: &Args, file: &Path, pipeline: &mut Pipeline) -> Result<()> {
+async fn many(args: &Args, source: &ModelSource, file: &Path, pipeline: &mut Pipeline) -> Result<()> {
     let name = file.display().to_string();
     let text = std::fs::read_to_string(file).map_err(|e| io(file, &e))?;
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
@@ -213,7 +215,13 @@ async fn many(args: &Args, file: &Path, pipeline: &mut Pipeline) -> Result<()> {
         };
         let request = request(&args, pipeline)?;
         let output = made(pipeline, &request, None).await?;
-        write_pictures(&output, &request, pipeline.config(), !args.no_settings, &line.out)?;
+        write_pictures(
+            &output,
+            &request,
+            (pipeline.config(), source.merged()),
+            !args.no_settings,
+            &line.out,
+        )?;
     }
     Ok(())
 }
@@ -255,14 +263,16 @@ fn request(args: &Args, pipeline: &Pipeline) -> Result<Request> {
 fn write_pictures(
     output: &Output,
     request: &Request,
-    config: &ModelConfig,
+    (config, merged): (&ModelConfig, &Merged),
     settings: bool,
     out: &Path,
 ) -> Result<()> {
     let controls = config.control_names();
     for (index, image) in output.images.iter().enumerate() {
         let path = numbered(out, index);
-        let settings = settings.then(|| request.parameters(&config.name, &controls, index).to_string());
+        let mut parameters = request.parameters(&config.name, &controls, index);
+        lora::tell(merged, &mut parameters)?;
+        let settings = settings.then(|| parameters.to_string());
         let png = encode_made(image, request.made_of(), settings.as_deref())?;
         std::fs::write(&path, png).map_err(|e| io(&path, &e))?;
         eprintln!("{} (seed {})", path.display(), request.seed_of(index));

@@ -39,6 +39,11 @@ pub struct Known {
 }
 
 impl Known {
+    /// What is merged into the model.
+    pub fn loras_mut(&mut self) -> &mut [LoraOption] {
+        &mut self.loras
+    }
+
     pub fn options(&self) -> OpenOptions {
         OpenOptions { prediction: self.prediction, vae: self.vae.clone(), loras: self.loras.clone() }
     }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
+use sha2::{Digest, Sha256};
+
 use super::super::decode::decode;
 use super::super::disk::WeightFile;
 use super::super::header::{Header, TensorInfo, bad};
@@ -10,6 +12,19 @@ use super::Factor;
 use super::change::{Change, Matrix, Product};
 use super::names::{Layers, split};
 use crate::error::{Error, Result};
+
+/// How tensors end that would make another change of a layer's other ones, and what such files are.
+const UNREAD: [(&str, &str); 6] = [
+    (".dora_scale", "a DoRA"),
+    (".lora_magnitude_vector", "a DoRA"),
+    (".lora_magnitude_vector.weight", "a DoRA"),
+    (".on_input", "(IA)³"),
+    (".hada_t1", "a LoHa whose kernels are decomposed"),
+    (".lokr_t2", "a LoKr whose kernels are decomposed"),
+];
+
+/// Bytes that are hashed at once.
+const PIECE: u64 = 1 << 20;
 
 /// Metadata keys of what a file was trained on: kohya's, and the standard of modelspec.
 const TRAINED_ON: [&str; 3] = ["ss_base_model_version", "modelspec.architecture", "ss_sd_model_name"];
@@ -61,6 +76,12 @@ impl Merged {
         self.0.iter().map(|lora| (lora.option.path.as_path(), lora.changes.len(), lora.unused.as_slice()))
     }
 
+    /// Each with what a prompt calls it and the hash by which A1111 knows it: the first twelve digits of the SHA-256 of what
+    /// follows the header.
+    pub fn hashes(&self) -> Result<Vec<(&LoraOption, String, String)>> {
+        self.0.iter().map(|lora| Ok((&lora.option, lora.option.name(), lora.hash()?))).collect()
+    }
+
     /// A tensor with all that is merged into it, in f32 and the model's own order; None where nothing changes it.
     pub fn changed(
         &self,
@@ -84,6 +105,11 @@ impl Merged {
 }
 
 impl LoraOption {
+    /// What a prompt calls it: the file's name without its ending.
+    pub fn name(&self) -> String {
+        self.path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
+    }
+
     /// Of what a tensor's component is changed by.
     fn weight(&self, tensor: &str) -> f64 {
         if tensor.starts_with("text_encoder") { self.text } else { self.unet }
@@ -99,6 +125,10 @@ impl Lora {
     ) -> Result<Lora> {
         let file = WeightFile::open(&option.path)?;
         let header = file.header()?;
+        let unread = |info: &TensorInfo| UNREAD.iter().find(|(end, _)| info.name.ends_with(end));
+        if let Some((_, what)) = header.tensors.iter().find_map(unread) {
+            return Err(bad(&header.file, format!("it is {what}, which is not read here yet")));
+        }
         let (mut changes, mut unused) = (BTreeMap::<String, BTreeMap<Factor, usize>>::new(), Vec::new());
         let mut is_network = false;
         for (index, info) in header.tensors.iter().enumerate() {
@@ -115,6 +145,12 @@ impl Lora {
             }
         }
         if !is_network {
+            let numbered = header.tensors.iter().any(|info| info.name.starts_with("unet:"));
+            if numbered {
+                let message = "a LoRA in the first dialect (cloneofsimo's of 2022), whose layers have numbers for names; \
+                               convert it to kohya's or diffusers'";
+                return Err(bad(&header.file, message.to_string()));
+            }
             return Err(header.other_model());
         }
         let lora = Lora { option: option.clone(), header, file, changes, unused };
@@ -126,6 +162,17 @@ impl Lora {
             lora.check(name, factors, model[name.as_str()])?;
         }
         Ok(lora)
+    }
+
+    fn hash(&self) -> Result<String> {
+        let (mut hasher, mut at, mut piece) = (Sha256::new(), self.header.data_start, Vec::new());
+        while at < self.file.len {
+            let len = (self.file.len - at).min(PIECE);
+            self.file.read_at(at, len as usize, &mut piece)?;
+            hasher.update(&piece);
+            at += len;
+        }
+        Ok(hasher.finalize().iter().take(6).map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// ": it was trained for …", where the file says that.
