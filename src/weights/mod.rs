@@ -21,7 +21,6 @@ mod gguf;
 mod header;
 mod joined;
 mod license;
-mod lora;
 pub mod marks;
 mod names;
 mod pack;
@@ -39,6 +38,8 @@ mod upscaler;
 mod disk;
 #[cfg(not(target_arch = "wasm32"))]
 mod gguf_write;
+#[cfg(not(target_arch = "wasm32"))]
+mod lora;
 #[cfg(not(target_arch = "wasm32"))]
 mod quantize;
 #[cfg(not(target_arch = "wasm32"))]

@@ -99,6 +99,7 @@ impl Packer {
     }
 
     /// The shape that a tensor has in the model, outermost first, if a record is still waiting for it.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn shape(&self, tensor: &str) -> Option<Vec<usize>> {
         let place = self.uses.get(tensor)?.first()?;
         Some(self.records[place.record].decl.parts[place.part].tensor().shape)
@@ -127,6 +128,7 @@ impl Packer {
     }
 
     /// The same for a tensor whose values were changed since they were read; they come in the file's order.
+    #[cfg(not(target_arch = "wasm32"))]
     pub fn push_values(&mut self, tensor: &str, values: &[f32]) -> Result<Vec<PackedBytes>> {
         let uses = self.take_uses(tensor)?;
         self.pack(tensor, uses, SourceType::F32, cast_slice(values))

@@ -6,10 +6,8 @@
 
 mod change;
 mod names;
-#[cfg(not(target_arch = "wasm32"))]
 mod source;
 
-#[cfg(not(target_arch = "wasm32"))]
 pub use source::{LoraOption, Merged};
 
 /// What a tensor is of a layer's change.
