@@ -11,9 +11,10 @@ use common::single::{Entries, Entry, write};
 use common::{F32, model_folder};
 use opengen::Error;
 use opengen::cpu::Weights;
-use opengen::image::Rgba;
+use opengen::image::{Rgba, encode_png};
 use opengen::model;
 use opengen::pipeline::engine::{Engine, Network};
+use opengen::pipeline::recall::{Steered, from_file};
 use opengen::pipeline::stages::Stages;
 use opengen::pipeline::{Cancel, Control, Pipeline, Request};
 use opengen::weights::{Component, ControlPart, ControlSource, LayoutOptions, ModelSource};
@@ -156,6 +157,75 @@ fn a_batch_is_steered_as_each_of_its_pictures() {
         report.compare(&format!("picture {i}"), together, &value(&one, &last));
     }
     report.finish();
+}
+
+/// One that comes when the model has drawn already steers as one that came with it.
+#[test]
+fn a_control_network_joins_a_model_in_use() {
+    let case = ControlCase::of("sd2");
+    let golden = case.golden();
+    let request = case.request_of(&case.runs[0], &golden);
+    let (wanted, _) = drawn(&mut pipeline(&case), &request);
+    let (whole, mut slabs) = case.packed(Form::File);
+    let source = ModelSource::open(&model_folder("sd2")).expect("a model");
+    let decls = model::weight_decls(source.config());
+    let (own, own_slabs) =
+        opengen::weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
+    let mut later = Pipeline::on_cpu(own.clone(), own_slabs).expect("pipeline");
+    let (before, _) = drawn(&mut later, &case.request());
+    later.join_on_cpu(whole.into(), slabs.split_off(own.slabs.len())).expect("it joins");
+    assert!(drawn(&mut later, &request).0.images[0].pixels == wanted.images[0].pixels);
+    assert!(drawn(&mut later, &case.request()).0.images[0].pixels == before.images[0].pixels);
+}
+
+/// A file and a folder, a map and what one is made of: as the command line has them, in its picture's text and in its dump.
+#[test]
+fn the_command_line_steers() {
+    let case = ControlCase::of("sd1");
+    let out = tempfile::tempdir().expect("a folder");
+    let [file, folder] = [Form::File, Form::Folder].map(|form| case.write("a", form, out.path()));
+    let map = out.path().join("map.png");
+    let picture = common::pictures::rgba(&case.golden(), "map.a");
+    std::fs::write(&map, encode_png(&picture, None).expect("a PNG")).expect("written");
+    let control = |model: &std::path::Path, rest: &str, how: &str| {
+        format!("{}:{how}{}{rest}", model.display(), map.display())
+    };
+    let run = |controls: &[String]| {
+        let [png, dump] = ["out.png", "out.safetensors"].map(|name| out.path().join(name));
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_opengen"));
+        command
+            .args(["generate", "--cpu", "--prompt", "a dog", "--size", "40x32", "--steps", "3", "--model"]);
+        command.arg(model_folder("sd1")).arg("--out").arg(&png).arg("--dump").arg(&dump);
+        controls.iter().for_each(|control| _ = command.args(["--control", control]));
+        let output = command.output().expect("runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        if !output.status.success() {
+            return Err(told);
+        }
+        let settings = from_file(&std::fs::read(&png).expect("a PNG")).expect("settings");
+        let dump = candle_core::safetensors::load(&dump, &candle_core::Device::Cpu).expect("a dump");
+        Ok((settings.controls, dump))
+    };
+    let (steered, dump) =
+        run(&[control(&file, ":0.8:0-0.6:control", "canny,50,150="), control(&folder, "", "")])
+            .expect("drawn");
+    let name = |steered: &Steered| (steered.model.clone().unwrap(), steered.preprocessor.clone().unwrap());
+    assert_eq!(
+        steered.iter().map(name).collect::<Vec<_>>(),
+        [("a.File".into(), "canny,50,150".into()), ("a".to_string(), "none".to_string())]
+    );
+    assert_eq!(
+        (steered[0].strength, steered[0].end, steered[0].importance),
+        (Some(0.8), Some(0.6), Some("control"))
+    );
+    let map = |name: &str| common::values(&dump[name]);
+    assert!(map("control.0").iter().all(|value| [0.0, 1.0].contains(value)), "edges are black and white");
+    let planes: Vec<u8> = map("control.1").iter().map(|value| (value * 255.0).round() as u8).collect();
+    assert_eq!(planes[..40], picture.pixels.iter().step_by(4).copied().collect::<Vec<_>>()[..40]);
+    let (_, alone) = run(&[]).expect("drawn");
+    assert_ne!(common::values(&alone["latents.3"]), common::values(&dump["latents.3"]));
+    let told = run(&[control(&model_folder("sd1"), "", "")]).map(|_| ()).expect_err("no ControlNet");
+    assert!(told.contains("config.json"), "{told}");
 }
 
 fn refused(pipeline: &mut Pipeline, request: &Request) -> String {

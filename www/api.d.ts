@@ -3,7 +3,7 @@
 /// <reference lib="esnext.disposable" />
 
 import type {
-  Capabilities, EnginePath, ErrorCode as EngineErrorCode, Extension, GenerateRequest, HiresFix, LoadedModel,
+  Capabilities, Control, EnginePath, ErrorCode as EngineErrorCode, Extension, GenerateRequest, HiresFix, LoadedModel,
   LoadProgress, ModelInfo, ModuleName, ModelLicense, Pixels, Prediction, PreviewOptions, StageName, Stats, StoredModel, Timings, Upscaler, Walk, WeightType,
 } from './protocol.d.ts';
 
@@ -150,11 +150,23 @@ export interface ImageTypes {
 export type ImageType = keyof ImageTypes;
 
 /** What makes a picture. Settings that are left out come from the model. */
-export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask'>> & {
+export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask' | 'controls'>> & {
   /** What the run begins with, instead of noise alone (img2img). */
   image?: PictureSource;
   /** The part of `image` that is drawn anew, white (inpainting). */
   mask?: PictureSource;
+  /** Maps that steer the run, each by a ControlNet; at most 4. */
+  controls?: ControlOptions[];
+};
+
+/** A map that steers a run, or a picture of which one is made. */
+export type ControlOptions = Omit<Control, 'model' | 'image'> & {
+  /**
+   * A ControlNet of the loaded model's family, in safetensors: an address, or a file. It is fetched when it is first asked for,
+   * and kept beside the model until another one is loaded; nothing of it is stored.
+   */
+  model: string | URL | File;
+  image: PictureSource;
 };
 
 /** A picture: a file, pixels (RGBA, row by row from the top), a canvas, or an address, which has to allow this page to read it (CORS). */

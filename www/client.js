@@ -406,7 +406,9 @@ async function whileOpen(link, signal, work, isAll) {
 }
 
 /** Looks at the options that have options of their own. @param {Partial<import('./api.d.ts').PictureOptions>} settings */
-function checkParts({ previews, walk, extend, hires }) {
+function checkParts({ previews, walk, extend, hires, controls }) {
+  if (controls !== undefined && !Array.isArray(controls)) throw invalid('controls', 'must be a list');
+  controls?.forEach((control) => check('control', control));
   check('walk', walk);
   check('extend', extend);
   check('hires', hires);
@@ -447,12 +449,13 @@ function networkOf(source) {
   return { key: url, name: decodeURIComponent(pathname.split('/').pop() ?? url), url };
 }
 
-/** The pictures that a run begins with, as pixels; what reads them is fetched when there are some. @param {any} settings */
-async function picturesOf({ image, mask }) {
+/** The pictures that a run begins with and what steers it, as the engine takes them; what reads them is fetched when there are some. @param {any} settings */
+async function picturesOf({ image, mask, controls }) {
   const given = Object.entries({ image, mask }).filter(([, source]) => source !== undefined && source !== null);
-  if (!given.length) return {};
-  const { pixelsOf } = await import('./pixels.js');
-  return Object.fromEntries(await Promise.all(given.map(async ([field, source]) => [field, await pixelsOf(source, field)])));
+  if (!given.length && !controls?.length) return {};
+  const { controlOf, pixelsOf } = await import('./pixels.js');
+  const pictures = Object.fromEntries(await Promise.all(given.map(async ([field, source]) => [field, await pixelsOf(source, field)])));
+  return controls?.length ? { ...pictures, controls: await Promise.all(controls.map(controlOf)) } : pictures;
 }
 
 /** @param {import('./protocol.d.ts').Pixels} pixels */

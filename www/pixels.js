@@ -26,6 +26,31 @@ export async function pixelsOf(source, field) {
   return plain(context.getImageData(0, 0, width, height));
 }
 
+/** The addresses of files that were given. @type {WeakMap<File, string>} */
+const ADDRESSES = new WeakMap();
+
+/**
+ * What steers a run, as the engine takes it.
+ * @param {import('./api.d.ts').ControlOptions} control
+ * @returns {Promise<import('./protocol.d.ts').Control>}
+ */
+export async function controlOf({ model, image, ...rest }) {
+  if (image === undefined || image === null) throw invalid('controls', 'a control has no image');
+  return { ...rest, model: fileOf(model), image: await pixelsOf(image, 'controls') };
+}
+
+/** @param {string | URL | File} model @returns {import('./protocol.d.ts').ControlFile} */
+function fileOf(model) {
+  if (model instanceof File) {
+    const url = ADDRESSES.get(model) ?? URL.createObjectURL(model);
+    ADDRESSES.set(model, url);
+    return { id: `${model.name} ${model.lastModified}`, url, name: model.name.replace(/\.[^.]*$/, '') };
+  }
+  if (typeof model !== 'string' && !(model instanceof URL)) throw invalid('controls', 'the model of a control must be an address or a File');
+  const { href, pathname } = new URL(model, location.href);
+  return { id: href, url: href, name: decodeURIComponent(pathname.split('/').at(-1) ?? '').replace(/\.[^.]*$/, '') };
+}
+
 /** @param {any} source @returns {source is import('./protocol.d.ts').Pixels} */
 const isPixels = (source) => source?.data instanceof Uint8ClampedArray;
 

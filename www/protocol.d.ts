@@ -215,6 +215,8 @@ export interface GenerateRequest {
   differential?: boolean;
   /** What is drawn is enlarged and drawn on at the larger size (hires fix); not with `image`. */
   hires?: HiresFix;
+  /** Maps that steer the run, each by a ControlNet; at most 4. */
+  controls?: Control[];
   /** More of `image` is drawn on its sides (outpainting); the result has its size and that. */
   extend?: Extension;
   /**
@@ -238,6 +240,46 @@ export interface HiresFix {
   steps?: number;
   /** Default: "latent". */
   upscaler?: Upscaler;
+}
+
+/** How a ControlNet's map is made of a picture; `canny` also with thresholds. */
+export type Preprocessor = 'none' | 'canny' | `canny,${number},${number}` | 'lineart' | 'scribble' | 'color' | 'tile' | 'inpaint';
+
+/** A ControlNet's file. */
+export interface ControlFile {
+  id: string;
+  url: string;
+  /** What the pictures' metadata call it. */
+  name: string;
+}
+
+/** A map that steers a run, and the ControlNet that reads it. */
+export interface Control {
+  model: ControlFile;
+  image: Pixels;
+  /** How much it counts, 0 … 2. Default: 1. */
+  strength?: number;
+  /** From which share of the steps on, 0 … 1. Default: 0. */
+  start?: number;
+  /** Up to which. Default: 1. */
+  end?: number;
+  /** How the map is made of `image`, at the size that is drawn. Default: "none", it is the map. */
+  preprocessor?: Preprocessor;
+  /** What counts more, as sd-webui-controlnet has it. Default: "balanced". */
+  importance?: 'balanced' | 'prompt' | 'control';
+  /** How an image of another shape is brought to the size. Default: "crop". */
+  resize?: 'just' | 'crop' | 'fill';
+}
+
+/** What steered a picture, as its metadata says it; the maps are not in its file. */
+export interface Steered {
+  model: string | null;
+  preprocessor: string | null;
+  strength: number | null;
+  start: number | null;
+  end: number | null;
+  importance: 'balanced' | 'prompt' | 'control' | null;
+  resize: 'just' | 'crop' | 'fill' | null;
 }
 
 /** How far an image grows on its sides, in its pixels; the result has at most 33 million. */
@@ -459,6 +501,7 @@ export interface PictureSettings {
   onlyMasked: number | null;
   extend: Required<Extension> | null;
   hires: { scale: number; strength: number | null; steps: number | null; upscaler: Upscaler | null } | null;
+  controls: Steered[];
   sampler: Sampler | null;
   schedule: Schedule | null;
   rng: 'torch' | 'philox' | null;

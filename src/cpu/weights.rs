@@ -35,14 +35,25 @@ pub struct Weights(HashMap<String, Arc<Weight>>);
 impl Weights {
     /// Unpacks records from the bytes of their slabs, each of which is freed as soon as it is read.
     pub fn new<'a>(packing: impl Into<Packing<'a>>, slabs: Vec<Vec<u8>>) -> Result<Weights> {
+        let mut weights = Weights(HashMap::new());
+        weights.extend(packing, 0, slabs)?;
+        Ok(weights)
+    }
+
+    /// Adds the records of slabs from number `first` on, whose bytes are given.
+    pub fn extend<'a>(
+        &mut self,
+        packing: impl Into<Packing<'a>>,
+        first: usize,
+        slabs: Vec<Vec<u8>>,
+    ) -> Result<()> {
         let packing = packing.into();
-        let mut weights = HashMap::new();
         for (index, slab) in slabs.into_iter().enumerate() {
-            for record in packing.records.iter().filter(|record| record.slab == index) {
-                weights.insert(record.decl.name.clone(), Arc::new(Weight::of(record, &slab)?));
+            for record in packing.records.iter().filter(|record| record.slab == first + index) {
+                self.0.insert(record.decl.name.clone(), Arc::new(Weight::of(record, &slab)?));
             }
         }
-        Ok(Weights(weights))
+        Ok(())
     }
 
     /// A weight by name.

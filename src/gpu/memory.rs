@@ -64,6 +64,22 @@ impl Weights {
         }
     }
 
+    /// Room for the weights of a manifest that begins as the one before: what both have stays, what is new is empty, what only
+    /// the one before had goes.
+    pub fn reshape(&mut self, manifest: &Manifest) {
+        let mut other = Weights::away(&self.context, manifest);
+        let kept = self.placement.buffers.iter().zip(&mut self.buffers);
+        for ((to, placed), (from, buffer)) in other.buffers.iter_mut().zip(&other.placement.buffers).zip(kept)
+        {
+            if placed == from {
+                *to = buffer.take();
+            }
+        }
+        let new = other.sizes().components().without(self.sizes().components());
+        other.take(new);
+        *self = other;
+    }
+
     /// Lets go of components. Nothing that is still to run may be bound to them.
     pub fn leave(&mut self, components: Components) {
         for ((component, _), buffer) in self.placement.buffers.iter().zip(&mut self.buffers) {

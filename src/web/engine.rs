@@ -10,6 +10,7 @@ use web_sys::AbortController;
 
 use super::acquire::{Acquired, acquire, import};
 use super::browser::{self, get};
+use super::controls::{self, ControlFile};
 use super::device::Device;
 use super::download::Call;
 use super::error::to_js;
@@ -20,6 +21,7 @@ use super::run::run;
 use super::study;
 use super::upscale::Ask;
 use super::values::{Capabilities, LoadedModel, StorageReport, StoredModel, plain};
+use crate::config::MAX_CONTROLS;
 use crate::pipeline::{self, Cancel, Enlarger};
 use crate::plan::Types;
 use crate::store;
@@ -39,6 +41,8 @@ struct Work {
 struct Loaded {
     request: ModelRequest,
     acquired: Acquired,
+    /// ControlNets that joined it, by the model's order.
+    controls: Vec<ControlFile>,
 }
 
 /// How to stop the call that runs.
@@ -152,8 +156,9 @@ impl Engine {
         on_event: JsValue,
     ) -> std::result::Result<JsValue, JsValue> {
         let inner = self.inner.clone();
+        let files = request::control_files(&request).map_err(to_js)?;
         let request = request::generate(&request).map_err(to_js)?;
-        inner.generate(&request, &on_event).await.map_err(to_js)
+        inner.generate((request, &files), &on_event).await.map_err(to_js)
     }
 
     /// Answers a question of the view that explains: a step looked into, a picture encoded or noised, and so on.
@@ -247,7 +252,7 @@ impl Inner {
             width,
             height,
         };
-        work.loaded = Some(Loaded { request: model, acquired });
+        work.loaded = Some(Loaded { request: model, acquired, controls: Vec::new() });
         Ok(loaded)
     }
 
@@ -256,7 +261,7 @@ impl Inner {
     async fn load_again(&self, work: &mut Work, request: ModelRequest) -> Option<Loaded> {
         let running = Running { cancel: Cancel::default(), abort: AbortController::new().ok()? };
         let again = self.acquire(work, &request, &running, &JsValue::NULL, &mut || {}).await;
-        again.ok().map(|(acquired, _)| Loaded { request, acquired })
+        again.ok().map(|(acquired, _)| Loaded { request, acquired, controls: Vec::new() })
     }
 
     async fn import_model(&self, model: &ModelRequest, on_progress: &JsValue) -> Result<StoredModel> {
@@ -287,7 +292,11 @@ impl Inner {
         self.line(id).await
     }
 
-    async fn generate(&self, request: &pipeline::Request, on_event: &JsValue) -> Result<JsValue> {
+    async fn generate(
+        &self,
+        request: (pipeline::Request, &[ControlFile]),
+        on_event: &JsValue,
+    ) -> Result<JsValue> {
         let mut work = self.work.lock().await;
         let running = self.begin()?;
         let result = self.run(&mut work, request, &running, on_event).await;
@@ -358,17 +367,27 @@ impl Inner {
     async fn run(
         &self,
         work: &mut Work,
-        request: &pipeline::Request,
+        (mut request, files): (pipeline::Request, &[ControlFile]),
         running: &Running,
         on_event: &JsValue,
     ) -> Result<JsValue> {
         let mut notices = Vec::new();
         let mut may_recover = true;
+        let asked: Vec<usize> = request.controls.iter().map(|control| control.model).collect();
         loop {
+            let joined = self.join(work, files, running).await;
             let Some(loaded) = &mut work.loaded else {
                 return Err(Error::InvalidInput { field: "model", message: "no model is loaded yet".into() });
             };
-            let made = run(&mut loaded.acquired.backend, request, &running.cancel, on_event).await;
+            for (control, asked) in request.controls.iter_mut().zip(&asked) {
+                let place = loaded.controls.iter().position(|file| Some(file) == files.get(*asked));
+                control.model = place.unwrap_or(usize::MAX);
+            }
+            let request = &request;
+            let made = match joined {
+                Ok(()) => run(&mut loaded.acquired.backend, request, &running.cancel, on_event).await,
+                Err(error) => Err(error),
+            };
             match made {
                 Ok(made) => return made.to_js(request, loaded.acquired.backend.config(), &notices),
                 Err(Error::DeviceLost { message }) => {
@@ -378,6 +397,28 @@ impl Inner {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Brings the ControlNets that a request names beside the model in use. Where more would be there than there may be, the
+    /// model comes anew, without those of earlier requests.
+    async fn join(&self, work: &mut Work, files: &[ControlFile], running: &Running) -> Result<()> {
+        let joins = |loaded: &Loaded| files.iter().filter(|file| !loaded.controls.contains(file)).count();
+        let is_full = |loaded: &Loaded| loaded.controls.len() + joins(loaded) > MAX_CONTROLS;
+        if files.len() <= MAX_CONTROLS && work.loaded.as_ref().is_some_and(is_full) {
+            let Some(Loaded { request, acquired, .. }) = work.loaded.take() else { return Ok(()) };
+            drop(acquired);
+            let (acquired, _) = self.acquire(work, &request, running, &JsValue::NULL, &mut || {}).await?;
+            work.loaded = Some(Loaded { request, acquired, controls: Vec::new() });
+        }
+        let Some(loaded) = &mut work.loaded else { return Ok(()) };
+        let signal = JsValue::from(running.abort.signal());
+        for file in files {
+            if !loaded.controls.contains(file) {
+                controls::join(&mut loaded.acquired.backend, file, &signal, &running.cancel).await?;
+                loaded.controls.push(file.clone());
+            }
+        }
+        Ok(())
     }
 
     /// After a lost device: another one, if this is the first (`again`), the model on it, and what had to be told.
@@ -393,7 +434,7 @@ impl Inner {
         let mut notices = vec![self.recover(work, again, message).await?];
         let (acquired, more) = self.acquire(work, &lost.request, running, &JsValue::NULL, &mut || {}).await?;
         notices.extend(more);
-        work.loaded = Some(Loaded { request: lost.request, acquired });
+        work.loaded = Some(Loaded { request: lost.request, acquired, controls: Vec::new() });
         Ok(notices)
     }
 

@@ -5,6 +5,7 @@
 //! - `stock` reads a stored model's chunks, for the load and for weights that come back to the device;
 //! - `repack` packs a stored model anew, that another version of the engine packed, or in a smaller type;
 //! - `device` is what computes, the GPU or the CPU, and the pipeline on it;
+//! - `controls` brings the ControlNets that a request names beside the model;
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
 //! - `study` answers the view that explains;
 //! - `upscale` answers what enlarges pictures;
@@ -20,6 +21,7 @@
 
 mod acquire;
 mod browser;
+mod controls;
 #[cfg(target_feature = "atomics")]
 mod crew;
 mod device;

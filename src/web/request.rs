@@ -4,9 +4,12 @@ use js_sys::{Array, Uint8ClampedArray};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::browser::get;
+use super::controls::ControlFile;
 use crate::config::PredictionType;
 use crate::image::{Resize, Rgba};
-use crate::pipeline::{self, Defaults, Encode, Extend, Hires, Mask, MaskedContent, Picture, Upscaler};
+use crate::pipeline::{
+    self, Control, Defaults, Encode, Extend, Hires, Importance, Mask, MaskedContent, Picture, Upscaler,
+};
 use crate::plan::Types;
 use crate::prompt::Dialect;
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
@@ -128,7 +131,7 @@ fn headers(value: &JsValue) -> Result<Vec<(String, String)>> {
 pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
     let Defaults { sampler, schedule, .. } = Defaults::GENERAL;
     Ok(pipeline::Request {
-        controls: Vec::new(),
+        controls: controls(value)?,
         prompt: text(value, "prompt")?,
         negative_prompt: text(value, "negativePrompt")?,
         dialect: choice(value, "dialect", &Dialect::ALL.map(|kind| (kind.name(), kind)), Dialect::default())?,
@@ -150,6 +153,57 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
         preview_every: previews(&get(value, "previews"))?,
         walk: walk(&get(value, "walk"))?,
     })
+}
+
+/// The ControlNets that a request names, each once: its controls count among these.
+pub(super) fn control_files(value: &JsValue) -> Result<Vec<ControlFile>> {
+    let mut files: Vec<ControlFile> = Vec::new();
+    for control in listed(value) {
+        let file = control_file(&control)?;
+        if !files.contains(&file) {
+            files.push(file);
+        }
+    }
+    Ok(files)
+}
+
+fn listed(value: &JsValue) -> Vec<JsValue> {
+    let controls = get(value, "controls");
+    if Array::is_array(&controls) { Array::from(&controls).to_vec() } else { Vec::new() }
+}
+
+/// Reads `{ model: { id, url, name } }`.
+fn control_file(value: &JsValue) -> Result<ControlFile> {
+    let model = get(value, "model");
+    let text = |name| get(&model, name).as_string().filter(|text| !text.is_empty());
+    let missing = || invalid("controls", "a control has no model to read its map");
+    let (id, url) = text("id").zip(text("url")).ok_or_else(missing)?;
+    Ok(ControlFile { name: text("name").unwrap_or_else(|| id.clone()), id, url })
+}
+
+/// Reads a list of `{ model, image, strength, start, end, preprocessor, importance, resize }`, or nothing.
+fn controls(value: &JsValue) -> Result<Vec<Control>> {
+    let files = control_files(value)?;
+    let one = |value: JsValue| {
+        let file = control_file(&value)?;
+        let usual = Control::new(
+            files.iter().position(|other| *other == file).unwrap_or_default(),
+            rgba(&get(&value, "image"), "controls")?,
+            number(&value, "strength", Some(1.0))?,
+        );
+        let preprocessor = get(&value, "preprocessor").as_string();
+        let preprocessor = preprocessor.map_or(Ok(usual.preprocessor), |name| name.parse());
+        let importance = Importance::ALL.map(|kind| (kind.name(), kind));
+        Ok(Control {
+            start: number(&value, "start", Some(usual.start))?,
+            end: number(&value, "end", Some(usual.end))?,
+            preprocessor: preprocessor.map_err(|message: String| invalid("preprocessor", message))?,
+            importance: choice(&value, "importance", &importance, usual.importance)?,
+            resize: choice(&value, "resize", &Resize::ALL.map(|kind| (kind.name(), kind)), usual.resize)?,
+            ..usual
+        })
+    };
+    listed(value).into_iter().map(one).collect()
 }
 
 /// What a run takes of a picture where nobody says how much: A1111's.

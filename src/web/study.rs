@@ -51,11 +51,11 @@ pub(super) async fn answer(backend: &mut Backend, ask: &JsValue, cancel: &Cancel
             Ok(picture(&backend.study_decode(&latents, h, w).await?))
         }
         "begin" => {
-            let wanted = request::generate(&get(ask, "request"))?;
+            let wanted = steered_by_nothing(request::generate(&get(ask, "request"))?)?;
             begin(backend.config(), &wanted, ask)
         }
         "step" => {
-            let wanted = request::generate(&get(ask, "request"))?;
+            let wanted = steered_by_nothing(request::generate(&get(ask, "request"))?)?;
             let (index, latents) = (request::whole(ask, "index", None)?, floats(ask, "latents")?);
             let maps = get(ask, "maps").is_truthy();
             let trace = backend.study_step(&wanted, index, &latents, maps, cancel).await?;
@@ -194,4 +194,15 @@ fn size(config: &ModelConfig, ask: &JsValue) -> Result<[usize; 2]> {
 
 fn invalid(field: &'static str, message: &str) -> Error {
     Error::InvalidInput { field, message: message.to_string() }
+}
+
+/// ControlNets come with whole runs.
+fn steered_by_nothing(request: Request) -> Result<Request> {
+    match request.controls.is_empty() {
+        true => Ok(request),
+        false => {
+            let message = "steps are looked into without ControlNets; leave them out".to_string();
+            Err(Error::InvalidInput { field: "controls", message })
+        }
+    }
 }

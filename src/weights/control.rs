@@ -8,9 +8,11 @@
 use std::path::Path;
 
 use super::header::{Header, bad};
+use super::packed::{LayoutOptions, Manifest, Source, layout_with};
 use super::single;
-use crate::config::ControlNetConfig;
+use crate::config::{ControlNetConfig, ModelConfig};
 use crate::error::{Error, Result};
+use crate::plan::WeightDecl;
 
 /// Whether a file holds a ControlNet, by the names of its tensors.
 pub fn is_control(header: &Header) -> bool {
@@ -27,6 +29,21 @@ pub fn control_of(name: &str, header: &mut Header) -> Result<ControlNetConfig> {
     }
     refuse(header)?;
     single::control(name, header)
+}
+
+/// How a ControlNet is packed beside a model, as that of a model's first; refused where it was made for another family.
+/// `decls` gives its declarations, once it is known to fit.
+pub fn control_layout(
+    config: &ControlNetConfig,
+    header: &Header,
+    model: &ModelConfig,
+    decls: fn(&ControlNetConfig) -> Vec<WeightDecl>,
+    (source, options): (Source, LayoutOptions),
+) -> Result<Manifest> {
+    // Whether it fits shows before what its tensors lack.
+    config.check(model)?;
+    let options = LayoutOptions { leave_extra: true, ..options };
+    layout_with(&config.name, model, "", &decls(config), header, source, options)
 }
 
 /// ControlNets of other kinds, and those whose numbers are not what they seem.
@@ -68,8 +85,8 @@ mod native {
     use super::super::bytes::Bytes;
     use super::super::disk::WeightFile;
     use super::super::pack::{Packer, Sink};
-    use super::super::packed::{LayoutOptions, Manifest, PackedRecord, Source, layout_with};
-    use super::{ControlNetConfig, Error, Header, Path, Result, control_of, single};
+    use super::super::packed::{LayoutOptions, Manifest, PackedRecord, Source};
+    use super::{ControlNetConfig, Error, Header, Path, Result, control_layout, control_of, single};
     use crate::config::{Disk, Files};
     use crate::plan::WeightDecl;
 
@@ -141,17 +158,13 @@ mod native {
             decls: fn(&ControlNetConfig) -> Vec<WeightDecl>,
             options: LayoutOptions,
         ) -> Result<ControlPart> {
-            let options = LayoutOptions { leave_extra: true, ..options };
             let (file, bytes) = (source.file.name.clone(), source.file.len);
             let origin = Source { file, bytes, sha256: None };
-            let (mut config, header) = (source.config.clone(), &source.header);
+            let mut config = source.config.clone();
             if source.is_single {
                 config = config.like(&model.config);
             }
-            // Whether it fits shows before what its tensors lack.
-            config.check(&model.config)?;
-            let decls = decls(&config);
-            let manifest = layout_with(&config.name, &model.config, "", &decls, header, origin, options)?;
+            let manifest = control_layout(&config, &source.header, &model.config, decls, (origin, options))?;
             let (first, records) = (model.slabs.len(), model.records.len());
             *model = model.with_control(&manifest, &config)?;
             let records = model.records.get(records..).unwrap_or_default().to_vec();

@@ -50,7 +50,7 @@ mod split;
 pub use blocks::{Rounding, RowShape, encode as encode_rows};
 pub use bytes::{Bytes, Elsewhere};
 pub use component::{Component, Components, Piece, Placement, Sizes};
-pub use control::{control_of, is_control};
+pub use control::{control_layout, control_of, is_control};
 pub use header::{Header, OtherTensor, Parse, TensorInfo};
 pub use joined::{AutoencoderFiles, Gathered, Given, Joined, autoencoder_in, joined};
 pub use license::License;

@@ -11,7 +11,7 @@ use pollster::block_on;
 use crate::common::controls::{ControlCase, Form, MODELS, value};
 use crate::common::model_folder;
 use crate::common::pictures::{drawn, rgba};
-use crate::engine::{Tier, own_tiers, tiers};
+use crate::engine::{Packed, Tier, own_tiers, tiers};
 use crate::residence::device;
 
 /// On a device of its own, whose counters nobody else counts with.
@@ -130,4 +130,34 @@ fn within_a_limit_of_memory() {
     let residency = engine.residency().expect("phases");
     let there = |component| residency.phases.iter().any(|phase| phase.resident.contains(component));
     assert!(![0, 1].into_iter().any(|i| there(Component::Control(i))), "{residency}");
+}
+
+/// One that comes when the model has drawn already steers as one that came with it; one that breaks off leaves nothing.
+#[test]
+fn a_control_network_joins_a_model_in_use() {
+    let Some(tier) = own_tiers().next() else { return };
+    let case = ControlCase::of("sd1");
+    let golden = case.golden();
+    let request = case.request_of(case.runs.iter().find(|run| run.run == "two").expect("a run"), &golden);
+    let (wanted, _) = drawn(&mut pipeline(tier, &case), &request);
+    let (whole, slabs) = case.packed(Form::Folder);
+    let plain = Packed::open("sd1", None);
+    let context = device(tier);
+    let mut later = block_on(Pipeline::new(context.clone(), plain.manifest.clone())).expect("pipeline");
+    for (slab, bytes) in plain.slabs.iter().enumerate() {
+        later.write(slab, 0, bytes).expect("weights written");
+    }
+    let (before, _) = drawn(&mut later, &case.request());
+    let used = context.counters().bytes;
+    block_on(later.make_room(&whole)).expect("room");
+    assert!(context.counters().bytes > used);
+    block_on(later.make_room(&plain.manifest)).expect("none again");
+    assert_eq!(context.counters().bytes, used, "what broke off is gone");
+    block_on(later.make_room(&whole)).expect("room");
+    for (slab, bytes) in slabs.iter().enumerate().skip(plain.slabs.len()) {
+        later.write(slab, 0, bytes).expect("weights written");
+    }
+    later.joined(whole.into());
+    assert!(drawn(&mut later, &request).0.images[0].pixels == wanted.images[0].pixels);
+    assert!(drawn(&mut later, &case.request()).0.images[0].pixels == before.images[0].pixels);
 }

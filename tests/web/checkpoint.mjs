@@ -55,6 +55,29 @@ export function autoencoder(naming) {
   return safetensors(Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name.slice(VAE.length), entry])));
 }
 
+/** A ControlNet of the checkpoint's family, under the names of lllyasviel's code. @param {number} seed @param {number} [wider] */
+export function controlNet(seed, wider = 1) {
+  const [UNET, CONTROL] = ['model.diffusion_model.', 'control_model.'];
+  const shapes = {};
+  const layer = (name, out, inputs, side) => {
+    shapes[`${CONTROL}${name}.weight`] = [out, inputs, side, side];
+    shapes[`${CONTROL}${name}.bias`] = [out];
+  };
+  const widths = [];
+  for (const [name, shape] of Object.entries(facts().shapes)) {
+    const rest = name.startsWith(UNET) ? name.slice(UNET.length) : '';
+    if (!/^(time_embed|input_blocks|middle_block)\./.test(rest)) continue;
+    shapes[CONTROL + rest] = shape;
+    const end = rest.match(/^input_blocks\.(\d+)\.0\.(?:op\.|out_layers\.3\.)?weight$/);
+    if (end) widths[Number(end[1])] = shape[0];
+  }
+  widths.forEach((width, number) => layer(`zero_convs.${number}.0`, width, width, 1));
+  layer('middle_block_out.0', widths.at(-1), widths.at(-1), 1);
+  const maps = [3, 16, 16, 32, 32, 96, 96, 256, wider * widths[0]];
+  maps.slice(1).forEach((width, number) => layer(`input_hint_block.${2 * number}`, width, maps[number], 3));
+  return safetensors(weights(shapes, seed));
+}
+
 /** The tiny autoencoder of the goldens, in diffusers' naming. */
 export const tiny = () => golden('models/taesd/diffusion_pytorch_model.safetensors');
 

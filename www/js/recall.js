@@ -48,7 +48,7 @@ export class Recall {
     const begin = { label: 'Begin with it', run: () => this.onBegin(file, pasted ? 'The pasted picture' : file.name) };
     try {
       const og = await this.engine();
-      const { notices, hires, ...settings } = await og.readSettings(file);
+      const { notices, hires, controls: _, ...settings } = await og.readSettings(file); // their maps are not in the file, as the notices say
       const { lines, action } = this.onSettings(valuesOf(settings));
       const from = pasted ? 'the pasted picture' : name;
       const fixed = settings.seed === null || settings.seed === undefined ? '' : ` Its seed is set: ${settings.seed}.`;

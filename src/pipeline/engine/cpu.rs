@@ -49,6 +49,18 @@ impl CpuEngine {
         })
     }
 
+    /// Takes the weights of ControlNets that a manifest has in slabs from number `first` on.
+    pub(in crate::pipeline) fn join(
+        &mut self,
+        manifest: &Manifest,
+        first: usize,
+        slabs: Vec<Vec<u8>>,
+    ) -> Result<()> {
+        self.weights.extend(manifest, first, slabs)?;
+        self.config.controls.clone_from(&manifest.config.controls);
+        Ok(())
+    }
+
     /// Sets what to await between steps; natively there is nothing to wait for.
     pub fn set_pause(&mut self, pause: Pause) {
         self.pause = pause;

@@ -7,7 +7,7 @@ use super::decode::Decoder;
 use super::prepared::{Built, Maker, Prepared, Within};
 use super::within::{Limit, PhasedRun};
 use super::{Network, Pixels, Used};
-use crate::config::ModelConfig;
+use crate::config::{ControlNetConfig, ModelConfig};
 use crate::error::{Error, Result};
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::{Elem, prepare, rgba, step};
@@ -56,6 +56,25 @@ impl GpuEngine {
     /// Writes packed weights.
     pub fn write_weights(&self, slab: usize, offset: u64, bytes: &Bytes<'_>) -> Result<()> {
         self.weights.write(slab, offset, bytes)
+    }
+
+    /// Makes room for ControlNets that a manifest has more, or lets go of those that it has less.
+    pub(in crate::pipeline) async fn make_room(&mut self, manifest: &Manifest) -> Result<()> {
+        if self.limit.is_some() {
+            let message = "within a limit of memory a ControlNet has to come with its model".to_string();
+            return Err(Error::Unsupported { what: "a ControlNet that joins later".to_string(), message });
+        }
+        let GpuEngine { context, weights, .. } = self;
+        let room = context.guarded(|| {
+            weights.reshape(manifest);
+            Ok(())
+        });
+        room.await
+    }
+
+    /// What is there to steer runs.
+    pub(in crate::pipeline) fn set_controls(&mut self, controls: &[ControlNetConfig]) {
+        self.config.controls = controls.to_vec();
     }
 
     /// The device it runs on.

@@ -36,6 +36,8 @@ pub struct Pipeline {
     config: ModelConfig,
     tokenizers: Tokenizers,
     enlarger: Option<Enlarger>,
+    /// As it is packed.
+    manifest: Arc<Manifest>,
 }
 
 impl Pipeline {
@@ -44,7 +46,7 @@ impl Pipeline {
     pub async fn new(context: crate::gpu::Context, manifest: impl Into<Arc<Manifest>>) -> Result<Pipeline> {
         let manifest = manifest.into();
         let engine = super::engine::GpuEngine::new(context, &manifest).await?;
-        Pipeline::over(Engine::Gpu(Box::new(engine)), &manifest)
+        Pipeline::over(Engine::Gpu(Box::new(engine)), manifest)
     }
 
     /// A model on a device that keeps within `bytes` of its memory: weights come from the stock when a stage needs them, and
@@ -58,7 +60,7 @@ impl Pipeline {
     ) -> Result<Pipeline> {
         let manifest = manifest.into();
         let engine = super::engine::GpuEngine::within(context, &manifest, bytes, stock);
-        Pipeline::over(Engine::Gpu(Box::new(engine)), &manifest)
+        Pipeline::over(Engine::Gpu(Box::new(engine)), manifest)
     }
 
     /// Unpacks a model for the processor from packed weights: the manifest and the bytes of each slab.
@@ -66,13 +68,13 @@ impl Pipeline {
     pub fn on_cpu(manifest: impl Into<Arc<Manifest>>, slabs: Vec<Vec<u8>>) -> Result<Pipeline> {
         let manifest = manifest.into();
         let engine = super::engine::CpuEngine::new(&manifest, slabs)?;
-        Pipeline::over(Engine::Cpu(Box::new(engine)), &manifest)
+        Pipeline::over(Engine::Cpu(Box::new(engine)), manifest)
     }
 
-    fn over(engine: Engine, manifest: &Manifest) -> Result<Pipeline> {
+    fn over(engine: Engine, manifest: Arc<Manifest>) -> Result<Pipeline> {
         let pads = manifest.config.texts.iter().map(|text| text.pad_token.as_deref());
         let tokenizers = Tokenizers::from_json(manifest.tokenizer.as_bytes(), pads)?;
-        Ok(Pipeline { engine, config: manifest.config.clone(), tokenizers, enlarger: None })
+        Ok(Pipeline { engine, config: manifest.config.clone(), tokenizers, enlarger: None, manifest })
     }
 
     /// The model's configuration.
@@ -108,6 +110,56 @@ impl Pipeline {
             #[cfg(feature = "cpu")]
             Engine::Cpu(_) => Ok(()),
         }
+    }
+
+    /// How the model is packed, ControlNets that joined it among that.
+    pub fn manifest(&self) -> &Arc<Manifest> {
+        &self.manifest
+    }
+
+    /// Makes room on the device for ControlNets that a manifest of this model has more ([`Manifest::with_control`]), to be
+    /// filled by [`write`](Pipeline::write) before [`joined`](Pipeline::joined); with the manifest that it has, that room is let
+    /// go of again.
+    #[cfg(feature = "gpu")]
+    pub async fn make_room(&mut self, manifest: &Manifest) -> Result<()> {
+        match &mut self.engine {
+            Engine::Gpu(engine) => {
+                let room = engine.make_room(manifest).await;
+                if room.is_err() {
+                    // What could not be had in full goes.
+                    let _ = engine.make_room(&self.manifest).await;
+                }
+                room
+            }
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(_) => Ok(()),
+        }
+    }
+
+    /// From now on the ControlNets of this manifest can be asked for, whose weights are written.
+    #[cfg(feature = "gpu")]
+    pub fn joined(&mut self, manifest: Arc<Manifest>) {
+        self.config.controls.clone_from(&manifest.config.controls);
+        match &mut self.engine {
+            Engine::Gpu(engine) => engine.set_controls(&manifest.config.controls),
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(_) => {}
+        }
+        self.manifest = manifest;
+    }
+
+    /// The same on the processor, with the bytes of the slabs that the manifest has more.
+    #[cfg(feature = "cpu")]
+    pub fn join_on_cpu(&mut self, manifest: Arc<Manifest>, slabs: Vec<Vec<u8>>) -> Result<()> {
+        let first = self.manifest.slabs.len();
+        match &mut self.engine {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(_) => return Ok(()),
+            Engine::Cpu(engine) => engine.join(&manifest, first, slabs)?,
+        }
+        self.config.controls.clone_from(&manifest.config.controls);
+        self.manifest = manifest;
+        Ok(())
     }
 
     /// Makes the pictures of a request.

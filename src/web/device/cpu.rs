@@ -68,6 +68,37 @@ fn pause() -> Pause {
     })
 }
 
+/// ControlNets that join a model, whose weights are collected until all are there.
+pub(in crate::web) struct Joiner<'a> {
+    backend: &'a mut Backend,
+    loader: Loader,
+    first: usize,
+}
+
+impl<'a> Joiner<'a> {
+    /// Makes room for what the manifest has more than the model.
+    pub(in crate::web) async fn new(backend: &'a mut Backend, manifest: Arc<Manifest>) -> Result<Joiner<'a>> {
+        let first = backend.manifest().slabs.len();
+        let slabs = manifest.slabs.iter().skip(first).copied().collect();
+        Ok(Joiner { backend, loader: Loader::of(manifest, slabs)?, first })
+    }
+
+    /// Takes bytes of one of the manifest's slabs.
+    pub(in crate::web) fn write(&mut self, slab: usize, offset: u64, bytes: Bytes<'_>) -> Result<()> {
+        self.loader.write(slab.wrapping_sub(self.first), offset, bytes)
+    }
+
+    /// All weights are there.
+    pub(in crate::web) fn finish(self) -> Result<()> {
+        self.backend.join_on_cpu(self.loader.manifest, self.loader.slabs)
+    }
+
+    /// They will not come.
+    pub(in crate::web) async fn give_up(self) -> Result<()> {
+        Ok(())
+    }
+}
+
 /// A model whose weights are collected until all are there.
 pub(in crate::web) struct Loader {
     manifest: Arc<Manifest>,
@@ -77,8 +108,14 @@ pub(in crate::web) struct Loader {
 impl Loader {
     /// Makes room for the weights.
     pub(in crate::web) async fn new(_: &Device, manifest: Arc<Manifest>) -> Result<Loader> {
-        let mut slabs = Vec::with_capacity(manifest.slabs.len());
-        for &bytes in &manifest.slabs {
+        let slabs = manifest.slabs.clone();
+        Loader::of(manifest, slabs)
+    }
+
+    /// Makes room for so many bytes of each of some slabs.
+    fn of(manifest: Arc<Manifest>, sizes: Vec<u64>) -> Result<Loader> {
+        let mut slabs = Vec::with_capacity(sizes.len());
+        for bytes in sizes {
             let mut slab = Vec::new();
             let fits = usize::try_from(bytes).is_ok_and(|bytes| slab.try_reserve_exact(bytes).is_ok());
             if !fits {

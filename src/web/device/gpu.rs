@@ -65,6 +65,37 @@ impl Device {
     }
 }
 
+/// ControlNets that join a model, whose weights are written to the device as they arrive.
+pub(in crate::web) struct Joiner<'a> {
+    backend: &'a mut Backend,
+    manifest: Arc<Manifest>,
+}
+
+impl<'a> Joiner<'a> {
+    /// Makes room for what the manifest has more than the model.
+    pub(in crate::web) async fn new(backend: &'a mut Backend, manifest: Arc<Manifest>) -> Result<Joiner<'a>> {
+        backend.make_room(&manifest).await?;
+        Ok(Joiner { backend, manifest })
+    }
+
+    /// Takes bytes of one of the manifest's slabs.
+    pub(in crate::web) fn write(&mut self, slab: usize, offset: u64, bytes: Bytes<'_>) -> Result<()> {
+        self.backend.write(slab, offset, bytes)
+    }
+
+    /// All weights are there.
+    pub(in crate::web) fn finish(self) -> Result<()> {
+        self.backend.joined(self.manifest);
+        Ok(())
+    }
+
+    /// They will not come.
+    pub(in crate::web) async fn give_up(self) -> Result<()> {
+        let before = self.backend.manifest().clone();
+        self.backend.make_room(&before).await
+    }
+}
+
 /// A model whose weights are written to the device as they arrive.
 pub(in crate::web) struct Loader(Box<Pipeline>);
 

@@ -2,6 +2,7 @@
 //!
 //! - `Device`: found once, asked what it can do, timed;
 //! - `Loader`: a model whose weights are arriving;
+//! - `Joiner`: a ControlNet whose weights are arriving beside it;
 //! - `Backend`: a model that is ready to run.
 
 #[cfg(feature = "cpu")]
@@ -10,9 +11,9 @@ mod cpu;
 mod gpu;
 
 #[cfg(all(feature = "cpu", not(feature = "gpu")))]
-pub(super) use cpu::{Backend, Device, Loader};
+pub(super) use cpu::{Backend, Device, Joiner, Loader};
 #[cfg(all(feature = "gpu", not(feature = "cpu")))]
-pub(super) use gpu::{Backend, Device, Loader};
+pub(super) use gpu::{Backend, Device, Joiner, Loader};
 
 #[cfg(not(any(feature = "gpu", feature = "cpu")))]
 compile_error!("a module of the page computes in one way: choose the feature gpu or the feature cpu");
