@@ -186,7 +186,7 @@ fn the_command_line_steers() {
     let [file, folder] = [Form::File, Form::Folder].map(|form| case.write("a", form, out.path()));
     let map = out.path().join("map.png");
     let picture = common::pictures::rgba(&case.golden(), "map.a");
-    std::fs::write(&map, encode_png(&picture, None).expect("a PNG")).expect("written");
+    std::fs::write(&map, encode_png(&picture, &[]).expect("a PNG")).expect("written");
     let control = |model: &std::path::Path, rest: &str, how: &str| {
         format!("{}:{how}{}{rest}", model.display(), map.display())
     };
