@@ -82,7 +82,7 @@ impl ControlNetConfig {
     pub fn check(&self, model: &ModelConfig) -> Result<()> {
         let file = &self.name;
         let widths = &self.conditioning_embedding_out_channels;
-        check::within(file, "conditioning_channels", self.conditioning_channels, 1, 4)?;
+        check::within(file, "conditioning_channels", self.conditioning_channels, 3, 3)?;
         check::channels(file, "conditioning_embedding_out_channels", widths, 1)?;
         check::within(file, "the length of up_block_types", self.unet.up_block_types.len(), 0, 0)?;
         self.unet.check_down()?;

@@ -63,7 +63,7 @@ fn refuse(header: &Header) -> Result<()> {
     if any("label_emb.") || any("add_embedding.") {
         return other("a ControlNet for Stable Diffusion XL", "one for Stable Diffusion 1 or 2 is needed");
     }
-    if any("lora_controlnet") || any("lora_up") || any(".up") && any(".down.weight") {
+    if any("lora_controlnet") {
         return other(
             "a Control-LoRA",
             "it holds changes of a model's own weights; a whole ControlNet is needed",
