@@ -64,10 +64,10 @@ impl Weights {
         }
     }
 
-    /// Room for the weights of a manifest that begins as the one before: what both have stays, what is new is empty, what only
-    /// the one before had goes.
-    pub fn reshape(&mut self, manifest: &Manifest) {
-        let mut other = Weights::away(&self.context, manifest);
+    /// Room for weights that begin as those before: what both have stays, what is new is empty, what only those before had
+    /// goes.
+    pub fn reshape<'a>(&mut self, packing: impl Into<Packing<'a>>) {
+        let mut other = Weights::away(&self.context, packing);
         let kept = self.placement.buffers.iter().zip(&mut self.buffers);
         for ((to, placed), (from, buffer)) in other.buffers.iter_mut().zip(&other.placement.buffers).zip(kept)
         {
