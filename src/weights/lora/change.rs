@@ -37,6 +37,14 @@ pub enum Product {
 }
 
 impl Product {
+    /// Rows and columns, told before anything is computed: a small file may ask for a matrix that no memory holds.
+    fn sizes(&self) -> [usize; 2] {
+        match self {
+            Product::Whole(matrix) => [matrix.rows, matrix.columns],
+            Product::Of(left, right) => [left.rows, right.columns],
+        }
+    }
+
     fn matrix(self) -> Matrix {
         match self {
             Product::Whole(matrix) => matrix,
@@ -76,7 +84,8 @@ impl Change {
             Change::Middle { up, middle, down } => {
                 let rank = up.columns;
                 let inner = down.rows;
-                let fit = fits(&up) == [o, rank]
+                let fit = rank <= o.max(i * taps)
+                    && fits(&up) == [o, rank]
                     && fits(&middle) == [rank, inner * taps]
                     && fits(&down) == [inner, i];
                 if !fit {
@@ -96,25 +105,27 @@ impl Change {
                 Some(up.times(&Matrix { rows: rank, columns: i * taps, values: wide }).values)
             }
             Change::Hadamard { first, second } => {
+                let [rows, columns] = first.sizes();
+                if second.sizes() != [rows, columns] || rows.checked_mul(columns) != Some(o * i * taps) {
+                    return None;
+                }
                 let (first, second) = (first.matrix(), second.matrix());
-                let same = fits(&first) == fits(&second);
-                let product =
-                    || first.values.iter().zip(&second.values).map(|(a, b)| a * b).collect::<Vec<_>>();
-                same.then(product).filter(|values| values.len() == o * i * taps)
+                Some(first.values.iter().zip(&second.values).map(|(a, b)| a * b).collect())
             }
             Change::Kronecker { first, second } => {
+                let ([tall, broad], [rows, columns]) = (first.sizes(), second.sizes());
+                if tall.checked_mul(rows) != Some(o) || broad.checked_mul(columns) != Some(i * taps) {
+                    return None;
+                }
                 let (first, second) = (first.matrix(), second.matrix());
-                let fit = first.rows * second.rows == o && first.columns * second.columns == i * taps;
-                fit.then(|| {
-                    let mut values = Vec::with_capacity(o * i * taps);
-                    for row in 0..o {
-                        let inner = second.row(row % second.rows);
-                        for factor in first.row(row / second.rows) {
-                            values.extend(inner.iter().map(|value| factor * value));
-                        }
+                let mut values = Vec::with_capacity(o * i * taps);
+                for row in 0..o {
+                    let inner = second.row(row % rows);
+                    for factor in first.row(row / rows) {
+                        values.extend(inner.iter().map(|value| factor * value));
                     }
-                    values
-                })
+                }
+                Some(values)
             }
         }
     }
@@ -178,5 +189,9 @@ mod tests {
         assert!(low(matrix(4, 2, 0.0), matrix(2, 7, 0.0)).is_none());
         assert!(low(matrix(5, 2, 0.0), matrix(2, 6, 0.0)).is_none());
         assert!(Change::Difference(matrix(4, 5, 0.0)).values([4, 6, 1]).is_none());
+        // Larger than any memory, of a few values.
+        let vast = || Product::Of(matrix(1 << 20, 1, 0.0), matrix(1, 1 << 20, 0.0));
+        assert!(Change::Hadamard { first: vast(), second: vast() }.values([4, 6, 1]).is_none());
+        assert!(Change::Kronecker { first: vast(), second: vast() }.values([4, 6, 1]).is_none());
     }
 }

@@ -201,16 +201,17 @@ impl Lora {
         let [up, down] =
             [Up, Down].map(|factor| factors.get(&factor).map(|index| &self.header.tensors[*index].shape));
         let (Some(up), Some(down)) = (up, down) else { return Ok(()) };
-        let len = |shape: &[usize]| shape.iter().product::<usize>();
-        let [o, r] = [up.first(), down.first()].map(|size| size.copied().unwrap_or(0));
-        let columns = len(down).checked_div(r).unwrap_or(0);
-        let wanted = len(&info.shape).checked_div(info.shape[0]).unwrap_or(0);
+        // Rows, and values of each.
+        let sizes = |shape: &[usize]| {
+            let rows = shape.first().copied().unwrap_or(0);
+            [rows, shape.iter().product::<usize>().checked_div(rows).unwrap_or(0)]
+        };
+        let ([o, _], [_, columns], [rows, wanted]) = (sizes(up), sizes(down), sizes(&info.shape));
         let narrow = has(&[Middle]);
-        if o != info.shape[0] || (!narrow && columns != wanted) {
+        if o != rows || (!narrow && columns != wanted) {
             let message = format!(
-                "it changes {name} by a matrix of {o} × {columns}, which has {} × {wanted} here: it belongs to another \
+                "it changes {name} by a matrix of {o} × {columns}, which has {rows} × {wanted} here: it belongs to another \
                  family of models{}",
-                info.shape[0],
                 self.trained_on()
             );
             return Err(bad(&self.header.file, message));
