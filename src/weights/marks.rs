@@ -134,8 +134,8 @@ pub fn kind<'a>(
     }
     // What merging or training left in a whole checkpoint does not make it a part of one.
     let is_whole = parts == [true; 2];
-    let counts =
-        |line: &usize| found[*line] && !(is_whole && matches!(MARKS[*line].1, Kind::AddOn | Kind::Control));
+    let beside = |line: &usize| matches!(MARKS[*line].1, Kind::AddOn | Kind::Merged | Kind::Control);
+    let counts = |line: &usize| found[*line] && !(is_whole && beside(line));
     let found = (0..MARKS.len()).find(counts).map(|line| &MARKS[line]);
     match (found, architecture) {
         (Some((_, Kind::Other, "a language model")) | None, Some(name)) if name != "opengen" => {
