@@ -191,7 +191,7 @@ const calls = {
   /** Seeds of 64 bits, as BigInt and as text, here, in variations and on walks. */
   async seeds() {
     return using({ model: mini }, async (og) => {
-      const of = (options: Partial<GenerateRequest>) => og.generate({ prompt: PROMPT, steps: 1, width: 64, height: 64, ...options });
+      const of = (options: Partial<GenerateOptions>) => og.generate({ prompt: PROMPT, steps: 1, width: 64, height: 64, ...options });
       const most = 2n ** 64n - 1n;
       const [big, text] = [await of({ seed: most }), await of({ seed: String(most) })];
       const same = (a: Generated, b: Generated) => a.image.data.every((value, i) => value === b.image.data[i]);
