@@ -250,8 +250,8 @@ export class OpenGen extends EventTarget {
     check('upscale', options);
     const { model, scale, imageType = 'ImageData', onProgress, signal } = options ?? {};
     checkImageType(imageType);
+    const { networkOf, pixelsOf } = await import('./pixels.js');
     const network = networkOf(model);
-    const { pixelsOf } = await import('./pixels.js');
     const image = await pixelsOf(picture, 'picture');
     /** @param {import('./protocol.d.ts').UpscaleEvent} event */
     const onEvent = ({ tile, tiles, share }) => onProgress?.({ tile, tiles, share });
@@ -425,28 +425,6 @@ function checkParts({ previews, walk, extend, hires, controls }) {
 function checkImageType(imageType) {
   if (Object.hasOwn(HAND_OVER, imageType)) return;
   throw invalid('imageType', `${imageType} is none of ${Object.keys(HAND_OVER).join(', ')}`);
-}
-
-/** Numbers of files, so that the worker knows one that it has read. @type {WeakMap<Blob, string>} */
-const KEYS = new WeakMap();
-let files = 0;
-
-/**
- * A network's file as the worker takes it.
- * @param {import('./api.d.ts').NetworkSource} source
- * @returns {import('./protocol.d.ts').UpscaleRequest['network']}
- */
-function networkOf(source) {
-  if (source instanceof Blob) {
-    const key = KEYS.get(source) ?? `file ${++files}`;
-    KEYS.set(source, key);
-    return { key, name: /** @type {File} */ (source).name ?? 'upscaler', file: source };
-  }
-  if (typeof source !== 'string' && !(source instanceof URL)) {
-    throw invalid('model', 'must be a Blob, a File or an address: the safetensors file of an upscaler');
-  }
-  const { href: url, pathname } = new URL(source, globalThis.document?.baseURI ?? globalThis.location?.href);
-  return { key: url, name: decodeURIComponent(pathname.split('/').pop() ?? url), url };
 }
 
 /** The pictures that a run begins with and what steers it, as the engine takes them; what reads them is fetched when there are some. @param {any} settings */

@@ -26,8 +26,41 @@ export async function pixelsOf(source, field) {
   return plain(context.getImageData(0, 0, width, height));
 }
 
-/** The addresses of files that were given. @type {WeakMap<File, string>} */
+/** Files that were given, so that the worker knows one that it has read. @type {WeakMap<Blob, string>} */
+const KEYS = new WeakMap();
+let files = 0;
+/** The addresses of some of them. @type {WeakMap<Blob, string>} */
 const ADDRESSES = new WeakMap();
+
+/** What is the same for the same file. @param {Blob} file */
+function keyOf(file) {
+  if (!KEYS.has(file)) KEYS.set(file, `file ${++files}`);
+  return /** @type {string} */ (KEYS.get(file));
+}
+
+/** An address in full, and what the file there is called. @param {string | URL} source */
+function addressed(source) {
+  const { href: url, pathname } = new URL(source, globalThis.document?.baseURI ?? globalThis.location?.href);
+  const name = pathname.slice(pathname.lastIndexOf('/') + 1);
+  try {
+    return { key: url, url, name: decodeURIComponent(name) };
+  } catch {
+    return { key: url, url, name }; // a stray % is part of the name
+  }
+}
+
+/**
+ * A network's file as the worker takes it.
+ * @param {import('./api.d.ts').NetworkSource} source
+ * @returns {import('./protocol.d.ts').UpscaleRequest['network']}
+ */
+export function networkOf(source) {
+  if (source instanceof Blob) {
+    return { key: keyOf(source), name: /** @type {File} */ (source).name ?? 'upscaler', file: source };
+  }
+  if (typeof source === 'string' || source instanceof URL) return addressed(source);
+  throw invalid('model', 'must be a Blob, a File or an address: the safetensors file of an upscaler');
+}
 
 /**
  * What steers a run, as the engine takes it.
@@ -41,14 +74,15 @@ export async function controlOf({ model, image, ...rest }) {
 
 /** @param {string | URL | File} model @returns {import('./protocol.d.ts').ControlFile} */
 function fileOf(model) {
+  const stem = (/** @type {string} */ name) => name.replace(/\.[^.]*$/, '');
   if (model instanceof File) {
     const url = ADDRESSES.get(model) ?? URL.createObjectURL(model);
     ADDRESSES.set(model, url);
-    return { id: `${model.name} ${model.lastModified}`, url, name: model.name.replace(/\.[^.]*$/, '') };
+    return { id: keyOf(model), url, name: stem(model.name) };
   }
   if (typeof model !== 'string' && !(model instanceof URL)) throw invalid('controls', 'the model of a control must be an address or a File');
-  const { href, pathname } = new URL(model, location.href);
-  return { id: href, url: href, name: decodeURIComponent(pathname.split('/').at(-1) ?? '').replace(/\.[^.]*$/, '') };
+  const { key: id, url, name } = addressed(model);
+  return { id, url, name: stem(name) };
 }
 
 /** @param {any} source @returns {source is import('./protocol.d.ts').Pixels} */

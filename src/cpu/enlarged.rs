@@ -6,7 +6,7 @@
 //! which is never there, would want 36. The nine matrices are sums of the kernel's taps and take as much room as it does.
 
 use super::convolution::Geometry;
-use super::gemm::{Blocks, Columns, Matrix, Onto, Out, PANEL, Rows, TILE, multiply_panel};
+use super::gemm::{Blocks, Columns, Matrix, Onto, PANEL, TILE, multiply_planes};
 use super::simd::F4;
 use super::threads;
 use crate::plan::{Conv, Shape};
@@ -70,15 +70,8 @@ impl Enlarged {
                     differences(map, pixel.input * fours, [fours, wide * fours], inputs);
                 }
                 for p in 0..n.div_ceil(PANEL) {
-                    for t in 0..PRODUCTS {
-                        let offsets: [usize; PIXELS] = std::array::from_fn(|i| (i * PRODUCTS + t) * c);
-                        let offsets = &offsets[..pixels.len()];
-                        let rows =
-                            Rows { values: inputs, offsets, first: t * c, runs: 1, run: c, run_stride: 0 };
-                        let sums = &mut sums[t * PIXELS * PANEL..][..PIXELS * PANEL];
-                        let mut out = Out { values: sums, stride: PANEL, column: 0, onto: Onto::Nothing };
-                        multiply_panel(rows, self.matrix.panel(p), &[0.0; PANEL], &mut out, PANEL);
-                    }
+                    let panels = self.matrix.panel(p).chunks_exact(c);
+                    multiply_planes::<PIXELS>((inputs, pixels.len(), c), panels, sums);
                     let bias = bias.map_or(&[0.0; PANEL], |bias| &bias[p]);
                     let sums = sums.as_chunks::<PANEL>().0;
                     for (i, pixel) in pixels.iter().enumerate() {

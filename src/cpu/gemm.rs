@@ -166,6 +166,22 @@ pub fn multiply_panel(
     }
 }
 
+/// A product for each of several planes, as transformed maps have them: of `count` rows, at most `ROWS`, whose plane `t` is
+/// `values[(row · planes + t) · k ..]`, by the plane's panel. Sums go to `[planes, ROWS]`.
+pub fn multiply_planes<'a, const ROWS: usize>(
+    (values, count, k): (&[f32], usize, usize),
+    panels: impl ExactSizeIterator<Item = &'a [[f32; PANEL]]>,
+    sums: &mut [f32],
+) {
+    let planes = panels.len();
+    for ((t, panel), sums) in panels.enumerate().zip(sums.chunks_exact_mut(ROWS * PANEL)) {
+        let offsets: [usize; ROWS] = std::array::from_fn(|row| (row * planes + t) * k);
+        let rows = Rows { values, offsets: &offsets[..count], first: 0, runs: 1, run: k, run_stride: 0 };
+        let mut out = Out { values: sums, stride: PANEL, column: 0, onto: Onto::Nothing };
+        multiply_panel(rows, panel, &[0.0; PANEL], &mut out, PANEL);
+    }
+}
+
 /// Rows that follow each other, as a linear layer reads them.
 #[derive(Clone, Copy)]
 pub struct Lines<'a> {

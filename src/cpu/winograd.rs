@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::convolution::Geometry;
-use super::gemm::{Blocks, Columns, Matrix, Onto, Out, PANEL, Rows, TILE, multiply_panel};
+use super::gemm::{Blocks, Columns, Matrix, Onto, PANEL, TILE, multiply_planes};
 use super::simd::F4;
 use super::threads;
 use crate::plan::{Conv, Shape};
@@ -157,14 +157,8 @@ impl Winograd {
                     self.transform_input(map, tile.input, inputs);
                 }
                 for (p, weights) in panels.clone().zip(weights.chunks_exact(PRODUCTS * (c + APART))) {
-                    for (t, panel) in weights.chunks_exact(c + APART).enumerate() {
-                        let offsets: [usize; TILES] = std::array::from_fn(|tile| (tile * PRODUCTS + t) * c);
-                        let offsets = &offsets[..tiles.len()];
-                        let rows = Rows { values: inputs, offsets, first: 0, runs: 1, run: c, run_stride: 0 };
-                        let sums = &mut sums[t * TILES * PANEL..][..TILES * PANEL];
-                        let mut out = Out { values: sums, stride: PANEL, column: 0, onto: Onto::Nothing };
-                        multiply_panel(rows, panel, &[0.0; PANEL], &mut out, PANEL);
-                    }
+                    let panels = weights.chunks_exact(c + APART);
+                    multiply_planes::<TILES>((inputs, tiles.len(), c), panels, sums);
                     let bias = bias.map_or(&[0.0; PANEL], |bias| &bias[p]);
                     let sums = sums.as_chunks::<PANEL>().0;
                     for (i, tile) in tiles.iter().enumerate() {

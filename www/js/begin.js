@@ -44,7 +44,7 @@ export class Begin {
    * @param {() => import('./begun.js').Size} options.drawn how large pictures are drawn
    * @param {() => void} options.onChange the stage shows something else, or another run would be asked for
    * @param {(entry: import('./pictures.js').Entry, hash: string) => void} options.onUsed a picture that was made here is begun with
-   * @param {(mask: ImageData, signal: AbortSignal) => Promise<ImageData | null>} options.onSketch what comes of what is painted now
+   * @param {(mask: ImageData, signal: AbortSignal) => Promise<ImageData>} options.onSketch what comes of what is painted now
    * @param {(file: File) => Promise<{name: string, about: string, scale: number}>} options.onNetwork what a file is that shall enlarge
    */
   constructor({ pictures, current, drawn, onChange, onUsed, onSketch, onNetwork }) {

@@ -268,10 +268,11 @@ fn write_pictures(
     out: &Path,
 ) -> Result<()> {
     let controls = config.control_names();
+    let merged = if settings { merged.hashes()? } else { Vec::new() }; // of whole files
     for (index, image) in output.images.iter().enumerate() {
         let path = numbered(out, index);
         let mut parameters = request.parameters(&config.name, &controls, index);
-        lora::tell(merged, &mut parameters)?;
+        lora::tell(&merged, &mut parameters);
         let settings = settings.then(|| parameters.to_string());
         let png = encode_made(image, request.made_of(), settings.as_deref())?;
         std::fs::write(&path, png).map_err(|e| io(&path, &e))?;

@@ -6,10 +6,9 @@
 
 use std::collections::HashMap;
 
-use super::super::names::canonical_name;
 use super::Factor;
 
-/// How a tensor's name ends, and what it is then; longer endings first.
+/// How a tensor's name ends, and what it is then; of those that fit the longest counts.
 const ENDINGS: [(&str, Factor); 27] = [
     (".lora_linear_layer.down.weight", Factor::Down),
     (".lora_linear_layer.up.weight", Factor::Up),
@@ -68,10 +67,8 @@ pub struct Layers(HashMap<String, String>);
 impl Layers {
     /// Of the canonical names of its tensors.
     pub fn new<'a>(tensors: impl Iterator<Item = &'a str>) -> Layers {
-        let weights = tensors.filter_map(|name| Some((name.strip_suffix(".weight")?, name)));
-        Layers(
-            weights.map(|(path, name)| (flat(path), name.trim_end_matches(".weight").to_string())).collect(),
-        )
+        let paths = tensors.filter_map(|name| name.strip_suffix(".weight"));
+        Layers(paths.map(|path| (flat(path), path.to_string())).collect())
     }
 
     /// The canonical path of a layer that a file calls so.
@@ -85,11 +82,9 @@ impl Layers {
             Some(before) => format!("{before}.to_out.0"),
             None => path,
         };
-        let direct = self.0.get(&format!("{component}_{}", flat(&path)));
         // transformers 5 leaves out `text_model.`.
-        let found = direct.or_else(|| self.0.get(&flat(&canonical_name(component, path.clone()))));
-        let bare = || self.0.get(&format!("{component}_text_model_{}", flat(&path)));
-        found.or_else(bare).map(String::as_str)
+        let named = |between: &str| self.0.get(&format!("{component}_{between}{}", flat(&path)));
+        named("").or_else(|| named("text_model_")).map(String::as_str)
     }
 }
 

@@ -1,9 +1,8 @@
 //! LoRAs on the command line: the file is given, its weight stands there or in the prompt, as A1111 has it.
 
-use opengen::error::Result;
 use opengen::image::Parameters;
 use opengen::prompt::without_networks;
-use opengen::weights::{LoraOption, Merged};
+use opengen::weights::LoraOption;
 
 /// Takes out of a prompt the tags (`<lora:name:0.8>`, or with the text encoder's weight before the UNet's) that name a file
 /// that is given, and weighs it by them. Tags of others stay, and are told as left out.
@@ -25,18 +24,16 @@ pub fn take(prompt: &str, loras: &mut [LoraOption]) -> String {
 
 /// Writes into a picture's settings what was merged into its model: tags in the prompt, and the hashes by which A1111 knows
 /// files.
-pub fn tell(merged: &Merged, parameters: &mut Parameters) -> Result<()> {
-    let hashes = merged.hashes()?;
-    if hashes.is_empty() {
-        return Ok(());
+pub fn tell(merged: &[(&LoraOption, String, String)], parameters: &mut Parameters) {
+    if merged.is_empty() {
+        return;
     }
-    for (LoraOption { unet, text, .. }, name, _) in &hashes {
+    for (LoraOption { unet, text, .. }, name, _) in merged {
         let weights = if unet == text { unet.to_string() } else { format!("{text}:{unet}") };
         parameters.prompt += &format!(" <lora:{name}:{weights}>");
     }
-    let hashes: Vec<String> = hashes.iter().map(|(_, name, hash)| format!("{name}: {hash}")).collect();
+    let hashes: Vec<String> = merged.iter().map(|(_, name, hash)| format!("{name}: {hash}")).collect();
     parameters.fields.push(("Lora hashes".to_string(), hashes.join(", ")));
-    Ok(())
 }
 
 #[cfg(test)]
