@@ -85,8 +85,12 @@ test('what runs by itself stops when the view is left, waits for a run under Cre
   const page = await open(MOTION);
   const back = page.locator('#how-back');
   await see(back);
-  await back.getByText(/^Step [1-9] of 10 · t = /).waitFor({ timeout: PATIENCE });
-  await page.getByRole('link', { name: 'Create' }).click();
+  // clicked as soon as a step is seen: ten of them may take less time than a click from outside
+  await page.waitForFunction(() => {
+    if (!/Step [1-9] of 10 · t = /.test(document.querySelector('#how-back').textContent)) return false;
+    [...document.querySelectorAll('a')].find((link) => link.textContent.trim() === 'Create').click();
+    return true;
+  }, null, { timeout: PATIENCE });
   await page.waitForFunction(() => document.querySelector('#how-back .work').textContent === 'Stopped', null, { timeout: PATIENCE });
   await page.locator('#steps').evaluate((field) => { field.value = 30; field.dispatchEvent(new Event('input', { bubbles: true })); });
   await page.locator('#prompt').fill('a fox');
