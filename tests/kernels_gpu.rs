@@ -423,6 +423,7 @@ fn step_is_its_twin() {
                 latent_channels,
                 model_channels,
                 input_channels,
+                prompts: if spec.composed { 3 } else { 1 },
                 guidance: 7.5,
                 next_x: 0.9,
                 next_model: -0.3,
@@ -449,7 +450,7 @@ fn step_is_its_twin() {
                 denoised_model: -0.7,
                 input_scale_next: 0.6,
             };
-            let copies = if spec.guided { 2 } else { 1 };
+            let copies = if spec.guided { 1 + params.prompts } else { 1 };
             let model = random.values(elem, (copies * pixels * model_channels) as usize, 0.0, 1.0);
             let count = (pixels * latent_channels) as usize;
             let [mut noise, latents] = [(); 2].map(|()| random.values(Elem::F32, count, 0.0, 2.0));
@@ -476,17 +477,30 @@ fn step_is_its_twin() {
                 .iter()
                 .map(|m| m.clamp(0.0, 1.0))
                 .collect();
+            let shares = random.values(Elem::F32, (params.prompts * pixels) as usize, 0.5, 1.0);
             if spec.masked {
-                buffers.extend([encode(Elem::F32, &kept), encode(Elem::F32, &mask)]);
+                buffers.push(encode(Elem::F32, &kept));
             }
-            let read = step::cpu::Read { model_output: &model, noise: &noise, kept: &kept, mask: &mask };
+            let masks = [(spec.masked, &mask), (spec.composed, &shares)];
+            let masks = masks.into_iter().filter(|(read, _)| *read).flat_map(|(_, values)| values).copied();
+            let masks: Vec<f32> = masks.collect();
+            if !masks.is_empty() {
+                buffers.push(encode(Elem::F32, &masks));
+            }
+            let read = step::cpu::Read {
+                model_output: &model,
+                noise: &noise,
+                kept: &kept,
+                mask: &mask,
+                shares: &shares,
+            };
             step::cpu::step(&spec, &params, read, &mut state, &mut input);
             let changed = [&state.latents, &state.history, &state.denoised];
             assert!(changed.iter().all(|values| values.iter().all(|value| value.is_finite())), "{spec:?}");
             let changed = changed.into_iter().filter(|values| !values.is_empty()).collect::<Vec<_>>();
             let results = changed.len() + 1;
-            // What is kept and the mask are bound behind them.
-            let last = results + if spec.masked { 2 } else { 0 };
+            // What is kept, the mask and shares are bound behind them.
+            let last = results + usize::from(spec.masked) + usize::from(spec.masked || spec.composed);
             let found =
                 gpu.run(spec.clone(), step::workgroups(&spec, &params), params.bytes(), &buffers, last);
             for (found, expected) in found.iter().zip(&changed) {

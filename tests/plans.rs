@@ -21,9 +21,11 @@ const WIDE: MemoryLimits = MemoryLimits::WIDEST;
 const GUIDED: Shape = Shape {
     batch: 1,
     copies: 2,
+    composed: false,
     h: 64,
     w: 64,
     chunks: 1,
+    states: 1,
     ancestral: false,
     history: 1,
     maps: false,

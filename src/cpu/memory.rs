@@ -40,6 +40,11 @@ impl Memory {
         }
     }
 
+    /// Every external value.
+    pub fn outsides(&self) -> impl Iterator<Item = Outside> {
+        self.externals.keys().copied()
+    }
+
     /// An external value.
     pub fn read(&self, outside: Outside) -> Result<&[f32]> {
         match self.externals.get(&outside) {

@@ -235,6 +235,22 @@ impl Memory {
         Ok(())
     }
 
+    /// Every external value.
+    pub fn outsides(&self) -> impl Iterator<Item = Outside> {
+        self.externals.keys().copied()
+    }
+
+    /// Copies external values, from one to the other of each pair.
+    pub fn copy(&self, pairs: impl Iterator<Item = (Outside, Outside)>) -> Result<()> {
+        let mut encoder = self.context.encoder();
+        for (from, to) in pairs {
+            let (from, to) = (self.external(from)?, self.external(to)?);
+            encoder.copy_buffer_to_buffer(from, 0, to, 0, from.size().min(to.size()));
+        }
+        self.context.submit(encoder);
+        Ok(())
+    }
+
     pub(super) fn external(&self, outside: Outside) -> Result<&wgpu::Buffer> {
         self.externals
             .get(&outside)

@@ -4,20 +4,24 @@ use crate::config::{MAX_CONTROLS, ModelConfig, TaesdConfig};
 use crate::kernels::{prepare, step};
 use crate::model::controlnet::{self, Slot};
 use crate::model::{self, autoencoder, denoiser};
-use crate::plan::{Graph, MemoryLimits, padded};
+use crate::plan::{Graph, MemoryLimits, Outside, padded};
 use crate::sample::Evaluation;
 
 /// What the shapes of a run's graphs depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shape {
     pub batch: usize,
-    /// 2 when guided, else 1.
+    /// Rows of text that are read at once: 2 when guided, one more for each prompt beyond the first, else 1.
     pub copies: usize,
+    /// Prompts count by their shares.
+    pub composed: bool,
     /// Of the latents.
     pub h: usize,
     pub w: usize,
     /// Chunks of the prompt.
     pub chunks: usize,
+    /// Texts that take turns; 1 where it is the same throughout.
+    pub states: usize,
     /// The sampler draws noise at every step.
     pub ancestral: bool,
     /// How many values the sampler keeps.
@@ -72,6 +76,11 @@ impl Shape {
     pub fn pixels(&self) -> usize {
         self.batch * self.h * self.w
     }
+
+    /// What counts where: the part that is drawn anew, and each of several prompts.
+    pub fn masks(&self) -> usize {
+        usize::from(self.masked) + if self.composed { self.copies - 1 } else { 0 }
+    }
 }
 
 /// Width and height of a preview of latents of `h` × `w`, in pixels.
@@ -110,12 +119,12 @@ pub enum Key {
     Encoder { h: usize, w: usize },
     Hint { slot: Slot, h: usize, w: usize },
     Text { index: usize, rows: usize },
-    KeysValues { texts: [usize; 2] },
-    ControlKeysValues { slot: Slot, texts: [usize; 2] },
+    KeysValues { texts: [usize; 2], states: usize },
+    ControlKeysValues { slot: Slot, texts: [usize; 2], states: usize },
     Prepare { pixels: usize, copies: usize, history: usize },
     Control { slot: Slot, latents: [usize; 3], texts: [usize; 2] },
     Denoiser { latents: [usize; 3], texts: [usize; 2], maps: bool, controls: usize },
-    Step { pixels: usize, copies: usize, ancestral: bool, history: usize, masked: bool },
+    Step { pixels: usize, copies: usize, composed: bool, ancestral: bool, history: usize, masked: bool },
     Preview { h: usize, w: usize },
     Decoder { batch: usize, h: usize, w: usize },
 }
@@ -146,13 +155,13 @@ impl Key {
                 Some(autoencoder::encoder(&config.vae, 1, h * scale, w * scale, limits))
             }
             Key::Text { index, rows } => model::text_encoder(config, index, rows, 0),
-            Key::KeysValues { texts: [rows, tokens] } => {
+            Key::KeysValues { texts: [rows, tokens], .. } => {
                 Some(denoiser::text_keys_values(config, rows, tokens))
             }
             Key::Hint { slot, h, w } => {
                 Some(controlnet::hint(config.controls.get(slot.model)?, slot, [h, w]))
             }
-            Key::ControlKeysValues { slot, texts } => {
+            Key::ControlKeysValues { slot, texts, .. } => {
                 let widths: Vec<usize> = config.texts.iter().map(|text| text.hidden_size).collect();
                 Some(controlnet::text_keys_values(config.controls.get(slot.model)?, slot, texts, &widths))
             }
@@ -175,24 +184,24 @@ impl Key {
 }
 
 impl Shape {
-    /// What a run of this shape needs, in its order. Pictures of a batch share their text: it is encoded once without the
-    /// prompt, where guided, and once with it.
+    /// What a run of this shape needs, in its order. Pictures of a batch share their text: it is encoded once without a
+    /// prompt, where guided, and once with each.
     pub fn keys(&self, config: &ModelConfig) -> Vec<Key> {
         let Shape { batch, copies, h, w, chunks, ancestral, history, maps, previews, .. } = *self;
-        let Shape { encodes, masked, controls, .. } = *self;
+        let Shape { encodes, masked, controls, composed, states, .. } = *self;
         let texts = [copies, chunks * config.chunk_tokens()];
         let pixels = self.pixels();
         let mut keys: Vec<Key> = encodes.then_some(Key::Encoder { h, w }).into_iter().collect();
         let latents = [copies * batch, h, w];
         keys.extend(controls.slots().map(|slot| Key::Hint { slot, h, w }));
         keys.extend((0..config.texts.len()).map(|index| Key::Text { index, rows: copies * chunks }));
-        keys.push(Key::KeysValues { texts });
-        keys.extend(controls.slots().map(|slot| Key::ControlKeysValues { slot, texts }));
+        keys.push(Key::KeysValues { texts, states });
+        keys.extend(controls.slots().map(|slot| Key::ControlKeysValues { slot, texts, states }));
         keys.push(Key::Prepare { pixels, copies, history });
         keys.extend(controls.slots().map(|slot| Key::Control { slot, latents, texts }));
         keys.extend([
             Key::Denoiser { latents, texts, maps, controls: controls.count() },
-            Key::Step { pixels, copies, ancestral, history, masked },
+            Key::Step { pixels, copies, composed, ancestral, history, masked },
         ]);
         keys.extend(previews.then_some(Key::Preview { h, w }));
         keys.push(Key::Decoder { batch, h, w });
@@ -211,10 +220,19 @@ pub fn prepare_params(config: &ModelConfig, [pixels, copies]: [usize; 2], scale:
     }
 }
 
+/// Where keys and values of a part's texts wait for their turns, beside its result; nothing of it computes with them.
+pub fn waiting(key: Key, outside: Outside) -> impl Iterator<Item = Outside> {
+    let states = match key {
+        Key::KeysValues { states, .. } | Key::ControlKeysValues { states, .. } if states > 1 => states,
+        _ => 0,
+    };
+    (0..states).filter_map(move |text| outside.waiting(text))
+}
+
 /// The parameters of what the sampler makes of an evaluation; `input_scale_next` prepares the next input of the denoiser.
 pub fn step_params(
     config: &ModelConfig,
-    pixels: usize,
+    [pixels, copies]: [usize; 2],
     guidance: f64,
     evaluation: &Evaluation,
     input_scale_next: f64,
@@ -233,6 +251,7 @@ pub fn step_params(
         latent_channels: config.vae.latent_channels() as u32,
         model_channels: padded(config.denoiser.out_channels()) as u32,
         input_channels: padded(config.denoiser.in_channels()) as u32,
+        prompts: copies.saturating_sub(1) as u32,
         guidance: guidance as f32,
         next_x: next.x as f32,
         next_model: next.model as f32,

@@ -4,6 +4,7 @@
 //! - [`run`]: the numbered stages of a run, told once, and [`study`]: a run taken apart, step by step, for looking at;
 //! - [`start`]: how a run begins, from noise or from a picture; `picture`: what is asked of that; `canvas`: what it is drawn on,
 //!   and which part of it anew;
+//! - `conditioning`: what it reads of its prompts, and when;
 //! - `control`: maps that steer a run, each by a ControlNet;
 //! - `hires`: a second pass at a larger size; `enlarge`: a picture enlarged by a network of its own;
 //! - [`engine`]: what computes them, the device or the processor; [`graphs`]: what both compute, [`plans`]: how the
@@ -16,6 +17,7 @@
 
 mod canvas;
 mod common;
+mod conditioning;
 mod control;
 pub mod engine;
 mod enlarge;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 pub use super::graphs::Shape;
-use super::graphs::{Controls, Key, Network, prepare_params, preview_size, step_params};
+use super::graphs::{Controls, Key, Network, prepare_params, preview_size, step_params, waiting};
 use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::kernels::{Elem, Kernel, WeightType, prepare, preview, step};
@@ -104,9 +104,11 @@ pub fn of_builtin(model: &str, width: usize, height: usize) -> Result<Plans> {
     let shape = Shape {
         batch: 1,
         copies: 2,
+        composed: false,
         h: height / scale,
         w: width / scale,
         chunks: 1,
+        states: 1,
         ancestral: false,
         history: 1, // as many as the general default sampler keeps
         maps: false,
@@ -127,13 +129,20 @@ pub fn plan_of(
     weight_types: &dyn Fn(&WeightDecl) -> WeightType,
 ) -> Result<Plan> {
     if let Some(graph) = key.graph(config, target.limits) {
-        return lower(&graph, target, weight_types);
+        let mut plan = lower(&graph, target, weight_types)?;
+        let of = |external: &External| {
+            let bytes = external.bytes;
+            waiting(key, external.outside).map(move |outside| External { outside, bytes })
+        };
+        let waiting: Vec<External> = plan.externals.iter().flat_map(of).collect();
+        plan.externals.extend(waiting);
+        return Ok(plan);
     }
     let between = |pixels, copies| Between { config, pixels, copies, elem: target.elem };
     Ok(match key {
         Key::Prepare { pixels, copies, history } => between(pixels, copies).prepare(history),
-        Key::Step { pixels, copies, ancestral, history, masked } => {
-            between(pixels, copies).step(ancestral, history, masked)
+        Key::Step { pixels, copies, composed, ancestral, history, masked } => {
+            between(pixels, copies).step(composed, ancestral, history, masked)
         }
         Key::Preview { h, w } => between(h * w, 1).preview(),
         Key::Encoder { .. }
@@ -204,19 +213,27 @@ impl Between<'_> {
         plan
     }
 
-    fn step(&self, ancestral: bool, history: usize, masked: bool) -> Plan {
-        let spec =
-            step::Spec { elem: self.elem, guided: self.copies == 2, noise: ancestral, history, masked };
-        let params = step_params(self.config, self.pixels, 1.0, &Evaluation::default(), 1.0);
+    fn step(&self, composed: bool, ancestral: bool, history: usize, masked: bool) -> Plan {
+        let spec = step::Spec {
+            elem: self.elem,
+            guided: self.copies > 1,
+            composed,
+            noise: ancestral,
+            history,
+            masked,
+        };
+        let params =
+            step_params(self.config, [self.pixels, self.copies], 1.0, &Evaluation::default(), 1.0);
         let workgroups = step::workgroups(&spec, &params);
         let mut values = vec![self.model(Outside::Prediction, self.config.denoiser.out_channels())];
         values.extend(ancestral.then(|| self.latents(Outside::Noise)));
         values.push(self.latents(Outside::Latents));
         values.extend(self.history(history));
         values.extend([self.latents(Outside::Denoised), self.sample()]);
-        if masked {
-            let mask = External { outside: Outside::Mask, bytes: (self.pixels * 4) as u64 };
-            values.extend([self.latents(Outside::Kept), mask]);
+        values.extend(masked.then(|| self.latents(Outside::Kept)));
+        let masks = usize::from(masked) + if composed { self.copies - 1 } else { 0 };
+        if masks > 0 {
+            values.push(External { outside: Outside::Masks, bytes: (masks * self.pixels * 4) as u64 });
         }
         single("step", spec.into(), params.bytes(), workgroups, values)
     }

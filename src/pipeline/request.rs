@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::{MadeOf, Parameters, Rgba};
-use crate::prompt::Dialect;
+use crate::prompt::{self, Component, Dialect, Steps};
 use crate::sample::{self, NoiseSource, SamplerKind, ScheduleKind, Trajectory, Variation};
 
 use super::control::{self, Control};
@@ -77,7 +77,28 @@ pub struct Walk {
 impl Request {
     /// Whether the model runs twice per step, without and with the prompt.
     pub fn guided(&self, config: &ModelConfig) -> bool {
-        self.guidance > 1.0 && config.denoiser.guidance_channels().is_none()
+        let weighed = || Request::is_weighed(&self.components_of(&self.prompt));
+        config.denoiser.guidance_channels().is_none() && (self.guidance > 1.0 || weighed())
+    }
+
+    /// Whether prompts are summed up by weights, other than one prompt by 1.
+    pub(super) fn is_weighed(components: &[Component]) -> bool {
+        !matches!(components, [one] if one.weight == 1.0)
+    }
+
+    /// Whether one prompt is read throughout, and in full.
+    pub fn is_plain(&self) -> bool {
+        let changes = |text: &String| self.dialect == Dialect::A1111 && prompt::changes(text);
+        !Request::is_weighed(&self.components_of(&self.prompt))
+            && ![&self.prompt, &self.negative_prompt].into_iter().any(changes)
+    }
+
+    /// The prompts of which a prompt consists.
+    pub(super) fn components_of(&self, prompt: &str) -> Vec<Component> {
+        match self.dialect {
+            Dialect::A1111 => prompt::components(prompt),
+            Dialect::Diffusers => vec![Component { text: prompt.to_string(), weight: 1.0 }],
+        }
     }
 
     /// How far guided predictions are brought back to the spread of the prompt's own; `None` where there is nothing to do.
@@ -91,6 +112,13 @@ impl Request {
         self.picture
             .as_ref()
             .map_or(Taken { total: self.steps, first: 0 }, |picture| picture.taken(self.steps))
+    }
+
+    /// How a pass of so many evaluations a step counts them, where a prompt changes: as A1111, by all steps asked for, whatever
+    /// is taken of them. In a second pass those before it are the first's.
+    pub(super) fn counted(&self, trajectory: &Trajectory, before: Option<usize>) -> Steps {
+        let most = trajectory.steps.iter().map(|step| step.evaluations.len()).max().unwrap_or(1);
+        Steps { all: self.steps * most, before: before.map(|steps| steps * most) }
     }
 
     /// How many steps are told of, those of hires fix too.

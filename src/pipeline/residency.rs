@@ -289,6 +289,8 @@ mod tests {
         Shape {
             batch: 1,
             copies: 2,
+            composed: false,
+            states: 1,
             h,
             w,
             chunks: 1,

@@ -186,7 +186,7 @@ impl<'a> Stages<'a> {
         let texts = [n, embeddings.len() / n / config.denoiser.text_channels()];
         let keys = [
             Key::Hint { slot, h, w },
-            Key::ControlKeysValues { slot, texts },
+            Key::ControlKeysValues { slot, texts, states: 1 },
             Key::Control { slot, latents: [n, h, w], texts },
         ];
         let outside = Outside::Residual { control: 0, index };

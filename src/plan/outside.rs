@@ -16,6 +16,10 @@ pub enum Outside {
     KeysValues(usize),
     /// The same of a control network, counted in the run.
     ControlKeysValues { control: usize, index: usize },
+    /// Keys and values of one of several texts that take turns, put by until its turn comes.
+    WaitingKeysValues { text: usize, index: usize },
+    /// The same of a control network.
+    WaitingControlKeysValues { text: usize, control: usize, index: usize },
     /// Where an attention looks, f32 `[n, h, w, keys]`; cross attentions are counted as their keys and values are.
     Map(usize),
     /// The UNet's input, `[n, h, w, in_channels]`.
@@ -46,8 +50,9 @@ pub enum Outside {
     /// What is kept of a picture of which only a part is drawn anew, at the noise level of the evaluation that follows, like
     /// the latents.
     Kept,
-    /// Which part that is, f32 `[batch, h, w]`: 1 is drawn anew, 0 is kept.
-    Mask,
+    /// What counts where, f32 `[masks, batch, h, w]`: first which part that is, where there is one (1 is drawn anew, 0 is kept),
+    /// then how much each prompt counts, where several are drawn into one picture.
+    Masks,
     /// What the preview makes of each latent channel, f32 `[c + 1, 4]`.
     Colours,
     /// The preview, u32 `[h, w]`; `[H, W]` where a tiny decoder makes it.
@@ -69,16 +74,29 @@ pub enum Outside {
 }
 
 impl Outside {
+    /// Where keys and values wait that belong to a text's turn; `None` for any other value.
+    pub fn waiting(self, text: usize) -> Option<Outside> {
+        match self {
+            Outside::KeysValues(index) => Some(Outside::WaitingKeysValues { text, index }),
+            Outside::ControlKeysValues { control, index } => {
+                Some(Outside::WaitingControlKeysValues { text, control, index })
+            }
+            _ => None,
+        }
+    }
+
     /// What its elements are.
     pub fn kind(self) -> ElemKind {
         use Outside::*;
         match self {
             Tokens | Preview | Rgba => ElemKind::U32,
-            Map(_) | ControlMap(_) | Strengths | Latents | History | Denoised | Noise | Kept | Mask
+            Map(_) | ControlMap(_) | Strengths | Latents | History | Denoised | Noise | Kept | Masks
             | Colours | Pixels | Encoded | Operand(_) => ElemKind::F32,
             Embeddings(_)
             | KeysValues(_)
             | ControlKeysValues { .. }
+            | WaitingKeysValues { .. }
+            | WaitingControlKeysValues { .. }
             | Hint(_)
             | Residual { .. }
             | Sample
@@ -103,6 +121,12 @@ impl fmt::Display for Outside {
             Outside::ControlKeysValues { control, index } => {
                 return write!(f, "control.{control}.keys_values.{index}");
             }
+            Outside::WaitingKeysValues { text, index } => {
+                return write!(f, "text.{text}.keys_values.{index}");
+            }
+            Outside::WaitingControlKeysValues { text, control, index } => {
+                return write!(f, "text.{text}.control.{control}.keys_values.{index}");
+            }
             Outside::ControlMap(control) => return write!(f, "control.{control}.map"),
             Outside::Hint(control) => return write!(f, "control.{control}.hint"),
             Outside::Residual { control, index } => return write!(f, "control.{control}.residual.{index}"),
@@ -117,7 +141,7 @@ impl fmt::Display for Outside {
             Outside::Denoised => "sampler.denoised",
             Outside::Noise => "sampler.noise",
             Outside::Kept => "sampler.kept",
-            Outside::Mask => "sampler.mask",
+            Outside::Masks => "sampler.masks",
             Outside::Colours => "preview.colours",
             Outside::Preview => "preview.rgba",
             Outside::Image => "vae.image",

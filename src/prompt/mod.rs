@@ -5,6 +5,8 @@
 
 mod chunks;
 mod clean;
+mod compose;
+mod schedule;
 mod syntax;
 mod tokenizer;
 mod tokenizers;
@@ -18,6 +20,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use chunks::{Chunk, Encoded};
+pub use compose::{Component, components};
+pub use schedule::{Steps, changes, timeline};
 pub use tokenizer::Tokenizer;
 pub use tokenizers::Tokenizers;
 pub use unfollowed::{notices, without_networks};

@@ -162,22 +162,10 @@ fn breaks_and_length_make_chunks() {
 }
 
 #[test]
-fn pairs_have_as_many_chunks() {
-    let tokenizer = tokenizer();
-    for (prompt, negative) in [("a", "b BREAK c BREAK d"), ("a BREAK b", ""), ("", "")] {
-        let (a, b) = tokenizer.encode_pair(Dialect::A1111, prompt, negative, 24).expect("encodes");
-        assert_eq!(a.chunks.len(), b.chunks.len());
-        assert_eq!(a.chunks[0], encode(tokenizer, prompt, 24).expect("encodes").chunks[0]);
-        let empty = &encode(tokenizer, "", 24).expect("encodes").chunks[0];
-        assert!(b.chunks.last() == Some(empty) || a.chunks.last() == Some(empty));
-    }
-}
-
-#[test]
 fn too_long_prompts_name_the_field() {
     let tokenizer = tokenizer();
     let long = "é".repeat(MAX_CHARS + 1);
-    let error = tokenizer.encode_pair(Dialect::A1111, "a", &long, 77).unwrap_err();
+    let error = tokenizer.encode_field("negative_prompt", Dialect::A1111, &long, 77).unwrap_err();
     assert!(matches!(error, Error::InvalidInput { field: "negative_prompt", .. }), "{error}");
     assert!(encode(tokenizer, &long, 77).unwrap_err().to_string().contains("20001 characters"));
     assert!(encode(tokenizer, &"é".repeat(MAX_CHARS), 77).is_ok());

@@ -82,31 +82,14 @@ impl Tokenizer {
         self.encode_field("prompt", dialect, prompt, max_length)
     }
 
-    /// The prompts of a guided pair, with as many chunks each: the shorter gets empty ones.
-    pub fn encode_pair(
-        &self,
-        dialect: Dialect,
-        prompt: &str,
-        negative: &str,
-        max_length: usize,
-    ) -> Result<(Encoded, Encoded)> {
-        let mut pair = (
-            self.encode_field("prompt", dialect, prompt, max_length)?,
-            self.encode_field("negative_prompt", dialect, negative, max_length)?,
-        );
-        let count = pair.0.chunks.len().max(pair.1.chunks.len());
-        self.fill(&mut pair.0.chunks, count, max_length)?;
-        self.fill(&mut pair.1.chunks, count, max_length)?;
-        Ok(pair)
-    }
-
     /// As many chunks as `count`, empty ones behind those of a text.
     pub fn fill(&self, chunks: &mut Vec<Chunk>, count: usize, max_length: usize) -> Result<()> {
         chunks.resize(count, self.frame(max_length)?.chunk(&[]));
         Ok(())
     }
 
-    fn encode_field(
+    /// The same of a field of a request, which errors name.
+    pub(super) fn encode_field(
         &self,
         field: &'static str,
         dialect: Dialect,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Tokenizer;
+use super::{Dialect, Encoded, Tokenizer};
 use crate::error::Result;
 
 /// One tokenizer per text encoder; those that pad alike are one.
@@ -28,6 +28,16 @@ impl Tokenizers {
     /// The first text encoder's, by which lengths are told.
     pub fn first(&self) -> &Tokenizer {
         &self.0[0]
+    }
+
+    /// A prompt as each text encoder takes it; errors name the request's field.
+    pub fn encode(
+        &self,
+        (field, dialect): (&'static str, Dialect),
+        prompt: &str,
+        max_length: usize,
+    ) -> Result<Vec<Encoded>> {
+        self.iter().map(|tokenizer| tokenizer.encode_field(field, dialect, prompt, max_length)).collect()
     }
 
     /// All, in the text encoders' order.

@@ -33,7 +33,7 @@ fn is_network(tag: &str) -> bool {
 
 /// Sentences about everything in a prompt that is not followed.
 pub fn notices(prompt: &str) -> Vec<String> {
-    let (kept, tags) = without_networks(prompt);
+    let (_, tags) = without_networks(prompt);
     let mut notices: Vec<String> = tags
         .iter()
         .take(NAMED)
@@ -42,82 +42,7 @@ pub fn notices(prompt: &str) -> Vec<String> {
     if tags.len() > NAMED {
         notices.push(format!("{} more networks are left out.", tags.len() - NAMED));
     }
-    let (scheduled, alternating) = changing(&kept);
-    for (found, does) in [
-        (scheduled, "would change words while the picture is drawn"),
-        (alternating, "would take turns from step to step"),
-    ] {
-        if let Some((first, rest)) = found.split_first() {
-            let more =
-                if rest.is_empty() { String::new() } else { format!(" and {} more like it", rest.len()) };
-            notices.push(format!(
-                "“{}”{more} {does}; that is not done here: it is read as it stands.",
-                brief(first)
-            ));
-        }
-    }
-    if has_and(&kept) {
-        let text =
-            "AND would draw several prompts into one picture; that is not done here: it is read as a word.";
-        notices.push(text.to_string());
-    }
     notices
-}
-
-/// The brackets that schedule (`[red:green:0.5]`, `[green:0.5]`, `[red::0.5]`) and those that alternate (`[cat|dog]`).
-fn changing(prompt: &str) -> (Vec<&str>, Vec<&str>) {
-    struct Open {
-        start: usize,
-        colon: Option<usize>,
-        bar: bool,
-    }
-    let (mut scheduled, mut alternating) = (Vec::new(), Vec::new());
-    let mut open: Vec<Open> = Vec::new();
-    let mut escaped = false;
-    for (at, c) in prompt.char_indices() {
-        if std::mem::take(&mut escaped) {
-            continue;
-        }
-        match (c, open.last_mut()) {
-            ('\\', _) => escaped = true,
-            ('[', _) => open.push(Open { start: at, colon: None, bar: false }),
-            (':', Some(bracket)) => bracket.colon = Some(at),
-            ('|', Some(bracket)) => bracket.bar = true,
-            (']', Some(_)) => {
-                let Some(Open { start, colon, bar }) = open.pop() else { continue };
-                let whole = &prompt[start..=at];
-                if bar {
-                    alternating.push(whole);
-                } else if colon.is_some_and(|colon| is_number(&prompt[colon + 1..at])) {
-                    scheduled.push(whole);
-                }
-            }
-            _ => {}
-        }
-    }
-    (scheduled, alternating)
-}
-
-fn is_number(text: &str) -> bool {
-    const LONGEST: usize = 24;
-    text.len() <= LONGEST && text.trim().parse::<f64>().is_ok_and(f64::is_finite)
-}
-
-/// The word `AND`, by itself.
-fn has_and(prompt: &str) -> bool {
-    let word = |c: char| c.is_alphanumeric() || c == '_';
-    prompt
-        .match_indices("AND")
-        .any(|(at, found)| !prompt[..at].ends_with(word) && !prompt[at + found.len()..].starts_with(word))
-}
-
-/// At most so much as a sentence can hold.
-fn brief(text: &str) -> String {
-    const LONGEST: usize = 60;
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_string(),
-    }
 }
 
 #[cfg(test)]
@@ -142,17 +67,9 @@ mod tests {
     #[test]
     fn what_is_not_followed_is_said() {
         let said = |prompt: &str| notices(prompt).join("\n");
-        assert_eq!(said("a (red:1.2) [blue] cat, [x: y], a:b, [a\\|b], [SAND] BRAND"), "");
-        assert!(said("a [red:green:0.5] apple").starts_with("“[red:green:0.5]” would change words"));
-        for scheduled in ["[red:5]", "[red::0.5]", "[a:[b:c:0.1]: 0.9 ]", "[(red:1.1):green:.5]"] {
-            assert!(said(scheduled).contains("would change words"), "{scheduled}");
-        }
-        assert!(said("a [cat|dog]").starts_with("“[cat|dog]” would take turns"));
-        assert!(said("a cat AND a dog").starts_with("AND would draw"));
-        assert!(said(&"[a|b]".repeat(9)).contains("“[a|b]” and 8 more like it would take turns"));
+        assert_eq!(said("a (red:1.2) [blue] cat, [red:green:0.5], [cat|dog] AND a:b"), "");
         assert_eq!(notices(&"<lora:x:1>".repeat(100)).len(), NAMED + 1);
         assert!(said(&"<lora:x:1>".repeat(100)).ends_with("95 more networks are left out."));
-        assert!(said(&format!("[{}|x]", "long ".repeat(100))).chars().count() < 200);
     }
 
     proptest! {

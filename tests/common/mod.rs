@@ -4,6 +4,7 @@
 pub mod controls;
 pub mod families;
 pub mod pictures;
+pub mod prompts;
 pub mod report;
 pub mod single;
 pub mod twice;

@@ -11,6 +11,7 @@ mod controls;
 mod denoise;
 mod faults;
 mod pictures;
+mod prompts;
 mod residence;
 mod study;
 mod text;

@@ -135,9 +135,11 @@ fn shape(request: &Request, manifest: &Manifest) -> Shape {
     Shape {
         batch,
         copies: if request.guided(&manifest.config) { 2 } else { 1 },
+        composed: false,
         h,
         w,
         chunks: 1,
+        states: 1,
         ancestral: run.draws_noise(),
         history: run.history(),
         maps: false,

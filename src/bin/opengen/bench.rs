@@ -132,9 +132,11 @@ pub async fn run(args: &Args) -> Result<()> {
     let shape = Shape {
         batch: 1,
         copies: 2,
+        composed: false,
         h: height / scale,
         w: width / scale,
         chunks: 1,
+        states: 1,
         ancestral: false,
         history: 0,
         maps: false,

@@ -122,9 +122,11 @@ fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shap
     Shape {
         batch: 1,
         copies,
+        composed: false,
         h,
         w,
         chunks: 1,
+        states: 1,
         ancestral: false,
         history: 1,
         maps: false,

@@ -31,7 +31,7 @@ impl Shares {
 /// What an evaluation reads beside the state.
 #[derive(Clone, Copy, Debug)]
 pub struct Read<'a> {
-    /// `[N or 2N, HW, Cout]`
+    /// `[N or (1 + prompts) N, HW, Cout]`
     pub model_output: &'a [f32],
     /// `[N, HW, C]`, where the sampler adds noise
     pub noise: &'a [f32],
@@ -39,16 +39,19 @@ pub struct Read<'a> {
     pub kept: &'a [f32],
     /// `[N, HW]`, where there is one
     pub mask: &'a [f32],
+    /// `[prompts, N, HW]`, where there are several prompts
+    pub shares: &'a [f32],
 }
 
-/// Advances the state by one evaluation and makes of it the next model input `[N or 2N, HW, Cin]`, whose channels beyond C are
+/// Advances the state by one evaluation and makes of it the next model input `[N or (1 + prompts) N, HW, Cin]`, whose channels beyond C are
 /// left alone.
 pub fn step(spec: &Spec, params: &Params, read: Read<'_>, state: &mut State, input: &mut [f32]) {
-    let Read { model_output, noise, kept, mask } = read;
+    let Read { model_output, noise, kept, mask, shares } = read;
     let [pixels, channels, model_channels, input_channels] =
         [params.pixels, params.latent_channels, params.model_channels, params.input_channels]
             .map(|n| n as usize);
     let (next, keep) = (next(params), keep(params));
+    let prompts = if spec.guided { params.prompts as usize } else { 0 };
     let read = |h: usize| {
         h < spec.history && std::iter::once(&next).chain(&keep[..spec.history]).any(|to| to.history[h] != 0.0)
     };
@@ -56,9 +59,11 @@ pub fn step(spec: &Spec, params: &Params, read: Read<'_>, state: &mut State, inp
     for pixel in 0..pixels {
         for c in 0..channels {
             let mut m = model_output[pixel * model_channels + c];
-            if spec.guided {
-                let conditioned = model_output[(pixels + pixel) * model_channels + c];
-                m += params.guidance * (conditioned - m);
+            let unconditioned = m;
+            for prompt in 0..prompts {
+                let conditioned = model_output[((prompt + 1) * pixels + pixel) * model_channels + c];
+                let share = if spec.composed { shares[prompt * pixels + pixel] } else { 1.0 };
+                m += params.guidance * share * (conditioned - unconditioned);
             }
             let i = pixel * channels + c;
             let x = state.latents[i];
@@ -76,7 +81,7 @@ pub fn step(spec: &Spec, params: &Params, read: Read<'_>, state: &mut State, inp
                 state.history[at(h)] = shares.of(x, m, history);
             }
             state.denoised[i] = params.denoised_x * x + params.denoised_model * m;
-            for copy in 0..if spec.guided { 2 } else { 1 } {
+            for copy in 0..=prompts {
                 input[(copy * pixels + pixel) * input_channels + c] =
                     state.latents[i] * params.input_scale_next;
             }

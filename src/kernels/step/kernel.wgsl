@@ -7,6 +7,7 @@ struct Params {
     latent_channels: u32,
     model_channels: u32,
     input_channels: u32,
+    prompts: u32,
     guidance: f32,
     next_x: f32,
     next_model: f32,
@@ -35,7 +36,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> model_output: array<vec4<elem>>; // [N or 2N, HW, Cout], uncond then cond
+@group(0) @binding(1) var<storage, read> model_output: array<vec4<elem>>; // [N or (1 + prompts) N, HW, Cout], uncond first
 {% if noise %}
 @group(0) @binding(2) var<storage, read> noise: array<vec4<f32>>; // [N, HW, C]
 {% endif %}
@@ -45,10 +46,12 @@ struct Params {
 {% endif %}
 {% set after = 3 + noise + (1 if history else 0) %}
 @group(0) @binding({{ after }}) var<storage, read_write> denoised: array<vec4<f32>>; // [N, HW, C]
-@group(0) @binding({{ after + 1 }}) var<storage, read_write> model_input: array<vec4<elem>>; // [N or 2N, HW, Cin]
+@group(0) @binding({{ after + 1 }}) var<storage, read_write> model_input: array<vec4<elem>>; // [N or (1 + prompts) N, HW, Cin]
 {% if masked %}
 @group(0) @binding({{ after + 2 }}) var<storage, read> kept: array<vec4<f32>>; // [N, HW, C]
-@group(0) @binding({{ after + 3 }}) var<storage, read> mask: array<f32>; // [N, HW]
+{% endif %}
+{% if masked or composed %}
+@group(0) @binding({{ after + 2 + masked }}) var<storage, read> masks: array<f32>; // [masks, N, HW], what is drawn anew first
 {% endif %}
 
 {% include "common/linear.wgsl" %}
@@ -68,7 +71,13 @@ fn main(
     let lane = index % lanes;
     let model_lanes = params.model_channels / 4u;
     var model = vec4<f32>(model_output[pixel * model_lanes + lane]);
-{% if guided %}
+{% if composed %}
+    let unconditioned = model;
+    for (var prompt = 0u; prompt < params.prompts; prompt += 1u) {
+        let conditioned = vec4<f32>(model_output[((prompt + 1u) * params.pixels + pixel) * model_lanes + lane]);
+        model += params.guidance * masks[(prompt + {{ masked|int }}u) * params.pixels + pixel] * (conditioned - unconditioned);
+    }
+{% elif guided %}
     let conditioned = vec4<f32>(model_output[(params.pixels + pixel) * model_lanes + lane]);
     model += params.guidance * (conditioned - model);
 {% endif %}
@@ -88,7 +97,7 @@ fn main(
     }
 {% endif %}
 {% if masked %}
-    next = mix(kept[index], next, mask[pixel]);
+    next = mix(kept[index], next, masks[pixel]);
 {% endif %}
     latents[index] = next;
 {% for k in range(history) %}
@@ -100,7 +109,11 @@ fn main(
     let input_lanes = params.input_channels / 4u;
     let scaled = vec4<elem>(next * params.input_scale_next);
     model_input[pixel * input_lanes + lane] = scaled;
-{% if guided %}
+{% if composed %}
+    for (var prompt = 1u; prompt <= params.prompts; prompt += 1u) {
+        model_input[(prompt * params.pixels + pixel) * input_lanes + lane] = scaled;
+    }
+{% elif guided %}
     model_input[(params.pixels + pixel) * input_lanes + lane] = scaled;
 {% endif %}
 }

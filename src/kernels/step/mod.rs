@@ -6,11 +6,12 @@
 //!
 //! ```text
 //! m         = guided ? uncond + guidance · (cond − uncond) : model output
+//!             (of several prompts uncond + guidance · Σ shareᵢ · (condᵢ − uncond))
 //! x'        = next_x · x + next_model · m + Σ next_hᵢ · hᵢ + next_noise · z
 //! hₖ'       = keepₖ_x · x + keepₖ_model · m + Σ keepₖ_hᵢ · hᵢ
 //! denoised  = denoised_x · x + denoised_model · m
 //! x'        = mask · x' + (1 − mask) · kept            (where only a part is drawn anew)
-//! input     = x' · input_scale_next                    (twice when guided)
+//! input     = x' · input_scale_next                    (once for each row of the model's batch)
 //! ```
 //!
 //! History or noise of which nothing takes a share is not read at all, and of the history there is as much as the sampler
@@ -28,8 +29,11 @@ use super::{Elem, grid, template};
 pub struct Spec {
     /// Of the model's output and input; latents, history and noise are always f32.
     pub elem: Elem,
-    /// Whether the model ran twice, without (first) and with the condition.
+    /// Whether the model ran without (first) and with the condition.
     pub guided: bool,
+    /// Whether there are several conditions, or one that has a share; shares are bound last, in one buffer behind the mask where
+    /// there is one.
+    pub composed: bool,
     /// Whether the sampler adds noise; then it is bound after the model's output.
     pub noise: bool,
     /// How many values the sampler keeps, 0 to [`MOST_HISTORY`]; where there are any, they are bound after the latents.
@@ -53,6 +57,8 @@ params! {
         pub model_channels: u32,
         /// C of the model's input, a multiple of 4; channels beyond the latents' are left alone
         pub input_channels: u32,
+        /// Conditions, where guided
+        pub prompts: u32,
         pub guidance: f32,
         pub next_x: f32,
         pub next_model: f32,
@@ -98,8 +104,12 @@ pub fn all_specs() -> Vec<Spec> {
     let mut specs = Vec::new();
     for elem in Elem::ALL {
         for (guided, noise) in [(false, false), (false, true), (true, false), (true, true)] {
-            let spec = |history, masked| Spec { elem, guided, noise, history, masked };
-            specs.extend((0..=MOST_HISTORY).flat_map(|history| [spec(history, false), spec(history, true)]));
+            for composed in [false, true].into_iter().filter(|composed| guided || !composed) {
+                let spec = |history, masked| Spec { elem, guided, composed, noise, history, masked };
+                specs.extend(
+                    (0..=MOST_HISTORY).flat_map(|history| [spec(history, false), spec(history, true)]),
+                );
+            }
         }
     }
     specs

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::pin::Pin;
 
-use super::{Network, Pixels};
+use super::{Copy, Network, Pixels};
 use crate::config::ModelConfig;
 use crate::cpu::{Executable, Memory, Weights};
 use crate::error::{Error, Result};
 use crate::kernels::step::cpu::{Read, State};
 use crate::kernels::{Elem, prepare, preview, rgba, step};
 use crate::model::autoencoder;
-use crate::pipeline::graphs::{Key, Shape};
+use crate::pipeline::graphs::{Key, Shape, waiting};
 use crate::pipeline::request::Cancel;
 use crate::pipeline::stages::Stages;
 use crate::plan::{MemoryLimits, Outside};
@@ -96,8 +96,13 @@ impl CpuEngine {
         [Outside::Latents, Outside::Denoised, Outside::Noise, Outside::Kept]
             .into_iter()
             .for_each(|state| memory.add(state, latents));
-        memory.add(Outside::Mask, shape.pixels());
+        memory.add(Outside::Masks, shape.masks() * shape.pixels());
         memory.add(Outside::History, shape.history * latents);
+        for (key, executable) in networks.values() {
+            for (outside, len) in executable.externals() {
+                waiting(*key, outside).for_each(|outside| memory.add(outside, len));
+            }
+        }
         self.prepared = Some(Prepared { shape, memory, networks });
         Ok(())
     }
@@ -128,6 +133,18 @@ impl CpuEngine {
         values.get(..len).map(<[f32]>::to_vec).ok_or_else(short)
     }
 
+    pub(super) fn copy_text(&mut self, text: usize, copy: Copy) -> Result<()> {
+        let memory = &mut self.prepared()?.memory;
+        let pairs: Vec<_> =
+            memory.outsides().filter_map(|outside| Some((outside, outside.waiting(text)?))).collect();
+        for (now, waiting) in pairs {
+            let (from, to) = copy.ends(now, waiting);
+            let values = memory.read(from)?.to_vec();
+            memory.write(to, &values)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn run(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
         let Prepared { memory, networks, .. } = self.prepared()?;
         let missing = || Error::Cpu { message: format!("{network:?} is not prepared to run") };
@@ -147,7 +164,8 @@ impl CpuEngine {
         let Prepared { shape, memory, .. } = self.prepared()?;
         let spec = step::Spec {
             elem: Elem::F32,
-            guided: shape.copies == 2,
+            guided: shape.copies > 1,
+            composed: shape.composed,
             noise: shape.ancestral,
             history: shape.history,
             masked: shape.masked,
@@ -158,11 +176,14 @@ impl CpuEngine {
             history: held(Outside::History)?,
             denoised: held(Outside::Denoised)?,
         };
+        let masks = memory.read(Outside::Masks)?;
+        let (mask, shares) = masks.split_at(if shape.masked { shape.pixels() } else { 0 });
         let read = Read {
             model_output: memory.read(Outside::Prediction)?,
             noise: memory.read(Outside::Noise)?,
             kept: memory.read(Outside::Kept)?,
-            mask: memory.read(Outside::Mask)?,
+            mask,
+            shares,
         };
         let mut input = memory.read(Outside::Sample)?.to_vec();
         step::cpu::step(&spec, &params, read, &mut state, &mut input);

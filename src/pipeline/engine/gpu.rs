@@ -6,7 +6,7 @@ use std::pin::Pin;
 use super::decode::Decoder;
 use super::prepared::{Built, Maker, Prepared, Within};
 use super::within::{Limit, PhasedRun};
-use super::{Network, Pixels, Used};
+use super::{Copy, Network, Pixels, Used};
 use crate::config::{ControlNetConfig, ModelConfig};
 use crate::error::{Error, Result};
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
@@ -277,6 +277,12 @@ impl GpuEngine {
     async fn read_from(&self, memory: &Memory, outside: Outside, elem: Elem, len: usize) -> Result<Vec<f32>> {
         let readback = Readback::new(&self.context, outside, (len * elem.size()) as u64);
         Ok(from_bytes(&readback.read(memory).await?, elem))
+    }
+
+    pub(super) fn copy_text(&self, text: usize, copy: Copy) -> Result<()> {
+        let memory = &self.prepared()?.memory;
+        let pairs = memory.outsides().filter_map(|outside| Some((outside, outside.waiting(text)?)));
+        memory.copy(pairs.map(|(now, waiting)| copy.ends(now, waiting)))
     }
 
     /// Begins the phase of a network, where there are phases.

@@ -56,6 +56,23 @@ pub struct Used {
     pub dispatches_per_evaluation: usize,
 }
 
+/// Which way keys and values go between where the denoiser reads them and where they wait.
+#[derive(Clone, Copy)]
+enum Copy {
+    ToWaiting,
+    FromWaiting,
+}
+
+impl Copy {
+    /// From where to where.
+    fn ends(self, now: Outside, waiting: Outside) -> (Outside, Outside) {
+        match self {
+            Copy::ToWaiting => (now, waiting),
+            Copy::FromWaiting => (waiting, now),
+        }
+    }
+}
+
 impl Engine {
     /// Everything that runs of a shape need; of what was prepared last stays what has not changed.
     pub async fn prepare(&mut self, shape: Shape, cancel: &Cancel) -> Result<()> {
@@ -129,6 +146,25 @@ impl Engine {
                 let _ = network;
                 cancel.check()
             }
+        }
+    }
+
+    /// Puts keys and values by that were just made, until the turn of their text comes.
+    pub fn keep_text(&mut self, text: usize) -> Result<()> {
+        self.copy_text(text, Copy::ToWaiting)
+    }
+
+    /// Lets the denoiser read the keys and values of a text whose turn has come.
+    pub fn use_text(&mut self, text: usize) -> Result<()> {
+        self.copy_text(text, Copy::FromWaiting)
+    }
+
+    fn copy_text(&mut self, text: usize, copy: Copy) -> Result<()> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.copy_text(text, copy),
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.copy_text(text, copy),
         }
     }
 

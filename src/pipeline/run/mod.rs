@@ -10,7 +10,8 @@ mod text;
 use std::sync::Arc;
 
 use super::canvas::Canvas;
-use super::common::{Conditioning, pictures};
+use super::common::{guided, pictures};
+use super::conditioning::Conditioning;
 use super::control::counting;
 use super::engine::{Engine, Pixels};
 use super::enlarge::Enlarger;
@@ -29,6 +30,7 @@ use crate::sample::Trajectory;
 use crate::weights::Bytes;
 use crate::weights::Manifest;
 use picture::{Begin, Kept};
+use text::Turns;
 
 /// A model, ready for prompts.
 pub struct Pipeline {
@@ -184,7 +186,7 @@ impl Pipeline {
         request.check(&self.config)?;
         self.check_network(request)?;
         let told = self.ask_prediction(cancel).await?;
-        let conditioning = Conditioning::new(&self.tokenizers, &self.config, request)?;
+        let conditioning = self.conditioning(request, request.taken(), None)?;
         let canvas = Canvas::new(request, &self.config)?;
         self.engine.restart_peak();
 
@@ -199,6 +201,7 @@ impl Pipeline {
         let (mut run, mut stats) = self.pass(first, begin, &conditioning, (on_event, cancel), kept).await?;
         if let Some((hires, pass)) = second {
             let begin = run.enlarged(&hires, pass.request, on_event).await?;
+            let conditioning = self.conditioning(pass.request, pass.taken, Some(request.steps))?;
             (run, stats) = self.pass(pass, begin, &conditioning, (on_event, cancel), dump).await?;
         }
 
@@ -225,6 +228,13 @@ impl Pipeline {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What a pass reads of its prompts; in a second pass `before` are the steps of the first.
+    fn conditioning(&self, request: &Request, taken: Taken, before: Option<usize>) -> Result<Conditioning> {
+        let trajectory = request.trajectory_of(&self.config, taken)?;
+        let steps = request.counted(&trajectory, before);
+        Conditioning::new(&self.tokenizers, &self.config, request, steps)
     }
 
     /// One pass over the noise levels, up to its latents.
@@ -279,7 +289,9 @@ impl Pipeline {
     ) -> Result<Run<'a>> {
         let Pipeline { engine, config, enlarger, .. } = self;
         engine.prepare(shape, cancel).await?;
-        Ok(Run { engine, config, enlarger: enlarger.as_ref(), shape, pass, cancel, dump })
+        let enlarger = enlarger.as_ref();
+        let texts = Turns::default();
+        Ok(Run { engine, config, enlarger, shape, pass, texts, cancel, dump })
     }
 }
 
@@ -293,10 +305,12 @@ fn shape(
     let [batch, _, h, w] = request.latents_shape(config);
     Shape {
         batch,
-        copies: if request.guided(config) { 2 } else { 1 },
+        copies: conditioning.first().rows(0).len(),
+        composed: conditioning.shares.is_some(),
         h,
         w,
         chunks: conditioning.chunks(),
+        states: conditioning.states.len(),
         ancestral: trajectory.draws_noise(),
         history: trajectory.history(),
         maps: false,
@@ -357,6 +371,7 @@ struct Run<'a> {
     enlarger: Option<&'a Enlarger>,
     shape: Shape,
     pass: Pass<'a>,
+    texts: Turns,
     cancel: &'a Cancel,
     dump: Option<&'a mut Dump>,
 }
@@ -413,12 +428,8 @@ impl Run<'_> {
         let one = n * h * w * channels;
         let prediction = self.engine.read(Outside::Prediction, self.shape.copies * one).await?;
         let guided: Vec<f32> = match self.shape.copies {
-            2 => {
-                let (uncond, cond) = prediction.split_at(one);
-                let scale = self.pass.request.guidance as f32;
-                uncond.iter().zip(cond).map(|(u, c)| u + scale * (c - u)).collect()
-            }
-            _ => prediction,
+            1 => prediction,
+            _ => guided(&prediction, one, self.pass.request.guidance, self.texts.shares.as_deref()),
         };
         Ok(nhwc_to_nchw(&guided, n, c, h * w, channels))
     }

@@ -186,6 +186,8 @@ impl Run<'_> {
             None => self.write_latents(Outside::Kept, original)?,
         }
         let drawn = canvas.drawn_after(i, trajectory.steps.len());
-        self.engine.write(Outside::Mask, &drawn.repeat(self.shape.batch))
+        let mut masks = drawn.repeat(self.shape.batch);
+        masks.extend(self.shares());
+        self.engine.write(Outside::Masks, &masks)
     }
 }

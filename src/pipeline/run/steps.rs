@@ -94,6 +94,7 @@ impl Run<'_> {
         input_scale_next: f64,
         generators: &mut Generators,
     ) -> Result<()> {
+        self.take_turn().await?;
         let time = time_embedding(self.config.denoiser.time(), evaluation.timestep);
         self.engine.write(Outside::Time, &time)?;
         if let Some(channels) = self.config.denoiser.guidance_channels() {
@@ -112,14 +113,14 @@ impl Run<'_> {
         self.engine.run(Network::Denoiser, self.cancel).await?;
         if let Some(by) = self.pass.request.rescale(self.config) {
             let [n, _, h, w] = self.latents_shape();
-            let len = 2 * n * h * w * padded(self.config.denoiser.out_channels());
-            let mut both = self.engine.read(Outside::Prediction, len).await?;
-            rescale_guided(&mut both, n, self.pass.request.guidance, by);
-            self.engine.write(Outside::Prediction, &both)?;
+            let len = self.shape.copies * n * h * w * padded(self.config.denoiser.out_channels());
+            let mut all = self.engine.read(Outside::Prediction, len).await?;
+            rescale_guided(&mut all, n, (self.pass.request.guidance, self.texts.shares.as_deref()), by);
+            self.engine.write(Outside::Prediction, &all)?;
         }
-        let pixels = self.shape.pixels();
+        let sizes = [self.shape.pixels(), self.shape.copies];
         let params =
-            step_params(self.config, pixels, self.pass.request.guidance, evaluation, input_scale_next);
+            step_params(self.config, sizes, self.pass.request.guidance, evaluation, input_scale_next);
         self.engine.step(params).await
     }
 

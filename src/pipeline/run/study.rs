@@ -4,7 +4,6 @@ use super::{Pass, Pipeline, Run, shape};
 use crate::error::Result;
 use crate::image::Rgba;
 use crate::model::{autoencoder, denoiser};
-use crate::pipeline::common::Conditioning;
 use crate::pipeline::graphs::Shape;
 use crate::pipeline::layout::nchw_to_nhwc;
 use crate::pipeline::request::{Cancel, Request};
@@ -27,14 +26,16 @@ impl Pipeline {
         let trajectory = request.trajectory(&self.config)?;
         study::check_step(&trajectory, request, index)?;
         let mut generators = study::generators_at(&self.config, request, &trajectory, index);
-        let conditioning = Conditioning::new(&self.tokenizers, &self.config, request)?;
-        let tokens = conditioning.rows(0).last().and_then(|row| row.first());
+        let conditioning = self.conditioning(request, request.taken(), None)?;
+        let before = trajectory.steps.iter().take(index).map(|step| step.evaluations.len()).sum();
+        let tokens = conditioning.states[conditioning.at(before)].rows(0).last().and_then(|row| row.first());
         let tokens = tokens.map_or(0, |chunk| self.tokenizers.first().framed_len(chunk));
 
         let shape = Shape { maps, ..shape(&self.config, request, &conditioning, &trajectory) };
         let mut run = self.run(shape, Pass::of(request, None), cancel, None).await?;
         run.read_maps().await?;
         run.encode_text(&conditioning).await?;
+        run.texts.taken = before;
         cancel.check()?;
         run.write_latents(Outside::Latents, latents)?;
         run.first_input(trajectory.steps[index].first().input_scale).await?;

@@ -2,34 +2,124 @@
 
 use super::Run;
 use crate::error::Result;
-use crate::pipeline::common::Conditioning;
+use crate::pipeline::conditioning::{Conditioning, Tokens, state_at};
 use crate::pipeline::engine::Network;
 use crate::plan::Outside;
+
+/// Which of the run's texts is read when.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    /// See [`Conditioning::times`].
+    times: Vec<(usize, usize)>,
+    /// The text that the denoiser reads now.
+    now: usize,
+    /// Evaluations so far.
+    pub taken: usize,
+    /// By what each prompt counts; see [`Conditioning::shares`].
+    pub shares: Option<Vec<f32>>,
+}
 
 impl Run<'_> {
     /// Text to embeddings, and to the keys and values of every cross attention.
     pub(super) async fn encode_text(&mut self, conditioning: &Conditioning) -> Result<()> {
-        let ids = conditioning.ids(0);
-        let rows = conditioning.rows(0).len();
-        let tokens = ids.len() / rows;
-        self.keep("tokens", &[rows, tokens], ids.iter().map(|id| *id as f32).collect());
+        self.keep_tokens(conditioning.first());
+        self.texts.shares.clone_from(&conditioning.shares);
+        match conditioning.states.as_slice() {
+            [_] => {
+                self.encode_only(conditioning).await?;
+                self.read_text().await?;
+            }
+            states => self.encode_all(conditioning, states).await?,
+        }
+        if self.shape.composed && !self.shape.masked {
+            self.engine.write(Outside::Masks, &self.shares())?;
+        }
+        Ok(())
+    }
+
+    /// How much each prompt counts where, `[prompts, batch, h, w]`; nothing where there is one that counts in full.
+    pub(super) fn shares(&self) -> Vec<f32> {
+        let shares = self.texts.shares.iter().flatten();
+        shares.flat_map(|share| std::iter::repeat_n(*share, self.shape.pixels())).collect()
+    }
+
+    /// Hands the next evaluation its text.
+    pub(super) async fn take_turn(&mut self) -> Result<()> {
+        let state = state_at(&self.texts.times, self.texts.taken);
+        self.texts.taken += 1;
+        if state != self.texts.now {
+            self.engine.use_text(state)?;
+            self.texts.now = state;
+        }
+        Ok(())
+    }
+
+    /// The one text that is read throughout.
+    async fn encode_only(&mut self, conditioning: &Conditioning) -> Result<()> {
         let mut states = Vec::new();
-        for (index, text) in self.config.texts.iter().enumerate() {
-            let shape = [rows, tokens, text.hidden_size];
+        for index in 0..self.config.texts.len() {
+            let shape = self.shape_of(index, conditioning.first());
             self.encode_with(index, conditioning, shape).await?;
             if self.dump.is_some() {
-                states.push((text.hidden_size, self.embeddings(index, shape).await?));
+                states.push((shape[2], self.embeddings(index, shape).await?));
             }
         }
-        if self.dump.is_some() {
-            let width = states.iter().map(|(width, _)| width).sum();
-            self.keep("text_embeddings", &[rows, tokens, width], side_by_side(&states, rows * tokens));
+        self.keep_states(&states, conditioning.first());
+        Ok(())
+    }
+
+    /// Texts that take turns: each text encoder reads all while it is there, then keys and values of each are made and kept.
+    async fn encode_all(&mut self, conditioning: &Conditioning, states: &[Tokens]) -> Result<()> {
+        let mut all = vec![Vec::new(); states.len()];
+        for index in 0..self.config.texts.len() {
+            for (tokens, encoded) in states.iter().zip(&mut all) {
+                let shape = self.shape_of(index, tokens);
+                self.embed(index, &tokens.ids(index)).await?;
+                encoded.push((shape[2], self.weighed(index, tokens, shape).await?));
+            }
         }
+        self.keep_states(&all[0], &states[0]);
+        self.engine.enter(Network::KeysValues, self.cancel).await?;
+        for (state, encoded) in all.iter().enumerate() {
+            for (index, (_, values)) in encoded.iter().enumerate() {
+                self.engine.write(Outside::Embeddings(index), values)?;
+            }
+            self.read_text().await?;
+            self.engine.keep_text(state)?;
+        }
+        self.texts.times.clone_from(&conditioning.times);
+        self.texts.now = states.len() - 1;
+        Ok(())
+    }
+
+    /// Embeddings to keys and values.
+    async fn read_text(&mut self) -> Result<()> {
         self.engine.run(Network::KeysValues, self.cancel).await?;
         for control in 0..self.shape.controls.count() {
             self.engine.run(Network::ControlKeysValues(control), self.cancel).await?;
         }
         Ok(())
+    }
+
+    /// `[rows, tokens, hidden]` of a text encoder's states.
+    fn shape_of(&self, index: usize, tokens: &Tokens) -> [usize; 3] {
+        let rows = tokens.rows(index).len();
+        [rows, tokens.chunks() * self.config.chunk_tokens(), self.config.texts[index].hidden_size]
+    }
+
+    fn keep_tokens(&mut self, tokens: &Tokens) {
+        let (ids, rows) = (tokens.ids(0), tokens.rows(0).len());
+        let each = ids.len() / rows.max(1);
+        self.keep("tokens", &[rows, each], ids.iter().map(|id| *id as f32).collect());
+    }
+
+    /// Keeps the states of all text encoders side by side, each with its width.
+    fn keep_states(&mut self, states: &[(usize, Vec<f32>)], tokens: &Tokens) {
+        if self.dump.is_some() {
+            let [rows, each, _] = self.shape_of(0, tokens);
+            let width = states.iter().map(|(width, _)| width).sum();
+            self.keep("text_embeddings", &[rows, each, width], side_by_side(states, rows * each));
+        }
     }
 
     /// The states `[rows, tokens, hidden]` of one text encoder, as the prompts' weights and a walk have them.
@@ -39,15 +129,16 @@ impl Run<'_> {
         conditioning: &Conditioning,
         shape: [usize; 3],
     ) -> Result<()> {
-        self.embed(index, &conditioning.ids(index)).await?;
+        let here = conditioning.first();
+        self.embed(index, &here.ids(index)).await?;
         if let Some((there, share)) = &conditioning.towards {
-            let from = self.weighed(index, conditioning, shape).await?;
+            let from = self.weighed(index, here, shape).await?;
             self.embed(index, &there.ids(index)).await?;
             let to = self.weighed(index, there, shape).await?;
-            let between = Conditioning::walk(&from, &to, *share, shape[2]);
+            let between = Tokens::walk(&from, &to, *share, shape[2]);
             self.engine.write(Outside::Embeddings(index), &between)?;
-        } else if conditioning.is_weighted() {
-            let embeddings = self.weighed(index, conditioning, shape).await?;
+        } else if here.is_weighted() {
+            let embeddings = self.weighed(index, here, shape).await?;
             self.engine.write(Outside::Embeddings(index), &embeddings)?;
         }
         Ok(())
@@ -61,15 +152,10 @@ impl Run<'_> {
     }
 
     /// A text encoder's states with the prompts' weights applied.
-    async fn weighed(
-        &mut self,
-        index: usize,
-        conditioning: &Conditioning,
-        shape: [usize; 3],
-    ) -> Result<Vec<f32>> {
+    async fn weighed(&mut self, index: usize, tokens: &Tokens, shape: [usize; 3]) -> Result<Vec<f32>> {
         let mut embeddings = self.embeddings(index, shape).await?;
-        if conditioning.is_weighted() {
-            conditioning.weigh(index, &mut embeddings);
+        if tokens.is_weighted() {
+            tokens.weigh(index, &mut embeddings);
         }
         Ok(embeddings)
     }

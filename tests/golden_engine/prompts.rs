@@ -1,0 +1,34 @@
+//! How prompts are read, on the device.
+
+use opengen::pipeline::Pipeline;
+use pollster::block_on;
+
+use crate::common::prompts::{assert_same_throughout, compare_prompts, prompt_cases};
+use crate::engine::{Packed, Tier, own_tiers};
+
+fn pipeline(tier: &Tier) -> Pipeline {
+    let packed = Packed::open("sd1", None);
+    let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
+    for (slab, bytes) in packed.slabs.iter().enumerate() {
+        pipeline.write(slab, 0, bytes).expect("weights written");
+    }
+    pipeline
+}
+
+/// In f32; in f16 a whole run drifts by its own rounding.
+#[test]
+fn runs_of_several_and_of_changing_prompts() {
+    let Some(tier) = own_tiers().next() else { return };
+    let (mut report, mut pipeline) = (tier.report(), pipeline(tier));
+    for case in prompt_cases() {
+        compare_prompts(&mut report, tier.name, &mut pipeline, &case);
+    }
+    report.finish();
+}
+
+#[test]
+fn what_stays_the_same_is_the_plain_prompt() {
+    for tier in own_tiers() {
+        assert_same_throughout(&mut pipeline(tier));
+    }
+}
