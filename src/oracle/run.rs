@@ -128,7 +128,10 @@ fn refuse_what_cannot_be_compared(request: &Request, manifest: &Manifest) -> Res
         }
     }
     if !request.is_plain() {
-        return refuse("prompt", "candle's run reads one prompt throughout; leave out AND and brackets that change");
+        return refuse(
+            "prompt",
+            "candle's run reads one prompt throughout; leave out AND and brackets that change",
+        );
     }
     if manifest.config.denoiser.guidance_channels().is_some() {
         return refuse(

@@ -153,10 +153,13 @@ pub fn state_at(times: &[(usize, usize)], evaluation: usize) -> usize {
 fn check_components(count: usize, config: &ModelConfig) -> Result<()> {
     let invalid = |message: String| Err(Error::InvalidInput { field: "prompt", message });
     if count > MAX_COMPONENTS {
-        return invalid(format!("{count} prompts joined by AND, at most {MAX_COMPONENTS} are drawn into one picture"));
+        return invalid(format!(
+            "{count} prompts joined by AND, at most {MAX_COMPONENTS} are drawn into one picture"
+        ));
     }
     if count > 1 && config.denoiser.guidance_channels().is_some() {
-        let message = "this model follows a guidance scale by itself, and so one prompt; write it without AND";
+        let message =
+            "this model follows a guidance scale by itself, and so one prompt; write it without AND";
         return invalid(message.to_string());
     }
     Ok(())
@@ -171,12 +174,7 @@ fn times(rows: &[Row]) -> Vec<usize> {
 }
 
 /// Which rows are read together, each once, and up to when.
-fn states(
-    rows: &[Row],
-    times: &[usize],
-    read: &Read,
-    encoders: usize,
-) -> (Vec<Tokens>, Vec<(usize, usize)>) {
+fn states(rows: &[Row], times: &[usize], read: &Read, encoders: usize) -> (Vec<Tokens>, Vec<(usize, usize)>) {
     let mut known: HashMap<Vec<&str>, usize> = HashMap::new();
     let (mut states, mut until) = (Vec::new(), Vec::new());
     for end in times {
@@ -184,7 +182,8 @@ fn states(
         let state = *known.entry(texts).or_insert_with_key(|texts| {
             let row = |encoder: usize| {
                 let pairs = rows.iter().zip(texts);
-                let encoded = pairs.filter_map(move |(row, text)| read.get(&(row.field, (*text).to_string())));
+                let encoded =
+                    pairs.filter_map(move |(row, text)| read.get(&(row.field, (*text).to_string())));
                 encoded.filter_map(move |encoded| Some(encoded.get(encoder)?.chunks.clone())).collect()
             };
             states.push(Tokens { texts: (0..encoders).map(row).collect() });
@@ -202,15 +201,17 @@ fn parts(
     (request, config): (&Request, &ModelConfig),
     notices: &mut Vec<String>,
 ) -> Result<usize> {
-    let of = |field: &'static str| read.iter().filter(move |((of, _), _)| *of == field).flat_map(|(_, all)| all);
+    let of =
+        |field: &'static str| read.iter().filter(move |((of, _), _)| *of == field).flat_map(|(_, all)| all);
     let tokens = |field| of(field).map(|encoded| encoded.tokens).max().unwrap_or(0);
     let (tokens, negative_tokens) = (tokens("prompt"), tokens("negative_prompt"));
     // Encoders that pad with other tokens may count others.
     let parts = read.values().flatten().map(|encoded| encoded.chunks.len()).max().unwrap_or(1);
     let at_once = config.chunk_tokens() - 2;
     if request.dialect == Dialect::Diffusers && tokens > at_once {
-        notices
-            .push(format!("The prompt has {tokens} tokens; diffusers reads {at_once}, the rest was left out."));
+        notices.push(format!(
+            "The prompt has {tokens} tokens; diffusers reads {at_once}, the rest was left out."
+        ));
     } else if parts > 1 {
         notices.push(format!(
             "The prompt has {tokens} tokens; the model reads {at_once} at a time, so it was read in {parts} parts."

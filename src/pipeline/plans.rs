@@ -222,8 +222,7 @@ impl Between<'_> {
             history,
             masked,
         };
-        let params =
-            step_params(self.config, [self.pixels, self.copies], 1.0, &Evaluation::default(), 1.0);
+        let params = step_params(self.config, [self.pixels, self.copies], 1.0, &Evaluation::default(), 1.0);
         let workgroups = step::workgroups(&spec, &params);
         let mut values = vec![self.model(Outside::Prediction, self.config.denoiser.out_channels())];
         values.extend(ancestral.then(|| self.latents(Outside::Noise)));

@@ -41,7 +41,8 @@ fn weight(number: &str) -> Option<f64> {
     const MOST: f64 = 1000.0;
     let digits = number.strip_prefix(['+', '-']).unwrap_or(number);
     let plain = digits.chars().all(|c| c.is_ascii_digit() || c == '.');
-    let value: f64 = (plain && digits.contains(|c: char| c.is_ascii_digit())).then(|| number.parse().ok())??;
+    let value: f64 =
+        (plain && digits.contains(|c: char| c.is_ascii_digit())).then(|| number.parse().ok())??;
     Some(value.clamp(-MOST, MOST))
 }
 

@@ -60,7 +60,8 @@ impl When {
         const LONGEST: usize = 24;
         let text = text.trim();
         let numeric = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
-        let plain = text.len() <= LONGEST && text.chars().all(numeric) && text.contains(|c: char| c.is_ascii_digit());
+        let plain =
+            text.len() <= LONGEST && text.chars().all(numeric) && text.contains(|c: char| c.is_ascii_digit());
         let value = plain.then(|| text.parse::<f64>().ok()).flatten().filter(|value| value.is_finite())?;
         Some(When { value, share: text.contains('.') })
     }
@@ -221,7 +222,12 @@ fn spill(bracket: Open, parts: &mut Vec<Part>) -> Option<()> {
 }
 
 /// A bracket that ends at `at`: what changes, a weight, or text.
-fn close(prompt: &str, bracket: Open, at: usize, (root, open): (&mut Vec<Part>, &mut Vec<Open>)) -> Option<()> {
+fn close(
+    prompt: &str,
+    bracket: Open,
+    at: usize,
+    (root, open): (&mut Vec<Part>, &mut Vec<Open>),
+) -> Option<()> {
     let Open { square, broken, depth, .. } = bracket;
     let (colons, bars) = (bracket.colons.len(), bracket.bars.len());
     let when = || match bracket.segments.last().map(Vec::as_slice) {
@@ -295,7 +301,12 @@ mod tests {
             assert_eq!(show(prompt, TEN), expected, "{prompt:?}");
         }
         let turns = |texts: [&str; 10]| {
-            texts.iter().enumerate().map(|(i, text)| format!("{}={text}", i + 1)).collect::<Vec<_>>().join("|")
+            texts
+                .iter()
+                .enumerate()
+                .map(|(i, text)| format!("{}={text}", i + 1))
+                .collect::<Vec<_>>()
+                .join("|")
         };
         let [a, b] = ["a", "(b:1.1)"];
         assert_eq!(show("[a|(b:1.1)]", TEN), turns([a, b, a, b, a, b, a, b, a, b]));
