@@ -13,8 +13,13 @@ use opengen::cpu::Weights;
 use opengen::kernels::WeightType;
 use opengen::model;
 use opengen::pipeline::stages::Stages;
+use opengen::pipeline::stock::{Fetching, Stock};
+use opengen::pipeline::{Cancel, Pipeline, Request};
 use opengen::plan::Types;
-use opengen::weights::{self, LayoutOptions, LoraOption, Manifest, ModelSource, OpenOptions, Rounding};
+use opengen::weights::{
+    self, Asked, Bytes, LayoutOptions, LoraFile, LoraOption, Manifest, Merged, ModelSource, OpenOptions,
+    PackedRecord, Rounding, Sink, Strength,
+};
 use pollster::block_on;
 use safetensors::tensor::Dtype;
 use serde::Deserialize;
@@ -50,7 +55,7 @@ impl Facts {
     fn option(&self, file: &str, out: &Path) -> LoraOption {
         let path = out.join(format!("{file}.safetensors"));
         write(&self.entries(file), &path);
-        LoraOption { path, unet: self.unet, text: self.text }
+        LoraOption { path, strength: Strength { unet: self.unet, text: self.text, blocks: Vec::new() } }
     }
 }
 
@@ -134,7 +139,8 @@ fn weights_add_up_and_nothing_changes_nothing() {
     let out = tempfile::tempdir().expect("a folder");
     let facts = Facts::of("sd1");
     let option = facts.option("kohya", out.path());
-    let with = |unet, text| LoraOption { unet, text, ..option.clone() };
+    let with =
+        |unet, text| LoraOption { strength: Strength { unet, text, blocks: Vec::new() }, ..option.clone() };
     let slabs = |loras| packed(&open(&model_folder("sd1"), loras).expect("opens")).1;
     let plain = slabs(vec![]);
     assert!(slabs(vec![with(0.0, 0.0)]) == plain);
@@ -155,7 +161,7 @@ fn weights_add_up_and_nothing_changes_nothing() {
 fn refused(model: &Path, name: &str, entries: &Entries, out: &Path) -> String {
     let path: PathBuf = out.join(name);
     write(entries, &path);
-    match open(model, vec![LoraOption { path, unet: 1.0, text: 1.0 }]).and_then(|source| {
+    match open(model, vec![LoraOption { path, strength: Strength::of(1.0) }]).and_then(|source| {
         weights::load(&source, &model::weight_decls(source.config()), LayoutOptions::default())
     }) {
         Err(error @ (Error::BadFile { .. } | Error::OtherFile { .. })) => error.to_string(),
@@ -218,7 +224,93 @@ fn files_that_do_not_fit_are_refused_by_name() {
     more.insert("lora_unet_nowhere.lora_down.weight".into(), Entry::zeros(Dtype::F16, &[2, 2]));
     let path = out.path().join("more.safetensors");
     write(&more, &path);
-    let source = open(&sd1, vec![LoraOption { path, unet: 1.0, text: 1.0 }]).expect("opens");
+    let source = open(&sd1, vec![LoraOption { path, strength: Strength::of(1.0) }]).expect("opens");
     let told: Vec<_> = source.merged().told().map(|(_, _, unused)| unused.to_vec()).collect();
     assert_eq!(told, [["lora_unet_nowhere.lora_down.weight"]]);
+}
+
+/// A packed model, as a stock.
+struct Packed {
+    manifest: Manifest,
+    slabs: Vec<Vec<u8>>,
+}
+
+impl Stock for Packed {
+    /// In pieces that end within records, with others beside those that are wanted, as a store's chunks are.
+    fn fetch<'a>(
+        &'a self,
+        wanted: &'a dyn Fn(&PackedRecord) -> bool,
+        sink: &'a mut Sink<'a>,
+        _: &'a Cancel,
+    ) -> Fetching<'a> {
+        const PIECE: usize = 1 << 14;
+        let mut fetch = || {
+            for (index, slab) in self.slabs.iter().enumerate() {
+                for (piece, bytes) in slab.chunks(PIECE).enumerate() {
+                    let (from, to) = ((piece * PIECE) as u64, (piece * PIECE + bytes.len()) as u64);
+                    let overlaps = |record: &&PackedRecord| {
+                        record.slab == index && record.values.offset < to && record.end() > from
+                    };
+                    if self.manifest.records.iter().filter(overlaps).any(wanted) {
+                        sink(index, from, Bytes::Slice(bytes))?;
+                    }
+                }
+            }
+            Ok(())
+        };
+        Box::pin(std::future::ready(fetch()))
+    }
+}
+
+/// Sixteen by sixteen latents are enough to tell one model from another.
+fn drawn(pipeline: &mut Pipeline, size: usize) -> Vec<u8> {
+    let request = Request { width: size, height: size, steps: 2, preview_every: 0, ..common::mini_request() };
+    block_on(pipeline.generate(&request, &mut |_| {}, &Cancel::default())).expect("a picture").images[0]
+        .pixels
+        .clone()
+}
+
+/// Into the packed records of a model that is loaded, as while its files are packed; without networks it is as it was.
+#[test]
+fn a_loaded_model_is_changed_as_one_that_is_packed() {
+    let out = tempfile::tempdir().expect("a folder");
+    for model in MODELS {
+        let facts = Facts::of(model);
+        let (manifest, slabs) = packed(&open(&model_folder(model), vec![]).expect("opens"));
+        let stock = Packed { manifest: manifest.clone(), slabs: slabs.clone() };
+        let mut pipeline = Pipeline::on_cpu(manifest.clone(), slabs.clone()).expect("a model");
+        let plain = drawn(&mut pipeline, 64);
+        for file in facts.files.keys() {
+            let option = facts.option(file, out.path());
+            let asked = |strength: &Strength| Asked {
+                file: LoraFile::of_bytes(&option.name(), std::fs::read(&option.path).expect("a file"))
+                    .expect("a LoRA")
+                    .into(),
+                strength: strength.clone(),
+            };
+            let merged = Merged::for_packed(vec![asked(&option.strength)], &manifest).expect("fits");
+            // Record by record what packing the files with it makes.
+            let (_, expected) = packed(&open(&model_folder(model), vec![option.clone()]).expect("opens"));
+            let mut changed = 0;
+            for record in manifest.records.iter().filter(|record| merged.touches(record)) {
+                let (from, to) = (record.values.offset as usize, record.end() as usize);
+                let bytes = merged.merged(record, &slabs[record.slab][from..to]).expect("merged");
+                assert!(bytes == expected[record.slab][from..to], "{model} {file} {}", record.decl.name);
+                changed += 1;
+            }
+            assert!(changed > 4, "{model} {file}: {changed}");
+            // The same through a loaded model, at once and by way of another strength.
+            let mut merge = |asked| {
+                let merged = Merged::for_packed(asked, &manifest).expect("fits").into();
+                block_on(pipeline.merge(merged, Some(&stock), &Cancel::default())).expect("merged");
+                drawn(&mut pipeline, 64)
+            };
+            let mut whole = Pipeline::on_cpu(manifest.clone(), expected).expect("a model");
+            let expected = drawn(&mut whole, 64);
+            assert!(expected != plain, "{model} {file} changes nothing");
+            assert!(merge(vec![asked(&Strength::of(0.1))]) != expected, "{model} {file}");
+            assert!(merge(vec![asked(&option.strength)]) == expected, "{model} {file}");
+            assert!(merge(vec![]) == plain, "{model} {file} leaves something behind");
+        }
+    }
 }

@@ -56,6 +56,12 @@ impl Weights {
         Ok(())
     }
 
+    /// Another record in the place of the one of its name, from its bytes.
+    pub fn replace(&mut self, record: &PackedRecord, bytes: &[u8]) -> Result<()> {
+        self.0.insert(record.decl.name.clone(), Arc::new(Weight::of(&record.alone(), bytes)?));
+        Ok(())
+    }
+
     /// A weight by name.
     pub(super) fn get(&self, name: &str) -> Result<Arc<Weight>> {
         let missing = || Error::Cpu { message: format!("the model has no weight {name}") };

@@ -6,6 +6,7 @@
 //!   and which part of it anew;
 //! - `conditioning`: what it reads of its prompts, and when;
 //! - `control`: maps that steer a run, each by a ControlNet;
+//! - [`networks`]: what is merged into a model, as prompts name it and settings tell;
 //! - `hires`: a second pass at a larger size; `enlarge`: a picture enlarged by a network of its own;
 //! - [`engine`]: what computes them, the device or the processor; [`graphs`]: what both compute, [`plans`]: how the
 //!   device does;
@@ -25,6 +26,7 @@ pub mod graphs;
 mod hires;
 mod layout;
 mod limits;
+pub mod networks;
 mod picture;
 #[cfg(feature = "gpu")]
 pub mod plans;

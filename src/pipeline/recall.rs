@@ -11,6 +11,7 @@ mod names;
 
 use serde::Serialize;
 
+use super::networks;
 use crate::error::{Error, Result};
 use crate::image::{Kind, Parameters, Text, Texts};
 use crate::prompt::{self, Dialect, MAX_CHARS};
@@ -184,12 +185,13 @@ impl Settings {
         if self.dialect == Some(Dialect::Diffusers) {
             return text.trim().to_string();
         }
-        for notice in prompt::notices(text) {
+        // LoRAs stay in the prompt: whether they are here, the drawing says.
+        for notice in prompt::notices(&networks::without(text, |_| true)) {
             if !self.notices.contains(&notice) {
                 self.notices.push(notice);
             }
         }
-        prompt::without_networks(text).0.trim().to_string()
+        prompt::without_other_networks(text).trim().to_string()
     }
 
     /// A number, or a sentence about what stands in its place.

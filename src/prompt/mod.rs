@@ -6,6 +6,7 @@
 mod chunks;
 mod clean;
 mod compose;
+mod networks;
 mod schedule;
 mod syntax;
 mod tokenizer;
@@ -21,6 +22,7 @@ use crate::error::{Error, Result};
 
 pub use chunks::{Chunk, Encoded};
 pub use compose::{Component, components};
+pub use networks::{LoraTag, lora_tags, without_other_networks};
 pub use schedule::{Steps, changes, timeline};
 pub use tokenizer::Tokenizer;
 pub use tokenizers::Tokenizers;

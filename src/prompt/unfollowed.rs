@@ -37,7 +37,7 @@ pub fn notices(prompt: &str) -> Vec<String> {
     let mut notices: Vec<String> = tags
         .iter()
         .take(NAMED)
-        .map(|tag| format!("“{tag}” is left out: such networks are not loaded here."))
+        .map(|tag| format!("“{tag}” is left out: no network of that name is here."))
         .collect();
     if tags.len() > NAMED {
         notices.push(format!("{} more networks are left out.", tags.len() - NAMED));

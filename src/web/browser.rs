@@ -1,8 +1,11 @@
 //! Small things every part of this room asks the browser for.
 
-use js_sys::{Function, Reflect};
+use js_sys::{Function, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+use crate::{Error, Result};
 
 #[wasm_bindgen]
 extern "C" {
@@ -36,6 +39,20 @@ pub(super) fn call(callback: &JsValue, argument: &JsValue) {
     if let Some(function) = callback.dyn_ref::<Function>() {
         let _ = function.call1(&JsValue::NULL, argument);
     }
+}
+
+/// The bytes that a function promises, of the file of that name.
+pub(super) async fn read_bytes(read: &JsValue, name: &str) -> Result<Vec<u8>> {
+    let failed = |error: JsValue| {
+        let message = get(&error, "message").as_string().unwrap_or_else(|| "did not arrive".to_string());
+        Error::Network { url: name.to_string(), message, retryable: true }
+    };
+    let read = read
+        .dyn_ref::<Function>()
+        .ok_or_else(|| Error::InvalidInput { field: "model", message: format!("{name} has no file") })?;
+    let promised = read.call0(&JsValue::NULL).map_err(failed)?;
+    let bytes = JsFuture::from(Promise::resolve(&promised)).await.map_err(failed)?;
+    Ok(Uint8Array::new(&bytes).to_vec())
 }
 
 /// Bytes of wasm memory in use; it never shrinks.

@@ -14,6 +14,7 @@ use super::controls::{self, ControlFile};
 use super::device::Device;
 use super::download::Call;
 use super::error::to_js;
+use super::loras::{self, LoraAsk};
 use super::repack::quantize;
 use super::request::{self, ModelRequest};
 use super::room::{self, Room};
@@ -22,11 +23,12 @@ use super::study;
 use super::upscale::Ask;
 use super::values::{Capabilities, LoadedModel, StorageReport, StoredModel, plain};
 use crate::config::MAX_CONTROLS;
+use crate::pipeline::stock::Stock;
 use crate::pipeline::{self, Cancel, Enlarger};
 use crate::plan::Types;
 use crate::store;
 use crate::store::idb::Database;
-use crate::weights::kept_as;
+use crate::weights::{Merged, kept_as};
 use crate::{Error, Result};
 
 /// What only one call at a time touches.
@@ -35,6 +37,8 @@ struct Work {
     loaded: Option<Loaded>,
     /// The network that enlarged last, and which file it is.
     enlarger: Option<(String, Enlarger)>,
+    /// Files of the LoRAs that are in use.
+    loras: loras::Files,
 }
 
 /// The model in use.
@@ -43,7 +47,35 @@ struct Loaded {
     acquired: Acquired,
     /// ControlNets that joined it, by the model's order.
     controls: Vec<ControlFile>,
+    /// What is merged into it; `None` where that broke off.
+    merging: Option<loras::Merging>,
+    merged: Rc<Merged>,
 }
+
+impl Loaded {
+    /// A model as it is stored.
+    fn plain(request: ModelRequest, acquired: Acquired) -> Loaded {
+        let merged = Rc::new(Merged::default());
+        Loaded { request, acquired, controls: Vec::new(), merging: Some(Vec::new()), merged }
+    }
+
+    /// Merges LoRAs into the model, in place of those that were.
+    async fn merge(&mut self, files: &mut loras::Files, asks: &[LoraAsk], cancel: &Cancel) -> Result<()> {
+        let merging = LoraAsk::merging(asks);
+        if self.merging.as_ref() == Some(&merging) {
+            return Ok(());
+        }
+        let merged = Rc::new(Merged::for_packed(files.take(asks).await?, self.acquired.backend.manifest())?);
+        self.merging = None;
+        let stock = self.acquired.stock.as_ref().map(|stock| stock as &dyn Stock);
+        self.acquired.backend.merge(merged.clone(), stock, cancel).await?;
+        (self.merging, self.merged) = (Some(merging), merged);
+        Ok(())
+    }
+}
+
+/// What `generate` is asked for: the request, and the files that it names of ControlNets and LoRAs.
+type Asked<'a> = (pipeline::Request, &'a [ControlFile], &'a [LoraAsk]);
 
 /// How to stop the call that runs.
 #[derive(Clone)]
@@ -80,7 +112,7 @@ impl Engine {
         let device = Device::find(memory_limit).await.map_err(to_js)?;
         let inner = Inner {
             capabilities: RefCell::new(device.capabilities()),
-            work: Mutex::new(Work { device, loaded: None, enlarger: None }),
+            work: Mutex::new(Work { device, loaded: None, enlarger: None, loras: loras::Files::default() }),
             database: Database::open().await.ok().map(Rc::new),
             memory_limit,
             running: RefCell::new(None),
@@ -157,8 +189,9 @@ impl Engine {
     ) -> std::result::Result<JsValue, JsValue> {
         let inner = self.inner.clone();
         let files = request::control_files(&request).map_err(to_js)?;
+        let loras = LoraAsk::all(&request).map_err(to_js)?;
         let request = request::generate(&request).map_err(to_js)?;
-        inner.generate((request, &files), &on_event).await.map_err(to_js)
+        inner.generate((request, &files, &loras), &on_event).await.map_err(to_js)
     }
 
     /// Answers a question of the view that explains: a step looked into, a picture encoded or noised, and so on.
@@ -216,6 +249,16 @@ async fn enlarged(work: &mut Work, ask: &Ask, running: &Running, on_event: &JsVa
     ask.answer(network, &running.cancel, on_event).await
 }
 
+impl Work {
+    /// Merges the LoRAs that are asked for into the model in use.
+    async fn merge(&mut self, asks: &[LoraAsk], running: &Running) -> Result<()> {
+        match &mut self.loaded {
+            Some(loaded) => loaded.merge(&mut self.loras, asks, &running.cancel).await,
+            None => Ok(()),
+        }
+    }
+}
+
 impl Inner {
     pub(super) async fn stored_models(&self) -> Result<Vec<StoredModel>> {
         let Some(database) = &self.database else { return Ok(Vec::new()) };
@@ -252,7 +295,7 @@ impl Inner {
             width,
             height,
         };
-        work.loaded = Some(Loaded { request: model, acquired, controls: Vec::new() });
+        work.loaded = Some(Loaded::plain(model, acquired));
         Ok(loaded)
     }
 
@@ -261,7 +304,7 @@ impl Inner {
     async fn load_again(&self, work: &mut Work, request: ModelRequest) -> Option<Loaded> {
         let running = Running { cancel: Cancel::default(), abort: AbortController::new().ok()? };
         let again = self.acquire(work, &request, &running, &JsValue::NULL, &mut || {}).await;
-        again.ok().map(|(acquired, _)| Loaded { request, acquired, controls: Vec::new() })
+        again.ok().map(|(acquired, _)| Loaded::plain(request, acquired))
     }
 
     async fn import_model(&self, model: &ModelRequest, on_progress: &JsValue) -> Result<StoredModel> {
@@ -292,11 +335,7 @@ impl Inner {
         self.line(id).await
     }
 
-    async fn generate(
-        &self,
-        request: (pipeline::Request, &[ControlFile]),
-        on_event: &JsValue,
-    ) -> Result<JsValue> {
+    async fn generate(&self, request: Asked<'_>, on_event: &JsValue) -> Result<JsValue> {
         let mut work = self.work.lock().await;
         let running = self.begin()?;
         let result = self.run(&mut work, request, &running, on_event).await;
@@ -349,7 +388,12 @@ impl Inner {
     /// Answers; when the device is lost, once more on a new one.
     async fn answer(&self, work: &mut Work, ask: &JsValue, running: &Running) -> Result<JsValue> {
         let mut may_recover = true;
+        let request = get(ask, "request");
         loop {
+            // What is asked of a run is answered by the model that would draw it.
+            if request.is_object() {
+                work.merge(&LoraAsk::all(&request)?, running).await?;
+            }
             let Some(loaded) = &mut work.loaded else {
                 return Err(Error::InvalidInput { field: "model", message: "no model is loaded yet".into() });
             };
@@ -367,7 +411,7 @@ impl Inner {
     async fn run(
         &self,
         work: &mut Work,
-        (mut request, files): (pipeline::Request, &[ControlFile]),
+        (mut request, files, asks): Asked<'_>,
         running: &Running,
         on_event: &JsValue,
     ) -> Result<JsValue> {
@@ -375,7 +419,10 @@ impl Inner {
         let mut may_recover = true;
         let asked: Vec<usize> = request.controls.iter().map(|control| control.model).collect();
         loop {
-            let joined = self.join(work, files, running).await;
+            let joined = match self.join(work, files, running).await {
+                Ok(()) => work.merge(asks, running).await,
+                failed => failed,
+            };
             let Some(loaded) = &mut work.loaded else {
                 return Err(Error::InvalidInput { field: "model", message: "no model is loaded yet".into() });
             };
@@ -389,7 +436,9 @@ impl Inner {
                 Err(error) => Err(error),
             };
             match made {
-                Ok(made) => return made.to_js(request, loaded.acquired.backend.config(), &notices),
+                Ok(made) => {
+                    return made.to_js(request, (loaded.acquired.backend.config(), &loaded.merged), &notices);
+                }
                 Err(Error::DeviceLost { message }) => {
                     notices.extend(self.revive(work, running, may_recover, message).await?);
                     may_recover = false;
@@ -408,7 +457,7 @@ impl Inner {
             let Some(Loaded { request, acquired, .. }) = work.loaded.take() else { return Ok(()) };
             drop(acquired);
             let (acquired, _) = self.acquire(work, &request, running, &JsValue::NULL, &mut || {}).await?;
-            work.loaded = Some(Loaded { request, acquired, controls: Vec::new() });
+            work.loaded = Some(Loaded::plain(request, acquired));
         }
         let Some(loaded) = &mut work.loaded else { return Ok(()) };
         let signal = JsValue::from(running.abort.signal());
@@ -434,7 +483,7 @@ impl Inner {
         let mut notices = vec![self.recover(work, again, message).await?];
         let (acquired, more) = self.acquire(work, &lost.request, running, &JsValue::NULL, &mut || {}).await?;
         notices.extend(more);
-        work.loaded = Some(Loaded { request: lost.request, acquired, controls: Vec::new() });
+        work.loaded = Some(Loaded::plain(lost.request, acquired));
         Ok(notices)
     }
 

@@ -6,6 +6,7 @@
 //! - `repack` packs a stored model anew, that another version of the engine packed, or in a smaller type;
 //! - `device` is what computes, the GPU or the CPU, and the pipeline on it;
 //! - `controls` brings the ControlNets that a request names beside the model;
+//! - `loras` reads the LoRAs that it names, which are merged into the model;
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
 //! - `study` answers the view that explains;
 //! - `upscale` answers what enlarges pictures;
@@ -31,6 +32,7 @@ mod error;
 mod fetch;
 mod folder;
 mod locks;
+mod loras;
 mod parts;
 #[cfg(feature = "gpu")]
 mod plan;
@@ -48,6 +50,7 @@ mod values;
 
 pub use engine::Engine;
 pub use folder::join_folder;
+pub use loras::{about_network, networks_in};
 pub use recall::read_settings;
 pub use sizes::kept_sizes;
 

@@ -5,6 +5,7 @@ use wasm_bindgen::{JsCast, JsValue};
 
 use super::browser::get;
 use super::controls::ControlFile;
+use super::loras::LoraAsk;
 use crate::config::PredictionType;
 use crate::image::{Resize, Rgba};
 use crate::pipeline::{
@@ -132,7 +133,7 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
     let Defaults { sampler, schedule, .. } = Defaults::GENERAL;
     Ok(pipeline::Request {
         controls: controls(value)?,
-        prompt: text(value, "prompt")?,
+        prompt: LoraAsk::without(&LoraAsk::all(value)?, &text(value, "prompt")?),
         negative_prompt: text(value, "negativePrompt")?,
         dialect: choice(value, "dialect", &Dialect::ALL.map(|kind| (kind.name(), kind)), Dialect::default())?,
         steps: whole(value, "steps", None)?,

@@ -7,7 +7,8 @@ use super::device::Backend;
 use super::values::{self, Pictures, Stats, Timings};
 use crate::Result;
 use crate::config::ModelConfig;
-use crate::pipeline::{Cancel, Event, Output, Request, Stage};
+use crate::pipeline::{Cancel, Event, Output, Request, Stage, networks};
+use crate::weights::Merged;
 
 /// How long each stage takes; a run may come to some of them twice.
 #[derive(Default)]
@@ -74,10 +75,10 @@ impl Made {
     pub(super) fn to_js(
         &self,
         request: &Request,
-        config: &ModelConfig,
+        (config, merged): (&ModelConfig, &Merged),
         notices: &[String],
     ) -> Result<JsValue> {
-        let png = self.png(request, config)?;
+        let png = self.png(request, config, merged)?;
         let stats = &self.output.stats;
         let notices: Vec<String> = notices.iter().chain(&self.output.notices).cloned().collect();
         let pictures = Pictures {
@@ -99,14 +100,15 @@ impl Made {
     }
 
     /// One PNG file per picture with the settings in its text.
-    fn png(&self, request: &Request, config: &ModelConfig) -> Result<Vec<Vec<u8>>> {
+    fn png(&self, request: &Request, config: &ModelConfig, merged: &Merged) -> Result<Vec<Vec<u8>>> {
         self.output
             .images
             .iter()
             .enumerate()
             .map(|(index, image)| {
-                let text = request.parameters(&config.name, &config.control_names(), index).to_string();
-                crate::image::encode_made(image, request.made_of(), Some(&text))
+                let mut text = request.parameters(&config.name, &config.control_names(), index);
+                networks::tell(merged, &mut text)?;
+                crate::image::encode_made(image, request.made_of(), Some(&text.to_string()))
             })
             .collect()
     }

@@ -1,16 +1,15 @@
 //! Pictures enlarged by networks of their own: what JavaScript asks for, and what it gets.
 
-use js_sys::{Array, Function, Promise, Uint8Array};
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
+use js_sys::{Array, Uint8Array};
+use wasm_bindgen::JsValue;
 
 use super::browser::{self, get, set};
 use super::device::Device;
 use super::request::{self, rgba};
 use super::values;
+use crate::Result;
 use crate::image::{MadeOf, Rgba, XMP, encode_png};
 use crate::pipeline::{Cancel, Enlarger, Progress};
-use crate::{Error, Result};
 
 /// What is asked for: `{ key, name, read, image, scale }`.
 pub(super) struct Ask {
@@ -40,14 +39,7 @@ impl Ask {
 
     /// The network, on the device.
     pub async fn network(&self, device: &Device) -> Result<Enlarger> {
-        let failed = |error: JsValue| {
-            let message = get(&error, "message").as_string().unwrap_or_else(|| "did not arrive".to_string());
-            Error::Network { url: self.name.clone(), message, retryable: true }
-        };
-        let read = self.read.dyn_ref::<Function>().ok_or_else(|| request::invalid("model", "has no file"))?;
-        let promised = read.call0(&JsValue::NULL).map_err(failed)?;
-        let bytes = JsFuture::from(Promise::resolve(&promised)).await.map_err(failed)?;
-        device.enlarger(&self.name, &Uint8Array::new(&bytes).to_vec()).await
+        device.enlarger(&self.name, &browser::read_bytes(&self.read, &self.name).await?).await
     }
 
     /// Enlarges the picture and tells how far it is.

@@ -21,6 +21,7 @@ mod gguf;
 mod header;
 mod joined;
 mod license;
+mod lora;
 pub mod marks;
 mod names;
 mod pack;
@@ -39,8 +40,6 @@ mod disk;
 #[cfg(not(target_arch = "wasm32"))]
 mod gguf_write;
 #[cfg(not(target_arch = "wasm32"))]
-mod lora;
-#[cfg(not(target_arch = "wasm32"))]
 mod quantize;
 #[cfg(not(target_arch = "wasm32"))]
 mod source;
@@ -54,6 +53,7 @@ pub use control::{control_layout, control_of, is_control};
 pub use header::{Header, OtherTensor, Parse, TensorInfo};
 pub use joined::{AutoencoderFiles, Gathered, Given, Joined, autoencoder_in, joined};
 pub use license::License;
+pub use lora::{AboutLora, Asked, LoraFile, Merged, Merging, Passing, Strength};
 pub use names::canonical;
 pub use pack::{PackedBytes, Packer, Sink};
 pub use packed::{
@@ -70,7 +70,7 @@ pub use upscaler::{PackedUpscaler, UpscalerFile};
 #[cfg(not(target_arch = "wasm32"))]
 pub use control::{ControlPart, ControlSource};
 #[cfg(not(target_arch = "wasm32"))]
-pub use lora::{LoraOption, Merged};
+pub use lora::LoraOption;
 #[cfg(not(target_arch = "wasm32"))]
 pub use quantize::{Summary, quantize_folder, quantize_source};
 #[cfg(not(target_arch = "wasm32"))]

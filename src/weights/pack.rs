@@ -128,7 +128,6 @@ impl Packer {
     }
 
     /// The same for a tensor whose values were changed since they were read; they come in the file's order.
-    #[cfg(not(target_arch = "wasm32"))]
     pub fn push_values(&mut self, tensor: &str, values: &[f32]) -> Result<Vec<PackedBytes>> {
         let uses = self.take_uses(tensor)?;
         self.pack(tensor, uses, SourceType::F32, cast_slice(values))

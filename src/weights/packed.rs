@@ -208,6 +208,13 @@ impl PackedRecord {
         self.len() == 0
     }
 
+    /// The same at the beginning of a slab of its own.
+    pub fn alone(&self) -> PackedRecord {
+        let from = self.values.offset;
+        let moved = |span: Span| Span { offset: span.offset - from, ..span };
+        PackedRecord { slab: 0, values: moved(self.values), scales: self.scales.map(moved), ..self.clone() }
+    }
+
     /// Packed rows and columns `(N, K)`, padding included; `None` for vectors and tables.
     pub fn matrix(&self) -> Option<(usize, usize)> {
         matrix_dims(&self.decl)

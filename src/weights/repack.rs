@@ -6,7 +6,7 @@ use super::blocks::Rounding;
 use super::convert::{NewTensor, convert, new_tensor};
 use super::header::{Header, TensorInfo};
 use super::pack::{PackedBytes, Packer};
-use super::packed::{LayoutOptions, Manifest, PackedRecord, Span, layout_with};
+use super::packed::{LayoutOptions, Manifest, PackedRecord, layout_with};
 use super::types::SourceType;
 use super::unpack::unpack;
 use crate::error::Result;
@@ -76,7 +76,7 @@ impl Repack {
     /// records that this completes.
     pub fn push(&mut self, record: &PackedRecord, bytes: &[u8]) -> Result<Vec<PackedBytes>> {
         let mut done = Vec::new();
-        for (part, (name, _, values)) in record.decl.parts.iter().zip(unpack(&alone(record), bytes)?) {
+        for (part, (name, _, values)) in record.decl.parts.iter().zip(unpack(&record.alone(), bytes)?) {
             if let Some(tensor) = self.tensors.get(&name)
                 && self.packer.wants(&name)
             {
@@ -87,11 +87,4 @@ impl Repack {
         }
         Ok(done)
     }
-}
-
-/// The record at the beginning of a slab of its own.
-fn alone(record: &PackedRecord) -> PackedRecord {
-    let from = record.values.offset;
-    let moved = |span: Span| Span { offset: span.offset - from, ..span };
-    PackedRecord { values: moved(record.values), scales: record.scales.map(moved), ..record.clone() }
 }

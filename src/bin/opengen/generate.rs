@@ -17,7 +17,7 @@ use opengen::error::{Error, Result};
 use opengen::gpu::Options;
 use opengen::image::encode_made;
 use opengen::oracle;
-use opengen::pipeline::{Cancel, Dump, Event, Output, Picture, Pipeline, Request, size_for};
+use opengen::pipeline::{Cancel, Dump, Event, Output, Picture, Pipeline, Request, networks, size_for};
 use opengen::plan::Tuning;
 use opengen::prompt::Dialect;
 use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
@@ -268,11 +268,12 @@ fn write_pictures(
     out: &Path,
 ) -> Result<()> {
     let controls = config.control_names();
-    let merged = if settings { merged.hashes()? } else { Vec::new() }; // of whole files
     for (index, image) in output.images.iter().enumerate() {
         let path = numbered(out, index);
         let mut parameters = request.parameters(&config.name, &controls, index);
-        lora::tell(&merged, &mut parameters);
+        if settings {
+            networks::tell(merged, &mut parameters)?; // reads whole files
+        }
         let settings = settings.then(|| parameters.to_string());
         let png = encode_made(image, request.made_of(), settings.as_deref())?;
         std::fs::write(&path, png).map_err(|e| io(&path, &e))?;

@@ -54,8 +54,8 @@ impl Known {
 pub fn open(name: &str, known: &OpenOptions) -> Result<ModelSource> {
     let source = open_quietly(name, known)?;
     tell_unused(&source);
-    for (path, changed, unused) in source.merged().told() {
-        eprintln!("note: {} changes {changed} tensors", path.display());
+    for (file, changed, unused) in source.merged().told() {
+        eprintln!("note: {} changes {changed} tensors", file.name);
         if let Some(first) = unused.first() {
             eprintln!("note: {} of its tensors fit no layer, the first is {first}", unused.len());
         }

@@ -15,7 +15,7 @@ use crate::pipeline::graphs::{Key, Shape, waiting};
 use crate::pipeline::request::Cancel;
 use crate::pipeline::stages::Stages;
 use crate::plan::{MemoryLimits, Outside};
-use crate::weights::Manifest;
+use crate::weights::{Manifest, PackedRecord};
 
 /// Lets the host's event loop run.
 pub type Pause = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>>;
@@ -59,6 +59,12 @@ impl CpuEngine {
         self.weights.extend(manifest, first, slabs)?;
         self.config.controls.clone_from(&manifest.config.controls);
         Ok(())
+    }
+
+    /// Other bytes for a record. What is prepared reads the old ones, so it goes.
+    pub(super) fn replace(&mut self, record: &PackedRecord, bytes: &[u8]) -> Result<()> {
+        self.prepared = None;
+        self.weights.replace(record, bytes)
     }
 
     /// Sets what to await between steps; natively there is nothing to wait for.

@@ -2,6 +2,8 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
 
 use super::decode::Decoder;
 use super::prepared::{Built, Maker, Prepared, Within};
@@ -20,7 +22,7 @@ use crate::pipeline::residency::{Residency, Stage};
 use crate::pipeline::stages::Stages;
 use crate::pipeline::stock::Stock;
 use crate::plan::{ElemKind, Graph, MemoryLimits, Outside, Target, lower};
-use crate::weights::{Bytes, Components, Manifest};
+use crate::weights::{Bytes, Component, Components, Manifest, Merged, PackedRecord};
 
 /// Weights and memory on their way. A value of its own, since what awaits it would otherwise hold all of its states.
 type Moving<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
@@ -56,6 +58,24 @@ impl GpuEngine {
     /// Writes packed weights.
     pub fn write_weights(&self, slab: usize, offset: u64, bytes: &Bytes<'_>) -> Result<()> {
         self.weights.write(slab, offset, bytes)
+    }
+
+    /// See [`Engine::merges_later`](super::Engine::merges_later).
+    pub(super) fn merges_later(
+        &mut self,
+        merged: &Rc<Merged>,
+        wanted: &dyn Fn(&PackedRecord) -> bool,
+        manifest: &Arc<Manifest>,
+    ) -> bool {
+        let Some(limit) = &mut self.limit else { return false };
+        limit.merged = Some((merged.clone(), manifest.clone()));
+        if let Some(run) = &mut limit.run {
+            run.phase = None;
+        }
+        self.prepared = None;
+        let changed = manifest.records.iter().filter(|record| wanted(record));
+        self.weights.leave(changed.map(|record| Component::of(&record.decl.name)).collect());
+        true
     }
 
     /// Makes room for ControlNets that a manifest has more, or lets go of those that it has less.

@@ -11,6 +11,9 @@ mod prepared;
 #[cfg(feature = "gpu")]
 mod within;
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 #[cfg(feature = "cpu")]
 pub use self::cpu::{CpuEngine, Pause};
 #[cfg(feature = "gpu")]
@@ -24,6 +27,9 @@ use super::stages::Stages;
 use crate::error::{Error, Result};
 use crate::kernels::{prepare, step};
 use crate::plan::{Graph, MemoryLimits, Outside};
+#[cfg(feature = "gpu")]
+use crate::weights::Bytes;
+use crate::weights::{Manifest, Merged, PackedRecord};
 
 /// A model ready to compute, and what was prepared for the last run.
 pub enum Engine {
@@ -74,6 +80,37 @@ impl Copy {
 }
 
 impl Engine {
+    /// Whether networks are merged when weights come to the device, as within a limit of memory: the `wanted` records, which
+    /// are not as they shall be, then leave it.
+    pub(super) fn merges_later(
+        &mut self,
+        merged: &Rc<Merged>,
+        wanted: &dyn Fn(&PackedRecord) -> bool,
+        manifest: &Arc<Manifest>,
+    ) -> bool {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.merges_later(merged, wanted, manifest),
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(_) => {
+                let _ = (merged, wanted, manifest);
+                false
+            }
+        }
+    }
+
+    /// Other bytes for a record, from its first value to its last scale.
+    pub(super) fn replace(&mut self, record: &PackedRecord, bytes: &[u8]) -> Result<()> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => {
+                engine.write_weights(record.slab, record.values.offset, &Bytes::Slice(bytes))
+            }
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.replace(record, bytes),
+        }
+    }
+
     /// Everything that runs of a shape need; of what was prepared last stays what has not changed.
     pub async fn prepare(&mut self, shape: Shape, cancel: &Cancel) -> Result<()> {
         match self {

@@ -1,5 +1,8 @@
 //! A model that keeps within a limit of the device's memory: the phases of its runs, and its weights coming and leaving.
 
+use std::rc::Rc;
+use std::sync::Arc;
+
 use crc32fast::Hasher;
 
 use crate::error::{Error, Result};
@@ -9,7 +12,7 @@ use crate::pipeline::request::Cancel;
 use crate::pipeline::residency::Residency;
 use crate::pipeline::stock::Stock;
 use crate::plan::Plan;
-use crate::weights::{Bytes, Component, Components, PackedRecord};
+use crate::weights::{Bytes, Component, Components, Manifest, Merged, Merging, PackedRecord, Passing};
 
 /// After so many bytes of weights the device is waited for, so that copies of them do not pile up on their way.
 const FLUSHED: usize = 32 << 20;
@@ -23,6 +26,8 @@ pub(super) struct Limit {
     /// CRC-32 of every component's bytes when it came first.
     sums: [Option<u32>; Component::COUNT],
     pub run: Option<PhasedRun>,
+    /// What is merged into weights that come, and the model that they are of.
+    pub merged: Option<(Rc<Merged>, Arc<Manifest>)>,
 }
 
 /// A run's parts and phases.
@@ -46,7 +51,14 @@ impl PhasedRun {
 impl Limit {
     /// No run is planned yet.
     pub fn new(bytes: u64, model: &str, stock: Box<dyn Stock>) -> Limit {
-        Limit { bytes, model: model.to_string(), stock, sums: [None; Component::COUNT], run: None }
+        Limit {
+            bytes,
+            model: model.to_string(),
+            stock,
+            sums: [None; Component::COUNT],
+            run: None,
+            merged: None,
+        }
     }
 
     /// Fills the buffers of components that have just been taken. What came before has to come again as it was.
@@ -62,10 +74,23 @@ impl Limit {
         }
         let mut sums: [Hasher; Component::COUNT] = std::array::from_fn(|_| Hasher::new());
         let mut waiting = 0;
+        let mut merging = self
+            .merged
+            .as_ref()
+            .map(|(merged, manifest)| Merging::new(merged, &**manifest, &|record| merged.touches(record)));
+        let mut write = |passing: Passing<'_>| match passing {
+            Passing::As(slab, offset, bytes) => weights.write(slab, offset, &bytes),
+            Passing::Record(record, bytes) => {
+                weights.write(record.slab, record.values.offset, &Bytes::Slice(&bytes))
+            }
+        };
         let mut sink = |slab: usize, offset: u64, bytes: Bytes<'_>| {
-            weights.write(slab, offset, &bytes)?;
             for (component, bytes) in weights.parts(slab, offset, &bytes)? {
                 bytes.hash_into(&mut sums[component.index()]);
+            }
+            match &mut merging {
+                Some(merging) => merging.pass(slab, offset, &bytes, &mut write)?,
+                None => write(Passing::As(slab, offset, bytes.clone()))?,
             }
             waiting += bytes.len();
             if waiting >= FLUSHED {

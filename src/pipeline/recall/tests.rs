@@ -94,7 +94,7 @@ fn a_strangers_text() {
          Model hash: ab12, Model: v1-5-pruned, Denoising strength: 0.4, Clip skip: 2, Hires upscale: 2, \
          Lora hashes: \"x: 1f2e\", ControlNet 0: \"Module: none, Weight: 1.0\", Version: v1.9.4",
     );
-    assert_eq!(settings.prompt.as_deref(), Some("masterpiece, 1girl , a < b"));
+    assert_eq!(settings.prompt.as_deref(), Some("masterpiece, 1girl <lora:add detail:0.8>, a < b"));
     assert_eq!(settings.negative_prompt.as_deref(), Some("(worst quality:1.4)"));
     assert_eq!((settings.steps, settings.guidance), (Some(28), Some(7.0)));
     assert_eq!((settings.width, settings.height), (Some(512), Some(768)));
@@ -104,7 +104,6 @@ fn a_strangers_text() {
     assert_eq!(
         settings.notices,
         [
-            "“<lora:add detail:0.8>” is left out: such networks are not loaded here.",
             "There is no sampler “DPM++ SDE” here; the chosen one stays.",
             "There is no schedule “sgm uniform” here; the chosen one stays.",
             "It was steered by a ControlNet and a map, which its file does not hold.",
@@ -273,8 +272,12 @@ fn what_is_not_followed_is_said_when_read() {
     assert!(!said.contains("green") && !said.contains("AND"), "{said}");
     let ours =
         recalled("a red apple <lora:shiny:0.8>\nSteps: 12, Sampler: DDIM, Seed: 42, Model: mini, RNG: CPU");
-    assert_eq!(ours.prompt.as_deref(), Some("a red apple"));
-    assert_eq!(ours.notices, ["“<lora:shiny:0.8>” is left out: such networks are not loaded here."]);
+    assert_eq!(ours.prompt.as_deref(), Some("a red apple <lora:shiny:0.8>"));
+    assert_eq!(ours.notices, [""; 0]);
+    let other =
+        recalled("a red apple <hypernet:x:1>\nSteps: 12, Sampler: DDIM, Seed: 42, Model: mini, RNG: CPU");
+    assert_eq!(other.prompt.as_deref(), Some("a red apple"));
+    assert_eq!(other.notices, ["“<hypernet:x:1>” is left out: no network of that name is here."]);
     let plain =
         Request { dialect: Dialect::Diffusers, prompt: "a <lora:x:1> AND b".to_string(), ..request() };
     let settings = recalled(&plain.parameters("mini", &[], 0).to_string());

@@ -7,6 +7,8 @@ mod steps;
 mod study;
 mod text;
 
+use std::collections::BTreeSet;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use super::canvas::Canvas;
@@ -20,15 +22,14 @@ use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use super::picture::Taken;
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
 use super::start::{Draws, entering};
+use super::stock::Stock;
 use crate::config::{ModelConfig, PredictionType};
 use crate::error::{Error, Result};
 use crate::image::Rgba;
 use crate::plan::{Outside, padded};
 use crate::prompt::Tokenizers;
 use crate::sample::Trajectory;
-#[cfg(feature = "gpu")]
-use crate::weights::Bytes;
-use crate::weights::Manifest;
+use crate::weights::{Bytes, Manifest, Merged, Merging, PackedRecord, Passing};
 use picture::{Begin, Kept};
 use text::Turns;
 
@@ -40,6 +41,8 @@ pub struct Pipeline {
     enlarger: Option<Enlarger>,
     /// As it is packed.
     manifest: Arc<Manifest>,
+    /// Names of the records that are not as they are stored.
+    touched: BTreeSet<String>,
 }
 
 impl Pipeline {
@@ -76,7 +79,14 @@ impl Pipeline {
     fn over(engine: Engine, manifest: Arc<Manifest>) -> Result<Pipeline> {
         let pads = manifest.config.texts.iter().map(|text| text.pad_token.as_deref());
         let tokenizers = Tokenizers::from_json(manifest.tokenizer.as_bytes(), pads)?;
-        Ok(Pipeline { engine, config: manifest.config.clone(), tokenizers, enlarger: None, manifest })
+        Ok(Pipeline {
+            engine,
+            config: manifest.config.clone(),
+            tokenizers,
+            enlarger: None,
+            manifest,
+            touched: BTreeSet::new(),
+        })
     }
 
     /// The model's configuration.
@@ -161,6 +171,47 @@ impl Pipeline {
         }
         self.config.controls.clone_from(&manifest.config.controls);
         self.manifest = manifest;
+        Ok(())
+    }
+
+    /// Merges networks into the model in place of those that were before: every record that these or those change comes from
+    /// the stock as it is stored, so that nothing adds up and without networks the model is what it was. Within a limit of
+    /// memory they come when a run needs them. What breaks off is made good by the next call.
+    pub async fn merge(
+        &mut self,
+        merged: Rc<Merged>,
+        stock: Option<&dyn Stock>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let records = self.manifest.records.iter();
+        let new: BTreeSet<String> =
+            records.filter(|record| merged.touches(record)).map(|record| record.decl.name.clone()).collect();
+        self.touched.extend(new.iter().cloned());
+        if self.touched.is_empty() {
+            return Ok(());
+        }
+        let Pipeline { engine, manifest, touched, .. } = self;
+        let wanted = |record: &PackedRecord| touched.contains(&record.decl.name);
+        if !engine.merges_later(&merged, &wanted, manifest) {
+            let away = || {
+                Error::Unsupported {
+                what: "a LoRA with a model that is not stored".to_string(),
+                message: "it is merged from the stored original; make room in the browser's storage and load the model again"
+                    .to_string(),
+            }
+            };
+            let stock = stock.ok_or_else(away)?;
+            let mut merging = Merging::new(&merged, &**manifest, &wanted);
+            let mut replaced = |passing: Passing<'_>| match passing {
+                Passing::As(..) => Ok(()),
+                Passing::Record(record, bytes) => engine.replace(record, &bytes),
+            };
+            let mut sink = |slab: usize, offset: u64, bytes: Bytes<'_>| {
+                merging.pass(slab, offset, &bytes, &mut replaced)
+            };
+            stock.fetch(&wanted, &mut sink, cancel).await?;
+        }
+        self.touched = new;
         Ok(())
     }
 

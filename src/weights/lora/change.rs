@@ -1,5 +1,6 @@
 //! What a LoRA adds to one tensor, computed in f32.
 
+#[cfg(not(target_arch = "wasm32"))]
 use rayon::prelude::*;
 
 /// A matrix, row by row.
@@ -20,7 +21,10 @@ impl Matrix {
             }
         };
         let mut values = vec![0.0; self.rows * right.columns];
+        #[cfg(not(target_arch = "wasm32"))]
         values.par_chunks_mut(columns).enumerate().for_each(row);
+        #[cfg(target_arch = "wasm32")]
+        values.chunks_mut(columns).enumerate().for_each(row);
         Matrix { rows: self.rows, columns: right.columns, values }
     }
 

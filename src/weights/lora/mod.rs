@@ -1,14 +1,25 @@
 //! Small networks that change a model's weights: LoRA and LoCon, LoHa, LoKr, whole differences.
 //!
-//! A file is read for the layers that it changes ([`names`]), each with what it is made of ([`change`]); it is merged while
-//! a model is packed, `W + weight · alpha / rank · change`, from the model's own values each time. What fits no layer is
-//! listed, and a file of another family refused.
+//! A [`LoraFile`] is read for the layers that it changes (`names`), each with what it is made of (`change`). [`Merged`] are
+//! those that change one model, `W + weight · alpha / rank · change`, from the model's own values each time: while files are
+//! packed, or record by record where a model lies packed already ([`Merging`]). What fits no layer is listed, and a file of
+//! another family refused.
 
+mod about;
 mod change;
+mod file;
+mod merged;
 mod names;
-mod source;
+mod packed;
+mod strength;
 
-pub use source::{LoraOption, Merged};
+pub use about::AboutLora;
+pub use file::LoraFile;
+pub use merged::{Asked, Merged};
+pub use packed::{Merging, Passing};
+#[cfg(not(target_arch = "wasm32"))]
+pub use strength::LoraOption;
+pub use strength::Strength;
 
 /// What a tensor is of a layer's change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

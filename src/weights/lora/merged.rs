@@ -1,0 +1,281 @@
+//! Networks that change one model.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use super::super::decode::decode;
+#[cfg(not(target_arch = "wasm32"))]
+use super::super::header::Header;
+use super::super::header::{TensorInfo, bad};
+use super::super::packed::Manifest;
+use super::about::TRAINED_ON;
+use super::change::{Change, Matrix, Product};
+use super::names::{Layers, split};
+use super::{Factor, LoraFile, Strength};
+use crate::error::Result;
+
+/// A file that is to be merged, and how much of it.
+#[derive(Debug, Clone)]
+pub struct Asked {
+    pub file: Rc<LoraFile>,
+    pub strength: Strength,
+}
+
+/// One that was found a place in a model.
+#[derive(Debug)]
+struct Lora {
+    file: Rc<LoraFile>,
+    strength: Strength,
+    /// By the canonical name of a tensor, the tensors of the file that change it, by what they are.
+    changes: BTreeMap<String, BTreeMap<Factor, usize>>,
+    /// Tensors that fit no layer.
+    unused: Vec<String>,
+}
+
+/// Those that are merged into a model.
+#[derive(Debug, Default)]
+pub struct Merged(Vec<Lora>);
+
+impl Merged {
+    /// Opens files for a model of these tensors. Refused is a file of which nothing fits, and one whose layers have other sizes.
+    #[cfg(not(target_arch = "wasm32"))]
+    pub fn open(options: &[super::LoraOption], model: &Header) -> Result<Merged> {
+        let asked = |option: &super::LoraOption| {
+            let file = Rc::new(LoraFile::open(&option.name(), &option.path)?);
+            Ok(Asked { file, strength: option.strength.clone() })
+        };
+        let asked = options.iter().map(asked).collect::<Result<Vec<_>>>()?;
+        let tensors = model.tensors.iter().map(|info| (info.name.as_str(), info.shape.as_slice()));
+        Merged::of(asked, tensors.collect(), &model.file)
+    }
+
+    /// Networks for a model that is packed; refused as by [`Merged::open`].
+    pub fn for_packed(asked: Vec<Asked>, model: &Manifest) -> Result<Merged> {
+        let parts = model.records.iter().flat_map(|record| &record.decl.parts);
+        let tensors: Vec<_> = parts.map(|part| part.tensor()).collect();
+        let shapes = tensors.iter().map(|part| (part.name.as_str(), part.shape.as_slice()));
+        Merged::of(asked, shapes.collect(), &model.name)
+    }
+
+    fn of(asked: Vec<Asked>, tensors: HashMap<&str, &[usize]>, model: &str) -> Result<Merged> {
+        if asked.is_empty() {
+            return Ok(Merged::default());
+        }
+        let layers = Layers::new(tensors.keys().copied());
+        let found = asked.into_iter().map(|asked| Lora::of(asked, &layers, &tensors, model));
+        found.collect::<Result<_>>().map(Merged)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each file, how many of the model's tensors it changes, and its tensors that fit none.
+    pub fn told(&self) -> impl Iterator<Item = (&LoraFile, usize, &[String])> {
+        self.0.iter().map(|lora| (&*lora.file, lora.changes.len(), lora.unused.as_slice()))
+    }
+
+    /// Each with what a prompt calls it, how much of it is merged, and the hash by which A1111 knows it.
+    pub fn hashes(&self) -> Result<Vec<(&str, &Strength, &str)>> {
+        self.0.iter().map(|lora| Ok((lora.file.name.as_str(), &lora.strength, lora.file.hash()?))).collect()
+    }
+
+    /// Whether a tensor is changed.
+    pub fn changes(&self, tensor: &str) -> bool {
+        self.0.iter().any(|lora| lora.strength.at(tensor) != 0.0 && lora.changes.contains_key(tensor))
+    }
+
+    /// A tensor with all that is merged into it, in f32 and the model's own order; None where nothing changes it.
+    pub fn changed(
+        &self,
+        info: &TensorInfo,
+        bytes: &[u8],
+        shape: &[usize],
+        is_ohwi: bool,
+    ) -> Result<Option<Vec<f32>>> {
+        if !self.changes(&info.name) {
+            return Ok(None);
+        }
+        let mut values = decode(info.dtype, bytes)?;
+        self.change(&info.name, shape, is_ohwi, &mut values)?;
+        Ok(Some(values))
+    }
+
+    /// Changes the values of a whole tensor. `is_ohwi`: kernels are rows in the order (ky, kx, i).
+    pub(super) fn change(
+        &self,
+        tensor: &str,
+        shape: &[usize],
+        is_ohwi: bool,
+        values: &mut [f32],
+    ) -> Result<()> {
+        for lora in &self.0 {
+            let weight = lora.strength.at(tensor);
+            if let Some(factors) = lora.changes.get(tensor).filter(|_| weight != 0.0) {
+                lora.add(factors, (tensor, shape), weight, is_ohwi, values)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Lora {
+    fn of(asked: Asked, layers: &Layers, model: &HashMap<&str, &[usize]>, name: &str) -> Result<Lora> {
+        let Asked { file, strength } = asked;
+        let header = &file.header;
+        let (mut changes, mut unused) = (BTreeMap::<String, BTreeMap<Factor, usize>>::new(), Vec::new());
+        for (index, info) in header.tensors.iter().enumerate() {
+            let target = split(&info.name).and_then(|(layer, factor)| {
+                let end = if factor == Factor::BiasDifference { "bias" } else { "weight" };
+                Some((format!("{}.{end}", layers.find(layer)?), factor))
+            });
+            match target.filter(|(target, _)| model.contains_key(target.as_str())) {
+                Some((target, factor)) => drop(changes.entry(target).or_default().insert(factor, index)),
+                None => unused.push(info.name.clone()),
+            }
+        }
+        let lora = Lora { file, strength, changes, unused };
+        if lora.changes.is_empty() {
+            let message = format!("nothing in it fits a layer of {name}{}", lora.trained_on());
+            return Err(bad(&lora.file.header.file, message));
+        }
+        for (name, factors) in &lora.changes {
+            lora.check(name, factors, model[name.as_str()])?;
+        }
+        Ok(lora)
+    }
+
+    /// ": it was trained for …", where the file says that.
+    fn trained_on(&self) -> String {
+        let said = TRAINED_ON.iter().find_map(|key| self.file.header.metadata.get(*key));
+        said.map_or_else(String::new, |what| format!("; it was trained for {what}"))
+    }
+
+    /// Whether a layer's tensors make a change of its size, told from shapes alone.
+    fn check(&self, name: &str, factors: &BTreeMap<Factor, usize>, wanted: &[usize]) -> Result<()> {
+        let has = |wanted: &[Factor]| wanted.iter().all(|factor| factors.contains_key(factor));
+        let one_of = |whole: Factor, parts: [Factor; 2]| has(&[whole]) || has(&parts);
+        use Factor::*;
+        let is_whole = has(&[Up, Down])
+            || has(&[Difference])
+            || has(&[BiasDifference])
+            || one_of(First, [FirstUp, FirstDown]) && one_of(Second, [SecondUp, SecondDown]);
+        if !is_whole {
+            let has: Vec<&str> =
+                factors.values().map(|index| self.file.header.tensors[*index].name.as_str()).collect();
+            return Err(bad(
+                &self.file.header.file,
+                format!("of the change of {name} there is {} alone", has.join(", ")),
+            ));
+        }
+        let [up, down] = [Up, Down]
+            .map(|factor| factors.get(&factor).map(|index| &self.file.header.tensors[*index].shape));
+        let (Some(up), Some(down)) = (up, down) else { return Ok(()) };
+        // Rows, and values of each.
+        let sizes = |shape: &[usize]| {
+            let rows = shape.first().copied().unwrap_or(0);
+            [rows, shape.iter().product::<usize>().checked_div(rows).unwrap_or(0)]
+        };
+        let ([o, _], [_, columns], [rows, wanted]) = (sizes(up), sizes(down), sizes(wanted));
+        let narrow = has(&[Middle]);
+        if o != rows || (!narrow && columns != wanted) {
+            let message = format!(
+                "it changes {name} by a matrix of {o} × {columns}, which has {rows} × {wanted} here: it belongs to another \
+                 family of models{}",
+                self.trained_on()
+            );
+            return Err(bad(&self.file.header.file, message));
+        }
+        Ok(())
+    }
+
+    /// Adds the change of a tensor to its values.
+    fn add(
+        &self,
+        factors: &BTreeMap<Factor, usize>,
+        (name, shape): (&str, &[usize]),
+        weight: f64,
+        is_ohwi: bool,
+        values: &mut [f32],
+    ) -> Result<()> {
+        let misfit = || bad(&self.file.header.file, format!("what it has for {name} does not go together"));
+        let (change, rank) = self.change(factors)?.ok_or_else(misfit)?;
+        let [o, i, taps] = match *shape {
+            [o] => [o, 1, 1],
+            [o, i] => [o, i, 1],
+            [o, i, h, w] => [o, i, h * w],
+            _ => return Err(misfit()),
+        };
+        let added = change.values([o, i, taps]).filter(|added| added.len() == values.len());
+        let (added, per) = (added.ok_or_else(misfit)?, i * taps);
+        let alpha = match factors.get(&Factor::Alpha) {
+            Some(index) => self.file.values(*index)?.first().copied().map(f64::from),
+            None => None,
+        };
+        let scale = match (alpha, rank) {
+            (Some(alpha), Some(rank)) => weight * alpha / rank as f64,
+            _ => weight,
+        } as f32;
+        if added.iter().any(|value| !value.is_finite()) || !scale.is_finite() {
+            return Err(bad(&self.file.header.file, format!("the change of {name} is no finite number")));
+        }
+        for (row, added) in values.chunks_exact_mut(per.max(1)).zip(added.chunks_exact(per.max(1))) {
+            for (place, value) in row.iter_mut().enumerate() {
+                let from = if is_ohwi { place % i * taps + place / i } else { place };
+                *value += scale * added[from];
+            }
+        }
+        Ok(())
+    }
+
+    /// The change, and its rank where that weighs it.
+    fn change(&self, factors: &BTreeMap<Factor, usize>) -> Result<Option<(Change, Option<usize>)>> {
+        use Factor::*;
+        let matrix = |factor: Factor| factors.get(&factor).map(|index| self.matrix(*index)).transpose();
+        let product =
+            |whole: Factor, [left, right]: [Factor; 2]| -> Result<Option<(Product, Option<usize>)>> {
+                if let Some(whole) = matrix(whole)? {
+                    return Ok(Some((Product::Whole(whole), None)));
+                }
+                let Some((left, right)) = matrix(left)?.zip(matrix(right)?) else { return Ok(None) };
+                if left.columns != right.rows {
+                    return Ok(None);
+                }
+                let rank = right.rows;
+                Ok(Some((Product::Of(left, right), Some(rank))))
+            };
+        if let Some((up, down)) = matrix(Up)?.zip(matrix(Down)?) {
+            let rank = down.rows;
+            let change = match matrix(Middle)? {
+                Some(middle) => Change::Middle { up, middle, down },
+                None => Change::Low { up, down },
+            };
+            return Ok(Some((change, Some(rank))));
+        }
+        for kind in [Difference, BiasDifference] {
+            if let Some(whole) = matrix(kind)? {
+                return Ok(Some((Change::Difference(whole), None)));
+            }
+        }
+        let (first, second) =
+            (product(First, [FirstUp, FirstDown])?, product(Second, [SecondUp, SecondDown])?);
+        let Some(((first, a), (second, b))) = first.zip(second) else { return Ok(None) };
+        let is_kronecker =
+            factors.values().any(|index| self.file.header.tensors[*index].name.contains(".lokr_"));
+        // LoKr is weighed where one of its factors is a product.
+        let rank = a.or(b);
+        let change = match is_kronecker {
+            true => Change::Kronecker { first, second },
+            false => Change::Hadamard { first, second },
+        };
+        Ok(Some((change, rank)))
+    }
+
+    /// A tensor as a matrix of its outermost size.
+    fn matrix(&self, index: usize) -> Result<Matrix> {
+        let values = self.file.values(index)?;
+        let rows = self.file.header.tensors[index].shape.first().copied().unwrap_or(1).max(1);
+        Ok(Matrix { rows, columns: values.len() / rows, values })
+    }
+}
