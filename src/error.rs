@@ -17,7 +17,13 @@ pub enum Error {
 
     /// A file that is whole, and another thing than a model for this engine.
     #[error("{file}: this is {what}: {advice}")]
-    OtherFile { file: String, what: String, advice: String },
+    OtherFile {
+        file: String,
+        what: String,
+        advice: String,
+        /// What has a use here of its own: "lora", "controlnet", "upscaler".
+        kind: Option<&'static str>,
+    },
 
     /// A checkpoint in one file brings no tokenizer, and the caller gave none either.
     #[error("{file}: CLIP's vocabulary is needed to read it, and is not here")]
@@ -179,7 +185,7 @@ mod tests {
             Error::InvalidInput { field: "steps", message: text() },
             Error::BadFile { file: text(), message: text() },
             Error::Incomplete { file: text(), bytes: 0, needed: 1, detail: text() },
-            Error::OtherFile { file: text(), what: text(), advice: text() },
+            Error::OtherFile { file: text(), what: text(), advice: text(), kind: None },
             Error::NoVocabulary { file: text() },
             Error::Tensors { file: text(), problems: Vec::new() },
             Error::Json { file: text(), message: text() },

@@ -3,11 +3,11 @@
 /// <reference lib="esnext.disposable" />
 
 import type {
-  Capabilities, Control, EnginePath, ErrorCode as EngineErrorCode, Extension, GenerateRequest, HiresFix, LoadedModel,
-  LoadProgress, ModelInfo, ModuleName, ModelLicense, Pixels, Prediction, PreviewOptions, StageName, Stats, StoredModel, Timings, Upscaler, Walk, WeightType,
+  Capabilities, Control, EnginePath, ErrorCode as EngineErrorCode, Extension, GenerateRequest, HiresFix, LoadedModel, Lora,
+  LoadProgress, ModelInfo, ModuleName, ModelLicense, Pixels, Prediction, PreviewOptions, StageName, Stats, StoredModel, StoredNetwork, Timings, Upscaler, Walk, WeightType,
 } from './protocol.d.ts';
 
-export type { Extension, HiresFix, ModelLicense, PreviewOptions, Upscaler, Walk, WeightType };
+export type { Extension, HiresFix, ModelLicense, PreviewOptions, StoredNetwork, Upscaler, Walk, WeightType };
 
 /**
  * The model that is meant:
@@ -150,13 +150,24 @@ export interface ImageTypes {
 export type ImageType = keyof ImageTypes;
 
 /** What makes a picture. Settings that are left out come from the model. */
-export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask' | 'controls'>> & {
+export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask' | 'controls' | 'loras'>> & {
   /** What the run begins with, instead of noise alone (img2img). */
   image?: PictureSource;
   /** The part of `image` that is drawn anew, white (inpainting). */
   mask?: PictureSource;
   /** Maps that steer the run, each by a ControlNet; at most 4. */
   controls?: ControlOptions[];
+  /**
+   * What is merged into the model for this call, beside what tags of the prompt (`<lora:name:0.8>`) name of what is kept in this
+   * browser. The next call without them has the model as it was.
+   */
+  loras?: LoraOptions[];
+};
+
+/** A LoRA or one of its family, and how much of it. */
+export type LoraOptions = Partial<Omit<Lora, 'network'>> & {
+  /** Its file in safetensors, or the address of one; left out, `name` is of one that is kept in this browser. */
+  model?: NetworkSource;
 };
 
 /** A map that steers a run, or a picture of which one is made. */
@@ -185,7 +196,7 @@ export interface GenerateOptions<T extends ImageType = 'ImageData'> extends Pict
   signal?: AbortSignal;
 }
 
-/** A network that enlarges pictures: its safetensors file, or the address of one, relative to the page. */
+/** A network of its own kind: its safetensors file, or the address of one, relative to the page. */
 export type NetworkSource = Blob | string | URL;
 
 export interface UpscaleOptions<T extends ImageType = 'ImageData'> {
@@ -246,6 +257,21 @@ export interface FittingModels {
   missing: 'encoder' | 'decoder' | null;
   /** Ids of stored models. */
   models: string[];
+}
+
+/** Networks that change models (LoRA, LoCon, LoHa, LoKr), kept in this browser apart from the models. */
+export interface Networks {
+  /** All of them, by name. */
+  list(): Promise<StoredNetwork[]>;
+  /**
+   * Looks at a file and keeps it. Rejects with BAD_MODEL or OTHER_MODEL where it is none, and with INVALID_INPUT where there is
+   * another one of the name already and `replace` is not true.
+   */
+  add(source: NetworkSource, options?: { name?: string; replace?: boolean }): Promise<StoredNetwork>;
+  /** Its file, as it was added. */
+  file(name: string): Promise<Blob>;
+  rename(name: string, to: string): Promise<void>;
+  remove(name: string): Promise<void>;
 }
 
 export interface Models {

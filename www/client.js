@@ -188,6 +188,20 @@ export class OpenGen extends EventTarget {
     remove: (id) => this.#link.inTurn(() => this.#link.call({ type: 'removeModel', model: id })),
   };
 
+  /** What changes models, kept in this browser. @type {import('./api.d.ts').Networks} */
+  networks = {
+    list: () => this.#link.call({ type: 'listNetworks' }),
+    add: async (source, options = {}) => {
+      check('add', options);
+      const network = (await import('./pixels.js')).networkOf(source);
+      const { name = network.name.replace(/\.[^.]*$/, ''), replace } = options;
+      return this.#link.call({ type: 'addNetwork', network, name, replace });
+    },
+    file: (name) => this.#link.call({ type: 'networkFile', name }),
+    rename: (name, to) => this.#link.call({ type: 'renameNetwork', name, to }),
+    remove: (name) => this.#link.call({ type: 'removeNetwork', name }),
+  };
+
   /** Lets go of what the model in use was fetched with. */
   #release = () => {};
 
@@ -406,9 +420,11 @@ async function whileOpen(link, signal, work, isAll) {
 }
 
 /** Looks at the options that have options of their own. @param {Partial<import('./api.d.ts').PictureOptions>} settings */
-function checkParts({ previews, walk, extend, hires, controls }) {
+function checkParts({ previews, walk, extend, hires, controls, loras }) {
   if (controls !== undefined && !Array.isArray(controls)) throw invalid('controls', 'must be a list');
   controls?.forEach((control) => check('control', control));
+  if (loras !== undefined && !Array.isArray(loras)) throw invalid('loras', 'must be a list');
+  loras?.forEach((lora) => check('lora', lora));
   check('walk', walk);
   check('extend', extend);
   check('hires', hires);
@@ -427,13 +443,17 @@ function checkImageType(imageType) {
   throw invalid('imageType', `${imageType} is none of ${Object.keys(HAND_OVER).join(', ')}`);
 }
 
-/** The pictures that a run begins with and what steers it, as the engine takes them; what reads them is fetched when there are some. @param {any} settings */
-async function picturesOf({ image, mask, controls }) {
+/** The pictures that a run begins with, what steers it and what is merged into its model, as the engine takes them; what reads them is fetched when there are some. @param {any} settings */
+async function picturesOf({ image, mask, controls, loras }) {
   const given = Object.entries({ image, mask }).filter(([, source]) => source !== undefined && source !== null);
-  if (!given.length && !controls?.length) return {};
-  const { controlOf, pixelsOf } = await import('./pixels.js');
+  if (!given.length && !controls?.length && !loras?.length) return {};
+  const { controlOf, loraOf, pixelsOf } = await import('./pixels.js');
   const pictures = Object.fromEntries(await Promise.all(given.map(async ([field, source]) => [field, await pixelsOf(source, field)])));
-  return controls?.length ? { ...pictures, controls: await Promise.all(controls.map(controlOf)) } : pictures;
+  return {
+    ...pictures,
+    ...(controls?.length && { controls: await Promise.all(controls.map(controlOf)) }),
+    ...(loras?.length && { loras: loras.map(loraOf) }),
+  };
 }
 
 /** @param {import('./protocol.d.ts').Pixels} pixels */

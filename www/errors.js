@@ -6,10 +6,10 @@
 export class OpenGenError extends Error {
   /**
    * @param {{code: ErrorCode, message: string, field?: string | null, retryable?: boolean, detail?: string | null,
-   *   cause?: unknown}} wire
+   *   kind?: string | null, cause?: unknown}} wire
    *   `cause`: what led to it, such as a signal's reason
    */
-  constructor({ code, message, field = null, retryable = false, detail = null, cause }) {
+  constructor({ code, message, field = null, retryable = false, detail = null, kind = null, cause }) {
     super(message, cause === undefined ? undefined : { cause });
     // As fetch has it, so that code which knows aborted requests and AbortSignal.timeout knows this one too.
     this.name = code === 'ABORTED' ? (isTimeout(cause) ? 'TimeoutError' : 'AbortError') : 'OpenGenError';
@@ -21,6 +21,8 @@ export class OpenGenError extends Error {
     this.retryable = retryable;
     /** What only the curious want to know, such as the tensor at which a file breaks off. @type {string | null} */
     this.detail = detail;
+    /** What a file is good for instead of being a model: "lora", "controlnet" or "upscaler", for BAD_MODEL. @type {string | null} */
+    this.kind = kind;
   }
 }
 

@@ -56,7 +56,7 @@ const choice = new Choice({ catalog: MODELS, removal, onChange: () => using.list
 const openStorage = (id) => later(({ storage }) => storage.open(id));
 const adding = new Adding({
   engine: () => session.started(), onAdded: (stored) => using.added(stored), onChange: () => state.draw(), onFull: () => openStorage(),
-  models: () => choice.all, onGiven: (id) => using.given(id), onUpscaler: (file) => begin.takeNetwork(file),
+  models: () => choice.all, onGiven: (id) => using.given(id), onUpscaler: (file) => begin.takeNetwork(file), onLora: (file) => later(({ networks }) => networks.take(file)),
 });
 const reader = new Reader();
 const begin = new Begin({

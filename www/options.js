@@ -27,7 +27,7 @@ const PICTURE = {
   prompt: true, negativePrompt: true, dialect: true, steps: true, guidance: true, seed: true, variationSeed: true,
   variationStrength: true, rng: true, sampler: true, schedule: true, width: true, height: true, batch: true,
   previews: true, walk: true, guidanceRescale: true, image: true, strength: true, exactSteps: true, resize: true, encode: true,
-  mask: true, maskBlur: true, maskedContent: true, differential: true, onlyMasked: true, extend: true, hires: true, controls: true,
+  mask: true, maskBlur: true, maskedContent: true, differential: true, onlyMasked: true, extend: true, hires: true, controls: true, loras: true,
 };
 /** @type {Names<Required<import('./api.d.ts').GenerateOptions>>} */
 const GENERATE = { ...PICTURE, imageType: true, onStage: true, onStep: true, signal: true };
@@ -41,6 +41,10 @@ const WALK = { prompt: true, seed: true, share: true };
 const HIRES = { scale: true, strength: true, steps: true, upscaler: true };
 /** @type {Names<Required<import('./api.d.ts').ControlOptions>>} */
 const CONTROL = { model: true, image: true, strength: true, start: true, end: true, preprocessor: true, importance: true, resize: true };
+/** @type {Names<Required<import('./api.d.ts').LoraOptions>>} */
+const LORA = { name: true, model: true, weight: true, textWeight: true, blocks: true };
+/** @type {Names<{name: string, replace: boolean}>} */
+const NETWORK = { name: true, replace: true };
 /** @type {Names<Required<import('./protocol.d.ts').Extension>>} */
 const EXTEND = { left: true, top: true, right: true, bottom: true, overlap: true };
 /** @type {Names<{signal: AbortSignal}>} */
@@ -61,7 +65,7 @@ export const STUDY = {
 /** The options of each call, by what an error calls it. */
 const TAKES = {
   create: CREATE, detect: DETECT, load: IMPORT, import: IMPORT, quantize: LOAD, setAutoencoder: IMPORT, model: MODEL, generate: GENERATE, previews: PREVIEWS,
-  upscale: UPSCALE, walk: WALK, extend: EXTEND, hires: HIRES, control: CONTROL, request: PICTURE, study: SIGNAL,
+  upscale: UPSCALE, walk: WALK, extend: EXTEND, hires: HIRES, control: CONTROL, lora: LORA, add: NETWORK, request: PICTURE, study: SIGNAL,
 };
 
 /** What others call an option; without capitals, dashes and underscores. */
@@ -70,7 +74,7 @@ const ELSEWHERE = /** @type {Record<string, string>} */ ({
   numinferencesteps: 'steps', numsteps: 'steps', inferencesteps: 'steps', iterations: 'steps',
   negative: 'negativePrompt', text: 'prompt', scheduler: 'sampler', samplername: 'sampler', method: 'sampler',
   n: 'batch', count: 'batch', batchsize: 'batch', numimages: 'batch', numimagesperprompt: 'batch',
-  initimage: 'image', denoisingstrength: 'strength', denoise: 'strength', maskimage: 'mask', outpaint: 'extend', hiresfix: 'hires', highres: 'hires', hrscale: 'scale', controlnet: 'controls', controlnets: 'controls', weight: 'strength', controlnetconditioningscale: 'strength', guidancestart: 'start', guidanceend: 'end', module: 'preprocessor', map: 'image', controlmode: 'importance', hrupscaler: 'upscaler', feather: 'overlap', feathering: 'overlap', inpaintfullrespadding: 'onlyMasked', paddingmaskcrop: 'onlyMasked', maskedareapadding: 'onlyMasked', subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
+  initimage: 'image', denoisingstrength: 'strength', denoise: 'strength', maskimage: 'mask', outpaint: 'extend', hiresfix: 'hires', highres: 'hires', hrscale: 'scale', controlnet: 'controls', controlnets: 'controls', lora: 'loras', networks: 'loras', adapters: 'loras', network: 'model', strength: 'weight', te: 'textWeight', unet: 'weight', weight: 'strength', controlnetconditioningscale: 'strength', guidancestart: 'start', guidanceend: 'end', module: 'preprocessor', map: 'image', controlmode: 'importance', hrupscaler: 'upscaler', feather: 'overlap', feathering: 'overlap', inpaintfullrespadding: 'onlyMasked', paddingmaskcrop: 'onlyMasked', maskedareapadding: 'onlyMasked', subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
   callback: 'onStep', onprogress: 'onStep', onpreview: 'onStep', abortsignal: 'signal', type: 'imageType',
   format: 'imageType', device: 'engine', backend: 'engine', worker: 'workerUrl', src: 'url', href: 'url', path: 'url',
   hash: 'sha256', size: 'bytes', memory: 'memoryLimit', maxmemory: 'memoryLimit', vram: 'memoryLimit',

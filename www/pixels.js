@@ -52,14 +52,28 @@ function addressed(source) {
 /**
  * A network's file as the worker takes it.
  * @param {import('./api.d.ts').NetworkSource} source
- * @returns {import('./protocol.d.ts').UpscaleRequest['network']}
+ * @returns {import('./protocol.d.ts').NetworkFile}
  */
 export function networkOf(source) {
   if (source instanceof Blob) {
-    return { key: keyOf(source), name: /** @type {File} */ (source).name ?? 'upscaler', file: source };
+    return { key: keyOf(source), name: /** @type {File} */ (source).name ?? 'network', file: source };
   }
   if (typeof source === 'string' || source instanceof URL) return addressed(source);
-  throw invalid('model', 'must be a Blob, a File or an address: the safetensors file of an upscaler');
+  throw invalid('model', 'must be a Blob, a File or an address: a safetensors file');
+}
+
+/**
+ * A LoRA as the worker takes it.
+ * @param {import('./api.d.ts').LoraOptions} lora
+ * @returns {import('./protocol.d.ts').Lora}
+ */
+export function loraOf({ model, name, ...rest }) {
+  if (model === undefined) {
+    if (!name) throw invalid('loras', 'a LoRA has neither the name of one that is kept here nor a model of its own');
+    return { ...rest, name };
+  }
+  const network = networkOf(model);
+  return { ...rest, name: name ?? network.name.replace(/\.[^.]*$/, ''), network };
 }
 
 /**

@@ -217,6 +217,8 @@ export interface GenerateRequest {
   hires?: HiresFix;
   /** Maps that steer the run, each by a ControlNet; at most 4. */
   controls?: Control[];
+  /** What is merged into the model for this run, beside what the prompt names. */
+  loras?: Lora[];
   /** More of `image` is drawn on its sides (outpainting); the result has its size and that. */
   extend?: Extension;
   /**
@@ -224,6 +226,53 @@ export interface GenerateRequest {
    * 0 … 256, and widened to that shape (A1111's "Only masked", whose own number is 32). Default: the whole image is drawn.
    */
   onlyMasked?: number;
+}
+
+/** How much of a LoRA, LoCon, LoHa or LoKr is merged into the model; what it changes comes from the stored model each time. */
+export interface Lora {
+  /** What a prompt and a picture's settings call it: the name of one that is kept in this browser, or of `network`. */
+  name: string;
+  /** Its file, where it is not one of those. */
+  network?: NetworkFile;
+  /** Of the UNet's change. Default: 1. */
+  weight?: number;
+  /** Of the text encoder's. Default: `weight`. */
+  textWeight?: number;
+  /**
+   * Beside these, of 26 blocks: the text encoder, the twelve on the way down, the middle, the twelve on the way up, as users of
+   * A1111's LoRA Block Weight know them.
+   */
+  blocks?: number[];
+}
+
+/** A network's file: here, or at an address. `key` is the same for the same file. */
+export interface NetworkFile {
+  key: string;
+  name: string;
+  url?: string;
+  file?: Blob;
+}
+
+/** A network that is kept in this browser. */
+export interface StoredNetwork {
+  /** Its file's name without the ending, or what it was given: what a prompt calls it. */
+  name: string;
+  bytes: number;
+  /** By which A1111 knows it (`Lora hashes`); null where the browser offers no hashes, as outside of secure contexts. */
+  hash: string | null;
+  /** When it was added, milliseconds since 1970. */
+  added: number;
+  /** What its file says of itself. */
+  about: {
+    title: string | null;
+    description: string | null;
+    /** What it was trained on. */
+    base: string | null;
+    /** Words that call it, or the most frequent ones of the pictures that it was trained with. */
+    words: string[];
+    /** The ranks of its layers, from the smallest to the largest. */
+    ranks: [number, number];
+  };
 }
 
 /** By what a picture is enlarged: its latents, as PyTorch's `interpolate` does it, or its pixels. A1111's. */
@@ -424,8 +473,7 @@ export type StageName = 'encode' | 'text' | 'denoise' | 'decode';
 
 /** What `upscale` is asked. */
 export interface UpscaleRequest {
-  /** `key`: the same for the same file; its Blob or its address. */
-  network: { key: string; name: string; file?: Blob; url?: string };
+  network: NetworkFile;
   image: Pixels;
   /** How many times as wide and high. Default: the network's own factor. */
   scale?: number;
@@ -548,6 +596,8 @@ export interface WireError {
   retryable: boolean;
   /** The technical part of the message, where a person's words leave it out. */
   detail?: string | null;
+  /** For BAD_MODEL: what the file is good for instead. */
+  kind?: 'lora' | 'controlnet' | 'upscaler' | null;
 }
 
 /** A model's file; `bytes` and `sha256` where they are known. */
@@ -598,6 +648,11 @@ export type ToWorker =
   | { type: 'generate'; id: number; request: GenerateRequest }
   | { type: 'upscale'; id: number; ask: UpscaleRequest }
   | { type: 'study'; id: number; ask: Study }
+  | { type: 'listNetworks'; id: number }
+  | { type: 'addNetwork'; id: number; network: NetworkFile; name?: string; replace?: boolean }
+  | { type: 'networkFile'; id: number; name: string }
+  | { type: 'renameNetwork'; id: number; name: string; to: string }
+  | { type: 'removeNetwork'; id: number; name: string }
   | { type: 'readSettings'; id: number; png: Uint8Array }
   | { type: 'removeModel'; id: number; model: string }
   | { type: 'storage'; id: number }

@@ -8,6 +8,7 @@ import { detect } from './detect.js';
 import { choose, withoutDevice } from './engines.js';
 import { joined, keptSizes, seenOf, together } from './folder.js';
 import { gathered, inParts, isIndex } from './gathered.js';
+import * as networks from './networks.js';
 import { enlarge } from './preview.js';
 import { clearRegisters } from './registers.js';
 import { partOf, storedRows } from './stored.js';
@@ -82,7 +83,7 @@ async function perform(call) {
         clearRegisters(); // the next step comes
       };
       const before = running;
-      const made = await cancellable(call.id, (engine) => engine.generate(call.request, tell));
+      const made = await cancellable(call.id, async (engine) => engine.generate(await withNetworks(call.request), tell));
       const notices = running === before ? made.notices : [running.reason, ...made.notices];
       return { ...made, notices, capabilities: running.capabilities() };
     }
@@ -96,7 +97,18 @@ async function perform(call) {
       return cancellable(call.id, (engine) => engine.upscale({ ...ask, key, name, read: () => bytesOf(network) }, tell));
     }
     case 'study':
-      return cancellable(call.id, (engine) => engine.study(call.ask));
+      return cancellable(call.id, async (engine) => engine.study(
+        call.ask.request ? { ...call.ask, request: await withNetworks(call.ask.request) } : call.ask));
+    case 'listNetworks':
+      return networks.list();
+    case 'addNetwork':
+      return networks.add(await blobOf(call.network), { ...call, name: call.name ?? call.network.name, look: running.module.aboutNetwork });
+    case 'networkFile':
+      return networks.fileOf(call.name);
+    case 'renameNetwork':
+      return networks.rename(call.name, call.to);
+    case 'removeNetwork':
+      return networks.remove(call.name);
     case 'readSettings':
       return running.module.readSettings(call.png);
     case 'removeModel':
@@ -195,11 +207,34 @@ async function vocabulary() {
 }
 
 /** A network's file, which is small enough to be read at once. */
-async function bytesOf({ file, url }) {
-  if (file) return new Uint8Array(await file.arrayBuffer());
+const bytesOf = async (network) => new Uint8Array(await (await blobOf(network)).arrayBuffer());
+
+async function blobOf({ file, url }) {
+  if (file) return file;
   const response = await fetch(url);
-  if (!response.ok) throw new Error(`was answered with ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
+  if (!response.ok) throw Object.assign(new Error(`${url} was answered with ${response.status}`), { code: 'NETWORK', retryable: true });
+  return response.blob();
+}
+
+/** A request with the files of the networks that are given with it and of those that its prompt names and that are kept here. */
+async function withNetworks(request) {
+  const { dialect = 'a1111', loras: given = [], prompt } = request;
+  const named = dialect === 'a1111' && prompt.includes('<') ? running.module.networksIn(prompt) : [];
+  if (!given.length && !named.length) return request;
+  const loras = [];
+  for (const lora of [...given, ...named]) {
+    const kept = !lora.network && await networks.find(lora.name);
+    if (kept) {
+      const { name, bytes, added } = kept;
+      const read = async () => bytesOf({ file: await networks.fileOf(name) });
+      loras.push({ ...lora, key: `${name}\n${added}`, bytes, read });
+    } else if (lora.network) {
+      loras.push({ ...lora, key: lora.network.key, bytes: lora.network.file?.size, read: () => bytesOf(lora.network) });
+    } else if (given.includes(lora)) {
+      throw Object.assign(new Error(`there is no network ${lora.name} in this browser: add it first`), { code: 'INVALID_INPUT', field: 'loras' });
+    } // the engine says that one of a prompt is left out
+  }
+  return { ...request, loras };
 }
 
 const progressOf = ({ id }) => (progress) => self.postMessage({ type: 'progress', id, progress });
@@ -216,8 +251,8 @@ function toWire(error) {
   const message = String(error?.message ?? error);
   // The engine's errors carry a code in words; a DOMException's is a number.
   if (typeof error?.code === 'string') {
-    const { code, field = null, detail = null } = error;
-    return { code, message, field, retryable: Boolean(error.retryable), detail };
+    const { code, field = null, detail = null, kind = null } = error;
+    return { code, message, field, retryable: Boolean(error.retryable), detail, kind };
   }
   if (error instanceof WebAssembly.CompileError || error instanceof WebAssembly.LinkError) {
     return { code: 'UNSUPPORTED', message: `this browser cannot run the engine (${message})`, field: null, retryable: false };

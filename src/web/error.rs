@@ -14,6 +14,9 @@ pub(super) fn to_js(error: Error) -> JsValue {
     set(&js, "field", field(&error).map_or(JsValue::NULL, JsValue::from));
     set(&js, "retryable", retryable(&error));
     set(&js, "detail", detail(&error).map_or(JsValue::NULL, JsValue::from));
+    if let Error::OtherFile { kind: Some(kind), .. } = &error {
+        set(&js, "kind", *kind);
+    }
     js
 }
 

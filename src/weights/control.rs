@@ -53,6 +53,7 @@ fn refuse(header: &Header) -> Result<()> {
             file: header.file.clone(),
             what: what.to_string(),
             advice: advice.to_string(),
+            kind: None,
         })
     };
     let names = || {

@@ -25,6 +25,18 @@ pub enum Kind {
     Upscaler,
 }
 
+impl Kind {
+    /// What such a file is for, where it has a use here.
+    fn use_of(self) -> Option<&'static str> {
+        match self {
+            Kind::Merged => Some("lora"),
+            Kind::Control => Some("controlnet"),
+            Kind::Upscaler => Some("upscaler"),
+            Kind::Checkpoint | Kind::Other | Kind::AddOn | Kind::Part => None,
+        }
+    }
+}
+
 /// Marks of tensors' names, what they are marks of, and what people call that. The first line that fits counts; a mark
 /// with `^` stands at a name's start, another anywhere.
 const MARKS: [(&[&str], Kind, &str); 26] = [
@@ -159,7 +171,9 @@ pub fn other_model<'a>(
     metadata: &BTreeMap<String, String>,
     names: impl Iterator<Item = &'a str>,
 ) -> Error {
-    let (what, advice) = match kind(metadata, names) {
+    let found = kind(metadata, names);
+    let kind = found.as_ref().and_then(|(kind, _)| kind.use_of());
+    let (what, advice) = match found {
         // A whole one is read; this one has only a name or two of one.
         Some((Kind::Checkpoint, what)) => (format!("a part of {what}"), WHOLE),
         Some((Kind::Other, what)) => (what, "Stable Diffusion 1 and 2 can be drawn with"),
@@ -168,7 +182,7 @@ pub fn other_model<'a>(
         }
         Some((Kind::Merged, what)) => (
             what,
-            "it changes a model and is none by itself; give it beside one (--lora), on the command line",
+            "it changes a model and is none by itself; give it beside one (--lora, and LoRAs in the page's settings)",
         ),
         Some((Kind::Control, what)) => {
             (what, "it steers a model and is none by itself; give it beside one, with a map (--control)")
@@ -182,7 +196,7 @@ pub fn other_model<'a>(
             "a checkpoint of Stable Diffusion 1 or 2 in one file is needed, or a folder in diffusers' layout",
         ),
     };
-    Error::OtherFile { file: file.to_string(), what, advice: advice.to_string() }
+    Error::OtherFile { file: file.to_string(), what, advice: advice.to_string(), kind }
 }
 
 const WHOLE: &str = "a whole model is needed, with UNet, text encoder and autoencoder";
@@ -217,7 +231,12 @@ pub fn no_weights(file: &str, start: &[u8]) -> Option<Error> {
         _ if start.trim_ascii_start().starts_with(b"<") => ("a web page", AGAIN),
         _ => return None,
     };
-    Some(Error::OtherFile { file: file.to_string(), what: what.to_string(), advice: advice.to_string() })
+    Some(Error::OtherFile {
+        file: file.to_string(),
+        what: what.to_string(),
+        advice: advice.to_string(),
+        kind: None,
+    })
 }
 
 fn holds(bytes: &[u8], needle: &[u8]) -> bool {

@@ -99,7 +99,7 @@ fn needed(error: Error) -> Error {
         Error::OtherFile { file, what, .. } => {
             // A whole checkpoint is no part of one.
             let what = what.strip_prefix("a part of ").map_or(what.clone(), str::to_string);
-            Error::OtherFile { file, what, advice: NEEDED.to_string() }
+            Error::OtherFile { file, what, advice: NEEDED.to_string(), kind: None }
         }
         other => other,
     }
@@ -113,7 +113,7 @@ fn unknown(header: &Header, kind: Option<String>) -> Error {
         .map_or("no tensor at all".to_string(), |info| format!("{} {:?}", info.name, info.shape));
     let what = kind.unwrap_or_else(|| "no upscaler that is known here".to_string());
     let what = format!("{what}, whose {} tensors begin with {first}", header.tensors.len());
-    Error::OtherFile { file: header.file.clone(), what, advice: NEEDED.to_string() }
+    Error::OtherFile { file: header.file.clone(), what, advice: NEEDED.to_string(), kind: None }
 }
 
 /// Takes away what wraps all names; of weights and their average the average stays.
@@ -221,7 +221,12 @@ fn count(header: &Header, first: usize, name: impl Fn(usize) -> String) -> usize
 fn rrdb(header: &Header) -> Result<RrdbConfig> {
     if let Some(plus) = header.tensors.iter().find(|info| info.name.contains(".conv1x1")) {
         let what = format!("an upscaler (ESRGAN+, which has a tensor {})", plus.name);
-        return Err(Error::OtherFile { file: header.file.clone(), what, advice: NEEDED.to_string() });
+        return Err(Error::OtherFile {
+            file: header.file.clone(),
+            what,
+            advice: NEEDED.to_string(),
+            kind: None,
+        });
     }
     let (inputs, outputs) = (dim(header, "conv_first.weight", 1)?, dim(header, "conv_last.weight", 0)?);
     let unshuffle = match (inputs, outputs) {

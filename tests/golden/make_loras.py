@@ -5,13 +5,15 @@
 
 No LoRA is committed: every value follows from its tensor's name (`make_single.weight`). `MODEL.json` has the names and shapes
 of each file; `MODEL.safetensors` what text encoder and UNet give with it. kohya's, PEFT's and old diffusers' names go through
-diffusers' own loader; convolutions, which it does not read under kohya's names, LoHa and LoKr are merged by LyCORIS's functions.
+diffusers' own loader; convolutions, which it does not read under kohya's names, LoHa, LoKr, DoRA and (IA)³ are merged by LyCORIS's functions.
 """
 
 import json
 
 import torch
 from lycoris.functional import locon, loha, lokr
+from lycoris.functional.general import rebuild_tucker, weight_decompose
+from lycoris.modules.ia3 import _ia3_weight
 from safetensors.torch import save_file
 
 from make_goldens import HERE, PROMPTS, load, noise
@@ -26,7 +28,13 @@ WORDS = (".q_proj", ".k_proj", ".v_proj", ".out_proj", ".fc1", ".fc2")
 
 
 def value(tensor, shape):
-    """One alpha for all: where they differ, diffusers 0.42 takes some for those of other layers."""
+    """One alpha for all: where they differ, diffusers 0.42 takes some for those of other layers. Magnitudes are near the rows' own."""
+    if tensor.endswith(".on_input"):
+        return torch.tensor([0.0 if "attn2_to_k" in tensor else 1.0])
+    if tensor.endswith((".hada_t1", ".hada_t2", ".lokr_t2")):  # of many factors, none too small to show
+        return 16 * weight(tensor, tuple(shape))
+    if tensor.endswith(".dora_scale"):
+        return 1 + weight(tensor, tuple(shape)).abs()
     return weight("alpha" if tensor.endswith(".alpha") else tensor, tuple(shape))
 
 
@@ -111,6 +119,36 @@ def lokr_file(pipe):
         yield (f"{name}.alpha", [])
 
 
+def tucker_file(pipe):
+    for component, path, module in layers(pipe, {"unet": (".conv1",)}):
+        name, (o, i, *kernel) = kohya(component, path), module.weight.shape
+        for part in ("1", "2"):
+            yield from ((f"{name}.hada_w{part}_a", [2, o]), (f"{name}.hada_w{part}_b", [2, i]), (f"{name}.hada_t{part}", [2, 2, *kernel]))
+        yield (f"{name}.alpha", [])
+    for component, path, module in layers(pipe, {"unet": (".conv2",)}):
+        name, (o, i, *kernel) = kohya(component, path), module.weight.shape
+        yield from ((f"{name}.lokr_w1", [2, 2]), (f"{name}.lokr_w2_a", [2, o // 2]), (f"{name}.lokr_w2_b", [2, i // 2]),
+                    (f"{name}.lokr_t2", [2, 2, *kernel]), (f"{name}.alpha", []))
+
+
+def dora_file(pipe):
+    """Magnitudes of columns for what reads, of rows for what writes and for the text encoder."""
+    for component, path, module in layers(pipe, {"unet": (".to_q", ".to_out.0", ".conv1"), "text_encoder": (".fc1",)}):
+        down, up = low(module, 2)
+        name, (o, i, *kernel) = kohya(component, path), module.weight.shape
+        by_column = component == "unet" and not path.endswith("to_out.0")
+        scale = [1, i, *(1 for _ in kernel)] if by_column else [o, 1, *(1 for _ in kernel)]
+        yield from ((f"{name}.lora_down.weight", down), (f"{name}.lora_up.weight", up), (f"{name}.alpha", []),
+                    (f"{name}.dora_scale", scale))
+
+
+def ia3_file(pipe):
+    """Of rows for keys and of columns else; the file says which."""
+    for component, path, module in layers(pipe, {"unet": (".attn2.to_k", ".ff.net.2"), "text_encoder": (".fc2",)}):
+        name, (o, i) = kohya(component, path), module.weight.shape
+        yield from ((f"{name}.weight", [o] if path.endswith("to_k") else [i]), (f"{name}.on_input", [1]))
+
+
 def by_lycoris(pipe, tensors):
     """Adds what LyCORIS's own functions make of a file's tensors."""
     paths = {kohya(component, path): (component, module)
@@ -118,18 +156,36 @@ def by_lycoris(pipe, tensors):
     for name in sorted({name.split(".")[0] for name in tensors}):
         component, module = paths[name]
         get = lambda end: tensors.get(f"{name}.{end}")
+        strength = UNET if component == "unet" else TEXT
+        if get("on_input") is not None:
+            gate = get("weight")
+            module.weight.copy_(_ia3_weight(module.weight, gate, bool(get("on_input").item()), strength, False))
+            continue
         alpha = float(get("alpha"))
+        if get("dora_scale") is not None:
+            up, down, magnitude = get("lora_up.weight"), get("lora_down.weight"), get("dora_scale")
+            change = locon.diff_weight(down, up, None, gamma=alpha / down.shape[0]).reshape(module.weight.shape)
+            on_out = magnitude.shape[0] == module.weight.shape[0]
+            to = weight_decompose(module.weight + change, magnitude, 1, on_out)
+            module.weight += strength * (to - module.weight)
+            continue
         if get("lora_up.weight") is not None:
             up, down, mid = get("lora_up.weight"), get("lora_down.weight"), get("lora_mid.weight")
             change = locon.diff_weight(down, up, mid, gamma=alpha / down.shape[0])
         elif get("hada_w1_a") is not None:
             parts = [get(end) for end in ("hada_w1_b", "hada_w1_a", "hada_w2_b", "hada_w2_a")]
-            change = loha.diff_weight(*parts, None, None, gamma=alpha / 2)
+            change = loha.diff_weight(*parts, get("hada_t1"), get("hada_t2"), gamma=alpha / 2)
         else:
+            core = get("lokr_t2")
+            if core is not None:  # the function takes the output's size for the rank there; the module has alpha / rank
+                whole = rebuild_tucker(core, get("lokr_w2_a"), get("lokr_w2_b")) * (alpha / core.shape[0])
+                change = lokr.diff_weight(get("lokr_w1"), None, None, whole, None, None, None, gamma=1.0)
+                module.weight += strength * change.reshape(module.weight.shape)
+                continue
             gamma = alpha if get("lokr_w2_a") is not None else 1.0  # of a product it divides by the rank itself
             change = lokr.diff_weight(get("lokr_w1"), None, None, get("lokr_w2"), get("lokr_w2_a"), get("lokr_w2_b"), None,
                                       gamma=gamma)
-        module.weight += (UNET if component == "unet" else TEXT) * change.reshape(module.weight.shape)
+        module.weight += strength * change.reshape(module.weight.shape)
 
 
 def by_diffusers(pipe, tensors):
@@ -140,7 +196,8 @@ def by_diffusers(pipe, tensors):
 
 
 FILES = {"kohya": (kohya_file, by_diffusers), "peft": (peft_file, by_diffusers), "processor": (processor_file, by_diffusers),
-         "locon": (locon_file, by_lycoris), "loha": (loha_file, by_lycoris), "lokr": (lokr_file, by_lycoris)}
+         "locon": (locon_file, by_lycoris), "loha": (loha_file, by_lycoris), "lokr": (lokr_file, by_lycoris),
+         "tucker": (tucker_file, by_lycoris), "dora": (dora_file, by_lycoris), "ia3": (ia3_file, by_lycoris)}
 
 
 def make(index, model):

@@ -3,8 +3,9 @@
 /**
  * A file of safetensors in f32.
  * @param {Record<string, {shape: number[], values: ArrayLike<number>}>} tensors
+ * @param {Record<string, string>} [metadata]
  */
-export function safetensors(tensors) {
+export function safetensors(tensors, metadata) {
   const parts = Object.values(tensors).map(({ values }) => Buffer.from(Float32Array.from(values).buffer));
   let at = 0;
   const header = Object.fromEntries(Object.entries(tensors).map(([name, { shape }], i) => {
@@ -12,7 +13,7 @@ export function safetensors(tensors) {
     at += parts[i].length;
     return [name, { dtype: 'F32', shape, data_offsets: [from, at] }];
   }));
-  const json = Buffer.from(JSON.stringify(header));
+  const json = Buffer.from(JSON.stringify(metadata ? { __metadata__: metadata, ...header } : header));
   const length = Buffer.alloc(8);
   length.writeBigUInt64LE(BigInt(json.length));
   return Buffer.concat([length, json, ...parts]);

@@ -2,7 +2,7 @@
 
 import { $, bytes } from './dom.js';
 import { keptIn } from './keptin.js';
-import { report } from './report.js';
+import { hideReport, report } from './report.js';
 import { brought } from './shell.js';
 import { sentence } from './words.js';
 
@@ -10,8 +10,6 @@ import { sentence } from './words.js';
 const MODELS = /\.(gguf|safetensors|ckpt|pth?|bin|onnx)$/i;
 /** What an autoencoder by itself comes in. */
 const PARTS = /\.safetensors$/i;
-/** What the engine says of a file that enlarges pictures. */
-const UPSCALER = /this is an upscaler/;
 const KEPT = 'The model in use, your prompt and your pictures are as they were.';
 
 /** Whether a file that was dropped is meant as a model. @param {File} file */
@@ -32,10 +30,11 @@ export class Adding extends EventTarget {
    * @param {() => void} options.onChange it began, went on or ended
    * @param {() => void} options.onFull the visitor wants to make room
    * @param {(file: File) => void} options.onUpscaler a file is no model, but enlarges pictures
+   * @param {(file: File) => void} options.onLora a file is no model, but changes one
    */
-  constructor({ engine, onAdded, models, onGiven, onChange, onFull, onUpscaler }) {
+  constructor({ engine, onAdded, models, onGiven, onChange, onFull, onUpscaler, onLora }) {
     super();
-    Object.assign(this, { engine, onAdded, models, onGiven, onChange, onFull, onUpscaler });
+    Object.assign(this, { engine, onAdded, models, onGiven, onChange, onFull, onUpscaler, onLora });
     $('add-model').addEventListener('click', () => (this.now ? this.stop() : this.pick()));
     $('add-model-file').addEventListener('change', () => {
       const files = [...$('add-model-file').files];
@@ -167,7 +166,11 @@ export class Adding extends EventTarget {
 
   #failed(file, error) {
     if (error.code === 'ABORTED') return report(`“${file.name}” was not added.`, ['You cancelled it; no part of it was kept.', KEPT]);
-    if (error.code === 'BAD_MODEL' && UPSCALER.test(error.message) && file instanceof File) return this.onUpscaler(file);
+    const other = { upscaler: this.onUpscaler, lora: this.onLora }[error.kind];
+    if (other && file instanceof File) {
+      hideReport(); // that it is being added
+      return other(file);
+    }
     const lines = {
       QUOTA: ['There is no room for it. Deleting a model or pictures makes room.'],
       STORAGE: ['This browser does not keep models here; a private window may be the reason.', sentence(error.message)],

@@ -91,7 +91,7 @@ export class Gallery {
   /** The newest picture, to be shown. @returns {Promise<Made | null>} */
   async latest() {
     const [entry] = this.#entries;
-    return entry ? this.#open(entry) : null;
+    return entry ? this.open(entry) : null;
   }
 
   /** The next newer (-1) or older (1) picture of those that the search leaves. @returns {Promise<Made | null>} */
@@ -99,7 +99,7 @@ export class Gallery {
     const found = this.#found();
     const at = found.findIndex(({ id }) => id === entry?.id);
     const next = at < 0 ? undefined : found[at + step];
-    return next ? this.#open(next).catch(() => null) : null; // deleted in another tab: as if it had not been there
+    return next ? this.open(next).catch(() => null) : null; // deleted in another tab: as if it had not been there
   }
 
   /** Deletes pictures and offers to put them back. @param {import('./pictures.js').Entry[]} entries */
@@ -180,15 +180,15 @@ export class Gallery {
 
   async #pick(entry) {
     try {
-      this.onPick(await this.#open(entry));
+      this.onPick(await this.open(entry));
     } catch (error) {
       report('This picture could not be opened.', [`The browser says: ${error.message}`]);
       this.refresh();
     }
   }
 
-  /** @returns {Promise<Made>} */
-  async #open(entry) {
+  /** A kept picture, to be shown. @param {import('./pictures.js').Entry} entry @returns {Promise<Made>} */
+  async open(entry) {
     const png = await this.pictures.file(entry.id);
     if (!png) throw new Error('it has been deleted in another tab');
     return { entry, png, image: await pixelsOf(png), settings: entry.settings, model: entry.model };

@@ -4,7 +4,9 @@ import { canShare } from './actions.js';
 import { Batch } from './batch.js';
 import { Large } from './large.js';
 import { Length } from './length.js';
+import { Networks } from './networks.js';
 import { Origin } from './origin.js';
+import { Part } from './parts.js';
 import { Recall } from './recall.js';
 import { StoragePanel } from './storage.js';
 import { Strength } from './strength.js';
@@ -38,6 +40,11 @@ export function furnish({
     onSave: (made) => actions.save(made),
     onShare: canShare() ? (made) => actions.share(made) : null,
   });
+  const networks = new Networks({ engine: () => session.started() });
+  new Part({
+    id: 'grid', what: 'What grids need', load: () => import('../grid/view.js'), address: new URL('../grid/view.js', import.meta.url),
+    begin: ({ Grid }) => new Grid({ making, settings, begin, session, gallery }),
+  });
   new Recall({
     engine: () => session.started(), onSettings: (values) => filling.takePicture(values), onModel: (files) => adding.add(files),
     onBegin: (file, name) => begin.choose(file, name), begins: () => begin.mode !== 'words',
@@ -49,6 +56,7 @@ export function furnish({
   return {
     batch: new Batch({ onChoose: (made) => shown.present(made) }),
     length: new Length({ session }),
+    networks,
     origin: new Origin({ pictures: gallery.pictures, gallery, begin, current: () => shown.current }),
     strength: new Strength({ session, settings, begin }),
     storage: new StoragePanel({ session, choice, removal, onRemoved: (id) => using.forgotten(id) }),

@@ -98,6 +98,14 @@ export class Making {
     if (this.shown.following) this.stage.bringIntoSight();
   }
 
+  /** Lines up pictures that are one job, whatever the form says. @param {Omit<import('./queue.js').Job, 'id'>} job */
+  line(job) {
+    hideReport();
+    if (!this.queue.running) this.shown.following = true;
+    if (this.shown.following) this.begin.runs();
+    this.queue.line(job);
+  }
+
   /** The same name for the same pictures. */
   #nameOf(request) {
     return nameOf({ settings: request, model: this.session.model.id });
@@ -147,7 +155,7 @@ export class Making {
    * Makes the pictures of a job, one after the other. Never rejects.
    * @param {import('./queue.js').Job} job
    */
-  async #draw({ pictures: requests }, signal) {
+  async #draw({ pictures: requests, onMade }, signal) {
     const { session, stage, shown, adding, reader } = this;
     this.#sketching?.abort();
     hideBanner();
@@ -170,9 +178,10 @@ export class Making {
           ? await this.#enlarge(request, sources.image, signal)
           : await session.generate({ ...settings, ...sources, previews: true, signal, ...progress });
         made.push(await this.#finish(request, reading, result));
+        onMade?.(i, made[i]);
       }
       sayDone(made);
-      if (made.length > 1 && shown.following) this.on.onBatch(made);
+      if (made.length > 1 && shown.following && !onMade) this.on.onBatch(made);
       this.begin.ran(true);
       return 'done';
     } catch (error) {
@@ -322,5 +331,6 @@ function sayDone(made) {
   else if (settings.variationStrength > 0) {
     const seeds = `${settings.variationSeed} to ${last.variationSeed}`;
     say(`Done in ${total}`, `${made.length} pictures, variations ${seeds} of seed ${settings.seed}`, prompt);
-  } else say(`Done in ${total}`, `${made.length} pictures, seeds ${settings.seed} to ${last.seed}`, prompt);
+  } else if (last.seed === settings.seed) say(`Done in ${total}`, `${made.length} pictures`, prompt);
+  else say(`Done in ${total}`, `${made.length} pictures, seeds ${settings.seed} to ${last.seed}`, prompt);
 }

@@ -21,6 +21,8 @@ export function singles({ batch = 1, variationStrength, variationSeed, ...reques
  * @property {number} id
  * @property {string} prompt
  * @property {object[]} pictures requests of single pictures, made one after the other
+ * @property {(at: number, made: import('./gallery.js').Made) => void} [onMade] one of them is made
+ * @property {(outcome: 'done' | 'cancelled' | 'failed') => void} [onEnd] it is over, or was taken out of the line
  */
 
 export class Queue {
@@ -42,18 +44,29 @@ export class Queue {
 
   /** Lines up; draws at once when nothing is being drawn. @param {object} request */
   add(request) {
-    this.waiting.push({ id: this.#next++, prompt: request.prompt, pictures: singles(request) });
+    this.line({ prompt: request.prompt, pictures: singles(request) });
+  }
+
+  /** Lines up pictures that are one job. @param {Omit<Job, 'id'>} job */
+  line(job) {
+    this.waiting.push({ ...job, id: this.#next++ });
     this.resume();
   }
 
   /** @param {number} id of a job that waits */
   remove(id) {
-    this.waiting = this.waiting.filter((job) => job.id !== id);
-    this.onChange(this);
+    this.#drop((job) => job.id === id);
   }
 
   clear() {
-    this.waiting = [];
+    this.#drop(() => true);
+  }
+
+  /** @param {(job: Job) => boolean} goes */
+  #drop(goes) {
+    const gone = this.waiting.filter(goes);
+    this.waiting = this.waiting.filter((job) => !goes(job));
+    gone.forEach(({ onEnd }) => onEnd?.('cancelled'));
     this.onChange(this);
   }
 
@@ -74,6 +87,7 @@ export class Queue {
       this.#controller = new AbortController();
       this.onChange(this);
       const outcome = await this.draw(this.running, this.#controller.signal);
+      this.running.onEnd?.(outcome);
       this.running = null;
       this.paused = outcome === 'failed' && this.waiting.length > 0;
     }

@@ -21,6 +21,7 @@ const CLIENT: &[&str] = &[
     "limits.js",
     "link.js",
     "models.js",
+    "networks.js",
     "options.js",
     "pixels.js",
     "preview.js",

@@ -1,6 +1,6 @@
 //! What a LoRA's file says of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use serde::Serialize;
 
@@ -43,7 +43,10 @@ impl AboutLora {
         };
         let ranks = || {
             let downs = header.tensors.iter().filter(|info| {
-                matches!(split(&info.name), Some((_, Factor::Down | Factor::FirstDown | Factor::SecondDown)))
+                matches!(
+                    split(&info.name, &HashSet::new()),
+                    Some((_, Factor::Down | Factor::FirstDown | Factor::SecondDown))
+                )
             });
             downs.filter_map(|info| info.shape.first().copied())
         };

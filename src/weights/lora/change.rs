@@ -28,6 +28,14 @@ impl Matrix {
         Matrix { rows: self.rows, columns: right.columns, values }
     }
 
+    /// Rows for columns.
+    fn turned(&self) -> Matrix {
+        let (rows, columns) = (self.rows, self.columns);
+        let values = (0..columns).flat_map(|column| (0..rows).map(move |row| (row, column)));
+        let values = values.map(|(row, column)| self.values[row * columns + column]).collect();
+        Matrix { rows: columns, columns: rows, values }
+    }
+
     fn row(&self, row: usize) -> &[f32] {
         &self.values[row * self.columns..][..self.columns]
     }
@@ -38,6 +46,27 @@ impl Matrix {
 pub enum Product {
     Whole(Matrix),
     Of(Matrix, Matrix),
+    /// Of kernels: left `[r, O]`, middle `[r, s · taps]`, right `[s, I]`, whose product is `[O, I · taps]` (LyCORIS's Tucker
+    /// decomposition).
+    Tucker {
+        left: Matrix,
+        middle: Matrix,
+        right: Matrix,
+    },
+}
+
+/// `[r, s · taps]` and `[s, I]` to `[r, I · taps]`.
+fn widened(middle: &Matrix, right: &Matrix, taps: usize) -> Matrix {
+    let (inner, i) = (right.rows, right.columns);
+    let mut values = vec![0.0; middle.rows * i * taps];
+    for (middle, wide) in middle.values.chunks_exact(inner * taps).zip(values.chunks_exact_mut(i * taps)) {
+        for (line, middle) in right.values.chunks_exact(i).zip(middle.chunks_exact(taps)) {
+            for (factor, wide) in line.iter().zip(wide.chunks_exact_mut(taps)) {
+                wide.iter_mut().zip(middle).for_each(|(sum, value)| *sum += factor * value);
+            }
+        }
+    }
+    Matrix { rows: middle.rows, columns: i * taps, values }
 }
 
 impl Product {
@@ -46,6 +75,10 @@ impl Product {
         match self {
             Product::Whole(matrix) => [matrix.rows, matrix.columns],
             Product::Of(left, right) => [left.rows, right.columns],
+            Product::Tucker { left, middle, right } => {
+                let taps = middle.columns.checked_div(right.rows).unwrap_or(0);
+                [left.columns, right.columns.saturating_mul(taps)]
+            }
         }
     }
 
@@ -53,6 +86,10 @@ impl Product {
         match self {
             Product::Whole(matrix) => matrix,
             Product::Of(left, right) => left.times(&right),
+            Product::Tucker { left, middle, right } => {
+                let taps = middle.columns / right.rows.max(1);
+                left.turned().times(&widened(&middle, &right, taps))
+            }
         }
     }
 }
@@ -95,18 +132,7 @@ impl Change {
                 if !fit {
                     return None;
                 }
-                // [r, r', taps] and [r', I] to [r, I, taps].
-                let mut wide = vec![0.0; rank * i * taps];
-                for (middle, wide) in
-                    middle.values.chunks_exact(inner * taps).zip(wide.chunks_exact_mut(i * taps))
-                {
-                    for (line, middle) in down.values.chunks_exact(i).zip(middle.chunks_exact(taps)) {
-                        for (factor, wide) in line.iter().zip(wide.chunks_exact_mut(taps)) {
-                            wide.iter_mut().zip(middle).for_each(|(sum, value)| *sum += factor * value);
-                        }
-                    }
-                }
-                Some(up.times(&Matrix { rows: rank, columns: i * taps, values: wide }).values)
+                Some(up.times(&widened(&middle, &down, taps)).values)
             }
             Change::Hadamard { first, second } => {
                 let [rows, columns] = first.sizes();
@@ -148,6 +174,13 @@ mod tests {
     #[test]
     fn changes_are_what_their_definitions_say() {
         let [o, i, taps, rank] = [4, 6, 9, 2];
+        let tucker = Product::Tucker {
+            left: matrix(3, o, 1.0),
+            middle: matrix(3, 2 * taps, -1.0),
+            right: matrix(2, i, 0.0),
+        };
+        assert_eq!(tucker.sizes(), [o, i * taps]);
+        let decomposed = tucker.matrix();
         let (up, down) = (matrix(o, rank, 1.0), matrix(rank, i * taps, -2.0));
         let low = Change::Low { up: up.clone(), down: down.clone() }.values([o, i, taps]).expect("fits");
         let at = |m: &Matrix, row: usize, column: usize| m.values[row * m.columns + column];
@@ -171,6 +204,12 @@ mod tests {
             for column in 0..i * taps {
                 let place = row * i * taps + column;
                 let (channel, tap) = (column / taps, column % taps);
+                let (left, core, right) = (matrix(3, o, 1.0), matrix(3, 2 * taps, -1.0), matrix(2, i, 0.0));
+                let expected: f32 = (0..3)
+                    .flat_map(|r| (0..2).map(move |s| (r, s)))
+                    .map(|(r, s)| at(&left, r, row) * at(&core, r, s * taps + tap) * at(&right, s, channel))
+                    .sum();
+                assert_eq!(decomposed.values[place], expected);
                 assert_eq!(low[place], product(&up, &down, row, column));
                 let expected: f32 = (0..rank)
                     .flat_map(|r| (0..3).map(move |s| (r, s)))

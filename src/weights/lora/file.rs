@@ -1,29 +1,22 @@
 //! A LoRA's file, read but of no model yet.
 
 use std::cell::OnceCell;
+use std::collections::HashSet;
 
 use sha2::{Digest, Sha256};
 
 use super::super::decode::decode;
 #[cfg(not(target_arch = "wasm32"))]
 use super::super::disk::WeightFile;
-use super::super::header::{Header, Parse, TensorInfo, bad, incomplete};
+use super::super::header::{Header, Parse, incomplete};
+use super::Factor;
 use super::about::AboutLora;
-use crate::error::{Error, Result};
+use super::names::{ON_INPUT, split};
+use crate::error::Result;
 
 /// Bytes that are hashed at once.
 #[cfg(not(target_arch = "wasm32"))]
 const PIECE: u64 = 1 << 20;
-
-/// How tensors end that would make another change of a layer's other ones, and what such files are.
-const UNREAD: [(&str, &str); 6] = [
-    (".dora_scale", "a DoRA"),
-    (".lora_magnitude_vector", "a DoRA"),
-    (".lora_magnitude_vector.weight", "a DoRA"),
-    (".on_input", "(IA)³"),
-    (".hada_t1", "a LoHa whose kernels are decomposed"),
-    (".lokr_t2", "a LoKr whose kernels are decomposed"),
-];
 
 /// Where its bytes are.
 #[derive(Debug)]
@@ -40,6 +33,8 @@ pub struct LoraFile {
     /// What a prompt calls it.
     pub name: String,
     pub(super) header: Header,
+    /// Of each tensor, the layer that it belongs to, as the file calls it, and what it is of its change.
+    pub(super) parts: Vec<Option<(String, Factor)>>,
     held: Held,
     hash: OnceCell<String>,
 }
@@ -65,15 +60,15 @@ impl LoraFile {
     }
 
     fn read(name: &str, header: Header, held: Held) -> Result<LoraFile> {
-        check(&header)?;
-        Ok(LoraFile { name: name.to_string(), header, held, hash: OnceCell::new() })
+        let parts = parts(&header)?;
+        Ok(LoraFile { name: name.to_string(), header, parts, held, hash: OnceCell::new() })
     }
 
     /// What a file says of itself, from as much of its beginning as its header takes, and its length.
     pub fn about_of(name: &str, beginning: &[u8], bytes: u64) -> Result<AboutLora> {
         match Header::parse(name, beginning, bytes)? {
             Parse::Done(header) => {
-                check(&header)?;
+                parts(&header)?;
                 Ok(AboutLora::of(&header))
             }
             Parse::NeedMore(needed) => {
@@ -106,6 +101,25 @@ impl LoraFile {
         Ok(self.hash.get_or_init(|| hash))
     }
 
+    /// Whether (IA)³'s numbers of a layer are of its columns; `None` where the file does not say.
+    pub(super) fn is_on_input(&self, layer: &str) -> Option<bool> {
+        let name = format!("{layer}{ON_INPUT}");
+        if let Some(index) = self.header.tensors.iter().position(|info| info.name == name) {
+            return Some(self.values(index).ok()?.first().is_some_and(|value| *value != 0.0));
+        }
+        let range = self.header.others.iter().find(|other| other.name == name)?.bytes.clone()?;
+        let bytes = match &self.held {
+            #[cfg(not(target_arch = "wasm32"))]
+            Held::Disk(file) => {
+                let mut bytes = Vec::new();
+                file.read_at(range.start, 1, &mut bytes).ok()?;
+                bytes
+            }
+            Held::Memory(bytes) => bytes.get(range.start as usize..)?.first().into_iter().copied().collect(),
+        };
+        Some(bytes.first()? != &0)
+    }
+
     /// The values of tensor `index` of its header.
     pub(super) fn values(&self, index: usize) -> Result<Vec<f32>> {
         let info = &self.header.tensors[index];
@@ -126,24 +140,13 @@ impl LoraFile {
     }
 }
 
-/// Refuses what is no network of this kind, and what would be read wrongly.
-fn check(header: &Header) -> Result<()> {
-    let unread = |info: &TensorInfo| UNREAD.iter().find(|(end, _)| info.name.ends_with(end));
-    if let Some((_, what)) = header.tensors.iter().find_map(unread) {
-        return Err(bad(&header.file, format!("it is {what}, which is not read here yet")));
-    }
-    match header.tensors.iter().any(|info| super::names::split(&info.name).is_some()) {
-        true => Ok(()),
-        false => Err(no_network(header)),
-    }
-}
-
-/// The error of a file that is no network of this kind.
-fn no_network(header: &Header) -> Error {
-    if header.tensors.iter().any(|info| info.name.starts_with("unet:")) {
-        let message = "a LoRA in the first dialect (cloneofsimo's of 2022), whose layers have numbers for names; convert it \
-                       to kohya's or diffusers'";
-        return bad(&header.file, message.to_string());
-    }
-    header.other_model()
+/// What each tensor is. Refused is what is no network of this kind.
+fn parts(header: &Header) -> Result<Vec<Option<(String, Factor)>>> {
+    let names = header.tensors.iter().map(|info| info.name.as_str());
+    let sides = names.clone().chain(header.others.iter().map(|other| other.name.as_str()));
+    let gated: HashSet<String> =
+        sides.filter_map(|name| Some(name.strip_suffix(ON_INPUT)?.to_string())).collect();
+    let part = |name| split(name, &gated).map(|(layer, factor)| (layer.to_string(), factor));
+    let parts: Vec<_> = names.map(part).collect();
+    if parts.iter().any(Option::is_some) { Ok(parts) } else { Err(header.other_model()) }
 }

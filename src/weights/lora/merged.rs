@@ -10,7 +10,7 @@ use super::super::header::{TensorInfo, bad};
 use super::super::packed::Manifest;
 use super::about::TRAINED_ON;
 use super::change::{Change, Matrix, Product};
-use super::names::{Layers, split};
+use super::names::Layers;
 use super::{Factor, LoraFile, Strength};
 use crate::error::Result;
 
@@ -125,10 +125,10 @@ impl Lora {
         let Asked { file, strength } = asked;
         let header = &file.header;
         let (mut changes, mut unused) = (BTreeMap::<String, BTreeMap<Factor, usize>>::new(), Vec::new());
-        for (index, info) in header.tensors.iter().enumerate() {
-            let target = split(&info.name).and_then(|(layer, factor)| {
-                let end = if factor == Factor::BiasDifference { "bias" } else { "weight" };
-                Some((format!("{}.{end}", layers.find(layer)?), factor))
+        for (index, (info, part)) in header.tensors.iter().zip(&file.parts).enumerate() {
+            let target = part.as_ref().and_then(|(layer, factor)| {
+                let end = if *factor == Factor::BiasDifference { "bias" } else { "weight" };
+                Some((format!("{}.{end}", layers.find(layer)?), *factor))
             });
             match target.filter(|(target, _)| model.contains_key(target.as_str())) {
                 Some((target, factor)) => drop(changes.entry(target).or_default().insert(factor, index)),
@@ -160,6 +160,7 @@ impl Lora {
         let is_whole = has(&[Up, Down])
             || has(&[Difference])
             || has(&[BiasDifference])
+            || has(&[Gate])
             || one_of(First, [FirstUp, FirstDown]) && one_of(Second, [SecondUp, SecondDown]);
         if !is_whole {
             let has: Vec<&str> =
@@ -200,25 +201,34 @@ impl Lora {
         values: &mut [f32],
     ) -> Result<()> {
         let misfit = || bad(&self.file.header.file, format!("what it has for {name} does not go together"));
-        let (change, rank) = self.change(factors)?.ok_or_else(misfit)?;
+        let (change, rank) = self.change(factors)?.unzip();
+        let rank = rank.flatten();
         let [o, i, taps] = match *shape {
             [o] => [o, 1, 1],
             [o, i] => [o, i, 1],
             [o, i, h, w] => [o, i, h * w],
             _ => return Err(misfit()),
         };
-        let added = change.values([o, i, taps]).filter(|added| added.len() == values.len());
-        let (added, per) = (added.ok_or_else(misfit)?, i * taps);
+        let per = i * taps;
+        let added = match factors.get(&Factor::Gate) {
+            Some(gate) => self.gated(*gate, [o, i, taps], is_ohwi, values),
+            None => change.and_then(|change| change.values([o, i, taps])),
+        };
+        let added = added.filter(|added| added.len() == values.len()).ok_or_else(misfit)?;
+        let before = factors.contains_key(&Factor::Magnitude).then(|| values.to_vec());
         let alpha = match factors.get(&Factor::Alpha) {
             Some(index) => self.file.values(*index)?.first().copied().map(f64::from),
             None => None,
         };
         let scale = match (alpha, rank) {
-            (Some(alpha), Some(rank)) => weight * alpha / rank as f64,
-            _ => weight,
-        } as f32;
+            (Some(alpha), Some(rank)) => alpha / rank as f64,
+            _ => 1.0,
+        };
+        // What a DoRA weighs is the way from the layer as it was.
+        let scale = if before.is_some() { scale } else { weight * scale } as f32;
+        let endless = || bad(&self.file.header.file, format!("the change of {name} is no finite number"));
         if added.iter().any(|value| !value.is_finite()) || !scale.is_finite() {
-            return Err(bad(&self.file.header.file, format!("the change of {name} is no finite number")));
+            return Err(endless());
         }
         for (row, added) in values.chunks_exact_mut(per.max(1)).zip(added.chunks_exact(per.max(1))) {
             for (place, value) in row.iter_mut().enumerate() {
@@ -226,7 +236,71 @@ impl Lora {
                 *value += scale * added[from];
             }
         }
+        if let Some(before) = before {
+            let magnitude = factors.get(&Factor::Magnitude).map(|index| self.matrix(*index)).transpose()?;
+            self.decompose(&magnitude.ok_or_else(misfit)?, [o, i, taps], is_ohwi, values)
+                .ok_or_else(misfit)?;
+            for (value, before) in values.iter_mut().zip(&before) {
+                *value = before + weight as f32 * (*value - before);
+            }
+            if values.iter().any(|value| !value.is_finite()) {
+                return Err(endless());
+            }
+        }
         Ok(())
+    }
+
+    /// (IA)³: each row of a tensor, or each column, as often as its number says (Liu et al. 2022,
+    /// <https://arxiv.org/abs/2205.05638>; LyCORIS). In the checkpoint's order.
+    fn gated(
+        &self,
+        gate: usize,
+        [o, i, taps]: [usize; 3],
+        is_ohwi: bool,
+        values: &[f32],
+    ) -> Option<Vec<f32>> {
+        let gates = self.file.values(gate).ok()?;
+        let layer = self.file.parts[gate].as_ref().map(|(layer, _)| layer.as_str())?;
+        let on_input = self.file.is_on_input(layer).unwrap_or(gates.len() != o);
+        if gates.len() != if on_input { i } else { o } || values.len() != o * i * taps {
+            return None;
+        }
+        let at = |place: usize| {
+            let (row, inner) = (place / (i * taps), place % (i * taps));
+            let (column, tap) = (inner / taps, inner % taps);
+            let from = if is_ohwi { tap * i + column } else { inner };
+            values[row * i * taps + from] * gates[if on_input { column } else { row }]
+        };
+        Some((0..values.len()).map(at).collect())
+    }
+
+    /// DoRA: rows (or, where the file has one number a column, columns) get the length that it says (Liu et al. 2024,
+    /// <https://arxiv.org/abs/2402.09353>; LyCORIS's `weight_decompose`).
+    fn decompose(
+        &self,
+        magnitude: &Matrix,
+        [o, i, taps]: [usize; 3],
+        is_ohwi: bool,
+        values: &mut [f32],
+    ) -> Option<()> {
+        let by_row = magnitude.rows == o && magnitude.values.len() == o;
+        if !by_row && magnitude.values.len() != i {
+            return None;
+        }
+        let place = |place: usize| {
+            let inner = place % (i * taps);
+            let column = if is_ohwi { inner % i } else { inner / taps };
+            if by_row { place / (i * taps) } else { column }
+        };
+        let mut squares = vec![0f64; magnitude.values.len()];
+        for (at, value) in values.iter().enumerate() {
+            squares[place(at)] += f64::from(*value).powi(2);
+        }
+        let factor =
+            |(length, square): (&f32, &f64)| (f64::from(*length) / square.sqrt().max(f64::EPSILON)) as f32;
+        let factors: Vec<f32> = magnitude.values.iter().zip(&squares).map(factor).collect();
+        values.iter_mut().enumerate().for_each(|(at, value)| *value *= factors[place(at)]);
+        Some(())
     }
 
     /// The change, and its rank where that weighs it.
@@ -234,11 +308,16 @@ impl Lora {
         use Factor::*;
         let matrix = |factor: Factor| factors.get(&factor).map(|index| self.matrix(*index)).transpose();
         let product =
-            |whole: Factor, [left, right]: [Factor; 2]| -> Result<Option<(Product, Option<usize>)>> {
+            |whole: Factor, [left, middle, right]: [Factor; 3]| -> Result<Option<(Product, Option<usize>)>> {
                 if let Some(whole) = matrix(whole)? {
                     return Ok(Some((Product::Whole(whole), None)));
                 }
                 let Some((left, right)) = matrix(left)?.zip(matrix(right)?) else { return Ok(None) };
+                if let Some(middle) = matrix(middle)? {
+                    let fits = middle.rows == left.rows && right.rows > 0 && middle.columns % right.rows == 0;
+                    let rank = right.rows;
+                    return Ok(fits.then_some((Product::Tucker { left, middle, right }, Some(rank))));
+                }
                 if left.columns != right.rows {
                     return Ok(None);
                 }
@@ -258,8 +337,10 @@ impl Lora {
                 return Ok(Some((Change::Difference(whole), None)));
             }
         }
-        let (first, second) =
-            (product(First, [FirstUp, FirstDown])?, product(Second, [SecondUp, SecondDown])?);
+        let (first, second) = (
+            product(First, [FirstUp, FirstMiddle, FirstDown])?,
+            product(Second, [SecondUp, SecondMiddle, SecondDown])?,
+        );
         let Some(((first, a), (second, b))) = first.zip(second) else { return Ok(None) };
         let is_kronecker =
             factors.values().any(|index| self.file.header.tensors[*index].name.contains(".lokr_"));

@@ -1,4 +1,5 @@
-//! Small networks that change a model's weights: LoRA and LoCon, LoHa, LoKr, whole differences.
+//! Small networks that change a model's weights: LoRA and LoCon, LoHa, LoKr, (IA)³, whole differences, and DoRA of the first
+//! three.
 //!
 //! A [`LoraFile`] is read for the layers that it changes (`names`), each with what it is made of (`change`). [`Merged`] are
 //! those that change one model, `W + weight · alpha / rank · change`, from the model's own values each time: while files are
@@ -41,4 +42,13 @@ pub enum Factor {
     Second,
     SecondUp,
     SecondDown,
+    /// What a factor's product has between its two where it is of kernels: `[r, r, kh, kw]`.
+    FirstMiddle,
+    SecondMiddle,
+    /// DoRA's: what the changed rows (or columns) are as long as.
+    Magnitude,
+    /// (IA)³'s: how much is added of each row, or of each column.
+    Gate,
+    /// Which of the two that is.
+    Side,
 }

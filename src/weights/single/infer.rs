@@ -117,6 +117,7 @@ fn refuse(header: &Header, shapes: &Shapes) -> Result<()> {
             file: header.file.clone(),
             what: what.to_string(),
             advice: advice.to_string(),
+            kind: None,
         })
     };
     const WORDS: &str = "models that draw from words alone can be drawn with";

@@ -1,0 +1,139 @@
+/** Grids: how lists of values are read, and nine pictures drawn, looked at, saved, stopped and gone on with. */
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, afterEach, before, test } from 'node:test';
+import { PNG } from 'pngjs';
+import { axisOf, cellsOf, fieldsOf, labelOf, valuesOf } from '../../www/grid/axes.js';
+import { pixels, ready, set, stand, visitor } from './page.mjs';
+
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+
+test('lists are read as A1111 reads them', () => {
+  const values = (id, text) => valuesOf(axisOf(id), text);
+  for (const [id, text, expected] of [
+    ['steps', '1-5', [1, 2, 3, 4, 5]],
+    ['steps', '1-10 (+3)', [1, 4, 7, 10]],
+    ['steps', '10-5 (-2)', [10, 8, 6]],
+    ['steps', '5-1', [5, 4, 3, 2, 1]],
+    ['steps', '1-10 [5]', [1, 3, 6, 8, 10]],
+    ['guidance', '0-1 (+0.25)', [0, 0.25, 0.5, 0.75, 1]],
+    ['guidance', '0-1 [5], 7.5', [0, 0.25, 0.5, 0.75, 1, 7.5]],
+    ['guidance', '-1-1 [3]', [-1, 0, 1]],
+    ['seed', '9007199254740993, 1-3', ['9007199254740993', '1', '2', '3']],
+    ['sampler', 'ddim, Euler ancestral', ['ddim', 'euler-a']],
+    ['words', '"a, ""b""", c ,d', ['a, "b"', 'c', 'd']],
+  ]) assert.deepEqual(values(id, text), expected, `${id}: ${text}`);
+  for (const [id, text, words] of [
+    ['steps', '', /Steps has no values yet/],
+    ['steps', '1.5', /“1\.5” is no whole number/],
+    ['steps', 'many', /“many” is no value of Steps/],
+    ['steps', '1-10000', /10,000 values; up to 200/],
+    ['steps', '5-1 (+1)', /never gets from 5 to 1/],
+    ['guidance', '0-1 [999]', /1 to 200/],
+    ['sampler', 'ddim, ancestral', /no sampler “ancestral”; there are ddim/],
+  ]) assert.throws(() => values(id, text), words, `${id}: ${text}`);
+});
+
+test('each cell asks for its own values, the first side changing fastest', () => {
+  const base = { prompt: 'an apple <lora:x:1:0.5>', negativePrompt: 'apple pie', steps: 9, seed: '1' };
+  const side = (id, values) => ({ axis: axisOf(id), values });
+  const cells = cellsOf(base, [side('steps', [1, 2]), side('words', ['apple', 'fox']), side('lora', [0, 0.3])]);
+  assert.equal(cells.length, 8);
+  assert.deepEqual(cells[1], { ...base, prompt: 'an apple <lora:x:0:0.5>', steps: 2 });
+  assert.deepEqual(cells[6], { ...base, prompt: 'an fox <lora:x:0.3:0.5>', negativePrompt: 'fox pie', steps: 1 });
+  assert.throws(() => cellsOf(base, [side('words', ['pear', 'fox'])]), /“pear” is not in the prompt/);
+  assert.throws(() => cellsOf({ ...base, prompt: 'x' }, [side('lora', [1])]), /names no LoRA/);
+  assert.throws(() => cellsOf(base, [side('strength', [1])]), /a picture that the run begins with/);
+  assert.equal(labelOf(axisOf('sampler'), 'euler-a'), 'Euler ancestral');
+  assert.equal(fieldsOf([side('words', ['a, b', 'c']), side('steps', [1, 2])]),
+    'Script: X/Y/Z plot, X Type: Prompt S/R, X Values: "\\"a, b\\", c", Y Type: Steps, Y Values: "1, 2"');
+});
+
+const cells = (page) => page.locator('.grid-cell canvas');
+const foot = (page, words) => page.locator('.grid-foot').getByText(words).waitFor({ timeout: 90_000 });
+/** @param {import('playwright-core').Page} page @param {Record<string, [string, string]>} sides */
+async function fill(page, sides) {
+  if (!await page.locator('#grid').evaluate((part) => part.open)) await page.locator('#grid summary').click();
+  for (const [side, [id, values]] of Object.entries(sides)) {
+    await page.locator(`#grid-${side}`).selectOption(id);
+    if (id) await page.locator(`#grid-${side}-values`).fill(values);
+  }
+}
+
+test('nine pictures side by side: looked at, saved with their settings, not drawn twice', { timeout: 240_000 }, async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await page.locator('#prompt').fill('a red apple');
+  await set(page, { Seed: 5 });
+  await fill(page, { x: ['steps', '1-3'], y: ['words', 'apple, fox, ball'] });
+  await page.locator('#grid-box').getByText(/^9 pictures/).waitFor();
+  await page.locator('#grid-go').click();
+  await foot(page, '9 of 9 drawn');
+  assert.equal(await cells(page).count(), 9);
+  await page.getByRole('button', { name: 'Steps 3, fox', exact: true }).click();
+  await page.waitForFunction(() => document.querySelector('#picture').getAttribute('aria-label')?.includes('fox'));
+  const fox = await pixels(page);
+
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save as PNG' }).click()]);
+  const bytes = await readFile(await download.path());
+  const sheet = PNG.sync.read(bytes);
+  assert.ok(sheet.width > 3 * 128 && sheet.width < 5 * 128 && sheet.height > 3 * 128 && sheet.height < 4 * 128, `${sheet.width}×${sheet.height}`);
+  const text = bytes.toString('latin1');
+  assert.match(text, /parameters\0a red apple\nSteps: 1, .*Script: X\/Y\/Z plot, X Type: Steps, X Values: "1, 2, 3", Y Type: Prompt S\/R, Y Values: "apple, fox, ball"/);
+  assert.match(text, /trainedAlgorithmicMedia/, 'that a model made it');
+  // The fox of three steps stands there pixel for pixel: third column, second row.
+  const at = (x, y) => sheet.data.subarray(4 * (y * sheet.width + x), 4 * (y * sheet.width + x) + 3);
+  const row = (y) => Buffer.from(fox.data.slice(4 * y * 128, 4 * (y + 1) * 128)).filter((_, i) => i % 4 !== 3);
+  const found = [];
+  for (let y = 0; y < sheet.height; y++) {
+    for (let x = 0; x + 128 <= sheet.width; x++) {
+      if (!at(x, y).equals(row(64).subarray(0, 3))) continue;
+      const line = Buffer.concat(Array.from({ length: 128 }, (_, i) => at(x + i, y)));
+      if (line.equals(row(64))) found.push([x, y]);
+    }
+  }
+  assert.equal(found.length, 1, 'once');
+  assert.ok(found[0][0] > sheet.width / 2 && found[0][1] > sheet.height / 3 && found[0][1] < (2 * sheet.height) / 3);
+
+  // Wider by one column: only that is drawn.
+  await fill(page, { x: ['steps', '1-4'] });
+  await page.locator('#grid-go').click();
+  await foot(page, '12 of 12 drawn');
+  await page.locator('#status').getByText('3 pictures').waitFor();
+});
+
+test('a grid that is stopped goes on where it was; what is wrong with one is said; many pictures are asked for twice', { timeout: 240_000 }, async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const [box, go] = [page.locator('#grid-box'), page.locator('#grid-go')];
+  await page.locator('#prompt').fill('a red apple');
+  await set(page, { Seed: 5, Steps: 30 });
+  await fill(page, { x: ['seed', '1-4'] });
+  await go.click();
+  await cells(page).first().waitFor({ timeout: 60_000 });
+  await page.locator('#generate').click(); // Cancel
+  await page.getByRole('button', { name: 'Go on', exact: true }).waitFor({ timeout: 60_000 });
+  const made = await cells(page).count();
+  assert.ok(made >= 1 && made < 4, `${made} of 4`);
+  await set(page, { Steps: 2 }); // another setting: the grid is what it was
+  await page.locator('.grid-foot').getByRole('button', { name: 'Go on' }).click();
+  await foot(page, '4 of 4 drawn');
+
+  for (const [sides, words] of [
+    [{ x: ['words', 'pear, fox'] }, '“pear” is not in the prompt'],
+    [{ x: ['lora', '0, 1'] }, 'The prompt names no LoRA.'],
+    [{ x: ['steps', '1-5000'] }, '5,000 values; up to 200'],
+    [{ x: ['steps', '1-3'], y: ['steps', '1-3'] }, 'Steps cannot be two sides of one grid.'],
+    [{ x: ['steps', '1-200'], y: ['seed', '1-200'] }, 'That would be 40,000 pictures; up to 20,000'],
+  ]) {
+    await fill(page, sides);
+    await box.getByText(words).waitFor();
+    assert.ok(await go.isDisabled(), words);
+  }
+  await fill(page, { x: ['steps', '1-100'], y: ['seed', '1-100'] });
+  await box.getByText(/^10,000 pictures, about .*press twice/).waitFor();
+  await go.click();
+  await box.getByRole('button', { name: 'Draw 10,000 pictures' }).waitFor();
+  assert.equal(await page.locator('#generate').textContent(), 'Generate', 'nothing is drawn yet');
+});

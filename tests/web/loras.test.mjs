@@ -1,0 +1,176 @@
+/** LoRAs: kept, named in a prompt or given, merged into the model and gone again; asked of the package's client on both ways. */
+
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { lora } from './lora.mjs';
+import { draw, psnr, ready, stand, visitor } from './page.mjs';
+import { swin } from './upscaler.mjs';
+
+const it = stand({ before, after, afterEach });
+
+const about = {
+  ss_base_model_version: 'mini', ss_output_name: 'Shiny things', 'modelspec.description': 'Everything shines.',
+  ss_tag_frequency: JSON.stringify({ '4_shiny': { shiny: 9, apple: 2 }, more: { apple: 1, 'a photo': 30 } }),
+};
+
+for (const engine of ['cpu', 'webgpu']) {
+  test(`a LoRA is kept, named, weighed, given, taken away (${engine})`, { timeout: 240_000 }, async () => {
+    const page = await visitor(it, { path: 'blank.html' });
+    const files = {
+      'shiny.safetensors': lora({ metadata: about }), 'words.safetensors': lora({ seed: 2, text: true }),
+      'wide.safetensors': lora({ wide: 2048, metadata: { ss_base_model_version: 'sdxl_base_v1-0' } }),
+      'none.safetensors': Buffer.from('no network at all'),
+    };
+    for (const [name, body] of Object.entries(files)) {
+      await page.route(`**/${name}`, (route) => route.fulfill({ body, contentType: 'application/octet-stream' }));
+    }
+    const made = await page.evaluate(async (engine) => {
+      const [{ OpenGen }, { mini }] = await Promise.all([import('./client.js'), import('./models.js')]);
+      const file = async (name) => new File([await (await fetch(name)).blob()], name);
+      const og = await OpenGen.create({ engine, model: mini });
+      const usual = { steps: 2, seed: 1, guidance: 2, width: 64, height: 64, previews: false };
+      const draw = async (prompt, more = {}) => {
+        const { image, png, notices } = await og.generate({ ...usual, prompt, ...more });
+        const digest = await crypto.subtle.digest('SHA-256', image.data);
+        return { picture: [...new Uint8Array(digest)].join(), notices, text: await png[0].text() };
+      };
+      const failed = (promise) => promise.then(() => 'fine', ({ code, field, message }) => `${code} ${field}: ${message}`);
+      const said = (text) => text.match(/parameters\0[^]*?RNG: [^\0]*/)?.[0].slice(11) ?? text.slice(0, 400);
+      const answers = { plain: await draw('a red apple') };
+      answers.unknown = await draw('a red apple <lora:shiny:1>');
+      answers.kept = await og.networks.add(await file('shiny.safetensors'));
+      await og.networks.add('words.safetensors');
+      answers.list = (await og.networks.list()).map(({ name }) => name);
+      answers.named = await draw('a red apple <lora:shiny:1>');
+      answers.titled = await draw('a red apple <lora:Shiny things>');
+      answers.half = await draw('a red apple <lora:shiny:0.5>');
+      answers.nothing = await draw('a red apple <lora:shiny:0>');
+      answers.given = await draw('a red apple', { loras: [{ model: await file('shiny.safetensors') }] });
+      answers.address = await draw('a red apple', { loras: [{ model: 'shiny.safetensors', weight: 1 }] });
+      answers.byName = await draw('a red apple', { loras: [{ name: 'shiny' }] });
+      answers.blocks = await draw('a red apple', { loras: [{ name: 'shiny', blocks: Array.from({ length: 26 }, (_, i) => Number(i < 14)) }] });
+      answers.diffusers = await draw('a red apple <lora:shiny:1>', { dialect: 'diffusers' });
+      answers.text = await draw('a red apple <lora:words:1:0>');
+      answers.both = await draw('a red apple <lora:shiny:1> <lora:words:0.7>');
+      answers.after = await draw('a red apple');
+      answers.wide = await failed(draw('a red apple', { loras: [{ model: 'wide.safetensors' }] }));
+      answers.none = await failed(og.networks.add('none.safetensors'));
+      answers.missing = await failed(draw('a red apple', { loras: [{ name: 'nowhere' }] }));
+      answers.empty = await failed(draw('a red apple', { loras: [{ weight: 1 }] }));
+      answers.misspelt = await failed(draw('a red apple', { loras: [{ name: 'shiny', wieght: 1 }] }));
+      answers.short = await failed(draw('a red apple', { loras: [{ name: 'shiny', blocks: [1, 2] }] }));
+      answers.again = await draw('a red apple <lora:shiny:1>');
+      answers.same = await failed(og.networks.add('shiny.safetensors'));
+      answers.other = await failed(og.networks.add('words.safetensors', { name: 'shiny' }));
+      answers.badName = await failed(og.networks.add('words.safetensors', { name: 'a:b' }));
+      await og.networks.rename('shiny', 'shinier');
+      answers.taken = await failed(og.networks.rename('shinier', 'words'));
+      answers.renamed = await draw('a red apple <lora:shinier:1>');
+      answers.study = (await og.study({ what: 'begin', request: { ...usual, prompt: 'a red apple <lora:shinier:1>' } })) && await draw('a red apple');
+      await og.networks.remove('shinier');
+      answers.removed = await draw('a red apple <lora:shinier:1>');
+      answers.left = (await og.networks.list()).map(({ name }) => name);
+      og.dispose();
+      for (const answer of Object.values(answers)) if (answer?.text) answer.text = said(answer.text);
+      return answers;
+    }, engine);
+    const { plain, named, half, text, both } = made;
+    const left = ['“<lora:shiny:1>” is left out: no network of that name is here.'];
+    assert.deepEqual([made.unknown.picture, made.unknown.notices], [plain.picture, left]);
+    assert.deepEqual({ ...made.kept, added: 0, hash: made.kept.hash.length }, {
+      name: 'shiny', bytes: files['shiny.safetensors'].length, hash: 12, added: 0,
+      about: { title: 'Shiny things', description: 'Everything shines.', base: 'mini', words: ['a photo', 'shiny', 'apple'], ranks: [4, 4] },
+    });
+    assert.deepEqual(made.list, ['shiny', 'words']);
+    assert.deepEqual(named.notices, []);
+    assert.equal(new Set([plain, named, half, made.blocks, text, both].map(({ picture }) => picture)).size, 6, 'all different');
+    for (const same of ['titled', 'given', 'address', 'byName', 'again', 'renamed']) assert.equal(made[same].picture, named.picture, same);
+    for (const same of ['nothing', 'after', 'removed', 'study']) assert.equal(made[same].picture, plain.picture, `${same}: byte for byte`);
+    assert.match(named.text, /^a red apple <lora:shiny:1>\n/);
+    assert.match(named.text, new RegExp(`Lora hashes: "?shiny: ${made.kept.hash}`));
+    assert.match(both.text, /^a red apple <lora:shiny:1> <lora:words:0\.7>\n/);
+    assert.match(text.text, /<lora:words:1:0>/);
+    assert.doesNotMatch(plain.text, /lora/i);
+    assert.match(made.wide, /BAD_MODEL .*wide.*another family of models; it was trained for sdxl_base_v1-0/);
+    assert.match(made.none, /BAD_MODEL|OTHER_MODEL/);
+    assert.match(made.missing, /INVALID_INPUT loras: there is no network nowhere/);
+    assert.match(made.empty, /INVALID_INPUT loras: .*neither/);
+    assert.match(made.misspelt, /lora has no option "wieght": did you mean "weight"/);
+    assert.match(made.short, /INVALID_INPUT loras: blocks are 2 numbers, expected 26/);
+    assert.equal(made.same, 'fine');
+    assert.match(made.other, /INVALID_INPUT name: there is another network of the name shiny/);
+    assert.match(made.badName, /INVALID_INPUT name: .*a:b/);
+    assert.match(made.taken, /INVALID_INPUT name: there is a network of the name words/);
+    assert.deepEqual(made.left, ['words']);
+  });
+}
+
+/** Drops a file on the page. */
+const drop = (page, name, bytes) => page.evaluate(async ([name, base64]) => {
+  const data = new DataTransfer();
+  data.items.add(new File([Uint8Array.from(atob(base64), (c) => c.charCodeAt(0))], name));
+  const event = (type) => new DragEvent(type, { dataTransfer: data, bubbles: true, cancelable: true });
+  for (const type of ['dragover', 'drop']) document.body.dispatchEvent(event(type));
+}, [name, bytes.toString('base64')]);
+
+test('a file that is dropped is used, weighed by a slider or in words, renamed, deleted, put back', { timeout: 240_000 }, async () => {
+  const page = await visitor(it, { path: '?engine=cpu' });
+  await ready(page);
+  const [prompt, state] = [page.locator('#prompt'), page.locator('#loras-state')];
+  const report = page.locator('#report');
+  const steps = { Steps: 3, Seed: 5 };
+  const plain = await draw(page, 'a red apple', steps);
+  await drop(page, 'shiny.safetensors', lora({ metadata: about }));
+  await report.getByText('“shiny” changes what is drawn from now on.').waitFor({ timeout: 60_000 });
+  assert.equal(await prompt.inputValue(), 'a red apple <lora:shiny:1>');
+  assert.equal(await state.textContent(), '1 in use');
+  const shiny = await draw(page, 'a red apple <lora:shiny:1>', steps);
+  const change = psnr(plain, shiny);
+  assert.ok(change < 30, `${change.toFixed(1)} dB: it shows`);
+
+  const slider = page.getByLabel('How much of shiny');
+  await slider.fill('0.3');
+  assert.equal(await prompt.inputValue(), 'a red apple <lora:shiny:0.3>');
+  await prompt.fill('a red apple <lora:shiny:-2:lbw=1>');
+  assert.equal(await slider.inputValue(), '-2');
+  await page.locator('.loras .switch').getByText('shiny', { exact: true }).click();
+  assert.equal(await prompt.inputValue(), 'a red apple');
+  assert.equal(await state.textContent(), 'none in use');
+  await page.getByRole('button', { name: 'a photo', exact: true }).click();
+  assert.equal(await prompt.inputValue(), 'a red apple, a photo');
+  await prompt.fill('a red apple <lora:shiny:0.5> <lora:gone:1>');
+  assert.equal(await state.textContent(), '1 missing');
+  await page.locator('.loras-missing').getByText('“gone” is named in the prompt and is not here').waitFor();
+  await page.locator('.loras-missing').getByRole('button', { name: 'Take it out' }).click();
+  assert.equal(await prompt.inputValue(), 'a red apple <lora:shiny:0.5>');
+
+  // Another file of the same name gets a name of its own; what is no LoRA is refused in words.
+  await page.locator('#lora-file').setInputFiles({ name: 'shiny.safetensors', mimeType: '', buffer: lora({ seed: 9 }) });
+  await report.getByText('“shiny 2” changes what is drawn from now on.').waitFor();
+  await report.getByRole('button', { name: 'Take it out' }).click();
+  assert.equal(await prompt.inputValue(), 'a red apple <lora:shiny:0.5>');
+  await page.locator('#lora-file').setInputFiles({ name: 'other.safetensors', mimeType: '', buffer: swin() });
+  await report.getByText('“other.safetensors” was not added.').waitFor();
+
+  await page.getByRole('button', { name: 'Rename shiny', exact: true }).click();
+  await page.getByLabel('Another name for shiny').fill('glossy');
+  await page.keyboard.press('Enter');
+  await page.getByLabel('How much of glossy').waitFor();
+  assert.equal(await prompt.inputValue(), 'a red apple <lora:glossy:0.5>');
+  await page.getByRole('button', { name: 'Delete glossy' }).click();
+  await report.getByText('“glossy” is deleted.').waitFor();
+  assert.equal(await prompt.inputValue(), 'a red apple');
+  await report.getByRole('button', { name: 'Put it back' }).click();
+  await page.getByLabel('How much of glossy').waitFor();
+  assert.equal(await prompt.inputValue(), 'a red apple <lora:glossy:0.5>');
+
+  // It is there at the next visit.
+  const glossy = await draw(page, 'a red apple <lora:glossy:1>', steps);
+  assert.deepEqual(glossy.data, shiny.data, 'the same file under another name');
+  await page.reload();
+  await ready(page);
+  assert.equal(await prompt.inputValue(), 'a red apple <lora:glossy:1>');
+  await page.locator('#loras summary').click();
+  await page.getByLabel('How much of glossy').waitFor();
+  assert.equal(await state.textContent(), '1 in use');
+});

@@ -1,0 +1,277 @@
+/**
+ * LoRAs in the settings: those that are kept in this browser, and how much of each the prompt asks for. The prompt alone says
+ * it, as A1111 has it (`<lora:name:0.8>`): what is switched on or moved here is written there, and what is typed there shows here.
+ */
+
+import { $, bytes, make } from '../js/dom.js';
+import { report } from '../js/report.js';
+import { insert } from '../js/typing.js';
+import { sentence } from '../js/words.js';
+
+/** As far as the slider goes unless the prompt asks for more. */
+const MOST = 1.5;
+/** From so many on they are searched. */
+const MANY = 7;
+
+/** @typedef {import('../protocol.d.ts').StoredNetwork} StoredNetwork */
+
+/**
+ * A tag of the prompt. `rest` is what follows the weight.
+ * @typedef {{name: string, weight: number, rest: string, start: number, end: number}} Tag
+ */
+
+/** @param {string} prompt @returns {Tag[]} */
+export function tagsOf(prompt) {
+  return [...prompt.matchAll(/<(?:lora|lyco):([^<>:\n]+)(?::([^<>:\n]*))?((?::[^<>\n]*)?)>/g)].map((match) => {
+    const number = match[2] === undefined || match[2].trim() === '' ? 1 : Number(match[2]);
+    const isPlain = Number.isFinite(number);
+    return {
+      name: match[1].trim(), weight: isPlain ? number : 1, rest: isPlain ? match[3] : `:${match[2]}${match[3]}`,
+      start: match.index, end: match.index + match[0].length,
+    };
+  });
+}
+
+/** @param {string} name @param {number} weight */
+const tag = (name, weight, rest = '') => `<lora:${name}:${Number(weight.toFixed(2))}${rest}>`;
+
+export class Loras {
+  /** @type {StoredNetwork[]} */ #kept = [];
+  /** The rows on the page, by name. @type {Map<string, {element: HTMLElement, show: (tag: Tag | undefined) => void}>} */ #rows = new Map();
+
+  /** @param {{engine: () => Promise<import('../client.js').OpenGen>}} page */
+  constructor({ engine }) {
+    this.engine = engine;
+    const box = $('loras-box');
+    this.#list = make('ul', { className: 'loras' });
+    this.#list.setAttribute('aria-label', 'LoRAs');
+    this.#missing = make('ul', { className: 'loras-missing' });
+    this.#missing.setAttribute('aria-live', 'polite');
+    this.#find = make('input', { type: 'search', placeholder: 'Search', autocomplete: 'off', hidden: true });
+    this.#find.setAttribute('aria-label', 'Search your LoRAs');
+    this.#find.addEventListener('input', () => this.#filter());
+    const file = make('input', { type: 'file', accept: '.safetensors', multiple: true, hidden: true, tabIndex: -1 });
+    file.id = 'lora-file';
+    file.setAttribute('aria-label', 'A LoRA’s file');
+    file.addEventListener('change', async () => {
+      const files = [...file.files];
+      file.value = ''; // the same file may be chosen again
+      for (const one of files) await this.add(one);
+    });
+    const pick = make('button', { type: 'button', className: 'button small ghost', id: 'lora-add', textContent: 'Add a LoRA' });
+    pick.addEventListener('click', () => file.click());
+    const hint = make('p', { className: 'quiet hint' },
+      'A LoRA changes how a model draws: a style, a person, a thing. Drop its file anywhere; it has to be made for the model’s '
+      + 'family. Its strength stands in the prompt, as ', make('code', { textContent: '<lora:name:0.8>' }), '.');
+    box.replaceChildren(this.#missing, this.#find, this.#list, make('div', { className: 'loras-add' }, pick, file), hint);
+    for (const event of ['input', 'put']) $('prompt').addEventListener(event, () => this.#show());
+  }
+
+  #list;
+  #missing;
+  #find;
+
+  /** What is kept here, as it is now. */
+  async refresh() {
+    try {
+      this.#kept = await (await this.engine()).networks.list();
+    } catch (error) {
+      this.#missing.replaceChildren(make('li', { className: 'quiet', textContent: `What is kept here cannot be read. ${sentence(error.message)}` }));
+      return;
+    }
+    this.#rows = new Map(this.#kept.map((network) => [network.name, this.#row(network)]));
+    this.#list.replaceChildren(...[...this.#rows.values()].map(({ element }) => element));
+    this.#find.hidden = this.#kept.length < MANY;
+    this.#filter();
+    this.#show();
+  }
+
+  /** Keeps a file and uses it. Never rejects: says how it ended. @param {File} file */
+  async add(file) {
+    const stem = file.name.replace(/\.[^.]*$/, '').replace(/[<>:\n]/g, ' ').trim() || 'lora';
+    try {
+      const { networks } = await this.engine();
+      const taken = new Set((await networks.list()).map(({ name }) => name));
+      let name = stem;
+      const kept = await networks.add(file, { name }).catch(async (error) => {
+        if (error.field !== 'name' || !taken.has(stem)) throw error;
+        for (let count = 2; taken.has(name); count++) name = `${stem} ${count}`; // another file of the same name
+        return networks.add(file, { name });
+      });
+      await this.refresh();
+      $('loras').open = true;
+      if (!this.#tag(kept.name)) this.#write(kept.name, 1);
+      const { base, words } = kept.about;
+      report(`“${kept.name}” changes what is drawn from now on.`, [
+        ...(base ? [`It was trained for ${base}.`] : []),
+        ...(words.length ? [`Words that call it: ${words.slice(0, 5).join(', ')}.`] : []),
+        'How much of it stands in the prompt and under LoRAs in the settings. It is kept in this browser.',
+      ], { label: 'Take it out', run: () => this.#erase(kept.name) });
+    } catch (error) {
+      report(`“${file.name}” was not added.`, [sentence(error.message.replace(`${stem}: `, ''))]);
+    }
+  }
+
+  /** @returns {Tag[]} */
+  get #tags() {
+    return tagsOf($('prompt').value);
+  }
+
+  /** The first tag that means one of them. @param {string} name */
+  #tag(name) {
+    return this.#tags.find((one) => this.#meant(one.name)?.name === name);
+  }
+
+  /** What a tag's name means, as the worker looks for it. @param {string} name */
+  #meant(name) {
+    const low = name.toLowerCase();
+    return this.#kept.find((network) => network.name === name) ?? this.#kept.find(({ about }) => about.title === name)
+      ?? this.#kept.find((network) => network.name.toLowerCase() === low);
+  }
+
+  /** Writes a weight into the prompt, where its tag stands or behind everything. @param {string} name @param {number} weight */
+  #write(name, weight) {
+    const field = $('prompt');
+    const found = this.#tag(name);
+    if (found) return insert(field, tag(found.name, weight, found.rest), found.start, found.end);
+    const end = field.value.trimEnd().length;
+    insert(field, `${end ? ' ' : ''}${tag(name, weight)}`, end, field.value.length);
+  }
+
+  /** Takes the tags of a name out of the prompt. @param {string} name */
+  #erase(name) {
+    for (let found = this.#tag(name); found; found = this.#tag(name)) this.#cut(found);
+  }
+
+  /** @param {Tag} found */
+  #cut({ start, end }) {
+    const before = $('prompt').value.slice(0, start);
+    insert($('prompt'), '', before.endsWith(' ') ? start - 1 : start, end);
+  }
+
+  /** Everything as the prompt has it. */
+  #show() {
+    const tags = this.#tags;
+    for (const [name, row] of this.#rows) row.show(tags.find((one) => this.#meant(one.name)?.name === name));
+    const missing = tags.filter((one) => !this.#meant(one.name));
+    this.#missing.replaceChildren(...missing.map((one) => {
+      const out = make('button', { type: 'button', className: 'link', textContent: 'Take it out' });
+      out.addEventListener('click', () => this.#cut(this.#tags.find(({ name }) => name === one.name) ?? one));
+      return make('li', {}, `“${one.name}” is named in the prompt and is not here: pictures are drawn without it. `, out);
+    }));
+    const used = [...this.#rows.keys()].filter((name) => tags.some((one) => this.#meant(one.name)?.name === name)).length;
+    $('loras-state').textContent = missing.length ? `${missing.length} missing` : used ? `${used} in use` : this.#kept.length ? 'none in use' : 'none';
+  }
+
+  #filter() {
+    const words = this.#find.hidden ? '' : this.#find.value.trim().toLowerCase();
+    for (const { name, about } of this.#kept) {
+      const all = [name, about.title, about.base, ...about.words].join('\n').toLowerCase();
+      this.#rows.get(name).element.hidden = !all.includes(words);
+    }
+  }
+
+  /** @param {StoredNetwork} network */
+  #row({ name, bytes: size, about }) {
+    const on = make('input', { type: 'checkbox' });
+    const label = make('label', { className: 'switch' }, on, make('span', { textContent: name }));
+    const range = make('input', { type: 'range', min: '0', max: String(MOST), step: '0.05', value: '1' });
+    range.setAttribute('aria-label', `How much of ${name}`);
+    const output = make('output');
+    const slider = make('div', { className: 'slider' }, range, output);
+    const facts = [about.base, about.ranks[1] ? `rank ${[...new Set(about.ranks)].join('–')}` : null, bytes(size)].filter(Boolean).join(' · ');
+    const words = about.words.slice(0, 6).map((word) => {
+      const button = make('button', { type: 'button', className: 'word', textContent: word });
+      button.title = 'Put it into the prompt';
+      button.addEventListener('click', () => this.#say(word));
+      return button;
+    });
+    const [rename, remove] = ['Rename', 'Delete'].map((text) => make('button', { type: 'button', className: 'link', textContent: text }));
+    rename.setAttribute('aria-label', `Rename ${name}`);
+    remove.setAttribute('aria-label', `Delete ${name}`);
+    on.addEventListener('change', () => (on.checked ? this.#write(name, Number(range.value)) : this.#erase(name)));
+    range.addEventListener('input', () => {
+      output.textContent = Number(range.value).toFixed(2);
+    });
+    range.addEventListener('change', () => this.#write(name, Number(range.value)));
+    rename.addEventListener('click', () => this.#rename(name, label));
+    remove.addEventListener('click', () => this.#remove(name));
+    const element = make('li', {}, label, slider, make('p', { className: 'quiet', textContent: about.title && about.title !== name ? `${about.title} · ${facts}` : facts }),
+      ...(words.length ? [make('p', { className: 'lora-words' }, ...words)] : []), make('p', { className: 'lora-acts' }, rename, remove));
+    if (about.description) element.title = about.description.slice(0, 300);
+    return {
+      element,
+      /** @param {Tag | undefined} found */
+      show(found) {
+        on.checked = Boolean(found);
+        slider.hidden = !found;
+        if (!found) return;
+        range.max = String(Math.max(MOST, found.weight));
+        range.min = String(Math.min(0, found.weight));
+        range.value = String(found.weight);
+        output.textContent = found.weight.toFixed(2) + (found.rest ? ` ${found.rest.slice(1)}` : '');
+      },
+    };
+  }
+
+  /** Puts a word that calls it in front of the tags. @param {string} word */
+  #say(word) {
+    const field = $('prompt');
+    const at = field.value.slice(0, this.#tags[0]?.start ?? field.value.length).trimEnd().length;
+    insert(field, `${at ? ', ' : ''}${word}`, at, at);
+  }
+
+  /** @param {string} name @param {HTMLElement} label in whose place the name is typed */
+  #rename(name, label) {
+    const field = make('input', { type: 'text', value: name, maxLength: 200, className: 'lora-name' });
+    field.setAttribute('aria-label', `Another name for ${name}`);
+    label.replaceWith(field);
+    field.focus();
+    field.select();
+    let done = false;
+    const end = async (keep) => {
+      if (done) return;
+      done = true;
+      const to = field.value.trim();
+      field.replaceWith(label);
+      if (!keep || !to || to === name) return;
+      try {
+        const { networks } = await this.engine();
+        const found = this.#tag(name);
+        await networks.rename(name, to);
+        if (found) insert($('prompt'), tag(to, found.weight, found.rest), found.start, found.end);
+        await this.refresh();
+      } catch (error) {
+        report(`“${name}” keeps its name.`, [sentence(error.message)]);
+      }
+    };
+    field.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter' || event.key === 'Escape') {
+        event.preventDefault();
+        end(event.key === 'Enter');
+      }
+    });
+    field.addEventListener('blur', () => end(true));
+  }
+
+  /** @param {string} name */
+  async #remove(name) {
+    try {
+      const { networks } = await this.engine();
+      const file = await networks.file(name);
+      const { start, end } = this.#tag(name) ?? {};
+      const words = start === undefined ? '' : $('prompt').value.slice(start, end);
+      this.#erase(name);
+      await networks.remove(name);
+      await this.refresh();
+      report(`“${name}” is deleted.`, [`${bytes(file.size)} are free again.`], { label: 'Put it back', run: async () => {
+        await networks.add(file, { name }).catch((error) => report(`“${name}” could not be put back.`, [sentence(error.message)]));
+        await this.refresh();
+        const length = $('prompt').value.length;
+        if (words) insert($('prompt'), `${length ? ' ' : ''}${words}`, length, length);
+      } });
+    } catch (error) {
+      report(`“${name}” was not deleted.`, [sentence(error.message)]);
+    }
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * The axes of a grid of pictures: which settings can be one, how a list of values is written, and what a cell asks for.
+ *
+ * Lists are A1111's: `10, 20, 30`; `1-5`; `1-10 (+3)`, with the step; `0-1 [5]`, with how many; text in quotation marks may
+ * hold commas. Nothing here touches the page.
+ */
+
+import { LIMITS, SAMPLERS } from '../limits.js';
+
+/** More values than this an axis does not have. */
+const MOST = 200;
+
+/**
+ * @typedef {object} Axis
+ * @property {string} id
+ * @property {string} title to people
+ * @property {string} a1111 as A1111 writes it into a picture's settings
+ * @property {'whole' | 'number' | 'seed' | 'choice' | 'text'} kind
+ * @property {string} hint
+ * @property {string[]} [choices]
+ * @property {(request: any, value: any, values: any[]) => any} set what a request becomes
+ */
+
+/** @param {string} field */
+const field = (field) => (/** @type {any} */ request, /** @type {any} */ value) => ({ ...request, [field]: value });
+
+/** Every weight of a LoRA that the prompt names, set. @param {any} request @param {number} value */
+const weigh = (request, value) => ({
+  ...request, prompt: request.prompt.replace(/<(lora|lyco):([^<>:\n]+)(?::[^<>:\n]*)?((?::[^<>\n]*)?)>/g, `<$1:$2:${value}$3>`),
+});
+
+/** @param {any} request @param {string} value @param {string[]} values the first of which is looked for */
+const replaced = (request, value, [first]) => ({
+  ...request,
+  prompt: request.prompt.split(first).join(value),
+  negativePrompt: (request.negativePrompt ?? '').split(first).join(value),
+});
+
+/** @type {Axis[]} */
+export const AXES = [
+  { id: 'steps', title: 'Steps', a1111: 'Steps', kind: 'whole', hint: '5-20 (+5)', set: field('steps') },
+  { id: 'guidance', title: 'Guidance', a1111: 'CFG Scale', kind: 'number', hint: '1, 2, 4, 7.5', set: field('guidance') },
+  { id: 'seed', title: 'Seed', a1111: 'Seed', kind: 'seed', hint: '1-4', set: field('seed') },
+  {
+    id: 'sampler', title: 'Sampler', a1111: 'Sampler', kind: 'choice', hint: 'DDIM, Euler, LCM',
+    choices: Object.keys(SAMPLERS), set: field('sampler'),
+  },
+  { id: 'schedule', title: 'Schedule', a1111: 'Schedule type', kind: 'choice', hint: LIMITS.schedules.join(', '), choices: LIMITS.schedules, set: field('schedule') },
+  { id: 'words', title: 'Words (search, replace)', a1111: 'Prompt S/R', kind: 'text', hint: 'apple, pear, fox', set: replaced },
+  { id: 'lora', title: 'How much of the LoRA', a1111: 'Lora weight', kind: 'number', hint: '0-1 [5]', set: weigh },
+  { id: 'strength', title: 'How much may change', a1111: 'Denoising', kind: 'number', hint: '0.25-1 [4]', set: field('strength') },
+  { id: 'width', title: 'Width', a1111: 'Width', kind: 'whole', hint: '64, 96, 128', set: field('width') },
+  { id: 'height', title: 'Height', a1111: 'Height', kind: 'whole', hint: '64, 96, 128', set: field('height') },
+  { id: 'variation', title: 'Variation', a1111: 'Var. strength', kind: 'number', hint: '0-0.5 [4]', set: field('variationStrength') },
+];
+
+/** @param {string} id */
+export const axisOf = (id) => AXES.find((axis) => axis.id === id);
+
+/**
+ * The values of a list.
+ * @param {Axis} axis
+ * @param {string} text as typed
+ * @returns {any[]}
+ * @throws {Error} what is wrong with it
+ */
+export function valuesOf(axis, text) {
+  const parts = listOf(text);
+  if (!parts.length) throw new Error(`${axis.title} has no values yet: write some, such as ${axis.hint}.`);
+  const values = axis.kind === 'text' ? parts : parts.flatMap((part) => valueOf(axis, part));
+  if (values.length > MOST) throw new Error(`${axis.title} has ${values.length.toLocaleString('en')} values; up to ${MOST} can be one side of a grid.`);
+  return values;
+}
+
+/** Parts between commas, those in quotation marks whole. @param {string} text */
+function listOf(text) {
+  const parts = [...text.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,]*))\s*(?:,|$)/g)];
+  return parts.map(([, quoted, plain]) => (quoted === undefined ? plain.trim() : quoted.replaceAll('""', '"'))).filter((part) => part !== '');
+}
+
+/** @param {Axis} axis @param {string} part @returns {any[]} */
+function valueOf(axis, part) {
+  if (axis.kind === 'choice') {
+    const low = part.toLowerCase();
+    const found = axis.choices?.find((name) => name.toLowerCase() === low || SAMPLERS[/** @type {keyof typeof SAMPLERS} */ (name)]?.title.toLowerCase() === low);
+    if (!found) throw new Error(`There is no ${axis.title.toLowerCase()} “${part}”; there are ${axis.choices?.join(', ')}.`);
+    return [found];
+  }
+  const number = '[-+]?\\d+(?:\\.\\d+)?';
+  const range = new RegExp(`^(${number})\\s*-\\s*(${number})(?:\\s*\\(([-+]?\\d+(?:\\.\\d+)?)\\)|\\s*\\[(\\d+)\\])?$`).exec(part);
+  const numbers = range ? spread(range, axis) : [part];
+  return numbers.map((text) => {
+    if (!new RegExp(`^${number}$`).test(String(text))) throw new Error(`“${part}” is no value of ${axis.title}: write a list, such as ${axis.hint}.`);
+    if (axis.kind === 'seed') return String(text).replace(/^\+/, '');
+    const value = Number(text);
+    if (axis.kind === 'whole' && !Number.isInteger(value)) throw new Error(`“${part}” is no whole number, as ${axis.title} is.`);
+    return value;
+  });
+}
+
+/** `1-5`, with a step or a number of values. @param {RegExpExecArray} range @param {Axis} axis @returns {(number | string)[]} */
+function spread([whole, first, last, by, count], axis) {
+  const [from, to] = [Number(first), Number(last)];
+  const round = (/** @type {number} */ value) => (axis.kind === 'number' ? Number(value.toFixed(6)) : Math.round(value));
+  if (count !== undefined) {
+    const many = Number(count);
+    if (many < 1 || many > MOST) throw new Error(`“${whole}” asks for ${count} values; 1 to ${MOST} can be asked for.`);
+    return Array.from({ length: many }, (_, i) => round(many === 1 ? from : from + ((to - from) * i) / (many - 1)));
+  }
+  const step = by === undefined ? Math.sign(to - from) || 1 : Number(by);
+  if (step === 0 || (to !== from && Math.sign(step) !== Math.sign(to - from))) throw new Error(`“${whole}” never gets from ${from} to ${to} by ${step}.`);
+  const many = Math.floor((to - from) / step + 1e-9) + 1;
+  if (many > MOST) throw new Error(`“${whole}” has ${many.toLocaleString('en')} values; up to ${MOST} can be one side of a grid.`);
+  return Array.from({ length: many }, (_, i) => round(from + i * step));
+}
+
+/** What a value is called beside the grid. @param {Axis} axis @param {any} value */
+export function labelOf(axis, value) {
+  if (axis.kind === 'text') return value;
+  if (axis.kind === 'choice') return SAMPLERS[/** @type {keyof typeof SAMPLERS} */ (value)]?.title ?? value;
+  return `${axis.title} ${value}`;
+}
+
+/**
+ * What every cell asks for, row by row, table by table.
+ * @param {any} base the request that all have in common
+ * @param {{axis: Axis, values: any[]}[]} sides columns, rows, tables; the last ones may be left out
+ * @returns {any[]}
+ * @throws {Error} where words are to be replaced that are not there
+ */
+export function cellsOf(base, sides) {
+  for (const { axis, values } of sides) {
+    if (axis.id === 'words' && !`${base.prompt}\n${base.negativePrompt ?? ''}`.includes(values[0])) {
+      throw new Error(`“${values[0]}” is not in the prompt: the first of the words is the one that the others stand for.`);
+    }
+    if (axis.id === 'lora' && !/<(lora|lyco):/.test(base.prompt)) throw new Error('The prompt names no LoRA.');
+    if (axis.id === 'strength' && !base.image) throw new Error('How much may change belongs to a picture that the run begins with.');
+  }
+  // The slowest side first: tables, rows, columns.
+  return [...sides].reverse().reduce((requests, { axis, values }) =>
+    requests.flatMap((request) => values.map((value) => axis.set(request, value, values))), [base]);
+}
+
+/** A list as A1111 writes it into a picture's settings. @param {any[]} values */
+const written = (values) => values.map((value) => (/[",]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value))).join(', ');
+
+/** The fields by which A1111 tells of a grid. @param {{axis: Axis, values: any[]}[]} sides */
+export const fieldsOf = (sides) => ['Script: X/Y/Z plot', ...sides.flatMap(({ axis, values }, i) => [
+  `${'XYZ'[i]} Type: ${axis.a1111}`, `${'XYZ'[i]} Values: ${JSON.stringify(written(values))}`,
+])].join(', ');

@@ -1,0 +1,31 @@
+/** The part of the settings that LoRAs have: it comes when it is opened, and when the prompt names one or a file of one is brought. */
+
+import { $ } from './dom.js';
+import { Part } from './parts.js';
+
+export class Networks {
+  /** @param {{engine: () => Promise<import('../client.js').OpenGen>}} page */
+  constructor(page) {
+    /** @type {Part<import('../catalogue/loras.js').Loras>} */
+    this.part = new Part({
+      id: 'loras', what: 'What LoRAs need',
+      load: () => import('../catalogue/loras.js'), address: new URL('../catalogue/loras.js', import.meta.url),
+      begin: async ({ Loras }) => {
+        const loras = new Loras(page);
+        await loras.refresh();
+        return loras;
+      },
+    });
+    for (const event of ['input', 'put']) $('prompt').addEventListener(event, () => this.#look());
+    this.#look();
+  }
+
+  /** A file that is a LoRA. @param {File} file */
+  async take(file) {
+    await (await this.part.here())?.add(file);
+  }
+
+  #look() {
+    if (!this.part.isComing && /<(lora|lyco):/.test($('prompt').value)) this.part.here();
+  }
+}

@@ -1,0 +1,160 @@
+/**
+ * Networks that were brought to change models (LoRA and its family), kept in this browser: a database of their own, apart
+ * from the models. What a list needs and the files lie in two stores, so that a long list is read without touching the files.
+ */
+
+import { invalid } from './errors.js';
+
+const NAME = 'opengen-networks';
+/** The longest header that is read: a safetensors file's table of contents. */
+const MOST_HEADER = 32 * 2 ** 20;
+/** The largest file that is taken: it is held in memory while it is in use. */
+const LARGEST = 2 ** 30;
+
+/** @typedef {import('./protocol.d.ts').StoredNetwork} StoredNetwork */
+
+/** All of them, by name. @returns {Promise<StoredNetwork[]>} */
+export async function list() {
+  const rows = /** @type {StoredNetwork[]} */ (await read('entries', (store) => store.getAll()));
+  return rows.sort((a, b) => a.name.localeCompare(b.name));
+}
+
+/**
+ * The one that a prompt calls so: by its name, else by its title, else whatever the capitals.
+ * @param {string} name
+ * @returns {Promise<StoredNetwork | undefined>}
+ */
+export async function find(name) {
+  const all = await list();
+  const low = name.toLowerCase();
+  return all.find((row) => row.name === name) ?? all.find(({ about }) => about.title === name)
+    ?? all.find((row) => row.name.toLowerCase() === low);
+}
+
+/** Its file. @param {string} name @returns {Promise<Blob>} */
+export async function fileOf(name) {
+  const file = await read('files', (store) => store.get(name));
+  if (!file) throw invalid('networks', `there is no network ${name} any more`);
+  return file;
+}
+
+/**
+ * Looks at a file and keeps it under a name.
+ * @param {Blob} file
+ * @param {{name: string, replace?: boolean, look: (name: string, beginning: Uint8Array, bytes: number) => StoredNetwork['about']}} how
+ *   `look` refuses what is no network
+ * @returns {Promise<StoredNetwork>}
+ */
+export async function add(file, { name, replace = false, look }) {
+  check(name);
+  if (file.size > LARGEST) throw invalid('networks', `${name} has ${(file.size / 1e9).toFixed(1)} GB; one of up to 1 GB is taken`);
+  const about = look(name, await beginning(file), file.size);
+  const hash = await hashOf(file);
+  const row = { name, bytes: file.size, hash, added: Date.now(), about };
+  await change(async ([entries, files]) => {
+    const there = await settled(entries.get(name));
+    if (there && !replace) {
+      if (hash && there.hash === hash && there.bytes === file.size) return;
+      throw invalid('name', `there is another network of the name ${name} already; give this one another name, or replace that one`);
+    }
+    entries.put(row, name);
+    files.put(file, name);
+  });
+  return row;
+}
+
+/** @param {string} from @param {string} to */
+export async function rename(from, to) {
+  check(to);
+  await change(async ([entries, files]) => {
+    const [row, file, there] = [await settled(entries.get(from)), await settled(files.get(from)), await settled(entries.get(to))];
+    if (!row) throw invalid('networks', `there is no network ${from}`);
+    if (there) throw invalid('name', `there is a network of the name ${to} already`);
+    entries.put({ ...row, name: to }, to);
+    files.put(file, to);
+    entries.delete(from);
+    files.delete(from);
+  });
+}
+
+/** @param {string} name */
+export const remove = (name) => change(([entries, files]) => {
+  entries.delete(name);
+  files.delete(name);
+});
+
+/** What a tag can name. @param {string} name */
+function check(name) {
+  if (name && name.length <= 200 && !/[<>:\n]/.test(name)) return;
+  throw invalid('name', `a network cannot be called “${name}”: take up to 200 characters, none of them < > or :`);
+}
+
+/** A file's beginning, up to its first value. @param {Blob} file */
+async function beginning(file) {
+  const first = new DataView(await file.slice(0, 8).arrayBuffer());
+  const header = first.byteLength === 8 ? Number(first.getBigUint64(0, true)) : 0;
+  // Whatever is no safetensors file shows by its first bytes.
+  const bytes = header <= MOST_HEADER ? 8 + header : 4096;
+  return new Uint8Array(await file.slice(0, bytes).arrayBuffer());
+}
+
+/** The first twelve digits of the SHA-256 of what follows the header, by which A1111 knows files; null where none is to be had. @param {Blob} file */
+async function hashOf(file) {
+  if (!globalThis.crypto?.subtle) return null;
+  const first = new DataView(await file.slice(0, 8).arrayBuffer());
+  const values = file.slice(8 + Number(first.getBigUint64(0, true)));
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await values.arrayBuffer()));
+  return [...digest.slice(0, 6)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** @returns {Promise<IDBDatabase>} */
+function open() {
+  const request = indexedDB.open(NAME, 1);
+  request.onupgradeneeded = () => ['entries', 'files'].forEach((name) => request.result.createObjectStore(name));
+  return settled(request);
+}
+
+/** @param {string} name @param {(store: IDBObjectStore) => IDBRequest} ask */
+async function read(name, ask) {
+  const db = await open();
+  try {
+    return await settled(ask(db.transaction(name).objectStore(name)));
+  } finally {
+    db.close();
+  }
+}
+
+/** Changes both stores, or neither. @param {(stores: IDBObjectStore[]) => unknown} work */
+async function change(work) {
+  const db = await open();
+  try {
+    const transaction = db.transaction(['entries', 'files'], 'readwrite', { durability: 'strict' });
+    const done = new Promise((resolve, reject) => {
+      transaction.oncomplete = () => resolve(undefined);
+      transaction.onabort = () => reject(full(transaction.error));
+    });
+    done.catch(() => {}); // told below
+    try {
+      await work(['entries', 'files'].map((name) => transaction.objectStore(name)));
+    } catch (error) {
+      transaction.abort();
+      throw error;
+    }
+    await done;
+  } finally {
+    db.close();
+  }
+}
+
+/** @param {DOMException | null} error */
+function full(error) {
+  const message = error?.name === 'QuotaExceededError' ? 'there is not enough room in the browser to keep it'
+    : `the browser did not keep it (${error?.message ?? 'no reason given'})`;
+  return Object.assign(new Error(message), { code: error?.name === 'QuotaExceededError' ? 'QUOTA' : 'STORAGE', retryable: true });
+}
+
+/** @param {IDBRequest} request @returns {Promise<any>} */
+const settled = (request) => new Promise((resolve, reject) => {
+  request.onsuccess = () => resolve(request.result);
+  request.onerror = () => reject(request.error);
+});
