@@ -26,6 +26,7 @@ const SHELL = [
   'js/begun.js',
   'js/book.js',
   'js/choice.js',
+  'js/difference.js',
   'js/dom.js',
   'js/filling.js',
   'js/folders.js',

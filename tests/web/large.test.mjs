@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { differences } from '../../www/js/difference.js';
 import { begins, draw, finished, picture, pixels, psnr, ready, set, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
@@ -12,6 +13,19 @@ const shows = (page, words) => page.waitForFunction((alt) => document.querySelec
 const transform = (page) => page.locator('#large-sheet').evaluate((sheet) => sheet.style.transform);
 
 /** A visitor with three pictures. */
+test('in what two pictures differ is said in words', () => {
+  const settings = { prompt: 'a red apple', seed: '1', steps: 10, sampler: 'ddim', width: 128, height: 128, variationStrength: 0, variationSeed: '7' };
+  const made = { settings, model: 'mini' };
+  const to = (more, model = 'mini') => differences(made, { settings: { ...settings, ...more }, model });
+  assert.deepEqual(to({}), []);
+  assert.deepEqual(to({ variationSeed: '8' }), [], 'which has no effect');
+  assert.deepEqual(to({ steps: 20, sampler: 'euler-a', negativePrompt: 'snow' }), ['negative prompt none → “snow”', 'steps 10 → 20', 'sampler DDIM → Euler ancestral']);
+  assert.deepEqual(to({ prompt: 'a red apple in snow' }), ['with “in snow”']);
+  assert.deepEqual(to({ prompt: 'a apple' }), ['without “red”']);
+  assert.deepEqual(to({ prompt: 'a green  apple', seed: '2' }, 'sd15'), ['“red” → “green”', 'model mini → sd15', 'seed 1 → 2']);
+  assert.deepEqual(to({ image: 'ab12', strength: 0.5 }), ['picture to begin with none → one', 'how much may change none → 0.5']);
+});
+
 async function withPictures(options = {}) {
   const page = await visitor(it, options);
   await ready(page);
@@ -129,6 +143,14 @@ test('the large view: keys, nearer and back, two together; Escape gives the focu
   await line.waitFor();
   assert.equal(await page.locator('#large-other').getAttribute('alt'), 'a cat');
   assert.equal(await page.getByRole('button', { name: 'Compare' }).getAttribute('aria-pressed'), 'true');
+  const words = page.locator('#large-words');
+  assert.match(await words.textContent(), /^a fox · beside a cat: “fox” → “cat” · seed \d+ → \d+$/);
+  await page.keyboard.press('ArrowLeft'); // past this one
+  await page.locator('#large-other[alt="a red apple"]').waitFor();
+  assert.equal(await seen(page), 'a fox');
+  assert.match(await words.textContent(), /^a fox · beside a red apple: “fox” → “red apple” · seed/);
+  await page.keyboard.press('ArrowRight');
+  await page.locator('#large-other[alt="a cat"]').waitFor();
   await line.fill('20');
   assert.equal(await page.locator('#large-other').evaluate((other) => getComputedStyle(other).clipPath), 'inset(0px 0px 0px 20%)');
   await page.getByRole('button', { name: 'Compare' }).click();

@@ -1,5 +1,6 @@
 /** Pictures as large as the window: one after the other, nearer, or two with a line between them that can be moved. */
 
+import { differences } from './difference.js';
 import { $ } from './dom.js';
 
 /** How near a picture can be brought. */
@@ -15,6 +16,7 @@ export class Large {
   /** Fingers on the picture, by pointer. @type {Map<number, {x: number, y: number}>} */ #fingers = new Map();
   /** Where a finger came down, while it may still be a swipe. */ #from = null;
   /** @type {Made | null} */ #look = null;
+  /** What it is compared with. @type {Made | null} */ #other = null;
   /** The addresses of the two files. */ #urls = { picture: '', other: '' };
   /** Counts what was asked for: an answer that has been overtaken is dropped. */ #asked = 0;
 
@@ -88,21 +90,37 @@ export class Large {
 
   async #step(by) {
     const look = this.#look;
+    if (this.#other) return this.#against(by);
     const next = await this.beside(look, by);
-    if (!next || look !== this.#look) return;
-    this.#show(next);
-    if (!$('large-line').hidden) this.#compare(true);
+    if (next && look === this.#look) this.#show(next);
   }
 
-  /** Lays the next older picture over this one, or the next newer where this is the oldest. */
+  /** The one next to what this picture is compared with, this one left out. @param {-1 | 1} by */
+  async #against(by) {
+    const [look, before] = [this.#look, this.#other];
+    let other = await this.beside(before, by);
+    if (other?.entry?.id === look.entry?.id) other = await this.beside(look, by);
+    if (other && look === this.#look && before === this.#other) this.#beside(other);
+  }
+
+  /** @param {Made} other */
+  #beside(other) {
+    this.#other = other;
+    this.#put('other', other);
+    const told = differences(this.#look, other);
+    const how = told.length ? told.join(' · ') : 'the same settings';
+    $('large-words').textContent = `${wordsOf(this.#look)} · beside ${wordsOf(other)}: ${how}`;
+  }
+
+  /** Lays the next older picture over this one, or the next newer where this is the oldest; steps choose another one then. */
   async #compare(on) {
     if (on) {
       const look = this.#look;
       const other = (await this.beside(look, 1)) ?? (await this.beside(look, -1));
       if (look !== this.#look || !other) return;
-      this.#put('other', other);
-      $('large-words').textContent = `${wordsOf(look)} · beside ${wordsOf(other)}`;
+      this.#beside(other);
     } else if (this.#look) {
+      this.#other = null;
       this.#put('other', null);
       $('large-words').textContent = wordsOf(this.#look);
     }
@@ -186,7 +204,7 @@ export class Large {
   #left() {
     this.#fingers.clear();
     const look = this.#look;
-    this.#look = null;
+    this.#look = this.#other = null;
     this.#asked += 1;
     this.#put('picture', null);
     this.#put('other', null);
