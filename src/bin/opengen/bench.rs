@@ -3,6 +3,7 @@
 mod alone;
 mod attention;
 mod compare;
+mod merging;
 mod norms;
 mod products;
 mod quantization;
@@ -63,6 +64,9 @@ pub struct Args {
     /// Draw with a model in every type that weights are kept in, and time how they are made.
     #[arg(long, group = "kernels", conflicts_with = "only")]
     quantization: bool,
+    /// Time how the LoRAs that are given are merged into the packed model, record by record, as a page does it.
+    #[arg(long, group = "kernels", conflicts_with = "only")]
+    merging: bool,
     /// Of products, attention or norms only those whose line has this in it, such as `conv 512x` or `f16`.
     #[arg(long, requires = "kernels")]
     only: Option<String>,
@@ -114,6 +118,9 @@ pub async fn run(args: &Args) -> Result<()> {
     }
     if args.quantization {
         return quantization::run(&args.model, &args.known.options()).await;
+    }
+    if args.merging {
+        return merging::run(&args.model, &args.known.options(), args.runs);
     }
     let source = model::open(&args.model, &args.known.options())?;
     let options = Options {

@@ -81,6 +81,26 @@ impl Merged {
         self.0.iter().map(|lora| Ok((lora.file.name.as_str(), &lora.strength, lora.file.hash()?))).collect()
     }
 
+    /// Floating point operations of the products that changes are made of.
+    pub fn operations(&self) -> u64 {
+        const PAIRS: [[Factor; 2]; 3] = [
+            [Factor::Up, Factor::Down],
+            [Factor::FirstUp, Factor::FirstDown],
+            [Factor::SecondUp, Factor::SecondDown],
+        ];
+        let values = |lora: &Lora, index: usize| {
+            let shape = &lora.file.header.tensors[index].shape;
+            [shape.first().copied().unwrap_or(1), shape.iter().product()].map(|size: usize| size as u64)
+        };
+        let of = |lora: &Lora, factors: &BTreeMap<Factor, usize>| -> u64 {
+            let both = |pair: &[Factor; 2]| Some((factors.get(&pair[0])?, factors.get(&pair[1])?));
+            // Rows of the left one times all values of the right one.
+            let products = PAIRS.iter().filter_map(both);
+            products.map(|(left, right)| 2 * values(lora, *left)[0] * values(lora, *right)[1]).sum()
+        };
+        self.0.iter().flat_map(|lora| lora.changes.values().map(move |factors| of(lora, factors))).sum()
+    }
+
     /// Whether a tensor is changed.
     pub fn changes(&self, tensor: &str) -> bool {
         self.0.iter().any(|lora| lora.strength.at(tensor) != 0.0 && lora.changes.contains_key(tensor))
