@@ -101,7 +101,7 @@ const PARTS = {
     'catalogue/texts.js',
     'catalogue/view.js',
   ],
-  loras: ['css/loras.css', 'catalogue/loras.js'],
+  loras: ['css/loras.css', 'catalogue/loras.js', 'catalogue/tags.js'],
   grid: ['css/grid.css', 'grid/axes.js', 'grid/sheet.js', 'grid/view.js'],
   paint: [
     'css/paint.css',

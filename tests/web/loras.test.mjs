@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { madeFor, tagsOf } from '../../www/catalogue/tags.js';
 import { lora } from './lora.mjs';
-import { draw, psnr, ready, stand, visitor } from './page.mjs';
+import { draw, psnr, ready, set, stand, visitor } from './page.mjs';
 import { swin } from './upscaler.mjs';
 
 const it = stand({ before, after, afterEach });
@@ -105,6 +106,21 @@ for (const engine of ['cpu', 'webgpu']) {
   });
 }
 
+test('tags are found in a prompt', () => {
+  const tags = tagsOf('an <lora:a b:0.5:0.2> <lyco:c> <hypernet:d:1> <lora:e:te=0:unet=1> <lora:f:>');
+  assert.deepEqual(tags.map(({ name, weight, rest }) => [name, weight, rest]), [['a b', 0.5, ':0.2'], ['c', 1, ''], ['e', 1, ':te=0:unet=1'], ['f', 1, '']]);
+  assert.deepEqual([tags[0].start, tags[0].end], [3, 21]);
+});
+
+test('what a LoRA was made for is told by its name', () => {
+  assert.deepEqual(madeFor('LCM_LoRA_Weights_SD15'), { sampler: 'lcm', schedule: 'default', steps: '6', guidance: '1.5' });
+  assert.equal(madeFor('x', 'Hyper-SD15-8steps-lora').steps, '8');
+  assert.equal(madeFor('Hyper-SD15-12steps-CFG-lora').guidance, '5');
+  assert.equal(madeFor('sd15_lightning_4step_lora').guidance, '1');
+  assert.equal(madeFor('TCD-SD15-LoRA').sampler, 'tcd');
+  assert.equal(madeFor('watercolour', ''), null);
+});
+
 /** Drops a file on the page. */
 const drop = (page, name, bytes) => page.evaluate(async ([name, base64]) => {
   const data = new DataTransfer();
@@ -163,6 +179,14 @@ test('a file that is dropped is used, weighed by a slider or in words, renamed, 
   await report.getByRole('button', { name: 'Put it back' }).click();
   await page.getByLabel('How much of glossy').waitFor();
   assert.equal(await prompt.inputValue(), 'a red apple <lora:glossy:0.5>');
+
+  // One for few steps says so by its name, and brings its settings.
+  await page.locator('#lora-file').setInputFiles({ name: 'lcm-lora-mini.safetensors', mimeType: '', buffer: lora({ seed: 4, size: 0.1 }) });
+  await report.getByText('It was made for 6 steps, guidance 1.5 and the sampler LCM.').waitFor();
+  await report.getByRole('button', { name: 'Set that' }).click();
+  assert.deepEqual(await Promise.all(['#sampler', '#steps', '#guidance'].map((id) => page.locator(id).inputValue())), ['lcm', '6', '1.5']);
+  await prompt.fill('a red apple <lora:glossy:0.5>');
+  await set(page, { Sampler: 'ddim', Guidance: 2 });
 
   // It is there at the next visit.
   const glossy = await draw(page, 'a red apple <lora:glossy:1>', steps);

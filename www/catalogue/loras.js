@@ -4,9 +4,11 @@
  */
 
 import { $, bytes, make } from '../js/dom.js';
+import { SAMPLERS } from '../limits.js';
 import { report } from '../js/report.js';
 import { insert } from '../js/typing.js';
 import { sentence } from '../js/words.js';
+import { madeFor, tag, tagsOf } from './tags.js';
 
 /** As far as the slider goes unless the prompt asks for more. */
 const MOST = 1.5;
@@ -14,34 +16,15 @@ const MOST = 1.5;
 const MANY = 7;
 
 /** @typedef {import('../protocol.d.ts').StoredNetwork} StoredNetwork */
-
-/**
- * A tag of the prompt. `rest` is what follows the weight.
- * @typedef {{name: string, weight: number, rest: string, start: number, end: number}} Tag
- */
-
-/** @param {string} prompt @returns {Tag[]} */
-export function tagsOf(prompt) {
-  return [...prompt.matchAll(/<(?:lora|lyco):([^<>:\n]+)(?::([^<>:\n]*))?((?::[^<>\n]*)?)>/g)].map((match) => {
-    const number = match[2] === undefined || match[2].trim() === '' ? 1 : Number(match[2]);
-    const isPlain = Number.isFinite(number);
-    return {
-      name: match[1].trim(), weight: isPlain ? number : 1, rest: isPlain ? match[3] : `:${match[2]}${match[3]}`,
-      start: match.index, end: match.index + match[0].length,
-    };
-  });
-}
-
-/** @param {string} name @param {number} weight */
-const tag = (name, weight, rest = '') => `<lora:${name}:${Number(weight.toFixed(2))}${rest}>`;
+/** @typedef {import('./tags.js').Tag} Tag */
 
 export class Loras {
   /** @type {StoredNetwork[]} */ #kept = [];
   /** The rows on the page, by name. @type {Map<string, {element: HTMLElement, show: (tag: Tag | undefined) => void}>} */ #rows = new Map();
 
-  /** @param {{engine: () => Promise<import('../client.js').OpenGen>}} page */
-  constructor({ engine }) {
-    this.engine = engine;
+  /** @param {{engine: () => Promise<import('../client.js').OpenGen>, settings: import('../js/settings.js').Settings}} page */
+  constructor({ engine, settings }) {
+    Object.assign(this, { engine, settings });
     const box = $('loras-box');
     this.#list = make('ul', { className: 'loras' });
     this.#list.setAttribute('aria-label', 'LoRAs');
@@ -101,15 +84,24 @@ export class Loras {
       await this.refresh();
       $('loras').open = true;
       if (!this.#tag(kept.name)) this.#write(kept.name, 1);
-      const { base, words } = kept.about;
+      const { base, words, title } = kept.about;
+      const fast = madeFor(kept.name, title ?? '');
+      const how = fast && `It was made for ${fast.steps} steps, guidance ${fast.guidance} and the sampler ${SAMPLERS[fast.sampler]?.title ?? fast.sampler}.`;
       report(`“${kept.name}” changes what is drawn from now on.`, [
         ...(base ? [`It was trained for ${base}.`] : []),
         ...(words.length ? [`Words that call it: ${words.slice(0, 5).join(', ')}.`] : []),
+        ...(how ? [how] : []),
         'How much of it stands in the prompt and under LoRAs in the settings. It is kept in this browser.',
-      ], { label: 'Take it out', run: () => this.#erase(kept.name) });
+      ], fast ? { label: 'Set that', run: () => this.#set(fast) } : { label: 'Take it out', run: () => this.#erase(kept.name) });
     } catch (error) {
       report(`“${file.name}” was not added.`, [sentence(error.message.replace(`${stem}: `, ''))]);
     }
+  }
+
+  /** @param {Record<string, string>} values what a LoRA was made for */
+  #set(values) {
+    const refused = Object.values(this.settings.take(values));
+    if (refused.length) report('Not all of it can be set here.', refused);
   }
 
   /** @returns {Tag[]} */

@@ -40,7 +40,7 @@ export function furnish({
     onSave: (made) => actions.save(made),
     onShare: canShare() ? (made) => actions.share(made) : null,
   });
-  const networks = new Networks({ engine: () => session.started() });
+  const networks = new Networks({ engine: () => session.started(), settings });
   new Part({
     id: 'grid', what: 'What grids need', load: () => import('../grid/view.js'), address: new URL('../grid/view.js', import.meta.url),
     begin: ({ Grid }) => new Grid({ making, settings, begin, session, gallery }),

@@ -4,7 +4,7 @@ import { $ } from './dom.js';
 import { Part } from './parts.js';
 
 export class Networks {
-  /** @param {{engine: () => Promise<import('../client.js').OpenGen>}} page */
+  /** @param {{engine: () => Promise<import('../client.js').OpenGen>, settings: import('./settings.js').Settings}} page */
   constructor(page) {
     /** @type {Part<import('../catalogue/loras.js').Loras>} */
     this.part = new Part({
