@@ -443,7 +443,7 @@ fn steps_taken_alone() {
     let mut report = Report::new(common::F32);
     report.compare("with maps", &trace.next, &golden.values("latents.1"));
     report.finish();
-    let tokens = pipeline.study_tokens(&request.prompt).expect("tokens").len();
+    let tokens = pipeline.study_tokens(&request.prompt, &request.reading()).expect("tokens").len();
     assert!(!trace.maps.is_empty());
     for map in &trace.maps {
         assert_eq!((map.tokens, map.values.len()), (tokens, map.h * map.w * tokens), "{}", map.layer);

@@ -368,16 +368,23 @@ fn embed_is_its_twin() {
     let Some(gpu) = gpu() else { return };
     let mut report = Report::new("embed");
     let mut random = Random::new(6);
-    let params = embed::Params { batch: 2, tokens: 77, channels: 20, vocabulary: 101 };
+    let params = embed::Params { batch: 2, tokens: 77, channels: 20, vocabulary: 101, own: 3 };
     for spec in embed::all_specs().into_iter().filter(|spec| gpu.elems().contains(&spec.elem)) {
         let stored = |weight| if weight == WeightType::F16 { Elem::F16 } else { Elem::F32 };
         let (of_tokens, of_positions) = (stored(spec.tokens), stored(spec.positions));
         let mut ids = random.words(2 * 77, 101);
         ids[5] = 4_000_000; // beyond the table: its last row
+        if spec.own {
+            [ids[7], ids[80], ids[81]] = [embed::OWN | 2, embed::OWN, embed::OWN | 9];
+        }
+        let own = random.values(Elem::F32, 3 * 20, 0.0, 1.0);
         let table = random.values(of_tokens, 101 * 20, 0.0, 1.0);
         let positions = random.values(of_positions, 77 * 20, 0.0, 0.1);
-        let expected = embed::cpu::embed(&params, &ids, &table, &positions);
+        let expected = embed::cpu::embed(&params, &ids, [&table, &positions, &own]);
         let mut buffers = vec![words(&ids), encode(of_tokens, &table), encode(of_positions, &positions)];
+        if spec.own {
+            buffers.push(encode(Elem::F32, &own));
+        }
         buffers.push(encode(spec.elem, &vec![0.0; expected.len()]));
         let found = gpu.run(spec.clone(), embed::workgroups(&spec, &params), params.bytes(), &buffers, 1);
         report.check(spec.elem, &spec, &decode(spec.elem, &found[0]), &expected);

@@ -26,6 +26,7 @@ const GUIDED: Shape = Shape {
     w: 64,
     chunks: 1,
     states: 1,
+    vectors: 0,
     ancestral: false,
     history: 1,
     maps: false,

@@ -1,13 +1,20 @@
-//! How prompts are read, on the processor: several in one picture, and such as change on the way.
+//! How prompts are read, on the processor.
 
 mod common;
 
-use common::prompts::{assert_same_throughout, compare_prompts, prompt_cases};
+use common::prompts::{
+    assert_embeddings_are_their_vectors, assert_same_throughout, compare_prompts, compare_texts, embedding,
+    prompt_cases, text_states,
+};
 use common::report::Report;
-use common::{F32, model_folder};
+use common::{F32, mini_request, model_folder};
+use opengen::image::Parameters;
 use opengen::model;
-use opengen::pipeline::Pipeline;
+use opengen::pipeline::recall::from_parameters;
+use opengen::pipeline::{Cancel, Pipeline, Request};
+use opengen::prompt::{Dialect, Emphasis, Tokenizer};
 use opengen::weights::{self, LayoutOptions, ModelSource};
+use pollster::block_on;
 
 fn pipeline(model: &str) -> Pipeline {
     let source = ModelSource::open(&model_folder(model)).expect("a model");
@@ -29,4 +36,88 @@ fn runs_of_several_and_of_changing_prompts() {
 #[test]
 fn what_stays_the_same_is_the_plain_prompt() {
     assert_same_throughout(&mut pipeline("sd1"));
+}
+
+/// Closer than stages have to be: nothing but the text encoder is between.
+#[test]
+fn texts_are_those_of_every_origin() {
+    let mut report = Report::new(1e-4);
+    compare_texts(&mut report, "processor", &mut pipeline("sd1"));
+    report.finish();
+}
+
+#[test]
+fn embeddings_are_their_vectors() {
+    assert_embeddings_are_their_vectors(&mut pipeline("sd1"));
+}
+
+/// By hand from the states of the same words without weights.
+#[test]
+fn emphasis_is_what_is_asked_for() {
+    let mut pipeline = pipeline("sd1");
+    let mut states = |prompt: &str, emphasis| {
+        text_states(&mut pipeline, Request { prompt: prompt.to_string(), emphasis, ..mini_request() })
+    };
+    let plain = states("a red apple", Emphasis::Original);
+    assert!(states("a (red:1.5) apple", Emphasis::Ignore) == plain);
+    let times = states("a (red:1.5) apple", Emphasis::NoNorm);
+    let source = ModelSource::open(&model_folder("sd1")).expect("a model");
+    let tokenizer = Tokenizer::from_json(source.tokenizer().as_bytes()).expect("tokenizer");
+    let chunks = tokenizer.encode(Dialect::A1111, "a (red:1.5) apple", 77).expect("tokens").chunks;
+    assert!(chunks[0].weights.contains(&1.5));
+    for (at, (times, plain)) in times.iter().zip(&plain).enumerate() {
+        assert_eq!(*times, plain * chunks[0].weights[at / 32], "value {at}");
+    }
+    let mean = |values: &[f32]| values.iter().map(|value| f64::from(*value)).sum::<f64>();
+    let (original, scale) = (states("a (red:1.5) apple", Emphasis::Original), mean(&plain) / mean(&times));
+    let off = original.iter().zip(&times).map(|(a, b)| (f64::from(*a) - f64::from(*b) * scale).abs());
+    assert!(off.fold(0.0, f64::max) < 1e-5);
+    assert!(states("a (red:1.5) apple", Emphasis::None) != plain, "brackets are text");
+}
+
+/// Names and hashes of what was used, in A1111's words and back; what does not fit is refused, what is not there is said.
+#[test]
+fn embeddings_are_told() {
+    let mut pipeline = pipeline("sd1");
+    let mut made = |request: &Request| block_on(pipeline.generate(request, &mut |_| (), &Cancel::default()));
+    let request = |prompt: &str| Request {
+        prompt: prompt.to_string(),
+        embeddings: vec![embedding("a:style", None, vec![0.5; 64]), embedding("other", None, vec![0.5; 32])],
+        steps: 1,
+        width: 32,
+        height: 32,
+        ..mini_request()
+    };
+    let used = request("an a:style apple");
+    let output = made(&used).expect("a picture");
+    let mut parameters = used.parameters("sd1", &[], 0);
+    output.tell(&mut parameters);
+    assert_eq!(parameters.get("TI hashes"), Some("astyle: 0123456789ab"));
+    let recalled = from_parameters(&Parameters::parse(&parameters.to_string()));
+    assert_eq!(recalled.embeddings.len(), 1);
+    assert_eq!(
+        (recalled.embeddings[0].name.as_str(), recalled.embeddings[0].hash.as_str()),
+        ("astyle", "0123456789ab")
+    );
+    assert!(recalled.notices.join(" ").contains("“astyle”"), "{:?}", recalled.notices);
+    assert!(made(&request("an apple")).expect("a picture").embeddings.is_empty());
+
+    let comfyui = Request { dialect: Dialect::ComfyUi, ..request("embedding:nothing, embedding:other") };
+    let output = made(&comfyui).expect("a picture");
+    assert!(
+        output.notices.iter().any(|notice| notice.contains("no embedding “nothing”")),
+        "{:?}",
+        output.notices
+    );
+    assert_eq!(output.embeddings.len(), 1);
+
+    let wide = std::sync::Arc::new(opengen::prompt::Embedding {
+        width: 768,
+        vectors: vec![0.0; 768],
+        ..(*embedding("wide", None, Vec::new())).clone()
+    });
+    let misfit = Request { embeddings: vec![wide], ..request("a wide apple") };
+    let said = made(&misfit).err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(said.contains("768 values") && said.contains("made for Stable Diffusion 1"), "{said}");
+    assert!(made(&Request { prompt: "an apple".to_string(), ..misfit }).is_ok(), "it is not used");
 }

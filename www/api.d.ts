@@ -150,7 +150,7 @@ export interface ImageTypes {
 export type ImageType = keyof ImageTypes;
 
 /** What makes a picture. Settings that are left out come from the model. */
-export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask' | 'controls' | 'loras'>> & {
+export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask' | 'controls' | 'loras' | 'embeddings'>> & {
   /** What the run begins with, instead of noise alone (img2img). */
   image?: PictureSource;
   /** The part of `image` that is drawn anew, white (inpainting). */
@@ -162,6 +162,8 @@ export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask' | 'c
    * browser. The next call without them has the model as it was.
    */
   loras?: LoraOptions[];
+  /** Words of one's own (textual inversion) that the prompts may use, at most 64. */
+  embeddings?: EmbeddingOptions[];
 };
 
 /** A LoRA or one of its family, and how much of it. */
@@ -169,6 +171,13 @@ export type LoraOptions = Partial<Omit<Lora, 'network'>> & {
   /** Its file in safetensors, or the address of one; left out, `name` is of one that is kept in this browser. */
   model?: NetworkSource;
 };
+
+/** An embedding for Stable Diffusion 1 or 2, as safetensors. */
+export interface EmbeddingOptions {
+  /** What prompts call it: `name` in A1111's dialect, `embedding:name` in ComfyUI's. Default: the file's name without its ending. */
+  name?: string;
+  file: File | Blob | ArrayBuffer | Uint8Array;
+}
 
 /** A map that steers a run, or a picture of which one is made. */
 export type ControlOptions = Omit<Control, 'model' | 'image'> & {

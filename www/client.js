@@ -217,7 +217,7 @@ export class OpenGen extends EventTarget {
     if (typeof settings.prompt !== 'string') throw invalid('prompt', 'must be text');
     checkImageType(imageType);
     checkParts(settings);
-    const pictures = await picturesOf(settings);
+    const pictures = await filesOfRun(settings);
     /** @param {import('./protocol.d.ts').GenerateEvent} event */
     const onEvent = (event) => {
       if (event.type === 'stage') onStage?.({ stage: event.stage });
@@ -420,11 +420,13 @@ async function whileOpen(link, signal, work, isAll) {
 }
 
 /** Looks at the options that have options of their own. @param {Partial<import('./api.d.ts').PictureOptions>} settings */
-function checkParts({ previews, walk, extend, hires, controls, loras }) {
+function checkParts({ previews, walk, extend, hires, controls, loras, embeddings }) {
   if (controls !== undefined && !Array.isArray(controls)) throw invalid('controls', 'must be a list');
   controls?.forEach((control) => check('control', control));
   if (loras !== undefined && !Array.isArray(loras)) throw invalid('loras', 'must be a list');
   loras?.forEach((lora) => check('lora', lora));
+  if (embeddings !== undefined && !Array.isArray(embeddings)) throw invalid('embeddings', 'must be a list');
+  embeddings?.forEach((embedding) => check('embedding', embedding));
   check('walk', walk);
   check('extend', extend);
   check('hires', hires);
@@ -443,16 +445,21 @@ function checkImageType(imageType) {
   throw invalid('imageType', `${imageType} is none of ${Object.keys(HAND_OVER).join(', ')}`);
 }
 
-/** The pictures that a run begins with, what steers it and what is merged into its model, as the engine takes them; what reads them is fetched when there are some. @param {any} settings */
-async function picturesOf({ image, mask, controls, loras }) {
+/**
+ * The pictures that a run begins with, what steers it, what is merged into its model and words of one's own, as the engine takes them;
+ * what reads them is fetched when there are some.
+ * @param {any} settings
+ */
+async function filesOfRun({ image, mask, controls, loras, embeddings }) {
   const given = Object.entries({ image, mask }).filter(([, source]) => source !== undefined && source !== null);
-  if (!given.length && !controls?.length && !loras?.length) return {};
-  const { controlOf, loraOf, pixelsOf } = await import('./pixels.js');
+  if (!given.length && !controls?.length && !loras?.length && !embeddings?.length) return {};
+  const { controlOf, embeddingOf, loraOf, pixelsOf } = await import('./pixels.js');
   const pictures = Object.fromEntries(await Promise.all(given.map(async ([field, source]) => [field, await pixelsOf(source, field)])));
   return {
     ...pictures,
     ...(controls?.length && { controls: await Promise.all(controls.map(controlOf)) }),
     ...(loras?.length && { loras: loras.map(loraOf) }),
+    ...(embeddings?.length && { embeddings: await Promise.all(embeddings.map(embeddingOf)) }),
   };
 }
 

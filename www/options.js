@@ -24,7 +24,7 @@ const MODEL = {
 };
 /** @type {Names<Required<import('./api.d.ts').PictureOptions>>} */
 const PICTURE = {
-  prompt: true, negativePrompt: true, dialect: true, steps: true, guidance: true, seed: true, variationSeed: true,
+  prompt: true, negativePrompt: true, dialect: true, emphasis: true, embeddings: true, steps: true, guidance: true, seed: true, variationSeed: true,
   variationStrength: true, rng: true, sampler: true, schedule: true, width: true, height: true, batch: true,
   previews: true, walk: true, guidanceRescale: true, image: true, strength: true, exactSteps: true, resize: true, encode: true,
   mask: true, maskBlur: true, maskedContent: true, differential: true, onlyMasked: true, extend: true, hires: true, controls: true, loras: true,
@@ -45,15 +45,20 @@ const CONTROL = { model: true, image: true, strength: true, start: true, end: tr
 const LORA = { name: true, model: true, weight: true, textWeight: true, blocks: true };
 /** @type {Names<{name: string, replace: boolean}>} */
 const NETWORK = { name: true, replace: true };
+/** @type {Names<Required<import('./api.d.ts').EmbeddingOptions>>} */
+const EMBEDDING = { name: true, file: true };
 /** @type {Names<Required<import('./protocol.d.ts').Extension>>} */
 const EXTEND = { left: true, top: true, right: true, bottom: true, overlap: true };
 /** @type {Names<{signal: AbortSignal}>} */
 const SIGNAL = { signal: true };
+/** @type {Names<Required<import('./protocol.d.ts').Reading>>} */
+const READING = { dialect: true, emphasis: true, embeddings: true };
 /** What `study` asks. @type {Record<import('./protocol.d.ts').Study['what'], Record<string, true>>} */
 export const STUDY = {
   schedule: {},
-  tokens: { prompt: true },
-  length: { prompt: true },
+  tokens: { prompt: true, ...READING },
+  length: { prompt: true, ...READING },
+  understood: { prompt: true, steps: true, ...READING },
   encode: { image: true },
   decode: { latents: true, width: true, height: true },
   noise: { image: true, latents: true, width: true, height: true, t: true, seed: true },
@@ -65,7 +70,7 @@ export const STUDY = {
 /** The options of each call, by what an error calls it. */
 const TAKES = {
   create: CREATE, detect: DETECT, load: IMPORT, import: IMPORT, quantize: LOAD, setAutoencoder: IMPORT, model: MODEL, generate: GENERATE, previews: PREVIEWS,
-  upscale: UPSCALE, walk: WALK, extend: EXTEND, hires: HIRES, control: CONTROL, lora: LORA, add: NETWORK, request: PICTURE, study: SIGNAL,
+  upscale: UPSCALE, walk: WALK, extend: EXTEND, hires: HIRES, control: CONTROL, embedding: EMBEDDING, lora: LORA, add: NETWORK, request: PICTURE, study: SIGNAL,
 };
 
 /** What others call an option; without capitals, dashes and underscores. */
@@ -74,7 +79,7 @@ const ELSEWHERE = /** @type {Record<string, string>} */ ({
   numinferencesteps: 'steps', numsteps: 'steps', inferencesteps: 'steps', iterations: 'steps',
   negative: 'negativePrompt', text: 'prompt', scheduler: 'sampler', samplername: 'sampler', method: 'sampler',
   n: 'batch', count: 'batch', batchsize: 'batch', numimages: 'batch', numimagesperprompt: 'batch',
-  initimage: 'image', denoisingstrength: 'strength', denoise: 'strength', maskimage: 'mask', outpaint: 'extend', hiresfix: 'hires', highres: 'hires', hrscale: 'scale', controlnet: 'controls', controlnets: 'controls', lora: 'loras', networks: 'loras', adapters: 'loras', network: 'model', strength: 'weight', te: 'textWeight', unet: 'weight', weight: 'strength', controlnetconditioningscale: 'strength', guidancestart: 'start', guidanceend: 'end', module: 'preprocessor', map: 'image', controlmode: 'importance', hrupscaler: 'upscaler', feather: 'overlap', feathering: 'overlap', inpaintfullrespadding: 'onlyMasked', paddingmaskcrop: 'onlyMasked', maskedareapadding: 'onlyMasked', subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
+  initimage: 'image', denoisingstrength: 'strength', denoise: 'strength', maskimage: 'mask', outpaint: 'extend', hiresfix: 'hires', highres: 'hires', hrscale: 'scale', textualinversion: 'embeddings', textualinversions: 'embeddings', embedding: 'embeddings', controlnet: 'controls', controlnets: 'controls', lora: 'loras', networks: 'loras', adapters: 'loras', network: 'model', strength: 'weight', te: 'textWeight', unet: 'weight', weight: 'strength', controlnetconditioningscale: 'strength', guidancestart: 'start', guidanceend: 'end', module: 'preprocessor', map: 'image', controlmode: 'importance', hrupscaler: 'upscaler', feather: 'overlap', feathering: 'overlap', inpaintfullrespadding: 'onlyMasked', paddingmaskcrop: 'onlyMasked', maskedareapadding: 'onlyMasked', subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
   callback: 'onStep', onprogress: 'onStep', onpreview: 'onStep', abortsignal: 'signal', type: 'imageType',
   format: 'imageType', device: 'engine', backend: 'engine', worker: 'workerUrl', src: 'url', href: 'url', path: 'url',
   hash: 'sha256', size: 'bytes', memory: 'memoryLimit', maxmemory: 'memoryLimit', vram: 'memoryLimit',

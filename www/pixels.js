@@ -86,6 +86,20 @@ export async function controlOf({ model, image, ...rest }) {
   return { ...rest, model: fileOf(model), image: await pixelsOf(image, 'controls') };
 }
 
+/**
+ * A word of one's own, as the engine takes it.
+ * @param {import('./api.d.ts').EmbeddingOptions} embedding
+ * @returns {Promise<import('./protocol.d.ts').EmbeddingFile>}
+ */
+export async function embeddingOf({ name, file }) {
+  const called = name ?? (file instanceof File ? file.name : undefined);
+  if (!called) throw invalid('embeddings', 'an embedding whose file has no name needs one');
+  if (file instanceof Uint8Array) return { name: called, bytes: file };
+  if (file instanceof ArrayBuffer) return { name: called, bytes: new Uint8Array(file) };
+  if (!(file instanceof Blob)) throw invalid('embeddings', 'the file of an embedding must be a Blob, a File or its bytes');
+  return { name: called, bytes: new Uint8Array(await file.arrayBuffer()) };
+}
+
 /** @param {string | URL | File} model @returns {import('./protocol.d.ts').ControlFile} */
 function fileOf(model) {
   const stem = (/** @type {string} */ name) => name.replace(/\.[^.]*$/, '');

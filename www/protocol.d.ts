@@ -145,7 +145,15 @@ export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'heun' | 'lms' | 'dpm++-2m'
 export type Schedule = 'default' | 'karras';
 /** What a UNet answers with: the noise, the velocity, or the finished latents. */
 export type Prediction = 'epsilon' | 'v_prediction' | 'sample';
-export type Dialect = 'a1111' | 'diffusers';
+export type Dialect = 'a1111' | 'comfyui' | 'diffusers';
+/** What brackets do in A1111's prompts: its setting of that name. */
+export type Emphasis = 'original' | 'no-norm' | 'ignore' | 'none';
+
+/** A word of one's own (textual inversion): the whole safetensors file, by whose name without the ending prompts call it. */
+export interface EmbeddingFile {
+  name: string;
+  bytes: Uint8Array;
+}
 
 /** Ranges and defaults are those of src/pipeline/limits.rs; `LIMITS` and `DEFAULTS` have them as values. */
 export interface GenerateRequest {
@@ -154,10 +162,19 @@ export interface GenerateRequest {
   /** What it shall not show; has an effect where `guidance` is above 1. Default: "". */
   negativePrompt: string;
   /**
-   * Whose way prompts are read. "a1111": brackets weigh, `BREAK` and length make parts, and the text is cleaned as original
-   * CLIP cleans it; "diffusers": every character is text, as transformers tokenizes it, up to one part. Default: "a1111".
+   * Whose way prompts are read. "a1111": brackets weigh, `BREAK` and length make parts, `[red:green:0.5]` and `[cat|dog]` change
+   * words on the way, `AND` draws several prompts into one picture, and the text is cleaned as original CLIP cleans it;
+   * "comfyui": round brackets weigh, each word from what the empty prompt has in its place on; "diffusers": every character is
+   * text, as transformers tokenizes it, up to one part. Default: "a1111".
    */
   dialect?: Dialect;
+  /**
+   * What brackets do in A1111's prompts. "original": they weigh, and the mean of all is restored; "no-norm": they weigh; "ignore":
+   * they are read, and weigh nothing; "none": they are text. Default: "original".
+   */
+  emphasis?: Emphasis;
+  /** Words of one's own that the prompts may use, at most 64. */
+  embeddings?: EmbeddingFile[];
   /** Denoising steps, 1 … 1000, and no more than the model was trained with. Default: the model's, else 20. */
   steps: number;
   /** Classifier-free guidance, 0 … 100; up to 1 half the work is saved. Default: the model's, else 7.5. */
@@ -431,9 +448,11 @@ export interface RunPath {
 export type Study =
   | { what: 'schedule' }
   /** The tokens that begin and end the text have no text. */
-  | { what: 'tokens'; prompt: string }
+  | { what: 'tokens'; prompt: string } & Reading
   /** Of the whole prompt, without the tokens that begin and end each chunk. */
-  | { what: 'length'; prompt: string }
+  | { what: 'length'; prompt: string } & Reading
+  /** What is made of a prompt; `steps` are evaluations of the UNet, 20 if left out. */
+  | { what: 'understood'; prompt: string; steps?: number } & Reading
   /** To scaled latents. */
   | { what: 'encode'; image: Pixels }
   /** Width and height are the picture's. */
@@ -447,11 +466,38 @@ export type Study =
   | { what: 'film'; frames: Pixels[]; delay: number };
 
 /** What answers a question. */
+/** How a prompt is read, as a request says it. */
+export type Reading = Pick<GenerateRequest, 'dialect' | 'emphasis' | 'embeddings'>;
+
+/** A prompt as the engine reads it. */
+export interface Understood {
+  /** One, or with `AND` several, each with the weight by which it counts. */
+  prompts: {
+    weight: number;
+    /** What is read, up to which evaluation, counted from 0, it included. */
+    texts: { until: number; text: string; tokens: number; room: number; chunks: UnderstoodToken[][] }[];
+  }[];
+  /** Such as `<lora:name:1>`. */
+  networks: string[];
+  /** Embeddings that are asked for, and are not there. */
+  unknown: string[];
+}
+
+/** A token of a text, without those that begin and end each chunk. */
+export interface UnderstoodToken {
+  id: number;
+  text: string;
+  weight: number;
+  /** The name of the embedding whose vector it is. */
+  embedding: string | null;
+}
+
 export type StudyAnswer<S extends Study> =
   S extends { what: 'schedule' } ? NoiseSchedule :
   S extends { what: 'tokens' } ? { id: number; text: string }[] :
   /** `room`: the tokens that the chunks of this prompt hold, 75 each in Stable Diffusion. */
   S extends { what: 'length' } ? { tokens: number; room: number } :
+  S extends { what: 'understood' } ? Understood :
   S extends { what: 'encode' } ? Float32Array :
   S extends { what: 'decode' } ? Pixels :
   S extends { what: 'noise'; image: Pixels } ? { image: Pixels } :
@@ -535,6 +581,10 @@ export interface PictureSettings {
   negativePrompt: string | null;
   /** Whose way the prompts were read; null is A1111's. */
   dialect: Dialect | null;
+  /** What brackets did; null is A1111's own. */
+  emphasis: Emphasis | null;
+  /** Embeddings that the prompts use, with the hashes by which A1111 knows their files. */
+  embeddings: { name: string; hash: string }[];
   steps: number | null;
   guidance: number | null;
   /** Decimal digits. */

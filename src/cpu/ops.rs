@@ -8,6 +8,7 @@ use super::norm::{self, Channels, Group};
 use super::simd::{self, F4};
 use crate::error::{Error, Result};
 use crate::kernels::add;
+use crate::kernels::embed;
 use crate::kernels::gemm::Act;
 use crate::kernels::pixel_shuffle;
 use crate::plan::{Convert, Gemm, GroupNorm, Node, Op, Slice, ValueId, WeightId};
@@ -44,7 +45,9 @@ impl Run<'_> {
                 attention::attention_map(counts, [self.part(*q)?, self.part(*k)?], out);
                 Ok(())
             }
-            Op::Embed { tokens, table, positions } => self.embed(*tokens, *table, *positions, out),
+            Op::Embed { tokens, own, table, positions } => {
+                self.embed((*tokens, *own), [*table, *positions], out)
+            }
             Op::Convert { x, convert } => {
                 let (width, channels) = (self.executable.graph.shape(*x).c, self.channels());
                 converted(*convert, self.read(*x)?, width, out, channels);
@@ -226,14 +229,23 @@ impl Run<'_> {
         Ok(Part { values: self.read(slice.value)?, width, column: slice.offset })
     }
 
-    fn embed(&self, tokens: ValueId, table: WeightId, positions: WeightId, out: &mut [f32]) -> Result<()> {
+    fn embed(
+        &self,
+        (tokens, own): (ValueId, Option<ValueId>),
+        [table, positions]: [WeightId; 2],
+        out: &mut [f32],
+    ) -> Result<()> {
         let shape = self.executable.graph.shape(self.node.output);
         let (table, positions) =
             (self.executable.table(table)?.rows()?, self.executable.table(positions)?.rows()?);
         let ids = self.executable.read_ids(self.memory, tokens)?;
+        let own = own.map_or(Ok(&[][..]), |own| self.read(own))?;
         let mut position = vec![0.0; shape.c];
         for ((i, id), out) in ids.iter().enumerate().zip(out.chunks_exact_mut(shape.c)) {
-            table.read((*id as usize).min(table.n.saturating_sub(1)), out);
+            match id.checked_sub(embed::OWN).and_then(|row| own.chunks_exact(shape.c).nth(row as usize)) {
+                Some(row) => out.copy_from_slice(row),
+                None => table.read((*id as usize).min(table.n.saturating_sub(1)), out),
+            }
             positions.read((i % shape.w).min(positions.n.saturating_sub(1)), &mut position);
             out.iter_mut().zip(&position).for_each(|(x, position)| *x += position);
         }

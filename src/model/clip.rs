@@ -8,20 +8,22 @@ use crate::plan::{Builder, Epilogue, Graph, Outside, Path, Shape, Slice, ValueId
 
 /// The encoder at `root` over `batch` chunks of `max_position_embeddings` tokens; its states are the output `states`.
 ///
-/// `clip_skip` leaves out that many last layers (1: the penultimate hidden state); the final norm always applies.
+/// `clip_skip` leaves out that many last layers (1: the penultimate hidden state); the final norm always applies. Of the run's own
+/// `vectors` an id with the highest bit names one.
 pub fn text_encoder(
     config: &ClipTextConfig,
     root: &Path,
     states: Outside,
     batch: usize,
-    clip_skip: usize,
+    (clip_skip, vectors): (usize, usize),
 ) -> Graph {
     let mut b = Builder::new("text encoder");
     let root = root.pp("text_model");
     let tokens = b.input(Outside::Tokens, Shape::tokens(batch, config.max_position_embeddings, 1));
     let embeddings = root.pp("embeddings");
     let (vocab, positions) = (config.vocab_size, config.max_position_embeddings);
-    let mut x = b.embed(&embeddings, tokens, vocab, positions, config.hidden_size);
+    let own = (vectors > 0).then(|| b.input(Outside::Vectors, Shape::tokens(1, vectors, config.hidden_size)));
+    let mut x = b.embed(&embeddings, (tokens, own), [vocab, positions, config.hidden_size]);
     for layer in 0..config.num_hidden_layers.saturating_sub(clip_skip) {
         x = encoder_layer(&mut b, config, &root.pp("encoder").pp("layers").pp(layer), x);
     }

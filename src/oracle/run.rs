@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::image::{Rgba, psnr};
 use crate::pipeline::study::picture;
 use crate::pipeline::{Dump, Output, Request};
+use crate::prompt::OWN;
 use crate::sample::{self, Evaluation, Linear};
 use crate::weights::{Manifest, unpack};
 
@@ -119,7 +120,10 @@ fn refuse_what_cannot_be_compared(request: &Request, manifest: &Manifest) -> Res
     let tokenizer = crate::prompt::Tokenizer::from_json(manifest.tokenizer.as_bytes())?;
     let length = manifest.config.chunk_tokens();
     for text in [&request.prompt, &request.negative_prompt] {
-        let encoded = tokenizer.encode(request.dialect, text, length)?;
+        let encoded = tokenizer.encode(request.reading(), text, length)?;
+        if encoded.chunks.iter().flat_map(|chunk| &chunk.ids).any(|id| *id >= OWN) {
+            return refuse("embeddings", "candle's text encoder knows no words of one's own");
+        }
         if encoded.chunks.iter().any(|chunk| chunk.weights.iter().any(|weight| *weight != 1.0)) {
             return refuse(
                 "prompt",

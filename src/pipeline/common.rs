@@ -73,7 +73,7 @@ pub(super) mod tests {
     use crate::error::Error;
     use crate::pipeline::request::{Request, Walk};
     use crate::pipeline::start::Draws;
-    use crate::prompt::Dialect;
+    use crate::prompt::{Dialect, Emphasis};
     use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 
     pub fn request(batch: usize, seed: u64, variation: Option<Variation>) -> Request {
@@ -81,6 +81,8 @@ pub(super) mod tests {
             prompt: String::new(),
             negative_prompt: String::new(),
             dialect: Dialect::default(),
+            emphasis: Emphasis::default(),
+            embeddings: Vec::new(),
             steps: 1,
             guidance: 1.0,
             guidance_rescale: None,

@@ -6,11 +6,15 @@ use std::collections::hash_map::Entry;
 use super::request::{Request, Walk};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::prompt::{self, Chunk, Dialect, Encoded, MAX_PARTS, Steps, Tokenizers, timeline};
+use crate::prompt::{
+    self, Chunk, Dialect, Embeddings, Encoded, MAX_PARTS, OWN, Steps, Tokenizers, Weighting, timeline,
+};
 use crate::sample::spherical;
 
 /// The most prompts that are drawn into one picture.
 pub const MAX_COMPONENTS: usize = 8;
+/// How many things of a kind are named.
+const MAX_NAMED: usize = 5;
 /// The most texts that take turns in one run: keys and values of all are there from the beginning.
 pub const MAX_STATES: usize = 64;
 
@@ -25,6 +29,14 @@ pub struct Conditioning {
     pub notices: Vec<String>,
     /// Where a walk leads to, and how far along it the run is.
     pub towards: Option<(Tokens, f64)>,
+    /// What weights of words do.
+    pub weighting: Weighting,
+    /// For each text encoder the chunk of no prompt.
+    empty: Vec<Chunk>,
+    /// Rows of vectors that the text encoder looks up beside its table, `[rows, width]`; none where no embedding is read.
+    pub vectors: Vec<f32>,
+    /// Embeddings that prompts use, by name and hash.
+    pub used: Vec<(String, String)>,
 }
 
 /// What is read at once: a row of chunks without a prompt, where guided, and one with each, whatever the batch.
@@ -86,11 +98,12 @@ impl Conditioning {
         steps: Steps,
     ) -> Result<Conditioning> {
         let guided = request.guided(config);
+        let reading = request.reading();
         let negative = if guided { request.negative_prompt.as_str() } else { "" };
         let mut notices = notices_of(request.dialect, [prompt, negative]);
         let timeline = |text: &str| match request.dialect {
             Dialect::A1111 => timeline(&prompt::without_networks(text).0, steps),
-            Dialect::Diffusers => vec![(steps.all, text.to_string())],
+            Dialect::ComfyUi | Dialect::Diffusers => vec![(steps.all, text.to_string())],
         };
         let components = request.components_of(prompt);
         check_components(components.len(), config)?;
@@ -102,17 +115,15 @@ impl Conditioning {
         for row in &rows {
             for (_, text) in &row.texts {
                 if let Entry::Vacant(place) = read.entry((row.field, text.clone())) {
-                    let field = (row.field, request.dialect);
+                    let field = (row.field, &reading);
                     place.insert(tokenizers.encode(field, text, config.chunk_tokens())?);
                 }
             }
         }
-        let parts = parts(&read, rows.len(), (request, config), &mut notices)?;
-        for encoded in read.values_mut() {
-            for (tokenizer, encoded) in tokenizers.iter().zip(encoded) {
-                tokenizer.fill(&mut encoded.chunks, parts, config.chunk_tokens())?;
-            }
-        }
+        tell_unknown(&read, &mut notices);
+        let used = used(&read, &reading.embeddings, config)?;
+        check_parts(&read, rows.len(), (request, config), &mut notices)?;
+        fill(&mut read, rows.len(), tokenizers, config.chunk_tokens())?;
         let (states, times) = states(&rows, &times, &read, tokenizers.iter().count());
         if states.len() > MAX_STATES {
             let message = format!(
@@ -124,7 +135,10 @@ impl Conditioning {
         }
         let weighed = Request::is_weighed(&components) && config.denoiser.guidance_channels().is_none();
         let shares = weighed.then(|| components.iter().map(|part| part.weight as f32).collect());
-        Ok(Conditioning { states, times, shares, notices, towards: None })
+        let empty = tokenizers.iter().map(|tokenizer| tokenizer.empty(config.chunk_tokens()));
+        let (weighting, empty) = (reading.weighting(), empty.collect::<Result<_>>()?);
+        let vectors = if used.is_empty() { Vec::new() } else { vectors(request, config) };
+        Ok(Conditioning { states, times, shares, notices, towards: None, weighting, empty, vectors, used })
     }
 
     /// The state that an evaluation reads, counted from 0.
@@ -141,6 +155,102 @@ impl Conditioning {
     pub fn chunks(&self) -> usize {
         self.first().chunks()
     }
+
+    /// The ids of no prompt in the place of each chunk of a text encoder's rows.
+    pub fn empty_ids(&self, encoder: usize) -> Vec<u32> {
+        let chunks = self.first().of_encoder(encoder).count();
+        self.empty.get(encoder).map_or_else(Vec::new, |chunk| chunk.ids.repeat(chunks))
+    }
+}
+
+/// Says which embeddings are asked for that there are not.
+fn tell_unknown(read: &Read, notices: &mut Vec<String>) {
+    let mut unknown: Vec<&String> = read.values().flatten().flat_map(|encoded| &encoded.unknown).collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    let say = |name: &&String| format!("There is no embedding “{name}” here; it is left out.");
+    notices.extend(unknown.iter().take(MAX_NAMED).map(say));
+}
+
+/// The embeddings that prompts use, by name and hash; refuses such as were made for another text encoder.
+fn used(read: &Read, embeddings: &Embeddings, config: &ModelConfig) -> Result<Vec<(String, String)>> {
+    let chunks = read.values().flatten().flat_map(|encoded| &encoded.chunks);
+    let mut ids: Vec<u32> = chunks.flat_map(|chunk| &chunk.ids).copied().filter(|id| *id >= OWN).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut used = Vec::new();
+    for embedding in ids.into_iter().filter_map(|id| embeddings.of_id(id)) {
+        let named = (embedding.name.clone(), embedding.hash.clone());
+        if used.last() == Some(&named) {
+            continue;
+        }
+        let invalid = |message: String| Err(Error::InvalidInput { field: "embeddings", message });
+        if config.texts.len() > 1 {
+            return invalid(format!(
+                "“{}” is for one text encoder, and this model has {}; leave it out",
+                embedding.name,
+                config.texts.len()
+            ));
+        }
+        let width = config.texts.first().map_or(0, |text| text.hidden_size);
+        if embedding.width != width {
+            let made = match embedding.width {
+                768 => ": it was made for Stable Diffusion 1",
+                1024 => ": it was made for Stable Diffusion 2",
+                1280 => ": it was made for Stable Diffusion XL",
+                _ => "",
+            };
+            return invalid(format!(
+                "“{}” has vectors of {} values, this model's text encoder has {width}{made}; leave it out",
+                embedding.name, embedding.width
+            ));
+        }
+        used.push(named);
+    }
+    Ok(used)
+}
+
+/// The vectors of all embeddings that a request brings; those of another width are not read.
+fn vectors(request: &Request, config: &ModelConfig) -> Vec<f32> {
+    let width = config.texts.first().map_or(0, |text| text.hidden_size);
+    let of = |embedding: &prompt::Embedding| match embedding.width == width {
+        true => embedding.vectors.clone(),
+        false => vec![0.0; embedding.vectors() * width],
+    };
+    request.embeddings.iter().flat_map(|embedding| of(embedding)).collect()
+}
+
+/// As many chunks for each text: again and again what there is, where not too many come of that, for then attention sees what it
+/// saw of the text alone; else empty ones behind.
+fn fill(read: &mut Read, rows: usize, tokenizers: &Tokenizers, length: usize) -> Result<()> {
+    const LONGER: usize = 4;
+    for encoded in read.values_mut() {
+        // Encoders that pad with other tokens may count others.
+        let most = encoded.iter().map(|encoded| encoded.chunks.len()).max().unwrap_or(1);
+        for (tokenizer, encoded) in tokenizers.iter().zip(encoded) {
+            let empty = tokenizer.empty(length)?;
+            encoded.chunks.resize(most, empty);
+        }
+    }
+    let counts =
+        || read.values().flat_map(|encoded| encoded.first()).map(|encoded| encoded.chunks.len().max(1));
+    let most = counts().max().unwrap_or(1);
+    let common = counts().fold(1, |a, b| if a > MAX_PARTS { a } else { lcm(a, b) });
+    let all = if common <= LONGER * most && common * rows <= MAX_PARTS { common } else { most };
+    for encoded in read.values_mut() {
+        for (tokenizer, encoded) in tokenizers.iter().zip(encoded) {
+            tokenizer.fill(&mut encoded.chunks, all, length)?;
+        }
+    }
+    Ok(())
+}
+
+fn lcm(a: usize, b: usize) -> usize {
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    a / x.max(1) * b
 }
 
 /// The state of an evaluation, of [`Conditioning::times`].
@@ -194,13 +304,13 @@ fn states(rows: &[Row], times: &[usize], read: &Read, encoders: usize) -> (Vec<T
     (states, until)
 }
 
-/// How many chunks a row has; says what is read in parts, or not at all, and refuses what is too long.
-fn parts(
+/// Says what is read in parts, or not at all, and refuses what is too long.
+fn check_parts(
     read: &Read,
     rows: usize,
     (request, config): (&Request, &ModelConfig),
     notices: &mut Vec<String>,
-) -> Result<usize> {
+) -> Result<()> {
     let of =
         |field: &'static str| read.iter().filter(move |((of, _), _)| *of == field).flat_map(|(_, all)| all);
     let tokens = |field| of(field).map(|encoded| encoded.tokens).max().unwrap_or(0);
@@ -225,7 +335,7 @@ fn parts(
         );
         return Err(Error::InvalidInput { field: longer, message });
     }
-    Ok(parts)
+    Ok(())
 }
 
 impl Tokens {
@@ -260,12 +370,13 @@ impl Tokens {
         from.chunks(hidden).zip(to.chunks(hidden)).flat_map(|(a, b)| spherical(a, b, share)).collect()
     }
 
-    /// Applies the prompts' weights to a text encoder's embeddings `[rows, chunks · tokens, hidden]`.
-    pub fn weigh(&self, encoder: usize, embeddings: &mut [f32]) {
+    /// Applies the prompts' weights to a text encoder's embeddings `[rows, chunks · tokens, hidden]`; `empty` `[tokens, hidden]` are
+    /// those of no prompt, where they count.
+    pub fn weigh(&self, encoder: usize, embeddings: &mut [f32], weighting: Weighting, empty: &[f32]) {
         let chunks = self.rows(encoder).len() * self.chunks();
         let len = embeddings.len() / chunks.max(1);
         for (part, chunk) in embeddings.chunks_mut(len.max(1)).zip(self.of_encoder(encoder)) {
-            crate::prompt::apply_weights(part, &chunk.weights);
+            weighting.apply(part, &chunk.weights, empty);
         }
     }
 }
@@ -400,6 +511,35 @@ mod tests {
         let many: String = ["|a", "|b", "|c", "|d"].iter().map(|x| format!("[{}]", x.repeat(7))).collect();
         assert!(ask(&many, "", 2.0).is_ok(), "they take turns together");
         Ok(())
+    }
+
+    /// A shorter text is read as often as it takes, so that attention sees nothing that is not in it; only what would become too
+    /// long gets empty chunks.
+    #[test]
+    fn texts_have_as_many_chunks() -> Result<()> {
+        let rows = |prompt: &str, negative: &str| -> Result<[Vec<Chunk>; 2]> {
+            let (prompt, negative_prompt) = (prompt.to_string(), negative.to_string());
+            let asked =
+                conditioning(&Request { prompt, negative_prompt, guidance: 2.0, ..request(1, 0, None) })?;
+            let rows = asked.first().rows(0);
+            Ok([rows[0].clone(), rows[1].clone()])
+        };
+        let [negative, prompt] = rows("a BREAK b BREAK c", "d")?;
+        assert_eq!((negative.len(), prompt.len()), (3, 3));
+        assert!(negative.iter().all(|chunk| *chunk == negative[0]) && prompt[0] != prompt[1]);
+        let [negative, prompt] = rows("a BREAK b", "c BREAK d BREAK e")?;
+        assert_eq!((negative.len(), prompt.len(), prompt[4] == prompt[0]), (6, 6, true));
+        let breaks = |count: usize| vec!["a"; count].join(" BREAK ");
+        let [negative, prompt] = rows(&breaks(11), &breaks(12))?;
+        assert_eq!((negative.len(), prompt.len()), (12, 12));
+        assert_ne!(prompt[11], prompt[0], "empty");
+        Ok(())
+    }
+
+    /// The kernel's and the tokenizer's word for it are one.
+    #[test]
+    fn own_vectors_have_one_mark() {
+        assert_eq!(OWN, crate::kernels::embed::OWN);
     }
 
     /// A weight alone guides, too; who follows a scale by itself takes one prompt.

@@ -22,6 +22,8 @@ pub struct Shape {
     pub chunks: usize,
     /// Texts that take turns; 1 where it is the same throughout.
     pub states: usize,
+    /// Vectors of embeddings that the text encoder looks up beside its table.
+    pub vectors: usize,
     /// The sampler draws noise at every step.
     pub ancestral: bool,
     /// How many values the sampler keeps.
@@ -118,7 +120,7 @@ pub enum Network {
 pub enum Key {
     Encoder { h: usize, w: usize },
     Hint { slot: Slot, h: usize, w: usize },
-    Text { index: usize, rows: usize },
+    Text { index: usize, rows: usize, vectors: usize },
     KeysValues { texts: [usize; 2], states: usize },
     ControlKeysValues { slot: Slot, texts: [usize; 2], states: usize },
     Prepare { pixels: usize, copies: usize, history: usize },
@@ -154,7 +156,7 @@ impl Key {
                 let scale = config.vae.scale();
                 Some(autoencoder::encoder(&config.vae, 1, h * scale, w * scale, limits))
             }
-            Key::Text { index, rows } => model::text_encoder(config, index, rows, 0),
+            Key::Text { index, rows, vectors } => model::text_encoder(config, index, rows, (0, vectors)),
             Key::KeysValues { texts: [rows, tokens], .. } => {
                 Some(denoiser::text_keys_values(config, rows, tokens))
             }
@@ -188,13 +190,14 @@ impl Shape {
     /// prompt, where guided, and once with each.
     pub fn keys(&self, config: &ModelConfig) -> Vec<Key> {
         let Shape { batch, copies, h, w, chunks, ancestral, history, maps, previews, .. } = *self;
-        let Shape { encodes, masked, controls, composed, states, .. } = *self;
+        let Shape { encodes, masked, controls, composed, states, vectors, .. } = *self;
         let texts = [copies, chunks * config.chunk_tokens()];
         let pixels = self.pixels();
         let mut keys: Vec<Key> = encodes.then_some(Key::Encoder { h, w }).into_iter().collect();
         let latents = [copies * batch, h, w];
         keys.extend(controls.slots().map(|slot| Key::Hint { slot, h, w }));
-        keys.extend((0..config.texts.len()).map(|index| Key::Text { index, rows: copies * chunks }));
+        let rows = copies * chunks;
+        keys.extend((0..config.texts.len()).map(|index| Key::Text { index, rows, vectors }));
         keys.push(Key::KeysValues { texts, states });
         keys.extend(controls.slots().map(|slot| Key::ControlKeysValues { slot, texts, states }));
         keys.push(Key::Prepare { pixels, copies, history });

@@ -18,6 +18,8 @@ pub const MAX_GUIDANCE: f64 = 100.0;
 pub const SIZE_STEP: usize = 8;
 /// The smallest and largest width and height in pixels.
 pub const SIZE_RANGE: RangeInclusive<usize> = 32..=2048;
+/// The most embeddings that one run is given.
+pub const MAX_EMBEDDINGS: usize = 64;
 /// Pictures a run may make at once.
 pub const MAX_BATCH: usize = 8;
 /// The softest edge of a mask: a standard deviation in pixels of the picture.

@@ -14,7 +14,7 @@ use serde::Serialize;
 use super::networks;
 use crate::error::{Error, Result};
 use crate::image::{Kind, Parameters, Text, Texts};
-use crate::prompt::{self, Dialect, MAX_CHARS};
+use crate::prompt::{self, Dialect, Emphasis, MAX_CHARS};
 
 pub use a1111::from_parameters;
 
@@ -25,6 +25,10 @@ pub struct Settings {
     pub prompt: Option<String>,
     pub negative_prompt: Option<String>,
     pub dialect: Option<Dialect>,
+    /// What brackets did.
+    pub emphasis: Option<Emphasis>,
+    /// The embeddings that it used.
+    pub embeddings: Vec<Used>,
     pub steps: Option<u32>,
     pub guidance: Option<f64>,
     /// Decimal digits: JavaScript's numbers do not hold 64 bits.
@@ -54,6 +58,13 @@ pub struct Settings {
     pub model: Option<String>,
     /// What could not be honoured, as sentences.
     pub notices: Vec<String>,
+}
+
+/// A file that a picture used, by what prompts call it and the hash by which A1111 knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Used {
+    pub name: String,
+    pub hash: String,
 }
 
 /// What a ControlNet made of a map, as far as words say it.
@@ -182,7 +193,7 @@ impl Settings {
         if text.contains(char::REPLACEMENT_CHARACTER) {
             self.notices.push("Letters shown as “\u{fffd}” could not be read.".to_string());
         }
-        if self.dialect == Some(Dialect::Diffusers) {
+        if self.dialect.is_some_and(|dialect| dialect != Dialect::A1111) {
             return text.trim().to_string();
         }
         // LoRAs stay in the prompt: whether they are here, the drawing says.

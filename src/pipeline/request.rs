@@ -7,16 +7,21 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::{MadeOf, Parameters, Rgba};
-use crate::prompt::{self, Component, Dialect, Steps};
+use crate::prompt::{self, Component, Dialect, Embedding, Embeddings, Emphasis, Reading, Steps};
 use crate::sample::{self, NoiseSource, SamplerKind, ScheduleKind, Trajectory, Variation};
 
 use super::control::{self, Control};
 use super::hires::Hires;
-use super::limits::{MAX_BATCH, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE};
+use super::limits::{MAX_BATCH, MAX_EMBEDDINGS, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE};
 use super::picture::{Picture, Taken};
 
 /// Whose way the prompt was read, in a picture's metadata; A1111 knows its own alone and has no word for it.
 pub(super) const DIALECT: &str = "Prompt dialect";
+
+/// A1111's word for what brackets did.
+pub(super) const EMPHASIS: &str = "Emphasis";
+/// A1111's word for embeddings that were used, with the hashes of their files.
+pub(super) const EMBEDDINGS: &str = "TI hashes";
 
 /// How much of a run was taken from a picture, in A1111's word.
 pub(super) const STRENGTH: &str = "Denoising strength";
@@ -29,6 +34,10 @@ pub struct Request {
     pub negative_prompt: String,
     /// Whose way the prompts are read.
     pub dialect: Dialect,
+    /// What brackets do in A1111's.
+    pub emphasis: Emphasis,
+    /// Words of one's own that the prompts may use.
+    pub embeddings: Vec<Arc<Embedding>>,
     pub steps: usize,
     /// Classifier-free guidance scale; up to 1 the negative prompt has no effect and half the work is saved. A model that
     /// follows a scale by itself (LCM) knows no negative prompt.
@@ -93,11 +102,22 @@ impl Request {
             && ![&self.prompt, &self.negative_prompt].into_iter().any(changes)
     }
 
+    /// How its prompts are read.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            dialect: self.dialect,
+            emphasis: self.emphasis,
+            embeddings: Embeddings::new(&self.embeddings),
+        }
+    }
+
     /// The prompts of which a prompt consists.
     pub(super) fn components_of(&self, prompt: &str) -> Vec<Component> {
         match self.dialect {
             Dialect::A1111 => prompt::components(prompt),
-            Dialect::Diffusers => vec![Component { text: prompt.to_string(), weight: 1.0 }],
+            Dialect::ComfyUi | Dialect::Diffusers => {
+                vec![Component { text: prompt.to_string(), weight: 1.0 }]
+            }
         }
     }
 
@@ -150,6 +170,10 @@ impl Request {
             picture.check(self.steps, max_steps, config)?;
         }
         control::check(&self.controls, config)?;
+        if self.embeddings.len() > MAX_EMBEDDINGS {
+            let message = format!("{} given, at most {MAX_EMBEDDINGS} are taken", self.embeddings.len());
+            return invalid("embeddings", message);
+        }
         if !(0.0..=MAX_GUIDANCE).contains(&self.guidance) {
             return invalid("guidance", format!("{} asked for, expected 0 to {MAX_GUIDANCE}", self.guidance));
         }
@@ -270,6 +294,9 @@ impl Request {
         if self.dialect != Dialect::default() {
             fields.push(field(DIALECT, self.dialect.to_string()));
         }
+        if self.dialect == Dialect::A1111 && self.emphasis != Emphasis::default() {
+            fields.push(field(EMPHASIS, self.emphasis.a1111_name().to_string()));
+        }
         if self.schedule == ScheduleKind::Karras {
             fields.insert(2, field("Schedule type", "Karras".to_string()));
         }
@@ -336,6 +363,19 @@ pub struct Output {
     pub stats: Stats,
     /// What the person should know about how the request was taken.
     pub notices: Vec<String>,
+    /// Embeddings that the prompts used, by name and hash.
+    pub embeddings: Vec<(String, String)>,
+}
+
+impl Output {
+    /// Adds to a picture's settings what only the run has found out.
+    pub fn tell(&self, parameters: &mut Parameters) {
+        if !self.embeddings.is_empty() {
+            let plain = |name: &str| name.replace([':', ','], "");
+            let hashes = self.embeddings.iter().map(|(name, hash)| format!("{}: {hash}", plain(name)));
+            parameters.fields.push((EMBEDDINGS.to_string(), hashes.collect::<Vec<_>>().join(", ")));
+        }
+    }
 }
 
 /// What a run cost.

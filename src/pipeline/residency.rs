@@ -291,6 +291,7 @@ mod tests {
             copies: 2,
             composed: false,
             states: 1,
+            vectors: 0,
             h,
             w,
             chunks: 1,

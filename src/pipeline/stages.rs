@@ -98,7 +98,7 @@ impl<'a> Stages<'a> {
         clip_skip: usize,
     ) -> Result<Vec<f32>> {
         let none = || Error::InvalidInput { field: "model", message: "it has no text encoder".to_string() };
-        let graph = model::text_encoder(config, 0, ids.len(), clip_skip).ok_or_else(none)?;
+        let graph = model::text_encoder(config, 0, ids.len(), (clip_skip, 0)).ok_or_else(none)?;
         let tokens = Input { outside: Outside::Tokens, values: Values::Ids(ids.concat()) };
         let len = ids.len() * config.chunk_tokens() * config.texts[0].hidden_size;
         self.run(&[&graph], &[tokens], Outside::Embeddings(0), len).await

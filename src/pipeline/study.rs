@@ -3,7 +3,11 @@
 //! Nothing here is on the way of an ordinary run. [`begin`] lays the path out, [`super::Pipeline::study_step`] takes
 //! one step of it from latents that the caller holds.
 
+use serde::Serialize;
+
+use super::conditioning::MAX_STATES;
 use super::layout::nchw_to_nhwc;
+use super::limits::STEPS_RANGE;
 use super::picture;
 use super::request::{Request, check_numbers};
 use super::start::{Draws, entering};
@@ -11,7 +15,9 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::Rgba;
 use crate::kernels::{preview, rgba};
-use crate::prompt::{Dialect, Tokenizer};
+use crate::prompt::{
+    Chunk, Component, Dialect, Reading, Steps, Tokenizer, components, timeline, without_networks,
+};
 use crate::sample::{Forward, Generators, Linear2, SamplerKind, Shares, Step, Trajectory};
 
 /// Where a studied run starts.
@@ -220,20 +226,113 @@ pub fn picture(planes: &[f32], width: usize, height: usize) -> Result<Rgba> {
 }
 
 /// How long a prompt is: the tokens of its text over all chunks, and how many those chunks have room for.
-pub fn length(tokenizer: &Tokenizer, config: &ModelConfig, prompt: &str) -> Result<[usize; 2]> {
+pub fn length(
+    tokenizer: &Tokenizer,
+    config: &ModelConfig,
+    (prompt, reading): (&str, &Reading),
+) -> Result<[usize; 2]> {
     let most = config.chunk_tokens();
-    let encoded = tokenizer.encode(Dialect::default(), prompt, most)?;
+    let encoded = tokenizer.encode(reading, prompt, most)?;
     Ok([encoded.tokens, encoded.chunks.len() * (most - 2)])
 }
 
+/// A prompt as the engine reads it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Understood {
+    /// One, or with `AND` several.
+    pub prompts: Vec<UnderstoodPrompt>,
+    /// Such as `<lora:name:1>`.
+    pub networks: Vec<String>,
+    /// Embeddings that are asked for, and are not there.
+    pub unknown: Vec<String>,
+}
+
+/// A prompt and the weight by which it counts.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UnderstoodPrompt {
+    pub weight: f64,
+    pub texts: Vec<UnderstoodText>,
+}
+
+/// What is read of it up to an evaluation of the denoiser, counted from 0, it included.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UnderstoodText {
+    pub until: usize,
+    pub text: String,
+    /// Of the text itself, and as many as its chunks have room for.
+    pub tokens: usize,
+    pub room: usize,
+    /// The tokens of each chunk, without those that frame it.
+    pub chunks: Vec<Vec<UnderstoodToken>>,
+}
+
+/// A token with its weight.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct UnderstoodToken {
+    pub id: u32,
+    pub text: String,
+    pub weight: f32,
+    /// The name of the embedding whose vector it is.
+    pub embedding: Option<String>,
+}
+
+/// What is made of a prompt, in a run of so many evaluations.
+pub fn understood(
+    tokenizer: &Tokenizer,
+    config: &ModelConfig,
+    (prompt, reading): (&str, &Reading),
+    all: usize,
+) -> Result<Understood> {
+    let all = all.clamp(1, 2 * *STEPS_RANGE.end());
+    let is_a1111 = reading.dialect == Dialect::A1111;
+    let (kept, tags) = if is_a1111 { without_networks(prompt) } else { (prompt.to_string(), Vec::new()) };
+    let components = match is_a1111 {
+        true => components(&kept),
+        false => vec![Component { text: kept.clone(), weight: 1.0 }],
+    };
+    let mut unknown = Vec::new();
+    let mut prompts = Vec::new();
+    for Component { text, weight } in components {
+        let texts = if is_a1111 { timeline(&text, Steps { all, before: None }) } else { vec![(all, text)] };
+        let mut read = Vec::new();
+        for (until, text) in texts.into_iter().take(MAX_STATES) {
+            let most = config.chunk_tokens();
+            let encoded = tokenizer.encode(reading, &text, most)?;
+            let token = |(id, weight): (&u32, &f32)| {
+                let embedding = reading.embeddings.of_id(*id).map(|embedding| embedding.name.clone());
+                let text = embedding.clone().unwrap_or_else(|| tokenizer.text_of(*id));
+                UnderstoodToken { id: *id, text, weight: *weight, embedding }
+            };
+            let tokens = |chunk: &Chunk| {
+                let inside = 1..tokenizer.framed_len(chunk).saturating_sub(1).max(1);
+                chunk.ids[inside.clone()].iter().zip(&chunk.weights[inside]).map(token).collect()
+            };
+            let chunks: Vec<_> = encoded.chunks.iter().map(tokens).collect();
+            let room = chunks.len() * (most - 2);
+            unknown.extend(encoded.unknown);
+            read.push(UnderstoodText { until, text, tokens: encoded.tokens, room, chunks });
+        }
+        prompts.push(UnderstoodPrompt { weight, texts: read });
+    }
+    unknown.sort_unstable();
+    unknown.dedup();
+    Ok(Understood { prompts, networks: tags.into_iter().map(str::to_string).collect(), unknown })
+}
+
 /// The tokens of a prompt's first chunk, from its begin token to its end token.
-pub fn tokens(tokenizer: &Tokenizer, config: &ModelConfig, prompt: &str) -> Result<Vec<Token>> {
-    let encoded = tokenizer.encode(Dialect::default(), prompt, config.chunk_tokens())?;
+pub fn tokens(
+    tokenizer: &Tokenizer,
+    config: &ModelConfig,
+    (prompt, reading): (&str, &Reading),
+) -> Result<Vec<Token>> {
+    let encoded = tokenizer.encode(reading, prompt, config.chunk_tokens())?;
     let chunk = &encoded.chunks[0];
     let len = tokenizer.framed_len(chunk);
+    let name = |id: u32| reading.embeddings.of_id(id).map(|embedding| embedding.name.clone());
+    let text = |id: u32| name(id).unwrap_or_else(|| tokenizer.text_of(id));
     let token = |(i, id): (usize, &u32)| Token {
         id: *id,
-        text: if i == 0 || i + 1 == len { String::new() } else { tokenizer.text_of(*id) },
+        text: if i == 0 || i + 1 == len { String::new() } else { text(*id) },
     };
     Ok(chunk.ids[..len].iter().enumerate().map(token).collect())
 }

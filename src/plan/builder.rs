@@ -230,16 +230,14 @@ impl Builder {
     pub fn embed(
         &mut self,
         path: &Path,
-        tokens: ValueId,
-        vocab: usize,
-        positions: usize,
-        hidden: usize,
+        (tokens, own): (ValueId, Option<ValueId>),
+        [vocab, positions, hidden]: [usize; 3],
     ) -> ValueId {
         let table = self.table(&path.pp("token_embedding").pp("weight"), vocab, hidden);
         let positions = self.table(&path.pp("position_embedding").pp("weight"), positions, hidden);
         let shape = self.shape(tokens);
         let out = self.value(Shape::tokens(shape.n, shape.w, hidden), ElemKind::Activation, None);
-        self.push(path, Op::Embed { tokens, table, positions }, out)
+        self.push(path, Op::Embed { tokens, own, table, positions }, out)
     }
 
     /// An elementwise conversion to `channels` channels of kind `elem`.

@@ -188,6 +188,8 @@ pub enum Op {
     /// Token and position embeddings added.
     Embed {
         tokens: ValueId,
+        /// Rows that ids with the highest bit name.
+        own: Option<ValueId>,
         table: WeightId,
         positions: WeightId,
     },
@@ -233,7 +235,7 @@ impl Op {
             Op::PixelShuffle { x, base, .. } => [Some(*x), *base, None, None],
             Op::Attention { q, k, v, .. } => [Some(q.value), Some(k.value), Some(v.value), None],
             Op::AttentionMap { q, k, .. } => [Some(q.value), Some(k.value), None, None],
-            Op::Embed { tokens, .. } => [Some(*tokens), None, None, None],
+            Op::Embed { tokens, own, .. } => [Some(*tokens), *own, None, None],
             Op::Add { x, y, factor } => [Some(*x), Some(*y), factor.value(), None],
         };
         read.into_iter().flatten()

@@ -33,7 +33,7 @@ pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
             attention(l, node, [*q, *k, *v], *heads, *head_dim, *causal)?;
         }
         Op::AttentionMap { q, k, heads, head_dim } => attention_map(l, node, [*q, *k], *heads, *head_dim),
-        Op::Embed { tokens, table, positions } => embed(l, node, *tokens, *table, *positions),
+        Op::Embed { tokens, own, table, positions } => embed(l, node, (*tokens, *own), [*table, *positions]),
         Op::Convert { x, convert } => affine(l, node, *x, *convert),
         Op::Add { x, y, factor } => add(l, node, [*x, *y], *factor),
         Op::PixelShuffle { x, base, factor } => pixel_shuffle(l, node, *x, *base, (*factor, false)),
@@ -256,26 +256,30 @@ fn attention_map(l: &mut Lowering, node: &Node, [q, k]: [Slice; 2], heads: usize
     );
 }
 
-fn embed(l: &mut Lowering, node: &Node, tokens: ValueId, table: WeightId, positions: WeightId) {
+fn embed(
+    l: &mut Lowering,
+    node: &Node,
+    (tokens, own): (ValueId, Option<ValueId>),
+    [table, positions]: [WeightId; 2],
+) {
     let shape = l.shape(node.output);
     let spec = embed::Spec {
         elem: l.target.elem,
         tokens: l.weight_type(table),
         positions: l.weight_type(positions),
+        own: own.is_some(),
     };
     let params = embed::Params {
         batch: shape.n as u32,
         tokens: shape.w as u32,
         channels: shape.c as u32,
         vocabulary: l.matrix_size(table).0 as u32,
+        own: own.map_or(0, |own| l.shape(own).w as u32),
     };
     let workgroups = embed::workgroups(&spec, &params);
-    let operands = vec![
-        Operand::Read(tokens),
-        Operand::Weight(table),
-        Operand::Weight(positions),
-        Operand::Write(node.output),
-    ];
+    let mut operands = vec![Operand::Read(tokens), Operand::Weight(table), Operand::Weight(positions)];
+    operands.extend(own.map(Operand::Read));
+    operands.push(Operand::Write(node.output));
     push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
 }
 

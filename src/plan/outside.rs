@@ -10,6 +10,8 @@ use super::graph::ElemKind;
 pub enum Outside {
     /// Token ids, u32 `[rows, tokens]`.
     Tokens,
+    /// Vectors of embeddings that are in no table of a text encoder, f32 `[vectors, hidden_size]`.
+    Vectors,
     /// The hidden states of a text encoder, counted in the model's order, `[rows, tokens, hidden_size]`.
     Embeddings(usize),
     /// Keys and values of a cross attention, counted in the order of the UNet, `[rows, tokens, 2 · channels]`.
@@ -90,8 +92,8 @@ impl Outside {
         use Outside::*;
         match self {
             Tokens | Preview | Rgba => ElemKind::U32,
-            Map(_) | ControlMap(_) | Strengths | Latents | History | Denoised | Noise | Kept | Masks
-            | Colours | Pixels | Encoded | Operand(_) => ElemKind::F32,
+            Vectors | Map(_) | ControlMap(_) | Strengths | Latents | History | Denoised | Noise | Kept
+            | Masks | Colours | Pixels | Encoded | Operand(_) => ElemKind::F32,
             Embeddings(_)
             | KeysValues(_)
             | ControlKeysValues { .. }
@@ -115,6 +117,7 @@ impl fmt::Display for Outside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
             Outside::Tokens => "text.tokens",
+            Outside::Vectors => "text.vectors",
             Outside::Embeddings(0) => "text.embeddings",
             Outside::Embeddings(index) => return write!(f, "text.embeddings.{index}"),
             Outside::KeysValues(index) => return write!(f, "text.keys_values.{index}"),

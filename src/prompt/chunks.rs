@@ -16,6 +16,8 @@ pub struct Encoded {
     pub chunks: Vec<Chunk>,
     /// Tokens of the text itself, over all chunks.
     pub tokens: usize,
+    /// Embeddings that are asked for by a name that none has.
+    pub unknown: Vec<String>,
 }
 
 impl Encoded {
@@ -70,6 +72,13 @@ impl Chunker {
     }
 
     pub fn push(&mut self, id: u32, weight: f32) {
+        self.make_room(id);
+        self.open.push((id, weight));
+        self.tokens += 1;
+    }
+
+    /// Ends a chunk that has no room for one more token.
+    fn make_room(&mut self, id: u32) {
         let full = self.open.len() == self.frame.max_length - 2;
         if Some(id) == self.comma {
             if full {
@@ -85,8 +94,18 @@ impl Chunker {
             self.close();
             self.open = moved;
         }
-        self.open.push((id, weight));
-        self.tokens += 1;
+    }
+
+    /// Tokens that stand for the word that begins with `id`, in one chunk where they fit into any.
+    pub fn push_together(&mut self, id: u32, tokens: &[u32], weight: f32) {
+        self.make_room(id);
+        if !self.open.is_empty() && self.open.len() + tokens.len() > self.frame.max_length - 2 {
+            self.close();
+        }
+        for token in tokens.iter().take(self.frame.max_length - 2) {
+            self.open.push((*token, weight));
+            self.tokens += 1;
+        }
     }
 
     /// Ends the open chunk, even an empty one.
@@ -100,7 +119,7 @@ impl Chunker {
         if !self.open.is_empty() || self.chunks.is_empty() {
             self.close();
         }
-        Encoded { chunks: self.chunks, tokens: self.tokens }
+        Encoded { chunks: self.chunks, tokens: self.tokens, unknown: Vec::new() }
     }
 }
 

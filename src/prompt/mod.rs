@@ -1,17 +1,20 @@
-//! From text to weighted chunks of token ids, as A1111 or as diffusers reads a prompt.
+//! From text to weighted chunks of token ids, as A1111, ComfyUI or diffusers reads a prompt.
 //!
 //! A prompt of any length becomes chunks of as many tokens as the text encoder takes; each is encoded by itself and
-//! the embeddings are joined. Weights multiply the embeddings ([`apply_weights`]).
+//! the embeddings are joined. Weights change what was encoded ([`Weighting`]).
 
 mod chunks;
 mod clean;
+mod comfyui;
 mod compose;
+mod embedding;
 mod networks;
 mod schedule;
 mod syntax;
 mod tokenizer;
 mod tokenizers;
 mod unfollowed;
+mod weighting;
 
 use std::fmt;
 use std::str::FromStr;
@@ -22,11 +25,13 @@ use crate::error::{Error, Result};
 
 pub use chunks::{Chunk, Encoded};
 pub use compose::{Component, components};
+pub use embedding::{Embedding, Embeddings, OWN};
 pub use networks::{LoraTag, lora_tags, without_other_networks};
 pub use schedule::{Steps, changes, timeline};
 pub use tokenizer::Tokenizer;
 pub use tokenizers::Tokenizers;
 pub use unfollowed::{notices, without_networks};
+pub use weighting::Weighting;
 
 /// The longest prompt that is taken, in characters.
 pub const MAX_CHARS: usize = 20_000;
@@ -42,16 +47,19 @@ pub enum Dialect {
     /// A1111's: brackets are weights, `BREAK` and length make parts, the text is cleaned as original CLIP cleans it.
     #[default]
     A1111,
+    /// ComfyUI's: round brackets are weights, of which each counts from the empty prompt on; length makes parts, between words.
+    ComfyUi,
     /// diffusers': every character is text, tokenized as transformers does; what is too long is left out.
     Diffusers,
 }
 
 impl Dialect {
-    pub const ALL: [Dialect; 2] = [Dialect::A1111, Dialect::Diffusers];
+    pub const ALL: [Dialect; 3] = [Dialect::A1111, Dialect::ComfyUi, Dialect::Diffusers];
 
     pub fn name(self) -> &'static str {
         match self {
             Dialect::A1111 => "a1111",
+            Dialect::ComfyUi => "comfyui",
             Dialect::Diffusers => "diffusers",
         }
     }
@@ -75,23 +83,90 @@ impl FromStr for Dialect {
     }
 }
 
-/// Multiplies each token's hidden state by its weight, then rescales all to their old mean, as A1111 does.
-///
-/// For one chunk: `embeddings` is `[tokens, hidden]`, `weights` is `[tokens]`.
-pub fn apply_weights(embeddings: &mut [f32], weights: &[f32]) {
-    if weights.is_empty() || weights.iter().all(|weight| *weight == 1.0) {
-        return;
+/// What A1111 does with brackets; its setting `Emphasis`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Emphasis {
+    /// They weigh words, and the mean of all is restored.
+    #[default]
+    Original,
+    /// They weigh words.
+    NoNorm,
+    /// They are read, and weigh nothing.
+    Ignore,
+    /// They are text, and so is `BREAK`.
+    None,
+}
+
+impl Emphasis {
+    pub const ALL: [Emphasis; 4] = [Emphasis::Original, Emphasis::NoNorm, Emphasis::Ignore, Emphasis::None];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Emphasis::Original => "original",
+            Emphasis::NoNorm => "no-norm",
+            Emphasis::Ignore => "ignore",
+            Emphasis::None => "none",
+        }
     }
-    let mean = |values: &[f32]| values.iter().map(|v| f64::from(*v)).sum::<f64>() / values.len() as f64;
-    let before = mean(embeddings);
-    let hidden = embeddings.len() / weights.len();
-    for (row, weight) in embeddings.chunks_exact_mut(hidden.max(1)).zip(weights) {
-        row.iter_mut().for_each(|value| *value *= weight);
+
+    /// As A1111 writes it into a picture's metadata.
+    pub fn a1111_name(self) -> &'static str {
+        match self {
+            Emphasis::Original => "Original",
+            Emphasis::NoNorm => "No norm",
+            Emphasis::Ignore => "Ignore",
+            Emphasis::None => "None",
+        }
     }
-    let scale = before / mean(embeddings);
-    // A mean of nothing cannot be restored (all weights zero).
-    if scale.is_finite() {
-        embeddings.iter_mut().for_each(|value| *value = (f64::from(*value) * scale) as f32);
+
+    pub fn from_a1111_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|emphasis| emphasis.a1111_name().eq_ignore_ascii_case(name))
+    }
+}
+
+impl FromStr for Emphasis {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let found = Self::ALL.into_iter().find(|emphasis| emphasis.name() == text);
+        found.ok_or_else(|| Error::InvalidInput {
+            field: "emphasis",
+            message: format!("there is no {text:?}; known are {}", Self::ALL.map(Self::name).join(", ")),
+        })
+    }
+}
+
+/// How prompts are read.
+#[derive(Debug, Clone, Default)]
+pub struct Reading {
+    pub dialect: Dialect,
+    /// Of A1111's.
+    pub emphasis: Emphasis,
+    /// Words of one's own.
+    pub embeddings: Embeddings,
+}
+
+impl Reading {
+    /// What weights do.
+    pub fn weighting(&self) -> Weighting {
+        match (self.dialect, self.emphasis) {
+            (Dialect::ComfyUi, _) => Weighting::FromEmpty,
+            (_, Emphasis::NoNorm) => Weighting::Times,
+            _ => Weighting::TimesWithMean,
+        }
+    }
+}
+
+impl From<Dialect> for Reading {
+    fn from(dialect: Dialect) -> Reading {
+        Reading { dialect, ..Reading::default() }
+    }
+}
+
+impl From<&Reading> for Reading {
+    fn from(reading: &Reading) -> Reading {
+        reading.clone()
     }
 }
 

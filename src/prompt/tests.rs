@@ -1,6 +1,6 @@
 //! The tokenizer against transformers' (recorded by `training/fixtures_prompts.py`), and whole prompts.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use serde::Deserialize;
@@ -126,7 +126,7 @@ fn dialects_by_name() {
         assert_eq!(dialect.name().parse::<Dialect>().expect("known"), dialect);
     }
     let error = "compel".parse::<Dialect>().unwrap_err().to_string();
-    assert!(error.contains("compel") && error.contains("a1111, diffusers"), "{error}");
+    assert!(error.contains("compel") && error.contains("a1111, comfyui, diffusers"), "{error}");
 }
 
 #[test]
@@ -165,7 +165,7 @@ fn breaks_and_length_make_chunks() {
 fn too_long_prompts_name_the_field() {
     let tokenizer = tokenizer();
     let long = "é".repeat(MAX_CHARS + 1);
-    let error = tokenizer.encode_field("negative_prompt", Dialect::A1111, &long, 77).unwrap_err();
+    let error = tokenizer.encode_field("negative_prompt", &Reading::default(), &long, 77).unwrap_err();
     assert!(matches!(error, Error::InvalidInput { field: "negative_prompt", .. }), "{error}");
     assert!(encode(tokenizer, &long, 77).unwrap_err().to_string().contains("20001 characters"));
     assert!(encode(tokenizer, &"é".repeat(MAX_CHARS), 77).is_ok());
@@ -184,22 +184,68 @@ fn bad_files_are_errors() {
     assert!(error.as_deref().is_some_and(|text| text.contains("nonsense")), "{error:?}");
 }
 
+fn embeddings(vectors: &[(&str, usize)]) -> Embeddings {
+    let of = |(name, count): &(&str, usize)| {
+        let (name, vectors) = ((*name).to_string(), vec![0.0; 4 * count]);
+        Arc::new(Embedding { name, token: None, vectors, width: 4, hash: String::new() })
+    };
+    Embeddings::new(&vectors.iter().map(of).collect::<Vec<_>>())
+}
+
+/// As A1111 finds them: by tokens, the longest name first, kept together where a chunk ends.
 #[test]
-fn weights_keep_the_mean() {
-    let mut embeddings = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
-    apply_weights(&mut embeddings, &[1.0, 2.0, 0.5]);
-    // Sums: 21 before, 3 + 14 + 5.5 after.
-    let scale = 21.0 / 22.5;
-    for (value, expected) in embeddings.iter().zip([1.0, 2.0, 6.0, 8.0, 2.5, 3.0]) {
-        assert!((value - expected * scale).abs() < 1e-6, "{embeddings:?}");
+fn embeddings_stand_for_their_names() {
+    let reading = Reading { embeddings: embeddings(&[("cat", 1), ("cat dog", 2)]), ..Reading::default() };
+    let tokenizer = tokenizer();
+    let ids = |prompt: &str| tokenizer.encode(&reading, prompt, 24).expect("encodes").chunks[0].ids.clone();
+    let plain = |prompt: &str| encode(tokenizer, prompt, 24).expect("encodes").chunks[0].ids.clone();
+    let own =
+        |prompt: &str| ids(prompt).into_iter().filter(|id| *id >= OWN).map(|id| id - OWN).collect::<Vec<_>>();
+    assert_eq!(own("a CAT"), [0]);
+    assert_eq!(own("a cat dog, cat"), [1, 2, 0]);
+    assert_eq!(own("a (cat) dog"), [0], "weights cut a text");
+    assert_eq!(ids("a cats"), plain("a cats"));
+    assert_eq!(ids("embedding:nothing"), plain("embedding:nothing"));
+
+    let long = Reading { embeddings: embeddings(&[("zebra", 5)]), ..Reading::default() };
+    let lengths = |prompt: &str| {
+        let encoded = tokenizer.encode(&long, prompt, 12).expect("encodes");
+        encoded.chunks.iter().map(|chunk| tokenizer.framed_len(chunk) - 2).collect::<Vec<_>>()
+    };
+    assert_eq!(lengths("a a a a a zebra a"), [10, 1]);
+    assert_eq!(lengths("a a a a a a zebra a"), [6, 6]);
+    let most = Reading { embeddings: embeddings(&[("zebra", 75)]), ..Reading::default() };
+    assert_eq!(tokenizer.encode(&most, "zebra", 12).expect("encodes").chunks.len(), 1, "cut to what fits");
+}
+
+#[test]
+fn comfyui_reads_words() {
+    let reading =
+        Reading { dialect: Dialect::ComfyUi, embeddings: embeddings(&[("cat", 2)]), ..Reading::default() };
+    let read = |prompt: &str| tokenizer().encode(&reading, prompt, 24).expect("encodes");
+    let own = |prompt: &str| read(prompt).chunks[0].ids.iter().filter(|id| **id >= OWN).count();
+    assert_eq!(
+        [own("a cat"), own("a embedding:cat"), own("a (embedding:cat, embedding:CAT:1.2)")],
+        [0, 2, 4]
+    );
+    assert_eq!(read("a embedding:dog, embedding:,é,").unknown, ["dog", "é"]);
+    assert_eq!(read("embedding:cat,").tokens, 3, "the comma is text");
+    assert_eq!(read("[a] BREAK").chunks.len(), 1);
+    assert!(!read("[a]").is_weighted() && read("(a)").is_weighted());
+}
+
+proptest! {
+    #[test]
+    fn any_prompt_is_encoded_with_embeddings(prompt in "(\\PC|[()\\[\\]:\\\\ ,\n]|embedding:|cat|a,){0,60}") {
+        for dialect in Dialect::ALL {
+            let reading = Reading { dialect, embeddings: embeddings(&[("cat", 3), ("a,", 9)]), ..Reading::default() };
+            let encoded = tokenizer().encode(&reading, &prompt, 12).unwrap();
+            for chunk in &encoded.chunks {
+                prop_assert_eq!((chunk.ids.len(), chunk.weights.len()), (12, 12));
+                prop_assert!(chunk.weights.iter().all(|weight| weight.is_finite()));
+            }
+        }
     }
-    let mut same = [0.1, -0.7];
-    apply_weights(&mut same, &[1.0, 1.0]);
-    assert_eq!(same, [0.1, -0.7]);
-    let mut none = [1.0, 2.0];
-    apply_weights(&mut none, &[0.0, 0.0]);
-    assert_eq!(none, [0.0, 0.0]);
-    apply_weights(&mut [], &[]);
 }
 
 proptest! {

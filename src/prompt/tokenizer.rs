@@ -2,7 +2,8 @@
 
 use super::chunks::{Chunk, Chunker, Encoded, Frame};
 use super::clean::clean;
-use super::{Dialect, MAX_CHARS, syntax, unfollowed};
+use super::embedding::Found;
+use super::{Dialect, Emphasis, MAX_CHARS, Reading, comfyui, syntax, unfollowed};
 use crate::error::{Error, Result};
 
 /// Text to token ids, by the `tokenizers` crate.
@@ -78,21 +79,31 @@ impl Tokenizer {
     }
 
     /// A prompt as chunks of `max_length` ids (the text encoder's `max_position_embeddings`).
-    pub fn encode(&self, dialect: Dialect, prompt: &str, max_length: usize) -> Result<Encoded> {
-        self.encode_field("prompt", dialect, prompt, max_length)
+    pub fn encode(&self, reading: impl Into<Reading>, prompt: &str, max_length: usize) -> Result<Encoded> {
+        self.encode_field("prompt", &reading.into(), prompt, max_length)
     }
 
-    /// As many chunks as `count`, empty ones behind those of a text.
+    /// As many chunks as `count`: those of a text again and again where that comes out even, so that attention sees nothing else
+    /// than the text, or empty ones behind them.
     pub fn fill(&self, chunks: &mut Vec<Chunk>, count: usize, max_length: usize) -> Result<()> {
+        if !chunks.is_empty() && count.is_multiple_of(chunks.len()) {
+            let own = chunks.clone();
+            chunks.extend(own.iter().cycle().take(count - own.len()).cloned());
+        }
         chunks.resize(count, self.frame(max_length)?.chunk(&[]));
         Ok(())
+    }
+
+    /// The chunk of no text.
+    pub fn empty(&self, max_length: usize) -> Result<Chunk> {
+        Ok(self.frame(max_length)?.chunk(&[]))
     }
 
     /// The same of a field of a request, which errors name.
     pub(super) fn encode_field(
         &self,
         field: &'static str,
-        dialect: Dialect,
+        reading: &Reading,
         prompt: &str,
         max_length: usize,
     ) -> Result<Encoded> {
@@ -101,28 +112,102 @@ impl Tokenizer {
             let message = format!("{chars} characters, at most {MAX_CHARS} are taken");
             return Err(Error::InvalidInput { field, message });
         }
-        let ids = |text: String| {
-            let encoding = self.inner.encode(text, false);
-            encoding.map_err(|error| Error::InvalidInput { field, message: error.to_string() })
-        };
         let frame = self.frame(max_length)?;
-        if dialect == Dialect::Diffusers {
-            let encoding = ids(prompt.to_string())?;
-            let tokens: Vec<(u32, f32)> = encoding.get_ids().iter().map(|id| (*id, 1.0)).collect();
-            let read = tokens.len().min(max_length - 2);
-            return Ok(Encoded { chunks: vec![frame.chunk(&tokens[..read])], tokens: tokens.len() });
-        }
+        let named = |error: Error| match error {
+            Error::InvalidInput { message, .. } => Error::InvalidInput { field, message },
+            other => other,
+        };
+        let encoded = match reading.dialect {
+            Dialect::A1111 => self.as_a1111(reading, prompt, frame),
+            Dialect::ComfyUi => self.as_comfyui(reading, prompt, frame),
+            Dialect::Diffusers => self.as_diffusers(reading, prompt, frame),
+        };
+        encoded.map_err(named)
+    }
+
+    /// The ids of a text as it stands.
+    fn ids(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self.inner.encode(text, false);
+        let refused =
+            |error: tokenizers::Error| Error::InvalidInput { field: "prompt", message: error.to_string() };
+        Ok(encoding.map_err(refused)?.get_ids().to_vec())
+    }
+
+    /// The ids of an embedding's name, as A1111 finds them in a prompt.
+    pub(super) fn ids_of_name(&self, name: &str) -> Result<Vec<u32>> {
+        self.ids(&clean(name))
+    }
+
+    fn as_a1111(&self, reading: &Reading, prompt: &str, frame: Frame) -> Result<Encoded> {
+        let names = reading.embeddings.tokenized(self)?;
         let mut chunker = Chunker::new(frame, self.comma);
-        for piece in syntax::parse(&unfollowed::without_networks(prompt).0) {
-            match piece {
-                syntax::Piece::Break => chunker.close(),
-                syntax::Piece::Text { text, weight } => {
-                    let encoding = ids(clean(&text))?;
-                    encoding.get_ids().iter().for_each(|id| chunker.push(*id, weight as f32));
+        let prompt = unfollowed::without_networks(prompt).0;
+        let pieces = match reading.emphasis {
+            Emphasis::None => vec![syntax::Piece::Text { text: prompt, weight: 1.0 }],
+            _ => syntax::parse(&prompt),
+        };
+        for piece in pieces {
+            let syntax::Piece::Text { text, weight } = piece else {
+                chunker.close();
+                continue;
+            };
+            let weight = if reading.emphasis == Emphasis::Ignore { 1.0 } else { weight as f32 };
+            let ids = self.ids(&clean(&text))?;
+            let mut rest = ids.as_slice();
+            while let Some((id, behind)) = rest.split_first() {
+                match names.at_start(rest) {
+                    Some(Found { embedding, length }) => {
+                        let vectors: Vec<u32> = reading.embeddings.ids(embedding).collect();
+                        chunker.push_together(*id, &vectors, weight);
+                        rest = &rest[length..];
+                    }
+                    None => {
+                        chunker.push(*id, weight);
+                        rest = behind;
+                    }
                 }
             }
         }
         Ok(chunker.finish())
+    }
+
+    fn as_comfyui(&self, reading: &Reading, prompt: &str, frame: Frame) -> Result<Encoded> {
+        let (mut words, mut unknown) = (Vec::new(), Vec::new());
+        for (text, weight) in comfyui::parse(prompt) {
+            let weighed = |ids: Vec<u32>| ids.into_iter().map(|id| (id, weight as f32)).collect();
+            for word in comfyui::words(&text) {
+                let (named, word) = comfyui::embedding(word, &reading.embeddings);
+                match named {
+                    Some(Ok(embedding)) => words.push(weighed(reading.embeddings.ids(embedding).collect())),
+                    Some(Err(name)) => unknown.push(name.to_string()),
+                    None => {}
+                }
+                if !word.is_empty() {
+                    words.push(weighed(self.ids(word)?));
+                }
+            }
+        }
+        Ok(Encoded { unknown, ..comfyui::chunks(frame, words) })
+    }
+
+    fn as_diffusers(&self, reading: &Reading, prompt: &str, frame: Frame) -> Result<Encoded> {
+        let (mut ids, mut from, mut at) = (Vec::new(), 0, 0);
+        while at < prompt.len() && !reading.embeddings.is_empty() {
+            let rest = &prompt[at..];
+            match reading.embeddings.at_start(rest) {
+                Some(Found { embedding, length }) => {
+                    ids.extend(self.ids(&prompt[from..at])?);
+                    ids.extend(reading.embeddings.ids(embedding));
+                    at += length;
+                    from = at;
+                }
+                None => at += rest.chars().next().map_or(1, char::len_utf8),
+            }
+        }
+        ids.extend(self.ids(&prompt[from..])?);
+        let tokens: Vec<(u32, f32)> = ids.into_iter().map(|id| (id, 1.0)).collect();
+        let read = tokens.len().min(frame.max_length - 2);
+        Ok(Encoded { chunks: vec![frame.chunk(&tokens[..read])], tokens: tokens.len(), unknown: Vec::new() })
     }
 
     fn frame(&self, max_length: usize) -> Result<Frame> {

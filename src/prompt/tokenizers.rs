@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Dialect, Encoded, Tokenizer};
+use super::{Encoded, Reading, Tokenizer};
 use crate::error::Result;
 
 /// One tokenizer per text encoder; those that pad alike are one.
@@ -33,11 +33,11 @@ impl Tokenizers {
     /// A prompt as each text encoder takes it; errors name the request's field.
     pub fn encode(
         &self,
-        (field, dialect): (&'static str, Dialect),
+        (field, reading): (&'static str, &Reading),
         prompt: &str,
         max_length: usize,
     ) -> Result<Vec<Encoded>> {
-        self.iter().map(|tokenizer| tokenizer.encode_field(field, dialect, prompt, max_length)).collect()
+        self.iter().map(|tokenizer| tokenizer.encode_field(field, reading, prompt, max_length)).collect()
     }
 
     /// All, in the text encoders' order.

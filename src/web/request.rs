@@ -1,6 +1,8 @@
 //! What JavaScript asks for, read field by field, so that an error names the field.
 
-use js_sys::{Array, Uint8ClampedArray};
+use std::sync::Arc;
+
+use js_sys::{Array, Uint8Array, Uint8ClampedArray};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::browser::get;
@@ -12,10 +14,10 @@ use crate::pipeline::{
     self, Control, Defaults, Encode, Extend, Hires, Importance, Mask, MaskedContent, Picture, Upscaler,
 };
 use crate::plan::Types;
-use crate::prompt::Dialect;
+use crate::prompt::{Dialect, Embedding, Embeddings, Emphasis, Reading};
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 use crate::store::Origin;
-use crate::weights::{License, kept_as};
+use crate::weights::{License, MAX_EMBEDDING, kept_as, read_embedding};
 use crate::{Error, Result};
 
 /// The largest whole number up to which a double is exact.
@@ -135,7 +137,9 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
         controls: controls(value)?,
         prompt: LoraAsk::without(&LoraAsk::all(value)?, &text(value, "prompt")?),
         negative_prompt: text(value, "negativePrompt")?,
-        dialect: choice(value, "dialect", &Dialect::ALL.map(|kind| (kind.name(), kind)), Dialect::default())?,
+        dialect: dialect(value)?,
+        emphasis: emphasis(value)?,
+        embeddings: embeddings(value)?,
         steps: whole(value, "steps", None)?,
         guidance: number(value, "guidance", None)?,
         guidance_rescale: optional(value, "guidanceRescale")?,
@@ -154,6 +158,39 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
         preview_every: previews(&get(value, "previews"))?,
         walk: walk(&get(value, "walk"))?,
     })
+}
+
+fn dialect(value: &JsValue) -> Result<Dialect> {
+    choice(value, "dialect", &Dialect::ALL.map(|kind| (kind.name(), kind)), Dialect::default())
+}
+
+fn emphasis(value: &JsValue) -> Result<Emphasis> {
+    choice(value, "emphasis", &Emphasis::ALL.map(|kind| (kind.name(), kind)), Emphasis::default())
+}
+
+/// How a request's prompts are read.
+pub(super) fn reading(value: &JsValue) -> Result<Reading> {
+    let embeddings = Embeddings::new(&embeddings(value)?);
+    Ok(Reading { dialect: dialect(value)?, emphasis: emphasis(value)?, embeddings })
+}
+
+/// Reads a list of `{ name, bytes }`, whole files, or nothing.
+fn embeddings(value: &JsValue) -> Result<Vec<Arc<Embedding>>> {
+    let list = get(value, "embeddings");
+    let files = if Array::is_array(&list) { Array::from(&list).to_vec() } else { Vec::new() };
+    let one = |file: JsValue| {
+        let name = get(&file, "name").as_string().filter(|name| !name.is_empty());
+        let name = name.ok_or_else(|| invalid("embeddings", "an embedding has no name"))?;
+        let bytes = get(&file, "bytes");
+        let bytes = bytes.dyn_ref::<Uint8Array>().ok_or_else(|| invalid("embeddings", "must have bytes"))?;
+        if bytes.length() as usize > MAX_EMBEDDING {
+            let message =
+                format!("{name} has {} bytes, an embedding has {MAX_EMBEDDING} at most", bytes.length());
+            return Err(invalid("embeddings", message));
+        }
+        read_embedding(&name, &bytes.to_vec()).map(Arc::new)
+    };
+    files.into_iter().map(one).collect()
 }
 
 /// The ControlNets that a request names, each once: its controls count among these.

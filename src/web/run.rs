@@ -106,9 +106,10 @@ impl Made {
             .iter()
             .enumerate()
             .map(|(index, image)| {
-                let mut text = request.parameters(&config.name, &config.control_names(), index);
-                networks::tell(merged, &mut text)?;
-                crate::image::encode_made(image, request.made_of(), Some(&text.to_string()))
+                let mut parameters = request.parameters(&config.name, &config.control_names(), index);
+                networks::tell(merged, &mut parameters)?;
+                self.output.tell(&mut parameters);
+                crate::image::encode_made(image, request.made_of(), Some(&parameters.to_string()))
             })
             .collect()
     }

@@ -33,10 +33,20 @@ pub(super) async fn answer(backend: &mut Backend, ask: &JsValue, cancel: &Cancel
         "noise" => noise(backend.config(), ask),
         "tokens" => {
             let prompt = request::text(ask, "prompt")?;
-            Ok(backend.study_tokens(&prompt)?.iter().map(token).collect::<Array>().into())
+            Ok(backend
+                .study_tokens(&prompt, &request::reading(ask)?)?
+                .iter()
+                .map(token)
+                .collect::<Array>()
+                .into())
+        }
+        "understood" => {
+            let (prompt, steps) = (request::text(ask, "prompt")?, request::whole(ask, "steps", Some(20))?);
+            Ok(plain(&backend.study_understood(&prompt, &request::reading(ask)?, steps)?))
         }
         "length" => {
-            let [tokens, room] = backend.study_length(&request::text(ask, "prompt")?)?;
+            let [tokens, room] =
+                backend.study_length(&request::text(ask, "prompt")?, &request::reading(ask)?)?;
             let length = Object::new().into();
             set(&length, "tokens", tokens as f64);
             set(&length, "room", room as f64);
@@ -63,7 +73,7 @@ pub(super) async fn answer(backend: &mut Backend, ask: &JsValue, cancel: &Cancel
         }
         _ => Err(invalid(
             "what",
-            "is none of schedule, noise, tokens, length, encode, decode, begin, step, film",
+            "is none of schedule, noise, tokens, length, understood, encode, decode, begin, step, film",
         )),
     }
 }

@@ -15,7 +15,9 @@ pub enum Kind {
     Other,
     /// What changes a model and is none by itself.
     AddOn,
-    /// The same, where it is merged into a model's weights.
+    /// Words of one's own for a text encoder.
+    Embedding,
+    /// What changes a model and is none by itself, where it is merged into a model's weights.
     Merged,
     /// What steers a model and is given beside it.
     Control,
@@ -53,7 +55,7 @@ const MARKS: [(&[&str], Kind, &str); 26] = [
     ),
     (
         &["^emb_params", "^string_to_param", "^clip_g", "^clip_l"],
-        Kind::AddOn,
+        Kind::Embedding,
         "a textual inversion embedding",
     ),
     (&["motion_modules.0."], Kind::AddOn, "a motion module for films (AnimateDiff)"),
@@ -146,7 +148,8 @@ pub fn kind<'a>(
     }
     // What merging or training left in a whole checkpoint does not make it a part of one.
     let is_whole = parts == [true; 2];
-    let beside = |line: &usize| matches!(MARKS[*line].1, Kind::AddOn | Kind::Merged | Kind::Control);
+    let beside =
+        |line: &usize| matches!(MARKS[*line].1, Kind::AddOn | Kind::Embedding | Kind::Merged | Kind::Control);
     let counts = |line: &usize| found[*line] && !(is_whole && beside(line));
     let found = (0..MARKS.len()).find(counts).map(|line| &MARKS[line]);
     match (found, architecture) {
@@ -180,6 +183,10 @@ pub fn other_model<'a>(
         Some((Kind::AddOn, what)) => {
             (what, "it changes a model and is none by itself; such files are not used here yet")
         }
+        Some((Kind::Embedding, what)) => (
+            what,
+            "it adds words to a model and is none by itself; give it beside one (`--embedding`, `embeddings` in npm)",
+        ),
         Some((Kind::Merged, what)) => (
             what,
             "it changes a model and is none by itself; give it beside one (--lora, and LoRAs in the page's settings)",

@@ -7,7 +7,7 @@
 //! of the engine packed. [`Placement`] divides a packed model by [`Component`], for a device. Natively
 //! [`ModelSource`] opens folders and files, and [`quantize_folder`] writes GGUFs. A checkpoint in one file, which says nothing
 //! of itself, gets its names and its configuration in [`single`]; a network that enlarges pictures is read by
-//! [`UpscalerFile`].
+//! [`UpscalerFile`], an embedding by [`read_embedding`].
 
 mod blocks;
 mod bytes;
@@ -16,6 +16,7 @@ mod component;
 mod control;
 mod convert;
 mod decode;
+mod embedding;
 mod folder;
 mod gguf;
 mod header;
@@ -50,6 +51,7 @@ pub use blocks::{Rounding, RowShape, encode as encode_rows};
 pub use bytes::{Bytes, Elsewhere};
 pub use component::{Component, Components, Piece, Placement, Sizes};
 pub use control::{control_layout, control_of, is_control};
+pub use embedding::{MAX_EMBEDDING, MAX_VECTORS, read_embedding};
 pub use header::{Header, OtherTensor, Parse, TensorInfo};
 pub use joined::{AutoencoderFiles, Gathered, Given, Joined, autoencoder_in, joined};
 pub use license::License;

@@ -20,7 +20,7 @@ use opengen::image::Rgba;
 use opengen::model;
 use opengen::pipeline::study::StepTrace;
 use opengen::pipeline::{Dump, Event, Request};
-use opengen::prompt::Dialect;
+use opengen::prompt::{Dialect, Emphasis};
 use opengen::sample::{self, Linear2, NoiseSource, Shares, Step, Whole};
 use opengen::weights::{self, Header, Manifest, Packer, Parse, Source, TensorInfo};
 use serde::Deserialize;
@@ -262,6 +262,8 @@ pub fn request(case: &DenoiseCase) -> Request {
         prompt: case.prompt.clone(),
         negative_prompt: case.negative_prompt.clone(),
         dialect: Dialect::default(),
+        emphasis: Emphasis::default(),
+        embeddings: Vec::new(),
         steps: case.steps,
         guidance: case.guidance,
         guidance_rescale: Some(case.guidance_rescale),

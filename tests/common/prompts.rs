@@ -1,11 +1,15 @@
-//! Several prompts in one picture, and prompts that change on the way, against diffusers' UNet.
+//! How prompts are read: several in one picture, such as change on the way, dialects, embeddings.
+
+use std::sync::Arc;
 
 use opengen::pipeline::{Cancel, Dump, Pipeline, Request};
+use opengen::prompt::{Dialect, Embedding, Tokenizer};
+use opengen::weights::ModelSource;
 use pollster::block_on;
 use serde::Deserialize;
 
 use super::report::Report;
-use super::{Golden, folder, mini_request};
+use super::{Golden, folder, folder_tensors, mini_request, model_folder};
 
 /// A run of `tests/golden/make_prompts.py`.
 #[derive(Debug, Deserialize)]
@@ -84,4 +88,75 @@ pub fn assert_same_throughout(pipeline: &mut Pipeline) {
     assert!(drawn(pipeline, "a [red:green:1] apple", "yellow") != plain);
     // What ran before is forgotten.
     assert!(drawn(pipeline, "a red apple", "yellow") == plain);
+}
+
+/// An embedding of the tiny model sd1.
+pub fn embedding(name: &str, token: Option<&str>, vectors: Vec<f32>) -> Arc<Embedding> {
+    let (name, token) = (name.to_string(), token.map(str::to_string));
+    Arc::new(Embedding { name, token, vectors, width: 32, hash: "0123456789ab".to_string() })
+}
+
+/// What the text encoder makes of a prompt, weights and all, `[tokens, 32]`.
+pub fn text_states(pipeline: &mut Pipeline, request: Request) -> Vec<f32> {
+    let request = Request { steps: 1, guidance: 1.0, width: 32, height: 32, preview_every: 0, ..request };
+    let (mut dump, mut ignore, cancel) = (Dump::default(), |_| (), Cancel::default());
+    let run = pipeline.generate_with(&request, &mut ignore, &cancel, Some(&mut dump));
+    block_on(run).expect("a picture");
+    dump.0["text_embeddings"].1.clone()
+}
+
+/// Holds what is made of prompts in each dialect, with embeddings, to transformers, diffusers and ComfyUI.
+pub fn compare_texts(report: &mut Report, what: &str, pipeline: &mut Pipeline) {
+    #[derive(Deserialize)]
+    struct Texts {
+        token: String,
+        a1111: Vec<String>,
+        diffusers: Vec<String>,
+    }
+    let read = |file: &str| std::fs::read_to_string(folder().join("prompts").join(file)).expect("prompts");
+    let texts: Texts = serde_json::from_str(&read("texts.json")).expect("what the script writes");
+    let golden = Golden::open("prompts/texts.safetensors");
+    let own = embedding("style", Some(&texts.token), golden.values("vectors"));
+    let prompts: Vec<String> = serde_json::from_str(&read("comfyui.json")).expect("what the script writes");
+    let of_comfyui = Golden::open("prompts/comfyui.safetensors");
+    let style = embedding("style", None, of_comfyui.values("style"));
+    for (dialect, prompts, golden, embedding) in [
+        (Dialect::A1111, texts.a1111, &golden, &own),
+        (Dialect::Diffusers, texts.diffusers, &golden, &own),
+        (Dialect::ComfyUi, prompts, &of_comfyui, &style),
+    ] {
+        for (i, prompt) in prompts.into_iter().enumerate() {
+            let embeddings = vec![embedding.clone()];
+            let request = Request { prompt, dialect, embeddings, ..mini_request() };
+            let name =
+                if dialect == Dialect::ComfyUi { format!("states.{i}") } else { format!("{dialect}.{i}") };
+            let found = text_states(pipeline, request);
+            report.compare(&format!("{what} {dialect} {i}"), &found, &golden.values(&name));
+        }
+    }
+}
+
+/// An embedding whose vectors are those of words is these words, to the bit.
+pub fn assert_embeddings_are_their_vectors(pipeline: &mut Pipeline) {
+    let source = ModelSource::open(&model_folder("sd1")).expect("a model");
+    let tokenizer = Tokenizer::from_json(source.tokenizer().as_bytes()).expect("tokenizer");
+    let chunk = &tokenizer.encode(Dialect::A1111, "red apple", 77).expect("tokens").chunks[0];
+    let ids = &chunk.ids[1..tokenizer.framed_len(chunk) - 1];
+    let table = folder_tensors(&model_folder("sd1"));
+    let table = super::values(&table["text_encoder.text_model.embeddings.token_embedding.weight"]);
+    let vectors = ids.iter().flat_map(|id| table[*id as usize * 32..][..32].iter().copied()).collect();
+    let embedding = embedding("fruit", Some("<fruit>"), vectors);
+    let mut states = |prompt: &str, dialect| {
+        let (prompt, embeddings) = (prompt.to_string(), vec![embedding.clone()]);
+        text_states(pipeline, Request { prompt, dialect, embeddings, ..mini_request() })
+    };
+    for (dialect, own, words) in [
+        (Dialect::A1111, "a (fruit:1.2) on blue", "a (red apple:1.2) on blue"),
+        (Dialect::A1111, "a small [fruit:fruit:0.3]", "a small red apple"),
+        (Dialect::ComfyUi, "a (embedding:fruit:1.2) on blue", "a (red apple:1.2) on blue"),
+        (Dialect::ComfyUi, "a embedding:fruit, on blue", "a red apple, on blue"),
+        (Dialect::Diffusers, "a <fruit> on blue", "a red apple on blue"),
+    ] {
+        assert!(states(own, dialect) == states(words, dialect), "{own:?}");
+    }
 }

@@ -10,11 +10,11 @@ use opengen::error::Result;
 use opengen::image::{Rgba, Texts, encode_png};
 use opengen::model::weight_decls;
 use opengen::pipeline::recall;
-use opengen::prompt::{Dialect, MAX_CHARS, Tokenizer};
+use opengen::prompt::{Dialect, MAX_CHARS, Steps, Tokenizer, components, timeline};
 use opengen::store::{Expected, Import};
 use opengen::weights::{
-    Asked, Header, Hints, LayoutOptions, LoraFile, Manifest, Merged, Parse, Source, Strength, recognise,
-    unused,
+    Asked, Header, Hints, LayoutOptions, LoraFile, Manifest, Merged, Parse, Source, Strength, read_embedding,
+    recognise, unused,
 };
 
 /// A reader.
@@ -41,6 +41,7 @@ pub const TARGETS: [Target; 10] = [
         words: &["IHDR", "tEXt", "iTXt", "zTXt", "EXIF", "IEND"],
     },
     Target { name: "parameters", read: parameters, seeds: texts, words: &TEXT_WORDS },
+    Target { name: "embeddings", read: embedding, seeds: embeddings, words: &HEADER_WORDS },
     Target { name: "prompts", read: prompt, seeds: prompts, words: &PROMPT_WORDS },
     Target {
         name: "configurations",
@@ -452,7 +453,27 @@ fn prompt(bytes: &[u8]) -> u64 {
         Ok(encoded) => encoded.chunks.len() as u64,
         Err(error) => outcome::<()>(&Err(error)),
     };
-    read(Dialect::A1111) ^ read(Dialect::Diffusers).rotate_left(1)
+    let texts = timeline(&text, Steps { all: 9, before: None }).len() + components(&text).len();
+    let dialects = Dialect::ALL.into_iter().fold(0, |all: u64, dialect| all.rotate_left(1) ^ read(dialect));
+    dialects ^ (texts as u64).rotate_left(40)
+}
+
+// Words of one's own.
+
+fn embedding(bytes: &[u8]) -> u64 {
+    match read_embedding("x.safetensors", bytes) {
+        Ok(embedding) => embedding.vectors() as u64,
+        Err(error) => outcome::<()>(&Err(error)),
+    }
+}
+
+fn embeddings() -> Vec<Vec<u8>> {
+    let file = |name: &str, shape: &str| {
+        let header =
+            format!("{{\"{name}\":{{\"dtype\":\"F32\",\"shape\":{shape},\"data_offsets\":[0,32]}}}}");
+        [&(header.len() as u64).to_le_bytes(), header.as_bytes(), &[0; 32]].concat()
+    };
+    vec![file("emb_params", "[2,4]"), file("<cat-toy>", "[8]"), file("string_to_param.*", "[1,8]")]
 }
 
 fn prompts() -> Vec<Vec<u8>> {
@@ -460,6 +481,7 @@ fn prompts() -> Vec<Vec<u8>> {
         "a (red:1.3) [apple] on BREAK (((snow))) \\(not\\) <lora:a:1>",
         "🍎 ein Apfel, &amp; e\u{301}té",
         "[a:b:0.5] [a|b] AND c :2",
+        "(a (b:1.2) embedding:c, \\(d",
     ]
     .map(|text| text.as_bytes().to_vec())
     .into()

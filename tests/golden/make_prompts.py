@@ -5,6 +5,8 @@ change on the way.
 
 `runs.json` has each case: the prompt in A1111's words, and what is read at each evaluation of the UNet, written out by hand from
 A1111's documentation (its count of evaluations begins at 0, and a text is read up to the number that it ends at, that included).
+`texts.json` has prompts with an embedding of two vectors, once as tokens around them, once read by diffusers' own loader;
+`texts.safetensors` its vectors and what the text encoder makes of each.
 `runs.safetensors` has the noise that enters each, and the latents that leave it. Several prompts are put together as composable
 diffusion does it: the answer without a prompt, and what each adds to it by its weight and the guidance scale.
 """
@@ -57,6 +59,36 @@ def run(pipe, case):
     return {f"{case['name']}.noise": noise, f"{case['name']}.latents": latents}
 
 
+TOKEN = "<cat-toy>"
+# What stands around the embedding, as A1111 puts it together by hand.
+AROUND = [("a photo of the ", " on the blue background"), ("", ""), ("a red apple, ", ", white")]
+DIFFUSERS = [f"a photo of the {TOKEN} on the blue background", f"{TOKEN}{TOKEN}", f"{TOKEN}, a small {TOKEN} dog"]
+
+
+def texts(pipe):
+    """Prompts with an embedding, and the states that the text encoder makes of them."""
+    vectors = torch.round(torch.randn((2, 32), generator=torch.Generator().manual_seed(12)) * 4) / 8
+    tensors, encoder, length = {"vectors": vectors}, pipe.text_encoder, pipe.tokenizer.model_max_length
+    begin, end = pipe.tokenizer.bos_token_id, pipe.tokenizer.eos_token_id
+    table = encoder.get_input_embeddings().weight
+
+    def ids(text):
+        return pipe.tokenizer(text, add_special_tokens=False).input_ids
+
+    for i, (before, after) in enumerate(AROUND):
+        own = [len(table), len(table) + 1]
+        row = [begin, *ids(before), *own, *ids(after)]
+        row += [end] * (length - len(row))
+        old = encoder.get_input_embeddings()
+        encoder.set_input_embeddings(torch.nn.Embedding.from_pretrained(torch.cat([table, vectors])))
+        tensors[f"a1111.{i}"] = encoder(torch.tensor([row]))[0][0]
+        encoder.set_input_embeddings(old)
+    pipe.load_textual_inversion({TOKEN: vectors})
+    for i, text in enumerate(DIFFUSERS):
+        tensors[f"diffusers.{i}"] = pipe.encode_prompt(text, "cpu", 1, False)[0][0]
+    return tensors, {"token": TOKEN, "a1111": [f"{before}style{after}" for before, after in AROUND], "diffusers": DIFFUSERS}
+
+
 @torch.no_grad()
 def main():
     OUT.mkdir(exist_ok=True)
@@ -67,6 +99,10 @@ def main():
     save_file(tensors, OUT / "runs.safetensors", metadata={"opengen-golden": str(FORMAT)})
     cases = [case | SIZE for case in CASES]
     (OUT / "runs.json").write_text(json.dumps(cases, indent=1) + "\n")
+    tensors, facts = texts(pipe)
+    tensors = {name: value.float().contiguous() for name, value in tensors.items()}
+    save_file(tensors, OUT / "texts.safetensors", metadata={"opengen-golden": str(FORMAT)})
+    (OUT / "texts.json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,9 @@
 use opengen::pipeline::Pipeline;
 use pollster::block_on;
 
-use crate::common::prompts::{assert_same_throughout, compare_prompts, prompt_cases};
+use crate::common::prompts::{
+    assert_embeddings_are_their_vectors, assert_same_throughout, compare_prompts, compare_texts, prompt_cases,
+};
 use crate::engine::{Packed, Tier, own_tiers};
 
 fn pipeline(tier: &Tier) -> Pipeline {
@@ -30,5 +32,21 @@ fn runs_of_several_and_of_changing_prompts() {
 fn what_stays_the_same_is_the_plain_prompt() {
     for tier in own_tiers() {
         assert_same_throughout(&mut pipeline(tier));
+    }
+}
+
+#[test]
+fn texts_are_those_of_every_origin() {
+    for tier in own_tiers() {
+        let mut report = tier.report();
+        compare_texts(&mut report, tier.name, &mut pipeline(tier));
+        report.finish();
+    }
+}
+
+#[test]
+fn embeddings_are_their_vectors() {
+    for tier in own_tiers() {
+        assert_embeddings_are_their_vectors(&mut pipeline(tier));
     }
 }

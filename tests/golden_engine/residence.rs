@@ -140,6 +140,7 @@ fn shape(request: &Request, manifest: &Manifest) -> Shape {
         w,
         chunks: 1,
         states: 1,
+        vectors: 0,
         ancestral: run.draws_noise(),
         history: run.history(),
         maps: false,

@@ -75,7 +75,7 @@ fn maps_come_with_a_step_when_asked() {
     let mut report = tier.report();
     report.compare("with maps", &trace.next, &golden.values("latents.1"));
     report.finish();
-    let tokens = pipeline.study_tokens(&request.prompt).expect("tokens");
+    let tokens = pipeline.study_tokens(&request.prompt, &request.reading()).expect("tokens");
     assert!(tokens.len() > 2 && tokens[1].text.chars().all(char::is_alphanumeric), "{tokens:?}");
     assert!(!trace.maps.is_empty());
     for map in &trace.maps {

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use opengen::config::{SchedulerConfig, UnetConfig};
 use opengen::pipeline::recall;
-use opengen::prompt::{Dialect, MAX_CHARS, Tokenizer};
-use opengen::weights::Header;
+use opengen::prompt::{Dialect, MAX_CHARS, Steps, Tokenizer, components, timeline};
+use opengen::weights::{Header, read_embedding};
 
 /// An input of any length, and its reader.
 pub struct Hostile {
@@ -138,15 +138,25 @@ fn containers() -> Vec<Hostile> {
 fn prompts() -> Vec<Hostile> {
     let units = [
         "(", "(a", "(a)", "[", "[a", "(a:1.1)", "a:", "1:", "BREAK ", "BREAK", "<", "<lora:a>", "\\(", "a",
-        "a ", ",", "é", "&amp;", "amp;", "&", "\u{1b}[", "🍎", "!", "ab1",
+        "a ", ",", "é", "[a:b:3]", "[a|b]", "[[a]:3]", "AND", "a AND ", "&amp;", "amp;", "&", "\u{1b}[",
+        "🍎", "!", "ab1",
     ];
     let read = |unit: &'static str| {
         move |length| {
-            let _ = TOKENIZER.encode(Dialect::A1111, &repeated(unit, length), 77);
+            let prompt = repeated(unit, length);
+            let _ = TOKENIZER.encode(Dialect::A1111, &prompt, 77);
+            let _ = (components(&prompt), timeline(&prompt, Steps { all: 20, before: None }));
+        }
+    };
+    let as_comfyui = |unit: &'static str| {
+        move |length| {
+            let _ = TOKENIZER.encode(Dialect::ComfyUi, &repeated(unit, length), 77);
         }
     };
     let most = |unit: &str| MAX_CHARS * unit.len() / unit.chars().count();
-    units.map(|unit| hostile("prompt", unit, most(unit), read(unit))).into()
+    let comfyui = ["(", "(a", "((a)", ")", "(a:1.1)", ":", "\\(", "embedding:", "embedding:a,"];
+    let comfyui = comfyui.map(|unit| hostile("ComfyUI's prompt", unit, most(unit), as_comfyui(unit)));
+    units.map(|unit| hostile("prompt", unit, most(unit), read(unit))).into_iter().chain(comfyui).collect()
 }
 
 /// Model files.
@@ -170,7 +180,15 @@ fn headers() -> Vec<Hostile> {
             let _ = Header::parse("x", &file, 1 << 40);
         }
     };
+    let embedding = |unit: &'static str| {
+        move |length: usize| {
+            let json = format!("{{{}\"emb_params\":0}}", repeated(unit, length));
+            let _ = read_embedding("x", &[&(json.len() as u64).to_le_bytes(), json.as_bytes()].concat());
+        }
+    };
     vec![
+        hostile("embedding", "entries", FILE, embedding("\"a\":{},")),
+        hostile("embedding", "brackets", FILE, embedding("[")),
         hostile(
             "GGUF",
             "metadata",

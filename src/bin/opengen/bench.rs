@@ -144,6 +144,7 @@ pub async fn run(args: &Args) -> Result<()> {
         w: width / scale,
         chunks: 1,
         states: 1,
+        vectors: 0,
         ancestral: false,
         history: 0,
         maps: false,

@@ -5,7 +5,9 @@ mod control;
 mod lora;
 
 use std::collections::HashMap;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,9 +21,9 @@ use opengen::image::encode_made;
 use opengen::oracle;
 use opengen::pipeline::{Cancel, Dump, Event, Output, Picture, Pipeline, Request, networks, size_for};
 use opengen::plan::Tuning;
-use opengen::prompt::Dialect;
+use opengen::prompt::{Dialect, Embedding, Emphasis};
 use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
-use opengen::weights::{Merged, ModelSource};
+use opengen::weights::{MAX_EMBEDDING, Merged, ModelSource, read_embedding};
 
 use crate::bytes::bytes;
 use crate::{model, upscale};
@@ -41,10 +43,18 @@ pub struct Args {
     /// What it shall not show; has an effect when guidance is above 1.
     #[arg(long, default_value = "")]
     negative: String,
-    /// Whose way prompts are read: a1111 (weights, parts, text cleaned as original CLIP cleans it) or diffusers (every
-    /// character is text).
+    /// Whose way prompts are read: a1111 (weights, parts, words that change on the way, text cleaned as original CLIP cleans
+    /// it), comfyui (weights from the empty prompt on) or diffusers (every character is text).
     #[arg(long, default_value = "a1111")]
     dialect: Dialect,
+    /// What brackets do in A1111's prompts: original (weigh, and the mean is restored), no-norm (weigh), ignore (nothing) or none
+    /// (they are text).
+    #[arg(long, default_value = "original")]
+    emphasis: Emphasis,
+    /// An embedding (textual inversion) as safetensors, which prompts use by its file's name: `name` in A1111's,
+    /// `embedding:name` in ComfyUI's, its `<token>` in diffusers'. Repeat it for several.
+    #[arg(long = "embedding", value_name = "FILE")]
+    embeddings: Vec<PathBuf>,
     /// Denoising steps; the model's own if left out.
     #[arg(long)]
     steps: Option<usize>,
@@ -239,6 +249,8 @@ fn request(args: &Args, pipeline: &Pipeline) -> Result<Request> {
         prompt: args.prompt.clone().unwrap_or_default(),
         negative_prompt: args.negative.clone(),
         dialect: args.dialect,
+        emphasis: args.emphasis,
+        embeddings: args.embeddings.iter().map(|file| embedding(file)).collect::<Result<_>>()?,
         steps: args.steps.unwrap_or(usual.steps),
         guidance: args.guidance.unwrap_or(usual.guidance),
         guidance_rescale: args.guidance_rescale,
@@ -260,6 +272,16 @@ fn request(args: &Args, pipeline: &Pipeline) -> Result<Request> {
     })
 }
 
+/// Reads an embedding's file.
+fn embedding(path: &Path) -> Result<Arc<Embedding>> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // What is longer is none; to say what it is its beginning will do.
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|e| io(path, &e))?;
+    file.take(MAX_EMBEDDING as u64 + 1).read_to_end(&mut bytes).map_err(|e| io(path, &e))?;
+    read_embedding(&name, &bytes).map(Arc::new)
+}
+
 fn write_pictures(
     output: &Output,
     request: &Request,
@@ -274,6 +296,7 @@ fn write_pictures(
         if settings {
             networks::tell(merged, &mut parameters)?; // reads whole files
         }
+        output.tell(&mut parameters);
         let settings = settings.then(|| parameters.to_string());
         let png = encode_made(image, request.made_of(), settings.as_deref())?;
         std::fs::write(&path, png).map_err(|e| io(&path, &e))?;

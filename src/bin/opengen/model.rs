@@ -7,7 +7,7 @@ use opengen::error::{Error, Result};
 use opengen::gpu::{Context, Options};
 use opengen::pipeline::stock::Files;
 use opengen::pipeline::{Defaults, Pipeline, Request};
-use opengen::prompt::Dialect;
+use opengen::prompt::{Dialect, Emphasis};
 use opengen::sample::NoiseSource;
 use opengen::weights::packed::LayoutOptions;
 use opengen::weights::{
@@ -98,6 +98,8 @@ pub fn usual(name: &str, config: &ModelConfig) -> Request {
         prompt: String::new(),
         negative_prompt: String::new(),
         dialect: Dialect::default(),
+        emphasis: Emphasis::default(),
+        embeddings: Vec::new(),
         steps,
         guidance,
         guidance_rescale: None,

@@ -127,6 +127,7 @@ fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shap
         w,
         chunks: 1,
         states: 1,
+        vectors: 0,
         ancestral: false,
         history: 1,
         maps: false,

@@ -6,6 +6,7 @@ struct Params {
     tokens: u32,
     channels: u32,
     vocabulary: u32,
+    own: u32,
 }
 
 // four neighbouring values of a table: f32, or two pairs of f16
@@ -16,7 +17,10 @@ alias Four_F16 = vec2<u32>;
 @group(0) @binding(1) var<storage, read> ids: array<u32>; // [N, T]
 @group(0) @binding(2) var<storage, read> token_table: array<Four_{{ tokens }}>; // [V, C]
 @group(0) @binding(3) var<storage, read> position_table: array<Four_{{ positions }}>; // [T, C]
-@group(0) @binding(4) var<storage, read_write> output: array<vec4<elem>>; // [N, T, C]
+{% if own %}
+@group(0) @binding(4) var<storage, read> own_table: array<vec4<f32>>; // [E, C]
+{% endif %}
+@group(0) @binding({{ 4 + own }}) var<storage, read_write> output: array<vec4<elem>>; // [N, T, C]
 
 {% include "common/linear.wgsl" %}
 
@@ -40,8 +44,13 @@ fn main(
         return;
     }
     let lane = index % lanes;
-    let id = min(ids[index / lanes], params.vocabulary - 1u);
+    let id = ids[index / lanes];
     let position = index / lanes % params.tokens;
-    let token = unpack_{{ tokens }}(token_table[id * lanes + lane]);
+    var token = unpack_{{ tokens }}(token_table[min(id, params.vocabulary - 1u) * lanes + lane]);
+{% if own %}
+    if ((id & 0x80000000u) != 0u) {
+        token = own_table[min(id & 0x7fffffffu, params.own - 1u) * lanes + lane];
+    }
+{% endif %}
     output[index] = vec4<elem>(token + unpack_{{ positions }}(position_table[position * lanes + lane]));
 }

@@ -15,7 +15,12 @@ pub struct Spec {
     pub tokens: WeightType,
     /// How the position table is stored: F32 or F16.
     pub positions: WeightType,
+    /// Whether an id with the highest bit is a row of the run's own table; then that is bound behind them.
+    pub own: bool,
 }
+
+/// The bit of an id that is a row of the run's own table.
+pub const OWN: u32 = 1 << 31;
 
 params! {
     /// What the shader is told per dispatch.
@@ -28,6 +33,8 @@ params! {
         pub channels: u32,
         /// V; ids beyond it read its last row
         pub vocabulary: u32,
+        /// E, rows of the run's own table
+        pub own: u32,
     }
 }
 
@@ -49,7 +56,7 @@ pub fn all_specs() -> Vec<Spec> {
     for elem in Elem::ALL {
         for tokens in [WeightType::F32, WeightType::F16] {
             for positions in [WeightType::F32, WeightType::F16] {
-                specs.push(Spec { elem, tokens, positions });
+                specs.extend([false, true].map(|own| Spec { elem, tokens, positions, own }));
             }
         }
     }

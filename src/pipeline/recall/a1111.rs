@@ -2,24 +2,24 @@
 
 use std::collections::HashSet;
 
-use super::{Extended, Second, Settings, Steered, brief};
+use super::{Extended, Second, Settings, Steered, Used, brief};
 use crate::image::maps::Preprocessor;
 use crate::image::{Parameters, Resize};
 use crate::pipeline::control;
 use crate::pipeline::hires::{self, RESIZE, UPSCALE, UPSCALER};
 use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING};
 use crate::pipeline::picture::{AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, OVERLAP, PADDING};
-use crate::pipeline::request::{DIALECT, STRENGTH};
+use crate::pipeline::request::{DIALECT, EMBEDDINGS, EMPHASIS, STRENGTH};
 use crate::pipeline::{Importance, MaskedContent, Upscaler};
+use crate::prompt::{Dialect, Emphasis};
 use crate::sample::NoiseSource;
 
 /// Recorded facts and things that are read elsewhere: nothing is lost when they are passed over.
-const PASSED_OVER: [&str; 23] = [
+const PASSED_OVER: [&str; 22] = [
     "Model hash",
     "VAE",
     "VAE hash",
     "Lora hashes",
-    "TI hashes",
     "Hashes",
     "Version",
     "User",
@@ -43,7 +43,7 @@ const PASSED_OVER: [&str; 23] = [
 /// Settings out of the text's parts. Of two fields of one name the first counts.
 pub fn from_parameters(parameters: &Parameters) -> Settings {
     let mut settings = Settings {
-        dialect: parameters.get(DIALECT).and_then(|name| name.parse().ok()),
+        dialect: parameters.get(DIALECT).and_then(|name| name.parse().ok()).or(dialect_of(parameters)),
         ..Settings::default()
     };
     settings.prompt = Some(settings.take_prompt(&parameters.prompt));
@@ -85,6 +85,11 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
             }
             EXTEND => settings.take_extension(value, parameters.get(OVERLAP)),
             key if is_control(key) => settings.take_control(value),
+            EMPHASIS => match Emphasis::from_a1111_name(value) {
+                Some(emphasis) => settings.emphasis = Some(emphasis),
+                None => settings.notices.push(format!("There is no emphasis “{}” here.", brief(value))),
+            },
+            EMBEDDINGS => settings.take_embeddings(value),
             "Sampler" => settings.take_sampler(value, schedule),
             "Size" => settings.take_size(value),
             "Model" => settings.model = Some(value.clone()),
@@ -108,6 +113,26 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
 }
 
 impl Settings {
+    /// `name: hash, other: hash`.
+    fn take_embeddings(&mut self, value: &str) {
+        let pairs = value.split(',').filter_map(|pair| pair.rsplit_once(':'));
+        let used = |(name, hash): (&str, &str)| Used {
+            name: name.trim().to_string(),
+            hash: hash.trim().to_string(),
+        };
+        self.embeddings = pairs.map(used).take(MOST_USED).collect();
+        let names: Vec<String> =
+            self.embeddings.iter().take(NAMED).map(|used| format!("“{}”", brief(&used.name))).collect();
+        if !names.is_empty() {
+            let more = self.embeddings.len() - names.len();
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            self.notices.push(format!(
+                "Its words use embeddings, which belong beside them: {}{more}.",
+                names.join(", ")
+            ));
+        }
+    }
+
     /// Hires fix: how much larger, and the fields beside it.
     fn take_second_pass(&mut self, scale: Option<f64>, parameters: &Parameters) {
         let Some(scale) = scale else { return };
@@ -185,6 +210,17 @@ impl Settings {
         let overlap = overlap.map_or(Some(DEFAULT_OVERLAP as u32), |overlap| self.number(OVERLAP, overlap));
         self.extend = overlap.map(|overlap| Extended { left, top, right, bottom, overlap });
     }
+}
+
+/// So many embeddings are taken from a text.
+const MOST_USED: usize = 64;
+/// So many are named.
+const NAMED: usize = 5;
+
+/// Those who save ComfyUI's pictures with A1111's words say whose they are.
+fn dialect_of(parameters: &Parameters) -> Option<Dialect> {
+    let version = parameters.get("Version").unwrap_or_default();
+    version.eq_ignore_ascii_case("ComfyUI").then_some(Dialect::ComfyUi)
 }
 
 /// A threshold, which is written as 100 or as 100.0.

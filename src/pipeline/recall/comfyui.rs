@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Settings;
+use crate::prompt::Dialect;
 use crate::sample::NoiseSource;
 
 /// How many wires are followed from the sampler to a text; ordinary graphs need two.
@@ -23,7 +24,7 @@ pub(super) fn from_text(text: &str) -> Option<Settings> {
         |node: &&&Value| wired(&graph, node, "latent_image").is_some_and(|node| empty_size(node).is_some());
     let sampler = samplers.iter().find(from_nothing).or(samplers.first())?;
 
-    let mut settings = Settings::default();
+    let mut settings = Settings { dialect: Some(Dialect::ComfyUi), ..Settings::default() };
     settings
         .notices
         .push("Made by ComfyUI: read from the sampler of its graph and what is wired to it.".to_string());

@@ -6,7 +6,7 @@ use super::*;
 use crate::image::texts_tests::{chunk, exif, jpeg, png_with, utf16, webp};
 use crate::image::{Rgba, encode_png};
 use crate::pipeline::Request;
-use crate::prompt::Dialect;
+use crate::prompt::{Dialect, Emphasis};
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 
 fn recalled(text: &str) -> Settings {
@@ -18,6 +18,8 @@ fn request() -> Request {
         prompt: "a red apple, (shiny:1.2)".to_string(),
         negative_prompt: "blurry".to_string(),
         dialect: Dialect::A1111,
+        emphasis: Emphasis::default(),
+        embeddings: Vec::new(),
         steps: 12,
         guidance: 2.5,
         guidance_rescale: None,
@@ -45,6 +47,8 @@ fn our_own_come_back_whole() {
         prompt: Some("a red apple, (shiny:1.2)".to_string()),
         negative_prompt: Some("blurry".to_string()),
         dialect: None,
+        emphasis: None,
+        embeddings: Vec::new(),
         steps: Some(12),
         guidance: Some(2.5),
         seed: Some(u64::MAX.to_string()),
@@ -374,6 +378,7 @@ fn a_plain_graph_of_comfyui() -> Result<()> {
         let expected = Settings {
             prompt: Some("a red apple".to_string()),
             negative_prompt: Some("ugly".to_string()),
+            dialect: Some(Dialect::ComfyUi),
             steps: Some(20),
             guidance: Some(8.0),
             seed: Some("42".to_string()),

@@ -267,7 +267,7 @@ impl Pipeline {
         let stats = Stats { gpu_peak_bytes: run.engine.used().peak, ..stats };
         let of_mask = canvas.as_ref().and_then(Canvas::notice);
         let notices = told.into_iter().chain(conditioning.notices).chain(of_mask).chain(notice).collect();
-        Ok(Output { images, stats, notices })
+        Ok(Output { images, stats, notices, embeddings: conditioning.used })
     }
 
     /// Refuses a network in hires fix that is not there.
@@ -362,6 +362,7 @@ fn shape(
         w,
         chunks: conditioning.chunks(),
         states: conditioning.states.len(),
+        vectors: conditioning.vectors.len() / config.texts.first().map_or(1, |text| text.hidden_size).max(1),
         ancestral: trajectory.draws_noise(),
         history: trajectory.history(),
         maps: false,

@@ -7,8 +7,9 @@ use crate::model::{autoencoder, denoiser};
 use crate::pipeline::graphs::Shape;
 use crate::pipeline::layout::nchw_to_nhwc;
 use crate::pipeline::request::{Cancel, Request};
-use crate::pipeline::study::{self, AttentionMap, StepTrace, Token};
+use crate::pipeline::study::{self, AttentionMap, StepTrace, Token, Understood};
 use crate::plan::Outside;
+use crate::prompt::Reading;
 
 impl Pipeline {
     /// Takes step `index` of a request's run from `latents` `[batch, c, h, w]`, and gives everything on the way.
@@ -79,13 +80,18 @@ impl Pipeline {
     }
 
     /// How long a prompt is, and how long it may be without another chunk.
-    pub fn study_length(&self, prompt: &str) -> Result<[usize; 2]> {
-        study::length(self.tokenizers.first(), &self.config, prompt)
+    pub fn study_length(&self, prompt: &str, reading: &Reading) -> Result<[usize; 2]> {
+        study::length(self.tokenizers.first(), &self.config, (prompt, reading))
+    }
+
+    /// What is made of a prompt, in a run of so many evaluations.
+    pub fn study_understood(&self, prompt: &str, reading: &Reading, all: usize) -> Result<Understood> {
+        study::understood(self.tokenizers.first(), &self.config, (prompt, reading), all)
     }
 
     /// The tokens of a prompt's first chunk, from its begin token to its end token.
-    pub fn study_tokens(&self, prompt: &str) -> Result<Vec<Token>> {
-        study::tokens(self.tokenizers.first(), &self.config, prompt)
+    pub fn study_tokens(&self, prompt: &str, reading: &Reading) -> Result<Vec<Token>> {
+        study::tokens(self.tokenizers.first(), &self.config, (prompt, reading))
     }
 }
 

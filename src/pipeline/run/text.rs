@@ -5,6 +5,7 @@ use crate::error::Result;
 use crate::pipeline::conditioning::{Conditioning, Tokens, state_at};
 use crate::pipeline::engine::Network;
 use crate::plan::Outside;
+use crate::prompt::Weighting;
 
 /// Which of the run's texts is read when.
 #[derive(Debug, Default)]
@@ -74,8 +75,8 @@ impl Run<'_> {
         for index in 0..self.config.texts.len() {
             for (tokens, encoded) in states.iter().zip(&mut all) {
                 let shape = self.shape_of(index, tokens);
-                self.embed(index, &tokens.ids(index)).await?;
-                encoded.push((shape[2], self.weighed(index, tokens, shape).await?));
+                self.embed(index, &tokens.ids(index), &conditioning.vectors).await?;
+                encoded.push((shape[2], self.weighed(index, (conditioning, tokens), shape).await?));
             }
         }
         self.keep_states(&all[0], &states[0]);
@@ -130,32 +131,46 @@ impl Run<'_> {
         shape: [usize; 3],
     ) -> Result<()> {
         let here = conditioning.first();
-        self.embed(index, &here.ids(index)).await?;
+        self.embed(index, &here.ids(index), &conditioning.vectors).await?;
         if let Some((there, share)) = &conditioning.towards {
-            let from = self.weighed(index, here, shape).await?;
-            self.embed(index, &there.ids(index)).await?;
-            let to = self.weighed(index, there, shape).await?;
+            let from = self.weighed(index, (conditioning, here), shape).await?;
+            self.embed(index, &there.ids(index), &conditioning.vectors).await?;
+            let to = self.weighed(index, (conditioning, there), shape).await?;
             let between = Tokens::walk(&from, &to, *share, shape[2]);
             self.engine.write(Outside::Embeddings(index), &between)?;
         } else if here.is_weighted() {
-            let embeddings = self.weighed(index, here, shape).await?;
+            let embeddings = self.weighed(index, (conditioning, here), shape).await?;
             self.engine.write(Outside::Embeddings(index), &embeddings)?;
         }
         Ok(())
     }
 
     /// Runs a text encoder.
-    async fn embed(&mut self, index: usize, ids: &[u32]) -> Result<()> {
+    async fn embed(&mut self, index: usize, ids: &[u32], vectors: &[f32]) -> Result<()> {
         self.engine.enter(Network::Text(index), self.cancel).await?;
+        if self.shape.vectors > 0 {
+            self.engine.write(Outside::Vectors, vectors)?;
+        }
         self.engine.write_ids(Outside::Tokens, ids)?;
         self.engine.run(Network::Text(index), self.cancel).await
     }
 
     /// A text encoder's states with the prompts' weights applied.
-    async fn weighed(&mut self, index: usize, tokens: &Tokens, shape: [usize; 3]) -> Result<Vec<f32>> {
+    async fn weighed(
+        &mut self,
+        index: usize,
+        (conditioning, tokens): (&Conditioning, &Tokens),
+        shape: [usize; 3],
+    ) -> Result<Vec<f32>> {
         let mut embeddings = self.embeddings(index, shape).await?;
         if tokens.is_weighted() {
-            tokens.weigh(index, &mut embeddings);
+            let mut empty = Vec::new();
+            if conditioning.weighting == Weighting::FromEmpty {
+                self.embed(index, &conditioning.empty_ids(index), &conditioning.vectors).await?;
+                empty = self.embeddings(index, shape).await?;
+                empty.truncate(self.config.chunk_tokens() * shape[2]);
+            }
+            tokens.weigh(index, &mut embeddings, conditioning.weighting, &empty);
         }
         Ok(embeddings)
     }
