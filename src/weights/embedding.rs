@@ -31,9 +31,11 @@ pub fn read_embedding(file: &str, bytes: &[u8]) -> Result<Embedding> {
     let of = |error: Error| match error {
         Error::OtherFile { file, what, .. } if what.contains("pickle") => {
             let what = "a pickled embedding (.pt, .bin)".to_string();
-            Error::OtherFile { file, what, advice: FROM_PICKLE.to_string() }
+            Error::OtherFile { file, what, advice: FROM_PICKLE.to_string(), kind: None }
         }
-        Error::OtherFile { file, what, .. } => Error::OtherFile { file, what, advice: NEEDED.to_string() },
+        Error::OtherFile { file, what, .. } => {
+            Error::OtherFile { file, what, advice: NEEDED.to_string(), kind: None }
+        }
         other => other,
     };
     let header = match Header::parse(file, bytes, bytes.len() as u64).map_err(of)? {
@@ -83,8 +85,12 @@ fn name_of(file: &str) -> String {
 
 /// The tensor that has the vectors, and the token that names it in diffusers' files.
 fn vectors_of(header: &Header) -> Result<(&TensorInfo, Option<String>)> {
-    let other =
-        |what: String| Error::OtherFile { file: header.file.clone(), what, advice: NEEDED.to_string() };
+    let other = |what: String| Error::OtherFile {
+        file: header.file.clone(),
+        what,
+        advice: NEEDED.to_string(),
+        kind: None,
+    };
     let named = |name: &str| header.tensors.iter().find(|info| info.name == name);
     if PAIR.iter().all(|name| named(name).is_some()) {
         return Err(other("an embedding for Stable Diffusion XL's two text encoders".to_string()));
