@@ -12,7 +12,7 @@ use opengen::image::Parameters;
 use opengen::model;
 use opengen::pipeline::recall::from_parameters;
 use opengen::pipeline::{Cancel, Pipeline, Request};
-use opengen::prompt::{Dialect, Emphasis, Tokenizer};
+use opengen::prompt::{Dialect, Emphasis, Tokenizer, Wildcards};
 use opengen::weights::{self, LayoutOptions, ModelSource};
 use pollster::block_on;
 
@@ -120,4 +120,28 @@ fn embeddings_are_told() {
     let said = made(&misfit).err().map(|error| error.to_string()).unwrap_or_default();
     assert!(said.contains("768 values") && said.contains("made for Stable Diffusion 1"), "{said}");
     assert!(made(&Request { prompt: "an apple".to_string(), ..misfit }).is_ok(), "it is not used");
+}
+
+/// What was made of a template is the prompt of the picture and of its settings, which keep the template as A1111 has it.
+#[test]
+fn templates_are_kept_beside_their_prompts() {
+    let mut wildcards = Wildcards::default();
+    wildcards.insert("colour", "red");
+    let request = Request { prompt: "a {small|small} __colour__ apple".to_string(), ..mini_request() };
+    let made = request.expanded(&wildcards).expect("expands");
+    assert_eq!(made.prompt, "a small red apple");
+    let text = made.parameters("sd1", &[], 0).to_string();
+    let parameters = Parameters::parse(&text);
+    assert_eq!(parameters.prompt, "a small red apple");
+    assert_eq!(parameters.get("Template"), Some("a {small|small} __colour__ apple"));
+    assert_eq!(parameters.get("Negative Template"), None);
+    assert!(!from_parameters(&parameters).notices.join(" ").contains("Template"));
+    let mut pipeline = pipeline("sd1");
+    let small = Request { steps: 1, width: 32, height: 32, ..made };
+    let output = block_on(pipeline.generate(&small, &mut |_| (), &Cancel::default())).expect("a picture");
+    assert!(
+        output.notices.iter().any(|notice| notice.contains("became “a small red apple”")),
+        "{:?}",
+        output.notices
+    );
 }

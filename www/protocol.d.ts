@@ -175,6 +175,12 @@ export interface GenerateRequest {
   emphasis?: Emphasis;
   /** Words of one's own that the prompts may use, at most 64. */
   embeddings?: EmbeddingFile[];
+  /**
+   * Where it is there, even empty, prompts are templates of which the seed makes prompts: `{a|b}` is one of the two, `{2$$a|b|c}` two
+   * of three, `{0.5::a|b}` weighs, `__name__` is one of these lines of that name; `\\{` is a brace. The picture's settings have
+   * what became of them and, as A1111's `Template`, the template. Default: prompts are what they say.
+   */
+  wildcards?: Record<string, string[]>;
   /** Denoising steps, 1 … 1000, and no more than the model was trained with. Default: the model's, else 20. */
   steps: number;
   /** Classifier-free guidance, 0 … 100; up to 1 half the work is saved. Default: the model's, else 7.5. */

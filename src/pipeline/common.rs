@@ -82,6 +82,7 @@ pub(super) mod tests {
             negative_prompt: String::new(),
             dialect: Dialect::default(),
             emphasis: Emphasis::default(),
+            templates: [None, None],
             embeddings: Vec::new(),
             steps: 1,
             guidance: 1.0,

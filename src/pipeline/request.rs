@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::{MadeOf, Parameters, Rgba};
-use crate::prompt::{self, Component, Dialect, Embedding, Embeddings, Emphasis, Reading, Steps};
+use crate::prompt::{self, Component, Dialect, Embedding, Embeddings, Emphasis, Reading, Steps, Wildcards};
 use crate::sample::{self, NoiseSource, SamplerKind, ScheduleKind, Trajectory, Variation};
 
 use super::control::{self, Control};
@@ -34,6 +34,8 @@ pub struct Request {
     pub negative_prompt: String,
     /// Whose way the prompts are read.
     pub dialect: Dialect,
+    /// What the prompt and the negative prompt were made of, where that was a template ([`Request::expanded`]).
+    pub templates: [Option<String>; 2],
     /// What brackets do in A1111's.
     pub emphasis: Emphasis,
     /// Words of one's own that the prompts may use.
@@ -100,6 +102,24 @@ impl Request {
         let changes = |text: &String| self.dialect == Dialect::A1111 && prompt::changes(text);
         !Request::is_weighed(&self.components_of(&self.prompt))
             && ![&self.prompt, &self.negative_prompt].into_iter().any(changes)
+    }
+
+    /// The request with prompts that its seed makes of what it has as templates; these are kept beside them.
+    pub fn expanded(self, wildcards: &Wildcards) -> Result<Request> {
+        let [prompt, negative_prompt] =
+            prompt::expand([&self.prompt, &self.negative_prompt], wildcards, self.seed)?;
+        let template = |template: String, made: &str| (template != made).then_some(template);
+        let templates = [template(self.prompt, &prompt), template(self.negative_prompt, &negative_prompt)];
+        Ok(Request { prompt, negative_prompt, templates, ..self })
+    }
+
+    /// What became of its template, in a sentence.
+    pub(super) fn became(&self) -> Option<String> {
+        const LONGEST: usize = 300;
+        self.templates[0].as_ref()?;
+        let prompt: String = self.prompt.chars().take(LONGEST).collect();
+        let more = if prompt.len() < self.prompt.len() { "…" } else { "" };
+        Some(format!("The prompt became “{prompt}{more}”."))
     }
 
     /// How its prompts are read.
@@ -296,6 +316,9 @@ impl Request {
         }
         if self.dialect == Dialect::A1111 && self.emphasis != Emphasis::default() {
             fields.push(field(EMPHASIS, self.emphasis.a1111_name().to_string()));
+        }
+        for (key, template) in ["Template", "Negative Template"].into_iter().zip(&self.templates) {
+            fields.extend(template.as_ref().map(|template| field(key, template.clone())));
         }
         if self.schedule == ScheduleKind::Karras {
             fields.insert(2, field("Schedule type", "Karras".to_string()));

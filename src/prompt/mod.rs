@@ -7,6 +7,7 @@ mod chunks;
 mod clean;
 mod comfyui;
 mod compose;
+mod dynamic;
 mod embedding;
 mod networks;
 mod schedule;
@@ -25,6 +26,7 @@ use crate::error::{Error, Result};
 
 pub use chunks::{Chunk, Encoded};
 pub use compose::{Component, components};
+pub use dynamic::{Wildcards, expand};
 pub use embedding::{Embedding, Embeddings, OWN};
 pub use networks::{LoraTag, lora_tags, without_other_networks};
 pub use schedule::{Steps, changes, timeline};

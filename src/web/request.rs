@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use js_sys::{Array, Uint8Array, Uint8ClampedArray};
+use js_sys::{Array, Object, Uint8Array, Uint8ClampedArray};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::browser::get;
@@ -14,7 +14,7 @@ use crate::pipeline::{
     self, Control, Defaults, Encode, Extend, Hires, Importance, Mask, MaskedContent, Picture, Upscaler,
 };
 use crate::plan::Types;
-use crate::prompt::{Dialect, Embedding, Embeddings, Emphasis, Reading};
+use crate::prompt::{Dialect, Embedding, Embeddings, Emphasis, Reading, Wildcards};
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
 use crate::store::Origin;
 use crate::weights::{License, MAX_EMBEDDING, kept_as, read_embedding};
@@ -132,6 +132,31 @@ fn headers(value: &JsValue) -> Result<Vec<(String, String)>> {
 
 /// Reads the settings of a picture. Ranges are the pipeline's business; here only types are checked.
 pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
+    let request = asked(value)?;
+    match wildcards(&get(value, "wildcards"))? {
+        Some(wildcards) => request.expanded(&wildcards),
+        None => Ok(request),
+    }
+}
+
+/// Reads lists of lines by name, or nothing.
+fn wildcards(value: &JsValue) -> Result<Option<Wildcards>> {
+    let Some(lists) = value.dyn_ref::<Object>() else { return Ok(None) };
+    let mut wildcards = Wildcards::default();
+    for entry in Object::entries(lists).iter() {
+        let pair = Array::from(&entry);
+        let lines: Option<Vec<String>> = match Array::is_array(&pair.get(1)) {
+            true => Array::from(&pair.get(1)).iter().map(|line| line.as_string()).collect(),
+            false => None,
+        };
+        let name = pair.get(0).as_string().unwrap_or_default();
+        let lines = lines.ok_or_else(|| invalid("wildcards", format!("{name} must be a list of texts")))?;
+        wildcards.insert(name, &lines.join("\n"));
+    }
+    Ok(Some(wildcards))
+}
+
+fn asked(value: &JsValue) -> Result<pipeline::Request> {
     let Defaults { sampler, schedule, .. } = Defaults::GENERAL;
     Ok(pipeline::Request {
         controls: controls(value)?,
@@ -139,6 +164,7 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
         negative_prompt: text(value, "negativePrompt")?,
         dialect: dialect(value)?,
         emphasis: emphasis(value)?,
+        templates: [None, None],
         embeddings: embeddings(value)?,
         steps: whole(value, "steps", None)?,
         guidance: number(value, "guidance", None)?,

@@ -263,6 +263,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         negative_prompt: case.negative_prompt.clone(),
         dialect: Dialect::default(),
         emphasis: Emphasis::default(),
+        templates: [None, None],
         embeddings: Vec::new(),
         steps: case.steps,
         guidance: case.guidance,

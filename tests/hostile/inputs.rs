@@ -4,7 +4,7 @@ use std::sync::LazyLock;
 
 use opengen::config::{SchedulerConfig, UnetConfig};
 use opengen::pipeline::recall;
-use opengen::prompt::{Dialect, MAX_CHARS, Steps, Tokenizer, components, timeline};
+use opengen::prompt::{Dialect, MAX_CHARS, Steps, Tokenizer, Wildcards, components, expand, timeline};
 use opengen::weights::{Header, read_embedding};
 
 /// An input of any length, and its reader.
@@ -138,13 +138,14 @@ fn containers() -> Vec<Hostile> {
 fn prompts() -> Vec<Hostile> {
     let units = [
         "(", "(a", "(a)", "[", "[a", "(a:1.1)", "a:", "1:", "BREAK ", "BREAK", "<", "<lora:a>", "\\(", "a",
-        "a ", ",", "é", "[a:b:3]", "[a|b]", "[[a]:3]", "AND", "a AND ", "&amp;", "amp;", "&", "\u{1b}[",
-        "🍎", "!", "ab1",
+        "a ", ",", "é", "[a:b:3]", "[a|b]", "[[a]:3]", "AND", "a AND ", "{", "}", "{a", "{a|b}", "{2$$a|",
+        "__", "__a", "&amp;", "amp;", "&", "\u{1b}[", "🍎", "!", "ab1",
     ];
     let read = |unit: &'static str| {
         move |length| {
             let prompt = repeated(unit, length);
             let _ = TOKENIZER.encode(Dialect::A1111, &prompt, 77);
+            let _ = expand([prompt.as_str()], &Wildcards::default(), 1);
             let _ = (components(&prompt), timeline(&prompt, Steps { all: 20, before: None }));
         }
     };

@@ -25,7 +25,7 @@ const seconds = async (note) => {
 
 /** What the form holds, by field. */
 const form = (page) => page.evaluate(() => Object.fromEntries(
-  ['prompt', 'negativePrompt', 'steps', 'guidance', 'seed', 'sampler', 'schedule', 'rng', 'width', 'height', 'batch',
+  ['prompt', 'negativePrompt', 'steps', 'guidance', 'seed', 'sampler', 'schedule', 'rng', 'dialect', 'width', 'height', 'batch',
     'variationStrength', 'variationSeed'].map((id) => [id, document.getElementById(id).value])));
 
 /** Brings a file to the page: chosen, dropped or pasted. */
@@ -96,7 +96,7 @@ for (const kind of ['tEXt', 'zTXt', 'iTXt', 'compressed']) {
       await says(page, 'Settings read from “girl.png”.');
       assert.deepEqual(await form(page), {
         prompt: 'masterpiece, 1girl,  smiling', negativePrompt: '(worst quality:1.4), lowres', steps: '28', guidance: '7.5',
-        seed: '1234567890', sampler: 'dpm++-2m', schedule: 'karras', rng: 'philox', width: '128', height: '128', batch: '1',
+        seed: '1234567890', sampler: 'dpm++-2m', schedule: 'karras', rng: 'philox', dialect: 'a1111', width: '128', height: '128', batch: '1',
         variationStrength: '0', variationSeed: '',
       });
       const said = (await lines(page)).join('\n');
@@ -165,8 +165,11 @@ test('ComfyUI’s pictures say what they are: a plain graph is read, of another 
   await ready(page);
   await bring.dropped(page, asFile(png({ keyword: 'prompt', text: GRAPH }), 'fox.png'));
   await says(page, 'Settings read from “fox.png”.');
-  const { prompt, negativePrompt, steps, sampler, schedule, seed, rng } = await form(page);
-  assert.deepEqual([prompt, negativePrompt, steps, sampler, schedule, seed, rng], ['a fox', 'ugly', '9', 'euler', 'karras', '7', 'torch']);
+  const { prompt, negativePrompt, steps, sampler, schedule, seed, rng, dialect } = await form(page);
+  assert.deepEqual(
+    [prompt, negativePrompt, steps, sampler, schedule, seed, rng, dialect],
+    ['a fox', 'ugly', '9', 'euler', 'karras', '7', 'torch', 'comfyui'],
+  );
   assert.match((await lines(page)).join('\n'), /Made by ComfyUI/);
   await promptOf(page).fill('what I was typing');
   await bring.dropped(page, asFile(png({ keyword: 'prompt', text: '{"3":{"class_type":"KSampler","inputs":{"seed":42}}}' }), 'bare.png'));

@@ -4,7 +4,7 @@
 const NAMES = {
   prompt: ['prompt', ''], negativePrompt: ['negative', ''], steps: ['steps'], guidance: ['guidance'],
   sampler: ['sampler'], schedule: ['schedule', 'default'], seed: ['seed', ''], width: ['width'], height: ['height'],
-  rng: ['noise', 'torch'], batch: ['pictures', '1'], variationStrength: ['variation', '0'],
+  rng: ['noise', 'torch'], dialect: ['dialect', 'a1111'], batch: ['pictures', '1'], variationStrength: ['variation', '0'],
   variationSeed: ['variation-seed', ''], model: ['model'],
 };
 

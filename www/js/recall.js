@@ -98,8 +98,9 @@ export class Recall {
 }
 
 /** The form's values for what a picture says; what it does not say is left out. @returns {Record<string, string>} */
-function valuesOf({ variationStrength, variationSeed, ...settings }) {
+function valuesOf({ variationStrength, variationSeed, dialect, ...settings }) {
   const varied = variationStrength ? { variationStrength, variationSeed } : { variationStrength: 0, variationSeed: '' };
-  const known = Object.entries({ ...settings, ...varied }).filter(([, value]) => value !== null && value !== undefined);
+  const words = settings.prompt === null ? {} : { dialect: dialect ?? 'a1111' };
+  const known = Object.entries({ ...settings, ...varied, ...words }).filter(([, value]) => value !== null && value !== undefined);
   return Object.fromEntries(known.map(([field, value]) => [field, String(value)]));
 }

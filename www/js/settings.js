@@ -4,7 +4,7 @@ import { LIMITS } from '../limits.js';
 import { $, keep } from './dom.js';
 import { PutBack, insert } from './typing.js';
 
-const FIELDS = ['prompt', 'negativePrompt', 'steps', 'guidance', 'seed', 'sampler', 'schedule', 'rng', 'width', 'height',
+const FIELDS = ['prompt', 'negativePrompt', 'steps', 'guidance', 'seed', 'sampler', 'schedule', 'rng', 'dialect', 'width', 'height',
   'batch', 'variationStrength', 'variationSeed'];
 /** Those that hold words. */
 const TEXTS = ['prompt', 'negativePrompt'];
@@ -79,6 +79,7 @@ export function check(values, random) {
     sampler: values.sampler,
     schedule: values.schedule,
     rng: values.rng,
+    dialect: values.dialect,
     width: side('width', 'Width'),
     height: side('height', 'Height'),
     seed: seed('seed', 'The seed', random),
@@ -160,7 +161,8 @@ export class Settings {
   apply(request) {
     const { variationSeed = '', variationStrength = 0, ...rest } = request;
     const varied = { variationStrength, variationSeed: variationStrength > 0 ? variationSeed : '' };
-    const values = Object.entries({ ...rest, ...varied }).filter(([field]) => FIELDS.includes(field));
+    // Pictures of before there were several say nothing of theirs.
+    const values = Object.entries({ dialect: PLAIN.dialect, ...rest, ...varied }).filter(([field]) => FIELDS.includes(field));
     this.#fillIn(Object.fromEntries(values.map(([field, value]) => [field, String(value)])));
     this.#bring();
   }
@@ -369,7 +371,7 @@ function set(field, value) {
 }
 
 /** Settings at which nothing out of the ordinary is done. */
-const PLAIN = { rng: 'torch', batch: '1', variationStrength: '0' };
+const PLAIN = { rng: 'torch', dialect: 'a1111', batch: '1', variationStrength: '0' };
 
 /** What a model has an opinion on, by field. @returns {Record<string, string>} */
 function valuesOf({ defaults, width, height }) {

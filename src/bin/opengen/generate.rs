@@ -3,6 +3,7 @@
 mod begin;
 mod control;
 mod lora;
+mod wildcards;
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -55,6 +56,12 @@ pub struct Args {
     /// `embedding:name` in ComfyUI's, its `<token>` in diffusers'. Repeat it for several.
     #[arg(long = "embedding", value_name = "FILE")]
     embeddings: Vec<PathBuf>,
+    /// Prompts are templates, of which the seed makes prompts: `{a|b}` is one of the two, `{2$$a|b|c}` two of three, `{0.5::a|b}`
+    /// weighs, `__name__` is a line of `name.txt` in this folder, if one is given; `\\{` is a brace.
+    #[arg(long, value_name = "FOLDER", num_args = 0..=1)]
+    wildcards: Option<Option<PathBuf>>,
+    #[arg(skip)]
+    templates: [Option<String>; 2],
     /// Denoising steps; the model's own if left out.
     #[arg(long)]
     steps: Option<usize>,
@@ -172,6 +179,7 @@ async fn made(pipeline: &mut Pipeline, request: &Request, dump: Option<&mut Dump
 
 /// Runs the command.
 pub async fn run(mut args: Args) -> Result<()> {
+    wildcards::expand(&mut args)?;
     args.prompt = args.prompt.take().map(|prompt| lora::take(&prompt, args.known.loras_mut()));
     let source = model::open(&args.model, &args.known.options())?;
     let options = Options { f16: args.f32.then_some(false), tuning: args.tuning, ..Options::default() };
@@ -214,7 +222,7 @@ async fn many(args: &Args, source: &ModelSource, file: &Path, pipeline: &mut Pip
             file: format!("{name} line {}", number + 1),
             message: e.to_string(),
         })?;
-        let args = Args {
+        let mut args = Args {
             prompt: Some(line.prompt),
             negative: line.negative.unwrap_or_else(|| args.negative.clone()),
             seed: line.seed.unwrap_or(args.seed),
@@ -223,6 +231,7 @@ async fn many(args: &Args, source: &ModelSource, file: &Path, pipeline: &mut Pip
             sampler: line.sampler.or(args.sampler),
             ..args.clone()
         };
+        wildcards::expand(&mut args)?;
         let request = request(&args, pipeline)?;
         let output = made(pipeline, &request, None).await?;
         write_pictures(
@@ -250,6 +259,7 @@ fn request(args: &Args, pipeline: &Pipeline) -> Result<Request> {
         negative_prompt: args.negative.clone(),
         dialect: args.dialect,
         emphasis: args.emphasis,
+        templates: args.templates.clone(),
         embeddings: args.embeddings.iter().map(|file| embedding(file)).collect::<Result<_>>()?,
         steps: args.steps.unwrap_or(usual.steps),
         guidance: args.guidance.unwrap_or(usual.guidance),

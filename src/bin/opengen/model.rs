@@ -99,6 +99,7 @@ pub fn usual(name: &str, config: &ModelConfig) -> Request {
         negative_prompt: String::new(),
         dialect: Dialect::default(),
         emphasis: Emphasis::default(),
+        templates: [None, None],
         embeddings: Vec::new(),
         steps,
         guidance,

@@ -19,6 +19,7 @@ fn request() -> Request {
         negative_prompt: "blurry".to_string(),
         dialect: Dialect::A1111,
         emphasis: Emphasis::default(),
+        templates: [None, None],
         embeddings: Vec::new(),
         steps: 12,
         guidance: 2.5,

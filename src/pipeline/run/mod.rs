@@ -266,7 +266,14 @@ impl Pipeline {
         }
         let stats = Stats { gpu_peak_bytes: run.engine.used().peak, ..stats };
         let of_mask = canvas.as_ref().and_then(Canvas::notice);
-        let notices = told.into_iter().chain(conditioning.notices).chain(of_mask).chain(notice).collect();
+        let notices = request
+            .became()
+            .into_iter()
+            .chain(told)
+            .chain(conditioning.notices)
+            .chain(of_mask)
+            .chain(notice)
+            .collect();
         Ok(Output { images, stats, notices, embeddings: conditioning.used })
     }
 

@@ -108,7 +108,7 @@ impl LoraFile {
             return Some(self.values(index).ok()?.first().is_some_and(|value| *value != 0.0));
         }
         let range = self.header.others.iter().find(|other| other.name == name)?.bytes.clone()?;
-        let bytes = match &self.held {
+        let bytes: Vec<u8> = match &self.held {
             #[cfg(not(target_arch = "wasm32"))]
             Held::Disk(file) => {
                 let mut bytes = Vec::new();
