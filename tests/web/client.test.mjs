@@ -30,11 +30,11 @@ test('an option that there is not is refused with the one that was probably mean
     ['generate', 'onProgress', 'onStep'], ['generate', 'imagetype', 'imageType'], ['create', 'modle', 'model'],
     ['create', 'device', 'engine'], ['create', 'vram', 'memoryLimit'], ['create', 'workerURL', 'workerUrl'], ['load', 'onprogress', 'onProgress'],
     ['model', 'sha-256', 'sha256'], ['model', 'header', 'headers'], ['previews', 'sise', 'size'], ['walk', 'shares', 'share'],
-    ['extend', 'rigth', 'right'], ['extend', 'feather', 'overlap'], ['hires', 'hr_scale', 'scale'], ['generate', 'hires_fix', 'hires'],
+    ['extend', 'rigth', 'right'], ['extend', 'feather', 'overlap'], ['hires', 'hr_scale', 'scale'], ['generate', 'hires_fix', 'hires'], ['generate', 'lora', 'loras'], ['lora', 'strength', 'weight'],
   ]) {
     assert.equal(refusal(call, { [name]: 1 }), `${name}: ${call} has no option "${name}": did you mean "${meant}"?`);
   }
-  assert.match(refusal('generate', { lora: 1 }), /^lora: generate has no option "lora"; it takes prompt, .*, signal$/);
+  assert.match(refusal('generate', { refiner: 1 }), /^refiner: generate has no option "refiner"; it takes prompt, .*, signal$/);
   assert.match(refusal('load', { strength: 0.3 }), /it takes onProgress, signal, weights$/);
   assert.match(refusal('generate', 'a red apple'), /takes an object/);
 });

@@ -245,7 +245,7 @@ for (const [what, name, bytes, words, details] of [
   ['a part of a checkpoint', 'v1-5.safetensors', safetensors('cond_stage_model.transformer.text_model.final_layer_norm.bias'),
     /This is a part of a Stable Diffusion 1 checkpoint: a whole model is needed, with UNet, text encoder and autoencoder/],
   ['a checkpoint of another family', 'xl.safetensors', safetensors('conditioner.embedders.0.x'), /This is a Stable Diffusion XL model: Stable Diffusion 1 and 2 can be drawn with\./],
-  ['a LoRA', 'detail.safetensors', safetensors('lora_unet_down_blocks_0.lora_up.weight'), /This is a LoRA: it changes a model and is none by itself/],
+  ['a motion module', 'motion.safetensors', safetensors('down_blocks.0.motion_modules.0.norm.weight'), /This is a motion module for films \(AnimateDiff\): it changes a model and is none by itself/],
   ['an empty file', 'empty.gguf', Buffer.alloc(0), /It is empty/],
   ['a GGUF that is cut short', 'cut.gguf', GGUF.subarray(0, 3_000_000), /The file is incomplete: 3\.0 of at least 15\.\d MB; download it again\./, /tensor .* has \d+ bytes at/],
   ['a GGUF that is cut in its header', 'head.gguf', GGUF.subarray(0, 100), /The file is incomplete: 100 of at least \d+ bytes; download it again\./, /reaches beyond 100/],

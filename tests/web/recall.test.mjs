@@ -95,15 +95,16 @@ for (const kind of ['tEXt', 'zTXt', 'iTXt', 'compressed']) {
       await bring.dropped(page, asFile(png({ kind, text: A1111, behind }), 'girl.png'));
       await says(page, 'Settings read from “girl.png”.');
       assert.deepEqual(await form(page), {
-        prompt: 'masterpiece, 1girl,  smiling', negativePrompt: '(worst quality:1.4), lowres', steps: '28', guidance: '7.5',
+        prompt: 'masterpiece, 1girl, <lora:detail:0.8> smiling', negativePrompt: '(worst quality:1.4), lowres', steps: '28', guidance: '7.5',
         seed: '1234567890', sampler: 'dpm++-2m', schedule: 'karras', rng: 'philox', dialect: 'a1111', width: '128', height: '128', batch: '1',
         variationStrength: '0', variationSeed: '',
       });
       const said = (await lines(page)).join('\n');
-      for (const words of [/lora:detail:0\.8/, /Not used here: Clip skip\./, /drawn on at a larger size \(hires fix\)/, /“v1-5-pruned”, which is not here/,
+      for (const words of [/Not used here: Clip skip\./, /drawn on at a larger size \(hires fix\)/, /“v1-5-pruned”, which is not here/,
         /It is 512×768, and Mini was made for 128×128: 128×128 stays/]) {
         assert.match(said, words);
       }
+      await page.locator('#loras-state').getByText('1 missing').waitFor();
       assert.equal(await page.getByRole('checkbox', { name: 'Random seed' }).isChecked(), false);
     });
   }
