@@ -21,7 +21,7 @@ pub enum Error {
         file: String,
         what: String,
         advice: String,
-        /// What has a use here of its own: "lora", "controlnet", "upscaler".
+        /// What has a use here of its own: "lora", "embedding", "controlnet", "upscaler".
         kind: Option<&'static str>,
     },
 

@@ -21,7 +21,7 @@ export class OpenGenError extends Error {
     this.retryable = retryable;
     /** What only the curious want to know, such as the tensor at which a file breaks off. @type {string | null} */
     this.detail = detail;
-    /** What a file is good for instead of being a model: "lora", "controlnet" or "upscaler", for BAD_MODEL. @type {string | null} */
+    /** What a file is good for instead of being a model: "lora", "embedding", "controlnet" or "upscaler", for BAD_MODEL. @type {string | null} */
     this.kind = kind;
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Networks that were brought to change models (LoRA and its family), kept in this browser: a database of their own, apart
+ * Networks that were brought to change models (LoRA and its family) and embeddings, words of one's own, kept in this browser: a database of their own, apart
  * from the models. What a list needs and the files lie in two stores, so that a long list is read without touching the files.
  */
 
@@ -8,6 +8,8 @@ import { invalid } from './errors.js';
 const NAME = 'opengen-networks';
 /** The longest header that is read: a safetensors file's table of contents. */
 const MOST_HEADER = 32 * 2 ** 20;
+/** Files up to this size are looked at whole: an embedding is smaller. */
+const SMALL = 4 * 2 ** 20;
 /** The largest file that is taken: it is held in memory while it is in use. */
 const LARGEST = 2 ** 30;
 
@@ -20,15 +22,30 @@ export async function list() {
 }
 
 /**
- * The one that a prompt calls so: by its name, else by its title, else whatever the capitals.
+ * The embeddings whose names stand in a text and whose vectors are as wide as a model's.
+ * @param {string} text
+ * @param {number} width
+ * @returns {Promise<{name: string, bytes: Uint8Array}[]>}
+ */
+export async function wordsIn(text, width) {
+  const low = text.toLowerCase();
+  const stands = (/** @type {string | null} */ word) => word && low.includes(word.toLowerCase());
+  const found = (await list().catch(() => [])) // without storage there are none
+    .filter(({ name, about }) => about.kind === 'embedding' && about.width === width && (stands(name) || stands(about.token)));
+  return Promise.all(found.map(async ({ name }) => ({ name, bytes: new Uint8Array(await (await fileOf(name)).arrayBuffer()) })));
+}
+
+/**
+ * The LoRA that a prompt calls so: by its name, else by its title, else whatever the capitals.
  * @param {string} name
  * @returns {Promise<StoredNetwork | undefined>}
  */
 export async function find(name) {
   const all = await list();
   const low = name.toLowerCase();
-  return all.find((row) => row.name === name) ?? all.find(({ about }) => about.title === name)
-    ?? all.find((row) => row.name.toLowerCase() === low);
+  const loras = all.filter(({ about }) => about.kind === 'lora');
+  return loras.find((row) => row.name === name) ?? loras.find(({ about }) => about.title === name)
+    ?? loras.find((row) => row.name.toLowerCase() === low);
 }
 
 /** Its file. @param {string} name @returns {Promise<Blob>} */
@@ -94,7 +111,7 @@ async function beginning(file) {
   const first = new DataView(await file.slice(0, 8).arrayBuffer());
   const header = first.byteLength === 8 ? Number(first.getBigUint64(0, true)) : 0;
   // Whatever is no safetensors file shows by its first bytes.
-  const bytes = header <= MOST_HEADER ? 8 + header : 4096;
+  const bytes = file.size <= SMALL ? file.size : header <= MOST_HEADER ? 8 + header : 4096;
   return new Uint8Array(await file.slice(0, bytes).arrayBuffer());
 }
 

@@ -134,6 +134,8 @@ export interface LoadedModel {
   /** Native size in pixels. */
   width: number;
   height: number;
+  /** Values of a token's vector in its first text encoder: those of an embedding are as many. */
+  textWidth: number;
 }
 
 /** Types that a stored model can be packed in. */
@@ -286,16 +288,30 @@ export interface StoredNetwork {
   /** When it was added, milliseconds since 1970. */
   added: number;
   /** What its file says of itself. */
-  about: {
-    title: string | null;
-    description: string | null;
-    /** What it was trained on. */
-    base: string | null;
-    /** Words that call it, or the most frequent ones of the pictures that it was trained with. */
-    words: string[];
-    /** The ranks of its layers, from the smallest to the largest. */
-    ranks: [number, number];
-  };
+  about: AboutLora | AboutEmbedding;
+}
+
+export interface AboutLora {
+  kind: 'lora';
+  title: string | null;
+  description: string | null;
+  /** What it was trained on. */
+  base: string | null;
+  /** Words that call it, or the most frequent ones of the pictures that it was trained with. */
+  words: string[];
+  /** The ranks of its layers, from the smallest to the largest. */
+  ranks: [number, number];
+}
+
+/** A word of one's own (textual inversion). */
+export interface AboutEmbedding {
+  kind: 'embedding';
+  /** What diffusers' prompts call it, such as `<cat-toy>`, where the file says so. */
+  token: string | null;
+  /** How many tokens it stands for. */
+  vectors: number;
+  /** Values of each: a model's text encoder has to be as wide (`LoadedModel.textWidth`). */
+  width: number;
 }
 
 /** By what a picture is enlarged: its latents, as PyTorch's `interpolate` does it, or its pixels. A1111's. */
@@ -653,7 +669,7 @@ export interface WireError {
   /** The technical part of the message, where a person's words leave it out. */
   detail?: string | null;
   /** For BAD_MODEL: what the file is good for instead. */
-  kind?: 'lora' | 'controlnet' | 'upscaler' | null;
+  kind?: 'lora' | 'embedding' | 'controlnet' | 'upscaler' | null;
 }
 
 /** A model's file; `bytes` and `sha256` where they are known. */

@@ -20,6 +20,8 @@ let running = null;
 let wanted = 'auto';
 /** The model in use, which an engine that takes over needs too. */
 let model = null;
+/** How wide its text encoder is. */
+let textWidth = 0;
 /** The call that `cancel` may stop. @type {{id: number, stopped: boolean} | null} */
 let current = null;
 
@@ -71,6 +73,7 @@ async function perform(call) {
       const loaded = await cancellable(call.id, async (engine) =>
         withVocabulary((used ??= await whole(call.model)), (file) => engine.loadModel((used = file), progressOf(call))));
       model = used;
+      textWidth = loaded.textWidth;
       return loaded;
     }
     case 'quantizeModel':
@@ -97,8 +100,7 @@ async function perform(call) {
       return cancellable(call.id, (engine) => engine.upscale({ ...ask, key, name, read: () => bytesOf(network) }, tell));
     }
     case 'study':
-      return cancellable(call.id, async (engine) => engine.study(
-        call.ask.request ? { ...call.ask, request: await withNetworks(call.ask.request) } : call.ask));
+      return cancellable(call.id, async (engine) => engine.study(await studied(call.ask)));
     case 'listNetworks':
       return networks.list();
     case 'addNetwork':
@@ -216,8 +218,24 @@ async function blobOf({ file, url }) {
   return response.blob();
 }
 
+/** What is looked into, with what its prompt or its request names. */
+async function studied(ask) {
+  if (ask.request) return { ...ask, request: await withNetworks(ask.request) };
+  return typeof ask.prompt === 'string' ? withWords(ask) : ask;
+}
+
+/** What is asked about a prompt, with the embeddings that it names and that are kept here. */
+async function withWords(ask) {
+  const { prompt, negativePrompt = '', walk, embeddings = [] } = ask;
+  const found = textWidth ? await networks.wordsIn([prompt, negativePrompt, walk?.prompt ?? ''].join('\n'), textWidth) : [];
+  const given = new Set(embeddings.map(({ name }) => name));
+  const kept = found.filter(({ name }) => !given.has(name));
+  return kept.length ? { ...ask, embeddings: [...embeddings, ...kept] } : ask;
+}
+
 /** A request with the files of the networks that are given with it and of those that its prompt names and that are kept here. */
-async function withNetworks(request) {
+async function withNetworks(asked) {
+  const request = await withWords(asked);
   const { dialect = 'a1111', loras: given = [], prompt } = request;
   const named = dialect === 'a1111' && prompt.includes('<') ? running.module.networksIn(prompt) : [];
   if (!given.length && !named.length) return request;

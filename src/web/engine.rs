@@ -294,6 +294,7 @@ impl Inner {
             notice: acquired.notice.clone().or_else(|| notices.into_iter().next()),
             width,
             height,
+            text_width: config.texts.first().map_or(0, |text| text.hidden_size),
         };
         work.loaded = Some(Loaded::plain(model, acquired));
         Ok(loaded)

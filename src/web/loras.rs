@@ -10,10 +10,10 @@ use super::browser::{self, get};
 use super::error::to_js;
 use super::request::{self, invalid};
 use super::values::plain;
-use crate::Result;
 use crate::pipeline::networks;
 use crate::prompt::lora_tags;
-use crate::weights::{Asked, LoraFile, Strength};
+use crate::weights::{Asked, LoraFile, Strength, read_embedding};
+use crate::{Error, Result};
 
 /// The largest file that is taken, in bytes: it is held in the module's memory while it is in use.
 const LARGEST: f64 = (1u64 << 30) as f64;
@@ -110,15 +110,33 @@ impl Files {
     }
 }
 
-/// What the file of a network says of itself, from its beginning (as much as its header takes) and its length.
+/// What the file of a network says of itself, from its beginning (as much as its header takes; all of a small one) and its
+/// length.
 #[wasm_bindgen(js_name = aboutNetwork)]
 pub fn about_network(
     name: &str,
     beginning: &Uint8Array,
     bytes: f64,
 ) -> std::result::Result<JsValue, JsValue> {
-    let about = LoraFile::about_of(name, &beginning.to_vec(), bytes as u64);
-    about.map(|about| plain(&about)).map_err(to_js)
+    let beginning = beginning.to_vec();
+    let as_lora = LoraFile::about_of(name, &beginning, bytes as u64).map(|about| {
+        let about = plain(&about);
+        browser::set(&about, "kind", "lora");
+        about
+    });
+    let Err(error @ Error::OtherFile { kind: Some("embedding"), .. }) = as_lora else {
+        return as_lora.map_err(to_js);
+    };
+    if beginning.len() as f64 != bytes {
+        return Err(to_js(error)); // longer than any
+    }
+    let embedding = read_embedding(name, &beginning).map_err(to_js)?;
+    let about = js_sys::Object::new().into();
+    browser::set(&about, "kind", "embedding");
+    browser::set(&about, "token", embedding.token.as_deref().map_or(JsValue::NULL, JsValue::from));
+    browser::set(&about, "vectors", embedding.vectors() as f64);
+    browser::set(&about, "width", embedding.width as f64);
+    Ok(about)
 }
 
 /// The networks that a prompt names: `{ name, weight, textWeight, blocks }` each.

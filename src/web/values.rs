@@ -92,6 +92,8 @@ pub(super) struct LoadedModel {
     /// Native size in pixels.
     pub width: usize,
     pub height: usize,
+    /// Values of a token's vector in its first text encoder.
+    pub text_width: usize,
 }
 
 /// What a load is doing.

@@ -34,7 +34,8 @@ impl Kind {
             Kind::Merged => Some("lora"),
             Kind::Control => Some("controlnet"),
             Kind::Upscaler => Some("upscaler"),
-            Kind::Checkpoint | Kind::Other | Kind::AddOn | Kind::Embedding | Kind::Part => None,
+            Kind::Embedding => Some("embedding"),
+            Kind::Checkpoint | Kind::Other | Kind::AddOn | Kind::Part => None,
         }
     }
 }

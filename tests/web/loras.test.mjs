@@ -5,7 +5,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { madeFor, tagsOf } from '../../www/catalogue/tags.js';
 import { lora } from './lora.mjs';
 import { draw, psnr, ready, set, stand, visitor } from './page.mjs';
-import { swin } from './upscaler.mjs';
+import { safetensors, swin } from './upscaler.mjs';
 
 const it = stand({ before, after, afterEach });
 
@@ -80,7 +80,7 @@ for (const engine of ['cpu', 'webgpu']) {
     assert.deepEqual([made.unknown.picture, made.unknown.notices], [plain.picture, left]);
     assert.deepEqual({ ...made.kept, added: 0, hash: made.kept.hash.length }, {
       name: 'shiny', bytes: files['shiny.safetensors'].length, hash: 12, added: 0,
-      about: { title: 'Shiny things', description: 'Everything shines.', base: 'mini', words: ['a photo', 'shiny', 'apple'], ranks: [4, 4] },
+      about: { title: 'Shiny things', description: 'Everything shines.', base: 'mini', words: ['a photo', 'shiny', 'apple'], ranks: [4, 4], kind: 'lora' },
     });
     assert.deepEqual(made.list, ['shiny', 'words']);
     assert.deepEqual(named.notices, []);
@@ -187,6 +187,24 @@ test('a file that is dropped is used, weighed by a slider or in words, renamed, 
   assert.deepEqual(await Promise.all(['#sampler', '#steps', '#guidance'].map((id) => page.locator(id).inputValue())), ['lcm', '6', '1.5']);
   await prompt.fill('a red apple <lora:glossy:0.5>');
   await set(page, { Sampler: 'ddim', Guidance: 2 });
+
+  // An embedding is a word: it draws what it stands for wherever it is written, and its name means nothing to other models.
+  const word = (width) => safetensors({ emb_params: { shape: [2, width], values: Float32Array.from({ length: 2 * width }, (_, i) => ((i * 37) % 19 - 9) / 90) } });
+  await prompt.fill('a red apple gloop');
+  const without = await draw(page, 'a red apple gloop', steps);
+  await drop(page, 'gloop.safetensors', word(128));
+  await report.getByText('“gloop” is a word of your own now.').waitFor({ timeout: 60_000 });
+  const within = await draw(page, 'a red apple gloop', steps);
+  assert.ok(psnr(without, within) < 45, `${psnr(without, within).toFixed(1)} dB: it shows`);
+  assert.equal(await state.textContent(), '1 in use');
+  await drop(page, 'wide.safetensors', word(768));
+  await report.getByText('“wide” is a word of your own now.').waitFor({ timeout: 60_000 });
+  await page.locator('.loras').getByText('for Stable Diffusion 1').waitFor();
+  await draw(page, 'a wide red apple', steps); // as the word that it was
+  await page.locator('.loras li').filter({ hasText: 'gloop' }).getByRole('button', { name: 'Into the negative prompt' }).click();
+  assert.equal(await page.locator('#negativePrompt').inputValue(), 'gloop');
+  await page.locator('#negativePrompt').fill('');
+  await prompt.fill('a red apple <lora:glossy:0.5>');
 
   // It is there at the next visit.
   const glossy = await draw(page, 'a red apple <lora:glossy:1>', steps);

@@ -1,5 +1,5 @@
 /**
- * LoRAs in the settings: those that are kept in this browser, and how much of each the prompt asks for. The prompt alone says
+ * LoRAs and embeddings in the settings: those that are kept in this browser, and how much of each the prompt asks for. The prompt alone says
  * it, as A1111 has it (`<lora:name:0.8>`): what is switched on or moved here is written there, and what is typed there shows here.
  */
 
@@ -35,19 +35,22 @@ export class Loras {
     this.#find.addEventListener('input', () => this.#filter());
     const file = make('input', { type: 'file', accept: '.safetensors', multiple: true, hidden: true, tabIndex: -1 });
     file.id = 'lora-file';
-    file.setAttribute('aria-label', 'A LoRA’s file');
+    file.setAttribute('aria-label', 'A LoRA’s or embedding’s file');
     file.addEventListener('change', async () => {
       const files = [...file.files];
       file.value = ''; // the same file may be chosen again
       for (const one of files) await this.add(one);
     });
-    const pick = make('button', { type: 'button', className: 'button small ghost', id: 'lora-add', textContent: 'Add a LoRA' });
+    const pick = make('button', { type: 'button', className: 'button small ghost', id: 'lora-add', textContent: 'Add a file' });
     pick.addEventListener('click', () => file.click());
     const hint = make('p', { className: 'quiet hint' },
-      'A LoRA changes how a model draws: a style, a person, a thing. Drop its file anywhere; it has to be made for the model’s '
-      + 'family. Its strength stands in the prompt, as ', make('code', { textContent: '<lora:name:0.8>' }), '.');
+      'A LoRA changes how a model draws: a style, a person, a thing. Its strength stands in the prompt, as ',
+      make('code', { textContent: '<lora:name:0.8>' }), '. An embedding is a word of its own. Drop their files anywhere; they have to be '
+      + 'made for the model’s family.');
     box.replaceChildren(this.#missing, this.#find, this.#list, make('div', { className: 'loras-add' }, pick, file), hint);
-    for (const event of ['input', 'put']) $('prompt').addEventListener(event, () => this.#show());
+    for (const event of ['input', 'put']) {
+      for (const field of ['prompt', 'negativePrompt']) $(field).addEventListener(event, () => this.#show());
+    }
   }
 
   #list;
@@ -62,7 +65,8 @@ export class Loras {
       this.#missing.replaceChildren(make('li', { className: 'quiet', textContent: `What is kept here cannot be read. ${sentence(error.message)}` }));
       return;
     }
-    this.#rows = new Map(this.#kept.map((network) => [network.name, this.#row(network)]));
+    const row = (network) => (network.about.kind === 'lora' ? this.#row(network) : this.#word(network));
+    this.#rows = new Map(this.#kept.map((network) => [network.name, row(network)]));
     this.#list.replaceChildren(...[...this.#rows.values()].map(({ element }) => element));
     this.#find.hidden = this.#kept.length < MANY;
     this.#filter();
@@ -83,8 +87,9 @@ export class Loras {
       });
       await this.refresh();
       $('loras').open = true;
-      if (!this.#tag(kept.name)) this.#write(kept.name, 1);
+      if (kept.about.kind === 'embedding') return this.#told(kept);
       const { base, words, title } = kept.about;
+      if (!this.#tag(kept.name)) this.#write(kept.name, 1);
       const fast = madeFor(kept.name, title ?? '');
       const how = fast && `It was made for ${fast.steps} steps, guidance ${fast.guidance} and the sampler ${SAMPLERS[fast.sampler]?.title ?? fast.sampler}.`;
       report(`“${kept.name}” changes what is drawn from now on.`, [
@@ -96,6 +101,14 @@ export class Loras {
     } catch (error) {
       report(`“${file.name}” was not added.`, [sentence(error.message.replace(`${stem}: `, ''))]);
     }
+  }
+
+  /** An embedding is kept. @param {StoredNetwork} kept */
+  #told({ name, about: { vectors } }) {
+    report(`“${name}” is a word of your own now.`, [
+      `It stands for ${vectors} ${vectors === 1 ? 'token' : 'tokens'} wherever it is written, in the prompt or in the negative prompt.`,
+      'It is listed under LoRAs in the settings, and kept in this browser.',
+    ], { label: 'Put it into the prompt', run: () => this.#say(name) });
   }
 
   /** @param {Record<string, string>} values what a LoRA was made for */
@@ -117,8 +130,9 @@ export class Loras {
   /** What a tag's name means, as the worker looks for it. @param {string} name */
   #meant(name) {
     const low = name.toLowerCase();
-    return this.#kept.find((network) => network.name === name) ?? this.#kept.find(({ about }) => about.title === name)
-      ?? this.#kept.find((network) => network.name.toLowerCase() === low);
+    const loras = this.#kept.filter(({ about }) => about.kind === 'lora');
+    return loras.find((network) => network.name === name) ?? loras.find(({ about }) => about.title === name)
+      ?? loras.find((network) => network.name.toLowerCase() === low);
   }
 
   /** Writes a weight into the prompt, where its tag stands or behind everything. @param {string} name @param {number} weight */
@@ -151,14 +165,14 @@ export class Loras {
       out.addEventListener('click', () => this.#cut(this.#tags.find(({ name }) => name === one.name) ?? one));
       return make('li', {}, `“${one.name}” is named in the prompt and is not here: pictures are drawn without it. `, out);
     }));
-    const used = [...this.#rows.keys()].filter((name) => tags.some((one) => this.#meant(one.name)?.name === name)).length;
+    const used = this.#kept.filter(({ name, about }) => (about.kind === 'lora' ? tags.some((one) => this.#meant(one.name)?.name === name) : this.#isSaid(name))).length;
     $('loras-state').textContent = missing.length ? `${missing.length} missing` : used ? `${used} in use` : this.#kept.length ? 'none in use' : 'none';
   }
 
   #filter() {
     const words = this.#find.hidden ? '' : this.#find.value.trim().toLowerCase();
     for (const { name, about } of this.#kept) {
-      const all = [name, about.title, about.base, ...about.words].join('\n').toLowerCase();
+      const all = [name, about.title, about.base, about.token, ...(about.words ?? [])].join('\n').toLowerCase();
       this.#rows.get(name).element.hidden = !all.includes(words);
     }
   }
@@ -178,18 +192,13 @@ export class Loras {
       button.addEventListener('click', () => this.#say(word));
       return button;
     });
-    const [rename, remove] = ['Rename', 'Delete'].map((text) => make('button', { type: 'button', className: 'link', textContent: text }));
-    rename.setAttribute('aria-label', `Rename ${name}`);
-    remove.setAttribute('aria-label', `Delete ${name}`);
     on.addEventListener('change', () => (on.checked ? this.#write(name, Number(range.value)) : this.#erase(name)));
     range.addEventListener('input', () => {
       output.textContent = Number(range.value).toFixed(2);
     });
     range.addEventListener('change', () => this.#write(name, Number(range.value)));
-    rename.addEventListener('click', () => this.#rename(name, label));
-    remove.addEventListener('click', () => this.#remove(name));
     const element = make('li', {}, label, slider, make('p', { className: 'quiet', textContent: about.title && about.title !== name ? `${about.title} · ${facts}` : facts }),
-      ...(words.length ? [make('p', { className: 'lora-words' }, ...words)] : []), make('p', { className: 'lora-acts' }, rename, remove));
+      ...(words.length ? [make('p', { className: 'lora-words' }, ...words)] : []), this.#acts(name, label));
     if (about.description) element.title = about.description.slice(0, 300);
     return {
       element,
@@ -206,10 +215,42 @@ export class Loras {
     };
   }
 
-  /** Puts a word that calls it in front of the tags. @param {string} word */
-  #say(word) {
-    const field = $('prompt');
-    const at = field.value.slice(0, this.#tags[0]?.start ?? field.value.length).trimEnd().length;
+  /** Whether a word of one's own is written anywhere. @param {string} name */
+  #isSaid(name) {
+    return [$('prompt'), $('negativePrompt')].some(({ value }) => value.toLowerCase().includes(name.toLowerCase()));
+  }
+
+  /** An embedding, which is used by being written. @param {StoredNetwork} network */
+  #word({ name, bytes: size, about: { token, vectors, width } }) {
+    const made = { 768: 'for Stable Diffusion 1', 1024: 'for Stable Diffusion 2' }[width] ?? `${width} values wide`;
+    const facts = ['embedding', made, `${vectors} ${vectors === 1 ? 'token' : 'tokens'}`, bytes(size)].join(' · ');
+    const said = make('span', { className: 'lora-said', textContent: 'in use', hidden: true });
+    const label = make('p', { className: 'lora-title' }, make('strong', { textContent: name }), ' ', said);
+    const put = [['Into the prompt', 'prompt'], ['Into the negative prompt', 'negativePrompt']].map(([text, field]) => {
+      const button = make('button', { type: 'button', className: 'word', textContent: text });
+      button.addEventListener('click', () => this.#say(name, $(field)));
+      return button;
+    });
+    const element = make('li', {}, label, make('p', { className: 'quiet', textContent: token ? `${token} · ${facts}` : facts }),
+      make('p', { className: 'lora-words' }, ...put), this.#acts(name, label));
+    return { element, show: () => {
+      said.hidden = !this.#isSaid(name);
+    } };
+  }
+
+  /** Renaming and deleting. @param {string} name @param {HTMLElement} label in whose place the name is typed */
+  #acts(name, label) {
+    const [rename, remove] = ['Rename', 'Delete'].map((text) => make('button', { type: 'button', className: 'link', textContent: text }));
+    rename.setAttribute('aria-label', `Rename ${name}`);
+    remove.setAttribute('aria-label', `Delete ${name}`);
+    rename.addEventListener('click', () => this.#rename(name, label));
+    remove.addEventListener('click', () => this.#remove(name));
+    return make('p', { className: 'lora-acts' }, rename, remove);
+  }
+
+  /** Puts a word in front of the tags. @param {string} word @param {HTMLTextAreaElement} field */
+  #say(word, field = $('prompt')) {
+    const at = field.value.slice(0, tagsOf(field.value)[0]?.start ?? field.value.length).trimEnd().length;
     insert(field, `${at ? ', ' : ''}${word}`, at, at);
   }
 

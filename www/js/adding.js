@@ -30,7 +30,7 @@ export class Adding extends EventTarget {
    * @param {() => void} options.onChange it began, went on or ended
    * @param {() => void} options.onFull the visitor wants to make room
    * @param {(file: File) => void} options.onUpscaler a file is no model, but enlarges pictures
-   * @param {(file: File) => void} options.onLora a file is no model, but changes one
+   * @param {(file: File) => void} options.onLora a file is no model, but changes one, or brings it a word
    */
   constructor({ engine, onAdded, models, onGiven, onChange, onFull, onUpscaler, onLora }) {
     super();
@@ -166,7 +166,7 @@ export class Adding extends EventTarget {
 
   #failed(file, error) {
     if (error.code === 'ABORTED') return report(`“${file.name}” was not added.`, ['You cancelled it; no part of it was kept.', KEPT]);
-    const other = { upscaler: this.onUpscaler, lora: this.onLora }[error.kind];
+    const other = { upscaler: this.onUpscaler, lora: this.onLora, embedding: this.onLora }[error.kind];
     if (other && file instanceof File) {
       hideReport(); // that it is being added
       return other(file);
