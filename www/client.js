@@ -420,7 +420,7 @@ async function whileOpen(link, signal, work, isAll) {
 }
 
 /** Looks at the options that have options of their own. @param {Partial<import('./api.d.ts').PictureOptions>} settings */
-function checkParts({ previews, walk, extend, hires, controls, loras, embeddings }) {
+function checkParts({ previews, walk, extend, hires, controls, loras, embeddings, samplerOptions }) {
   if (controls !== undefined && !Array.isArray(controls)) throw invalid('controls', 'must be a list');
   controls?.forEach((control) => check('control', control));
   if (loras !== undefined && !Array.isArray(loras)) throw invalid('loras', 'must be a list');
@@ -430,6 +430,7 @@ function checkParts({ previews, walk, extend, hires, controls, loras, embeddings
   check('walk', walk);
   check('extend', extend);
   check('hires', hires);
+  check('samplerOptions', samplerOptions);
   if (typeof previews !== 'object') return;
   check('previews', previews);
   const { to } = LIMITS.size;

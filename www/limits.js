@@ -6,7 +6,7 @@
 
 /**
  * The samplers, in the order in which they are offered. `title`: to people; `evaluations`: how often a step asks the
- * denoiser, the last maybe less often; `alone`: whether `study` can take a step by itself.
+ * denoiser, the first or last maybe otherwise; `alone`: whether `study` can take a step by itself.
  * @type {Record<import('./protocol.d.ts').Sampler, { title: string, evaluations: number, alone: boolean }>}
  */
 export const SAMPLERS = {
@@ -17,6 +17,19 @@ export const SAMPLERS = {
   'lms': { title: 'LMS', evaluations: 1, alone: false },
   'dpm++-2m': { title: 'DPM++ 2M', evaluations: 1, alone: false },
   'lcm': { title: 'LCM', evaluations: 1, alone: true },
+  'dpm2': { title: 'DPM2', evaluations: 2, alone: true },
+  'dpm2-a': { title: 'DPM2 ancestral', evaluations: 2, alone: true },
+  'dpm++-2s-a': { title: 'DPM++ 2S ancestral', evaluations: 2, alone: true },
+  'dpm++-sde': { title: 'DPM++ SDE', evaluations: 2, alone: true },
+  'dpm++-2m-sde': { title: 'DPM++ 2M SDE', evaluations: 1, alone: false },
+  'dpm++-2m-sde-heun': { title: 'DPM++ 2M SDE Heun', evaluations: 1, alone: false },
+  'dpm++-3m-sde': { title: 'DPM++ 3M SDE', evaluations: 1, alone: false },
+  'unipc': { title: 'UniPC', evaluations: 1, alone: false },
+  'unipc-bh1': { title: 'UniPC bh1', evaluations: 1, alone: false },
+  'plms': { title: 'PLMS', evaluations: 1, alone: false },
+  'ddpm': { title: 'DDPM', evaluations: 1, alone: true },
+  'tcd': { title: 'TCD', evaluations: 1, alone: true },
+  'restart': { title: 'Restart', evaluations: 2, alone: true },
 };
 
 export const LIMITS = {
@@ -36,7 +49,7 @@ export const LIMITS = {
   scale: { from: 1, to: 4 },
   upscalers: ['latent', 'latent-antialiased', 'latent-bicubic', 'latent-bicubic-antialiased', 'latent-nearest', 'latent-nearest-exact', 'lanczos'],
   samplers: Object.keys(SAMPLERS),
-  schedules: ['default', 'karras'],
+  schedules: ['default', 'karras', 'normal', 'exponential', 'polyexponential', 'sgm-uniform', 'simple', 'ddim-uniform', 'beta', 'align-your-steps', 'trailing', 'linspace'],
   rngs: ['torch', 'philox'],
 };
 

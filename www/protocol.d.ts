@@ -143,8 +143,8 @@ export type WeightType = 'f16' | 'q8_0' | 'q5_0' | 'q4_0';
 
 /** 0 … 2^64 − 1; a BigInt, or digits as text, where a double would lose some. */
 export type Seed = number | string | bigint;
-export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'heun' | 'lms' | 'dpm++-2m' | 'lcm';
-export type Schedule = 'default' | 'karras';
+export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'heun' | 'lms' | 'dpm++-2m' | 'lcm' | 'dpm2' | 'dpm2-a' | 'dpm++-2s-a' | 'dpm++-sde' | 'dpm++-2m-sde' | 'dpm++-2m-sde-heun' | 'dpm++-3m-sde' | 'unipc' | 'unipc-bh1' | 'plms' | 'ddpm' | 'tcd' | 'restart';
+export type Schedule = 'default' | 'karras' | 'normal' | 'exponential' | 'polyexponential' | 'sgm-uniform' | 'simple' | 'ddim-uniform' | 'beta' | 'align-your-steps' | 'trailing' | 'linspace';
 /** What a UNet answers with: the noise, the velocity, or the finished latents. */
 export type Prediction = 'epsilon' | 'v_prediction' | 'sample';
 export type Dialect = 'a1111' | 'comfyui' | 'diffusers';
@@ -200,10 +200,15 @@ export interface GenerateRequest {
   variationStrength?: number;
   /** Whose noise: PyTorch's CPU generator's or Philox's. Default: "torch". */
   rng: 'torch' | 'philox';
-  /** With "heun" a step takes twice as long. Default: the model's, else "dpm++-2m". */
+  /** Some ask the model twice per step and take twice as long, which `SAMPLERS` says. Default: the model's, else "dpm++-2m". */
   sampler: Sampler;
-  /** How the noise levels are spaced; "karras" not with "ddim" and "lcm". Default: the model's, else "default". */
+  /**
+   * How the noise levels are spaced; "ddim", "plms" and "ddpm" take "default", "trailing" and "linspace", "lcm" and "tcd" their
+   * own alone. Default: the model's, else "default".
+   */
   schedule: Schedule;
+  /** What sampler and schedule are told beside; what would have no effect is refused. */
+  samplerOptions?: SamplerOptions;
   /** Pixels, 32 … 2048, multiples of 8. Default: the model's. */
   width: number;
   /** Pixels, 32 … 2048, multiples of 8. Default: the model's. */
@@ -312,6 +317,32 @@ export interface AboutEmbedding {
   vectors: number;
   /** Values of each: a model's text encoder has to be as wide (`LoadedModel.textWidth`). */
   width: number;
+}
+
+/** Options of samplers and schedules, as A1111 and k-diffusion name them. */
+export interface SamplerOptions {
+  /** How much of the noise that a step takes away it draws anew. Default: 1, with "tcd" 0.3, with "ddim" 0. */
+  eta?: number;
+  /** How much noise is added before the steps of "euler", "heun" and "dpm2", over all of them. Default: 0. */
+  sChurn?: number;
+  /** The lowest noise level at which it is. Default: 0. */
+  sTmin?: number;
+  /** The highest. Default: none. */
+  sTmax?: number;
+  /** What fresh noise is multiplied by. Default: 1. */
+  sNoise?: number;
+  /** The lowest noise level before the clean end, of schedules between two levels. Default: the model's. */
+  sigmaMin?: number;
+  /** The highest. Default: the model's. */
+  sigmaMax?: number;
+  /** How far "karras" (7) and "polyexponential" (1) bend. */
+  rho?: number;
+  /** One level more is made and the last but one left out. Default: with "dpm2" and "dpm2-a". */
+  discardNextToLastSigma?: boolean;
+  /** The run begins with noise of √(1 + σ²), as ComfyUI does, and not of σ, as A1111. Default: as the sampler's origin. */
+  sgmNoiseMultiplier?: boolean;
+  /** What is added to the seed for the noise that steps draw (ENSD), a whole number. Default: 0. */
+  etaNoiseSeedDelta?: number;
 }
 
 /** By what a picture is enlarged: its latents, as PyTorch's `interpolate` does it, or its pixels. A1111's. */
@@ -624,6 +655,7 @@ export interface PictureSettings {
   controls: Steered[];
   sampler: Sampler | null;
   schedule: Schedule | null;
+  samplerOptions: SamplerOptions | null;
   rng: 'torch' | 'philox' | null;
   width: number | null;
   height: number | null;

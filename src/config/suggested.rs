@@ -19,17 +19,29 @@ pub struct Suggested {
 }
 
 impl Suggested {
-    /// A diffusers folder names a scheduler's class: the one its pipeline draws with.
+    /// A diffusers folder names a scheduler's class: the one its pipeline draws with. PNDM and DDPM suggest nothing: they are in
+    /// most folders because they came first, or because the model was trained with them.
     pub fn of_scheduler(value: &Value) -> Self {
-        let class = value.get("_class_name").and_then(Value::as_str).unwrap_or_default();
-        let sampler = match class {
+        let text = |name| value.get(name).and_then(Value::as_str).unwrap_or_default();
+        let stochastic = text("algorithm_type") == "sde-dpmsolver++";
+        let sampler = match text("_class_name") {
             "DDIMScheduler" => "ddim",
             "EulerDiscreteScheduler" => "euler",
             "EulerAncestralDiscreteScheduler" => "euler-a",
             "HeunDiscreteScheduler" => "heun",
             "LMSDiscreteScheduler" => "lms",
+            "DPMSolverMultistepScheduler" if stochastic && text("solver_type") == "heun" => {
+                "dpm++-2m-sde-heun"
+            }
+            "DPMSolverMultistepScheduler" if stochastic => "dpm++-2m-sde",
             "DPMSolverMultistepScheduler" => "dpm++-2m",
             "LCMScheduler" => "lcm",
+            "KDPM2DiscreteScheduler" => "dpm2",
+            "KDPM2AncestralDiscreteScheduler" => "dpm2-a",
+            "DPMSolverSDEScheduler" => "dpm++-sde",
+            "UniPCMultistepScheduler" if text("solver_type") == "bh1" => "unipc-bh1",
+            "UniPCMultistepScheduler" => "unipc",
+            "TCDScheduler" => "tcd",
             _ => return Suggested::default(),
         };
         Suggested { sampler: Some(sampler.to_string()), ..Suggested::default() }

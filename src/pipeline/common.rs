@@ -74,7 +74,7 @@ pub(super) mod tests {
     use crate::pipeline::request::{Request, Walk};
     use crate::pipeline::start::Draws;
     use crate::prompt::{Dialect, Emphasis};
-    use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
+    use crate::sample::{NoiseSource, SamplerKind, SamplerOptions, ScheduleKind, Variation};
 
     pub fn request(batch: usize, seed: u64, variation: Option<Variation>) -> Request {
         Request {
@@ -93,6 +93,7 @@ pub(super) mod tests {
             rng: NoiseSource::Torch,
             sampler: SamplerKind::Euler,
             schedule: ScheduleKind::Default,
+            sampling: SamplerOptions::default(),
             width: 64,
             height: 96,
             batch,

@@ -80,7 +80,7 @@ impl Defaults {
 mod tests {
     use super::*;
     use crate::prompt::MAX_CHARS;
-    use crate::sample::NoiseSource;
+    use crate::sample::{Group, NoiseSource};
     use std::path::Path;
 
     fn file(name: &str) -> String {
@@ -116,7 +116,7 @@ mod tests {
             "",
             "/**",
             " * The samplers, in the order in which they are offered. `title`: to people; `evaluations`: how often a step asks the",
-            " * denoiser, the last maybe less often; `alone`: whether `study` can take a step by itself.",
+            " * denoiser, the first or last maybe otherwise; `alone`: whether `study` can take a step by itself.",
             " * @type {Record<import('./protocol.d.ts').Sampler, { title: string, evaluations: number, alone: boolean }>}",
             " */",
             "export const SAMPLERS = {",
@@ -156,7 +156,7 @@ mod tests {
         let suggested = Suggested {
             steps: Some(30),
             sampler: Some("euler".to_string()),
-            schedule: Some("simple".to_string()),
+            schedule: Some("linear_quadratic".to_string()),
             ..Suggested::default()
         };
         let expected = Defaults { steps: 30, sampler: SamplerKind::Euler, ..Defaults::GENERAL };
@@ -174,16 +174,23 @@ mod tests {
     fn every_list_of_samplers_is_the_table() {
         let all = SamplerKind::ALL;
         let types = list(all.map(SamplerKind::name)).replace(", ", " | ");
-        let option = |kind: SamplerKind| format!("<option value=\"{kind}\">{}</option>", kind.title());
-        let options = all.map(option).join(&format!("\n{}", " ".repeat(16)));
+        let options = [Group::SamePath, Group::FreshNoise, Group::Distilled].map(|group| {
+            let of_group = all.into_iter().filter(|kind| kind.group() == group);
+            let option = |kind: SamplerKind| {
+                format!("\n{}<option value=\"{kind}\">{}</option>", " ".repeat(18), kind.title())
+            };
+            let options: String = of_group.map(option).collect();
+            let indent = " ".repeat(16);
+            format!("{indent}<optgroup label=\"{}\">{options}\n{indent}</optgroup>\n", group.title())
+        });
         let names = all.map(|kind| format!("`{kind}`")).join(", ");
         for (name, told) in [
             ("www/protocol.d.ts", format!("export type Sampler = {types};")),
             (
                 "www/index.html",
                 format!(
-                    "<select id=\"sampler\" aria-describedby=\"sampler-error\">\n{}{options}\n{}</select>",
-                    " ".repeat(16),
+                    "<select id=\"sampler\" aria-describedby=\"sampler-error\">\n{}{}</select>",
+                    options.concat(),
                     " ".repeat(14)
                 ),
             ),
@@ -191,6 +198,41 @@ mod tests {
             ("README.md", format!("samplers {names}")),
         ] {
             assert!(file(name).replace("\n`", " `").contains(&told), "{name} does not say {told}");
+        }
+    }
+
+    /// As for samplers; the table of `docs/samplers.md` has both.
+    #[test]
+    fn every_list_of_schedules_is_the_table() {
+        let all = ScheduleKind::ALL;
+        let types = list(all.map(ScheduleKind::name)).replace(", ", " | ");
+        let option = |kind: ScheduleKind| {
+            format!("{}<option value=\"{kind}\">{}</option>\n", " ".repeat(16), kind.title())
+        };
+        let options = all.map(option).concat();
+        let names = all.map(|kind| format!("`{kind}`")).join(", ");
+        for (name, told) in [
+            ("www/protocol.d.ts", format!("export type Schedule = {types};")),
+            (
+                "www/index.html",
+                format!(
+                    "<select id=\"schedule\" aria-describedby=\"schedule-error\">\n{options}{}</select>",
+                    " ".repeat(14)
+                ),
+            ),
+            ("pkg/README.md", format!("| `schedule` | {names}")),
+            ("README.md", format!("schedules {names}")),
+        ] {
+            assert!(file(name).replace("\n`", " `").contains(&told), "{name} does not say {told}");
+        }
+        let docs = file("docs/samplers.md");
+        for kind in SamplerKind::ALL {
+            let row = format!("| `{kind}` | {} |", kind.names_elsewhere().join(" | "));
+            assert!(docs.contains(&row), "docs/samplers.md does not say {row}");
+        }
+        for kind in all {
+            let row = format!("| `{kind}` | {} |", kind.names_elsewhere().join(" | "));
+            assert!(docs.contains(&row), "docs/samplers.md does not say {row}");
         }
     }
 

@@ -15,6 +15,7 @@ use super::networks;
 use crate::error::{Error, Result};
 use crate::image::{Kind, Parameters, Text, Texts};
 use crate::prompt::{self, Dialect, Emphasis, MAX_CHARS};
+use crate::sample::SamplerOptions;
 
 pub use a1111::from_parameters;
 
@@ -50,6 +51,8 @@ pub struct Settings {
     pub controls: Vec<Steered>,
     pub sampler: Option<&'static str>,
     pub schedule: Option<&'static str>,
+    /// What sampler and schedule were told beside.
+    pub sampler_options: Option<SamplerOptions>,
     pub rng: Option<&'static str>,
     /// Pixels.
     pub width: Option<u32>,

@@ -8,7 +8,7 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::{MadeOf, Parameters, Rgba};
 use crate::prompt::{self, Component, Dialect, Embedding, Embeddings, Emphasis, Reading, Steps, Wildcards};
-use crate::sample::{self, NoiseSource, SamplerKind, ScheduleKind, Trajectory, Variation};
+use crate::sample::{self, NoiseSource, SamplerKind, SamplerOptions, ScheduleKind, Trajectory, Variation};
 
 use super::control::{self, Control};
 use super::hires::Hires;
@@ -53,6 +53,8 @@ pub struct Request {
     pub rng: NoiseSource,
     pub sampler: SamplerKind,
     pub schedule: ScheduleKind,
+    /// What sampler and schedule are told beside.
+    pub sampling: SamplerOptions,
     /// Pixels, a multiple of 8.
     pub width: usize,
     pub height: usize,
@@ -174,7 +176,8 @@ impl Request {
     /// The steps of a pass as numbers.
     pub(super) fn trajectory_of(&self, config: &ModelConfig, taken: Taken) -> Result<Trajectory> {
         let Taken { total, first } = taken;
-        sample::late_trajectory(&config.scheduler, self.sampler, self.schedule, total, first)
+        let told = (self.schedule, &self.sampling);
+        sample::late_trajectory(&config.scheduler, self.sampler, told, total, first)
     }
 
     /// Refuses settings the model or the engine cannot honour.
@@ -194,6 +197,7 @@ impl Request {
             let message = format!("{} given, at most {MAX_EMBEDDINGS} are taken", self.embeddings.len());
             return invalid("embeddings", message);
         }
+        self.sampling.check(self.sampler, self.schedule)?;
         if !(0.0..=MAX_GUIDANCE).contains(&self.guidance) {
             return invalid("guidance", format!("{} asked for, expected 0 to {MAX_GUIDANCE}", self.guidance));
         }
@@ -317,11 +321,12 @@ impl Request {
         if self.dialect == Dialect::A1111 && self.emphasis != Emphasis::default() {
             fields.push(field(EMPHASIS, self.emphasis.a1111_name().to_string()));
         }
+        fields.extend(self.sampling.a1111_fields().into_iter().map(|(key, value)| field(key, value)));
         for (key, template) in ["Template", "Negative Template"].into_iter().zip(&self.templates) {
             fields.extend(template.as_ref().map(|template| field(key, template.clone())));
         }
-        if self.schedule == ScheduleKind::Karras {
-            fields.insert(2, field("Schedule type", "Karras".to_string()));
+        if let Some(schedule) = self.schedule.a1111_name() {
+            fields.insert(2, field("Schedule type", schedule.to_string()));
         }
         Parameters { prompt: self.prompt.clone(), negative_prompt: self.negative_prompt.clone(), fields }
     }

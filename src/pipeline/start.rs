@@ -46,6 +46,10 @@ impl Draws {
             }
         };
         let sampling_around = around.then(|| generators.randn(each));
+        // What steps draw may begin at another seed (ENSD).
+        if let Some(delta) = request.sampling.eta_noise_seed_delta.filter(|delta| *delta != 0) {
+            generators.begin_at(delta);
+        }
         Draws { generators, sampling, noise, sampling_around }
     }
 
@@ -104,12 +108,26 @@ pub(super) fn latents_of(
 }
 
 /// The latents `[batch, c, h, w]` that enter the first step of a run, as its sampler keeps them: unit noise of the same shape,
-/// or `clean` latents with so much of it as the step expects.
-pub fn entering(run: &Trajectory, first: usize, clean: Option<&[f32]>, noise: &[f32]) -> Vec<f32> {
-    match clean {
-        Some(clean) => noised(run.steps[first].first(), clean, noise),
+/// or `clean` latents with so much of it as the step expects. Where the run adds noise before its very first step, it is drawn.
+pub fn entering(
+    run: &Trajectory,
+    first: usize,
+    clean: Option<&[f32]>,
+    draws: &mut Draws,
+    batch: usize,
+) -> Vec<f32> {
+    let (churn, noise) = (run.churn.filter(|_| first == 0), &draws.noise);
+    let first = run.steps[first].first();
+    let begins = Evaluation { sigma: churn.map_or(first.sigma, |churn| churn.from), ..*first };
+    let mut latents = match clean {
+        Some(clean) => noised(&begins, clean, noise),
         None => noise.iter().map(|z| z * run.init_noise_sigma as f32).collect(),
+    };
+    if let Some(churn) = churn {
+        let fresh = draws.generators.randn(latents.len() / batch);
+        latents.iter_mut().zip(fresh).for_each(|(x, z)| *x += churn.noise as f32 * z);
     }
+    latents
 }
 
 /// Clean latents noised up to where an evaluation sees them, as the sampler keeps them.

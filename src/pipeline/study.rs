@@ -84,13 +84,13 @@ pub struct Token {
 pub fn begin(config: &ModelConfig, request: &Request, start: &Start) -> Result<Path> {
     check(config, request)?;
     let trajectory = request.trajectory(config)?;
-    let Draws { noise, .. } = Draws::of(request, config);
+    let mut draws = Draws::of(request, config);
     let Start::Noised { clean, t } = start else {
-        let latents = entering(&trajectory, 0, None, &noise);
+        let latents = entering(&trajectory, 0, None, &mut draws, request.batch);
         return Ok(Path { trajectory, first: 0, latents });
     };
-    if clean.len() != noise.len() {
-        let message = format!("{} values given, expected {}", clean.len(), noise.len());
+    if clean.len() != draws.noise.len() {
+        let message = format!("{} values given, expected {}", clean.len(), draws.noise.len());
         return Err(Error::InvalidInput { field: "latents", message });
     }
     check_numbers("latents", clean)?;
@@ -98,7 +98,7 @@ pub fn begin(config: &ModelConfig, request: &Request, start: &Start) -> Result<P
     // The first step that removes no more noise than there is: timesteps count from 0, times from 1.
     let first = trajectory.steps.iter().position(|step| step.first().timestep < *t as f64);
     let first = first.unwrap_or(trajectory.steps.len() - 1);
-    let latents = entering(&trajectory, first, Some(clean), &noise);
+    let latents = entering(&trajectory, first, Some(clean), &mut draws, request.batch);
     Ok(Path { trajectory, first, latents })
 }
 
@@ -140,8 +140,13 @@ pub fn generators_at(
 ) -> Generators {
     let Draws { mut generators, noise, .. } = Draws::of(request, config);
     let before = trajectory.steps.iter().take(index).flat_map(|step| &step.evaluations);
-    for _ in before.filter(|evaluation| evaluation.noise != 0.0) {
-        generators.randn(noise.len() / request.batch);
+    let each = noise.len() / request.batch;
+    if trajectory.churn.is_some() {
+        generators.randn(each);
+    }
+    // Paths are the same wherever they are asked for.
+    for _ in before.filter(|evaluation| evaluation.noise != 0.0 && evaluation.path.is_none()) {
+        generators.randn(each);
     }
     generators
 }

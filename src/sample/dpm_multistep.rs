@@ -2,18 +2,33 @@
 //!
 //! The latents keep unit variance; what a step remembers is its estimate of the clean latents.
 
+use super::samplers::Asked;
 use super::schedule::{alphas_cumprod_above_zero, dpm_timesteps, karras, sigma_at, sigmas, timestep_at};
+use super::schedules::spaced;
 use super::{Evaluation, Linear, ScheduleKind, Step, Trajectory, denoised_at};
 use crate::config::{BetaSchedule, FinalSigmas, PredictionType, SchedulerConfig};
 use crate::error::{Error, Result};
 
-/// diffusers' `DPMSolverMultistepScheduler` with `dpmsolver++`, order 2, midpoint; nothing is known of steps before `first`.
-pub fn trajectory(
-    config: &SchedulerConfig,
-    schedule: ScheduleKind,
-    steps: usize,
-    first: usize,
-) -> Result<Trajectory> {
+/// diffusers' `DPMSolverMultistepScheduler` with `dpmsolver++`, order 2, midpoint; nothing is known of steps before the first.
+pub fn trajectory(asked: &Asked<'_>) -> Result<Trajectory> {
+    let Visited { timesteps, levels, init_noise_sigma } = visited(asked)?;
+    let steps = steps_between(asked.config, &timesteps, &levels, asked.first);
+    Ok(Trajectory::new(init_noise_sigma, steps))
+}
+
+/// What diffusers' multistep classes visit.
+pub struct Visited {
+    pub timesteps: Vec<f64>,
+    /// One more than timesteps: the last is where the run ends.
+    pub levels: Vec<Level>,
+    /// 1, as the classes begin; with a schedule that they have not as much as the first level has noise, as A1111 does.
+    pub init_noise_sigma: f64,
+}
+
+/// The classes' own levels, or those of another schedule.
+pub fn visited(asked: &Asked<'_>) -> Result<Visited> {
+    let (options, steps) = (asked.options, asked.levels());
+    let config = &asked.spaced_config();
     let alphas = alphas_cumprod_above_zero(config);
     let all = sigmas(&alphas);
     let last = alphas.len() - clipped(config, &alphas);
@@ -23,24 +38,39 @@ pub fn trajectory(
             message: format!("lambda_min_clipped {:?} leaves no timestep", config.lambda_min_clipped),
         });
     }
-    let mut timesteps = dpm_timesteps(config, last, steps);
-    let mut levels: Vec<f64> = timesteps.iter().map(|t| sigma_at(&all, *t)).collect();
-    if schedule.is_karras_with(config) {
-        let max = config.sigma_max.unwrap_or(f64::from(all[all.len() - 1]));
-        levels = karras(max, config.sigma_min.unwrap_or(f64::from(all[0])), steps);
-        // Whole numbers: the class keeps integers, and rounds first except for the cosine schedule.
-        let whole = |t: f64| match config.beta_schedule {
-            BetaSchedule::SquaredcosCapV2 => t.trunc(),
-            _ => t.round_ties_even(),
-        };
-        timesteps = levels.iter().map(|sigma| whole(timestep_at(&all, *sigma))).collect();
+    let (mut timesteps, mut levels, is_theirs) = match asked.kind() {
+        ScheduleKind::Karras => {
+            let ends = [all[all.len() - 1], all[0]].map(f64::from);
+            let max = options.sigma_max.or(config.sigma_max).unwrap_or(ends[0]);
+            let min = options.sigma_min.or(config.sigma_min).unwrap_or(ends[1]);
+            let levels = karras(max, min, options.rho, steps);
+            // Whole numbers: the class keeps integers, and rounds first except for the cosine schedule.
+            let whole = |t: f64| match config.beta_schedule {
+                BetaSchedule::SquaredcosCapV2 => t.trunc(),
+                _ => t.round_ties_even(),
+            };
+            (levels.iter().map(|sigma| whole(timestep_at(&all, *sigma))).collect(), levels, true)
+        }
+        kind => match spaced(asked, kind, steps)? {
+            Some(spaced) => (spaced.timesteps, spaced.sigmas, false),
+            None => {
+                let timesteps = dpm_timesteps(config, last, steps);
+                let levels = timesteps.iter().map(|t| sigma_at(&all, *t)).collect::<Vec<f64>>();
+                (timesteps, levels, true)
+            }
+        },
+    };
+    if asked.discards() && timesteps.len() > 1 {
+        timesteps.pop();
+        levels.pop();
     }
     levels.push(match config.final_sigmas_type {
         FinalSigmas::Zero => 0.0,
         FinalSigmas::SigmaMin => f64::from(all[0]),
     });
     let levels: Vec<Level> = levels.iter().map(|sigma| Level::new(f64::from(*sigma as f32))).collect();
-    Ok(Trajectory { init_noise_sigma: 1.0, steps: steps_between(config, &timesteps, &levels, first) })
+    let whole = options.sgm_noise_multiplier.unwrap_or(is_theirs);
+    Ok(Visited { timesteps, init_noise_sigma: if whole { 1.0 } else { levels[0].sigma }, levels })
 }
 
 /// How many of the noisiest timesteps `lambda_min_clipped` cuts off.
@@ -52,13 +82,13 @@ fn clipped(config: &SchedulerConfig, alphas: &[f32]) -> usize {
 
 /// A noise level in the solver's terms: latents = alpha · clean + sigma · noise.
 #[derive(Clone, Copy)]
-struct Level {
+pub struct Level {
     /// sigma / alpha.
-    ratio: f64,
-    alpha: f64,
-    sigma: f64,
+    pub ratio: f64,
+    pub alpha: f64,
+    pub sigma: f64,
     /// Half the log SNR, ln(alpha / sigma); infinite at the clean end.
-    lambda: f64,
+    pub lambda: f64,
 }
 
 impl Level {

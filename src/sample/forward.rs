@@ -175,7 +175,10 @@ mod tests {
         let (clean, noise) = (0.7_f64, -1.3_f64);
         for prediction in [PredictionType::Epsilon, PredictionType::VPrediction, PredictionType::Sample] {
             let config = SchedulerConfig { prediction_type: prediction, ..SchedulerConfig::default() };
-            for sampler in SamplerKind::ALL {
+            // PLMS knows noise and velocity alone.
+            let knows =
+                |sampler: &SamplerKind| *sampler != SamplerKind::Plms || prediction != PredictionType::Sample;
+            for sampler in SamplerKind::ALL.into_iter().filter(knows) {
                 let run = trajectory(&config, sampler, ScheduleKind::Default, 7)?;
                 for step in run.steps.iter().flat_map(|step| &step.evaluations) {
                     let shares = Shares::at_sigma(step.sigma);

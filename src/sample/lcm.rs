@@ -1,8 +1,9 @@
 //! Latent consistency models: S. Luo et al., <https://arxiv.org/abs/2310.04378>. Each step jumps to the clean end, and fresh
 //! noise brings the latents back to the level of the next.
 
+use super::samplers::Asked;
 use super::schedule::{alphas_cumprod, lcm_timesteps};
-use super::{Evaluation, Linear, ScheduleKind, Trajectory, denoised_at, refuse_karras};
+use super::{Evaluation, Linear, Trajectory, denoised_at};
 use crate::config::SchedulerConfig;
 use crate::error::{Error, Result};
 
@@ -10,25 +11,32 @@ use crate::error::{Error, Result};
 const SIGMA_DATA: f64 = 0.5;
 
 /// diffusers' `LCMScheduler`.
-pub fn trajectory(config: &SchedulerConfig, schedule: ScheduleKind, steps: usize) -> Result<Trajectory> {
-    refuse_karras("lcm", schedule)?;
-    let most = config.original_inference_steps();
-    if steps > most {
-        return Err(Error::InvalidInput {
-            field: "steps",
-            message: format!(
-                "{steps} steps asked for; with sampler lcm there are at most {most}, and 4 to 8 are usual"
-            ),
-        });
-    }
+pub fn trajectory(asked: &Asked<'_>) -> Result<Trajectory> {
+    let (config, steps) = (asked.config, asked.steps);
+    refuse_more_than_distilled(asked, "lcm")?;
     let alphas = alphas_cumprod(config);
     let timesteps = lcm_timesteps(config, steps);
     let levels: Vec<f64> = timesteps.iter().map(|t| f64::from(alphas[*t as usize])).collect();
     let step = |i: usize| {
         let to = levels.get(i + 1).copied();
-        one_step(config, timesteps[i], levels[i], to).into()
+        let here = one_step(config, timesteps[i], levels[i], to);
+        Evaluation { noise: here.noise * asked.s_noise(), ..here }.into()
     };
-    Ok(Trajectory { init_noise_sigma: 1.0, steps: (0..steps).map(step).collect() })
+    Ok(Trajectory::new(1.0, (0..steps).map(step).collect()))
+}
+
+/// There are as many steps as the schedule that the model was distilled on has.
+pub fn refuse_more_than_distilled(asked: &Asked<'_>, sampler: &str) -> Result<()> {
+    let (steps, most) = (asked.steps, asked.config.original_inference_steps());
+    if steps <= most {
+        return Ok(());
+    }
+    Err(Error::InvalidInput {
+        field: "steps",
+        message: format!(
+            "{steps} steps asked for; with sampler {sampler} there are at most {most}, and 4 to 8 are usual"
+        ),
+    })
 }
 
 /// From cumulated alpha `from` to `to`, or to the clean end: the estimate that the boundary condition lets through, scaled down

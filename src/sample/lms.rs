@@ -3,21 +3,18 @@
 //! The slope is taken as the cubic through the last four, of which three are kept, and followed to the next level.
 
 use super::euler::{at, levels, slope};
-use super::{Evaluation, HISTORY, Linear, ScheduleKind, Trajectory};
+use super::samplers::Asked;
+use super::{Evaluation, HISTORY, Linear, Trajectory};
 use crate::config::{FinalSigmas, SchedulerConfig};
 use crate::error::Result;
 
 /// diffusers' `LMSDiscreteScheduler`, order 4; always ends at zero noise. Karras sigmas run between the ends of the
 /// timesteps: the class knows no others. The order grows from `first` on, before which no step was taken; the class, begun late,
 /// takes the first weights of the full order for the slopes that it has.
-pub fn trajectory(
-    config: &SchedulerConfig,
-    schedule: ScheduleKind,
-    steps: usize,
-    first: usize,
-) -> Result<Trajectory> {
-    let config = &SchedulerConfig { sigma_min: None, sigma_max: None, ..config.clone() };
-    let levels = levels(config, schedule.is_karras_with(config), FinalSigmas::Zero, steps);
+pub fn trajectory(asked: &Asked<'_>) -> Result<Trajectory> {
+    let (config, first) = (asked.config, asked.first);
+    let without = &SchedulerConfig { sigma_min: None, sigma_max: None, ..config.clone() };
+    let levels = levels(&Asked { config: without, ..*asked }, asked.kind(), FinalSigmas::Zero)?;
     let step = |(i, timestep): (usize, &f64)| {
         let (sigma, to) = (levels.sigmas[i], levels.sigmas[i + 1]);
         let here = at(config.prediction_type, *timestep, sigma);
@@ -31,7 +28,7 @@ pub fn trajectory(
         Evaluation { next, keep: [slope.into(), before(0), before(1)], ..here }.into()
     };
     let steps = levels.timesteps.iter().enumerate().map(step).collect();
-    Ok(Trajectory { init_noise_sigma: levels.init_noise_sigma, steps })
+    Ok(Trajectory::new(levels.init_noise_sigma, steps))
 }
 
 /// What each slope, from the last of `visited` backwards, counts on the way from there to the level `to`: the integral of

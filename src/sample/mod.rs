@@ -1,12 +1,17 @@
 //! Sampling as scalar mathematics: noise, schedules, and samplers reduced to a few coefficients per step.
 //!
 //! A sampler here is a [`Trajectory`]: for each evaluation of the denoiser the timestep it is told, and the coefficients of
-//! linear combinations of latents, model output, history and noise. One GPU kernel executes them all. The numbers are
-//! diffusers': latents agree with its schedulers' after every evaluation.
+//! linear combinations of latents, model output, history and noise. One GPU kernel executes them all. The numbers are those of
+//! each sampler's origin, diffusers or k-diffusion: latents agree with its after every evaluation.
 
+mod beta;
+mod brownian;
 mod cephes;
 mod ddim;
+mod ddpm;
+mod dpm2;
 mod dpm_multistep;
+mod dpm_sde;
 mod euler;
 mod euler_ancestral;
 mod forward;
@@ -14,69 +19,31 @@ mod heun;
 mod lcm;
 mod lms;
 mod noise;
+mod options;
 mod philox;
+mod plms;
+mod restart;
 mod samplers;
 mod schedule;
+mod schedules;
 mod step;
+mod tcd;
 mod torch;
+mod unipc;
 mod variation;
-
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Serialize};
 
 pub use forward::{Forward, Shares, noise_between, spherical};
 pub use noise::{Generator, Generators, NoiseSource};
+pub use options::SamplerOptions;
 pub use philox::PhiloxGenerator;
-pub use samplers::SamplerKind;
-pub use step::{Evaluation, HISTORY, Linear, Linear2, Step, Trajectory, Whole};
+pub use samplers::{Group, SamplerKind};
+pub use schedules::ScheduleKind;
+pub use step::{Churn, Evaluation, HISTORY, Linear, Linear2, Step, Trajectory, Whole};
 pub use torch::TorchGenerator;
 pub use variation::{Variation, slerp};
 
 use crate::config::{PredictionType, SchedulerConfig};
 use crate::error::{Error, Result};
-
-/// How a sampler spaces its noise levels.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ScheduleKind {
-    /// As the model's configuration says.
-    #[default]
-    Default,
-    /// Karras sigmas; not for DDIM and LCM.
-    Karras,
-}
-
-impl ScheduleKind {
-    pub const ALL: [ScheduleKind; 2] = [ScheduleKind::Default, ScheduleKind::Karras];
-
-    pub fn name(self) -> &'static str {
-        match self {
-            ScheduleKind::Default => "default",
-            ScheduleKind::Karras => "karras",
-        }
-    }
-
-    /// Whether sigmas are Karras's where a file may ask for them too.
-    fn is_karras_with(self, config: &SchedulerConfig) -> bool {
-        self == ScheduleKind::Karras || config.use_karras_sigmas == Some(true)
-    }
-}
-
-impl fmt::Display for ScheduleKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl FromStr for ScheduleKind {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        by_name("schedule", text, &Self::ALL.map(|kind| (kind.name(), kind)))
-    }
-}
 
 /// The value of that name, or an error that lists the names there are.
 fn by_name<T: Copy>(field: &'static str, text: &str, known: &[(&str, T)]) -> Result<T> {
@@ -87,7 +54,7 @@ fn by_name<T: Copy>(field: &'static str, text: &str, known: &[(&str, T)]) -> Res
     })
 }
 
-/// Computes a run as diffusers' scheduler of that name, made with `from_config`, would do it.
+/// Computes a run as the sampler's origin would do it: diffusers' class, made with `from_config`, or k-diffusion's function.
 ///
 /// Beyond diffusers, whose classes ignore them, are Karras sigmas for Euler ancestral, which are k-diffusion's, and a zero
 /// terminal SNR with Heun and LMS: a model's noise schedule is its own, whatever the sampler.
@@ -97,18 +64,19 @@ pub fn trajectory(
     schedule: ScheduleKind,
     steps: usize,
 ) -> Result<Trajectory> {
-    late_trajectory(config, sampler, schedule, steps, 0)
+    late_trajectory(config, sampler, (schedule, &SamplerOptions::default()), steps, 0)
 }
 
-/// The same run from its step `first` on, as it is begun there: a sampler that remembers steps has none before it.
+/// The same run, told more, from its step `first` on, as it is begun there: a sampler that remembers steps has none before it.
 pub fn late_trajectory(
     config: &SchedulerConfig,
     sampler: SamplerKind,
-    schedule: ScheduleKind,
+    (schedule, options): (ScheduleKind, &SamplerOptions),
     steps: usize,
     first: usize,
 ) -> Result<Trajectory> {
     config.check()?;
+    options.check(sampler, schedule)?;
     if steps == 0 || steps > config.num_train_timesteps {
         return Err(Error::InvalidInput {
             field: "steps",
@@ -116,7 +84,7 @@ pub fn late_trajectory(
         });
     }
     refuse_unsupported(config, sampler)?;
-    let trajectory = sampler.trajectory(config, schedule, steps, first)?;
+    let trajectory = sampler.trajectory(config, (schedule, options), steps, first)?;
     check_finite(&trajectory, sampler)?;
     Ok(trajectory)
 }
@@ -126,34 +94,34 @@ fn refuse_unsupported(config: &SchedulerConfig, sampler: SamplerKind) -> Result<
     let refused = &config.refused;
     let set = |flag: Option<bool>| flag == Some(true);
     let other = |text: &Option<String>, only: &str| text.as_deref().is_some_and(|text| text != only);
-    use SamplerKind::{Ddim, DpmPlusPlus2M, Euler, Heun, Lcm, Lms};
+    use SamplerKind::{Ddim, Ddpm, DpmPlusPlus2M, Euler, Heun, Lcm, Lms, Tcd, UniPc, UniPcBh1};
     let is = |kinds: &[SamplerKind]| kinds.contains(&sampler);
     let table = [
         ("trained_betas", refused.trained_betas.is_some(), "only named beta schedules are"),
         (
             "clip_sample",
-            is(&[Ddim, Heun, Lcm]) && set(refused.clip_sample),
+            is(&[Ddim, Heun, Lcm, Ddpm, Tcd]) && set(refused.clip_sample),
             "latents have no bounds to clip to; set it to false",
         ),
         (
             "thresholding",
-            is(&[Ddim, DpmPlusPlus2M, Lcm]) && set(refused.thresholding),
+            is(&[Ddim, DpmPlusPlus2M, Lcm, Ddpm, Tcd, UniPc, UniPcBh1]) && set(refused.thresholding),
             "it is for pictures in pixel space",
         ),
         (
             "use_exponential_sigmas",
-            is(&[Euler, Heun, Lms, DpmPlusPlus2M]) && set(refused.use_exponential_sigmas),
-            "use karras",
+            is(&[Euler, Heun, Lms, DpmPlusPlus2M, UniPc, UniPcBh1]) && set(refused.use_exponential_sigmas),
+            "choose the schedule exponential in its place",
         ),
         (
             "use_beta_sigmas",
-            is(&[Euler, Heun, Lms, DpmPlusPlus2M]) && set(refused.use_beta_sigmas),
-            "use karras",
+            is(&[Euler, Heun, Lms, DpmPlusPlus2M, UniPc, UniPcBh1]) && set(refused.use_beta_sigmas),
+            "choose the schedule beta in its place",
         ),
         ("use_lu_lambdas", is(&[DpmPlusPlus2M]) && set(refused.use_lu_lambdas), "use karras"),
         (
             "use_flow_sigmas",
-            is(&[DpmPlusPlus2M]) && set(refused.use_flow_sigmas),
+            is(&[DpmPlusPlus2M, UniPc, UniPcBh1]) && set(refused.use_flow_sigmas),
             "flow matching is another family of models",
         ),
         (
@@ -170,17 +138,6 @@ fn refuse_unsupported(config: &SchedulerConfig, sampler: SamplerKind) -> Result<
         }),
         None => Ok(()),
     }
-}
-
-/// A sampler whose timesteps are no matter of sigmas.
-fn refuse_karras(sampler: &str, schedule: ScheduleKind) -> Result<()> {
-    if schedule != ScheduleKind::Karras {
-        return Ok(());
-    }
-    Err(Error::InvalidInput {
-        field: "schedule",
-        message: format!("{sampler} has no karras schedule; use default, or another sampler"),
-    })
 }
 
 /// A schedule can divide by zero: noise prediction where no picture is left (zero terminal SNR with DDIM).

@@ -5,8 +5,10 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::brownian::BrownianTree;
 use super::philox::PhiloxGenerator;
 use super::torch::TorchGenerator;
+use super::{Evaluation, Trajectory};
 use crate::error::{Error, Result};
 
 /// Where the initial latents and ancestral noise come from.
@@ -94,7 +96,13 @@ impl Generator {
 
 /// A batch's generators, one per picture, as diffusers takes a list of them.
 #[derive(Debug, Clone)]
-pub struct Generators(Vec<Generator>);
+pub struct Generators {
+    source: NoiseSource,
+    seeds: Vec<u64>,
+    generators: Vec<Generator>,
+    /// A Brownian path for each, once a run asks for one.
+    paths: Vec<BrownianTree>,
+}
 
 impl Generators {
     /// Picture `i` is seeded `seed + i`, so that it comes out the same when made alone.
@@ -104,12 +112,31 @@ impl Generators {
 
     /// One generator per seed.
     pub fn seeded(source: NoiseSource, seeds: impl Iterator<Item = u64>) -> Self {
-        Generators(seeds.map(|seed| source.generator(seed)).collect())
+        let seeds: Vec<u64> = seeds.collect();
+        let generators = seeds.iter().map(|seed| source.generator(*seed)).collect();
+        Generators { source, seeds, generators, paths: Vec::new() }
+    }
+
+    /// Begins each anew at its seed and `delta` more; Brownian paths stay the seed's own, as in A1111 (ENSD).
+    pub fn begin_at(&mut self, delta: u64) {
+        let seeds = self.seeds.iter().map(|seed| seed.wrapping_add(delta));
+        self.generators = seeds.map(|seed| self.source.generator(seed)).collect();
     }
 
     /// `[B, C, H, W]` where `n` = C·H·W: the first call gives the initial latents, each later one a step's noise.
     pub fn randn(&mut self, n: usize) -> Vec<f32> {
-        self.0.iter_mut().flat_map(|generator| generator.randn(n)).collect()
+        self.generators.iter_mut().flat_map(|generator| generator.randn(n)).collect()
+    }
+
+    /// The fresh unit noise `[B, C, H, W]` of a run's evaluation, n = C·H·W: the next draw, or what the pictures' Brownian paths do
+    /// between two levels. Runs are one after the other: the ends of the paths are those of the first that asks.
+    pub fn fresh(&mut self, run: &Trajectory, evaluation: &Evaluation, n: usize) -> Vec<f32> {
+        let Some(([from, to], [low, high])) = evaluation.path.zip(run.paths) else { return self.randn(n) };
+        if self.paths.is_empty() {
+            let path = |seed: &u64| BrownianTree::new(self.source, *seed, n, low, high);
+            self.paths = self.seeds.iter().map(path).collect();
+        }
+        self.paths.iter_mut().flat_map(|path| path.noise(from, to)).collect()
     }
 }
 

@@ -5,21 +5,27 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ScheduleKind, Trajectory, by_name, ddim, dpm_multistep, euler, euler_ancestral, heun, lcm, lms};
+use super::{
+    SamplerOptions, ScheduleKind, Trajectory, by_name, ddim, ddpm, dpm_multistep, dpm_sde, dpm2, euler,
+    euler_ancestral, heun, lcm, lms, plms, restart, tcd, unipc,
+};
 use crate::config::SchedulerConfig;
 use crate::error::{Error, Result};
 
 /// The algorithm that turns noise into latents.
+///
+/// Each follows one origin: DDIM to LCM, UniPC, PLMS, DDPM and TCD diffusers' class; DPM2 to DPM++ 3M SDE K. Crowson's k-diffusion
+/// with the wrapper by which A1111 and ComfyUI call models; Restart its paper, with the rules for its repetitions that A1111 has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum SamplerKind {
-    /// <https://arxiv.org/abs/2010.02502>, η = 0.
+    /// <https://arxiv.org/abs/2010.02502>.
     Ddim,
-    /// Algorithm 2 of <https://arxiv.org/abs/2206.00364> without churn.
+    /// Algorithm 2 of <https://arxiv.org/abs/2206.00364>.
     Euler,
-    /// Euler steps with fresh noise after each (k-diffusion's `sample_euler_ancestral`, η = 1).
+    /// Euler steps with fresh noise after each (k-diffusion's `sample_euler_ancestral`).
     EulerAncestral,
-    /// Algorithm 1 of <https://arxiv.org/abs/2206.00364> without churn: second order, by a second evaluation.
+    /// Algorithm 1 of <https://arxiv.org/abs/2206.00364>: second order, by a second evaluation.
     Heun,
     /// A linear multistep method of order 4 (k-diffusion's `sample_lms`).
     Lms,
@@ -27,43 +33,174 @@ pub enum SamplerKind {
     DpmPlusPlus2M,
     /// <https://arxiv.org/abs/2310.04378>, for models that were distilled for it.
     Lcm,
+    /// DPM-Solver-2, <https://arxiv.org/abs/2206.00927>, in Karras' form (k-diffusion's `sample_dpm_2`).
+    Dpm2,
+    /// The same with ancestral noise (`sample_dpm_2_ancestral`).
+    Dpm2Ancestral,
+    /// DPM-Solver++(2S) with ancestral noise (`sample_dpmpp_2s_ancestral`).
+    DpmPlusPlus2SAncestral,
+    /// DPM-Solver++ for the SDE, by a second evaluation (`sample_dpmpp_sde`).
+    DpmPlusPlusSde,
+    /// DPM-Solver++(2M) for the SDE, the midpoint form (`sample_dpmpp_2m_sde`).
+    DpmPlusPlus2MSde,
+    /// The same in Heun's form.
+    DpmPlusPlus2MSdeHeun,
+    /// DPM-Solver++(3M) for the SDE (`sample_dpmpp_3m_sde`).
+    DpmPlusPlus3MSde,
+    /// UniPC of order 2 with B(h) = e^h − 1, <https://arxiv.org/abs/2302.04867>.
+    UniPc,
+    /// The same with B(h) = h.
+    UniPcBh1,
+    /// PNDM without its Runge–Kutta steps, <https://arxiv.org/abs/2202.09778>: latent diffusion's PLMS.
+    Plms,
+    /// <https://arxiv.org/abs/2006.11239>.
+    Ddpm,
+    /// <https://arxiv.org/abs/2402.19159>, for models that were distilled for it.
+    Tcd,
+    /// Heun steps that go back to more noise once or twice, <https://arxiv.org/abs/2306.14878>.
+    Restart,
+}
+
+/// What a run is computed from, its configuration checked.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    pub config: &'a SchedulerConfig,
+    pub schedule: ScheduleKind,
+    pub options: &'a SamplerOptions,
+    /// At least one, and no more than the model was trained with.
+    pub steps: usize,
+    /// The first that is taken: of those before it nothing is known.
+    pub first: usize,
+    pub(super) row: &'static Sampler,
+}
+
+impl Asked<'_> {
+    /// The schedule, where a file may ask for Karras' levels in the place of the default.
+    pub fn kind(&self) -> ScheduleKind {
+        match (self.schedule, self.config.use_karras_sigmas) {
+            (ScheduleKind::Default, Some(true)) => ScheduleKind::Karras,
+            (schedule, _) => schedule,
+        }
+    }
+
+    /// The configuration with the spacing of timesteps that the schedule asks for.
+    pub fn spaced_config(&self) -> SchedulerConfig {
+        let own = self.config.timestep_spacing;
+        SchedulerConfig {
+            timestep_spacing: self.schedule.spacing(self.config).unwrap_or(own),
+            ..self.config.clone()
+        }
+    }
+
+    pub fn eta(&self) -> f64 {
+        self.options.eta.or(self.row.eta).unwrap_or_default()
+    }
+
+    pub fn s_noise(&self) -> f64 {
+        self.options.s_noise.unwrap_or(1.0)
+    }
+
+    /// Whether the last level but one is left out.
+    pub fn discards(&self) -> bool {
+        self.options.discard_next_to_last_sigma.unwrap_or(self.row.discards)
+    }
+
+    /// How many levels are made for the steps.
+    pub fn levels(&self) -> usize {
+        self.steps + usize::from(self.discards())
+    }
 }
 
 /// A row of the table.
-struct Sampler {
+pub(super) struct Sampler {
     kind: SamplerKind,
     /// Here: on the command line and in JavaScript.
     name: &'static str,
     /// To people.
     title: &'static str,
-    /// In A1111, as in a picture's metadata.
+    /// In A1111, as in a picture's metadata; nothing where it has none.
     a1111: &'static str,
-    /// In ComfyUI and its tools.
+    /// In ComfyUI and its tools; nothing where it has none.
     comfyui: &'static str,
-    /// Of the denoiser in a step; the last may take fewer.
+    /// What A1111 takes for its schedule `Automatic`.
+    automatic: ScheduleKind,
+    /// Of the denoiser in a step; the first or the last may take another number.
     evaluations: usize,
-    trajectory: Steps,
+    schedules: Schedules,
+    /// η where nothing is said, of those that have one.
+    eta: Option<f64>,
+    /// Whether noise may be added before its steps.
+    churns: bool,
+    /// Whether its steps may draw noise.
+    draws: bool,
+    /// Whether it leaves out the last level but one where nothing is said, as A1111 and ComfyUI have it.
+    discards: bool,
+    /// Whether a step remembers those before it; else it can be taken by itself, from its latents alone.
+    remembers: bool,
+    trajectory: fn(&Asked<'_>) -> Result<Trajectory>,
 }
 
-/// What computes a run of so many steps, at least one and no more than the model was trained with.
-#[derive(Clone, Copy)]
-enum Steps {
-    /// Each can be taken by itself, from its latents alone.
-    Alone(fn(&SchedulerConfig, ScheduleKind, usize) -> Result<Trajectory>),
-    /// They remember those before, of which the last argument is the first: what it would remember is not there.
-    Multistep(fn(&SchedulerConfig, ScheduleKind, usize, usize) -> Result<Trajectory>),
+/// Samplers by what people choose them for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Group {
+    SamePath,
+    FreshNoise,
+    Distilled,
 }
+
+impl Group {
+    pub fn title(self) -> &'static str {
+        match self {
+            Group::SamePath => "Settle as steps grow",
+            Group::FreshNoise => "Fresh noise at every step",
+            Group::Distilled => "For distilled models",
+        }
+    }
+}
+
+/// Which schedules a sampler can follow.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Schedules {
+    /// All of them.
+    Levels,
+    /// Those that are a spacing of the training's timesteps: default, trailing, linspace.
+    Spacings,
+    /// Its own alone.
+    Own,
+}
+
+/// A sampler of one evaluation in sigma space; rows say what is otherwise.
+const PLAIN: Sampler = Sampler {
+    kind: SamplerKind::Euler,
+    name: "",
+    title: "",
+    a1111: "",
+    comfyui: "",
+    automatic: ScheduleKind::Normal,
+    evaluations: 1,
+    schedules: Schedules::Levels,
+    eta: None,
+    churns: false,
+    draws: false,
+    discards: false,
+    remembers: false,
+    trajectory: euler::trajectory,
+};
 
 /// In the order in which they are offered.
-const SAMPLERS: [Sampler; 7] = [
+const SAMPLERS: [Sampler; 20] = [
     Sampler {
         kind: SamplerKind::Ddim,
         name: "ddim",
         title: "DDIM",
         a1111: "DDIM",
         comfyui: "ddim",
-        evaluations: 1,
-        trajectory: Steps::Alone(ddim::trajectory),
+        automatic: ScheduleKind::Default,
+        schedules: Schedules::Spacings,
+        eta: Some(0.0),
+        draws: true,
+        trajectory: ddim::trajectory,
+        ..PLAIN
     },
     Sampler {
         kind: SamplerKind::Euler,
@@ -71,8 +208,9 @@ const SAMPLERS: [Sampler; 7] = [
         title: "Euler",
         a1111: "Euler",
         comfyui: "euler",
-        evaluations: 1,
-        trajectory: Steps::Alone(euler::trajectory),
+        churns: true,
+        trajectory: euler::trajectory,
+        ..PLAIN
     },
     Sampler {
         kind: SamplerKind::EulerAncestral,
@@ -80,8 +218,10 @@ const SAMPLERS: [Sampler; 7] = [
         title: "Euler ancestral",
         a1111: "Euler a",
         comfyui: "euler_ancestral",
-        evaluations: 1,
-        trajectory: Steps::Alone(euler_ancestral::trajectory),
+        eta: Some(1.0),
+        draws: true,
+        trajectory: euler_ancestral::trajectory,
+        ..PLAIN
     },
     Sampler {
         kind: SamplerKind::Heun,
@@ -90,7 +230,9 @@ const SAMPLERS: [Sampler; 7] = [
         a1111: "Heun",
         comfyui: "heun",
         evaluations: 2,
-        trajectory: Steps::Alone(heun::trajectory),
+        churns: true,
+        trajectory: heun::trajectory,
+        ..PLAIN
     },
     Sampler {
         kind: SamplerKind::Lms,
@@ -98,8 +240,9 @@ const SAMPLERS: [Sampler; 7] = [
         title: "LMS",
         a1111: "LMS",
         comfyui: "lms",
-        evaluations: 1,
-        trajectory: Steps::Multistep(lms::trajectory),
+        remembers: true,
+        trajectory: lms::trajectory,
+        ..PLAIN
     },
     Sampler {
         kind: SamplerKind::DpmPlusPlus2M,
@@ -107,8 +250,10 @@ const SAMPLERS: [Sampler; 7] = [
         title: "DPM++ 2M",
         a1111: "DPM++ 2M",
         comfyui: "dpmpp_2m",
-        evaluations: 1,
-        trajectory: Steps::Multistep(dpm_multistep::trajectory),
+        automatic: ScheduleKind::Karras,
+        remembers: true,
+        trajectory: dpm_multistep::trajectory,
+        ..PLAIN
     },
     Sampler {
         kind: SamplerKind::Lcm,
@@ -116,8 +261,169 @@ const SAMPLERS: [Sampler; 7] = [
         title: "LCM",
         a1111: "LCM",
         comfyui: "lcm",
-        evaluations: 1,
-        trajectory: Steps::Alone(lcm::trajectory),
+        automatic: ScheduleKind::Default,
+        schedules: Schedules::Own,
+        draws: true,
+        trajectory: lcm::trajectory,
+        ..PLAIN
+    },
+    Sampler {
+        kind: SamplerKind::Dpm2,
+        name: "dpm2",
+        title: "DPM2",
+        a1111: "DPM2",
+        comfyui: "dpm_2",
+        automatic: ScheduleKind::Karras,
+        evaluations: 2,
+        churns: true,
+        discards: true,
+        trajectory: dpm2::trajectory,
+        ..PLAIN
+    },
+    Sampler {
+        kind: SamplerKind::Dpm2Ancestral,
+        name: "dpm2-a",
+        title: "DPM2 ancestral",
+        a1111: "DPM2 a",
+        comfyui: "dpm_2_ancestral",
+        automatic: ScheduleKind::Karras,
+        evaluations: 2,
+        eta: Some(1.0),
+        draws: true,
+        discards: true,
+        trajectory: dpm2::ancestral,
+        ..PLAIN
+    },
+    Sampler {
+        kind: SamplerKind::DpmPlusPlus2SAncestral,
+        name: "dpm++-2s-a",
+        title: "DPM++ 2S ancestral",
+        a1111: "DPM++ 2S a",
+        comfyui: "dpmpp_2s_ancestral",
+        automatic: ScheduleKind::Karras,
+        evaluations: 2,
+        eta: Some(1.0),
+        draws: true,
+        trajectory: dpm2::plus_plus_ancestral,
+        ..PLAIN
+    },
+    Sampler {
+        kind: SamplerKind::DpmPlusPlusSde,
+        name: "dpm++-sde",
+        title: "DPM++ SDE",
+        a1111: "DPM++ SDE",
+        comfyui: "dpmpp_sde",
+        automatic: ScheduleKind::Karras,
+        evaluations: 2,
+        eta: Some(1.0),
+        draws: true,
+        trajectory: dpm_sde::singlestep,
+        ..PLAIN
+    },
+    Sampler {
+        kind: SamplerKind::DpmPlusPlus2MSde,
+        name: "dpm++-2m-sde",
+        title: "DPM++ 2M SDE",
+        a1111: "DPM++ 2M SDE",
+        comfyui: "dpmpp_2m_sde",
+        automatic: ScheduleKind::Exponential,
+        eta: Some(1.0),
+        draws: true,
+        remembers: true,
+        trajectory: dpm_sde::second_order,
+        ..PLAIN
+    },
+    Sampler {
+        kind: SamplerKind::DpmPlusPlus2MSdeHeun,
+        name: "dpm++-2m-sde-heun",
+        title: "DPM++ 2M SDE Heun",
+        a1111: "DPM++ 2M SDE Heun",
+        comfyui: "dpmpp_2m_sde_heun",
+        automatic: ScheduleKind::Exponential,
+        eta: Some(1.0),
+        draws: true,
+        remembers: true,
+        trajectory: dpm_sde::second_order_heun,
+        ..PLAIN
+    },
+    Sampler {
+        kind: SamplerKind::DpmPlusPlus3MSde,
+        name: "dpm++-3m-sde",
+        title: "DPM++ 3M SDE",
+        a1111: "DPM++ 3M SDE",
+        comfyui: "dpmpp_3m_sde",
+        automatic: ScheduleKind::Exponential,
+        eta: Some(1.0),
+        draws: true,
+        remembers: true,
+        trajectory: dpm_sde::third_order,
+        ..PLAIN
+    },
+    Sampler {
+        kind: SamplerKind::UniPc,
+        name: "unipc",
+        title: "UniPC",
+        a1111: "UniPC",
+        comfyui: "uni_pc_bh2",
+        automatic: ScheduleKind::Default,
+        remembers: true,
+        trajectory: unipc::trajectory,
+        ..PLAIN
+    },
+    Sampler {
+        kind: SamplerKind::UniPcBh1,
+        name: "unipc-bh1",
+        title: "UniPC bh1",
+        comfyui: "uni_pc",
+        automatic: ScheduleKind::Default,
+        remembers: true,
+        trajectory: unipc::trajectory_bh1,
+        ..PLAIN
+    },
+    Sampler {
+        kind: SamplerKind::Plms,
+        name: "plms",
+        title: "PLMS",
+        a1111: "PLMS",
+        automatic: ScheduleKind::Default,
+        schedules: Schedules::Spacings,
+        remembers: true,
+        trajectory: plms::trajectory,
+        ..PLAIN
+    },
+    Sampler {
+        kind: SamplerKind::Ddpm,
+        name: "ddpm",
+        title: "DDPM",
+        comfyui: "ddpm",
+        automatic: ScheduleKind::Default,
+        schedules: Schedules::Spacings,
+        draws: true,
+        trajectory: ddpm::trajectory,
+        ..PLAIN
+    },
+    Sampler {
+        kind: SamplerKind::Tcd,
+        name: "tcd",
+        title: "TCD",
+        a1111: "TCD",
+        automatic: ScheduleKind::Default,
+        schedules: Schedules::Own,
+        eta: Some(0.3),
+        draws: true,
+        trajectory: tcd::trajectory,
+        ..PLAIN
+    },
+    Sampler {
+        kind: SamplerKind::Restart,
+        name: "restart",
+        title: "Restart",
+        a1111: "Restart",
+        automatic: ScheduleKind::Karras,
+        evaluations: 2,
+        draws: true,
+        trajectory: restart::trajectory,
+        ..PLAIN
     },
 ];
 
@@ -146,14 +452,14 @@ impl SamplerKind {
         self.row().title
     }
 
-    /// How often a step asks the denoiser; the last may do so less often.
+    /// How often a step asks the denoiser; the first or the last may do so otherwise.
     pub fn evaluations(self) -> usize {
         self.row().evaluations
     }
 
     /// Whether a step can be taken by itself, from its latents alone.
     pub fn is_alone(self) -> bool {
-        matches!(self.row().trajectory, Steps::Alone(_))
+        !self.row().remembers
     }
 
     /// The names of those that `are`, as a sentence lists them: "a, b or c".
@@ -166,29 +472,82 @@ impl SamplerKind {
         }
     }
 
-    /// What A1111 calls it, as in a picture's metadata.
+    /// What A1111 calls it, as in a picture's metadata; where it has none, what we do.
     pub fn a1111_name(self) -> &'static str {
-        self.row().a1111
+        match self.row().a1111 {
+            "" => self.title(),
+            name => name,
+        }
     }
 
     /// The sampler of A1111's name, in any case, or of the name that ComfyUI's tools write in its place.
     pub fn from_a1111_name(name: &str) -> Option<Self> {
-        let is = |known: &str| known.eq_ignore_ascii_case(name);
-        SAMPLERS.iter().find(|row| is(row.a1111) || is(row.comfyui)).map(|row| row.kind)
+        let is = |known: &str| !known.is_empty() && known.eq_ignore_ascii_case(name);
+        let found = SAMPLERS.iter().find(|row| is(row.a1111) || is(row.comfyui) || is(row.title));
+        found.map(|row| row.kind)
     }
 
-    /// Its run by a configuration that was checked, from step `first` of so many on.
+    /// The schedule that A1111 takes where `Automatic` is chosen.
+    pub fn automatic(self) -> ScheduleKind {
+        self.row().automatic
+    }
+
+    /// What A1111 and ComfyUI call it; `–` where they have none.
+    pub fn names_elsewhere(self) -> [&'static str; 2] {
+        [self.row().a1111, self.row().comfyui].map(|name| if name.is_empty() { "–" } else { name })
+    }
+
+    /// Where it stands among the others, for people who choose.
+    pub fn group(self) -> Group {
+        match self.row() {
+            Sampler { schedules: Schedules::Own, .. } => Group::Distilled,
+            // DDIM draws where it is told to alone.
+            Sampler { draws: true, eta, .. } if *eta != Some(0.0) => Group::FreshNoise,
+            _ => Group::SamePath,
+        }
+    }
+
+    /// Whether it can follow a schedule.
+    pub fn follows(self, schedule: ScheduleKind) -> bool {
+        match self.row().schedules {
+            Schedules::Levels => true,
+            Schedules::Spacings => {
+                [ScheduleKind::Default, ScheduleKind::Trailing, ScheduleKind::Linspace].contains(&schedule)
+            }
+            Schedules::Own => schedule == ScheduleKind::Default,
+        }
+    }
+
+    /// Whether it has an η.
+    pub fn has_eta(self) -> bool {
+        self.row().eta.is_some()
+    }
+
+    /// Whether noise may be added before its steps.
+    pub fn churns(self) -> bool {
+        self.row().churns
+    }
+
+    /// Whether fresh noise may take part in its steps, that before them too.
+    pub fn draws(self) -> bool {
+        self.row().draws || self.churns()
+    }
+
+    /// Whether it is told noise levels, of which there are then ends and a last but one.
+    pub fn has_levels(self) -> bool {
+        self.row().schedules == Schedules::Levels
+    }
+
+    /// Its run by a configuration and options that were checked, from step `first` of so many on.
     pub(super) fn trajectory(
         self,
         config: &SchedulerConfig,
-        schedule: ScheduleKind,
+        (schedule, options): (ScheduleKind, &SamplerOptions),
         steps: usize,
         first: usize,
     ) -> Result<Trajectory> {
-        let mut run = match self.row().trajectory {
-            Steps::Alone(run) => run(config, schedule, steps)?,
-            Steps::Multistep(run) => run(config, schedule, steps, first)?,
-        };
+        let row = self.row();
+        let mut run = (row.trajectory)(&Asked { config, schedule, options, steps, first, row })?;
         run.steps.drain(..first.min(run.steps.len()));
         Ok(run)
     }
@@ -233,7 +592,7 @@ mod tests {
         for (index, kind) in SamplerKind::ALL.into_iter().enumerate() {
             assert_eq!((kind as usize, kind.row().kind), (index, kind));
             assert_eq!(kind.name().parse::<SamplerKind>().unwrap(), kind);
-            for name in [kind.row().a1111, kind.row().comfyui] {
+            for name in [kind.row().a1111, kind.row().comfyui].into_iter().filter(|name| !name.is_empty()) {
                 assert_eq!(SamplerKind::from_a1111_name(name), Some(kind), "{name}");
             }
             let json = serde_json::to_string(&kind).unwrap();
@@ -246,31 +605,53 @@ mod tests {
     #[test]
     fn the_table_knows_the_steps() {
         for kind in SamplerKind::ALL {
-            let run = kind.trajectory(&SchedulerConfig::default(), ScheduleKind::Default, 7, 0).unwrap();
-            let most = run.steps.iter().map(|step| step.evaluations.len()).max();
-            assert_eq!(most, Some(kind.evaluations()), "{kind}");
+            let told = (ScheduleKind::Default, &SamplerOptions::default());
+            let run = kind.trajectory(&SchedulerConfig::default(), told, 7, 0).unwrap();
+            assert_eq!(run.steps[3].evaluations.len(), kind.evaluations(), "{kind}");
             assert_eq!(run.steps.iter().all(Step::is_alone), kind.is_alone(), "{kind}");
         }
-        assert_eq!(SamplerKind::list(|kind| kind.evaluations() > 1), "heun");
-        assert_eq!(SamplerKind::list(|kind| !kind.is_alone()), "lms or dpm++-2m");
+        assert_eq!(
+            SamplerKind::list(|kind| kind.evaluations() > 1),
+            "heun, dpm2, dpm2-a, dpm++-2s-a, dpm++-sde or restart"
+        );
+        assert_eq!(
+            SamplerKind::list(|kind| !kind.is_alone()),
+            "lms, dpm++-2m, dpm++-2m-sde, dpm++-2m-sde-heun, dpm++-3m-sde, unipc, unipc-bh1 or plms"
+        );
     }
 
     /// A diffusers folder whose class is one of these suggests it.
     #[test]
-    fn every_sampler_has_its_class_in_diffusers() {
+    fn classes_of_diffusers_suggest_their_samplers() {
         let classes = [
-            ("DDIMScheduler", SamplerKind::Ddim),
-            ("EulerDiscreteScheduler", SamplerKind::Euler),
-            ("EulerAncestralDiscreteScheduler", SamplerKind::EulerAncestral),
-            ("HeunDiscreteScheduler", SamplerKind::Heun),
-            ("LMSDiscreteScheduler", SamplerKind::Lms),
-            ("DPMSolverMultistepScheduler", SamplerKind::DpmPlusPlus2M),
-            ("LCMScheduler", SamplerKind::Lcm),
+            (r#""DDIMScheduler""#, SamplerKind::Ddim),
+            (r#""EulerDiscreteScheduler""#, SamplerKind::Euler),
+            (r#""EulerAncestralDiscreteScheduler""#, SamplerKind::EulerAncestral),
+            (r#""HeunDiscreteScheduler""#, SamplerKind::Heun),
+            (r#""LMSDiscreteScheduler""#, SamplerKind::Lms),
+            (r#""DPMSolverMultistepScheduler""#, SamplerKind::DpmPlusPlus2M),
+            (r#""LCMScheduler""#, SamplerKind::Lcm),
+            (r#""KDPM2DiscreteScheduler""#, SamplerKind::Dpm2),
+            (r#""KDPM2AncestralDiscreteScheduler""#, SamplerKind::Dpm2Ancestral),
+            (r#""DPMSolverSDEScheduler""#, SamplerKind::DpmPlusPlusSde),
+            (
+                r#""DPMSolverMultistepScheduler", "algorithm_type": "sde-dpmsolver++""#,
+                SamplerKind::DpmPlusPlus2MSde,
+            ),
+            (
+                r#""DPMSolverMultistepScheduler", "algorithm_type": "sde-dpmsolver++", "solver_type": "heun""#,
+                SamplerKind::DpmPlusPlus2MSdeHeun,
+            ),
+            (r#""UniPCMultistepScheduler""#, SamplerKind::UniPc),
+            (r#""UniPCMultistepScheduler", "solver_type": "bh1""#, SamplerKind::UniPcBh1),
+            (r#""TCDScheduler""#, SamplerKind::Tcd),
         ];
-        assert_eq!(classes.map(|(_, kind)| kind), SamplerKind::ALL);
         for (class, kind) in classes {
-            let suggested = Suggested::of_scheduler(&serde_json::json!({ "_class_name": class }));
+            let value = serde_json::from_str(&format!("{{\"_class_name\": {class}}}")).expect("JSON");
+            let suggested = Suggested::of_scheduler(&value);
             assert_eq!(suggested.sampler.as_deref(), Some(kind.name()), "{class}");
         }
+        let none = serde_json::json!({ "_class_name": "PNDMScheduler" });
+        assert_eq!(Suggested::of_scheduler(&none).sampler, None);
     }
 }

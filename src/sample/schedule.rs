@@ -46,7 +46,7 @@ fn betas(config: &SchedulerConfig) -> Vec<f32> {
 }
 
 /// `torch.linspace` in f32: from both ends towards the middle, each product fused with its sum.
-fn linspace_f32(start: f64, end: f64, n: usize) -> Vec<f32> {
+pub fn linspace_f32(start: f64, end: f64, n: usize) -> Vec<f32> {
     let (start, end) = (start as f32, end as f32);
     if n < 2 {
         return vec![start; n];
@@ -159,12 +159,12 @@ pub fn sigma_at(sigmas: &[f32], timestep: f64) -> f64 {
     slope * (t - low as f64) + value
 }
 
-/// The sigmas of T. Karras et al., <https://arxiv.org/abs/2206.00364>, equation 5 with ρ = 7.
-pub fn karras(sigma_max: f64, sigma_min: f64, steps: usize) -> Vec<f64> {
-    const RHO: f64 = 7.0;
-    let (max, min) = (sigma_max.powf(1.0 / RHO), sigma_min.powf(1.0 / RHO));
+/// The sigmas of T. Karras et al., <https://arxiv.org/abs/2206.00364>, equation 5, with ρ = 7 if left out.
+pub fn karras(sigma_max: f64, sigma_min: f64, rho: Option<f64>, steps: usize) -> Vec<f64> {
+    let rho = rho.unwrap_or(7.0);
+    let (max, min) = (sigma_max.powf(1.0 / rho), sigma_min.powf(1.0 / rho));
     let ramp = |i: usize| if steps < 2 { 0.0 } else { i as f64 / (steps - 1) as f64 };
-    (0..steps).map(|i| (max + ramp(i) * (min - max)).powf(RHO)).collect()
+    (0..steps).map(|i| (max + ramp(i) * (min - max)).powf(rho)).collect()
 }
 
 /// The timestep, not whole, whose sigma is `sigma`: linear between the logarithms.

@@ -34,6 +34,8 @@ pub struct Evaluation {
     pub next: Linear,
     /// How much fresh unit noise those get.
     pub noise: f64,
+    /// The levels between which a Brownian path gives that noise; a generator's next draw where there are none.
+    pub path: Option<[f64; 2]>,
     /// What is kept for the evaluation after it. All see the same values: `keep[1].history[0]` hands the first on to the
     /// second place.
     pub keep: [Linear; HISTORY],
@@ -52,8 +54,21 @@ pub struct Step {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Trajectory {
     pub init_noise_sigma: f64,
+    /// Noise that is added before the first evaluation.
+    pub churn: Option<Churn>,
+    /// The ends of the Brownian paths that noise comes from, low and high, where any does.
+    pub paths: Option<[f64; 2]>,
     /// At least one.
     pub steps: Vec<Step>,
+}
+
+/// Fresh noise on latents of a level, which brings them to the level at which they are evaluated.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Churn {
+    /// The level before.
+    pub from: f64,
+    /// How much unit noise is added.
+    pub noise: f64,
 }
 
 /// A step's latents by what goes into it: x·latents + Σ models[i]·m[i] + Σ noises[i]·z[i], with the model's output and the
@@ -143,6 +158,11 @@ impl Step {
 }
 
 impl Trajectory {
+    /// A run that begins from nothing but unit noise of that size.
+    pub fn new(init_noise_sigma: f64, steps: Vec<Step>) -> Self {
+        Trajectory { init_noise_sigma, churn: None, paths: None, steps }
+    }
+
     /// The evaluations of step `index`, each with the input scale of the one that follows it in the run; 1 at its end.
     pub fn evaluations(&self, index: usize) -> impl Iterator<Item = (&Evaluation, f64)> {
         let here = self.steps[index].evaluations.iter();
@@ -207,7 +227,7 @@ mod tests {
     }
 
     fn run(steps: Vec<Step>) -> Trajectory {
-        Trajectory { init_noise_sigma: 1.0, steps }
+        Trajectory::new(1.0, steps)
     }
 
     #[test]

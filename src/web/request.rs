@@ -15,7 +15,7 @@ use crate::pipeline::{
 };
 use crate::plan::Types;
 use crate::prompt::{Dialect, Embedding, Embeddings, Emphasis, Reading, Wildcards};
-use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
+use crate::sample::{NoiseSource, SamplerKind, SamplerOptions, ScheduleKind, Variation};
 use crate::store::Origin;
 use crate::weights::{License, MAX_EMBEDDING, kept_as, read_embedding};
 use crate::{Error, Result};
@@ -174,6 +174,7 @@ fn asked(value: &JsValue) -> Result<pipeline::Request> {
         rng: choice(value, "rng", &NoiseSource::ALL.map(|kind| (kind.name(), kind)), NoiseSource::default())?,
         sampler: choice(value, "sampler", &SamplerKind::ALL.map(|kind| (kind.name(), kind)), sampler)?,
         schedule: choice(value, "schedule", &ScheduleKind::ALL.map(|kind| (kind.name(), kind)), schedule)?,
+        sampling: sampling(&get(value, "samplerOptions"))?,
         width: whole(value, "width", None)?,
         height: whole(value, "height", None)?,
         batch: whole(value, "batch", Some(1))?,
@@ -325,6 +326,35 @@ fn hires(value: &JsValue) -> Result<Option<Hires>> {
         steps: if is_given(value, "steps") { Some(whole(value, "steps", None)?) } else { None },
         upscaler: choice(value, "upscaler", &Upscaler::ALL.map(|kind| (kind.name(), kind)), upscaler)?,
     }))
+}
+
+/// Reads what a sampler and its schedule are told beside, or nothing.
+fn sampling(value: &JsValue) -> Result<SamplerOptions> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(SamplerOptions::default());
+    }
+    let switch = |name| match get(value, name) {
+        given if given.is_undefined() => Ok(None),
+        given => given.as_bool().map(Some).ok_or_else(|| invalid(name, "must be true or false")),
+    };
+    let delta = "etaNoiseSeedDelta";
+    Ok(SamplerOptions {
+        eta: optional(value, "eta")?,
+        s_churn: optional(value, "sChurn")?,
+        s_tmin: optional(value, "sTmin")?,
+        s_tmax: optional(value, "sTmax")?,
+        s_noise: optional(value, "sNoise")?,
+        sigma_min: optional(value, "sigmaMin")?,
+        sigma_max: optional(value, "sigmaMax")?,
+        rho: optional(value, "rho")?,
+        discard_next_to_last_sigma: switch("discardNextToLastSigma")?,
+        sgm_noise_multiplier: switch("sgmNoiseMultiplier")?,
+        eta_noise_seed_delta: if is_given(value, delta) {
+            Some(whole(value, delta, None)? as u64)
+        } else {
+            None
+        },
+    })
 }
 
 /// Reads `{ left, top, right, bottom, overlap }`, or nothing.

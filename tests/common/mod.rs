@@ -273,6 +273,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         rng: NoiseSource::Torch,
         sampler: case.sampler.parse().expect("sampler"),
         schedule: case.schedule.parse().expect("schedule"),
+        sampling: opengen::sample::SamplerOptions::default(),
         width: case.width,
         height: case.height,
         batch: 1,

@@ -11,6 +11,7 @@ import { sentence } from './words.js';
 
 /** Larger files are not read: pictures with settings are far smaller, and the engine reads them whole. */
 const MOST_BYTES = 64e6;
+const TOLD = 'Its sampler was told more than this page has fields for: ';
 const SECOND_PASS = 'It was drawn on at a larger size (hires fix), which this page does not do.';
 
 export class Recall {
@@ -48,11 +49,11 @@ export class Recall {
     const begin = { label: 'Begin with it', run: () => this.onBegin(file, pasted ? 'The pasted picture' : file.name) };
     try {
       const og = await this.engine();
-      const { notices, hires, controls: _, ...settings } = await og.readSettings(file); // their maps are not in the file, as the notices say
+      const { notices, hires, samplerOptions, controls: _, ...settings } = await og.readSettings(file); // their maps are not in the file, as the notices say
       const { lines, action } = this.onSettings(valuesOf(settings));
       const from = pasted ? 'the pasted picture' : name;
       const fixed = settings.seed === null || settings.seed === undefined ? '' : ` Its seed is set: ${settings.seed}.`;
-      report(`Settings read from ${from}.${fixed}`, [...notices, ...(hires ? [SECOND_PASS] : []), ...lines], action ?? begin);
+      report(`Settings read from ${from}.${fixed}`, [...notices, ...(hires ? [SECOND_PASS] : []), ...told(samplerOptions), ...lines], action ?? begin);
     } catch (error) {
       const hint = 'Copying a picture loses its settings in most browsers: drop the file instead.';
       report(`${name} was not read.`, [sentence(error.message), 'Your settings are as they were.', ...(pasted ? [hint] : [])],
@@ -104,3 +105,6 @@ function valuesOf({ variationStrength, variationSeed, dialect, ...settings }) {
   const known = Object.entries({ ...settings, ...varied, ...words }).filter(([, value]) => value !== null && value !== undefined);
   return Object.fromEntries(known.map(([field, value]) => [field, String(value)]));
 }
+
+/** What a sampler was told, as a sentence. @param {import('../protocol.d.ts').SamplerOptions | null} options */
+const told = (options) => (options ? [`${TOLD}${Object.entries(options).map(([name, value]) => `${name} ${value}`).join(', ')}.`] : []);

@@ -3,6 +3,7 @@
 mod begin;
 mod control;
 mod lora;
+mod sampling;
 mod wildcards;
 
 use std::collections::HashMap;
@@ -86,9 +87,10 @@ pub struct Args {
     rng: NoiseSource,
     #[arg(long, help = format!("{}; the model's own if left out", SamplerKind::list(|_| true)))]
     sampler: Option<SamplerKind>,
-    /// Spacing of the noise levels: default or karras; the model's own if left out.
-    #[arg(long)]
+    #[arg(long, help = format!("Spacing of the noise levels: {}; the model's own if left out", ScheduleKind::list()))]
     schedule: Option<ScheduleKind>,
+    #[command(flatten)]
+    sampling: sampling::Sampling,
     #[command(flatten)]
     from: begin::Begin,
     #[command(flatten)]
@@ -270,6 +272,7 @@ fn request(args: &Args, pipeline: &Pipeline) -> Result<Request> {
         rng: args.rng,
         sampler: args.sampler.unwrap_or(usual.sampler),
         schedule: args.schedule.unwrap_or(usual.schedule),
+        sampling: args.sampling.options(),
         width,
         height,
         batch: args.batch,

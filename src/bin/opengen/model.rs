@@ -8,7 +8,7 @@ use opengen::gpu::{Context, Options};
 use opengen::pipeline::stock::Files;
 use opengen::pipeline::{Defaults, Pipeline, Request};
 use opengen::prompt::{Dialect, Emphasis};
-use opengen::sample::NoiseSource;
+use opengen::sample::{NoiseSource, SamplerOptions};
 use opengen::weights::packed::LayoutOptions;
 use opengen::weights::{
     Bytes, ControlPart, ControlSource, LoraOption, Manifest, ModelSource, OpenOptions, Unused, load, stream,
@@ -109,6 +109,7 @@ pub fn usual(name: &str, config: &ModelConfig) -> Request {
         rng: NoiseSource::default(),
         sampler,
         schedule,
+        sampling: SamplerOptions::default(),
         width,
         height,
         batch: 1,

@@ -15,7 +15,7 @@ use crate::prompt::{Dialect, Emphasis};
 use crate::sample::NoiseSource;
 
 /// Recorded facts and things that are read elsewhere: nothing is lost when they are passed over.
-const PASSED_OVER: [&str; 22] = [
+const PASSED_OVER: [&str; 21] = [
     "Model hash",
     "VAE",
     "VAE hash",
@@ -33,7 +33,6 @@ const PASSED_OVER: [&str; 22] = [
     "Created Date",
     "Civitai resources",
     "Civitai metadata",
-    "Discard penultimate sigma",
     DIALECT,
     AREA,
     PADDING,
@@ -90,7 +89,10 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 None => settings.notices.push(format!("There is no emphasis “{}” here.", brief(value))),
             },
             EMBEDDINGS => settings.take_embeddings(value),
-            "Sampler" => settings.take_sampler(value, schedule),
+            "Sampler" => {
+                settings.take_sampler(value, schedule);
+                settings.tell_other_levels(parameters.get("Schedule type"));
+            }
             "Size" => settings.take_size(value),
             "Model" => settings.model = Some(value.clone()),
             "RNG" => match NoiseSource::from_a1111_name(value) {
@@ -99,6 +101,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
             },
             STRENGTH | hires::STEPS | UPSCALER | RESIZE if twice => {}
             other if PASSED_OVER.contains(&other) => {}
+            other if settings.take_option(other, value) => {}
             other => others.push(other),
         }
     }
@@ -131,6 +134,29 @@ impl Settings {
                 names.join(", ")
             ));
         }
+    }
+
+    /// A1111 has two schedules whose levels are others than those of the same name elsewhere and here, which have small letters in
+    /// what this engine writes.
+    fn tell_other_levels(&mut self, schedule: Option<&str>) {
+        if let Some(name @ ("Beta" | "Align Your Steps")) = schedule {
+            self.notices.push(format!(
+                "A1111’s {name} has other levels than here: the picture will be alike, not the same."
+            ));
+        }
+    }
+
+    /// An option of sampler and schedule; whether the field is one.
+    fn take_option(&mut self, key: &str, value: &str) -> bool {
+        let mut options = self.sampler_options.unwrap_or_default();
+        match options.take_a1111_field(key, value) {
+            Some(true) => self.sampler_options = Some(options),
+            Some(false) => {
+                self.notices.push(format!("{key} is “{}”, which cannot be read.", brief(value)));
+            }
+            None => return false,
+        }
+        true
     }
 
     /// Hires fix: how much larger, and the fields beside it.

@@ -1,6 +1,7 @@
 //! Samplers and schedules by the names that other tools give them.
 
 use super::{Settings, brief};
+use crate::config::Suggested;
 use crate::sample::{SamplerKind, ScheduleKind};
 
 /// What a schedule's name asks for.
@@ -31,61 +32,65 @@ impl Settings {
             return;
         };
         let Some(kind) = kind else { return };
-        // A1111 gives this sampler Karras' sigmas unless told otherwise.
         let schedule = match asked {
-            Asked::Automatic if kind == SamplerKind::DpmPlusPlus2M => ScheduleKind::Karras,
-            Asked::Automatic => ScheduleKind::Default,
+            Asked::Automatic => kind.automatic(),
             Asked::Kind(schedule) => schedule,
         };
-        if kind == SamplerKind::Ddim && schedule == ScheduleKind::Karras {
-            self.notices.push("DDIM has no Karras schedule here; it takes its own.".to_string());
-            self.schedule = Some(ScheduleKind::Default.name());
-        } else {
-            self.schedule = Some(schedule.name());
+        // Samplers of timesteps pass over the schedule there; uniform is what they have.
+        let is_own = [ScheduleKind::Normal, ScheduleKind::DdimUniform].contains(&schedule);
+        self.schedule = Some(match kind.follows(schedule) {
+            true => schedule.name(),
+            false => ScheduleKind::Default.name(),
+        });
+        if !kind.follows(schedule) && !is_own {
+            let (sampler, title) = (kind.title(), schedule.title());
+            self.notices.push(format!("{sampler} has no {title} schedule here; it takes its own."));
         }
     }
 }
 
-/// A sampler's name and the schedule behind it, after a blank or `_`.
+/// A sampler's name and the schedule behind it, after a blank or `_`; InvokeAI writes `_k` for Karras.
 fn split(value: &str) -> (&str, Option<&str>) {
-    const WITHIN: [&str; 8] = [
-        "karras",
-        "polyexponential",
-        "exponential",
-        "sgm_uniform",
-        "ddim_uniform",
-        "simple",
-        "normal",
-        "beta",
-    ];
-    let behind = |known: &&str| {
+    let behind = |known: &str| {
         let (name, schedule) = value.split_at_checked(value.len().checked_sub(known.len())?)?;
         let name = name.strip_suffix([' ', '_'])?;
         schedule.eq_ignore_ascii_case(known).then_some((name, Some(schedule)))
     };
-    WITHIN.iter().find_map(behind).unwrap_or((value, None))
+    let known = ScheduleKind::suffixes().into_iter().find_map(behind);
+    let short = || value.strip_suffix("_k").map(|name| (name, Some("karras")));
+    known.or_else(short).unwrap_or((value, None))
 }
 
-/// The sampler of a tool's name: A1111's, ComfyUI's, InvokeAI's, NovelAI's (`k_euler_ancestral`) or our own.
+/// The sampler of a tool's name: A1111's, ComfyUI's, InvokeAI's, NovelAI's (`k_euler_ancestral`), diffusers' class or our own.
 fn sampler(name: &str) -> Option<SamplerKind> {
-    const OTHERS: [(&str, SamplerKind); 3] = [
+    const OTHERS: [(&str, SamplerKind); 13] = [
         ("euler_a", SamplerKind::EulerAncestral),
         ("dpm++_2m", SamplerKind::DpmPlusPlus2M),
         ("dpmsolver++", SamplerKind::DpmPlusPlus2M),
+        ("dpm_2_a", SamplerKind::Dpm2Ancestral),
+        ("kdpm_2", SamplerKind::Dpm2),
+        ("kdpm_2_a", SamplerKind::Dpm2Ancestral),
+        ("dpmpp_sde_gpu", SamplerKind::DpmPlusPlusSde),
+        ("dpmpp_2m_sde_gpu", SamplerKind::DpmPlusPlus2MSde),
+        ("dpmpp_2m_sde_heun_gpu", SamplerKind::DpmPlusPlus2MSdeHeun),
+        ("dpmpp_3m_sde_gpu", SamplerKind::DpmPlusPlus3MSde),
+        ("pndm", SamplerKind::Plms),
+        ("PNDMScheduler", SamplerKind::Plms),
+        ("DDPMScheduler", SamplerKind::Ddpm),
     ];
     let name = name.strip_prefix("k_").unwrap_or(name);
     let same = |known: &str| known.eq_ignore_ascii_case(name);
     let own = SamplerKind::ALL.into_iter().find(|kind| same(kind.name()));
     let other = || OTHERS.iter().find(|(known, _)| same(known)).map(|(_, kind)| *kind);
-    SamplerKind::from_a1111_name(name).or(own).or_else(other)
+    let class = || Suggested::of_scheduler(&serde_json::json!({ "_class_name": name })).sampler?.parse().ok();
+    SamplerKind::from_a1111_name(name).or(own).or_else(other).or_else(class)
 }
 
 /// `None` for a schedule that is not here.
 fn asked(name: &str) -> Option<Asked> {
-    match name.trim().to_ascii_lowercase().as_str() {
-        "" | "uniform" | "normal" | "default" => Some(Asked::Kind(ScheduleKind::Default)),
-        "karras" => Some(Asked::Kind(ScheduleKind::Karras)),
-        "automatic" => Some(Asked::Automatic),
-        _ => None,
+    match name.trim() {
+        "" => Some(Asked::Kind(ScheduleKind::Default)),
+        name if name.eq_ignore_ascii_case("automatic") => Some(Asked::Automatic),
+        name => ScheduleKind::from_any_name(name).map(Asked::Kind),
     }
 }

@@ -7,7 +7,7 @@ use crate::image::texts_tests::{chunk, exif, jpeg, png_with, utf16, webp};
 use crate::image::{Rgba, encode_png};
 use crate::pipeline::Request;
 use crate::prompt::{Dialect, Emphasis};
-use crate::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
+use crate::sample::{NoiseSource, SamplerKind, SamplerOptions, ScheduleKind, Variation};
 
 fn recalled(text: &str) -> Settings {
     from_parameters(&Parameters::parse(text))
@@ -29,6 +29,7 @@ fn request() -> Request {
         rng: NoiseSource::Torch,
         sampler: SamplerKind::DpmPlusPlus2M,
         schedule: ScheduleKind::Karras,
+        sampling: SamplerOptions::default(),
         width: 64,
         height: 96,
         batch: 2,
@@ -64,6 +65,7 @@ fn our_own_come_back_whole() {
         controls: Vec::new(),
         sampler: Some("dpm++-2m"),
         schedule: Some("karras"),
+        sampler_options: None,
         rng: Some("torch"),
         width: Some(64),
         height: Some(96),
@@ -76,8 +78,12 @@ fn our_own_come_back_whole() {
 #[test]
 fn every_sampler_comes_back() {
     for sampler in SamplerKind::ALL {
-        let text = Request { sampler, ..request() }.parameters("mini", &[], 0).to_string();
-        assert_eq!(recalled(&text).sampler, Some(sampler.name()));
+        for schedule in ScheduleKind::ALL.into_iter().filter(|schedule| sampler.follows(*schedule)) {
+            let text = Request { sampler, schedule, ..request() }.parameters("mini", &[], 0).to_string();
+            let Settings { sampler: found, schedule: spaced, notices, .. } = recalled(&text);
+            assert_eq!((found, spaced), (Some(sampler.name()), Some(schedule.name())), "{text}");
+            assert_eq!(notices, [""; 0], "{text}");
+        }
     }
 }
 
@@ -95,7 +101,7 @@ fn a_variation_is_written_as_a1111_does() {
 fn a_strangers_text() {
     let settings = recalled(
         "masterpiece, 1girl <lora:add detail:0.8>, a < b\nNegative prompt: (worst quality:1.4)\n\
-         Steps: 28, Sampler: DPM++ SDE, Schedule type: SGM Uniform, CFG scale: 7, Seed: 1234567890, Size: 512x768, \
+         Steps: 28, Sampler: DPM fast, Schedule type: KL Optimal, CFG scale: 7, Seed: 1234567890, Size: 512x768, \
          Model hash: ab12, Model: v1-5-pruned, Denoising strength: 0.4, Clip skip: 2, Hires upscale: 2, \
          Lora hashes: \"x: 1f2e\", ControlNet 0: \"Module: none, Weight: 1.0\", Version: v1.9.4",
     );
@@ -109,8 +115,8 @@ fn a_strangers_text() {
     assert_eq!(
         settings.notices,
         [
-            "There is no sampler “DPM++ SDE” here; the chosen one stays.",
-            "There is no schedule “sgm uniform” here; the chosen one stays.",
+            "There is no sampler “DPM fast” here; the chosen one stays.",
+            "There is no schedule “kl optimal” here; the chosen one stays.",
             "It was steered by a ControlNet and a map, which its file does not hold.",
             "Not used here: Clip skip.",
         ]
@@ -136,6 +142,20 @@ fn a_second_pass_to_a_size() {
 }
 
 #[test]
+fn options_of_samplers_come_back() {
+    let sampling =
+        SamplerOptions { eta: Some(0.5), eta_noise_seed_delta: Some(31337), ..SamplerOptions::default() };
+    let text = Request { sampling, ..request() }.parameters("mini", &[], 0).to_string();
+    assert!(text.contains("Eta: 0.5, ENSD: 31337"), "{text}");
+    assert_eq!(recalled(&text).sampler_options, Some(sampling));
+    assert_eq!(recalled("p\nSteps: 4, Sampler: Euler, Seed: 1").sampler_options, None);
+    let text = "p\nSteps: 4, Sampler: Euler, Sigma churn: much, Discard penultimate sigma: True, Seed: 1";
+    let Settings { sampler_options, notices, .. } = recalled(text);
+    assert_eq!(sampler_options.and_then(|options| options.discard_next_to_last_sigma), Some(true));
+    assert_eq!(notices, ["Sigma churn is “much”, which cannot be read."]);
+}
+
+#[test]
 fn schedules_old_and_new() {
     let of = |fields: &str| {
         let settings = recalled(&format!("p\nSteps: 4, Seed: 1, {fields}"));
@@ -143,7 +163,7 @@ fn schedules_old_and_new() {
     };
     assert_eq!(of("Sampler: DPM++ 2M Karras"), (Some("dpm++-2m"), Some("karras")));
     assert_eq!(of("Sampler: DPM++ 2M, Schedule type: Automatic"), (Some("dpm++-2m"), Some("karras")));
-    assert_eq!(of("Sampler: Euler a, Schedule type: Automatic"), (Some("euler-a"), Some("default")));
+    assert_eq!(of("Sampler: Euler a, Schedule type: Automatic"), (Some("euler-a"), Some("normal")));
     assert_eq!(of("Sampler: DPM++ 2M"), (Some("dpm++-2m"), Some("default")));
     assert_eq!(of("Sampler: euler_ancestral"), (Some("euler-a"), Some("default")));
     assert_eq!(of("Sampler: DDIM, Schedule type: Uniform"), (Some("ddim"), Some("default")));
@@ -302,18 +322,29 @@ fn samplers_and_schedules_by_others_names() {
     };
     for (fields, sampler, schedule, notices) in [
         ("Sampler: dpmpp_2m_karras", Some("dpm++-2m"), Some("karras"), 0),
-        ("Sampler: euler_ancestral_normal", Some("euler-a"), Some("default"), 0),
+        ("Sampler: euler_ancestral_normal", Some("euler-a"), Some("normal"), 0),
         ("Sampler: euler, Scheduler: karras", Some("euler"), Some("karras"), 0),
         ("Sampler: k_euler_a", Some("euler-a"), Some("default"), 0),
         ("Sampler: Heun", Some("heun"), Some("default"), 0),
         ("Sampler: LMS Karras", Some("lms"), Some("karras"), 0),
-        ("Sampler: LMS, Schedule type: Automatic", Some("lms"), Some("default"), 0),
+        ("Sampler: LMS, Schedule type: Automatic", Some("lms"), Some("normal"), 0),
         ("Sampler: heun, Scheduler: karras", Some("heun"), Some("karras"), 0),
         ("Sampler: k_lms", Some("lms"), Some("default"), 0),
-        ("Sampler: dpmpp_2m_sgm_uniform", Some("dpm++-2m"), None, 1),
-        ("Sampler: dpmpp_sde_karras", None, None, 1),
-        ("Sampler: UniPC, Schedule type: Karras", None, None, 1),
-        ("Sampler: UniPC, Schedule type: Beta", None, None, 2),
+        ("Sampler: dpmpp_2m_sgm_uniform", Some("dpm++-2m"), Some("sgm-uniform"), 0),
+        ("Sampler: dpmpp_sde_karras", Some("dpm++-sde"), Some("karras"), 0),
+        ("Sampler: DPM++ 2M SDE, Schedule type: Automatic", Some("dpm++-2m-sde"), Some("exponential"), 0),
+        ("Sampler: DPM++ 3M SDE Exponential", Some("dpm++-3m-sde"), Some("exponential"), 0),
+        ("Sampler: dpmpp_2s_ancestral, Scheduler: simple", Some("dpm++-2s-a"), Some("simple"), 0),
+        ("Sampler: kdpm_2_a_k", Some("dpm2-a"), Some("karras"), 0),
+        ("Sampler: uni_pc_bh2, Scheduler: normal", Some("unipc"), Some("normal"), 0),
+        ("Sampler: uni_pc", Some("unipc-bh1"), Some("default"), 0),
+        ("Sampler: KDPM2DiscreteScheduler", Some("dpm2"), Some("default"), 0),
+        ("Sampler: PLMS, Schedule type: Automatic", Some("plms"), Some("default"), 0),
+        ("Sampler: euler, Scheduler: ddim_uniform", Some("euler"), Some("ddim-uniform"), 0),
+        ("Sampler: DPM adaptive, Schedule type: KL Optimal", None, None, 2),
+        ("Sampler: UniPC, Schedule type: Karras", Some("unipc"), Some("karras"), 0),
+        ("Sampler: UniPC, Schedule type: Beta", Some("unipc"), Some("beta"), 1),
+        ("Sampler: Euler, Schedule type: beta", Some("euler"), Some("beta"), 0),
         // A pair that can be drawn.
         ("Sampler: DDIM, Schedule type: Karras", Some("ddim"), Some("default"), 1),
     ] {

@@ -329,7 +329,7 @@ impl Pipeline {
 
         // 5. Step by step less noise.
         on_event(Event::Stage(Stage::Denoise));
-        let latents = entering(&trajectory, 0, begun.clean.as_deref(), &draws.noise);
+        let latents = entering(&trajectory, 0, begun.clean.as_deref(), &mut draws, pass.request.batch);
         let kept = pass.canvas.zip(begun.original.as_deref()).filter(|_| run.shape.masked);
         let kept = kept.map(|(canvas, original)| Kept { canvas, original, noise: &draws.noise });
         run.begin_steps(latents, begun.around, &trajectory).await?;

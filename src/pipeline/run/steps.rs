@@ -81,16 +81,16 @@ impl Run<'_> {
             if let Some(kept) = kept {
                 self.write_kept(kept, trajectory, [i, nth])?;
             }
-            self.evaluate((evaluation, i), input_scale_next, generators).await?;
+            self.evaluate((trajectory, evaluation, i), input_scale_next, generators).await?;
             self.keep_evaluation(trajectory, [i, nth]).await?;
         }
         Ok(())
     }
 
-    /// One evaluation of the denoiser, in step `i`, and what the sampler makes of it.
+    /// One evaluation of the denoiser, in step `i` of a run, and what the sampler makes of it.
     pub(super) async fn evaluate(
         &mut self,
-        (evaluation, i): (&Evaluation, usize),
+        (trajectory, evaluation, i): (&Trajectory, &Evaluation, usize),
         input_scale_next: f64,
         generators: &mut Generators,
     ) -> Result<()> {
@@ -105,7 +105,7 @@ impl Run<'_> {
             let each = self.pass.request.latents_len(self.config) / self.pass.request.batch;
             let noise = match evaluation.noise {
                 0.0 => vec![0.0; each * self.pass.request.batch],
-                _ => generators.randn(each),
+                _ => generators.fresh(trajectory, evaluation, each),
             };
             self.write_latents(Outside::Noise, &noise)?;
         }

@@ -48,7 +48,7 @@ impl Pipeline {
                 run.engine.pause().await;
             }
             cancel.check()?;
-            run.evaluate((evaluation, index), input_scale_next, &mut generators).await?;
+            run.evaluate((&trajectory, evaluation, index), input_scale_next, &mut generators).await?;
             if seen.is_none() {
                 let maps = if maps { run.attention_maps(tokens).await? } else { Vec::new() };
                 seen = Some((run.prediction().await?, maps));

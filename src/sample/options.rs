@@ -1,0 +1,264 @@
+//! What a sampler may be told beside its name, its schedule and how many steps there are.
+
+use serde::{Deserialize, Serialize};
+
+use super::{SamplerKind, ScheduleKind};
+use crate::error::{Error, Result};
+
+/// Options of samplers and schedules, as A1111 and k-diffusion name them; what is left out is as the sampler has it.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct SamplerOptions {
+    /// How much of the noise that a step takes away it draws anew: 0 none, 1 as much as the sampler's theory has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta: Option<f64>,
+    /// How much noise is added before the steps, over all of them (T. Karras et al., algorithm 2): 0 none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s_churn: Option<f64>,
+    /// The lowest noise level at which it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s_tmin: Option<f64>,
+    /// The highest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s_tmax: Option<f64>,
+    /// What fresh noise is multiplied by.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s_noise: Option<f64>,
+    /// The lowest noise level of a schedule before the clean end; the model's own if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sigma_min: Option<f64>,
+    /// The highest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sigma_max: Option<f64>,
+    /// How far Karras and polyexponential levels bend.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rho: Option<f64>,
+    /// Whether one level more is made and the last but one left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discard_next_to_last_sigma: Option<bool>,
+    /// Whether a run begins with as much noise as the model was trained on, √(1 + σ²) and not σ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sgm_noise_multiplier: Option<bool>,
+    /// What is added to the seed for the noise that steps draw (ENSD).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub eta_noise_seed_delta: Option<u64>,
+}
+
+/// An option that is a number: its name here, its range, and what a sampler and its schedule must have for it.
+struct Number {
+    name: &'static str,
+    /// In a picture's text, as A1111 writes it.
+    a1111: &'static str,
+    field: fn(&mut SamplerOptions) -> &mut Option<f64>,
+    range: [f64; 2],
+    takes: fn(SamplerKind, ScheduleKind) -> bool,
+    /// What takes it, for people.
+    taken_by: &'static str,
+}
+
+const CHURN: &str = "samplers to whose steps noise may be added (euler, heun, dpm2)";
+const ENDS: &str = "schedules between two levels (karras, normal, exponential, polyexponential, sgm-uniform)";
+
+const NUMBERS: [Number; 8] = [
+    Number {
+        name: "eta",
+        a1111: "Eta",
+        field: |options| &mut options.eta,
+        range: [0.0, 10.0],
+        takes: |sampler, _| sampler.has_eta(),
+        taken_by: "samplers that draw noise anew (ddim, tcd, ancestral and SDE ones)",
+    },
+    Number {
+        name: "s_churn",
+        a1111: "Sigma churn",
+        field: |options| &mut options.s_churn,
+        range: [0.0, 1e4],
+        takes: |sampler, _| sampler.churns(),
+        taken_by: CHURN,
+    },
+    Number {
+        name: "s_tmin",
+        a1111: "Sigma tmin",
+        field: |options| &mut options.s_tmin,
+        range: [0.0, 1e6],
+        takes: |sampler, _| sampler.churns(),
+        taken_by: CHURN,
+    },
+    Number {
+        name: "s_tmax",
+        a1111: "Sigma tmax",
+        field: |options| &mut options.s_tmax,
+        range: [0.0, f64::INFINITY],
+        takes: |sampler, _| sampler.churns(),
+        taken_by: CHURN,
+    },
+    Number {
+        name: "s_noise",
+        a1111: "Sigma noise",
+        field: |options| &mut options.s_noise,
+        range: [0.0, 10.0],
+        takes: |sampler, _| sampler.draws(),
+        taken_by: "samplers that draw noise",
+    },
+    Number {
+        name: "sigma_min",
+        a1111: "Schedule min sigma",
+        field: |options| &mut options.sigma_min,
+        range: [1e-4, 1e6],
+        takes: |_, schedule| schedule.has_ends(),
+        taken_by: ENDS,
+    },
+    Number {
+        name: "sigma_max",
+        a1111: "Schedule max sigma",
+        field: |options| &mut options.sigma_max,
+        range: [1e-4, 1e6],
+        takes: |_, schedule| schedule.has_ends(),
+        taken_by: ENDS,
+    },
+    Number {
+        name: "rho",
+        a1111: "Schedule rho",
+        field: |options| &mut options.rho,
+        range: [0.01, 100.0],
+        takes: |_, schedule| schedule.has_rho(),
+        taken_by: "the schedules karras and polyexponential",
+    },
+];
+
+/// An option that is set or not.
+struct Switch {
+    name: &'static str,
+    a1111: &'static str,
+    field: fn(&mut SamplerOptions) -> &mut Option<bool>,
+}
+
+const SWITCHES: [Switch; 2] = [
+    Switch {
+        name: "discard_next_to_last_sigma",
+        a1111: "Discard penultimate sigma",
+        field: |options| &mut options.discard_next_to_last_sigma,
+    },
+    Switch {
+        name: "sgm_noise_multiplier",
+        a1111: "SGM noise multiplier",
+        field: |options| &mut options.sgm_noise_multiplier,
+    },
+];
+
+/// A1111's word for what is added to the seed.
+const ENSD: &str = "ENSD";
+/// And for the η of DDIM, which has a setting of its own there.
+const ETA_DDIM: &str = "Eta DDIM";
+
+impl SamplerOptions {
+    /// What is set, as A1111 writes it into a picture's text.
+    pub fn a1111_fields(&self) -> Vec<(&'static str, String)> {
+        let mut told = *self;
+        let numbers: Vec<_> = NUMBERS
+            .iter()
+            .filter_map(|row| (*(row.field)(&mut told)).map(|value| (row.a1111, value.to_string())))
+            .collect();
+        let word = |set: bool| if set { "True" } else { "False" }.to_string();
+        let switches: Vec<_> = SWITCHES
+            .iter()
+            .filter_map(|row| (*(row.field)(&mut told)).map(|set| (row.a1111, word(set))))
+            .collect();
+        let delta = self.eta_noise_seed_delta.map(|delta| (ENSD, delta.to_string()));
+        numbers.into_iter().chain(switches).chain(delta).collect()
+    }
+
+    /// Takes a field of a picture's text; `None` where it is no option, else whether its value could be read.
+    pub fn take_a1111_field(&mut self, key: &str, value: &str) -> Option<bool> {
+        let key = if key == ETA_DDIM { "Eta" } else { key };
+        let value = value.trim();
+        if let Some(row) = NUMBERS.iter().find(|row| row.a1111 == key) {
+            *(row.field)(self) = value.parse().ok();
+            return Some((row.field)(self).is_some());
+        }
+        if let Some(row) = SWITCHES.iter().find(|row| row.a1111 == key) {
+            *(row.field)(self) = value.to_ascii_lowercase().parse().ok();
+            return Some((row.field)(self).is_some());
+        }
+        (key == ENSD).then(|| {
+            self.eta_noise_seed_delta = value.parse().ok();
+            self.eta_noise_seed_delta.is_some()
+        })
+    }
+
+    /// Refuses a schedule that the sampler cannot follow, options out of range, and those that would have no effect.
+    pub fn check(&self, sampler: SamplerKind, schedule: ScheduleKind) -> Result<()> {
+        let refuse = |field, message| Err(Error::InvalidInput { field, message });
+        if !sampler.follows(schedule) {
+            let list: Vec<&str> = ScheduleKind::ALL
+                .into_iter()
+                .filter(|kind| sampler.follows(*kind))
+                .map(ScheduleKind::name)
+                .collect();
+            return refuse(
+                "schedule",
+                format!("{sampler} has no {schedule} schedule; use {}, or another sampler", list.join(", ")),
+            );
+        }
+        for Number { name, field, range: [low, high], takes, taken_by, .. } in &NUMBERS {
+            let Some(value) = *field(&mut self.clone()) else { continue };
+            if !(*low..=*high).contains(&value) {
+                return refuse(name, format!("{value} asked for, expected {low} to {high}"));
+            }
+            if !takes(sampler, schedule) {
+                return refuse(
+                    name,
+                    format!(
+                        "sampler {sampler} with schedule {schedule} has no use for it; it is for {taken_by}"
+                    ),
+                );
+            }
+        }
+        if let (Some(low), Some(high)) = (self.sigma_min, self.sigma_max)
+            && low > high
+        {
+            return refuse("sigma_min", format!("{low} asked for, which is more than sigma_max, {high}"));
+        }
+        let set = |row: &&Switch| *(row.field)(&mut self.clone()) == Some(true);
+        match SWITCHES.iter().find(set).filter(|_| !sampler.has_levels()) {
+            Some(Switch { name, .. }) => {
+                refuse(name, format!("sampler {sampler} counts timesteps and has no levels for it"))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pictures_text_carries_every_option() {
+        let options = SamplerOptions {
+            eta: Some(0.5),
+            s_churn: Some(4.0),
+            s_tmin: Some(0.1),
+            s_tmax: Some(f64::INFINITY),
+            s_noise: Some(1.003),
+            sigma_min: Some(0.03),
+            sigma_max: Some(14.6),
+            rho: Some(5.0),
+            discard_next_to_last_sigma: Some(false),
+            sgm_noise_multiplier: Some(true),
+            eta_noise_seed_delta: Some(31337),
+        };
+        let fields = options.a1111_fields();
+        assert_eq!(fields.len(), 11);
+        let mut read = SamplerOptions::default();
+        for (key, value) in &fields {
+            assert_eq!(read.take_a1111_field(key, value), Some(true), "{key}: {value}");
+        }
+        assert_eq!(read, options);
+        assert_eq!(SamplerOptions::default().a1111_fields(), []);
+        assert_eq!(read.take_a1111_field("Eta DDIM", "0.25"), Some(true));
+        assert_eq!(read.eta, Some(0.25));
+        assert_eq!(read.take_a1111_field("Sigma churn", "much"), Some(false));
+        assert_eq!(read.take_a1111_field("Steps", "4"), None);
+    }
+}

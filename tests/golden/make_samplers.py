@@ -1,0 +1,378 @@
+"""Makes tests/data/samplers.json and tests/data/brownian.json: what k-diffusion, torchsde, NumPy and diffusers compute.
+
+    python tests/golden/make_samplers.py
+
+A pseudo-model (`m = sin(x / 2 + t / 100)` of the scaled input) stands for the UNet. Kept is how each run ends, for every count of
+steps from 1 to 50, and the levels of the schedules. The noise of a step is drawn from `torch.randn` on the processor, or from
+k-diffusion's own `BrownianTreeNoiseSampler`.
+
+k-diffusion (MIT) is the origin of its samplers and schedules; torchsde (Apache-2.0) of Brownian paths; diffusers (Apache-2.0) of
+UniPC, PLMS, DDPM, TCD and DDIM with eta. Schedules that k-diffusion has not, and Restart, are written here from their papers and
+from notes of what A1111 and ComfyUI do, not from their code.
+"""
+
+import json
+import math
+import sys
+import types
+import zlib
+from pathlib import Path
+
+import diffusers
+import numpy as np
+import torch
+import torchsde
+from scipy import stats
+
+HERE = Path(__file__).resolve().parent
+DATA = HERE.parent / "data"
+STABLE_DIFFUSION = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+                    "set_alpha_to_one": False, "steps_offset": 1, "clip_sample": False}
+SHAPE = (1, 1, 2, 2)
+
+
+def k_diffusion():
+    """k-diffusion's `sampling` and `external` without what its package needs to train."""
+    import importlib.util
+    folder = Path(importlib.util.find_spec("k_diffusion").origin).parent
+    package = types.ModuleType("k_diffusion")
+    package.__path__ = [str(folder)]
+    sys.modules["k_diffusion"] = package
+    utils = types.ModuleType("k_diffusion.utils")
+    utils.append_dims = lambda x, n: x[(...,) + (None,) * (n - x.ndim)]
+    sys.modules["k_diffusion.utils"] = package.utils = utils
+    odeint = types.ModuleType("torchdiffeq")  # for likelihoods, which are not asked for
+    odeint.odeint = None
+    sys.modules.setdefault("torchdiffeq", odeint)
+    import k_diffusion.external
+    import k_diffusion.sampling
+    return k_diffusion
+
+
+K = k_diffusion()
+
+
+def alphas(config):
+    return diffusers.EulerDiscreteScheduler.from_config(config).alphas_cumprod
+
+
+def answer(x, t):
+    """The pseudo-model's answer to the scaled input at a timestep."""
+    return torch.sin(x * 0.5 + t * 0.01)
+
+
+def wrapped(config):
+    """The pseudo-model as A1111 wraps it: timesteps from levels, straight between the logarithms."""
+    inner = types.SimpleNamespace(alphas_cumprod=alphas(config))
+    inner.apply_model = lambda x, t, cond=None: answer(x, t.view(-1, 1, 1, 1))
+    kind = K.external.CompVisVDenoiser if config.get("prediction_type") == "v_prediction" else K.external.CompVisDenoiser
+    model = kind(inner)
+    return lambda x, sigma: model(x, sigma, cond=None), model
+
+
+def ends(model):
+    return model.sigmas[0].item(), model.sigmas[-1].item()
+
+
+def log_linear(table, n):
+    ys = np.interp(np.linspace(0, 1, n), np.linspace(0, 1, len(table)), np.log(table))
+    return np.exp(ys)
+
+
+ALIGNED = [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029]
+
+
+def levels(schedule, n, model, config):
+    """The levels of a schedule, the clean end last."""
+    low, high = ends(model)
+    every = model.sigmas.numpy()
+    if schedule == "karras":
+        return K.sampling.get_sigmas_karras(n, low, high)
+    if schedule == "exponential":
+        return K.sampling.get_sigmas_exponential(n, low, high)
+    if schedule == "polyexponential":
+        return K.sampling.get_sigmas_polyexponential(n, low, high)
+    if schedule == "normal":
+        return model.get_sigmas(n)
+    if schedule == "sgm-uniform":
+        return K.sampling.append_zero(model.t_to_sigma(torch.linspace(len(every) - 1, 0, n + 1)[:-1]))
+    if schedule == "default":  # of the sampler's class in diffusers
+        scheduler = diffusers.EulerDiscreteScheduler.from_config(config)
+        scheduler.set_timesteps(n)
+        return scheduler.sigmas
+    if schedule == "simple":
+        found = [every[-1 - int(i * len(every) / n)] for i in range(n)]
+    elif schedule == "ddim-uniform":
+        found = every[1::max(len(every) // n, 1)][::-1][:n]
+    elif schedule == "beta":
+        places = np.rint(stats.beta.ppf(1 - np.arange(n) / n, 0.6, 0.6) * (len(every) - 1)).astype(int)
+        assert len(set(places)) == n
+        found = every[places]
+    elif schedule == "align-your-steps":
+        found = log_linear(ALIGNED, n + 1)[:-1]
+    return K.sampling.append_zero(torch.tensor(np.array(found), dtype=torch.float32))
+
+
+def restart(model, x, sigmas, randn):
+    """Restart by its paper: Heun's steps, and back up between the levels nearest to 0.1 and 2."""
+    def heun(x, a, b):
+        d = K.sampling.to_d(x, a, model(x, a * x.new_ones([1])))
+        y = x + d * (b - a)
+        if b == 0:
+            return y
+        return x + (d + K.sampling.to_d(y, b, model(y, b * x.new_ones([1])))) / 2 * (b - a)
+
+    steps = len(sigmas) - 1
+    again, times = (0, 0) if steps < 20 else (9, 1) if steps < 36 else (steps // 4, 2)
+    if times:
+        sigmas = K.sampling.get_sigmas_karras(steps - again * times, sigmas[-2].item(), sigmas[0].item())
+    way = list(zip(sigmas[:-1], sigmas[1:]))
+    if times:
+        low, high = (int((sigmas - level).abs().argmin()) for level in (0.1, 2))
+        back = K.sampling.get_sigmas_karras(again + 1, sigmas[low].item(), sigmas[high].item())[:-1]
+        way[low:low] = list(zip(back[:-1], back[1:])) * times
+    at = way[0][0]
+    for a, b in way:
+        if a > at:
+            x = x + randn() * (a ** 2 - at ** 2) ** 0.5
+        x, at = heun(x, a, b), b
+    return x
+
+
+K_SAMPLERS = {
+    "euler": "sample_euler",
+    "euler-a": "sample_euler_ancestral",
+    "heun": "sample_heun",
+    "lms": "sample_lms",
+    "dpm++-2m": "sample_dpmpp_2m",
+    "dpm2": "sample_dpm_2",
+    "dpm2-a": "sample_dpm_2_ancestral",
+    "dpm++-2s-a": "sample_dpmpp_2s_ancestral",
+    "dpm++-sde": "sample_dpmpp_sde",
+    "dpm++-2m-sde": "sample_dpmpp_2m_sde",
+    "dpm++-2m-sde-heun": "sample_dpmpp_2m_sde",
+    "dpm++-3m-sde": "sample_dpmpp_3m_sde",
+    "restart": None,
+}
+BROWNIAN = ("dpm++-sde", "dpm++-2m-sde", "dpm++-2m-sde-heun", "dpm++-3m-sde")
+NOT_ONE = ("dpm++-2m-sde", "dpm++-2m-sde-heun", "dpm++-3m-sde")  # k-diffusion's fail with one step
+CHURNS = ("euler", "heun", "dpm2")
+DISCARDS = ("dpm2", "dpm2-a")
+
+
+def middles(sigmas):
+    """The levels between which `sample_dpmpp_sde` asks for noise, each logarithm and power the nearest f32.
+
+    PyTorch's are off by one in the last place for every hundredth level (MKL's here, others elsewhere), which at the sixth decimal
+    that torchsde rounds to is another time of the path.
+    """
+    f32 = lambda value: torch.tensor(value, dtype=torch.float64).float()
+    log = [f32(-math.log(sigma)) for sigma in sigmas]
+    for a, b in zip(log[:-1], log[1:]):
+        start, half, end = (f32(math.exp(-float(t))) for t in (a, a + (b - a) * 0.5, b))
+        yield start, half
+        yield start, end
+
+
+def k_run(sampler, schedule, config, steps, options, rounded=False):
+    """One run of k-diffusion's, of the seed `steps`; options are named as in the request."""
+    model, wrapper = wrapped(config)
+    discards = options.get("discardNextToLastSigma", sampler in DISCARDS)
+    sigmas = levels(schedule, steps + discards, wrapper, config)
+    if rounded and schedule == "default":
+        # PyTorch's square root is MKL's, which is off by one in the last place for 6 of the 1000 levels.
+        a = alphas(config).numpy()
+        every, times = np.sqrt((np.float32(1) - a) / a), np.linspace(0, 999, steps, dtype=np.float32)[::-1]
+        sigmas = K.sampling.append_zero(torch.from_numpy(np.interp(times, np.arange(1000), every).astype(np.float32)))
+    if discards and len(sigmas) > 2:
+        sigmas = torch.cat([sigmas[:-2], sigmas[-1:]])
+    generator = torch.Generator().manual_seed(steps)
+    draw = lambda: torch.randn(SHAPE, generator=generator)
+    x = draw() * sigmas[0]
+    keywords = {"disable": True}
+    if sampler in CHURNS:
+        churn = {"sChurn": "s_churn", "sTmin": "s_tmin", "sTmax": "s_tmax", "sNoise": "s_noise"}
+        keywords |= {churn[key]: value for key, value in options.items() if key in churn}
+    else:
+        keywords |= {key: options[name] for key, name in (("eta", "eta"), ("s_noise", "sNoise")) if name in options}
+    if sampler == "dpm++-2m-sde-heun":
+        keywords["solver_type"] = "heun"
+    if sampler in BROWNIAN:
+        visited = sigmas[sigmas > 0]
+        path = K.sampling.BrownianTreeNoiseSampler(x, visited.min(), visited.max(), seed=[steps])
+        nearest = list(middles(visited)) if rounded else []
+        keywords["noise_sampler"] = (lambda *_: path(*nearest.pop(0))) if rounded else path
+    # Draws that take no share are not drawn, as in ComfyUI: k-diffusion draws for every step of Euler, Heun and DPM2.
+    torch_of = K.sampling.torch
+    shares = []
+    if sampler in CHURNS and options.get("sChurn"):
+        low, high = options.get("sTmin", 0.0), options.get("sTmax", math.inf)
+        shares = [low <= sigma <= high for sigma in sigmas[:-1]]
+
+    class Torch:
+        def __getattr__(self, name):
+            return getattr(torch_of, name)
+
+        def randn_like(self, value):
+            if sampler in CHURNS and not (shares and shares.pop(0)):
+                return torch.zeros_like(value)
+            return draw()
+    K.sampling.torch = Torch()
+    try:
+        if sampler == "restart":
+            return restart(model, x, sigmas, draw)
+        return getattr(K.sampling, K_SAMPLERS[sampler])(model, x, sigmas, **keywords)
+    finally:
+        K.sampling.torch = torch_of
+
+
+D_SAMPLERS = {
+    "ddim": (diffusers.DDIMScheduler, {}),
+    "unipc": (diffusers.UniPCMultistepScheduler, {}),
+    "unipc-bh1": (diffusers.UniPCMultistepScheduler, {"solver_type": "bh1"}),
+    "plms": (diffusers.PNDMScheduler, {"skip_prk_steps": True}),
+    "ddpm": (diffusers.DDPMScheduler, {}),
+    "tcd": (diffusers.TCDScheduler, {}),
+}
+
+
+def d_run(sampler, schedule, config, steps, options):
+    """One run of diffusers', of the seed `steps`."""
+    cls, more = D_SAMPLERS[sampler]
+    config = config | more
+    if schedule == "karras":
+        config["use_karras_sigmas"] = True
+    elif schedule != "default":
+        config["timestep_spacing"] = schedule
+    scheduler = cls.from_config(config)
+    scheduler.set_timesteps(steps)
+    generator = torch.Generator().manual_seed(steps)
+    x = torch.randn(SHAPE, generator=generator) * scheduler.init_noise_sigma
+    keywords = {"generator": generator} if sampler in ("ddim", "ddpm", "tcd") else {}
+    if "eta" in options:
+        keywords["eta"] = options["eta"]
+    for t in scheduler.timesteps:
+        x = scheduler.step(answer(scheduler.scale_model_input(x, t), t.float()), t, x, **keywords).prev_sample
+    if sampler == "unipc-bh1":
+        # On the way to the clean end the class multiplies an infinite B(h) by no differences at all, which is no number; what is
+        # left without them is its clean estimate.
+        assert x.isnan().all()
+        x = scheduler.model_outputs[-1]
+    return x
+
+
+def cases():
+    """(sampler, schedule, configuration, options, counts of steps)"""
+    every = range(1, 51)
+    few = [1, 2, 3, 7, 20, 36]
+    v = {"prediction_type": "v_prediction"}
+    leading = {"timestep_spacing": "leading"}
+    own = ("dpm2", "dpm2-a", "dpm++-2s-a", "dpm++-sde", "dpm++-2m-sde", "dpm++-2m-sde-heun", "dpm++-3m-sde", "restart")
+    for sampler in own:
+        for schedule in ("default", "karras", "exponential"):
+            yield sampler, schedule, {}, {}, every
+        yield sampler, "normal", v, {}, few
+        yield sampler, "simple", {}, {"sNoise": 0.9} if sampler not in ("dpm2", "restart") else {}, few
+    for schedule in ("default", "karras"):
+        yield "dpm++-sde", schedule, {}, {}, every, True
+    for sampler in ("euler", "euler-a", "heun", "lms", "dpm++-2m", "dpm++-2m-sde"):
+        for schedule in ("normal", "exponential", "polyexponential", "sgm-uniform", "simple", "ddim-uniform", "beta",
+                         "align-your-steps"):
+            yield sampler, schedule, {}, {}, few
+    for sampler in CHURNS:
+        yield sampler, "normal", {}, {"sChurn": 4.0}, few
+        yield sampler, "karras" if sampler == "dpm2" else "exponential", {}, \
+            {"sChurn": 40.0, "sTmin": 0.3, "sTmax": 9.0, "sNoise": 1.01}, few
+    for sampler in ("euler-a", "dpm2-a", "dpm++-2s-a", "dpm++-sde", "dpm++-2m-sde", "dpm++-2m-sde-heun", "dpm++-3m-sde"):
+        for eta in (0.0, 0.6):
+            yield sampler, "exponential", {}, {"eta": eta}, few
+    for sampler in ("euler", "dpm++-2m-sde", "dpm++-3m-sde"):
+        yield sampler, "exponential", {}, {"discardNextToLastSigma": True}, few
+    yield "dpm2", "karras", {}, {"discardNextToLastSigma": False}, few
+    yield "ddim", "default", {}, {"eta": 1.0}, few
+    yield "ddim", "trailing", v, {"eta": 0.4}, few
+    for sampler in ("unipc", "unipc-bh1"):
+        for schedule in ("default", "karras"):
+            yield sampler, schedule, {}, {}, every
+        yield sampler, "trailing", v, {}, few
+        yield sampler, "default", leading, {}, few
+    for sampler in ("plms", "ddpm"):
+        yield sampler, "default", {}, {}, every
+        yield sampler, "default", v, {}, few
+        yield sampler, "trailing" if sampler == "ddpm" else "default", {"set_alpha_to_one": True}, {}, few
+    yield "tcd", "default", {}, {}, every
+    yield "tcd", "default", v, {}, few
+    for eta in (0.0, 0.7, 1.0):
+        yield "tcd", "default", {}, {"eta": eta}, few
+
+
+def case(sampler, schedule, config, options, counts, rounded=False):
+    config = STABLE_DIFFUSION | config
+    run = k_run if sampler in K_SAMPLERS else d_run
+    if rounded:
+        run = lambda *which: k_run(*which, rounded=True)
+    counts = [steps for steps in counts if steps > 1 or sampler not in NOT_ONE]
+    finals = {steps: run(sampler, schedule, config, steps, options).flatten().tolist() for steps in counts}
+    return {"sampler": sampler, "schedule": schedule, "config": config, "options": options, "rounded": rounded,
+            "finals": finals}
+
+
+def schedules():
+    """The bits of every level, by schedule and count of steps."""
+    _, model = wrapped(STABLE_DIFFUSION)
+    names = ["karras", "normal", "exponential", "polyexponential", "sgm-uniform", "simple", "ddim-uniform", "beta",
+             "align-your-steps"]
+    counts = list(range(1, 31)) + [50]
+    return {name: {n: levels(name, n, model, STABLE_DIFFUSION)[:-1].tolist() for n in counts} for name in names}
+
+
+def brownian():
+    """Unit noise of Brownian trees between levels, as k-diffusion's noise sampler gives it."""
+    out = []
+    for seed, shape, low, high in ((0, (4, 8, 8), 0.029167, 14.614647), (2**32 - 1, (4, 5, 7), 0.0312, 4096.0),
+                                   (2**40 + 5, (1, 3, 3), 0.1, 2.5)):
+        ends = torch.tensor([low, high])
+        sampler = K.sampling.BrownianTreeNoiseSampler(torch.zeros(1, *shape), ends[0], ends[1], seed=[seed])
+        levels = torch.linspace(math.log(high), math.log(low), 9).exp()
+        pairs = list(zip(levels[:-1], levels[1:])) + [(levels[0], levels[4]), (levels[2], levels[7])]
+        noises = []
+        for a, b in pairs:
+            a, b = a.clamp(ends[0], ends[1]), b.clamp(ends[0], ends[1])
+            noise = sampler(a, b)[0].contiguous().numpy()
+            bits = noise.flatten()[:3].view(np.uint32).tolist()
+            noises.append([float(a), float(b), bits, zlib.crc32(noise.tobytes())])
+        out.append({"seed": seed, "shape": shape, "ends": ends.tolist(), "noises": noises})
+    keys = [(0, ()), (5, ()), (5, (0, 0)), (2**32 - 1, (3, 2)), (2**63 + 7, (2**33 + 1, 34))]
+    sequences = [{"entropy": entropy, "key": key,
+                  "state": np.random.SeedSequence(entropy, spawn_key=key, pool_size=24).generate_state(4).tolist()}
+                 for entropy, key in keys]
+    return {"torchsde": torchsde.__version__, "numpy": np.__version__, "seed_sequences": sequences, "brownian": out}
+
+
+def compact(value):
+    if isinstance(value, float):
+        return float(f"{value:.9g}")
+    if isinstance(value, (list, tuple)):
+        return [compact(v) for v in value]
+    if isinstance(value, dict):
+        return {k: v if k == "config" else compact(v) for k, v in value.items()}
+    return value
+
+
+def write(name, value):
+    (DATA / name).write_text(json.dumps(value, separators=(",", ":")) + "\n")
+    print(DATA / name, (DATA / name).stat().st_size, "bytes")
+
+
+def main():
+    torch.set_num_threads(1)
+    from importlib.metadata import version
+    versions = {name: version(name) for name in ("k-diffusion", "torchsde", "diffusers", "torch", "scipy")}
+    with torch.no_grad():
+        write("brownian.json", brownian())
+        write("samplers.json", compact({"versions": versions, "schedules": schedules(),
+                                        "cases": [case(*c) for c in cases()]}))
+
+
+if __name__ == "__main__":
+    main()
