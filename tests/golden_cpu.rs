@@ -261,6 +261,26 @@ fn denoise() {
     report.finish();
 }
 
+/// How whole runs end by the samplers and schedules that the manifest has not, each by its own origin's code.
+#[test]
+fn samplers_end_as_their_origins_do() {
+    let path = common::folder().join("samplers/runs.json");
+    let text = std::fs::read_to_string(&path).expect("tests/golden/samplers/runs.json");
+    let runs: serde_json::Value = serde_json::from_str(&text).expect("runs.json");
+    let cases: Vec<DenoiseCase> = serde_json::from_value(runs["runs"].clone()).expect("cases");
+    let golden = Golden::open(&cases[0].file);
+    let mut report = Report::new(1e-4);
+    for case in &cases {
+        let dump = run_of(case, packed(&model_folder(&case.model)));
+        let what = format!("{} {} {} {}", case.model, case.sampler, case.schedule, case.steps);
+        let latents = &dump.0[&format!("latents.{}", case.steps)].1;
+        report.compare(&what, latents, &golden.values(&case.case));
+    }
+    let told: std::collections::BTreeSet<_> = cases.iter().map(|case| &case.sampler).collect();
+    assert!(told.len() >= SamplerKind::ALL.len() - 2, "{told:?}"); // DDIM and LCM are the manifest's and the families'
+    report.finish();
+}
+
 /// Whole runs that begin from a picture: every sampler, several strengths.
 #[test]
 fn from_a_picture() {

@@ -1,10 +1,12 @@
-"""Makes tests/data/samplers.json and tests/data/brownian.json: what k-diffusion, torchsde, NumPy and diffusers compute.
+"""Makes tests/data/samplers.json, tests/data/brownian.json and tests/golden/samplers: what k-diffusion, torchsde, NumPy and
+diffusers compute.
 
     python tests/golden/make_samplers.py
 
-A pseudo-model (`m = sin(x / 2 + t / 100)` of the scaled input) stands for the UNet. Kept is how each run ends, for every count of
-steps from 1 to 50, and the levels of the schedules. The noise of a step is drawn from `torch.randn` on the processor, or from
-k-diffusion's own `BrownianTreeNoiseSampler`.
+In the first a pseudo-model (`m = sin(x / 2 + t / 100)` of the scaled input) stands for the UNet. Kept is how each run ends, for
+every count of steps from 1 to 50, and the levels of the schedules. The last has the final latents of whole runs of the tiny models,
+guided, by their own configuration. The noise of a step is drawn from `torch.randn` on the processor, or from k-diffusion's own
+`BrownianTreeNoiseSampler`.
 
 k-diffusion (MIT) is the origin of its samplers and schedules; torchsde (Apache-2.0) of Brownian paths; diffusers (Apache-2.0) of
 UniPC, PLMS, DDPM, TCD and DDIM with eta. Schedules that k-diffusion has not, and Restart, are written here from their papers and
@@ -22,6 +24,7 @@ import diffusers
 import numpy as np
 import torch
 import torchsde
+from safetensors.torch import save_file
 from scipy import stats
 
 HERE = Path(__file__).resolve().parent
@@ -61,10 +64,10 @@ def answer(x, t):
     return torch.sin(x * 0.5 + t * 0.01)
 
 
-def wrapped(config):
-    """The pseudo-model as A1111 wraps it: timesteps from levels, straight between the logarithms."""
+def wrapped(config, net=answer):
+    """A model as A1111 wraps it: timesteps from levels, straight between the logarithms."""
     inner = types.SimpleNamespace(alphas_cumprod=alphas(config))
-    inner.apply_model = lambda x, t, cond=None: answer(x, t.view(-1, 1, 1, 1))
+    inner.apply_model = lambda x, t, cond=None: net(x, t.view(-1, 1, 1, 1))
     kind = K.external.CompVisVDenoiser if config.get("prediction_type") == "v_prediction" else K.external.CompVisDenoiser
     model = kind(inner)
     return lambda x, sigma: model(x, sigma, cond=None), model
@@ -82,10 +85,15 @@ def log_linear(table, n):
 ALIGNED = [14.615, 6.475, 3.861, 2.697, 1.886, 1.396, 0.963, 0.652, 0.399, 0.152, 0.029]
 
 
-def levels(schedule, n, model, config):
-    """The levels of a schedule, the clean end last."""
+def levels(schedule, n, model, config, nearest=False):
+    """The levels of a schedule, the clean end last; with the powers of Karras' the nearest f32, which PyTorch's are not everywhere,
+    where a Brownian path is to be the same (see `middles`).
+    """
     low, high = ends(model)
     every = model.sigmas.numpy()
+    if schedule == "karras" and nearest:
+        base = high ** (1 / 7) + torch.linspace(0, 1, n) * (low ** (1 / 7) - high ** (1 / 7))
+        return K.sampling.append_zero((base.double() ** 7).float())
     if schedule == "karras":
         return K.sampling.get_sigmas_karras(n, low, high)
     if schedule == "exponential":
@@ -174,11 +182,12 @@ def middles(sigmas):
         yield start, end
 
 
-def k_run(sampler, schedule, config, steps, options, rounded=False):
-    """One run of k-diffusion's, of the seed `steps`; options are named as in the request."""
-    model, wrapper = wrapped(config)
+def k_run(sampler, schedule, config, steps, options, rounded=False, net=answer, seed=None, shape=SHAPE):
+    """One run of k-diffusion's, of the seed `steps` if none is given; options are named as in the request."""
+    model, wrapper = wrapped(config, net)
+    seed = steps if seed is None else seed
     discards = options.get("discardNextToLastSigma", sampler in DISCARDS)
-    sigmas = levels(schedule, steps + discards, wrapper, config)
+    sigmas = levels(schedule, steps + discards, wrapper, config, net is not answer and sampler in BROWNIAN)
     if rounded and schedule == "default":
         # PyTorch's square root is MKL's, which is off by one in the last place for 6 of the 1000 levels.
         a = alphas(config).numpy()
@@ -186,8 +195,8 @@ def k_run(sampler, schedule, config, steps, options, rounded=False):
         sigmas = K.sampling.append_zero(torch.from_numpy(np.interp(times, np.arange(1000), every).astype(np.float32)))
     if discards and len(sigmas) > 2:
         sigmas = torch.cat([sigmas[:-2], sigmas[-1:]])
-    generator = torch.Generator().manual_seed(steps)
-    draw = lambda: torch.randn(SHAPE, generator=generator)
+    generator = torch.Generator().manual_seed(seed)
+    draw = lambda: torch.randn(shape, generator=generator)
     x = draw() * sigmas[0]
     keywords = {"disable": True}
     if sampler in CHURNS:
@@ -199,7 +208,7 @@ def k_run(sampler, schedule, config, steps, options, rounded=False):
         keywords["solver_type"] = "heun"
     if sampler in BROWNIAN:
         visited = sigmas[sigmas > 0]
-        path = K.sampling.BrownianTreeNoiseSampler(x, visited.min(), visited.max(), seed=[steps])
+        path = K.sampling.BrownianTreeNoiseSampler(x, visited.min(), visited.max(), seed=[seed])
         nearest = list(middles(visited)) if rounded else []
         keywords["noise_sampler"] = (lambda *_: path(*nearest.pop(0))) if rounded else path
     # Draws that take no share are not drawn, as in ComfyUI: k-diffusion draws for every step of Euler, Heun and DPM2.
@@ -236,23 +245,23 @@ D_SAMPLERS = {
 }
 
 
-def d_run(sampler, schedule, config, steps, options):
-    """One run of diffusers', of the seed `steps`."""
+def d_run(sampler, schedule, config, steps, options, net=answer, seed=None, shape=SHAPE):
+    """One run of diffusers', of the seed `steps` if none is given."""
     cls, more = D_SAMPLERS[sampler]
-    config = config | more
+    config = {key: value for key, value in config.items() if key != "skip_prk_steps"} | more
     if schedule == "karras":
         config["use_karras_sigmas"] = True
     elif schedule != "default":
         config["timestep_spacing"] = schedule
     scheduler = cls.from_config(config)
     scheduler.set_timesteps(steps)
-    generator = torch.Generator().manual_seed(steps)
-    x = torch.randn(SHAPE, generator=generator) * scheduler.init_noise_sigma
+    generator = torch.Generator().manual_seed(steps if seed is None else seed)
+    x = torch.randn(shape, generator=generator) * scheduler.init_noise_sigma
     keywords = {"generator": generator} if sampler in ("ddim", "ddpm", "tcd") else {}
     if "eta" in options:
         keywords["eta"] = options["eta"]
     for t in scheduler.timesteps:
-        x = scheduler.step(answer(scheduler.scale_model_input(x, t), t.float()), t, x, **keywords).prev_sample
+        x = scheduler.step(net(scheduler.scale_model_input(x, t), t.float()), t, x, **keywords).prev_sample
     if sampler == "unipc-bh1":
         # On the way to the clean end the class multiplies an infinite B(h) by no differences at all, which is no number; what is
         # left without them is its clean estimate.
@@ -349,6 +358,47 @@ def brownian():
     return {"torchsde": torchsde.__version__, "numpy": np.__version__, "seed_sequences": sequences, "brownian": out}
 
 
+# Model, prompt, negative prompt, steps, guidance, seed, width, height
+RUNS = [("sd1", "A  Small\tRED Apple,  on white!", "", (2, 7), 2.5, 5, 40, 32),
+        ("sd2", "a 🍎 and a 🦊 next to 日本語 text", "", (7,), 2.0, 2**32 - 1, 32, 32)]
+
+
+def whole_runs():
+    """Whole runs of the tiny models: cases as in the manifest, and the latents with which they end by their numbers."""
+    import make_goldens
+    found, latents = [], {}
+    for model, prompt, negative, counts, guidance, seed, width, height in RUNS:
+        pipe = make_goldens.load(model)
+        config = json.loads((HERE / "models" / model / "scheduler" / "scheduler_config.json").read_text())
+        # Keys of other classes, which diffusers' `from_config` would pass on.
+        config = {key: value for key, value in config.items() if not key.startswith("_") and value is not None}
+        states = torch.cat([pipe.encode_prompt(text, "cpu", 1, False)[0] for text in (negative, prompt)])
+
+        def net(x, t):
+            without, with_ = pipe.unet(torch.cat([x, x]), t.flatten()[0], states).sample.chunk(2)
+            return without + guidance * (with_ - without)
+
+        scale = make_goldens.SCALE[model]
+        shape = (1, 4, height // scale, width // scale)
+        for sampler in [*K_SAMPLERS, *D_SAMPLERS]:
+            run = k_run if sampler in K_SAMPLERS else d_run
+            if sampler in ("euler", "euler-a", "heun", "lms", "dpm++-2m", "ddim"):
+                schedules = ["exponential"] if sampler in K_SAMPLERS else []
+            elif sampler in K_SAMPLERS:
+                schedules = ["default", "karras", "exponential"]
+            else:
+                schedules = ["default", "karras"] if sampler.startswith("unipc") else ["default"]
+            for schedule in schedules:
+                some = counts if schedule == schedules[0] else (7,)
+                for steps in (*some, 20) if (sampler, schedule) == ("restart", "default") else some:
+                    latents[str(len(found))] = run(sampler, schedule, config, steps, {}, net=net, seed=seed, shape=shape)
+                    found.append({"file": "samplers/runs.safetensors", "case": str(len(found)), "scheduler": {},
+                                  "timesteps": [], "model": model, "sampler": sampler, "schedule": schedule, "prompt": prompt,
+                                  "negative_prompt": negative, "steps": steps, "guidance": guidance, "seed": seed,
+                                  "width": width, "height": height})
+    return found, latents
+
+
 def compact(value):
     if isinstance(value, float):
         return float(f"{value:.9g}")
@@ -369,6 +419,11 @@ def main():
     from importlib.metadata import version
     versions = {name: version(name) for name in ("k-diffusion", "torchsde", "diffusers", "torch", "scipy")}
     with torch.no_grad():
+        cases_of_models, latents = whole_runs()
+        (HERE / "samplers").mkdir(exist_ok=True)
+        save_file({name: value.contiguous() for name, value in latents.items()}, HERE / "samplers/runs.safetensors",
+                  metadata={"opengen-golden": "1"})
+        write("../golden/samplers/runs.json", {"versions": versions, "runs": cases_of_models})
         write("brownian.json", brownian())
         write("samplers.json", compact({"versions": versions, "schedules": schedules(),
                                         "cases": [case(*c) for c in cases()]}))
