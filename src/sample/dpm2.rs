@@ -4,7 +4,7 @@
 use super::euler::{Churned, at, k_levels, one_step};
 use super::euler_ancestral::down_and_up;
 use super::samplers::Asked;
-use super::schedule::{alphas_cumprod_above_zero, sigmas, timestep_at};
+use super::schedule::{alphas_cumprod_above_zero, k_timestep_at, sigmas};
 use super::{Evaluation, HISTORY, Linear, Step, Trajectory};
 use crate::error::Result;
 
@@ -58,7 +58,7 @@ fn slopes(asked: &Asked<'_>, all: &[f32], [timestep, from]: [f64; 2], to: f64, n
     }
     let middle = (from * to).sqrt();
     let trial = one_step(prediction, timestep, from, middle);
-    let there = one_step(prediction, timestep_at(all, middle), middle, middle + (to - from));
+    let there = one_step(prediction, k_timestep_at(all, middle), middle, middle + (to - from));
     // The slope's share of what an Euler step from there, as long as this one, would make.
     let next = Linear { x: there.next.x - 1.0, model: there.next.model, ..Linear::kept(0) };
     twice(trial, Linear { x: 1.0, ..Linear::default() }, Evaluation { next, noise, ..there })
@@ -72,7 +72,7 @@ fn clean(asked: &Asked<'_>, all: &[f32], [timestep, from]: [f64; 2], to: f64, no
     }
     let middle = (from * to).sqrt();
     let trial = one_step(prediction, timestep, from, middle);
-    let there = at(prediction, timestep_at(all, middle), middle);
+    let there = at(prediction, k_timestep_at(all, middle), middle);
     let share = 1.0 - to / from;
     let next = Linear { x: share * there.denoised.x, model: share * there.denoised.model, ..Linear::kept(0) };
     twice(trial, Linear { x: to / from, ..Linear::default() }, Evaluation { next, noise, ..there })

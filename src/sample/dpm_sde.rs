@@ -5,7 +5,7 @@ use super::dpm2::{all_levels, twice};
 use super::euler::{Levels, at, k_levels, one_step};
 use super::euler_ancestral::down_and_up;
 use super::samplers::Asked;
-use super::schedule::timestep_at;
+use super::schedule::k_timestep_at;
 use super::{Evaluation, Linear, Step, Trajectory};
 use crate::error::Result;
 
@@ -57,7 +57,7 @@ fn halfway(asked: &Asked<'_>, all: &[f32], timestep: f64, [from, to]: [f64; 2]) 
         path: Some([start, half]),
         ..one_step(prediction, timestep, from, down)
     };
-    let there = at(prediction, timestep_at(all, half), half);
+    let there = at(prediction, k_timestep_at(all, half), half);
     let (down, up) = down_and_up(start, end, asked.eta());
     let share = 1.0 - down / from;
     let next = Linear { x: share * there.denoised.x, model: share * there.denoised.model, ..Linear::kept(0) };

@@ -3,7 +3,9 @@
 //! Latents are in sigma space: clean + sigma · noise, scaled down only for the UNet.
 
 use super::samplers::Asked;
-use super::schedule::{alphas_cumprod_above_zero, euler_timesteps, karras, sigma_at, sigmas, timestep_at};
+use super::schedule::{
+    alphas_cumprod_above_zero, euler_timesteps, k_timestep_at, karras, sigma_at, sigmas, timestep_at,
+};
 use super::schedules::spaced;
 use super::step::{Churn, Step};
 use super::{Evaluation, Linear, Linear2, ScheduleKind, Trajectory};
@@ -110,7 +112,7 @@ impl Churned {
             options.s_noise.unwrap_or(1.0) * (hat * hat - sigma * sigma).max(0.0).sqrt()
         };
         let told = |((hat, sigma), t): ((&f64, &f64), &f64)| {
-            if hat == sigma { *t } else { timestep_at(&all, *hat) }
+            if hat == sigma { *t } else { k_timestep_at(&all, *hat) }
         };
         let timesteps = pairs().zip(&levels.timesteps).map(told).collect();
         Churned { noises: pairs().map(noise).collect(), timesteps, hat }

@@ -9,7 +9,7 @@ use super::dpm2::all_levels;
 use super::euler::k_levels;
 use super::heun;
 use super::samplers::Asked;
-use super::schedule::{linspace_f32, timestep_at};
+use super::schedule::{k_timestep_at, linspace_f32};
 use super::{Step, Trajectory};
 use crate::error::Result;
 
@@ -19,8 +19,9 @@ pub fn trajectory(asked: &Asked<'_>) -> Result<Trajectory> {
     let pairs = pairs(&levels.sigmas);
     let mut steps: Vec<Step> = Vec::with_capacity(pairs.len());
     for (i, [from, to]) in pairs.iter().copied().enumerate() {
-        let there = (to > 0.0).then(|| timestep_at(&all, to));
-        let mut step = heun::step(asked.config.prediction_type, [timestep_at(&all, from), from], (to, there));
+        let there = (to > 0.0).then(|| k_timestep_at(&all, to));
+        let mut step =
+            heun::step(asked.config.prediction_type, [k_timestep_at(&all, from), from], (to, there));
         let noise = pairs.get(i + 1).map_or(0.0, |[next, _]| (next * next - to * to).max(0.0).sqrt());
         if let Some(last) = step.evaluations.last_mut() {
             last.noise = noise * asked.s_noise();

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::beta::beta_quantile;
 use super::by_name;
 use super::samplers::Asked;
-use super::schedule::{alphas_cumprod_above_zero, linspace_f32, sigmas, timestep_at};
+use super::schedule::{alphas_cumprod_above_zero, k_timestep_at, linspace_f32, sigmas};
 use crate::config::{SchedulerConfig, TimestepSpacing};
 use crate::error::{Error, Result};
 
@@ -212,7 +212,7 @@ pub fn spaced(asked: &Asked<'_>, kind: ScheduleKind, n: usize) -> Result<Option<
     let all = sigmas(&alphas_cumprod_above_zero(asked.config));
     let Some(levels) = levels(asked, kind, &all, n)? else { return Ok(None) };
     let sigmas: Vec<f64> = levels.into_iter().map(f64::from).collect();
-    let timesteps = sigmas.iter().map(|sigma| f64::from(timestep_at(&all, *sigma) as f32)).collect();
+    let timesteps = sigmas.iter().map(|sigma| k_timestep_at(&all, *sigma)).collect();
     Ok(Some(Spaced { timesteps, sigmas }))
 }
 
@@ -283,7 +283,7 @@ fn levels(asked: &Asked<'_>, kind: ScheduleKind, all: &[f32], n: usize) -> Resul
 /// The levels of even timesteps between those of two levels.
 fn timed(all: &[f32], ends: [f64; 2], n: usize) -> Vec<f32> {
     let logs: Vec<f32> = all.iter().map(|sigma| f64::from(*sigma).ln() as f32).collect();
-    let [from, to] = ends.map(|sigma| timestep_at(all, sigma));
+    let [from, to] = ends.map(|sigma| k_timestep_at(all, sigma));
     let level = |t: f32| {
         let (low, high, weight) = (t.floor() as usize, t.ceil() as usize, t.fract());
         f64::from((1.0 - weight) * logs[low] + weight * logs[high]).exp() as f32
