@@ -183,12 +183,12 @@ test('values that cannot be are named, and the others are taken', async () => {
   const page = await visitor(it);
   await ready(page);
   const before = await form(page);
-  await bring.chosen(page, asFile(png({ text: 'a cat\nSteps: 5000, Sampler: UniPC, CFG scale: 310, Seed: -1, Size: 500x9000, Schedule type: Polyexponential' })));
+  await bring.chosen(page, asFile(png({ text: 'a cat\nSteps: 5000, Sampler: DPM fast, CFG scale: 310, Seed: -1, Size: 500x9000, Schedule type: KL Optimal' })));
   await says(page, /^Settings read from/);
   assert.deepEqual(await form(page), { ...before, prompt: 'a cat' });
   const said = await lines(page);
-  for (const words of [/“5000” was not taken: Steps/, /sampler “UniPC”/, /“310” was not taken: Guidance/, /Seed is “-1”/,
-    /multiple of 8/, /“9000” was not taken: Height/, /schedule “polyexponential”/]) {
+  for (const words of [/“5000” was not taken: Steps/, /sampler “DPM fast”/, /“310” was not taken: Guidance/, /Seed is “-1”/,
+    /multiple of 8/, /“9000” was not taken: Height/, /schedule “kl optimal”/]) {
     assert.ok(said.some((line) => words.test(line)), `${words} in\n${said.join('\n')}`);
   }
 });

@@ -159,7 +159,7 @@ const STATES = {
     await page.locator('#waiting-count').click();
   },
   async link(page) {
-    await page.goto(`${address}#prompt=a+panda+on+a+pink+background&steps=0&sampler=unipc&model=sdxl`);
+    await page.goto(`${address}#prompt=a+panda+on+a+pink+background&steps=0&sampler=dpm-fast&model=sdxl`);
     await ready(page);
   },
   async adding(page) {
