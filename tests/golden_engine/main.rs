@@ -10,6 +10,7 @@ mod left_out;
 mod controls;
 mod denoise;
 mod faults;
+mod loras;
 mod pictures;
 mod prompts;
 mod residence;

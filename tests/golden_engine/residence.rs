@@ -25,14 +25,14 @@ use crate::common::{DenoiseCase, cases, mini, mini_request, model_folder, reques
 use crate::engine::{Packed, Tier, own_tiers, tiers};
 
 /// A model that lies in memory in chunks, of which whole ones are handed over, as a browser's store does.
-struct Shelf {
+pub struct Shelf {
     packed: Rc<Packed>,
     seen: Rc<Seen>,
 }
 
 /// What a test knows of a shelf, and does to it.
 #[derive(Default)]
-struct Seen {
+pub struct Seen {
     fetched: RefCell<Vec<BTreeSet<Component>>>,
     /// The bytes of this component have changed.
     spoilt: Cell<Option<Component>>,
@@ -41,6 +41,13 @@ struct Seen {
 }
 
 const CHUNK: usize = 4096;
+
+impl Shelf {
+    /// One that nothing happens to.
+    pub fn of(packed: &Rc<Packed>) -> Shelf {
+        Shelf { packed: packed.clone(), seen: Rc::default() }
+    }
+}
 
 impl Stock for Shelf {
     fn fetch<'a>(
@@ -92,7 +99,7 @@ pub fn device(tier: &Tier) -> Context {
 }
 
 /// A model that stays on its device.
-fn unlimited(tier: &Tier, packed: &Packed) -> Pipeline {
+pub fn unlimited(tier: &Tier, packed: &Packed) -> Pipeline {
     let mut pipeline = block_on(Pipeline::new(device(tier), packed.manifest.clone())).expect("pipeline");
     for (slab, bytes) in packed.slabs.iter().enumerate() {
         pipeline.write(slab, 0, bytes).expect("weights written");
@@ -101,18 +108,18 @@ fn unlimited(tier: &Tier, packed: &Packed) -> Pipeline {
 }
 
 /// The same within a limit, and what the test sees of its shelf.
-fn within(tier: &Tier, packed: &Rc<Packed>, bytes: u64) -> (Pipeline, Rc<Seen>) {
+pub fn within(tier: &Tier, packed: &Rc<Packed>, bytes: u64) -> (Pipeline, Rc<Seen>) {
     let seen = Rc::new(Seen::default());
     let shelf = Shelf { packed: packed.clone(), seen: seen.clone() };
     let manifest = packed.manifest.clone();
     (Pipeline::within(device(tier), manifest, bytes, Box::new(shelf)).expect("pipeline"), seen)
 }
 
-fn make(pipeline: &mut Pipeline, request: &Request) -> Result<Output, Error> {
+pub fn make(pipeline: &mut Pipeline, request: &Request) -> Result<Output, Error> {
     block_on(pipeline.generate(request, &mut |_| {}, &Cancel::default()))
 }
 
-fn pixels(output: Output) -> Vec<Vec<u8>> {
+pub fn pixels(output: Output) -> Vec<Vec<u8>> {
     output.images.into_iter().map(|image| image.pixels).collect()
 }
 
@@ -127,7 +134,7 @@ fn residency(pipeline: &mut Pipeline) -> Residency {
     engine.residency().expect("phases").clone()
 }
 
-fn shape(request: &Request, manifest: &Manifest) -> Shape {
+pub fn shape(request: &Request, manifest: &Manifest) -> Shape {
     let [batch, _, h, w] = request.latents_shape(&manifest.config);
     let scheduler = &manifest.config.scheduler;
     let run = sample::trajectory(scheduler, request.sampler, request.schedule, request.steps);
@@ -152,7 +159,7 @@ fn shape(request: &Request, manifest: &Manifest) -> Shape {
 }
 
 /// The least memory that runs of a shape can do with.
-fn least(tier: &Tier, manifest: &Manifest, shape: Shape) -> u64 {
+pub fn least(tier: &Tier, manifest: &Manifest, shape: Shape) -> u64 {
     let config = &manifest.config;
     let stored = |decl: &WeightDecl| manifest.record(&decl.name).expect("a record").weight_type;
     let plan = |key| (key, plan_of(config, key, tier.context.target(), &stored).expect("a plan"));
