@@ -132,7 +132,8 @@ fn a_multistep_sampler_cannot_be_taken_apart() {
         let latents = golden.values("latents.1");
         let alone = step(&mut pipeline, &request(case), 1, &latents, false).unwrap_err().to_string();
         assert!(alone.starts_with(&format!("sampler: {sampler} remembers")), "{alone}");
-        assert!(alone.ends_with("use ddim, euler, euler-a, heun or lcm"), "{alone}");
+        let (_, instead) = alone.split_once("; use ").expect("what can be taken instead");
+        assert!(instead.starts_with("ddim, euler, euler-a, heun,") && !instead.contains("lms"), "{alone}");
     }
 }
 
