@@ -35,5 +35,5 @@ test('the settings stand in groups, in the order that A1111 has them', async () 
   assert.deepEqual(await groups.evaluateAll((all) => all.filter((group) => group.tagName === 'FIELDSET')
     .map((group) => group.querySelector('legend').textContent)), ['Sampling', 'Size and number', 'Seed and noise']);
   const labels = await page.locator('#fields > .group > .fields > .field > label').allTextContents();
-  assert.deepEqual(labels, ['Sampler', 'Schedule', 'Steps', 'Guidance', 'Width', 'Height', 'Pictures', 'Seed', 'Noise']);
+  assert.deepEqual(labels, ['Sampler', 'Schedule', 'Steps', 'Guidance', 'Width', 'Height', 'Pictures', 'Seed', 'Noise', 'Dialect']);
 });
