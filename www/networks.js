@@ -1,6 +1,6 @@
 /**
- * Networks that were brought to change models (LoRA and its family) and embeddings, words of one's own, kept in this browser: a database of their own, apart
- * from the models. What a list needs and the files lie in two stores, so that a long list is read without touching the files.
+ * Networks that were brought to change models (LoRA and its family) and embeddings, words of one's own, kept in this browser: a
+ * database of their own, apart from the models. What a list needs and the files lie in two stores, so that a long list is read without touching the files.
  */
 
 import { invalid } from './errors.js';
@@ -36,12 +36,11 @@ export async function wordsIn(text, width) {
 }
 
 /**
- * The LoRA that a prompt calls so: by its name, else by its title, else whatever the capitals.
+ * The LoRA among these that a prompt calls so: by its name, else by its title, else whatever the capitals.
+ * @param {StoredNetwork[]} all
  * @param {string} name
- * @returns {Promise<StoredNetwork | undefined>}
  */
-export async function find(name) {
-  const all = await list();
+export function meant(all, name) {
   const low = name.toLowerCase();
   const loras = all.filter(({ about }) => about.kind === 'lora');
   return loras.find((row) => row.name === name) ?? loras.find(({ about }) => about.title === name)

@@ -753,7 +753,7 @@ export type ToWorker =
   | { type: 'upscale'; id: number; ask: UpscaleRequest }
   | { type: 'study'; id: number; ask: Study }
   | { type: 'listNetworks'; id: number }
-  | { type: 'addNetwork'; id: number; network: NetworkFile; name?: string; replace?: boolean }
+  | { type: 'addNetwork'; id: number; network: NetworkFile; name: string; replace?: boolean }
   | { type: 'networkFile'; id: number; name: string }
   | { type: 'renameNetwork'; id: number; name: string; to: string }
   | { type: 'removeNetwork'; id: number; name: string }

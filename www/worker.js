@@ -104,7 +104,7 @@ async function perform(call) {
     case 'listNetworks':
       return networks.list();
     case 'addNetwork':
-      return networks.add(await blobOf(call.network), { ...call, name: call.name ?? call.network.name, look: running.module.aboutNetwork });
+      return networks.add(await blobOf(call.network), { name: call.name, replace: call.replace, look: running.module.aboutNetwork });
     case 'networkFile':
       return networks.fileOf(call.name);
     case 'renameNetwork':
@@ -241,7 +241,7 @@ async function withNetworks(asked) {
   if (!given.length && !named.length) return request;
   const loras = [];
   for (const lora of [...given, ...named]) {
-    const kept = !lora.network && await networks.find(lora.name);
+    const kept = !lora.network && networks.meant(await networks.list(), lora.name);
     if (kept) {
       const { name, bytes, added } = kept;
       const read = async () => bytesOf({ file: await networks.fileOf(name) });

@@ -1,6 +1,7 @@
 /**
- * LoRAs and embeddings in the settings: those that are kept in this browser, and how much of each the prompt asks for. The prompt alone says
- * it, as A1111 has it (`<lora:name:0.8>`): what is switched on or moved here is written there, and what is typed there shows here.
+ * LoRAs and embeddings in the settings: those that are kept in this browser, and how much of each the prompt asks for. The prompt
+ * alone says it, as A1111 has it (`<lora:name:0.8>`): what is switched on or moved here is written there, and what is typed there
+ * shows here.
  */
 
 import { $, bytes, make } from '../js/dom.js';
@@ -8,6 +9,7 @@ import { SAMPLERS } from '../limits.js';
 import { report } from '../js/report.js';
 import { insert } from '../js/typing.js';
 import { sentence } from '../js/words.js';
+import { meant } from '../networks.js';
 import { madeFor, tag, tagsOf } from './tags.js';
 
 /** As far as the slider goes unless the prompt asks for more. */
@@ -122,17 +124,9 @@ export class Loras {
     return tagsOf($('prompt').value);
   }
 
-  /** The first tag that means one of them. @param {string} name */
-  #tag(name) {
-    return this.#tags.find((one) => this.#meant(one.name)?.name === name);
-  }
-
-  /** What a tag's name means, as the worker looks for it. @param {string} name */
-  #meant(name) {
-    const low = name.toLowerCase();
-    const loras = this.#kept.filter(({ about }) => about.kind === 'lora');
-    return loras.find((network) => network.name === name) ?? loras.find(({ about }) => about.title === name)
-      ?? loras.find((network) => network.name.toLowerCase() === low);
+  /** The first of some tags that means one of them. @param {string} name */
+  #tag(name, tags = this.#tags) {
+    return tags.find((one) => meant(this.#kept, one.name)?.name === name);
   }
 
   /** Writes a weight into the prompt, where its tag stands or behind everything. @param {string} name @param {number} weight */
@@ -158,14 +152,15 @@ export class Loras {
   /** Everything as the prompt has it. */
   #show() {
     const tags = this.#tags;
-    for (const [name, row] of this.#rows) row.show(tags.find((one) => this.#meant(one.name)?.name === name));
-    const missing = tags.filter((one) => !this.#meant(one.name));
+    for (const [name, row] of this.#rows) row.show(this.#tag(name, tags));
+    const missing = tags.filter((one) => !meant(this.#kept, one.name));
     this.#missing.replaceChildren(...missing.map((one) => {
       const out = make('button', { type: 'button', className: 'link', textContent: 'Take it out' });
       out.addEventListener('click', () => this.#cut(this.#tags.find(({ name }) => name === one.name) ?? one));
       return make('li', {}, `“${one.name}” is named in the prompt and is not here: pictures are drawn without it. `, out);
     }));
-    const used = this.#kept.filter(({ name, about }) => (about.kind === 'lora' ? tags.some((one) => this.#meant(one.name)?.name === name) : this.#isSaid(name))).length;
+    const isUsed = ({ name, about }) => (about.kind === 'lora' ? this.#tag(name, tags) : this.#isSaid(name));
+    const used = this.#kept.filter(isUsed).length;
     $('loras-state').textContent = missing.length ? `${missing.length} missing` : used ? `${used} in use` : this.#kept.length ? 'none in use' : 'none';
   }
 
