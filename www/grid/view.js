@@ -41,8 +41,9 @@ export class Grid {
     this.#sheet.setAttribute('aria-label', 'Grid');
     $('report').parentElement.after(this.#sheet);
     for (const field of ['prompt', 'steps', 'width', 'height', 'guidance', 'sampler']) {
-      for (const event of ['input', 'put']) $(field).addEventListener(event, () => this.#tell());
+      for (const event of ['input', 'put']) $(field).addEventListener(event, () => $('grid').open && this.#tell());
     }
+    $('grid').addEventListener('toggle', () => $('grid').open && this.#tell());
     this.#tell();
   }
 
