@@ -143,7 +143,7 @@ const PARTS = {
   ],
 };
 const COPY = 'opengen-page-';
-/** Holds which copy is in use, which is next, which parts are kept, and which copy each tab and worker began with. */
+/** Holds which copy is in use, which is next, which parts are kept, whether some are owing, and what each tab and worker began with. */
 const BOOK = 'opengen-book';
 const CLIENT = 'client/';
 /** The server is not asked again within this time, in ms, whether it still has a version. */
@@ -280,14 +280,18 @@ async function lookForNews() {
   await booking(tidy);
 }
 
-/** Keeps these parts too, from the next visit on. */
-async function keep(parts) {
+/**
+ * Keeps these parts too, from the next visit on. Two that are asked for at once are entered one after the other: each would
+ * write its own list otherwise, and one be forgotten. What did not arrive is tried again when anything is asked for.
+ */
+const keep = (parts) => refreshing(async () => {
   const before = await keptParts();
   const all = Object.keys(PARTS).filter((name) => before.includes(name) || parts.includes(name));
-  if (all.length === before.length) return;
+  if (all.length === before.length && !(await read('owing'))) return;
   await write('parts', all.join(' '));
-  await refresh();
-}
+  await write('owing', 'yes');
+  await fetchCopy();
+});
 
 const keptParts = async () => (await read('parts')).split(' ').filter((name) => Object.hasOwn(PARTS, name));
 
@@ -315,7 +319,9 @@ async function fetchCopy() {
   const parts = await fetchAll((await partsThere()).flatMap((name) => PARTS[name]));
   const files = [...shell, ...parts];
   const name = `${COPY}${await digestOf(shell)}-${await digestOf(files)}`;
-  return booking(() => enter(name, files));
+  const differs = await booking(() => enter(name, files));
+  await write('owing', '');
+  return differs;
 }
 
 /** The parts to be kept that the server has: the engine for several threads is not built everywhere, nor at once. */

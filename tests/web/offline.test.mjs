@@ -57,6 +57,26 @@ test('after the first picture everything is there without a network: in the same
   await everywhere(page);
 }));
 
+/** In the page: asks for parts to be kept, each in a message of its own and all at once. */
+const askFor = (page, ...parts) => page.evaluate(async (all) => {
+  const { active } = await navigator.serviceWorker.ready;
+  for (const part of all) active.postMessage({ type: 'keep', parts: [part] });
+}, parts);
+
+test('parts that are asked for at once are all kept, and what did not arrive is asked for again', () => withServer(async ({ server }) => {
+  const page = await visitor({ ...it, server }, { init: savesData });
+  await ready(page);
+  await kept(page, 'style\\.css');
+  await askFor(page, 'how', 'grid', 'languages');
+  for (const file of ['learn/learn\\.js', 'grid/view\\.js', 'languages\\.json']) await kept(page, file);
+  await server.kill();
+  await askFor(page, 'checkpoints');
+  await page.waitForTimeout(500);
+  await server.start();
+  await askFor(page, 'checkpoints');
+  await kept(page, 'clip/merges\\.txt');
+}));
+
 test('who saves data keeps what was used; the rest is said to be missing at its button, and comes with the network', () => withServer(async ({ server }) => {
   const page = await visitor({ ...it, server }, { init: savesData });
   await ready(page);

@@ -10,7 +10,7 @@ import { DIST, Server } from './server.mjs';
 /** For pictures and downloads: SwiftShader on two busy cores is slow, a hang is still noticed. */
 export const PATIENCE = 300_000;
 /** For everything else. */
-const SHORT = 30_000;
+const SHORT = 60_000;
 
 /**
  * What is the same on both engines is tested on the processor, and on WebGPU too by `cargo xtask full`: a software adapter
