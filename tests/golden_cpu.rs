@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::families::Family;
 use common::pictures::{
-    ROUNDED, assert_batches, compare_encoded, compare_part, compare_picture, compare_second, drawn,
-    picture_cases,
+    ROUNDED, assert_batches, assert_seamless, compare_encoded, compare_part, compare_picture, compare_second,
+    drawn, picture_cases,
 };
 use common::report::Report;
 use common::twice::{two_encoders, two_encoders_folder};
@@ -26,7 +26,7 @@ use opengen::model;
 use opengen::pipeline::engine::{Engine, Network};
 use opengen::pipeline::stages::Stages;
 use opengen::pipeline::study::{self, Start};
-use opengen::pipeline::{Cancel, Dump, Event, Mask, Picture, Pipeline, Request};
+use opengen::pipeline::{Cancel, Dump, Event, Mask, Picture, Pipeline, Request, Tiling};
 use opengen::sample::SamplerKind;
 use opengen::weights::{self, LayoutOptions, Manifest, ModelSource};
 use pollster::block_on;
@@ -329,6 +329,26 @@ fn a_part_of_a_picture() {
     let case = &picture_cases("inpaint")[0];
     assert_batches(&mut report, case, &mut pipeline(&model_folder(&case.model)));
     report.finish();
+}
+
+/// Tiles without seams, from noise and from pictures, along both axes and along one.
+#[test]
+fn tiles_without_seams() {
+    let (mut report, mut moved) = (Report::new(common::F32), Report::new(1e-4));
+    for case in picture_cases("tiling") {
+        let (mut pipeline, golden) = (pipeline(&model_folder(&case.model)), case.golden());
+        for run in &case.runs {
+            let (_, dump) = drawn(&mut pipeline, &case.request_of_tile(run, &golden));
+            compare_picture(&mut report, &format!("{} {}", case.model, run.run), run, &dump, &golden);
+        }
+        let side = if case.model == "small" { 128 } else { 64 };
+        for tiling in [Tiling::Both, Tiling::X, Tiling::Y] {
+            let request = Request { width: side, height: side, tiling, ..case.request(&case.runs[0]) };
+            assert_seamless(&mut moved, &request, &mut pipeline);
+        }
+    }
+    report.finish();
+    moved.finish();
 }
 
 /// Drawn small, enlarged, and drawn on; each picture of a batch as alone.

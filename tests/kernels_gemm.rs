@@ -4,13 +4,13 @@ mod common_gpu;
 
 use std::ops::Range;
 
-use common_gpu::products::{Shape, conv, linear, pack, params, strided, upsampled};
+use common_gpu::products::{Shape, around, conv, linear, pack, params, strided, upsampled};
 use common_gpu::{Gpu, Random, Report, decode, encode, gpu, left_out};
 use opengen::kernels::gemm::cpu::{Epilogue, gemm as twin};
 use opengen::kernels::gemm::{
     Act, MATRIX_VARIANTS, Params, Source, Spec, VARIANTS, Variant, cut_k4, workgroups,
 };
-use opengen::kernels::{Elem, WeightType, gemm_sum};
+use opengen::kernels::{Circular, Elem, WeightType, gemm_sum};
 
 /// The two sources side by side, as the twin reads them.
 fn concatenated(a: &[f32], b: &[f32], shape: Shape) -> Vec<f32> {
@@ -36,7 +36,11 @@ fn product(
         return gpu.run(spec.clone(), workgroups(spec, &params), params.bytes(), &operands, 1).remove(0);
     }
     let params = Params { cut_k4: cut_k4(spec.variant, params.k4, cuts), ..params };
-    let split = Spec { split: true, ..Spec::plain(spec.elem, spec.weight, spec.variant, spec.source) };
+    let split = Spec {
+        split: true,
+        circular: spec.circular,
+        ..Spec::plain(spec.elem, spec.weight, spec.variant, spec.source)
+    };
     let grid = workgroups(&split, &params);
     // What a cut does not write is no number.
     let unwritten = vec![f32::NAN; grid[2] as usize * params.m as usize * params.n as usize];
@@ -305,6 +309,41 @@ fn products_of_matrix_units_are_their_twins() {
         for (spec, shape) in cases.into_iter().filter(|(_, shape)| variant.fits(&params(*shape, 0))) {
             check(&mut report, &mut random, &spec, shape);
             check_cut(&mut report, &mut random, &spec, shape, 2);
+        }
+    }
+}
+
+/// Maps that go on at their other end along one axis or both: same size, halved, enlarged, of one pixel, whole and in cuts. In f16
+/// a variant is tried that loads as f32 does, for what is read has nothing to do with how wide it is.
+#[test]
+fn convolutions_of_rings_are_their_twins() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("gemm, circular");
+    let mut random = Random::new(17);
+    let [x, y, both] = [(true, false), (false, true), (true, true)].map(|(x, y)| Circular { x, y });
+    let shapes = [
+        (Source::Conv, conv(2, (5, 7), 36, 32), both),
+        (Source::Conv, conv(1, (1, 1), 32, 32), both),
+        (Source::Conv, strided(conv(2, (7, 10), 32, 64), 1), x),
+        (Source::ConvUpsample, upsampled(conv(1, (4, 3), 36, 64), 1), y),
+    ];
+    let units = if gpu.has_matrices() { &MATRIX_VARIANTS[..] } else { &[] };
+    if units.is_empty() {
+        left_out::partly(NO_MATRICES);
+    }
+    for &elem in gpu.elems() {
+        let units = units.iter().copied().filter(|_| elem == Elem::F16);
+        let others = variants_for(elem, WeightType::Q8)
+            .filter(|&variant| elem == Elem::F32 || left_out::everything() || variant == Variant::OUTER);
+        for variant in others.chain(units) {
+            let fitting = shapes.into_iter().filter(|(_, shape, _)| variant.fits(&params(*shape, 0)));
+            for (source, shape, circular) in fitting {
+                let spec = Spec { circular, ..Spec::plain(elem, WeightType::F16, variant, source) };
+                check(&mut report, &mut random, &spec, around(shape, circular));
+                if variant == Variant::OUTER || MATRIX_VARIANTS.contains(&variant) {
+                    check_cut(&mut report, &mut random, &spec, around(shape, circular), 3);
+                }
+            }
         }
     }
 }

@@ -2,22 +2,26 @@
 
 mod common_gpu;
 
-use common_gpu::products::{Packed, Shape, conv, pack, params, upsampled};
+use common_gpu::products::{Packed, Shape, around, conv, pack, params, upsampled};
 use common_gpu::{Gpu, Random, Report, decode, encode, gpu};
 use opengen::kernels::gemm::cpu::{Epilogue, gemm};
 use opengen::kernels::gemm::{self, Act, Source, Variant};
 use opengen::kernels::winograd::{self, Params, Pass, Spec, Tile, cpu};
-use opengen::kernels::{Elem, WeightType, gemm_sum};
+use opengen::kernels::{Circular, Elem, WeightType, gemm_sum};
 
 const TIME_OFFSET: usize = 12;
 
 /// Sizes that are whole tiles and such as are not, from maps of one tile on.
-fn shapes() -> [Shape; 4] {
+fn shapes() -> [Shape; 7] {
+    let [x, y, both] = [(true, false), (false, true), (true, true)].map(|(x, y)| Circular { x, y });
     [
         conv(2, (5, 7), 36, 32),
         conv(1, (8, 12), 64, 48),
         conv(2, (2, 3), 32, 32),
         upsampled(conv(2, (4, 3), 36, 32), 1),
+        around(conv(1, (5, 7), 32, 32), both),
+        around(conv(1, (4, 9), 32, 32), x),
+        around(upsampled(conv(1, (4, 3), 36, 32), 1), y),
     ]
 }
 
@@ -92,7 +96,7 @@ fn transformed_inputs_are_their_twin() {
                 let expected = &expected[first as usize * of_tile..];
                 let found = transform(
                     gpu,
-                    (tile, Pass::Input { upsample: g.upsample }, elem),
+                    (tile, Pass::Input { upsample: g.upsample, circular: g.circular }, elem),
                     &part,
                     vec![encode(elem, &a)],
                     (Elem::F32, expected.len()),
@@ -204,7 +208,7 @@ fn all_together_are_the_convolution() {
         );
         let v = transform(
             gpu,
-            (tile, Pass::Input { upsample: g.upsample }, Elem::F32),
+            (tile, Pass::Input { upsample: g.upsample, circular: g.circular }, Elem::F32),
             &all,
             vec![encode(Elem::F32, &a)],
             f32(all.tiles as usize * products * channels),

@@ -6,7 +6,7 @@ use opengen::config::{
     BUILTIN, CompactConfig, ControlNetConfig, Denoiser, ModelConfig, RrdbConfig, UnetConfig, UpscalerConfig,
 };
 use opengen::kernels::winograd::{self, Pass};
-use opengen::kernels::{Elem, Kernel, WeightType, gemm};
+use opengen::kernels::{Circular, Elem, Kernel, WeightType, gemm};
 use opengen::model::autoencoder;
 use opengen::model::upscaler::Part;
 use opengen::pipeline::graphs::Controls;
@@ -34,6 +34,7 @@ const GUIDED: Shape = Shape {
     encodes: false,
     masked: false,
     controls: Controls::NONE,
+    circular: Circular::NONE,
 };
 
 fn plans(model: &str, size: usize, elem: Elem, copies: usize) -> Plans {

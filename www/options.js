@@ -26,7 +26,7 @@ const MODEL = {
 const PICTURE = {
   prompt: true, negativePrompt: true, dialect: true, emphasis: true, embeddings: true, wildcards: true, steps: true, guidance: true, seed: true, variationSeed: true,
   variationStrength: true, rng: true, sampler: true, schedule: true, width: true, height: true, batch: true,
-  previews: true, walk: true, guidanceRescale: true, samplerOptions: true, image: true, strength: true, exactSteps: true, resize: true, encode: true,
+  previews: true, walk: true, guidanceRescale: true, samplerOptions: true, tiling: true, image: true, strength: true, exactSteps: true, resize: true, encode: true,
   mask: true, maskBlur: true, maskedContent: true, differential: true, onlyMasked: true, extend: true, hires: true, controls: true, loras: true,
 };
 /** @type {Names<Required<import('./api.d.ts').GenerateOptions>>} */
@@ -70,6 +70,7 @@ export const STUDY = {
   begin: { request: true, clean: true, t: true },
   step: { request: true, index: true, latents: true, maps: true },
   film: { frames: true, delay: true },
+  map: { image: true, preprocessor: true, resize: true, width: true, height: true },
 };
 
 /** The options of each call, by what an error calls it. */
@@ -84,7 +85,7 @@ const ELSEWHERE = /** @type {Record<string, string>} */ ({
   numinferencesteps: 'steps', numsteps: 'steps', inferencesteps: 'steps', iterations: 'steps',
   negative: 'negativePrompt', text: 'prompt', scheduler: 'sampler', samplername: 'sampler', method: 'sampler',
   n: 'batch', count: 'batch', batchsize: 'batch', numimages: 'batch', numimagesperprompt: 'batch',
-  initimage: 'image', denoisingstrength: 'strength', denoise: 'strength', maskimage: 'mask', outpaint: 'extend', hiresfix: 'hires', highres: 'hires', hrscale: 'scale', textualinversion: 'embeddings', textualinversions: 'embeddings', embedding: 'embeddings', controlnet: 'controls', controlnets: 'controls', lora: 'loras', networks: 'loras', adapters: 'loras', network: 'model', strength: 'weight', te: 'textWeight', unet: 'weight', weight: 'strength', controlnetconditioningscale: 'strength', guidancestart: 'start', guidanceend: 'end', module: 'preprocessor', map: 'image', controlmode: 'importance', hrupscaler: 'upscaler', feather: 'overlap', feathering: 'overlap', inpaintfullrespadding: 'onlyMasked', paddingmaskcrop: 'onlyMasked', maskedareapadding: 'onlyMasked', ensd: 'etaNoiseSeedDelta', discardpenultimatesigma: 'discardNextToLastSigma', subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
+  initimage: 'image', denoisingstrength: 'strength', denoise: 'strength', maskimage: 'mask', outpaint: 'extend', seamless: 'tiling', circular: 'tiling', hiresfix: 'hires', highres: 'hires', hrscale: 'scale', textualinversion: 'embeddings', textualinversions: 'embeddings', embedding: 'embeddings', controlnet: 'controls', controlnets: 'controls', lora: 'loras', networks: 'loras', adapters: 'loras', network: 'model', strength: 'weight', te: 'textWeight', unet: 'weight', weight: 'strength', controlnetconditioningscale: 'strength', guidancestart: 'start', guidanceend: 'end', module: 'preprocessor', map: 'image', controlmode: 'importance', hrupscaler: 'upscaler', feather: 'overlap', feathering: 'overlap', inpaintfullrespadding: 'onlyMasked', paddingmaskcrop: 'onlyMasked', maskedareapadding: 'onlyMasked', ensd: 'etaNoiseSeedDelta', discardpenultimatesigma: 'discardNextToLastSigma', subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
   callback: 'onStep', onprogress: 'onStep', onpreview: 'onStep', abortsignal: 'signal', type: 'imageType',
   format: 'imageType', device: 'engine', backend: 'engine', worker: 'workerUrl', src: 'url', href: 'url', path: 'url',
   hash: 'sha256', size: 'bytes', memory: 'memoryLimit', maxmemory: 'memoryLimit', vram: 'memoryLimit',

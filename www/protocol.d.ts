@@ -157,6 +157,9 @@ export interface EmbeddingFile {
   bytes: Uint8Array;
 }
 
+/** Along which axes a picture is a tile. */
+export type Tiling = 'none' | 'both' | 'x' | 'y';
+
 /** Ranges and defaults are those of src/pipeline/limits.rs; `LIMITS` and `DEFAULTS` have them as values. */
 export interface GenerateRequest {
   /** What the picture shows, at most 20000 characters; `(word:1.2)` weighs, as A1111 has it. */
@@ -215,6 +218,11 @@ export interface GenerateRequest {
   height: number;
   /** Pictures at once, 1 … 8. Default: 1. */
   batch: number;
+  /**
+   * Along which axes the picture is a tile without seams (A1111's tiling): left and right borders meet, or top and bottom ones. Not
+   * with `onlyMasked`. Default: "none".
+   */
+  tiling?: Tiling;
   /** Whether steps bring a picture of the latents: of what size, and with which steps. Default: true. */
   previews: boolean | PreviewOptions;
   /** A stop on the way to another prompt or seed. */
@@ -516,7 +524,9 @@ export type Study =
   | { what: 'begin'; request: GenerateRequest; clean?: Float32Array; t?: number }
   | { what: 'step'; request: GenerateRequest; index: number; latents: Float32Array; maps?: boolean }
   /** An animated PNG, `delay` milliseconds a frame. */
-  | { what: 'film'; frames: Pixels[]; delay: number };
+  | { what: 'film'; frames: Pixels[]; delay: number }
+  /** What a ControlNet would read of a picture, at the size that is drawn; needs no model. */
+  | { what: 'map'; image: Pixels; preprocessor?: Preprocessor; resize?: 'just' | 'crop' | 'fill'; width: number; height: number };
 
 /** What answers a question. */
 /** How a prompt is read, as a request says it. */
@@ -558,6 +568,7 @@ export type StudyAnswer<S extends Study> =
   S extends { what: 'begin' } ? RunPath :
   S extends { what: 'step' } ? StepTrace :
   S extends { what: 'film' } ? Uint8Array :
+  S extends { what: 'map' } ? Pixels :
   never;
 
 /** RGBA, row by row from the top. */
@@ -651,6 +662,7 @@ export interface PictureSettings {
   maskedContent: 'original' | 'noise' | 'zero' | 'fill' | null;
   onlyMasked: number | null;
   extend: Required<Extension> | null;
+  tiling: Tiling | null;
   hires: { scale: number; strength: number | null; steps: number | null; upscaler: Upscaler | null } | null;
   controls: Steered[];
   sampler: Sampler | null;

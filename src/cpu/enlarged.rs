@@ -30,12 +30,13 @@ impl Enlarged {
     /// see the border earlier.
     pub fn new(conv: Conv, from: Shape, to: Shape, matrix: &Matrix) -> Option<Enlarged> {
         let twice = Some((2 * from.h, 2 * from.w));
-        let other = conv.upsample != twice || conv != Conv::upsample(to.h, to.w);
+        let circular = conv.circular;
+        let other = conv.upsample != twice || conv != Conv { circular, ..Conv::upsample(to.h, to.w) };
         if other || matrix.k != PRODUCTS * from.c || !from.c.is_multiple_of(4) {
             return None;
         }
         let same = Shape { c: to.c, ..from };
-        let geometry = Geometry::new(Conv::same(), from, same);
+        let geometry = Geometry::new(Conv { circular, ..Conv::same() }, from, same);
         Some(Enlarged { geometry, from, matrix: summed(matrix, from.c) })
     }
 
@@ -153,14 +154,17 @@ fn summed(matrix: &Matrix, c: usize) -> Matrix {
 mod tests {
     use super::super::gemm::by_blocks;
     use super::*;
+    use crate::kernels::Circular;
 
     /// Two images, wider than a block, onto what is there, against the convolution that reads the enlarged map.
     #[test]
     fn the_output_is_that_of_the_enlarged_map() {
-        for (n, h, w, c, out_channels) in [(2, 3, 5, 4, 7), (1, 1, 1, 12, 8), (1, 2, PIXELS + 1, 8, 3)] {
+        let sizes = [(2, 3, 5, 4, 7), (1, 1, 1, 12, 8), (1, 2, PIXELS + 1, 8, 3)];
+        let all = sizes.into_iter().flat_map(|size| Circular::ALL.map(|circular| (size, circular)));
+        for ((n, h, w, c, out_channels), circular) in all {
             let value = |i: usize| ((i * 37 + 11) % 17) as f32 - 8.0;
             let (from, to) = (Shape::image(n, h, w, c), Shape::image(n, 2 * h, 2 * w, out_channels));
-            let conv = Conv::upsample(2 * h, 2 * w);
+            let conv = Conv { circular, ..Conv::upsample(2 * h, 2 * w) };
             let matrix = Matrix::pack(9 * c, out_channels, |k, n| value(k * 5 + n * 3));
             let x: Vec<f32> = (0..from.len() as usize).map(value).collect();
             let bias = super::super::gemm::columns(&(0..out_channels).map(value).collect::<Vec<_>>());
@@ -180,7 +184,7 @@ mod tests {
                 let onto = Onto::These(&add[first * out_channels..][..out.len()]);
                 enlarged.multiply(&map, first, Some(&bias), onto, out);
             });
-            assert_eq!(got, expected, "{n}x{h}x{w}x{c}"); // small whole numbers: no rounding
+            assert_eq!(got, expected, "{n}x{h}x{w}x{c} {circular:?}"); // small whole numbers: no rounding
         }
     }
 

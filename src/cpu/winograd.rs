@@ -323,13 +323,15 @@ fn output([m0, m1, m2, m3, m4, m5]: [F4; INPUTS]) -> [F4; OUTPUTS] {
 mod tests {
     use super::super::gemm::{by_blocks, columns};
     use super::*;
+    use crate::kernels::Circular;
 
     /// Two images, sizes that are no whole tiles, columns that are no whole panels or several passes, onto what is there.
     #[test]
     fn the_output_is_that_of_the_convolution_by_itself() {
-        for (n, h, w, c, out_channels) in
-            [(2, 8, 12, 16, 20), (2, 13, 7, 20, 8), (1, 4, 300, 16, 3), (1, 12, 8, 1536, 80)]
-        {
+        let sizes = [(2, 8, 12, 16, 20), (2, 13, 7, 20, 8), (1, 4, 300, 16, 3), (1, 12, 8, 1536, 80)];
+        let all = sizes.into_iter().flat_map(|size| Circular::ALL.map(|circular| (size, circular)));
+        for ((n, h, w, c, out_channels), circular) in all {
+            let conv = Conv { circular, ..Conv::same() };
             let value = |i: usize| (i as f32 * 0.37).sin();
             let (from, to) = (Shape::image(n, h, w, c), Shape::image(n, h, w, out_channels));
             let matrix = Matrix::pack(9 * c, out_channels, |k, n| value(k * 5 + n * 3) / c as f32);
@@ -337,13 +339,13 @@ mod tests {
             let bias = columns(&(0..out_channels).map(value).collect::<Vec<_>>());
             let add: Vec<f32> = (0..to.len() as usize).map(|i| value(i * 7)).collect();
 
-            let plain = Geometry::new(Conv::same(), from, to);
+            let plain = Geometry::new(conv, from, to);
             let mut map = vec![f32::NAN; plain.padded_len() as usize];
             plain.surround(&x, &mut map);
             let mut expected = vec![f32::NAN; add.len()];
             plain.multiply(&map, 0, &matrix, Some(&bias), Onto::These(&add), &mut expected);
 
-            let winograd = Winograd::of(Conv::same(), from, to).expect("this kind");
+            let winograd = Winograd::of(conv, from, to).expect("this kind");
             let mut map = vec![f32::NAN; winograd.geometry().padded_len() as usize];
             winograd.geometry().surround(&x, &mut map);
             let mut got = vec![f32::NAN; add.len()];
@@ -357,7 +359,7 @@ mod tests {
             }
             assert_eq!(winograd.passes().count() > 1, c == 1536, "{} passes", winograd.passes().count());
             for (got, expected) in got.iter().zip(&expected) {
-                assert!((got - expected).abs() < 2e-5, "{n}x{h}x{w}x{c}: {got} for {expected}");
+                assert!((got - expected).abs() < 2e-5, "{n}x{h}x{w}x{c} {circular:?}: {got} for {expected}");
             }
         }
     }

@@ -26,7 +26,7 @@ pub mod template;
 mod types;
 pub mod winograd;
 
-pub use types::{BLOCK, Elem, WeightType};
+pub use types::{BLOCK, Circular, Elem, WeightType};
 
 /// Declares [`Kernel`] from the list of variants and their modules.
 macro_rules! kernels {

@@ -40,6 +40,30 @@ impl WeightType {
     }
 }
 
+/// Along which axes a map has no border: what a convolution reads beyond one end is the other end, PyTorch's circular padding.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize)]
+pub struct Circular {
+    pub x: bool,
+    pub y: bool,
+}
+
+impl Circular {
+    /// Zeros around, on all sides.
+    pub const NONE: Circular = Circular { x: false, y: false };
+    /// Every choice.
+    pub const ALL: [Circular; 4] = [
+        Circular::NONE,
+        Circular { x: true, y: false },
+        Circular { x: false, y: true },
+        Circular { x: true, y: true },
+    ];
+
+    /// Whether there is such an axis.
+    pub fn any(self) -> bool {
+        self.x || self.y
+    }
+}
+
 /// The element type of activations on the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Elem {

@@ -71,6 +71,7 @@ pub(super) mod tests {
     use super::*;
     use crate::config::ModelConfig;
     use crate::error::Error;
+    use crate::pipeline::Tiling;
     use crate::pipeline::request::{Request, Walk};
     use crate::pipeline::start::Draws;
     use crate::prompt::{Dialect, Emphasis};
@@ -87,6 +88,7 @@ pub(super) mod tests {
             steps: 1,
             guidance: 1.0,
             guidance_rescale: None,
+            tiling: Tiling::None,
             seed,
             variation,
             walk: None,

@@ -130,6 +130,15 @@ impl Control {
         map
     }
 
+    /// The map as a picture of `[width, height]`; where it says nothing, black.
+    pub fn picture(&self, size: [usize; 2]) -> Result<Rgba> {
+        let [width, height] = size;
+        let map = self.map(size, None, None);
+        let value = |at: usize, c: usize| (map[c * width * height + at].max(0.0) * 255.0).round() as u8;
+        let pixels = (0..width * height).flat_map(|at| [value(at, 0), value(at, 1), value(at, 2), 255]);
+        Rgba::new(width, height, pixels.collect())
+    }
+
     /// What of it stands in a picture's metadata, in sd-webui-controlnet's words; `name` is the ControlNet's.
     pub(super) fn field(&self, name: &str) -> String {
         let mut words = vec![

@@ -1,7 +1,7 @@
 //! The parts of a run: what each depends on, its graph, and the parameters of what runs between the networks.
 
 use crate::config::{MAX_CONTROLS, ModelConfig, TaesdConfig};
-use crate::kernels::{prepare, step};
+use crate::kernels::{Circular, prepare, step};
 use crate::model::controlnet::{self, Slot};
 use crate::model::{self, autoencoder, denoiser};
 use crate::plan::{Graph, MemoryLimits, Outside, padded};
@@ -38,6 +38,8 @@ pub struct Shape {
     pub masked: bool,
     /// What steers it.
     pub controls: Controls,
+    /// Along which axes opposite borders of its maps meet.
+    pub circular: Circular,
 }
 
 /// The control networks of a run, which may be one of the model's several times, each with a map of its own.
@@ -118,17 +120,17 @@ pub enum Network {
 /// All that a part of a run depends on beside the model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
-    Encoder { h: usize, w: usize },
-    Hint { slot: Slot, h: usize, w: usize },
+    Encoder { h: usize, w: usize, circular: Circular },
+    Hint { slot: Slot, h: usize, w: usize, circular: Circular },
     Text { index: usize, rows: usize, vectors: usize },
     KeysValues { texts: [usize; 2], states: usize },
     ControlKeysValues { slot: Slot, texts: [usize; 2], states: usize },
     Prepare { pixels: usize, copies: usize, history: usize },
-    Control { slot: Slot, latents: [usize; 3], texts: [usize; 2] },
-    Denoiser { latents: [usize; 3], texts: [usize; 2], maps: bool, controls: usize },
+    Control { slot: Slot, latents: [usize; 3], texts: [usize; 2], circular: Circular },
+    Denoiser { latents: [usize; 3], texts: [usize; 2], maps: bool, controls: usize, circular: Circular },
     Step { pixels: usize, copies: usize, composed: bool, ancestral: bool, history: usize, masked: bool },
-    Preview { h: usize, w: usize },
-    Decoder { batch: usize, h: usize, w: usize },
+    Preview { h: usize, w: usize, circular: Circular },
+    Decoder { batch: usize, h: usize, w: usize, circular: Circular },
 }
 
 impl Key {
@@ -152,34 +154,37 @@ impl Key {
     /// The part as a graph, for memory of these limits; `None` for what is a kernel between the networks.
     pub fn graph(&self, config: &ModelConfig, limits: MemoryLimits) -> Option<Graph> {
         match *self {
-            Key::Encoder { h, w } => {
+            Key::Encoder { h, w, circular } => {
                 let scale = config.vae.scale();
-                Some(autoencoder::encoder(&config.vae, 1, h * scale, w * scale, limits))
+                let encoder = autoencoder::encoder(&config.vae, 1, h * scale, w * scale, limits);
+                Some(encoder.circular(circular))
             }
             Key::Text { index, rows, vectors } => model::text_encoder(config, index, rows, (0, vectors)),
             Key::KeysValues { texts: [rows, tokens], .. } => {
                 Some(denoiser::text_keys_values(config, rows, tokens))
             }
-            Key::Hint { slot, h, w } => {
-                Some(controlnet::hint(config.controls.get(slot.model)?, slot, [h, w]))
+            Key::Hint { slot, h, w, circular } => {
+                Some(controlnet::hint(config.controls.get(slot.model)?, slot, [h, w]).circular(circular))
             }
             Key::ControlKeysValues { slot, texts, .. } => {
                 let widths: Vec<usize> = config.texts.iter().map(|text| text.hidden_size).collect();
                 Some(controlnet::text_keys_values(config.controls.get(slot.model)?, slot, texts, &widths))
             }
-            Key::Control { slot, latents, texts } => {
+            Key::Control { slot, latents, texts, circular } => {
                 let (control, channels) = (config.controls.get(slot.model)?, config.denoiser.in_channels());
-                Some(controlnet::controlnet(control, slot, latents, channels, texts))
+                Some(controlnet::controlnet(control, slot, latents, channels, texts).circular(circular))
             }
-            Key::Denoiser { latents, texts, maps, controls } => {
+            Key::Denoiser { latents, texts, maps, controls, circular } => {
                 let mut graph = denoiser::denoiser(&config.denoiser, latents, texts, controls);
                 if maps {
                     denoiser::expose_cross_attentions(&mut graph, &config.denoiser);
                 }
-                Some(graph)
+                Some(graph.circular(circular))
             }
-            Key::Preview { h, w } => model::preview(config, h, w),
-            Key::Decoder { batch, h, w } => Some(autoencoder::decoder(&config.vae, batch, h, w, limits)),
+            Key::Preview { h, w, circular } => Some(model::preview(config, h, w)?.circular(circular)),
+            Key::Decoder { batch, h, w, circular } => {
+                Some(autoencoder::decoder(&config.vae, batch, h, w, limits).circular(circular))
+            }
             Key::Prepare { .. } | Key::Step { .. } => None,
         }
     }
@@ -190,24 +195,24 @@ impl Shape {
     /// prompt, where guided, and once with each.
     pub fn keys(&self, config: &ModelConfig) -> Vec<Key> {
         let Shape { batch, copies, h, w, chunks, ancestral, history, maps, previews, .. } = *self;
-        let Shape { encodes, masked, controls, composed, states, vectors, .. } = *self;
+        let Shape { encodes, masked, controls, composed, states, vectors, circular, .. } = *self;
         let texts = [copies, chunks * config.chunk_tokens()];
         let pixels = self.pixels();
-        let mut keys: Vec<Key> = encodes.then_some(Key::Encoder { h, w }).into_iter().collect();
+        let mut keys: Vec<Key> = encodes.then_some(Key::Encoder { h, w, circular }).into_iter().collect();
         let latents = [copies * batch, h, w];
-        keys.extend(controls.slots().map(|slot| Key::Hint { slot, h, w }));
+        keys.extend(controls.slots().map(|slot| Key::Hint { slot, h, w, circular }));
         let rows = copies * chunks;
         keys.extend((0..config.texts.len()).map(|index| Key::Text { index, rows, vectors }));
         keys.push(Key::KeysValues { texts, states });
         keys.extend(controls.slots().map(|slot| Key::ControlKeysValues { slot, texts, states }));
         keys.push(Key::Prepare { pixels, copies, history });
-        keys.extend(controls.slots().map(|slot| Key::Control { slot, latents, texts }));
+        keys.extend(controls.slots().map(|slot| Key::Control { slot, latents, texts, circular }));
         keys.extend([
-            Key::Denoiser { latents, texts, maps, controls: controls.count() },
+            Key::Denoiser { latents, texts, maps, controls: controls.count(), circular },
             Key::Step { pixels, copies, composed, ancestral, history, masked },
         ]);
-        keys.extend(previews.then_some(Key::Preview { h, w }));
-        keys.push(Key::Decoder { batch, h, w });
+        keys.extend(previews.then_some(Key::Preview { h, w, circular }));
+        keys.push(Key::Decoder { batch, h, w, circular });
         keys
     }
 }

@@ -40,6 +40,7 @@ pub mod stages;
 pub mod start;
 pub mod stock;
 pub mod study;
+mod tiling;
 
 pub use canvas::{Extend, Mask, MaskedContent};
 pub use control::{Control, Importance, MAX_CONTROL_STRENGTH};
@@ -53,3 +54,4 @@ pub use limits::{
 pub use picture::{Encode, Picture, size_for};
 pub use request::{Cancel, Dump, Event, Output, Request, Stage, Stats, Walk};
 pub use run::Pipeline;
+pub use tiling::Tiling;

@@ -7,7 +7,7 @@ pub use super::graphs::Shape;
 use super::graphs::{Controls, Key, Network, prepare_params, preview_size, step_params, waiting};
 use crate::config::ModelConfig;
 use crate::error::Result;
-use crate::kernels::{Elem, Kernel, WeightType, prepare, preview, step};
+use crate::kernels::{Circular, Elem, Kernel, WeightType, prepare, preview, step};
 use crate::plan::{
     Binding, Dispatch, External, MemoryLimits, Outside, Plan, Target, Tuning, WeightDecl, lower, padded,
     stored_type,
@@ -117,6 +117,7 @@ pub fn of_builtin(model: &str, width: usize, height: usize) -> Result<Plans> {
         encodes: false,
         masked: false,
         controls: Controls::NONE,
+        circular: Circular::NONE,
     };
     let target = Target { elem: Elem::F32, tuning: Tuning::GPU, subgroup: 0, limits: MemoryLimits::WIDEST };
     Plans::without_weights(&config, shape, target, WeightType::Q8)
@@ -145,7 +146,7 @@ pub fn plan_of(
         Key::Step { pixels, copies, composed, ancestral, history, masked } => {
             between(pixels, copies).step(composed, ancestral, history, masked)
         }
-        Key::Preview { h, w } => between(h * w, 1).preview(),
+        Key::Preview { h, w, .. } => between(h * w, 1).preview(),
         Key::Encoder { .. }
         | Key::Hint { .. }
         | Key::Text { .. }
@@ -161,8 +162,8 @@ pub fn plan_of(
 pub fn read_back(config: &ModelConfig, key: Key) -> Option<(Outside, u64)> {
     let read = |outside, pixels: usize| Some((outside, (pixels * 4) as u64));
     match key {
-        Key::Preview { h, w } => read(Outside::Preview, preview_size(config, h, w).iter().product()),
-        Key::Decoder { batch, h, w } => {
+        Key::Preview { h, w, .. } => read(Outside::Preview, preview_size(config, h, w).iter().product()),
+        Key::Decoder { batch, h, w, .. } => {
             let scale = config.vae.scale();
             read(Outside::Rgba, batch * h * scale * w * scale)
         }

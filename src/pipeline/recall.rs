@@ -12,6 +12,7 @@ mod names;
 use serde::Serialize;
 
 use super::networks;
+use super::tiling::{TILING, Tiling};
 use crate::error::{Error, Result};
 use crate::image::{Kind, Parameters, Text, Texts};
 use crate::prompt::{self, Dialect, Emphasis, MAX_CHARS};
@@ -45,6 +46,8 @@ pub struct Settings {
     pub only_masked: Option<u32>,
     /// How far a picture grew.
     pub extend: Option<Extended>,
+    /// Along which axes it is a tile without seams.
+    pub tiling: Option<&'static str>,
     /// A second pass at a larger size.
     pub hires: Option<Second>,
     /// What steered it; the maps are not in the file.
@@ -224,6 +227,14 @@ impl Settings {
         match sides {
             Some((width, height)) => (self.width, self.height) = (Some(width), Some(height)),
             None => self.notices.push(format!("Size is “{}”, which is no size.", brief(value))),
+        }
+    }
+
+    /// Along which axes a picture is a tile, or a sentence about what stands there.
+    fn take_tiling(&mut self, value: &str) {
+        match Tiling::from_value(value) {
+            Some(tiling) => self.tiling = Some(tiling.name()),
+            None => self.notices.push(format!("{TILING} is “{}”, which is none here.", brief(value))),
         }
     }
 

@@ -14,6 +14,7 @@ use super::control::{self, Control};
 use super::hires::Hires;
 use super::limits::{MAX_BATCH, MAX_EMBEDDINGS, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE};
 use super::picture::{Picture, Taken};
+use super::tiling::{TILING, Tiling};
 
 /// Whose way the prompt was read, in a picture's metadata; A1111 knows its own alone and has no word for it.
 pub(super) const DIALECT: &str = "Prompt dialect";
@@ -59,6 +60,8 @@ pub struct Request {
     pub width: usize,
     pub height: usize,
     pub batch: usize,
+    /// Along which axes it is a tile without seams.
+    pub tiling: Tiling,
     /// Unit noise `[batch, C, height / f, width / f]` to start from instead of the seed's.
     pub init_latents: Option<Vec<f32>>,
     /// Every how many steps one reports a picture of the latents, the last always; 0: none does.
@@ -191,6 +194,11 @@ impl Request {
         }
         if let Some(picture) = &self.picture {
             picture.check(self.steps, max_steps, config)?;
+            if self.tiling != Tiling::None && picture.only_masked.is_some() {
+                let message = "opposite borders of a picture meet where it is drawn whole; leave out that only the masked part \
+                               is, or the tiling";
+                return invalid("tiling", message.to_string());
+            }
         }
         control::check(&self.controls, config)?;
         if self.embeddings.len() > MAX_EMBEDDINGS {
@@ -314,6 +322,7 @@ impl Request {
             let name = controls.get(control.model).copied().unwrap_or_default();
             fields.push((format!("{} {number}", control::FIELD), control.field(name)));
         }
+        fields.extend(self.tiling.a1111_value().map(|value| field(TILING, value.to_string())));
         fields.push(field("RNG", self.rng.a1111_name().to_string()));
         if self.dialect != Dialect::default() {
             fields.push(field(DIALECT, self.dialect.to_string()));

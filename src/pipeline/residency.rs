@@ -269,7 +269,7 @@ fn megabytes(bytes: u64) -> String {
 mod tests {
     use super::*;
     use crate::config::{ControlNetConfig, UnetConfig};
-    use crate::kernels::{Elem, WeightType};
+    use crate::kernels::{Circular, Elem, WeightType};
     use crate::model;
     use crate::pipeline::graphs::Controls;
     use crate::pipeline::plans::{Plans, Shape};
@@ -302,6 +302,7 @@ mod tests {
             encodes: false,
             masked: false,
             controls: Controls::NONE,
+            circular: Circular::NONE,
         }
     }
 

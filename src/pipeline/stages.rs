@@ -8,6 +8,7 @@ use super::graphs::Key;
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use crate::config::{Autoencoder, ModelConfig, TaesdConfig, VaeConfig};
 use crate::error::{Error, Result};
+use crate::kernels::Circular;
 use crate::model::controlnet::Slot;
 use crate::model::{self, Whole, autoencoder, denoiser, taesd, vae};
 #[cfg(feature = "gpu")]
@@ -20,6 +21,7 @@ pub struct Stages<'a> {
     /// What a denoiser is told that follows a guidance scale by itself.
     guidance: f64,
     limits: MemoryLimits,
+    circular: Circular,
     /// Activations in f32, whatever the device has.
     #[cfg(feature = "gpu")]
     single: bool,
@@ -68,6 +70,7 @@ impl<'a> Stages<'a> {
             on,
             guidance: 1.0,
             limits,
+            circular: Circular::NONE,
             #[cfg(feature = "gpu")]
             single: false,
         }
@@ -76,6 +79,11 @@ impl<'a> Stages<'a> {
     /// As if a device allowed no more than this.
     pub fn within(self, limits: MemoryLimits) -> Stages<'a> {
         Stages { limits, ..self }
+    }
+
+    /// With convolutions that are padded circularly along some axes.
+    pub fn circular(self, circular: Circular) -> Stages<'a> {
+        Stages { circular, ..self }
     }
 
     /// With activations in f32 where the device would take f16.
@@ -185,9 +193,9 @@ impl<'a> Stages<'a> {
         let slot = Slot { control: 0, model };
         let texts = [n, embeddings.len() / n / config.denoiser.text_channels()];
         let keys = [
-            Key::Hint { slot, h, w },
+            Key::Hint { slot, h, w, circular: self.circular },
             Key::ControlKeysValues { slot, texts, states: 1 },
-            Key::Control { slot, latents: [n, h, w], texts },
+            Key::Control { slot, latents: [n, h, w], texts, circular: self.circular },
         ];
         let outside = Outside::Residual { control: 0, index };
         let missing = || Error::InvalidInput {
@@ -343,16 +351,19 @@ impl<'a> Stages<'a> {
         output: Outside,
         len: usize,
     ) -> Result<Vec<f32>> {
+        let graphs: Vec<Graph> =
+            graphs.iter().map(|graph| (*graph).clone().circular(self.circular)).collect();
+        let graphs: Vec<&Graph> = graphs.iter().collect();
         match self.on {
             #[cfg(feature = "gpu")]
             On::Gpu { context, weights } => {
                 let own = context.target();
                 let elem = if self.single { crate::kernels::Elem::F32 } else { own.elem };
                 let target = Target { limits: self.limits, elem, ..own };
-                run_on_gpu(context, weights, target, graphs, inputs, output, len).await
+                run_on_gpu(context, weights, target, &graphs, inputs, output, len).await
             }
             #[cfg(feature = "cpu")]
-            On::Cpu { weights } => run_on_cpu(weights, graphs, inputs, output, len),
+            On::Cpu { weights } => run_on_cpu(weights, &graphs, inputs, output, len),
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Which values those are, and where they are cut, follows from sizes alone. A node that touches one becomes launches
 //! over pieces of its output, as large as its operands' bands allow; of values that are whole, a piece binds the rows it
 //! needs. What a convolution reads across a border lies in both bands: a band that is convolved is stored with a row of
-//! each neighbour, which is copied when the map is complete. A group norm takes the moments of all bands of an image
+//! each neighbour, which is copied when the map is complete; of a map that is padded circularly the first and the last band
+//! are neighbours. A group norm takes the moments of all bands of an image
 //! before it applies them to the first. So every number is what it would be in one piece, up to the order of summation.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +15,7 @@ use super::launch;
 use super::lower::Lowering;
 use super::memory::ALIGNMENT;
 use crate::error::{Error, Result};
+use crate::kernels::Circular;
 
 /// The values that are cut.
 pub type Cuts = BTreeMap<ValueId, Cut>;
@@ -22,17 +24,22 @@ pub type Cuts = BTreeMap<ValueId, Cut>;
 #[derive(Debug, Clone)]
 pub struct Cut {
     bands: Vec<Band>,
+    /// Whether the first band of an image and its last are neighbours.
+    ring: bool,
     /// Whether the rows of neighbours are those of the last change.
     edged: bool,
 }
+
+/// Rows of an image; beyond its first and its last one those of its other end, where it is a ring.
+type Rows = Range<isize>;
 
 /// Rows of one image.
 #[derive(Debug, Clone)]
 struct Band {
     image: usize,
-    rows: Range<usize>,
+    rows: Rows,
     /// The same with those of neighbours that are stored beside them.
-    stored: Range<usize>,
+    stored: Rows,
     value: ValueId,
 }
 
@@ -40,7 +47,7 @@ struct Band {
 #[derive(Debug, Clone)]
 struct Piece {
     image: usize,
-    rows: Range<usize>,
+    rows: Rows,
 }
 
 /// Decides which values of the graph are cut, and appends their bands to it.
@@ -61,16 +68,19 @@ pub fn cut(l: &mut Lowering) -> Cuts {
             continue; // placing it is refused by name
         }
         let rows = shape.h.div_ceil(shape.h.div_ceil(most)).next_multiple_of(unit);
+        // An image in one band has both its ends in it.
+        let ring = rows < shape.h && is_ring(&l.graph.nodes, id);
         let mut bands = Vec::new();
         for image in 0..shape.n {
             for first in (0..shape.h).step_by(rows) {
-                let rows = first..(first + rows).min(shape.h);
-                let stored = rows.start.saturating_sub(edge)..(rows.end + edge).min(shape.h);
+                let rows = signed(&(first..(first + rows).min(shape.h)));
+                let (above, below) = (rows.start - edge as isize, rows.end + edge as isize);
+                let stored = if ring { above..below } else { above.max(0)..below.min(shape.h as isize) };
                 let value = l.scratch(Shape { n: 1, h: stored.len(), ..shape }, value.elem);
                 bands.push(Band { image, rows, stored, value });
             }
         }
-        cuts.insert(id, Cut { bands, edged: false });
+        cuts.insert(id, Cut { bands, ring, edged: false });
     }
     cuts
 }
@@ -101,6 +111,18 @@ fn edge(nodes: &[Node], id: ValueId) -> usize {
         _ => 0,
     };
     nodes.iter().map(reach).max().unwrap_or(0)
+}
+
+/// Whether a convolution reads a value as a ring of rows.
+fn is_ring(nodes: &[Node], id: ValueId) -> bool {
+    nodes.iter().any(|node| match &node.op {
+        Op::Gemm(Gemm { x, conv: Some(conv), .. }) => *x == id && conv.circular.y,
+        _ => false,
+    })
+}
+
+fn signed(rows: &Range<usize>) -> Rows {
+    rows.start as isize..rows.end as isize
 }
 
 /// Appends the launches of one node: piece by piece, where it touches a value that is cut.
@@ -137,10 +159,12 @@ fn pieces(l: &Lowering, cuts: &Cuts, node: &Node) -> Vec<Piece> {
             _ => None,
         };
         let starts = cuts.get(&value).into_iter().flat_map(|cut| &cut.bands).map(|band| band.rows.start);
+        let starts = starts.map(|row| row as usize); // no band's own rows are beyond the first
         borders.extend(starts.map(|row| conv.map_or(row, |conv| conv.first_output(row)).min(shape.h)));
     }
     let borders: Vec<usize> = borders.into_iter().collect();
-    let of_image = |image| borders.windows(2).map(move |pair| Piece { image, rows: pair[0]..pair[1] });
+    let of_image =
+        |image| borders.windows(2).map(move |pair| Piece { image, rows: signed(&(pair[0]..pair[1])) });
     (0..shape.n).flat_map(of_image).collect()
 }
 
@@ -150,18 +174,29 @@ impl Conv {
         if self.upsample.is_some() { 2 * row } else { row.div_ceil(self.stride) }
     }
 
-    /// The rows of an input of `h` that these of the output read, and the convolution over just those.
-    fn over(&self, h: usize, rows: &Range<usize>) -> (Range<usize>, Conv) {
+    /// The rows of an input of `h` that these of the output read, and the convolution over just those. A ring is read whole,
+    /// where its bands do not have rows of its other end beside them.
+    fn over(&self, h: usize, rows: &Rows, ring_in_bands: bool) -> (Rows, Conv) {
         let (tall, wide) = self.upsample.unwrap_or((h, 0));
-        let above = rows.start * self.stride;
-        let first = above.saturating_sub(self.pad_top);
-        let end = ((rows.end - 1) * self.stride + self.kernel).saturating_sub(self.pad_top).min(tall);
-        let times = if self.upsample.is_some() { 2 } else { 1 };
-        let read = first / times..end.div_ceil(times);
+        let above = rows.start as usize * self.stride;
+        if self.circular.y && !ring_in_bands {
+            return (signed(&(0..h)), Conv { skip_top: above, ..*self });
+        }
+        let (pad, times) = (self.pad_top as isize, if self.upsample.is_some() { 2 } else { 1 });
+        let first = above as isize - pad;
+        let end = (rows.end as usize - 1) * self.stride + self.kernel;
+        let (first, end) = match self.circular.y {
+            true => (first, end as isize - pad),
+            false => (first.max(0), (end as isize - pad).min(tall as isize)),
+        };
+        let read = first.div_euclid(times)..(end + times - 1).div_euclid(times);
+        let enlarged = read.len() * times as usize;
+        let left = if self.circular.y { enlarged } else { tall - (read.start * times) as usize };
         let conv = Conv {
-            pad_top: self.pad_top.saturating_sub(above),
-            skip_top: first - read.start * times,
-            upsample: self.upsample.map(|_| ((read.len() * times).min(tall - read.start * times), wide)),
+            pad_top: if self.circular.y { 0 } else { self.pad_top.saturating_sub(above) },
+            skip_top: (first - read.start * times) as usize,
+            upsample: self.upsample.map(|_| (enlarged.min(left), wide)),
+            circular: Circular { y: false, ..self.circular },
             ..*self
         };
         (read, conv)
@@ -179,7 +214,12 @@ fn part(l: &mut Lowering, cuts: &Cuts, node: &Node, piece: &Piece) -> Result<Nod
             let (x, conv) = match op.conv {
                 None => (rows(op.x)?, None),
                 Some(conv) => {
-                    let (read, conv) = conv.over(l.shape(op.x).h, &piece.rows);
+                    let ring = cuts.get(&op.x).is_some_and(|cut| cut.ring);
+                    let h = l.shape(op.x).h;
+                    if ring && conv.upsample.is_some_and(|(tall, _)| tall != 2 * h) {
+                        return Err(refused(&node.path, "is a ring of an odd number of rows"));
+                    }
+                    let (read, conv) = conv.over(h, &piece.rows, ring);
                     (rows_of(l, cuts, op.x, piece.image, &read, &node.path)?, Some(conv))
                 }
             };
@@ -235,13 +275,15 @@ fn group_norm(l: &mut Lowering, cuts: &Cuts, node: &Node, op: &GroupNorm, pieces
 /// Copies the rows that bands share with their neighbours, where they are not what they are there.
 fn copy_edges(l: &mut Lowering, cuts: &mut Cuts, value: ValueId, path: &str) -> Result<()> {
     let Some(cut) = cuts.get(&value).filter(|cut| !cut.edged) else { return Ok(()) };
+    let h = l.shape(value).h as isize;
     for Band { image, rows, stored, value: band } in cut.bands.clone() {
         for edge in [stored.start..rows.start, rows.end..stored.end] {
             if edge.is_empty() {
                 continue;
             }
-            let x = rows_of(l, cuts, value, image, &edge, path)?;
-            let output = view(l, band, 0, &(edge.start - stored.start..edge.end - stored.start), path)?;
+            let first = edge.start.rem_euclid(h);
+            let x = rows_of(l, cuts, value, image, &(first..first + edge.len() as isize), path)?;
+            let output = view(l, band, 0, &within(&edge, &stored), path)?;
             let convert = Convert::Affine { scale: 1.0, shift: 0.0 };
             launch::node(
                 l,
@@ -261,17 +303,22 @@ fn rows_of(
     cuts: &Cuts,
     value: ValueId,
     image: usize,
-    rows: &Range<usize>,
+    rows: &Rows,
     path: &str,
 ) -> Result<ValueId> {
-    let Some(cut) = cuts.get(&value) else { return view(l, value, image, rows, path) };
-    let holds = |all: &Range<usize>| all.start <= rows.start && rows.end <= all.end;
+    let Some(cut) = cuts.get(&value) else { return view(l, value, image, &within(rows, &(0..0)), path) };
+    let holds = |all: &Rows| all.start <= rows.start && rows.end <= all.end;
     let bands = || cut.bands.iter().filter(|band| band.image == image);
     let band = bands().find(|band| holds(&band.rows)).or_else(|| bands().find(|band| holds(&band.stored)));
     let Some(Band { stored, value, .. }) = band else {
         return Err(refused(path, "reads rows of several bands at once"));
     };
-    view(l, *value, 0, &(rows.start - stored.start..rows.end - stored.start), path)
+    view(l, *value, 0, &within(rows, stored), path)
+}
+
+/// Rows counted from the first of others.
+fn within(rows: &Rows, all: &Rows) -> Range<usize> {
+    (rows.start - all.start) as usize..(rows.end - all.start) as usize
 }
 
 /// Rows of an image of a value that is whole.
@@ -301,8 +348,25 @@ mod tests {
     use super::*;
 
     fn over(conv: Conv, h: usize, rows: Range<usize>) -> (Range<usize>, [usize; 2], Option<usize>) {
-        let (read, conv) = conv.over(h, &rows);
-        (read, [conv.pad_top, conv.skip_top], conv.upsample.map(|(h, _)| h))
+        let (read, conv) = conv.over(h, &signed(&rows), false);
+        (read.start as usize..read.end as usize, [conv.pad_top, conv.skip_top], conv.upsample.map(|(h, _)| h))
+    }
+
+    #[test]
+    fn a_band_of_a_ring_reads_rows_of_its_other_end() {
+        let circular = Circular { x: false, y: true };
+        let over = |conv: Conv, h, rows: Range<usize>, ring| {
+            let (read, conv) = Conv { circular, ..conv }.over(h, &signed(&rows), ring);
+            (read, [conv.pad_top, conv.skip_top], conv.upsample.map(|(h, _)| h), conv.circular.y)
+        };
+        assert_eq!(over(Conv::same(), 20, 0..8, true), (-1..9, [0, 0], None, false));
+        assert_eq!(over(Conv::same(), 20, 16..20, true), (15..21, [0, 0], None, false));
+        let enlarged = Conv::upsample(40, 30);
+        assert_eq!(over(enlarged, 20, 0..16, true), (-1..9, [0, 1], Some(20), false));
+        assert_eq!(over(enlarged, 20, 16..40, true), (7..21, [0, 1], Some(28), false));
+        assert_eq!(over(Conv::downsample(), 20, 4..10, true), (7..20, [0, 0], None, false));
+        // Of a map that is whole all is read, from a row on.
+        assert_eq!(over(Conv::same(), 20, 8..16, false), (0..20, [1, 8], None, true));
     }
 
     #[test]

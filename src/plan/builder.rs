@@ -8,6 +8,7 @@ use super::graph::{
 };
 use super::outside::Outside;
 use super::weight::{Part, WeightDecl, WeightKind};
+use crate::kernels::Circular;
 use crate::kernels::gemm::Act;
 
 mod sections;
@@ -394,7 +395,15 @@ impl Linear {
 impl Conv {
     /// 3×3, stride 1, one pixel of padding.
     pub fn same() -> Conv {
-        Conv { kernel: 3, stride: 1, pad_top: 1, pad_left: 1, skip_top: 0, upsample: None }
+        Conv {
+            kernel: 3,
+            stride: 1,
+            pad_top: 1,
+            pad_left: 1,
+            skip_top: 0,
+            upsample: None,
+            circular: Circular::NONE,
+        }
     }
 
     /// 3×3 over the nearest-neighbour enlargement of the input to `h` × `w`.

@@ -2,8 +2,8 @@
 
 use super::outside::Outside;
 use super::weight::WeightDecl;
-use crate::kernels::add;
 use crate::kernels::gemm::Act;
+use crate::kernels::{Circular, add};
 
 /// The shape of a value. Token sequences are `[n, 1, tokens, c]`; `c` is padded to a multiple of 4.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +101,8 @@ pub struct Conv {
     /// The input is read as if first enlarged (nearest neighbour) to this height and width: twice its own, or
     /// one less where the matching skip connection has an odd size.
     pub upsample: Option<(usize, usize)>,
+    /// Along which axes it is padded with the other end of the map instead of zeros.
+    pub circular: Circular,
 }
 
 /// Which part of a layer an op computes: by default all of it.
@@ -314,6 +316,20 @@ impl Graph {
         let output = self.nodes.iter().find(|node| node.path == path)?.output;
         self.values[output.0].external = Some(outside);
         Some(self.shape(output))
+    }
+
+    /// The same network with maps that go on at their other end along some axes, so that its pictures are tiles without seams:
+    /// diffusers' with `padding_mode` circular in every `Conv2d`. What pads its map by itself, with zeros, does so here too (the
+    /// halving convolutions of AutoencoderKL's encoder).
+    pub fn circular(mut self, circular: Circular) -> Graph {
+        for node in &mut self.nodes {
+            if let Op::Gemm(Gemm { conv: Some(conv), .. }) = &mut node.op
+                && conv.pad_top > 0
+            {
+                conv.circular = circular;
+            }
+        }
+        self
     }
 
     /// Adds the output `outside`: where the attention at `path` looks, f32 `[n, h, w, keys]`. Its shape, or `None`

@@ -13,7 +13,8 @@ use crate::kernels::gemm::{self, Source};
 use crate::kernels::group_norm::Pass;
 use crate::kernels::winograd::Tile;
 use crate::kernels::{
-    Elem, add, affine, attention, attention_map, embed, gemm_sum, group_norm, layer_norm, pixel_shuffle, rgba,
+    Circular, Elem, add, affine, attention, attention_map, embed, gemm_sum, group_norm, layer_norm,
+    pixel_shuffle, rgba,
 };
 
 /// Invocations that share a group on a CPU adapter, where every barrier costs: as many as a SIMD register has lanes.
@@ -368,6 +369,7 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         pad_left: 0,
         skip_top: 0,
         upsample: None,
+        circular: Circular::NONE,
     });
     let params = gemm::Params {
         m: m as u32,
@@ -403,6 +405,7 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         weight: l.weight_type(op.weight),
         variant,
         source,
+        circular: conv.circular,
         bias: op.bias.is_some(),
         time: op.time.is_some(),
         residual: op.residual.is_some(),
@@ -473,8 +476,8 @@ fn cut(
     mut epilogue: Vec<Operand>,
     flops: u64,
 ) {
-    let gemm::Spec { elem, weight, variant, source, .. } = *whole;
-    let spec = gemm::Spec { split: true, ..gemm::Spec::plain(elem, weight, variant, source) };
+    let gemm::Spec { elem, weight, variant, source, circular, .. } = *whole;
+    let spec = gemm::Spec { split: true, circular, ..gemm::Spec::plain(elem, weight, variant, source) };
     let workgroups = gemm::workgroups(&spec, params);
     let [_, _, cuts] = workgroups;
     let shape = Shape::image(1, cuts as usize, params.m as usize, params.n as usize);

@@ -63,14 +63,14 @@ pub fn launches(
         let workgroups = winograd::workgroups(&spec, params);
         push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
     };
-    let upsample = whole.source == Source::ConvUpsample;
+    let reading = Pass::Input { upsample: whole.source == Source::ConvUpsample, circular: whole.circular };
     let product = gemm::Spec {
         split: true,
         ..gemm::Spec::plain(Elem::F32, WeightType::F32, tuning.variant, Source::Rows)
     };
     for first_tile in (0..all.tiles).step_by(band as usize) {
         let of_band = Params { first_tile, tiles: band.min(all.tiles - first_tile), ..all };
-        transform(l, whole.elem, Pass::Input { upsample }, &of_band, vec![input, Operand::Write(inputs)]);
+        transform(l, whole.elem, reading.clone(), &of_band, vec![input, Operand::Write(inputs)]);
         for column in (0..all.n).step_by(columns as usize) {
             let params = Params { column, columns: columns.min(all.n - column), ..of_band };
             if first_tile == 0 || columns < all.n {

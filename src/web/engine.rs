@@ -345,8 +345,10 @@ impl Inner {
     }
 
     async fn study(&self, ask: &JsValue) -> Result<JsValue> {
-        if get(ask, "what").as_string().as_deref() == Some("film") {
-            return study::film(ask);
+        match get(ask, "what").as_string().as_deref() {
+            Some("film") => return study::film(ask),
+            Some("map") => return study::control_map(ask),
+            _ => {}
         }
         let mut work = self.work.lock().await;
         let running = self.begin()?;

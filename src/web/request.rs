@@ -11,7 +11,8 @@ use super::loras::LoraAsk;
 use crate::config::PredictionType;
 use crate::image::{Resize, Rgba};
 use crate::pipeline::{
-    self, Control, Defaults, Encode, Extend, Hires, Importance, Mask, MaskedContent, Picture, Upscaler,
+    self, Control, Defaults, Encode, Extend, Hires, Importance, Mask, MaskedContent, Picture, Tiling,
+    Upscaler,
 };
 use crate::plan::Types;
 use crate::prompt::{Dialect, Embedding, Embeddings, Emphasis, Reading, Wildcards};
@@ -178,6 +179,7 @@ fn asked(value: &JsValue) -> Result<pipeline::Request> {
         width: whole(value, "width", None)?,
         height: whole(value, "height", None)?,
         batch: whole(value, "batch", Some(1))?,
+        tiling: choice(value, "tiling", &Tiling::ALL.map(|kind| (kind.name(), kind)), Tiling::default())?,
         init_latents: None,
         picture: picture(value)?,
         hires: hires(&get(value, "hires"))?,
@@ -251,24 +253,26 @@ fn controls(value: &JsValue) -> Result<Vec<Control>> {
     let files = control_files(value)?;
     let one = |value: JsValue| {
         let file = control_file(&value)?;
-        let usual = Control::new(
-            files.iter().position(|other| *other == file).unwrap_or_default(),
-            rgba(&get(&value, "image"), "controls")?,
-            number(&value, "strength", Some(1.0))?,
-        );
-        let preprocessor = get(&value, "preprocessor").as_string();
-        let preprocessor = preprocessor.map_or(Ok(usual.preprocessor), |name| name.parse());
-        let importance = Importance::ALL.map(|kind| (kind.name(), kind));
-        Ok(Control {
-            start: number(&value, "start", Some(usual.start))?,
-            end: number(&value, "end", Some(usual.end))?,
-            preprocessor: preprocessor.map_err(|message: String| invalid("preprocessor", message))?,
-            importance: choice(&value, "importance", &importance, usual.importance)?,
-            resize: choice(&value, "resize", &Resize::ALL.map(|kind| (kind.name(), kind)), usual.resize)?,
-            ..usual
-        })
+        control(&value, files.iter().position(|other| *other == file).unwrap_or_default())
     };
     listed(value).into_iter().map(one).collect()
+}
+
+/// Reads one of them but for its model, which is number `model` of the run's.
+pub(super) fn control(value: &JsValue, model: usize) -> Result<Control> {
+    let image = rgba(&get(value, "image"), "controls")?;
+    let usual = Control::new(model, image, number(value, "strength", Some(1.0))?);
+    let preprocessor = get(value, "preprocessor").as_string();
+    let preprocessor = preprocessor.map_or(Ok(usual.preprocessor), |name| name.parse());
+    let importance = Importance::ALL.map(|kind| (kind.name(), kind));
+    Ok(Control {
+        start: number(value, "start", Some(usual.start))?,
+        end: number(value, "end", Some(usual.end))?,
+        preprocessor: preprocessor.map_err(|message: String| invalid("preprocessor", message))?,
+        importance: choice(value, "importance", &importance, usual.importance)?,
+        resize: choice(value, "resize", &Resize::ALL.map(|kind| (kind.name(), kind)), usual.resize)?,
+        ..usual
+    })
 }
 
 /// What a run takes of a picture where nobody says how much: A1111's.

@@ -10,7 +10,7 @@ use super::values::{picture, plain};
 use crate::config::ModelConfig;
 use crate::image::encode_apng;
 use crate::pipeline::study::{self, AttentionMap, Start, StepTrace, Token};
-use crate::pipeline::{Cancel, Request};
+use crate::pipeline::{Cancel, Request, SIZE_RANGE};
 use crate::sample::{Forward, NoiseSource, Step};
 use crate::{Error, Result};
 
@@ -23,6 +23,17 @@ pub(super) fn film(ask: &JsValue) -> Result<JsValue> {
     let delay = request::whole(ask, "delay", Some(80))?;
     let delay = u16::try_from(delay).map_err(|_| invalid("delay", "at most 65535 milliseconds"))?;
     Ok(Uint8Array::from(encode_apng(&frames, delay)?.as_slice()).into())
+}
+
+/// Answers another such: `map` (`image`, `preprocessor`, `resize`, `width`, `height`) to what a ControlNet would read.
+pub(super) fn control_map(ask: &JsValue) -> Result<JsValue> {
+    let [width, height] = [request::whole(ask, "width", None)?, request::whole(ask, "height", None)?];
+    for (field, side) in [("width", width), ("height", height)] {
+        if !(1..=*SIZE_RANGE.end()).contains(&side) {
+            return Err(invalid(field, &format!("expected 1 to {} pixels", SIZE_RANGE.end())));
+        }
+    }
+    Ok(picture(&request::control(ask, 0)?.picture([width, height])?))
 }
 
 /// Answers a question about the loaded model.
@@ -73,7 +84,7 @@ pub(super) async fn answer(backend: &mut Backend, ask: &JsValue, cancel: &Cancel
         }
         _ => Err(invalid(
             "what",
-            "is none of schedule, noise, tokens, length, understood, encode, decode, begin, step, film",
+            "is none of schedule, noise, tokens, length, understood, encode, decode, begin, step, film, map",
         )),
     }
 }

@@ -19,7 +19,7 @@ use opengen::config::{self, PredictionType, SchedulerConfig, TaesdConfig};
 use opengen::image::Rgba;
 use opengen::model;
 use opengen::pipeline::study::StepTrace;
-use opengen::pipeline::{Dump, Event, Request};
+use opengen::pipeline::{Dump, Event, Request, Tiling};
 use opengen::prompt::{Dialect, Emphasis};
 use opengen::sample::{self, Linear2, NoiseSource, Shares, Step, Whole};
 use opengen::weights::{self, Header, Manifest, Packer, Parse, Source, TensorInfo};
@@ -277,6 +277,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         width: case.width,
         height: case.height,
         batch: 1,
+        tiling: Tiling::default(),
         init_latents: None,
         picture: None,
         controls: Vec::new(),

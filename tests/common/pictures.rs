@@ -1,11 +1,15 @@
 //! Runs that begin from a picture, as `tests/golden/make_pictures.py` lists them.
 
 use opengen::image::{Resize, Rgba};
-use opengen::pipeline::{Cancel, Dump, Encode, Event, Hires, Mask, Output, Picture, Pipeline, Request};
+use opengen::kernels::Circular;
+use opengen::pipeline::{
+    Cancel, Dump, Encode, Event, Hires, Mask, Output, Picture, Pipeline, Request, Tiling,
+};
+use opengen::sample::NoiseSource;
 use pollster::block_on;
 use serde::Deserialize;
 
-use super::report::Report;
+use super::report::{Report, difference};
 use super::{DenoiseCase, Golden, assert_steps_told, folder, request};
 
 /// A model's picture and the runs that begin from it.
@@ -35,9 +39,13 @@ pub struct PictureRun {
     /// Where it is the second pass of a run: what enlarges before it, and how much.
     upscaler: Option<String>,
     scale: Option<f64>,
+    /// Along which axes its borders meet, where they do, and whether it begins from noise alone.
+    tiling: Option<String>,
+    #[serde(default)]
+    from_noise: bool,
 }
 
-/// The cases of a kind: `img2img` or `inpaint`.
+/// The cases of a kind: `img2img`, `inpaint`, `hires` or `tiling`.
 pub fn picture_cases(kind: &str) -> Vec<PictureCase> {
     let text = std::fs::read_to_string(folder().join("pictures/manifest.json")).expect("manifest.json");
     let mut manifest: serde_json::Value = serde_json::from_str(&text).expect("manifest.json");
@@ -69,6 +77,13 @@ impl PictureCase {
             timesteps: Vec::new(),
         };
         request(&case)
+    }
+
+    /// The request of a tile.
+    pub fn request_of_tile(&self, run: &PictureRun, golden: &Golden) -> Request {
+        let tiling = run.tiling.as_deref().expect("a tiling").parse().expect("a tiling");
+        let request = if run.from_noise { self.request(run) } else { self.request_from(run, golden) };
+        Request { tiling, ..request }
     }
 
     /// The request of both passes of a run.
@@ -169,6 +184,40 @@ pub fn compare_part(
         changed += usize::from(new != old);
     }
     assert!(changed > 0, "{what}: nothing is new");
+}
+
+/// A tile begun from latents that are moved by half their size along its axes is the same tile moved as far, up to the order of
+/// summation; one that is none is another picture.
+pub fn assert_seamless(report: &mut Report, request: &Request, pipeline: &mut Pipeline) {
+    let Circular { x, y } = request.tiling.circular();
+    let [n, c, h, w] = request.latents_shape(pipeline.config());
+    assert!(
+        [h, w].iter().all(|side| side % 16 == 0),
+        "half of {h}x{w} is halved evenly down to the last level"
+    );
+    let (down, across) = (if y { h / 2 } else { 0 }, if x { w / 2 } else { 0 });
+    let noise = NoiseSource::default().noise(request.seed, [n, c, h, w]);
+    let moved = rolled(&noise, [h, w], [down, across]);
+    let mut made = |latents: &[f32], tiling| {
+        let request = Request { init_latents: Some(latents.to_vec()), tiling, ..request.clone() };
+        drawn(pipeline, &request).1.0.remove("image").expect("a picture")
+    };
+    let (shape, image) = made(&noise, request.tiling);
+    let scale = shape[3] / w;
+    let expected = rolled(&image, [shape[2], shape[3]], [down * scale, across * scale]);
+    let what = request.tiling.name();
+    report.compare(&format!("moved along {what}"), &made(&moved, request.tiling).1, &expected);
+    let other = difference(&made(&moved, Tiling::None).1, &expected);
+    assert!(other.relative > 0.05, "without a tiling it is the same too: {other:?}");
+}
+
+/// Planes of `h` × `w` moved down and to the right, what leaves them coming back at the other end.
+fn rolled(planes: &[f32], [h, w]: [usize; 2], [down, across]: [usize; 2]) -> Vec<f32> {
+    let at = |i: usize| {
+        let (plane, y, x) = (i / (h * w), i / w % h, i % w);
+        (plane * h + (y + h - down) % h) * w + (x + w - across) % w
+    };
+    (0..planes.len()).map(|i| planes[at(i)]).collect()
 }
 
 /// The picture encoded in every way in which it is brought to the size, sampled and not.

@@ -3,7 +3,7 @@
 use half::f16;
 use opengen::kernels::gemm::Params;
 use opengen::kernels::gemm::cpu::Geometry;
-use opengen::kernels::{BLOCK, WeightType};
+use opengen::kernels::{BLOCK, Circular, WeightType};
 
 /// A product's shape: the output's columns, the channels of both sources, the geometry.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +26,7 @@ pub fn linear(rows: usize, n: usize, channels: usize, second: usize) -> Shape {
         pad_top: 0,
         pad_left: 0,
         upsample: false,
+        circular: Circular::NONE,
     };
     Shape { n, channels, second, geometry }
 }
@@ -42,6 +43,7 @@ pub fn conv(batch: usize, (in_h, in_w): (usize, usize), n: usize, channels: usiz
         pad_top: 1,
         pad_left: 1,
         upsample: false,
+        circular: Circular::NONE,
     };
     Shape { n, channels, second: 0, geometry }
 }
@@ -60,6 +62,11 @@ pub fn upsampled(shape: Shape, less: usize) -> Shape {
     let g = shape.geometry;
     let geometry = Geometry { upsample: true, out_h: 2 * g.in_h - less, out_w: 2 * g.in_w - less, ..g };
     Shape { geometry, ..shape }
+}
+
+/// The same over a map that goes on at its other end along some axes.
+pub fn around(shape: Shape, circular: Circular) -> Shape {
+    Shape { geometry: Geometry { circular, ..shape.geometry }, ..shape }
 }
 
 /// Packed words, scales where there are any, and the values they stand for, `[n, k]`.

@@ -5,7 +5,8 @@
 `img2img.MODEL`: StableDiffusionImg2ImgPipeline with every sampler and several strengths. `inpaint.MODEL`:
 StableDiffusionInpaintPipeline with a UNet of four channels. `inpainting`: the same with one of nine, whose weights follow from
 their names as in `families`. `hires.MODEL`: StableDiffusionPipeline, what it drew enlarged by PyTorch's interpolate or Pillow,
-StableDiffusionImg2ImgPipeline over that. The picture and the mask (white is painted anew) are kept as they are given, the picture at a size
+StableDiffusionImg2ImgPipeline over that. `tiling.MODEL`: StableDiffusionPipeline and StableDiffusionImg2ImgPipeline whose `Conv2d`s
+pad circularly, along both axes or one. The picture and the mask (white is painted anew) are kept as they are given, the picture at a size
 of its own; the mask's edges are those of latents.
 """
 
@@ -15,7 +16,7 @@ from pathlib import Path
 import PIL.Image
 import torch
 from diffusers import (AutoencoderKL, DDIMScheduler, StableDiffusionImg2ImgPipeline, StableDiffusionInpaintPipeline,
-                       UNet2DConditionModel)
+                       StableDiffusionPipeline, UNet2DConditionModel)
 from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel
 
@@ -45,6 +46,9 @@ HIRES = {"sd1": [("latent", 1.5, sampler, 3, 0.5) for sampler in ("ddim", "euler
          + [(upscaler, 1.5, "ddim", 3, 0.5) for upscaler in ("latent-bicubic-antialiased", "latent-nearest-exact")]
          + [("lanczos", 2, "ddim", 3, 0.5)],
          "sd2": [("latent-bicubic", 2, "euler-a", 7, 0.7), ("latent-nearest", 1.75, "dpm++-2m", 4, 0.5)]}
+# Along which axes opposite borders meet, with which sampler, from a picture at which strength or from noise.
+TILING = {"sd1": [("both", "ddim", None), ("x", "ddim", None), ("both", "euler-a", 0.7)],
+          "sd2": [("y", "dpm++-2m", None)], "small": [("both", "ddim", 0.5)]}
 RESIZES = {"just": "default", "crop": "crop", "fill": "fill"}
 
 
@@ -78,13 +82,13 @@ def scheduler_of(model, sampler):
     return scheduler
 
 
-def run(pipe, setting, strength, **more):
+def run(pipe, setting, **more):
     """The latents that enter a run's first step and its picture; how many steps it takes."""
     tensors, _ = record(pipe.scheduler)
-    image = pipe(PROMPTS[setting["prompt"]], negative_prompt=PROMPTS[setting["negative"]], strength=strength,
+    image = pipe(PROMPTS[setting["prompt"]], negative_prompt=PROMPTS[setting["negative"]],
                  num_inference_steps=setting["steps"], guidance_scale=setting["guidance"], output_type="pt",
                  generator=torch.Generator("cpu").manual_seed(setting["seed"]), **more).images
-    return {"first": tensors["latents.0"], "image": image * 2 - 1}, int(setting["steps"] * strength)
+    return {"first": tensors["latents.0"], "image": image * 2 - 1}, int(setting["steps"] * more.get("strength", 1))
 
 
 def final_latents(pipe, found):
@@ -106,7 +110,7 @@ def runs(pipe, kind, model, table, more):
             pipe.scheduler = scheduler_of(model, sampler)
             found = {}
             undo = final_latents(pipe, found)
-            made, steps = run(pipe, setting, strength, **more)
+            made, steps = run(pipe, setting, strength=strength, **more)
             undo()
             made["last"] = found["last"]
             name, _, schedule = sampler.partition(".")
@@ -188,7 +192,7 @@ def hires(model):
         start = enlarged(second, upscaler, latents, width, height)
         undo = final_latents(second, found)
         total = int(steps / strength)
-        made, taken = run(second, {**setting, "steps": total}, strength, image=start)
+        made, taken = run(second, {**setting, "steps": total}, strength=strength, image=start)
         undo()
         assert taken == steps, (steps, strength)
         made["last"] = found["last"]
@@ -202,6 +206,54 @@ def hires(model):
     facts = {key: value for key, value in setting.items() if key not in ("prompt", "negative")}
     return {"file": f"pictures/hires.{model}.safetensors", "model": model, **facts,
             "prompt": PROMPTS[setting["prompt"]], "negative_prompt": prompts["negative_prompt"], "runs": cases}
+
+
+def around(pipe, axes):
+    """Pads every `Conv2d` circularly: along both axes as PyTorch does, along one by hand."""
+    convolutions = [module for model in (pipe.unet, pipe.vae) for module in model.modules()
+                    if isinstance(module, torch.nn.Conv2d)]
+
+    def along_one(conv):
+        def forward(values, weight, bias):
+            across, down = ((pad, pad) for pad in reversed(conv.padding))
+            modes = {"x": "circular", "y": "constant"} if axes == "x" else {"x": "constant", "y": "circular"}
+            values = torch.nn.functional.pad(values, (*across, 0, 0), mode=modes["x"])
+            values = torch.nn.functional.pad(values, (0, 0, *down), mode=modes["y"])
+            return torch.nn.functional.conv2d(values, weight, bias, conv.stride)
+        return forward
+    for conv in convolutions:
+        if axes == "both":
+            conv.padding_mode = "circular"
+        else:
+            conv._conv_forward = along_one(conv)
+
+
+def tiling(index, model):
+    setting, tensors, cases = SETTINGS[model], {}, []
+    size = {"width": setting["width"], "height": setting["height"]}
+    source = picture(530 + index, **size)
+    for axes, sampler, strength in TILING[model]:
+        kind = StableDiffusionPipeline if strength is None else StableDiffusionImg2ImgPipeline
+        pipe = kind(**load(model).components, requires_safety_checker=False)
+        pipe.set_progress_bar_config(disable=True)
+        around(pipe, axes)
+        pipe.scheduler = scheduler_of(model, sampler)
+        found, more = {}, {"image": source, "strength": strength} if strength else size
+        final_latents(pipe, found)
+        made, _ = run(pipe, setting, **more)
+        made["last"] = found["last"]
+        run_name = f"{axes}/{sampler}/{strength or 'noise'}"
+        tensors |= {f"{run_name}/{key}": value for key, value in made.items()}
+        name, _, schedule = sampler.partition(".")
+        cases.append({"run": run_name, "sampler": name, "schedule": schedule or "default", "tiling": axes,
+                      "from_noise": strength is None, "strength": strength or 1.0,
+                      "taken": int(setting["steps"] * (strength or 1.0))})
+    if any(not case["from_noise"] for case in cases):
+        tensors["picture"] = pixels(source)
+    save(f"tiling.{model}.safetensors", tensors)
+    facts = {key: value for key, value in setting.items() if key not in ("prompt", "negative")}
+    return {"file": f"pictures/tiling.{model}.safetensors", "model": model, **facts, "prompt": PROMPTS[setting["prompt"]],
+            "negative_prompt": PROMPTS[setting["negative"]], "runs": cases}
 
 
 def inpainting():
@@ -227,7 +279,7 @@ def inpainting():
         found = {}
         undo = final_latents(pipe, found)
         pipe.scheduler = DDIMScheduler.from_config(DDIM)
-        made, steps = run(pipe, setting, strength, image=source, mask_image=white, **size)
+        made, steps = run(pipe, setting, strength=strength, image=source, mask_image=white, **size)
         undo()
         made["last"] = found["last"]
         tensors |= {f"ddim/{strength}/{key}": value for key, value in made.items()}
@@ -248,7 +300,8 @@ def main():
     with torch.no_grad():
         cases = {"img2img": [img2img(i, model) for i, model in enumerate(RUNS)],
                  "inpaint": [inpaint(i, model) for i, model in enumerate(MASKED)] + [inpainting()],
-                 "hires": [hires(model) for model in HIRES]}
+                 "hires": [hires(model) for model in HIRES],
+                 "tiling": [tiling(i, model) for i, model in enumerate(TILING)]}
     (OUT / "manifest.json").write_text(json.dumps(cases, indent=1, ensure_ascii=False) + "\n")
 
 

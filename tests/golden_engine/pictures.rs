@@ -1,12 +1,14 @@
 //! Runs that begin from a picture: what diffusers makes of it.
 
-use opengen::pipeline::Pipeline;
+use opengen::pipeline::{Pipeline, Request, Tiling};
 use opengen::weights::{LayoutOptions, load};
 use pollster::block_on;
 
+use crate::common::F32;
 use crate::common::families::Family;
 use crate::common::pictures::{
-    PictureRun, ROUNDED, compare_encoded, compare_part, compare_picture, compare_second, drawn, picture_cases,
+    PictureRun, ROUNDED, assert_seamless, compare_encoded, compare_part, compare_picture, compare_second,
+    drawn, picture_cases,
 };
 use crate::common::report::Report;
 use crate::engine::{Packed, Tier, own_tiers};
@@ -73,6 +75,30 @@ fn a_second_pass_at_a_larger_size() {
     }
     latents.finish();
     pictures.finish();
+}
+
+/// Tiles without seams: whole runs in f32, moved ones in every tier.
+#[test]
+fn tiles_without_seams() {
+    for (index, tier) in own_tiers().enumerate() {
+        let (mut report, mut moved) = (Report::new(F32), tier.report());
+        for case in picture_cases("tiling").into_iter().filter(|case| index == 0 || case.model == "sd1") {
+            let (mut pipeline, golden) = (pipeline(tier, &case.model), case.golden());
+            for run in case.runs.iter().filter(|_| index == 0) {
+                let (_, dump) = drawn(&mut pipeline, &case.request_of_tile(run, &golden));
+                compare_picture(&mut report, &format!("{} {}", case.model, run.run), run, &dump, &golden);
+            }
+            if case.model == "sd1" {
+                let request = case.request(&case.runs[0]);
+                let request = Request { width: 64, height: 64, tiling: Tiling::Both, ..request };
+                assert_seamless(&mut moved, &request, &mut pipeline);
+            }
+        }
+        if index == 0 {
+            report.finish();
+        }
+        moved.finish();
+    }
 }
 
 /// By any UNet, and by one that reads the mask.

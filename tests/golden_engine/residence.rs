@@ -155,6 +155,7 @@ pub fn shape(request: &Request, manifest: &Manifest) -> Shape {
         encodes: request.picture.is_some(),
         masked: request.picture.as_ref().is_some_and(|picture| picture.mask.is_some()),
         controls: Controls::NONE,
+        circular: request.tiling.circular(),
     }
 }
 

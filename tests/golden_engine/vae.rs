@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use opengen::config::Autoencoder;
-use opengen::kernels::{Elem, Kernel, WeightType};
+use opengen::kernels::{Circular, Elem, Kernel, WeightType};
 use opengen::model::{Whole, autoencoder, vae};
 use opengen::pipeline::stages::Stages;
 use opengen::plan::{Graph, MemoryLimits, Path, Plan, Target, lower};
@@ -92,34 +92,40 @@ fn autoencoder_kl_in_bands() {
     ];
     let packed = Packed::open("sd1", None);
     let on_cpu = opengen::cpu::Weights::new(&packed.manifest, packed.slabs.clone()).expect("weights");
-    let on_cpu = Stages::on_cpu(&on_cpu);
+    let on_cpu = || Stages::on_cpu(&on_cpu);
     for tier in tiers_for_parts().filter(|tier| tier.context.target().elem == Elem::F32) {
         let (mut report, mut twin) = (Report::new(1e-5), tier.report());
         let engine = Engine::new(tier, &packed);
         let config = &engine.config;
-        for (shape, binding, bands) in CASES {
+        for ((shape, binding, bands), circular) in CASES
+            .into_iter()
+            .flat_map(|case| [Circular::NONE, Circular { x: true, y: true }].map(|circular| (case, circular)))
+        {
             let [n, _, h, w] = shape;
-            let what = |way| format!("{} sd1 {way} {n}x{h}x{w} in bands of {binding}", tier.name);
+            let around = if circular.any() { ", a ring" } else { "" };
+            let what = |way| format!("{} sd1 {way} {n}x{h}x{w} in bands of {binding}{around}", tier.name);
             let limits = MemoryLimits { binding, ..MemoryLimits::default() };
-            let narrow = engine.stages().within(limits);
+            let whole_stages = || engine.stages().circular(circular);
+            let narrow = whole_stages().within(limits);
 
             let Autoencoder::Kl(vae) = &config.vae else { panic!("another autoencoder") };
             let root = Path::root(Autoencoder::ROOT);
-            let graph = vae::decoder(vae, &root, [n, h, w], Whole::UpTo(usize::MAX));
+            let graph = vae::decoder(vae, &root, [n, h, w], Whole::UpTo(usize::MAX)).circular(circular);
             assert!(pieces(&plan(tier, &graph, limits), limits) >= n * bands, "{}", what("decode"));
             let latents = NoiseSource::default().noise(7, shape);
-            let whole = block_on(engine.stages().vae_decode(config, &latents, shape)).expect("a decode");
+            let whole = block_on(whole_stages().vae_decode(config, &latents, shape)).expect("a decode");
             let cut = narrow.vae_decode_streamed(config, &latents, shape, usize::MAX);
             report.compare(&what("decode"), &block_on(cut).expect("a decode"), &whole);
             let both = block_on(narrow.vae_decode(config, &latents, shape)).expect("a decode");
             report.compare(&what("decode, slices"), &both, &whole);
-            let processor = block_on(on_cpu.vae_decode(config, &latents, shape)).expect("a decode");
+            let processor =
+                block_on(on_cpu().circular(circular).vae_decode(config, &latents, shape)).expect("a decode");
             twin.compare(&what("decode, processor"), &both, &processor);
 
             let shape = [n, 3, 4 * h, 4 * w];
             let image = NoiseSource::default().noise(8, [n, 4, 4 * h, 4 * w]);
             let image = &image[..shape.iter().product()];
-            let whole = block_on(engine.stages().vae_encode(config, image, shape)).expect("latents");
+            let whole = block_on(whole_stages().vae_encode(config, image, shape)).expect("latents");
             let cut = narrow.vae_encode_streamed(config, image, shape, usize::MAX);
             report.compare(&what("encode"), &block_on(cut).expect("latents"), &whole);
             let both = block_on(narrow.vae_encode(config, image, shape)).expect("latents");

@@ -17,6 +17,7 @@ use serde_json::json;
 
 use opengen::error::Result;
 use opengen::gpu::{Executable, Options};
+use opengen::kernels::Circular;
 use opengen::pipeline::engine::Network;
 use opengen::pipeline::graphs::Controls;
 use opengen::pipeline::plans::Shape;
@@ -152,6 +153,7 @@ pub async fn run(args: &Args) -> Result<()> {
         encodes: false,
         masked: false,
         controls: Controls::NONE,
+        circular: Circular::NONE,
     };
     let Engine::Gpu(engine) = pipeline.engine() else {
         return Err(crate::invalid("model", "was not loaded onto the GPU".to_string()));

@@ -21,7 +21,9 @@ use opengen::error::{Error, Result};
 use opengen::gpu::Options;
 use opengen::image::encode_made;
 use opengen::oracle;
-use opengen::pipeline::{Cancel, Dump, Event, Output, Picture, Pipeline, Request, networks, size_for};
+use opengen::pipeline::{
+    Cancel, Dump, Event, Output, Picture, Pipeline, Request, Tiling, networks, size_for,
+};
 use opengen::plan::Tuning;
 use opengen::prompt::{Dialect, Embedding, Emphasis};
 use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind, Variation};
@@ -100,6 +102,10 @@ pub struct Args {
     /// Pixels, such as 512x512; if left out the model's own size, with a whole picture its shape at about as many pixels.
     #[arg(long, value_parser = size)]
     size: Option<(usize, usize)>,
+    #[arg(long, value_name = "AXES", num_args = 0..=1, default_value = "none", default_missing_value = "both", help = format!(
+        "Make a tile without seams: borders meet along {}; along both if no axes are named",
+        Tiling::ALL.map(Tiling::name).join(", ")))]
+    tiling: Tiling,
     /// Pictures at once, 1 to 8; the files are numbered from the second on.
     #[arg(long, default_value_t = 1)]
     batch: usize,
@@ -113,7 +119,7 @@ pub struct Args {
     #[arg(long)]
     cpu: bool,
     /// candle: draw with candle's Stable Diffusion over the same weights, and print how far this engine's run is from it.
-    #[arg(long, value_enum, default_value = "opengen", conflicts_with_all = ["prompts_file", "hires", "controls"])]
+    #[arg(long, value_enum, default_value = "opengen", conflicts_with_all = ["prompts_file", "hires", "controls", "tiling"])]
     engine: Drawn,
     /// Activations in f32 even where the GPU has f16.
     #[arg(long)]
@@ -276,6 +282,7 @@ fn request(args: &Args, pipeline: &Pipeline) -> Result<Request> {
         width,
         height,
         batch: args.batch,
+        tiling: args.tiling,
         picture,
         hires: args.second.hires(),
         controls: args.controls.read()?,

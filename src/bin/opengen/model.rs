@@ -6,7 +6,7 @@ use opengen::config::{ModelConfig, PredictionType};
 use opengen::error::{Error, Result};
 use opengen::gpu::{Context, Options};
 use opengen::pipeline::stock::Files;
-use opengen::pipeline::{Defaults, Pipeline, Request};
+use opengen::pipeline::{Defaults, Pipeline, Request, Tiling};
 use opengen::prompt::{Dialect, Emphasis};
 use opengen::sample::{NoiseSource, SamplerOptions};
 use opengen::weights::packed::LayoutOptions;
@@ -104,6 +104,7 @@ pub fn usual(name: &str, config: &ModelConfig) -> Request {
         steps,
         guidance,
         guidance_rescale: None,
+        tiling: Tiling::default(),
         seed: 0,
         variation: None,
         rng: NoiseSource::default(),

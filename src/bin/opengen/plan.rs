@@ -4,7 +4,7 @@ use clap::Parser;
 
 use opengen::config::{BUILTIN, ModelConfig};
 use opengen::error::Result;
-use opengen::kernels::{Elem, WeightType};
+use opengen::kernels::{Circular, Elem, WeightType};
 use opengen::pipeline::graphs::Controls;
 use opengen::pipeline::plans::{Plans, Shape};
 use opengen::pipeline::residency::Residency;
@@ -135,6 +135,7 @@ fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shap
         encodes: false,
         masked: false,
         controls: Controls::NONE,
+        circular: Circular::NONE,
     }
 }
 

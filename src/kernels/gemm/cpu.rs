@@ -1,6 +1,7 @@
 //! The twin of the GEMM kernel: the same sums as loops.
 
 use super::Act;
+use crate::kernels::Circular;
 
 /// Geometry of a convolution; a linear layer is a 1 × 1 kernel over `1 × rows` pixels.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +17,28 @@ pub struct Geometry {
     pub pad_left: usize,
     /// The input is read as if enlarged to `out_h × out_w` by nearest neighbour.
     pub upsample: bool,
+    /// Where the map goes on at the other end; elsewhere zeros are around it.
+    pub circular: Circular,
+}
+
+impl Geometry {
+    /// Height and width of the map that is convolved.
+    fn limits(&self) -> [usize; 2] {
+        if self.upsample { [self.out_h, self.out_w] } else { [self.in_h, self.in_w] }
+    }
+
+    /// The pixel of the input that lies so far below and right of where the padding begins; `None` where zeros are.
+    pub fn pixel(&self, down: usize, right: usize) -> Option<[usize; 2]> {
+        let [h, w] = self.limits();
+        let place = |at: usize, pad: usize, size: usize, circular: bool| {
+            let at = if circular { (at + size - pad) % size } else { at.wrapping_sub(pad) };
+            (at < size).then_some(if self.upsample { at / 2 } else { at })
+        };
+        Some([
+            place(down, self.pad_top, h, self.circular.y)?,
+            place(right, self.pad_left, w, self.circular.x)?,
+        ])
+    }
 }
 
 /// What happens to the sums, in the kernel's order.
@@ -76,20 +99,16 @@ pub fn gemm(
     out
 }
 
-/// The `kernel × kernel × channels` inputs of one output row; padding is zero.
+/// The `kernel × kernel × channels` inputs of one output row.
 fn patch(a: &[f32], channels: usize, g: Geometry, row: usize) -> Vec<f32> {
     let (image, y, x) = (row / (g.out_h * g.out_w), row / g.out_w % g.out_h, row % g.out_w);
-    let (limit_h, limit_w) = if g.upsample { (g.out_h, g.out_w) } else { (g.in_h, g.in_w) };
     let mut patch = Vec::with_capacity(g.kernel * g.kernel * channels);
     for ky in 0..g.kernel {
         for kx in 0..g.kernel {
-            let sy = (y * g.stride + ky).wrapping_sub(g.pad_top);
-            let sx = (x * g.stride + kx).wrapping_sub(g.pad_left);
-            if sy >= limit_h || sx >= limit_w {
+            let Some([sy, sx]) = g.pixel(y * g.stride + ky, x * g.stride + kx) else {
                 patch.extend(std::iter::repeat_n(0.0, channels));
                 continue;
-            }
-            let (sy, sx) = if g.upsample { (sy / 2, sx / 2) } else { (sy, sx) };
+            };
             let at = ((image * g.in_h + sy) * g.in_w + sx) * channels;
             patch.extend_from_slice(&a[at..at + channels]);
         }

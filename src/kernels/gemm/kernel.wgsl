@@ -1,7 +1,7 @@
 // C[m, n] = epilogue(sum over k of A[m, k] * W[n, k]): linear layers and convolutions as implicit GEMM.
 //
 // A is NHWC, so a row m is a pixel (or a token) and k runs over (ky, kx, channel). For a convolution the row's
-// address is computed from the pixel and the tap; padding reads as zero; `upsample` reads each input pixel twice
+// address is computed from the pixel and the tap; padding reads as zero, or as the other end of the map; `upsample` reads each input pixel twice
 // in both directions (nearest neighbour), so that no enlarged tensor is ever stored. With `concat` the channels
 // come from two tensors, one after the other. W is packed as [K/4, N] groups of four k values (see weights::packed);
 // A may hold a run of the layer's channels only, and the output a run of its columns.
@@ -77,13 +77,20 @@ fn pixel_of(row: u32) -> Pixel {
 
 // Index of the first channel group of the pixel that this tap reads; -1 in the padding.
 fn tap_base(p: Pixel, tap: u32) -> i32 {
-    let y = p.y + i32(tap / params.kernel_w);
-    let x = p.x + i32(tap % params.kernel_w);
+    var y = p.y + i32(tap / params.kernel_w);
+    var x = p.x + i32(tap % params.kernel_w);
+{% set h = "i32(params.out_h)" if upsample else "i32(params.in_h)" %}
+{% set w = "i32(params.out_w)" if upsample else "i32(params.in_w)" %}
+{% if circular.y %}
+    y = (y + {{ h }}) % {{ h }};
+{% endif %}
+{% if circular.x %}
+    x = (x + {{ w }}) % {{ w }};
+{% endif %}
+    if (y < 0 || x < 0 || y >= {{ h }} || x >= {{ w }}) { return -1; }
 {% if upsample %}
-    if (y < 0 || x < 0 || y >= i32(params.out_h) || x >= i32(params.out_w)) { return -1; }
     return i32(((p.image * params.in_h + u32(y) / 2u) * params.in_w + u32(x) / 2u) * params.a_c4);
 {% else %}
-    if (y < 0 || x < 0 || y >= i32(params.in_h) || x >= i32(params.in_w)) { return -1; }
     return i32(((p.image * params.in_h + u32(y)) * params.in_w + u32(x)) * params.a_c4);
 {% endif %}
 }

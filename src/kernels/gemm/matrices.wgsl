@@ -27,7 +27,8 @@ var<workgroup> a_tile: array<Run, {{ m.rows * stride // m.unit }}>; // [rows][{{
 var<workgroup> w_tile: array<Run, {{ m.columns * stride // m.unit }}>; // [columns][{{ stride }} groups of k]
 var<workgroup> c_tile: array<f32, {{ m.subgroups[0] * m.subgroups[1] * 320 }}>; // [subgroups][16 rows][20 columns]
 
-{% if conv and not upsample %}
+{% set moved = upsample or circular.x or circular.y %}
+{% if conv and not moved %}
 // Where the first tap's channels lie, in runs; only used where the tap is inside.
 fn center(p: Pixel) -> i32 {
     return ((i32(p.image * params.in_h) + p.y) * i32(params.in_w) + p.x) * i32(params.a_c4 / {{ m.unit }}u);
@@ -75,7 +76,7 @@ fn main(
     let row{{ j }} = min(tile_row + lane_row + {{ j * row_step }}u, params.m - 1u);
 {% if conv %}
     let pixel{{ j }} = pixel_of(row{{ j }});
-{% if upsample %}
+{% if moved %}
     var base{{ j }} = 0;
 {% else %}
     let from{{ j }} = center(pixel{{ j }}) + i32(lane_k);
@@ -98,7 +99,7 @@ fn main(
     var tap = first / params.a_c4;
     var c = first % params.a_c4;
     var fresh = true;
-{% if not upsample %}
+{% if not moved %}
     var tap_start = 0;
 {% endif %}
 {% endif %}

@@ -1,10 +1,12 @@
 {% set m = matrices %}
 {% set lanes_k = m.groups // m.unit %}
 {% set row_step = m.threads // lanes_k %}
+{# Whether taps of a pixel lie elsewhere than a fixed way from its first. #}
+{% set moved = upsample or circular.x or circular.y %}
 {% set k_step = m.threads // m.columns %}
 {% if conv %}
             if (fresh) {
-{% if upsample %}
+{% if moved %}
 {% for j in range(m.rows // row_step) %}
                 base{{ j }} = tap_base(pixel{{ j }}, tap);
 {% endfor %}
@@ -14,7 +16,7 @@
             }
 {% for j in range(m.rows // row_step) %}
             value{{ j }} = Run();
-{% if upsample %}
+{% if moved %}
             if (base{{ j }} >= 0) { value{{ j }} = a[(u32(base{{ j }}) + c) / {{ m.unit }}u + lane_k]; }
 {% else %}
             if (((inside{{ j }} >> tap) & 1u) != 0u) { value{{ j }} = a[u32(from{{ j }} + tap_start + i32(c / {{ m.unit }}u))]; }

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::params::params;
-use super::{Elem, WeightType, grid, template};
+use super::{Circular, Elem, WeightType, grid, template};
 
 /// Rows and columns of a workgroup's tile in the tiled variant.
 const TILE: u32 = 64;
@@ -128,6 +128,8 @@ pub struct Spec {
     pub weight: WeightType,
     pub variant: Variant,
     pub source: Source,
+    /// Of a convolution: where its map goes on at the other end.
+    pub circular: Circular,
     pub bias: bool,
     /// Adds this layer's slice of the merged time projection to every row.
     pub time: bool,
@@ -218,6 +220,7 @@ struct Context {
     matrices: Option<Fragments>,
     conv: bool,
     upsample: bool,
+    circular: Circular,
     concat: bool,
     bias: bool,
     time: bool,
@@ -284,6 +287,7 @@ impl Spec {
             matrices,
             conv: self.is_conv(),
             upsample: self.source == Source::ConvUpsample,
+            circular: self.circular,
             concat: self.source == Source::Concat,
             bias: self.bias,
             time: self.time,
@@ -309,6 +313,7 @@ impl Spec {
             weight,
             variant,
             source,
+            circular: Circular::NONE,
             bias: false,
             time: false,
             residual: false,
@@ -395,5 +400,11 @@ fn epilogues(elem: Elem, weight: WeightType, variant: Variant) -> Vec<Spec> {
         }
     }
     specs.push(Spec { bias: true, geglu: true, ..plain(Source::Rows) });
+    // What is read has nothing to do with what becomes of the sums: each reading is listed with the plainest epilogue.
+    for circular in Circular::ALL.into_iter().filter(|circular| circular.any()) {
+        for source in [Source::Conv, Source::ConvUpsample] {
+            specs.push(Spec { bias: true, circular, ..plain(source) });
+        }
+    }
     specs
 }

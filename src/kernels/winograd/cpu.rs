@@ -83,7 +83,6 @@ fn tiles(tile: Tile, g: Geometry) -> [usize; 2] {
 pub fn input(tile: Tile, a: &[f32], channels: usize, g: Geometry) -> Vec<f32> {
     let [b, _, _] = matrices(tile);
     let [down, across] = tiles(tile, g);
-    let (limit_h, limit_w) = if g.upsample { (g.out_h, g.out_w) } else { (g.in_h, g.in_w) };
     let mut out = Vec::new();
     for (image, ty) in (0..g.batch).flat_map(|image| (0..down).map(move |ty| (image, ty))) {
         for tx in 0..across {
@@ -91,12 +90,8 @@ pub fn input(tile: Tile, a: &[f32], channels: usize, g: Geometry) -> Vec<f32> {
             out.resize(first + tile.products() as usize * channels, 0.0);
             for c in 0..channels {
                 let pixel = |j: usize, i: usize| {
-                    let y = (ty * tile.outputs() as usize + j).wrapping_sub(g.pad_top);
-                    let x = (tx * tile.outputs() as usize + i).wrapping_sub(g.pad_left);
-                    if y >= limit_h || x >= limit_w {
-                        return 0.0;
-                    }
-                    let (y, x) = if g.upsample { (y / 2, x / 2) } else { (y, x) };
+                    let side = tile.outputs() as usize;
+                    let Some([y, x]) = g.pixel(ty * side + j, tx * side + i) else { return 0.0 };
                     a[((image * g.in_h + y) * g.in_w + x) * channels + c]
                 };
                 for (t, value) in both_sides(&b, pixel).into_iter().enumerate() {
@@ -130,6 +125,7 @@ pub fn output(tile: Tile, sums: &[f32], n: usize, g: Geometry, epilogue: Epilogu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kernels::Circular;
     use crate::kernels::gemm::{Act, cpu::gemm};
 
     /// Transforms, products and transform back are the convolution, at sizes that are no whole tiles.
@@ -138,7 +134,11 @@ mod tests {
         let numbers = |count: usize, step: f32| -> Vec<f32> {
             (0..count).map(|i| ((i as f32 * step).sin() * 7.0).fract()).collect()
         };
-        for (tile, upsample) in Tile::ALL.into_iter().flat_map(|tile| [(tile, false), (tile, true)]) {
+        let kinds =
+            [false, true].into_iter().flat_map(|upsample| Circular::ALL.map(|circular| (upsample, circular)));
+        for (tile, (upsample, circular)) in
+            Tile::ALL.into_iter().flat_map(|tile| kinds.clone().map(move |kind| (tile, kind)))
+        {
             let (n, channels) = (3, 4);
             let scale = 1 + usize::from(upsample);
             let g = Geometry {
@@ -152,6 +152,7 @@ mod tests {
                 pad_top: 1,
                 pad_left: 1,
                 upsample,
+                circular,
             };
             let a = numbers(2 * 5 * 6 * channels, 1.7);
             let w = numbers(n * 9 * channels, 2.3);

@@ -1,13 +1,16 @@
 @group(0) @binding(1) var<storage, read> a: array<vec4<elem>>; // [N, H, W, C]
 @group(0) @binding(2) var<storage, read_write> out: array<vec4f>; // [tiles, {{ t * t }}, C]
 
-// Four channels of a pixel; zero outside of the input.
-fn pixel(image: u32, y: i32, x: i32, c: u32) -> vec4f {
+// Four channels of a pixel; outside of the input zero, or the other end of it.
+fn pixel(image: u32, row: i32, column: i32, c: u32) -> vec4f {
+{% set h = "i32(params.out_h)" if upsample else "i32(params.in_h)" %}
+{% set w = "i32(params.out_w)" if upsample else "i32(params.in_w)" %}
+    let y = {% if circular.y %}(row + {{ h }}) % {{ h }}{% else %}row{% endif %};
+    let x = {% if circular.x %}(column + {{ w }}) % {{ w }}{% else %}column{% endif %};
+    if (y < 0 || x < 0 || y >= {{ h }} || x >= {{ w }}) { return vec4f(0.0); }
 {% if upsample %}
-    if (y < 0 || x < 0 || y >= i32(params.out_h) || x >= i32(params.out_w)) { return vec4f(0.0); }
     return vec4f(a[((image * params.in_h + u32(y) / 2u) * params.in_w + u32(x) / 2u) * params.c4 + c]);
 {% else %}
-    if (y < 0 || x < 0 || y >= i32(params.in_h) || x >= i32(params.in_w)) { return vec4f(0.0); }
     return vec4f(a[((image * params.in_h + u32(y)) * params.in_w + u32(x)) * params.c4 + c]);
 {% endif %}
 }

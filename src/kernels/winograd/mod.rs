@@ -16,7 +16,7 @@ use serde::Serialize;
 
 use super::gemm::{self, Source};
 use super::params::params;
-use super::{Elem, WeightType, gemm_sum, grid, template};
+use super::{Circular, Elem, WeightType, gemm_sum, grid, template};
 
 /// Invocations of a workgroup.
 const THREADS: u32 = 64;
@@ -60,6 +60,8 @@ pub enum Pass {
     Input {
         /// The input is read as if enlarged twice, by nearest neighbour.
         upsample: bool,
+        /// Where its map goes on at the other end.
+        circular: Circular,
     },
     /// Sums `[t², tiles, columns]`, in f32: to the outputs of the tiles, with `gemm`'s epilogue.
     Output(gemm_sum::Spec),
@@ -187,6 +189,7 @@ struct Context<'a> {
     weight: Option<WeightType>,
     quantized: bool,
     upsample: bool,
+    circular: Circular,
     #[serde(flatten)]
     epilogue: Option<&'a gemm_sum::Spec>,
 }
@@ -214,13 +217,16 @@ impl Spec {
             weight: None,
             quantized: false,
             upsample: false,
+            circular: Circular::NONE,
             epilogue: None,
         };
         let context = match &self.pass {
             Pass::Weight(weight) => {
                 Context { weight: Some(*weight), quantized: weight.is_quantized(), ..of("weight") }
             }
-            Pass::Input { upsample } => Context { upsample: *upsample, ..of("input") },
+            Pass::Input { upsample, circular } => {
+                Context { upsample: *upsample, circular: *circular, ..of("input") }
+            }
             Pass::Output(epilogue) => Context { epilogue: Some(epilogue), ..of("output") },
         };
         template::render("winograd", include_str!("kernel.wgsl"), &context)
@@ -246,7 +252,9 @@ pub fn all_specs() -> Vec<Spec> {
             passes.push((Elem::F32, Pass::Weight(weight)));
         }
         for elem in Elem::ALL {
-            passes.extend([false, true].map(|upsample| (elem, Pass::Input { upsample })));
+            for upsample in [false, true] {
+                passes.extend(Circular::ALL.map(|circular| (elem, Pass::Input { upsample, circular })));
+            }
         }
         for spec in gemm::all_specs().iter().filter(|spec| spec.is_conv() && !spec.split) {
             passes.push((spec.elem, Pass::Output(gemm_sum::Spec::of(spec))));

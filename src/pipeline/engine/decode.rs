@@ -4,7 +4,7 @@
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
-use crate::kernels::{Elem, rgba};
+use crate::kernels::{Circular, Elem, rgba};
 use crate::model::autoencoder;
 use crate::pipeline::layout::to_bytes;
 use crate::pipeline::request::Cancel;
@@ -16,6 +16,8 @@ pub(super) struct Decoder<'a> {
     pub config: &'a ModelConfig,
     pub weights: &'a Weights,
     pub cancel: &'a Cancel,
+    /// Along which axes opposite borders of its pictures meet.
+    pub circular: Circular,
 }
 
 /// Pixels in which every colour is a number.
@@ -36,6 +38,7 @@ impl Decoder<'_> {
     ) -> Result<(Vec<u8>, Memory)> {
         let target = Target { elem, ..self.context.target() };
         let graph = autoencoder::decoder(&self.config.vae, n, h, w, MemoryLimits::default());
+        let graph = graph.circular(self.circular);
         let plan = lower(&graph, target, &|decl| self.weights.stored_type(decl))?;
         let bound = || {
             let memory = Memory::new(self.context, &[&plan]);

@@ -12,7 +12,7 @@ use super::{Copy, Network, Pixels, Used};
 use crate::config::{ControlNetConfig, ModelConfig};
 use crate::error::{Error, Result};
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
-use crate::kernels::{Elem, prepare, rgba, step};
+use crate::kernels::{Circular, Elem, prepare, rgba, step};
 use crate::model::autoencoder;
 use crate::pipeline::graphs::{Key, Shape};
 use crate::pipeline::layout::{from_bytes, to_bytes};
@@ -81,8 +81,9 @@ impl GpuEngine {
     /// Makes room for ControlNets that a manifest has more, or lets go of those that it has less.
     pub(in crate::pipeline) async fn make_room(&mut self, manifest: &Manifest) -> Result<()> {
         if self.limit.is_some() {
-            let message = "within a limit of memory a ControlNet has to come with its model".to_string();
-            return Err(Error::Unsupported { what: "a ControlNet that joins later".to_string(), message });
+            let message = "load the model without a limit, or draw without the ControlNet".to_string();
+            let what = "a ControlNet for a model that was loaded within a limit of memory".to_string();
+            return Err(Error::Unsupported { what, message });
         }
         let GpuEngine { context, weights, .. } = self;
         let room = context.guarded(|| {
@@ -342,7 +343,7 @@ impl GpuEngine {
         self.write(Outside::Pixels, &pixels)?;
         self.run(Network::Encoder, cancel).await?;
         let (outside, channels) = autoencoder::encoded(&self.config.vae);
-        let Shape { h, w, .. } = self.prepared()?.shape;
+        let Shape { h, w, circular, .. } = self.prepared()?.shape;
         let encoded = self.read(outside, h * w * channels).await?;
         let overflows = encoded.iter().any(|value| !value.is_finite());
         if self.context.target().elem == Elem::F32 || !overflows {
@@ -350,9 +351,9 @@ impl GpuEngine {
         }
         let (vae, scale) = (self.config.vae.clone(), self.config.vae.scale());
         let [height, width] = [h * scale, w * scale];
-        let graph = |limits| autoencoder::encoder(&vae, 1, height, width, limits);
+        let graph = |limits| autoencoder::encoder(&vae, 1, height, width, limits).circular(circular);
         self.admit_in(Elem::F32, "encode in single precision", &graph, cancel).await?;
-        let stages = self.stages().in_single_precision();
+        let stages = self.stages().circular(circular).in_single_precision();
         stages.vae_moments(&self.config, pixels, [1, height, width]).await
     }
 
@@ -361,7 +362,7 @@ impl GpuEngine {
         let prepared = self.prepared()?;
         let bytes = prepared.read(Network::Decoder).await?;
         let shape = prepared.shape;
-        let Shape { batch: n, h, w, .. } = shape;
+        let Shape { batch: n, h, w, circular, .. } = shape;
         let elem = self.context.target().elem;
         let len = shape.pixels() * self.config.vae.latent_channels();
         let latents = if elem == Elem::F16 && !rgba::cpu::is_finite(&bytes) {
@@ -372,7 +373,7 @@ impl GpuEngine {
         } else {
             None
         };
-        let decoded = self.decoder(cancel).settle(bytes, latents, [n, h, w]).await?;
+        let decoded = self.decoder(circular, cancel).settle(bytes, latents, [n, h, w]).await?;
         let len = decoded.bytes.len(); // four channels, as the decoder's output has
         let image = match (image, &decoded.again) {
             (false, _) => None,
@@ -385,14 +386,14 @@ impl GpuEngine {
     pub(super) async fn decode_alone(&mut self, latents: &[f32], [h, w]: [usize; 2]) -> Result<Vec<u8>> {
         let (cancel, elem) = (Cancel::default(), self.context.target().elem);
         self.admit_decoder("decode", [1, h, w], elem, &cancel).await?;
-        let (bytes, memory) = self.decoder(&cancel).alone(latents, [1, h, w], elem).await?;
+        let (bytes, memory) = self.decoder(Circular::NONE, &cancel).alone(latents, [1, h, w], elem).await?;
         drop(memory);
         let again = elem == Elem::F16 && !rgba::cpu::is_finite(&bytes);
         if again {
             self.admit_decoder("decode in single precision", [1, h, w], Elem::F32, &cancel).await?;
         }
         let again = again.then(|| latents.to_vec());
-        Ok(self.decoder(&cancel).settle(bytes, again, [1, h, w]).await?.bytes)
+        Ok(self.decoder(Circular::NONE, &cancel).settle(bytes, again, [1, h, w]).await?.bytes)
     }
 
     async fn admit_decoder(
@@ -407,8 +408,8 @@ impl GpuEngine {
         self.admit_in(elem, name, &graph, cancel).await
     }
 
-    fn decoder<'a>(&'a self, cancel: &'a Cancel) -> Decoder<'a> {
-        Decoder { context: &self.context, config: &self.config, weights: &self.weights, cancel }
+    fn decoder<'a>(&'a self, circular: Circular, cancel: &'a Cancel) -> Decoder<'a> {
+        Decoder { context: &self.context, config: &self.config, weights: &self.weights, cancel, circular }
     }
 
     pub(super) fn used(&self) -> Used {

@@ -10,6 +10,7 @@ use crate::pipeline::hires::{self, RESIZE, UPSCALE, UPSCALER};
 use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING};
 use crate::pipeline::picture::{AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, OVERLAP, PADDING};
 use crate::pipeline::request::{DIALECT, EMBEDDINGS, EMPHASIS, STRENGTH};
+use crate::pipeline::tiling::TILING;
 use crate::pipeline::{Importance, MaskedContent, Upscaler};
 use crate::prompt::{Dialect, Emphasis};
 use crate::sample::NoiseSource;
@@ -82,6 +83,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 let scale = settings.scale_to(value, parameters.get("Size"));
                 settings.take_second_pass(scale, parameters);
             }
+            TILING => settings.take_tiling(value),
             EXTEND => settings.take_extension(value, parameters.get(OVERLAP)),
             key if is_control(key) => settings.take_control(value),
             EMPHASIS => match Emphasis::from_a1111_name(value) {

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Settings;
+use crate::pipeline::Tiling;
 use crate::sample::NoiseSource;
 
 /// What each setting is called, by any of them.
@@ -16,6 +17,8 @@ const SCHEDULE: [&str; 2] = ["scheduler", "Scheduler"];
 const WIDTH: [&str; 1] = ["width"];
 const HEIGHT: [&str; 1] = ["height"];
 const SIZE: [&str; 3] = ["size", "resolution", "Resolution"];
+/// InvokeAI's tiling: true along an axis whose borders meet.
+const SEAMLESS: [&str; 2] = ["seamless_x", "seamless_y"];
 const MODEL: [&str; 3] = ["model", "base_model", "Base Model"];
 
 /// Settings out of a text; `None` where it is no object with a prompt.
@@ -46,6 +49,11 @@ pub(super) fn from_text(text: &str) -> Option<Settings> {
         (None, None) => {}
     }
     settings.model = text_of(fields, &MODEL);
+    let axes = SEAMLESS.map(|name| fields.get(name).and_then(Value::as_bool));
+    settings.tiling = match axes {
+        [None, None] => None,
+        [x, y] => Some(Tiling::of(x == Some(true), y == Some(true)).name()),
+    };
     // All of them draw their noise with PyTorch on the processor.
     settings.rng = settings.seed.is_some().then_some(NoiseSource::Torch.name());
     let known = [
@@ -60,6 +68,7 @@ pub(super) fn from_text(text: &str) -> Option<Settings> {
         &HEIGHT,
         &SIZE,
         &MODEL,
+        &SEAMLESS,
     ];
     let unused = |name: &&str| !known.iter().any(|names| names.contains(name));
     let others: Vec<&str> = fields.keys().map(String::as_str).filter(unused).collect();

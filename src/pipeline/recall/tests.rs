@@ -24,6 +24,7 @@ fn request() -> Request {
         steps: 12,
         guidance: 2.5,
         guidance_rescale: None,
+        tiling: Tiling::None,
         seed: u64::MAX,
         variation: Some(Variation { seed: 7, strength: 0.3 }),
         rng: NoiseSource::Torch,
@@ -61,6 +62,7 @@ fn our_own_come_back_whole() {
         masked_content: None,
         only_masked: None,
         extend: None,
+        tiling: None,
         hires: None,
         controls: Vec::new(),
         sampler: Some("dpm++-2m"),
@@ -73,6 +75,19 @@ fn our_own_come_back_whole() {
         notices: Vec::new(),
     };
     assert_eq!(recalled(&request().parameters("mini", &[], 1).to_string()), expected);
+}
+
+#[test]
+fn a_tiling_comes_back() {
+    for tiling in Tiling::ALL {
+        let text = Request { tiling, ..request() }.parameters("mini", &[], 0).to_string();
+        let expected = (tiling != Tiling::None).then_some(tiling.name());
+        assert_eq!(recalled(&text).tiling, expected, "{text}");
+        assert_eq!(text.contains("Tiling: True"), tiling == Tiling::Both, "A1111's word: {text}");
+    }
+    let of = |value: &str| recalled(&format!("p\nSteps: 9, Tiling: {value}"));
+    assert_eq!((of("x_only").tiling, of("False").tiling), (Some("x"), Some("none")));
+    assert_eq!(of("diagonal").notices, ["Tiling is “diagonal”, which is none here."]);
 }
 
 #[test]

@@ -380,6 +380,7 @@ fn shape(
         controls: Controls::of(
             counting(&request.controls, trajectory.steps.len()).map(|control| control.model),
         ),
+        circular: request.tiling.circular(),
     }
 }
 
