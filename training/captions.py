@@ -4,8 +4,9 @@ import random
 import re
 from functools import cache
 
-from .scene import COLOUR_NAMES, LIGHT_COLOURS, PLACES, SIZES, Scene, random_scene
-from .subjects import SUBJECTS, Subject, plural
+from .drawings import DESIGNERS
+from .scene import COLOUR_NAMES, COUNTS, LIGHT_COLOURS, PLACES, SETTINGS, SIZES, STYLES, Scene, Thing, random_scene
+from .subjects import SUBJECTS, WORDS, Subject, plural
 
 SIZE_WORDS = {
     "small": ("small", "small", "small", "little", "tiny"),
@@ -42,12 +43,24 @@ PLACE_PHRASES = (
 
 SETTING_PHRASES = {
     "night": ("at night", "at night", "under the stars", "in the night sky"),
-    "grass": ("on grass", "on the grass", "in a meadow", "on a green meadow"),
+    "grass": ("on grass", "on the grass", "in a meadow", "on a green meadow", "in the garden"),
     "water": ("under water", "underwater", "in the sea", "at the bottom of the sea"),
     "snow": ("in the snow", "in the snow", "in winter"),
     "desert": ("in the desert", "in the desert", "on sand"),
     "sunset": ("at sunset", "at sunset", "in the evening"),
     "space": ("in space", "in outer space", "among the stars in space"),
+    "room": ("in a room", "in a room", "in the living room", "in my room", "at home"),
+    "table": ("on a kitchen table", "on the table", "on a table", "in the kitchen"),
+    "beach": ("on the beach", "at the beach", "by the sea"),
+    "forest": ("in a forest", "in the forest", "in the woods"),
+    "city": ("in the city", "in a city", "in the street", "in town"),
+    "mountains": ("in the mountains", "in the mountains", "in front of mountains"),
+    "sky": ("in the clouds", "in the sky", "in the clouds", "flying in the sky"),
+}
+NIGHT_PHRASES = ("{where} at night", "{where} at night", "{where} in the dark", "at night {where}")
+WEATHER_PHRASES = {
+    "rain": ("in the rain", "in the rain", "on a rainy day"),
+    "snowfall": ("while it is snowing", "in falling snow", "on a snowy day"),
 }
 
 OPENINGS = ("", "", "", "", "", "", "a picture of ", "an image of ", "an emoji of ", "a drawing of ")
@@ -62,7 +75,12 @@ STYLE_WORDINGS = {
     "neon": ("{what}, neon", "neon sign of {what}", "{what} in neon lights", "glowing neon {what}"),
     "sticker": ("{what}, sticker", "sticker of {what}", "a sticker of {what}"),
     "sepia": ("{what}, sepia", "sepia photo of {what}", "{what} in sepia"),
+    "chalk": ("{what}, chalk", "chalk drawing of {what}", "{what} drawn with chalk"),
+    "stained glass": ("{what}, stained glass", "stained glass of {what}", "a stained glass window of {what}"),
+    "paper cut": ("{what}, paper cut", "a paper cut of {what}", "{what} cut out of paper"),
+    "embroidery": ("{what}, embroidery", "an embroidery of {what}", "{what} embroidered"),
 }
+DESIGNER_WORDINGS = ("{word} {what}", "{what}, {word}", "{what} in {word} style", "{word} picture of {what}")
 
 FLAT_WORDINGS = (
     "{things} on a {colour} background",
@@ -83,8 +101,24 @@ BESIDE_WORDINGS = (
     "{a} next to {b}", "{a} next to {b}", "{a} beside {b}", "{a} and {b}", "{a} and {b}",
     "{a} to the left of {b}", "{b} to the right of {a}",
 )  # fmt: skip
-SAME_WORDINGS = ("two {things}", "two {things}", "two {things}", "a pair of {things}", "{things}")
 ABOVE_WORDINGS = ("{a} above {b}", "{a} above {b}", "{a} on top of {b}", "{a} over {b}", "{b} below {a}", "{b} under {a}")
+RELATION_WORDINGS = {
+    "beside": BESIDE_WORDINGS,
+    "above": ABOVE_WORDINGS,
+    "behind": ("{a} behind {b}", "{a} behind {b}", "{b} in front of {a}", "{b} in front of {a}"),
+    "around": ("{b} inside {a}", "{b} in {a}", "{a} with {b} inside", "{a} around {b}"),
+    "bigger": ("{a} bigger than {b}", "{b} smaller than {a}", "a big {A} and a small {B}", "a little {B} with a big {A}"),
+}
+TOGETHER_WORDINGS = ("{a}, {b} and {c}", "{a}, {b} and {c}", "{a} and {b} and {c}", "{a} with {b} and {c}")
+COUNT_WORDINGS = {
+    "two": ("two {things}", "two {things}", "2 {things}", "a pair of {things}"),
+    "three": ("three {things}", "three {things}", "3 {things}"),
+    "four": ("four {things}", "four {things}", "4 {things}"),
+    "five": ("five {things}", "five {things}", "5 {things}"),
+}
+ANY_COUNT_WORDINGS = ("{things}", "some {things}", "many {things}", "a group of {things}")
+ROW_WORDINGS = ("a row of {count} {things}", "{count} {things} in a row")
+SAME_WORDINGS = (*COUNT_WORDINGS["two"], *ANY_COUNT_WORDINGS)
 
 PLACE_NAMED = (0.25, 0.85)  # share of captions that say where: a centred thing, any other one
 # Shares of captions that leave a flat ground open: a light one, as people expect it then, any other, and neon's.
@@ -100,18 +134,33 @@ UNKNOWN_WORDS = tuple(
     please, draw, show me, i want, there is, this is, i would like, can you make, give me, imagine, for my friend, with love,
     for my mother, just for fun, new, young, tall, short, thin, thick, heavy, soft, smooth, rough, wet, dry, warm,
     fast, slow, quiet, loud, lazy, silly, clever, brave, shy, kind, wild, tame, hungry, lonely, busy,
-    magic, magical, fluffy, shiny, ancient, modern, famous, strange, dreamy, epic, fresh, delicious, tasty, juicy, wooden,
-    plastic, metal, clean, dirty, empty, simple, complex, real, fake, rare, common, special, normal,
-    important, brilliant, pleasant, radiant, vibrant, fantastic, romantic, dramatic, classic, exotic, mystic, majestic,
-    happy birthday, art, design, concept, illustration, artwork, poster, wallpaper, logo, icon, style, fantasy, vintage, retro,
-    minimal, minimalist, abstract, baroque, gothic, futuristic, nostalgic, whimsical, enchanting, charming, adorable, handsome,
-    sitting, standing, running, flying, jumping, dancing, waiting, floating, lying, hanging, looking at me,
+    magic, magical, fluffy, ancient, modern, famous, strange, dreamy, epic, fresh, delicious, tasty, juicy, wooden,
+    plastic, metal, clean, dirty, empty, simple, complex, fake, rare, common, special, normal,
+    important, brilliant, pleasant, radiant, vibrant, fantastic, romantic, dramatic, exotic, mystic, majestic,
+    happy birthday, art, design, concept, illustration, artwork, poster, wallpaper, logo, icon, style, fantasy, vintage,     minimalist, abstract, baroque, gothic, futuristic, nostalgic, whimsical, enchanting, charming, adorable, handsome,
+    sitting, standing, running, jumping, dancing, waiting, floating, lying, hanging, looking at me,
     all alone, far away, close up, from the side, wide angle, depth of field, bokeh,
-    today, yesterday, again, here, there, now, maybe, only, almost, quite, rather, too, also, still, always, never, somewhere,
-    some, one, which, that, it, is, was, and it is, which is, of course, made of
+    today, yesterday, again, there, now, maybe, only, almost, quite, rather, too, also, still, always, never, somewhere,
+    which, that, it, is, was, and it is, which is, of course, made of
     """.split(",")
 )
 UNKNOWN_SHARE = 0.3  # of the captions have such words
+SENTENCES = (
+    "my {what}", "there is {what}", "here is {what}", "i want {what}", "look at {what}", "can you draw {what}", "draw me {what}",
+    "{what} please", "this is {what}", "i like {what}", "we saw {what}", "{what} for my sister", "once upon a time there was {what}",
+)  # fmt: skip
+SENTENCE_SHARE, TYPO_SHARE, WORD_SHARE = 0.12, 0.04, 0.2
+NOTHING_WORDINGS = ("{x}", "a {x}", "the {x}", "a {x} and a {x}", "my {x} is {x}", "{x} {x} {x}", "the word {x}", "{x} of {x}")
+# Things that nobody here has drawn, as people ask for them; those of `evaluate` are others.
+UNKNOWN_THINGS = tuple(
+    " ".join(phrase.split())
+    for phrase in """
+    astronaut, bridge, president, paris, london, kangaroo, jellyfish, submarine, waterfall, knight, policeman, teacher,
+    doctor, farmer, dancer, spoon, fork, plate, bottle, pillow, curtain, ladder, bucket, sandcastle, windmill, lighthouse,
+    playground, swing, slide, zoo, school, hospital, portrait, mandala, calligraphy, equation, map, flag, 
+    dream, freedom, peace, monday, physics, democracy, nothing, everything, hello, hello world, asdf, test, lorem ipsum
+    """.split(",")
+)
 SYLLABLE_STARTS = (
     *"bcdfghjklmnprstvwyz", "", "", "", "br", "ch", "cl", "cr", "dr", "fl", "gl", "gr", "pl", "pr", "sh", "st", "th", "tr",
 )  # fmt: skip
@@ -125,8 +174,8 @@ ENDINGS = (
 
 @cache
 def known_words() -> tuple[str, ...]:
-    """Every word of the subjects' names and of the colours, in singular and plural."""
-    names = [name for subject in SUBJECTS for name in subject.names]
+    """Every word of the subjects' names, of the other words for them and of the colours, in singular and plural."""
+    names = [name for subject in SUBJECTS for name in subject.names] + [word for words in WORDS.values() for word in words]
     names += [*COLOUR_NAMES, *(name for others in SYNONYMS.values() for name in others)]
     return tuple(sorted({word for name in names for form in (name, plural(name)) for word in form.split()}))
 
@@ -181,30 +230,57 @@ def pick_name(names: tuple[str, ...], rng: random.Random) -> str:
     return names[0] if rng.random() < 0.5 else rng.choice(names)
 
 
-def thing_phrase(subject: Subject, size_word: str, rng: random.Random) -> str:
-    """Article, size and name: "a small red apple", "the apple", "small grapes"."""
-    phrase = f"{size_word} {pick_name(subject.names, rng)}".strip()
+def called(subject: int, rng: random.Random) -> str:
+    """One of the subject's names, or another word that may mean it."""
+    names = SUBJECTS[subject].names
+    words = WORDS.get(names[0])
+    return rng.choice(words) if words and rng.random() < WORD_SHARE else pick_name(names, rng)
+
+
+def without_colour(name: str) -> str:
+    """The name without a colour's: the apple of "red apple", where it is blue."""
+    return " ".join(word for word in name.split() if word not in COLOUR_NAMES) or name
+
+
+def thing_phrase(thing: Thing, size_word: str, rng: random.Random, explicit: bool = False) -> str:
+    """Article, size, colour and name: "a small red apple", "the blue elephant", "small grapes"."""
+    subject = SUBJECTS[thing.subject]
+    name = pick_name(subject.names, rng) if explicit else called(thing.subject, rng)
+    name = f"{thing.colour} {without_colour(name)}" if thing.colour else name
+    phrase = f"{size_word} {name}".strip()
     article = rng.choice(("a", "a", "the", ""))
     if article == "a":
         article = "" if subject.bare else "an" if phrase[0] in "aeiou" else "a"
     return f"{article} {phrase}".strip()
 
 
-def _things(scene: Scene, rng: random.Random, explicit: bool) -> str:
-    first = SUBJECTS[scene.things[0].subject]
-    if len(scene.things) == 2:
-        second = SUBJECTS[scene.things[1].subject]
-        if first is second:
-            name = pick_name(first.names, rng)
-            return f"two {name}" if first.bare else rng.choice(SAME_WORDINGS).format(things=plural(name))
-        wording = rng.choice(BESIDE_WORDINGS if scene.arrangement == "beside" else ABOVE_WORDINGS)
-        return wording.format(a=thing_phrase(first, "", rng), b=thing_phrase(second, "", rng))
+def _several(scene: Scene, rng: random.Random, explicit: bool) -> str:
     thing = scene.things[0]
-    words = SIZE_WORDS[list(SIZES)[thing.size]]
+    subject = SUBJECTS[thing.subject]
+    name = pick_name(subject.names, rng) if explicit else called(thing.subject, rng)
+    name = name if subject.bare else plural(name)
+    name = f"{thing.colour} {without_colour(name)}" if thing.colour else name
+    wordings = COUNT_WORDINGS[scene.arrangement]
+    in_row = {"three": 0, "four": 1}.get(scene.arrangement) == scene.variant % 2
+    if in_row and rng.random() < 0.3:
+        return rng.choice(ROW_WORDINGS).format(count=scene.arrangement, things=name)
+    return rng.choice(wordings if explicit or rng.random() < 0.85 else ANY_COUNT_WORDINGS).format(things=name)
+
+
+def _things(scene: Scene, rng: random.Random, explicit: bool) -> str:
+    if scene.arrangement in COUNTS[1:]:
+        return _several(scene, rng, explicit)
+    if scene.arrangement != "one":
+        wordings = RELATION_WORDINGS.get(scene.arrangement, TOGETHER_WORDINGS)
+        wording = rng.choice(wordings[2:] if explicit and scene.arrangement == "above" else wordings)
+        phrases = [thing_phrase(thing, "", rng, explicit) for thing in scene.things]
+        bare = [re.sub(r"^(an?|the) ", "", phrase) for phrase in phrases]
+        return wording.format(**dict(zip("abc", phrases)), **dict(zip("ABC", bare)))
+    words = SIZE_WORDS[list(SIZES)[scene.size]]
     size_word = rng.choice([word for word in words if word] if explicit else words)
-    phrase = thing_phrase(first, size_word, rng)
-    if explicit or rng.random() < PLACE_NAMED[thing.place != 0]:
-        phrase += " " + rng.choice(PLACE_PHRASES[thing.place])
+    phrase = thing_phrase(scene.things[0], size_word, rng, explicit)
+    if explicit or rng.random() < PLACE_NAMED[scene.place != 0]:
+        phrase += " " + rng.choice(PLACE_PHRASES[scene.place])
     return phrase
 
 
@@ -212,23 +288,63 @@ def _on_ground(things: str, scene: Scene, rng: random.Random, explicit: bool) ->
     kind, *what = scene.background
     if kind == "setting":
         phrase = rng.choice(SETTING_PHRASES[what[0]])
+        phrase = rng.choice(NIGHT_PHRASES).format(where=phrase) if what[1:] == ["night"] else phrase
+        phrase += f" {rng.choice(WEATHER_PHRASES[scene.weather])}" if scene.weather else ""
         return f"{phrase}, {things}" if rng.random() < 0.15 else f"{things} {phrase}"
     named = [pick_name((colour, *SYNONYMS.get(colour, ())), rng) for colour in what]
     if kind == "gradient":
         return rng.choice(GRADIENT_WORDINGS).format(things=things, top=named[0], bottom=named[1])
-    ground = "neon" if scene.style == "neon" else "light" if what[0] in LIGHT_COLOURS else "any"
+    ground = "neon" if scene.style in ("neon", "chalk") else "light" if what[0] in LIGHT_COLOURS else "any"
     if not explicit and rng.random() < GROUND_UNNAMED[ground]:
         return things
     return rng.choice(FLAT_WORDINGS).format(things=things, colour=named[0])
 
 
+def mistyped(text: str, rng: random.Random) -> str:
+    """One letter of a long word lost, doubled, swapped with the next or another one."""
+    words = text.split(" ")
+    long = [index for index, word in enumerate(words) if len(word) > 4 and word.isalpha()]
+    if not long:
+        return text
+    index = rng.choice(long)
+    word, at = words[index], rng.randrange(1, len(words[index]) - 1)
+    words[index] = rng.choice(
+        (
+            word[:at] + word[at + 1 :],
+            word[:at] + word[at] + word[at:],
+            word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+            word[:at] + rng.choice("abcdefghijklmnopqrstuvwxyz") + word[at + 1 :],
+        )
+    )
+    return " ".join(words)
+
+
+def nothing_known(rng: random.Random) -> str:
+    """A caption that names nothing anybody has drawn: the picture is a question mark."""
+    words = NOTHING_WORDINGS
+    text = re.sub("{x}", lambda _: made_up_word(rng) if rng.random() < 0.7 else rng.choice(UNKNOWN_THINGS), rng.choice(words))
+    return f"{text} {rng.choice(SETTING_PHRASES[rng.choice(SETTINGS)])}" if rng.random() < 0.1 else text
+
+
 def caption(scene: Scene, rng: random.Random, explicit: bool = False) -> str:
-    """One wording for a scene; `explicit` names size, place and ground, for measuring."""
-    what = _on_ground(_things(scene, rng, explicit), scene, rng, explicit)
-    if scene.style == "plain" and rng.random() < 0.4:
+    """One wording for a scene; `explicit` names size, place, count and ground, by the subjects' own names, for measuring."""
+    if scene.unknown:
+        return nothing_known(rng)
+    things = _things(scene, rng, explicit)
+    sentence = not explicit and rng.random() < SENTENCE_SHARE
+    if sentence:
+        things = rng.choice(SENTENCES).format(what=things).replace("my the ", "my ").replace("my a ", "my ").replace("my an ", "my ")
+    what = _on_ground(things, scene, rng, explicit)
+    if scene.style == "plain" and not sentence and rng.random() < 0.4:
         what = rng.choice(OPENINGS) + what
-    text = rng.choice(STYLE_WORDINGS[scene.style]).format(what=what).replace(" a orange", " an orange")
-    return with_unknown_words(text, rng) if not explicit and rng.random() < UNKNOWN_SHARE else text
+    text = rng.choice(STYLE_WORDINGS[scene.style]).format(what=what)
+    if scene.designer_named:
+        text = rng.choice(DESIGNER_WORDINGS).format(what=text, word=rng.choice(DESIGNERS[scene.designer].words))
+    text = text.replace(" a orange", " an orange")
+    if explicit:
+        return text
+    text = with_unknown_words(text, rng) if rng.random() < UNKNOWN_SHARE else text
+    return mistyped(text, rng) if rng.random() < TYPO_SHARE else text
 
 
 def sample_captions(count: int, seed: int) -> list[str]:
@@ -238,3 +354,4 @@ def sample_captions(count: int, seed: int) -> list[str]:
 
 
 assert len(PLACE_PHRASES) == len(PLACES) and set(SYNONYMS) <= set(COLOUR_NAMES)
+assert set(SETTING_PHRASES) == set(SETTINGS) and set(STYLE_WORDINGS) == set(STYLES)

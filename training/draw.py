@@ -17,6 +17,11 @@ def to_tensor(pictures: np.ndarray) -> torch.Tensor:
     return torch.from_numpy((pictures * 255).round() / 127.5 - 1).float().permute(0, 3, 1, 2).contiguous()
 
 
+def as_arrays(pictures: torch.Tensor) -> np.ndarray:
+    """[N, 3, H, W] in [-1, 1] -> [N, H, W, 3] in 0..1."""
+    return ((pictures.clamp(-1, 1) + 1) / 2).permute(0, 2, 3, 1).numpy()
+
+
 def generate_with_diffusers(
     pipeline: StableDiffusionPipeline,
     prompts: list[str],
@@ -50,20 +55,23 @@ def generate_with_opengen(
     cpu: bool = False,
     size: int | None = None,
     negative: str = "",
+    lora: str | None = None,
+    sampler: str = "ddim",
 ) -> torch.Tensor:
     """The same pictures through `opengen generate`, in one process; `cpu` keeps it off the graphics device."""
     with tempfile.TemporaryDirectory() as scratch:
         outputs = [Path(scratch) / f"{index}.png" for index in range(len(prompts))]
         jobs = [
             {"prompt": prompt, "negative": negative, "seed": seed, "steps": steps, "guidance": guidance,
-             "sampler": "ddim", "out": str(out)}
+             "sampler": sampler, "out": str(out)}
             for prompt, seed, out in zip(prompts, seeds, outputs, strict=True)
         ]
         jobs_file = Path(scratch) / "prompts.jsonl"
         jobs_file.write_text("".join(json.dumps(job) + "\n" for job in jobs), encoding="utf-8")
         device = ["--cpu"] if cpu else []
         shape = ["--size", f"{size}x{size}"] if size else []
-        command = [binary, "generate", *device, *shape, "--model", model, "--prompts-file", str(jobs_file)]
+        merged = ["--lora", lora] if lora else []
+        command = [binary, "generate", *device, *shape, *merged, "--model", model, "--prompts-file", str(jobs_file)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         pictures = [np.asarray(Image.open(out).convert("RGB")) for out in outputs]
     return to_tensor(np.stack(pictures) / 255)

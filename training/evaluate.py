@@ -1,12 +1,12 @@
-"""Measures fidelity on captions of held-out scenes, through the engine's command line or through diffusers.
+"""Measures a model on captions of held-out scenes and on natural prompts, through the engine's command line or diffusers.
 
-A thing counts as right when, inside its box, the picture is nearest (least squared error) to the renderer's own
-picture of it among the pictures of all subjects, drawn on the ground that fits the rest of the picture best.
+What each measure is stands in `measures`; `check_measures` shows that they can be trusted.
 """
 
 import argparse
 import json
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
@@ -14,32 +14,36 @@ from typing import Protocol
 import numpy as np
 import torch
 from diffusers import StableDiffusionPipeline
-from skimage.color import deltaE_ciede2000, rgb2lab
 from torch.nn.functional import interpolate
 
-from .backgrounds import VARIANTS
+from . import measures, natural
 from .captions import UNKNOWN_WORDS, caption
 from .common import psnr
-from .draw import generate_with_diffusers, generate_with_opengen
-from .render import boxes, picture_batch, render
-from .scene import CELL, COLOUR_NAMES, COLOURS, IMAGE, LIGHT_COLOURS, STYLES, Scene, held_out_scenes
+from .draw import as_arrays, generate_with_diffusers, generate_with_opengen
+from .drawings import DESIGNERS, designers_of
+from .render import picture_batch
+from .scene import COLOUR_NAMES, COLOURS, IMAGE, LIGHT_COLOURS, NOTHING, STYLES, Scene, held_out_scenes, named_otherwise, random_scene
 from .style_classifier import make_classifier
 from .subjects import SUBJECTS
 from .train_vae import reconstruct
 
 
 class Draw(Protocol):
-    """Prompts, their seeds and a negative prompt for all of them to pictures [N, 3, H, W] in [-1, 1]."""
+    """Prompts, their seeds and a negative prompt for all of them to pictures [N, 3, 128, 128] in [-1, 1]."""
 
     def __call__(self, prompts: list[str], seeds: range, negative: str = "") -> torch.Tensor: ...
 
 
-
-KINDS = {
-    "single": {"plain": 1.0, "single": 1.0},
-    "strange": {"plain": 1.0, "single": 1.0},  # with words around that the model was never shown
-    "pairs": {"plain": 1.0, "single": 0.0},
-    "styled": {"plain": 0.0, "single": 1.0},
+# What the model before learnt: subjects, grounds and styles that every model is measured on.
+FIRST_SUBJECTS = next(number for number, subject in enumerate(SUBJECTS) if subject.names[0] == "woman")
+FIRST_SETTINGS = ("night", "grass", "water", "snow", "desert", "sunset", "space")
+FIRST_STYLES = STYLES[1:8]
+PLAIN = {"coloured": 0.0, "named": 0.0, "posed": False}
+KINDS: dict[str, dict] = {
+    "single": {"plain": 1.0, "kinds": {"one": 1.0}},
+    "strange": {"plain": 1.0, "kinds": {"one": 1.0}},  # with words around that the model was never shown
+    "pairs": {"plain": 1.0, "kinds": {"relation": 1.0}},
+    "styled": {"plain": 0.0, "kinds": {"one": 1.0}, "styles": FIRST_STYLES},
 }
 STRANGE_WORDS = (
     "gorgeous", "cinematic lighting", "octane render", "amazing", "by a great artist", "vivid", "so elegant", "marvellous",
@@ -51,92 +55,26 @@ STRANGE_WORDS = (
 assert not set(" ".join(STRANGE_WORDS).split()) & set(" ".join(UNKNOWN_WORDS).split())
 
 
+def first_learnt(scene: Scene) -> bool:
+    """Whether the model before was made for such a scene: it had one or two things side by side or above each other."""
+    subjects = all(thing.subject < FIRST_SUBJECTS for thing in scene.things)
+    setting = scene.background[0] != "setting" or scene.background[1] in FIRST_SETTINGS and len(scene.background) == 2
+    return subjects and setting and not scene.weather and scene.arrangement in ("one", "beside", "above")
+
+
+def scenes_of(kind: str, count: int) -> list[Scene]:
+    """Held-out scenes of a kind, the same for every model."""
+    seed, found = 50 + list(KINDS).index(kind), []
+    while len(found) < count:
+        found += filter(first_learnt, held_out_scenes(count, seed, **PLAIN, **KINDS[kind]))
+        seed += 100
+    return found[:count]
+
+
 def prompts_of(scenes: list[Scene], seed: int = 7) -> list[str]:
-    """One explicit caption for each scene: size, place and ground named, in any wording."""
+    """One explicit caption for each scene: size, place, count and ground named, in any wording."""
     rng = random.Random(seed)
     return [caption(scene, rng, explicit=True) for scene in scenes]
-
-
-def as_arrays(pictures: torch.Tensor) -> np.ndarray:
-    """[N, 3, H, W] in [-1, 1] -> [N, H, W, 3] in 0..1."""
-    return ((pictures.clamp(-1, 1) + 1) / 2).permute(0, 2, 3, 1).numpy()
-
-
-def outside(scene: Scene) -> np.ndarray:
-    """Which pixels [128, 128] lie outside all boxes."""
-    clear = np.ones((IMAGE, IMAGE), dtype=bool)
-    for _, box, left, top in boxes(scene):
-        clear[top : top + box, left : left + box] = False
-    return clear
-
-
-def best_variant(picture: np.ndarray, scene: Scene) -> int:
-    """The drawing of the ground or of the wash that fits outside the boxes."""
-    if scene.background[0] != "setting" and scene.style != "watercolor":
-        return 0
-    clear = outside(scene)
-    errors = [np.square(render(scene, variant) - picture)[clear].mean() for variant in range(VARIANTS)]
-    return int(np.argmin(errors))
-
-
-def nearest_subject(picture: np.ndarray, scene: Scene, index: int, variant: int) -> int:
-    """The subject that thing `index` looks most like, the other things being as they should."""
-    _, box, left, top = boxes(scene)[index]
-    area = (slice(top, top + box), slice(left, left + box))
-    errors = []
-    for subject in range(len(SUBJECTS)):
-        things = list(scene.things)
-        things[index] = replace(things[index], subject=subject)
-        errors.append(np.square(render(replace(scene, things=tuple(things)), variant)[area] - picture[area]).mean())
-    return int(np.argmin(errors))
-
-
-def place_error(picture: np.ndarray, scene: Scene, variant: int, reach: int = 5) -> float:
-    """How far, in pixels, the single thing lies from its place: the shift of its rendering that fits best."""
-    reference, empty = render(scene, variant), render(replace(scene, things=()), variant)
-    _, box, left, top = boxes(scene)[0]
-    stamp = reference[top : top + box, left : left + box]
-    best, distance = np.inf, 0.0
-    for down in range(-reach, reach + 1):
-        for right in range(-reach, reach + 1):
-            y, x = top + down * CELL, left + right * CELL
-            if not (0 <= y <= IMAGE - box and 0 <= x <= IMAGE - box):
-                continue
-            shifted = empty.copy()
-            shifted[y : y + box, x : x + box] = stamp
-            error = np.square(shifted - picture).mean()
-            if error < best:
-                best, distance = error, CELL * float(np.hypot(down, right))
-    return distance
-
-
-def ground_error(picture: np.ndarray, scene: Scene) -> float | None:
-    """Mean CIEDE2000 difference to a flat or graded ground outside the boxes; None for settings and washes."""
-    if scene.background[0] == "setting" or scene.style in ("watercolor", "pixel art", "neon"):
-        return None
-    clear = outside(scene)
-    if clear.sum() < 64:
-        return None
-    target = render(replace(scene, things=()))
-    return float(deltaE_ciede2000(rgb2lab(picture[clear]), rgb2lab(target[clear])).mean())
-
-
-def score(picture: np.ndarray, scene: Scene) -> dict:
-    """The record of one picture [128, 128, 3] in 0..1."""
-    variant = best_variant(picture, scene)
-    seen = [nearest_subject(picture, scene, index, variant) for index in range(len(scene.things))]
-    right = [subject == thing.subject for subject, thing in zip(seen, scene.things)]
-    target = torch.from_numpy(render(scene, variant)).permute(2, 0, 1)[None] * 2 - 1
-    drawn = torch.from_numpy(picture).permute(2, 0, 1)[None] * 2 - 1
-    record = {
-        "seen": [SUBJECTS[subject].names[0] for subject in seen],
-        "right": all(right),
-        "ground": ground_error(picture, scene),
-        "psnr": psnr(drawn, target).item(),
-    }
-    if len(scene.things) == 1:
-        record["place"] = place_error(picture, scene, variant)
-    return record
 
 
 def mean(records: list[dict], key: str) -> float | None:
@@ -153,11 +91,6 @@ def judge_styles(pictures: torch.Tensor, weights: Path) -> tuple[list[str], floa
     return [STYLES[index] for index in classifier.eval()(pictures).argmax(dim=1)], saved["accuracy"]
 
 
-def diversity(pictures: torch.Tensor) -> float:
-    """Mean distance (root of the mean squared difference, of 255) between pictures of one caption, other seeds."""
-    return float(torch.pdist(pictures.flatten(1) * 127.5).mean() / pictures[0].numel() ** 0.5)
-
-
 def grounds(pictures: torch.Tensor) -> list[str]:
     """The colour of COLOURS that each picture's upper left corner is nearest to."""
     corners = as_arrays(pictures)[:, 4:12, 4:12].mean(axis=(1, 2))
@@ -165,17 +98,125 @@ def grounds(pictures: torch.Tensor) -> list[str]:
     return [COLOUR_NAMES[index] for index in np.square(corners[:, None] - named).sum(axis=-1).argmin(axis=1)]
 
 
-def kept_out(draw: Draw, seeds: range = range(16)) -> tuple[float, float]:
-    """How often a light ground comes up by itself, and how often where it is the negative prompt; mean over all of them."""
+# Of each the scene's seed decides what the caption leaves open.
+OPEN_CAPTIONS = ("a cat in the snow", "a red apple on a light blue background", "watercolor of a boat", "two owls at night")
+
+
+def openness(draw: Draw, args: argparse.Namespace, seeds: range = range(16)) -> dict:
+    """Diversity over seeds, how often a light ground comes up by itself, and how often where it is the negative prompt."""
     prompts = ["a dog"] * len(seeds)
     unasked = grounds(draw(prompts, seeds))
-    shares = [
-        (unasked.count(colour), grounds(draw(prompts, seeds, f"{colour} background")).count(colour)) for colour in LIGHT_COLOURS
-    ]
-    by_itself, unwanted = np.mean(shares, axis=0) / len(seeds)
-    return float(by_itself), float(unwanted)
+    counted = [(unasked.count(colour), grounds(draw(prompts, seeds, f"{colour} background")).count(colour)) for colour in LIGHT_COLOURS]
+    by_itself, unwanted = np.mean(counted, axis=0) / len(seeds)
+    spread = [measures.diversity(draw([text] * 8, range(8))) for text in OPEN_CAPTIONS]
+    return {"diversity": float(np.mean(spread)), "by_itself": float(by_itself), "unwanted": float(unwanted)}
 
 
+def fidelity(kind: str, draw: Draw, args: argparse.Namespace) -> tuple[dict, list[dict]]:
+    """The measures of before: figures, and a record for each picture."""
+    scenes = scenes_of(kind, args.count)
+    prompts = prompts_of(scenes)
+    if kind == "strange":
+        rng = random.Random(8)
+        prompts = [f"{rng.choice(STRANGE_WORDS)} {prompt}, {rng.choice(STRANGE_WORDS)}" for prompt in prompts]
+    pictures = draw(prompts, range(args.seed, args.seed + len(prompts)))
+    records = [measures.fidelity(picture, scene) for picture, scene in zip(as_arrays(pictures), scenes)]
+    figures = {key: mean(records, key) for key in ("right", "ground", "place")}
+    figures["psnr"] = float(np.median([record["psnr"] for record in records]))
+    if kind == "styled":
+        styles, figures["style_classifier"] = judge_styles(pictures, args.styles)
+        for record, scene, style in zip(records, scenes, styles):
+            record |= {"style": scene.style, "style_seen": style, "style_right": style == scene.style}
+        figures["style"] = mean(records, "style_right")
+    return figures, _with_prompts(records, prompts, args.seed)
+
+
+def _with_prompts(records: list[dict], prompts: list[str], seed: int) -> list[dict]:
+    return [record | {"prompt": prompt, "seed": seed + index} for index, (record, prompt) in enumerate(zip(records, prompts))]
+
+
+def _held_out(count: int, seed: int, keep: Callable[[Scene], bool], **shares) -> list[Scene]:
+    found: list[Scene] = []
+    while len(found) < count:
+        found += filter(keep, held_out_scenes(count, seed, plain=1.0, **(PLAIN | shares)))
+        seed += 100
+    return found[:count]
+
+
+def _has_own_colour(scene: Scene) -> bool:
+    thing = scene.things[0]
+    return bool(thing.colour) and not named_otherwise(thing.subject, thing.colour)
+
+
+# What a varying model is asked besides: the scenes, and whether a picture is right.
+QUESTIONS: dict[str, tuple[dict, Callable[[Scene], bool], Callable[[np.ndarray, Scene], bool]]] = {
+    "colours": ({"kinds": {"one": 1.0}, "coloured": 1.0}, _has_own_colour,
+                lambda picture, scene: measures.colour_seen(picture, scene) == scene.things[0].colour),
+    "counts": ({"kinds": {"count": 0.8, "one": 0.2}}, lambda scene: not scene.things[0].colour,
+               lambda picture, scene: measures.count_seen(picture, scene) == scene.arrangement),
+    "three": ({"kinds": {"together": 1.0}}, lambda scene: True, lambda picture, scene: measures.fidelity(picture, scene)["right"]),
+    "relations": ({"kinds": {"relation": 1.0}}, lambda scene: True, measures.relation_right),
+}  # fmt: skip
+
+
+def questions(name: str, draw: Draw, args: argparse.Namespace) -> tuple[dict, list[dict]]:
+    """How often one of QUESTIONS is answered right."""
+    shares, keep, right = QUESTIONS[name]
+    scenes = _held_out(args.count, 90 + list(QUESTIONS).index(name), keep, **shares)
+    prompts = prompts_of(scenes)
+    pictures = as_arrays(draw(prompts, range(args.seed, args.seed + len(prompts))))
+    records = [{"right": bool(right(picture, scene))} for picture, scene in zip(pictures, scenes)]
+    return {"right": mean(records, "right")}, _with_prompts(records, prompts, args.seed)
+
+
+def variety(draw: Draw, args: argparse.Namespace, seeds: int = 8) -> tuple[dict, list[dict]]:
+    """Of captions that name a subject alone: whether four designers come in eight seeds, what is mirrored, how far apart."""
+    rng = random.Random(60)
+    subjects = rng.sample(range(FIRST_SUBJECTS), max(args.count // 2, 1))
+    prompts = [f"{'' if SUBJECTS[number].bare else 'a '}{SUBJECTS[number].names[0]} on a white background" for number in subjects]
+    pictures = draw([prompt for prompt in prompts for _ in range(seeds)], range(args.seed, args.seed + seeds * len(prompts)))
+    records = []
+    for subject, drawn in zip(subjects, pictures.split(seeds)):
+        record = measures.variety(list(as_arrays(drawn)), subject)
+        records.append(record | {"spread": measures.diversity(drawn), "four": record["designers"] >= 4})
+    figures = {key: mean(records, key) for key in ("four", "mirrored", "spread")}
+    return figures, _with_prompts(records, prompts, args.seed)
+
+
+def designers(draw: Draw, args: argparse.Namespace) -> tuple[dict, list[dict]]:
+    """How often a word for a designer brings a drawing of that set."""
+    rng = random.Random(61)
+    pairs = [(rng.randrange(FIRST_SUBJECTS), rng.randrange(len(DESIGNERS))) for _ in range(4 * args.count)]
+    pairs = [(subject, designer) for subject, designer in pairs if designer in designers_of(subject)][: args.count]
+    scenes = [replace(random_scene(rng, plain=1.0, kinds={"one": 1.0}, **PLAIN), designer=designer, designer_named=True) for _, designer in pairs]
+    scenes = [replace(scene, things=(replace(scene.things[0], subject=subject),)) for scene, (subject, _) in zip(scenes, pairs)]
+    prompts = prompts_of(scenes)
+    pictures = as_arrays(draw(prompts, range(args.seed, args.seed + len(prompts))))
+    found = [measures.references.find(picture, 1, (scene.things[0].subject,)) for picture, scene in zip(pictures, scenes)]
+    records = [{"right": bool(one) and one[0].reference.designer == scene.designer} for one, scene in zip(found, scenes)]
+    return {"right": mean(records, "right")}, _with_prompts(records, prompts, args.seed)
+
+
+def in_words(draw: Draw, args: argparse.Namespace) -> tuple[dict, list[dict]]:
+    """Of natural.txt: known things that are there, and question marks where nothing is known."""
+    prompts = natural.prompts()
+    pictures = as_arrays(draw([prompt.text for prompt in prompts], range(args.seed, args.seed + len(prompts))))
+    records = []
+    for picture, prompt in zip(pictures, prompts):
+        there, nothing = measures.present(picture, prompt.wanted), prompt.wanted == (frozenset({NOTHING}),)
+        records.append({"nothing": all(there)} if nothing else {"present": sum(there) / len(there), "all_present": all(there)})
+    figures = {key: mean(records, key) for key in ("present", "all_present", "nothing")}
+    return figures, _with_prompts(records, [prompt.text for prompt in prompts], args.seed)
+
+
+MEASURES: dict[str, Callable[[Draw, argparse.Namespace], tuple[dict, list[dict]]]] = {
+    **{kind: lambda draw, args, kind=kind: fidelity(kind, draw, args) for kind in KINDS},
+    "open": lambda draw, args: (openness(draw, args), []),
+    "variety": variety,
+    "designers": designers,
+    **{name: lambda draw, args, name=name: questions(name, draw, args) for name in QUESTIONS},
+    "natural": in_words,
+}  # fmt: skip
 ROWS = (
     ("single things, subject right", ("single", "right"), "{:.1%}"),
     ("single things among words it never saw, subject right", ("strange", "right"), "{:.1%}"),
@@ -186,63 +227,49 @@ ROWS = (
     ("flat and graded grounds, mean ΔE2000", ("single", "ground"), "{:.2f}"),
     ("the same behind pairs", ("pairs", "ground"), "{:.2f}"),
     ("place, mean error in pixels", ("single", "place"), "{:.2f}"),
-    ("single things, median PSNR to the rendering, dB", ("single", "psnr"), "{:.2f}"),
-    ("diversity across seeds, RMS of 255", ("all", "diversity"), "{:.1f}"),
-    ("a light ground, unasked for", ("all", "by_itself"), "{:.1%}"),
-    ("the same where it is the negative prompt", ("all", "unwanted"), "{:.1%}"),
+    ("single things, median PSNR to the nearest rendering, dB", ("single", "psnr"), "{:.2f}"),
+    ("diversity across seeds, RMS of 255", ("open", "diversity"), "{:.1f}"),
+    ("a light ground, unasked for", ("open", "by_itself"), "{:.1%}"),
+    ("the same where it is the negative prompt", ("open", "unwanted"), "{:.1%}"),
+    ("subjects with four designers in eight seeds", ("variety", "four"), "{:.1%}"),
+    ("mirrored", ("variety", "mirrored"), "{:.1%}"),
+    ("mean distance of eight seeds, RMS of 255", ("variety", "spread"), "{:.1f}"),
+    ("a designer's word brings the designer", ("designers", "right"), "{:.1%}"),
+    ("colour of the subject right", ("colours", "right"), "{:.1%}"),
+    ("counts of 1 to 5 right", ("counts", "right"), "{:.1%}"),
+    ("three things, all right", ("three", "right"), "{:.1%}"),
+    ("relations right", ("relations", "right"), "{:.1%}"),
+    ("natural prompts, known things there", ("natural", "present"), "{:.1%}"),
+    ("natural prompts with all of them there", ("natural", "all_present"), "{:.1%}"),
+    ("a question mark where nothing is known", ("natural", "nothing"), "{:.1%}"),
     ("median PSNR to diffusers' pictures, dB", ("all", "same"), "{:.1f}"),
     ("autoencoder PSNR, dB", ("all", "autoencoder_psnr"), "{:.2f}"),
 )
 
 
 def markdown_table(results: dict[str, dict[str, dict[str, float]]]) -> str:
-    """One column per model, one row per measure."""
+    """One column per model, one row per measure that was taken."""
     lines = ["| held-out scenes | " + " | ".join(results) + " |", "|---|" + "---|" * len(results)]
     for title, (kind, key), form in ROWS:
         values = [result.get(kind, {}).get(key) for result in results.values()]
-        lines.append(f"| {title} | " + " | ".join("–" if v is None else form.format(v) for v in values) + " |")
+        if any(value is not None for value in values):
+            lines.append(f"| {title} | " + " | ".join("–" if v is None else form.format(v) for v in values) + " |")
     return "\n".join(lines)
 
 
-# Of each the scene's seed decides what the caption leaves open.
-OPEN_CAPTIONS = ("a cat in the snow", "a red apple on a light blue background", "watercolor of a boat", "two owls at night")
-
-
-def measure(draw: Draw, args: argparse.Namespace) -> tuple[dict, dict, torch.Tensor]:
-    """The figures of one model, a record for each picture by kind of scene, and the pictures."""
-    results, records, drawn = {}, {}, []
-    for number, (kind, shares) in enumerate(KINDS.items()):
-        if kind not in args.kinds:
-            continue
-        scenes = held_out_scenes(args.count, seed=50 + number, **shares)
-        prompts = prompts_of(scenes)
-        if kind == "strange":
-            rng = random.Random(8)
-            prompts = [f"{rng.choice(STRANGE_WORDS)} {prompt}, {rng.choice(STRANGE_WORDS)}" for prompt in prompts]
-        pictures = draw(prompts, range(args.seed, args.seed + len(prompts)))
-        pictures = interpolate(pictures, (IMAGE, IMAGE), mode="bilinear")  # as they are, if this is their size
-        scored = [score(picture, scene) for picture, scene in zip(as_arrays(pictures), scenes)]
-        records[kind] = [
-            record | {"prompt": prompt, "seed": args.seed + index}
-            for index, (record, prompt) in enumerate(zip(scored, prompts))
-        ]
-        results[kind] = {key: mean(scored, key) for key in ("right", "ground", "place")}
-        results[kind]["psnr"] = float(np.median([record["psnr"] for record in scored]))
-        if kind == "styled":
-            styles, results[kind]["style_classifier"] = judge_styles(pictures, args.styles)
-            for record, scene, style in zip(records[kind], scenes, styles):
-                record |= {"style": scene.style, "style_seen": style, "style_right": style == scene.style}
-            results[kind]["style"] = mean(records[kind], "style_right")
-        drawn.append(pictures)
-    spread = [diversity(draw([text] * 8, range(8))) for text in OPEN_CAPTIONS]
-    by_itself, unwanted = kept_out(draw)
-    results["all"] = {"diversity": float(np.mean(spread)), "by_itself": by_itself, "unwanted": unwanted}
-    return results, records, torch.cat(drawn)
+def measure(draw: Draw, args: argparse.Namespace) -> tuple[dict, dict]:
+    """The figures of one model, and a record for each picture, by measure."""
+    results: dict[str, dict] = {"all": {}}
+    records: dict[str, list[dict]] = {}
+    for name in args.measures:
+        results[name], records[name] = MEASURES[name](draw, args)
+        print(name, {key: value if value is None else round(value, 4) for key, value in results[name].items()}, flush=True)
+    return results, records
 
 
 def failures(records: dict[str, list[dict]], each: int = 4) -> list[dict]:
-    """Prompt and seed of each kind's first pictures with a wrong subject or style, for a contact sheet."""
-    right = ("right", "style_right")
+    """Prompt and seed of each measure's first wrong pictures, for a contact sheet."""
+    right = ("right", "style_right", "all_present", "nothing")
     wrong = ([record for record in scored if not all(record.get(key, True) for key in right)][:each] for scored in records.values())
     return [{"prompt": record["prompt"], "seed": record["seed"]} for part in wrong for record in part]
 
@@ -250,36 +277,45 @@ def failures(records: dict[str, list[dict]], each: int = 4) -> list[dict]:
 def main() -> None:
     args = parse_args()
     results, records, reference = {}, {}, None
-    settings = (args.steps, args.guidance)
+    drawn: list[torch.Tensor] = []
+
+    def remembering(make: Callable[..., torch.Tensor]) -> Draw:
+        def draw(prompts: list[str], seeds: range, negative: str = "") -> torch.Tensor:
+            drawn.append(interpolate(make(prompts, seeds, negative), (IMAGE, IMAGE), mode="bilinear"))  # as they are, if of this size
+            return drawn[-1]
+
+        return draw
+
     if args.diffusers:
         pipeline = StableDiffusionPipeline.from_pretrained(args.diffusers)
         pipeline.set_progress_bar_config(disable=True)
         name = "diffusers, F32"
-        results[name], records[name], reference = measure(
-            lambda prompts, seeds, negative="": generate_with_diffusers(
-                pipeline, prompts, *settings, seeds, args.size, negative
-            ),
+        results[name], records[name] = measure(
+            remembering(lambda prompts, seeds, negative: generate_with_diffusers(
+                pipeline, prompts, args.steps, args.guidance, seeds, args.size, negative
+            )),
             args,
-        )
+        )  # fmt: skip
+        reference, drawn[:] = torch.cat(drawn), []
         rendered = picture_batch(held_out_scenes(128, seed=41), random.Random(41))
         results[name]["all"]["autoencoder_psnr"], _ = reconstruct(pipeline.vae, rendered)
     for model in args.model:
         name = Path(model).stem
-        results[name], records[name], pictures = measure(
-            lambda prompts, seeds, negative="": generate_with_opengen(
-                args.opengen, model, prompts, *settings, seeds, args.cpu, args.size, negative
-            ),
+        results[name], records[name] = measure(
+            remembering(lambda prompts, seeds, negative: generate_with_opengen(
+                args.opengen, model, prompts, args.steps, args.guidance, seeds, args.cpu, args.size, negative, args.lora, args.sampler
+            )),
             args,
-        )
+        )  # fmt: skip
         if reference is not None:
-            results[name]["all"]["same"] = psnr(pictures, reference).median().item()
-    print(f"{args.count} scenes a kind, {args.steps} steps, guidance {args.guidance:g}, seeds from {args.seed}\n")
+            results[name]["all"]["same"] = psnr(torch.cat(drawn), reference).median().item()
+        drawn.clear()
+    print(f"{args.count} scenes a measure, {args.steps} steps, guidance {args.guidance:g}, seeds from {args.seed}\n")
     print(markdown_table(results))
     if args.json:
         args.json.write_text(json.dumps({"results": results, "records": records}, indent=1) + "\n", encoding="utf-8")
     if args.failures:
-        last = list(records.values())[-1]
-        args.failures.write_text(json.dumps(failures(last), indent=2) + "\n", encoding="utf-8")
+        args.failures.write_text(json.dumps(failures(list(records.values())[-1]), indent=2) + "\n", encoding="utf-8")
 
 
 def parse_args() -> argparse.Namespace:
@@ -288,9 +324,11 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--opengen", help="the opengen binary, which draws with each --model")
     parser.add_argument("--cpu", action="store_true", help="opengen computes on the processor")
     parser.add_argument("--model", nargs="*", default=[], help="diffusers folders or GGUFs")
+    parser.add_argument("--lora", help="a LoRA that opengen merges into each --model")
+    parser.add_argument("--sampler", default="ddim", help="of opengen")
     parser.add_argument("--styles", type=Path, default=Path("work/style.pt"), help="of training.style_classifier")
-    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="of scenes")
-    parser.add_argument("--count", type=int, default=128, help="held-out scenes of each kind")
+    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=list(MEASURES))
+    parser.add_argument("--count", type=int, default=128, help="held-out scenes of each measure")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--guidance", type=float, default=2.0)
     parser.add_argument("--size", type=int, help="pixels a side, the model's own if left out; others are scaled to be measured")

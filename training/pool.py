@@ -18,7 +18,6 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the renderers are pr
 PART = 256  # scenes that are drawn, moved and encoded together
 VIEWS = 4  # captions, and crops, of each scene
 CROP = 64  # pixels a side of a crop; a whole picture costs four
-SHARES = {"plain": 0.44, "single": 0.68}  # of the plain style and of single things
 
 
 def tokenize(tokenizer: CLIPTokenizer, texts: list[str]) -> torch.Tensor:
@@ -30,7 +29,7 @@ def crop_corners(scene: Scene, rng: random.Random) -> list[list[int]]:
     """(top, left) of `VIEWS` grid-aligned crops that hold a good part of one of the scene's things."""
     corners = []
     for _ in range(VIEWS):
-        _, box, left, top = rng.choice(boxes(scene))
+        box, left, top = rng.choice(boxes(scene))
         centre = [start + rng.uniform(0.15, 0.85) * box - CROP / 2 for start in (top, left)]
         corners.append([min(max(round(start / CELL), 0), (IMAGE - CROP) // CELL) * CELL for start in centre])
     return corners
@@ -46,7 +45,7 @@ class SceneStream(IterableDataset):
         renderer = get_worker_info()
         rng = random.Random(1000 * self.seed + (renderer.id if renderer else 0))
         while True:
-            scenes = [training_scene(rng, **SHARES) for _ in range(PART)]
+            scenes = [training_scene(rng) for _ in range(PART)]
             texts = [caption(scene, rng) for scene in scenes for _ in range(VIEWS)]
             tokens = tokenize(self.tokenizer, texts).view(PART, VIEWS, MAX_TOKENS)
             yield picture_bytes(scenes, rng), tokens, torch.tensor([crop_corners(scene, rng) for scene in scenes])

@@ -1,4 +1,4 @@
-"""What the model can draw: the emoji of `subjects.txt` and the names people give them."""
+"""What the model can draw: the emoji of `subjects.txt`, their names, and the other words of `words.txt` for them."""
 
 import unicodedata
 from dataclasses import dataclass
@@ -26,6 +26,8 @@ def plural(name: str) -> str:
     last = words[-1]
     if last in _IRREGULAR:
         last = _IRREGULAR[last]
+    elif last.endswith("man") or last == "child":
+        last = last[:-3] + "men" if last.endswith("man") else "children"
     elif last.endswith(("s", "x", "ch", "sh")):
         last += "es"
     elif last.endswith("y") and last[-2] not in "aeiou":
@@ -55,3 +57,20 @@ SUBJECTS: tuple[Subject, ...] = tuple(
     for line in FILE.read_text(encoding="utf-8").splitlines()
     if line and not line.startswith("#")
 )
+
+
+def _other_words() -> dict[str, list[str]]:
+    """Of a subject's preferred name: the words of `words.txt` that may mean it."""
+    found: dict[str, list[str]] = {}
+    known = {subject.names[0] for subject in SUBJECTS}
+    for line in Path(__file__).with_name("words.txt").read_text(encoding="utf-8").splitlines():
+        if line and not line.startswith("#"):
+            word, meant = line.split(": ")
+            for name in meant.split(", "):
+                if name not in known:
+                    raise ValueError(f"words.txt: no subject is called {name!r} first")
+                found.setdefault(name, []).append(word)
+    return found
+
+
+WORDS = _other_words()

@@ -10,8 +10,9 @@ from torch.nn.functional import mse_loss
 from transformers import CLIPTokenizer
 
 from .common import Run, make_pool, placed, precision, run_arguments, save_sheet
-from .draw import generate_with_diffusers
-from .evaluate import as_arrays, prompts_of, score
+from .draw import as_arrays, generate_with_diffusers
+from .evaluate import PLAIN, prompts_of
+from .measures import fidelity
 from .models import make_scheduler, make_text_encoder, make_unet
 from .pool import Pool
 from .scene import held_out_scenes
@@ -29,16 +30,17 @@ def stratified_timesteps(count: int, device: torch.device) -> torch.Tensor:
 
 
 def watch(pipeline: StableDiffusionPipeline, count: int, sheet: Path) -> dict[str, float]:
-    """Draws watched scenes, half of them plain and single, as a sheet with the captions beside it; and scores them.
+    """Draws watched scenes, all plain and half of them single, as a sheet with the captions beside it; and scores them.
 
     They are held out from training, and drawn with other seeds than those `evaluate` reports on.
     """
-    scenes = held_out_scenes(count // 2, seed=21, plain=1.0, single=1.0) + held_out_scenes(count // 2, seed=22)
+    one = {"plain": 1.0, "kinds": {"one": 1.0}, **PLAIN}
+    scenes = held_out_scenes(count // 2, seed=21, **one) + held_out_scenes(count // 2, seed=22, plain=1.0)
     prompts = prompts_of(scenes, seed=21)
     pictures = generate_with_diffusers(pipeline, prompts, steps=10, guidance=2.5, seeds=range(2000, 2000 + count))
     save_sheet(pictures, 8, sheet, zoom=1)
     sheet.with_suffix(".txt").write_text("\n".join(prompts) + "\n", encoding="utf-8")
-    records = [score(picture, scene) for picture, scene in zip(as_arrays(pictures), scenes)]
+    records = [fidelity(picture, scene) for picture, scene in zip(as_arrays(pictures), scenes)]
     right = [record["right"] for record in records]
     return {
         "single_right": sum(right[: count // 2]) / (count // 2),
