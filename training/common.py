@@ -15,6 +15,7 @@ from torch import nn
 from transformers import CLIPTokenizer
 
 from .pool import Pool, layout
+from .scene import SCENES
 
 
 def follow_threads_file(path: str) -> None:
@@ -120,7 +121,8 @@ def make_optimisers(modules: list[nn.Module], muon_lr: float, adam_lr: float) ->
                 continue
             outer = weight.ndim < 2 or "embedding." in name or "conv_in" in name or "conv_out" in name
             (others if outer else matrices).append(weight)
-    return [Muon(matrices, muon_lr), torch.optim.AdamW(others, adam_lr, (0.9, 0.99), weight_decay=0.0)]
+    optimisers: list[torch.optim.Optimizer] = [Muon(matrices, muon_lr)] if matrices else []
+    return [*optimisers, torch.optim.AdamW(others, adam_lr, (0.9, 0.99), weight_decay=0.0)] if others else optimisers
 
 
 def set_learning_rate(optimisers: list[torch.optim.Optimizer], factor: float) -> None:
@@ -189,6 +191,7 @@ def run_arguments(what: str | None, minutes: float, batch: int, muon_lr: float, 
     parser.add_argument("--renderers", type=int, default=0, help="processes that draw; 0 draws in this one")
     parser.add_argument("--pool", type=int, default=20_000, help="scenes kept at a time, 50 KB each")
     parser.add_argument("--first-pool", type=int, default=2_560, help="scenes drawn before the first step")
+    parser.add_argument("--scenes", choices=SCENES, default="all", help="first: such as the model before was made for")
     parser.add_argument("--uses", type=float, default=8, help="how often a scene is seen, about")
     parser.add_argument("--muon-lr", type=float, default=muon_lr)
     parser.add_argument("--adam-lr", type=float, default=adam_lr)
@@ -229,7 +232,7 @@ def make_pool(args: argparse.Namespace) -> Pool:
     """The scenes of this worker, the first ones drawn; their captions in the tokens of the work folder's tokenizer."""
     join_workers(args.seed)
     tokenizer = CLIPTokenizer.from_pretrained(args.out / "tokenizer")
-    pool = Pool(tokenizer, args.pool, args.device, args.renderers, args.seed + 1000 * worker())
+    pool = Pool(tokenizer, args.pool, args.device, args.renderers, args.seed + 1000 * worker(), args.scenes)
     pool.fill(args.first_pool)
     return pool
 
@@ -262,7 +265,7 @@ class Run:
         """How far the run is, in 0..1."""
         return self.spent / self.budget
 
-    def train(self, next_loss: Callable[[], torch.Tensor], report: Callable[[], str], save_minutes: float = 3.0) -> None:
+    def train(self, next_loss: Callable[[], torch.Tensor], report: Callable[[], str], save_minutes: float = 0.5) -> None:
         """Steps on `next_loss` until the minutes are spent; `report` runs on the averaged weights, off the clock."""
         saved_at, reported_at, losses = self.spent, self.spent, []
         self.mark = self.clock()

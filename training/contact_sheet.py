@@ -32,7 +32,10 @@ def draw_sheet(pictures: torch.Tensor, labels: list[str], columns: int) -> Image
 
 def main() -> None:
     args = parse_args()
-    if args.examples:
+    if args.seeds_of:
+        prompts = [text for text in args.seeds_of for _ in range(args.columns)]
+        seeds = [args.seed + column for _ in args.seeds_of for column in range(args.columns)]
+    elif args.examples:
         examples = json.loads(args.examples.read_text(encoding="utf-8"))
         prompts, seeds = zip(*((example["prompt"], example["seed"]) for example in examples))
     else:
@@ -54,6 +57,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--opengen", help="the opengen binary; without it diffusers draws")
     parser.add_argument("--cpu", action="store_true", help="opengen computes on the processor")
     parser.add_argument("--examples", type=Path, help="JSON list of {prompt, seed}; else held-out captions")
+    parser.add_argument("--seeds-of", nargs="+", metavar="PROMPT", help="a row of seeds of each of these, in place of captions")
     parser.add_argument("--count", type=int, default=64, help="how many held-out captions")
     parser.add_argument("--columns", type=int, default=8)
     parser.add_argument("--steps", type=int, default=10)

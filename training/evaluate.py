@@ -22,7 +22,10 @@ from .common import psnr
 from .draw import as_arrays, generate_with_diffusers, generate_with_opengen
 from .drawings import DESIGNERS, designers_of
 from .render import picture_batch
-from .scene import COLOUR_NAMES, COLOURS, IMAGE, LIGHT_COLOURS, NOTHING, STYLES, Scene, held_out_scenes, named_otherwise, random_scene
+from .scene import (
+    COLOUR_NAMES, COLOURS, FIRST_STYLES, FIRST_SUBJECTS, IMAGE, LIGHT_COLOURS, NOTHING, PLAIN, STYLES, Scene, first_learnt,
+    held_out_scenes, named_otherwise, random_scene,
+)  # fmt: skip
 from .style_classifier import make_classifier
 from .subjects import SUBJECTS
 from .train_vae import reconstruct
@@ -34,11 +37,6 @@ class Draw(Protocol):
     def __call__(self, prompts: list[str], seeds: range, negative: str = "") -> torch.Tensor: ...
 
 
-# What the model before learnt: subjects, grounds and styles that every model is measured on.
-FIRST_SUBJECTS = next(number for number, subject in enumerate(SUBJECTS) if subject.names[0] == "woman")
-FIRST_SETTINGS = ("night", "grass", "water", "snow", "desert", "sunset", "space")
-FIRST_STYLES = STYLES[1:8]
-PLAIN = {"coloured": 0.0, "named": 0.0, "posed": False}
 KINDS: dict[str, dict] = {
     "single": {"plain": 1.0, "kinds": {"one": 1.0}},
     "strange": {"plain": 1.0, "kinds": {"one": 1.0}},  # with words around that the model was never shown
@@ -53,13 +51,6 @@ STRANGE_WORDS = (
     "scary", "weird", "ordinary", "mesmerizing", "everyone wants", "dear grandma", "wandering",
 )  # fmt: skip
 assert not set(" ".join(STRANGE_WORDS).split()) & set(" ".join(UNKNOWN_WORDS).split())
-
-
-def first_learnt(scene: Scene) -> bool:
-    """Whether the model before was made for such a scene: it had one or two things side by side or above each other."""
-    subjects = all(thing.subject < FIRST_SUBJECTS for thing in scene.things)
-    setting = scene.background[0] != "setting" or scene.background[1] in FIRST_SETTINGS and len(scene.background) == 2
-    return subjects and setting and not scene.weather and scene.arrangement in ("one", "beside", "above")
 
 
 def scenes_of(kind: str, count: int) -> list[Scene]:

@@ -1,6 +1,9 @@
 """Writes the words the model knows to www/knows.js, where the page lists them.
 
     python -m training.knows
+
+It writes what this recipe teaches: run it when the page gets a model that was trained by it, and not before. The file of today
+is of the model that the page has today, which knows less.
 """
 
 import re
@@ -8,9 +11,11 @@ import textwrap
 from pathlib import Path
 
 from .captions import (
-    ABOVE_WORDINGS, BESIDE_WORDINGS, OPENINGS, PLACE_PHRASES, SAME_WORDINGS, SETTING_PHRASES, SIZE_WORDS, STYLE_WORDINGS, SYNONYMS,
+    OPENINGS, PLACE_PHRASES, RELATION_WORDINGS, SAME_WORDINGS, SETTING_PHRASES, SIZE_WORDS, STYLE_WORDINGS, SYNONYMS,
+    TOGETHER_WORDINGS, WEATHER_PHRASES,
 )  # fmt: skip
-from .scene import COLOUR_NAMES, GRADIENT_COLOURS
+from .drawings import DESIGNERS
+from .scene import COLOUR_NAMES, COUNTS, GRADIENT_COLOURS, THING_COLOURS
 from .subjects import FILE, SUBJECTS, plural
 
 PATH = Path(__file__).resolve().parents[1] / "www" / "knows.js"
@@ -46,7 +51,10 @@ def around() -> dict[str, list[str]]:
     return {
         "Sizes": ["small", "medium sized", "large"],
         "Positions": [phrases[0] for phrases in PLACE_PHRASES],
-        "Two things": ["next to", "and", "above", "below"],
+        "Two things": ["next to", "above", "below", "behind", "in front of", "inside", "bigger than"],
+        "Counts": list(COUNTS[1:]),
+        "Colours of things": list(THING_COLOURS),
+        "Drawn by": [designer.words[0] for designer in DESIGNERS],
         "Backgrounds": [f"on a {colour} background".replace(" a orange", " an orange") for colour in COLOUR_NAMES],
         # neighbours but one, black and white apart
         "Gradients": [f"on a gradient from {top} to {bottom}" for top, bottom in zip(GRADIENT_COLOURS[2:], GRADIENT_COLOURS[4:])],
@@ -68,9 +76,9 @@ def phrases() -> dict[str, list[str]]:
         "colours": unique([*COLOUR_NAMES, *(name for others in SYNONYMS.values() for name in others)]),
         "sizes": unique([word for words in SIZE_WORDS.values() for word in words]),
         "positions": unique([phrase for wordings in PLACE_PHRASES for phrase in wordings]),
-        "settings": unique([phrase for wordings in SETTING_PHRASES.values() for phrase in wordings]),
+        "settings": unique([phrase for part in (SETTING_PHRASES, WEATHER_PHRASES) for wordings in part.values() for phrase in wordings]),
         "styles": unique([phrase for wordings in STYLE_WORDINGS.values() for phrase in between(wordings)]),
-        "relations": between((*BESIDE_WORDINGS, *SAME_WORDINGS, *ABOVE_WORDINGS)),
+        "relations": between((*(text for texts in RELATION_WORDINGS.values() for text in texts), *TOGETHER_WORDINGS, *SAME_WORDINGS)),
         "openings": between(OPENINGS),
     }
 

@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 from .captions import caption
 from .models import LATENT, LATENT_CHANNELS, MAX_TOKENS
 from .render import boxes, picture_bytes
-from .scene import CELL, IMAGE, Scene, training_scene
+from .scene import CELL, IMAGE, SCENES, Scene
 
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")  # the renderers are processes already
 PART = 256  # scenes that are drawn, moved and encoded together
@@ -38,14 +38,14 @@ def crop_corners(scene: Scene, rng: random.Random) -> list[list[int]]:
 class SceneStream(IterableDataset):
     """Endless parts: pictures [P, 3, 128, 128] in 0..255, token ids [P, 4, 32] and the corners of crops [P, 4, 2]."""
 
-    def __init__(self, tokenizer: CLIPTokenizer, seed: int):
-        self.tokenizer, self.seed = tokenizer, seed
+    def __init__(self, tokenizer: CLIPTokenizer, seed: int, scenes: str):
+        self.tokenizer, self.seed, self.draw_scene = tokenizer, seed, SCENES[scenes]
 
     def __iter__(self) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
         renderer = get_worker_info()
         rng = random.Random(1000 * self.seed + (renderer.id if renderer else 0))
         while True:
-            scenes = [training_scene(rng) for _ in range(PART)]
+            scenes = [self.draw_scene(rng) for _ in range(PART)]
             texts = [caption(scene, rng) for scene in scenes for _ in range(VIEWS)]
             tokens = tokenize(self.tokenizer, texts).view(PART, VIEWS, MAX_TOKENS)
             yield picture_bytes(scenes, rng), tokens, torch.tensor([crop_corners(scene, rng) for scene in scenes])
@@ -58,9 +58,11 @@ class Pool:
     autoencoder the scenes have latents too.
     """
 
-    def __init__(self, tokenizer: CLIPTokenizer, capacity: int, device: torch.device, renderers: int = 0, seed: int = 0):
-        """`renderers` other processes draw; with none this one does, when it needs scenes."""
-        stream = SceneStream(tokenizer, seed)
+    def __init__(
+        self, tokenizer: CLIPTokenizer, capacity: int, device: torch.device, renderers: int = 0, seed: int = 0, scenes: str = "all"
+    ):
+        """`renderers` other processes draw, with none this one, when it needs scenes; which ones is a key of SCENES."""
+        stream = SceneStream(tokenizer, seed, scenes)
         ahead = {"prefetch_factor": 4, "pin_memory": device.type == "cuda"} if renderers else {}
         self.parts = iter(DataLoader(stream, batch_size=None, num_workers=renderers, **ahead))
         self.device, self.capacity = device, max(capacity // PART, 1) * PART

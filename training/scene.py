@@ -222,6 +222,31 @@ def training_scene(rng: random.Random, **shares) -> Scene:
             return scene
 
 
+# What the model before learnt: subjects, grounds and styles that every model is measured on.
+FIRST_SUBJECTS = next(number for number, subject in enumerate(SUBJECTS) if subject.names[0] == "woman")
+FIRST_SETTINGS = ("night", "grass", "water", "snow", "desert", "sunset", "space")
+FIRST_STYLES = STYLES[1:8]
+PLAIN = {"coloured": 0.0, "named": 0.0, "posed": False}
+
+
+def first_learnt(scene: Scene) -> bool:
+    """Whether the model before was made for such a scene: it had one or two things side by side or above each other."""
+    subjects = all(thing.subject < FIRST_SUBJECTS for thing in scene.things)
+    setting = scene.background[0] != "setting" or scene.background[1] in FIRST_SETTINGS and len(scene.background) == 2
+    return subjects and setting and not scene.weather and scene.arrangement in ("one", "beside", "above")
+
+
+def first_scene(rng: random.Random) -> Scene:
+    """A scene as the model before was trained on: Noto's drawings, as they are."""
+    while True:
+        scene = random_scene(rng, 0.44, {"one": 0.55, "relation": 0.45}, FIRST_STYLES, **PLAIN)
+        if first_learnt(scene) and not scene.held_out():
+            return replace(scene, things=tuple(Thing(thing.subject) for thing in scene.things), designer=0)
+
+
+SCENES = {"all": training_scene, "first": first_scene}
+
+
 def held_out_scenes(count: int, seed: int, **shares) -> list[Scene]:
     """`count` scenes no training picture shows."""
     rng = random.Random(seed)

@@ -13,6 +13,7 @@ from .models import MAX_TOKENS
 
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 WORD_END = "</w>"
+SIZE = 2400  # entries: the words of words.txt, places and styles are 400 more than the model before had
 CAPTIONS = 60_000  # how many captions the merges are learnt from
 
 
@@ -76,18 +77,23 @@ def save_tokenizer(tokenizer: CLIPTokenizer, folder: Path) -> None:
     (folder / "merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def make(out: Path, size: int = SIZE, captions: int = CAPTIONS) -> None:
+    """Learns a tokenizer of `size` entries from captions and writes it to `tokenizer` below `out`."""
+    tokenizer = build_tokenizer(sample_captions(captions, seed=1), size, MAX_TOKENS)
+    save_tokenizer(tokenizer, out / "tokenizer")
+    longest = max(sample_captions(captions // 3, seed=2), key=lambda text: len(tokenizer(text).input_ids))
+    print(f"{len(tokenizer)} entries; longest caption, {len(tokenizer(longest).input_ids)} tokens: {longest}", flush=True)
+
+
 def main() -> None:
     args = parse_args()
-    tokenizer = build_tokenizer(sample_captions(CAPTIONS, seed=1), args.size, MAX_TOKENS)
-    save_tokenizer(tokenizer, args.out / "tokenizer")
-    longest = max(sample_captions(CAPTIONS // 3, seed=2), key=lambda text: len(tokenizer(text).input_ids))
-    print(f"{len(tokenizer)} entries; longest caption, {len(tokenizer(longest).input_ids)} tokens: {longest}")
+    make(args.out, args.size)
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("work"), help="folder for the tokenizer folder")
-    parser.add_argument("--size", type=int, default=2000, help="entries, specials included")
+    parser.add_argument("--size", type=int, default=SIZE, help="entries, specials included")
     return parser.parse_args()
 
 

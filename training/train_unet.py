@@ -11,11 +11,11 @@ from transformers import CLIPTokenizer
 
 from .common import Run, make_pool, placed, precision, run_arguments, save_sheet
 from .draw import as_arrays, generate_with_diffusers
-from .evaluate import PLAIN, prompts_of
+from .evaluate import prompts_of
 from .measures import fidelity
 from .models import make_scheduler, make_text_encoder, make_unet
 from .pool import Pool
-from .scene import held_out_scenes
+from .scene import PLAIN, held_out_scenes
 
 NOISE_EMPHASIS = 0.8  # 1 for timesteps drawn evenly
 
