@@ -6,7 +6,7 @@ from functools import cache
 
 from .drawings import DESIGNERS
 from .scene import COLOUR_NAMES, COUNTS, LIGHT_COLOURS, PLACES, SETTINGS, SIZES, STYLES, Scene, Thing, random_scene
-from .subjects import SUBJECTS, WORDS, Subject, plural
+from .subjects import SUBJECTS, WORDS, plural
 
 SIZE_WORDS = {
     "small": ("small", "small", "small", "little", "tiny"),
@@ -137,7 +137,9 @@ UNKNOWN_WORDS = tuple(
     magic, magical, fluffy, ancient, modern, famous, strange, dreamy, epic, fresh, delicious, tasty, juicy, wooden,
     plastic, metal, clean, dirty, empty, simple, complex, fake, rare, common, special, normal,
     important, brilliant, pleasant, radiant, vibrant, fantastic, romantic, dramatic, exotic, mystic, majestic,
-    happy birthday, art, design, concept, illustration, artwork, poster, wallpaper, logo, icon, style, fantasy, vintage,     minimalist, abstract, baroque, gothic, futuristic, nostalgic, whimsical, enchanting, charming, adorable, handsome,
+    happy birthday, art, design, concept, illustration, artwork, poster, wallpaper, logo, icon, style, fantasy,
+    vintage, minimalist, abstract, baroque, gothic, futuristic, nostalgic, whimsical, enchanting, charming, adorable,
+    handsome,
     sitting, standing, running, jumping, dancing, waiting, floating, lying, hanging, looking at me,
     all alone, far away, close up, from the side, wide angle, depth of field, bokeh,
     today, yesterday, again, there, now, maybe, only, almost, quite, rather, too, also, still, always, never, somewhere,
@@ -147,7 +149,8 @@ UNKNOWN_WORDS = tuple(
 UNKNOWN_SHARE = 0.3  # of the captions have such words
 SENTENCES = (
     "my {what}", "there is {what}", "here is {what}", "i want {what}", "look at {what}", "can you draw {what}", "draw me {what}",
-    "{what} please", "this is {what}", "i like {what}", "we saw {what}", "{what} for my sister", "once upon a time there was {what}",
+    "{what} please", "this is {what}", "i like {what}", "we saw {what}", "{what} for my sister",
+    "once upon a time there was {what}",
 )  # fmt: skip
 SENTENCE_SHARE, TYPO_SHARE, WORD_SHARE = 0.12, 0.04, 0.2
 NOTHING_WORDINGS = ("{x}", "a {x}", "the {x}", "a {x} and a {x}", "my {x} is {x}", "{x} {x} {x}", "the word {x}", "{x} of {x}")
@@ -333,7 +336,7 @@ def caption(scene: Scene, rng: random.Random, explicit: bool = False) -> str:
     things = _things(scene, rng, explicit)
     sentence = not explicit and rng.random() < SENTENCE_SHARE
     if sentence:
-        things = rng.choice(SENTENCES).format(what=things).replace("my the ", "my ").replace("my a ", "my ").replace("my an ", "my ")
+        things = re.sub(r"^my (an?|the) ", "my ", rng.choice(SENTENCES).format(what=things))
     what = _on_ground(things, scene, rng, explicit)
     if scene.style == "plain" and not sentence and rng.random() < 0.4:
         what = rng.choice(OPENINGS) + what

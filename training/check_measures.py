@@ -1,6 +1,6 @@
 """Shows that the measures are right, on renderings: right ones must score high, wrong ones near chance. Fails otherwise.
 
-    python -m training.check_measures
+python -m training.check_measures
 """
 
 import argparse
@@ -16,7 +16,17 @@ from . import measures
 from .backgrounds import VARIANTS
 from .drawings import designers_of
 from .render import render
-from .scene import ARRANGEMENTS, COUNTS, RELATIONS, THING_COLOURS, Scene, named_otherwise, random_scene, random_thing
+from .scene import (
+    ARRANGEMENTS,
+    COUNTS,
+    RELATIONS,
+    THING_COLOURS,
+    Scene,
+    Thing,
+    named_otherwise,
+    random_scene,
+    random_thing,
+)
 from .subjects import SUBJECTS
 
 
@@ -27,7 +37,9 @@ class Check:
     name: str
     measured: Callable[[np.ndarray, Scene], bool]
     scene: Callable[[random.Random], Scene]
-    wrong: Callable[[Scene, random.Random], Scene]  # another scene whose rendering the measure must not take for this one
+    wrong: Callable[
+        [Scene, random.Random], Scene
+    ]  # another scene whose rendering the measure must not take for this one
     least: float
     most: float
 
@@ -102,24 +114,29 @@ def shares(check: Check, count: int) -> tuple[float, float]:
     return right / count, wrong / count
 
 
-def varied(count: int, seeds: int = 8) -> tuple[float, float, float, float]:
-    """The share of subjects with four designers and the mirrored share among renderings that vary, and among such as do not;
-    and how many times as far apart the varying ones are."""
+def varied(count: int, seeds: int = 8) -> dict[bool, dict[str, float]]:
+    """Of renderings that vary, and of such as do not: the share of subjects with four designers, the mirrored share and the
+    mean distance; of the latter none is mirrored."""
     rng = random.Random("variety")
     figures = {True: [], False: []}
     for _ in range(count):
         first = random_scene(rng, plain=1.0, kinds={"one": 1.0}, coloured=0.0)
         subject = first.things[0].subject
+        first = replace(first, things=(Thing(subject),))
         others = [replace(first, designer=rng.choice(designers_of(subject)),
                           things=(random_thing(rng, subject, 0.0, ()),)) for _ in range(seeds)]  # fmt: skip
         for vary, scenes in ((True, others), (False, [first] * seeds)):
             pictures = [render(scene) for scene in scenes]
             spread = measures.diversity(torch.from_numpy(np.stack(pictures)) * 2)
             figures[vary].append(measures.variety(pictures, subject) | {"spread": spread})
-    four = {vary: float(np.mean([one["designers"] >= 4 for one in found])) for vary, found in figures.items()}
-    mirrored = [one["mirrored"] for one in figures[True] if one["mirrored"] is not None]
-    spread = {vary: float(np.mean([one["spread"] for one in found])) for vary, found in figures.items()}
-    return four[True], four[False], float(np.mean(mirrored)), spread[True] - spread[False]
+    return {
+        vary: {
+            "four": float(np.mean([one["designers"] >= 4 for one in found])),
+            "mirrored": float(np.mean([one["mirrored"] for one in found if one["mirrored"] is not None])),
+            "spread": float(np.mean([one["spread"] for one in found])),
+        }
+        for vary, found in figures.items()
+    }
 
 
 def main() -> None:
@@ -133,11 +150,16 @@ def main() -> None:
               f"wrong ones {wrong:.1%} (at most {check.most:.0%})", flush=True)  # fmt: skip
         if right < check.least or wrong > check.most:
             failed.append(check.name)
-    four, four_of_one, mirrored, spread = varied(args.count // 2)
-    print(f"variety: four designers {four:.1%} of varied (at least 80%), {four_of_one:.1%} of unvaried (none); "
-          f"mirrored {mirrored:.1%} (35 to 65%); apart by {spread:.1f} of 255")  # fmt: skip
-    if four < 0.8 or four_of_one > 0 or not 0.35 <= mirrored <= 0.65 or spread < 5:
-        failed.append("variety")
+    found = varied(args.count // 2)
+    for vary, figures in found.items():
+        name = "varied" if vary else "unvaried"
+        print(f"{name} renderings: four designers {figures['four']:.1%}, mirrored {figures['mirrored']:.1%}, "
+              f"{figures['spread']:.1f} of 255 apart")  # fmt: skip
+    good, flat = found[True], found[False]
+    if good["four"] < 0.8 or not 0.35 <= good["mirrored"] <= 0.65 or good["spread"] < 5:
+        failed.append("variety where there is some")
+    if flat["four"] > 0 or flat["mirrored"] > 0.1 or flat["spread"] > 0.01:
+        failed.append("variety where there is none")
     if failed:
         sys.exit(f"not to be trusted: {', '.join(failed)}")
 

@@ -104,12 +104,16 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
         kept = torch.where(timesteps >= 0, alphas[timesteps.clamp(min=0)], torch.ones((), device=args.device))
         return kept.sqrt()[:, None, None, None], (1 - kept).sqrt()[:, None, None, None]
 
-    def clean_and_noise(latents: torch.Tensor, timesteps: torch.Tensor, velocity: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def clean_and_noise(
+        latents: torch.Tensor, timesteps: torch.Tensor, velocity: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         signal, spread = scales(timesteps)
         return signal * latents - spread * velocity, spread * latents + signal * velocity
 
     @torch.no_grad()
-    def guided(noisy: torch.Tensor, timesteps: torch.Tensor, hidden: torch.Tensor, nothing: torch.Tensor) -> torch.Tensor:
+    def guided(
+        noisy: torch.Tensor, timesteps: torch.Tensor, hidden: torch.Tensor, nothing: torch.Tensor
+    ) -> torch.Tensor:
         switch(adapted, False)
         both = unet(noisy.repeat(2, 1, 1, 1), timesteps.repeat(2), torch.cat([nothing, hidden])).sample.float()
         switch(adapted, True)
@@ -121,7 +125,9 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
         clean = pool.latents_of(rows, half=False)
         at = torch.randint(len(places), (args.batch,), device=args.device)
         upper = places[at]
-        lower = torch.where(at + 1 < len(places), places[(at + 1).clamp(max=len(places) - 1)], torch.full_like(upper, -1))
+        lower = torch.where(
+            at + 1 < len(places), places[(at + 1).clamp(max=len(places) - 1)], torch.full_like(upper, -1)
+        )
         signal, spread = scales(upper)
         noisy = signal * clean + spread * torch.randn_like(clean)
         with precision(args):
@@ -148,7 +154,7 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
 
 def options() -> argparse.ArgumentParser:
     parser = run_arguments(__doc__, minutes=20, batch=32, muon_lr=2e-3, adam_lr=1e-3)
-    parser.add_argument("--rank", type=int, default=8)
+    parser.add_argument("--rank", type=int, default=5, help="the file has 0.18 MB for each")
     parser.add_argument("--guidance", type=float, default=2.0, help="of the teacher")
     parser.add_argument("--target-ema", type=float, default=0.95, help="decay of the average that the student follows")
     return parser

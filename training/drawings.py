@@ -1,8 +1,8 @@
 """Seven designers' drawings of every subject: npm packages, each at one version, drawn to pixels once.
 
-    npm ci --prefix work                 # after `cp training/npm/*.json work`: versions and hashes are those of the lock file
-    python -m training.drawings --out work
-    python -m training.drawings --out work --table training/drawings.md
+npm ci --prefix work                 # after `cp training/npm/*.json work`: versions and hashes are those of the lock file
+python -m training.drawings --out work
+python -m training.drawings --out work --table training/drawings.md
 """
 
 import argparse
@@ -41,7 +41,9 @@ DESIGNERS = (
     Designer("Fluent Flat", "@iconify-json/fluent-emoji-flat", "MIT", "Microsoft Corporation", ("flat", "minimal")),
     Designer("Fluent 3D", "@lobehub/fluent-emoji-3d", "MIT", "Microsoft Corporation", ("3d", "clay")),
     Designer("Firefox OS", "@iconify-json/fxemoji", "Apache-2.0", "Mozilla", ("retro", "old fashioned")),
-    Designer("Twemoji", "@iconify-json/twemoji", "CC-BY-4.0", "Twitter, Inc. and other contributors", ("cartoon", "comic")),
+    Designer(
+        "Twemoji", "@iconify-json/twemoji", "CC-BY-4.0", "Twitter, Inc. and other contributors", ("cartoon", "comic")
+    ),
 )
 FLAT_NAMES, CODES = "@iconify-json/fluent-emoji-flat", "@lobehub/fluent-emoji-3d"
 
@@ -99,7 +101,9 @@ class Package:
             return None
         if self.designer.package == CODES:
             code = code_of(subject.glyph)
-            found = [path for path in (self.root / "assets" / f"{code}{end}.webp" for end in ("", "-fe0f")) if path.exists()]
+            found = [
+                path for path in (self.root / "assets" / f"{code}{end}.webp" for end in ("", "-fe0f")) if path.exists()
+            ]
             return Image.open(found[0]).convert("RGBA") if found else None
         icon = self._icon(subject)
         if icon is None:
@@ -108,7 +112,9 @@ class Package:
 
         width, height = icon.get("width", self.width), icon.get("height", self.height)
         svg = f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" viewBox="0 0 {width} {height}">'
-        return Image.open(io.BytesIO(bytes(svg_to_bytes(svg_string=f"{svg}{icon['body']}</svg>", width=256)))).convert("RGBA")
+        return Image.open(io.BytesIO(bytes(svg_to_bytes(svg_string=f"{svg}{icon['body']}</svg>", width=256)))).convert(
+            "RGBA"
+        )
 
 
 def fitted(picture: Image.Image) -> np.ndarray:
@@ -125,7 +131,9 @@ def fitted(picture: Image.Image) -> np.ndarray:
 @cache
 def _kept() -> tuple[np.ndarray, np.ndarray]:
     if not FILE.exists():
-        raise FileNotFoundError(f"{FILE} is missing: make it with `python -m training.drawings`, or name it in DRAWINGS")
+        raise FileNotFoundError(
+            f"{FILE} is missing: make it with `python -m training.drawings`, or name it in DRAWINGS"
+        )
     with np.load(FILE) as kept:
         if list(kept["subjects"]) != [subject.glyph for subject in SUBJECTS]:
             raise ValueError(f"{FILE} holds other subjects than subjects.txt: make it again")
@@ -163,8 +171,16 @@ def main() -> None:
 
 def table(rows: np.ndarray, folder: Path) -> str:
     """Which designer has which subject, and what stands in each package about its licence."""
-    lines = ["# Whose drawings there are", "", "Written by `python -m training.drawings --table`; all other subjects are in every set.", ""]
-    lines += ["| set | package | version | licence | by | words | subjects | has none of |", "|---|---|---|---|---|---|---|---|"]
+    lines = [
+        "# Whose drawings there are",
+        "",
+        "Written by `python -m training.drawings --table`; all other subjects are in every set.",
+        "",
+    ]
+    lines += [
+        "| set | package | version | licence | by | words | subjects | has none of |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
     for column, designer in enumerate(DESIGNERS):
         package = json.loads((folder / "node_modules" / designer.package / "package.json").read_text(encoding="utf-8"))
         if package["license"] != designer.licence:

@@ -90,14 +90,22 @@ def grounds(pictures: torch.Tensor) -> list[str]:
 
 
 # Of each the scene's seed decides what the caption leaves open.
-OPEN_CAPTIONS = ("a cat in the snow", "a red apple on a light blue background", "watercolor of a boat", "two owls at night")
+OPEN_CAPTIONS = (
+    "a cat in the snow",
+    "a red apple on a light blue background",
+    "watercolor of a boat",
+    "two owls at night",
+)
 
 
 def openness(draw: Draw, args: argparse.Namespace, seeds: range = range(16)) -> dict:
     """Diversity over seeds, how often a light ground comes up by itself, and how often where it is the negative prompt."""
     prompts = ["a dog"] * len(seeds)
     unasked = grounds(draw(prompts, seeds))
-    counted = [(unasked.count(colour), grounds(draw(prompts, seeds, f"{colour} background")).count(colour)) for colour in LIGHT_COLOURS]
+    counted = [
+        (unasked.count(colour), grounds(draw(prompts, seeds, f"{colour} background")).count(colour))
+        for colour in LIGHT_COLOURS
+    ]
     by_itself, unwanted = np.mean(counted, axis=0) / len(seeds)
     spread = [measures.diversity(draw([text] * 8, range(8))) for text in OPEN_CAPTIONS]
     return {"diversity": float(np.mean(spread)), "by_itself": float(by_itself), "unwanted": float(unwanted)}
@@ -123,7 +131,10 @@ def fidelity(kind: str, draw: Draw, args: argparse.Namespace) -> tuple[dict, lis
 
 
 def _with_prompts(records: list[dict], prompts: list[str], seed: int) -> list[dict]:
-    return [record | {"prompt": prompt, "seed": seed + index} for index, (record, prompt) in enumerate(zip(records, prompts))]
+    return [
+        record | {"prompt": prompt, "seed": seed + index}
+        for index, (record, prompt) in enumerate(zip(records, prompts))
+    ]
 
 
 def _held_out(count: int, seed: int, keep: Callable[[Scene], bool], **shares) -> list[Scene]:
@@ -164,8 +175,13 @@ def variety(draw: Draw, args: argparse.Namespace, seeds: int = 8) -> tuple[dict,
     """Of captions that name a subject alone: whether four designers come in eight seeds, what is mirrored, how far apart."""
     rng = random.Random(60)
     subjects = rng.sample(range(FIRST_SUBJECTS), max(args.count // 2, 1))
-    prompts = [f"{'' if SUBJECTS[number].bare else 'a '}{SUBJECTS[number].names[0]} on a white background" for number in subjects]
-    pictures = draw([prompt for prompt in prompts for _ in range(seeds)], range(args.seed, args.seed + seeds * len(prompts)))
+    prompts = [
+        f"{'' if SUBJECTS[number].bare else 'a '}{SUBJECTS[number].names[0]} on a white background"
+        for number in subjects
+    ]
+    pictures = draw(
+        [prompt for prompt in prompts for _ in range(seeds)], range(args.seed, args.seed + seeds * len(prompts))
+    )
     records = []
     for subject, drawn in zip(subjects, pictures.split(seeds)):
         record = measures.variety(list(as_arrays(drawn)), subject)
@@ -179,12 +195,22 @@ def designers(draw: Draw, args: argparse.Namespace) -> tuple[dict, list[dict]]:
     rng = random.Random(61)
     pairs = [(rng.randrange(FIRST_SUBJECTS), rng.randrange(len(DESIGNERS))) for _ in range(4 * args.count)]
     pairs = [(subject, designer) for subject, designer in pairs if designer in designers_of(subject)][: args.count]
-    scenes = [replace(random_scene(rng, plain=1.0, kinds={"one": 1.0}, **PLAIN), designer=designer, designer_named=True) for _, designer in pairs]
-    scenes = [replace(scene, things=(replace(scene.things[0], subject=subject),)) for scene, (subject, _) in zip(scenes, pairs)]
+    scenes = [
+        replace(random_scene(rng, plain=1.0, kinds={"one": 1.0}, **PLAIN), designer=designer, designer_named=True)
+        for _, designer in pairs
+    ]
+    scenes = [
+        replace(scene, things=(replace(scene.things[0], subject=subject),))
+        for scene, (subject, _) in zip(scenes, pairs)
+    ]
     prompts = prompts_of(scenes)
     pictures = as_arrays(draw(prompts, range(args.seed, args.seed + len(prompts))))
-    found = [measures.references.find(picture, 1, (scene.things[0].subject,)) for picture, scene in zip(pictures, scenes)]
-    records = [{"right": bool(one) and one[0].reference.designer == scene.designer} for one, scene in zip(found, scenes)]
+    found = [
+        measures.references.find(picture, 1, (scene.things[0].subject,)) for picture, scene in zip(pictures, scenes)
+    ]
+    records = [
+        {"right": bool(one) and one[0].reference.designer == scene.designer} for one, scene in zip(found, scenes)
+    ]
     return {"right": mean(records, "right")}, _with_prompts(records, prompts, args.seed)
 
 
@@ -195,7 +221,9 @@ def in_words(draw: Draw, args: argparse.Namespace) -> tuple[dict, list[dict]]:
     records = []
     for picture, prompt in zip(pictures, prompts):
         there, nothing = measures.present(picture, prompt.wanted), prompt.wanted == (frozenset({NOTHING}),)
-        records.append({"nothing": all(there)} if nothing else {"present": sum(there) / len(there), "all_present": all(there)})
+        records.append(
+            {"nothing": all(there)} if nothing else {"present": sum(there) / len(there), "all_present": all(there)}
+        )
     figures = {key: mean(records, key) for key in ("present", "all_present", "nothing")}
     return figures, _with_prompts(records, [prompt.text for prompt in prompts], args.seed)
 
@@ -254,14 +282,19 @@ def measure(draw: Draw, args: argparse.Namespace) -> tuple[dict, dict]:
     records: dict[str, list[dict]] = {}
     for name in args.measures:
         results[name], records[name] = MEASURES[name](draw, args)
-        print(name, {key: value if value is None else round(value, 4) for key, value in results[name].items()}, flush=True)
+        print(
+            name, {key: value if value is None else round(value, 4) for key, value in results[name].items()}, flush=True
+        )
     return results, records
 
 
 def failures(records: dict[str, list[dict]], each: int = 4) -> list[dict]:
     """Prompt and seed of each measure's first wrong pictures, for a contact sheet."""
     right = ("right", "style_right", "all_present", "nothing")
-    wrong = ([record for record in scored if not all(record.get(key, True) for key in right)][:each] for scored in records.values())
+    wrong = (
+        [record for record in scored if not all(record.get(key, True) for key in right)][:each]
+        for scored in records.values()
+    )
     return [{"prompt": record["prompt"], "seed": record["seed"]} for part in wrong for record in part]
 
 
@@ -272,7 +305,9 @@ def main() -> None:
 
     def remembering(make: Callable[..., torch.Tensor]) -> Draw:
         def draw(prompts: list[str], seeds: range, negative: str = "") -> torch.Tensor:
-            drawn.append(interpolate(make(prompts, seeds, negative), (IMAGE, IMAGE), mode="bilinear"))  # as they are, if of this size
+            drawn.append(
+                interpolate(make(prompts, seeds, negative), (IMAGE, IMAGE), mode="bilinear")
+            )  # as they are, if of this size
             return drawn[-1]
 
         return draw
@@ -322,10 +357,14 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=128, help="held-out scenes of each measure")
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--guidance", type=float, default=2.0)
-    parser.add_argument("--size", type=int, help="pixels a side, the model's own if left out; others are scaled to be measured")
+    parser.add_argument(
+        "--size", type=int, help="pixels a side, the model's own if left out; others are scaled to be measured"
+    )
     parser.add_argument("--seed", type=int, default=1000, help="of the first picture; each next one adds 1")
     parser.add_argument("--json", type=Path, help="where to write figures and one record per picture")
-    parser.add_argument("--failures", type=Path, help="where to write what the last model got wrong, as contact_sheet reads it")
+    parser.add_argument(
+        "--failures", type=Path, help="where to write what the last model got wrong, as contact_sheet reads it"
+    )
     args = parser.parse_args()
     if not args.diffusers and not args.model:
         parser.error("give --diffusers, --model with --opengen, or both")

@@ -82,7 +82,9 @@ def nearest_subject(picture: np.ndarray, posed: Scene, index: int, variant: int)
         if posed.designer not in designers_of(subject):
             continue
         things[index] = replace(posed.things[index], subject=subject)
-        errors[subject] = float(np.square(render(replace(posed, things=tuple(things)), variant)[area] - picture[area]).mean())
+        errors[subject] = float(
+            np.square(render(replace(posed, things=tuple(things)), variant)[area] - picture[area]).mean()
+        )
     return min(errors, key=errors.__getitem__)
 
 
@@ -107,7 +109,13 @@ def place_error(picture: np.ndarray, posed: Scene, variant: int, reach: int = 5)
 
 def ground_error(picture: np.ndarray, scene: Scene) -> float | None:
     """Mean CIEDE2000 difference to a flat or graded ground outside the boxes; None for settings and altered grounds."""
-    if scene.background[0] == "setting" or scene.style not in ("plain", "line drawing", "silhouette", "sticker", "sepia"):
+    if scene.background[0] == "setting" or scene.style not in (
+        "plain",
+        "line drawing",
+        "silhouette",
+        "sticker",
+        "sepia",
+    ):
         return None
     clear = outside(scene)
     if clear.sum() < 64:
@@ -141,7 +149,13 @@ def colour_seen(picture: np.ndarray, scene: Scene) -> str:
     colours = ["", *(colour for colour in THING_COLOURS if not named_otherwise(thing.subject, colour))]
     others = [replace(posed, things=(replace(posed.things[0], colour=colour),)) for colour in colours]
     seen = closest(picture, others, variant)
-    return closest(picture, (one for two in (posed, seen) for colour in colours for one in _coloured(two, colour)), variant).things[0].colour
+    return (
+        closest(
+            picture, (one for two in (posed, seen) for colour in colours for one in _coloured(two, colour)), variant
+        )
+        .things[0]
+        .colour
+    )
 
 
 def _coloured(posed: Scene, colour: str) -> Iterable[Scene]:
@@ -157,7 +171,14 @@ def count_seen(picture: np.ndarray, scene: Scene) -> str:
     like = found[0].reference if found else references.Reference(thing.subject, scene.designer, False)
     thing = replace(thing, mirrored=like.mirrored, lean=0)
     several = [
-        replace(scene, things=(thing,) * (number + 1), arrangement=count, variant=layout, designer=like.designer, shadow=False)
+        replace(
+            scene,
+            things=(thing,) * (number + 1),
+            arrangement=count,
+            variant=layout,
+            designer=like.designer,
+            shadow=False,
+        )
         for number, count in enumerate(COUNTS[1:], 1)
         for layout in range(len(ARRANGEMENTS[count]))
     ]
@@ -175,9 +196,13 @@ def relation_seen(picture: np.ndarray, scene: Scene) -> tuple[str, bool]:
     variant = best_variant(picture, scene)
     likes = [references.find(picture, 1, (thing.subject,)) for thing in scene.things]
     designers = designers_of(*(thing.subject for thing in scene.things))
-    designer = next((found[0].reference.designer for found in likes if found and found[0].reference.designer in designers), designers[0])
+    designer = next(
+        (found[0].reference.designer for found in likes if found and found[0].reference.designer in designers),
+        designers[0],
+    )
     things = tuple(
-        replace(thing, lean=0, mirrored=bool(found) and found[0].reference.mirrored) for thing, found in zip(scene.things, likes)
+        replace(thing, lean=0, mirrored=bool(found) and found[0].reference.mirrored)
+        for thing, found in zip(scene.things, likes)
     )
     ways = [
         replace(scene, things=order, arrangement=relation, variant=layout, designer=designer, shadow=False)
@@ -201,13 +226,13 @@ def diversity(pictures: torch.Tensor) -> float:
 
 
 def variety(pictures: list[np.ndarray], subject: int) -> dict:
-    """Of some seeds of a caption that leaves it open: how many designers, and the share that is mirrored (None where a
-    subject is never)."""
+    """Of some seeds of a caption that leaves it open: how many designers, and the share that is mirrored among drawings that
+    look otherwise then (None where there is none)."""
     found = [references.find(picture, 1, (subject,)) for picture in pictures]
     likes = [one[0].reference for one in found if one]
     never = SUBJECTS[subject].glyph in NEVER_MIRRORED
-    mirrored = None if never or not likes else sum(like.mirrored for like in likes) / len(likes)
-    return {"designers": len({like.designer for like in likes}), "mirrored": mirrored}
+    sided = [like.mirrored for like in likes if not never and references.sided(replace(like, mirrored=False))]
+    return {"designers": len({like.designer for like in likes}), "mirrored": float(np.mean(sided)) if sided else None}
 
 
 def present(picture: np.ndarray, wanted: tuple[frozenset[int], ...]) -> list[bool]:

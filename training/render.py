@@ -54,7 +54,9 @@ def _stamp(area: np.ndarray, thing: Thing, designer: int, style: str) -> np.ndar
     if style in ("line drawing", "neon", "chalk"):
         return _drawn_in_lines(area, thing, designer, box, style)
     if style == "pixel art":
-        layer, outline = np.split(glyphs.sprite(glyphs.layer(thing, designer, box, 2 * glyphs.PIXEL + 4)), (4,), axis=-1)
+        layer, outline = np.split(
+            glyphs.sprite(glyphs.layer(thing, designer, box, 2 * glyphs.PIXEL + 4)), (4,), axis=-1
+        )
         area = _over(area, np.float32(0.05 if area.mean() > 0.3 else 0.96), outline)
         return _over(area, layer[..., :3], layer[..., 3:])
     layer = glyphs.layer(thing, designer, box, 10 if style == "sticker" else 4)

@@ -26,7 +26,10 @@ Boxes = tuple[tuple[int, int, int], ...]
 ARRANGEMENTS: dict[str, tuple[Boxes, ...]] = {
     "two": (((64, 0, 32), (64, 64, 32)), ((56, 8, 8), (56, 64, 64)), ((56, 64, 8), (56, 8, 64))),
     "three": (((40, 0, 48), (40, 40, 48), (40, 80, 48)), ((56, 32, 8), (56, 8, 64), (56, 64, 64))),
-    "four": (((56, 8, 8), (56, 64, 8), (56, 8, 64), (56, 64, 64)), ((32, 0, 48), (32, 32, 48), (32, 64, 48), (32, 96, 48))),
+    "four": (
+        ((56, 8, 8), (56, 64, 8), (56, 8, 64), (56, 64, 64)),
+        ((32, 0, 48), (32, 32, 48), (32, 64, 48), (32, 96, 48)),
+    ),
     "five": (
         ((40, 8, 8), (40, 80, 8), (40, 48, 48), (40, 8, 88), (40, 80, 88)),
         ((48, 16, 16), (48, 64, 16), (40, 0, 72), (40, 40, 72), (40, 80, 72)),
@@ -36,7 +39,10 @@ ARRANGEMENTS: dict[str, tuple[Boxes, ...]] = {
     "behind": (((88, 40, 8), (64, 0, 64)), ((88, 0, 8), (64, 64, 64))),  # the second in front, and nearer the eye
     "around": (((112, 8, 8), (56, 40, 48)),),  # the second inside the first
     "bigger": (((80, 0, 24), (48, 80, 56)), ((80, 48, 24), (48, 0, 56))),  # the first the bigger one
-    "together": (((40, 0, 48), (40, 40, 48), (40, 80, 48)), ((56, 32, 8), (56, 8, 64), (56, 64, 64))),  # three of a kind each
+    "together": (
+        ((40, 0, 48), (40, 40, 48), (40, 80, 48)),
+        ((56, 32, 8), (56, 8, 64), (56, 64, 64)),
+    ),  # three of a kind each
 }
 COUNTS = ("one", "two", "three", "four", "five")
 RELATIONS = ("beside", "above", "behind", "around", "bigger")
@@ -80,7 +86,9 @@ CHALK_COLOURS = ("black", "dark green")
 HARD_STYLES = (*STYLES[1:], "pixel art", "pixel art", "line drawing", "watercolor")  # what training shows more often
 WEATHERS = ("rain", "snowfall")
 
-NEVER_MIRRORED = set("⏰⌚💯♻❓✅📰🎵🏁🎲📻🎹🎯💰🔋💬🚦☯🥇🚓🚑🚒🚕💊🧭📺📷🔒📫🌍")  # letters, clocks, flags and what reads like them
+NEVER_MIRRORED = set(
+    "⏰⌚💯♻❓✅📰🎵🏁🎲📻🎹🎯💰🔋💬🚦☯🥇🚓🚑🚒🚕💊🧭📺📷🔒📫🌍"
+)  # letters, clocks, flags and what reads like them
 NEVER_COLOURED = set("❤🧡💛💚💙💜🖤💔💯♻⚠❗✅❌☯🏁🌈💬🚦🍏🌍🎨❓🌕☁💧👀")
 NEVER_LEANING = NEVER_MIRRORED | set("🏠🏰🏭⛪🗼⛺🎪🌋🏔🏝🌊🛏🛁🛋❗")
 NOTHING = next(number for number, subject in enumerate(SUBJECTS) if subject.glyph == "❓")  # what unknown words lead to
@@ -194,7 +202,12 @@ def random_scene(
     subjects = [NOTHING] if kind == "unknown" else rng.sample(range(len(SUBJECTS)), count)
     own_colours = style in ("line drawing", "silhouette", "sepia", "chalk", "neon") or kind == "unknown"
     things = tuple(random_thing(rng, subject, 0.0 if own_colours else coloured, background) for subject in subjects)
-    arrangement = {"one": "one", "unknown": "one", "count": rng.choice(COUNTS[1:]), "relation": rng.choice(RELATIONS)}.get(kind, kind)
+    arrangement = {
+        "one": "one",
+        "unknown": "one",
+        "count": rng.choice(COUNTS[1:]),
+        "relation": rng.choice(RELATIONS),
+    }.get(kind, kind)
     if kind == "count":
         things = things * (COUNTS.index(arrangement) + 1)
     size = rng.choice((SMALL, MEDIUM, MEDIUM, LARGE, LARGE))
@@ -256,4 +269,3 @@ def held_out_scenes(count: int, seed: int, **shares) -> list[Scene]:
         if scene.held_out():
             scenes.append(scene)
     return scenes
-

@@ -43,7 +43,10 @@ def arguments(words: list[str]) -> dict[str, argparse.Namespace]:
     """Of each stage: `--minutes` is shared out; on a GPU its usual options hold; what stands on the line goes before."""
     parts = split(words)
     shared = run_arguments(None, minutes=8, batch=0, muon_lr=0, adam_lr=0)
-    total, on_gpu = shared.parse_known_args(parts[""])[0].minutes, shared.parse_known_args(parts[""])[0].device.type == "cuda"
+    total, on_gpu = (
+        shared.parse_known_args(parts[""])[0].minutes,
+        shared.parse_known_args(parts[""])[0].device.type == "cuda",
+    )
     found = {}
     for stage, (module, share, usual) in STAGES.items():
         defaults = ["--minutes", str(total * share)] if stage not in parts or "--minutes" not in parts[stage] else []
