@@ -140,6 +140,7 @@ def train(args: argparse.Namespace, pool: Pool) -> None:
             with torch.no_grad(), target.applied():
                 aim, _ = clean_and_noise(nearer, lower, unet(nearer, lower.clamp(min=0), hidden).sample.float())
                 aim = torch.where((lower >= 0)[:, None, None, None], aim, nearer)
+        with precision(args):  # a context of its own: autocast keeps what it has cast, and the average has other values
             guess, _ = clean_and_noise(noisy, upper, unet(noisy, upper, hidden).sample.float())
         target.update()
         error = (guess - aim).square().mean(dim=(1, 2, 3))
