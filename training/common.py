@@ -324,6 +324,7 @@ class Run:
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         self.step, self.pictures, self.spent = state["step"], state["pictures"], state["spent"]
+        print(f"{self.checkpoint} goes on at step {self.step}, {self.spent / 60:.1f} min", flush=True)
 
 
 def psnr(pictures: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

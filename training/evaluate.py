@@ -98,7 +98,7 @@ OPEN_CAPTIONS = (
 )
 
 
-def openness(draw: Draw, args: argparse.Namespace, seeds: range = range(16)) -> dict:
+def openness(draw: Draw, seeds: range = range(16)) -> dict:
     """Diversity over seeds, how often a light ground comes up by itself, and how often where it is the negative prompt."""
     prompts = ["a dog"] * len(seeds)
     unasked = grounds(draw(prompts, seeds))
@@ -230,7 +230,7 @@ def in_words(draw: Draw, args: argparse.Namespace) -> tuple[dict, list[dict]]:
 
 MEASURES: dict[str, Callable[[Draw, argparse.Namespace], tuple[dict, list[dict]]]] = {
     **{kind: lambda draw, args, kind=kind: fidelity(kind, draw, args) for kind in KINDS},
-    "open": lambda draw, args: (openness(draw, args), []),
+    "open": lambda draw, args: (openness(draw), []),
     "variety": variety,
     "designers": designers,
     **{name: lambda draw, args, name=name: questions(name, draw, args) for name in QUESTIONS},
