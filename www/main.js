@@ -57,6 +57,7 @@ const openStorage = (id) => later(({ storage }) => storage.open(id));
 const adding = new Adding({
   engine: () => session.started(), onAdded: (stored) => using.added(stored), onChange: () => state.draw(), onFull: () => openStorage(),
   models: () => choice.all, onGiven: (id) => using.given(id), onUpscaler: (file) => begin.takeNetwork(file), onLora: (file) => later(({ networks }) => networks.take(file)),
+  onControl: (file) => later(({ extras }) => extras.takeFile(file)),
 });
 const reader = new Reader();
 const begin = new Begin({
@@ -68,6 +69,7 @@ const making = new Making({
   session, settings, stage, shown, pictures, gallery, adding, reader, begin,
   onBegin: begins, onQueue: drawQueue, onMade: () => state.showEngine(),
   onBatch: (made) => later(({ batch }) => batch.show(made)), onFault: reveal, onWayOut: wayOut, onFull: () => openStorage(),
+  onExtras: () => later(({ extras }) => extras.coming),
 });
 const { queue } = making;
 const state = new State({ session, queue, adding, stage, shown, onWayOut: wayOut });
@@ -79,7 +81,7 @@ const using = new Using({
   onIntroduced: (model) => later(({ introduce }) => introduce(model)), onWayOut: wayOut,
 });
 const views = new Views({ session, pictures, reader, choice, removal, openStorage, adding, using });
-const filling = new Filling({ settings, using, sizes: new Sizes({ settings, model: () => session.model }), begin });
+const filling = new Filling({ settings, using, sizes: new Sizes({ settings, model: () => session.model }), begin, onExtras: (found) => later(({ extras }) => extras.take(found)) });
 new Keys({ onGenerate: () => making.generate(), onCancel: cancel });
 
 /** Stops what is being made. @returns {boolean} whether there was anything */
@@ -103,7 +105,7 @@ function start() {
   begin.start(typed);
   followAddress();
   gallery.refresh().then(bringBack);
-  pictures.sweepSources(begin.inUse).catch(() => {}); // at the next visit, then
+  pictures.sweepSources([...begin.inUse, ...(keep.read('controls')?.list ?? []).map(({ image }) => image)]).catch(() => {}); // at the next visit, then
   views.show();
   for (const id of presses) $(id).click();
 }

@@ -1,5 +1,5 @@
 /**
- * Networks that were brought to change models (LoRA and its family) and embeddings, words of one's own, kept in this browser: a
+ * Networks that were brought to change models (LoRA and its family), ControlNets, and embeddings, words of one's own, kept in this browser: a
  * database of their own, apart from the models. What a list needs and the files lie in two stores, so that a long list is read without touching the files.
  */
 
@@ -10,8 +10,9 @@ const NAME = 'opengen-networks';
 const MOST_HEADER = 32 * 2 ** 20;
 /** Files up to this size are looked at whole: an embedding is smaller. */
 const SMALL = 4 * 2 ** 20;
-/** The largest file that is taken: it is held in memory while it is in use. */
+/** The largest file that is taken: it is held in memory while it is in use, but for a ControlNet, which is read where it lies. */
 const LARGEST = 2 ** 30;
+const LARGEST_CONTROL = 2 ** 31;
 
 /** @typedef {import('./protocol.d.ts').StoredNetwork} StoredNetwork */
 
@@ -63,8 +64,9 @@ export async function fileOf(name) {
  */
 export async function add(file, { name, replace = false, look }) {
   check(name);
-  if (file.size > LARGEST) throw invalid('networks', `${name} has ${(file.size / 1e9).toFixed(1)} GB; one of up to 1 GB is taken`);
   const about = look(name, await beginning(file), file.size);
+  const most = about.kind === 'controlnet' ? LARGEST_CONTROL : LARGEST;
+  if (file.size > most) throw invalid('networks', `${name} has ${(file.size / 1e9).toFixed(1)} GB; one of up to ${most / LARGEST} GB is taken`);
   const hash = await hashOf(file);
   const row = { name, bytes: file.size, hash, added: Date.now(), about };
   await change(async ([entries, files]) => {
@@ -116,7 +118,7 @@ async function beginning(file) {
 
 /** The first twelve digits of the SHA-256 of what follows the header, by which A1111 knows files; null where none is to be had. @param {Blob} file */
 async function hashOf(file) {
-  if (!globalThis.crypto?.subtle) return null;
+  if (!globalThis.crypto?.subtle || file.size > LARGEST) return null; // it would all lie in memory
   const first = new DataView(await file.slice(0, 8).arrayBuffer());
   const values = file.slice(8 + Number(first.getBigUint64(0, true)));
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await values.arrayBuffer()));

@@ -301,7 +301,7 @@ export interface StoredNetwork {
   /** When it was added, milliseconds since 1970. */
   added: number;
   /** What its file says of itself. */
-  about: AboutLora | AboutEmbedding;
+  about: AboutLora | AboutEmbedding | AboutControl;
 }
 
 export interface AboutLora {
@@ -314,6 +314,11 @@ export interface AboutLora {
   words: string[];
   /** The ranks of its layers, from the smallest to the largest. */
   ranks: [number, number];
+}
+
+/** A ControlNet. */
+export interface AboutControl {
+  kind: 'controlnet';
 }
 
 /** A word of one's own (textual inversion). */

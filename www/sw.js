@@ -28,6 +28,7 @@ const SHELL = [
   'js/choice.js',
   'js/difference.js',
   'js/dom.js',
+  'js/extras.js',
   'js/filling.js',
   'js/folders.js',
   'js/gallery.js',
@@ -103,6 +104,7 @@ const PARTS = {
   ],
   loras: ['css/loras.css', 'catalogue/loras.js', 'catalogue/tags.js'],
   grid: ['css/grid.css', 'grid/axes.js', 'grid/sheet.js', 'grid/view.js'],
+  steer: ['css/steer.css', 'steer/controls.js', 'steer/second.js'],
   paint: [
     'css/paint.css',
     'paint/editor.js',

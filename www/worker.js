@@ -104,7 +104,7 @@ async function perform(call) {
     case 'listNetworks':
       return networks.list();
     case 'addNetwork':
-      return networks.add(await blobOf(call.network), { name: call.name, replace: call.replace, look: running.module.aboutNetwork });
+      return networks.add(await blobOf(call.network), { name: call.name, replace: call.replace, look: aboutNetwork });
     case 'networkFile':
       return networks.fileOf(call.name);
     case 'renameNetwork':
@@ -206,6 +206,16 @@ async function vocabulary() {
   });
   if (!response.ok) throw failed(response.status);
   return response.text();
+}
+
+/** What a network's file says of itself. Of a ControlNet, which the engine takes beside a model, only that it is one. */
+function aboutNetwork(...beginning) {
+  try {
+    return running.module.aboutNetwork(...beginning);
+  } catch (error) {
+    if (error?.kind === 'controlnet') return { kind: 'controlnet' };
+    throw error;
+  }
 }
 
 /** A network's file, which is small enough to be read at once. */

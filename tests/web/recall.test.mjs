@@ -100,11 +100,12 @@ for (const kind of ['tEXt', 'zTXt', 'iTXt', 'compressed']) {
         variationStrength: '0', variationSeed: '',
       });
       const said = (await lines(page)).join('\n');
-      for (const words of [/Not used here: Clip skip\./, /drawn on at a larger size \(hires fix\)/, /“v1-5-pruned”, which is not here/,
+      for (const words of [/Not used here: Clip skip\./, /“v1-5-pruned”, which is not here/,
         /It is 512×768, and Mini was made for 128×128: 128×128 stays/]) {
         assert.match(said, words);
       }
       await page.locator('#loras-state').getByText('1 missing').waitFor();
+      await page.locator('#second-state').getByText('× 2').waitFor(); // hires fix
       assert.equal(await page.getByRole('checkbox', { name: 'Random seed' }).isChecked(), false);
     });
   }

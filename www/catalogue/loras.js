@@ -62,7 +62,7 @@ export class Loras {
   /** What is kept here, as it is now. */
   async refresh() {
     try {
-      this.#kept = await (await this.engine()).networks.list();
+      this.#kept = (await (await this.engine()).networks.list()).filter(({ about }) => about.kind !== 'controlnet'); // these have a part of their own
     } catch (error) {
       this.#missing.replaceChildren(make('li', { className: 'quiet', textContent: `What is kept here cannot be read. ${sentence(error.message)}` }));
       return;

@@ -60,7 +60,8 @@ export class Grid {
     if (twice) throw new Error(`${twice.axis.title} cannot be two sides of one grid.`);
     const count = sides.reduce((product, { values }) => product * values.length, 1);
     if (count > MOST) throw new Error(`That would be ${count.toLocaleString('en')} pictures; up to ${MOST.toLocaleString('en')} can be drawn.`);
-    const { batch: _, ...base } = { ...this.settings.glance(), ...this.begin.request };
+    const begun = this.begin.request;
+    const { batch: _, ...base } = { ...this.settings.glance(), ...begun, ...this.making.extras?.of(begun) };
     return { sides, cells: cellsOf(base, sides) };
   }
 

@@ -31,10 +31,11 @@ export class Adding extends EventTarget {
    * @param {() => void} options.onFull the visitor wants to make room
    * @param {(file: File) => void} options.onUpscaler a file is no model, but enlarges pictures
    * @param {(file: File) => void} options.onLora a file is no model, but changes one, or brings it a word
+   * @param {(file: File) => void} options.onControl a file is no model, but reads what steers one
    */
-  constructor({ engine, onAdded, models, onGiven, onChange, onFull, onUpscaler, onLora }) {
+  constructor({ engine, onAdded, models, onGiven, onChange, onFull, onUpscaler, onLora, onControl }) {
     super();
-    Object.assign(this, { engine, onAdded, models, onGiven, onChange, onFull, onUpscaler, onLora });
+    Object.assign(this, { engine, onAdded, models, onGiven, onChange, onFull, onUpscaler, onLora, onControl });
     $('add-model').addEventListener('click', () => (this.now ? this.stop() : this.pick()));
     $('add-model-file').addEventListener('change', () => {
       const files = [...$('add-model-file').files];
@@ -166,7 +167,7 @@ export class Adding extends EventTarget {
 
   #failed(file, error) {
     if (error.code === 'ABORTED') return report(`“${file.name}” was not added.`, ['You cancelled it; no part of it was kept.', KEPT]);
-    const other = { upscaler: this.onUpscaler, lora: this.onLora, embedding: this.onLora }[error.kind];
+    const other = { upscaler: this.onUpscaler, lora: this.onLora, embedding: this.onLora, controlnet: this.onControl }[error.kind];
     if (other && file instanceof File) {
       hideReport(); // that it is being added
       return other(file);

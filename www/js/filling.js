@@ -11,9 +11,10 @@ export class Filling {
    * @param {import('./using.js').Using} options.using
    * @param {import('./sizes.js').Sizes} options.sizes
    * @param {import('./begin.js').Begin} options.begin
+   * @param {(settings: any) => void} options.onExtras a picture's settings beside the form are taken over
    */
-  constructor({ settings, using, sizes, begin }) {
-    Object.assign(this, { settings, using, sizes, begin });
+  constructor({ settings, using, sizes, begin, onExtras }) {
+    Object.assign(this, { settings, using, sizes, begin, onExtras });
   }
 
   /**
@@ -45,6 +46,7 @@ export class Filling {
     const { width, height, ...rest } = { ...settings, prompt: settings.typed ?? settings.prompt };
     this.settings.apply(settings.extend ? rest : { ...rest, width, height }); // a grown picture's size is none to draw others at
     this.begin.take(settings);
+    this.onExtras(settings);
     if (lines.length) report('Its settings are in the form.', lines);
   }
 

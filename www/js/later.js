@@ -2,6 +2,7 @@
 
 import { canShare } from './actions.js';
 import { Batch } from './batch.js';
+import { Extras } from './extras.js';
 import { Large } from './large.js';
 import { Length } from './length.js';
 import { Networks } from './networks.js';
@@ -40,13 +41,15 @@ export function furnish({
     onSave: (made) => actions.save(made),
     onShare: canShare() ? (made) => actions.share(made) : null,
   });
+  const extras = new Extras({ engine: () => session.started(), pictures: gallery.pictures, settings, begin });
+  Object.assign(making, { extras });
   const networks = new Networks({ engine: () => session.started(), settings });
   new Part({
     id: 'grid', what: 'What grids need', load: () => import('../grid/view.js'), address: new URL('../grid/view.js', import.meta.url),
     begin: ({ Grid }) => new Grid({ making, settings, begin, session, gallery }),
   });
   new Recall({
-    engine: () => session.started(), onSettings: (values) => filling.takePicture(values), onModel: (files) => adding.add(files),
+    engine: () => session.started(), onSettings: (values) => filling.takePicture(values), onExtras: (found) => extras.take(found), onModel: (files) => adding.add(files),
     onBegin: (file, name) => begin.choose(file, name), begins: () => begin.mode !== 'words',
     onFolder: (files) => adding.addFolder(files),
   });
@@ -54,6 +57,7 @@ export function furnish({
     reader, onPress: (start, end, text) => settings.replaceInPrompt(start, end, text),
   });
   return {
+    extras,
     batch: new Batch({ onChoose: (made) => shown.present(made) }),
     length: new Length({ session }),
     networks,

@@ -21,6 +21,7 @@ const GONE = {
   image: 'the picture that it begins with is not here any more: choose one again, or begin from words',
   mask: 'what was painted over the picture is not here any more: paint it again',
   network: 'the upscaler is not here any more: choose its file again, or enlarge without one',
+  controls: 'a control image or its ControlNet is not here any more: add it again, or remove the control image',
 };
 
 export class Making {
@@ -36,6 +37,8 @@ export class Making {
   /** What is drawn while one paints, and its seed where nobody typed one. @type {AbortController | null} */
   #sketching = null;
   #sketchSeed = drawSeed();
+  /** What is asked for beside the form, once that is here. @type {import('./extras.js').Extras | null} */ extras = null;
+  /** ControlNets that were asked for, by their names: the engine knows a file again. @type {Map<string, File>} */ #steering = new Map();
   /** The network that enlarged last. @type {{hash: string, file: File} | null} */ #network = null;
 
   /**
@@ -56,6 +59,7 @@ export class Making {
    * @param {(field: string) => void} options.onFault brings a field at fault into view
    * @param {(action: string) => void} options.onWayOut what the banner offers was pressed
    * @param {() => void} options.onFull the visitor wants to make room
+   * @param {() => Promise<any>} options.onExtras what is asked for beside the form shall be here
    */
   constructor({ session, settings, stage, shown, pictures, gallery, adding, reader, begin, ...on }) {
     Object.assign(this, { session, settings, stage, shown, pictures, gallery, adding, reader, begin, on });
@@ -68,11 +72,11 @@ export class Making {
    */
   generate({ seed } = {}) {
     const { settings, begin } = this;
-    const settling = begin.settle();
+    const settling = begin.settle() ?? this.#furnishing();
     if (settling) return void settling.then((kept) => kept && this.generate({ seed }));
     settings.fillEmptyPrompt();
     const request = settings.read();
-    const missing = request && begin.missing();
+    const missing = request && (begin.missing() ?? this.extras?.missing() ?? null);
     if (missing) {
       settings.mark(missing.field, missing.message);
       this.on.onFault(missing.field);
@@ -82,6 +86,7 @@ export class Making {
       return;
     }
     Object.assign(request, begin.request);
+    if (!request.network) Object.assign(request, this.extras?.of(request));
     const example = seed === undefined ? null : { ...request, seed: String(seed) };
     if (example && !this.#asked.has(this.#nameOf(example))) {
       request.seed = example.seed;
@@ -96,6 +101,12 @@ export class Making {
     if (this.shown.following) begin.runs();
     this.queue.add(request);
     if (this.shown.following) this.stage.bringIntoSight();
+  }
+
+  /** Waits for what was set beside the form at the last visit. @returns {Promise<any> | null} */
+  #furnishing() {
+    const isHere = this.extras?.isHere || !['second', 'controls'].some((id) => keep.read(id)?.on);
+    return isHere ? null : this.on.onExtras();
   }
 
   /** Lines up pictures that are one job, whatever the form says. @param {Omit<import('./queue.js').Job, 'id'>} job */
@@ -172,8 +183,10 @@ export class Making {
         if (adding.now) say(`Drawing begins when ${adding.now.name} is added`);
         if (shown.following) stage.begin(request);
         const progress = this.#progressOf(request, i, requests.length);
-        const { typed, image, mask, factor, network, ...settings } = request;
-        const sources = { image: await this.#sourceOf('image', image), mask: await this.#sourceOf('mask', mask) };
+        const { typed, image, mask, factor, network, controls, ...settings } = request;
+        const sources = {
+          image: await this.#sourceOf('image', image), mask: await this.#sourceOf('mask', mask), controls: await this.#controlsOf(controls),
+        };
         const result = network
           ? await this.#enlarge(request, sources.image, signal)
           : await session.generate({ ...settings, ...sources, previews: true, signal, ...progress });
@@ -212,12 +225,25 @@ export class Making {
     return { image: made.image, png: [made.png], seed, timings: { totalMs }, notices: [] };
   }
 
-  /** The picture that a run begins with, or its mask, where it has one. @param {'image' | 'mask'} field @param {string} [hash] */
+  /** The picture that a run begins with, or its mask, where it has one. @param {'image' | 'mask' | 'controls'} field @param {string} [hash] */
   async #sourceOf(field, hash) {
     if (!hash) return undefined;
     const png = await this.pictures.source(hash);
     if (png) return png;
     throw invalid(field, GONE[field]);
+  }
+
+  /** Control images with what reads them. @param {import('../steer/controls.js').Kept[]} [controls] */
+  async #controlsOf(controls) {
+    if (!controls) return undefined;
+    const { networks } = this.session.og;
+    return Promise.all(controls.map(async ({ model, image, ...how }) => {
+      if (!this.#steering.has(model)) {
+        const file = await networks.file(model).catch(() => { throw invalid('controls', GONE.controls); });
+        this.#steering.set(model, new File([file], `${model}.safetensors`));
+      }
+      return { ...how, model: this.#steering.get(model), image: await this.#sourceOf('controls', image) };
+    }));
   }
 
   /** Callbacks that turn the engine's events into words, bar and previews; picture `index` of `count`. */
@@ -248,7 +274,7 @@ export class Making {
     const made = { entry: null, image, png: png[0], settings: { ...request, seed: String(seed) }, model: session.model.id };
     if (shown.following) shown.present(made);
     if (settings.random.checked) settings.showSeed(seed);
-    if (!request.network) {
+    if (!request.network && !request.hires) {
       keep.write('decodeMs', timings.decodeMs);
       measured(session.model.id, request, timings);
     }

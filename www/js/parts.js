@@ -15,6 +15,7 @@ export class Part {
    * @param {() => Promise<any>} of.load its module, as bundlers find it
    * @param {URL} of.address the same module's
    * @param {(module: any) => T | Promise<T>} of.begin
+   * @param {string} [of.kept] how the service worker's list and its style sheet are called, where they serve several
    */
   constructor(of) {
     this.of = of;
@@ -33,10 +34,10 @@ export class Part {
   }
 
   async #fetch() {
-    const { id, what, load, address, begin } = this.of;
+    const { id, what, load, address, begin, kept = id } = this.of;
     try {
-      const [module] = await Promise.all([brought(load, address), dressed(`css/${id}.css`)]);
-      keepParts([id]);
+      const [module] = await Promise.all([brought(load, address), dressed(`css/${kept}.css`)]);
+      keepParts([kept]);
       return await begin(module);
     } catch {
       this.#coming = null;

@@ -12,7 +12,6 @@ import { sentence } from './words.js';
 /** Larger files are not read: pictures with settings are far smaller, and the engine reads them whole. */
 const MOST_BYTES = 64e6;
 const TOLD = 'Its sampler was told more than this page has fields for: ';
-const SECOND_PASS = 'It was drawn on at a larger size (hires fix), which this page does not do.';
 
 export class Recall {
   /**
@@ -20,13 +19,14 @@ export class Recall {
    * @param {() => Promise<import('../client.js').OpenGen>} options.engine the engine that reads the files
    * @param {(values: Record<string, string>) => {lines: string[], action?: {label: string, run: () => void}}} options.onSettings
    *   puts values into the form, by field; returns a sentence for each that could not be honoured, and what is offered
+   * @param {(found: {hires: any, tiling: any, controls: any[]}) => void} options.onExtras puts in what is beside the form
    * @param {(file: File, name: string) => void} options.onBegin a picture is what the next one begins with
    * @param {() => boolean} options.begins whether that is what pictures are brought for
    * @param {(files: File[]) => void} options.onModel takes a model's files that were dropped
    * @param {(files: File[]) => void} options.onFolder takes the files of a folder that was dropped
    */
-  constructor({ engine, onSettings, onBegin, begins, onModel, onFolder }) {
-    Object.assign(this, { engine, onSettings, onBegin, begins, onModel, onFolder });
+  constructor({ engine, onSettings, onExtras, onBegin, begins, onModel, onFolder }) {
+    Object.assign(this, { engine, onSettings, onExtras, onBegin, begins, onModel, onFolder });
     $('recall').addEventListener('click', () => $('recall-file').click());
     $('recall-file').addEventListener('change', () => {
       const [file] = $('recall-file').files;
@@ -49,11 +49,12 @@ export class Recall {
     const begin = { label: 'Begin with it', run: () => this.onBegin(file, pasted ? 'The pasted picture' : file.name) };
     try {
       const og = await this.engine();
-      const { notices, hires, samplerOptions, controls: _, ...settings } = await og.readSettings(file); // their maps are not in the file, as the notices say
+      const { notices, hires, tiling, samplerOptions, controls, ...settings } = await og.readSettings(file);
+      this.onExtras({ hires, tiling, controls });
       const { lines, action } = this.onSettings(valuesOf(settings));
       const from = pasted ? 'the pasted picture' : name;
       const fixed = settings.seed === null || settings.seed === undefined ? '' : ` Its seed is set: ${settings.seed}.`;
-      report(`Settings read from ${from}.${fixed}`, [...notices, ...(hires ? [SECOND_PASS] : []), ...told(samplerOptions), ...lines], action ?? begin);
+      report(`Settings read from ${from}.${fixed}`, [...notices, ...told(samplerOptions), ...lines], action ?? begin);
     } catch (error) {
       const hint = 'Copying a picture loses its settings in most browsers: drop the file instead.';
       report(`${name} was not read.`, [sentence(error.message), 'Your settings are as they were.', ...(pasted ? [hint] : [])],

@@ -1,0 +1,154 @@
+/** What a run is asked for beside the form: a second pass, a tile, control images; kept, written into the file, read back. */
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, afterEach, before, test } from 'node:test';
+import { PNG } from 'pngjs';
+import { checkpoint, controlNet } from './checkpoint.mjs';
+import { assertDone, draw, generateButton, pixels, psnr, ready, saveExact, stand, visitor } from './page.mjs';
+
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const folder = mkdtempSync(join(tmpdir(), 'opengen-steer-'));
+after(() => rmSync(folder, { recursive: true }));
+
+/** A file on this disk. @param {string} name @param {Buffer} bytes */
+function written(name, bytes) {
+  const path = join(folder, name);
+  writeFileSync(path, bytes);
+  return path;
+}
+
+/** A white square on black, 64 × 64. */
+function square() {
+  const png = new PNG({ width: 64, height: 64 });
+  for (let at = 0; at < 64 * 64; at++) {
+    const inside = [at % 64, Math.floor(at / 64)].every((side) => side >= 16 && side < 48);
+    png.data.fill(inside ? 255 : 0, 4 * at, 4 * at + 3);
+    png.data[4 * at + 3] = 255;
+  }
+  return PNG.sync.write(png);
+}
+
+const open = (page, id) => page.locator(`#${id}`).evaluate((part) => { part.open = true; });
+const told = (page, words) => page.locator('#report').getByText(words).first().waitFor({ timeout: 120_000 });
+/** The file of the picture on the stage. */
+async function saved(page, name) {
+  const [download] = await Promise.all([page.waitForEvent('download'), saveExact(page)]);
+  const path = join(folder, name);
+  await download.saveAs(path);
+  return { path, text: readFileSync(path).toString('latin1') };
+}
+
+test('a second pass draws on at a larger size, is kept, written and read back', { timeout: 240_000 }, async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await open(page, 'second');
+  await page.locator('#hiresScale').fill('2');
+  assert.match(await page.locator('#second-state').textContent(), /× 2/);
+  await page.locator('#hiresSteps').fill('2');
+  await page.locator('#hiresUpscaler').selectOption('lanczos');
+  await page.locator('#hiresStrength').fill('0.5');
+  await draw(page, 'a red apple', { Seed: 3, Steps: 2, Width: 64, Height: 64 });
+  await assertDone(page);
+  const first = await pixels(page);
+  assert.deepEqual([first.width, first.height], [128, 128]);
+  const { path, text } = await saved(page, 'second.png');
+  assert.match(text, /Size: 64x64.*Denoising strength: 0\.5.*Hires upscale: 2.*Hires steps: 2.*Hires upscaler: Lanczos/s);
+
+  // A reload keeps it, and a press before its code has come waits for that.
+  await page.reload();
+  await ready(page);
+  await page.locator('#generate').click();
+  await page.waitForFunction(() => document.querySelector('#status').textContent.startsWith('Done in '), null, { timeout: 120_000 });
+  assert.equal(psnr(await pixels(page), first), Infinity);
+
+  await page.locator('#reset').click();
+  assert.equal(await page.locator('#second-state').textContent(), 'off');
+  await page.setInputFiles('#recall-file', path);
+  await told(page, /Settings read from/);
+  const fields = () => page.evaluate(() => ['hiresScale', 'hiresSteps', 'hiresUpscaler', 'hiresStrength'].map((id) => document.getElementById(id).value));
+  assert.deepEqual(await fields(), ['2', '2', 'lanczos', '0.5']);
+  assert.deepEqual(page.trouble, []);
+
+  await page.locator('#hiresScale').fill('9');
+  await page.locator('#generate').click();
+  await page.locator('#hiresScale-error').getByText('Enlarge by takes a number from 1 to 4.').waitFor();
+});
+
+test('a tile without seams', { timeout: 240_000 }, async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const plain = await draw(page, 'a red apple', { Seed: 3, Steps: 2, Width: 64, Height: 64 }).then(() => pixels(page));
+  await open(page, 'second');
+  await page.locator('#tiling').selectOption('both');
+  assert.equal(await page.locator('#second-state').textContent(), 'tile');
+  await draw(page, 'a red apple');
+  await assertDone(page);
+  const tile = await pixels(page);
+  assert.ok(psnr(tile, plain) < 40, 'another picture than without');
+  const { path, text } = await saved(page, 'tile.png');
+  assert.match(text, /Tiling: True/);
+  await page.locator('#reset').click();
+  await page.setInputFiles('#recall-file', path);
+  await told(page, /Settings read from/);
+  assert.equal(await page.locator('#tiling').inputValue(), 'both');
+});
+
+test('a control image steers: shown, kept with its ControlNet, written, taken away', { timeout: 300_000 }, async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await page.setInputFiles('#add-model-file', written('tiny.safetensors', checkpoint()));
+  await told(page, 'tiny was added and is in use now.');
+  await ready(page);
+  await page.locator('#once').getByRole('button', { name: 'Understood' }).click(); // what general models may draw
+  const setting = { Seed: 3, Steps: 2, Width: 64, Height: 64 };
+  await draw(page, 'a red apple', setting);
+  const plain = await pixels(page);
+
+  // A ControlNet that is brought as a model is kept as what it is.
+  await page.setInputFiles('#add-model-file', written('canny.safetensors', controlNet(3)));
+  await told(page, /“canny” reads control images from now on\./);
+  await page.setInputFiles('#control-file', written('square.png', square()));
+  const map = page.locator('.steer-list canvas');
+  await page.waitForFunction(() => document.querySelector('.steer-list canvas')?.width === 64);
+  const white = () => map.evaluate((canvas) => {
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return data.filter((value, at) => at % 4 === 0 && value > 128).length;
+  });
+  assert.equal(await page.getByLabel('What is read of it').inputValue(), 'canny', 'as its name says');
+  const edges = await white();
+  assert.ok(edges > 60 && edges < 400, `${edges} pixels of edges`);
+  await page.getByLabel('What is read of it').selectOption('none');
+  await page.waitForFunction(() => {
+    const canvas = document.querySelector('.steer-list canvas');
+    return canvas.getContext('2d').getImageData(32, 32, 1, 1).data[0] === 255;
+  });
+  assert.equal(await white(), 1024);
+
+  await draw(page, 'a red apple');
+  await assertDone(page);
+  const steered = await pixels(page);
+  assert.ok(psnr(steered, plain) < 40, 'another picture than without');
+  const { text } = await saved(page, 'steered.png');
+  assert.match(text, /ControlNet 0: "Module: none, Model: canny/);
+
+  await page.reload();
+  await ready(page);
+  await page.waitForFunction(() => document.querySelector('.steer-list canvas')?.width === 64);
+  assert.equal(await page.locator('#controls-state').textContent(), '1');
+  await open(page, 'controls');
+  await page.getByRole('button', { name: /^Remove control image/ }).click();
+  assert.equal(await page.locator('#controls-state').textContent(), 'off');
+  await draw(page, 'a red apple', setting);
+  assert.equal(psnr(await pixels(page), plain), Infinity, 'as before');
+
+  // What is missing is said where it is.
+  await page.getByRole('button', { name: 'Delete canny' }).click();
+  await page.setInputFiles('#control-file', join(folder, 'square.png'));
+  await page.locator('.steer-list canvas').waitFor();
+  await generateButton(page).click();
+  await page.locator('#controls-error').getByText(/has to read the control image: add its file/).waitFor();
+  assert.deepEqual(page.trouble, []);
+});

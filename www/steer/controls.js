@@ -1,0 +1,333 @@
+/**
+ * Control images: maps that steer a run, each read by a ControlNet. A ControlNet's file is brought once and kept in this browser
+ * beside the LoRAs; a picture is kept among the visitor's own, by its hash. What is read of the picture is shown as it is set.
+ */
+
+import { $, bytes, keep, make } from '../js/dom.js';
+import { report } from '../js/report.js';
+import { sentence } from '../js/words.js';
+import { field, select } from './second.js';
+
+/** How a map is made of a picture. @type {[import('../protocol.d.ts').Preprocessor, string][]} */
+const MAPS = [
+  ['none', 'It is the map'], ['canny', 'Edges (Canny)'], ['lineart', 'Line drawing'], ['scribble', 'Scribble'],
+  ['color', 'Squares of colour'], ['tile', 'The picture (tile)'], ['inpaint', 'Inpaint'],
+];
+/** What the names of ControlNets say of their maps. @type {[RegExp, string][]} */
+const NAMED = [[/canny/i, 'canny'], [/line_?art/i, 'lineart'], [/scribble|hed|softedge/i, 'scribble'], [/colou?r/i, 'color'], [/tile/i, 'tile'], [/inpaint/i, 'inpaint']];
+/** As many as the engine takes. */
+const MOST = 4;
+/** A picture is kept no longer or wider than this. */
+const MOST_SIDE = 2048;
+/** So long nothing is typed or moved before the map is made again, in ms. */
+const PAUSE = 200;
+
+/** @typedef {{model: string, image: string | null, preprocessor: string, strength: number, start: number, end: number}} Kept */
+
+export class Controls {
+  /** @type {{kept: Kept, card: Card}[]} */ #list = [];
+  /** Names of the ControlNets that are kept here. @type {string[]} */ #models = [];
+
+  /**
+   * @param {{engine: () => Promise<import('../client.js').OpenGen>, pictures: import('../js/pictures.js').Pictures,
+   *   settings: import('../js/settings.js').Settings}} page
+   */
+  static async begin(page) {
+    const controls = new Controls(page);
+    await controls.#refresh();
+    for (const kept of keep.read('controls')?.list ?? []) controls.#put(kept);
+    controls.draw();
+    return controls;
+  }
+
+  constructor({ engine, pictures, settings }) {
+    Object.assign(this, { engine, pictures, settings });
+    this.#cards = make('ul', { className: 'steer-list' });
+    this.#cards.setAttribute('aria-label', 'Control images');
+    this.#image = chooser('control-file', 'image/*', 'A picture that steers', (file) => this.begin(file));
+    this.#model = chooser('control-model-file', '.safetensors', 'A ControlNet’s file', (file) => this.add(file));
+    this.#more = make('button', { type: 'button', className: 'button small ghost', id: 'control-add', textContent: 'Add a control image' });
+    this.#more.addEventListener('click', () => this.#image.click());
+    const bring = make('button', { type: 'button', className: 'button small ghost', id: 'control-model', textContent: 'Add a ControlNet' });
+    bring.addEventListener('click', () => this.#model.click());
+    this.#error = make('p', { className: 'field-error', id: 'controls-error', hidden: true });
+    this.#hint = make('p', { className: 'quiet hint' });
+    this.#having = make('ul', { className: 'steer-models' });
+    this.#having.setAttribute('aria-label', 'ControlNets');
+    $('controls-box').replaceChildren(
+      this.#cards, this.#error, make('div', { className: 'steer-add' }, this.#more, bring), this.#hint, this.#having, this.#image, this.#model,
+    );
+    for (const id of ['width', 'height']) for (const event of ['input', 'put']) $(id).addEventListener(event, () => this.#list.forEach(({ card }) => card.look()));
+    $('reset').addEventListener('click', () => this.take([]));
+  }
+
+  #cards;
+  #image;
+  #model;
+  #more;
+  #error;
+  #hint;
+  #having;
+
+  /** What a request says of them. */
+  of() {
+    const controls = this.#list.map(({ kept }) => kept).filter(({ image, strength }) => image && strength > 0);
+    return controls.length ? { controls } : {};
+  }
+
+  /** What is missing for one of them. @returns {{field: string, message: string} | null} */
+  missing() {
+    this.settings.mark('controls', '');
+    const without = this.#list.some(({ kept }) => kept.image && !this.#models.includes(kept.model));
+    const message = this.#models.length ? 'A control image has no ControlNet that reads it: choose one, or remove the image.'
+      : 'A ControlNet has to read the control image: add its file, or remove the image.';
+    const backwards = this.#list.some(({ kept: { start, end } }) => start >= end);
+    if (backwards) return { field: 'controls', message: 'A control image ends before it begins: set its end later than its start.' };
+    return without ? { field: 'controls', message } : null;
+  }
+
+  /** What steered a picture; a map is not in its file. @param {any[]} controls */
+  take(controls) {
+    this.#list = [];
+    for (const { model, image = null, preprocessor, strength, start, end } of controls.slice(0, MOST)) {
+      const kept = { model: model ?? '', image, preprocessor: preprocessor ?? 'none', strength: strength ?? 1, start: start ?? 0, end: end ?? 1 };
+      this.#put(kept);
+    }
+    this.draw();
+  }
+
+  /** A picture that steers from now on. Never rejects. @param {File} file */
+  async begin(file) {
+    try {
+      const image = await this.pictures.keepSource(await plain(file));
+      const model = this.#models.length === 1 ? this.#models[0] : '';
+      this.#put({ model, image, preprocessor: mapOf(model), strength: 1, start: 0, end: 1 });
+      this.draw();
+    } catch {
+      report(`“${file.name}” was not taken.`, ['This browser reads no picture in it, or did not keep it. The control images are as they were.']);
+    }
+  }
+
+  /** Keeps a ControlNet. Never rejects: says how it ended. @param {File} file */
+  async add(file) {
+    const name = file.name.replace(/\.[^.]*$/, '').replace(/[<>:\n]/g, ' ').trim() || 'control';
+    report(`Keeping “${file.name}”.`, [`${bytes(file.size)} are copied into this browser’s store.`]);
+    try {
+      const { networks } = await this.engine();
+      const { about } = await networks.add(file, { name });
+      await this.#refresh();
+      $('controls').open = true;
+      if (about.kind !== 'controlnet') return report(`“${name}” is no ControlNet.`, ['It is kept, and listed under LoRAs and embeddings.']);
+      for (const { kept } of this.#list) if (!this.#models.includes(kept.model)) Object.assign(kept, { model: name, preprocessor: mapOf(name) });
+      this.draw();
+      report(`“${name}” reads control images from now on.`, ['It is kept in this browser. Add a picture that shall steer under Control images.']);
+    } catch (error) {
+      report(`“${file.name}” was not added.`, [sentence(error.message.replace(`${name}: `, ''))]);
+    }
+  }
+
+  /** Makes the map of a control image as it is set. @param {Kept} kept @returns {Promise<ImageData | null>} */
+  async map({ image, preprocessor }) {
+    const png = image && await this.pictures.source(image);
+    if (!png) return null;
+    const [width, height] = ['width', 'height'].map((side) => Math.min(MOST_SIDE, Math.max(8, Math.floor(Number($(side).value)) || 8)));
+    const { width: w, height: h, data } = await pixelsOf(png);
+    const made = await (await this.engine()).study({ what: 'map', image: { width: w, height: h, data }, preprocessor, resize: 'crop', width, height });
+    return new ImageData(made.data, made.width, made.height);
+  }
+
+  /** @param {Kept} kept */
+  #put(kept) {
+    if (this.#list.length === MOST) return;
+    const one = { kept, card: new Card(this, kept) };
+    this.#list.push(one);
+  }
+
+  /** @param {Kept} kept */
+  leave(kept) {
+    this.#list = this.#list.filter((one) => one.kept !== kept);
+    this.draw();
+    this.#more.focus();
+  }
+
+  /** What is kept here, as it is now. */
+  async #refresh() {
+    const all = await this.engine().then(({ networks }) => networks.list(), () => []).catch(() => []);
+    const models = all.filter(({ about }) => about.kind === 'controlnet');
+    this.#models = models.map(({ name }) => name);
+    this.#having.replaceChildren(...models.map(({ name, bytes: size }) => {
+      const remove = make('button', { type: 'button', className: 'link', textContent: 'Delete' });
+      remove.setAttribute('aria-label', `Delete ${name}`);
+      remove.addEventListener('click', () => this.#remove(name));
+      return make('li', {}, make('span', { textContent: name }), make('span', { className: 'quiet', textContent: bytes(size) }), remove);
+    }));
+  }
+
+  /** @param {string} name */
+  async #remove(name) {
+    try {
+      await (await this.engine()).networks.remove(name);
+      await this.#refresh();
+      this.draw();
+    } catch (error) {
+      report(`“${name}” was not deleted.`, [sentence(error.message)]);
+    }
+  }
+
+  get models() {
+    return this.#models;
+  }
+
+  /** Shows what is set, on the closed lid too, and keeps it. */
+  draw() {
+    const list = this.#list.map(({ kept }) => kept);
+    const cards = this.#list.map(({ card }) => card.element);
+    if (cards.length !== this.#cards.children.length || cards.some((card, i) => card !== this.#cards.children[i])) this.#cards.replaceChildren(...cards);
+    this.#list.forEach(({ card }) => card.draw());
+    this.#more.disabled = list.length === MOST;
+    this.#hint.textContent = this.#models.length
+      ? 'The picture’s shapes are followed while the words say what is there. The map below each is what is read of it.'
+      : 'A picture’s shapes can be followed: its edges, its lines, its colours. For that a ControlNet made for the model is needed, a safetensors file; it is kept in this browser.';
+    const count = list.filter(({ image, strength }) => image && strength > 0).length;
+    $('controls-state').textContent = count ? String(count) : 'off';
+    $('controls').toggleAttribute('data-on', count > 0);
+    this.settings.mark('controls', '');
+    keep.write('controls', { on: list.length > 0, list });
+  }
+}
+
+let cards = 0;
+
+/** One control image: its map, which ControlNet reads it, how much it counts and when. */
+class Card {
+  /** Counts what was asked for: a map that has been overtaken is passed over. */ #asked = 0;
+  #timer = 0;
+
+  /** @param {Controls} controls @param {Kept} kept */
+  constructor(controls, kept) {
+    Object.assign(this, { controls, kept });
+    const id = `control-${++cards}`;
+    this.#view = make('canvas', { width: 8, height: 8 });
+    this.#view.setAttribute('role', 'img');
+    this.#said = make('p', { className: 'quiet', hidden: true });
+    const remove = make('button', { type: 'button', className: 'link', textContent: 'Remove' });
+    remove.setAttribute('aria-label', `Remove control image ${cards}`);
+    remove.addEventListener('click', () => controls.leave(kept));
+    this.#model = select([]);
+    this.#map = select(MAPS);
+    const number = (name, value) => {
+      const input = make('input', { type: 'number', min: 0, max: 1, step: 0.05, inputMode: 'decimal', value });
+      input.addEventListener('change', () => {
+        const given = Number(input.value);
+        kept[name] = Number.isFinite(given) && input.value !== '' ? Math.min(1, Math.max(0, given)) : { start: 0, end: 1 }[name];
+        input.value = String(kept[name]);
+        controls.draw();
+      });
+      return input;
+    };
+    const range = make('input', { type: 'range', min: 0, max: 2, step: 0.05, value: kept.strength });
+    this.#strength = make('output', {});
+    range.addEventListener('input', () => {
+      kept.strength = Number(range.value);
+      controls.draw();
+    });
+    this.#model.addEventListener('change', () => {
+      Object.assign(kept, { model: this.#model.value, preprocessor: mapOf(this.#model.value) });
+      controls.draw();
+      this.look();
+    });
+    this.#map.addEventListener('change', () => {
+      kept.preprocessor = this.#map.value;
+      controls.draw();
+      this.look();
+    });
+    const slider = make('div', { className: 'slider' }, range, this.#strength);
+    const wide = (element) => (element.classList.add('wide'), element);
+    const fields = make('div', { className: 'fields' },
+      wide(field(`${id}-model`, 'ControlNet', this.#model)), wide(field(`${id}-map`, 'What is read of it', this.#map)),
+      wide(field(`${id}-strength`, 'Strength', slider, range)),
+      field(`${id}-start`, 'From', number('start', kept.start)), field(`${id}-end`, 'Up to', number('end', kept.end)));
+    this.element = make('li', {}, make('div', { className: 'steer-view' }, this.#view, this.#said, remove), fields);
+    this.draw();
+    this.look();
+  }
+
+  #view;
+  #said;
+  #model;
+  #map;
+  #strength;
+
+  draw() {
+    const { model, preprocessor, strength } = this.kept;
+    const { models } = this.controls;
+    const options = models.includes(model) ? models : ['', ...models];
+    this.#model.replaceChildren(...options.map((name) => make('option', { value: name, textContent: name || (model ? `${model} is not here` : 'none yet') })));
+    this.#model.value = models.includes(model) ? model : '';
+    this.#map.value = MAPS.some(([value]) => value === preprocessor) ? preprocessor : 'canny';
+    this.#strength.textContent = strength.toFixed(2);
+  }
+
+  /** Has the map made again, once nothing is changed for a moment. */
+  look() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#look(), PAUSE);
+  }
+
+  async #look() {
+    const asked = ++this.#asked;
+    let wrong = this.kept.image ? 'The picture is not here any more: remove it, and add it again.' : 'Its picture is not in the file: remove it, and add one.';
+    const map = await this.controls.map(this.kept).catch((error) => {
+      wrong = sentence(error.message);
+      return null;
+    });
+    if (asked !== this.#asked) return;
+    this.#said.hidden = map !== null;
+    this.#view.hidden = map === null;
+    if (!map) {
+      this.#said.textContent = wrong;
+      return;
+    }
+    Object.assign(this.#view, { width: map.width, height: map.height });
+    this.#view.getContext('2d').putImageData(map, 0, 0);
+    this.#view.setAttribute('aria-label', `What is read: ${this.#map.selectedOptions[0]?.textContent ?? 'the map'}`);
+  }
+}
+
+/** The map that a ControlNet of this name wants. @param {string} name */
+const mapOf = (name) => NAMED.find(([words]) => words.test(name))?.[1] ?? 'none';
+
+/** @param {string} id @param {string} accept @param {string} label @param {(file: File) => void} take */
+function chooser(id, accept, label, take) {
+  const input = make('input', { type: 'file', id, accept, hidden: true, tabIndex: -1 });
+  input.setAttribute('aria-label', label);
+  input.addEventListener('change', () => {
+    const [file] = input.files;
+    input.value = ''; // the same file may be chosen again
+    if (file) take(file);
+  });
+  return input;
+}
+
+/** @param {Blob} png */
+async function pixelsOf(png) {
+  const bitmap = await createImageBitmap(png);
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const context = canvas.getContext('2d', { willReadFrequently: true });
+  context.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return context.getImageData(0, 0, canvas.width, canvas.height);
+}
+
+/** A picture as it is kept: upright, no larger than is of use, its transparency too, nothing else of its file. @param {Blob} file */
+async function plain(file) {
+  const bitmap = await createImageBitmap(file);
+  const scale = Math.min(1, MOST_SIDE / Math.max(bitmap.width, bitmap.height));
+  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext('2d');
+  context.imageSmoothingQuality = 'high';
+  context.drawImage(bitmap, 0, 0, width, height);
+  bitmap.close();
+  return canvas.convertToBlob({ type: 'image/png' });
+}
