@@ -13,7 +13,7 @@
 const SHELL = [
   './', 'style.css', 'css/stage.css', 'css/begin.css', 'css/controls.css', 'css/panels.css', 'css/pictures.css', 'css/large.css',
   'css/access.css', 'css/noscript.css', 'icon.svg',
-  'manifest.webmanifest', 'icons/icon-192.png', 'icons/icon-512.png', 'icons/maskable-512.png', 'icons/apple-touch-icon.png',
+  'manifest.webmanifest',
   'samples/apple.webp', 'samples/panda.webp', 'samples/fox.webp',
   'early.js', 'main.js', 'client.js', 'errors.js', 'judge.js', 'knows.js', 'limits.js', 'link.js', 'models.js', 'options.js', 'source.js',
   'spawn.js', 'stream.js', 'through.js', 'worker.js', 'engines.js', 'detect.js', 'folder.js', 'gathered.js', 'networks.js', 'pixels.js',
@@ -51,7 +51,6 @@ const SHELL = [
   'js/recall.js',
   'js/removal.js',
   'js/report.js',
-  'js/room.js',
   'js/samples.js',
   'js/save.js',
   'js/session.js',
@@ -67,12 +66,10 @@ const SHELL = [
   'js/typing.js',
   'js/understood.js',
   'js/using.js',
-  'js/veil.js',
   'js/vocabulary.js',
   'js/waiting.js',
   'js/weigh.js',
   'js/words.js',
-  'js/zip.js',
   'learn/views.js',
 ];
 /**
@@ -104,6 +101,9 @@ const PARTS = {
   ],
   loras: ['css/loras.css', 'catalogue/loras.js', 'catalogue/tags.js'],
   grid: ['css/grid.css', 'grid/axes.js', 'grid/sheet.js', 'grid/view.js'],
+  rest: [
+    'icons/icon-192.png', 'icons/icon-512.png', 'icons/maskable-512.png', 'icons/apple-touch-icon.png', 'js/room.js', 'js/veil.js', 'js/zip.js',
+  ],
   steer: ['css/steer.css', 'steer/controls.js', 'steer/second.js'],
   paint: [
     'css/paint.css',
