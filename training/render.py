@@ -48,9 +48,16 @@ def _drawn_in_lines(area: np.ndarray, thing: Thing, designer: int, box: int, sty
     return _over(_over(area, 0.35 + 0.65 * frame[..., :3], body), np.float32(0.96), pen * grain)
 
 
-def _stamp(area: np.ndarray, thing: Thing, designer: int, style: str) -> np.ndarray:
+@cache
+def _shade(box: int, light: int) -> np.ndarray:
+    """How bright a thing is where the light comes from a side and above, [box, box, 1] around 1."""
+    y, x = np.mgrid[0:box, 0:box].astype(np.float32) / box - 0.5
+    return (1 + 0.5 * (light * x - 0.5 * y))[..., None]
+
+
+def _stamp(area: np.ndarray, thing: Thing, scene: Scene) -> np.ndarray:
     """The ground [box, box, 3] with the thing drawn on it."""
-    box = len(area)
+    box, designer, style = len(area), scene.designer, scene.style
     if style in ("line drawing", "neon", "chalk"):
         return _drawn_in_lines(area, thing, designer, box, style)
     if style == "pixel art":
@@ -76,6 +83,8 @@ def _stamp(area: np.ndarray, thing: Thing, designer: int, style: str) -> np.ndar
     elif style == "embroidery":
         edge = glyphs.filtered(cover[..., 0], ImageFilter.MinFilter(5))[..., None]
         colours = glyphs.rounded(colours, 6) * _stitches(box) * (0.72 + 0.28 * edge)
+    if scene.light:
+        colours = colours * _shade(box, scene.light)
     return _over(area, np.clip(colours, 0, 1), cover)
 
 
@@ -139,7 +148,7 @@ def render(scene: Scene, variant: int = 0) -> np.ndarray:
         area = picture[top : top + box, left : left + box]
         if scene.shadow:
             area = _over(area, np.float32(0), _pool(box))
-        picture[top : top + box, left : left + box] = _stamp(area, thing, scene.designer, scene.style)
+        picture[top : top + box, left : left + box] = _stamp(area, thing, scene)
     if scene.style == "watercolor":
         picture = _washed(picture, variant % WATERCOLOR_FIELDS)
     elif scene.style == "sepia":

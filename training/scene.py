@@ -120,6 +120,7 @@ class Scene:
     designer_named: bool = False  # whether captions say it: the seed chooses otherwise
     weather: str = ""
     shadow: bool = False
+    light: int = 0  # from the left, -1, from the right, 1, or as drawn, 0
     unknown: bool = False  # whether captions name something that nobody has drawn
 
     def held_out(self) -> bool:
@@ -217,14 +218,15 @@ def random_scene(
         rng.randrange(6) if arrangement != "one" else 0, rng.choice(designers_of(*subjects)),
         style == "plain" and rng.random() < named,
         rng.choice(WEATHERS) if background[0] == "setting" and background[1] in OUTDOORS and rng.random() < 0.2 else "",
-        background[0] != "setting" and style in ("plain", "paper cut") and rng.random() < 0.25, kind == "unknown",
+        background[0] != "setting" and style in ("plain", "paper cut") and rng.random() < 0.25,
+        rng.choice((-1, 1)) if style == "plain" and rng.random() < 0.25 else 0, kind == "unknown",
     )  # fmt: skip
     return scene if posed else upright(scene)
 
 
 def upright(scene: Scene) -> Scene:
-    """The same without lean and shadow: what references are drawn of."""
-    return replace(scene, things=tuple(replace(thing, lean=0) for thing in scene.things), shadow=False)
+    """The same without lean, shadow and light: what references are drawn of."""
+    return replace(scene, things=tuple(replace(thing, lean=0) for thing in scene.things), shadow=False, light=0)
 
 
 def training_scene(rng: random.Random, **shares) -> Scene:
