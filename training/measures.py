@@ -164,8 +164,13 @@ def _coloured(posed: Scene, colour: str) -> Iterable[Scene]:
             yield replace(scene, things=(replace(scene.things[0], colour=colour),))
 
 
+def _shown(picture: np.ndarray, scene: Scene) -> list[bool]:
+    """Of each thing, in its own colour, whether its box looks like it most of all subjects."""
+    return [references.nearest(picture, box).subject == thing.subject for thing, box in zip(scene.things, boxes(scene))]
+
+
 def count_seen(picture: np.ndarray, scene: Scene) -> str:
-    """The one of COUNTS of which a rendering of the scene's subject is nearest."""
+    """The one of COUNTS of which a rendering of the scene's subject is nearest; "" where most of its boxes show others."""
     variant, thing = best_variant(picture, scene), scene.things[0]
     found = references.find(picture, 1, (thing.subject,))
     like = found[0].reference if found else references.Reference(thing.subject, scene.designer, False)
@@ -188,11 +193,13 @@ def count_seen(picture: np.ndarray, scene: Scene) -> str:
         for place in range(len(PLACES))
         if size < 2 or place == 0
     ]
-    return closest(picture, [*several, *alone], variant).arrangement
+    seen = closest(picture, [*several, *alone], variant)
+    return seen.arrangement if sum(_shown(picture, seen)) * 2 > len(seen.things) else ""
 
 
 def relation_seen(picture: np.ndarray, scene: Scene) -> tuple[str, bool]:
-    """The one of RELATIONS of which a rendering of the scene's two subjects is nearest, and whether in the scene's order."""
+    """The one of RELATIONS of which a rendering of the scene's two subjects is nearest, "" where a box shows another; and whether
+    in the scene's order."""
     variant = best_variant(picture, scene)
     likes = [references.find(picture, 1, (thing.subject,)) for thing in scene.things]
     designers = designers_of(*(thing.subject for thing in scene.things))
@@ -211,7 +218,7 @@ def relation_seen(picture: np.ndarray, scene: Scene) -> tuple[str, bool]:
         for order in (things, things[::-1])
     ]
     seen = closest(picture, ways, variant)
-    return seen.arrangement, seen.things == things
+    return (seen.arrangement if all(_shown(picture, seen)) else ""), seen.things == things
 
 
 def relation_right(picture: np.ndarray, scene: Scene) -> bool:
