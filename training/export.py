@@ -37,7 +37,7 @@ def load_denoiser(work: Path) -> tuple[CLIPTokenizer, CLIPTextModel, UNet2DCondi
 
 
 def save_start(work: Path) -> None:
-    """Writes `start.pt` from the last checkpoint, in half floats: a ninth of its size, to be taken to another machine."""
+    """Writes `start.pt` from the last checkpoint, in half floats: a sixth of its size, to be taken to another machine."""
     _, text_encoder, unet = load_denoiser(work)
     save_atomically({"text_encoder": text_encoder.half().state_dict(), "unet": unet.half().state_dict()}, work / "start.pt")
 
