@@ -31,7 +31,7 @@ pub struct Counts {
 
 impl Counts {
     /// The row of keys and values that an image reads.
-    fn row(&self, image: usize) -> usize {
+    pub fn row(&self, image: usize) -> usize {
         image * self.shared / self.images.max(1)
     }
 }
@@ -81,14 +81,14 @@ pub fn attention_map(counts: Counts, [q, k]: [Part; 2], out: &mut [f32]) {
 }
 
 /// A head's keys as columns, scaled.
-fn keys_of(Counts { keys, size, .. }: Counts, k: Part, row: usize, head: usize) -> Matrix {
+pub fn keys_of(Counts { keys, size, .. }: Counts, k: Part, row: usize, head: usize) -> Matrix {
     let scale = 1.0 / (size as f32).sqrt();
     let at = |c: usize, i: usize| k.values[(row * keys + i) * k.width + k.column + head * size + c] * scale;
     Matrix::pack(size, keys, at)
 }
 
 /// The probabilities of some queries of a head, from the `first` on: as many as there is room for.
-fn probabilities(
+pub fn probabilities(
     counts: Counts,
     q: Part,
     [image, head, first]: [usize; 3],

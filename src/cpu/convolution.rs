@@ -17,6 +17,20 @@ pub struct Geometry {
 }
 
 impl Geometry {
+    /// Where the patch of a pixel begins in the map with what surrounds it, and its lines: how many, of how many values, and
+    /// how far apart.
+    #[cfg(feature = "train")]
+    pub fn patch(&self, pixel: usize) -> (usize, [usize; 3]) {
+        let c = self.from.c;
+        (self.offset(pixel), [self.conv.kernel, self.conv.kernel * c, self.wide * c])
+    }
+
+    fn offset(&self, pixel: usize) -> usize {
+        let Geometry { from, to, conv, tall, wide } = *self;
+        let (image, y, x) = (pixel / (to.h * to.w), pixel / to.w % to.h, pixel % to.w);
+        ((image * tall + y * conv.stride) * wide + x * conv.stride) * from.c
+    }
+
     /// From a map of one shape to one of another.
     pub fn new(conv: Conv, from: Shape, to: Shape) -> Geometry {
         let along = |size: usize| (size.max(1) - 1) * conv.stride + conv.kernel;
@@ -78,12 +92,9 @@ impl Geometry {
         onto: Onto,
         out: &mut [f32],
     ) {
-        let Geometry { from, to, conv, tall, wide } = *self;
-        let offset = |pixel: usize| {
-            let (image, y, x) = (pixel / (to.h * to.w), pixel / to.w % to.h, pixel % to.w);
-            ((image * tall + y * conv.stride) * wide + x * conv.stride) * from.c
-        };
-        let offsets: Vec<usize> = (first..first + out.len() / matrix.n.max(1)).map(offset).collect();
+        let Geometry { from, conv, wide, .. } = *self;
+        let pixels = first..first + out.len() / matrix.n.max(1);
+        let offsets: Vec<usize> = pixels.map(|pixel| self.offset(pixel)).collect();
         let (run, run_stride) = (conv.kernel * from.c, wide * from.c);
         let rows = Rows { values: map, offsets: &offsets, first: 0, runs: conv.kernel, run, run_stride };
         multiply(rows, matrix, bias, &mut Out { values: out, stride: matrix.n, column: 0, onto });

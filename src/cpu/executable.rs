@@ -194,6 +194,7 @@ impl Product {
         let wrong = |what: String| Error::Cpu { message: format!("{}: {what}", node.path) };
         let (from, to) = (graph.shape(op.x), graph.shape(node.output));
         let taps = op.conv.map_or(1, |conv| conv.kernel * conv.kernel);
+        let wide = if op.transposed { to.c * taps } else { 0 };
         let n = if op.geglu { 2 * to.c } else { to.c };
         let k = taps * from.c + op.x2.map_or(0, |x2| graph.shape(x2).c);
         let weight = &weights[op.weight.index()];
@@ -201,9 +202,15 @@ impl Product {
             return Err(wrong("the weight is no matrix".to_string()));
         };
         let Section { input, output } = op.section;
-        let matrix = if (matrix.k, matrix.n) == (k, n) && op.section == Section::default() {
+        let matrix = if op.transposed && (matrix.k, matrix.n) == (wide, from.c) {
+            Shared::Section(matrix.transposed(taps))
+        } else if !op.transposed && (matrix.k, matrix.n) == (k, n) && op.section == Section::default() {
             Shared::Whole(weight.clone())
-        } else if op.x2.is_none() && (input + from.c) * taps <= matrix.k && output + n <= matrix.n {
+        } else if !op.transposed
+            && op.x2.is_none()
+            && (input + from.c) * taps <= matrix.k
+            && output + n <= matrix.n
+        {
             Shared::Section(matrix.section(taps, input..input + from.c, output..output + n))
         } else {
             return Err(wrong(format!("a matrix of {}×{}, expected {k}×{n}", matrix.k, matrix.n)));

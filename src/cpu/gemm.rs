@@ -69,6 +69,13 @@ impl Matrix {
         };
         Matrix::pack(taps * some, columns.len(), at)
     }
+
+    /// The matrix of the way back, from outputs to inputs, with the `taps` of a kernel turned by half.
+    pub fn transposed(&self, taps: usize) -> Matrix {
+        let inputs = self.k / taps.max(1);
+        let at = |k: usize, n: usize| self.at((taps - 1 - k / self.n) * inputs + n, k % self.n);
+        Matrix::pack(taps * self.n, inputs, at)
+    }
 }
 
 /// Values of columns in panels.

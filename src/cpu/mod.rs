@@ -6,7 +6,8 @@
 //! - [`gemm`]: the one product under linear layers, convolutions and attention, [`simd`]: its vectors;
 //! - [`threads`]: the cores among which its rows are divided;
 //! - [`convolution`]'s padded maps, [`enlarged`] ones and [`winograd`]'s tiles, [`attention`] and [`norm`]: the rest of what
-//!   takes time. What does not is run by the kernels' own twins.
+//!   takes time. What does not is run by the kernels' own twins;
+//! - `train`: the ops that learning needs.
 
 mod attention;
 mod convolution;
@@ -19,6 +20,8 @@ mod norm;
 mod ops;
 mod simd;
 mod threads;
+#[cfg(feature = "train")]
+mod train;
 mod weights;
 mod winograd;
 

@@ -72,12 +72,14 @@ impl Run<'_> {
                 add::cpu::add(&params, self.read(*x)?, self.read(*y)?, factors, out);
                 Ok(())
             }
+            #[cfg(feature = "train")]
+            Op::Train(op) => self.train(op, out),
             // Pixels are no f32 values: the executable makes them.
             Op::Rgba { .. } => Ok(()),
         }
     }
 
-    fn read(&self, id: ValueId) -> Result<&[f32]> {
+    pub(super) fn read(&self, id: ValueId) -> Result<&[f32]> {
         self.executable.read(self.memory, id)
     }
 
@@ -211,7 +213,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn counts(&self, q: Slice, k: Slice, [heads, size]: [usize; 2], causal: bool) -> Counts {
+    pub(super) fn counts(&self, q: Slice, k: Slice, [heads, size]: [usize; 2], causal: bool) -> Counts {
         let (queries, keys) = (self.executable.graph.shape(q.value), self.executable.graph.shape(k.value));
         Counts {
             images: queries.n,
@@ -224,7 +226,7 @@ impl Run<'_> {
         }
     }
 
-    fn part(&self, slice: Slice) -> Result<Part<'_>> {
+    pub(super) fn part(&self, slice: Slice) -> Result<Part<'_>> {
         let width = self.executable.graph.shape(slice.value).c;
         Ok(Part { values: self.read(slice.value)?, width, column: slice.offset })
     }
@@ -261,7 +263,7 @@ fn plus(bias: Option<&Columns>, more: &[f32], n: usize) -> Columns {
 }
 
 /// The first half of each row times GELU of the second.
-fn gated(both: &mut [f32], out: &mut [f32], width: usize) {
+pub(super) fn gated(both: &mut [f32], out: &mut [f32], width: usize) {
     for (row, out) in both.chunks_exact_mut(2 * width).zip(out.chunks_exact_mut(width)) {
         let (value, gate) = row.split_at_mut(width);
         simd::map(gate, F4::gelu);
@@ -270,7 +272,7 @@ fn gated(both: &mut [f32], out: &mut [f32], width: usize) {
 }
 
 /// Whole rows activated; `slope` is PReLU's, a value per column.
-fn activate(act: Act, slope: Option<&[f32]>, values: &mut [f32]) {
+pub(super) fn activate(act: Act, slope: Option<&[f32]>, values: &mut [f32]) {
     if let Some(slope) = slope {
         for row in values.chunks_exact_mut(slope.len().max(1)) {
             row.iter_mut().zip(slope).for_each(|(x, slope)| *x = x.max(0.0) + slope * x.min(0.0));

@@ -42,6 +42,11 @@ pub mod stock;
 pub mod study;
 mod tiling;
 
+#[cfg(feature = "train")]
+pub use common::time_embedding;
+#[cfg(feature = "train")]
+pub use layout::{nchw_to_nhwc, nhwc_to_nchw};
+
 pub use canvas::{Extend, Mask, MaskedContent};
 pub use control::{Control, Importance, MAX_CONTROL_STRENGTH};
 pub use engine::Engine;

@@ -100,6 +100,8 @@ fn is_divisible(nodes: &[Node], id: ValueId) -> bool {
             | Op::Embed { .. }
             | Op::PixelShuffle { .. }
             | Op::PixelUnshuffle { .. } => false,
+            #[cfg(feature = "train")]
+            Op::Train(_) => false,
         }
     })
 }
@@ -247,6 +249,8 @@ fn part(l: &mut Lowering, cuts: &Cuts, node: &Node, piece: &Piece) -> Result<Nod
         | Op::PixelUnshuffle { .. } => {
             unreachable!("{}: not taken in pieces of rows", node.path)
         }
+        #[cfg(feature = "train")]
+        Op::Train(_) => unreachable!("{}: not taken in pieces of rows", node.path),
     };
     Ok(Node { path: node.path.clone(), op, output })
 }

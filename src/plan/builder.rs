@@ -388,6 +388,7 @@ impl Linear {
             residual: epilogue.residual,
             section: Section::default(),
             accumulate: false,
+            transposed: false,
         }
     }
 }

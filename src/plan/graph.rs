@@ -1,6 +1,8 @@
 //! The graph: values with static shapes and the ops between them, before anything is placed in memory.
 
 use super::outside::Outside;
+#[cfg(feature = "train")]
+use super::train::TrainOp;
 use super::weight::WeightDecl;
 use crate::kernels::gemm::Act;
 use crate::kernels::{Circular, add};
@@ -23,6 +25,11 @@ impl Shape {
     /// A sequence of tokens, `[n, tokens, c]`.
     pub fn tokens(n: usize, tokens: usize, c: usize) -> Shape {
         Shape { n, h: 1, w: tokens, c }
+    }
+
+    /// Pictures, height, width and channels.
+    pub fn size(&self) -> [usize; 4] {
+        [self.n, self.h, self.w, self.c]
     }
 
     /// Rows of the matrix this value is to a linear layer: all but the channels.
@@ -222,12 +229,21 @@ pub enum Op {
     Rgba {
         x: ValueId,
     },
+    /// What only learning needs.
+    #[cfg(feature = "train")]
+    Train(TrainOp),
 }
 
 impl Op {
     /// The values it reads, some of them perhaps twice; what it changes in place is its node's output.
     pub fn reads(&self) -> impl Iterator<Item = ValueId> + use<> {
+        #[cfg(feature = "train")]
+        let more = if let Op::Train(op) = self { op.reads() } else { Vec::new() };
+        #[cfg(not(feature = "train"))]
+        let more = Vec::new();
         let read = match self {
+            #[cfg(feature = "train")]
+            Op::Train(_) => [None; 4],
             Op::Gemm(op) => [Some(op.x), op.x2, op.time.map(|(value, _)| value), op.residual],
             Op::GroupNorm(op) => [Some(op.x), op.x2, None, None],
             Op::LayerNorm { x, .. }
@@ -240,7 +256,7 @@ impl Op {
             Op::Embed { tokens, own, .. } => [Some(*tokens), *own, None, None],
             Op::Add { x, y, factor } => [Some(*x), Some(*y), factor.value(), None],
         };
-        read.into_iter().flatten()
+        read.into_iter().flatten().chain(more)
     }
 }
 
@@ -266,6 +282,8 @@ pub struct Gemm {
     pub section: Section,
     /// Adds to the output, which an earlier op has written, instead of writing it.
     pub accumulate: bool,
+    /// The layer's matrix the other way, from its outputs to its inputs, kernels turned by half: as gradients go.
+    pub transposed: bool,
 }
 
 /// The operands of [`Op::GroupNorm`]. In place when the output is `x`.

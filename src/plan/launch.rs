@@ -24,9 +24,17 @@ const CPU_SPLIT_GROUP: usize = 1 << 16;
 /// Elements each of them then takes.
 const CPU_CHUNK: usize = 1 << 14;
 
+/// There are no kernels for what learning needs.
+fn only_on_the_processor(node: &Node) -> Error {
+    Error::Unsupported { what: node.path.clone(), message: "models learn on the processor alone".to_string() }
+}
+
 /// Appends the launches of one node.
 pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
     match &node.op {
+        Op::Gemm(op) if op.transposed => return Err(only_on_the_processor(node)),
+        #[cfg(feature = "train")]
+        Op::Train(_) => return Err(only_on_the_processor(node)),
         Op::Gemm(op) => gemm(l, node, op),
         Op::GroupNorm(op) => group_norm(l, node, op),
         Op::LayerNorm { x, gamma, beta, eps } => layer_norm(l, node, *x, *gamma, *beta, *eps),

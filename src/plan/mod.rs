@@ -2,6 +2,7 @@
 //!
 //! [`builder`] writes a [`graph`] layer by layer; [`lower`] turns it into a [`program::Plan`]: [`launch`] picks the
 //! kernels, `bands` takes what passes one binding apart, [`memory`] picks the places. Nothing here needs a device; `opengen plan` prints the result.
+//! `train` takes a graph to one that learns.
 
 mod bands;
 pub mod builder;
@@ -11,6 +12,8 @@ pub mod lower;
 pub mod memory;
 mod outside;
 pub mod program;
+#[cfg(feature = "train")]
+pub mod train;
 mod tuning;
 mod weight;
 mod winograd;

@@ -69,6 +69,15 @@ pub enum Outside {
     Moments,
     /// The tiny autoencoder's latents, f32 `[n, h, w, latent_channels]`.
     Encoded,
+    /// Of what is learnt, counted in the graph, f32: even numbers are a low-rank pair's `[rank, columns]`, odd ones its
+    /// `[outputs, rank]`.
+    Trained(usize),
+    /// The gradient of what has the same number, of the same shape, added up.
+    Gradient(usize),
+    /// What a denoiser that learns should have said, f32, like its prediction.
+    Target,
+    /// By what its error is multiplied, f32 `[1]`.
+    LossFactor,
     /// A value read from the middle of a model.
     Seam,
     /// An operand, f32, of a plan that is no model's, in binding order.
@@ -93,7 +102,8 @@ impl Outside {
         match self {
             Tokens | Preview | Rgba => ElemKind::U32,
             Vectors | Map(_) | ControlMap(_) | Strengths | Latents | History | Denoised | Noise | Kept
-            | Masks | Colours | Pixels | Encoded | Operand(_) => ElemKind::F32,
+            | Masks | Colours | Pixels | Encoded | Trained(_) | Gradient(_) | Target | LossFactor
+            | Operand(_) => ElemKind::F32,
             Embeddings(_)
             | KeysValues(_)
             | ControlKeysValues { .. }
@@ -152,6 +162,10 @@ impl fmt::Display for Outside {
             Outside::Pixels => "vae.pixels",
             Outside::Moments => "vae.moments",
             Outside::Encoded => "taesd.latents",
+            Outside::Trained(index) => return write!(f, "train.value.{index}"),
+            Outside::Gradient(index) => return write!(f, "train.gradient.{index}"),
+            Outside::Target => "train.target",
+            Outside::LossFactor => "train.loss_factor",
             Outside::Seam => "seam",
             Outside::Operand(index) => return write!(f, "operand.{index}"),
         };

@@ -70,6 +70,12 @@ impl Shares {
     pub fn mix(self, clean: &[f32], noise: &[f32]) -> Vec<f32> {
         clean.iter().zip(noise).map(|(x, z)| self.signal * x + self.noise * z).collect()
     }
+
+    /// `signal · ε − noise · clean`: what a model of velocities should say (Salimans & Ho 2022,
+    /// <https://arxiv.org/abs/2202.00512>).
+    pub fn velocity(self, clean: &[f32], noise: &[f32]) -> Vec<f32> {
+        clean.iter().zip(noise).map(|(x, z)| self.signal * z - self.noise * x).collect()
+    }
 }
 
 impl Evaluation {

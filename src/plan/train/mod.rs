@@ -1,0 +1,47 @@
+//! Graphs that learn: low-rank matrices beside the layers of a frozen network, and the way back from its loss to them.
+//!
+//! - [`unfused`]: a network's graph with what its products do on the side as ops of their own, for the way back needs the
+//!   values before an activation;
+//! - [`joined`]: the networks that lie one behind the other as one graph;
+//! - [`adapted`]: with low-rank matrices beside some layers (Hu et al. 2021, <https://arxiv.org/abs/2106.09685>);
+//! - [`backward`]: with its loss and the gradients of those matrices behind it.
+//!
+//! What comes out is a graph as any other: it can be printed, and values have places for as long as they are needed. The
+//! processor runs it; a device does not yet.
+
+mod adapters;
+mod backward;
+mod joined;
+mod ops;
+mod unfused;
+
+pub use adapters::{Adapter, adapted};
+pub use backward::backward;
+pub use joined::joined;
+pub use ops::TrainOp;
+pub use unfused::unfused;
+
+use super::graph::{ElemKind, Graph, Node, Op, Shape, Value, ValueId};
+use super::outside::Outside;
+use crate::error::Error;
+
+impl Graph {
+    /// A new value.
+    fn fresh(&mut self, shape: Shape, elem: ElemKind, external: Option<Outside>) -> ValueId {
+        self.values.push(Value { shape, elem, external });
+        ValueId(self.values.len() - 1)
+    }
+
+    /// Appends a node that writes a new value of a shape.
+    fn append(&mut self, path: &str, op: Op, shape: Shape) -> ValueId {
+        let output = self.fresh(shape, ElemKind::Activation, None);
+        self.nodes.push(Node { path: path.to_string(), op, output });
+        output
+    }
+}
+
+/// What no gradient goes through.
+fn not_trainable(path: &str, what: &str) -> Error {
+    Error::Unsupported { what: format!("learning through {path}"), message: what.to_string() }
+}
+

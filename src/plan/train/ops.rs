@@ -1,0 +1,74 @@
+//! Ops that only learning needs.
+
+use super::super::graph::{Conv, GroupNorm, Slice, ValueId, WeightId};
+use crate::kernels::gemm::Act;
+
+/// One of them. Values of a low-rank pair are f32: `down` is `[rank, taps · channels]` in the order (ky, kx, channel), `up`
+/// `[outputs, rank]`.
+#[derive(Debug, Clone)]
+pub enum TrainOp {
+    /// `act(x)`.
+    Activation { x: ValueId, act: Act },
+    /// The first half of each row times GELU of the second.
+    Gated { x: ValueId },
+    /// `patches(x) · downᵀ`, `[rows, rank]`.
+    Down { x: ValueId, matrix: ValueId, conv: Option<Conv> },
+    /// Adds `scale · x · upᵀ` to the output's columns from `first` on.
+    Up { x: ValueId, matrix: ValueId, first: usize, scale: f32 },
+    /// `factor · (x − y)`, where `factor` is one value: the gradient of a mean of squares.
+    Difference { x: ValueId, y: ValueId, factor: ValueId },
+    /// `grad · act′(x)`.
+    ActivationGrad { x: ValueId, act: Act, grad: ValueId },
+    /// The gradient of [`TrainOp::Gated`]'s `x`.
+    GatedGrad { x: ValueId, grad: ValueId },
+    /// The gradient of what a group norm reads, of both its sources side by side.
+    GroupNormGrad { norm: GroupNorm, grad: ValueId },
+    /// The gradient of what a layer norm reads.
+    LayerNormGrad { x: ValueId, gamma: WeightId, eps: f32, grad: ValueId },
+    /// The gradient of the value `of`, of which queries, keys or values are slices; 0 in what is none. Scores are computed again.
+    AttentionGrad {
+        q: Slice,
+        k: Slice,
+        v: Slice,
+        heads: usize,
+        head_dim: usize,
+        causal: bool,
+        grad: ValueId,
+        of: ValueId,
+    },
+    /// Of [`TrainOp::Up`]'s `x`: `scale · grad[first ..] · up`, `[rows, rank]`.
+    UpGrad { grad: ValueId, matrix: ValueId, first: usize, scale: f32 },
+    /// Of [`TrainOp::Down`]'s `x` for a convolution of stride 1 (`conv` is the way back): `grad · down`, patches summed up.
+    DownGrad { grad: ValueId, matrix: ValueId, conv: Option<Conv> },
+    /// Adds `scale · grad[first ..]ᵀ · x` to the output, the gradient of `up`.
+    UpSum { grad: ValueId, x: ValueId, first: usize, scale: f32 },
+    /// Adds `gradᵀ · patches(x)` to the output, the gradient of `down`.
+    DownSum { grad: ValueId, x: ValueId, conv: Option<Conv> },
+    /// As many channels of `x` as the output has, from `first` on.
+    Columns { x: ValueId, first: usize },
+    /// Every pixel of `x` at twice its place, zeros between them: the way back through a stride of 2.
+    Spread { x: ValueId },
+    /// The sum of the pixels that nearest-neighbour enlargement makes of one: the way back through it.
+    Pool { x: ValueId },
+}
+
+impl TrainOp {
+    /// The values it reads.
+    pub fn reads(&self) -> Vec<ValueId> {
+        use TrainOp::*;
+        match self {
+            Activation { x, .. } | Gated { x } | Columns { x, .. } | Spread { x } | Pool { x } => vec![*x],
+            Down { x, matrix, .. } | Up { x, matrix, .. } => vec![*x, *matrix],
+            Difference { x, y, factor } => vec![*x, *y, *factor],
+            ActivationGrad { x, grad, .. } | GatedGrad { x, grad } | LayerNormGrad { x, grad, .. } => {
+                vec![*x, *grad]
+            }
+            GroupNormGrad { norm, grad } => {
+                [Some(norm.x), norm.x2, Some(*grad)].into_iter().flatten().collect()
+            }
+            AttentionGrad { q, k, v, grad, .. } => vec![q.value, k.value, v.value, *grad],
+            UpGrad { grad, matrix, .. } | DownGrad { grad, matrix, .. } => vec![*grad, *matrix],
+            UpSum { grad, x, .. } | DownSum { grad, x, .. } => vec![*grad, *x],
+        }
+    }
+}

@@ -1,0 +1,13 @@
+//! Learning: a LoRA of a few pictures, after DreamBooth (Ruiz et al. 2022, <https://arxiv.org/abs/2208.12242>).
+//!
+//! - [`learner`]: a model with low-rank matrices beside its layers: gradients of one noised picture, and the step after some;
+//! - [`optimizer`]: AdamW over all that is learnt;
+//! - [`recipe`]: what is asked for, with its presets: which layers, how fast, how long;
+//! - [`lesson`]: pictures, captions and noise in the order in which they are learnt from;
+//! - [`file`]: the LoRA that comes of it, as other programs read it, and what of it goes on another day.
+
+pub mod learner;
+pub mod optimizer;
+
+pub use learner::{Asked, Learner, Noised, Text};
+pub use optimizer::AdamW;
