@@ -156,10 +156,15 @@ impl Learner {
                 self.memory.write(Outside::Trained(index), &values)?;
             }
         }
-        for index in 0..self.count() {
-            self.memory.clear(Outside::Gradient(index))?;
-        }
+        self.forget();
         clipped.map(|(_, length)| length)
+    }
+
+    /// Lets go of the gradients of a step that is not taken.
+    pub fn forget(&mut self) {
+        for index in 0..self.count() {
+            drop(self.memory.clear(Outside::Gradient(index))); // each is there
+        }
     }
 }
 

@@ -6,8 +6,16 @@
 //! - [`lesson`]: pictures, captions and noise in the order in which they are learnt from;
 //! - [`file`]: the LoRA that comes of it, as other programs read it, and what of it goes on another day.
 
+pub mod file;
 pub mod learner;
+pub mod lesson;
 pub mod optimizer;
+pub mod recipe;
+mod training;
 
+pub use file::{Checkpoint, Origin};
 pub use learner::{Asked, Learner, Noised, Text};
+pub use lesson::{Example, Lesson};
 pub use optimizer::AdamW;
+pub use recipe::{Layers, Preset, Recipe, Schedule};
+pub use training::{Picture, Step, Training, class_pictures};

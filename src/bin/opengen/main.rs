@@ -12,6 +12,7 @@ mod models;
 mod picture;
 mod plan;
 mod split;
+mod train;
 mod upscale;
 
 use std::process::ExitCode;
@@ -31,6 +32,8 @@ struct Cli {
 enum Command {
     /// Make pictures from a prompt.
     Generate(Box<generate::Args>),
+    /// Teach a model something of one's own from a few pictures (DreamBooth), and write it as a LoRA.
+    Train(Box<train::Args>),
     /// Enlarge a picture by a network of its own kind (ESRGAN, Real-ESRGAN, SRVGGNetCompact).
     Upscale(upscale::Args),
     /// Print what a model will do, dispatch by dispatch; needs neither a GPU nor, for built-ins, weights.
@@ -53,6 +56,7 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Generate(args) => pollster::block_on(generate::run(*args)),
+        Command::Train(args) => pollster::block_on(train::run(*args)),
         Command::Upscale(args) => pollster::block_on(upscale::run(args)),
         Command::Plan(args) => plan::run(&args),
         Command::Inspect(args) => inspect::run(&args),

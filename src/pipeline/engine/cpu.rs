@@ -76,6 +76,12 @@ impl CpuEngine {
         (self.pause)().await;
     }
 
+    /// The weights.
+    #[cfg(feature = "train")]
+    pub fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
     pub(super) fn stages(&self) -> Stages<'_> {
         Stages::on_cpu(&self.weights)
     }

@@ -2,6 +2,8 @@
 
 mod ask;
 mod control;
+#[cfg(feature = "train")]
+mod learning;
 mod picture;
 mod steps;
 mod study;

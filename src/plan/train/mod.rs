@@ -44,4 +44,3 @@ impl Graph {
 fn not_trainable(path: &str, what: &str) -> Error {
     Error::Unsupported { what: format!("learning through {path}"), message: what.to_string() }
 }
-

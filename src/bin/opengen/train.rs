@@ -1,0 +1,281 @@
+//! `opengen train`: a few pictures in, a LoRA out.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+use indicatif::{ProgressBar, ProgressStyle};
+use opengen::error::Result;
+use opengen::pipeline::{Cancel, Pipeline, Request};
+use opengen::train::{
+    Checkpoint, Layers, Origin, Picture, Preset, Recipe, Schedule, Step, Training, class_pictures,
+};
+
+use crate::generate::{io, size};
+use crate::{invalid, model, picture};
+
+/// Teach a model a thing, a person, an animal or a style from a few pictures (DreamBooth), and write what it learnt as a LoRA.
+/// It goes on where it stopped: FILE.training beside the LoRA has what it needs.
+#[derive(Parser)]
+pub struct Args {
+    /// `mini`, a folder, a checkpoint or the name of one that is here.
+    #[arg(long, default_value = "mini")]
+    model: String,
+    #[command(flatten)]
+    known: model::Known,
+    /// The folder of pictures, PNGs. `a.txt` or `a.caption` beside `a.png` is its caption.
+    #[arg(long)]
+    images: PathBuf,
+    /// The caption of all others, such as "a photo of a zorp dog": a word that means nothing yet, and what kind of thing it is.
+    #[arg(long)]
+    instance_prompt: Option<String>,
+    /// What the model draws itself beforehand, to keep it, such as "a photo of a dog". Repeat it for several.
+    #[arg(long = "class-prompt")]
+    class_prompts: Vec<String>,
+    /// How many pictures of that; the preset's if left out.
+    #[arg(long)]
+    class_images: Option<usize>,
+    #[arg(long, default_value = "thing", help = "thing, character or style: settings that go together")]
+    preset: Preset,
+    #[arg(long, help = "Which layers of the UNet learn: attention, linear or all")]
+    layers: Option<Layers>,
+    /// Rows of the smaller side of what is learnt of each layer.
+    #[arg(long)]
+    rank: Option<usize>,
+    /// What is learnt counts alpha / rank; the rank if left out.
+    #[arg(long)]
+    alpha: Option<f64>,
+    /// The text encoder learns too.
+    #[arg(long)]
+    text_encoder: bool,
+    #[arg(long)]
+    learning_rate: Option<f64>,
+    #[arg(long)]
+    text_learning_rate: Option<f64>,
+    #[arg(long, help = "How the learning rate changes: constant or cosine")]
+    lr_schedule: Option<Schedule>,
+    #[arg(long)]
+    warmup: Option<usize>,
+    #[arg(long)]
+    steps: Option<usize>,
+    /// Pictures a step, and as many of the class.
+    #[arg(long)]
+    batch: Option<usize>,
+    /// How much the class counts beside what is learnt.
+    #[arg(long)]
+    prior_weight: Option<f64>,
+    /// How often a caption is left out, 0 to 1.
+    #[arg(long)]
+    caption_dropout: Option<f64>,
+    /// Mirror pictures half of the time.
+    #[arg(long)]
+    flip: bool,
+    /// γ of min-SNR weighting, such as 5.
+    #[arg(long)]
+    min_snr: Option<f64>,
+    #[arg(long)]
+    noise_offset: Option<f64>,
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Pixels to which pictures are cut; the model's own if left out.
+    #[arg(long, value_parser = size)]
+    size: Option<(usize, usize)>,
+    /// Steps after which what is learnt is put by.
+    #[arg(long, default_value_t = 50)]
+    save_every: usize,
+    /// Begin anew, whatever was put by.
+    #[arg(long)]
+    anew: bool,
+    /// A line of JSON for each step.
+    #[arg(long)]
+    log: Option<PathBuf>,
+    /// Where the LoRA goes.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+impl Args {
+    fn recipe(&self, config: &opengen::config::ModelConfig) -> Recipe {
+        let usual = Recipe::of(self.preset, config);
+        let rank = self.rank.unwrap_or(usual.rank);
+        let class_images = if self.class_prompts.is_empty() { 0 } else { usual.class_images };
+        Recipe {
+            layers: self.layers.unwrap_or(usual.layers),
+            rank,
+            alpha: self.alpha.unwrap_or(if self.rank.is_some() { rank as f64 } else { usual.alpha }),
+            text_encoder: self.text_encoder || usual.text_encoder,
+            learning_rate: self.learning_rate.unwrap_or(usual.learning_rate),
+            text_learning_rate: self.text_learning_rate.unwrap_or(usual.text_learning_rate),
+            schedule: self.lr_schedule.unwrap_or(usual.schedule),
+            warmup: self.warmup.unwrap_or(usual.warmup),
+            steps: self.steps.unwrap_or(usual.steps),
+            batch: self.batch.unwrap_or(usual.batch),
+            class_images: self.class_images.unwrap_or(class_images),
+            prior_weight: self.prior_weight.unwrap_or(usual.prior_weight),
+            caption_dropout: self.caption_dropout.unwrap_or(usual.caption_dropout),
+            flip: self.flip,
+            min_snr: self.min_snr.or(usual.min_snr),
+            noise_offset: self.noise_offset.unwrap_or(usual.noise_offset),
+            seed: self.seed,
+            ..usual
+        }
+    }
+}
+
+/// Runs the command.
+pub async fn run(args: Args) -> Result<()> {
+    let source = model::open(&args.model, &args.known.options())?;
+    let recipe = args.recipe(source.config());
+    recipe.check()?;
+    let own = pictures(&args)?;
+    let request = model::usual(&args.model, source.config());
+    let (width, height) = args.size.unwrap_or((request.width, request.height));
+    let request = Request { width, height, seed: args.seed, ..request };
+    let mut pipeline = model::on_cpu(&source)?;
+    let cancel = Cancel::default();
+
+    let class = drawn(&mut pipeline, &args, &recipe, &request, &cancel).await?;
+    let name = args.out.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let trigger = args.instance_prompt.clone().unwrap_or_default();
+    let origin = Origin { name, trigger, size: [width, height], ..Origin::default() };
+    let reading = bar(own.len() + class.len(), "pictures are encoded")?;
+    let mut told = |done: usize, _| reading.set_position(done as u64);
+    let begun = Training::begin(&mut pipeline, recipe, (&own, &class), origin, &mut told, &cancel).await;
+    reading.finish_and_clear();
+    let mut training = begun?;
+    drop(pipeline); // the learner has what it needs of it
+    eprintln!(
+        "{} pictures{}; {} numbers are learnt in {} steps",
+        own.len(),
+        if class.is_empty() { String::new() } else { format!(" and {} of the class", class.len()) },
+        training.values(),
+        training.recipe().steps
+    );
+    learn(&mut training, &args, &cancel)
+}
+
+/// Takes the steps, puts by what is learnt, and writes it at the end.
+fn learn(training: &mut Training, args: &Args, cancel: &Cancel) -> Result<()> {
+    let put_by = args.out.with_extension("training");
+    if put_by.exists() && !args.anew {
+        let bytes = std::fs::read(&put_by).map_err(|error| io(&put_by, &error))?;
+        let goes_on = Checkpoint::from_bytes(&bytes).and_then(|checkpoint| training.resume(&checkpoint));
+        goes_on.map_err(|error| {
+            invalid("checkpoint", format!("{}: {error}; or say --anew", put_by.display()))
+        })?;
+        eprintln!("goes on after step {}", training.done());
+    }
+    let mut log = match &args.log {
+        Some(path) => {
+            let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+            Some((path, file.map_err(|error| io(path, &error))?))
+        }
+        None => None,
+    };
+    let steps = training.recipe().steps;
+    let learning = bar(steps, "steps")?;
+    let (mut smooth, mut failed) = (None, None);
+    while training.done() < steps {
+        let step = match training.step(cancel) {
+            Ok(step) => step,
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        };
+        let loss: f64 = smooth.map_or(step.loss, |smooth: f64| smooth + 0.05 * (step.loss - smooth));
+        smooth = Some(loss);
+        learning.set_position(step.step as u64);
+        learning.set_message(format!("loss {loss:.4}"));
+        if let Some((path, file)) = &mut log {
+            writeln!(file, "{}", line(&step)).map_err(|error| io(path, &error))?;
+        }
+        if args.save_every > 0 && step.step % args.save_every == 0 && step.step < steps {
+            write(&put_by, &training.checkpoint()?.to_bytes()?)?;
+        }
+    }
+    learning.finish_and_clear();
+    write(&args.out, &training.lora()?)?;
+    write(&put_by, &training.checkpoint()?.to_bytes()?)?;
+    eprintln!(
+        "{} after {} steps, loss {:.4}",
+        args.out.display(),
+        training.done(),
+        smooth.unwrap_or_default()
+    );
+    failed.map_or(Ok(()), Err)
+}
+
+/// A step as a line of JSON.
+fn line(step: &Step) -> serde_json::Value {
+    serde_json::json!({
+        "step": step.step, "loss": step.loss, "priorLoss": step.prior_loss, "gradient": step.gradient, "rate": step.rate,
+    })
+}
+
+/// Writes a file so that a crash leaves the one before.
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let beside = path.with_added_extension("new");
+    std::fs::write(&beside, bytes).map_err(|error| io(&beside, &error))?;
+    std::fs::rename(&beside, path).map_err(|error| io(path, &error))
+}
+
+/// What the model draws of the class.
+async fn drawn(
+    pipeline: &mut Pipeline,
+    args: &Args,
+    recipe: &Recipe,
+    request: &Request,
+    cancel: &Cancel,
+) -> Result<Vec<Picture>> {
+    if recipe.class_images == 0 {
+        return Ok(Vec::new());
+    }
+    if args.class_prompts.is_empty() {
+        return Err(invalid(
+            "class-prompt",
+            "pictures of the class need words that say what it is".to_string(),
+        ));
+    }
+    let drawing = bar(recipe.class_images, "pictures of the class are drawn")?;
+    let mut told = |done: usize, _| drawing.set_position(done as u64);
+    let asked = (args.class_prompts.as_slice(), recipe.class_images);
+    let class = class_pictures(pipeline, asked, request, &mut told, cancel).await;
+    drawing.finish_and_clear();
+    class
+}
+
+/// The folder's pictures with their captions.
+fn pictures(args: &Args) -> Result<Vec<Picture>> {
+    let entries = std::fs::read_dir(&args.images).map_err(|error| io(&args.images, &error))?;
+    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+    paths.retain(|path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")));
+    paths.sort();
+    if paths.is_empty() {
+        return Err(invalid("images", format!("there is no PNG in {}", args.images.display())));
+    }
+    let caption = |path: &Path| -> Result<String> {
+        let texts = ["txt", "caption"].map(|ending| path.with_extension(ending));
+        if let Some(text) = texts.iter().find(|text| text.exists()) {
+            let words = std::fs::read_to_string(text).map_err(|error| io(text, &error))?;
+            return Ok(words.split_whitespace().collect::<Vec<_>>().join(" "));
+        }
+        let needed = || {
+            invalid(
+                "instance-prompt",
+                format!("{} has no caption beside it, so say what all of them show", path.display()),
+            )
+        };
+        args.instance_prompt.clone().ok_or_else(needed)
+    };
+    let read = |path: &PathBuf| Ok(Picture { image: picture::read(path)?, caption: caption(path)? });
+    paths.iter().map(read).collect()
+}
+
+fn bar(length: usize, what: &str) -> Result<ProgressBar> {
+    let bar = ProgressBar::new(length as u64);
+    let style =
+        ProgressStyle::with_template(&format!("{{bar:30}} {{pos}}/{{len}} {what} · {{msg}} {{eta}} left"));
+    bar.set_style(style.map_err(|error| invalid("terminal", error.to_string()))?);
+    Ok(bar)
+}

@@ -1,0 +1,35 @@
+//! What a training asks of a model.
+
+use super::Pipeline;
+use crate::error::{Error, Result};
+use crate::pipeline::engine::Engine;
+use crate::prompt::{Emphasis, Reading};
+
+impl Pipeline {
+    /// The model's weights, if it is on the processor.
+    pub fn weights_on_cpu(&self) -> Option<&crate::cpu::Weights> {
+        match &self.engine {
+            Engine::Cpu(engine) => Some(engine.weights()),
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(_) => None,
+        }
+    }
+
+    /// The token ids of a caption, `[tokens of a chunk]`, whose brackets are text; refused where it is longer than a chunk.
+    pub fn caption_tokens(&self, caption: &str) -> Result<Vec<u32>> {
+        let most = self.config.chunk_tokens();
+        let reading = Reading { emphasis: Emphasis::None, ..Reading::default() };
+        let mut encoded = self.tokenizers.first().encode(reading, caption, most)?;
+        if encoded.chunks.len() > 1 {
+            let message =
+                format!("{caption:?} has {} tokens, a caption may have {}", encoded.tokens, most - 2);
+            return Err(Error::InvalidInput { field: "caption", message });
+        }
+        Ok(encoded.chunks.swap_remove(0).ids)
+    }
+
+    /// What the text encoder makes of token ids, `[tokens, channels]`.
+    pub async fn caption_states(&self, ids: &[u32]) -> Result<Vec<f32>> {
+        self.engine.stages().text_embeddings(&self.config, &[ids.to_vec()], 0).await
+    }
+}

@@ -1,0 +1,174 @@
+//! In which order, at which times and with which noise a model learns from pictures: all of it follows from a seed and the number
+//! of the step, so that a training that goes on is the one that never stopped.
+
+use rand_mt::Mt64;
+
+use super::recipe::Recipe;
+use crate::config::{ModelConfig, PredictionType};
+use crate::error::Result;
+use crate::sample::{Forward, NoiseSource};
+
+/// A picture to learn from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Example {
+    /// `[c, h, w]`, scaled; where pictures are mirrored at times, also those of the mirrored one.
+    pub latents: Vec<Vec<f32>>,
+    /// Which of the captions is its own.
+    pub caption: usize,
+}
+
+/// What is learnt from, and how.
+pub struct Lesson {
+    forward: Forward,
+    prediction: PredictionType,
+    /// Of what is learnt, and of its class.
+    examples: [Vec<Example>; 2],
+    /// Height · width of latents.
+    pixels: usize,
+}
+
+/// One noised picture of a step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draw {
+    pub sample: Vec<f32>,
+    pub target: Vec<f32>,
+    pub timestep: usize,
+    /// Which caption is read; `None`: an empty one.
+    pub caption: Option<usize>,
+    /// How much its error counts in the step.
+    pub share: f64,
+    /// It is of what is learnt, not of its class.
+    pub own: bool,
+}
+
+impl Lesson {
+    /// From pictures of what is learnt and of its class, latents of so many pixels.
+    pub fn new(config: &ModelConfig, examples: [Vec<Example>; 2], pixels: usize) -> Result<Lesson> {
+        let forward = Forward::new(&config.scheduler)?;
+        Ok(Lesson { forward, prediction: config.scheduler.prediction_type, examples, pixels })
+    }
+
+    /// The pictures of step `step`. As in diffusers' script, the mean over what is learnt and that over its class, weighed, are
+    /// added up.
+    pub fn draw(&self, recipe: &Recipe, step: usize) -> Result<Vec<Draw>> {
+        let seed = recipe.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(step as u64);
+        let mut random = Mt64::new(seed);
+        let mut draws = Vec::with_capacity(2 * recipe.batch);
+        for (of, (examples, weight)) in self.examples.iter().zip([1.0, recipe.prior_weight]).enumerate() {
+            if examples.is_empty() || weight == 0.0 {
+                continue;
+            }
+            for at in 0..recipe.batch {
+                // Every picture's turn comes equally often.
+                let place = step * recipe.batch + at;
+                let (round, place) = (place / examples.len(), place % examples.len());
+                let order = shuffled(
+                    examples.len(),
+                    recipe.seed ^ ((2 * round + of) as u64).wrapping_mul(0xd134_2543_de82_ef95),
+                );
+                let share = weight / recipe.batch as f64;
+                draws.push(self.noised(recipe, &examples[order[place]], (share, of == 0), &mut random)?);
+            }
+        }
+        Ok(draws)
+    }
+
+    fn noised(
+        &self,
+        recipe: &Recipe,
+        example: &Example,
+        (share, own): (f64, bool),
+        random: &mut Mt64,
+    ) -> Result<Draw> {
+        let timestep = below(random, self.forward.last());
+        let mirrored = recipe.flip && below(random, 2) == 1;
+        let dropped = unit(random) < recipe.caption_dropout;
+        let clean = &example.latents[usize::from(mirrored).min(example.latents.len() - 1)];
+        let mut generator = NoiseSource::Torch.generator(random.next_u64());
+        let mut noise = generator.randn(clean.len());
+        if recipe.noise_offset > 0.0 {
+            let each = generator.randn(clean.len() / self.pixels.max(1));
+            for (channel, offset) in noise.chunks_mut(self.pixels.max(1)).zip(each) {
+                channel.iter_mut().for_each(|value| *value += recipe.noise_offset as f32 * offset);
+            }
+        }
+        let shares = self.forward.shares(timestep + 1)?;
+        let sample = shares.mix(clean, &noise);
+        let target = match self.prediction {
+            PredictionType::Epsilon => noise,
+            PredictionType::VPrediction => shares.velocity(clean, &noise),
+            PredictionType::Sample => clean.clone(),
+        };
+        let ratio = (f64::from(shares.signal) / f64::from(shares.noise)).powi(2);
+        let weight = recipe.min_snr.map_or(1.0, |gamma| match self.prediction {
+            PredictionType::Epsilon => ratio.min(gamma) / ratio,
+            PredictionType::VPrediction => ratio.min(gamma) / (ratio + 1.0),
+            PredictionType::Sample => ratio.min(gamma),
+        });
+        let caption = (!dropped).then_some(example.caption);
+        Ok(Draw { sample, target, timestep, caption, share: share * weight, own })
+    }
+}
+
+/// A number below `count`.
+fn below(random: &mut Mt64, count: usize) -> usize {
+    (random.next_u64() % count.max(1) as u64) as usize
+}
+
+/// A number of [0, 1).
+fn unit(random: &mut Mt64) -> f64 {
+    (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
+/// The numbers below `count` in an order of the seed (Fisher and Yates).
+fn shuffled(count: usize, seed: u64) -> Vec<usize> {
+    let mut random = Mt64::new(seed);
+    let mut order: Vec<usize> = (0..count).collect();
+    for at in (1..count).rev() {
+        order.swap(at, below(&mut random, at + 1));
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    fn lesson(own: usize, class: usize) -> Lesson {
+        let some = |count: usize, first: usize| {
+            (0..count).map(|i| Example { latents: vec![vec![0.5; 64]], caption: first + i }).collect()
+        };
+        Lesson::new(&config::builtin::sd15(), [some(own, 0), some(class, own)], 16).expect("a lesson")
+    }
+
+    #[test]
+    fn every_picture_has_its_turn_and_steps_repeat() {
+        let (lesson, recipe) =
+            (lesson(5, 3), Recipe { batch: 2, caption_dropout: 0.0, prior_weight: 0.5, ..Recipe::default() });
+        let mut seen = [0; 8];
+        for step in 0..15 {
+            let draws = lesson.draw(&recipe, step).expect("a step");
+            assert_eq!(draws.iter().map(|draw| draw.share).collect::<Vec<_>>(), [0.5, 0.5, 0.25, 0.25]);
+            assert_eq!(draws, lesson.draw(&recipe, step).expect("the same step"));
+            draws.iter().for_each(|draw| seen[draw.caption.expect("a caption")] += 1);
+        }
+        assert_eq!(seen, [6, 6, 6, 6, 6, 10, 10, 10]);
+        assert_ne!(lesson.draw(&recipe, 0).expect("a step"), lesson.draw(&recipe, 1).expect("a step"));
+    }
+
+    #[test]
+    fn what_is_clear_counts_less_with_min_snr() {
+        let recipe = Recipe { min_snr: Some(5.0), caption_dropout: 0.3, ..Recipe::default() };
+        let lesson = lesson(4, 0);
+        let draws: Vec<Draw> =
+            (0..200).flat_map(|step| lesson.draw(&recipe, step).expect("a step")).collect();
+        for Draw { timestep, share, .. } in &draws {
+            let shares = lesson.forward.shares(timestep + 1).expect("shares");
+            let ratio = f64::from(shares.signal / shares.noise).powi(2);
+            assert!((share - (5.0 / ratio).min(1.0)).abs() < 1e-4, "{timestep}: {share}");
+        }
+        let dropped = draws.iter().filter(|draw| draw.caption.is_none()).count();
+        assert!((40..80).contains(&dropped), "{dropped} of 200 without a caption");
+    }
+}

@@ -1,0 +1,330 @@
+//! What is asked for: which layers learn, how fast, how long, and from what.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{Denoiser, ModelConfig};
+use crate::error::{Error, Result};
+
+/// A UNet whose widest map at the top has fewer channels is a toy: it learns with larger steps, and in fewer of them.
+const TOY: usize = 256;
+/// What may be asked for.
+pub const RANK_RANGE: [usize; 2] = [1, 128];
+pub const STEPS_RANGE: [usize; 2] = [1, 20_000];
+pub const BATCH_RANGE: [usize; 2] = [1, 64];
+/// From here on a learning rate only destroys.
+pub const MAX_RATE: f64 = 0.1;
+
+/// Ready-made settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// One thing, from a few pictures.
+    #[default]
+    Thing,
+    /// A person or an animal: the words learn too, slowly, and for longer.
+    Character,
+    /// A way of drawing, whatever is drawn: all linear layers, without pictures of a class.
+    Style,
+}
+
+impl Preset {
+    pub const ALL: [Preset; 3] = [Preset::Thing, Preset::Character, Preset::Style];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Preset::Thing => "thing",
+            Preset::Character => "character",
+            Preset::Style => "style",
+        }
+    }
+}
+
+/// Which layers of the UNet learn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Layers {
+    /// Queries, keys, values and outputs of all attentions: diffusers' choice.
+    #[default]
+    Attention,
+    /// And the feed-forwards and projections around them: kohya's.
+    Linear,
+    /// And the convolutions of the residual blocks.
+    All,
+}
+
+impl Layers {
+    pub const ALL: [Layers; 3] = [Layers::Attention, Layers::Linear, Layers::All];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Layers::Attention => "attention",
+            Layers::Linear => "linear",
+            Layers::All => "all",
+        }
+    }
+
+    /// How the names of their paths end.
+    fn ends(self) -> &'static [&'static str] {
+        const ALL: [&str; 11] = [
+            ".to_q",
+            ".to_k",
+            ".to_v",
+            ".to_out.0",
+            ".ff.net.0.proj",
+            ".ff.net.2",
+            ".proj_in",
+            ".proj_out",
+            ".conv1",
+            ".conv2",
+            ".samplers.0.conv",
+        ];
+        match self {
+            Layers::Attention => &ALL[..4],
+            Layers::Linear => &ALL[..8],
+            Layers::All => &ALL,
+        }
+    }
+}
+
+/// How the learning rate changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// It does not.
+    Constant,
+    /// Down to 0 along half a cosine.
+    #[default]
+    Cosine,
+}
+
+impl Schedule {
+    pub const ALL: [Schedule; 2] = [Schedule::Constant, Schedule::Cosine];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Schedule::Constant => "constant",
+            Schedule::Cosine => "cosine",
+        }
+    }
+}
+
+macro_rules! named {
+    ($kind:ident, $field:literal) => {
+        impl fmt::Display for $kind {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl FromStr for $kind {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self> {
+                let names = $kind::ALL.map($kind::name);
+                let unknown = || Error::InvalidInput {
+                    field: $field,
+                    message: format!("there is no {text:?}, only {}", names.join(", ")),
+                };
+                $kind::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(unknown)
+            }
+        }
+    };
+}
+
+named!(Preset, "preset");
+named!(Layers, "layers");
+named!(Schedule, "schedule");
+
+/// All settings of a training but its pictures and words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "camelCase")]
+pub struct Recipe {
+    pub preset: Preset,
+    pub layers: Layers,
+    pub rank: usize,
+    /// The change counts `alpha / rank`.
+    pub alpha: f64,
+    /// The text encoder's attention and feed-forward learn too.
+    pub text_encoder: bool,
+    pub learning_rate: f64,
+    pub text_learning_rate: f64,
+    pub schedule: Schedule,
+    /// Steps over which the learning rate rises from 0.
+    pub warmup: usize,
+    pub steps: usize,
+    /// Pictures of what is learnt a step, and as many of its class where there are some.
+    pub batch: usize,
+    /// Pictures of the class that the model draws itself beforehand, so that it keeps what it knows (prior preservation).
+    pub class_images: usize,
+    /// How much these count beside what is learnt.
+    pub prior_weight: f64,
+    /// How often a caption is left out, so that guidance goes on working: 0 to 1.
+    pub caption_dropout: f64,
+    /// Pictures are mirrored half of the time.
+    pub flip: bool,
+    /// γ of min-SNR weighting (Hang et al. 2023, <https://arxiv.org/abs/2303.09556>).
+    pub min_snr: Option<f64>,
+    /// So much noise is the same for a whole channel (Guttenberg 2023).
+    pub noise_offset: f64,
+    /// Gradients of a step are together no longer.
+    pub max_gradient: f64,
+    pub weight_decay: f64,
+    pub seed: u64,
+}
+
+impl Default for Recipe {
+    fn default() -> Recipe {
+        Recipe {
+            preset: Preset::Thing,
+            layers: Layers::Attention,
+            rank: 8,
+            alpha: 8.0,
+            text_encoder: false,
+            learning_rate: 1e-4,
+            text_learning_rate: 5e-5,
+            schedule: Schedule::Cosine,
+            warmup: 0,
+            steps: 800,
+            batch: 1,
+            class_images: 100,
+            prior_weight: 1.0,
+            caption_dropout: 0.05,
+            flip: false,
+            min_snr: None,
+            noise_offset: 0.0,
+            max_gradient: 1.0,
+            weight_decay: 1e-2,
+            seed: 0,
+        }
+    }
+}
+
+impl Recipe {
+    /// A preset for a model. Those of toys were tuned on mini (docs/training.md); the others are the literature's (diffusers'
+    /// `train_dreambooth_lora`, kohya's sd-scripts) and were not tried here.
+    pub fn of(preset: Preset, config: &ModelConfig) -> Recipe {
+        let Denoiser::Unet(unet) = &config.denoiser;
+        let toy = unet.block_out_channels[0] < TOY;
+        let usual = match toy {
+            true => Recipe {
+                learning_rate: 1e-3,
+                text_learning_rate: 2e-4,
+                steps: 300,
+                batch: 4,
+                class_images: 16,
+                ..Recipe::default()
+            },
+            false => Recipe::default(),
+        };
+        match preset {
+            Preset::Thing => usual,
+            Preset::Character => Recipe { preset, text_encoder: true, steps: usual.steps * 3 / 2, ..usual },
+            Preset::Style => Recipe {
+                preset,
+                layers: Layers::Linear,
+                rank: 16,
+                alpha: 16.0,
+                steps: usual.steps * 3 / 2,
+                class_images: 0,
+                ..usual
+            },
+        }
+    }
+
+    /// Refuses what cannot be learnt with.
+    pub fn check(&self) -> Result<()> {
+        let within = |field, value: usize, [least, most]: [usize; 2]| {
+            let message = format!("{value} asked for, expected {least} to {most}");
+            if (least..=most).contains(&value) { Ok(()) } else { Err(Error::InvalidInput { field, message }) }
+        };
+        within("rank", self.rank, RANK_RANGE)?;
+        within("steps", self.steps, STEPS_RANGE)?;
+        within("batch", self.batch, BATCH_RANGE)?;
+        let number = |field, value: f64, least: f64, most: f64| {
+            let message = format!("{value} asked for, expected {least} to {most}");
+            if value >= least && value <= most { Ok(()) } else { Err(Error::InvalidInput { field, message }) }
+        };
+        number("alpha", self.alpha, 1e-3, 1024.0)?;
+        number("learningRate", self.learning_rate, 1e-8, MAX_RATE)?;
+        number("textLearningRate", self.text_learning_rate, 0.0, MAX_RATE)?;
+        number("priorWeight", self.prior_weight, 0.0, 10.0)?;
+        number("captionDropout", self.caption_dropout, 0.0, 1.0)?;
+        number("noiseOffset", self.noise_offset, 0.0, 1.0)?;
+        number("maxGradient", self.max_gradient, 1e-6, 1e6)?;
+        number("weightDecay", self.weight_decay, 0.0, 1.0)?;
+        self.min_snr.map_or(Ok(()), |gamma| number("minSnr", gamma, 0.1, 100.0))
+    }
+
+    /// Whether a layer learns, by its path.
+    pub fn learns(&self, layer: &str) -> bool {
+        const WORDS: [&str; 6] = [".q_proj", ".k_proj", ".v_proj", ".out_proj", ".fc1", ".fc2"];
+        match layer.starts_with("text_encoder.") {
+            true => self.text_encoder && WORDS.iter().any(|end| layer.ends_with(end)),
+            false => {
+                let layer = layer.replace("upsamplers", "samplers").replace("downsamplers", "samplers");
+                self.layers.ends().iter().any(|end| layer.ends_with(end))
+            }
+        }
+    }
+
+    /// The learning rate of a layer in step `step`, counted from 0.
+    pub fn rate(&self, layer: &str, step: usize) -> f64 {
+        let rate =
+            if layer.starts_with("text_encoder.") { self.text_learning_rate } else { self.learning_rate };
+        let risen = if step < self.warmup { (step + 1) as f64 / self.warmup as f64 } else { 1.0 };
+        let rest = self.steps.saturating_sub(self.warmup).max(1) as f64;
+        let share = step.saturating_sub(self.warmup) as f64 / rest;
+        let falling = match self.schedule {
+            Schedule::Constant => 1.0,
+            Schedule::Cosine => 0.5 * (1.0 + (share * std::f64::consts::PI).cos()),
+        };
+        rate * risen * falling
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_those_of_their_kind() {
+        let (attention, all) =
+            (Recipe::default(), Recipe { layers: Layers::All, text_encoder: true, ..Recipe::default() });
+        let layers = [
+            ("unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_out.0", true, true),
+            ("unet.mid_block.attentions.0.transformer_blocks.0.ff.net.0.proj", false, true),
+            ("unet.up_blocks.0.upsamplers.0.conv", false, true),
+            ("unet.down_blocks.0.downsamplers.0.conv", false, true),
+            ("unet.conv_in", false, false),
+            ("unet.mid_block.resnets.0.time_emb_proj", false, false),
+            ("text_encoder.text_model.encoder.layers.0.mlp.fc1", false, true),
+        ];
+        for (layer, few, many) in layers {
+            assert_eq!((attention.learns(layer), all.learns(layer)), (few, many), "{layer}");
+        }
+    }
+
+    #[test]
+    fn the_rate_rises_and_falls() {
+        let recipe = Recipe { steps: 110, warmup: 10, learning_rate: 1.0, ..Recipe::default() };
+        let rates = [0, 4, 9, 10, 60, 109].map(|step| (recipe.rate("unet.x", step) * 1000.0).round());
+        assert_eq!(rates, [100.0, 500.0, 1000.0, 1000.0, 500.0, 0.0]);
+        let constant = Recipe { schedule: Schedule::Constant, ..recipe };
+        assert_eq!(constant.rate("unet.x", 109), 1.0);
+    }
+
+    #[test]
+    fn what_cannot_be_learnt_with_is_named() {
+        let of = |recipe: Recipe| recipe.check().map_err(|error| error.to_string());
+        assert_eq!(of(Recipe::default()), Ok(()));
+        assert_eq!(
+            of(Recipe { rank: 0, ..Recipe::default() }),
+            Err("rank: 0 asked for, expected 1 to 128".to_string())
+        );
+        let fast = of(Recipe { learning_rate: f64::NAN, ..Recipe::default() });
+        assert_eq!(fast, Err("learningRate: NaN asked for, expected 0.00000001 to 0.1".to_string()));
+    }
+}

@@ -1,0 +1,274 @@
+//! A training from its pictures to its LoRA.
+
+use sha2::{Digest, Sha256};
+
+use super::file::{Checkpoint, Origin, lora};
+use super::learner::{Asked, Learner, Noised, Text};
+use super::lesson::{Example, Lesson};
+use super::recipe::Recipe;
+use crate::config::ModelConfig;
+use crate::error::{Error, Result};
+use crate::image::{Filter, Placement, Resize, Rgba};
+use crate::pipeline::{Cancel, Pipeline, Request};
+use crate::sample::NoiseSource;
+
+/// A step whose loss is so many times that of the beginning has gone wrong.
+const EXPLODED: f64 = 50.0;
+
+/// A picture and the words that say what it shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Picture {
+    pub image: Rgba,
+    pub caption: String,
+}
+
+/// What a step was.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Step {
+    /// Counted from 1.
+    pub step: usize,
+    pub steps: usize,
+    /// Mean squares of the error over pictures of what is learnt and, where there are some, of its class.
+    pub loss: f64,
+    pub prior_loss: Option<f64>,
+    /// The length of all gradients before they are cut.
+    pub gradient: f64,
+    /// The UNet's learning rate.
+    pub rate: f64,
+}
+
+/// A training under way.
+pub struct Training {
+    recipe: Recipe,
+    config: ModelConfig,
+    learner: Learner,
+    lesson: Lesson,
+    /// By caption; the last is the empty one.
+    texts: Vec<Words>,
+    origin: Origin,
+    /// By what a checkpoint knows this training.
+    id: String,
+    done: usize,
+    /// The loss of the first steps, by which one that explodes is known.
+    first: Option<f64>,
+}
+
+enum Words {
+    Tokens(Vec<u32>),
+    States(Vec<f32>),
+}
+
+impl Training {
+    /// Makes a model ready to learn from pictures of a thing and of its class, cut to squares or whatever shape `size`
+    /// (width, height in pixels) has: encodes them and their captions. `told` is how many are done, of all. Of `origin` what is
+    /// not known here is taken. The model must be on the processor.
+    pub async fn begin(
+        pipeline: &mut Pipeline,
+        recipe: Recipe,
+        (own, class): (&[Picture], &[Picture]),
+        origin: Origin,
+        told: &mut dyn FnMut(usize, usize),
+        cancel: &Cancel,
+    ) -> Result<Training> {
+        recipe.check()?;
+        if own.is_empty() {
+            let message = "there is nothing to learn from; three to twenty pictures are best".to_string();
+            return Err(Error::InvalidInput { field: "images", message });
+        }
+        let [width, height] = origin.size;
+        let config = pipeline.config().clone();
+        let scale = config.vae.scale();
+        if width < 8 * scale || height < 8 * scale || width % (8 * scale) != 0 || height % (8 * scale) != 0 {
+            let message = format!("{width}x{height} asked for, expected multiples of {}", 8 * scale);
+            return Err(Error::InvalidInput { field: "size", message });
+        }
+        let mut captions: Vec<String> = Vec::new();
+        let mut digest = Sha256::new();
+        let all = own.len() + class.len();
+        let mut examples: [Vec<Example>; 2] = Default::default();
+        for (at, picture) in own.iter().chain(class).enumerate() {
+            cancel.check()?;
+            let image = cropped(&picture.image, [width, height])?;
+            digest.update(&image.pixels);
+            digest.update(picture.caption.as_bytes());
+            let mut latents = vec![pipeline.study_encode(&image).await?];
+            if recipe.flip {
+                latents.push(pipeline.study_encode(&mirrored(&image)).await?);
+            }
+            let caption = captions.iter().position(|known| *known == picture.caption);
+            let caption = caption.unwrap_or_else(|| {
+                captions.push(picture.caption.clone());
+                captions.len() - 1
+            });
+            examples[usize::from(at >= own.len())].push(Example { latents, caption });
+            told(at + 1, all);
+        }
+        let mut texts = Vec::new();
+        for caption in captions.iter().map(String::as_str).chain([""]) {
+            let ids = pipeline.caption_tokens(caption)?;
+            texts.push(if recipe.text_encoder {
+                Words::Tokens(ids)
+            } else {
+                Words::States(pipeline.caption_states(&ids).await?)
+            });
+        }
+        let layers = |layer: &str| recipe.learns(layer);
+        let asked = Asked {
+            size: [height / scale, width / scale],
+            tokens: config.chunk_tokens(),
+            encodes: recipe.text_encoder,
+            rank: recipe.rank,
+            alpha: recipe.alpha,
+            layers: &layers,
+        };
+        let elsewhere = || Error::Unsupported {
+            what: "learning on the GPU".to_string(),
+            message: "models learn on the processor; choose it as the engine".to_string(),
+        };
+        let mut learner = Learner::new(&config, pipeline.weights_on_cpu().ok_or_else(elsewhere)?, &asked)?;
+        learner.optimizer.weight_decay = recipe.weight_decay;
+        begin_matrices(&mut learner, recipe.seed)?;
+        let lesson = Lesson::new(&config, examples, asked.size[0] * asked.size[1])?;
+        let count = |caption: &String| own.iter().filter(|picture| picture.caption == *caption).count();
+        let captions =
+            captions.iter().map(|caption| (caption.clone(), count(caption))).filter(|(_, count)| *count > 0);
+        digest.update(config.name.as_bytes());
+        digest.update([width as u64, height as u64].map(u64::to_le_bytes).concat());
+        let origin = Origin {
+            model: config.name.clone(),
+            pictures: [own.len(), class.len()],
+            captions: captions.collect(),
+            ..origin
+        };
+        let id = digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+        Ok(Training { recipe, config, learner, lesson, texts, origin, id, done: 0, first: None })
+    }
+
+    /// Steps so far.
+    pub fn done(&self) -> usize {
+        self.done
+    }
+
+    /// What it was asked for.
+    pub fn recipe(&self) -> &Recipe {
+        &self.recipe
+    }
+
+    /// Numbers that are learnt.
+    pub fn values(&self) -> usize {
+        self.learner.adapters().iter().flat_map(|adapter| adapter.lengths()).sum()
+    }
+
+    /// Takes a step. A cancelled one leaves everything as it was before it; one whose loss explodes is an error, and so is one
+    /// with values that are no numbers: what was learnt before it can still be written.
+    pub fn step(&mut self, cancel: &Cancel) -> Result<Step> {
+        let draws = self.lesson.draw(&self.recipe, self.done)?;
+        let (mut losses, mut counts) = ([0f64; 2], [0usize; 2]);
+        for draw in &draws {
+            let words = &self.texts[draw.caption.unwrap_or(self.texts.len() - 1)];
+            let text = match words {
+                Words::Tokens(ids) => Text::Tokens(ids),
+                Words::States(states) => Text::Embeddings(states),
+            };
+            let noised =
+                Noised { sample: &draw.sample, timestep: draw.timestep as f64, text, target: &draw.target };
+            let loss = self.learner.learn(&noised, draw.share, &|| cancel.is_cancelled());
+            let loss = loss.inspect_err(|_| self.learner.forget())?;
+            losses[usize::from(!draw.own)] += loss;
+            counts[usize::from(!draw.own)] += 1;
+        }
+        let mean = |which: usize| losses[which] / counts[which].max(1) as f64;
+        let loss = mean(0);
+        let first = *self.first.get_or_insert(loss.max(1e-3));
+        if loss.is_nan() || loss > EXPLODED * first.max(0.1) {
+            self.learner.forget();
+            return Err(Error::InvalidInput {
+                field: "learningRate",
+                message: format!(
+                    "the loss exploded to {loss:.3} in step {}; what was learnt before is kept; try a smaller learning rate than {}",
+                    self.done + 1,
+                    self.recipe.learning_rate
+                ),
+            });
+        }
+        let rate = |layer: &str| self.recipe.rate(layer, self.done);
+        let gradient = self.learner.step(|adapter| rate(&adapter.part.name), self.recipe.max_gradient)?;
+        let rate = rate("unet");
+        self.done += 1;
+        let prior_loss = (counts[1] > 0).then(|| mean(1));
+        Ok(Step { step: self.done, steps: self.recipe.steps, loss, prior_loss, gradient, rate })
+    }
+
+    /// The LoRA as it is now.
+    pub fn lora(&self) -> Result<Vec<u8>> {
+        let origin = Origin { steps: self.done, ..self.origin.clone() };
+        lora(&self.learner, &self.recipe, &self.config, &origin)
+    }
+
+    /// What is needed to go on another day.
+    pub fn checkpoint(&self) -> Result<Checkpoint> {
+        Checkpoint::of(&self.learner, self.done, &self.recipe, &self.id)
+    }
+
+    /// Goes on where a checkpoint was taken, if it is this training's: of the same pictures, words and settings. More steps may be
+    /// asked for than then.
+    pub fn resume(&mut self, checkpoint: &Checkpoint) -> Result<()> {
+        let same = Recipe { steps: self.recipe.steps, ..checkpoint.recipe.clone() };
+        if checkpoint.lesson != self.id || same != self.recipe {
+            let message = "it is of a training from other pictures, captions or settings; begin anew, or choose another file";
+            return Err(Error::InvalidInput { field: "checkpoint", message: message.to_string() });
+        }
+        checkpoint.restore(&mut self.learner)?;
+        self.done = checkpoint.steps;
+        Ok(())
+    }
+}
+
+/// As PEFT begins with "gaussian": down as noise of the deviation 1 / rank, up as zeros, so that nothing has changed yet.
+fn begin_matrices(learner: &mut Learner, seed: u64) -> Result<()> {
+    let mut generator = NoiseSource::Torch.generator(seed);
+    for index in (0..learner.count()).step_by(2) {
+        let adapter = &learner.adapters()[index / 2];
+        let rank = adapter.rank as f32;
+        let values: Vec<f32> = generator.randn(adapter.lengths()[0]).into_iter().map(|x| x / rank).collect();
+        learner.set(index, &values)?;
+    }
+    Ok(())
+}
+
+/// A picture cut and scaled to a size, over white.
+fn cropped(image: &Rgba, [width, height]: [usize; 2]) -> Result<Rgba> {
+    if image.width == 0 || image.height == 0 {
+        let message = "a picture without pixels".to_string();
+        return Err(Error::InvalidInput { field: "images", message });
+    }
+    let placed = Placement::new([image.width, image.height], [width, height], Resize::Crop);
+    Rgba::new(width, height, placed.laid(&image.pixels, 4, Filter::Lanczos))
+}
+
+fn mirrored(image: &Rgba) -> Rgba {
+    let rows = image.pixels.chunks_exact(4 * image.width);
+    let pixels = rows.flat_map(|row| row.chunks_exact(4).rev().flatten()).copied().collect();
+    Rgba { pixels, ..image.clone() }
+}
+
+/// Pictures of a class as the model draws them itself, `count` of them, the prompts in turns: what prior preservation holds on to.
+/// `request` says everything else.
+pub async fn class_pictures(
+    pipeline: &mut Pipeline,
+    (prompts, count): (&[String], usize),
+    request: &Request,
+    told: &mut dyn FnMut(usize, usize),
+    cancel: &Cancel,
+) -> Result<Vec<Picture>> {
+    let mut pictures = Vec::with_capacity(count);
+    for at in 0..count {
+        let Some(prompt) = prompts.get(at % prompts.len().max(1)) else { break };
+        let seed = request.seed.wrapping_add(at as u64);
+        let request = Request { prompt: prompt.clone(), seed, batch: 1, ..request.clone() };
+        let made = pipeline.generate(&request, &mut |_| {}, cancel).await?;
+        pictures.extend(made.images.into_iter().map(|image| Picture { image, caption: prompt.clone() }));
+        told(at + 1, count);
+    }
+    Ok(pictures)
+}
