@@ -2,16 +2,26 @@
 
 mod common;
 
+use std::rc::Rc;
+
 use common::report::Report;
 use common::single::weight;
 use common::{Golden, cases, model_folder};
+use opengen::Error;
 use opengen::config::{ModelConfig, PredictionType};
 use opengen::cpu::Weights;
+use opengen::image::Rgba;
+use opengen::kernels::WeightType;
 use opengen::model;
+use opengen::pipeline::stages::Stages;
+use opengen::pipeline::{Cancel, Pipeline};
 use opengen::plan::train::Adapter;
 use opengen::sample::Forward;
-use opengen::train::{Asked, Learner, Noised, Text};
-use opengen::weights::{self, LayoutOptions, ModelSource};
+use opengen::train::{Asked, Checkpoint, Layers, Learner, Noised, Origin, Picture, Recipe, Text, Training};
+use opengen::weights::{
+    self, Bytes, LayoutOptions, LoraFile, Merged, Merging, ModelSource, Passing, Strength,
+};
+use pollster::block_on;
 
 const MODELS: [&str; 2] = ["sd1", "sd2"];
 const RANK: usize = 4;
@@ -159,4 +169,190 @@ fn fifty_steps_are_pytorchs() {
         });
     }
     report.finish();
+}
+
+/// A model of a folder on the processor.
+fn pipeline(name: &str) -> Pipeline {
+    let source = ModelSource::open(&model_folder(name)).expect("a model");
+    let decls = model::weight_decls(source.config());
+    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
+    Pipeline::on_cpu(manifest, slabs).expect("pipeline")
+}
+
+/// Two pictures of one thing and one of its class.
+fn lesson(side: usize) -> (Vec<Picture>, Vec<Picture>) {
+    let picture = |seed: usize, caption: &str| {
+        let pixel = |at: usize| [(at * seed) as u8, (at / 7) as u8, (at * at * seed / 31) as u8, 255];
+        let image = Rgba::new(side, side, (0..side * side).flat_map(pixel).collect()).expect("a picture");
+        Picture { image, caption: caption.to_string() }
+    };
+    (vec![picture(3, "a zorp cat"), picture(5, "a zorp cat on grass")], vec![picture(11, "a cat")])
+}
+
+fn recipe() -> Recipe {
+    let learning_rate = 2e-3;
+    Recipe {
+        steps: 6,
+        rank: 4,
+        alpha: 2.0,
+        text_encoder: true,
+        layers: Layers::All,
+        flip: true,
+        learning_rate,
+        ..Recipe::default()
+    }
+}
+
+fn begun(pipeline: &mut Pipeline, recipe: Recipe) -> Training {
+    let side = 16 * pipeline.config().vae.scale();
+    let (own, class) = lesson(side);
+    let origin = Origin {
+        name: "zorp".to_string(),
+        trigger: "zorp cat".to_string(),
+        size: [side; 2],
+        ..Origin::default()
+    };
+    let cancel = Cancel::default();
+    let mut told = |_, _| {};
+    let begun = Training::begin(pipeline, recipe, (&own, &class), origin, &mut told, &cancel);
+    block_on(begun).expect("a training")
+}
+
+fn steps(training: &mut Training, count: usize) -> Vec<f64> {
+    (0..count).map(|_| training.step(&Cancel::default()).expect("a step").loss).collect()
+}
+
+#[test]
+fn a_training_that_goes_on_is_the_one_that_never_stopped() {
+    let mut pipeline = pipeline("sd1");
+    let mut whole = begun(&mut pipeline, recipe());
+    let losses = steps(&mut whole, 6);
+    let mut first = begun(&mut pipeline, recipe());
+    let mut parts = steps(&mut first, 2);
+    let bytes = first.checkpoint().and_then(|checkpoint| checkpoint.to_bytes()).expect("a checkpoint");
+    // A step that was begun and stopped leaves nothing behind.
+    let cancelled = Cancel::default();
+    cancelled.cancel();
+    assert!(matches!(first.step(&cancelled), Err(Error::Aborted)));
+    let mut second = begun(&mut pipeline, recipe());
+    second.resume(&Checkpoint::from_bytes(&bytes).expect("the checkpoint")).expect("it goes on");
+    parts.extend(steps(&mut second, 2));
+    parts.extend(steps(&mut second, 2));
+    assert_eq!(losses, parts);
+    let hash = |training: &Training| said(&training.lora().expect("a file"), "sshs_model_hash");
+    assert_eq!(hash(&whole), hash(&second));
+    parts.truncate(2);
+    parts.extend(steps(&mut first, 4));
+    assert_eq!(losses, parts);
+
+    let mut other = begun(&mut pipeline, Recipe { rank: 2, ..recipe() });
+    let refused =
+        other.resume(&Checkpoint::from_bytes(&bytes).expect("the checkpoint")).expect_err("another's");
+    assert!(
+        refused.to_string().starts_with("checkpoint: it is of a training from other pictures"),
+        "{refused}"
+    );
+    for cut in [0, 7, 100, bytes.len() - 1] {
+        assert!(matches!(Checkpoint::from_bytes(&bytes[..cut]), Err(Error::BadFile { .. })), "{cut} bytes");
+    }
+}
+
+#[test]
+fn a_file_does_what_was_learnt() {
+    let mut report = Report::new(common::F32);
+    for name in MODELS {
+        let mut own = pipeline(name);
+        let mut training = begun(&mut own, recipe());
+        steps(&mut training, 6);
+        let bytes = training.lora().expect("a file");
+        let file = Rc::new(LoraFile::of_bytes("zorp", bytes.clone()).expect("a LoRA"));
+        assert_eq!(file.hash().expect("its hash"), &said(&bytes, "sshs_model_hash")[..12]);
+        assert_eq!(said(&bytes, "ss_network_dim"), "4");
+        assert_eq!(said(&bytes, "modelspec.trigger_phrase"), "zorp cat");
+
+        // The model with the file merged into it, beside the model that learnt it.
+        let source = ModelSource::open(&model_folder(name)).expect("a model");
+        let decls = model::weight_decls(source.config());
+        let exact = LayoutOptions { matrix_type: Some(WeightType::F32), ..LayoutOptions::default() };
+        let (manifest, slabs) = weights::load(&source, &decls, exact).expect("weights");
+        let asked = vec![weights::Asked { file, strength: Strength::of(1.0) }];
+        let merged = Merged::for_packed(asked, &manifest).expect("it fits");
+        let mut merging = Merging::new(&merged, &manifest, &|record| merged.touches(record));
+        let mut changed = slabs.clone();
+        for (slab, bytes) in slabs.iter().enumerate() {
+            let mut put = |passing: Passing<'_>| {
+                if let Passing::Record(record, bytes) = passing {
+                    let at = record.values.offset as usize;
+                    changed[record.slab][at..at + bytes.len()].copy_from_slice(&bytes);
+                }
+                Ok(())
+            };
+            merging.pass(slab, 0, &Bytes::Slice(bytes), &mut put).expect("merged");
+        }
+        let weights = Weights::new(&manifest, changed).expect("weights");
+        let tiny = Tiny {
+            tokens: own.caption_tokens("a zorp cat").expect("tokens"),
+            weights,
+            config: manifest.config.clone(),
+        };
+        let stages = Stages::on_cpu(&tiny.weights);
+        let embeddings =
+            block_on(stages.text_embeddings(&tiny.config, &[tiny.tokens.clone()], 0)).expect("embeddings");
+        let sample = unit("sample");
+        let predict = stages.unet(&tiny.config, &sample, [1, 4, 16, 16], 261.0, &embeddings);
+        let merged = block_on(predict).expect("a prediction");
+        let learnt = training.predict(&sample, 261.0, "a zorp cat").expect("a prediction");
+        report.compare(&format!("{name} with what it learnt"), &merged, &learnt);
+        let plain = Tiny::open(name);
+        let stages = Stages::on_cpu(&plain.weights);
+        let embeddings =
+            block_on(stages.text_embeddings(&plain.config, &[tiny.tokens], 0)).expect("embeddings");
+        let before = block_on(stages.unet(&plain.config, &sample, [1, 4, 16, 16], 261.0, &embeddings))
+            .expect("a prediction");
+        let apart = common::report::difference(&before, &learnt).relative;
+        assert!(apart > 10.0 * common::F32, "{name}: nothing to see of what was learnt: {apart:e}");
+    }
+    report.finish();
+}
+
+/// What a file says of itself.
+fn said(bytes: &[u8], key: &str) -> String {
+    let (_, header) = safetensors::SafeTensors::read_metadata(bytes).expect("a header");
+    header.metadata().as_ref().and_then(|texts| texts.get(key)).cloned().unwrap_or_default()
+}
+
+#[test]
+fn a_rate_that_destroys_is_noticed_and_what_was_learnt_stays() {
+    let mut pipeline = pipeline("sd1");
+    let wild = Recipe { learning_rate: 0.1, steps: 60, max_gradient: 1e6, text_encoder: false, ..recipe() };
+    let mut training = begun(&mut pipeline, Recipe { layers: Layers::Attention, ..wild });
+    let failed = (0..60).find_map(|_| training.step(&Cancel::default()).err()).expect("it explodes");
+    assert!(failed.to_string().contains("exploded"), "{failed}");
+    let file = training.lora().expect("what was learnt before is written");
+    assert!(LoraFile::of_bytes("zorp", file).is_ok());
+}
+
+#[test]
+fn what_cannot_be_learnt_from_is_refused_by_name() {
+    let mut pipeline = pipeline("sd1");
+    let side = 16 * pipeline.config().vae.scale();
+    let (own, _) = lesson(side);
+    let cancel = Cancel::default();
+    let mut begin = |own: &[Picture], size: [usize; 2], recipe: Recipe| {
+        let origin = Origin { size, ..Origin::default() };
+        let mut told = |_, _| {};
+        let begun = Training::begin(&mut pipeline, recipe, (own, &[]), origin, &mut told, &cancel);
+        block_on(begun).map(|_| ()).expect_err("refused").to_string()
+    };
+    assert_eq!(
+        begin(&[], [side; 2], recipe()),
+        "images: there is nothing to learn from; three to twenty pictures are best"
+    );
+    assert!(begin(&own, [side + 1, side], recipe()).starts_with("size: "));
+    assert_eq!(
+        begin(&own, [side; 2], Recipe { rank: 0, ..recipe() }),
+        "rank: 0 asked for, expected 1 to 128"
+    );
+    let long = Picture { caption: "zorp ".repeat(200), ..own[0].clone() };
+    assert!(begin(&[long], [side; 2], recipe()).starts_with("caption: "));
 }

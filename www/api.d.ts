@@ -4,10 +4,10 @@
 
 import type {
   Capabilities, Control, EnginePath, ErrorCode as EngineErrorCode, Extension, GenerateRequest, HiresFix, LoadedModel, Lora,
-  LoadProgress, ModelInfo, ModuleName, ModelLicense, Pixels, Prediction, PreviewOptions, StageName, Stats, StoredModel, StoredNetwork, Timings, Upscaler, Walk, WeightType,
+  LoadProgress, ModelInfo, ModuleName, ModelLicense, Pixels, Prediction, PreviewOptions, Recipe, StageName, Stats, StoredModel, StoredNetwork, Timings, Upscaler, Walk, WeightType,
 } from './protocol.d.ts';
 
-export type { Extension, HiresFix, ModelLicense, PreviewOptions, StoredNetwork, Upscaler, Walk, WeightType };
+export type { Extension, HiresFix, ModelLicense, PreviewOptions, Recipe, StoredNetwork, Upscaler, Walk, WeightType };
 
 /**
  * The model that is meant:
@@ -221,6 +221,61 @@ export interface UpscaleOptions<T extends ImageType = 'ImageData'> {
   onProgress?: (progress: { tile: number; tiles: number; share: number }) => void;
   /** Stops the call, which then rejects with code ABORTED, the signal's reason as its `cause`. */
   signal?: AbortSignal;
+}
+
+/** What `train` is asked. Presets and defaults are those of `opengen train`. */
+export interface TrainOptions {
+  /** Pictures of what is learnt, three to twenty; each with a caption of its own, or all under `instancePrompt`. */
+  images: (PictureSource | { image: PictureSource; caption?: string })[];
+  /** What all of them show, such as "a photo of a zorp dog": a word that means nothing yet, and what kind of thing it is. */
+  instancePrompt?: string;
+  /** What the model draws itself beforehand, to keep it (prior preservation), such as "a photo of a dog". */
+  classPrompts?: string[];
+  /** Settings that go together. Default: "thing". */
+  preset?: 'thing' | 'character' | 'style';
+  /** Some settings in place of the preset's. */
+  recipe?: Partial<Recipe>;
+  /** Pixels to which pictures are cut, multiples of 64. Default: the model's own size. */
+  width?: number;
+  height?: number;
+  /** What the file is called inside. Default: "taught". */
+  name?: string;
+  /** The words that call it. Default: `instancePrompt`. */
+  trigger?: string;
+  /** Steps after which `onKept` is called. Default: 50; 0: never. */
+  saveEvery?: number;
+  /** What an earlier call with the same pictures and settings was interrupted with: it goes on from there. */
+  checkpoint?: Blob;
+  /** Pictures of the class are drawn, then all are encoded. */
+  onPrepare?: (progress: { what: 'class' | 'pictures'; done: number; all: number }) => void;
+  onStep?: (step: TrainStep) => void;
+  /** What was learnt so far: every some steps, and when the call stops early. */
+  onKept?: (trained: Trained) => void;
+  /** Stops the call, which then rejects with code ABORTED, after `onKept`. */
+  signal?: AbortSignal;
+}
+
+export interface TrainStep {
+  /** Counted from 1. */
+  step: number;
+  steps: number;
+  /** Mean squares of the error over pictures of what is learnt. */
+  loss: number;
+  /** The same over pictures of its class, where there are some. */
+  priorLoss: number | null;
+  /** The length of all gradients before they are cut. */
+  gradient: number;
+  /** The UNet's learning rate. */
+  rate: number;
+}
+
+export interface Trained {
+  /** Steps taken. */
+  step: number;
+  /** The LoRA: a safetensors file in kohya's naming, for `loras`, `og.networks`, A1111 and ComfyUI. */
+  file: Blob;
+  /** What is needed to go on. */
+  checkpoint: Blob;
 }
 
 export interface Upscaled<T extends ImageType = 'ImageData'> {

@@ -276,6 +276,28 @@ export class OpenGen extends EventTarget {
   }
 
   /**
+   * Teaches the loaded model something of one's own from a few pictures (DreamBooth): what it learns is a LoRA. Only engines on the
+   * processor can; a second one beside the first leaves that free.
+   * @param {import('./api.d.ts').TrainOptions} options
+   * @returns {Promise<import('./api.d.ts').Trained>}
+   */
+  async train(options) {
+    check('train', options);
+    const { askOf, telling, trained } = await import('./train.js');
+    const { signal, width, height, ...rest } = options ?? {};
+    const ask = await askOf(rest);
+    const learnt = await this.#link.inTurn(async () => {
+      if (!this.#model) throw invalid('model', 'no model is loaded yet');
+      const { width: wide, height: high, defaults } = this.#model;
+      const seed = rest.recipe?.seed ?? 0;
+      const request = { ...REQUEST, previews: false, ...defaults, prompt: '', seed, width: width ?? wide, height: height ?? high };
+      const call = /** @type {any} */ ({ type: 'train', ask: { ...ask, request } });
+      return this.#link.call(call, { signal, onEvent: telling(rest) });
+    }, signal);
+    return trained(/** @type {any} */ (learnt));
+  }
+
+  /**
    * Looks into the loaded model: its schedule, one step of a run, where attention looked.
    * @template {Study} S
    * @param {S} ask

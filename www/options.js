@@ -33,6 +33,17 @@ const PICTURE = {
 const GENERATE = { ...PICTURE, imageType: true, onStage: true, onStep: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').UpscaleOptions>>} */
 const UPSCALE = { model: true, scale: true, imageType: true, onProgress: true, signal: true };
+/** @type {Names<Required<import('./api.d.ts').TrainOptions>>} */
+const TRAIN = {
+  images: true, instancePrompt: true, classPrompts: true, preset: true, recipe: true, width: true, height: true, name: true, trigger: true,
+  saveEvery: true, checkpoint: true, onPrepare: true, onStep: true, onKept: true, signal: true,
+};
+/** @type {Names<import('./protocol.d.ts').Recipe>} */
+const RECIPE = {
+  layers: true, rank: true, alpha: true, textEncoder: true, learningRate: true, textLearningRate: true, schedule: true, warmup: true,
+  steps: true, batch: true, classImages: true, priorWeight: true, captionDropout: true, flip: true, minSnr: true, noiseOffset: true,
+  maxGradient: true, weightDecay: true, seed: true,
+};
 /** @type {Names<Required<import('./api.d.ts').PreviewOptions>>} */
 const PREVIEWS = { size: true, every: true };
 /** @type {Names<Required<import('./protocol.d.ts').Walk>>} */
@@ -76,7 +87,7 @@ export const STUDY = {
 /** The options of each call, by what an error calls it. */
 const TAKES = {
   create: CREATE, detect: DETECT, load: IMPORT, import: IMPORT, quantize: LOAD, setAutoencoder: IMPORT, model: MODEL, generate: GENERATE, previews: PREVIEWS,
-  upscale: UPSCALE, walk: WALK, extend: EXTEND, hires: HIRES, samplerOptions: SAMPLER_OPTIONS, control: CONTROL, embedding: EMBEDDING, lora: LORA, add: NETWORK, request: PICTURE, study: SIGNAL,
+  upscale: UPSCALE, train: TRAIN, recipe: RECIPE, walk: WALK, extend: EXTEND, hires: HIRES, samplerOptions: SAMPLER_OPTIONS, control: CONTROL, embedding: EMBEDDING, lora: LORA, add: NETWORK, request: PICTURE, study: SIGNAL,
 };
 
 /** What others call an option; without capitals, dashes and underscores. */

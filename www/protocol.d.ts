@@ -586,6 +586,63 @@ export interface Pixels {
 /** "encode" where the run begins with a picture. */
 export type StageName = 'encode' | 'text' | 'denoise' | 'decode';
 
+/** All settings of a training but its pictures and words. */
+export interface Recipe {
+  /** Which layers of the UNet learn: attention (diffusers' choice), linear (kohya's) or all, convolutions too. */
+  layers: 'attention' | 'linear' | 'all';
+  /** 1 … 128. */
+  rank: number;
+  /** What is learnt counts alpha / rank. */
+  alpha: number;
+  textEncoder: boolean;
+  learningRate: number;
+  textLearningRate: number;
+  schedule: 'constant' | 'cosine';
+  warmup: number;
+  steps: number;
+  /** Pictures a step, and as many of the class. */
+  batch: number;
+  /** Pictures of the class that are drawn beforehand. */
+  classImages: number;
+  priorWeight: number;
+  /** How often a caption is left out, 0 … 1. */
+  captionDropout: number;
+  /** Pictures are mirrored half of the time. */
+  flip: boolean;
+  /** γ of min-SNR weighting; null: none. */
+  minSnr: number | null;
+  noiseOffset: number;
+  maxGradient: number;
+  weightDecay: number;
+  seed: number;
+}
+
+/** What `train` is asked. */
+export interface TrainRequest {
+  images: { image: Pixels; caption: string }[];
+  classPrompts: string[];
+  preset?: 'thing' | 'character' | 'style';
+  recipe?: Partial<Recipe>;
+  /** How pictures of the class are drawn, and how large all are. */
+  request: GenerateRequest;
+  name: string;
+  trigger: string;
+  saveEvery?: number;
+  checkpoint?: Uint8Array;
+}
+
+/** What was learnt: the LoRA's file, and what is needed to go on. */
+export interface Learnt {
+  step: number;
+  lora: Uint8Array;
+  checkpoint: Uint8Array;
+}
+
+export type TrainEvent =
+  | { type: 'prepare'; what: 'class' | 'pictures'; done: number; all: number }
+  | { type: 'step'; step: number; steps: number; loss: number; priorLoss: number | null; gradient: number; rate: number }
+  | ({ type: 'kept' } & Learnt);
+
 /** What `upscale` is asked. */
 export interface UpscaleRequest {
   network: NetworkFile;
@@ -768,6 +825,7 @@ export type ToWorker =
   | { type: 'quantizeModel'; id: number; model: string; to: WeightType }
   | { type: 'generate'; id: number; request: GenerateRequest }
   | { type: 'upscale'; id: number; ask: UpscaleRequest }
+  | { type: 'train'; id: number; ask: TrainRequest }
   | { type: 'study'; id: number; ask: Study }
   | { type: 'listNetworks'; id: number }
   | { type: 'addNetwork'; id: number; network: NetworkFile; name: string; replace?: boolean }
@@ -782,7 +840,7 @@ export type ToWorker =
 
 export type FromWorker =
   | { type: 'progress'; id: number; progress: LoadProgress }
-  | { type: 'event'; id: number; event: GenerateEvent | UpscaleEvent }
+  | { type: 'event'; id: number; event: GenerateEvent | UpscaleEvent | TrainEvent }
   | { type: 'done'; id: number; value: unknown }
   | { type: 'failed'; id: number; error: WireError }
   | { type: 'happened'; event: Happened };

@@ -99,6 +99,15 @@ const PARTS = {
     'catalogue/texts.js',
     'catalogue/view.js',
   ],
+  teach: [
+    'css/catalogue.css', 'css/teach.css',
+    'train.js',
+    'teach/curve.js',
+    'teach/keeping.js',
+    'teach/set.js',
+    'teach/texts.js',
+    'teach/view.js',
+  ],
   loras: ['css/loras.css', 'catalogue/loras.js', 'catalogue/tags.js'],
   grid: ['css/grid.css', 'grid/axes.js', 'grid/sheet.js', 'grid/view.js'],
   rest: [

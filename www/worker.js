@@ -99,6 +99,13 @@ async function perform(call) {
       const { key, name } = network;
       return cancellable(call.id, (engine) => engine.upscale({ ...ask, key, name, read: () => bytesOf(network) }, tell));
     }
+    case 'train': {
+      const tell = (event) => {
+        self.postMessage({ type: 'event', id: call.id, event }, transferables(event));
+        clearRegisters(); // the next step comes
+      };
+      return cancellable(call.id, (engine) => engine.train(call.ask, tell));
+    }
     case 'study':
       return cancellable(call.id, async (engine) => engine.study(await studied(call.ask)));
     case 'listNetworks':
@@ -267,10 +274,10 @@ async function withNetworks(asked) {
 
 const progressOf = ({ id }) => (progress) => self.postMessage({ type: 'progress', id, progress });
 
-/** The buffers of pictures, which move to the page instead of being copied. */
+/** The buffers of pictures and of what was learnt, which move to the page instead of being copied. */
 function transferables(value) {
   if (!value || typeof value !== 'object') return [];
-  const views = [value.preview?.data, ...(value.images ?? []).map((image) => image.data), ...(value.png ?? [])];
+  const views = [value.lora, value.checkpoint, value.preview?.data, ...(value.images ?? []).map((image) => image.data), ...(value.png ?? [])];
   return [...new Set(views.filter(Boolean).map((view) => view.buffer))];
 }
 

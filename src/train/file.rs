@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use half::f16;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
@@ -30,7 +29,7 @@ pub struct Origin {
     pub steps: usize,
 }
 
-/// A file in kohya's naming, in f16: `lora_unet_…` and `lora_te_…`, with the `ss_*` and `modelspec.*` texts that A1111, Forge and
+/// A file in kohya's naming, in f32: `lora_unet_…` and `lora_te_…`, with the `ss_*` and `modelspec.*` texts that A1111, Forge and
 /// ComfyUI read. `sshs_model_hash` is that of the values.
 pub fn lora(learner: &Learner, recipe: &Recipe, config: &ModelConfig, origin: &Origin) -> Result<Vec<u8>> {
     let mut tensors: Vec<Named> = Vec::new();
@@ -46,10 +45,9 @@ pub fn lora(learner: &Learner, recipe: &Recipe, config: &ModelConfig, origin: &O
             true => (vec![adapter.rank, channels], vec![adapter.outputs(), adapter.rank]),
             false => (vec![adapter.rank, channels, side, side], vec![adapter.outputs(), adapter.rank, 1, 1]),
         };
-        let half = |values: Vec<f32>| values.into_iter().map(f16::from_f32).collect::<Vec<_>>();
-        tensors.push((format!("{name}.lora_down.weight"), down, half(learner.get(2 * i)?)));
-        tensors.push((format!("{name}.lora_up.weight"), up, half(learner.get(2 * i + 1)?)));
-        tensors.push((format!("{name}.alpha"), Vec::new(), vec![f16::from_f64(recipe.alpha)]));
+        tensors.push((format!("{name}.lora_down.weight"), down, learner.get(2 * i)?));
+        tensors.push((format!("{name}.lora_up.weight"), up, learner.get(2 * i + 1)?));
+        tensors.push((format!("{name}.alpha"), Vec::new(), vec![recipe.alpha as f32]));
     }
     if tensors.iter().flat_map(|(_, _, values)| values).any(|value| !value.is_finite()) {
         return Err(Error::NoNumbers);
@@ -66,13 +64,13 @@ pub fn lora(learner: &Learner, recipe: &Recipe, config: &ModelConfig, origin: &O
 }
 
 /// A tensor on its way into a file.
-type Named = (String, Vec<usize>, Vec<f16>);
+type Named = (String, Vec<usize>, Vec<f32>);
 
 fn views(tensors: &[Named]) -> Result<Vec<(String, TensorView<'_>)>> {
     tensors
         .iter()
         .map(|(name, shape, values)| {
-            let view = TensorView::new(Dtype::F16, shape.clone(), bytemuck::cast_slice(values));
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytemuck::cast_slice(values));
             Ok((name.clone(), view.map_err(|error| bad(&error))?))
         })
         .collect()

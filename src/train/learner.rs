@@ -114,6 +114,17 @@ impl Learner {
 
     /// Adds the gradients of `share` times the mean of the squares of the prediction's error. Gives that mean.
     pub fn learn(&mut self, noised: &Noised, share: f64, cancelled: &dyn Fn() -> bool) -> Result<f64> {
+        let prediction = self.run(noised, share, cancelled)?;
+        let errors = prediction.iter().zip(noised.target).map(|(x, y)| f64::from(x - y).powi(2));
+        Ok(errors.sum::<f64>() / prediction.len() as f64)
+    }
+
+    /// What the denoiser says, with what it has learnt; nothing is learnt.
+    pub fn predict(&mut self, noised: &Noised) -> Result<Vec<f32>> {
+        self.run(noised, 0.0, &|| false)
+    }
+
+    fn run(&mut self, noised: &Noised, share: f64, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
         let channels = self.config.vae.latent_channels();
         let pixels = self.size[0] * self.size[1];
         let len = channels * pixels;
@@ -134,10 +145,8 @@ impl Learner {
         }
         self.memory.write(Outside::LossFactor, &[(2.0 * share / len as f64) as f32])?;
         self.executable.run(&mut self.memory, cancelled)?;
-        let prediction =
-            nhwc_to_nchw(self.memory.read(Outside::Prediction)?, 1, channels, pixels, padded(channels));
-        let errors = prediction.iter().zip(noised.target).map(|(x, y)| f64::from(x - y).powi(2));
-        Ok(errors.sum::<f64>() / len as f64)
+        let prediction = self.memory.read(Outside::Prediction)?;
+        Ok(nhwc_to_nchw(prediction, 1, channels, pixels, padded(channels)))
     }
 
     /// Changes every matrix by what its gradients say and begins new ones: tensor `i` at learning rate `rate(i)`, the gradients

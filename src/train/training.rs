@@ -58,6 +58,15 @@ enum Words {
     States(Vec<f32>),
 }
 
+impl Words {
+    fn text(&self) -> Text<'_> {
+        match self {
+            Words::Tokens(ids) => Text::Tokens(ids),
+            Words::States(states) => Text::Embeddings(states),
+        }
+    }
+}
+
 impl Training {
     /// Makes a model ready to learn from pictures of a thing and of its class, cut to squares or whatever shape `size`
     /// (width, height in pixels) has: encodes them and their captions. `told` is how many are done, of all. Of `origin` what is
@@ -165,11 +174,7 @@ impl Training {
         let draws = self.lesson.draw(&self.recipe, self.done)?;
         let (mut losses, mut counts) = ([0f64; 2], [0usize; 2]);
         for draw in &draws {
-            let words = &self.texts[draw.caption.unwrap_or(self.texts.len() - 1)];
-            let text = match words {
-                Words::Tokens(ids) => Text::Tokens(ids),
-                Words::States(states) => Text::Embeddings(states),
-            };
+            let text = self.texts[draw.caption.unwrap_or(self.texts.len() - 1)].text();
             let noised =
                 Noised { sample: &draw.sample, timestep: draw.timestep as f64, text, target: &draw.target };
             let loss = self.learner.learn(&noised, draw.share, &|| cancel.is_cancelled());
@@ -197,6 +202,15 @@ impl Training {
         self.done += 1;
         let prior_loss = (counts[1] > 0).then(|| mean(1));
         Ok(Step { step: self.done, steps: self.recipe.steps, loss, prior_loss, gradient, rate })
+    }
+
+    /// What the denoiser says of latents `[c, h, w]` at a time under one of the captions, with what it has learnt; to look at.
+    pub fn predict(&mut self, sample: &[f32], timestep: f64, caption: &str) -> Result<Vec<f32>> {
+        let known = self.origin.captions.iter().position(|(known, _)| known == caption);
+        let unknown =
+            || Error::InvalidInput { field: "caption", message: format!("nothing is called {caption:?}") };
+        let text = self.texts[known.ok_or_else(unknown)?].text();
+        self.learner.predict(&Noised { sample, timestep, text, target: sample })
     }
 
     /// The LoRA as it is now.

@@ -207,6 +207,12 @@ impl Engine {
         inner.upscale(&ask, &on_event).await.map_err(to_js)
     }
 
+    /// Teaches the model in use from pictures, as LoRA: only what computes on the processor can.
+    pub async fn train(&self, ask: JsValue, on_event: JsValue) -> std::result::Result<JsValue, JsValue> {
+        let inner = self.inner.clone();
+        inner.train(&ask, &on_event).await.map_err(to_js)
+    }
+
     /// Stops the call that runs; it rejects with code `ABORTED`. What it fetched stays.
     pub fn cancel(&self) {
         if let Some(running) = &*self.inner.running.borrow() {
@@ -355,6 +361,31 @@ impl Inner {
         let result = self.answer(&mut work, ask, &running).await;
         self.end();
         result
+    }
+
+    #[cfg(feature = "train")]
+    async fn train(&self, ask: &JsValue, on_event: &JsValue) -> Result<JsValue> {
+        let ask = super::train::Ask::of(ask)?;
+        let mut work = self.work.lock().await;
+        let running = self.begin()?;
+        // From the model as it is stored, without LoRAs that were in use.
+        let result = match work.merge(&[], &running).await {
+            Ok(()) => match &mut work.loaded {
+                Some(loaded) => ask.answer(&mut loaded.acquired.backend, &running.cancel, on_event).await,
+                None => Err(Error::InvalidInput { field: "model", message: "no model is loaded yet".into() }),
+            },
+            Err(error) => Err(error),
+        };
+        self.end();
+        result
+    }
+
+    #[cfg(not(feature = "train"))]
+    async fn train(&self, _: &JsValue, _: &JsValue) -> Result<JsValue> {
+        Err(Error::Unsupported {
+            what: "learning on the GPU".into(),
+            message: "models learn on the processor: create the engine with { engine: 'cpu' }".into(),
+        })
     }
 
     async fn upscale(&self, ask: &Ask, on_event: &JsValue) -> Result<JsValue> {

@@ -10,6 +10,7 @@
 //! - `fetch`, `locks` and `room` wrap the browser's own interfaces;
 //! - `study` answers the view that explains;
 //! - `upscale` answers what enlarges pictures;
+//! - `train` teaches the model in use from pictures;
 //! - `plan` prints what a model costs;
 //! - `folder` makes one file of a folder that the visitor chose;
 //! - `sizes` tells from a file's header how large its model gets in the store;
@@ -45,6 +46,8 @@ mod shelf;
 mod sizes;
 mod stock;
 mod study;
+#[cfg(feature = "train")]
+mod train;
 mod upscale;
 mod values;
 

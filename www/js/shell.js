@@ -62,7 +62,7 @@ export function keepPage() {
 
 /**
  * Has what this page fetched kept for the next visit, which may be offline.
- * @param {('webgpu' | 'cpu' | 'threads' | 'languages' | 'models' | 'how' | 'paint' | 'loras' | 'grid' | 'steer' | 'rest' | 'checkpoints')[]} parts as sw.js names them
+ * @param {('webgpu' | 'cpu' | 'threads' | 'languages' | 'models' | 'how' | 'paint' | 'loras' | 'teach' | 'grid' | 'steer' | 'rest' | 'checkpoints')[]} parts as sw.js names them
  */
 export async function keepParts(parts) {
   const registration = await navigator.serviceWorker?.ready;
@@ -76,7 +76,7 @@ export const LOOKING_ON = 20_000;
 export function keepRest() {
   if (/** @type {any} */ (navigator).connection?.saveData) return;
   const idle = globalThis.requestIdleCallback ?? ((/** @type {() => void} */ work) => setTimeout(work, 1000)); // Safari
-  idle(() => keepParts(['how', 'paint', 'loras', 'grid', 'steer', 'rest', 'models', 'languages', 'checkpoints']));
+  idle(() => keepParts(['how', 'paint', 'loras', 'teach', 'grid', 'steer', 'rest', 'models', 'languages', 'checkpoints']));
 }
 
 /** How often an unreachable server is asked again, in ms. */

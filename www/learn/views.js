@@ -13,6 +13,10 @@ const OTHERS = {
     load: () => brought(() => import('../catalogue/view.js'), new URL('../catalogue/view.js', import.meta.url))
       .then(({ Catalogue }) => Catalogue),
   },
+  teach: {
+    label: 'Teach', root: 'teach', sheets: ['css/catalogue.css', 'css/teach.css'],
+    load: () => brought(() => import('../teach/view.js'), new URL('../teach/view.js', import.meta.url)).then(({ Teach }) => Teach),
+  },
   how: {
     label: 'How it works', root: 'learn', sheets: ['css/learn.css', 'css/machine.css'],
     load: () => brought(() => import('./learn.js'), new URL('./learn.js', import.meta.url)).then(({ Learn }) => Learn),
@@ -62,7 +66,7 @@ export class Views {
   /** Without a network: says at their buttons which views are missing. @param {boolean} offline */
   async markMissing(offline) {
     for (const name of Object.keys(OTHERS)) {
-      const here = !offline || this.#made.has(name) || (await isKept(OTHERS[name].sheets[0]));
+      const here = !offline || this.#made.has(name) || (await isKept(OTHERS[name].sheets.at(-1)));
       $(`${name}-missing`).hidden = Boolean(here);
     }
   }

@@ -19,7 +19,7 @@ use wasm_bindgen_cli_support::Bindgen;
 /// The engine that computes on several threads, its features, and the folder in cargo's own that it is compiled in. It is
 /// no link of `index.html`, for trunk cannot compile it.
 pub const THREADS: &str = "opengen-threads";
-const THREADS_FEATURES: &str = "module,cpu";
+const THREADS_FEATURES: &str = "module,cpu,train";
 const THREADS_TARGET: &str = "threads";
 
 #[derive(Clone, Copy, PartialEq, Eq)]

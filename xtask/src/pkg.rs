@@ -32,6 +32,7 @@ const CLIENT: &[&str] = &[
     "stream.js",
     "threads.js",
     "through.js",
+    "train.js",
     "worker.js",
     "opengen-gpu.js",
     "opengen-gpu_bg.wasm",

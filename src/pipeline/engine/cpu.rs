@@ -72,7 +72,7 @@ impl CpuEngine {
         self.pause = pause;
     }
 
-    pub(super) async fn pause(&self) {
+    pub(in crate::pipeline) async fn pause(&self) {
         (self.pause)().await;
     }
 

@@ -15,6 +15,15 @@ impl Pipeline {
         }
     }
 
+    /// Lets whoever else waits run, between two steps.
+    pub async fn pause(&self) {
+        match &self.engine {
+            Engine::Cpu(engine) => engine.pause().await,
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(_) => {}
+        }
+    }
+
     /// The token ids of a caption, `[tokens of a chunk]`, whose brackets are text; refused where it is longer than a chunk.
     pub fn caption_tokens(&self, caption: &str) -> Result<Vec<u32>> {
         let most = self.config.chunk_tokens();

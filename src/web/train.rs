@@ -1,0 +1,157 @@
+//! Learning from pictures: what JavaScript asks for, and what it gets.
+
+use js_sys::{Array, Object, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+
+use super::browser::{self, get, set};
+use super::request::{self, invalid, rgba, text};
+use crate::Result;
+use crate::pipeline::{Cancel, Pipeline, Request};
+use crate::train::{Checkpoint, Origin, Picture, Preset, Recipe, Step, Training, class_pictures};
+
+/// What is asked for: `{ images: [{ image, caption }], classPrompts, preset, recipe, request, name, trigger, saveEvery, checkpoint }`.
+pub(super) struct Ask {
+    images: Vec<Picture>,
+    class_prompts: Vec<String>,
+    preset: Preset,
+    /// Fields of a recipe, in place of the preset's.
+    recipe: serde_json::Map<String, serde_json::Value>,
+    /// How pictures of the class are drawn; its size is that of all pictures.
+    request: Request,
+    name: String,
+    trigger: String,
+    save_every: usize,
+    checkpoint: Option<Checkpoint>,
+}
+
+impl Ask {
+    pub fn of(value: &JsValue) -> Result<Ask> {
+        let picture = |value: JsValue| {
+            Ok(Picture { image: rgba(&get(&value, "image"), "images")?, caption: text(&value, "caption")? })
+        };
+        let images = Array::from(&get(value, "images")).iter().map(picture).collect::<Result<Vec<_>>>()?;
+        let prompts = Array::from(&get(value, "classPrompts"));
+        let prompt =
+            |value: JsValue| value.as_string().ok_or_else(|| invalid("classPrompts", "must be texts"));
+        let recipe = get(value, "recipe");
+        let recipe = match recipe.is_object() {
+            true => serde_wasm_bindgen::from_value(recipe)
+                .map_err(|error| invalid("recipe", error.to_string()))?,
+            false => serde_json::Map::new(),
+        };
+        let checkpoint = get(value, "checkpoint").dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec());
+        let preset = text(value, "preset")?;
+        Ok(Ask {
+            images,
+            class_prompts: prompts.iter().map(prompt).collect::<Result<_>>()?,
+            preset: if preset.is_empty() { Preset::default() } else { preset.parse()? },
+            recipe,
+            request: request::generate(&get(value, "request"))?,
+            name: text(value, "name")?,
+            trigger: text(value, "trigger")?,
+            save_every: request::whole(value, "saveEvery", Some(50))?,
+            checkpoint: checkpoint.map(|bytes| Checkpoint::from_bytes(&bytes)).transpose()?,
+        })
+    }
+
+    /// The preset's recipe with what is asked for instead.
+    fn recipe(&self, pipeline: &Pipeline) -> Result<Recipe> {
+        let wrong = |error: serde_json::Error| invalid("recipe", error.to_string());
+        let usual = Recipe::of(self.preset, pipeline.config());
+        let serde_json::Value::Object(mut fields) = serde_json::to_value(&usual).map_err(wrong)? else {
+            return Ok(usual);
+        };
+        fields.extend(self.recipe.clone());
+        let recipe: Recipe = serde_json::from_value(fields.into()).map_err(wrong)?;
+        let class_images = if self.class_prompts.is_empty() { 0 } else { recipe.class_images };
+        Ok(Recipe { class_images, ..recipe })
+    }
+
+    /// Learns, and tells every step; what is learnt comes every some steps, at the end, and where it stops early.
+    pub async fn answer(
+        &self,
+        pipeline: &mut Pipeline,
+        cancel: &Cancel,
+        on_event: &JsValue,
+    ) -> Result<JsValue> {
+        let recipe = self.recipe(pipeline)?;
+        recipe.check()?;
+        let tell = |what: &str| {
+            let (what, on_event) = (what.to_string(), on_event.clone());
+            move |done: usize, all: usize| {
+                let event = Object::new().into();
+                set(&event, "type", "prepare");
+                set(&event, "what", what.as_str());
+                set(&event, "done", done as f64);
+                set(&event, "all", all as f64);
+                browser::call(&on_event, &event);
+            }
+        };
+        let asked = (self.class_prompts.as_slice(), recipe.class_images);
+        let class = class_pictures(pipeline, asked, &self.request, &mut tell("class"), cancel).await?;
+        let size = [self.request.width, self.request.height];
+        let origin =
+            Origin { name: self.name.clone(), trigger: self.trigger.clone(), size, ..Origin::default() };
+        let pictures = (self.images.as_slice(), class.as_slice());
+        let mut training =
+            Training::begin(pipeline, recipe, pictures, origin, &mut tell("pictures"), cancel).await?;
+        if let Some(checkpoint) = &self.checkpoint {
+            training.resume(checkpoint)?;
+        }
+        let learnt = self.learn(&mut training, pipeline, cancel, on_event).await;
+        let answer = kept(&training)?;
+        if let Err(error) = learnt {
+            // What was learnt before is not lost.
+            set(&answer, "type", "kept");
+            browser::call(on_event, &answer);
+            return Err(error);
+        }
+        Ok(answer)
+    }
+
+    async fn learn(
+        &self,
+        training: &mut Training,
+        pipeline: &mut Pipeline,
+        cancel: &Cancel,
+        on_event: &JsValue,
+    ) -> Result<()> {
+        let steps = training.recipe().steps;
+        while training.done() < steps {
+            pipeline.pause().await;
+            cancel.check()?;
+            let step = training.step(cancel)?;
+            browser::call(on_event, &told(&step));
+            if self.save_every > 0 && step.step % self.save_every == 0 && step.step < steps {
+                let event = kept(training)?;
+                set(&event, "type", "kept");
+                browser::call(on_event, &event);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn told(step: &Step) -> JsValue {
+    let event = Object::new().into();
+    set(&event, "type", "step");
+    let numbers = [
+        ("step", step.step as f64),
+        ("steps", step.steps as f64),
+        ("loss", step.loss),
+        ("gradient", step.gradient),
+        ("rate", step.rate),
+    ];
+    numbers.into_iter().for_each(|(name, value)| set(&event, name, value));
+    set(&event, "priorLoss", step.prior_loss.map_or(JsValue::NULL, JsValue::from));
+    event
+}
+
+/// `{ step, lora, checkpoint }`: the file, and what is needed to go on.
+fn kept(training: &Training) -> Result<JsValue> {
+    let answer = Object::new().into();
+    set(&answer, "step", training.done() as f64);
+    set(&answer, "lora", Uint8Array::from(training.lora()?.as_slice()));
+    set(&answer, "checkpoint", Uint8Array::from(training.checkpoint()?.to_bytes()?.as_slice()));
+    Ok(answer)
+}
