@@ -297,7 +297,8 @@ fn a_file_does_what_was_learnt() {
         };
         let stages = Stages::on_cpu(&tiny.weights);
         let embeddings =
-            block_on(stages.text_embeddings(&tiny.config, &[tiny.tokens.clone()], 0)).expect("embeddings");
+            block_on(stages.text_embeddings(&tiny.config, std::slice::from_ref(&tiny.tokens), 0))
+                .expect("embeddings");
         let sample = unit("sample");
         let predict = stages.unet(&tiny.config, &sample, [1, 4, 16, 16], 261.0, &embeddings);
         let merged = block_on(predict).expect("a prediction");

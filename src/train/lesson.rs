@@ -133,13 +133,13 @@ fn shuffled(count: usize, seed: u64) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
 
     fn lesson(own: usize, class: usize) -> Lesson {
         let some = |count: usize, first: usize| {
             (0..count).map(|i| Example { latents: vec![vec![0.5; 64]], caption: first + i }).collect()
         };
-        Lesson::new(&config::builtin::sd15(), [some(own, 0), some(class, own)], 16).expect("a lesson")
+        Lesson::new(&ModelConfig::builtin("sd15").expect("a model"), [some(own, 0), some(class, own)], 16)
+            .expect("a lesson")
     }
 
     #[test]
