@@ -155,5 +155,5 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
   assert.match(option, /^INVALID_INPUT .*image/);
   assert.match(recipe, /^INVALID_INPUT .*rang/);
   assert.match(rank, /^INVALID_INPUT rank: 0 asked for/);
-  assert.match(checkpoint, /^BAD_FILE/);
+  assert.match(checkpoint, /^BAD_MODEL .*checkpoint of a training/);
 });

@@ -21,7 +21,7 @@ export const TEXTS = {
   learn: 'Learn',
   preset: 'How',
   presets: [['thing', 'A thing'], ['character', 'A person or an animal'], ['style', 'A style']],
-  steps: 'Steps',
+  steps: 'Steps of learning',
   rank: 'Rank',
   rate: 'Learning rate',
   classImages: 'Pictures of the kind, drawn beforehand',

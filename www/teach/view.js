@@ -49,9 +49,10 @@ export class Teach {
     Object.assign(this, { root, page });
     this.#kind.setAttribute('list', 'teach-kinds');
     const kinds = make('datalist', { id: 'teach-kinds' });
-    const known = Object.values(page.session.model?.knows ?? {}).flat();
-    kinds.append(...known.filter((word) => typeof word === 'string').map((value) => make('option', { value })));
-    this.known = new Set(known);
+    const { knows, synonyms = {} } = page.session.model ?? {};
+    const things = Object.values(knows?.things ?? {}).flat();
+    kinds.append(...things.map((value) => make('option', { value })));
+    this.known = new Set([...things.flatMap((thing) => thing.split(' ')), ...Object.entries(synonyms).flat(2)]);
     const remove = make('button', { type: 'button', className: 'button small ghost', id: 'teach-forget', textContent: T.remove });
     remove.addEventListener('click', () => this.#forget());
     this.#go.addEventListener('click', () => (this.#stop ? this.#stop.abort() : this.#start(null)));
