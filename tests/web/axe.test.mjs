@@ -60,6 +60,23 @@ test('Models: as it opens', async () => {
   await clean(page, 'as it opens');
 });
 
+test('Teach: as it opens, with pictures, and with what is wrong with them', async () => {
+  const page = await visitor(it, { path: '?engine=cpu#teach' });
+  await ready(page);
+  await clean(page, 'as it opens');
+  const png = Buffer.from(await page.evaluate(async () => {
+    const canvas = new OffscreenCanvas(64, 64);
+    canvas.getContext('2d').fillRect(0, 0, 64, 64);
+    const blob = await canvas.convertToBlob();
+    return btoa(String.fromCharCode(...new Uint8Array(await blob.arrayBuffer())));
+  }), 'base64');
+  await page.locator('#teach-files').setInputFiles([1, 2].map((at) => ({ name: `${at}.png`, mimeType: 'image/png', buffer: png })));
+  await page.locator('.teach-notes li').first().waitFor();
+  await page.locator('.teach-details > summary').click();
+  await page.getByRole('button', { name: 'Teach it' }).click();
+  await clean(page, 'with what is wrong');
+});
+
 test('How it works: as it opens, with a picture taken apart, with a prompt looked into and a training step', async () => {
   const page = await visitor(it, { ...MOTION, path: '?engine=cpu#how' });
   await ready(page);

@@ -15,7 +15,7 @@ const BLURRED = 3;
 export class PictureSet extends EventTarget {
   /** @type {One[]} */ pictures = [];
   #list = make('ul', { className: 'teach-pictures' });
-  #notes = make('ul', { className: 'teach-notes', role: 'status' });
+  #notes = make('ul', { className: 'teach-notes', ariaLive: 'polite' });
   /** @type {string[]} */ #unread = [];
   /** What all are called that were given no words of their own. */ #common = '';
 

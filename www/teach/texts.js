@@ -16,7 +16,7 @@ export const TEXTS = {
   kind: 'What kind of thing it is',
   kindHint: 'The closest that the model knows, such as dog, mug or monster: what it knows of that, it keeps.',
   caption: (/** @type {number} */ at) => `What picture ${at} shows`,
-  captionHint: 'Each picture’s words. Say what is around the thing, so that it is not learnt along with it.',
+  captionHint: 'The words under a picture say what it shows: name what is around the thing too, so that it is not learnt along with it.',
   common: (/** @type {string} */ word) => `“${word}” means something already; a word that does not is learnt sooner, and spoils nothing.`,
   learn: 'Learn',
   preset: 'How',

@@ -30,6 +30,7 @@ export class Teach {
   /** Stops the training under way. @type {AbortController | null} */ #stop = null;
   /** What was learnt last. @type {import('../api.d.ts').Trained | null} */ #made = null;
   /** The training that was interrupted. @type {Kept | null} */ #kept = null;
+  /** Everything of the last training was deleted. */ #gone = false;
   #word = text('teach-word', 'zorp');
   #kind = text('teach-kind', '');
   #preset = make('select', { id: 'teach-preset' }, ...T.presets.map(([value, textContent]) => make('option', { value, textContent })));
@@ -58,14 +59,14 @@ export class Teach {
     this.#go.addEventListener('click', () => (this.#stop ? this.#stop.abort() : this.#start(null)));
     const numbers = Object.values(this.#numbers).map(({ label, field }) => labelled(label, field));
     root.replaceChildren(make('h1', { textContent: T.title, tabIndex: -1 }), make('p', { className: 'lede', textContent: T.lede }), this.#again,
-      section(T.pictures, make('p', { textContent: T.picturesText }), this.#set.root, make('p', { className: 'quiet', textContent: `${T.home} ${T.person}` })),
-      section(T.what, make('div', { className: 'teach-fields' }, labelled(T.word, this.#word, T.wordHint), labelled(T.kind, this.#kind, T.kindHint), kinds),
-        make('p', { className: 'quiet', textContent: T.captionHint })),
+      section(T.pictures, make('p', { textContent: T.picturesText }), this.#set.root, make('p', { className: 'quiet', textContent: T.captionHint }),
+        make('p', { className: 'quiet', textContent: `${T.home} ${T.person}` })),
+      section(T.what, make('div', { className: 'teach-fields' }, labelled(T.word, this.#word, T.wordHint), labelled(T.kind, this.#kind, T.kindHint), kinds)),
       section(T.learn, make('div', { className: 'teach-fields' }, labelled(T.preset, this.#preset)),
         make('details', { className: 'teach-details' }, make('summary', { textContent: T.details }), make('div', { className: 'teach-fields' }, ...numbers)),
         make('p', { className: 'quiet', textContent: T.model(page.session.model?.name ?? 'The model') }),
         this.#problem, make('div', { className: 'teach-go' }, this.#go, this.#status), this.#seen),
-      this.#after, make('p', {}, remove));
+      this.#after, make('p', { className: 'teach-forget' }, remove));
     for (const field of [this.#word, this.#kind]) field.addEventListener('input', () => this.#named());
     this.#set.addEventListener('change', () => this.#say(''));
     addEventListener('beforeunload', (event) => this.#stop && event.preventDefault());
@@ -128,6 +129,7 @@ export class Teach {
     const asked = { word, kind, preset: this.#preset.value, steps: number('steps'), rank: number('rank'), rate: number('rate'), classImages: number('classImages') };
     const pictures = this.#set.pictures.map(({ image, caption }) => ({ image, caption }));
     const given = from ?? { pictures, asked, model: session.model.id, step: 0, checkpoint: null };
+    this.#gone = false;
     const stop = (this.#stop = new AbortController());
     this.#go.textContent = T.stop;
     this.#again.hidden = true;
@@ -167,6 +169,7 @@ export class Teach {
         this.#status.textContent = T.progress(step.step, step.steps, this.#left(step));
       },
       onKept: async (kept) => {
+        if (this.#gone) return;
         this.#made = kept;
         await keep({ ...given, step: kept.step, checkpoint: kept.checkpoint }).catch(() => {});
         await this.#sample(kept.file, kept.step);
@@ -225,12 +228,13 @@ export class Teach {
 
   /** Pictures, captions and checkpoints go. */
   async #forget() {
+    this.#gone = true; // what a training that stops puts by at last is not kept either
     this.#stop?.abort();
-    await forget().catch(() => {});
     this.#set.clear();
     this.#kept = null;
     this.#made = null;
     this.#again.hidden = true;
+    await forget().catch(() => {});
     this.#status.textContent = T.removed;
   }
 }
