@@ -327,7 +327,7 @@ const promote = () => booking(takeNext);
 /** Fetches every file again. Returns whether that made a copy which differs from the one in use. */
 async function fetchCopy() {
   const shell = await fetchAll(SHELL);
-  const parts = await fetchAll((await partsThere()).flatMap((name) => PARTS[name]));
+  const parts = await fetchAll([...new Set((await partsThere()).flatMap((name) => PARTS[name]))]); // some share a file
   const files = [...shell, ...parts];
   const name = `${COPY}${await digestOf(shell)}-${await digestOf(files)}`;
   const differs = await booking(() => enter(name, files));

@@ -12,8 +12,11 @@ use crate::image::{Filter, Placement, Resize, Rgba};
 use crate::pipeline::{Cancel, Pipeline, Request};
 use crate::sample::NoiseSource;
 
-/// A step whose loss is so many times that of the beginning has gone wrong.
-const EXPLODED: f64 = 50.0;
+/// A training has gone wrong whose loss, smoothed, is so many times that of a denoiser which says nothing at all, and so many times
+/// that of its first step.
+const LOST: [f64; 2] = [1.2, 1.5];
+/// How much of a step the smooth loss takes.
+const SHARE: f64 = 0.2;
 
 /// A picture and the words that say what it shows.
 #[derive(Debug, Clone, PartialEq)]
@@ -49,8 +52,22 @@ pub struct Training {
     /// By what a checkpoint knows this training.
     id: String,
     done: usize,
-    /// The loss of the first steps, by which one that explodes is known.
-    first: Option<f64>,
+    course: Course,
+}
+
+/// How the loss went: that of the first step, the smooth one, and how large, squared, what should be said is.
+#[derive(Default)]
+struct Course(Option<[f64; 3]>);
+
+impl Course {
+    /// Whether a step's loss, among those before, says that nothing good comes any more; a denoiser that says nothing at all has the
+    /// loss `silent`.
+    fn is_lost(&mut self, loss: f64, silent: f64) -> bool {
+        let [first, smooth, mean] = self.0.get_or_insert([loss, loss, silent]);
+        *smooth += SHARE * (loss - *smooth);
+        *mean += SHARE * (silent - *mean);
+        smooth.is_nan() || (*smooth > LOST[0] * *mean && *smooth > LOST[1] * *first)
+    }
 }
 
 enum Words {
@@ -150,7 +167,17 @@ impl Training {
             ..origin
         };
         let id = digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        Ok(Training { recipe, config, learner, lesson, texts, origin, id, done: 0, first: None })
+        Ok(Training {
+            recipe,
+            config,
+            learner,
+            lesson,
+            texts,
+            origin,
+            id,
+            done: 0,
+            course: Course::default(),
+        })
     }
 
     /// Steps so far.
@@ -184,13 +211,15 @@ impl Training {
         }
         let mean = |which: usize| losses[which] / counts[which].max(1) as f64;
         let loss = mean(0);
-        let first = *self.first.get_or_insert(loss.max(1e-3));
-        if loss.is_nan() || loss > EXPLODED * first.max(0.1) {
+        let targets = draws.iter().filter(|draw| draw.own).flat_map(|draw| &draw.target);
+        let (sum, count) = targets.fold((0f64, 0usize), |(sum, n), x| (sum + f64::from(x * x), n + 1));
+        if self.course.is_lost(loss, sum / count.max(1) as f64) {
             self.learner.forget();
             return Err(Error::InvalidInput {
                 field: "learningRate",
                 message: format!(
-                    "the loss exploded to {loss:.3} in step {}; what was learnt before is kept; try a smaller learning rate than {}",
+                    "the loss rose to {loss:.3} in step {}, more than if the model said nothing; what was learnt before is kept; try \
+                     a smaller learning rate than {}",
                     self.done + 1,
                     self.recipe.learning_rate
                 ),
@@ -285,4 +314,23 @@ pub async fn class_pictures(
         told(at + 1, count);
     }
     Ok(pictures)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_course_is_lost_when_saying_nothing_would_be_better() {
+        let lost = |losses: &[f64]| {
+            let mut course = Course::default();
+            losses.iter().position(|loss| course.is_lost(*loss, 1.0))
+        };
+        assert_eq!(lost(&[0.4; 50]), None);
+        assert_eq!(lost(&[0.4, 0.9, 0.2, 1.4, 0.1, 0.9, 0.3]), None, "single steps wander");
+        assert_eq!(lost(&[1.5; 50]), None, "a model that knew nothing may begin");
+        assert_eq!(lost(&[0.4, 0.4, 2.0, 2.0, 2.0, 2.0]), Some(5));
+        assert_eq!(lost(&[0.4, 1e9]), Some(1));
+        assert_eq!(lost(&[0.4, f64::NAN]), Some(1));
+    }
 }

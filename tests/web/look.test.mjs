@@ -29,7 +29,7 @@ test('the service worker names every file of the page, and no other', () => {
     .filter((path) => statSync(join(DIST, path)).isFile() && /\.(html|css|js|svg|png|webp|json|txt|webmanifest|wasm)$/.test(path))
     .filter((path) => path !== 'sw.js')
     .map((path) => (path === 'index.html' ? './' : path));
-  assert.deepEqual(named.sort(), found.sort());
+  assert.deepEqual([...new Set(named)].sort(), found.sort()); // parts may share a file
 });
 
 const WWW = join(import.meta.dirname, '../../www');

@@ -33,6 +33,7 @@ async function withApple(options = {}) {
 
 /** Where on the window a place of the square lies, 0 … 1 from its left and top. */
 async function places(page) {
+  await canvas(page).scrollIntoViewIfNeeded(); // pressing a tool may have moved it out of the window
   const { x, y, width, height } = await canvas(page).boundingBox();
   return (across, down) => [x + across * width, y + down * height];
 }

@@ -32,7 +32,9 @@ test('it can be installed, and opens from the home screen without a network', as
   const server = await new Server().start();
   const page = await visitor({ ...it, server }, { path: '' }); // as the icon opens it: with the engine that suits
   await ready(page);
+  await draw(page, APPLE, { Steps: 1 }); // icons come after the first picture
   await kept(page);
+  await kept(page, 'icons/icon-512\\.png');
   const devtools = await page.context().newCDPSession(page);
   const { errors, data } = await devtools.send('Page.getAppManifest');
   assert.deepEqual(errors, []);
