@@ -101,7 +101,7 @@ impl Lesson {
         };
         let ratio = (f64::from(shares.signal) / f64::from(shares.noise)).powi(2);
         let weight = recipe.min_snr.map_or(1.0, |gamma| match self.prediction {
-            PredictionType::Epsilon => ratio.min(gamma) / ratio,
+            PredictionType::Epsilon => (gamma / ratio).min(1.0), // 1 where nothing of the picture is left
             PredictionType::VPrediction => ratio.min(gamma) / (ratio + 1.0),
             PredictionType::Sample => ratio.min(gamma),
         });

@@ -203,7 +203,7 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// A preset for a model. Those of toys were tuned on mini (docs/training.md); the others are the literature's (diffusers'
+    /// A preset for a model. Of those for toys `Thing` was tried on mini (docs/training.md); the others are the literature's (diffusers'
     /// `train_dreambooth_lora`, kohya's sd-scripts) and were not tried here.
     pub fn of(preset: Preset, config: &ModelConfig) -> Recipe {
         let Denoiser::Unet(unet) = &config.denoiser;

@@ -195,7 +195,7 @@ impl Training {
         self.learner.adapters().iter().flat_map(|adapter| adapter.lengths()).sum()
     }
 
-    /// Takes a step. A cancelled one leaves everything as it was before it; one whose loss explodes is an error, and so is one
+    /// Takes a step. A cancelled one leaves everything as it was before it; one at which the training is lost is an error, and so is one
     /// with values that are no numbers: what was learnt before it can still be written.
     pub fn step(&mut self, cancel: &Cancel) -> Result<Step> {
         let draws = self.lesson.draw(&self.recipe, self.done)?;
@@ -279,7 +279,7 @@ fn begin_matrices(learner: &mut Learner, seed: u64) -> Result<()> {
     Ok(())
 }
 
-/// A picture cut and scaled to a size, over white.
+/// A picture cut and scaled to a size.
 fn cropped(image: &Rgba, [width, height]: [usize; 2]) -> Result<Rgba> {
     if image.width == 0 || image.height == 0 {
         let message = "a picture without pixels".to_string();

@@ -13,8 +13,6 @@ const EVERY = 50;
 const LOOKS = 6;
 /** What the samples begin with. */
 const SEED = 1;
-/** What a preset's fields are where nothing is typed: the engine's own. */
-const NONE = '';
 
 /** @typedef {import('./keeping.js').Kept} Kept */
 
@@ -28,8 +26,6 @@ export class Teach {
   #set = new PictureSet();
   #curve = new Curve();
   /** Stops the training under way. @type {AbortController | null} */ #stop = null;
-  /** What was learnt last. @type {import('../api.d.ts').Trained | null} */ #made = null;
-  /** The training that was interrupted. @type {Kept | null} */ #kept = null;
   /** Everything of the last training was deleted. */ #gone = false;
   #word = text('teach-word', 'zorp');
   #kind = text('teach-kind', '');
@@ -98,7 +94,6 @@ export class Teach {
   async #offer() {
     const kept = await read();
     if (this.#stop) return;
-    this.#kept = kept;
     this.#again.hidden = !kept;
     if (!kept) return;
     const go = make('button', { type: 'button', className: 'button small primary', id: 'teach-go-on', textContent: T.goOn });
@@ -112,7 +107,7 @@ export class Teach {
     Object.assign(this.#word, { value: word });
     Object.assign(this.#kind, { value: kind });
     this.#preset.value = preset;
-    for (const [name, value] of Object.entries(numbers)) this.#numbers[name].field.value = value || NONE;
+    for (const [name, value] of Object.entries(numbers)) this.#numbers[name].field.value = value || '';
     this.#set.clear();
     await this.#set.add(kept.pictures.map(({ image }) => image), kept.pictures.map(({ caption }) => caption));
     await this.#start(kept);
@@ -136,6 +131,7 @@ export class Teach {
     this.#after.hidden = true;
     this.#seen.hidden = false;
     this.#curve.clear();
+    this.#times = [];
     this.#samples.replaceChildren();
     this.#status.textContent = T.preparing;
     let og = null;
@@ -170,7 +166,6 @@ export class Teach {
       },
       onKept: async (kept) => {
         if (this.#gone) return;
-        this.#made = kept;
         await keep({ ...given, step: kept.step, checkpoint: kept.checkpoint }).catch(() => {});
         await this.#sample(kept.file, kept.step);
       },
@@ -205,7 +200,6 @@ export class Teach {
 
   /** It is done: kept among the LoRAs, and ready to be used. @param {import('../api.d.ts').Trained} made @param {string} word */
   async #learnt(made, word) {
-    this.#made = made;
     const { og } = this.page.session;
     await og.networks.add(made.file, { name: word, replace: true });
     await forget().catch(() => {});
@@ -231,8 +225,6 @@ export class Teach {
     this.#gone = true; // what a training that stops puts by at last is not kept either
     this.#stop?.abort();
     this.#set.clear();
-    this.#kept = null;
-    this.#made = null;
     this.#again.hidden = true;
     await forget().catch(() => {});
     this.#status.textContent = T.removed;
