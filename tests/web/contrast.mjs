@@ -39,12 +39,19 @@ export function poorContrast() {
 export async function everyLook(page, widths, check) {
   const before = page.viewportSize();
   for (const width of widths) {
-    await page.setViewportSize({ ...before, width });
+    await resize(page, { ...before, width });
     for (const colorScheme of ['dark', 'light']) {
       await page.emulateMedia({ colorScheme });
       await page.evaluate(settled);
       await check(`${colorScheme} at ${width} px`, width);
     }
   }
-  await page.setViewportSize(before);
+  await resize(page, before);
+}
+
+/** Resolves when the page has been told of its new size: its media queries change with a later frame than the window. */
+async function resize(page, size) {
+  await page.setViewportSize(size);
+  await page.waitForFunction(({ width }) => matchMedia(`(width: ${width}px)`).matches, size);
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }

@@ -158,8 +158,11 @@ export const finished = (page) => generateButton(page).waitFor({ timeout: PATIEN
 export async function set(page, fields) {
   for (const [label, value] of Object.entries(fields)) {
     const field = page.getByLabel(label, { exact: true });
-    const sheet = page.locator('#sheet-toggle');
-    if (!(await field.isVisible()) && (await sheet.getAttribute('aria-expanded')) === 'false') await sheet.click();
+    if (!(await field.isVisible())) {
+      const sheet = page.locator('#sheet-toggle');
+      if ((await sheet.getAttribute('aria-expanded')) === 'false') await sheet.click();
+      await field.waitFor({ timeout: PATIENCE });
+    }
     if (await field.evaluate((element) => element.tagName === 'SELECT')) await field.selectOption(String(value));
     else await field.fill(String(value));
   }
