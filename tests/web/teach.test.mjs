@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
-import { PATIENCE, banner, draw, program, promptOf, psnr, ready, set, stand, visitor } from './page.mjs';
+import { PNG } from 'pngjs';
+import { flat, slide } from './learn.mjs';
+import { MODEL, PATIENCE, banner, draw, program, promptOf, psnr, ready, set, stand, tab, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#teach' });
 
@@ -35,6 +37,13 @@ const asFiles = (all) => all.map((text, at) => ({ name: `${at}.png`, mimeType: '
 const teach = (page) => page.getByRole('button', { name: 'Teach it' });
 const status = (page) => page.locator('.teach-status');
 
+/** Three pictures and what kind of thing they show. */
+async function pictures(page) {
+  await page.locator('#teach-files').setInputFiles(asFiles(await drawn(page, 3)));
+  await page.locator('.teach-pictures li').nth(2).waitFor();
+  await page.getByLabel('What kind of thing it is').fill('alien monster');
+}
+
 /** Few steps, as fields of the view. */
 async function few(page, steps) {
   await page.locator('.teach-details > summary').click();
@@ -43,8 +52,15 @@ async function few(page, steps) {
 }
 
 test('a training is interrupted by a reload, goes on, and what it learnt is drawn with', async () => {
-  const page = await visitor(it);
-  page.on('dialog', (dialog) => dialog.accept()); // the tab warns before it is closed
+  const page = await visitor(it, { init: () => Object.assign(navigator, {
+    canShare: () => true,
+    share: async ({ files: [file] }) => { window.shared = [file.name, file.type, file.size]; },
+  }) });
+  let warned = 0;
+  page.on('dialog', (dialog) => {
+    warned += dialog.type() === 'beforeunload' ? 1 : 0;
+    dialog.accept();
+  });
   await ready(page);
   await page.locator('#teach-files').setInputFiles(asFiles(await drawn(page, 5)));
   await page.locator('.teach-pictures li').nth(4).waitFor();
@@ -56,13 +72,28 @@ test('a training is interrupted by a reload, goes on, and what it learnt is draw
   await page.locator('.teach-samples').getByText('step 2').waitFor({ timeout: PATIENCE });
   await page.reload();
   await page.getByText(/“zorp” was interrupted after step [2-9]/).waitFor();
+  assert.equal(warned, 1, 'the tab warned before it was left');
+  await page.getByRole('button', { name: 'Use it as it is' }).click();
+  await status(page).getByText(/“zorp” is among your LoRAs, after [2-9] steps/).waitFor({ timeout: PATIENCE });
   await page.getByRole('button', { name: 'Go on' }).click();
   assert.equal(await page.getByLabel('What picture 2 shows').inputValue(), 'a zorp alien monster on pink');
-  await page.getByRole('button', { name: 'Draw it' }).waitFor({ timeout: PATIENCE });
-  assert.match(await status(page).innerText(), /“zorp” is among your LoRAs, after 12 steps/);
+  await status(page).getByText('“zorp” is among your LoRAs, after 12 steps').waitFor({ timeout: PATIENCE });
   assert.equal(await page.locator('.teach-again').isVisible(), false);
+  const { length } = await page.locator('.teach-samples li').all();
+  assert.ok(length >= 2, 'looked at on the way');
+  await slide(page.getByRole('slider', { name: 'Before and after' }), 20);
+  await page.getByRole('button', { name: 'Share a picture of it' }).click();
+  await page.waitForFunction(() => window.shared);
+  const [name, type] = await page.evaluate(() => window.shared);
+  assert.match(name, /zorp.*\.png$/);
+  assert.equal(type, 'image/png');
+  await slide(page.getByRole('slider', { name: 'How much of it' }), 0.5);
+  await page.getByText('How much of it: 0.50').waitFor();
+  await slide(page.getByRole('slider', { name: 'How much of it' }), 1);
   await page.getByRole('button', { name: 'Draw it' }).click();
   assert.match(await promptOf(page).inputValue(), /^a zorp alien monster in the snow <lora:zorp:1>$/);
+  await page.locator('#loras > summary').click();
+  await page.locator('img.lora-picture[src^="data:image/jpeg;base64,"]').waitFor();
   await set(page, { Seed: 3 });
   const learnt = await draw(page, 'a zorp alien monster <lora:zorp:1>', { Steps: 4 });
   const plain = await draw(page, 'a zorp alien monster', { Steps: 4 });
@@ -98,6 +129,201 @@ test('what is wrong with pictures and words is said, and nothing is lost', async
   await page.reload();
   await ready(page);
   assert.equal(await page.getByRole('button', { name: 'Go on' }).isVisible(), false);
+});
+
+test('two tabs, a full store, a model that is deleted: each is said, it learns on, and nothing of either is lost', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await pictures(page);
+  await page.locator('.teach-details > summary').click();
+  await page.locator('#teach-steps').fill('600');
+  await page.locator('#teach-classImages').fill('1');
+  await page.evaluate(() => { // the store takes nothing more of it
+    const { put } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.put = function full(...what) {
+      if (window.full && this.name === 'trainings') throw new DOMException('no room', 'QuotaExceededError');
+      return put.apply(this, what);
+    };
+  });
+  await teach(page).click();
+  await status(page).getByText(/^Step \d+ of 600/).waitFor({ timeout: PATIENCE });
+
+  const other = await tab(page.context(), it);
+  await ready(other);
+  await other.locator('#teach-elsewhere').getByText('Another training is under way').waitFor();
+  await pictures(other);
+  await teach(other).click();
+  await other.locator('.field-error').getByText('Another training is under way').waitFor();
+  assert.equal(await other.locator('.teach-pictures li').count(), 3, 'the other’s pictures stay');
+  assert.equal(await other.getByRole('button', { name: 'Go on' }).count(), 0);
+
+  await page.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    const og = await OpenGen.create({ engine: 'cpu' });
+    await og.models.remove('mini');
+    og.dispose();
+  });
+  const step = async () => Number(/Step (\d+)/.exec(await status(page).innerText())?.[1]);
+  const before = await step();
+  await page.waitForFunction((then) => Number(/Step (\d+)/.exec(document.querySelector('.teach-status').textContent)?.[1]) > then + 2, before, { timeout: PATIENCE });
+  await page.evaluate(() => { window.full = true; });
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await page.locator('#teach-unkept').getByText('there is no room left in the browser’s store').waitFor({ timeout: PATIENCE });
+  await page.evaluate(() => { window.full = false; });
+  await other.locator('.teach-again').getByText('“zorp” was interrupted').waitFor();
+  await other.getByLabel('A word that means nothing yet').fill('blip');
+  await teach(other).click();
+  await page.locator('#teach-elsewhere, .teach-again').first().waitFor();
+  await status(other).getByText(/^(Step|It draws|Your)/).waitFor({ timeout: PATIENCE });
+  await other.getByRole('button', { name: 'Stop' }).click();
+  await other.getByText('“blip” was interrupted').waitFor({ timeout: PATIENCE });
+  assert.equal(await other.locator('.teach-again').count(), 2, 'one does not replace the other');
+  await other.getByRole('button', { name: 'Delete what is kept of “blip”' }).click();
+  await other.getByText('“blip” was interrupted').waitFor({ state: 'detached' });
+  await other.getByText('“zorp” was interrupted').waitFor();
+
+  // The model is gone for good now: its pictures and words are not.
+  await other.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    const og = await OpenGen.create({ engine: 'cpu' });
+    await og.models.remove('mini').catch(() => {});
+    og.dispose();
+  });
+  it.server.faults = { status: 404 };
+  await other.getByRole('button', { name: 'Go on' }).click();
+  await other.locator('.field-error').and(other.locator(':visible')).first().waitFor({ timeout: PATIENCE });
+  await other.getByText('“zorp” was interrupted').waitFor();
+  assert.equal(await other.locator('.teach-pictures li').count(), 3);
+});
+
+test('a video, a broken JPEG, forty huge pictures all alike: said by name, looked at one by one, made smaller; too little memory steps down', async () => {
+  const page = await visitor(it, { init: () => {
+    const make = window.createImageBitmap;
+    Object.assign(window, { open: 0, most: 0 });
+    window.createImageBitmap = async (...what) => {
+      const bitmap = await make(...what);
+      window.most = Math.max(window.most, (window.open += bitmap.width * bitmap.height > 2e6));
+      const { close } = bitmap;
+      bitmap.close = () => {
+        window.open -= bitmap.width * bitmap.height > 2e6;
+        return close.call(bitmap);
+      };
+      return bitmap;
+    };
+  } });
+  await ready(page);
+  const file = (name, mimeType, buffer) => ({ name, mimeType, buffer });
+  await page.locator('#teach-files').setInputFiles([
+    file('clip.mp4', 'video/mp4', Buffer.from('0000001866747970697336d6', 'hex')), file('broken.jpg', 'image/jpeg', Buffer.from('ffd8ffe000104a464946', 'hex')),
+  ]);
+  for (const name of ['clip.mp4', 'broken.jpg']) await page.getByText(`${name} is no picture that this browser reads.`).waitFor();
+  const huge = file('huge.png', 'image/png', flat(2400, 1800, [40, 90, 200]));
+  await page.locator('#teach-files').setInputFiles(Array.from({ length: 41 }, () => huge));
+  await page.getByText('Forty are the most.').waitFor({ timeout: PATIENCE });
+  assert.equal(await page.locator('.teach-pictures li').count(), 40);
+  assert.equal(await page.evaluate(() => window.most), 1, 'one of them is open at a time');
+  await page.getByLabel('What kind of thing it is').fill('cat');
+  await teach(page).click();
+  await page.getByText('Only 1 of them is different').waitFor();
+
+  await page.locator('#teach-files').setInputFiles([]);
+  while (await page.locator('.teach-pictures li').count() > 1) await page.getByRole('button', { name: 'Without picture 2', exact: true }).click();
+  await page.locator('#teach-files').setInputFiles(asFiles(await drawn(page, 2)));
+  await page.locator('.teach-pictures li').nth(2).waitFor();
+  await page.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    window.sizes = [];
+    OpenGen.prototype.train = async (options) => {
+      window.sizes.push(options.width ?? 0);
+      const image = await createImageBitmap(options.images[0].image);
+      window.side = image.width;
+      throw Object.assign(new Error('the memory is full'), { code: 'OUT_OF_MEMORY' });
+    };
+  });
+  await teach(page).click();
+  await page.getByText('This device has not enough memory for this model to learn').waitFor({ timeout: PATIENCE });
+  assert.deepEqual(await page.evaluate(() => [window.sizes, window.side]), [[0, 64], MODEL.width]);
+  assert.equal(await page.locator('.teach-pictures li').count(), 3, 'pictures and words stay');
+  const stored = await page.evaluate(() => new Promise((resolve) => {
+    const opening = indexedDB.open('opengen-teach');
+    opening.onsuccess = () => {
+      const all = opening.result.transaction('trainings').objectStore('trainings').getAll();
+      all.onsuccess = async () => resolve((await createImageBitmap(all.result[0].pictures[0].image)).width);
+    };
+  }));
+  assert.equal(stored, 1536, 'a huge picture is kept smaller');
+
+  // What was learnt and cannot be put among the LoRAs is still to be had.
+  await page.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    OpenGen.prototype.train = async () => ({ step: 9, file: new Blob(['no network']), checkpoint: new Blob() });
+  });
+  await teach(page).click();
+  await status(page).getByText('“zorp” is learnt, and could not be put among your LoRAs').waitFor({ timeout: PATIENCE });
+  assert.equal(await page.getByRole('link', { name: 'Save the file' }).getAttribute('download'), 'zorp.safetensors');
+  assert.equal(await page.locator('.teach-again').count(), 1, 'nor is its beginning thrown away');
+});
+
+test('a picture is cropped by keys, by dragging and by zooming, or taken by the camera; a refusal is a sentence', async () => {
+  const page = await visitor(it, { init: () => {
+    navigator.mediaDevices.getUserMedia = async () => {
+      if (window.refused) throw new DOMException('no', 'NotAllowedError');
+      const canvas = document.createElement('canvas');
+      Object.assign(canvas, { width: 320, height: 240 });
+      const context = canvas.getContext('2d');
+      setInterval(() => {
+        context.fillStyle = `hsl(${Date.now() % 360} 80% 50%)`;
+        context.fillRect(0, 0, 320, 240);
+      }, 50);
+      return (window.stream = canvas.captureStream(20));
+    };
+  } });
+  await ready(page);
+  const wide = new PNG({ width: 400, height: 200 }); // red, green, blue, black, from left to right
+  for (let i = 0; i < 400 * 200; i++) wide.data.set([...[[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0]][Math.floor((i % 400) / 100)], 255], 4 * i);
+  await page.locator('#teach-files').setInputFiles({ name: 'wide.png', mimeType: 'image/png', buffer: PNG.sync.write(wide) });
+  const list = page.locator('.teach-pictures canvas');
+  await list.waitFor();
+  const corners = (canvas) => canvas.evaluate((element) => [0.02, 0.98].map((x) => [...element.getContext('2d').getImageData(x * element.width, element.height / 2, 1, 1).data].slice(0, 3).join()));
+  assert.deepEqual(await corners(list), ['0,255,0', '0,0,255'], 'the middle at first');
+  await page.getByRole('button', { name: 'Crop picture 1' }).click();
+  const dialog = page.getByRole('dialog', { name: 'Crop picture 1' });
+  const shown = dialog.locator('canvas');
+  await page.waitForFunction(() => document.activeElement.matches('dialog canvas')); // it can be moved at once
+  for (let i = 0; i < 12; i++) await page.keyboard.press('ArrowLeft');
+  assert.deepEqual(await corners(shown), ['255,0,0', '0,255,0'], 'no further than the edge');
+  await page.keyboard.press('Escape');
+  assert.deepEqual(await corners(list), ['0,255,0', '0,0,255'], 'it was not taken');
+  await page.getByRole('button', { name: 'Crop picture 1' }).click();
+  await shown.waitFor();
+  const box = await shown.boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(box.x + 4, box.y + box.height / 2, { steps: 4 });
+  await page.mouse.up();
+  assert.deepEqual(await corners(shown), ['0,0,255', '0,0,0'], 'what is dragged to the left shows what was on the right');
+  await slide(dialog.getByRole('slider', { name: 'Zoom' }), 4);
+  await shown.focus();
+  for (let i = 0; i < 12; i++) await page.keyboard.press('ArrowRight');
+  assert.deepEqual(await corners(shown), ['0,0,0', '0,0,0'], 'so near, a fourth of it fills the square');
+  await dialog.getByRole('button', { name: 'Reset' }).click();
+  await shown.focus();
+  for (let i = 0; i < 12; i++) await page.keyboard.press('ArrowRight');
+  await dialog.getByRole('button', { name: 'Take this part' }).click();
+  await page.waitForFunction(() => document.activeElement.ariaLabel === 'Crop picture 1');
+  assert.deepEqual(await corners(list), ['0,0,255', '0,0,0']);
+
+  await page.getByRole('button', { name: 'Use the camera' }).click();
+  const camera = page.getByRole('dialog', { name: 'Use the camera' });
+  await camera.getByText('teach only someone who agreed').waitFor();
+  await camera.getByRole('button', { name: 'Take a picture' }).click();
+  await camera.getByText('1 picture taken').waitFor();
+  await camera.getByRole('button', { name: 'Done' }).click();
+  assert.equal(await page.locator('.teach-pictures li').count(), 2);
+  assert.equal(await page.evaluate(() => window.stream.getTracks().every(({ readyState }) => readyState === 'ended')), true, 'it is off');
+  await page.evaluate(() => { window.refused = true; });
+  await page.getByRole('button', { name: 'Use the camera' }).click();
+  await camera.getByText('The browser lets this page use no camera').waitFor();
 });
 
 test('og.train: told step by step, stopped with what was learnt, gone on with; bad input by name', async () => {

@@ -11,6 +11,7 @@ import { insert } from '../js/typing.js';
 import { sentence } from '../js/words.js';
 import { meant } from '../networks.js';
 import { madeFor, tag, tagsOf } from './tags.js';
+import { thumbnailOf } from './thumbnail.js';
 
 /** As far as the slider goes unless the prompt asks for more. */
 const MOST = 1.5;
@@ -195,6 +196,7 @@ export class Loras {
     const element = make('li', {}, label, slider, make('p', { className: 'quiet', textContent: about.title && about.title !== name ? `${about.title} · ${facts}` : facts }),
       ...(words.length ? [make('p', { className: 'lora-words' }, ...words)] : []), this.#acts(name, label));
     if (about.description) element.title = about.description.slice(0, 300);
+    this.#picture(name, element);
     return {
       element,
       /** @param {Tag | undefined} found */
@@ -208,6 +210,12 @@ export class Loras {
         output.textContent = found.weight.toFixed(2) + (found.rest ? ` ${found.rest.slice(1)}` : '');
       },
     };
+  }
+
+  /** The picture that its file has of itself. @param {string} name @param {HTMLElement} element */
+  async #picture(name, element) {
+    const address = await this.engine().then(({ networks }) => networks.file(name)).then(thumbnailOf).catch(() => null);
+    if (address) element.prepend(make('img', { src: address, alt: '', className: 'lora-picture' }));
   }
 
   /** Whether a word of one's own is written anywhere. @param {string} name */

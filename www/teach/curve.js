@@ -39,8 +39,8 @@ export class Curve {
   #draw(steps) {
     const highest = Math.max(1e-6, ...this.#losses);
     const place = (/** @type {number} */ loss, /** @type {number} */ at) => `${((at / Math.max(1, steps - 1)) * WIDTH).toFixed(1)} ${(HEIGHT * (1 - loss / highest)).toFixed(1)}`;
-    let mean = this.#losses[0];
-    const smooth = this.#losses.map((loss) => (mean += SHARE * (loss - mean)));
+    let mean = 0;
+    const smooth = this.#losses.map((loss, at) => (mean += Math.max(SHARE, 1 / (at + 1)) * (loss - mean))); // the first ones count alike
     const path = (/** @type {number[]} */ values) => (values.length ? `M${values.map(place).join('L')}` : '');
     this.#raw.setAttribute('d', path(this.#losses));
     this.#smooth.setAttribute('d', path(smooth));

@@ -1,23 +1,28 @@
-/** A training that is not finished, kept in this browser so that it goes on after the tab was closed: one at a time. */
+/** Trainings that are not finished, kept in this browser so that they go on after the tab was closed. */
 
 const NAME = 'opengen-teach';
 const STORE = 'trainings';
-const KEY = 'current';
 
 /**
  * @typedef {object} Kept
- * @property {{image: Blob, caption: string}[]} pictures
+ * @property {string} id
+ * @property {number} begun in ms
+ * @property {{image: Blob, square: Blob, caption: string, crop: import('./square.js').Crop}[]} pictures as they were brought, and as they are learnt from
  * @property {{word: string, kind: string, preset: string, steps: number, rank: number, rate: number, classImages: number}} asked
  * @property {string} model its id
+ * @property {string} modelName
+ * @property {number} side pixels of what is learnt from; 0: the model's own size
  * @property {number} step
- * @property {Blob | null} checkpoint
+ * @property {Blob | null} checkpoint what is needed to go on
+ * @property {Blob | null} file the LoRA as it was then
  */
 
-/** @returns {Promise<Kept | null>} */
-export const read = () => using('readonly', (store) => store.get(KEY)).then((kept) => kept ?? null, () => null);
+/** All of them, the newest first. @returns {Promise<Kept[]>} */
+export const all = () => using('readonly', (store) => store.getAll()).then((list) => list.filter(({ id }) => id).sort((a, b) => b.begun - a.begun), () => []);
 /** @param {Kept} kept */
-export const keep = (kept) => using('readwrite', (store) => store.put(kept, KEY));
-export const forget = () => using('readwrite', (store) => store.delete(KEY));
+export const keep = (kept) => using('readwrite', (store) => store.put(kept, kept.id));
+/** @param {string} id */
+export const forget = (id) => using('readwrite', (store) => store.delete(id));
 
 /** @param {IDBTransactionMode} mode @param {(store: IDBObjectStore) => IDBRequest} work @returns {Promise<any>} */
 async function using(mode, work) {

@@ -1,18 +1,23 @@
 /** The view "Teach": pictures of something of one's own in, a LoRA that draws it out, learnt on this device. */
 
-import { OpenGen } from '../client.js';
-import { $, duration, make } from '../js/dom.js';
+import { withThumbnail } from '../catalogue/thumbnail.js';
+import { duration, make, seconds } from '../js/dom.js';
 import { sentence } from '../js/words.js';
 import { Curve } from './curve.js';
-import { forget, keep, read } from './keeping.js';
+import { all, forget, keep } from './keeping.js';
+import { isUnderWay, sampled, taught, whenOver } from './lesson.js';
+import { Samples } from './samples.js';
 import { LEAST, PictureSet } from './set.js';
 import { TEXTS as T } from './texts.js';
+import { usesOf } from './use.js';
 
 /** Steps after which what is learnt is kept and looked at, and how often that is where the number of steps is given. */
 const EVERY = 50;
 const LOOKS = 6;
 /** What the samples begin with. */
 const SEED = 1;
+/** Pictures are not learnt from below this size, in pixels. */
+const SMALLEST = 64;
 
 /** @typedef {import('./keeping.js').Kept} Kept */
 
@@ -25,58 +30,76 @@ export class Teach {
   title = `${T.title} · OpenGen`;
   #set = new PictureSet();
   #curve = new Curve();
+  #samples = new Samples();
   /** Stops the training under way. @type {AbortController | null} */ #stop = null;
-  /** Everything of the last training was deleted. */ #gone = false;
+  /** Those whose everything was deleted. @type {Set<string>} */ #gone = new Set();
+  /** The training that the fields are of. @type {string | null} */ #id = null;
+  /** The same, as long as no step of it was kept: another attempt takes its place. @type {string | null} */ #unbegun = null;
+  /** @type {import('../protocol.d.ts').ModelInfo | null} */ #model = null;
   #word = text('teach-word', 'zorp');
   #kind = text('teach-kind', '');
+  #kinds = make('datalist', { id: 'teach-kinds' });
+  #learns = make('p', { className: 'quiet' });
   #preset = make('select', { id: 'teach-preset' }, ...T.presets.map(([value, textContent]) => make('option', { value, textContent })));
   #numbers = Object.fromEntries([['steps', T.steps], ['rank', T.rank], ['rate', T.rate], ['classImages', T.classImages]].map(([name, label]) =>
     [name, { label, field: make('input', { type: 'number', id: `teach-${name}`, min: '0', step: 'any', placeholder: 'the preset’s' }) }]));
   #go = make('button', { type: 'button', className: 'button primary', id: 'teach-go', textContent: T.start });
   #status = make('p', { className: 'teach-status', role: 'status' });
   #problem = make('p', { className: 'field-error', hidden: true });
-  #again = make('div', { className: 'teach-again', hidden: true });
-  #samples = make('ol', { className: 'teach-samples' });
+  #unkept = make('p', { className: 'field-error', id: 'teach-unkept', role: 'status', hidden: true });
+  #again = make('div', { hidden: true });
   #after = make('section', { className: 'shelf', id: 'teach-use', hidden: true });
   #seen = make('div', { hidden: true }, make('h3', { textContent: T.curve }), this.#curve.root, make('p', { className: 'quiet', textContent: T.curveText }),
-    make('h3', { textContent: T.samples }), this.#samples);
+    make('h3', { textContent: T.samples }), this.#samples.root);
 
   /** @param {HTMLElement} root @param {Page} page */
   constructor(root, page) {
     Object.assign(this, { root, page });
     this.#kind.setAttribute('list', 'teach-kinds');
-    const kinds = make('datalist', { id: 'teach-kinds' });
-    const { knows, synonyms = {} } = page.session.model ?? {};
-    const things = Object.values(knows?.things ?? {}).flat();
-    kinds.append(...things.map((value) => make('option', { value })));
-    this.known = new Set([...things.flatMap((thing) => thing.split(' ')), ...Object.entries(synonyms).flat(2)]);
     const remove = make('button', { type: 'button', className: 'button small ghost', id: 'teach-forget', textContent: T.remove });
     remove.addEventListener('click', () => this.#forget());
     this.#go.addEventListener('click', () => (this.#stop ? this.#stop.abort() : this.#start(null)));
     const numbers = Object.values(this.#numbers).map(({ label, field }) => labelled(label, field));
-    root.replaceChildren(make('h1', { textContent: T.title, tabIndex: -1 }), make('p', { className: 'lede', textContent: T.lede }), this.#again,
+    const [how, href] = T.how;
+    root.replaceChildren(make('h1', { textContent: T.title, tabIndex: -1 }), make('p', { className: 'lede', textContent: T.lede }),
+      make('p', { className: 'teach-how' }, make('a', { textContent: how, href })), this.#again,
       section(T.pictures, make('p', { textContent: T.picturesText }), this.#set.root, make('p', { className: 'quiet', textContent: T.captionHint }),
         make('p', { className: 'quiet', textContent: `${T.home} ${T.person}` })),
-      section(T.what, make('div', { className: 'teach-fields' }, labelled(T.word, this.#word, T.wordHint), labelled(T.kind, this.#kind, T.kindHint), kinds)),
+      section(T.what, make('div', { className: 'teach-fields' }, labelled(T.word, this.#word, T.wordHint), labelled(T.kind, this.#kind, T.kindHint), this.#kinds)),
       section(T.learn, make('div', { className: 'teach-fields' }, labelled(T.preset, this.#preset)),
         make('details', { className: 'teach-details' }, make('summary', { textContent: T.details }), make('div', { className: 'teach-fields' }, ...numbers)),
-        make('p', { className: 'quiet', textContent: T.model(page.session.model?.name ?? 'The model') }),
-        this.#problem, make('div', { className: 'teach-go' }, this.#go, this.#status), this.#seen),
+        this.#learns, this.#problem, make('div', { className: 'teach-go' }, this.#go, this.#status), this.#unkept, this.#seen),
       this.#after, make('p', { className: 'teach-forget' }, remove));
     for (const field of [this.#word, this.#kind]) field.addEventListener('input', () => this.#named());
     this.#set.addEventListener('change', () => this.#say(''));
     addEventListener('beforeunload', (event) => this.#stop && event.preventDefault());
-    this.#named();
+    this.#suit();
     this.ready = this.#offer();
   }
 
   /** It is looked at. */
   reveal() {
+    this.#suit();
+    this.#offer();
     scrollTo(0, 0);
   }
 
   /** It learns on while one looks elsewhere. */
   leave() {}
+
+  /** What depends on the model, once another is in use. */
+  #suit() {
+    const { model } = this.page.session;
+    if (model === this.#model || this.#stop) return;
+    this.#model = model;
+    const { knows, synonyms = {}, width, height, name } = model;
+    const things = Object.values(knows?.things ?? {}).flat();
+    this.#kinds.replaceChildren(...things.map((value) => make('option', { value })));
+    this.known = new Set([...things.flatMap((thing) => thing.split(' ')), ...Object.entries(synonyms).flat(2)]);
+    this.#learns.textContent = T.model(name ?? 'The model');
+    this.#set.shaped(width / height || 1);
+    this.#named();
+  }
 
   /** The words for pictures that have none of their own. */
   #named() {
@@ -90,15 +113,35 @@ export class Teach {
     Object.assign(this.#problem, { textContent: words, hidden: !words });
   }
 
-  /** A training that was interrupted can go on. */
+  /** Trainings that were interrupted can go on, unless one is under way elsewhere: that one is among them. */
   async #offer() {
-    const kept = await read();
+    const busy = await isUnderWay();
     if (this.#stop) return;
-    this.#again.hidden = !kept;
-    if (!kept) return;
-    const go = make('button', { type: 'button', className: 'button small primary', id: 'teach-go-on', textContent: T.goOn });
+    const kept = busy ? [] : await all();
+    this.#again.hidden = !busy && !kept.length;
+    if (busy) {
+      this.#again.replaceChildren(make('p', { className: 'teach-again', id: 'teach-elsewhere', textContent: T.elsewhere }));
+      whenOver().then(() => this.#offer());
+    } else this.#again.replaceChildren(...kept.map((one) => this.#offered(one)));
+  }
+
+  /** @param {Kept} kept */
+  #offered(kept) {
+    const { word } = kept.asked;
+    const suits = kept.model === this.page.session.model.id;
+    const go = make('button', { type: 'button', className: 'button small primary', textContent: T.goOn, hidden: !suits });
     go.addEventListener('click', () => this.#goOn(kept));
-    this.#again.replaceChildren(make('p', { textContent: T.kept(kept.asked.word, kept.step) }), go);
+    const remove = make('button', { type: 'button', className: 'button small ghost', textContent: T.forget, ariaLabel: T.forgetOne(word) });
+    remove.addEventListener('click', async () => {
+      if (await isUnderWay()) return this.#offer(); // it may be this one that goes on there
+      await forget(kept.id).catch((error) => this.#say(sentence(error.message)));
+      await this.#offer();
+      this.#go.focus();
+    });
+    const use = make('button', { type: 'button', className: 'button small', textContent: T.useIt, hidden: !kept.file });
+    use.addEventListener('click', () => this.#learnt(kept, kept));
+    const words = suits ? T.kept(word, kept.step) : T.keptOf(word, kept.step, kept.modelName);
+    return make('div', { className: 'teach-again' }, make('p', { textContent: words }), go, use, remove);
   }
 
   /** @param {Kept} kept */
@@ -109,46 +152,82 @@ export class Teach {
     this.#preset.value = preset;
     for (const [name, value] of Object.entries(numbers)) this.#numbers[name].field.value = value || '';
     this.#set.clear();
-    await this.#set.add(kept.pictures.map(({ image }) => image), kept.pictures.map(({ caption }) => caption));
+    await this.#set.add(kept.pictures);
     await this.#start(kept);
   }
 
   /** Learns; from where it stopped if there is something. @param {Kept | null} from */
   async #start(from) {
-    const { session } = this.page;
+    const model = this.page.session.model;
     const [word, kind] = [this.#word.value.trim(), this.#kind.value.trim()];
-    if (this.#set.pictures.length < LEAST) return this.#say(T.few(this.#set.pictures.length));
+    const { pictures, distinct } = this.#set;
+    if (pictures.length < LEAST) return this.#say(T.few(pictures.length));
+    if (distinct < LEAST) return this.#say(T.equal(distinct));
     if (!word || !kind) return this.#say(T.noWords);
+    if (await isUnderWay()) return this.#say(T.elsewhere);
     this.#say('');
-    const number = (/** @type {string} */ name) => Number(this.#numbers[name].field.value) || 0;
-    const asked = { word, kind, preset: this.#preset.value, steps: number('steps'), rank: number('rank'), rate: number('rate'), classImages: number('classImages') };
-    const pictures = this.#set.pictures.map(({ image, caption }) => ({ image, caption }));
-    const given = from ?? { pictures, asked, model: session.model.id, step: 0, checkpoint: null };
-    this.#gone = false;
     const stop = (this.#stop = new AbortController());
-    this.#go.textContent = T.stop;
-    this.#again.hidden = true;
-    this.#after.hidden = true;
+    Object.assign(this.#go, { textContent: T.stop });
+    for (const part of [this.#again, this.#after, this.#unkept]) part.hidden = true;
     this.#seen.hidden = false;
     this.#curve.clear();
+    this.#samples.clear();
     this.#times = [];
-    this.#samples.replaceChildren();
     this.#status.textContent = T.preparing;
-    let og = null;
     try {
-      await keep(given).catch(() => {}); // without storage it is lost with the tab
-      if (!from) await this.#sample(null, 0);
-      og = await OpenGen.create({ engine: 'cpu', model: session.model, signal: stop.signal });
-      const made = await og.train(this.#request(given, stop.signal));
-      await this.#learnt(made, word);
+      const given = from ?? await this.#asked(model, word, kind);
+      const made = await this.#learn(given, stop.signal);
+      if (await this.#learnt(given, made)) await forget(given.id).catch(() => {});
     } catch (error) {
-      if (error.code !== 'ABORTED') this.#say(sentence(error.message));
       this.#status.textContent = '';
+      if (error.code === 'OUT_OF_MEMORY') this.#say(T.memory);
+      else if (error.code !== 'ABORTED') this.#say(sentence(error.message));
+      if (error.code === 'INVALID_INPUT' && !from) await forget(this.#id).catch(() => {}); // it would be refused again
     } finally {
-      og?.dispose();
       this.#stop = null;
       this.#go.textContent = T.start;
+      this.#suit();
       await this.#offer();
+    }
+  }
+
+  /** What the fields say, as it is kept. @param {import('../protocol.d.ts').ModelInfo} model @param {string} word @param {string} kind @returns {Promise<Kept>} */
+  async #asked(model, word, kind) {
+    const number = (/** @type {string} */ name) => Number(this.#numbers[name].field.value) || 0;
+    const asked = { word, kind, preset: this.#preset.value, steps: number('steps'), rank: number('rank'), rate: number('rate'), classImages: number('classImages') };
+    const pictures = await this.#set.cut(model.width, model.height);
+    return { id: this.#unbegun ?? crypto.randomUUID(), begun: Date.now(), pictures, asked, model: model.id, modelName: model.name, side: 0, step: 0, checkpoint: null, file: null };
+  }
+
+  /**
+   * Learns, from smaller pictures where there is too little memory for larger ones.
+   * @param {Kept} given @param {AbortSignal} signal @returns {Promise<import('../api.d.ts').Trained>}
+   */
+  async #learn(given, signal) {
+    const { model } = this.page.session;
+    this.#id = given.id;
+    this.#unbegun = given.step ? null : given.id;
+    this.#gone.delete(given.id);
+    try {
+      await this.#put(given);
+      await this.#sample(given, null, 0);
+      return await taught(model, this.#request(given, signal));
+    } catch (error) {
+      const side = (given.side || Math.min(model.width, model.height)) / 2;
+      if (error.code !== 'OUT_OF_MEMORY' || given.step || side < SMALLEST || side % SMALLEST) throw error;
+      this.#say(T.smaller(side));
+      this.#samples.clear();
+      return this.#learn({ ...given, side }, signal);
+    }
+  }
+
+  /** Keeps what there is so far; says so where that is not possible. @param {Kept} kept */
+  async #put(kept) {
+    try {
+      await keep(kept);
+      this.#unkept.hidden = true;
+    } catch (error) {
+      Object.assign(this.#unkept, { hidden: false, textContent: T.unkept(error.name === 'QuotaExceededError' ? T.full : error.message.replace(/\.$/, '')) });
     }
   }
 
@@ -156,78 +235,71 @@ export class Teach {
   #request(given, signal) {
     const { word, kind, preset, steps, rank, rate, classImages } = given.asked;
     return {
-      images: given.pictures, classPrompts: preset === 'style' ? [] : [`a ${kind}`], name: word, trigger: `${word} ${kind}`,
+      images: given.pictures.map(({ square, caption }) => ({ image: square, caption })), classPrompts: preset === 'style' ? [] : [`a ${kind}`],
+      name: word, trigger: `${word} ${kind}`, ...(given.side && { width: given.side, height: given.side }),
       preset: /** @type {any} */ (preset), saveEvery: steps ? Math.ceil(steps / LOOKS) : EVERY, checkpoint: given.checkpoint ?? undefined, signal,
       recipe: { ...(steps && { steps }), ...(rank && { rank, alpha: rank }), ...(rate && { learningRate: rate }), ...(classImages && { classImages }) },
-      onPrepare: ({ what, done, all }) => { this.#status.textContent = `${what === 'class' ? T.class : T.encode}: ${done} / ${all}`; },
+      onPrepare: ({ what, done, all: count }) => { this.#status.textContent = `${what === 'class' ? T.class : T.encode}: ${done} / ${count}`; },
       onStep: (step) => {
         this.#curve.add(step);
-        this.#status.textContent = T.progress(step.step, step.steps, this.#left(step));
+        this.#status.textContent = T.progress(step.step, step.steps, ...this.#left(step));
       },
       onKept: async (kept) => {
-        if (this.#gone) return;
-        await keep({ ...given, step: kept.step, checkpoint: kept.checkpoint }).catch(() => {});
-        await this.#sample(kept.file, kept.step);
+        if (this.#gone.has(given.id)) return;
+        if (kept.step) this.#unbegun = null;
+        await this.#put({ ...given, ...kept });
+        if (!signal.aborted) await this.#sample(given, kept.file, kept.step);
       },
     };
   }
 
-  /** How long it will take, from the last steps. @type {number[]} */ #times = [];
+  /** When the last steps were. @type {number[]} */ #times = [];
 
-  /** @param {{step: number, steps: number}} step */
+  /** How long it will take, from the last steps, and how long one takes. @param {{step: number, steps: number}} step @returns {[string, string]} */
   #left({ step, steps }) {
     this.#times = [...this.#times.slice(-20), performance.now()];
     const [first, last] = [this.#times[0], this.#times.at(-1)];
     const each = this.#times.length > 1 ? (last - first) / (this.#times.length - 1) : 0;
-    return each ? duration((each * (steps - step)) / 1000) : '…';
+    return each ? [duration((each * (steps - step)) / 1000), seconds(each)] : ['…', ''];
   }
 
-  /** A picture of it as it is drawn now. @param {Blob | null} file @param {number} step */
-  async #sample(file, step) {
+  /**
+   * A picture of it as it is drawn now; none where another model is in use by now, or it could not be drawn: it is only looked at.
+   * @param {Kept} given @param {Blob | null} file @param {number} step
+   */
+  async #sample({ asked: { word, kind }, model }, file, step) {
     const { session } = this.page;
-    const prompt = `a ${this.#word.value.trim()} ${this.#kind.value.trim()}`;
-    try {
-      await session.ready(AbortSignal.timeout(60_000));
-      const loras = file ? [{ name: 'teach', model: file }] : [];
-      const { image } = await session.og.generate({ prompt, seed: SEED, previews: false, loras });
-      const canvas = make('canvas', { width: image.width, height: image.height, role: 'img', ariaLabel: file ? T.after(step) : T.before });
-      canvas.getContext('2d').putImageData(image, 0, 0);
-      this.#samples.append(make('li', {}, canvas, make('span', { className: 'quiet', textContent: file ? T.after(step) : T.before })));
-    } catch {
-      // it is only looked at; learning goes on
-    }
+    const made = session.model.id === model ? await sampled(session, { prompt: `a ${word} ${kind}`, seed: SEED, file }).catch(() => null) : null;
+    if (made) this.#samples.add(made.image, file ? T.after(step) : T.before);
+    return made;
   }
 
-  /** It is done: kept among the LoRAs, and ready to be used. @param {import('../api.d.ts').Trained} made @param {string} word */
-  async #learnt(made, word) {
-    const { og } = this.page.session;
-    await og.networks.add(made.file, { name: word, replace: true });
-    await forget().catch(() => {});
-    this.#status.textContent = T.done(word, made.step);
-    const prompt = `a ${word} ${this.#kind.value.trim()} in the snow <lora:${word}:1>`;
-    const draw = make('button', { type: 'button', className: 'button primary', id: 'teach-draw', textContent: T.draw });
-    draw.addEventListener('click', () => {
-      $('prompt').value = prompt;
-      $('prompt').dispatchEvent(new Event('input', { bubbles: true }));
-      $('prompt').dispatchEvent(new Event('put'));
-      location.hash = '';
-      $('prompt').focus();
-    });
-    const save = make('a', { className: 'button', id: 'teach-save', href: URL.createObjectURL(made.file), download: `${word}.safetensors`, textContent: T.save });
-    this.#after.replaceChildren(make('h2', { textContent: T.use }), make('p', {}, make('code', { textContent: prompt })),
-      make('div', { className: 'teach-go' }, draw, save), make('p', { className: 'quiet', textContent: T.saveHint }));
+  /**
+   * Put among the LoRAs, and ready to be used. Resolves with whether it is among them.
+   * @param {Kept} given @param {{file: Blob, step: number}} made
+   */
+  async #learnt(given, { file, step }) {
+    const { word, kind } = given.asked;
+    const look = await this.#sample(given, file, step);
+    const pictured = look ? await withThumbnail(file, look.image).catch(() => file) : file;
+    const added = this.page.session.started().then(({ networks }) => networks.add(pictured, { name: word, replace: true }));
+    const [isAmong, words] = await added.then(() => [true, T.done(word, step)], (error) => [false, T.notAmong(word, error.message.replace(/\.$/, ''))]);
+    this.#status.textContent = words;
+    this.#after.replaceChildren(make('h2', { textContent: T.use }), ...usesOf({ file: pictured, word, kind, seed: SEED, png: look?.png[0] ?? null }));
     this.#after.hidden = false;
-    await this.#sample(made.file, made.step);
+    return isAmong;
   }
 
   /** Pictures, captions and checkpoints go. */
   async #forget() {
-    this.#gone = true; // what a training that stops puts by at last is not kept either
+    const id = this.#id;
+    this.#unbegun = null;
+    if (id) this.#gone.add(id); // what a training that stops puts by at last is not kept either
     this.#stop?.abort();
     this.#set.clear();
-    this.#again.hidden = true;
-    await forget().catch(() => {});
+    if (id) await forget(id).catch(() => {});
     this.#status.textContent = T.removed;
+    await this.#offer();
   }
 }
 
