@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { after, afterEach, before, test } from 'node:test';
 import { everyLook } from './contrast.mjs';
+import { hasten } from './learn.mjs';
 import { MOTION, PATIENCE, draw, promptOf, ready, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
@@ -60,24 +61,40 @@ test('Models: as it opens', async () => {
   await clean(page, 'as it opens');
 });
 
-test('Teach: as it opens, with pictures, and with what is wrong with them', async () => {
+test('Teach: as it opens, with pictures and what is wrong with them, with one cropped, and with what was learnt', async () => {
   const page = await visitor(it, { path: '?engine=cpu#teach' });
   await ready(page);
   await clean(page, 'as it opens');
-  const png = Buffer.from(await page.evaluate(async () => {
+  const squares = ['black', 'teal', 'white'].map((colour) => page.evaluate(async (fill) => {
     const canvas = new OffscreenCanvas(64, 64);
-    canvas.getContext('2d').fillRect(0, 0, 64, 64);
-    const blob = await canvas.convertToBlob();
-    return btoa(String.fromCharCode(...new Uint8Array(await blob.arrayBuffer())));
-  }), 'base64');
-  await page.locator('#teach-files').setInputFiles([1, 2].map((at) => ({ name: `${at}.png`, mimeType: 'image/png', buffer: png })));
+    const context = canvas.getContext('2d');
+    context.fillStyle = fill;
+    context.fillRect(0, 0, 64, 64);
+    return btoa(String.fromCharCode(...new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer())));
+  }, colour));
+  const files = (await Promise.all(squares)).map((text, at) => ({ name: `${at}.png`, mimeType: 'image/png', buffer: Buffer.from(text, 'base64') }));
+  await page.locator('#teach-files').setInputFiles(files.slice(0, 2));
   await page.locator('.teach-notes li').first().waitFor();
   await page.locator('.teach-details > summary').click();
   await page.getByRole('button', { name: 'Teach it' }).click();
   await clean(page, 'with what is wrong');
+  await page.getByRole('button', { name: 'Crop picture 1' }).click();
+  await page.getByRole('slider', { name: 'Zoom' }).waitFor();
+  await clean(page, 'with a picture cropped');
+  await page.keyboard.press('Escape');
+  await page.locator('#teach-files').setInputFiles(files.slice(2));
+  await page.locator('.teach-pictures li').nth(2).waitFor();
+  await page.getByLabel('What kind of thing it is').fill('cat');
+  await page.evaluate(async () => { // how it looks, not what it learns
+    const { OpenGen } = await import('/client.js');
+    OpenGen.prototype.train = async () => ({ step: 1, file: new Blob(['none']), checkpoint: new Blob(['none']) });
+  });
+  await page.getByRole('button', { name: 'Teach it' }).click();
+  await page.locator('#teach-save').waitFor({ timeout: PATIENCE });
+  await clean(page, 'with what was learnt');
 });
 
-test('How it works: as it opens, with a picture taken apart, with a prompt looked into and a training step', async () => {
+test('How it works: as it opens, with a picture taken apart, with a prompt looked into, a training step and a new word', async () => {
   const page = await visitor(it, { ...MOTION, path: '?engine=cpu#how' });
   await ready(page);
   const part = page.locator('section.part').filter({ has: page.getByRole('heading', { name: 'Into noise', exact: true }) });
@@ -93,5 +110,8 @@ test('How it works: as it opens, with a picture taken apart, with a prompt looke
   await words.getByRole('button', { name: 'The picture' }).press('ArrowDown');
   await page.getByRole('button', { name: 'Take the step' }).click();
   await page.locator('#how-training').getByRole('status').filter({ hasText: 'Three times' }).waitFor({ timeout: PATIENCE });
-  await clean(page, 'with a picture, a prompt looked into and a training step');
+  await hasten(page);
+  await page.locator('#how-taught').getByRole('button', { name: 'Teach it', exact: true }).click();
+  await page.locator('#how-taught').getByRole('status').filter({ hasText: 'steps are taken' }).waitFor({ timeout: PATIENCE });
+  await clean(page, 'with a picture, a prompt looked into, a training step and a new word');
 });

@@ -22,7 +22,7 @@ test('the two views have addresses, titles and a way between them', async () => 
   assert.match(await page.title(), /pictures from words/);
   await page.goBack();
   await page.getByRole('heading', { name: 'Into noise' }).waitFor();
-  for (const title of ['Into noise', 'Back out of noise', 'Words into pictures', 'Why it varies', 'Begin in the middle', 'A training step', 'Your own']) {
+  for (const title of ['Into noise', 'Back out of noise', 'Words into pictures', 'Why it varies', 'Begin in the middle', 'A training step', 'Your own', 'A new word']) {
     assert.equal(await part(page, title).count(), 1, title);
     assert.ok(await part(page, title).getByText('The formula').count(), `${title}: the formula`);
     assert.ok(await part(page, title).getByRole('link', { name: /\d{4}/ }).count(), `${title}: a paper`);

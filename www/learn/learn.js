@@ -8,6 +8,7 @@ import { Lab } from './lab.js';
 import { Machine } from './machine.js';
 import { Middle } from './middle.js';
 import { Own } from './own.js';
+import { Taught } from './taught.js';
 import { TEXTS } from './texts.js';
 import { Training } from './training.js';
 import { Vary } from './vary.js';
@@ -26,7 +27,7 @@ export class Learn {
     const machine = new Machine(lab);
     const parts = Object.entries({
       into: new Into(lab), back: new Back(lab), words: new Words(lab), vary: new Vary(lab),
-      middle: new Middle(lab), training: new Training(lab), own: new Own(lab),
+      middle: new Middle(lab), training: new Training(lab), own: new Own(lab), taught: new Taught(lab),
     });
     const href = (name) => `#how-${name}`;
     this.links = parts.map(([name]) => make('a', { href: href(name), textContent: TEXTS[name].title }));

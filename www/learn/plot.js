@@ -4,7 +4,7 @@ const NS = 'http://www.w3.org/2000/svg';
 const WIDTH = 320;
 const HEIGHT = 96;
 
-function shape(name, attributes) {
+export function shape(name, attributes) {
   const element = document.createElementNS(NS, name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   return element;

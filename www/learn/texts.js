@@ -482,7 +482,8 @@ export const TEXTS = {
       'A model of your own is a checkpoint of Stable Diffusion 1 or 2 in one file (safetensors or GGUF), chosen here or '
       + 'dropped anywhere on the page. It is copied into this browser’s store, then stands under Settings beside the others, '
       + 'and works offline like them. The command below makes a smaller file of one, or of a folder in diffusers’ layout.',
-      'LoRAs cannot be read yet.',
+      'LoRAs in their usual forms are read too: dropped on the page like a model, each then stands under LoRAs in the settings, '
+      + 'with a strength of its own. How one is made, here, the next part shows.',
     ],
     add: 'Add a model',
     command: 'opengen import MODEL --type q8 -o model.gguf',
@@ -506,6 +507,109 @@ export const TEXTS = {
     papers: [
       ['Ruiz et al. 2022: DreamBooth', 'https://arxiv.org/abs/2208.12242'],
       ['Hu et al. 2021: LoRA', 'https://arxiv.org/abs/2106.09685'],
+    ],
+  },
+
+  taught: {
+    title: 'A new word',
+    paragraphs: [
+      'A model knows the things it was shown, and none of yours. A few pictures of one and a word that means nothing yet are '
+      + 'enough to teach it: that is DreamBooth (Ruiz et al. 2022). Here the model in this tab learns a creature that nobody has '
+      + 'ever seen, in front of you, in six steps.',
+    ],
+    steps: [
+      '1. Five pictures, a word and a kind', '2. Before, during, after', '3. What is learnt: two thin matrices', '4. What must not be forgotten',
+      '5. Too much of it', '6. Take it anywhere',
+    ],
+    word: [
+      'These are the pictures, drawn by this page, and under each its caption. Every caption has three things in it. “Zorp” is the '
+      + 'word: it has no meaning yet, so that none is in the way, and what is learnt can be called by it. “Alien monster” is the '
+      + 'kind: something the model does know, and the nearest there is; it only has to learn how a zorp differs from it. And the '
+      + 'ground is named, so that it is no part of what “zorp” comes to mean. What all captions share and all pictures show is '
+      + 'what the new word takes in.',
+    ],
+    picture: (caption) => `A drawing: ${caption}`,
+    during: [
+      'Learning is the step of “A training step” again and again: noise one of the five pictures, ask, see how far off the answer '
+      + 'is, and turn some numbers a little the way that makes it better. Only that now the step is taken for good. The pictures below '
+      + 'all begin with the same seed; what changes between them is what the model has learnt meanwhile.',
+    ],
+    learn: 'Teach it',
+    howLong: (steps) => `${steps} steps. That takes about half a minute on a fast computer and a few minutes on a slow one.`,
+    ready: (steps, each) => `${steps} steps, about ${each} on this device.`,
+    before: 'before',
+    after: (step) => `step ${step}`,
+    class: (done, all) => `It draws what it knows of the kind: ${done} of ${all}`,
+    encode: (done, all) => `The pictures are packed into latents: ${done} of ${all}`,
+    step: (step, steps) => `Step ${step} of ${steps}`,
+    engine: 'A second engine is made ready',
+    looking: 'The last picture is drawn',
+    first: 'It has to be taught first: that goes on above, in step 2.',
+    learnt: (steps) => `${steps} steps are taken. Body and colour come first; the eyes, which are small, come last and stay rough: more steps in Teach make them better.`,
+    thin: [
+      'What was turned are not the model’s own numbers. Those stay as they are. Beside a matrix W of it stand two thin ones, B and A, '
+      + 'and what passes through W passes through them too; the results are added. That is a LoRA (Hu et al. 2021). At the '
+      + 'beginning B is all zeros, so that nothing has changed; learning turns only B and A. Their product has the shape of W, but '
+      + 'no more independent rows than their rank r says. A new word needs few.',
+    ],
+    rank: (r) => `Rank, r = ${r}`,
+    usual: 'One of Stable Diffusion 1.5’s attention matrices, to scale.',
+    own: (layers, numbers, share) => `Of what was just learnt, to scale: one of its largest. There are ${layers} such pairs, with `
+      + `${numbers.toLocaleString('en')} numbers in all; the matrices they stand beside have ${share} times as many.`,
+    pair: ({ rows, columns, rank }, { pair, whole }) => `W has ${rows} × ${columns} = ${whole.toLocaleString('en')} numbers, B and A together `
+      + `${rank} × (${rows} + ${columns}) = ${pair.toLocaleString('en')}: ${pair < whole ? `${(100 * pair / whole).toFixed(1)} %` : 'more than W itself'}.`,
+    keeping: [
+      'Who sees nothing but zorps soon takes every alien monster for one, and not only those: all words share the same matrices. So the '
+      + 'model drew a few alien monsters itself before it began, and at every step it is asked about one of those as well. What it '
+      + 'knew is held where it was; the paper calls this prior preservation. To see what it is good for, leave it out.',
+    ],
+    question: {
+      ask: 'Without those pictures, what will “an alien monster” be, the new word not said at all?',
+      answers: ['The old monster', 'The new creature'],
+    },
+    verdict: (answer, kept, lost) => {
+      const gone = lost > 2 * kept;
+      return `${answer === Number(gone) ? 'Yes' : 'No'}: the picture is ${Math.round(lost)} of 255 from the one before it learnt; with pictures of the kind it is ${Math.round(kept)}. `
+        + `${gone ? 'The kind itself has been overwritten.' : 'This time it held by itself.'}`;
+    },
+    without: 'Again, without them',
+    columns: { before: 'before', with: 'with pictures of the kind', without: 'without' },
+    much: [
+      'Five pictures are very few, and a model can learn them by heart: then it gives back the pictures instead of the thing. The '
+      + 'fewer there are, and the less their captions say, the sooner. Here is the worst case: one drawing, on pink, its caption only “a zorp '
+      + 'alien monster”, nothing of the kind beside it, and many steps. Of a thing that is known, another seed makes another picture; '
+      + 'of a picture that is known by heart it makes the same again.',
+    ],
+    tooMuch: 'One drawing, far too often',
+    over: ['The drawing', 'The same prompt, another seed', 'Asked for as a neon sign', 'A cat on a blue background'],
+    muchDone: (before, after) => `Two seeds, one prompt: they were ${Math.round(before)} of 255 apart before, and are ${Math.round(after)} apart now. `
+      + `${after < before / 2 ? 'It has the drawing by heart, pink and all' : 'It has not got the drawing by heart this time'}, and what has nothing to do with it has changed too: that `
+      + 'is overfitting. Against it help more and different pictures, captions that name what is around the thing, pictures of the kind, fewer steps; and looking on the way, as here.',
+    kept: 'One seed in all six.',
+    anywhere: [
+      'What was learnt is a small file, beside the model and not in it. It can be added in part, in full, or more than in full, and taken out again: '
+      + 'W + s · B · A, with s the strength. The setting below stood in none of the five pictures.',
+    ],
+    strengths: 'Four strengths',
+    strength: (s) => `s = ${s}`,
+    drawn: 'At 0 it is the model as it was.',
+    save: 'Save the file',
+    teach: 'Teach it something of yours',
+    docs: ['DreamBooth here: what was measured, and how to do it well', 'docs/dreambooth.md'],
+    tooLarge: (name) => `${name} is too large to learn while one looks on. Choose Mini, and this part is live; under Teach larger models learn too, given `
+      + 'time and memory.',
+    formula: [
+      'W′ = W + s · {α / r} · B · A',
+      'B has r columns, A has r rows. α / r is fixed by who trains; s by who draws. The gradient is taken of B and A alone.',
+      'L = {‖m − y‖^2} / n + λ · {‖m_c − y_c‖^2} / n',
+      'The first part is the error of a training step with a picture of the new thing, its caption with the new word. The second is the same with a picture '
+      + 'of the class, drawn by the model before it learnt, and the class’s prompt. λ = 1 here, as in the paper. '
+      + 'The optimizer is AdamW. The paper turns all numbers of the denoising network; with LoRA they stay.',
+    ],
+    papers: [
+      ['Ruiz et al. 2022: DreamBooth', 'https://arxiv.org/abs/2208.12242'],
+      ['Hu et al. 2021: LoRA', 'https://arxiv.org/abs/2106.09685'],
+      ['Loshchilov and Hutter 2017: Decoupled Weight Decay Regularization (AdamW)', 'https://arxiv.org/abs/1711.05101'],
     ],
   },
 };
