@@ -39,7 +39,7 @@ from .render import render
 from .scene import FIRST_STYLES, FIRST_SUBJECTS, LARGE, NEVER_MIRRORED, SIZES, Scene, Thing
 from .subjects import SUBJECTS
 
-GRAIN = 32  # cells a side that pictures and renderings are brought to
+GRAIN = 16  # cells a side that pictures and renderings are brought to
 SCALES = (0.86, 0.93, 1.0, 1.07, 1.14)
 SHIFTS = (-8, -4, 0, 4, 8)  # pixels
 
@@ -70,13 +70,13 @@ def with_article(words: str) -> str:
 
 
 def coarse(pictures: np.ndarray) -> torch.Tensor:
-    """[N, 128, 128, 3] in 0..1 -> [N, 3, 32, 32]."""
+    """[N, 128, 128, 3] in 0..1 -> [N, 3, 16, 16]."""
     values = torch.from_numpy(np.ascontiguousarray(pictures)).float().permute(0, 3, 1, 2)
     return adaptive_avg_pool2d(values, GRAIN)
 
 
 def views(picture: np.ndarray) -> torch.Tensor:
-    """The picture moved and scaled a little in all ways, [V, 3 · 32 · 32]; what comes in from outside is as the edge."""
+    """The picture moved and scaled a little in all ways, [V, 3 · 16 · 16]; what comes in from outside is as the edge."""
     half = len(picture) / 2
     ways = [
         [[1 / scale, 0, -right / half], [0, 1 / scale, -down / half]]
@@ -91,7 +91,7 @@ def views(picture: np.ndarray) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Renderings:
-    """What a picture may be nearest to: values [N, 3 · 32 · 32] and what each shows."""
+    """What a picture may be nearest to: values [N, 3 · 16 · 16] and what each shows."""
 
     values: torch.Tensor
     shown: tuple[str, ...]

@@ -600,8 +600,10 @@ export interface Recipe {
   schedule: 'constant' | 'cosine';
   warmup: number;
   steps: number;
-  /** Pictures a step, and as many of the class. */
+  /** Pictures of what is learnt a step. */
   batch: number;
+  /** Pictures of the class a step. */
+  classBatch: number;
   /** Pictures of the class that are drawn beforehand. */
   classImages: number;
   priorWeight: number;

@@ -53,20 +53,21 @@ impl Lesson {
     pub fn draw(&self, recipe: &Recipe, step: usize) -> Result<Vec<Draw>> {
         let seed = recipe.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15).wrapping_add(step as u64);
         let mut random = Mt64::new(seed);
-        let mut draws = Vec::with_capacity(2 * recipe.batch);
-        for (of, (examples, weight)) in self.examples.iter().zip([1.0, recipe.prior_weight]).enumerate() {
+        let mut draws = Vec::with_capacity(recipe.batch + recipe.class_batch);
+        let kinds = [(1.0, recipe.batch), (recipe.prior_weight, recipe.class_batch)];
+        for (of, (examples, (weight, batch))) in self.examples.iter().zip(kinds).enumerate() {
             if examples.is_empty() || weight == 0.0 {
                 continue;
             }
-            for at in 0..recipe.batch {
+            for at in 0..batch {
                 // Every picture's turn comes equally often.
-                let place = step * recipe.batch + at;
+                let place = step * batch + at;
                 let (round, place) = (place / examples.len(), place % examples.len());
                 let order = shuffled(
                     examples.len(),
                     recipe.seed ^ ((2 * round + of) as u64).wrapping_mul(0xd134_2543_de82_ef95),
                 );
-                let share = weight / recipe.batch as f64;
+                let share = weight / batch as f64;
                 draws.push(self.noised(recipe, &examples[order[place]], (share, of == 0), &mut random)?);
             }
         }
@@ -144,16 +145,16 @@ mod tests {
 
     #[test]
     fn every_picture_has_its_turn_and_steps_repeat() {
-        let (lesson, recipe) =
-            (lesson(5, 3), Recipe { batch: 2, caption_dropout: 0.0, prior_weight: 0.5, ..Recipe::default() });
+        let lesson = lesson(5, 3);
+        let recipe = Recipe { batch: 2, caption_dropout: 0.0, prior_weight: 0.5, ..Recipe::default() };
         let mut seen = [0; 8];
         for step in 0..15 {
             let draws = lesson.draw(&recipe, step).expect("a step");
-            assert_eq!(draws.iter().map(|draw| draw.share).collect::<Vec<_>>(), [0.5, 0.5, 0.25, 0.25]);
+            assert_eq!(draws.iter().map(|draw| draw.share).collect::<Vec<_>>(), [0.5, 0.5, 0.5]);
             assert_eq!(draws, lesson.draw(&recipe, step).expect("the same step"));
             draws.iter().for_each(|draw| seen[draw.caption.expect("a caption")] += 1);
         }
-        assert_eq!(seen, [6, 6, 6, 6, 6, 10, 10, 10]);
+        assert_eq!(seen, [6, 6, 6, 6, 6, 5, 5, 5]);
         assert_ne!(lesson.draw(&recipe, 0).expect("a step"), lesson.draw(&recipe, 1).expect("a step"));
     }
 

@@ -155,8 +155,10 @@ pub struct Recipe {
     /// Steps over which the learning rate rises from 0.
     pub warmup: usize,
     pub steps: usize,
-    /// Pictures of what is learnt a step, and as many of its class where there are some.
+    /// Pictures of what is learnt a step.
     pub batch: usize,
+    /// Pictures of its class a step, where there are some: their mean counts as much as that of the others, however few they are.
+    pub class_batch: usize,
     /// Pictures of the class that the model draws itself beforehand, so that it keeps what it knows (prior preservation).
     pub class_images: usize,
     /// How much these count beside what is learnt.
@@ -189,6 +191,7 @@ impl Default for Recipe {
             warmup: 0,
             steps: 800,
             batch: 1,
+            class_batch: 1,
             class_images: 100,
             prior_weight: 1.0,
             caption_dropout: 0.05,
@@ -243,6 +246,7 @@ impl Recipe {
         within("rank", self.rank, RANK_RANGE)?;
         within("steps", self.steps, STEPS_RANGE)?;
         within("batch", self.batch, BATCH_RANGE)?;
+        within("classBatch", self.class_batch, BATCH_RANGE)?;
         let number = |field, value: f64, least: f64, most: f64| {
             let message = format!("{value} asked for, expected {least} to {most}");
             if value >= least && value <= most { Ok(()) } else { Err(Error::InvalidInput { field, message }) }

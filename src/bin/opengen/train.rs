@@ -58,9 +58,12 @@ pub struct Args {
     warmup: Option<usize>,
     #[arg(long)]
     steps: Option<usize>,
-    /// Pictures a step, and as many of the class.
+    /// Pictures a step.
     #[arg(long)]
     batch: Option<usize>,
+    /// Pictures of the class a step; as many as of the others if only their number is said.
+    #[arg(long)]
+    class_batch: Option<usize>,
     /// How much the class counts beside what is learnt.
     #[arg(long)]
     prior_weight: Option<f64>,
@@ -110,6 +113,7 @@ impl Args {
             warmup: self.warmup.unwrap_or(usual.warmup),
             steps: self.steps.unwrap_or(usual.steps),
             batch: self.batch.unwrap_or(usual.batch),
+            class_batch: self.class_batch.or(self.batch).unwrap_or(usual.class_batch),
             class_images: self.class_images.unwrap_or(class_images),
             prior_weight: self.prior_weight.unwrap_or(usual.prior_weight),
             caption_dropout: self.caption_dropout.unwrap_or(usual.caption_dropout),
