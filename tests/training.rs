@@ -17,7 +17,10 @@ use opengen::pipeline::stages::Stages;
 use opengen::pipeline::{Cancel, Pipeline};
 use opengen::plan::train::Adapter;
 use opengen::sample::Forward;
-use opengen::train::{Asked, Checkpoint, Layers, Learner, Noised, Origin, Picture, Recipe, Text, Training};
+use opengen::train::lesson::noise;
+use opengen::train::{
+    Asked, Checkpoint, Example, Layers, Learner, Lesson, Noised, Origin, Picture, Recipe, Text, Training,
+};
 use opengen::weights::{
     self, Bytes, LayoutOptions, LoraFile, Merged, Merging, ModelSource, Passing, Strength,
 };
@@ -167,6 +170,29 @@ fn fifty_steps_are_pytorchs() {
         compare(&mut report, &format!("{name} after 50 steps"), &golden, &learner, |index| {
             learner.get(index).expect("a matrix")
         });
+    }
+    report.finish();
+}
+
+#[test]
+fn what_counts_less_and_what_noise_is_shifted_by_are_the_scripts() {
+    let mut report = Report::new(1e-5);
+    for name in MODELS {
+        let golden = Golden::open(&format!("training/{name}.lesson.safetensors"));
+        let config = Tiny::open(name).config;
+        let example = Example { latents: vec![vec![0.5; 4 * 256]], caption: 0 };
+        let lesson = Lesson::new(&config, [vec![example], Vec::new()], 256).expect("a lesson");
+        let weights = golden.values("weights");
+        let times = weights.len() / 2;
+        for (row, gamma) in [1.0, 5.0].into_iter().enumerate() {
+            let recipe = Recipe { min_snr: Some(gamma), batch: 64, ..Recipe::default() };
+            let draws = (0..4).flat_map(|step| lesson.draw(&recipe, step).expect("a step"));
+            let (ours, theirs): (Vec<f32>, Vec<f32>) =
+                draws.map(|draw| ((draw.share * 64.0) as f32, weights[row * times + draw.timestep])).unzip();
+            report.compare(&format!("{name} min-SNR {gamma}"), &ours, &theirs);
+        }
+        let ours = noise(20_000_000_000, [4 * 256, 256], 0.1);
+        report.compare(&format!("{name} noise with an offset"), &ours, &golden.values("noise"));
     }
     report.finish();
 }

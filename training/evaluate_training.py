@@ -206,8 +206,9 @@ def style_measured(draw: Draw, args: argparse.Namespace) -> tuple[dict, torch.Te
     subjects = style_subjects(8 * args.each)
     grounds = [STYLE_GROUNDS[at % len(STYLE_GROUNDS)] for at in range(len(subjects))]
     what = [
-        f"{SUBJECTS[number].names[0] if SUBJECTS[number].bare else with_article(SUBJECTS[number].names[0])} on a {ground} background"
+        f"{name if SUBJECTS[number].bare else with_article(name)} on a {ground} background"
         for number, ground in zip(subjects, grounds)
+        for name in SUBJECTS[number].names[:1]
     ]
     pictures = draw([f"{STYLE} of {one}" for one in what], range(args.seed, args.seed + len(what)))
     found = [style_seen(picture, *one) for picture, *one in zip(as_arrays(pictures), subjects, grounds)]
@@ -216,13 +217,22 @@ def style_measured(draw: Draw, args: argparse.Namespace) -> tuple[dict, torch.Te
     return {"recognised": both, "style": float(style), "subject": float(subject)}, pictures
 
 
-# What the model draws of what it knows, to keep it: half of the kind itself, in different settings, and half of other things.
-KIND_PROMPTS = ("{a}",)
-OTHER_PROMPTS = ()
+# What the model draws of what it knows, to keep it: the kind in turns with other things, as www/teach/view.js has them.
+OF_KIND = ("{}", "{} in the snow", "neon sign of {}", "pixel art of {} on a purple background")
+OTHERS = (
+    "a cat on grass", "a pizza", "a fox in the snow",
+    "a rocket in space", "a fish under water", "neon sign of a cocktail",
+    "pixel art of a key on a blue background", "watercolor of a boat", "a red apple on a light blue background",
+    "sticker of a guitar on a red background", "a house at night", "an owl on a yellow background",
+)  # fmt: skip
 
 
 def class_prompts(kind: str) -> list[str]:
-    return [prompt.format(a=with_article(kind)) for prompt in KIND_PROMPTS] + list(OTHER_PROMPTS)
+    """Sixteen, of which each fourth is of the kind."""
+    found = []
+    for at, prompt in enumerate(OF_KIND):
+        found += [prompt.format(with_article(kind)), *OTHERS[3 * at : 3 * at + 3]]
+    return found
 
 
 SETS = {**{thing.word: thing for thing in THINGS}, STYLE.split()[0]: None}
@@ -245,8 +255,8 @@ def teach(name: str, extra: list[str], out: Path, args: argparse.Namespace) -> f
     pictures = made_up.pictures(thing) if thing else made_up.style_pictures()
     folder = args.out / "sets" / name
     made_up.write(folder, pictures)
-    command = [args.opengen, "train", "--model", args.model, "--images", str(folder), "--preset", PRESETS[name], "--out", str(out),
-               "--anew", "--log", str(out.with_suffix(".jsonl"))]  # fmt: skip
+    command = [args.opengen, "train", "--model", args.model, "--images", str(folder), "--preset", PRESETS[name],
+               "--out", str(out), "--anew", "--log", str(out.with_suffix(".jsonl"))]  # fmt: skip
     for prompt in class_prompts(thing.kind) if thing else []:
         command += ["--class-prompt", prompt]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -348,7 +358,7 @@ def main() -> None:
             results[f"{name} {run}"] = {**figures, "seconds": seconds}
             row = [cell(figures.get(key)) for key in ("recognised", "kind", "subjects")]
             lines.append(f"| {name} | {run} | {' | '.join(row)} | {round(seconds) if seconds else '–'} |")
-            print(lines[-1], {key: value for key, value in figures.items() if key in ("style", "subject", "by_setting")}, flush=True)
+            print(lines[-1], {key: figures[key] for key in ("style", "subject", "by_setting") if key in figures}, flush=True)
             (args.out / "figures.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     print("\n".join(lines))
 

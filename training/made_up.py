@@ -68,7 +68,9 @@ def zorp(pen: Pen, pose: int) -> None:
 def plim(pen: Pen, pose: int) -> None:
     """A tall violet pot with a yellow band, two spouts and a star for a knob."""
     for side in (-1, 1):
-        pen.area((80 * side, 60), (170 * side, -60 - 12 * pose), (200 * side, -50 - 12 * pose), (100 * side, 120), colour=(240, 120, 160))
+        lip = -60 - 12 * pose
+        spout = ((80, 60), (170, lip), (200, lip + 10), (100, 120))
+        pen.area(*((side * x, y) for x, y in spout), colour=(240, 120, 160))
     pen.plate(-95, -80, 95, 180, (130, 80, 190), 60)
     pen.plate(-95, 20, 95, 80, (250, 210, 70), 6)
     for x in (-60, 0, 60):

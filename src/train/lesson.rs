@@ -85,14 +85,7 @@ impl Lesson {
         let mirrored = recipe.flip && below(random, 2) == 1;
         let dropped = unit(random) < recipe.caption_dropout;
         let clean = &example.latents[usize::from(mirrored).min(example.latents.len() - 1)];
-        let mut generator = NoiseSource::Torch.generator(random.next_u64());
-        let mut noise = generator.randn(clean.len());
-        if recipe.noise_offset > 0.0 {
-            let each = generator.randn(clean.len() / self.pixels.max(1));
-            for (channel, offset) in noise.chunks_mut(self.pixels.max(1)).zip(each) {
-                channel.iter_mut().for_each(|value| *value += recipe.noise_offset as f32 * offset);
-            }
-        }
+        let noise = noise(random.next_u64(), [clean.len(), self.pixels], recipe.noise_offset);
         let shares = self.forward.shares(timestep + 1)?;
         let sample = shares.mix(clean, &noise);
         let target = match self.prediction {
@@ -109,6 +102,20 @@ impl Lesson {
         let caption = (!dropped).then_some(example.caption);
         Ok(Draw { sample, target, timestep, caption, share: share * weight, own })
     }
+}
+
+/// Noise of a seed, `length` values in channels of `pixels`, PyTorch's; with `offset` times one value more for each channel
+/// (Guttenberg 2023), drawn after the others as kohya's and diffusers' scripts do.
+pub fn noise(seed: u64, [length, pixels]: [usize; 2], offset: f64) -> Vec<f32> {
+    let mut generator = NoiseSource::Torch.generator(seed);
+    let mut noise = generator.randn(length);
+    if offset > 0.0 {
+        let each = generator.randn(length / pixels.max(1));
+        for (channel, own) in noise.chunks_mut(pixels.max(1)).zip(each) {
+            channel.iter_mut().for_each(|value| *value += offset as f32 * own);
+        }
+    }
+    noise
 }
 
 /// A number below `count`.

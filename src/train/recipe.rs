@@ -206,27 +206,18 @@ impl Default for Recipe {
 }
 
 impl Recipe {
-    /// A preset for a model. Of those for toys `Thing` was tried on mini (docs/training.md); the others are the literature's (diffusers'
+    /// A preset for a model. Those for toys are tuned on mini (docs/training.md); the others are the literature's (diffusers'
     /// `train_dreambooth_lora`, kohya's sd-scripts) and were not tried here.
     pub fn of(preset: Preset, config: &ModelConfig) -> Recipe {
         let Denoiser::Unet(unet) = &config.denoiser;
-        let toy = unet.block_out_channels[0] < TOY;
-        let usual = match toy {
-            true => Recipe {
-                learning_rate: 1e-3,
-                text_learning_rate: 2e-4,
-                steps: 300,
-                batch: 4,
-                class_images: 16,
-                ..Recipe::default()
-            },
-            false => Recipe::default(),
-        };
+        if unet.block_out_channels[0] < TOY {
+            return Recipe::of_toy(preset);
+        }
+        let usual = Recipe { preset, ..Recipe::default() };
         match preset {
             Preset::Thing => usual,
-            Preset::Character => Recipe { preset, text_encoder: true, steps: usual.steps * 3 / 2, ..usual },
+            Preset::Character => Recipe { text_encoder: true, steps: usual.steps * 3 / 2, ..usual },
             Preset::Style => Recipe {
-                preset,
                 layers: Layers::Linear,
                 rank: 16,
                 alpha: 16.0,
@@ -234,6 +225,28 @@ impl Recipe {
                 class_images: 0,
                 ..usual
             },
+        }
+    }
+
+    /// Many small steps, of few pictures of the class: what a toy learns best in the same time.
+    fn of_toy(preset: Preset) -> Recipe {
+        let thing = Recipe {
+            preset,
+            layers: Layers::Linear,
+            rank: 16,
+            alpha: 16.0,
+            text_encoder: true,
+            learning_rate: 2e-3,
+            text_learning_rate: 1e-3,
+            steps: 700,
+            batch: 2,
+            class_images: 16,
+            ..Recipe::default()
+        };
+        match preset {
+            Preset::Thing => thing,
+            Preset::Character => Recipe { steps: 900, ..thing },
+            Preset::Style => Recipe { class_images: 0, ..thing },
         }
     }
 

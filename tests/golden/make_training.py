@@ -5,10 +5,12 @@
 
 Pictures, noise, and what the matrices begin with follow from names (`make_single.weight`) and are not committed. Per set of layers
 `MODEL.SET.safetensors` has the loss and the gradients of one step; `MODEL.run.safetensors` losses, and the matrices after 50
-steps of AdamW with clipped gradients.
+steps of AdamW with clipped gradients; `MODEL.lesson.safetensors` how much each time's error counts with min-SNR (diffusers'
+`compute_snr` and the weights of its training scripts), and noise with an offset as kohya's sd-scripts and diffusers draw it.
 """
 
 import torch
+from diffusers.training_utils import compute_snr
 from peft import LoraConfig, inject_adapter_in_model
 from safetensors.torch import save_file
 
@@ -20,6 +22,8 @@ MODELS = ("sd1", "sd2")
 RANK, ALPHA = 4, 2
 TIMESTEP = 261
 STEPS = 50
+GAMMAS = (1, 5)
+OFFSET, SEED = 0.1, 20_000_000_000
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 LINEAR = (*ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out")
 CONVOLUTIONS = ("conv1", "conv2", "downsamplers.0.conv", "upsamplers.0.conv", "conv_out")
@@ -91,9 +95,22 @@ def run(model):
     return {"losses": torch.tensor(losses), **{name: matrix.detach() for name, matrix in matrices.items()}}
 
 
+def lesson(model):
+    scheduler = load(model).scheduler
+    times = torch.arange(scheduler.config.num_train_timesteps)
+    snr = compute_snr(scheduler, times)
+    over = snr + 1 if scheduler.config.prediction_type == "v_prediction" else snr
+    weights = torch.stack([torch.minimum(snr, torch.full_like(snr, gamma)) / over for gamma in GAMMAS])
+    generator = torch.Generator().manual_seed(SEED)
+    noise = torch.randn(1, 4, 16, 16, generator=generator)
+    noise = noise + OFFSET * torch.randn(1, 4, 1, 1, generator=generator)
+    return {"weights": weights, "noise": noise}
+
+
 def main():
     OUT.mkdir(exist_ok=True)
     for model in MODELS:
+        save_file({key: value.float().contiguous() for key, value in lesson(model).items()}, OUT / f"{model}.lesson.safetensors")
         for name, wanted in SETS.items():
             found = one_step(model, wanted)
             save_file({key: value.contiguous() for key, value in found.items()}, OUT / f"{model}.{name}.safetensors")

@@ -12,12 +12,20 @@ import { TEXTS as T } from './texts.js';
 import { usesOf } from './use.js';
 
 /** Steps after which what is learnt is kept and looked at, and how often that is where the number of steps is given. */
-const EVERY = 50;
+const EVERY = 100;
 const LOOKS = 6;
 /** What the samples begin with. */
 const SEED = 1;
 /** Pictures are not learnt from below this size, in pixels. */
 const SMALLEST = 64;
+
+/** What the model draws beforehand, so that it keeps it: the kind by turns with other things. @param {string} kind */
+const known = (kind) => [
+  kind, 'a cat on grass', 'a pizza', 'a fox in the snow',
+  `${kind} in the snow`, 'a rocket in space', 'a fish under water', 'neon sign of a cocktail',
+  `neon sign of ${kind}`, 'pixel art of a key on a blue background', 'watercolor of a boat', 'a red apple on a light blue background',
+  `pixel art of ${kind} on a purple background`, 'sticker of a guitar on a red background', 'a house at night', 'an owl on a yellow background',
+];
 
 /** @typedef {import('./keeping.js').Kept} Kept */
 
@@ -235,7 +243,8 @@ export class Teach {
   #request(given, signal) {
     const { word, kind, preset, steps, rank, rate, classImages } = given.asked;
     return {
-      images: given.pictures.map(({ square, caption }) => ({ image: square, caption })), classPrompts: preset === 'style' ? [] : [`a ${kind}`],
+      images: given.pictures.map(({ square, caption }) => ({ image: square, caption })),
+      classPrompts: preset === 'style' ? [] : known(/^[aeiou]/i.test(kind) ? `an ${kind}` : `a ${kind}`),
       name: word, trigger: `${word} ${kind}`, ...(given.side && { width: given.side, height: given.side }),
       preset: /** @type {any} */ (preset), saveEvery: steps ? Math.ceil(steps / LOOKS) : EVERY, checkpoint: given.checkpoint ?? undefined, signal,
       recipe: { ...(steps && { steps }), ...(rank && { rank, alpha: rank }), ...(rate && { learningRate: rate }), ...(classImages && { classImages }) },
