@@ -15,8 +15,10 @@ const SMALL = 100e6;
 const [STEPS, EVERY, MANY] = [120, 30, 240];
 /** Of the kind, drawn beforehand. */
 const OF_KIND = 4;
-/** Made for so few steps of one picture each: larger ones than the presets'. */
-const RECIPE = { batch: 1, learningRate: 2e-3, schedule: /** @type {const} */ ('constant') };
+/** Made for so few steps of one picture each: as large ones as the presets', of fewer layers. */
+const RECIPE = /** @type {const} */ ({
+  layers: 'attention', rank: 8, alpha: 8, textEncoder: false, batch: 1, learningRate: 2e-3, schedule: 'constant',
+});
 /** Pixels of the drawings where they are shown. */
 const SHOWN = 256;
 /** What all pictures of this part begin with. */
