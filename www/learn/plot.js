@@ -18,13 +18,13 @@ export class Plot {
     this.curves = { signal: shape('path', { class: 'signal' }), noise: shape('path', { class: 'noise' }) };
     this.marker = shape('line', { class: 'marker', y1: -4, y2: HEIGHT + 4 });
     const frame = shape('path', { class: 'frame', d: `M0 0V${HEIGHT}H${WIDTH}` });
-    const label = (text, kind, x, y) => {
-      const element = shape('text', { class: kind, x, y });
+    const label = (text, kind, y) => { // they end where the plot does, however large type is
+      const element = shape('text', { class: kind, x: WIDTH - 4, y, 'text-anchor': 'end' });
       element.textContent = text;
       return element;
     };
     this.root.append(frame, this.curves.signal, this.curves.noise, this.marker,
-      label(signal, 'signal', 256, 68), label(noise, 'noise', 240, 18));
+      label(signal, 'signal', 68), label(noise, 'noise', 18));
   }
 
   /** @param {{signal: Float32Array, noise: Float32Array, last: number}} schedule */

@@ -49,7 +49,7 @@ export class Taught {
     this.drawing = new PairDrawing();
     this.of = make('p', { className: 'quiet', textContent: T.usual });
     this.counts = make('p', { className: 'numbers', role: 'status' });
-    this.known = KNOWN.map((prompt) => Object.entries(T.columns).map(([name, words]) => [name, new Figure(`“${prompt}”, ${words}`)]));
+    this.known = KNOWN.map((prompt) => Object.entries(T.columns).map(([name, words]) => [name, new Figure(words, { empty: `“${prompt}”, ${words}` })]));
     this.over = T.over.map((words) => new Figure(words));
     this.strengths = STRENGTHS.map((strength) => new Figure(T.strength(strength)));
     this.save = make('a', { className: 'button small ghost', textContent: T.save, download: `${WORD}.safetensors`, hidden: true });
@@ -65,7 +65,7 @@ export class Taught {
       two, prose(T.during), row('press', act(T.learn, () => this.#learn()), this.howLong.learn), this.works.learn.root, this.places.learn,
       three, prose(T.thin), row('pair-box', this.drawing.root, row('pair-says', this.of, this.rankField, this.counts)),
       four, prose(T.keeping), guess, row('press', act(T.without, () => this.#keep()), this.howLong.keep), this.works.keep.root,
-      ...this.known.map((columns) => row('shots three', ...columns.map(([, { root }]) => root))),
+      ...this.known.flatMap((columns, i) => [make('p', { className: 'known', textContent: `“${KNOWN[i]}”` }), row('shots three', ...columns.map(([, { root }]) => root))]),
       five, prose(T.much), row('press', act(T.tooMuch, () => this.#overdo()), this.howLong.much), this.works.much.root, this.places.much,
       row('shots four', ...this.over.map(({ root }) => root)),
       six, prose(T.anywhere), row('press', act(T.strengths, () => this.#strengths()), this.save), this.works.strengths.root,

@@ -601,9 +601,9 @@ export const TEXTS = {
     formula: [
       'W′ = W + s · {α / r} · B · A',
       'B has r columns, A has r rows. α / r is fixed by who trains; s by who draws. The gradient is taken of B and A alone.',
-      'L = {‖m − y‖^2} / n + λ · {‖m_c − y_c‖^2} / n',
-      'The first part is the error of a training step with a picture of the new thing, its caption with the new word. The second is the same with a picture '
-      + 'of the class, drawn by the model before it learnt, and the class’s prompt. λ = 1 here, as in the paper. '
+      'L = L_{new} + λ · L_{kind}',
+      'Each part is the error of a training step, ‖m − y‖² / n: the first with a picture of the new thing and its caption with the new word, the second with '
+      + 'a picture of the kind (the paper calls it the class), drawn by the model before it learnt, and the words for the kind alone. λ = 1 here, as in the paper. '
       + 'The optimizer is AdamW. The paper turns all numbers of the denoising network; with LoRA they stay.',
     ],
     papers: [

@@ -67,7 +67,10 @@ export const TEXTS = {
   unkept: (/** @type {string} */ why) => `What is learnt on the way cannot be kept: ${why}. It learns on, but closing this tab would lose it.`,
   full: 'there is no room left in the browser’s store',
   smaller: (/** @type {number} */ side) => `There was not enough memory; it begins again with pictures of ${side} pixels.`,
-  memory: 'This device has not enough memory for this model to learn, even from small pictures. A smaller model such as Mini can; your pictures and words stay here.',
+  memory: 'This device has not enough memory for this model to learn, even from small pictures. Close what else is open, or choose a smaller model such as '
+    + 'Mini; your pictures and words stay here.',
+  ranOut: 'The memory ran out: close what else is open.',
+  isKept: 'What was learnt until the last look is kept, and it can go on from there.',
   remove: 'Delete everything of this training',
   removed: 'Pictures, captions and what was learnt on the way are deleted. A finished LoRA stays among your LoRAs.',
   few: (/** @type {number} */ count) => `${count} so far: three are the least.`,

@@ -173,6 +173,7 @@ export class Teach {
     if (distinct < LEAST) return this.#say(T.equal(distinct));
     if (!word || !kind) return this.#say(T.noWords);
     if (await isUnderWay()) return this.#say(T.elsewhere);
+    if (this.#stop) return; // pressed twice
     this.#say('');
     const stop = (this.#stop = new AbortController());
     Object.assign(this.#go, { textContent: T.stop });
@@ -182,15 +183,18 @@ export class Teach {
     this.#samples.clear();
     this.#times = [];
     this.#status.textContent = T.preparing;
+    let given = from;
     try {
-      const given = from ?? await this.#asked(model, word, kind);
+      given ??= await this.#asked(model, word, kind);
       const made = await this.#learn(given, stop.signal);
       if (await this.#learnt(given, made)) await forget(given.id).catch(() => {});
     } catch (error) {
-      this.#status.textContent = '';
-      if (error.code === 'OUT_OF_MEMORY') this.#say(T.memory);
-      else if (error.code !== 'ABORTED') this.#say(sentence(error.message));
-      if (error.code === 'INVALID_INPUT' && !from) await forget(this.#id).catch(() => {}); // it would be refused again
+      this.#status.textContent = this.#gone.has(given?.id) ? T.removed : '';
+      const isMemory = error.code === 'OUT_OF_MEMORY';
+      const isKept = given && given.id !== this.#unbegun && error.code !== 'INVALID_INPUT';
+      if (isMemory && !isKept) this.#say(T.memory);
+      else if (error.code !== 'ABORTED') this.#say([isMemory ? T.ranOut : sentence(error.message), ...(isKept ? [T.isKept] : [])].join(' '));
+      if (error.code === 'INVALID_INPUT' && given?.id === this.#unbegun) await forget(given.id).catch(() => {}); // it would be refused again
     } finally {
       this.#stop = null;
       this.#go.textContent = T.start;
@@ -222,7 +226,8 @@ export class Teach {
       return await taught(model, this.#request(given, signal));
     } catch (error) {
       const side = (given.side || Math.min(model.width, model.height)) / 2;
-      if (error.code !== 'OUT_OF_MEMORY' || given.step || side < SMALLEST || side % SMALLEST) throw error;
+      const begun = this.#unbegun !== given.id; // it goes on from what was kept, at its own size
+      if (error.code !== 'OUT_OF_MEMORY' || begun || side < SMALLEST || side % SMALLEST) throw error;
       this.#say(T.smaller(side));
       this.#samples.clear();
       return this.#learn({ ...given, side }, signal);
