@@ -134,7 +134,10 @@ test('what is wrong with pictures and words is said, and nothing is lost', async
   await page.locator('.teach-details > summary').click();
   await page.locator('#teach-rank').fill('4000');
   await teach(page).click();
-  await page.getByText(/expected 1 to 128/).waitFor({ timeout: PATIENCE });
+  await page.getByText(/4000 asked for, expected 1 to 128/).waitFor({ timeout: PATIENCE });
+  await page.locator('#teach-rank').fill('0');
+  await teach(page).click();
+  await page.getByText(/^[^4]*0 asked for, expected 1 to 128/).waitFor({ timeout: PATIENCE });
   assert.equal(await page.locator('.teach-pictures li').count(), 3);
   await page.getByRole('button', { name: 'Delete everything of this training' }).click();
   assert.equal(await page.locator('.teach-pictures li').count(), 0);

@@ -8,7 +8,7 @@ const STORE = 'trainings';
  * @property {string} id
  * @property {number} begun in ms
  * @property {{image: Blob, square: Blob, caption: string, crop: import('./square.js').Crop}[]} pictures as they were brought, and as they are learnt from
- * @property {{word: string, kind: string, preset: string, steps: number, rank: number, rate: number, classImages: number}} asked
+ * @property {{word: string, kind: string, preset: string} & Record<'steps' | 'rank' | 'rate' | 'classImages', number | null>} asked null: the preset's
  * @property {string} model its id
  * @property {string} modelName
  * @property {number} side pixels of what is learnt from; 0: the model's own size

@@ -158,7 +158,7 @@ export class Teach {
     Object.assign(this.#word, { value: word });
     Object.assign(this.#kind, { value: kind });
     this.#preset.value = preset;
-    for (const [name, value] of Object.entries(numbers)) this.#numbers[name].field.value = value || '';
+    for (const [name, value] of Object.entries(numbers)) this.#numbers[name].field.value = value ?? '';
     this.#set.clear();
     await this.#set.add(kept.pictures);
     await this.#start(kept);
@@ -205,7 +205,7 @@ export class Teach {
 
   /** What the fields say, as it is kept. @param {import('../protocol.d.ts').ModelInfo} model @param {string} word @param {string} kind @returns {Promise<Kept>} */
   async #asked(model, word, kind) {
-    const number = (/** @type {string} */ name) => Number(this.#numbers[name].field.value) || 0;
+    const number = (/** @type {string} */ name) => (this.#numbers[name].field.value === '' ? null : this.#numbers[name].field.valueAsNumber);
     const asked = { word, kind, preset: this.#preset.value, steps: number('steps'), rank: number('rank'), rate: number('rate'), classImages: number('classImages') };
     const pictures = await this.#set.cut(model.width, model.height);
     return { id: this.#unbegun ?? crypto.randomUUID(), begun: Date.now(), pictures, asked, model: model.id, modelName: model.name, side: 0, step: 0, checkpoint: null, file: null };
@@ -252,7 +252,7 @@ export class Teach {
       classPrompts: preset === 'style' ? [] : known(/^[aeiou]/i.test(kind) ? `an ${kind}` : `a ${kind}`),
       name: word, trigger: `${word} ${kind}`, ...(given.side && { width: given.side, height: given.side }),
       preset: /** @type {any} */ (preset), saveEvery: steps ? Math.ceil(steps / LOOKS) : EVERY, checkpoint: given.checkpoint ?? undefined, signal,
-      recipe: { ...(steps && { steps }), ...(rank && { rank, alpha: rank }), ...(rate && { learningRate: rate }), ...(classImages && { classImages }) },
+      recipe: Object.fromEntries(Object.entries({ steps, rank, alpha: rank, learningRate: rate, classImages }).filter(([, value]) => value !== null)),
       onPrepare: ({ what, done, all: count }) => { this.#status.textContent = `${what === 'class' ? T.class : T.encode}: ${done} / ${count}`; },
       onStep: (step) => {
         this.#curve.add(step);
