@@ -228,25 +228,21 @@ impl Recipe {
         }
     }
 
-    /// Many small steps, of few pictures of the class: what a toy learns best in the same time.
+    /// Many small steps: what a toy learns best in the same time, be it a thing, an animal or a style.
     fn of_toy(preset: Preset) -> Recipe {
-        let thing = Recipe {
+        Recipe {
             preset,
             layers: Layers::Linear,
             rank: 16,
             alpha: 16.0,
             text_encoder: true,
             learning_rate: 2e-3,
-            text_learning_rate: 1e-3,
-            steps: 700,
+            text_learning_rate: 5e-4,
+            steps: 600,
             batch: 2,
-            class_images: 16,
+            class_batch: 2,
+            class_images: if preset == Preset::Style { 0 } else { 16 },
             ..Recipe::default()
-        };
-        match preset {
-            Preset::Thing => thing,
-            Preset::Character => Recipe { steps: 900, ..thing },
-            Preset::Style => Recipe { class_images: 0, ..thing },
         }
     }
 
