@@ -1,6 +1,8 @@
 //! Learning against PyTorch's autograd: gradients of every op on the way back, and whole runs of AdamW.
 
 mod common;
+#[path = "left_out/mod.rs"]
+mod left_out;
 
 use std::rc::Rc;
 
@@ -10,6 +12,7 @@ use common::{Golden, cases, model_folder};
 use opengen::Error;
 use opengen::config::{ModelConfig, PredictionType};
 use opengen::cpu::Weights;
+use opengen::gpu::{self, Context};
 use opengen::image::Rgba;
 use opengen::kernels::WeightType;
 use opengen::model;
@@ -19,7 +22,8 @@ use opengen::plan::train::Adapter;
 use opengen::sample::Forward;
 use opengen::train::lesson::noise;
 use opengen::train::{
-    Asked, Checkpoint, Example, Layers, Learner, Lesson, Noised, Origin, Picture, Recipe, Text, Training,
+    Asked, Checkpoint, Example, Layers, Learner, Lesson, Noised, On, Origin, Picture, Recipe, State, Text,
+    Training,
 };
 use opengen::weights::{
     self, Bytes, LayoutOptions, LoraFile, Merged, Merging, ModelSource, Passing, Strength,
@@ -41,6 +45,8 @@ const TEXT: [&str; 8] =
 struct Tiny {
     config: ModelConfig,
     weights: Weights,
+    /// The same on a device, where there is one to be tested.
+    on_device: Option<(Context, gpu::Weights)>,
     tokens: Vec<u32>,
 }
 
@@ -52,11 +58,25 @@ impl Tiny {
         let case =
             cases::<common::TextCase>("text").into_iter().find(|case| case.model == name).expect("a case");
         let tokens = Golden::open(&case.file).tokens("tokens").swap_remove(2);
-        Tiny { weights: Weights::new(&manifest, slabs).expect("weights"), config: manifest.config, tokens }
+        let on_device = device().map(|context| {
+            let weights = gpu::Weights::new(&context, &manifest);
+            for (slab, bytes) in slabs.iter().enumerate() {
+                weights.write(slab, 0, &Bytes::Slice(bytes)).expect("room");
+            }
+            (context, weights)
+        });
+        let weights = Weights::new(&manifest, slabs).expect("weights");
+        Tiny { weights, on_device, config: manifest.config, tokens }
+    }
+
+    /// The processor, and the device if there is one.
+    fn everywhere(&self) -> Vec<(&'static str, On<'_>)> {
+        let device = self.on_device.as_ref().map(|(context, weights)| ("device", On::Gpu(context, weights)));
+        [("processor", On::Cpu(&self.weights))].into_iter().chain(device).collect()
     }
 
     /// A learner whose matrices begin as the script's.
-    fn learner(&self, ends: &[&str]) -> Learner {
+    fn learner(&self, on: On<'_>, ends: &[&str]) -> Learner {
         let layers = |layer: &str| ends.iter().any(|end| layer.ends_with(end));
         let asked = Asked {
             size: [16, 16],
@@ -66,15 +86,31 @@ impl Tiny {
             alpha: ALPHA,
             layers: &layers,
         };
-        let mut learner = Learner::new(&self.config, &self.weights, &asked).expect("a learner");
-        for index in 0..learner.count() {
-            let adapter = &learner.adapters()[index / 2];
-            let kind = ["lora_down", "lora_up"][index % 2];
-            let values = weight(&format!("{}.{kind}", layer(adapter)), &shape(adapter, index % 2 == 0));
-            learner.set(index, &values).expect("a matrix");
-        }
+        let mut learner = block_on(Learner::new(&self.config, on, &asked)).expect("a learner");
+        let matrices = learner.adapters().iter().flat_map(|adapter| {
+            ["lora_down", "lora_up"].map(|kind| {
+                weight(&format!("{}.{kind}", layer(adapter)), &shape(adapter, kind == "lora_down"))
+            })
+        });
+        let matrices: Vec<Vec<f32>> = matrices.collect();
+        learner.set(State::Values, &matrices).expect("matrices");
         learner
     }
+}
+
+/// A device in f32. Without an adapter the test fails, unless `OPENGEN_SKIP_GPU=1` chose to leave it out.
+fn device() -> Option<Context> {
+    if left_out::by_choice() {
+        left_out::partly("OPENGEN_SKIP_GPU=1: nothing learns on a device");
+        return None;
+    }
+    let options = gpu::Options { f16: Some(false), ..Default::default() };
+    Some(block_on(Context::new(&options)).unwrap_or_else(|error| {
+        panic!(
+            "{error}. Install an adapter (Debian: mesa-vulkan-drivers has lavapipe), or set OPENGEN_SKIP_GPU=1 to leave \
+             learning on a device out knowingly"
+        )
+    }))
 }
 
 fn layer(adapter: &Adapter) -> &str {
@@ -98,18 +134,13 @@ fn unit(name: &str) -> Vec<f32> {
 }
 
 /// Every layer that the script has, and no other.
-fn compare(
-    report: &mut Report,
-    what: &str,
-    golden: &Golden,
-    learner: &Learner,
-    values: impl Fn(usize) -> Vec<f32>,
-) {
+fn compare(report: &mut Report, what: &str, golden: &Golden, learner: &Learner, state: State) {
     let theirs = golden.names().filter(|name| name.ends_with(".down")).count();
     assert_eq!(theirs, learner.adapters().len(), "{what}: layers");
-    for index in 0..learner.count() {
+    let tensors = block_on(learner.tensors(state)).expect("tensors");
+    for (index, values) in tensors.iter().enumerate() {
         let name = format!("{}.{}", layer(&learner.adapters()[index / 2]), ["down", "up"][index % 2]);
-        report.compare(&format!("{what} {name}"), &values(index), &golden.values(&name));
+        report.compare(&format!("{what} {name}"), values, &golden.values(&name));
     }
 }
 
@@ -121,18 +152,19 @@ fn gradients_are_autograds() {
         let tiny = Tiny::open(name);
         for (set, ends) in sets {
             let golden = Golden::open(&format!("training/{name}.{set}.safetensors"));
-            let mut learner = tiny.learner(ends);
-            let (sample, target) = (unit("sample"), unit("target"));
-            let text = Text::Tokens(&tiny.tokens);
-            let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target };
-            // In two shares, which add up.
-            let losses =
-                [0.25, 0.75].map(|share| learner.learn(&noised, share, &|| false).expect("a gradient"));
-            assert_eq!(losses[0], losses[1]);
-            report.compare(&format!("{name} {set} loss"), &[losses[0] as f32], &golden.values("loss"));
-            compare(&mut report, &format!("{name} {set}"), &golden, &learner, |index| {
-                learner.gradient(index).expect("a gradient")
-            });
+            for (place, on) in tiny.everywhere() {
+                let mut learner = tiny.learner(on, ends);
+                let (sample, target) = (unit("sample"), unit("target"));
+                let text = Text::Tokens(&tiny.tokens);
+                let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target };
+                // In two shares, which add up.
+                let losses = [0.25, 0.75]
+                    .map(|share| block_on(learner.learn(&noised, share, &|| false)).expect("a gradient"));
+                assert_eq!(losses[0], losses[1]);
+                let what = format!("{name} {set} on the {place}");
+                report.compare(&format!("{what}: loss"), &[losses[0] as f32], &golden.values("loss"));
+                compare(&mut report, &what, &golden, &learner, State::Gradients);
+            }
         }
     }
     report.finish();
@@ -144,32 +176,38 @@ fn fifty_steps_are_pytorchs() {
     for name in MODELS {
         let tiny = Tiny::open(name);
         let golden = Golden::open(&format!("training/{name}.run.safetensors"));
-        let mut learner = tiny.learner(&ATTENTION);
-        let forward = Forward::new(&tiny.config.scheduler).expect("a schedule");
-        let clean = unit("clean");
-        let losses: Vec<f32> = (0..50)
-            .map(|step| {
-                let (noise, t) = (unit(&format!("noise.{step}")), (step * 37 + 11) % 1000);
-                let shares = forward.shares(t + 1).expect("a time");
-                let target = match tiny.config.scheduler.prediction_type {
-                    PredictionType::VPrediction => shares.velocity(&clean, &noise),
-                    _ => noise.clone(),
-                };
-                let sample = shares.mix(&clean, &noise);
-                let text = Text::Tokens(&tiny.tokens);
-                let noised = Noised { sample: &sample, timestep: t as f64, text, target: &target };
-                let loss = learner.learn(&noised, 1.0, &|| false).expect("a gradient");
-                learner.step(|_| 1e-3, 1.0).expect("a step");
-                loss as f32
-            })
-            .collect();
-        let theirs = golden.values("losses");
-        for (step, (ours, theirs)) in losses.iter().zip(&theirs).enumerate() {
-            report.compare(&format!("{name} loss of step {step}"), &[*ours], &[*theirs]);
+        for (place, on) in tiny.everywhere() {
+            let mut learner = tiny.learner(on, &ATTENTION);
+            let forward = Forward::new(&tiny.config.scheduler).expect("a schedule");
+            let clean = unit("clean");
+            let losses: Vec<f32> = (0..50)
+                .map(|step| {
+                    let (noise, t) = (unit(&format!("noise.{step}")), (step * 37 + 11) % 1000);
+                    let shares = forward.shares(t + 1).expect("a time");
+                    let target = match tiny.config.scheduler.prediction_type {
+                        PredictionType::VPrediction => shares.velocity(&clean, &noise),
+                        _ => noise.clone(),
+                    };
+                    let sample = shares.mix(&clean, &noise);
+                    let text = Text::Tokens(&tiny.tokens);
+                    let noised = Noised { sample: &sample, timestep: t as f64, text, target: &target };
+                    let loss = block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient");
+                    block_on(learner.step(|_| 1e-3, 1.0)).expect("a step");
+                    loss as f32
+                })
+                .collect();
+            let theirs = golden.values("losses");
+            for (step, (ours, theirs)) in losses.iter().zip(&theirs).enumerate() {
+                report.compare(&format!("{name} on the {place}: loss of step {step}"), &[*ours], &[*theirs]);
+            }
+            compare(
+                &mut report,
+                &format!("{name} on the {place} after 50 steps"),
+                &golden,
+                &learner,
+                State::Values,
+            );
         }
-        compare(&mut report, &format!("{name} after 50 steps"), &golden, &learner, |index| {
-            learner.get(index).expect("a matrix")
-        });
     }
     report.finish();
 }
@@ -245,7 +283,7 @@ fn begun(pipeline: &mut Pipeline, recipe: Recipe) -> Training {
 }
 
 fn steps(training: &mut Training, count: usize) -> Vec<f64> {
-    (0..count).map(|_| training.step(&Cancel::default()).expect("a step").loss).collect()
+    (0..count).map(|_| block_on(training.step(&Cancel::default())).expect("a step").loss).collect()
 }
 
 #[test]
@@ -255,17 +293,18 @@ fn a_training_that_goes_on_is_the_one_that_never_stopped() {
     let losses = steps(&mut whole, 6);
     let mut first = begun(&mut pipeline, recipe());
     let mut parts = steps(&mut first, 2);
-    let bytes = first.checkpoint().and_then(|checkpoint| checkpoint.to_bytes()).expect("a checkpoint");
+    let bytes =
+        block_on(first.checkpoint()).and_then(|checkpoint| checkpoint.to_bytes()).expect("a checkpoint");
     // A step that was begun and stopped leaves nothing behind.
     let cancelled = Cancel::default();
     cancelled.cancel();
-    assert!(matches!(first.step(&cancelled), Err(Error::Aborted)));
+    assert!(matches!(block_on(first.step(&cancelled)), Err(Error::Aborted)));
     let mut second = begun(&mut pipeline, recipe());
     second.resume(&Checkpoint::from_bytes(&bytes).expect("the checkpoint")).expect("it goes on");
     parts.extend(steps(&mut second, 2));
     parts.extend(steps(&mut second, 2));
     assert_eq!(losses, parts);
-    let hash = |training: &Training| said(&training.lora().expect("a file"), "sshs_model_hash");
+    let hash = |training: &Training| said(&block_on(training.lora()).expect("a file"), "sshs_model_hash");
     assert_eq!(hash(&whole), hash(&second));
     parts.truncate(2);
     parts.extend(steps(&mut first, 4));
@@ -290,7 +329,7 @@ fn a_file_does_what_was_learnt() {
         let mut own = pipeline(name);
         let mut training = begun(&mut own, recipe());
         steps(&mut training, 6);
-        let bytes = training.lora().expect("a file");
+        let bytes = block_on(training.lora()).expect("a file");
         let file = Rc::new(LoraFile::of_bytes("zorp", bytes.clone()).expect("a LoRA"));
         assert_eq!(file.hash().expect("its hash"), &said(&bytes, "sshs_model_hash")[..12]);
         assert_eq!(said(&bytes, "ss_network_dim"), "4");
@@ -317,6 +356,7 @@ fn a_file_does_what_was_learnt() {
         }
         let weights = Weights::new(&manifest, changed).expect("weights");
         let tiny = Tiny {
+            on_device: None,
             tokens: own.caption_tokens("a zorp cat").expect("tokens"),
             weights,
             config: manifest.config.clone(),
@@ -328,7 +368,7 @@ fn a_file_does_what_was_learnt() {
         let sample = unit("sample");
         let predict = stages.unet(&tiny.config, &sample, [1, 4, 16, 16], 261.0, &embeddings);
         let merged = block_on(predict).expect("a prediction");
-        let learnt = training.predict(&sample, 261.0, "a zorp cat").expect("a prediction");
+        let learnt = block_on(training.predict(&sample, 261.0, "a zorp cat")).expect("a prediction");
         report.compare(&format!("{name} with what it learnt"), &merged, &learnt);
         let plain = Tiny::open(name);
         let stages = Stages::on_cpu(&plain.weights);

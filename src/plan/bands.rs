@@ -132,6 +132,10 @@ pub fn node(l: &mut Lowering, cuts: &mut Cuts, node: &Node) -> Result<()> {
     if cuts.is_empty() || !node.op.reads().chain([node.output]).any(|value| cuts.contains_key(&value)) {
         return launch::node(l, node);
     }
+    #[cfg(feature = "train")]
+    if super::train::learns(node) {
+        return Err(super::train::too_large(l, node));
+    }
     if let Op::Gemm(Gemm { x, conv: Some(_), .. }) = &node.op {
         copy_edges(l, cuts, *x, &node.path)?;
     }

@@ -4,6 +4,8 @@ use super::graph::{
     Conv, Convert, ElemKind, Factor, Gemm, GroupNorm, Node, Op, Shape, Slice, ValueId, WeightId,
 };
 use super::lower::{Lowering, Operand, Target, push};
+#[cfg(feature = "train")]
+use super::train;
 use super::tuning::Winograd;
 use super::winograd;
 use crate::error::{Error, Result};
@@ -24,17 +26,11 @@ const CPU_SPLIT_GROUP: usize = 1 << 16;
 /// Elements each of them then takes.
 const CPU_CHUNK: usize = 1 << 14;
 
-/// There are no kernels for what learning needs.
-fn only_on_the_processor(node: &Node) -> Error {
-    Error::Unsupported { what: node.path.clone(), message: "models learn on the processor alone".to_string() }
-}
-
 /// Appends the launches of one node.
 pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
     match &node.op {
-        Op::Gemm(op) if op.transposed => return Err(only_on_the_processor(node)),
         #[cfg(feature = "train")]
-        Op::Train(_) => return Err(only_on_the_processor(node)),
+        Op::Train(op) => train::launch::node(l, node, op)?,
         Op::Gemm(op) => gemm(l, node, op),
         Op::GroupNorm(op) => group_norm(l, node, op),
         Op::LayerNorm { x, gamma, beta, eps } => layer_norm(l, node, *x, *gamma, *beta, *eps),
@@ -59,7 +55,7 @@ pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
 }
 
 /// A product of sizes, in 64 bits.
-fn product<const N: usize>(sizes: [usize; N]) -> u64 {
+pub fn product<const N: usize>(sizes: [usize; N]) -> u64 {
     sizes.into_iter().map(|size| size as u64).product()
 }
 
@@ -229,7 +225,12 @@ fn attention(
 }
 
 /// What attention and its map are told of their operands.
-fn attention_params(l: &Lowering, [q, k, v]: [Slice; 3], heads: usize, head_dim: usize) -> attention::Params {
+pub fn attention_params(
+    l: &Lowering,
+    [q, k, v]: [Slice; 3],
+    heads: usize,
+    head_dim: usize,
+) -> attention::Params {
     let (queries, keys) = (l.shape(q.value), l.shape(k.value));
     let tk = keys.h * keys.w;
     attention::Params {
@@ -365,44 +366,18 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         (None, None) => Source::Rows,
     };
     let second = op.x2.map_or(0, |v| l.shape(v).c);
-    let taps = op.conv.map_or(1, |conv| conv.kernel * conv.kernel);
-    let m = to.rows();
     let n = if op.geglu { 2 * to.c } else { to.c };
-    let k = taps * from.c + second;
-    let (layer_n, layer_k) = l.matrix_size(op.weight);
-    let conv = op.conv.unwrap_or(Conv {
-        kernel: 1,
-        stride: 1,
-        pad_top: 0,
-        pad_left: 0,
-        skip_top: 0,
-        upsample: None,
-        circular: Circular::NONE,
-    });
+    let params = sizes(from, to, op.conv, l.matrix_size(op.weight));
     let params = gemm::Params {
-        m: m as u32,
         n: n as u32,
-        k4: (k / 4) as u32,
-        a_c4: (from.c / 4) as u32,
+        k4: params.k4 + (second / 4) as u32,
         a2_c4: (second / 4) as u32,
-        in_h: from.h as u32,
-        in_w: from.w as u32,
-        out_h: conv.upsample.map_or(to.h, |(h, _)| h) as u32,
-        out_w: to.w as u32,
-        kernel_w: conv.kernel as u32,
-        taps: taps as u32,
-        stride: conv.stride as u32,
-        pad_top: conv.pad_top as i32 - conv.skip_top as i32,
-        pad_left: conv.pad_left as u32,
-        rows_per_image: (to.h * to.w) as u32,
         time_offset: op.time.map_or(0, |(_, offset)| offset) as u32,
-        weight_n: layer_n as u32,
         first_column: op.section.output as u32,
-        weight_c4: (layer_k / taps / 4) as u32,
         first_c4: (op.section.input / 4) as u32,
-        cut_k4: 0,
+        ..params
     };
-    let way = way(l.target, source, &params);
+    let way = if op.transposed { way_back(l.target, &params) } else { way(l.target, source, &params) };
     let (variant, cuts) = match way {
         Way::Product(variant, cuts) => (variant, cuts),
         Way::Winograd(_, tuning) => (tuning.variant, 1),
@@ -413,7 +388,7 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         weight: l.weight_type(op.weight),
         variant,
         source,
-        circular: conv.circular,
+        circular: op.conv.map_or(Circular::NONE, |conv| conv.circular),
         bias: op.bias.is_some(),
         time: op.time.is_some(),
         residual: op.residual.is_some(),
@@ -422,6 +397,8 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         act_last: op.act_last,
         geglu: op.geglu,
         split: false,
+        transposed: op.transposed,
+        window: false,
     };
     let mut weight = vec![Operand::Weight(op.weight)];
     weight.extend(spec.weight.is_quantized().then_some(Operand::Scales(op.weight)));
@@ -430,7 +407,7 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     epilogue.extend(op.time.map(|(value, _)| Operand::Read(value)));
     epilogue.extend(op.residual.map(Operand::Read));
     epilogue.push(if op.accumulate { Operand::Update(node.output) } else { Operand::Write(node.output) });
-    let flops = 2 * m * product([n, k]);
+    let flops = flops(&params);
     if let Way::Winograd(tile, tuning) = way {
         let operands = (Operand::Read(op.x), weight, epilogue);
         winograd::launches(l, node, tile, &tuning, (&spec, &params), operands);
@@ -448,8 +425,59 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     push(l, node, spec.into(), params.bytes(), workgroups, operands, flops);
 }
 
+/// What the kernel is told of a map of one shape, of which a layer of so many rows and columns makes one of another.
+pub fn sizes(from: Shape, to: Shape, conv: Option<Conv>, (layer_n, layer_k): (usize, usize)) -> gemm::Params {
+    let conv = conv.unwrap_or(Conv {
+        kernel: 1,
+        stride: 1,
+        pad_top: 0,
+        pad_left: 0,
+        skip_top: 0,
+        upsample: None,
+        circular: Circular::NONE,
+    });
+    let taps = conv.kernel * conv.kernel;
+    gemm::Params {
+        m: to.rows() as u32,
+        n: to.c as u32,
+        k4: (taps * from.c / 4) as u32,
+        a_c4: (from.c / 4) as u32,
+        in_h: from.h as u32,
+        in_w: from.w as u32,
+        out_h: conv.upsample.map_or(to.h, |(h, _)| h) as u32,
+        out_w: to.w as u32,
+        kernel_w: conv.kernel as u32,
+        taps: taps as u32,
+        stride: conv.stride as u32,
+        pad_top: conv.pad_top as i32 - conv.skip_top as i32,
+        pad_left: conv.pad_left as u32,
+        rows_per_image: (to.h * to.w) as u32,
+        weight_n: layer_n as u32,
+        weight_c4: (layer_k / taps / 4) as u32,
+        ..gemm::Params::default()
+    }
+}
+
+/// Floating point operations of a product.
+pub fn flops(params: &gemm::Params) -> u64 {
+    8 * [params.m, params.n, params.k4].into_iter().map(u64::from).product::<u64>()
+}
+
+/// How the way back through a layer is computed: in registers where few columns come out.
+pub fn way_back(target: Target, params: &gemm::Params) -> Way {
+    let shape = [params.m, params.n, 4 * params.k4].map(u64::from);
+    match target.tuning.products.choose(shape) {
+        _ if params.n <= THIN_COLUMNS => Way::Product(gemm::Variant::REGISTERS, 1),
+        (variant, cuts) if gemm::WAYS_BACK.contains(&variant) => Way::Product(variant, cuts),
+        _ => Way::Product(gemm::Variant::OUTER, 1),
+    }
+}
+
+/// Most columns for which a tile of outer products would be mostly empty.
+const THIN_COLUMNS: u32 = 16;
+
 /// How a linear layer or a convolution is computed.
-enum Way {
+pub enum Way {
     /// As one product by a variant, its K in so many cuts.
     Product(gemm::Variant, u64),
     Winograd(Tile, Winograd),
@@ -484,8 +512,9 @@ fn cut(
     mut epilogue: Vec<Operand>,
     flops: u64,
 ) {
-    let gemm::Spec { elem, weight, variant, source, circular, .. } = *whole;
-    let spec = gemm::Spec { split: true, circular, ..gemm::Spec::plain(elem, weight, variant, source) };
+    let gemm::Spec { elem, weight, variant, source, circular, transposed, .. } = *whole;
+    let plain = gemm::Spec::plain(elem, weight, variant, source);
+    let spec = gemm::Spec { split: true, circular, transposed, ..plain };
     let workgroups = gemm::workgroups(&spec, params);
     let [_, _, cuts] = workgroups;
     let shape = Shape::image(1, cuts as usize, params.m as usize, params.n as usize);

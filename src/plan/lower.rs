@@ -63,7 +63,7 @@ pub struct Lowering<'a> {
     weight_types: WeightTypes<'a>,
     pub launches: Vec<Launch>,
     /// Values that are rows of others: of which, and from which of its elements on.
-    views: BTreeMap<ValueId, (ValueId, u64)>,
+    pub(super) views: BTreeMap<ValueId, (ValueId, u64)>,
 }
 
 /// The plan of `graph` on `target`, with weights stored as `weight_types` says.
@@ -72,6 +72,8 @@ pub struct Lowering<'a> {
 pub fn lower(graph: &Graph, target: Target, weight_types: WeightTypes) -> Result<Plan> {
     let mut lowering =
         Lowering { graph: graph.clone(), target, weight_types, launches: Vec::new(), views: BTreeMap::new() };
+    #[cfg(feature = "train")]
+    super::train::launch::together(&mut lowering);
     let mut cuts = bands::cut(&mut lowering);
     for node in &graph.nodes {
         bands::node(&mut lowering, &mut cuts, node)?;

@@ -17,11 +17,21 @@ pub enum Outside {
     /// Keys and values of a cross attention, counted in the order of the UNet, `[rows, tokens, 2 · channels]`.
     KeysValues(usize),
     /// The same of a control network, counted in the run.
-    ControlKeysValues { control: usize, index: usize },
+    ControlKeysValues {
+        control: usize,
+        index: usize,
+    },
     /// Keys and values of one of several texts that take turns, put by until its turn comes.
-    WaitingKeysValues { text: usize, index: usize },
+    WaitingKeysValues {
+        text: usize,
+        index: usize,
+    },
     /// The same of a control network.
-    WaitingControlKeysValues { text: usize, control: usize, index: usize },
+    WaitingControlKeysValues {
+        text: usize,
+        control: usize,
+        index: usize,
+    },
     /// Where an attention looks, f32 `[n, h, w, keys]`; cross attentions are counted as their keys and values are.
     Map(usize),
     /// The UNet's input, `[n, h, w, in_channels]`.
@@ -40,7 +50,10 @@ pub enum Outside {
     Hint(usize),
     /// What a control network adds to a skip connection of the UNet, counted on the way down, and last to its mid block,
     /// `[n, h, w, channels]`.
-    Residual { control: usize, index: usize },
+    Residual {
+        control: usize,
+        index: usize,
+    },
     /// By which factors: f32 `[controls, residuals, n]`.
     Strengths,
     /// What the sampler keeps from evaluation to evaluation: as many values as it has use for, each like the latents.
@@ -72,6 +85,13 @@ pub enum Outside {
     /// Of what is learnt, counted in the graph, f32: even numbers are a low-rank pair's `[rank, columns]`, odd ones its
     /// `[outputs, rank]`.
     Trained(usize),
+    /// On a device: all of it, its gradients, and what the optimizer remembers of each value, packed one behind the other.
+    AllTrained,
+    AllGradients,
+    GradientMeans,
+    GradientSquares,
+    /// Of which the length of all gradients is made, f32 `[64]`.
+    SquareSums,
     /// The gradient of what has the same number, of the same shape, added up.
     Gradient(usize),
     /// What a denoiser that learns should have said, f32, like its prediction.
@@ -103,7 +123,9 @@ impl Outside {
             Tokens | Preview | Rgba => ElemKind::U32,
             Vectors | Map(_) | ControlMap(_) | Strengths | Latents | History | Denoised | Noise | Kept
             | Masks | Colours | Pixels | Encoded | Trained(_) | Gradient(_) | Target | LossFactor
-            | Operand(_) => ElemKind::F32,
+            | AllTrained | AllGradients | GradientMeans | GradientSquares | SquareSums | Operand(_) => {
+                ElemKind::F32
+            }
             Embeddings(_)
             | KeysValues(_)
             | ControlKeysValues { .. }
@@ -164,6 +186,11 @@ impl fmt::Display for Outside {
             Outside::Encoded => "taesd.latents",
             Outside::Trained(index) => return write!(f, "train.value.{index}"),
             Outside::Gradient(index) => return write!(f, "train.gradient.{index}"),
+            Outside::AllTrained => "train.values",
+            Outside::AllGradients => "train.gradients",
+            Outside::GradientMeans => "train.gradient_means",
+            Outside::GradientSquares => "train.gradient_squares",
+            Outside::SquareSums => "train.square_sums",
             Outside::Target => "train.target",
             Outside::LossFactor => "train.loss_factor",
             Outside::Seam => "seam",

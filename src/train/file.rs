@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 use sha2::{Digest, Sha256};
 
+use super::engine::State;
 use super::learner::Learner;
 use super::recipe::Recipe;
 use crate::config::{ModelConfig, PredictionType};
@@ -31,7 +32,13 @@ pub struct Origin {
 
 /// A file in kohya's naming, in f32: `lora_unet_…` and `lora_te_…`, with the `ss_*` and `modelspec.*` texts that A1111, Forge and
 /// ComfyUI read. `sshs_model_hash` is that of the values.
-pub fn lora(learner: &Learner, recipe: &Recipe, config: &ModelConfig, origin: &Origin) -> Result<Vec<u8>> {
+pub async fn lora(
+    learner: &Learner,
+    recipe: &Recipe,
+    config: &ModelConfig,
+    origin: &Origin,
+) -> Result<Vec<u8>> {
+    let mut values = learner.tensors(State::Values).await?;
     let mut tensors: Vec<Named> = Vec::new();
     for (i, adapter) in learner.adapters().iter().enumerate() {
         let layer = adapter.part.name.trim_end_matches(".weight");
@@ -45,8 +52,8 @@ pub fn lora(learner: &Learner, recipe: &Recipe, config: &ModelConfig, origin: &O
             true => (vec![adapter.rank, channels], vec![adapter.outputs(), adapter.rank]),
             false => (vec![adapter.rank, channels, side, side], vec![adapter.outputs(), adapter.rank, 1, 1]),
         };
-        tensors.push((format!("{name}.lora_down.weight"), down, learner.get(2 * i)?));
-        tensors.push((format!("{name}.lora_up.weight"), up, learner.get(2 * i + 1)?));
+        tensors.push((format!("{name}.lora_down.weight"), down, std::mem::take(&mut values[2 * i])));
+        tensors.push((format!("{name}.lora_up.weight"), up, std::mem::take(&mut values[2 * i + 1])));
         tensors.push((format!("{name}.alpha"), Vec::new(), vec![recipe.alpha as f32]));
     }
     if tensors.iter().flat_map(|(_, _, values)| values).any(|value| !value.is_finite()) {
@@ -154,27 +161,24 @@ pub struct Checkpoint {
 
 impl Checkpoint {
     /// Of a learner as it is.
-    pub fn of(learner: &Learner, steps: usize, recipe: &Recipe, lesson: &str) -> Result<Checkpoint> {
-        let optimizer = &learner.optimizer;
-        let tensor =
-            |i: usize| Ok([learner.get(i)?, optimizer.means[i].clone(), optimizer.squares[i].clone()]);
-        let tensors = (0..learner.count()).map(tensor).collect::<Result<_>>()?;
+    pub async fn of(learner: &Learner, steps: usize, recipe: &Recipe, lesson: &str) -> Result<Checkpoint> {
+        let values = learner.tensors(State::Values).await?;
+        let means = learner.tensors(State::Means).await?;
+        let squares = learner.tensors(State::Squares).await?;
+        let moments = means.into_iter().zip(squares);
+        let tensors = values
+            .into_iter()
+            .zip(moments)
+            .map(|(values, (means, squares))| [values, means, squares])
+            .collect();
         Ok(Checkpoint { steps, recipe: recipe.clone(), lesson: lesson.to_string(), tensors })
     }
 
     /// Gives a learner of the same layers everything back.
     pub fn restore(&self, learner: &mut Learner) -> Result<()> {
-        let lengths =
-            |tensors: &[[Vec<f32>; 3]]| tensors.iter().map(|[values, ..]| values.len()).collect::<Vec<_>>();
-        let mine: Vec<usize> = learner.adapters().iter().flat_map(|adapter| adapter.lengths()).collect();
-        if lengths(&self.tensors) != mine {
-            let message = "it is of a training of other layers or another rank".to_string();
-            return Err(Error::InvalidInput { field: "checkpoint", message });
-        }
-        for (i, [values, means, squares]) in self.tensors.iter().enumerate() {
-            learner.set(i, values)?;
-            learner.optimizer.means[i].clone_from(means);
-            learner.optimizer.squares[i].clone_from(squares);
+        for (kind, state) in [State::Values, State::Means, State::Squares].into_iter().enumerate() {
+            let tensors: Vec<Vec<f32>> = self.tensors.iter().map(|tensor| tensor[kind].clone()).collect();
+            learner.set(state, &tensors)?;
         }
         learner.optimizer.steps = self.steps as u64;
         Ok(())

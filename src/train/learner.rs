@@ -1,13 +1,13 @@
-//! A model with low-rank matrices beside its layers, ready to learn on the processor.
+//! A model with low-rank matrices beside its layers, ready to learn.
 
-use super::optimizer::{AdamW, clipping};
+use super::engine::{Engine, Inputs, State};
+use super::optimizer::AdamW;
 use crate::config::ModelConfig;
-use crate::cpu::{Executable, Memory, Weights};
 use crate::error::{Error, Result};
 use crate::model::{self, denoiser};
 use crate::pipeline::{nchw_to_nhwc, nhwc_to_nchw, time_embedding};
 use crate::plan::train::{Adapter, adapted, backward, joined, unfused};
-use crate::plan::{Graph, Outside, Part, padded};
+use crate::plan::{Graph, Part, padded};
 
 /// What learns, and at which size.
 pub struct Asked<'a> {
@@ -44,12 +44,30 @@ pub struct Noised<'a> {
     pub target: &'a [f32],
 }
 
+/// Where a learner computes, with the model's weights there.
+#[derive(Clone, Copy)]
+pub enum On<'a> {
+    Cpu(&'a crate::cpu::Weights),
+    #[cfg(feature = "gpu")]
+    Gpu(&'a crate::gpu::Context, &'a crate::gpu::Weights),
+}
+
+impl On<'_> {
+    /// The rank that matrices have there.
+    fn rank(self, rank: usize) -> usize {
+        match self {
+            On::Cpu(_) => rank,
+            #[cfg(feature = "gpu")]
+            On::Gpu(..) => padded(rank),
+        }
+    }
+}
+
 /// A learner: its matrices, their gradients, and the optimizer's memory.
 pub struct Learner {
     config: ModelConfig,
     size: [usize; 2],
-    executable: Executable,
-    memory: Memory,
+    engine: Engine,
     adapters: Vec<Adapter>,
     pub optimizer: AdamW,
 }
@@ -57,16 +75,16 @@ pub struct Learner {
 impl Learner {
     /// Binds the graph that learns. Matrices begin as zeros: [`Learner::set`] gives them values. [`Error::Unsupported`] where there
     /// is no way back through a layer, [`Error::InvalidInput`] where no layer learns.
-    pub fn new(config: &ModelConfig, weights: &Weights, asked: &Asked) -> Result<Learner> {
-        let (graph, adapters) = graph(config, asked)?;
+    pub async fn new(config: &ModelConfig, on: On<'_>, asked: &Asked<'_>) -> Result<Learner> {
+        let (graph, mut adapters) = graph(config, asked, on.rank(asked.rank))?;
         if adapters.is_empty() {
             let message = "no layer of the model is among those that learn".to_string();
             return Err(Error::InvalidInput { field: "layers", message });
         }
-        let executable = Executable::new(graph, weights)?;
-        let memory = Memory::new(&[&executable]);
-        let optimizer = AdamW::new(adapters.iter().flat_map(Adapter::lengths));
-        Ok(Learner { config: config.clone(), size: asked.size, executable, memory, adapters, optimizer })
+        adapters.iter_mut().for_each(|adapter| adapter.rank = asked.rank);
+        let engine = Engine::new(on, graph, &adapters).await?;
+        let optimizer = AdamW::default();
+        Ok(Learner { config: config.clone(), size: asked.size, engine, adapters, optimizer })
     }
 
     /// The layers that learn. Tensors `2i` and `2i + 1` are the matrices of layer `i`, down and up.
@@ -74,25 +92,22 @@ impl Learner {
         &self.adapters
     }
 
-    /// How many tensors learn.
-    pub fn count(&self) -> usize {
-        2 * self.adapters.len()
+    /// A state of all tensors, each as checkpoints have it: `[rank, channels, ky, kx]` or `[outputs, rank]`.
+    pub async fn tensors(&self, state: State) -> Result<Vec<Vec<f32>>> {
+        let tensors = self.engine.tensors(state).await?;
+        Ok(tensors.iter().enumerate().map(|(index, values)| self.turned(index, values, false)).collect())
     }
 
-    /// A matrix as checkpoints have it, `[rank, channels, ky, kx]` or `[outputs, rank]`.
-    pub fn get(&self, index: usize) -> Result<Vec<f32>> {
-        Ok(self.turned(index, self.memory.read(Outside::Trained(index))?, false))
-    }
-
-    /// Gives a matrix its values, in the order of [`Learner::get`].
-    pub fn set(&mut self, index: usize, values: &[f32]) -> Result<()> {
-        let values = self.turned(index, values, true);
-        self.memory.write(Outside::Trained(index), &values)
-    }
-
-    /// The gradient of a matrix, in the order of [`Learner::get`], added up since the last step.
-    pub fn gradient(&self, index: usize) -> Result<Vec<f32>> {
-        Ok(self.turned(index, self.memory.read(Outside::Gradient(index))?, false))
+    /// Replaces it, in the order of [`Learner::tensors`]. [`Error::InvalidInput`] where lengths differ.
+    pub fn set(&mut self, state: State, tensors: &[Vec<f32>]) -> Result<()> {
+        let lengths: Vec<usize> = self.adapters.iter().flat_map(Adapter::lengths).collect();
+        if !tensors.iter().map(Vec::len).eq(lengths) {
+            let message = "it is of a training of other layers or another rank".to_string();
+            return Err(Error::InvalidInput { field: "checkpoint", message });
+        }
+        let turned: Vec<Vec<f32>> =
+            tensors.iter().enumerate().map(|(index, values)| self.turned(index, values, true)).collect();
+        self.engine.set(state, &turned)
     }
 
     /// Between (channel, ky, kx) and the engine's (ky, kx, channel).
@@ -113,18 +128,28 @@ impl Learner {
     }
 
     /// Adds the gradients of `share` times the mean of the squares of the prediction's error. Gives that mean.
-    pub fn learn(&mut self, noised: &Noised, share: f64, cancelled: &dyn Fn() -> bool) -> Result<f64> {
-        let prediction = self.run(noised, share, cancelled)?;
+    pub async fn learn(
+        &mut self,
+        noised: &Noised<'_>,
+        share: f64,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<f64> {
+        let prediction = self.run(noised, share, cancelled).await?;
         let errors = prediction.iter().zip(noised.target).map(|(x, y)| f64::from(x - y).powi(2));
         Ok(errors.sum::<f64>() / prediction.len() as f64)
     }
 
     /// What the denoiser says, with what it has learnt; nothing is learnt.
-    pub fn predict(&mut self, noised: &Noised) -> Result<Vec<f32>> {
-        self.run(noised, 0.0, &|| false)
+    pub async fn predict(&mut self, noised: &Noised<'_>) -> Result<Vec<f32>> {
+        self.run(noised, 0.0, &|| false).await
     }
 
-    fn run(&mut self, noised: &Noised, share: f64, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
+    async fn run(
+        &mut self,
+        noised: &Noised<'_>,
+        share: f64,
+        cancelled: &dyn Fn() -> bool,
+    ) -> Result<Vec<f32>> {
         let channels = self.config.vae.latent_channels();
         let pixels = self.size[0] * self.size[1];
         let len = channels * pixels;
@@ -135,50 +160,32 @@ impl Learner {
             }
         }
         let nhwc = |values: &[f32]| nchw_to_nhwc(values, 1, channels, pixels, padded(channels));
-        let time = time_embedding(self.config.denoiser.time(), noised.timestep);
-        self.memory.write(Outside::Sample, &nhwc(noised.sample))?;
-        self.memory.write(Outside::Target, &nhwc(noised.target))?;
-        self.memory.write(Outside::Time, &time)?;
-        match noised.text {
-            Text::Tokens(ids) => self.memory.write_ids(Outside::Tokens, ids)?,
-            Text::Embeddings(states) => self.memory.write(Outside::Embeddings(0), states)?,
-        }
-        self.memory.write(Outside::LossFactor, &[(2.0 * share / len as f64) as f32])?;
-        self.executable.run(&mut self.memory, cancelled)?;
-        let prediction = self.memory.read(Outside::Prediction)?;
-        Ok(nhwc_to_nchw(prediction, 1, channels, pixels, padded(channels)))
+        let inputs = Inputs {
+            sample: &nhwc(noised.sample),
+            target: &nhwc(noised.target),
+            time: &time_embedding(self.config.denoiser.time(), noised.timestep),
+            text: noised.text,
+            factor: (2.0 * share / len as f64) as f32,
+        };
+        let prediction = self.engine.run(&inputs, cancelled).await?;
+        Ok(nhwc_to_nchw(&prediction, 1, channels, pixels, padded(channels)))
     }
 
-    /// Changes every matrix by what its gradients say and begins new ones: tensor `i` at learning rate `rate(i)`, the gradients
-    /// together no longer than `most`. Gives how long they were. Nothing changes where one is no number.
-    pub fn step(&mut self, rate: impl Fn(&Adapter) -> f64, most: f64) -> Result<f64> {
-        let gradients =
-            (0..self.count()).map(|i| self.memory.read(Outside::Gradient(i))).collect::<Result<Vec<_>>>();
-        let clipped = gradients.and_then(|gradients| clipping(gradients.into_iter(), most));
-        if let Ok((share, _)) = clipped {
-            self.optimizer.begin();
-            for index in 0..self.count() {
-                let mut values = self.memory.read(Outside::Trained(index))?.to_vec();
-                let gradient = self.memory.read(Outside::Gradient(index))?;
-                let rate = rate(&self.adapters[index / 2]);
-                self.optimizer.change(index, rate, (gradient, share), &mut values);
-                self.memory.write(Outside::Trained(index), &values)?;
-            }
-        }
-        self.forget();
-        clipped.map(|(_, length)| length)
+    /// Changes every matrix by what its gradients say and begins new ones: those of a layer at its `rate`, the gradients together no
+    /// longer than `most`. Gives how long they were. Nothing changes where one is no number.
+    pub async fn step(&mut self, rate: impl Fn(&Adapter) -> f64, most: f64) -> Result<f64> {
+        let rates: Vec<f64> = self.adapters.iter().map(rate).collect();
+        self.engine.step(&mut self.optimizer, &rates, most).await
     }
 
     /// Lets go of the gradients of a step that is not taken.
-    pub fn forget(&mut self) {
-        for index in 0..self.count() {
-            drop(self.memory.clear(Outside::Gradient(index))); // each is there
-        }
+    pub async fn forget(&mut self) {
+        self.engine.forget().await;
     }
 }
 
 /// The model's graph from its text to its loss and back.
-fn graph(config: &ModelConfig, asked: &Asked) -> Result<(Graph, Vec<Adapter>)> {
+fn graph(config: &ModelConfig, asked: &Asked, rank: usize) -> Result<(Graph, Vec<Adapter>)> {
     if config.texts.len() != 1 || config.denoiser.guidance_channels().is_some() {
         let message = "models with one text encoder learn, such as Stable Diffusion 1 and 2";
         return Err(Error::Unsupported {
@@ -201,7 +208,7 @@ fn graph(config: &ModelConfig, asked: &Asked) -> Result<(Graph, Vec<Adapter>)> {
     let scale = (asked.alpha / asked.rank.max(1) as f64) as f32;
     let target = |part: &Part| {
         let layer = part.name.strip_suffix(".weight")?;
-        (asked.layers)(layer).then_some((asked.rank, scale))
+        (asked.layers)(layer).then_some((rank, scale))
     };
     let (graph, adapters) = adapted(unfused(whole)?, &target)?;
     Ok((backward(graph)?, adapters))

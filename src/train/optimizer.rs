@@ -2,36 +2,34 @@
 
 use crate::error::{Error, Result};
 
-/// The optimizer's settings and what it remembers of each value.
-#[derive(Debug, Clone, PartialEq)]
+/// The optimizer's settings, and how far it is.
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AdamW {
     pub betas: [f64; 2],
     pub eps: f64,
     pub weight_decay: f64,
     /// Steps so far.
     pub steps: u64,
-    /// Running means of gradients and of their squares.
-    pub means: Vec<Vec<f32>>,
-    pub squares: Vec<Vec<f32>>,
+}
+
+impl Default for AdamW {
+    /// PyTorch's defaults, before the first step.
+    fn default() -> AdamW {
+        AdamW { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 1e-2, steps: 0 }
+    }
 }
 
 impl AdamW {
-    /// For tensors of so many values, with PyTorch's defaults.
-    pub fn new(lengths: impl Iterator<Item = usize>) -> AdamW {
-        let means: Vec<Vec<f32>> = lengths.map(|len| vec![0.0; len]).collect();
-        AdamW { betas: [0.9, 0.999], eps: 1e-8, weight_decay: 1e-2, steps: 0, squares: means.clone(), means }
-    }
-
-    /// Begins a step; [`AdamW::change`] then takes each tensor once.
-    pub fn begin(&mut self) {
-        self.steps += 1;
-    }
-
-    /// Changes tensor `index` by its gradient, times `share`, at a learning rate.
-    pub fn change(&mut self, index: usize, rate: f64, (gradient, share): (&[f32], f64), values: &mut [f32]) {
+    /// Changes a tensor by its gradient, times `share`, at a learning rate: its values, and the running means of its gradient and of
+    /// the squares.
+    pub fn change(
+        &self,
+        rate: f64,
+        (gradient, share): (&[f32], f64),
+        [values, means, squares]: [&mut [f32]; 3],
+    ) {
         let [b1, b2] = self.betas;
         let corrections = [b1, b2].map(|beta| 1.0 - beta.powf(self.steps as f64));
-        let (means, squares) = (&mut self.means[index], &mut self.squares[index]);
         let state = means.iter_mut().zip(squares.iter_mut());
         for ((value, gradient), (mean, square)) in values.iter_mut().zip(gradient).zip(state) {
             let gradient = f64::from(*gradient) * share;
@@ -48,7 +46,12 @@ impl AdamW {
 /// [`Error::NoNumbers`] where one is no number.
 pub fn clipping<'a>(gradients: impl Iterator<Item = &'a [f32]>, most: f64) -> Result<(f64, f64)> {
     let square = |gradient: &[f32]| gradient.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
-    let length = gradients.map(square).sum::<f64>().sqrt();
+    share_of(gradients.map(square).sum(), most)
+}
+
+/// The same of the sum of their squares.
+pub fn share_of(squares: f64, most: f64) -> Result<(f64, f64)> {
+    let length = squares.sqrt();
     if !length.is_finite() {
         return Err(Error::NoNumbers);
     }

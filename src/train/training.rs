@@ -2,6 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
+use super::engine::State;
 use super::file::{Checkpoint, Origin, lora};
 use super::learner::{Asked, Learner, Noised, Text};
 use super::lesson::{Example, Lesson};
@@ -87,7 +88,7 @@ impl Words {
 impl Training {
     /// Makes a model ready to learn from pictures of a thing and of its class, cut to squares or whatever shape `size`
     /// (width, height in pixels) has: encodes them and their captions. `told` is how many are done, of all. Of `origin` what is
-    /// not known here is taken. The model must be on the processor.
+    /// not known here is taken. It learns where the model is.
     pub async fn begin(
         pipeline: &mut Pipeline,
         recipe: Recipe,
@@ -147,11 +148,7 @@ impl Training {
             alpha: recipe.alpha,
             layers: &layers,
         };
-        let elsewhere = || Error::Unsupported {
-            what: "learning on the GPU".to_string(),
-            message: "models learn on the processor; choose it as the engine".to_string(),
-        };
-        let mut learner = Learner::new(&config, pipeline.weights_on_cpu().ok_or_else(elsewhere)?, &asked)?;
+        let mut learner = Learner::new(&config, pipeline.learns_on()?, &asked).await?;
         learner.optimizer.weight_decay = recipe.weight_decay;
         begin_matrices(&mut learner, recipe.seed)?;
         let lesson = Lesson::new(&config, examples, asked.size[0] * asked.size[1])?;
@@ -197,15 +194,20 @@ impl Training {
 
     /// Takes a step. A cancelled one leaves everything as it was before it; one at which the training is lost is an error, and so is one
     /// with values that are no numbers: what was learnt before it can still be written.
-    pub fn step(&mut self, cancel: &Cancel) -> Result<Step> {
+    pub async fn step(&mut self, cancel: &Cancel) -> Result<Step> {
         let draws = self.lesson.draw(&self.recipe, self.done)?;
         let (mut losses, mut counts) = ([0f64; 2], [0usize; 2]);
         for draw in &draws {
             let text = self.texts[draw.caption.unwrap_or(self.texts.len() - 1)].text();
             let noised =
                 Noised { sample: &draw.sample, timestep: draw.timestep as f64, text, target: &draw.target };
-            let loss = self.learner.learn(&noised, draw.share, &|| cancel.is_cancelled());
-            let loss = loss.inspect_err(|_| self.learner.forget())?;
+            let loss = match self.learner.learn(&noised, draw.share, &|| cancel.is_cancelled()).await {
+                Ok(loss) => loss,
+                Err(error) => {
+                    self.learner.forget().await;
+                    return Err(error);
+                }
+            };
             losses[usize::from(!draw.own)] += loss;
             counts[usize::from(!draw.own)] += 1;
         }
@@ -214,7 +216,7 @@ impl Training {
         let targets = draws.iter().filter(|draw| draw.own).flat_map(|draw| &draw.target);
         let (sum, count) = targets.fold((0f64, 0usize), |(sum, n), x| (sum + f64::from(x * x), n + 1));
         if self.course.is_lost(loss, sum / count.max(1) as f64) {
-            self.learner.forget();
+            self.learner.forget().await;
             return Err(Error::InvalidInput {
                 field: "learningRate",
                 message: format!(
@@ -226,7 +228,8 @@ impl Training {
             });
         }
         let rate = |layer: &str| self.recipe.rate(layer, self.done);
-        let gradient = self.learner.step(|adapter| rate(&adapter.part.name), self.recipe.max_gradient)?;
+        let gradient =
+            self.learner.step(|adapter| rate(&adapter.part.name), self.recipe.max_gradient).await?;
         let rate = rate("unet");
         self.done += 1;
         let prior_loss = (counts[1] > 0).then(|| mean(1));
@@ -234,23 +237,23 @@ impl Training {
     }
 
     /// What the denoiser says of latents `[c, h, w]` at a time under one of the captions, with what it has learnt; to look at.
-    pub fn predict(&mut self, sample: &[f32], timestep: f64, caption: &str) -> Result<Vec<f32>> {
+    pub async fn predict(&mut self, sample: &[f32], timestep: f64, caption: &str) -> Result<Vec<f32>> {
         let known = self.origin.captions.iter().position(|(known, _)| known == caption);
         let unknown =
             || Error::InvalidInput { field: "caption", message: format!("nothing is called {caption:?}") };
         let text = self.texts[known.ok_or_else(unknown)?].text();
-        self.learner.predict(&Noised { sample, timestep, text, target: sample })
+        self.learner.predict(&Noised { sample, timestep, text, target: sample }).await
     }
 
     /// The LoRA as it is now.
-    pub fn lora(&self) -> Result<Vec<u8>> {
+    pub async fn lora(&self) -> Result<Vec<u8>> {
         let origin = Origin { steps: self.done, ..self.origin.clone() };
-        lora(&self.learner, &self.recipe, &self.config, &origin)
+        lora(&self.learner, &self.recipe, &self.config, &origin).await
     }
 
     /// What is needed to go on another day.
-    pub fn checkpoint(&self) -> Result<Checkpoint> {
-        Checkpoint::of(&self.learner, self.done, &self.recipe, &self.id)
+    pub async fn checkpoint(&self) -> Result<Checkpoint> {
+        Checkpoint::of(&self.learner, self.done, &self.recipe, &self.id).await
     }
 
     /// Goes on where a checkpoint was taken, if it is this training's: of the same pictures, words and settings. More steps may be
@@ -270,13 +273,13 @@ impl Training {
 /// As PEFT begins with "gaussian": down as noise of the deviation 1 / rank, up as zeros, so that nothing has changed yet.
 fn begin_matrices(learner: &mut Learner, seed: u64) -> Result<()> {
     let mut generator = NoiseSource::Torch.generator(seed);
-    for index in (0..learner.count()).step_by(2) {
-        let adapter = &learner.adapters()[index / 2];
-        let rank = adapter.rank as f32;
-        let values: Vec<f32> = generator.randn(adapter.lengths()[0]).into_iter().map(|x| x / rank).collect();
-        learner.set(index, &values)?;
+    let mut tensors = Vec::new();
+    for adapter in learner.adapters() {
+        let [down, up] = adapter.lengths();
+        tensors.push(generator.randn(down).into_iter().map(|x| x / adapter.rank as f32).collect());
+        tensors.push(vec![0.0; up]);
     }
-    Ok(())
+    learner.set(State::Values, &tensors)
 }
 
 /// A picture cut and scaled to a size.

@@ -99,7 +99,7 @@ impl Ask {
             training.resume(checkpoint)?;
         }
         let learnt = self.learn(&mut training, pipeline, cancel, on_event).await;
-        let answer = kept(&training)?;
+        let answer = kept(&training).await?;
         if let Err(error) = learnt {
             // What was learnt before is not lost.
             set(&answer, "type", "kept");
@@ -120,10 +120,10 @@ impl Ask {
         while training.done() < steps {
             pipeline.pause().await;
             cancel.check()?;
-            let step = training.step(cancel)?;
+            let step = training.step(cancel).await?;
             browser::call(on_event, &told(&step));
             if self.save_every > 0 && step.step % self.save_every == 0 && step.step < steps {
-                let event = kept(training)?;
+                let event = kept(training).await?;
                 set(&event, "type", "kept");
                 browser::call(on_event, &event);
             }
@@ -148,10 +148,10 @@ fn told(step: &Step) -> JsValue {
 }
 
 /// `{ step, lora, checkpoint }`: the file, and what is needed to go on.
-fn kept(training: &Training) -> Result<JsValue> {
+async fn kept(training: &Training) -> Result<JsValue> {
     let answer = Object::new().into();
     set(&answer, "step", training.done() as f64);
-    set(&answer, "lora", Uint8Array::from(training.lora()?.as_slice()));
-    set(&answer, "checkpoint", Uint8Array::from(training.checkpoint()?.to_bytes()?.as_slice()));
+    set(&answer, "lora", Uint8Array::from(training.lora().await?.as_slice()));
+    set(&answer, "checkpoint", Uint8Array::from(training.checkpoint().await?.to_bytes()?.as_slice()));
     Ok(answer)
 }

@@ -172,9 +172,7 @@ pub fn params(shape: Shape, time_offset: usize) -> Params {
         rows_per_image: (g.out_h * g.out_w) as u32,
         time_offset: time_offset as u32,
         weight_n: shape.n as u32,
-        first_column: 0,
         weight_c4: ((shape.channels + shape.second) / 4) as u32,
-        first_c4: 0,
-        cut_k4: 0,
+        ..Params::default()
     }
 }

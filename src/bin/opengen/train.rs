@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use opengen::error::Result;
+use opengen::gpu::Options;
 use opengen::pipeline::{Cancel, Pipeline, Request};
 use opengen::train::{
     Checkpoint, Layers, Origin, Picture, Preset, Recipe, Schedule, Step, Training, class_pictures,
@@ -80,6 +81,9 @@ pub struct Args {
     noise_offset: Option<f64>,
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// Learn on the best GPU instead of the processor.
+    #[arg(long)]
+    gpu: bool,
     /// Pixels to which pictures are cut; the model's own if left out.
     #[arg(long, value_parser = size)]
     size: Option<(usize, usize)>,
@@ -135,7 +139,10 @@ pub async fn run(args: Args) -> Result<()> {
     let request = model::usual(&args.model, source.config());
     let (width, height) = args.size.unwrap_or((request.width, request.height));
     let request = Request { width, height, seed: args.seed, ..request };
-    let mut pipeline = model::on_cpu(&source)?;
+    let mut pipeline = match args.gpu {
+        true => model::on_gpu(&source, &Options::default()).await?,
+        false => model::on_cpu(&source)?,
+    };
     let cancel = Cancel::default();
 
     let class = drawn(&mut pipeline, &args, &recipe, &request, &cancel).await?;
@@ -147,7 +154,6 @@ pub async fn run(args: Args) -> Result<()> {
     let begun = Training::begin(&mut pipeline, recipe, (&own, &class), origin, &mut told, &cancel).await;
     reading.finish_and_clear();
     let mut training = begun?;
-    drop(pipeline); // the learner has what it needs of it
     eprintln!(
         "{} pictures{}; {} numbers are learnt in {} steps",
         own.len(),
@@ -155,11 +161,11 @@ pub async fn run(args: Args) -> Result<()> {
         training.values(),
         training.recipe().steps
     );
-    learn(&mut training, &args, &cancel)
+    learn(&mut training, &args, &cancel).await
 }
 
 /// Takes the steps, puts by what is learnt, and writes it at the end.
-fn learn(training: &mut Training, args: &Args, cancel: &Cancel) -> Result<()> {
+async fn learn(training: &mut Training, args: &Args, cancel: &Cancel) -> Result<()> {
     let put_by = args.out.with_extension("training");
     if put_by.exists() && !args.anew {
         let bytes = std::fs::read(&put_by).map_err(|error| io(&put_by, &error))?;
@@ -180,7 +186,7 @@ fn learn(training: &mut Training, args: &Args, cancel: &Cancel) -> Result<()> {
     let learning = bar(steps, "steps")?;
     let (mut smooth, mut failed) = (None, None);
     while training.done() < steps {
-        let step = match training.step(cancel) {
+        let step = match training.step(cancel).await {
             Ok(step) => step,
             Err(error) => {
                 failed = Some(error);
@@ -195,12 +201,12 @@ fn learn(training: &mut Training, args: &Args, cancel: &Cancel) -> Result<()> {
             writeln!(file, "{}", line(&step)).map_err(|error| io(path, &error))?;
         }
         if args.save_every > 0 && step.step % args.save_every == 0 && step.step < steps {
-            write(&put_by, &training.checkpoint()?.to_bytes()?)?;
+            write(&put_by, &training.checkpoint().await?.to_bytes()?)?;
         }
     }
     learning.finish_and_clear();
-    write(&args.out, &training.lora()?)?;
-    write(&put_by, &training.checkpoint()?.to_bytes()?)?;
+    write(&args.out, &training.lora().await?)?;
+    write(&put_by, &training.checkpoint().await?.to_bytes()?)?;
     eprintln!(
         "{} after {} steps, loss {:.4}",
         args.out.display(),

@@ -14,7 +14,7 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
 {% for i in range(tm) %}{% for j in range(tn) %}
     var sum{{ i }}_{{ j }} = 0.0;
 {%- endfor %}{% endfor %}
-{% if quantized %}{% for j in range(tn) %}
+{% if quantized and not transposed %}{% for j in range(tn) %}
     var scale{{ j }} = 0.0;
 {%- endfor %}{% endif %}
 
@@ -29,7 +29,11 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
         let inside{{ i }} = select(0.0, 1.0, base{{ i }} >= 0);
 {% endfor %}
         for (var c = 0u; c < params.a_c4; c++) {
+{% if transposed %}
+            let k4 = turned_k4(tap);
+{% else %}
             let k4 = tap * params.weight_c4 + params.first_c4 + c;
+{% endif %}
 {% for i in range(tm) %}
             let a{{ i }} = vec4f(a[from{{ i }} + c]) * inside{{ i }};
 {% endfor %}
@@ -38,10 +42,10 @@ fn main(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) group
     }
 {% else %}
 {% for i in range(tm) %}
-    let from{{ i }} = row{{ i }} * params.a_c4;
+    let from{{ i }} = {{ "row" ~ i ~ " * params.a_row4 + params.a_first4" if window else "row" ~ i ~ " * params.a_c4" }};
 {% endfor %}
     for (var c = 0u; c < params.a_c4; c++) {
-        let k4 = params.first_c4 + c;
+        let k4 = {{ "0u" if transposed else "params.first_c4 + c" }};
 {% for i in range(tm) %}
         let a{{ i }} = vec4f(a[from{{ i }} + c]);
 {% endfor %}

@@ -1,3 +1,10 @@
+{% if transposed %}
+{% for j in range(0, tn, 4) %}
+            let w{{ j }} = load_weights(k4 + column{{ j }} / 4u, c * 4u);
+{% for q in range(4) %}{% for i in range(tm) %}
+            sum{{ i }}_{{ j + q }} += dot(a{{ i }}, w{{ j }}[{{ q }}]);
+{% endfor %}{% endfor %}{% endfor %}
+{% else %}
 {% if quantized %}
             if ((k4 & 7u) == 0u || c == 0u) {
 {% for j in range(tn) %}
@@ -10,3 +17,4 @@
 {% for i in range(tm) %}
             sum{{ i }}_{{ j }} += dot(a{{ i }}, w{{ j }});
 {% endfor %}{% endfor %}
+{% endif %}

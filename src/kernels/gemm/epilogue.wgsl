@@ -25,8 +25,13 @@
 {% set slopes = ", slope[(params.first_column + column) / 4u]" if act == "prelu" else "" %}
 // Writes four neighbouring columns of one row; the first is a multiple of 4.
 fn store(row: u32, column: u32, sum: vec4f) {
+{% if window %}
+    var v = params.scale * sum;
+    let at = (row * params.out_row + params.out_first + column) / 4u;
+{% else %}
     var v = sum;
     let at = (row * params.n + column) / 4u;
+{% endif %}
 {% if bias %}
     v += bias[(params.first_column + column) / 4u];
 {% endif %}

@@ -4,7 +4,8 @@
 // address is computed from the pixel and the tap; padding reads as zero, or as the other end of the map; `upsample` reads each input pixel twice
 // in both directions (nearest neighbour), so that no enlarged tensor is ever stored. With `concat` the channels
 // come from two tensors, one after the other. W is packed as [K/4, N] groups of four k values (see weights::packed);
-// A may hold a run of the layer's channels only, and the output a run of its columns.
+// A may hold a run of the layer's channels only, and the output a run of its columns. With `transposed` k runs over
+// (tap, column of W) and n over its channels, kernels turned by half: the way back through a layer.
 {% if shape == "matrices" %}
 enable wgpu_cooperative_matrix;
 {% endif %}
@@ -32,6 +33,11 @@ struct Params {
     weight_c4: u32,    // channels of the whole layer / 4, per tap
     first_c4: u32,     // which of them is the first of A / 4
     cut_k4: u32,       // k values of one of the cuts that K is divided into / 4 (split)
+    a_row4: u32,       // from one row of A to the next / 4 (window)
+    a_first4: u32,     // the first column of A that is read / 4 (window)
+    out_row: u32,      // from one row of the output to the next (window)
+    out_first: u32,    // the output's column that is column 0 here (window)
+    scale: f32,        // of the sums (window)
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -50,7 +56,7 @@ struct Params {
 {% endif %}
 {% set b.i = b.i + 1 %}
 {% endif %}
-{% if shape == "outer" %}
+{% if shape == "outer" or transposed %}
 {% include "gemm/weight_block.wgsl" %}
 {% elif shape == "matrices" %}
 {% include "gemm/weight_half.wgsl" %}
@@ -96,4 +102,11 @@ fn tap_base(p: Pixel, tap: u32) -> i32 {
 }
 {% endif %}
 
+{% if transposed %}
+// Where the taps of the way back begin in W: the last one first.
+fn turned_k4(tap: u32) -> u32 {
+    return (params.taps - 1u - tap) * params.weight_c4;
+}
+
+{% endif %}
 {% include "gemm/" ~ shape ~ ".wgsl" %}

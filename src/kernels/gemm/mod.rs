@@ -144,6 +144,11 @@ pub struct Spec {
     /// Each z of the grid sums a cut of K into f32 values of its own, `[cuts, m, n]`, which
     /// [`gemm_sum`](super::gemm_sum) adds up; for outer products without an epilogue.
     pub split: bool,
+    /// The weight is read the other way, from its rows to its channels, and kernels turned by half: the way back through
+    /// a layer. By outer products or in registers.
+    pub transposed: bool,
+    /// A and the output are columns of wider matrices, and sums are multiplied by a factor; of [`Source::Rows`].
+    pub window: bool,
 }
 
 /// Where a row of A comes from.
@@ -198,6 +203,14 @@ params! {
         pub first_c4: u32,
         /// k values of one cut / 4, where K is cut.
         pub cut_k4: u32,
+        /// From one row of A to the next / 4, and where its first column is / 4: of a [`Spec::window`].
+        pub a_row4: u32,
+        pub a_first4: u32,
+        /// The same of the output, in columns.
+        pub out_row: u32,
+        pub out_first: u32,
+        /// By what its sums are multiplied.
+        pub scale: f32,
     }
 }
 
@@ -230,6 +243,8 @@ struct Context {
     act_last: bool,
     geglu: bool,
     split: bool,
+    transposed: bool,
+    window: bool,
 }
 
 /// The template's view of [`Matrices`].
@@ -297,6 +312,8 @@ impl Spec {
             act_last: self.act_last,
             geglu: self.geglu,
             split: self.split,
+            transposed: self.transposed,
+            window: self.window,
         };
         template::render("gemm", include_str!("kernel.wgsl"), &context)
     }
@@ -322,6 +339,8 @@ impl Spec {
             act_last: false,
             geglu: false,
             split: false,
+            transposed: false,
+            window: false,
         }
     }
 }
@@ -341,6 +360,10 @@ pub fn workgroups(spec: &Spec, params: &Params) -> [u32; 3] {
 pub const VARIANTS: [Variant; 5] =
     [Variant::REGISTERS, Variant::VECTOR, Variant::Tiled, Variant::OUTER, Variant::OUTER_WIDE];
 
+/// Those that take a weight the other way.
+pub const WAYS_BACK: [Variant; 4] =
+    [Variant::REGISTERS, Variant::VECTOR, Variant::OUTER, Variant::OUTER_WIDE];
+
 /// Those that only some adapters have, with f16 activations.
 pub const MATRIX_VARIANTS: [Variant; 2] = [Variant::MATRICES, Variant::MATRICES_WIDE];
 
@@ -357,6 +380,8 @@ pub fn all_specs() -> Vec<Spec> {
         }
     }
     for elem in Elem::ALL {
+        #[cfg(feature = "train")]
+        specs.extend(of_learning(elem));
         for weight in WeightType::ALL {
             for variant in VARIANTS {
                 specs.extend(epilogues(elem, weight, variant));
@@ -367,6 +392,27 @@ pub fn all_specs() -> Vec<Spec> {
                 }
             }
         }
+    }
+    specs
+}
+
+/// Those of ways back, and of low-rank matrices, which are f32.
+#[cfg(feature = "train")]
+fn of_learning(elem: Elem) -> Vec<Spec> {
+    let mut specs = Vec::new();
+    for variant in WAYS_BACK {
+        for source in [Source::Rows, Source::Conv] {
+            for weight in WeightType::ALL {
+                let back = Spec { transposed: true, ..Spec::plain(elem, weight, variant, source) };
+                if matches!(variant, Variant::Outer { .. }) {
+                    specs.push(Spec { split: true, ..back.clone() });
+                }
+                specs.push(back);
+            }
+        }
+        let window = Spec { window: true, ..Spec::plain(elem, WeightType::F32, variant, Source::Rows) };
+        specs.push(Spec { accumulate: true, ..window.clone() });
+        specs.push(Spec { transposed: true, ..window });
     }
     specs
 }

@@ -63,7 +63,11 @@ fn main(
 {% for i in range(4) %}
             if (base{{ i }} >= 0) { value{{ i }} = vec4f(a[u32(base{{ i }}) + c]); }
 {% endfor %}
+{% if transposed %}
+            w = transpose(load_weights(turned_k4(tap) + load_column / 4u, c * 4u));
+{% else %}
             w = load_weights(tap * params.weight_c4 + params.first_c4 + c, load_column);
+{% endif %}
             c += 4u;
 {% elif concat %}
             if (k4 < params.a_c4) {
@@ -78,9 +82,13 @@ fn main(
             w = load_weights(k4, load_column);
 {% else %}
 {% for i in range(4) %}
-            value{{ i }} = vec4f(a[row{{ i }} * params.a_c4 + k4]);
+            value{{ i }} = vec4f(a[{{ "row" ~ i ~ " * params.a_row4 + params.a_first4" if window else "row" ~ i ~ " * params.a_c4" }} + k4]);
 {% endfor %}
+{% if transposed %}
+            w = transpose(load_weights(load_column / 4u, k4 * 4u));
+{% else %}
             w = load_weights(params.first_c4 + k4, load_column);
+{% endif %}
 {% endif %}
         }
         let values = transpose(mat4x4f(value0, value1, value2, value3));

@@ -13,6 +13,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> sums: array<vec4f>; // [cuts, M, N / 4]
 {% set b = namespace(i=2) %}
+{% set window = false %}
 {% include "gemm/epilogue.wgsl" %}
 {% include "common/linear.wgsl" %}
 

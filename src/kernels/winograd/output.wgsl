@@ -1,5 +1,6 @@
 @group(0) @binding(1) var<storage, read> sums: array<vec4f>; // [{{ t * t }}, tiles, columns]
 {% set b.i = 2 %}
+{% set window = false %}
 {% include "gemm/epilogue.wgsl" %}
 
 // The transform of the sums along one side, transposed(A) m.

@@ -55,6 +55,19 @@ impl GpuEngine {
         GpuEngine { context, config, weights, prepared: None, built: Built::new(), limit }
     }
 
+    /// The device and the model's weights, all of which are there: only without a limit of memory they are.
+    #[cfg(feature = "train")]
+    pub fn resident(&self) -> Result<(&Context, &Weights)> {
+        if self.limit.is_some() {
+            return Err(Error::Unsupported {
+                what: "learning within a limit of the device's memory".to_string(),
+                message: "its weights come and go; load the model without a limit, or on the processor"
+                    .to_string(),
+            });
+        }
+        Ok((&self.context, &self.weights))
+    }
+
     /// Writes packed weights.
     pub fn write_weights(&self, slab: usize, offset: u64, bytes: &Bytes<'_>) -> Result<()> {
         self.weights.write(slab, offset, bytes)

@@ -4,14 +4,15 @@ use super::Pipeline;
 use crate::error::{Error, Result};
 use crate::pipeline::engine::Engine;
 use crate::prompt::{Emphasis, Reading};
+use crate::train::On;
 
 impl Pipeline {
-    /// The model's weights, if it is on the processor.
-    pub fn weights_on_cpu(&self) -> Option<&crate::cpu::Weights> {
+    /// Where the model is, with all of its weights. [`Error::Unsupported`] where a limit of memory keeps some of them away.
+    pub fn learns_on(&self) -> Result<On<'_>> {
         match &self.engine {
-            Engine::Cpu(engine) => Some(engine.weights()),
+            Engine::Cpu(engine) => Ok(On::Cpu(engine.weights())),
             #[cfg(feature = "gpu")]
-            Engine::Gpu(_) => None,
+            Engine::Gpu(engine) => engine.resident().map(|(context, weights)| On::Gpu(context, weights)),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::super::graph::{Conv, ElemKind, Graph, Node, Op, Shape, ValueId};
 use super::super::outside::Outside;
-use super::super::weight::Part;
+use super::super::weight::{Part, WeightKind};
 use super::{TrainOp, not_trainable};
 use crate::error::Result;
 use crate::kernels::gemm::Act;
@@ -18,6 +18,8 @@ pub struct Adapter {
     pub columns: usize,
     /// Side of the kernel: 1 for a linear layer.
     pub side: usize,
+    /// Outputs are values and then as many gates, which a packed weight has in turns.
+    pub gated: bool,
 }
 
 impl Adapter {
@@ -55,7 +57,8 @@ pub fn adapted(
                 }
                 let side = op.conv.map_or(1, |conv: Conv| conv.kernel);
                 let columns = side * side * out.shape(op.x).c;
-                let adapter = Adapter { part, rank, scale, columns, side };
+                let gated = matches!(out.weights[op.weight.index()].kind, WeightKind::Geglu { .. });
+                let adapter = Adapter { part, rank, scale, columns, side, gated };
                 beside(&mut out, (&node, op.x, op.conv), first, &adapter, adapters.len());
                 adapters.push(adapter);
             }

@@ -7,11 +7,12 @@
 //! - [`backward`]: with its loss and the gradients of those matrices behind it.
 //!
 //! What comes out is a graph as any other: it can be printed, and values have places for as long as they are needed. The
-//! processor runs it; a device does not yet.
+//! processor runs it, and [`launch`] makes it dispatches for a device.
 
 mod adapters;
 mod backward;
 mod joined;
+pub mod launch;
 mod ops;
 mod unfused;
 
@@ -21,7 +22,8 @@ pub use joined::joined;
 pub use ops::TrainOp;
 pub use unfused::unfused;
 
-use super::graph::{ElemKind, Graph, Node, Op, Shape, Value, ValueId};
+use super::graph::{ElemKind, Gemm, Graph, Node, Op, Shape, Value, ValueId};
+use super::lower::Lowering;
 use super::outside::Outside;
 use crate::error::Error;
 
@@ -38,6 +40,20 @@ impl Graph {
         self.nodes.push(Node { path: path.to_string(), op, output });
         output
     }
+}
+
+/// Whether only a graph that learns has a node.
+pub(super) fn learns(node: &Node) -> bool {
+    matches!(node.op, Op::Train(_) | Op::Gemm(Gemm { transposed: true, .. }))
+}
+
+/// A value is larger than a binding: what learns is not taken apart into bands.
+pub(super) fn too_large(l: &Lowering, node: &Node) -> Error {
+    let values = node.op.reads().chain([node.output]);
+    let largest = values.map(|value| l.bytes_of(value)).max().unwrap_or(0);
+    let limit = l.target.limits.binding.min(largest.saturating_sub(1));
+    let limits = super::memory::MemoryLimits { binding: limit, ..l.target.limits };
+    limits.check(largest, &node.path).err().unwrap_or_else(|| not_trainable(&node.path, "it is too large"))
 }
 
 /// What no gradient goes through.

@@ -1,0 +1,298 @@
+//! A learner on a device, f32. Everything that is learnt lies in one buffer there, and so does each state of it.
+
+use std::ops::Range;
+
+use super::{Inputs, State};
+use crate::error::Result;
+use crate::gpu::{Context, Executable, Memory, Readback, Weights};
+use crate::kernels::{Elem, Kernel, adamw, squares};
+use crate::plan::train::Adapter;
+use crate::plan::train::launch::places;
+use crate::plan::{Binding, Dispatch, External, Graph, Outside, Plan, Target, lower, padded};
+use crate::train::learner::Text;
+use crate::train::optimizer::{AdamW, share_of};
+
+/// A graph on a device, its optimizer, and how tensors lie there.
+pub struct GpuLearner {
+    memory: Memory,
+    /// Forwards and back.
+    graph: Executable,
+    optimizer: Executable,
+    /// Of the optimizer's dispatches: whose tensors.
+    parts: Vec<Part>,
+    squares: Executable,
+    forget: Executable,
+    prediction: Readback,
+    sums: Readback,
+    layout: Layout,
+    context: Context,
+}
+
+/// Adapters whose tensors one dispatch of the optimizer changes, and the groups of four values that they are.
+struct Part {
+    adapter: usize,
+    groups: Range<usize>,
+}
+
+impl GpuLearner {
+    /// Lowers and binds the graph, whose ranks are multiples of 4.
+    pub async fn new(
+        context: &Context,
+        weights: &Weights,
+        graph: &Graph,
+        adapters: &[Adapter],
+    ) -> Result<GpuLearner> {
+        let layout = Layout::of(adapters);
+        let target = Target { elem: Elem::F32, ..context.target() };
+        let plan = lower(graph, target, &|decl| weights.stored_type(decl))?;
+        let parts = layout.parts(adapters);
+        let bytes = 4 * layout.len as u64;
+        let optimizer = optimizer(&parts, bytes);
+        let squares = square_sums(&layout);
+        let gradients = External { outside: Outside::AllGradients, bytes };
+        let forget = Plan { externals: vec![gradients], clears: vec![0], ..Plan::default() };
+        let prediction = plan.externals.iter().find(|external| external.outside == Outside::Prediction);
+        let prediction = prediction.map_or(0, |external| external.bytes);
+        let bound = context.guarded(|| {
+            let memory = Memory::new(context, &[&plan, &optimizer, &squares]);
+            let bind = |plan: &Plan, weights: &Weights| Executable::new(context, plan, weights, &memory);
+            let none = Weights::none(context);
+            Ok(GpuLearner {
+                graph: bind(&plan, weights)?,
+                optimizer: bind(&optimizer, &none)?,
+                squares: bind(&squares, &none)?,
+                forget: bind(&forget, &none)?,
+                prediction: Readback::new(context, Outside::Prediction, prediction),
+                sums: Readback::new(context, Outside::SquareSums, 4 * u64::from(squares::SUMS)),
+                parts,
+                memory,
+                layout,
+                context: context.clone(),
+            })
+        });
+        bound.await
+    }
+
+    pub async fn run(&mut self, inputs: &Inputs<'_>, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
+        let write = |outside, values: &[f32]| self.memory.write(outside, bytemuck::cast_slice(values));
+        write(Outside::Sample, inputs.sample)?;
+        write(Outside::Target, inputs.target)?;
+        write(Outside::Time, inputs.time)?;
+        match inputs.text {
+            Text::Tokens(ids) => self.memory.write(Outside::Tokens, bytemuck::cast_slice(ids))?,
+            Text::Embeddings(states) => write(Outside::Embeddings(0), states)?,
+        }
+        write(Outside::LossFactor, &[inputs.factor])?;
+        self.graph.run(cancelled).await?;
+        Ok(bytemuck::pod_collect_to_vec(&self.prediction.read(&self.memory).await?))
+    }
+
+    pub async fn tensors(&self, state: State) -> Result<Vec<Vec<f32>>> {
+        let readback = Readback::new(&self.context, outside(state), 4 * self.layout.len as u64);
+        let packed: Vec<f32> = bytemuck::pod_collect_to_vec(&readback.read(&self.memory).await?);
+        Ok(self.layout.unpacked(&packed))
+    }
+
+    pub fn set(&mut self, state: State, tensors: &[Vec<f32>]) -> Result<()> {
+        self.memory.write(outside(state), bytemuck::cast_slice(&self.layout.packed(tensors)))
+    }
+
+    pub async fn step(&mut self, optimizer: &mut AdamW, rates: &[f64], most: f64) -> Result<f64> {
+        self.squares.run(&|| false).await?;
+        let sums: Vec<f32> = bytemuck::pod_collect_to_vec(&self.sums.read(&self.memory).await?);
+        let (share, length) = share_of(sums.into_iter().map(f64::from).sum(), most)?;
+        optimizer.steps += 1;
+        for (dispatch, part) in self.parts.iter().enumerate() {
+            let params = params(part, optimizer, rates[part.adapter], share);
+            self.optimizer.set_params(dispatch, params.bytes());
+        }
+        self.optimizer.run(&|| false).await?;
+        Ok(length)
+    }
+
+    pub async fn forget(&mut self) {
+        drop(self.forget.run(&|| false).await); // what the device has against it, the next run says
+    }
+}
+
+fn outside(state: State) -> Outside {
+    match state {
+        State::Values => Outside::AllTrained,
+        State::Gradients => Outside::AllGradients,
+        State::Means => Outside::GradientMeans,
+        State::Squares => Outside::GradientSquares,
+    }
+}
+
+fn params(part: &Part, optimizer: &AdamW, rate: f64, share: f64) -> adamw::Params {
+    let AdamW { betas: [beta1, beta2], eps, weight_decay, steps } = *optimizer;
+    let [lack1, lack2] = [beta1, beta2].map(|beta| 1.0 - beta.powf(steps.max(1) as f64));
+    adamw::Params {
+        first: part.groups.start as u32,
+        groups: part.groups.len() as u32,
+        share: share as f32,
+        beta1: beta1 as f32,
+        beta2: beta2 as f32,
+        rate: (rate / lack1) as f32,
+        square_scale: (1.0 / lack2) as f32,
+        eps: eps as f32,
+        kept: (1.0 - rate * weight_decay) as f32,
+    }
+}
+
+/// The optimizer's plan: a dispatch for each part, whose parameters are each step's.
+fn optimizer(parts: &[Part], bytes: u64) -> Plan {
+    let outsides =
+        [Outside::GradientMeans, Outside::GradientSquares, Outside::AllGradients, Outside::AllTrained];
+    let dispatches = parts.iter().map(|part| {
+        let params = params(part, &AdamW::default(), 0.0, 0.0);
+        let spec = adamw::Spec {};
+        let workgroups = adamw::workgroups(&spec, &params);
+        dispatch("optimizer", spec.into(), params.bytes(), workgroups, outsides.len())
+    });
+    let externals = outsides.map(|outside| External { outside, bytes }).to_vec();
+    Plan { name: "optimizer".to_string(), dispatches: dispatches.collect(), externals, ..Plan::default() }
+}
+
+fn square_sums(layout: &Layout) -> Plan {
+    let (spec, params) = (squares::Spec {}, squares::Params { groups: (layout.len / 4) as u32 });
+    let workgroups = squares::workgroups(&spec, &params);
+    let externals = vec![
+        External { outside: Outside::AllGradients, bytes: 4 * layout.len as u64 },
+        External { outside: Outside::SquareSums, bytes: 4 * u64::from(squares::SUMS) },
+    ];
+    let dispatches = vec![dispatch("squares", spec.into(), params.bytes(), workgroups, externals.len())];
+    Plan { name: "squares".to_string(), dispatches, externals, ..Plan::default() }
+}
+
+/// A launch over the first so many of its plan's values.
+fn dispatch(label: &str, kernel: Kernel, params: &[u8], workgroups: [u32; 3], values: usize) -> Dispatch {
+    Dispatch {
+        label: label.to_string(),
+        kernel,
+        params: params.to_vec(),
+        workgroups,
+        bindings: (0..values).map(Binding::External).collect(),
+        flops: 0,
+        bytes: 0,
+    }
+}
+
+/// How tensors lie on the device: one behind the other, each `[K / 4, rows]` groups of four values along K, ranks filled up to a
+/// multiple of 4 with zeros, which stay zeros.
+struct Layout {
+    tensors: Vec<Tensor>,
+    /// Values in all.
+    len: usize,
+}
+
+/// One of them.
+struct Tensor {
+    at: usize,
+    rows: usize,
+    columns: usize,
+    /// Rows and columns there.
+    held: [usize; 2],
+    /// Rows are values, then gates; there they alternate.
+    gated: bool,
+}
+
+impl Layout {
+    fn of(adapters: &[Adapter]) -> Layout {
+        let tensors = adapters.iter().flat_map(|adapter| {
+            let (rank, held) = (adapter.rank, padded(adapter.rank));
+            let (columns, rows) = (adapter.columns, adapter.outputs());
+            [
+                Tensor { at: 0, rows: rank, columns, held: [held, columns], gated: false },
+                Tensor { at: 0, rows, columns: rank, held: [rows, held], gated: adapter.gated },
+            ]
+        });
+        let mut tensors: Vec<Tensor> = tensors.collect();
+        let (at, len) = places(tensors.iter().map(|tensor| tensor.held[0] * tensor.held[1]));
+        tensors.iter_mut().zip(at).for_each(|(tensor, at)| tensor.at = at);
+        Layout { tensors, len }
+    }
+
+    /// Neighbouring adapters of one network.
+    fn parts(&self, adapters: &[Adapter]) -> Vec<Part> {
+        let network = |adapter: &Adapter| adapter.part.name.split('.').next().unwrap_or_default().to_string();
+        let mut parts: Vec<Part> = Vec::new();
+        for (index, adapter) in adapters.iter().enumerate() {
+            let end = self.tensors.get(2 * index + 2).map_or(self.len, |tensor| tensor.at) / 4;
+            match parts.last_mut() {
+                Some(part) if network(&adapters[part.adapter]) == network(adapter) => part.groups.end = end,
+                _ => {
+                    let start = self.tensors[2 * index].at / 4;
+                    parts.push(Part { adapter: index, groups: start..end });
+                }
+            }
+        }
+        parts
+    }
+
+    fn packed(&self, tensors: &[Vec<f32>]) -> Vec<f32> {
+        let mut packed = vec![0.0; self.len];
+        for (tensor, values) in self.tensors.iter().zip(tensors) {
+            for (i, value) in values.iter().enumerate() {
+                packed[tensor.place(i)] = *value;
+            }
+        }
+        packed
+    }
+
+    fn unpacked(&self, packed: &[f32]) -> Vec<Vec<f32>> {
+        let values =
+            |tensor: &Tensor| (0..tensor.rows * tensor.columns).map(|i| packed[tensor.place(i)]).collect();
+        self.tensors.iter().map(values).collect()
+    }
+}
+
+impl Tensor {
+    /// Where its value number `i`, row by row, lies.
+    fn place(&self, i: usize) -> usize {
+        let (row, column) = (i / self.columns, i % self.columns);
+        let half = self.rows / 2;
+        let row = match self.gated {
+            false => row,
+            true if row < half => 2 * row,
+            true => 2 * (row - half) + 1,
+        };
+        self.at + (column / 4 * self.held[0] + row) * 4 + column % 4
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tensors_come_back_as_they_were_packed() {
+        let adapter = |name: &str, outputs: usize, gated: bool| Adapter {
+            part: crate::plan::Part::whole(name, [outputs, 8]),
+            rank: 3,
+            scale: 1.0,
+            columns: 8,
+            side: 1,
+            gated,
+        };
+        let adapters = [adapter("text.a", 4, false), adapter("unet.b", 8, true), adapter("unet.c", 4, false)];
+        let layout = Layout::of(&adapters);
+        let lengths = adapters.iter().flat_map(Adapter::lengths);
+        let tensors: Vec<Vec<f32>> = lengths
+            .enumerate()
+            .map(|(t, len)| (0..len).map(|i| (100 * t + i) as f32 + 1.0).collect())
+            .collect();
+        let packed = layout.packed(&tensors);
+        assert_eq!(layout.unpacked(&packed), tensors);
+        // Row 4 of the gated one, its first gate, is the second there; ranks come in fours.
+        let gated = layout.tensors[3].at;
+        assert_eq!(packed[gated + 4..][..4], [tensors[3][12], tensors[3][13], tensors[3][14], 0.0]);
+        let parts = layout.parts(&adapters);
+        assert_eq!(parts.len(), 2);
+        assert_eq!((parts[0].adapter, parts[1].adapter), (0, 1));
+        assert_eq!(
+            (parts[0].groups.start, parts[0].groups.end, parts[1].groups.end),
+            (0, parts[1].groups.start, layout.len / 4)
+        );
+    }
+}

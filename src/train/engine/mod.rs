@@ -1,0 +1,108 @@
+//! Where a learner computes: the processor or a device, both behind the same few questions.
+
+mod cpu;
+#[cfg(feature = "gpu")]
+mod gpu;
+
+pub use cpu::CpuLearner;
+#[cfg(feature = "gpu")]
+pub use gpu::GpuLearner;
+
+use super::learner::{On, Text};
+use super::optimizer::AdamW;
+use crate::error::Result;
+use crate::plan::Graph;
+use crate::plan::train::Adapter;
+
+/// What there is of each tensor that is learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Values,
+    /// Added up since the last step.
+    Gradients,
+    /// The optimizer's running means of gradients.
+    Means,
+    /// And of their squares.
+    Squares,
+}
+
+/// What a run reads, as the graph takes it.
+pub struct Inputs<'a> {
+    /// `[h, w, c]`, channels padded.
+    pub sample: &'a [f32],
+    pub target: &'a [f32],
+    pub time: &'a [f32],
+    pub text: Text<'a>,
+    /// By what the prediction's error is multiplied.
+    pub factor: f32,
+}
+
+/// Tensors in the order of the graph: `[rank, columns]` and `[outputs, rank]` in turns, row by row.
+pub enum Engine {
+    Cpu(Box<CpuLearner>),
+    #[cfg(feature = "gpu")]
+    Gpu(Box<GpuLearner>),
+}
+
+impl Engine {
+    /// Binds a graph that learns.
+    pub async fn new(on: On<'_>, graph: Graph, adapters: &[Adapter]) -> Result<Engine> {
+        Ok(match on {
+            On::Cpu(weights) => Engine::Cpu(Box::new(CpuLearner::new(weights, graph, adapters)?)),
+            #[cfg(feature = "gpu")]
+            On::Gpu(context, weights) => {
+                Engine::Gpu(Box::new(GpuLearner::new(context, weights, &graph, adapters).await?))
+            }
+        })
+    }
+
+    /// Adds the gradients of one picture; what was predicted, `[h, w, c]`, channels padded.
+    pub async fn run(&mut self, inputs: &Inputs<'_>, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
+        match self {
+            Engine::Cpu(engine) => engine.run(inputs, cancelled),
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.run(inputs, cancelled).await,
+        }
+    }
+
+    /// A state of all tensors.
+    pub async fn tensors(&self, state: State) -> Result<Vec<Vec<f32>>> {
+        match self {
+            Engine::Cpu(engine) => engine.tensors(state),
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.tensors(state).await,
+        }
+    }
+
+    /// Replaces it.
+    pub fn set(&mut self, state: State, tensors: &[Vec<f32>]) -> Result<()> {
+        match self {
+            Engine::Cpu(engine) => engine.set(state, tensors),
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.set(state, tensors),
+        }
+    }
+
+    /// Changes every tensor by its gradients, which together count as no longer than `most`, and begins new ones: the tensors of
+    /// adapter `i` at `rates[i]`. Gives how long they were. Where one is no number nothing changes but that they are gone.
+    pub async fn step(&mut self, optimizer: &mut AdamW, rates: &[f64], most: f64) -> Result<f64> {
+        let stepped = match self {
+            Engine::Cpu(engine) => engine.step(optimizer, rates, most),
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.step(optimizer, rates, most).await,
+        };
+        if stepped.is_err() {
+            self.forget().await;
+        }
+        stepped
+    }
+
+    /// Lets go of the gradients.
+    pub async fn forget(&mut self) {
+        match self {
+            Engine::Cpu(engine) => engine.forget(),
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.forget().await,
+        }
+    }
+}
