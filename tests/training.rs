@@ -17,13 +17,13 @@ use opengen::image::Rgba;
 use opengen::kernels::WeightType;
 use opengen::model;
 use opengen::pipeline::stages::Stages;
-use opengen::pipeline::{Cancel, Pipeline};
-use opengen::plan::train::Adapter;
+use opengen::pipeline::{Cancel, Pipeline, Resident};
+use opengen::plan::train::{Adapter, parts, recomputed};
 use opengen::sample::Forward;
 use opengen::train::lesson::noise;
 use opengen::train::{
-    Asked, Checkpoint, Example, Layers, Learner, Lesson, Noised, On, Origin, Picture, Recipe, State, Text,
-    Training,
+    Asked, Checkpoint, Example, Layers, Learner, Lesson, Noised, Origin, Picture, Recipe, State, Text,
+    Training, learner,
 };
 use opengen::weights::{
     self, Bytes, LayoutOptions, LoraFile, Merged, Merging, ModelSource, Passing, Strength,
@@ -70,13 +70,25 @@ impl Tiny {
     }
 
     /// The processor, and the device if there is one.
-    fn everywhere(&self) -> Vec<(&'static str, On<'_>)> {
-        let device = self.on_device.as_ref().map(|(context, weights)| ("device", On::Gpu(context, weights)));
-        [("processor", On::Cpu(&self.weights))].into_iter().chain(device).collect()
+    fn everywhere(&self) -> Vec<(&'static str, Resident<'_>)> {
+        let device =
+            self.on_device.as_ref().map(|(context, weights)| ("device", Resident::Gpu(context, weights)));
+        [("processor", Resident::Cpu(&self.weights))].into_iter().chain(device).collect()
+    }
+
+    /// The script's first matrices.
+    fn matrices(&self, learner: &Learner) -> Vec<Vec<f32>> {
+        let pair = |adapter: &Adapter| {
+            let matrix = |kind: &str| {
+                weight(&format!("{}.{kind}", layer(adapter)), &shape(adapter, kind == "lora_down"))
+            };
+            ["lora_down", "lora_up"].map(matrix)
+        };
+        learner.adapters().iter().flat_map(pair).collect()
     }
 
     /// A learner whose matrices begin as the script's.
-    fn learner(&self, on: On<'_>, ends: &[&str]) -> Learner {
+    fn learner(&self, on: Resident<'_>, ends: &[&str]) -> Learner {
         let layers = |layer: &str| ends.iter().any(|end| layer.ends_with(end));
         let asked = Asked {
             size: [16, 16],
@@ -84,15 +96,11 @@ impl Tiny {
             encodes: true,
             rank: RANK,
             alpha: ALPHA,
+            memory: None,
             layers: &layers,
         };
         let mut learner = block_on(Learner::new(&self.config, on, &asked)).expect("a learner");
-        let matrices = learner.adapters().iter().flat_map(|adapter| {
-            ["lora_down", "lora_up"].map(|kind| {
-                weight(&format!("{}.{kind}", layer(adapter)), &shape(adapter, kind == "lora_down"))
-            })
-        });
-        let matrices: Vec<Vec<f32>> = matrices.collect();
+        let matrices = self.matrices(&learner);
         learner.set(State::Values, &matrices).expect("matrices");
         learner
     }
@@ -168,6 +176,48 @@ fn gradients_are_autograds() {
         }
     }
     report.finish();
+}
+
+#[test]
+fn parts_that_are_computed_twice_change_nothing() {
+    for name in MODELS {
+        let tiny = Tiny::open(name);
+        for (set, ends) in [("convolutions", &CONVOLUTIONS[..]), ("text", &TEXT[..])] {
+            let layers = |layer: &str| ends.iter().any(|end| layer.ends_with(end));
+            let asked = |memory| Asked {
+                size: [16, 16],
+                tokens: tiny.tokens.len(),
+                encodes: true,
+                rank: RANK,
+                alpha: ALPHA,
+                memory,
+                layers: &layers,
+            };
+            let (whole, _) = learner::graph(&tiny.config, &asked(None), RANK).expect("a graph");
+            for (place, on) in tiny.everywhere() {
+                let bytes =
+                    |count| learner::kept_bytes(on, &recomputed(whole.clone(), count)).expect("a plan");
+                let (most, least) = (bytes(0), bytes(parts(&whole)));
+                assert!(3 * least < 2 * most, "{name} {set} on the {place}: {most} bytes, {least} at least");
+                // As they are, with half of what could be saved, and with all of it.
+                let gradients = [None, Some((most + least) / 2), Some(least + least / 8)].map(|memory| {
+                    let mut learner =
+                        block_on(Learner::new(&tiny.config, on, &asked(memory))).expect("a learner");
+                    let matrices = tiny.matrices(&learner);
+                    learner.set(State::Values, &matrices).expect("matrices");
+                    let (sample, target) = (unit("sample"), unit("target"));
+                    let text = Text::Tokens(&tiny.tokens);
+                    let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target };
+                    block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient");
+                    block_on(learner.tensors(State::Gradients)).expect("gradients")
+                });
+                let same = gradients[1] == gradients[0] && gradients[2] == gradients[0];
+                assert!(same, "{name} {set} on the {place}");
+                let refused = block_on(Learner::new(&tiny.config, on, &asked(Some(least / 2))));
+                assert!(matches!(refused, Err(Error::OutOfMemory { .. })), "{name} {set} on the {place}");
+            }
+        }
+    }
 }
 
 #[test]

@@ -84,6 +84,8 @@ export interface CreateOptions extends LoadOptions {
   model?: ModelSource;
   /** "auto" (the default) takes the CPU where there is no WebGPU; "webgpu" rejects there. */
   engine?: EnginePath;
+  /** Whether `train` is to work on the GPU, too: another, larger module then. On the processor it always does. */
+  learns?: boolean;
   /**
    * How many bytes of the graphics device the engine may use; left out, as many as its models and pictures need. Within a
    * limit weights leave the device while other stages of a run need the room, and come back from the browser's store. A
@@ -105,7 +107,7 @@ export interface CreateOptions extends LoadOptions {
 }
 
 /** The same options as for `create`, but those that change nothing of the answer. */
-export type DetectOptions = Omit<CreateOptions, 'model' | 'onProgress' | 'onPicture' | 'memoryLimit'> & { model?: OneFile };
+export type DetectOptions = Omit<CreateOptions, 'model' | 'onProgress' | 'onPicture' | 'learns' | 'memoryLimit'> & { model?: OneFile };
 
 /** What `create` would do. */
 export interface Detected {

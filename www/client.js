@@ -84,12 +84,12 @@ export class OpenGen extends EventTarget {
    */
   static async create(options = {}) {
     check('create', options);
-    const { model, engine = 'auto', memoryLimit, workerUrl, onPicture, onProgress, signal } = options;
+    const { model, engine = 'auto', learns, memoryLimit, workerUrl, onPicture, onProgress, signal } = options;
     checkHook(onPicture);
     const og = new OpenGen(workerUrl);
     og.#onPicture = onPicture;
     return whileOpen(og.#link, signal, async () => {
-      og.#capabilities = await og.#link.call({ type: 'create', engine, memoryLimit });
+      og.#capabilities = await og.#link.call({ type: 'create', engine, learns, memoryLimit });
       if (model !== undefined) await og.models.load(model, { onProgress });
       return og;
     }, false);
@@ -276,8 +276,8 @@ export class OpenGen extends EventTarget {
   }
 
   /**
-   * Teaches the loaded model something of one's own from a few pictures (DreamBooth): what it learns is a LoRA. Only engines on the
-   * processor can; a second one beside the first leaves that free.
+   * Teaches the loaded model something of one's own from a few pictures (DreamBooth): what it learns is a LoRA. Engines on the
+   * processor can, and those on the GPU that were created with `learns`; a second one beside the first leaves that free.
    * @param {import('./api.d.ts').TrainOptions} options
    * @returns {Promise<import('./api.d.ts').Trained>}
    */

@@ -1,6 +1,6 @@
 /**
- * The engine's code, which comes in three modules of one interface: one computes on the GPU, one on the processor, and one
- * on several of its cores, where the page is isolated. Which of them runs is decided here, and only what is needed is fetched.
+ * The engine's code, which comes in four modules of one interface: one computes on the GPU, one does and can learn there, one
+ * computes on the processor, and one on several of its cores, where the page is isolated. Which of them runs is decided here, and only what is needed is fetched.
  *
  * All are named by address instead of being imported: browsers and bundlers understand `new URL('./file',
  * import.meta.url)`, and a bundler that makes one plain file of the worker could not divide it.
@@ -16,6 +16,10 @@ export const MODULES = {
   webgpu: {
     code: new URL('./opengen-gpu.js', import.meta.url),
     wasm: new URL('./opengen-gpu_bg.wasm', import.meta.url),
+  },
+  learn: {
+    code: new URL('./opengen-learn.js', import.meta.url),
+    wasm: new URL('./opengen-learn_bg.wasm', import.meta.url),
   },
   cpu: {
     code: new URL('./opengen-cpu.js', import.meta.url),
@@ -63,6 +67,9 @@ const fetched = new Map();
 /** Whom to tell that a graphics device was lost. @type {(message: string) => void} */
 let onDeviceLost = () => {};
 
+/** The module for the GPU: what only draws is smaller. @type {'webgpu' | 'learn'} */
+let onGpu = 'webgpu';
+
 /** How many bytes of the graphics device may be used. @type {number | undefined} */
 let memoryLimit;
 
@@ -76,19 +83,20 @@ export function checkPath(wanted) {
 /**
  * Starts the engine that is asked for, or the quicker one.
  * @param {import('./protocol.d.ts').EnginePath} wanted
- * @param {number | undefined} limit how many bytes of the graphics device may be used
+ * @param {{limit?: number, learns?: boolean}} of how many bytes of the graphics device may be used, and whether it is to learn
  * @param {(message: string) => void} whenLost called whenever a graphics device is lost
  */
-export async function choose(wanted, limit, whenLost) {
+export async function choose(wanted, { limit, learns }, whenLost) {
   onDeviceLost = whenLost;
   memoryLimit = limit;
+  onGpu = learns ? 'learn' : 'webgpu';
   checkPath(wanted);
   if (wanted === 'cpu') return onProcessor(AS_ASKED);
-  if (wanted === 'webgpu') return start('webgpu');
+  if (wanted === 'webgpu') return start(onGpu);
   if (!(await findAdapter())) return onProcessor(NO_WEBGPU);
   let gpu;
   try {
-    gpu = await start('webgpu');
+    gpu = await start(onGpu);
   } catch (error) {
     if (error.code === 'NETWORK') throw error;
     return onProcessor(`WebGPU failed here (${error.message ?? error}), so pictures are made on the processor.`);
@@ -165,7 +173,7 @@ async function onProcessor(reason) {
 
 /**
  * Starts an engine.
- * @param {'webgpu' | 'cpu'} name
+ * @param {'webgpu' | 'learn' | 'cpu'} name
  * @param {string | null} [reason]
  */
 async function start(name, reason = null) {

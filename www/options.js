@@ -9,7 +9,7 @@ import { invalid } from './errors.js';
  */
 
 /** @type {Names<Required<import('./api.d.ts').CreateOptions>>} */
-const CREATE = { model: true, engine: true, memoryLimit: true, workerUrl: true, onPicture: true, onProgress: true, signal: true };
+const CREATE = { model: true, engine: true, learns: true, memoryLimit: true, workerUrl: true, onPicture: true, onProgress: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').LoadOptions>>} */
 const LOAD = { onProgress: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').ImportOptions>>} */

@@ -5,8 +5,8 @@
 
 export type EnginePath = 'auto' | 'webgpu' | 'cpu';
 
-/** A module of the engine, as its code is kept: the GPU's, the processor's, and the processor's on several threads. */
-export type ModuleName = 'webgpu' | 'cpu' | 'threads';
+/** A module of the engine, as its code is kept: the GPU's, the one that learns there, the processor's, and that on several threads. */
+export type ModuleName = 'webgpu' | 'learn' | 'cpu' | 'threads';
 
 export interface Capabilities {
   engine: 'webgpu' | 'cpu';
@@ -808,8 +808,8 @@ export type Happened =
   | { type: 'engine'; capabilities: Capabilities };
 
 export type ToWorker =
-  /** `memoryLimit`: bytes of the graphics device. */
-  | { type: 'create'; id: number; engine: EnginePath; memoryLimit?: number }
+  /** `learns`: on the GPU, too. `memoryLimit`: bytes of the graphics device. */
+  | { type: 'create'; id: number; engine: EnginePath; learns?: boolean; memoryLimit?: number }
   | { type: 'detect'; id: number; engine: EnginePath; model: { file: ModelFile; working: number | null } | null }
   /** As listModels, in short, before there is an engine. */
   | { type: 'storedRows'; id: number }

@@ -79,6 +79,7 @@ const SHELL = [
  */
 const PARTS = {
   webgpu: ['opengen-gpu.js', 'opengen-gpu_bg.wasm'],
+  learn: ['opengen-learn.js', 'opengen-learn_bg.wasm'],
   cpu: ['opengen-cpu.js', 'opengen-cpu_bg.wasm'],
   threads: ['crew.js', 'opengen-threads.js', 'opengen-threads_bg.wasm'],
   languages: ['js/languages.js', 'languages.json'],

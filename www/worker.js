@@ -46,7 +46,7 @@ async function perform(call) {
   switch (call.type) {
     case 'create':
       wanted = call.engine;
-      running = await choose(wanted, call.memoryLimit, deviceLost);
+      running = await choose(wanted, { limit: call.memoryLimit, learns: call.learns }, deviceLost);
       return running.capabilities();
     case 'detect':
       return detect(call.engine, call.model && { ...call.model, file: reachable(call.model.file) });

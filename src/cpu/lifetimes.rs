@@ -14,6 +14,12 @@ pub struct Places {
     free: Vec<usize>,
 }
 
+/// Bytes of a graph's intermediate values, without what nodes need only while they run.
+#[cfg(feature = "train")]
+pub fn kept_bytes(graph: &Graph) -> u64 {
+    4 * Places::new(graph, |_| 0).lengths.iter().map(|len| *len as u64).sum::<u64>()
+}
+
 impl Places {
     /// Gives every intermediate of a graph a place; `scratch` says how many values a node needs besides.
     pub fn new(graph: &Graph, scratch: impl Fn(usize) -> usize) -> Places {

@@ -26,6 +26,8 @@ mod weights;
 mod winograd;
 
 pub use executable::Executable;
+#[cfg(feature = "train")]
+pub use lifetimes::kept_bytes;
 pub use memory::Memory;
 #[cfg(all(target_arch = "wasm32", target_feature = "atomics"))]
 pub use threads::crew;

@@ -59,4 +59,6 @@ pub use limits::{
 pub use picture::{Encode, Picture, size_for};
 pub use request::{Cancel, Dump, Event, Output, Request, Stage, Stats, Walk};
 pub use run::Pipeline;
+#[cfg(feature = "train")]
+pub use run::learning::Resident;
 pub use tiling::Tiling;

@@ -5,8 +5,8 @@ use super::optimizer::AdamW;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::{self, denoiser};
-use crate::pipeline::{nchw_to_nhwc, nhwc_to_nchw, time_embedding};
-use crate::plan::train::{Adapter, adapted, backward, joined, unfused};
+use crate::pipeline::{Resident, nchw_to_nhwc, nhwc_to_nchw, time_embedding};
+use crate::plan::train::{Adapter, adapted, backward, joined, parts, recomputed, unfused};
 use crate::plan::{Graph, Part, padded};
 
 /// What learns, and at which size.
@@ -20,6 +20,8 @@ pub struct Asked<'a> {
     pub rank: usize,
     /// What the product of the matrices is divided by rank and multiplied with.
     pub alpha: f64,
+    /// Bytes that what a step keeps for its way back may take; parts of the network are computed again where that is more.
+    pub memory: Option<u64>,
     /// Whether a layer learns, by its path, such as `unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q`.
     pub layers: &'a dyn Fn(&str) -> bool,
 }
@@ -44,21 +46,23 @@ pub struct Noised<'a> {
     pub target: &'a [f32],
 }
 
-/// Where a learner computes, with the model's weights there.
-#[derive(Clone, Copy)]
-pub enum On<'a> {
-    Cpu(&'a crate::cpu::Weights),
-    #[cfg(feature = "gpu")]
-    Gpu(&'a crate::gpu::Context, &'a crate::gpu::Weights),
+/// The rank that matrices have where a model is.
+fn rank_on(on: Resident<'_>, rank: usize) -> usize {
+    match on {
+        Resident::Cpu(_) => rank,
+        #[cfg(feature = "gpu")]
+        Resident::Gpu(..) => padded(rank),
+    }
 }
 
-impl On<'_> {
-    /// The rank that matrices have there.
-    fn rank(self, rank: usize) -> usize {
-        match self {
-            On::Cpu(_) => rank,
-            #[cfg(feature = "gpu")]
-            On::Gpu(..) => padded(rank),
+/// Bytes of what a graph keeps and has in between where a model is, without what lives outside it.
+pub fn kept_bytes(on: Resident<'_>, graph: &Graph) -> Result<u64> {
+    match on {
+        Resident::Cpu(_) => Ok(crate::cpu::kept_bytes(graph)),
+        #[cfg(feature = "gpu")]
+        Resident::Gpu(context, weights) => {
+            let target = crate::plan::Target { elem: crate::kernels::Elem::F32, ..context.target() };
+            Ok(crate::plan::lower(graph, target, &|decl| weights.stored_type(decl))?.arena_bytes())
         }
     }
 }
@@ -75,13 +79,14 @@ pub struct Learner {
 impl Learner {
     /// Binds the graph that learns. Matrices begin as zeros: [`Learner::set`] gives them values. [`Error::Unsupported`] where there
     /// is no way back through a layer, [`Error::InvalidInput`] where no layer learns.
-    pub async fn new(config: &ModelConfig, on: On<'_>, asked: &Asked<'_>) -> Result<Learner> {
-        let (graph, mut adapters) = graph(config, asked, on.rank(asked.rank))?;
+    pub async fn new(config: &ModelConfig, on: Resident<'_>, asked: &Asked<'_>) -> Result<Learner> {
+        let (graph, mut adapters) = graph(config, asked, rank_on(on, asked.rank))?;
         if adapters.is_empty() {
             let message = "no layer of the model is among those that learn".to_string();
             return Err(Error::InvalidInput { field: "layers", message });
         }
         adapters.iter_mut().for_each(|adapter| adapter.rank = asked.rank);
+        let graph = within(graph, asked.memory, &|graph| kept_bytes(on, graph))?;
         let engine = Engine::new(on, graph, &adapters).await?;
         let optimizer = AdamW::default();
         Ok(Learner { config: config.clone(), size: asked.size, engine, adapters, optimizer })
@@ -184,8 +189,33 @@ impl Learner {
     }
 }
 
-/// The model's graph from its text to its loss and back.
-fn graph(config: &ModelConfig, asked: &Asked, rank: usize) -> Result<(Graph, Vec<Adapter>)> {
+/// The same graph with as few parts computed twice as what it keeps, by its `bytes`, fits into so many of them with; [`Error::OutOfMemory`] where even
+/// all of them are not enough.
+pub fn within(graph: Graph, memory: Option<u64>, bytes: &dyn Fn(&Graph) -> Result<u64>) -> Result<Graph> {
+    let Some(memory) = memory else { return Ok(graph) };
+    let bytes = |count: usize| bytes(&recomputed(graph.clone(), count));
+    let (mut fewest, mut most) = (0, parts(&graph));
+    let least = bytes(most)?;
+    if least > memory {
+        let mib = |bytes: u64| bytes.div_ceil(1 << 20);
+        return Err(Error::OutOfMemory {
+            message: format!(
+                "a step keeps {} MiB even if everything is computed twice, {} MiB may be taken; learn at a smaller size",
+                mib(least),
+                mib(memory)
+            ),
+        });
+    }
+    while fewest < most {
+        let count = (fewest + most) / 2;
+        if bytes(count)? <= memory { most = count } else { fewest = count + 1 }
+    }
+    Ok(recomputed(graph, most))
+}
+
+/// The model's graph from its text to its loss and back, and the layers that learn in it, with matrices of a rank, which may be
+/// larger than the one asked for.
+pub fn graph(config: &ModelConfig, asked: &Asked, rank: usize) -> Result<(Graph, Vec<Adapter>)> {
     if config.texts.len() != 1 || config.denoiser.guidance_channels().is_some() {
         let message = "models with one text encoder learn, such as Stable Diffusion 1 and 2";
         return Err(Error::Unsupported {

@@ -175,6 +175,9 @@ pub struct Recipe {
     pub max_gradient: f64,
     pub weight_decay: f64,
     pub seed: u64,
+    /// Bytes that what a step keeps for its way back may take; with less, parts of the network are computed twice. What is
+    /// learnt is the same.
+    pub memory: Option<u64>,
 }
 
 impl Default for Recipe {
@@ -201,6 +204,7 @@ impl Default for Recipe {
             max_gradient: 1.0,
             weight_decay: 1e-2,
             seed: 0,
+            memory: None,
         }
     }
 }

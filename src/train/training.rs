@@ -146,6 +146,7 @@ impl Training {
             encodes: recipe.text_encoder,
             rank: recipe.rank,
             alpha: recipe.alpha,
+            memory: recipe.memory,
             layers: &layers,
         };
         let mut learner = Learner::new(&config, pipeline.learns_on()?, &asked).await?;
@@ -259,7 +260,8 @@ impl Training {
     /// Goes on where a checkpoint was taken, if it is this training's: of the same pictures, words and settings. More steps may be
     /// asked for than then.
     pub fn resume(&mut self, checkpoint: &Checkpoint) -> Result<()> {
-        let same = Recipe { steps: self.recipe.steps, ..checkpoint.recipe.clone() };
+        let Recipe { steps, memory, .. } = self.recipe;
+        let same = Recipe { steps, memory, ..checkpoint.recipe.clone() };
         if checkpoint.lesson != self.id || same != self.recipe {
             let message = "it is of a training from other pictures, captions or settings; begin anew, or choose another file";
             return Err(Error::InvalidInput { field: "checkpoint", message: message.to_string() });

@@ -384,7 +384,7 @@ impl Inner {
     async fn train(&self, _: &JsValue, _: &JsValue) -> Result<JsValue> {
         Err(Error::Unsupported {
             what: "learning on the GPU".into(),
-            message: "models learn on the processor: create the engine with { engine: 'cpu' }".into(),
+            message: "this engine only draws there: create one with { learns: true }, or with { engine: 'cpu' }".into(),
         })
     }
 

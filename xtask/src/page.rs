@@ -134,7 +134,7 @@ mod tests {
                 Asset::Copy { .. } => None,
             })
             .collect();
-        assert_eq!(bins, ["opengen-gpu", "opengen-cpu"]);
+        assert_eq!(bins, ["opengen-gpu", "opengen-cpu", "opengen-learn"]);
         let docs =
             assets.iter().any(|asset| matches!(asset, Asset::Copy { to, .. } if to.starts_with("docs")));
         assert!(docs, "what www/learn/texts.js links to is shipped");

@@ -36,6 +36,8 @@ const CLIENT: &[&str] = &[
     "worker.js",
     "opengen-gpu.js",
     "opengen-gpu_bg.wasm",
+    "opengen-learn.js",
+    "opengen-learn_bg.wasm",
     "opengen-cpu.js",
     "opengen-cpu_bg.wasm",
 ];

@@ -1,5 +1,7 @@
 //! `opengen plan`: what a model will do, printed without doing it.
 
+mod train;
+
 use clap::Parser;
 
 use opengen::config::{BUILTIN, ModelConfig};
@@ -47,7 +49,12 @@ pub struct Args {
     /// Only the totals.
     #[arg(long)]
     summary: bool,
-    /// Which weights are on the device when, within so much of its memory, such as 1GB.
+    /// A training's step, forwards and back, instead of a picture.
+    #[arg(long)]
+    train: bool,
+    #[command(flatten)]
+    learnt: train::Learnt,
+    /// Which weights are on the device when, within so much of its memory, such as 1GB; of a training what is kept for the way back.
     #[arg(long, value_parser = bytes)]
     memory: Option<u64>,
 }
@@ -61,6 +68,9 @@ pub fn run(args: &Args) -> Result<()> {
         other => return Err(crate::invalid("elem", format!("{other:?} is neither f32 nor f16"))),
     };
     let target = Target { elem, tuning: args.tuning, subgroup: 0, limits: args.limits };
+    if args.train {
+        return train::run(args, target, (width, height));
+    }
     let [fast, small] = target.from_fast_to_small();
     let mut planned = plan(args, fast, (width, height))?;
     if planned.residency.as_ref().is_some_and(|residency| residency.excess() > 0) {
@@ -82,24 +92,35 @@ struct Planned {
     residency: Option<Residency>,
 }
 
-fn plan(args: &Args, target: Target, (width, height): (usize, usize)) -> Result<Planned> {
-    let (config, plans, sizes) = if BUILTIN.contains(&args.model.as_str()) {
-        let config = ModelConfig::builtin(&args.model)?;
-        let wanted = args.r#type;
-        let shape = shape(&config, args, width, height);
-        let plans = Plans::without_weights(&config, shape, target, wanted)?;
-        let sizes = builtin_sizes(&config, wanted);
-        (config, plans, sizes)
-    } else {
+/// A model's description, how its weights are stored, and how many bytes its components have.
+struct Model {
+    config: ModelConfig,
+    stored: Box<dyn Fn(&WeightDecl) -> WeightType>,
+    sizes: Sizes,
+}
+
+impl Model {
+    fn of(args: &Args) -> Result<Model> {
+        if BUILTIN.contains(&args.model.as_str()) {
+            let config = ModelConfig::builtin(&args.model)?;
+            let wanted = args.r#type;
+            let sizes = builtin_sizes(&config, wanted);
+            return Ok(Model { config, stored: Box::new(move |decl| stored_type(decl, wanted)), sizes });
+        }
         let source = model::open(&args.model, &args.known.options())?;
         let config = source.config().clone();
         let manifest = source.manifest(&opengen::model::weight_decls(&config), LayoutOptions::default())?;
-        let stored = |decl: &WeightDecl| {
+        let sizes = Placement::of(&manifest).sizes();
+        let stored = move |decl: &WeightDecl| {
             manifest.record(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
         };
-        let plans = Plans::new(&config, shape(&config, args, width, height), target, &stored)?;
-        (config, plans, Placement::of(&manifest).sizes())
-    };
+        Ok(Model { config, stored: Box::new(stored), sizes })
+    }
+}
+
+fn plan(args: &Args, target: Target, (width, height): (usize, usize)) -> Result<Planned> {
+    let Model { config, stored, sizes } = Model::of(args)?;
+    let plans = Plans::new(&config, shape(&config, args, width, height), target, &*stored)?;
     let residency = args.memory.map(|limit| {
         let parts = plans.keyed(&config, shape(&config, args, width, height));
         Residency::of_run(&config, &parts, &sizes, limit)

@@ -12,6 +12,7 @@ use opengen::train::{
     Checkpoint, Layers, Origin, Picture, Preset, Recipe, Schedule, Step, Training, class_pictures,
 };
 
+use crate::bytes::bytes;
 use crate::generate::{io, size};
 use crate::{invalid, model, picture};
 
@@ -81,6 +82,10 @@ pub struct Args {
     noise_offset: Option<f64>,
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// What a step keeps for its way back may take so much memory, such as 2GB; with less, parts of the network are computed twice.
+    /// `opengen plan --train` prints what that means.
+    #[arg(long, value_parser = bytes)]
+    memory: Option<u64>,
     /// Learn on the best GPU instead of the processor.
     #[arg(long)]
     gpu: bool,
@@ -125,6 +130,7 @@ impl Args {
             min_snr: self.min_snr.or(usual.min_snr),
             noise_offset: self.noise_offset.unwrap_or(usual.noise_offset),
             seed: self.seed,
+            memory: self.memory,
             ..usual
         }
     }

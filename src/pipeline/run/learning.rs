@@ -4,15 +4,24 @@ use super::Pipeline;
 use crate::error::{Error, Result};
 use crate::pipeline::engine::Engine;
 use crate::prompt::{Emphasis, Reading};
-use crate::train::On;
+
+/// Where a model is, all of it.
+#[derive(Clone, Copy)]
+pub enum Resident<'a> {
+    Cpu(&'a crate::cpu::Weights),
+    #[cfg(feature = "gpu")]
+    Gpu(&'a crate::gpu::Context, &'a crate::gpu::Weights),
+}
 
 impl Pipeline {
     /// Where the model is, with all of its weights. [`Error::Unsupported`] where a limit of memory keeps some of them away.
-    pub fn learns_on(&self) -> Result<On<'_>> {
+    pub fn learns_on(&self) -> Result<Resident<'_>> {
         match &self.engine {
-            Engine::Cpu(engine) => Ok(On::Cpu(engine.weights())),
+            Engine::Cpu(engine) => Ok(Resident::Cpu(engine.weights())),
             #[cfg(feature = "gpu")]
-            Engine::Gpu(engine) => engine.resident().map(|(context, weights)| On::Gpu(context, weights)),
+            Engine::Gpu(engine) => {
+                engine.resident().map(|(context, weights)| Resident::Gpu(context, weights))
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 mod ask;
 mod control;
 #[cfg(feature = "train")]
-mod learning;
+pub mod learning;
 mod picture;
 mod steps;
 mod study;

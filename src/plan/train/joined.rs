@@ -37,7 +37,11 @@ pub fn joined(first: Graph, second: Graph) -> Graph {
 }
 
 /// An op over other values and weights.
-fn renamed(op: &mut Op, value: &dyn Fn(ValueId) -> ValueId, weight: &dyn Fn(WeightId) -> WeightId) {
+pub(super) fn renamed(
+    op: &mut Op,
+    value: &dyn Fn(ValueId) -> ValueId,
+    weight: &dyn Fn(WeightId) -> WeightId,
+) {
     let of = |id: &mut ValueId| *id = value(*id);
     let maybe = |id: &mut Option<ValueId>| *id = id.map(value);
     let slice = |slice: &mut Slice| slice.value = value(slice.value);
@@ -80,7 +84,6 @@ fn renamed(op: &mut Op, value: &dyn Fn(ValueId) -> ValueId, weight: &dyn Fn(Weig
                 of(id);
             }
         }
-        // Graphs are joined before anything in them learns.
-        Op::Train(_) => unreachable!("joined before it learns"),
+        Op::Train(op) => op.rename(value, weight),
     }
 }

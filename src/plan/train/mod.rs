@@ -4,7 +4,8 @@
 //!   values before an activation;
 //! - [`joined`]: the networks that lie one behind the other as one graph;
 //! - [`adapted`]: with low-rank matrices beside some layers (Hu et al. 2021, <https://arxiv.org/abs/2106.09685>);
-//! - [`backward`]: with its loss and the gradients of those matrices behind it.
+//! - [`backward`]: with its loss and the gradients of those matrices behind it;
+//! - [`recomputed`]: the same in less memory, with parts that are computed once more on the way back.
 //!
 //! What comes out is a graph as any other: it can be printed, and values have places for as long as they are needed. The
 //! processor runs it, and [`launch`] makes it dispatches for a device.
@@ -14,12 +15,14 @@ mod backward;
 mod joined;
 pub mod launch;
 mod ops;
+mod recompute;
 mod unfused;
 
 pub use adapters::{Adapter, adapted};
 pub use backward::backward;
 pub use joined::joined;
 pub use ops::TrainOp;
+pub use recompute::{count as parts, recomputed};
 pub use unfused::unfused;
 
 use super::graph::{ElemKind, Gemm, Graph, Node, Op, Shape, Value, ValueId};

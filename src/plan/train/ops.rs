@@ -53,6 +53,43 @@ pub enum TrainOp {
 }
 
 impl TrainOp {
+    /// The same over other values and weights.
+    pub(super) fn rename(
+        &mut self,
+        value: &dyn Fn(ValueId) -> ValueId,
+        weight: &dyn Fn(WeightId) -> WeightId,
+    ) {
+        use TrainOp::*;
+        let of = |ids: [&mut ValueId; 2]| ids.into_iter().for_each(|id| *id = value(*id));
+        match self {
+            Activation { x, .. } | Gated { x } | Columns { x, .. } | Spread { x } | Pool { x } => {
+                *x = value(*x)
+            }
+            Down { x, matrix, .. } | Up { x, matrix, .. } => of([x, matrix]),
+            Difference { x, y, factor } => {
+                of([x, y]);
+                *factor = value(*factor);
+            }
+            ActivationGrad { x, grad, .. } | GatedGrad { x, grad } => of([x, grad]),
+            LayerNormGrad { x, gamma, grad, .. } => {
+                of([x, grad]);
+                *gamma = weight(*gamma);
+            }
+            GroupNormGrad { norm, grad } => {
+                of([&mut norm.x, grad]);
+                norm.x2 = norm.x2.map(value);
+                of_weights([&mut norm.gamma, &mut norm.beta], weight);
+            }
+            AttentionGrad { q, k, v, grad, of: whose, .. } => {
+                of([&mut q.value, &mut k.value]);
+                of([&mut v.value, grad]);
+                *whose = value(*whose);
+            }
+            UpGrad { grad, matrix, .. } | DownGrad { grad, matrix, .. } => of([grad, matrix]),
+            UpSum { grad, x, .. } | DownSum { grad, x, .. } => of([grad, x]),
+        }
+    }
+
     /// The values it reads.
     pub fn reads(&self) -> Vec<ValueId> {
         use TrainOp::*;
@@ -71,4 +108,8 @@ impl TrainOp {
             UpSum { grad, x, .. } | DownSum { grad, x, .. } => vec![*grad, *x],
         }
     }
+}
+
+fn of_weights(ids: [&mut WeightId; 2], weight: &dyn Fn(WeightId) -> WeightId) {
+    ids.into_iter().for_each(|id| *id = weight(*id));
 }

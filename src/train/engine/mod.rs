@@ -8,9 +8,10 @@ pub use cpu::CpuLearner;
 #[cfg(feature = "gpu")]
 pub use gpu::GpuLearner;
 
-use super::learner::{On, Text};
+use super::learner::Text;
 use super::optimizer::AdamW;
 use crate::error::Result;
+use crate::pipeline::Resident;
 use crate::plan::Graph;
 use crate::plan::train::Adapter;
 
@@ -46,11 +47,11 @@ pub enum Engine {
 
 impl Engine {
     /// Binds a graph that learns.
-    pub async fn new(on: On<'_>, graph: Graph, adapters: &[Adapter]) -> Result<Engine> {
+    pub async fn new(on: Resident<'_>, graph: Graph, adapters: &[Adapter]) -> Result<Engine> {
         Ok(match on {
-            On::Cpu(weights) => Engine::Cpu(Box::new(CpuLearner::new(weights, graph, adapters)?)),
+            Resident::Cpu(weights) => Engine::Cpu(Box::new(CpuLearner::new(weights, graph, adapters)?)),
             #[cfg(feature = "gpu")]
-            On::Gpu(context, weights) => {
+            Resident::Gpu(context, weights) => {
                 Engine::Gpu(Box::new(GpuLearner::new(context, weights, &graph, adapters).await?))
             }
         })

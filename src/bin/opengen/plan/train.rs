@@ -1,0 +1,109 @@
+//! A step of a training, printed without taking it.
+
+use clap::Args as Options;
+use opengen::error::Result;
+use opengen::kernels::Elem;
+use opengen::model;
+use opengen::plan::train::{Adapter, parts};
+use opengen::plan::{Graph, Plan, Target, lower, padded};
+use opengen::train::learner::{Asked, graph, within};
+use opengen::train::{Layers, Preset, Recipe};
+use opengen::weights::Component;
+
+use super::{Args, Model};
+
+/// What of a model learns.
+#[derive(Options)]
+pub struct Learnt {
+    /// Rank of what is learnt of each layer.
+    #[arg(long, requires = "train")]
+    rank: Option<usize>,
+    #[arg(long, requires = "train", help = "Which layers of the UNet learn: attention, linear or all")]
+    layers: Option<Layers>,
+    /// The text encoder learns too.
+    #[arg(long, requires = "train")]
+    text_encoder: bool,
+}
+
+/// A step without its way back: what drawing computes.
+fn forwards(plan: &Plan) -> u64 {
+    let back = plan.dispatches.iter().position(|dispatch| dispatch.label == "loss");
+    let nodes = &plan.dispatches[..back.unwrap_or(plan.dispatches.len())];
+    nodes.iter().filter(|dispatch| !dispatch.label.contains(".lora_")).map(|dispatch| dispatch.flops).sum()
+}
+
+/// Prints the plan and its totals.
+pub fn run(args: &Args, target: Target, (width, height): (usize, usize)) -> Result<()> {
+    let target = Target { elem: Elem::F32, ..target };
+    let Model { config, stored, sizes } = Model::of(args)?;
+    let usual = Recipe::of(Preset::Thing, &config);
+    let learnt = &args.learnt;
+    let recipe = Recipe {
+        layers: learnt.layers.unwrap_or(usual.layers),
+        rank: learnt.rank.unwrap_or(usual.rank),
+        text_encoder: learnt.text_encoder || usual.text_encoder,
+        ..usual
+    };
+    recipe.check()?;
+    let scale = config.vae.scale();
+    let layers = |layer: &str| recipe.learns(layer);
+    let asked = Asked {
+        size: [height / scale, width / scale],
+        tokens: config.chunk_tokens(),
+        encodes: recipe.text_encoder,
+        rank: recipe.rank,
+        alpha: recipe.alpha,
+        memory: args.memory,
+        layers: &layers,
+    };
+    let (whole, adapters): (Graph, Vec<Adapter>) = graph(&config, &asked, padded(recipe.rank))?;
+    let all = parts(&whole);
+    let bytes = |graph: &Graph| Ok(lower(graph, target, &*stored)?.arena_bytes());
+    let kept = within(whole.clone(), args.memory, &bytes)?;
+    let plan = lower(&kept, target, &*stored)?;
+    println!(
+        "{} at {}, a training's step, rank {}, {}, activations f32",
+        config.name, args.size, recipe.rank, recipe.layers
+    );
+    if !args.summary {
+        println!("\n{plan}");
+    }
+    let again = kept.nodes.iter().filter(|node| node.path.ends_with(".again")).count();
+    let forwards = forwards(&plan);
+    println!("{}", plan.totals());
+    println!(
+        "      {} of {} nodes are computed twice, the network has {all} parts",
+        again,
+        whole.nodes.len()
+    );
+    println!(
+        "      {:.3} GFLOP forwards, {:.2} times that in all",
+        forwards as f64 / 1e9,
+        plan.flops() as f64 / forwards.max(1) as f64
+    );
+
+    let values: usize = adapters.iter().flat_map(Adapter::lengths).sum();
+    let text = |component: &Component| matches!(component, Component::Text(_)) && recipe.text_encoder;
+    let reads = |component: &Component| text(component) || *component == Component::Denoiser;
+    let weights: u64 = sizes.components().iter().filter(reads).map(|component| sizes.of(component)).sum();
+    let outside: u64 = plan.externals.iter().map(|external| external.bytes).sum();
+    // Values, their gradients, and two running means: the plan has the first two.
+    let optimizer = 8 * values as u64;
+    let mb = |bytes: u64| bytes as f64 / 1e6;
+    println!("\nmemory of the device");
+    for (what, bytes) in [
+        ("weights that it reads", weights),
+        ("kept and in between", plan.arena_bytes()),
+        ("inputs, learnt, gradients", outside),
+        ("the optimizer's", optimizer),
+        ("in all", weights + plan.arena_bytes() + outside + optimizer),
+    ] {
+        println!("      {what:<26} {:>9.1} MB", mb(bytes));
+    }
+    println!(
+        "\n{} layers learn, {values} numbers, of {} weights",
+        adapters.len(),
+        model::weight_decls(&config).len()
+    );
+    Ok(())
+}
