@@ -42,7 +42,7 @@ const TRAIN = {
 const RECIPE = {
   layers: true, rank: true, alpha: true, textEncoder: true, learningRate: true, textLearningRate: true, schedule: true, warmup: true,
   steps: true, batch: true, classBatch: true, classImages: true, priorWeight: true, captionDropout: true, flip: true, minSnr: true, noiseOffset: true,
-  maxGradient: true, weightDecay: true, seed: true,
+  maxGradient: true, weightDecay: true, seed: true, memory: true,
 };
 /** @type {Names<Required<import('./api.d.ts').PreviewOptions>>} */
 const PREVIEWS = { size: true, every: true };

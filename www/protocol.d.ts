@@ -617,6 +617,8 @@ export interface Recipe {
   maxGradient: number;
   weightDecay: number;
   seed: number;
+  /** Bytes that a step may keep for its way back: with less, parts of the network are computed twice; null: as many as it takes. */
+  memory: number | null;
 }
 
 /** What `train` is asked. */

@@ -20,7 +20,8 @@ pub struct Asked<'a> {
     pub rank: usize,
     /// What the product of the matrices is divided by rank and multiplied with.
     pub alpha: f64,
-    /// Bytes that what a step keeps for its way back may take; parts of the network are computed again where that is more.
+    /// Bytes that what a step keeps for its way back may take; parts of the network are computed again where that is more. Without a
+    /// limit all of them are where a device has no room for what else would be kept.
     pub memory: Option<u64>,
     /// Whether a layer learns, by its path, such as `unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q`.
     pub layers: &'a dyn Fn(&str) -> bool,
@@ -87,7 +88,14 @@ impl Learner {
         }
         adapters.iter_mut().for_each(|adapter| adapter.rank = asked.rank);
         let graph = within(graph, asked.memory, &|graph| kept_bytes(on, graph))?;
-        let engine = Engine::new(on, graph, &adapters).await?;
+        let engine = match Engine::new(on, graph.clone(), &adapters).await {
+            // Without a limit: what the device has room for.
+            Err(Error::OutOfMemory { .. }) if asked.memory.is_none() => {
+                let all = parts(&graph);
+                Engine::new(on, recomputed(graph, all), &adapters).await?
+            }
+            engine => engine?,
+        };
         let optimizer = AdamW::default();
         Ok(Learner { config: config.clone(), size: asked.size, engine, adapters, optimizer })
     }

@@ -384,7 +384,9 @@ impl Inner {
     async fn train(&self, _: &JsValue, _: &JsValue) -> Result<JsValue> {
         Err(Error::Unsupported {
             what: "learning on the GPU".into(),
-            message: "this engine only draws there: create one with { learns: true }, or with { engine: 'cpu' }".into(),
+            message:
+                "this engine only draws there: create one with { learns: true }, or with { engine: 'cpu' }"
+                    .into(),
         })
     }
 

@@ -398,3 +398,33 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
   assert.match(rank, /^INVALID_INPUT rank: 0 asked for/);
   assert.match(checkpoint, /^BAD_MODEL .*checkpoint of a training/);
 });
+
+test('og.train on the GPU: its losses are the processor\'s; without asking for that an engine says how to', async () => {
+  const page = await program(it, it.server);
+  const answers = await page.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    const { MODELS: [mini] } = await import('/models.js');
+    const image = new ImageData(64, 64);
+    image.data.forEach((_, at) => { image.data[at] = at % 4 === 3 ? 255 : (at * 37) % 251; });
+    const ask = { images: [image], instancePrompt: 'a zorp cat', width: 64, height: 64, recipe: { steps: 3, batch: 1, captionDropout: 0 }, saveEvery: 0 };
+    const learnt = async (options) => {
+      const og = await OpenGen.create({ ...options, model: mini });
+      const losses = [];
+      try {
+        const { file } = await og.train({ ...ask, onStep: ({ loss, gradient }) => losses.push(loss, gradient) });
+        return { losses, bytes: file.size, engine: og.capabilities().engine, fetched: og.capabilities().fetched };
+      } catch (error) {
+        return `${error.code}: ${error.message}`;
+      } finally {
+        og.dispose();
+      }
+    };
+    return [await learnt({ engine: 'webgpu', learns: true }), await learnt({ engine: 'cpu' }), await learnt({ engine: 'webgpu' })];
+  });
+  const [gpu, cpu, refused] = answers;
+  assert.deepEqual([gpu.engine, gpu.fetched, cpu.engine], ['webgpu', ['learn'], 'cpu']);
+  assert.equal(gpu.bytes, cpu.bytes);
+  assert.equal(gpu.losses.length, 6);
+  gpu.losses.forEach((value, at) => assert.ok(Math.abs(value - cpu.losses[at]) <= 2e-3 * cpu.losses[at], `${gpu.losses} and ${cpu.losses}`));
+  assert.match(refused, /^UNSUPPORTED: .*learns: true/);
+});

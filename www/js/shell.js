@@ -62,7 +62,7 @@ export function keepPage() {
 
 /**
  * Has what this page fetched kept for the next visit, which may be offline.
- * @param {('webgpu' | 'cpu' | 'threads' | 'languages' | 'models' | 'how' | 'paint' | 'loras' | 'teach' | 'grid' | 'steer' | 'rest' | 'checkpoints')[]} parts as sw.js names them
+ * @param {('webgpu' | 'learn' | 'cpu' | 'threads' | 'languages' | 'models' | 'how' | 'paint' | 'loras' | 'teach' | 'grid' | 'steer' | 'rest' | 'checkpoints')[]} parts as sw.js names them
  */
 export async function keepParts(parts) {
   const registration = await navigator.serviceWorker?.ready;

@@ -126,7 +126,7 @@ export class Taught {
     await look(null, T.before);
     work.say(T.engine);
     let began = 0;
-    const { file, step: taken } = await taught(this.lab.model, {
+    const { file, step: taken } = await taught(this.lab.session, {
       images, classPrompts: ofKind ? [`an ${KIND}`] : [], name: WORD, trigger: `${WORD} ${KIND}`, saveEvery: every, signal,
       recipe: { ...RECIPE, steps, ...(ofKind && { classImages: ofKind }) },
       onPrepare: ({ what, done, all }) => work.say((what === 'class' ? T.class : T.encode)(done, all)),

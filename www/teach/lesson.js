@@ -8,16 +8,19 @@ import { TEXTS as T } from './texts.js';
 const LOCK = 'opengen-teach';
 
 /**
- * Teaches a model, while the page's own engine stays free. Rejects at once where another training is under way, here or in another tab.
- * @param {import('../protocol.d.ts').ModelInfo} model
+ * Teaches the page's model, on the GPU if pictures are drawn there, while the page's own engine stays free. Rejects at once where
+ * another training is under way, here or in another tab.
+ * @param {import('../js/session.js').Session} session
  * @param {import('../api.d.ts').TrainOptions} options
  * @returns {Promise<import('../api.d.ts').Trained>}
  */
-export const taught = (model, options) => alone(async () => {
+export const taught = (session, options) => alone(async () => {
   const { signal } = options;
+  const { model } = session;
   const { id, url, prediction, files } = model;
+  const engine = session.capabilities()?.engine ?? 'cpu';
   const source = /** @type {any} */ (model.own ? { id, url, prediction, files } : model); // of stored models the store alone knows the rest
-  const og = await OpenGen.create({ engine: 'cpu', model: source, signal });
+  const og = await OpenGen.create({ engine, learns: true, model: source, signal });
   keepParts(og.capabilities().fetched).catch(() => {}); // so that it learns without a network, too
   try {
     return await og.train(options);

@@ -223,7 +223,7 @@ export class Teach {
     try {
       await this.#put(given);
       await this.#sample(given, null, 0);
-      return await taught(model, this.#request(given, signal));
+      return await taught(this.page.session, this.#request(given, signal));
     } catch (error) {
       const side = (given.side || Math.min(model.width, model.height)) / 2;
       const begun = this.#unbegun !== given.id; // it goes on from what was kept, at its own size
