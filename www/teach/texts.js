@@ -33,7 +33,7 @@ export const TEXTS = {
   stop: 'Stop',
   goOn: 'Go on',
   useIt: 'Use it as it is',
-  model: (/** @type {string} */ name) => `${name} learns, on this device’s processor. Leave this tab open; you may draw meanwhile, more slowly. `
+  model: (/** @type {string} */ name) => `${name} learns, on this device. Leave this tab open; you may draw meanwhile, more slowly. `
     + 'In the background it goes on, at a pace that is the browser’s to say.',
   preparing: 'The engine is made ready',
   class: 'It draws what it knows',
