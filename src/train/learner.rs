@@ -50,6 +50,7 @@ pub struct Noised<'a> {
 /// The rank that matrices have where a model is.
 fn rank_on(on: Resident<'_>, rank: usize) -> usize {
     match on {
+        #[cfg(feature = "cpu")]
         Resident::Cpu(_) => rank,
         #[cfg(feature = "gpu")]
         Resident::Gpu(..) => padded(rank),
@@ -59,6 +60,7 @@ fn rank_on(on: Resident<'_>, rank: usize) -> usize {
 /// Bytes of what a graph keeps and has in between where a model is, without what lives outside it.
 pub fn kept_bytes(on: Resident<'_>, graph: &Graph) -> Result<u64> {
     match on {
+        #[cfg(feature = "cpu")]
         Resident::Cpu(_) => Ok(crate::cpu::kept_bytes(graph)),
         #[cfg(feature = "gpu")]
         Resident::Gpu(context, weights) => {

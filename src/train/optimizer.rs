@@ -44,6 +44,7 @@ impl AdamW {
 
 /// The factor by which gradients are multiplied so that all of them together are no longer than `most`, and how long they are;
 /// [`Error::NoNumbers`] where one is no number.
+#[cfg(feature = "cpu")]
 pub fn clipping<'a>(gradients: impl Iterator<Item = &'a [f32]>, most: f64) -> Result<(f64, f64)> {
     let square = |gradient: &[f32]| gradient.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
     share_of(gradients.map(square).sum(), most)

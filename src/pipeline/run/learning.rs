@@ -8,6 +8,7 @@ use crate::prompt::{Emphasis, Reading};
 /// Where a model is, all of it.
 #[derive(Clone, Copy)]
 pub enum Resident<'a> {
+    #[cfg(feature = "cpu")]
     Cpu(&'a crate::cpu::Weights),
     #[cfg(feature = "gpu")]
     Gpu(&'a crate::gpu::Context, &'a crate::gpu::Weights),
@@ -17,6 +18,7 @@ impl Pipeline {
     /// Where the model is, with all of its weights. [`Error::Unsupported`] where a limit of memory keeps some of them away.
     pub fn learns_on(&self) -> Result<Resident<'_>> {
         match &self.engine {
+            #[cfg(feature = "cpu")]
             Engine::Cpu(engine) => Ok(Resident::Cpu(engine.weights())),
             #[cfg(feature = "gpu")]
             Engine::Gpu(engine) => {
@@ -28,6 +30,7 @@ impl Pipeline {
     /// Lets whoever else waits run, between two steps.
     pub async fn pause(&self) {
         match &self.engine {
+            #[cfg(feature = "cpu")]
             Engine::Cpu(engine) => engine.pause().await,
             #[cfg(feature = "gpu")]
             Engine::Gpu(_) => {}

@@ -1,9 +1,11 @@
 //! Where a learner computes: the processor or a device, both behind the same few questions.
 
+#[cfg(feature = "cpu")]
 mod cpu;
 #[cfg(feature = "gpu")]
 mod gpu;
 
+#[cfg(feature = "cpu")]
 pub use cpu::CpuLearner;
 #[cfg(feature = "gpu")]
 pub use gpu::GpuLearner;
@@ -40,6 +42,7 @@ pub struct Inputs<'a> {
 
 /// Tensors in the order of the graph: `[rank, columns]` and `[outputs, rank]` in turns, row by row.
 pub enum Engine {
+    #[cfg(feature = "cpu")]
     Cpu(Box<CpuLearner>),
     #[cfg(feature = "gpu")]
     Gpu(Box<GpuLearner>),
@@ -49,6 +52,7 @@ impl Engine {
     /// Binds a graph that learns.
     pub async fn new(on: Resident<'_>, graph: Graph, adapters: &[Adapter]) -> Result<Engine> {
         Ok(match on {
+            #[cfg(feature = "cpu")]
             Resident::Cpu(weights) => Engine::Cpu(Box::new(CpuLearner::new(weights, graph, adapters)?)),
             #[cfg(feature = "gpu")]
             Resident::Gpu(context, weights) => {
@@ -60,6 +64,7 @@ impl Engine {
     /// Adds the gradients of one picture; what was predicted, `[h, w, c]`, channels padded.
     pub async fn run(&mut self, inputs: &Inputs<'_>, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
         match self {
+            #[cfg(feature = "cpu")]
             Engine::Cpu(engine) => engine.run(inputs, cancelled),
             #[cfg(feature = "gpu")]
             Engine::Gpu(engine) => engine.run(inputs, cancelled).await,
@@ -69,6 +74,7 @@ impl Engine {
     /// A state of all tensors.
     pub async fn tensors(&self, state: State) -> Result<Vec<Vec<f32>>> {
         match self {
+            #[cfg(feature = "cpu")]
             Engine::Cpu(engine) => engine.tensors(state),
             #[cfg(feature = "gpu")]
             Engine::Gpu(engine) => engine.tensors(state).await,
@@ -78,6 +84,7 @@ impl Engine {
     /// Replaces it.
     pub fn set(&mut self, state: State, tensors: &[Vec<f32>]) -> Result<()> {
         match self {
+            #[cfg(feature = "cpu")]
             Engine::Cpu(engine) => engine.set(state, tensors),
             #[cfg(feature = "gpu")]
             Engine::Gpu(engine) => engine.set(state, tensors),
@@ -88,6 +95,7 @@ impl Engine {
     /// adapter `i` at `rates[i]`. Gives how long they were. Where one is no number nothing changes but that they are gone.
     pub async fn step(&mut self, optimizer: &mut AdamW, rates: &[f64], most: f64) -> Result<f64> {
         let stepped = match self {
+            #[cfg(feature = "cpu")]
             Engine::Cpu(engine) => engine.step(optimizer, rates, most),
             #[cfg(feature = "gpu")]
             Engine::Gpu(engine) => engine.step(optimizer, rates, most).await,
@@ -101,6 +109,7 @@ impl Engine {
     /// Lets go of the gradients.
     pub async fn forget(&mut self) {
         match self {
+            #[cfg(feature = "cpu")]
             Engine::Cpu(engine) => engine.forget(),
             #[cfg(feature = "gpu")]
             Engine::Gpu(engine) => engine.forget().await,
