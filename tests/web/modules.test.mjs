@@ -1,4 +1,4 @@
-/** The engine comes in two modules, and a visitor fetches the one that is needed: for the GPU or for the processor. */
+/** The engine comes in several modules, and a visitor fetches the one that is needed: for the GPU or for the processor. */
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
