@@ -22,7 +22,7 @@ let calls = null;
 test('the package holds the page’s own client, both engines and the model, and nothing else', () => {
   const listed = run(`tar -tzf ${tarball()}`, work).trim().split('\n').map((path) => path.replace(/^package\//, ''));
   for (const path of ['package.json', 'README.md', 'LICENSE-MIT', 'LICENSE-APACHE', 'THIRD_PARTY.md', 'dist/client.js',
-    'dist/client.d.ts', 'dist/worker.js', 'dist/opengen-gpu.js', 'dist/opengen-gpu_bg.wasm', 'dist/opengen-cpu.js',
+    'dist/client.d.ts', 'dist/worker.js', 'dist/opengen-gpu.js', 'dist/opengen-gpu_bg.wasm', 'dist/opengen-learn.js', 'dist/opengen-learn_bg.wasm', 'dist/opengen-cpu.js',
     'dist/opengen-cpu_bg.wasm', 'dist/models.js', 'dist/models.d.ts', 'dist/models/mini/mini-q8_0.gguf', 'dist/clip/merges.txt']) {
     assert.ok(listed.includes(path), `${path} is packed`);
   }
@@ -124,7 +124,7 @@ test('Vite and TypeScript: the example is installed, type-checked, built, and ma
   install('vite-typescript');
   run('npm run build', vite);
   const dist = join(vite, 'dist');
-  assert.equal(built(dist, '.wasm').length, 2, 'two engines');
+  assert.equal(built(dist, '.wasm').length, 3, 'three engines: the GPU’s, the one that learns there, the processor’s');
   assert.equal(built(dist, '.gguf').length, 1, 'one model');
 
   const page = await open(join(vite, 'dist'));
