@@ -16,7 +16,7 @@ for (const name of ['webpack', 'esbuild']) {
     const folder = install(name);
     run('npm run build', folder);
     const dist = join(folder, 'dist');
-    assert.deepEqual([built(dist, '.wasm').length, built(dist, '.gguf').length], [2, 1], 'both engines and the model');
+    assert.deepEqual([built(dist, '.wasm').length, built(dist, '.gguf').length], [3, 1], 'the engines and the model');
     await drawPanda(await open(dist));
   });
 }

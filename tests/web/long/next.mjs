@@ -11,6 +11,6 @@ test('Next.js: a client component is built into a static site, and makes a pictu
   const folder = install('next');
   run('npm run build', folder);
   const out = join(folder, 'out');
-  assert.deepEqual([built(out, '.wasm').length, built(out, '.gguf').length], [2, 1], 'both engines and the model');
+  assert.deepEqual([built(out, '.wasm').length, built(out, '.gguf').length], [3, 1], 'the engines and the model');
   await drawPanda(await open(out, { policy: null }), 'Draw'); // Next.js writes scripts into its pages
 });
