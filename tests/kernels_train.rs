@@ -126,7 +126,7 @@ fn group_norms_gradients_are_their_twins() {
             let grad = random.values(elem, (batch * rows * channels) as usize, 0.0, 1.0);
             let input = group_norm::cpu::Input { first: &first, second: &second };
             for (silu, threads) in [(false, 256), (true, 256), (true, 4)] {
-                let width = group_norm_grad::width(channels, groups);
+                let width = group_norm::width(channels, groups);
                 let concat = channels2 > 0;
                 let spec = group_norm_grad::Spec { elem, width, threads, concat, silu };
                 let affine = [gamma.as_slice(), beta.as_slice()];
@@ -173,7 +173,7 @@ fn attentions_gradients_are_their_twins() {
             let grad = random.values(elem, rows * inner, 0.0, 1.0);
             let from = [&q[..], if merged { &q[..] } else { &kv[..] }];
             let [mut to_q, to_kv] =
-                attention_grad::cpu::attention_grad(&params, [head_dim, u32::from(causal)], from, &grad);
+                attention_grad::cpu::attention_grad(&params, (head_dim, causal), from, &grad);
             let spec = |pass| attention_grad::Spec { elem, pass, head_dim, causal, shared_qkv: merged };
             let mut operands = vec![encode(elem, &q)];
             operands.extend((!merged).then(|| encode(elem, &kv)));

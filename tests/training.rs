@@ -15,11 +15,12 @@ use opengen::config::{ModelConfig, PredictionType};
 use opengen::cpu::Weights;
 use opengen::gpu::{self, Context};
 use opengen::image::Rgba;
-use opengen::kernels::WeightType;
+use opengen::kernels::{Elem, WeightType};
 use opengen::model;
 use opengen::pipeline::stages::Stages;
 use opengen::pipeline::{Cancel, Pipeline, Resident};
 use opengen::plan::train::{Adapter, parts, recomputed};
+use opengen::plan::{MemoryLimits, Target, Tuning, lower};
 use opengen::sample::Forward;
 use opengen::train::lesson::noise;
 use opengen::train::{
@@ -220,6 +221,34 @@ fn parts_that_are_computed_twice_change_nothing() {
             assert!(matches!(refused, Err(Error::OutOfMemory { .. })), "{name} {set} on the {place}");
         }
     }
+}
+
+#[test]
+fn what_an_adapter_cannot_bind_is_refused_with_what_to_do() {
+    let tiny = Tiny::open("sd1");
+    let refused = |ends: &[&str], binding: u64| {
+        let layers = |layer: &str| ends.iter().any(|end| layer.ends_with(end));
+        let asked = Asked {
+            size: [16, 16],
+            tokens: tiny.tokens.len(),
+            encodes: false,
+            rank: RANK,
+            alpha: ALPHA,
+            memory: None,
+            layers: &layers,
+        };
+        let (graph, _) = learner::graph(&tiny.config, &asked, RANK).expect("a graph");
+        let limits = MemoryLimits { binding, ..MemoryLimits::default() };
+        let target = Target { elem: Elem::F32, tuning: Tuning::CPU, subgroup: 0, limits };
+        lower(&graph, target, &|_| WeightType::F32).expect_err("it does not fit").to_string()
+    };
+    let learnt = refused(&CONVOLUTIONS, 32 << 10);
+    assert!(
+        learnt.starts_with("rank: ") && learnt.ends_with("choose a smaller rank or fewer layers"),
+        "{learnt}"
+    );
+    let value = refused(&["up_blocks.0.resnets.0.conv1"], 16 << 10);
+    assert!(value.starts_with("size: ") && value.ends_with("learn from smaller pictures"), "{value}");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use serde::Serialize;
 /// The files kernels may include, by the name they include them with.
 const INCLUDES: &[(&str, &str)] = &[
     ("attention/blocked.wgsl", include_str!("attention/blocked.wgsl")),
+    ("attention/params.wgsl", include_str!("attention/params.wgsl")),
     ("attention/rows.wgsl", include_str!("attention/rows.wgsl")),
     ("attention/tiled.wgsl", include_str!("attention/tiled.wgsl")),
     ("common/elem.wgsl", include_str!("common/elem.wgsl")),

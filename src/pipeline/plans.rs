@@ -9,8 +9,7 @@ use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::kernels::{Circular, Elem, Kernel, WeightType, prepare, preview, step};
 use crate::plan::{
-    Binding, Dispatch, External, MemoryLimits, Outside, Plan, Target, Tuning, WeightDecl, lower, padded,
-    stored_type,
+    Dispatch, External, MemoryLimits, Outside, Plan, Target, Tuning, WeightDecl, lower, padded, stored_type,
 };
 use crate::sample::Evaluation;
 
@@ -260,15 +259,7 @@ pub(super) fn single(
     workgroups: [u32; 3],
     externals: Vec<External>,
 ) -> Plan {
-    let dispatch = Dispatch {
-        label: name.to_string(),
-        kernel,
-        params: params.to_vec(),
-        workgroups,
-        bindings: (0..externals.len()).map(Binding::External).collect(),
-        flops: 0,
-        bytes: externals.iter().map(|e| e.bytes).sum(),
-    };
+    let dispatch = Dispatch::over(name, kernel, params, workgroups, &externals);
     Plan {
         name: name.to_string(),
         dispatches: vec![dispatch],

@@ -39,7 +39,7 @@ pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
         }
         Op::AttentionMap { q, k, heads, head_dim } => attention_map(l, node, [*q, *k], *heads, *head_dim),
         Op::Embed { tokens, own, table, positions } => embed(l, node, (*tokens, *own), [*table, *positions]),
-        Op::Convert { x, convert } => affine(l, node, *x, *convert),
+        Op::Convert { x, convert } => affine(l, node, (*x, 0), *convert),
         Op::Add { x, y, factor } => add(l, node, [*x, *y], *factor),
         Op::PixelShuffle { x, base, factor } => pixel_shuffle(l, node, *x, *base, (*factor, false)),
         Op::PixelUnshuffle { x, factor } => pixel_shuffle(l, node, *x, None, (*factor, true)),
@@ -293,7 +293,8 @@ fn embed(
     push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
 }
 
-fn affine(l: &mut Lowering, node: &Node, x: ValueId, convert: Convert) {
+/// A conversion of as many channels as the output has, from `first` on.
+pub fn affine(l: &mut Lowering, node: &Node, (x, first): (ValueId, usize), convert: Convert) {
     let (from, to) = (l.shape(x), l.shape(node.output));
     let (op, scale, shift) = match convert {
         Convert::Affine { scale, shift } => (affine::Op::Affine, scale, shift),
@@ -304,9 +305,9 @@ fn affine(l: &mut Lowering, node: &Node, x: ValueId, convert: Convert) {
     let params = affine::Params {
         pixels: from.rows() as u32,
         input_channels: from.c as u32,
-        input_offset: 0,
+        input_offset: first as u32,
         output_channels: to.c as u32,
-        channels: from.c.min(to.c) as u32,
+        channels: (from.c - first).min(to.c) as u32,
         scale,
         shift,
     };
@@ -359,11 +360,9 @@ fn precision(l: &Lowering, value: ValueId) -> Precision {
 
 fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     let (from, to) = (l.shape(op.x), l.shape(node.output));
-    let source = match (op.conv, op.x2) {
-        (Some(Conv { upsample: Some(_), .. }), _) => Source::ConvUpsample,
-        (Some(_), _) => Source::Conv,
-        (None, Some(_)) => Source::Concat,
-        (None, None) => Source::Rows,
+    let source = match op.x2 {
+        Some(_) if op.conv.is_none() => Source::Concat,
+        _ => source(op.conv),
     };
     let second = op.x2.map_or(0, |v| l.shape(v).c);
     let n = if op.geglu { 2 * to.c } else { to.c };
@@ -377,7 +376,13 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
         first_c4: (op.section.input / 4) as u32,
         ..params
     };
-    let way = if op.transposed { way_back(l.target, &params) } else { way(l.target, source, &params) };
+    let way = match op.transposed {
+        true => {
+            let (variant, cuts) = way_back(l.target, &params);
+            Way::Product(variant, cuts)
+        }
+        false => way(l.target, source, &params),
+    };
     let (variant, cuts) = match way {
         Way::Product(variant, cuts) => (variant, cuts),
         Way::Winograd(_, tuning) => (tuning.variant, 1),
@@ -425,6 +430,15 @@ fn gemm(l: &mut Lowering, node: &Node, op: &Gemm) {
     push(l, node, spec.into(), params.bytes(), workgroups, operands, flops);
 }
 
+/// How a layer reads the one map that it is of.
+pub fn source(conv: Option<Conv>) -> Source {
+    match conv {
+        None => Source::Rows,
+        Some(Conv { upsample: Some(_), .. }) => Source::ConvUpsample,
+        Some(_) => Source::Conv,
+    }
+}
+
 /// What the kernel is told of a map of one shape, of which a layer of so many rows and columns makes one of another.
 pub fn sizes(from: Shape, to: Shape, conv: Option<Conv>, (layer_n, layer_k): (usize, usize)) -> gemm::Params {
     let conv = conv.unwrap_or(Conv {
@@ -463,13 +477,13 @@ pub fn flops(params: &gemm::Params) -> u64 {
     8 * [params.m, params.n, params.k4].into_iter().map(u64::from).product::<u64>()
 }
 
-/// How the way back through a layer is computed: in registers where few columns come out.
-pub fn way_back(target: Target, params: &gemm::Params) -> Way {
+/// The variant that computes the way back through a layer, and in how many cuts of K: in registers where few columns come out.
+pub fn way_back(target: Target, params: &gemm::Params) -> (gemm::Variant, u64) {
     let shape = [params.m, params.n, 4 * params.k4].map(u64::from);
     match target.tuning.products.choose(shape) {
-        _ if params.n <= THIN_COLUMNS => Way::Product(gemm::Variant::REGISTERS, 1),
-        (variant, cuts) if gemm::WAYS_BACK.contains(&variant) => Way::Product(variant, cuts),
-        _ => Way::Product(gemm::Variant::OUTER, 1),
+        _ if params.n <= THIN_COLUMNS => (gemm::Variant::REGISTERS, 1),
+        (variant, cuts) if gemm::WAYS_BACK.contains(&variant) => (variant, cuts),
+        _ => (gemm::Variant::OUTER, 1),
     }
 }
 
@@ -477,7 +491,7 @@ pub fn way_back(target: Target, params: &gemm::Params) -> Way {
 const THIN_COLUMNS: u32 = 16;
 
 /// How a linear layer or a convolution is computed.
-pub enum Way {
+enum Way {
     /// As one product by a variant, its K in so many cuts.
     Product(gemm::Variant, u64),
     Winograd(Tile, Winograd),

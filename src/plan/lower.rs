@@ -73,7 +73,7 @@ pub fn lower(graph: &Graph, target: Target, weight_types: WeightTypes) -> Result
     let mut lowering =
         Lowering { graph: graph.clone(), target, weight_types, launches: Vec::new(), views: BTreeMap::new() };
     #[cfg(feature = "train")]
-    super::train::launch::together(&mut lowering);
+    super::train::launch::together(&mut lowering)?;
     let mut cuts = bands::cut(&mut lowering);
     for node in &graph.nodes {
         bands::node(&mut lowering, &mut cuts, node)?;

@@ -63,6 +63,27 @@ pub enum Binding {
     Scales(String),
 }
 
+impl Dispatch {
+    /// A launch over values outside the arena: the first so many of its plan's.
+    pub fn over(
+        label: &str,
+        kernel: Kernel,
+        params: &[u8],
+        workgroups: [u32; 3],
+        externals: &[External],
+    ) -> Dispatch {
+        Dispatch {
+            label: label.to_string(),
+            kernel,
+            params: params.to_vec(),
+            workgroups,
+            bindings: (0..externals.len()).map(Binding::External).collect(),
+            flops: 0,
+            bytes: externals.iter().map(|external| external.bytes).sum(),
+        }
+    }
+}
+
 impl Plan {
     /// Floating point operations of one run.
     pub fn flops(&self) -> u64 {

@@ -80,7 +80,7 @@ pub struct Learner {
 }
 
 impl Learner {
-    /// Binds the graph that learns. Matrices begin as zeros: [`Learner::set`] gives them values. [`Error::Unsupported`] where there
+    /// Binds the graph that learns, on a device to the weights themselves, which have to outlive it. Matrices begin as zeros: [`Learner::set`] gives them values. [`Error::Unsupported`] where there
     /// is no way back through a layer, [`Error::InvalidInput`] where no layer learns.
     pub async fn new(config: &ModelConfig, on: Resident<'_>, asked: &Asked<'_>) -> Result<Learner> {
         let (graph, mut adapters) = graph(config, asked, rank_on(on, asked.rank))?;

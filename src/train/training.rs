@@ -88,7 +88,7 @@ impl Words {
 impl Training {
     /// Makes a model ready to learn from pictures of a thing and of its class, cut to squares or whatever shape `size`
     /// (width, height in pixels) has: encodes them and their captions. `told` is how many are done, of all. Of `origin` what is
-    /// not known here is taken. It learns where the model is.
+    /// not known here is taken. It learns where the model is; on a device the pipeline has to outlive it.
     pub async fn begin(
         pipeline: &mut Pipeline,
         recipe: Recipe,

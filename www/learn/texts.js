@@ -535,7 +535,7 @@ export const TEXTS = {
       + 'all begin with the same seed; what changes between them is what the model has learnt meanwhile.',
     ],
     learn: 'Teach it',
-    howLong: (steps) => `${steps} steps. That takes about half a minute on a fast computer and a few minutes on a slow one.`,
+    howLong: (steps) => `${steps} steps. On two cores of a processor that took about a minute.`,
     ready: (steps, each) => `${steps} steps, about ${each} on this device.`,
     before: 'before',
     after: (step) => `step ${step}`,

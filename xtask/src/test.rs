@@ -63,7 +63,11 @@ fn native(report: &mut Report) -> Beside {
 
 /// The wasm crate, the page and its tests in a real browser. What needs the built page waits for it.
 fn web(report: &mut Report) {
-    for (name, engine) in [("clippy, wasm32, GPU", "gpu,train"), ("clippy, wasm32, CPU", "cpu,train")] {
+    for (name, engine) in [
+        ("clippy, wasm32, GPU", "gpu"),
+        ("clippy, wasm32, GPU that learns", "gpu,train"),
+        ("clippy, wasm32, CPU", "cpu,train"),
+    ] {
         report.check(name, || {
             let toolchain = Toolchain::ensure()?;
             let mut build = cmd(toolchain.cargo());

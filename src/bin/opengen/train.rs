@@ -160,6 +160,8 @@ pub async fn run(args: Args) -> Result<()> {
     let begun = Training::begin(&mut pipeline, recipe, (&own, &class), origin, &mut told, &cancel).await;
     reading.finish_and_clear();
     let mut training = begun?;
+    // The learner has what it needs of a model on the processor; on a device it is bound to its weights.
+    let _bound = args.gpu.then_some(pipeline);
     eprintln!(
         "{} pictures{}; {} numbers are learnt in {} steps",
         own.len(),

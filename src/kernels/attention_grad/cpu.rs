@@ -6,7 +6,7 @@ use super::Params;
 /// something else; `grad` is `[N, Tq, heads · D]`.
 pub fn attention_grad(
     params: &Params,
-    [head_dim, causal]: [u32; 2],
+    (head_dim, causal): (u32, bool),
     [q, kv]: [&[f32]; 2],
     grad: &[f32],
 ) -> [Vec<f32>; 2] {
@@ -22,7 +22,7 @@ pub fn attention_grad(
             row + key * params.kv_stride as usize + offset as usize + head * dim
         };
         for query in 0..queries {
-            let seen = if causal != 0 { keys.min(query + 1) } else { keys };
+            let seen = if causal { keys.min(query + 1) } else { keys };
             let from = &q[q_at(query)..][..dim];
             let way = &grad[((image * queries + query) * heads + head) * dim..][..dim];
             let dot =

@@ -9,21 +9,7 @@
 {% set slots = (16 * lanes + 255) // 256 %}
 {% include "common/elem.wgsl" %}
 
-// strides and offsets in elements, all multiples of 4
-struct Params {
-    batch: u32,
-    heads: u32,
-    queries: u32,
-    keys: u32,
-    q_stride: u32,
-    q_offset: u32,
-    kv_stride: u32,
-    kv_batch_stride: u32,
-    kv_images: u32,
-    k_offset: u32,
-    v_offset: u32,
-    scale: f32,
-}
+{% include "attention/params.wgsl" %}
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> q: array<vec4<elem>>; // [N, Tq, q_stride]

@@ -5,13 +5,13 @@ pub mod cpu;
 use serde::Serialize;
 
 use super::params::params;
-use super::{Elem, grid, group_norm, template};
+use super::{Elem, grid, template};
 
 /// What the shader is specialised for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Spec {
     pub elem: Elem,
-    /// Channels that are read at once, as [`group_norm::width`] says.
+    /// Channels that are read at once, as [`width`](super::group_norm::width) says.
     pub width: u32,
     /// Invocations that share a group of an image.
     pub threads: u32,
@@ -59,9 +59,4 @@ pub fn all_specs() -> Vec<Spec> {
         }
     }
     specs
-}
-
-/// The width for so many channels in so many groups.
-pub fn width(channels: u32, groups: u32) -> u32 {
-    group_norm::width(channels, groups)
 }

@@ -3,17 +3,17 @@
 //! On a device everything that is learnt lies in one buffer, so do its gradients, and low-rank matrices are packed as weights
 //! are: `[K / 4, rows]` groups of four values along K, which is `columns` of the first matrix and the rank of the second.
 
-use super::super::graph::{Conv, ElemKind, GroupNorm, Node, Shape, Slice, ValueId, WeightId};
-use super::super::launch::{Way, attention_params, flops, product, sizes, way_back};
+use super::super::graph::{Conv, Convert, ElemKind, GroupNorm, Node, Shape, Slice, ValueId, WeightId};
+use super::super::launch::{self, attention_params, flops, product, sizes, way_back};
 use super::super::lower::{Lowering, Operand, push};
 use super::super::memory::ALIGNMENT;
 use super::super::outside::Outside;
 use super::{TrainOp, not_trainable};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::kernels::attention_grad::Pass;
 use crate::kernels::gemm::{self, Act, Source};
 use crate::kernels::{
-    Elem, WeightType, activation, affine, attention_grad, difference, gemm_sum, group_norm_grad,
+    Elem, WeightType, activation, attention_grad, difference, gemm_sum, group_norm, group_norm_grad,
     layer_norm_grad, low_rank_sum, resample,
 };
 
@@ -34,8 +34,8 @@ pub fn places(lengths: impl Iterator<Item = usize>) -> (Vec<usize>, usize) {
     (places, next)
 }
 
-/// Puts what is learnt together into one value, and so its gradients.
-pub fn together(l: &mut Lowering) {
+/// Puts what is learnt together into one value, and so its gradients. Fails where that is larger than the adapter can bind.
+pub fn together(l: &mut Lowering) -> Result<()> {
     type Number = fn(Outside) -> Option<usize>;
     let kinds: [(Outside, Number); 2] = [
         (
@@ -55,6 +55,15 @@ pub fn together(l: &mut Lowering) {
             continue;
         }
         let (places, len) = places(parts.iter().map(|(_, id)| l.shape(*id).len() as usize));
+        let (bytes, binding) = (4 * len as u64, l.target.limits.binding);
+        if bytes > binding {
+            let message = format!(
+                "what is learnt takes {} MiB, this adapter binds at most {} MiB at once; choose a smaller rank or fewer layers",
+                bytes >> 20,
+                binding >> 20
+            );
+            return Err(Error::InvalidInput { field: "rank", message });
+        }
         let whole = l.scratch(Shape::tokens(1, 1, len), ElemKind::F32);
         l.graph.values[whole.index()].external = Some(all);
         for ((_, id), place) in parts.iter().zip(places) {
@@ -62,6 +71,7 @@ pub fn together(l: &mut Lowering) {
             l.views.insert(*id, (whole, place as u64));
         }
     }
+    Ok(())
 }
 
 /// Appends the launches of one node.
@@ -83,10 +93,12 @@ pub fn node(l: &mut Lowering, node: &Node, op: &TrainOp) -> Result<()> {
             let workgroups = difference::workgroups(&spec, &params);
             push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
         }
-        TrainOp::Columns { x, first } => columns(l, node, *x, *first),
+        TrainOp::Columns { x, first } => {
+            launch::affine(l, node, (*x, *first), Convert::Affine { scale: 1.0, shift: 0.0 });
+        }
         TrainOp::Spread { x } => resampled(l, node, *x, false),
         TrainOp::Pool { x } => resampled(l, node, *x, true),
-        TrainOp::GroupNormGrad { norm, grad } => group_norm(l, node, norm, *grad),
+        TrainOp::GroupNormGrad { norm, grad } => group_norm_grad(l, node, norm, *grad),
         TrainOp::LayerNormGrad { x, gamma, eps, grad } => layer_norm(l, node, (*x, *gamma, *eps), *grad),
         TrainOp::AttentionGrad { q, k, v, heads, head_dim, causal, grad, of } => {
             return attention(l, node, [*q, *k, *v], (*heads, *head_dim, *causal), *grad, *of);
@@ -195,25 +207,6 @@ fn activate(l: &mut Lowering, node: &Node, (act, gated): (Act, bool), x: ValueId
     push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
 }
 
-/// As many channels as the output has, from `first` on.
-fn columns(l: &mut Lowering, node: &Node, x: ValueId, first: usize) {
-    let (from, to) = (l.shape(x), l.shape(node.output));
-    let elem = affine::Precision::Elem;
-    let spec = affine::Spec { elem: l.target.elem, op: affine::Op::Affine, input: elem, output: elem };
-    let params = affine::Params {
-        pixels: from.rows() as u32,
-        input_channels: from.c as u32,
-        input_offset: first as u32,
-        output_channels: to.c as u32,
-        channels: to.c as u32,
-        scale: 1.0,
-        shift: 0.0,
-    };
-    let workgroups = affine::workgroups(&spec, &params);
-    let operands = vec![Operand::Read(x), Operand::Write(node.output)];
-    push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
-}
-
 fn resampled(l: &mut Lowering, node: &Node, x: ValueId, pool: bool) {
     let (from, to) = (l.shape(x), l.shape(node.output));
     let spec = resample::Spec { elem: l.target.elem, pool };
@@ -230,13 +223,13 @@ fn resampled(l: &mut Lowering, node: &Node, x: ValueId, pool: bool) {
     push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
 }
 
-fn group_norm(l: &mut Lowering, node: &Node, norm: &GroupNorm, grad: ValueId) {
+fn group_norm_grad(l: &mut Lowering, node: &Node, norm: &GroupNorm, grad: ValueId) {
     let from = l.shape(norm.x);
     let second = norm.x2.map_or(0, |x2| l.shape(x2).c);
     let channels = (from.c + second) as u32;
     let spec = group_norm_grad::Spec {
         elem: l.target.elem,
-        width: group_norm_grad::width(channels, norm.groups as u32),
+        width: group_norm::width(channels, norm.groups as u32),
         threads: if l.target.tuning.cpu { 4 } else { 256 },
         concat: norm.x2.is_some(),
         silu: norm.silu,
@@ -326,19 +319,14 @@ fn low_rank(
     params: gemm::Params,
     [transposed, window]: [bool; 2],
 ) {
-    let source = match conv {
-        None => Source::Rows,
-        Some(Conv { upsample: Some(_), .. }) => Source::ConvUpsample,
-        Some(_) => Source::Conv,
-    };
-    let Way::Product(variant, _) = way_back(l.target, &params) else { unreachable!("a product") };
+    let (variant, _) = way_back(l.target, &params);
     let accumulate = window && !transposed;
     let spec = gemm::Spec {
         transposed,
         window,
         accumulate,
         circular: conv.map_or(crate::kernels::Circular::NONE, |conv| conv.circular),
-        ..gemm::Spec::plain(l.target.elem, WeightType::F32, variant, source)
+        ..gemm::Spec::plain(l.target.elem, WeightType::F32, variant, launch::source(conv))
     };
     let output = if accumulate { Operand::Update(node.output) } else { Operand::Write(node.output) };
     let operands = vec![Operand::Read(x), Operand::Read(matrix), output];

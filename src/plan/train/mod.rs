@@ -52,11 +52,12 @@ pub(super) fn learns(node: &Node) -> bool {
 
 /// A value is larger than a binding: what learns is not taken apart into bands.
 pub(super) fn too_large(l: &Lowering, node: &Node) -> Error {
-    let values = node.op.reads().chain([node.output]);
-    let largest = values.map(|value| l.bytes_of(value)).max().unwrap_or(0);
-    let limit = l.target.limits.binding.min(largest.saturating_sub(1));
-    let limits = super::memory::MemoryLimits { binding: limit, ..l.target.limits };
-    limits.check(largest, &node.path).err().unwrap_or_else(|| not_trainable(&node.path, "it is too large"))
+    let message = format!(
+        "{} is larger than the {} MiB that this adapter binds at once; learn from smaller pictures",
+        node.path,
+        l.target.limits.binding >> 20
+    );
+    Error::InvalidInput { field: "size", message }
 }
 
 /// What no gradient goes through.

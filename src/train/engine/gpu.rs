@@ -5,10 +5,10 @@ use std::ops::Range;
 use super::{Inputs, State};
 use crate::error::Result;
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
-use crate::kernels::{Elem, Kernel, adamw, squares};
+use crate::kernels::{Elem, adamw, squares};
 use crate::plan::train::Adapter;
 use crate::plan::train::launch::places;
-use crate::plan::{Binding, Dispatch, External, Graph, Outside, Plan, Target, lower, padded};
+use crate::plan::{Dispatch, External, Graph, Outside, Plan, Target, lower, padded};
 use crate::train::learner::Text;
 use crate::train::optimizer::{AdamW, share_of};
 
@@ -144,14 +144,15 @@ fn params(part: &Part, optimizer: &AdamW, rate: f64, share: f64) -> adamw::Param
 fn optimizer(parts: &[Part], bytes: u64) -> Plan {
     let outsides =
         [Outside::GradientMeans, Outside::GradientSquares, Outside::AllGradients, Outside::AllTrained];
+    let externals = outsides.map(|outside| External { outside, bytes }).to_vec();
     let dispatches = parts.iter().map(|part| {
         let params = params(part, &AdamW::default(), 0.0, 0.0);
         let spec = adamw::Spec {};
         let workgroups = adamw::workgroups(&spec, &params);
-        dispatch("optimizer", spec.into(), params.bytes(), workgroups, outsides.len())
+        Dispatch::over("optimizer", spec.into(), params.bytes(), workgroups, &externals)
     });
-    let externals = outsides.map(|outside| External { outside, bytes }).to_vec();
-    Plan { name: "optimizer".to_string(), dispatches: dispatches.collect(), externals, ..Plan::default() }
+    let dispatches = dispatches.collect();
+    Plan { name: "optimizer".to_string(), dispatches, externals, ..Plan::default() }
 }
 
 fn square_sums(layout: &Layout) -> Plan {
@@ -161,21 +162,8 @@ fn square_sums(layout: &Layout) -> Plan {
         External { outside: Outside::AllGradients, bytes: 4 * layout.len as u64 },
         External { outside: Outside::SquareSums, bytes: 4 * u64::from(squares::SUMS) },
     ];
-    let dispatches = vec![dispatch("squares", spec.into(), params.bytes(), workgroups, externals.len())];
+    let dispatches = vec![Dispatch::over("squares", spec.into(), params.bytes(), workgroups, &externals)];
     Plan { name: "squares".to_string(), dispatches, externals, ..Plan::default() }
-}
-
-/// A launch over the first so many of its plan's values.
-fn dispatch(label: &str, kernel: Kernel, params: &[u8], workgroups: [u32; 3], values: usize) -> Dispatch {
-    Dispatch {
-        label: label.to_string(),
-        kernel,
-        params: params.to_vec(),
-        workgroups,
-        bindings: (0..values).map(Binding::External).collect(),
-        flops: 0,
-        bytes: 0,
-    }
 }
 
 /// How tensors lie on the device: one behind the other, each `[K / 4, rows]` groups of four values along K, ranks filled up to a

@@ -56,7 +56,7 @@ pub fn run(args: &Args, target: Target, (width, height): (usize, usize)) -> Resu
         memory: args.memory,
         layers: &layers,
     };
-    let (whole, adapters): (Graph, Vec<Adapter>) = graph(&config, &asked, padded(recipe.rank))?;
+    let (whole, mut adapters): (Graph, Vec<Adapter>) = graph(&config, &asked, padded(recipe.rank))?;
     let all = parts(&whole);
     let bytes = |graph: &Graph| Ok(lower(graph, target, &*stored)?.arena_bytes());
     let kept = within(whole.clone(), args.memory, &bytes)?;
@@ -82,13 +82,15 @@ pub fn run(args: &Args, target: Target, (width, height): (usize, usize)) -> Resu
         plan.flops() as f64 / forwards.max(1) as f64
     );
 
+    // Values, their gradients, and two running means: the plan has the first two.
+    let optimizer = 8 * adapters.iter().flat_map(Adapter::lengths).sum::<usize>() as u64;
+    // On a device ranks are filled up to a multiple of 4 with zeros.
+    adapters.iter_mut().for_each(|adapter| adapter.rank = recipe.rank);
     let values: usize = adapters.iter().flat_map(Adapter::lengths).sum();
     let text = |component: &Component| matches!(component, Component::Text(_)) && recipe.text_encoder;
     let reads = |component: &Component| text(component) || *component == Component::Denoiser;
     let weights: u64 = sizes.components().iter().filter(reads).map(|component| sizes.of(component)).sum();
     let outside: u64 = plan.externals.iter().map(|external| external.bytes).sum();
-    // Values, their gradients, and two running means: the plan has the first two.
-    let optimizer = 8 * values as u64;
     let mb = |bytes: u64| bytes as f64 / 1e6;
     println!("\nmemory of the device");
     for (what, bytes) in [
