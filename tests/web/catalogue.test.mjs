@@ -10,7 +10,7 @@ import { fitOf } from '../../www/catalogue/fit.js';
 import { LICENSES, licenseOf, licensesOf } from '../../www/catalogue/licenses.js';
 import { HUB, addressOf, isFolder, understand } from '../../www/catalogue/sources.js';
 import { inHalves } from './gguf.mjs';
-import { MODEL, MOTION, PATIENCE, draw, fileOf, psnr, ready, sent, stand, visitor } from './page.mjs';
+import { MODEL, MOTION, PATIENCE, draw, fileOf, psnr, ready, resize, sent, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models', light: true });
 const folder = mkdtempSync(join(tmpdir(), 'opengen-catalogue-'));
@@ -484,7 +484,7 @@ test('nothing sticks out at any width between a phone and a desk', async () => {
   await ready(page);
   await card(page, MODEL.name).waitFor();
   for (const width of [320, 390, 600, 768, 899, 1100]) {
-    await page.setViewportSize({ width, height: 800 });
+    await resize(page, { width, height: 800 });
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `at ${width} px`);
   }
 });

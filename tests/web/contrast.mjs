@@ -1,5 +1,7 @@
 /** The page in every look, and whether its texts can be read. */
 
+import { resize } from './page.mjs';
+
 /**
  * Resolves when no colour is on its way to another, or after some seconds: in a part that is not drawn a transition may never
  * end. Runs in the page.
@@ -47,11 +49,4 @@ export async function everyLook(page, widths, check) {
     }
   }
   await resize(page, before);
-}
-
-/** Resolves when the page has been told of its new size: its media queries change with a later frame than the window. */
-async function resize(page, size) {
-  await page.setViewportSize(size);
-  await page.waitForFunction(({ width }) => matchMedia(`(width: ${width}px)`).matches, size);
-  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { MOTION, promptOf, ready, stand, visitor } from './page.mjs';
+import { MOTION, promptOf, ready, resize, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 
@@ -56,7 +56,7 @@ test('How it works does not scroll sideways at any width between a phone and a d
   for (const size of ['16px', '24px']) {
     await page.evaluate((fontSize) => { document.documentElement.style.fontSize = fontSize; }, size);
     for (const width of [390, 600, 640, 768, 800, 899, 900, 1100]) {
-      await page.setViewportSize({ width, height: 800 });
+      await resize(page, { width, height: 800 });
       // The contents go from edge to edge: what the size asks for may take effect some frames later.
       const laidOut = (to) => {
         const { left, right } = document.querySelector('.contents-box').getBoundingClientRect();

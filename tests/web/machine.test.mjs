@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { Thin, takeApart } from '../../www/learn/thin.js';
 import { open as openFor, part, pixelsOf, says, shot } from './learn.mjs';
-import { MODEL, MOTION, PATIENCE, assertDone, finished, generateButton, stand } from './page.mjs';
+import { MODEL, MOTION, PATIENCE, assertDone, finished, generateButton, resize, stand } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#how', light: true });
 const open = (options) => openFor(it, options);
@@ -49,7 +49,7 @@ test('each piece is a link to its part, in the large drawing and in the narrow o
   const page = await open();
   const machine = page.locator('.machine');
   for (const width of [1280, 390]) {
-    await page.setViewportSize({ width, height: 800 });
+    await resize(page, { width, height: 800 });
     const links = machine.getByRole('link');
     assert.deepEqual((await links.locator('.name').allTextContents()).sort(), [...WHOLE].sort());
     for (const [name, heading] of [['Scheduler', 'Back out of noise'], ['Text encoder', 'Words into pictures'], ['Picture', 'Why it varies']]) {

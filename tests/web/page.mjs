@@ -112,6 +112,13 @@ export async function program(it, server) {
   return page;
 }
 
+/** Resolves when the page has been told of its new size: its media queries change with a later frame than the window. */
+export async function resize(page, size) {
+  await page.setViewportSize(size);
+  await page.waitForFunction(({ width }) => matchMedia(`(width: ${width}px)`).matches, size);
+  await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+}
+
 export const promptOf = (page) => page.getByRole('textbox', { name: 'Prompt', exact: true });
 export const generateButton = (page) => page.getByRole('button', { name: 'Generate', exact: true });
 export const cancelButton = (page) => page.getByRole('button', { name: 'Cancel', exact: true });

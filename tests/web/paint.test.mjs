@@ -412,9 +412,9 @@ test('a picture grows on its side and stays as it was behind the seam; of a larg
   for (let i = 0; i < 480 * 320; i++) photograph.data.set([i % 256, (i >> 8) % 256, 90, 255], 4 * i);
   await mode(page, 'Repaint');
   await page.locator('#begin-file').setInputFiles({ name: 'large.png', mimeType: 'image/png', buffer: PNG.sync.write(photograph) });
-  await painted(page, NOTHING);
   await more(page);
-  assert.equal(await page.locator('#onlyMasked').isChecked(), true);
+  await page.locator('#onlyMasked:checked').waitFor(); // once the large one is there
+  await painted(page, NOTHING);
   for (const [label, value] of [['From the left', 40], ['From the top', 40], ['Width', 60], ['Height', 60]]) {
     await page.locator('#tools').getByLabel(label, { exact: true }).fill(String(value));
   }

@@ -38,6 +38,8 @@ pub struct LeftOut {
     /// By reason and whether the whole test was left out.
     tests: BTreeMap<(bool, String), BTreeSet<String>>,
     lines: Vec<String>,
+    /// Tests that failed among others and passed alone.
+    unsteady: Vec<String>,
 }
 
 impl LeftOut {
@@ -80,6 +82,13 @@ impl LeftOut {
             self.tests.entry(key).or_default().extend(tests);
         }
         self.lines.extend(other.lines);
+        self.unsteady.extend(other.unsteady);
+    }
+
+    /// A test that failed among others and passed alone: no failure of what is tested, and to be looked at.
+    pub fn unsteady(&mut self, test: &Failed) {
+        self.unsteady
+            .push(format!("UNSTEADY: failed among others, passed alone: {}: {}", test.file, test.name));
     }
 
     /// Something else that was left out.
@@ -105,6 +114,7 @@ impl LeftOut {
         if lines.is_empty() {
             lines.push("nothing was left out".to_owned());
         }
+        lines.extend(self.unsteady.iter().cloned());
         lines.join("\n")
     }
 }
@@ -148,9 +158,53 @@ pub fn node(output: &str) -> Counts {
     counts
 }
 
+/// A test of a file that failed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failed {
+    pub file: String,
+    pub name: String,
+}
+
+impl Failed {
+    /// The option of `node --test` that chooses it, and others of its name.
+    pub fn pattern(&self) -> String {
+        let mut pattern = String::from("--test-name-pattern=^");
+        for letter in self.name.chars() {
+            if r"\^$.*+?()[]{}|/".contains(letter) {
+                pattern.push('\\');
+            }
+            pattern.push(letter);
+        }
+        pattern + "$"
+    }
+}
+
+/// Reads the end of what `node --test` prints in its form `spec`: a place, `test at X.test.mjs:3:1`, and in the next line the
+/// test, `✖ NAME (1.6ms)`.
+pub fn failed_in_node(output: &str) -> Vec<Failed> {
+    let lines: Vec<&str> = output.lines().collect();
+    let read = |place: &str, test: &str| {
+        let file = place.strip_prefix("test at ")?.rsplitn(3, ':').nth(2)?;
+        let name = test.strip_prefix("✖ ")?.rsplit_once(" (")?.0;
+        Some(Failed { file: file.to_owned(), name: name.to_owned() })
+    };
+    lines.windows(2).filter_map(|pair| read(pair[0], pair[1])).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_failed_in_node_can_be_run_again() {
+        let output = "✖ one (of two) (1.6ms)\n  Error: x\n\nℹ fail 2\n\n✖ failing tests:\n\ntest at a.test.mjs:3:1\n\
+            ✖ one (of two) (1.6ms)\n  Error: x\n\ntest at long/b.mjs:15:1\n✖ a: \"b\" (12ms)\n  Error: y\n";
+        let failed = |file: &str, name: &str| Failed { file: file.into(), name: name.into() };
+        let all = failed_in_node(output);
+        assert_eq!(all, [failed("a.test.mjs", "one (of two)"), failed("long/b.mjs", "a: \"b\"")]);
+        assert_eq!(all[0].pattern(), r"--test-name-pattern=^one \(of two\)$");
+        assert_eq!(failed_in_node("✔ all well (1ms)"), []);
+    }
 
     #[test]
     fn cargo_lines_add_up() {

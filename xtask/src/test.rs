@@ -7,7 +7,7 @@ use crate::pkg;
 use crate::report::{Beside, Report};
 use crate::sh::{self, Parts, cmd, say};
 use crate::size;
-use crate::summary::{self, LeftOut};
+use crate::summary::{self, Failed, LeftOut};
 use crate::tools::wasm::{TARGET, Toolchain};
 use crate::tools::{chromium, exiftool, firefox, node, trunk, vulkan, webkit};
 use anyhow::Result;
@@ -97,11 +97,15 @@ fn web(report: &mut Report) {
     if !webkit::ensure() {
         report.left_out("the page in WebKitGTK: no webkit2gtk-driver and xvfb can be had here");
     }
-    report.tests("tests, browser", summary::node, |left_out| {
+    report.tests_twice("tests, browser", summary::node, summary::failed_in_node, |left_out, again| {
         let mut tests = cmd("npm");
         tests.arg("test").current_dir(node::ensure(node::TESTS)?).env(LeftOut::VARIABLE, left_out);
         tests.env("OPENGEN_CHROMIUM", chromium::ensure()?).env("OPENGEN_FIREFOX", firefox::ensure()?);
         exiftool::ensure()?;
+        if !again.is_empty() {
+            tests.args(["--", "--test-concurrency=1"]);
+            tests.args(again.iter().map(Failed::pattern)).args(again.iter().map(|failed| &failed.file));
+        }
         sh::tee(&mut tests)
     });
 }
