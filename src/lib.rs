@@ -15,7 +15,7 @@
 //! - [`gpu`]: the device's executor of plans, the only importer of wgpu: adapter, pipelines, upload, execution.
 //! - [`cpu`]: the processor's, an interpreter of the same graphs.
 //! - [`pipeline`]: prompt in, picture out; the only room that sees all others.
-//! - `train`: a LoRA from pictures: gradients, optimizer, recipe, file.
+//! - `train`: a LoRA or an embedding from pictures: gradients, optimizer, recipe, file.
 //! - `oracle`: candle's Stable Diffusion over the same weights, to compare with (the native program only).
 //! - `web`: the JavaScript API (wasm32 only).
 //!

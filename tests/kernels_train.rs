@@ -3,7 +3,7 @@
 mod common_gpu;
 
 use common_gpu::products::{Shape, conv, linear, pack, params, strided, upsampled};
-use common_gpu::{Gpu, Random, Report, decode, encode, gpu, left_out};
+use common_gpu::{Gpu, Random, Report, decode, encode, gpu, left_out, words};
 use opengen::kernels::attention_grad::Pass;
 use opengen::kernels::gemm::cpu::{Epilogue, gemm as product_twin};
 use opengen::kernels::gemm::{Act, Source, Variant};
@@ -55,6 +55,29 @@ fn differences_are_their_twins() {
         let grid = difference::workgroups(&spec, &params);
         let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1).remove(0);
         report.check(elem, &spec, &decode(elem, &found), &difference::cpu::difference(&x, &y, 0.3));
+    }
+}
+
+#[test]
+fn gradients_of_a_words_vectors_are_their_twins() {
+    let Some(gpu) = gpu() else { return };
+    let mut report = Report::new("embed_grad");
+    let mut random = Random::new(40);
+    for &elem in gpu.elems() {
+        let params = embed_grad::Params { tokens: 2 * 77, c4: 5, own: 3 };
+        let mut ids = random.words(2 * 77, 101);
+        // One is read twice, one of them from beyond the table, which is its last row; one never.
+        [ids[0], ids[7], ids[80], ids[153]] = [embed::OWN, embed::OWN | 2, embed::OWN | 9, 4_000_000];
+        let grad = random.values(elem, 2 * 77 * 20, 0.0, 1.0);
+        let before = random.values(Elem::F32, 3 * 20, 0.0, 1.0);
+        let mut expected = before.clone();
+        embed_grad::cpu::embed_grad(&params, &ids, &grad, &mut expected);
+        assert_eq!(expected[20..40], before[20..40]);
+        let spec = embed_grad::Spec { elem };
+        let buffers = [words(&ids), encode(elem, &grad), encode(Elem::F32, &before)];
+        let grid = embed_grad::workgroups(&spec, &params);
+        let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1).remove(0);
+        report.check(elem, &spec, &decode(Elem::F32, &found), &expected);
     }
 }
 

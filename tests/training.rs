@@ -5,7 +5,7 @@ mod common;
 mod left_out;
 
 use std::rc::Rc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use common::report::Report;
 use common::single::weight;
@@ -18,9 +18,10 @@ use opengen::image::Rgba;
 use opengen::kernels::{Elem, WeightType};
 use opengen::model;
 use opengen::pipeline::stages::Stages;
-use opengen::pipeline::{Cancel, Pipeline, Resident};
-use opengen::plan::train::{Adapter, parts, recomputed};
+use opengen::pipeline::{Cancel, Dump, Pipeline, Request, Resident};
+use opengen::plan::train::{Adapter, Learnt, parts, recomputed};
 use opengen::plan::{MemoryLimits, Target, Tuning, lower};
+use opengen::prompt::OWN;
 use opengen::sample::Forward;
 use opengen::train::lesson::noise;
 use opengen::train::{
@@ -28,7 +29,7 @@ use opengen::train::{
     Training, learner,
 };
 use opengen::weights::{
-    self, Bytes, LayoutOptions, LoraFile, Merged, Merging, ModelSource, Passing, Strength,
+    self, Bytes, LayoutOptions, LoraFile, Merged, Merging, ModelSource, Passing, Strength, read_embedding,
 };
 use pollster::block_on;
 
@@ -86,21 +87,27 @@ impl Tiny {
             };
             ["lora_down", "lora_up"].map(matrix)
         };
-        learner.adapters().iter().flat_map(pair).collect()
+        learner.learnt().adapters.iter().flat_map(pair).collect()
     }
 
-    /// A learner whose matrices begin as the script's.
-    fn learner(&self, on: Resident<'_>, ends: &[&str]) -> Learner {
-        let layers = |layer: &str| ends.iter().any(|end| layer.ends_with(end));
-        let asked = Asked {
+    /// Some layers, and the text encoder run each time.
+    fn asked<'a>(&self, layers: &'a dyn Fn(&str) -> bool) -> Asked<'a> {
+        Asked {
             size: [16, 16],
             tokens: self.tokens.len(),
             encodes: true,
             rank: RANK,
             alpha: ALPHA,
             memory: None,
-            layers: &layers,
-        };
+            vectors: 0,
+            layers,
+        }
+    }
+
+    /// A learner whose matrices begin as the script's.
+    fn learner(&self, on: Resident<'_>, ends: &[&str]) -> Learner {
+        let layers = |layer: &str| ends.iter().any(|end| layer.ends_with(end));
+        let asked = self.asked(&layers);
         let mut learner = block_on(Learner::new(&self.config, on, &asked)).expect("a learner");
         let matrices = self.matrices(&learner);
         learner.set(State::Values, &matrices).expect("matrices");
@@ -150,10 +157,11 @@ fn unit(name: &str) -> Vec<f32> {
 /// Every layer that the script has, and no other.
 fn compare(report: &mut Report, what: &str, golden: &Golden, learner: &Learner, state: State) {
     let theirs = golden.names().filter(|name| name.ends_with(".down")).count();
-    assert_eq!(theirs, learner.adapters().len(), "{what}: layers");
+    let adapters = &learner.learnt().adapters;
+    assert_eq!(theirs, adapters.len(), "{what}: layers");
     let tensors = block_on(learner.tensors(state)).expect("tensors");
     for (index, values) in tensors.iter().enumerate() {
-        let name = format!("{}.{}", layer(&learner.adapters()[index / 2]), ["down", "up"][index % 2]);
+        let name = format!("{}.{}", layer(&adapters[index / 2]), ["down", "up"][index % 2]);
         report.compare(&format!("{what} {name}"), values, &golden.values(&name));
     }
 }
@@ -189,15 +197,7 @@ fn parts_that_are_computed_twice_change_nothing() {
     for (name, set, ends) in [("sd1", "convolutions", &CONVOLUTIONS[..]), ("sd2", "text", &TEXT[..])] {
         let tiny = Tiny::open(name);
         let layers = |layer: &str| ends.iter().any(|end| layer.ends_with(end));
-        let asked = |memory| Asked {
-            size: [16, 16],
-            tokens: tiny.tokens.len(),
-            encodes: true,
-            rank: RANK,
-            alpha: ALPHA,
-            memory,
-            layers: &layers,
-        };
+        let asked = |memory| Asked { memory, ..tiny.asked(&layers) };
         let (whole, _) = learner::graph(&tiny.config, &asked(None), RANK).expect("a graph");
         for (place, on) in tiny.everywhere() {
             let bytes = |count| learner::kept_bytes(on, &recomputed(whole.clone(), count)).expect("a plan");
@@ -228,15 +228,7 @@ fn what_an_adapter_cannot_bind_is_refused_with_what_to_do() {
     let tiny = Tiny::open("sd1");
     let refused = |ends: &[&str], binding: u64| {
         let layers = |layer: &str| ends.iter().any(|end| layer.ends_with(end));
-        let asked = Asked {
-            size: [16, 16],
-            tokens: tiny.tokens.len(),
-            encodes: false,
-            rank: RANK,
-            alpha: ALPHA,
-            memory: None,
-            layers: &layers,
-        };
+        let asked = Asked { encodes: false, ..tiny.asked(&layers) };
         let (graph, _) = learner::graph(&tiny.config, &asked, RANK).expect("a graph");
         let limits = MemoryLimits { binding, ..MemoryLimits::default() };
         let target = Target { elem: Elem::F32, tuning: Tuning::CPU, subgroup: 0, limits };
@@ -316,6 +308,43 @@ fn what_counts_less_and_what_noise_is_shifted_by_are_the_scripts() {
     report.finish();
 }
 
+#[test]
+fn a_words_vectors_are_pytorchs() {
+    let (mut report, mut course) = (Report::new(common::F32), Report::new(1e-2));
+    for name in MODELS {
+        let mut tiny = Tiny::open(name);
+        for (place, vector) in [(2, 0), (3, 1), (5, 0)] {
+            tiny.tokens[place] = OWN | vector;
+        }
+        let golden = Golden::open(&format!("training/{name}.word.safetensors"));
+        for (place, on) in tiny.everywhere() {
+            let asked = Asked { vectors: 2, encodes: false, ..tiny.asked(&|_| false) };
+            let mut learner = block_on(Learner::new(&tiny.config, on, &asked)).expect("a learner");
+            let width = tiny.config.texts[0].hidden_size;
+            learner.set(State::Values, &[weight("word", &[2, width])]).expect("vectors");
+            let (sample, target) = (unit("sample"), unit("target"));
+            let text = Text::Tokens(&tiny.tokens);
+            let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target };
+            let what = format!("{name} on the {place}");
+            let mut losses = Vec::new();
+            for step in 0..50 {
+                losses.push(block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient") as f32);
+                if step == 0 {
+                    let found = block_on(learner.tensors(State::Gradients)).expect("gradients");
+                    report.compare(&format!("{what}: gradients"), &found[0], &golden.values("gradients"));
+                }
+                let rate = |layer: &str| if layer == Learnt::TABLE { 5e-3 } else { f64::NAN };
+                block_on(learner.step(rate, 1.0)).expect("a step");
+            }
+            course.compare(&format!("{what}: losses"), &losses, &golden.values("losses"));
+            let found = block_on(learner.tensors(State::Values)).expect("vectors");
+            course.compare(&format!("{what} after 50 steps"), &found[0], &golden.values("vectors"));
+        }
+    }
+    report.finish();
+    course.finish();
+}
+
 /// A model of a folder on the processor.
 fn pipeline(name: &str) -> Pipeline {
     let source = ModelSource::open(&model_folder(name)).expect("a model");
@@ -385,7 +414,7 @@ fn a_training_that_goes_on_is_the_one_that_never_stopped() {
     parts.extend(steps(&mut second, 2));
     parts.extend(steps(&mut second, 2));
     assert_eq!(losses, parts);
-    let hash = |training: &Training| said(&block_on(training.lora()).expect("a file"), "sshs_model_hash");
+    let hash = |training: &Training| said(&block_on(training.file()).expect("a file"), "sshs_model_hash");
     assert_eq!(hash(&whole), hash(&second));
     parts.truncate(2);
     parts.extend(steps(&mut first, 4));
@@ -410,7 +439,7 @@ fn a_file_does_what_was_learnt() {
         let mut own = pipeline(name);
         let mut training = begun(&mut own, recipe());
         steps(&mut training, 6);
-        let bytes = block_on(training.lora()).expect("a file");
+        let bytes = block_on(training.file()).expect("a file");
         let file = Rc::new(LoraFile::of_bytes("zorp", bytes.clone()).expect("a LoRA"));
         assert_eq!(file.hash().expect("its hash"), &said(&bytes, "sshs_model_hash")[..12]);
         assert_eq!(said(&bytes, "ss_network_dim"), "4");
@@ -438,7 +467,7 @@ fn a_file_does_what_was_learnt() {
         let weights = Weights::new(&manifest, changed).expect("weights");
         let tiny = Tiny {
             on_device: None,
-            tokens: own.caption_tokens("a zorp cat").expect("tokens"),
+            tokens: own.caption_tokens("a zorp cat", None).expect("tokens"),
             weights,
             config: manifest.config.clone(),
         };
@@ -463,6 +492,71 @@ fn a_file_does_what_was_learnt() {
     report.finish();
 }
 
+/// The recipe of a word.
+fn word(initial: &str) -> Recipe {
+    let (layers, initial) = (Layers::None, initial.to_string());
+    Recipe {
+        layers,
+        text_encoder: false,
+        class_images: 0,
+        vectors: 3,
+        initial,
+        vector_learning_rate: 5e-2,
+        ..recipe()
+    }
+}
+
+#[test]
+fn an_embedding_draws_what_its_word_learnt() {
+    let mut report = Report::new(common::F32);
+    for name in MODELS {
+        let mut own = pipeline(name);
+        let before = read_embedding(
+            "zorp.safetensors",
+            &block_on(begun(&mut own, word("a b")).file()).expect("a file"),
+        );
+        let mut training = begun(&mut own, word("a b"));
+        assert_eq!(training.values(), 3 * own.config().texts[0].hidden_size);
+        steps(&mut training, 6);
+        let bytes = block_on(training.file()).expect("a file");
+        assert_eq!(said(&bytes, "modelspec.trigger_phrase"), "zorp cat");
+        let embedding = read_embedding("zorp.safetensors", &bytes).expect("an embedding");
+        let before = before.expect("an embedding");
+        assert_eq!((embedding.vectors(), before.vectors()), (3, 3));
+        let vectors: Vec<&[f32]> = before.vectors.chunks(before.width).collect();
+        assert!(vectors[0] == vectors[1] && vectors[1] != vectors[2], "{name}: it begins as a, a, b");
+        let [a, b] =
+            <[Vec<f32>; 2]>::try_from(block_on(own.token_vectors("a b")).expect("rows")).expect("two");
+        report.compare(&format!("{name}: a"), vectors[0], &a);
+        report.compare(&format!("{name}: b"), vectors[2], &b);
+        assert!(embedding.vectors != before.vectors, "{name}: nothing was learnt");
+
+        // What a run with the file reads of a prompt, beside what the learner reads of it.
+        let side = 16 * own.config().vae.scale();
+        let request = Request {
+            prompt: "a zorp cat".to_string(),
+            guidance: 1.0,
+            steps: 1,
+            width: side,
+            height: side,
+            embeddings: vec![Arc::new(embedding)],
+            ..common::request(&cases::<common::DenoiseCase>("denoise").swap_remove(0))
+        };
+        let mut dump = Dump::default();
+        let cancel = Cancel::default();
+        block_on(own.generate_with(&request, &mut |_| {}, &cancel, Some(&mut dump))).expect("a picture");
+        let (_, states) = dump.0.remove("text_embeddings").expect("states");
+        let sample = unit("sample");
+        let tiny = Tiny::open(name);
+        let stages = Stages::on_cpu(&tiny.weights);
+        let drawn = block_on(stages.unet(&tiny.config, &sample, [1, 4, 16, 16], 261.0, &states))
+            .expect("a prediction");
+        let learnt = block_on(training.predict(&sample, 261.0, "a zorp cat")).expect("a prediction");
+        report.compare(&format!("{name} with its word"), &drawn, &learnt);
+    }
+    report.finish();
+}
+
 /// What a file says of itself.
 fn said(bytes: &[u8], key: &str) -> String {
     let (_, header) = safetensors::SafeTensors::read_metadata(bytes).expect("a header");
@@ -476,7 +570,7 @@ fn what_cannot_be_learnt_from_is_refused_by_name() {
     let (own, _) = lesson(side);
     let cancel = Cancel::default();
     let mut begin = |own: &[Picture], size: [usize; 2], recipe: Recipe| {
-        let origin = Origin { size, ..Origin::default() };
+        let origin = Origin { name: "gnarf".to_string(), size, ..Origin::default() };
         let mut told = |_, _| {};
         let begun = Training::begin(&mut pipeline, recipe, (own, &[]), origin, &mut told, &cancel);
         block_on(begun).map(|_| ()).expect_err("refused").to_string()
@@ -490,6 +584,8 @@ fn what_cannot_be_learnt_from_is_refused_by_name() {
         begin(&own, [side; 2], Recipe { rank: 0, ..recipe() }),
         "rank: 0 asked for, expected 1 to 128"
     );
+    let lost = begin(&own, [side; 2], word("cat"));
+    assert_eq!(lost, "caption: \"a zorp cat\" does not say gnarf, the word that is learnt");
     let long = Picture { caption: "zorp ".repeat(200), ..own[0].clone() };
     assert!(begin(&[long], [side; 2], recipe()).starts_with("caption: "));
 }

@@ -233,14 +233,14 @@ export interface TrainOptions {
   instancePrompt?: string;
   /** What the model draws itself beforehand, to keep it (prior preservation), such as "a photo of a dog". */
   classPrompts?: string[];
-  /** Settings that go together. Default: "thing". */
-  preset?: 'thing' | 'character' | 'style';
+  /** Settings that go together. "word" learns an embedding (textual inversion) and leaves the network as it is. Default: "thing". */
+  preset?: 'thing' | 'character' | 'style' | 'word';
   /** Some settings in place of the preset's. */
   recipe?: Partial<Recipe>;
   /** Pixels to which pictures are cut, multiples of 64. Default: the model's own size. */
   width?: number;
   height?: number;
-  /** What the file is called inside. Default: "taught". */
+  /** What the file is called inside; of an embedding the word that captions and prompts say. Default: "taught". */
   name?: string;
   /** The words that call it. Default: `instancePrompt`. */
   trigger?: string;
@@ -267,14 +267,19 @@ export interface TrainStep {
   priorLoss: number | null;
   /** The length of all gradients before they are cut. */
   gradient: number;
-  /** The UNet's learning rate. */
+  /** The learning rate of the UNet, or of a word's vectors. */
   rate: number;
 }
 
 export interface Trained {
   /** Steps taken. */
   step: number;
-  /** The LoRA: a safetensors file in kohya's naming, for `loras`, `og.networks`, A1111 and ComfyUI. */
+  /** What `file` is. */
+  kind: 'lora' | 'embedding';
+  /**
+   * A safetensors file: a LoRA in kohya's naming, for `loras`, `og.networks`, A1111 and ComfyUI; or an embedding in A1111's, for
+   * `embeddings` and `og.networks`.
+   */
   file: Blob;
   /** What is needed to go on. */
   checkpoint: Blob;

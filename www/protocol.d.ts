@@ -588,15 +588,20 @@ export type StageName = 'encode' | 'text' | 'denoise' | 'decode';
 
 /** All settings of a training but its pictures and words. */
 export interface Recipe {
-  /** Which layers of the UNet learn: attention (diffusers' choice), linear (kohya's) or all, convolutions too. */
-  layers: 'attention' | 'linear' | 'all';
+  /** Which layers of the UNet learn: attention (diffusers' choice), linear (kohya's), all, convolutions too, or none: a word does. */
+  layers: 'attention' | 'linear' | 'all' | 'none';
   /** 1 … 128. */
   rank: number;
   /** What is learnt counts alpha / rank. */
   alpha: number;
   textEncoder: boolean;
+  /** Vectors of a word that learn instead of layers: 0 … 32. */
+  vectors: number;
+  /** The words that they begin as. Default: the last word of the first class prompt. */
+  initial: string;
   learningRate: number;
   textLearningRate: number;
+  vectorLearningRate: number;
   schedule: 'constant' | 'cosine';
   warmup: number;
   steps: number;
@@ -625,7 +630,7 @@ export interface Recipe {
 export interface TrainRequest {
   images: { image: Pixels; caption: string }[];
   classPrompts: string[];
-  preset?: 'thing' | 'character' | 'style';
+  preset?: 'thing' | 'character' | 'style' | 'word';
   recipe?: Partial<Recipe>;
   /** How pictures of the class are drawn, and how large all are. */
   request: GenerateRequest;
@@ -635,10 +640,11 @@ export interface TrainRequest {
   checkpoint?: Uint8Array;
 }
 
-/** What was learnt: the LoRA's file, and what is needed to go on. */
+/** What was learnt as a file, and what is needed to go on. */
 export interface Learnt {
   step: number;
-  lora: Uint8Array;
+  kind: 'lora' | 'embedding';
+  file: Uint8Array;
   checkpoint: Uint8Array;
 }
 

@@ -30,9 +30,10 @@ export async function askOf({ images, instancePrompt = '', classPrompts = [], pr
  * @param {import('./protocol.d.ts').Learnt} learnt
  * @returns {import('./api.d.ts').Trained}
  */
-export const trained = ({ step, lora, checkpoint }) => ({
+export const trained = ({ step, kind, file, checkpoint }) => ({
   step,
-  file: new Blob([/** @type {any} */ (lora)], { type: 'application/octet-stream' }),
+  kind,
+  file: new Blob([/** @type {any} */ (file)], { type: 'application/octet-stream' }),
   checkpoint: new Blob([/** @type {any} */ (checkpoint)], { type: 'application/octet-stream' }),
 });
 

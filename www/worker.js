@@ -277,8 +277,8 @@ const progressOf = ({ id }) => (progress) => self.postMessage({ type: 'progress'
 /** The buffers of pictures and of what was learnt, which move to the page instead of being copied. */
 function transferables(value) {
   if (!value || typeof value !== 'object') return [];
-  const views = [value.lora, value.checkpoint, value.preview?.data, ...(value.images ?? []).map((image) => image.data), ...(value.png ?? [])];
-  return [...new Set(views.filter(Boolean).map((view) => view.buffer))];
+  const views = [value.file, value.checkpoint, value.preview?.data, ...(value.images ?? []).map((image) => image.data), ...(value.png ?? [])];
+  return [...new Set(views.filter((view) => ArrayBuffer.isView(view)).map((view) => view.buffer))];
 }
 
 /** @returns {import('./protocol.d.ts').WireError} */

@@ -19,6 +19,8 @@ pub mod attention_map;
 #[cfg(feature = "train")]
 pub mod difference;
 pub mod embed;
+#[cfg(feature = "train")]
+pub mod embed_grad;
 pub mod gemm;
 pub mod gemm_sum;
 mod grid;
@@ -107,6 +109,8 @@ kernels! {
     #[cfg(feature = "train")]
     Difference => difference,
     Embed => embed,
+    #[cfg(feature = "train")]
+    EmbedGrad => embed_grad,
     Gemm => gemm,
     GemmSum => gemm_sum,
     GroupNorm => group_norm,

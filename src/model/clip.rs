@@ -19,17 +19,35 @@ pub fn text_encoder(
 ) -> Graph {
     let mut b = Builder::new("text encoder");
     let root = root.pp("text_model");
-    let tokens = b.input(Outside::Tokens, Shape::tokens(batch, config.max_position_embeddings, 1));
-    let embeddings = root.pp("embeddings");
-    let (vocab, positions) = (config.vocab_size, config.max_position_embeddings);
-    let own = (vectors > 0).then(|| b.input(Outside::Vectors, Shape::tokens(1, vectors, config.hidden_size)));
-    let mut x = b.embed(&embeddings, (tokens, own), [vocab, positions, config.hidden_size]);
+    let mut x = embeddings(&mut b, config, &root, (batch, vectors));
     for layer in 0..config.num_hidden_layers.saturating_sub(clip_skip) {
         x = encoder_layer(&mut b, config, &root.pp("encoder").pp("layers").pp(layer), x);
     }
     let out = b.layer_norm(&root.pp("final_layer_norm"), x, config.layer_norm_eps);
     b.output(states, out);
     b.finish()
+}
+
+/// What the encoder's first layer reads, as the output `states`.
+#[cfg(feature = "train")]
+pub fn embedded(config: &ClipTextConfig, root: &Path, states: Outside, rows: (usize, usize)) -> Graph {
+    let mut b = Builder::new("text embeddings");
+    let x = embeddings(&mut b, config, &root.pp("text_model"), rows);
+    b.output(states, x);
+    b.finish()
+}
+
+/// Tokens of `batch` chunks, and so many vectors of the run's own, to embeddings with positions.
+fn embeddings(
+    b: &mut Builder,
+    config: &ClipTextConfig,
+    root: &Path,
+    (batch, vectors): (usize, usize),
+) -> ValueId {
+    let (vocab, positions, hidden) = (config.vocab_size, config.max_position_embeddings, config.hidden_size);
+    let tokens = b.input(Outside::Tokens, Shape::tokens(batch, positions, 1));
+    let own = (vectors > 0).then(|| b.input(Outside::Vectors, Shape::tokens(1, vectors, hidden)));
+    b.embed(&root.pp("embeddings"), (tokens, own), [vocab, positions, hidden])
 }
 
 fn encoder_layer(b: &mut Builder, config: &ClipTextConfig, path: &Path, x: ValueId) -> ValueId {

@@ -34,6 +34,18 @@ pub fn text_encoder(
     Some(clip::text_encoder(text, &root, Outside::Embeddings(index), batch, (clip_skip, vectors)))
 }
 
+/// What a model's first text encoder reads of a chunk, and beside it of one whose tokens are the run's own one vector: embeddings with
+/// positions, under the name of its states.
+#[cfg(feature = "train")]
+pub fn embedded_text(config: &ModelConfig) -> Option<Graph> {
+    Some(clip::embedded(
+        config.texts.first()?,
+        &Path::root(&ModelConfig::text_root(0)),
+        Outside::Embeddings(0),
+        (2, 1),
+    ))
+}
+
 /// The decoder of previews, of one picture, where the model brings one.
 pub fn preview(config: &ModelConfig, h: usize, w: usize) -> Option<Graph> {
     let root = Path::root(TaesdConfig::ROOT);

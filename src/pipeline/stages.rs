@@ -14,6 +14,8 @@ use crate::model::{self, Whole, autoencoder, denoiser, taesd, vae};
 #[cfg(feature = "gpu")]
 use crate::plan::Target;
 use crate::plan::{Graph, MemoryLimits, Outside, Path, padded};
+#[cfg(feature = "train")]
+use crate::prompt::OWN;
 
 /// Runs one stage at a time.
 pub struct Stages<'a> {
@@ -110,6 +112,24 @@ impl<'a> Stages<'a> {
         let tokens = Input { outside: Outside::Tokens, values: Values::Ids(ids.concat()) };
         let len = ids.len() * config.chunk_tokens() * config.texts[0].hidden_size;
         self.run(&[&graph], &[tokens], Outside::Embeddings(0), len).await
+    }
+
+    /// What the first text encoder's table has of each of a chunk's token ids, `[tokens][hidden]`.
+    #[cfg(feature = "train")]
+    pub async fn token_vectors(&self, config: &ModelConfig, ids: &[u32]) -> Result<Vec<Vec<f32>>> {
+        let none = || Error::InvalidInput { field: "model", message: "it has no text encoder".to_string() };
+        let hidden = config.texts.first().ok_or_else(none)?.hidden_size;
+        let graph = model::embedded_text(config).ok_or_else(none)?;
+        // Beside a row of the position table alone, which is what a vector of zeros gives.
+        let ids = [ids, &vec![OWN; ids.len()]].concat();
+        let inputs = [
+            Input { outside: Outside::Tokens, values: Values::Ids(ids.clone()) },
+            Input { outside: Outside::Vectors, values: Values::Numbers(vec![0.0; hidden]) },
+        ];
+        let both = self.run(&[&graph], &inputs, Outside::Embeddings(0), ids.len() * hidden).await?;
+        let (words, positions) = both.split_at(both.len() / 2);
+        let vectors = words.chunks_exact(hidden).zip(positions.chunks_exact(hidden));
+        Ok(vectors.map(|(word, position)| word.iter().zip(position).map(|(x, y)| x - y).collect()).collect())
     }
 
     /// The UNet's prediction for latents `[n, c, h, w]` under embeddings `[n, tokens, cross_attention_dim]`.

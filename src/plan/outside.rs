@@ -83,7 +83,7 @@ pub enum Outside {
     /// The tiny autoencoder's latents, f32 `[n, h, w, latent_channels]`.
     Encoded,
     /// Of what is learnt, counted in the graph, f32: even numbers are a low-rank pair's `[rank, columns]`, odd ones its
-    /// `[outputs, rank]`.
+    /// `[outputs, rank]`; behind all pairs the vectors of a new word, `[vectors, hidden_size]`.
     Trained(usize),
     /// On a device: all of it, its gradients, and what the optimizer remembers of each value, packed one behind the other.
     AllTrained,

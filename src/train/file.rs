@@ -1,4 +1,4 @@
-//! The LoRA that comes of a training as a file that other programs read, and what of a training goes on another day.
+//! What comes of a training as a file that other programs read, and what of a training goes on another day.
 
 use std::collections::HashMap;
 
@@ -40,7 +40,7 @@ pub async fn lora(
 ) -> Result<Vec<u8>> {
     let mut values = learner.tensors(State::Values).await?;
     let mut tensors: Vec<Named> = Vec::new();
-    for (i, adapter) in learner.adapters().iter().enumerate() {
+    for (i, adapter) in learner.learnt().adapters.iter().enumerate() {
         let layer = adapter.part.name.trim_end_matches(".weight");
         let (component, path) = layer.split_once('.').unwrap_or(("unet", layer));
         let kind = if component == "unet" { "lora_unet" } else { "lora_te" };
@@ -70,6 +70,30 @@ pub async fn lora(
     write(&texts)
 }
 
+/// A file as A1111 names the vectors of a word, `emb_params` `[vectors, width]` in f32; ComfyUI and diffusers read it too.
+pub async fn embedding(learner: &Learner, config: &ModelConfig, origin: &Origin) -> Result<Vec<u8>> {
+    let mut values = learner.tensors(State::Values).await?;
+    let (Some([count, width]), Some(vectors)) = (learner.learnt().vectors, values.pop()) else {
+        return Err(Error::NoNumbers);
+    };
+    if vectors.iter().any(|value| !value.is_finite()) {
+        return Err(Error::NoNumbers);
+    }
+    let tensors: [Named; 1] = [("emb_params".to_string(), vec![count, width], vectors)];
+    let second = if config.denoiser.text_channels() == 1024 { 2 } else { 1 };
+    let texts = [
+        ("name", origin.name.clone()),
+        ("step", origin.steps.to_string()),
+        ("sd_checkpoint_name", origin.model.clone()),
+        ("modelspec.sai_model_spec", "1.0.1".to_string()),
+        ("modelspec.architecture", format!("stable-diffusion-v{second}/textual-inversion")),
+        ("modelspec.title", origin.name.clone()),
+        ("modelspec.trigger_phrase", origin.trigger.clone()),
+    ];
+    let texts = texts.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+    safetensors::serialize(views(&tensors)?, Some(texts)).map_err(|error| bad(&error))
+}
+
 /// A tensor on its way into a file.
 type Named = (String, Vec<usize>, Vec<f32>);
 
@@ -84,7 +108,7 @@ fn views(tensors: &[Named]) -> Result<Vec<(String, TensorView<'_>)>> {
 }
 
 fn bad(error: &safetensors::SafeTensorError) -> Error {
-    Error::BadFile { file: "LoRA".to_string(), message: error.to_string() }
+    Error::BadFile { file: "what was learnt".to_string(), message: error.to_string() }
 }
 
 /// All of them are texts, as kohya's scripts have it.

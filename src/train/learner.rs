@@ -1,4 +1,4 @@
-//! A model with low-rank matrices beside its layers, ready to learn.
+//! A model with low-rank matrices beside its layers, or with vectors of a new word, ready to learn.
 
 use super::engine::{Engine, Inputs, State};
 use super::optimizer::AdamW;
@@ -6,7 +6,7 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::model::{self, denoiser};
 use crate::pipeline::{Resident, nchw_to_nhwc, nhwc_to_nchw, time_embedding};
-use crate::plan::train::{Adapter, adapted, backward, joined, parts, recomputed, unfused};
+use crate::plan::train::{Learnt, adapted, backward, joined, parts, recomputed, unfused, with_vectors};
 use crate::plan::{Graph, Part, padded};
 
 /// What learns, and at which size.
@@ -23,6 +23,8 @@ pub struct Asked<'a> {
     /// Bytes that what a step keeps for its way back may take; parts of the network are computed again where that is more. Without a
     /// limit all of them are where a device has no room for what else would be kept.
     pub memory: Option<u64>,
+    /// How many vectors of a word of its own it learns: 0 where it learns none. With some the text encoder runs each time.
+    pub vectors: usize,
     /// Whether a layer learns, by its path, such as `unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q`.
     pub layers: &'a dyn Fn(&str) -> bool,
 }
@@ -30,7 +32,7 @@ pub struct Asked<'a> {
 /// What the denoiser reads of a text.
 #[derive(Debug, Clone, Copy)]
 pub enum Text<'a> {
-    /// Token ids of one chunk, where the encoder runs each time.
+    /// Token ids of one chunk, where the encoder runs each time; of its own vectors with [`OWN`](crate::kernels::embed::OWN).
     Tokens(&'a [u32]),
     /// The text encoder's states, `[tokens, channels]`.
     Embeddings(&'a [f32]),
@@ -70,44 +72,44 @@ pub fn kept_bytes(on: Resident<'_>, graph: &Graph) -> Result<u64> {
     }
 }
 
-/// A learner: its matrices, their gradients, and the optimizer's memory.
+/// A learner: its matrices and vectors, their gradients, and the optimizer's memory.
 pub struct Learner {
     config: ModelConfig,
     size: [usize; 2],
     engine: Engine,
-    adapters: Vec<Adapter>,
+    learnt: Learnt,
     pub optimizer: AdamW,
 }
 
 impl Learner {
-    /// Binds the graph that learns, on a device to the weights themselves, which have to outlive it. Matrices begin as zeros: [`Learner::set`] gives them values. [`Error::Unsupported`] where there
-    /// is no way back through a layer, [`Error::InvalidInput`] where no layer learns.
+    /// Binds the graph that learns, on a device to the weights themselves, which have to outlive it. Everything begins as zeros: [`Learner::set`] gives it values. [`Error::Unsupported`] where there
+    /// is no way back through a layer, [`Error::InvalidInput`] where nothing learns.
     pub async fn new(config: &ModelConfig, on: Resident<'_>, asked: &Asked<'_>) -> Result<Learner> {
-        let (graph, mut adapters) = graph(config, asked, rank_on(on, asked.rank))?;
-        if adapters.is_empty() {
+        let (graph, mut learnt) = graph(config, asked, rank_on(on, asked.rank))?;
+        if learnt.layers().next().is_none() {
             let message = "no layer of the model is among those that learn".to_string();
             return Err(Error::InvalidInput { field: "layers", message });
         }
-        adapters.iter_mut().for_each(|adapter| adapter.rank = asked.rank);
+        learnt.adapters.iter_mut().for_each(|adapter| adapter.rank = asked.rank);
         let graph = within(graph, asked.memory, &|graph| kept_bytes(on, graph))?;
-        let engine = match Engine::new(on, graph.clone(), &adapters).await {
+        let engine = match Engine::new(on, graph.clone(), &learnt).await {
             // Without a limit: what the device has room for.
             Err(Error::OutOfMemory { .. }) if asked.memory.is_none() => {
                 let all = parts(&graph);
-                Engine::new(on, recomputed(graph, all), &adapters).await?
+                Engine::new(on, recomputed(graph, all), &learnt).await?
             }
             engine => engine?,
         };
         let optimizer = AdamW::default();
-        Ok(Learner { config: config.clone(), size: asked.size, engine, adapters, optimizer })
+        Ok(Learner { config: config.clone(), size: asked.size, engine, learnt, optimizer })
     }
 
-    /// The layers that learn. Tensors `2i` and `2i + 1` are the matrices of layer `i`, down and up.
-    pub fn adapters(&self) -> &[Adapter] {
-        &self.adapters
+    /// What learns. Tensors `2i` and `2i + 1` are the matrices of layer `i`, down and up, the last is the vectors.
+    pub fn learnt(&self) -> &Learnt {
+        &self.learnt
     }
 
-    /// A state of all tensors, each as checkpoints have it: `[rank, channels, ky, kx]` or `[outputs, rank]`.
+    /// A state of all tensors, each as checkpoints have it: `[rank, channels, ky, kx]`, `[outputs, rank]` or `[vectors, width]`.
     pub async fn tensors(&self, state: State) -> Result<Vec<Vec<f32>>> {
         let tensors = self.engine.tensors(state).await?;
         Ok(tensors.iter().enumerate().map(|(index, values)| self.turned(index, values, false)).collect())
@@ -115,8 +117,7 @@ impl Learner {
 
     /// Replaces it, in the order of [`Learner::tensors`]. [`Error::InvalidInput`] where lengths differ.
     pub fn set(&mut self, state: State, tensors: &[Vec<f32>]) -> Result<()> {
-        let lengths: Vec<usize> = self.adapters.iter().flat_map(Adapter::lengths).collect();
-        if !tensors.iter().map(Vec::len).eq(lengths) {
+        if !tensors.iter().map(Vec::len).eq(self.learnt.lengths()) {
             let message = "it is of a training of other layers or another rank".to_string();
             return Err(Error::InvalidInput { field: "checkpoint", message });
         }
@@ -127,7 +128,7 @@ impl Learner {
 
     /// Between (channel, ky, kx) and the engine's (ky, kx, channel).
     fn turned(&self, index: usize, values: &[f32], inwards: bool) -> Vec<f32> {
-        let adapter = &self.adapters[index / 2];
+        let Some(adapter) = self.learnt.adapters.get(index / 2) else { return values.to_vec() };
         let taps = adapter.side * adapter.side;
         if index % 2 == 1 || taps == 1 {
             return values.to_vec();
@@ -186,10 +187,10 @@ impl Learner {
         Ok(nhwc_to_nchw(&prediction, 1, channels, pixels, padded(channels)))
     }
 
-    /// Changes every matrix by what its gradients say and begins new ones: those of a layer at its `rate`, the gradients together no
-    /// longer than `most`. Gives how long they were. Nothing changes where one is no number.
-    pub async fn step(&mut self, rate: impl Fn(&Adapter) -> f64, most: f64) -> Result<f64> {
-        let rates: Vec<f64> = self.adapters.iter().map(rate).collect();
+    /// Changes everything by what its gradients say and begins new ones: what belongs to a layer, by its path, at its `rate`, the
+    /// gradients together no longer than `most`. Gives how long they were. Nothing changes where one is no number.
+    pub async fn step(&mut self, rate: impl Fn(&str) -> f64, most: f64) -> Result<f64> {
+        let rates: Vec<f64> = self.learnt.layers().map(rate).collect();
         self.engine.step(&mut self.optimizer, &rates, most).await
     }
 
@@ -223,9 +224,9 @@ pub fn within(graph: Graph, memory: Option<u64>, bytes: &dyn Fn(&Graph) -> Resul
     Ok(recomputed(graph, most))
 }
 
-/// The model's graph from its text to its loss and back, and the layers that learn in it, with matrices of a rank, which may be
-/// larger than the one asked for.
-pub fn graph(config: &ModelConfig, asked: &Asked, rank: usize) -> Result<(Graph, Vec<Adapter>)> {
+/// The model's graph from its text to its loss and back, and what learns in it, with matrices of a rank, which may be larger than
+/// the one asked for.
+pub fn graph(config: &ModelConfig, asked: &Asked, rank: usize) -> Result<(Graph, Learnt)> {
     if config.texts.len() != 1 || config.denoiser.guidance_channels().is_some() {
         let message = "models with one text encoder learn, such as Stable Diffusion 1 and 2";
         return Err(Error::Unsupported {
@@ -238,10 +239,9 @@ pub fn graph(config: &ModelConfig, asked: &Asked, rank: usize) -> Result<(Graph,
         denoiser::text_keys_values(config, 1, asked.tokens),
         denoiser::denoiser(&config.denoiser, [1, asked.size[0], asked.size[1]], texts, 0),
     );
-    if asked.encodes {
-        let encoder = model::text_encoder(config, 0, 1, (0, 0)).ok_or_else(|| Error::InvalidInput {
-            field: "text",
-            message: "the model has no text encoder".to_string(),
+    if asked.encodes || asked.vectors > 0 {
+        let encoder = model::text_encoder(config, 0, 1, (0, asked.vectors)).ok_or_else(|| {
+            Error::InvalidInput { field: "text", message: "the model has no text encoder".to_string() }
         })?;
         whole = joined(encoder, whole);
     }
@@ -251,5 +251,6 @@ pub fn graph(config: &ModelConfig, asked: &Asked, rank: usize) -> Result<(Graph,
         (asked.layers)(layer).then_some((rank, scale))
     };
     let (graph, adapters) = adapted(unfused(whole)?, &target)?;
-    Ok((backward(graph)?, adapters))
+    let (graph, vectors) = with_vectors(graph, 2 * adapters.len());
+    Ok((backward(graph)?, Learnt { adapters, vectors }))
 }

@@ -1,11 +1,13 @@
-//! Learning: a LoRA of a few pictures, after DreamBooth (Ruiz et al. 2022, <https://arxiv.org/abs/2208.12242>).
+//! Learning: a LoRA of a few pictures, after DreamBooth (Ruiz et al. 2022, <https://arxiv.org/abs/2208.12242>), or a word alone, by
+//! textual inversion (Gal et al. 2022, <https://arxiv.org/abs/2208.01618>).
 //!
-//! - [`learner`]: a model with low-rank matrices beside its layers: gradients of one noised picture, and the step after some;
+//! - [`learner`]: a model with low-rank matrices beside its layers or a word of its own: gradients of one noised picture, and the
+//!   step after some;
 //! - `engine`: the same on the processor and on a device;
 //! - [`optimizer`]: AdamW over all that is learnt;
 //! - [`recipe`]: what is asked for, with its presets: which layers, how fast, how long;
 //! - [`lesson`]: pictures, captions and noise in the order in which they are learnt from;
-//! - [`file`]: the LoRA that comes of it, as other programs read it, and what of it goes on another day.
+//! - [`file`]: the LoRA or the embedding that comes of it, as other programs read it, and what of it goes on another day.
 
 mod engine;
 pub mod file;

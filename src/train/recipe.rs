@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Denoiser, ModelConfig};
 use crate::error::{Error, Result};
+use crate::plan::train::Learnt;
 
 /// A UNet whose widest map at the top has fewer channels is a toy: it learns with larger steps, and in fewer of them.
 const TOY: usize = 256;
@@ -14,6 +15,8 @@ const TOY: usize = 256;
 pub const RANK_RANGE: [usize; 2] = [1, 128];
 pub const STEPS_RANGE: [usize; 2] = [1, 20_000];
 pub const BATCH_RANGE: [usize; 2] = [1, 64];
+/// More vectors than this are no word.
+const MAX_VECTORS: usize = 33;
 /// From here on a learning rate only destroys.
 pub const MAX_RATE: f64 = 0.1;
 
@@ -28,16 +31,19 @@ pub enum Preset {
     Character,
     /// A way of drawing, whatever is drawn: all linear layers, without pictures of a class.
     Style,
+    /// A word alone, the network as it is: textual inversion (Gal et al. 2022, <https://arxiv.org/abs/2208.01618>).
+    Word,
 }
 
 impl Preset {
-    pub const ALL: [Preset; 3] = [Preset::Thing, Preset::Character, Preset::Style];
+    pub const ALL: [Preset; 4] = [Preset::Thing, Preset::Character, Preset::Style, Preset::Word];
 
     pub fn name(self) -> &'static str {
         match self {
             Preset::Thing => "thing",
             Preset::Character => "character",
             Preset::Style => "style",
+            Preset::Word => "word",
         }
     }
 }
@@ -53,16 +59,19 @@ pub enum Layers {
     Linear,
     /// And the convolutions of the residual blocks.
     All,
+    /// None: what is learnt are vectors of a word.
+    None,
 }
 
 impl Layers {
-    pub const ALL: [Layers; 3] = [Layers::Attention, Layers::Linear, Layers::All];
+    pub const ALL: [Layers; 4] = [Layers::Attention, Layers::Linear, Layers::All, Layers::None];
 
     pub fn name(self) -> &'static str {
         match self {
             Layers::Attention => "attention",
             Layers::Linear => "linear",
             Layers::All => "all",
+            Layers::None => "none",
         }
     }
 
@@ -85,6 +94,7 @@ impl Layers {
             Layers::Attention => &ALL[..4],
             Layers::Linear => &ALL[..8],
             Layers::All => &ALL,
+            Layers::None => &[],
         }
     }
 }
@@ -149,8 +159,13 @@ pub struct Recipe {
     pub alpha: f64,
     /// The text encoder's attention and feed-forward learn too.
     pub text_encoder: bool,
+    /// Vectors of a word of its own that are learnt instead of layers: 0 for none.
+    pub vectors: usize,
+    /// The words whose vectors these begin as.
+    pub initial: String,
     pub learning_rate: f64,
     pub text_learning_rate: f64,
+    pub vector_learning_rate: f64,
     pub schedule: Schedule,
     /// Steps over which the learning rate rises from 0.
     pub warmup: usize,
@@ -188,8 +203,11 @@ impl Default for Recipe {
             rank: 8,
             alpha: 8.0,
             text_encoder: false,
+            vectors: 0,
+            initial: String::new(),
             learning_rate: 1e-4,
             text_learning_rate: 5e-5,
+            vector_learning_rate: 5e-3,
             schedule: Schedule::Cosine,
             warmup: 0,
             steps: 800,
@@ -214,10 +232,22 @@ impl Recipe {
     /// `train_dreambooth_lora`, kohya's sd-scripts) and were not tried here.
     pub fn of(preset: Preset, config: &ModelConfig) -> Recipe {
         let Denoiser::Unet(unet) = &config.denoiser;
-        if unet.block_out_channels[0] < TOY {
-            return Recipe::of_toy(preset);
+        let toy = unet.block_out_channels[0] < TOY;
+        let usual = Recipe { preset, ..if toy { Recipe::of_toy(preset) } else { Recipe::default() } };
+        if preset == Preset::Word {
+            let layers = Layers::None;
+            return Recipe {
+                layers,
+                text_encoder: false,
+                class_images: 0,
+                caption_dropout: 0.0,
+                vectors: 4,
+                ..usual
+            };
         }
-        let usual = Recipe { preset, ..Recipe::default() };
+        if toy {
+            return usual;
+        }
         match preset {
             Preset::Thing => usual,
             Preset::Character => Recipe { text_encoder: true, steps: usual.steps * 3 / 2, ..usual },
@@ -229,6 +259,14 @@ impl Recipe {
                 class_images: 0,
                 ..usual
             },
+            Preset::Word => usual,
+        }
+    }
+
+    /// What vectors begin as where nothing is said of it: the last word of what the class is called.
+    pub fn begin_as(&mut self, class: &str) {
+        if self.initial.is_empty() {
+            self.initial = class.split_whitespace().next_back().unwrap_or_default().to_string();
         }
     }
 
@@ -267,12 +305,37 @@ impl Recipe {
         number("alpha", self.alpha, 1e-3, 1024.0)?;
         number("learningRate", self.learning_rate, 1e-8, MAX_RATE)?;
         number("textLearningRate", self.text_learning_rate, 0.0, MAX_RATE)?;
+        number("vectorLearningRate", self.vector_learning_rate, 1e-8, MAX_RATE)?;
+        self.check_vectors()?;
         number("priorWeight", self.prior_weight, 0.0, 10.0)?;
         number("captionDropout", self.caption_dropout, 0.0, 1.0)?;
         number("noiseOffset", self.noise_offset, 0.0, 1.0)?;
         number("maxGradient", self.max_gradient, 1e-6, 1e6)?;
         number("weightDecay", self.weight_decay, 0.0, 1.0)?;
         self.min_snr.map_or(Ok(()), |gamma| number("minSnr", gamma, 0.1, 100.0))
+    }
+
+    fn check_vectors(&self) -> Result<()> {
+        let wrong = |field, message: &str| Err(Error::InvalidInput { field, message: message.to_string() });
+        match (self.vectors, self.layers) {
+            (0, Layers::None) => wrong("layers", "none learns, and no vectors do: nothing could be learnt"),
+            (0, _) => Ok(()),
+            (MAX_VECTORS.., _) => {
+                wrong("vectors", &format!("{} asked for, expected 0 to {}", self.vectors, MAX_VECTORS - 1))
+            }
+            (_, Layers::None) if self.text_encoder => {
+                wrong("vectors", "are learnt alone: the text encoder cannot learn too")
+            }
+            (_, Layers::None) if self.class_images > 0 => wrong(
+                "classImages",
+                "the network stays as it is while vectors are learnt, so nothing has to be kept: 0 is needed",
+            ),
+            (_, Layers::None) if self.initial.trim().is_empty() => {
+                wrong("initial", "vectors begin as those of a word: say what the thing is, such as monster")
+            }
+            (_, Layers::None) => Ok(()),
+            _ => wrong("vectors", "are learnt alone: with them layers has to be none"),
+        }
     }
 
     /// Whether a layer learns, by its path.
@@ -289,8 +352,11 @@ impl Recipe {
 
     /// The learning rate of a layer in step `step`, counted from 0.
     pub fn rate(&self, layer: &str, step: usize) -> f64 {
-        let rate =
-            if layer.starts_with("text_encoder.") { self.text_learning_rate } else { self.learning_rate };
+        let rate = match layer {
+            Learnt::TABLE => self.vector_learning_rate,
+            _ if layer.starts_with("text_encoder.") => self.text_learning_rate,
+            _ => self.learning_rate,
+        };
         let risen = if step < self.warmup { (step + 1) as f64 / self.warmup as f64 } else { 1.0 };
         let rest = self.steps.saturating_sub(self.warmup).max(1) as f64;
         let share = step.saturating_sub(self.warmup) as f64 / rest;
@@ -343,5 +409,20 @@ mod tests {
         );
         let fast = of(Recipe { learning_rate: f64::NAN, ..Recipe::default() });
         assert_eq!(fast, Err("learningRate: NaN asked for, expected 0.00000001 to 0.1".to_string()));
+        let word = Recipe { layers: Layers::None, vectors: 2, class_images: 0, ..Recipe::default() };
+        let named = |initial: &str| Recipe { initial: initial.to_string(), ..word.clone() };
+        assert_eq!(of(named("cat")), Ok(()));
+        let wrong = [
+            (named(""), "initial: vectors begin as"),
+            (Recipe { vectors: 40, ..named("cat") }, "vectors: 40 asked for, expected 0 to 32"),
+            (Recipe { vectors: 0, ..named("cat") }, "layers: none learns"),
+            (Recipe { layers: Layers::Linear, ..named("cat") }, "vectors: are learnt alone: with them"),
+            (Recipe { text_encoder: true, ..named("cat") }, "vectors: are learnt alone: the text encoder"),
+            (Recipe { class_images: 4, ..named("cat") }, "classImages: the network stays"),
+        ];
+        for (recipe, words) in wrong {
+            let message = of(recipe).expect_err(words);
+            assert!(message.starts_with(words), "{message}");
+        }
     }
 }

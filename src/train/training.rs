@@ -1,9 +1,11 @@
-//! A training from its pictures to its LoRA.
+//! A training from its pictures to what is learnt.
+
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
 use super::engine::State;
-use super::file::{Checkpoint, Origin, lora};
+use super::file::{Checkpoint, Origin, embedding, lora};
 use super::learner::{Asked, Learner, Noised, Text};
 use super::lesson::{Example, Lesson};
 use super::recipe::Recipe;
@@ -11,6 +13,8 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::{Filter, Placement, Resize, Rgba};
 use crate::pipeline::{Cancel, Pipeline, Request};
+use crate::plan::train::Learnt;
+use crate::prompt::{Embedding, OWN};
 use crate::sample::NoiseSource;
 
 /// A training has gone wrong whose loss, smoothed, is so many times that of a denoiser which says nothing at all, and so many times
@@ -37,7 +41,7 @@ pub struct Step {
     pub prior_loss: Option<f64>,
     /// The length of all gradients before they are cut.
     pub gradient: f64,
-    /// The UNet's learning rate.
+    /// The learning rate of the UNet, or of vectors.
     pub rate: f64,
 }
 
@@ -131,9 +135,18 @@ impl Training {
             told(at + 1, all);
         }
         let mut texts = Vec::new();
+        let word = match recipe.vectors {
+            0 => None,
+            count => Some(Arc::new(begin_word(pipeline, &origin.name, &recipe.initial, count).await?)),
+        };
         for caption in captions.iter().map(String::as_str).chain([""]) {
-            let ids = pipeline.caption_tokens(caption)?;
-            texts.push(if recipe.text_encoder {
+            let ids = pipeline.caption_tokens(caption, word.as_ref())?;
+            let is_own = own.iter().any(|picture| picture.caption == caption);
+            if word.is_some() && is_own && !ids.iter().any(|id| id & OWN != 0) {
+                let message = format!("{caption:?} does not say {}, the word that is learnt", origin.name);
+                return Err(Error::InvalidInput { field: "caption", message });
+            }
+            texts.push(if recipe.text_encoder || word.is_some() {
                 Words::Tokens(ids)
             } else {
                 Words::States(pipeline.caption_states(&ids).await?)
@@ -147,11 +160,12 @@ impl Training {
             rank: recipe.rank,
             alpha: recipe.alpha,
             memory: recipe.memory,
+            vectors: recipe.vectors,
             layers: &layers,
         };
         let mut learner = Learner::new(&config, pipeline.learns_on()?, &asked).await?;
         learner.optimizer.weight_decay = recipe.weight_decay;
-        begin_matrices(&mut learner, recipe.seed)?;
+        begin_tensors(&mut learner, recipe.seed, word.as_deref())?;
         let lesson = Lesson::new(&config, examples, asked.size[0] * asked.size[1])?;
         let count = |caption: &String| own.iter().filter(|picture| picture.caption == *caption).count();
         let captions =
@@ -190,7 +204,7 @@ impl Training {
 
     /// Numbers that are learnt.
     pub fn values(&self) -> usize {
-        self.learner.adapters().iter().flat_map(|adapter| adapter.lengths()).sum()
+        self.learner.learnt().lengths().sum()
     }
 
     /// Takes a step. A cancelled one leaves everything as it was before it; one at which the training is lost is an error, and so is one
@@ -229,9 +243,8 @@ impl Training {
             });
         }
         let rate = |layer: &str| self.recipe.rate(layer, self.done);
-        let gradient =
-            self.learner.step(|adapter| rate(&adapter.part.name), self.recipe.max_gradient).await?;
-        let rate = rate("unet");
+        let gradient = self.learner.step(rate, self.recipe.max_gradient).await?;
+        let rate = rate(if self.recipe.vectors > 0 { Learnt::TABLE } else { "unet" });
         self.done += 1;
         let prior_loss = (counts[1] > 0).then(|| mean(1));
         Ok(Step { step: self.done, steps: self.recipe.steps, loss, prior_loss, gradient, rate })
@@ -246,10 +259,13 @@ impl Training {
         self.learner.predict(&Noised { sample, timestep, text, target: sample }).await
     }
 
-    /// The LoRA as it is now.
-    pub async fn lora(&self) -> Result<Vec<u8>> {
+    /// What it has learnt as it is now, as other programs read it: a LoRA, or an embedding where it is vectors.
+    pub async fn file(&self) -> Result<Vec<u8>> {
         let origin = Origin { steps: self.done, ..self.origin.clone() };
-        lora(&self.learner, &self.recipe, &self.config, &origin).await
+        match self.recipe.vectors {
+            0 => lora(&self.learner, &self.recipe, &self.config, &origin).await,
+            _ => embedding(&self.learner, &self.config, &origin).await,
+        }
     }
 
     /// What is needed to go on another day.
@@ -272,15 +288,30 @@ impl Training {
     }
 }
 
-/// As PEFT begins with "gaussian": down as noise of the deviation 1 / rank, up as zeros, so that nothing has changed yet.
-fn begin_matrices(learner: &mut Learner, seed: u64) -> Result<()> {
+/// A word whose vectors are those of other words: one each, some of them where there are more, each several times where there are
+/// fewer, as A1111 begins.
+async fn begin_word(pipeline: &Pipeline, name: &str, initial: &str, count: usize) -> Result<Embedding> {
+    let rows = pipeline.token_vectors(initial).await?;
+    if rows.is_empty() {
+        let message = format!("{initial:?} has no tokens; say what the thing is, such as monster");
+        return Err(Error::InvalidInput { field: "initial", message });
+    }
+    let width = rows[0].len();
+    let vectors = (0..count).flat_map(|i| &rows[i * rows.len() / count]).copied().collect();
+    Ok(Embedding { name: name.to_string(), token: None, vectors, width, hash: String::new() })
+}
+
+/// As PEFT begins with "gaussian": down as noise of the deviation 1 / rank, up as zeros, so that nothing has changed yet. A word's
+/// vectors are given.
+fn begin_tensors(learner: &mut Learner, seed: u64, word: Option<&Embedding>) -> Result<()> {
     let mut generator = NoiseSource::Torch.generator(seed);
     let mut tensors = Vec::new();
-    for adapter in learner.adapters() {
+    for adapter in &learner.learnt().adapters {
         let [down, up] = adapter.lengths();
         tensors.push(generator.randn(down).into_iter().map(|x| x / adapter.rank as f32).collect());
         tensors.push(vec![0.0; up]);
     }
+    tensors.extend(word.map(|word| word.vectors.clone()));
     learner.set(State::Values, &tensors)
 }
 

@@ -64,7 +64,11 @@ impl Ask {
         fields.extend(self.recipe.clone());
         let recipe: Recipe = serde_json::from_value(fields.into()).map_err(wrong)?;
         let class_images = if self.class_prompts.is_empty() { 0 } else { recipe.class_images };
-        Ok(Recipe { class_images, ..recipe })
+        let mut recipe = Recipe { class_images, ..recipe };
+        if recipe.vectors > 0 {
+            recipe.begin_as(self.class_prompts.first().map_or("", String::as_str));
+        }
+        Ok(recipe)
     }
 
     /// Learns, and tells every step; what is learnt comes every some steps, at the end, and where it stops early.
@@ -147,11 +151,12 @@ fn told(step: &Step) -> JsValue {
     event
 }
 
-/// `{ step, lora, checkpoint }`: the file, and what is needed to go on.
+/// `{ step, kind, file, checkpoint }`: what was learnt, `lora` or `embedding`, and what is needed to go on.
 async fn kept(training: &Training) -> Result<JsValue> {
     let answer = Object::new().into();
     set(&answer, "step", training.done() as f64);
-    set(&answer, "lora", Uint8Array::from(training.lora().await?.as_slice()));
+    set(&answer, "kind", if training.recipe().vectors > 0 { "embedding" } else { "lora" });
+    set(&answer, "file", Uint8Array::from(training.file().await?.as_slice()));
     set(&answer, "checkpoint", Uint8Array::from(training.checkpoint().await?.to_bytes()?.as_slice()));
     Ok(answer)
 }

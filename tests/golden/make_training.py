@@ -5,7 +5,8 @@
 
 Pictures, noise, and what the matrices begin with follow from names (`make_single.weight`) and are not committed. Per set of layers
 `MODEL.SET.safetensors` has the loss and the gradients of one step; `MODEL.run.safetensors` losses, and the matrices after 50
-steps of AdamW with clipped gradients; `MODEL.lesson.safetensors` how much each time's error counts with min-SNR (diffusers'
+steps of AdamW with clipped gradients; `MODEL.word.safetensors` the same of two vectors of a new word (textual inversion), the
+gradients of one step as `gradients`; `MODEL.lesson.safetensors` how much each time's error counts with min-SNR (diffusers'
 `compute_snr` and the weights of its training scripts), and noise with an offset as kohya's sd-scripts and diffusers draw it.
 """
 
@@ -23,6 +24,7 @@ RANK, ALPHA = 4, 2
 TIMESTEP = 261
 STEPS = 50
 GAMMAS = (1, 5)
+VECTORS, WORD = 2, {2: 0, 3: 1, 5: 0}  # where in the prompt which vector stands
 OFFSET, SEED = 0.1, 20_000_000_000
 ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 LINEAR = (*ATTENTION, "ff.net.0.proj", "ff.net.2", "proj_in", "proj_out")
@@ -95,6 +97,43 @@ def run(model):
     return {"losses": torch.tensor(losses), **{name: matrix.detach() for name, matrix in matrices.items()}}
 
 
+class Own(torch.nn.Module):
+    """A table of tokens with some vectors behind it that learn."""
+
+    def __init__(self, table, count):
+        super().__init__()
+        self.table = table.requires_grad_(False)
+        self.vectors = torch.nn.Parameter(weight("word", (count, table.embedding_dim)))
+
+    def forward(self, ids):
+        own = ids - self.table.num_embeddings
+        known = self.table(ids.clamp(max=self.table.num_embeddings - 1))
+        return torch.where((own >= 0)[..., None], self.vectors[own.clamp(min=0)], known)
+
+
+def word(model):
+    pipe = load(model)
+    pipe.unet.requires_grad_(False)
+    pipe.text_encoder.requires_grad_(False)
+    own = Own(pipe.text_encoder.get_input_embeddings(), VECTORS)
+    pipe.text_encoder.set_input_embeddings(own)
+    tokens = tokenize(pipe, PROMPTS[2]).clone()
+    for place, vector in WORD.items():
+        tokens[0, place] = own.table.num_embeddings + vector
+    optimizer = torch.optim.AdamW([own.vectors], lr=5e-3, weight_decay=1e-2)
+    sample, target = unit("sample", 1, 4, 16, 16), unit("target", 1, 4, 16, 16)
+    losses, gradients = [], None
+    for _ in range(STEPS):
+        loss = torch.nn.functional.mse_loss(predict(pipe, sample, TIMESTEP, tokens), target)
+        losses.append(loss.item())
+        optimizer.zero_grad()
+        loss.backward()
+        gradients = own.vectors.grad.clone() if gradients is None else gradients
+        torch.nn.utils.clip_grad_norm_([own.vectors], 1.0)
+        optimizer.step()
+    return {"losses": torch.tensor(losses), "gradients": gradients, "vectors": own.vectors.detach()}
+
+
 def lesson(model):
     scheduler = load(model).scheduler
     times = torch.arange(scheduler.config.num_train_timesteps)
@@ -115,6 +154,9 @@ def main():
             found = one_step(model, wanted)
             save_file({key: value.contiguous() for key, value in found.items()}, OUT / f"{model}.{name}.safetensors")
             print(model, name, len(found) // 2, "layers, loss", found["loss"].item())
+        found = word(model)
+        save_file({key: value.contiguous() for key, value in found.items()}, OUT / f"{model}.word.safetensors")
+        print(model, "word", found["losses"][[0, 1, 10, 49]].tolist())
         found = run(model)
         save_file({key: value.contiguous() for key, value in found.items()}, OUT / f"{model}.run.safetensors")
         print(model, "run", found["losses"][[0, 1, 10, 49]].tolist())

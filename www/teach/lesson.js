@@ -50,10 +50,12 @@ export const whenOver = async () => navigator.locks?.request(LOCK, { mode: 'shar
 /**
  * A picture of what a prompt means to the page's model now, with what was learnt or without.
  * @param {import('../js/session.js').Session} session
- * @param {{prompt: string, seed: number, file?: Blob | null, strength?: number, signal?: AbortSignal}} of
+ * @param {{prompt: string, seed: number, file?: Blob | null, word?: string | null, strength?: number, signal?: AbortSignal}} of `word`: the
+ *   file is that word's embedding
  */
-export async function sampled(session, { prompt, seed, file = null, strength = 1, signal }) {
+export async function sampled(session, { prompt, seed, file = null, word = null, strength = 1, signal }) {
   await session.ready(signal ?? AbortSignal.timeout(60_000));
-  const loras = file ? [{ name: 'teach', model: file, weight: strength }] : [];
-  return session.og.generate({ prompt, seed, previews: false, loras, signal });
+  const loras = file && !word ? [{ name: 'teach', model: file, weight: strength }] : [];
+  const embeddings = file && word ? [{ name: word, file }] : [];
+  return session.og.generate({ prompt, seed, previews: false, loras, embeddings, signal });
 }

@@ -23,7 +23,8 @@ export const TEXTS = {
   common: (/** @type {string} */ word) => `“${word}” means something already; a word that does not is learnt sooner, and spoils nothing.`,
   learn: 'Learn',
   preset: 'How',
-  presets: [['thing', 'A thing'], ['character', 'A person or an animal'], ['style', 'A style']],
+  presets: [['thing', 'A thing'], ['character', 'A person or an animal'], ['style', 'A style'], ['word', 'A word alone']],
+  isWord: 'Only the word is learnt (textual inversion); the model stays as it is. The file is tiny, and the likeness is less than with the others.',
   steps: 'Steps of learning',
   rank: 'Rank',
   rate: 'Learning rate',
@@ -48,8 +49,9 @@ export const TEXTS = {
   compare: 'Before and after',
   compared: (/** @type {number} */ share) => `${share} percent before, ${100 - share} percent after`,
   use: 'Use it',
-  done: (/** @type {string} */ name, /** @type {number} */ step) => `“${name}” is among your LoRAs, after ${step} steps.`,
-  notAmong: (/** @type {string} */ name, /** @type {string} */ why) => `“${name}” is learnt, and could not be put among your LoRAs: ${why}. Save its file below; `
+  done: (/** @type {string} */ name, /** @type {number} */ step, /** @type {boolean} */ isWord) =>
+    `“${name}” is among your ${isWord ? 'embeddings' : 'LoRAs'}, after ${step} steps.`,
+  notAmong: (/** @type {string} */ name, /** @type {string} */ why) => `“${name}” is learnt, and could not be kept with your LoRAs and embeddings: ${why}. Save its file below; `
     + 'it can be added once there is room.',
   prompt: 'Prompt',
   strength: (/** @type {number} */ strength) => `How much of it: ${strength.toFixed(2)}`,
@@ -57,6 +59,7 @@ export const TEXTS = {
   save: 'Save the file',
   share: 'Share a picture of it',
   saveHint: 'A LoRA as A1111, Forge and ComfyUI read it, for the same model.',
+  saveWord: 'An embedding (textual inversion) as A1111 names it, for the same model. Prompts call it by its file’s name.',
   kept: (/** @type {string} */ word, /** @type {number} */ step) => (step ? `“${word}” was interrupted after step ${step}. It goes on from there.`
     : `“${word}” was interrupted before its first steps were kept. Its pictures and words are here.`),
   keptOf: (/** @type {string} */ word, /** @type {number} */ step, /** @type {string} */ model) =>

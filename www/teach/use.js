@@ -11,23 +11,23 @@ import { TEXTS as T } from './texts.js';
 const MOST = 1.5;
 
 /**
- * @param {{file: Blob, word: string, kind: string, seed: number, png: Blob | null}} learnt `png`: a picture of it
+ * @param {{file: Blob, word: string, kind: string, isWord: boolean, seed: number, png: Blob | null}} learnt `png`: a picture of it
  * @returns {HTMLElement[]}
  */
-export function usesOf({ file, word, kind, seed, png }) {
+export function usesOf({ file, word, kind, isWord, seed, png }) {
   const prompt = make('input', { type: 'text', id: 'teach-prompt', value: `a ${word} ${kind} in the snow`, autocomplete: 'off' });
   const strength = make('input', { type: 'range', id: 'teach-strength', min: '0', max: String(MOST), step: '0.05', value: '1' });
   const label = make('label', { htmlFor: 'teach-strength', textContent: T.strength(1) });
   strength.addEventListener('input', () => { label.textContent = T.strength(strength.valueAsNumber); });
-  const draw = button(T.draw, () => write(`${prompt.value.trim()} <lora:${word}:${strength.valueAsNumber}>`), 'primary');
+  const draw = button(T.draw, () => write(`${prompt.value.trim()}${isWord ? '' : ` <lora:${word}:${strength.valueAsNumber}>`}`), 'primary');
   draw.id = 'teach-draw';
   const save = make('a', { className: 'button', id: 'teach-save', href: URL.createObjectURL(file), download: `${word}.safetensors`, textContent: T.save });
   const share = button(T.share, () => handOver(png, { prompt: `a ${word} ${kind}`, seed }), 'ghost');
   share.hidden = !png || !canShare();
   return [
     make('div', { className: 'teach-fields' }, make('div', { className: 'field' }, make('label', { htmlFor: 'teach-prompt', textContent: T.prompt }), prompt),
-      make('div', { className: 'field' }, label, strength)),
-    make('div', { className: 'teach-go' }, draw, save, share), make('p', { className: 'quiet', textContent: T.saveHint }),
+      make('div', { className: 'field', hidden: isWord }, label, strength)),
+    make('div', { className: 'teach-go' }, draw, save, share), make('p', { className: 'quiet', textContent: isWord ? T.saveWord : T.saveHint }),
   ];
 }
 

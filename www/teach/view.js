@@ -49,6 +49,7 @@ export class Teach {
   #kinds = make('datalist', { id: 'teach-kinds' });
   #learns = make('p', { className: 'quiet' });
   #preset = make('select', { id: 'teach-preset' }, ...T.presets.map(([value, textContent]) => make('option', { value, textContent })));
+  #alone = make('p', { className: 'quiet', textContent: T.isWord, hidden: true });
   #numbers = Object.fromEntries([['steps', T.steps], ['rank', T.rank], ['rate', T.rate], ['classImages', T.classImages]].map(([name, label]) =>
     [name, { label, field: make('input', { type: 'number', id: `teach-${name}`, min: '0', step: 'any', placeholder: 'the preset’s' }) }]));
   #go = make('button', { type: 'button', className: 'button primary', id: 'teach-go', textContent: T.start });
@@ -74,12 +75,13 @@ export class Teach {
       section(T.pictures, make('p', { textContent: T.picturesText }), this.#set.root, make('p', { className: 'quiet', textContent: T.captionHint }),
         make('p', { className: 'quiet', textContent: `${T.home} ${T.person}` })),
       section(T.what, make('div', { className: 'teach-fields' }, labelled(T.word, this.#word, T.wordHint), labelled(T.kind, this.#kind, T.kindHint), this.#kinds)),
-      section(T.learn, make('div', { className: 'teach-fields' }, labelled(T.preset, this.#preset)),
+      section(T.learn, make('div', { className: 'teach-fields' }, labelled(T.preset, this.#preset)), this.#alone,
         make('details', { className: 'teach-details' }, make('summary', { textContent: T.details }), make('div', { className: 'teach-fields' }, ...numbers)),
         this.#learns, this.#problem, make('div', { className: 'teach-go' }, this.#go, this.#status), this.#unkept, this.#seen),
       this.#after, make('p', { className: 'teach-forget' }, remove));
     for (const field of [this.#word, this.#kind]) field.addEventListener('input', () => this.#named());
     this.#set.addEventListener('change', () => this.#say(''));
+    this.#preset.addEventListener('change', () => this.#chosen());
     addEventListener('beforeunload', (event) => this.#stop && event.preventDefault());
     this.#suit();
     this.ready = this.#offer();
@@ -114,6 +116,13 @@ export class Teach {
     const word = this.#word.value.trim();
     this.#set.called([word && 'a', word, this.#kind.value.trim()].filter(Boolean).join(' '));
     this.#say(this.known.has(word.toLowerCase()) ? T.common(word) : '');
+  }
+
+  /** Only what counts can be asked for. */
+  #chosen() {
+    const alone = isWord({ preset: this.#preset.value });
+    this.#alone.hidden = !alone;
+    for (const name of ['rank', 'classImages']) this.#numbers[name].field.closest('.field').hidden = alone;
   }
 
   /** Says what is wrong. @param {string} words */
@@ -158,6 +167,7 @@ export class Teach {
     Object.assign(this.#word, { value: word });
     Object.assign(this.#kind, { value: kind });
     this.#preset.value = preset;
+    this.#chosen();
     for (const [name, value] of Object.entries(numbers)) this.#numbers[name].field.value = value ?? '';
     this.#set.clear();
     await this.#set.add(kept.pictures);
@@ -249,10 +259,10 @@ export class Teach {
     const { word, kind, preset, steps, rank, rate, classImages } = given.asked;
     return {
       images: given.pictures.map(({ square, caption }) => ({ image: square, caption })),
-      classPrompts: preset === 'style' ? [] : known(/^[aeiou]/i.test(kind) ? `an ${kind}` : `a ${kind}`),
+      classPrompts: preset === 'style' ? [] : isWord(given.asked) ? [kind] : known(/^[aeiou]/i.test(kind) ? `an ${kind}` : `a ${kind}`),
       name: word, trigger: `${word} ${kind}`, ...(given.side && { width: given.side, height: given.side }),
       preset: /** @type {any} */ (preset), saveEvery: steps ? Math.ceil(steps / LOOKS) : EVERY, checkpoint: given.checkpoint ?? undefined, signal,
-      recipe: Object.fromEntries(Object.entries({ steps, rank, alpha: rank, learningRate: rate, classImages }).filter(([, value]) => value !== null)),
+      recipe: Object.fromEntries(Object.entries(isWord(given.asked) ? { steps, vectorLearningRate: rate } : { steps, rank, alpha: rank, learningRate: rate, classImages }).filter(([, value]) => value !== null)),
       onPrepare: ({ what, done, all: count }) => { this.#status.textContent = `${what === 'class' ? T.class : T.encode}: ${done} / ${count}`; },
       onStep: (step) => {
         this.#curve.add(step);
@@ -281,9 +291,11 @@ export class Teach {
    * A picture of it as it is drawn now; none where another model is in use by now, or it could not be drawn: it is only looked at.
    * @param {Kept} given @param {Blob | null} file @param {number} step
    */
-  async #sample({ asked: { word, kind }, model }, file, step) {
+  async #sample({ asked, model }, file, step) {
     const { session } = this.page;
-    const made = session.model.id === model ? await sampled(session, { prompt: `a ${word} ${kind}`, seed: SEED, file }).catch(() => null) : null;
+    const { word, kind } = asked;
+    const of = { prompt: `a ${word} ${kind}`, seed: SEED, file, word: isWord(asked) ? word : null };
+    const made = session.model.id === model ? await sampled(session, of).catch(() => null) : null;
     if (made) this.#samples.add(made.image, file ? T.after(step) : T.before);
     return made;
   }
@@ -297,9 +309,9 @@ export class Teach {
     const look = await this.#sample(given, file, step);
     const pictured = look ? await withThumbnail(file, look.image).catch(() => file) : file;
     const added = this.page.session.started().then(({ networks }) => networks.add(pictured, { name: word, replace: true }));
-    const [isAmong, words] = await added.then(() => [true, T.done(word, step)], (error) => [false, T.notAmong(word, error.message.replace(/\.$/, ''))]);
+    const [isAmong, words] = await added.then(() => [true, T.done(word, step, isWord(given.asked))], (error) => [false, T.notAmong(word, error.message.replace(/\.$/, ''))]);
     this.#status.textContent = words;
-    this.#after.replaceChildren(make('h2', { textContent: T.use }), ...usesOf({ file: pictured, word, kind, seed: SEED, png: look?.png[0] ?? null }));
+    this.#after.replaceChildren(make('h2', { textContent: T.use }), ...usesOf({ file: pictured, word, kind, isWord: isWord(given.asked), seed: SEED, png: look?.png[0] ?? null }));
     this.#after.hidden = false;
     return isAmong;
   }
@@ -316,6 +328,9 @@ export class Teach {
     await this.#offer();
   }
 }
+
+/** Whether only a word is learnt, the network as it is. @param {{preset: string}} asked */
+const isWord = ({ preset }) => preset === 'word';
 
 /** @param {string} textContent @param {...Node} children */
 const section = (textContent, ...children) => make('section', { className: 'shelf' }, make('h2', { textContent }), ...children);

@@ -1,4 +1,4 @@
-//! `opengen train`: a few pictures in, a LoRA out.
+//! `opengen train`: a few pictures in, a LoRA or an embedding out.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,9 @@ use crate::bytes::bytes;
 use crate::generate::{io, size};
 use crate::{invalid, model, picture};
 
-/// Teach a model a thing, a person, an animal or a style from a few pictures (DreamBooth), and write what it learnt as a LoRA.
-/// It goes on where it stopped: FILE.training beside the LoRA has what it needs.
+/// Teach a model a thing, a person, an animal or a style from a few pictures (DreamBooth), and write what it learnt as a LoRA; or a
+/// word alone (textual inversion), and write it as an embedding. It goes on where it stopped: FILE.training beside it has what it
+/// needs.
 #[derive(Parser)]
 pub struct Args {
     /// `mini`, a folder, a checkpoint or the name of one that is here.
@@ -37,9 +38,13 @@ pub struct Args {
     /// How many pictures of that; the preset's if left out.
     #[arg(long)]
     class_images: Option<usize>,
-    #[arg(long, default_value = "thing", help = "thing, character or style: settings that go together")]
+    #[arg(
+        long,
+        default_value = "thing",
+        help = "thing, character, style or word: settings that go together; word learns an embedding"
+    )]
     preset: Preset,
-    #[arg(long, help = "Which layers of the UNet learn: attention, linear or all")]
+    #[arg(long, help = "Which layers of the UNet learn: attention, linear, all or none")]
     layers: Option<Layers>,
     /// Rows of the smaller side of what is learnt of each layer.
     #[arg(long)]
@@ -50,6 +55,14 @@ pub struct Args {
     /// The text encoder learns too.
     #[arg(long)]
     text_encoder: bool,
+    /// Learn so many vectors of a word instead of layers; the word is what FILE is called, and captions have to say it.
+    #[arg(long)]
+    vectors: Option<usize>,
+    /// The words whose vectors these begin as, such as "monster"; the last word of the class prompt if left out.
+    #[arg(long)]
+    initial: Option<String>,
+    #[arg(long)]
+    vector_learning_rate: Option<f64>,
     #[arg(long)]
     learning_rate: Option<f64>,
     #[arg(long)]
@@ -101,7 +114,7 @@ pub struct Args {
     /// A line of JSON for each step.
     #[arg(long)]
     log: Option<PathBuf>,
-    /// Where the LoRA goes.
+    /// Where the LoRA or the embedding goes.
     #[arg(long)]
     out: PathBuf,
 }
@@ -110,12 +123,18 @@ impl Args {
     fn recipe(&self, config: &opengen::config::ModelConfig) -> Recipe {
         let usual = Recipe::of(self.preset, config);
         let rank = self.rank.unwrap_or(usual.rank);
-        let class_images = if self.class_prompts.is_empty() { 0 } else { usual.class_images };
-        Recipe {
-            layers: self.layers.unwrap_or(usual.layers),
+        let vectors = self.vectors.unwrap_or(usual.vectors);
+        let layers = self.layers.unwrap_or(if vectors > 0 { Layers::None } else { usual.layers });
+        let learns_word = layers == Layers::None;
+        let class_images = if self.class_prompts.is_empty() || learns_word { 0 } else { usual.class_images };
+        let mut recipe = Recipe {
+            layers,
+            vectors,
+            initial: self.initial.clone().unwrap_or_default(),
+            vector_learning_rate: self.vector_learning_rate.unwrap_or(usual.vector_learning_rate),
             rank,
             alpha: self.alpha.unwrap_or(if self.rank.is_some() { rank as f64 } else { usual.alpha }),
-            text_encoder: self.text_encoder || usual.text_encoder,
+            text_encoder: self.text_encoder || (usual.text_encoder && !learns_word),
             learning_rate: self.learning_rate.unwrap_or(usual.learning_rate),
             text_learning_rate: self.text_learning_rate.unwrap_or(usual.text_learning_rate),
             schedule: self.lr_schedule.unwrap_or(usual.schedule),
@@ -132,7 +151,11 @@ impl Args {
             seed: self.seed,
             memory: self.memory,
             ..usual
+        };
+        if learns_word {
+            recipe.begin_as(self.class_prompts.first().map_or("", String::as_str));
         }
+        recipe
     }
 }
 
@@ -213,7 +236,7 @@ async fn learn(training: &mut Training, args: &Args, cancel: &Cancel) -> Result<
         }
     }
     learning.finish_and_clear();
-    write(&args.out, &training.lora().await?)?;
+    write(&args.out, &training.file().await?)?;
     write(&put_by, &training.checkpoint().await?.to_bytes()?)?;
     eprintln!(
         "{} after {} steps, loss {:.4}",

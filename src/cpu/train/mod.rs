@@ -9,6 +9,7 @@ use super::norm::Channels;
 use super::ops::{Run, activate, gated};
 use super::simd::F4;
 use crate::error::{Error, Result};
+use crate::kernels::embed_grad;
 use crate::kernels::gemm::Act;
 use crate::plan::ValueId;
 use crate::plan::train::TrainOp;
@@ -51,6 +52,13 @@ impl Run<'_> {
                 by_blocks(out, to.c, TILES, |first, block| {
                     gated_grad(&x[first * to.c..], &grad[first * to.c / 2..], to.c, block)
                 });
+            }
+            TrainOp::VectorSum { grad, tokens } => {
+                let ids = self.executable.read_ids(self.memory, *tokens)?;
+                let grad = self.read(*grad)?;
+                let params =
+                    embed_grad::Params { tokens: ids.len() as u32, c4: (to.c / 4) as u32, own: to.w as u32 };
+                embed_grad::cpu::embed_grad(&params, ids, grad, out);
             }
             TrainOp::Columns { x, first } => {
                 let (x, wide) = (self.read(*x)?, width(*x));

@@ -34,6 +34,42 @@ impl Adapter {
     }
 }
 
+/// All that is learnt: two matrices of each layer, down and up, and the vectors behind them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Learnt {
+    pub adapters: Vec<Adapter>,
+    /// How many vectors of the run's own a text encoder reads, and how wide they are.
+    pub vectors: Option<[usize; 2]>,
+}
+
+impl Learnt {
+    /// The path of the layer to which vectors belong.
+    pub const TABLE: &str = "text_encoder.text_model.embeddings.token_embedding";
+
+    /// Values of each tensor.
+    pub fn lengths(&self) -> impl Iterator<Item = usize> {
+        let vectors = self.vectors.map(|[count, width]| count * width);
+        self.adapters.iter().flat_map(Adapter::lengths).chain(vectors)
+    }
+
+    /// The path of the layer that each tensor belongs to.
+    pub fn layers(&self) -> impl Iterator<Item = &str> {
+        let matrices =
+            self.adapters.iter().flat_map(|adapter| [adapter.part.name.trim_end_matches(".weight"); 2]);
+        matrices.chain(self.vectors.map(|_| Learnt::TABLE))
+    }
+}
+
+/// A graph whose own vectors, where it reads some, are learnt, as the last of all: [`Outside::Trained`] of this number.
+pub fn with_vectors(mut graph: Graph, number: usize) -> (Graph, Option<[usize; 2]>) {
+    let vectors = graph.values.iter_mut().find(|value| value.external == Some(Outside::Vectors));
+    let size = vectors.map(|value| {
+        value.external = Some(Outside::Trained(number));
+        [value.shape.w, value.shape.c]
+    });
+    (graph, size)
+}
+
 /// The graph with a low-rank pair beside each layer to which `target` gives a rank and a scale. Pair `i` is read from
 /// [`Outside::Trained`] `2i` (down) and `2i + 1` (up). Products must be unfused.
 pub fn adapted(

@@ -102,6 +102,9 @@ impl Way {
                 Ok(())
             }
             Op::Train(op) => self.train(&path, op, grad),
+            Op::Embed { tokens, own: Some(own), .. } if self.learns.contains(own) => {
+                self.sum(&path, *own, TrainOp::VectorSum { grad, tokens: *tokens })
+            }
             Op::Embed { .. } => Ok(()),
             op if op.reads().any(|value| self.learns.contains(&value)) => {
                 Err(not_trainable(&node.path, "there is no gradient of this op"))
@@ -224,7 +227,7 @@ impl Way {
     fn sum(&mut self, path: &str, trained: ValueId, op: TrainOp) -> Result<()> {
         let Value { shape, external, .. } = self.graph.values[trained.index()];
         let Some(Outside::Trained(index)) = external else {
-            return Err(not_trainable(path, "its matrix is none that is learnt"));
+            return Err(not_trainable(path, "what it reads is not learnt"));
         };
         let output = self.graph.fresh(shape, ElemKind::F32, Some(Outside::Gradient(index)));
         self.graph.nodes.push(Node { path: path.to_string(), op: Op::Train(op), output });

@@ -13,8 +13,8 @@ use crate::error::{Error, Result};
 use crate::kernels::attention_grad::Pass;
 use crate::kernels::gemm::{self, Act, Source};
 use crate::kernels::{
-    Elem, WeightType, activation, attention_grad, difference, gemm_sum, group_norm, group_norm_grad,
-    layer_norm_grad, low_rank_sum, resample,
+    Elem, WeightType, activation, attention_grad, difference, embed_grad, gemm_sum, group_norm,
+    group_norm_grad, layer_norm_grad, low_rank_sum, resample,
 };
 
 /// Rows of a map that one workgroup sums up of a low-rank matrix's gradient, at least.
@@ -91,6 +91,18 @@ pub fn node(l: &mut Lowering, node: &Node, op: &TrainOp) -> Result<()> {
                 Operand::Write(node.output),
             ];
             let workgroups = difference::workgroups(&spec, &params);
+            push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
+        }
+        TrainOp::VectorSum { grad, tokens } => {
+            let own = l.shape(node.output);
+            let spec = embed_grad::Spec { elem: l.target.elem };
+            let params = embed_grad::Params {
+                tokens: l.shape(*grad).rows() as u32,
+                c4: (own.c / 4) as u32,
+                own: own.w as u32,
+            };
+            let operands = vec![Operand::Read(*tokens), Operand::Read(*grad), Operand::Update(node.output)];
+            let workgroups = embed_grad::workgroups(&spec, &params);
             push(l, node, spec.into(), params.bytes(), workgroups, operands, 0);
         }
         TrainOp::Columns { x, first } => {

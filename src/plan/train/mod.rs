@@ -1,10 +1,12 @@
-//! Graphs that learn: low-rank matrices beside the layers of a frozen network, and the way back from its loss to them.
+//! Graphs that learn: low-rank matrices beside the layers of a frozen network or vectors of a new word, and the way back from its loss
+//! to them.
 //!
 //! - [`unfused`]: a network's graph with what its products do on the side as ops of their own, for the way back needs the
 //!   values before an activation;
 //! - [`joined`]: the networks that lie one behind the other as one graph;
 //! - [`adapted`]: with low-rank matrices beside some layers (Hu et al. 2021, <https://arxiv.org/abs/2106.09685>);
-//! - [`backward`]: with its loss and the gradients of those matrices behind it;
+//! - [`with_vectors`]: with vectors of a new word (textual inversion, Gal et al. 2022, <https://arxiv.org/abs/2208.01618>);
+//! - [`backward`]: with its loss and the gradients of all that is learnt behind it;
 //! - [`recomputed`]: the same in less memory, with parts that are computed once more on the way back.
 //!
 //! What comes out is a graph as any other: it can be printed, and values have places for as long as they are needed. The
@@ -18,7 +20,7 @@ mod ops;
 mod recompute;
 mod unfused;
 
-pub use adapters::{Adapter, adapted};
+pub use adapters::{Adapter, Learnt, adapted, with_vectors};
 pub use backward::backward;
 pub use joined::joined;
 pub use ops::TrainOp;

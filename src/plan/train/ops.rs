@@ -44,6 +44,8 @@ pub enum TrainOp {
     UpSum { grad: ValueId, x: ValueId, first: usize, scale: f32 },
     /// Adds `gradᵀ · patches(x)` to the output, the gradient of `down`.
     DownSum { grad: ValueId, x: ValueId, conv: Option<Conv> },
+    /// Adds to the output, the gradient of the run's own vectors, what `grad` has where `tokens` name one.
+    VectorSum { grad: ValueId, tokens: ValueId },
     /// As many channels of `x` as the output has, from `first` on.
     Columns { x: ValueId, first: usize },
     /// Every pixel of `x` at twice its place, zeros between them: the way back through a stride of 2.
@@ -86,7 +88,7 @@ impl TrainOp {
                 *whose = value(*whose);
             }
             UpGrad { grad, matrix, .. } | DownGrad { grad, matrix, .. } => of([grad, matrix]),
-            UpSum { grad, x, .. } | DownSum { grad, x, .. } => of([grad, x]),
+            UpSum { grad, x, .. } | DownSum { grad, x, .. } | VectorSum { grad, tokens: x } => of([grad, x]),
         }
     }
 
@@ -105,7 +107,9 @@ impl TrainOp {
             }
             AttentionGrad { q, k, v, grad, .. } => vec![q.value, k.value, v.value, *grad],
             UpGrad { grad, matrix, .. } | DownGrad { grad, matrix, .. } => vec![*grad, *matrix],
-            UpSum { grad, x, .. } | DownSum { grad, x, .. } => vec![*grad, *x],
+            UpSum { grad, x, .. } | DownSum { grad, x, .. } | VectorSum { grad, tokens: x } => {
+                vec![*grad, *x]
+            }
         }
     }
 }

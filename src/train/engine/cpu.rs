@@ -3,7 +3,7 @@
 use super::{Inputs, State};
 use crate::cpu::{Executable, Memory, Weights};
 use crate::error::Result;
-use crate::plan::train::Adapter;
+use crate::plan::train::Learnt;
 use crate::plan::{Graph, Outside};
 use crate::train::learner::Text;
 use crate::train::optimizer::{AdamW, clipping};
@@ -18,11 +18,10 @@ pub struct CpuLearner {
 
 impl CpuLearner {
     /// Binds the graph.
-    pub fn new(weights: &Weights, graph: Graph, adapters: &[Adapter]) -> Result<CpuLearner> {
+    pub fn new(weights: &Weights, graph: Graph, learnt: &Learnt) -> Result<CpuLearner> {
         let executable = Executable::new(graph, weights)?;
         let memory = Memory::new(&[&executable]);
-        let means: Vec<Vec<f32>> =
-            adapters.iter().flat_map(Adapter::lengths).map(|len| vec![0.0; len]).collect();
+        let means: Vec<Vec<f32>> = learnt.lengths().map(|len| vec![0.0; len]).collect();
         Ok(CpuLearner { executable, memory, squares: means.clone(), means })
     }
 
@@ -70,11 +69,11 @@ impl CpuLearner {
             .collect::<Result<_>>()?;
         let (share, length) = clipping(gradients.into_iter(), most)?;
         optimizer.steps += 1;
-        for index in 0..self.means.len() {
+        for (index, &rate) in rates.iter().enumerate().take(self.means.len()) {
             let mut values = self.memory.read(Outside::Trained(index))?.to_vec();
             let gradient = self.memory.read(Outside::Gradient(index))?;
             let state = [&mut values, &mut self.means[index], &mut self.squares[index]];
-            optimizer.change(rates[index / 2], (gradient, share), state.map(Vec::as_mut_slice));
+            optimizer.change(rate, (gradient, share), state.map(Vec::as_mut_slice));
             self.memory.write(Outside::Trained(index), &values)?;
         }
         self.forget();

@@ -6,7 +6,7 @@ use super::{Inputs, State};
 use crate::error::Result;
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::{Elem, adamw, squares};
-use crate::plan::train::Adapter;
+use crate::plan::train::Learnt;
 use crate::plan::train::launch::places;
 use crate::plan::{Dispatch, External, Graph, Outside, Plan, Target, lower, padded};
 use crate::train::learner::Text;
@@ -28,9 +28,9 @@ pub struct GpuLearner {
     context: Context,
 }
 
-/// Adapters whose tensors one dispatch of the optimizer changes, and the groups of four values that they are.
+/// Tensors that one dispatch of the optimizer changes: their first, and the groups of four values that they are.
 struct Part {
-    adapter: usize,
+    tensor: usize,
     groups: Range<usize>,
 }
 
@@ -40,12 +40,12 @@ impl GpuLearner {
         context: &Context,
         weights: &Weights,
         graph: &Graph,
-        adapters: &[Adapter],
+        learnt: &Learnt,
     ) -> Result<GpuLearner> {
-        let layout = Layout::of(adapters);
+        let layout = Layout::of(learnt);
         let target = Target { elem: Elem::F32, ..context.target() };
         let plan = lower(graph, target, &|decl| weights.stored_type(decl))?;
-        let parts = layout.parts(adapters);
+        let parts = layout.parts(learnt);
         let bytes = 4 * layout.len as u64;
         let optimizer = optimizer(&parts, bytes);
         let squares = square_sums(&layout);
@@ -103,7 +103,7 @@ impl GpuLearner {
         let (share, length) = share_of(sums.into_iter().map(f64::from).sum(), most)?;
         optimizer.steps += 1;
         for (dispatch, part) in self.parts.iter().enumerate() {
-            let params = params(part, optimizer, rates[part.adapter], share);
+            let params = params(part, optimizer, rates[part.tensor], share);
             self.optimizer.set_params(dispatch, params.bytes());
         }
         self.optimizer.run(&|| false).await?;
@@ -186,8 +186,8 @@ struct Tensor {
 }
 
 impl Layout {
-    fn of(adapters: &[Adapter]) -> Layout {
-        let tensors = adapters.iter().flat_map(|adapter| {
+    fn of(learnt: &Learnt) -> Layout {
+        let tensors = learnt.adapters.iter().flat_map(|adapter| {
             let (rank, held) = (adapter.rank, padded(adapter.rank));
             let (columns, rows) = (adapter.columns, adapter.outputs());
             [
@@ -195,25 +195,29 @@ impl Layout {
                 Tensor { at: 0, rows, columns: rank, held: [rows, held], gated: adapter.gated },
             ]
         });
-        let mut tensors: Vec<Tensor> = tensors.collect();
+        // A text encoder reads them as one row behind the other, which is one row of them all.
+        let vectors = learnt.vectors.map(|[count, width]| count * width);
+        let vectors =
+            vectors.map(|len| Tensor { at: 0, rows: 1, columns: len, held: [1, len], gated: false });
+        let mut tensors: Vec<Tensor> = tensors.chain(vectors).collect();
         let (at, len) = places(tensors.iter().map(|tensor| tensor.held[0] * tensor.held[1]));
         tensors.iter_mut().zip(at).for_each(|(tensor, at)| tensor.at = at);
         Layout { tensors, len }
     }
 
-    /// Neighbouring adapters of one network.
-    fn parts(&self, adapters: &[Adapter]) -> Vec<Part> {
-        let network = |adapter: &Adapter| adapter.part.name.split('.').next().unwrap_or_default().to_string();
+    /// Neighbouring tensors of one network's layers, or of its vectors.
+    fn parts(&self, learnt: &Learnt) -> Vec<Part> {
+        let kind = |layer: &str| (layer == Learnt::TABLE, layer.split('.').next().map(str::to_string));
         let mut parts: Vec<Part> = Vec::new();
-        for (index, adapter) in adapters.iter().enumerate() {
-            let end = self.tensors.get(2 * index + 2).map_or(self.len, |tensor| tensor.at) / 4;
+        let mut last = None;
+        for (tensor, layer) in learnt.layers().enumerate() {
+            let end = self.tensors.get(tensor + 1).map_or(self.len, |next| next.at) / 4;
+            let kind = kind(layer);
             match parts.last_mut() {
-                Some(part) if network(&adapters[part.adapter]) == network(adapter) => part.groups.end = end,
-                _ => {
-                    let start = self.tensors[2 * index].at / 4;
-                    parts.push(Part { adapter: index, groups: start..end });
-                }
+                Some(part) if last.as_ref() == Some(&kind) => part.groups.end = end,
+                _ => parts.push(Part { tensor, groups: self.tensors[tensor].at / 4..end }),
             }
+            last = Some(kind);
         }
         parts
     }
@@ -252,6 +256,7 @@ impl Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::train::Adapter;
 
     #[test]
     fn tensors_come_back_as_they_were_packed() {
@@ -264,9 +269,10 @@ mod tests {
             gated,
         };
         let adapters = [adapter("text.a", 4, false), adapter("unet.b", 8, true), adapter("unet.c", 4, false)];
-        let layout = Layout::of(&adapters);
-        let lengths = adapters.iter().flat_map(Adapter::lengths);
-        let tensors: Vec<Vec<f32>> = lengths
+        let learnt = Learnt { adapters: adapters.to_vec(), vectors: Some([3, 4]) };
+        let layout = Layout::of(&learnt);
+        let tensors: Vec<Vec<f32>> = learnt
+            .lengths()
             .enumerate()
             .map(|(t, len)| (0..len).map(|i| (100 * t + i) as f32 + 1.0).collect())
             .collect();
@@ -275,12 +281,12 @@ mod tests {
         // Row 4 of the gated one, its first gate, is the second there; ranks come in fours.
         let gated = layout.tensors[3].at;
         assert_eq!(packed[gated + 4..][..4], [tensors[3][12], tensors[3][13], tensors[3][14], 0.0]);
-        let parts = layout.parts(&adapters);
-        assert_eq!(parts.len(), 2);
-        assert_eq!((parts[0].adapter, parts[1].adapter), (0, 1));
-        assert_eq!(
-            (parts[0].groups.start, parts[0].groups.end, parts[1].groups.end),
-            (0, parts[1].groups.start, layout.len / 4)
-        );
+        assert_eq!(packed[layout.tensors[6].at..][..12], tensors[6]);
+        let parts = layout.parts(&learnt);
+        let tensors: Vec<usize> = parts.iter().map(|part| part.tensor).collect();
+        assert_eq!(tensors, [0, 2, 6]);
+        let ends: Vec<usize> = parts.iter().map(|part| part.groups.end).collect();
+        let starts = parts.iter().skip(1).map(|part| part.groups.start);
+        assert_eq!(ends, starts.chain([layout.len / 4]).collect::<Vec<_>>());
     }
 }

@@ -15,7 +15,7 @@ use super::optimizer::AdamW;
 use crate::error::Result;
 use crate::pipeline::Resident;
 use crate::plan::Graph;
-use crate::plan::train::Adapter;
+use crate::plan::train::Learnt;
 
 /// What there is of each tensor that is learnt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub struct Inputs<'a> {
     pub factor: f32,
 }
 
-/// Tensors in the order of the graph: `[rank, columns]` and `[outputs, rank]` in turns, row by row.
+/// Tensors in the order of [`Learnt`]: `[rank, columns]` and `[outputs, rank]` in turns, then vectors; row by row.
 pub enum Engine {
     #[cfg(feature = "cpu")]
     Cpu(Box<CpuLearner>),
@@ -50,13 +50,13 @@ pub enum Engine {
 
 impl Engine {
     /// Binds a graph that learns.
-    pub async fn new(on: Resident<'_>, graph: Graph, adapters: &[Adapter]) -> Result<Engine> {
+    pub async fn new(on: Resident<'_>, graph: Graph, learnt: &Learnt) -> Result<Engine> {
         Ok(match on {
             #[cfg(feature = "cpu")]
-            Resident::Cpu(weights) => Engine::Cpu(Box::new(CpuLearner::new(weights, graph, adapters)?)),
+            Resident::Cpu(weights) => Engine::Cpu(Box::new(CpuLearner::new(weights, graph, learnt)?)),
             #[cfg(feature = "gpu")]
             Resident::Gpu(context, weights) => {
-                Engine::Gpu(Box::new(GpuLearner::new(context, weights, &graph, adapters).await?))
+                Engine::Gpu(Box::new(GpuLearner::new(context, weights, &graph, learnt).await?))
             }
         })
     }
@@ -91,8 +91,8 @@ impl Engine {
         }
     }
 
-    /// Changes every tensor by its gradients, which together count as no longer than `most`, and begins new ones: the tensors of
-    /// adapter `i` at `rates[i]`. Gives how long they were. Where one is no number nothing changes but that they are gone.
+    /// Changes every tensor by its gradients, which together count as no longer than `most`, and begins new ones: tensor
+    /// `i` at `rates[i]`, which is the same for all of a network's layers. Gives how long they were. Where one is no number nothing changes but that they are gone.
     pub async fn step(&mut self, optimizer: &mut AdamW, rates: &[f64], most: f64) -> Result<f64> {
         let stepped = match self {
             #[cfg(feature = "cpu")]

@@ -4,7 +4,7 @@ use clap::Args as Options;
 use opengen::error::Result;
 use opengen::kernels::Elem;
 use opengen::model;
-use opengen::plan::train::{Adapter, parts};
+use opengen::plan::train::{Learnt as Learns, parts};
 use opengen::plan::{Graph, Plan, Target, lower, padded};
 use opengen::train::learner::{Asked, graph, within};
 use opengen::train::{Layers, Preset, Recipe};
@@ -18,8 +18,11 @@ pub struct Learnt {
     /// Rank of what is learnt of each layer.
     #[arg(long, requires = "train")]
     rank: Option<usize>,
-    #[arg(long, requires = "train", help = "Which layers of the UNet learn: attention, linear or all")]
+    #[arg(long, requires = "train", help = "Which layers of the UNet learn: attention, linear, all or none")]
     layers: Option<Layers>,
+    /// So many vectors of a word learn instead of layers.
+    #[arg(long, requires = "train")]
+    vectors: Option<usize>,
     /// The text encoder learns too.
     #[arg(long, requires = "train")]
     text_encoder: bool,
@@ -38,12 +41,16 @@ pub fn run(args: &Args, target: Target, (width, height): (usize, usize)) -> Resu
     let Model { config, stored, sizes } = Model::of(args)?;
     let usual = Recipe::of(Preset::Thing, &config);
     let learnt = &args.learnt;
-    let recipe = Recipe {
+    let vectors = learnt.vectors.unwrap_or(0);
+    let usual = if vectors > 0 { Recipe::of(Preset::Word, &config) } else { usual };
+    let mut recipe = Recipe {
         layers: learnt.layers.unwrap_or(usual.layers),
         rank: learnt.rank.unwrap_or(usual.rank),
         text_encoder: learnt.text_encoder || usual.text_encoder,
+        vectors,
         ..usual
     };
+    recipe.begin_as("*"); // whichever word
     recipe.check()?;
     let scale = config.vae.scale();
     let layers = |layer: &str| recipe.learns(layer);
@@ -54,16 +61,22 @@ pub fn run(args: &Args, target: Target, (width, height): (usize, usize)) -> Resu
         rank: recipe.rank,
         alpha: recipe.alpha,
         memory: args.memory,
+        vectors,
         layers: &layers,
     };
-    let (whole, mut adapters): (Graph, Vec<Adapter>) = graph(&config, &asked, padded(recipe.rank))?;
+    let (whole, mut learns): (Graph, Learns) = graph(&config, &asked, padded(recipe.rank))?;
     let all = parts(&whole);
     let bytes = |graph: &Graph| Ok(lower(graph, target, &*stored)?.arena_bytes());
     let kept = within(whole.clone(), args.memory, &bytes)?;
     let plan = lower(&kept, target, &*stored)?;
     println!(
-        "{} at {}, a training's step, rank {}, {}, activations f32",
-        config.name, args.size, recipe.rank, recipe.layers
+        "{} at {}, a training's step, {}, activations f32",
+        config.name,
+        args.size,
+        match vectors {
+            0 => format!("rank {}, {}", recipe.rank, recipe.layers),
+            count => format!("{count} vectors of a word"),
+        }
     );
     if !args.summary {
         println!("\n{plan}");
@@ -83,11 +96,12 @@ pub fn run(args: &Args, target: Target, (width, height): (usize, usize)) -> Resu
     );
 
     // Values, their gradients, and two running means: the plan has the first two.
-    let optimizer = 8 * adapters.iter().flat_map(Adapter::lengths).sum::<usize>() as u64;
+    let optimizer = 8 * learns.lengths().sum::<usize>() as u64;
     // On a device ranks are filled up to a multiple of 4 with zeros.
-    adapters.iter_mut().for_each(|adapter| adapter.rank = recipe.rank);
-    let values: usize = adapters.iter().flat_map(Adapter::lengths).sum();
-    let text = |component: &Component| matches!(component, Component::Text(_)) && recipe.text_encoder;
+    learns.adapters.iter_mut().for_each(|adapter| adapter.rank = recipe.rank);
+    let values: usize = learns.lengths().sum();
+    let encodes = recipe.text_encoder || vectors > 0;
+    let text = |component: &Component| matches!(component, Component::Text(_)) && encodes;
     let reads = |component: &Component| text(component) || *component == Component::Denoiser;
     let weights: u64 = sizes.components().iter().filter(reads).map(|component| sizes.of(component)).sum();
     let outside: u64 = plan.externals.iter().map(|external| external.bytes).sum();
@@ -104,7 +118,7 @@ pub fn run(args: &Args, target: Target, (width, height): (usize, usize)) -> Resu
     }
     println!(
         "\n{} layers learn, {values} numbers, of {} weights",
-        adapters.len(),
+        learns.adapters.len(),
         model::weight_decls(&config).len()
     );
     Ok(())
