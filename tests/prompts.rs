@@ -3,8 +3,8 @@
 mod common;
 
 use common::prompts::{
-    assert_embeddings_are_their_vectors, assert_same_throughout, compare_prompts, compare_texts, embedding,
-    prompt_cases, text_states,
+    assert_embeddings_are_their_vectors, assert_regions_are_each_pictures, assert_same_throughout,
+    compare_prompts, compare_regions, compare_texts, embedding, prompt_cases, text_states,
 };
 use common::report::Report;
 use common::{F32, mini_request, model_folder};
@@ -31,6 +31,14 @@ fn runs_of_several_and_of_changing_prompts() {
         compare_prompts(&mut report, "processor", &mut pipeline, &case);
     }
     report.finish();
+}
+
+#[test]
+fn regions_are_comfyuis() {
+    let (mut report, mut pipeline) = (Report::new(F32), pipeline("sd1"));
+    compare_regions(&mut report, "processor", &mut pipeline);
+    report.finish();
+    assert_regions_are_each_pictures(&mut pipeline);
 }
 
 #[test]

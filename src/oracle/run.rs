@@ -134,7 +134,7 @@ fn refuse_what_cannot_be_compared(request: &Request, manifest: &Manifest) -> Res
     if !request.is_plain() {
         return refuse(
             "prompt",
-            "candle's run reads one prompt throughout; leave out AND and brackets that change",
+            "candle's run reads one prompt throughout; leave out AND, regions and brackets that change",
         );
     }
     if manifest.config.denoiser.guidance_channels().is_some() {

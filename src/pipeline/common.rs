@@ -25,24 +25,32 @@ pub fn guidance_embedding(channels: usize, guidance: f64) -> Vec<f32> {
     (0..half).map(|i| angle(i).sin()).chain((0..half).map(|i| angle(i).cos())).collect()
 }
 
-/// What guidance makes of predictions of `one` value each, without a prompt and then with each prompt, which count by their
-/// shares, a single one by 1 if none are given: `without + scale · Σ share · (with − without)`.
-pub fn guided(predictions: &[f32], one: usize, scale: f64, shares: Option<&[f32]>) -> Vec<f32> {
+/// What guidance makes of predictions of `one` value each, `[pixels, channels]`, without a prompt and then with each prompt, which
+/// count by their shares `[prompts, pixels]`, a single one by 1 if none are given: `without + scale · Σ share · (with − without)`.
+pub fn guided(predictions: &[f32], one: usize, scale: f64, shares: &[f32]) -> Vec<f32> {
     let (without, with) = predictions.split_at(one.min(predictions.len()));
+    let pixels = (shares.len() / (with.len() / one.max(1)).max(1)).max(1);
+    let (each, shares) = (one / pixels, if shares.is_empty() { &[1.0] } else { shares });
     let mut guided = without.to_vec();
-    for (with, share) in with.chunks(one.max(1)).zip(shares.unwrap_or(&[1.0])) {
-        let scale = scale as f32 * share;
-        let values = guided.iter_mut().zip(without.iter().zip(with));
-        values.for_each(|(guided, (without, with))| *guided += scale * (with - without));
+    for (with, shares) in with.chunks(one.max(1)).zip(shares.chunks(pixels)) {
+        let shares = shares.iter().flat_map(|share| std::iter::repeat_n(scale as f32 * share, each));
+        let values = guided.iter_mut().zip(without.iter().zip(with)).zip(shares);
+        values.for_each(|((guided, (without, with)), scale)| *guided += scale * (with - without));
     }
     guided
 }
 
 /// Brings guided predictions back, `by` of the way, to the spread of the prompt's own, picture by picture: section 3.4 of
-/// <https://arxiv.org/abs/2305.08891>. `all` are the predictions without a prompt, then with each; of several the prompt's own is
-/// their sum by their shares. What is left stands in the place of each, so that guidance leaves it as it is.
-pub fn rescale_guided(all: &mut [f32], pictures: usize, (scale, shares): (f64, Option<&[f32]>), by: f64) {
-    let one = all.len() / (1 + shares.map_or(1, <[f32]>::len));
+/// <https://arxiv.org/abs/2305.08891>. `all` are as many copies of the predictions as there are rows, without a prompt, then with
+/// each; of several the prompt's own is their sum by their shares. What is left stands in the place of each, so that guidance
+/// leaves it as it is.
+pub fn rescale_guided(
+    all: &mut [f32],
+    [copies, pictures]: [usize; 2],
+    (scale, shares): (f64, &[f32]),
+    by: f64,
+) {
+    let one = all.len() / copies.max(1);
     let (own, mut result) = (guided(all, one, 1.0, shares), guided(all, one, scale, shares));
     let each = (one / pictures.max(1)).max(1);
     for (guided, own) in result.chunks_mut(each).zip(own.chunks(each)) {
@@ -102,6 +110,7 @@ pub(super) mod tests {
             init_latents: None,
             preview_every: 0,
             picture: None,
+            regions: Vec::new(),
             controls: Vec::new(),
             hires: None,
             hires_network: None,
@@ -157,7 +166,7 @@ pub(super) mod tests {
     #[test]
     fn what_guidance_spreads_is_brought_back_by_hand() {
         let mut both = [0.0, 0.0, 1.0, 3.0, 1.0, -1.0, 1.0, 3.0];
-        rescale_guided(&mut both, 2, (3.0, None), 0.5);
+        rescale_guided(&mut both, [2, 2], (3.0, &[]), 0.5);
         // Guided: 3 and -3, whose spread is three times that of 1 and -1.
         let factor = 0.5 / 3.0 + 0.5;
         for (value, expected) in both.iter().zip([3.0 * factor, -3.0 * factor, 1.0, 3.0].repeat(2)) {

@@ -24,7 +24,7 @@ pub struct Conditioning {
     pub states: Vec<Tokens>,
     /// Up to which evaluation of the denoiser, counted from 0, it included, which state is read.
     pub times: Vec<(usize, usize)>,
-    /// By what each prompt counts, where there are several or the one has a weight.
+    /// By what each prompt counts, where there are several, or the one has a weight or a region.
     pub shares: Option<Vec<f32>>,
     pub notices: Vec<String>,
     /// Where a walk leads to, and how far along it the run is.
@@ -76,7 +76,7 @@ impl Conditioning {
         let there = Conditioning::of(tokenizers, config, (request, prompt), steps)?;
         let invalid = |message: String| Err(Error::InvalidInput { field: "walk", message });
         if [&here, &there].iter().any(|end| end.states.len() > 1 || end.shares.is_some()) {
-            let message = "a walk is between two prompts that stay as they are, without AND and without words that change";
+            let message = "a walk is between two prompts that stay as they are, without AND, regions and words that change";
             return invalid(message.to_string());
         }
         if there.chunks() != here.chunks() {
@@ -133,7 +133,7 @@ impl Conditioning {
             );
             return Err(Error::InvalidInput { field: "prompt", message });
         }
-        let weighed = Request::is_weighed(&components) && config.denoiser.guidance_channels().is_none();
+        let weighed = request.is_composed(&components) && config.denoiser.guidance_channels().is_none();
         let shares = weighed.then(|| components.iter().map(|part| part.weight as f32).collect());
         let empty = tokenizers.iter().map(|tokenizer| tokenizer.empty(config.chunk_tokens()));
         let (weighting, empty) = (reading.weighting(), empty.collect::<Result<_>>()?);

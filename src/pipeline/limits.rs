@@ -32,6 +32,10 @@ pub const MAX_PADDING: usize = 256;
 pub const DEFAULT_PADDING: usize = 32;
 /// The most pixels of a picture over which what was drawn beside it becomes the picture.
 pub const MAX_OVERLAP: usize = 256;
+/// The most regions that prompts of one run have.
+pub const MAX_REGIONS: usize = 64;
+/// The most a region counts beside others: ComfyUI's.
+pub const MAX_REGION_WEIGHT: f64 = 10.0;
 /// Two latents of most models.
 pub const DEFAULT_OVERLAP: usize = 16;
 /// How many times as wide and high hires fix makes a picture: A1111's.

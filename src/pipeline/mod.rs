@@ -5,6 +5,7 @@
 //! - [`start`]: how a run begins, from noise or from a picture; `picture`: what is asked of that; `canvas`: what it is drawn on,
 //!   and which part of it anew;
 //! - `conditioning`: what it reads of its prompts, and when;
+//! - `regions`: where in the picture each prompt of several counts;
 //! - `control`: maps that steer a run, each by a ControlNet;
 //! - [`networks`]: what is merged into a model, as prompts name it and settings tell;
 //! - `hires`: a second pass at a larger size; `enlarge`: a picture enlarged by a network of its own;
@@ -32,6 +33,7 @@ mod picture;
 pub mod plans;
 pub mod probe;
 pub mod recall;
+mod regions;
 mod request;
 #[cfg(feature = "gpu")]
 pub mod residency;
@@ -54,9 +56,10 @@ pub use enlarge::{Enlarger, Progress};
 pub use hires::{Hires, Upscaler};
 pub use limits::{
     DEFAULT_MASK_BLUR, DEFAULT_OVERLAP, DEFAULT_PADDING, Defaults, MAX_BATCH, MAX_GUIDANCE, MAX_MASK_BLUR,
-    MAX_OVERLAP, MAX_PADDING, SIZE_RANGE, SIZE_STEP, STEPS_RANGE, UPSCALE_RANGE,
+    MAX_OVERLAP, MAX_PADDING, MAX_REGION_WEIGHT, SIZE_RANGE, SIZE_STEP, STEPS_RANGE, UPSCALE_RANGE,
 };
 pub use picture::{Encode, Picture, size_for};
+pub use regions::{Place, Region, split as split_region};
 pub use request::{Cancel, Dump, Event, Output, Request, Stage, Stats, Walk};
 pub use run::Pipeline;
 #[cfg(feature = "train")]

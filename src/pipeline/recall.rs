@@ -50,6 +50,8 @@ pub struct Settings {
     pub tiling: Option<&'static str>,
     /// A second pass at a larger size.
     pub hires: Option<Second>,
+    /// Where each prompt of several counted.
+    pub regions: Vec<Placed>,
     /// What steered it; the maps are not in the file.
     pub controls: Vec<Steered>,
     pub sampler: Option<&'static str>,
@@ -71,6 +73,24 @@ pub struct Settings {
 pub struct Used {
     pub name: String,
     pub hash: String,
+}
+
+/// Where a prompt counted, the first being number 1, and by how much.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Placed {
+    pub part: usize,
+    /// In shares of the picture; of a mask, which is not in the file, there is none.
+    pub rect: Option<Rectangle>,
+    pub weight: Option<f64>,
+}
+
+/// A rectangle in shares of a picture.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Rectangle {
+    pub left: f64,
+    pub top: f64,
+    pub width: f64,
+    pub height: f64,
 }
 
 /// What a ControlNet made of a map, as far as words say it.

@@ -14,6 +14,7 @@ use super::control::{self, Control};
 use super::hires::Hires;
 use super::limits::{MAX_BATCH, MAX_EMBEDDINGS, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE};
 use super::picture::{Picture, Taken};
+use super::regions::{self, Region};
 use super::tiling::{TILING, Tiling};
 
 /// Whose way the prompt was read, in a picture's metadata; A1111 knows its own alone and has no word for it.
@@ -70,6 +71,8 @@ pub struct Request {
     pub walk: Option<Walk>,
     /// What the run begins from instead of pure noise.
     pub picture: Option<Picture>,
+    /// Where each prompt of several counts; one without a region counts everywhere.
+    pub regions: Vec<Region>,
     /// Maps that steer it.
     pub controls: Vec<Control>,
     /// Once it is drawn, it is enlarged and drawn on.
@@ -93,19 +96,25 @@ pub struct Walk {
 impl Request {
     /// Whether the model runs twice per step, without and with the prompt.
     pub fn guided(&self, config: &ModelConfig) -> bool {
-        let weighed = || Request::is_weighed(&self.components_of(&self.prompt));
+        let weighed = || self.is_composed(&self.components_of(&self.prompt));
         config.denoiser.guidance_channels().is_none() && (self.guidance > 1.0 || weighed())
     }
 
-    /// Whether prompts are summed up by weights, other than one prompt by 1.
-    pub(super) fn is_weighed(components: &[Component]) -> bool {
-        !matches!(components, [one] if one.weight == 1.0)
+    /// Whether prompts are summed up, other than one prompt by 1 everywhere.
+    pub(super) fn is_composed(&self, components: &[Component]) -> bool {
+        !self.regions.is_empty() || !matches!(components, [one] if one.weight == 1.0)
+    }
+
+    /// The guidance scale by which predictions with and without prompts are put together: where regions average the former, at
+    /// least their average.
+    pub(super) fn scale(&self) -> f64 {
+        if self.regions.is_empty() { self.guidance } else { self.guidance.max(1.0) }
     }
 
     /// Whether one prompt is read throughout, and in full.
     pub fn is_plain(&self) -> bool {
         let changes = |text: &String| self.dialect == Dialect::A1111 && prompt::changes(text);
-        !Request::is_weighed(&self.components_of(&self.prompt))
+        !self.is_composed(&self.components_of(&self.prompt))
             && ![&self.prompt, &self.negative_prompt].into_iter().any(changes)
     }
 
@@ -201,6 +210,8 @@ impl Request {
             }
         }
         control::check(&self.controls, config)?;
+        let [_, _, h, w] = self.latents_shape(config);
+        regions::check(&self.regions, &self.components_of(&self.prompt), [w, h], config)?;
         if self.embeddings.len() > MAX_EMBEDDINGS {
             let message = format!("{} given, at most {MAX_EMBEDDINGS} are taken", self.embeddings.len());
             return invalid("embeddings", message);
@@ -318,6 +329,10 @@ impl Request {
                 hires.fields(self.hires_network.as_deref()).into_iter().map(|(key, value)| field(key, value)),
             );
         }
+        if !self.regions.is_empty() {
+            let all: Vec<String> = self.regions.iter().map(Region::to_string).collect();
+            fields.push(field(regions::FIELD, all.join(regions::BETWEEN)));
+        }
         for (number, control) in self.controls.iter().enumerate() {
             let name = controls.get(control.model).copied().unwrap_or_default();
             fields.push((format!("{} {number}", control::FIELD), control.field(name)));
@@ -434,7 +449,8 @@ pub struct Stats {
 /// `tokens`, `text_embeddings` ([uncond, cond] when guided), `latents.i` (entering step i of those taken; the last is the
 /// result), `noise_pred.i` (after guidance), `image`. Where a step has several evaluations, `latents.i.e` and `noise_pred.i.e`
 /// are those of the ones after its first. From a picture also `init_latents` (encoded and scaled), with a mask `mask` and, where
-/// the UNet reads it, `masked_image_latents`; of each map that steers it `control.i`, `[1, 3, H, W]` in [0, 1]. Of a second pass (hires fix) all of these again with `hires.` before them, and as
+/// the UNet reads it, `masked_image_latents`; of each map that steers it `control.i`, `[1, 3, H, W]` in [0, 1]; of
+/// regions `shares`, by what each prompt counts in each cell, `[prompts, 1, h, w]`. Of a second pass (hires fix) all of these again with `hires.` before them, and as
 /// `hires.init_latents` the enlarged ones.
 #[derive(Debug, Default)]
 pub struct Dump(pub BTreeMap<String, (Vec<usize>, Vec<f32>)>);

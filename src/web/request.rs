@@ -11,8 +11,8 @@ use super::loras::LoraAsk;
 use crate::config::PredictionType;
 use crate::image::{Resize, Rgba};
 use crate::pipeline::{
-    self, Control, Defaults, Encode, Extend, Hires, Importance, Mask, MaskedContent, Picture, Tiling,
-    Upscaler,
+    self, Control, Defaults, Encode, Extend, Hires, Importance, Mask, MaskedContent, Picture, Place, Region,
+    Tiling, Upscaler,
 };
 use crate::plan::Types;
 use crate::prompt::{Dialect, Embedding, Embeddings, Emphasis, Reading, Wildcards};
@@ -160,6 +160,7 @@ fn wildcards(value: &JsValue) -> Result<Option<Wildcards>> {
 fn asked(value: &JsValue) -> Result<pipeline::Request> {
     let Defaults { sampler, schedule, .. } = Defaults::GENERAL;
     Ok(pipeline::Request {
+        regions: regions(value)?,
         controls: controls(value)?,
         prompt: LoraAsk::without(&LoraAsk::all(value)?, &text(value, "prompt")?),
         negative_prompt: text(value, "negativePrompt")?,
@@ -220,6 +221,25 @@ fn embeddings(value: &JsValue) -> Result<Vec<Arc<Embedding>>> {
         read_embedding(&name, &bytes.to_vec()).map(Arc::new)
     };
     files.into_iter().map(one).collect()
+}
+
+/// Reads a list of `{ part, rect: { left, top, width, height } | mask, weight }`, or nothing.
+fn regions(value: &JsValue) -> Result<Vec<Region>> {
+    let list = get(value, "regions");
+    let all = if Array::is_array(&list) { Array::from(&list).to_vec() } else { Vec::new() };
+    let one = |value: JsValue| {
+        let place = match (is_given(&value, "rect"), is_given(&value, "mask")) {
+            (true, false) => {
+                let rect = get(&value, "rect");
+                let side = |name| number(&rect, name, None);
+                Place::Rect([side("left")?, side("top")?, side("width")?, side("height")?])
+            }
+            (false, true) => Place::Mask(rgba(&get(&value, "mask"), "regions")?.into()),
+            _ => return Err(invalid("regions", "a region has a rect or a mask, one of the two")),
+        };
+        Ok(Region { part: whole(&value, "part", None)?, place, weight: optional(&value, "weight")? })
+    };
+    all.into_iter().map(one).collect()
 }
 
 /// The ControlNets that a request names, each once: its controls count among these.

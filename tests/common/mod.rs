@@ -280,6 +280,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         tiling: Tiling::default(),
         init_latents: None,
         picture: None,
+        regions: Vec::new(),
         controls: Vec::new(),
         hires: None,
         hires_network: None,

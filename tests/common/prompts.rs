@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use opengen::pipeline::{Cancel, Dump, Pipeline, Request};
+use opengen::image::Rgba;
+use opengen::pipeline::{Cancel, Dump, Pipeline, Place, Region, Request};
 use opengen::prompt::{Dialect, Embedding, Tokenizer};
 use opengen::weights::ModelSource;
 use pollster::block_on;
@@ -47,6 +48,79 @@ impl PromptCase {
             ..mini_request()
         }
     }
+}
+
+/// A run of `tests/golden/make_regions.py`.
+#[derive(Debug, Deserialize)]
+pub struct RegionCase {
+    #[serde(flatten)]
+    pub run: PromptCase,
+    regions: Vec<GoldenRegion>,
+}
+
+#[derive(Debug, Deserialize)]
+struct GoldenRegion {
+    part: usize,
+    rect: Option<[f64; 4]>,
+    mask: Option<GoldenMask>,
+    weight: Option<f64>,
+}
+
+#[derive(Debug, Deserialize)]
+struct GoldenMask {
+    width: usize,
+    height: usize,
+    grey: Vec<u8>,
+}
+
+impl RegionCase {
+    pub fn request(&self) -> Request {
+        let place = |region: &GoldenRegion| match (&region.rect, &region.mask) {
+            (Some(rect), _) => Place::Rect(*rect),
+            (None, Some(GoldenMask { width, height, grey })) => {
+                let pixels = grey.iter().flat_map(|grey| [*grey, *grey, *grey, 255]).collect();
+                Place::Mask(Rgba::new(*width, *height, pixels).expect("a mask").into())
+            }
+            (None, None) => panic!("a region without a place"),
+        };
+        let region =
+            |region: &GoldenRegion| Region { part: region.part, place: place(region), weight: region.weight };
+        Request { regions: self.regions.iter().map(region).collect(), ..self.run.request() }
+    }
+}
+
+/// All of them.
+pub fn region_cases() -> Vec<RegionCase> {
+    let text = std::fs::read_to_string(folder().join("prompts/regions.json")).expect("prompts/regions.json");
+    serde_json::from_str(&text).expect("what the script writes")
+}
+
+/// Holds prompts with regions to ComfyUI's rule over diffusers' UNet: what each counts in every cell, and what is drawn.
+pub fn compare_regions(report: &mut Report, what: &str, pipeline: &mut Pipeline) {
+    let golden = Golden::open("prompts/regions.safetensors");
+    for case in region_cases() {
+        let (name, request) = (&case.run.name, case.request());
+        let (mut dump, mut ignore, cancel) = (Dump::default(), |_| (), Cancel::default());
+        block_on(pipeline.generate_with(&request, &mut ignore, &cancel, Some(&mut dump))).expect("a picture");
+        for (kept, there) in [("shares", "shares"), (&format!("latents.{}", request.steps), "latents")] {
+            report.compare(
+                &format!("{what} {name} {there}"),
+                &dump.0[kept].1,
+                &golden.values(&format!("{name}.{there}")),
+            );
+        }
+    }
+}
+
+/// Pictures of a batch have the regions of one alone; without any the prompt is another picture, and what ran before is forgotten.
+pub fn assert_regions_are_each_pictures(pipeline: &mut Pipeline) {
+    let request = region_cases()[1].request();
+    let alone = last_latents(pipeline, &request);
+    let both = last_latents(pipeline, &Request { batch: 2, ..request.clone() });
+    let off = alone.iter().zip(&both).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(off < 1e-4, "{off}");
+    assert!(last_latents(pipeline, &Request { regions: Vec::new(), ..request.clone() }) != alone);
+    assert!(last_latents(pipeline, &request) == alone);
 }
 
 /// The latents that a request's run ends with.

@@ -4,7 +4,8 @@ use opengen::pipeline::Pipeline;
 use pollster::block_on;
 
 use crate::common::prompts::{
-    assert_embeddings_are_their_vectors, assert_same_throughout, compare_prompts, compare_texts, prompt_cases,
+    assert_embeddings_are_their_vectors, assert_regions_are_each_pictures, assert_same_throughout,
+    compare_prompts, compare_regions, compare_texts, prompt_cases,
 };
 use crate::engine::{Packed, Tier, own_tiers};
 
@@ -26,6 +27,15 @@ fn runs_of_several_and_of_changing_prompts() {
         compare_prompts(&mut report, tier.name, &mut pipeline, &case);
     }
     report.finish();
+}
+
+#[test]
+fn regions_are_comfyuis() {
+    let Some(tier) = own_tiers().next() else { return };
+    let (mut report, mut pipeline) = (tier.report(), pipeline(tier));
+    compare_regions(&mut report, tier.name, &mut pipeline);
+    report.finish();
+    assert_regions_are_each_pictures(&mut pipeline);
 }
 
 #[test]

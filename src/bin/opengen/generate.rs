@@ -3,6 +3,7 @@
 mod begin;
 mod control;
 mod lora;
+mod region;
 mod sampling;
 mod wildcards;
 
@@ -97,6 +98,8 @@ pub struct Args {
     from: begin::Begin,
     #[command(flatten)]
     second: begin::Second,
+    #[command(flatten)]
+    regions: region::Regions,
     #[command(flatten)]
     controls: control::Controls,
     /// Pixels, such as 512x512; if left out the model's own size, with a whole picture its shape at about as many pixels.
@@ -285,6 +288,7 @@ fn request(args: &Args, pipeline: &Pipeline) -> Result<Request> {
         tiling: args.tiling,
         picture,
         hires: args.second.hires(),
+        regions: args.regions.read()?,
         controls: args.controls.read()?,
         hires_network: pipeline.enlarger().map(|enlarger| enlarger.name().to_string()),
         init_latents: args.init_latents.as_deref().map(read_latents).transpose()?,

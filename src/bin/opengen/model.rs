@@ -116,6 +116,7 @@ pub fn usual(name: &str, config: &ModelConfig) -> Request {
         batch: 1,
         init_latents: None,
         picture: None,
+        regions: Vec::new(),
         controls: Vec::new(),
         hires: None,
         hires_network: None,

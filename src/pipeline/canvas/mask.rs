@@ -97,14 +97,19 @@ impl Mask {
 
     /// `[height, width]` of a picture of that size: 255 is drawn anew.
     pub(in crate::pipeline) fn at_size(&self, size: [usize; 2]) -> Vec<u8> {
-        let grey = |pixel: &[u8]| {
-            let light = 299 * u32::from(pixel[0]) + 587 * u32::from(pixel[1]) + 114 * u32::from(pixel[2]);
-            ((light + 500) / 1000 * u32::from(pixel[3]) / 255) as u8
-        };
-        let own: Vec<u8> = self.image.pixels.chunks_exact(4).map(grey).collect();
+        let own = white(&self.image);
         let sized = resize(&own, 1, [self.image.width, self.image.height], size, Filter::Triangle);
         blur(&sized, size, self.blur)
     }
+}
+
+/// How white a mask is, `[height, width]`; what is transparent is black.
+pub(in crate::pipeline) fn white(mask: &Rgba) -> Vec<u8> {
+    let grey = |pixel: &[u8]| {
+        let light = 299 * u32::from(pixel[0]) + 587 * u32::from(pixel[1]) + 114 * u32::from(pixel[2]);
+        ((light + 500) / 1000 * u32::from(pixel[3]) / 255) as u8
+    };
+    mask.pixels.chunks_exact(4).map(grey).collect()
 }
 
 /// Whether a size is another scaled, each side rounded to whole pixels by whoever scaled it.

@@ -19,6 +19,7 @@ use super::picture::{Picture, opaque, planes};
 use super::request::Request;
 pub use extend::Extend;
 use fill::filled;
+pub(super) use mask::white;
 pub use mask::{Mask, MaskedContent};
 use region::Region;
 
@@ -131,9 +132,19 @@ impl<'a> Canvas<'a> {
         self.masked.as_ref().map(|masked| masked.canvas.as_slice())
     }
 
+    /// Width and height of the whole picture.
+    pub fn whole(&self) -> [usize; 2] {
+        [self.picture.width, self.picture.height]
+    }
+
+    /// Width and height of what is drawn on.
+    pub fn size(&self) -> [usize; 2] {
+        self.placement.canvas
+    }
+
     /// What of another view of the whole picture lies on the canvas, RGB `[height, width, 3]`; none where all of it does.
     pub fn part(&self, view: &Rgba) -> Option<Vec<u8>> {
-        let size = [self.picture.width, self.picture.height];
+        let size = self.whole();
         if self.region == Region::whole(size) {
             return None;
         }

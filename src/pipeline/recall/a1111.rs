@@ -2,13 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::{Extended, Second, Settings, Steered, Used, brief};
+use super::{Extended, Placed, Rectangle, Second, Settings, Steered, Used, brief};
 use crate::image::maps::Preprocessor;
 use crate::image::{Parameters, Resize};
 use crate::pipeline::control;
 use crate::pipeline::hires::{self, RESIZE, UPSCALE, UPSCALER};
-use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING};
+use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING, MAX_REGIONS};
 use crate::pipeline::picture::{AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, OVERLAP, PADDING};
+use crate::pipeline::regions::{self, Place, Region};
 use crate::pipeline::request::{DIALECT, EMBEDDINGS, EMPHASIS, STRENGTH};
 use crate::pipeline::tiling::TILING;
 use crate::pipeline::{Importance, MaskedContent, Upscaler};
@@ -84,6 +85,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 settings.take_second_pass(scale, parameters);
             }
             TILING => settings.take_tiling(value),
+            regions::FIELD => settings.take_regions(value),
             EXTEND => settings.take_extension(value, parameters.get(OVERLAP)),
             key if is_control(key) => settings.take_control(value),
             EMPHASIS => match Emphasis::from_a1111_name(value) {
@@ -226,6 +228,31 @@ impl Settings {
             importance: get("Control Mode").and_then(Importance::from_a1111_name).map(Importance::name),
             resize: resize.map(Resize::name),
         });
+    }
+
+    /// `1:0,0,0.5,1; 2:mask:0.8`, as this engine writes it.
+    fn take_regions(&mut self, value: &str) {
+        let placed = |text: &str| {
+            let mask = || regions::split(text).filter(|(_, place, _)| *place == regions::MASK);
+            match text.parse() {
+                Ok(Region { part, place: Place::Rect([left, top, width, height]), weight }) => {
+                    Some(Placed { part, rect: Some(Rectangle { left, top, width, height }), weight })
+                }
+                _ => mask().map(|(part, _, weight)| Placed { part, rect: None, weight }),
+            }
+        };
+        let all: Option<Vec<Placed>> = value.split(regions::BETWEEN).take(MAX_REGIONS).map(placed).collect();
+        let Some(all) = all else {
+            self.notices.push(format!("{} are “{}”, which cannot be read.", regions::FIELD, brief(value)));
+            return;
+        };
+        for region in all.iter().filter(|region| region.rect.is_none()) {
+            self.notices.push(format!(
+                "Part {} of the prompt was where a mask is white, which its file does not hold.",
+                region.part
+            ));
+        }
+        self.regions = all;
     }
 
     /// `LEFT,TOP,RIGHT,BOTTOM`, as this engine writes it.

@@ -5,7 +5,7 @@ mod pictures;
 use super::*;
 use crate::image::texts_tests::{chunk, exif, jpeg, png_with, utf16, webp};
 use crate::image::{Rgba, encode_png};
-use crate::pipeline::Request;
+use crate::pipeline::{Place, Region, Request};
 use crate::prompt::{Dialect, Emphasis};
 use crate::sample::{NoiseSource, SamplerKind, SamplerOptions, ScheduleKind, Variation};
 
@@ -36,6 +36,7 @@ fn request() -> Request {
         batch: 2,
         init_latents: None,
         picture: None,
+        regions: Vec::new(),
         controls: Vec::new(),
         hires: None,
         hires_network: None,
@@ -64,6 +65,7 @@ fn our_own_come_back_whole() {
         extend: None,
         tiling: None,
         hires: None,
+        regions: Vec::new(),
         controls: Vec::new(),
         sampler: Some("dpm++-2m"),
         schedule: Some("karras"),
@@ -88,6 +90,31 @@ fn a_tiling_comes_back() {
     let of = |value: &str| recalled(&format!("p\nSteps: 9, Tiling: {value}"));
     assert_eq!((of("x_only").tiling, of("False").tiling), (Some("x"), Some("none")));
     assert_eq!(of("diagonal").notices, ["Tiling is “diagonal”, which is none here."]);
+}
+
+#[test]
+fn regions_come_back() {
+    let image = Rgba { width: 1, height: 1, pixels: vec![255; 4] };
+    let right = Region { part: 2, place: Place::Rect([0.5, 0.0, 0.5, 1.0]), weight: Some(0.8) };
+    let painted = Region { part: 1, place: Place::Mask(image.into()), weight: None };
+    let text = Request { regions: vec![right, painted], ..request() }.parameters("mini", &[], 0).to_string();
+    let settings = recalled(&text);
+    let rect = Rectangle { left: 0.5, top: 0.0, width: 0.5, height: 1.0 };
+    assert_eq!(
+        settings.regions,
+        [
+            Placed { part: 2, rect: Some(rect), weight: Some(0.8) },
+            Placed { part: 1, rect: None, weight: None }
+        ],
+        "{text}"
+    );
+    assert_eq!(
+        settings.notices,
+        ["Part 1 of the prompt was where a mask is white, which its file does not hold."]
+    );
+    let strange = recalled("p\nSteps: 9, Regions: everywhere");
+    assert!(strange.regions.is_empty());
+    assert_eq!(strange.notices, ["Regions are “everywhere”, which cannot be read."]);
 }
 
 #[test]

@@ -22,6 +22,7 @@ use super::enlarge::Enlarger;
 use super::graphs::{Controls, Shape};
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use super::picture::Taken;
+use super::regions;
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
 use super::start::{Draws, entering};
 use super::stock::Stock;
@@ -268,12 +269,15 @@ impl Pipeline {
         }
         let stats = Stats { gpu_peak_bytes: run.engine.used().peak, ..stats };
         let of_mask = canvas.as_ref().and_then(Canvas::notice);
+        let of_regions =
+            regions::notice(&run.texts.shares, run.shape.copies - 1).filter(|_| !request.regions.is_empty());
         let notices = request
             .became()
             .into_iter()
             .chain(told)
             .chain(conditioning.notices)
             .chain(of_mask)
+            .chain(of_regions)
             .chain(notice)
             .collect();
         Ok(Output { images, stats, notices, embeddings: conditioning.used })
@@ -491,7 +495,7 @@ impl Run<'_> {
         let prediction = self.engine.read(Outside::Prediction, self.shape.copies * one).await?;
         let guided: Vec<f32> = match self.shape.copies {
             1 => prediction,
-            _ => guided(&prediction, one, self.pass.request.guidance, self.texts.shares.as_deref()),
+            _ => guided(&prediction, one, self.pass.request.scale(), &self.texts.shares),
         };
         Ok(nhwc_to_nchw(&guided, n, c, h * w, channels))
     }

@@ -187,7 +187,7 @@ impl Run<'_> {
         }
         let drawn = canvas.drawn_after(i, trajectory.steps.len());
         let mut masks = drawn.repeat(self.shape.batch);
-        masks.extend(self.shares());
+        masks.extend(&self.texts.shares);
         self.engine.write(Outside::Masks, &masks)
     }
 }

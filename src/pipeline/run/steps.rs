@@ -115,12 +115,12 @@ impl Run<'_> {
             let [n, _, h, w] = self.latents_shape();
             let len = self.shape.copies * n * h * w * padded(self.config.denoiser.out_channels());
             let mut all = self.engine.read(Outside::Prediction, len).await?;
-            rescale_guided(&mut all, n, (self.pass.request.guidance, self.texts.shares.as_deref()), by);
+            let scale = self.pass.request.scale();
+            rescale_guided(&mut all, [self.shape.copies, n], (scale, &self.texts.shares), by);
             self.engine.write(Outside::Prediction, &all)?;
         }
         let sizes = [self.shape.pixels(), self.shape.copies];
-        let params =
-            step_params(self.config, sizes, self.pass.request.guidance, evaluation, input_scale_next);
+        let params = step_params(self.config, sizes, self.pass.request.scale(), evaluation, input_scale_next);
         self.engine.step(params).await
     }
 

@@ -1,9 +1,11 @@
 //! The prompts of a run as the denoiser reads them.
 
-use super::Run;
+use super::{Pass, Run};
 use crate::error::Result;
 use crate::pipeline::conditioning::{Conditioning, Tokens, state_at};
 use crate::pipeline::engine::Network;
+use crate::pipeline::graphs::Shape;
+use crate::pipeline::regions;
 use crate::plan::Outside;
 use crate::prompt::Weighting;
 
@@ -16,15 +18,15 @@ pub(super) struct Turns {
     now: usize,
     /// Evaluations so far.
     pub taken: usize,
-    /// By what each prompt counts; see [`Conditioning::shares`].
-    pub shares: Option<Vec<f32>>,
+    /// By what each prompt counts where, `[prompts, batch, h, w]`; nothing where there is one that counts in full.
+    pub shares: Vec<f32>,
 }
 
 impl Run<'_> {
     /// Text to embeddings, and to the keys and values of every cross attention.
     pub(super) async fn encode_text(&mut self, conditioning: &Conditioning) -> Result<()> {
         self.keep_tokens(conditioning.first());
-        self.texts.shares.clone_from(&conditioning.shares);
+        self.texts.shares = self.shares(conditioning);
         match conditioning.states.as_slice() {
             [_] => {
                 self.encode_only(conditioning).await?;
@@ -33,15 +35,23 @@ impl Run<'_> {
             states => self.encode_all(conditioning, states).await?,
         }
         if self.shape.composed && !self.shape.masked {
-            self.engine.write(Outside::Masks, &self.shares())?;
+            self.engine.write(Outside::Masks, &self.texts.shares)?;
         }
         Ok(())
     }
 
-    /// How much each prompt counts where, `[prompts, batch, h, w]`; nothing where there is one that counts in full.
-    pub(super) fn shares(&self) -> Vec<f32> {
-        let shares = self.texts.shares.iter().flatten();
-        shares.flat_map(|share| std::iter::repeat_n(*share, self.shape.pixels())).collect()
+    /// [`Turns::shares`].
+    fn shares(&mut self, conditioning: &Conditioning) -> Vec<f32> {
+        let Some(weights) = &conditioning.shares else { return Vec::new() };
+        let (Shape { batch, h, w, .. }, Pass { request, canvas, .. }) = (self.shape, self.pass);
+        if request.regions.is_empty() {
+            let each = self.shape.pixels();
+            return weights.iter().flat_map(|share| std::iter::repeat_n(*share, each)).collect();
+        }
+        let shares = regions::shares(&request.regions, weights, [w, h], canvas);
+        let all = shares.chunks(h * w).flat_map(|map| map.repeat(batch)).collect();
+        self.keep("shares", &[weights.len(), 1, h, w], shares);
+        all
     }
 
     /// Hands the next evaluation its text.
