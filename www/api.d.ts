@@ -4,7 +4,7 @@
 
 import type {
   Capabilities, Control, EnginePath, ErrorCode as EngineErrorCode, Extension, GenerateRequest, HiresFix, LoadedModel, Lora,
-  LoadProgress, ModelInfo, ModuleName, ModelLicense, Pixels, Prediction, PreviewOptions, Recipe, StageName, Stats, StoredModel, StoredNetwork, Timings, Upscaler, Walk, WeightType,
+  LoadProgress, ModelInfo, ModuleName, ModelLicense, Pixels, Prediction, PreviewOptions, Recipe, Region, StageName, Stats, StoredModel, StoredNetwork, Timings, Upscaler, Walk, WeightType,
 } from './protocol.d.ts';
 
 export type { Extension, HiresFix, ModelLicense, PreviewOptions, Recipe, StoredNetwork, Upscaler, Walk, WeightType };
@@ -152,11 +152,13 @@ export interface ImageTypes {
 export type ImageType = keyof ImageTypes;
 
 /** What makes a picture. Settings that are left out come from the model. */
-export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask' | 'controls' | 'loras' | 'embeddings'>> & {
+export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask' | 'regions' | 'controls' | 'loras' | 'embeddings'>> & {
   /** What the run begins with, instead of noise alone (img2img). */
   image?: PictureSource;
   /** The part of `image` that is drawn anew, white (inpainting). */
   mask?: PictureSource;
+  /** Where in the picture parts of a prompt joined by `AND` count; at most 64. A part without a region counts everywhere. */
+  regions?: RegionOptions[];
   /** Maps that steer the run, each by a ControlNet; at most 4. */
   controls?: ControlOptions[];
   /**
@@ -180,6 +182,9 @@ export interface EmbeddingOptions {
   name?: string;
   file: File | Blob | ArrayBuffer | Uint8Array;
 }
+
+/** Where a part of a prompt counts: in a rectangle, or where a mask is white. */
+export type RegionOptions = Omit<Region, 'mask'> & { mask?: PictureSource };
 
 /** A map that steers a run, or a picture of which one is made. */
 export type ControlOptions = Omit<Control, 'model' | 'image'> & {

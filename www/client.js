@@ -442,7 +442,12 @@ async function whileOpen(link, signal, work, isAll) {
 }
 
 /** Looks at the options that have options of their own. @param {Partial<import('./api.d.ts').PictureOptions>} settings */
-function checkParts({ previews, walk, extend, hires, controls, loras, embeddings, samplerOptions }) {
+function checkParts({ previews, walk, extend, hires, regions, controls, loras, embeddings, samplerOptions }) {
+  if (regions !== undefined && !Array.isArray(regions)) throw invalid('regions', 'must be a list');
+  regions?.forEach((region) => {
+    check('region', region);
+    check('rect', region?.rect);
+  });
   if (controls !== undefined && !Array.isArray(controls)) throw invalid('controls', 'must be a list');
   controls?.forEach((control) => check('control', control));
   if (loras !== undefined && !Array.isArray(loras)) throw invalid('loras', 'must be a list');
@@ -469,17 +474,18 @@ function checkImageType(imageType) {
 }
 
 /**
- * The pictures that a run begins with, what steers it, what is merged into its model and words of one's own, as the engine takes them;
+ * The pictures that a run begins with, masks of its prompt's parts, what steers it, what is merged into its model and words of one's own, as the engine takes them;
  * what reads them is fetched when there are some.
  * @param {any} settings
  */
-async function filesOfRun({ image, mask, controls, loras, embeddings }) {
+async function filesOfRun({ image, mask, regions, controls, loras, embeddings }) {
   const given = Object.entries({ image, mask }).filter(([, source]) => source !== undefined && source !== null);
-  if (!given.length && !controls?.length && !loras?.length && !embeddings?.length) return {};
-  const { controlOf, embeddingOf, loraOf, pixelsOf } = await import('./pixels.js');
+  if (!given.length && !regions?.length && !controls?.length && !loras?.length && !embeddings?.length) return {};
+  const { controlOf, embeddingOf, loraOf, pixelsOf, regionOf } = await import('./pixels.js');
   const pictures = Object.fromEntries(await Promise.all(given.map(async ([field, source]) => [field, await pixelsOf(source, field)])));
   return {
     ...pictures,
+    ...(regions?.length && { regions: await Promise.all(regions.map(regionOf)) }),
     ...(controls?.length && { controls: await Promise.all(controls.map(controlOf)) }),
     ...(loras?.length && { loras: loras.map(loraOf) }),
     ...(embeddings?.length && { embeddings: await Promise.all(embeddings.map(embeddingOf)) }),

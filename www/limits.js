@@ -45,6 +45,8 @@ export const LIMITS = {
   onlyMasked: { from: 0, to: 256 },
   /** Of `extend`. */
   overlap: { from: 0, to: 256 },
+  /** Of a region's `weight`. */
+  regionWeight: { from: 0, to: 10 },
   /** Of `hires`. */
   scale: { from: 1, to: 4 },
   upscalers: ['latent', 'latent-antialiased', 'latent-bicubic', 'latent-bicubic-antialiased', 'latent-nearest', 'latent-nearest-exact', 'lanczos'],

@@ -27,7 +27,7 @@ const PICTURE = {
   prompt: true, negativePrompt: true, dialect: true, emphasis: true, embeddings: true, wildcards: true, steps: true, guidance: true, seed: true, variationSeed: true,
   variationStrength: true, rng: true, sampler: true, schedule: true, width: true, height: true, batch: true,
   previews: true, walk: true, guidanceRescale: true, samplerOptions: true, tiling: true, image: true, strength: true, exactSteps: true, resize: true, encode: true,
-  mask: true, maskBlur: true, maskedContent: true, differential: true, onlyMasked: true, extend: true, hires: true, controls: true, loras: true,
+  mask: true, maskBlur: true, maskedContent: true, differential: true, onlyMasked: true, extend: true, hires: true, regions: true, controls: true, loras: true,
 };
 /** @type {Names<Required<import('./api.d.ts').GenerateOptions>>} */
 const GENERATE = { ...PICTURE, imageType: true, onStage: true, onStep: true, signal: true };
@@ -55,6 +55,10 @@ const SAMPLER_OPTIONS = {
   eta: true, sChurn: true, sTmin: true, sTmax: true, sNoise: true, sigmaMin: true, sigmaMax: true, rho: true,
   discardNextToLastSigma: true, sgmNoiseMultiplier: true, etaNoiseSeedDelta: true,
 };
+/** @type {Names<Required<import('./api.d.ts').RegionOptions>>} */
+const REGION = { part: true, rect: true, mask: true, weight: true };
+/** @type {Names<import('./protocol.d.ts').Rectangle>} */
+const RECT = { left: true, top: true, width: true, height: true };
 /** @type {Names<Required<import('./api.d.ts').ControlOptions>>} */
 const CONTROL = { model: true, image: true, strength: true, start: true, end: true, preprocessor: true, importance: true, resize: true };
 /** @type {Names<Required<import('./api.d.ts').LoraOptions>>} */
@@ -87,7 +91,7 @@ export const STUDY = {
 /** The options of each call, by what an error calls it. */
 const TAKES = {
   create: CREATE, detect: DETECT, load: IMPORT, import: IMPORT, quantize: LOAD, setAutoencoder: IMPORT, model: MODEL, generate: GENERATE, previews: PREVIEWS,
-  upscale: UPSCALE, train: TRAIN, recipe: RECIPE, walk: WALK, extend: EXTEND, hires: HIRES, samplerOptions: SAMPLER_OPTIONS, control: CONTROL, embedding: EMBEDDING, lora: LORA, add: NETWORK, request: PICTURE, study: SIGNAL,
+  upscale: UPSCALE, train: TRAIN, recipe: RECIPE, walk: WALK, extend: EXTEND, hires: HIRES, samplerOptions: SAMPLER_OPTIONS, region: REGION, rect: RECT, control: CONTROL, embedding: EMBEDDING, lora: LORA, add: NETWORK, request: PICTURE, study: SIGNAL,
 };
 
 /** What others call an option; without capitals, dashes and underscores. */
@@ -96,7 +100,7 @@ const ELSEWHERE = /** @type {Record<string, string>} */ ({
   numinferencesteps: 'steps', numsteps: 'steps', inferencesteps: 'steps', iterations: 'steps',
   negative: 'negativePrompt', text: 'prompt', scheduler: 'sampler', samplername: 'sampler', method: 'sampler',
   n: 'batch', count: 'batch', batchsize: 'batch', numimages: 'batch', numimagesperprompt: 'batch',
-  initimage: 'image', denoisingstrength: 'strength', denoise: 'strength', maskimage: 'mask', outpaint: 'extend', seamless: 'tiling', circular: 'tiling', hiresfix: 'hires', highres: 'hires', hrscale: 'scale', textualinversion: 'embeddings', textualinversions: 'embeddings', embedding: 'embeddings', controlnet: 'controls', controlnets: 'controls', lora: 'loras', networks: 'loras', adapters: 'loras', network: 'model', strength: 'weight', te: 'textWeight', unet: 'weight', weight: 'strength', controlnetconditioningscale: 'strength', guidancestart: 'start', guidanceend: 'end', module: 'preprocessor', map: 'image', controlmode: 'importance', hrupscaler: 'upscaler', feather: 'overlap', feathering: 'overlap', inpaintfullrespadding: 'onlyMasked', paddingmaskcrop: 'onlyMasked', maskedareapadding: 'onlyMasked', ensd: 'etaNoiseSeedDelta', discardpenultimatesigma: 'discardNextToLastSigma', subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
+  initimage: 'image', denoisingstrength: 'strength', denoise: 'strength', maskimage: 'mask', outpaint: 'extend', seamless: 'tiling', circular: 'tiling', hiresfix: 'hires', highres: 'hires', hrscale: 'scale', textualinversion: 'embeddings', textualinversions: 'embeddings', embedding: 'embeddings', region: 'regions', areas: 'regions', controlnet: 'controls', controlnets: 'controls', lora: 'loras', networks: 'loras', adapters: 'loras', network: 'model', strength: 'weight', te: 'textWeight', unet: 'weight', weight: 'strength', controlnetconditioningscale: 'strength', guidancestart: 'start', guidanceend: 'end', module: 'preprocessor', map: 'image', controlmode: 'importance', hrupscaler: 'upscaler', feather: 'overlap', feathering: 'overlap', inpaintfullrespadding: 'onlyMasked', paddingmaskcrop: 'onlyMasked', maskedareapadding: 'onlyMasked', ensd: 'etaNoiseSeedDelta', discardpenultimatesigma: 'discardNextToLastSigma', subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
   callback: 'onStep', onprogress: 'onStep', onpreview: 'onStep', abortsignal: 'signal', type: 'imageType',
   format: 'imageType', device: 'engine', backend: 'engine', worker: 'workerUrl', src: 'url', href: 'url', path: 'url',
   hash: 'sha256', size: 'bytes', memory: 'memoryLimit', maxmemory: 'memoryLimit', vram: 'memoryLimit',

@@ -77,6 +77,16 @@ export function loraOf({ model, name, ...rest }) {
 }
 
 /**
+ * Where a part of a prompt counts, as the engine takes it.
+ * @param {import('./api.d.ts').RegionOptions} region
+ * @returns {Promise<import('./protocol.d.ts').Region>}
+ */
+export async function regionOf({ part, rect, mask, weight }) {
+  if (Boolean(rect) === Boolean(mask)) throw invalid('regions', `a region has a rect or a mask, one of the two; that of part ${part} has ${rect ? 'both' : 'neither'}`);
+  return { part, weight, ...(rect ? { rect } : { mask: await pixelsOf(/** @type {any} */ (mask), 'regions') }) };
+}
+
+/**
  * What steers a run, as the engine takes it.
  * @param {import('./api.d.ts').ControlOptions} control
  * @returns {Promise<import('./protocol.d.ts').Control>}

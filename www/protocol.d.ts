@@ -253,6 +253,8 @@ export interface GenerateRequest {
   differential?: boolean;
   /** What is drawn is enlarged and drawn on at the larger size (hires fix); not with `image`. */
   hires?: HiresFix;
+  /** Where in the picture parts of a prompt joined by `AND` count; at most 64. A part without a region counts everywhere. */
+  regions?: Region[];
   /** Maps that steer the run, each by a ControlNet; at most 4. */
   controls?: Control[];
   /** What is merged into the model for this run, beside what the prompt names. */
@@ -372,6 +374,28 @@ export interface HiresFix {
   steps?: number;
   /** Default: "latent". */
   upscaler?: Upscaler;
+}
+
+/** A rectangle in shares of a picture: 0 … 1 from its left, or top, to its right, or bottom. */
+export interface Rectangle {
+  left: number;
+  top: number;
+  width: number;
+  height: number;
+}
+
+/**
+ * Where a part of a prompt counts. In every cell of the latents all parts are averaged by their weights there, as ComfyUI's masked
+ * conditioning has it; where no part is, the picture is drawn without a prompt. Several of one part add up. Has `rect` or `mask`.
+ */
+export interface Region {
+  /** The first part is number 1. */
+  part: number;
+  rect?: Rectangle;
+  /** White where the part is, grey by so much; stretched over the picture. */
+  mask?: Pixels;
+  /** How much the part counts there beside others, 0 … 10. Default: its own weight in the prompt (`a dog :0.7`), else 1. */
+  weight?: number;
 }
 
 /** How a ControlNet's map is made of a picture; `canny` also with thresholds. */
@@ -736,6 +760,8 @@ export interface PictureSettings {
   extend: Required<Extension> | null;
   tiling: Tiling | null;
   hires: { scale: number; strength: number | null; steps: number | null; upscaler: Upscaler | null } | null;
+  /** Where parts of the prompt counted; a mask is not in the file, and null is in its place. */
+  regions: { part: number; rect: Rectangle | null; weight: number | null }[];
   controls: Steered[];
   sampler: Sampler | null;
   schedule: Schedule | null;

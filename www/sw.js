@@ -122,7 +122,7 @@ const PARTS = {
   rest: [
     'icons/icon-192.png', 'icons/icon-512.png', 'icons/maskable-512.png', 'icons/apple-touch-icon.png', 'js/room.js', 'js/veil.js', 'js/zip.js',
   ],
-  steer: ['css/steer.css', 'steer/controls.js', 'steer/second.js'],
+  steer: ['css/steer.css', 'steer/controls.js', 'steer/regions.js', 'steer/second.js'],
   paint: [
     'css/paint.css',
     'paint/editor.js',

@@ -140,6 +140,8 @@ mod tests {
             &format!("  onlyMasked: {{ from: 0, to: {MAX_PADDING} }},"),
             "  /** Of `extend`. */",
             &format!("  overlap: {{ from: 0, to: {MAX_OVERLAP} }},"),
+            "  /** Of a region's `weight`. */",
+            &format!("  regionWeight: {{ from: 0, to: {MAX_REGION_WEIGHT} }},"),
             "  /** Of `hires`. */",
             &format!("  scale: {{ from: {}, to: {} }},", upscale.start(), upscale.end()),
             &format!("  upscalers: [{upscalers}],"),

@@ -7,10 +7,10 @@ const NAMES = {
   negativePrompt: 'negative prompt', seed: 'seed', steps: 'steps', guidance: 'guidance', sampler: 'sampler', schedule: 'schedule',
   width: 'width', height: 'height', rng: 'noise', dialect: 'dialect', variationStrength: 'variation', variationSeed: 'variation seed',
   image: 'picture to begin with', mask: 'mask', strength: 'how much may change', factor: 'times as large', network: 'upscaler',
-  tiling: 'tile', hires: 'second pass', controls: 'control images',
+  tiling: 'tile', hires: 'second pass', regions: 'regions', controls: 'control images',
 };
 /** What is said of a value instead of it. */
-const KINDS = { image: 'another', mask: 'another', hires: 'another', controls: 'other' };
+const KINDS = { image: 'another', mask: 'another', hires: 'another', regions: 'other', controls: 'other' };
 
 /** @typedef {{settings: any, model: string}} Made */
 

@@ -1,9 +1,9 @@
 /**
- * What a run is asked for beside the form's fields and what it begins with: a second pass, a tiling, control images. What these are
+ * What a run is asked for beside the form's fields and what it begins with: a second pass, a tiling, regions, control images. What these are
  * set to comes with the code of their parts, when one is opened, was on at the last visit, or is wanted for a picture's settings.
  */
 
-import { keep } from './dom.js';
+import { $, keep } from './dom.js';
 import { Part } from './parts.js';
 
 export class Extras {
@@ -14,26 +14,39 @@ export class Extras {
   constructor(page) {
     /** @type {import('../steer/second.js').Second | null} */ this.second = null;
     /** @type {import('../steer/controls.js').Controls | null} */ this.controls = null;
+    /** @type {import('../steer/regions.js').Regions | null} */ this.regions = null;
     const secondAt = new URL('../steer/second.js', import.meta.url);
     const controlsAt = new URL('../steer/controls.js', import.meta.url);
+    const regionsAt = new URL('../steer/regions.js', import.meta.url);
     this.parts = {
       second: new Part({
         id: 'second', what: 'What a second pass needs', load: () => import('../steer/second.js'), address: secondAt, kept: 'steer',
         begin: ({ Second }) => (this.second = new Second(page)),
+      }),
+      regions: new Part({
+        id: 'regions', what: 'What regions need', load: () => import('../steer/regions.js'), address: regionsAt, kept: 'steer',
+        begin: ({ Regions }) => (this.regions = new Regions(page)),
       }),
       controls: new Part({
         id: 'controls', what: 'What control images need', load: () => import('../steer/controls.js'), address: controlsAt, kept: 'steer',
         begin: async ({ Controls }) => (this.controls = await Controls.begin(page)),
       }),
     };
+    for (const id of ['prompt', 'dialect']) for (const event of ['input', 'put', 'change']) $(id).addEventListener(event, () => this.#offer());
+    this.#offer();
     this.isHere = false;
     /** Those that were on at the last visit, on their way. */
     this.coming = Promise.all(Object.entries(this.parts).map(([id, part]) => keep.read(id)?.on && part.here())).then(() => (this.isHere = true));
   }
 
+  /** Regions are offered while the prompt has parts that could have some. */
+  #offer() {
+    $('regions').hidden = partsOf({ prompt: $('prompt').value, dialect: $('dialect').value }).length < 2;
+  }
+
   /** What a request says of it. @param {any} request what it says already */
   of(request) {
-    return { ...this.second?.of(request), ...this.controls?.of() };
+    return { ...this.second?.of(request), ...this.regions?.of(request), ...this.controls?.of() };
   }
 
   /** What is missing in it. @returns {{field: string, message: string} | null} */
@@ -41,10 +54,11 @@ export class Extras {
     return this.second?.missing() ?? this.controls?.missing() ?? null;
   }
 
-  /** Takes over what a picture was made with. @param {{hires?: any, tiling?: any, controls?: any[]}} settings */
-  async take({ hires, tiling, controls }) {
+  /** Takes over what a picture was made with. @param {{hires?: any, tiling?: any, regions?: any[], controls?: any[]}} settings */
+  async take({ hires, tiling, regions, controls }) {
     const second = hires || (tiling && tiling !== 'none') ? await this.parts.second.here() : this.second;
     second?.take({ hires, tiling });
+    if (regions?.length || this.regions) (await this.parts.regions.here())?.take(regions ?? []);
     if (controls?.length || this.controls) (await this.parts.controls.here())?.take(controls ?? []);
   }
 
@@ -52,4 +66,12 @@ export class Extras {
   async takeFile(file) {
     await (await this.parts.controls.here())?.add(file);
   }
+}
+
+/** A1111's word between prompts that are drawn into one picture: not within another. */
+const AND = /(?<![\p{Alphabetic}\p{N}_])AND(?![\p{Alphabetic}\p{N}_])/u;
+
+/** The parts of a prompt, as the engine takes it apart. @param {{prompt: string, dialect?: string}} of @returns {string[]} */
+export function partsOf({ prompt, dialect = 'a1111' }) {
+  return dialect === 'a1111' ? prompt.split(AND).map((part) => part.trim()) : [prompt];
 }

@@ -19,7 +19,7 @@ export class Recall {
    * @param {() => Promise<import('../client.js').OpenGen>} options.engine the engine that reads the files
    * @param {(values: Record<string, string>) => {lines: string[], action?: {label: string, run: () => void}}} options.onSettings
    *   puts values into the form, by field; returns a sentence for each that could not be honoured, and what is offered
-   * @param {(found: {hires: any, tiling: any, controls: any[]}) => void} options.onExtras puts in what is beside the form
+   * @param {(found: {hires: any, tiling: any, regions: any[], controls: any[]}) => void} options.onExtras puts in what is beside the form
    * @param {(file: File, name: string) => void} options.onBegin a picture is what the next one begins with
    * @param {() => boolean} options.begins whether that is what pictures are brought for
    * @param {(files: File[]) => void} options.onModel takes a model's files that were dropped
@@ -49,8 +49,8 @@ export class Recall {
     const begin = { label: 'Begin with it', run: () => this.onBegin(file, pasted ? 'The pasted picture' : file.name) };
     try {
       const og = await this.engine();
-      const { notices, hires, tiling, samplerOptions, controls, ...settings } = await og.readSettings(file);
-      this.onExtras({ hires, tiling, controls });
+      const { notices, hires, tiling, samplerOptions, regions, controls, ...settings } = await og.readSettings(file);
+      this.onExtras({ hires, tiling, regions, controls });
       const { lines, action } = this.onSettings(valuesOf(settings));
       const from = pasted ? 'the pasted picture' : name;
       const fixed = settings.seed === null || settings.seed === undefined ? '' : ` Its seed is set: ${settings.seed}.`;
