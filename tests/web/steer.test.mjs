@@ -1,4 +1,4 @@
-/** What a run is asked for beside the form: a second pass, a tile, control images; kept, written into the file, read back. */
+/** What a run is asked for beside the form: a second pass, a tile, regions, control images; kept, written into the file, read back. */
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -94,6 +94,69 @@ test('a tile without seams', { timeout: 240_000 }, async () => {
   await page.setInputFiles('#recall-file', path);
   await told(page, /Settings read from/);
   assert.equal(await page.locator('#tiling').inputValue(), 'both');
+});
+
+test('parts of a prompt have regions: chosen, drawn, by keys and numbers, kept, written and read back', { timeout: 240_000 }, async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const prompt = 'a red apple AND a green pear';
+  assert.equal(await page.locator('#regions').isVisible(), false, 'nothing to place');
+  const plain = await draw(page, prompt, { Seed: 3, Steps: 4, Width: 128, Height: 64 }).then(() => pixels(page));
+  await page.locator('#regions').waitFor();
+  await open(page, 'regions');
+  const rows = page.locator('.region-rows li');
+  await rows.nth(1).waitFor();
+  assert.deepEqual(await rows.locator('.region-words').allTextContents(), ['a red apple', 'a green pear']);
+  await rows.nth(0).locator('select').selectOption('left');
+  await rows.nth(1).locator('select').focus();
+  // Drawn on the sheet from the middle of the upper edge to the lower right corner.
+  const { x, y, width, height } = await page.locator('#region-sheet').boundingBox();
+  await page.mouse.move(x + width / 2, y + 1);
+  await page.mouse.down();
+  await page.mouse.move(x + width * 0.8, y + height / 2);
+  await page.mouse.move(x + width - 1, y + height - 1);
+  await page.mouse.up();
+  const sides = () => page.evaluate(() => ['left', 'top', 'width', 'height'].map((side) => Number(document.getElementById(`region-${side}`).value)));
+  const [left, top, wide, high] = await sides();
+  assert.ok(Math.abs(left - 50) <= 1 && top <= 3 && Math.abs(wide - 49) <= 2 && high >= 95, `${await sides()}`);
+  await page.locator('#region-left').fill('50');
+  await page.locator('#region-left').press('Tab');
+  for (const [side, value] of [['top', 0], ['width', 50], ['height', 100]]) {
+    await page.locator(`#region-${side}`).fill(String(value));
+    await page.locator(`#region-${side}`).press('Tab');
+  }
+  assert.equal(await rows.nth(1).locator('select').inputValue(), 'right', 'the usual one is known again');
+  await page.locator('#region-sheet').press('Shift+ArrowLeft');
+  assert.deepEqual(await sides(), [50, 0, 45, 100]);
+  await page.locator('#region-sheet').press('ArrowRight');
+  assert.deepEqual(await sides(), [55, 0, 45, 100]);
+  await rows.nth(1).locator('select').selectOption('right');
+  assert.equal(await page.locator('#regions-state').textContent(), '2 of 2');
+  await page.locator('#region-weight').fill('0.8');
+  await page.locator('#region-weight').press('Tab');
+  await draw(page, prompt);
+  await assertDone(page);
+  const placed = await pixels(page);
+  assert.ok(psnr(placed, plain) < 40, 'another picture than without');
+  const { path, text } = await saved(page, 'regions.png');
+  assert.match(text, /Regions: "1:0,0,0\.5,1; 2:0\.5,0,0\.5,1:0\.8"/);
+
+  // A reload keeps it, and a press before its code has come waits for that.
+  await page.reload();
+  await ready(page);
+  await page.locator('#generate').click();
+  await page.waitForFunction(() => document.querySelector('#status').textContent.startsWith('Done in '), null, { timeout: 120_000 });
+  assert.equal(psnr(await pixels(page), placed), Infinity);
+
+  await page.locator('#reset').click();
+  await page.setInputFiles('#recall-file', path);
+  await told(page, /Settings read from/);
+  await page.waitForFunction(() => document.querySelector('#regions-state').textContent === '2 of 2');
+  await rows.nth(1).locator('select').focus();
+  assert.equal(await page.locator('#region-weight').inputValue(), '0.8');
+  await page.locator('#prompt').fill('SAND and BRANDING');
+  await page.locator('#regions').waitFor({ state: 'hidden' });
+  assert.deepEqual(page.trouble, []);
 });
 
 test('a control image steers: shown, kept with its ControlNet, written, taken away', { timeout: 300_000 }, async () => {
