@@ -174,6 +174,14 @@ pub(super) mod tests {
         }
     }
 
+    /// By hand: two pixels of two channels, of which each prompt has one; and one prompt with none.
+    #[test]
+    fn a_prompt_counts_by_its_share_of_each_pixel() {
+        let all = [1.0, 1.0, 1.0, 1.0, 2.0, 0.0, 9.0, 9.0, 9.0, 9.0, 3.0, 1.0];
+        assert_eq!(guided(&all, 4, 2.0, &[1.0, 0.0, 0.0, 1.0]), [3.0, -1.0, 5.0, 1.0]);
+        assert_eq!(guided(&all[..8], 4, 2.0, &[]), [3.0, -1.0, 17.0, 17.0]);
+    }
+
     #[test]
     fn a_variation_is_checked() -> Result<()> {
         let config = ModelConfig::builtin("sd15")?;
