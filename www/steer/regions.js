@@ -156,7 +156,7 @@ export class Regions {
       this.#now.rect = usual ? usual[2] && [...usual[2]] : this.#now.rect ?? [25, 25, 50, 50];
       this.draw();
     });
-    const row = make('li', {}, make('span', { className: 'region-number', textContent: String(index + 1) }), make('span', { className: 'region-words' }), place);
+    const row = make('li', {}, make('span', { className: 'region-number', textContent: String(index + 1) }), make('span', { className: 'region-words' }), make('div', { className: 'field' }, place));
     row.addEventListener('click', activate);
     return row;
   }
