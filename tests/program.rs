@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -296,4 +298,67 @@ fn a_lora_changes_the_picture_and_is_told_in_it() {
     assert!(tagged.pixels == changed.pixels);
     let output = place.generate(&["--lora", "out.png"]);
     assert!(!output.status.success() && String::from_utf8_lossy(&output.stderr).contains("out.png"));
+}
+
+/// A server of one file for so many requests, which breaks off each answer after as many bytes; hands out what was asked of it.
+fn serves(bytes: Vec<u8>, most: usize, count: usize) -> (String, std::thread::JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    let answer = move |stream: std::io::Result<TcpStream>| {
+        let mut stream = stream.expect("a request");
+        let lines = BufReader::new(stream.try_clone().expect("a stream")).lines();
+        let lines: Vec<String> = lines.map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+        let range = lines.iter().find_map(|line| line.strip_prefix("Range: bytes="));
+        let from: usize = range.map_or(0, |range| range.trim_end_matches('-').parse().expect("a number"));
+        let status = if from > 0 { "206 Partial Content" } else { "200 OK" };
+        let (len, last) = (bytes.len(), bytes.len() - 1);
+        let head = format!(
+            "HTTP/1.1 {status}\r\nContent-Length: {}\r\nContent-Range: bytes {from}-{last}/{len}\r\n\r\n",
+            len - from
+        );
+        let end = len.min(from + most);
+        drop(stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&bytes[from..end])));
+        format!("{} {}", lines[0], range.unwrap_or("all"))
+    };
+    (address, std::thread::spawn(move || listener.incoming().take(count).map(answer).collect()))
+}
+
+#[test]
+fn a_model_is_imported_from_an_address_that_breaks_off() {
+    let place = Place::new();
+    let import = |address: &str| {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_opengen"));
+        run.current_dir(place.0.path()).env("OPENGEN_MODELS", place.file("models"));
+        run.args(["import", address, "--type", "q8", "--out", "mini.gguf"]).output().expect("runs")
+    };
+    let mini = std::fs::read(common::mini()).expect("mini");
+    let half = mini.len() / 2 + 1000;
+    let (address, asked) = serves(mini.clone(), half, 2);
+    let output = import(&format!("{address}/some/mini-q8_0.gguf?download=true"));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{told}");
+    assert_eq!(
+        asked.join().expect("served"),
+        [
+            "GET /some/mini-q8_0.gguf?download=true HTTP/1.1 all".to_string(),
+            format!("GET /some/mini-q8_0.gguf?download=true HTTP/1.1 {half}-"),
+        ]
+    );
+    assert!(told.contains(&format!("from byte {half} on")), "{told}");
+    assert!(place.file("mini.gguf").exists());
+    let left = std::fs::read_dir(place.file("models/fetched")).expect("a folder").count();
+    assert_eq!(left, 0, "what was fetched is not kept twice");
+
+    // Nothing listens there any more: a sentence, and what had come would be kept.
+    let output = import(&format!("{address}/mini.gguf"));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(told.contains("the host does not answer; 0 bytes are kept"), "{told}");
+    let (address, asked) = serves(b"<!doctype html>".to_vec(), 100, 1);
+    let output = import(&format!("{address}/mini.gguf"));
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("answered with a web page"), "{told}");
+    asked.join().expect("served");
+    let output = import("https://huggingface.co/a/b");
+    assert_eq!(output.status.code(), Some(2));
 }

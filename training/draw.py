@@ -57,8 +57,10 @@ def generate_with_opengen(
     negative: str = "",
     lora: str | None = None,
     sampler: str = "ddim",
+    embeds: bool = False,
 ) -> torch.Tensor:
-    """The same pictures through `opengen generate`, in one process; `cpu` keeps it off the graphics device."""
+    """The same pictures through `opengen generate`, in one process; `cpu` keeps it off the graphics device. `lora` is an embedding's file
+    if it `embeds`."""
     with tempfile.TemporaryDirectory() as scratch:
         outputs = [Path(scratch) / f"{index}.png" for index in range(len(prompts))]
         jobs = [
@@ -70,7 +72,7 @@ def generate_with_opengen(
         jobs_file.write_text("".join(json.dumps(job) + "\n" for job in jobs), encoding="utf-8")
         device = ["--cpu"] if cpu else []
         shape = ["--size", f"{size}x{size}"] if size else []
-        merged = ["--lora", lora] if lora else []
+        merged = ["--embedding" if embeds else "--lora", lora] if lora else []
         command = [binary, "generate", *device, *shape, *merged, "--model", model, "--prompts-file", str(jobs_file)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         pictures = [np.asarray(Image.open(out).convert("RGB")) for out in outputs]

@@ -255,7 +255,9 @@ RUNS: dict[str, list[str] | None] = {
     "no-prior": ["--class-images", "0"],
     "long": ["--steps", "1500"],
     "fast": ["--learning-rate", "1e-2"],
+    "word": [],
 }
+WORD = "word"  # learns no LoRA but an embedding, whose file is called by the word
 
 
 def teach(name: str, extra: list[str], out: Path, args: argparse.Namespace) -> float:
@@ -266,7 +268,9 @@ def teach(name: str, extra: list[str], out: Path, args: argparse.Namespace) -> f
     pictures = made_up.pictures(thing) if thing else made_up.style_pictures()
     folder = args.out / "sets" / name
     made_up.write(folder, pictures)
-    command = [args.opengen, "train", "--model", args.model, "--images", str(folder), "--preset", PRESETS[name],
+    preset = WORD if out.parent.name == WORD else PRESETS[name]
+    out.parent.mkdir(exist_ok=True)
+    command = [args.opengen, "train", "--model", args.model, "--images", str(folder), "--preset", preset,
                "--out", str(out), "--anew", "--log", str(out.with_suffix(".jsonl"))]  # fmt: skip
     for prompt in class_prompts(thing.kind) if thing else []:
         command += ["--class-prompt", prompt]
@@ -333,7 +337,8 @@ def measured(name: str, draw: Draw, args: argparse.Namespace) -> tuple[dict, tor
 def through(lora: Path | None, args: argparse.Namespace) -> Draw:
     def draw(prompts: list[str], seeds: range, negative: str = "") -> torch.Tensor:
         return generate_with_opengen(
-            args.opengen, args.model, prompts, args.steps, args.guidance, seeds, True, None, negative, lora and str(lora)
+            args.opengen, args.model, prompts, args.steps, args.guidance, seeds, True, None, negative,
+            lora and str(lora), embeds=bool(lora) and lora.parent.name == WORD,
         )  # fmt: skip
 
     return draw
@@ -361,6 +366,8 @@ def main() -> None:
         for run in args.runs:
             extra = RUNS[run]
             lora = None if extra is None else args.out / f"{name}-{run}.safetensors"
+            if run == WORD:
+                lora = args.out / WORD / f"{name}.safetensors"
             seconds = None if lora is None else teach(name, extra, lora, args)
             figures, pictures = measured(name, through(lora, args), args)
             if run == "none" and figures["recognised"] > 0.05:

@@ -745,6 +745,8 @@ export interface PictureSettings {
   emphasis: Emphasis | null;
   /** Embeddings that the prompts use, with the hashes by which A1111 knows their files. */
   embeddings: { name: string; hash: string }[];
+  /** LoRAs that the prompt names, with the hashes by which A1111 knows them. */
+  loras: { name: string; hash: string }[];
   steps: number | null;
   guidance: number | null;
   /** Decimal digits. */

@@ -6,7 +6,7 @@ use crate::prompt::{LoraTag, lora_tags};
 use crate::weights::{Merged, Strength};
 
 /// The field of a picture's settings by which A1111 knows files again.
-const HASHES: &str = "Lora hashes";
+pub(super) const HASHES: &str = "Lora hashes";
 
 /// How much a tag asks for.
 pub fn strength(tag: &LoraTag) -> Strength {

@@ -31,6 +31,8 @@ pub struct Settings {
     pub emphasis: Option<Emphasis>,
     /// The embeddings that it used.
     pub embeddings: Vec<Used>,
+    /// The LoRAs that its prompt names.
+    pub loras: Vec<Used>,
     pub steps: Option<u32>,
     pub guidance: Option<f64>,
     /// Decimal digits: JavaScript's numbers do not hold 64 bits.

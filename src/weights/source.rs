@@ -141,6 +141,11 @@ impl ModelSource {
         self.recognised.suggest(suggested);
     }
 
+    /// What is known of its licence from elsewhere; what its files state counts before that.
+    pub fn under(&mut self, license: Option<License>) {
+        self.license = self.license.take().or(license);
+    }
+
     /// The text of `tokenizer.json`.
     pub fn tokenizer(&self) -> &str {
         &self.recognised.tokenizer

@@ -1,10 +1,11 @@
 /** LoRAs: kept, named in a prompt or given, merged into the model and gone again; asked of the package's client on both ways. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { madeFor, tagsOf } from '../../www/catalogue/tags.js';
 import { lora } from './lora.mjs';
-import { draw, psnr, ready, set, stand, visitor } from './page.mjs';
+import { draw, psnr, ready, saveExact, set, stand, visitor } from './page.mjs';
 import { safetensors, swin } from './upscaler.mjs';
 
 const it = stand({ before, after, afterEach });
@@ -143,6 +144,7 @@ test('a file that is dropped is used, weighed by a slider or in words, renamed, 
   const shiny = await draw(page, 'a red apple <lora:shiny:1>', steps);
   const change = psnr(plain, shiny);
   assert.ok(change < 30, `${change.toFixed(1)} dB: it shows`);
+  const [saved] = await Promise.all([page.waitForEvent('download'), saveExact(page)]);
 
   const slider = page.getByLabel('How much of shiny');
   await slider.fill('0.3');
@@ -173,6 +175,11 @@ test('a file that is dropped is used, weighed by a slider or in words, renamed, 
   await page.keyboard.press('Enter');
   await page.getByLabel('How much of glossy').waitFor();
   assert.equal(await prompt.inputValue(), 'a red apple <lora:glossy:0.5>');
+  // A picture that was drawn with it, under the name that it had, knows it by its hash.
+  await page.locator('#recall-file').setInputFiles({ name: 'shiny.png', mimeType: 'image/png', buffer: readFileSync(await saved.path()) });
+  await report.getByText('The LoRA “shiny” is called “glossy” here.').waitFor();
+  assert.equal(await prompt.inputValue(), 'a red apple <lora:glossy:1>');
+  await prompt.fill('a red apple <lora:glossy:0.5>');
   await page.getByRole('button', { name: 'Delete glossy' }).click();
   await report.getByText('“glossy” is deleted.').waitFor();
   assert.equal(await prompt.inputValue(), 'a red apple');

@@ -113,6 +113,37 @@ test('a training is interrupted by a reload, goes on, and what it learnt is draw
   assert.equal(await banner(page).isVisible(), false);
 });
 
+test('a word alone is learnt: an embedding among the others, which prompts call by its name', async () => {
+  const page = await visitor(it, {});
+  await ready(page);
+  await pictures(page);
+  await page.locator('.teach-details > summary').click();
+  await page.locator('#teach-rank').waitFor();
+  await page.getByLabel('How', { exact: true }).selectOption('word');
+  await page.getByText('Only the word is learnt').waitFor();
+  assert.equal(await page.locator('#teach-rank').isVisible(), false);
+  await page.locator('#teach-steps').fill('4');
+  await page.locator('#teach-rate').fill('0.05');
+  await teach(page).click();
+  await status(page).getByText('“zorp” is among your embeddings, after 4 steps').waitFor({ timeout: PATIENCE });
+  assert.ok((await page.locator('.teach-samples li').count()) >= 2, 'looked at on the way');
+  assert.equal(await page.getByRole('slider', { name: 'How much of it' }).isVisible(), false);
+  await page.getByText('An embedding (textual inversion)').waitFor();
+  await page.getByRole('button', { name: 'Draw it' }).click();
+  assert.equal(await promptOf(page).inputValue(), 'a zorp alien monster in the snow');
+  await set(page, { Seed: 3 });
+  const learnt = await draw(page, 'a zorp', { Steps: 2 });
+  await page.evaluate(async () => {
+    const og = await (await import('/client.js')).OpenGen.create({ engine: 'cpu' });
+    await og.networks.remove('zorp');
+    og.dispose();
+  });
+  await page.reload();
+  await ready(page);
+  const plain = await draw(page, 'a zorp', { Steps: 2 });
+  assert.ok(psnr(learnt, plain) < 45, 'what was learnt shows');
+});
+
 test('what is wrong with pictures and words is said, and nothing is lost', async () => {
   const page = await visitor(it);
   await ready(page);
@@ -380,7 +411,15 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
       checkpoint: await said(og.train({ ...base, checkpoint: new Blob(['x']) })),
     };
     const added = await og.networks.add(file, { name: 'zorp' });
-    return { before, whole, parts, stopped, kept: kept.step, step, same, wrong, about: added.about };
+    const word = { ...base, preset: 'word', name: 'zorp' };
+    const { kind, file: own } = await og.train({ ...word, recipe: { ...base.recipe, vectors: 2, initial: 'cat' } });
+    const embedded = { kind, about: (await og.networks.add(own, { name: 'plim' })).about };
+    Object.assign(wrong, {
+      initial: await said(og.train(word)),
+      unsaid: await said(og.train({ ...word, name: 'plim', classPrompts: ['a cat'] })),
+      both: await said(og.train({ ...word, recipe: { initial: 'cat', layers: 'attention' } })),
+    });
+    return { embedded, before, whole, parts, stopped, kept: kept.step, step, same, wrong, about: added.about };
   });
   assert.match(answers.before, /^INVALID_INPUT model: /);
   assert.equal(answers.step, 4);
@@ -391,6 +430,12 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
   assert.ok(answers.same, 'the file of one that went on is that of one that never stopped');
   assert.equal(answers.about.kind, 'lora');
   const { none, words, option, recipe, rank, checkpoint } = answers.wrong;
+  assert.equal(answers.embedded.kind, 'embedding');
+  assert.equal(answers.embedded.about.kind, 'embedding');
+  assert.equal(answers.embedded.about.vectors, 2);
+  assert.match(answers.wrong.initial, /^INVALID_INPUT initial: vectors begin as those of a word/);
+  assert.match(answers.wrong.unsaid, /^INVALID_INPUT caption: "a zorp cat" does not say plim/);
+  assert.match(answers.wrong.both, /^INVALID_INPUT vectors: are learnt alone/);
   assert.match(none, /^INVALID_INPUT images: /);
   assert.match(words, /^INVALID_INPUT instancePrompt: .*picture 1 has no caption/);
   assert.match(option, /^INVALID_INPUT .*image/);

@@ -12,12 +12,17 @@ use opengen::plan::Types;
 use opengen::sample::{SamplerKind, ScheduleKind};
 use opengen::weights::{KEPT, License, Rounding, kept_as, quantize_source};
 
+use crate::fetch::Address;
 use crate::{generate, model, models};
+
+/// Where in the folder of models fetched files lie until they are imported.
+const FETCHED: &str = "fetched";
 
 /// Write a diffusers folder or a checkpoint in one file as a GGUF that says all of itself.
 #[derive(Parser)]
 pub struct Args {
-    /// The diffusers folder, or the file.
+    /// The diffusers folder, or the file; or the address of a .safetensors or .gguf file, which is fetched with curl. A transfer that
+    /// was cut goes on with the same command; HF_TOKEN is shown to huggingface.co.
     model: String,
     #[command(flatten)]
     known: model::Known,
@@ -76,11 +81,21 @@ fn place(folder: &Path, model: &Path, ty: WeightType) -> Result<PathBuf> {
 pub fn run(args: &Args) -> Result<()> {
     let types = Types::of(args.r#type);
     let types = Types { vae: args.vae_type.unwrap_or(types.vae), ..types };
-    let mut source = model::open(&args.model, &args.known.options())?;
+    let address = Address::of(&args.model)?;
+    let (model, card) = match &address {
+        Some(address) => {
+            let card = address.license()?;
+            licence(card.as_ref(), args.accept_licence)?;
+            (address.fetch(&models::folder()?.join(FETCHED))?, card)
+        }
+        None => (model::path(&args.model)?, None),
+    };
+    let mut source = model::open(&model.to_string_lossy(), &args.known.options())?;
+    source.under(card);
     println!("{}", licence(source.license(), args.accept_licence)?);
     let out = match &args.out {
         Some(out) => out.clone(),
-        None => place(&models::folder()?, &model::path(&args.model)?, args.r#type)?,
+        None => place(&models::folder()?, &model, args.r#type)?,
     };
     source.suggest(Suggested {
         steps: args.steps,
@@ -107,6 +122,10 @@ pub fn run(args: &Args) -> Result<()> {
         summary.bytes as f64 / 1e6,
         summary.source_bytes as f64 / 1e6
     );
+    if address.is_some() {
+        drop(source); // it is open
+        std::fs::remove_file(&model).map_err(|error| generate::io(&model, &error))?;
+    }
     Ok(())
 }
 

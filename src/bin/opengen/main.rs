@@ -4,6 +4,7 @@ mod bench;
 mod bytes;
 mod catalogue;
 mod doctor;
+mod fetch;
 mod generate;
 mod import;
 mod inspect;

@@ -8,6 +8,7 @@ use crate::image::{Parameters, Resize};
 use crate::pipeline::control;
 use crate::pipeline::hires::{self, RESIZE, UPSCALE, UPSCALER};
 use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING, MAX_REGIONS};
+use crate::pipeline::networks::HASHES;
 use crate::pipeline::picture::{AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, OVERLAP, PADDING};
 use crate::pipeline::regions::{self, Place, Region};
 use crate::pipeline::request::{DIALECT, EMBEDDINGS, EMPHASIS, STRENGTH};
@@ -17,11 +18,10 @@ use crate::prompt::{Dialect, Emphasis};
 use crate::sample::NoiseSource;
 
 /// Recorded facts and things that are read elsewhere: nothing is lost when they are passed over.
-const PASSED_OVER: [&str; 21] = [
+const PASSED_OVER: [&str; 20] = [
     "Model hash",
     "VAE",
     "VAE hash",
-    "Lora hashes",
     "Hashes",
     "Version",
     "User",
@@ -93,6 +93,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 None => settings.notices.push(format!("There is no emphasis “{}” here.", brief(value))),
             },
             EMBEDDINGS => settings.take_embeddings(value),
+            HASHES => settings.loras = used(value),
             "Sampler" => {
                 settings.take_sampler(value, schedule);
                 settings.tell_other_levels(parameters.get("Schedule type"));
@@ -119,15 +120,17 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
     settings
 }
 
+/// `name: hash, other: hash`.
+fn used(value: &str) -> Vec<Used> {
+    let pairs = value.split(',').filter_map(|pair| pair.rsplit_once(':'));
+    let used =
+        |(name, hash): (&str, &str)| Used { name: name.trim().to_string(), hash: hash.trim().to_string() };
+    pairs.map(used).take(MOST_USED).collect()
+}
+
 impl Settings {
-    /// `name: hash, other: hash`.
     fn take_embeddings(&mut self, value: &str) {
-        let pairs = value.split(',').filter_map(|pair| pair.rsplit_once(':'));
-        let used = |(name, hash): (&str, &str)| Used {
-            name: name.trim().to_string(),
-            hash: hash.trim().to_string(),
-        };
-        self.embeddings = pairs.map(used).take(MOST_USED).collect();
+        self.embeddings = used(value);
         let names: Vec<String> =
             self.embeddings.iter().take(NAMED).map(|used| format!("“{}”", brief(&used.name))).collect();
         if !names.is_empty() {

@@ -53,6 +53,7 @@ fn our_own_come_back_whole() {
         dialect: None,
         emphasis: None,
         embeddings: Vec::new(),
+        loras: Vec::new(),
         steps: Some(12),
         guidance: Some(2.5),
         seed: Some(u64::MAX.to_string()),
@@ -154,6 +155,7 @@ fn a_strangers_text() {
     assert_eq!((settings.sampler, settings.schedule), (None, None));
     assert_eq!(settings.rng, Some("philox"), "A1111's default noise is the graphics card's");
     assert_eq!(settings.model.as_deref(), Some("v1-5-pruned"));
+    assert_eq!(settings.loras, [Used { name: "x".to_string(), hash: "1f2e".to_string() }]);
     assert_eq!(
         settings.notices,
         [
