@@ -9,7 +9,7 @@ use crate::sh::{self, Parts, cmd, say};
 use crate::size;
 use crate::summary::{self, Failed, LeftOut};
 use crate::tools::wasm::{TARGET, Toolchain};
-use crate::tools::{chromium, exiftool, firefox, node, trunk, vulkan, webkit};
+use crate::tools::{self, chromium, firefox, node, trunk, vulkan, webkit};
 use anyhow::Result;
 use std::path::PathBuf;
 
@@ -41,7 +41,7 @@ fn native(report: &mut Report) -> Beside {
     let mut variables = Vec::new();
     report.check("a Vulkan driver", || {
         variables = vulkan::ensure()?;
-        Ok(())
+        tools::program("curl", "curl") // `opengen import` of an address
     });
     let test = |package: &str, profile: &str| {
         let mut test = cmd("cargo");
@@ -101,7 +101,7 @@ fn web(report: &mut Report) {
         let mut tests = cmd("npm");
         tests.arg("test").current_dir(node::ensure(node::TESTS)?).env(LeftOut::VARIABLE, left_out);
         tests.env("OPENGEN_CHROMIUM", chromium::ensure()?).env("OPENGEN_FIREFOX", firefox::ensure()?);
-        exiftool::ensure()?;
+        tools::program("exiftool", "libimage-exiftool-perl")?;
         if !again.is_empty() {
             tests.args(["--", "--test-concurrency=1"]);
             tests.args(again.iter().map(Failed::pattern)).args(again.iter().map(|failed| &failed.file));

@@ -1,7 +1,6 @@
 //! What a bare machine lacks: found on PATH, or installed.
 
 pub mod chromium;
-pub mod exiftool;
 pub mod firefox;
 pub mod node;
 pub mod trunk;
@@ -34,6 +33,15 @@ pub fn apt_install(packages: &[&str], why: &str) -> Result<()> {
     sh::run(apt_get()?.args(["update", "-q"]))
         .and_then(|()| apt(packages))
         .with_context(|| format!("{why}: please run `sudo apt-get install {}`", packages.join(" ")))
+}
+
+/// Installs a program of Debian's where there is none and apt-get is. What tests do with it they leave out otherwise, or say that they
+/// lack it.
+pub fn program(name: &str, package: &str) -> Result<()> {
+    if sh::which(name).is_some() || sh::which("apt-get").is_none() {
+        return Ok(());
+    }
+    apt_install(&[package], &format!("no {name}"))
 }
 
 /// Whether a Debian package is installed.
