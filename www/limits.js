@@ -47,6 +47,8 @@ export const LIMITS = {
   overlap: { from: 0, to: 256 },
   /** Of a region's `weight`. */
   regionWeight: { from: 0, to: 10 },
+  /** Of the largest picture. */
+  pixels: { most: 33554432 },
   /** Of `hires`. */
   scale: { from: 1, to: 4 },
   upscalers: ['latent', 'latent-antialiased', 'latent-bicubic', 'latent-bicubic-antialiased', 'latent-nearest', 'latent-nearest-exact', 'lanczos'],

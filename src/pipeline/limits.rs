@@ -83,6 +83,7 @@ impl Defaults {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::MAX_PIXELS;
     use crate::prompt::MAX_CHARS;
     use crate::sample::{Group, NoiseSource};
     use std::path::Path;
@@ -142,6 +143,8 @@ mod tests {
             &format!("  overlap: {{ from: 0, to: {MAX_OVERLAP} }},"),
             "  /** Of a region's `weight`. */",
             &format!("  regionWeight: {{ from: 0, to: {MAX_REGION_WEIGHT} }},"),
+            "  /** Of the largest picture. */",
+            &format!("  pixels: {{ most: {MAX_PIXELS} }},"),
             "  /** Of `hires`. */",
             &format!("  scale: {{ from: {}, to: {} }},", upscale.start(), upscale.end()),
             &format!("  upscalers: [{upscalers}],"),
@@ -248,7 +251,7 @@ mod tests {
         let types = file("www/protocol.d.ts");
         let Hires { scale, strength, upscaler, .. } = Hires::default();
         let (low, high, most) = (UPSCALE_RANGE.start(), UPSCALE_RANGE.end(), SIZE_RANGE.end());
-        let pixels = crate::image::MAX_PIXELS / 1_000_000;
+        let pixels = MAX_PIXELS / 1_000_000;
         for told in [
             format!("{low} … {high}, up to {most} pixels on a side. Default: {scale}."),
             format!("above 0 to 1. Default: {strength}."),

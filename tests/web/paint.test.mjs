@@ -28,12 +28,12 @@ async function withApple(options = {}) {
   await mode(page, 'Repaint');
   await canvas(page).waitFor();
   await painted(page, NOTHING);
+  await page.evaluate(() => scrollTo(0, 0)); // the seed was typed further down
   return { page, apple };
 }
 
 /** Where on the window a place of the square lies, 0 … 1 from its left and top. */
 async function places(page) {
-  await canvas(page).scrollIntoViewIfNeeded(); // pressing a tool may have moved it out of the window
   const { x, y, width, height } = await canvas(page).boundingBox();
   return (across, down) => [x + across * width, y + down * height];
 }
@@ -208,6 +208,25 @@ test('brush and eraser, rectangle and lasso, fifty strokes back and again, neare
   await canvas(page).scrollIntoViewIfNeeded();
   await stroke(page, [[0.25, 0.25], [0.75, 0.75]]);
   near((await maskOf(page)).box, [0.5375, 0.4375, 0.6625, 0.5625], 0.01, 'four times as near');
+});
+
+test('no tool moves the page', async () => {
+  for (const viewport of [{ width: 1280, height: 800 }, { width: 390, height: 844 }]) {
+    const { page } = await withApple({ viewport });
+    await page.locator('#tools .tool-row').scrollIntoViewIfNeeded();
+    await stroke(page, [[0.4, 0.4], [0.6, 0.6]]);
+    const seen = () => page.evaluate(() => [scrollY, document.documentElement.scrollHeight,
+      ...['mask', 'tools'].flatMap((id) => Object.values(document.getElementById(id).getBoundingClientRect().toJSON()))]);
+    const before = await seen();
+    for (const name of ['Eraser', 'Rectangle', 'Lasso', 'Brush', 'Undo', 'Redo']) {
+      const { x, y, width, height } = await tool(page, name).boundingBox();
+      assert.ok(y >= 0 && y + height <= viewport.height, `${name} is in the window`);
+      await page.mouse.click(x + width / 2, y + height / 2); // not `click`, which scrolls by itself
+      await page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve))));
+      if (name === 'Undo') await painted(page, NOTHING);
+      else assert.deepEqual(await seen(), before, `${name} at ${viewport.width} × ${viewport.height}`);
+    }
+  }
 });
 
 test('what could not be kept is not run, and is kept when it is asked for again; another picture ends what is begun on the one before', async () => {

@@ -8,14 +8,13 @@
 
 import { another, begun, hashesOf, howOf, maskOf, missingOf, remember, requestOf, takeOver } from './begun.js';
 import { $, bytes, keep } from './dom.js';
+import { plain } from './pictures.js';
 import { report } from './report.js';
 import { brought, dressed, keepParts } from './shell.js';
 import { sentence } from './words.js';
 
 /** Larger files are not read. */
 const MOST_BYTES = 64e6;
-/** A picture is kept no longer or wider than this: nothing here draws one that is larger. */
-const MOST_SIDE = 2048;
 /** The size of no picture. */
 const NOWHERE = { width: 0, height: 0 };
 /** What one works with in a mode. @type {Record<string, () => Promise<any>>} */
@@ -184,7 +183,7 @@ export class Begin {
     const chosen = ++this.#chosen;
     const refuse = (why) => report(`“${name}” was not taken.`, [why, 'The picture that runs begin with is as it was.']);
     if (file.size > MOST_BYTES) return refuse(`It has ${bytes(file.size)}; up to ${bytes(MOST_BYTES)} are read.`);
-    const png = await plain(file).catch(() => null);
+    const png = await plain(file, { paper: true }).catch(() => null);
     if (chosen !== this.#chosen) return undefined;
     if (!png) return refuse('This browser reads no picture in it. Another program can save it as PNG or JPEG.');
     try {
@@ -359,24 +358,4 @@ export class Begin {
 async function sizeOf(png) {
   const header = new DataView(await png.slice(16, 24).arrayBuffer());
   return { width: header.getUint32(0), height: header.getUint32(4) };
-}
-
-/**
- * A picture as it is kept: upright, no larger than is of use, and without anything else that its file says, such as where it
- * was taken.
- * @param {Blob} file
- * @returns {Promise<Blob>}
- */
-async function plain(file) {
-  const bitmap = await createImageBitmap(file);
-  const scale = Math.min(1, MOST_SIDE / Math.max(bitmap.width, bitmap.height));
-  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext('2d');
-  context.imageSmoothingQuality = 'high';
-  context.fillStyle = '#fff'; // what is transparent shows paper
-  context.fillRect(0, 0, width, height);
-  context.drawImage(bitmap, 0, 0, width, height);
-  bitmap.close();
-  return canvas.convertToBlob({ type: 'image/png' });
 }

@@ -10,8 +10,6 @@ const LARGE = 1.5;
 const GROWN = 1.5;
 /** Pixels of the picture around such a part: A1111's. */
 const PADDING = 32;
-/** The most pixels of a picture: the engine's. */
-const MOST_PIXELS = 2 ** 25;
 /** So many pictures keep the mask that was painted over them last. */
 const MOST_MASKS = 16;
 
@@ -109,7 +107,7 @@ export function requestOf(kept, drawn) {
  * @param {Size} size @param {Network | null} network
  */
 export const mostTimes = (size, network) => (network
-  ? Math.sqrt(MOST_PIXELS / Math.max(1, size.width * size.height))
+  ? Math.sqrt(LIMITS.pixels.most / Math.max(1, size.width * size.height))
   : LIMITS.size.to / Math.max(1, longer(size)));
 
 /** How large a picture becomes that is enlarged. @param {Pick<Begun, 'size' | 'factor' | 'network'>} kept @returns {Size} */

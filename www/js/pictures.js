@@ -7,6 +7,8 @@
  * Tabs tell each other when something has changed.
  */
 
+import { LIMITS } from '../limits.js';
+
 const NAME = 'opengen-pictures';
 /** 1: entries and files. 2: and sources. */
 const VERSION = 2;
@@ -229,4 +231,24 @@ async function thumbnailOf(image) {
   canvas.getContext('2d').drawImage(bitmap, 0, 0);
   bitmap.close();
   return new Promise((resolve) => canvas.toBlob(resolve, 'image/png'));
+}
+
+/**
+ * A picture as it is kept to begin with: upright, no larger than pictures are drawn, and without anything else that its file says,
+ * such as where it was taken.
+ * @param {Blob} file @param {{paper?: boolean}} [options] `paper`: what is transparent shows it
+ * @returns {Promise<Blob>} a PNG
+ */
+export async function plain(file, { paper = false } = {}) {
+  const bitmap = await createImageBitmap(file);
+  const scale = Math.min(1, LIMITS.size.to / Math.max(bitmap.width, bitmap.height));
+  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
+  const canvas = new OffscreenCanvas(width, height);
+  const context = canvas.getContext('2d');
+  context.imageSmoothingQuality = 'high';
+  context.fillStyle = '#fff';
+  if (paper) context.fillRect(0, 0, width, height);
+  context.drawImage(bitmap, 0, 0, width, height);
+  bitmap.close();
+  return canvas.convertToBlob({ type: 'image/png' });
 }

@@ -4,8 +4,10 @@
  */
 
 import { $, bytes, keep, make } from '../js/dom.js';
+import { plain } from '../js/pictures.js';
 import { report } from '../js/report.js';
 import { sentence } from '../js/words.js';
+import { LIMITS } from '../limits.js';
 import { field, select } from './second.js';
 
 /** How a map is made of a picture. @type {[import('../protocol.d.ts').Preprocessor, string][]} */
@@ -17,8 +19,6 @@ const MAPS = [
 const NAMED = [[/canny/i, 'canny'], [/line_?art/i, 'lineart'], [/scribble|hed|softedge/i, 'scribble'], [/colou?r/i, 'color'], [/tile/i, 'tile'], [/inpaint/i, 'inpaint']];
 /** As many as the engine takes. */
 const MOST = 4;
-/** A picture is kept no longer or wider than this. */
-const MOST_SIDE = 2048;
 /** So long nothing is typed or moved before the map is made again, in ms. */
 const PAUSE = 200;
 
@@ -130,7 +130,7 @@ export class Controls {
   async map({ image, preprocessor }) {
     const png = image && await this.pictures.source(image);
     if (!png) return null;
-    const [width, height] = ['width', 'height'].map((side) => Math.min(MOST_SIDE, Math.max(8, Math.floor(Number($(side).value)) || 8)));
+    const [width, height] = ['width', 'height'].map((side) => Math.min(LIMITS.size.to, Math.max(8, Math.floor(Number($(side).value)) || 8)));
     const { width: w, height: h, data } = await pixelsOf(png);
     const made = await (await this.engine()).study({ what: 'map', image: { width: w, height: h, data }, preprocessor, resize: 'crop', width, height });
     return new ImageData(made.data, made.width, made.height);
@@ -317,17 +317,4 @@ async function pixelsOf(png) {
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   return context.getImageData(0, 0, canvas.width, canvas.height);
-}
-
-/** A picture as it is kept: upright, no larger than is of use, its transparency too, nothing else of its file. @param {Blob} file */
-async function plain(file) {
-  const bitmap = await createImageBitmap(file);
-  const scale = Math.min(1, MOST_SIDE / Math.max(bitmap.width, bitmap.height));
-  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(side * scale)));
-  const canvas = new OffscreenCanvas(width, height);
-  const context = canvas.getContext('2d');
-  context.imageSmoothingQuality = 'high';
-  context.drawImage(bitmap, 0, 0, width, height);
-  bitmap.close();
-  return canvas.convertToBlob({ type: 'image/png' });
 }

@@ -9,6 +9,8 @@ import { TEXTS as T } from './texts.js';
 
 /** As far as the strength goes here; more can be written into the prompt. */
 const MOST = 1.5;
+/** Where the file can be saved from that was learnt last. */
+let address = '';
 
 /**
  * @param {{file: Blob, word: string, kind: string, isWord: boolean, seed: number, png: Blob | null}} learnt `png`: a picture of it
@@ -21,7 +23,9 @@ export function usesOf({ file, word, kind, isWord, seed, png }) {
   strength.addEventListener('input', () => { label.textContent = T.strength(strength.valueAsNumber); });
   const draw = button(T.draw, () => write(`${prompt.value.trim()}${isWord ? '' : ` <lora:${word}:${strength.valueAsNumber}>`}`), 'primary');
   draw.id = 'teach-draw';
-  const save = make('a', { className: 'button', id: 'teach-save', href: URL.createObjectURL(file), download: `${word}.safetensors`, textContent: T.save });
+  URL.revokeObjectURL(address);
+  address = URL.createObjectURL(file);
+  const save = make('a', { className: 'button', id: 'teach-save', href: address, download: `${word}.safetensors`, textContent: T.save });
   const share = button(T.share, () => handOver(png, { prompt: `a ${word} ${kind}`, seed }), 'ghost');
   share.hidden = !png || !canShare();
   return [
