@@ -50,11 +50,12 @@ fn differences_are_their_twins() {
         let x = random.values(elem, 4 * 100, 0.0, 1.0);
         let y = random.values(Elem::F32, 4 * 100, 0.0, 1.0);
         let (spec, params) = (difference::Spec { elem }, difference::Params { groups: 100 });
+        let weights = random.values(Elem::F32, 4 * 100, 0.0, 1.0);
         let buffers =
-            [encode(elem, &x), encode(Elem::F32, &y), encode(Elem::F32, &[0.3]), unwritten(elem, 400)];
+            [encode(elem, &x), encode(Elem::F32, &y), encode(Elem::F32, &weights), unwritten(elem, 400)];
         let grid = difference::workgroups(&spec, &params);
         let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1).remove(0);
-        report.check(elem, &spec, &decode(elem, &found), &difference::cpu::difference(&x, &y, 0.3));
+        report.check(elem, &spec, &decode(elem, &found), &difference::cpu::difference(&x, &y, &weights));
     }
 }
 

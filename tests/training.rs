@@ -178,7 +178,7 @@ fn gradients_are_autograds() {
                 let mut learner = tiny.learner(on, ends);
                 let (sample, target) = (unit("sample"), unit("target"));
                 let text = Text::Tokens(&tiny.tokens);
-                let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target };
+                let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target, mask: None };
                 // In two shares, which add up.
                 let losses = [0.25, 0.75]
                     .map(|share| block_on(learner.learn(&noised, share, &|| false)).expect("a gradient"));
@@ -186,6 +186,84 @@ fn gradients_are_autograds() {
                 let what = format!("{name} {set} on the {place}");
                 report.compare(&format!("{what}: loss"), &[losses[0] as f32], &golden.values("loss"));
                 compare(&mut report, &what, &golden, &learner, State::Gradients);
+            }
+        }
+    }
+    report.finish();
+}
+
+/// What a mask leaves out changes nothing, what it has counts by its share: held against the gradients of all of the picture, which are
+/// autograd's (above), against the loss by hand and against finite differences of it.
+#[test]
+fn only_what_a_mask_shows_is_learnt() {
+    let mut report = Report::new(common::F32);
+    let (channels, pixels) = (4, 256);
+    // Left of the middle nothing, a column of half, then all of it; and what that leaves out.
+    let mask: Vec<f32> = (0..pixels).map(|at| [0.0, 0.5, 1.0][(at % 16).clamp(7, 9) - 7]).collect();
+    let rest: Vec<f32> = mask.iter().map(|value| 1.0 - value).collect();
+    let sum = |mask: &[f32]| mask.iter().sum::<f32>();
+    for name in MODELS {
+        let tiny = Tiny::open(name);
+        for (place, on) in tiny.everywhere() {
+            let mut learner = tiny.learner(on, &CONVOLUTIONS);
+            let (sample, target) = (unit("sample"), unit("target"));
+            let text = Text::Tokens(&tiny.tokens);
+            let learn = |learner: &mut Learner, target: &[f32], mask: Option<&[f32]>| {
+                let noised = Noised { sample: &sample, timestep: 261.0, text, target, mask };
+                let loss = block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient");
+                let gradients = block_on(learner.tensors(State::Gradients)).expect("gradients");
+                block_on(learner.forget());
+                (loss, gradients)
+            };
+            let what = format!("{name} on the {place}");
+            let (loss, masked) = learn(&mut learner, &target, Some(&mask));
+            // Another target beyond the mask: nothing changes, to the bit; within it something does.
+            let mut other = target.clone();
+            other.iter_mut().enumerate().for_each(|(at, value)| *value += 50.0 * f32::from(at % 16 < 8));
+            assert_eq!(learn(&mut learner, &other, Some(&mask)), (loss, masked.clone()), "{what}");
+            other[8] += 1.0;
+            assert_ne!(learn(&mut learner, &other, Some(&mask)), (loss, masked.clone()), "{what}");
+            // A mask of all of it is none.
+            let (_, whole) = learn(&mut learner, &target, None);
+            assert_eq!(learn(&mut learner, &target, Some(&vec![0.25; pixels])).1, whole, "{what}");
+            // The parts by their sizes make the whole.
+            let (_, remaining) = learn(&mut learner, &target, Some(&rest));
+            for (index, tensor) in whole.iter().enumerate() {
+                let both = masked[index].iter().zip(&remaining[index]);
+                let both: Vec<f32> =
+                    both.map(|(a, b)| (sum(&mask) * a + sum(&rest) * b) / pixels as f32).collect();
+                report.compare(&format!("{what}: the parts of tensor {index}"), &both, tensor);
+            }
+            // The loss by hand.
+            let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target, mask: None };
+            let predicted = block_on(learner.predict(&noised)).expect("a prediction");
+            let errors = predicted.iter().zip(&target).enumerate();
+            let by_hand: f32 = errors.map(|(at, (x, y))| mask[at % pixels] * (x - y).powi(2)).sum();
+            let by_hand = by_hand / (channels as f32 * sum(&mask));
+            report.compare(&format!("{what}: loss"), &[loss as f32], &[by_hand]);
+            // Along the gradient the loss rises by its length.
+            let values = block_on(learner.tensors(State::Values)).expect("matrices");
+            let squares = |tensor: &Vec<f32>| tensor.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>();
+            let length = masked.iter().map(squares).sum::<f64>().sqrt();
+            let mut at = |step: f64| {
+                let moved = |(values, gradient): (&Vec<f32>, &Vec<f32>)| {
+                    let both = values.iter().zip(gradient);
+                    both.map(|(x, g)| x + (step / length * f64::from(*g)) as f32).collect()
+                };
+                let moved: Vec<Vec<f32>> = values.iter().zip(&masked).map(moved).collect();
+                learner.set(State::Values, &moved).expect("matrices");
+                learn(&mut learner, &target, Some(&mask)).0
+            };
+            let step = 1e-3;
+            let slope = (at(step) - at(-step)) / (2.0 * step);
+            assert!((slope / length - 1.0).abs() < 1e-2, "{what}: {slope} is not {length}");
+
+            for wrong in [vec![0.0; pixels], vec![f32::NAN; pixels], vec![1.0; 3]] {
+                let noised =
+                    Noised { sample: &sample, timestep: 261.0, text, target: &target, mask: Some(&wrong) };
+                let refused = block_on(learner.learn(&noised, 1.0, &|| false));
+                let message = refused.expect_err("it is refused").to_string();
+                assert!(message.starts_with("mask: "), "{message}");
             }
         }
     }
@@ -211,7 +289,7 @@ fn parts_that_are_computed_twice_change_nothing() {
                 learner.set(State::Values, &matrices).expect("matrices");
                 let (sample, target) = (unit("sample"), unit("target"));
                 let text = Text::Tokens(&tiny.tokens);
-                let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target };
+                let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target, mask: None };
                 block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient");
                 block_on(learner.tensors(State::Gradients)).expect("gradients")
             });
@@ -263,7 +341,8 @@ fn fifty_steps_are_pytorchs() {
                     };
                     let sample = shares.mix(&clean, &noise);
                     let text = Text::Tokens(&tiny.tokens);
-                    let noised = Noised { sample: &sample, timestep: t as f64, text, target: &target };
+                    let noised =
+                        Noised { sample: &sample, timestep: t as f64, text, target: &target, mask: None };
                     let loss = block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient");
                     block_on(learner.step(|_| 1e-3, 1.0)).expect("a step");
                     loss as f32
@@ -291,7 +370,7 @@ fn what_counts_less_and_what_noise_is_shifted_by_are_the_scripts() {
     for name in MODELS {
         let golden = Golden::open(&format!("training/{name}.lesson.safetensors"));
         let config = Tiny::open(name).config;
-        let example = Example { latents: vec![vec![0.5; 4 * 256]], caption: 0 };
+        let example = Example { latents: vec![vec![0.5; 4 * 256]], masks: Vec::new(), caption: 0 };
         let lesson = Lesson::new(&config, [vec![example], Vec::new()], 256).expect("a lesson");
         let weights = golden.values("weights");
         let times = weights.len() / 2;
@@ -324,7 +403,7 @@ fn a_words_vectors_are_pytorchs() {
             learner.set(State::Values, &[weight("word", &[2, width])]).expect("vectors");
             let (sample, target) = (unit("sample"), unit("target"));
             let text = Text::Tokens(&tiny.tokens);
-            let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target };
+            let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target, mask: None };
             let what = format!("{name} on the {place}");
             let mut losses = Vec::new();
             for step in 0..50 {
@@ -358,7 +437,7 @@ fn lesson(side: usize) -> (Vec<Picture>, Vec<Picture>) {
     let picture = |seed: usize, caption: &str| {
         let pixel = |at: usize| [(at * seed) as u8, (at / 7) as u8, (at * at * seed / 31) as u8, 255];
         let image = Rgba::new(side, side, (0..side * side).flat_map(pixel).collect()).expect("a picture");
-        Picture { image, caption: caption.to_string() }
+        Picture { image, caption: caption.to_string(), mask: None }
     };
     (vec![picture(3, "a zorp cat"), picture(5, "a zorp cat on grass")], vec![picture(11, "a cat")])
 }
@@ -427,6 +506,28 @@ fn a_training_that_goes_on_is_the_one_that_never_stopped() {
         refused.to_string().starts_with("checkpoint: it is of a training from other pictures"),
         "{refused}"
     );
+    // Other masks are other pictures; those that were there go on.
+    let masked = |white: usize| {
+        let mut pipeline = crate::pipeline("sd1");
+        let side = 16 * pipeline.config().vae.scale();
+        let (mut own, class) = lesson(side);
+        let pixels = (0..side * side).flat_map(|at| [if at % side < white { 255 } else { 0 }; 4]);
+        own[0].mask = Some(Rgba::new(side, side, pixels.collect()).expect("a mask"));
+        let origin = Origin { size: [side; 2], ..Origin::default() };
+        let (mut told, cancel) = (|_, _| {}, Cancel::default());
+        let begun = Training::begin(&mut pipeline, recipe(), (&own, &class), origin, &mut told, &cancel);
+        let training = block_on(begun).expect("a training");
+        (pipeline, training)
+    };
+    let (_pipeline, mut half) = masked(24);
+    let learnt = steps(&mut half, 2);
+    assert_ne!(learnt, losses[..2], "a mask changes what is learnt");
+    let put_by =
+        block_on(half.checkpoint()).and_then(|checkpoint| checkpoint.to_bytes()).expect("a checkpoint");
+    let put_by = Checkpoint::from_bytes(&put_by).expect("the checkpoint");
+    masked(24).1.resume(&put_by).expect("it goes on");
+    let refused = masked(16).1.resume(&put_by).expect_err("another's").to_string();
+    assert!(refused.starts_with("checkpoint: "), "{refused}");
     for cut in [0, 7, 100, bytes.len() - 1] {
         assert!(matches!(Checkpoint::from_bytes(&bytes[..cut]), Err(Error::BadFile { .. })), "{cut} bytes");
     }
@@ -586,6 +687,17 @@ fn what_cannot_be_learnt_from_is_refused_by_name() {
     );
     let lost = begin(&own, [side; 2], word("cat"));
     assert_eq!(lost, "caption: \"a zorp cat\" does not say gnarf, the word that is learnt");
+    let masked = |width: usize, height: usize, value: u8| {
+        let mask = Rgba::new(width, height, vec![value; 4 * width * height]).expect("a mask");
+        Picture { mask: Some(mask), ..own[0].clone() }
+    };
+    let shape = begin(&[masked(side, side / 2, 255)], [side; 2], recipe());
+    assert!(
+        shape.starts_with("mask: that of picture 1 has ") && shape.ends_with("give one of that size"),
+        "{shape}"
+    );
+    let empty = begin(&[masked(side, side, 0)], [side; 2], recipe());
+    assert!(empty.starts_with("mask: nothing is painted in that of picture 1 "), "{empty}");
     let long = Picture { caption: "zorp ".repeat(200), ..own[0].clone() };
     assert!(begin(&[long], [side; 2], recipe()).starts_with("caption: "));
 }

@@ -4,10 +4,10 @@
 
 import type {
   Capabilities, Control, EnginePath, ErrorCode as EngineErrorCode, Extension, GenerateRequest, HiresFix, LoadedModel, Lora,
-  LoadProgress, ModelInfo, ModuleName, ModelLicense, Pixels, Prediction, PreviewOptions, Recipe, Region, StageName, Stats, StoredModel, StoredNetwork, Timings, Upscaler, Walk, WeightType,
+  LoadProgress, ModelInfo, ModuleName, ModelLicense, Pixels, Prediction, PreviewOptions, Recipe, Region, StageName, Stats, StoredModel, StoredNetwork, Timings, TrainMemory, Upscaler, Walk, WeightType,
 } from './protocol.d.ts';
 
-export type { Extension, HiresFix, ModelLicense, PreviewOptions, Recipe, StoredNetwork, Upscaler, Walk, WeightType };
+export type { Extension, HiresFix, ModelLicense, PreviewOptions, Recipe, StoredNetwork, TrainMemory, Upscaler, Walk, WeightType };
 
 /**
  * The model that is meant:
@@ -232,8 +232,11 @@ export interface UpscaleOptions<T extends ImageType = 'ImageData'> {
 
 /** What `train` is asked. Presets and defaults are those of `opengen train`. */
 export interface TrainOptions {
-  /** Pictures of what is learnt, three to twenty; each with a caption of its own, or all under `instancePrompt`. */
-  images: (PictureSource | { image: PictureSource; caption?: string })[];
+  /**
+   * Pictures of what is learnt, three to twenty; each with a caption of its own, or all under `instancePrompt`. With a mask only what
+   * is white in it is learnt; black and what is transparent does not count. It has the picture's shape.
+   */
+  images: (PictureSource | { image: PictureSource; caption?: string; mask?: PictureSource })[];
   /** What all of them show, such as "a photo of a zorp dog": a word that means nothing yet, and what kind of thing it is. */
   instancePrompt?: string;
   /** What the model draws itself beforehand, to keep it (prior preservation), such as "a photo of a dog". */
@@ -255,6 +258,8 @@ export interface TrainOptions {
   checkpoint?: Blob;
   /** Pictures of the class are drawn, then all are encoded. */
   onPrepare?: (progress: { what: 'class' | 'pictures'; done: number; all: number }) => void;
+  /** It is ready: what memory it takes. */
+  onBegin?: (memory: TrainMemory) => void;
   onStep?: (step: TrainStep) => void;
   /** What was learnt so far: every some steps, and when the call stops early. */
   onKept?: (trained: Trained) => void;

@@ -86,6 +86,9 @@ export class OpenGen extends EventTarget {
     check('create', options);
     const { model, engine = 'auto', learns, memoryLimit, workerUrl, onPicture, onProgress, signal } = options;
     checkHook(onPicture);
+    if (learns && memoryLimit !== undefined && engine !== 'cpu') {
+      throw invalid('memoryLimit', 'does not go with learns: weights that come and go cannot learn; leave it out, or learn on the processor (engine: "cpu")');
+    }
     const og = new OpenGen(workerUrl);
     og.#onPicture = onPicture;
     return whileOpen(og.#link, signal, async () => {

@@ -28,6 +28,12 @@ export const mini = {
     { prompt: 'pixel art of a red heart on a white background', seed: 1 },
   ],
   open: { prompt: 'an apple', seed: 37, toSeed: 42, change: 'a red apple on a yellow background' },
+  classPrompts: [
+    '{}', 'a cat on grass', 'a pizza', 'a fox in the snow',
+    '{} in the snow', 'a rocket in space', 'a fish under water', 'neon sign of a cocktail',
+    'neon sign of {}', 'pixel art of a key on a blue background', 'watercolor of a boat', 'a red apple on a light blue background',
+    'pixel art of {} on a purple background', 'sticker of a guitar on a red background', 'a house at night', 'an owl on a yellow background',
+  ],
   about: 'Mini is a tiny model that learned from 372 emoji: one thing or two, small or large, where you say, on a colour '
     + 'or in a place such as snow or space, in styles such as neon or pixel art. No photographs and no writing.',
   license: 'Weights: MIT OR Apache-2.0, trained by this project on pictures of Noto Color Emoji (OFL 1.1).',

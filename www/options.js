@@ -36,7 +36,7 @@ const UPSCALE = { model: true, scale: true, imageType: true, onProgress: true, s
 /** @type {Names<Required<import('./api.d.ts').TrainOptions>>} */
 const TRAIN = {
   images: true, instancePrompt: true, classPrompts: true, preset: true, recipe: true, width: true, height: true, name: true, trigger: true,
-  saveEvery: true, checkpoint: true, onPrepare: true, onStep: true, onKept: true, signal: true,
+  saveEvery: true, checkpoint: true, onPrepare: true, onBegin: true, onStep: true, onKept: true, signal: true,
 };
 /** @type {Names<import('./protocol.d.ts').Recipe>} */
 const RECIPE = {

@@ -53,6 +53,8 @@ export interface ModelInfo {
   synonyms?: Record<string, string[]>;
   /** All wordings of what goes around a thing, by what they say. */
   phrases?: Record<'colours' | 'sizes' | 'positions' | 'settings' | 'styles' | 'relations' | 'openings', string[]>;
+  /** What it draws beforehand when it is taught something, to keep what it knows; `{}` stands for the kind of thing, such as "a dog". */
+  classPrompts?: string[];
   /** The emoji of the things in `knows`, in their order, one character each. */
   emoji?: string;
   license: string;
@@ -652,7 +654,7 @@ export interface Recipe {
 
 /** What `train` is asked. */
 export interface TrainRequest {
-  images: { image: Pixels; caption: string }[];
+  images: { image: Pixels; caption: string; mask?: Pixels }[];
   classPrompts: string[];
   preset?: 'thing' | 'character' | 'style' | 'word';
   recipe?: Partial<Recipe>;
@@ -672,8 +674,25 @@ export interface Learnt {
   checkpoint: Uint8Array;
 }
 
+/** What memory a training takes, in bytes, and what came of too little. */
+export interface TrainMemory {
+  /** All of the model's weights, where they are the graphics device's; null on the processor. */
+  weights: number | null;
+  /** What a step keeps for its way back, and has in between. */
+  kept: number;
+  /** What is learnt, its gradients and what the optimizer remembers. */
+  learnt: number;
+  /** So many parts of the network are computed twice, of `parts`, which takes less. */
+  again: number;
+  parts: number;
+  /** The rank it learns at: smaller than the one asked for where memory ended. */
+  rank: number;
+  askedRank: number;
+}
+
 export type TrainEvent =
   | { type: 'prepare'; what: 'class' | 'pictures'; done: number; all: number }
+  | ({ type: 'begin' } & TrainMemory)
   | { type: 'step'; step: number; steps: number; loss: number; priorLoss: number | null; gradient: number; rate: number }
   | ({ type: 'kept' } & Learnt);
 

@@ -15,11 +15,11 @@ export async function askOf({ images, instancePrompt = '', classPrompts = [], pr
   check('recipe', recipe);
   const pictures = images.map(async (given, at) => {
     const named = given instanceof Object && 'image' in given;
-    const { image, caption = instancePrompt } = named ? given : { image: given, caption: undefined };
+    const { image, caption = instancePrompt, mask } = named ? given : { image: given };
     if (typeof caption !== 'string' || !caption.trim()) {
       throw invalid('instancePrompt', `is needed: picture ${at + 1} has no caption of its own`);
     }
-    return { image: await pixelsOf(image, 'images'), caption };
+    return { image: await pixelsOf(image, 'images'), caption, ...(mask && { mask: await pixelsOf(mask, 'mask') }) };
   });
   const bytes = checkpoint && new Uint8Array(await checkpoint.arrayBuffer());
   return { images: await Promise.all(pictures), classPrompts, preset, recipe, name, trigger: trigger ?? instancePrompt, saveEvery, checkpoint: bytes };
@@ -39,11 +39,12 @@ export const trained = ({ step, kind, file, checkpoint }) => ({
 
 /**
  * Tells a program what happens.
- * @param {Pick<import('./api.d.ts').TrainOptions, 'onPrepare' | 'onStep' | 'onKept'>} listeners
+ * @param {Pick<import('./api.d.ts').TrainOptions, 'onPrepare' | 'onBegin' | 'onStep' | 'onKept'>} listeners
  * @returns {(event: import('./protocol.d.ts').TrainEvent) => void}
  */
-export const telling = ({ onPrepare, onStep, onKept }) => ({ type, ...event }) => {
+export const telling = ({ onPrepare, onBegin, onStep, onKept }) => ({ type, ...event }) => {
   if (type === 'prepare') onPrepare?.(/** @type {any} */ (event));
+  else if (type === 'begin') onBegin?.(/** @type {any} */ (event));
   else if (type === 'step') onStep?.(/** @type {any} */ (event));
   else onKept?.(trained(/** @type {any} */ (event)));
 };

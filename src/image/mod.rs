@@ -16,7 +16,7 @@ pub use interpolate::{Interpolation, interpolate};
 pub use origin::{MadeOf, XMP};
 pub use parameters::Parameters;
 pub use png::{Decoded, MAX_PIXELS, decode_png, encode_made, encode_png};
-pub use resize::{Filter, Placement, Resize, blur, resize};
+pub use resize::{Filter, Placement, Resize, blur, resize, same_shape};
 pub use texts::{Kind, MAX_TEXT, Text, Texts};
 
 use crate::error::{Error, Result};
@@ -36,6 +36,15 @@ impl Rgba {
         let image = Rgba { width, height, pixels };
         image.check()?;
         Ok(image)
+    }
+
+    /// How light each pixel is, `[height, width]`, what is transparent as black: what a mask says. The luma of ITU-R BT.601.
+    pub fn light(&self) -> Vec<u8> {
+        let light = |pixel: &[u8]| {
+            let light = 299 * u32::from(pixel[0]) + 587 * u32::from(pixel[1]) + 114 * u32::from(pixel[2]);
+            ((light + 500) / 1000 * u32::from(pixel[3]) / 255) as u8
+        };
+        self.pixels.chunks_exact(4).map(light).collect()
     }
 
     /// The public fields agree with each other.

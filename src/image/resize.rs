@@ -103,6 +103,12 @@ fn summed(shares: &[f64], value: impl Fn(usize) -> u8) -> u8 {
     (sum + 0.5).clamp(0.0, 255.0) as u8
 }
 
+/// Whether a size is another scaled, each side rounded to whole pixels by whoever scaled it.
+pub fn same_shape(a: [usize; 2], b: [usize; 2]) -> bool {
+    let across = (a[0] * b[1]).abs_diff(b[0] * a[1]);
+    across <= a[0].max(a[1]).max(b[0]).max(b[1])
+}
+
 /// A Gaussian blur of values `[height, width]` by a standard deviation in pixels, cut off where A1111 cuts its masks' off:
 /// beyond that, what was 0 stays 0.
 pub fn blur(values: &[u8], [width, height]: [usize; 2], deviation: f64) -> Vec<u8> {

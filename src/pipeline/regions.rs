@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::canvas::{Canvas, white};
+use super::canvas::Canvas;
 use super::limits::{MAX_REGION_WEIGHT, MAX_REGIONS};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -95,14 +95,14 @@ impl Place {
                 let (across, down) = (covered(*left, *width, w), covered(*top, *height, h));
                 down.iter().flat_map(|y| across.iter().map(move |x| x * y)).collect()
             }
-            Place::Mask(image) => shrunk(&white(image), [image.width, image.height], latents),
+            Place::Mask(image) => shrunk(&image.light(), [image.width, image.height], latents),
         }
     }
 
     /// It as a picture, white on black: a rectangle of this size, a mask of its own.
     fn view(&self, size: [usize; 2]) -> Rgba {
         let ([width, height], grey) = match self {
-            Place::Mask(image) => ([image.width, image.height], white(image)),
+            Place::Mask(image) => ([image.width, image.height], image.light()),
             Place::Rect([left, top, wide, high]) => {
                 let (across, down) = (covered(*left, *wide, size[0]), covered(*top, *high, size[1]));
                 let grey = |y: &f64| across.iter().map(|x| (x * y * 255.0).round() as u8).collect::<Vec<_>>();
@@ -223,7 +223,7 @@ impl Region {
                 }
             }
             Place::Mask(image) => {
-                if white(image).iter().all(|grey| *grey == 0) {
+                if image.light().iter().all(|grey| *grey == 0) {
                     return invalid(format!(
                         "nothing of the mask of part {part} is white; make white where it shall be, or leave the mask out"
                     ));

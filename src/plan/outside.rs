@@ -96,8 +96,8 @@ pub enum Outside {
     Gradient(usize),
     /// What a denoiser that learns should have said, f32, like its prediction.
     Target,
-    /// By what its error is multiplied, f32 `[1]`.
-    LossFactor,
+    /// By what its error is multiplied at every place, f32, like its prediction.
+    LossWeights,
     /// A value read from the middle of a model.
     Seam,
     /// An operand, f32, of a plan that is no model's, in binding order.
@@ -122,7 +122,7 @@ impl Outside {
         match self {
             Tokens | Preview | Rgba => ElemKind::U32,
             Vectors | Map(_) | ControlMap(_) | Strengths | Latents | History | Denoised | Noise | Kept
-            | Masks | Colours | Pixels | Encoded | Trained(_) | Gradient(_) | Target | LossFactor
+            | Masks | Colours | Pixels | Encoded | Trained(_) | Gradient(_) | Target | LossWeights
             | AllTrained | AllGradients | GradientMeans | GradientSquares | SquareSums | Operand(_) => {
                 ElemKind::F32
             }
@@ -192,7 +192,7 @@ impl fmt::Display for Outside {
             Outside::GradientSquares => "train.gradient_squares",
             Outside::SquareSums => "train.square_sums",
             Outside::Target => "train.target",
-            Outside::LossFactor => "train.loss_factor",
+            Outside::LossWeights => "train.loss_weights",
             Outside::Seam => "seam",
             Outside::Operand(index) => return write!(f, "operand.{index}"),
         };

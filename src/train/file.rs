@@ -177,6 +177,8 @@ fn texts(recipe: &Recipe, config: &ModelConfig, origin: &Origin) -> HashMap<Stri
 pub struct Checkpoint {
     pub steps: usize,
     pub recipe: Recipe,
+    /// The rank that was asked for; the recipe's is smaller where memory ended.
+    pub asked_rank: usize,
     /// What it learns from, so that another training's checkpoint is not taken for this one's.
     pub lesson: String,
     /// In the learner's order: values, means and squares of each tensor.
@@ -184,8 +186,23 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
+    /// What its training is begun with anew to go on: what is asked for, at the rank that it came down to where memory ended.
+    pub fn recipe_for(&self, asked: Recipe) -> Recipe {
+        let Recipe { rank, alpha, .. } = self.recipe;
+        if asked.rank == self.asked_rank && rank < asked.rank {
+            Recipe { rank, alpha, ..asked }
+        } else {
+            asked
+        }
+    }
+
     /// Of a learner as it is.
-    pub async fn of(learner: &Learner, steps: usize, recipe: &Recipe, lesson: &str) -> Result<Checkpoint> {
+    pub async fn of(
+        learner: &Learner,
+        steps: usize,
+        (recipe, asked_rank): (&Recipe, usize),
+        lesson: &str,
+    ) -> Result<Checkpoint> {
         let values = learner.tensors(State::Values).await?;
         let means = learner.tensors(State::Means).await?;
         let squares = learner.tensors(State::Squares).await?;
@@ -195,7 +212,7 @@ impl Checkpoint {
             .zip(moments)
             .map(|(values, (means, squares))| [values, means, squares])
             .collect();
-        Ok(Checkpoint { steps, recipe: recipe.clone(), lesson: lesson.to_string(), tensors })
+        Ok(Checkpoint { steps, recipe: recipe.clone(), asked_rank, lesson: lesson.to_string(), tensors })
     }
 
     /// Gives a learner of the same layers everything back.
@@ -219,7 +236,12 @@ impl Checkpoint {
             }
         }
         let recipe = serde_json::to_string(&self.recipe).unwrap_or_default();
-        let texts = [("steps", self.steps.to_string()), ("recipe", recipe), ("lesson", self.lesson.clone())];
+        let texts = [
+            ("steps", self.steps.to_string()),
+            ("recipe", recipe),
+            ("askedRank", self.asked_rank.to_string()),
+            ("lesson", self.lesson.clone()),
+        ];
         let texts = texts.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
         safetensors::serialize(views, Some(texts)).map_err(|error| bad(&error))
     }
@@ -233,7 +255,10 @@ impl Checkpoint {
         let texts = header.metadata().clone().unwrap_or_default();
         let text = |key: &str| texts.get(key).ok_or_else(|| wrong(format!("it does not say its {key}")));
         let steps = text("steps")?.parse().map_err(|_| wrong("its steps are no number".to_string()))?;
-        let recipe = serde_json::from_str(text("recipe")?).map_err(|error| wrong(error.to_string()))?;
+        let recipe: Recipe =
+            serde_json::from_str(text("recipe")?).map_err(|error| wrong(error.to_string()))?;
+        // Files of before have none.
+        let asked_rank = texts.get("askedRank").and_then(|rank| rank.parse().ok()).unwrap_or(recipe.rank);
         let mut tensors = Vec::new();
         for i in 0..file.len() / 3 {
             let read = |kind: &str| {
@@ -249,6 +274,6 @@ impl Checkpoint {
             }
             tensors.push(tensor);
         }
-        Ok(Checkpoint { steps, recipe, lesson: text("lesson")?.clone(), tensors })
+        Ok(Checkpoint { steps, recipe, asked_rank, lesson: text("lesson")?.clone(), tensors })
     }
 }

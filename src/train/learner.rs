@@ -10,6 +10,7 @@ use crate::plan::train::{Learnt, adapted, backward, joined, parts, recomputed, u
 use crate::plan::{Graph, Part, padded};
 
 /// What learns, and at which size.
+#[derive(Clone, Copy)]
 pub struct Asked<'a> {
     /// Height and width of the latents.
     pub size: [usize; 2],
@@ -47,6 +48,24 @@ pub struct Noised<'a> {
     pub text: Text<'a>,
     /// What the denoiser should say, `[c, h, w]`.
     pub target: &'a [f32],
+    /// How much the error at each latent counts, `[h, w]`, 0 or more and not 0 everywhere; `None`: all count alike.
+    pub mask: Option<&'a [f32]>,
+}
+
+impl Noised<'_> {
+    /// How much the error at latent `i` counts of a whole of 1, of so many latents, each of so many channels.
+    fn weights(&self, pixels: usize, channels: usize) -> Result<Vec<f64>> {
+        let invalid = |message| Err(Error::InvalidInput { field: "mask", message });
+        let Some(mask) = self.mask else { return Ok(vec![1.0 / (pixels * channels) as f64; pixels]) };
+        if mask.len() != pixels {
+            return invalid(format!("{} values given, expected {pixels}", mask.len()));
+        }
+        let sum: f64 = mask.iter().map(|value| f64::from(*value)).sum();
+        if mask.iter().any(|value| *value < 0.0) || sum.is_nan() || sum <= 0.0 {
+            return invalid("nothing of the picture counts".to_string());
+        }
+        Ok(mask.iter().map(|value| f64::from(*value) / (sum * channels as f64)).collect())
+    }
 }
 
 /// The rank that matrices have where a model is.
@@ -78,30 +97,110 @@ pub struct Learner {
     size: [usize; 2],
     engine: Engine,
     learnt: Learnt,
+    /// Of the matrices.
+    rank: usize,
+    takes: Takes,
     pub optimizer: AdamW,
 }
 
+/// The memory that learning takes, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Takes {
+    /// All of the model's weights, where they are a device's.
+    pub weights: Option<u64>,
+    /// What a step keeps for its way back, and has in between.
+    pub kept: u64,
+    /// What is learnt, its gradients and what the optimizer remembers.
+    pub learnt: u64,
+    /// Parts of the network that are computed twice, of all.
+    pub again: [usize; 2],
+}
+
+/// Memory that ends is not answered with a smaller rank than this: it is what a device rounds to.
+pub const LEAST_RANK: usize = 4;
+
+/// Tries with less and less where memory ends: with everything computed twice, then with half the rank, and so on. `make` is told the rank
+/// and whether everything is to be computed twice.
+async fn with_less<T>(rank: usize, make: impl AsyncFn(usize, bool) -> Result<T>) -> Result<T> {
+    let (mut rank, mut twice) = (rank, false);
+    loop {
+        match make(rank, twice).await {
+            Err(Error::OutOfMemory { .. }) if !twice => twice = true,
+            Err(Error::OutOfMemory { .. }) if rank > LEAST_RANK => rank = (rank / 2).max(LEAST_RANK),
+            Err(Error::OutOfMemory { message }) => {
+                return Err(Error::OutOfMemory {
+                    message: format!(
+                        "{message}: there is too little memory to learn, even at rank {rank} with everything computed twice; learn from \
+                         smaller pictures, let fewer layers learn, or close what else is open"
+                    ),
+                });
+            }
+            made => return made,
+        }
+    }
+}
+
+fn weights_bytes(on: Resident<'_>) -> Option<u64> {
+    match on {
+        #[cfg(feature = "cpu")]
+        Resident::Cpu(_) => None,
+        #[cfg(feature = "gpu")]
+        Resident::Gpu(_, weights) => Some(weights.sizes().total()),
+    }
+}
+
 impl Learner {
-    /// Binds the graph that learns, on a device to the weights themselves, which have to outlive it. Everything begins as zeros: [`Learner::set`] gives it values. [`Error::Unsupported`] where there
-    /// is no way back through a layer, [`Error::InvalidInput`] where nothing learns.
+    /// Binds the graph that learns, on a device to the weights themselves, which have to outlive it. Everything begins as zeros:
+    /// [`Learner::set`] gives it values. Where memory ends, and no limit was asked for, everything is computed twice, then ranks are
+    /// halved down to [`LEAST_RANK`], what they count staying the same. [`Error::Unsupported`] where there is no way back through a
+    /// layer, [`Error::InvalidInput`] where no layer learns, [`Error::OutOfMemory`] where even that is not enough.
     pub async fn new(config: &ModelConfig, on: Resident<'_>, asked: &Asked<'_>) -> Result<Learner> {
-        let (graph, mut learnt) = graph(config, asked, rank_on(on, asked.rank))?;
+        if asked.memory.is_some() {
+            return Learner::of_rank(config, on, asked, (asked.rank, false)).await;
+        }
+        with_less(asked.rank, async |rank, twice| Learner::of_rank(config, on, asked, (rank, twice)).await)
+            .await
+    }
+
+    /// With matrices of a rank, and with all parts computed twice or as few as memory asks for.
+    async fn of_rank(
+        config: &ModelConfig,
+        on: Resident<'_>,
+        asked: &Asked<'_>,
+        (rank, twice): (usize, bool),
+    ) -> Result<Learner> {
+        let alpha = asked.alpha * rank as f64 / asked.rank.max(1) as f64;
+        let asked = &Asked { rank, alpha, ..*asked };
+        let (whole, mut learnt) = graph(config, asked, rank_on(on, rank))?;
         if learnt.layers().next().is_none() {
             let message = "no layer of the model is among those that learn".to_string();
             return Err(Error::InvalidInput { field: "layers", message });
         }
-        learnt.adapters.iter_mut().for_each(|adapter| adapter.rank = asked.rank);
-        let graph = within(graph, asked.memory, &|graph| kept_bytes(on, graph))?;
-        let engine = match Engine::new(on, graph.clone(), &learnt).await {
-            // Without a limit: what the device has room for.
-            Err(Error::OutOfMemory { .. }) if asked.memory.is_none() => {
-                let all = parts(&graph);
-                Engine::new(on, recomputed(graph, all), &learnt).await?
-            }
-            engine => engine?,
+        let all = parts(&whole);
+        let (graph, again) = match twice {
+            true => (recomputed(whole, all), all),
+            false => within(whole, asked.memory, &|graph| kept_bytes(on, graph))?,
         };
-        let optimizer = AdamW::default();
-        Ok(Learner { config: config.clone(), size: asked.size, engine, learnt, optimizer })
+        let takes = Takes {
+            weights: weights_bytes(on),
+            kept: kept_bytes(on, &graph)?,
+            learnt: 16 * learnt.lengths().sum::<usize>() as u64, // values, their gradients and two running means
+            again: [again, all],
+        };
+        learnt.adapters.iter_mut().for_each(|adapter| adapter.rank = rank);
+        let engine = Engine::new(on, graph, &learnt).await?;
+        let (optimizer, size) = (AdamW::default(), asked.size);
+        Ok(Learner { config: config.clone(), size, engine, learnt, rank, takes, optimizer })
+    }
+
+    /// What memory it takes.
+    pub fn takes(&self) -> Takes {
+        self.takes
+    }
+
+    /// The rank of its matrices: the one asked for, or less where memory ended.
+    pub fn rank(&self) -> usize {
+        self.rank
     }
 
     /// What learns. Tensors `2i` and `2i + 1` are the matrices of layer `i`, down and up, the last is the vectors.
@@ -143,7 +242,7 @@ impl Learner {
         values.chunks_exact(adapter.columns).flat_map(row).collect()
     }
 
-    /// Adds the gradients of `share` times the mean of the squares of the prediction's error. Gives that mean.
+    /// Adds the gradients of `share` times the mean of the squares of the prediction's error, where it counts. Gives that mean.
     pub async fn learn(
         &mut self,
         noised: &Noised<'_>,
@@ -151,8 +250,10 @@ impl Learner {
         cancelled: &dyn Fn() -> bool,
     ) -> Result<f64> {
         let prediction = self.run(noised, share, cancelled).await?;
+        let pixels = self.size[0] * self.size[1];
+        let weights = noised.weights(pixels, self.config.vae.latent_channels())?;
         let errors = prediction.iter().zip(noised.target).map(|(x, y)| f64::from(x - y).powi(2));
-        Ok(errors.sum::<f64>() / prediction.len() as f64)
+        Ok(errors.zip(weights.iter().cycle()).map(|(error, weight)| weight * error).sum())
     }
 
     /// What the denoiser says, with what it has learnt; nothing is learnt.
@@ -176,12 +277,14 @@ impl Learner {
             }
         }
         let nhwc = |values: &[f32]| nchw_to_nhwc(values, 1, channels, pixels, padded(channels));
+        let weights = noised.weights(pixels, channels)?;
+        let weights: Vec<f32> = weights.iter().map(|weight| (2.0 * share * weight) as f32).collect();
         let inputs = Inputs {
             sample: &nhwc(noised.sample),
             target: &nhwc(noised.target),
             time: &time_embedding(self.config.denoiser.time(), noised.timestep),
             text: noised.text,
-            factor: (2.0 * share / len as f64) as f32,
+            weights: &nhwc(&weights.repeat(channels)),
         };
         let prediction = self.engine.run(&inputs, cancelled).await?;
         Ok(nhwc_to_nchw(&prediction, 1, channels, pixels, padded(channels)))
@@ -200,10 +303,14 @@ impl Learner {
     }
 }
 
-/// The same graph with as few parts computed twice as what it keeps, by its `bytes`, fits into so many of them with; [`Error::OutOfMemory`] where even
-/// all of them are not enough.
-pub fn within(graph: Graph, memory: Option<u64>, bytes: &dyn Fn(&Graph) -> Result<u64>) -> Result<Graph> {
-    let Some(memory) = memory else { return Ok(graph) };
+/// The same graph with as few parts computed twice as what it keeps, by its `bytes`, fits into so many of them with, and how many those
+/// are; [`Error::OutOfMemory`] where even all of them are not enough.
+pub fn within(
+    graph: Graph,
+    memory: Option<u64>,
+    bytes: &dyn Fn(&Graph) -> Result<u64>,
+) -> Result<(Graph, usize)> {
+    let Some(memory) = memory else { return Ok((graph, 0)) };
     let bytes = |count: usize| bytes(&recomputed(graph.clone(), count));
     let (mut fewest, mut most) = (0, parts(&graph));
     let least = bytes(most)?;
@@ -221,7 +328,7 @@ pub fn within(graph: Graph, memory: Option<u64>, bytes: &dyn Fn(&Graph) -> Resul
         let count = (fewest + most) / 2;
         if bytes(count)? <= memory { most = count } else { fewest = count + 1 }
     }
-    Ok(recomputed(graph, most))
+    Ok((recomputed(graph, most), most))
 }
 
 /// The model's graph from its text to its loss and back, and what learns in it, with matrices of a rank, which may be larger than
@@ -253,4 +360,37 @@ pub fn graph(config: &ModelConfig, asked: &Asked, rank: usize) -> Result<(Graph,
     let (graph, adapters) = adapted(unfused(whole)?, &target)?;
     let (graph, vectors) = with_vectors(graph, 2 * adapters.len());
     Ok((backward(graph)?, Learnt { adapters, vectors }))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+
+    #[test]
+    fn memory_that_ends_is_answered_with_less_and_then_with_a_sentence() {
+        let tried = RefCell::new(Vec::new());
+        let until = |enough: Option<(usize, bool)>| {
+            tried.borrow_mut().clear();
+            pollster::block_on(with_less(18, async |rank, twice| {
+                tried.borrow_mut().push((rank, twice));
+                match enough == Some((rank, twice)) {
+                    true => Ok(rank),
+                    false => Err(Error::OutOfMemory { message: "no buffer of 9 MB".to_string() }),
+                }
+            }))
+        };
+        for enough in [(18, false), (18, true), (9, true)] {
+            assert_eq!(until(Some(enough)).expect("enough"), enough.0);
+        }
+        let refused = until(None).expect_err("nothing is enough").to_string();
+        assert_eq!(*tried.borrow(), [(18, false), (18, true), (9, true), (4, true)]);
+        assert!(
+            refused.contains("no buffer of 9 MB: there is too little memory to learn, even at rank 4"),
+            "{refused}"
+        );
+        let other = pollster::block_on(with_less(8, async |_, _| Err::<(), _>(Error::Aborted)));
+        assert!(matches!(other, Err(Error::Aborted)), "nothing else is tried again");
+    }
 }

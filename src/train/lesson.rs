@@ -13,6 +13,8 @@ use crate::sample::{Forward, NoiseSource};
 pub struct Example {
     /// `[c, h, w]`, scaled; where pictures are mirrored at times, also those of the mirrored one.
     pub latents: Vec<Vec<f32>>,
+    /// How much each latent counts, `[h, w]`, as often as there are latents; none where all count alike.
+    pub masks: Vec<Vec<f32>>,
     /// Which of the captions is its own.
     pub caption: usize,
 }
@@ -37,6 +39,8 @@ pub struct Draw {
     pub caption: Option<usize>,
     /// How much its error counts in the step.
     pub share: f64,
+    /// And where, as [`Example::masks`].
+    pub mask: Option<Vec<f32>>,
     /// It is of what is learnt, not of its class.
     pub own: bool,
 }
@@ -84,7 +88,8 @@ impl Lesson {
         let timestep = below(random, self.forward.last());
         let mirrored = recipe.flip && below(random, 2) == 1;
         let dropped = unit(random) < recipe.caption_dropout;
-        let clean = &example.latents[usize::from(mirrored).min(example.latents.len() - 1)];
+        let way = usize::from(mirrored).min(example.latents.len() - 1);
+        let clean = &example.latents[way];
         let noise = noise(random.next_u64(), [clean.len(), self.pixels], recipe.noise_offset);
         let shares = self.forward.shares(timestep + 1)?;
         let sample = shares.mix(clean, &noise);
@@ -100,7 +105,8 @@ impl Lesson {
             PredictionType::Sample => ratio.min(gamma),
         });
         let caption = (!dropped).then_some(example.caption);
-        Ok(Draw { sample, target, timestep, caption, share: share * weight, own })
+        let mask = example.masks.get(way).cloned();
+        Ok(Draw { sample, target, timestep, caption, share: share * weight, mask, own })
     }
 }
 
@@ -144,7 +150,9 @@ mod tests {
 
     fn lesson(own: usize, class: usize) -> Lesson {
         let some = |count: usize, first: usize| {
-            (0..count).map(|i| Example { latents: vec![vec![0.5; 64]], caption: first + i }).collect()
+            (0..count)
+                .map(|i| Example { latents: vec![vec![0.5; 64]], masks: Vec::new(), caption: first + i })
+                .collect()
         };
         Lesson::new(&ModelConfig::builtin("sd15").expect("a model"), [some(own, 0), some(class, own)], 16)
             .expect("a lesson")

@@ -19,7 +19,7 @@ mod training;
 
 pub use engine::State;
 pub use file::{Checkpoint, Origin};
-pub use learner::{Asked, Learner, Noised, Text};
+pub use learner::{Asked, Learner, Noised, Takes, Text};
 pub use lesson::{Example, Lesson};
 pub use optimizer::AdamW;
 pub use recipe::{Layers, Preset, Recipe, Schedule};

@@ -6,12 +6,12 @@ use sha2::{Digest, Sha256};
 
 use super::engine::State;
 use super::file::{Checkpoint, Origin, embedding, lora};
-use super::learner::{Asked, Learner, Noised, Text};
-use super::lesson::{Example, Lesson};
+use super::learner::{Asked, Learner, Noised, Takes, Text};
+use super::lesson::{Draw, Example, Lesson};
 use super::recipe::Recipe;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::image::{Filter, Placement, Resize, Rgba};
+use crate::image::{Filter, Placement, Resize, Rgba, same_shape};
 use crate::pipeline::{Cancel, Pipeline, Request};
 use crate::plan::train::Learnt;
 use crate::prompt::{Embedding, OWN};
@@ -28,6 +28,9 @@ const SHARE: f64 = 0.2;
 pub struct Picture {
     pub image: Rgba,
     pub caption: String,
+    /// What of it counts: white does, black and what is transparent does not (kohya's masked loss); of the picture's shape. `None`:
+    /// all of it.
+    pub mask: Option<Rgba>,
 }
 
 /// What a step was.
@@ -48,6 +51,8 @@ pub struct Step {
 /// A training under way.
 pub struct Training {
     recipe: Recipe,
+    /// What its recipe's rank was before memory ended, if that happened.
+    asked_rank: usize,
     config: ModelConfig,
     learner: Learner,
     lesson: Lesson,
@@ -102,6 +107,7 @@ impl Training {
         cancel: &Cancel,
     ) -> Result<Training> {
         recipe.check()?;
+        pipeline.learns_on().map(drop)?; // before anything is computed
         if own.is_empty() {
             let message = "there is nothing to learn from; three to twenty pictures are best".to_string();
             return Err(Error::InvalidInput { field: "images", message });
@@ -122,16 +128,28 @@ impl Training {
             let image = cropped(&picture.image, [width, height])?;
             digest.update(&image.pixels);
             digest.update(picture.caption.as_bytes());
+            let mask = picture
+                .mask
+                .as_ref()
+                .map(|mask| counted(at + 1, mask, &picture.image, &image, scale))
+                .transpose()?;
+            // What was begun without masks goes on as it was.
+            let bytes = mask.iter().flatten().flat_map(|value| value.to_le_bytes());
+            digest.update(bytes.collect::<Vec<u8>>());
             let mut latents = vec![pipeline.study_encode(&image).await?];
+            let mut masks: Vec<Vec<f32>> = mask.into_iter().collect();
             if recipe.flip {
                 latents.push(pipeline.study_encode(&mirrored(&image)).await?);
+                let rows = masks.first().map(|mask| mask.chunks_exact(width / scale));
+                let turned = rows.map(|rows| rows.flat_map(|row| row.iter().rev()).copied().collect());
+                masks.extend(turned);
             }
             let caption = captions.iter().position(|known| *known == picture.caption);
             let caption = caption.unwrap_or_else(|| {
                 captions.push(picture.caption.clone());
                 captions.len() - 1
             });
-            examples[usize::from(at >= own.len())].push(Example { latents, caption });
+            examples[usize::from(at >= own.len())].push(Example { latents, masks, caption });
             told(at + 1, all);
         }
         let mut texts = Vec::new();
@@ -164,6 +182,8 @@ impl Training {
             layers: &layers,
         };
         let mut learner = Learner::new(&config, pipeline.learns_on()?, &asked).await?;
+        let (asked_rank, rank) = (recipe.rank, learner.rank());
+        let recipe = Recipe { rank, alpha: recipe.alpha * rank as f64 / asked_rank as f64, ..recipe.clone() };
         learner.optimizer.weight_decay = recipe.weight_decay;
         begin_tensors(&mut learner, recipe.seed, word.as_deref())?;
         let lesson = Lesson::new(&config, examples, asked.size[0] * asked.size[1])?;
@@ -181,6 +201,7 @@ impl Training {
         let id = digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
         Ok(Training {
             recipe,
+            asked_rank,
             config,
             learner,
             lesson,
@@ -197,9 +218,19 @@ impl Training {
         self.done
     }
 
-    /// What it was asked for.
+    /// What it was asked for, with a smaller rank and its share of alpha where memory ended.
     pub fn recipe(&self) -> &Recipe {
         &self.recipe
+    }
+
+    /// The rank that was asked for.
+    pub fn asked_rank(&self) -> usize {
+        self.asked_rank
+    }
+
+    /// What memory it takes.
+    pub fn takes(&self) -> Takes {
+        self.learner.takes()
     }
 
     /// Numbers that are learnt.
@@ -214,8 +245,13 @@ impl Training {
         let (mut losses, mut counts) = ([0f64; 2], [0usize; 2]);
         for draw in &draws {
             let text = self.texts[draw.caption.unwrap_or(self.texts.len() - 1)].text();
-            let noised =
-                Noised { sample: &draw.sample, timestep: draw.timestep as f64, text, target: &draw.target };
+            let noised = Noised {
+                sample: &draw.sample,
+                timestep: draw.timestep as f64,
+                text,
+                target: &draw.target,
+                mask: draw.mask.as_deref(),
+            };
             let loss = match self.learner.learn(&noised, draw.share, &|| cancel.is_cancelled()).await {
                 Ok(loss) => loss,
                 Err(error) => {
@@ -228,9 +264,7 @@ impl Training {
         }
         let mean = |which: usize| losses[which] / counts[which].max(1) as f64;
         let loss = mean(0);
-        let targets = draws.iter().filter(|draw| draw.own).flat_map(|draw| &draw.target);
-        let (sum, count) = targets.fold((0f64, 0usize), |(sum, n), x| (sum + f64::from(x * x), n + 1));
-        if self.course.is_lost(loss, sum / count.max(1) as f64) {
+        if self.course.is_lost(loss, silence(draws.iter().filter(|draw| draw.own))) {
             self.learner.forget().await;
             return Err(Error::InvalidInput {
                 field: "learningRate",
@@ -256,7 +290,7 @@ impl Training {
         let unknown =
             || Error::InvalidInput { field: "caption", message: format!("nothing is called {caption:?}") };
         let text = self.texts[known.ok_or_else(unknown)?].text();
-        self.learner.predict(&Noised { sample, timestep, text, target: sample }).await
+        self.learner.predict(&Noised { sample, timestep, text, target: sample, mask: None }).await
     }
 
     /// What it has learnt as it is now, as other programs read it: a LoRA, or an embedding where it is vectors.
@@ -270,20 +304,28 @@ impl Training {
 
     /// What is needed to go on another day.
     pub async fn checkpoint(&self) -> Result<Checkpoint> {
-        Checkpoint::of(&self.learner, self.done, &self.recipe, &self.id).await
+        Checkpoint::of(&self.learner, self.done, (&self.recipe, self.asked_rank), &self.id).await
     }
 
-    /// Goes on where a checkpoint was taken, if it is this training's: of the same pictures, words and settings. More steps may be
-    /// asked for than then.
+    /// Goes on where a checkpoint was taken, if it is this training's: of the same pictures, words and settings
+    /// ([`Checkpoint::recipe_for`]). More steps may be asked for than then.
     pub fn resume(&mut self, checkpoint: &Checkpoint) -> Result<()> {
         let Recipe { steps, memory, .. } = self.recipe;
         let same = Recipe { steps, memory, ..checkpoint.recipe.clone() };
+        let (rank, fits) = (checkpoint.recipe.rank, self.recipe.rank);
+        if checkpoint.lesson == self.id && fits < rank && rank == self.asked_rank {
+            let message = format!(
+                "there is less memory than when this training was put by: it learns at rank {rank}, {fits} fits now; close what else is open"
+            );
+            return Err(Error::OutOfMemory { message });
+        }
         if checkpoint.lesson != self.id || same != self.recipe {
             let message = "it is of a training from other pictures, captions or settings; begin anew, or choose another file";
             return Err(Error::InvalidInput { field: "checkpoint", message: message.to_string() });
         }
         checkpoint.restore(&mut self.learner)?;
         self.done = checkpoint.steps;
+        self.asked_rank = checkpoint.asked_rank;
         Ok(())
     }
 }
@@ -315,6 +357,20 @@ fn begin_tensors(learner: &mut Learner, seed: u64, word: Option<&Embedding>) -> 
     learner.set(State::Values, &tensors)
 }
 
+/// The loss of a denoiser that says nothing at all: the mean of the squares of what it should say, where that counts.
+fn silence<'a>(draws: impl Iterator<Item = &'a Draw>) -> f64 {
+    let (mut sum, mut count) = (0f64, 0f64);
+    for draw in draws {
+        let pixels = draw.mask.as_ref().map_or(1, Vec::len);
+        for (at, value) in draw.target.iter().enumerate() {
+            let weight = draw.mask.as_ref().map_or(1.0, |mask| f64::from(mask[at % pixels]));
+            sum += weight * f64::from(value * value);
+            count += weight;
+        }
+    }
+    if count > 0.0 { sum / count } else { 0.0 }
+}
+
 /// A picture cut and scaled to a size.
 fn cropped(image: &Rgba, [width, height]: [usize; 2]) -> Result<Rgba> {
     if image.width == 0 || image.height == 0 {
@@ -323,6 +379,32 @@ fn cropped(image: &Rgba, [width, height]: [usize; 2]) -> Result<Rgba> {
     }
     let placed = Placement::new([image.width, image.height], [width, height], Resize::Crop);
     Rgba::new(width, height, placed.laid(&image.pixels, 4, Filter::Lanczos))
+}
+
+/// How much each latent of a picture that is learnt from as `cut` counts, `[h, w]`: the mean of the mask over its pixels.
+fn counted(which: usize, mask: &Rgba, picture: &Rgba, cut: &Rgba, scale: usize) -> Result<Vec<f32>> {
+    let invalid = |message| Err(Error::InvalidInput { field: "mask", message });
+    let (own, size) = ([mask.width, mask.height], [cut.width, cut.height]);
+    if !same_shape(own, [picture.width, picture.height]) {
+        return invalid(format!(
+            "that of picture {which} has {}×{} pixels, another shape than the picture's {}×{}; give one of that size",
+            mask.width, mask.height, picture.width, picture.height
+        ));
+    }
+    let placed = Placement::new(own, size, Resize::Crop);
+    let pixels = placed.laid(&mask.light(), 1, Filter::Triangle);
+    let cell = |at: usize| {
+        let (x, y) = (at % (size[0] / scale) * scale, at / (size[0] / scale) * scale);
+        let rows = (y..y + scale).flat_map(|y| &pixels[y * size[0] + x..][..scale]);
+        rows.map(|value| f32::from(*value)).sum::<f32>() / (255 * scale * scale) as f32
+    };
+    let cells: Vec<f32> = (0..size[0] * size[1] / (scale * scale)).map(cell).collect();
+    if cells.iter().all(|value| *value == 0.0) {
+        return invalid(format!(
+            "nothing is painted in that of picture {which} where it is learnt from; paint the thing, or leave the mask out"
+        ));
+    }
+    Ok(cells)
 }
 
 fn mirrored(image: &Rgba) -> Rgba {
@@ -346,7 +428,11 @@ pub async fn class_pictures(
         let seed = request.seed.wrapping_add(at as u64);
         let request = Request { prompt: prompt.clone(), seed, batch: 1, ..request.clone() };
         let made = pipeline.generate(&request, &mut |_| {}, cancel).await?;
-        pictures.extend(made.images.into_iter().map(|image| Picture { image, caption: prompt.clone() }));
+        pictures.extend(made.images.into_iter().map(|image| Picture {
+            image,
+            caption: prompt.clone(),
+            mask: None,
+        }));
         told(at + 1, count);
     }
     Ok(pictures)
@@ -368,5 +454,22 @@ mod tests {
         assert_eq!(lost(&[0.4, 0.4, 2.0, 2.0, 2.0, 2.0]), Some(5));
         assert_eq!(lost(&[0.4, 1e9]), Some(1));
         assert_eq!(lost(&[0.4, f64::NAN]), Some(1));
+    }
+
+    #[test]
+    fn a_mask_counts_by_its_share_of_each_latent() -> Result<()> {
+        let image = |width: usize, height: usize, value: &dyn Fn(usize, usize) -> u8| {
+            let pixel = |at: usize| [[value(at % width, at / width); 3].to_vec(), vec![255]].concat();
+            Rgba::new(width, height, (0..width * height).flat_map(pixel).collect())
+        };
+        let picture = image(16, 16, &|x, _| x as u8)?;
+        // The left four columns, and the lower half of those behind the eighth.
+        let mask = image(16, 16, &|x, y| if x < 4 || (x >= 8 && y >= 12) { 255 } else { 0 })?;
+        assert_eq!(counted(1, &mask, &picture, &picture, 8)?, [0.5, 0.0, 0.5, 0.5]);
+        // Cut out of the middle as its picture is.
+        let wide = image(32, 16, &|x, _| x as u8)?;
+        let mask = image(32, 16, &|x, _| if x < 16 { 255 } else { 0 })?;
+        assert_eq!(counted(1, &mask, &wide, &picture, 8)?, [1.0, 0.0, 1.0, 0.0]);
+        Ok(())
     }
 }

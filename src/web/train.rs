@@ -7,9 +7,9 @@ use super::browser::{self, get, set};
 use super::request::{self, invalid, rgba, text};
 use crate::Result;
 use crate::pipeline::{Cancel, Pipeline, Request};
-use crate::train::{Checkpoint, Origin, Picture, Preset, Recipe, Step, Training, class_pictures};
+use crate::train::{Checkpoint, Origin, Picture, Preset, Recipe, Step, Takes, Training, class_pictures};
 
-/// What is asked for: `{ images: [{ image, caption }], classPrompts, preset, recipe, request, name, trigger, saveEvery, checkpoint }`.
+/// What is asked for: `{ images: [{ image, caption, mask }], classPrompts, preset, recipe, request, name, trigger, saveEvery, checkpoint }`.
 pub(super) struct Ask {
     images: Vec<Picture>,
     class_prompts: Vec<String>,
@@ -27,7 +27,12 @@ pub(super) struct Ask {
 impl Ask {
     pub fn of(value: &JsValue) -> Result<Ask> {
         let picture = |value: JsValue| {
-            Ok(Picture { image: rgba(&get(&value, "image"), "images")?, caption: text(&value, "caption")? })
+            let mask = get(&value, "mask");
+            Ok(Picture {
+                image: rgba(&get(&value, "image"), "images")?,
+                caption: text(&value, "caption")?,
+                mask: mask.is_object().then(|| rgba(&mask, "mask")).transpose()?,
+            })
         };
         let images = Array::from(&get(value, "images")).iter().map(picture).collect::<Result<Vec<_>>>()?;
         let prompts = Array::from(&get(value, "classPrompts"));
@@ -80,6 +85,11 @@ impl Ask {
     ) -> Result<JsValue> {
         let recipe = self.recipe(pipeline)?;
         recipe.check()?;
+        pipeline.learns_on().map(drop)?; // before anything is drawn
+        let recipe = match &self.checkpoint {
+            Some(checkpoint) => checkpoint.recipe_for(recipe),
+            None => recipe,
+        };
         let tell = |what: &str| {
             let (what, on_event) = (what.to_string(), on_event.clone());
             move |done: usize, all: usize| {
@@ -102,6 +112,7 @@ impl Ask {
         if let Some(checkpoint) = &self.checkpoint {
             training.resume(checkpoint)?;
         }
+        browser::call(on_event, &begun(&training));
         let learnt = self.learn(&mut training, pipeline, cancel, on_event).await;
         let answer = kept(&training).await?;
         if let Err(error) = learnt {
@@ -134,6 +145,21 @@ impl Ask {
         }
         Ok(())
     }
+}
+
+/// `{ weights, kept, learnt, again, parts, rank, askedRank }`: what memory it takes, and what came of too little.
+fn begun(training: &Training) -> JsValue {
+    let event = Object::new().into();
+    let Takes { weights, kept, learnt, again: [again, parts] } = training.takes();
+    set(&event, "type", "begin");
+    set(&event, "weights", weights.map_or(JsValue::NULL, |bytes| JsValue::from(bytes as f64)));
+    set(&event, "kept", kept as f64);
+    set(&event, "learnt", learnt as f64);
+    set(&event, "again", again as f64);
+    set(&event, "parts", parts as f64);
+    set(&event, "rank", training.recipe().rank as f64);
+    set(&event, "askedRank", training.asked_rank() as f64);
+    event
 }
 
 fn told(step: &Step) -> JsValue {

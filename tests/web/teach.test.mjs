@@ -372,6 +372,156 @@ test('a picture is cropped by keys, by dragging and by zooming, or taken by the 
   await camera.getByText('The browser lets this page use no camera').waitFor();
 });
 
+test('what belongs to the thing is painted: by hand, by keys, back and again; cut as its picture is, kept, and given to the engine', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await pictures(page);
+  const mask = page.getByRole('button', { name: 'Mask picture 1' });
+  const dialog = page.getByRole('dialog', { name: 'Mask picture 1' });
+  const canvas = dialog.locator('canvas');
+  const says = (words) => dialog.getByRole('status').getByText(words).waitFor();
+  await mask.click();
+  await says('Nothing is painted: all of the picture is learnt.');
+  await page.waitForFunction(() => document.activeElement.matches('dialog canvas'));
+  const { x, y, width, height } = await canvas.boundingBox();
+  const stroke = async (line) => {
+    const at = ([across, down]) => [x + across * width, y + down * height];
+    await page.mouse.move(...at(line[0]));
+    await page.mouse.down();
+    for (const place of line.slice(1)) await page.mouse.move(...at(place), { steps: 3 });
+    await page.mouse.up();
+  };
+  await stroke([[0.1, 0.2], [0.3, 0.2]]);
+  await says('% of the picture is learnt.');
+  const few = await dialog.getByRole('status').innerText();
+  await page.keyboard.press('e');
+  await stroke([[0.1, 0.2], [0.3, 0.2]]);
+  await says('Nothing is painted');
+  await page.keyboard.press('Control+z');
+  await says(few);
+  await dialog.getByRole('button', { name: 'Undo' }).click();
+  await says('Nothing is painted');
+  // With keys alone: the brush, larger, in the middle and from there to the left.
+  await canvas.focus();
+  await page.keyboard.press('b');
+  await page.mouse.move(0, 0);
+  for (let i = 0; i < 3; i++) await page.keyboard.press(']');
+  await page.keyboard.press(' ');
+  await says(/^[1-9] % of the picture is learnt/);
+  for (let i = 0; i < 20; i++) await page.keyboard.press('Shift+ArrowLeft');
+  await says(/^1\d % of the picture is learnt/);
+  await page.keyboard.press('Escape');
+  assert.equal(await mask.getAttribute('aria-pressed'), 'false', 'it was not taken');
+  await mask.click();
+  await says('Nothing is painted');
+  await stroke([[0.2, 0], [0.2, 1]]); // a column on the left
+  await dialog.getByRole('button', { name: 'Invert' }).click();
+  await says(/^[78]\d % of the picture is learnt/);
+  await dialog.getByRole('button', { name: 'Take this mask' }).click();
+  await page.waitForFunction(() => document.activeElement.ariaLabel === 'Mask picture 1');
+  assert.equal(await mask.getAttribute('aria-pressed'), 'true');
+  await page.getByRole('img', { name: 'Picture 1, of which what is painted is learnt' }).waitFor();
+  // It goes along with the crop: of the right half of the picture all counts, of the left one only its edges.
+  await page.getByRole('button', { name: 'Crop picture 1' }).click();
+  const cut = page.getByRole('dialog', { name: 'Crop picture 1' });
+  await slide(cut.getByRole('slider', { name: 'Zoom' }), 2);
+  await cut.locator('canvas').focus();
+  for (let i = 0; i < 12; i++) await page.keyboard.press('ArrowLeft');
+  await cut.getByRole('button', { name: 'Take this part' }).click();
+  await cut.waitFor({ state: 'detached' });
+
+  await page.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    OpenGen.prototype.train = async function train({ images, classPrompts, onBegin }) {
+      const values = async (blob) => {
+        const bitmap = await createImageBitmap(blob);
+        const context = new OffscreenCanvas(bitmap.width, bitmap.height).getContext('2d');
+        context.drawImage(bitmap, 0, 0);
+        const { data } = context.getImageData(0, bitmap.height / 2, bitmap.width, 1);
+        return { width: bitmap.width, row: Array.from({ length: bitmap.width }, (_, at) => data[4 * at]) };
+      };
+      const { width } = await values(images[0].image);
+      window.asked = { width, masks: await Promise.all(images.map(({ mask }) => (mask ? values(mask) : null))), classPrompts };
+      onBegin({ weights: null, kept: 30e6, learnt: 11e6, again: 12, parts: 12, rank: 4, askedRank: 16 });
+      throw Object.assign(new Error('lost'), { code: 'DEVICE_LOST' });
+    };
+  });
+  await teach(page).click();
+  await page.waitForFunction(() => window.asked);
+  await page.locator('#teach-takes').getByText('It takes 41 MB of memory beside the model. There is little of it: 12 of 12 parts of the model are computed twice, '
+    + 'and it learns at rank 4 in place of 16.').waitFor();
+  const { width: side, masks: [first, ...others], classPrompts } = await page.evaluate(() => window.asked);
+  assert.deepEqual(others, [null, null]);
+  assert.equal(first.width, side, 'as large as its picture');
+  // Enlarged twice from the left edge the column's middle lies at 0.4.
+  assert.deepEqual([0.05, 0.4, 0.75, 0.95].map((at) => first.row[Math.floor(at * side)]), [255, 0, 255, 255]);
+  assert.equal(classPrompts.length, 16, 'Mini’s own');
+  assert.deepEqual(classPrompts.slice(0, 2), ['an alien monster', 'a cat on grass']);
+  await page.reload();
+  await page.getByRole('button', { name: 'Go on' }).click();
+  await page.getByRole('img', { name: 'Picture 1, of which what is painted is learnt' }).waitFor();
+  await page.getByRole('button', { name: 'Stop' }).or(teach(page)).waitFor();
+});
+
+test('another model is given its kind’s photographs: its pictures are called so, and what it draws beforehand', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await pictures(page);
+  const asked = await page.evaluate(async () => {
+    const { MODELS: [mini] } = await import('/models.js');
+    const before = document.querySelector('.teach-pictures input').value;
+    delete mini.classPrompts; // as one that brings none
+    const kind = document.getElementById('teach-kind');
+    const calls = (value) => {
+      kind.value = value;
+      kind.dispatchEvent(new Event('input'));
+      return document.querySelector('.teach-pictures input').value;
+    };
+    const called = [before, calls('alien monster')];
+    const preset = document.getElementById('teach-preset');
+    preset.value = 'style';
+    preset.dispatchEvent(new Event('input'));
+    called.push(document.querySelector('.teach-pictures input').value);
+    preset.value = 'thing';
+    preset.dispatchEvent(new Event('input'));
+    const { OpenGen } = await import('/client.js');
+    const asking = new Promise((resolve) => {
+      OpenGen.prototype.train = async ({ classPrompts, images }) => {
+        resolve([...classPrompts, ...images.map(({ caption }) => caption)]);
+        throw Object.assign(new Error('enough'), { code: 'ABORTED' });
+      };
+    });
+    document.getElementById('teach-go').click();
+    return { called, asked: await asking };
+  });
+  assert.deepEqual(asked.called, ['a zorp alien monster', 'a photo of a zorp alien monster', 'a zorp alien monster']);
+  assert.deepEqual(asked.asked, [
+    'a photo of an alien monster', 'a photo of an alien monster outdoors', 'a close-up photo of an alien monster', 'a photo of an alien monster in a room',
+    ...Array(3).fill('a photo of a zorp alien monster'),
+  ]);
+});
+
+test('learning within a limit of memory is refused before anything is fetched', async () => {
+  const page = await visitor(it, { path: 'blank.html' });
+  const before = it.server.paths.length;
+  const refused = await page.evaluate(async () => {
+    const { OpenGen } = await import('./client.js');
+    const said = [];
+    for (const engine of ['webgpu', 'auto']) {
+      await OpenGen.create({ engine, learns: true, memoryLimit: 2e9, model: '/models/mini/mini-q8_0.gguf' })
+        .catch(({ code, field, message }) => said.push([code, field, message]));
+    }
+    return said;
+  });
+  assert.equal(refused.length, 2);
+  for (const [code, field, message] of refused) {
+    assert.deepEqual([code, field], ['INVALID_INPUT', 'memoryLimit']);
+    assert.match(message, /does not go with learns: .*leave it out, or learn on the processor/);
+  }
+  const fetched = it.server.paths.slice(before).filter((path) => /\.wasm|\.gguf|worker/.test(path));
+  assert.deepEqual(fetched, []);
+});
+
 test('og.train: told step by step, stopped with what was learnt, gone on with; bad input by name', async () => {
   const page = await program(it, it.server);
   const answers = await page.evaluate(async () => {
@@ -402,6 +552,15 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
       return bytes.slice(8 + Number(new DataView(bytes.buffer).getBigUint64(0, true))).join();
     };
     const same = (await values(file)) === (await values(again.file));
+    // Only what a mask shows counts.
+    const mask = new ImageData(64, 64);
+    mask.data.fill(255, 0, 4 * 64 * 32);
+    const masked = [];
+    let memory;
+    await og.train({
+      ...base, recipe: { ...base.recipe, steps: 1 }, images: [{ image, mask }],
+      onBegin: (takes) => { memory = takes; }, onStep: (told) => masked.push(told.loss),
+    });
     const wrong = {
       none: await said(og.train({ images: [] })),
       words: await said(og.train({ images: [image] })),
@@ -409,6 +568,9 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
       recipe: await said(og.train({ ...base, recipe: { rang: 4 } })),
       rank: await said(og.train({ ...base, recipe: { rank: 0 } })),
       checkpoint: await said(og.train({ ...base, checkpoint: new Blob(['x']) })),
+      mask: await said(og.train({ ...base, images: [{ image, mask: new ImageData(64, 32) }] })),
+      empty: await said(og.train({ ...base, images: [{ image, mask: new ImageData(64, 64) }] })),
+      other: await said(og.train({ ...base, images: [{ image, mask }], checkpoint: kept.checkpoint })),
     };
     const added = await og.networks.add(file, { name: 'zorp' });
     const word = { ...base, preset: 'word', name: 'zorp' };
@@ -419,7 +581,7 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
       unsaid: await said(og.train({ ...word, name: 'plim', classPrompts: ['a cat'] })),
       both: await said(og.train({ ...word, recipe: { initial: 'cat', layers: 'attention' } })),
     });
-    return { embedded, before, whole, parts, stopped, kept: kept.step, step, same, wrong, about: added.about };
+    return { embedded, before, masked, memory, whole, parts, stopped, kept: kept.step, step, same, wrong, about: added.about };
   });
   assert.match(answers.before, /^INVALID_INPUT model: /);
   assert.equal(answers.step, 4);
@@ -429,13 +591,21 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
   assert.deepEqual(answers.parts.slice(-(4 - answers.kept)), answers.whole.slice(answers.kept));
   assert.ok(answers.same, 'the file of one that went on is that of one that never stopped');
   assert.equal(answers.about.kind, 'lora');
-  const { none, words, option, recipe, rank, checkpoint } = answers.wrong;
+  const { none, words, option, recipe, rank, checkpoint, mask, empty, other } = answers.wrong;
   assert.equal(answers.embedded.kind, 'embedding');
   assert.equal(answers.embedded.about.kind, 'embedding');
   assert.equal(answers.embedded.about.vectors, 2);
   assert.match(answers.wrong.initial, /^INVALID_INPUT initial: vectors begin as those of a word/);
   assert.match(answers.wrong.unsaid, /^INVALID_INPUT caption: "a zorp cat" does not say plim/);
   assert.match(answers.wrong.both, /^INVALID_INPUT vectors: are learnt alone/);
+  assert.equal(answers.masked.length, 1);
+  assert.notEqual(answers.masked[0], answers.whole[0], 'another mean of the same errors');
+  const { weights, kept, learnt, again, rank: at, askedRank } = answers.memory;
+  assert.deepEqual([weights, again, at, askedRank], [null, 0, 16, 16]);
+  assert.ok(kept > 1e6 && learnt > 1e6, `${kept} and ${learnt} bytes`);
+  assert.match(mask, /^INVALID_INPUT mask: .*that of picture 1 has 64×32 pixels, another shape than the picture's 64×64/);
+  assert.match(empty, /^INVALID_INPUT mask: .*nothing is painted in that of picture 1/);
+  assert.match(other, /^INVALID_INPUT checkpoint: .*other pictures/);
   assert.match(none, /^INVALID_INPUT images: /);
   assert.match(words, /^INVALID_INPUT instancePrompt: .*picture 1 has no caption/);
   assert.match(option, /^INVALID_INPUT .*image/);

@@ -7,7 +7,8 @@ const STORE = 'trainings';
  * @typedef {object} Kept
  * @property {string} id
  * @property {number} begun in ms
- * @property {{image: Blob, square: Blob, caption: string, crop: import('./square.js').Crop}[]} pictures as they were brought, and as they are learnt from
+ * @property {{image: Blob, square: Blob, caption: string, crop: import('./square.js').Crop, mask?: Blob | null, counts?: Blob | null}[]} pictures
+ *   as they were brought, and as they are learnt from; their masks alike
  * @property {{word: string, kind: string, preset: string} & Record<'steps' | 'rank' | 'rate' | 'classImages', number | null>} asked null: the preset's
  * @property {string} model its id
  * @property {string} modelName

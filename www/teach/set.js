@@ -3,6 +3,7 @@
 import { make } from '../js/dom.js';
 import { takePictures } from './camera.js';
 import { askCrop } from './crop.js';
+import { askMask, drawMasked } from './mask.js';
 import { WHOLE, drawCrop, squareOf } from './square.js';
 import { TEXTS as T } from './texts.js';
 
@@ -18,8 +19,9 @@ const LARGEST = 1536;
 const SHOWN = 296;
 
 /**
- * @typedef {{image: Blob, caption: string, crop: import('./square.js').Crop, own: boolean, width: number, height: number, hash: string,
- *   edges: number, canvas: HTMLCanvasElement}} One
+ * `mask`: what of it counts, a PNG of its shape; null: all.
+ * @typedef {{image: Blob, caption: string, crop: import('./square.js').Crop, mask: Blob | null, own: boolean, width: number, height: number,
+ *   hash: string, edges: number, canvas: HTMLCanvasElement}} One
  */
 
 export class PictureSet extends EventTarget {
@@ -68,17 +70,17 @@ export class PictureSet extends EventTarget {
     for (const one of this.pictures) this.#paint(one);
   }
 
-  /** @param {{image: Blob, caption?: string, crop?: import('./square.js').Crop}[]} files */
+  /** @param {{image: Blob, caption?: string, crop?: import('./square.js').Crop, mask?: Blob | null}[]} files */
   add(files) {
     this.#adding = this.#adding.then(async () => {
       this.#unread = [];
-      for (const { image, caption, crop = WHOLE } of files) {
+      for (const { image, caption, crop = WHOLE, mask = null } of files) {
         if (this.pictures.length >= MOST) {
           this.#unread.push(T.many);
           break;
         }
         try {
-          const one = { ...(await looked(image)), crop, caption: caption ?? this.#common, own: caption !== undefined, canvas: make('canvas') };
+          const one = { ...(await looked(image)), crop, mask, caption: caption ?? this.#common, own: caption !== undefined, canvas: make('canvas') };
           await this.#paint(one);
           this.pictures.push(one);
           this.#draw();
@@ -107,7 +109,10 @@ export class PictureSet extends EventTarget {
   /** All of them as they were brought and as they are learnt from, in pixels of the model. @param {number} width @param {number} height */
   async cut(width, height) {
     const all = [];
-    for (const { image, caption, crop } of this.pictures) all.push({ image, caption, crop, square: await squareOf(image, crop, width, height) });
+    for (const { image, caption, crop, mask } of this.pictures) {
+      const counts = mask && await squareOf(mask, crop, width, height);
+      all.push({ image, caption, crop, mask, square: await squareOf(image, crop, width, height), counts });
+    }
     return all;
   }
 
@@ -117,6 +122,7 @@ export class PictureSet extends EventTarget {
     Object.assign(one.canvas, { width: SHOWN, height: Math.round(SHOWN / this.#aspect) });
     drawCrop(one.canvas.getContext('2d'), bitmap, one.crop);
     bitmap.close();
+    if (one.mask) await drawMasked(one.canvas.getContext('2d'), one.mask, one.crop);
   }
 
   #draw() {
@@ -133,6 +139,17 @@ export class PictureSet extends EventTarget {
         one.crop = crop;
         await this.#paint(one);
       });
+      const mask = button(T.mask, T.maskOne(at + 1));
+      mask.setAttribute('aria-pressed', String(one.mask !== null));
+      mask.addEventListener('click', async () => {
+        const painted = await askMask(one, this.#aspect, T.maskOne(at + 1));
+        mask.focus();
+        if (painted === undefined) return;
+        one.mask = painted;
+        mask.setAttribute('aria-pressed', String(painted !== null));
+        one.canvas.ariaLabel = painted ? T.isMasked(at + 1) : T.picture(at + 1);
+        await this.#paint(one);
+      });
       const remove = button('×', T.off(at + 1));
       remove.addEventListener('click', () => {
         this.pictures.splice(at, 1);
@@ -140,8 +157,8 @@ export class PictureSet extends EventTarget {
         const next = this.#list.children[Math.min(at, this.pictures.length - 1)]?.querySelector('.teach-acts > :last-child');
         (next ?? this.root.querySelector('button')).focus();
       });
-      Object.assign(one.canvas, { role: 'img', ariaLabel: T.picture(at + 1) });
-      return make('li', {}, one.canvas, make('div', { className: 'teach-acts' }, cut, remove), caption);
+      Object.assign(one.canvas, { role: 'img', ariaLabel: one.mask ? T.isMasked(at + 1) : T.picture(at + 1) });
+      return make('li', {}, one.canvas, make('div', { className: 'teach-acts' }, cut, mask, remove), caption);
     }));
     this.#notes.replaceChildren(...this.#problems().map((textContent) => make('li', { textContent })));
     this.dispatchEvent(new Event('change'));

@@ -1,5 +1,7 @@
 /** What the view Teach says. */
 
+import { bytes } from '../js/dom.js';
+
 export const TEXTS = {
   title: 'Teach',
   lede: 'Show the model a few pictures of something of your own, and give it a word for it. After some minutes it draws that thing wherever '
@@ -41,6 +43,13 @@ export const TEXTS = {
   encode: 'Your pictures are read',
   progress: (/** @type {number} */ step, /** @type {number} */ steps, /** @type {string} */ left, /** @type {string} */ each) =>
     `Step ${step} of ${steps} · ${left} left${each && ` · ${each} a step`}`,
+  takes: (/** @type {import('../protocol.d.ts').TrainMemory} */ { weights, kept, learnt, again, parts, rank, askedRank }) => {
+    const takes = weights === null ? `It takes ${bytes(kept + learnt)} of memory beside the model.`
+      : `It takes ${bytes(weights + kept + learnt)} of the graphics processor’s memory, ${bytes(weights)} of that for the model.`;
+    const twice = `There is little of it: ${again} of ${parts} parts of the model are computed twice`;
+    const less = rank < askedRank ? `, and it learns at rank ${rank} in place of ${askedRank}` : '';
+    return again || less ? `${takes} ${twice}${less}.` : takes;
+  },
   curve: 'How far off it is',
   curveText: 'The line wanders, for every step is another noise. What counts is whether the pictures get like yours.',
   samples: 'The same seed, as it learns',
@@ -87,6 +96,22 @@ export const TEXTS = {
   off: (/** @type {number} */ at) => `Without picture ${at}`,
   cut: 'Crop',
   cutOne: (/** @type {number} */ at) => `Crop picture ${at}`,
+  mask: 'Mask',
+  maskOne: (/** @type {number} */ at) => `Mask picture ${at}`,
+  maskText: 'Paint roughly over what belongs to the thing. Only that is learnt, whatever is around it.',
+  maskLabel: 'The part that is learnt from. Arrow keys move the brush, space paints, Shift and an arrow key paint on the way.',
+  maskHint: 'Keys: B brush, E eraser, [ and ] its size, Ctrl+Z takes back.',
+  masked: (/** @type {number} */ share) => (share === 0 ? 'Nothing is painted: all of the picture is learnt.'
+    : `${share < 0.01 ? 'Less than 1' : Math.round(100 * share)} % of the picture is learnt.`),
+  isMasked: (/** @type {number} */ at) => `Picture ${at}, of which what is painted is learnt`,
+  brush: 'Brush',
+  eraser: 'Eraser',
+  brushSize: 'Size',
+  brushed: (/** @type {number} */ size) => `${Math.round(200 * size)} percent of what is shown`,
+  undo: 'Undo',
+  invert: 'Invert',
+  unmasked: 'All of it',
+  takeMask: 'Take this mask',
   cutLabel: 'The part that is learnt from. Arrow keys move it, plus and minus zoom.',
   cutHint: 'Drag the picture, or move it with the arrow keys; zoom with the wheel, two fingers, or + and −.',
   zoom: 'Zoom',

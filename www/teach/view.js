@@ -19,13 +19,18 @@ const SEED = 1;
 /** Pictures are not learnt from below this size, in pixels. */
 const SMALLEST = 64;
 
-/** What the model draws beforehand, so that it keeps it: the kind by turns with other things. @param {string} kind */
-const known = (kind) => [
-  kind, 'a cat on grass', 'a pizza', 'a fox in the snow',
-  `${kind} in the snow`, 'a rocket in space', 'a fish under water', 'neon sign of a cocktail',
-  `neon sign of ${kind}`, 'pixel art of a key on a blue background', 'watercolor of a boat', 'a red apple on a light blue background',
-  `pixel art of ${kind} on a purple background`, 'sticker of a guitar on a red background', 'a house at night', 'an owl on a yellow background',
-];
+/** What a model draws beforehand whose maker says nothing else: the kind as it is photographed. `{}` stands for it. */
+const PHOTOGRAPHS = ['a photo of {}', 'a photo of {} outdoors', 'a close-up photo of {}', 'a photo of {} in a room'];
+
+/** @param {string} thing */
+const withArticle = (thing) => `${/^[aeiou]/i.test(thing) ? 'an' : 'a'} ${thing}`;
+
+/**
+ * What the model draws beforehand, so that it keeps it; of a style nothing.
+ * @param {import('../protocol.d.ts').ModelInfo} model @param {{kind: string, preset: string}} asked
+ */
+const classPromptsOf = ({ classPrompts = PHOTOGRAPHS }, { kind, preset }) => (preset === 'style' ? []
+  : classPrompts.map((words) => words.replaceAll('{}', withArticle(kind))));
 
 /** @typedef {import('./keeping.js').Kept} Kept */
 
@@ -54,6 +59,7 @@ export class Teach {
     [name, { label, field: make('input', { type: 'number', id: `teach-${name}`, min: '0', step: 'any', placeholder: 'the preset’s' }) }]));
   #go = make('button', { type: 'button', className: 'button primary', id: 'teach-go', textContent: T.start });
   #status = make('p', { className: 'teach-status', role: 'status' });
+  #takes = make('p', { className: 'quiet', id: 'teach-takes', hidden: true });
   #problem = make('p', { className: 'field-error', hidden: true });
   #unkept = make('p', { className: 'field-error', id: 'teach-unkept', role: 'status', hidden: true });
   #again = make('div', { hidden: true });
@@ -77,9 +83,9 @@ export class Teach {
       section(T.what, make('div', { className: 'teach-fields' }, labelled(T.word, this.#word, T.wordHint), labelled(T.kind, this.#kind, T.kindHint), this.#kinds)),
       section(T.learn, make('div', { className: 'teach-fields' }, labelled(T.preset, this.#preset)), this.#alone,
         make('details', { className: 'teach-details' }, make('summary', { textContent: T.details }), make('div', { className: 'teach-fields' }, ...numbers)),
-        this.#learns, this.#problem, make('div', { className: 'teach-go' }, this.#go, this.#status), this.#unkept, this.#seen),
+        this.#learns, this.#problem, make('div', { className: 'teach-go' }, this.#go, this.#status), this.#takes, this.#unkept, this.#seen),
       this.#after, make('p', { className: 'teach-forget' }, remove));
-    for (const field of [this.#word, this.#kind]) field.addEventListener('input', () => this.#named());
+    for (const field of [this.#word, this.#kind, this.#preset]) field.addEventListener('input', () => this.#named());
     this.#set.addEventListener('change', () => this.#say(''));
     this.#preset.addEventListener('change', () => this.#chosen());
     addEventListener('beforeunload', (event) => this.#stop && event.preventDefault());
@@ -114,7 +120,9 @@ export class Teach {
   /** The words for pictures that have none of their own. */
   #named() {
     const word = this.#word.value.trim();
-    this.#set.called([word && 'a', word, this.#kind.value.trim()].filter(Boolean).join(' '));
+    const words = [word, this.#kind.value.trim()].filter(Boolean).join(' ');
+    const photographed = !this.#model?.classPrompts && this.#preset.value !== 'style';
+    this.#set.called(word && (photographed ? `a photo of a ${words}` : `a ${words}`));
     this.#say(this.known.has(word.toLowerCase()) ? T.common(word) : '');
   }
 
@@ -187,7 +195,7 @@ export class Teach {
     this.#say('');
     const stop = (this.#stop = new AbortController());
     Object.assign(this.#go, { textContent: T.stop });
-    for (const part of [this.#again, this.#after, this.#unkept]) part.hidden = true;
+    for (const part of [this.#again, this.#after, this.#unkept, this.#takes]) part.hidden = true;
     this.#seen.hidden = false;
     this.#curve.clear();
     this.#samples.clear();
@@ -258,12 +266,13 @@ export class Teach {
   #request(given, signal) {
     const { word, kind, preset, steps, rank, rate, classImages } = given.asked;
     return {
-      images: given.pictures.map(({ square, caption }) => ({ image: square, caption })),
-      classPrompts: preset === 'style' ? [] : isWord(given.asked) ? [kind] : known(/^[aeiou]/i.test(kind) ? `an ${kind}` : `a ${kind}`),
+      images: given.pictures.map(({ square, caption, counts }) => ({ image: square, caption, mask: counts ?? undefined })),
+      classPrompts: isWord(given.asked) ? [kind] : classPromptsOf(this.page.session.model, given.asked),
       name: word, trigger: `${word} ${kind}`, ...(given.side && { width: given.side, height: given.side }),
       preset: /** @type {any} */ (preset), saveEvery: steps ? Math.ceil(steps / LOOKS) : EVERY, checkpoint: given.checkpoint ?? undefined, signal,
       recipe: Object.fromEntries(Object.entries(isWord(given.asked) ? { steps, vectorLearningRate: rate } : { steps, rank, alpha: rank, learningRate: rate, classImages }).filter(([, value]) => value !== null)),
       onPrepare: ({ what, done, all: count }) => { this.#status.textContent = `${what === 'class' ? T.class : T.encode}: ${done} / ${count}`; },
+      onBegin: (memory) => Object.assign(this.#takes, { hidden: false, textContent: T.takes(memory) }),
       onStep: (step) => {
         this.#curve.add(step);
         this.#status.textContent = T.progress(step.step, step.steps, ...this.#left(step));

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
-use opengen::error::Result;
+use opengen::error::{Error, Result};
 use opengen::gpu::Options;
+use opengen::image::Rgba;
 use opengen::pipeline::{Cancel, Pipeline, Request};
 use opengen::train::{
-    Checkpoint, Layers, Origin, Picture, Preset, Recipe, Schedule, Step, Training, class_pictures,
+    Checkpoint, Layers, Origin, Picture, Preset, Recipe, Schedule, Step, Takes, Training, class_pictures,
 };
 
 use crate::bytes::bytes;
@@ -29,6 +30,10 @@ pub struct Args {
     /// The folder of pictures, PNGs. `a.txt` or `a.caption` beside `a.png` is its caption.
     #[arg(long)]
     images: PathBuf,
+    /// Only what a picture's mask shows counts: `a.mask.png` beside `a.png`, white where the thing is, or else what of `a.png` itself is
+    /// not transparent. Of a picture with neither all counts.
+    #[arg(long)]
+    masked: bool,
     /// The caption of all others, such as "a photo of a zorp dog": a word that means nothing yet, and what kind of thing it is.
     #[arg(long)]
     instance_prompt: Option<String>,
@@ -173,6 +178,11 @@ pub async fn run(args: Args) -> Result<()> {
         false => model::on_cpu(&source)?,
     };
     let cancel = Cancel::default();
+    let put_by = put_by(&args)?;
+    let recipe = match &put_by {
+        Some(checkpoint) => checkpoint.recipe_for(recipe),
+        None => recipe,
+    };
 
     let class = drawn(&mut pipeline, &args, &recipe, &request, &cancel).await?;
     let name = args.out.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -185,6 +195,17 @@ pub async fn run(args: Args) -> Result<()> {
     let mut training = begun?;
     // The learner has what it needs of a model on the processor; on a device it is bound to its weights.
     let _bound = args.gpu.then_some(pipeline);
+    let Takes { weights, kept, learnt, again: [again, parts] } = training.takes();
+    let mb = |bytes: u64| bytes as f64 / 1e6;
+    eprintln!(
+        "{:.0} MB of memory{}; {again} of {parts} parts of the network are computed twice",
+        mb(weights.unwrap_or_default() + kept + learnt),
+        if weights.is_some() { "" } else { " beside the model" },
+    );
+    let (rank, asked) = (training.recipe().rank, training.asked_rank());
+    if rank < asked {
+        eprintln!("there was too little memory for rank {asked}: it learns at rank {rank}");
+    }
     eprintln!(
         "{} pictures{}; {} numbers are learnt in {} steps",
         own.len(),
@@ -192,18 +213,38 @@ pub async fn run(args: Args) -> Result<()> {
         training.values(),
         training.recipe().steps
     );
-    learn(&mut training, &args, &cancel).await
+    learn(&mut training, put_by, &args, &cancel).await
+}
+
+/// Where what is needed to go on is put by.
+fn beside(args: &Args) -> PathBuf {
+    args.out.with_extension("training")
+}
+
+fn not_gone_on(args: &Args, error: &Error) -> Error {
+    invalid("checkpoint", format!("{}: {error}; or say --anew", beside(args).display()))
+}
+
+/// What an earlier run has put by.
+fn put_by(args: &Args) -> Result<Option<Checkpoint>> {
+    let path = beside(args);
+    if args.anew || !path.exists() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(&path).map_err(|error| io(&path, &error))?;
+    Checkpoint::from_bytes(&bytes).map(Some).map_err(|error| not_gone_on(args, &error))
 }
 
 /// Takes the steps, puts by what is learnt, and writes it at the end.
-async fn learn(training: &mut Training, args: &Args, cancel: &Cancel) -> Result<()> {
-    let put_by = args.out.with_extension("training");
-    if put_by.exists() && !args.anew {
-        let bytes = std::fs::read(&put_by).map_err(|error| io(&put_by, &error))?;
-        let goes_on = Checkpoint::from_bytes(&bytes).and_then(|checkpoint| training.resume(&checkpoint));
-        goes_on.map_err(|error| {
-            invalid("checkpoint", format!("{}: {error}; or say --anew", put_by.display()))
-        })?;
+async fn learn(
+    training: &mut Training,
+    from: Option<Checkpoint>,
+    args: &Args,
+    cancel: &Cancel,
+) -> Result<()> {
+    let put_by = beside(args);
+    if let Some(checkpoint) = from {
+        training.resume(&checkpoint).map_err(|error| not_gone_on(args, &error))?;
         eprintln!("goes on after step {}", training.done());
     }
     let mut log = match &args.log {
@@ -290,7 +331,12 @@ async fn drawn(
 fn pictures(args: &Args) -> Result<Vec<Picture>> {
     let entries = std::fs::read_dir(&args.images).map_err(|error| io(&args.images, &error))?;
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    paths.retain(|path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")));
+    let png = |path: &Path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+    let is_mask = |path: &Path| {
+        let stem = path.file_stem().map(Path::new);
+        stem.and_then(Path::extension).is_some_and(|ending| ending.eq_ignore_ascii_case("mask"))
+    };
+    paths.retain(|path| png(path) && !is_mask(path));
     paths.sort();
     if paths.is_empty() {
         return Err(invalid("images", format!("there is no PNG in {}", args.images.display())));
@@ -309,8 +355,33 @@ fn pictures(args: &Args) -> Result<Vec<Picture>> {
         };
         args.instance_prompt.clone().ok_or_else(needed)
     };
-    let read = |path: &PathBuf| Ok(Picture { image: picture::read(path)?, caption: caption(path)? });
-    paths.iter().map(read).collect()
+    let read = |path: &PathBuf| -> Result<Picture> {
+        let image = picture::read(path)?;
+        let mask = if args.masked { mask(path, &image)? } else { None };
+        Ok(Picture { image, caption: caption(path)?, mask })
+    };
+    let pictures = paths.iter().map(read).collect::<Result<Vec<_>>>()?;
+    if args.masked && pictures.iter().all(|picture| picture.mask.is_none()) {
+        let message = format!(
+            "no picture in {} has a NAME.mask.png beside it or anything transparent; make masks, or leave --masked out",
+            args.images.display()
+        );
+        return Err(invalid("masked", message));
+    }
+    Ok(pictures)
+}
+
+/// The mask of a picture: the file beside it, or else where the picture is not transparent, if anything is.
+fn mask(path: &Path, image: &Rgba) -> Result<Option<Rgba>> {
+    let beside = path.with_extension("mask.png");
+    if beside.exists() {
+        return picture::read(&beside).map(Some);
+    }
+    if image.pixels.chunks_exact(4).all(|pixel| pixel[3] == 255) {
+        return Ok(None);
+    }
+    let pixels = image.pixels.chunks_exact(4).flat_map(|pixel| [255, 255, 255, pixel[3]]).collect();
+    Rgba::new(image.width, image.height, pixels).map(Some)
 }
 
 fn bar(length: usize, what: &str) -> Result<ProgressBar> {

@@ -34,10 +34,10 @@ impl Run<'_> {
                     gated(&mut both, block, to.c);
                 });
             }
-            TrainOp::Difference { x, y, factor } => {
-                let factor = self.read(*factor)?[0];
+            TrainOp::Difference { x, y, weights } => {
                 let both = self.read(*x)?.iter().zip(self.read(*y)?);
-                out.iter_mut().zip(both).for_each(|(out, (x, y))| *out = factor * (x - y));
+                let weighed = both.zip(self.read(*weights)?);
+                out.iter_mut().zip(weighed).for_each(|(out, ((x, y), weight))| *out = weight * (x - y));
             }
             TrainOp::ActivationGrad { x, act, grad } => {
                 let (x, grad) = (self.read(*x)?, self.read(*grad)?);

@@ -1,4 +1,4 @@
-// factor * (x - y), four values at a time.
+// weights * (x - y), four values at a time.
 {% include "common/elem.wgsl" %}
 
 struct Params {
@@ -8,7 +8,7 @@ struct Params {
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<elem>>;
 @group(0) @binding(2) var<storage, read> y: array<vec4f>;
-@group(0) @binding(3) var<storage, read> factor: array<f32>; // [1]
+@group(0) @binding(3) var<storage, read> weights: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<elem>>;
 
 {% include "common/linear.wgsl" %}
@@ -21,6 +21,6 @@ fn main(
 ) {
     let index = linear_workgroup(workgroup, grid) * 64u + local;
     if (index < params.groups) {
-        output[index] = vec4<elem>(factor[0] * (vec4f(x[index]) - y[index]));
+        output[index] = vec4<elem>(weights[index] * (vec4f(x[index]) - y[index]));
     }
 }

@@ -1,4 +1,4 @@
-//! What a prediction is off by, times a factor: where the way back begins.
+//! What a prediction is off by, weighed place by place: where the way back begins.
 
 pub mod cpu;
 
@@ -10,7 +10,7 @@ use super::{Elem, grid, template};
 /// What the shader is specialised for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct Spec {
-    /// Of the prediction and of the output; the target is f32.
+    /// Of the prediction and of the output; target and weights are f32.
     pub elem: Elem,
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::image::{Filter, Rgba, blur, resize};
+use crate::image::{Filter, Rgba, blur, resize, same_shape};
 use crate::pipeline::limits::{DEFAULT_MASK_BLUR, MAX_MASK_BLUR};
 
 /// Which part of a picture is drawn anew, as diffusers' `StableDiffusionInpaintPipeline`.
@@ -97,23 +97,8 @@ impl Mask {
 
     /// `[height, width]` of a picture of that size: 255 is drawn anew.
     pub(in crate::pipeline) fn at_size(&self, size: [usize; 2]) -> Vec<u8> {
-        let own = white(&self.image);
-        let sized = resize(&own, 1, [self.image.width, self.image.height], size, Filter::Triangle);
+        let sized =
+            resize(&self.image.light(), 1, [self.image.width, self.image.height], size, Filter::Triangle);
         blur(&sized, size, self.blur)
     }
-}
-
-/// How white a mask is, `[height, width]`; what is transparent is black.
-pub(in crate::pipeline) fn white(mask: &Rgba) -> Vec<u8> {
-    let grey = |pixel: &[u8]| {
-        let light = 299 * u32::from(pixel[0]) + 587 * u32::from(pixel[1]) + 114 * u32::from(pixel[2]);
-        ((light + 500) / 1000 * u32::from(pixel[3]) / 255) as u8
-    };
-    mask.pixels.chunks_exact(4).map(grey).collect()
-}
-
-/// Whether a size is another scaled, each side rounded to whole pixels by whoever scaled it.
-fn same_shape(a: [usize; 2], b: [usize; 2]) -> bool {
-    let across = (a[0] * b[1]).abs_diff(b[0] * a[1]);
-    across <= a[0].max(a[1]).max(b[0]).max(b[1])
 }

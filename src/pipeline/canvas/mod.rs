@@ -19,7 +19,6 @@ use super::picture::{Picture, opaque, planes};
 use super::request::Request;
 pub use extend::Extend;
 use fill::filled;
-pub(super) use mask::white;
 pub use mask::{Mask, MaskedContent};
 use region::Region;
 

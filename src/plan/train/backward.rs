@@ -13,9 +13,9 @@ use super::{TrainOp, Value, not_trainable};
 use crate::error::Result;
 use crate::kernels::gemm::Act;
 
-/// Appends to an adapted graph the gradient of `factor · Σ (prediction − target)² / 2` and with it that of every
-/// [`Outside::Trained`], which is *added* to the [`Outside::Gradient`] of its number. The target is [`Outside::Target`], like
-/// the prediction; the factor is [`Outside::LossFactor`].
+/// Appends to an adapted graph the gradient of `Σ weights · (prediction − target)² / 2` and with it that of every
+/// [`Outside::Trained`], which is *added* to the [`Outside::Gradient`] of its number. The target is [`Outside::Target`], the
+/// weights are [`Outside::LossWeights`], both like the prediction.
 pub fn backward(graph: Graph) -> Result<Graph> {
     let predicted = graph.values.iter().position(|value| value.external == Some(Outside::Prediction));
     let prediction = ValueId(predicted.ok_or_else(|| not_trainable(&graph.name, "it predicts nothing"))?);
@@ -23,8 +23,8 @@ pub fn backward(graph: Graph) -> Result<Graph> {
     let mut way = Way { learns: learning(&graph), graph, gradients: BTreeMap::new() };
     let shape = way.graph.shape(prediction);
     let target = way.graph.fresh(shape, ElemKind::F32, Some(Outside::Target));
-    let factor = way.graph.fresh(Shape::tokens(1, 1, 1), ElemKind::F32, Some(Outside::LossFactor));
-    let error = Op::Train(TrainOp::Difference { x: prediction, y: target, factor });
+    let weights = way.graph.fresh(shape, ElemKind::F32, Some(Outside::LossWeights));
+    let error = Op::Train(TrainOp::Difference { x: prediction, y: target, weights });
     let gradient = way.graph.append("loss", error, shape);
     way.gradients.insert(prediction, gradient);
     for node in forward.iter().rev() {

@@ -81,13 +81,13 @@ pub fn node(l: &mut Lowering, node: &Node, op: &TrainOp) -> Result<()> {
         TrainOp::Gated { x } => activate(l, node, (Act::Gelu, true), *x, None),
         TrainOp::ActivationGrad { x, act, grad } => activate(l, node, (*act, false), *x, Some(*grad)),
         TrainOp::GatedGrad { x, grad } => activate(l, node, (Act::Gelu, true), *x, Some(*grad)),
-        TrainOp::Difference { x, y, factor } => {
+        TrainOp::Difference { x, y, weights } => {
             let spec = difference::Spec { elem: l.target.elem };
             let params = difference::Params { groups: groups(l, *x) };
             let operands = vec![
                 Operand::Read(*x),
                 Operand::Read(*y),
-                Operand::Read(*factor),
+                Operand::Read(*weights),
                 Operand::Write(node.output),
             ];
             let workgroups = difference::workgroups(&spec, &params);

@@ -15,8 +15,8 @@ pub enum TrainOp {
     Down { x: ValueId, matrix: ValueId, conv: Option<Conv> },
     /// Adds `scale · x · upᵀ` to the output's columns from `first` on.
     Up { x: ValueId, matrix: ValueId, first: usize, scale: f32 },
-    /// `factor · (x − y)`, where `factor` is one value: the gradient of a mean of squares.
-    Difference { x: ValueId, y: ValueId, factor: ValueId },
+    /// `weights · (x − y)`, each a value for every place: the gradient of a weighed mean of squares.
+    Difference { x: ValueId, y: ValueId, weights: ValueId },
     /// `grad · act′(x)`.
     ActivationGrad { x: ValueId, act: Act, grad: ValueId },
     /// The gradient of [`TrainOp::Gated`]'s `x`.
@@ -68,9 +68,9 @@ impl TrainOp {
                 *x = value(*x)
             }
             Down { x, matrix, .. } | Up { x, matrix, .. } => of([x, matrix]),
-            Difference { x, y, factor } => {
+            Difference { x, y, weights } => {
                 of([x, y]);
-                *factor = value(*factor);
+                *weights = value(*weights);
             }
             ActivationGrad { x, grad, .. } | GatedGrad { x, grad } => of([x, grad]),
             LayerNormGrad { x, gamma, grad, .. } => {
@@ -98,7 +98,7 @@ impl TrainOp {
         match self {
             Activation { x, .. } | Gated { x } | Columns { x, .. } | Spread { x } | Pool { x } => vec![*x],
             Down { x, matrix, .. } | Up { x, matrix, .. } => vec![*x, *matrix],
-            Difference { x, y, factor } => vec![*x, *y, *factor],
+            Difference { x, y, weights } => vec![*x, *y, *weights],
             ActivationGrad { x, grad, .. } | GatedGrad { x, grad } | LayerNormGrad { x, grad, .. } => {
                 vec![*x, *grad]
             }

@@ -33,7 +33,7 @@ impl CpuLearner {
             Text::Tokens(ids) => self.memory.write_ids(Outside::Tokens, ids)?,
             Text::Embeddings(states) => self.memory.write(Outside::Embeddings(0), states)?,
         }
-        self.memory.write(Outside::LossFactor, &[inputs.factor])?;
+        self.memory.write(Outside::LossWeights, inputs.weights)?;
         self.executable.run(&mut self.memory, cancelled)?;
         Ok(self.memory.read(Outside::Prediction)?.to_vec())
     }

@@ -82,7 +82,7 @@ impl GpuLearner {
             Text::Tokens(ids) => self.memory.write(Outside::Tokens, bytemuck::cast_slice(ids))?,
             Text::Embeddings(states) => write(Outside::Embeddings(0), states)?,
         }
-        write(Outside::LossFactor, &[inputs.factor])?;
+        write(Outside::LossWeights, inputs.weights)?;
         self.graph.run(cancelled).await?;
         Ok(bytemuck::pod_collect_to_vec(&self.prediction.read(&self.memory).await?))
     }

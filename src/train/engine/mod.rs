@@ -36,8 +36,8 @@ pub struct Inputs<'a> {
     pub target: &'a [f32],
     pub time: &'a [f32],
     pub text: Text<'a>,
-    /// By what the prediction's error is multiplied.
-    pub factor: f32,
+    /// By what the prediction's error is multiplied, place by place.
+    pub weights: &'a [f32],
 }
 
 /// Tensors in the order of [`Learnt`]: `[rank, columns]` and `[outputs, rank]` in turns, then vectors; row by row.

@@ -67,7 +67,7 @@ pub fn run(args: &Args, target: Target, (width, height): (usize, usize)) -> Resu
     let (whole, mut learns): (Graph, Learns) = graph(&config, &asked, padded(recipe.rank))?;
     let all = parts(&whole);
     let bytes = |graph: &Graph| Ok(lower(graph, target, &*stored)?.arena_bytes());
-    let kept = within(whole.clone(), args.memory, &bytes)?;
+    let (kept, _) = within(whole.clone(), args.memory, &bytes)?;
     let plan = lower(&kept, target, &*stored)?;
     println!(
         "{} at {}, a training's step, {}, activations f32",
