@@ -48,6 +48,10 @@ export function meant(all, name) {
     ?? loras.find((row) => row.name.toLowerCase() === low);
 }
 
+/** What embeddings among these are called in a prompt, in small letters: their names and their tokens. @param {StoredNetwork[]} all */
+export const words = (all) => all.filter(({ about }) => about.kind === 'embedding')
+  .flatMap(({ name, about }) => [name, /** @type {any} */ (about).token ?? []].flat()).map((word) => word.toLowerCase());
+
 /** Its file. @param {string} name @returns {Promise<Blob>} */
 export async function fileOf(name) {
   const file = await read('files', (store) => store.get(name));

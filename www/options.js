@@ -19,7 +19,7 @@ const DETECT = { model: true, engine: true, workerUrl: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').ModelDescription>>} */
 const MODEL = {
   id: true, name: true, url: true, bytes: true, sha256: true, width: true, height: true, working: true, defaults: true,
-  examples: true, open: true, about: true, knows: true, synonyms: true, phrases: true, emoji: true, license: true, headers: true,
+  examples: true, open: true, about: true, knows: true, synonyms: true, phrases: true, classPrompts: true, emoji: true, license: true, headers: true,
   fetch: true, prediction: true, files: true,
 };
 /** @type {Names<Required<import('./api.d.ts').PictureOptions>>} */

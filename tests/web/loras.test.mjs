@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
+import { missingIn, sayMissing } from '../../www/catalogue/named.js';
 import { madeFor, tagsOf } from '../../www/catalogue/tags.js';
 import { lora } from './lora.mjs';
 import { draw, psnr, ready, saveExact, set, stand, visitor } from './page.mjs';
@@ -112,6 +113,79 @@ test('tags are found in a prompt', () => {
   assert.deepEqual(tags.map(({ name, weight, rest }) => [name, weight, rest]), [['a b', 0.5, ':0.2'], ['c', 1, ''], ['e', 1, ':te=0:unet=1'], ['f', 1, '']]);
   assert.deepEqual([tags[0].start, tags[0].end], [3, 21]);
 });
+
+test('what a prompt names and nobody has is found: LoRAs in tags, embeddings as ComfyUI and diffusers name them', () => {
+  const all = [
+    { name: 'shiny', about: { kind: 'lora', title: 'Shiny things' } }, { name: 'easyneg', about: { kind: 'embedding', token: '<cat-toy>' } },
+    { name: 'canny', about: { kind: 'controlnet' } },
+  ];
+  const found = (text, how) => missingIn(text, all, how).map(({ kind, name, start, end }) => [kind, name, text.slice(start, end)]);
+  assert.deepEqual(found('an apple <lora:shiny:1> <lyco:Shiny things> <lora:SHINY:0.5:2> embedding:EasyNeg, (embedding:a/easyneg.safetensors:1.2) <cat-toy>'), []);
+  assert.deepEqual(found('a < b, i <3 you, (red:1.2) [a|b]'), []);
+  assert.deepEqual(found('<lora: a b :0.5> (embedding:gone:1.2), <dog> <lora:canny>'), [
+    ['lora', 'a b', 'a b'], ['embedding', 'gone', 'gone'], ['embedding', '<dog>', '<dog>'], ['lora', 'canny', 'canny'],
+  ]);
+  assert.deepEqual(found('<lora:gone> embedding:gone', { loras: false }), [['embedding', 'gone', 'gone']]);
+  assert.equal(sayMissing([]), '');
+  assert.equal(sayMissing(missingIn('<lora:a> <lora:a:0.5> embedding:b', all)), '“a” is a LoRA that is not here: without its file it is left out. '
+    + '“b” is an embedding that is not here: without its file it is plain words.');
+  assert.match(sayMissing(missingIn('<lora:a> <lora:b>', all)), /^“a” and “b” are LoRAs that are not here: without their files/);
+  assert.match(sayMissing(missingIn('<lora:a> <lora:b> <lora:c> <lora:d>', all)), /^“a”, “b”, “c” and others are LoRAs/);
+});
+
+for (const viewport of [{ width: 1280, height: 800 }, { width: 390, height: 844 }]) {
+  test(`what is named and not here is underlined where it stands, and said (${viewport.width} pixels)`, async () => {
+    const page = await visitor(it, { path: '?engine=cpu', viewport, settings: viewport.width > 600, reducedMotion: 'reduce' });
+    await ready(page);
+    const prompt = page.getByLabel('Prompt', { exact: true });
+    const said = page.locator('#prompt-names');
+    const lines = page.locator('.composer .underlines u');
+    const text = 'a red apple <lora:shiny things:0.8> next to a\nembedding:easyneg and a panda in the snow <cat-toy> <lora:gone:1>';
+    await prompt.fill(text);
+    await said.getByText('“shiny things” and “gone” are LoRAs that are not here').waitFor();
+    await said.getByText('“easyneg” and “<cat-toy>” are embeddings that are not here').waitFor();
+    assert.equal(await said.getAttribute('role'), 'status');
+    assert.match(await prompt.getAttribute('aria-describedby'), /\bprompt-names\b/);
+    assert.equal(await page.locator('.composer .underlines').getAttribute('aria-hidden'), 'true');
+    // Each line lies under the very letters of the field that it means.
+    const under = () => page.evaluate(() => {
+      const field = document.getElementById('prompt');
+      const box = field.getBoundingClientRect();
+      return [...document.querySelectorAll('.composer .underlines u')].map((line) => {
+        const [first, last] = [[...line.getClientRects()].at(0), [...line.getClientRects()].at(-1)];
+        const at = (x, { top, height }) => document.caretPositionFromPoint(x, top + height / 2);
+        const [from, to] = [at(first.left + 1, first), at(last.right - 1, last)];
+        const isSeen = first.top >= box.top && last.bottom <= box.bottom;
+        return [line.textContent, isSeen ? field.value.slice(from.offset, to.offset) : '', from.offsetNode === field || !isSeen];
+      });
+    });
+    assert.deepEqual(await under(), ['shiny things', 'easyneg', '<cat-toy>', 'gone'].map((name) => [name, name, true]));
+    const height = () => prompt.evaluate((field) => field.getBoundingClientRect().height);
+    const before = await height();
+    await page.evaluate(() => document.querySelectorAll('.underlines').forEach((layer) => { layer.style.display = 'none'; }));
+    assert.equal(await height(), before, 'nothing moves for it');
+    await page.evaluate(() => document.querySelectorAll('.underlines').forEach((layer) => { layer.style.display = ''; }));
+    // A long prompt scrolls, and its lines with it.
+    await prompt.fill(`${'a panda in the snow, '.repeat(30)}<lora:gone:1>`);
+    await prompt.evaluate((field) => { field.scrollTop = field.scrollHeight; });
+    await page.waitForFunction(() => {
+      const [line, field] = [document.querySelector('.composer .underlines u'), document.getElementById('prompt')];
+      return field.scrollTop > 0 && line?.getBoundingClientRect().bottom <= field.getBoundingClientRect().bottom;
+    });
+    assert.deepEqual(await under(), [['gone', 'gone', true]]);
+    // Its file comes: the line is gone, and so are the words.
+    const [chooser] = await Promise.all([page.waitForEvent('filechooser'), said.getByRole('button', { name: 'Add a file' }).click()]);
+    await chooser.setFiles({ name: 'gone.safetensors', mimeType: '', buffer: lora() });
+    await lines.waitFor({ state: 'detached' });
+    await said.waitFor({ state: 'hidden' });
+    assert.match(await prompt.inputValue(), /<lora:gone:1>$/);
+    if (viewport.width > 600) {
+      await page.getByLabel('Negative prompt').fill('embedding:missing <lora:not-read-here:1>');
+      await said.getByText('“missing” is an embedding that is not here').waitFor();
+      assert.deepEqual(await page.locator('.field .underlines u').allInnerTexts(), ['missing']);
+    }
+  });
+}
 
 test('what a LoRA was made for is told by its name', () => {
   assert.deepEqual(madeFor('LCM_LoRA_Weights_SD15'), { sampler: 'lcm', schedule: 'default', steps: '6', guidance: '1.5' });

@@ -10,6 +10,7 @@ import { report } from '../js/report.js';
 import { insert } from '../js/typing.js';
 import { sentence } from '../js/words.js';
 import { meant } from '../networks.js';
+import { Underlines, missingIn, sayMissing } from './named.js';
 import { madeFor, tag, tagsOf } from './tags.js';
 import { thumbnailOf } from './thumbnail.js';
 
@@ -17,6 +18,10 @@ import { thumbnailOf } from './thumbnail.js';
 const MOST = 1.5;
 /** From so many on they are searched. */
 const MANY = 7;
+/** Where names stand. */
+const FIELDS = ['prompt', 'negativePrompt'];
+/** After the last key, so that a name is not judged half typed, in ms. */
+const PAUSE = 600;
 
 /** @typedef {import('../protocol.d.ts').StoredNetwork} StoredNetwork */
 /** @typedef {import('./tags.js').Tag} Tag */
@@ -32,7 +37,6 @@ export class Loras {
     this.#list = make('ul', { className: 'loras' });
     this.#list.setAttribute('aria-label', 'LoRAs');
     this.#missing = make('ul', { className: 'loras-missing' });
-    this.#missing.setAttribute('aria-live', 'polite');
     this.#find = make('input', { type: 'search', placeholder: 'Search', autocomplete: 'off', hidden: true });
     this.#find.setAttribute('aria-label', 'Search your LoRAs');
     this.#find.addEventListener('input', () => this.#filter());
@@ -51,13 +55,22 @@ export class Loras {
       make('code', { textContent: '<lora:name:0.8>' }), '. An embedding is a word of its own. Drop their files anywhere; they have to be '
       + 'made for the model’s family.');
     box.replaceChildren(this.#missing, this.#find, this.#list, make('div', { className: 'loras-add' }, pick, file), hint);
+    // Whoever reads with their ears is told once nothing is typed for a moment, and at the field.
+    this.#said = make('p', { className: 'understood', id: 'prompt-names', role: 'status', hidden: true });
+    $('understood').before(this.#said);
+    for (const field of FIELDS) $(field).setAttribute('aria-describedby', `${$(field).getAttribute('aria-describedby') ?? ''} prompt-names`.trim());
+    this.#lines = FIELDS.map((field) => new Underlines($(field)));
     for (const event of ['input', 'put']) {
-      for (const field of ['prompt', 'negativePrompt']) $(field).addEventListener(event, () => this.#show());
+      for (const field of FIELDS) $(field).addEventListener(event, () => this.#show());
     }
   }
 
   #list;
   #missing;
+  #said;
+  /** @type {Underlines[]} */ #lines;
+  #timer = 0;
+  /** What was said last of what is not here. */ #words = '';
   #find;
 
   /** What is kept here, as it is now. */
@@ -154,6 +167,7 @@ export class Loras {
   #show() {
     const tags = this.#tags;
     for (const [name, row] of this.#rows) row.show(this.#tag(name, tags));
+    this.#underline();
     const missing = tags.filter((one) => !meant(this.#kept, one.name));
     this.#missing.replaceChildren(...missing.map((one) => {
       const out = make('button', { type: 'button', className: 'link', textContent: 'Take it out' });
@@ -163,6 +177,25 @@ export class Loras {
     const isUsed = ({ name, about }) => (about.kind === 'lora' ? this.#tag(name, tags) : this.#isSaid(name));
     const used = this.#kept.filter(isUsed).length;
     $('loras-state').textContent = missing.length ? `${missing.length} missing` : used ? `${used} in use` : this.#kept.length ? 'none in use' : 'none';
+  }
+
+  /** Underlines what the prompts name and is not here, and says what can be done. */
+  #underline() {
+    const missing = FIELDS.map((field) => missingIn($(field).value, this.#kept, { loras: field === 'prompt' }));
+    this.#lines.forEach((lines, at) => lines.show(missing[at]));
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#tell(missing.flat()), PAUSE);
+  }
+
+  /** @param {import('./named.js').Named[]} missing */
+  #tell(missing) {
+    const words = sayMissing(missing);
+    if (words === this.#words) return; // nothing new to be read out
+    this.#words = words;
+    this.#said.hidden = !words;
+    const add = make('button', { type: 'button', textContent: 'Add a file' });
+    add.addEventListener('click', () => $('lora-file').click());
+    this.#said.replaceChildren(...(words ? [`${words} `, add] : []));
   }
 
   #filter() {

@@ -138,4 +138,4 @@ export class Choice extends EventTarget {
 export const fileOf = (id) => id.replace(/ \d+$/, '').split('/').pop();
 
 /** What a model of the catalogue knows by words. */
-const wordsOf = ({ knows, synonyms, phrases, emoji }) => ({ knows, synonyms, phrases, emoji });
+const wordsOf = ({ knows, synonyms, phrases, emoji, classPrompts }) => ({ knows, synonyms, phrases, emoji, classPrompts });

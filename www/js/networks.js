@@ -1,7 +1,11 @@
-/** The part of the settings that LoRAs have: it comes when it is opened, and when the prompt names one or a file of one is brought. */
+/** The part of the settings that LoRAs have: it comes when it is opened, and when a prompt names one or an embedding or a file of one is brought. */
 
 import { $ } from './dom.js';
 import { Part } from './parts.js';
+
+/** Where LoRAs and embeddings are named, and how, as `catalogue/named.js` finds them. */
+const FIELDS = ['prompt', 'negativePrompt'];
+const NAMES = /<[^\s<>]+>|<(?:lora|lyco):|\bembedding:/i;
 
 export class Networks {
   /** @param {{engine: () => Promise<import('../client.js').OpenGen>, settings: import('./settings.js').Settings}} page */
@@ -16,7 +20,7 @@ export class Networks {
         return loras;
       },
     });
-    for (const event of ['input', 'put']) $('prompt').addEventListener(event, () => this.#look());
+    for (const event of ['input', 'put']) for (const field of FIELDS) $(field).addEventListener(event, () => this.#look());
     this.#look();
   }
 
@@ -26,6 +30,6 @@ export class Networks {
   }
 
   #look() {
-    if (!this.part.isComing && /<(lora|lyco):/.test($('prompt').value)) this.part.here();
+    if (!this.part.isComing && FIELDS.some((field) => NAMES.test($(field).value))) this.part.here();
   }
 }
