@@ -506,6 +506,15 @@ fn a_training_that_goes_on_is_the_one_that_never_stopped() {
         refused.to_string().starts_with("checkpoint: it is of a training from other pictures"),
         "{refused}"
     );
+    // One that came down to a smaller rank goes on at that, unless another one is asked for.
+    let mut smaller = Checkpoint::from_bytes(&bytes).expect("the checkpoint");
+    assert_eq!(smaller.recipe_for(recipe()), recipe());
+    smaller.asked_rank = 16;
+    let smaller = Checkpoint::from_bytes(&smaller.to_bytes().expect("bytes")).expect("the checkpoint");
+    let asked = Recipe { rank: 16, alpha: 8.0, ..recipe() };
+    assert_eq!(smaller.recipe_for(asked.clone()), recipe());
+    let other = Recipe { rank: 8, ..asked };
+    assert_eq!(smaller.recipe_for(other.clone()), other);
     // Other masks are other pictures; those that were there go on.
     let masked = |white: usize| {
         let mut pipeline = crate::pipeline("sd1");

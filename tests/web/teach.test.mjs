@@ -395,8 +395,10 @@ test('what belongs to the thing is painted: by hand, by keys, back and again; cu
   await says('% of the picture is learnt.');
   const few = await dialog.getByRole('status').innerText();
   await page.keyboard.press('e');
+  for (let i = 0; i < 3; i++) await page.keyboard.press(']'); // its edge is soft
   await stroke([[0.1, 0.2], [0.3, 0.2]]);
   await says('Nothing is painted');
+  for (let i = 0; i < 3; i++) await page.keyboard.press('[');
   await page.keyboard.press('Control+z');
   await says(few);
   await dialog.getByRole('button', { name: 'Undo' }).click();
