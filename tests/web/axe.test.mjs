@@ -49,6 +49,9 @@ test('Create: empty, with a picture, begun with one, painted over, with words th
   await promptOf(page).fill('my blue elephant sleeping on a sofa');
   await page.locator('#understood button').first().waitFor();
   await clean(page, 'with words that it does not know');
+  await promptOf(page).fill('a red apple <lora:gone:1> embedding:nowhere');
+  await page.locator('#prompt-names').getByText('“gone” is a LoRA that is not here').waitFor();
+  await clean(page, 'with names that are not here');
   await page.locator('#model-chip').click();
   await page.locator('#storage[open]').waitFor();
   await clean(page, 'storage');
@@ -61,7 +64,7 @@ test('Models: as it opens', async () => {
   await clean(page, 'as it opens');
 });
 
-test('Teach: as it opens, with pictures and what is wrong with them, with one cropped, and with what was learnt', async () => {
+test('Teach: as it opens, with pictures and what is wrong with them, with one cropped and masked, and with what was learnt', async () => {
   const page = await visitor(it, { path: '?engine=cpu#teach' });
   await ready(page);
   await clean(page, 'as it opens');
@@ -82,6 +85,12 @@ test('Teach: as it opens, with pictures and what is wrong with them, with one cr
   await page.getByRole('slider', { name: 'Zoom' }).waitFor();
   await clean(page, 'with a picture cropped');
   await page.keyboard.press('Escape');
+  await page.getByRole('button', { name: 'Mask picture 1' }).click();
+  await page.getByRole('dialog', { name: 'Mask picture 1' }).getByRole('slider', { name: 'Size' }).waitFor();
+  await page.keyboard.press(' ');
+  await page.getByText(/^\d+ % of the picture is learnt/).waitFor();
+  await clean(page, 'with a picture masked');
+  await page.getByRole('button', { name: 'Take this mask' }).click();
   await page.locator('#teach-files').setInputFiles(files.slice(2));
   await page.locator('.teach-pictures li').nth(2).waitFor();
   await page.getByLabel('What kind of thing it is').fill('cat');
