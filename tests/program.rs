@@ -362,3 +362,57 @@ fn a_model_is_imported_from_an_address_that_breaks_off() {
     let output = import("https://huggingface.co/a/b");
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn a_training_takes_masks_from_files_or_from_what_is_transparent() {
+    let train = |place: &Place, more: &[&str]| {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_opengen"));
+        run.current_dir(place.0.path()).args(["train", "--images", ".", "--instance-prompt", "a zorp cat"]);
+        run.args([
+            "--size",
+            "64x64",
+            "--steps",
+            "1",
+            "--batch",
+            "1",
+            "--anew",
+            "--out",
+            "out/zorp.safetensors",
+        ]);
+        let output = run.args(more).output().expect("runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    // What was learnt in one step, by the digits of its loss.
+    let learnt = |place: &Place, more: &[&str]| {
+        let (success, said) = train(place, more);
+        assert!(success, "{more:?}: {said}");
+        assert!(said.contains("1 pictures; "), "a mask is no picture: {said}");
+        assert!(said.contains(" MB of memory beside the model; 0 of "), "{said}");
+        said.lines().last().and_then(|line| line.split("loss ").nth(1)).expect("a loss").to_string()
+    };
+    let grey = |x: usize, y: usize| [(4 * x) as u8, (4 * y) as u8, 90, 255];
+    let place = Place::new();
+    std::fs::create_dir(place.file("out")).expect("a folder");
+    place.picture("a.png", [64, 64], grey);
+    let whole = learnt(&place, &[]);
+    let (success, said) = train(&place, &["--masked"]);
+    assert!(!success && said.contains("NAME.mask.png beside it or anything transparent"), "{said}");
+
+    let half = |x: usize, _: usize| if x < 32 { [255; 4] } else { [0, 0, 0, 255] };
+    let mask = place.picture("a.mask.png", [64, 64], half);
+    assert_eq!(learnt(&place, &[]), whole, "it counts where that is asked for");
+    let masked = learnt(&place, &["--masked"]);
+    assert_ne!(masked, whole);
+    place.picture("a.mask.png", [64, 32], half);
+    let (success, said) = train(&place, &["--masked"]);
+    assert!(!success && said.contains("mask: that of picture 1 has 64×32 pixels"), "{said}");
+
+    // The same from the picture's own transparency, over the white that it shows.
+    std::fs::remove_file(mask).expect("removed");
+    place.picture("a.png", [64, 64], |x, y| {
+        let [r, g, b, _] = grey(x, y);
+        if x < 32 { [r, g, b, 255] } else { [0; 4] }
+    });
+    let (opaque, transparent) = (learnt(&place, &[]), learnt(&place, &["--masked"]));
+    assert_ne!(opaque, transparent);
+}
