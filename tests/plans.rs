@@ -35,6 +35,7 @@ const GUIDED: Shape = Shape {
     masked: false,
     controls: Controls::NONE,
     circular: Circular::NONE,
+    windows: None,
 };
 
 fn plans(model: &str, size: usize, elem: Elem, copies: usize) -> Plans {

@@ -4,7 +4,7 @@ mod common;
 
 use common::prompts::{
     assert_embeddings_are_their_vectors, assert_regions_are_each_pictures, assert_same_throughout,
-    compare_prompts, compare_regions, compare_texts, embedding, prompt_cases, text_states,
+    compare_prompts, compare_regions, compare_texts, compare_tiles, embedding, prompt_cases, text_states,
 };
 use common::report::Report;
 use common::{F32, mini_request, model_folder};
@@ -30,6 +30,13 @@ fn runs_of_several_and_of_changing_prompts() {
     for case in prompt_cases() {
         compare_prompts(&mut report, "processor", &mut pipeline, &case);
     }
+    report.finish();
+}
+
+#[test]
+fn tiles_are_diffusers_panorama() {
+    let (mut report, mut pipeline) = (Report::new(F32), pipeline("sd1"));
+    compare_tiles(&mut report, "processor", &mut pipeline);
     report.finish();
 }
 

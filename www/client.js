@@ -445,7 +445,7 @@ async function whileOpen(link, signal, work, isAll) {
 }
 
 /** Looks at the options that have options of their own. @param {Partial<import('./api.d.ts').PictureOptions>} settings */
-function checkParts({ previews, walk, extend, hires, regions, controls, loras, embeddings, samplerOptions }) {
+function checkParts({ previews, walk, extend, hires, tiles, regions, controls, loras, embeddings, samplerOptions }) {
   if (regions !== undefined && !Array.isArray(regions)) throw invalid('regions', 'must be a list');
   regions?.forEach((region) => {
     check('region', region);
@@ -460,6 +460,7 @@ function checkParts({ previews, walk, extend, hires, regions, controls, loras, e
   check('walk', walk);
   check('extend', extend);
   check('hires', hires);
+  check('tiles', tiles);
   check('samplerOptions', samplerOptions);
   if (typeof previews !== 'object') return;
   check('previews', previews);

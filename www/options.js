@@ -26,7 +26,7 @@ const MODEL = {
 const PICTURE = {
   prompt: true, negativePrompt: true, dialect: true, emphasis: true, embeddings: true, wildcards: true, steps: true, guidance: true, seed: true, variationSeed: true,
   variationStrength: true, rng: true, sampler: true, schedule: true, width: true, height: true, batch: true,
-  previews: true, walk: true, guidanceRescale: true, samplerOptions: true, tiling: true, image: true, strength: true, exactSteps: true, resize: true, encode: true,
+  previews: true, walk: true, guidanceRescale: true, samplerOptions: true, tiling: true, tiles: true, image: true, strength: true, exactSteps: true, resize: true, encode: true,
   mask: true, maskBlur: true, maskedContent: true, differential: true, onlyMasked: true, extend: true, hires: true, regions: true, controls: true, loras: true,
 };
 /** @type {Names<Required<import('./api.d.ts').GenerateOptions>>} */
@@ -57,6 +57,8 @@ const SAMPLER_OPTIONS = {
 };
 /** @type {Names<Required<import('./api.d.ts').RegionOptions>>} */
 const REGION = { part: true, rect: true, mask: true, weight: true };
+/** @type {Names<Required<import('./protocol.d.ts').Tiles>>} */
+const TILES = { size: true, overlap: true };
 /** @type {Names<import('./protocol.d.ts').Rectangle>} */
 const RECT = { left: true, top: true, width: true, height: true };
 /** @type {Names<Required<import('./api.d.ts').ControlOptions>>} */
@@ -91,7 +93,7 @@ export const STUDY = {
 /** The options of each call, by what an error calls it. */
 const TAKES = {
   create: CREATE, detect: DETECT, load: IMPORT, import: IMPORT, quantize: LOAD, setAutoencoder: IMPORT, model: MODEL, generate: GENERATE, previews: PREVIEWS,
-  upscale: UPSCALE, train: TRAIN, recipe: RECIPE, walk: WALK, extend: EXTEND, hires: HIRES, samplerOptions: SAMPLER_OPTIONS, region: REGION, rect: RECT, control: CONTROL, embedding: EMBEDDING, lora: LORA, add: NETWORK, request: PICTURE, study: SIGNAL,
+  upscale: UPSCALE, train: TRAIN, recipe: RECIPE, walk: WALK, extend: EXTEND, hires: HIRES, samplerOptions: SAMPLER_OPTIONS, tiles: TILES, region: REGION, rect: RECT, control: CONTROL, embedding: EMBEDDING, lora: LORA, add: NETWORK, request: PICTURE, study: SIGNAL,
 };
 
 /** What others call an option; without capitals, dashes and underscores. */

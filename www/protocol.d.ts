@@ -225,6 +225,11 @@ export interface GenerateRequest {
    * with `onlyMasked`. Default: "none".
    */
   tiling?: Tiling;
+  /**
+   * The denoiser sees the picture in overlapping windows, one after the other, and in each cell their answers are averaged
+   * (MultiDiffusion): for sizes that a model or the memory does not hold at once. Each has the whole prompt. Not with `controls`.
+   */
+  tiles?: Tiles;
   /** Whether steps bring a picture of the latents: of what size, and with which steps. Default: true. */
   previews: boolean | PreviewOptions;
   /** A stop on the way to another prompt or seed. */
@@ -376,6 +381,14 @@ export interface HiresFix {
   steps?: number;
   /** Default: "latent". */
   upscaler?: Upscaler;
+}
+
+/** Windows of a picture, in pixels, multiples of 8. */
+export interface Tiles {
+  /** Of a side, 32 … 2048. */
+  size: number;
+  /** How many neighbours share, less than `size`. Default: half of it. */
+  overlap?: number;
 }
 
 /** A rectangle in shares of a picture: 0 … 1 from its left, or top, to its right, or bottom. */
@@ -781,6 +794,7 @@ export interface PictureSettings {
   extend: Required<Extension> | null;
   tiling: Tiling | null;
   hires: { scale: number; strength: number | null; steps: number | null; upscaler: Upscaler | null } | null;
+  tiles: Required<Tiles> | null;
   /** Where parts of the prompt counted; a mask is not in the file, and null is in its place. */
   regions: { part: number; rect: Rectangle | null; weight: number | null }[];
   controls: Steered[];

@@ -107,6 +107,7 @@ pub(super) mod tests {
             width: 64,
             height: 96,
             batch,
+            windows: None,
             init_latents: None,
             preview_every: 0,
             picture: None,

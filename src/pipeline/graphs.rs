@@ -1,5 +1,6 @@
 //! The parts of a run: what each depends on, its graph, and the parameters of what runs between the networks.
 
+use super::windows::{Places, Windows};
 use crate::config::{MAX_CONTROLS, ModelConfig, TaesdConfig};
 use crate::kernels::{Circular, prepare, step};
 use crate::model::controlnet::{self, Slot};
@@ -40,6 +41,8 @@ pub struct Shape {
     pub controls: Controls,
     /// Along which axes opposite borders of its maps meet.
     pub circular: Circular,
+    /// The denoiser sees windows of its maps, one after the other.
+    pub windows: Option<Windows>,
 }
 
 /// The control networks of a run, which may be one of the model's several times, each with a map of its own.
@@ -191,6 +194,18 @@ impl Key {
 }
 
 impl Shape {
+    /// What windows the denoiser sees, where it does not see all at once.
+    pub(super) fn places(&self, config: &ModelConfig) -> Option<Places> {
+        Some(self.windows?.places([self.h, self.w], config.vae.scale(), self.circular))
+    }
+
+    /// Height and width of what the denoiser sees at once, and along which axes borders of that meet.
+    fn seen(&self, config: &ModelConfig) -> ([usize; 2], Circular) {
+        let Shape { h, w, circular: Circular { x, y }, .. } = *self;
+        let [high, wide] = self.places(config).map_or([h, w], |places| places.size);
+        ([high, wide], Circular { x: x && wide == w, y: y && high == h })
+    }
+
     /// What a run of this shape needs, in its order. Pictures of a batch share their text: it is encoded once without a
     /// prompt, where guided, and once with each.
     pub fn keys(&self, config: &ModelConfig) -> Vec<Key> {
@@ -200,6 +215,7 @@ impl Shape {
         let pixels = self.pixels();
         let mut keys: Vec<Key> = encodes.then_some(Key::Encoder { h, w, circular }).into_iter().collect();
         let latents = [copies * batch, h, w];
+        let (seen, meet) = self.seen(config);
         keys.extend(controls.slots().map(|slot| Key::Hint { slot, h, w, circular }));
         let rows = copies * chunks;
         keys.extend((0..config.texts.len()).map(|index| Key::Text { index, rows, vectors }));
@@ -208,7 +224,13 @@ impl Shape {
         keys.push(Key::Prepare { pixels, copies, history });
         keys.extend(controls.slots().map(|slot| Key::Control { slot, latents, texts, circular }));
         keys.extend([
-            Key::Denoiser { latents, texts, maps, controls: controls.count(), circular },
+            Key::Denoiser {
+                latents: [copies * batch, seen[0], seen[1]],
+                texts,
+                maps,
+                controls: controls.count(),
+                circular: meet,
+            },
             Key::Step { pixels, copies, composed, ancestral, history, masked },
         ]);
         keys.extend(previews.then_some(Key::Preview { h, w, circular }));

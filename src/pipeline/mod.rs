@@ -6,6 +6,7 @@
 //!   and which part of it anew;
 //! - `conditioning`: what it reads of its prompts, and when;
 //! - `regions`: where in the picture each prompt of several counts;
+//! - `windows`: a picture larger than what the denoiser sees at once;
 //! - `control`: maps that steer a run, each by a ControlNet;
 //! - [`networks`]: what is merged into a model, as prompts name it and settings tell;
 //! - `hires`: a second pass at a larger size; `enlarge`: a picture enlarged by a network of its own;
@@ -43,6 +44,7 @@ pub mod start;
 pub mod stock;
 pub mod study;
 mod tiling;
+mod windows;
 
 #[cfg(feature = "train")]
 pub use common::time_embedding;
@@ -65,3 +67,4 @@ pub use run::Pipeline;
 #[cfg(feature = "train")]
 pub use run::learning::Resident;
 pub use tiling::Tiling;
+pub use windows::Windows;

@@ -117,6 +117,7 @@ pub fn of_builtin(model: &str, width: usize, height: usize) -> Result<Plans> {
         masked: false,
         controls: Controls::NONE,
         circular: Circular::NONE,
+        windows: None,
     };
     let target = Target { elem: Elem::F32, tuning: Tuning::GPU, subgroup: 0, limits: MemoryLimits::WIDEST };
     Plans::without_weights(&config, shape, target, WeightType::Q8)

@@ -13,6 +13,7 @@ use serde::Serialize;
 
 use super::networks;
 use super::tiling::{TILING, Tiling};
+use super::windows::Windows;
 use crate::error::{Error, Result};
 use crate::image::{Kind, Parameters, Text, Texts};
 use crate::prompt::{self, Dialect, Emphasis, MAX_CHARS};
@@ -50,6 +51,8 @@ pub struct Settings {
     pub extend: Option<Extended>,
     /// Along which axes it is a tile without seams.
     pub tiling: Option<&'static str>,
+    /// How large the windows were that the denoiser saw, where it did not see all at once.
+    pub tiles: Option<Windows>,
     /// A second pass at a larger size.
     pub hires: Option<Second>,
     /// Where each prompt of several counted.

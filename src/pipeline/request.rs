@@ -16,6 +16,7 @@ use super::limits::{MAX_BATCH, MAX_EMBEDDINGS, MAX_GUIDANCE, SIZE_RANGE, SIZE_ST
 use super::picture::{Picture, Taken};
 use super::regions::{self, Region};
 use super::tiling::{TILING, Tiling};
+use super::windows::{self, Windows};
 
 /// Whose way the prompt was read, in a picture's metadata; A1111 knows its own alone and has no word for it.
 pub(super) const DIALECT: &str = "Prompt dialect";
@@ -63,6 +64,8 @@ pub struct Request {
     pub batch: usize,
     /// Along which axes it is a tile without seams.
     pub tiling: Tiling,
+    /// The denoiser sees windows of it, one after the other, whose answers are averaged where they overlap.
+    pub windows: Option<Windows>,
     /// Unit noise `[batch, C, height / f, width / f]` to start from instead of the seed's.
     pub init_latents: Option<Vec<f32>>,
     /// Every how many steps one reports a picture of the latents, the last always; 0: none does.
@@ -253,6 +256,7 @@ impl Request {
             }
         }
         self.hires.iter().try_for_each(|hires| hires.check(self, config, max_steps))?;
+        self.windows.iter().try_for_each(|windows| windows.check(self, config))?;
         if let Some(latents) = &self.init_latents {
             let expected = self.latents_len(config);
             if latents.len() != expected {
@@ -338,6 +342,7 @@ impl Request {
             fields.push((format!("{} {number}", control::FIELD), control.field(name)));
         }
         fields.extend(self.tiling.a1111_value().map(|value| field(TILING, value.to_string())));
+        fields.extend(self.windows.map(|windows| field(windows::FIELD, windows.to_string())));
         fields.push(field("RNG", self.rng.a1111_name().to_string()));
         if self.dialect != Dialect::default() {
             fields.push(field(DIALECT, self.dialect.to_string()));

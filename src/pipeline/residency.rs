@@ -303,6 +303,7 @@ mod tests {
             masked: false,
             controls: Controls::NONE,
             circular: Circular::NONE,
+            windows: None,
         }
     }
 

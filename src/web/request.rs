@@ -12,7 +12,7 @@ use crate::config::PredictionType;
 use crate::image::{Resize, Rgba};
 use crate::pipeline::{
     self, Control, Defaults, Encode, Extend, Hires, Importance, Mask, MaskedContent, Picture, Place, Region,
-    Tiling, Upscaler,
+    Tiling, Upscaler, Windows,
 };
 use crate::plan::Types;
 use crate::prompt::{Dialect, Embedding, Embeddings, Emphasis, Reading, Wildcards};
@@ -181,6 +181,7 @@ fn asked(value: &JsValue) -> Result<pipeline::Request> {
         height: whole(value, "height", None)?,
         batch: whole(value, "batch", Some(1))?,
         tiling: choice(value, "tiling", &Tiling::ALL.map(|kind| (kind.name(), kind)), Tiling::default())?,
+        windows: tiles(&get(value, "tiles"))?,
         init_latents: None,
         picture: picture(value)?,
         hires: hires(&get(value, "hires"))?,
@@ -350,6 +351,15 @@ fn hires(value: &JsValue) -> Result<Option<Hires>> {
         steps: if is_given(value, "steps") { Some(whole(value, "steps", None)?) } else { None },
         upscaler: choice(value, "upscaler", &Upscaler::ALL.map(|kind| (kind.name(), kind)), upscaler)?,
     }))
+}
+
+/// Reads `{ size, overlap }`, or nothing.
+fn tiles(value: &JsValue) -> Result<Option<Windows>> {
+    if value.is_undefined() || value.is_null() {
+        return Ok(None);
+    }
+    let usual = Windows::of(whole(value, "size", None)?);
+    Ok(Some(Windows { overlap: whole(value, "overlap", Some(usual.overlap))?, ..usual }))
 }
 
 /// Reads what a sampler and its schedule are told beside, or nothing.

@@ -278,6 +278,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         height: case.height,
         batch: 1,
         tiling: Tiling::default(),
+        windows: None,
         init_latents: None,
         picture: None,
         regions: Vec::new(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use opengen::image::Rgba;
-use opengen::pipeline::{Cancel, Dump, Pipeline, Place, Region, Request};
+use opengen::pipeline::{Cancel, Dump, Pipeline, Place, Region, Request, Tiling, Windows};
 use opengen::prompt::{Dialect, Embedding, Tokenizer};
 use opengen::weights::ModelSource;
 use pollster::block_on;
@@ -109,6 +109,33 @@ pub fn compare_regions(report: &mut Report, what: &str, pipeline: &mut Pipeline)
                 &golden.values(&format!("{name}.{there}")),
             );
         }
+    }
+}
+
+/// Holds runs in windows to diffusers' panorama pipeline, one of them with a sampler that remembers, one with borders that meet.
+pub fn compare_tiles(report: &mut Report, what: &str, pipeline: &mut Pipeline) {
+    #[derive(Deserialize)]
+    struct TileCase {
+        #[serde(flatten)]
+        run: PromptCase,
+        size: usize,
+        overlap: usize,
+        circular: bool,
+    }
+    let text = std::fs::read_to_string(folder().join("prompts/tiles.json")).expect("prompts/tiles.json");
+    let cases: Vec<TileCase> = serde_json::from_str(&text).expect("what the script writes");
+    let golden = Golden::open("prompts/tiles.safetensors");
+    for TileCase { run, size, overlap, circular } in cases {
+        let tiling = if circular { Tiling::X } else { Tiling::None };
+        let request = Request { windows: Some(Windows { size, overlap }), tiling, ..run.request() };
+        let latents = last_latents(pipeline, &request);
+        let there = golden.values(&format!("{}.latents", run.name));
+        report.compare(&format!("{what} tiles {}", run.name), &latents, &there);
+        let whole = last_latents(pipeline, &Request { windows: None, ..request.clone() });
+        assert!(whole != latents, "{}", run.name);
+        let one = Windows { size: 96, overlap: 0 };
+        let once = last_latents(pipeline, &Request { windows: Some(one), ..request });
+        assert!(once == whole, "one window is the whole picture: {}", run.name);
     }
 }
 

@@ -5,7 +5,7 @@ use pollster::block_on;
 
 use crate::common::prompts::{
     assert_embeddings_are_their_vectors, assert_regions_are_each_pictures, assert_same_throughout,
-    compare_prompts, compare_regions, compare_texts, prompt_cases,
+    compare_prompts, compare_regions, compare_texts, compare_tiles, prompt_cases,
 };
 use crate::engine::{Packed, Tier, own_tiers};
 
@@ -26,6 +26,14 @@ fn runs_of_several_and_of_changing_prompts() {
     for case in prompt_cases() {
         compare_prompts(&mut report, tier.name, &mut pipeline, &case);
     }
+    report.finish();
+}
+
+#[test]
+fn tiles_are_diffusers_panorama() {
+    let Some(tier) = own_tiers().next() else { return };
+    let (mut report, mut pipeline) = (tier.report(), pipeline(tier));
+    compare_tiles(&mut report, tier.name, &mut pipeline);
     report.finish();
 }
 

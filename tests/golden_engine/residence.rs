@@ -156,6 +156,7 @@ pub fn shape(request: &Request, manifest: &Manifest) -> Shape {
         masked: request.picture.as_ref().is_some_and(|picture| picture.mask.is_some()),
         controls: Controls::NONE,
         circular: request.tiling.circular(),
+        windows: request.windows,
     }
 }
 

@@ -49,14 +49,14 @@ export class Recall {
     const begin = { label: 'Begin with it', run: () => this.onBegin(file, pasted ? 'The pasted picture' : file.name) };
     try {
       const og = await this.engine();
-      const { notices, hires, tiling, samplerOptions, regions, controls, loras, embeddings, ...settings } = await og.readSettings(file);
+      const { notices, hires, tiling, tiles, samplerOptions, regions, controls, loras, embeddings, ...settings } = await og.readSettings(file);
       const called = await calledHere(settings.prompt, loras, og);
       settings.prompt = called.prompt;
       this.onExtras({ hires, tiling, regions, controls });
       const { lines, action } = this.onSettings(valuesOf(settings));
       const from = pasted ? 'the pasted picture' : name;
       const fixed = settings.seed === null || settings.seed === undefined ? '' : ` Its seed is set: ${settings.seed}.`;
-      report(`Settings read from ${from}.${fixed}`, [...notices, ...called.lines, ...told(samplerOptions), ...lines], action ?? begin);
+      report(`Settings read from ${from}.${fixed}`, [...notices, ...called.lines, ...told(samplerOptions), ...inTiles(tiles), ...lines], action ?? begin);
     } catch (error) {
       const hint = 'Copying a picture loses its settings in most browsers: drop the file instead.';
       report(`${name} was not read.`, [sentence(error.message), 'Your settings are as they were.', ...(pasted ? [hint] : [])],
@@ -132,3 +132,6 @@ async function calledHere(prompt, loras, og) {
 
 /** What a sampler was told, as a sentence. @param {import('../protocol.d.ts').SamplerOptions | null} options */
 const told = (options) => (options ? [`${TOLD}${Object.entries(options).map(([name, value]) => `${name} ${value}`).join(', ')}.`] : []);
+
+/** That a picture was drawn in windows, as a sentence. @param {import('../protocol.d.ts').Tiles | null} tiles */
+const inTiles = (tiles) => (tiles ? [`It was drawn in tiles of ${tiles.size} pixels, which this page has no field for.`] : []);

@@ -154,6 +154,7 @@ pub async fn run(args: &Args) -> Result<()> {
         masked: false,
         controls: Controls::NONE,
         circular: Circular::NONE,
+        windows: None,
     };
     let Engine::Gpu(engine) = pipeline.engine() else {
         return Err(crate::invalid("model", "was not loaded onto the GPU".to_string()));

@@ -23,7 +23,7 @@ use opengen::gpu::Options;
 use opengen::image::encode_made;
 use opengen::oracle;
 use opengen::pipeline::{
-    Cancel, Dump, Event, Output, Picture, Pipeline, Request, Tiling, networks, size_for,
+    Cancel, Dump, Event, Output, Picture, Pipeline, Request, Tiling, Windows, networks, size_for,
 };
 use opengen::plan::Tuning;
 use opengen::prompt::{Dialect, Embedding, Emphasis};
@@ -109,6 +109,11 @@ pub struct Args {
         "Make a tile without seams: borders meet along {}; along both if no axes are named",
         Tiling::ALL.map(Tiling::name).join(", ")))]
     tiling: Tiling,
+    /// Draw what is larger than a model or the memory holds in overlapping tiles (MultiDiffusion): at every step the denoiser sees one
+    /// window of so many pixels after the other, and where they overlap their answers are averaged; half a window overlaps if no
+    /// number is given. Every window has the whole prompt: for landscapes and patterns, or with regions.
+    #[arg(long, value_name = "SIZE[:OVERLAP]")]
+    tiles: Option<Windows>,
     /// Pictures at once, 1 to 8; the files are numbered from the second on.
     #[arg(long, default_value_t = 1)]
     batch: usize,
@@ -122,7 +127,7 @@ pub struct Args {
     #[arg(long)]
     cpu: bool,
     /// candle: draw with candle's Stable Diffusion over the same weights, and print how far this engine's run is from it.
-    #[arg(long, value_enum, default_value = "opengen", conflicts_with_all = ["prompts_file", "hires", "controls", "tiling"])]
+    #[arg(long, value_enum, default_value = "opengen", conflicts_with_all = ["prompts_file", "hires", "controls", "tiling", "tiles"])]
     engine: Drawn,
     /// Activations in f32 even where the GPU has f16.
     #[arg(long)]
@@ -286,6 +291,7 @@ fn request(args: &Args, pipeline: &Pipeline) -> Result<Request> {
         height,
         batch: args.batch,
         tiling: args.tiling,
+        windows: args.tiles,
         picture,
         hires: args.second.hires(),
         regions: args.regions.read()?,

@@ -114,6 +114,7 @@ pub fn usual(name: &str, config: &ModelConfig) -> Request {
         width,
         height,
         batch: 1,
+        windows: None,
         init_latents: None,
         picture: None,
         regions: Vec::new(),

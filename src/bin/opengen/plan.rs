@@ -157,6 +157,7 @@ fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shap
         masked: false,
         controls: Controls::NONE,
         circular: Circular::NONE,
+        windows: None,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::autoencoder;
 use crate::pipeline::graphs::{Key, Shape, waiting};
 use crate::pipeline::request::Cancel;
 use crate::pipeline::stages::Stages;
-use crate::plan::{MemoryLimits, Outside};
+use crate::plan::{MemoryLimits, Outside, padded};
 use crate::weights::{Manifest, PackedRecord};
 
 /// Lets the host's event loop run.
@@ -108,6 +108,10 @@ impl CpuEngine {
         [Outside::Latents, Outside::Denoised, Outside::Noise, Outside::Kept]
             .into_iter()
             .for_each(|state| memory.add(state, latents));
+        // Where the denoiser sees windows, the steps' own values are larger than its.
+        let rows = shape.copies * shape.pixels();
+        memory.add(Outside::Sample, rows * padded(self.config.denoiser.in_channels()));
+        memory.add(Outside::Prediction, rows * padded(self.config.denoiser.out_channels()));
         memory.add(Outside::Masks, shape.masks() * shape.pixels());
         memory.add(Outside::History, shape.history * latents);
         for (key, executable) in networks.values() {

@@ -13,6 +13,7 @@ use crate::pipeline::picture::{AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MAS
 use crate::pipeline::regions::{self, Place, Region};
 use crate::pipeline::request::{DIALECT, EMBEDDINGS, EMPHASIS, STRENGTH};
 use crate::pipeline::tiling::TILING;
+use crate::pipeline::windows;
 use crate::pipeline::{Importance, MaskedContent, Upscaler};
 use crate::prompt::{Dialect, Emphasis};
 use crate::sample::NoiseSource;
@@ -85,6 +86,10 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 settings.take_second_pass(scale, parameters);
             }
             TILING => settings.take_tiling(value),
+            windows::FIELD => match value.parse() {
+                Ok(windows) => settings.tiles = Some(windows),
+                Err(told) => settings.notices.push(told),
+            },
             regions::FIELD => settings.take_regions(value),
             EXTEND => settings.take_extension(value, parameters.get(OVERLAP)),
             key if is_control(key) => settings.take_control(value),

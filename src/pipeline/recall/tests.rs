@@ -34,6 +34,7 @@ fn request() -> Request {
         width: 64,
         height: 96,
         batch: 2,
+        windows: None,
         init_latents: None,
         picture: None,
         regions: Vec::new(),
@@ -65,6 +66,7 @@ fn our_own_come_back_whole() {
         only_masked: None,
         extend: None,
         tiling: None,
+        tiles: None,
         hires: None,
         regions: Vec::new(),
         controls: Vec::new(),
@@ -91,6 +93,15 @@ fn a_tiling_comes_back() {
     let of = |value: &str| recalled(&format!("p\nSteps: 9, Tiling: {value}"));
     assert_eq!((of("x_only").tiling, of("False").tiling), (Some("x"), Some("none")));
     assert_eq!(of("diagonal").notices, ["Tiling is “diagonal”, which is none here."]);
+}
+
+#[test]
+fn tiles_come_back() {
+    let windows = Some(Windows { size: 512, overlap: 128 });
+    let text = Request { windows, ..request() }.parameters("mini", &[], 0).to_string();
+    assert_eq!(recalled(&text).tiles, windows, "{text}");
+    let strange = recalled("p\nSteps: 9, Tiles: many");
+    assert_eq!((strange.tiles, strange.notices.len()), (None, 1));
 }
 
 #[test]

@@ -387,6 +387,7 @@ fn shape(
             counting(&request.controls, trajectory.steps.len()).map(|control| control.model),
         ),
         circular: request.tiling.circular(),
+        windows: request.windows,
     }
 }
 

@@ -110,7 +110,7 @@ impl Run<'_> {
             self.write_latents(Outside::Noise, &noise)?;
         }
         self.steer(i).await?;
-        self.engine.run(Network::Denoiser, self.cancel).await?;
+        self.predict().await?;
         if let Some(by) = self.pass.request.rescale(self.config) {
             let [n, _, h, w] = self.latents_shape();
             let len = self.shape.copies * n * h * w * padded(self.config.denoiser.out_channels());
@@ -122,6 +122,33 @@ impl Run<'_> {
         let sizes = [self.shape.pixels(), self.shape.copies];
         let params = step_params(self.config, sizes, self.pass.request.scale(), evaluation, input_scale_next);
         self.engine.step(params).await
+    }
+
+    /// What the denoiser makes of its input: at once, or of one window after the other, their mean in each cell.
+    async fn predict(&mut self) -> Result<()> {
+        let Some(places) = self.shape.places(self.config) else {
+            return self.engine.run(Network::Denoiser, self.cancel).await;
+        };
+        let denoiser = &self.config.denoiser;
+        let (inputs, outputs) = (padded(denoiser.in_channels()), padded(denoiser.out_channels()));
+        let rows = self.shape.copies * self.shape.batch;
+        let [high, wide] = places.size;
+        let input =
+            self.engine.read(Outside::Sample, self.shape.copies * self.shape.pixels() * inputs).await?;
+        let mut mean = vec![0.0; self.shape.copies * self.shape.pixels() * outputs];
+        for at in &places.at {
+            let mut seen = places.seen(&input, inputs, *at);
+            seen.resize(input.len(), 0.0);
+            self.engine.write(Outside::Sample, &seen)?;
+            self.engine.run(Network::Denoiser, self.cancel).await?;
+            let answer = self.engine.read(Outside::Prediction, rows * high * wide * outputs).await?;
+            places.add(&mut mean, &answer, outputs, *at);
+            self.engine.pause().await;
+            self.cancel.check()?;
+        }
+        places.mean(&mut mean, outputs);
+        self.engine.write(Outside::Sample, &input)?;
+        self.engine.write(Outside::Prediction, &mean)
     }
 
     async fn preview(&mut self) -> Result<Rgba> {

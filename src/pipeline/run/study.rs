@@ -32,7 +32,9 @@ impl Pipeline {
         let tokens = conditioning.states[conditioning.at(before)].rows(0).last().and_then(|row| row.first());
         let tokens = tokens.map_or(0, |chunk| self.tokenizers.first().framed_len(chunk));
 
-        let shape = Shape { maps, ..shape(&self.config, request, &conditioning, &trajectory) };
+        let shape = shape(&self.config, request, &conditioning, &trajectory);
+        // Where it looks, it is shown of the whole picture.
+        let shape = Shape { maps, windows: shape.windows.filter(|_| !maps), ..shape };
         let mut run = self.run(shape, Pass::of(request, None), cancel, None).await?;
         run.read_maps().await?;
         run.encode_text(&conditioning).await?;
