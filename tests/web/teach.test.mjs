@@ -305,7 +305,7 @@ test('a video, a broken JPEG, forty huge pictures all alike: said by name, looke
     OpenGen.prototype.train = async () => ({ step: 9, file: new Blob(['no network']), checkpoint: new Blob() });
   });
   await teach(page).click();
-  await status(page).getByText('“zorp” is learnt, and could not be put among your LoRAs').waitFor({ timeout: PATIENCE });
+  await status(page).getByText('“zorp” is learnt, and could not be kept with your LoRAs and embeddings').waitFor({ timeout: PATIENCE });
   assert.equal(await page.getByRole('link', { name: 'Save the file' }).getAttribute('download'), 'zorp.safetensors');
   assert.equal(await page.locator('.teach-again').count(), 1, 'nor is its beginning thrown away');
 });
