@@ -124,9 +124,12 @@ const PARTS = {
   rest: [
     'icons/icon-192.png', 'icons/icon-512.png', 'icons/maskable-512.png', 'icons/apple-touch-icon.png', 'js/room.js', 'js/veil.js', 'js/zip.js',
   ],
-  steer: ['css/steer.css', 'steer/controls.js', 'steer/regions.js', 'steer/second.js'],
+  steer: ['css/steer.css',
+    'css/offers.css', 'steer/controls.js', 'steer/regions.js', 'steer/second.js',
+    'catalogue/arriving.js', 'catalogue/licenses.js', 'catalogue/offered.js', 'catalogue/offers.js', 'catalogue/site.js', 'catalogue/entries.json', 'catalogue/sources.js'],
   paint: [
-    'css/paint.css',
+    'css/paint.css', 'css/offers.css',
+    'catalogue/arriving.js', 'catalogue/licenses.js', 'catalogue/offered.js', 'catalogue/offers.js', 'catalogue/site.js', 'catalogue/entries.json', 'catalogue/sources.js',
     'paint/editor.js',
     'paint/enlarge.js',
     'paint/files.js',

@@ -7,7 +7,7 @@
  * @typedef {object} License
  * @property {string} name
  * @property {string | null} url its full text
- * @property {boolean} free MIT or Apache: nothing is asked beyond keeping the notice
+ * @property {boolean} free MIT, Apache or BSD: little is asked beyond keeping the notice
  * @property {string} allows
  * @property {string} forbids
  */
@@ -29,6 +29,10 @@ export const LICENSES = {
   apache: {
     name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0', free: true,
     allows: 'It allows everything.', forbids: 'It asks to keep its notices and to say what was changed.',
+  },
+  bsd: {
+    name: 'BSD-3-Clause', url: 'https://opensource.org/license/bsd-3-clause', free: true,
+    allows: 'It allows everything.', forbids: 'It asks to keep its notice, and not to advertise with the names of its makers.',
   },
   'openrail-m': {
     name: 'CreativeML Open RAIL-M', url: 'https://github.com/Nota-NetsPresso/BK-SDM/blob/main/LICENSE', ...RAIL,

@@ -124,8 +124,10 @@ export class Begin {
       if (this.#kept.mode === 'enlarge') this.#draw();
       else this.#enter('enlarge');
       report(`“${file.name}” enlarges pictures from now on.`, [about, 'It stays in this browser until another takes its place.']);
+      return true;
     } catch (error) {
       report(`“${file.name}” was not taken.`, [sentence(error.message.replace(`${file.name}: `, ''))]);
+      return false;
     }
   }
 

@@ -1,5 +1,6 @@
 /** Enlarging a picture: how many times, and by what: a network that the visitor brought, or by drawing on at the larger size. */
 
+import { offered } from '../catalogue/offered.js';
 import { LIMITS } from '../limits.js';
 import { largerSize, mostTimes } from '../js/begun.js';
 import { $, make } from '../js/dom.js';
@@ -29,7 +30,7 @@ export class EnlargeView {
     const label = make('label', { textContent: 'How many times as large', htmlFor: 'factor' });
     $('enlarging').replaceChildren(
       make('div', { className: 'begin-ways' }, make('div', { className: 'field' }, label, this.factor), this.choose, this.without, this.file),
-      this.words);
+      this.words, offered('upscaler', 'Get an upscaler', (file) => begin.takeNetwork(file)));
   }
 
   /** @param {Pick<import('../js/begun.js').Begun, 'size' | 'factor' | 'network'>} begun */

@@ -3,6 +3,7 @@
  * beside the LoRAs; a picture is kept among the visitor's own, by its hash. What is read of the picture is shown as it is set.
  */
 
+import { offered } from '../catalogue/offered.js';
 import { $, bytes, keep, make } from '../js/dom.js';
 import { plain } from '../js/pictures.js';
 import { report } from '../js/report.js';
@@ -55,7 +56,7 @@ export class Controls {
     this.#having = make('ul', { className: 'steer-models' });
     this.#having.setAttribute('aria-label', 'ControlNets');
     $('controls-box').replaceChildren(
-      this.#cards, this.#error, make('div', { className: 'steer-add' }, this.#more, bring), this.#hint, this.#having, this.#image, this.#model,
+      this.#cards, this.#error, make('div', { className: 'steer-add' }, this.#more, bring), this.#hint, this.#having, offered('controlnet', 'Get a ControlNet', (file) => this.add(file)), this.#image, this.#model,
     );
     for (const id of ['width', 'height']) for (const event of ['input', 'put']) $(id).addEventListener(event, () => this.#list.forEach(({ card }) => card.look()));
     $('reset').addEventListener('click', () => this.take([]));
@@ -108,7 +109,7 @@ export class Controls {
     }
   }
 
-  /** Keeps a ControlNet. Never rejects: says how it ended. @param {File} file */
+  /** Keeps a ControlNet. Never rejects: says how it ended. @param {File} file @returns {Promise<boolean>} whether it is kept */
   async add(file) {
     const name = file.name.replace(/\.[^.]*$/, '').replace(/[<>:\n]/g, ' ').trim() || 'control';
     report(`Keeping “${file.name}”.`, [`${bytes(file.size)} are copied into this browser’s store.`]);
@@ -117,12 +118,17 @@ export class Controls {
       const { about } = await networks.add(file, { name });
       await this.#refresh();
       $('controls').open = true;
-      if (about.kind !== 'controlnet') return report(`“${name}” is no ControlNet.`, ['It is kept, and listed under LoRAs and embeddings.']);
+      if (about.kind !== 'controlnet') {
+        report(`“${name}” is no ControlNet.`, ['It is kept, and listed under LoRAs and embeddings.']);
+        return true;
+      }
       for (const { kept } of this.#list) if (!this.#models.includes(kept.model)) Object.assign(kept, { model: name, preprocessor: mapOf(name) });
       this.draw();
       report(`“${name}” reads control images from now on.`, ['It is kept in this browser. Add a picture that shall steer under Control images.']);
+      return true;
     } catch (error) {
       report(`“${file.name}” was not added.`, [sentence(error.message.replace(`${name}: `, ''))]);
+      return false;
     }
   }
 
