@@ -236,12 +236,15 @@ impl Recipe {
         let usual = Recipe { preset, ..if toy { Recipe::of_toy(preset) } else { Recipe::default() } };
         if preset == Preset::Word {
             let layers = Layers::None;
+            let (vectors, vector_learning_rate) =
+                if toy { (8, 2e-2) } else { (4, usual.vector_learning_rate) };
             return Recipe {
                 layers,
                 text_encoder: false,
                 class_images: 0,
                 caption_dropout: 0.0,
-                vectors: 4,
+                vectors,
+                vector_learning_rate,
                 ..usual
             };
         }
@@ -388,6 +391,22 @@ mod tests {
         for (layer, few, many) in layers {
             assert_eq!((attention.learns(layer), all.learns(layer)), (few, many), "{layer}");
         }
+    }
+
+    #[test]
+    fn a_words_preset_learns_vectors_alone_and_more_of_them_on_a_toy() -> Result<()> {
+        let large = ModelConfig::builtin("sd15")?;
+        let mut toy = large.clone();
+        let Denoiser::Unet(unet) = &mut toy.denoiser;
+        unet.block_out_channels[0] = 64;
+        for (config, vectors) in [(large, 4), (toy, 8)] {
+            let mut recipe = Recipe::of(Preset::Word, &config);
+            assert_eq!((recipe.vectors, recipe.layers, recipe.class_images), (vectors, Layers::None, 0));
+            recipe.begin_as("an alien monster");
+            assert_eq!(recipe.initial, "monster");
+            recipe.check()?;
+        }
+        Ok(())
     }
 
     #[test]

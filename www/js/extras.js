@@ -25,7 +25,7 @@ export class Extras {
       }),
       regions: new Part({
         id: 'regions', what: 'What regions need', load: () => import('../steer/regions.js'), address: regionsAt, kept: 'steer',
-        begin: ({ Regions }) => (this.regions = new Regions(page)),
+        begin: ({ Regions }) => (this.regions = new Regions(page, partsOf)),
       }),
       controls: new Part({
         id: 'controls', what: 'What control images need', load: () => import('../steer/controls.js'), address: controlsAt, kept: 'steer',

@@ -4,7 +4,6 @@
  */
 
 import { $, keep, make } from '../js/dom.js';
-import { partsOf } from '../js/extras.js';
 import { LIMITS } from '../limits.js';
 import { field, select } from './second.js';
 
@@ -33,9 +32,12 @@ export class Regions {
   /** Where a stroke began. @type {[number, number] | null} */ #from = null;
   /** What the prompt has. @type {string[]} */ #parts = [];
 
-  /** @param {{settings: import('../js/settings.js').Settings}} page */
-  constructor({ settings }) {
-    this.settings = settings;
+  /**
+   * @param {{settings: import('../js/settings.js').Settings}} page
+   * @param {typeof import('../js/extras.js').partsOf} partsOf handed over, for a file that comes later is not to be asked for by two names
+   */
+  constructor({ settings }, partsOf) {
+    Object.assign(this, { settings, partsOf });
     this.#list = (keep.read('regions')?.list ?? []).slice(0, MOST);
     this.#sheet = make('canvas', { tabIndex: 0, id: 'region-sheet' });
     this.#sheet.setAttribute('role', 'img');
@@ -73,7 +75,7 @@ export class Regions {
 
   /** What a request says of them. @param {{prompt: string, dialect?: string}} request what it says already */
   of(request) {
-    const parts = partsOf(request);
+    const parts = this.partsOf(request);
     const regions = this.#list.slice(0, parts.length).flatMap(({ rect, weight }, index) => (rect ? [{ part: index + 1, rect: shares(rect), ...(weight !== null && { weight }) }] : []));
     return parts.length > 1 && regions.length ? { regions } : {};
   }
@@ -106,7 +108,7 @@ export class Regions {
 
   /** Shows what is set, on the closed lid too, and keeps it. */
   draw() {
-    this.#parts = partsOf({ prompt: $('prompt').value, dialect: $('dialect')?.value }).slice(0, MOST);
+    this.#parts = this.partsOf({ prompt: $('prompt').value, dialect: $('dialect')?.value }).slice(0, MOST);
     this.#active = Math.min(this.#active, Math.max(0, this.#parts.length - 1));
     const placed = this.#list.slice(0, this.#parts.length).filter(({ rect }) => rect).length;
     $('regions-state').textContent = placed ? `${placed} of ${this.#parts.length}` : 'off';

@@ -101,7 +101,7 @@ function joinSheets(html) {
   if (css.some((text) => /url\(|@import|@charset|@namespace/.test(text))) {
     throw new Error('a style sheet has url(), @import, @charset or @namespace, which would mean something else in another place');
   }
-  write(sheets[0], css.join('\n'));
+  write(sheets[0], css.join('\n').replace(/\/\*[^]*?\*\//g, '').replace(/\n(?:[ \t]*\n)+/g, '\n'));
   links.slice(1).forEach(([link]) => { html = html.replace(link, ''); });
   return { html, sheets };
 }
@@ -148,7 +148,8 @@ function relist(sw, sheets) {
 
 const { html, sheets } = joinSheets(read('index.html'));
 write('index.html', preload(html));
-write('sw.js', relist(read('sw.js'), sheets));
+write('sw.js', withoutComments(relist(read('sw.js'), sheets)));
+write('early.js', withoutComments(read('early.js')));
 [...modules, ...sheets.slice(1)].forEach((path) => rmSync(join(folder, path)));
 outputs.forEach(({ fileName, code }) => write(fileName, withoutComments(code)));
 console.log(`${modules.length} modules in ${outputs.length} files, ${sheets.length} style sheets in one`);
