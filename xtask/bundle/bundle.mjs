@@ -84,6 +84,10 @@ const outputs = (await Promise.all(ENTRIES.map(bundle))).flat();
 const names = outputs.map(({ fileName }) => fileName);
 if (once(names).length < names.length) throw new Error(`two bundles have a file of one name: ${names.join(', ')}`);
 const modules = once(outputs.flatMap((output) => output.modules));
+for (const { code } of outputs) {
+  const [, nameless] = code.match(/import\('([^']*\/shared-[^']*)'\)/) ?? [];
+  if (nameless) throw new Error(`${nameless} is asked for later and has lost its module's name: what other files import of it has to be handed over`);
+}
 
 /** The files that must be here before one of them runs, itself included. */
 function closure(fileName, seen = new Set()) {
