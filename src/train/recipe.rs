@@ -237,7 +237,7 @@ impl Recipe {
         if preset == Preset::Word {
             let layers = Layers::None;
             let (vectors, vector_learning_rate) =
-                if toy { (8, 2e-2) } else { (4, usual.vector_learning_rate) };
+                if toy { (8, 5e-2) } else { (4, usual.vector_learning_rate) };
             return Recipe {
                 layers,
                 text_encoder: false,
