@@ -344,13 +344,26 @@ const promote = () => booking(takeNext);
 
 /** Fetches every file again. Returns whether that made a copy which differs from the one in use. */
 async function fetchCopy() {
-  const shell = await fetchAll(SHELL);
-  const parts = await fetchAll([...new Set((await partsThere()).flatMap((name) => PARTS[name]))]); // some share a file
-  const files = [...shell, ...parts];
-  const name = `${COPY}${await digestOf(shell)}-${await digestOf(files)}`;
+  let { name, files } = await gathered();
+  // Another version may be on its way onto the server, file by file: it is taken once it has stood still.
+  const current = await read('current');
+  while (current && versionOf(name) !== versionOf(current)) {
+    const again = await gathered();
+    const stands = again.name === name;
+    ({ name, files } = again);
+    if (stands) break;
+  }
   const differs = await booking(() => enter(name, files));
   await write('owing', '');
   return differs;
+}
+
+/** Every file as it is on the server now, and what a copy of them is called. */
+async function gathered() {
+  const shell = await fetchAll(SHELL);
+  const parts = await fetchAll([...new Set((await partsThere()).flatMap((name) => PARTS[name]))]); // some share a file
+  const files = [...shell, ...parts];
+  return { name: `${COPY}${await digestOf(shell)}-${await digestOf(files)}`, files };
 }
 
 /** The parts to be kept that the server has: the engine for several threads is not built everywhere, nor at once. */

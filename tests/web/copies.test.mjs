@@ -10,10 +10,10 @@ const HOME = 'https://example.org/';
 
 /**
  * A service worker of its own, its caches, and a server whose files all hold `site.version`; null is no network.
- * `site.onCopy` is called as a new copy begins to be laid.
+ * `site.onCopy` is called as a new copy begins to be laid, `site.onFetch` as the server is about to answer.
  */
 function worker(seed) {
-  const site = { version: 'first', onCopy: () => {} };
+  const site = { version: 'first', onCopy: () => {}, onFetch: () => {} };
   const listeners = {};
   const stores = new Map();
   let state = seed;
@@ -49,6 +49,7 @@ function worker(seed) {
       delete: (name) => slowly(() => stores.delete(name)),
     },
     fetch: (request) => slowly(() => {
+      site.onFetch();
       if (site.version === null) throw new TypeError('no network');
       return new Response(`${site.version} ${request.url ?? request}`);
     }),
@@ -101,6 +102,22 @@ test('a visit while a copy is laid, and engines asked for at once, lose none', a
     await after.over;
     const engine = handle('fetch', { request: { method: 'GET', mode: 'cors', url: `${HOME}opengen-cpu_bg.wasm` } });
     assert.equal(await pageOf(engine), 'third', `seed ${seed}: the engine's code`);
+  }
+});
+
+test('a version that comes onto the server while it is fetched is taken once it stands still, and never half', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const { site, handle, visit, pageOf } = await installed(seed);
+    await visit('one').over;
+    site.version = 'second';
+    let answers = 0;
+    site.onFetch = () => { if (++answers === 5 + seed) site.version = 'third'; }; // in the middle of the first files
+    await visit('two').over;
+    site.version = null;
+    await visit('three').over;
+    const ask = (path) => pageOf(handle('fetch', { request: { method: 'GET', mode: 'cors', url: HOME + path, referrer: '' }, clientId: 'three' }));
+    const versions = await Promise.all(['style.css', 'early.js', 'main.js', 'worker.js', 'client.js', 'js/later.js'].map(ask));
+    assert.deepEqual([...new Set(versions)], ['third'], `seed ${seed}`);
   }
 });
 

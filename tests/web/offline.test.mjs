@@ -107,10 +107,11 @@ test('a tab keeps its version: two versions, two tabs, and then another engine i
   await ready(old);
 
   // A version that would not understand the other one's worker.
-  const other = (path) => fetch(server.url + path).then((response) => response.text());
-  server.overlay.set('/worker.js', `${(await other('worker.js')).replaceAll("'create'", "'begin'")}\n`);
-  server.overlay.set('/client.js', `${(await other('client.js')).replaceAll("type: 'create'", "type: 'begin'")}\n// second\n`);
-  server.overlay.set('/style.css', `${await other('style.css')}\n:root { --version: 2; }\n`);
+  const text = (path) => fetch(server.url + path).then((response) => response.text());
+  const [worker, client, style] = await Promise.all(['worker.js', 'client.js', 'style.css'].map(text));
+  server.overlay.set('/worker.js', `${worker.replaceAll("'create'", "'begin'")}\n`);
+  server.overlay.set('/client.js', `${client.replaceAll("type: 'create'", "type: 'begin'")}\n// second\n`);
+  server.overlay.set('/style.css', `${style}\n:root { --version: 2; }\n`);
   const version = (page) => page.evaluate(() => getComputedStyle(document.documentElement).getPropertyValue('--version').trim());
   const context = old.context();
   const first = await tab(context, { ...it, server });
