@@ -24,8 +24,8 @@ impl Tokenizer {
     /// Reads a `tokenizer.json` whose `padding` is not the one that counts: `pad` is, a token of its vocabulary.
     pub fn padded(json: &[u8], pad: Option<&str>) -> Result<Self> {
         let bad = |message: String| Error::Json { file: "tokenizer.json".to_string(), message };
-        // The crate panics where a decoder breaks off.
-        serde_json::from_slice::<serde::de::IgnoredAny>(json).map_err(|error| bad(error.to_string()))?;
+        // The crate panics where a decoder breaks off, or has an escape that is no character.
+        serde_json::from_slice::<serde_json::Value>(json).map_err(|error| bad(error.to_string()))?;
         let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|error| bad(error.to_string()))?;
         let named = inner.get_padding().map(|padding| (padding.pad_token.clone(), Some(padding.pad_id)));
         inner.with_padding(None);
