@@ -421,8 +421,8 @@ test('what belongs to the thing is painted: by hand, by keys, back and again; cu
   await says(/^[78]\d % of the picture is learnt/);
   await dialog.getByRole('button', { name: 'Take this mask' }).click();
   await page.waitForFunction(() => document.activeElement.ariaLabel === 'Mask picture 1');
+  await page.getByRole('img', { name: 'Picture 1, of which what is painted is learnt' }).waitFor(); // once it is encoded
   assert.equal(await mask.getAttribute('aria-pressed'), 'true');
-  await page.getByRole('img', { name: 'Picture 1, of which what is painted is learnt' }).waitFor();
   // It goes along with the crop: of the right half of the picture all counts, of the left one only its edges.
   await page.getByRole('button', { name: 'Crop picture 1' }).click();
   const cut = page.getByRole('dialog', { name: 'Crop picture 1' });
