@@ -70,7 +70,7 @@ pub async fn lora(
     write(&texts)
 }
 
-/// A file as A1111 names the vectors of a word, `emb_params` `[vectors, width]` in f32; ComfyUI and diffusers read it too.
+/// A file as A1111 names the vectors of a word, `emb_params` `[vectors, width]` in f32.
 pub async fn embedding(learner: &Learner, config: &ModelConfig, origin: &Origin) -> Result<Vec<u8>> {
     let mut values = learner.tensors(State::Values).await?;
     let (Some([count, width]), Some(vectors)) = (learner.learnt().vectors, values.pop()) else {
