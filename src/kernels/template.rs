@@ -3,7 +3,7 @@
 //! Templates use only what leaves them readable as WGSL: constants (`{{ name }}`), conditions, unrolled loops
 //! and `{% include "common/….wgsl" %}` for the helpers that several kernels share.
 
-use minijinja::{Environment, Error, UndefinedBehavior};
+use minijinja::{Environment, Error, UndefinedBehavior, filters, functions, tests as is};
 use serde::Serialize;
 
 /// The files kernels may include, by the name they include them with.
@@ -57,7 +57,15 @@ pub fn render(name: &str, source: &str, spec: &impl Serialize) -> String {
 }
 
 fn try_render(name: &str, source: &str, spec: &impl Serialize) -> Result<String, Error> {
-    let mut environment = Environment::new();
+    // What templates use of the language's library, and no more: a visitor fetches it.
+    let mut environment = Environment::empty();
+    environment.add_filter("int", filters::int);
+    environment.add_filter("max", filters::max);
+    environment.add_filter("min", filters::min);
+    environment.add_filter("replace", filters::replace);
+    environment.add_function("namespace", functions::namespace);
+    environment.add_function("range", functions::range);
+    environment.add_test("mapping", is::is_mapping);
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_trim_blocks(true);
     environment.set_lstrip_blocks(true);

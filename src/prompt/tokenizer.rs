@@ -25,8 +25,9 @@ impl Tokenizer {
     pub fn padded(json: &[u8], pad: Option<&str>) -> Result<Self> {
         let bad = |message: String| Error::Json { file: "tokenizer.json".to_string(), message };
         // The crate panics where a decoder breaks off, or has an escape that is no character.
-        serde_json::from_slice::<serde_json::Value>(json).map_err(|error| bad(error.to_string()))?;
-        let mut inner = tokenizers::Tokenizer::from_bytes(json).map_err(|error| bad(error.to_string()))?;
+        let text = str::from_utf8(json).map_err(|error| bad(error.to_string()))?;
+        serde_json::from_str::<serde_json::Value>(text).map_err(|error| bad(error.to_string()))?;
+        let mut inner: tokenizers::Tokenizer = text.parse().map_err(|error| bad(format!("{error}")))?;
         let named = inner.get_padding().map(|padding| (padding.pad_token.clone(), Some(padding.pad_id)));
         inner.with_padding(None);
         let mut padding = None;

@@ -4,7 +4,6 @@ use super::blocks::{Rounding, RowShape, encode};
 use super::decode::{decode_row, simplify};
 use super::packed::Geometry;
 use super::types::SourceType;
-use crate::error::Result;
 use crate::kernels::WeightType;
 use crate::plan::{Part, WeightDecl, WeightKind};
 
@@ -52,13 +51,13 @@ pub fn convert(
     is_ohwi: bool,
     to: &NewTensor,
     rounding: Rounding,
-) -> Result<Vec<u8>> {
+) -> Vec<u8> {
     let taps = Geometry::of(part).map_or(1, |geometry| geometry.taps);
     let reorder = taps > 1 && !is_ohwi;
     if dtype == to.dtype && !reorder {
-        return Ok(bytes.to_vec());
+        return bytes.to_vec();
     }
-    let (dtype, bytes) = simplify(dtype, bytes)?;
+    let (dtype, bytes) = simplify(dtype, bytes);
     let mut values = vec![0f32; part.shape.iter().product()];
     decode_row(dtype, &bytes, &mut values);
     if reorder {
@@ -76,5 +75,5 @@ pub fn convert(
     let k = to.shape.last().copied().unwrap_or(1);
     let mut out = Vec::with_capacity(to.len() as usize);
     encode(to.dtype, &values, RowShape { k, taps }, rounding, &mut out);
-    Ok(out)
+    out
 }

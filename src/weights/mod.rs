@@ -21,6 +21,7 @@ mod folder;
 mod gguf;
 mod header;
 mod joined;
+mod k_quants;
 mod license;
 mod lora;
 pub mod marks;

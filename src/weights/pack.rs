@@ -123,7 +123,7 @@ impl Packer {
             let PackedRecord { slab, values, .. } = &self.records[place.record];
             return Ok(vec![PackedBytes { slab: *slab, offset: values.offset, bytes: bytes.into_owned() }]);
         }
-        let (dtype, bytes) = simplify(dtype, &bytes)?;
+        let (dtype, bytes) = simplify(dtype, &bytes);
         self.pack(tensor, uses, dtype, &bytes)
     }
 
@@ -155,7 +155,7 @@ impl Packer {
             let part = &record.decl.parts[place.part];
             let taken = rows_of(part, bytes)
                 .ok_or_else(|| bad(&self.file, format!("tensor {tensor} has no whole rows for {part:?}")))?;
-            pack_part(record, &place, dtype, taken, self.is_ohwi, &mut pending.bytes)?;
+            pack_part(record, &place, dtype, taken, self.is_ohwi, &mut pending.bytes);
             pending.parts_left -= 1;
             if pending.parts_left == 0 {
                 let bytes =
@@ -202,24 +202,24 @@ fn pack_part(
     bytes: &[u8],
     is_ohwi: bool,
     out: &mut [u8],
-) -> Result<()> {
+) {
     let part = &record.decl.parts[place.part];
     match record.decl.kind {
         WeightKind::Vector { .. } => {
-            let values = decode(dtype, bytes)?;
+            let values = decode(dtype, bytes);
             out[4 * place.first..][..4 * values.len()].copy_from_slice(cast_slice(&values));
         }
         WeightKind::GegluVector { .. } => {
-            let values = decode(dtype, bytes)?;
+            let values = decode(dtype, bytes);
             let (value, gate) = values.split_at(values.len() / 2);
             for ((pair, value), gate) in out.as_chunks_mut::<8>().0.iter_mut().zip(value).zip(gate) {
                 pair[..4].copy_from_slice(&value.to_le_bytes());
                 pair[4..].copy_from_slice(&gate.to_le_bytes());
             }
         }
-        WeightKind::Table { cols, .. } => pack_table(record.weight_type, cols, dtype, bytes, out)?,
+        WeightKind::Table { cols, .. } => pack_table(record.weight_type, cols, dtype, bytes, out),
         WeightKind::Matrix { .. } | WeightKind::Geglu { .. } => {
-            let Some((geometry, (n, _))) = Geometry::of(part).zip(record.matrix()) else { return Ok(()) };
+            let Some((geometry, (n, _))) = Geometry::of(part).zip(record.matrix()) else { return };
             let rows = Rows { dtype, bytes, geometry, in_order: is_ohwi || geometry.taps == 1 };
             let scales_at = record.scales.map_or(record.len(), |scales| scales.offset - record.values.offset);
             let (values, scales) = out.split_at_mut(scales_at as usize);
@@ -233,15 +233,14 @@ fn pack_part(
                 _ => &[Segment { from: 0, rows: geometry.rows, to: place.first, step: 1 }],
             };
             for segment in segments {
-                pack_rows(&rows, segment, &mut target)?;
+                pack_rows(&rows, segment, &mut target);
             }
         }
     }
-    Ok(())
 }
 
 /// An embedding table, row-major.
-fn pack_table(to: WeightType, cols: usize, dtype: SourceType, bytes: &[u8], out: &mut [u8]) -> Result<()> {
+fn pack_table(to: WeightType, cols: usize, dtype: SourceType, bytes: &[u8], out: &mut [u8]) {
     match (dtype, to) {
         (SourceType::F32, WeightType::F32) | (SourceType::F16, WeightType::F16) => {
             out[..bytes.len()].copy_from_slice(bytes);
@@ -255,7 +254,6 @@ fn pack_table(to: WeightType, cols: usize, dtype: SourceType, bytes: &[u8], out:
             }
         }
     }
-    Ok(())
 }
 
 /// f32 values as F32 or F16 bytes.
@@ -347,7 +345,7 @@ fn scatter<const U: usize>(tile: &[u8], row_bytes: usize, n: usize, to: usize, s
 }
 
 /// Packs a segment of a matrix part, tile by tile.
-fn pack_rows(rows: &Rows, segment: &Segment, target: &mut Target) -> Result<()> {
+fn pack_rows(rows: &Rows, segment: &Segment, target: &mut Target) {
     let k = rows.geometry.k();
     let mut row = vec![0f32; rows.geometry.k_source()];
     let mut floats = vec![0f32; TILE * k];
@@ -397,7 +395,6 @@ fn pack_rows(rows: &Rows, segment: &Segment, target: &mut Target) -> Result<()> 
             }
         }
     }
-    Ok(())
 }
 
 /// ggml blocks of whole rows: values and scales go their separate ways, unchanged.

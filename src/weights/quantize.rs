@@ -88,7 +88,7 @@ pub fn quantize_source(
                 Some(values) => (SourceType::F32, bytemuck::cast_slice(values)),
                 None => (header.tensors[at].dtype, buffer.as_slice()),
             };
-            let bytes = convert(part, dtype, values, header.is_ohwi(), tensor, rounding)?;
+            let bytes = convert(part, dtype, values, header.is_ohwi(), tensor, rounding);
             file.write(&bytes)?;
             file.pad()?;
             done += buffer.len() as u64;

@@ -1,7 +1,5 @@
 //! The number types of weight files.
 
-use candle_core::quantized::GgmlDType;
-
 use crate::error::{Error, Result};
 use crate::kernels::WeightType;
 
@@ -29,29 +27,29 @@ pub enum SourceType {
 }
 
 /// Every type: its name as the files' own documentation writes it, GGUF's number for it (`ggml_type` in
-/// <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>), and candle's implementation of its blocks.
-const TYPES: [(SourceType, &str, Option<u32>, Option<GgmlDType>); 16] = [
-    (SourceType::F64, "F64", Some(28), None),
-    (SourceType::F32, "F32", Some(0), Some(GgmlDType::F32)),
-    (SourceType::F16, "F16", Some(1), Some(GgmlDType::F16)),
-    (SourceType::BF16, "BF16", Some(30), Some(GgmlDType::BF16)),
-    (SourceType::F8E4M3, "F8_E4M3", None, None),
-    (SourceType::F8E5M2, "F8_E5M2", None, None),
-    (SourceType::Q4_0, "Q4_0", Some(2), Some(GgmlDType::Q4_0)),
-    (SourceType::Q4_1, "Q4_1", Some(3), Some(GgmlDType::Q4_1)),
-    (SourceType::Q5_0, "Q5_0", Some(6), Some(GgmlDType::Q5_0)),
-    (SourceType::Q5_1, "Q5_1", Some(7), Some(GgmlDType::Q5_1)),
-    (SourceType::Q8_0, "Q8_0", Some(8), Some(GgmlDType::Q8_0)),
-    (SourceType::Q2K, "Q2_K", Some(10), Some(GgmlDType::Q2K)),
-    (SourceType::Q3K, "Q3_K", Some(11), Some(GgmlDType::Q3K)),
-    (SourceType::Q4K, "Q4_K", Some(12), Some(GgmlDType::Q4K)),
-    (SourceType::Q5K, "Q5_K", Some(13), Some(GgmlDType::Q5K)),
-    (SourceType::Q6K, "Q6_K", Some(14), Some(GgmlDType::Q6K)),
+/// <https://github.com/ggml-org/ggml/blob/master/docs/gguf.md>), the values of a block, and its bytes.
+const TYPES: [(SourceType, &str, Option<u32>, usize, usize); 16] = [
+    (SourceType::F64, "F64", Some(28), 1, 8),
+    (SourceType::F32, "F32", Some(0), 1, 4),
+    (SourceType::F16, "F16", Some(1), 1, 2),
+    (SourceType::BF16, "BF16", Some(30), 1, 2),
+    (SourceType::F8E4M3, "F8_E4M3", None, 1, 1),
+    (SourceType::F8E5M2, "F8_E5M2", None, 1, 1),
+    (SourceType::Q4_0, "Q4_0", Some(2), 32, 18),
+    (SourceType::Q4_1, "Q4_1", Some(3), 32, 20),
+    (SourceType::Q5_0, "Q5_0", Some(6), 32, 22),
+    (SourceType::Q5_1, "Q5_1", Some(7), 32, 24),
+    (SourceType::Q8_0, "Q8_0", Some(8), 32, 34),
+    (SourceType::Q2K, "Q2_K", Some(10), 256, 84),
+    (SourceType::Q3K, "Q3_K", Some(11), 256, 110),
+    (SourceType::Q4K, "Q4_K", Some(12), 256, 144),
+    (SourceType::Q5K, "Q5_K", Some(13), 256, 176),
+    (SourceType::Q6K, "Q6_K", Some(14), 256, 210),
 ];
 
 impl SourceType {
     /// The type's line of the table.
-    fn line(self) -> &'static (SourceType, &'static str, Option<u32>, Option<GgmlDType>) {
+    fn line(self) -> &'static (SourceType, &'static str, Option<u32>, usize, usize) {
         TYPES.iter().find(|(ty, ..)| *ty == self).unwrap_or(&TYPES[1])
     }
 
@@ -61,7 +59,7 @@ impl SourceType {
 
     /// The type by GGUF's number; `None` for those that cannot be decoded.
     pub fn from_ggml(code: u32) -> Option<Self> {
-        TYPES.iter().find(|(_, _, number, _)| *number == Some(code)).map(|(ty, ..)| *ty)
+        TYPES.iter().find(|(_, _, number, ..)| *number == Some(code)).map(|(ty, ..)| *ty)
     }
 
     /// The type by safetensors' name, where values stand one after the other.
@@ -74,23 +72,14 @@ impl SourceType {
         self.line().2
     }
 
-    /// candle's name of the type, where it reads it.
-    pub fn ggml(self) -> Option<GgmlDType> {
-        self.line().3
-    }
-
     /// Values per block; 1 for plain floats.
     pub fn block_len(self) -> usize {
-        self.ggml().map_or(1, |ggml| ggml.block_size())
+        self.line().3
     }
 
     /// Bytes per block.
     pub fn block_bytes(self) -> usize {
-        match self {
-            SourceType::F64 => 8,
-            SourceType::F8E4M3 | SourceType::F8E5M2 => 1,
-            _ => self.ggml().map_or(1, |ggml| ggml.type_size()),
-        }
+        self.line().4
     }
 
     /// Bytes of `values` values, a multiple of the block length.
@@ -156,30 +145,16 @@ mod tests {
         assert!(error.contains("\"q6\"") && error.contains("f32, f16, q8, small, q4"), "{error}");
     }
 
-    /// Sizes as ggml's `static_assert`s and safetensors' documentation give them.
+    /// Sizes as candle's blocks have them.
     #[test]
     fn every_type_has_its_line() {
-        for (row, (ty, name, ..)) in TYPES.iter().enumerate() {
+        for (row, (ty, name, _, values, bytes)) in TYPES.iter().enumerate() {
             assert_eq!((ty.name(), *ty as usize), (*name, row));
             assert_eq!(ty.to_ggml().and_then(SourceType::from_ggml), ty.to_ggml().map(|_| *ty));
-            let (len, bytes) = match name.split_once('_') {
-                Some(("F8", _)) => (1, 1),
-                Some((bits, "K")) => (
-                    256,
-                    [("Q2", 84), ("Q3", 110), ("Q4", 144), ("Q5", 176), ("Q6", 210)]
-                        .into_iter()
-                        .find(|(known, _)| *known == bits)
-                        .map_or(0, |(_, bytes)| bytes),
-                ),
-                Some(("Q4", "0")) => (32, 18),
-                Some(("Q4", _)) => (32, 20),
-                Some(("Q5", "0")) => (32, 22),
-                Some(("Q5", _)) => (32, 24),
-                Some(_) => (32, 34),
-                None => (1, name.trim_start_matches("BF").trim_start_matches('F').parse().unwrap_or(0) / 8),
-            };
-            assert_eq!((ty.block_len(), ty.block_bytes()), (len, bytes), "{name}");
-            assert_eq!(SourceType::from_safetensors(name).is_some(), len == 1, "{name}");
+            if let Some(candle) = super::super::decode::candle(*ty) {
+                assert_eq!((*values, *bytes), (candle.block_size(), candle.type_size()), "{name}");
+            }
+            assert_eq!(SourceType::from_safetensors(name).is_some(), *values == 1, "{name}");
         }
         assert_eq!(SourceType::from_ggml(26), None);
     }

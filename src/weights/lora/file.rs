@@ -128,13 +128,13 @@ impl LoraFile {
             Held::Disk(file) => {
                 let mut bytes = Vec::new();
                 file.read(info, &mut bytes)?;
-                decode(info.dtype, &bytes)
+                Ok(decode(info.dtype, &bytes))
             }
             Held::Memory(bytes) => {
                 let end = info.offset.saturating_add(info.len);
                 let found = bytes.get(info.offset as usize..end as usize);
                 let short = || incomplete(&self.header.file, bytes.len() as u64, end, info.name.clone());
-                decode(info.dtype, found.ok_or_else(short)?)
+                Ok(decode(info.dtype, found.ok_or_else(short)?))
             }
         }
     }

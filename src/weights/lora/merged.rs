@@ -117,7 +117,7 @@ impl Merged {
         if !self.changes(&info.name) {
             return Ok(None);
         }
-        let mut values = decode(info.dtype, bytes)?;
+        let mut values = decode(info.dtype, bytes);
         self.change(&info.name, shape, is_ohwi, &mut values)?;
         Ok(Some(values))
     }

@@ -71,7 +71,7 @@ fn packed(decls: &[WeightDecl], kind: WeightType) -> (Manifest, Vec<Vec<u8>>) {
 /// The same of a file that `opengen import` makes.
 fn imported(decls: &[WeightDecl], types: Types) -> (Manifest, Vec<Vec<u8>>) {
     written(decls, types, None, &|part, tensor, values| {
-        convert(part, SourceType::F32, bytemuck::cast_slice(values), true, tensor, Rounding::Fitted).unwrap()
+        convert(part, SourceType::F32, bytemuck::cast_slice(values), true, tensor, Rounding::Fitted)
     })
 }
 

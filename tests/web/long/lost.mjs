@@ -1,4 +1,4 @@
-/** A device lost under How it works, and twice: as a program hears of it, and with the network gone. Each takes a software adapter a minute. */
+/** A device lost under How it works, and twice: as a program hears of it, and with the network gone. Each takes a software adapter half a minute. */
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
