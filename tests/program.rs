@@ -416,3 +416,26 @@ fn a_training_takes_masks_from_files_or_from_what_is_transparent() {
     let (opaque, transparent) = (learnt(&place, &[]), learnt(&place, &["--masked"]));
     assert_ne!(opaque, transparent);
 }
+
+/// A picture's settings as ComfyUI's graph, which is read as the same settings; what cannot be read is refused.
+#[test]
+fn settings_are_printed_and_written_as_a_graph() {
+    let place = Place::new();
+    let (_, drawn, _) =
+        place.drawn(&["--dialect", "comfyui", "--sampler", "dpm++-2m", "--schedule", "karras"]);
+    let recall = |more: &[&str]| {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_opengen"));
+        let output = run.current_dir(place.0.path()).arg("recall").args(more).output().expect("runs");
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).expect("text");
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    let (success, _, said) = recall(&["out.png", "--as", "comfyui", "--out", "graph.json"]);
+    assert!(success && said.is_empty(), "{said}");
+    let graph = std::fs::read(place.file("graph.json")).expect("a graph");
+    let read = recall::from_file(&graph).expect("settings");
+    assert_eq!(Settings { notices: Vec::new(), ..read }, drawn);
+    let (success, printed, said) = recall(&["graph.json"]);
+    assert!(success && printed.contains("\"sampler\": \"dpm++-2m\""), "{printed} {said}");
+    let (success, _, said) = recall(&["missing.png"]);
+    assert!(!success && said.contains("missing.png"), "{said}");
+}

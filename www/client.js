@@ -47,6 +47,7 @@ export { DEFAULTS, LIMITS, OpenGenError, SAMPLERS };
 /** @typedef {import('./protocol.d.ts').LoadProgress} LoadProgress */
 /** @typedef {import('./protocol.d.ts').ModelInfo} ModelInfo */
 /** @typedef {import('./protocol.d.ts').PictureSettings} PictureSettings */
+/** @typedef {import('./protocol.d.ts').ComfyUiGraph} ComfyUiGraph */
 /** @typedef {import('./protocol.d.ts').Sampler} Sampler */
 /** @typedef {import('./protocol.d.ts').Schedule} Schedule */
 /** @typedef {import('./protocol.d.ts').Seed} Seed */
@@ -320,14 +321,22 @@ export class OpenGen extends EventTarget {
   }
 
   /**
-   * Reads the settings in a picture's file (PNG, JPEG, WebP): OpenGen's own, those of A1111 and its relatives, and plain
-   * graphs of ComfyUI.
+   * Reads the settings in a picture's file (PNG, JPEG, WebP): OpenGen's own, those of A1111 and its relatives, and
+   * graphs of ComfyUI of ordinary shape, which may be a file of JSON too.
    * @param {Blob} png
    * @returns {Promise<PictureSettings>}
    */
   async readSettings(png) {
-    if (!(png instanceof Blob)) throw invalid('png', 'must be a Blob or a File');
-    return this.#link.call({ type: 'readSettings', png: new Uint8Array(await png.arrayBuffer()) });
+    return this.#link.call({ type: 'readSettings', png: await bytesOfPicture(png) });
+  }
+
+  /**
+   * Writes the settings in a picture's file, whatever `readSettings` reads, as a graph of ComfyUI's nodes.
+   * @param {Blob} png
+   * @returns {Promise<ComfyUiGraph>}
+   */
+  async comfyuiGraph(png) {
+    return this.#link.call({ type: 'comfyuiGraph', png: await bytesOfPicture(png) });
   }
 
   /** How much is stored and how much room there is. @returns {Promise<StorageReport>} */
@@ -469,6 +478,12 @@ function checkParts({ previews, walk, extend, hires, tiles, regions, controls, l
   if (size !== undefined && !(Number.isInteger(size) && size >= 1 && size <= to)) {
     throw invalid('size', `previews take a size of 1 to ${to} pixels, not ${size}`);
   }
+}
+
+/** @param {Blob} png */
+async function bytesOfPicture(png) {
+  if (!(png instanceof Blob)) throw invalid('png', 'must be a Blob or a File');
+  return new Uint8Array(await png.arrayBuffer());
 }
 
 /** @param {ImageType} imageType */

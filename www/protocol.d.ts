@@ -810,6 +810,14 @@ export interface PictureSettings {
   notices: string[];
 }
 
+/** A picture's settings as a graph that ComfyUI runs. */
+export interface ComfyUiGraph {
+  /** JSON in its API format. Text, for JavaScript's numbers do not hold all of a seed. */
+  graph: string;
+  /** What was not read, or is not in the graph, as sentences. */
+  notices: string[];
+}
+
 /** `Error::code` in src/error.rs maps what goes wrong in the engine to these. */
 export type ErrorCode =
   /** Neither the GPU's nor the tab's memory suffices; a smaller picture needs less. */
@@ -904,6 +912,7 @@ export type ToWorker =
   | { type: 'renameNetwork'; id: number; name: string; to: string }
   | { type: 'removeNetwork'; id: number; name: string }
   | { type: 'readSettings'; id: number; png: Uint8Array }
+  | { type: 'comfyuiGraph'; id: number; png: Uint8Array }
   | { type: 'removeModel'; id: number; model: string }
   | { type: 'storage'; id: number }
   /** Stops call `id`, if it is still running; that call then fails with ABORTED. */

@@ -120,6 +120,8 @@ async function perform(call) {
       return networks.remove(call.name);
     case 'readSettings':
       return running.module.readSettings(call.png);
+    case 'comfyuiGraph':
+      return running.module.comfyuiGraph(call.png);
     case 'removeModel':
       return running.engine.removeModel(call.model);
     case 'storage':
@@ -254,7 +256,7 @@ async function withWords(ask) {
 async function withNetworks(asked) {
   const request = await withWords(asked);
   const { dialect = 'a1111', loras: given = [], prompt } = request;
-  const named = dialect === 'a1111' && prompt.includes('<') ? running.module.networksIn(prompt) : [];
+  const named = dialect !== 'diffusers' && prompt.includes('<') ? running.module.networksIn(prompt) : [];
   if (!given.length && !named.length) return request;
   const loras = [];
   for (const lora of [...given, ...named]) {

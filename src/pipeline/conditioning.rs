@@ -101,9 +101,9 @@ impl Conditioning {
         let reading = request.reading();
         let negative = if guided { request.negative_prompt.as_str() } else { "" };
         let mut notices = notices_of(request.dialect, [prompt, negative]);
-        let timeline = |text: &str| match request.dialect {
-            Dialect::A1111 => timeline(&prompt::without_networks(text).0, steps),
-            Dialect::ComfyUi | Dialect::Diffusers => vec![(steps.all, text.to_string())],
+        let timeline = |text: &str| {
+            let text = prompt::without_tags(request.dialect, text).0;
+            if request.dialect == Dialect::A1111 { timeline(&text, steps) } else { vec![(steps.all, text)] }
         };
         let components = request.components_of(prompt);
         check_components(components.len(), config)?;
@@ -384,7 +384,7 @@ impl Tokens {
 /// What of the prompts is not followed, each sentence once.
 fn notices_of(dialect: Dialect, prompts: [&str; 2]) -> Vec<String> {
     let mut notices: Vec<String> = Vec::new();
-    for notice in prompts.into_iter().filter(|_| dialect == Dialect::A1111).flat_map(prompt::notices) {
+    for notice in prompts.into_iter().flat_map(|text| prompt::notices(dialect, text)) {
         if !notices.contains(&notice) {
             notices.push(notice);
         }

@@ -20,6 +20,7 @@ use crate::prompt::{self, Dialect, Emphasis, MAX_CHARS};
 use crate::sample::SamplerOptions;
 
 pub use a1111::from_parameters;
+pub use comfyui::{Written, graph};
 
 /// What a picture was made with, as far as this engine knows it; `None` where the metadata does not say.
 #[derive(Debug, Clone, PartialEq, Default, Serialize)]
@@ -137,12 +138,18 @@ const PARAMETERS: [&str; 3] = [Parameters::KEYWORD, "UserComment", "ImageDescrip
 /// Where others keep JSON: InvokeAI; NovelAI and whoever writes JPEG comments.
 const OTHERS: [&str; 2] = ["invokeai_metadata", "Comment"];
 
-/// Reads what a picture's file (PNG, JPEG or WebP) says it was made with.
+/// Reads what a picture's file (PNG, JPEG or WebP) says it was made with, or a file of JSON: a graph of ComfyUI's, or settings.
 pub fn from_file(bytes: &[u8]) -> Result<Settings> {
     let invalid = |message: String| Error::InvalidInput { field: "file", message };
     if Kind::of(bytes).is_none() {
+        let text = std::str::from_utf8(bytes).ok();
+        if let Some(settings) =
+            text.and_then(|text| comfyui::from_text(text).or_else(|| json::from_text(text)))
+        {
+            return Ok(settings);
+        }
         return Err(invalid(format!(
-            "this is {}; settings are read from PNG, JPEG and WebP files",
+            "this is {}; settings are read from PNG, JPEG and WebP files, and from graphs of ComfyUI's in its API format",
             what_is(bytes)
         )));
     }
@@ -206,6 +213,7 @@ fn what_is(bytes: &[u8]) -> &'static str {
         [_, _, _, _, b'f', b't', b'y', b'p', b'a', b'v', b'i', ..] => "an AVIF",
         [_, _, _, _, b'f', b't', b'y', b'p', ..] => "a HEIC or a film",
         [b'<', ..] => "a web page or an SVG",
+        [b'{', ..] => "JSON without settings",
         _ => "no picture",
     }
 }
@@ -228,7 +236,7 @@ impl Settings {
             return text.trim().to_string();
         }
         // LoRAs stay in the prompt: whether they are here, the drawing says.
-        for notice in prompt::notices(&networks::without(text, |_| true)) {
+        for notice in prompt::notices(Dialect::A1111, &networks::without(text, |_| true)) {
             if !self.notices.contains(&notice) {
                 self.notices.push(notice);
             }

@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::image::Rgba;
 use crate::kernels::{preview, rgba};
 use crate::prompt::{
-    Chunk, Component, Dialect, Reading, Steps, Tokenizer, components, timeline, without_networks,
+    Chunk, Component, Dialect, Reading, Steps, Tokenizer, components, timeline, without_tags,
 };
 use crate::sample::{Forward, Generators, Linear2, SamplerKind, Shares, Step, Trajectory};
 
@@ -290,7 +290,7 @@ pub fn understood(
 ) -> Result<Understood> {
     let all = all.clamp(1, 2 * *STEPS_RANGE.end());
     let is_a1111 = reading.dialect == Dialect::A1111;
-    let (kept, tags) = if is_a1111 { without_networks(prompt) } else { (prompt.to_string(), Vec::new()) };
+    let (kept, tags) = without_tags(reading.dialect, prompt);
     let components = match is_a1111 {
         true => components(&kept),
         false => vec![Component { text: kept.clone(), weight: 1.0 }],

@@ -32,7 +32,7 @@ pub use networks::{LoraTag, lora_tags, without_other_networks};
 pub use schedule::{Steps, changes, timeline};
 pub use tokenizer::Tokenizer;
 pub use tokenizers::Tokenizers;
-pub use unfollowed::{notices, without_networks};
+pub use unfollowed::{notices, without_networks, without_tags};
 pub use weighting::Weighting;
 
 /// The longest prompt that is taken, in characters.

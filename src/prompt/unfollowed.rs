@@ -1,11 +1,28 @@
 //! What A1111's prompts may hold that is not followed here. It is said, when a picture is drawn as well as when one's
 //! settings are read; nothing is dropped in silence.
 
+use super::Dialect;
+
 /// How many of a kind are named; the rest is counted.
 const NAMED: usize = 5;
 
 /// A prompt without `<lora:name:0.8>` and the like, and these tags.
 pub fn without_networks(prompt: &str) -> (String, Vec<&str>) {
+    without(prompt, is_network)
+}
+
+/// A prompt without the tags that its dialect has, and these: in ComfyUI's LoRAs alone, for which it has nodes in their place;
+/// in diffusers' none, where every character is text.
+pub fn without_tags(dialect: Dialect, prompt: &str) -> (String, Vec<&str>) {
+    match dialect {
+        Dialect::A1111 => without_networks(prompt),
+        Dialect::ComfyUi => without(prompt, is_lora),
+        Dialect::Diffusers => (prompt.to_string(), Vec::new()),
+    }
+}
+
+/// A prompt without those of its tags, and these.
+fn without(prompt: &str, is_one: impl Fn(&str) -> bool) -> (String, Vec<&str>) {
     let (mut kept, mut tags) = (String::with_capacity(prompt.len()), Vec::new());
     let (mut open, mut from) = (None, 0);
     // One pass: the last `<` before a `>` opens the only tag that may end there, for tags hold no other.
@@ -13,7 +30,7 @@ pub fn without_networks(prompt: &str) -> (String, Vec<&str>) {
         if prompt[at..].starts_with('<') {
             open = Some(at);
         } else if let Some(start) = open.take()
-            && is_network(&prompt[start + 1..at])
+            && is_one(&prompt[start + 1..at])
         {
             kept.push_str(&prompt[from..start]);
             tags.push(&prompt[start..=at]);
@@ -31,9 +48,14 @@ fn is_network(tag: &str) -> bool {
     !kind.is_empty() && kind.chars().all(word) && !name.is_empty() && !name.contains('\n')
 }
 
+/// `lora:name` and the like.
+fn is_lora(tag: &str) -> bool {
+    is_network(tag) && (tag.starts_with("lora:") || tag.starts_with("lyco:"))
+}
+
 /// Sentences about everything in a prompt that is not followed.
-pub fn notices(prompt: &str) -> Vec<String> {
-    let (_, tags) = without_networks(prompt);
+pub fn notices(dialect: Dialect, prompt: &str) -> Vec<String> {
+    let (_, tags) = without_tags(dialect, prompt);
     let mut notices: Vec<String> = tags
         .iter()
         .take(NAMED)
@@ -65,10 +87,18 @@ mod tests {
     }
 
     #[test]
+    fn a_dialect_has_tags_of_its_own() {
+        let of = |dialect| without_tags(dialect, "a <lora:x:1><hypernet:y:1>");
+        assert_eq!(of(Dialect::A1111), ("a ".to_string(), vec!["<lora:x:1>", "<hypernet:y:1>"]));
+        assert_eq!(of(Dialect::ComfyUi), ("a <hypernet:y:1>".to_string(), vec!["<lora:x:1>"]));
+        assert_eq!(of(Dialect::Diffusers), ("a <lora:x:1><hypernet:y:1>".to_string(), vec![]));
+    }
+
+    #[test]
     fn what_is_not_followed_is_said() {
-        let said = |prompt: &str| notices(prompt).join("\n");
+        let said = |prompt: &str| notices(Dialect::A1111, prompt).join("\n");
         assert_eq!(said("a (red:1.2) [blue] cat, [red:green:0.5], [cat|dog] AND a:b"), "");
-        assert_eq!(notices(&"<lora:x:1>".repeat(100)).len(), NAMED + 1);
+        assert_eq!(notices(Dialect::A1111, &"<lora:x:1>".repeat(100)).len(), NAMED + 1);
         assert!(said(&"<lora:x:1>".repeat(100)).ends_with("95 more networks are left out."));
     }
 
@@ -78,7 +108,9 @@ mod tests {
             let (kept, tags) = without_networks(&prompt);
             let lengths: usize = tags.iter().map(|tag| tag.len()).sum();
             prop_assert_eq!(kept.len() + lengths, prompt.len());
-            let _ = notices(&prompt);
+            for dialect in Dialect::ALL {
+                let _ = notices(dialect, &prompt);
+            }
         }
     }
 }

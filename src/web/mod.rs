@@ -54,7 +54,7 @@ mod values;
 pub use engine::Engine;
 pub use folder::join_folder;
 pub use loras::{about_network, networks_in};
-pub use recall::read_settings;
+pub use recall::{comfyui_graph, read_settings};
 pub use sizes::kept_sizes;
 
 use wasm_bindgen::prelude::wasm_bindgen;

@@ -12,6 +12,7 @@ mod model;
 mod models;
 mod picture;
 mod plan;
+mod recall;
 mod split;
 mod train;
 mod upscale;
@@ -41,6 +42,8 @@ enum Command {
     Plan(plan::Args),
     /// Say what a file or folder holds, from its header alone.
     Inspect(inspect::Args),
+    /// Print the settings that a picture's file says it was made with, or write them as a graph of ComfyUI's.
+    Recall(recall::Args),
     /// Write a diffusers folder or a checkpoint in one file as a GGUF with smaller weights.
     #[command(alias = "quantize")]
     Import(import::Args),
@@ -61,6 +64,7 @@ fn main() -> ExitCode {
         Command::Upscale(args) => pollster::block_on(upscale::run(args)),
         Command::Plan(args) => plan::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Recall(args) => recall::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Models(args) => models::run(&args),
         Command::Split(args) => split::run(&args),

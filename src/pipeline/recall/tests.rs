@@ -1,5 +1,6 @@
 //! Our own pictures come back whole; strangers' as far as they can, and the rest is said.
 
+mod graphs;
 mod pictures;
 
 use super::*;
@@ -251,6 +252,7 @@ fn files() -> Result<()> {
     for (bytes, words) in [
         (b"GIF89a".as_slice(), "this is a GIF; settings are read from PNG, JPEG and WebP files"),
         (b"", "this is an empty file"),
+        (br#"{"nodes": [], "links": []}"#, "this is JSON without settings; settings are read from"),
         (b"hello", "this is no picture"),
         (b"\0\0\0\x20ftypavif", "this is an AVIF"),
         (&good[..20], "damaged"),
@@ -441,68 +443,6 @@ fn json_is_read_and_never_shown_as_a_prompt() -> Result<()> {
     let settings = from_file(&png_of("invokeai_metadata", invoke))?;
     assert_eq!((settings.model.as_deref(), settings.sampler), (Some("x"), Some("euler-a")));
     assert!(from_file(&png_of("parameters", r#"{"seed": -1, "prompt": "a"}"#))?.notices[0].contains("-1"));
-    Ok(())
-}
-
-/// A text-to-image graph as ComfyUI saves it; the numbers are wires.
-const GRAPH: &str = r#"{
-    "3": {"class_type": "KSampler", "inputs": {"seed": 42, "steps": 20, "cfg": 8.0, "sampler_name": "dpmpp_2m",
-        "scheduler": "karras", "denoise": 1.0, "model": ["10", 0], "positive": ["6", 0], "negative": ["7", 0],
-        "latent_image": ["5", 0]}},
-    "4": {"class_type": "CheckpointLoaderSimple", "inputs": {"ckpt_name": "sd15/v1-5.safetensors"}},
-    "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 512, "height": 768, "batch_size": 1}},
-    "6": {"class_type": "ConditioningZeroOut", "inputs": {"conditioning": ["8", 0]}},
-    "7": {"class_type": "CLIPTextEncode", "inputs": {"text": "ugly", "clip": ["4", 1]}},
-    "8": {"class_type": "CLIPTextEncode", "inputs": {"text": ["9", 0], "clip": ["4", 1]}},
-    "9": {"class_type": "PrimitiveString", "inputs": {"value": "a red apple"}},
-    "10": {"class_type": "LoraLoader", "inputs": {"model": ["4", 0], "is_changed": NaN}}}"#;
-
-#[test]
-fn a_plain_graph_of_comfyui() -> Result<()> {
-    let prefixed = format!("prompt:{GRAPH}\0");
-    for file in [png_of("prompt", GRAPH), webp(&exif(false, 0x0110, prefixed.as_bytes()))] {
-        let settings = from_file(&file)?;
-        let expected = Settings {
-            prompt: Some("a red apple".to_string()),
-            negative_prompt: Some("ugly".to_string()),
-            dialect: Some(Dialect::ComfyUi),
-            steps: Some(20),
-            guidance: Some(8.0),
-            seed: Some("42".to_string()),
-            sampler: Some("dpm++-2m"),
-            schedule: Some("karras"),
-            rng: Some("torch"),
-            width: Some(512),
-            height: Some(768),
-            model: Some("v1-5".to_string()),
-            notices: settings.notices.clone(),
-            ..Settings::default()
-        };
-        assert_eq!(settings, expected);
-        assert!(settings.notices[0].starts_with("Made by ComfyUI"), "{:?}", settings.notices);
-        assert_eq!(settings.notices[1..], ["Not used here: LoraLoader."]);
-    }
-    Ok(())
-}
-
-#[test]
-fn other_graphs_of_comfyui_say_what_they_are() -> Result<()> {
-    let bare = from_file(&png_of("prompt", r#"{"3":{"class_type":"KSampler","inputs":{"seed":42}}}"#))?;
-    assert_eq!((bare.prompt, bare.seed.as_deref(), bare.steps), (None, Some("42"), None));
-    assert!(
-        bare.notices.join(" ").contains("Made by ComfyUI")
-            && bare.notices.join(" ").contains("what is typed stays")
-    );
-    // A ring of wires, and one that leads nowhere.
-    let ring = r#"{"1":{"class_type":"KSampler","inputs":{"positive":["2",0],"negative":["9",0],"denoise":0.5}},
-        "2":{"class_type":"X","inputs":{"conditioning":["2",0]}}}"#;
-    let ring = from_file(&png_of("prompt", ring))?;
-    assert_eq!(ring.prompt, None);
-    assert!(ring.notices.iter().any(|notice| notice.contains("over another picture")), "{:?}", ring.notices);
-    for other in [r#"{"1":{"class_type":"SaveImage"}}"#, "[1]", "{\"a\":", "no graph"] {
-        let error = from_file(&png_of("prompt", other)).unwrap_err().to_string();
-        assert!(error.contains("ComfyUI"), "{other}: {error}");
-    }
     Ok(())
 }
 
