@@ -37,6 +37,8 @@ pub struct Settings {
     pub loras: Vec<Used>,
     pub steps: Option<u32>,
     pub guidance: Option<f64>,
+    /// How far guided predictions were brought back to the spread of the prompt's own.
+    pub guidance_rescale: Option<f64>,
     /// Decimal digits: JavaScript's numbers do not hold 64 bits.
     pub seed: Option<String>,
     pub variation_seed: Option<String>,

@@ -28,6 +28,8 @@ pub(super) const EMBEDDINGS: &str = "TI hashes";
 
 /// How much of a run was taken from a picture, in A1111's word.
 pub(super) const STRENGTH: &str = "Denoising strength";
+/// The name of the field that says how far guided predictions were brought back.
+pub(super) const RESCALE: &str = "CFG rescale";
 
 /// The settings of a run.
 #[derive(Debug, Clone)]
@@ -317,7 +319,7 @@ impl Request {
             field("Model", model.to_string()),
         ];
         if let Some(by) = self.guidance_rescale {
-            fields.push(field("CFG rescale", by.to_string()));
+            fields.push(field(RESCALE, by.to_string()));
         }
         if let Some(Variation { seed, strength }) = self.variation {
             fields.push(field("Variation seed", seed.wrapping_add(index as u64).to_string()));

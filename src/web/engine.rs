@@ -354,6 +354,7 @@ impl Inner {
         match get(ask, "what").as_string().as_deref() {
             Some("film") => return study::film(ask),
             Some("map") => return study::control_map(ask),
+            Some("expand") => return study::expanded(ask),
             _ => {}
         }
         let mut work = self.work.lock().await;

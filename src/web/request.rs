@@ -141,7 +141,7 @@ pub(super) fn generate(value: &JsValue) -> Result<pipeline::Request> {
 }
 
 /// Reads lists of lines by name, or nothing.
-fn wildcards(value: &JsValue) -> Result<Option<Wildcards>> {
+pub(super) fn wildcards(value: &JsValue) -> Result<Option<Wildcards>> {
     let Some(lists) = value.dyn_ref::<Object>() else { return Ok(None) };
     let mut wildcards = Wildcards::default();
     for entry in Object::entries(lists).iter() {
@@ -157,6 +157,11 @@ fn wildcards(value: &JsValue) -> Result<Option<Wildcards>> {
     Ok(Some(wildcards))
 }
 
+/// Reads `{ prompt, negativePrompt }`, what the prompts were made of where somebody else expanded it, or nothing.
+fn templates(value: &JsValue) -> [Option<String>; 2] {
+    ["prompt", "negativePrompt"].map(|name| get(value, name).as_string())
+}
+
 fn asked(value: &JsValue) -> Result<pipeline::Request> {
     let Defaults { sampler, schedule, .. } = Defaults::GENERAL;
     Ok(pipeline::Request {
@@ -166,7 +171,7 @@ fn asked(value: &JsValue) -> Result<pipeline::Request> {
         negative_prompt: text(value, "negativePrompt")?,
         dialect: dialect(value)?,
         emphasis: emphasis(value)?,
-        templates: [None, None],
+        templates: templates(&get(value, "templates")),
         embeddings: embeddings(value)?,
         steps: whole(value, "steps", None)?,
         guidance: number(value, "guidance", None)?,

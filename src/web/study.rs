@@ -12,7 +12,7 @@ use crate::image::encode_apng;
 use crate::pipeline::study::{self, AttentionMap, Start, StepTrace, Token};
 use crate::pipeline::{Cancel, Request, SIZE_RANGE};
 use crate::sample::{Forward, NoiseSource, Step};
-use crate::{Error, Result};
+use crate::{Error, Result, prompt};
 
 /// Answers a question that needs no model: `film` (`frames`, `delay`) to the bytes of an animated PNG.
 pub(super) fn film(ask: &JsValue) -> Result<JsValue> {
@@ -34,6 +34,18 @@ pub(super) fn control_map(ask: &JsValue) -> Result<JsValue> {
         }
     }
     Ok(picture(&request::control(ask, 0)?.picture([width, height])?))
+}
+
+/// Answers a third such: `expand` (`prompt`, `negativePrompt`, `wildcards`, `seed`) to what the seed makes of templates.
+pub(super) fn expanded(ask: &JsValue) -> Result<JsValue> {
+    let texts = [request::text(ask, "prompt")?, request::text(ask, "negativePrompt")?];
+    let wildcards = request::wildcards(&get(ask, "wildcards"))?.unwrap_or_default();
+    let seed = request::seed(ask, "seed")?;
+    let [prompt, negative] = prompt::expand(texts.each_ref().map(String::as_str), &wildcards, seed)?;
+    let object = Object::new().into();
+    set(&object, "prompt", prompt.as_str());
+    set(&object, "negativePrompt", negative.as_str());
+    Ok(object)
 }
 
 /// Answers a question about the loaded model.
@@ -84,7 +96,7 @@ pub(super) async fn answer(backend: &mut Backend, ask: &JsValue, cancel: &Cancel
         }
         _ => Err(invalid(
             "what",
-            "is none of schedule, noise, tokens, length, understood, encode, decode, begin, step, film, map",
+            "is none of schedule, noise, tokens, length, understood, encode, decode, begin, step, film, map, expand",
         )),
     }
 }

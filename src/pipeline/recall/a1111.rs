@@ -11,7 +11,7 @@ use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING, MAX_REGIONS};
 use crate::pipeline::networks::HASHES;
 use crate::pipeline::picture::{AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, OVERLAP, PADDING};
 use crate::pipeline::regions::{self, Place, Region};
-use crate::pipeline::request::{DIALECT, EMBEDDINGS, EMPHASIS, STRENGTH};
+use crate::pipeline::request::{DIALECT, EMBEDDINGS, EMPHASIS, RESCALE, STRENGTH};
 use crate::pipeline::tiling::TILING;
 use crate::pipeline::windows;
 use crate::pipeline::{Importance, MaskedContent, Upscaler};
@@ -57,6 +57,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
         match key.as_str() {
             "Steps" => settings.steps = settings.number(key, value),
             "CFG scale" => settings.guidance = settings.number(key, value),
+            RESCALE => settings.guidance_rescale = settings.number(key, value),
             "Seed" => settings.seed = settings.number::<u64>(key, value).map(|seed| seed.to_string()),
             "Variation seed" => {
                 settings.variation_seed = settings.number::<u64>(key, value).map(|seed| seed.to_string());

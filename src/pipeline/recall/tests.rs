@@ -58,6 +58,7 @@ fn our_own_come_back_whole() {
         loras: Vec::new(),
         steps: Some(12),
         guidance: Some(2.5),
+        guidance_rescale: None,
         seed: Some(u64::MAX.to_string()),
         variation_seed: Some("8".to_string()),
         variation_strength: Some(0.3),
@@ -209,6 +210,14 @@ fn options_of_samplers_come_back() {
     let Settings { sampler_options, notices, .. } = recalled(text);
     assert_eq!(sampler_options.and_then(|options| options.discard_next_to_last_sigma), Some(true));
     assert_eq!(notices, ["Sigma churn is “much”, which cannot be read."]);
+}
+
+#[test]
+fn how_far_guided_predictions_were_brought_back_comes_back() {
+    let text = Request { guidance_rescale: Some(0.7), ..request() }.parameters("mini", &[], 0).to_string();
+    assert!(text.contains("CFG rescale: 0.7"), "{text}");
+    let Settings { guidance_rescale, notices, .. } = recalled(&text);
+    assert_eq!((guidance_rescale, notices), (Some(0.7), vec![]));
 }
 
 #[test]
