@@ -317,6 +317,7 @@ export class OpenGen extends EventTarget {
     check('request', request);
     const plain = /** @type {any} */ (withPlainSeeds({ ...ask, ...(request && { request: withPlainSeeds(request) }) }));
     const { signal } = options;
+    if (what === 'expand') return this.#link.call({ type: 'study', ask: plain }, { signal });
     return this.#link.inTurn(() => this.#link.call({ type: 'study', ask: plain }, { signal }), signal);
   }
 

@@ -188,6 +188,8 @@ export interface GenerateRequest {
    * what became of them and, as A1111's `Template`, the template. Default: prompts are what they say.
    */
   wildcards?: Record<string, string[]>;
+  /** What the prompts were made of, where somebody else made them of templates: the picture's settings have it, nothing else does. */
+  templates?: { prompt?: string; negativePrompt?: string };
   /** Denoising steps, 1 … 1000, and no more than the model was trained with. Default: the model's, else 20. */
   steps: number;
   /** Classifier-free guidance, 0 … 100; up to 1 half the work is saved. Default: the model's, else 7.5. */
@@ -558,6 +560,8 @@ export type Study =
   | { what: 'length'; prompt: string } & Reading
   /** What is made of a prompt; `steps` are evaluations of the UNet, 20 if left out. */
   | { what: 'understood'; prompt: string; steps?: number } & Reading
+  /** The prompts that a seed makes of templates, as `wildcards` of a request has them; needs no model, and waits for none. */
+  | { what: 'expand'; prompt: string; negativePrompt?: string; wildcards?: Record<string, string[]>; seed: Seed }
   /** To scaled latents. */
   | { what: 'encode'; image: Pixels }
   /** Width and height are the picture's. */
@@ -605,6 +609,7 @@ export type StudyAnswer<S extends Study> =
   /** `room`: the tokens that the chunks of this prompt hold, 75 each in Stable Diffusion. */
   S extends { what: 'length' } ? { tokens: number; room: number } :
   S extends { what: 'understood' } ? Understood :
+  S extends { what: 'expand' } ? { prompt: string; negativePrompt: string } :
   S extends { what: 'encode' } ? Float32Array :
   S extends { what: 'decode' } ? Pixels :
   S extends { what: 'noise'; image: Pixels } ? { image: Pixels } :
@@ -781,6 +786,8 @@ export interface PictureSettings {
   loras: { name: string; hash: string }[];
   steps: number | null;
   guidance: number | null;
+  /** How far guided answers were brought back, 0 … 1. */
+  guidanceRescale: number | null;
   /** Decimal digits. */
   seed: string | null;
   variationSeed: string | null;

@@ -107,6 +107,7 @@ async function perform(call) {
       return cancellable(call.id, (engine) => engine.train(call.ask, tell));
     }
     case 'study':
+      if (call.ask.what === 'expand') return running.engine.study(call.ask); // beside what runs
       return cancellable(call.id, async (engine) => engine.study(await studied(call.ask)));
     case 'listNetworks':
       return networks.list();

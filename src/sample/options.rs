@@ -65,7 +65,7 @@ const NUMBERS: [Number; 8] = [
         a1111: "Eta",
         field: |options| &mut options.eta,
         range: [0.0, 10.0],
-        takes: |sampler, _| sampler.has_eta(),
+        takes: |sampler, _| sampler.eta().is_some(),
         taken_by: "samplers that draw noise anew (ddim, tcd, ancestral and SDE ones)",
     },
     Number {
@@ -121,7 +121,7 @@ const NUMBERS: [Number; 8] = [
         a1111: "Schedule rho",
         field: |options| &mut options.rho,
         range: [0.01, 100.0],
-        takes: |_, schedule| schedule.has_rho(),
+        takes: |_, schedule| schedule.rho().is_some(),
         taken_by: "the schedules karras and polyexponential",
     },
 ];
@@ -232,6 +232,72 @@ impl SamplerOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `www/steer/takes.js` as it has to be.
+    fn javascript() -> String {
+        let list = |names: Vec<String>| format!("[{}]", names.join(", "));
+        let quoted = |name: &str| format!("'{name}'");
+        let samplers = |are: fn(SamplerKind) -> bool| {
+            list(
+                SamplerKind::ALL
+                    .into_iter()
+                    .filter(|kind| are(*kind))
+                    .map(|kind| quoted(kind.name()))
+                    .collect(),
+            )
+        };
+        let schedules = |are: fn(ScheduleKind) -> bool| {
+            list(
+                ScheduleKind::ALL
+                    .into_iter()
+                    .filter(|kind| are(*kind))
+                    .map(|kind| quoted(kind.name()))
+                    .collect(),
+            )
+        };
+        let camel = |name: &str| {
+            let mut words = name.split('_');
+            let first = words.next().unwrap_or_default().to_string();
+            words.fold(first, |all, word| all + &word[..1].to_uppercase() + &word[1..])
+        };
+        let bound = |value: f64| if value.is_finite() { value.to_string() } else { "Infinity".to_string() };
+        let numbers = NUMBERS.iter().map(|Number { name, range: [low, high], .. }| {
+            format!("  {}: [{}, {}],\n", camel(name), bound(*low), bound(*high))
+        });
+        let eta = SamplerKind::ALL
+            .into_iter()
+            .filter_map(|kind| kind.eta().map(|eta| format!("  {}: {eta},\n", quoted(kind.name()))));
+        let bends = ScheduleKind::ALL
+            .into_iter()
+            .filter_map(|kind| kind.rho().map(|rho| format!("  {}: {rho},\n", quoted(kind.name()))));
+        format!(
+            "/**\n * Which samplers and schedules take what they may be told beside, and what they take where nothing is said.\n *\n \
+             * These are the engine's own: change them in src/sample, where a test of options.rs says what stands here.\n */\n\n\
+             /** Of numbers: from, to. @type {{Record<string, [number, number]>}} */\nexport const NUMBERS = {{\n{}}};\n\n\
+             /** What samplers that have an η have as η. @type {{Record<string, number>}} */\nexport const ETA = {{\n{}}};\n\n\
+             /** To whose steps noise may be added. */\nexport const CHURNS = {};\n\n\
+             /** Those that may draw noise in their steps, or before them. */\nexport const DRAWS = {};\n\n\
+             /** Those that are told noise levels. */\nexport const LEVELS = {};\n\n\
+             /** Those that leave the last level but one out. */\nexport const DISCARDS = {};\n\n\
+             /** Schedules between two levels. */\nexport const ENDS = {};\n\n\
+             /** How far schedules bend that do. @type {{Record<string, number>}} */\nexport const BENDS = {{\n{}}};\n",
+            numbers.collect::<String>(),
+            eta.collect::<String>(),
+            samplers(SamplerKind::churns),
+            samplers(SamplerKind::draws),
+            samplers(SamplerKind::has_levels),
+            samplers(SamplerKind::discards),
+            schedules(ScheduleKind::has_ends),
+            bends.collect::<String>(),
+        )
+    }
+
+    #[test]
+    fn javascript_has_the_same_options() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("www/steer/takes.js");
+        let there = std::fs::read_to_string(&path).expect("takes.js");
+        assert_eq!(there, javascript());
+    }
 
     #[test]
     fn a_pictures_text_carries_every_option() {

@@ -518,9 +518,14 @@ impl SamplerKind {
         }
     }
 
-    /// Whether it has an η.
-    pub fn has_eta(self) -> bool {
-        self.row().eta.is_some()
+    /// Its η where nothing else is said; none where it has no η.
+    pub fn eta(self) -> Option<f64> {
+        self.row().eta
+    }
+
+    /// Whether it leaves the last level but one out by itself.
+    pub fn discards(self) -> bool {
+        self.row().discards
     }
 
     /// Whether noise may be added before its steps.

@@ -159,9 +159,12 @@ pub fn sigma_at(sigmas: &[f32], timestep: f64) -> f64 {
     slope * (t - low as f64) + value
 }
 
-/// The sigmas of T. Karras et al., <https://arxiv.org/abs/2206.00364>, equation 5, with ρ = 7 if left out.
+/// The paper's, which k-diffusion and diffusers take too.
+pub const KARRAS_RHO: f64 = 7.0;
+
+/// The sigmas of T. Karras et al., <https://arxiv.org/abs/2206.00364>, equation 5, with [`KARRAS_RHO`] if left out.
 pub fn karras(sigma_max: f64, sigma_min: f64, rho: Option<f64>, steps: usize) -> Vec<f64> {
-    let rho = rho.unwrap_or(7.0);
+    let rho = rho.unwrap_or(KARRAS_RHO);
     let (max, min) = (sigma_max.powf(1.0 / rho), sigma_min.powf(1.0 / rho));
     let ramp = |i: usize| if steps < 2 { 0.0 } else { i as f64 / (steps - 1) as f64 };
     (0..steps).map(|i| (max + ramp(i) * (min - max)).powf(rho)).collect()

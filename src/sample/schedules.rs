@@ -13,9 +13,12 @@ use serde::{Deserialize, Serialize};
 use super::beta::beta_quantile;
 use super::by_name;
 use super::samplers::Asked;
-use super::schedule::{alphas_cumprod_above_zero, k_timestep_at, linspace_f32, sigmas};
+use super::schedule::{KARRAS_RHO, alphas_cumprod_above_zero, k_timestep_at, linspace_f32, sigmas};
 use crate::config::{SchedulerConfig, TimestepSpacing};
 use crate::error::{Error, Result};
+
+/// Straight in ln σ: k-diffusion's.
+const POLYEXPONENTIAL_RHO: f64 = 1.0;
 
 /// How a sampler spaces its noise levels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -167,9 +170,13 @@ impl ScheduleKind {
         matches!(self, Karras | Normal | Exponential | Polyexponential | SgmUniform)
     }
 
-    /// Whether it bends by an exponent.
-    pub(super) fn has_rho(self) -> bool {
-        matches!(self, ScheduleKind::Karras | ScheduleKind::Polyexponential)
+    /// By which exponent it bends where nothing else is said: k-diffusion's.
+    pub(super) fn rho(self) -> Option<f64> {
+        match self {
+            ScheduleKind::Karras => Some(KARRAS_RHO),
+            ScheduleKind::Polyexponential => Some(POLYEXPONENTIAL_RHO),
+            _ => None,
+        }
     }
 }
 
@@ -225,7 +232,7 @@ fn levels(asked: &Asked<'_>, kind: ScheduleKind, all: &[f32], n: usize) -> Resul
     Ok(Some(match kind {
         ScheduleKind::Default | ScheduleKind::Trailing | ScheduleKind::Linspace => return Ok(None),
         ScheduleKind::Karras => {
-            let rho = options.rho.unwrap_or(7.0);
+            let rho = options.rho.unwrap_or(KARRAS_RHO);
             let (max, min) = (max.powf(1.0 / rho), min.powf(1.0 / rho));
             let by = |ramp: f32| max as f32 + ramp * (min - max) as f32;
             let level = |ramp: f32| f64::from(by(ramp)).powf(rho) as f32;
@@ -233,7 +240,7 @@ fn levels(asked: &Asked<'_>, kind: ScheduleKind, all: &[f32], n: usize) -> Resul
         }
         ScheduleKind::Exponential => linspace_f32(max.ln(), min.ln(), n).into_iter().map(from_log).collect(),
         ScheduleKind::Polyexponential => {
-            let rho = options.rho.unwrap_or(1.0);
+            let rho = options.rho.unwrap_or(POLYEXPONENTIAL_RHO);
             let (slope, low) = ((max.ln() - min.ln()) as f32, min.ln() as f32);
             let level = |ramp: f32| from_log(f64::from(ramp).powf(rho) as f32 * slope + low);
             linspace_f32(1.0, 0.0, n).into_iter().map(level).collect()

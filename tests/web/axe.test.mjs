@@ -57,6 +57,20 @@ test('Create: empty, with a picture, begun with one, painted over, with words th
   await clean(page, 'storage');
 });
 
+test('Create: finer settings, and drawing in tiles', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await page.locator('#sampler').selectOption('euler');
+  await page.locator('#schedule').selectOption('karras');
+  await page.locator('#sampling > summary').click();
+  await page.locator('#sChurn').fill('20000');
+  await page.locator('#second > summary').click();
+  await page.locator('#tiles').fill('60');
+  await page.locator('#generate').click();
+  await page.locator('#sChurn-error').getByText('Churn takes a number').waitFor();
+  await clean(page, 'with finer settings and tiles');
+});
+
 test('Models: as it opens', async () => {
   const page = await visitor(it, { path: '?engine=cpu#models' });
   await ready(page);

@@ -61,8 +61,9 @@ export class Grid {
     const count = sides.reduce((product, { values }) => product * values.length, 1);
     if (count > MOST) throw new Error(`That would be ${count.toLocaleString('en')} pictures; up to ${MOST.toLocaleString('en')} can be drawn.`);
     const begun = this.begin.request;
-    const { batch: _, ...base } = { ...this.settings.glance(), ...begun, ...this.making.extras?.of(begun) };
-    return { sides, cells: cellsOf(base, sides) };
+    const { batch: _, ...base } = { ...this.settings.glance(), ...begun };
+    // Beside the form a cell is told what counts with its own sampler, words and size.
+    return { sides, cells: cellsOf(base, sides).map((cell) => ({ ...cell, ...this.making.extras?.of(cell) })) };
   }
 
   /** Says how many pictures that is and how long it takes, or what is missing. */

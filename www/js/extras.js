@@ -1,6 +1,6 @@
 /**
- * What a run is asked for beside the form's fields and what it begins with: a second pass, a tiling, regions, control images. What these are
- * set to comes with the code of their parts, when one is opened, was on at the last visit, or is wanted for a picture's settings.
+ * What a run is asked for beside the form's fields and what it begins with: options of the sampler, a second pass, tiles, regions, control
+ * images. What these are set to comes with the code of their parts, when one is opened, was on at the last visit, or is wanted for a picture's settings.
  */
 
 import { $, keep } from './dom.js';
@@ -15,10 +15,16 @@ export class Extras {
     /** @type {import('../steer/second.js').Second | null} */ this.second = null;
     /** @type {import('../steer/controls.js').Controls | null} */ this.controls = null;
     /** @type {import('../steer/regions.js').Regions | null} */ this.regions = null;
+    /** @type {import('../steer/sampling.js').Sampling | null} */ this.sampling = null;
+    const samplingAt = new URL('../steer/sampling.js', import.meta.url);
     const secondAt = new URL('../steer/second.js', import.meta.url);
     const controlsAt = new URL('../steer/controls.js', import.meta.url);
     const regionsAt = new URL('../steer/regions.js', import.meta.url);
     this.parts = {
+      sampling: new Part({
+        id: 'sampling', what: 'What the sampler is told beside', load: () => import('../steer/sampling.js'), address: samplingAt, kept: 'steer',
+        begin: ({ Sampling }) => (this.sampling = new Sampling(page)),
+      }),
       second: new Part({
         id: 'second', what: 'What a second pass needs', load: () => import('../steer/second.js'), address: secondAt, kept: 'steer',
         begin: ({ Second }) => (this.second = new Second(page)),
@@ -46,18 +52,21 @@ export class Extras {
 
   /** What a request says of it. @param {any} request what it says already */
   of(request) {
-    return { ...this.second?.of(request), ...this.regions?.of(request), ...this.controls?.of() };
+    return { ...this.sampling?.of(request), ...this.second?.of(request), ...this.regions?.of(request), ...this.controls?.of() };
   }
 
   /** What is missing in it. @returns {{field: string, message: string} | null} */
   missing() {
-    return this.second?.missing() ?? this.controls?.missing() ?? null;
+    return this.sampling?.missing() ?? this.second?.missing() ?? this.controls?.missing() ?? null;
   }
 
-  /** Takes over what a picture was made with. @param {{hires?: any, tiling?: any, regions?: any[], controls?: any[]}} settings */
-  async take({ hires, tiling, regions, controls }) {
-    const second = hires || (tiling && tiling !== 'none') ? await this.parts.second.here() : this.second;
-    second?.take({ hires, tiling });
+  /** Takes over what a picture was made with. @param {Record<string, any>} settings */
+  async take({ hires, tiling, tiles, regions, controls, ...told }) {
+    const { samplerOptions, guidanceRescale, emphasis } = told;
+    const sampling = samplerOptions || (guidanceRescale ?? emphasis ?? null) !== null ? await this.parts.sampling.here() : this.sampling;
+    sampling?.take(told);
+    const second = hires || tiles || (tiling && tiling !== 'none') ? await this.parts.second.here() : this.second;
+    second?.take({ hires, tiling, tiles });
     if (regions?.length || this.regions) (await this.parts.regions.here())?.take(regions ?? []);
     if (controls?.length || this.controls) (await this.parts.controls.here())?.take(controls ?? []);
   }

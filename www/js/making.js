@@ -105,7 +105,7 @@ export class Making {
 
   /** Waits for what was set beside the form at the last visit. @returns {Promise<any> | null} */
   #furnishing() {
-    const isHere = this.extras?.isHere || !['second', 'regions', 'controls'].some((id) => keep.read(id)?.on);
+    const isHere = this.extras?.isHere || !['sampling', 'second', 'regions', 'controls'].some((id) => keep.read(id)?.on);
     return isHere ? null : this.on.onExtras();
   }
 

@@ -11,7 +11,6 @@ import { sentence } from './words.js';
 
 /** Larger files are not read: pictures with settings are far smaller, and the engine reads them whole. */
 const MOST_BYTES = 64e6;
-const TOLD = 'Its sampler was told more than this page has fields for: ';
 
 export class Recall {
   /**
@@ -19,7 +18,7 @@ export class Recall {
    * @param {() => Promise<import('../client.js').OpenGen>} options.engine the engine that reads the files
    * @param {(values: Record<string, string>) => {lines: string[], action?: {label: string, run: () => void}}} options.onSettings
    *   puts values into the form, by field; returns a sentence for each that could not be honoured, and what is offered
-   * @param {(found: {hires: any, tiling: any, regions: any[], controls: any[]}) => void} options.onExtras puts in what is beside the form
+   * @param {(found: any) => void} options.onExtras puts in what is beside the form
    * @param {(file: File, name: string) => void} options.onBegin a picture is what the next one begins with
    * @param {() => boolean} options.begins whether that is what pictures are brought for
    * @param {(files: File[]) => void} options.onModel takes a model's files that were dropped
@@ -49,14 +48,14 @@ export class Recall {
     const begin = { label: 'Begin with it', run: () => this.onBegin(file, pasted ? 'The pasted picture' : file.name) };
     try {
       const og = await this.engine();
-      const { notices, hires, tiling, tiles, samplerOptions, regions, controls, loras, embeddings, ...settings } = await og.readSettings(file);
+      const { notices, loras, embeddings, ...settings } = await og.readSettings(file);
       const called = await calledHere(settings.prompt, loras, og);
       settings.prompt = called.prompt;
-      this.onExtras({ hires, tiling, regions, controls });
+      this.onExtras(settings);
       const { lines, action } = this.onSettings(valuesOf(settings));
       const from = pasted ? 'the pasted picture' : name;
       const fixed = settings.seed === null || settings.seed === undefined ? '' : ` Its seed is set: ${settings.seed}.`;
-      report(`Settings read from ${from}.${fixed}`, [...notices, ...called.lines, ...told(samplerOptions), ...inTiles(tiles), ...lines], action ?? begin);
+      report(`Settings read from ${from}.${fixed}`, [...notices, ...called.lines, ...lines], action ?? begin);
     } catch (error) {
       const hint = 'Copying a picture loses its settings in most browsers: drop the file instead.';
       report(`${name} was not read.`, [sentence(error.message), 'Your settings are as they were.', ...(pasted ? [hint] : [])],
@@ -129,9 +128,3 @@ async function calledHere(prompt, loras, og) {
   }
   return { prompt, lines };
 }
-
-/** What a sampler was told, as a sentence. @param {import('../protocol.d.ts').SamplerOptions | null} options */
-const told = (options) => (options ? [`${TOLD}${Object.entries(options).map(([name, value]) => `${name} ${value}`).join(', ')}.`] : []);
-
-/** That a picture was drawn in windows, as a sentence. @param {import('../protocol.d.ts').Tiles | null} tiles */
-const inTiles = (tiles) => (tiles ? [`It was drawn in tiles of ${tiles.size} pixels, which this page has no field for.`] : []);

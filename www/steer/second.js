@@ -1,4 +1,7 @@
-/** A second pass at a larger size (hires fix), and tiles without seams: both off until they are set. */
+/**
+ * A second pass at a larger size (hires fix), tiles without seams, and drawing in overlapping tiles (MultiDiffusion): off until they
+ * are set.
+ */
 
 import { $, keep, make } from '../js/dom.js';
 import { wrongNumber } from '../js/settings.js';
@@ -15,7 +18,7 @@ const TILINGS = [['none', 'Off'], ['both', 'All sides'], ['x', 'Left, right'], [
 /** A factor of 1 is no second pass. */
 const FROM = 1;
 const MOST = 4;
-const PLAIN = { hiresScale: '1', hiresUpscaler: 'latent', hiresStrength: '0.7', hiresSteps: '', tiling: 'none' };
+const PLAIN = { hiresScale: '1', hiresUpscaler: 'latent', hiresStrength: '0.7', hiresSteps: '', tiling: 'none', tiles: '', tilesOverlap: '' };
 const FIELDS = Object.keys(PLAIN);
 
 export class Second {
@@ -34,7 +37,12 @@ export class Second {
     this.#hint = make('p', { className: 'wide quiet hint' });
     this.#hint.setAttribute('aria-live', 'polite');
     const tiling = field('tiling', 'Seamless tile', select(TILINGS));
-    $('second-box').replaceChildren(make('div', { className: 'fields' }, scale, tiling, method, steps, strength, this.#hint));
+    const { from, to, step } = LIMITS.size;
+    const tiles = number('tiles', 'Draw in tiles of', { min: from, max: to, step, inputMode: 'numeric', placeholder: 'whole' });
+    this.#overlap = number('tilesOverlap', 'Tiles overlap by', { min: 0, max: to, step, inputMode: 'numeric' });
+    this.#inTiles = make('p', { className: 'wide quiet hint', textContent: 'In tiles, in pixels, the model looks at one part after the other '
+      + 'at every step, and what parts share is averaged: for pictures larger than it or the memory takes at once. Each part has the whole prompt.' });
+    $('second-box').replaceChildren(make('div', { className: 'fields' }, scale, tiling, method, steps, strength, this.#hint, tiles, this.#overlap, this.#inTiles));
     strength.classList.add('wide');
     const kept = { ...PLAIN, ...keep.read('second')?.values };
     for (const id of FIELDS) {
@@ -50,13 +58,16 @@ export class Second {
   #strength;
   #later;
   #hint;
+  #overlap;
+  #inTiles;
 
   /** What a request says of it. @param {any} request what it says already */
   of({ image }) {
-    const { hiresScale, hiresUpscaler, hiresStrength, hiresSteps, tiling } = this.#values;
+    const { hiresScale, hiresUpscaler, hiresStrength, hiresSteps, tiling, tiles, tilesOverlap } = this.#values;
+    const windows = tiles.trim() && { tiles: { size: Number(tiles), ...(tilesOverlap.trim() && { overlap: Number(tilesOverlap) }) } };
     const steps = hiresSteps.trim() === '' ? {} : { steps: Number(hiresSteps) };
     const hires = { scale: Number(hiresScale), upscaler: hiresUpscaler, strength: Number(hiresStrength), ...steps };
-    return { ...(hires.scale > FROM && !image && { hires }), ...(tiling !== 'none' && { tiling }) };
+    return { ...(hires.scale > FROM && !image && { hires }), ...(tiling !== 'none' && { tiling }), ...windows };
   }
 
   /** What cannot be drawn as it is set. @returns {{field: string, message: string} | null} */
@@ -71,15 +82,29 @@ export class Second {
       return { field: 'hiresScale', message: `That would be ${width} × ${height} pixels; up to ${to} on a side are drawn.` };
     }
     const steps = hiresSteps.trim() && wrongNumber('Its steps', hiresSteps, LIMITS.steps, { whole: true });
-    return steps ? { field: 'hiresSteps', message: steps } : null;
+    return steps ? { field: 'hiresSteps', message: steps } : this.#wrongTiles();
   }
 
-  /** What a picture was made with; what it does not say is off. @param {{hires?: any, tiling?: any}} settings */
-  take({ hires, tiling }) {
+  /** What is wrong with the tiles. @returns {{field: string, message: string} | null} */
+  #wrongTiles() {
+    const { tiles, tilesOverlap } = this.#values;
+    const { step } = LIMITS.size;
+    if (!tiles.trim()) return null;
+    const pixels = (/** @type {string} */ name, /** @type {string} */ text, /** @type {{from: number, to: number}} */ range) =>
+      wrongNumber(name, text, range, { whole: true }) || (Number(text) % step && `${name} takes a multiple of ${step}, such as ${Math.max(range.from, Math.round(Number(text) / step) * step)}.`);
+    const size = pixels('The size of tiles', tiles, LIMITS.size);
+    if (size) return { field: 'tiles', message: size };
+    const overlap = tilesOverlap.trim() && pixels('What tiles share', tilesOverlap, { from: 0, to: Number(tiles) - step });
+    return overlap ? { field: 'tilesOverlap', message: overlap } : null;
+  }
+
+  /** What a picture was made with; what it does not say is off. @param {{hires?: any, tiling?: any, tiles?: any}} settings */
+  take({ hires, tiling, tiles }) {
     const { scale = 1, upscaler, strength, steps } = hires ?? {};
     this.#write({
       ...PLAIN, hiresScale: String(scale), tiling: tiling ?? 'none', ...(upscaler && { hiresUpscaler: upscaler }),
       ...(strength && { hiresStrength: String(strength) }), ...(steps && { hiresSteps: String(steps) }),
+      ...(tiles && { tiles: String(tiles.size), tilesOverlap: String(tiles.overlap ?? '') }),
     });
     if (this.#isOn) $('second').open = true;
   }
@@ -104,8 +129,8 @@ export class Second {
   }
 
   get #isOn() {
-    const { hiresScale, tiling } = this.#values;
-    return Number(hiresScale) > FROM || tiling !== 'none';
+    const { hiresScale, tiling, tiles } = this.#values;
+    return Number(hiresScale) > FROM || tiling !== 'none' || tiles.trim() !== '';
   }
 
   /** How large it becomes: as the engine counts. */
@@ -116,16 +141,18 @@ export class Second {
 
   /** Shows what is set, on the closed lid too, and keeps it. */
   #draw() {
-    const { hiresScale, hiresStrength, tiling } = this.#values;
+    const { hiresScale, hiresStrength, tiling, tiles } = this.#values;
     const larger = Number(hiresScale) > FROM;
     for (const element of this.#later) element.hidden = !larger;
+    for (const element of [this.#overlap, this.#inTiles]) element.hidden = !tiles.trim();
+    $('tilesOverlap').placeholder = String(Math.floor((Number(tiles) || 0) / 16) * 8);
     this.#strength.textContent = `${Math.round(Number(hiresStrength) * 100)} %`;
     const [width, height] = this.#size;
     const small = `Drawn at ${$('width').value} × ${$('height').value}, enlarged, and drawn on at ${width} × ${height}: more detail, and fewer doubles than drawing large at once.`;
     const hint = !larger ? 'More than 1 draws on at a larger size once the picture is there. A seamless tile can be put beside itself.'
       : this.begin.mode === 'words' ? small : 'A second pass follows on words alone; from a picture there is none.';
     if (this.#hint.textContent !== hint) this.#hint.textContent = hint;
-    const words = [larger && `× ${Number(hiresScale)}`, tiling !== 'none' && 'tile'].filter(Boolean).join(', ');
+    const words = [larger && `× ${Number(hiresScale)}`, tiling !== 'none' && 'tile', tiles.trim() && `in tiles of ${Number(tiles)}`].filter(Boolean).join(', ');
     $('second-state').textContent = words || 'off';
     $('second').toggleAttribute('data-on', this.#isOn);
     keep.write('second', { on: this.#isOn, values: this.#values });
