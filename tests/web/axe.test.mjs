@@ -71,6 +71,24 @@ test('Create: finer settings, and drawing in tiles', async () => {
   await clean(page, 'with finer settings and tiles');
 });
 
+test('Create: what a prompt becomes, and the visitor’s lists', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await page.locator('#batch').fill('3');
+  await promptOf(page).fill('a {red|green} apple');
+  await page.locator('#becomes li').first().waitFor();
+  await clean(page, 'with what it becomes');
+  await promptOf(page).fill('a __colour__ apple');
+  await page.getByRole('button', { name: 'Write the list “colour”' }).click();
+  await page.locator('#list-text').fill('red');
+  await page.getByRole('button', { name: 'Keep it' }).click();
+  await page.getByRole('button', { name: 'Change colour' }).click();
+  await page.locator('#list-name').fill('a__b');
+  await page.getByRole('button', { name: 'Keep it' }).click();
+  await page.locator('#list-error').getByText('cannot be called').waitFor();
+  await clean(page, 'with lists');
+});
+
 test('Models: as it opens', async () => {
   const page = await visitor(it, { path: '?engine=cpu#models' });
   await ready(page);

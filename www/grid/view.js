@@ -113,7 +113,14 @@ export class Grid {
         cell.seed = seed;
       });
     }
-    const grid = { sides, cells, made: cells.map(() => null), stopped: false };
+    let chosen = cells;
+    try {
+      chosen = (await this.making.extras?.chosen(cells)) ?? cells;
+    } catch (error) {
+      this.#cost.textContent = sentence(error.message);
+      return;
+    }
+    const grid = { sides, cells: chosen, made: chosen.map(() => null), stopped: false };
     this.#grid = grid;
     this.#show();
     this.#sheet.scrollIntoView({ block: 'nearest' });

@@ -3,6 +3,7 @@
  * images. What these are set to comes with the code of their parts, when one is opened, was on at the last visit, or is wanted for a picture's settings.
  */
 
+import { invalid } from '../errors.js';
 import { $, keep } from './dom.js';
 import { Part } from './parts.js';
 
@@ -20,6 +21,8 @@ export class Extras {
     const secondAt = new URL('../steer/second.js', import.meta.url);
     const controlsAt = new URL('../steer/controls.js', import.meta.url);
     const regionsAt = new URL('../steer/regions.js', import.meta.url);
+    /** @type {import('../steer/dynamic.js').Dynamic | null} */ this.dynamic = null;
+    const dynamicAt = new URL('../steer/dynamic.js', import.meta.url);
     this.parts = {
       sampling: new Part({
         id: 'sampling', what: 'What the sampler is told beside', load: () => import('../steer/sampling.js'), address: samplingAt, kept: 'steer',
@@ -33,26 +36,53 @@ export class Extras {
         id: 'regions', what: 'What regions need', load: () => import('../steer/regions.js'), address: regionsAt, kept: 'steer',
         begin: ({ Regions }) => (this.regions = new Regions(page, partsOf)),
       }),
+      dynamic: new Part({
+        id: 'becomes', what: 'What dynamic prompts need', load: () => import('../steer/dynamic.js'), address: dynamicAt, kept: 'steer',
+        begin: ({ Dynamic }) => (this.dynamic = new Dynamic(page, isTemplate)),
+      }),
       controls: new Part({
         id: 'controls', what: 'What control images need', load: () => import('../steer/controls.js'), address: controlsAt, kept: 'steer',
         begin: async ({ Controls }) => (this.controls = await Controls.begin(page)),
       }),
     };
-    for (const id of ['prompt', 'dialect']) for (const event of ['input', 'put', 'change']) $(id).addEventListener(event, () => this.#offer());
+    for (const id of ['prompt', 'negativePrompt', 'dialect']) for (const event of ['input', 'put', 'change']) $(id).addEventListener(event, () => this.#offer());
     this.#offer();
     this.isHere = false;
     /** Those that were on at the last visit, on their way. */
     this.coming = Promise.all(Object.entries(this.parts).map(([id, part]) => keep.read(id)?.on && part.here())).then(() => (this.isHere = true));
   }
 
-  /** Regions are offered while the prompt has parts that could have some. */
+  /** Regions are offered while the prompt has parts that could have some; what becomes of a template is shown. */
   #offer() {
+    if (!this.dynamic && ['prompt', 'negativePrompt'].some((id) => isTemplate($(id).value))) this.parts.dynamic.here();
     $('regions').hidden = partsOf({ prompt: $('prompt').value, dialect: $('dialect').value }).length < 2;
   }
 
   /** What a request says of it. @param {any} request what it says already */
   of(request) {
     return { ...this.sampling?.of(request), ...this.second?.of(request), ...this.regions?.of(request), ...this.controls?.of() };
+  }
+
+  /** The seed that is drawn for a request with a template: that by which was chosen what is shown. @param {any} request @param {boolean} random whether one is drawn */
+  drawn({ prompt, negativePrompt }, random) {
+    if (!this.dynamic || !random || this.dynamic.isOff || !(isTemplate(prompt) || isTemplate(negativePrompt))) return {};
+    const { seed } = this.dynamic;
+    this.dynamic.advance();
+    return { seed };
+  }
+
+  /**
+   * Requests with the prompts that become of their templates, each by its own seed, and with what belongs to these.
+   * @param {any[]} requests of one picture each
+   * @returns {any[] | Promise<any[]>} at once where there is nothing to choose; rejects with what is wrong with a template
+   */
+  chosen(requests) {
+    if (!requests.some(({ prompt, negativePrompt = '' }) => isTemplate(prompt) || isTemplate(negativePrompt))) return requests;
+    return this.parts.dynamic.here().then(async (dynamic) => {
+      if (!dynamic) throw invalid('prompt', 'what chooses among braces did not arrive: try again, or take them out');
+      const made = await dynamic.chosen(requests);
+      return made.map(({ regions, ...request }) => (request.network ? request : { ...request, ...this.of(request) }));
+    });
   }
 
   /** What is missing in it. @returns {{field: string, message: string} | null} */
@@ -84,3 +114,9 @@ const AND = /(?<![\p{Alphabetic}\p{N}_])AND(?![\p{Alphabetic}\p{N}_])/u;
 export function partsOf({ prompt, dialect = 'a1111' }) {
   return dialect === 'a1111' ? prompt.split(AND).map((part) => part.trim()) : [prompt];
 }
+
+/**
+ * Whether a text has something to choose: braces with `|` or `$$` in them, or a list's `__name__`. What it becomes the engine alone says.
+ * @param {string} text
+ */
+export const isTemplate = (text) => /__[\p{L}\p{N}](?:[\p{L}\p{N}_\-/. ]*[\p{L}\p{N}\-/.])?__|\{(?:[^{}]|\{[^{}]*\})*?(?:\||\$\$)(?:[^{}]|\{[^{}]*\})*\}/u.test(text);

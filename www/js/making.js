@@ -3,7 +3,7 @@
 import { invalid } from '../errors.js';
 import { duration, keep, seconds } from './dom.js';
 import { nameOf } from './pictures.js';
-import { Queue } from './queue.js';
+import { Queue, singles } from './queue.js';
 import { hideReport, report } from './report.js';
 import { drawSeed } from './settings.js';
 import { keepParts, keepRest } from './shell.js';
@@ -85,7 +85,7 @@ export class Making {
       if (!this.queue.running) say('One setting needs a look');
       return;
     }
-    Object.assign(request, begin.request);
+    Object.assign(request, begin.request, this.extras?.drawn(request, settings.random.checked));
     if (!request.network) Object.assign(request, this.extras?.of(request));
     const example = seed === undefined ? null : { ...request, seed: String(seed) };
     if (example && !this.#asked.has(this.#nameOf(example))) {
@@ -96,16 +96,30 @@ export class Making {
     }
     this.#last = this.#nameOf(request);
     this.#asked.add(this.#last);
-    hideReport();
-    if (!this.queue.running) this.shown.following = true;
-    if (this.shown.following) begin.runs();
-    this.queue.add(request);
+    const pictures = singles(request);
+    const chosen = this.extras?.chosen(pictures) ?? pictures;
+    if (chosen === pictures) this.#add(request.prompt, pictures);
+    else chosen.then((made) => this.#add(request.prompt, made), (error) => this.#refuse(error));
+  }
+
+  /** @param {string} prompt @param {any[]} pictures */
+  #add(prompt, pictures) {
+    this.line({ prompt, pictures });
     if (this.shown.following) this.stage.bringIntoSight();
+  }
+
+  /** A template of which nothing became. @param {any} error */
+  #refuse(error) {
+    this.settings.mark(error.field === 'negativePrompt' ? error.field : 'prompt', sentence(error.message));
+    this.on.onFault('prompt');
+    if (!this.queue.running) say('One setting needs a look');
   }
 
   /** Waits for what was set beside the form at the last visit. @returns {Promise<any> | null} */
   #furnishing() {
-    const isHere = this.extras?.isHere || !['sampling', 'second', 'regions', 'controls'].some((id) => keep.read(id)?.on);
+    const { prompt, negativePrompt } = this.settings.shared();
+    const isWanted = ['sampling', 'second', 'regions', 'controls'].some((id) => keep.read(id)?.on) || /\{|__/.test(prompt + negativePrompt);
+    const isHere = this.extras?.isHere || !isWanted;
     return isHere ? null : this.on.onExtras();
   }
 

@@ -10,7 +10,7 @@ export class Part {
 
   /**
    * @param {object} of
-   * @param {string} of.id its `details`, whose name in the service worker's list is the same
+   * @param {string} of.id its `details`, where it has one, whose name in the service worker's list is the same
    * @param {string} of.what as a sentence begins that says that it did not arrive
    * @param {() => Promise<any>} of.load its module, as bundlers find it
    * @param {URL} of.address the same module's
@@ -19,7 +19,7 @@ export class Part {
    */
   constructor(of) {
     this.of = of;
-    $(of.id).addEventListener('toggle', () => $(of.id).open && this.here());
+    $(of.id)?.addEventListener('toggle', () => $(of.id).open && this.here());
   }
 
   /** Whether it is here or on its way. */

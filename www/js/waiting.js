@@ -30,7 +30,8 @@ export class Waiting {
   }
 
   #row({ id, prompt, pictures }) {
-    const words = pictures.length > 1 ? `${prompt} × ${pictures.length}` : prompt;
+    const became = pictures[0].templates ? [...new Set(pictures.map((picture) => picture.prompt))].join(' · ') : '';
+    const words = became || (pictures.length > 1 ? `${prompt} × ${pictures.length}` : prompt);
     const remove = make('button', { type: 'button', className: 'button small ghost', textContent: 'Remove' });
     remove.setAttribute('aria-label', `Remove from the queue: ${prompt}`);
     remove.addEventListener('click', () => {
