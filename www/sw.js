@@ -119,7 +119,7 @@ const PARTS = {
     'teach/use.js',
     'teach/view.js',
   ],
-  loras: ['css/loras.css', 'catalogue/loras.js', 'catalogue/named.js', 'catalogue/tags.js', 'catalogue/thumbnail.js'],
+  loras: ['css/loras.css', 'js/called.js', 'catalogue/loras.js', 'catalogue/named.js', 'catalogue/tags.js', 'catalogue/thumbnail.js'],
   grid: ['css/grid.css', 'grid/axes.js', 'grid/sheet.js', 'grid/view.js'],
   rest: [
     'icons/icon-192.png', 'icons/icon-512.png', 'icons/maskable-512.png', 'icons/apple-touch-icon.png', 'js/room.js', 'js/veil.js', 'js/zip.js',

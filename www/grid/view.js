@@ -120,6 +120,7 @@ export class Grid {
       this.#cost.textContent = sentence(error.message);
       return;
     }
+    if (!chosen.length) return;
     const grid = { sides, cells: chosen, made: chosen.map(() => null), stopped: false };
     this.#grid = grid;
     this.#show();

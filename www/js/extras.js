@@ -3,7 +3,6 @@
  * images. What these are set to comes with the code of their parts, when one is opened, was on at the last visit, or is wanted for a picture's settings.
  */
 
-import { invalid } from '../errors.js';
 import { $, keep } from './dom.js';
 import { Part } from './parts.js';
 
@@ -63,26 +62,15 @@ export class Extras {
     return { ...this.sampling?.of(request), ...this.second?.of(request), ...this.regions?.of(request), ...this.controls?.of() };
   }
 
-  /** The seed that is drawn for a request with a template: that by which was chosen what is shown. @param {any} request @param {boolean} random whether one is drawn */
-  drawn({ prompt, negativePrompt }, random) {
-    if (!this.dynamic || !random || this.dynamic.isOff || !(isTemplate(prompt) || isTemplate(negativePrompt))) return {};
-    const { seed } = this.dynamic;
-    this.dynamic.advance();
-    return { seed };
-  }
-
   /**
    * Requests with the prompts that become of their templates, each by its own seed, and with what belongs to these.
    * @param {any[]} requests of one picture each
-   * @returns {any[] | Promise<any[]>} at once where there is nothing to choose; rejects with what is wrong with a template
+   * @returns {any[] | Promise<any[]>} at once where there is nothing to choose; none where what chooses did not arrive, which is said;
+   *   rejects with what is wrong with a template
    */
   chosen(requests) {
-    if (!requests.some(({ prompt, negativePrompt = '' }) => isTemplate(prompt) || isTemplate(negativePrompt))) return requests;
-    return this.parts.dynamic.here().then(async (dynamic) => {
-      if (!dynamic) throw invalid('prompt', 'what chooses among braces did not arrive: try again, or take them out');
-      const made = await dynamic.chosen(requests);
-      return made.map(({ regions, ...request }) => (request.network ? request : { ...request, ...this.of(request) }));
-    });
+    if (!requests.some((request) => isTemplate(request.prompt) || isTemplate(request.negativePrompt))) return requests;
+    return this.parts.dynamic.here().then((dynamic) => dynamic?.chosen(requests, (request) => this.of(request)) ?? []);
   }
 
   /** What is missing in it. @returns {{field: string, message: string} | null} */
@@ -119,4 +107,4 @@ export function partsOf({ prompt, dialect = 'a1111' }) {
  * Whether a text has something to choose: braces with `|` or `$$` in them, or a list's `__name__`. What it becomes the engine alone says.
  * @param {string} text
  */
-export const isTemplate = (text) => /__[\p{L}\p{N}](?:[\p{L}\p{N}_\-/. ]*[\p{L}\p{N}\-/.])?__|\{(?:[^{}]|\{[^{}]*\})*?(?:\||\$\$)(?:[^{}]|\{[^{}]*\})*\}/u.test(text);
+export const isTemplate = (text = '') => /__[\p{L}\p{N}](?:[\p{L}\p{N}_\-/. ]*[\p{L}\p{N}\-/.])?__|\{(?:[^{}]|\{[^{}]*\})*?(?:\||\$\$)(?:[^{}]|\{[^{}]*\})*\}/u.test(text);

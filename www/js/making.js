@@ -85,7 +85,7 @@ export class Making {
       if (!this.queue.running) say('One setting needs a look');
       return;
     }
-    Object.assign(request, begin.request, this.extras?.drawn(request, settings.random.checked));
+    Object.assign(request, begin.request, this.extras?.dynamic?.drawn(request));
     if (!request.network) Object.assign(request, this.extras?.of(request));
     const example = seed === undefined ? null : { ...request, seed: String(seed) };
     if (example && !this.#asked.has(this.#nameOf(example))) {
@@ -99,7 +99,7 @@ export class Making {
     const pictures = singles(request);
     const chosen = this.extras?.chosen(pictures) ?? pictures;
     if (chosen === pictures) this.#add(request.prompt, pictures);
-    else chosen.then((made) => this.#add(request.prompt, made), (error) => this.#refuse(error));
+    else chosen.then((made) => made.length && this.#add(request.prompt, made), (error) => this.#refuse(error));
   }
 
   /** @param {string} prompt @param {any[]} pictures */

@@ -49,13 +49,13 @@ export class Recall {
     try {
       const og = await this.engine();
       const { notices, loras, embeddings, ...settings } = await og.readSettings(file);
-      const called = await calledHere(settings.prompt, loras, og);
+      const called = loras.length ? await import('./called.js').then(({ calledHere }) => calledHere(settings.prompt, loras, og)) : settings;
       settings.prompt = called.prompt;
       this.onExtras(settings);
       const { lines, action } = this.onSettings(valuesOf(settings));
       const from = pasted ? 'the pasted picture' : name;
       const fixed = settings.seed === null || settings.seed === undefined ? '' : ` Its seed is set: ${settings.seed}.`;
-      report(`Settings read from ${from}.${fixed}`, [...notices, ...called.lines, ...lines], action ?? begin);
+      report(`Settings read from ${from}.${fixed}`, [...notices, ...(called.lines ?? []), ...lines], action ?? begin);
     } catch (error) {
       const hint = 'Copying a picture loses its settings in most browsers: drop the file instead.';
       report(`${name} was not read.`, [sentence(error.message), 'Your settings are as they were.', ...(pasted ? [hint] : [])],
@@ -106,25 +106,4 @@ function valuesOf({ variationStrength, variationSeed, dialect, ...settings }) {
   const words = settings.prompt === null ? {} : { dialect: dialect ?? 'a1111' };
   const known = Object.entries({ ...settings, ...varied, ...words }).filter(([, value]) => value !== null && value !== undefined);
   return Object.fromEntries(known.map(([field, value]) => [field, String(value)]));
-}
-
-/**
- * A prompt whose LoRAs are called what they are called in this browser: by their values, whatever their files were called elsewhere.
- * @param {string | null} prompt
- * @param {{name: string, hash: string}[]} loras that it was drawn with
- * @param {import('../client.js').OpenGen} og
- */
-async function calledHere(prompt, loras, og) {
-  const kept = loras.length ? await og.networks.list().catch(() => []) : []; // without storage there are none
-  if (!kept.length) return { prompt, lines: [] };
-  const { meant } = await import('../networks.js'); // few need it
-  const lines = [];
-  for (const { name, hash } of loras) {
-    const here = meant(kept, name) ? null : kept.find((row) => row.about.kind === 'lora' && hash && row.hash?.startsWith(hash.slice(0, 12).toLowerCase()));
-    const called = here && prompt.replaceAll(/<(lora|lyco):([^:>]+)/gi, (tag, kind, of) => (of.trim() === name ? `<${kind}:${here.name}` : tag));
-    if (!here || called === prompt) continue;
-    prompt = called;
-    lines.push(`The LoRA “${name}” is called “${here.name}” here.`);
-  }
-  return { prompt, lines };
 }

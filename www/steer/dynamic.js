@@ -74,35 +74,35 @@ export class Dynamic {
     return Boolean(keep.read('dynamic')?.off);
   }
 
-  /** The seed that a request without one is given: by it was chosen what is shown. */
-  get seed() {
-    return this.#seed;
+  /** The seed of a request that has none of its own: that by which was chosen what is shown. Others come next. @param {any} request */
+  drawn({ prompt, negativePrompt }) {
+    if (this.isOff || !this.settings.random.checked || !(this.isTemplate(prompt) || this.isTemplate(negativePrompt))) return {};
+    const seed = this.#seed;
+    this.#seed = drawSeed();
+    this.look();
+    return { seed };
   }
 
   /**
    * Requests with the prompts that their seeds make of their templates, which stand beside them.
    * @param {any[]} requests of one picture each
+   * @param {(request: any) => any} [beside] what belongs to a prompt
    * @returns {Promise<any[]>}
    * @throws {import('../errors.js').OpenGenError} INVALID_INPUT what is wrong with a template
    */
-  async chosen(requests) {
+  async chosen(requests, beside = () => ({})) {
     if (this.isOff) return requests;
     const all = await this.#lists.all();
     const wildcards = Object.fromEntries([...all].map(([name, text]) => [name, text.split('\n')]));
     const og = await this.engine();
-    return Promise.all(requests.map(async (request) => {
-      const { prompt, negativePrompt, seed } = request;
+    return Promise.all(requests.map(async ({ regions, ...request }) => {
+      const { prompt, negativePrompt = '', seed } = request;
       const made = await og.study({ what: 'expand', prompt, negativePrompt, wildcards, seed });
       if (made.prompt.trim() === '' && prompt.trim() !== '') throw invalid('prompt', 'Nothing is left of the prompt: one of its choices is empty.');
       const templates = { ...(made.prompt !== prompt && { prompt }), ...(made.negativePrompt !== negativePrompt && { negativePrompt }) };
-      return { ...request, ...made, ...(Object.keys(templates).length > 0 && { templates }) };
+      const told = { ...request, ...made, ...(Object.keys(templates).length > 0 && { templates }) };
+      return request.network ? told : { ...told, ...beside(told) };
     }));
-  }
-
-  /** What was shown is in the line: others come next. */
-  advance() {
-    this.#seed = drawSeed();
-    this.look();
   }
 
   /** Has it chosen anew, once nothing is typed for a moment. */
