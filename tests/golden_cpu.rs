@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::families::Family;
 use common::pictures::{
-    ROUNDED, assert_batches, assert_seamless, compare_encoded, compare_part, compare_picture, compare_second,
-    drawn, picture_cases,
+    ROUNDED, assert_batches, assert_seamless, assert_seamless_between, compare_encoded, compare_part,
+    compare_picture, compare_second, drawn, picture_cases,
 };
 use common::report::Report;
 use common::twice::{two_encoders, two_encoders_folder};
@@ -26,7 +26,7 @@ use opengen::model;
 use opengen::pipeline::engine::{Engine, Network};
 use opengen::pipeline::stages::Stages;
 use opengen::pipeline::study::{self, Start};
-use opengen::pipeline::{Cancel, Dump, Event, Mask, Picture, Pipeline, Request, Tiling};
+use opengen::pipeline::{Cancel, Dump, Event, Hires, Mask, Picture, Pipeline, Request, Tiling, Upscaler};
 use opengen::sample::SamplerKind;
 use opengen::weights::{self, LayoutOptions, Manifest, ModelSource};
 use pollster::block_on;
@@ -364,6 +364,15 @@ fn a_second_pass_at_a_larger_size() {
                 compare_second(report, &format!("{} {}", case.model, run.run), run, &made, &golden);
             }
         }
+    }
+    let case = picture_cases("tiling").remove(0);
+    // Pixels are encoded with noise of their own, which is not moved: `resize_tile` has its own test.
+    for upscaler in [Upscaler::LatentBicubic, Upscaler::Latent] {
+        let hires = Hires { scale: 1.5, strength: 0.5, steps: Some(1), upscaler };
+        let side = if case.model == "small" { 128 } else { 64 };
+        let request =
+            Request { width: side, height: side, hires: Some(hires), ..case.request(&case.runs[0]) };
+        assert_seamless_between(&mut latents, &request, &mut pipeline(&model_folder(&case.model)));
     }
     latents.finish();
     pictures.finish();

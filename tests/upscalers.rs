@@ -10,7 +10,7 @@ use common::upscalers::{Upscaler, file, upscalers};
 use opengen::Error;
 use opengen::config::{CompactConfig, RrdbConfig, UpscalerConfig};
 use opengen::image::Rgba;
-use opengen::pipeline::{Cancel, Enlarger};
+use opengen::pipeline::{Cancel, Enlarger, Tiling};
 use opengen::weights::{Header, ModelSource, Parse, UpscalerFile};
 use pollster::block_on;
 
@@ -153,7 +153,8 @@ fn enlarged(enlarger: &Enlarger, picture: &Rgba) -> (Rgba, usize) {
         assert!(progress.share >= share && progress.share <= 1.0, "{progress:?}");
         (tiles, share) = (progress.tile, progress.share);
     };
-    let larger = block_on(enlarger.enlarge(picture, None, &mut told, &Cancel::default())).expect("larger");
+    let larger = block_on(enlarger.enlarge(picture, None, Tiling::None, &mut told, &Cancel::default()))
+        .expect("larger");
     assert!((share - 1.0).abs() < 1e-9, "{share}");
     (larger, tiles)
 }
@@ -222,6 +223,35 @@ fn tiles_of_a_deep_network_do_not_show() {
     assert!(apart(&whole, &tiled) <= 1, "{} apart", apart(&whole, &tiled));
 }
 
+/// A tile's enlargement is the middle of that of nine laid together; without being told so, its borders are others.
+#[test]
+fn a_tile_without_seams_stays_one() {
+    for name in ["real-esrgan-x4", "real-esrgan-x2", "compact-x4"] {
+        let enlarger = enlarger(name);
+        let tile = picture(24, 16);
+        let times = |tile: &Rgba, [across, down]: [usize; 2]| {
+            let line =
+                |y: usize| tile.pixels[y % tile.height * tile.width * 4..][..tile.width * 4].repeat(across);
+            let pixels = (0..down * tile.height).flat_map(line).collect();
+            Rgba { width: across * tile.width, height: down * tile.height, pixels }
+        };
+        let of = |picture: &Rgba, tiling| {
+            block_on(enlarger.enlarge(picture, None, tiling, &mut |_| {}, &Cancel::default()))
+                .expect("larger")
+        };
+        for (tiling, [across, down]) in [(Tiling::Both, [5, 5]), (Tiling::X, [5, 1]), (Tiling::Y, [1, 5])] {
+            let meeting = of(&tile, tiling);
+            let whole = of(&times(&tile, [across, down]), Tiling::None);
+            let [left, top] = [across / 2 * meeting.width, down / 2 * meeting.height];
+            let middle = (top..top + meeting.height)
+                .flat_map(|y| whole.pixels[(y * whole.width + left) * 4..][..meeting.width * 4].to_vec());
+            let middle = Rgba { pixels: middle.collect(), ..meeting };
+            assert!(apart(&meeting, &middle) <= 1, "{name} {tiling:?}: {} apart", apart(&meeting, &middle));
+            assert!(apart(&meeting, &of(&tile, Tiling::None)) > 1, "{name} {tiling:?}");
+        }
+    }
+}
+
 #[test]
 fn sizes_and_transparency() {
     let enlarger = enlarger("compact-x2");
@@ -231,7 +261,7 @@ fn sizes_and_transparency() {
         .chunks_exact_mut(4)
         .enumerate()
         .for_each(|(i, pixel)| pixel[3] = if i % 9 < 4 { 0 } else { 255 });
-    let of = |size| block_on(enlarger.enlarge(&image, size, &mut |_| {}, &Cancel::default()));
+    let of = |size| block_on(enlarger.enlarge(&image, size, Tiling::None, &mut |_| {}, &Cancel::default()));
     let twice = of(None).expect("twice");
     assert_eq!((twice.width, twice.height), (18, 12));
     let alpha = |image: &Rgba, x: usize, y: usize| image.pixels[(y * image.width + x) * 4 + 3];
@@ -246,7 +276,8 @@ fn sizes_and_transparency() {
     }
     // One pixel, and one too many.
     let dot = Rgba { width: 1, height: 1, pixels: vec![10, 20, 30, 255] };
-    let dot = block_on(enlarger.enlarge(&dot, None, &mut |_| {}, &Cancel::default())).expect("a dot");
+    let dot =
+        block_on(enlarger.enlarge(&dot, None, Tiling::None, &mut |_| {}, &Cancel::default())).expect("a dot");
     assert_eq!((dot.width, dot.height), (2, 2));
     let said = of(Some([90_000, 60_000])).expect_err("too large").to_string();
     assert!(said.contains("scale: 9×6 pixels would become 90000×60000"), "{said}");
@@ -262,7 +293,7 @@ fn it_can_be_cancelled() {
         tiles += 1;
         cancel.cancel();
     };
-    let stopped = block_on(enlarger.enlarge(&picture(60, 60), None, &mut stop, &cancel));
+    let stopped = block_on(enlarger.enlarge(&picture(60, 60), None, Tiling::None, &mut stop, &cancel));
     assert!(matches!(stopped, Err(Error::Aborted)));
     assert_eq!(tiles, 1);
 }

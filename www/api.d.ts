@@ -4,10 +4,10 @@
 
 import type {
   Capabilities, Control, EnginePath, ErrorCode as EngineErrorCode, Extension, GenerateRequest, HiresFix, LoadedModel, Lora,
-  LoadProgress, ModelInfo, ModuleName, ModelLicense, Pixels, Prediction, PreviewOptions, Recipe, Region, StageName, Stats, StoredModel, StoredNetwork, Timings, TrainMemory, Upscaler, Walk, WeightType,
+  LoadProgress, ModelInfo, ModuleName, ModelLicense, Pixels, Prediction, PreviewOptions, Recipe, Region, StageName, Stats, StoredModel, StoredNetwork, Tiling, Timings, TrainMemory, Upscaler, Walk, WeightType,
 } from './protocol.d.ts';
 
-export type { Extension, HiresFix, ModelLicense, PreviewOptions, Recipe, StoredNetwork, TrainMemory, Upscaler, Walk, WeightType };
+export type { Extension, HiresFix, ModelLicense, PreviewOptions, Recipe, StoredNetwork, Tiling, TrainMemory, Upscaler, Walk, WeightType };
 
 /**
  * The model that is meant:
@@ -222,6 +222,8 @@ export interface UpscaleOptions<T extends ImageType = 'ImageData'> {
    * factor.
    */
   scale?: number;
+  /** Along which axes the picture is a tile without seams; the larger one is one too. Default "none". */
+  tiling?: Tiling;
   /** The type of `image`. Default: "ImageData". */
   imageType?: T;
   /** A tile is done: how many of them, and how much of all the work, 0 … 1. */

@@ -266,7 +266,7 @@ export class OpenGen extends EventTarget {
    */
   async upscale(picture, options) {
     check('upscale', options);
-    const { model, scale, imageType = 'ImageData', onProgress, signal } = options ?? {};
+    const { model, scale, tiling, imageType = 'ImageData', onProgress, signal } = options ?? {};
     checkImageType(imageType);
     const { networkOf, pixelsOf } = await import('./pixels.js');
     const network = networkOf(model);
@@ -274,7 +274,7 @@ export class OpenGen extends EventTarget {
     /** @param {import('./protocol.d.ts').UpscaleEvent} event */
     const onEvent = ({ tile, tiles, share }) => onProgress?.({ tile, tiles, share });
     const { images, png: [file], ...rest } = await this.#link.inTurn(
-      () => this.#link.call({ type: 'upscale', ask: { network, image, scale } }, { signal, onEvent }), signal);
+      () => this.#link.call({ type: 'upscale', ask: { network, image, scale, tiling } }, { signal, onEvent }), signal);
     const png = new Blob([file], { type: 'image/png' });
     return { ...rest, image: /** @type {any} */ (await HAND_OVER[imageType](toImageData(images[0]), png)), png };
   }

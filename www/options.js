@@ -32,7 +32,7 @@ const PICTURE = {
 /** @type {Names<Required<import('./api.d.ts').GenerateOptions>>} */
 const GENERATE = { ...PICTURE, imageType: true, onStage: true, onStep: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').UpscaleOptions>>} */
-const UPSCALE = { model: true, scale: true, imageType: true, onProgress: true, signal: true };
+const UPSCALE = { model: true, scale: true, tiling: true, imageType: true, onProgress: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').TrainOptions>>} */
 const TRAIN = {
   images: true, instancePrompt: true, classPrompts: true, preset: true, recipe: true, width: true, height: true, name: true, trigger: true,

@@ -720,6 +720,7 @@ export interface UpscaleRequest {
   image: Pixels;
   /** How many times as wide and high. Default: the network's own factor. */
   scale?: number;
+  tiling?: Tiling;
 }
 
 /** So many tiles are done, and so much of all the work, 0 … 1. */

@@ -16,7 +16,7 @@ pub use interpolate::{Interpolation, interpolate};
 pub use origin::{MadeOf, XMP};
 pub use parameters::Parameters;
 pub use png::{Decoded, MAX_PIXELS, decode_png, encode_made, encode_png};
-pub use resize::{Filter, Placement, Resize, blur, resize, same_shape};
+pub use resize::{Filter, Placement, Resize, blur, resize, resize_tile, same_shape};
 pub use texts::{Kind, MAX_TEXT, Text, Texts};
 
 use crate::error::{Error, Result};

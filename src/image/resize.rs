@@ -45,39 +45,56 @@ pub(super) fn cubic(x: f64, a: f64) -> f64 {
     }
 }
 
-/// The first pixel that counts for one of the result, and the shares of those from it on.
+/// The first pixel that counts for one of the result, and the shares of those from it on; behind the last one comes the first
+/// again.
 pub(super) type Taps = (usize, Vec<f64>);
 
-/// For each of `to` pixels in a row of `from`: as Pillow has it, whose filters grow with what they shrink.
-pub(super) fn taps(filter: Filter, from: usize, to: usize) -> Vec<Taps> {
+/// For each of `to` pixels in a row of `from`: as Pillow has it, whose filters grow with what they shrink. Where the row's ends
+/// meet (`wraps`), a filter goes on at the other one.
+pub(super) fn taps(filter: Filter, from: usize, to: usize, wraps: bool) -> Vec<Taps> {
     let ratio = from as f64 / to as f64;
     let scale = ratio.max(1.0);
     let support = filter.support() * scale;
     let of = |i: usize| {
         let centre = (i as f64 + 0.5) * ratio;
-        let first = (centre - support + 0.5).max(0.0) as usize;
-        let last = ((centre + support + 0.5) as usize).min(from);
-        let shares: Vec<f64> = (first..last).map(|x| filter.at((x as f64 - centre + 0.5) / scale)).collect();
+        let inside = |x: f64| if wraps { x.floor() } else { x.clamp(0.0, from as f64).floor() };
+        let (first, last) = (inside(centre - support + 0.5), inside(centre + support + 0.5));
+        let count = (last - first) as usize;
+        let shares: Vec<f64> =
+            (0..count).map(|i| filter.at((first + i as f64 - centre + 0.5) / scale)).collect();
         let sum: f64 = shares.iter().sum();
-        (first, shares.into_iter().map(|share| share / sum).collect())
+        (wrapped(first as isize, from), shares.into_iter().map(|share| share / sum).collect())
     };
     (0..to).map(of).collect()
 }
 
+/// A place in a row of `len` whose ends meet.
+pub(super) fn wrapped(at: isize, len: usize) -> usize {
+    at.rem_euclid(len as isize) as usize
+}
+
 /// Values of 8 bits `[height, width, channels]` at another size, each side rounded to 8 bits by itself (Pillow's `resize`).
-pub fn resize(
+pub fn resize(values: &[u8], channels: usize, from: [usize; 2], to: [usize; 2], filter: Filter) -> Vec<u8> {
+    resize_tile(values, channels, from, to, filter, [false; 2])
+}
+
+/// The same of a picture whose left and right borders meet, or its top and bottom ones, as `wraps` says.
+pub fn resize_tile(
     values: &[u8],
     channels: usize,
     [width, height]: [usize; 2],
     [to_width, to_height]: [usize; 2],
     filter: Filter,
+    wraps: [bool; 2],
 ) -> Vec<u8> {
     let mut wide = values.to_vec();
     if to_width != width {
-        let taps = taps(filter, width, to_width);
+        let taps = taps(filter, width, to_width, wraps[0]);
         wide = rows(&wide, width * channels, |row, out| {
             for (first, shares) in &taps {
-                out.extend((0..channels).map(|c| summed(shares, |i| row[(first + i) * channels + c])));
+                out.extend(
+                    (0..channels).map(|c| summed(shares, |i| row[(first + i) % width * channels + c])),
+                );
             }
         });
     }
@@ -85,9 +102,9 @@ pub fn resize(
         return wide;
     }
     let row = to_width * channels;
-    let taps = taps(filter, height, to_height);
+    let taps = taps(filter, height, to_height, wraps[1]);
     let of = |(first, shares): &Taps| -> Vec<u8> {
-        (0..row).map(|x| summed(shares, |i| wide[(first + i) * row + x])).collect()
+        (0..row).map(|x| summed(shares, |i| wide[(first + i) % height * row + x])).collect()
     };
     taps.iter().flat_map(of).collect()
 }
@@ -246,6 +263,31 @@ mod tests {
     /// `(i * 37 + i * i) % 256`, which Pillow was given too.
     fn row(n: usize) -> Vec<u8> {
         (0..n).map(|i| ((i * 37 + i * i) % 256) as u8).collect()
+    }
+
+    /// A tile put beside itself, above and below, and resized: its middle is the tile resized.
+    #[test]
+    fn borders_that_meet_are_read_across() {
+        let [width, height] = [8, 6];
+        let tile: Vec<u8> = row(width * height * 2);
+        let line = |y: usize| tile[y % height * width * 2..][..width * 2].repeat(3);
+        let thrice: Vec<u8> = (0..3 * height).flat_map(line).collect();
+        for (filter, [to_width, to_height]) in
+            [(Filter::Lanczos, [12, 9]), (Filter::Triangle, [16, 12]), (Filter::Cubic, [4, 3])]
+        {
+            let size = [to_width, to_height];
+            let whole = resize(&thrice, 2, [width, height].map(|s| 3 * s), size.map(|side| 3 * side), filter);
+            let middle =
+                (to_height..2 * to_height).flat_map(|y| &whole[(3 * y + 1) * to_width * 2..][..to_width * 2]);
+            let meeting = resize_tile(&tile, 2, [width, height], size, filter, [true; 2]);
+            assert!(middle.eq(&meeting), "{filter:?}");
+            assert_ne!(meeting, resize(&tile, 2, [width, height], size, filter), "{filter:?}");
+            let across = resize_tile(&tile, 2, [width, height], size, filter, [true, false]);
+            let middle = tile.chunks(width * 2).flat_map(|row| row.repeat(3)).collect::<Vec<u8>>();
+            let whole = resize(&middle, 2, [3 * width, height], [3 * to_width, to_height], filter);
+            let middle = (0..to_height).flat_map(|y| &whole[(3 * y + 1) * to_width * 2..][..to_width * 2]);
+            assert!(middle.eq(&across), "{filter:?}");
+        }
     }
 
     #[test]

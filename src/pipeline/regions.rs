@@ -124,7 +124,7 @@ fn covered(from: f64, length: f64, n: usize) -> Vec<f64> {
 /// How white each cell is of a mask `[height, width]`, as ComfyUI shrinks one: PyTorch's bilinear without antialiasing.
 fn shrunk(mask: &[u8], size: [usize; 2], latents: [usize; 2]) -> Vec<f64> {
     let grey: Vec<f32> = mask.iter().map(|grey| f32::from(*grey) / 255.0).collect();
-    let cells = interpolate(&grey, size, latents, Interpolation::Bilinear);
+    let cells = interpolate(&grey, size, latents, Interpolation::Bilinear, [false; 2]);
     cells.into_iter().map(f64::from).map(|cell| if cell < SLACK { 0.0 } else { cell }).collect()
 }
 

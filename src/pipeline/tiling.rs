@@ -32,9 +32,15 @@ impl Tiling {
         }
     }
 
+    /// Whether left and right borders meet, and top and bottom ones.
+    pub fn wraps(self) -> [bool; 2] {
+        [matches!(self, Tiling::Both | Tiling::X), matches!(self, Tiling::Both | Tiling::Y)]
+    }
+
     /// How its networks' convolutions are padded.
     pub fn circular(self) -> Circular {
-        Circular { x: matches!(self, Tiling::Both | Tiling::X), y: matches!(self, Tiling::Both | Tiling::Y) }
+        let [x, y] = self.wraps();
+        Circular { x, y }
     }
 
     /// The tiling along these axes.

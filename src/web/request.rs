@@ -185,7 +185,7 @@ fn asked(value: &JsValue) -> Result<pipeline::Request> {
         width: whole(value, "width", None)?,
         height: whole(value, "height", None)?,
         batch: whole(value, "batch", Some(1))?,
-        tiling: choice(value, "tiling", &Tiling::ALL.map(|kind| (kind.name(), kind)), Tiling::default())?,
+        tiling: tiling(value)?,
         windows: tiles(&get(value, "tiles"))?,
         init_latents: None,
         picture: picture(value)?,
@@ -502,6 +502,11 @@ pub(super) fn seed(value: &JsValue, name: &'static str) -> Result<u64> {
         ));
     }
     Ok(number as u64)
+}
+
+/// Along which axes borders meet.
+pub(super) fn tiling(value: &JsValue) -> Result<Tiling> {
+    choice(value, "tiling", &Tiling::ALL.map(|kind| (kind.name(), kind)), Tiling::default())
 }
 
 /// One of several names.

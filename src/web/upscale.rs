@@ -9,9 +9,9 @@ use super::request::{self, rgba};
 use super::values;
 use crate::Result;
 use crate::image::{MadeOf, Rgba, XMP, encode_png};
-use crate::pipeline::{Cancel, Enlarger, Progress};
+use crate::pipeline::{Cancel, Enlarger, Progress, Tiling};
 
-/// What is asked for: `{ key, name, read, image, scale }`.
+/// What is asked for: `{ key, name, read, image, scale, tiling }`.
 pub(super) struct Ask {
     /// The same for the same file.
     pub key: String,
@@ -20,6 +20,7 @@ pub(super) struct Ask {
     read: JsValue,
     image: Rgba,
     scale: Option<f64>,
+    tiling: Tiling,
 }
 
 impl Ask {
@@ -34,6 +35,7 @@ impl Ask {
             read: get(value, "read"),
             image: rgba(&get(value, "image"), "picture")?,
             scale,
+            tiling: request::tiling(value)?,
         })
     }
 
@@ -54,7 +56,8 @@ impl Ask {
             }
             browser::call(on_event, &event);
         };
-        let larger = network.enlarge(&self.image, self.scale.map(times), &mut tell, cancel).await?;
+        let larger =
+            network.enlarge(&self.image, self.scale.map(times), self.tiling, &mut tell, cancel).await?;
         let png = encode_png(&larger, &[(XMP, &MadeOf::Picture.xmp())])?;
         let answer = js_sys::Object::new().into();
         set(&answer, "images", Array::of1(&values::picture(&larger)));

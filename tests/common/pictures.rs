@@ -211,6 +211,23 @@ pub fn assert_seamless(report: &mut Report, request: &Request, pipeline: &mut Pi
     assert!(other.relative > 0.05, "without a tiling it is the same too: {other:?}");
 }
 
+/// What hires fix enlarges of a tile without seams is one: noise that is moved makes the same, moved as far.
+pub fn assert_seamless_between(report: &mut Report, request: &Request, pipeline: &mut Pipeline) {
+    let hires = request.hires.expect("a second pass");
+    let [n, c, h, w] = request.latents_shape(pipeline.config());
+    let noise = NoiseSource::default().noise(request.seed, [n, c, h, w]);
+    let moved = rolled(&noise, [h, w], [h / 2, w / 2]);
+    let mut between = |latents: &[f32], tiling| {
+        let request = Request { init_latents: Some(latents.to_vec()), tiling, ..request.clone() };
+        drawn(pipeline, &request).1.0.remove("hires.init_latents").expect("what the second pass begins with")
+    };
+    let (shape, begun) = between(&noise, Tiling::Both);
+    let expected = rolled(&begun, [shape[2], shape[3]], [shape[2] / 2, shape[3] / 2]);
+    report.compare(hires.upscaler.name(), &between(&moved, Tiling::Both).1, &expected);
+    let other = difference(&between(&moved, Tiling::None).1, &expected);
+    assert!(other.relative > 0.05, "without a tiling it is the same too: {other:?}");
+}
+
 /// Planes of `h` × `w` moved down and to the right, what leaves them coming back at the other end.
 fn rolled(planes: &[f32], [h, w]: [usize; 2], [down, across]: [usize; 2]) -> Vec<f32> {
     let at = |i: usize| {

@@ -1,7 +1,7 @@
 //! Upscalers on the device, and whole against tiles there.
 
 use opengen::image::Rgba;
-use opengen::pipeline::{Cancel, Enlarger};
+use opengen::pipeline::{Cancel, Enlarger, Tiling};
 use pollster::block_on;
 
 use crate::common::upscalers::{Upscaler, upscalers};
@@ -34,6 +34,7 @@ fn tiles_are_the_whole_and_the_processors() {
             let larger = block_on(enlarger.enlarge(
                 &picture,
                 None,
+                Tiling::None,
                 &mut |progress| tiles = progress.tile,
                 &Cancel::default(),
             ));

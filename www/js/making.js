@@ -221,7 +221,7 @@ export class Making {
   }
 
   /** A picture enlarged by a network. @param {any} request @param {Blob} image @param {AbortSignal} signal */
-  async #enlarge({ network: { hash, name }, factor, seed }, image, signal) {
+  async #enlarge({ network: { hash, name }, factor, seed, tiling }, image, signal) {
     if (this.#network?.hash !== hash) {
       const file = await this.pictures.source(hash);
       if (!file) throw invalid('image', GONE.network);
@@ -234,7 +234,7 @@ export class Making {
       say('Enlarging', `${Math.round(share * 100)} % · ${duration(left / 1000)} left`);
       bar(share);
     };
-    const made = await this.session.upscale(image, { model: this.#network.file, scale: factor, onProgress, signal });
+    const made = await this.session.upscale(image, { model: this.#network.file, scale: factor, tiling, onProgress, signal });
     const totalMs = performance.now() - started;
     return { image: made.image, png: [made.png], seed, timings: { totalMs }, notices: [] };
   }

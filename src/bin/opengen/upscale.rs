@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use opengen::error::{Error, Result};
 use opengen::gpu::Options;
 use opengen::image::{MadeOf, XMP, encode_png};
-use opengen::pipeline::{Cancel, Enlarger, Progress};
+use opengen::pipeline::{Cancel, Enlarger, Progress, Tiling};
 
 use crate::generate::io;
 use crate::{invalid, model, picture};
@@ -28,6 +28,9 @@ pub struct Args {
     /// by Lanczos.
     #[arg(long)]
     scale: Option<f64>,
+    /// The picture is a tile without seams, and so will the larger one be: its borders meet along both axes, or along one.
+    #[arg(long, value_name = "AXES", num_args = 0..=1, default_value = "none", default_missing_value = "both")]
+    tiling: Tiling,
     /// Use the CPU path instead of the GPU.
     #[arg(long)]
     cpu: bool,
@@ -54,7 +57,7 @@ pub async fn run(args: Args) -> Result<()> {
         bar.set_style(style);
     }
     let mut told = |progress: Progress| bar.set_position((progress.share * 1000.0) as u64);
-    let larger = enlarger.enlarge(&picture, size, &mut told, &Cancel::default()).await;
+    let larger = enlarger.enlarge(&picture, size, args.tiling, &mut told, &Cancel::default()).await;
     bar.finish_and_clear();
     let larger = larger?;
     let out = args.out.unwrap_or_else(|| {

@@ -2,7 +2,7 @@
 //!
 //! A tile is computed with so much of the picture around it that nothing shows where it ends: all that can have an influence
 //! where that is little ([`Part::reach`]), else [`MARGIN`] pixels. Tiles are as large as [`ROOM`] allows, so that most pictures
-//! are one tile and have no border inside at all.
+//! are one tile and have no border inside at all. A picture whose own borders meet ([`Tiling`]) is read as far across them.
 
 mod network;
 mod tiles;
@@ -10,9 +10,10 @@ mod tiles;
 use self::network::{Bound, On};
 use self::tiles::{Span, spans};
 use super::request::Cancel;
+use super::tiling::Tiling;
 use crate::config::UpscalerConfig;
 use crate::error::{Error, Result};
-use crate::image::{Filter, MAX_PIXELS, Rgba, resize};
+use crate::image::{Filter, MAX_PIXELS, Rgba, resize_tile};
 use crate::kernels::{Elem, rgba};
 use crate::model::upscaler::{self, Part};
 use crate::plan::Outside;
@@ -96,13 +97,14 @@ impl Enlarger {
 
     /// A picture at `size`, width and height, or by the network's own factor. Where the network makes it larger or smaller than
     /// that, it is brought to the size by Lanczos; a larger size is reached by enlarging again. Transparency is enlarged by
-    /// Lanczos.
+    /// Lanczos. Of a tile without seams the larger picture is one too.
     ///
     /// Fails where the result, or what lies between, has more than [`MAX_PIXELS`] pixels, and with [`Error::Aborted`].
     pub async fn enlarge(
         &self,
         picture: &Rgba,
         size: Option<[usize; 2]>,
+        tiling: Tiling,
         on_tile: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<Rgba> {
@@ -122,15 +124,17 @@ impl Enlarger {
             let mut told = |progress: Progress| {
                 on_tile(Progress { share: before + progress.share * work(pass) / all, ..progress });
             };
-            image = self.enlarge_once(&image, &mut told, cancel).await?;
+            image = self.enlarge_once(&image, tiling, &mut told, cancel).await?;
             before += work(pass) / all;
         }
         let at = [image.width, image.height];
-        let mut pixels =
-            if at == to { image.pixels } else { resize(&image.pixels, 4, at, to, Filter::Lanczos) };
+        let sized = |values: &[u8], channels, from| {
+            resize_tile(values, channels, from, to, Filter::Lanczos, tiling.wraps())
+        };
+        let mut pixels = if at == to { image.pixels } else { sized(&image.pixels, 4, at) };
         if picture.pixels.chunks_exact(4).any(|pixel| pixel[3] != 255) {
             let alpha: Vec<u8> = picture.pixels.chunks_exact(4).map(|pixel| pixel[3]).collect();
-            let alpha = resize(&alpha, 1, from, to, Filter::Lanczos);
+            let alpha = sized(&alpha, 1, from);
             pixels.chunks_exact_mut(4).zip(alpha).for_each(|(pixel, alpha)| pixel[3] = alpha);
         }
         Rgba::new(to[0], to[1], pixels)
@@ -159,11 +163,16 @@ impl Enlarger {
     async fn enlarge_once(
         &self,
         picture: &Rgba,
+        tiling: Tiling,
         on_tile: &mut dyn FnMut(Progress),
         cancel: &Cancel,
     ) -> Result<Rgba> {
         let values = picture.pixels.iter().map(|level| f32::from(*level) / 127.5 - 1.0).collect();
-        let map = Map { size: [picture.height, picture.width], channels: 4, values };
+        let mut map = Map { size: [picture.height, picture.width], channels: 4, values };
+        let [wide, high] = tiling.wraps().map(|wraps| if wraps { self.around() } else { 0 });
+        if tiling != Tiling::None {
+            map = map.within_itself([high, wide]);
+        }
         let mut made = self.run(&map, Outside::Rgba, None, on_tile, cancel).await?;
         if self.on.elem() == Elem::F16 && !is_finite(&made) {
             made = self.run(&map, Outside::Rgba, Some(Elem::F32), on_tile, cancel).await?;
@@ -171,9 +180,26 @@ impl Enlarger {
         let scale = self.config.scale();
         match made {
             Made::Rgba(pixels) if rgba::cpu::is_finite(&pixels) => {
-                Rgba::new(picture.width * scale, picture.height * scale, pixels)
+                let line = map.size[1] * scale * 4;
+                let lines = pixels.chunks_exact(line).skip(high * scale).take(picture.height * scale);
+                let inner =
+                    lines.flat_map(|line| &line[wide * scale * 4..][..picture.width * scale * 4]).copied();
+                Rgba::new(picture.width * scale, picture.height * scale, inner.collect())
             }
             _ => Err(Error::NoNumbers),
+        }
+    }
+
+    /// How many pixels of a picture's other side are read beyond a border: as many as around a tile.
+    fn around(&self) -> usize {
+        margin(&Part::of(&self.config))[0] * self.unshuffle()
+    }
+
+    /// Along a side, how many pixels of the picture are one of the network.
+    fn unshuffle(&self) -> usize {
+        match self.config {
+            UpscalerConfig::Rrdb(config) => config.unshuffle,
+            UpscalerConfig::Compact(_) => 1,
         }
     }
 
@@ -189,13 +215,9 @@ impl Enlarger {
         let elem = elem.unwrap_or(self.on.elem());
         let parts = Part::of(&self.config);
         let (first, last) = (parts[0], parts[parts.len() - 1]);
-        let unshuffle = match self.config {
-            UpscalerConfig::Rrdb(config) => config.unshuffle,
-            UpscalerConfig::Compact(_) => 1,
-        };
+        let unshuffle = self.unshuffle();
         let size = picture.size.map(|side| side.div_ceil(unshuffle));
-        let behind: usize = parts[1..].iter().map(|part| part.reach()).sum();
-        let margin = first.reach().min(MARGIN) + behind;
+        let [margin, behind] = margin(&parts);
         let outer = size.map(|side| spans(0..side, 0..side, self.side(first, elem, margin), margin));
         let mut target = Target::new(picture.size, self.config.scale(), wanted);
         let ahead = outer.each_ref().map(|spans| spans[0].read.len());
@@ -259,6 +281,12 @@ impl Enlarger {
     }
 }
 
+/// How many pixels of the network are read around a tile, and of them by the parts after the first.
+fn margin(parts: &[Part]) -> [usize; 2] {
+    let behind: usize = parts[1..].iter().map(|part| part.reach()).sum();
+    [parts[0].reach().min(MARGIN) + behind, behind]
+}
+
 /// What is told of tiles as they are done.
 struct Done<'a> {
     progress: Progress,
@@ -289,6 +317,21 @@ impl<'a> Done<'a> {
 }
 
 impl Map {
+    /// With so many rows above and below it, and columns at its sides, as lie there when it is put beside itself.
+    fn within_itself(&self, [high, wide]: [usize; 2]) -> Map {
+        let [height, width] = self.size;
+        let before = |at: usize, around: usize, len: usize| (at + around * (len - 1)) % len; // at - around, not below 0
+        let mut values = Vec::with_capacity((height + 2 * high) * (width + 2 * wide) * self.channels);
+        for row in 0..height + 2 * high {
+            let line = &self.values[before(row, high, height) * width * self.channels..];
+            for column in 0..width + 2 * wide {
+                values
+                    .extend_from_slice(&line[before(column, wide, width) * self.channels..][..self.channels]);
+            }
+        }
+        Map { size: [height + 2 * high, width + 2 * wide], channels: self.channels, values }
+    }
+
     /// Some rows and columns of it; beyond its end it is mirrored, as pixels come in whole blocks to some networks.
     fn window(&self, [rows, columns]: [std::ops::Range<usize>; 2]) -> Vec<f32> {
         let [height, width] = self.size;

@@ -2,7 +2,7 @@
 
 use super::Run;
 use crate::error::Result;
-use crate::image::{Rgba, interpolate, resize};
+use crate::image::{Rgba, interpolate, resize_tile};
 use crate::pipeline::canvas::Canvas;
 use crate::pipeline::hires::{Enlarged, Hires};
 use crate::pipeline::layout::nchw_to_nhwc;
@@ -123,14 +123,16 @@ impl Run<'_> {
     ) -> Result<Begin<'a>> {
         let size = |request: &Request| [request.width, request.height];
         let scale = self.config.vae.scale();
+        let tiling = larger.tiling;
         let network = self.enlarger.filter(|_| self.pass.request.hires_network.is_some());
         if let Some(network) = network {
             on_event(Event::Stage(Stage::Decode));
             self.engine.pause().await;
             self.cancel.check()?;
-            let mut pictures = Vec::new();
+            let (mut pictures, mut quiet) = (Vec::new(), |_| {});
             for drawn in self.decode().await?.0 {
-                pictures.push(network.enlarge(&drawn, Some(size(larger)), &mut |_| {}, self.cancel).await?);
+                let made = network.enlarge(&drawn, Some(size(larger)), tiling, &mut quiet, self.cancel);
+                pictures.push(made.await?);
             }
             return Ok(Begin::Pictures(pictures));
         }
@@ -139,15 +141,17 @@ impl Run<'_> {
                 let latents = self.latents().await?;
                 let [from, to] =
                     [self.pass.request, larger].map(|request| size(request).map(|side| side / scale));
-                Ok(Begin::Latents(interpolate(&latents, from, to, kind)))
+                Ok(Begin::Latents(interpolate(&latents, from, to, kind, tiling.wraps())))
             }
             Enlarged::Pixels(filter) => {
                 on_event(Event::Stage(Stage::Decode));
                 self.engine.pause().await;
                 self.cancel.check()?;
                 let [from, to] = [self.pass.request, larger].map(size);
-                let larger =
-                    |drawn: Rgba| Rgba::new(to[0], to[1], resize(&drawn.pixels, 4, from, to, filter));
+                let larger = |drawn: Rgba| {
+                    let pixels = resize_tile(&drawn.pixels, 4, from, to, filter, tiling.wraps());
+                    Rgba::new(to[0], to[1], pixels)
+                };
                 Ok(Begin::Pictures(self.decode().await?.0.into_iter().map(larger).collect::<Result<_>>()?))
             }
         }
