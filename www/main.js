@@ -105,7 +105,7 @@ function start() {
   begin.start(typed);
   followAddress();
   gallery.refresh().then(bringBack);
-  pictures.sweepSources([...begin.inUse, ...(keep.read('controls')?.list ?? []).map(({ image }) => image)]).catch(() => {}); // at the next visit, then
+  pictures.sweepSources([...begin.inUse, ...['controls', 'regions'].flatMap((part) => (keep.read(part)?.list ?? []).map(({ image, mask }) => image ?? mask))]).catch(() => {}); // at the next visit, then
   views.show();
   for (const id of presses) $(id).click();
 }

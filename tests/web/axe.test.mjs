@@ -89,6 +89,20 @@ test('Create: what a prompt becomes, and the visitor’s lists', async () => {
   await clean(page, 'with lists');
 });
 
+test('Create: a part of the prompt that is painted', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await promptOf(page).fill('a red apple AND a green pear');
+  await page.locator('#regions > summary').click();
+  const places = page.locator('.region-rows select');
+  await places.nth(1).waitFor();
+  await places.nth(0).selectOption('left');
+  await places.nth(1).selectOption('right');
+  await places.nth(1).selectOption('painted');
+  await page.getByText('50 % of the picture is painted for part 2.').waitFor();
+  await clean(page, 'with a painted region');
+});
+
 test('Models: as it opens', async () => {
   const page = await visitor(it, { path: '?engine=cpu#models' });
   await ready(page);

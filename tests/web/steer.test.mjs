@@ -159,6 +159,87 @@ test('parts of a prompt have regions: chosen, drawn, by keys and numbers, kept, 
   assert.deepEqual(page.trouble, []);
 });
 
+test('a part is painted: from its rectangle on, by pointer and by keys, taken back, kept, used again', { timeout: 300_000 }, async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const prompt = 'a red apple AND a green pear';
+  const setting = { Seed: 3, Steps: 3, Width: 128, Height: 64 };
+  await page.locator('#prompt').fill(prompt);
+  await page.locator('#regions').waitFor();
+  await open(page, 'regions');
+  const place = (part) => page.locator('.region-rows li').nth(part).locator('select');
+  await place(1).waitFor();
+  await place(0).selectOption('left');
+  await place(1).selectOption('right');
+  const placed = await draw(page, prompt, setting).then(() => pixels(page));
+  await place(1).selectOption('painted');
+  const status = page.locator('#regions-box [role="status"]');
+  await status.getByText('50 % of the picture is painted for part 2.').waitFor();
+  assert.equal(await page.locator('#region-left').isVisible(), false);
+  assert.equal(await page.locator('#region-weight').isVisible(), true);
+  await page.waitForFunction(() => document.querySelector('#regions-state').textContent === '2 of 2');
+  const again = await draw(page, prompt, setting).then(() => pixels(page));
+  assert.equal(psnr(again, placed), Infinity, 'what is painted is what the rectangle was');
+
+  // A stroke across the left half, and back by a key.
+  const { x, y, width, height } = await page.locator('#region-sheet').boundingBox();
+  await page.mouse.move(x + 10, y + height / 2);
+  await page.mouse.down();
+  await page.mouse.move(x + width / 4, y + height / 2, { steps: 4 });
+  await page.mouse.move(x + width / 2, y + height / 2, { steps: 4 });
+  await page.mouse.up();
+  const share = async () => Number((await status.textContent()).match(/^(\d+) %/)[1]);
+  const stroked = await share();
+  assert.ok(stroked > 60 && stroked < 90, `${stroked} %`);
+  const painted = await draw(page, prompt, setting).then(() => pixels(page));
+  assert.ok(psnr(painted, placed) < 45, 'another picture');
+  const { path, text } = await saved(page, 'painted.png');
+  assert.match(text, /Regions: "1:0,0,0\.5,1; 2:mask"/);
+
+  // A reload keeps it, and a press before its code has come waits for that.
+  await page.reload();
+  await ready(page);
+  await page.locator('#generate').click();
+  await page.waitForFunction(() => document.querySelector('#status').textContent.startsWith('Done in '), null, { timeout: 120_000 });
+  assert.equal(psnr(await pixels(page), painted), Infinity);
+
+  await open(page, 'regions');
+  await place(1).focus();
+  await page.waitForFunction((was) => document.querySelector('#regions-box [role="status"]').textContent.startsWith(`${was} %`), stroked);
+  const sheet = page.locator('#region-sheet');
+  await sheet.press('e');
+  await sheet.press('Space');
+  await page.waitForFunction((was) => !document.querySelector('#regions-box [role="status"]').textContent.startsWith(`${was} %`), stroked);
+  assert.ok(await share() < stroked, 'erased in the middle');
+  await sheet.press('b');
+  await sheet.press(']');
+  for (let step = 0; step < 4; step++) await sheet.press('Shift+ArrowUp');
+  await sheet.press('Control+z');
+  for (let step = 0; step < 4; step++) await sheet.press('Control+z');
+  assert.equal(await share(), stroked, 'all of it taken back');
+
+  // With nothing painted it is said, and nothing is drawn.
+  await page.locator('.region-brush').getByRole('button', { name: 'Clear' }).click();
+  await page.waitForFunction(() => document.querySelector('#regions-state').textContent === '1 of 2');
+  await generateButton(page).click();
+  await page.locator('#regions-error').getByText('Nothing is painted for part 2: paint where it shall be, or choose another place.').waitFor();
+  await page.locator('.region-brush').getByRole('button', { name: 'Undo' }).click();
+  await page.waitForFunction(() => document.querySelector('#regions-state').textContent === '2 of 2');
+
+  // An earlier picture brings what was painted; its file alone says that it does not.
+  await page.locator('#reset').click();
+  assert.equal(await page.locator('#regions-state').textContent(), 'off');
+  await page.locator('#earlier li').first().getByRole('button').first().click();
+  await page.locator('#use-settings').click();
+  await page.waitForFunction(() => document.querySelector('#regions-state').textContent === '2 of 2');
+  await place(1).focus();
+  await page.waitForFunction((was) => document.querySelector('#regions-box [role="status"]').textContent.startsWith(`${was} %`), stroked);
+  await page.setInputFiles('#recall-file', path);
+  await told(page, /Part 2 of the prompt was where a mask is white, which its file does not hold\./);
+  await page.waitForFunction(() => document.querySelector('#regions-state').textContent === '1 of 2');
+  assert.deepEqual(page.trouble, []);
+});
+
 test('a control image steers: shown, kept with its ControlNet, written, taken away', { timeout: 300_000 }, async () => {
   const page = await visitor(it);
   await ready(page);

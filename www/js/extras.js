@@ -46,9 +46,22 @@ export class Extras {
     };
     for (const id of ['prompt', 'negativePrompt', 'dialect']) for (const event of ['input', 'put', 'change']) $(id).addEventListener(event, () => this.#offer());
     this.#offer();
-    this.isHere = false;
+    this.#isHere = false;
     /** Those that were on at the last visit, on their way. */
-    this.coming = Promise.all(Object.entries(this.parts).map(([id, part]) => keep.read(id)?.on && part.here())).then(() => (this.isHere = true));
+    this.#coming = Promise.all(Object.entries(this.parts).map(([id, part]) => keep.read(id)?.on && part.here())).then(() => (this.#isHere = true));
+  }
+
+  #isHere;
+  #coming;
+
+  /** Whether all is here, and what is painted kept. */
+  get isHere() {
+    return this.#isHere && !this.regions?.saving;
+  }
+
+  /** Resolves when it is. */
+  get coming() {
+    return this.#coming.then(() => this.regions?.saving).then(() => true);
   }
 
   /** Regions are offered while the prompt has parts that could have some; what becomes of a template is shown. */
@@ -75,7 +88,7 @@ export class Extras {
 
   /** What is missing in it. @returns {{field: string, message: string} | null} */
   missing() {
-    return this.sampling?.missing() ?? this.second?.missing() ?? this.controls?.missing() ?? null;
+    return this.sampling?.missing() ?? this.second?.missing() ?? this.regions?.missing() ?? this.controls?.missing() ?? null;
   }
 
   /** Takes over what a picture was made with. @param {Record<string, any>} settings */

@@ -20,6 +20,7 @@ const SKETCH_STEPS = 4;
 const GONE = {
   image: 'the picture that it begins with is not here any more: choose one again, or begin from words',
   mask: 'what was painted over the picture is not here any more: paint it again',
+  regions: 'what was painted for a part of the prompt is not here any more: paint it again, or choose another place',
   network: 'the upscaler is not here any more: choose its file again, or enlarge without one',
   controls: 'a control image or its ControlNet is not here any more: add it again, or remove the control image',
 };
@@ -197,9 +198,9 @@ export class Making {
         if (adding.now) say(`Drawing begins when ${adding.now.name} is added`);
         if (shown.following) stage.begin(request);
         const progress = this.#progressOf(request, i, requests.length);
-        const { typed, image, mask, factor, network, controls, ...settings } = request;
+        const { typed, image, mask, factor, network, controls, regions, ...settings } = request;
         const sources = {
-          image: await this.#sourceOf('image', image), mask: await this.#sourceOf('mask', mask), controls: await this.#controlsOf(controls),
+          image: await this.#sourceOf('image', image), mask: await this.#sourceOf('mask', mask), controls: await this.#controlsOf(controls), regions: await this.#regionsOf(regions),
         };
         const result = network
           ? await this.#enlarge(request, sources.image, signal)
@@ -239,12 +240,17 @@ export class Making {
     return { image: made.image, png: [made.png], seed, timings: { totalMs }, notices: [] };
   }
 
-  /** The picture that a run begins with, or its mask, where it has one. @param {'image' | 'mask' | 'controls'} field @param {string} [hash] */
+  /** The picture that a run begins with, or its mask, where it has one. @param {'image' | 'mask' | 'controls' | 'regions'} field @param {string} [hash] */
   async #sourceOf(field, hash) {
     if (!hash) return undefined;
     const png = await this.pictures.source(hash);
     if (png) return png;
     throw invalid(field, GONE[field]);
+  }
+
+  /** Regions with what is painted. @param {any[]} [regions] */
+  async #regionsOf(regions) {
+    return regions && Promise.all(regions.map(async (region) => (region.mask ? { ...region, mask: await this.#sourceOf('regions', region.mask) } : region)));
   }
 
   /** Control images with what reads them. @param {import('../steer/controls.js').Kept[]} [controls] */

@@ -119,7 +119,7 @@ export class Pictures {
   async sweepSources(used) {
     const known = await this.#read('sources', (store) => store.getAllKeys());
     if (!known.length) return;
-    const named = new Set([...used, ...(await this.list()).flatMap(({ settings: { image, mask, controls = [] } }) => [image, mask, ...controls.map((one) => one.image)])]);
+    const named = new Set([...used, ...(await this.list()).flatMap(({ settings: { image, mask, controls = [], regions = [] } }) => [image, mask, ...controls.map((one) => one.image), ...regions.map((one) => one.mask)])]);
     const left = known.filter((hash) => !named.has(hash));
     if (left.length) await this.#change(([sources]) => left.forEach((hash) => sources.delete(hash)), ['sources']);
   }
