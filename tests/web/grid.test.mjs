@@ -5,7 +5,8 @@ import { readFile } from 'node:fs/promises';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
 import { axisOf, cellsOf, fieldsOf, labelOf, valuesOf } from '../../www/grid/axes.js';
-import { pixels, ready, set, stand, visitor } from './page.mjs';
+import { checkpoint } from './checkpoint.mjs';
+import { draw, generateButton, pixels, psnr, ready, set, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 
@@ -136,4 +137,88 @@ test('a grid that is stopped goes on where it was; what is wrong with one is sai
   await go.click();
   await box.getByRole('button', { name: 'Draw 10,000 pictures' }).waitFor();
   assert.equal(await page.locator('#generate').textContent(), 'Generate', 'nothing is drawn yet');
+});
+
+/** What is kept of the pictures that were made, in their order. */
+const kept = (page) => page.evaluate(() => new Promise((resolve, reject) => {
+  const opened = indexedDB.open('opengen-pictures');
+  opened.onerror = () => reject(opened.error);
+  opened.onsuccess = () => {
+    opened.result.transaction('entries').objectStore('entries').getAll().onsuccess = ({ target }) => resolve(target.result.map(({ settings, model }) => ({ settings, model })));
+  };
+}));
+
+test('models side by side: each is loaded once, and the one in use is so again', { timeout: 300_000 }, async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const small = { Seed: 5, Steps: 1, Width: 64, Height: 64 };
+  const mini = await draw(page, 'a red apple', { ...small, Sampler: 'ddim' });
+  await page.setInputFiles('#add-model-file', { name: 'tiny, too.safetensors', mimeType: 'application/octet-stream', buffer: checkpoint() });
+  await page.locator('#report').getByText('tiny, too was added and is in use now.').waitFor({ timeout: 120_000 });
+  await ready(page);
+  await page.locator('#once').getByRole('button', { name: 'Understood' }).click(); // what general models may draw
+  await set(page, { ...small, Sampler: 'ddim', Guidance: 2 });
+
+  await fill(page, { x: ['model', 'Mini, other'] });
+  await page.locator('#grid-box').getByText('There is no model “other”; there are Mini, "tiny, too".').waitFor();
+  assert.equal(await page.locator('#grid-x-values').getAttribute('placeholder'), 'Mini, "tiny, too"');
+  await fill(page, { x: ['model', 'Mini, "tiny, too"'], y: ['words', 'apple, fox'] });
+  await page.evaluate(() => {
+    window.chips = [];
+    new MutationObserver(() => {
+      const chip = document.querySelector('#model-chip');
+      const now = `${document.querySelector('#chip-name').textContent} ${chip.dataset.state}`;
+      if (window.chips.at(-1) !== now) window.chips.push(now);
+    }).observe(document.querySelector('#model-chip'), { subtree: true, childList: true, characterData: true, attributes: true });
+  });
+  const before = (await kept(page)).length;
+  await page.locator('#grid-go').click();
+  await foot(page, '4 of 4 drawn');
+  await ready(page);
+  await page.waitForFunction(() => document.querySelector('#chip-name').textContent === 'tiny, too');
+  const chips = await page.evaluate(() => window.chips);
+  assert.equal(chips.filter((words) => words === 'Mini loading').length, 1, chips.join('; '));
+  assert.equal(await page.locator('#model').evaluate((select) => select.selectedOptions[0].textContent), 'tiny, too');
+  assert.deepEqual([await page.locator('#guidance').inputValue(), await page.locator('#steps').inputValue()], ['2', '1'], 'the form is as it was');
+  const made = (await kept(page)).slice(before);
+  assert.deepEqual(made.map(({ model }) => model.split(/[ .]/)[0]), ['tiny,', 'tiny,', 'mini']); // Mini's apple was there already
+  assert.ok(made.every(({ settings }) => !('model' in settings)));
+  await page.getByRole('button', { name: 'Mini, apple', exact: true }).click();
+  await page.waitForFunction(() => document.querySelector('#status').textContent.startsWith('An earlier picture'));
+  assert.equal(psnr(await pixels(page), mini), Infinity, 'that which Mini draws by itself');
+
+  // Another one that is chosen while a grid is drawn is in use behind it.
+  await set(page, { Steps: 60 });
+  await page.locator('#grid-go').click();
+  await page.waitForFunction(() => document.querySelector('#status').textContent.includes('step'));
+  await page.locator('#model').selectOption({ label: 'Mini' });
+  await generateButton(page).waitFor({ timeout: 120_000 });
+  await ready(page);
+  await page.waitForFunction(() => document.querySelector('#chip-name').textContent === 'Mini');
+  assert.equal(await page.locator('#model').evaluate((select) => select.selectedOptions[0].textContent), 'Mini');
+  assert.deepEqual(page.trouble, []);
+});
+
+test('a cell is told beside the form what counts with its own sampler and words', { timeout: 240_000 }, async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await set(page, { Seed: 5, Steps: 1, Width: 64, Height: 64, Sampler: 'euler-a' });
+  await page.locator('#prompt').fill('a red apple AND a green pear');
+  await page.locator('#regions > summary').click();
+  await page.locator('.region-rows select').nth(1).waitFor();
+  await page.locator('.region-rows select').nth(0).selectOption('left');
+  await page.locator('#sampling > summary').click();
+  await page.locator('#eta').fill('0.5');
+  await fill(page, { x: ['sampler', 'Euler ancestral, DPM++ 2M'], y: ['words', 'a {green|blue} pear, a pear'] });
+  await page.locator('#grid-box').getByText('“a {green|blue} pear” is not in the prompt').waitFor();
+  await page.locator('#prompt').fill('a red apple AND a {green|blue} pear');
+  await page.locator('#grid-box').getByText(/^4 pictures/).waitFor();
+  await page.locator('#grid-go').click();
+  await foot(page, '4 of 4 drawn');
+  const made = (await kept(page)).map(({ settings }) => settings);
+  assert.deepEqual(made.map(({ sampler, samplerOptions }) => [sampler, samplerOptions?.eta]), [['euler-a', 0.5], ['dpm++-2m', undefined], ['euler-a', 0.5], ['dpm++-2m', undefined]]);
+  assert.ok(made.every(({ regions }) => regions.length === 1 && regions[0].part === 1));
+  assert.match(made[0].prompt, /^a red apple AND a (green|blue) pear$/);
+  assert.deepEqual([made[1].prompt, made[2].prompt], [made[0].prompt, 'a red apple AND a pear'], 'one seed, one choice');
+  assert.deepEqual(page.trouble, []);
 });

@@ -15,9 +15,9 @@ const MOST = 200;
  * @property {string} id
  * @property {string} title to people
  * @property {string} a1111 as A1111 writes it into a picture's settings
- * @property {'whole' | 'number' | 'seed' | 'choice' | 'text'} kind
+ * @property {'whole' | 'number' | 'seed' | 'choice' | 'model' | 'text'} kind
  * @property {string} hint
- * @property {string[]} [choices]
+ * @property {string[]} [choices] of models their names, which the page fills in
  * @property {(request: any, value: any, values: any[]) => any} set what a request becomes
  */
 
@@ -46,6 +46,7 @@ export const AXES = [
     choices: Object.keys(SAMPLERS), set: field('sampler'),
   },
   { id: 'schedule', title: 'Schedule', a1111: 'Schedule type', kind: 'choice', hint: LIMITS.schedules.join(', '), choices: LIMITS.schedules, set: field('schedule') },
+  { id: 'model', title: 'Model', a1111: 'Checkpoint name', kind: 'model', hint: '', choices: [], set: field('model') },
   { id: 'words', title: 'Words (search, replace)', a1111: 'Prompt S/R', kind: 'text', hint: 'apple, pear, fox', set: replaced },
   { id: 'lora', title: 'How much of the LoRA', a1111: 'Lora weight', kind: 'number', hint: '0-1 [5]', set: weigh },
   { id: 'strength', title: 'How much may change', a1111: 'Denoising', kind: 'number', hint: '0.25-1 [4]', set: field('strength') },
@@ -80,10 +81,10 @@ function listOf(text) {
 
 /** @param {Axis} axis @param {string} part @returns {any[]} */
 function valueOf(axis, part) {
-  if (axis.kind === 'choice') {
+  if (axis.kind === 'choice' || axis.kind === 'model') {
     const low = part.toLowerCase();
     const found = axis.choices?.find((name) => name.toLowerCase() === low || SAMPLERS[/** @type {keyof typeof SAMPLERS} */ (name)]?.title.toLowerCase() === low);
-    if (!found) throw new Error(`There is no ${axis.title.toLowerCase()} “${part}”; there are ${axis.choices?.join(', ')}.`);
+    if (!found) throw new Error(`There is no ${axis.title.toLowerCase()} “${part}”; there are ${written(axis.choices ?? [])}.`);
     return [found];
   }
   const number = '[-+]?\\d+(?:\\.\\d+)?';
@@ -116,7 +117,7 @@ function spread([whole, first, last, by, count], axis) {
 
 /** What a value is called beside the grid. @param {Axis} axis @param {any} value */
 export function labelOf(axis, value) {
-  if (axis.kind === 'text') return value;
+  if (axis.kind === 'text' || axis.kind === 'model') return value;
   if (axis.kind === 'choice') return SAMPLERS[/** @type {keyof typeof SAMPLERS} */ (value)]?.title ?? value;
   return `${axis.title} ${value}`;
 }
@@ -142,7 +143,7 @@ export function cellsOf(base, sides) {
 }
 
 /** A list as A1111 writes it into a picture's settings. @param {any[]} values */
-const written = (values) => values.map((value) => (/[",]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value))).join(', ');
+export const written = (/** @type {any[]} */ values) => values.map((value) => (/[",]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value))).join(', ');
 
 /** The fields by which A1111 tells of a grid. @param {{axis: Axis, values: any[]}[]} sides */
 export const fieldsOf = (sides) => ['Script: X/Y/Z plot', ...sides.flatMap(({ axis, values }, i) => [

@@ -1,12 +1,12 @@
 /** A grid of pictures: two or three settings side by side, drawn as one job, a cell at a time; each cell is a picture like any other. */
 
-import { $, bytes, duration, make } from '../js/dom.js';
+import { $, bytes, duration, keep, make } from '../js/dom.js';
 import { nameOf } from '../js/pictures.js';
 import { report } from '../js/report.js';
 import { drawSeed } from '../js/settings.js';
 import { estimate } from '../js/sizes.js';
 import { sentence } from '../js/words.js';
-import { AXES, axisOf, cellsOf, fieldsOf, labelOf, valuesOf } from './axes.js';
+import { AXES, axisOf, cellsOf, fieldsOf, labelOf, valuesOf, written } from './axes.js';
 
 /** More cells than these are drawn only when that is said twice. */
 const ASKED = 60;
@@ -16,9 +16,13 @@ const SIDES = ['Columns', 'Rows', 'Tables'];
 
 /** @typedef {{axis: import('./axes.js').Axis, values: any[]}} Side */
 /** @typedef {import('../js/gallery.js').Made} Made */
+/** @typedef {import('../protocol.d.ts').ModelInfo} Model */
 
 export class Grid {
-  /** The grid that is there: what it asks for, and what is drawn of it. @type {{sides: Side[], cells: any[], made: (Made | null)[], stopped: boolean} | null} */
+  /**
+   * The grid that is there: what it asks for, of which models where these change, and what is drawn of it.
+   * @type {{sides: Side[], cells: any[], models: (Model | null)[], made: (Made | null)[], stopped: boolean} | null}
+   */
   #grid = null;
   /** How many cells a person has agreed to. */
   #agreed = 0;
@@ -26,7 +30,7 @@ export class Grid {
   /**
    * @param {{making: import('../js/making.js').Making, settings: import('../js/settings.js').Settings,
    *   begin: import('../js/begin.js').Begin, session: import('../js/session.js').Session,
-   *   gallery: import('../js/gallery.js').Gallery}} page
+   *   gallery: import('../js/gallery.js').Gallery, choice: import('../js/choice.js').Choice, using: import('../js/using.js').Using}} page
    */
   constructor(page) {
     Object.assign(this, page);
@@ -44,6 +48,8 @@ export class Grid {
       for (const event of ['input', 'put']) $(field).addEventListener(event, () => $('grid').open && this.#tell());
     }
     $('grid').addEventListener('toggle', () => $('grid').open && this.#tell());
+    this.#nameModels();
+    this.choice.addEventListener('change', () => this.#nameModels());
     this.#tell();
   }
 
@@ -52,7 +58,13 @@ export class Grid {
   #go;
   #sheet;
 
-  /** What the fields ask for. @returns {{sides: Side[], cells: any[]}} @throws {Error} what is wrong with it */
+  /** Models are called as the page calls them. */
+  #nameModels() {
+    const names = this.choice.all.map(({ name }) => name);
+    Object.assign(axisOf('model'), { choices: names, hint: written(names) });
+  }
+
+  /** What the fields ask for. @returns {{sides: Side[], cells: any[], models: (Model | null)[]}} @throws {Error} what is wrong with it */
   #asked() {
     const sides = this.#sides.filter(({ axis }) => axis()).map(({ axis, text }) => ({ axis: axis(), values: valuesOf(axis(), text()) }));
     if (!sides.length) throw new Error('Choose what changes from one column to the next.');
@@ -63,14 +75,16 @@ export class Grid {
     const begun = this.begin.request;
     const { batch: _, ...base } = { ...this.settings.glance(), ...begun };
     // Beside the form a cell is told what counts with its own sampler, words and size.
-    return { sides, cells: cellsOf(base, sides).map((cell) => ({ ...cell, ...this.making.extras?.of(cell) })) };
+    const all = cellsOf(base, sides);
+    const models = all.map(({ model }) => (model === undefined ? null : this.choice.find(model)));
+    return { sides, models, cells: all.map(({ model, ...cell }) => ({ ...cell, ...this.making.extras?.of(cell) })) };
   }
 
   /** Says how many pictures that is and how long it takes, or what is missing. */
   #tell() {
     try {
-      const { cells } = this.#asked();
-      const each = cells.slice(0, 400).map((cell) => estimate(this.session.model?.id ?? '', cell));
+      const { cells, models } = this.#asked();
+      const each = cells.slice(0, 400).map((cell, i) => estimate((models[i] ?? this.session.model)?.id ?? '', cell));
       const ms = each.some((one) => one === null) ? null : (each.reduce((sum, one) => sum + one, 0) / each.length) * cells.length;
       const time = ms === null ? '' : `, about ${duration(ms / 1000)}`;
       const many = cells.length > ASKED && cells.length !== this.#agreed;
@@ -95,7 +109,7 @@ export class Grid {
       this.#cost.textContent = error.message;
       return;
     }
-    const { sides, cells } = asked;
+    const { sides, cells, models } = asked;
     if (cells.length > ASKED && this.#agreed !== cells.length) {
       this.#agreed = cells.length;
       this.#go.textContent = `Draw ${cells.length.toLocaleString('en')} pictures`;
@@ -121,7 +135,7 @@ export class Grid {
       return;
     }
     if (!chosen.length) return;
-    const grid = { sides, cells: chosen, made: chosen.map(() => null), stopped: false };
+    const grid = { sides, cells: chosen, models, made: chosen.map(() => null), stopped: false };
     this.#grid = grid;
     this.#show();
     this.#sheet.scrollIntoView({ block: 'nearest' });
@@ -132,10 +146,9 @@ export class Grid {
   /** Cells that are among the visitor's pictures. */
   async #find(grid) {
     const { pictures } = this.making;
-    const model = this.session.model.id;
     const kept = new Map((await pictures.list()).map((entry) => [nameOf(entry), entry]));
     for (const [i, cell] of grid.cells.entries()) {
-      const entry = kept.get(nameOf({ settings: cell, model }));
+      const entry = kept.get(nameOf({ settings: cell, model: (grid.models[i] ?? this.session.model).id }));
       const made = entry && await this.gallery.open(entry).catch(() => null); // deleted in another tab
       if (!made) continue;
       grid.made[i] = made;
@@ -145,21 +158,41 @@ export class Grid {
 
   /** The cells that are not drawn yet go into the line. */
   #line(grid) {
-    const open = grid.cells.map((_, i) => i).filter((i) => !grid.made[i]);
+    const home = this.session.model;
+    // One model after the other, the one that is there first: each is loaded once.
+    const turn = (/** @type {number} */ i) => [null, home, ...this.choice.all].findIndex((model) => model?.id === grid.models[i]?.id);
+    const open = grid.cells.map((_, i) => i).filter((i) => !grid.made[i]).sort((a, b) => turn(a) - turn(b));
     if (!open.length) return this.#end(grid);
     grid.stopped = false;
     this.#foot();
     this.making.line({
       prompt: `Grid: ${grid.cells[0].prompt}`, pictures: open.map((i) => grid.cells[i]),
+      prepare: (at) => {
+        const model = grid.models[open[at]];
+        if (!model || model.id === this.session.model.id) return;
+        this.session.start(model);
+        this.using.tell(model);
+      },
       onMade: (at, made) => {
         grid.made[open[at]] = made;
         if (this.#grid === grid) this.#put(open[at]);
       },
       onEnd: (outcome) => {
+        this.#comeHome(home, outcome);
         grid.stopped = outcome !== 'done' || grid.made.some((made) => !made);
         if (this.#grid === grid) this.#end(grid);
       },
     });
+  }
+
+  /** The model that was in use is so again, or one that was chosen meanwhile. @param {Model} home @param {'done' | 'cancelled' | 'failed'} outcome */
+  #comeHome(home, outcome) {
+    const model = (outcome !== 'failed' && this.choice.find(keep.read('model'))) || home; // one that failed to load left another in use
+    if (this.session.model.id === model.id) return;
+    keep.write('model', model.id);
+    this.session.start(model);
+    this.using.introduce(model);
+    this.using.list();
   }
 
   #end(grid) {

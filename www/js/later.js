@@ -46,7 +46,7 @@ export function furnish({
   const networks = new Networks({ engine: () => session.started(), settings });
   new Part({
     id: 'grid', what: 'What grids need', load: () => import('../grid/view.js'), address: new URL('../grid/view.js', import.meta.url),
-    begin: ({ Grid }) => new Grid({ making, settings, begin, session, gallery }),
+    begin: ({ Grid }) => new Grid({ making, settings, begin, session, gallery, choice, using }),
   });
   new Recall({
     engine: () => session.started(), onSettings: (values) => filling.takePicture(values), onExtras: (found) => extras.take(found), onModel: (files) => adding.add(files),

@@ -181,7 +181,7 @@ export class Making {
    * Makes the pictures of a job, one after the other. Never rejects.
    * @param {import('./queue.js').Job} job
    */
-  async #draw({ pictures: requests, onMade }, signal) {
+  async #draw({ pictures: requests, prepare, onMade }, signal) {
     const { session, stage, shown, adding, reader } = this;
     this.#sketching?.abort();
     hideBanner();
@@ -193,6 +193,7 @@ export class Making {
     try {
       for (const [i, asked] of requests.entries()) {
         this.on.onBegin();
+        prepare?.(i);
         const [reading] = await Promise.all([reader.read(session.model, asked.prompt), session.ready(signal)]);
         const request = translated(asked, reading);
         if (adding.now) say(`Drawing begins when ${adding.now.name} is added`);

@@ -21,6 +21,7 @@ export function singles({ batch = 1, variationStrength, variationSeed, ...reques
  * @property {number} id
  * @property {string} prompt
  * @property {object[]} pictures requests of single pictures, made one after the other
+ * @property {(at: number) => void} [prepare] one of them is to be made: what it needs is begun
  * @property {(at: number, made: import('./gallery.js').Made) => void} [onMade] one of them is made
  * @property {(outcome: 'done' | 'cancelled' | 'failed') => void} [onEnd] it is over, or was taken out of the line
  */

@@ -59,8 +59,13 @@ export class Using {
     this.introduce(model);
     this.session.start(model);
     this.list();
-    if (model.general) once().then(({ tellOnce }) => tellOnce(model.name), () => {}); // offline: next time
+    this.tell(model);
     if (dropped) report(`${dropped} waiting for the other model ${dropped === 1 ? 'was' : 'were'} taken out of the queue.`);
+  }
+
+  /** What is said once of a model that draws whatever it is asked for. */
+  tell(model) {
+    if (model.general) once().then(({ tellOnce }) => tellOnce(model.name), () => {}); // offline: next time
   }
 
   /** The model is ready: what the form held for another one is not needed any more. */
