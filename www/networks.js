@@ -3,9 +3,11 @@
  * database of their own, apart from the models. What a list needs and the files lie in two stores, so that a long list is read without touching the files.
  */
 
+import { Database, settled } from './database.js';
 import { invalid } from './errors.js';
+import { sha256 } from './hash.js';
 
-const NAME = 'opengen-networks';
+const DATABASE = new Database('opengen-networks', (database) => ['entries', 'files'].forEach((name) => database.createObjectStore(name)));
 /** The longest header that is read: a safetensors file's table of contents. */
 const MOST_HEADER = 32 * 2 ** 20;
 /** Files up to this size are looked at whole: an embedding is smaller. */
@@ -18,7 +20,7 @@ const LARGEST_CONTROL = 2 ** 31;
 
 /** All of them, by name. @returns {Promise<StoredNetwork[]>} */
 export async function list() {
-  const rows = /** @type {StoredNetwork[]} */ (await read('entries', (store) => store.getAll()));
+  const rows = /** @type {StoredNetwork[]} */ (await DATABASE.read('entries', (store) => store.getAll()));
   return rows.sort((a, b) => a.name.localeCompare(b.name));
 }
 
@@ -54,7 +56,7 @@ export const words = (all) => all.filter(({ about }) => about.kind === 'embeddin
 
 /** Its file. @param {string} name @returns {Promise<Blob>} */
 export async function fileOf(name) {
-  const file = await read('files', (store) => store.get(name));
+  const file = await DATABASE.read('files', (store) => store.get(name));
   if (!file) throw invalid('networks', `there is no network ${name} any more`);
   return file;
 }
@@ -122,51 +124,14 @@ async function beginning(file) {
 
 /** The first twelve digits of the SHA-256 of what follows the header, by which A1111 knows files; null where none is to be had. @param {Blob} file */
 async function hashOf(file) {
-  if (!globalThis.crypto?.subtle || file.size > LARGEST) return null; // it would all lie in memory
+  if (file.size > LARGEST) return null; // it would all lie in memory
   const first = new DataView(await file.slice(0, 8).arrayBuffer());
   const values = file.slice(8 + Number(first.getBigUint64(0, true)));
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await values.arrayBuffer()));
-  return [...digest.slice(0, 6)].map((byte) => byte.toString(16).padStart(2, '0')).join('');
-}
-
-/** @returns {Promise<IDBDatabase>} */
-function open() {
-  const request = indexedDB.open(NAME, 1);
-  request.onupgradeneeded = () => ['entries', 'files'].forEach((name) => request.result.createObjectStore(name));
-  return settled(request);
-}
-
-/** @param {string} name @param {(store: IDBObjectStore) => IDBRequest} ask */
-async function read(name, ask) {
-  const db = await open();
-  try {
-    return await settled(ask(db.transaction(name).objectStore(name)));
-  } finally {
-    db.close();
-  }
+  return (await sha256(await values.arrayBuffer()))?.slice(0, 12) ?? null;
 }
 
 /** Changes both stores, or neither. @param {(stores: IDBObjectStore[]) => unknown} work */
-async function change(work) {
-  const db = await open();
-  try {
-    const transaction = db.transaction(['entries', 'files'], 'readwrite', { durability: 'strict' });
-    const done = new Promise((resolve, reject) => {
-      transaction.oncomplete = () => resolve(undefined);
-      transaction.onabort = () => reject(full(transaction.error));
-    });
-    done.catch(() => {}); // told below
-    try {
-      await work(['entries', 'files'].map((name) => transaction.objectStore(name)));
-    } catch (error) {
-      transaction.abort();
-      throw error;
-    }
-    await done;
-  } finally {
-    db.close();
-  }
-}
+const change = (work) => DATABASE.change(['entries', 'files'], work).catch((error) => { throw error instanceof DOMException ? full(error) : error; });
 
 /** @param {DOMException | null} error */
 function full(error) {
@@ -174,9 +139,3 @@ function full(error) {
     : `the browser did not keep it (${error?.message ?? 'no reason given'})`;
   return Object.assign(new Error(message), { code: error?.name === 'QuotaExceededError' ? 'QUOTA' : 'STORAGE', retryable: true });
 }
-
-/** @param {IDBRequest} request @returns {Promise<any>} */
-const settled = (request) => new Promise((resolve, reject) => {
-  request.onsuccess = () => resolve(request.result);
-  request.onerror = () => reject(request.error);
-});

@@ -1,5 +1,7 @@
 /** What the store holds, read without an engine. The store itself is src/store/idb.rs, and nothing is written here. */
 
+import { settled } from './database.js';
+
 /** The id under which an autoencoder is stored that a model was given: `StoredModel::part_of`. @param {string} id */
 export const partOf = (id) => `${id}\u0001autoencoder`;
 
@@ -27,9 +29,3 @@ function open() {
   request.onupgradeneeded = () => request.transaction.abort();
   return settled(request);
 }
-
-/** @param {IDBRequest} request @returns {Promise<any>} */
-const settled = (request) => new Promise((resolve, reject) => {
-  request.onsuccess = () => resolve(request.result);
-  request.onerror = () => reject(request.error);
-});

@@ -16,7 +16,7 @@ const SHELL = [
   'manifest.webmanifest',
   'samples/apple.webp', 'samples/panda.webp', 'samples/fox.webp',
   'early.js', 'main.js', 'client.js', 'errors.js', 'judge.js', 'knows.js', 'limits.js', 'link.js', 'models.js', 'options.js', 'source.js',
-  'spawn.js', 'stream.js', 'through.js', 'worker.js', 'engines.js', 'detect.js', 'folder.js', 'gathered.js', 'networks.js', 'pixels.js',
+  'spawn.js', 'stream.js', 'through.js', 'worker.js', 'engines.js', 'detect.js', 'folder.js', 'gathered.js', 'database.js', 'hash.js', 'networks.js', 'pixels.js',
   'preview.js', 'registers.js', 'stored.js', 'threads.js',
   'js/actions.js',
   'js/adding.js',

@@ -3,7 +3,10 @@
  * attempt, after a reload too.
  */
 
-const NAME = 'opengen-arriving';
+import { Database } from '../database.js';
+import { sha256 as hashOf } from '../hash.js';
+
+const DATABASE = new Database('opengen-arriving', (database) => database.createObjectStore('files'));
 /** Bytes of a piece. */
 const PIECE = 8 * 2 ** 20;
 /** A line that breaks is taken up again so often without anything new having come. */
@@ -42,12 +45,10 @@ export async function fetched(url, { name, sha256, signal, onProgress }) {
     if (!arrived.total || lengthOf(arrived.pieces) >= arrived.total) break;
   }
   const file = new File(arrived.pieces, name);
-  if (sha256 && globalThis.crypto?.subtle && file.size <= MOST_HASHED) {
-    const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', await file.arrayBuffer()));
-    if ([...digest].map((byte) => byte.toString(16).padStart(2, '0')).join('') !== sha256) {
-      await forget(url);
-      throw new Error(`${host} sent another file than the one that is known here, so it was not taken.`);
-    }
+  const hash = sha256 && file.size <= MOST_HASHED ? await hashOf(await file.arrayBuffer()) : null;
+  if (hash && hash !== sha256) {
+    await forget(url);
+    throw new Error(`${host} sent another file than the one that is known here, so it was not taken.`);
   }
   return file;
 }
@@ -105,34 +106,8 @@ const final = (message) => Object.assign(new Error(message), { isFinal: true });
 /** @param {Blob[]} pieces */
 const lengthOf = (pieces) => pieces.reduce((sum, { size }) => sum + size, 0);
 
-/** @returns {Promise<IDBDatabase>} */
-function open() {
-  const request = indexedDB.open(NAME, 1);
-  request.onupgradeneeded = () => request.result.createObjectStore('files');
-  return settled(request);
-}
-
 /** @param {string} url @returns {Promise<Arrived | undefined>} */
-const read = (url) => change((store) => store.get(url), 'readonly').catch(() => undefined);
+const read = (url) => DATABASE.read('files', (store) => store.get(url)).catch(() => undefined);
 
-/** @template T @param {(store: IDBObjectStore) => IDBRequest<T>} ask @param {IDBTransactionMode} [mode] @returns {Promise<T>} */
-async function change(ask, mode = 'readwrite') {
-  const db = await open();
-  try {
-    const transaction = db.transaction('files', mode);
-    const ended = new Promise((done, fail) => {
-      transaction.oncomplete = () => done(undefined);
-      transaction.onabort = () => fail(transaction.error);
-    });
-    const [answer] = await Promise.all([settled(ask(transaction.objectStore('files'))), ended]);
-    return answer;
-  } finally {
-    db.close();
-  }
-}
-
-/** @template T @param {IDBRequest<T>} request @returns {Promise<T>} */
-const settled = (request) => new Promise((done, fail) => {
-  request.onsuccess = () => done(request.result);
-  request.onerror = () => fail(request.error);
-});
+/** @param {(store: IDBObjectStore) => unknown} work */
+const change = (work) => DATABASE.change(['files'], ([files]) => work(files));

@@ -7,6 +7,8 @@
  * Tabs tell each other when something has changed.
  */
 
+import { Database } from '../database.js';
+import { sha256 } from '../hash.js';
 import { LIMITS } from '../limits.js';
 
 const NAME = 'opengen-pictures';
@@ -26,7 +28,7 @@ const THUMBNAIL = 160;
  */
 
 export class Pictures {
-  #database = open();
+  #database = new Database(NAME, upgrade, VERSION);
   /** What could not be kept. @type {Map<number, {entry: Entry, png: Blob}>} */
   #loose = new Map();
   #looseId = 0;
@@ -44,7 +46,7 @@ export class Pictures {
 
   /** All pictures, newest first. @returns {Promise<Entry[]>} */
   async list() {
-    const kept = (await this.#read('entries', (store) => store.getAll()).catch(() => []))
+    const kept = (await this.#database.read('entries', (store) => store.getAll()).catch(() => []))
       .map((entry) => ({ ...entry, thumbnail: asBlob(entry.thumbnail) }));
     const loose = [...this.#loose.values()].map(({ entry }) => entry);
     return [...loose, ...kept].sort((a, b) => b.time - a.time || Math.abs(b.id) - Math.abs(a.id));
@@ -86,7 +88,7 @@ export class Pictures {
   /** The PNG file; null when it has been deleted meanwhile. @returns {Promise<Blob | null>} */
   async file(id) {
     if (this.#loose.has(id)) return this.#loose.get(id).png;
-    const file = await this.#read('files', (store) => store.get(id));
+    const file = await this.#database.read('files', (store) => store.get(id));
     return file ? asBlob(file) : null;
   }
 
@@ -100,7 +102,7 @@ export class Pictures {
 
   /** A picture that others began with, or a mask; null when it is not here. @param {string} hash @returns {Promise<Blob | null>} */
   async source(hash) {
-    const bytes = await this.#read('sources', (store) => store.get(hash));
+    const bytes = await this.#database.read('sources', (store) => store.get(hash));
     return bytes ? asBlob(bytes) : null;
   }
 
@@ -117,7 +119,7 @@ export class Pictures {
 
   /** Deletes what no picture here began with and is not in use either. @param {string[]} used hashes */
   async sweepSources(used) {
-    const known = await this.#read('sources', (store) => store.getAllKeys());
+    const known = await this.#database.read('sources', (store) => store.getAllKeys());
     if (!known.length) return;
     const named = new Set([...used, ...(await this.list()).flatMap(({ settings: { image, mask, controls = [], regions = [] } }) => [image, mask, ...controls.map((one) => one.image), ...regions.map((one) => one.mask)])]);
     const left = known.filter((hash) => !named.has(hash));
@@ -160,20 +162,8 @@ export class Pictures {
   }
 
   async #change(work, names = ['entries', 'files']) {
-    const database = await this.#database;
-    const transaction = database.transaction(names, 'readwrite', { durability: 'strict' });
-    const done = new Promise((resolve, reject) => {
-      transaction.oncomplete = resolve;
-      transaction.onabort = () => reject(transaction.error);
-    });
-    work(names.map((name) => transaction.objectStore(name)));
-    await done;
+    await this.#database.change(names, work);
     this.#channel?.postMessage('changed');
-  }
-
-  async #read(name, ask) {
-    const database = await this.#database;
-    return settled(ask(database.transaction(name).objectStore(name)));
   }
 }
 
@@ -186,41 +176,20 @@ export function nameOf({ settings, model }) {
 
 const textOf = (value) => (typeof value === 'object' ? JSON.stringify(value) : String(value));
 
-/** Rejects where the browser has no database or refuses it. @returns {Promise<IDBDatabase>} */
-function open() {
-  const opened = new Promise((resolve, reject) => {
-    const request = indexedDB.open(NAME, VERSION);
-    request.onupgradeneeded = ({ oldVersion }) => {
-      if (oldVersion < 1) {
-        request.result.createObjectStore('entries', { keyPath: 'id', autoIncrement: true });
-        request.result.createObjectStore('files');
-      }
-      request.result.createObjectStore('sources');
-    };
-    request.onsuccess = () => {
-      request.result.onversionchange = () => request.result.close(); // a newer page in another tab goes first
-      resolve(request.result);
-    };
-    request.onerror = () => reject(request.error);
-    request.onblocked = () => reject(new Error('another tab holds an older version'));
-  });
-  opened.catch(() => {}); // told by whoever needs it
-  return opened;
+/** @param {IDBDatabase} database @param {number} from */
+function upgrade(database, from) {
+  if (from < 1) {
+    database.createObjectStore('entries', { keyPath: 'id', autoIncrement: true });
+    database.createObjectStore('files');
+  }
+  database.createObjectStore('sources');
 }
 
-/** SHA-256 in hexadecimal; a name by chance where the browser hashes nothing, as on a page without https. */
-async function hashOf(bytes) {
-  const hash = await crypto.subtle?.digest('SHA-256', bytes) ?? crypto.getRandomValues(new Uint8Array(32));
-  return Array.from(new Uint8Array(hash), (byte) => byte.toString(16).padStart(2, '0')).join('');
-}
+/** A picture's SHA-256; a name by chance where the browser hashes nothing. @param {ArrayBuffer} bytes */
+const hashOf = async (bytes) => (await sha256(bytes)) ?? crypto.getRandomValues(new Uint8Array(32)).join('');
 
 /** Files lie as bytes in the database, where Safari's private windows refuse blobs; earlier ones may be blobs. */
 const asBlob = (/** @type {ArrayBuffer | Blob} */ kept) => (kept instanceof Blob ? kept : new Blob([kept], { type: 'image/png' }));
-
-const settled = (request) => new Promise((resolve, reject) => {
-  request.onsuccess = () => resolve(request.result);
-  request.onerror = () => reject(request.error);
-});
 
 /** A small PNG of a picture, its longer side at most THUMBNAIL pixels. @param {ImageData} image */
 async function thumbnailOf(image) {

@@ -1,7 +1,9 @@
 /** Trainings that are not finished, kept in this browser so that they go on after the tab was closed. */
 
-const NAME = 'opengen-teach';
+import { Database } from '../database.js';
+
 const STORE = 'trainings';
+const DATABASE = new Database('opengen-teach', (database) => database.createObjectStore(STORE));
 
 /**
  * @typedef {object} Kept
@@ -19,32 +21,8 @@ const STORE = 'trainings';
  */
 
 /** All of them, the newest first. @returns {Promise<Kept[]>} */
-export const all = () => using('readonly', (store) => store.getAll()).then((list) => list.filter(({ id }) => id).sort((a, b) => b.begun - a.begun), () => []);
+export const all = () => DATABASE.read(STORE, (store) => store.getAll()).then((/** @type {Kept[]} */ list) => list.filter(({ id }) => id).sort((a, b) => b.begun - a.begun), () => []);
 /** @param {Kept} kept */
-export const keep = (kept) => using('readwrite', (store) => store.put(kept, kept.id));
+export const keep = (kept) => DATABASE.change([STORE], ([store]) => store.put(kept, kept.id));
 /** @param {string} id */
-export const forget = (id) => using('readwrite', (store) => store.delete(id));
-
-/** @param {IDBTransactionMode} mode @param {(store: IDBObjectStore) => IDBRequest} work @returns {Promise<any>} */
-async function using(mode, work) {
-  const opening = indexedDB.open(NAME, 1);
-  opening.onupgradeneeded = () => opening.result.createObjectStore(STORE);
-  const database = await settled(opening);
-  try {
-    const transaction = database.transaction(STORE, mode);
-    const asked = work(transaction.objectStore(STORE));
-    await new Promise((resolve, reject) => {
-      transaction.oncomplete = resolve;
-      transaction.onabort = () => reject(transaction.error);
-    });
-    return asked.result;
-  } finally {
-    database.close();
-  }
-}
-
-/** @param {IDBRequest} request */
-const settled = (request) => new Promise((resolve, reject) => {
-  request.onsuccess = () => resolve(request.result);
-  request.onerror = () => reject(request.error);
-});
+export const forget = (id) => DATABASE.change([STORE], ([store]) => store.delete(id));

@@ -11,11 +11,13 @@ use std::path::{Path, PathBuf};
 const CLIENT: &[&str] = &[
     "client.js",
     "clip/merges.txt",
+    "database.js",
     "detect.js",
     "engines.js",
     "errors.js",
     "folder.js",
     "gathered.js",
+    "hash.js",
     "judge.js",
     "knows.js",
     "limits.js",
