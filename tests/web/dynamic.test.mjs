@@ -17,7 +17,7 @@ const file = (name, text) => ({ name, mimeType: 'text/plain', buffer: Buffer.fro
 async function becomes(page, before = '') {
   await page.waitForFunction((old) => {
     const now = [...document.querySelectorAll('#becomes :is(q, li)')].map((one) => one.textContent);
-    return now.length > 0 && now.join('\n') !== old;
+    return document.querySelector('#becomes[aria-busy="false"]') && now.length > 0 && now.join('\n') !== old;
   }, before);
   return page.locator('#becomes :is(q, li)').allTextContents();
 }

@@ -108,6 +108,7 @@ export class Dynamic {
   /** Has it chosen anew, once nothing is typed for a moment. */
   look() {
     clearTimeout(this.#timer);
+    this.#box.setAttribute('aria-busy', 'true');
     this.#timer = setTimeout(() => this.#look(), PAUSE);
   }
 
@@ -115,7 +116,10 @@ export class Dynamic {
     const asked = ++this.#asked;
     const texts = ['prompt', 'negativePrompt'].map((id) => $(id).value);
     this.#box.hidden = !texts.some(this.isTemplate);
-    if (this.#box.hidden) return;
+    if (this.#box.hidden) {
+      this.#box.setAttribute('aria-busy', 'false');
+      return;
+    }
     const off = this.isOff;
     this.#box.toggleAttribute('data-off', off);
     this.#switch.textContent = off ? 'Choose among what is in braces' : 'Take braces as text';
@@ -135,6 +139,7 @@ export class Dynamic {
 
   /** @param {any[]} made requests with their prompts @param {string} [words] instead @param {string} [error] */
   #show(made, words = '', error = '') {
+    this.#box.setAttribute('aria-busy', 'false');
     const missing = MISSING.exec(error)?.[1];
     this.#write.hidden = missing === undefined;
     if (missing !== undefined) Object.assign(this.#write, { textContent: `Write the list “${missing}”` }).dataset.name = missing;
