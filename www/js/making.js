@@ -6,7 +6,7 @@ import { nameOf } from './pictures.js';
 import { Queue, singles } from './queue.js';
 import { hideReport, report } from './report.js';
 import { drawSeed } from './settings.js';
-import { keepParts, keepRest } from './shell.js';
+import { brought, keepParts, keepRest } from './shell.js';
 import { measured } from './sizes.js';
 import { banner, bar, hideBanner, notes, say } from './status.js';
 import { STAGES, errorWords, foreignWords, keepingWords, seedWords, sentence, translatedWords } from './words.js';
@@ -20,9 +20,6 @@ const SKETCH_STEPS = 4;
 const GONE = {
   image: 'the picture that it begins with is not here any more: choose one again, or begin from words',
   mask: 'what was painted over the picture is not here any more: paint it again',
-  regions: 'what was painted for a part of the prompt is not here any more: paint it again, or choose another place',
-  network: 'the upscaler is not here any more: choose its file again, or enlarge without one',
-  controls: 'a control image or its ControlNet is not here any more: add it again, or remove the control image',
 };
 
 export class Making {
@@ -39,8 +36,6 @@ export class Making {
   #sketching = null;
   #sketchSeed = drawSeed();
   /** What is asked for beside the form, once that is here. @type {import('./extras.js').Extras | null} */ extras = null;
-  /** ControlNets that were asked for, by their names: the engine knows a file again. @type {Map<string, File>} */ #steering = new Map();
-  /** The network that enlarged last. @type {{hash: string, file: File} | null} */ #network = null;
 
   /**
    * @param {object} options
@@ -201,10 +196,11 @@ export class Making {
         const progress = this.#progressOf(request, i, requests.length);
         const { typed, image, mask, factor, network, controls, regions, ...settings } = request;
         const sources = {
-          image: await this.#sourceOf('image', image), mask: await this.#sourceOf('mask', mask), controls: await this.#controlsOf(controls), regions: await this.#regionsOf(regions),
+          image: await this.#sourceOf('image', image), mask: await this.#sourceOf('mask', mask),
+          ...(controls || regions ? await this.#steering(request) : {}),
         };
         const result = network
-          ? await this.#enlarge(request, sources.image, signal)
+          ? await (await this.#part(() => import('../paint/enlarging.js'), new URL('../paint/enlarging.js', import.meta.url))).enlarged(request, sources.image, { session, pictures: this.pictures, signal })
           : await session.generate({ ...settings, ...sources, previews: true, signal, ...progress });
         made.push(await this.#finish(request, reading, result));
         onMade?.(i, made[i]);
@@ -222,26 +218,7 @@ export class Making {
     }
   }
 
-  /** A picture enlarged by a network. @param {any} request @param {Blob} image @param {AbortSignal} signal */
-  async #enlarge({ network: { hash, name }, factor, seed, tiling }, image, signal) {
-    if (this.#network?.hash !== hash) {
-      const file = await this.pictures.source(hash);
-      if (!file) throw invalid('image', GONE.network);
-      this.#network = { hash, file: new File([file], `${name}.safetensors`) }; // the engine knows this one again
-    }
-    const started = performance.now();
-    say('Enlarging', name);
-    const onProgress = (/** @type {{share: number}} */ { share }) => {
-      const left = ((performance.now() - started) / share) * (1 - share);
-      say('Enlarging', `${Math.round(share * 100)} % · ${duration(left / 1000)} left`);
-      bar(share);
-    };
-    const made = await this.session.upscale(image, { model: this.#network.file, scale: factor, tiling, onProgress, signal });
-    const totalMs = performance.now() - started;
-    return { image: made.image, png: [made.png], seed, timings: { totalMs }, notices: [] };
-  }
-
-  /** The picture that a run begins with, or its mask, where it has one. @param {'image' | 'mask' | 'controls' | 'regions'} field @param {string} [hash] */
+  /** The picture that a run begins with, or its mask, where it has one. @param {'image' | 'mask'} field @param {string} [hash] */
   async #sourceOf(field, hash) {
     if (!hash) return undefined;
     const png = await this.pictures.source(hash);
@@ -249,22 +226,15 @@ export class Making {
     throw invalid(field, GONE[field]);
   }
 
-  /** Regions with what is painted. @param {any[]} [regions] */
-  async #regionsOf(regions) {
-    return regions && Promise.all(regions.map(async (region) => (region.mask ? { ...region, mask: await this.#sourceOf('regions', region.mask) } : region)));
+  /** Control images and regions with what they name. @param {any} request */
+  async #steering(request) {
+    const here = await this.#part(() => import('../steer/sources.js'), new URL('../steer/sources.js', import.meta.url));
+    return here.steering(request, this.pictures, this.session.og);
   }
 
-  /** Control images with what reads them. @param {import('../steer/controls.js').Kept[]} [controls] */
-  async #controlsOf(controls) {
-    if (!controls) return undefined;
-    const { networks } = this.session.og;
-    return Promise.all(controls.map(async ({ model, image, ...how }) => {
-      if (!this.#steering.has(model)) {
-        const file = await networks.file(model).catch(() => { throw invalid('controls', GONE.controls); });
-        this.#steering.set(model, new File([file], `${model}.safetensors`));
-      }
-      return { ...how, model: this.#steering.get(model), image: await this.#sourceOf('controls', image) };
-    }));
+  /** Code that few pictures need. @template T @param {() => Promise<T>} load @param {URL} address @returns {Promise<T>} */
+  #part(load, address) {
+    return brought(load, address).catch(() => { throw invalid('image', 'the code that it takes did not arrive: try again'); });
   }
 
   /** Callbacks that turn the engine's events into words, bar and previews; picture `index` of `count`. */
