@@ -30,6 +30,7 @@ export const SAMPLERS = {
   'ddpm': { title: 'DDPM', evaluations: 1, alone: true },
   'tcd': { title: 'TCD', evaluations: 1, alone: true },
   'restart': { title: 'Restart', evaluations: 2, alone: true },
+  'er-sde': { title: 'ER-SDE', evaluations: 1, alone: false },
 };
 
 export const LIMITS = {

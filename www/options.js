@@ -53,7 +53,7 @@ const HIRES = { scale: true, strength: true, steps: true, upscaler: true };
 /** @type {Names<Required<import('./protocol.d.ts').SamplerOptions>>} */
 const SAMPLER_OPTIONS = {
   eta: true, sChurn: true, sTmin: true, sTmax: true, sNoise: true, sigmaMin: true, sigmaMax: true, rho: true,
-  discardNextToLastSigma: true, sgmNoiseMultiplier: true, etaNoiseSeedDelta: true,
+  discardNextToLastSigma: true, sgmNoiseMultiplier: true, dynamicThresholdingRatio: true, sampleMaxValue: true, etaNoiseSeedDelta: true,
 };
 /** @type {Names<Required<import('./api.d.ts').RegionOptions>>} */
 const REGION = { part: true, rect: true, mask: true, weight: true };

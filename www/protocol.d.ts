@@ -145,7 +145,7 @@ export type WeightType = 'f16' | 'q8_0' | 'q5_0' | 'q4_0';
 
 /** 0 … 2^64 − 1; a BigInt, or digits as text, where a double would lose some. */
 export type Seed = number | string | bigint;
-export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'heun' | 'lms' | 'dpm++-2m' | 'lcm' | 'dpm2' | 'dpm2-a' | 'dpm++-2s-a' | 'dpm++-sde' | 'dpm++-2m-sde' | 'dpm++-2m-sde-heun' | 'dpm++-3m-sde' | 'unipc' | 'unipc-bh1' | 'plms' | 'ddpm' | 'tcd' | 'restart';
+export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'heun' | 'lms' | 'dpm++-2m' | 'lcm' | 'dpm2' | 'dpm2-a' | 'dpm++-2s-a' | 'dpm++-sde' | 'dpm++-2m-sde' | 'dpm++-2m-sde-heun' | 'dpm++-3m-sde' | 'unipc' | 'unipc-bh1' | 'plms' | 'ddpm' | 'tcd' | 'restart' | 'er-sde';
 export type Schedule = 'default' | 'karras' | 'normal' | 'exponential' | 'polyexponential' | 'sgm-uniform' | 'simple' | 'ddim-uniform' | 'beta' | 'align-your-steps' | 'trailing' | 'linspace';
 /** What a UNet answers with: the noise, the velocity, or the finished latents. */
 export type Prediction = 'epsilon' | 'v_prediction' | 'sample';
@@ -365,6 +365,13 @@ export interface SamplerOptions {
   discardNextToLastSigma?: boolean;
   /** The run begins with noise of √(1 + σ²), as ComfyUI does, and not of σ, as A1111. Default: as the sampler's origin. */
   sgmNoiseMultiplier?: boolean;
+  /**
+   * Dynamic thresholding, for models of pictures in [-1, 1], not of latents: of every clean estimate this share of the values,
+   * 0 … 1, such as 0.995, decides what it is brought within. Default: off.
+   */
+  dynamicThresholdingRatio?: number;
+  /** The most that that may be, 1 … 10000. Default: 1, by which values are cut at 1. */
+  sampleMaxValue?: number;
   /** What is added to the seed for the noise that steps draw (ENSD), a whole number. Default: 0. */
   etaNoiseSeedDelta?: number;
 }

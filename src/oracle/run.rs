@@ -146,6 +146,9 @@ fn refuse_what_cannot_be_compared(request: &Request, manifest: &Manifest) -> Res
     if request.rescale(&manifest.config).is_some() {
         return refuse("guidance_rescale", "candle's run would not have it; set it to 0");
     }
+    if request.sampling.thresholding().is_some() {
+        return refuse("dynamic_thresholding_ratio", "candle's run would not have it; leave it out");
+    }
     let trajectory = request.trajectory(&manifest.config)?;
     if trajectory.draws_noise() {
         return refuse(

@@ -61,6 +61,18 @@ pub fn rescale_guided(
     all.chunks_mut(one.max(1)).for_each(|all| all.copy_from_slice(&result));
 }
 
+/// Brings a picture's clean estimate within what so great a share of its values are within, at most `most`, and that to 1; below 1
+/// it is cut at 1. The quantile is straight between two values, as PyTorch's.
+pub fn threshold(clean: &mut [f32], [share, most]: [f64; 2]) {
+    let mut sizes: Vec<f32> = clean.iter().map(|value| value.abs()).collect();
+    sizes.sort_unstable_by(f32::total_cmp);
+    let place = share * sizes.len().saturating_sub(1) as f64;
+    let at = |place: f64| sizes.get(place as usize).copied().unwrap_or_default();
+    let (low, high) = (at(place.floor()), at(place.ceil()));
+    let bound = (low + (high - low) * place.fract() as f32).max(1.0).min(most as f32);
+    clean.iter_mut().for_each(|value| *value = value.clamp(-bound, bound) / bound);
+}
+
 /// The standard deviation of a sample.
 fn spread(values: &[f32]) -> f64 {
     let n = values.len() as f64;

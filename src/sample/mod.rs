@@ -12,6 +12,7 @@ mod ddpm;
 mod dpm2;
 mod dpm_multistep;
 mod dpm_sde;
+mod er_sde;
 mod euler;
 mod euler_ancestral;
 mod forward;
@@ -106,7 +107,7 @@ fn refuse_unsupported(config: &SchedulerConfig, sampler: SamplerKind) -> Result<
         (
             "thresholding",
             is(&[Ddim, DpmPlusPlus2M, Lcm, Ddpm, Tcd, UniPc, UniPcBh1]) && set(refused.thresholding),
-            "it is for pictures in pixel space",
+            "set it to false, and dynamic_thresholding_ratio in a request where it is wanted",
         ),
         (
             "use_exponential_sigmas",

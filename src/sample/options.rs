@@ -39,6 +39,14 @@ pub struct SamplerOptions {
     /// Whether a run begins with as much noise as the model was trained on, √(1 + σ²) and not σ.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sgm_noise_multiplier: Option<bool>,
+    /// Of every clean estimate so great a share of the values, 0 to 1, decides what it is brought within: dynamic thresholding (C.
+    /// Saharia et al., <https://arxiv.org/abs/2205.11487>, section 2.3), as diffusers' `thresholding` has it. It is for models whose
+    /// values lie within 1, as those of pictures do; off if left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dynamic_thresholding_ratio: Option<f64>,
+    /// The most that it may be; 1 if left out, by which values are cut at 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample_max_value: Option<f64>,
     /// What is added to the seed for the noise that steps draw (ENSD).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub eta_noise_seed_delta: Option<u64>,
@@ -59,7 +67,7 @@ struct Number {
 const CHURN: &str = "samplers to whose steps noise may be added (euler, heun, dpm2)";
 const ENDS: &str = "schedules between two levels (karras, normal, exponential, polyexponential, sgm-uniform)";
 
-const NUMBERS: [Number; 8] = [
+const NUMBERS: [Number; 10] = [
     Number {
         name: "eta",
         a1111: "Eta",
@@ -124,6 +132,22 @@ const NUMBERS: [Number; 8] = [
         takes: |_, schedule| schedule.rho().is_some(),
         taken_by: "the schedules karras and polyexponential",
     },
+    Number {
+        name: "dynamic_thresholding_ratio",
+        a1111: "Dynamic thresholding ratio",
+        field: |options| &mut options.dynamic_thresholding_ratio,
+        range: [0.0, 1.0],
+        takes: |_, _| true,
+        taken_by: "all samplers",
+    },
+    Number {
+        name: "sample_max_value",
+        a1111: "Sample max value",
+        field: |options| &mut options.sample_max_value,
+        range: [1.0, 1e4],
+        takes: |_, _| true,
+        taken_by: "all samplers",
+    },
 ];
 
 /// An option that is set or not.
@@ -166,6 +190,11 @@ impl SamplerOptions {
             .collect();
         let delta = self.eta_noise_seed_delta.map(|delta| (ENSD, delta.to_string()));
         numbers.into_iter().chain(switches).chain(delta).collect()
+    }
+
+    /// The share and the most of dynamic thresholding, where it is on.
+    pub fn thresholding(&self) -> Option<[f64; 2]> {
+        self.dynamic_thresholding_ratio.map(|ratio| [ratio, self.sample_max_value.unwrap_or(1.0)])
     }
 
     /// Takes a field of a picture's text; `None` where it is no option, else whether its value could be read.
@@ -218,6 +247,10 @@ impl SamplerOptions {
             && low > high
         {
             return refuse("sigma_min", format!("{low} asked for, which is more than sigma_max, {high}"));
+        }
+        if self.sample_max_value.is_some() && self.dynamic_thresholding_ratio.is_none() {
+            let message = "it bounds dynamic thresholding, which is off; set dynamic_thresholding_ratio too";
+            return refuse("sample_max_value", message.to_string());
         }
         let set = |row: &&Switch| *(row.field)(&mut self.clone()) == Some(true);
         match SWITCHES.iter().find(set).filter(|_| !sampler.has_levels()) {
@@ -312,10 +345,12 @@ mod tests {
             rho: Some(5.0),
             discard_next_to_last_sigma: Some(false),
             sgm_noise_multiplier: Some(true),
+            dynamic_thresholding_ratio: Some(0.995),
+            sample_max_value: Some(1.5),
             eta_noise_seed_delta: Some(31337),
         };
         let fields = options.a1111_fields();
-        assert_eq!(fields.len(), 11);
+        assert_eq!(fields.len(), 13);
         let mut read = SamplerOptions::default();
         for (key, value) in &fields {
             assert_eq!(read.take_a1111_field(key, value), Some(true), "{key}: {value}");
@@ -326,5 +361,26 @@ mod tests {
         assert_eq!(read.eta, Some(0.25));
         assert_eq!(read.take_a1111_field("Sigma churn", "much"), Some(false));
         assert_eq!(read.take_a1111_field("Steps", "4"), None);
+    }
+
+    #[test]
+    fn thresholding_is_off_and_has_bounds() {
+        let check = |dynamic_thresholding_ratio, sample_max_value| {
+            let options =
+                SamplerOptions { dynamic_thresholding_ratio, sample_max_value, ..SamplerOptions::default() };
+            let said = options.check(SamplerKind::Ddim, ScheduleKind::Default).err();
+            (options.thresholding(), said.map(|error| error.to_string()).unwrap_or_default())
+        };
+        assert_eq!(check(None, None), (None, String::new()));
+        assert_eq!(check(Some(0.995), None), (Some([0.995, 1.0]), String::new()));
+        assert_eq!(check(Some(0.9), Some(4.0)), (Some([0.9, 4.0]), String::new()));
+        for (ratio, most, words) in [
+            (None, Some(2.0), "set dynamic_thresholding_ratio too"),
+            (Some(1.01), None, "1.01 asked for, expected 0 to 1"),
+            (Some(f64::NAN), None, "expected 0 to 1"),
+            (Some(0.5), Some(0.9), "0.9 asked for, expected 1 to 10000"),
+        ] {
+            assert!(check(ratio, most).1.contains(words), "{words}: {:?}", check(ratio, most));
+        }
     }
 }

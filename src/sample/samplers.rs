@@ -6,8 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    SamplerOptions, ScheduleKind, Trajectory, by_name, ddim, ddpm, dpm_multistep, dpm_sde, dpm2, euler,
-    euler_ancestral, heun, lcm, lms, plms, restart, tcd, unipc,
+    SamplerOptions, ScheduleKind, Trajectory, by_name, ddim, ddpm, dpm_multistep, dpm_sde, dpm2, er_sde,
+    euler, euler_ancestral, heun, lcm, lms, plms, restart, tcd, unipc,
 };
 use crate::config::SchedulerConfig;
 use crate::error::{Error, Result};
@@ -15,7 +15,8 @@ use crate::error::{Error, Result};
 /// The algorithm that turns noise into latents.
 ///
 /// Each follows one origin: DDIM to LCM, UniPC, PLMS, DDPM and TCD diffusers' class; DPM2 to DPM++ 3M SDE K. Crowson's k-diffusion
-/// with the wrapper by which A1111 and ComfyUI call models; Restart its paper, with the rules for its repetitions that A1111 has.
+/// with the wrapper by which A1111 and ComfyUI call models; Restart its paper, with the rules for its repetitions that A1111 has; ER-SDE its
+/// authors' code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum SamplerKind {
@@ -59,6 +60,8 @@ pub enum SamplerKind {
     Tcd,
     /// Heun steps that go back to more noise once or twice, <https://arxiv.org/abs/2306.14878>.
     Restart,
+    /// ER-SDE-Solver-3, <https://arxiv.org/abs/2309.06169>.
+    ErSde,
 }
 
 /// What a run is computed from, its configuration checked.
@@ -188,7 +191,7 @@ const PLAIN: Sampler = Sampler {
 };
 
 /// In the order in which they are offered.
-const SAMPLERS: [Sampler; 20] = [
+const SAMPLERS: [Sampler; 21] = [
     Sampler {
         kind: SamplerKind::Ddim,
         name: "ddim",
@@ -425,6 +428,16 @@ const SAMPLERS: [Sampler; 20] = [
         trajectory: restart::trajectory,
         ..PLAIN
     },
+    Sampler {
+        kind: SamplerKind::ErSde,
+        name: "er-sde",
+        title: "ER-SDE",
+        comfyui: "er_sde",
+        draws: true,
+        remembers: true,
+        trajectory: er_sde::trajectory,
+        ..PLAIN
+    },
 ];
 
 impl SamplerKind {
@@ -621,7 +634,7 @@ mod tests {
         );
         assert_eq!(
             SamplerKind::list(|kind| !kind.is_alone()),
-            "lms, dpm++-2m, dpm++-2m-sde, dpm++-2m-sde-heun, dpm++-3m-sde, unipc, unipc-bh1 or plms"
+            "lms, dpm++-2m, dpm++-2m-sde, dpm++-2m-sde-heun, dpm++-3m-sde, unipc, unipc-bh1, plms or er-sde"
         );
     }
 

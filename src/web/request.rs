@@ -388,6 +388,8 @@ fn sampling(value: &JsValue) -> Result<SamplerOptions> {
         rho: optional(value, "rho")?,
         discard_next_to_last_sigma: switch("discardNextToLastSigma")?,
         sgm_noise_multiplier: switch("sgmNoiseMultiplier")?,
+        dynamic_thresholding_ratio: optional(value, "dynamicThresholdingRatio")?,
+        sample_max_value: optional(value, "sampleMaxValue")?,
         eta_noise_seed_delta: if is_given(value, delta) {
             Some(whole(value, delta, None)? as u64)
         } else {

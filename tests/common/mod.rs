@@ -21,7 +21,7 @@ use opengen::model;
 use opengen::pipeline::study::StepTrace;
 use opengen::pipeline::{Dump, Event, Request, Tiling};
 use opengen::prompt::{Dialect, Emphasis};
-use opengen::sample::{self, Linear2, NoiseSource, Shares, Step, Whole};
+use opengen::sample::{self, Linear2, NoiseSource, SamplerOptions, Shares, Step, Whole};
 use opengen::weights::{self, Header, Manifest, Packer, Parse, Source, TensorInfo};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -273,7 +273,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         rng: NoiseSource::Torch,
         sampler: case.sampler.parse().expect("sampler"),
         schedule: case.schedule.parse().expect("schedule"),
-        sampling: opengen::sample::SamplerOptions::default(),
+        sampling: SamplerOptions::default(),
         width: case.width,
         height: case.height,
         batch: 1,
@@ -288,6 +288,27 @@ pub fn request(case: &DenoiseCase) -> Request {
         preview_every: 0,
         walk: None,
     }
+}
+
+/// Whole runs with dynamic thresholding.
+pub fn thresholded() -> Vec<(DenoiseCase, SamplerOptions)> {
+    #[derive(Deserialize)]
+    struct Thresholded {
+        #[serde(flatten)]
+        case: DenoiseCase,
+        ratio: f64,
+        most: f64,
+    }
+    let path = folder().join("samplers/thresholding.json");
+    let text = std::fs::read_to_string(&path).expect("tests/golden/samplers/thresholding.json");
+    let runs: serde_json::Value = serde_json::from_str(&text).expect("thresholding.json");
+    let cases: Vec<Thresholded> = serde_json::from_value(runs["runs"].clone()).expect("cases");
+    assert_eq!(cases.len(), 24);
+    let with = |Thresholded { case, ratio, most }| {
+        let (dynamic_thresholding_ratio, sample_max_value) = (Some(ratio), Some(most));
+        (case, SamplerOptions { dynamic_thresholding_ratio, sample_max_value, ..SamplerOptions::default() })
+    };
+    cases.into_iter().map(with).collect()
 }
 
 /// The embedded model's file.

@@ -9,12 +9,13 @@ guided, by their own configuration. The noise of a step is drawn from `torch.ran
 `BrownianTreeNoiseSampler`.
 
 k-diffusion (MIT) is the origin of its samplers and schedules; torchsde (Apache-2.0) of Brownian paths; diffusers (Apache-2.0) of
-UniPC, PLMS, DDPM, TCD and DDIM with eta. Schedules that k-diffusion has not, and Restart, are written here from their papers and
+UniPC, PLMS, DDPM, TCD and DDIM with eta; its authors' code (`er_sde`) of ER-SDE. Schedules that k-diffusion has not, and Restart, are written here from their papers and
 from notes of what A1111 and ComfyUI do, not from their code.
 """
 
 import json
 import math
+import os
 import sys
 import types
 import zlib
@@ -147,6 +148,28 @@ def restart(model, x, sigmas, randn):
     return x
 
 
+def er_sde(model, x, sigmas, randn):
+    """ER-SDE-Solver-3 by its authors' code (MIT), https://github.com/QinpengCui/ER-SDE-Solver at 9c4b527, whose `er_sde_solver.py` is
+    where the environment's ER_SDE_SOLVER says.
+    """
+    import importlib.util
+    spec = importlib.util.spec_from_file_location("er_sde_solver", os.environ["ER_SDE_SOLVER"])
+    origin = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(origin)
+
+    class Torch:
+        def __getattr__(self, name):
+            return getattr(torch, name)
+
+        def randn_like(self, value):
+            return randn()
+    origin.torch = Torch()
+    solver = origin.ER_SDE_Solver(sde_type="ve", model_prediction_type="x_start")
+    levels = sigmas.double()
+    told = lambda x, sigma: model(x, sigma.float() * x.new_ones([1]))
+    return solver.ve_3_order_taylor(told, x, levels, levels).float()
+
+
 K_SAMPLERS = {
     "euler": "sample_euler",
     "euler-a": "sample_euler_ancestral",
@@ -161,6 +184,7 @@ K_SAMPLERS = {
     "dpm++-2m-sde-heun": "sample_dpmpp_2m_sde",
     "dpm++-3m-sde": "sample_dpmpp_3m_sde",
     "restart": None,
+    "er-sde": None,
 }
 BROWNIAN = ("dpm++-sde", "dpm++-2m-sde", "dpm++-2m-sde-heun", "dpm++-3m-sde")
 NOT_ONE = ("dpm++-2m-sde", "dpm++-2m-sde-heun", "dpm++-3m-sde")  # k-diffusion's fail with one step
@@ -230,6 +254,8 @@ def k_run(sampler, schedule, config, steps, options, rounded=False, net=answer, 
     try:
         if sampler == "restart":
             return restart(model, x, sigmas, draw)
+        if sampler == "er-sde":
+            return er_sde(model, x, sigmas, lambda: draw() * options.get("sNoise", 1.0))
         return getattr(K.sampling, K_SAMPLERS[sampler])(model, x, sigmas, **keywords)
     finally:
         K.sampling.torch = torch_of
@@ -276,7 +302,7 @@ def cases():
     few = [1, 2, 3, 7, 20, 36]
     v = {"prediction_type": "v_prediction"}
     leading = {"timestep_spacing": "leading"}
-    own = ("dpm2", "dpm2-a", "dpm++-2s-a", "dpm++-sde", "dpm++-2m-sde", "dpm++-2m-sde-heun", "dpm++-3m-sde", "restart")
+    own = ("dpm2", "dpm2-a", "dpm++-2s-a", "dpm++-sde", "dpm++-2m-sde", "dpm++-2m-sde-heun", "dpm++-3m-sde", "restart", "er-sde")
     for sampler in own:
         for schedule in ("default", "karras", "exponential"):
             yield sampler, schedule, {}, {}, every
@@ -399,6 +425,41 @@ def whole_runs():
     return found, latents
 
 
+def thresholded():
+    """Whole runs with dynamic thresholding: cases and final latents, as in `whole_runs`, each with its share and most."""
+    import make_goldens
+    model, prompt, negative, _, guidance, seed, width, height = RUNS[0]
+    pipe = make_goldens.load(model)
+    config = json.loads((HERE / "models" / model / "scheduler" / "scheduler_config.json").read_text())
+    config = {key: value for key, value in config.items()
+              if not key.startswith("_") and value is not None and key != "skip_prk_steps"}
+    states = torch.cat([pipe.encode_prompt(text, "cpu", 1, False)[0] for text in (negative, prompt)])
+    scale = make_goldens.SCALE[model]
+    # The end of diffusers' DDIM keeps the direction of what was predicted, unless it is told to follow the estimate that is left.
+    classes = {"dpm++-2m": (diffusers.DPMSolverMultistepScheduler, {}), "unipc": (diffusers.UniPCMultistepScheduler, {}),
+               "ddpm": (diffusers.DDPMScheduler, {}), "ddim": (diffusers.DDIMScheduler, {"use_clipped_model_output": True})}
+    found, latents = [], {}
+    for sampler, (cls, told) in classes.items():
+        for ratio, most in ((0.995, 1.0), (0.9, 4.0), (0.5, 1.5)):
+            for guided in (True, False):
+                scheduler = cls.from_config(config | {"thresholding": True, "dynamic_thresholding_ratio": ratio,
+                                                      "sample_max_value": most})
+                scheduler.set_timesteps(7)
+                generator = torch.Generator().manual_seed(seed)
+                x = torch.randn((1, 4, height // scale, width // scale), generator=generator) * scheduler.init_noise_sigma
+                keywords = {"generator": generator} if sampler in ("ddim", "ddpm") else {}
+                for t in scheduler.timesteps:
+                    without, with_ = pipe.unet(torch.cat([x, x]), t, states).sample.chunk(2)
+                    predicted = without + guidance * (with_ - without) if guided else with_
+                    x = scheduler.step(predicted, t, x, **keywords, **told).prev_sample
+                latents[str(len(found))] = x
+                found.append({"file": "samplers/thresholding.safetensors", "case": str(len(found)), "scheduler": {},
+                              "timesteps": [], "model": model, "sampler": sampler, "schedule": "default", "prompt": prompt,
+                              "negative_prompt": negative, "steps": 7, "guidance": guidance if guided else 1.0, "seed": seed,
+                              "width": width, "height": height, "ratio": ratio, "most": most})
+    return found, latents
+
+
 def compact(value):
     if isinstance(value, float):
         return float(f"{value:.9g}")
@@ -419,8 +480,12 @@ def main():
     from importlib.metadata import version
     versions = {name: version(name) for name in ("k-diffusion", "torchsde", "diffusers", "torch", "scipy")}
     with torch.no_grad():
-        cases_of_models, latents = whole_runs()
         (HERE / "samplers").mkdir(exist_ok=True)
+        bounded, latents = thresholded()
+        save_file({name: value.contiguous() for name, value in latents.items()}, HERE / "samplers/thresholding.safetensors",
+                  metadata={"opengen-golden": "1"})
+        write("../golden/samplers/thresholding.json", {"versions": versions, "runs": bounded})
+        cases_of_models, latents = whole_runs()
         save_file({name: value.contiguous() for name, value in latents.items()}, HERE / "samplers/runs.safetensors",
                   metadata={"opengen-golden": "1"})
         write("../golden/samplers/runs.json", {"versions": versions, "runs": cases_of_models})

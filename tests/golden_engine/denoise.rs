@@ -14,7 +14,7 @@ use crate::common::report::{Report, difference};
 use crate::common::twice::two_encoders;
 use crate::common::{
     DenoiseCase, Golden, assert_previews_decode, assert_previews_show, assert_steps_told, cases, compare_run,
-    mini, mini_request, request, scheduler_of,
+    mini, mini_request, request, scheduler_of, thresholded,
 };
 use crate::engine::{Engine as Single, Packed, Tier, own_tiers, tiers};
 use crate::left_out;
@@ -36,6 +36,28 @@ fn run(tier: &Tier, case: &DenoiseCase, mut packed: Packed, init_latents: Option
     assert_eq!(output.images.len(), 1, "pictures");
     assert_eq!((output.images[0].width, output.images[0].height), (case.width, case.height));
     dump
+}
+
+/// Dynamic thresholding on the device: what it reads and writes back is what the processor does.
+#[test]
+fn thresholded_runs_end_as_diffusers() {
+    let Some(tier) = tiers().first() else { return };
+    let all = thresholded();
+    let golden = Golden::open(&all[0].0.file);
+    let packed = Packed::open(&all[0].0.model, None);
+    let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
+    for (slab, bytes) in packed.slabs.iter().enumerate() {
+        pipeline.write(slab, 0, bytes).expect("weights written");
+    }
+    let mut report = Report::new(1e-3);
+    for (case, sampling) in all.iter().step_by(3) {
+        let mut dump = Dump::default();
+        let (request, cancel) = (Request { sampling: *sampling, ..request(case) }, Cancel::default());
+        block_on(pipeline.generate_with(&request, &mut |_| {}, &cancel, Some(&mut dump))).expect("a picture");
+        let what = format!("{} {:?} {}", case.sampler, sampling.thresholding(), case.guidance);
+        report.compare(&what, &dump.0[&format!("latents.{}", case.steps)].1, &golden.values(&case.case));
+    }
+    report.finish();
 }
 
 /// On a device of its own: the counters are the device's, and tests run side by side.

@@ -9,7 +9,7 @@ import { SAMPLERS } from '../limits.js';
 import { field, select } from './second.js';
 import { BENDS, CHURNS, DISCARDS, DRAWS, ENDS, ETA, LEVELS, NUMBERS } from './takes.js';
 
-/** @typedef {{sampler: string, schedule: string, dialect: string, sChurn: string}} How what is chosen */
+/** @typedef {{sampler: string, schedule: string, dialect: string, sChurn: string, dynamicThresholdingRatio: string}} How what is chosen */
 /**
  * @typedef {object} Row
  * @property {string} id as requests call it
@@ -86,6 +86,15 @@ const ROWS = [
     id: 'sgmNoiseMultiplier', name: 'First noise', takes: has(LEVELS),
     choices: [['', 'As the sampler has it'], ['false', 'σ, as A1111'], ['true', '√(1 + σ²), as ComfyUI']],
     words: 'How much noise a run begins with, σ being its first level.',
+  },
+  {
+    id: 'dynamicThresholdingRatio', name: 'Dynamic thresholding', range: NUMBERS.dynamicThresholdingRatio, step: 0.005, takes: () => true, usual: () => 'off',
+    words: 'For models of pictures, not of latents, of which it takes contrast: this share of each estimate, such as 0.995, decides what values are brought within.',
+  },
+  {
+    id: 'sampleMaxValue', name: 'Threshold at most', range: NUMBERS.sampleMaxValue, step: 0.1,
+    takes: ({ dynamicThresholdingRatio }) => String(dynamicThresholdingRatio).trim() !== '', usual: () => '1',
+    words: 'How high that may be (sample_max_value).',
   },
 ];
 const IDS = ROWS.map(({ id }) => id);
@@ -180,7 +189,7 @@ export class Sampling {
 
   /** @returns {How} */
   get #how() {
-    return { sampler: $('sampler').value, schedule: $('schedule').value, dialect: $('dialect').value, sChurn: $('sChurn').value };
+    return { sampler: $('sampler').value, schedule: $('schedule').value, dialect: $('dialect').value, sChurn: $('sChurn').value, dynamicThresholdingRatio: $('dynamicThresholdingRatio').value };
   }
 
   get #isOn() {

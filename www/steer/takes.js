@@ -14,6 +14,8 @@ export const NUMBERS = {
   sigmaMin: [0.0001, 1000000],
   sigmaMax: [0.0001, 1000000],
   rho: [0.01, 100],
+  dynamicThresholdingRatio: [0, 1],
+  sampleMaxValue: [1, 10000],
 };
 
 /** What samplers that have an η have as η. @type {Record<string, number>} */
@@ -33,10 +35,10 @@ export const ETA = {
 export const CHURNS = ['euler', 'heun', 'dpm2'];
 
 /** Those that may draw noise in their steps, or before them. */
-export const DRAWS = ['ddim', 'euler', 'euler-a', 'heun', 'lcm', 'dpm2', 'dpm2-a', 'dpm++-2s-a', 'dpm++-sde', 'dpm++-2m-sde', 'dpm++-2m-sde-heun', 'dpm++-3m-sde', 'ddpm', 'tcd', 'restart'];
+export const DRAWS = ['ddim', 'euler', 'euler-a', 'heun', 'lcm', 'dpm2', 'dpm2-a', 'dpm++-2s-a', 'dpm++-sde', 'dpm++-2m-sde', 'dpm++-2m-sde-heun', 'dpm++-3m-sde', 'ddpm', 'tcd', 'restart', 'er-sde'];
 
 /** Those that are told noise levels. */
-export const LEVELS = ['euler', 'euler-a', 'heun', 'lms', 'dpm++-2m', 'dpm2', 'dpm2-a', 'dpm++-2s-a', 'dpm++-sde', 'dpm++-2m-sde', 'dpm++-2m-sde-heun', 'dpm++-3m-sde', 'unipc', 'unipc-bh1', 'restart'];
+export const LEVELS = ['euler', 'euler-a', 'heun', 'lms', 'dpm++-2m', 'dpm2', 'dpm2-a', 'dpm++-2s-a', 'dpm++-sde', 'dpm++-2m-sde', 'dpm++-2m-sde-heun', 'dpm++-3m-sde', 'unipc', 'unipc-bh1', 'restart', 'er-sde'];
 
 /** Those that leave the last level but one out. */
 export const DISCARDS = ['dpm2', 'dpm2-a'];

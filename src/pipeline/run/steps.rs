@@ -4,12 +4,13 @@ use super::Run;
 use super::picture::Kept;
 use crate::error::Result;
 use crate::image::Rgba;
-use crate::pipeline::common::{guidance_embedding, rescale_guided, time_embedding};
+use crate::pipeline::common::{guidance_embedding, rescale_guided, threshold, time_embedding};
 use crate::pipeline::engine::Network;
 use crate::pipeline::graphs::{Shape, prepare_params, preview_size, step_params};
+use crate::pipeline::layout::nchw_to_nhwc;
 use crate::pipeline::request::{Event, Stats};
 use crate::plan::{Outside, padded};
-use crate::sample::{Evaluation, Generators, Trajectory};
+use crate::sample::{Evaluation, Generators, Linear2, Trajectory};
 
 impl Run<'_> {
     /// What the steps begin with: the latents `[batch, c, h, w]` that enter the first, and what is read beside them.
@@ -119,9 +120,34 @@ impl Run<'_> {
             rescale_guided(&mut all, [self.shape.copies, n], (scale, &self.texts.shares), by);
             self.engine.write(Outside::Prediction, &all)?;
         }
+        if let Some(bounds) = self.pass.request.sampling.thresholding() {
+            self.threshold(evaluation, bounds).await?;
+        }
         let sizes = [self.shape.pixels(), self.shape.copies];
         let params = step_params(self.config, sizes, self.pass.request.scale(), evaluation, input_scale_next);
         self.engine.step(params).await
+    }
+
+    /// Dynamic thresholding: the prediction becomes the one of a clean estimate within bounds, whatever the sampler makes of it.
+    async fn threshold(&mut self, evaluation: &Evaluation, bounds: [f64; 2]) -> Result<()> {
+        let (latents, predicted) = (self.latents().await?, self.prediction().await?);
+        let Linear2 { x, model } = evaluation.denoised;
+        if model == 0.0 {
+            return Ok(());
+        }
+        let [n, c, h, w] = self.latents_shape();
+        let clean = |(latent, predicted): (&f32, &f32)| {
+            (x * f64::from(*latent) + model * f64::from(*predicted)) as f32
+        };
+        let mut values: Vec<f32> = latents.iter().zip(&predicted).map(clean).collect();
+        values.chunks_mut(c * h * w).for_each(|one| threshold(one, bounds));
+        for (value, latent) in values.iter_mut().zip(&latents) {
+            *value = ((f64::from(*value) - x * f64::from(*latent)) / model) as f32;
+        }
+        let channels = padded(self.config.denoiser.out_channels());
+        // The same without and with each prompt, so that guidance leaves it as it is.
+        let all = nchw_to_nhwc(&values, n, c, h * w, channels).repeat(self.shape.copies);
+        self.engine.write(Outside::Prediction, &all)
     }
 
     /// What the denoiser makes of its input: at once, or of one window after the other, their mean in each cell.

@@ -37,6 +37,13 @@ pub struct Sampling {
     /// Begin with noise of √(1 + σ²), as ComfyUI does, and not of σ, as A1111: true or false.
     #[arg(long)]
     sgm_noise_multiplier: Option<bool>,
+    /// Dynamic thresholding, for models of pictures in [-1, 1], not of latents: of every clean estimate this share of the values, such
+    /// as 0.995, decides what it is brought within; off if left out.
+    #[arg(long)]
+    dynamic_thresholding_ratio: Option<f64>,
+    /// The most that that may be; 1 if left out, by which values are cut at 1.
+    #[arg(long, requires = "dynamic_thresholding_ratio")]
+    sample_max_value: Option<f64>,
     /// Added to the seed for the noise that steps draw (A1111's eta noise seed delta).
     #[arg(long)]
     ensd: Option<u64>,
@@ -55,6 +62,8 @@ impl Sampling {
             rho: self.rho,
             discard_next_to_last_sigma: self.discard_next_to_last_sigma,
             sgm_noise_multiplier: self.sgm_noise_multiplier,
+            dynamic_thresholding_ratio: self.dynamic_thresholding_ratio,
+            sample_max_value: self.sample_max_value,
             eta_noise_seed_delta: self.ensd,
         }
     }

@@ -133,7 +133,8 @@ impl<'a> Graph<'a> {
             return (taken < steps).then_some((taken, steps));
         }
         let denoise: f64 = self.told(sampler, "denoise")?.parse().ok()?;
-        (denoise > 0.0 && denoise <= super::WHOLE).then(|| (steps, (f64::from(steps) / denoise) as u32))
+        (steps > 0 && denoise > 0.0 && denoise <= super::WHOLE)
+            .then(|| (steps, (f64::from(steps) / denoise) as u32))
     }
 
     /// The nodes from one on, by the first of these inputs that is wired.
