@@ -20,7 +20,7 @@ pub fn trajectory(asked: &Asked<'_>) -> Result<Trajectory> {
         let here = at(asked.config.prediction_type, levels.timesteps[i], levels.sigmas[i]);
         let last = if i > asked.first { Linear::kept(0) } else { Linear::default() };
         let keep = [here.denoised.into(), last, Linear::default()];
-        let before = &levels.sigmas[i.saturating_sub(2).max(asked.first)..=i];
+        let before = &levels.sigmas[i.saturating_sub(2).max(asked.first).min(i)..=i];
         let (kept, [now, one, two], noise) = shares(before, levels.sigmas[i + 1]);
         let next = Linear {
             x: kept + now * here.denoised.x,

@@ -324,7 +324,10 @@ fn a_late_start_is_of_first_order() -> Result<()> {
                 SamplerKind::DpmPlusPlus2M => i < 1,
                 SamplerKind::Lms | SamplerKind::Plms => i < 3,
                 SamplerKind::DpmPlusPlus2MSde | SamplerKind::DpmPlusPlus2MSdeHeun => i < 1,
-                SamplerKind::DpmPlusPlus3MSde | SamplerKind::UniPc | SamplerKind::UniPcBh1 => i < 2,
+                SamplerKind::DpmPlusPlus3MSde
+                | SamplerKind::UniPc
+                | SamplerKind::UniPcBh1
+                | SamplerKind::ErSde => i < 2,
                 _ => false,
             };
             assert_eq!(late == whole, !remembers, "{sampler} {i}");

@@ -420,6 +420,11 @@ fn parameters(bytes: &[u8]) -> u64 {
     };
     let read = recall::from_file(&png);
     let found = read.as_ref().map_or(0, |settings| format!("{settings:?}").matches("Some").count() as u64);
+    // Whatever was read can be written as a graph, which can be read.
+    if let Ok(settings) = &read {
+        let written = recall::graph(settings).graph;
+        recall::from_file(written.as_bytes()).expect("a graph that was written is read");
+    }
     outcome(&read) ^ found
 }
 

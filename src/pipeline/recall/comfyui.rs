@@ -24,6 +24,9 @@ const LATENTS: [(&str, Upscaler); 3] = [
 /// A sampler of more than this takes all of the noise away.
 const WHOLE: f64 = 0.9999;
 
+/// Bytes of a file's name that a tag is made of.
+const LONGEST: usize = 255;
+
 /// Nodes that change no picture, by what their names begin with.
 const SILENT: [&str; 8] =
     ["Save", "Preview", "VAEDecode", "VAEEncode", "Primitive", "Reroute", "Note", "CheckpointLoader"];
@@ -92,7 +95,7 @@ impl Settings {
                 blocks: Vec::new(),
             };
             let Some(name) = graph.plain(*node, "lora_name").map(|name| stem(&name)) else { continue };
-            if name.contains([':', '<', '>']) || self.prompt.is_none() {
+            if name.contains([':', '<', '>', '\n']) || name.len() > LONGEST || self.prompt.is_none() {
                 continue; // it stays among what is not used
             }
             graph.hear(*node);
