@@ -166,6 +166,7 @@ impl Error {
     }
 }
 
+#[cfg(any(test, feature = "cli"))]
 impl From<candle_core::Error> for Error {
     fn from(error: candle_core::Error) -> Self {
         Error::Cpu { message: error.to_string() }

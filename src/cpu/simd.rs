@@ -299,8 +299,7 @@ mod tests {
 
     #[test]
     fn functions_agree_with_the_standard_librarys() {
-        let gelu =
-            |x: f64| 0.5 * x * (1.0 + candle_core::cpu::erf::erf_f64(x * std::f64::consts::FRAC_1_SQRT_2));
+        let gelu = |x: f64| 0.5 * x * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2));
         assert!(worst(F4::exp, f64::exp) < 3e-7);
         assert!(worst(F4::silu, |x| x / (1.0 + (-x).exp())) < 1e-6);
         assert!(worst(F4::gelu, gelu) < 1e-6);

@@ -167,7 +167,7 @@ fn slope(act: Act, x: F4) -> F4 {
 /// Φ(x) + x · φ(x), of the normal distribution.
 fn gelu_slope(x: f32) -> f32 {
     let x = f64::from(x);
-    let below = 0.5 * (1.0 + candle_core::cpu::erf::erf_f64(x * std::f64::consts::FRAC_1_SQRT_2));
+    let below = 0.5 * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2));
     let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
     (below + x * density) as f32
 }

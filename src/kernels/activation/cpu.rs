@@ -38,7 +38,7 @@ fn slope(act: Act, x: f32) -> f32 {
         Act::Silu => gate(1.0),
         Act::QuickGelu => gate(1.702),
         Act::Gelu => {
-            let below = 0.5 * (1.0 + candle_core::cpu::erf::erf_f64(wide * std::f64::consts::FRAC_1_SQRT_2));
+            let below = 0.5 * (1.0 + libm::erf(wide * std::f64::consts::FRAC_1_SQRT_2));
             (below + wide * (-0.5 * wide * wide).exp() / (2.0 * std::f64::consts::PI).sqrt()) as f32
         }
         Act::Relu => f32::from(x > 0.0),

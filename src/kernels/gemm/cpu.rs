@@ -123,7 +123,7 @@ pub fn activate(act: Act, x: f32) -> f32 {
         Act::Silu => x / (1.0 + (-x).exp()),
         Act::Gelu => {
             let x = f64::from(x);
-            (0.5 * x * (1.0 + candle_core::cpu::erf::erf_f64(x * std::f64::consts::FRAC_1_SQRT_2))) as f32
+            (0.5 * x * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2))) as f32
         }
         Act::QuickGelu => x / (1.0 + (-1.702 * x).exp()),
         Act::Relu => x.max(0.0),
