@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
-import { draw, finished, generateButton, pixels, psnr, ready, says, set, stand, visitor } from './page.mjs';
+import { begins, draw, finished, generateButton, pixels, psnr, ready, says, set, stand, visitor } from './page.mjs';
 import { nearest, swin } from './upscaler.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
@@ -92,6 +92,18 @@ test('an upscaler that is dropped is told from a model, and enlarges from then o
   await finished(page);
   const three = await pixels(page);
   assert.deepEqual([three.width, three.height], [120, 72]);
+
+  // Of a tile without seams the larger picture is one: its borders are made of both sides.
+  await page.getByRole('button', { name: 'The picture it begins with' }).click();
+  await page.locator('#second').evaluate((part) => { part.open = true; });
+  await page.locator('#tiling').selectOption('both');
+  await begins(page, () => generateButton(page).click());
+  await finished(page);
+  const tile = await pixels(page);
+  const apart = (x, y) => Math.max(...[0, 1, 2].map((c) => Math.abs(tile.data[4 * (y * 120 + x) + c] - three.data[4 * (y * 120 + x) + c])));
+  const row = Array.from({ length: 120 }, (_, x) => apart(x, 36));
+  assert.ok(row.slice(20, 100).every((by) => by === 0) && Math.max(row[0], row[119]) > 8, row.join());
+  await page.locator('#tiling').selectOption('none');
   await page.getByRole('button', { name: 'Without it' }).click();
   await page.locator('#enlarging').getByText('enlarged by Lanczos').waitFor();
   assert.ok(await page.locator('#begin-how').isVisible());

@@ -82,7 +82,7 @@ export class Making {
       return;
     }
     Object.assign(request, begin.request, this.extras?.dynamic?.drawn(request));
-    if (!request.network) Object.assign(request, this.extras?.of(request));
+    Object.assign(request, this.extras?.of(request));
     const example = seed === undefined ? null : { ...request, seed: String(seed) };
     if (example && !this.#asked.has(this.#nameOf(example))) {
       request.seed = example.seed;
