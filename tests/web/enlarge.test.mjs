@@ -102,7 +102,7 @@ test('an upscaler that is dropped is told from a model, and enlarges from then o
   const tile = await pixels(page);
   const apart = (x, y) => Math.max(...[0, 1, 2].map((c) => Math.abs(tile.data[4 * (y * 120 + x) + c] - three.data[4 * (y * 120 + x) + c])));
   const row = Array.from({ length: 120 }, (_, x) => apart(x, 36));
-  assert.ok(row.slice(20, 100).every((by) => by === 0) && Math.max(row[0], row[119]) > 8, row.join());
+  assert.ok(row.slice(20, 100).every((by) => by === 0) && Math.max(row[0], row[119]) > 2, row.join());
   await page.locator('#tiling').selectOption('none');
   await page.getByRole('button', { name: 'Without it' }).click();
   await page.locator('#enlarging').getByText('enlarged by Lanczos').waitFor();
