@@ -825,7 +825,7 @@ export interface PictureSettings {
   notices: string[];
 }
 
-/** A picture's settings as a graph that ComfyUI runs. */
+/** A picture's settings as a graph of ComfyUI's nodes. */
 export interface ComfyUiGraph {
   /** JSON in its API format. Text, for JavaScript's numbers do not hold all of a seed. */
   graph: string;

@@ -145,16 +145,33 @@ mod tests {
         assert!(error.contains("\"q6\"") && error.contains("f32, f16, q8, small, q4"), "{error}");
     }
 
-    /// Sizes as candle's blocks have them.
+    /// Sizes as ggml's `static_assert`s and safetensors' documentation give them, and as candle's blocks have them.
     #[test]
     fn every_type_has_its_line() {
-        for (row, (ty, name, _, values, bytes)) in TYPES.iter().enumerate() {
+        for (row, (ty, name, ..)) in TYPES.iter().enumerate() {
             assert_eq!((ty.name(), *ty as usize), (*name, row));
             assert_eq!(ty.to_ggml().and_then(SourceType::from_ggml), ty.to_ggml().map(|_| *ty));
+            let (len, bytes) = match name.split_once('_') {
+                Some(("F8", _)) => (1, 1),
+                Some((bits, "K")) => (
+                    256,
+                    [("Q2", 84), ("Q3", 110), ("Q4", 144), ("Q5", 176), ("Q6", 210)]
+                        .into_iter()
+                        .find(|(known, _)| *known == bits)
+                        .map_or(0, |(_, bytes)| bytes),
+                ),
+                Some(("Q4", "0")) => (32, 18),
+                Some(("Q4", _)) => (32, 20),
+                Some(("Q5", "0")) => (32, 22),
+                Some(("Q5", _)) => (32, 24),
+                Some(_) => (32, 34),
+                None => (1, name.trim_start_matches("BF").trim_start_matches('F').parse().unwrap_or(0) / 8),
+            };
+            assert_eq!((ty.block_len(), ty.block_bytes()), (len, bytes), "{name}");
             if let Some(candle) = super::super::decode::candle(*ty) {
-                assert_eq!((*values, *bytes), (candle.block_size(), candle.type_size()), "{name}");
+                assert_eq!((len, bytes), (candle.block_size(), candle.type_size()), "{name}");
             }
-            assert_eq!(SourceType::from_safetensors(name).is_some(), *values == 1, "{name}");
+            assert_eq!(SourceType::from_safetensors(name).is_some(), len == 1, "{name}");
         }
         assert_eq!(SourceType::from_ggml(26), None);
     }

@@ -15,8 +15,8 @@ use crate::generate::io;
 pub struct Args {
     /// A PNG, JPEG or WebP.
     picture: PathBuf,
-    /// json: the settings, with what could not be read in words; comfyui: a graph of ComfyUI's nodes (its API format), which its
-    /// Load takes. What it does not hold is said beside it.
+    /// json: the settings, with what could not be read in words; comfyui: a graph of ComfyUI's nodes, in its API's
+    /// format. What it does not hold is said beside it.
     #[arg(long = "as", value_enum, default_value = "json")]
     form: Form,
     /// Where it goes; printed if left out.

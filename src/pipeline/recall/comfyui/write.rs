@@ -1,4 +1,4 @@
-//! Settings as a graph that ComfyUI runs.
+//! Settings as a graph of ComfyUI's nodes. Their names and inputs are ComfyUI's; none was at hand to run what is written.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -11,7 +11,7 @@ use crate::pipeline::{Upscaler, networks};
 use crate::prompt::{Dialect, lora_tags};
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind};
 
-/// A graph as ComfyUI's API and its *Load* take it, and what it does not hold.
+/// A graph in the format of ComfyUI's API, and what it does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Written {
     /// JSON. Text, for JavaScript's numbers do not hold all of a seed.
