@@ -66,6 +66,23 @@ fn embeddings_are_their_vectors() {
     assert_embeddings_are_their_vectors(&mut pipeline("sd1"));
 }
 
+/// Beyond its layers there is nothing to read.
+#[test]
+fn a_text_encoder_has_so_many_layers() {
+    let mut pipeline = pipeline("sd1");
+    let mut told = |clip_skip| {
+        let request = Request { clip_skip, ..mini_request() };
+        block_on(pipeline.generate(&request, &mut |_| (), &Cancel::default())).err().map(|e| e.to_string())
+    };
+    assert_eq!(told(3), None);
+    for (asked, words) in
+        [(4, "clip_skip: 4 asked for, this model takes 1 to 3"), (0, "clip_skip: 0 asked for")]
+    {
+        let error = told(asked).expect("refused");
+        assert!(error.starts_with(words), "{error}");
+    }
+}
+
 /// By hand from the states of the same words without weights.
 #[test]
 fn emphasis_is_what_is_asked_for() {

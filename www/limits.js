@@ -41,6 +41,7 @@ export const LIMITS = {
   /** Width and height in pixels. */
   size: { from: 32, to: 2048, step: 8 },
   batch: { from: 1, to: 8 },
+  clipSkip: { from: 1, to: 12 },
   variationStrength: { from: 0, to: 1 },
   maskBlur: { from: 0, to: 64 },
   onlyMasked: { from: 0, to: 256 },

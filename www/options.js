@@ -24,7 +24,7 @@ const MODEL = {
 };
 /** @type {Names<Required<import('./api.d.ts').PictureOptions>>} */
 const PICTURE = {
-  prompt: true, negativePrompt: true, dialect: true, emphasis: true, embeddings: true, wildcards: true, templates: true, steps: true, guidance: true, seed: true, variationSeed: true,
+  prompt: true, negativePrompt: true, dialect: true, emphasis: true, clipSkip: true, embeddings: true, wildcards: true, templates: true, steps: true, guidance: true, seed: true, variationSeed: true,
   variationStrength: true, rng: true, sampler: true, schedule: true, width: true, height: true, batch: true,
   previews: true, walk: true, guidanceRescale: true, samplerOptions: true, tiling: true, tiles: true, image: true, strength: true, exactSteps: true, resize: true, encode: true,
   mask: true, maskBlur: true, maskedContent: true, differential: true, onlyMasked: true, extend: true, hires: true, regions: true, controls: true, loras: true,

@@ -180,6 +180,11 @@ export interface GenerateRequest {
    * they are read, and weigh nothing; "none": they are text. Default: "original".
    */
   emphasis?: Emphasis;
+  /**
+   * Which of the text encoder's layers is read, 1 … 12, counted from its last, 1, as A1111 does; the final norm follows in any case.
+   * diffusers' `clip_skip` is one less. Default: 1.
+   */
+  clipSkip?: number;
   /** Words of one's own that the prompts may use, at most 64. */
   embeddings?: EmbeddingFile[];
   /**
@@ -788,6 +793,8 @@ export interface PictureSettings {
   dialect: Dialect | null;
   /** What brackets did; null is A1111's own. */
   emphasis: Emphasis | null;
+  /** Which layer of the text encoder was read, counted from the last, 1. */
+  clipSkip: number | null;
   /** Embeddings that the prompts use, with the hashes by which A1111 knows their files. */
   embeddings: { name: string; hash: string }[];
   /** LoRAs that the prompt names, with the hashes by which A1111 knows them. */

@@ -143,6 +143,9 @@ fn refuse_what_cannot_be_compared(request: &Request, manifest: &Manifest) -> Res
             "candle's UNet knows no embedding of the guidance scale (time_cond_proj_dim)",
         );
     }
+    if request.clip_skip != 1 {
+        return refuse("clip_skip", "candle's text encoder reads its last layer; leave it out");
+    }
     if request.rescale(&manifest.config).is_some() {
         return refuse("guidance_rescale", "candle's run would not have it; set it to 0");
     }

@@ -103,6 +103,7 @@ pub(super) mod tests {
             negative_prompt: String::new(),
             dialect: Dialect::default(),
             emphasis: Emphasis::default(),
+            clip_skip: 1,
             templates: [None, None],
             embeddings: Vec::new(),
             steps: 1,

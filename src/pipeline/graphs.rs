@@ -25,6 +25,8 @@ pub struct Shape {
     pub states: usize,
     /// Vectors of embeddings that the text encoder looks up beside its table.
     pub vectors: usize,
+    /// How many last layers of the text encoders are left out.
+    pub skipped: usize,
     /// The sampler draws noise at every step.
     pub ancestral: bool,
     /// How many values the sampler keeps.
@@ -125,7 +127,7 @@ pub enum Network {
 pub enum Key {
     Encoder { h: usize, w: usize, circular: Circular },
     Hint { slot: Slot, h: usize, w: usize, circular: Circular },
-    Text { index: usize, rows: usize, vectors: usize },
+    Text { index: usize, rows: usize, vectors: usize, skipped: usize },
     KeysValues { texts: [usize; 2], states: usize },
     ControlKeysValues { slot: Slot, texts: [usize; 2], states: usize },
     Prepare { pixels: usize, copies: usize, history: usize },
@@ -162,7 +164,9 @@ impl Key {
                 let encoder = autoencoder::encoder(&config.vae, 1, h * scale, w * scale, limits);
                 Some(encoder.circular(circular))
             }
-            Key::Text { index, rows, vectors } => model::text_encoder(config, index, rows, (0, vectors)),
+            Key::Text { index, rows, vectors, skipped } => {
+                model::text_encoder(config, index, rows, (skipped, vectors))
+            }
             Key::KeysValues { texts: [rows, tokens], .. } => {
                 Some(denoiser::text_keys_values(config, rows, tokens))
             }
@@ -210,7 +214,7 @@ impl Shape {
     /// prompt, where guided, and once with each.
     pub fn keys(&self, config: &ModelConfig) -> Vec<Key> {
         let Shape { batch, copies, h, w, chunks, ancestral, history, maps, previews, .. } = *self;
-        let Shape { encodes, masked, controls, composed, states, vectors, circular, .. } = *self;
+        let Shape { encodes, masked, controls, composed, states, vectors, skipped, circular, .. } = *self;
         let texts = [copies, chunks * config.chunk_tokens()];
         let pixels = self.pixels();
         let mut keys: Vec<Key> = encodes.then_some(Key::Encoder { h, w, circular }).into_iter().collect();
@@ -218,7 +222,8 @@ impl Shape {
         let (seen, meet) = self.seen(config);
         keys.extend(controls.slots().map(|slot| Key::Hint { slot, h, w, circular }));
         let rows = copies * chunks;
-        keys.extend((0..config.texts.len()).map(|index| Key::Text { index, rows, vectors }));
+        let texts_of = |index| Key::Text { index, rows, vectors, skipped };
+        keys.extend((0..config.texts.len()).map(texts_of));
         keys.push(Key::KeysValues { texts, states });
         keys.extend(controls.slots().map(|slot| Key::ControlKeysValues { slot, texts, states }));
         keys.push(Key::Prepare { pixels, copies, history });

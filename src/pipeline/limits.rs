@@ -20,6 +20,8 @@ pub const SIZE_STEP: usize = 8;
 pub const SIZE_RANGE: RangeInclusive<usize> = 32..=2048;
 /// The most embeddings that one run is given.
 pub const MAX_EMBEDDINGS: usize = 64;
+/// The farthest from its last that a layer of the text encoder is read: A1111's.
+pub const MAX_CLIP_SKIP: usize = 12;
 /// Pictures a run may make at once.
 pub const MAX_BATCH: usize = 8;
 /// The softest edge of a mask: a standard deviation in pixels of the picture.
@@ -136,6 +138,7 @@ mod tests {
             "  /** Width and height in pixels. */",
             &format!("  size: {{ from: {}, to: {}, step: {SIZE_STEP} }},", sizes.start(), sizes.end()),
             &format!("  batch: {{ from: 1, to: {MAX_BATCH} }},"),
+            &format!("  clipSkip: {{ from: 1, to: {MAX_CLIP_SKIP} }},"),
             "  variationStrength: { from: 0, to: 1 },",
             &format!("  maskBlur: {{ from: 0, to: {MAX_MASK_BLUR} }},"),
             &format!("  onlyMasked: {{ from: 0, to: {MAX_PADDING} }},"),

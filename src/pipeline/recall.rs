@@ -31,6 +31,8 @@ pub struct Settings {
     pub dialect: Option<Dialect>,
     /// What brackets did.
     pub emphasis: Option<Emphasis>,
+    /// Which layer of the text encoder was read, counted from the last, 1.
+    pub clip_skip: Option<u32>,
     /// The embeddings that it used.
     pub embeddings: Vec<Used>,
     /// The LoRAs that its prompt names.

@@ -12,7 +12,9 @@ use crate::sample::{self, NoiseSource, SamplerKind, SamplerOptions, ScheduleKind
 
 use super::control::{self, Control};
 use super::hires::Hires;
-use super::limits::{MAX_BATCH, MAX_EMBEDDINGS, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE};
+use super::limits::{
+    MAX_BATCH, MAX_CLIP_SKIP, MAX_EMBEDDINGS, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE,
+};
 use super::picture::{Picture, Taken};
 use super::regions::{self, Region};
 use super::tiling::{TILING, Tiling};
@@ -23,6 +25,8 @@ pub(super) const DIALECT: &str = "Prompt dialect";
 
 /// A1111's word for what brackets did.
 pub(super) const EMPHASIS: &str = "Emphasis";
+/// A1111's word for which layer of the text encoder was read.
+pub(super) const CLIP_SKIP: &str = "Clip skip";
 /// A1111's word for embeddings that were used, with the hashes of their files.
 pub(super) const EMBEDDINGS: &str = "TI hashes";
 
@@ -43,6 +47,9 @@ pub struct Request {
     pub templates: [Option<String>; 2],
     /// What brackets do in A1111's.
     pub emphasis: Emphasis,
+    /// Which layer of the text encoder the prompts are read from, as A1111 counts: 1 is the last that the model has, 2 the one before
+    /// (diffusers' `clip_skip` of 1); the final norm follows in any case.
+    pub clip_skip: usize,
     /// Words of one's own that the prompts may use.
     pub embeddings: Vec<Arc<Embedding>>,
     pub steps: usize,
@@ -221,6 +228,7 @@ impl Request {
             let message = format!("{} given, at most {MAX_EMBEDDINGS} are taken", self.embeddings.len());
             return invalid("embeddings", message);
         }
+        self.check_clip_skip(config)?;
         self.sampling.check(self.sampler, self.schedule)?;
         if !(0.0..=MAX_GUIDANCE).contains(&self.guidance) {
             return invalid("guidance", format!("{} asked for, expected 0 to {MAX_GUIDANCE}", self.guidance));
@@ -283,6 +291,16 @@ impl Request {
             }
         }
         Ok(())
+    }
+
+    fn check_clip_skip(&self, config: &ModelConfig) -> Result<()> {
+        let layers = config.texts.iter().map(|text| text.num_hidden_layers).min();
+        let most = layers.map_or(MAX_CLIP_SKIP, |layers| layers.min(MAX_CLIP_SKIP));
+        if (1..=most).contains(&self.clip_skip) {
+            return Ok(());
+        }
+        let message = format!("{} asked for, this model takes 1 to {most}; 1 is as usual", self.clip_skip);
+        Err(Error::InvalidInput { field: "clip_skip", message })
     }
 
     /// The seed of picture `index`: where a variation counts up, the seed it departs from stays, as in A1111.
@@ -351,6 +369,9 @@ impl Request {
         }
         if self.dialect == Dialect::A1111 && self.emphasis != Emphasis::default() {
             fields.push(field(EMPHASIS, self.emphasis.a1111_name().to_string()));
+        }
+        if self.clip_skip != 1 {
+            fields.push(field(CLIP_SKIP, self.clip_skip.to_string()));
         }
         fields.extend(self.sampling.a1111_fields().into_iter().map(|(key, value)| field(key, value)));
         for (key, template) in ["Template", "Negative Template"].into_iter().zip(&self.templates) {

@@ -292,6 +292,7 @@ mod tests {
             composed: false,
             states: 1,
             vectors: 0,
+            skipped: 0,
             h,
             w,
             chunks: 1,

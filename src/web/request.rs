@@ -171,6 +171,7 @@ fn asked(value: &JsValue) -> Result<pipeline::Request> {
         negative_prompt: text(value, "negativePrompt")?,
         dialect: dialect(value)?,
         emphasis: emphasis(value)?,
+        clip_skip: whole(value, "clipSkip", Some(1))?,
         templates: templates(&get(value, "templates")),
         embeddings: embeddings(value)?,
         steps: whole(value, "steps", None)?,

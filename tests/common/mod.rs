@@ -263,6 +263,7 @@ pub fn request(case: &DenoiseCase) -> Request {
         negative_prompt: case.negative_prompt.clone(),
         dialect: Dialect::default(),
         emphasis: Emphasis::default(),
+        clip_skip: 1,
         templates: [None, None],
         embeddings: Vec::new(),
         steps: case.steps,

@@ -226,13 +226,19 @@ pub fn compare_texts(report: &mut Report, what: &str, pipeline: &mut Pipeline) {
         (Dialect::Diffusers, texts.diffusers, &golden, &own),
         (Dialect::ComfyUi, prompts, &of_comfyui, &style),
     ] {
+        let names: &[(usize, &str)] = match dialect {
+            Dialect::A1111 => &[(1, "a1111"), (2, "a1111.skip")],
+            Dialect::Diffusers => &[(1, "diffusers")],
+            Dialect::ComfyUi => &[(1, "states"), (2, "skip")],
+        };
         for (i, prompt) in prompts.into_iter().enumerate() {
-            let embeddings = vec![embedding.clone()];
-            let request = Request { prompt, dialect, embeddings, ..mini_request() };
-            let name =
-                if dialect == Dialect::ComfyUi { format!("states.{i}") } else { format!("{dialect}.{i}") };
-            let found = text_states(pipeline, request);
-            report.compare(&format!("{what} {dialect} {i}"), &found, &golden.values(&name));
+            for (clip_skip, name) in names {
+                let (prompt, embeddings) = (prompt.clone(), vec![embedding.clone()]);
+                let request =
+                    Request { prompt, dialect, embeddings, clip_skip: *clip_skip, ..mini_request() };
+                let found = text_states(pipeline, request);
+                report.compare(&format!("{what} {name} {i}"), &found, &golden.values(&format!("{name}.{i}")));
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ sd1.
     python tests/golden/make_comfyui.py
 
 `comfyui.json` has the prompts, `comfyui.safetensors` the vectors of an embedding that some of them use, `style`, and for each prompt
-`[chunks · 77, 32]` as ComfyUI's sampler reads it.
+`[chunks · 77, 32]` as ComfyUI's sampler reads it, once more (`skip`) with the text encoder set to its last layer but one.
 """
 
 import json
@@ -39,12 +39,17 @@ def main():
         save_file({"emb_params": vectors}, Path(folder) / "style.safetensors")
         tokenizer = SD1Tokenizer(tokenizer_path=str(MODEL / "tokenizer"), embedding_directory=folder)
         clip = SD1ClipModel(textmodel_path=str(MODEL / "text_encoder"))
+        # Where transformers 5 has it no longer.
+        object.__setattr__(clip.transformer, "text_model", clip.transformer)
         begin, end = tokenizer.start_token, tokenizer.end_token
-        clip.empty_tokens = [[begin] + [end] * 76]
         tensors = {"style": vectors}
-        for i, prompt in enumerate(PROMPTS):
-            encoded = clip.encode_token_weights(tokenizer.tokenize_with_weights(prompt))
-            tensors[f"states.{i}"] = encoded[0]
+        for name, layer in [("states", None), ("skip", -2)]:
+            if layer is not None:
+                clip.clip_layer(layer)
+            clip.empty_tokens = [[begin] + [end] * 76]
+            for i, prompt in enumerate(PROMPTS):
+                encoded = clip.encode_token_weights(tokenizer.tokenize_with_weights(prompt))
+                tensors[f"{name}.{i}"] = encoded[0]
     tensors = {name: value.float().contiguous() for name, value in tensors.items()}
     save_file(tensors, OUT / "comfyui.safetensors", metadata={"opengen-golden": str(FORMAT)})
     (OUT / "comfyui.json").write_text(json.dumps(PROMPTS, indent=1) + "\n")

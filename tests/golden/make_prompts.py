@@ -6,7 +6,7 @@ change on the way.
 `runs.json` has each case: the prompt in A1111's words, and what is read at each evaluation of the UNet, written out by hand from
 A1111's documentation (its count of evaluations begins at 0, and a text is read up to the number that it ends at, that included).
 `texts.json` has prompts with an embedding of two vectors, once as tokens around them, once read by diffusers' own loader;
-`texts.safetensors` its vectors and what the text encoder makes of each.
+`texts.safetensors` its vectors and what the text encoder makes of each, of A1111's (`skip`) without its last layer too.
 `runs.safetensors` has the noise that enters each, and the latents that leave it. Several prompts are put together as composable
 diffusion does it: the answer without a prompt, and what each adds to it by its weight and the guidance scale.
 """
@@ -81,7 +81,9 @@ def texts(pipe):
         row += [end] * (length - len(row))
         old = encoder.get_input_embeddings()
         encoder.set_input_embeddings(torch.nn.Embedding.from_pretrained(torch.cat([table, vectors])))
-        tensors[f"a1111.{i}"] = encoder(torch.tensor([row]))[0][0]
+        read = encoder(torch.tensor([row]), output_hidden_states=True)
+        tensors[f"a1111.{i}"] = read[0][0]
+        tensors[f"a1111.skip.{i}"] = encoder.final_layer_norm(read.hidden_states[-2])[0]
         encoder.set_input_embeddings(old)
     pipe.load_textual_inversion({TOKEN: vectors})
     for i, text in enumerate(DIFFUSERS):

@@ -38,7 +38,7 @@ test('options are shown where they have an effect, work, are kept, written and r
   const plain = await draw(page, PROMPT);
   assert.ok(!asked.some((path) => path.endsWith('/sampling.js')), 'it comes when it is opened');
   await open(page);
-  assert.deepEqual(await shown(page), ['guidanceRescale', 'emphasis', 'eta', 'sNoise', 'etaNoiseSeedDelta', 'discardNextToLastSigma', 'sgmNoiseMultiplier', 'dynamicThresholdingRatio']);
+  assert.deepEqual(await shown(page), ['guidanceRescale', 'emphasis', 'clipSkip', 'eta', 'sNoise', 'etaNoiseSeedDelta', 'discardNextToLastSigma', 'sgmNoiseMultiplier', 'dynamicThresholdingRatio']);
   assert.equal(await page.locator('#eta').getAttribute('placeholder'), '1');
   assert.equal(await page.locator('#sampling-state').textContent(), 'as usual');
 

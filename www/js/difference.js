@@ -7,7 +7,7 @@ const NAMES = {
   negativePrompt: 'negative prompt', seed: 'seed', steps: 'steps', guidance: 'guidance', sampler: 'sampler', schedule: 'schedule',
   width: 'width', height: 'height', rng: 'noise', dialect: 'dialect', variationStrength: 'variation', variationSeed: 'variation seed',
   image: 'picture to begin with', mask: 'mask', strength: 'how much may change', factor: 'times as large', network: 'upscaler',
-  guidanceRescale: 'guidance rescale', emphasis: 'brackets', samplerOptions: 'finer settings', tiling: 'tile', tiles: 'tiles',
+  guidanceRescale: 'guidance rescale', emphasis: 'brackets', clipSkip: 'clip skip', samplerOptions: 'finer settings', tiling: 'tile', tiles: 'tiles',
   hires: 'second pass', regions: 'regions', controls: 'control images',
 };
 /** What is said of a value instead of it. */

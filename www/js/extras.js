@@ -98,8 +98,8 @@ export class Extras {
 
   /** Takes over what a picture was made with. @param {Record<string, any>} settings */
   async take({ hires, tiling, tiles, regions, controls, ...told }) {
-    const { samplerOptions, guidanceRescale, emphasis } = told;
-    const sampling = samplerOptions || (guidanceRescale ?? emphasis ?? null) !== null ? await this.parts.sampling.here() : this.sampling;
+    const { samplerOptions, guidanceRescale, emphasis, clipSkip } = told;
+    const sampling = samplerOptions || (guidanceRescale ?? emphasis ?? clipSkip ?? null) !== null ? await this.parts.sampling.here() : this.sampling;
     sampling?.take(told);
     const second = hires || tiles || (tiling && tiling !== 'none') ? await this.parts.second.here() : this.second;
     second?.take({ hires, tiling, tiles });

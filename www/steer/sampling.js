@@ -1,11 +1,11 @@
 /**
- * What sampler and schedule are told beside, how far guided answers are brought back, and what brackets do. All of it is as usual
+ * What sampler and schedule are told beside, how far guided answers are brought back, what brackets do, and which layer reads. All of it is as usual
  * until it is set; what the chosen sampler has no use for is not shown, and waits for one that has.
  */
 
 import { $, keep, make } from '../js/dom.js';
 import { wrongNumber } from '../js/settings.js';
-import { SAMPLERS } from '../limits.js';
+import { LIMITS, SAMPLERS } from '../limits.js';
 import { field, select } from './second.js';
 import { BENDS, CHURNS, DISCARDS, DRAWS, ENDS, ETA, LEVELS, NUMBERS } from './takes.js';
 
@@ -39,6 +39,10 @@ const ROWS = [
     id: 'emphasis', name: 'Brackets', takes: ({ dialect }) => dialect === 'a1111',
     choices: [['', 'Weigh, mean restored'], ['no-norm', 'Weigh'], ['ignore', 'Are read, weigh nothing'], ['none', 'Are text']],
     words: 'What (word:1.2) does: A1111’s emphasis mode, Original, No norm, Ignore or None.',
+  },
+  {
+    id: 'clipSkip', name: 'Clip skip', range: [LIMITS.clipSkip.from, LIMITS.clipSkip.to], whole: true, step: 1, takes: () => true, usual: () => '1',
+    words: 'Which layer of the text encoder is read, counted from its last, 1. Anime models and their pictures mostly want 2.',
   },
   {
     id: 'eta', name: 'Eta', range: NUMBERS.eta, step: 0.05, takes: ({ sampler }) => sampler in ETA, usual: ({ sampler }) => String(ETA[sampler]),
@@ -99,7 +103,7 @@ const ROWS = [
 ];
 const IDS = ROWS.map(({ id }) => id);
 /** What stands beside the options of the sampler in a request. */
-const BESIDE = ['guidanceRescale', 'emphasis'];
+const BESIDE = ['guidanceRescale', 'emphasis', 'clipSkip'];
 const PLAIN = Object.fromEntries(IDS.map((id) => [id, '']));
 
 export class Sampling {
@@ -159,9 +163,9 @@ export class Sampling {
     return crossed ? { field: 'sigmaMin', message: `The lowest noise level is above the highest, ${high}: give a lower one.` } : null;
   }
 
-  /** What a picture was made with; what it does not say is as usual. @param {{samplerOptions?: any, guidanceRescale?: number | null, emphasis?: string | null}} settings */
-  take({ samplerOptions, guidanceRescale, emphasis }) {
-    const given = { ...samplerOptions, guidanceRescale, emphasis: emphasis === 'original' ? null : emphasis };
+  /** What a picture was made with; what it does not say is as usual. @param {{samplerOptions?: any, guidanceRescale?: number | null, emphasis?: string | null, clipSkip?: number | null}} settings */
+  take({ samplerOptions, guidanceRescale, emphasis, clipSkip }) {
+    const given = { ...samplerOptions, guidanceRescale, clipSkip: clipSkip === 1 ? null : clipSkip, emphasis: emphasis === 'original' ? null : emphasis };
     const said = ([id, value]) => IDS.includes(id) && value !== null && value !== undefined && Number.isFinite(typeof value === 'number' ? value : 0);
     this.#write({ ...PLAIN, ...Object.fromEntries(Object.entries(given).filter(said).map(([id, value]) => [id, String(value)])) });
     if (this.#isOn) $('sampling').open = true;

@@ -146,6 +146,7 @@ pub async fn run(args: &Args) -> Result<()> {
         chunks: 1,
         states: 1,
         vectors: 0,
+        skipped: 0,
         ancestral: false,
         history: 0,
         maps: false,

@@ -56,6 +56,9 @@ pub struct Args {
     /// (they are text).
     #[arg(long, default_value = "original")]
     emphasis: Emphasis,
+    /// Which of the text encoder's layers is read, counted from its last one, 1, as A1111 does. Anime models are mostly drawn with 2.
+    #[arg(long, default_value_t = 1)]
+    clip_skip: usize,
     /// An embedding (textual inversion) as safetensors, which prompts use by its file's name: `name` in A1111's,
     /// `embedding:name` in ComfyUI's, its `<token>` in diffusers'. Repeat it for several.
     #[arg(long = "embedding", value_name = "FILE")]
@@ -275,6 +278,7 @@ fn request(args: &Args, pipeline: &Pipeline) -> Result<Request> {
         negative_prompt: args.negative.clone(),
         dialect: args.dialect,
         emphasis: args.emphasis,
+        clip_skip: args.clip_skip,
         templates: args.templates.clone(),
         embeddings: args.embeddings.iter().map(|file| embedding(file)).collect::<Result<_>>()?,
         steps: args.steps.unwrap_or(usual.steps),

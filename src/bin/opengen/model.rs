@@ -99,6 +99,7 @@ pub fn usual(name: &str, config: &ModelConfig) -> Request {
         negative_prompt: String::new(),
         dialect: Dialect::default(),
         emphasis: Emphasis::default(),
+        clip_skip: 1,
         templates: [None, None],
         embeddings: Vec::new(),
         steps,

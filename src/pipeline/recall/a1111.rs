@@ -11,7 +11,7 @@ use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING, MAX_REGIONS};
 use crate::pipeline::networks::HASHES;
 use crate::pipeline::picture::{AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, OVERLAP, PADDING};
 use crate::pipeline::regions::{self, Place, Region};
-use crate::pipeline::request::{DIALECT, EMBEDDINGS, EMPHASIS, RESCALE, STRENGTH};
+use crate::pipeline::request::{CLIP_SKIP, DIALECT, EMBEDDINGS, EMPHASIS, RESCALE, STRENGTH};
 use crate::pipeline::tiling::TILING;
 use crate::pipeline::windows;
 use crate::pipeline::{Importance, MaskedContent, Upscaler};
@@ -98,6 +98,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 Some(emphasis) => settings.emphasis = Some(emphasis),
                 None => settings.notices.push(format!("There is no emphasis “{}” here.", brief(value))),
             },
+            CLIP_SKIP => settings.clip_skip = settings.number(key, value),
             EMBEDDINGS => settings.take_embeddings(value),
             HASHES => settings.loras = used(value),
             "Sampler" => {

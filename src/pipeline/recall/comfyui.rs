@@ -105,12 +105,9 @@ impl Settings {
         }
         for node in clips.iter().filter(|node| node.class == "CLIPSetLastLayer") {
             graph.hear(*node);
-            let layer = graph.number(*node, "stop_at_clip_layer").unwrap_or(-1.0);
-            if layer != -1.0 {
-                self.notices.push(format!(
-                    "Its text encoder stops at layer {layer} (CLIPSetLastLayer, clip skip); here it reads to where the model says."
-                ));
-            }
+            // Counted from the end, the last being -1. Behind one another the first met is the last to be set.
+            let layer = graph.number(*node, "stop_at_clip_layer").filter(|layer| *layer < 0.0);
+            self.clip_skip = self.clip_skip.or(layer.map(|layer| -layer as u32));
         }
         let name = |node: Node<'a>| graph.plain(node, "ckpt_name").or(graph.plain(node, "unet_name"));
         let model = models.last().copied().and_then(name).or_else(|| graph.all().find_map(name));

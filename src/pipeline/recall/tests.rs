@@ -20,6 +20,7 @@ fn request() -> Request {
         negative_prompt: "blurry".to_string(),
         dialect: Dialect::A1111,
         emphasis: Emphasis::default(),
+        clip_skip: 1,
         templates: [None, None],
         embeddings: Vec::new(),
         steps: 12,
@@ -54,6 +55,7 @@ fn our_own_come_back_whole() {
         negative_prompt: Some("blurry".to_string()),
         dialect: None,
         emphasis: None,
+        clip_skip: None,
         embeddings: Vec::new(),
         loras: Vec::new(),
         steps: Some(12),
@@ -168,6 +170,7 @@ fn a_strangers_text() {
     assert_eq!((settings.sampler, settings.schedule), (None, None));
     assert_eq!(settings.rng, Some("philox"), "A1111's default noise is the graphics card's");
     assert_eq!(settings.model.as_deref(), Some("v1-5-pruned"));
+    assert_eq!(settings.clip_skip, Some(2));
     assert_eq!(settings.loras, [Used { name: "x".to_string(), hash: "1f2e".to_string() }]);
     assert_eq!(
         settings.notices,
@@ -175,7 +178,6 @@ fn a_strangers_text() {
             "There is no sampler “DPM fast” here; the chosen one stays.",
             "There is no schedule “kl optimal” here; the chosen one stays.",
             "It was steered by a ControlNet and a map, which its file does not hold.",
-            "Not used here: Clip skip.",
         ]
     );
 }
@@ -214,10 +216,13 @@ fn options_of_samplers_come_back() {
 
 #[test]
 fn how_far_guided_predictions_were_brought_back_comes_back() {
-    let text = Request { guidance_rescale: Some(0.7), ..request() }.parameters("mini", &[], 0).to_string();
+    let text = Request { guidance_rescale: Some(0.7), clip_skip: 2, ..request() }
+        .parameters("mini", &[], 0)
+        .to_string();
     assert!(text.contains("CFG rescale: 0.7"), "{text}");
-    let Settings { guidance_rescale, notices, .. } = recalled(&text);
-    assert_eq!((guidance_rescale, notices), (Some(0.7), vec![]));
+    assert!(text.contains(", Clip skip: 2"), "{text}");
+    let Settings { guidance_rescale, clip_skip, notices, .. } = recalled(&text);
+    assert_eq!((guidance_rescale, clip_skip, notices), (Some(0.7), Some(2), vec![]));
 }
 
 #[test]

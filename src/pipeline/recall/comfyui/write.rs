@@ -80,6 +80,11 @@ pub fn graph(settings: &Settings) -> Written {
         );
         (model, clip) = (wire(&loader, 0), wire(&loader, 1));
     }
+    if let Some(skip) = settings.clip_skip.filter(|skip| *skip > 1) {
+        let layer = -i64::from(skip);
+        let last = writer.add("CLIPSetLastLayer", [("clip", clip), ("stop_at_clip_layer", layer.into())]);
+        clip = wire(&last, 0);
+    }
     let prompt = if tags.is_empty() { prompt.to_string() } else { networks::without(prompt, |_| true) };
     let negative = settings.negative_prompt.clone().unwrap_or_default();
     let [mut positive, mut negative] = [prompt, negative].map(|text| {
