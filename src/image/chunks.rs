@@ -1,5 +1,6 @@
-//! The text chunks of a PNG file: tEXt, zTXt and iTXt. <https://www.w3.org/TR/png-3/#11textinfo>
+//! The text chunks of a PNG file: tEXt, zTXt, iTXt and the comments in eXIf. <https://www.w3.org/TR/png-3/#11textinfo>
 
+use super::exif;
 use super::texts::{Coding, Entry, Kind, MAX_TEXTS, damaged};
 use crate::error::Result;
 
@@ -26,6 +27,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Vec<Entry<'_>>, Option<String>)> {
         match (entry, kind) {
             (Some(entry), _) => entries.push(entry),
             (None, b"IEND") => break,
+            (None, b"eXIf") if sound => {
+                entries.extend(exif::read_tiff(data));
+                entries.truncate(MAX_TEXTS);
+            }
             (None, _) if !sound => {
                 let kind = String::from_utf8_lossy(kind);
                 damage = damage.or(Some(format!("the checksum of its {kind} chunk is wrong")));

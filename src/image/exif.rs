@@ -1,8 +1,9 @@
-//! The comments in the EXIF of JPEG and WebP files, where A1111 keeps its `parameters` and ComfyUI its graphs.
+//! The comments in EXIF, and XMP packets, of JPEG and WebP files, where A1111 keeps its `parameters` and ComfyUI its graphs.
 //!
 //! Of EXIF (a TIFF directory: <https://www.cipa.jp/std/documents/download_e.html?DC-008-Translation-2023-E>) only four
 //! tags are looked at, in the first directory and in the one it points to: no chain of directories is followed.
 
+use super::origin::XMP;
 use super::texts::{Coding, Entry, MAX_TEXTS};
 
 /// In which order a number's bytes stand.
@@ -18,6 +19,8 @@ const TAGS: [(u16, &str); 4] =
 /// Where the directory lies that has the user comment.
 const EXIF_DIRECTORY: u16 = 0x8769;
 const EXIF: &[u8] = b"Exif\0\0";
+/// What stands before a JPEG file's XMP packet (XMP Specification Part 3, 1.1.3).
+const JPEG_XMP: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 
 /// The comments of a JPEG file: its segments up to the picture's own data.
 pub(super) fn read_jpeg(bytes: &[u8]) -> (Vec<Entry<'_>>, Option<String>) {
@@ -38,7 +41,10 @@ pub(super) fn read_jpeg(bytes: &[u8]) -> (Vec<Entry<'_>>, Option<String>) {
                 };
                 let data = &segment[4..];
                 match *marker {
-                    APP1 => entries.extend(data.strip_prefix(EXIF).map(read_tiff).unwrap_or_default()),
+                    APP1 => match data.strip_prefix(JPEG_XMP) {
+                        Some(packet) => entries.push(plain(XMP, packet)),
+                        None => entries.extend(data.strip_prefix(EXIF).map(read_tiff).unwrap_or_default()),
+                    },
                     COMMENT => entries.push(plain("Comment", data)),
                     _ => {}
                 }
@@ -64,6 +70,9 @@ pub(super) fn read_webp(bytes: &[u8]) -> (Vec<Entry<'_>>, Option<String>) {
         if kind == b"EXIF" && entries.len() < MAX_TEXTS {
             entries.extend(read_tiff(data.strip_prefix(EXIF).unwrap_or(data)));
         }
+        if kind == b"XMP " && entries.len() < MAX_TEXTS {
+            entries.push(plain(XMP, data));
+        }
         // Chunks begin at even places.
         rest = after.get(4 + length + length % 2..).unwrap_or_default();
     }
@@ -71,7 +80,7 @@ pub(super) fn read_webp(bytes: &[u8]) -> (Vec<Entry<'_>>, Option<String>) {
 }
 
 /// The comments of a TIFF directory and of the one for EXIF that it points to.
-fn read_tiff(bytes: &[u8]) -> Vec<Entry<'_>> {
+pub(super) fn read_tiff(bytes: &[u8]) -> Vec<Entry<'_>> {
     let order = match bytes {
         [b'I', b'I', 42, 0, ..] => Order::Little,
         [b'M', b'M', 0, 42, ..] => Order::Big,

@@ -15,7 +15,7 @@ use super::networks;
 use super::tiling::{TILING, Tiling};
 use super::windows::Windows;
 use crate::error::{Error, Result};
-use crate::image::{Kind, Parameters, Text, Texts};
+use crate::image::{Kind, Parameters, Text, Texts, XMP, user_comment};
 use crate::prompt::{self, Dialect, Emphasis, MAX_CHARS};
 use crate::sample::SamplerOptions;
 
@@ -139,8 +139,10 @@ pub struct Second {
 const GRAPHS: [&str; 4] = ["prompt", "Model", "Make", "ImageDescription"];
 /// Where A1111's text is: in PNG, and in the EXIF of others.
 const PARAMETERS: [&str; 3] = [Parameters::KEYWORD, "UserComment", "ImageDescription"];
-/// Where others keep JSON: InvokeAI; NovelAI and whoever writes JPEG comments.
-const OTHERS: [&str; 2] = ["invokeai_metadata", "Comment"];
+/// Where others keep JSON: InvokeAI, before version 3 too; NovelAI and whoever writes JPEG comments; Draw Things.
+const OTHERS: [&str; 4] = ["invokeai_metadata", "sd-metadata", "Comment", XMP];
+/// Where InvokeAI kept its settings as the words of a command.
+const DREAM: [&str; 2] = ["Dream", "dream"];
 
 /// Reads what a picture's file (PNG, JPEG or WebP) says it was made with, or a file of JSON: a graph of ComfyUI's, or settings.
 pub fn from_file(bytes: &[u8]) -> Result<Settings> {
@@ -192,7 +194,7 @@ fn settings_of(file: &Texts) -> Option<(Settings, bool)> {
     };
     for (keyword, Text { text, sound }) in texts(&PARAMETERS) {
         let settings = match text.trim_start().starts_with('{') {
-            true => json::from_text(&text),
+            true => json::from_text(&text).or_else(|| comfyui::from_text(&text)),
             false if keyword == "ImageDescription" => None,
             false if text.trim().is_empty() => None,
             false => Some(from_parameters(&Parameters::parse(&text))),
@@ -203,9 +205,15 @@ fn settings_of(file: &Texts) -> Option<(Settings, bool)> {
     }
     let graph =
         texts(&GRAPHS).find_map(|(_, Text { text, sound })| Some((comfyui::from_text(&text)?, sound)));
-    graph.or_else(|| {
-        texts(&OTHERS).find_map(|(_, Text { text, sound })| Some((json::from_text(&text)?, sound)))
-    })
+    let other = |(keyword, Text { text, sound }): (&str, Text)| {
+        let text = if keyword == XMP { user_comment(&text)? } else { text };
+        // NovelAI's first pictures have the prompt beside.
+        let beside = || json::from_text_with(&text, &file.text("Description")?.text);
+        Some((json::from_text(&text).or_else(beside)?, sound))
+    };
+    let dream =
+        || texts(&DREAM).find_map(|(_, Text { text, sound })| Some((json::from_dream(&text)?, sound)));
+    graph.or_else(|| texts(&OTHERS).find_map(other)).or_else(dream)
 }
 
 /// What a file is that is no picture with settings.

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use opengen::config::{Autoencoder, ClipTextConfig, ModelConfig, SchedulerConfig, UnetConfig};
 use opengen::error::Result;
-use opengen::image::{Rgba, Texts, encode_png};
+use opengen::image::{Rgba, Texts, XMP, encode_png};
 use opengen::model::weight_decls;
 use opengen::pipeline::recall;
 use opengen::prompt::{Dialect, MAX_CHARS, Steps, Tokenizer, components, timeline};
@@ -411,10 +411,8 @@ fn pictures() -> Vec<Vec<u8>> {
 /// What a picture says in text, in a file that is otherwise right.
 fn parameters(bytes: &[u8]) -> u64 {
     let text = String::from_utf8_lossy(bytes);
-    let (key, text) = match text.strip_prefix("prompt\n") {
-        Some(graph) => ("prompt", graph),
-        None => ("parameters", &*text),
-    };
+    let named = text.split_once('\n').filter(|(key, _)| TEXT_KEYS.contains(key));
+    let (key, text) = named.unwrap_or(("parameters", &*text));
     let Ok(png) = encode_png(&Rgba { width: 1, height: 1, pixels: vec![0; 4] }, &[(key, text)]) else {
         return 1;
     };
@@ -428,7 +426,10 @@ fn parameters(bytes: &[u8]) -> u64 {
     outcome(&read) ^ found
 }
 
-fn texts_to_begin_with() -> [&'static str; 4] {
+/// Under which keywords tools write, a line of its own before the text.
+const TEXT_KEYS: [&str; 6] = ["prompt", "invokeai_metadata", "sd-metadata", "Dream", "Comment", XMP];
+
+fn texts_to_begin_with() -> [&'static str; 11] {
     [
         "a cat, (sitting:1.2) <lora:x:0.8>\nNegative prompt: dog\nSteps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 5, \
          Size: 512x768, Model hash: abc, Model: m, Variation seed: 3, Variation seed strength: 0.5, RNG: CPU, \
@@ -439,6 +440,19 @@ fn texts_to_begin_with() -> [&'static str; 4] {
          \"EmptyLatentImage\",\"inputs\":{\"width\":512,\"height\":512,\"batch_size\":1}},\"6\":{\"class_type\":\"CLIPTextEncode\",\
          \"inputs\":{\"text\":\"a cat\"}},\"7\":{\"class_type\":\"CLIPTextEncode\",\"inputs\":{\"text\":\"dog\"}}}",
         "x\nSteps: 1",
+        "invokeai_metadata\n{\"positive_prompt\":\"a\",\"negative_prompt\":\"b\",\"seed\":1,\"rand_device\":\"cuda\",\"cfg_scale\":7,\
+         \"cfg_rescale_multiplier\":0.5,\"steps\":9,\"scheduler\":\"euler_a\",\"seamless_x\":true,\"clip_skip\":1,\"model\":{\"name\":\"m\"},\
+         \"controlnets\":[{\"control_model\":{\"name\":\"c\"},\"control_weight\":0.8}],\"loras\":[{\"model\":{\"name\":\"l\"},\"weight\":0.5}]}",
+        "sd-metadata\n{\"model_weights\":\"m\",\"image\":{\"prompt\":[{\"prompt\":\"a [b]\",\"weight\":1}],\"steps\":50,\"cfg_scale\":7.5,\
+         \"height\":512,\"width\":512,\"seed\":42,\"sampler\":\"k_lms\",\"variations\":[[9,0.2]]}}",
+        "Dream\n\"a cat [ugly]\" -s 50 -S 42 -W 512 -H 512 -C 7.5 -A k_lms --seamless",
+        "Comment\n{\"prompt\":\"{{a}}, [b]\",\"uc\":\"c\",\"steps\":28,\"scale\":5.0,\"seed\":4,\"noise_schedule\":\"native\",\
+         \"sampler\":\"k_euler\",\"request_type\":\"Img2ImgRequest\",\"strength\":0.7}",
+        "XML:com.adobe.xmp\n<exif:UserComment><rdf:li>{&quot;c&quot;:&quot;a&quot;,&quot;uc&quot;:&quot;b&quot;,&quot;size&quot;:&quot;8x8&quot;,\
+         &quot;lora&quot;:[{&quot;model&quot;:&quot;l&quot;,&quot;weight&quot;:0.6}]}</rdf:li></exif:UserComment>",
+        r#"{"sui_image_params":{"prompt":"a","loras":["l"],"loraweights":["0.8"],"clipstopatlayer":-2,"refinerupscale":1.5}}"#,
+        "a\nSteps: 5, Sampler: Euler, Seed: 1, Clip skip: 2, Lora weights: \"l: 0.1\", Hashes: {\"lora:l\": \"1\"}, Civitai resources: \
+         [{\"type\":\"lora\",\"weight\":0.8,\"modelName\":\"l\"}]",
     ]
 }
 

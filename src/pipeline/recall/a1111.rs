@@ -1,6 +1,6 @@
 //! A1111's `parameters` text, which this engine and many others write too.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Extended, Placed, Rectangle, Second, Settings, Steered, Used, brief};
 use crate::image::maps::Preprocessor;
@@ -19,7 +19,7 @@ use crate::prompt::{Dialect, Emphasis};
 use crate::sample::NoiseSource;
 
 /// Recorded facts and things that are read elsewhere: nothing is lost when they are passed over.
-const PASSED_OVER: [&str; 20] = [
+const PASSED_OVER: [&str; 22] = [
     "Model hash",
     "VAE",
     "VAE hash",
@@ -34,8 +34,10 @@ const PASSED_OVER: [&str; 20] = [
     "Template",
     "Negative Template",
     "Created Date",
-    "Civitai resources",
     "Civitai metadata",
+    "Lora weights",
+    "Raw prompt",
+    "Raw negative prompt",
     DIALECT,
     AREA,
     PADDING,
@@ -101,6 +103,7 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
             CLIP_SKIP => settings.clip_skip = settings.number(key, value),
             EMBEDDINGS => settings.take_embeddings(value),
             HASHES => settings.loras = used(value),
+            RESOURCES => settings.tell_resources(serde_json::from_str(value).ok().as_ref()),
             "Sampler" => {
                 settings.take_sampler(value, schedule);
                 settings.tell_other_levels(parameters.get("Schedule type"));
@@ -115,6 +118,13 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
             other if PASSED_OVER.contains(&other) => {}
             other if settings.take_option(other, value) => {}
             other => others.push(other),
+        }
+    }
+    settings.take_hashes(parameters.get("Hashes"));
+    // Fooocus names its LoRAs beside the prompt.
+    for Used { name, hash: weight } in parameters.get("Lora weights").map(used).unwrap_or_default() {
+        if let Some(weight) = settings.number("Lora weights", &weight) {
+            settings.take_lora(&name, weight, "");
         }
     }
     if settings.seed.is_some() && parameters.get("RNG").is_none() {
@@ -136,6 +146,24 @@ fn used(value: &str) -> Vec<Used> {
 }
 
 impl Settings {
+    /// `{"model": "…", "lora:name": "…", "embed:name": "…"}`, which Civitai reads: what is not said elsewhere.
+    fn take_hashes(&mut self, value: Option<&str>) {
+        let Some(Ok(hashes)) = value.map(serde_json::from_str::<BTreeMap<String, String>>) else { return };
+        let of = |kind: &str| -> Vec<Used> {
+            let named = hashes.iter().filter_map(|(name, hash)| Some((name.strip_prefix(kind)?, hash)));
+            named
+                .map(|(name, hash)| Used { name: name.to_string(), hash: hash.clone() })
+                .take(MOST_USED)
+                .collect()
+        };
+        if self.loras.is_empty() {
+            self.loras = of("lora:");
+        }
+        if self.embeddings.is_empty() {
+            self.embeddings = of("embed:");
+        }
+    }
+
     fn take_embeddings(&mut self, value: &str) {
         self.embeddings = used(value);
         let names: Vec<String> =
@@ -277,6 +305,8 @@ impl Settings {
     }
 }
 
+/// What Civitai adds about the files.
+const RESOURCES: &str = "Civitai resources";
 /// So many embeddings are taken from a text.
 const MOST_USED: usize = 64;
 /// So many are named.
@@ -303,7 +333,7 @@ fn is_control(key: &str) -> bool {
 /// A1111 names its noise only where it is not the graphics card's; ComfyUI and those built on it always take PyTorch's
 /// of the processor, and name nothing.
 fn unnamed_noise(parameters: &Parameters) -> NoiseSource {
-    const OF_COMFYUI: [&str; 2] = ["comfyui", "swarmui"];
+    const OF_COMFYUI: [&str; 3] = ["comfyui", "swarmui", "fooocus"];
     let version = parameters.get("Version").unwrap_or_default().to_ascii_lowercase();
     match OF_COMFYUI.iter().any(|name| version.contains(name)) {
         true => NoiseSource::Torch,

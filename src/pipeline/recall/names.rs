@@ -4,6 +4,13 @@ use super::{Settings, brief};
 use crate::config::Suggested;
 use crate::sample::{SamplerKind, ScheduleKind};
 
+/// A file's name without its folder, and without its ending where that is one of a model's.
+pub(super) fn file_name(path: &str) -> &str {
+    const ENDINGS: [&str; 5] = [".safetensors", ".ckpt", ".gguf", ".sft", ".pt"];
+    let name = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    ENDINGS.iter().find_map(|ending| name.strip_suffix(ending)).unwrap_or(name)
+}
+
 /// What a schedule's name asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {

@@ -1,6 +1,7 @@
 //! Our own pictures come back whole; strangers' as far as they can, and the rest is said.
 
 mod graphs;
+mod others;
 mod pictures;
 
 use super::*;
@@ -345,7 +346,9 @@ fn what_relatives_of_a1111_add() {
     let civitai = "a cat\nNegative prompt: bad\nSteps: 25, Sampler: Euler a, CFG scale: 7, Seed: 42, Size: 64x64, \
         Created Date: 2024-05-01T1234:56.7Z, Civitai resources: [{\"modelName\":\"Foo: Bar, Seed: 9, Steps: 3\"}], \
         Civitai metadata: {}";
-    assert_eq!(plain(civitai), (some("a cat"), some("bad"), some("42"), Some(25), vec![]));
+    let used = "It used “Foo: Bar, Seed: 9, Steps: 3” of Civitai, which is not used here.";
+    let expected = (some("a cat"), some("bad"), some("42"), Some(25), vec![used.to_string()]);
+    assert_eq!(plain(civitai), expected);
     let twice = "p\nSteps: 25, Sampler: DDIM, Seed: 42, Seed: 9, Steps: 3, Sampler: Euler";
     assert_eq!(
         (recalled(twice).sampler, recalled(twice).seed, recalled(twice).steps),
@@ -439,7 +442,7 @@ fn json_is_read_and_never_shown_as_a_prompt() -> Result<()> {
         width: Some(64),
         height: Some(96),
         model: Some("m".to_string()),
-        notices: vec!["Not used here: aspectratio.".to_string()],
+        dialect: Some(Dialect::ComfyUi),
         ..Settings::default()
     };
     assert_eq!(from_file(&png_of("parameters", swarm))?, expected);
