@@ -159,6 +159,15 @@ fn a_batch_is_steered_as_each_of_its_pictures() {
     report.finish();
 }
 
+/// Tiles, each with its part of the map.
+#[test]
+fn windows_see_their_part_of_the_map() {
+    let mut report = Report::new(1e-5);
+    let case = ControlCase::of("sd1");
+    case.compare_windows(&mut report, &mut pipeline(&case));
+    report.finish();
+}
+
 /// One that comes when the model has drawn already steers as one that came with it.
 #[test]
 fn a_control_network_joins_a_model_in_use() {

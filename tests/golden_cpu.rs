@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use common::families::Family;
 use common::pictures::{
-    ROUNDED, assert_batches, assert_seamless, assert_seamless_between, compare_encoded, compare_part,
-    compare_picture, compare_second, drawn, picture_cases,
+    ROUNDED, assert_batches, assert_drawn_on, assert_gone_on, assert_seamless, assert_seamless_between,
+    compare_encoded, compare_part, compare_picture, compare_second, drawn, picture_cases,
 };
 use common::report::Report;
 use common::twice::{two_encoders, two_encoders_folder};
@@ -322,6 +322,15 @@ fn from_a_picture() {
     report.finish();
 }
 
+/// Runs that begin from latents: what was left is gone on with, what is finished is drawn on.
+#[test]
+fn from_latents() {
+    let case = &picture_cases("img2img")[0];
+    let mut pipeline = pipeline(&model_folder(&case.model));
+    assert_gone_on(case, &mut pipeline, &SamplerKind::ALL);
+    assert_drawn_on(case, &mut pipeline);
+}
+
 /// A part of a picture drawn anew: by any UNet with every sampler, and by one that reads the mask.
 #[test]
 fn a_part_of_a_picture() {
@@ -576,9 +585,9 @@ fn no_numbers_are_no_picture() {
 
     let mut latents = vec![0.0; plain.latents_len(pipeline.config())];
     latents[3] = f32::NAN;
-    let given = Request { init_latents: Some(latents.clone()), ..plain.clone() };
+    let given = Request { noise: Some(latents.clone()), ..plain.clone() };
     let error = draw(&mut pipeline, &given).expect_err("given latents").to_string();
-    assert!(error.starts_with("init_latents: value 4 of") && error.contains("NaN"), "{error}");
+    assert!(error.starts_with("noise: value 4 of") && error.contains("NaN"), "{error}");
     let step = block_on(pipeline.study_step(&plain, 0, &latents, false, &Cancel::default()));
     assert!(matches!(step, Err(Error::InvalidInput { field: "latents", .. })));
     let [_, c, h, w] = plain.latents_shape(pipeline.config());
@@ -588,7 +597,7 @@ fn no_numbers_are_no_picture() {
     assert!(matches!(begun, Err(Error::InvalidInput { field: "latents", .. })));
 
     // Latents that overflow on the way: the error belongs to that run alone.
-    let huge = Request { init_latents: Some(vec![3e38; latents.len()]), ..plain.clone() };
+    let huge = Request { noise: Some(vec![3e38; latents.len()]), ..plain.clone() };
     assert!(matches!(draw(&mut pipeline, &huge), Err(Error::NoNumbers)));
     assert_eq!(draw(&mut pipeline, &plain).expect("a picture after it"), before);
 

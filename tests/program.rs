@@ -43,7 +43,9 @@ impl Place {
         run.current_dir(self.0.path()).args(["generate", "--cpu", "--out", "out.png"]);
         let usual = [("--prompt", "a red apple"), ("--size", "64x64"), ("--steps", "2"), ("--guidance", "1")];
         for (option, value) in usual {
-            if !more.contains(&option) {
+            // Latents bring their own size.
+            let own = option == "--size" && more.contains(&"--latents");
+            if !more.contains(&option) && !own {
                 run.args([option, value]);
             }
         }
@@ -172,6 +174,65 @@ fn a_picture_grows_and_stays_to_the_byte_behind_what_overlaps() {
         let said = place.refused(&["--image", text(&image), "--extend", sides]);
         assert!(said.contains(expected), "{sides}: {said}");
     }
+}
+
+/// What `--dump` wrote is gone on with, and drawn on where a strength is given; what does not fit is told.
+#[test]
+fn a_run_is_gone_on_with_from_its_latents() {
+    let place = Place::new();
+    let settings = ["--steps", "4", "--sampler", "euler-a", "--seed", "9"];
+    let (whole, ..) =
+        place.drawn(&[&settings[..], &["--size", "64x96", "--dump", "run.safetensors"]].concat());
+    let from = |more: &[&'static str]| [&settings[..], &["--latents", "run.safetensors"], more].concat();
+    let (first, _, said) = place.drawn(&from(&[]));
+    assert!(first == whole && said.contains("Latents from step: 0"), "{said}");
+    let (later, _, said) = place.drawn(&from(&["--latents-step", "3", "--dump", "rest.safetensors"]));
+    assert!(later == whole && said.contains("Latents from step: 3"), "{said}");
+    let file = std::fs::read(place.file("rest.safetensors")).expect("a dump");
+    let dump = safetensors::SafeTensors::deserialize(&file).expect("a dump");
+    assert!(dump.tensor("latents.1").is_ok() && dump.tensor("latents.2").is_err(), "one step is taken");
+
+    let (on, settings, said) = place.drawn(&from(&["--strength", "0.5"]));
+    assert!([on.width, on.height] == [64, 96] && on != whole);
+    assert!(said.contains("Denoising strength: 0.5") && !said.contains("Latents from"), "{said}");
+    assert_eq!(settings.strength, Some(0.5));
+    let (exact, ..) = place.drawn(&from(&["--strength", "0.5", "--exact-steps"]));
+    assert_ne!(exact, on);
+
+    for (more, expected) in [
+        (
+            &["--latents-step", "4"][..],
+            "latents: step 4 asked for, of 4 steps those from 0 to 3 can be entered",
+        ),
+        (&["--latents-step", "7"], "run.safetensors: has no tensor `latents`, and no `latents.7`"),
+        (&["--size", "64x64"], "latents: they are those of 64×96 pixels, 64×64 asked for"),
+        (&["--exact-steps"], "exact_steps: it counts the steps of a strength, and there is none"),
+        (&["--hires", "2x", "--strength", "0.5"], "leave one of the two out"),
+        (&["--latents-step", "1", "--strength", "0.5"], "cannot be used with"),
+    ] {
+        let said = place.refused(&from(more));
+        assert!(said.contains(expected), "{more:?}: {said}");
+    }
+    let said = place.refused(&["--latents", text(&common::mini())]);
+    assert!(said.contains("mini-q8_0.gguf"), "{said}");
+    let said = place.refused(&["--strength", "0.5"]);
+    assert!(said.contains("strength: it is how much a run takes of a picture or of latents"), "{said}");
+
+    // Of another model, no numbers, another type; and noise of another shape.
+    let tensor = |name: &str, shape: &[usize], value: f32| {
+        let bytes: Vec<u8> = value.to_le_bytes().repeat(shape.iter().product());
+        let view = safetensors::tensor::TensorView::new(safetensors::Dtype::F32, shape.to_vec(), &bytes);
+        let file = safetensors::serialize([("latents", view.expect("a tensor"))], None).expect("a file");
+        std::fs::write(place.file(name), file).expect("written");
+    };
+    tensor("other.safetensors", &[1, 7, 8, 8], 0.0);
+    let said = place.refused(&["--latents", "other.safetensors"]);
+    assert!(said.contains("`latents` is [1, 7, 8, 8], expected [B, "), "{said}");
+    tensor("nan.safetensors", &[1, 8, 16, 16], f32::NAN);
+    let said = place.refused(&["--latents", "nan.safetensors"]);
+    assert!(said.contains("latents: value 1 of 2048 is NaN"), "{said}");
+    let said = place.refused(&["--noise", "nan.safetensors", "--size", "64x96"]);
+    assert!(said.contains("`latents` is [1, 8, 16, 16], expected [1, 8, "), "{said}");
 }
 
 /// Drawn small and drawn on at twice the size; its file says how, and the same settings draw it again.

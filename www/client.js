@@ -455,7 +455,7 @@ async function whileOpen(link, signal, work, isAll) {
 }
 
 /** Looks at the options that have options of their own. @param {Partial<import('./api.d.ts').PictureOptions>} settings */
-function checkParts({ previews, walk, extend, hires, tiles, regions, controls, loras, embeddings, samplerOptions }) {
+function checkParts({ previews, walk, latents, extend, hires, tiles, regions, controls, loras, embeddings, samplerOptions }) {
   if (regions !== undefined && !Array.isArray(regions)) throw invalid('regions', 'must be a list');
   regions?.forEach((region) => {
     check('region', region);
@@ -468,6 +468,7 @@ function checkParts({ previews, walk, extend, hires, tiles, regions, controls, l
   if (embeddings !== undefined && !Array.isArray(embeddings)) throw invalid('embeddings', 'must be a list');
   embeddings?.forEach((embedding) => check('embedding', embedding));
   check('walk', walk);
+  check('latents', latents);
   check('extend', extend);
   check('hires', hires);
   check('tiles', tiles);

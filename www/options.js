@@ -26,7 +26,7 @@ const MODEL = {
 const PICTURE = {
   prompt: true, negativePrompt: true, dialect: true, emphasis: true, clipSkip: true, embeddings: true, wildcards: true, templates: true, steps: true, guidance: true, seed: true, variationSeed: true,
   variationStrength: true, rng: true, sampler: true, schedule: true, width: true, height: true, batch: true,
-  previews: true, walk: true, guidanceRescale: true, samplerOptions: true, tiling: true, tiles: true, image: true, strength: true, exactSteps: true, resize: true, encode: true,
+  previews: true, walk: true, guidanceRescale: true, samplerOptions: true, tiling: true, tiles: true, image: true, latents: true, strength: true, exactSteps: true, resize: true, encode: true,
   mask: true, maskBlur: true, maskedContent: true, differential: true, onlyMasked: true, extend: true, hires: true, regions: true, controls: true, loras: true,
 };
 /** @type {Names<Required<import('./api.d.ts').GenerateOptions>>} */
@@ -69,6 +69,8 @@ const LORA = { name: true, model: true, weight: true, textWeight: true, blocks: 
 const NETWORK = { name: true, replace: true };
 /** @type {Names<Required<import('./api.d.ts').EmbeddingOptions>>} */
 const EMBEDDING = { name: true, file: true };
+/** @type {Names<Required<import('./protocol.d.ts').Latents>>} */
+const LATENTS = { values: true, step: true };
 /** @type {Names<Required<import('./protocol.d.ts').Extension>>} */
 const EXTEND = { left: true, top: true, right: true, bottom: true, overlap: true };
 /** @type {Names<{signal: AbortSignal}>} */
@@ -94,7 +96,7 @@ export const STUDY = {
 /** The options of each call, by what an error calls it. */
 const TAKES = {
   create: CREATE, detect: DETECT, load: IMPORT, import: IMPORT, quantize: LOAD, setAutoencoder: IMPORT, model: MODEL, generate: GENERATE, previews: PREVIEWS,
-  upscale: UPSCALE, train: TRAIN, recipe: RECIPE, walk: WALK, extend: EXTEND, hires: HIRES, samplerOptions: SAMPLER_OPTIONS, tiles: TILES, region: REGION, rect: RECT, control: CONTROL, embedding: EMBEDDING, lora: LORA, add: NETWORK, request: PICTURE, study: SIGNAL,
+  upscale: UPSCALE, train: TRAIN, recipe: RECIPE, walk: WALK, latents: LATENTS, extend: EXTEND, hires: HIRES, samplerOptions: SAMPLER_OPTIONS, tiles: TILES, region: REGION, rect: RECT, control: CONTROL, embedding: EMBEDDING, lora: LORA, add: NETWORK, request: PICTURE, study: SIGNAL,
 };
 
 /** What others call an option; without capitals, dashes and underscores. */
@@ -103,7 +105,7 @@ const ELSEWHERE = /** @type {Record<string, string>} */ ({
   numinferencesteps: 'steps', numsteps: 'steps', inferencesteps: 'steps', iterations: 'steps',
   negative: 'negativePrompt', text: 'prompt', scheduler: 'sampler', samplername: 'sampler', method: 'sampler',
   n: 'batch', count: 'batch', batchsize: 'batch', numimages: 'batch', numimagesperprompt: 'batch',
-  initimage: 'image', denoisingstrength: 'strength', denoise: 'strength', maskimage: 'mask', outpaint: 'extend', seamless: 'tiling', circular: 'tiling', hiresfix: 'hires', highres: 'hires', hrscale: 'scale', textualinversion: 'embeddings', textualinversions: 'embeddings', embedding: 'embeddings', region: 'regions', areas: 'regions', controlnet: 'controls', controlnets: 'controls', lora: 'loras', networks: 'loras', adapters: 'loras', network: 'model', strength: 'weight', te: 'textWeight', unet: 'weight', weight: 'strength', controlnetconditioningscale: 'strength', guidancestart: 'start', guidanceend: 'end', module: 'preprocessor', map: 'image', controlmode: 'importance', hrupscaler: 'upscaler', feather: 'overlap', feathering: 'overlap', inpaintfullrespadding: 'onlyMasked', paddingmaskcrop: 'onlyMasked', maskedareapadding: 'onlyMasked', ensd: 'etaNoiseSeedDelta', discardpenultimatesigma: 'discardNextToLastSigma', subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
+  initimage: 'image', initlatents: 'latents', latentimage: 'latents', startatstep: 'step', denoisingstrength: 'strength', denoise: 'strength', maskimage: 'mask', outpaint: 'extend', seamless: 'tiling', circular: 'tiling', hiresfix: 'hires', highres: 'hires', hrscale: 'scale', textualinversion: 'embeddings', textualinversions: 'embeddings', embedding: 'embeddings', region: 'regions', areas: 'regions', controlnet: 'controls', controlnets: 'controls', lora: 'loras', networks: 'loras', adapters: 'loras', network: 'model', strength: 'weight', te: 'textWeight', unet: 'weight', weight: 'strength', controlnetconditioningscale: 'strength', guidancestart: 'start', guidanceend: 'end', module: 'preprocessor', map: 'image', controlmode: 'importance', hrupscaler: 'upscaler', feather: 'overlap', feathering: 'overlap', inpaintfullrespadding: 'onlyMasked', paddingmaskcrop: 'onlyMasked', maskedareapadding: 'onlyMasked', ensd: 'etaNoiseSeedDelta', discardpenultimatesigma: 'discardNextToLastSigma', subseed: 'variationSeed', subseedstrength: 'variationStrength', w: 'width', h: 'height',
   callback: 'onStep', onprogress: 'onStep', onpreview: 'onStep', abortsignal: 'signal', type: 'imageType',
   format: 'imageType', device: 'engine', backend: 'engine', worker: 'workerUrl', src: 'url', href: 'url', path: 'url',
   hash: 'sha256', size: 'bytes', memory: 'memoryLimit', maxmemory: 'memoryLimit', vram: 'memoryLimit',

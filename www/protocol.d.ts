@@ -234,7 +234,7 @@ export interface GenerateRequest {
   tiling?: Tiling;
   /**
    * The denoiser sees the picture in overlapping windows, one after the other, and in each cell their answers are averaged
-   * (MultiDiffusion): for sizes that a model or the memory does not hold at once. Each has the whole prompt. Not with `controls`.
+   * (MultiDiffusion): for sizes that a model or the memory does not hold at once. Each has the whole prompt, and what of a control's map lies in it.
    */
   tiles?: Tiles;
   /** Whether steps bring a picture of the latents: of what size, and with which steps. Default: true. */
@@ -244,8 +244,13 @@ export interface GenerateRequest {
   /** What the run begins with, instead of noise alone (img2img); what is transparent shows white. */
   image?: Pixels;
   /**
+   * What the run begins with instead of noise, in the place of `image`: latents of the request's size. They enter a step, so that a
+   * run is gone on with; with `strength` they are finished ones, as `study` encodes them, and drawn on as an image would be.
+   */
+  latents?: Latents;
+  /**
    * How much of the run is taken from there, above 0 to 1: the last `strength · steps` of its steps, as diffusers has it.
-   * Default: 0.75.
+   * Default: 0.75; latents enter a step without one.
    */
   strength?: number;
   /** All the steps are taken, as the last ones of a longer run, and not only their share (A1111's option). Default: false. */
@@ -484,6 +489,17 @@ export interface PreviewOptions {
   size?: number;
   /** Every how many steps, 1 or more; the last step always brings one. Default: 1. */
   every?: number;
+}
+
+/** Latents of a run that is gone on with, or finished ones. */
+export interface Latents {
+  /** `[channels, height / 8, width / 8]`, or as many of these as `batch`. */
+  values: Float32Array;
+  /**
+   * The step that they enter, counted from 0, as the one before left them (`next` of `study`): those before it are not taken, and what
+   * the seed drew up to there is not drawn again. Not with `strength`. Default: 0.
+   */
+  step?: number;
 }
 
 /** A stop on the way from a request to another prompt, another seed, or both; between them lies an arc (slerp). */

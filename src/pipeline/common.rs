@@ -121,7 +121,8 @@ pub(super) mod tests {
             height: 96,
             batch,
             windows: None,
-            init_latents: None,
+            noise: None,
+            latents: None,
             preview_every: 0,
             picture: None,
             regions: Vec::new(),
@@ -169,7 +170,7 @@ pub(super) mod tests {
         varied.walk = Some(walk.clone());
         assert_eq!(field(&varied), "walk");
         let mut given = Request { walk: Some(walk), ..request(1, 5, None) };
-        given.init_latents = Some(vec![0.0; given.latents_len(&config)]);
+        given.noise = Some(vec![0.0; given.latents_len(&config)]);
         assert_eq!(field(&given), "walk");
         // A walk between prompts leaves the noise alone.
         given.walk = Some(Walk { prompt: Some("a dog".to_string()), seed: None, share: 0.5 });
@@ -204,7 +205,7 @@ pub(super) mod tests {
             assert_eq!(request.check(&config).is_ok(), fine, "{strength}");
         }
         let mut given = request(1, 5, Some(Variation { seed: 7, strength: 0.5 }));
-        given.init_latents = Some(vec![0.0; given.latents_len(&config)]);
+        given.noise = Some(vec![0.0; given.latents_len(&config)]);
         assert!(given.check(&config).is_err());
         Ok(())
     }

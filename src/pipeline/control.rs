@@ -203,9 +203,10 @@ pub(super) fn a1111_resize(resize: Resize) -> &'static str {
 /// The name of a field of a picture's metadata, without its number.
 pub(super) const FIELD: &str = "ControlNet";
 
-/// Those that count in any of so many steps.
-pub(super) fn counting(controls: &[Control], steps: usize) -> impl Iterator<Item = &Control> {
-    controls.iter().filter(move |control| (0..steps).any(|i| control.counts(i, steps)))
+/// Those that count in any of so many steps, with so many before them that count too.
+pub(super) fn counting(controls: &[Control], before: usize, steps: usize) -> impl Iterator<Item = &Control> {
+    let all = before + steps;
+    controls.iter().filter(move |control| (before..all).any(|i| control.counts(i, all)))
 }
 
 #[cfg(test)]
@@ -229,7 +230,9 @@ mod tests {
         assert_eq!(counts(control(1.0, 0.5, 0.6), 3), [0; 0]);
         assert_eq!(counts(control(0.0, 0.0, 1.0), 4), [0; 0]);
         let several = [control(1.0, 0.9, 1.0), control(0.5, 0.0, 1.0), control(0.0, 0.0, 1.0)];
-        assert_eq!(counting(&several, 4).map(|control| control.strength).collect::<Vec<_>>(), [0.5]);
+        assert_eq!(counting(&several, 0, 4).map(|control| control.strength).collect::<Vec<_>>(), [0.5]);
+        let early = [control(1.0, 0.0, 0.4)];
+        assert_eq!([2, 1].map(|before| counting(&early, before, 5 - before).count()), [0, 1]);
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub fn preview_size(config: &ModelConfig, h: usize, w: usize) -> [usize; 2] {
 pub enum Network {
     /// What makes latents of the picture that a run begins from.
     Encoder,
-    /// What makes a hint of the map of a control network, counted in the run.
+    /// What makes a hint of the map of a control network, counted in the run: once, or for each window of a step.
     Hint(usize),
     /// A text encoder, counted in the model's order.
     Text(usize),
@@ -126,7 +126,7 @@ pub enum Network {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
     Encoder { h: usize, w: usize, circular: Circular },
-    Hint { slot: Slot, h: usize, w: usize, circular: Circular },
+    Hint { slot: Slot, h: usize, w: usize, circular: Circular, windowed: bool },
     Text { index: usize, rows: usize, vectors: usize, skipped: usize },
     KeysValues { texts: [usize; 2], states: usize },
     ControlKeysValues { slot: Slot, texts: [usize; 2], states: usize },
@@ -170,7 +170,7 @@ impl Key {
             Key::KeysValues { texts: [rows, tokens], .. } => {
                 Some(denoiser::text_keys_values(config, rows, tokens))
             }
-            Key::Hint { slot, h, w, circular } => {
+            Key::Hint { slot, h, w, circular, .. } => {
                 Some(controlnet::hint(config.controls.get(slot.model)?, slot, [h, w]).circular(circular))
             }
             Key::ControlKeysValues { slot, texts, .. } => {
@@ -218,24 +218,22 @@ impl Shape {
         let texts = [copies, chunks * config.chunk_tokens()];
         let pixels = self.pixels();
         let mut keys: Vec<Key> = encodes.then_some(Key::Encoder { h, w, circular }).into_iter().collect();
-        let latents = [copies * batch, h, w];
         let (seen, meet) = self.seen(config);
-        keys.extend(controls.slots().map(|slot| Key::Hint { slot, h, w, circular }));
+        let latents = [copies * batch, seen[0], seen[1]];
+        let windowed = self.windows.is_some();
+        let [high, wide] = seen;
+        let hint = |slot| Key::Hint { slot, h: high, w: wide, circular: meet, windowed };
+        keys.extend(controls.slots().filter(|_| !windowed).map(hint));
         let rows = copies * chunks;
         let texts_of = |index| Key::Text { index, rows, vectors, skipped };
         keys.extend((0..config.texts.len()).map(texts_of));
         keys.push(Key::KeysValues { texts, states });
         keys.extend(controls.slots().map(|slot| Key::ControlKeysValues { slot, texts, states }));
         keys.push(Key::Prepare { pixels, copies, history });
-        keys.extend(controls.slots().map(|slot| Key::Control { slot, latents, texts, circular }));
+        keys.extend(controls.slots().filter(|_| windowed).map(hint));
+        keys.extend(controls.slots().map(|slot| Key::Control { slot, latents, texts, circular: meet }));
         keys.extend([
-            Key::Denoiser {
-                latents: [copies * batch, seen[0], seen[1]],
-                texts,
-                maps,
-                controls: controls.count(),
-                circular: meet,
-            },
+            Key::Denoiser { latents, texts, maps, controls: controls.count(), circular: meet },
             Key::Step { pixels, copies, composed, ancestral, history, masked },
         ]);
         keys.extend(previews.then_some(Key::Preview { h, w, circular }));

@@ -130,7 +130,7 @@ impl Hires {
     pub(super) fn second(&self, request: &Request, config: &ModelConfig) -> Request {
         let [width, height] = self.size(request, config);
         let steps = self.steps.unwrap_or(request.steps);
-        Request { width, height, steps, init_latents: None, hires: None, ..request.clone() }
+        Request { width, height, steps, noise: None, latents: None, hires: None, ..request.clone() }
     }
 
     pub(super) fn check(&self, request: &Request, config: &ModelConfig, most_steps: usize) -> Result<()> {

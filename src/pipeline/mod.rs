@@ -3,7 +3,7 @@
 //! - [`request`]: what is asked for and what comes back; [`limits`]: what may be asked for, and the defaults;
 //! - [`run`]: the numbered stages of a run, told once, and [`study`]: a run taken apart, step by step, for looking at;
 //! - [`start`]: how a run begins, from noise or from a picture; `picture`: what is asked of that; `canvas`: what it is drawn on,
-//!   and which part of it anew;
+//!   and which part of it anew; `latents`: what it begins from instead, a run that is gone on with among that;
 //! - `conditioning`: what it reads of its prompts, and when;
 //! - `regions`: where in the picture each prompt of several counts;
 //! - `windows`: a picture larger than what the denoiser sees at once;
@@ -26,6 +26,7 @@ pub mod engine;
 mod enlarge;
 pub mod graphs;
 mod hires;
+mod latents;
 mod layout;
 mod limits;
 pub mod networks;
@@ -56,6 +57,7 @@ pub use control::{Control, Importance, MAX_CONTROL_STRENGTH};
 pub use engine::Engine;
 pub use enlarge::{Enlarger, Progress};
 pub use hires::{Hires, Upscaler};
+pub use latents::{Entry, Latents};
 pub use limits::{
     DEFAULT_MASK_BLUR, DEFAULT_OVERLAP, DEFAULT_PADDING, Defaults, MAX_BATCH, MAX_GUIDANCE, MAX_MASK_BLUR,
     MAX_OVERLAP, MAX_PADDING, MAX_REGION_WEIGHT, SIZE_RANGE, SIZE_STEP, STEPS_RANGE, UPSCALE_RANGE,

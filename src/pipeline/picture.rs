@@ -106,29 +106,13 @@ impl Picture {
         Taken::last(steps, self.strength, self.exact_steps)
     }
 
-    /// Refuses a strength that leaves no step, or asks for more than there are.
+    /// Refuses what cannot be done with it.
     pub(super) fn check(&self, steps: usize, most: usize, config: &ModelConfig) -> Result<()> {
         let size = [self.image.width, self.image.height];
         self.mask.iter().try_for_each(|mask| mask.check(size, config))?;
         self.extend.iter().try_for_each(|extend| extend.check(size))?;
         self.check_only_masked()?;
-        let Picture { strength, .. } = *self;
-        let invalid = |message| Err(Error::InvalidInput { field: "strength", message });
-        if !(0.0..=1.0).contains(&strength) {
-            return invalid(format!("{strength} asked for, expected more than 0, to 1"));
-        }
-        let Taken { total, .. } = self.taken(steps);
-        if strength == 0.0 || self.taken(steps).count() == 0 {
-            return invalid(format!(
-                "{strength} of {steps} steps is less than one, which leaves the picture as it is; raise it or the steps"
-            ));
-        }
-        if total > most {
-            return invalid(format!(
-                "{steps} steps at {strength} are the last of {total}, and there are {most}; raise it, or ask for fewer steps"
-            ));
-        }
-        Ok(())
+        check_taken(steps, (self.strength, self.exact_steps), most)
     }
 
     /// What of it stands in a picture's metadata beside the strength, in A1111's words.
@@ -194,6 +178,27 @@ impl Picture {
     pub(super) fn is_noise(&self) -> bool {
         self.is_masked() && self.strength == 1.0
     }
+}
+
+/// Refuses a strength that leaves no step, or asks for more than there are.
+pub(super) fn check_taken(steps: usize, (strength, exact): (f64, bool), most: usize) -> Result<()> {
+    let invalid = |message| Err(Error::InvalidInput { field: "strength", message });
+    if !(0.0..=1.0).contains(&strength) {
+        return invalid(format!("{strength} asked for, expected more than 0, to 1"));
+    }
+    let taken = Taken::last(steps, strength, exact);
+    if strength == 0.0 || taken.count() == 0 {
+        return invalid(format!(
+            "{strength} of {steps} steps is less than one, which leaves the picture as it is; raise it or the steps"
+        ));
+    }
+    if taken.total > most {
+        let total = taken.total;
+        return invalid(format!(
+            "{steps} steps at {strength} are the last of {total}, and there are {most}; raise it, or ask for fewer steps"
+        ));
+    }
+    Ok(())
 }
 
 /// The size that a picture of so many pixels is drawn at where nothing is said of it: its proportions with about as many

@@ -12,6 +12,7 @@ use crate::sample::{self, NoiseSource, SamplerKind, SamplerOptions, ScheduleKind
 
 use super::control::{self, Control};
 use super::hires::Hires;
+use super::latents::{self, Entry, Latents};
 use super::limits::{
     MAX_BATCH, MAX_CLIP_SKIP, MAX_EMBEDDINGS, MAX_GUIDANCE, SIZE_RANGE, SIZE_STEP, STEPS_RANGE,
 };
@@ -76,7 +77,9 @@ pub struct Request {
     /// The denoiser sees windows of it, one after the other, whose answers are averaged where they overlap.
     pub windows: Option<Windows>,
     /// Unit noise `[batch, C, height / f, width / f]` to start from instead of the seed's.
-    pub init_latents: Option<Vec<f32>>,
+    pub noise: Option<Vec<f32>>,
+    /// Latents that the run begins from instead of noise.
+    pub latents: Option<Latents>,
     /// Every how many steps one reports a picture of the latents, the last always; 0: none does.
     pub preview_every: usize,
     /// A stop on the way to another prompt or seed.
@@ -175,9 +178,19 @@ impl Request {
 
     /// Which steps are taken.
     pub fn taken(&self) -> Taken {
-        self.picture
-            .as_ref()
-            .map_or(Taken { total: self.steps, first: 0 }, |picture| picture.taken(self.steps))
+        match (&self.picture, &self.latents) {
+            (Some(picture), _) => picture.taken(self.steps),
+            (None, Some(latents)) => latents.entry.taken(self.steps),
+            (None, None) => Taken { total: self.steps, first: 0 },
+        }
+    }
+
+    /// The step at which latents enter a run that is gone on with; it counts as the whole run does. 0 in any other.
+    pub(super) fn entered(&self) -> usize {
+        match self.latents {
+            Some(Latents { entry: Entry::Step(step), .. }) => step,
+            _ => 0,
+        }
     }
 
     /// How a pass of so many evaluations a step counts them, where a prompt changes: as A1111, by all steps asked for, whatever
@@ -251,8 +264,8 @@ impl Request {
             if !(0.0..=1.0).contains(&strength) {
                 return invalid("variation_strength", format!("{strength} asked for, expected 0 to 1"));
             }
-            if self.init_latents.is_some() {
-                let message = "a variation starts from the seed's noise, not from given latents".to_string();
+            if self.noise.is_some() {
+                let message = "a variation starts from the seed's noise, not from given noise".to_string();
                 return invalid("variation_strength", message);
             }
         }
@@ -265,24 +278,24 @@ impl Request {
                 return invalid(field, message);
             }
         }
+        self.latents.iter().try_for_each(|latents| latents.check(self, config, max_steps))?;
         self.hires.iter().try_for_each(|hires| hires.check(self, config, max_steps))?;
-        self.windows.iter().try_for_each(|windows| windows.check(self, config))?;
-        if let Some(latents) = &self.init_latents {
+        self.windows.iter().try_for_each(|windows| windows.check(config))?;
+        if let Some(noise) = &self.noise {
             let expected = self.latents_len(config);
-            if latents.len() != expected {
+            if noise.len() != expected {
                 let [n, c, h, w] = self.latents_shape(config);
-                let message =
-                    format!("{} values given, expected {n}×{c}×{h}×{w} = {expected}", latents.len());
-                return invalid("init_latents", message);
+                let message = format!("{} values given, expected {n}×{c}×{h}×{w} = {expected}", noise.len());
+                return invalid("noise", message);
             }
-            check_numbers("init_latents", latents)?;
+            check_numbers("noise", noise)?;
         }
         if let Some(Walk { share, seed, .. }) = self.walk {
             if !(0.0..=1.0).contains(&share) {
                 return invalid("walk", format!("a share of {share} asked for, expected 0 to 1"));
             }
-            let other = match (&self.init_latents, self.variation) {
-                (Some(_), _) => Some("given latents"),
+            let other = match (&self.noise, self.variation) {
+                (Some(_), _) => Some("given noise"),
                 (None, Some(_)) => Some("a variation"),
                 (None, None) => None,
             };
@@ -322,7 +335,8 @@ impl Request {
 
     /// What its pictures are made of.
     pub fn made_of(&self) -> MadeOf {
-        if self.picture.is_some() { MadeOf::Picture } else { MadeOf::Words }
+        // What latents came from nobody knows: it may have been a picture.
+        if self.picture.is_some() || self.latents.is_some() { MadeOf::Picture } else { MadeOf::Words }
     }
 
     /// The settings as A1111 writes them into a picture's metadata; `controls` are the names of the model's ControlNets.
@@ -346,6 +360,11 @@ impl Request {
         if let Some(picture) = &self.picture {
             fields.push(field(STRENGTH, picture.strength.to_string()));
             fields.extend(picture.fields().into_iter().map(|(key, value)| field(key, value)));
+        }
+        match self.latents.as_ref().map(|latents| latents.entry) {
+            Some(Entry::Clean { strength, .. }) => fields.push(field(STRENGTH, strength.to_string())),
+            Some(Entry::Step(step)) => fields.push(field(latents::FIELD, step.to_string())),
+            None => {}
         }
         if let Some(hires) = &self.hires {
             fields.push(field(STRENGTH, hires.strength.to_string()));
@@ -476,7 +495,7 @@ pub struct Stats {
 ///
 /// `tokens`, `text_embeddings` ([uncond, cond] when guided), `latents.i` (entering step i of those taken; the last is the
 /// result), `noise_pred.i` (after guidance), `image`. Where a step has several evaluations, `latents.i.e` and `noise_pred.i.e`
-/// are those of the ones after its first. From a picture also `init_latents` (encoded and scaled), with a mask `mask` and, where
+/// are those of the ones after its first. From a picture or clean latents also `init_latents` (encoded and scaled), with a mask `mask` and, where
 /// the UNet reads it, `masked_image_latents`; of each map that steers it `control.i`, `[1, 3, H, W]` in [0, 1]; of
 /// regions `shares`, by what each prompt counts in each cell, `[prompts, 1, h, w]`. Of a second pass (hires fix) all of these again with `hires.` before them, and as
 /// `hires.init_latents` the enlarged ones.

@@ -45,7 +45,7 @@ pub struct Residency {
 
 /// The stages of a run of these parts, in its order.
 pub fn stages(config: &ModelConfig, parts: &[(Key, &Plan)]) -> Vec<Stage> {
-    let group = |part: &(Key, &Plan)| name(part.0.network());
+    let group = |part: &(Key, &Plan)| name(&part.0);
     let groups: Vec<_> = parts.chunk_by(|a, b| group(a) == group(b)).collect();
     let stage =
         |parts: &&[(Key, &Plan)]| Stage::of(parts.first().map(group).unwrap_or_default(), config, parts);
@@ -112,14 +112,16 @@ fn buffers(shared: &Shared) -> u64 {
 }
 
 /// What a stage is called that a part of a run belongs to.
-fn name(network: Network) -> String {
-    match network {
+fn name(key: &Key) -> String {
+    match key.network() {
         Network::Encoder => "encode".to_string(),
         Network::Text(0) => "text".to_string(),
         Network::Text(index) => format!("text {}", index + 1),
-        Network::Hint(_) => "control maps".to_string(),
+        // Windows have their part of a map read among the steps.
+        Network::Hint(_) if !matches!(key, Key::Hint { windowed: true, .. }) => "control maps".to_string(),
         Network::Decoder => "decode".to_string(),
-        Network::KeysValues
+        Network::Hint(_)
+        | Network::KeysValues
         | Network::ControlKeysValues(_)
         | Network::Prepare
         | Network::Control(_)

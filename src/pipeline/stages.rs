@@ -213,7 +213,7 @@ impl<'a> Stages<'a> {
         let slot = Slot { control: 0, model };
         let texts = [n, embeddings.len() / n / config.denoiser.text_channels()];
         let keys = [
-            Key::Hint { slot, h, w, circular: self.circular },
+            Key::Hint { slot, h, w, circular: self.circular, windowed: false },
             Key::ControlKeysValues { slot, texts, states: 1 },
             Key::Control { slot, latents: [n, h, w], texts, circular: self.circular },
         ];

@@ -18,7 +18,7 @@ pub struct Draws {
 }
 
 impl Draws {
-    /// Those of a request. Given latents leave the generators untouched, as in diffusers: the first draw is then the first
+    /// Those of a request. Given noise leaves the generators untouched, as in diffusers: the first draw is then the first
     /// step's.
     pub fn of(request: &Request, config: &ModelConfig) -> Draws {
         let sampled = |picture: &&Picture| picture.encode == Encode::Sample && is_sampled(config);
@@ -39,8 +39,8 @@ impl Draws {
         let each = channels * height * width;
         let mut generators = Generators::seeded(request.rng, (0..batch).map(|i| request.seed_of(i)));
         let sampling = encoded.then(|| generators.randn(each));
-        let noise = match &request.init_latents {
-            Some(latents) => latents.clone(),
+        let noise = match &request.noise {
+            Some(noise) => noise.clone(),
             None => {
                 Draws::noise(request, &mut generators, sampling.is_some(), [batch, channels, height, width])
             }
@@ -74,6 +74,26 @@ impl Draws {
         }
         noise
     }
+}
+
+/// The generators of a run as they are when step `index` begins.
+pub fn generators_at(
+    config: &ModelConfig,
+    request: &Request,
+    trajectory: &Trajectory,
+    index: usize,
+) -> Generators {
+    let Draws { mut generators, noise, .. } = Draws::of(request, config);
+    let before = trajectory.steps.iter().take(index).flat_map(|step| &step.evaluations);
+    let each = noise.len() / request.batch;
+    if trajectory.churn.is_some() {
+        generators.randn(each);
+    }
+    // Paths are the same wherever they are asked for.
+    for _ in before.filter(|evaluation| evaluation.noise != 0.0 && evaluation.path.is_none()) {
+        generators.randn(each);
+    }
+    generators
 }
 
 /// Whether a model's encoder gives a distribution.

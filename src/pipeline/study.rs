@@ -18,7 +18,7 @@ use crate::kernels::{preview, rgba};
 use crate::prompt::{
     Chunk, Component, Dialect, Reading, Steps, Tokenizer, components, timeline, without_tags,
 };
-use crate::sample::{Forward, Generators, Linear2, SamplerKind, Shares, Step, Trajectory};
+use crate::sample::{Forward, Linear2, SamplerKind, Shares, Step, Trajectory};
 
 /// Where a studied run starts.
 #[derive(Debug, Clone)]
@@ -104,6 +104,11 @@ pub fn begin(config: &ModelConfig, request: &Request, start: &Start) -> Result<P
 
 /// Refuses what [`Request::check`] refuses, and a picture: what a studied run begins from is the caller's, see [`Start`].
 fn check(config: &ModelConfig, request: &Request) -> Result<()> {
+    if request.latents.is_some() {
+        let message =
+            "steps are looked into from latents that are given with each; leave those of the request out";
+        return Err(Error::InvalidInput { field: "latents", message: message.to_string() });
+    }
     if request.picture.is_some() {
         let message =
             "steps are looked into from latents; encode the picture, and begin from what that gives";
@@ -129,26 +134,6 @@ pub fn check_step(trajectory: &Trajectory, request: &Request, index: usize) -> R
             SamplerKind::list(SamplerKind::is_alone)
         ),
     })
-}
-
-/// The generators of a run as they are when step `index` begins.
-pub fn generators_at(
-    config: &ModelConfig,
-    request: &Request,
-    trajectory: &Trajectory,
-    index: usize,
-) -> Generators {
-    let Draws { mut generators, noise, .. } = Draws::of(request, config);
-    let before = trajectory.steps.iter().take(index).flat_map(|step| &step.evaluations);
-    let each = noise.len() / request.batch;
-    if trajectory.churn.is_some() {
-        generators.randn(each);
-    }
-    // Paths are the same wherever they are asked for.
-    for _ in before.filter(|evaluation| evaluation.noise != 0.0 && evaluation.path.is_none()) {
-        generators.randn(each);
-    }
-    generators
 }
 
 /// Latents of a request's size, or an error with both counts.

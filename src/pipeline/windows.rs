@@ -10,7 +10,6 @@ use std::str::FromStr;
 use serde::Serialize;
 
 use super::limits::SIZE_RANGE;
-use super::request::Request;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::kernels::Circular;
@@ -56,7 +55,7 @@ impl Windows {
         Windows { size, overlap: size / 16 * 8 }
     }
 
-    pub(super) fn check(self, request: &Request, config: &ModelConfig) -> Result<()> {
+    pub(super) fn check(self, config: &ModelConfig) -> Result<()> {
         let invalid = |message: String| Err(Error::InvalidInput { field: "tiles", message });
         let (Windows { size, overlap }, scale) = (self, config.vae.scale());
         if !SIZE_RANGE.contains(&size) || size % scale != 0 {
@@ -69,10 +68,6 @@ impl Windows {
             return invalid(format!(
                 "an overlap of {overlap} pixels asked for, expected a multiple of {scale} that is less than the {size} of a window"
             ));
-        }
-        if !request.controls.is_empty() {
-            let message = "control images steer what is drawn at once; leave them out, or the windows";
-            return invalid(message.to_string());
         }
         Ok(())
     }
@@ -113,6 +108,16 @@ impl Places {
     fn cells(&self, [top, left]: [usize; 2]) -> impl Iterator<Item = usize> {
         let ([h, w], [high, wide]) = (self.all, self.size);
         (0..high).flat_map(move |y| (0..wide).map(move |x| (top + y) % h * w + (left + x) % w))
+    }
+
+    /// The same of maps that are so many times as large.
+    pub fn enlarged(&self, scale: usize) -> Places {
+        let times = |[y, x]: [usize; 2]| [y * scale, x * scale];
+        Places {
+            all: times(self.all),
+            size: times(self.size),
+            at: self.at.iter().copied().map(times).collect(),
+        }
     }
 
     /// What a window shows of maps `[n, h, w, channels]`.
@@ -158,6 +163,8 @@ mod tests {
         assert_eq!(at([8, 16], Circular { x: true, y: true }), [[0, 0], [0, 4], [0, 8], [0, 12]]);
         assert_eq!(at([10, 8], Circular::NONE), [[0, 0], [2, 0]], "the last ends with the picture");
         assert_eq!(windows.places([6, 16], 4, Circular::NONE).size, [6, 8]);
+        let pixels = windows.places([10, 8], 4, Circular::NONE).enlarged(4);
+        assert_eq!((pixels.all, pixels.size, &pixels.at[..]), ([40, 32], [32, 32], &[[0, 0], [8, 0]][..]));
         assert_eq!("512:128".parse(), Ok(Windows { size: 512, overlap: 128 }));
         assert_eq!("512".parse::<Windows>().map(|windows| windows.to_string()), Ok("512:256".to_string()));
         assert!(["", "x", "512:", "512:1:2"].iter().all(|text| text.parse::<Windows>().is_err()));

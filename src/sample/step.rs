@@ -163,6 +163,11 @@ impl Trajectory {
         Trajectory { init_noise_sigma, churn: None, paths: None, steps }
     }
 
+    /// How many evaluations the steps before step `index` have.
+    pub fn evaluations_before(&self, index: usize) -> usize {
+        self.steps.iter().take(index).map(|step| step.evaluations.len()).sum()
+    }
+
     /// The evaluations of step `index`, each with the input scale of the one that follows it in the run; 1 at its end.
     pub fn evaluations(&self, index: usize) -> impl Iterator<Item = (&Evaluation, f64)> {
         let here = self.steps[index].evaluations.iter();

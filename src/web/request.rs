@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use js_sys::{Array, Object, Uint8Array, Uint8ClampedArray};
+use js_sys::{Array, Float32Array, Object, Uint8Array, Uint8ClampedArray};
 use wasm_bindgen::{JsCast, JsValue};
 
 use super::browser::get;
@@ -11,8 +11,8 @@ use super::loras::LoraAsk;
 use crate::config::PredictionType;
 use crate::image::{Resize, Rgba};
 use crate::pipeline::{
-    self, Control, Defaults, Encode, Extend, Hires, Importance, Mask, MaskedContent, Picture, Place, Region,
-    Tiling, Upscaler, Windows,
+    self, Control, Defaults, Encode, Entry, Extend, Hires, Importance, Latents, Mask, MaskedContent, Picture,
+    Place, Region, Tiling, Upscaler, Windows,
 };
 use crate::plan::Types;
 use crate::prompt::{Dialect, Embedding, Embeddings, Emphasis, Reading, Wildcards};
@@ -188,7 +188,8 @@ fn asked(value: &JsValue) -> Result<pipeline::Request> {
         batch: whole(value, "batch", Some(1))?,
         tiling: tiling(value)?,
         windows: tiles(&get(value, "tiles"))?,
-        init_latents: None,
+        noise: None,
+        latents: latents(value)?,
         picture: picture(value)?,
         hires: hires(&get(value, "hires"))?,
         hires_network: None,
@@ -305,12 +306,40 @@ pub(super) fn control(value: &JsValue, model: usize) -> Result<Control> {
 /// What a run takes of a picture where nobody says how much: A1111's.
 const STRENGTH: f64 = 0.75;
 
+/// Reads `latents: { values, step }`, with `strength` and `exactSteps` beside it, or nothing.
+fn latents(value: &JsValue) -> Result<Option<Latents>> {
+    if !is_given(value, "latents") {
+        return Ok(None);
+    }
+    let given = get(value, "latents");
+    let values = get(&given, "values");
+    let values = values
+        .dyn_ref::<Float32Array>()
+        .ok_or_else(|| invalid("latents", "must have values, a Float32Array"))?;
+    let entry = match (is_given(value, "strength"), is_given(&given, "step")) {
+        (true, true) => {
+            return Err(invalid(
+                "latents",
+                "enter a step, or are drawn on with a strength, not both; leave one out",
+            ));
+        }
+        (true, false) => Entry::Clean {
+            strength: number(value, "strength", None)?,
+            exact_steps: get(value, "exactSteps").is_truthy(),
+        },
+        (false, _) => Entry::Step(whole(&given, "step", Some(0))?),
+    };
+    Ok(Some(Latents { values: values.to_vec(), entry }))
+}
+
 /// Reads `image`, `strength`, `exactSteps`, `resize`, `encode`, `extend`, `onlyMasked` and the mask's fields, or nothing
 /// where there is no image.
 fn picture(value: &JsValue) -> Result<Option<Picture>> {
     if !is_given(value, "image") {
-        let orphan =
-            ["mask", "extend", "onlyMasked", "strength"].into_iter().find(|name| is_given(value, name));
+        let orphan = ["mask", "extend", "onlyMasked", "strength"]
+            .into_iter()
+            .filter(|name| *name != "strength" || !is_given(value, "latents"))
+            .find(|name| is_given(value, name));
         return orphan.map_or(Ok(None), |name| {
             Err(invalid(name, "belongs to an image to begin with, and there is none"))
         });

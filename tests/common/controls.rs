@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use opengen::image::Rgba;
 use opengen::model;
 use opengen::pipeline::stages::Stages;
-use opengen::pipeline::{Control, Dump, Importance, Mask, Picture, Pipeline, Request};
+use opengen::pipeline::{Control, Dump, Importance, Mask, Picture, Pipeline, Request, Windows};
+use opengen::sample::{NoiseSource, SamplerKind};
 use opengen::weights::{self, ControlPart, ControlSource, LayoutOptions, Manifest, ModelSource};
 use pollster::block_on;
 use serde::Deserialize;
@@ -233,6 +235,73 @@ impl ControlCase {
             }
         }
     }
+}
+
+impl ControlCase {
+    /// In windows each sees its part of the map: what the denoiser answers is the mean of what it answers to smaller pictures
+    /// of these parts, and one window over all is the whole picture. Maps count in the steps in which they would.
+    pub fn compare_windows(&self, report: &mut Report, pipeline: &mut Pipeline) {
+        let golden = self.golden();
+        let map = rgba(&golden, "map.a");
+        let control = |image: Rgba| Control { end: 0.5, ..Control::new(0, image, 0.9) };
+        let plain = Request { steps: 2, sampler: SamplerKind::Ddim, ..self.request() };
+        let [n, c, h, w] = plain.latents_shape(pipeline.config());
+        let scale = plain.width / w;
+        let noise = NoiseSource::default().noise(5, [n, c, h, w]);
+        let whole = Request {
+            noise: Some(noise.clone()),
+            controls: vec![control(map.clone()), Control::new(1, rgba(&golden, "map.b"), 0.5)],
+            ..plain.clone()
+        };
+        let last = |dump: &Dump| value(dump, "latents.2");
+        let (_, all) = drawn(pipeline, &whole);
+        let over_all = Windows { size: 48, overlap: 0 };
+        let (_, once) = drawn(pipeline, &Request { windows: Some(over_all), ..whole });
+        assert_eq!(last(&once), last(&all), "{}: one window is the whole picture", self.model);
+
+        // Windows of the whole height, which begin at 0 and 8.
+        let (size, begins) = (32, [0, 8]);
+        assert_eq!([plain.width, plain.height], [40, size]);
+        let tiled = Request {
+            noise: Some(noise.clone()),
+            controls: vec![control(map.clone())],
+            windows: Some(Windows { size, overlap: 24 }),
+            ..plain.clone()
+        };
+        let (_, found) = drawn(pipeline, &tiled);
+        let wide = size / scale;
+        let (mut sum, mut count) = (vec![0.0; c * h * w], vec![0.0; c * h * w]);
+        for left in begins {
+            let one = Request {
+                width: size,
+                noise: Some(cut(&noise, w, left / scale, wide)),
+                controls: vec![control(part(&map, left, size))],
+                ..plain.clone()
+            };
+            let answer = value(&drawn(pipeline, &one).1, "noise_pred.0");
+            for (i, answer) in answer.iter().enumerate() {
+                let at = i / wide * w + left / scale + i % wide;
+                sum[at] += answer;
+                count[at] += 1.0;
+            }
+        }
+        let mean: Vec<f32> = sum.iter().zip(&count).map(|(sum, count)| sum / count).collect();
+        report.compare(&format!("{} in windows", self.model), &value(&found, "noise_pred.0"), &mean);
+        let (_, other) = drawn(pipeline, &Request { controls: Vec::new(), ..tiled });
+        assert_ne!(value(&other, "noise_pred.0"), value(&found, "noise_pred.0"));
+    }
+}
+
+/// Columns of planes that are so wide.
+fn cut(planes: &[f32], w: usize, left: usize, wide: usize) -> Vec<f32> {
+    planes.chunks_exact(w).flat_map(|row| &row[left..][..wide]).copied().collect()
+}
+
+/// The same of a picture.
+fn part(picture: &Rgba, left: usize, wide: usize) -> Rgba {
+    let rows = picture.pixels.chunks_exact(picture.width * 4);
+    let pixels = rows.flat_map(|row| &row[left * 4..][..wide * 4]).copied().collect();
+    Rgba::new(wide, picture.height, pixels).expect("a picture")
 }
 
 /// A network's map, `[3, height, width]` in [0, 1].

@@ -3,9 +3,9 @@
 use opengen::image::{Resize, Rgba};
 use opengen::kernels::Circular;
 use opengen::pipeline::{
-    Cancel, Dump, Encode, Event, Hires, Mask, Output, Picture, Pipeline, Request, Tiling,
+    Cancel, Dump, Encode, Entry, Event, Hires, Latents, Mask, Output, Picture, Pipeline, Request, Tiling,
 };
-use opengen::sample::NoiseSource;
+use opengen::sample::{NoiseSource, SamplerKind, ScheduleKind};
 use pollster::block_on;
 use serde::Deserialize;
 
@@ -199,7 +199,7 @@ pub fn assert_seamless(report: &mut Report, request: &Request, pipeline: &mut Pi
     let noise = NoiseSource::default().noise(request.seed, [n, c, h, w]);
     let moved = rolled(&noise, [h, w], [down, across]);
     let mut made = |latents: &[f32], tiling| {
-        let request = Request { init_latents: Some(latents.to_vec()), tiling, ..request.clone() };
+        let request = Request { noise: Some(latents.to_vec()), tiling, ..request.clone() };
         drawn(pipeline, &request).1.0.remove("image").expect("a picture")
     };
     let (shape, image) = made(&noise, request.tiling);
@@ -218,7 +218,7 @@ pub fn assert_seamless_between(report: &mut Report, request: &Request, pipeline:
     let noise = NoiseSource::default().noise(request.seed, [n, c, h, w]);
     let moved = rolled(&noise, [h, w], [h / 2, w / 2]);
     let mut between = |latents: &[f32], tiling| {
-        let request = Request { init_latents: Some(latents.to_vec()), tiling, ..request.clone() };
+        let request = Request { noise: Some(latents.to_vec()), tiling, ..request.clone() };
         drawn(pipeline, &request).1.0.remove("hires.init_latents").expect("what the second pass begins with")
     };
     let (shape, begun) = between(&noise, Tiling::Both);
@@ -263,4 +263,48 @@ pub fn assert_batches(report: &mut Report, case: &PictureCase, pipeline: &mut Pi
         let (_, dump) = drawn(pipeline, &Request { seed: alone.seed + i as u64, ..alone.clone() });
         report.compare(&format!("picture {i}"), together, &dump.0[&last].1);
     }
+}
+
+/// A run that is gone on with from what enters one of its steps ends as the run did, where its sampler keeps nothing of the steps
+/// before; from the first step on with any sampler. Prompts change where they did, and fresh noise goes on.
+pub fn assert_gone_on(case: &PictureCase, pipeline: &mut Pipeline, samplers: &[SamplerKind]) {
+    let plain = Request {
+        prompt: "[a dog:a red cat:0.6] on a table".to_string(),
+        steps: 5,
+        seed: 3,
+        ..case.request(&case.runs[0])
+    };
+    for sampler in samplers {
+        let batch = if *sampler == SamplerKind::EulerAncestral { 2 } else { 1 };
+        let whole = Request { sampler: *sampler, batch, schedule: ScheduleKind::Default, ..plain.clone() };
+        let (output, dump) = drawn(pipeline, &whole);
+        for step in [0, 2] {
+            let values = dump.0[&format!("latents.{step}")].1.clone();
+            let latents = Some(Latents { values: values.clone(), entry: Entry::Step(step) });
+            let (again, rest) = drawn(pipeline, &Request { latents, ..whole.clone() });
+            let what = format!("{sampler} from step {step}");
+            assert_eq!(rest.0["latents.0"].1, values, "{what}");
+            assert!(rest.0.contains_key(&format!("latents.{}", 5 - step)), "{what}");
+            let same = again.images.iter().zip(&output.images).all(|(one, other)| one.pixels == other.pixels);
+            assert!(same == (step == 0 || sampler.is_alone()), "{what}: {same}");
+        }
+    }
+}
+
+/// Finished latents are drawn on as the picture is that they were encoded from, one's by a whole batch.
+pub fn assert_drawn_on(case: &PictureCase, pipeline: &mut Pipeline) {
+    let golden = case.golden();
+    let from = Request { batch: 2, ..case.request_from(&case.runs[0], &golden) };
+    let picture =
+        from.picture.clone().map(|picture| Picture { encode: Encode::Mean, strength: 0.5, ..picture });
+    let from = Request { picture, ..from };
+    let (wanted, dump) = drawn(pipeline, &from);
+    let each = dump.0["init_latents"].1.len() / 2;
+    let values = dump.0["init_latents"].1[..each].to_vec();
+    let entry = Entry::Clean { strength: 0.5, exact_steps: false };
+    let latents = Some(Latents { values: values.clone(), entry });
+    let (output, again) = drawn(pipeline, &Request { picture: None, latents, ..from });
+    assert_eq!(again.0["init_latents"].1, values.repeat(2));
+    assert_eq!(again.0["latents.0"].1, dump.0["latents.0"].1);
+    assert!(output.images.iter().zip(&wanted.images).all(|(one, other)| one.pixels == other.pixels));
 }

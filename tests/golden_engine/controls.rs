@@ -132,6 +132,33 @@ fn within_a_limit_of_memory() {
     assert!(![0, 1].into_iter().any(|i| there(Component::Control(i))), "{residency}");
 }
 
+/// Tiles, each with its part of the map, whose hint is read among the steps.
+#[test]
+fn windows_see_their_part_of_the_map() {
+    let Some(tier) = own_tiers().next() else { return };
+    let mut report = tier.report();
+    let case = ControlCase::of("sd1");
+    case.compare_windows(&mut report, &mut pipeline(tier, &case));
+    report.finish();
+}
+
+/// What there is no way for within a limit is said.
+#[test]
+fn none_joins_within_a_limit_of_memory() {
+    let Some(tier) = own_tiers().next() else { return };
+    let case = ControlCase::of("sd1");
+    let source = ModelSource::open(&model_folder("sd1")).expect("a model");
+    let decls = opengen::model::weight_decls(source.config());
+    let own = source.manifest(&decls, LayoutOptions::default()).expect("a manifest");
+    let stock = Box::new(Files::new(source, own.clone(), Vec::new()));
+    let mut pipeline = Pipeline::within(device(tier), own, 1 << 30, stock).expect("a pipeline");
+    let (whole, _) = case.packed(Form::Folder);
+    let told = block_on(pipeline.make_room(&whole)).expect_err("refused").to_string();
+    assert!(told.contains("a ControlNet for a model that was loaded within a limit of memory"), "{told}");
+    assert!(told.contains("load the model without a limit, or draw without the ControlNet"), "{told}");
+    drawn(&mut pipeline, &case.request());
+}
+
 /// One that comes when the model has drawn already steers as one that came with it; one that breaks off leaves nothing.
 #[test]
 fn a_control_network_joins_a_model_in_use() {

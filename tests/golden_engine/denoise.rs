@@ -20,7 +20,7 @@ use crate::engine::{Engine as Single, Packed, Tier, own_tiers, tiers};
 use crate::left_out;
 
 /// Runs a case as a caller would, from its seed or from given noise, keeping what goes on inside.
-fn run(tier: &Tier, case: &DenoiseCase, mut packed: Packed, init_latents: Option<Vec<f32>>) -> Dump {
+fn run(tier: &Tier, case: &DenoiseCase, mut packed: Packed, noise: Option<Vec<f32>>) -> Dump {
     packed.manifest.config.scheduler = scheduler_of(case);
     let mut pipeline = block_on(Pipeline::new(tier.context.clone(), packed.manifest)).expect("pipeline");
     for (slab, bytes) in packed.slabs.iter().enumerate() {
@@ -29,7 +29,7 @@ fn run(tier: &Tier, case: &DenoiseCase, mut packed: Packed, init_latents: Option
     let mut dump = Dump::default();
     let (cancel, mut events) = (Cancel::default(), Vec::new());
     let mut listen = |event| events.push(event);
-    let request = Request { init_latents, ..request(case) };
+    let request = Request { noise, ..request(case) };
     let output = pipeline.generate_with(&request, &mut listen, &cancel, Some(&mut dump));
     let output = block_on(output).expect("a picture");
     assert_steps_told(&events, case.steps);

@@ -1,14 +1,15 @@
 //! Runs that begin from a picture: what diffusers makes of it.
 
 use opengen::pipeline::{Pipeline, Request, Tiling};
+use opengen::sample::SamplerKind;
 use opengen::weights::{LayoutOptions, load};
 use pollster::block_on;
 
 use crate::common::F32;
 use crate::common::families::Family;
 use crate::common::pictures::{
-    PictureRun, ROUNDED, assert_seamless, compare_encoded, compare_part, compare_picture, compare_second,
-    drawn, picture_cases,
+    PictureRun, ROUNDED, assert_drawn_on, assert_gone_on, assert_seamless, compare_encoded, compare_part,
+    compare_picture, compare_second, drawn, picture_cases,
 };
 use crate::common::report::Report;
 use crate::engine::{Packed, Tier, own_tiers};
@@ -55,6 +56,20 @@ fn from_a_picture() {
         }
         report.finish();
     }
+}
+
+/// Runs that begin from latents; the processor holds every sampler.
+#[test]
+fn from_latents() {
+    let Some(tier) = own_tiers().next() else { return };
+    let case = &picture_cases("img2img")[0];
+    let mut pipeline = pipeline(tier, &case.model);
+    assert_gone_on(
+        case,
+        &mut pipeline,
+        &[SamplerKind::Euler, SamplerKind::EulerAncestral, SamplerKind::DpmPlusPlus2M],
+    );
+    assert_drawn_on(case, &mut pipeline);
 }
 
 /// Drawn small, enlarged, and drawn on; the processor holds every upscaler (`golden_cpu`).

@@ -2,6 +2,7 @@
 
 mod begin;
 mod control;
+mod latents;
 mod lora;
 mod region;
 mod sampling;
@@ -120,9 +121,10 @@ pub struct Args {
     /// Pictures at once, 1 to 8; the files are numbered from the second on.
     #[arg(long, default_value_t = 1)]
     batch: usize,
-    /// A safetensors file whose tensor `latents` [B, C, h, w] is the unit noise to start from.
-    #[arg(long)]
-    init_latents: Option<PathBuf>,
+    /// A safetensors file whose tensor `latents` [B, C, h, w] is the unit noise to start from instead of the seed's: what
+    /// diffusers' pipelines take under that name.
+    #[arg(long, value_name = "FILE", conflicts_with = "latents")]
+    noise: Option<PathBuf>,
     /// Write every intermediate value to this safetensors file.
     #[arg(long)]
     dump: Option<PathBuf>,
@@ -150,7 +152,7 @@ pub struct Args {
     no_settings: bool,
     /// Many pictures with one model: a JSON object per line with `prompt`, `out` and optionally `negative`, `seed`,
     /// `steps`, `guidance`, `sampler`.
-    #[arg(long, conflicts_with_all = ["prompt", "out", "dump", "init_latents"])]
+    #[arg(long, conflicts_with_all = ["prompt", "out", "dump", "noise", "latents"])]
     prompts_file: Option<PathBuf>,
 }
 
@@ -268,7 +270,11 @@ fn request(args: &Args, pipeline: &Pipeline) -> Result<Request> {
     let config = pipeline.config();
     let usual = model::usual(&args.model, config);
     let picture = args.from.picture()?;
-    let (width, height) = match (args.size, &picture) {
+    let (latents, size) = args.from.latents(config)?.unzip();
+    if let (Some(asked), Some(size)) = (args.size, size) {
+        latents::check_size(asked.into(), size)?;
+    }
+    let (width, height) = match (args.size.or(size.map(Into::into)), &picture) {
         (Some(size), _) => size,
         (None, Some(picture @ Picture { only_masked: None, .. })) => size_for(config, picture.size()).into(),
         (None, _) => (usual.width, usual.height),
@@ -301,7 +307,12 @@ fn request(args: &Args, pipeline: &Pipeline) -> Result<Request> {
         regions: args.regions.read()?,
         controls: args.controls.read()?,
         hires_network: pipeline.enlarger().map(|enlarger| enlarger.name().to_string()),
-        init_latents: args.init_latents.as_deref().map(read_latents).transpose()?,
+        noise: args
+            .noise
+            .as_deref()
+            .map(|path| latents::read_noise(path, [args.batch, height, width], config))
+            .transpose()?,
+        latents,
         ..usual
     })
 }
@@ -347,17 +358,6 @@ fn numbered(out: &Path, index: usize) -> PathBuf {
     let stem = out.file_stem().unwrap_or_default().to_string_lossy();
     let ending = out.extension().map_or_else(String::new, |ending| format!(".{}", ending.to_string_lossy()));
     out.with_file_name(format!("{stem}-{}{ending}", index + 1))
-}
-
-fn read_latents(path: &Path) -> Result<Vec<f32>> {
-    let bad = |message: String| Error::BadFile { file: path.display().to_string(), message };
-    let bytes = std::fs::read(path).map_err(|e| io(path, &e))?;
-    let file = safetensors::SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
-    let tensor = file.tensor("latents").map_err(|_| bad("has no tensor `latents`".to_string()))?;
-    if tensor.dtype() != Dtype::F32 {
-        return Err(bad(format!("`latents` is {:?}, expected F32", tensor.dtype())));
-    }
-    Ok(tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
 }
 
 fn write_dump(path: &Path, dump: &Dump) -> Result<()> {

@@ -24,7 +24,7 @@ use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
 use super::picture::Taken;
 use super::regions;
 use super::request::{Cancel, Dump, Event, Output, Request, Stage, Stats};
-use super::start::{Draws, entering};
+use super::start::{Draws, entering, generators_at};
 use super::stock::Stock;
 use crate::config::{ModelConfig, PredictionType};
 use crate::error::{Error, Result};
@@ -250,7 +250,7 @@ impl Pipeline {
         let larger = request.hires.map(|hires| hires.second(request, &self.config));
         let second = request.hires.zip(larger.as_ref());
         let second = second.map(|(hires, larger)| (hires, first.then(larger, hires.taken(request))));
-        let begin = canvas.as_ref().map_or(Begin::Noise, Begin::Canvas);
+        let begin = Begin::of(request, &self.config, canvas.as_ref());
         let kept = dump.as_deref_mut();
         let (mut run, mut stats) = self.pass(first, begin, &conditioning, (on_event, cancel), kept).await?;
         if let Some((hires, pass)) = second {
@@ -311,7 +311,11 @@ impl Pipeline {
         dump: Option<&'a mut Dump>,
     ) -> Result<(Run<'a>, Stats)> {
         // 2. Everything that runs of this shape need; kept from the last run where the shapes are the same.
-        let trajectory = pass.request.trajectory_of(&self.config, pass.taken)?;
+        let mut trajectory = pass.request.trajectory_of(&self.config, pass.taken)?;
+        let whole = pass.whole(&self.config)?;
+        if let Some(whole) = &whole {
+            trajectory.paths = whole.paths;
+        }
         on_event(Event::Stage(if begin.encodes() { Stage::Encode } else { Stage::Text }));
         let shape = Shape {
             encodes: begin.encodes(),
@@ -324,6 +328,9 @@ impl Pipeline {
             Begin::Pictures(_) => Draws::of_pictures(pass.request, run.config),
             _ => Draws::of(pass.request, run.config),
         };
+        if let Some(whole) = &whole {
+            draws.generators = generators_at(run.config, pass.request, whole, pass.request.entered());
+        }
         let begun = run.begun(begin, &draws, on_event).await?;
 
         // What steers it, read once.
@@ -331,11 +338,17 @@ impl Pipeline {
 
         // 4. Text to embeddings, and to the keys and values of every cross attention.
         run.encode_text(conditioning).await?;
+        if let Some(whole) = &whole {
+            run.texts.taken = whole.evaluations_before(pass.request.entered());
+        }
         run.engine.pause().await;
 
         // 5. Step by step less noise.
         on_event(Event::Stage(Stage::Denoise));
-        let latents = entering(&trajectory, 0, begun.clean.as_deref(), &mut draws, pass.request.batch);
+        let latents = match begun.entering {
+            Some(latents) => latents,
+            None => entering(&trajectory, 0, begun.clean.as_deref(), &mut draws, pass.request.batch),
+        };
         let kept = pass.canvas.zip(begun.original.as_deref()).filter(|_| run.shape.masked);
         let kept = kept.map(|(canvas, original)| Kept { canvas, original, noise: &draws.noise });
         run.begin_steps(latents, begun.around, &trajectory).await?;
@@ -354,8 +367,8 @@ impl Pipeline {
         let Pipeline { engine, config, enlarger, .. } = self;
         engine.prepare(shape, cancel).await?;
         let enlarger = enlarger.as_ref();
-        let texts = Turns::default();
-        Ok(Run { engine, config, enlarger, shape, pass, texts, cancel, dump })
+        let (texts, maps) = (Turns::default(), Vec::new());
+        Ok(Run { engine, config, enlarger, shape, pass, texts, maps, cancel, dump })
     }
 }
 
@@ -385,7 +398,8 @@ fn shape(
         masked: request.picture.as_ref().is_some_and(|picture| picture.is_masked())
             && !config.is_inpainting(),
         controls: Controls::of(
-            counting(&request.controls, trajectory.steps.len()).map(|control| control.model),
+            counting(&request.controls, request.entered(), trajectory.steps.len())
+                .map(|control| control.model),
         ),
         circular: request.tiling.circular(),
         windows: request.windows,
@@ -424,6 +438,14 @@ impl<'a> Pass<'a> {
         }
     }
 
+    /// Of a run that is gone on with, the steps that it has from its beginning: there its generators were, and its place in the
+    /// prompts.
+    fn whole(&self, config: &ModelConfig) -> Result<Option<Trajectory>> {
+        let all = Taken { first: 0, ..self.taken };
+        let whole = (self.request.entered() > 0).then(|| self.request.trajectory_of(config, all));
+        whole.transpose()
+    }
+
     /// Whether step `step` of those taken, counted from 1, reports a picture of the latents.
     fn previews(&self, step: usize) -> bool {
         let every = self.request.preview_every;
@@ -440,6 +462,8 @@ struct Run<'a> {
     shape: Shape,
     pass: Pass<'a>,
     texts: Turns,
+    /// What steers windows, `[height, width, channels]` of each map.
+    maps: Vec<Vec<f32>>,
     cancel: &'a Cancel,
     dump: Option<&'a mut Dump>,
 }

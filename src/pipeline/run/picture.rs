@@ -1,10 +1,12 @@
 //! Runs that begin from a picture: what is encoded of it, and what of it is kept.
 
 use super::Run;
+use crate::config::ModelConfig;
 use crate::error::Result;
 use crate::image::{Rgba, interpolate, resize_tile};
 use crate::pipeline::canvas::Canvas;
 use crate::pipeline::hires::{Enlarged, Hires};
+use crate::pipeline::latents::Entry;
 use crate::pipeline::layout::nchw_to_nhwc;
 use crate::pipeline::picture::{opaque, planes};
 use crate::pipeline::request::{Event, Request, Stage};
@@ -18,11 +20,28 @@ pub(super) enum Begin<'a> {
     Canvas(&'a Canvas<'a>),
     /// Clean latents `[batch, c, h, w]`, scaled.
     Latents(Vec<f32>),
+    /// What enters the first step that is taken, `[batch, c, h, w]`.
+    Entering(Vec<f32>),
     /// As many as the batch, each as large as the request.
     Pictures(Vec<Rgba>),
 }
 
-impl Begin<'_> {
+impl<'a> Begin<'a> {
+    /// Of a request, whose picture lies on the canvas where it has one.
+    pub fn of(request: &Request, config: &ModelConfig, canvas: Option<&'a Canvas<'a>>) -> Begin<'a> {
+        match (canvas, &request.latents) {
+            (Some(canvas), _) => Begin::Canvas(canvas),
+            (None, Some(latents)) => {
+                let values = latents.of_batch(request, config);
+                match latents.entry {
+                    Entry::Step(_) => Begin::Entering(values),
+                    Entry::Clean { .. } => Begin::Latents(values),
+                }
+            }
+            (None, None) => Begin::Noise,
+        }
+    }
+
     /// Whether there are pictures to encode.
     pub fn encodes(&self) -> bool {
         matches!(self, Begin::Canvas(_) | Begin::Pictures(_))
@@ -32,6 +51,8 @@ impl Begin<'_> {
 /// The same as latents.
 #[derive(Default)]
 pub(super) struct Begun {
+    /// Latents `[batch, c, h, w]` that enter the first step as they are.
+    pub entering: Option<Vec<f32>>,
     /// Latents `[batch, c, h, w]`, scaled, that are noised up to the first step; where there are none, it begins from noise.
     pub clean: Option<Vec<f32>>,
     /// Those of the picture itself, of which a part is kept.
@@ -61,6 +82,7 @@ impl Run<'_> {
             Begin::Noise => Begun::default(),
             Begin::Canvas(canvas) => self.begun_on(canvas, draws).await?,
             Begin::Latents(latents) => self.begun_by(latents),
+            Begin::Entering(latents) => Begun { entering: Some(latents), ..Begun::default() },
             Begin::Pictures(pictures) => {
                 let latents = self.encode_each(&pictures, draws.sampling.as_deref()).await?;
                 self.begun_by(latents)

@@ -110,8 +110,8 @@ impl Run<'_> {
             };
             self.write_latents(Outside::Noise, &noise)?;
         }
-        self.steer(i).await?;
-        self.predict().await?;
+        let steering = self.steer(i)?;
+        self.predict(&steering).await?;
         if let Some(by) = self.pass.request.rescale(self.config) {
             let [n, _, h, w] = self.latents_shape();
             let len = self.shape.copies * n * h * w * padded(self.config.denoiser.out_channels());
@@ -150,11 +150,17 @@ impl Run<'_> {
         self.engine.write(Outside::Prediction, &all)
     }
 
-    /// What the denoiser makes of its input: at once, or of one window after the other, their mean in each cell.
-    async fn predict(&mut self) -> Result<()> {
+    /// What the denoiser, steered by these control networks, makes of its input: at once, or of one window after the other, their
+    /// mean in each cell.
+    async fn predict(&mut self, steering: &[usize]) -> Result<()> {
         let Some(places) = self.shape.places(self.config) else {
+            for slot in steering {
+                self.engine.run(Network::Control(*slot), self.cancel).await?;
+            }
             return self.engine.run(Network::Denoiser, self.cancel).await;
         };
+        let scale = self.config.vae.scale();
+        let pixels = places.enlarged(scale);
         let denoiser = &self.config.denoiser;
         let (inputs, outputs) = (padded(denoiser.in_channels()), padded(denoiser.out_channels()));
         let rows = self.shape.copies * self.shape.batch;
@@ -166,6 +172,10 @@ impl Run<'_> {
             let mut seen = places.seen(&input, inputs, *at);
             seen.resize(input.len(), 0.0);
             self.engine.write(Outside::Sample, &seen)?;
+            for slot in steering {
+                self.read_part(*slot, &pixels, [at[0] * scale, at[1] * scale]).await?;
+                self.engine.run(Network::Control(*slot), self.cancel).await?;
+            }
             self.engine.run(Network::Denoiser, self.cancel).await?;
             let answer = self.engine.read(Outside::Prediction, rows * high * wide * outputs).await?;
             places.add(&mut mean, &answer, outputs, *at);

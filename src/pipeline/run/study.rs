@@ -7,6 +7,7 @@ use crate::model::{autoencoder, denoiser};
 use crate::pipeline::graphs::Shape;
 use crate::pipeline::layout::nchw_to_nhwc;
 use crate::pipeline::request::{Cancel, Request};
+use crate::pipeline::start::generators_at;
 use crate::pipeline::study::{self, AttentionMap, StepTrace, Token, Understood};
 use crate::plan::Outside;
 use crate::prompt::Reading;
@@ -26,9 +27,9 @@ impl Pipeline {
         self.ask_prediction(cancel).await?;
         let trajectory = request.trajectory(&self.config)?;
         study::check_step(&trajectory, request, index)?;
-        let mut generators = study::generators_at(&self.config, request, &trajectory, index);
+        let mut generators = generators_at(&self.config, request, &trajectory, index);
         let conditioning = self.conditioning(request, request.taken(), None)?;
-        let before = trajectory.steps.iter().take(index).map(|step| step.evaluations.len()).sum();
+        let before = trajectory.evaluations_before(index);
         let tokens = conditioning.states[conditioning.at(before)].rows(0).last().and_then(|row| row.first());
         let tokens = tokens.map_or(0, |chunk| self.tokenizers.first().framed_len(chunk));
 

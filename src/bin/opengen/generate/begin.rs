@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use opengen::error::Result;
+use opengen::config::ModelConfig;
+use opengen::error::{Error, Result};
 use opengen::image::Resize;
 use opengen::pipeline::{
-    DEFAULT_MASK_BLUR, DEFAULT_OVERLAP, DEFAULT_PADDING, Encode, Extend, Hires, Mask, MaskedContent, Picture,
-    Upscaler,
+    DEFAULT_MASK_BLUR, DEFAULT_OVERLAP, DEFAULT_PADDING, Encode, Entry, Extend, Hires, Latents, Mask,
+    MaskedContent, Picture, Upscaler,
 };
 
+use super::latents;
 use crate::picture;
 
 /// What is drawn on once it is drawn (hires fix).
@@ -67,11 +69,20 @@ pub struct Begin {
     /// Begin from this PNG instead of from pure noise (img2img).
     #[arg(long)]
     image: Option<PathBuf>,
-    /// How much of the run is taken from the picture on, above 0 to 1: its last steps.
-    #[arg(long, default_value_t = 0.75, requires = "image")]
-    strength: f64,
+    /// Begin from latents: the tensor `latents`, or `latents.STEP` of what `--dump` wrote, of this safetensors file. They are what
+    /// enters the step of `--latents-step`, so that a run is gone on with; with `--strength` they are finished ones (the last of a
+    /// dump) that are drawn on, as a picture would be. The size is theirs.
+    #[arg(long, value_name = "FILE", conflicts_with = "image")]
+    latents: Option<PathBuf>,
+    /// The step that the latents enter, counted from 0: those before it are not taken.
+    #[arg(long, value_name = "STEP", requires = "latents", conflicts_with = "strength")]
+    latents_step: Option<usize>,
+    #[arg(long, help = format!(
+        "How much of the run is taken from the picture or the latents on, above 0 to 1: its last steps; of a picture {STRENGTH} if it \
+         is left out"))]
+    strength: Option<f64>,
     /// Take all the steps asked for, as the last ones of a longer run, and not only their share.
-    #[arg(long, requires = "image")]
+    #[arg(long)]
     exact_steps: bool,
     /// How a picture of another shape is brought to the size: just (stretched), crop (cut off) or fill (edges go on).
     #[arg(long, default_value = "just", value_parser = resize, requires = "image")]
@@ -104,9 +115,43 @@ pub struct Begin {
     only_masked: Option<Option<usize>>,
 }
 
+/// How much of a run is taken from a picture where nobody says how much.
+const STRENGTH: f64 = 0.75;
+
 impl Begin {
-    /// What the run begins from.
+    /// The latents that the run begins from, and the size of a picture of them with this model.
+    pub fn latents(&self, config: &ModelConfig) -> Result<Option<(Latents, [usize; 2])>> {
+        let Some(path) = &self.latents else { return Ok(None) };
+        let entry = match self.strength {
+            Some(strength) => Entry::Clean { strength, exact_steps: self.exact_steps },
+            None => Entry::Step(self.latents_step.unwrap_or(0)),
+        };
+        let (values, size) = latents::read(path, entry, config)?;
+        Ok(Some((Latents { values, entry }, size)))
+    }
+
+    /// Refuses a strength of nothing.
+    fn check(&self) -> Result<()> {
+        let said = [("strength", self.strength.is_some()), ("exact_steps", self.exact_steps)];
+        let missing = match (&self.image, &self.latents) {
+            (None, None) => said.into_iter().find(|(_, said)| *said),
+            (None, Some(_)) if self.strength.is_none() => said.into_iter().rfind(|(_, said)| *said),
+            _ => None,
+        };
+        missing.map_or(Ok(()), |(field, _)| {
+            let message = match field {
+                "exact_steps" if self.latents.is_some() => {
+                    "it counts the steps of a strength, and there is none; give --strength too"
+                }
+                _ => "it is how much a run takes of a picture or of latents; give --image or --latents too",
+            };
+            Err(Error::InvalidInput { field, message: message.to_string() })
+        })
+    }
+
+    /// The picture that the run begins from.
     pub fn picture(&self) -> Result<Option<Picture>> {
+        self.check()?;
         let Some(path) = &self.image else { return Ok(None) };
         let mask = match &self.mask {
             Some(path) => Some(Mask {
@@ -124,7 +169,7 @@ impl Begin {
             mask,
             extend: self.extend.map(|sides| Extend { sides, overlap: self.overlap }),
             only_masked: self.only_masked.map(|padding| padding.unwrap_or(DEFAULT_PADDING)),
-            ..Picture::new(picture::read(path)?, self.strength)
+            ..Picture::new(picture::read(path)?, self.strength.unwrap_or(STRENGTH))
         }))
     }
 }
