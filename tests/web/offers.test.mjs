@@ -6,8 +6,8 @@ import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { LICENSES } from '../../www/catalogue/licenses.js';
 import { OFFERS } from '../../www/catalogue/offers.js';
-import { controlNet } from './checkpoint.mjs';
-import { draw, ready, stand, visitor } from './page.mjs';
+import { checkpoint, controlNet, tiny } from './checkpoint.mjs';
+import { PATIENCE, draw, ready, stand, visitor } from './page.mjs';
 import { nearest } from './upscaler.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
@@ -34,6 +34,7 @@ async function answer(route) {
   const from = range ? Number(/^bytes=(\d+)-$/.exec(range)[1]) : 0;
   const { file, answers } = hub;
   if (answers === 'gone') return route.fulfill({ status: 404, headers: { 'Access-Control-Allow-Origin': '*' } });
+  if (from >= file.length) return route.fulfill({ status: 416, headers: { 'Access-Control-Allow-Origin': '*' } });
   if (answers === 'half' && from) return route.abort('connectionreset');
   const body = file.subarray(from, answers === 'half' ? file.length / 2 : undefined);
   hub.sent += body.length;
@@ -97,6 +98,46 @@ test('a ControlNet is fetched where one is missing; a line that breaks and a rel
   askedTheHubAlone(page);
 });
 
+test('a decoder is fetched, given to a model that is here, and its own comes back; where none fits, it waits for one', async () => {
+  const page = await open();
+  const file = tiny();
+  hub.file = file;
+  // The file is known by its hash, which the smallest there is has not got: in this page it has.
+  const { sha256: known } = OFFERS.find(({ name }) => name === 'TAESD');
+  await page.evaluate(([bytes, hash]) => {
+    const { digest } = SubtleCrypto.prototype;
+    SubtleCrypto.prototype.digest = function (kind, data) {
+      if (data.byteLength !== bytes) return digest.call(this, kind, data);
+      return Promise.resolve(Uint8Array.from(hash.match(/../g), (pair) => parseInt(pair, 16)).buffer);
+    };
+  }, [file.length, known]);
+  await page.getByRole('link', { name: 'Models', exact: true }).click();
+  const shelf = page.locator('#models-decoders');
+  const report = page.locator('#report');
+  await shelf.getByText('Get a decoder').click();
+  const offer = shelf.locator('.offers > li').filter({ hasText: 'TAESD' });
+  await offer.getByText('9.8 MB', { exact: true }).waitFor();
+  assert.match(await shelf.innerText(), /For Stable Diffusion 1 and 2\.[^]*from hub\.example, which sees your address[^]*Licence: MIT\./);
+  await offer.getByRole('button', { name: 'Fetch TAESD' }).click();
+  await report.getByText('“taesd.safetensors” fits no model that is here.').waitFor();
+  assert.equal(hub.sent, file.length);
+
+  await page.getByLabel('New models are kept at').selectOption('f16');
+  await page.setInputFiles('#add-model-file', { name: 'dream.safetensors', mimeType: 'application/octet-stream', buffer: checkpoint() });
+  const card = page.locator('.card').filter({ has: page.getByRole('heading', { name: 'dream', exact: true }) });
+  await card.getByText('in use').waitFor({ timeout: PATIENCE });
+  await page.getByRole('button', { name: 'Understood' }).click();
+  await offer.getByRole('button', { name: 'Fetch TAESD' }).click();
+  const asked = page.getByRole('dialog', { name: 'Which model is it for?' });
+  await asked.getByRole('button', { name: 'Give it to dream' }).click();
+  await report.getByText('dream draws with “taesd.safetensors” now.').waitFor({ timeout: PATIENCE });
+  assert.equal(hub.sent, file.length, 'what had come was not fetched again');
+  await card.getByText(/^taesd\.safetensors, .* in place of its own$/).waitFor();
+  await card.getByRole('button', { name: 'Draw with dream’s own decoder again' }).click();
+  await card.getByText('Decoder', { exact: true }).waitFor({ state: 'detached' });
+  askedTheHubAlone(page);
+});
+
 test('an upscaler that is another file than the one that is known is not taken', async () => {
   const page = await open();
   const file = nearest(4);
@@ -105,7 +146,7 @@ test('an upscaler that is another file than the one that is known is not taken',
   await draw(page, 'a cat', { Steps: 1 });
   await page.getByRole('radio', { name: 'Enlarge', exact: true }).check({ force: true });
   await page.getByText('Get an upscaler').click();
-  const offer = page.locator('.offers > li').filter({ hasText: 'Real-ESRGAN' });
+  const offer = page.locator('.offers > li').filter({ hasText: 'Real-ESRGAN ×4' });
   await page.locator('.offered').getByText('BSD-3-Clause').waitFor();
   await offer.getByRole('button', { name: 'Fetch Real-ESRGAN ×4' }).click();
   await offer.getByText('sent another file than the one that is known here, so it was not taken').waitFor();

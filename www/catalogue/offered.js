@@ -44,7 +44,7 @@ function terms(offers, hub) {
 
 /** @param {Offer} offer @param {string} hub @param {(file: File) => Promise<boolean>} take */
 function row(offer, hub, take) {
-  const { name, about, repo, path, license, sha256 } = offer;
+  const { name, about, repo, path, file: called = path, license, sha256 } = offer;
   const { free } = LICENSES[license];
   const url = `${hub}/${repo}/resolve/main/${path}`;
   const press = make('button', { type: 'button', className: 'button small' });
@@ -53,9 +53,9 @@ function row(offer, hub, take) {
   const bar = make('progress', { max: 1, hidden: true, ariaLabel: name });
   /** @type {AbortController | null} */
   let stop = null;
-  const called = (/** @type {string} */ words) => Object.assign(press, { textContent: words, ariaLabel: `${words} ${name}` });
+  const named = (/** @type {string} */ words) => Object.assign(press, { textContent: words, ariaLabel: `${words} ${name}` });
   const rest = () => {
-    called(free ? 'Fetch' : 'Accept and fetch');
+    named(free ? 'Fetch' : 'Accept and fetch');
     size.textContent = `${sha256 ? '' : 'about '}${bytes(offer.bytes)}`;
     bar.hidden = true;
   };
@@ -63,7 +63,7 @@ function row(offer, hub, take) {
   press.addEventListener('click', async () => {
     if (stop) return stop.abort();
     stop = new AbortController();
-    called('Stop');
+    named('Stop');
     bar.hidden = false;
     said.textContent = '';
     try {
@@ -71,7 +71,7 @@ function row(offer, hub, take) {
         bar.value = total ? loaded / total : 0;
         size.textContent = total ? `${bytes(loaded)} of ${bytes(total)}` : bytes(loaded);
       };
-      const file = await fetched(url, { name: path, sha256, signal: stop.signal, onProgress });
+      const file = await fetched(url, { name: called, sha256, signal: stop.signal, onProgress });
       if (await take(file)) await forget(url).catch(() => {});
       said.textContent = '';
     } catch (error) {

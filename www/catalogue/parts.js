@@ -12,19 +12,24 @@ import { TEXTS as T } from './texts.js';
  * @param {File[]} part.files
  * @param {import('../api.d.ts').FittingModels} part.found
  * @param {Model[]} part.models that there are
- * @param {(model: Model) => void} part.give
+ * @returns {Promise<Model | null>} null where none was chosen
  */
-export function askPart({ files, found: { tiny, missing, models: ids }, models, give }) {
+export async function askPart({ files, found: { tiny, missing, models: ids }, models }) {
   const name = files.map((file) => file.name).join(', ');
-  if (missing) return report(T.parts.half(name), [T.parts.needed(missing)]);
   const fitting = models.filter(({ id }) => ids.includes(id));
-  if (!fitting.length) return report(T.parts.none(name), [T.parts.noneText(tiny)]);
+  if (missing || !fitting.length) {
+    if (missing) report(T.parts.half(name), [T.parts.needed(missing)]);
+    else report(T.parts.none(name), [T.parts.noneText(tiny)]);
+    return null;
+  }
+  /** @type {Model | null} */
+  let chosen = null;
   const close = make('button', { type: 'button', className: 'button ghost', textContent: T.parts.back });
   const choices = fitting.map((model) => {
     const button = make('button', { type: 'button', className: 'button', textContent: T.parts.to(model.name) });
     button.addEventListener('click', () => {
+      chosen = model;
       dialog.close();
-      give(model);
     });
     return button;
   });
@@ -33,8 +38,9 @@ export function askPart({ files, found: { tiny, missing, models: ids }, models, 
     make('p', { textContent: T.parts.what(name, tiny) }), make('div', { className: 'panel-actions' }, ...choices, close));
   dialog.setAttribute('aria-labelledby', 'part-title');
   close.addEventListener('click', () => dialog.close());
-  dialog.addEventListener('close', () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
-  return undefined;
+  await new Promise((done) => dialog.addEventListener('close', done));
+  dialog.remove();
+  return chosen;
 }

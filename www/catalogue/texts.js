@@ -130,6 +130,11 @@ export const TEXTS = {
     `If ${host} lets no other site read its files, or wants you to log in: save the folder by hand, and choose the saved folder here.`],
   openTab: (host) => `Open it at ${host}`,
 
+  decoders: 'Another decoder',
+  decodersText: 'A model’s decoder (its autoencoder, VAE) makes the picture of what it has drawn. Another one is kept with a model that '
+    + 'is here, which you choose once it has come; the model’s own comes back at a press on its card.',
+  getDecoder: 'Get a decoder',
+
   own: 'Bring your own',
   ownText: 'A checkpoint of the Stable Diffusion 1 or 2 family in one file (.safetensors, .gguf), what opengen import made of one, or '
     + 'a folder as diffusers writes it. Choose it here, or drop it anywhere on this page. It is copied into this browser and sent '

@@ -8,6 +8,7 @@ import { ENTRIES } from './entries.js';
 import { Fetching } from './fetching.js';
 import { deviceOf } from './fit.js';
 import { LICENSES, licenseOf } from './licenses.js';
+import { offered } from './offered.js';
 import { HUB, addressOf, fileName, filesOf, readyOf, understand } from './sources.js';
 import { veilSwitch } from './once.js';
 import { readSite } from './site.js';
@@ -63,7 +64,7 @@ export class Catalogue {
     Object.assign(this, { root, page });
     root.replaceChildren(make('h1', { textContent: T.title, tabIndex: -1 }),
       make('p', { className: 'lede', textContent: T.lede }), this.#said, section(T.here, this.#here), this.#kept(), this.#hadShelf,
-      this.#own(), section(T.notYet, make('p', { textContent: T.notYetText }), this.#later),
+      this.#decoders(), this.#own(), section(T.notYet, make('p', { textContent: T.notYetText }), this.#later),
       section(T.care, make('p', { textContent: T.careText }), veilSwitch()), this.#room());
     const { session, choice, adding } = page;
     this.fetching = new Fetching(session);
@@ -381,6 +382,14 @@ export class Catalogue {
       make('div', { className: 'card-actions' }, choose, folder), byAddress);
     own.id = 'models-own';
     return own;
+  }
+
+  /** Autoencoders that are given to a model that is here. */
+  #decoders() {
+    const get = offered('autoencoder', T.getDecoder, (file) => this.page.adding.addPart(file));
+    const decoders = section(T.decoders, make('p', { textContent: T.decodersText }), get);
+    decoders.id = 'models-decoders';
+    return decoders;
   }
 
   /** What new models are kept in: one choice for all that come. */

@@ -95,20 +95,43 @@ export class Adding extends EventTarget {
   async #isPart(files) {
     if (!files.every(({ name }) => PARTS.test(name))) return false;
     const found = await this.engine().then((og) => og.models.fitting(files)).catch(() => null);
-    if (!found) return false;
-    try {
-      const { askPart } = await brought(() => import('../catalogue/parts.js'), new URL('../catalogue/parts.js', import.meta.url));
-      askPart({ files, found, models: this.models(), give: (model) => this.#give(files, model) });
-    } catch {
-      report('A part of the page did not arrive.', [`It is needed for “${files[0].name}”: add that again when the network is back.`]);
-    }
-    return true;
+    if (found) await this.#offer(files, found);
+    return Boolean(found);
   }
 
-  /** @param {File[]} files of an autoencoder @param {{id: string, name: string}} model that it is given to */
-  #give(files, model) {
+  /**
+   * An autoencoder that was fetched: it is asked which model it is for. Never rejects.
+   * @param {File} file
+   * @returns {Promise<boolean>} whether a model draws with it from now on
+   */
+  async addPart(file) {
+    try {
+      return await this.#offer([file], await (await this.engine()).models.fitting([file]));
+    } catch (error) {
+      this.#failed(file, error);
+      return false;
+    }
+  }
+
+  /** @param {File[]} files of an autoencoder @param {import('../api.d.ts').FittingModels} found @returns {Promise<boolean>} whether it was given */
+  async #offer(files, found) {
+    try {
+      const { askPart } = await brought(() => import('../catalogue/parts.js'), new URL('../catalogue/parts.js', import.meta.url));
+      const model = await askPart({ files, found, models: this.models() });
+      return model ? await this.#give(files, model) : false;
+    } catch {
+      report('A part of the page did not arrive.', [`It is needed for “${files[0].name}”: add that again when the network is back.`]);
+      return false;
+    }
+  }
+
+  /** @param {File[]} files of an autoencoder @param {{id: string, name: string}} model that it is given to @returns {Promise<boolean>} */
+  async #give(files, model) {
     const file = { name: files.map(({ name }) => name).join(', '), size: files.reduce((sum, { size }) => sum + size, 0) };
-    if (this.now) return this.#busy(file.name);
+    if (this.now) {
+      this.#busy(file.name);
+      return false;
+    }
     const work = (/** @type {import('../client.js').OpenGen} */ og, options) => og.models.setAutoencoder(model.id, files, options);
     return this.#bring(file, work, async () => {
       report(`${model.name} draws with “${file.name}” now.`, ['It is kept with the model; on its card under Models its own comes back.']);
@@ -126,7 +149,7 @@ export class Adding extends EventTarget {
     });
   }
 
-  /** Does work that brings a file into the store, and what follows. Never rejects. */
+  /** Does work that brings a file into the store, and what follows. Never rejects. @returns {Promise<boolean>} whether it went well */
   async #bring(file, work, then) {
     this.#controller = new AbortController();
     this.#to({ name: file.name, bytes: file.size, share: 0 });
@@ -141,9 +164,11 @@ export class Adding extends EventTarget {
       });
       this.#to(null);
       await then(stored, og);
+      return true;
     } catch (error) {
       this.#to(null);
       this.#failed(file, error);
+      return false;
     }
   }
 
