@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
 import { begins, draw, finished, generateButton, pixels, psnr, ready, says, set, stand, visitor } from './page.mjs';
-import { nearest, swin } from './upscaler.mjs';
+import { nearest, random, swin } from './upscaler.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 const STEPS = { Steps: 10, Seed: 5 };
@@ -146,4 +146,38 @@ test('og.upscale: from a File and an address, with progress; stopped, and refuse
     /^INVALID_INPUT model: must be a Blob/, /^INVALID_INPUT scale: must be a number above 0/, /^NETWORK /,
   ];
   told.refused.forEach((message, i) => assert.match(message, expected[i]));
+});
+
+test('by WebGPU: the visitor’s network enlarges on the page, and og.upscale gives what the processor gives', { timeout: 240_000 }, async () => {
+  const page = await visitor(it, { path: '?engine=webgpu' });
+  await ready(page);
+  await drop(page, { name: '2x-Random.safetensors', bytes: random(2) });
+  await report(page).getByText('“2x-Random.safetensors” enlarges pictures from now on.').waitFor({ timeout: 60_000 });
+  const given = file();
+  await page.locator('#begin-file').setInputFiles(given);
+  await page.locator('#enlarging').getByText('40 × 24 pixels become 80 × 48, by “2x-Random” (SRVGGNetCompact x2').waitFor();
+  await set(page, { Seed: 5 });
+  await generateButton(page).click();
+  await says(page, '2 times as large, by 2x-Random');
+  await finished(page);
+  const larger = await pixels(page);
+  const both = await page.evaluate(async ([network, base64]) => {
+    const { OpenGen } = await import('./client.js');
+    const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+    const model = new File([bytes(network)], '2x-Random.safetensors');
+    const made = [];
+    for (const engine of ['webgpu', 'cpu']) {
+      const og = await OpenGen.create({ engine });
+      const { image } = await og.upscale(new Blob([bytes(base64)], { type: 'image/png' }), { model });
+      made.push({ engine: og.capabilities().engine, width: image.width, height: image.height, data: [...image.data] });
+      og.dispose();
+    }
+    return made;
+  }, [random(2).toString('base64'), given.buffer.toString('base64')]);
+  assert.deepEqual(both.map(({ engine, width, height }) => [engine, width, height]), [['webgpu', 80, 48], ['cpu', 80, 48]]);
+  const apart = (a, b) => a.data.reduce((most, value, i) => Math.max(most, Math.abs(value - b.data[i])), 0);
+  assert.ok(apart(both[0], both[1]) <= 1, `${apart(both[0], both[1])} levels from the processor's`);
+  assert.equal(apart(larger, both[0]), 0, 'the page and the client enlarge alike');
+  const simple = larger.data.filter((value, i) => i % 4 < 3 && value !== given.data[4 * (Math.floor(Math.floor(i / 4 / 80) / 2) * 40 + Math.floor(((i / 4 | 0) % 80) / 2)) + (i % 4)]);
+  assert.ok(simple.length > 1000, 'the network does something');
 });

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
+import { checkpoint, controlNet } from './checkpoint.mjs';
 import { stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach });
@@ -72,4 +73,30 @@ test('a limit that is too low is told with the numbers, one that is no number of
   assert.match(told.low.message, /memory limit of 1\.0 MB is too low by [\d.]+ MB/);
   for (const { code, field } of told.wrong) assert.deepEqual([code, field], ['INVALID_INPUT', 'memoryLimit']);
   assert.equal(told.memoryLimit, null, 'the processor has none');
+});
+
+test('a ControlNet within a memory limit is refused in a sentence that says what to do; without one the run goes on', async () => {
+  const page = await visitor(it, { path: 'blank.html' });
+  for (const [name, body] of Object.entries({ 'model.safetensors': checkpoint(), 'canny.safetensors': controlNet(3) })) {
+    await page.route(`**/${name}`, (route) => route.fulfill({ body, contentType: 'application/octet-stream' }));
+  }
+  const told = await page.evaluate(async () => {
+    const { OpenGen } = await import('./client.js');
+    const model = new File([await (await fetch('model.safetensors')).blob()], 'model.safetensors', { lastModified: 1 });
+    const og = await OpenGen.create({ engine: 'webgpu', model, memoryLimit: 500e6 });
+    const request = { prompt: 'a red apple', steps: 1, seed: 1, width: 64, height: 64, previews: false };
+    const draw = async (more) => {
+      const { image } = await og.generate({ ...request, ...more });
+      return [...new Uint8Array(await crypto.subtle.digest('SHA-256', image.data))].join();
+    };
+    const before = await draw({});
+    const controls = [{ model: 'canny.safetensors', image: new ImageData(64, 64) }];
+    const { code, message } = await draw({ controls }).then(() => ({ code: 'fine', message: '' }), (error) => error);
+    const after = await draw({});
+    og.dispose();
+    return { code, message, same: before === after };
+  });
+  assert.equal(told.code, 'UNSUPPORTED');
+  assert.match(told.message, /a ControlNet for a model that was loaded within a limit of memory.*load the model without a limit, or draw without the ControlNet/);
+  assert.ok(told.same, 'the model is as it was');
 });

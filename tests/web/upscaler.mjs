@@ -27,5 +27,17 @@ export const nearest = (scale) => safetensors({
   'body.2.weight': zeros(3 * scale * scale, 4, 3, 3), 'body.2.bias': zeros(3 * scale * scale),
 });
 
+/** SRVGGNetCompact of random weights, small enough that the picture stays one. @param {number} scale */
+export function random(scale) {
+  let state = 5;
+  const next = () => ((state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 32 - 0.5) / 6;
+  const filled = (...shape) => ({ shape, values: Float32Array.from({ length: shape.reduce((product, side) => product * side, 1) }, next) });
+  return safetensors({
+    'body.0.weight': filled(8, 3, 3, 3), 'body.0.bias': filled(8), 'body.1.weight': filled(8),
+    'body.2.weight': filled(8, 8, 3, 3), 'body.2.bias': filled(8), 'body.3.weight': filled(8),
+    'body.4.weight': filled(3 * scale * scale, 8, 3, 3), 'body.4.bias': filled(3 * scale * scale),
+  });
+}
+
 /** One of an architecture that nobody here reads. */
 export const swin = () => safetensors({ 'layers.0.residual_group.blocks.0.norm1.weight': zeros(8), 'conv_first.weight': zeros(8, 3, 3, 3) });
