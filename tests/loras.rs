@@ -14,11 +14,12 @@ use opengen::kernels::WeightType;
 use opengen::model;
 use opengen::pipeline::stages::Stages;
 use opengen::pipeline::stock::{Fetching, Stock};
-use opengen::pipeline::{Cancel, Pipeline, Request};
+use opengen::pipeline::{Cancel, Dump, Pipeline, Request};
 use opengen::plan::Types;
+use opengen::sample::{SamplerKind, ScheduleKind};
 use opengen::weights::{
-    self, Asked, Bytes, LayoutOptions, LoraFile, LoraOption, Manifest, Merged, ModelSource, OpenOptions,
-    PackedRecord, Rounding, Sink, Strength,
+    self, Asked, Bytes, During, LayoutOptions, LoraOption, Manifest, Merged, ModelSource, Moment,
+    OpenOptions, PackedRecord, Rounding, Sink, Strength,
 };
 use pollster::block_on;
 use safetensors::tensor::Dtype;
@@ -64,7 +65,7 @@ impl Facts {
     fn option(&self, file: &str, out: &Path) -> LoraOption {
         let path = out.join(format!("{file}.safetensors"));
         write(&self.entries(file), &path);
-        LoraOption { path, strength: Strength { unet: self.unet, text: self.text, blocks: Vec::new() } }
+        LoraOption { path, strength: Strength { text: self.text, ..Strength::of(self.unet) } }
     }
 }
 
@@ -149,7 +150,7 @@ fn weights_add_up_and_nothing_changes_nothing() {
     let facts = Facts::of("sd1");
     let option = facts.option("kohya", out.path());
     let with =
-        |unet, text| LoraOption { strength: Strength { unet, text, blocks: Vec::new() }, ..option.clone() };
+        |unet, text| LoraOption { strength: Strength { text, ..Strength::of(unet) }, ..option.clone() };
     let slabs = |loras| packed(&open(&model_folder("sd1"), loras).expect("opens")).1;
     let plain = slabs(vec![]);
     assert!(slabs(vec![with(0.0, 0.0)]) == plain);
@@ -271,6 +272,14 @@ impl Stock for Packed {
     }
 }
 
+/// A model whose weights can be had again.
+fn stocked(manifest: &Manifest, slabs: &[Vec<u8>]) -> Pipeline {
+    let stock = Packed { manifest: manifest.clone(), slabs: slabs.to_vec() };
+    let mut pipeline = Pipeline::on_cpu(manifest.clone(), slabs.to_vec()).expect("a model");
+    pipeline.set_stock(Box::new(stock));
+    pipeline
+}
+
 /// Sixteen by sixteen latents are enough to tell one model from another.
 fn drawn(pipeline: &mut Pipeline, size: usize) -> Vec<u8> {
     let request = Request { width: size, height: size, steps: 2, preview_every: 0, ..common::mini_request() };
@@ -286,17 +295,12 @@ fn a_loaded_model_is_changed_as_one_that_is_packed() {
     for model in MODELS {
         let facts = Facts::of(model);
         let (manifest, slabs) = packed(&open(&model_folder(model), vec![]).expect("opens"));
-        let stock = Packed { manifest: manifest.clone(), slabs: slabs.clone() };
-        let mut pipeline = Pipeline::on_cpu(manifest.clone(), slabs.clone()).expect("a model");
+        let mut pipeline = stocked(&manifest, &slabs);
         let plain = drawn(&mut pipeline, 64);
         for file in facts.files.keys() {
             let option = facts.option(file, out.path());
-            let asked = |strength: &Strength| Asked {
-                file: LoraFile::of_bytes(&option.name(), std::fs::read(&option.path).expect("a file"))
-                    .expect("a LoRA")
-                    .into(),
-                strength: strength.clone(),
-            };
+            let asked =
+                |strength: &Strength| Asked { strength: strength.clone(), ..option.open().expect("a LoRA") };
             let merged = Merged::for_packed(vec![asked(&option.strength)], &manifest).expect("fits");
             // Record by record what packing the files with it makes.
             let (_, expected) = packed(&open(&model_folder(model), vec![option.clone()]).expect("opens"));
@@ -311,7 +315,7 @@ fn a_loaded_model_is_changed_as_one_that_is_packed() {
             // The same through a loaded model, at once and by way of another strength.
             let mut merge = |asked| {
                 let merged = Merged::for_packed(asked, &manifest).expect("fits").into();
-                block_on(pipeline.merge(merged, Some(&stock), &Cancel::default())).expect("merged");
+                block_on(pipeline.merge(merged, &Cancel::default())).expect("merged");
                 drawn(&mut pipeline, 64)
             };
             let mut whole = Pipeline::on_cpu(manifest.clone(), expected).expect("a model");
@@ -322,4 +326,96 @@ fn a_loaded_model_is_changed_as_one_that_is_packed() {
             assert!(merge(vec![]) == plain, "{model} {file} leaves something behind");
         }
     }
+}
+
+/// As diffusers draws where an adapter is switched on and off on the way, and as the two models, with it and without it, take
+/// these steps by themselves; what is asked next finds nothing of it.
+#[test]
+fn a_network_counts_in_the_steps_that_are_named() {
+    const STEPS: usize = 8;
+    let out = tempfile::tempdir().expect("a folder");
+    let (facts, golden) = (Facts::of("sd1"), Golden::open("loras/turns.safetensors"));
+    let option = facts.option("kohya", out.path());
+    let whole = out.path().join("whole.gguf");
+    gguf(&open(&model_folder("sd1"), vec![]).expect("opens"), WeightType::F32, &whole);
+    let (manifest, slabs) = packed(&open(&whole, vec![]).expect("opens"));
+    let mut pipeline = stocked(&manifest, &slabs);
+    let merge = |pipeline: &mut Pipeline, strengths: &[Strength]| {
+        let asked =
+            |strength: &Strength| Asked { strength: strength.clone(), ..option.open().expect("a LoRA") };
+        let merged = Merged::for_packed(strengths.iter().map(asked).collect(), &manifest).expect("fits");
+        block_on(pipeline.merge(merged.into(), &Cancel::default())).expect("merged");
+    };
+    let scale = manifest.config.vae.scale();
+    let request = Request {
+        prompt: "a photo of an astronaut riding a horse on the blue background".into(),
+        steps: STEPS,
+        guidance: 3.0,
+        width: 16 * scale,
+        height: 16 * scale,
+        sampler: SamplerKind::Euler,
+        schedule: ScheduleKind::Default,
+        init_latents: Some(golden.values("noise")),
+        ..common::mini_request()
+    };
+    let cancel = Cancel::default();
+    let run = |pipeline: &mut Pipeline| {
+        let mut dump = Dump::default();
+        let mut quiet = |_| {};
+        block_on(pipeline.generate_with(&request, &mut quiet, &cancel, Some(&mut dump))).expect("a picture");
+        (0..=STEPS).map(|i| dump.0[&format!("latents.{i}")].1.clone()).collect::<Vec<_>>()
+    };
+    let plain = run(&mut pipeline);
+    let during = |start: f64, end: f64| During { start: Moment::of(start), end: Moment::of(end) };
+    // Steps three to five, told as shares; the same told as steps.
+    let some = Strength { during: during(0.25, 0.625), ..option.strength.clone() };
+    merge(&mut pipeline, std::slice::from_ref(&some));
+    let turned = run(&mut pipeline);
+    let mut report = Report::new(F32);
+    for (i, latents) in turned.iter().enumerate().skip(1) {
+        report.compare(&format!("latents.{i}"), latents, &golden.values(&format!("latents.{i}")));
+    }
+    report.finish();
+    assert_eq!(run(&mut pipeline), turned, "once more");
+    merge(&mut pipeline, &[Strength { during: during(3.0, 6.0), ..option.strength.clone() }]);
+    assert_eq!(run(&mut pipeline), turned, "as steps");
+    let step = |pipeline: &mut Pipeline, i: usize| {
+        block_on(pipeline.study_step(&request, i, &turned[i], false, &cancel)).expect("a step").next
+    };
+    // Each step by the model as it is then. What reads the text is changed all along.
+    let (with, without) = (option.strength.clone(), Strength { unet: 0.0, ..option.strength.clone() });
+    for (counts, strength) in [(true, with), (false, without)] {
+        merge(&mut pipeline, &[strength]);
+        for i in (0..STEPS).filter(|i| (2..5).contains(i) == counts) {
+            assert!(step(&mut pipeline, i) == turned[i + 1], "step {i}");
+        }
+    }
+    // A step that is looked into is the run's.
+    merge(&mut pipeline, std::slice::from_ref(&some));
+    for i in [3, 1, 6] {
+        assert!(step(&mut pipeline, i) == turned[i + 1], "looked into step {i}");
+    }
+    merge(&mut pipeline, &[]);
+    assert_eq!(run(&mut pipeline), plain);
+}
+
+/// Two changes a run are taken, more are refused before anything is computed.
+#[test]
+fn a_model_changes_twice_in_a_run_at_most() {
+    let out = tempfile::tempdir().expect("a folder");
+    let (manifest, _) = packed(&open(&model_folder("sd1"), vec![]).expect("opens"));
+    let option = Facts::of("sd1").option("kohya", out.path());
+    let turns = |all: &[[f64; 2]]| {
+        let asked = |[start, end]: &[f64; 2]| {
+            let during = During { start: Moment::of(*start), end: Moment::of(*end) };
+            Asked { strength: Strength { during, ..Strength::of(1.0) }, ..option.open().expect("a LoRA") }
+        };
+        Merged::for_packed(all.iter().map(asked).collect(), &manifest).expect("fits").turns(10)
+    };
+    assert_eq!(turns(&[[0.0, 0.0]]).expect("none"), [0usize; 0]);
+    assert_eq!(turns(&[[4.0, 0.0], [0.0, 4.0]]).expect("one"), [3]);
+    assert_eq!(turns(&[[4.0, 8.0], [0.3, 0.7]]).expect("two"), [3, 7]);
+    let error = turns(&[[4.0, 8.0], [0.0, 6.0]]).expect_err("three");
+    assert!(matches!(&error, Error::InvalidInput { field: "loras", .. }), "{error}");
+    assert!(error.to_string().contains("at most 2"), "{error}");
 }

@@ -64,7 +64,7 @@ const RECT = { left: true, top: true, width: true, height: true };
 /** @type {Names<Required<import('./api.d.ts').ControlOptions>>} */
 const CONTROL = { model: true, image: true, strength: true, start: true, end: true, preprocessor: true, importance: true, resize: true };
 /** @type {Names<Required<import('./api.d.ts').LoraOptions>>} */
-const LORA = { name: true, model: true, weight: true, textWeight: true, blocks: true };
+const LORA = { name: true, model: true, weight: true, textWeight: true, blocks: true, start: true, stop: true };
 /** @type {Names<{name: string, replace: boolean}>} */
 const NETWORK = { name: true, replace: true };
 /** @type {Names<Required<import('./api.d.ts').EmbeddingOptions>>} */

@@ -302,6 +302,13 @@ export interface Lora {
    * A1111's LoRA Block Weight know them.
    */
   blocks?: number[];
+  /**
+   * Its change of the UNet counts from this step on, counted from 1, or, below 1, from this share of the steps on; `stop` is the first step,
+   * or the share, from which it does not count any more. Each begin and end within a run merges what it changes again, which takes as long as
+   * a change of its strength; a run takes two such changes in all. Default: all steps.
+   */
+  start?: number;
+  stop?: number;
 }
 
 /** A network's file: here, or at an address. `key` is the same for the same file. */

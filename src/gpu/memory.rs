@@ -235,6 +235,11 @@ impl Memory {
         Ok(())
     }
 
+    /// Bytes of an external value; `None` for one that is not there.
+    pub fn size(&self, outside: Outside) -> Option<u64> {
+        self.externals.get(&outside).map(wgpu::Buffer::size)
+    }
+
     /// Every external value.
     pub fn outsides(&self) -> impl Iterator<Item = Outside> {
         self.externals.keys().copied()

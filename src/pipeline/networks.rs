@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::image::Parameters;
 use crate::prompt::{LoraTag, lora_tags};
-use crate::weights::{Merged, Strength};
+use crate::weights::{During, Merged, Moment, Strength};
 
 /// The field of a picture's settings by which A1111 knows files again.
 pub(super) const HASHES: &str = "Lora hashes";
@@ -11,7 +11,8 @@ pub(super) const HASHES: &str = "Lora hashes";
 /// How much a tag asks for.
 pub fn strength(tag: &LoraTag) -> Strength {
     let [text, unet] = tag.weights;
-    Strength { unet, text, blocks: tag.blocks.clone() }
+    let [start, end] = tag.span.map(|number| number.and_then(Moment::of));
+    Strength { unet, text, blocks: tag.blocks.clone(), during: During { start, end } }
 }
 
 /// A prompt without the tags of networks that are `known` by name.

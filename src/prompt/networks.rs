@@ -19,6 +19,8 @@ pub struct LoraTag {
     /// Beside these, that of each of 26 blocks: of the text encoder, of the twelve on the way down, of the middle, of the twelve
     /// on the way up. Empty: 1 each.
     pub blocks: Vec<f64>,
+    /// When it begins and when it ends to count, each a step or, below 1, a share of the steps; to be checked.
+    pub span: [Option<f64>; 2],
 }
 
 /// A prompt without the tags of networks that are no LoRAs.
@@ -29,7 +31,7 @@ pub fn without_other_networks(prompt: &str) -> String {
 }
 
 /// The tags of a prompt that name LoRAs (`<lora:name>`, `<lora:name:0.8>`, `<lora:name:0.5:0.8>` with the text encoder's
-/// weight first, `te=`, `unet=` and `lbw=` by name, and `<lyco:…>`), in their order.
+/// weight first, `te=`, `unet=`, `lbw=`, `start=`, `stop=` and `step=4-8` by name, and `<lyco:…>`), in their order.
 pub fn lora_tags(prompt: &str) -> Vec<LoraTag> {
     let (_, tags) = without_networks(prompt);
     tags.into_iter().filter_map(LoraTag::of).collect()
@@ -42,12 +44,19 @@ impl LoraTag {
         if !matches!(kind, "lora" | "lyco") || name.is_empty() {
             return None;
         }
-        let (mut plain, mut named, mut blocks) = (Vec::new(), [None; 2], Vec::new());
+        let (mut plain, mut named, mut blocks, mut span) = (Vec::new(), [None; 2], Vec::new(), [None; 2]);
         let weight = |text: &str| text.trim().parse::<f64>().ok().filter(|weight| weight.is_finite());
         for part in parts {
             match part.split_once('=') {
                 Some(("te", value)) => named[0] = weight(value),
                 Some(("unet", value)) => named[1] = weight(value),
+                Some(("start", value)) => span[0] = weight(value),
+                Some(("stop", value)) => span[1] = weight(value),
+                Some(("step", both)) => {
+                    if let Some((start, stop)) = both.split_once('-') {
+                        span = [weight(start), weight(stop)];
+                    }
+                }
                 Some(("lbw", list)) => blocks = blocks_of(list).unwrap_or_default(),
                 Some(_) => {}
                 None => plain.extend(weight(part)),
@@ -55,7 +64,7 @@ impl LoraTag {
         }
         let text = named[0].or(plain.first().copied()).unwrap_or(1.0);
         let unet = named[1].or(plain.get(1).copied()).unwrap_or(text);
-        Some(LoraTag { text: tag.to_string(), name: name.to_string(), weights: [text, unet], blocks })
+        Some(LoraTag { text: tag.to_string(), name: name.to_string(), weights: [text, unet], blocks, span })
     }
 }
 
@@ -94,6 +103,11 @@ mod tests {
             (blocks.len(), blocks[0], blocks[1], blocks[2], blocks[13], blocks[25]),
             (26, 1.0, 0.0, 2.0, 8.0, 17.0)
         );
+        let spans: Vec<_> = lora_tags("<lora:a:1:start=4:stop=0.8><lora:b:step=5-10><lora:c:stop=x>")
+            .into_iter()
+            .map(|tag| tag.span)
+            .collect();
+        assert_eq!(spans, [[Some(4.0), Some(0.8)], [Some(5.0), Some(10.0)], [None; 2]]);
         assert!(lora_tags("<lora:a:1:lbw=1,2,3>")[0].blocks.is_empty());
     }
 }

@@ -19,8 +19,6 @@ use crate::{Error, Result};
 /// A model that is ready, and where it came from.
 pub(super) struct Acquired {
     pub backend: Backend,
-    /// Its weights as they are stored, where they are and do not come by themselves (within a limit of memory).
-    pub stock: Option<Chunks>,
     /// Bytes of its weights as packed.
     pub bytes: u64,
     pub from_store: bool,
@@ -235,9 +233,8 @@ async fn load(
     model: &StoredModel,
 ) -> Result<Acquired> {
     let (manifest, part, notice) = with_part(database, model).await?;
-    let acquired = |backend, stock| Acquired {
+    let acquired = |backend| Acquired {
         backend,
-        stock,
         bytes: manifest.bytes(),
         from_store: true,
         in_memory_only: false,
@@ -245,7 +242,7 @@ async fn load(
     };
     let chunks = Chunks { database: database.clone(), model: model.clone(), part };
     if device.memory_limit().is_some() {
-        return Ok(acquired(device.within(manifest.clone(), Box::new(chunks))?, None));
+        return Ok(acquired(device.within(manifest.clone(), Box::new(chunks))?));
     }
     let mut loader = Loader::new(device, manifest.clone()).await?;
     let mut meter = Meter::new(manifest.bytes(), 0, now_ms());
@@ -259,7 +256,9 @@ async fn load(
         Ok(())
     };
     chunks.fetch(&|_| true, &mut take, call.cancel).await?;
-    Ok(acquired(loader.finish()?, Some(chunks)))
+    let mut backend = loader.finish()?;
+    backend.set_stock(Box::new(chunks));
+    Ok(acquired(backend))
 }
 
 /// From the network straight into the pipeline, beside the other model where both fit: nothing of it is stored.
@@ -280,7 +279,6 @@ async fn in_memory(
     };
     Ok(Acquired {
         backend: arrived.loader.finish()?,
-        stock: None,
         bytes: arrived.bytes,
         from_store: false,
         in_memory_only: true,

@@ -23,7 +23,6 @@ use super::study;
 use super::upscale::Ask;
 use super::values::{Capabilities, LoadedModel, StorageReport, StoredModel, plain};
 use crate::config::MAX_CONTROLS;
-use crate::pipeline::stock::Stock;
 use crate::pipeline::{self, Cancel, Enlarger};
 use crate::plan::Types;
 use crate::store;
@@ -49,14 +48,12 @@ struct Loaded {
     controls: Vec<ControlFile>,
     /// What is merged into it; `None` where that broke off.
     merging: Option<loras::Merging>,
-    merged: Rc<Merged>,
 }
 
 impl Loaded {
     /// A model as it is stored.
     fn plain(request: ModelRequest, acquired: Acquired) -> Loaded {
-        let merged = Rc::new(Merged::default());
-        Loaded { request, acquired, controls: Vec::new(), merging: Some(Vec::new()), merged }
+        Loaded { request, acquired, controls: Vec::new(), merging: Some(Vec::new()) }
     }
 
     /// Merges LoRAs into the model, in place of those that were.
@@ -67,9 +64,8 @@ impl Loaded {
         }
         let merged = Rc::new(Merged::for_packed(files.take(asks).await?, self.acquired.backend.manifest())?);
         self.merging = None;
-        let stock = self.acquired.stock.as_ref().map(|stock| stock as &dyn Stock);
-        self.acquired.backend.merge(merged.clone(), stock, cancel).await?;
-        (self.merging, self.merged) = (Some(merging), merged);
+        self.acquired.backend.merge(merged, cancel).await?;
+        self.merging = Some(merging);
         Ok(())
     }
 }
@@ -474,7 +470,8 @@ impl Inner {
             };
             match made {
                 Ok(made) => {
-                    return made.to_js(request, (loaded.acquired.backend.config(), &loaded.merged), &notices);
+                    let backend = &loaded.acquired.backend;
+                    return made.to_js(request, (backend.config(), backend.merged()), &notices);
                 }
                 Err(Error::DeviceLost { message }) => {
                     notices.extend(self.revive(work, running, may_recover, message).await?);

@@ -12,13 +12,13 @@ use super::request::{self, invalid};
 use super::values::plain;
 use crate::pipeline::networks;
 use crate::prompt::lora_tags;
-use crate::weights::{Asked, LoraFile, Strength, read_embedding};
+use crate::weights::{Asked, During, LoraFile, Moment, Strength, read_embedding};
 use crate::{Error, Result};
 
 /// The largest file that is taken, in bytes: it is held in the module's memory while it is in use.
 const LARGEST: f64 = (1u64 << 30) as f64;
 
-/// One that a request names: `{ key, name, bytes, weight, textWeight, blocks, read }`.
+/// One that a request names: `{ key, name, bytes, weight, textWeight, blocks, start, stop, read }`.
 pub(super) struct LoraAsk {
     /// The same for the same file.
     key: String,
@@ -62,11 +62,19 @@ impl LoraAsk {
         if !matches!(blocks.len(), 0 | 26) || blocks.iter().any(|weight| !weight.is_finite()) {
             return Err(invalid("loras", format!("blocks are {} numbers, expected 26", blocks.len())));
         }
+        let moment = |name| match request::optional(value, name)? {
+            None | Some(0.0) => Ok(None),
+            Some(number) => Moment::of(number).map(Some).ok_or_else(|| {
+                let message = format!("{name} is {number}, expected a step from 1 on or a share below 1");
+                invalid("loras", message)
+            }),
+        };
+        let during = During { start: moment("start")?, end: moment("stop")? };
         Ok(LoraAsk {
             key: request::text(value, "key")?,
             name: request::text(value, "name")?,
             bytes: request::optional(value, "bytes")?.unwrap_or(0.0),
-            strength: Strength { unet, text: weight("textWeight", unet)?, blocks },
+            strength: Strength { unet, text: weight("textWeight", unet)?, blocks, during },
             read: get(value, "read"),
         })
     }
@@ -139,7 +147,7 @@ pub fn about_network(
     Ok(about)
 }
 
-/// The networks that a prompt names: `{ name, weight, textWeight, blocks }` each.
+/// The networks that a prompt names: `{ name, weight, textWeight, blocks, start, stop }` each.
 #[wasm_bindgen(js_name = networksIn)]
 pub fn networks_in(prompt: &str) -> JsValue {
     let list = Array::new();
@@ -149,6 +157,11 @@ pub fn networks_in(prompt: &str) -> JsValue {
         browser::set(&one, "name", tag.name.as_str());
         browser::set(&one, "weight", strength.unet);
         browser::set(&one, "textWeight", strength.text);
+        for (name, moment) in [("start", strength.during.start), ("stop", strength.during.end)] {
+            if let Some(moment) = moment {
+                browser::set(&one, name, moment.number());
+            }
+        }
         if !strength.blocks.is_empty() {
             browser::set(
                 &one,

@@ -5,12 +5,13 @@
 
 No LoRA is committed: every value follows from its tensor's name (`make_single.weight`). `MODEL.json` has the names and shapes
 of each file; `MODEL.safetensors` what text encoder and UNet give with it. kohya's, PEFT's and old diffusers' names go through
-diffusers' own loader; convolutions, which it does not read under kohya's names, LoHa, LoKr, DoRA and (IA)³ are merged by LyCORIS's functions.
+diffusers' own loader (`turns.safetensors`: a run that has one in some steps alone); convolutions, which it does not read under kohya's names, LoHa, LoKr, DoRA and (IA)³ are merged by LyCORIS's functions.
 """
 
 import json
 
 import torch
+from diffusers import EulerDiscreteScheduler
 from lycoris.functional import locon, loha, lokr
 from lycoris.functional.general import rebuild_tucker, weight_decompose
 from lycoris.modules.ia3 import _ia3_weight
@@ -223,6 +224,30 @@ def make(index, model):
     return {"timestep": TIMESTEP, "unet": UNET, "text": TEXT, "files": files}
 
 
+def turns():
+    """A run of eight steps that has the file of kohya's names in the third to the fifth; what the text encoder has of it always."""
+    steps, during, made = 8, range(2, 5), {}
+    pipe = load("sd1")
+    pipe.scheduler = EulerDiscreteScheduler.from_config(pipe.scheduler.config)
+    pipe.load_lora_weights({tensor: value(tensor, shape) for tensor, shape in kohya_file(pipe)}, adapter_name="one")
+    pipe.set_adapters("one", {"text_encoder": TEXT, "unet": UNET})
+    latents = noise(950, 1, 4, 16, 16)
+
+    def weigh(i):
+        pipe.unet.set_adapters("one", UNET if i in during else 0.0)
+
+    def after(_, i, __, values):
+        made[f"latents.{i + 1}"] = values["latents"]
+        weigh(i + 1)
+        return values
+
+    weigh(0)
+    made["noise"] = latents
+    pipe(PROMPTS[1], num_inference_steps=steps, guidance_scale=3.0, height=128, width=128, latents=latents.clone(),
+         output_type="latent", callback_on_step_end=after)
+    save_file({key: value.detach().float().contiguous() for key, value in made.items()}, OUT / "turns.safetensors")
+
+
 def main():
     OUT.mkdir(exist_ok=True)
     torch.set_num_threads(1)
@@ -230,6 +255,7 @@ def main():
         for index, model in enumerate(MODELS):
             facts = make(index, model)
             (OUT / f"{model}.json").write_text(json.dumps(facts, separators=(",", ":")) + "\n")
+        turns()
 
 
 if __name__ == "__main__":

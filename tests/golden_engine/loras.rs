@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
-use opengen::pipeline::stock::Stock;
-use opengen::pipeline::{Cancel, Pipeline, Request};
-use opengen::weights::{Asked, LoraFile, Manifest, Merged, Strength};
+use opengen::pipeline::graphs::Shape;
+use opengen::pipeline::{Cancel, Dump, Pipeline, Request};
+use opengen::sample::SamplerKind;
+use opengen::weights::{Asked, During, LoraFile, Manifest, Merged, Moment, Strength};
 use pollster::block_on;
 
 use crate::common::single::{Entries, Entry, weight, write};
@@ -61,15 +62,13 @@ fn what_is_merged_on_the_device_is_what_is_merged_before_and_goes_again() {
     let mut there = unlimited(tier, &packed);
     let plain = draw(&mut there);
     assert_ne!(expected, plain);
-    let shelf = Shelf::of(&packed);
+    there.set_stock(Box::new(Shelf::of(&packed)));
     let bytes = least(tier, manifest, shape(&request, manifest));
     let (mut away, _) = within(tier, &packed, bytes);
     assert_eq!(draw(&mut away), plain);
-    for (what, pipeline, stock) in
-        [("where it stays", &mut there, Some(&shelf as &dyn Stock)), ("within a limit", &mut away, None)]
-    {
+    for (what, pipeline) in [("where it stays", &mut there), ("within a limit", &mut away)] {
         let mut after = |strengths: &[f64]| {
-            block_on(pipeline.merge(merged(strengths), stock, &Cancel::default())).expect("merged");
+            block_on(pipeline.merge(merged(strengths), &Cancel::default())).expect("merged");
             draw(pipeline)
         };
         assert_eq!(after(&[0.7]), expected, "{what}");
@@ -78,7 +77,54 @@ fn what_is_merged_on_the_device_is_what_is_merged_before_and_goes_again() {
         assert_eq!(after(&[]), plain, "{what}, without");
     }
     // Where no original is to be had, that is said, and the model stays what it is.
-    let error = block_on(there.merge(merged(&[0.7]), None, &Cancel::default())).expect_err("refused");
+    let mut lone = unlimited(tier, &packed);
+    let error = block_on(lone.merge(merged(&[0.7]), &Cancel::default())).expect_err("refused");
     assert!(error.to_string().contains("not stored"), "{error}");
-    assert_eq!(draw(&mut there), plain);
+    assert_eq!(draw(&mut lone), plain);
+}
+
+/// Where memory goes with the weights and where it stays, a run that changes them on its way ends the same, and as on the
+/// processor.
+#[test]
+fn a_network_counts_in_some_steps_on_the_device() {
+    let Some(tier) = own_tiers().next() else { return };
+    let packed = Rc::new(Packed::of(&mini(), None));
+    let manifest = &packed.manifest;
+    let request = Request {
+        prompt: "a red apple [on a blue:on a green:0.5] background".into(),
+        steps: 4,
+        guidance: 2.0,
+        width: 64,
+        height: 64,
+        preview_every: 0,
+        sampler: SamplerKind::DpmPlusPlus2M,
+        ..mini_request()
+    };
+    let merged = |during: During| {
+        let Asked { file, strength } = lora(manifest, 1.5);
+        let asked = Asked { file, strength: Strength { during, ..strength } };
+        Rc::new(Merged::for_packed(vec![asked], manifest).expect("fits"))
+    };
+    let run = |pipeline: &mut Pipeline, during: During| {
+        block_on(pipeline.merge(merged(during), &Cancel::default())).expect("merged");
+        let (mut dump, cancel) = (Dump::default(), Cancel::default());
+        let mut quiet = |_| {};
+        block_on(pipeline.generate_with(&request, &mut quiet, &cancel, Some(&mut dump))).expect("a picture");
+        dump.0["latents.4"].1.clone()
+    };
+    let some = During { start: Moment::of(2.0), end: Moment::of(4.0) };
+    let mut there = unlimited(tier, &packed);
+    there.set_stock(Box::new(Shelf::of(&packed)));
+    let turned = run(&mut there, some);
+    assert_ne!(turned, run(&mut there, During::default()));
+    assert_ne!(turned, run(&mut there, During { start: None, end: Moment::of(4.0) }));
+    assert_eq!(turned, run(&mut there, some), "once more");
+    let bytes = least(tier, manifest, Shape { states: 2, history: 1, ..shape(&request, manifest) });
+    let (mut away, _) = within(tier, &packed, bytes);
+    assert_eq!(run(&mut away, some), turned, "within a limit");
+    let mut cpu = Pipeline::on_cpu(manifest.clone(), packed.slabs.clone()).expect("a model");
+    cpu.set_stock(Box::new(Shelf::of(&packed)));
+    let mut report = tier.report();
+    report.compare("as on the processor", &turned, &run(&mut cpu, some));
+    report.finish();
 }

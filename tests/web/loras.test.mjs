@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { missingIn, sayMissing } from '../../www/catalogue/named.js';
-import { madeFor, tagsOf } from '../../www/catalogue/tags.js';
+import { madeFor, tagsOf, whenOf, whenRest } from '../../www/catalogue/tags.js';
 import { lora } from './lora.mjs';
 import { draw, psnr, ready, saveExact, set, stand, visitor } from './page.mjs';
 import { safetensors, swin } from './upscaler.mjs';
@@ -53,6 +53,11 @@ for (const engine of ['cpu', 'webgpu']) {
       answers.byName = await draw('a red apple', { loras: [{ name: 'shiny' }] });
       answers.blocks = await draw('a red apple', { loras: [{ name: 'shiny', blocks: Array.from({ length: 26 }, (_, i) => Number(i < 14)) }] });
       answers.diffusers = await draw('a red apple <lora:shiny:1>', { dialect: 'diffusers' });
+      answers.late = await draw('a red apple <lora:shiny:1:start=2>');
+      answers.early = await draw('a red apple', { loras: [{ name: 'shiny', stop: 0.5 }] });
+      answers.never = await draw('a red apple', { loras: [{ name: 'shiny', stop: 1 }] });
+      answers.always = await draw('a red apple <lora:shiny:1:start=1:stop=3>');
+      answers.moment = await failed(draw('a red apple', { loras: [{ name: 'shiny', start: 1.5 }] }));
       answers.text = await draw('a red apple <lora:words:1:0>');
       answers.both = await draw('a red apple <lora:shiny:1> <lora:words:0.7>');
       answers.after = await draw('a red apple');
@@ -86,12 +91,15 @@ for (const engine of ['cpu', 'webgpu']) {
     });
     assert.deepEqual(made.list, ['shiny', 'words']);
     assert.deepEqual(named.notices, []);
-    assert.equal(new Set([plain, named, half, made.blocks, text, both].map(({ picture }) => picture)).size, 6, 'all different');
-    for (const same of ['titled', 'given', 'address', 'byName', 'again', 'renamed']) assert.equal(made[same].picture, named.picture, same);
-    for (const same of ['nothing', 'after', 'removed', 'study']) assert.equal(made[same].picture, plain.picture, `${same}: byte for byte`);
+    assert.equal(new Set([plain, named, half, made.blocks, made.late, made.early, text, both].map(({ picture }) => picture)).size, 8, 'all different');
+    for (const same of ['titled', 'given', 'address', 'byName', 'again', 'renamed', 'always']) assert.equal(made[same].picture, named.picture, same);
+    for (const same of ['nothing', 'after', 'never', 'removed', 'study']) assert.equal(made[same].picture, plain.picture, `${same}: byte for byte`);
     assert.match(named.text, /^a red apple <lora:shiny:1>\n/);
     assert.match(named.text, new RegExp(`Lora hashes: "?shiny: ${made.kept.hash}`));
     assert.match(both.text, /^a red apple <lora:shiny:1> <lora:words:0\.7>\n/);
+    assert.match(made.late.text, /^a red apple <lora:shiny:1:start=2>\n/);
+    assert.match(made.early.text, /<lora:shiny:1:stop=0\.5>/);
+    assert.match(made.moment, /INVALID_INPUT loras: start is 1\.5, expected a step from 1 on or a share below 1/);
     assert.match(text.text, /<lora:words:1:0>/);
     assert.doesNotMatch(plain.text, /lora/i);
     assert.match(made.wide, /BAD_MODEL .*wide.*another family of models; it was trained for sdxl_base_v1-0/);
@@ -112,6 +120,14 @@ test('tags are found in a prompt', () => {
   const tags = tagsOf('an <lora:a b:0.5:0.2> <lyco:c> <hypernet:d:1> <lora:e:te=0:unet=1> <lora:f:>');
   assert.deepEqual(tags.map(({ name, weight, rest }) => [name, weight, rest]), [['a b', 0.5, ':0.2'], ['c', 1, ''], ['e', 1, ':te=0:unet=1'], ['f', 1, '']]);
   assert.deepEqual([tags[0].start, tags[0].end], [3, 21]);
+});
+
+test('a tag says in which steps its LoRA counts, and is written again so', () => {
+  assert.deepEqual(whenOf(':te=0:start=4:stop=0.8'), { start: 4, stop: 0.8, other: ':te=0' });
+  assert.deepEqual(whenOf(':step=5-10'), { start: 5, stop: 10, other: '' });
+  assert.deepEqual(whenOf(':start=1.5:stop='), { start: null, stop: null, other: '' });
+  assert.equal(whenRest({ start: 3, stop: null, other: ':0.2' }), ':0.2:start=3');
+  assert.equal(whenRest({ start: null, stop: 0.5, other: '' }), ':stop=0.5');
 });
 
 test('what a prompt names and nobody has is found: LoRAs in tags, embeddings as ComfyUI and diffusers name them', () => {

@@ -11,7 +11,7 @@ import { insert } from '../js/typing.js';
 import { sentence } from '../js/words.js';
 import { meant } from '../networks.js';
 import { Underlines, missingIn, sayMissing } from './named.js';
-import { madeFor, tag, tagsOf } from './tags.js';
+import { isMoment, madeFor, tag, tagsOf, whenOf, whenRest } from './tags.js';
 import { thumbnailOf } from './thumbnail.js';
 
 /** As far as the slider goes unless the prompt asks for more. */
@@ -143,11 +143,14 @@ export class Loras {
     return tags.find((one) => meant(this.#kept, one.name)?.name === name);
   }
 
-  /** Writes a weight into the prompt, where its tag stands or behind everything. @param {string} name @param {number} weight */
-  #write(name, weight) {
+  /**
+   * Writes a weight into the prompt, where its tag stands or behind everything, and what else the tag says where that changes.
+   * @param {string} name @param {number} weight @param {string} [rest]
+   */
+  #write(name, weight, rest) {
     const field = $('prompt');
     const found = this.#tag(name);
-    if (found) return insert(field, tag(found.name, weight, found.rest), found.start, found.end);
+    if (found) return insert(field, tag(found.name, weight, rest ?? found.rest), found.start, found.end);
     const end = field.value.trimEnd().length;
     insert(field, `${end ? ' ' : ''}${tag(name, weight)}`, end, field.value.length);
   }
@@ -226,7 +229,8 @@ export class Loras {
       output.textContent = Number(range.value).toFixed(2);
     });
     range.addEventListener('change', () => this.#write(name, Number(range.value)));
-    const element = make('li', {}, label, slider, make('p', { className: 'quiet', textContent: about.title && about.title !== name ? `${about.title} · ${facts}` : facts }),
+    const when = this.#when(name);
+    const element = make('li', {}, label, slider, when.element, make('p', { className: 'quiet', textContent: about.title && about.title !== name ? `${about.title} · ${facts}` : facts }),
       ...(words.length ? [make('p', { className: 'lora-words' }, ...words)] : []), this.#acts(name, label));
     if (about.description) element.title = about.description.slice(0, 300);
     this.#picture(name, element);
@@ -236,11 +240,54 @@ export class Loras {
       show(found) {
         on.checked = Boolean(found);
         slider.hidden = !found;
+        when.show(found);
         if (!found) return;
         range.max = String(Math.max(MOST, found.weight));
         range.min = String(Math.min(0, found.weight));
         range.value = String(found.weight);
-        output.textContent = found.weight.toFixed(2) + (found.rest ? ` ${found.rest.slice(1)}` : '');
+        const { other } = whenOf(found.rest);
+        output.textContent = found.weight.toFixed(2) + (other ? ` ${other.slice(1)}` : '');
+      },
+    };
+  }
+
+  /** In which steps one counts: two fields behind a line that says it. @param {string} name */
+  #when(name) {
+    const fields = [['start', 'From', 'the first'], ['stop', 'Until before', 'the end']].map(([key, text, placeholder]) => {
+      const input = make('input', { type: 'number', min: '0', step: 'any', placeholder, inputMode: 'decimal' });
+      input.setAttribute('aria-label', `${text} which step of ${name}`);
+      input.dataset.key = key;
+      return { key, input, label: make('label', {}, `${text} `, input) };
+    });
+    const summary = make('summary', { textContent: 'In all steps' });
+    const hint = make('p', { className: 'quiet', textContent: 'Steps, counted from 1, or a share of them, as 0.5. Where it begins or ends on the '
+      + 'way, the model is changed again, which takes as long as switching it on; twice in a picture at most.' });
+    const element = make('details', { className: 'lora-when', hidden: true }, summary, make('div', {}, ...fields.map(({ label }) => label)), hint);
+    for (const { key, input } of fields) {
+      input.addEventListener('change', () => {
+        const found = this.#tag(name);
+        const number = input.value.trim() === '' ? null : Number(input.value);
+        if (!found || (number !== null && !isMoment(number))) {
+          input.setAttribute('aria-invalid', String(Boolean(found)));
+          return;
+        }
+        this.#write(name, found.weight, whenRest({ ...whenOf(found.rest), [key]: number }));
+      });
+    }
+    return {
+      element,
+      /** @param {Tag | undefined} found */
+      show(found) {
+        element.hidden = !found;
+        if (!found) return;
+        const said = whenOf(found.rest);
+        for (const { key, input } of fields) {
+          input.removeAttribute('aria-invalid');
+          if (document.activeElement !== input) input.value = said[key] ?? '';
+        }
+        const at = (number) => (number < 1 ? `${Math.round(number * 100)} %` : `step ${number}`);
+        const words = [said.start === null ? '' : `from ${at(said.start)} on`, said.stop === null ? '' : `until before ${at(said.stop)}`].filter(Boolean);
+        summary.textContent = words.length ? words.join(', ').replace(/^./, (first) => first.toUpperCase()) : 'In all steps';
       },
     };
   }

@@ -21,6 +21,32 @@ export function tagsOf(prompt) {
 export const tag = (name, weight, rest = '') => `<lora:${name}:${Number(weight.toFixed(2))}${rest}>`;
 
 /**
+ * In which steps a tag's LoRA counts, as its `rest` says it (`:start=4:stop=0.8`, `:step=4-8`): below 1 shares of the steps, else steps counted
+ * from 1; `null` where it says nothing. And the `rest` without that.
+ * @param {string} rest
+ * @returns {{start: number | null, stop: number | null, other: string}}
+ */
+export function whenOf(rest) {
+  const when = { start: /** @type {number | null} */ (null), stop: /** @type {number | null} */ (null) };
+  const put = (/** @type {'start' | 'stop'} */ name, /** @type {string} */ text) => {
+    const number = text.trim() === '' ? NaN : Number(text);
+    when[name] = isMoment(number) ? number : null;
+  };
+  const other = rest.replace(/:(start|stop|step)=([^:]*)/g, (_, name, text) => {
+    if (name !== 'step') put(name, text);
+    else if (text.includes('-')) text.split('-', 2).forEach((/** @type {string} */ part, /** @type {number} */ at) => put(at ? 'stop' : 'start', part));
+    return '';
+  });
+  return { ...when, other };
+}
+
+/** Whether a number is a step, or a share of the steps. @param {number} number */
+export const isMoment = (number) => (number > 0 && number < 1) || (Number.isInteger(number) && number >= 1 && number < 2 ** 32);
+
+/** A `rest` that says so. @param {{start: number | null, stop: number | null, other: string}} when */
+export const whenRest = ({ start, stop, other }) => `${other}${start === null ? '' : `:start=${start}`}${stop === null ? '' : `:stop=${stop}`}`;
+
+/**
  * LoRAs that make a model draw in few steps, by their names, and the settings that they were made for (their model cards:
  * latent-consistency/lcm-lora-sdv1-5, ByteDance/Hyper-SD, h1t/TCD-SD15-LoRA, ByteDance/SDXL-Lightning).
  * @type {[RegExp, (steps: string | undefined) => Record<string, string>][]}

@@ -218,6 +218,7 @@ pub async fn run(mut args: Args) -> Result<()> {
 
 async fn one(args: &Args, source: &ModelSource, pipeline: &mut Pipeline) -> Result<()> {
     let request = request(args, pipeline)?;
+    model::tell_turns(pipeline, &request)?;
     let out = args.out.clone().unwrap_or_default();
     let mut dump = (args.dump.is_some() || args.engine == Drawn::Candle).then(Dump::default);
     let mut output = made(pipeline, &request, dump.as_mut()).await?;
@@ -228,7 +229,13 @@ async fn one(args: &Args, source: &ModelSource, pipeline: &mut Pipeline) -> Resu
         println!("{differences}");
         output.images = pictures;
     }
-    write_pictures(&output, &request, (pipeline.config(), source.merged()), !args.no_settings, &out)?;
+    write_pictures(
+        &output,
+        &request,
+        (pipeline.config(), model::merged(source, pipeline)),
+        !args.no_settings,
+        &out,
+    )?;
     if let (Some(path), Some(dump)) = (&args.dump, dump) {
         write_dump(path, &dump)?;
     }
@@ -258,7 +265,7 @@ async fn many(args: &Args, source: &ModelSource, file: &Path, pipeline: &mut Pip
         write_pictures(
             &output,
             &request,
-            (pipeline.config(), source.merged()),
+            (pipeline.config(), model::merged(source, pipeline)),
             !args.no_settings,
             &line.out,
         )?;

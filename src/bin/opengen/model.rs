@@ -6,12 +6,13 @@ use opengen::config::{ModelConfig, PredictionType};
 use opengen::error::{Error, Result};
 use opengen::gpu::{Context, Options};
 use opengen::pipeline::stock::Files;
-use opengen::pipeline::{Defaults, Pipeline, Request, Tiling};
+use opengen::pipeline::{Cancel, Defaults, Pipeline, Request, Tiling};
 use opengen::prompt::{Dialect, Emphasis};
 use opengen::sample::{NoiseSource, SamplerOptions};
 use opengen::weights::packed::LayoutOptions;
 use opengen::weights::{
-    Bytes, ControlPart, ControlSource, LoraOption, Manifest, ModelSource, OpenOptions, Unused, load, stream,
+    Bytes, ControlPart, ControlSource, LoraOption, Manifest, Merged, ModelSource, OpenOptions, Unused, load,
+    stream,
 };
 
 use crate::models;
@@ -44,8 +45,14 @@ impl Known {
         &mut self.loras
     }
 
+    /// Where some count in a part of a run alone, all are merged into the model once it is loaded.
+    fn merges_late(&self) -> bool {
+        self.loras.iter().any(|lora| !lora.strength.during.is_whole())
+    }
+
     pub fn options(&self) -> OpenOptions {
-        OpenOptions { prediction: self.prediction, vae: self.vae.clone(), loras: self.loras.clone() }
+        let loras = if self.merges_late() { Vec::new() } else { self.loras.clone() };
+        OpenOptions { prediction: self.prediction, vae: self.vae.clone(), loras }
     }
 }
 
@@ -54,16 +61,21 @@ impl Known {
 pub fn open(name: &str, known: &OpenOptions) -> Result<ModelSource> {
     let source = open_quietly(name, known)?;
     tell_unused(&source);
-    for (file, changed, unused) in source.merged().told() {
+    tell_merged(source.merged());
+    if let Some(assumed) = source.assumed() {
+        eprintln!("note: {assumed} (--prediction)");
+    }
+    Ok(source)
+}
+
+/// What networks change of a model.
+fn tell_merged(merged: &Merged) {
+    for (file, changed, unused) in merged.told() {
         eprintln!("note: {} changes {changed} tensors", file.name);
         if let Some(first) = unused.first() {
             eprintln!("note: {} of its tensors fit no layer, the first is {first}", unused.len());
         }
     }
-    if let Some(assumed) = source.assumed() {
-        eprintln!("note: {assumed} (--prediction)");
-    }
-    Ok(source)
 }
 
 /// The same, without a word.
@@ -163,11 +175,44 @@ pub async fn ready(
     options: &Options,
     (cpu, memory): (bool, Option<u64>),
 ) -> Result<Pipeline> {
-    match memory {
-        _ if cpu => steered_on_cpu(source, controls),
-        Some(bytes) => within(open_quietly(name, &known.options())?, controls, options, bytes).await,
-        None => steered_on_gpu(source, controls, options).await,
+    let mut pipeline = match memory {
+        _ if cpu => steered_on_cpu(source, controls)?,
+        Some(bytes) => within(open_quietly(name, &known.options())?, controls, options, bytes).await?,
+        None => steered_on_gpu(source, controls, options).await?,
+    };
+    if known.merges_late() {
+        let source = open_quietly(name, &known.options())?;
+        let (own, ..) = steered(&source, Vec::new())?;
+        let asked = known.loras.iter().map(LoraOption::open).collect::<Result<_>>()?;
+        let merged = Merged::for_packed(asked, &own)?;
+        tell_merged(&merged);
+        pipeline.set_stock(Box::new(Files::new(source, own, Vec::new())));
+        pipeline.merge(merged.into(), &Cancel::default()).await?;
     }
+    Ok(pipeline)
+}
+
+/// What is merged into a model, with its files or once it was loaded.
+pub fn merged<'a>(source: &'a ModelSource, pipeline: &'a Pipeline) -> &'a Merged {
+    if pipeline.merged().is_empty() { source.merged() } else { pipeline.merged() }
+}
+
+/// Says what it takes to merge networks again on the way of a run.
+pub fn tell_turns(pipeline: &Pipeline, request: &Request) -> Result<()> {
+    let (merged, manifest) = (pipeline.merged(), pipeline.manifest());
+    let steps = request.taken().count();
+    for i in merged.turns(steps)? {
+        let (before, after) = (merged.in_step(i - 1, steps), merged.in_step(i, steps));
+        let changed = manifest.records.iter().filter(|record| !after.agrees_on(&before, record));
+        let (count, bytes) = changed.fold((0, 0), |(count, bytes), record| (count + 1, bytes + record.len()));
+        let operations = after.operations() as f64 / 1e9;
+        eprintln!(
+            "note: before step {} of {steps} the model changes: {count} weights of {:.1} MB, {operations:.2} GFLOP of products",
+            i + 1,
+            bytes as f64 / 1e6,
+        );
+    }
+    Ok(())
 }
 
 /// The model's own manifest, that with ControlNets beside it, and these as its parts.

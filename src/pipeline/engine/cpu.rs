@@ -33,8 +33,11 @@ pub struct CpuEngine {
 struct Prepared {
     shape: Shape,
     memory: Memory,
-    networks: BTreeMap<Network, (Key, Executable)>,
+    networks: Networks,
 }
+
+/// Bound to their weights.
+type Networks = BTreeMap<Network, (Key, Executable)>;
 
 impl CpuEngine {
     /// Unpacks a model from the bytes of each slab.
@@ -61,9 +64,12 @@ impl CpuEngine {
         Ok(())
     }
 
-    /// Other bytes for a record. What is prepared reads the old ones, so it goes.
+    /// Other bytes for a record. Networks that are bound read the old ones, so they go, to be bound again by
+    /// [`prepare`](CpuEngine::prepare); what a run has come to stays.
     pub(super) fn replace(&mut self, record: &PackedRecord, bytes: &[u8]) -> Result<()> {
-        self.prepared = None;
+        if let Some(prepared) = &mut self.prepared {
+            prepared.networks.clear();
+        }
         self.weights.replace(record, bytes)
     }
 
@@ -87,12 +93,23 @@ impl CpuEngine {
     }
 
     pub(super) fn prepare(&mut self, shape: Shape) -> Result<()> {
-        if self.prepared.as_ref().is_some_and(|prepared| prepared.shape == shape) {
+        if let Some(prepared) = self.prepared.take_if(|prepared| prepared.shape == shape) {
+            let Prepared { memory, networks, .. } = prepared;
+            let networks = if networks.is_empty() { self.bound(shape, networks)? } else { networks };
+            self.prepared = Some(Prepared { shape, memory, networks });
             return Ok(());
         }
-        let keys = shape.keys(&self.config);
         // The old memory goes before the new is taken; networks that stay as they are stay.
-        let mut networks = self.prepared.take().map(|prepared| prepared.networks).unwrap_or_default();
+        let networks = self.prepared.take().map(|prepared| prepared.networks).unwrap_or_default();
+        let networks = self.bound(shape, networks)?;
+        let memory = self.memory(shape, &networks);
+        self.prepared = Some(Prepared { shape, memory, networks });
+        Ok(())
+    }
+
+    /// The networks of runs of a shape, of which those that are there and still fit stay.
+    fn bound(&mut self, shape: Shape, mut networks: Networks) -> Result<Networks> {
+        let keys = shape.keys(&self.config);
         networks.retain(|_, (key, _)| keys.contains(key));
         for key in keys {
             if let (false, Some(graph)) =
@@ -102,6 +119,11 @@ impl CpuEngine {
                 *self.built.entry(key.network()).or_default() += 1;
             }
         }
+        Ok(networks)
+    }
+
+    /// Their memory.
+    fn memory(&self, shape: Shape, networks: &Networks) -> Memory {
         let mut memory =
             Memory::new(&networks.values().map(|(_, executable)| executable).collect::<Vec<_>>());
         let latents = shape.pixels() * self.config.vae.latent_channels();
@@ -119,8 +141,7 @@ impl CpuEngine {
                 waiting(*key, outside).for_each(|outside| memory.add(outside, len));
             }
         }
-        self.prepared = Some(Prepared { shape, memory, networks });
-        Ok(())
+        memory
     }
 
     /// How often each network was bound so far.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::decode::Decoder;
 use super::prepared::{Built, Maker, Prepared, Within};
 use super::within::{Limit, PhasedRun};
-use super::{Copy, Network, Pixels, Used};
+use super::{Copy, Held, Network, Pixels, Used};
 use crate::config::{ControlNetConfig, ModelConfig};
 use crate::error::{Error, Result};
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
@@ -89,6 +89,29 @@ impl GpuEngine {
         let changed = manifest.records.iter().filter(|record| wanted(record));
         self.weights.leave(changed.map(|record| Component::of(&record.decl.name)).collect());
         true
+    }
+
+    /// See [`Engine::hold`](super::Engine::hold). What is read here as f32 is written again as it was.
+    pub(super) async fn hold(&self) -> Result<Held> {
+        const STATE: [Outside; 6] = [
+            Outside::Sample,
+            Outside::Latents,
+            Outside::History,
+            Outside::Denoised,
+            Outside::Kept,
+            Outside::Masks,
+        ];
+        let mut held = Held::new();
+        if let (Some(_), Some(prepared)) = (&self.limit, &self.prepared) {
+            for outside in STATE {
+                if let Some(bytes) = prepared.memory.size(outside) {
+                    let elem = self.elem(outside);
+                    let len = bytes as usize / elem.size();
+                    held.push((outside, self.read_from(&prepared.memory, outside, elem, len).await?));
+                }
+            }
+        }
+        Ok(held)
     }
 
     /// Makes room for ControlNets that a manifest has more, or lets go of those that it has less.

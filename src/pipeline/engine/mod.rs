@@ -62,6 +62,9 @@ pub struct Used {
     pub dispatches_per_evaluation: usize,
 }
 
+/// Values of a run, each as it was.
+pub(super) type Held = Vec<(Outside, Vec<f32>)>;
+
 /// Which way keys and values go between where the denoiser reads them and where they wait.
 #[derive(Clone, Copy)]
 enum Copy {
@@ -109,6 +112,22 @@ impl Engine {
             #[cfg(feature = "cpu")]
             Engine::Cpu(engine) => engine.replace(record, bytes),
         }
+    }
+
+    /// What a run has come to, where weights that change take its memory with them: within a limit of memory. To be
+    /// [restored](Engine::restore) once the denoiser is there again.
+    pub(super) async fn hold(&self) -> Result<Held> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.hold().await,
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(_) => Ok(Held::new()),
+        }
+    }
+
+    /// Puts back what was held.
+    pub(super) fn restore(&mut self, held: &Held) -> Result<()> {
+        held.iter().try_for_each(|(outside, values)| self.write(*outside, values))
     }
 
     /// Everything that runs of a shape need; of what was prepared last stays what has not changed.

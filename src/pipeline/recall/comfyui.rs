@@ -92,7 +92,7 @@ impl Settings {
             let strength = Strength {
                 unet: if is_in_models { weight("strength_model") } else { 0.0 },
                 text: if has_clip { weight("strength_clip") } else { 0.0 },
-                blocks: Vec::new(),
+                ..Strength::of(0.0)
             };
             let Some(name) = graph.plain(*node, "lora_name").map(|name| stem(&name)) else { continue };
             if name.contains([':', '<', '>', '\n']) || name.len() > LONGEST || self.prompt.is_none() {

@@ -4,12 +4,12 @@ mod ask;
 mod control;
 #[cfg(feature = "train")]
 pub mod learning;
+mod networks;
 mod picture;
 mod steps;
 mod study;
 mod text;
 
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -32,7 +32,8 @@ use crate::image::Rgba;
 use crate::plan::{Outside, padded};
 use crate::prompt::Tokenizers;
 use crate::sample::Trajectory;
-use crate::weights::{Bytes, Manifest, Merged, Merging, PackedRecord, Passing};
+use crate::weights::{Bytes, Manifest, Merged};
+use networks::Networks;
 use picture::{Begin, Kept};
 use text::Turns;
 
@@ -44,8 +45,7 @@ pub struct Pipeline {
     enlarger: Option<Enlarger>,
     /// As it is packed.
     manifest: Arc<Manifest>,
-    /// Names of the records that are not as they are stored.
-    touched: BTreeSet<String>,
+    networks: Networks,
 }
 
 impl Pipeline {
@@ -88,7 +88,7 @@ impl Pipeline {
             tokenizers,
             enlarger: None,
             manifest,
-            touched: BTreeSet::new(),
+            networks: Networks::default(),
         })
     }
 
@@ -177,45 +177,22 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Where the model's weights come from again as they are stored: what networks are merged into.
+    pub fn set_stock(&mut self, stock: Box<dyn Stock>) {
+        self.networks.stock = Some(stock);
+    }
+
     /// Merges networks into the model in place of those that were before: every record that these or those change comes from
     /// the stock as it is stored, so that nothing adds up and without networks the model is what it was. Within a limit of
-    /// memory they come when a run needs them. What breaks off is made good by the next call.
-    pub async fn merge(
-        &mut self,
-        merged: Rc<Merged>,
-        stock: Option<&dyn Stock>,
-        cancel: &Cancel,
-    ) -> Result<()> {
-        let records = self.manifest.records.iter();
-        let new: BTreeSet<String> =
-            records.filter(|record| merged.touches(record)).map(|record| record.decl.name.clone()).collect();
-        self.touched.extend(new.iter().cloned());
-        if self.touched.is_empty() {
-            return Ok(());
-        }
-        let Pipeline { engine, manifest, touched, .. } = self;
-        let wanted = |record: &PackedRecord| touched.contains(&record.decl.name);
-        if !engine.merges_later(&merged, &wanted, manifest) {
-            let away = || {
-                Error::Unsupported {
-                what: "a LoRA with a model that is not stored".to_string(),
-                message: "it is merged from the stored original; make room in the browser's storage and load the model again"
-                    .to_string(),
-            }
-            };
-            let stock = stock.ok_or_else(away)?;
-            let mut merging = Merging::new(&merged, &**manifest, &wanted);
-            let mut replaced = |passing: Passing<'_>| match passing {
-                Passing::As(..) => Ok(()),
-                Passing::Record(record, bytes) => engine.replace(record, &bytes),
-            };
-            let mut sink = |slab: usize, offset: u64, bytes: Bytes<'_>| {
-                merging.pass(slab, offset, &bytes, &mut replaced)
-            };
-            stock.fetch(&wanted, &mut sink, cancel).await?;
-        }
-        self.touched = new;
-        Ok(())
+    /// memory they come when a run needs them, and those that count in some steps alone are merged in a run, when their turn
+    /// comes. What breaks off is made good by the next call.
+    pub async fn merge(&mut self, merged: Rc<Merged>, cancel: &Cancel) -> Result<()> {
+        self.networks.set(&mut self.engine, &self.manifest, merged, cancel).await
+    }
+
+    /// What is merged into the model.
+    pub fn merged(&self) -> &Rc<Merged> {
+        self.networks.asked()
     }
 
     /// Makes the pictures of a request.
@@ -321,7 +298,7 @@ impl Pipeline {
             encodes: begin.encodes(),
             ..shape(&self.config, pass.request, conditioning, &trajectory)
         };
-        let mut run = self.run(shape, pass, cancel, dump).await?;
+        let mut run = self.run((shape, 0), pass, cancel, dump).await?;
 
         // 3. Noise, and what it is mixed with: what the run begins from, encoded.
         let mut draws = match begin {
@@ -352,23 +329,30 @@ impl Pipeline {
         let kept = pass.canvas.zip(begun.original.as_deref()).filter(|_| run.shape.masked);
         let kept = kept.map(|(canvas, original)| Kept { canvas, original, noise: &draws.noise });
         run.begin_steps(latents, begun.around, &trajectory).await?;
-        let stats = run.denoise(&trajectory, kept, &mut draws.generators, on_event).await?;
+        let stats = run.denoise(&trajectory, (conditioning, kept), &mut draws.generators, on_event).await?;
         Ok((run, stats))
     }
 
-    /// A run of a shape, everything prepared for it.
+    /// A run of a shape, everything prepared for it and for its step `at`.
     async fn run<'a>(
         &'a mut self,
-        shape: Shape,
+        (shape, at): (Shape, usize),
         pass: Pass<'a>,
         cancel: &'a Cancel,
         dump: Option<&'a mut Dump>,
     ) -> Result<Run<'a>> {
-        let Pipeline { engine, config, enlarger, .. } = self;
+        let Pipeline { engine, config, enlarger, networks, manifest, .. } = self;
+        networks.turns(pass.taken.count())?;
+        networks.turn(engine, manifest, (at, pass.taken.count()), cancel).await?;
         engine.prepare(shape, cancel).await?;
         let enlarger = enlarger.as_ref();
+<<<<<<< HEAD
         let (texts, maps) = (Turns::default(), Vec::new());
         Ok(Run { engine, config, enlarger, shape, pass, texts, maps, cancel, dump })
+=======
+        let texts = Turns::default();
+        Ok(Run { engine, config, enlarger, networks, manifest, shape, pass, texts, cancel, dump })
+>>>>>>> d08a9563 (A LoRA counts in some steps of a run: start and stop of its tag, of the API and of the page; what changes is merged again on the way)
     }
 }
 
@@ -459,6 +443,8 @@ struct Run<'a> {
     config: &'a ModelConfig,
     /// What enlarges in hires fix, where a network does.
     enlarger: Option<&'a Enlarger>,
+    networks: &'a mut Networks,
+    manifest: &'a Arc<Manifest>,
     shape: Shape,
     pass: Pass<'a>,
     texts: Turns,

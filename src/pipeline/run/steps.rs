@@ -5,6 +5,7 @@ use super::picture::Kept;
 use crate::error::Result;
 use crate::image::Rgba;
 use crate::pipeline::common::{guidance_embedding, rescale_guided, threshold, time_embedding};
+use crate::pipeline::conditioning::Conditioning;
 use crate::pipeline::engine::Network;
 use crate::pipeline::graphs::{Shape, prepare_params, preview_size, step_params};
 use crate::pipeline::layout::nchw_to_nhwc;
@@ -33,13 +34,14 @@ impl Run<'_> {
     pub(super) async fn denoise(
         &mut self,
         trajectory: &Trajectory,
-        kept: Option<Kept<'_>>,
+        (conditioning, kept): (&Conditioning, Option<Kept<'_>>),
         generators: &mut Generators,
         on_event: &mut dyn FnMut(Event),
     ) -> Result<Stats> {
         let steps = trajectory.steps.len();
         let mut after_first = self.engine.used();
         for i in 0..steps {
+            self.turn_networks(i, conditioning).await?;
             self.step(trajectory, i, kept, generators).await?;
             let preview = if self.pass.previews(i + 1) { Some(self.preview().await?) } else { None };
             on_event(Event::Step { step: self.pass.before + i + 1, steps: self.pass.steps, preview });

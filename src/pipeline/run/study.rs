@@ -36,7 +36,7 @@ impl Pipeline {
         let shape = shape(&self.config, request, &conditioning, &trajectory);
         // Where it looks, it is shown of the whole picture.
         let shape = Shape { maps, windows: shape.windows.filter(|_| !maps), ..shape };
-        let mut run = self.run(shape, Pass::of(request, None), cancel, None).await?;
+        let mut run = self.run((shape, index), Pass::of(request, None), cancel, None).await?;
         run.read_maps().await?;
         run.encode_text(&conditioning).await?;
         run.texts.taken = before;

@@ -11,8 +11,8 @@ use super::super::packed::Manifest;
 use super::about::TRAINED_ON;
 use super::change::{Change, Matrix, Product};
 use super::names::Layers;
-use super::{Factor, LoraFile, Strength};
-use crate::error::Result;
+use super::{During, Factor, LoraFile, Strength};
+use crate::error::{Error, Result};
 
 /// A file that is to be merged, and how much of it.
 #[derive(Debug, Clone)]
@@ -25,26 +25,24 @@ pub struct Asked {
 #[derive(Debug)]
 struct Lora {
     file: Rc<LoraFile>,
-    strength: Strength,
     /// By the canonical name of a tensor, the tensors of the file that change it, by what they are.
     changes: BTreeMap<String, BTreeMap<Factor, usize>>,
     /// Tensors that fit no layer.
     unused: Vec<String>,
 }
 
-/// Those that are merged into a model.
+/// The most steps of a run before which what is merged may change: each time records are merged again.
+const MOST_CHANGES: usize = 2;
+
+/// Those that are merged into a model, each with how much of it.
 #[derive(Debug, Default)]
-pub struct Merged(Vec<Lora>);
+pub struct Merged(Vec<(Rc<Lora>, Strength)>);
 
 impl Merged {
     /// Opens files for a model of these tensors. Refused is a file of which nothing fits, and one whose layers have other sizes.
     #[cfg(not(target_arch = "wasm32"))]
     pub fn open(options: &[super::LoraOption], model: &Header) -> Result<Merged> {
-        let asked = |option: &super::LoraOption| {
-            let file = Rc::new(LoraFile::open(&option.name(), &option.path)?);
-            Ok(Asked { file, strength: option.strength.clone() })
-        };
-        let asked = options.iter().map(asked).collect::<Result<Vec<_>>>()?;
+        let asked = options.iter().map(super::LoraOption::open).collect::<Result<Vec<_>>>()?;
         let tensors = model.tensors.iter().map(|info| (info.name.as_str(), info.shape.as_slice()));
         Merged::of(asked, tensors.collect(), &model.file)
     }
@@ -62,7 +60,9 @@ impl Merged {
             return Ok(Merged::default());
         }
         let layers = Layers::new(tensors.keys().copied());
-        let found = asked.into_iter().map(|asked| Lora::of(asked, &layers, &tensors, model));
+        let found = asked.into_iter().map(|Asked { file, strength }| {
+            Ok((Rc::new(Lora::of(file, &layers, &tensors, model)?), strength))
+        });
         found.collect::<Result<_>>().map(Merged)
     }
 
@@ -73,12 +73,61 @@ impl Merged {
 
     /// Each file, how many of the model's tensors it changes, and its tensors that fit none.
     pub fn told(&self) -> impl Iterator<Item = (&LoraFile, usize, &[String])> {
-        self.0.iter().map(|lora| (&*lora.file, lora.changes.len(), lora.unused.as_slice()))
+        self.0.iter().map(|(lora, _)| (&*lora.file, lora.changes.len(), lora.unused.as_slice()))
+    }
+
+    /// Those that count in step `i` of a run of so many.
+    pub fn in_step(&self, i: usize, steps: usize) -> Merged {
+        Merged(self.0.iter().map(|(lora, strength)| (lora.clone(), strength.in_step(i, steps))).collect())
+    }
+
+    /// Those that count throughout a run.
+    pub fn steady(&self) -> Merged {
+        let of = |strength: &Strength| if strength.during.is_whole() { strength.unet } else { 0.0 };
+        let steady = |strength: &Strength| Strength {
+            unet: of(strength),
+            during: During::default(),
+            ..strength.clone()
+        };
+        Merged(self.0.iter().map(|(lora, strength)| (lora.clone(), steady(strength))).collect())
+    }
+
+    /// The steps of a run of so many, counted from 0, before which something else is merged than in the step before. Refused are
+    /// more than two.
+    pub fn turns(&self, steps: usize) -> Result<Vec<usize>> {
+        let all: Vec<During> = self.0.iter().map(|(_, strength)| strength.during).collect();
+        let turns =
+            |i: &usize| all.iter().any(|during| during.holds(*i, steps) != during.holds(*i - 1, steps));
+        let turns: Vec<usize> = (1..steps).filter(turns).collect();
+        if turns.len() > MOST_CHANGES {
+            let message = format!(
+                "they begin and end at {} steps of a run, where the model is merged again; at most {MOST_CHANGES} are taken: let \
+                 some begin or end together",
+                turns.len()
+            );
+            return Err(Error::InvalidInput { field: "loras", message });
+        }
+        Ok(turns)
+    }
+
+    /// Whether a tensor has the same merged into it in both.
+    pub(super) fn agrees(&self, other: &Merged, tensor: &str) -> bool {
+        self.of_tensor(tensor).eq(other.of_tensor(tensor))
+    }
+
+    /// What is merged into a tensor, as it is told apart: from which file, and how much of it.
+    fn of_tensor<'a>(&'a self, tensor: &'a str) -> impl Iterator<Item = (*const LoraFile, f64)> + 'a {
+        let counting = self.0.iter().map(|(lora, strength)| (lora, strength.at(tensor)));
+        let counting = counting.filter(|(lora, weight)| *weight != 0.0 && lora.changes.contains_key(tensor));
+        counting.map(|(lora, weight)| (Rc::as_ptr(&lora.file), weight))
     }
 
     /// Each with what a prompt calls it, how much of it is merged, and the hash by which A1111 knows it.
     pub fn hashes(&self) -> Result<Vec<(&str, &Strength, &str)>> {
-        self.0.iter().map(|lora| Ok((lora.file.name.as_str(), &lora.strength, lora.file.hash()?))).collect()
+        self.0
+            .iter()
+            .map(|(lora, strength)| Ok((lora.file.name.as_str(), strength, lora.file.hash()?)))
+            .collect()
     }
 
     /// Floating point operations of the products that changes are made of.
@@ -98,12 +147,12 @@ impl Merged {
             let products = PAIRS.iter().filter_map(both);
             products.map(|(left, right)| 2 * values(lora, *left)[0] * values(lora, *right)[1]).sum()
         };
-        self.0.iter().flat_map(|lora| lora.changes.values().map(move |factors| of(lora, factors))).sum()
+        self.0.iter().flat_map(|(lora, _)| lora.changes.values().map(move |factors| of(lora, factors))).sum()
     }
 
     /// Whether a tensor is changed.
     pub fn changes(&self, tensor: &str) -> bool {
-        self.0.iter().any(|lora| lora.strength.at(tensor) != 0.0 && lora.changes.contains_key(tensor))
+        self.of_tensor(tensor).next().is_some()
     }
 
     /// A tensor with all that is merged into it, in f32 and the model's own order; None where nothing changes it.
@@ -130,8 +179,8 @@ impl Merged {
         is_ohwi: bool,
         values: &mut [f32],
     ) -> Result<()> {
-        for lora in &self.0 {
-            let weight = lora.strength.at(tensor);
+        for (lora, strength) in &self.0 {
+            let weight = strength.at(tensor);
             if let Some(factors) = lora.changes.get(tensor).filter(|_| weight != 0.0) {
                 lora.add(factors, (tensor, shape), weight, is_ohwi, values)?;
             }
@@ -141,8 +190,7 @@ impl Merged {
 }
 
 impl Lora {
-    fn of(asked: Asked, layers: &Layers, model: &HashMap<&str, &[usize]>, name: &str) -> Result<Lora> {
-        let Asked { file, strength } = asked;
+    fn of(file: Rc<LoraFile>, layers: &Layers, model: &HashMap<&str, &[usize]>, name: &str) -> Result<Lora> {
         let header = &file.header;
         let (mut changes, mut unused) = (BTreeMap::<String, BTreeMap<Factor, usize>>::new(), Vec::new());
         for (index, (info, part)) in header.tensors.iter().zip(&file.parts).enumerate() {
@@ -155,7 +203,7 @@ impl Lora {
                 None => unused.push(info.name.clone()),
             }
         }
-        let lora = Lora { file, strength, changes, unused };
+        let lora = Lora { file, changes, unused };
         if lora.changes.is_empty() {
             let message = format!("nothing in it fits a layer of {name}{}", lora.trained_on());
             return Err(bad(&lora.file.header.file, message));

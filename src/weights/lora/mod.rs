@@ -8,6 +8,7 @@
 
 mod about;
 mod change;
+mod during;
 mod file;
 mod merged;
 mod names;
@@ -15,6 +16,7 @@ mod packed;
 mod strength;
 
 pub use about::AboutLora;
+pub use during::{During, Moment};
 pub use file::LoraFile;
 pub use merged::{Asked, Merged};
 pub use packed::{Merging, Passing};

@@ -18,6 +18,11 @@ impl Merged {
         record.decl.parts.iter().any(|part| self.changes(&part.name))
     }
 
+    /// Whether a record has the same merged into it in both.
+    pub fn agrees_on(&self, other: &Merged, record: &PackedRecord) -> bool {
+        record.decl.parts.iter().all(|part| self.agrees(other, &part.name))
+    }
+
     /// A record's bytes, from its first value to its last scale, with everything merged into it: unpacked to f32, changed, and
     /// packed in the type that it has.
     pub fn merged(&self, record: &PackedRecord, bytes: &[u8]) -> Result<Vec<u8>> {

@@ -1,5 +1,7 @@
 //! How much of a network is merged.
 
+use super::During;
+
 /// How much of a network's change is added; 1 is as trained, 0 nothing.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Strength {
@@ -10,12 +12,20 @@ pub struct Strength {
     /// Beside these, that of each block: of the text encoder, of the twelve on the way down, of the middle, of the twelve on the
     /// way up. Empty: 1 each.
     pub blocks: Vec<f64>,
+    /// When its change of the UNet counts.
+    pub during: During,
 }
 
 impl Strength {
     /// Of both alike.
     pub fn of(both: f64) -> Strength {
-        Strength { unet: both, text: both, blocks: Vec::new() }
+        Strength { unet: both, text: both, blocks: Vec::new(), during: During::default() }
+    }
+
+    /// The same in one step of a run of so many: nothing of the UNet's where it does not count.
+    pub fn in_step(&self, i: usize, steps: usize) -> Strength {
+        let unet = if self.during.holds(i, steps) { self.unet } else { 0.0 };
+        Strength { unet, during: During::default(), ..self.clone() }
     }
 
     /// Of what changes a tensor of that canonical name.
@@ -26,15 +36,15 @@ impl Strength {
         share * if is_text { self.text } else { self.unet }
     }
 
-    /// As a tag has it behind the name: `0.8`, `0.5:0.8` (text encoder, UNet), and the blocks.
+    /// As a tag has it behind the name: `0.8`, `0.5:0.8` (text encoder, UNet), the blocks, and when.
     pub fn tag(&self) -> String {
-        let Strength { unet, text, blocks } = self;
+        let Strength { unet, text, blocks, during } = self;
         let both = if unet == text { unet.to_string() } else { format!("{text}:{unet}") };
         match blocks.as_slice() {
-            [] => both,
+            [] => format!("{both}{during}"),
             blocks => {
                 let list: Vec<String> = blocks.iter().map(f64::to_string).collect();
-                format!("{both}:lbw={}", list.join(","))
+                format!("{both}:lbw={}{during}", list.join(","))
             }
         }
     }
@@ -82,6 +92,12 @@ impl LoraOption {
     pub fn name(&self) -> String {
         self.path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned())
     }
+
+    /// Reads its file.
+    pub fn open(&self) -> crate::Result<super::Asked> {
+        let file = std::rc::Rc::new(super::LoraFile::open(&self.name(), &self.path)?);
+        Ok(super::Asked { file, strength: self.strength.clone() })
+    }
 }
 
 /// A LoRA's file and weights: `FILE`, `FILE:0.8`, `FILE:0.8:0.5` (UNet, then text encoder).
@@ -105,7 +121,7 @@ impl std::str::FromStr for LoraOption {
         }
         let unet = weights.first().copied().unwrap_or(1.0);
         let text = weights.get(1).copied().unwrap_or(unet);
-        let strength = Strength { unet, text, blocks: Vec::new() };
+        let strength = Strength { text, ..Strength::of(unet) };
         Ok(LoraOption { path: std::path::PathBuf::from(path), strength })
     }
 }
@@ -118,7 +134,7 @@ mod tests {
     fn weights_stand_behind_the_file() {
         let option = |path: &str, unet, text| LoraOption {
             path: path.into(),
-            strength: Strength { unet, text, blocks: Vec::new() },
+            strength: Strength { text, ..Strength::of(unet) },
         };
         for (text, expected) in [
             ("a.safetensors", option("a.safetensors", 1.0, 1.0)),
@@ -134,7 +150,7 @@ mod tests {
     /// As the blocks of the original code are numbered: <https://github.com/CompVis/stable-diffusion>.
     #[test]
     fn each_block_has_its_weight() {
-        let strength = Strength { unet: 2.0, text: 3.0, blocks: (0..26).map(f64::from).collect() };
+        let strength = Strength { text: 3.0, blocks: (0..26).map(f64::from).collect(), ..Strength::of(2.0) };
         for (name, expected) in [
             ("text_encoder.text_model.encoder.layers.3.mlp.fc1.weight", 0.0),
             ("unet.conv_in.weight", 2.0),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use opengen::error::Result;
-use opengen::weights::{Asked, LoraFile, Merged, OpenOptions, Strength};
+use opengen::weights::{Asked, LoraOption, Merged, OpenOptions};
 
 use crate::model;
 
@@ -14,11 +14,7 @@ pub fn run(name: &str, known: &OpenOptions, runs: usize) -> Result<()> {
     }
     let source = model::open_quietly(name, &OpenOptions { loras: Vec::new(), ..known.clone() })?;
     let (manifest, slabs) = model::packed(&source)?;
-    let asked = |option: &opengen::weights::LoraOption| {
-        let file = LoraFile::open(&option.name(), &option.path)?.into();
-        Ok(Asked { file, strength: Strength::clone(&option.strength) })
-    };
-    let all = known.loras.iter().map(asked).collect::<Result<Vec<_>>>()?;
+    let all = known.loras.iter().map(LoraOption::open).collect::<Result<Vec<_>>>()?;
     let mut cases: Vec<Vec<Asked>> = all.iter().map(|one| vec![one.clone()]).collect();
     if all.len() > 1 {
         cases.push(all);

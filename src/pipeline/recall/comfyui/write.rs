@@ -68,6 +68,12 @@ pub fn graph(settings: &Settings) -> Written {
         if !strength.blocks.is_empty() {
             writer.say(format!("ComfyUI’s nodes weigh no blocks of a LoRA: “{}” counts in all.", tag.name));
         }
+        if !strength.during.is_whole() {
+            writer.say(format!(
+                "A LoRA’s first and last step are not written: “{}” counts in all of ComfyUI’s.",
+                tag.name
+            ));
+        }
         let loader = writer.add(
             "LoraLoader",
             [
