@@ -3,7 +3,9 @@
 //! [`Rounding::Plain`] is ggml's reference, bit for bit: the scale is the one that just reaches the largest value. Files are
 //! written with [`Rounding::Fitted`]: of a few scales near that one each block gets the one with the least squared error,
 //! and what rounding has taken from a weight of a 3×3 kernel is given to those that follow it in the same channel, because
-//! neighbouring pixels are much alike. Layouts and kernels are the same for both. docs/quantization.md has the numbers.
+//! neighbouring pixels are much alike. [`Rounding::Dithered`] is for values that were in blocks before and have been changed by
+//! little: a change of less than half a step, which the nearest code would lose everywhere alike, moves as many of them by a
+//! whole step as keeps its mean. Layouts and kernels are the same for all. docs/quantization.md has the numbers.
 
 use half::f16;
 
@@ -17,6 +19,27 @@ pub enum Rounding {
     Plain,
     /// By the least squared error, with the errors of a row's kernel positions fed on.
     Fitted,
+    /// Its scales, and up or down by chance, more likely to where is nearer: what is on a code stays. The same for the same
+    /// seed.
+    Dithered { seed: u32 },
+}
+
+impl Rounding {
+    /// For a tensor whose values were read in a type and changed since.
+    pub fn of_changed(dtype: SourceType, tensor: &str) -> Rounding {
+        match dtype.block_len() {
+            0 | 1 => Rounding::Fitted,
+            _ => Rounding::Dithered { seed: crc32fast::hash(tensor.as_bytes()) },
+        }
+    }
+
+    /// For what lies `values` further in the same tensor.
+    pub fn from(self, values: usize) -> Rounding {
+        match self {
+            Rounding::Dithered { seed } => Rounding::Dithered { seed: seed.wrapping_add(values as u32) },
+            other => other,
+        }
+    }
 }
 
 /// The scales that are tried, by how many codes beyond the outermost the value furthest from zero would have. With 0 that
@@ -42,7 +65,14 @@ pub fn encode(dtype: SourceType, values: &[f32], shape: RowShape, rounding: Roun
     match dtype {
         SourceType::F32 => out.extend_from_slice(bytemuck::cast_slice(values)),
         SourceType::F16 => out.extend(values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes())),
-        SourceType::Q8_0 => values.as_chunks::<BLOCK>().0.iter().for_each(|block| q8(block, out)),
+        SourceType::Q8_0 => {
+            for (at, block) in (0u32..).step_by(BLOCK).zip(values.as_chunks::<BLOCK>().0) {
+                match rounding {
+                    Rounding::Dithered { seed } => q8_dithered(block, seed.wrapping_add(at), out),
+                    Rounding::Plain | Rounding::Fitted => q8(block, out),
+                }
+            }
+        }
         SourceType::Q5_0 => rows::<16>(values, shape, rounding, &mut |scale, codes| {
             let high = (0..).zip(codes).fold(0, |high, (i, code)| high | u32::from(code >> 4) << i);
             out.extend(scale.to_le_bytes());
@@ -70,6 +100,42 @@ fn q8(block: &[f32; BLOCK], out: &mut Vec<u8>) {
     out.extend(codes);
 }
 
+/// The same scale, and codes up or down by chance.
+fn q8_dithered(block: &[f32; BLOCK], seed: u32, out: &mut Vec<u8>) {
+    let scale = f16::from_f32(largest(block).abs() / 127.0);
+    let codes = by_chance(block, (scale, [1.0, 255.0]), seed);
+    out.extend(scale.to_le_bytes());
+    out.extend(codes.map(|code| code.wrapping_sub(128)));
+}
+
+/// Codes of a scale up or down by chance; 128 is zero among those of Q8, half of the upper bound else. `bounds`: the lowest and
+/// the highest.
+fn by_chance(block: &[f32; BLOCK], (scale, [low, high]): (f16, [f32; 2]), seed: u32) -> [u8; BLOCK] {
+    /// What is so near a code is on it: nothing has changed it.
+    const ON: f32 = 1e-3;
+    let unit = scale.to_f32();
+    let inverse = if unit == 0.0 { 0.0 } else { 1.0 / unit };
+    let zero = ((high + 1.0) / 2.0).trunc();
+    std::array::from_fn(|i| {
+        let code = (block[i] * inverse + zero).clamp(low, high);
+        let near = code.round();
+        let code = if (code - near).abs() < ON {
+            near
+        } else {
+            (code + chance(seed.wrapping_add(i as u32))).floor()
+        };
+        code.min(high) as u8
+    })
+}
+
+/// A number from 0 to below 1 that looks like chance: `lowbias32` of Chris Wellons's hash prospector.
+fn chance(of: u32) -> f32 {
+    let mut x = of;
+    x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
+    x = (x ^ (x >> 15)).wrapping_mul(0x846c_a68b);
+    ((x ^ (x >> 16)) >> 8) as f32 / (1 << 24) as f32
+}
+
 /// Byte j holds the lower four bits of codes j and j + 16.
 fn nibbles(codes: &[u8; BLOCK]) -> [u8; BLOCK / 2] {
     std::array::from_fn(|j| (codes[j] & 15) | (codes[j + BLOCK / 2] << 4))
@@ -83,18 +149,29 @@ fn rows<const HALF: i32>(
     write: &mut impl FnMut(f16, &[u8; BLOCK]),
 ) {
     if rounding == Rounding::Plain || taps != TAPS {
-        for block in values.as_chunks::<BLOCK>().0 {
-            let (scale, codes) =
-                if rounding == Rounding::Plain { plain::<HALF>(block) } else { fitted::<HALF>(block) };
+        for (at, block) in (0..).step_by(BLOCK).zip(values.as_chunks::<BLOCK>().0) {
+            let (scale, codes) = rounded::<HALF>(block, rounding.from(at));
             write(scale, &codes);
         }
         return;
     }
     let shares = shares();
     let mut row = vec![0f32; k];
-    for values in values.chunks_exact(k.max(1)) {
+    for (at, values) in (0..).step_by(k).zip(values.chunks_exact(k.max(1))) {
         row.copy_from_slice(values);
-        row_of_kernels::<HALF>(&mut row, &shares, write);
+        row_of_kernels::<HALF>(&mut row, rounding.from(at), &shares, write);
+    }
+}
+
+/// A block's scale and codes.
+fn rounded<const HALF: i32>(block: &[f32; BLOCK], rounding: Rounding) -> (f16, [u8; BLOCK]) {
+    match rounding {
+        Rounding::Plain => plain::<HALF>(block),
+        Rounding::Fitted => fitted::<HALF>(block),
+        Rounding::Dithered { seed } => {
+            let (scale, _) = fitted::<HALF>(block);
+            (scale, by_chance(block, (scale, [0.0, (2 * HALF - 1) as f32]), seed))
+        }
     }
 }
 
@@ -102,6 +179,7 @@ fn rows<const HALF: i32>(
 /// is of one position.
 fn row_of_kernels<const HALF: i32>(
     row: &mut [f32],
+    rounding: Rounding,
     shares: &[[f32; TAPS]; TAPS],
     write: &mut impl FnMut(f16, &[u8; BLOCK]),
 ) {
@@ -109,7 +187,7 @@ fn row_of_kernels<const HALF: i32>(
     for at in (0..row.len()).step_by(BLOCK) {
         let (done, left) = row.split_at_mut(at + BLOCK);
         let Some(block) = done.last_chunk::<BLOCK>() else { return };
-        let (scale, codes) = fitted::<HALF>(block);
+        let (scale, codes) = rounded::<HALF>(block, rounding.from(at));
         write(scale, &codes);
         let unit = scale.to_f32();
         let errors: [f32; BLOCK] =
@@ -296,8 +374,45 @@ mod tests {
         let values = values(288 * 200);
         for (dtype, taps) in WRITTEN.into_iter().flat_map(|dtype| [(dtype, 1), (dtype, 9)]) {
             let first = encoded(dtype, &values, taps, Rounding::Fitted);
-            let again = encoded(dtype, &decode(dtype, &first), taps, Rounding::Fitted);
-            assert!(first == again, "{dtype:?} {taps}");
+            for rounding in [Rounding::Fitted, Rounding::Dithered { seed: 5 }] {
+                let again = encoded(dtype, &decode(dtype, &first), taps, rounding);
+                assert!(first == again, "{dtype:?} {taps} {rounding:?}");
+            }
+        }
+    }
+
+    /// A tenth of a step, all over: the nearest codes are those that were, by chance every tenth is the next one. Another seed
+    /// moves others, the same the same.
+    #[test]
+    fn a_small_change_is_kept_by_chance() {
+        for dtype in WRITTEN {
+            let first = encoded(dtype, &values(288 * 200), 1, Rounding::Fitted);
+            let before = decode(dtype, &first);
+            let codes = if dtype == SourceType::Q8_0 {
+                127.0
+            } else if dtype == SourceType::Q5_0 {
+                16.0
+            } else {
+                8.0
+            };
+            // Not what is furthest from zero, which the scale follows.
+            let changed: Vec<f32> = before
+                .chunks(BLOCK)
+                .flat_map(|block| {
+                    let most = block.iter().fold(0f32, |most, x| most.max(x.abs()));
+                    block.iter().map(move |x| if x.abs() < 0.8 * most { x + 0.1 * most / codes } else { *x })
+                })
+                .collect();
+            let sum = |values: &[f32]| -> f64 { values.iter().map(|x| f64::from(*x)).sum() };
+            let wanted = sum(&changed) - sum(&before);
+            let kept = |rounding| {
+                let got = decode(dtype, &encoded(dtype, &changed, 1, rounding));
+                (sum(&got) - sum(&before)) / wanted
+            };
+            let (near, by_chance) = (kept(Rounding::Fitted), kept(Rounding::Dithered { seed: 1 }));
+            assert!(near.abs() < 0.2 && (by_chance - 1.0).abs() < 0.15, "{dtype:?}: {near} and {by_chance}");
+            let all = [1, 1, 2].map(|seed| encoded(dtype, &changed, 1, Rounding::Dithered { seed }));
+            assert!(all[0] == all[1] && all[0] != all[2], "{dtype:?}");
         }
     }
 

@@ -124,13 +124,18 @@ impl Packer {
             return Ok(vec![PackedBytes { slab: *slab, offset: values.offset, bytes: bytes.into_owned() }]);
         }
         let (dtype, bytes) = simplify(dtype, &bytes);
-        self.pack(tensor, uses, dtype, &bytes)
+        self.pack(tensor, uses, (dtype, Rounding::Fitted), &bytes)
     }
 
     /// The same for a tensor whose values were changed since they were read; they come in the file's order.
-    pub fn push_values(&mut self, tensor: &str, values: &[f32]) -> Result<Vec<PackedBytes>> {
+    pub fn push_values(
+        &mut self,
+        tensor: &str,
+        values: &[f32],
+        rounding: Rounding,
+    ) -> Result<Vec<PackedBytes>> {
         let uses = self.take_uses(tensor)?;
-        self.pack(tensor, uses, SourceType::F32, cast_slice(values))
+        self.pack(tensor, uses, (SourceType::F32, rounding), cast_slice(values))
     }
 
     fn take_uses(&mut self, tensor: &str) -> Result<Vec<Use>> {
@@ -142,7 +147,7 @@ impl Packer {
         &mut self,
         tensor: &str,
         uses: Vec<Use>,
-        dtype: SourceType,
+        how: (SourceType, Rounding),
         bytes: &[u8],
     ) -> Result<Vec<PackedBytes>> {
         let mut done = Vec::new();
@@ -155,7 +160,7 @@ impl Packer {
             let part = &record.decl.parts[place.part];
             let taken = rows_of(part, bytes)
                 .ok_or_else(|| bad(&self.file, format!("tensor {tensor} has no whole rows for {part:?}")))?;
-            pack_part(record, &place, dtype, taken, self.is_ohwi, &mut pending.bytes);
+            pack_part(record, &place, how, taken, self.is_ohwi, &mut pending.bytes);
             pending.parts_left -= 1;
             if pending.parts_left == 0 {
                 let bytes =
@@ -198,7 +203,7 @@ fn rows_of<'a>(part: &Part, bytes: &'a [u8]) -> Option<&'a [u8]> {
 fn pack_part(
     record: &PackedRecord,
     place: &Use,
-    dtype: SourceType,
+    (dtype, rounding): (SourceType, Rounding),
     bytes: &[u8],
     is_ohwi: bool,
     out: &mut [u8],
@@ -220,7 +225,8 @@ fn pack_part(
         WeightKind::Table { cols, .. } => pack_table(record.weight_type, cols, dtype, bytes, out),
         WeightKind::Matrix { .. } | WeightKind::Geglu { .. } => {
             let Some((geometry, (n, _))) = Geometry::of(part).zip(record.matrix()) else { return };
-            let rows = Rows { dtype, bytes, geometry, in_order: is_ohwi || geometry.taps == 1 };
+            let in_order = is_ohwi || geometry.taps == 1;
+            let rows = Rows { dtype, rounding, bytes, geometry, in_order };
             let scales_at = record.scales.map_or(record.len(), |scales| scales.offset - record.values.offset);
             let (values, scales) = out.split_at_mut(scales_at as usize);
             let mut target = Target { weight_type: record.weight_type, n, values, scales };
@@ -270,6 +276,8 @@ fn write_floats(to: WeightType, values: &[f32], out: &mut [u8]) {
 /// A matrix part as it is in the file.
 struct Rows<'a> {
     dtype: SourceType,
+    /// How they are rounded where that is asked for.
+    rounding: Rounding,
     bytes: &'a [u8],
     geometry: Geometry,
     /// Whether a row's values already are in the order (ky, kx, i).
@@ -388,7 +396,8 @@ fn pack_rows(rows: &Rows, segment: &Segment, target: &mut Target) {
                     WeightType::Q8 | WeightType::Q5 | WeightType::Q4 => {
                         let shape = RowShape { k, taps: rows.geometry.taps };
                         blocks.clear();
-                        encode(SourceType::of(weight_type), floats, shape, Rounding::Fitted, &mut blocks);
+                        let rounding = rows.rounding.from(first * k);
+                        encode(SourceType::of(weight_type), floats, shape, rounding, &mut blocks);
                         scatter_blocks(&blocks, k, to, step, &mut tile, target);
                     }
                 }

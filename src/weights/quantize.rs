@@ -84,9 +84,13 @@ pub fn quantize_source(
             let at = at.ok_or_else(|| bad(&header.file, format!("no tensor {}", part.name)))?;
             source.read(at, &mut buffer)?;
             let changed = source.changed(at, &buffer, &part.shape)?;
-            let (dtype, values) = match &changed {
-                Some(values) => (SourceType::F32, bytemuck::cast_slice(values)),
-                None => (header.tensors[at].dtype, buffer.as_slice()),
+            let own = header.tensors[at].dtype;
+            let (dtype, values, rounding) = match &changed {
+                Some(values) if own == tensor.dtype => {
+                    (SourceType::F32, bytemuck::cast_slice(values), Rounding::of_changed(own, &part.name))
+                }
+                Some(values) => (SourceType::F32, bytemuck::cast_slice(values), rounding),
+                None => (own, buffer.as_slice(), rounding),
             };
             let bytes = convert(part, dtype, values, header.is_ohwi(), tensor, rounding);
             file.write(&bytes)?;

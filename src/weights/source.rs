@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::blocks::Rounding;
 use super::bytes::Bytes;
 use super::disk::WeightFile;
 use super::folder::{self, Checkpoint, FULL_FIRST};
@@ -228,7 +229,10 @@ pub fn stream_of(
             source.read(index, &mut buffer)?;
             let shape = packer.shape(&info.name).unwrap_or_default();
             let packed = match source.changed(index, &buffer, &shape)? {
-                Some(values) => packer.push_values(&info.name, &values)?,
+                Some(values) => {
+                    let rounding = Rounding::of_changed(info.dtype, &info.name);
+                    packer.push_values(&info.name, &values, rounding)?
+                }
                 None => packer.push(&info.name, &buffer)?,
             };
             for piece in packed {

@@ -32,7 +32,9 @@ use crate::image::Rgba;
 use crate::plan::{Outside, padded};
 use crate::prompt::Tokenizers;
 use crate::sample::Trajectory;
-use crate::weights::{Bytes, Manifest, Merged};
+#[cfg(feature = "gpu")]
+use crate::weights::Bytes;
+use crate::weights::{Manifest, Merged};
 use networks::Networks;
 use picture::{Begin, Kept};
 use text::Turns;

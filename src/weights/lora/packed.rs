@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::super::blocks::Rounding;
 use super::super::bytes::Bytes;
 use super::super::header::{Header, TensorInfo};
 use super::super::pack::Packer;
@@ -65,8 +66,9 @@ impl Merged {
         let mut packer =
             Packer::new(Packing { slabs: &slabs, records: std::slice::from_ref(&record) }, &header);
         let mut packed = Vec::new();
-        for (part, (_, _, values)) in record.decl.parts.iter().zip(&tensors) {
-            packed.extend(packer.push_values(&part.name, values)?);
+        for (part, (name, _, values)) in record.decl.parts.iter().zip(&tensors) {
+            let rounding = Rounding::of_changed(SourceType::of(record.weight_type), name);
+            packed.extend(packer.push_values(&part.name, values, rounding)?);
         }
         packer.finish()?;
         Ok(packed.into_iter().next().map(|piece| piece.bytes).unwrap_or_default())
