@@ -355,7 +355,7 @@ fn a_network_counts_in_the_steps_that_are_named() {
         height: 16 * scale,
         sampler: SamplerKind::Euler,
         schedule: ScheduleKind::Default,
-        init_latents: Some(golden.values("noise")),
+        noise: Some(golden.values("noise")),
         ..common::mini_request()
     };
     let cancel = Cancel::default();

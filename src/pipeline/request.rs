@@ -186,7 +186,7 @@ impl Request {
     }
 
     /// The step at which latents enter a run that is gone on with; it counts as the whole run does. 0 in any other.
-    pub(super) fn entered(&self) -> usize {
+    pub fn entered(&self) -> usize {
         match self.latents {
             Some(Latents { entry: Entry::Step(step), .. }) => step,
             _ => 0,

@@ -200,7 +200,7 @@ pub fn merged<'a>(source: &'a ModelSource, pipeline: &'a Pipeline) -> &'a Merged
 /// Says what it takes to merge networks again on the way of a run.
 pub fn tell_turns(pipeline: &Pipeline, request: &Request) -> Result<()> {
     let (merged, manifest) = (pipeline.merged(), pipeline.manifest());
-    let steps = request.taken().count();
+    let steps = request.entered() + request.taken().count();
     for i in merged.turns(steps)? {
         let (before, after) = (merged.in_step(i - 1, steps), merged.in_step(i, steps));
         let changed = manifest.records.iter().filter(|record| !after.agrees_on(&before, record));

@@ -14,6 +14,7 @@ impl<'a> Run<'a> {
     /// Each map as the hint that its network reads at every step; where the denoiser sees windows, each has its own of its part of
     /// the map, which is kept for that.
     pub(super) async fn read_maps(&mut self) -> Result<()> {
+        self.maps.clear();
         let (width, height) = (self.pass.request.width, self.pass.request.height);
         for (slot, control) in self.controls().into_iter().enumerate() {
             let part = self.pass.canvas.and_then(|canvas| Canvas::part(canvas, &control.image));
@@ -35,9 +36,7 @@ impl<'a> Run<'a> {
     /// By how much what the control networks give counts in step `i`; those of them that count in it at all.
     pub(super) fn steer(&mut self, i: usize) -> Result<Vec<usize>> {
         let Shape { copies, batch, .. } = self.shape;
-        // A run that is gone on with counts as the whole one does.
-        let before = self.pass.request.entered();
-        let (i, steps) = (before + i, before + self.pass.taken.count());
+        let (i, steps) = self.pass.counted(i);
         let (mut strengths, mut steering) = (Vec::new(), Vec::new());
         for (slot, control) in self.controls().into_iter().enumerate() {
             let residuals = self.config.controls.get(control.model).map_or(0, |network| network.residuals());

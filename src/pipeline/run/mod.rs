@@ -344,17 +344,13 @@ impl Pipeline {
         dump: Option<&'a mut Dump>,
     ) -> Result<Run<'a>> {
         let Pipeline { engine, config, enlarger, networks, manifest, .. } = self;
-        networks.turns(pass.taken.count())?;
-        networks.turn(engine, manifest, (at, pass.taken.count()), cancel).await?;
+        let step = pass.counted(at);
+        networks.turns(step.1)?;
+        networks.turn(engine, manifest, step, cancel).await?;
         engine.prepare(shape, cancel).await?;
         let enlarger = enlarger.as_ref();
-<<<<<<< HEAD
         let (texts, maps) = (Turns::default(), Vec::new());
-        Ok(Run { engine, config, enlarger, shape, pass, texts, maps, cancel, dump })
-=======
-        let texts = Turns::default();
-        Ok(Run { engine, config, enlarger, networks, manifest, shape, pass, texts, cancel, dump })
->>>>>>> d08a9563 (A LoRA counts in some steps of a run: start and stop of its tag, of the API and of the page; what changes is merged again on the way)
+        Ok(Run { engine, config, enlarger, networks, manifest, shape, pass, texts, maps, cancel, dump })
     }
 }
 
@@ -430,6 +426,13 @@ impl<'a> Pass<'a> {
         let all = Taken { first: 0, ..self.taken };
         let whole = (self.request.entered() > 0).then(|| self.request.trajectory_of(config, all));
         whole.transpose()
+    }
+
+    /// Step `i` of those taken and their number, for what begins and ends on the way: a run that is gone on with counts as the
+    /// whole one does.
+    fn counted(&self, i: usize) -> (usize, usize) {
+        let before = self.request.entered();
+        (before + i, before + self.taken.count())
     }
 
     /// Whether step `step` of those taken, counted from 1, reports a picture of the latents.

@@ -127,12 +127,12 @@ impl Run<'_> {
     /// Before step `i`: where other networks count in it than in the one before, they are merged, and what was made with those
     /// is made anew.
     pub(super) async fn turn_networks(&mut self, i: usize, conditioning: &Conditioning) -> Result<()> {
-        let steps = self.pass.taken.count();
-        if !self.networks.turns(steps)?.contains(&i) {
+        let step = self.pass.counted(i);
+        if !self.networks.turns(step.1)?.contains(&step.0) {
             return Ok(());
         }
         let state = self.engine.hold().await?;
-        self.networks.turn(self.engine, self.manifest, (i, steps), self.cancel).await?;
+        self.networks.turn(self.engine, self.manifest, step, self.cancel).await?;
         self.engine.prepare(self.shape, self.cancel).await?;
         if !state.is_empty() {
             self.read_maps().await?;
