@@ -257,12 +257,12 @@ export class Loras {
       const input = make('input', { type: 'number', min: '0', step: 'any', placeholder, inputMode: 'decimal' });
       input.setAttribute('aria-label', `${text} which step of ${name}`);
       input.dataset.key = key;
-      return { key, input, label: make('label', {}, `${text} `, input) };
+      return { key, input, field: make('div', { className: 'field' }, make('label', { textContent: text }), input) };
     });
     const summary = make('summary', { textContent: 'In all steps' });
     const hint = make('p', { className: 'quiet', textContent: 'Steps, counted from 1, or a share of them, as 0.5. Where it begins or ends on the '
       + 'way, the model is changed again, which takes as long as switching it on; twice in a picture at most.' });
-    const element = make('details', { className: 'lora-when', hidden: true }, summary, make('div', {}, ...fields.map(({ label }) => label)), hint);
+    const element = make('details', { className: 'lora-when', hidden: true }, summary, make('div', { className: 'fields' }, ...fields.map(({ field }) => field)), hint);
     for (const { key, input } of fields) {
       input.addEventListener('change', () => {
         const found = this.#tag(name);
