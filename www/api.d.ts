@@ -152,11 +152,13 @@ export interface ImageTypes {
 export type ImageType = keyof ImageTypes;
 
 /** What makes a picture. Settings that are left out come from the model. */
-export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask' | 'regions' | 'controls' | 'loras' | 'embeddings'>> & {
+export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask' | 'hires' | 'regions' | 'controls' | 'loras' | 'embeddings'>> & {
   /** What the run begins with, instead of noise alone (img2img). */
   image?: PictureSource;
   /** The part of `image` that is drawn anew, white (inpainting). */
   mask?: PictureSource;
+  /** What is drawn is enlarged and drawn on at the larger size (hires fix); not with `image`. */
+  hires?: HiresOptions;
   /** Where in the picture parts of a prompt joined by `AND` count; at most 64. A part without a region counts everywhere. */
   regions?: RegionOptions[];
   /** Maps that steer the run, each by a ControlNet; at most 4. */
@@ -173,6 +175,12 @@ export type PictureOptions = Partial<Omit<GenerateRequest, 'image' | 'mask' | 'r
 /** A LoRA or one of its family, and how much of it. */
 export type LoraOptions = Partial<Omit<Lora, 'network'>> & {
   /** Its file in safetensors, or the address of one; left out, `name` is of one that is kept in this browser. */
+  model?: NetworkSource;
+};
+
+/** A second pass at a larger size. */
+export type HiresOptions = Omit<HiresFix, 'network'> & {
+  /** A network that enlarges in between, as `upscale` takes one, in the place of `upscaler`: its file, or the address of one. */
   model?: NetworkSource;
 };
 

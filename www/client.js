@@ -495,17 +495,18 @@ function checkImageType(imageType) {
 }
 
 /**
- * The pictures that a run begins with, masks of its prompt's parts, what steers it, what is merged into its model and words of one's own, as the engine takes them;
+ * The pictures that a run begins with, what enlarges it in between, masks of its prompt's parts, what steers it, what is merged into its model and words of one's own, as the engine takes them;
  * what reads them is fetched when there are some.
  * @param {any} settings
  */
-async function filesOfRun({ image, mask, regions, controls, loras, embeddings }) {
+async function filesOfRun({ image, mask, hires, regions, controls, loras, embeddings }) {
   const given = Object.entries({ image, mask }).filter(([, source]) => source !== undefined && source !== null);
-  if (!given.length && !regions?.length && !controls?.length && !loras?.length && !embeddings?.length) return {};
-  const { controlOf, embeddingOf, loraOf, pixelsOf, regionOf } = await import('./pixels.js');
+  if (!given.length && !hires?.model && !regions?.length && !controls?.length && !loras?.length && !embeddings?.length) return {};
+  const { controlOf, embeddingOf, hiresOf, loraOf, pixelsOf, regionOf } = await import('./pixels.js');
   const pictures = Object.fromEntries(await Promise.all(given.map(async ([field, source]) => [field, await pixelsOf(source, field)])));
   return {
     ...pictures,
+    ...(hires?.model && { hires: hiresOf(hires) }),
     ...(regions?.length && { regions: await Promise.all(regions.map(regionOf)) }),
     ...(controls?.length && { controls: await Promise.all(controls.map(controlOf)) }),
     ...(loras?.length && { loras: loras.map(loraOf) }),

@@ -48,8 +48,8 @@ const RECIPE = {
 const PREVIEWS = { size: true, every: true };
 /** @type {Names<Required<import('./protocol.d.ts').Walk>>} */
 const WALK = { prompt: true, seed: true, share: true };
-/** @type {Names<Required<import('./protocol.d.ts').HiresFix>>} */
-const HIRES = { scale: true, strength: true, steps: true, upscaler: true };
+/** @type {Names<Required<import('./api.d.ts').HiresOptions>>} */
+const HIRES = { scale: true, strength: true, steps: true, upscaler: true, model: true };
 /** @type {Names<Required<import('./protocol.d.ts').SamplerOptions>>} */
 const SAMPLER_OPTIONS = {
   eta: true, sChurn: true, sTmin: true, sTmax: true, sNoise: true, sigmaMin: true, sigmaMax: true, rho: true,

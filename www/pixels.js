@@ -63,6 +63,16 @@ export function networkOf(source) {
 }
 
 /**
+ * A second pass by a network as the worker takes it.
+ * @param {import('./api.d.ts').HiresOptions} hires
+ * @returns {import('./protocol.d.ts').HiresFix}
+ */
+export function hiresOf({ model, ...rest }) {
+  if (rest.upscaler !== undefined) throw invalid('hires', 'has an upscaler and a model, one of which enlarges; leave the other out');
+  return { ...rest, network: networkOf(/** @type {import('./api.d.ts').NetworkSource} */ (model)) };
+}
+
+/**
  * A LoRA as the worker takes it.
  * @param {import('./api.d.ts').LoraOptions} lora
  * @returns {import('./protocol.d.ts').Lora}

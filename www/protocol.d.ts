@@ -407,6 +407,8 @@ export interface HiresFix {
   steps?: number;
   /** Default: "latent". */
   upscaler?: Upscaler;
+  /** A network of its own, as `upscale` takes one, enlarges the picture in the place of `upscaler`. */
+  network?: NetworkFile;
 }
 
 /** Windows of a picture, in pixels, multiples of 8. */

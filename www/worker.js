@@ -86,7 +86,7 @@ async function perform(call) {
         clearRegisters(); // the next step comes
       };
       const before = running;
-      const made = await cancellable(call.id, async (engine) => engine.generate(await withNetworks(call.request), tell));
+      const made = await cancellable(call.id, async (engine) => engine.generate(withEnlarger(await withNetworks(call.request)), tell));
       const notices = running === before ? made.notices : [running.reason, ...made.notices];
       return { ...made, notices, capabilities: running.capabilities() };
     }
@@ -273,6 +273,14 @@ async function withNetworks(asked) {
     } // the engine says that one of a prompt is left out
   }
   return { ...request, loras };
+}
+
+/** A request with the file of what enlarges between its passes, read when it is asked for. */
+function withEnlarger(request) {
+  const { network, ...hires } = request.hires ?? {};
+  if (!network) return request;
+  const { key, name } = network;
+  return { ...request, hires: { ...hires, key, name, read: () => bytesOf(network) } };
 }
 
 const progressOf = ({ id }) => (progress) => self.postMessage({ type: 'progress', id, progress });

@@ -20,7 +20,7 @@ use super::request::{self, ModelRequest};
 use super::room::{self, Room};
 use super::run::run;
 use super::study;
-use super::upscale::Ask;
+use super::upscale::{Ask, NetworkFile};
 use super::values::{Capabilities, LoadedModel, StorageReport, StoredModel, plain};
 use crate::config::MAX_CONTROLS;
 use crate::pipeline::{self, Cancel, Enlarger};
@@ -70,8 +70,9 @@ impl Loaded {
     }
 }
 
-/// What `generate` is asked for: the request, and the files that it names of ControlNets and LoRAs.
-type Asked<'a> = (pipeline::Request, &'a [ControlFile], &'a [LoraAsk]);
+/// What `generate` is asked for: the request, and the files that it names of ControlNets, of LoRAs, and of what enlarges between
+/// two passes.
+type Asked<'a> = (pipeline::Request, &'a [ControlFile], &'a [LoraAsk], Option<&'a NetworkFile>);
 
 /// How to stop the call that runs.
 #[derive(Clone)]
@@ -186,8 +187,9 @@ impl Engine {
         let inner = self.inner.clone();
         let files = request::control_files(&request).map_err(to_js)?;
         let loras = LoraAsk::all(&request).map_err(to_js)?;
+        let enlarges = NetworkFile::of(&get(&request, "hires")).map_err(to_js)?;
         let request = request::generate(&request).map_err(to_js)?;
-        inner.generate((request, &files, &loras), &on_event).await.map_err(to_js)
+        inner.generate((request, &files, &loras, enlarges.as_ref()), &on_event).await.map_err(to_js)
     }
 
     /// Answers a question of the view that explains: a step looked into, a picture encoded or noised, and so on.
@@ -243,15 +245,21 @@ impl Engine {
 
 /// The picture enlarged by the network that is asked for, which stays for the next one.
 async fn enlarged(work: &mut Work, ask: &Ask, running: &Running, on_event: &JsValue) -> Result<JsValue> {
-    let network = match work.enlarger.take() {
-        Some((key, network)) if key == ask.key => network,
-        _ => ask.network(&work.device).await?, // the other one is gone before
-    };
-    let (_, network) = work.enlarger.insert((ask.key.clone(), network));
+    let network = work.network(&ask.file).await?;
     ask.answer(network, &running.cancel, on_event).await
 }
 
 impl Work {
+    /// The network of a file, ready to enlarge.
+    async fn network(&mut self, file: &NetworkFile) -> Result<&Enlarger> {
+        let network = match self.enlarger.take() {
+            Some((key, network)) if key == file.key => network,
+            _ => file.network(&self.device).await?, // the other one is gone before
+        };
+        let (_, network) = self.enlarger.insert((file.key.clone(), network));
+        Ok(network)
+    }
+
     /// Merges the LoRAs that are asked for into the model in use.
     async fn merge(&mut self, asks: &[LoraAsk], running: &Running) -> Result<()> {
         match &mut self.loaded {
@@ -444,7 +452,7 @@ impl Inner {
     async fn run(
         &self,
         work: &mut Work,
-        (mut request, files, asks): Asked<'_>,
+        (mut request, files, asks, enlarges): Asked<'_>,
         running: &Running,
         on_event: &JsValue,
     ) -> Result<JsValue> {
@@ -456,6 +464,13 @@ impl Inner {
                 Ok(()) => work.merge(asks, running).await,
                 failed => failed,
             };
+            let joined = match (joined, enlarges) {
+                (Ok(()), Some(file)) => work
+                    .network(file)
+                    .await
+                    .map(|network| request.hires_network = Some(network.name().to_string())),
+                (joined, _) => joined,
+            };
             let Some(loaded) = &mut work.loaded else {
                 return Err(Error::InvalidInput { field: "model", message: "no model is loaded yet".into() });
             };
@@ -464,10 +479,15 @@ impl Inner {
                 control.model = place.unwrap_or(usize::MAX);
             }
             let request = &request;
+            let backend = &mut loaded.acquired.backend;
+            // It is lent to the run.
+            let (key, network) = work.enlarger.take().filter(|_| enlarges.is_some()).unzip();
+            backend.set_enlarger(network);
             let made = match joined {
-                Ok(()) => run(&mut loaded.acquired.backend, request, &running.cancel, on_event).await,
+                Ok(()) => run(backend, request, &running.cancel, on_event).await,
                 Err(error) => Err(error),
             };
+            work.enlarger = key.zip(backend.set_enlarger(None));
             match made {
                 Ok(made) => {
                     let backend = &loaded.acquired.backend;

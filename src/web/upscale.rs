@@ -11,13 +11,32 @@ use crate::Result;
 use crate::image::{MadeOf, Rgba, XMP, encode_png};
 use crate::pipeline::{Cancel, Enlarger, Progress, Tiling};
 
-/// What is asked for: `{ key, name, read, image, scale, tiling }`.
-pub(super) struct Ask {
+/// A network's file: `{ key, name, read }`.
+pub(super) struct NetworkFile {
     /// The same for the same file.
     pub key: String,
     name: String,
     /// Promises the file's bytes.
     read: JsValue,
+}
+
+impl NetworkFile {
+    /// Reads one, or nothing where there is no key.
+    pub fn of(value: &JsValue) -> Result<Option<NetworkFile>> {
+        let key = request::text(value, "key")?;
+        let (name, read) = (request::text(value, "name")?, get(value, "read"));
+        Ok((!key.is_empty()).then_some(NetworkFile { key, name, read }))
+    }
+
+    /// The network, on the device.
+    pub async fn network(&self, device: &Device) -> Result<Enlarger> {
+        device.enlarger(&self.name, &browser::read_bytes(&self.read, &self.name).await?).await
+    }
+}
+
+/// What is asked for: a network's file with `{ image, scale, tiling }`.
+pub(super) struct Ask {
+    pub file: NetworkFile,
     image: Rgba,
     scale: Option<f64>,
     tiling: Tiling,
@@ -29,19 +48,13 @@ impl Ask {
         if scale.is_some_and(|scale| !(scale > 0.0 && scale.is_finite())) {
             return Err(request::invalid("scale", "must be a number above 0"));
         }
+        let none = || request::invalid("model", "there is no network to enlarge with");
         Ok(Ask {
-            key: request::text(value, "key")?,
-            name: request::text(value, "name")?,
-            read: get(value, "read"),
+            file: NetworkFile::of(value)?.ok_or_else(none)?,
             image: rgba(&get(value, "image"), "picture")?,
             scale,
             tiling: request::tiling(value)?,
         })
-    }
-
-    /// The network, on the device.
-    pub async fn network(&self, device: &Device) -> Result<Enlarger> {
-        device.enlarger(&self.name, &browser::read_bytes(&self.read, &self.name).await?).await
     }
 
     /// Enlarges the picture and tells how far it is.

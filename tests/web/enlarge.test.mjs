@@ -45,6 +45,7 @@ test('what was drawn becomes twice as large, drawn on; it knows what it came fro
   await mode(page, 'Enlarge');
   await looking(page);
   await page.locator('#enlarging').getByText(`${first.width} × ${first.height} pixels become ${2 * first.width} × ${2 * first.height}, enlarged by Lanczos`).waitFor();
+  await page.locator('#enlarging').getByText('This model draws 128 × 128 pixels: larger pictures it blurs and doubles').waitFor();
   assert.equal(await page.locator('#strength-words').textContent(), '15 %');
   await generateButton(page).click();
   await says(page, 'Done in');

@@ -182,6 +182,40 @@ test('the large view by finger: a swipe to the next, two fingers to come nearer'
   assert.equal(await seen(page), 'a fox', 'coming nearer is no swipe');
 });
 
+test('which picture came from which is shown below it, and each is a press away, by keys too', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await draw(page, 'a fox', { Steps: 2, Seed: 1 });
+  await page.getByRole('radio', { name: 'From a picture', exact: true }).check({ force: true });
+  await page.getByRole('img', { name: 'The picture that a run begins with' }).waitFor();
+  await draw(page, 'a cat');
+  await draw(page, 'a panda');
+  const kin = page.getByRole('list', { name: 'Which picture came from which' });
+  const names = () => kin.getByRole('button').evaluateAll((all) => all.map((button) => button.getAttribute('aria-label')));
+  await page.locator('#enlarge').focus();
+  await page.keyboard.press('Enter');
+  await shows(page, 'a panda');
+  assert.deepEqual(await names(), ['before: a fox', 'a panda']);
+  await kin.getByRole('button', { name: 'before: a fox' }).focus();
+  await page.keyboard.press('Enter');
+  await shows(page, 'a fox');
+  assert.deepEqual(await names(), ['a fox', 'made from it: a cat', 'made from it: a panda']);
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-label')), 'a fox');
+  assert.deepEqual(await kin.locator('li[data-from]').count(), 1, 'both stand behind one arrow');
+  await kin.getByRole('button', { name: 'made from it: a cat' }).click();
+  await shows(page, 'a cat');
+  await page.locator('#large-close').click();
+  assert.equal(await picture(page).getAttribute('aria-label'), 'a cat', 'it stands on the stage then');
+
+  // One that came from nothing and from which nothing came has none.
+  await page.getByRole('radio', { name: 'From words', exact: true }).check({ force: true });
+  await draw(page, 'a red apple');
+  await page.locator('#enlarge').focus();
+  await page.keyboard.press('Enter');
+  await shows(page, 'a red apple');
+  assert.equal(await kin.isVisible(), false);
+});
+
 test('picking a thumbnail brings the stage into view', async () => {
   const page = await withPictures({ viewport: { width: 390, height: 600 } });
   await page.locator('#export').scrollIntoViewIfNeeded();

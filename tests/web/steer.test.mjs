@@ -8,6 +8,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
 import { checkpoint, controlNet } from './checkpoint.mjs';
 import { assertDone, draw, generateButton, pixels, psnr, ready, saveExact, stand, visitor } from './page.mjs';
+import { nearest } from './upscaler.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
 const folder = mkdtempSync(join(tmpdir(), 'opengen-steer-'));
@@ -75,6 +76,34 @@ test('a second pass draws on at a larger size, is kept, written and read back', 
   await page.locator('#hiresScale').fill('9');
   await page.locator('#generate').click();
   await page.locator('#hiresScale-error').getByText('Enlarge by takes a number from 1 to 4.').waitFor();
+});
+
+test('a second pass is enlarged by the upscaler that was brought for Enlarge', { timeout: 240_000 }, async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await open(page, 'second');
+  await page.locator('#hiresScale').fill('1.5');
+  assert.equal(await page.locator('#hiresUpscaler option[value=network]').count(), 0, 'there is none yet');
+  await page.setInputFiles('#add-model-file', written('2x-Nearest.safetensors', nearest(2)));
+  await told(page, '“2x-Nearest.safetensors” enlarges pictures from now on.');
+  await page.getByRole('radio', { name: 'From words', exact: true }).check({ force: true });
+  await page.locator('#hiresUpscaler').selectOption({ label: '2x-Nearest' });
+  await page.locator('#hiresSteps').fill('2');
+  await draw(page, 'a red apple', { Seed: 3, Steps: 2, Width: 64, Height: 64 });
+  await assertDone(page);
+  const first = await pixels(page);
+  assert.deepEqual([first.width, first.height], [96, 96]);
+  const { text } = await saved(page, 'enlarged.png');
+  assert.match(text, /Hires upscale: 1\.5.*Hires upscaler: 2x-Nearest/s);
+
+  // A reload keeps the choice, and the file with it.
+  await page.reload();
+  await ready(page);
+  await generateButton(page).click();
+  await page.waitForFunction(() => document.querySelector('#status').textContent.startsWith('Done in '), null, { timeout: 120_000 });
+  assert.equal(psnr(await pixels(page), first), Infinity);
+  assert.equal(await page.locator('#hiresUpscaler').inputValue(), 'network');
+  assert.deepEqual(page.trouble, []);
 });
 
 test('a tile without seams', { timeout: 240_000 }, async () => {

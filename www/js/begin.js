@@ -143,6 +143,11 @@ export class Begin {
   }
 
   /** What a request says of its beginning: nothing, where it is noise. */
+  /** The network that enlarges, where the visitor has brought one. */
+  get network() {
+    return this.#kept.network;
+  }
+
   get request() {
     return requestOf(this.#kept, this.drawn());
   }

@@ -81,6 +81,23 @@ export class Gallery {
     }
   }
 
+  /**
+   * What a picture was made from, the first of all first, and what was made from it, the oldest first.
+   * @param {Made} made @returns {{before: import('./pictures.js').Entry[], after: import('./pictures.js').Entry[]}}
+   */
+  kin({ entry }) {
+    const before = [];
+    for (let one = entry; one?.settings.image !== undefined;) {
+      const { image } = one.settings;
+      one = this.#entries.find(({ source }) => source === image);
+      if (!one || one.id === entry.id || before.includes(one)) break;
+      before.unshift(one);
+    }
+    const source = this.#entries.find(({ id }) => id === entry?.id)?.source;
+    const after = source === undefined ? [] : this.#entries.filter(({ id, settings }) => settings.image === source && id !== entry.id);
+    return { before, after: after.reverse() };
+  }
+
   /** Picks the picture that others began with under this hash. @param {string} hash @returns {Promise<boolean>} whether it is here */
   async openSource(hash) {
     const entry = this.#entries.find(({ source }) => source === hash);

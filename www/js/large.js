@@ -1,7 +1,7 @@
 /** Pictures as large as the window: one after the other, nearer, or two with a line between them that can be moved. */
 
 import { differences } from './difference.js';
-import { $ } from './dom.js';
+import { $, make } from './dom.js';
 
 /** How near a picture can be brought. */
 const NEAREST = 8;
@@ -24,12 +24,14 @@ export class Large {
    * @param {object} options
    * @param {() => Made | null} options.current what stands on the stage
    * @param {(from: Made, step: -1 | 1) => Promise<Made | null>} options.beside the next newer (-1) or older (1) one
+   * @param {(look: Made) => {before: import('./pictures.js').Entry[], after: import('./pictures.js').Entry[]}} options.kin what it was made from, and what from it
+   * @param {(entry: import('./pictures.js').Entry) => Promise<Made>} options.read a picture of the strip
    * @param {(look: Made) => void} options.onLeft closed with another picture than it was opened with
    * @param {(look: Made) => void} options.onSave
    * @param {((look: Made) => void) | null} options.onShare null where this browser cannot
    */
-  constructor({ current, beside, onLeft, onSave, onShare }) {
-    Object.assign(this, { current, beside, onLeft });
+  constructor({ current, beside, kin, read, onLeft, onSave, onShare }) {
+    Object.assign(this, { current, beside, kin, read, onLeft });
     this.view = $('large-view');
     $('enlarge').addEventListener('click', () => this.open());
     $('picture').addEventListener('click', () => this.open());
@@ -66,6 +68,42 @@ export class Large {
     this.#draw();
     $('large-words').textContent = wordsOf(look);
     this.#lookBeside();
+    this.#showKin();
+  }
+
+  /** What it was made from and what was made from it, each a press away. */
+  #showKin() {
+    const look = this.#look;
+    const { before, after } = look.entry ? this.kin(look) : { before: [], after: [] };
+    for (const image of $('large-kin').querySelectorAll('img')) URL.revokeObjectURL(image.src);
+    $('large-kin').hidden = !before.length && !after.length;
+    if ($('large-kin').hidden) return $('large-kin').replaceChildren();
+    const line = [...before, look.entry, ...after];
+    const item = (entry, i) => {
+      const words = wordsOf({ settings: entry.settings });
+      const button = make('button', { type: 'button' }, make('img', { src: URL.createObjectURL(entry.thumbnail), alt: '' }));
+      const place = i < before.length ? 'before: ' : entry === look.entry ? '' : 'made from it: ';
+      button.setAttribute('aria-label', place + words);
+      if (entry === look.entry) button.setAttribute('aria-current', 'true');
+      else button.addEventListener('click', () => this.#goTo(entry));
+      const row = make('li', {}, button);
+      // Those that were made from this one stand beside each other.
+      row.toggleAttribute('data-from', i > 0 && i <= before.length + 1);
+      return row;
+    };
+    $('large-kin').replaceChildren(...line.map(item));
+    $('large-kin').querySelector('[aria-current]').scrollIntoView({ block: 'nearest', inline: 'center' });
+    return undefined;
+  }
+
+  /** @param {import('./pictures.js').Entry} entry of its kin */
+  async #goTo(entry) {
+    const look = this.#look;
+    const next = await this.read(entry).catch(() => null);
+    if (!next || look !== this.#look) return;
+    this.#compare(false);
+    this.#show(next);
+    $('large-kin').querySelector('[aria-current]')?.focus();
   }
 
   /** Offers only what is there. */

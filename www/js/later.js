@@ -37,6 +37,8 @@ export function furnish({
   new Large({
     current: () => shown.current,
     beside: (made, step) => gallery.beside(made, step),
+    kin: (made) => gallery.kin(made),
+    read: (entry) => gallery.open(entry),
     onLeft: (made) => gallery.onPick(made),
     onSave: (made) => actions.save(made),
     onShare: canShare() ? (made) => actions.share(made) : null,

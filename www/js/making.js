@@ -194,13 +194,14 @@ export class Making {
         if (adding.now) say(`Drawing begins when ${adding.now.name} is added`);
         if (shown.following) stage.begin(request);
         const progress = this.#progressOf(request, i, requests.length);
-        const { typed, image, mask, factor, network, controls, regions, ...settings } = request;
+        const { typed, image, mask, factor, network, hires, controls, regions, ...settings } = request;
         const sources = {
           image: await this.#sourceOf('image', image), mask: await this.#sourceOf('mask', mask),
+          ...(hires && { hires: await this.#second(hires) }),
           ...(controls || regions ? await this.#steering(request) : {}),
         };
         const result = network
-          ? await (await this.#part(() => import('../paint/enlarging.js'), new URL('../paint/enlarging.js', import.meta.url))).enlarged(request, sources.image, { session, pictures: this.pictures, signal })
+          ? await (await this.#enlarging()).enlarged(request, sources.image, { session, pictures: this.pictures, signal })
           : await session.generate({ ...settings, ...sources, previews: true, signal, ...progress });
         made.push(await this.#finish(request, reading, result));
         onMade?.(i, made[i]);
@@ -230,6 +231,16 @@ export class Making {
   async #steering(request) {
     const here = await this.#part(() => import('../steer/sources.js'), new URL('../steer/sources.js', import.meta.url));
     return here.steering(request, this.pictures, this.session.og);
+  }
+
+  /** A second pass with the file of the network that enlarges before it, where one does. @param {any} hires */
+  async #second({ network, ...hires }) {
+    return network ? { ...hires, model: await (await this.#enlarging()).fileOf(network, this.pictures) } : hires;
+  }
+
+  /** What enlarges by a network. */
+  #enlarging() {
+    return this.#part(() => import('../paint/enlarging.js'), new URL('../paint/enlarging.js', import.meta.url));
   }
 
   /** Code that few pictures need. @template T @param {() => Promise<T>} load @param {URL} address @returns {Promise<T>} */

@@ -6,6 +6,8 @@ import { largerSize, mostTimes } from '../js/begun.js';
 import { $, make } from '../js/dom.js';
 
 const FACTORS = [1.5, 2, 3, 4];
+/** A model that draws fewer pixels than so many knows no larger pictures either. */
+const SMALL = 256 * 256;
 
 export class EnlargeView {
   /** @param {import('../js/begin.js').Begin} begin */
@@ -40,11 +42,14 @@ export class EnlargeView {
     this.factor.replaceChildren(...factors.map((times) => make('option', { value: String(times), textContent: `${times} times` })));
     this.factor.value = String(factor);
     const to = largerSize({ size, factor, network });
+    const { width, height } = this.begin.drawn();
+    const small = to.width * to.height > 2 * width * height && width * height < SMALL
+      ? ` This model draws ${width} × ${height} pixels: larger pictures it blurs and doubles, and an upscaler makes them better.` : '';
     const becomes = `${size.width} × ${size.height} pixels become ${to.width} × ${to.height}`;
     this.words.textContent = network
       ? `${becomes}, by “${network.name}” (${network.about}).`
       : `${becomes}, enlarged by Lanczos and drawn on by the model, which adds detail. An upscaler’s file (ESRGAN, Real-ESRGAN or `
-        + `SRVGGNetCompact, safetensors) does it by itself, and beyond ${LIMITS.size.to} pixels on a side.`;
+        + `SRVGGNetCompact, safetensors) does it by itself, and beyond ${LIMITS.size.to} pixels on a side.${small}`;
     this.choose.textContent = network ? 'Another upscaler' : 'Choose an upscaler';
     this.without.hidden = !network;
   }

@@ -8,16 +8,27 @@ import { bar, say } from '../js/status.js';
 let last = null;
 
 /**
- * @param {any} request whose `network` is named by its hash @param {Blob} image
- * @param {{session: import('../js/session.js').Session, pictures: import('../js/pictures.js').Pictures, signal: AbortSignal}} by
- * @throws {import('../errors.js').OpenGenError} INVALID_INPUT where the browser has let go of the network
+ * The file of a network of the visitor's.
+ * @param {{hash: string, name: string}} network @param {import('../js/pictures.js').Pictures} pictures
+ * @throws {import('../errors.js').OpenGenError} INVALID_INPUT where the browser has let go of it
  */
-export async function enlarged({ network: { hash, name }, factor, seed, tiling }, image, { session, pictures, signal }) {
+export async function fileOf({ hash, name }, pictures) {
   if (last?.hash !== hash) {
     const file = await pictures.source(hash);
     if (!file) throw invalid('image', 'the upscaler is not here any more: choose its file again, or enlarge without one');
     last = { hash, file: new File([file], `${name}.safetensors`) };
   }
+  return last.file;
+}
+
+/**
+ * @param {any} request whose `network` is named by its hash @param {Blob} image
+ * @param {{session: import('../js/session.js').Session, pictures: import('../js/pictures.js').Pictures, signal: AbortSignal}} by
+ * @throws {import('../errors.js').OpenGenError} INVALID_INPUT where the browser has let go of the network
+ */
+export async function enlarged({ network, factor, seed, tiling }, image, { session, pictures, signal }) {
+  const { name } = network;
+  const model = await fileOf(network, pictures);
   const started = performance.now();
   say('Enlarging', name);
   const onProgress = (/** @type {{share: number}} */ { share }) => {
@@ -25,7 +36,7 @@ export async function enlarged({ network: { hash, name }, factor, seed, tiling }
     say('Enlarging', `${Math.round(share * 100)} % · ${duration(left / 1000)} left`);
     bar(share);
   };
-  const made = await session.upscale(image, { model: last.file, scale: factor, tiling, onProgress, signal });
+  const made = await session.upscale(image, { model, scale: factor, tiling, onProgress, signal });
   const totalMs = performance.now() - started;
   return { image: made.image, png: [made.png], seed, timings: { totalMs }, notices: [] };
 }

@@ -13,6 +13,8 @@ const METHODS = [
   ['latent-bicubic-antialiased', 'Latent (bicubic antialiased)'], ['latent-nearest', 'Latent (nearest)'],
   ['latent-nearest-exact', 'Latent (nearest-exact)'], ['lanczos', 'Lanczos'],
 ];
+/** The visitor's upscaler, that of *Enlarge*, in the place of one of them. */
+const OWN = 'network';
 /** @type {[import('../protocol.d.ts').Tiling, string][]} */
 const TILINGS = [['none', 'Off'], ['both', 'All sides'], ['x', 'Left, right'], ['y', 'Top, bottom']];
 /** A factor of 1 is no second pass. */
@@ -45,12 +47,13 @@ export class Second {
     $('second-box').replaceChildren(make('div', { className: 'fields' }, scale, tiling, method, steps, strength, this.#hint, tiles, this.#overlap, this.#inTiles));
     strength.classList.add('wide');
     const kept = { ...PLAIN, ...keep.read('second')?.values };
+    this.#offer();
     for (const id of FIELDS) {
       $(id).value = kept[id];
       for (const event of ['input', 'change']) $(id).addEventListener(event, () => this.#changed(id));
     }
     for (const id of ['width', 'height']) for (const event of ['input', 'put']) $(id).addEventListener(event, () => this.#draw());
-    $('modes').addEventListener('change', () => this.#draw());
+    for (const [element, event] of [[$('modes'), 'change'], [$('second'), 'toggle']]) element.addEventListener(event, () => this.#draw());
     $('reset').addEventListener('click', () => this.#write(PLAIN));
     this.#draw();
   }
@@ -66,7 +69,9 @@ export class Second {
     const { hiresScale, hiresUpscaler, hiresStrength, hiresSteps, tiling, tiles, tilesOverlap } = this.#values;
     const windows = tiles.trim() && { tiles: { size: Number(tiles), ...(tilesOverlap.trim() && { overlap: Number(tilesOverlap) }) } };
     const steps = hiresSteps.trim() === '' ? {} : { steps: Number(hiresSteps) };
-    const hires = { scale: Number(hiresScale), upscaler: hiresUpscaler, strength: Number(hiresStrength), ...steps };
+    const { network } = this.begin;
+    const by = hiresUpscaler === OWN ? network && { network: { hash: network.hash, name: network.name } } : { upscaler: hiresUpscaler };
+    const hires = { scale: Number(hiresScale), ...by, strength: Number(hiresStrength), ...steps };
     return { ...(hires.scale > FROM && !image && { hires }), ...(tiling !== 'none' && { tiling }), ...windows };
   }
 
@@ -100,7 +105,7 @@ export class Second {
 
   /** What a picture was made with; what it does not say is off. @param {{hires?: any, tiling?: any, tiles?: any}} settings */
   take({ hires, tiling, tiles }) {
-    const { scale = 1, upscaler, strength, steps } = hires ?? {};
+    const { scale = 1, network, upscaler = network && network.hash === this.begin.network?.hash ? OWN : undefined, strength, steps } = hires ?? {};
     this.#write({
       ...PLAIN, hiresScale: String(scale), tiling: tiling ?? 'none', ...(upscaler && { hiresUpscaler: upscaler }),
       ...(strength && { hiresStrength: String(strength) }), ...(steps && { hiresSteps: String(steps) }),
@@ -139,8 +144,21 @@ export class Second {
     return ['width', 'height'].map((side) => Math.floor((Number($(side).value) * Number($('hiresScale').value)) / step) * step);
   }
 
+  /** The visitor's upscaler among the methods, while there is one. */
+  #offer() {
+    const { network } = this.begin;
+    const methods = $('hiresUpscaler');
+    const there = [...methods.options].find(({ value }) => value === OWN);
+    if (!network) {
+      there?.remove();
+      if (!methods.value) methods.value = PLAIN.hiresUpscaler;
+    } else if (there) there.textContent = network.name;
+    else methods.append(make('option', { value: OWN, textContent: network.name }));
+  }
+
   /** Shows what is set, on the closed lid too, and keeps it. */
   #draw() {
+    this.#offer();
     const { hiresScale, hiresStrength, tiling, tiles } = this.#values;
     const larger = Number(hiresScale) > FROM;
     for (const element of this.#later) element.hidden = !larger;

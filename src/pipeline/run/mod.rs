@@ -109,9 +109,9 @@ impl Pipeline {
         self.enlarger.as_ref()
     }
 
-    /// Sets the network that enlarges in hires fix, where a request asks for one.
-    pub fn set_enlarger(&mut self, enlarger: Option<Enlarger>) {
-        self.enlarger = enlarger;
+    /// Sets the network that enlarges in hires fix, where a request asks for one; gives the one before.
+    pub fn set_enlarger(&mut self, enlarger: Option<Enlarger>) -> Option<Enlarger> {
+        std::mem::replace(&mut self.enlarger, enlarger)
     }
 
     /// What computes.
