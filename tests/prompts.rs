@@ -4,7 +4,8 @@ mod common;
 
 use common::prompts::{
     assert_embeddings_are_their_vectors, assert_regions_are_each_pictures, assert_same_throughout,
-    compare_prompts, compare_regions, compare_texts, compare_tiles, embedding, prompt_cases, text_states,
+    compare_compel, compare_prompts, compare_regions, compare_texts, compare_tiles, embedding, prompt_cases,
+    text_states,
 };
 use common::report::Report;
 use common::{F32, mini_request, model_folder};
@@ -57,7 +58,9 @@ fn what_stays_the_same_is_the_plain_prompt() {
 #[test]
 fn texts_are_those_of_every_origin() {
     let mut report = Report::new(1e-4);
-    compare_texts(&mut report, "processor", &mut pipeline("sd1"));
+    let mut pipeline = pipeline("sd1");
+    compare_texts(&mut report, "processor", &mut pipeline);
+    compare_compel(&mut report, "processor", &mut pipeline);
     report.finish();
 }
 

@@ -149,7 +149,7 @@ export type Sampler = 'ddim' | 'euler' | 'euler-a' | 'heun' | 'lms' | 'dpm++-2m'
 export type Schedule = 'default' | 'karras' | 'normal' | 'exponential' | 'polyexponential' | 'sgm-uniform' | 'simple' | 'ddim-uniform' | 'beta' | 'align-your-steps' | 'trailing' | 'linspace';
 /** What a UNet answers with: the noise, the velocity, or the finished latents. */
 export type Prediction = 'epsilon' | 'v_prediction' | 'sample';
-export type Dialect = 'a1111' | 'comfyui' | 'diffusers';
+export type Dialect = 'a1111' | 'comfyui' | 'diffusers' | 'compel';
 /** What brackets do in A1111's prompts: its setting of that name. */
 export type Emphasis = 'original' | 'no-norm' | 'ignore' | 'none';
 
@@ -172,7 +172,8 @@ export interface GenerateRequest {
    * Whose way prompts are read. "a1111": brackets weigh, `BREAK` and length make parts, `[red:green:0.5]` and `[cat|dog]` change
    * words on the way, `AND` draws several prompts into one picture, and the text is cleaned as original CLIP cleans it;
    * "comfyui": round brackets weigh, each word from what the empty prompt has in its place on; "diffusers": every character is
-   * text, as transformers tokenizes it, up to one part. Default: "a1111".
+   * text, as transformers tokenizes it, up to one part; "compel": `word++`, `word--` and `(phrase)1.3` weigh from the empty prompt on,
+   * `("one", "other").blend(0.7, 0.3)` mixes, `("one", "other").and()` reads one behind the other. Default: "a1111".
    */
   dialect?: Dialect;
   /**
@@ -814,6 +815,9 @@ export interface GenerateResult {
 export interface PictureSettings {
   prompt: string | null;
   negativePrompt: string | null;
+  /** What the prompts were made of, where that was a template (A1111's `Template`). */
+  template: string | null;
+  negativeTemplate: string | null;
   /** Whose way the prompts were read; null is A1111's. */
   dialect: Dialect | null;
   /** What brackets did; null is A1111's own. */

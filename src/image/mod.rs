@@ -14,7 +14,7 @@ mod texts;
 pub use apng::{MAX_FRAMES, encode_apng};
 pub use interpolate::{Interpolation, interpolate};
 pub use origin::{MadeOf, XMP, user_comment};
-pub use parameters::Parameters;
+pub use parameters::{Parameters, TEMPLATES};
 pub use png::{Decoded, MAX_PIXELS, decode_png, encode_made, encode_png};
 pub use resize::{Filter, Placement, Resize, blur, resize, resize_tile, same_shape};
 pub use texts::{Kind, MAX_TEXT, Text, Texts};

@@ -35,9 +35,10 @@ impl Parameters {
         let mut fields = fields_of(lines[at]);
         for (i, line) in lines[at + 1..].iter().enumerate() {
             let Some((key, value)) = line.split_once(':') else { continue };
-            if key.ends_with("Template") {
-                // All that follows belongs to it.
-                fields.push((key.trim().to_string(), lines[at + 1 + i..].join("\n")));
+            if TEMPLATES.contains(&key) {
+                // All that follows belongs to it, up to the negative one.
+                let rest = lines[at + 1 + i..].join("\n");
+                fields.extend(templates(&rest));
                 break;
             }
             fields.extend(key_of(key).map(|key| (key.to_string(), value.trim().to_string())));
@@ -71,7 +72,20 @@ fn quoted(value: &str) -> String {
     if plain { value.to_string() } else { serde_json::Value::from(value).to_string() }
 }
 
+/// What sd-dynamic-prompts calls what prompts were made of.
+pub const TEMPLATES: [&str; 2] = ["Template", "Negative Template"];
+
 const NEGATIVE: &str = "Negative prompt:";
+
+/// `Template: …`, over any number of lines, and `Negative Template: …` behind it, or that alone.
+fn templates(text: &str) -> Vec<(String, String)> {
+    let [prompt, negative] = TEMPLATES.map(|name| format!("{name}:"));
+    let both = text.strip_prefix(&negative).map(|text| ("", text));
+    let both = both.or_else(|| text.split_once(&format!("\n{negative}"))).unwrap_or((text, ""));
+    let texts = [both.0.strip_prefix(&prompt).unwrap_or(both.0), both.1];
+    let named = TEMPLATES.into_iter().zip(texts).filter(|(_, text)| !text.trim().is_empty());
+    named.map(|(name, text)| (name.to_string(), text.trim().to_string())).collect()
+}
 
 /// Prompt and negative prompt: a line that begins with the words for it, or, where all is on one line, those words.
 fn prompts(text: &str, on_one_line: bool) -> (String, String) {
@@ -238,8 +252,11 @@ mod tests {
             ("a red apple", "ugly")
         );
         assert_eq!(parameters.get("Seed"), Some("42"));
-        assert_eq!(parameters.fields.len(), 4);
-        assert_eq!(parameters.get("mood"), None);
+        assert_eq!(parameters.get("Template"), Some("a {red|green} apple\nmood: calm"));
+        assert_eq!(parameters.get("Negative Template"), Some("ugly"));
+        assert_eq!((parameters.fields.len(), parameters.get("mood")), (5, None));
+        let negative = Parameters::parse("p\nSteps: 4\nNegative Template: {a|b}");
+        assert_eq!((negative.get("Template"), negative.get("Negative Template")), (None, Some("{a|b}")));
         let more = Parameters::parse("p\nSteps: 4\nWildcard prompt: __colour__, shiny: yes");
         assert_eq!(more.get("Wildcard prompt"), Some("__colour__, shiny: yes"));
     }

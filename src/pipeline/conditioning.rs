@@ -123,7 +123,8 @@ impl Conditioning {
         tell_unknown(&read, &mut notices);
         let used = used(&read, &reading.embeddings, config)?;
         check_parts(&read, rows.len(), (request, config), &mut notices)?;
-        fill(&mut read, rows.len(), tokenizers, config.chunk_tokens())?;
+        let by = if request.dialect == Dialect::Compel { Filling::Empty } else { Filling::Again };
+        fill(&mut read, rows.len(), tokenizers, (config.chunk_tokens(), by))?;
         let (states, times) = states(&rows, &times, &read, tokenizers.iter().count());
         if states.len() > MAX_STATES {
             let message = format!(
@@ -220,9 +221,18 @@ fn vectors(request: &Request, config: &ModelConfig) -> Vec<f32> {
     request.embeddings.iter().flat_map(|embedding| of(embedding)).collect()
 }
 
+/// What makes texts of fewer chunks as long as the others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filling {
+    /// Their own chunks again, where that comes out even.
+    Again,
+    /// Empty chunks: compel's.
+    Empty,
+}
+
 /// As many chunks for each text: again and again what there is, where not too many come of that, for then attention sees what it
 /// saw of the text alone; else empty ones behind.
-fn fill(read: &mut Read, rows: usize, tokenizers: &Tokenizers, length: usize) -> Result<()> {
+fn fill(read: &mut Read, rows: usize, tokenizers: &Tokenizers, (length, by): (usize, Filling)) -> Result<()> {
     const LONGER: usize = 4;
     for encoded in read.values_mut() {
         // Encoders that pad with other tokens may count others.
@@ -236,10 +246,14 @@ fn fill(read: &mut Read, rows: usize, tokenizers: &Tokenizers, length: usize) ->
         || read.values().flat_map(|encoded| encoded.first()).map(|encoded| encoded.chunks.len().max(1));
     let most = counts().max().unwrap_or(1);
     let common = counts().fold(1, |a, b| if a > MAX_PARTS { a } else { lcm(a, b) });
-    let all = if common <= LONGER * most && common * rows <= MAX_PARTS { common } else { most };
+    let is_short = common <= LONGER * most && common * rows <= MAX_PARTS;
+    let all = if by == Filling::Again && is_short { common } else { most };
     for encoded in read.values_mut() {
         for (tokenizer, encoded) in tokenizers.iter().zip(encoded) {
-            tokenizer.fill(&mut encoded.chunks, all, length)?;
+            match by {
+                Filling::Again => tokenizer.fill(&mut encoded.chunks, all, length)?,
+                Filling::Empty => encoded.chunks.resize(all, tokenizer.empty(length)?),
+            }
         }
     }
     Ok(())
@@ -318,11 +332,13 @@ fn check_parts(
     // Encoders that pad with other tokens may count others.
     let parts = read.values().flatten().map(|encoded| encoded.chunks.len()).max().unwrap_or(1);
     let at_once = config.chunk_tokens() - 2;
-    if request.dialect == Dialect::Diffusers && tokens > at_once {
+    let cuts = [Dialect::Diffusers, Dialect::Compel].contains(&request.dialect);
+    if cuts && tokens > at_once {
+        let dialect = request.dialect;
         notices.push(format!(
-            "The prompt has {tokens} tokens; diffusers reads {at_once}, the rest was left out."
+            "The prompt has {tokens} tokens; {dialect} reads {at_once}, the rest was left out."
         ));
-    } else if parts > 1 {
+    } else if !cuts && parts > 1 {
         notices.push(format!(
             "The prompt has {tokens} tokens; the model reads {at_once} at a time, so it was read in {parts} parts."
         ));
@@ -359,9 +375,25 @@ impl Tokens {
         self.of_encoder(encoder).flat_map(|chunk| chunk.ids.iter().copied()).collect()
     }
 
-    /// Whether any token has a weight other than 1.
+    /// Whether what a text encoder makes of it is changed: a token has a weight other than 1, or chunks are mixed.
     pub fn is_weighted(&self) -> bool {
-        self.texts.iter().flatten().flatten().any(|chunk| chunk.weights.iter().any(|w| *w != 1.0))
+        self.texts.iter().flatten().flatten().any(Chunk::is_changed)
+    }
+
+    /// How many chunks are mixed with one at most.
+    pub fn mixed(&self, encoder: usize) -> usize {
+        self.of_encoder(encoder).map(|chunk| chunk.mixed.len()).max().unwrap_or(0)
+    }
+
+    /// What is mixed with each chunk as number `number`, in the same rows; a chunk that has no such stands for itself, by a share of 0.
+    pub fn beside(&self, number: usize) -> Tokens {
+        let one = |chunk: &Chunk| match chunk.mixed.get(number) {
+            Some((share, chunk)) => Chunk { share: *share, ..chunk.clone() },
+            None => Chunk { share: 0.0, mixed: Vec::new(), ..chunk.clone() },
+        };
+        let row = |row: &Vec<Chunk>| row.iter().map(one).collect();
+        let texts = self.texts.iter().map(|rows| rows.iter().map(row).collect());
+        Tokens { texts: texts.collect() }
     }
 
     /// Embeddings on the way from this conditioning's to the other's, `[rows, chunks · tokens, hidden]`: an arc for
@@ -370,13 +402,16 @@ impl Tokens {
         from.chunks(hidden).zip(to.chunks(hidden)).flat_map(|(a, b)| spherical(a, b, share)).collect()
     }
 
-    /// Applies the prompts' weights to a text encoder's embeddings `[rows, chunks · tokens, hidden]`; `empty` `[tokens, hidden]` are
+    /// Applies the prompts' weights and shares to a text encoder's embeddings `[rows, chunks · tokens, hidden]`; `empty` `[tokens, hidden]` are
     /// those of no prompt, where they count.
     pub fn weigh(&self, encoder: usize, embeddings: &mut [f32], weighting: Weighting, empty: &[f32]) {
         let chunks = self.rows(encoder).len() * self.chunks();
         let len = embeddings.len() / chunks.max(1);
         for (part, chunk) in embeddings.chunks_mut(len.max(1)).zip(self.of_encoder(encoder)) {
             weighting.apply(part, &chunk.weights, empty);
+            if chunk.share != 1.0 {
+                part.iter_mut().for_each(|value| *value *= chunk.share);
+            }
         }
     }
 }

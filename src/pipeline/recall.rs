@@ -28,6 +28,9 @@ pub use comfyui::{Written, graph};
 pub struct Settings {
     pub prompt: Option<String>,
     pub negative_prompt: Option<String>,
+    /// What the prompts were made of, where that was a template.
+    pub template: Option<String>,
+    pub negative_template: Option<String>,
     pub dialect: Option<Dialect>,
     /// What brackets did.
     pub emphasis: Option<Emphasis>,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::image::{MadeOf, Parameters, Rgba};
+use crate::image::{MadeOf, Parameters, Rgba, TEMPLATES};
 use crate::prompt::{self, Component, Dialect, Embedding, Embeddings, Emphasis, Reading, Steps, Wildcards};
 use crate::sample::{self, NoiseSource, SamplerKind, SamplerOptions, ScheduleKind, Trajectory, Variation};
 
@@ -164,7 +164,7 @@ impl Request {
     pub(super) fn components_of(&self, prompt: &str) -> Vec<Component> {
         match self.dialect {
             Dialect::A1111 => prompt::components(prompt),
-            Dialect::ComfyUi | Dialect::Diffusers => {
+            Dialect::ComfyUi | Dialect::Diffusers | Dialect::Compel => {
                 vec![Component { text: prompt.to_string(), weight: 1.0 }]
             }
         }
@@ -393,7 +393,7 @@ impl Request {
             fields.push(field(CLIP_SKIP, self.clip_skip.to_string()));
         }
         fields.extend(self.sampling.a1111_fields().into_iter().map(|(key, value)| field(key, value)));
-        for (key, template) in ["Template", "Negative Template"].into_iter().zip(&self.templates) {
+        for (key, template) in TEMPLATES.into_iter().zip(&self.templates) {
             fields.extend(template.as_ref().map(|template| field(key, template.clone())));
         }
         if let Some(schedule) = self.schedule.a1111_name() {

@@ -7,6 +7,17 @@ pub struct Chunk {
     pub ids: Vec<u32>,
     /// `[max_length]`: 1 for begin, end and padding.
     pub weights: Vec<f32>,
+    /// How much it counts beside those that are mixed with it; 1 where it is alone.
+    pub share: f32,
+    /// What is mixed with it once the text encoder has read each, by how much each counts.
+    pub mixed: Vec<(f32, Chunk)>,
+}
+
+impl Chunk {
+    /// Whether what the text encoder makes of it is changed.
+    pub fn is_changed(&self) -> bool {
+        self.share != 1.0 || !self.mixed.is_empty() || self.weights.iter().any(|weight| *weight != 1.0)
+    }
 }
 
 /// A prompt in tokens.
@@ -48,7 +59,7 @@ impl Frame {
             weights[1 + i] = *weight;
         }
         ids[1 + tokens.len()] = self.end;
-        Chunk { ids, weights }
+        Chunk { ids, weights, share: 1.0, mixed: Vec::new() }
     }
 }
 

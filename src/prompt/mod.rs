@@ -1,4 +1,4 @@
-//! From text to weighted chunks of token ids, as A1111, ComfyUI or diffusers reads a prompt.
+//! From text to weighted chunks of token ids, as A1111, ComfyUI, diffusers or compel reads a prompt.
 //!
 //! A prompt of any length becomes chunks of as many tokens as the text encoder takes; each is encoded by itself and
 //! the embeddings are joined. Weights change what was encoded ([`Weighting`]).
@@ -6,6 +6,7 @@
 mod chunks;
 mod clean;
 mod comfyui;
+mod compel;
 mod compose;
 mod dynamic;
 mod embedding;
@@ -53,16 +54,20 @@ pub enum Dialect {
     ComfyUi,
     /// diffusers': every character is text, tokenized as transformers does; what is too long is left out.
     Diffusers,
+    /// compel's, which people use with diffusers and InvokeAI reads: `word++`, `(phrase)1.3`, `.and()`, `.blend()`; weights count
+    /// from the empty prompt on, what is too long is left out.
+    Compel,
 }
 
 impl Dialect {
-    pub const ALL: [Dialect; 3] = [Dialect::A1111, Dialect::ComfyUi, Dialect::Diffusers];
+    pub const ALL: [Dialect; 4] = [Dialect::A1111, Dialect::ComfyUi, Dialect::Diffusers, Dialect::Compel];
 
     pub fn name(self) -> &'static str {
         match self {
             Dialect::A1111 => "a1111",
             Dialect::ComfyUi => "comfyui",
             Dialect::Diffusers => "diffusers",
+            Dialect::Compel => "compel",
         }
     }
 }
@@ -153,7 +158,7 @@ impl Reading {
     /// What weights do.
     pub fn weighting(&self) -> Weighting {
         match (self.dialect, self.emphasis) {
-            (Dialect::ComfyUi, _) => Weighting::FromEmpty,
+            (Dialect::ComfyUi | Dialect::Compel, _) => Weighting::FromEmpty,
             (_, Emphasis::NoNorm) => Weighting::Times,
             _ => Weighting::TimesWithMean,
         }

@@ -125,8 +125,8 @@ fn dialects_by_name() {
     for dialect in Dialect::ALL {
         assert_eq!(dialect.name().parse::<Dialect>().expect("known"), dialect);
     }
-    let error = "compel".parse::<Dialect>().unwrap_err().to_string();
-    assert!(error.contains("compel") && error.contains("a1111, comfyui, diffusers"), "{error}");
+    let error = "invoke".parse::<Dialect>().unwrap_err().to_string();
+    assert!(error.contains("invoke") && error.contains("a1111, comfyui, diffusers, compel"), "{error}");
 }
 
 #[test]

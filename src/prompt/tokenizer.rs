@@ -3,7 +3,7 @@
 use super::chunks::{Chunk, Chunker, Encoded, Frame};
 use super::clean::clean;
 use super::embedding::Found;
-use super::{Dialect, Emphasis, MAX_CHARS, Reading, comfyui, syntax, unfollowed};
+use super::{Dialect, Emphasis, MAX_CHARS, Reading, comfyui, compel, syntax, unfollowed};
 use crate::error::{Error, Result};
 
 /// Text to token ids, by the `tokenizers` crate.
@@ -122,6 +122,7 @@ impl Tokenizer {
             Dialect::A1111 => self.as_a1111(reading, prompt, frame),
             Dialect::ComfyUi => self.as_comfyui(reading, prompt, frame),
             Dialect::Diffusers => self.as_diffusers(reading, prompt, frame),
+            Dialect::Compel => self.as_compel(reading, prompt, frame),
         };
         encoded.map_err(named)
     }
@@ -192,6 +193,36 @@ impl Tokenizer {
     }
 
     fn as_diffusers(&self, reading: &Reading, prompt: &str, frame: Frame) -> Result<Encoded> {
+        let ids = self.ids_with_tokens(reading, prompt)?;
+        let tokens: Vec<(u32, f32)> = ids.into_iter().map(|id| (id, 1.0)).collect();
+        let read = tokens.len().min(frame.max_length - 2);
+        Ok(Encoded { chunks: vec![frame.chunk(&tokens[..read])], tokens: tokens.len(), unknown: Vec::new() })
+    }
+
+    fn as_compel(&self, reading: &Reading, prompt: &str, frame: Frame) -> Result<Encoded> {
+        let (prompt, _) = unfollowed::without_tags(Dialect::Compel, prompt);
+        let (mut chunks, mut tokens) = (Vec::new(), 0);
+        for part in compel::parse(&prompt)?.parts {
+            let mut mixed = Vec::new();
+            for (share, fragments) in part.mixed {
+                let ids =
+                    |(text, weight): &(String, f64)| Ok((self.ids_with_tokens(reading, text)?, *weight));
+                let fragments = fragments.iter().map(ids).collect::<Result<Vec<_>>>()?;
+                let all: usize = fragments.iter().map(|(ids, _)| ids.len()).sum();
+                tokens = tokens.max(all);
+                let variants = compel::variants(&fragments, frame);
+                mixed.extend(variants.into_iter().map(|(part, chunk)| ((share * part) as f32, chunk)));
+            }
+            chunks.push(compel::mixed(mixed, part.weight as f32, frame));
+        }
+        if chunks.is_empty() {
+            chunks.push(frame.chunk(&[]));
+        }
+        Ok(Encoded { chunks, tokens, unknown: Vec::new() })
+    }
+
+    /// The ids of a text as it stands, with those of the embeddings whose `<token>` is in it.
+    fn ids_with_tokens(&self, reading: &Reading, prompt: &str) -> Result<Vec<u32>> {
         let (mut ids, mut from, mut at) = (Vec::new(), 0, 0);
         while at < prompt.len() && !reading.embeddings.is_empty() {
             let rest = &prompt[at..];
@@ -206,9 +237,7 @@ impl Tokenizer {
             }
         }
         ids.extend(self.ids(&prompt[from..])?);
-        let tokens: Vec<(u32, f32)> = ids.into_iter().map(|id| (id, 1.0)).collect();
-        let read = tokens.len().min(frame.max_length - 2);
-        Ok(Encoded { chunks: vec![frame.chunk(&tokens[..read])], tokens: tokens.len(), unknown: Vec::new() })
+        Ok(ids)
     }
 
     fn frame(&self, max_length: usize) -> Result<Frame> {

@@ -1,7 +1,7 @@
 //! What A1111's prompts may hold that is not followed here. It is said, when a picture is drawn as well as when one's
 //! settings are read; nothing is dropped in silence.
 
-use super::Dialect;
+use super::{Dialect, compel};
 
 /// How many of a kind are named; the rest is counted.
 const NAMED: usize = 5;
@@ -11,12 +11,12 @@ pub fn without_networks(prompt: &str) -> (String, Vec<&str>) {
     without(prompt, is_network)
 }
 
-/// A prompt without the tags that its dialect has, and these: in ComfyUI's LoRAs alone, for which it has nodes in their place;
+/// A prompt without the tags that its dialect has, and these: in ComfyUI's and compel's LoRAs alone, for which these have nodes and calls in their place;
 /// in diffusers' none, where every character is text.
 pub fn without_tags(dialect: Dialect, prompt: &str) -> (String, Vec<&str>) {
     match dialect {
         Dialect::A1111 => without_networks(prompt),
-        Dialect::ComfyUi => without(prompt, is_lora),
+        Dialect::ComfyUi | Dialect::Compel => without(prompt, is_lora),
         Dialect::Diffusers => (prompt.to_string(), Vec::new()),
     }
 }
@@ -64,6 +64,16 @@ pub fn notices(dialect: Dialect, prompt: &str) -> Vec<String> {
     if tags.len() > NAMED {
         notices.push(format!("{} more networks are left out.", tags.len() - NAMED));
     }
+    if dialect == Dialect::Compel
+        && let Ok(parsed) = compel::parse(&without_tags(dialect, prompt).0)
+    {
+        if parsed.swaps {
+            let text = ".swap(…) is not followed here: what stands before it is drawn.";
+            notices.push(text.to_string());
+        }
+        let named = parsed.loras.iter().take(NAMED);
+        notices.extend(named.map(|name| format!("withLora({name}) is left out: write <lora:{name}:0.8>.")));
+    }
     notices
 }
 
@@ -91,6 +101,7 @@ mod tests {
         let of = |dialect| without_tags(dialect, "a <lora:x:1><hypernet:y:1>");
         assert_eq!(of(Dialect::A1111), ("a ".to_string(), vec!["<lora:x:1>", "<hypernet:y:1>"]));
         assert_eq!(of(Dialect::ComfyUi), ("a <hypernet:y:1>".to_string(), vec!["<lora:x:1>"]));
+        assert_eq!(of(Dialect::Compel), of(Dialect::ComfyUi));
         assert_eq!(of(Dialect::Diffusers), ("a <lora:x:1><hypernet:y:1>".to_string(), vec![]));
     }
 
@@ -100,6 +111,14 @@ mod tests {
         assert_eq!(said("a (red:1.2) [blue] cat, [red:green:0.5], [cat|dog] AND a:b"), "");
         assert_eq!(notices(Dialect::A1111, &"<lora:x:1>".repeat(100)).len(), NAMED + 1);
         assert!(said(&"<lora:x:1>".repeat(100)).ends_with("95 more networks are left out."));
+    }
+
+    #[test]
+    fn what_compel_has_beside() {
+        let said = notices(Dialect::Compel, "a cat.swap(dog) withLora(shiny, 0.5)");
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].starts_with(".swap(") && said[1].contains("<lora:shiny:0.8>"), "{said:?}");
+        assert_eq!(notices(Dialect::Compel, "a cat++ (dog)1.2"), [""; 0]);
     }
 
     proptest! {

@@ -199,7 +199,12 @@ pub fn embedding(name: &str, token: Option<&str>, vectors: Vec<f32>) -> Arc<Embe
 
 /// What the text encoder makes of a prompt, weights and all, `[tokens, 32]`.
 pub fn text_states(pipeline: &mut Pipeline, request: Request) -> Vec<f32> {
-    let request = Request { steps: 1, guidance: 1.0, width: 32, height: 32, preview_every: 0, ..request };
+    guided_states(pipeline, Request { guidance: 1.0, ..request })
+}
+
+/// The same as guided as it is asked for: those without the prompt first.
+fn guided_states(pipeline: &mut Pipeline, request: Request) -> Vec<f32> {
+    let request = Request { steps: 1, width: 32, height: 32, preview_every: 0, ..request };
     let (mut dump, mut ignore, cancel) = (Dump::default(), |_| (), Cancel::default());
     let run = pipeline.generate_with(&request, &mut ignore, &cancel, Some(&mut dump));
     block_on(run).expect("a picture");
@@ -230,6 +235,7 @@ pub fn compare_texts(report: &mut Report, what: &str, pipeline: &mut Pipeline) {
             Dialect::A1111 => &[(1, "a1111"), (2, "a1111.skip")],
             Dialect::Diffusers => &[(1, "diffusers")],
             Dialect::ComfyUi => &[(1, "states"), (2, "skip")],
+            Dialect::Compel => &[], // below
         };
         for (i, prompt) in prompts.into_iter().enumerate() {
             for (clip_skip, name) in names {
@@ -240,6 +246,27 @@ pub fn compare_texts(report: &mut Report, what: &str, pipeline: &mut Pipeline) {
                 report.compare(&format!("{what} {name} {i}"), &found, &golden.values(&format!("{name}.{i}")));
             }
         }
+    }
+}
+
+/// What compel makes of prompts: weights, blends, conjunctions, and pairs of which the shorter is filled with empty chunks.
+pub fn compare_compel(report: &mut Report, what: &str, pipeline: &mut Pipeline) {
+    #[derive(Deserialize)]
+    struct Cases {
+        texts: Vec<String>,
+        pairs: Vec<[String; 2]>,
+    }
+    let text = std::fs::read_to_string(folder().join("prompts/compel.json")).expect("prompts/compel.json");
+    let cases: Cases = serde_json::from_str(&text).expect("what the script writes");
+    let golden = Golden::open("prompts/compel.safetensors");
+    let asked = |prompt: String| Request { prompt, dialect: Dialect::Compel, ..mini_request() };
+    for (i, prompt) in cases.texts.into_iter().enumerate() {
+        let found = text_states(pipeline, asked(prompt));
+        report.compare(&format!("{what} compel {i}"), &found, &golden.values(&format!("states.{i}")));
+    }
+    for (i, [prompt, negative_prompt]) in cases.pairs.into_iter().enumerate() {
+        let found = guided_states(pipeline, Request { negative_prompt, guidance: 2.0, ..asked(prompt) });
+        report.compare(&format!("{what} compel pair {i}"), &found, &golden.values(&format!("pair.{i}")));
     }
 }
 

@@ -5,7 +5,7 @@ use pollster::block_on;
 
 use crate::common::prompts::{
     assert_embeddings_are_their_vectors, assert_regions_are_each_pictures, assert_same_throughout,
-    compare_prompts, compare_regions, compare_texts, compare_tiles, prompt_cases,
+    compare_compel, compare_prompts, compare_regions, compare_texts, compare_tiles, prompt_cases,
 };
 use crate::engine::{Packed, Tier, own_tiers};
 
@@ -57,7 +57,9 @@ fn what_stays_the_same_is_the_plain_prompt() {
 fn texts_are_those_of_every_origin() {
     for tier in own_tiers() {
         let mut report = tier.report();
-        compare_texts(&mut report, tier.name, &mut pipeline(tier));
+        let mut pipeline = pipeline(tier);
+        compare_texts(&mut report, tier.name, &mut pipeline);
+        compare_compel(&mut report, tier.name, &mut pipeline);
         report.finish();
     }
 }

@@ -69,6 +69,20 @@ test('what is shown is what is drawn, each picture by its own seed, and its file
   const text = readFileSync(path).toString('latin1');
   assert.ok(text.includes(`${seven}\nSteps: 1`) && text.includes(`Template: ${template}`), text.slice(0, 600));
 
+  // Its settings, from history and from its file, bring the template back.
+  await promptOf(page).fill('a fox');
+  await page.locator('#earlier li').first().getByRole('button').first().click();
+  await page.locator('#use-settings').click();
+  await page.waitForFunction((value) => document.querySelector('#prompt').value === value, template);
+  assert.deepEqual(await becomes(page), [seven], 'the same seed chooses the same');
+  await promptOf(page).fill('a fox');
+  await page.setInputFiles('#recall-file', path);
+  await page.locator('#report').getByText(`Its words were made of a template: “${template}”.`).waitFor();
+  assert.equal(await promptOf(page).inputValue(), seven);
+  await page.getByRole('button', { name: 'Use its template' }).click();
+  assert.equal(await promptOf(page).inputValue(), template);
+  assert.deepEqual(await becomes(page), [seven]);
+
   // While a picture is made another is chosen, and what waits says what it will be.
   await set(page, { Steps: 500 }); // long enough on a busy machine: it is cancelled
   await begins(page, () => generateButton(page).click());

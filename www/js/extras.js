@@ -91,6 +91,13 @@ export class Extras {
     return this.parts.dynamic.here().then((dynamic) => dynamic?.chosen(requests, (request) => this.of(request)) ?? []);
   }
 
+  /** A request with the prompts that its seed makes of its templates, and nothing beside. @param {any} request @returns {Promise<any>} */
+  async inWords(request) {
+    if (![request.prompt, request.negativePrompt].some((text) => isTemplate(text))) return request;
+    const [made] = (await (await this.parts.dynamic.here())?.chosen([request])) ?? [];
+    return made ?? request;
+  }
+
   /** What is missing in it. @returns {{field: string, message: string} | null} */
   missing() {
     return this.sampling?.missing() ?? this.second?.missing() ?? this.regions?.missing() ?? this.controls?.missing() ?? null;

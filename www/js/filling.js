@@ -1,8 +1,12 @@
 /** Settings that come from elsewhere, a link or a picture, put into the form. */
 
+import { keep } from './dom.js';
 import { readLink } from './link.js';
 import { report } from './report.js';
 import { brief } from './words.js';
+
+/** Whether braces are text, as the visitor wants it. */
+const isOff = () => Boolean(keep.read('dynamic')?.off);
 
 export class Filling {
   /**
@@ -42,8 +46,9 @@ export class Filling {
   /** A picture's settings, its seed too. @param {import('./gallery.js').Made} made */
   takeFrom({ model, settings }) {
     const lines = this.using.choose(model);
-    // The words as they were typed: they mean the same to the same model.
-    const { width, height, ...rest } = { ...settings, prompt: settings.typed ?? settings.prompt };
+    // The words as they were typed, which mean the same to the same model; or the template, of which the seed makes them again.
+    const { prompt = settings.typed ?? settings.prompt, negativePrompt = settings.negativePrompt } = isOff() ? {} : settings.templates ?? {};
+    const { width, height, ...rest } = { ...settings, prompt, negativePrompt };
     this.settings.apply(settings.extend ? rest : { ...rest, width, height }); // a grown picture's size is none to draw others at
     this.begin.take(settings);
     this.onExtras(settings);

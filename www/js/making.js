@@ -149,7 +149,8 @@ export class Making {
     signal.addEventListener('abort', stop);
     this.#sketching = controller;
     try {
-      const { typed, ...request } = translated(asked, await reader.read(session.model, asked.prompt));
+      const chosen = (await this.extras?.inWords({ ...asked, seed })) ?? asked;
+      const { typed, ...request } = translated(chosen, await reader.read(session.model, chosen.prompt));
       const image = await this.#sourceOf('image', beginning.image);
       const run = { ...request, ...beginning, image, mask, seed, steps, batch: 1, previews: false };
       return (await session.generate({ ...run, signal: controller.signal })).image;

@@ -7,7 +7,7 @@ import { isModel } from './adding.js';
 import { $, bytes } from './dom.js';
 import { filesOf, isFolder } from './folders.js';
 import { report } from './report.js';
-import { sentence } from './words.js';
+import { brief, sentence } from './words.js';
 
 /** Larger files are not read: pictures with settings are far smaller, and the engine reads them whole. */
 const MOST_BYTES = 64e6;
@@ -48,14 +48,21 @@ export class Recall {
     const begin = { label: 'Begin with it', run: () => this.onBegin(file, pasted ? 'The pasted picture' : file.name) };
     try {
       const og = await this.engine();
-      const { notices, loras, embeddings, ...settings } = await og.readSettings(file);
+      const { notices, loras, embeddings, template, negativeTemplate, ...settings } = await og.readSettings(file);
       const called = loras.length ? await import('./called.js').then(({ calledHere }) => calledHere(settings.prompt, loras, og)) : settings;
       settings.prompt = called.prompt;
       this.onExtras(settings);
       const { lines, action } = this.onSettings(valuesOf(settings));
       const from = pasted ? 'the pasted picture' : name;
       const fixed = settings.seed === null || settings.seed === undefined ? '' : ` Its seed is set: ${settings.seed}.`;
-      report(`Settings read from ${from}.${fixed}`, [...notices, ...(called.lines ?? []), ...lines], action ?? begin);
+      const made = template ?? negativeTemplate ?? null;
+      // By its seed they make the same words where the template was this page's own and the lists are the same; what they make is shown.
+      const again = made !== null && {
+        label: 'Use its template',
+        run: () => this.onSettings({ ...(template !== null && { prompt: template }), ...(negativeTemplate !== null && { negativePrompt: negativeTemplate }) }),
+      };
+      const told = made === null ? [] : [`Its words were made of a template: “${brief(made)}”.`];
+      report(`Settings read from ${from}.${fixed}`, [...notices, ...told, ...(called.lines ?? []), ...lines], action ?? (again || begin));
     } catch (error) {
       const hint = 'Copying a picture loses its settings in most browsers: drop the file instead.';
       report(`${name} was not read.`, [sentence(error.message), 'Your settings are as they were.', ...(pasted ? [hint] : [])],

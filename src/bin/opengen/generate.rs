@@ -50,7 +50,8 @@ pub struct Args {
     #[arg(long, default_value = "")]
     negative: String,
     /// Whose way prompts are read: a1111 (weights, parts, words that change on the way, text cleaned as original CLIP cleans
-    /// it), comfyui (weights from the empty prompt on) or diffusers (every character is text).
+    /// it), comfyui (weights from the empty prompt on), diffusers (every character is text) or compel (`word++`, `(phrase)1.3`,
+    /// `.blend()`, `.and()`).
     #[arg(long, default_value = "a1111")]
     dialect: Dialect,
     /// What brackets do in A1111's prompts: original (weigh, and the mean is restored), no-norm (weigh), ignore (nothing) or none

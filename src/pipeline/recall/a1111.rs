@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{Extended, Placed, Rectangle, Second, Settings, Steered, Used, brief};
 use crate::image::maps::Preprocessor;
-use crate::image::{Parameters, Resize};
+use crate::image::{Parameters, Resize, TEMPLATES};
 use crate::pipeline::control;
 use crate::pipeline::hires::{self, RESIZE, UPSCALE, UPSCALER};
 use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING, MAX_REGIONS};
@@ -19,7 +19,7 @@ use crate::prompt::{Dialect, Emphasis};
 use crate::sample::NoiseSource;
 
 /// Recorded facts and things that are read elsewhere: nothing is lost when they are passed over.
-const PASSED_OVER: [&str; 22] = [
+const PASSED_OVER: [&str; 20] = [
     "Model hash",
     "VAE",
     "VAE hash",
@@ -31,8 +31,6 @@ const PASSED_OVER: [&str; 22] = [
     "Token merging ratio",
     "Schedule type",
     "Scheduler",
-    "Template",
-    "Negative Template",
     "Created Date",
     "Civitai metadata",
     "Lora weights",
@@ -101,6 +99,8 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 None => settings.notices.push(format!("There is no emphasis “{}” here.", brief(value))),
             },
             CLIP_SKIP => settings.clip_skip = settings.number(key, value),
+            key if key == TEMPLATES[0] => settings.template = Some(value.clone()),
+            key if key == TEMPLATES[1] => settings.negative_template = Some(value.clone()),
             EMBEDDINGS => settings.take_embeddings(value),
             HASHES => settings.loras = used(value),
             RESOURCES => settings.tell_resources(serde_json::from_str(value).ok().as_ref()),

@@ -55,6 +55,8 @@ fn our_own_come_back_whole() {
     let expected = Settings {
         prompt: Some("a red apple, (shiny:1.2)".to_string()),
         negative_prompt: Some("blurry".to_string()),
+        template: None,
+        negative_template: None,
         dialect: None,
         emphasis: None,
         clip_skip: None,
@@ -340,6 +342,11 @@ fn what_relatives_of_a1111_add() {
     let templates = "a red apple\nNegative prompt: ugly\nSteps: 12, Sampler: Euler a, CFG scale: 3, Seed: 42, Size: 64x64, \
         Version: 1.6.0\nTemplate: a {red|green} apple\nNegative Template: ugly";
     assert_eq!(plain(templates), (some("a red apple"), some("ugly"), some("42"), Some(12), vec![]));
+    assert_eq!(recalled(templates).template.as_deref(), Some("a {red|green} apple"));
+    assert_eq!(recalled(templates).negative_template.as_deref(), Some("ugly"));
+    let own = Request { templates: [Some("a {red|b},\n: c".to_string()), None], ..request() };
+    let settings = recalled(&own.parameters("mini", &[], 0).to_string());
+    assert_eq!((settings.template.as_deref(), settings.negative_template), (Some("a {red|b},\n: c"), None));
     let one_line = "a red apple on a blue background Negative prompt: ugly Steps: 12, Sampler: Euler a, CFG scale: 3, \
         Seed: 42, Size: 64x64";
     let (prompt, negative) = (some("a red apple on a blue background"), some("ugly"));

@@ -181,6 +181,13 @@ impl Run<'_> {
                 empty.truncate(self.config.chunk_tokens() * shape[2]);
             }
             tokens.weigh(index, &mut embeddings, conditioning.weighting, &empty);
+            for number in 0..tokens.mixed(index) {
+                let beside = tokens.beside(number);
+                self.embed(index, &beside.ids(index), &conditioning.vectors).await?;
+                let mut more = self.embeddings(index, shape).await?;
+                beside.weigh(index, &mut more, conditioning.weighting, &empty);
+                embeddings.iter_mut().zip(more).for_each(|(value, more)| *value += more);
+            }
         }
         Ok(embeddings)
     }

@@ -66,6 +66,7 @@ impl Tool {
     pub fn dialect(self) -> Option<Dialect> {
         match self {
             Tool::Swarm | Tool::Fooocus => Some(Dialect::ComfyUi),
+            Tool::Invoke | Tool::OldInvoke => Some(Dialect::Compel),
             _ => None,
         }
     }

@@ -31,7 +31,7 @@ fn invokeai_from_version_3_on() {
     });
     let settings = json_told("invokeai_metadata", &value);
     assert_eq!(settings.prompt.as_deref(), Some("a red apple <lora:add detail:0.75>"));
-    assert_eq!(names(&settings.loras), ["add detail"]);
+    assert_eq!((names(&settings.loras), settings.dialect), (vec!["add detail"], Some(Dialect::Compel)));
     assert_eq!(
         (settings.steps, settings.guidance, settings.guidance_rescale),
         (Some(30), Some(7.5), Some(0.5))
