@@ -2,13 +2,14 @@
 //! second one that draws on at a larger size. What no setting holds is named.
 
 mod nodes;
+mod words;
 mod write;
 
 use super::{Second, Settings, Steered, Used, brief};
 use crate::image::maps::Preprocessor;
 use crate::pipeline::{MAX_CONTROL_STRENGTH, Upscaler};
 use crate::prompt::Dialect;
-use crate::sample::NoiseSource;
+use crate::sample::{NoiseSource, SamplerOptions};
 use crate::weights::Strength;
 use nodes::{Graph, Node};
 
@@ -76,6 +77,7 @@ impl Settings {
             let text = "Its prompt is not wired plainly and could not be read; what is typed stays.";
             self.notices.push(text.to_string());
         }
+        self.take_combined(graph, sampler);
         positive.iter().rev().for_each(|node| self.take_apply(graph, *node));
 
         let models = graph.follow(graph.near(sampler, "model"), &["model"]);
@@ -171,7 +173,8 @@ impl Settings {
         self.seed = seed.map(|seed| seed.to_string());
         self.rng = self.seed.is_some().then_some(NoiseSource::Torch.name());
         if let Some(name) = graph.told(sampler, "sampler_name") {
-            self.take_sampler(&name, graph.told(sampler, "scheduler").as_deref());
+            let own = graph.wired(sampler, "sigmas").and_then(|node| self.take_levels(graph, node));
+            self.take_sampler(&name, graph.told(sampler, "scheduler").or(own).as_deref());
         }
         let steps = graph.told(sampler, "steps").and_then(|value| self.number::<u32>("Steps", &value));
         self.steps = steps;
@@ -236,6 +239,25 @@ impl Settings {
             let text = "It was made from another picture, which its file does not hold.";
             self.notices.push(text.to_string());
         }
+    }
+
+    /// A node that makes levels by itself: the schedule's name, its bounds among the sampler's options.
+    fn take_levels<'a>(&mut self, graph: &Graph<'a>, node: Node<'a>) -> Option<String> {
+        let name = node.class.strip_suffix("Scheduler").filter(|name| *name != "Basic")?;
+        let schedule = match name {
+            "Karras" | "Exponential" | "Polyexponential" => name.to_lowercase(),
+            "BetaSampling" => "beta".to_string(),
+            "AlignYourSteps" => "align_your_steps".to_string(),
+            other => other.to_string(),
+        };
+        let number = |input| graph.number(node, input).filter(|value| *value > 0.0);
+        let bounds = ["sigma_min", "sigma_max", "rho"].map(number);
+        if bounds.iter().any(Option::is_some) {
+            let [sigma_min, sigma_max, rho] = bounds;
+            self.sampler_options =
+                Some(SamplerOptions { sigma_min, sigma_max, rho, ..SamplerOptions::default() });
+        }
+        Some(schedule)
     }
 
     fn take_sides<'a>(&mut self, graph: &Graph<'a>, node: Node<'a>) {

@@ -158,10 +158,15 @@ impl<'a> Graph<'a> {
         self.latents(sampler).pop()
     }
 
+    /// What is wired to a sampler's conditioning.
+    pub fn start(&self, sampler: Node<'a>, input: &str) -> Option<Node<'a>> {
+        let guider = if input == "positive" { "conditioning" } else { input };
+        self.near(sampler, input).or_else(|| self.near(sampler, guider))
+    }
+
     /// The nodes behind a sampler's conditioning, up to the one that reads a text; none where there is no such.
     pub fn conditioning(&self, sampler: Node<'a>, input: &str) -> Vec<Node<'a>> {
-        let guider = if input == "positive" { "conditioning" } else { input };
-        let from = self.near(sampler, input).or_else(|| self.near(sampler, guider));
+        let from = self.start(sampler, input);
         let inputs = [input, "conditioning", "conditioning_1", "conditioning_to"];
         let mut nodes = self.follow(from, &inputs);
         match nodes.iter().position(|node| node.class.starts_with("CLIPTextEncode")) {

@@ -456,3 +456,76 @@ fn what_a_graph_does_not_hold_is_said() {
     );
     assert!(from_text(&bare.graph).is_some());
 }
+
+/// What ComfyUI averages, an `AND` with regions does; what it puts behind one another, `BREAK` does; what it mixes, compel.
+#[test]
+fn prompts_that_are_put_together() {
+    let texts = json!({
+        "a": node("CLIPTextEncode", json!({"text": "a red apple", "clip": ["ckpt", 1]})),
+        "b": node("CLIPTextEncode", json!({"text": "a dog, small", "clip": ["ckpt", 1]})),
+        "mask": node("LoadImageMask", json!({"image": "m.png", "channel": "red"})),
+        "bm": node("ConditioningSetMask", json!({"conditioning": ["b", 0], "mask": ["mask", 0], "strength": 0.5, "set_cond_area": "default"})),
+    });
+    let put = |class: &str, inputs: Value, text: &str| {
+        let mut nodes = texts.clone();
+        nodes["a"]["inputs"]["text"] = text.into();
+        nodes["both"] = node(class, inputs);
+        nodes["k"] = sampler(json!({"positive": ["both", 0]}));
+        with(nodes)
+    };
+    let plain = "a red apple";
+    let two = json!({"conditioning_1": ["a", 0], "conditioning_2": ["bm", 0]});
+    let settings = put("ConditioningCombine", two.clone(), plain);
+    assert_eq!(settings.prompt.as_deref(), Some("a red apple AND a dog, small"));
+    assert_eq!(settings.dialect, Some(Dialect::A1111));
+    let placed: Vec<_> =
+        settings.regions.iter().map(|one| (one.part, one.rect.is_some(), one.weight)).collect();
+    assert_eq!(placed, [(1, true, Some(1.0)), (2, false, Some(0.5))]);
+    // Of the text that nothing is wired to it is said so.
+    let unused = settings.notices.last().map(String::as_str);
+    assert_eq!(unused, Some("Not used here: CLIPTextEncode."), "{:?}", settings.notices);
+    let concat =
+        put("ConditioningConcat", json!({"conditioning_to": ["a", 0], "conditioning_from": ["b", 0]}), plain);
+    assert_eq!(concat.prompt.as_deref(), Some("a red apple BREAK a dog, small"));
+    assert!(concat.regions.is_empty());
+    let average =
+        json!({"conditioning_to": ["a", 0], "conditioning_from": ["b", 0], "conditioning_to_strength": 0.7});
+    let average = put("ConditioningAverage", average, plain);
+    assert_eq!(average.prompt.as_deref(), Some("(\"a red apple\", \"a dog, small\").blend(0.7, 0.3)"));
+    assert_eq!(average.dialect, Some(Dialect::Compel));
+    // Words that weigh mean something else there; areas are drawn by themselves.
+    let weighed = put("ConditioningCombine", two, "a (red:1.2) apple");
+    assert_eq!(
+        (weighed.prompt.as_deref(), weighed.dialect),
+        (Some("a (red:1.2) apple"), Some(Dialect::ComfyUi))
+    );
+    assert!(
+        weighed.notices.iter().any(|notice| notice.contains("ConditioningCombine")),
+        "{:?}",
+        weighed.notices
+    );
+    let area = json!({"conditioning": ["a", 0], "width": 64, "height": 64, "x": 0, "y": 0, "strength": 1.0});
+    let area = put("ConditioningSetArea", area, plain);
+    assert!(
+        area.regions.is_empty() && area.notices.iter().any(|notice| notice.contains("ConditioningSetArea")),
+        "{:?}",
+        area.notices
+    );
+}
+
+/// Levels by a node of their own.
+#[test]
+fn a_schedule_that_is_a_node() {
+    let settings = with(json!({
+        "select": node("KSamplerSelect", json!({"sampler_name": "euler"})),
+        "levels": node("KarrasScheduler", json!({"steps": 12, "sigma_max": 14.6, "sigma_min": 0.03, "rho": 6.0})),
+        "k": node("SamplerCustom", json!({"model": ["ckpt", 0], "add_noise": true, "noise_seed": 7, "cfg": 5.0, "positive": ["yes", 0],
+            "negative": ["no", 0], "sampler": ["select", 0], "sigmas": ["levels", 0], "latent_image": ["empty", 0]})),
+    }));
+    assert_eq!(
+        (settings.sampler, settings.schedule, settings.steps),
+        (Some("euler"), Some("karras"), Some(12))
+    );
+    let options = settings.sampler_options.expect("bounds");
+    assert_eq!((options.sigma_min, options.sigma_max, options.rho), (Some(0.03), Some(14.6), Some(6.0)));
+}
