@@ -4,9 +4,9 @@
  */
 
 import { isModel } from './adding.js';
-import { $, bytes } from './dom.js';
+import { $, bytes, make } from './dom.js';
 import { filesOf, isFolder } from './folders.js';
-import { report } from './report.js';
+import { hideReport, report } from './report.js';
 import { brief, sentence } from './words.js';
 
 /** Larger files are not read: pictures with settings are far smaller, and the engine reads them whole. */
@@ -57,12 +57,13 @@ export class Recall {
       const fixed = settings.seed === null || settings.seed === undefined ? '' : ` Its seed is set: ${settings.seed}.`;
       const made = template ?? negativeTemplate ?? null;
       // By its seed they make the same words where the template was this page's own and the lists are the same; what they make is shown.
-      const again = made !== null && {
-        label: 'Use its template',
-        run: () => this.onSettings({ ...(template !== null && { prompt: template }), ...(negativeTemplate !== null && { negativePrompt: negativeTemplate }) }),
-      };
-      const told = made === null ? [] : [`Its words were made of a template: “${brief(made)}”.`];
-      report(`Settings read from ${from}.${fixed}`, [...notices, ...told, ...(called.lines ?? []), ...lines], action ?? (again || begin));
+      const again = make('button', { type: 'button', className: 'link', textContent: 'Use its template' });
+      again.addEventListener('click', () => {
+        hideReport();
+        this.onSettings({ ...(template !== null && { prompt: template }), ...(negativeTemplate !== null && { negativePrompt: negativeTemplate }) });
+      });
+      const told = made === null ? [] : [make('span', {}, `Its words were made of a template: “${brief(made)}”. `, again)];
+      report(`Settings read from ${from}.${fixed}`, [...notices, ...told, ...(called.lines ?? []), ...lines], action ?? begin);
     } catch (error) {
       const hint = 'Copying a picture loses its settings in most browsers: drop the file instead.';
       report(`${name} was not read.`, [sentence(error.message), 'Your settings are as they were.', ...(pasted ? [hint] : [])],
