@@ -251,8 +251,10 @@ test('a file that is dropped is used, weighed by a slider or in words, renamed, 
   await until.blur();
   assert.equal(await until.getAttribute('aria-invalid'), 'true');
   assert.equal(await prompt.inputValue(), 'a red apple <lora:shiny:0.3:start=3:stop=0.8>', 'nothing is written that is no step');
-  for (const field of [from, until]) await field.fill('');
-  await until.blur();
+  for (const field of [from, until]) {
+    await field.fill('');
+    await field.blur(); // what is written takes the focus for a moment
+  }
   assert.equal(await prompt.inputValue(), 'a red apple <lora:shiny:0.3>');
   await prompt.fill('a red apple <lora:shiny:-2:lbw=1>');
   assert.equal(await slider.inputValue(), '-2');
@@ -324,7 +326,7 @@ test('a file that is dropped is used, weighed by a slider or in words, renamed, 
   await page.reload();
   await ready(page);
   assert.equal(await prompt.inputValue(), 'a red apple <lora:glossy:1>');
-  await page.locator('#loras summary').click();
+  await page.locator('#loras > summary').click();
   await page.getByLabel('How much of glossy').waitFor();
   assert.equal(await state.textContent(), '1 in use');
 });
