@@ -85,7 +85,7 @@ test('our own picture brings everything back and makes the same picture, however
 const A1111 = `masterpiece, 1girl, <lora:detail:0.8> smiling
 Negative prompt: (worst quality:1.4), lowres
 Steps: 28, Sampler: DPM++ 2M Karras, CFG scale: 7.5, Seed: 1234567890, Size: 512x768, Model hash: ab12, Model: v1-5-pruned, `
-  + 'Denoising strength: 0.4, Clip skip: 2, Hires upscale: 2, Lora hashes: "detail: 1f2e", Version: v1.9.4';
+  + 'Denoising strength: 0.4, Clip skip: 2, Face restoration: CodeFormer, Hires upscale: 2, Lora hashes: "detail: 1f2e", Version: v1.9.4';
 
 for (const kind of ['tEXt', 'zTXt', 'iTXt', 'compressed']) {
   for (const behind of kind === 'tEXt' ? [false, true] : [false]) {
@@ -100,12 +100,14 @@ for (const kind of ['tEXt', 'zTXt', 'iTXt', 'compressed']) {
         variationStrength: '0', variationSeed: '',
       });
       const said = (await lines(page)).join('\n');
-      for (const words of [/Not used here: Clip skip\./, /“v1-5-pruned”, which is not here/,
+      for (const words of [/Not used here: Face restoration\./, /“v1-5-pruned”, which is not here/,
         /It is 512×768, and Mini was made for 128×128: 128×128 stays/]) {
         assert.match(said, words);
       }
       await page.locator('#loras-state').getByText('1 missing').waitFor();
       await page.locator('#second-state').getByText('× 2').waitFor(); // hires fix
+      await page.locator('#sampling-state').getByText('1 set').waitFor(); // clip skip
+      assert.equal(await page.locator('#clipSkip').inputValue(), '2');
       assert.equal(await page.getByRole('checkbox', { name: 'Random seed' }).isChecked(), false);
     });
   }

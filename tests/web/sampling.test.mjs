@@ -47,6 +47,7 @@ test('options are shown where they have an effect, work, are kept, written and r
   await page.keyboard.type('0.7');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Tab');
+  await page.keyboard.press('Tab');
   await page.keyboard.type('0.5');
   await page.keyboard.press('Tab');
   await page.keyboard.press('Tab');
