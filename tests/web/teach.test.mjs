@@ -366,7 +366,7 @@ test('a picture is cropped by keys, by dragging and by zooming, or taken by the 
   await camera.getByText('1 picture taken').waitFor();
   await camera.getByRole('button', { name: 'Done' }).click();
   assert.equal(await page.locator('.teach-pictures li').count(), 2);
-  assert.equal(await page.evaluate(() => window.stream.getTracks().every(({ readyState }) => readyState === 'ended')), true, 'it is off');
+  await page.waitForFunction(() => window.stream.getTracks().every(({ readyState }) => readyState === 'ended')); // it is off
   await page.evaluate(() => { window.refused = true; });
   await page.getByRole('button', { name: 'Use the camera' }).click();
   await camera.getByText('The browser lets this page use no camera').waitFor();
