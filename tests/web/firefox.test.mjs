@@ -2,24 +2,13 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { PNG } from 'pngjs';
 import { checkpoint, controlNet } from './checkpoint.mjs';
 import { story } from './elsewhere.mjs';
 import { Firefox } from './firefox.mjs';
 import { Server } from './server.mjs';
+import { square } from './square.mjs';
 
 story('Firefox', (about) => Firefox.launch(about));
-
-/** A white square on black, 64 × 64. */
-function square() {
-  const png = new PNG({ width: 64, height: 64 });
-  for (let at = 0; at < 64 * 64; at++) {
-    const inside = [at % 64, Math.floor(at / 64)].every((side) => side >= 16 && side < 48);
-    png.data.fill(inside ? 255 : 0, 4 * at, 4 * at + 3);
-    png.data[4 * at + 3] = 255;
-  }
-  return PNG.sync.write(png);
-}
 
 test('Firefox: a control image has its card, its map is shown, and it steers', { timeout: 280_000 }, async () => {
   const server = await new Server().start();

@@ -5,9 +5,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { PNG } from 'pngjs';
 import { checkpoint, controlNet } from './checkpoint.mjs';
 import { assertDone, draw, generateButton, pixels, psnr, ready, saveExact, stand, visitor } from './page.mjs';
+import { square } from './square.mjs';
 import { nearest } from './upscaler.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
@@ -19,17 +19,6 @@ function written(name, bytes) {
   const path = join(folder, name);
   writeFileSync(path, bytes);
   return path;
-}
-
-/** A white square on black, 64 × 64. */
-function square() {
-  const png = new PNG({ width: 64, height: 64 });
-  for (let at = 0; at < 64 * 64; at++) {
-    const inside = [at % 64, Math.floor(at / 64)].every((side) => side >= 16 && side < 48);
-    png.data.fill(inside ? 255 : 0, 4 * at, 4 * at + 3);
-    png.data[4 * at + 3] = 255;
-  }
-  return PNG.sync.write(png);
 }
 
 const open = (page, id) => page.locator(`#${id}`).evaluate((part) => { part.open = true; });
