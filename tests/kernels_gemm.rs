@@ -10,7 +10,7 @@ use opengen::kernels::gemm::cpu::{Epilogue, gemm as twin};
 use opengen::kernels::gemm::{
     Act, MATRIX_VARIANTS, Params, Source, Spec, VARIANTS, Variant, cut_k4, workgroups,
 };
-use opengen::kernels::{Circular, Elem, WeightType, gemm_sum};
+use opengen::kernels::{Circular, Elem, WeightType, gemm_sum, low_rank_merge};
 
 /// The two sources side by side, as the twin reads them.
 fn concatenated(a: &[f32], b: &[f32], shape: Shape) -> Vec<f32> {
@@ -438,5 +438,51 @@ fn sections_of_a_layer_are_their_twins() {
                 }
             }
         }
+    }
+}
+
+/// Rows of a packed weight that a product is added to: all of them, some, and those of two halves by turns. In blocks a sum that
+/// is rounded otherwise may fall on another code, and seldom does.
+#[test]
+fn products_merged_into_packed_weights_are_their_twins() {
+    let Some(gpu) = gpu() else { return };
+    let mut random = Random::new(41);
+    for weight in WeightType::ALL {
+        let spec = low_rank_merge::Spec { weight };
+        let (mut values, mut apart) = (0, 0);
+        let mut compare = |case: &str, found: &[u8], expected: &[u8]| {
+            match weight {
+                WeightType::F32 => {
+                    let [found, expected] = [found, expected].map(|bytes| decode(Elem::F32, bytes));
+                    Report::new("low_rank_merge").check(Elem::F32, case, &found, &expected);
+                }
+                _ => apart += found.iter().zip(expected).filter(|(a, b)| a != b).count(),
+            }
+            values += expected.len();
+        };
+        for (weight_n, k, rank, [first, rows, half]) in
+            [(36, 96, 5, [0, 36, 0]), (36, 96, 1, [8, 14, 0]), (140, 64, 8, [0, 140, 70])]
+        {
+            let [n, k4] = [weight_n, k / 4].map(|size| size as u32);
+            let params = low_rank_merge::Params { rows, first, weight_n: n, k4, rank, half, seed: 7 };
+            let packed = pack(weight, &random.values(Elem::F32, weight_n * k, 0.0, 1.0), weight_n, k);
+            let left = random.values(Elem::F32, (rank * rows) as usize, 0.0, 0.3);
+            let right = random.values(Elem::F32, rank as usize * k, 0.0, 0.3);
+            let mut buffers = vec![encode(Elem::F32, &left), encode(Elem::F32, &right), packed.words];
+            buffers.extend(packed.scales);
+            let grid = low_rank_merge::workgroups(&spec, &params);
+            let outputs = buffers.len() - 2;
+            let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, outputs);
+            let (mut words, mut scales) = (buffers[2].clone(), buffers.get(3).cloned().unwrap_or_default());
+            low_rank_merge::cpu::low_rank_merge(&spec, &params, [&left, &right], [&mut words, &mut scales]);
+            assert!(words != buffers[2], "{weight:?} is not changed");
+            let case = format!("{weight:?} {params:?}");
+            compare(&case, &found[0], &words);
+            if let Some(found) = found.get(1) {
+                compare(&case, found, &scales);
+            }
+        }
+        assert!(apart * 500 <= values, "{weight:?}: {apart} of {values} bytes");
+        eprintln!("low_rank_merge {weight:?}: {apart} of {values} bytes are others");
     }
 }

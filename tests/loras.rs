@@ -10,7 +10,7 @@ use common::single::{Entries, Entry, weight, write};
 use common::{F32, Golden, folder, model_folder};
 use opengen::Error;
 use opengen::cpu::Weights;
-use opengen::kernels::WeightType;
+use opengen::kernels::{WeightType, low_rank_merge};
 use opengen::model;
 use opengen::pipeline::stages::Stages;
 use opengen::pipeline::stock::{Fetching, Stock};
@@ -18,7 +18,7 @@ use opengen::pipeline::{Cancel, Dump, Pipeline, Request};
 use opengen::plan::Types;
 use opengen::sample::{SamplerKind, ScheduleKind};
 use opengen::weights::{
-    self, Asked, Bytes, During, LayoutOptions, LoraOption, Manifest, Merged, ModelSource, Moment,
+    self, Asked, Bytes, During, LayoutOptions, LoraOption, LowRank, Manifest, Merged, ModelSource, Moment,
     OpenOptions, PackedRecord, Rounding, Sink, Strength,
 };
 use pollster::block_on;
@@ -308,7 +308,7 @@ fn a_loaded_model_is_changed_as_one_that_is_packed() {
             for record in manifest.records.iter().filter(|record| merged.touches(record)) {
                 let (from, to) = (record.values.offset as usize, record.end() as usize);
                 let bytes = merged.merged(record, &slabs[record.slab][from..to]).expect("merged");
-                assert!(bytes == expected[record.slab][from..to], "{model} {file} {}", record.decl.name);
+                assert!(*bytes == expected[record.slab][from..to], "{model} {file} {}", record.decl.name);
                 changed += 1;
             }
             assert!(changed > 4, "{model} {file}: {changed}");
@@ -325,6 +325,63 @@ fn a_loaded_model_is_changed_as_one_that_is_packed() {
             assert!(merge(vec![asked(&option.strength)]) == expected, "{model} {file}");
             assert!(merge(vec![]) == plain, "{model} {file} leaves something behind");
         }
+    }
+}
+
+/// What a device adds to a stored record is what the processor makes of it, but for how sums are rounded: of halves the last
+/// bit, of blocks a code whose chance was a close one.
+#[test]
+fn products_for_a_device_are_what_is_merged() {
+    let out = tempfile::tempdir().expect("a folder");
+    for (model, kind) in MODELS.into_iter().flat_map(|model| WeightType::ALL.map(|kind| (model, kind))) {
+        let facts = Facts::of(model);
+        let source = open(&model_folder(model), vec![]).expect("opens");
+        let decls = model::weight_decls(source.config());
+        let options = LayoutOptions { matrix_type: Some(kind), ..LayoutOptions::default() };
+        let (manifest, slabs) = weights::load(&source, &decls, options).expect("weights");
+        let (mut by_device, mut values, mut apart) = (0, 0, 0);
+        for file in ["kohya", "locon", "loha"] {
+            let asked = facts.option(file, out.path()).open().expect("a LoRA");
+            let merged = Merged::for_packed(vec![asked], &manifest).expect("fits");
+            for record in manifest.records.iter().filter(|record| merged.touches(record)) {
+                let place = record.values.offset as usize..record.end() as usize;
+                let stored = &slabs[record.slab][place];
+                let Some(products) = merged.low_rank(record).expect("a file") else { continue };
+                let mut found = stored.to_vec();
+                let scales_at = record
+                    .scales
+                    .map_or(found.len(), |scales| (scales.offset - record.values.offset) as usize);
+                let (found_values, found_scales) = found.split_at_mut(scales_at);
+                for LowRank { params, left, right } in &products {
+                    let spec = low_rank_merge::Spec { weight: record.weight_type };
+                    let packed = [&mut *found_values, &mut *found_scales];
+                    low_rank_merge::cpu::low_rank_merge(&spec, params, [left, right], packed);
+                }
+                assert!(found != stored && file != "loha", "{model} {kind:?} {file} {}", record.decl.name);
+                let expected = merged.merged(record, stored).expect("merged");
+                by_device += 1;
+                values += found.len();
+                apart += match record.weight_type {
+                    WeightType::F32 => {
+                        let floats = |bytes: &[u8]| bytes.as_chunks::<4>().0.to_vec();
+                        let pairs = floats(&found).into_iter().zip(floats(&expected));
+                        let pairs = pairs.map(|(a, b)| [a, b].map(f32::from_le_bytes));
+                        pairs.filter(|[a, b]| (a - b).abs() > 1e-6 * b.abs().max(0.1)).count()
+                    }
+                    WeightType::F16 => {
+                        let halves = |bytes: &[u8]| bytes.as_chunks::<2>().0.to_vec();
+                        let pairs = halves(&found).into_iter().zip(halves(&expected));
+                        let pairs = pairs.map(|(a, b)| [a, b].map(u16::from_le_bytes));
+                        pairs.filter(|[a, b]| a.abs_diff(*b) > 1).count()
+                    }
+                    _ => found.iter().zip(&*expected).filter(|(a, b)| a != b).count(),
+                };
+            }
+        }
+        assert!(
+            by_device > 16 && apart * 1000 < values,
+            "{model} {kind:?}: {apart} of {values}, {by_device} records"
+        );
     }
 }
 

@@ -358,6 +358,19 @@ impl Context {
         buffer.destroy();
     }
 
+    /// A buffer of bytes on their way, as the queue's own are: counted nowhere, and to be destroyed once what reads it is
+    /// submitted.
+    pub(super) fn passing(&self, bytes: &[u8], usage: wgpu::BufferUsages) -> wgpu::Buffer {
+        let buffer = self.inner.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("on its way"),
+            size: buffer_bytes(bytes.len() as u64),
+            usage: usage | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        });
+        self.write(&buffer, 0, bytes);
+        buffer
+    }
+
     pub(super) fn bind_group(
         &self,
         label: &str,

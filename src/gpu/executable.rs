@@ -212,7 +212,7 @@ impl Launch {
     }
 }
 
-fn pass<'a>(
+pub(super) fn pass<'a>(
     encoder: &'a mut wgpu::CommandEncoder,
     timestamp_writes: Option<wgpu::ComputePassTimestampWrites>,
 ) -> wgpu::ComputePass<'a> {
@@ -280,7 +280,7 @@ impl Binder<'_> {
 }
 
 /// A binding of `len` bytes, rounded up to whole words.
-fn range(buffer: &wgpu::Buffer, offset: u64, len: u64) -> wgpu::BindingResource<'_> {
+pub(super) fn range(buffer: &wgpu::Buffer, offset: u64, len: u64) -> wgpu::BindingResource<'_> {
     wgpu::BindingResource::Buffer(wgpu::BufferBinding {
         buffer,
         offset,

@@ -139,6 +139,10 @@ impl Weights {
         self.record(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
     }
 
+    pub(super) fn context(&self) -> &Context {
+        &self.context
+    }
+
     /// The buffer that a record lies in.
     pub(super) fn buffer(&self, record: &PackedRecord) -> Result<&wgpu::Buffer> {
         let away = || Error::Gpu { message: format!("the weight {} is not on the device", record.decl.name) };

@@ -8,6 +8,7 @@ mod executable;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod matrices;
 mod memory;
+mod merge;
 #[cfg(not(target_arch = "wasm32"))]
 mod passed;
 mod queue;

@@ -16,6 +16,7 @@ pub mod attention;
 #[cfg(feature = "train")]
 pub mod attention_grad;
 pub mod attention_map;
+pub(crate) mod blocks;
 #[cfg(feature = "train")]
 pub mod difference;
 pub mod embed;
@@ -30,6 +31,7 @@ pub mod group_norm_grad;
 pub mod layer_norm;
 #[cfg(feature = "train")]
 pub mod layer_norm_grad;
+pub mod low_rank_merge;
 #[cfg(feature = "train")]
 pub mod low_rank_sum;
 pub mod params;
@@ -119,6 +121,7 @@ kernels! {
     LayerNorm => layer_norm,
     #[cfg(feature = "train")]
     LayerNormGrad => layer_norm_grad,
+    LowRankMerge => low_rank_merge,
     #[cfg(feature = "train")]
     LowRankSum => low_rank_sum,
     PixelShuffle => pixel_shuffle,

@@ -10,7 +10,8 @@
 use half::f16;
 
 use super::types::SourceType;
-use crate::kernels::BLOCK;
+use crate::kernels::blocks::{dithered, each, fitted, largest, whole_below};
+use crate::kernels::{BLOCK, WeightType};
 
 /// How scales and codes are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,10 +43,6 @@ impl Rounding {
     }
 }
 
-/// The scales that are tried, by how many codes beyond the outermost the value furthest from zero would have. With 0 that
-/// value has the outermost code itself, as in ggml; so blocks that are rounded again stay what they are,
-/// as long as their scales are no subnormal halves.
-const STEPS: [f32; 3] = [0.0, 0.5, 1.0];
 /// How much alike a kernel's neighbouring pixels are taken to be: a correlation, that falls with its power of the distance.
 const ALIKE: f64 = 0.7;
 /// Positions of the kernels whose errors are fed on: 3×3.
@@ -68,18 +65,22 @@ pub fn encode(dtype: SourceType, values: &[f32], shape: RowShape, rounding: Roun
         SourceType::Q8_0 => {
             for (at, block) in (0u32..).step_by(BLOCK).zip(values.as_chunks::<BLOCK>().0) {
                 match rounding {
-                    Rounding::Dithered { seed } => q8_dithered(block, seed.wrapping_add(at), out),
+                    Rounding::Dithered { seed } => {
+                        let (scale, codes) = dithered(WeightType::Q8, block, seed.wrapping_add(at));
+                        out.extend(scale.to_le_bytes());
+                        out.extend(codes.map(|code| code.wrapping_sub(128)));
+                    }
                     Rounding::Plain | Rounding::Fitted => q8(block, out),
                 }
             }
         }
-        SourceType::Q5_0 => rows::<16>(values, shape, rounding, &mut |scale, codes| {
+        SourceType::Q5_0 => rows::<16>(WeightType::Q5, values, shape, rounding, &mut |scale, codes| {
             let high = (0..).zip(codes).fold(0, |high, (i, code)| high | u32::from(code >> 4) << i);
             out.extend(scale.to_le_bytes());
             out.extend(high.to_le_bytes());
             out.extend(nibbles(codes));
         }),
-        SourceType::Q4_0 => rows::<8>(values, shape, rounding, &mut |scale, codes| {
+        SourceType::Q4_0 => rows::<8>(WeightType::Q4, values, shape, rounding, &mut |scale, codes| {
             out.extend(scale.to_le_bytes());
             out.extend(nibbles(codes));
         }),
@@ -100,42 +101,6 @@ fn q8(block: &[f32; BLOCK], out: &mut Vec<u8>) {
     out.extend(codes);
 }
 
-/// The same scale, and codes up or down by chance.
-fn q8_dithered(block: &[f32; BLOCK], seed: u32, out: &mut Vec<u8>) {
-    let scale = f16::from_f32(largest(block).abs() / 127.0);
-    let codes = by_chance(block, (scale, [1.0, 255.0]), seed);
-    out.extend(scale.to_le_bytes());
-    out.extend(codes.map(|code| code.wrapping_sub(128)));
-}
-
-/// Codes of a scale up or down by chance; 128 is zero among those of Q8, half of the upper bound else. `bounds`: the lowest and
-/// the highest.
-fn by_chance(block: &[f32; BLOCK], (scale, [low, high]): (f16, [f32; 2]), seed: u32) -> [u8; BLOCK] {
-    /// What is so near a code is on it: nothing has changed it.
-    const ON: f32 = 1e-3;
-    let unit = scale.to_f32();
-    let inverse = if unit == 0.0 { 0.0 } else { 1.0 / unit };
-    let zero = ((high + 1.0) / 2.0).trunc();
-    std::array::from_fn(|i| {
-        let code = (block[i] * inverse + zero).clamp(low, high);
-        let near = code.round();
-        let code = if (code - near).abs() < ON {
-            near
-        } else {
-            (code + chance(seed.wrapping_add(i as u32))).floor()
-        };
-        code.min(high) as u8
-    })
-}
-
-/// A number from 0 to below 1 that looks like chance: `lowbias32` of Chris Wellons's hash prospector.
-fn chance(of: u32) -> f32 {
-    let mut x = of;
-    x = (x ^ (x >> 16)).wrapping_mul(0x7feb_352d);
-    x = (x ^ (x >> 15)).wrapping_mul(0x846c_a68b);
-    ((x ^ (x >> 16)) >> 8) as f32 / (1 << 24) as f32
-}
-
 /// Byte j holds the lower four bits of codes j and j + 16.
 fn nibbles(codes: &[u8; BLOCK]) -> [u8; BLOCK / 2] {
     std::array::from_fn(|j| (codes[j] & 15) | (codes[j + BLOCK / 2] << 4))
@@ -143,6 +108,7 @@ fn nibbles(codes: &[u8; BLOCK]) -> [u8; BLOCK / 2] {
 
 /// Rounds rows block by block to codes from 0 to `2 · HALF - 1`, of which `HALF` is zero.
 fn rows<const HALF: i32>(
+    weight: WeightType,
     values: &[f32],
     RowShape { k, taps }: RowShape,
     rounding: Rounding,
@@ -150,7 +116,7 @@ fn rows<const HALF: i32>(
 ) {
     if rounding == Rounding::Plain || taps != TAPS {
         for (at, block) in (0..).step_by(BLOCK).zip(values.as_chunks::<BLOCK>().0) {
-            let (scale, codes) = rounded::<HALF>(block, rounding.from(at));
+            let (scale, codes) = rounded::<HALF>(weight, block, rounding.from(at));
             write(scale, &codes);
         }
         return;
@@ -159,25 +125,27 @@ fn rows<const HALF: i32>(
     let mut row = vec![0f32; k];
     for (at, values) in (0..).step_by(k).zip(values.chunks_exact(k.max(1))) {
         row.copy_from_slice(values);
-        row_of_kernels::<HALF>(&mut row, rounding.from(at), &shares, write);
+        row_of_kernels::<HALF>(weight, &mut row, rounding.from(at), &shares, write);
     }
 }
 
 /// A block's scale and codes.
-fn rounded<const HALF: i32>(block: &[f32; BLOCK], rounding: Rounding) -> (f16, [u8; BLOCK]) {
+fn rounded<const HALF: i32>(
+    weight: WeightType,
+    block: &[f32; BLOCK],
+    rounding: Rounding,
+) -> (f16, [u8; BLOCK]) {
     match rounding {
         Rounding::Plain => plain::<HALF>(block),
         Rounding::Fitted => fitted::<HALF>(block),
-        Rounding::Dithered { seed } => {
-            let (scale, _) = fitted::<HALF>(block);
-            (scale, by_chance(block, (scale, [0.0, (2 * HALF - 1) as f32]), seed))
-        }
+        Rounding::Dithered { seed } => dithered(weight, block, seed),
     }
 }
 
 /// Rounds a row of 3×3 kernels, giving errors on. Nine times the channels is a multiple of 32, so the channels are: a block
 /// is of one position.
 fn row_of_kernels<const HALF: i32>(
+    weight: WeightType,
     row: &mut [f32],
     rounding: Rounding,
     shares: &[[f32; TAPS]; TAPS],
@@ -187,7 +155,7 @@ fn row_of_kernels<const HALF: i32>(
     for at in (0..row.len()).step_by(BLOCK) {
         let (done, left) = row.split_at_mut(at + BLOCK);
         let Some(block) = done.last_chunk::<BLOCK>() else { return };
-        let (scale, codes) = rounded::<HALF>(block, rounding.from(at));
+        let (scale, codes) = rounded::<HALF>(weight, block, rounding.from(at));
         write(scale, &codes);
         let unit = scale.to_f32();
         let errors: [f32; BLOCK] =
@@ -202,27 +170,6 @@ fn row_of_kernels<const HALF: i32>(
     }
 }
 
-/// The value that is furthest from zero.
-fn largest(block: &[f32; BLOCK]) -> f32 {
-    let (mut low, mut high) = ([0f32; 8], [0f32; 8]);
-    for eight in block.as_chunks::<8>().0 {
-        for i in 0..8 {
-            low[i] = if eight[i] < low[i] { eight[i] } else { low[i] };
-            high[i] = if eight[i] > high[i] { eight[i] } else { high[i] };
-        }
-    }
-    let low = low.into_iter().fold(0.0, f32::min);
-    let high = high.into_iter().fold(0.0, f32::max);
-    if -low > high {
-        low
-    } else if high > -low {
-        high
-    } else {
-        // As far on both sides: the first counts, as in ggml.
-        block.iter().copied().find(|x| x.abs() == high).unwrap_or(0.0)
-    }
-}
-
 /// ggml's scale and codes.
 fn plain<const HALF: i32>(block: &[f32; BLOCK]) -> (f16, [u8; BLOCK]) {
     let scale = largest(block) / -HALF as f32;
@@ -233,71 +180,6 @@ fn plain<const HALF: i32>(block: &[f32; BLOCK]) -> (f16, [u8; BLOCK]) {
         if code < top { code } else { top }
     });
     (f16::from_f32(scale), codes)
-}
-
-/// The scale with the least squared error of those tried, and the nearest codes.
-fn fitted<const HALF: i32>(block: &[f32; BLOCK]) -> (f16, [u8; BLOCK]) {
-    let largest = largest(block);
-    if largest == 0.0 {
-        return (f16::ZERO, [HALF as u8; BLOCK]);
-    }
-    // With codes q the best scale is Σqx / Σqq, and the squared error is less by (Σqx)² / Σqq than that of zeros.
-    let (mut best, mut scale) = (0.0, largest / -HALF as f32);
-    for step in STEPS {
-        let inverse = -(HALF as f32 + step) / largest;
-        let mut codes = [0f32; BLOCK];
-        for (code, x) in codes.iter_mut().zip(block) {
-            *code = nearest::<HALF>(x * inverse);
-        }
-        let (qx, qq) = (product(&codes, block), product(&codes, &codes));
-        if qx * qx > best * qq {
-            (best, scale) = (qx * qx / qq, qx / qq);
-        }
-    }
-    let scale = f16::from_f32(scale);
-    let unit = scale.to_f32();
-    let inverse = if unit == 0.0 { 0.0 } else { 1.0 / unit };
-    (scale, each(block, |x| nearest::<HALF>(x * inverse) + HALF as f32))
-}
-
-/// Floats of this size have no fraction, and a whole number that is added to it is its last bits.
-const WHOLE: f32 = 12_582_912.0;
-
-/// Bytes of the whole numbers that values become, negative ones in two's complement.
-#[inline(always)]
-fn each(block: &[f32; BLOCK], code: impl Fn(f32) -> f32) -> [u8; BLOCK] {
-    let mut words = [0u32; BLOCK];
-    for (word, x) in words.iter_mut().zip(block) {
-        *word = (code(*x) + WHOLE).to_bits();
-    }
-    words.map(|word| word as u8)
-}
-
-/// The next whole number that is not above; of values that are not negative and below 2²².
-#[inline(always)]
-fn whole_below(x: f32) -> f32 {
-    let near = (x + WHOLE) - WHOLE;
-    if near > x { near - 1.0 } else { near }
-}
-
-/// The sum of products, eight at a time.
-#[inline(always)]
-fn product(a: &[f32; BLOCK], b: &[f32; BLOCK]) -> f32 {
-    let mut sums = [0f32; 8];
-    for i in 0..BLOCK {
-        sums[i % 8] += a[i] * b[i];
-    }
-    let [a, b, c, d, e, f, g, h] = sums;
-    ((a + e) + (c + g)) + ((b + f) + (d + h))
-}
-
-/// The nearest of the codes, as far from the middle as they go.
-#[inline(always)]
-fn nearest<const HALF: i32>(x: f32) -> f32 {
-    let (low, high) = (-HALF as f32, HALF as f32 - 1.0);
-    let x = if x < high { x } else { high };
-    let x = if x > low { x } else { low };
-    (x + WHOLE) - WHOLE
 }
 
 /// What of an error at one position of a 3×3 kernel goes to each later one: the errors that are left are then as good as

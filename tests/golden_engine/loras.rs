@@ -57,12 +57,22 @@ fn what_is_merged_on_the_device_is_what_is_merged_before_and_goes_again() {
         Rc::new(Merged::for_packed(asked, manifest).expect("fits"))
     };
     let draw = |pipeline: &mut Pipeline| pixels(make(pipeline, &request).expect("a picture"));
-    let expected = draw(&mut unlimited(tier, &changed(&packed, &merged(&[0.7]))));
+    // Sums are rounded otherwise on the device: a code in a thousand is the next one, a colour here and there.
+    let before = draw(&mut unlimited(tier, &changed(&packed, &merged(&[0.7]))));
+    let like_before = |found: &[Vec<u8>]| {
+        let apart = found[0].iter().zip(&before[0]).map(|(a, b)| a.abs_diff(*b));
+        let (most, sum) = apart.fold((0, 0), |(most, sum), by| (by.max(most), sum + u64::from(by)));
+        eprintln!("merged on the device and before: {most} levels apart at most, {sum} in all");
+        most <= 4 && sum * 50 < before[0].len() as u64
+    };
 
     let mut there = unlimited(tier, &packed);
     let plain = draw(&mut there);
-    assert_ne!(expected, plain);
+    assert!(!like_before(&plain));
     there.set_stock(Box::new(Shelf::of(&packed)));
+    block_on(there.merge(merged(&[0.7]), &Cancel::default())).expect("merged");
+    let expected = draw(&mut there);
+    assert!(like_before(&expected));
     let bytes = least(tier, manifest, shape(&request, manifest));
     let (mut away, _) = within(tier, &packed, bytes);
     assert_eq!(draw(&mut away), plain);

@@ -65,7 +65,8 @@ pub struct Args {
     /// Draw with a model in every type that weights are kept in, and time how they are made.
     #[arg(long, group = "kernels", conflicts_with = "only")]
     quantization: bool,
-    /// Time how the LoRAs that are given are merged into the packed model, record by record, as a page does it.
+    /// Time how the LoRAs that are given are merged into the packed model, record by record, as a page does it: by the processor, and
+    /// by the GPU where there is one.
     #[arg(long, group = "kernels", conflicts_with = "only")]
     merging: bool,
     /// Of products, attention or norms only those whose line has this in it, such as `conv 512x` or `f16`.
@@ -121,7 +122,7 @@ pub async fn run(args: &Args) -> Result<()> {
         return quantization::run(&args.model, &args.known.options()).await;
     }
     if args.merging {
-        return merging::run(&args.model, &args.known.options(), args.runs);
+        return merging::run(&args.model, &args.known.options(), args.runs).await;
     }
     let source = model::open(&args.model, &args.known.options())?;
     let options = Options {

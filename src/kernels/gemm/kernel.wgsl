@@ -41,7 +41,7 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-{% set b = namespace(i=1) %}
+{% set b = namespace(i=1, access="read") %}
 {% if matrices and matrices.unit == 2 %}
 @group(0) @binding({{ b.i }}) var<storage, read> a: array<array<vec4<elem>, 2>>; // [M, a_c] or [N, H, W, a_c]
 {% else %}

@@ -1,18 +1,18 @@
 // The packed weight: `load_weight(k4, n)` gives W[n, 4 * k4 .. 4 * k4 + 4].
 {% if weight == "F32" %}
-@group(0) @binding({{ b.i }}) var<storage, read> weight: array<vec4f>; // [K/4, weight_n]
+@group(0) @binding({{ b.i }}) var<storage, {{ b.access }}> weight: array<vec4f>; // [K/4, weight_n]
 {% elif weight == "F16" %}
-@group(0) @binding({{ b.i }}) var<storage, read> weight: array<vec2u>; // [K/4, weight_n], two halves a word
+@group(0) @binding({{ b.i }}) var<storage, {{ b.access }}> weight: array<vec2u>; // [K/4, weight_n], two halves a word
 {% elif weight == "Q8" %}
-@group(0) @binding({{ b.i }}) var<storage, read> weight: array<u32>; // [K/4, weight_n], four signed bytes a word
+@group(0) @binding({{ b.i }}) var<storage, {{ b.access }}> weight: array<u32>; // [K/4, weight_n], four signed bytes a word
 {% elif weight == "Q5" %}
-@group(0) @binding({{ b.i }}) var<storage, read> weight: array<u32>; // [K/32, 5, weight_n]: nibbles as of Q4, then the fifth bits
+@group(0) @binding({{ b.i }}) var<storage, {{ b.access }}> weight: array<u32>; // [K/32, 5, weight_n]: nibbles as of Q4, then the fifth bits
 {% else %}
-@group(0) @binding({{ b.i }}) var<storage, read> weight: array<u32>; // [K/8, weight_n], eight nibbles a word
+@group(0) @binding({{ b.i }}) var<storage, {{ b.access }}> weight: array<u32>; // [K/8, weight_n], eight nibbles a word
 {% endif %}
 {% set b.i = b.i + 1 %}
 {% if quantized %}
-@group(0) @binding({{ b.i }}) var<storage, read> scales: array<u32>; // [K/32, weight_n] halves, two a word
+@group(0) @binding({{ b.i }}) var<storage, {{ b.access }}> scales: array<u32>; // [K/32, weight_n] halves, two a word
 {% set b.i = b.i + 1 %}
 
 // The scale of the block of 32 values that k4 lies in.

@@ -26,6 +26,6 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-{% set b = namespace(i=1) %}
+{% set b = namespace(i=1, access="read") %}
 {% include "common/linear.wgsl" %}
 {% include "winograd/" ~ pass ~ ".wgsl" %}

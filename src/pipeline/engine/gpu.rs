@@ -73,6 +73,11 @@ impl GpuEngine {
         self.weights.write(slab, offset, bytes)
     }
 
+    /// See [`Engine::merge`](super::Engine::merge).
+    pub(super) fn merge(&self, merged: &Merged, record: &PackedRecord, bytes: &[u8]) -> Result<()> {
+        self.weights.merge(merged, record, bytes)
+    }
+
     /// See [`Engine::merges_later`](super::Engine::merges_later).
     pub(super) fn merges_later(
         &mut self,

@@ -27,8 +27,6 @@ use super::stages::Stages;
 use crate::error::{Error, Result};
 use crate::kernels::{prepare, step};
 use crate::plan::{Graph, MemoryLimits, Outside};
-#[cfg(feature = "gpu")]
-use crate::weights::Bytes;
 use crate::weights::{Manifest, Merged, PackedRecord};
 
 /// A model ready to compute, and what was prepared for the last run.
@@ -102,15 +100,13 @@ impl Engine {
         }
     }
 
-    /// Other bytes for a record, from its first value to its last scale.
-    pub(super) fn replace(&mut self, record: &PackedRecord, bytes: &[u8]) -> Result<()> {
+    /// Networks merged into a record, given as it is stored, from its first value to its last scale.
+    pub(super) fn merge(&mut self, merged: &Merged, record: &PackedRecord, bytes: &[u8]) -> Result<()> {
         match self {
             #[cfg(feature = "gpu")]
-            Engine::Gpu(engine) => {
-                engine.write_weights(record.slab, record.values.offset, &Bytes::Slice(bytes))
-            }
+            Engine::Gpu(engine) => engine.merge(merged, record, bytes),
             #[cfg(feature = "cpu")]
-            Engine::Cpu(engine) => engine.replace(record, bytes),
+            Engine::Cpu(engine) => engine.replace(record, &merged.merged(record, bytes)?),
         }
     }
 

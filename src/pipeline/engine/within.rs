@@ -74,15 +74,13 @@ impl Limit {
         }
         let mut sums: [Hasher; Component::COUNT] = std::array::from_fn(|_| Hasher::new());
         let mut waiting = 0;
-        let mut merging = self
-            .merged
-            .as_ref()
-            .map(|(merged, manifest)| Merging::new(merged, &**manifest, &|record| merged.touches(record)));
-        let mut write = |passing: Passing<'_>| match passing {
-            Passing::As(slab, offset, bytes) => weights.write(slab, offset, &bytes),
-            Passing::Record(record, bytes) => {
-                weights.write(record.slab, record.values.offset, &Bytes::Slice(&bytes))
-            }
+        let merged = self.merged.as_ref();
+        let mut merging =
+            merged.map(|(merged, manifest)| Merging::new(&**manifest, &|record| merged.touches(record)));
+        let mut write = |passing: Passing<'_>| match (passing, merged) {
+            (Passing::As(slab, offset, bytes), _) => weights.write(slab, offset, &bytes),
+            (Passing::Record(record, bytes), Some((merged, _))) => weights.merge(merged, record, &bytes),
+            (Passing::Record(..), None) => Ok(()),
         };
         let mut sink = |slab: usize, offset: u64, bytes: Bytes<'_>| {
             for (component, bytes) in weights.parts(slab, offset, &bytes)? {

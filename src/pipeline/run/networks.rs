@@ -113,13 +113,13 @@ async fn put(
     stock: &dyn Stock,
     cancel: &Cancel,
 ) -> Result<()> {
-    let mut merging = Merging::new(merged, manifest, wanted);
-    let mut replaced = |passing: Passing<'_>| match passing {
+    let mut merging = Merging::new(manifest, wanted);
+    let mut merge = |passing: Passing<'_>| match passing {
         Passing::As(..) => Ok(()),
-        Passing::Record(record, bytes) => engine.replace(record, &bytes),
+        Passing::Record(record, bytes) => engine.merge(merged, record, &bytes),
     };
     let mut sink =
-        |slab: usize, offset: u64, bytes: Bytes<'_>| merging.pass(slab, offset, &bytes, &mut replaced);
+        |slab: usize, offset: u64, bytes: Bytes<'_>| merging.pass(slab, offset, &bytes, &mut merge);
     stock.fetch(wanted, &mut sink, cancel).await
 }
 

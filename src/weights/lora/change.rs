@@ -56,7 +56,7 @@ pub enum Product {
 }
 
 /// `[r, s · taps]` and `[s, I]` to `[r, I · taps]`.
-fn widened(middle: &Matrix, right: &Matrix, taps: usize) -> Matrix {
+pub(super) fn widened(middle: &Matrix, right: &Matrix, taps: usize) -> Matrix {
     let (inner, i) = (right.rows, right.columns);
     let mut values = vec![0.0; middle.rows * i * taps];
     for (middle, wide) in middle.values.chunks_exact(inner * taps).zip(values.chunks_exact_mut(i * taps)) {

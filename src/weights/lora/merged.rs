@@ -23,7 +23,7 @@ pub struct Asked {
 
 /// One that was found a place in a model.
 #[derive(Debug)]
-struct Lora {
+pub(super) struct Lora {
     file: Rc<LoraFile>,
     /// By the canonical name of a tensor, the tensors of the file that change it, by what they are.
     changes: BTreeMap<String, BTreeMap<Factor, usize>>,
@@ -64,6 +64,11 @@ impl Merged {
             Ok((Rc::new(Lora::of(file, &layers, &tensors, model)?), strength))
         });
         found.collect::<Result<_>>().map(Merged)
+    }
+
+    /// Each, and how much of it.
+    pub(super) fn networks(&self) -> impl Iterator<Item = (&Lora, &Strength)> {
+        self.0.iter().map(|(lora, strength)| (&**lora, strength))
     }
 
     /// Whether there is none.
@@ -269,8 +274,8 @@ impl Lora {
         values: &mut [f32],
     ) -> Result<()> {
         let misfit = || bad(&self.file.header.file, format!("what it has for {name} does not go together"));
-        let (change, rank) = self.change(factors)?.unzip();
-        let rank = rank.flatten();
+        let (change, scale) = self.change(factors)?.unzip();
+        let scale = scale.unwrap_or(1.0);
         let [o, i, taps] = match *shape {
             [o] => [o, 1, 1],
             [o, i] => [o, i, 1],
@@ -284,14 +289,6 @@ impl Lora {
         };
         let added = added.filter(|added| added.len() == values.len()).ok_or_else(misfit)?;
         let before = factors.contains_key(&Factor::Magnitude).then(|| values.to_vec());
-        let alpha = match factors.get(&Factor::Alpha) {
-            Some(index) => self.file.values(*index)?.first().copied().map(f64::from),
-            None => None,
-        };
-        let scale = match (alpha, rank) {
-            (Some(alpha), Some(rank)) => alpha / rank as f64,
-            _ => 1.0,
-        };
         // What a DoRA weighs is the way from the layer as it was.
         let scale = if before.is_some() { scale } else { weight * scale } as f32;
         let endless = || bad(&self.file.header.file, format!("the change of {name} is no finite number"));
@@ -371,8 +368,27 @@ impl Lora {
         Some(())
     }
 
+    /// What changes a tensor, where the file has it.
+    pub(super) fn factors(&self, tensor: &str) -> Option<&BTreeMap<Factor, usize>> {
+        self.changes.get(tensor)
+    }
+
+    /// The change, and what the file weighs it with: alpha over the rank.
+    pub(super) fn change(&self, factors: &BTreeMap<Factor, usize>) -> Result<Option<(Change, f64)>> {
+        let Some((change, rank)) = self.of_rank(factors)? else { return Ok(None) };
+        let alpha = match factors.get(&Factor::Alpha) {
+            Some(index) => self.file.values(*index)?.first().copied().map(f64::from),
+            None => None,
+        };
+        let scale = match (alpha, rank) {
+            (Some(alpha), Some(rank)) => alpha / rank as f64,
+            _ => 1.0,
+        };
+        Ok(Some((change, scale)))
+    }
+
     /// The change, and its rank where that weighs it.
-    fn change(&self, factors: &BTreeMap<Factor, usize>) -> Result<Option<(Change, Option<usize>)>> {
+    fn of_rank(&self, factors: &BTreeMap<Factor, usize>) -> Result<Option<(Change, Option<usize>)>> {
         use Factor::*;
         let matrix = |factor: Factor| factors.get(&factor).map(|index| self.matrix(*index)).transpose();
         let product =

@@ -3,13 +3,14 @@
 //!
 //! A [`LoraFile`] is read for the layers that it changes (`names`), each with what it is made of (`change`). [`Merged`] are
 //! those that change one model, `W + weight · alpha / rank · change`, from the model's own values each time: while files are
-//! packed, or record by record where a model lies packed already ([`Merging`]). What fits no layer is listed, and a file of
+//! packed, or record by record where a model lies packed already ([`Merging`]), by a device where it can ([`LowRank`]). What fits no layer is listed, and a file of
 //! another family refused.
 
 mod about;
 mod change;
 mod during;
 mod file;
+mod low_rank;
 mod merged;
 mod names;
 mod packed;
@@ -18,6 +19,7 @@ mod strength;
 pub use about::AboutLora;
 pub use during::{During, Moment};
 pub use file::LoraFile;
+pub use low_rank::LowRank;
 pub use merged::{Asked, Merged};
 pub use packed::{Merging, Passing};
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,5 +1,6 @@
 //! Networks merged into a model that lies packed: each record from its stored bytes, on their way to where they are used.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::super::blocks::Rounding;
@@ -25,8 +26,16 @@ impl Merged {
     }
 
     /// A record's bytes, from its first value to its last scale, with everything merged into it: unpacked to f32, changed, and
-    /// packed in the type that it has.
-    pub fn merged(&self, record: &PackedRecord, bytes: &[u8]) -> Result<Vec<u8>> {
+    /// packed in the type that it has. As they are where nothing is.
+    pub fn merged<'a>(&self, record: &PackedRecord, bytes: &'a [u8]) -> Result<Cow<'a, [u8]>> {
+        if self.touches(record) {
+            self.packed_again(record, bytes).map(Cow::Owned)
+        } else {
+            Ok(Cow::Borrowed(bytes))
+        }
+    }
+
+    fn packed_again(&self, record: &PackedRecord, bytes: &[u8]) -> Result<Vec<u8>> {
         let mut record = record.alone();
         let mut tensors = unpack(&record, bytes)?;
         for ((name, _, values), part) in tensors.iter_mut().zip(&record.decl.parts) {
@@ -79,14 +88,13 @@ impl Merged {
 pub enum Passing<'a> {
     /// Bytes of a slab that nothing changes.
     As(usize, u64, Bytes<'a>),
-    /// A whole record, from its first value on.
+    /// A whole record as it is stored, from its first value on.
     Record(&'a PackedRecord, Vec<u8>),
 }
 
-/// Bytes of a packed model on their way: those of records that are `whole` are gathered, and what is merged into them is; the
-/// others pass as they come. A record that does not come whole does not come at all.
+/// Bytes of a packed model on their way: those of records that are `whole` are gathered, for something to be merged into them;
+/// the others pass as they come. A record that does not come whole does not come at all.
 pub struct Merging<'a> {
-    merged: &'a Merged,
     records: &'a [PackedRecord],
     /// By slab, the whole records in their order.
     whole: HashMap<usize, Vec<usize>>,
@@ -96,11 +104,7 @@ pub struct Merging<'a> {
 
 impl<'a> Merging<'a> {
     /// For a model's records.
-    pub fn new(
-        merged: &'a Merged,
-        packing: impl Into<Packing<'a>>,
-        whole: &dyn Fn(&PackedRecord) -> bool,
-    ) -> Self {
+    pub fn new(packing: impl Into<Packing<'a>>, whole: &dyn Fn(&PackedRecord) -> bool) -> Self {
         let records = packing.into().records;
         let mut by_slab: HashMap<usize, Vec<usize>> = HashMap::new();
         for (index, record) in records.iter().enumerate().filter(|(_, record)| whole(record)) {
@@ -109,7 +113,7 @@ impl<'a> Merging<'a> {
         for indices in by_slab.values_mut() {
             indices.sort_by_key(|index| records[*index].values.offset);
         }
-        Merging { merged, records, whole: by_slab, coming: HashMap::new() }
+        Merging { records, whole: by_slab, coming: HashMap::new() }
     }
 
     /// Takes bytes of a slab, which come in order within a record.
@@ -120,7 +124,7 @@ impl<'a> Merging<'a> {
         bytes: &Bytes<'_>,
         on: &mut dyn FnMut(Passing<'_>) -> Result<()>,
     ) -> Result<()> {
-        let Merging { merged, records, whole, coming } = self;
+        let Merging { records, whole, coming } = self;
         let (mut at, end) = (offset, offset + bytes.len() as u64);
         let part = |from: u64, to: u64| bytes.part((from - offset) as usize..(to - offset) as usize);
         for index in whole.get(&slab).map(Vec::as_slice).unwrap_or_default() {
@@ -142,9 +146,7 @@ impl<'a> Merging<'a> {
             gathered.resize(had + (to - from) as usize, 0);
             part(from, to).copy_to(&mut gathered[had..]);
             if gathered.len() as u64 == record.len() {
-                let bytes = coming.remove(index).unwrap_or_default();
-                let bytes = if merged.touches(record) { merged.merged(record, &bytes)? } else { bytes };
-                on(Passing::Record(record, bytes))?;
+                on(Passing::Record(record, coming.remove(index).unwrap_or_default()))?;
             }
         }
         if at < end {
