@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
-import { axisOf, cellsOf, fieldsOf, labelOf, valuesOf } from '../../www/grid/axes.js';
+import { axisOf, besides, cellsOf, fieldsOf, labelOf, valuesOf } from '../../www/grid/axes.js';
 import { checkpoint } from './checkpoint.mjs';
 import { draw, generateButton, pixels, psnr, ready, set, stand, visitor } from './page.mjs';
 
@@ -24,6 +24,9 @@ test('lists are read as A1111 reads them', () => {
     ['seed', '9007199254740993, 1-3', ['9007199254740993', '1', '2', '3']],
     ['sampler', 'ddim, Euler ancestral', ['ddim', 'euler-a']],
     ['words', '"a, ""b""", c ,d', ['a, "b"', 'c', 'd']],
+    ['order', 'a, b, c', [['a', 'b', 'c'], ['a', 'c', 'b'], ['b', 'a', 'c'], ['b', 'c', 'a'], ['c', 'a', 'b'], ['c', 'b', 'a']]],
+    ['clipSkip', '1-3', [1, 2, 3]],
+    ['sgmNoiseMultiplier', 'true, FALSE', ['true', 'false']],
   ]) assert.deepEqual(values(id, text), expected, `${id}: ${text}`);
   for (const [id, text, words] of [
     ['steps', '', /Steps has no values yet/],
@@ -32,6 +35,8 @@ test('lists are read as A1111 reads them', () => {
     ['steps', '1-10000', /10,000 values; up to 200/],
     ['steps', '5-1 (+1)', /never gets from 5 to 1/],
     ['guidance', '0-1 [999]', /1 to 200/],
+    ['clipSkip', '0', /Clip skip goes from 1 to 12, not to 0/],
+    ['order', 'a,b,c,d,e,f', /6 words have more than 200 orders/],
     ['sampler', 'ddim, ancestral', /no sampler “ancestral”; there are ddim/],
   ]) assert.throws(() => values(id, text), words, `${id}: ${text}`);
 });
@@ -49,6 +54,22 @@ test('each cell asks for its own values, the first side changing fastest', () =>
   assert.equal(labelOf(axisOf('sampler'), 'euler-a'), 'Euler ancestral');
   assert.equal(fieldsOf([side('words', ['a, b', 'c']), side('steps', [1, 2])]),
     'Script: X/Y/Z plot, X Type: Prompt S/R, X Values: "\\"a, b\\", c", Y Type: Steps, Y Values: "1, 2"');
+});
+
+test('finer settings and the order of words are sides of a grid', () => {
+  const base = { prompt: 'a red apple, a blue fox', sampler: 'euler-a', samplerOptions: { sNoise: 1.01 }, steps: 9 };
+  const side = (id, text) => ({ axis: axisOf(id), values: valuesOf(axisOf(id), text) });
+  const asked = (request, ...sides) => besides(cellsOf(request, sides), sides);
+  const of = ({ clipSkip, samplerOptions, ...rest }) => [clipSkip, samplerOptions, 'finer' in rest];
+  assert.deepEqual(asked(base, side('eta', '0, 0.5'), side('clipSkip', '1, 2')).map(of), [1, 2].flatMap((skip) => [0, 0.5].map((eta) => [skip, { sNoise: 1.01, eta }, false])));
+  // Only where a sampler has an η.
+  assert.deepEqual(asked(base, side('sampler', 'euler-a, plms'), side('eta', '0.5')).map(of), [[undefined, { sNoise: 1.01, eta: 0.5 }, false], [undefined, { sNoise: 1.01 }, false]]);
+  assert.throws(() => asked({ ...base, sampler: 'plms' }, side('eta', '0.5')), /Eta has no effect/);
+  const words = asked(base, side('order', 'red, fox, apple')).map(({ prompt }) => prompt);
+  assert.equal(words.length, 6);
+  assert.deepEqual([words[0], words[5]], ['a red fox, a blue apple', 'a apple fox, a blue red']);
+  assert.throws(() => asked(base, side('order', 'red, cat')), /“cat” is not in the prompt/);
+  assert.equal(fieldsOf([side('order', 'red, fox'), side('eta', '0, 1')]), 'Script: X/Y/Z plot, X Type: Prompt order, X Values: "red, fox", Y Type: Eta, Y Values: "0, 1"');
 });
 
 const cells = (page) => page.locator('.grid-cell canvas');

@@ -6,6 +6,7 @@
  */
 
 import { LIMITS, SAMPLERS } from '../limits.js';
+import { ROWS, told } from '../steer/finer.js';
 
 /** More values than this an axis does not have. */
 const MOST = 200;
@@ -15,9 +16,11 @@ const MOST = 200;
  * @property {string} id
  * @property {string} title to people
  * @property {string} a1111 as A1111 writes it into a picture's settings
- * @property {'whole' | 'number' | 'seed' | 'choice' | 'model' | 'text'} kind
+ * @property {'whole' | 'number' | 'seed' | 'choice' | 'model' | 'text' | 'order'} kind
  * @property {string} hint
  * @property {string[]} [choices] of models their names, which the page fills in
+ * @property {readonly [number, number]} [range] of numbers
+ * @property {boolean} [finer] whether it is one of the finer settings, whose `id` is theirs
  * @property {(request: any, value: any, values: any[]) => any} set what a request becomes
  */
 
@@ -36,6 +39,21 @@ const replaced = (request, value, [first]) => ({
   negativePrompt: (request.negativePrompt ?? '').split(first).join(value),
 });
 
+/** @param {any} request @param {string[]} order of words that are in the prompt, each where the next of them stood */
+function ordered(request, order) {
+  let next = 0;
+  const words = [...order].sort((a, b) => b.length - a.length).map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return { ...request, prompt: request.prompt.replace(new RegExp(words.join('|'), 'g'), (/** @type {string} */ word) => order[next++] ?? word) };
+}
+
+/** A finer setting waits beside the request, for whether it has an effect is known when the cell is whole: {@link besides}. */
+const FINER = ROWS.map(({ id, name, a1111, range, whole, step, choices }) => /** @type {Axis} */ ({
+  id, title: name, a1111, kind: choices ? 'choice' : whole ? 'whole' : 'number', range, finer: true,
+  choices: choices?.map(([value]) => value).filter(Boolean),
+  hint: choices ? choices.map(([value]) => value).filter(Boolean).join(', ') : whole ? '1-3' : `${step}, ${2 * step}`,
+  set: (request, value) => ({ ...request, finer: { ...request.finer, [id]: String(value) } }),
+}));
+
 /** @type {Axis[]} */
 export const AXES = [
   { id: 'steps', title: 'Steps', a1111: 'Steps', kind: 'whole', hint: '5-20 (+5)', set: field('steps') },
@@ -53,6 +71,9 @@ export const AXES = [
   { id: 'width', title: 'Width', a1111: 'Width', kind: 'whole', hint: '64, 96, 128', set: field('width') },
   { id: 'height', title: 'Height', a1111: 'Height', kind: 'whole', hint: '64, 96, 128', set: field('height') },
   { id: 'variation', title: 'Variation', a1111: 'Var. strength', kind: 'number', hint: '0-0.5 [4]', set: field('variationStrength') },
+  { id: 'variationSeed', title: 'Variation’s seed', a1111: 'Var. seed', kind: 'seed', hint: '1-4', set: field('variationSeed') },
+  { id: 'order', title: 'Order of words', a1111: 'Prompt order', kind: 'order', hint: 'red, shiny', set: ordered },
+  ...FINER,
 ];
 
 /** @param {string} id */
@@ -68,9 +89,15 @@ export const axisOf = (id) => AXES.find((axis) => axis.id === id);
 export function valuesOf(axis, text) {
   const parts = listOf(text);
   if (!parts.length) throw new Error(`${axis.title} has no values yet: write some, such as ${axis.hint}.`);
-  const values = axis.kind === 'text' ? parts : parts.flatMap((part) => valueOf(axis, part));
+  const values = axis.kind === 'text' ? parts : axis.kind === 'order' ? ordersOf(parts) : parts.flatMap((part) => valueOf(axis, part));
   if (values.length > MOST) throw new Error(`${axis.title} has ${values.length.toLocaleString('en')} values; up to ${MOST} can be one side of a grid.`);
   return values;
+}
+
+/** Every order of words, the one that they come in first. @param {string[]} words @returns {string[][]} */
+function ordersOf(words) {
+  if (words.length > 5) throw new Error(`${words.length} words have more than ${MOST} orders; up to five can be told.`);
+  return words.length < 2 ? [words] : words.flatMap((word, i) => ordersOf(words.toSpliced(i, 1)).map((rest) => [word, ...rest]));
 }
 
 /** Parts between commas, those in quotation marks whole. @param {string} text */
@@ -94,6 +121,7 @@ function valueOf(axis, part) {
     if (!new RegExp(`^${number}$`).test(String(text))) throw new Error(`“${part}” is no value of ${axis.title}: write a list, such as ${axis.hint}.`);
     if (axis.kind === 'seed') return String(text).replace(/^\+/, '');
     const value = Number(text);
+    if (axis.range && (value < axis.range[0] || value > axis.range[1])) throw new Error(`${axis.title} goes from ${axis.range[0]} to ${axis.range[1]}, not to ${value}.`);
     if (axis.kind === 'whole' && !Number.isInteger(value)) throw new Error(`“${part}” is no whole number, as ${axis.title} is.`);
     return value;
   });
@@ -118,7 +146,8 @@ function spread([whole, first, last, by, count], axis) {
 /** What a value is called beside the grid. @param {Axis} axis @param {any} value */
 export function labelOf(axis, value) {
   if (axis.kind === 'text' || axis.kind === 'model') return value;
-  if (axis.kind === 'choice') return SAMPLERS[/** @type {keyof typeof SAMPLERS} */ (value)]?.title ?? value;
+  if (axis.kind === 'order') return value.join(', ');
+  if (axis.kind === 'choice' && !axis.finer) return SAMPLERS[/** @type {keyof typeof SAMPLERS} */ (value)]?.title ?? value;
   return `${axis.title} ${value}`;
 }
 
@@ -134,6 +163,8 @@ export function cellsOf(base, sides) {
     if (axis.id === 'words' && !`${base.prompt}\n${base.negativePrompt ?? ''}`.includes(values[0])) {
       throw new Error(`“${values[0]}” is not in the prompt: the first of the words is the one that the others stand for.`);
     }
+    const absent = axis.kind === 'order' && values[0].find((/** @type {string} */ word) => !base.prompt.includes(word));
+    if (absent) throw new Error(`“${absent}” is not in the prompt: the words are those whose order changes.`);
     if (axis.id === 'lora' && !/<(lora|lyco):/.test(base.prompt)) throw new Error('The prompt names no LoRA.');
     if (axis.id === 'strength' && !base.image) throw new Error('How much may change belongs to a picture that the run begins with.');
   }
@@ -142,10 +173,30 @@ export function cellsOf(base, sides) {
     requests.flatMap((request) => values.map((value) => axis.set(request, value, values))), [base]);
 }
 
+/**
+ * What every cell asks for, its finer settings where requests have them.
+ * @param {any[]} cells of {@link cellsOf}, with all that belongs to them
+ * @param {{axis: Axis}[]} sides
+ * @returns {any[]}
+ * @throws {Error} where a side has an effect in none
+ */
+export function besides(cells, sides) {
+  const how = (/** @type {any} */ cell) => ({ dialect: 'a1111', ...cell, ...cell.samplerOptions, ...cell.finer });
+  for (const { axis: { id, title } } of sides.filter(({ axis }) => axis.finer)) {
+    const row = ROWS.find((row) => row.id === id);
+    if (!cells.some((cell) => row?.takes(how(cell)))) throw new Error(`${title} has no effect with what is set, so it cannot be a side of the grid.`);
+  }
+  return cells.map(({ finer, ...cell }) => {
+    if (!finer) return cell;
+    const { samplerOptions, ...beside } = told(finer, how({ ...cell, finer }));
+    return { ...cell, ...beside, ...(samplerOptions && { samplerOptions: { ...cell.samplerOptions, ...samplerOptions } }) };
+  });
+}
+
 /** A list as A1111 writes it into a picture's settings. @param {any[]} values */
 export const written = (/** @type {any[]} */ values) => values.map((value) => (/[",]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : String(value))).join(', ');
 
 /** The fields by which A1111 tells of a grid. @param {{axis: Axis, values: any[]}[]} sides */
 export const fieldsOf = (sides) => ['Script: X/Y/Z plot', ...sides.flatMap(({ axis, values }, i) => [
-  `${'XYZ'[i]} Type: ${axis.a1111}`, `${'XYZ'[i]} Values: ${JSON.stringify(written(values))}`,
+  `${'XYZ'[i]} Type: ${axis.a1111}`, `${'XYZ'[i]} Values: ${JSON.stringify(written(axis.kind === 'order' ? values[0] : values))}`,
 ])].join(', ');

@@ -6,7 +6,7 @@ import { report } from '../js/report.js';
 import { drawSeed } from '../js/settings.js';
 import { estimate } from '../js/sizes.js';
 import { sentence } from '../js/words.js';
-import { AXES, axisOf, cellsOf, fieldsOf, labelOf, valuesOf, written } from './axes.js';
+import { AXES, axisOf, besides, cellsOf, fieldsOf, labelOf, valuesOf, written } from './axes.js';
 
 /** More cells than these are drawn only when that is said twice. */
 const ASKED = 60;
@@ -77,7 +77,7 @@ export class Grid {
     // Beside the form a cell is told what counts with its own sampler, words and size.
     const all = cellsOf(base, sides);
     const models = all.map(({ model }) => (model === undefined ? null : this.choice.find(model)));
-    return { sides, models, cells: all.map(({ model, ...cell }) => ({ ...cell, ...this.making.extras?.of(cell) })) };
+    return { sides, models, cells: besides(all.map(({ model, ...cell }) => ({ ...cell, ...this.making.extras?.of(cell) })), sides) };
   }
 
   /** Says how many pictures that is and how long it takes, or what is missing. */
