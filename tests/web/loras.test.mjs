@@ -220,6 +220,18 @@ const drop = (page, name, bytes) => page.evaluate(async ([name, base64]) => {
   for (const type of ['dragover', 'drop']) document.body.dispatchEvent(event(type));
 }, [name, bytes.toString('base64')]);
 
+test('a file that no memory holds is refused before it is read, with both sizes', async () => {
+  const { add } = await import('../../www/networks.js');
+  const about = { kind: 'lora' };
+  const huge = { size: 4e9, slice: (from, to) => ({ size: to - from, arrayBuffer: async () => new ArrayBuffer(to - from) }) };
+  const look = (name, beginning, bytes) => {
+    assert.ok(beginning.length < 2 ** 20, 'no more than its beginning is read');
+    assert.equal(bytes, 4e9);
+    return about;
+  };
+  await assert.rejects(add(huge, { name: 'large', look }), /large has 4\.0 GB; one of up to 1 GB is taken/);
+});
+
 test('a file that is dropped is used, weighed by a slider or in words, renamed, deleted, put back', { timeout: 240_000 }, async () => {
   const page = await visitor(it, { path: '?engine=cpu' });
   await ready(page);
@@ -242,6 +254,8 @@ test('a file that is dropped is used, weighed by a slider or in words, renamed, 
   const when = page.locator('.lora-when');
   await when.getByText('In all steps').click();
   const [from, until] = [page.getByLabel('From which step of shiny'), page.getByLabel('Until before which step of shiny')];
+  await when.locator('label', { hasText: 'From' }).click();
+  assert.equal(await from.evaluate((field) => field === document.activeElement), true, 'a label leads to its field');
   await from.fill('3');
   await until.fill('0.8');
   await until.blur();
@@ -268,6 +282,18 @@ test('a file that is dropped is used, weighed by a slider or in words, renamed, 
   await page.locator('.loras-missing').getByText('“gone” is named in the prompt and is not here').waitFor();
   await page.locator('.loras-missing').getByRole('button', { name: 'Take it out' }).click();
   assert.equal(await prompt.inputValue(), 'a red apple <lora:shiny:0.5>');
+
+  // One of nearly the same name is looked for among those that are here.
+  await prompt.fill('a red apple <lora:the shiny_v2:1>');
+  await page.locator('#prompt-names').getByText('“the shiny_v2” is a LoRA that is not here').waitFor();
+  await page.locator('#prompt-names').getByRole('button', { name: 'Search yours' }).click();
+  const find = page.getByLabel('Search your LoRAs');
+  assert.deepEqual([await find.inputValue(), await find.evaluate((field) => field === document.activeElement)], ['shiny', true]);
+  assert.equal(await page.locator('.loras li').filter({ hasText: 'shiny' }).isVisible(), true);
+  await find.fill('round');
+  assert.equal(await page.locator('.loras li').filter({ hasText: 'shiny' }).isVisible(), false);
+  await find.fill('');
+  await prompt.fill('a red apple <lora:shiny:0.5>');
 
   // Another file of the same name gets a name of its own; what is no LoRA is refused in words.
   await page.locator('#lora-file').setInputFiles({ name: 'shiny.safetensors', mimeType: '', buffer: lora({ seed: 9 }) });

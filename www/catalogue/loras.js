@@ -26,6 +26,12 @@ const PAUSE = 600;
 /** @typedef {import('../protocol.d.ts').StoredNetwork} StoredNetwork */
 /** @typedef {import('./tags.js').Tag} Tag */
 
+/** Fields for steps, which their labels know by numbers. */
+let fieldsMade = 0;
+
+/** What one of them is found by. @param {StoredNetwork} network */
+const saidOf = ({ name, about }) => [name, about.title, about.base, about.token, ...(about.words ?? [])].join('\n').toLowerCase();
+
 export class Loras {
   /** @type {StoredNetwork[]} */ #kept = [];
   /** The rows on the page, by name. @type {Map<string, {element: HTMLElement, show: (tag: Tag | undefined) => void}>} */ #rows = new Map();
@@ -175,7 +181,7 @@ export class Loras {
     this.#missing.replaceChildren(...missing.map((one) => {
       const out = make('button', { type: 'button', className: 'link', textContent: 'Take it out' });
       out.addEventListener('click', () => this.#cut(this.#tags.find(({ name }) => name === one.name) ?? one));
-      return make('li', {}, `“${one.name}” is named in the prompt and is not here: pictures are drawn without it. `, out);
+      return make('li', {}, `“${one.name}” is named in the prompt and is not here: pictures are drawn without it. `, out, ...this.#offer(one.name));
     }));
     const isUsed = ({ name, about }) => (about.kind === 'lora' ? this.#tag(name, tags) : this.#isSaid(name));
     const used = this.#kept.filter(isUsed).length;
@@ -198,15 +204,30 @@ export class Loras {
     this.#said.hidden = !words;
     const add = make('button', { type: 'button', textContent: 'Add a file' });
     add.addEventListener('click', () => $('lora-file').click());
-    this.#said.replaceChildren(...(words ? [`${words} `, add] : []));
+    this.#said.replaceChildren(...(words ? [`${words} `, add, ...this.#offer(missing[0].name)] : []));
+  }
+
+  /** A button that looks for something like a name among what is kept, if there is anything. @param {string} name */
+  #offer(name) {
+    if (!this.#kept.length) return [];
+    const search = make('button', { type: 'button', className: 'link', textContent: 'Search yours' });
+    search.addEventListener('click', () => this.#search(name));
+    return [' ', search];
+  }
+
+  /** Shows what has a word of a name, the longest that finds anything. @param {string} name */
+  #search(name) {
+    const words = name.toLowerCase().split(/[^\p{L}\p{N}]+/u).filter(Boolean).sort((a, b) => b.length - a.length);
+    $('loras').open = true;
+    this.#find.hidden = false;
+    this.#find.value = words.find((word) => this.#kept.some((one) => saidOf(one).includes(word))) ?? words[0] ?? '';
+    this.#filter();
+    this.#find.focus();
   }
 
   #filter() {
     const words = this.#find.hidden ? '' : this.#find.value.trim().toLowerCase();
-    for (const { name, about } of this.#kept) {
-      const all = [name, about.title, about.base, about.token, ...(about.words ?? [])].join('\n').toLowerCase();
-      this.#rows.get(name).element.hidden = !all.includes(words);
-    }
+    for (const one of this.#kept) this.#rows.get(one.name).element.hidden = !saidOf(one).includes(words);
   }
 
   /** @param {StoredNetwork} network */
@@ -257,7 +278,8 @@ export class Loras {
       const input = make('input', { type: 'number', min: '0', step: 'any', placeholder, inputMode: 'decimal' });
       input.setAttribute('aria-label', `${text} which step of ${name}`);
       input.dataset.key = key;
-      return { key, input, field: make('div', { className: 'field' }, make('label', { textContent: text }), input) };
+      input.id = `lora-${key}-${++fieldsMade}`;
+      return { key, input, field: make('div', { className: 'field' }, make('label', { textContent: text, htmlFor: input.id }), input) };
     });
     const summary = make('summary', { textContent: 'In all steps' });
     const hint = make('p', { className: 'quiet', textContent: 'Steps, counted from 1, or a share of them, as 0.5. Where it begins or ends on the '
