@@ -61,6 +61,13 @@ fn chunk(bytes: &[u8]) -> Option<Chunk<'_>> {
     Some(Chunk { kind, data, sound, rest })
 }
 
+/// All chunks whose checksums are right, by what they are called; none of a file that is no PNG.
+pub(super) fn chunks(png: &[u8]) -> impl Iterator<Item = (&[u8; 4], &[u8])> {
+    let rest = png.get(SIGNATURE..).filter(|_| Kind::of(png) == Some(Kind::Png)).unwrap_or_default();
+    let all = std::iter::successors(chunk(rest), |last| chunk(last.rest));
+    all.filter(|chunk| chunk.sound).map(|chunk| (chunk.kind, chunk.data))
+}
+
 /// A text chunk's keyword and text.
 fn text<'a>(kind: &[u8; 4], data: &'a [u8], sound: bool) -> Option<Entry<'a>> {
     const LONGEST_KEYWORD: usize = 79;

@@ -3,6 +3,7 @@
 mod apng;
 mod chunks;
 mod exif;
+mod hidden;
 mod interpolate;
 pub mod maps;
 mod origin;
@@ -12,6 +13,7 @@ mod resize;
 mod texts;
 
 pub use apng::{MAX_FRAMES, encode_apng};
+pub use hidden::hidden;
 pub use interpolate::{Interpolation, interpolate};
 pub use origin::{MadeOf, XMP, user_comment};
 pub use parameters::{Parameters, TEMPLATES};
@@ -74,6 +76,8 @@ pub fn psnr(a: &Rgba, b: &Rgba) -> f64 {
     10.0 * (255.0 * 255.0 * a.len() as f64 / squared).log10()
 }
 
+#[cfg(test)]
+pub(crate) use hidden::tests::hiding;
 #[cfg(test)]
 pub(crate) mod texts_tests;
 

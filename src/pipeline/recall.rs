@@ -15,7 +15,7 @@ use super::networks;
 use super::tiling::{TILING, Tiling};
 use super::windows::Windows;
 use crate::error::{Error, Result};
-use crate::image::{Kind, Parameters, Text, Texts, XMP, user_comment};
+use crate::image::{Kind, Parameters, Text, Texts, XMP, hidden, user_comment};
 use crate::prompt::{self, Dialect, Emphasis, MAX_CHARS};
 use crate::sample::SamplerOptions;
 
@@ -169,7 +169,7 @@ pub fn from_file(bytes: &[u8]) -> Result<Settings> {
         }
         Err(error) => return Err(error),
     };
-    let Some((mut settings, sound)) = settings_of(&file) else {
+    let Some((mut settings, sound)) = settings_of(&file).or_else(|| Some((hidden_in(bytes)?, true))) else {
         return Err(invalid(match &file.damage {
             _ if file.has("workflow") || file.has("prompt") => {
                 "it was made by ComfyUI, and its graph has no sampler from which settings could be read"
@@ -217,6 +217,23 @@ fn settings_of(file: &Texts) -> Option<(Settings, bool)> {
     let dream =
         || texts(&DREAM).find_map(|(_, Text { text, sound })| Some((json::from_dream(&text)?, sound)));
     graph.or_else(|| texts(&OTHERS).find_map(other)).or_else(dream)
+}
+
+/// The settings that are hidden in a picture's alpha: NovelAI's texts by their names, or what A1111 or ComfyUI write.
+fn hidden_in(png: &[u8]) -> Option<Settings> {
+    let text = hidden(png)?;
+    let texts: Option<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(&text).ok();
+    let named = |name: &str| texts.as_ref()?.get(name)?.as_str();
+    if let Some(comment) = named("Comment") {
+        return json::from_text(comment).or_else(|| json::from_text_with(comment, named("Description")?));
+    }
+    let others = || json::from_text(&text).or_else(|| comfyui::from_text(&text));
+    let parameters = Parameters::parse(&text);
+    if texts.is_some() {
+        others()
+    } else {
+        (!parameters.fields.is_empty()).then(|| from_parameters(&parameters))
+    }
 }
 
 /// What a file is that is no picture with settings.
