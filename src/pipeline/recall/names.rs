@@ -56,22 +56,26 @@ impl Settings {
     }
 }
 
-/// A sampler's name and the schedule behind it, after a blank or `_`; InvokeAI writes `_k` for Karras.
+/// A sampler's name and the schedule behind it, after a blank or `_`; InvokeAI writes `_k` for Karras, Draw Things `AYS` and
+/// `Trailing`.
 fn split(value: &str) -> (&str, Option<&str>) {
+    const OTHERS: [(&str, &str); 2] = [("AYS", "align-your-steps"), ("Trailing", "trailing")];
     let behind = |known: &str| {
         let (name, schedule) = value.split_at_checked(value.len().checked_sub(known.len())?)?;
         let name = name.strip_suffix([' ', '_'])?;
         schedule.eq_ignore_ascii_case(known).then_some((name, Some(schedule)))
     };
     let known = ScheduleKind::suffixes().into_iter().find_map(behind);
+    let other = || OTHERS.iter().find_map(|(word, schedule)| Some((behind(word)?.0, Some(*schedule))));
     let short = || value.strip_suffix("_k").map(|name| (name, Some("karras")));
-    known.or_else(short).unwrap_or((value, None))
+    known.or_else(other).or_else(short).unwrap_or((value, None))
 }
 
 /// The sampler of a tool's name: A1111's, ComfyUI's, InvokeAI's, NovelAI's (`k_euler_ancestral`), diffusers' class or our own.
 fn sampler(name: &str) -> Option<SamplerKind> {
-    const OTHERS: [(&str, SamplerKind); 13] = [
+    const OTHERS: [(&str, SamplerKind); 14] = [
         ("euler_a", SamplerKind::EulerAncestral),
+        ("euler ancestral", SamplerKind::EulerAncestral),
         ("dpm++_2m", SamplerKind::DpmPlusPlus2M),
         ("dpmsolver++", SamplerKind::DpmPlusPlus2M),
         ("dpm_2_a", SamplerKind::Dpm2Ancestral),

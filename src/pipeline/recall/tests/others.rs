@@ -104,6 +104,19 @@ fn invokeai_before_version_3() {
     assert_eq!((settings.width, settings.height, settings.tiling), (Some(512), Some(768), Some("both")));
     assert_eq!(settings.notices, ["Not used here: -G."]);
     assert!(from_file(&png_of("Dream", "I dreamt of -s 30")).is_err());
+    // Without quotation marks, and what its command line wrote.
+    let settings =
+        told("Dream", "a \"cat\" -s 30 -S 42 -W 512 -H 768 -C 7.5 -I a.png -A ddim -f 0.6 -V 9:0.25");
+    assert_eq!(settings.prompt.as_deref(), Some("a \"cat\""));
+    assert_eq!((settings.strength, settings.sampler), (Some(0.6), Some("ddim")));
+    assert_eq!((settings.variation_seed.as_deref(), settings.variation_strength), (Some("9"), Some(0.25)));
+    let mut value = image(json!("a"));
+    (value["model_weights"], value["model_id"]) = (Value::Null, "sd-1.4".into());
+    value["image"]["variations"] = json!([{"seed": 9, "weight": 0.25}]);
+    (value["image"]["type"], value["image"]["strength_steps"]) = ("img2img".into(), json!(0.4));
+    let settings = json_told("sd-metadata", &value);
+    assert_eq!((settings.model.as_deref(), settings.strength), (Some("sd-1.4"), Some(0.4)));
+    assert_eq!((settings.variation_seed.as_deref(), settings.variation_strength), (Some("9"), Some(0.25)));
 }
 
 #[test]
@@ -189,6 +202,27 @@ fn novelai() {
         settings.notices,
         ["Whose noise it was is not known: the same seed gives another picture here.", "Not used here: sm."]
     );
+    // Made after its own reader.
+    let hidden = from_file(include_bytes!("../../../../tests/golden/hidden.png")).expect("settings");
+    assert_eq!(
+        (hidden.prompt.as_deref(), hidden.negative_prompt.as_deref()),
+        (Some("a (red:1.05) apple"), Some("bad"))
+    );
+    assert_eq!((hidden.steps, hidden.sampler, hidden.seed.as_deref()), (Some(28), Some("euler"), Some("42")));
+    // Where its texts were taken out, what it hid in the alpha is read; so are others' texts there, but behind what a file says.
+    let with = |text: &str, texts: &[(&str, &str)]| {
+        let image = crate::image::hiding("stealth_pngcomp", text.as_bytes(), [128, 128]);
+        from_file(&encode_png(&image, texts).expect("a PNG"))
+    };
+    let texts = json!({"Software": "NovelAI", "Description": "no {matter}", "Comment": comment.to_string()})
+        .to_string();
+    assert_eq!(with(&texts, &[("Title", "AI generated image")]).expect("settings"), settings);
+    let said = with(&texts, &[("parameters", "a dog\nSteps: 4, Seed: 1")]).expect("settings");
+    assert_eq!(said.prompt.as_deref(), Some("a dog"));
+    let of_a1111 = with("a dog\nSteps: 4, Sampler: Euler a, Seed: 1", &[]).expect("settings");
+    assert_eq!((of_a1111.prompt.as_deref(), of_a1111.sampler), (Some("a dog"), Some("euler-a")));
+    let error = with("something else", &[]).unwrap_err().to_string();
+    assert!(error.contains("no settings in it"), "{error}");
     // Its first pictures, and one drawn on a picture.
     let first = json!({"steps": 28, "sampler": "k_euler", "seed": 1, "strength": 0.7, "noise": 0.2, "scale": 11.0, "uc": "bad",
         "noise_schedule": "native", "request_type": "Img2ImgRequest"});
@@ -236,15 +270,49 @@ fn draw_things() {
             ["Whose noise it was is not known: the same seed gives another picture here."]
         );
     }
-    let noise = |mode: &str| {
+    let with = |fields: &[(&str, Value)]| {
         let mut own = own.clone();
-        own["seed_mode"] = mode.into();
-        from_file(&jpeg(&exif_of(&own))).expect("settings").rng
+        fields.iter().for_each(|(name, value)| own[*name] = value.clone());
+        from_file(&jpeg(&exif_of(&own))).expect("settings")
     };
+    let noise = |mode: &str| with(&[("seed_mode", mode.into())]).rng;
     assert_eq!(
         (noise("Torch CPU Compatible"), noise("NVIDIA GPU Compatible"), noise("Legacy")),
         (Some("torch"), Some("philox"), None)
     );
+    // What its app writes beside where it is on, with its names of samplers.
+    let settings = with(&[
+        ("v2", Value::Null),
+        ("clip_skip", json!(3)),
+        ("sampler", "Euler A AYS".into()),
+        ("hires_fix", json!(true)),
+        ("first_stage_size", "256x384".into()),
+        ("second_stage_strength", json!(0.7)),
+        (
+            "control",
+            json!([{"file": "canny.ckpt", "weight": 0.8, "no_prompt": false, "guidance_start": 0.1, "guidance_end": 0.6}]),
+        ),
+    ]);
+    assert_eq!((settings.clip_skip, settings.sampler), (Some(3), Some("euler-a")));
+    assert_eq!(
+        (settings.schedule, settings.width, settings.height),
+        (Some("align-your-steps"), Some(256), Some(384))
+    );
+    let second = settings.hires.expect("a second pass");
+    assert_eq!((second.scale, second.strength), (2.0, Some(0.7)));
+    let control = &settings.controls[0];
+    assert_eq!(
+        (control.model.as_deref(), control.strength, control.start, control.end),
+        (Some("canny.ckpt"), Some(0.8), Some(0.1), Some(0.6))
+    );
+    assert!(!settings.notices.join(" ").contains("Not used"), "{:?}", settings.notices);
+    let sampler = |name: &str| {
+        let settings = with(&[("sampler", name.into())]);
+        (settings.sampler, settings.schedule)
+    };
+    assert_eq!(sampler("Euler Ancestral"), (Some("euler-a"), Some("default")));
+    assert_eq!(sampler("DPM++ 2M Trailing"), (Some("dpm++-2m"), Some("trailing")));
+    assert_eq!(sampler("DPM++ SDE Substep"), (None, None));
 }
 
 fn exif_of(value: &Value) -> Vec<u8> {
@@ -269,6 +337,18 @@ fn civitai() {
             "It used the embedding “easynegative” of Civitai.",
             "Its files are named by Civitai’s numbers alone: civitai.com/model-versions/1."
         ]
+    );
+    // Others write its names for files as addresses.
+    let settings = recalled(
+        "a cat\nSteps: 25, Sampler: Euler a, Seed: 42, Civitai resources: [{\"modelName\":\"DreamShaper\",\"versionName\":\"8\",\
+         \"air\":\"urn:air:sd1:checkpoint:civitai:4384@128713\"},{\"weight\":0.5,\"modelName\":\"Detail\",\
+         \"air\":\"urn:air:sd1:lora:civitai:58390@62833\"},{\"weight\":1,\"air\":\"urn:air:sd1:lora:civitai:1@77\"}]",
+    );
+    assert_eq!(settings.prompt.as_deref(), Some("a cat <lora:Detail:0.5>"));
+    assert_eq!(settings.model.as_deref(), Some("DreamShaper 8"));
+    assert_eq!(
+        settings.notices,
+        ["Its files are named by Civitai’s numbers alone: civitai.com/model-versions/77."]
     );
     // Its generator of today: settings as text beside a graph, in a JPEG's comment.
     let own = json!({"prompt": "a dog", "negativePrompt": "bad", "cfgScale": 6, "sampler": "Euler a", "steps": 30, "seed": 9, "width": 832,
