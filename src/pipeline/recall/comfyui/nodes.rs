@@ -11,6 +11,9 @@ const FAR: usize = 32;
 /// Where a sampler in parts has what others are told themselves.
 const PARTS: [&str; 4] = ["sigmas", "sampler", "noise", "guider"];
 
+/// The node of the levels of Align Your Steps.
+pub(super) const ALIGNED: &str = "AlignYourStepsScheduler";
+
 /// What is wired to what, as ComfyUI's API takes it: inputs by name, each a value or `[node, output]`.
 pub(super) struct Graph<'a> {
     nodes: &'a Map<String, Value>,
@@ -45,11 +48,12 @@ impl<'a> Node<'a> {
     }
 }
 
-/// A number or a text.
+/// A number, a text, or whether.
 fn plain(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
+        Value::Bool(is) => Some(is.to_string()),
         _ => None,
     }
 }
@@ -112,14 +116,17 @@ impl<'a> Graph<'a> {
         self.plain(node, input)?.parse().ok().filter(|number: &f64| number.is_finite())
     }
 
-    /// What a sampler or one of its parts is told.
+    /// What a sampler or one of its parts is told, or what these are made of.
     pub fn told(&self, sampler: Node<'a>, input: &str) -> Option<String> {
+        let of = |node: &Node<'a>| self.plain(*node, input).inspect(|_| self.hear(*node));
         self.plain(sampler, input).or_else(|| {
-            PARTS.iter().find_map(|part| {
-                let part = self.wired(sampler, part)?;
-                self.plain(part, input).inspect(|_| self.hear(part))
-            })
+            PARTS.iter().find_map(|part| self.follow(self.wired(sampler, part), &[part]).iter().find_map(of))
         })
+    }
+
+    /// The node that makes a sampler's levels, where that is one of its own.
+    pub fn levels(&self, sampler: Node<'a>) -> Option<Node<'a>> {
+        self.follow(self.wired(sampler, "sigmas"), &["sigmas"]).pop()
     }
 
     pub fn seed(&self, sampler: Node<'a>) -> Option<String> {
@@ -133,6 +140,11 @@ impl<'a> Graph<'a> {
             return (taken < steps).then_some((taken, steps));
         }
         let denoise: f64 = self.told(sampler, "denoise")?.parse().ok()?;
+        // Aligned levels are counted otherwise: so many in all, of which the last are taken.
+        if self.levels(sampler).is_some_and(|node| node.class == ALIGNED) {
+            let taken = (f64::from(steps) * denoise).round() as u32;
+            return (taken > 0 && taken < steps).then_some((taken, steps));
+        }
         (steps > 0 && denoise > 0.0 && denoise <= super::WHOLE)
             .then(|| (steps, (f64::from(steps) / denoise) as u32))
     }

@@ -5,10 +5,11 @@ use serde_json::{Map, Value, json};
 
 use super::super::Settings;
 use super::LATENTS;
+use super::nodes::ALIGNED;
 use crate::pipeline::limits::DEFAULT_HIRES;
 use crate::pipeline::picture::Taken;
 use crate::pipeline::{Upscaler, networks};
-use crate::prompt::{Dialect, lora_tags};
+use crate::prompt::{Dialect, LoraTag, lora_tags};
 use crate::sample::{NoiseSource, SamplerKind, ScheduleKind};
 
 /// A graph in the format of ComfyUI's API, and what it does not hold.
@@ -55,15 +56,50 @@ impl Writer {
 pub fn graph(settings: &Settings) -> Written {
     let mut writer = Writer { nodes: Map::new(), notices: Vec::new() };
     tell_left_out(settings, &mut writer);
-    let prompt = settings.prompt.as_deref().unwrap_or_default();
-    let is_diffusers = settings.dialect == Some(Dialect::Diffusers);
-    let tags = if is_diffusers { Vec::new() } else { lora_tags(prompt) };
-    let file = |name: &str| Value::from(format!("{name}.safetensors"));
+    let loaded = load(settings, &mut writer);
+    let texts = texts(settings, &mut writer, loaded.clip);
+    let conditioning = steer(settings, &mut writer, texts);
+    let from = begin(settings, &mut writer, &loaded.vae);
+    let (sampler, schedule) = sampler_of(settings, &mut writer);
+    let sampling = Sampling { settings, model: loaded.model, conditioning, sampler, schedule };
+    let steps = settings.steps.unwrap_or(20);
+    let mut last = sampling.pass(&mut writer, &from, (steps, settings.strength));
+    if let Some(hires) = &settings.hires {
+        let (scale, upscaler) = (hires.scale, hires.upscaler.and_then(|name| name.parse().ok()));
+        let latents = enlarged(&mut writer, &last, (scale, upscaler), &loaded.vae);
+        let strength = hires.strength.unwrap_or(DEFAULT_HIRES.strength);
+        last = sampling.second(&mut writer, &latents, (hires.steps.unwrap_or(steps), strength));
+    }
+    let decoded = writer.add("VAEDecode", [("samples", wire(&last, 0)), ("vae", loaded.vae)]);
+    writer.add("SaveImage", [("images", wire(&decoded, 0)), ("filename_prefix", "OpenGen".into())]);
+    let graph = format!("{:#}", Value::Object(writer.nodes));
+    Written { graph, notices: writer.notices }
+}
 
+/// A file as it is called here.
+fn file(name: &str) -> Value {
+    format!("{name}.safetensors").into()
+}
+
+/// Wires to what checkpoint, LoRAs and clip skip give.
+struct Loaded {
+    model: Value,
+    clip: Value,
+    vae: Value,
+}
+
+/// The LoRAs of a prompt; diffusers has none in its words.
+fn tags(settings: &Settings) -> Vec<LoraTag> {
+    let prompt = settings.prompt.as_deref().unwrap_or_default();
+    if settings.dialect == Some(Dialect::Diffusers) { Vec::new() } else { lora_tags(prompt) }
+}
+
+/// The nodes that load what a picture is made by.
+fn load(settings: &Settings, writer: &mut Writer) -> Loaded {
     let checkpoint = settings.model.as_deref().unwrap_or("model");
     let checkpoint = writer.add("CheckpointLoaderSimple", [("ckpt_name", file(checkpoint))]);
     let (mut model, mut clip, vae) = (wire(&checkpoint, 0), wire(&checkpoint, 1), wire(&checkpoint, 2));
-    for tag in &tags {
+    for tag in &tags(settings) {
         let strength = networks::strength(tag);
         if !strength.blocks.is_empty() {
             writer.say(format!("ComfyUI’s nodes weigh no blocks of a LoRA: “{}” counts in all.", tag.name));
@@ -91,16 +127,28 @@ pub fn graph(settings: &Settings) -> Written {
         let last = writer.add("CLIPSetLastLayer", [("clip", clip), ("stop_at_clip_layer", layer.into())]);
         clip = wire(&last, 0);
     }
-    let prompt = if tags.is_empty() { prompt.to_string() } else { networks::without(prompt, |_| true) };
+    Loaded { model, clip, vae }
+}
+
+/// Prompt and negative prompt.
+fn texts(settings: &Settings, writer: &mut Writer, clip: Value) -> [Value; 2] {
+    let prompt = settings.prompt.as_deref().unwrap_or_default();
+    let has_tags = !tags(settings).is_empty();
+    let prompt = if has_tags { networks::without(prompt, |_| true) } else { prompt.to_string() };
     let negative = settings.negative_prompt.clone().unwrap_or_default();
-    let [mut positive, mut negative] = [prompt, negative].map(|text| {
+    [prompt, negative].map(|text| {
         let encoder = writer.add("CLIPTextEncode", [("text", text.into()), ("clip", clip.clone())]);
         wire(&encoder, 0)
-    });
+    })
+}
+
+/// Maps that steer, one behind the other.
+fn steer(settings: &Settings, writer: &mut Writer, mut conditioning: [Value; 2]) -> [Value; 2] {
     for (number, steered) in settings.controls.iter().enumerate() {
         let name = steered.model.as_deref().unwrap_or("controlnet");
         let loader = writer.add("ControlNetLoader", [("control_net_name", file(name))]);
         let map = writer.add("LoadImage", [("image", format!("map{}.png", number + 1).into())]);
+        let [positive, negative] = conditioning;
         let apply = writer.add(
             "ControlNetApplyAdvanced",
             [
@@ -113,62 +161,104 @@ pub fn graph(settings: &Settings) -> Written {
                 ("end_percent", steered.end.unwrap_or(1.0).into()),
             ],
         );
-        (positive, negative) = (wire(&apply, 0), wire(&apply, 1));
+        conditioning = [wire(&apply, 0), wire(&apply, 1)];
+    }
+    conditioning
+}
+
+/// The latents that a run begins with: none, or those of a picture.
+fn begin(settings: &Settings, writer: &mut Writer, vae: &Value) -> String {
+    let [width, height] = [settings.width, settings.height].map(|side| side.unwrap_or(512));
+    if settings.strength.is_none() {
+        let inputs = [("width", width.into()), ("height", height.into()), ("batch_size", 1.into())];
+        return writer.add("EmptyLatentImage", inputs);
+    }
+    let image = writer.add("LoadImage", [("image", "picture.png".into())]);
+    let scaled = writer.add(
+        "ImageScale",
+        [
+            ("image", wire(&image, 0)),
+            ("upscale_method", "lanczos".into()),
+            ("width", width.into()),
+            ("height", height.into()),
+            ("crop", "center".into()),
+        ],
+    );
+    writer.add("VAEEncode", [("pixels", wire(&scaled, 0)), ("vae", vae.clone())])
+}
+
+/// What every pass is told.
+struct Sampling<'a> {
+    settings: &'a Settings,
+    model: Value,
+    conditioning: [Value; 2],
+    sampler: &'static str,
+    schedule: &'static str,
+}
+
+impl Sampling<'_> {
+    /// The first pass: so many steps, of a picture by this strength.
+    fn pass(&self, writer: &mut Writer, latents: &str, (steps, strength): (u32, Option<f64>)) -> String {
+        let taken = strength.map_or((steps, 1.0), |strength| taken_of(steps, strength));
+        match self.schedule {
+            ALIGNED => self.in_parts(writer, latents, (steps, f64::from(taken.0) / f64::from(steps))),
+            _ => self.whole(writer, latents, taken),
+        }
     }
 
-    let [width, height] = [settings.width, settings.height].map(|side| side.unwrap_or(512));
-    let latents = match settings.strength {
-        None => {
-            let inputs = [("width", width.into()), ("height", height.into()), ("batch_size", 1.into())];
-            writer.add("EmptyLatentImage", inputs)
+    /// The second one, whose steps are those that it takes.
+    fn second(&self, writer: &mut Writer, latents: &str, (steps, strength): (u32, f64)) -> String {
+        match self.schedule {
+            ALIGNED => {
+                let all = (f64::from(steps) / strength.max(f64::MIN_POSITIVE)) as u32;
+                self.in_parts(writer, latents, (all, f64::from(steps) / f64::from(all.max(1))))
+            }
+            _ => self.whole(writer, latents, (steps, strength)),
         }
-        Some(_) => {
-            let image = writer.add("LoadImage", [("image", "picture.png".into())]);
-            let scaled = writer.add(
-                "ImageScale",
-                [
-                    ("image", wire(&image, 0)),
-                    ("upscale_method", "lanczos".into()),
-                    ("width", width.into()),
-                    ("height", height.into()),
-                    ("crop", "center".into()),
-                ],
-            );
-            writer.add("VAEEncode", [("pixels", wire(&scaled, 0)), ("vae", vae.clone())])
-        }
-    };
-    let (sampler, schedule) = sampler_of(settings, &mut writer);
-    let seed: u64 = settings.seed.as_deref().and_then(|seed| seed.parse().ok()).unwrap_or_default();
-    let sampled = |writer: &mut Writer, latents: &str, steps: u32, denoise: f64| {
-        writer.add(
-            "KSampler",
-            [
-                ("model", model.clone()),
-                ("positive", positive.clone()),
-                ("negative", negative.clone()),
-                ("latent_image", wire(latents, 0)),
-                ("seed", seed.into()),
-                ("steps", steps.into()),
-                ("cfg", settings.guidance.unwrap_or(8.0).into()),
-                ("sampler_name", sampler.into()),
-                ("scheduler", schedule.into()),
-                ("denoise", denoise.into()),
-            ],
-        )
-    };
-    let steps = settings.steps.unwrap_or(20);
-    let (taken, denoise) = settings.strength.map_or((steps, 1.0), |strength| taken_of(steps, strength));
-    let mut last = sampled(&mut writer, &latents, taken, denoise);
-    if let Some(hires) = &settings.hires {
-        let (scale, upscaler) = (hires.scale, hires.upscaler.and_then(|name| name.parse().ok()));
-        let latents = enlarged(&mut writer, &last, (scale, upscaler), &vae);
-        let strength = hires.strength.unwrap_or(DEFAULT_HIRES.strength);
-        last = sampled(&mut writer, &latents, hires.steps.unwrap_or(steps), strength);
     }
-    let decoded = writer.add("VAEDecode", [("samples", wire(&last, 0)), ("vae", vae)]);
-    writer.add("SaveImage", [("images", wire(&decoded, 0)), ("filename_prefix", "OpenGen".into())]);
-    let graph = format!("{:#}", Value::Object(writer.nodes));
-    Written { graph, notices: writer.notices }
+
+    fn seed(&self) -> Value {
+        let seed = self.settings.seed.as_deref().and_then(|seed| seed.parse::<u64>().ok());
+        seed.unwrap_or_default().into()
+    }
+
+    /// What every sampler is wired to and told.
+    fn inputs(&self, latents: &str) -> [(&'static str, Value); 5] {
+        let [positive, negative] = self.conditioning.clone();
+        let guidance = self.settings.guidance.unwrap_or(8.0);
+        [
+            ("model", self.model.clone()),
+            ("positive", positive),
+            ("negative", negative),
+            ("latent_image", wire(latents, 0)),
+            ("cfg", guidance.into()),
+        ]
+    }
+
+    fn whole(&self, writer: &mut Writer, latents: &str, (steps, denoise): (u32, f64)) -> String {
+        let own = [
+            ("seed", self.seed()),
+            ("steps", steps.into()),
+            ("sampler_name", self.sampler.into()),
+            ("scheduler", self.schedule.into()),
+            ("denoise", denoise.into()),
+        ];
+        writer.add("KSampler", self.inputs(latents).into_iter().chain(own))
+    }
+
+    /// A schedule that is a node: of so many steps the last, by this share.
+    fn in_parts(&self, writer: &mut Writer, latents: &str, (steps, denoise): (u32, f64)) -> String {
+        let select = writer.add("KSamplerSelect", [("sampler_name", self.sampler.into())]);
+        let levels = [("model_type", "SD1".into()), ("steps", steps.into()), ("denoise", denoise.into())];
+        let levels = writer.add(self.schedule, levels);
+        let own = [
+            ("add_noise", true.into()),
+            ("noise_seed", self.seed()),
+            ("sampler", wire(&select, 0)),
+            ("sigmas", wire(&levels, 0)),
+        ];
+        writer.add("SamplerCustom", self.inputs(latents).into_iter().chain(own))
+    }
 }
 
 /// The larger latents of a second pass.

@@ -1,15 +1,18 @@
 //! Graphs of ComfyUI's, read and written.
 
+mod words;
+mod written;
+
 use serde_json::{Value, json};
 
-use super::super::comfyui::{from_text, graph};
-use super::{png_of, recalled, request};
+use super::super::comfyui::from_text;
+use super::png_of;
 use crate::image::Rgba;
 use crate::image::texts_tests::{exif, webp};
+use crate::pipeline::Picture;
 use crate::pipeline::recall::{Second, Settings, Steered, from_file};
-use crate::pipeline::{Control, Hires, Picture, Request, Upscaler};
 use crate::prompt::Dialect;
-use crate::sample::{NoiseSource, SamplerKind, SamplerOptions, ScheduleKind};
+use crate::sample::SamplerOptions;
 
 /// A text-to-image graph as ComfyUI saves it; the numbers are wires.
 const GRAPH: &str = r#"{
@@ -344,173 +347,73 @@ fn a_sampler_in_parts_is_read() {
     assert!(said(&settings).is_empty(), "{:?}", settings.notices);
 }
 
-/// The settings of a request's picture, and those that its graph gives.
-fn there_and_back(request: &Request) -> (Settings, Vec<String>, Settings) {
-    let settings = recalled(&request.parameters("mini", &["canny_v11"], 0).to_string());
-    let written = graph(&settings);
-    let back = from_text(&written.graph).expect("settings");
-    (settings, written.notices, back)
-}
-
-fn plain() -> Request {
-    Request { dialect: Dialect::ComfyUi, variation: None, ..request() }
-}
-
+/// Names and inputs as ComfyUI's `nodes_custom_sampler.py` and `nodes_align_your_steps.py` have them.
 #[test]
-fn what_is_written_is_read_again() {
-    let requests = [
-        plain(),
-        Request {
-            seed: u64::MAX,
-            sampler: SamplerKind::EulerAncestral,
-            schedule: ScheduleKind::SgmUniform,
-            ..plain()
-        },
-        Request { prompt: "an apple <lora:shiny:0.5:0.8> <lora:round:1>".to_string(), ..plain() },
-        Request { sampler: SamplerKind::Ddim, schedule: ScheduleKind::Default, ..plain() },
-        Request { clip_skip: 3, prompt: "a <lora:shiny:1>".to_string(), ..plain() },
-    ];
-    let second = [
-        None,
-        Some(Upscaler::Latent),
-        Some(Upscaler::LatentBicubic),
-        Some(Upscaler::LatentNearestExact),
-        Some(Upscaler::Lanczos),
-    ];
-    for request in requests {
-        for upscaler in second {
-            for steps in [None, Some(7)] {
-                let hires = upscaler.map(|upscaler| Hires { scale: 1.5, strength: 0.45, steps, upscaler });
-                let (settings, notices, mut back) = there_and_back(&Request { hires, ..request.clone() });
-                assert!(notices.is_empty() && said(&back).is_empty(), "{notices:?} {:?}", back.notices);
-                back.notices.clear();
-                back.loras.clear(); // no more than the tags say
-                assert_eq!(back, settings);
-            }
+fn samplers_with_options_of_their_own() {
+    let of = |select: Value, more: Value| {
+        let mut nodes = json!({
+            "k": node("SamplerCustomAdvanced", json!({"noise": ["noise", 0], "guider": ["basic", 0], "sampler": ["select", 0],
+                "sigmas": ["levels", 0], "latent_image": ["empty", 0]})),
+            "noise": node("RandomNoise", json!({"noise_seed": 9})),
+            "basic": node("BasicGuider", json!({"model": ["ckpt", 0], "conditioning": ["yes", 0]})),
+            "select": select,
+            "levels": node("AlignYourStepsScheduler", json!({"model_type": "SD1", "steps": 10, "denoise": 1.0})),
+        });
+        for (id, node) in more.as_object().expect("nodes") {
+            nodes[id] = node.clone();
         }
-    }
-    // Every sampler and schedule that ComfyUI has.
-    for sampler in SamplerKind::ALL {
-        for schedule in ScheduleKind::ALL.into_iter().filter(|schedule| sampler.follows(*schedule)) {
-            let (settings, notices, back) = there_and_back(&Request { sampler, schedule, ..plain() });
-            let same = (settings.sampler, settings.schedule) == (back.sampler, back.schedule);
-            assert_eq!(same, notices.is_empty(), "{sampler} {schedule}: {notices:?}");
-        }
-    }
-}
-
-#[test]
-fn a_picture_made_from_another_takes_the_same_steps_there() {
-    for (steps, strength) in
-        [(20, 0.5), (12, 0.6), (50, 0.75), (33, 0.607), (150, 0.05), (7, 1.0), (10, 0.34)]
-    {
-        let image = Rgba { width: 1, height: 1, pixels: vec![0; 4] };
-        let picture = Picture::new(image, strength);
-        let expected = picture.taken(steps);
-        let (_, notices, back) =
-            there_and_back(&Request { steps, picture: Some(picture.clone()), ..plain() });
-        assert_eq!(notices, ["Put the picture that it was made from into its LoadImage."]);
-        let taken = Picture { strength: back.strength.expect("one"), ..picture }
-            .taken(back.steps.expect("some") as usize);
-        assert_eq!(taken, expected, "{steps} {strength}");
-        assert_eq!((back.width, back.height), (Some(64), Some(96)));
-    }
-}
-
-#[test]
-fn what_a_graph_does_not_hold_is_said() {
-    let image = Rgba { width: 1, height: 1, pixels: vec![255; 4] };
-    let control = Control { end: 0.6, ..Control::new(0, image, 0.8) };
-    let (settings, notices, back) = there_and_back(&Request { controls: vec![control], ..plain() });
-    let Steered { model, preprocessor, strength, start, end, .. } = &back.controls[0];
-    assert_eq!(
-        (model, preprocessor, strength),
-        (&settings.controls[0].model, &Some("none".to_string()), &Some(0.8))
-    );
-    assert_eq!((*start, *end, notices.len()), (Some(0.0), Some(0.6), 1));
-
-    let (_, notices, back) = there_and_back(&Request {
-        rng: NoiseSource::Philox,
-        sampler: SamplerKind::Restart,
-        schedule: ScheduleKind::Default,
-        sampling: SamplerOptions { s_noise: Some(1.003), ..SamplerOptions::default() },
-        prompt: "a [red] apple <lora:a:1:lbw=1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1>".to_string(),
-        ..request()
-    });
-    for words in [
-        "brackets are read in ComfyUI’s way",
-        "Noise is PyTorch’s",
-        "nothing for: variation seed, sampler’s options",
-        "no sampler Restart; euler",
-        "no schedule default; normal",
-        "weigh no blocks of a LoRA: “a”",
-    ] {
-        assert!(notices.iter().any(|notice| notice.contains(words)), "{words}: {notices:?}");
-    }
-    assert_eq!((back.sampler, back.schedule), (Some("euler"), Some("normal")));
-    assert_eq!(back.prompt.as_deref(), Some("a [red] apple <lora:a:1>"));
-    let bare = graph(&recalled("a cat"));
-    assert!(
-        bare.notices[0].contains("does not say its model, steps, guidance, seed, sampler, size"),
-        "{bare:?}"
-    );
-    assert!(from_text(&bare.graph).is_some());
-}
-
-/// What ComfyUI averages, an `AND` with regions does; what it puts behind one another, `BREAK` does; what it mixes, compel.
-#[test]
-fn prompts_that_are_put_together() {
-    let texts = json!({
-        "a": node("CLIPTextEncode", json!({"text": "a red apple", "clip": ["ckpt", 1]})),
-        "b": node("CLIPTextEncode", json!({"text": "a dog, small", "clip": ["ckpt", 1]})),
-        "mask": node("LoadImageMask", json!({"image": "m.png", "channel": "red"})),
-        "bm": node("ConditioningSetMask", json!({"conditioning": ["b", 0], "mask": ["mask", 0], "strength": 0.5, "set_cond_area": "default"})),
-    });
-    let put = |class: &str, inputs: Value, text: &str| {
-        let mut nodes = texts.clone();
-        nodes["a"]["inputs"]["text"] = text.into();
-        nodes["both"] = node(class, inputs);
-        nodes["k"] = sampler(json!({"positive": ["both", 0]}));
         with(nodes)
     };
-    let plain = "a red apple";
-    let two = json!({"conditioning_1": ["a", 0], "conditioning_2": ["bm", 0]});
-    let settings = put("ConditioningCombine", two.clone(), plain);
-    assert_eq!(settings.prompt.as_deref(), Some("a red apple AND a dog, small"));
-    assert_eq!(settings.dialect, Some(Dialect::A1111));
-    let placed: Vec<_> =
-        settings.regions.iter().map(|one| (one.part, one.rect.is_some(), one.weight)).collect();
-    assert_eq!(placed, [(1, true, Some(1.0)), (2, false, Some(0.5))]);
-    // Of the text that nothing is wired to it is said so.
-    let unused = settings.notices.last().map(String::as_str);
-    assert_eq!(unused, Some("Not used here: CLIPTextEncode."), "{:?}", settings.notices);
-    let concat =
-        put("ConditioningConcat", json!({"conditioning_to": ["a", 0], "conditioning_from": ["b", 0]}), plain);
-    assert_eq!(concat.prompt.as_deref(), Some("a red apple BREAK a dog, small"));
-    assert!(concat.regions.is_empty());
-    let average =
-        json!({"conditioning_to": ["a", 0], "conditioning_from": ["b", 0], "conditioning_to_strength": 0.7});
-    let average = put("ConditioningAverage", average, plain);
-    assert_eq!(average.prompt.as_deref(), Some("(\"a red apple\", \"a dog, small\").blend(0.7, 0.3)"));
-    assert_eq!(average.dialect, Some(Dialect::Compel));
-    // Words that weigh mean something else there; areas are drawn by themselves.
-    let weighed = put("ConditioningCombine", two, "a (red:1.2) apple");
-    assert_eq!(
-        (weighed.prompt.as_deref(), weighed.dialect),
-        (Some("a (red:1.2) apple"), Some(Dialect::ComfyUi))
-    );
-    assert!(
-        weighed.notices.iter().any(|notice| notice.contains("ConditioningCombine")),
-        "{:?}",
-        weighed.notices
-    );
-    let area = json!({"conditioning": ["a", 0], "width": 64, "height": 64, "x": 0, "y": 0, "strength": 1.0});
-    let area = put("ConditioningSetArea", area, plain);
-    assert!(
-        area.regions.is_empty() && area.notices.iter().any(|notice| notice.contains("ConditioningSetArea")),
-        "{:?}",
-        area.notices
-    );
+    let sde = |heun: &str, device: &str| {
+        node(
+            "SamplerDPMPP_2M_SDE",
+            json!({"solver_type": heun, "eta": 0.5, "s_noise": 1.0, "noise_device": device}),
+        )
+    };
+    let settings = of(sde("midpoint", "cpu"), json!({}));
+    assert_eq!((settings.sampler, settings.schedule), (Some("dpm++-2m-sde"), Some("align-your-steps")));
+    let expected = SamplerOptions { eta: Some(0.5), ..SamplerOptions::default() };
+    assert_eq!((settings.sampler_options, settings.guidance), (Some(expected), Some(1.0)));
+    // Without guidance the negative prompt is not wired.
+    assert_eq!((settings.prompt.as_deref(), settings.negative_prompt), (Some("a red apple"), None));
+    assert_eq!(settings.notices[1..], ["Not used here: CLIPTextEncode."]);
+    let named = of(node("KSamplerSelect", json!({"sampler_name": "dpmpp_2m_sde_gpu"})), json!({}));
+    assert!(said(&named)[0].contains("on the graphics card"), "{:?}", named.notices);
+    let settings = of(sde("heun", "gpu"), json!({}));
+    assert_eq!(settings.sampler, Some("dpm++-2m-sde-heun"));
+    assert!(said(&settings)[0].contains("on the graphics card"), "{:?}", settings.notices);
+    for (class, inputs, name) in [
+        ("SamplerEulerAncestral", json!({"eta": 1.0, "s_noise": 1.0}), "euler-a"),
+        ("SamplerLMS", json!({"order": 4}), "lms"),
+        ("SamplerDPMPP_2S_Ancestral", json!({"eta": 1.0, "s_noise": 1.0}), "dpm++-2s-a"),
+        (
+            "SamplerDPMPP_SDE",
+            json!({"eta": 1.0, "s_noise": 1.0, "r": 0.5, "noise_device": "cpu"}),
+            "dpm++-sde",
+        ),
+        ("SamplerDPMPP_3M_SDE", json!({"eta": 1.0, "s_noise": 1.0, "noise_device": "cpu"}), "dpm++-3m-sde"),
+        (
+            "SamplerER_SDE",
+            json!({"solver_type": "ER-SDE", "max_stage": 3, "eta": 1.0, "s_noise": 1.0}),
+            "er-sde",
+        ),
+    ] {
+        let settings = of(node(class, inputs), json!({}));
+        assert_eq!((settings.sampler, settings.sampler_options), (Some(name), None), "{class}");
+        assert_eq!(settings.notices.len(), 2, "{:?}", settings.notices);
+    }
+    let settings =
+        of(node("SamplerLMS", json!({"order": 3})), json!({"noise": node("DisableNoise", json!({}))}));
+    assert!(settings.notices.join(" ").contains("SamplerLMS’s order is 3; here it is always 4"));
+    assert!(settings.notices.join(" ").contains("adds no noise"));
+    // What cuts levels is named; the node before it is read.
+    let split = json!({"split": node("SplitSigmas", json!({"sigmas": ["levels", 0], "step": 5})),
+        "k": node("SamplerCustom", json!({"model": ["ckpt", 0], "add_noise": false, "noise_seed": 7, "cfg": 5.0, "positive": ["yes", 0],
+            "negative": ["no", 0], "sampler": ["select", 0], "sigmas": ["split", 1], "latent_image": ["empty", 0]}))});
+    let settings = of(node("KSamplerSelect", json!({"sampler_name": "euler"})), split);
+    assert_eq!((settings.steps, settings.schedule), (Some(10), Some("align-your-steps")));
+    assert!(settings.notices.join(" ").contains("SplitSigmas"), "{:?}", settings.notices);
+    assert!(settings.notices.join(" ").contains("adds no noise"), "{:?}", settings.notices);
 }
 
 /// Levels by a node of their own.
