@@ -167,6 +167,35 @@ fn weights_add_up_and_nothing_changes_nothing() {
     report.finish();
 }
 
+/// A file of ones is the same change in every type that can hold one.
+#[test]
+fn numbers_of_every_type_are_read() {
+    let out = tempfile::tempdir().expect("a folder");
+    let (facts, sd1) = (Facts::of("sd1"), model_folder("sd1"));
+    let of_ones = |dtype: Dtype, one: &[u8]| {
+        let ones = |entry: Entry| Entry {
+            dtype,
+            bytes: one.repeat(entry.shape.iter().product()),
+            shape: entry.shape,
+        };
+        let entries = facts.entries("kohya").into_iter().filter(|(name, _)| !name.ends_with(".alpha"));
+        let entries: Entries = entries.map(|(name, entry)| (name, ones(entry))).collect();
+        let path = out.path().join(format!("{dtype:?}.safetensors"));
+        write(&entries, &path);
+        packed(&open(&sd1, vec![LoraOption { path, strength: Strength::of(0.25) }]).expect("opens")).1
+    };
+    let single = of_ones(Dtype::F32, &1f32.to_le_bytes());
+    assert_ne!(single, packed(&open(&sd1, vec![]).expect("opens")).1);
+    for (dtype, one) in [
+        (Dtype::F16, &[0x00, 0x3c][..]),
+        (Dtype::BF16, &[0x80, 0x3f]),
+        (Dtype::F8_E4M3, &[0x38]),
+        (Dtype::F8_E5M2, &[0x3c]),
+    ] {
+        assert!(of_ones(dtype, one) == single, "{dtype:?}");
+    }
+}
+
 /// The message of a file that is refused.
 fn refused(model: &Path, name: &str, entries: &Entries, out: &Path) -> String {
     let path: PathBuf = out.join(name);
@@ -213,6 +242,14 @@ fn files_that_do_not_fit_are_refused_by_name() {
         entry.bytes[..2].copy_from_slice(&half::f16::NAN.to_le_bytes());
     };
     case("nan.safetensors", &nan, "no finite number");
+    // Nothing times infinity.
+    let no_rank = |entries: &mut Entries| {
+        let up = first.replace("lora_down", "lora_up");
+        let [columns, rows] = [whole[&first].shape[1], whole[&up].shape[0]];
+        entries.insert(first.clone(), Entry::zeros(Dtype::F16, &[0, columns]));
+        entries.insert(up, Entry::zeros(Dtype::F16, &[rows, 0]));
+    };
+    case("none.safetensors", &no_rank, "no finite number");
     let dora = |entries: &mut Entries| {
         let name = first.replace("lora_down.weight", "dora_scale");
         entries.insert(name, Entry::zeros(Dtype::F16, &[1, 7]));

@@ -10,7 +10,7 @@ use opengen::error::Result;
 use opengen::image::{Rgba, Texts, XMP, encode_png};
 use opengen::model::weight_decls;
 use opengen::pipeline::recall;
-use opengen::prompt::{Dialect, MAX_CHARS, Steps, Tokenizer, components, timeline};
+use opengen::prompt::{Dialect, MAX_CHARS, Steps, Tokenizer, Wildcards, components, expand, timeline};
 use opengen::store::{Expected, Import};
 use opengen::weights::{
     Asked, Header, Hints, LayoutOptions, LoraFile, Manifest, Merged, Parse, Source, Strength, read_embedding,
@@ -28,7 +28,7 @@ pub struct Target {
 }
 
 /// All of them.
-pub const TARGETS: [Target; 11] = [
+pub const TARGETS: [Target; 12] = [
     Target { name: "headers", read: header, seeds: headers, words: &HEADER_WORDS },
     Target { name: "names", read: names, seeds: name_lists, words: &NAME_WORDS },
     Target { name: "recognition", read: recognition, seeds: whole_headers, words: &NAME_WORDS },
@@ -43,6 +43,12 @@ pub const TARGETS: [Target; 11] = [
     Target { name: "parameters", read: parameters, seeds: texts, words: &TEXT_WORDS },
     Target { name: "embeddings", read: embedding, seeds: embeddings, words: &HEADER_WORDS },
     Target { name: "prompts", read: prompt, seeds: prompts, words: &PROMPT_WORDS },
+    Target {
+        name: "templates",
+        read: template,
+        seeds: templates,
+        words: &["{", "|", "}", "2$$", "::", "__", "__a__", "\n"],
+    },
     Target {
         name: "configurations",
         read: configuration,
@@ -405,7 +411,16 @@ fn pictures() -> Vec<Vec<u8>> {
     .expect("a picture");
     let jpeg = b"\xff\xd8\xff\xe1\0\x2aExif\0\0MM\0*\0\0\0\x08\0\x01\x92\x86\0\x07\0\0\0\x08\0\0\0\x1a\0\0\0\0UNICODE\0\xff\xda\xff\xd9";
     let webp = b"RIFF\x2a\0\0\0WEBPVP8X\x0a\0\0\0\x08\0\0\0\0\0\0\0\0\0EXIF\x08\0\0\0MM\0*\0\0\0\x08";
-    vec![png, jpeg.to_vec(), webp.to_vec()]
+    // Sixteen pixels across, with a word in the alpha.
+    let mut hiding = Rgba { width: 16, height: 16, pixels: vec![254; 16 * 16 * 4] };
+    for (byte, letter) in b"stealth_pngcomp\0\0\0\x50\x1f\x8b\x08\0\0\0\0\0\0\0".iter().enumerate() {
+        for bit in 0..8 {
+            let at = 8 * byte + bit;
+            hiding.pixels[4 * (at % 16 * 16 + at / 16) + 3] |= (letter >> (7 - bit)) & 1;
+        }
+    }
+    let hiding = encode_png(&hiding, &[]).expect("a picture");
+    vec![png, jpeg.to_vec(), webp.to_vec(), hiding]
 }
 
 /// What a picture says in text, in a file that is otherwise right.
@@ -501,6 +516,32 @@ fn prompts() -> Vec<Vec<u8>> {
         "🍎 ein Apfel, &amp; e\u{301}té",
         "[a:b:0.5] [a|b] AND c :2",
         "(a (b:1.2) embedding:c, \\(d",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into()
+}
+
+/// A template, and lists by the names of letters behind it, one to each blank line.
+fn template(bytes: &[u8]) -> u64 {
+    let text: String = String::from_utf8_lossy(bytes).chars().take(MAX_CHARS).collect();
+    let mut parts = text.split("\n\n");
+    let template = parts.next().unwrap_or_default();
+    let mut lists = Wildcards::default();
+    ('a'..='z').zip(parts).for_each(|(name, list)| lists.insert(name, list));
+    match expand([template, "__a__"], &lists, 7) {
+        Ok([prompt, other]) => {
+            assert!(prompt.len().max(other.len()) <= 4 * MAX_CHARS, "longer than a prompt");
+            (prompt.len().min(64) + other.len().min(64)) as u64
+        }
+        Err(error) => outcome::<()>(&Err(error)),
+    }
+}
+
+fn templates() -> Vec<Vec<u8>> {
+    [
+        "{a|2::b|{c|d}} __a__, {2$$ and $$x|y|z}\n\nred\n# no\n{dark|light} __b__\n\nblue\n__c__\n\ngreen",
+        "__a__ __b__\n\n__b__\n\n__a__",
+        "{1-3$$__a__|b} {open\n\n{{{|}}}\n0.5::a",
     ]
     .map(|text| text.as_bytes().to_vec())
     .into()
