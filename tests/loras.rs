@@ -242,14 +242,14 @@ fn files_that_do_not_fit_are_refused_by_name() {
         entry.bytes[..2].copy_from_slice(&half::f16::NAN.to_le_bytes());
     };
     case("nan.safetensors", &nan, "no finite number");
-    // Nothing times infinity.
+    // Of no rank at all, where alpha over it is no number.
     let no_rank = |entries: &mut Entries| {
         let up = first.replace("lora_down", "lora_up");
         let [columns, rows] = [whole[&first].shape[1], whole[&up].shape[0]];
         entries.insert(first.clone(), Entry::zeros(Dtype::F16, &[0, columns]));
         entries.insert(up, Entry::zeros(Dtype::F16, &[rows, 0]));
     };
-    case("none.safetensors", &no_rank, "no finite number");
+    case("none.safetensors", &no_rank, "by a matrix of 128 × 0");
     let dora = |entries: &mut Entries| {
         let name = first.replace("lora_down.weight", "dora_scale");
         entries.insert(name, Entry::zeros(Dtype::F16, &[1, 7]));
