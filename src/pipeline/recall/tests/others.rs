@@ -181,6 +181,24 @@ fn swarmui() {
             "Not used here: freeublock."
         ]
     );
+    // Its ids are the names of its parameters, in small letters.
+    let value = json!({"sui_image_params": {"prompt": "a", "seed": 1, "steps": 4, "sampler": "euler", "scheduler": "karras",
+        "samplersigmamin": 0.1, "samplersigmamax": 10, "samplerrho": 6, "controlnetmodel": "(None)",
+        "controlnettwomodel": "sd15/canny.safetensors", "controlnettwostrength": 0.8, "controlnettwoend": 0.6}});
+    let settings = json_told("parameters", &value);
+    let options = SamplerOptions {
+        sigma_min: Some(0.1),
+        sigma_max: Some(10.0),
+        rho: Some(6.0),
+        ..SamplerOptions::default()
+    };
+    assert_eq!((settings.sampler_options, settings.controls.len()), (Some(options), 1));
+    let control = &settings.controls[0];
+    assert_eq!(
+        (control.model.as_deref(), control.strength, control.start, control.end),
+        (Some("canny"), Some(0.8), None, Some(0.6))
+    );
+    assert_eq!(settings.notices, ["It was steered by canny and a map, which its file does not hold."]);
 }
 
 #[test]

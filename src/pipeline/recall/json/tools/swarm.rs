@@ -5,7 +5,9 @@ use serde_json::Value;
 use super::super::{Fields, Settings, number, text, text_of};
 use super::{MOST, counted_from_end, seed_of};
 use crate::pipeline::Upscaler;
-use crate::pipeline::recall::{Second, brief};
+use crate::pipeline::recall::names::file_name;
+use crate::pipeline::recall::{Second, Steered, brief};
+use crate::sample::SamplerOptions;
 
 /// Takes what is its own.
 pub fn swarm(fields: &Fields, settings: &mut Settings) -> &'static [&'static str] {
@@ -35,6 +37,13 @@ pub fn swarm(fields: &Fields, settings: &mut Settings) -> &'static [&'static str
         settings
             .take_axes([axes != "y-only" && axes != "false", axes != "x-only" && axes != "false"].map(Some));
     }
+    controls(fields, settings);
+    let [sigma_min, sigma_max, rho] = ["samplersigmamin", "samplersigmamax", "samplerrho"]
+        .map(|name| number(fields, name).filter(|value| *value > 0.0));
+    if [sigma_min, sigma_max, rho].iter().any(Option::is_some) {
+        settings.sampler_options =
+            Some(SamplerOptions { sigma_min, sigma_max, rho, ..SamplerOptions::default() });
+    }
     second_pass(fields, settings);
     &[
         "clipstopatlayer",
@@ -51,7 +60,43 @@ pub fn swarm(fields: &Fields, settings: &mut Settings) -> &'static [&'static str
         "refinermethod",
         "aspectratio",
         "sidelength",
+        "samplersigmamin",
+        "samplersigmamax",
+        "samplerrho",
+        "controlnetmodel",
+        "controlnetstrength",
+        "controlnetstart",
+        "controlnetend",
+        "controlnettwomodel",
+        "controlnettwostrength",
+        "controlnettwostart",
+        "controlnettwoend",
+        "controlnetthreemodel",
+        "controlnetthreestrength",
+        "controlnetthreestart",
+        "controlnetthreeend",
     ]
+}
+
+/// Its three ControlNets, whose fields have a number in words.
+fn controls(fields: &Fields, settings: &mut Settings) {
+    for which in ["", "two", "three"] {
+        let name = |what: &str| format!("controlnet{which}{what}");
+        let model = text_of(fields, &[&name("model")]).filter(|model| !model.is_empty() && model != "(None)");
+        let Some(model) = model else { continue };
+        let model = file_name(&model).to_string();
+        let named = brief(&model);
+        settings.notices.push(format!("It was steered by {named} and a map, which its file does not hold."));
+        settings.controls.push(Steered {
+            model: Some(model),
+            preprocessor: None,
+            strength: number(fields, &name("strength")),
+            start: number(fields, &name("start")),
+            end: number(fields, &name("end")),
+            importance: None,
+            resize: None,
+        });
+    }
 }
 
 /// Its refiner without a model of its own draws on at a larger size.
