@@ -442,6 +442,9 @@ export interface Region {
   weight?: number;
 }
 
+/** What counts more, prompt or map, as sd-webui-controlnet has it. */
+export type Importance = 'balanced' | 'prompt' | 'control';
+
 /** How a ControlNet's map is made of a picture; `canny` also with thresholds. */
 export type Preprocessor = 'none' | 'canny' | `canny,${number},${number}` | 'lineart' | 'scribble' | 'color' | 'tile' | 'inpaint';
 
@@ -466,7 +469,7 @@ export interface Control {
   /** How the map is made of `image`, at the size that is drawn. Default: "none", it is the map. */
   preprocessor?: Preprocessor;
   /** What counts more, as sd-webui-controlnet has it. Default: "balanced". */
-  importance?: 'balanced' | 'prompt' | 'control';
+  importance?: Importance;
   /** How an image of another shape is brought to the size. Default: "crop". */
   resize?: 'just' | 'crop' | 'fill';
 }
@@ -478,7 +481,7 @@ export interface Steered {
   strength: number | null;
   start: number | null;
   end: number | null;
-  importance: 'balanced' | 'prompt' | 'control' | null;
+  importance: Importance | null;
   resize: 'just' | 'crop' | 'fill' | null;
 }
 
@@ -754,9 +757,10 @@ export type TrainEvent =
 
 /** What `upscale` is asked. */
 export interface UpscaleRequest {
-  network: NetworkFile;
+  /** Without one Lanczos enlarges. */
+  network?: NetworkFile;
   image: Pixels;
-  /** How many times as wide and high. Default: the network's own factor. */
+  /** How many times as wide and high. Default: the network's own factor; without one it is needed. */
   scale?: number;
   tiling?: Tiling;
 }
@@ -768,11 +772,11 @@ export interface UpscaleResult {
   /** One. */
   images: Pixels[];
   png: Uint8Array[];
-  /** What the network's file is called. */
+  /** What the network's file is called, or Lanczos. */
   name: string;
   /** What it is, with its numbers. */
   about: string;
-  /** Its own factor. */
+  /** Its own factor; that which was asked for, where there is none. */
   scale: number;
 }
 
@@ -838,6 +842,8 @@ export interface PictureSettings {
   variationStrength: number | null;
   /** How much of the run was taken from another picture, 0 … 1, where it was. */
   strength: number | null;
+  /** The step, counted from 0, that it entered with latents, which its file does not hold. */
+  latentsStep: number | null;
   /** Of a mask that was drawn with. */
   maskBlur: number | null;
   maskedContent: 'original' | 'noise' | 'zero' | 'fill' | null;

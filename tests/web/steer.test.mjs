@@ -288,19 +288,21 @@ test('a control image steers: shown, kept with its ControlNet, written, taken aw
     return canvas.getContext('2d').getImageData(32, 32, 1, 1).data[0] === 255;
   });
   assert.equal(await white(), 1024);
+  await page.getByLabel('What counts more').selectOption({ label: 'The map is more important' });
 
   await draw(page, 'a red apple');
   await assertDone(page);
   const steered = await pixels(page);
   assert.ok(psnr(steered, plain) < 40, 'another picture than without');
   const { text } = await saved(page, 'steered.png');
-  assert.match(text, /ControlNet 0: "Module: none, Model: canny/);
+  assert.match(text, /ControlNet 0: "Module: none, Model: canny.*Control Mode: ControlNet is more important/);
 
   await page.reload();
   await ready(page);
   await page.waitForFunction(() => document.querySelector('.steer-list canvas')?.width === 64);
   assert.equal(await page.locator('#controls-state').textContent(), '1');
   await open(page, 'controls');
+  assert.equal(await page.getByLabel('What counts more').inputValue(), 'control');
   await page.getByRole('button', { name: /^Remove control image/ }).click();
   assert.equal(await page.locator('#controls-state').textContent(), 'off');
   await draw(page, 'a red apple', setting);
@@ -308,8 +310,24 @@ test('a control image steers: shown, kept with its ControlNet, written, taken aw
 
   // What is missing is said where it is.
   await page.getByRole('button', { name: 'Delete canny' }).click();
-  await page.setInputFiles('#control-file', join(folder, 'square.png'));
-  await page.locator('.steer-list canvas').waitFor();
+  await page.setInputFiles('#control-file', written('faint.png', square(40)));
+  await page.waitForFunction(() => document.querySelector('.steer-list canvas')?.width === 64);
+  // Canny finds what changes enough: of this square nothing, until less is asked for.
+  const [low, high] = [page.getByLabel('Edges change by'), page.getByLabel('Somewhere by')];
+  assert.equal(await high.isVisible(), false);
+  await page.getByLabel('What is read of it').selectOption('canny');
+  assert.deepEqual([await low.inputValue(), await high.inputValue()], ['100', '200']);
+  await page.waitForFunction(() => document.querySelector('.steer-list canvas').getAttribute('aria-label') === 'What is read: Edges (Canny)');
+  assert.equal(await white(), 0);
+  await high.fill('120');
+  await high.blur();
+  await page.waitForFunction(() => {
+    const canvas = document.querySelector('.steer-list canvas');
+    return canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some((value, at) => at % 4 === 0 && value > 128);
+  });
+  await high.fill('999');
+  await high.blur();
+  assert.equal(await high.inputValue(), '255');
   await generateButton(page).click();
   await page.locator('#controls-error').getByText(/has to read the control image: add its file/).waitFor();
   assert.deepEqual(page.trouble, []);

@@ -16,6 +16,11 @@ const MAPS = [
   ['none', 'It is the map'], ['canny', 'Edges (Canny)'], ['lineart', 'Line drawing'], ['scribble', 'Scribble'],
   ['color', 'Squares of colour'], ['tile', 'The picture (tile)'], ['inpaint', 'Inpaint'],
 ];
+/** What counts more, as A1111 has it. @type {[import('../protocol.d.ts').Importance, string][]} */
+const IMPORTANCE = [['balanced', 'Prompt and map alike'], ['prompt', 'My prompt is more important'], ['control', 'The map is more important']];
+/** Brightness changes along an edge that Canny finds, and somewhere by more. */
+const CANNY = [100, 200];
+const MOST_CHANGE = 255;
 /** What the names of ControlNets say of their maps. @type {[RegExp, string][]} */
 const NAMED = [[/canny/i, 'canny'], [/line_?art/i, 'lineart'], [/scribble|hed|softedge/i, 'scribble'], [/colou?r/i, 'color'], [/tile/i, 'tile'], [/inpaint/i, 'inpaint']];
 /** As many as the engine takes. */
@@ -23,7 +28,10 @@ const MOST = 4;
 /** So long nothing is typed or moved before the map is made again, in ms. */
 const PAUSE = 200;
 
-/** @typedef {{model: string, image: string | null, preprocessor: string, strength: number, start: number, end: number}} Kept */
+/** @typedef {{model: string, image: string | null, preprocessor: string, strength: number, start: number, end: number, importance: string}} Kept */
+
+/** Where nobody said otherwise. */
+const PLAIN = { preprocessor: 'none', strength: 1, start: 0, end: 1, importance: 'balanced' };
 
 export class Controls {
   /** @type {{kept: Kept, card: Card}[]} */ #list = [];
@@ -36,7 +44,7 @@ export class Controls {
   static async begin(page) {
     const controls = new Controls(page);
     await controls.#refresh();
-    for (const kept of keep.read('controls')?.list ?? []) controls.#put(kept);
+    for (const kept of keep.read('controls')?.list ?? []) controls.#put({ ...PLAIN, ...kept });
     controls.draw();
     return controls;
   }
@@ -90,9 +98,9 @@ export class Controls {
   /** What steered a picture; a map is not in its file. @param {any[]} controls */
   take(controls) {
     this.#list = [];
-    for (const { model, image = null, preprocessor, strength, start, end } of controls.slice(0, MOST)) {
-      const kept = { model: model ?? '', image, preprocessor: preprocessor ?? 'none', strength: strength ?? 1, start: start ?? 0, end: end ?? 1 };
-      this.#put(kept);
+    for (const { model, image = null, ...how } of controls.slice(0, MOST)) {
+      const told = Object.entries(PLAIN).map(([name, usual]) => [name, how[name] ?? usual]);
+      this.#put({ model: model ?? '', image, .../** @type {typeof PLAIN} */ (Object.fromEntries(told)) });
     }
     this.draw();
   }
@@ -102,7 +110,7 @@ export class Controls {
     try {
       const image = await this.pictures.keepSource(await plain(file));
       const model = this.#models.length === 1 ? this.#models[0] : '';
-      this.#put({ model, image, preprocessor: mapOf(model), strength: 1, start: 0, end: 1 });
+      this.#put({ ...PLAIN, model, image, preprocessor: mapOf(model) });
       this.draw();
     } catch {
       report(`“${file.name}” was not taken.`, ['This browser reads no picture in it, or did not keep it. The control images are as they were.']);
@@ -221,16 +229,15 @@ class Card {
     remove.addEventListener('click', () => controls.leave(kept));
     this.#model = select([]);
     this.#map = select(MAPS);
-    const number = (name, value) => {
-      const input = make('input', { type: 'number', min: 0, max: 1, step: 0.05, inputMode: 'decimal', value });
-      input.addEventListener('change', () => {
-        const given = Number(input.value);
-        kept[name] = Number.isFinite(given) && input.value !== '' ? Math.min(1, Math.max(0, given)) : { start: 0, end: 1 }[name];
-        input.value = String(kept[name]);
-        controls.draw();
-      });
-      return input;
-    };
+    this.#importance = select(IMPORTANCE);
+    this.#importance.addEventListener('change', () => {
+      kept.importance = this.#importance.value;
+      controls.draw();
+    });
+    const [start, end] = ['start', 'end'].map((name) => number({ to: 1, step: 0.05, usual: PLAIN[name], value: kept[name] }, (share) => {
+      kept[name] = share;
+      controls.draw();
+    }));
     const range = make('input', { type: 'range', min: 0, max: 2, step: 0.05, value: kept.strength });
     this.#strength = make('output', {});
     range.addEventListener('input', () => {
@@ -242,17 +249,18 @@ class Card {
       controls.draw();
       this.look();
     });
-    this.#map.addEventListener('change', () => {
-      kept.preprocessor = this.#map.value;
-      controls.draw();
-      this.look();
-    });
+    this.#map.addEventListener('change', () => this.#read(this.#map.value));
+    this.#edges = CANNY.map((usual) => number({ to: MOST_CHANGE, step: 1, usual, value: usual }, () => {
+      this.#read(['canny', ...this.#edges.map(({ value }) => value)].join());
+    }));
     const slider = make('div', { className: 'slider' }, range, this.#strength);
     const wide = (element) => (element.classList.add('wide'), element);
+    this.#thresholds = [field(`${id}-low`, 'Edges change by', this.#edges[0]), field(`${id}-high`, 'Somewhere by', this.#edges[1])];
     const fields = make('div', { className: 'fields' },
-      wide(field(`${id}-model`, 'ControlNet', this.#model)), wide(field(`${id}-map`, 'What is read of it', this.#map)),
+      wide(field(`${id}-model`, 'ControlNet', this.#model)), wide(field(`${id}-map`, 'What is read of it', this.#map)), ...this.#thresholds,
       wide(field(`${id}-strength`, 'Strength', slider, range)),
-      field(`${id}-start`, 'From', number('start', kept.start)), field(`${id}-end`, 'Up to', number('end', kept.end)));
+      field(`${id}-start`, 'From', start), field(`${id}-end`, 'Up to', end),
+      wide(field(`${id}-importance`, 'What counts more', this.#importance)));
     this.element = make('li', {}, make('div', { className: 'steer-view' }, this.#view, this.#said, remove), fields);
     this.draw();
     this.look();
@@ -262,15 +270,29 @@ class Card {
   #said;
   #model;
   #map;
+  #edges;
+  #thresholds;
+  #importance;
   #strength;
 
+  /** What is read of the picture from now on. @param {string} preprocessor */
+  #read(preprocessor) {
+    this.kept.preprocessor = preprocessor;
+    this.controls.draw();
+    this.look();
+  }
+
   draw() {
-    const { model, preprocessor, strength } = this.kept;
+    const { model, preprocessor, strength, importance } = this.kept;
     const { models } = this.controls;
     const options = models.includes(model) ? models : ['', ...models];
     this.#model.replaceChildren(...options.map((name) => make('option', { value: name, textContent: name || (model ? `${model} is not here` : 'none yet') })));
     this.#model.value = models.includes(model) ? model : '';
-    this.#map.value = MAPS.some(([value]) => value === preprocessor) ? preprocessor : 'canny';
+    const [map, ...thresholds] = preprocessor.split(',');
+    this.#map.value = map;
+    this.#edges.forEach((input, i) => { input.value = thresholds[i] ?? String(CANNY[i]); });
+    for (const element of this.#thresholds) element.hidden = map !== 'canny';
+    this.#importance.value = importance;
     this.#strength.textContent = strength.toFixed(2);
   }
 
@@ -302,6 +324,22 @@ class Card {
 
 /** The map that a ControlNet of this name wants. @param {string} name */
 const mapOf = (name) => NAMED.find(([words]) => words.test(name))?.[1] ?? 'none';
+
+/**
+ * A field for a number from 0 on: what is typed is brought to its range, and what is none to what is usual.
+ * @param {{to: number, step: number, usual: number, value: number}} is @param {(value: number) => void} take
+ */
+function number({ to, step, usual, value }, take) {
+  const input = make('input', { type: 'number', min: 0, max: to, step, inputMode: step < 1 ? 'decimal' : 'numeric', value });
+  input.addEventListener('change', () => {
+    const given = input.value === '' ? NaN : Number(input.value);
+    const whole = step < 1 ? given : Math.round(given);
+    const taken = Number.isFinite(whole) ? Math.min(to, Math.max(0, whole)) : usual;
+    input.value = String(taken);
+    take(taken);
+  });
+  return input;
+}
 
 /** @param {string} id @param {string} accept @param {string} label @param {(file: File) => void} take */
 function chooser(id, accept, label, take) {
