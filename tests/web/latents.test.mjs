@@ -19,7 +19,8 @@ test('latents that are encoded once are drawn on as the image is, and a run is g
       const { image: drawn, png } = await og.generate({ ...request, ...more });
       const digest = await crypto.subtle.digest('SHA-256', drawn.data);
       const text = new TextDecoder('latin1').decode(await png[0].arrayBuffer());
-      return { picture: [...new Uint8Array(digest)].join(), says: /Latents from step: \d+|Denoising strength: [\d.]+/.exec(text)?.[0] };
+      const { latentsStep } = await og.readSettings(png[0]);
+      return { picture: [...new Uint8Array(digest)].join(), says: /Latents from step: \d+|Denoising strength: [\d.]+/.exec(text)?.[0], latentsStep };
     };
     const failed = (more) => draw(more).then(() => 'fine', ({ code, field, message }) => `${code} ${field}: ${message}`);
     const values = await og.study({ what: 'encode', image });
@@ -44,6 +45,7 @@ test('latents that are encoded once are drawn on as the image is, and a run is g
   assert.equal(made.first.picture, made.whole.picture);
   assert.equal(made.later.picture, made.whole.picture, 'as if it had never stopped');
   assert.deepEqual([made.whole.says, made.first.says, made.later.says], [undefined, 'Latents from step: 0', 'Latents from step: 1']);
+  assert.deepEqual([made.image.latentsStep, made.first.latentsStep, made.later.latentsStep], [null, 0, 1], 'read back');
   const expected = [
     /^INVALID_INPUT latents: \d+ values given, expected .*64×64 pixels/, /^INVALID_INPUT latents: step 4 asked for, of 4 steps/, /^INVALID_INPUT latents: .*not both/,
     /^INVALID_INPUT latents: .*from latents or from a picture/, /^INVALID_INPUT latents: must have values, a Float32Array/, /^INVALID_INPUT steps: .*did you mean "step"/,

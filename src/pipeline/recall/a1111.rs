@@ -7,6 +7,7 @@ use crate::image::maps::Preprocessor;
 use crate::image::{Parameters, Resize, TEMPLATES};
 use crate::pipeline::control;
 use crate::pipeline::hires::{self, RESIZE, UPSCALE, UPSCALER};
+use crate::pipeline::latents;
 use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING, MAX_REGIONS};
 use crate::pipeline::networks::HASHES;
 use crate::pipeline::picture::{AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, OVERLAP, PADDING};
@@ -67,6 +68,11 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
             STRENGTH if !twice => {
                 settings.strength = settings.number(key, value);
                 let notice = "It was made from another picture, which its file does not hold.";
+                settings.notices.push(notice.to_string());
+            }
+            latents::FIELD => {
+                settings.latents_step = settings.number(key, value);
+                let notice = "It was gone on with from latents, which its file does not hold.";
                 settings.notices.push(notice.to_string());
             }
             MASK_BLUR => settings.mask_blur = settings.number(key, value),

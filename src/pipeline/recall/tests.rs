@@ -7,7 +7,7 @@ mod pictures;
 use super::*;
 use crate::image::texts_tests::{chunk, exif, jpeg, png_with, utf16, webp};
 use crate::image::{Rgba, encode_png};
-use crate::pipeline::{Place, Region, Request};
+use crate::pipeline::{Entry, Latents, Place, Region, Request};
 use crate::prompt::{Dialect, Emphasis};
 use crate::sample::{NoiseSource, SamplerKind, SamplerOptions, ScheduleKind, Variation};
 
@@ -69,6 +69,7 @@ fn our_own_come_back_whole() {
         variation_seed: Some("8".to_string()),
         variation_strength: Some(0.3),
         strength: None,
+        latents_step: None,
         mask_blur: None,
         masked_content: None,
         only_masked: None,
@@ -101,6 +102,21 @@ fn a_tiling_comes_back() {
     let of = |value: &str| recalled(&format!("p\nSteps: 9, Tiling: {value}"));
     assert_eq!((of("x_only").tiling, of("False").tiling), (Some("x"), Some("none")));
     assert_eq!(of("diagonal").notices, ["Tiling is “diagonal”, which is none here."]);
+}
+
+#[test]
+fn the_step_that_latents_entered_comes_back() {
+    let latents = Latents { values: Vec::new(), entry: Entry::Step(3) };
+    let text = Request { latents: Some(latents), ..request() }.parameters("mini", &[], 0).to_string();
+    let settings = recalled(&text);
+    assert_eq!((settings.latents_step, settings.strength), (Some(3), None), "{text}");
+    assert_eq!(settings.notices, ["It was gone on with from latents, which its file does not hold."]);
+    let graph = super::graph(&settings);
+    assert!(
+        graph.notices.iter().any(|said| said.contains("latents that it went on from")),
+        "{:?}",
+        graph.notices
+    );
 }
 
 #[test]

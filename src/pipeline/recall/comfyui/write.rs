@@ -350,6 +350,7 @@ fn tell_left_out(settings: &Settings, writer: &mut Writer) {
     }
     let left_out = [
         ("variation seed", settings.variation_strength.is_some_and(|strength| strength != 0.0)),
+        ("latents that it went on from", settings.latents_step.is_some()),
         ("mask", settings.mask_blur.is_some() || settings.only_masked.is_some()),
         ("extension", settings.extend.is_some()),
         ("tiling", settings.tiling.is_some_and(|name| name != "none")),
