@@ -192,10 +192,24 @@ test('which picture came from which is shown below it, and each is a press away,
   await draw(page, 'a panda');
   const kin = page.getByRole('list', { name: 'Which picture came from which' });
   const names = () => kin.getByRole('button').evaluateAll((all) => all.map((button) => button.getAttribute('aria-label')));
+  await page.evaluate(() => {
+    const { createObjectURL, revokeObjectURL } = URL;
+    globalThis.held = new Set();
+    URL.createObjectURL = (blob) => {
+      const url = createObjectURL(blob);
+      globalThis.held.add(url);
+      return url;
+    };
+    URL.revokeObjectURL = (url) => {
+      globalThis.held.delete(url);
+      revokeObjectURL(url);
+    };
+  });
   await page.locator('#enlarge').focus();
   await page.keyboard.press('Enter');
   await shows(page, 'a panda');
   assert.deepEqual(await names(), ['before: a fox', 'a panda']);
+  await page.waitForFunction(() => [...document.querySelectorAll('#large-kin img')].every(({ naturalWidth, src }) => naturalWidth && !globalThis.held.has(src)));
   await kin.getByRole('button', { name: 'before: a fox' }).focus();
   await page.keyboard.press('Enter');
   await shows(page, 'a fox');

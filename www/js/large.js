@@ -75,13 +75,14 @@ export class Large {
   #showKin() {
     const look = this.#look;
     const { before, after } = look.entry ? this.kin(look) : { before: [], after: [] };
-    for (const image of $('large-kin').querySelectorAll('img')) URL.revokeObjectURL(image.src);
     $('large-kin').hidden = !before.length && !after.length;
     if ($('large-kin').hidden) return $('large-kin').replaceChildren();
     const line = [...before, look.entry, ...after];
     const item = (entry, i) => {
       const words = wordsOf({ settings: entry.settings });
-      const button = make('button', { type: 'button' }, make('img', { src: URL.createObjectURL(entry.thumbnail), alt: '' }));
+      const image = make('img', { src: URL.createObjectURL(entry.thumbnail), alt: '' });
+      for (const event of ['load', 'error']) image.addEventListener(event, () => URL.revokeObjectURL(image.src)); // once it is read
+      const button = make('button', { type: 'button' }, image);
       const place = i < before.length ? 'before: ' : entry === look.entry ? '' : 'made from it: ';
       button.setAttribute('aria-label', place + words);
       if (entry === look.entry) button.setAttribute('aria-current', 'true');
