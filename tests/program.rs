@@ -186,8 +186,9 @@ fn a_run_is_gone_on_with_from_its_latents() {
     let from = |more: &[&'static str]| [&settings[..], &["--latents", "run.safetensors"], more].concat();
     let (first, _, said) = place.drawn(&from(&[]));
     assert!(first == whole && said.contains("Latents from step: 0"), "{said}");
-    let (later, _, said) = place.drawn(&from(&["--latents-step", "3", "--dump", "rest.safetensors"]));
+    let (later, settings, said) = place.drawn(&from(&["--latents-step", "3", "--dump", "rest.safetensors"]));
     assert!(later == whole && said.contains("Latents from step: 3"), "{said}");
+    assert_eq!(settings.latents_step, Some(3));
     let file = std::fs::read(place.file("rest.safetensors")).expect("a dump");
     let dump = safetensors::SafeTensors::deserialize(&file).expect("a dump");
     assert!(dump.tensor("latents.1").is_ok() && dump.tensor("latents.2").is_err(), "one step is taken");
@@ -275,7 +276,7 @@ fn a_second_pass_is_drawn_at_the_larger_size() {
     }
 }
 
-/// `opengen upscale`: by the network's factor and by another, with transparency; what it is given instead is told what it is.
+/// `opengen upscale`: by the network's factor and by another, and by Lanczos alone, with transparency; what it is given instead is told what it is.
 #[test]
 fn a_picture_is_enlarged_by_a_network() {
     let place = Place::new();
@@ -302,6 +303,7 @@ fn a_picture_is_enlarged_by_a_network() {
             "small-1.5x.png",
             (30, 18, 0),
         ),
+        (vec!["small.png", "--scale", "3"], "small-3x.png", (60, 36, 0)),
     ] {
         let output = run(&arguments);
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -310,6 +312,8 @@ fn a_picture_is_enlarged_by_a_network() {
     for (arguments, expected) in [
         (["--model", "small.png", "small.png"].to_vec(), "this is a PNG picture: an upscaler is needed here"),
         (["--model", "gone.safetensors", "small.png"].to_vec(), "gone.safetensors"),
+        (["small.png"].to_vec(), "--model <MODEL>"),
+        (["small.png", "--scale", "9000"].to_vec(), "scale: 20×12 pixels would become 180000×108000"),
         (["--model", "compact-x4.safetensors", "small.png", "--scale", "0"].to_vec(), "scale: 0 asked for"),
         (
             ["--model", "compact-x4.safetensors", "small.png", "--scale", "9000"].to_vec(),

@@ -10,7 +10,7 @@ use common::upscalers::{Upscaler, file, upscalers};
 use opengen::Error;
 use opengen::config::{CompactConfig, RrdbConfig, UpscalerConfig};
 use opengen::image::Rgba;
-use opengen::pipeline::{Cancel, Enlarger, Tiling};
+use opengen::pipeline::{Cancel, Enlarger, Tiling, by_lanczos};
 use opengen::weights::{Header, ModelSource, Parse, UpscalerFile};
 use pollster::block_on;
 
@@ -274,6 +274,14 @@ fn sizes_and_transparency() {
         let larger = of(Some(size)).expect("a size");
         assert_eq!([larger.width, larger.height], size);
     }
+    // Lanczos alone treats what is transparent alike, and what is of one colour stays that.
+    let plain = by_lanczos(&image, [18, 12], Tiling::None).expect("twice");
+    assert!((0..18 * 12).all(|i| plain.pixels[4 * i + 3] == twice.pixels[4 * i + 3]));
+    let grey = Rgba { pixels: [90, 60, 30, 255].repeat(54), ..image };
+    let plain = by_lanczos(&grey, [14, 9], Tiling::None).expect("larger");
+    assert_eq!((plain.width, plain.height, plain.pixels), (14, 9, [90, 60, 30, 255].repeat(126)));
+    let said = by_lanczos(&grey, [90_000, 60_000], Tiling::None).expect_err("too large").to_string();
+    assert!(said.contains("scale: 9×6 pixels would become 90000×60000"), "{said}");
     // One pixel, and one too many.
     let dot = Rgba { width: 1, height: 1, pixels: vec![10, 20, 30, 255] };
     let dot =

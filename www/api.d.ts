@@ -224,7 +224,8 @@ export interface GenerateOptions<T extends ImageType = 'ImageData'> extends Pict
 export type NetworkSource = Blob | string | URL;
 
 export interface UpscaleOptions<T extends ImageType = 'ImageData'> {
-  model: NetworkSource;
+  /** Left out, Lanczos enlarges by `scale`: at once, and nothing is made up. */
+  model?: NetworkSource;
   /**
    * How many times as wide and high, above 0; what the network makes is brought to that by Lanczos. Default: the network's own
    * factor.
@@ -309,11 +310,11 @@ export interface Upscaled<T extends ImageType = 'ImageData'> {
   image: ImageTypes[T];
   /** The same as a PNG file with the mark that a model made it (XMP). */
   png: Blob;
-  /** What the network's file is called, without its ending. */
+  /** What the network's file is called, without its ending; "Lanczos" without one. */
   name: string;
   /** What the network is, such as "RRDBNet (ESRGAN) x4, 23 blocks of 64 channels". */
   about: string;
-  /** The network's own factor. */
+  /** The network's own factor; that which was asked for, without one. */
   scale: number;
 }
 

@@ -258,7 +258,8 @@ export class OpenGen extends EventTarget {
   }
 
   /**
-   * Enlarges a picture by a network of its own kind: ESRGAN, Real-ESRGAN or SRVGGNetCompact. No model need be loaded.
+   * Enlarges a picture by a network of its own kind (ESRGAN, Real-ESRGAN or SRVGGNetCompact), or by Lanczos alone. No model need be
+   * loaded.
    * @template {ImageType} [T='ImageData']
    * @param {import('./api.d.ts').PictureSource} picture
    * @param {import('./api.d.ts').UpscaleOptions<T>} options
@@ -269,7 +270,7 @@ export class OpenGen extends EventTarget {
     const { model, scale, tiling, imageType = 'ImageData', onProgress, signal } = options ?? {};
     checkImageType(imageType);
     const { networkOf, pixelsOf } = await import('./pixels.js');
-    const network = networkOf(model);
+    const network = model === undefined && scale !== undefined ? undefined : networkOf(/** @type {any} */ (model));
     const image = await pixelsOf(picture, 'picture');
     /** @param {import('./protocol.d.ts').UpscaleEvent} event */
     const onEvent = ({ tile, tiles, share }) => onProgress?.({ tile, tiles, share });

@@ -55,7 +55,7 @@ pub use layout::{nchw_to_nhwc, nhwc_to_nchw};
 pub use canvas::{Extend, Mask, MaskedContent};
 pub use control::{Control, Importance, MAX_CONTROL_STRENGTH};
 pub use engine::Engine;
-pub use enlarge::{Enlarger, Progress};
+pub use enlarge::{Enlarger, Progress, by_lanczos};
 pub use hires::{Hires, Upscaler};
 pub use latents::{Entry, Latents};
 pub use limits::{

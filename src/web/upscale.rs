@@ -1,4 +1,4 @@
-//! Pictures enlarged by networks of their own: what JavaScript asks for, and what it gets.
+//! Pictures enlarged by networks of their own, or by Lanczos: what JavaScript asks for, and what it gets.
 
 use js_sys::{Array, Uint8Array};
 use wasm_bindgen::JsValue;
@@ -9,7 +9,7 @@ use super::request::{self, rgba};
 use super::values;
 use crate::Result;
 use crate::image::{MadeOf, Rgba, XMP, encode_png};
-use crate::pipeline::{Cancel, Enlarger, Progress, Tiling};
+use crate::pipeline::{Cancel, Enlarger, Progress, Tiling, by_lanczos};
 
 /// A network's file: `{ key, name, read }`.
 pub(super) struct NetworkFile {
@@ -34,9 +34,12 @@ impl NetworkFile {
     }
 }
 
-/// What is asked for: a network's file with `{ image, scale, tiling }`.
+/// What enlarges where there is no network.
+const LANCZOS: &str = "Lanczos";
+
+/// What is asked for: a network's file, or none, with `{ image, scale, tiling }`.
 pub(super) struct Ask {
-    pub file: NetworkFile,
+    pub file: Option<NetworkFile>,
     image: Rgba,
     scale: Option<f64>,
     tiling: Tiling,
@@ -48,17 +51,25 @@ impl Ask {
         if scale.is_some_and(|scale| !(scale > 0.0 && scale.is_finite())) {
             return Err(request::invalid("scale", "must be a number above 0"));
         }
-        let none = || request::invalid("model", "there is no network to enlarge with");
+        let file = NetworkFile::of(value)?;
+        if file.is_none() && scale.is_none() {
+            return Err(request::invalid("scale", "must be given where no network enlarges"));
+        }
         Ok(Ask {
-            file: NetworkFile::of(value)?.ok_or_else(none)?,
+            file,
             image: rgba(&get(value, "image"), "picture")?,
             scale,
             tiling: request::tiling(value)?,
         })
     }
 
-    /// Enlarges the picture and tells how far it is.
-    pub async fn answer(&self, network: &Enlarger, cancel: &Cancel, on_event: &JsValue) -> Result<JsValue> {
+    /// Enlarges the picture, by Lanczos where there is no network, and tells how far it is.
+    pub async fn answer(
+        &self,
+        network: Option<&Enlarger>,
+        cancel: &Cancel,
+        on_event: &JsValue,
+    ) -> Result<JsValue> {
         let [width, height] = [self.image.width, self.image.height];
         let times = |scale: f64| [width, height].map(|side| ((side as f64 * scale).round() as usize).max(1));
         let mut tell = |Progress { tile, tiles, share }: Progress| {
@@ -69,15 +80,19 @@ impl Ask {
             }
             browser::call(on_event, &event);
         };
-        let larger =
-            network.enlarge(&self.image, self.scale.map(times), self.tiling, &mut tell, cancel).await?;
+        let size = self.scale.map(times);
+        let larger = match network {
+            Some(network) => network.enlarge(&self.image, size, self.tiling, &mut tell, cancel).await?,
+            None => by_lanczos(&self.image, size.unwrap_or([width, height]), self.tiling)?,
+        };
         let png = encode_png(&larger, &[(XMP, &MadeOf::Picture.xmp())])?;
         let answer = js_sys::Object::new().into();
         set(&answer, "images", Array::of1(&values::picture(&larger)));
         set(&answer, "png", Array::of1(&Uint8Array::from(png.as_slice())));
-        set(&answer, "name", network.name());
-        set(&answer, "about", network.config().describe());
-        set(&answer, "scale", network.config().scale() as f64);
+        set(&answer, "name", network.map_or(LANCZOS, Enlarger::name));
+        set(&answer, "about", network.map_or_else(|| LANCZOS.into(), |network| network.config().describe()));
+        let own = network.map(|network| network.config().scale() as f64);
+        set(&answer, "scale", own.or(self.scale).unwrap_or(1.0));
         Ok(answer)
     }
 }

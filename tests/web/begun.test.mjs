@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { another, begun, hashesOf, howOf, maskOf, missingOf, remember, requestOf, takeOver } from '../../www/js/begun.js';
+import { LANCZOS, another, begun, hashesOf, howOf, maskOf, missingOf, remember, requestOf, takeOver } from '../../www/js/begun.js';
 
 const DRAWN = { width: 512, height: 512 };
 const SMALL = { width: 512, height: 384 };
@@ -96,6 +96,9 @@ test('a picture becomes as much larger as it can: by a network whatever has few 
   large.network = network;
   assert.deepEqual(requestOf(large, DRAWN), { image: 'picture', factor: 2, network, width: 4096, height: 2730 });
   assert.ok(hashesOf(large).includes('file'), 'its file is kept');
+  const plain = withPicture('enlarge', LARGE, { factor: 2, network: LANCZOS });
+  assert.deepEqual(requestOf(plain, DRAWN), { image: 'picture', factor: 2, network: LANCZOS, width: 4096, height: 2730 });
+  assert.deepEqual(hashesOf(plain), ['picture'], 'there is none');
   const again = begun(null);
   takeOver(again, requestOf(large, DRAWN));
   another(again, 'picture', LARGE);

@@ -105,7 +105,25 @@ test('an upscaler that is dropped is told from a model, and enlarges from then o
   const row = Array.from({ length: 120 }, (_, x) => apart(x, 36));
   assert.ok(row.slice(20, 100).every((by) => by === 0) && Math.max(row[0], row[119]) > 2, row.join());
   await page.locator('#tiling').selectOption('none');
-  await page.getByRole('button', { name: 'Without it' }).click();
+
+  // Without a network, Lanczos enlarges by itself, and the model does not draw.
+  await page.getByRole('button', { name: 'The picture it begins with' }).click();
+  assert.ok(await page.getByRole('button', { name: 'Without it' }).isVisible());
+  await page.getByRole('button', { name: 'By Lanczos alone' }).click();
+  await page.locator('#enlarging').getByText('40 × 24 pixels become 120 × 72, by Lanczos alone').waitFor();
+  assert.equal(await page.locator('#begin-how').isVisible(), false, 'nothing is drawn on');
+  await generateButton(page).click();
+  await says(page, '3 times as large, by Lanczos');
+  await finished(page);
+  const smooth = await pixels(page);
+  assert.deepEqual([smooth.width, smooth.height], [120, 72]);
+  // The middle of nine pixels lies where one of the picture's does: there Lanczos leaves it as it is.
+  const moved = Array.from({ length: 40 * 24 }, (_, i) => i).filter((i) => {
+    const at = (3 * Math.floor(i / 40) + 1) * 120 + 3 * (i % 40) + 1;
+    return [0, 1, 2].some((c) => Math.abs(smooth.data[4 * at + c] - given.data[4 * i + c]) > 1);
+  });
+  assert.equal(moved.length, 0);
+  await page.getByRole('button', { name: 'Let the model draw on' }).click();
   await page.locator('#enlarging').getByText('enlarged by Lanczos').waitFor();
   assert.ok(await page.locator('#begin-how').isVisible());
 });
@@ -123,6 +141,7 @@ test('og.upscale: from a File and an address, with progress; stopped, and refuse
     const { image, png, ...rest } = await og.upscale(picture, { model, onProgress: ({ share }) => shares.push(share) });
     const blob = (await og.upscale(png, { model: URL.createObjectURL(model), scale: 2, imageType: 'Blob' })).image;
     const { width, height } = await createImageBitmap(blob);
+    const plain = await og.upscale(picture, { scale: 2 });
     const code = (promise) => promise.then(() => 'none', ({ code, message, field }) => `${code} ${field}: ${message}`);
     const stopped = new AbortController();
     stopped.abort();
@@ -135,13 +154,15 @@ test('og.upscale: from a File and an address, with progress; stopped, and refuse
       await code(og.upscale(picture, { model: 'gone.safetensors' })),
     ];
     og.dispose();
-    return { shares, size: [image.width, image.height], corner: [...image.data.slice(0, 4)], rest, again: [width, height], refused };
+    const lanczos = { size: [plain.image.width, plain.image.height], name: plain.name, scale: plain.scale, corner: [...plain.image.data.slice(0, 4)] };
+    return { lanczos, shares, size: [image.width, image.height], corner: [...image.data.slice(0, 4)], rest, again: [width, height], refused };
   }, [nearest(3).toString('base64'), swin().toString('base64')]);
   assert.deepEqual(told.size, [15, 12]);
   assert.deepEqual(told.corner, [0, 11, 22, 255]);
   assert.deepEqual(told.rest, { name: '3x-Nearest', about: 'SRVGGNetCompact x3, 0 convolutions of 4 channels', scale: 3 });
   assert.equal(told.shares.at(-1), 1);
   assert.deepEqual(told.again, [30, 24]);
+  assert.deepEqual({ ...told.lanczos, corner: told.lanczos.corner[3] }, { size: [10, 8], name: 'Lanczos', scale: 2, corner: 255 });
   const expected = [
     /^BAD_MODEL .*this is an upscaler \(SwinIR\)/, /^ABORTED/, /^INVALID_INPUT factor: upscale has no option "factor"/,
     /^INVALID_INPUT model: must be a Blob/, /^INVALID_INPUT scale: must be a number above 0/, /^NETWORK /,

@@ -6,7 +6,7 @@
  * `begun.js`; what one works with comes when it is first wanted (`paint/`).
  */
 
-import { another, begun, hashesOf, howOf, maskOf, missingOf, remember, requestOf, takeOver } from './begun.js';
+import { LANCZOS, another, begun, hashesOf, howOf, maskOf, missingOf, remember, requestOf, takeOver } from './begun.js';
 import { $, bytes, keep } from './dom.js';
 import { plain } from './pictures.js';
 import { report } from './report.js';
@@ -131,9 +131,9 @@ export class Begin {
     }
   }
 
-  /** Enlarges by drawing on from now on. */
-  leaveNetwork() {
-    this.#kept.network = null;
+  /** Enlarges without a network of the visitor's from now on. @param {{drawnOn: boolean}} how by drawing on, or by Lanczos alone */
+  leaveNetwork({ drawnOn }) {
+    this.#kept.network = drawnOn ? null : LANCZOS;
     this.#draw();
   }
 
@@ -142,12 +142,12 @@ export class Begin {
     return hashesOf(this.#kept);
   }
 
-  /** What a request says of its beginning: nothing, where it is noise. */
   /** The network that enlarges, where the visitor has brought one. */
   get network() {
-    return this.#kept.network;
+    return this.#kept.network?.hash ? this.#kept.network : null;
   }
 
+  /** What a request says of its beginning: nothing, where it is noise. */
   get request() {
     return requestOf(this.#kept, this.drawn());
   }

@@ -14,7 +14,7 @@ const PADDING = 32;
 const MOST_MASKS = 16;
 
 /** @typedef {'words' | 'picture' | 'repaint' | 'extend' | 'enlarge'} Mode */
-/** @typedef {{hash: string, name: string, about: string, scale: number}} Network what enlarges pictures, in a file of the visitor's */
+/** @typedef {{hash: string | null, name: string, about: string, scale: number}} Network what enlarges pictures by itself: by its hash a file of the visitor's */
 /** @typedef {{left: number, top: number, right: number, bottom: number}} Sides how far a picture grows, in its pixels */
 /** @typedef {{width: number, height: number}} Size */
 
@@ -31,11 +31,13 @@ const MOST_MASKS = 16;
  * @property {boolean | null} onlyMasked whether a part alone is drawn, at full size; null: as fits the picture
  * @property {Sides} extend
  * @property {number} factor how many times as large a picture becomes
- * @property {Network | null} network what enlarges it; null: it is drawn on at the larger size
+ * @property {Network | null} network what enlarges it by itself; null: it is drawn on at the larger size
  * @property {boolean} looking whether the stage shows what is begun with, and not what came of it
  * @property {boolean} own whether the visitor brought the picture, so that nothing but another choice takes it away
  */
 
+/** What enlarges without a file, and makes nothing up. @type {Network} */
+export const LANCZOS = { hash: null, name: 'Lanczos', about: '', scale: 1 };
 /** A picture that does not grow. */
 export const NO_SIDES = { left: 0, top: 0, right: 0, bottom: 0 };
 /** What another picture begins anew with. */

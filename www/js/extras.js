@@ -73,7 +73,7 @@ export class Extras {
   /** What a request says of it. @param {any} request what it says already */
   of(request) {
     if (request.network) {
-      // A network enlarges by itself: of all that it is told only whether the picture is a tile.
+      // What enlarges does it by itself: of all that it is told only whether the picture is a tile.
       const { tiling } = this.second?.of(request) ?? {};
       return tiling ? { tiling } : {};
     }

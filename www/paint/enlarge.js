@@ -1,4 +1,4 @@
-/** Enlarging a picture: how many times, and by what: a network that the visitor brought, or by drawing on at the larger size. */
+/** Enlarging a picture: how many times, and by what: a network that the visitor brought, Lanczos, or by drawing on at the larger size. */
 
 import { offered } from '../catalogue/offered.js';
 import { LIMITS } from '../limits.js';
@@ -24,14 +24,19 @@ export class EnlargeView {
     });
     this.choose = make('button', { type: 'button', className: 'button small ghost' });
     this.choose.addEventListener('click', () => this.file.click());
-    this.without = make('button', { type: 'button', className: 'link', textContent: 'Without it' });
-    this.without.addEventListener('click', () => {
-      begin.leaveNetwork();
-      this.choose.focus();
-    });
+    const leave = (words, drawnOn) => {
+      const button = make('button', { type: 'button', className: 'link', textContent: words });
+      button.addEventListener('click', () => {
+        begin.leaveNetwork({ drawnOn });
+        this.choose.focus();
+      });
+      return button;
+    };
+    this.without = leave('Without it', true);
+    this.alone = leave('By Lanczos alone', false);
     const label = make('label', { textContent: 'How many times as large', htmlFor: 'factor' });
     $('enlarging').replaceChildren(
-      make('div', { className: 'begin-ways' }, make('div', { className: 'field' }, label, this.factor), this.choose, this.without, this.file),
+      make('div', { className: 'begin-ways' }, make('div', { className: 'field' }, label, this.factor), this.choose, this.without, this.alone, this.file),
       this.words, offered('upscaler', 'Get an upscaler', (file) => begin.takeNetwork(file)));
   }
 
@@ -46,11 +51,13 @@ export class EnlargeView {
     const small = to.width * to.height > 2 * width * height && width * height < SMALL
       ? ` This model draws ${width} × ${height} pixels: larger pictures it blurs and doubles, and an upscaler makes them better.` : '';
     const becomes = `${size.width} × ${size.height} pixels become ${to.width} × ${to.height}`;
-    this.words.textContent = network
-      ? `${becomes}, by “${network.name}” (${network.about}).`
+    this.words.textContent = network?.hash ? `${becomes}, by “${network.name}” (${network.about}).`
+      : network ? `${becomes}, by Lanczos alone: at once, and nothing is made up or drawn on.`
       : `${becomes}, enlarged by Lanczos and drawn on by the model, which adds detail. An upscaler’s file (ESRGAN, Real-ESRGAN or `
         + `SRVGGNetCompact, safetensors) does it by itself, and beyond ${LIMITS.size.to} pixels on a side.${small}`;
-    this.choose.textContent = network ? 'Another upscaler' : 'Choose an upscaler';
+    this.choose.textContent = network?.hash ? 'Another upscaler' : 'Choose an upscaler';
     this.without.hidden = !network;
+    this.without.textContent = network?.hash ? 'Without it' : 'Let the model draw on';
+    this.alone.hidden = network !== null && !network.hash;
   }
 }

@@ -1,4 +1,4 @@
-/** A picture enlarged by a network of the visitor's. */
+/** A picture enlarged by a network of the visitor's, or by Lanczos. */
 
 import { invalid } from '../errors.js';
 import { duration } from '../js/dom.js';
@@ -22,13 +22,13 @@ export async function fileOf({ hash, name }, pictures) {
 }
 
 /**
- * @param {any} request whose `network` is named by its hash @param {Blob} image
+ * @param {any} request whose `network` is named by its hash, or is none of the visitor's @param {Blob} image
  * @param {{session: import('../js/session.js').Session, pictures: import('../js/pictures.js').Pictures, signal: AbortSignal}} by
  * @throws {import('../errors.js').OpenGenError} INVALID_INPUT where the browser has let go of the network
  */
 export async function enlarged({ network, factor, seed, tiling }, image, { session, pictures, signal }) {
   const { name } = network;
-  const model = await fileOf(network, pictures);
+  const model = network.hash ? await fileOf(network, pictures) : undefined;
   const started = performance.now();
   say('Enlarging', name);
   const onProgress = (/** @type {{share: number}} */ { share }) => {

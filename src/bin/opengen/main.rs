@@ -36,7 +36,7 @@ enum Command {
     Generate(Box<generate::Args>),
     /// Teach a model something of one's own from a few pictures (DreamBooth), and write it as a LoRA.
     Train(Box<train::Args>),
-    /// Enlarge a picture by a network of its own kind (ESRGAN, Real-ESRGAN, SRVGGNetCompact).
+    /// Enlarge a picture by a network of its own kind (ESRGAN, Real-ESRGAN, SRVGGNetCompact), or by Lanczos.
     Upscale(upscale::Args),
     /// Print what a model will do, dispatch by dispatch; needs neither a GPU nor, for built-ins, weights.
     Plan(plan::Args),

@@ -1,24 +1,24 @@
 //! `opengen upscale`: a picture in, a larger one out.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 
 use opengen::error::{Error, Result};
 use opengen::gpu::Options;
-use opengen::image::{MadeOf, XMP, encode_png};
-use opengen::pipeline::{Cancel, Enlarger, Progress, Tiling};
+use opengen::image::{MadeOf, Rgba, XMP, encode_png};
+use opengen::pipeline::{Cancel, Enlarger, Progress, Tiling, by_lanczos};
 
 use crate::generate::io;
 use crate::{invalid, model, picture};
 
-/// Enlarge a picture by a network: ESRGAN, Real-ESRGAN or SRVGGNetCompact.
+/// Enlarge a picture by a network (ESRGAN, Real-ESRGAN or SRVGGNetCompact), or by Lanczos alone.
 #[derive(Parser)]
 pub struct Args {
-    /// The network's safetensors file.
-    #[arg(long)]
-    model: PathBuf,
+    /// The network's safetensors file; left out, Lanczos enlarges, by the factor of `--scale`.
+    #[arg(long, required_unless_present = "scale")]
+    model: Option<PathBuf>,
     /// The picture, a PNG.
     picture: PathBuf,
     /// Where the larger one goes; beside the picture, with the factor in its name, if left out.
@@ -42,26 +42,19 @@ pub struct Args {
 /// Runs the command.
 pub async fn run(args: Args) -> Result<()> {
     let picture = picture::read(&args.picture)?;
-    let options = Options { f16: args.f32.then_some(false), ..Options::default() };
-    let enlarger = open(&args.model, &options, args.cpu).await?;
-    eprintln!("{}", enlarger.config().describe());
-    let size = match args.scale {
-        Some(scale) if scale > 0.0 && scale.is_finite() => {
-            Some([picture.width, picture.height].map(|side| ((side as f64 * scale).round() as usize).max(1)))
-        }
-        Some(scale) => return Err(invalid("scale", format!("{scale} asked for, expected a number above 0"))),
-        None => None,
+    let sides = |scale: f64| {
+        [picture.width, picture.height].map(|side| ((side as f64 * scale).round() as usize).max(1))
     };
-    let bar = ProgressBar::new(1000);
-    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent} % · {eta} left") {
-        bar.set_style(style);
+    let scale = args.scale;
+    if let Some(scale) = scale.filter(|scale| !(*scale > 0.0 && scale.is_finite())) {
+        return Err(invalid("scale", format!("{scale} asked for, expected a number above 0")));
     }
-    let mut told = |progress: Progress| bar.set_position((progress.share * 1000.0) as u64);
-    let larger = enlarger.enlarge(&picture, size, args.tiling, &mut told, &Cancel::default()).await;
-    bar.finish_and_clear();
-    let larger = larger?;
+    let (larger, own) = match &args.model {
+        Some(file) => by_network(&args, file, &picture, scale.map(sides)).await?,
+        None => (by_lanczos(&picture, sides(scale.unwrap_or(1.0)), args.tiling)?, 1),
+    };
     let out = args.out.unwrap_or_else(|| {
-        let scale = args.scale.unwrap_or(enlarger.config().scale() as f64);
+        let scale = scale.unwrap_or(own as f64);
         let stem = args.picture.file_stem().unwrap_or_default().to_string_lossy();
         args.picture.with_file_name(format!("{stem}-{scale}x.png"))
     });
@@ -71,8 +64,28 @@ pub async fn run(args: Args) -> Result<()> {
     Ok(())
 }
 
+/// The picture as a network enlarges it, and the network's own factor.
+async fn by_network(
+    args: &Args,
+    file: &Path,
+    picture: &Rgba,
+    size: Option<[usize; 2]>,
+) -> Result<(Rgba, usize)> {
+    let options = Options { f16: args.f32.then_some(false), ..Options::default() };
+    let enlarger = open(file, &options, args.cpu).await?;
+    eprintln!("{}", enlarger.config().describe());
+    let bar = ProgressBar::new(1000);
+    if let Ok(style) = ProgressStyle::with_template("{bar:30} {percent} % · {eta} left") {
+        bar.set_style(style);
+    }
+    let mut told = |progress: Progress| bar.set_position((progress.share * 1000.0) as u64);
+    let larger = enlarger.enlarge(picture, size, args.tiling, &mut told, &Cancel::default()).await;
+    bar.finish_and_clear();
+    Ok((larger?, enlarger.config().scale()))
+}
+
 /// A network from its file, on the processor or the best GPU.
-pub async fn open(path: &std::path::Path, options: &Options, cpu: bool) -> Result<Enlarger> {
+pub async fn open(path: &Path, options: &Options, cpu: bool) -> Result<Enlarger> {
     let bytes = std::fs::read(path)
         .map_err(|error| Error::Io { path: path.display().to_string(), message: error.to_string() })?;
     let name = path.display().to_string();

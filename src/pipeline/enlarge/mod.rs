@@ -127,17 +127,7 @@ impl Enlarger {
             image = self.enlarge_once(&image, tiling, &mut told, cancel).await?;
             before += work(pass) / all;
         }
-        let at = [image.width, image.height];
-        let sized = |values: &[u8], channels, from| {
-            resize_tile(values, channels, from, to, Filter::Lanczos, tiling.wraps())
-        };
-        let mut pixels = if at == to { image.pixels } else { sized(&image.pixels, 4, at) };
-        if picture.pixels.chunks_exact(4).any(|pixel| pixel[3] != 255) {
-            let alpha: Vec<u8> = picture.pixels.chunks_exact(4).map(|pixel| pixel[3]).collect();
-            let alpha = sized(&alpha, 1, from);
-            pixels.chunks_exact_mut(4).zip(alpha).for_each(|(pixel, alpha)| pixel[3] = alpha);
-        }
-        Rgba::new(to[0], to[1], pixels)
+        sized(image, picture, to, tiling)
     }
 
     /// What the network makes of colours `[height, width, 4]` in [0, 1], the fourth unused, before they are rounded and cut off:
@@ -279,6 +269,29 @@ impl Enlarger {
         let side = self.side.unwrap_or(pixels.isqrt() / STEP * STEP);
         side.max(2 * margin + STEP)
     }
+}
+
+/// A picture at `size`, width and height, by Lanczos alone; of a tile without seams the larger picture is one too.
+///
+/// Fails where that has more than [`MAX_PIXELS`] pixels, or none.
+pub fn by_lanczos(picture: &Rgba, size: [usize; 2], tiling: Tiling) -> Result<Rgba> {
+    check_size([picture.width, picture.height], size)?;
+    sized(Rgba { pixels: opaque(&picture.pixels), ..*picture }, picture, size, tiling)
+}
+
+/// Colours brought to a size by Lanczos, with the transparency of the picture that they are of.
+fn sized(colours: Rgba, picture: &Rgba, to: [usize; 2], tiling: Tiling) -> Result<Rgba> {
+    let sized = |values: &[u8], channels, from| {
+        resize_tile(values, channels, from, to, Filter::Lanczos, tiling.wraps())
+    };
+    let at = [colours.width, colours.height];
+    let mut pixels = if at == to { colours.pixels } else { sized(&colours.pixels, 4, at) };
+    if picture.pixels.chunks_exact(4).any(|pixel| pixel[3] != 255) {
+        let alpha: Vec<u8> = picture.pixels.chunks_exact(4).map(|pixel| pixel[3]).collect();
+        let alpha = sized(&alpha, 1, [picture.width, picture.height]);
+        pixels.chunks_exact_mut(4).zip(alpha).for_each(|(pixel, alpha)| pixel[3] = alpha);
+    }
+    Rgba::new(to[0], to[1], pixels)
 }
 
 /// How many pixels of the network are read around a tile, and of them by the parts after the first.
