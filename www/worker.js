@@ -22,13 +22,16 @@ let wanted = 'auto';
 let model = null;
 /** How wide its text encoder is. */
 let textWidth = 0;
-/** The call that `cancel` may stop. @type {{id: number, stopped: boolean} | null} */
+/** The call that `cancel` may stop. @type {{id: number, stopped: boolean, stop: AbortController} | null} */
 let current = null;
+/** What was fetched of ControlNets' addresses, for engines with a limit of memory. @type {Map<string, string>} */
+const fetched = new Map();
 
 self.addEventListener('message', ({ data }) => {
   if (data.type !== 'cancel') return answer(data);
   if (current?.id !== data.id) return;
   current.stopped = true;
+  current.stop.abort();
   running?.engine.cancel();
 });
 
@@ -86,7 +89,7 @@ async function perform(call) {
         clearRegisters(); // the next step comes
       };
       const before = running;
-      const made = await cancellable(call.id, async (engine) => engine.generate(withEnlarger(await withNetworks(call.request)), tell));
+      const made = await cancellable(call.id, async (engine) => engine.generate(withEnlarger(await withControls(await withNetworks(call.request))), tell));
       const notices = running === before ? made.notices : [running.reason, ...made.notices];
       return { ...made, notices, capabilities: running.capabilities() };
     }
@@ -96,8 +99,8 @@ async function perform(call) {
         self.postMessage({ type: 'event', id: call.id, event });
         clearRegisters(); // the next tile comes
       };
-      const { key, name } = network;
-      return cancellable(call.id, (engine) => engine.upscale({ ...ask, key, name, read: () => bytesOf(network) }, tell));
+      const file = network && { key: network.key, name: network.name, read: () => bytesOf(network) };
+      return cancellable(call.id, (engine) => engine.upscale({ ...ask, ...file }, tell));
     }
     case 'train': {
       const tell = (event) => {
@@ -134,7 +137,7 @@ async function perform(call) {
 
 /** Does work that `cancel` may stop; when the graphics device is lost for good, once more on the processor. */
 async function cancellable(id, work) {
-  current = { id, stopped: false };
+  current = { id, stopped: false, stop: new AbortController() };
   clearRegisters();
   try {
     return await work(running.engine).catch(async (error) => {
@@ -153,9 +156,11 @@ async function takeOver(call) {
   running = await withoutDevice();
   lost.free();
   self.postMessage({ type: 'happened', event: { type: 'engine', capabilities: running.capabilities() } });
-  if (call.stopped) throw Object.assign(new Error('cancelled'), { code: 'ABORTED' });
+  if (call.stopped) throw cancelled();
   if (model) await running.engine.loadModel(model, null);
 }
+
+const cancelled = () => Object.assign(new Error('cancelled'), { code: 'ABORTED' });
 
 /** Told whenever a graphics device is lost, the first time too, when another takes its place. @param {string} message */
 const deviceLost = (message) => self.postMessage({ type: 'happened', event: { type: 'devicelost', message } });
@@ -273,6 +278,23 @@ async function withNetworks(asked) {
     } // the engine says that one of a prompt is left out
   }
   return { ...request, loras };
+}
+
+/** A request whose ControlNets can be read as often as a limit of memory lets them leave the device: of addresses once is fetched. */
+async function withControls(request) {
+  if (!request.controls?.length || running.capabilities().memoryLimit === null) return request;
+  const controls = [];
+  for (const control of request.controls) {
+    const { url } = control.model;
+    if (!url.startsWith('blob:') && !fetched.has(url)) {
+      const { signal } = current.stop;
+      const file = await fetch(url, { signal }).then((response) => response.ok && response.blob()).catch(() => null);
+      if (signal.aborted) throw cancelled();
+      if (file) fetched.set(url, URL.createObjectURL(file)); // else the engine says why it does not come
+    }
+    controls.push({ ...control, model: { ...control.model, url: fetched.get(url) ?? url } });
+  }
+  return { ...request, controls };
 }
 
 /** A request with the file of what enlarges between its passes, read when it is asked for. */

@@ -8,7 +8,7 @@ use super::device::{Backend, Device, Loader};
 use super::download::{Call, Fetched, download};
 use super::repack::repack;
 use super::shelf::{Shelf, is_current};
-use super::stock::Chunks;
+use super::stock::{Chunks, Joined};
 use super::values::Phase;
 use crate::pipeline::stock::Stock;
 use crate::store::idb::{Database, Found};
@@ -19,6 +19,8 @@ use crate::{Error, Result};
 /// A model that is ready, and where it came from.
 pub(super) struct Acquired {
     pub backend: Backend,
+    /// Where its weights come from again, where a limit of the device's memory lets them leave it.
+    pub stock: Option<Joined>,
     /// Bytes of its weights as packed.
     pub bytes: u64,
     pub from_store: bool,
@@ -233,8 +235,9 @@ async fn load(
     model: &StoredModel,
 ) -> Result<Acquired> {
     let (manifest, part, notice) = with_part(database, model).await?;
-    let acquired = |backend| Acquired {
+    let acquired = |backend, stock| Acquired {
         backend,
+        stock,
         bytes: manifest.bytes(),
         from_store: true,
         in_memory_only: false,
@@ -242,7 +245,8 @@ async fn load(
     };
     let chunks = Chunks { database: database.clone(), model: model.clone(), part };
     if device.memory_limit().is_some() {
-        return Ok(acquired(device.within(manifest.clone(), Box::new(chunks))?));
+        let stock = Joined::new(chunks);
+        return Ok(acquired(device.within(manifest.clone(), Box::new(stock.clone()))?, Some(stock)));
     }
     let mut loader = Loader::new(device, manifest.clone()).await?;
     let mut meter = Meter::new(manifest.bytes(), 0, now_ms());
@@ -258,7 +262,7 @@ async fn load(
     chunks.fetch(&|_| true, &mut take, call.cancel).await?;
     let mut backend = loader.finish()?;
     backend.set_stock(Box::new(chunks));
-    Ok(acquired(backend))
+    Ok(acquired(backend, None))
 }
 
 /// From the network straight into the pipeline, beside the other model where both fit: nothing of it is stored.
@@ -279,6 +283,7 @@ async fn in_memory(
     };
     Ok(Acquired {
         backend: arrived.loader.finish()?,
+        stock: None,
         bytes: arrived.bytes,
         from_store: false,
         in_memory_only: true,

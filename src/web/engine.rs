@@ -56,6 +56,17 @@ impl Loaded {
         Loaded { request, acquired, controls: Vec::new(), merging: Some(Vec::new()) }
     }
 
+    /// Brings a ControlNet beside the model.
+    async fn join(&mut self, device: &Device, file: &ControlFile, running: &Running) -> Result<()> {
+        let signal = JsValue::from(running.abort.signal());
+        controls::join(&mut self.acquired, device, file, &signal, &running.cancel).await?;
+        if self.acquired.stock.is_some() {
+            self.merging = Some(Vec::new()); // within a limit of memory it has begun anew
+        }
+        self.controls.push(file.clone());
+        Ok(())
+    }
+
     /// Merges LoRAs into the model, in place of those that were.
     async fn merge(&mut self, files: &mut loras::Files, asks: &[LoraAsk], cancel: &Cancel) -> Result<()> {
         let merging = LoraAsk::merging(asks);
@@ -198,7 +209,7 @@ impl Engine {
         inner.study(&ask).await.map_err(to_js)
     }
 
-    /// Enlarges a picture by a network; no model is needed.
+    /// Enlarges a picture by a network, or by Lanczos; no model is needed.
     pub async fn upscale(&self, ask: JsValue, on_event: JsValue) -> std::result::Result<JsValue, JsValue> {
         let inner = self.inner.clone();
         let ask = Ask::of(&ask).map_err(to_js)?;
@@ -243,9 +254,12 @@ impl Engine {
     }
 }
 
-/// The picture enlarged by the network that is asked for, which stays for the next one.
+/// The picture enlarged by the network that is asked for, which stays for the next one; by Lanczos where none is.
 async fn enlarged(work: &mut Work, ask: &Ask, running: &Running, on_event: &JsValue) -> Result<JsValue> {
-    let network = work.network(&ask.file).await?;
+    let network = match &ask.file {
+        Some(file) => Some(work.network(file).await?),
+        None => None,
+    };
     ask.answer(network, &running.cancel, on_event).await
 }
 
@@ -513,12 +527,10 @@ impl Inner {
             let (acquired, _) = self.acquire(work, &request, running, &JsValue::NULL, &mut || {}).await?;
             work.loaded = Some(Loaded::plain(request, acquired));
         }
-        let Some(loaded) = &mut work.loaded else { return Ok(()) };
-        let signal = JsValue::from(running.abort.signal());
+        let Work { device, loaded: Some(loaded), .. } = work else { return Ok(()) };
         for file in files {
             if !loaded.controls.contains(file) {
-                controls::join(&mut loaded.acquired.backend, file, &signal, &running.cancel).await?;
-                loaded.controls.push(file.clone());
+                loaded.join(device, file, running).await?;
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::controls::ControlStock;
 use crate::pipeline::Cancel;
 use crate::pipeline::stock::{Fetching, Stock};
 use crate::store::idb::{Database, Found};
@@ -28,17 +29,42 @@ impl Stock for Chunks {
         sink: &'a mut Sink<'a>,
         cancel: &'a Cancel,
     ) -> Fetching<'a> {
+        Box::pin(self.all(wanted, sink, cancel))
+    }
+}
+
+/// A model in the database with the ControlNets that joined it.
+#[derive(Clone)]
+pub(super) struct Joined {
+    chunks: Rc<Chunks>,
+    controls: Vec<Rc<ControlStock>>,
+}
+
+impl Joined {
+    /// Those of a model alone.
+    pub fn new(chunks: Chunks) -> Joined {
+        Joined { chunks: Rc::new(chunks), controls: Vec::new() }
+    }
+
+    /// The same with one ControlNet more.
+    pub fn with_control(&self, control: ControlStock) -> Joined {
+        let mut joined = self.clone();
+        joined.controls.push(Rc::new(control));
+        joined
+    }
+}
+
+impl Stock for Joined {
+    fn fetch<'a>(
+        &'a self,
+        wanted: &'a dyn Fn(&PackedRecord) -> bool,
+        sink: &'a mut Sink<'a>,
+        cancel: &'a Cancel,
+    ) -> Fetching<'a> {
         Box::pin(async move {
-            let mut first = 0;
-            for model in [Some(&self.model), self.part.as_ref()].into_iter().flatten() {
-                // With a part the model's own autoencoder is not read.
-                let is_replaced = |record: &PackedRecord| {
-                    first == 0 && self.part.is_some() && Component::of(&record.decl.name).is_autoencoder()
-                };
-                let wanted = |record: &PackedRecord| wanted(record) && !is_replaced(record);
-                let mut sink = |slab: usize, offset: u64, bytes: Bytes<'_>| sink(first + slab, offset, bytes);
-                self.read(model, &wanted, &mut sink, cancel).await?;
-                first += model.manifest.slabs.len();
+            self.chunks.all(wanted, sink, cancel).await?;
+            for control in &self.controls {
+                control.fetch(wanted, sink, cancel).await?;
             }
             Ok(())
         })
@@ -46,6 +72,27 @@ impl Stock for Chunks {
 }
 
 impl Chunks {
+    /// Hands over every chunk that holds some of the records that are `wanted`.
+    async fn all(
+        &self,
+        wanted: &dyn Fn(&PackedRecord) -> bool,
+        sink: &mut Sink<'_>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        let mut first = 0;
+        for model in [Some(&self.model), self.part.as_ref()].into_iter().flatten() {
+            // With a part the model's own autoencoder is not read.
+            let is_replaced = |record: &PackedRecord| {
+                first == 0 && self.part.is_some() && Component::of(&record.decl.name).is_autoencoder()
+            };
+            let wanted = |record: &PackedRecord| wanted(record) && !is_replaced(record);
+            let mut sink = |slab: usize, offset: u64, bytes: Bytes<'_>| sink(first + slab, offset, bytes);
+            self.read(model, &wanted, &mut sink, cancel).await?;
+            first += model.manifest.slabs.len();
+        }
+        Ok(())
+    }
+
     /// Hands over every chunk of a model, or of what was given to it, that holds some of the records that are `wanted`.
     async fn read(
         &self,

@@ -75,28 +75,44 @@ test('a limit that is too low is told with the numbers, one that is no number of
   assert.equal(told.memoryLimit, null, 'the processor has none');
 });
 
-test('a ControlNet within a memory limit is refused in a sentence that says what to do; without one the run goes on', async () => {
+test('a ControlNet leaves the device within a memory limit and comes back from its file: the same pictures', async () => {
   const page = await visitor(it, { path: 'blank.html' });
+  let fetched = 0;
   for (const [name, body] of Object.entries({ 'model.safetensors': checkpoint(), 'canny.safetensors': controlNet(3) })) {
-    await page.route(`**/${name}`, (route) => route.fulfill({ body, contentType: 'application/octet-stream' }));
+    await page.route(`**/${name}`, (route) => {
+      fetched += Number(name === 'canny.safetensors');
+      return route.fulfill({ body, contentType: 'application/octet-stream' });
+    });
   }
-  const told = await page.evaluate(async () => {
+  const made = await page.evaluate(async () => {
     const { OpenGen } = await import('./client.js');
     const model = new File([await (await fetch('model.safetensors')).blob()], 'model.safetensors', { lastModified: 1 });
-    const og = await OpenGen.create({ engine: 'webgpu', model, memoryLimit: 500e6 });
     const request = { prompt: 'a red apple', steps: 1, seed: 1, width: 64, height: 64, previews: false };
-    const draw = async (more) => {
-      const { image } = await og.generate({ ...request, ...more });
-      return [...new Uint8Array(await crypto.subtle.digest('SHA-256', image.data))].join();
+    const image = new ImageData(64, 64);
+    image.data.forEach((_, at) => { image.data[at] = at % 4 === 3 || (at >> 2) % 64 > 30 ? 255 : 0; });
+    const controls = [{ model: 'canny.safetensors', image }];
+    const create = (memoryLimit) => OpenGen.create({ engine: 'webgpu', model, memoryLimit });
+    const draw = async (og, more) => {
+      const { image: drawn, stats } = await og.generate({ ...request, ...more });
+      return { picture: [...new Uint8Array(await crypto.subtle.digest('SHA-256', drawn.data))].join(), peak: stats.gpuPeakBytes };
     };
-    const before = await draw({});
-    const controls = [{ model: 'canny.safetensors', image: new ImageData(64, 64) }];
-    const { code, message } = await draw({ controls }).then(() => ({ code: 'fine', message: '' }), (error) => error);
-    const after = await draw({});
-    og.dispose();
-    return { code, message, same: before === after };
+    const free = await create(undefined);
+    const answers = { plain: await draw(free, {}), steered: await draw(free, { controls }) };
+    free.dispose();
+    // The least that a steered run takes is what a limit of nothing is too low by.
+    const none = await create(1);
+    const { message } = await draw(none, { controls }).catch((error) => error);
+    none.dispose();
+    answers.limit = Math.ceil(Number(/too low by ([\d.]+) MB/.exec(message)?.[1]) * 1e6 + 1e5);
+    const limited = await create(answers.limit);
+    answers.within = [await draw(limited, {}), await draw(limited, { controls }), await draw(limited, {}), await draw(limited, { controls })];
+    limited.dispose();
+    return answers;
   });
-  assert.equal(told.code, 'UNSUPPORTED');
-  assert.match(told.message, /a ControlNet for a model that was loaded within a limit of memory.*load the model without a limit, or draw without the ControlNet/);
-  assert.ok(told.same, 'the model is as it was');
+  assert.ok(made.limit < made.steered.peak, `all of it takes ${made.steered.peak}, with the limit ${made.limit}`);
+  const { plain, steered } = made;
+  assert.notEqual(plain.picture, steered.picture);
+  assert.deepEqual(made.within.map(({ picture }) => picture), [plain, steered, plain, steered].map(({ picture }) => picture));
+  for (const { peak } of made.within) assert.ok(peak > 0 && peak <= made.limit, `${peak} bytes within ${made.limit}`);
+  assert.equal(fetched, 3, 'once by each engine');
 });
