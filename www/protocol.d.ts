@@ -842,6 +842,8 @@ export interface PictureSettings {
   variationStrength: number | null;
   /** How much of the run was taken from another picture, 0 … 1, where it was. */
   strength: number | null;
+  /** How the picture was brought to the size, where that was not by just resizing. */
+  resize: 'crop' | 'fill' | 'just' | null;
   /** The step, counted from 0, that it entered with latents, which its file does not hold. */
   latentsStep: number | null;
   /** Of a mask that was drawn with. */

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::canvas::{Extend, Mask, MaskedContent};
+use super::control::a1111_resize;
 use super::limits::{MAX_PADDING, SIZE_RANGE, SIZE_STEP};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -12,6 +13,8 @@ use crate::image::{Resize, Rgba};
 pub(super) const MASK_BLUR: &str = "Mask blur";
 pub(super) const MASKED_CONTENT: &str = "Masked content";
 pub(super) const PADDING: &str = "Masked area padding";
+/// How it was brought to the size, where that was not by just resizing. A1111 knows the words and does not write them.
+pub(super) const RESIZE_MODE: &str = "Resize mode";
 /// How far it grew on the left, the top, the right and the bottom, for which A1111 has no word.
 pub(super) const EXTEND: &str = "Extended by";
 pub(super) const OVERLAP: &str = "Extension overlap";
@@ -118,6 +121,9 @@ impl Picture {
     /// What of it stands in a picture's metadata beside the strength, in A1111's words.
     pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
         let mut fields = Vec::new();
+        if self.resize != Resize::default() {
+            fields.push((RESIZE_MODE, a1111_resize(self.resize).to_string()));
+        }
         if let Some(blur) = self.mask.as_ref().map(|mask| mask.blur).filter(|blur| *blur > 0.0) {
             fields.push((MASK_BLUR, blur.to_string()));
         }

@@ -50,6 +50,8 @@ pub struct Settings {
     pub variation_strength: Option<f64>,
     /// How much of the run was taken from a picture.
     pub strength: Option<f64>,
+    /// How the picture was brought to the size, where that was not by just resizing.
+    pub resize: Option<&'static str>,
     /// The step, counted from 0, that it entered with latents; they are not in the file.
     pub latents_step: Option<u32>,
     /// How soft the edge of a mask was made, in pixels of the picture.

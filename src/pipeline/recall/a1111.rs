@@ -10,7 +10,9 @@ use crate::pipeline::hires::{self, RESIZE, UPSCALE, UPSCALER};
 use crate::pipeline::latents;
 use crate::pipeline::limits::{DEFAULT_OVERLAP, DEFAULT_PADDING, MAX_REGIONS};
 use crate::pipeline::networks::HASHES;
-use crate::pipeline::picture::{AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, OVERLAP, PADDING};
+use crate::pipeline::picture::{
+    AREA, EXTEND, MASK_BLUR, MASKED_CONTENT, ONLY_MASKED, OVERLAP, PADDING, RESIZE_MODE,
+};
 use crate::pipeline::regions::{self, Place, Region};
 use crate::pipeline::request::{CLIP_SKIP, DIALECT, EMBEDDINGS, EMPHASIS, RESCALE, STRENGTH};
 use crate::pipeline::tiling::TILING;
@@ -75,6 +77,10 @@ pub fn from_parameters(parameters: &Parameters) -> Settings {
                 let notice = "It was gone on with from latents, which its file does not hold.";
                 settings.notices.push(notice.to_string());
             }
+            RESIZE_MODE => match resize_of(value) {
+                Some(resize) => settings.resize = Some(resize.name()),
+                None => settings.notices.push(format!("There is no resize mode “{}” here.", brief(value))),
+            },
             MASK_BLUR => settings.mask_blur = settings.number(key, value),
             MASKED_CONTENT => match MaskedContent::from_a1111_name(value) {
                 Some(content) => settings.masked_content = Some(content.name()),
@@ -261,8 +267,7 @@ impl Settings {
         let named = model.as_deref().unwrap_or("a ControlNet");
         self.notices
             .push(format!("It was steered by {} and a map, which its file does not hold.", brief(named)));
-        let resize = get("Resize Mode");
-        let resize = Resize::ALL.into_iter().find(|kind| Some(control::a1111_resize(*kind)) == resize);
+        let resize = get("Resize Mode").and_then(resize_of);
         self.controls.push(Steered {
             model,
             preprocessor: preprocessor.map(|kind| kind.to_string()),
@@ -328,6 +333,11 @@ fn dialect_of(parameters: &Parameters) -> Option<Dialect> {
 fn whole(text: &str) -> Option<u32> {
     let value: f64 = text.parse().ok()?;
     (0.0..=32767.0).contains(&value).then_some(value as u32)
+}
+
+/// A1111's and sd-webui-controlnet's words, which differ in their capitals.
+fn resize_of(words: &str) -> Option<Resize> {
+    Resize::ALL.into_iter().find(|kind| control::a1111_resize(*kind).eq_ignore_ascii_case(words))
 }
 
 /// `ControlNet 0`, and before there could be several `ControlNet`.

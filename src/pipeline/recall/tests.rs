@@ -69,6 +69,7 @@ fn our_own_come_back_whole() {
         variation_seed: Some("8".to_string()),
         variation_strength: Some(0.3),
         strength: None,
+        resize: None,
         latents_step: None,
         mask_blur: None,
         masked_content: None,

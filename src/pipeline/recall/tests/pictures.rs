@@ -1,8 +1,8 @@
 //! What was asked of a picture, and of a second pass.
 
 use super::{recalled, request};
-use crate::image::Rgba;
 use crate::image::maps::Preprocessor;
+use crate::image::{Resize, Rgba};
 use crate::pipeline::recall::{Extended, Second, Steered};
 use crate::pipeline::{Control, Extend, Hires, Importance, Mask, MaskedContent, Picture, Request, Upscaler};
 
@@ -16,6 +16,15 @@ fn the_strength_of_a_picture_comes_back_and_a_second_pass_has_another() {
     assert_eq!(settings.strength, Some(0.6));
     assert_eq!(settings.notices, ["It was made from another picture, which its file does not hold."]);
     let image = Rgba { width: 1, height: 1, pixels: vec![255; 4] };
+    let picture = Picture { resize: Resize::Fill, ..Picture::new(image.clone(), 0.6) };
+    let text = Request { picture: Some(picture), ..request() }.parameters("mini", &[], 0).to_string();
+    assert!(text.contains("Denoising strength: 0.6, Resize mode: Resize and Fill, RNG: CPU"), "{text}");
+    assert_eq!(recalled(&text).resize, Some("fill"));
+    assert_eq!(recalled("a\nSteps: 4, Resize mode: Crop and resize").resize, Some("crop"));
+    assert_eq!(
+        recalled("a\nSteps: 4, Resize mode: stretch").notices,
+        ["There is no resize mode “stretch” here."]
+    );
     let mask = Mask { blur: 2.5, content: MaskedContent::Noise, ..Mask::new(image.clone()) };
     let picture = Picture { mask: Some(mask), only_masked: Some(8), ..Picture::new(image, 0.6) };
     let text = Request { picture: Some(picture), ..request() }.parameters("mini", &[], 0).to_string();
