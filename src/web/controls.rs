@@ -104,7 +104,8 @@ pub(super) async fn join(
     let base = acquired.backend.manifest().clone();
     let source = Source { file: file.name.clone(), bytes: header.data_start, sha256: None };
     let options = (source, LayoutOptions::default());
-    let part = control_layout(&config, &header, acquired.backend.config(), control_decls, options)?;
+    let part = control_layout(&config, &header, acquired.backend.config(), control_decls, options);
+    let part = part.map_err(unfit)?;
     let whole = Arc::new(base.with_control(&part, &config)?);
     let (first, records) = (base.slabs.len(), whole.records[base.records.len()..].to_vec());
     let control = ControlStock { url: file.url.clone(), header, part, records, first };
@@ -128,6 +129,16 @@ pub(super) async fn join(
             joiner.give_up().await?;
             Err(error)
         }
+    }
+}
+
+/// That one is of another family is for the caller to mend.
+fn unfit(error: Error) -> Error {
+    match error {
+        Error::Unsupported { what, message } => {
+            Error::InvalidInput { field: "controls", message: format!("{what}: {message}") }
+        }
+        other => other,
     }
 }
 

@@ -191,6 +191,19 @@ test('brush and eraser, rectangle and lasso, fifty strokes back and again, neare
   await page.locator('#mask-file').setInputFiles({ name: 'no.png', mimeType: 'image/png', buffer: Buffer.from('no') });
   await page.locator('#report').getByText('“no.png” was not taken.').waitFor();
   await painted(page, /^75 %/);
+
+  // One of another shape is stretched, and that is said; one that covers all is drawn with a word.
+  const all = PNG.sync.write(Object.assign(new PNG({ width: 32, height: 64 }), { data: Buffer.alloc(4 * 32 * 64, 255) }));
+  await page.locator('#mask-file').setInputFiles({ name: 'all.png', mimeType: 'image/png', buffer: all });
+  await page.locator('#report').getByText('The mask was stretched to the picture.').waitFor();
+  await painted(page, /^100 %/);
+  await set(page, { Steps: 1 });
+  await begins(page, () => generateButton(page).click());
+  await finished(page);
+  await page.locator('#notes').getByText('The mask is white everywhere').waitFor();
+  await page.getByRole('button', { name: 'Paint again' }).click();
+  await page.locator('#mask-file').setInputFiles({ name: 'no.png', mimeType: 'image/png', buffer: Buffer.from('no') });
+  await page.locator('#report').getByText('“no.png” was not taken.').waitFor();
   await page.getByRole('button', { name: 'Close' }).click();
 
   // Four times nearer around the middle, moved to the left: a dab lies where it is seen.
@@ -494,6 +507,21 @@ test('while one paints, what is painted is drawn; none of it is kept, and the pi
   await begins(page, () => generateButton(page).click());
   await finished(page);
   assert.equal(await strip(), kept + 1);
+
+  // Memory that ends is said; what was begun with, what is painted and the words stay.
+  await page.getByRole('button', { name: 'Paint again' }).click();
+  await live.uncheck();
+  const { values } = await maskOf(page);
+  const begun = () => page.evaluate(() => localStorage.getItem('opengen.begin'));
+  const was = await begun();
+  await page.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    OpenGen.prototype.generate = async () => { throw Object.assign(new Error('the memory is full'), { code: 'OUT_OF_MEMORY' }); };
+  });
+  await generateButton(page).click();
+  await page.locator('#banner').getByText('There was not enough memory.').waitFor();
+  assert.equal(await promptOf(page).inputValue(), 'a green apple on a light blue background');
+  assert.deepEqual([(await maskOf(page)).values, await begun()], [values, was]);
 });
 
 /** What is seen once nothing newer has come for a while. */

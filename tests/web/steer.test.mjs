@@ -297,6 +297,18 @@ test('a control image steers: shown, kept with its ControlNet, written, taken aw
   const { text } = await saved(page, 'steered.png');
   assert.match(text, /ControlNet 0: "Module: none, Model: canny.*Control Mode: ControlNet is more important/);
 
+  // One of another family, and a file that is no picture, are refused in a sentence; all else stays.
+  await page.setInputFiles('#add-model-file', written('other.safetensors', controlNet(4, 2)));
+  await told(page, /“other” reads control images from now on\./);
+  await page.getByLabel('ControlNet', { exact: true }).selectOption('other');
+  await generateButton(page).click();
+  await page.locator('#controls-error').getByText(/it was made for another family/).waitFor();
+  await page.setInputFiles('#control-file', written('no.png', Buffer.from('no picture')));
+  await told(page, '“no.png” was not taken.');
+  assert.deepEqual([await page.locator('.steer-list canvas').count(), await page.locator('#prompt').inputValue()], [1, 'a red apple']);
+  await page.getByLabel('ControlNet', { exact: true }).selectOption('canny');
+  await page.getByRole('button', { name: 'Delete other' }).click();
+
   await page.reload();
   await ready(page);
   await page.waitForFunction(() => document.querySelector('.steer-list canvas')?.width === 64);
