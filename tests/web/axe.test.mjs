@@ -7,6 +7,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { everyLook } from './contrast.mjs';
 import { hasten } from './learn.mjs';
 import { MOTION, PATIENCE, draw, promptOf, ready, stand, visitor } from './page.mjs';
+import { square } from './square.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -36,7 +37,7 @@ test('Create: empty, with a picture, begun with one, painted over, with words th
   await clean(page, 'empty');
   await draw(page, 'a red apple on a light blue background', { Steps: 2 });
   await clean(page, 'with a picture');
-  for (const mode of ['From a picture', 'Repaint', 'Extend']) {
+  for (const mode of ['From a picture', 'Repaint', 'Extend', 'Enlarge']) {
     await page.getByRole('radio', { name: mode }).check({ force: true }); // its label lies above
     if (mode === 'Repaint') await page.getByText('More', { exact: true }).and(page.locator('#tools summary')).click();
     await clean(page, mode);
@@ -89,7 +90,7 @@ test('Create: what a prompt becomes, and the visitor’s lists', async () => {
   await clean(page, 'with lists');
 });
 
-test('Create: a part of the prompt that is painted', async () => {
+test('Create: a part of the prompt that is painted, and a control image', async () => {
   const page = await visitor(it);
   await ready(page);
   await promptOf(page).fill('a red apple AND a green pear');
@@ -100,7 +101,11 @@ test('Create: a part of the prompt that is painted', async () => {
   await places.nth(1).selectOption('right');
   await places.nth(1).selectOption('painted');
   await page.getByText('50 % of the picture is painted for part 2.').waitFor();
-  await clean(page, 'with a painted region');
+  await page.locator('#controls > summary').click();
+  await page.locator('#control-file').setInputFiles({ name: 'square.png', mimeType: 'image/png', buffer: square() });
+  await page.locator('.steer-list canvas[aria-label^="What is read"]').waitFor();
+  await page.getByLabel('What is read of it').selectOption('canny');
+  await clean(page, 'with a painted region and a control image');
 });
 
 test('Models: as it opens', async () => {

@@ -168,7 +168,9 @@ test('a source that is gone from the browser is said at the field, and the promp
   await ready(page);
   await set(page, STEPS);
   await mode(page, 'From a picture');
-  await page.locator('#begin-file').setInputFiles(file());
+  const photograph = page.locator('#begin-photograph');
+  assert.equal(await photograph.getAttribute('capture'), 'environment', 'a telephone opens its camera');
+  await photograph.setInputFiles(file());
   await page.locator('#begin[data-on]').waitFor();
   await page.evaluate(() => new Promise((done) => {
     const request = indexedDB.open('opengen-pictures');
