@@ -117,6 +117,14 @@ fn only_the_masked_region_is_drawn_and_the_rest_stays_to_the_byte() {
     let black = place.picture("black.png", size, |_, _| [0, 0, 0, 255]);
     let said = place.refused(&["--image", text(&image), "--mask", text(&black), "--only-masked"]);
     assert!(said.contains("mask: nothing of it is white"), "{said}");
+    // What is no picture that is read here.
+    let data = |name| Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/kinds").join(name);
+    let said = place.refused(&["--image", text(&data("cmyk.jpg"))]);
+    assert!(said.contains("cmyk.jpg: is no PNG; pictures are read from PNG files here"), "{said}");
+    let whole = std::fs::read(&image).expect("a picture");
+    std::fs::write(place.file("half.png"), &whole[..whole.len() / 2]).expect("written");
+    let said = place.refused(&["--image", text(&image), "--mask", "half.png"]);
+    assert!(said.contains("half.png: "), "{said}");
     let wide = place.picture("wide.png", [50, 10], |_, _| [255; 4]);
     let said = place.refused(&["--image", text(&image), "--mask", text(&wide)]);
     assert!(said.contains("mask: it has 50×10 pixels, another shape than the picture's 150×110"), "{said}");
