@@ -55,8 +55,8 @@ export function autoencoder(naming) {
   return safetensors(Object.fromEntries(Object.entries(entries).map(([name, entry]) => [name.slice(VAE.length), entry])));
 }
 
-/** A ControlNet of the checkpoint's family, under the names of lllyasviel's code. @param {number} seed @param {number} [wider] */
-export function controlNet(seed, wider = 1) {
+/** A ControlNet of the checkpoint’s family, under the names of lllyasviel’s code; of another one where its text is wider. @param {number} seed @param {number} [wider] @param {{text?: number}} [how] */
+export function controlNet(seed, wider = 1, { text = 1 } = {}) {
   const [UNET, CONTROL] = ['model.diffusion_model.', 'control_model.'];
   const shapes = {};
   const layer = (name, out, inputs, side) => {
@@ -67,7 +67,7 @@ export function controlNet(seed, wider = 1) {
   for (const [name, shape] of Object.entries(facts().shapes)) {
     const rest = name.startsWith(UNET) ? name.slice(UNET.length) : '';
     if (!/^(time_embed|input_blocks|middle_block)\./.test(rest)) continue;
-    shapes[CONTROL + rest] = shape;
+    shapes[CONTROL + rest] = /attn2\.to_[kv]\./.test(rest) ? [shape[0], text * shape[1]] : shape;
     const end = rest.match(/^input_blocks\.(\d+)\.0\.(?:op\.|out_layers\.3\.)?weight$/);
     if (end) widths[Number(end[1])] = shape[0];
   }

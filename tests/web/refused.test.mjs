@@ -14,7 +14,7 @@ const ASKED = [
   ['a mask of another shape', { mask: [64, 20, 10] }, /^INVALID_INPUT mask: .*it has 64×20 pixels, another shape than the picture's 64×64/],
   ['an empty mask', { mask: [64, 64, 0] }, /^INVALID_INPUT mask: .*nothing of it is white where the picture is drawn/],
   ['a full mask', { mask: [64, 64, 64] }, /^fine, The mask is white everywhere/],
-  ['a mask that misses', { width: 32, mask: [64, 64, 8], maskBlur: 0 }, /^INVALID_INPUT mask: .*nothing of it is white where the picture is drawn/],
+  ['a mask that misses', { width: 32, resize: 'crop', mask: [64, 64, 8], maskBlur: 0 }, /^INVALID_INPUT mask: .*nothing of it is white where the picture is drawn/],
   ['a mask without a picture', { image: undefined, strength: undefined, mask: [64, 64, 8] }, /^INVALID_INPUT mask: .*belongs to an image/],
   ['a strength of 0', { strength: 0 }, /^INVALID_INPUT strength: .*leaves the picture as it is/],
   ['a strength of 1', { strength: 1 }, /^fine$/],

@@ -32,6 +32,8 @@ test('within a memory limit weights leave the device and come back: the same pic
     const stop = new AbortController();
     const run = limited.generate({ ...request, steps: 20, signal: stop.signal, onStep: () => stop.abort() });
     answers.stopped = await run.then(() => 'fine', (error) => error.code);
+    const larger = limited.generate({ ...request, hires: { scale: 4, steps: 1 } });
+    answers.larger = await larger.then(() => 'fine', ({ code, message }) => `${code}: ${message}`);
     const { image } = await limited.generate(request);
     const pixels = { width: image.width, height: image.height, data: image.data };
     answers.latents = (await limited.study({ what: 'encode', image: pixels })).every(Number.isFinite);
@@ -49,6 +51,7 @@ test('within a memory limit weights leave the device and come back: the same pic
     assert.deepEqual(notices, []);
   }
   assert.equal(made.stopped, 'ABORTED');
+  assert.match(made.larger, /^OUT_OF_MEMORY: .*memory limit of 14\.0 MB is too low by [\d.]+ MB/, 'the larger pass has no room');
   assert.ok(made.latents);
 });
 
@@ -105,14 +108,14 @@ test('a ControlNet leaves the device within a memory limit and comes back from i
     none.dispose();
     answers.limit = Math.ceil(Number(/too low by ([\d.]+) MB/.exec(message)?.[1]) * 1e6 + 1e5);
     const limited = await create(answers.limit);
-    answers.within = [await draw(limited, {}), await draw(limited, { controls }), await draw(limited, {}), await draw(limited, { controls })];
+    answers.within = [await draw(limited, {}), await draw(limited, { controls }), await draw(limited, {})];
     limited.dispose();
     return answers;
   });
   assert.ok(made.limit < made.steered.peak, `all of it takes ${made.steered.peak}, with the limit ${made.limit}`);
   const { plain, steered } = made;
   assert.notEqual(plain.picture, steered.picture);
-  assert.deepEqual(made.within.map(({ picture }) => picture), [plain, steered, plain, steered].map(({ picture }) => picture));
+  assert.deepEqual(made.within.map(({ picture }) => picture), [plain, steered, plain].map(({ picture }) => picture));
   for (const { peak } of made.within) assert.ok(peak > 0 && peak <= made.limit, `${peak} bytes within ${made.limit}`);
   assert.equal(fetched, 3, 'once by each engine');
 });

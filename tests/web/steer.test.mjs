@@ -298,7 +298,7 @@ test('a control image steers: shown, kept with its ControlNet, written, taken aw
   assert.match(text, /ControlNet 0: "Module: none, Model: canny.*Control Mode: ControlNet is more important/);
 
   // One of another family, and a file that is no picture, are refused in a sentence; all else stays.
-  await page.setInputFiles('#add-model-file', written('other.safetensors', controlNet(4, 2)));
+  await page.setInputFiles('#add-model-file', written('other.safetensors', controlNet(4, 1, { text: 2 })));
   await told(page, /“other” reads control images from now on\./);
   await page.getByLabel('ControlNet', { exact: true }).selectOption('other');
   await generateButton(page).click();
@@ -322,7 +322,7 @@ test('a control image steers: shown, kept with its ControlNet, written, taken aw
 
   // What is missing is said where it is.
   await page.getByRole('button', { name: 'Delete canny' }).click();
-  await page.setInputFiles('#control-file', written('faint.png', square(40)));
+  await page.setInputFiles('#control-file', written('faint.png', square(30)));
   await page.waitForFunction(() => document.querySelector('.steer-list canvas')?.width === 64);
   // Canny finds what changes enough: of this square nothing, until less is asked for.
   const [low, high] = [page.getByLabel('Edges change by'), page.getByLabel('Somewhere by')];
