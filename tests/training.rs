@@ -562,12 +562,12 @@ fn a_file_does_what_was_learnt() {
         let (manifest, slabs) = weights::load(&source, &decls, exact).expect("weights");
         let asked = vec![weights::Asked { file, strength: Strength::of(1.0) }];
         let merged = Merged::for_packed(asked, &manifest).expect("it fits");
-        let mut merging = Merging::new(&merged, &manifest, &|record| merged.touches(record));
+        let mut merging = Merging::new(&manifest, &|record| merged.touches(record));
         let mut changed = slabs.clone();
         for (slab, bytes) in slabs.iter().enumerate() {
             let mut put = |passing: Passing<'_>| {
                 if let Passing::Record(record, bytes) = passing {
-                    let at = record.values.offset as usize;
+                    let (at, bytes) = (record.values.offset as usize, merged.merged(record, &bytes)?);
                     changed[record.slab][at..at + bytes.len()].copy_from_slice(&bytes);
                 }
                 Ok(())
