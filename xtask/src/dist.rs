@@ -7,10 +7,11 @@
 
 use crate::bundle;
 use crate::compress;
+use crate::lint;
 use crate::page::{self, Asset};
 use crate::sh::{self, Parts, cmd, say};
 use crate::tools::wasm::{TARGET, Toolchain};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,17 +39,25 @@ impl Profile {
     }
 }
 
+/// What is done with the compiler's warnings and clippy's.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Warnings {
+    Shown,
+    /// They end the build, once all are shown.
+    Denied,
+}
+
 /// Builds the page to be looked at and returns its folder. Cheap when nothing changed.
 pub fn build(profile: Profile, parts: &mut Parts) -> Result<PathBuf> {
-    put_together(profile, parts, |folder| match profile {
+    put_together(profile, Warnings::Shown, parts, |folder| match profile {
         Profile::Release => bundle::folder_if_possible(folder),
         Profile::Debug => Ok(()), // as it is written
     })
 }
 
 /// Builds the page as a site wants it: in few files, with its compressed twins beside every file that gains from one.
-pub fn whole(parts: &mut Parts) -> Result<PathBuf> {
-    let dist = put_together(Profile::Release, parts, bundle::folder)?;
+pub fn whole(warnings: Warnings, parts: &mut Parts) -> Result<PathBuf> {
+    let dist = put_together(Profile::Release, warnings, parts, bundle::folder)?;
     threads(Profile::Release, parts, &dist)?;
     parts.part("compression", || compress::folder(&dist))?;
     Ok(dist)
@@ -84,6 +93,7 @@ pub fn threads(profile: Profile, parts: &mut Parts, dist: &Path) -> Result<bool>
 
 fn put_together(
     profile: Profile,
+    warnings: Warnings,
     parts: &mut Parts,
     bundled: impl FnOnce(&Path) -> Result<()>,
 ) -> Result<PathBuf> {
@@ -96,7 +106,9 @@ fn put_together(
     for asset in &assets {
         match asset {
             Asset::Module { bin, features } => {
-                parts.part(&format!("the module {bin}"), || compile(toolchain, profile, bin, features))?;
+                parts.part(&format!("the module {bin}"), || {
+                    compile(toolchain, (profile, warnings), bin, features)
+                })?;
                 parts.part(&format!("{bin} for JavaScript"), || bind(profile, bin, &folder))?;
             }
             Asset::Copy { from, to } => copy(&sh::root().join("www").join(from), &folder.join(to))?,
@@ -112,11 +124,25 @@ fn put_together(
     Ok(dist)
 }
 
-/// One of the page's engines, as cargo leaves it.
-fn compile(toolchain: Toolchain, profile: Profile, bin: &str, features: &str) -> Result<()> {
+/// One of the page's engines, as cargo leaves it. Clippy's compiler makes it where there is one, so that it is looked over and nothing
+/// is compiled for that alone.
+fn compile(
+    toolchain: Toolchain,
+    (profile, warnings): (Profile, Warnings),
+    bin: &str,
+    features: &str,
+) -> Result<()> {
     let mut build = build_of(toolchain, profile, bin, features);
     toolchain.apply(&mut build)?;
-    sh::run(&mut build)
+    if lint::is_there() {
+        lint::by_clippy(&mut build);
+    } else if warnings == Warnings::Denied {
+        bail!("there is no clippy: `rustup component add clippy`");
+    }
+    match warnings {
+        Warnings::Shown => sh::run(&mut build),
+        Warnings::Denied => lint::deny_warnings(&mut build),
+    }
 }
 
 fn build_of(toolchain: Toolchain, profile: Profile, bin: &str, features: &str) -> Command {

@@ -27,7 +27,7 @@ pub fn run() -> Result<()> {
     });
     let packed = report.check("the npm package", || {
         let mut parts = Parts::new();
-        let page = dist::whole(&mut parts)?;
+        let page = dist::whole(dist::Warnings::Shown, &mut parts)?;
         parts.print();
         pkg::pack(&page).map(drop)
     });

@@ -3,7 +3,7 @@
 //! `cargo clippy` checks every dependency for itself, which no other build has a use for. Clippy's compiler takes the
 //! place of rustc for this repository's own packages instead, and what they depend on is compiled once.
 
-use crate::sh::{self, say};
+use crate::sh::{self, cmd, say};
 use anyhow::{Result, bail};
 use std::process::Command;
 
@@ -12,12 +12,14 @@ pub fn by_clippy(command: &mut Command) -> &mut Command {
     command.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver")
 }
 
-/// Runs a build, with these flags for rustc if it is cargo's `rustc`; fails where there are warnings, once all are shown.
-pub fn deny_warnings(build: &mut Command, flags: &[&str]) -> Result<()> {
+/// Whether the compiler has clippy beside it.
+pub fn is_there() -> bool {
+    sh::ask(cmd("clippy-driver").arg("--version")).is_some()
+}
+
+/// Runs a build; fails where there are warnings, once all are shown.
+pub fn deny_warnings(build: &mut Command) -> Result<()> {
     build.arg("--message-format=json");
-    if !flags.is_empty() {
-        build.arg("--").args(flags);
-    }
     let mut warnings = 0;
     let status = sh::each_line(build, |line| {
         if let Some(rendered) = diagnostic(line) {

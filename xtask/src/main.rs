@@ -69,7 +69,7 @@ enum Command {
 /// Builds the whole page, says how long its parts took, and does something with it.
 fn whole(then: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let mut parts = Parts::new();
-    let dist = dist::whole(&mut parts)?;
+    let dist = dist::whole(dist::Warnings::Shown, &mut parts)?;
     parts.print();
     then(&dist)
 }

@@ -1,14 +1,13 @@
 //! `cargo xtask test`: every check and every test; the last lines count them.
 
 use crate::arrows;
-use crate::dist;
+use crate::dist::{self, Warnings};
 use crate::lint;
 use crate::pkg;
 use crate::report::{Beside, Report};
 use crate::sh::{self, Parts, cmd, say};
 use crate::size;
 use crate::summary::{self, Failed, LeftOut};
-use crate::tools::wasm::{TARGET, Toolchain};
 use crate::tools::{self, chromium, firefox, node, trunk, vulkan, webkit};
 use anyhow::Result;
 use std::path::PathBuf;
@@ -48,13 +47,13 @@ fn native(report: &mut Report) -> Beside {
         lint::by_clippy(&mut test).args(["test", "--package", package, "--profile", profile]);
         test
     };
-    report.check("clippy, native", || lint::deny_warnings(test("opengen", "dev").arg("--no-run"), &[]));
+    report.check("clippy, native", || lint::deny_warnings(test("opengen", "dev").arg("--no-run")));
     let beside = Report::tests_beside("tests, native", summary::cargo, move |left_out| {
         let mut test = test("opengen", "dev");
         test.arg("--no-fail-fast").envs(variables).env(LeftOut::VARIABLE, left_out);
         sh::tee_at_the_end(&mut test)
     });
-    report.check("clippy, xtask", || lint::deny_warnings(test("xtask", "xtask").arg("--no-run"), &[]));
+    report.check("clippy, xtask", || lint::deny_warnings(test("xtask", "xtask").arg("--no-run")));
     report.tests("tests, xtask", summary::cargo, |left_out| {
         sh::tee(test("xtask", "xtask").arg("--no-fail-fast").env(LeftOut::VARIABLE, left_out))
     });
@@ -63,24 +62,10 @@ fn native(report: &mut Report) -> Beside {
 
 /// The wasm crate, the page and its tests in a real browser. What needs the built page waits for it.
 fn web(report: &mut Report) {
-    for (name, engine) in [
-        ("clippy, wasm32, GPU", "gpu"),
-        ("clippy, wasm32, GPU that learns", "gpu,train"),
-        ("clippy, wasm32, CPU", "cpu,train"),
-    ] {
-        report.check(name, || {
-            let toolchain = Toolchain::ensure()?;
-            let mut build = cmd(toolchain.cargo());
-            build.args(["rustc", "--package", "opengen", "--lib", "--release", "--no-default-features"]);
-            build.args(["--features", &format!("module,{engine}"), "--target", TARGET]);
-            toolchain.apply(&mut build)?;
-            lint::deny_warnings(lint::by_clippy(&mut build), &["-Copt-level=0"]) // for it is not run
-        });
-    }
     let mut built = PathBuf::new();
-    let done = report.check("the page's build", || {
+    let done = report.check("the page's build, clippy's too", || {
         let mut parts = Parts::new();
-        built = dist::whole(&mut parts)?;
+        built = dist::whole(Warnings::Denied, &mut parts)?;
         parts.print();
         Ok(())
     });

@@ -2,6 +2,7 @@
 
 use crate::bundle;
 use crate::dist;
+use crate::lint;
 use crate::sh::{self, cmd};
 use anyhow::{Context, Result, bail};
 use std::fs;
@@ -19,6 +20,10 @@ pub fn check(program: &Path, built: &Path) -> Result<()> {
     trunk.args(["build", "--release", "--skip-version-check", "--dist"]).arg(&folder);
     // trunk refuses any value of this variable but true and false.
     trunk.env_remove("NO_COLOR");
+    // What it compiles is compiled already.
+    if lint::is_there() {
+        lint::by_clippy(&mut trunk);
+    }
     sh::run(&mut trunk)?;
     bundle::folder(&folder)?;
     let names = |folder: &Path| -> Result<Vec<PathBuf>> {
