@@ -50,7 +50,7 @@ test('each cell asks for its own values, the first side changing fastest', () =>
   assert.deepEqual(cells[6], { ...base, prompt: 'an fox <lora:x:0.3:0.5>', negativePrompt: 'fox pie', steps: 1 });
   assert.throws(() => cellsOf(base, [side('words', ['pear', 'fox'])]), /“pear” is not in the prompt/);
   assert.throws(() => cellsOf({ ...base, prompt: 'x' }, [side('lora', [1])]), /names no LoRA/);
-  assert.throws(() => cellsOf(base, [side('strength', [1])]), /a picture that the run begins with/);
+  assert.throws(() => besides(cellsOf(base, [side('strength', [1])]), [side('strength', [1])]), /a picture that the run begins with/);
   assert.equal(labelOf(axisOf('sampler'), 'euler-a'), 'Euler ancestral');
   assert.equal(fieldsOf([side('words', ['a, b', 'c']), side('steps', [1, 2])]),
     'Script: X/Y/Z plot, X Type: Prompt S/R, X Values: "\\"a, b\\", c", Y Type: Steps, Y Values: "1, 2"');
@@ -65,6 +65,12 @@ test('finer settings and the order of words are sides of a grid', () => {
   // Only where a sampler has an η.
   assert.deepEqual(asked(base, side('sampler', 'euler-a, plms'), side('eta', '0.5')).map(of), [[undefined, { sNoise: 1.01, eta: 0.5 }, false], [undefined, { sNoise: 1.01 }, false]]);
   assert.throws(() => asked({ ...base, sampler: 'plms' }, side('eta', '0.5')), /Eta has no effect/);
+  // Of a second pass, which is told of beside the request.
+  const larger = { ...base, hires: { scale: 2, network: { hash: 'x', name: 'y' }, strength: 0.7 } };
+  assert.deepEqual(asked(larger, side('strength', '0.3'), side('hires-steps', '4')).map(({ hires, strength }) => [hires, strength]),
+    [[{ scale: 2, network: { hash: 'x', name: 'y' }, strength: 0.3, steps: 4 }, undefined]]);
+  assert.deepEqual(asked(larger, side('hires-upscaler', 'lanczos'))[0].hires, { scale: 2, strength: 0.7, upscaler: 'lanczos' });
+  assert.throws(() => asked(base, side('hires-scale', '2')), /Enlarge by/);
   const words = asked(base, side('order', 'red, fox, apple')).map(({ prompt }) => prompt);
   assert.equal(words.length, 6);
   assert.deepEqual([words[0], words[5]], ['a red fox, a blue apple', 'a apple fox, a blue red']);

@@ -21,6 +21,7 @@ const MOST = 200;
  * @property {string[]} [choices] of models their names, which the page fills in
  * @property {readonly [number, number]} [range] of numbers
  * @property {boolean} [finer] whether it is one of the finer settings, whose `id` is theirs
+ * @property {boolean} [second] whether it is one of the second, larger pass, whose `id` is `hires` and its name there
  * @property {(request: any, value: any, values: any[]) => any} set what a request becomes
  */
 
@@ -54,6 +55,11 @@ const FINER = ROWS.map(({ id, name, a1111, range, whole, step, choices }) => /**
   set: (request, value) => ({ ...request, finer: { ...request.finer, [id]: String(value) } }),
 }));
 
+/** What the second pass is told waits like that. @param {string} id @param {Omit<Axis, 'id' | 'set' | 'second'>} told @returns {Axis} */
+const second = (id, told) => ({
+  ...told, id: `hires-${id}`, second: true, set: (request, value) => ({ ...request, second: { ...request.second, [id]: value } }),
+});
+
 /** @type {Axis[]} */
 export const AXES = [
   { id: 'steps', title: 'Steps', a1111: 'Steps', kind: 'whole', hint: '5-20 (+5)', set: field('steps') },
@@ -73,6 +79,9 @@ export const AXES = [
   { id: 'variation', title: 'Variation', a1111: 'Var. strength', kind: 'number', hint: '0-0.5 [4]', set: field('variationStrength') },
   { id: 'variationSeed', title: 'Variation’s seed', a1111: 'Var. seed', kind: 'seed', hint: '1-4', set: field('variationSeed') },
   { id: 'order', title: 'Order of words', a1111: 'Prompt order', kind: 'order', hint: 'red, shiny', set: ordered },
+  second('upscaler', { title: 'Larger by', a1111: 'Hires upscaler', kind: 'choice', choices: LIMITS.upscalers, hint: 'latent, lanczos' }),
+  second('scale', { title: 'Larger', a1111: 'Hires upscale', kind: 'number', range: [LIMITS.scale.from, LIMITS.scale.to], hint: '1.5, 2' }),
+  second('steps', { title: 'Steps when larger', a1111: 'Hires steps', kind: 'whole', range: [LIMITS.steps.from, LIMITS.steps.to], hint: '5-20 (+5)' }),
   ...FINER,
 ];
 
@@ -147,7 +156,7 @@ function spread([whole, first, last, by, count], axis) {
 export function labelOf(axis, value) {
   if (axis.kind === 'text' || axis.kind === 'model') return value;
   if (axis.kind === 'order') return value.join(', ');
-  if (axis.kind === 'choice' && !axis.finer) return SAMPLERS[/** @type {keyof typeof SAMPLERS} */ (value)]?.title ?? value;
+  if (axis.kind === 'choice' && !axis.finer && !axis.second) return SAMPLERS[/** @type {keyof typeof SAMPLERS} */ (value)]?.title ?? value;
   return `${axis.title} ${value}`;
 }
 
@@ -166,7 +175,6 @@ export function cellsOf(base, sides) {
     const absent = axis.kind === 'order' && values[0].find((/** @type {string} */ word) => !base.prompt.includes(word));
     if (absent) throw new Error(`“${absent}” is not in the prompt: the words are those whose order changes.`);
     if (axis.id === 'lora' && !/<(lora|lyco):/.test(base.prompt)) throw new Error('The prompt names no LoRA.');
-    if (axis.id === 'strength' && !base.image) throw new Error('How much may change belongs to a picture that the run begins with.');
   }
   // The slowest side first: tables, rows, columns.
   return [...sides].reverse().reduce((requests, { axis, values }) =>
@@ -174,7 +182,7 @@ export function cellsOf(base, sides) {
 }
 
 /**
- * What every cell asks for, its finer settings where requests have them.
+ * What every cell asks for, its finer settings and those of its second pass where requests have them.
  * @param {any[]} cells of {@link cellsOf}, with all that belongs to them
  * @param {{axis: Axis}[]} sides
  * @returns {any[]}
@@ -186,11 +194,24 @@ export function besides(cells, sides) {
     const row = ROWS.find((row) => row.id === id);
     if (!cells.some((cell) => row?.takes(how(cell)))) throw new Error(`${title} has no effect with what is set, so it cannot be a side of the grid.`);
   }
-  return cells.map(({ finer, ...cell }) => {
-    if (!finer) return cell;
-    const { samplerOptions, ...beside } = told(finer, how({ ...cell, finer }));
-    return { ...cell, ...beside, ...(samplerOptions && { samplerOptions: { ...cell.samplerOptions, ...samplerOptions } }) };
+  if (sides.some(({ axis }) => axis.second) && cells.some(({ hires }) => !hires)) throw new Error('Set “Enlarge by” under “Larger, seamless” first: these belong to a second pass.');
+  if (sides.some(({ axis }) => axis.id === 'strength') && cells.some(({ image, hires }) => !image && !hires)) {
+    throw new Error('How much may change belongs to a picture that the run begins with, or to a second pass.');
+  }
+  return cells.map(({ finer, second, ...cell }) => {
+    const { samplerOptions, ...beside } = finer ? told(finer, how({ ...cell, finer })) : {};
+    return { ...larger(cell, second), ...beside, ...(samplerOptions && { samplerOptions: { ...cell.samplerOptions, ...samplerOptions } }) };
   });
+}
+
+/** A cell whose second pass is told what waits; how much may change is its own where the run begins with no picture. @param {any} cell @param {any} told */
+function larger(cell, told) {
+  if (!cell.hires) return cell;
+  const { strength, ...kept } = cell;
+  const { network, ...rest } = cell.hires;
+  const by = told?.upscaler === undefined && network ? { network } : {};
+  if (cell.image) return { ...cell, hires: { ...rest, ...by, ...told } };
+  return { ...kept, hires: { ...rest, ...by, ...told, ...(strength !== undefined && { strength }) } };
 }
 
 /** A list as A1111 writes it into a picture's settings. @param {any[]} values */

@@ -30,8 +30,7 @@ params! {
         /// K / 4; where the weight is in blocks, a multiple of 8.
         pub k4: u32,
         pub rank: u32,
-        /// From one row to the next in the tensor: 0 where rows lie as they do there; where those of two halves lie by turns, how
-        /// many a half has.
+        /// Rows of half the tensor, where those of its two halves lie by turns (GEGLU); 0 where rows lie as they do there.
         pub half: u32,
         /// What chance depends on, besides the place in the tensor.
         pub seed: u32,
