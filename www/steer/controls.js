@@ -9,7 +9,7 @@ import { plain } from '../js/pictures.js';
 import { report } from '../js/report.js';
 import { sentence } from '../js/words.js';
 import { LIMITS } from '../limits.js';
-import { field, select } from './second.js';
+import { field, select } from './fields.js';
 
 /** How a map is made of a picture. @type {[import('../protocol.d.ts').Preprocessor, string][]} */
 const MAPS = [

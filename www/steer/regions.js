@@ -7,7 +7,7 @@ import { $, keep, make } from '../js/dom.js';
 import { LIMITS } from '../limits.js';
 import { report } from '../js/report.js';
 import { Brush, KEYS, Painting } from './painted.js';
-import { field, select } from './second.js';
+import { field, select } from './fields.js';
 
 /** @typedef {[number, number, number, number]} Rect left, top, width and height in percent */
 /**

@@ -3,11 +3,11 @@
  * until it is set; what the chosen sampler has no use for is not shown, and waits for one that has.
  */
 
-import { $, keep, make } from '../js/dom.js';
+import { $, make } from '../js/dom.js';
 import { wrongNumber } from '../js/settings.js';
 import { SAMPLERS } from '../limits.js';
+import { Fields, field, select } from './fields.js';
 import { MOST, ROWS, bounded, told } from './finer.js';
-import { field, select } from './second.js';
 import { DISCARDS } from './takes.js';
 
 /** @typedef {import('./finer.js').Row} Row */
@@ -17,7 +17,8 @@ const IDS = ROWS.map(({ id }) => id);
 const PLAIN = Object.fromEntries(IDS.map((id) => [id, '']));
 
 export class Sampling {
-  /** Fields by their rows' ids. @type {Map<string, HTMLElement>} */ #fields = new Map();
+  /** Elements by their rows' ids. @type {Map<string, HTMLElement>} */ #rows = new Map();
+  #fields;
   #hint;
 
   /** @param {{settings: import('../js/settings.js').Settings}} page */
@@ -26,13 +27,8 @@ export class Sampling {
     this.#hint = make('p', { className: 'quiet hint' });
     this.#hint.setAttribute('aria-live', 'polite');
     $('sampling-box').replaceChildren(...ROWS.map((row) => this.#field(row)), this.#hint);
-    const kept = { ...PLAIN, ...keep.read('sampling')?.values };
-    for (const id of IDS) {
-      $(id).value = kept[id];
-      for (const event of ['input', 'change']) $(id).addEventListener(event, () => this.#changed(id));
-    }
+    this.#fields = new Fields('sampling', PLAIN, { settings, changed: () => this.#draw() });
     for (const id of ['sampler', 'schedule', 'dialect']) for (const event of ['put', 'change']) $(id).addEventListener(event, () => this.#draw());
-    $('reset').addEventListener('click', () => this.#write(PLAIN));
     this.#draw();
   }
 
@@ -45,21 +41,21 @@ export class Sampling {
     element.classList.add('option');
     element.toggleAttribute('data-list', Boolean(choices));
     element.insertBefore(told, element.lastElementChild);
-    this.#fields.set(id, element);
+    this.#rows.set(id, element);
     return element;
   }
 
   /** What a request says of it: only what has an effect there. @param {any} request what it says already */
   of(request) {
-    const values = this.#values;
+    const values = this.#fields.values;
     const how = { ...this.#how, ...request };
     return told(Object.fromEntries(IDS.filter((id) => values[id].trim() !== '').map((id) => [id, values[id]])), how);
   }
 
   /** What cannot be drawn as it is set. @returns {{field: string, message: string} | null} */
   missing() {
-    const values = this.#values;
-    for (const id of IDS) this.settings.mark(id, '');
+    const values = this.#fields.values;
+    this.#fields.unmark();
     for (const { id, name, range, whole, takes } of ROWS) {
       if (!range || values[id].trim() === '' || !takes(this.#how)) continue;
       const message = wrongNumber(name, values[id], { from: range[0], to: Math.min(range[1], id === 'etaNoiseSeedDelta' ? range[1] : MOST) }, { whole });
@@ -74,28 +70,8 @@ export class Sampling {
   take({ samplerOptions, guidanceRescale, emphasis, clipSkip }) {
     const given = { ...samplerOptions, guidanceRescale, clipSkip: clipSkip === 1 ? null : clipSkip, emphasis: emphasis === 'original' ? null : emphasis };
     const said = ([id, value]) => IDS.includes(id) && value !== null && value !== undefined && Number.isFinite(typeof value === 'number' ? value : 0);
-    this.#write({ ...PLAIN, ...Object.fromEntries(Object.entries(given).filter(said).map(([id, value]) => [id, String(value)])) });
+    this.#fields.write({ ...PLAIN, ...Object.fromEntries(Object.entries(given).filter(said).map(([id, value]) => [id, String(value)])) });
     if (this.#isOn) $('sampling').open = true;
-  }
-
-  /** @param {Record<string, string>} values */
-  #write(values) {
-    for (const [id, value] of Object.entries(values)) {
-      $(id).value = value;
-      this.settings.mark(id, '');
-    }
-    this.#draw();
-  }
-
-  /** @param {string} id */
-  #changed(id) {
-    this.settings.mark(id, '');
-    this.#draw();
-  }
-
-  /** @returns {Record<string, string>} */
-  get #values() {
-    return Object.fromEntries(IDS.map((id) => [id, $(id).value]));
   }
 
   /** @returns {How} */
@@ -109,12 +85,12 @@ export class Sampling {
 
   /** Shows what has an effect, and what is set, on the closed lid too, and keeps it. */
   #draw() {
-    const [values, how] = [this.#values, this.#how];
+    const [values, how] = [this.#fields.values, this.#how];
     const idle = [];
     let count = 0;
     for (const { id, name, takes, usual, choices } of ROWS) {
       const [isSet, counts] = [values[id].trim() !== '', takes(how)];
-      this.#fields.get(id).hidden = !counts;
+      this.#rows.get(id).hidden = !counts;
       if (usual && counts) $(id).placeholder = usual(how);
       if (id === 'discardNextToLastSigma') choices[0][1] = `As the sampler has it: ${DISCARDS.includes(how.sampler) ? 'left out' : 'kept'}`;
       if (choices) $(id).options[0].textContent = choices[0][1];
@@ -126,6 +102,6 @@ export class Sampling {
     if (this.#hint.textContent !== hint) this.#hint.textContent = hint;
     $('sampling-state').textContent = count ? `${count} set` : 'as usual';
     $('sampling').toggleAttribute('data-on', count > 0);
-    keep.write('sampling', { on: this.#isOn, values });
+    this.#fields.keep(this.#isOn);
   }
 }

@@ -3,9 +3,10 @@
  * are set.
  */
 
-import { $, keep, make } from '../js/dom.js';
+import { $, make } from '../js/dom.js';
 import { wrongNumber } from '../js/settings.js';
 import { LIMITS } from '../limits.js';
+import { Fields, field, select } from './fields.js';
 
 /** What enlarges in between, as A1111 calls it. @type {[import('../protocol.d.ts').Upscaler, string][]} */
 const METHODS = [
@@ -21,7 +22,6 @@ const TILINGS = [['none', 'Off'], ['both', 'All sides'], ['x', 'Left, right'], [
 const FROM = 1;
 const MOST = 4;
 const PLAIN = { hiresScale: '1', hiresUpscaler: 'latent', hiresStrength: '0.7', hiresSteps: '', tiling: 'none', tiles: '', tilesOverlap: '' };
-const FIELDS = Object.keys(PLAIN);
 
 export class Second {
   /** @param {{settings: import('../js/settings.js').Settings, begin: import('../js/begin.js').Begin}} page */
@@ -46,18 +46,14 @@ export class Second {
       + 'at every step, and what parts share is averaged: for pictures larger than it or the memory takes at once. Each part has the whole prompt.' });
     $('second-box').replaceChildren(make('div', { className: 'fields' }, scale, tiling, method, steps, strength, this.#hint, tiles, this.#overlap, this.#inTiles));
     strength.classList.add('wide');
-    const kept = { ...PLAIN, ...keep.read('second')?.values };
     this.#offer();
-    for (const id of FIELDS) {
-      $(id).value = kept[id];
-      for (const event of ['input', 'change']) $(id).addEventListener(event, () => this.#changed(id));
-    }
+    this.#fields = new Fields('second', PLAIN, { settings, changed: () => this.#draw() });
     for (const id of ['width', 'height']) for (const event of ['input', 'put']) $(id).addEventListener(event, () => this.#draw());
     for (const [element, event] of [[$('modes'), 'change'], [$('second'), 'toggle']]) element.addEventListener(event, () => this.#draw());
-    $('reset').addEventListener('click', () => this.#write(PLAIN));
     this.#draw();
   }
 
+  #fields;
   #strength;
   #later;
   #hint;
@@ -66,7 +62,7 @@ export class Second {
 
   /** What a request says of it. @param {any} request what it says already */
   of({ image }) {
-    const { hiresScale, hiresUpscaler, hiresStrength, hiresSteps, tiling, tiles, tilesOverlap } = this.#values;
+    const { hiresScale, hiresUpscaler, hiresStrength, hiresSteps, tiling, tiles, tilesOverlap } = this.#fields.values;
     const windows = tiles.trim() && { tiles: { size: Number(tiles), ...(tilesOverlap.trim() && { overlap: Number(tilesOverlap) }) } };
     const steps = hiresSteps.trim() === '' ? {} : { steps: Number(hiresSteps) };
     const { network } = this.begin;
@@ -77,8 +73,8 @@ export class Second {
 
   /** What cannot be drawn as it is set. @returns {{field: string, message: string} | null} */
   missing() {
-    const { hiresScale, hiresSteps } = this.#values;
-    for (const id of FIELDS) this.settings.mark(id, '');
+    const { hiresScale, hiresSteps } = this.#fields.values;
+    this.#fields.unmark();
     const large = wrongNumber('Enlarge by', hiresScale, { from: FROM, to: MOST });
     if (large) return { field: 'hiresScale', message: large };
     const [width, height] = this.#size;
@@ -92,7 +88,7 @@ export class Second {
 
   /** What is wrong with the tiles. @returns {{field: string, message: string} | null} */
   #wrongTiles() {
-    const { tiles, tilesOverlap } = this.#values;
+    const { tiles, tilesOverlap } = this.#fields.values;
     const { step } = LIMITS.size;
     if (!tiles.trim()) return null;
     const pixels = (/** @type {string} */ name, /** @type {string} */ text, /** @type {{from: number, to: number}} */ range) =>
@@ -106,7 +102,7 @@ export class Second {
   /** What a picture was made with; what it does not say is off. @param {{hires?: any, tiling?: any, tiles?: any}} settings */
   take({ hires, tiling, tiles }) {
     const { scale = 1, network, upscaler = network && network.hash === this.begin.network?.hash ? OWN : undefined, strength, steps } = hires ?? {};
-    this.#write({
+    this.#fields.write({
       ...PLAIN, hiresScale: String(scale), tiling: tiling ?? 'none', ...(upscaler && { hiresUpscaler: upscaler }),
       ...(strength && { hiresStrength: String(strength) }), ...(steps && { hiresSteps: String(steps) }),
       ...(tiles && { tiles: String(tiles.size), tilesOverlap: String(tiles.overlap ?? '') }),
@@ -114,27 +110,8 @@ export class Second {
     if (this.#isOn) $('second').open = true;
   }
 
-  /** @param {Record<string, string>} values */
-  #write(values) {
-    for (const [id, value] of Object.entries(values)) {
-      $(id).value = value;
-      this.settings.mark(id, '');
-    }
-    this.#draw();
-  }
-
-  /** @param {string} id */
-  #changed(id) {
-    this.settings.mark(id, '');
-    this.#draw();
-  }
-
-  get #values() {
-    return Object.fromEntries(FIELDS.map((id) => [id, $(id).value]));
-  }
-
   get #isOn() {
-    const { hiresScale, tiling, tiles } = this.#values;
+    const { hiresScale, tiling, tiles } = this.#fields.values;
     return Number(hiresScale) > FROM || tiling !== 'none' || tiles.trim() !== '';
   }
 
@@ -159,7 +136,7 @@ export class Second {
   /** Shows what is set, on the closed lid too, and keeps it. */
   #draw() {
     this.#offer();
-    const { hiresScale, hiresStrength, tiling, tiles } = this.#values;
+    const { hiresScale, hiresStrength, tiling, tiles } = this.#fields.values;
     const larger = Number(hiresScale) > FROM;
     for (const element of this.#later) element.hidden = !larger;
     for (const element of [this.#overlap, this.#inTiles]) element.hidden = !tiles.trim();
@@ -173,17 +150,6 @@ export class Second {
     const words = [larger && `× ${Number(hiresScale)}`, tiling !== 'none' && 'tile', tiles.trim() && `in tiles of ${Number(tiles)}`].filter(Boolean).join(', ');
     $('second-state').textContent = words || 'off';
     $('second').toggleAttribute('data-on', this.#isOn);
-    keep.write('second', { on: this.#isOn, values: this.#values });
+    this.#fields.keep(this.#isOn);
   }
 }
-
-/** A field with its label and the place of what is wrong with it. @param {string} id @param {string} name @param {HTMLElement} holds @param {HTMLElement} [control] in it */
-export function field(id, name, holds, control = holds) {
-  control.id = id;
-  control.setAttribute('aria-describedby', `${id}-error`);
-  const label = make('label', { textContent: name, htmlFor: id });
-  return make('div', { className: 'field' }, label, holds, make('p', { className: 'field-error', id: `${id}-error`, hidden: true }));
-}
-
-/** @param {[string, string][]} options values and what they are called */
-export const select = (options) => make('select', {}, ...options.map(([value, textContent]) => make('option', { value, textContent })));
