@@ -112,7 +112,7 @@ const PARTS = {
     'teach/curve.js',
     'teach/dialog.js',
     'teach/keeping.js',
-    'paint/files.js', 'paint/mask.js',
+    'paint/brush.js', 'paint/files.js', 'paint/mask.js',
     'teach/lesson.js',
     'teach/mask.js',
     'teach/samples.js',
@@ -128,7 +128,7 @@ const PARTS = {
     'icons/icon-192.png', 'icons/icon-512.png', 'icons/maskable-512.png', 'icons/apple-touch-icon.png', 'js/room.js', 'js/veil.js', 'js/zip.js',
   ],
   steer: ['css/steer.css',
-    'css/offers.css', 'steer/controls.js', 'steer/dynamic.js', 'steer/fields.js', 'steer/finer.js', 'steer/listing.js', 'steer/lists.js', 'steer/painted.js', 'paint/files.js', 'paint/mask.js', 'steer/regions.js', 'steer/sampling.js', 'steer/second.js', 'steer/sources.js', 'steer/takes.js',
+    'css/offers.css', 'steer/controls.js', 'steer/dynamic.js', 'steer/fields.js', 'steer/finer.js', 'steer/listing.js', 'steer/lists.js', 'steer/painted.js', 'paint/brush.js', 'paint/files.js', 'paint/mask.js', 'steer/regions.js', 'steer/sampling.js', 'steer/second.js', 'steer/sources.js', 'steer/takes.js',
     'catalogue/arriving.js', 'catalogue/licenses.js', 'catalogue/offered.js', 'catalogue/offers.js', 'catalogue/site.js', 'catalogue/entries.json', 'catalogue/sources.js'],
   paint: [
     'css/paint.css', 'css/offers.css',

@@ -6,7 +6,8 @@
 import { $, keep, make } from '../js/dom.js';
 import { LIMITS } from '../limits.js';
 import { report } from '../js/report.js';
-import { Brush, KEYS, Painting } from './painted.js';
+import { outline } from '../paint/brush.js';
+import { KEYS, Painting, brushOf, toolsOf } from './painted.js';
 import { field, select } from './fields.js';
 
 /** @typedef {[number, number, number, number]} Rect left, top, width and height in percent */
@@ -46,7 +47,8 @@ export class Regions {
    */
   constructor({ settings, pictures }, partsOf) {
     Object.assign(this, { settings, pictures, partsOf });
-    this.#brush = new Brush({ painting: () => this.#painting, onDraw: () => this.#paint(), onChange: () => this.#keep() });
+    this.#brush = brushOf(() => this.#painting, { onDraw: () => this.#paint(), onChange: () => this.#keep() });
+    this.#tools = toolsOf(this.#brush);
     this.#list = (keep.read('regions')?.list ?? []).slice(0, MOST);
     this.#sheet = make('canvas', { tabIndex: 0, id: 'region-sheet' });
     this.#sheet.setAttribute('role', 'img');
@@ -66,7 +68,7 @@ export class Regions {
     this.#hint = make('p', { className: 'quiet hint' });
     this.#status = make('p', { className: 'quiet hint' });
     this.#status.setAttribute('role', 'status');
-    $('regions-box').replaceChildren(this.#sheet, this.#brush.element, this.#status, this.#rows, this.#fields, this.#error, this.#hint);
+    $('regions-box').replaceChildren(this.#sheet, this.#tools, this.#status, this.#rows, this.#fields, this.#error, this.#hint);
     for (const type of ['pointerdown', 'pointermove', 'pointerup', 'pointercancel', 'pointerleave']) this.#sheet.addEventListener(type, (event) => this.#stroke(event));
     this.#sheet.addEventListener('keydown', (event) => this.#key(event));
     for (const id of ['prompt', 'width', 'height', 'dialect']) for (const event of ['input', 'put', 'change']) $(id)?.addEventListener(event, () => this.draw());
@@ -84,7 +86,8 @@ export class Regions {
   #error;
   #hint;
   #status;
-  /** @type {Brush | null} none while it is made */ #brush = null;
+  /** @type {import('../paint/brush.js').Brush | null} none while it is made */ #brush = null;
+  #tools;
 
   /** What a request says of them. @param {{prompt: string, dialect?: string}} request what it says already */
   of(request) {
@@ -351,13 +354,9 @@ export class Regions {
     }
     const painting = this.#painting;
     if (painting && this.#brush.at) {
-      context.beginPath();
-      context.arc(this.#brush.at.x * width, this.#brush.at.y * height, this.#brush.size * SHEET, 0, 2 * Math.PI);
-      for (const [line, colour] of /** @type {[number, string][]} */ ([[3, 'rgb(0 0 0 / 65%)'], [1.5, '#fff']])) {
-        Object.assign(context, { lineWidth: line, strokeStyle: colour });
-        context.stroke();
-      }
+      outline(context, this.#brush.at.x * width, this.#brush.at.y * height, this.#brush.size * SHEET);
     }
+    this.#tools.hidden = !painting;
     this.#brush.draw();
     const status = painting && !this.#brush.isActing ? `${Math.round(painting.mask.share * 100)} % of the picture is painted for part ${this.#active + 1}.` : '';
     if (!this.#brush.isActing && this.#status.textContent !== status) this.#status.textContent = status;
