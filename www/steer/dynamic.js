@@ -150,5 +150,7 @@ export class Dynamic {
     const list = same.length > 1 ? [make('p', { textContent: 'Becomes, a picture each:' }), make('ol', {}, ...same.map((textContent) => make('li', { textContent })))]
       : same.map((row) => make('p', {}, 'Becomes ', make('q', { textContent: row })));
     this.#becomes.replaceChildren(...list, ...(words ? [make('p', { textContent: words })] : []));
+    const long = list.find((element) => element.scrollHeight > element.clientHeight);
+    if (long) long.tabIndex = 0; // keys scroll it too
   }
 }
