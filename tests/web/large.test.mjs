@@ -219,7 +219,7 @@ test('which picture came from which is shown below it, and each is a press away,
   await kin.getByRole('button', { name: 'made from it: a cat' }).click();
   await shows(page, 'a cat');
   await page.locator('#large-close').click();
-  assert.equal(await picture(page).getAttribute('aria-label'), 'a cat', 'it stands on the stage then');
+  await page.waitForFunction(() => document.querySelector('#picture').getAttribute('aria-label') === 'a cat'); // it stands on the stage then
 
   // One that came from nothing and from which nothing came has none.
   await page.getByRole('radio', { name: 'From words', exact: true }).check({ force: true });
