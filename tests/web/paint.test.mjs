@@ -426,8 +426,10 @@ test('a picture grows on its side and stays as it was behind the seam; of a larg
   }
   assert.equal(changed, 0, 'rows that changed behind the seam');
   await page.getByRole('button', { name: 'Before' }).click();
-  const [before, all] = await page.locator('.before').evaluate((root) => [root.querySelector('img'), root].map((one) => one.getBoundingClientRect().width));
-  assert.ok(Math.abs(before / all - 128 / 160) < 0.01, 'what was before lies where it was');
+  await page.waitForFunction(() => { // what was before lies where it was
+    const [before, all] = ['.before img', '.before'].map((of) => document.querySelector(of)?.getBoundingClientRect().width);
+    return Math.abs(before / all - 128 / 160) < 0.01;
+  });
 
   await mode(page, 'From words');
   await draw(page, 'a cat', { Steps: 1 });
