@@ -58,8 +58,8 @@ async function perform(call) {
     case 'listModels':
       return running.engine.listModels();
     case 'importModel':
-      return cancellable(call.id, async (engine) =>
-        withVocabulary(await whole(call.model), (file) => engine.importModel(file, progressOf(call))));
+      return cancellable(call.id, async (engine, ready) =>
+        withVocabulary(await whole(call.model), (file) => engine.importModel(ready(file), progressOf(call))));
     case 'joinFolder':
       return joined(running.module, call.files);
     case 'keptSizes':
@@ -67,14 +67,14 @@ async function perform(call) {
     case 'fittingModels':
       return running.engine.autoencoder(await seenOf(call.files));
     case 'giveAutoencoder':
-      return cancellable(call.id, (engine) => give(engine, call));
+      return cancellable(call.id, (engine, ready) => give(engine, call, ready));
     case 'takeAutoencoder':
       await running.engine.removeModel(partOf(call.model));
       return (await running.engine.listModels()).find(({ id }) => id === call.model);
     case 'loadModel': {
       let used;
-      const loaded = await cancellable(call.id, async (engine) =>
-        withVocabulary((used ??= await whole(call.model)), (file) => engine.loadModel((used = file), progressOf(call))));
+      const loaded = await cancellable(call.id, async (engine, ready) =>
+        withVocabulary((used ??= await whole(call.model)), (file) => engine.loadModel(ready((used = file)), progressOf(call))));
       model = used;
       textWidth = loaded.textWidth;
       return loaded;
@@ -89,7 +89,8 @@ async function perform(call) {
         clearRegisters(); // the next step comes
       };
       const before = running;
-      const made = await cancellable(call.id, async (engine) => engine.generate(withEnlarger(await withControls(await withNetworks(call.request))), tell));
+      const made = await cancellable(call.id, async (engine, ready) =>
+        engine.generate(ready(withEnlarger(await withControls(await withNetworks(call.request)))), tell));
       const notices = running === before ? made.notices : [running.reason, ...made.notices];
       return { ...made, notices, capabilities: running.capabilities() };
     }
@@ -111,7 +112,7 @@ async function perform(call) {
     }
     case 'study':
       if (call.ask.what === 'expand') return running.engine.study(call.ask); // beside what runs
-      return cancellable(call.id, async (engine) => engine.study(await studied(call.ask)));
+      return cancellable(call.id, async (engine, ready) => engine.study(ready(await studied(call.ask))));
     case 'listNetworks':
       return networks.list();
     case 'addNetwork':
@@ -135,15 +136,25 @@ async function perform(call) {
   }
 }
 
-/** Does work that `cancel` may stop; when the graphics device is lost for good, once more on the processor. */
+/**
+ * Does work that `cancel` may stop; when the graphics device is lost for good, once more on the processor. What is given to the engine
+ * after a wait is handed through `ready`: the engine knows nothing of a `cancel` that came before its own work began.
+ * @param {number} id
+ * @param {(engine: any, ready: <T>(given: T) => T) => Promise<any>} work
+ */
 async function cancellable(id, work) {
-  current = { id, stopped: false, stop: new AbortController() };
+  const call = { id, stopped: false, stop: new AbortController() };
+  const ready = (given) => {
+    if (call.stopped) throw cancelled();
+    return given;
+  };
+  current = call;
   clearRegisters();
   try {
-    return await work(running.engine).catch(async (error) => {
+    return await work(running.engine, ready).catch(async (error) => {
       if (error?.code !== 'DEVICE_LOST' || wanted !== 'auto') throw error;
-      await takeOver(current);
-      return work(running.engine);
+      await takeOver(call);
+      return work(running.engine, ready);
     });
   } finally {
     current = null;
@@ -172,14 +183,14 @@ function reachable({ files: places, ...file }) {
 }
 
 /** An autoencoder's files, as one, beside the model that they are given to. */
-async function give(engine, call) {
+async function give(engine, call, ready) {
   const { model, files, weights } = call;
   const file = together(await engine.autoencoder(await seenOf(files), model), files);
   const url = URL.createObjectURL(file);
   const id = partOf(model);
   try {
     await engine.removeModel(id); // what was given before: nothing else tells it from what comes
-    return await engine.importModel({ id, url, bytes: file.size, weights }, progressOf(call));
+    return await engine.importModel(ready({ id, url, bytes: file.size, weights }), progressOf(call));
   } catch (error) {
     await engine.removeModel(id).catch(() => {}); // a part of a file is of no use, nor is what a deleted model was given
     throw error;

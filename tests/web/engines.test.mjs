@@ -147,8 +147,17 @@ test('the client: stats, cancelling by signal, typed errors, queued calls', asyn
     const waiting = new AbortController();
     const behind = code(og.generate({ prompt, steps: 2, signal: waiting.signal }));
     waiting.abort();
+    await stopped;
+    // While what a run needs is still gathered, before the engine knows of it.
+    const hasty = [];
+    for (const ms of [0, 1, 3]) {
+      const soon = new AbortController();
+      const made = code(og.generate({ prompt, steps: 4, signal: soon.signal }));
+      setTimeout(() => soon.abort(), ms);
+      hasty.push(await made);
+    }
     const answers = {
-      behind: await behind, stopped: await stopped, after,
+      behind: await behind, stopped: await stopped, after, hasty,
       already: await code(og.generate({ prompt, signal: AbortSignal.abort() })),
       steps: await code(og.generate({ prompt, steps: 0 })),
       size: await code(og.generate({ prompt, steps: 1, width: 65 })),
@@ -167,6 +176,7 @@ test('the client: stats, cancelling by signal, typed errors, queued calls', asyn
   assert.deepEqual(result.seeds, [1, 2]);
   assert.equal(result.stopped, 'AbortError ABORTED null');
   assert.equal(result.behind, 'AbortError ABORTED null');
+  assert.deepEqual(result.hasty, Array(3).fill('AbortError ABORTED null'));
   assert.equal(result.already, 'AbortError ABORTED null');
   assert.ok(result.after <= 1, `${result.after} steps after the signal`);
   assert.equal(result.steps, 'OpenGenError INVALID_INPUT steps');
