@@ -249,7 +249,7 @@ fn products_in_cuts_are_their_twins() {
             WeightType::ALL.into_iter().filter(|&weight| elems_for(gpu, weight).any(|one| one == elem))
         {
             for ((source, shape), cuts) in
-                shapes_for(elem, weight).into_iter().zip([2, 3, 5, 40].into_iter().cycle())
+                shapes_for(weight).into_iter().zip([2, 3, 5, 40].into_iter().cycle())
             {
                 let spec =
                     Spec { bias: shape.n % 8 == 0, ..Spec::plain(elem, weight, Variant::OUTER, source) };
@@ -383,7 +383,7 @@ fn sections_of_a_layer_are_their_twins() {
         {
             let units_here = units.iter().copied().filter(|_| elem == Elem::F16);
             for variant in variants_for(elem, weight).chain(units_here) {
-                let known: Vec<_> = shapes_for(elem, weight).into_iter().map(|(source, _)| source).collect();
+                let known: Vec<_> = shapes_for(weight).into_iter().map(|(source, _)| source).collect();
                 for (source, whole) in shapes.into_iter().filter(|(source, _)| known.contains(source)) {
                     let (g, channels) = (whole.geometry, whole.channels);
                     let taps = g.kernel * g.kernel;
