@@ -488,6 +488,9 @@ fn a_training_takes_masks_from_files_or_from_what_is_transparent() {
     });
     let (opaque, transparent) = (learnt(&place, &[]), learnt(&place, &["--masked"]));
     assert_ne!(opaque, transparent);
+
+    let (success, said) = train(&place, &["--buckets"]);
+    assert!(success && said.contains("1 is cut to 64x64"), "{said}");
 }
 
 /// A picture's settings as ComfyUI's graph, which is read as the same settings; what cannot be read is refused.

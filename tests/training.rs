@@ -36,6 +36,8 @@ use pollster::block_on;
 const MODELS: [&str; 2] = ["sd1", "sd2"];
 const RANK: usize = 4;
 const ALPHA: f64 = 2.0;
+/// Height and width of the references' latents.
+const SIZE: [usize; 2] = [16, 16];
 
 const ATTENTION: [&str; 4] = [".to_q", ".to_k", ".to_v", ".to_out.0"];
 const LINEAR: [&str; 8] =
@@ -93,7 +95,7 @@ impl Tiny {
     /// Some layers, and the text encoder run each time.
     fn asked<'a>(&self, layers: &'a dyn Fn(&str) -> bool) -> Asked<'a> {
         Asked {
-            size: [16, 16],
+            sizes: &[SIZE],
             tokens: self.tokens.len(),
             encodes: true,
             rank: RANK,
@@ -178,7 +180,14 @@ fn gradients_are_autograds() {
                 let mut learner = tiny.learner(on, ends);
                 let (sample, target) = (unit("sample"), unit("target"));
                 let text = Text::Tokens(&tiny.tokens);
-                let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target, mask: None };
+                let noised = Noised {
+                    size: SIZE,
+                    sample: &sample,
+                    timestep: 261.0,
+                    text,
+                    target: &target,
+                    mask: None,
+                };
                 // In two shares, which add up.
                 let losses = [0.25, 0.75]
                     .map(|share| block_on(learner.learn(&noised, share, &|| false)).expect("a gradient"));
@@ -209,7 +218,7 @@ fn only_what_a_mask_shows_is_learnt() {
             let (sample, target) = (unit("sample"), unit("target"));
             let text = Text::Tokens(&tiny.tokens);
             let learn = |learner: &mut Learner, target: &[f32], mask: Option<&[f32]>| {
-                let noised = Noised { sample: &sample, timestep: 261.0, text, target, mask };
+                let noised = Noised { size: SIZE, sample: &sample, timestep: 261.0, text, target, mask };
                 let loss = block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient");
                 let gradients = block_on(learner.tensors(State::Gradients)).expect("gradients");
                 block_on(learner.forget());
@@ -235,7 +244,8 @@ fn only_what_a_mask_shows_is_learnt() {
                 report.compare(&format!("{what}: the parts of tensor {index}"), &both, tensor);
             }
             // The loss by hand.
-            let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target, mask: None };
+            let noised =
+                Noised { size: SIZE, sample: &sample, timestep: 261.0, text, target: &target, mask: None };
             let predicted = block_on(learner.predict(&noised)).expect("a prediction");
             let errors = predicted.iter().zip(&target).enumerate();
             let by_hand: f32 = errors.map(|(at, (x, y))| mask[at % pixels] * (x - y).powi(2)).sum();
@@ -259,8 +269,14 @@ fn only_what_a_mask_shows_is_learnt() {
             assert!((slope / length - 1.0).abs() < 1e-2, "{what}: {slope} is not {length}");
 
             for wrong in [vec![0.0; pixels], vec![f32::NAN; pixels], vec![1.0; 3]] {
-                let noised =
-                    Noised { sample: &sample, timestep: 261.0, text, target: &target, mask: Some(&wrong) };
+                let noised = Noised {
+                    size: SIZE,
+                    sample: &sample,
+                    timestep: 261.0,
+                    text,
+                    target: &target,
+                    mask: Some(&wrong),
+                };
                 let refused = block_on(learner.learn(&noised, 1.0, &|| false));
                 let message = refused.expect_err("it is refused").to_string();
                 assert!(message.starts_with("mask: "), "{message}");
@@ -276,7 +292,7 @@ fn parts_that_are_computed_twice_change_nothing() {
         let tiny = Tiny::open(name);
         let layers = |layer: &str| ends.iter().any(|end| layer.ends_with(end));
         let asked = |memory| Asked { memory, ..tiny.asked(&layers) };
-        let (whole, _) = learner::graph(&tiny.config, &asked(None), RANK).expect("a graph");
+        let (whole, _) = learner::graph(&tiny.config, &asked(None), (SIZE, RANK)).expect("a graph");
         for (place, on) in tiny.everywhere() {
             let bytes = |count| learner::kept_bytes(on, &recomputed(whole.clone(), count)).expect("a plan");
             let (most, least) = (bytes(0), bytes(parts(&whole)));
@@ -289,7 +305,14 @@ fn parts_that_are_computed_twice_change_nothing() {
                 learner.set(State::Values, &matrices).expect("matrices");
                 let (sample, target) = (unit("sample"), unit("target"));
                 let text = Text::Tokens(&tiny.tokens);
-                let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target, mask: None };
+                let noised = Noised {
+                    size: SIZE,
+                    sample: &sample,
+                    timestep: 261.0,
+                    text,
+                    target: &target,
+                    mask: None,
+                };
                 block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient");
                 block_on(learner.tensors(State::Gradients)).expect("gradients")
             });
@@ -302,12 +325,56 @@ fn parts_that_are_computed_twice_change_nothing() {
 }
 
 #[test]
+fn a_learner_of_several_sizes_is_one_of_each() {
+    const SIZES: [[usize; 2]; 3] = [[8, 16], SIZE, [8, 32]]; // the last two have as many latents
+    let tiny = Tiny::open("sd1");
+    let layers = |layer: &str| CONVOLUTIONS.iter().chain(&TEXT).any(|end| layer.ends_with(end));
+    for (place, on) in tiny.everywhere() {
+        let of = |sizes: &[[usize; 2]]| {
+            let asked = Asked { sizes, ..tiny.asked(&layers) };
+            let mut learner = block_on(Learner::new(&tiny.config, on, &asked)).expect("a learner");
+            let matrices = tiny.matrices(&learner);
+            learner.set(State::Values, &matrices).expect("matrices");
+            learner
+        };
+        let learn = |learner: &mut Learner, size: [usize; 2]| {
+            let len = 4 * size[0] * size[1];
+            let (sample, target) = (unit("sample"), unit("target"));
+            let (sample, target) = (&sample[..len], &target[..len]);
+            let text = Text::Tokens(&tiny.tokens);
+            let noised = Noised { size, sample, timestep: 261.0, text, target, mask: None };
+            block_on(learner.learn(&noised, 1.0, &|| false))
+        };
+        let gradients = |learner: &mut Learner| {
+            let gradients = block_on(learner.tensors(State::Gradients)).expect("gradients");
+            block_on(learner.forget());
+            gradients
+        };
+        let mut several = of(&SIZES);
+        // A small one behind a large one reads nothing of it.
+        for size in [SIZES[2], SIZES[0], SIZES[1], SIZES[2]] {
+            let mut one = of(&[size]);
+            let losses = [&mut several, &mut one].map(|learner| learn(learner, size).expect("a gradient"));
+            assert_eq!(losses[0], losses[1], "{size:?} on the {place}");
+            assert_eq!(gradients(&mut several), gradients(&mut one), "{size:?} on the {place}");
+            assert!(one.takes().kept <= several.takes().kept, "the largest counts");
+        }
+        let refused = learn(&mut several, [32, 8]).expect_err("it is refused").to_string();
+        assert_eq!(refused, "size: latents of 8x32 given, of which it does not learn");
+        // What one size teaches the others know.
+        let before = learn(&mut several, SIZE).expect("a gradient");
+        block_on(several.step(|_| 1e-2, 1.0)).expect("a step");
+        assert!(learn(&mut several, SIZES[0]).is_ok() && learn(&mut several, SIZE).expect("a loss") < before);
+    }
+}
+
+#[test]
 fn what_an_adapter_cannot_bind_is_refused_with_what_to_do() {
     let tiny = Tiny::open("sd1");
     let refused = |ends: &[&str], binding: u64| {
         let layers = |layer: &str| ends.iter().any(|end| layer.ends_with(end));
         let asked = Asked { encodes: false, ..tiny.asked(&layers) };
-        let (graph, _) = learner::graph(&tiny.config, &asked, RANK).expect("a graph");
+        let (graph, _) = learner::graph(&tiny.config, &asked, (SIZE, RANK)).expect("a graph");
         let limits = MemoryLimits { binding, ..MemoryLimits::default() };
         let target = Target { elem: Elem::F32, tuning: Tuning::CPU, subgroup: 0, limits };
         lower(&graph, target, &|_| WeightType::F32).expect_err("it does not fit").to_string()
@@ -341,8 +408,14 @@ fn fifty_steps_are_pytorchs() {
                     };
                     let sample = shares.mix(&clean, &noise);
                     let text = Text::Tokens(&tiny.tokens);
-                    let noised =
-                        Noised { sample: &sample, timestep: t as f64, text, target: &target, mask: None };
+                    let noised = Noised {
+                        size: SIZE,
+                        sample: &sample,
+                        timestep: t as f64,
+                        text,
+                        target: &target,
+                        mask: None,
+                    };
                     let loss = block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient");
                     block_on(learner.step(|_| 1e-3, 1.0)).expect("a step");
                     loss as f32
@@ -370,8 +443,9 @@ fn what_counts_less_and_what_noise_is_shifted_by_are_the_scripts() {
     for name in MODELS {
         let golden = Golden::open(&format!("training/{name}.lesson.safetensors"));
         let config = Tiny::open(name).config;
-        let example = Example { latents: vec![vec![0.5; 4 * 256]], masks: Vec::new(), caption: 0 };
-        let lesson = Lesson::new(&config, [vec![example], Vec::new()], 256).expect("a lesson");
+        let example =
+            Example { size: SIZE, latents: vec![vec![0.5; 4 * 256]], masks: Vec::new(), caption: 0 };
+        let lesson = Lesson::new(&config, [vec![example], Vec::new()]).expect("a lesson");
         let weights = golden.values("weights");
         let times = weights.len() / 2;
         for (row, gamma) in [1.0, 5.0].into_iter().enumerate() {
@@ -403,7 +477,8 @@ fn a_words_vectors_are_pytorchs() {
             learner.set(State::Values, &[weight("word", &[2, width])]).expect("vectors");
             let (sample, target) = (unit("sample"), unit("target"));
             let text = Text::Tokens(&tiny.tokens);
-            let noised = Noised { sample: &sample, timestep: 261.0, text, target: &target, mask: None };
+            let noised =
+                Noised { size: SIZE, sample: &sample, timestep: 261.0, text, target: &target, mask: None };
             let what = format!("{name} on the {place}");
             let mut losses = Vec::new();
             for step in 0..50 {
@@ -588,7 +663,7 @@ fn a_file_does_what_was_learnt() {
         let sample = unit("sample");
         let predict = stages.unet(&tiny.config, &sample, [1, 4, 16, 16], 261.0, &embeddings);
         let merged = block_on(predict).expect("a prediction");
-        let learnt = block_on(training.predict(&sample, 261.0, "a zorp cat")).expect("a prediction");
+        let learnt = block_on(training.predict((&sample, SIZE), 261.0, "a zorp cat")).expect("a prediction");
         report.compare(&format!("{name} with what it learnt"), &merged, &learnt);
         let plain = Tiny::open(name);
         let stages = Stages::on_cpu(&plain.weights);
@@ -661,13 +736,55 @@ fn an_embedding_draws_what_its_word_learnt() {
         let stages = Stages::on_cpu(&tiny.weights);
         let drawn = block_on(stages.unet(&tiny.config, &sample, [1, 4, 16, 16], 261.0, &states))
             .expect("a prediction");
-        let learnt = block_on(training.predict(&sample, 261.0, "a zorp cat")).expect("a prediction");
+        let learnt = block_on(training.predict((&sample, SIZE), 261.0, "a zorp cat")).expect("a prediction");
         report.compare(&format!("{name} with its word"), &drawn, &learnt);
     }
     report.finish();
 }
 
 /// What a file says of itself.
+#[test]
+fn pictures_keep_their_shapes_in_buckets() {
+    let mut pipeline = pipeline("sd1");
+    let side = 16 * pipeline.config().vae.scale();
+    let (mut own, class) = lesson(side);
+    let wide = |width: usize, height: usize, caption: &str| {
+        let pixels = (0..4 * width * height).map(|at| (at * at / 13) as u8 | 0x80);
+        let image = Rgba::new(width, height, pixels.collect()).expect("a picture");
+        let white = |at: usize| [if at % width < width / 2 { 255 } else { 0 }; 4];
+        let mask = Rgba::new(width, height, (0..width * height).flat_map(white).collect()).expect("a mask");
+        Picture { image, caption: caption.to_string(), mask: Some(mask) }
+    };
+    own.push(wide(90, 60, "a zorp cat lying"));
+    own.push(wide(60, 90, "a zorp cat standing"));
+    own.push(wide(400, 100, "a zorp cat"));
+    let mut begin = |recipe: Recipe| {
+        let origin = Origin { name: "zorp".to_string(), size: [side; 2], ..Origin::default() };
+        let (mut told, cancel) = (|_, _| {}, Cancel::default());
+        let begun = Training::begin(&mut pipeline, recipe, (&own, &class), origin, &mut told, &cancel);
+        block_on(begun).expect("a training")
+    };
+    let kept = Recipe { buckets: true, ..recipe() };
+    let mut training = begin(kept.clone());
+    assert_eq!(training.shapes(), [([128, 32], 1), ([80, 48], 1), ([64, 64], 2), ([48, 80], 1)]);
+    let losses = steps(&mut training, 5); // each picture once
+    let file = block_on(training.file()).expect("a file");
+    assert_eq!(said(&file, "ss_enable_bucket"), "True");
+    let info: serde_json::Value = serde_json::from_str(&said(&file, "ss_bucket_info")).expect("JSON");
+    assert_eq!(info["buckets"]["1"], serde_json::json!({ "resolution": [80, 48], "count": 1 }));
+    // It goes on as it was, and not as one whose pictures are all cut to one shape.
+    let checkpoint = block_on(training.checkpoint()).and_then(|it| it.to_bytes()).expect("a checkpoint");
+    let checkpoint = Checkpoint::from_bytes(&checkpoint).expect("the checkpoint");
+    let mut second = begin(kept);
+    second.resume(&checkpoint).expect("it goes on");
+    assert_eq!(steps(&mut second, 1), steps(&mut training, 1));
+    let mut cut = begin(recipe());
+    assert!(cut.resume(&checkpoint).is_err() && cut.shapes().is_empty());
+    assert_ne!(steps(&mut cut, 5), losses);
+    let file = block_on(cut.file()).expect("a file");
+    assert_eq!([said(&file, "ss_enable_bucket"), said(&file, "ss_bucket_info")], ["False", "null"]);
+}
+
 fn said(bytes: &[u8], key: &str) -> String {
     let (_, header) = safetensors::SafeTensors::read_metadata(bytes).expect("a header");
     header.metadata().as_ref().and_then(|texts| texts.get(key)).cloned().unwrap_or_default()

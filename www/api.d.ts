@@ -269,7 +269,7 @@ export interface TrainOptions {
   checkpoint?: Blob;
   /** Pictures of the class are drawn, then all are encoded. */
   onPrepare?: (progress: { what: 'class' | 'pictures'; done: number; all: number }) => void;
-  /** It is ready: what memory it takes. */
+  /** It is ready: what memory it takes, and the shapes that pictures keep. */
   onBegin?: (memory: TrainMemory) => void;
   onStep?: (step: TrainStep) => void;
   /** What was learnt so far: every some steps, and when the call stops early. */

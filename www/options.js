@@ -41,7 +41,7 @@ const TRAIN = {
 /** @type {Names<import('./protocol.d.ts').Recipe>} */
 const RECIPE = {
   layers: true, rank: true, alpha: true, textEncoder: true, vectors: true, initial: true, learningRate: true, textLearningRate: true, vectorLearningRate: true, schedule: true, warmup: true,
-  steps: true, batch: true, classBatch: true, classImages: true, priorWeight: true, captionDropout: true, flip: true, minSnr: true, noiseOffset: true,
+  steps: true, batch: true, classBatch: true, classImages: true, priorWeight: true, captionDropout: true, flip: true, buckets: true, minSnr: true, noiseOffset: true,
   maxGradient: true, weightDecay: true, seed: true, memory: true,
 };
 /** @type {Names<Required<import('./api.d.ts').PreviewOptions>>} */

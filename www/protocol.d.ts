@@ -701,6 +701,8 @@ export interface Recipe {
   captionDropout: number;
   /** Pictures are mirrored half of the time. */
   flip: boolean;
+  /** Pictures keep their shapes: each is cut to the one most like its own of several of about `width` · `height` pixels. */
+  buckets: boolean;
   /** γ of min-SNR weighting; null: none. */
   minSnr: number | null;
   noiseOffset: number;
@@ -733,7 +735,7 @@ export interface Learnt {
   checkpoint: Uint8Array;
 }
 
-/** What memory a training takes, in bytes, and what came of too little. */
+/** What memory a training takes, in bytes, what came of too little, and the shapes of what is learnt from. */
 export interface TrainMemory {
   /** All of the model's weights, where they are the graphics device's; null on the processor. */
   weights: number | null;
@@ -747,6 +749,8 @@ export interface TrainMemory {
   /** The rank it learns at: smaller than the one asked for where memory ended. */
   rank: number;
   askedRank: number;
+  /** How many pictures are cut to each shape where they keep theirs (`buckets`); else none. */
+  shapes: { width: number; height: number; pictures: number }[];
 }
 
 export type TrainEvent =

@@ -1,5 +1,6 @@
 //! A graph bound to weights: run node by node, as often as wanted.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::convolution::Geometry;
@@ -41,16 +42,30 @@ pub(super) enum Way {
 /// The layer's matrix, or one of its own of the channels that are computed.
 enum Shared {
     Whole(Arc<Weight>),
-    Section(Matrix),
+    Section(Arc<Matrix>),
 }
+
+/// Matrices that are read the other way, by the names of their weights: graphs of one model share them.
+type Transposed = HashMap<String, Arc<Matrix>>;
 
 impl Executable {
     /// Binds a graph; fails where a weight is missing or of another size.
     pub fn new(graph: Graph, weights: &Weights) -> Result<Executable> {
+        Executable::bound(graph, weights, &mut Transposed::new())
+    }
+
+    /// Binds graphs of one model, which share what they make of its weights.
+    #[cfg(feature = "train")]
+    pub fn all(graphs: Vec<Graph>, weights: &Weights) -> Result<Vec<Executable>> {
+        let mut shared = Transposed::new();
+        graphs.into_iter().map(|graph| Executable::bound(graph, weights, &mut shared)).collect()
+    }
+
+    fn bound(graph: Graph, weights: &Weights, transposed: &mut Transposed) -> Result<Executable> {
         let bound = graph.weights.iter().map(|decl| weights.get(&decl.name)).collect::<Result<Vec<_>>>()?;
         let mut kept = winograd::KEPT;
         let product = |node: &Node| match &node.op {
-            Op::Gemm(op) => Product::new(&graph, node, op, &bound, &mut kept).map(Some),
+            Op::Gemm(op) => Product::new(&graph, node, op, &bound, (&mut kept, &mut *transposed)).map(Some),
             _ => Ok(None),
         };
         let products = graph.nodes.iter().map(product).collect::<Result<Vec<_>>>()?;
@@ -183,13 +198,13 @@ fn fits(node: &Node, len: u64) -> Result<()> {
 }
 
 impl Product {
-    /// `kept` is how many values transformed weights may still take.
+    /// `kept` is how many values transformed weights may still take, `transposed` what others have read the other way.
     fn new(
         graph: &Graph,
         node: &Node,
         op: &Gemm,
         weights: &[Arc<Weight>],
-        kept: &mut usize,
+        (kept, transposed): (&mut usize, &mut Transposed),
     ) -> Result<Product> {
         let wrong = |what: String| Error::Cpu { message: format!("{}: {what}", node.path) };
         let (from, to) = (graph.shape(op.x), graph.shape(node.output));
@@ -203,7 +218,9 @@ impl Product {
         };
         let Section { input, output } = op.section;
         let matrix = if op.transposed && (matrix.k, matrix.n) == (wide, from.c) {
-            Shared::Section(matrix.transposed(taps))
+            let name = &graph.weights[op.weight.index()].name;
+            let known = transposed.entry(name.clone()).or_insert_with(|| Arc::new(matrix.transposed(taps)));
+            Shared::Section(known.clone())
         } else if !op.transposed && (matrix.k, matrix.n) == (k, n) && op.section == Section::default() {
             Shared::Whole(weight.clone())
         } else if !op.transposed
@@ -211,7 +228,7 @@ impl Product {
             && (input + from.c) * taps <= matrix.k
             && output + n <= matrix.n
         {
-            Shared::Section(matrix.section(taps, input..input + from.c, output..output + n))
+            Shared::Section(Arc::new(matrix.section(taps, input..input + from.c, output..output + n)))
         } else {
             return Err(wrong(format!("a matrix of {}×{}, expected {k}×{n}", matrix.k, matrix.n)));
         };

@@ -71,6 +71,19 @@ impl Memory {
         Ok(())
     }
 
+    /// Fills the beginning of an external value, of which other graphs read more.
+    #[cfg(feature = "train")]
+    pub fn write_first(&mut self, outside: Outside, values: &[f32]) -> Result<()> {
+        match self.externals.get_mut(&outside) {
+            Some(Values::F32(held)) if held.len() >= values.len() => {
+                held[..values.len()].copy_from_slice(values);
+            }
+            Some(Values::F32(held)) => return Err(length(outside, held.len(), values.len())),
+            _ => return Err(missing(outside)),
+        }
+        Ok(())
+    }
+
     /// Sets an external value to zeros.
     pub fn clear(&mut self, outside: Outside) -> Result<()> {
         match self.externals.get_mut(&outside) {

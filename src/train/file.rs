@@ -24,6 +24,8 @@ pub struct Origin {
     pub size: [usize; 2],
     /// Pictures of what was learnt, and of its class.
     pub pictures: [usize; 2],
+    /// Widths and heights of the shapes that pictures kept, and how many of what was learnt had each; none where all were cut to `size`.
+    pub shapes: Vec<([usize; 2], usize)>,
     /// How often each caption was there.
     pub captions: Vec<(String, usize)>,
     /// Steps that were taken.
@@ -119,6 +121,12 @@ fn texts(recipe: &Recipe, config: &ModelConfig, origin: &Origin) -> HashMap<Stri
     let frequency: HashMap<&str, usize> =
         origin.captions.iter().map(|(caption, count)| (caption.as_str(), *count)).collect();
     let json = |value: serde_json::Value| value.to_string();
+    let shape = |(at, (resolution, count)): (usize, &([usize; 2], usize))| {
+        (at.to_string(), serde_json::json!({ "resolution": resolution, "count": count }))
+    };
+    let buckets: serde_json::Map<_, _> = origin.shapes.iter().enumerate().map(shape).collect();
+    let buckets =
+        if recipe.buckets { serde_json::json!({ "buckets": buckets }) } else { serde_json::Value::Null };
     let [width, height] = origin.size;
     let learnt = |on: bool, rate: f64| if on { rate.to_string() } else { "None".to_string() };
     let conv =
@@ -156,6 +164,8 @@ fn texts(recipe: &Recipe, config: &ModelConfig, origin: &Origin) -> HashMap<Stri
         ("ss_clip_skip", "None".to_string()),
         ("ss_cache_latents", "True".to_string()),
         ("ss_resolution", format!("({width}, {height})")),
+        ("ss_enable_bucket", if recipe.buckets { "True" } else { "False" }.to_string()),
+        ("ss_bucket_info", json(buckets)),
         ("ss_num_train_images", origin.pictures[0].to_string()),
         ("ss_num_reg_images", origin.pictures[1].to_string()),
         ("ss_tag_frequency", json(serde_json::json!({ "images": frequency }))),

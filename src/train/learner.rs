@@ -9,11 +9,11 @@ use crate::pipeline::{Resident, nchw_to_nhwc, nhwc_to_nchw, time_embedding};
 use crate::plan::train::{Learnt, adapted, backward, joined, parts, recomputed, unfused, with_vectors};
 use crate::plan::{Graph, Part, padded};
 
-/// What learns, and at which size.
+/// What learns, and at which sizes.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
-    /// Height and width of the latents.
-    pub size: [usize; 2],
+    /// Heights and widths of latents.
+    pub sizes: &'a [[usize; 2]],
     /// Tokens of a text, of all its chunks.
     pub tokens: usize,
     /// The text encoder learns too, or just runs each time.
@@ -42,6 +42,8 @@ pub enum Text<'a> {
 /// One noised picture.
 #[derive(Debug, Clone, Copy)]
 pub struct Noised<'a> {
+    /// Its height and width, one of the learner's sizes.
+    pub size: [usize; 2],
     /// `[c, h, w]`, scaled as the denoiser takes them.
     pub sample: &'a [f32],
     pub timestep: f64,
@@ -94,7 +96,7 @@ pub fn kept_bytes(on: Resident<'_>, graph: &Graph) -> Result<u64> {
 /// A learner: its matrices and vectors, their gradients, and the optimizer's memory.
 pub struct Learner {
     config: ModelConfig,
-    size: [usize; 2],
+    sizes: Vec<[usize; 2]>,
     engine: Engine,
     learnt: Learnt,
     /// Of the matrices.
@@ -108,11 +110,11 @@ pub struct Learner {
 pub struct Takes {
     /// All of the model's weights, where they are a device's.
     pub weights: Option<u64>,
-    /// What a step keeps for its way back, and has in between.
+    /// What a step keeps for its way back, and has in between, at the size that takes most.
     pub kept: u64,
     /// What is learnt, its gradients and what the optimizer remembers.
     pub learnt: u64,
-    /// Parts of the network that are computed twice, of all.
+    /// Parts of the network that are computed twice, of all, at the size of most.
     pub again: [usize; 2],
 }
 
@@ -150,7 +152,7 @@ fn weights_bytes(on: Resident<'_>) -> Option<u64> {
 }
 
 impl Learner {
-    /// Binds the graph that learns, on a device to the weights themselves, which have to outlive it. Everything begins as zeros:
+    /// Binds the graphs that learn, on a device to the weights themselves, which have to outlive it. Everything begins as zeros:
     /// [`Learner::set`] gives it values. Where memory ends, and no limit was asked for, everything is computed twice, then ranks are
     /// halved down to [`LEAST_RANK`], what they count staying the same. [`Error::Unsupported`] where there is no way back through a
     /// layer, [`Error::InvalidInput`] where no layer learns, [`Error::OutOfMemory`] where even that is not enough.
@@ -171,26 +173,29 @@ impl Learner {
     ) -> Result<Learner> {
         let alpha = asked.alpha * rank as f64 / asked.rank.max(1) as f64;
         let asked = &Asked { rank, alpha, ..*asked };
-        let (whole, mut learnt) = graph(config, asked, rank_on(on, rank))?;
+        let (mut graphs, mut learnt) = (Vec::new(), Learnt::default());
+        let mut takes = Takes { weights: weights_bytes(on), kept: 0, learnt: 0, again: [0; 2] };
+        for size in asked.sizes {
+            let (whole, learns) = graph(config, asked, (*size, rank_on(on, rank)))?;
+            let all = parts(&whole);
+            let (graph, again) = match twice {
+                true => (recomputed(whole, all), all),
+                false => within(whole, asked.memory, &|graph| kept_bytes(on, graph))?,
+            };
+            takes.kept = takes.kept.max(kept_bytes(on, &graph)?);
+            takes.again = [takes.again[0].max(again), all];
+            learnt = learns; // the same at each size
+            graphs.push(graph);
+        }
         if learnt.layers().next().is_none() {
             let message = "no layer of the model is among those that learn".to_string();
             return Err(Error::InvalidInput { field: "layers", message });
         }
-        let all = parts(&whole);
-        let (graph, again) = match twice {
-            true => (recomputed(whole, all), all),
-            false => within(whole, asked.memory, &|graph| kept_bytes(on, graph))?,
-        };
-        let takes = Takes {
-            weights: weights_bytes(on),
-            kept: kept_bytes(on, &graph)?,
-            learnt: 16 * learnt.lengths().sum::<usize>() as u64, // values, their gradients and two running means
-            again: [again, all],
-        };
+        takes.learnt = 16 * learnt.lengths().sum::<usize>() as u64; // values, their gradients and two running means
         learnt.adapters.iter_mut().for_each(|adapter| adapter.rank = rank);
-        let engine = Engine::new(on, graph, &learnt).await?;
-        let (optimizer, size) = (AdamW::default(), asked.size);
-        Ok(Learner { config: config.clone(), size, engine, learnt, rank, takes, optimizer })
+        let engine = Engine::new(on, graphs, &learnt).await?;
+        let (optimizer, sizes) = (AdamW::default(), asked.sizes.to_vec());
+        Ok(Learner { config: config.clone(), sizes, engine, learnt, rank, takes, optimizer })
     }
 
     /// What memory it takes.
@@ -250,7 +255,7 @@ impl Learner {
         cancelled: &dyn Fn() -> bool,
     ) -> Result<f64> {
         let prediction = self.run(noised, share, cancelled).await?;
-        let pixels = self.size[0] * self.size[1];
+        let pixels = noised.size[0] * noised.size[1];
         let weights = noised.weights(pixels, self.config.vae.latent_channels())?;
         let errors = prediction.iter().zip(noised.target).map(|(x, y)| f64::from(x - y).powi(2));
         Ok(errors.zip(weights.iter().cycle()).map(|(error, weight)| weight * error).sum())
@@ -268,7 +273,12 @@ impl Learner {
         cancelled: &dyn Fn() -> bool,
     ) -> Result<Vec<f32>> {
         let channels = self.config.vae.latent_channels();
-        let pixels = self.size[0] * self.size[1];
+        let [height, width] = noised.size;
+        let graph = self.sizes.iter().position(|size| *size == noised.size).ok_or_else(|| {
+            let message = format!("latents of {width}x{height} given, of which it does not learn");
+            Error::InvalidInput { field: "size", message }
+        })?;
+        let pixels = height * width;
         let len = channels * pixels;
         for (field, given) in [("sample", noised.sample), ("target", noised.target)] {
             if given.len() != len {
@@ -280,6 +290,7 @@ impl Learner {
         let weights = noised.weights(pixels, channels)?;
         let weights: Vec<f32> = weights.iter().map(|weight| (2.0 * share * weight) as f32).collect();
         let inputs = Inputs {
+            graph,
             sample: &nhwc(noised.sample),
             target: &nhwc(noised.target),
             time: &time_embedding(self.config.denoiser.time(), noised.timestep),
@@ -331,9 +342,13 @@ pub fn within(
     Ok((recomputed(graph, most), most))
 }
 
-/// The model's graph from its text to its loss and back, and what learns in it, with matrices of a rank, which may be larger than
-/// the one asked for.
-pub fn graph(config: &ModelConfig, asked: &Asked, rank: usize) -> Result<(Graph, Learnt)> {
+/// The model's graph from its text to its loss and back, at a size of latents, and what learns in it, with matrices of a rank, which may
+/// be larger than the one asked for.
+pub fn graph(
+    config: &ModelConfig,
+    asked: &Asked,
+    ([height, width], rank): ([usize; 2], usize),
+) -> Result<(Graph, Learnt)> {
     if config.texts.len() != 1 || config.denoiser.guidance_channels().is_some() {
         let message = "models with one text encoder learn, such as Stable Diffusion 1 and 2";
         return Err(Error::Unsupported {
@@ -344,7 +359,7 @@ pub fn graph(config: &ModelConfig, asked: &Asked, rank: usize) -> Result<(Graph,
     let texts = [1, asked.tokens];
     let mut whole = joined(
         denoiser::text_keys_values(config, 1, asked.tokens),
-        denoiser::denoiser(&config.denoiser, [1, asked.size[0], asked.size[1]], texts, 0),
+        denoiser::denoiser(&config.denoiser, [1, height, width], texts, 0),
     );
     if asked.encodes || asked.vectors > 0 {
         let encoder = model::text_encoder(config, 0, 1, (0, asked.vectors)).ok_or_else(|| {

@@ -11,6 +11,8 @@ use crate::sample::{Forward, NoiseSource};
 /// A picture to learn from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Example {
+    /// Height and width of its latents.
+    pub size: [usize; 2],
     /// `[c, h, w]`, scaled; where pictures are mirrored at times, also those of the mirrored one.
     pub latents: Vec<Vec<f32>>,
     /// How much each latent counts, `[h, w]`, as often as there are latents; none where all count alike.
@@ -25,13 +27,13 @@ pub struct Lesson {
     prediction: PredictionType,
     /// Of what is learnt, and of its class.
     examples: [Vec<Example>; 2],
-    /// Height · width of latents.
-    pixels: usize,
 }
 
 /// One noised picture of a step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draw {
+    /// Height and width.
+    pub size: [usize; 2],
     pub sample: Vec<f32>,
     pub target: Vec<f32>,
     pub timestep: usize,
@@ -46,10 +48,10 @@ pub struct Draw {
 }
 
 impl Lesson {
-    /// From pictures of what is learnt and of its class, latents of so many pixels.
-    pub fn new(config: &ModelConfig, examples: [Vec<Example>; 2], pixels: usize) -> Result<Lesson> {
+    /// From pictures of what is learnt and of its class.
+    pub fn new(config: &ModelConfig, examples: [Vec<Example>; 2]) -> Result<Lesson> {
         let forward = Forward::new(&config.scheduler)?;
-        Ok(Lesson { forward, prediction: config.scheduler.prediction_type, examples, pixels })
+        Ok(Lesson { forward, prediction: config.scheduler.prediction_type, examples })
     }
 
     /// The pictures of step `step`. As in diffusers' script, the mean over what is learnt and that over its class, weighed, are
@@ -63,16 +65,14 @@ impl Lesson {
             if examples.is_empty() || weight == 0.0 {
                 continue;
             }
-            for at in 0..batch {
-                // Every picture's turn comes equally often.
-                let place = step * batch + at;
-                let (round, place) = (place / examples.len(), place % examples.len());
-                let order = shuffled(
-                    examples.len(),
-                    recipe.seed ^ ((2 * round + of) as u64).wrapping_mul(0xd134_2543_de82_ef95),
-                );
-                let share = weight / batch as f64;
-                draws.push(self.noised(recipe, &examples[order[place]], (share, of == 0), &mut random)?);
+            let order = |count: usize, round: usize| {
+                let seed = recipe.seed ^ ((2 * round + of) as u64).wrapping_mul(0xd134_2543_de82_ef95);
+                shuffled(count, seed)
+            };
+            let batch = batch_of(examples, batch, step, &order);
+            let share = weight / batch.len() as f64;
+            for at in &batch {
+                draws.push(self.noised(recipe, &examples[*at], (share, of == 0), &mut random)?);
             }
         }
         Ok(draws)
@@ -90,7 +90,8 @@ impl Lesson {
         let dropped = unit(random) < recipe.caption_dropout;
         let way = usize::from(mirrored).min(example.latents.len() - 1);
         let clean = &example.latents[way];
-        let noise = noise(random.next_u64(), [clean.len(), self.pixels], recipe.noise_offset);
+        let noise =
+            noise(random.next_u64(), [clean.len(), example.size.iter().product()], recipe.noise_offset);
         let shares = self.forward.shares(timestep + 1)?;
         let sample = shares.mix(clean, &noise);
         let target = match self.prediction {
@@ -106,8 +107,38 @@ impl Lesson {
         });
         let caption = (!dropped).then_some(example.caption);
         let mask = example.masks.get(way).cloned();
-        Ok(Draw { sample, target, timestep, caption, share: share * weight, mask, own })
+        let size = example.size;
+        Ok(Draw { size, sample, target, timestep, caption, share: share * weight, mask, own })
     }
+}
+
+/// The pictures of step `step`, `batch` of them, in whose turns every picture comes equally often: each round is in another order, which
+/// `order` tells of so many and the number of the round. Pictures of several sizes come in batches of one size, and a round has them all
+/// once: a size's last batch has what is left of it, as kohya's buckets have it.
+fn batch_of(
+    examples: &[Example],
+    batch: usize,
+    step: usize,
+    order: &dyn Fn(usize, usize) -> Vec<usize>,
+) -> Vec<usize> {
+    let count = examples.len();
+    let mut sizes: Vec<[usize; 2]> = examples.iter().map(|example| example.size).collect();
+    sizes.sort_unstable();
+    sizes.dedup();
+    if sizes.len() < 2 {
+        let places = (0..batch).map(|at| step * batch + at);
+        return places.map(|place| order(count, place / count)[place % count]).collect();
+    }
+    let of_size = |size: &[usize; 2]| examples.iter().filter(|example| example.size == *size).count();
+    let turns: usize = sizes.iter().map(|size| of_size(size).div_ceil(batch)).sum();
+    let (round, turn) = (step / turns, step % turns);
+    let pictures = order(count, round);
+    let mut batches: Vec<Vec<usize>> = Vec::with_capacity(turns);
+    for size in &sizes {
+        let own: Vec<usize> = pictures.iter().copied().filter(|at| examples[*at].size == *size).collect();
+        batches.extend(own.chunks(batch).map(<[usize]>::to_vec));
+    }
+    batches.swap_remove(order(turns, round)[turn])
 }
 
 /// Noise of a seed, `length` values in channels of `pixels`, PyTorch's; with `offset` times one value more for each channel
@@ -151,10 +182,15 @@ mod tests {
     fn lesson(own: usize, class: usize) -> Lesson {
         let some = |count: usize, first: usize| {
             (0..count)
-                .map(|i| Example { latents: vec![vec![0.5; 64]], masks: Vec::new(), caption: first + i })
+                .map(|i| Example {
+                    size: [4, 4],
+                    latents: vec![vec![0.5; 64]],
+                    masks: Vec::new(),
+                    caption: first + i,
+                })
                 .collect()
         };
-        Lesson::new(&ModelConfig::builtin("sd15").expect("a model"), [some(own, 0), some(class, own)], 16)
+        Lesson::new(&ModelConfig::builtin("sd15").expect("a model"), [some(own, 0), some(class, own)])
             .expect("a lesson")
     }
 
@@ -171,6 +207,31 @@ mod tests {
         }
         assert_eq!(seen, [6, 6, 6, 6, 6, 5, 5, 5]);
         assert_ne!(lesson.draw(&recipe, 0).expect("a step"), lesson.draw(&recipe, 1).expect("a step"));
+    }
+
+    #[test]
+    fn batches_are_of_one_size_and_a_round_has_every_picture_once() {
+        let mut lesson = lesson(9, 2);
+        for (at, example) in lesson.examples[0].iter_mut().enumerate() {
+            example.size = [[4, 4], [2, 8], [8, 2]][if at < 5 { 0 } else { at % 2 + 1 }]; // 5, 2 and 2 of them
+        }
+        let recipe = Recipe { batch: 2, caption_dropout: 0.0, ..Recipe::default() };
+        let mut orders = Vec::new();
+        for round in 0..4 {
+            let (mut seen, mut order) = ([0; 9], Vec::new());
+            for step in 0..5 {
+                let draws = lesson.draw(&recipe, 5 * round + step).expect("a step");
+                let (own, class): (Vec<&Draw>, Vec<&Draw>) = draws.iter().partition(|draw| draw.own);
+                assert!(own.iter().all(|draw| draw.size == own[0].size), "one size a step");
+                let shares: f64 = own.iter().map(|draw| draw.share).sum();
+                assert!((shares - 1.0).abs() < 1e-12 && class.len() == 1, "each step counts alike");
+                own.iter().for_each(|draw| seen[draw.caption.expect("a caption")] += 1);
+                order.push(own[0].size);
+            }
+            assert_eq!(seen, [1; 9], "round {round}");
+            orders.push(order);
+        }
+        assert!(orders.iter().any(|order| *order != orders[0]), "rounds differ: {orders:?}");
     }
 
     #[test]

@@ -7,8 +7,10 @@
 //! - [`optimizer`]: AdamW over all that is learnt;
 //! - [`recipe`]: what is asked for, with its presets: which layers, how fast, how long;
 //! - [`lesson`]: pictures, captions and noise in the order in which they are learnt from;
+//! - `buckets`: the shapes that pictures may keep;
 //! - [`file`]: the LoRA or the embedding that comes of it, as other programs read it, and what of it goes on another day.
 
+mod buckets;
 mod engine;
 pub mod file;
 pub mod learner;

@@ -182,6 +182,8 @@ pub struct Recipe {
     pub caption_dropout: f64,
     /// Pictures are mirrored half of the time.
     pub flip: bool,
+    /// Pictures keep their shapes: each is cut to one of several of about as many pixels as all would be cut to, the one most like its own.
+    pub buckets: bool,
     /// γ of min-SNR weighting (Hang et al. 2023, <https://arxiv.org/abs/2303.09556>).
     pub min_snr: Option<f64>,
     /// So much noise is the same for a whole channel (Guttenberg 2023).
@@ -217,6 +219,7 @@ impl Default for Recipe {
             prior_weight: 1.0,
             caption_dropout: 0.05,
             flip: false,
+            buckets: false,
             min_snr: None,
             noise_offset: 0.0,
             max_gradient: 1.0,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
+use super::buckets;
 use super::engine::State;
 use super::file::{Checkpoint, Origin, embedding, lora};
 use super::learner::{Asked, Learner, Noised, Takes, Text};
@@ -96,7 +97,7 @@ impl Words {
 
 impl Training {
     /// Makes a model ready to learn from pictures of a thing and of its class, cut to squares or whatever shape `size`
-    /// (width, height in pixels) has: encodes them and their captions. `told` is how many are done, of all. Of `origin` what is
+    /// (width, height in pixels) has, or each to the one most like its own where the recipe has buckets: encodes them and their captions. `told` is how many are done, of all. Of `origin` what is
     /// not known here is taken. It learns where the model is; on a device the pipeline has to outlive it.
     pub async fn begin(
         pipeline: &mut Pipeline,
@@ -112,67 +113,18 @@ impl Training {
             let message = "there is nothing to learn from; three to twenty pictures are best".to_string();
             return Err(Error::InvalidInput { field: "images", message });
         }
-        let [width, height] = origin.size;
         let config = pipeline.config().clone();
-        let scale = config.vae.scale();
-        if width < 8 * scale || height < 8 * scale || width % (8 * scale) != 0 || height % (8 * scale) != 0 {
-            let message = format!("{width}x{height} asked for, expected multiples of {}", 8 * scale);
-            return Err(Error::InvalidInput { field: "size", message });
-        }
-        let mut captions: Vec<String> = Vec::new();
-        let mut digest = Sha256::new();
-        let all = own.len() + class.len();
-        let mut examples: [Vec<Example>; 2] = Default::default();
-        for (at, picture) in own.iter().chain(class).enumerate() {
-            cancel.check()?;
-            let image = cropped(&picture.image, [width, height])?;
-            digest.update(&image.pixels);
-            digest.update(picture.caption.as_bytes());
-            let mask = picture
-                .mask
-                .as_ref()
-                .map(|mask| counted(at + 1, mask, &picture.image, &image, scale))
-                .transpose()?;
-            // What was begun without masks goes on as it was.
-            let bytes = mask.iter().flatten().flat_map(|value| value.to_le_bytes());
-            digest.update(bytes.collect::<Vec<u8>>());
-            let mut latents = vec![pipeline.study_encode(&image).await?];
-            let mut masks: Vec<Vec<f32>> = mask.into_iter().collect();
-            if recipe.flip {
-                latents.push(pipeline.study_encode(&mirrored(&image)).await?);
-                let rows = masks.first().map(|mask| mask.chunks_exact(width / scale));
-                let turned = rows.map(|rows| rows.flat_map(|row| row.iter().rev()).copied().collect());
-                masks.extend(turned);
-            }
-            let caption = captions.iter().position(|known| *known == picture.caption);
-            let caption = caption.unwrap_or_else(|| {
-                captions.push(picture.caption.clone());
-                captions.len() - 1
-            });
-            examples[usize::from(at >= own.len())].push(Example { latents, masks, caption });
-            told(at + 1, all);
-        }
-        let mut texts = Vec::new();
+        buckets::check(&config, origin.size)?;
+        let read = Read::of(pipeline, &recipe, (own, class), origin.size, told, cancel).await?;
         let word = match recipe.vectors {
             0 => None,
             count => Some(Arc::new(begin_word(pipeline, &origin.name, &recipe.initial, count).await?)),
         };
-        for caption in captions.iter().map(String::as_str).chain([""]) {
-            let ids = pipeline.caption_tokens(caption, word.as_ref())?;
-            let is_own = own.iter().any(|picture| picture.caption == caption);
-            if word.is_some() && is_own && !ids.iter().any(|id| id & OWN != 0) {
-                let message = format!("{caption:?} does not say {}, the word that is learnt", origin.name);
-                return Err(Error::InvalidInput { field: "caption", message });
-            }
-            texts.push(if recipe.text_encoder || word.is_some() {
-                Words::Tokens(ids)
-            } else {
-                Words::States(pipeline.caption_states(&ids).await?)
-            });
-        }
+        let texts = words(pipeline, &recipe, (own, &read.captions), (&origin.name, word.as_ref())).await?;
+        let sizes = read.sizes();
         let layers = |layer: &str| recipe.learns(layer);
         let asked = Asked {
-            size: [height / scale, width / scale],
+            sizes: &sizes,
             tokens: config.chunk_tokens(),
             encodes: recipe.text_encoder,
             rank: recipe.rank,
@@ -186,16 +138,18 @@ impl Training {
         let recipe = Recipe { rank, alpha: recipe.alpha * rank as f64 / asked_rank as f64, ..recipe.clone() };
         learner.optimizer.weight_decay = recipe.weight_decay;
         begin_tensors(&mut learner, recipe.seed, word.as_deref())?;
-        let lesson = Lesson::new(&config, examples, asked.size[0] * asked.size[1])?;
+        let shapes = if recipe.buckets { read.shapes(config.vae.scale()) } else { Vec::new() };
         let count = |caption: &String| own.iter().filter(|picture| picture.caption == *caption).count();
-        let captions =
-            captions.iter().map(|caption| (caption.clone(), count(caption))).filter(|(_, count)| *count > 0);
+        let captions = read.captions.iter().map(|caption| (caption.clone(), count(caption)));
+        let mut digest = read.digest;
         digest.update(config.name.as_bytes());
-        digest.update([width as u64, height as u64].map(u64::to_le_bytes).concat());
+        digest.update(origin.size.map(|side| (side as u64).to_le_bytes()).concat());
+        let lesson = Lesson::new(&config, read.examples)?;
         let origin = Origin {
             model: config.name.clone(),
             pictures: [own.len(), class.len()],
-            captions: captions.collect(),
+            captions: captions.filter(|(_, count)| *count > 0).collect(),
+            shapes,
             ..origin
         };
         let id = digest.finalize().iter().take(16).map(|byte| format!("{byte:02x}")).collect();
@@ -233,6 +187,11 @@ impl Training {
         self.learner.takes()
     }
 
+    /// Widths and heights in pixels, and how many pictures of what is learnt are cut to each; none where all are cut to one.
+    pub fn shapes(&self) -> &[([usize; 2], usize)] {
+        &self.origin.shapes
+    }
+
     /// Numbers that are learnt.
     pub fn values(&self) -> usize {
         self.learner.learnt().lengths().sum()
@@ -246,6 +205,7 @@ impl Training {
         for draw in &draws {
             let text = self.texts[draw.caption.unwrap_or(self.texts.len() - 1)].text();
             let noised = Noised {
+                size: draw.size,
                 sample: &draw.sample,
                 timestep: draw.timestep as f64,
                 text,
@@ -284,13 +244,19 @@ impl Training {
         Ok(Step { step: self.done, steps: self.recipe.steps, loss, prior_loss, gradient, rate })
     }
 
-    /// What the denoiser says of latents `[c, h, w]` at a time under one of the captions, with what it has learnt; to look at.
-    pub async fn predict(&mut self, sample: &[f32], timestep: f64, caption: &str) -> Result<Vec<f32>> {
+    /// What the denoiser says of latents `[c, h, w]`, of one of the sizes that are learnt from, at a time under one of the captions, with
+    /// what it has learnt; to look at.
+    pub async fn predict(
+        &mut self,
+        (sample, size): (&[f32], [usize; 2]),
+        timestep: f64,
+        caption: &str,
+    ) -> Result<Vec<f32>> {
         let known = self.origin.captions.iter().position(|(known, _)| known == caption);
         let unknown =
             || Error::InvalidInput { field: "caption", message: format!("nothing is called {caption:?}") };
         let text = self.texts[known.ok_or_else(unknown)?].text();
-        self.learner.predict(&Noised { sample, timestep, text, target: sample, mask: None }).await
+        self.learner.predict(&Noised { size, sample, timestep, text, target: sample, mask: None }).await
     }
 
     /// What it has learnt as it is now, as other programs read it: a LoRA, or an embedding where it is vectors.
@@ -328,6 +294,110 @@ impl Training {
         self.asked_rank = checkpoint.asked_rank;
         Ok(())
     }
+}
+
+/// What is read of pictures before the first step.
+struct Read {
+    /// Of what is learnt, and of its class.
+    examples: [Vec<Example>; 2],
+    captions: Vec<String>,
+    /// Of pixels, captions and masks.
+    digest: Sha256,
+}
+
+impl Read {
+    async fn of(
+        pipeline: &mut Pipeline,
+        recipe: &Recipe,
+        (own, class): (&[Picture], &[Picture]),
+        size: [usize; 2],
+        told: &mut dyn FnMut(usize, usize),
+        cancel: &Cancel,
+    ) -> Result<Read> {
+        let all = own.len() + class.len();
+        let shapes = if recipe.buckets { buckets::all(pipeline.config(), size) } else { Vec::new() };
+        let mut read = Read { examples: Default::default(), captions: Vec::new(), digest: Sha256::new() };
+        for (at, picture) in own.iter().chain(class).enumerate() {
+            cancel.check()?;
+            let shape = buckets::of([picture.image.width, picture.image.height], &shapes).unwrap_or(size);
+            let example = read.example(pipeline, recipe.flip, (at + 1, picture), shape).await?;
+            read.examples[usize::from(at >= own.len())].push(example);
+            told(at + 1, all);
+        }
+        Ok(read)
+    }
+
+    /// A picture, its number for who is told of it, cut to a shape and encoded.
+    async fn example(
+        &mut self,
+        pipeline: &mut Pipeline,
+        flip: bool,
+        (which, picture): (usize, &Picture),
+        [width, height]: [usize; 2],
+    ) -> Result<Example> {
+        let scale = pipeline.config().vae.scale();
+        let image = cropped(&picture.image, [width, height])?;
+        self.digest.update(&image.pixels);
+        self.digest.update(picture.caption.as_bytes());
+        let mask = picture.mask.as_ref().map(|mask| counted(which, mask, &picture.image, &image, scale));
+        let mask = mask.transpose()?;
+        // What was begun without masks goes on as it was.
+        let bytes = mask.iter().flatten().flat_map(|value| value.to_le_bytes());
+        self.digest.update(bytes.collect::<Vec<u8>>());
+        let mut latents = vec![pipeline.study_encode(&image).await?];
+        let mut masks: Vec<Vec<f32>> = mask.into_iter().collect();
+        if flip {
+            latents.push(pipeline.study_encode(&mirrored(&image)).await?);
+            let rows = masks.first().map(|mask| mask.chunks_exact(width / scale));
+            let turned = rows.map(|rows| rows.flat_map(|row| row.iter().rev()).copied().collect());
+            masks.extend(turned);
+        }
+        let caption = self.captions.iter().position(|known| *known == picture.caption);
+        let caption = caption.unwrap_or_else(|| {
+            self.captions.push(picture.caption.clone());
+            self.captions.len() - 1
+        });
+        Ok(Example { size: [height / scale, width / scale], latents, masks, caption })
+    }
+
+    /// Heights and widths of latents, each once.
+    fn sizes(&self) -> Vec<[usize; 2]> {
+        let mut sizes: Vec<_> = self.examples.iter().flatten().map(|example| example.size).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes
+    }
+
+    /// Widths and heights in pixels, and how many of the pictures of what is learnt have them.
+    fn shapes(&self, scale: usize) -> Vec<([usize; 2], usize)> {
+        let own = |size: &[usize; 2]| self.examples[0].iter().filter(|example| example.size == *size).count();
+        let shapes = self.sizes().into_iter().map(|size| ([size[1] * scale, size[0] * scale], own(&size)));
+        shapes.filter(|(_, count)| *count > 0).collect()
+    }
+}
+
+/// What the denoiser reads of each caption, and of none.
+async fn words(
+    pipeline: &mut Pipeline,
+    recipe: &Recipe,
+    (own, captions): (&[Picture], &[String]),
+    (name, word): (&str, Option<&Arc<Embedding>>),
+) -> Result<Vec<Words>> {
+    let mut texts = Vec::new();
+    for caption in captions.iter().map(String::as_str).chain([""]) {
+        let ids = pipeline.caption_tokens(caption, word)?;
+        let is_own = own.iter().any(|picture| picture.caption == caption);
+        if word.is_some() && is_own && !ids.iter().any(|id| id & OWN != 0) {
+            let message = format!("{caption:?} does not say {name}, the word that is learnt");
+            return Err(Error::InvalidInput { field: "caption", message });
+        }
+        texts.push(if recipe.text_encoder || word.is_some() {
+            Words::Tokens(ids)
+        } else {
+            Words::States(pipeline.caption_states(&ids).await?)
+        });
+    }
+    Ok(texts)
 }
 
 /// A word whose vectors are those of other words: one each, some of them where there are more, each several times where there are

@@ -147,7 +147,8 @@ impl Ask {
     }
 }
 
-/// `{ weights, kept, learnt, again, parts, rank, askedRank }`: what memory it takes, and what came of too little.
+/// `{ weights, kept, learnt, again, parts, rank, askedRank, shapes }`: what memory it takes, what came of too little, and the shapes that
+/// pictures keep.
 fn begun(training: &Training) -> JsValue {
     let event = Object::new().into();
     let Takes { weights, kept, learnt, again: [again, parts] } = training.takes();
@@ -159,6 +160,13 @@ fn begun(training: &Training) -> JsValue {
     set(&event, "parts", parts as f64);
     set(&event, "rank", training.recipe().rank as f64);
     set(&event, "askedRank", training.asked_rank() as f64);
+    let shapes = training.shapes().iter().map(|([width, height], pictures)| {
+        let shape = Object::new().into();
+        let numbers = [("width", width), ("height", height), ("pictures", pictures)];
+        numbers.into_iter().for_each(|(name, value)| set(&shape, name, *value as f64));
+        shape
+    });
+    set(&event, "shapes", shapes.collect::<Array>());
     event
 }
 

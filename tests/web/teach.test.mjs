@@ -3,37 +3,12 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, test } from 'node:test';
 import { PNG } from 'pngjs';
+import { asFiles, drawn } from './creature.mjs';
 import { flat, slide } from './learn.mjs';
 import { MODEL, PATIENCE, banner, draw, program, promptOf, psnr, ready, set, stand, tab, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#teach' });
 
-/** In the page: a made-up creature on grounds of several colours, as PNGs in base64. */
-const drawn = (page, count) => page.evaluate(async (many) => {
-  const files = [];
-  for (const [at, ground] of ['white', 'pink', 'lightblue', 'yellow', 'green'].slice(0, many).entries()) {
-    const canvas = new OffscreenCanvas(256, 256);
-    const context = canvas.getContext('2d');
-    context.fillStyle = ground;
-    context.fillRect(0, 0, 256, 256);
-    const blob = (x, y, radius, colour) => {
-      context.fillStyle = colour;
-      context.beginPath();
-      context.arc(x + 8 * at - 16, y, radius, 0, 7);
-      context.fill();
-    };
-    blob(128, 140, 80, 'teal');
-    for (const x of [90, 128, 166]) blob(x, 120, 18, 'white');
-    for (const x of [92, 130, 168]) blob(x, 122, 8, 'black');
-    blob(90, 40, 12, 'orange');
-    blob(166, 40, 12, 'orange');
-    const bytes = new Uint8Array(await (await canvas.convertToBlob()).arrayBuffer());
-    files.push(btoa(String.fromCharCode(...bytes)));
-  }
-  return files;
-}, count);
-
-const asFiles = (all) => all.map((text, at) => ({ name: `${at}.png`, mimeType: 'image/png', buffer: Buffer.from(text, 'base64') }));
 const teach = (page) => page.getByRole('button', { name: 'Teach it' });
 const status = (page) => page.locator('.teach-status');
 
@@ -310,6 +285,64 @@ test('a video, a broken JPEG, forty huge pictures all alike: said by name, looke
   assert.equal(await page.locator('.teach-again').count(), 1, 'nor is its beginning thrown away');
 });
 
+/** Red, green, blue and black from left to right. */
+function striped(width, height, red = 255) {
+  const image = new PNG({ width, height });
+  for (let i = 0; i < width * height; i++) image.data.set([...[[red, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0]][Math.floor((4 * (i % width)) / width)], 255], 4 * i);
+  return { name: `${width}x${height}.png`, mimeType: 'image/png', buffer: PNG.sync.write(image) };
+}
+
+test('pictures keep their shapes where that is asked for: seen, cropped, given to the engine, and kept', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await page.locator('#teach-files').setInputFiles([striped(400, 200), striped(100, 300, 200), striped(900, 100, 150)]);
+  const list = page.locator('.teach-pictures canvas');
+  await list.nth(2).waitFor();
+  const sized = (sizes) => page.waitForFunction((wanted) => wanted === [...document.querySelectorAll('.teach-pictures canvas')].map(({ width, height }) => [width, height]).join(),
+    sizes.join());
+  await sized([[296, 296], [296, 296], [296, 296]]);
+  await page.getByLabel('What kind of thing it is').fill('alien monster');
+  await page.locator('.teach-details > summary').click();
+  await page.locator('#teach-classImages').fill('0');
+  await page.getByRole('checkbox', { name: 'Pictures keep their shapes' }).check();
+  await sized([[296, 148], [99, 296], [296, 74]]); // no longer than four times as wide
+  const boxes = await list.evaluateAll((all) => all.map((one) => Math.round(one.getBoundingClientRect().height - one.getBoundingClientRect().width)));
+  assert.deepEqual(boxes, [0, 0, 0], 'each in a square of its own');
+  const whole = (canvas) => canvas.evaluate((element) => [0.02, 0.98].map((x) => [...element.getContext('2d').getImageData(x * element.width, element.height / 2, 1, 1).data].slice(0, 3).join()));
+  await page.waitForFunction(() => document.querySelector('.teach-pictures canvas').getContext('2d').getImageData(5, 70, 1, 1).data[0] === 255);
+  assert.deepEqual(await whole(list.first()), ['255,0,0', '0,0,0'], 'all of it');
+  await page.getByRole('button', { name: 'Crop picture 2' }).click();
+  const shown = page.getByRole('dialog', { name: 'Crop picture 2' }).locator('canvas');
+  await shown.waitFor();
+  const { width, height } = await shown.boundingBox();
+  assert.ok(Math.abs(height / width - 3) < 0.05, `${width}×${height}`);
+  await slide(page.getByRole('slider', { name: 'Zoom' }), 2);
+  await page.getByRole('button', { name: 'Take this part' }).click();
+  await shown.waitFor({ state: 'detached' });
+
+  await page.evaluate(async () => {
+    const { OpenGen } = await import('/client.js');
+    OpenGen.prototype.train = async ({ images, recipe }) => {
+      const bitmaps = await Promise.all(images.map(({ image }) => createImageBitmap(image)));
+      window.asked = [recipe, bitmaps.map((bitmap) => [bitmap.width, bitmap.height])];
+      throw Object.assign(new Error('lost'), { code: 'DEVICE_LOST' });
+    };
+  });
+  await teach(page).click();
+  await page.waitForFunction(() => window.asked);
+  // Up to twice the model's sides, and never enlarged.
+  assert.deepEqual(await page.evaluate(() => window.asked), [{ classImages: 0, buckets: true }, [[362, 181], [50, 150], [400, 100]]]);
+  await page.reload();
+  await page.getByRole('button', { name: 'Go on' }).click();
+  await list.nth(2).waitFor();
+  assert.equal(await page.locator('#teach-buckets').isChecked(), true);
+  await sized([[296, 148], [99, 296], [296, 74]]);
+  await page.locator('#teach-takes').getByText('Pictures are learnt at ').waitFor({ timeout: PATIENCE });
+  assert.match(await page.locator('#teach-takes').innerText(), / Pictures are learnt at 256 × 64 \(1\), 160 × 96 \(1\), 64 × 192 \(1\)\.$/);
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await teach(page).waitFor();
+});
+
 test('a picture is cropped by keys, by dragging and by zooming, or taken by the camera; a refusal is a sentence', async () => {
   const page = await visitor(it, { init: () => {
     navigator.mediaDevices.getUserMedia = async () => {
@@ -325,9 +358,7 @@ test('a picture is cropped by keys, by dragging and by zooming, or taken by the 
     };
   } });
   await ready(page);
-  const wide = new PNG({ width: 400, height: 200 }); // red, green, blue, black, from left to right
-  for (let i = 0; i < 400 * 200; i++) wide.data.set([...[[255, 0, 0], [0, 255, 0], [0, 0, 255], [0, 0, 0]][Math.floor((i % 400) / 100)], 255], 4 * i);
-  await page.locator('#teach-files').setInputFiles({ name: 'wide.png', mimeType: 'image/png', buffer: PNG.sync.write(wide) });
+  await page.locator('#teach-files').setInputFiles(striped(400, 200));
   const list = page.locator('.teach-pictures canvas');
   await list.waitFor();
   const corners = (canvas) => canvas.evaluate((element) => [0.02, 0.98].map((x) => [...element.getContext('2d').getImageData(x * element.width, element.height / 2, 1, 1).data].slice(0, 3).join()));
@@ -444,14 +475,14 @@ test('what belongs to the thing is painted: by hand, by keys, back and again; cu
       };
       const { width } = await values(images[0].image);
       window.asked = { width, masks: await Promise.all(images.map(({ mask }) => (mask ? values(mask) : null))), classPrompts };
-      onBegin({ weights: null, kept: 30e6, learnt: 11e6, again: 12, parts: 12, rank: 4, askedRank: 16 });
+      onBegin({ weights: null, kept: 30e6, learnt: 11e6, again: 12, parts: 12, rank: 4, askedRank: 16, shapes: [{ width: 160, height: 96, pictures: 1 }, { width: 128, height: 128, pictures: 2 }] });
       throw Object.assign(new Error('lost'), { code: 'DEVICE_LOST' });
     };
   });
   await teach(page).click();
   await page.waitForFunction(() => window.asked);
   await page.locator('#teach-takes').getByText('It takes 41 MB of memory beside the model. There is little of it: 12 of 12 parts of the model are computed twice, '
-    + 'and it learns at rank 4 in place of 16.').waitFor();
+    + 'and it learns at rank 4 in place of 16. Pictures are learnt at 160 × 96 (1), 128 × 128 (2).').waitFor();
   const { width: side, masks: [first, ...others], classPrompts } = await page.evaluate(() => window.asked);
   assert.deepEqual(others, [null, null]);
   assert.equal(first.width, side, 'as large as its picture');
@@ -574,6 +605,12 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
       empty: await said(og.train({ ...base, images: [{ image, mask: new ImageData(64, 64) }] })),
       other: await said(og.train({ ...base, images: [{ image, mask }], checkpoint: kept.checkpoint })),
     };
+    // Pictures of two shapes, each at its own.
+    const shaped = [];
+    await og.train({
+      ...base, recipe: { ...base.recipe, steps: 2, buckets: true }, images: [image, new ImageData(90, 60)],
+      onBegin: ({ shapes }) => shaped.push(...shapes), onStep: (told) => shaped.push(told.loss),
+    });
     const added = await og.networks.add(file, { name: 'zorp' });
     const word = { ...base, preset: 'word', name: 'zorp' };
     const { kind, file: own } = await og.train({ ...word, recipe: { ...base.recipe, vectors: 2, initial: 'cat' } });
@@ -583,7 +620,7 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
       unsaid: await said(og.train({ ...word, name: 'plim', classPrompts: ['a cat'] })),
       both: await said(og.train({ ...word, recipe: { initial: 'cat', layers: 'attention' } })),
     });
-    return { embedded, before, masked, memory, whole, parts, stopped, kept: kept.step, step, same, wrong, about: added.about };
+    return { embedded, shaped, before, masked, memory, whole, parts, stopped, kept: kept.step, step, same, wrong, about: added.about };
   });
   assert.match(answers.before, /^INVALID_INPUT model: /);
   assert.equal(answers.step, 4);
@@ -602,8 +639,10 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
   assert.match(answers.wrong.both, /^INVALID_INPUT vectors: are learnt alone/);
   assert.equal(answers.masked.length, 1);
   assert.notEqual(answers.masked[0], answers.whole[0], 'another mean of the same errors');
-  const { weights, kept, learnt, again, rank: at, askedRank } = answers.memory;
-  assert.deepEqual([weights, again, at, askedRank], [null, 0, 16, 16]);
+  const { weights, kept, learnt, again, rank: at, askedRank, shapes } = answers.memory;
+  assert.deepEqual([weights, again, at, askedRank, shapes], [null, 0, 16, 16, []]);
+  assert.deepEqual(answers.shaped.slice(0, 2), [{ width: 160, height: 96, pictures: 1 }, { width: 128, height: 128, pictures: 1 }]);
+  assert.ok(answers.shaped.length === 4 && answers.shaped.slice(2).every((loss) => loss > 0 && loss < 10), answers.shaped.join());
   assert.ok(kept > 1e6 && learnt > 1e6, `${kept} and ${learnt} bytes`);
   assert.match(mask, /^INVALID_INPUT mask: .*that of picture 1 has 64×32 pixels, another shape than the picture's 64×64/);
   assert.match(empty, /^INVALID_INPUT mask: .*nothing is painted in that of picture 1/);

@@ -2,7 +2,7 @@
 
 import { make } from '../js/dom.js';
 import { button, panel } from './dialog.js';
-import { CLOSEST, WHOLE, drawCrop, moved } from './square.js';
+import { CLOSEST, WHOLE, drawCrop, moved, sizeOf } from './square.js';
 import { TEXTS as T } from './texts.js';
 
 /** Pixels of what is shown. */
@@ -22,7 +22,7 @@ const KEYS = {
  */
 export async function askCrop(one, aspect, title) {
   const bitmap = await createImageBitmap(one.image);
-  const canvas = make('canvas', { width: SIDE, height: Math.round(SIDE / aspect), tabIndex: 0, role: 'application', ariaLabel: T.cutLabel });
+  const canvas = make('canvas', { ...sizeOf(SIDE, aspect), tabIndex: 0, role: 'application', ariaLabel: T.cutLabel });
   const zoom = make('input', { type: 'range', min: '1', max: String(CLOSEST), step: '0.01', id: 'teach-zoom' });
   let { crop } = one;
   const show = () => {

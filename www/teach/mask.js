@@ -5,7 +5,7 @@ import { Brush, outline } from '../paint/brush.js';
 import { pngOf, valuesOf } from '../paint/files.js';
 import { Mask } from '../paint/mask.js';
 import { button, panel } from './dialog.js';
-import { drawCrop, partOf } from './square.js';
+import { drawCrop, partOf, sizeOf } from './square.js';
 import { TEXTS as T } from './texts.js';
 
 /** Pixels of what is shown, and of a mask's longer side. */
@@ -15,12 +15,6 @@ const SIZES = { from: 0.01, to: 0.4, usual: 0.09 };
 /** How little is seen of what does not count. */
 const VEIL = 0.82;
 
-/** How large the mask of a picture is. @param {{width: number, height: number}} picture */
-function sizeOf({ width, height }) {
-  const scale = FINE / Math.max(width, height);
-  return [width, height].map((side) => Math.max(1, Math.round(side * scale)));
-}
-
 /**
  * Asks for the mask. Resolves with it as a PNG of the picture's shape, with null where all of the picture counts, and with undefined
  * where it is to stay as it is.
@@ -29,7 +23,7 @@ function sizeOf({ width, height }) {
  */
 export async function askMask(one, aspect, title) {
   const bitmap = await createImageBitmap(one.image);
-  const [width, height] = sizeOf(bitmap);
+  const { width, height } = sizeOf(FINE, bitmap.width / bitmap.height);
   const mask = new Mask(width, height);
   if (one.mask) mask.put((await valuesOf(one.mask, width, height)).values);
   return new Promise((resolve) => new Painting(bitmap, one.crop, mask, aspect, title, resolve));
@@ -48,7 +42,7 @@ class Painting {
    */
   constructor(bitmap, crop, mask, aspect, title, answer) {
     Object.assign(this, { bitmap, crop, mask });
-    this.#canvas = make('canvas', { className: 'teach-mask', width: SIDE, height: Math.round(SIDE / aspect), tabIndex: 0, role: 'application', ariaLabel: T.maskLabel });
+    this.#canvas = make('canvas', { className: 'teach-mask', ...sizeOf(SIDE, aspect), tabIndex: 0, role: 'application', ariaLabel: T.maskLabel });
     this.#veil = Object.assign(document.createElement('canvas'), { width: mask.width, height: mask.height });
     const part = partOf(mask, crop, aspect);
     this.#brush = new Brush({

@@ -4,7 +4,7 @@ import { make } from '../js/dom.js';
 import { takePictures } from './camera.js';
 import { askCrop } from './crop.js';
 import { askMask, drawMasked } from './mask.js';
-import { WHOLE, drawCrop, squareOf } from './square.js';
+import { WHOLE, drawCrop, ownAspect, ownSize, sizeOf, squareOf } from './square.js';
 import { TEXTS as T } from './texts.js';
 
 export const LEAST = 3;
@@ -15,7 +15,7 @@ const SMALL = 96;
 const BLURRED = 3;
 /** Larger pictures are made smaller when they come, one after the other: forty from a camera would fill the memory. Pixels of the longer side. */
 const LARGEST = 1536;
-/** Pixels of the small pictures in the list. */
+/** Pixels of the longer side of the small pictures in the list. */
 const SHOWN = 296;
 
 /**
@@ -30,7 +30,7 @@ export class PictureSet extends EventTarget {
   #notes = make('ul', { className: 'teach-notes', ariaLive: 'polite' });
   /** @type {string[]} */ #unread = [];
   /** What all are called that were given no words of their own. */ #common = '';
-  /** Width by height of what is learnt from. */ #aspect = 1;
+  /** Width by height of what is learnt from; null: each picture keeps its own. @type {number | null} */ #aspect = 1;
   /** Those that came before are looked at first. */ #adding = Promise.resolve();
 
   constructor() {
@@ -63,10 +63,11 @@ export class PictureSet extends EventTarget {
     return new Set(this.pictures.map(({ hash }) => hash)).size;
   }
 
-  /** What shape is learnt from. @param {number} aspect width by height */
+  /** What shape is learnt from. @param {number | null} aspect width by height; null: each picture keeps its own */
   shaped(aspect) {
     if (aspect === this.#aspect) return;
     this.#aspect = aspect;
+    this.#list.classList.toggle('teach-own', aspect === null);
     for (const one of this.pictures) this.#paint(one);
   }
 
@@ -106,20 +107,30 @@ export class PictureSet extends EventTarget {
     this.#draw();
   }
 
-  /** All of them as they were brought and as they are learnt from, in pixels of the model. @param {number} width @param {number} height */
+  /**
+   * All of them as they were brought and as they are learnt from: in pixels of the model, or in their own shapes.
+   * @param {number} width @param {number} height
+   */
   async cut(width, height) {
     const all = [];
-    for (const { image, caption, crop, mask } of this.pictures) {
-      const counts = mask && await squareOf(mask, crop, width, height);
-      all.push({ image, caption, crop, mask, square: await squareOf(image, crop, width, height), counts });
+    for (const one of this.pictures) {
+      const { image, caption, crop, mask } = one;
+      const size = this.#aspect === null ? ownSize(one, crop, width * height) : { width, height };
+      const counts = mask && await squareOf(mask, crop, size);
+      all.push({ image, caption, crop, mask, square: await squareOf(image, crop, size), counts });
     }
     return all;
   }
 
   /** @param {One} one */
+  #aspectOf(one) {
+    return this.#aspect ?? ownAspect(one);
+  }
+
+  /** @param {One} one */
   async #paint(one) {
     const bitmap = await createImageBitmap(one.image);
-    Object.assign(one.canvas, { width: SHOWN, height: Math.round(SHOWN / this.#aspect) });
+    Object.assign(one.canvas, sizeOf(SHOWN, this.#aspectOf(one)));
     drawCrop(one.canvas.getContext('2d'), bitmap, one.crop);
     bitmap.close();
     if (one.mask) await drawMasked(one.canvas.getContext('2d'), one.mask, one.crop);
@@ -133,7 +144,7 @@ export class PictureSet extends EventTarget {
         make('button', { type: 'button', className: 'button small ghost', textContent, ariaLabel, title: ariaLabel });
       const cut = button(T.cut, T.cutOne(at + 1));
       cut.addEventListener('click', async () => {
-        const crop = await askCrop(one, this.#aspect, T.cutOne(at + 1));
+        const crop = await askCrop(one, this.#aspectOf(one), T.cutOne(at + 1));
         cut.focus();
         if (!crop) return;
         one.crop = crop;
@@ -142,7 +153,7 @@ export class PictureSet extends EventTarget {
       const mask = button(T.mask, T.maskOne(at + 1));
       mask.setAttribute('aria-pressed', String(one.mask !== null));
       mask.addEventListener('click', async () => {
-        const painted = await askMask(one, this.#aspect, T.maskOne(at + 1));
+        const painted = await askMask(one, this.#aspectOf(one), T.maskOne(at + 1));
         mask.focus();
         if (painted === undefined) return;
         one.mask = painted;

@@ -1,4 +1,4 @@
-/** Which part of a picture is learnt from: a square of it, or whatever shape the model draws. */
+/** Which part of a picture is learnt from: a square of it, whatever shape the model draws, or the picture's own. */
 
 /**
  * The middle of that part in shares of the picture's width and height, and how much smaller it is than the largest there is.
@@ -9,6 +9,28 @@
 export const WHOLE = { x: 0.5, y: 0.5, zoom: 1 };
 /** So small a part is still a picture. */
 export const CLOSEST = 6;
+/** Pictures that keep their shapes are no longer than this times their other side: the engine has none for others. */
+const LONGEST = 4;
+/** Of those the engine makes the size that it learns at; it is given up to so many times the sides. */
+const FINE = 2;
+
+/** The shape of a picture that keeps its own, width by height. @param {{width: number, height: number}} picture */
+export const ownAspect = ({ width, height }) => Math.min(LONGEST, Math.max(1 / LONGEST, width / height));
+
+/** A size of a shape whose longer side is given. @param {number} side @param {number} aspect width by height */
+export const sizeOf = (side, aspect) => ({
+  width: Math.max(1, Math.round(side * Math.min(1, aspect))), height: Math.max(1, Math.round(side * Math.min(1, 1 / aspect))),
+});
+
+/**
+ * How large the part of a picture that keeps its shape is cut, for a model that learns from so many pixels.
+ * @param {{width: number, height: number}} picture @param {Crop} crop @param {number} pixels
+ */
+export function ownSize(picture, crop, pixels) {
+  const part = partOf(picture, crop, ownAspect(picture));
+  const scale = Math.min(1, FINE * Math.sqrt(pixels / (part.width * part.height)));
+  return { width: Math.max(1, Math.round(part.width * scale)), height: Math.max(1, Math.round(part.height * scale)) };
+}
 
 /**
  * The part in pixels, moved to where it lies within the picture.
@@ -46,9 +68,9 @@ export function drawCrop(context, bitmap, crop) {
 
 /**
  * What is learnt from, as a file without losses: the same pixels on another day.
- * @param {Blob} image @param {Crop} crop @param {number} width @param {number} height @returns {Promise<Blob>}
+ * @param {Blob} image @param {Crop} crop @param {{width: number, height: number}} size @returns {Promise<Blob>}
  */
-export async function squareOf(image, crop, width, height) {
+export async function squareOf(image, crop, { width, height }) {
   const bitmap = await createImageBitmap(image);
   try {
     const canvas = new OffscreenCanvas(width, height);

@@ -31,6 +31,8 @@ export const TEXTS = {
   rank: 'Rank',
   rate: 'Learning rate',
   classImages: 'Pictures of the kind, drawn beforehand',
+  buckets: 'Pictures keep their shapes',
+  bucketsHint: 'Each is learnt in the shape most like its own, of as many pixels, instead of cut to one shape (aspect buckets).',
   details: 'Details',
   start: 'Teach it',
   stop: 'Stop',
@@ -50,6 +52,8 @@ export const TEXTS = {
     const less = rank < askedRank ? `, and it learns at rank ${rank} in place of ${askedRank}` : '';
     return again || less ? `${takes} ${twice}${less}.` : takes;
   },
+  shapes: (/** @type {import('../protocol.d.ts').TrainMemory} */ { shapes }) => (shapes.length
+    ? ` Pictures are learnt at ${shapes.map(({ width, height, pictures }) => `${width} × ${height} (${pictures})`).join(', ')}.` : ''),
   curve: 'How far off it is',
   curveText: 'The line wanders, for every step is another noise. What counts is whether the pictures get like yours.',
   samples: 'The same seed, as it learns',

@@ -57,6 +57,7 @@ export class Teach {
   #alone = make('p', { className: 'quiet', textContent: T.isWord, hidden: true });
   #numbers = Object.fromEntries([['steps', T.steps], ['rank', T.rank], ['rate', T.rate], ['classImages', T.classImages]].map(([name, label]) =>
     [name, { label, field: make('input', { type: 'number', id: `teach-${name}`, min: '0', step: 'any', placeholder: 'the preset’s' }) }]));
+  #buckets = make('input', { type: 'checkbox', id: 'teach-buckets' });
   #go = make('button', { type: 'button', className: 'button primary', id: 'teach-go', textContent: T.start });
   #status = make('p', { className: 'teach-status', role: 'status' });
   #takes = make('p', { className: 'quiet', id: 'teach-takes', hidden: true });
@@ -82,10 +83,12 @@ export class Teach {
         make('p', { className: 'quiet', textContent: `${T.home} ${T.person}` })),
       section(T.what, make('div', { className: 'teach-fields' }, labelled(T.word, this.#word, T.wordHint), labelled(T.kind, this.#kind, T.kindHint), this.#kinds)),
       section(T.learn, make('div', { className: 'teach-fields' }, labelled(T.preset, this.#preset)), this.#alone,
-        make('details', { className: 'teach-details' }, make('summary', { textContent: T.details }), make('div', { className: 'teach-fields' }, ...numbers)),
+        make('details', { className: 'teach-details' }, make('summary', { textContent: T.details }), make('div', { className: 'teach-fields' }, ...numbers),
+          switched(T.buckets, this.#buckets, T.bucketsHint)),
         this.#learns, this.#problem, make('div', { className: 'teach-go' }, this.#go, this.#status), this.#takes, this.#unkept, this.#seen),
       this.#after, make('p', { className: 'teach-forget' }, remove));
     for (const field of [this.#word, this.#kind, this.#preset]) field.addEventListener('input', () => this.#named());
+    this.#buckets.addEventListener('change', () => this.#shape());
     this.#set.addEventListener('change', () => this.#say(''));
     this.#preset.addEventListener('change', () => this.#chosen());
     addEventListener('beforeunload', (event) => this.#stop && event.preventDefault());
@@ -108,13 +111,19 @@ export class Teach {
     const { model } = this.page.session;
     if (model === this.#model || this.#stop) return;
     this.#model = model;
-    const { knows, synonyms = {}, width, height, name } = model;
+    const { knows, synonyms = {}, name } = model;
     const things = Object.values(knows?.things ?? {}).flat();
     this.#kinds.replaceChildren(...things.map((value) => make('option', { value })));
     this.known = new Set([...things.flatMap((thing) => thing.split(' ')), ...Object.entries(synonyms).flat(2)]);
     this.#learns.textContent = T.model(name ?? 'The model');
-    this.#set.shaped(width / height || 1);
+    this.#shape();
     this.#named();
+  }
+
+  /** What shape is learnt from. */
+  #shape() {
+    const { width, height } = this.#model;
+    this.#set.shaped(this.#buckets.checked ? null : width / height || 1);
   }
 
   /** The words for pictures that have none of their own. */
@@ -171,10 +180,12 @@ export class Teach {
 
   /** @param {Kept} kept */
   async #goOn(kept) {
-    const { word, kind, preset, ...numbers } = kept.asked;
+    const { word, kind, preset, buckets = false, ...numbers } = kept.asked;
     Object.assign(this.#word, { value: word });
     Object.assign(this.#kind, { value: kind });
     this.#preset.value = preset;
+    this.#buckets.checked = buckets;
+    this.#shape();
     this.#chosen();
     for (const [name, value] of Object.entries(numbers)) this.#numbers[name].field.value = value ?? '';
     this.#set.clear();
@@ -224,7 +235,7 @@ export class Teach {
   /** What the fields say, as it is kept. @param {import('../protocol.d.ts').ModelInfo} model @param {string} word @param {string} kind @returns {Promise<Kept>} */
   async #asked(model, word, kind) {
     const number = (/** @type {string} */ name) => (this.#numbers[name].field.value === '' ? null : this.#numbers[name].field.valueAsNumber);
-    const asked = { word, kind, preset: this.#preset.value, steps: number('steps'), rank: number('rank'), rate: number('rate'), classImages: number('classImages') };
+    const asked = { word, kind, preset: this.#preset.value, buckets: this.#buckets.checked, steps: number('steps'), rank: number('rank'), rate: number('rate'), classImages: number('classImages') };
     const pictures = await this.#set.cut(model.width, model.height);
     return { id: this.#unbegun ?? crypto.randomUUID(), begun: Date.now(), pictures, asked, model: model.id, modelName: model.name, side: 0, step: 0, checkpoint: null, file: null };
   }
@@ -264,15 +275,16 @@ export class Teach {
 
   /** @param {Kept} given @param {AbortSignal} signal @returns {import('../api.d.ts').TrainOptions} */
   #request(given, signal) {
-    const { word, kind, preset, steps, rank, rate, classImages } = given.asked;
+    const { word, kind, preset, buckets = null, steps, rank, rate, classImages } = given.asked;
+    const numbers = isWord(given.asked) ? { steps, vectorLearningRate: rate } : { steps, rank, alpha: rank, learningRate: rate, classImages };
     return {
       images: given.pictures.map(({ square, caption, counts }) => ({ image: square, caption, mask: counts ?? undefined })),
       classPrompts: isWord(given.asked) ? [kind] : classPromptsOf(this.page.session.model, given.asked),
       name: word, trigger: `${word} ${kind}`, ...(given.side && { width: given.side, height: given.side }),
       preset: /** @type {any} */ (preset), saveEvery: steps ? Math.ceil(steps / LOOKS) : EVERY, checkpoint: given.checkpoint ?? undefined, signal,
-      recipe: Object.fromEntries(Object.entries(isWord(given.asked) ? { steps, vectorLearningRate: rate } : { steps, rank, alpha: rank, learningRate: rate, classImages }).filter(([, value]) => value !== null)),
+      recipe: Object.fromEntries(Object.entries({ ...numbers, buckets }).filter(([, value]) => value !== null)),
       onPrepare: ({ what, done, all: count }) => { this.#status.textContent = `${what === 'class' ? T.class : T.encode}: ${done} / ${count}`; },
-      onBegin: (memory) => Object.assign(this.#takes, { hidden: false, textContent: T.takes(memory) }),
+      onBegin: (memory) => Object.assign(this.#takes, { hidden: false, textContent: T.takes(memory) + T.shapes(memory) }),
       onStep: (step) => {
         this.#curve.add(step);
         this.#status.textContent = T.progress(step.step, step.steps, ...this.#left(step));
@@ -346,6 +358,13 @@ const section = (textContent, ...children) => make('section', { className: 'shel
 
 /** @param {string} id @param {string} value */
 const text = (id, value) => make('input', { type: 'text', id, value, autocomplete: 'off' });
+
+/** A setting that is on or off. @param {string} label @param {HTMLInputElement} field @param {string} hint */
+function switched(label, field, hint) {
+  field.setAttribute('aria-describedby', `${field.id}-hint`);
+  return make('div', { className: 'teach-switched' }, make('label', { className: 'switch' }, field, label),
+    make('span', { className: 'quiet', id: `${field.id}-hint`, textContent: hint }));
+}
 
 /** @param {string} label @param {any} field @param {string} [hint] */
 function labelled(label, field, hint) {

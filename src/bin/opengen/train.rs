@@ -93,6 +93,10 @@ pub struct Args {
     /// Mirror pictures half of the time.
     #[arg(long)]
     flip: bool,
+    /// Let pictures keep their shapes: each is cut to the one most like its own of several of about as many pixels as --size has
+    /// (aspect ratio buckets), instead of to --size.
+    #[arg(long)]
+    buckets: bool,
     /// γ of min-SNR weighting, such as 5.
     #[arg(long)]
     min_snr: Option<f64>,
@@ -151,6 +155,7 @@ impl Args {
             prior_weight: self.prior_weight.unwrap_or(usual.prior_weight),
             caption_dropout: self.caption_dropout.unwrap_or(usual.caption_dropout),
             flip: self.flip,
+            buckets: self.buckets,
             min_snr: self.min_snr.or(usual.min_snr),
             noise_offset: self.noise_offset.unwrap_or(usual.noise_offset),
             seed: self.seed,
@@ -205,6 +210,9 @@ pub async fn run(args: Args) -> Result<()> {
     let (rank, asked) = (training.recipe().rank, training.asked_rank());
     if rank < asked {
         eprintln!("there was too little memory for rank {asked}: it learns at rank {rank}");
+    }
+    for ([width, height], count) in training.shapes() {
+        eprintln!("{count} {} cut to {width}x{height}", if *count == 1 { "is" } else { "are" });
     }
     eprintln!(
         "{} pictures{}; {} numbers are learnt in {} steps",

@@ -8,34 +8,34 @@ use crate::plan::{Graph, Outside};
 use crate::train::learner::Text;
 use crate::train::optimizer::{AdamW, clipping};
 
-/// A graph on the processor, and what the optimizer remembers.
+/// Graphs of several sizes on the processor, which learn the same, and what the optimizer remembers.
 pub struct CpuLearner {
-    executable: Executable,
+    executables: Vec<Executable>,
     memory: Memory,
     means: Vec<Vec<f32>>,
     squares: Vec<Vec<f32>>,
 }
 
 impl CpuLearner {
-    /// Binds the graph.
-    pub fn new(weights: &Weights, graph: Graph, learnt: &Learnt) -> Result<CpuLearner> {
-        let executable = Executable::new(graph, weights)?;
-        let memory = Memory::new(&[&executable]);
+    /// Binds the graphs.
+    pub fn new(weights: &Weights, graphs: Vec<Graph>, learnt: &Learnt) -> Result<CpuLearner> {
+        let executables = Executable::all(graphs, weights)?;
+        let memory = Memory::new(&executables.iter().collect::<Vec<_>>());
         let means: Vec<Vec<f32>> = learnt.lengths().map(|len| vec![0.0; len]).collect();
-        Ok(CpuLearner { executable, memory, squares: means.clone(), means })
+        Ok(CpuLearner { executables, memory, squares: means.clone(), means })
     }
 
     pub fn run(&mut self, inputs: &Inputs<'_>, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
-        self.memory.write(Outside::Sample, inputs.sample)?;
-        self.memory.write(Outside::Target, inputs.target)?;
+        self.memory.write_first(Outside::Sample, inputs.sample)?;
+        self.memory.write_first(Outside::Target, inputs.target)?;
         self.memory.write(Outside::Time, inputs.time)?;
         match inputs.text {
             Text::Tokens(ids) => self.memory.write_ids(Outside::Tokens, ids)?,
             Text::Embeddings(states) => self.memory.write(Outside::Embeddings(0), states)?,
         }
-        self.memory.write(Outside::LossWeights, inputs.weights)?;
-        self.executable.run(&mut self.memory, cancelled)?;
-        Ok(self.memory.read(Outside::Prediction)?.to_vec())
+        self.memory.write_first(Outside::LossWeights, inputs.weights)?;
+        self.executables[inputs.graph].run(&mut self.memory, cancelled)?;
+        Ok(self.memory.read(Outside::Prediction)?[..inputs.sample.len()].to_vec())
     }
 
     pub fn tensors(&self, state: State) -> Result<Vec<Vec<f32>>> {

@@ -12,11 +12,11 @@ use crate::plan::{Dispatch, External, Graph, Outside, Plan, Target, lower, padde
 use crate::train::learner::Text;
 use crate::train::optimizer::{AdamW, share_of};
 
-/// A graph on a device, its optimizer, and how tensors lie there.
+/// Graphs of several sizes on a device, which learn the same, their optimizer, and how tensors lie there.
 pub struct GpuLearner {
     memory: Memory,
-    /// Forwards and back.
-    graph: Executable,
+    /// Forwards and back, of each size.
+    graphs: Vec<Executable>,
     optimizer: Executable,
     /// Of the optimizer's dispatches: whose tensors.
     parts: Vec<Part>,
@@ -35,30 +35,33 @@ struct Part {
 }
 
 impl GpuLearner {
-    /// Lowers and binds the graph, whose ranks are multiples of 4.
+    /// Lowers and binds the graphs, whose ranks are multiples of 4.
     pub async fn new(
         context: &Context,
         weights: &Weights,
-        graph: &Graph,
+        graphs: &[Graph],
         learnt: &Learnt,
     ) -> Result<GpuLearner> {
         let layout = Layout::of(learnt);
         let target = Target { elem: Elem::F32, ..context.target() };
-        let plan = lower(graph, target, &|decl| weights.stored_type(decl))?;
+        let lowered = |graph| lower(graph, target, &|decl| weights.stored_type(decl));
+        let plans = graphs.iter().map(lowered).collect::<Result<Vec<Plan>>>()?;
         let parts = layout.parts(learnt);
         let bytes = 4 * layout.len as u64;
         let optimizer = optimizer(&parts, bytes);
         let squares = square_sums(&layout);
         let gradients = External { outside: Outside::AllGradients, bytes };
         let forget = Plan { externals: vec![gradients], clears: vec![0], ..Plan::default() };
-        let prediction = plan.externals.iter().find(|external| external.outside == Outside::Prediction);
-        let prediction = prediction.map_or(0, |external| external.bytes);
+        let externals = plans.iter().flat_map(|plan| &plan.externals);
+        let predictions = externals.filter(|external| external.outside == Outside::Prediction);
+        let prediction = predictions.map(|external| external.bytes).max().unwrap_or(0);
         let bound = context.guarded(|| {
-            let memory = Memory::new(context, &[&plan, &optimizer, &squares]);
+            let all = plans.iter().chain([&optimizer, &squares]);
+            let memory = Memory::new(context, &all.collect::<Vec<_>>());
             let bind = |plan: &Plan, weights: &Weights| Executable::new(context, plan, weights, &memory);
             let none = Weights::none(context);
             Ok(GpuLearner {
-                graph: bind(&plan, weights)?,
+                graphs: plans.iter().map(|plan| bind(plan, weights)).collect::<Result<_>>()?,
                 optimizer: bind(&optimizer, &none)?,
                 squares: bind(&squares, &none)?,
                 forget: bind(&forget, &none)?,
@@ -83,8 +86,11 @@ impl GpuLearner {
             Text::Embeddings(states) => write(Outside::Embeddings(0), states)?,
         }
         write(Outside::LossWeights, inputs.weights)?;
-        self.graph.run(cancelled).await?;
-        Ok(bytemuck::pod_collect_to_vec(&self.prediction.read(&self.memory).await?))
+        self.graphs[inputs.graph].run(cancelled).await?;
+        let mut prediction: Vec<f32> =
+            bytemuck::pod_collect_to_vec(&self.prediction.read(&self.memory).await?);
+        prediction.truncate(inputs.sample.len());
+        Ok(prediction)
     }
 
     pub async fn tensors(&self, state: State) -> Result<Vec<Vec<f32>>> {

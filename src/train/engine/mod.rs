@@ -31,6 +31,8 @@ pub enum State {
 
 /// What a run reads, as the graph takes it.
 pub struct Inputs<'a> {
+    /// Which of the graphs: the one of its size.
+    pub graph: usize,
     /// `[h, w, c]`, channels padded.
     pub sample: &'a [f32],
     pub target: &'a [f32],
@@ -49,14 +51,14 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// Binds a graph that learns.
-    pub async fn new(on: Resident<'_>, graph: Graph, learnt: &Learnt) -> Result<Engine> {
+    /// Binds graphs that learn the same, of several sizes.
+    pub async fn new(on: Resident<'_>, graphs: Vec<Graph>, learnt: &Learnt) -> Result<Engine> {
         Ok(match on {
             #[cfg(feature = "cpu")]
-            Resident::Cpu(weights) => Engine::Cpu(Box::new(CpuLearner::new(weights, graph, learnt)?)),
+            Resident::Cpu(weights) => Engine::Cpu(Box::new(CpuLearner::new(weights, graphs, learnt)?)),
             #[cfg(feature = "gpu")]
             Resident::Gpu(context, weights) => {
-                Engine::Gpu(Box::new(GpuLearner::new(context, weights, &graph, learnt).await?))
+                Engine::Gpu(Box::new(GpuLearner::new(context, weights, &graphs, learnt).await?))
             }
         })
     }

@@ -53,9 +53,10 @@ pub fn run(args: &Args, target: Target, (width, height): (usize, usize)) -> Resu
     recipe.begin_as("*"); // whichever word
     recipe.check()?;
     let scale = config.vae.scale();
+    let size = [height / scale, width / scale];
     let layers = |layer: &str| recipe.learns(layer);
     let asked = Asked {
-        size: [height / scale, width / scale],
+        sizes: &[size],
         tokens: config.chunk_tokens(),
         encodes: recipe.text_encoder,
         rank: recipe.rank,
@@ -64,7 +65,7 @@ pub fn run(args: &Args, target: Target, (width, height): (usize, usize)) -> Resu
         vectors,
         layers: &layers,
     };
-    let (whole, mut learns): (Graph, Learns) = graph(&config, &asked, padded(recipe.rank))?;
+    let (whole, mut learns): (Graph, Learns) = graph(&config, &asked, (size, padded(recipe.rank)))?;
     let all = parts(&whole);
     let bytes = |graph: &Graph| Ok(lower(graph, target, &*stored)?.arena_bytes());
     let (kept, _) = within(whole.clone(), args.memory, &bytes)?;
