@@ -138,12 +138,18 @@ test('what is wrong with pictures and words is said, and nothing is lost', async
   await page.getByText('“apple” means something already').waitFor();
   await page.getByLabel('What kind of thing it is').fill('cat');
   await page.locator('.teach-details > summary').click();
+  for (const [field, value, words] of [['steps', '1.5', 'Steps of learning: a whole number from 0 on'], ['rank', '-1', 'Rank: a whole number from 0 on'], ['rate', '-1', 'Learning rate: a number from 0 on']]) {
+    await page.locator(`#teach-${field}`).fill(value);
+    await teach(page).click();
+    await page.locator('.field-error').getByText(words).waitFor();
+    await page.locator(`#teach-${field}`).fill('');
+  }
   await page.locator('#teach-rank').fill('4000');
   await teach(page).click();
-  await page.getByText(/4000 asked for, expected 1 to 128/).waitFor({ timeout: PATIENCE });
+  await page.getByText(/^Rank: 4000 asked for, expected 1 to 128/).waitFor({ timeout: PATIENCE });
   await page.locator('#teach-rank').fill('0');
   await teach(page).click();
-  await page.getByText(/^[^4]*0 asked for, expected 1 to 128/).waitFor({ timeout: PATIENCE });
+  await page.getByText(/^Rank: 0 asked for, expected 1 to 128/).waitFor({ timeout: PATIENCE });
   assert.equal(await page.locator('.teach-pictures li').count(), 3);
   await page.getByRole('button', { name: 'Delete everything of this training' }).click();
   assert.equal(await page.locator('.teach-pictures li').count(), 0);

@@ -97,6 +97,7 @@ export const TEXTS = {
   blurred: (/** @type {number} */ at) => `Picture ${at} looks blurred.`,
   unread: (/** @type {string} */ name) => `${name} is no picture that this browser reads.`,
   noWords: 'Both words are needed: the new one, and what kind of thing it is.',
+  number: (/** @type {string} */ label, /** @type {boolean} */ isWhole) => `${label}: ${isWhole ? 'a whole number' : 'a number'} from 0 on is needed, or nothing for the preset’s.`,
   off: (/** @type {number} */ at) => `Without picture ${at}`,
   cut: 'Crop',
   cutOne: (/** @type {number} */ at) => `Crop picture ${at}`,

@@ -56,7 +56,7 @@ export class Teach {
   #preset = make('select', { id: 'teach-preset' }, ...T.presets.map(([value, textContent]) => make('option', { value, textContent })));
   #alone = make('p', { className: 'quiet', textContent: T.isWord, hidden: true });
   #numbers = Object.fromEntries([['steps', T.steps], ['rank', T.rank], ['rate', T.rate], ['classImages', T.classImages]].map(([name, label]) =>
-    [name, { label, field: make('input', { type: 'number', id: `teach-${name}`, min: '0', step: 'any', placeholder: 'the preset’s' }) }]));
+    [name, { label, field: make('input', { type: 'number', id: `teach-${name}`, min: '0', step: name === 'rate' ? 'any' : '1', placeholder: 'the preset’s' }) }]));
   #buckets = make('input', { type: 'checkbox', id: 'teach-buckets' });
   #go = make('button', { type: 'button', className: 'button primary', id: 'teach-go', textContent: T.start });
   #status = make('p', { className: 'teach-status', role: 'status' });
@@ -142,6 +142,13 @@ export class Teach {
     for (const name of ['rank', 'classImages']) this.#numbers[name].field.closest('.field').hidden = alone;
   }
 
+  /** What the engine says against a number, with its name here. @param {import('../errors.js').OpenGenError} error */
+  #sentence({ field, message }) {
+    const name = { learningRate: 'rate', vectorLearningRate: 'rate' }[field] ?? field;
+    const label = message.includes(' asked for, ') && this.#numbers[name]?.label;
+    return label ? `${label}: ${sentence(message)}` : sentence(message);
+  }
+
   /** Says what is wrong. @param {string} words */
   #say(words) {
     Object.assign(this.#problem, { textContent: words, hidden: !words });
@@ -201,6 +208,8 @@ export class Teach {
     if (pictures.length < LEAST) return this.#say(T.few(pictures.length));
     if (distinct < LEAST) return this.#say(T.equal(distinct));
     if (!word || !kind) return this.#say(T.noWords);
+    const wrong = Object.values(this.#numbers).find(({ field }) => !field.closest('.field').hidden && !field.validity.valid);
+    if (wrong) return this.#say(T.number(wrong.label, wrong.field.step === '1'));
     if (await isUnderWay()) return this.#say(T.elsewhere);
     if (this.#stop) return; // pressed twice
     this.#say('');
@@ -222,7 +231,7 @@ export class Teach {
       const isMemory = error.code === 'OUT_OF_MEMORY';
       const isKept = given && given.id !== this.#unbegun && error.code !== 'INVALID_INPUT';
       if (isMemory && !isKept) this.#say(T.memory);
-      else if (error.code !== 'ABORTED') this.#say([isMemory ? T.ranOut : sentence(error.message), ...(isKept ? [T.isKept] : [])].join(' '));
+      else if (error.code !== 'ABORTED') this.#say([isMemory ? T.ranOut : this.#sentence(error), ...(isKept ? [T.isKept] : [])].join(' '));
       if (error.code === 'INVALID_INPUT' && given?.id === this.#unbegun) await forget(given.id).catch(() => {}); // it would be refused again
     } finally {
       this.#stop = null;
