@@ -22,6 +22,7 @@ use opengen::Error;
 use opengen::config::ModelConfig;
 use opengen::cpu::Weights;
 use opengen::image::Rgba;
+use opengen::kernels::WeightType;
 use opengen::model;
 use opengen::pipeline::engine::{Engine, Network};
 use opengen::pipeline::stages::Stages;
@@ -60,6 +61,37 @@ impl Model {
 
     fn stages(&self) -> Stages<'_> {
         Stages::on_cpu(&self.weights)
+    }
+}
+
+/// What a large model's products unpack a panel at a time is what a small model's weights are unpacked to at once: no bit of any
+/// answer differs. Of every type by the text encoder; of one by every network, and by the decoder in slices of channels, whose
+/// matrices are sections.
+#[test]
+fn weights_that_stay_packed_are_those_that_are_unpacked() {
+    let noise = |len: usize| -> Vec<f32> { (0..len).map(|i| (i as f32 * 0.37).sin()).collect() };
+    let source = ModelSource::open(&mini()).expect("a model");
+    let decls = model::weight_decls(source.config());
+    for kind in [WeightType::F16, WeightType::Q8, WeightType::Q5, WeightType::Q4] {
+        let options = LayoutOptions { matrix_type: Some(kind), ..LayoutOptions::default() };
+        let (manifest, slabs) = weights::load(&source, &decls, options).expect("weights");
+        let (config, channels) = (&manifest.config, manifest.config.vae.latent_channels());
+        let (tokens, shape) = (config.chunk_tokens(), [1, channels, 8, 8]);
+        let latents = noise(shape.iter().product());
+        let answers = [Weights::new, Weights::packed].map(|kept| {
+            let weights = kept(&manifest, slabs.clone()).expect("weights");
+            let stages = Stages::on_cpu(&weights);
+            let text = block_on(stages.text_embeddings(config, &[vec![1; tokens]], 0)).expect("text");
+            if kind != WeightType::Q8 {
+                return vec![text];
+            }
+            let step = block_on(stages.unet(config, &latents, shape, 500.0, &text)).expect("a step");
+            let whole = block_on(stages.vae_decode(config, &latents, shape)).expect("a picture");
+            let sliced = block_on(stages.vae_decode_streamed(config, &latents, shape, 1 << 12));
+            vec![text, step, whole, sliced.expect("a picture")]
+        });
+        assert!(answers[0].iter().flatten().all(|value| value.is_finite()));
+        assert!(answers[0] == answers[1], "{kind:?}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Attention over tokens `[N, T, C]`, a block of queries at a time: the scores of a whole map are never kept.
 
-use super::gemm::{Matrix, Onto, Out, Rows, TILES, by_blocks, multiply};
+use super::gemm::{Onto, Out, Rows, TILES, by_blocks, multiply};
+use super::matrix::Matrix;
 use super::simd::{self, F4};
 use super::threads;
 

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use super::gemm::{BLOCK, Columns, Matrix, Onto, Out, Rows, by_blocks, multiply};
+use super::gemm::{BLOCK, Columns, Onto, Out, Rows, by_blocks, multiply};
+use super::matrix::Matrix;
 use crate::plan::{Conv, Shape};
 
 /// A convolution at one size.

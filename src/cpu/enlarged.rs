@@ -3,10 +3,12 @@
 //! Of the three pixels that a kernel's line reads, two are the same one of the map. Along a line, with a kernel (a, b, c) and
 //! its sum s, the two outputs that lie over the pixel d(i) are s·d(i) - a·(d(i) - d(i-1)) and s·d(i) + c·(d(i+1) - d(i)):
 //! three products for both. So it is down the columns, which makes nine products for four outputs, where the enlarged map,
-//! which is never there, would want 36. The nine matrices are sums of the kernel's taps and take as much room as it does.
+//! which is never there, would want 36. The nine matrices are sums of the kernel's taps and take as much room as it does; those of
+//! a packed matrix are made a panel at a time.
 
 use super::convolution::Geometry;
-use super::gemm::{Blocks, Columns, Matrix, Onto, PANEL, TILE, multiply_planes};
+use super::gemm::{Blocks, Columns, Onto, PANEL, TILE, multiply_planes};
+use super::matrix::Matrix;
 use super::simd::F4;
 use super::threads;
 use crate::plan::{Conv, Shape};
@@ -21,8 +23,9 @@ const PIXELS: usize = 11 * TILE;
 pub struct Enlarged {
     geometry: Geometry,
     from: Shape,
-    /// One under the other, for sum, first and last along columns, then along lines, `[9 · C, N]`.
-    matrix: Matrix,
+    /// The nine matrices one under the other, for sum, first and last along columns, then along lines, `[9 · C, N]`; none where
+    /// the kernel's is packed.
+    kept: Option<Matrix>,
 }
 
 impl Enlarged {
@@ -37,7 +40,13 @@ impl Enlarged {
         }
         let same = Shape { c: to.c, ..from };
         let geometry = Geometry::new(Conv { circular, ..Conv::same() }, from, same);
-        Some(Enlarged { geometry, from, matrix: summed(matrix, from.c) })
+        let kept = (!matrix.is_packed()).then(|| {
+            let mut panels = vec![[0.0; PANEL]; matrix.n.div_ceil(PANEL) * matrix.k];
+            let all = panels.chunks_exact_mut(matrix.k.max(1));
+            all.enumerate().for_each(|(p, sums)| summed(matrix.panel(p, &mut []), from.c, sums));
+            Matrix::of_panels(panels, matrix.k, matrix.n)
+        });
+        Some(Enlarged { geometry, from, kept })
     }
 
     /// The map with its border, which is what is read.
@@ -51,9 +60,17 @@ impl Enlarged {
     }
 
     /// The pairs of lines of output from the pixel `first` on, as many as `out` has room for; `onto` lies as `out` does.
-    pub fn multiply(&self, map: &[f32], first: usize, bias: Option<&Columns>, onto: Onto, out: &mut [f32]) {
+    pub fn multiply(
+        &self,
+        map: &[f32],
+        matrix: &Matrix,
+        first: usize,
+        bias: Option<&Columns>,
+        onto: Onto,
+        out: &mut [f32],
+    ) {
         let Shape { h, w, c, .. } = self.from;
-        let n = self.matrix.n;
+        let n = matrix.n;
         let (map, wide) = (map.as_chunks::<4>().0, w + 2);
         let (first, count) = (first / 4, out.len() / (4 * n).max(1));
         let pixels: Vec<Pixel> = (0..count)
@@ -63,16 +80,24 @@ impl Enlarged {
                 Pixel { input, output: (i / w * 4 * w + 2 * x) * n }
             })
             .collect();
-        threads::with_room(PRODUCTS * PIXELS * (c + PANEL), |room| {
-            let (inputs, sums) = room.split_at_mut(PRODUCTS * PIXELS * c);
+        threads::with_room(PRODUCTS * PIXELS * (c + PANEL) + 2 * matrix.room(), |room| {
+            let (inputs, room) = room.split_at_mut(PRODUCTS * PIXELS * c);
+            let (sums, room) = room.split_at_mut(PRODUCTS * PIXELS * PANEL);
+            let (unpacked, made) = room.split_at_mut(matrix.room());
             for pixels in pixels.chunks(PIXELS) {
                 for (pixel, inputs) in pixels.iter().zip(inputs.chunks_exact_mut(PRODUCTS * c)) {
                     let (fours, inputs) = (c / 4, inputs.as_chunks_mut::<4>().0);
                     differences(map, pixel.input * fours, [fours, wide * fours], inputs);
                 }
                 for p in 0..n.div_ceil(PANEL) {
-                    let panels = self.matrix.panel(p).chunks_exact(c);
-                    multiply_planes::<PIXELS>((inputs, pixels.len(), c), panels, sums);
+                    let weights = if let Some(kept) = &self.kept {
+                        kept.panel(p, &mut [])
+                    } else {
+                        let made = made.as_chunks_mut::<PANEL>().0;
+                        summed(matrix.panel(p, unpacked), c, made);
+                        made
+                    };
+                    multiply_planes::<PIXELS>((inputs, pixels.len(), c), weights.chunks_exact(c), sums);
                     let bias = bias.map_or(&[0.0; PANEL], |bias| &bias[p]);
                     let sums = sums.as_chunks::<PANEL>().0;
                     for (i, pixel) in pixels.iter().enumerate() {
@@ -140,14 +165,17 @@ fn outputs(sums: &[[f32; PANEL]], index: usize, bias: &[f32; PANEL]) -> [[[F4; 2
 /// The kernel's taps that each product sums, and their sign.
 const TAPS: [(&[usize], f32); 3] = [(&[0, 1, 2], 1.0), (&[0], -1.0), (&[2], 1.0)];
 
-/// The matrices of the nine products, of maps of `c` channels.
-fn summed(matrix: &Matrix, c: usize) -> Matrix {
-    Matrix::pack(PRODUCTS * c, matrix.n, |k, n| {
-        let (product, channel) = (k / c, k % c);
+/// A panel of the matrices of the nine products, `[9 · C]`, of one of the kernel, of maps of `c` channels.
+fn summed(panel: &[[f32; PANEL]], c: usize, sums: &mut [[f32; PANEL]]) {
+    for (product, sums) in sums.chunks_exact_mut(c.max(1)).enumerate() {
         let ((lines, down), (columns, across)) = (TAPS[product / 3], TAPS[product % 3]);
-        let taps = lines.iter().flat_map(|y| columns.iter().map(move |x| y * 3 + x));
-        down * across * taps.map(|tap| matrix.at(tap * c + channel, n)).sum::<f32>()
-    })
+        sums.fill([0.0; PANEL]);
+        for tap in lines.iter().flat_map(|y| columns.iter().map(move |x| y * 3 + x)) {
+            for (sums, weights) in sums.iter_mut().zip(&panel[tap * c..]) {
+                *sums = std::array::from_fn(|i| sums[i] + down * across * weights[i]);
+            }
+        }
+    }
 }
 
 #[cfg(test)]
@@ -182,7 +210,7 @@ mod tests {
             let mut got = vec![f32::NAN; add.len()];
             by_blocks(&mut got, out_channels, enlarged.block(), |first, out| {
                 let onto = Onto::These(&add[first * out_channels..][..out.len()]);
-                enlarged.multiply(&map, first, Some(&bias), onto, out);
+                enlarged.multiply(&map, &matrix, first, Some(&bias), onto, out);
             });
             assert_eq!(got, expected, "{n}x{h}x{w}x{c} {circular:?}"); // small whole numbers: no rounding
         }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use super::convolution::Geometry;
 use super::enlarged::Enlarged;
-use super::gemm::{Columns, Matrix, columns};
+use super::gemm::{Columns, columns};
 use super::lifetimes::Places;
+use super::matrix::Matrix;
 use super::memory::{Memory, Values};
 use super::ops;
 use super::weights::{Table, Weight, Weights};

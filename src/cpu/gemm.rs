@@ -3,8 +3,7 @@
 //! The matrix is packed once into panels of eight columns. A row is a few runs of neighbouring values: one for a linear
 //! layer, one per line of the kernel for a convolution over a padded map, whose patches are never copied out.
 
-use std::ops::Range;
-
+use super::matrix::Matrix;
 use super::simd::F4;
 use super::threads;
 
@@ -17,66 +16,6 @@ pub const BLOCK: usize = 16 * TILE;
 
 /// What is added to each column, in panels.
 pub type Columns = Vec<[f32; PANEL]>;
-
-/// A matrix `[k, n]` in panels of eight columns, `[n/8][k][8]`.
-pub struct Matrix {
-    panels: Columns,
-    pub k: usize,
-    pub n: usize,
-}
-
-impl Matrix {
-    /// Packs the matrix of which `at(k, n)` is an element.
-    pub fn pack(k: usize, n: usize, at: impl Fn(usize, usize) -> f32) -> Matrix {
-        let mut panels = Vec::with_capacity(n.div_ceil(PANEL) * k);
-        for first in (0..n).step_by(PANEL) {
-            let element = |row, i| if first + i < n { at(row, first + i) } else { 0.0 };
-            panels.extend((0..k).map(|row| std::array::from_fn(|i| element(row, i))));
-        }
-        Matrix { panels, k, n }
-    }
-
-    /// Packs the matrix whose columns `column` writes, one after the other.
-    pub fn from_columns(k: usize, n: usize, mut column: impl FnMut(usize, &mut [f32])) -> Matrix {
-        let mut panels = Vec::with_capacity(n.div_ceil(PANEL) * k);
-        let mut columns = vec![0.0; PANEL * k];
-        for first in (0..n).step_by(PANEL) {
-            columns.fill(0.0);
-            for (i, values) in columns.chunks_exact_mut(k.max(1)).enumerate().take(n - first) {
-                column(first + i, values);
-            }
-            panels.extend((0..k).map(|row| std::array::from_fn(|i| columns[i * k + row])));
-        }
-        Matrix { panels, k, n }
-    }
-
-    /// An element.
-    pub fn at(&self, k: usize, n: usize) -> f32 {
-        self.panels[n / PANEL * self.k + k][n % PANEL]
-    }
-
-    /// The rows of eight columns.
-    pub fn panel(&self, p: usize) -> &[[f32; PANEL]] {
-        &self.panels[p * self.k..][..self.k]
-    }
-
-    /// The matrix of some of the columns, and of some of the channels in each of the `taps` that the rows are.
-    pub fn section(&self, taps: usize, channels: Range<usize>, columns: Range<usize>) -> Matrix {
-        let (all, some) = (self.k / taps.max(1), channels.len());
-        let at = |k: usize, n: usize| {
-            let (row, column) = (k / some * all + channels.start + k % some, columns.start + n);
-            self.at(row, column)
-        };
-        Matrix::pack(taps * some, columns.len(), at)
-    }
-
-    /// The matrix of the way back, from outputs to inputs, with the `taps` of a kernel turned by half.
-    pub fn transposed(&self, taps: usize) -> Matrix {
-        let inputs = self.k / taps.max(1);
-        let at = |k: usize, n: usize| self.at((taps - 1 - k / self.n) * inputs + n, k % self.n);
-        Matrix::pack(taps * self.n, inputs, at)
-    }
-}
 
 /// Values of columns in panels.
 pub fn columns(values: &[f32]) -> Columns {
@@ -144,11 +83,11 @@ impl Onto<'_> {
 /// `rows · matrix + bias`; at most a block of rows at once is best.
 pub fn multiply(rows: Rows, matrix: &Matrix, bias: Option<&Columns>, out: &mut Out) {
     let first = out.column;
-    for p in 0..matrix.n.div_ceil(PANEL) {
+    matrix.each_panel(|p, panel| {
         let bias = bias.map_or(&[0.0; PANEL], |bias| &bias[p]);
         out.column = first + p * PANEL;
-        multiply_panel(rows, matrix.panel(p), bias, out, PANEL.min(matrix.n - p * PANEL));
-    }
+        multiply_panel(rows, panel, bias, out, PANEL.min(matrix.n - p * PANEL));
+    });
 }
 
 /// `rows · panel + bias`, of a panel's first `columns` columns.
@@ -293,27 +232,6 @@ mod tests {
                 assert_eq!(*got, expected, "{m}x{n}x{k} at {row}, {column}");
             }
         }
-    }
-    fn values(matrix: &Matrix) -> Vec<f32> {
-        (0..matrix.k).flat_map(|k| (0..matrix.n).map(move |n| matrix.at(k, n))).collect()
-    }
-
-    #[test]
-    fn columns_written_one_by_one_make_the_same_matrix() {
-        let at = |k: usize, n: usize| (k * 100 + n) as f32;
-        let write = |n: usize, column: &mut [f32]| {
-            column.iter_mut().enumerate().for_each(|(k, value)| *value = at(k, n));
-        };
-        assert_eq!(values(&Matrix::from_columns(6, 11, write)), values(&Matrix::pack(6, 11, at)));
-    }
-
-    /// Channels 1 and 2 of three in each of two taps, columns 3 to 9.
-    #[test]
-    fn a_section_has_its_channels_of_every_tap() {
-        let at = |k: usize, n: usize| (k * 100 + n) as f32;
-        let section = Matrix::pack(6, 11, at).section(2, 1..3, 3..10);
-        let expected = Matrix::pack(4, 7, |k, n| at([1, 2, 4, 5][k], n + 3));
-        assert_eq!((section.k, section.n, values(&section)), (4, 7, values(&expected)));
     }
 
     /// The columns of two maps side by side: the second adds to what the first stored.

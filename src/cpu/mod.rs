@@ -15,9 +15,11 @@ mod enlarged;
 mod executable;
 mod gemm;
 mod lifetimes;
+mod matrix;
 mod memory;
 mod norm;
 mod ops;
+mod packed;
 mod simd;
 mod threads;
 #[cfg(feature = "train")]
@@ -36,7 +38,7 @@ pub use weights::Weights;
 /// Multiplies a matrix of `rows` × `depth` ones with one of `depth` × `columns`, by the product that everything here is
 /// made of; gives a function to be timed.
 pub fn sample_product(rows: usize, depth: usize, columns: usize) -> impl Fn() {
-    let (left, matrix) = (vec![1.0; rows * depth], gemm::Matrix::pack(depth, columns, |_, _| 1.0));
+    let (left, matrix) = (vec![1.0; rows * depth], matrix::Matrix::pack(depth, columns, |_, _| 1.0));
     move || {
         let mut out = vec![0.0; rows * columns];
         let lines = gemm::Lines { values: &left, width: depth, first: 0 };

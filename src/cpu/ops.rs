@@ -2,7 +2,8 @@
 
 use super::attention::{self, Counts, Part};
 use super::executable::{Executable, Product, Way};
-use super::gemm::{Columns, Lines, Matrix, Onto, TILES, by_blocks};
+use super::gemm::{Columns, Lines, Onto, TILES, by_blocks};
+use super::matrix::Matrix;
 use super::memory::Memory;
 use super::norm::{self, Channels, Group};
 use super::simd::{self, F4};
@@ -162,7 +163,7 @@ impl Run<'_> {
                 rest(first, block);
             }),
             Way::Enlarged(enlarged) => by_blocks(out, width, enlarged.block(), |first, block| {
-                enlarged.multiply(map, first, bias, onto(first, block), block);
+                enlarged.multiply(map, matrix, first, bias, onto(first, block), block);
                 rest(first, block);
             }),
             Way::Winograd(winograd) => {

@@ -1,9 +1,11 @@
-//! A model's weights in the layout in which the processor multiplies, unpacked once from the packed records.
+//! A model's weights in the layout in which the processor multiplies: matrices of a small model as f32, those of a large one
+//! as they are packed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::gemm::Matrix;
+use super::matrix::Matrix;
+use super::packed::Packed;
 use crate::error::{Error, Result};
 use crate::kernels::WeightType;
 use crate::plan::WeightKind;
@@ -29,13 +31,33 @@ impl Table {
     }
 }
 
+/// Bytes that a model's matrices may take as f32; those of one that is larger stay as they are packed, and each product
+/// unpacks them again, a panel at a time.
+const UNPACKED: u64 = 256 << 20;
+
 /// All weights of a model, by name.
-pub struct Weights(HashMap<String, Arc<Weight>>);
+pub struct Weights {
+    by_name: HashMap<String, Arc<Weight>>,
+    /// Whether matrices stay packed.
+    packed: bool,
+}
 
 impl Weights {
-    /// Unpacks records from the bytes of their slabs, each of which is freed as soon as it is read.
+    /// Takes records from the bytes of their slabs, each of which is freed as soon as it is read.
     pub fn new<'a>(packing: impl Into<Packing<'a>>, slabs: Vec<Vec<u8>>) -> Result<Weights> {
-        let mut weights = Weights(HashMap::new());
+        let packing = packing.into();
+        let values = |record: &PackedRecord| record.matrix().map_or(0, |(n, k)| n as u64 * k as u64);
+        let packed = packing.records.iter().map(values).sum::<u64>() > UNPACKED / 4;
+        Weights::kept(packed, packing, slabs)
+    }
+
+    /// Takes them with matrices that stay as they are packed, however small the model is.
+    pub fn packed<'a>(packing: impl Into<Packing<'a>>, slabs: Vec<Vec<u8>>) -> Result<Weights> {
+        Weights::kept(true, packing, slabs)
+    }
+
+    fn kept<'a>(packed: bool, packing: impl Into<Packing<'a>>, slabs: Vec<Vec<u8>>) -> Result<Weights> {
+        let mut weights = Weights { by_name: HashMap::new(), packed };
         weights.extend(packing, 0, slabs)?;
         Ok(weights)
     }
@@ -50,7 +72,8 @@ impl Weights {
         let packing = packing.into();
         for (index, slab) in slabs.into_iter().enumerate() {
             for record in packing.records.iter().filter(|record| record.slab == first + index) {
-                self.0.insert(record.decl.name.clone(), Arc::new(Weight::of(record, &slab)?));
+                let weight = Weight::of(record, &slab, self.packed)?;
+                self.by_name.insert(record.decl.name.clone(), Arc::new(weight));
             }
         }
         Ok(())
@@ -58,36 +81,46 @@ impl Weights {
 
     /// Another record in the place of the one of its name, from its bytes.
     pub fn replace(&mut self, record: &PackedRecord, bytes: &[u8]) -> Result<()> {
-        self.0.insert(record.decl.name.clone(), Arc::new(Weight::of(&record.alone(), bytes)?));
+        let weight = Weight::of(&record.alone(), bytes, self.packed)?;
+        self.by_name.insert(record.decl.name.clone(), Arc::new(weight));
         Ok(())
     }
 
     /// A weight by name.
     pub(super) fn get(&self, name: &str) -> Result<Arc<Weight>> {
         let missing = || Error::Cpu { message: format!("the model has no weight {name}") };
-        self.0.get(name).cloned().ok_or_else(missing)
+        self.by_name.get(name).cloned().ok_or_else(missing)
     }
 }
 
 impl Weight {
-    fn of(record: &PackedRecord, slab: &[u8]) -> Result<Weight> {
+    fn of(record: &PackedRecord, slab: &[u8], packed: bool) -> Result<Weight> {
         Ok(match record.decl.kind {
             WeightKind::Vector { .. } => Weight::Vector(vector(record, slab)?),
             WeightKind::GegluVector { .. } => Weight::Vector(halves(&vector(record, slab)?)),
-            WeightKind::Matrix { .. } => {
-                let rows = PackedRows::of(record, slab)?;
-                Weight::Matrix(Matrix::from_columns(rows.k, rows.n, |row, out| rows.read(row, out)))
-            }
+            WeightKind::Matrix { .. } => matrix(&PackedRows::of(record, slab)?, packed, |column| column),
             WeightKind::Geglu { .. } => {
                 let rows = PackedRows::of(record, slab)?;
                 let half = rows.n / 2;
-                let packed = |row: usize| if row < half { 2 * row } else { 2 * (row - half) + 1 };
-                let column = |row, out: &mut [f32]| rows.read(packed(row), out);
-                Weight::Matrix(Matrix::from_columns(rows.k, rows.n, column))
+                matrix(
+                    &rows,
+                    packed,
+                    |column| {
+                        if column < half { 2 * column } else { 2 * (column - half) + 1 }
+                    },
+                )
             }
             WeightKind::Table { .. } => Weight::Table(table(record, slab)?),
         })
     }
+}
+
+/// The matrix whose columns are a record's rows, in the order that is given.
+fn matrix(rows: &PackedRows, packed: bool, row_of: impl Fn(usize) -> usize) -> Weight {
+    let kept = packed.then(|| Packed::new(rows, &row_of)).flatten().map(Matrix::packed);
+    Weight::Matrix(kept.unwrap_or_else(|| {
+        Matrix::from_columns(rows.k, rows.n, |column, out| rows.read(row_of(column), out))
+    }))
 }
 
 /// First the values, then the gates, which alternate in the record.

@@ -8,7 +8,8 @@
 use std::ops::Range;
 
 use super::convolution::Geometry;
-use super::gemm::{Blocks, Columns, Matrix, Onto, PANEL, TILE, multiply_planes};
+use super::gemm::{Blocks, Columns, Onto, PANEL, TILE, multiply_planes};
+use super::matrix::Matrix;
 use super::simd::F4;
 use super::threads;
 use crate::plan::{Conv, Shape};
@@ -113,27 +114,34 @@ impl Winograd {
 
     /// Transforms the weights of some panels of columns, to `[panels, 36, C + 2, 8]`.
     fn transform(&self, matrix: &Matrix, panels: Range<usize>, weights: &mut [f32]) {
+        let len = transformed(self.from.c);
+        let weights = &mut weights[..panels.len() * len];
+        threads::by_chunks(weights, len, |i, to| {
+            threads::with_room(matrix.room(), |room| {
+                self.transform_panel(matrix.panel(panels.start + i, room), to)
+            })
+        });
+    }
+
+    /// A panel of weights, transformed to `[36, C + 2, 8]`.
+    fn transform_panel(&self, panel: &[[f32; PANEL]], transformed: &mut [f32]) {
         let c = self.from.c;
-        let len = transformed(c);
-        threads::by_chunks(&mut weights[..panels.len() * len], len, |i, transformed| {
-            let panel = matrix.panel(panels.start + i);
-            let transformed = transformed.as_chunks_mut::<PANEL>().0;
-            for channel in 0..c {
-                let taps: [[[F4; 2]; 3]; 3] = std::array::from_fn(|y| {
-                    std::array::from_fn(|x| F4::load8(&panel[(y * 3 + x) * c + channel]))
-                });
-                for half in 0..2 {
-                    let lines = taps.map(|line| weight(line.map(|tap| tap[half])));
-                    for x in 0..INPUTS {
-                        let column = weight(std::array::from_fn(|y| lines[y][x]));
-                        for (y, value) in column.into_iter().enumerate() {
-                            let to = &mut transformed[(y * INPUTS + x) * (c + APART) + channel];
-                            to.as_chunks_mut::<4>().0[half] = value.to_array();
-                        }
+        let transformed = transformed.as_chunks_mut::<PANEL>().0;
+        for channel in 0..c {
+            let taps: [[[F4; 2]; 3]; 3] = std::array::from_fn(|y| {
+                std::array::from_fn(|x| F4::load8(&panel[(y * 3 + x) * c + channel]))
+            });
+            for half in 0..2 {
+                let lines = taps.map(|line| weight(line.map(|tap| tap[half])));
+                for x in 0..INPUTS {
+                    let column = weight(std::array::from_fn(|y| lines[y][x]));
+                    for (y, value) in column.into_iter().enumerate() {
+                        let to = &mut transformed[(y * INPUTS + x) * (c + APART) + channel];
+                        to.as_chunks_mut::<4>().0[half] = value.to_array();
                     }
                 }
             }
-        });
+        }
     }
 
     /// The columns of some panels, whose transformed weights these are, of the pixels from `first` on, as many as `out` has

@@ -80,6 +80,28 @@ impl<'a> PackedRows<'a> {
         Ok(PackedRows { record, values, scales, n, k })
     }
 
+    /// How its values are stored.
+    pub fn weight_type(&self) -> WeightType {
+        self.record.weight_type
+    }
+
+    /// A word of a matrix's row, in the order of its values.
+    pub fn word(&self, word: usize, row: usize) -> u32 {
+        let words = match self.record.weight_type {
+            WeightType::F32 => 4,
+            WeightType::F16 => 2,
+            WeightType::Q8 | WeightType::Q5 | WeightType::Q4 => 1,
+        };
+        let at = (word / words * self.n + row) * words + word % words;
+        self.values[4 * at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    }
+
+    /// The scale of a block of a matrix's row, as the bits of an f16.
+    pub fn scale_bits(&self, block: usize, row: usize) -> u16 {
+        let at = (block * self.n + row) * 2;
+        u16::from_le_bytes([self.scales[at], self.scales[at + 1]])
+    }
+
     /// Writes the values of a row, of which there are `k`.
     pub fn read(&self, row: usize, out: &mut [f32]) {
         let kind = self.record.weight_type;

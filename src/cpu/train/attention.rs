@@ -3,7 +3,8 @@
 //! <https://arxiv.org/abs/2205.14135>, appendix B).
 
 use super::super::attention::{Counts, Part, keys_of, probabilities};
-use super::super::gemm::{Lines, Matrix, Onto, Out, Rows, multiply};
+use super::super::gemm::{Lines, Onto, Out, Rows, multiply};
+use super::super::matrix::Matrix;
 use super::super::threads;
 
 /// Queries whose scores are held at once.

@@ -2,7 +2,8 @@
 //! changes with every step.
 
 use super::super::convolution::Geometry;
-use super::super::gemm::{Lines, Matrix, Onto, Out, Rows, TILES, by_blocks, multiply};
+use super::super::gemm::{Lines, Onto, Out, Rows, TILES, by_blocks, multiply};
+use super::super::matrix::Matrix;
 use crate::plan::{Conv, Shape};
 
 /// A value as a matrix, row-major.
