@@ -5,6 +5,7 @@ mod common;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use common::families::Family;
 use common::pictures::{
@@ -24,7 +25,7 @@ use opengen::cpu::Weights;
 use opengen::image::Rgba;
 use opengen::kernels::WeightType;
 use opengen::model;
-use opengen::pipeline::engine::{Engine, Network};
+use opengen::pipeline::engine::{Engine, Network, Pause};
 use opengen::pipeline::stages::Stages;
 use opengen::pipeline::study::{self, Start};
 use opengen::pipeline::{Cancel, Dump, Event, Hires, Mask, Picture, Pipeline, Request, Tiling, Upscaler};
@@ -502,13 +503,14 @@ fn cancelled_within_a_step() {
     let pauses = Arc::new(AtomicUsize::new(0));
     let Engine::Cpu(engine) = pipeline.engine() else { panic!("not on the processor") };
     let (count, cancelling) = (pauses.clone(), cancel.clone());
-    engine.set_pause(Box::new(move || {
+    let pause: Pause = Box::new(move || {
         // The first is behind the text, the second in the middle of the first step.
         if count.fetch_add(1, Ordering::Relaxed) == 1 {
             cancelling.cancel();
         }
         Box::pin(std::future::ready(()))
-    }));
+    });
+    engine.set_pause(pause, Duration::MAX);
     let (mut steps, mut dump) = (0, Dump::default());
     let mut listen = |event| steps += usize::from(matches!(event, Event::Step { .. }));
     let result = block_on(pipeline.generate_with(&heun, &mut listen, &cancel, Some(&mut dump)));
@@ -516,6 +518,35 @@ fn cancelled_within_a_step() {
     assert_eq!((steps, pauses.load(Ordering::Relaxed)), (0, 2));
     let kept = |name: &str| dump.0.contains_key(name);
     assert!(kept("noise_pred.0") && !kept("noise_pred.0.1"), "{:?}", dump.0.keys());
+}
+
+/// And within a network, of which a large model's takes a minute: it goes on after each pause until it is cancelled there, and
+/// what pauses did not end is the picture that there is without them.
+#[test]
+fn cancelled_within_a_network() {
+    let request = Request { steps: 1, ..request(&cases::<DenoiseCase>("denoise")[0]) };
+    let drawn = |cancelled_at: usize| {
+        let mut pipeline = pipeline(&model_folder("sd1"));
+        let (cancel, pauses) = (Cancel::default(), Arc::new(AtomicUsize::new(0)));
+        let Engine::Cpu(engine) = pipeline.engine() else { panic!("not on the processor") };
+        let (count, cancelling) = (pauses.clone(), cancel.clone());
+        let pause: Pause = Box::new(move || {
+            if count.fetch_add(1, Ordering::Relaxed) + 1 == cancelled_at {
+                cancelling.cancel();
+            }
+            Box::pin(std::future::ready(()))
+        });
+        engine.set_pause(pause, if cancelled_at > 0 { Duration::ZERO } else { Duration::MAX });
+        let output = block_on(pipeline.generate(&request, &mut |_| {}, &cancel));
+        (output.map(|output| output.images), pauses.load(Ordering::Relaxed))
+    };
+    let (whole, few) = drawn(0);
+    let (paused, many) = drawn(usize::MAX);
+    assert!(many > few + 100, "{many} pauses, between networks alone {few}");
+    assert_eq!(paused.expect("a picture"), whole.expect("a picture"));
+    let (cancelled, pauses) = drawn(many / 2);
+    assert!(matches!(cancelled, Err(Error::Aborted)), "{cancelled:?}");
+    assert_eq!(pauses, many / 2);
 }
 
 #[test]

@@ -86,13 +86,27 @@ impl Executable {
 
     /// Runs the graph over the values in `memory`; stops between two nodes once `cancelled` says so.
     pub fn run(&self, memory: &mut Memory, cancelled: &dyn Fn() -> bool) -> Result<()> {
-        for (i, node) in self.graph.nodes.iter().enumerate() {
+        self.run_from(0, memory, cancelled, &|| false).map(drop)
+    }
+
+    /// Runs the nodes from `first` on, until between two of them it is `enough`; gives the node to go on with, none at the end.
+    pub fn run_from(
+        &self,
+        first: usize,
+        memory: &mut Memory,
+        cancelled: &dyn Fn() -> bool,
+        enough: &dyn Fn() -> bool,
+    ) -> Result<Option<usize>> {
+        for (i, node) in self.graph.nodes.iter().enumerate().skip(first) {
             if cancelled() {
                 return Err(Error::Aborted);
             }
+            if i > first && enough() {
+                return Ok(Some(i));
+            }
             self.node(i, node, memory)?;
         }
-        Ok(())
+        Ok(None)
     }
 
     fn node(&self, i: usize, node: &Node, memory: &mut Memory) -> Result<()> {

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::future::{Future, ready};
 use std::pin::Pin;
 
+use web_time::{Duration, Instant};
+
 use super::{Copy, Network, Pixels};
 use crate::config::ModelConfig;
 use crate::cpu::{Executable, Memory, Weights};
@@ -23,6 +25,8 @@ pub type Pause = Box<dyn Fn() -> Pin<Box<dyn Future<Output = ()>>>>;
 /// A model in ordinary memory.
 pub struct CpuEngine {
     pause: Pause,
+    /// How long a network runs before there is a pause.
+    slice: Duration,
     config: ModelConfig,
     weights: Weights,
     prepared: Option<Prepared>,
@@ -45,6 +49,7 @@ impl CpuEngine {
         let weights = Weights::new(manifest, slabs)?;
         Ok(CpuEngine {
             pause: Box::new(|| Box::pin(ready(()))),
+            slice: Duration::MAX,
             config: manifest.config.clone(),
             weights,
             prepared: None,
@@ -73,9 +78,10 @@ impl CpuEngine {
         self.weights.replace(record, bytes)
     }
 
-    /// Sets what to await between steps; natively there is nothing to wait for.
-    pub fn set_pause(&mut self, pause: Pause) {
-        self.pause = pause;
+    /// Sets what to await between steps, and between two nodes of a network once it has run for a `slice`; natively there is
+    /// nothing to wait for.
+    pub fn set_pause(&mut self, pause: Pause, slice: Duration) {
+        (self.pause, self.slice) = (pause, slice);
     }
 
     pub(in crate::pipeline) async fn pause(&self) {
@@ -182,11 +188,22 @@ impl CpuEngine {
         Ok(())
     }
 
-    pub(super) fn run(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
+    pub(super) async fn run(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
+        let mut next = self.slice(network, 0, cancel)?;
+        while let Some(node) = next {
+            self.pause().await;
+            next = self.slice(network, node, cancel)?;
+        }
+        Ok(())
+    }
+
+    /// The nodes of a network from `first` on, as many as there is time for; gives the one to go on with.
+    fn slice(&mut self, network: Network, first: usize, cancel: &Cancel) -> Result<Option<usize>> {
+        let (slice, start) = (self.slice, Instant::now());
         let Prepared { memory, networks, .. } = self.prepared()?;
         let missing = || Error::Cpu { message: format!("{network:?} is not prepared to run") };
         let (_, executable) = networks.get(&network).ok_or_else(missing)?;
-        executable.run(memory, &|| cancel.is_cancelled())
+        executable.run_from(first, memory, &|| cancel.is_cancelled(), &|| start.elapsed() >= slice)
     }
 
     pub(super) fn first_input(&mut self, params: prepare::Params) -> Result<()> {
@@ -241,16 +258,16 @@ impl CpuEngine {
         Ok(bytes(&preview::cpu::preview(&factors, bias, latents)))
     }
 
-    pub(super) fn encode(&mut self, pixels: &[f32], cancel: &Cancel) -> Result<Vec<f32>> {
+    pub(super) async fn encode(&mut self, pixels: &[f32], cancel: &Cancel) -> Result<Vec<f32>> {
         self.write(Outside::Pixels, pixels)?;
-        self.run(Network::Encoder, cancel)?;
+        self.run(Network::Encoder, cancel).await?;
         let (outside, channels) = autoencoder::encoded(&self.config.vae);
         let Shape { h, w, .. } = self.prepared()?.shape;
         self.read(outside, h * w * channels)
     }
 
-    pub(super) fn decode(&mut self, image: bool, cancel: &Cancel) -> Result<Pixels> {
-        self.run(Network::Decoder, cancel)?;
+    pub(super) async fn decode(&mut self, image: bool, cancel: &Cancel) -> Result<Pixels> {
+        self.run(Network::Decoder, cancel).await?;
         let memory = &self.prepared()?.memory;
         let image = if image { Some(memory.read(Outside::Image)?.to_vec()) } else { None };
         Ok(Pixels { bytes: pixels(memory)?, image, again: false })

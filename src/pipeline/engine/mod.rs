@@ -226,7 +226,7 @@ impl Engine {
             #[cfg(feature = "gpu")]
             Engine::Gpu(engine) => engine.run(network, cancel).await,
             #[cfg(feature = "cpu")]
-            Engine::Cpu(engine) => engine.run(network, cancel),
+            Engine::Cpu(engine) => engine.run(network, cancel).await,
         }
     }
 
@@ -267,7 +267,7 @@ impl Engine {
             #[cfg(feature = "gpu")]
             Engine::Gpu(engine) => engine.encode(pixels, cancel).await?,
             #[cfg(feature = "cpu")]
-            Engine::Cpu(engine) => engine.encode(&pixels, cancel)?,
+            Engine::Cpu(engine) => engine.encode(&pixels, cancel).await?,
         };
         if encoded.iter().all(|value| value.is_finite()) { Ok(encoded) } else { Err(Error::NoNumbers) }
     }
@@ -278,7 +278,7 @@ impl Engine {
             #[cfg(feature = "gpu")]
             Engine::Gpu(engine) => engine.decode(image, cancel).await,
             #[cfg(feature = "cpu")]
-            Engine::Cpu(engine) => engine.decode(image, cancel),
+            Engine::Cpu(engine) => engine.decode(image, cancel).await,
         }
     }
 

@@ -4,6 +4,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use js_sys::Promise;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::MessageChannel;
 use web_time::Duration;
 
 use super::super::values::Capabilities;
@@ -12,6 +16,9 @@ use crate::pipeline::stock::Stock;
 use crate::pipeline::{Engine, Enlarger, Pipeline, probe};
 use crate::weights::{Bytes, Manifest};
 use crate::{Error, Result};
+
+/// How long a network runs before messages arrive, such as the one that cancels it.
+const SLICE: Duration = Duration::from_millis(50);
 
 /// The processor: one thread of it.
 pub(in crate::web) struct Device;
@@ -61,10 +68,20 @@ impl Device {
     }
 }
 
-/// Lets the worker's event loop run.
+/// Lets the worker's event loop run, by a message to itself: a timer would make each of many turns wait for four milliseconds.
 fn pause() -> Pause {
-    Box::new(|| -> Pin<Box<dyn Future<Output = ()>>> {
-        Box::pin(gloo::timers::future::sleep(std::time::Duration::ZERO))
+    let channel = MessageChannel::new().ok();
+    Box::new(move || -> Pin<Box<dyn Future<Output = ()>>> {
+        let Some(channel) = &channel else {
+            return Box::pin(gloo::timers::future::sleep(std::time::Duration::ZERO));
+        };
+        let turn = Promise::new(&mut |resolve, _| {
+            channel.port1().set_onmessage(Some(&resolve));
+            let _ = channel.port2().post_message(&JsValue::NULL); // of nothing that cannot be sent
+        });
+        Box::pin(async move {
+            let _ = JsFuture::from(turn).await; // it is never refused
+        })
     })
 }
 
@@ -146,7 +163,7 @@ impl Loader {
     pub(in crate::web) fn finish(self) -> Result<Backend> {
         let mut pipeline = Pipeline::on_cpu(self.manifest, self.slabs)?;
         let Engine::Cpu(engine) = pipeline.engine();
-        engine.set_pause(pause());
+        engine.set_pause(pause(), SLICE);
         Ok(pipeline)
     }
 }
