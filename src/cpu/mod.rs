@@ -1,6 +1,7 @@
 //! The processor's executor of plans, as `gpu` is the device's: it interprets the same graphs, in f32.
 //!
-//! - [`Weights`]: a model's records, unpacked once into the layout of the product;
+//! - [`Weights`]: a model's records in the layout of the product, its matrices as [`matrix`] and [`packed`] have them: unpacked, or,
+//!   of a large model, as they are stored;
 //! - [`Executable`]: a graph bound to them, its values given buffers for their lifetimes;
 //! - [`Memory`]: those buffers, and what outlives a graph;
 //! - [`gemm`]: the one product under linear layers, convolutions and attention, [`simd`]: its vectors;

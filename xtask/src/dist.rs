@@ -15,6 +15,7 @@ use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 use wasm_bindgen_cli_support::Bindgen;
 
 /// The engine that computes on several threads, its features, and the folder in cargo's own that it is compiled in. It is
@@ -55,29 +56,55 @@ pub fn build(profile: Profile, parts: &mut Parts) -> Result<PathBuf> {
     })
 }
 
-/// Builds the page as a site wants it: in few files, with its compressed twins beside every file that gains from one.
+/// Builds the page as a site wants it: in few files, with its compressed twins beside every file that gains from one. The compiler
+/// works on a module by itself on one core, so the engine for several threads is compiled beside the others.
 pub fn whole(warnings: Warnings, parts: &mut Parts) -> Result<PathBuf> {
-    let dist = put_together(Profile::Release, warnings, parts, bundle::folder)?;
-    threads(Profile::Release, parts, &dist)?;
+    let profile = Profile::Release;
+    let toolchain = toolchain_for_threads(parts)?;
+    let dist = thread::scope(|scope| {
+        let compiling = toolchain.map(|toolchain| scope.spawn(move || compile_threads(toolchain, profile)));
+        let dist = put_together(profile, warnings, parts, bundle::folder);
+        if let Some(compiling) = compiling {
+            parts.part(&format!("the module {THREADS}, the rest of it"), || {
+                compiling.join().expect("a thread that waits for cargo panics only by a fault")
+            })?;
+        }
+        dist
+    })?;
+    if toolchain.is_some() {
+        add_threads(profile, parts, &dist)?;
+    }
     parts.part("compression", || compress::folder(&dist))?;
     Ok(dist)
 }
 
 /// Adds to a built page the engine that computes on several threads; where it cannot be compiled, says so in one line.
 pub fn threads(profile: Profile, parts: &mut Parts, dist: &Path) -> Result<bool> {
+    let Some(toolchain) = toolchain_for_threads(parts)? else { return Ok(false) };
+    parts.part(&format!("the module {THREADS}"), || compile_threads(toolchain, profile))?;
+    add_threads(profile, parts, dist)?;
+    Ok(true)
+}
+
+/// What compiles for several threads; where nothing does, that is said in one line.
+fn toolchain_for_threads(parts: &mut Parts) -> Result<Option<Toolchain>> {
     let toolchain = Toolchain::ensure()?;
-    if !parts.part("the standard library's source", || Ok(toolchain.has_source()))? {
-        say(
-            "the page computes on one thread of the processor: `rustup component add rust-src` gives it more",
-        );
-        return Ok(false);
+    if parts.part("the standard library's source", || Ok(toolchain.has_source()))? {
+        return Ok(Some(toolchain));
     }
-    parts.part(&format!("the module {THREADS}"), || {
-        let mut build = build_of(toolchain, profile, THREADS, THREADS_FEATURES);
-        toolchain.apply_threads(&mut build)?;
-        // Apart from the others: what is compiled for a compiler with its switch set is compiled anew without it.
-        sh::run(build.arg("--target-dir").arg(target()?.join(THREADS_TARGET)))
-    })?;
+    say("the page computes on one thread of the processor: `rustup component add rust-src` gives it more");
+    Ok(None)
+}
+
+fn compile_threads(toolchain: Toolchain, profile: Profile) -> Result<()> {
+    let mut build = build_of(toolchain, profile, THREADS, THREADS_FEATURES);
+    toolchain.apply_threads(&mut build)?;
+    // Apart from the others: what is compiled for a compiler with its switch set is compiled anew without it.
+    sh::run(build.arg("--target-dir").arg(target()?.join(THREADS_TARGET)))
+}
+
+/// Adds the engine that is compiled for several threads to a page.
+fn add_threads(profile: Profile, parts: &mut Parts, dist: &Path) -> Result<()> {
     let folder = sh::root().join("dist.threads");
     clear(&folder)?;
     fs::create_dir_all(&folder)?;
@@ -87,8 +114,7 @@ pub fn threads(profile: Profile, parts: &mut Parts, dist: &Path) -> Result<bool>
         fs::rename(folder.join(name), dist.join(name))
             .with_context(|| format!("cannot place {}", name.display()))?;
     }
-    clear(&folder)?;
-    Ok(true)
+    clear(&folder)
 }
 
 fn put_together(
