@@ -279,7 +279,10 @@ fn attention_is_its_twin(mut report: Report, variants: fn(&Gpu, Elem, u32) -> Ve
             let kv = random.values(elem, (batch * params.kv_batch_stride) as usize, 0.2, 1.5);
             let kv = if shared_qkv { &q } else { &kv };
             let masked = shared_qkv && if left_out::everything() { head_dim <= 64 } else { head_dim == 40 };
-            let masks: &[bool] = if masked { &[false, true] } else { &[false] };
+            let masks: &[_] =
+                if masked { &[(false, false), (true, false), (true, true)] } else { &[(false, false)] };
+            let mut hidden = random.words((batch * params.keys) as usize, 2);
+            hidden.iter_mut().step_by(params.keys as usize).for_each(|first| *first = 0);
             for variant in variants(gpu, elem, head_dim) {
                 // the larger the head, the longer a CPU adapter compiles
                 let slow =
@@ -290,13 +293,14 @@ fn attention_is_its_twin(mut report: Report, variants: fn(&Gpu, Elem, u32) -> Ve
                 if head_dim > variant.max_head_dim() || slow {
                     continue;
                 }
-                for &causal in masks {
-                    let spec = attention::Spec { elem, variant, head_dim, causal, shared_qkv };
-                    let expected = attention::cpu::attention(&spec, &params, &q, kv);
+                for &(causal, hides) in masks {
+                    let spec = attention::Spec { elem, variant, head_dim, causal, shared_qkv, hides };
+                    let expected = attention::cpu::attention(&spec, &params, [&q, kv], &hidden);
                     let mut buffers = vec![encode(elem, &q)];
                     if !shared_qkv {
                         buffers.push(encode(elem, kv));
                     }
+                    buffers.extend(hides.then(|| words(&hidden)));
                     buffers.push(encode(elem, &vec![0.0; expected.len()]));
                     let grid = attention::workgroups(&spec, &params);
                     let found = gpu.run(spec.clone(), grid, params.bytes(), &buffers, 1);
@@ -352,11 +356,12 @@ fn attention_reads_by_stride_and_offset() {
             v_offset: 8,
             ..attention::Params::cross(4, 19, 41, 2, 12)
         };
+        let (elem, head_dim) = (Elem::F32, 12);
         let spec =
-            attention::Spec { elem: Elem::F32, variant, head_dim: 12, causal: false, shared_qkv: false };
+            attention::Spec { elem, variant, head_dim, causal: false, shared_qkv: false, hides: false };
         let q = random.values(Elem::F32, 4 * 19 * 40, 0.0, 9.0);
         let kv = random.values(Elem::F32, 2 * 41 * 100, 0.0, 9.0);
-        let expected = attention::cpu::attention(&spec, &params, &q, &kv);
+        let expected = attention::cpu::attention(&spec, &params, [&q, &kv], &[]);
         let buffers = [&q, &kv, &vec![0.0; expected.len()]].map(|values| encode(Elem::F32, values));
         let found = gpu.run(spec.clone(), attention::workgroups(&spec, &params), params.bytes(), &buffers, 1);
         report.check(Elem::F32, (&spec, params), &decode(Elem::F32, &found[0]), &expected);

@@ -27,6 +27,7 @@ const GUIDED: Shape = Shape {
     chunks: 1,
     states: 1,
     vectors: 0,
+    hides: false,
     skipped: 0,
     ancestral: false,
     history: 1,

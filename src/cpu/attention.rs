@@ -5,6 +5,9 @@ use super::matrix::Matrix;
 use super::simd::{self, F4};
 use super::threads;
 
+/// What the score of a hidden key becomes: finite, so that a row of them stays numbers.
+const MASKED: f32 = -1e30;
+
 /// Columns of a tensor of tokens: one head's queries, keys or values begin in them.
 #[derive(Clone, Copy)]
 pub struct Part<'a> {
@@ -37,12 +40,13 @@ impl Counts {
     }
 }
 
-/// `softmax(q · kᵀ / √d) · v`, `[N, T, heads · d]`.
-pub fn attention(counts: Counts, [q, k, v]: [Part; 3], out: &mut [f32]) {
+/// `softmax(q · kᵀ / √d) · v`, `[N, T, heads · d]`. Keys are not seen where `hidden` `[rows, keys]` is not 0; it may be empty.
+pub fn attention(counts: Counts, [q, k, v]: [Part; 3], hidden: &[u32], out: &mut [f32]) {
     let Counts { queries, keys, heads, size, .. } = counts;
     let channels = heads * size;
     for (image, out) in out.chunks_exact_mut((queries * channels).max(1)).enumerate() {
         let row = counts.row(image);
+        let hidden = hidden.chunks_exact(keys.max(1)).nth(row).unwrap_or(&[]);
         let heads: Vec<[Matrix; 2]> = threads::map(heads, |head| {
             let value = |i: usize, column: usize| {
                 v.values[(row * keys + i) * v.width + v.column + head * size + column]
@@ -54,7 +58,7 @@ pub fn attention(counts: Counts, [q, k, v]: [Part; 3], out: &mut [f32]) {
             let offsets: Vec<usize> = (0..rows).map(|row| row * keys).collect();
             let mut scores = vec![0.0; rows * keys];
             for (head, [keys_of_head, values]) in heads.iter().enumerate() {
-                probabilities(counts, q, [image, head, first], keys_of_head, &mut scores);
+                probabilities(counts, q, [image, head, first], (keys_of_head, hidden), &mut scores);
                 let (first, runs) = (0, 1);
                 let rows = Rows { values: &scores, offsets: &offsets, first, runs, run: keys, run_stride: 0 };
                 let onto = Onto::Nothing;
@@ -74,7 +78,7 @@ pub fn attention_map(counts: Counts, [q, k]: [Part; 2], out: &mut [f32]) {
             let keys_of_head = keys_of(counts, k, counts.row(image), head);
             by_blocks(out, keys, TILES, |first, block| {
                 let mut scores = vec![0.0; block.len()];
-                probabilities(counts, q, [image, head, first], &keys_of_head, &mut scores);
+                probabilities(counts, q, [image, head, first], (&keys_of_head, &[]), &mut scores);
                 block.iter_mut().zip(&scores).for_each(|(sum, p)| *sum += p / heads as f32);
             });
         }
@@ -88,12 +92,12 @@ pub fn keys_of(Counts { keys, size, .. }: Counts, k: Part, row: usize, head: usi
     Matrix::pack(size, keys, at)
 }
 
-/// The probabilities of some queries of a head, from the `first` on: as many as there is room for.
+/// The probabilities of some queries of a head, from the `first` on: as many as there is room for. `hidden` is of each key, or empty.
 pub fn probabilities(
     counts: Counts,
     q: Part,
     [image, head, first]: [usize; 3],
-    keys_of_head: &Matrix,
+    (keys_of_head, hidden): (&Matrix, &[u32]),
     scores: &mut [f32],
 ) {
     let Counts { queries, keys, size, causal, .. } = counts;
@@ -108,6 +112,7 @@ pub fn probabilities(
     );
     for (i, row) in scores.chunks_exact_mut(keys.max(1)).enumerate() {
         let seen = if causal { keys.min(first + i + 1) } else { keys };
+        row.iter_mut().zip(hidden).filter(|(_, hidden)| **hidden != 0).for_each(|(score, _)| *score = MASKED);
         softmax(&mut row[..seen]);
         row[seen..].fill(0.0);
     }

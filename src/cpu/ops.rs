@@ -36,9 +36,11 @@ impl Run<'_> {
                 norm::layer_norm(self.read(*x)?, gamma, beta, *eps, out);
                 Ok(())
             }
-            Op::Attention { q, k, v, heads, head_dim, causal } => {
+            Op::Attention { q, k, v, heads, head_dim, causal, hidden } => {
                 let counts = self.counts(*q, *k, [*heads, *head_dim], *causal);
-                attention::attention(counts, [self.part(*q)?, self.part(*k)?, self.part(*v)?], out);
+                let ids = |hidden| self.executable.read_ids(self.memory, hidden);
+                let hidden = hidden.map_or(Ok(&[][..]), ids)?;
+                attention::attention(counts, [self.part(*q)?, self.part(*k)?, self.part(*v)?], hidden, out);
                 Ok(())
             }
             Op::AttentionMap { q, k, heads, head_dim } => {

@@ -6,22 +6,35 @@ use crate::config::{Activation, ClipTextConfig};
 use crate::kernels::gemm::Act;
 use crate::plan::{Builder, Epilogue, Graph, Outside, Path, Shape, Slice, ValueId};
 
+/// How a run reads its texts: what a text encoder's graph depends on beside its sizes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// Last layers that are left out (1: the penultimate hidden state is read).
+    pub skipped: usize,
+    /// Vectors of the run's own beside the table of tokens.
+    pub vectors: usize,
+    /// Some tokens are hidden from the others.
+    pub hides: bool,
+}
+
 /// The encoder at `root` over `batch` chunks of `max_position_embeddings` tokens; its states are the output `states`.
 ///
-/// `clip_skip` leaves out that many last layers (1: the penultimate hidden state); the final norm always applies. Of the run's own
-/// `vectors` an id with the highest bit names one.
+/// Without some last layers the final norm still applies. Of the run's own vectors an id with the highest bit names one.
 pub fn text_encoder(
     config: &ClipTextConfig,
     root: &Path,
     states: Outside,
     batch: usize,
-    (clip_skip, vectors): (usize, usize),
+    reads: Reads,
 ) -> Graph {
+    let Reads { skipped, vectors, hides } = reads;
     let mut b = Builder::new("text encoder");
     let root = root.pp("text_model");
     let mut x = embeddings(&mut b, config, &root, (batch, vectors));
-    for layer in 0..config.num_hidden_layers.saturating_sub(clip_skip) {
-        x = encoder_layer(&mut b, config, &root.pp("encoder").pp("layers").pp(layer), x);
+    let hidden =
+        hides.then(|| b.input(Outside::Hidden, Shape::tokens(batch, config.max_position_embeddings, 1)));
+    for layer in 0..config.num_hidden_layers.saturating_sub(skipped) {
+        x = encoder_layer(&mut b, config, &root.pp("encoder").pp("layers").pp(layer), (x, hidden));
     }
     let out = b.layer_norm(&root.pp("final_layer_norm"), x, config.layer_norm_eps);
     b.output(states, out);
@@ -50,14 +63,19 @@ fn embeddings(
     b.embed(&root.pp("embeddings"), (tokens, own), [vocab, positions, hidden])
 }
 
-fn encoder_layer(b: &mut Builder, config: &ClipTextConfig, path: &Path, x: ValueId) -> ValueId {
+fn encoder_layer(
+    b: &mut Builder,
+    config: &ClipTextConfig,
+    path: &Path,
+    (x, hides): (ValueId, Option<ValueId>),
+) -> ValueId {
     let hidden = config.hidden_size;
     let attn = path.pp("self_attn");
     let normed = b.layer_norm(&path.pp("layer_norm1"), x, config.layer_norm_eps);
     let parts = ["q_proj", "k_proj", "v_proj"].map(|name| (attn.pp(name), hidden));
     let qkv = b.linear_merged(&attn.pp("qkv_proj"), &parts, normed, None, true);
     let qkv = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * hidden });
-    let attended = b.attention(&attn, qkv, config.num_attention_heads, config.head_dim(), true);
+    let attended = b.attention(&attn, qkv, config.num_attention_heads, config.head_dim(), (true, hides));
     let x = b.linear(&attn.pp("out_proj"), attended, hidden, Epilogue::residual(x));
 
     let normed = b.layer_norm(&path.pp("layer_norm2"), x, config.layer_norm_eps);

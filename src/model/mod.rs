@@ -15,23 +15,18 @@ pub mod unet;
 pub mod upscaler;
 pub mod vae;
 
+pub use clip::Reads;
 pub use streamed::Whole;
 
 use crate::config::{ControlNetConfig, ModelConfig, TaesdConfig};
 use crate::plan::{Graph, MemoryLimits, Outside, Path, WeightDecl};
 use crate::weights::Component;
 
-/// A model's text encoder number `index` over `batch` chunks, without its last `clip_skip` layers, beside its table with so many
-/// vectors of the run's own; `None` where it has no such encoder.
-pub fn text_encoder(
-    config: &ModelConfig,
-    index: usize,
-    batch: usize,
-    (clip_skip, vectors): (usize, usize),
-) -> Option<Graph> {
+/// A model's text encoder number `index` over `batch` chunks; `None` where it has no such encoder.
+pub fn text_encoder(config: &ModelConfig, index: usize, batch: usize, reads: Reads) -> Option<Graph> {
     let root = Path::root(&ModelConfig::text_root(index));
     let text = config.texts.get(index)?;
-    Some(clip::text_encoder(text, &root, Outside::Embeddings(index), batch, (clip_skip, vectors)))
+    Some(clip::text_encoder(text, &root, Outside::Embeddings(index), batch, reads))
 }
 
 /// What a model's first text encoder reads of a chunk, and beside it of one whose tokens are the run's own one vector: embeddings with
@@ -58,7 +53,7 @@ pub fn weight_decls(config: &ModelConfig) -> Vec<WeightDecl> {
     // Declarations do not depend on sizes: the smallest do.
     let scale = config.vae.scale();
     let (tokens, limits) = (config.chunk_tokens(), MemoryLimits::default());
-    let texts = (0..config.texts.len()).filter_map(|index| text_encoder(config, index, 1, (0, 0)));
+    let texts = (0..config.texts.len()).filter_map(|index| text_encoder(config, index, 1, Reads::default()));
     let networks = [
         denoiser::text_keys_values(config, 1, tokens),
         denoiser::denoiser(&config.denoiser, [1, 8, 8], [1, tokens], 0),

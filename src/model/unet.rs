@@ -328,7 +328,7 @@ impl<'a> Unet<'a> {
         let parts = ["to_q", "to_k", "to_v"].map(|name| (path.pp(name), channels));
         let qkv = self.b.linear_merged(&path.pp("to_qkv"), &parts, x, None, false);
         let qkv = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * channels });
-        let attended = self.b.attention(path, qkv, heads, channels / heads, false);
+        let attended = self.b.attention(path, qkv, heads, channels / heads, (false, None));
         self.b.linear(&path.pp("to_out").pp(0), attended, channels, Epilogue::residual(residual))
     }
 
@@ -339,7 +339,7 @@ impl<'a> Unet<'a> {
         let kv = self.b.input((self.keys_values)(self.attended), shape);
         self.attended += 1;
         let qkv = [(q, 0), (kv, 0), (kv, channels)].map(|(value, offset)| Slice { value, offset });
-        let attended = self.b.attention(path, qkv, heads, channels / heads, false);
+        let attended = self.b.attention(path, qkv, heads, channels / heads, (false, None));
         self.b.linear(&path.pp("to_out").pp(0), attended, channels, Epilogue::residual(residual))
     }
 }

@@ -89,7 +89,7 @@ fn mid_block(b: &mut Builder, path: &Path, x: ValueId, streamed: Streamed) -> Va
     let parts = ["to_q", "to_k", "to_v"].map(|name| (attn.pp(name), channels));
     let qkv = b.linear_merged(&attn.pp("to_qkv"), &parts, normed, None, true);
     let qkv = [0, 1, 2].map(|i| Slice { value: qkv, offset: i * channels });
-    let attended = b.attention(&attn, qkv, 1, channels, false);
+    let attended = b.attention(&attn, qkv, 1, channels, (false, None));
     let x = b.linear(&attn.pp("to_out").pp(0), attended, channels, Epilogue::residual(x));
     streamed.resnet(b, &path.pp("resnets").pp(1), Input::Map(x), channels)
 }

@@ -155,6 +155,12 @@ impl Conditioning {
         self.first().chunks()
     }
 
+    /// Whether text encoders hide tokens from others.
+    pub fn hides(&self) -> bool {
+        let there = self.towards.iter().map(|(there, _)| there);
+        self.states.iter().chain(there).any(Tokens::hides)
+    }
+
     /// The ids of no prompt in the place of each chunk of a text encoder's rows.
     pub fn empty_ids(&self, encoder: usize) -> Vec<u32> {
         let chunks = self.first().of_encoder(encoder).count();

@@ -4,7 +4,7 @@ use super::windows::{Places, Windows};
 use crate::config::{MAX_CONTROLS, ModelConfig, TaesdConfig};
 use crate::kernels::{Circular, prepare, step};
 use crate::model::controlnet::{self, Slot};
-use crate::model::{self, autoencoder, denoiser};
+use crate::model::{self, Reads, autoencoder, denoiser};
 use crate::plan::{Graph, MemoryLimits, Outside, padded};
 use crate::sample::Evaluation;
 
@@ -25,6 +25,8 @@ pub struct Shape {
     pub states: usize,
     /// Vectors of embeddings that the text encoder looks up beside its table.
     pub vectors: usize,
+    /// Text encoders hide some tokens from the others.
+    pub hides: bool,
     /// How many last layers of the text encoders are left out.
     pub skipped: usize,
     /// The sampler draws noise at every step.
@@ -127,7 +129,7 @@ pub enum Network {
 pub enum Key {
     Encoder { h: usize, w: usize, circular: Circular },
     Hint { slot: Slot, h: usize, w: usize, circular: Circular, windowed: bool },
-    Text { index: usize, rows: usize, vectors: usize, skipped: usize },
+    Text { index: usize, rows: usize, reads: Reads },
     KeysValues { texts: [usize; 2], states: usize },
     ControlKeysValues { slot: Slot, texts: [usize; 2], states: usize },
     Prepare { pixels: usize, copies: usize, history: usize },
@@ -164,9 +166,7 @@ impl Key {
                 let encoder = autoencoder::encoder(&config.vae, 1, h * scale, w * scale, limits);
                 Some(encoder.circular(circular))
             }
-            Key::Text { index, rows, vectors, skipped } => {
-                model::text_encoder(config, index, rows, (skipped, vectors))
-            }
+            Key::Text { index, rows, reads } => model::text_encoder(config, index, rows, reads),
             Key::KeysValues { texts: [rows, tokens], .. } => {
                 Some(denoiser::text_keys_values(config, rows, tokens))
             }
@@ -214,7 +214,8 @@ impl Shape {
     /// prompt, where guided, and once with each.
     pub fn keys(&self, config: &ModelConfig) -> Vec<Key> {
         let Shape { batch, copies, h, w, chunks, ancestral, history, maps, previews, .. } = *self;
-        let Shape { encodes, masked, controls, composed, states, vectors, skipped, circular, .. } = *self;
+        let Shape { encodes, masked, controls, composed, states, vectors, hides, skipped, circular, .. } =
+            *self;
         let texts = [copies, chunks * config.chunk_tokens()];
         let pixels = self.pixels();
         let mut keys: Vec<Key> = encodes.then_some(Key::Encoder { h, w, circular }).into_iter().collect();
@@ -225,7 +226,8 @@ impl Shape {
         let hint = |slot| Key::Hint { slot, h: high, w: wide, circular: meet, windowed };
         keys.extend(controls.slots().filter(|_| !windowed).map(hint));
         let rows = copies * chunks;
-        let texts_of = |index| Key::Text { index, rows, vectors, skipped };
+        let reads = Reads { skipped, vectors, hides };
+        let texts_of = |index| Key::Text { index, rows, reads };
         keys.extend((0..config.texts.len()).map(texts_of));
         keys.push(Key::KeysValues { texts, states });
         keys.extend(controls.slots().map(|slot| Key::ControlKeysValues { slot, texts, states }));

@@ -109,6 +109,7 @@ pub fn of_builtin(model: &str, width: usize, height: usize) -> Result<Plans> {
         chunks: 1,
         states: 1,
         vectors: 0,
+        hides: false,
         skipped: 0,
         ancestral: false,
         history: 1, // as many as the general default sampler keeps

@@ -294,6 +294,7 @@ mod tests {
             composed: false,
             states: 1,
             vectors: 0,
+            hides: false,
             skipped: 0,
             h,
             w,

@@ -10,7 +10,7 @@ use crate::config::{Autoencoder, ModelConfig, TaesdConfig, VaeConfig};
 use crate::error::{Error, Result};
 use crate::kernels::Circular;
 use crate::model::controlnet::Slot;
-use crate::model::{self, Whole, autoencoder, denoiser, taesd, vae};
+use crate::model::{self, Reads, Whole, autoencoder, denoiser, taesd, vae};
 #[cfg(feature = "gpu")]
 use crate::plan::Target;
 use crate::plan::{Graph, MemoryLimits, Outside, Path, padded};
@@ -108,7 +108,9 @@ impl<'a> Stages<'a> {
         clip_skip: usize,
     ) -> Result<Vec<f32>> {
         let none = || Error::InvalidInput { field: "model", message: "it has no text encoder".to_string() };
-        let graph = model::text_encoder(config, 0, ids.len(), (clip_skip, 0)).ok_or_else(none)?;
+        let graph =
+            model::text_encoder(config, 0, ids.len(), Reads { skipped: clip_skip, ..Reads::default() })
+                .ok_or_else(none)?;
         let tokens = Input { outside: Outside::Tokens, values: Values::Ids(ids.concat()) };
         let len = ids.len() * config.chunk_tokens() * config.texts[0].hidden_size;
         self.run(&[&graph], &[tokens], Outside::Embeddings(0), len).await

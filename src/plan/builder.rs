@@ -214,17 +214,17 @@ impl Builder {
         self.push(path, Op::LayerNorm { x, gamma, beta, eps: eps as f32 }, out)
     }
 
-    /// Multi-head attention over slices of merged projections.
+    /// Multi-head attention over slices of merged projections; a `causal` one may have keys that are hidden.
     pub fn attention(
         &mut self,
         path: &Path,
         [q, k, v]: [Slice; 3],
         heads: usize,
         head_dim: usize,
-        causal: bool,
+        (causal, hidden): (bool, Option<ValueId>),
     ) -> ValueId {
         let out = self.value(self.shape(q.value).with_channels(heads * head_dim), ElemKind::Activation, None);
-        self.push(path, Op::Attention { q, k, v, heads, head_dim, causal }, out)
+        self.push(path, Op::Attention { q, k, v, heads, head_dim, causal, hidden }, out)
     }
 
     /// Token ids `[n, tokens]` to embeddings `[n, tokens, hidden]`, positions added.

@@ -178,7 +178,7 @@ pub enum Op {
         eps: f32,
     },
     /// Softmax(q kᵀ · scale) v per head; k and v may be longer than q, and have fewer rows, each of which as many
-    /// neighbouring rows of q share.
+    /// neighbouring rows of q share. A key is not seen where `hidden`, u32 `[n, keys]`, is not 0.
     Attention {
         q: Slice,
         k: Slice,
@@ -186,6 +186,7 @@ pub enum Op {
         heads: usize,
         head_dim: usize,
         causal: bool,
+        hidden: Option<ValueId>,
     },
     /// Where an attention of the same operands looks: its probabilities, the mean over the heads, `[n, h, w, keys]`.
     AttentionMap {
@@ -251,7 +252,7 @@ impl Op {
             | Op::PixelUnshuffle { x, .. }
             | Op::Rgba { x } => [Some(*x), None, None, None],
             Op::PixelShuffle { x, base, .. } => [Some(*x), *base, None, None],
-            Op::Attention { q, k, v, .. } => [Some(q.value), Some(k.value), Some(v.value), None],
+            Op::Attention { q, k, v, hidden, .. } => [Some(q.value), Some(k.value), Some(v.value), *hidden],
             Op::AttentionMap { q, k, .. } => [Some(q.value), Some(k.value), None, None],
             Op::Embed { tokens, own, .. } => [Some(*tokens), *own, None, None],
             Op::Add { x, y, factor } => [Some(*x), Some(*y), factor.value(), None],

@@ -34,8 +34,8 @@ pub fn node(l: &mut Lowering, node: &Node) -> Result<()> {
         Op::Gemm(op) => gemm(l, node, op),
         Op::GroupNorm(op) => group_norm(l, node, op),
         Op::LayerNorm { x, gamma, beta, eps } => layer_norm(l, node, *x, *gamma, *beta, *eps),
-        Op::Attention { q, k, v, heads, head_dim, causal } => {
-            attention(l, node, [*q, *k, *v], *heads, *head_dim, *causal)?;
+        Op::Attention { q, k, v, heads, head_dim, causal, hidden } => {
+            attention(l, node, [*q, *k, *v], [*heads, *head_dim], (*causal, *hidden))?;
         }
         Op::AttentionMap { q, k, heads, head_dim } => attention_map(l, node, [*q, *k], *heads, *head_dim),
         Op::Embed { tokens, own, table, positions } => embed(l, node, (*tokens, *own), [*table, *positions]),
@@ -191,9 +191,8 @@ fn attention(
     l: &mut Lowering,
     node: &Node,
     [q, k, v]: [Slice; 3],
-    heads: usize,
-    head_dim: usize,
-    causal: bool,
+    [heads, head_dim]: [usize; 2],
+    (causal, hidden): (bool, Option<ValueId>),
 ) -> Result<()> {
     let (queries, keys) = (l.shape(q.value), l.shape(k.value));
     let (tq, tk) = (queries.h * queries.w, keys.h * keys.w);
@@ -212,11 +211,12 @@ fn attention(
         });
     }
     let shared_qkv = q.value == k.value;
-    let spec =
-        attention::Spec { elem: l.target.elem, variant, head_dim: head_dim as u32, causal, shared_qkv };
+    let (elem, hides) = (l.target.elem, hidden.is_some());
+    let spec = attention::Spec { elem, variant, head_dim: head_dim as u32, causal, shared_qkv, hides };
     let params = attention_params(l, [q, k, v], heads, head_dim);
     let mut operands = vec![Operand::Read(q.value)];
     operands.extend((!shared_qkv).then_some(Operand::Read(k.value)));
+    operands.extend(hidden.map(Operand::Read));
     operands.push(Operand::Write(node.output));
     let workgroups = attention::workgroups(&spec, &params);
     let flops = 4 * product([queries.n, tq, tk, heads, head_dim]);

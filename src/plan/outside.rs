@@ -10,6 +10,8 @@ use super::graph::ElemKind;
 pub enum Outside {
     /// Token ids, u32 `[rows, tokens]`.
     Tokens,
+    /// Tokens that no other sees (1), u32 `[rows, tokens]`.
+    Hidden,
     /// Vectors of embeddings that are in no table of a text encoder, f32 `[vectors, hidden_size]`.
     Vectors,
     /// The hidden states of a text encoder, counted in the model's order, `[rows, tokens, hidden_size]`.
@@ -120,7 +122,7 @@ impl Outside {
     pub fn kind(self) -> ElemKind {
         use Outside::*;
         match self {
-            Tokens | Preview | Rgba => ElemKind::U32,
+            Tokens | Hidden | Preview | Rgba => ElemKind::U32,
             Vectors | Map(_) | ControlMap(_) | Strengths | Latents | History | Denoised | Noise | Kept
             | Masks | Colours | Pixels | Encoded | Trained(_) | Gradient(_) | Target | LossWeights
             | AllTrained | AllGradients | GradientMeans | GradientSquares | SquareSums | Operand(_) => {
@@ -149,6 +151,7 @@ impl fmt::Display for Outside {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = match self {
             Outside::Tokens => "text.tokens",
+            Outside::Hidden => "text.hidden",
             Outside::Vectors => "text.vectors",
             Outside::Embeddings(0) => "text.embeddings",
             Outside::Embeddings(index) => return write!(f, "text.embeddings.{index}"),

@@ -1,5 +1,7 @@
 //! Chunks: tokens in portions that the text encoder takes, each between its begin and end tokens.
 
+use std::ops::Range;
+
 /// What the text encoder takes at once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chunk {
@@ -7,6 +9,8 @@ pub struct Chunk {
     pub ids: Vec<u32>,
     /// `[max_length]`: 1 for begin, end and padding.
     pub weights: Vec<f32>,
+    /// Positions that no position sees, its own included; none where it is empty.
+    pub hidden: Range<usize>,
     /// How much it counts beside those that are mixed with it; 1 where it is alone.
     pub share: f32,
     /// What is mixed with it once the text encoder has read each, by how much each counts.
@@ -59,7 +63,7 @@ impl Frame {
             weights[1 + i] = *weight;
         }
         ids[1 + tokens.len()] = self.end;
-        Chunk { ids, weights, share: 1.0, mixed: Vec::new() }
+        Chunk { ids, weights, hidden: 0..0, share: 1.0, mixed: Vec::new() }
     }
 }
 

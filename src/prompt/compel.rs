@@ -162,20 +162,22 @@ impl Parsed {
 }
 
 /// What the text encoder reads of fragments, each ids of one weight, and by how much each reading counts: all of them, and for each
-/// that counts less than 1 all others, so that at 0 it is gone. What does not fit into a chunk is left out.
+/// that counts less than 1 the same with it hidden, so that at 0 nothing has seen it. What does not fit into a chunk is left out; of
+/// a fragment that fits in part compel hides the chunk's end, too.
 pub fn variants(fragments: &[(Vec<u32>, f64)], frame: Frame) -> Vec<(f64, Chunk)> {
     /// A weight of 0 would leave nothing to divide by.
     const LEAST: f64 = 1e-5;
-    let chunk = |without: Option<usize>| {
-        let kept = fragments.iter().enumerate().filter(|(at, _)| Some(*at) != without);
-        let tokens = kept.flat_map(|(_, (ids, weight))| ids.iter().map(|id| (*id, *weight as f32)));
-        let tokens: Vec<(u32, f32)> = tokens.take(frame.max_length - 2).collect();
-        frame.chunk(&tokens)
-    };
-    let mut variants = vec![(1.0, chunk(None))];
-    for (at, (_, weight)) in fragments.iter().enumerate().filter(|(_, (_, weight))| *weight < 1.0) {
-        let share = ((1.0 - weight.max(LEAST)) * std::f64::consts::FRAC_PI_2).tan();
-        variants.push((share, chunk(Some(at))));
+    let tokens = fragments.iter().flat_map(|(ids, weight)| ids.iter().map(|id| (*id, *weight as f32)));
+    let tokens: Vec<(u32, f32)> = tokens.take(frame.max_length - 2).collect();
+    let whole = frame.chunk(&tokens);
+    let (mut variants, mut end) = (vec![(1.0, whole.clone())], 1);
+    for (ids, weight) in fragments {
+        let begin = end;
+        end += ids.len();
+        if *weight < 1.0 && begin < frame.max_length - 1 {
+            let share = ((1.0 - weight.max(LEAST)) * std::f64::consts::FRAC_PI_2).tan();
+            variants.push((share, Chunk { hidden: begin..end.min(frame.max_length), ..whole.clone() }));
+        }
     }
     let sum: f64 = variants.iter().map(|(share, _)| share).sum();
     variants.into_iter().map(|(share, chunk)| (share / sum, chunk)).collect()
@@ -199,6 +201,8 @@ fn plain(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::Range;
+
     use super::*;
     use proptest::prelude::*;
     use serde::Deserialize;
@@ -263,14 +267,18 @@ mod tests {
     }
 
     #[test]
-    fn what_weighs_little_is_left_out_of_what_it_is_mixed_with() {
+    fn what_weighs_little_is_hidden_in_what_it_is_mixed_with() {
         const FRAME: Frame = Frame { begin: 100, end: 101, pad: 102, max_length: 8 };
         let all = variants(&[(vec![1, 2], 1.0), (vec![3], 0.5), (vec![4], 0.0)], FRAME);
-        let ids: Vec<&[u32]> = all.iter().map(|(_, chunk)| &chunk.ids[1..5]).collect();
-        assert_eq!(ids, [[1, 2, 3, 4], [1, 2, 4, 101], [1, 2, 3, 101]]);
+        assert!(all.iter().all(|(_, chunk)| chunk.ids[1..6] == [1, 2, 3, 4, 101]));
+        let hidden: Vec<Range<usize>> = all.iter().map(|(_, chunk)| chunk.hidden.clone()).collect();
+        assert_eq!(hidden, [0..0, 3..4, 4..5]);
         let shares: Vec<f64> = all.iter().map(|(share, _)| *share).collect();
         assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9 && shares[2] > 0.999, "{shares:?}");
         assert!((shares[0] - shares[1]).abs() < 1e-9, "half is half");
+        let long = variants(&[(vec![1; 4], 0.5), (vec![2; 4], 0.5), (vec![3], 0.5)], FRAME);
+        let hidden: Vec<Range<usize>> = long.into_iter().map(|(_, chunk)| chunk.hidden).collect();
+        assert_eq!(hidden, [0..0, 1..5, 5..8], "with the end, and nothing of what does not fit");
     }
 
     proptest! {

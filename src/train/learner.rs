@@ -4,7 +4,7 @@ use super::engine::{Engine, Inputs, State};
 use super::optimizer::AdamW;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
-use crate::model::{self, denoiser};
+use crate::model::{self, Reads, denoiser};
 use crate::pipeline::{Resident, nchw_to_nhwc, nhwc_to_nchw, time_embedding};
 use crate::plan::train::{Learnt, adapted, backward, joined, parts, recomputed, unfused, with_vectors};
 use crate::plan::{Graph, Part, padded};
@@ -362,9 +362,11 @@ pub fn graph(
         denoiser::denoiser(&config.denoiser, [1, height, width], texts, 0),
     );
     if asked.encodes || asked.vectors > 0 {
-        let encoder = model::text_encoder(config, 0, 1, (0, asked.vectors)).ok_or_else(|| {
-            Error::InvalidInput { field: "text", message: "the model has no text encoder".to_string() }
-        })?;
+        let encoder = model::text_encoder(config, 0, 1, Reads { vectors: asked.vectors, ..Reads::default() })
+            .ok_or_else(|| Error::InvalidInput {
+                field: "text",
+                message: "the model has no text encoder".to_string(),
+            })?;
         whole = joined(encoder, whole);
     }
     let scale = (asked.alpha / asked.rank.max(1) as f64) as f32;

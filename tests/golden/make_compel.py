@@ -5,15 +5,14 @@
 
 `compel.json` has `parsed`, prompts put together by chance of its syntax's pieces, each with its parts (weight, and mixed texts as
 share and fragments of one weight) or null where compel refuses it; and `texts`, the prompts of which `compel.safetensors` has the
-states `[chunks · 77, 32]` (`states.i`), with two pairs that are padded to one length (`pair.i`). Words that weigh less than 1 are left
-out of what they are mixed with (`DownweightMode.REMOVE`), as in compel's first versions.
+states `[chunks · 77, 32]` (`states.i`), with two pairs that are padded to one length (`pair.i`).
 """
 
 import json
 import random
 
 import torch
-from compel import Compel, DownweightMode
+from compel import Compel
 from compel.prompt_parser import Blend, PromptParser
 from safetensors.torch import save_file
 
@@ -35,6 +34,7 @@ TEXTS = [
     "a red apple", "a red++ apple, (green background)1.3", "a (photo of the (astronaut)1.2 horse)0.8 riding", "a red-- apple", "(white)0 dog, cat0.5 (dog)0.3",
     '("a red apple", "a blue dog").blend(0.7, 0.3)', '("a red apple++", "a blue dog--", "white").blend(1, 1, 0.5, no_normalize)', '("a red apple", "a blue dog++").and()',
     '("a red apple", "a blue dog", "white-").and(1, 0.5, 1.2)', "a (large)1.2 green dog " * 20 + "zebra--", "", "a \\(red\\) apple.swap(pear) \\+",
+    "a red apple " * 24 + "(a blue dog, a green cat)0.6 zebra--",
 ]
 PAIRS = [('("a red apple", "a blue dog").and()', "yellow"), ("a red apple", '("a", "b-", "c").and()')]
 
@@ -75,7 +75,7 @@ def main():
     prompts = BY_HAND + ["".join(chance.choice(PIECES) for _ in range(chance.randint(1, 14))) for _ in range(600)]
     parsed = [[text, parts(parser, text)] for text in prompts]
     pipe = load("sd1")
-    compel = Compel(tokenizer=pipe.tokenizer, text_encoder=pipe.text_encoder, downweight_mode=DownweightMode.REMOVE)
+    compel = Compel(tokenizer=pipe.tokenizer, text_encoder=pipe.text_encoder)
     tensors = {f"states.{i}": compel(text)[0] for i, text in enumerate(TEXTS)}
     for i, (prompt, negative) in enumerate(PAIRS):
         pair = compel.pad_conditioning_tensors_to_same_length([compel(negative), compel(prompt)])

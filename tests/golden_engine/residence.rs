@@ -148,6 +148,7 @@ pub fn shape(request: &Request, manifest: &Manifest) -> Shape {
         chunks: 1,
         states: 1,
         vectors: 0,
+        hides: false,
         skipped: 0,
         ancestral: run.draws_noise(),
         history: run.history(),

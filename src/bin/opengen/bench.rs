@@ -147,6 +147,7 @@ pub async fn run(args: &Args) -> Result<()> {
         chunks: 1,
         states: 1,
         vectors: 0,
+        hides: false,
         skipped: 0,
         ancestral: false,
         history: 0,

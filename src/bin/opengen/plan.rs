@@ -149,6 +149,7 @@ fn shape(config: &ModelConfig, args: &Args, width: usize, height: usize) -> Shap
         chunks: 1,
         states: 1,
         vectors: 0,
+        hides: false,
         skipped: 0,
         ancestral: false,
         history: 1,

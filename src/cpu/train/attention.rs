@@ -63,7 +63,7 @@ fn head(counts: Counts, [q, k, v]: [Part; 3], grad: &[f32], [image, head]: [usiz
     for first in (0..queries).step_by(QUERIES) {
         let count = QUERIES.min(queries - first);
         let mut scores = vec![0.0; count * keys];
-        probabilities(counts, q, [image, head, first], &keys_of_head, &mut scores);
+        probabilities(counts, q, [image, head, first], (&keys_of_head, &[]), &mut scores);
         let grads: Vec<usize> =
             (first..first + count).map(|row| (image * queries + row) * channels + head * size).collect();
         let rows = Rows { values: grad, offsets: &grads, first: 0, runs: 1, run: size, run_stride: 0 };

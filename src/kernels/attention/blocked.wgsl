@@ -174,11 +174,12 @@ fn main(
         }
         {% for k in range(4) %}
         let key{{ k }} = start + 4u * across + {{ k }}u;
+        let seen{{ k }} = key{{ k }} < end{{ " && is_seen(image, key" ~ k ~ ", end)" if hides }};
         {% for v in range(vectors) %}
         {% if causal %}
-        let visible{{ k }}_{{ v }} = (vec4<u32>(key{{ k }}) <= query{{ v }}) & vec4<bool>(key{{ k }} < end);
+        let visible{{ k }}_{{ v }} = (vec4<u32>(key{{ k }}) <= query{{ v }}) & vec4<bool>(seen{{ k }});
         {% else %}
-        let visible{{ k }}_{{ v }} = vec4<bool>(key{{ k }} < end);
+        let visible{{ k }}_{{ v }} = vec4<bool>(seen{{ k }});
         {% endif %}
         score{{ k }}_{{ v }} = select(vec4<f32>(MASKED), score{{ k }}_{{ v }} * scale, visible{{ k }}_{{ v }});
         {% endfor %}

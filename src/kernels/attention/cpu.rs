@@ -2,8 +2,9 @@
 
 use super::{Params, Spec};
 
-/// `[N, Tq, heads · D]` from the tensor that holds the queries and the one that holds keys and values.
-pub fn attention(spec: &Spec, params: &Params, q: &[f32], kv: &[f32]) -> Vec<f32> {
+/// `[N, Tq, heads · D]` from the tensor that holds the queries and the one that holds keys and values; `hidden` is read where the
+/// spec says so.
+pub fn attention(spec: &Spec, params: &Params, [q, kv]: [&[f32]; 2], hidden: &[u32]) -> Vec<f32> {
     let dim = spec.head_dim as usize;
     let [batch, heads, queries, keys] =
         [params.batch, params.heads, params.queries, params.keys].map(|n| n as usize);
@@ -20,8 +21,11 @@ pub fn attention(spec: &Spec, params: &Params, q: &[f32], kv: &[f32]) -> Vec<f32
                     &kv[row + offset + head * dim..][..dim]
                 };
                 let visible = if spec.causal { keys.min(query + 1) } else { keys };
-                let weights =
-                    softmax((0..visible).map(|key| dot(q, at(key, k_offset)) * params.scale).collect());
+                let score = |key| {
+                    let unseen = spec.hides && hidden[image / params.kv_images as usize * keys + key] != 0;
+                    if unseen { f32::NEG_INFINITY } else { dot(q, at(key, k_offset)) * params.scale }
+                };
+                let weights = softmax((0..visible).map(score).collect());
                 let out = &mut output[((image * queries + query) * heads + head) * dim..][..dim];
                 for (key, weight) in weights.into_iter().enumerate() {
                     for (out, v) in out.iter_mut().zip(at(key, v_offset)) {
@@ -52,28 +56,36 @@ mod tests {
     use crate::kernels::attention::Variant;
 
     fn spec(causal: bool) -> Spec {
-        Spec { elem: Elem::F32, variant: Variant::Rows, head_dim: 4, causal, shared_qkv: false }
+        Spec { elem: Elem::F32, variant: Variant::Rows, head_dim: 4, causal, shared_qkv: false, hides: false }
     }
 
     #[test]
     fn equal_scores_average_the_values() {
         let params = Params::cross(1, 1, 2, 1, 4);
         let kv = [1.0, 1.0, 1.0, 1.0, 2.0, 4.0, 6.0, 8.0, 1.0, 1.0, 1.0, 1.0, 4.0, 8.0, 2.0, 0.0];
-        assert_eq!(attention(&spec(false), &params, &[1.0; 4], &kv), [3.0, 6.0, 4.0, 4.0]);
+        assert_eq!(attention(&spec(false), &params, [&[1.0; 4], &kv], &[]), [3.0, 6.0, 4.0, 4.0]);
     }
 
     #[test]
     fn a_query_that_matches_one_key_takes_its_value() {
         let params = Params { scale: 1.0, ..Params::cross(1, 1, 2, 1, 4) };
         let kv = [90.0, 0.0, 0.0, 0.0, 1.0, 2.0, 3.0, 4.0, 0.0, 90.0, 0.0, 0.0, 5.0, 6.0, 7.0, 8.0];
-        assert_eq!(attention(&spec(false), &params, &[0.0, 1.0, 0.0, 0.0], &kv), [5.0, 6.0, 7.0, 8.0]);
+        assert_eq!(attention(&spec(false), &params, [&[0.0, 1.0, 0.0, 0.0], &kv], &[]), [5.0, 6.0, 7.0, 8.0]);
+    }
+
+    #[test]
+    fn a_hidden_key_is_not_seen() {
+        let params = Params::cross(1, 1, 2, 1, 4);
+        let kv = [90.0, 1.0, 1.0, 1.0, 2.0, 4.0, 6.0, 8.0, 1.0, 1.0, 1.0, 1.0, 4.0, 8.0, 2.0, 0.0];
+        let hides = Spec { hides: true, ..spec(false) };
+        assert_eq!(attention(&hides, &params, [&[1.0; 4], &kv], &[1, 0]), [4.0, 8.0, 2.0, 0.0]);
     }
 
     #[test]
     fn a_causal_first_query_sees_the_first_key_alone() {
         let params = Params::merged(1, 2, 1, 4);
         let qkv: Vec<f32> = (0..24).map(|i| i as f32).collect();
-        let y = attention(&spec(true), &params, &qkv, &qkv);
+        let y = attention(&spec(true), &params, [&qkv, &qkv], &[]);
         assert_eq!(y[..4], qkv[8..12]);
     }
 }

@@ -11,12 +11,14 @@ enable subgroups;
 @group(0) @binding(0) var<uniform> params: Params;
 {% if shared_qkv %}
 @group(0) @binding(1) var<storage, read> qkv: array<vec4<elem>>; // [N, T, q_stride], merged projections
-@group(0) @binding(2) var<storage, read_write> output: array<vec4<elem>>; // [N, Tq, heads · D]
 {% else %}
 @group(0) @binding(1) var<storage, read> q: array<vec4<elem>>; // [N, Tq, q_stride]
 @group(0) @binding(2) var<storage, read> kv: array<vec4<elem>>; // [N, Tk, kv_stride]
-@group(0) @binding(3) var<storage, read_write> output: array<vec4<elem>>; // [N, Tq, heads · D]
 {% endif %}
+{% if hides %}
+@group(0) @binding({{ 3 - shared_qkv }}) var<storage, read> hidden: array<u32>; // [N, Tk]
+{% endif %}
+@group(0) @binding({{ 3 - shared_qkv + hides }}) var<storage, read_write> output: array<vec4<elem>>; // [N, Tq, heads · D]
 
 {% include "common/linear.wgsl" %}
 
@@ -43,6 +45,13 @@ fn kv_start(image: u32, offset: u32, head: u32) -> u32 {
     return (image / params.kv_images * params.kv_batch_stride + offset) / 4u + head * {{ lanes }}u;
 }
 
+{% if hides %}
+// Whether a key, of those before `end`, is seen at all.
+fn is_seen(image: u32, key: u32, end: u32) -> bool {
+    return hidden[image / params.kv_images * params.keys + min(key, end - 1u)] == 0u;
+}
+
+{% endif %}
 {% if tile %}
 {% include "attention/blocked.wgsl" %}
 {% elif variant == "Rows" %}

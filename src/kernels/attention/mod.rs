@@ -73,6 +73,8 @@ pub struct Spec {
     pub causal: bool,
     /// Queries, keys and values lie in one tensor (one binding); otherwise queries in one, keys and values in another.
     pub shared_qkv: bool,
+    /// Keys are not seen where another binding, u32 `[rows, Tk]`, is not 0.
+    pub hides: bool,
 }
 
 params! {
@@ -169,20 +171,22 @@ pub fn all_specs() -> Vec<Spec> {
                 variants.push(variant);
             }
         }
-        let mut push = |variant, causal, shared_qkv| {
+        let mut push = |variant, [causal, shared_qkv, hides]: [bool; 3]| {
             if head_dim <= Variant::max_head_dim(variant) {
-                specs.push(Spec { elem, variant, head_dim, causal, shared_qkv });
+                specs.push(Spec { elem, variant, head_dim, causal, shared_qkv, hides });
             }
         };
         for variant in &variants {
-            for (causal, shared_qkv) in [(false, false), (false, true), (true, true)] {
-                push(*variant, causal, shared_qkv);
-            }
+            push(*variant, [false, false, false]);
+            push(*variant, [false, true, false]);
+            // text encoders
+            push(*variant, [true, true, false]);
+            push(*variant, [true, true, true]);
         }
         // what benchmarks choose among
         for tile in [true, false].map(|shuffles| candidates(head_dim, elem, shuffles)).concat() {
             if !variants.contains(&Variant::Blocked(tile)) {
-                push(Variant::Blocked(tile), false, true);
+                push(Variant::Blocked(tile), [false, true, false]);
             }
         }
     }

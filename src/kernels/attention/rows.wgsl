@@ -35,7 +35,7 @@ fn main(
         {% for i in range(lanes) %}
         score{{ j }} += dot(q{{ i }}, read_kv(k{{ j }} + {{ i }}u));
         {% endfor %}
-        score{{ j }} = select(MASKED, score{{ j }}, key + {{ j }}u < end);
+        score{{ j }} = select(MASKED, score{{ j }}, key + {{ j }}u < end{{ " && is_seen(image, key + " ~ j ~ "u, end)" if hides }});
         {% endfor %}
         let before = largest;
         {% for j in range(at_once) %}

@@ -71,13 +71,10 @@ fn main(
             score0 += vec4<f32>(dot(q0, key_lane0), dot(q1, key_lane0), dot(q2, key_lane0), dot(q3, key_lane0));
             score1 += vec4<f32>(dot(q0, key_lane1), dot(q1, key_lane1), dot(q2, key_lane1), dot(q3, key_lane1));
         }
-        {% if causal %}
-        let visible0 = (vec4<u32>(key0) <= queries) & vec4<bool>(key0 < end);
-        let visible1 = (vec4<u32>(key1) <= queries) & vec4<bool>(key1 < end);
-        {% else %}
-        let visible0 = vec4<bool>(key0 < end);
-        let visible1 = vec4<bool>(key1 < end);
-        {% endif %}
+        {% for i in range(2) %}
+        let seen{{ i }} = key{{ i }} < end{{ " && is_seen(image, key" ~ i ~ ", end)" if hides }};
+        let visible{{ i }} = {{ "(vec4<u32>(key" ~ i ~ ") <= queries) & " if causal }}vec4<bool>(seen{{ i }});
+        {% endfor %}
         score0 = select(vec4<f32>(MASKED), score0 * params.scale, visible0);
         score1 = select(vec4<f32>(MASKED), score1 * params.scale, visible1);
 

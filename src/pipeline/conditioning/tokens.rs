@@ -31,6 +31,21 @@ impl Tokens {
         self.of_encoder(encoder).flat_map(|chunk| chunk.ids.iter().copied()).collect()
     }
 
+    /// For each of these ids whether no other sees it (1) or all behind it do.
+    pub fn hidden(&self, encoder: usize) -> Vec<u32> {
+        let of = |chunk: &Chunk| {
+            let hidden = chunk.hidden.clone();
+            (0..chunk.ids.len()).map(move |at| u32::from(hidden.contains(&at)))
+        };
+        self.of_encoder(encoder).flat_map(of).collect()
+    }
+
+    /// Whether a token is hidden from others in one of what is mixed.
+    pub fn hides(&self) -> bool {
+        let mut mixed = self.texts.iter().flatten().flatten().flat_map(|chunk| &chunk.mixed);
+        mixed.any(|(_, chunk)| !chunk.hidden.is_empty())
+    }
+
     /// Whether what a text encoder makes of it is changed: a token has a weight other than 1, or chunks are mixed.
     pub fn is_weighted(&self) -> bool {
         self.texts.iter().flatten().flatten().any(Chunk::is_changed)

@@ -371,6 +371,7 @@ fn shape(
         chunks: conditioning.chunks(),
         states: conditioning.states.len(),
         vectors: conditioning.vectors.len() / config.texts.first().map_or(1, |text| text.hidden_size).max(1),
+        hides: conditioning.hides(),
         skipped: request.clip_skip.saturating_sub(1),
         ancestral: trajectory.draws_noise(),
         history: trajectory.history(),

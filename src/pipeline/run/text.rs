@@ -85,7 +85,7 @@ impl Run<'_> {
         for index in 0..self.config.texts.len() {
             for (tokens, encoded) in states.iter().zip(&mut all) {
                 let shape = self.shape_of(index, tokens);
-                self.embed(index, &tokens.ids(index), &conditioning.vectors).await?;
+                self.embed(index, tokens, conditioning).await?;
                 encoded.push((shape[2], self.weighed(index, (conditioning, tokens), shape).await?));
             }
         }
@@ -141,10 +141,10 @@ impl Run<'_> {
         shape: [usize; 3],
     ) -> Result<()> {
         let here = conditioning.first();
-        self.embed(index, &here.ids(index), &conditioning.vectors).await?;
+        self.embed(index, here, conditioning).await?;
         if let Some((there, share)) = &conditioning.towards {
             let from = self.weighed(index, (conditioning, here), shape).await?;
-            self.embed(index, &there.ids(index), &conditioning.vectors).await?;
+            self.embed(index, there, conditioning).await?;
             let to = self.weighed(index, (conditioning, there), shape).await?;
             let between = Tokens::walk(&from, &to, *share, shape[2]);
             self.engine.write(Outside::Embeddings(index), &between)?;
@@ -155,11 +155,24 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Runs a text encoder.
-    async fn embed(&mut self, index: usize, ids: &[u32], vectors: &[f32]) -> Result<()> {
+    /// Runs a text encoder over tokens.
+    async fn embed(&mut self, index: usize, tokens: &Tokens, conditioning: &Conditioning) -> Result<()> {
+        self.embed_ids(index, (&tokens.ids(index), &tokens.hidden(index)), &conditioning.vectors).await
+    }
+
+    /// Runs a text encoder over ids, of which some are hidden.
+    async fn embed_ids(
+        &mut self,
+        index: usize,
+        (ids, hidden): (&[u32], &[u32]),
+        vectors: &[f32],
+    ) -> Result<()> {
         self.engine.enter(Network::Text(index), self.cancel).await?;
         if self.shape.vectors > 0 {
             self.engine.write(Outside::Vectors, vectors)?;
+        }
+        if self.shape.hides {
+            self.engine.write_ids(Outside::Hidden, hidden)?;
         }
         self.engine.write_ids(Outside::Tokens, ids)?;
         self.engine.run(Network::Text(index), self.cancel).await
@@ -176,14 +189,16 @@ impl Run<'_> {
         if tokens.is_weighted() {
             let mut empty = Vec::new();
             if conditioning.weighting == Weighting::FromEmpty {
-                self.embed(index, &conditioning.empty_ids(index), &conditioning.vectors).await?;
+                let ids = conditioning.empty_ids(index);
+                let hidden = vec![0; ids.len()];
+                self.embed_ids(index, (&ids, &hidden), &conditioning.vectors).await?;
                 empty = self.embeddings(index, shape).await?;
                 empty.truncate(self.config.chunk_tokens() * shape[2]);
             }
             tokens.weigh(index, &mut embeddings, conditioning.weighting, &empty);
             for number in 0..tokens.mixed(index) {
                 let beside = tokens.beside(number);
-                self.embed(index, &beside.ids(index), &conditioning.vectors).await?;
+                self.embed(index, &beside, conditioning).await?;
                 let mut more = self.embeddings(index, shape).await?;
                 beside.weigh(index, &mut more, conditioning.weighting, &empty);
                 embeddings.iter_mut().zip(more).for_each(|(value, more)| *value += more);

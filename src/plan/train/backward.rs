@@ -73,7 +73,10 @@ impl Way {
                 self.if_learns(*x, &path, op);
                 Ok(())
             }
-            Op::Attention { q, k, v, heads, head_dim, causal } => {
+            Op::Attention { hidden: Some(_), .. } => {
+                Err(not_trainable(&node.path, "keys are hidden from it"))
+            }
+            Op::Attention { q, k, v, heads, head_dim, causal, hidden: None } => {
                 for of in BTreeSet::from([q.value, k.value, v.value]) {
                     let (heads, head_dim, causal) = (*heads, *head_dim, *causal);
                     let op =

@@ -65,7 +65,10 @@ pub(super) fn renamed(
             of(x);
             weights([gamma, beta]);
         }
-        Op::Attention { q, k, v, .. } => [q, k, v].into_iter().for_each(slice),
+        Op::Attention { q, k, v, hidden, .. } => {
+            [q, k, v].into_iter().for_each(slice);
+            maybe(hidden);
+        }
         Op::AttentionMap { q, k, .. } => [q, k].into_iter().for_each(slice),
         Op::Embed { tokens, own, table, positions } => {
             of(tokens);

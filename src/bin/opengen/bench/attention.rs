@@ -79,7 +79,7 @@ impl Case {
 
     fn plan(&self, elem: Elem, variant: Variant) -> Plan {
         let shared_qkv = self.text.is_none();
-        let spec = Spec { elem, variant, head_dim: self.head_dim, causal: false, shared_qkv };
+        let spec = Spec { elem, variant, head_dim: self.head_dim, causal: false, shared_qkv, hides: false };
         let params = self.params();
         let bytes = |values: u32| u64::from(values) * elem.size() as u64;
         let mut externals = vec![External {
