@@ -5,7 +5,8 @@
 
 No LoRA is committed: every value follows from its tensor's name (`make_single.weight`). `MODEL.json` has the names and shapes
 of each file; `MODEL.safetensors` what text encoder and UNet give with it. kohya's, PEFT's and old diffusers' names go through
-diffusers' own loader (`turns.safetensors`: a run that has one in some steps alone); convolutions, which it does not read under kohya's names, LoHa, LoKr, DoRA and (IA)³ are merged by LyCORIS's functions.
+diffusers' own loader (`turns.safetensors`: a run that has one in some steps alone); convolutions, which it does not read under kohya's
+names, LoHa, LoKr, DoRA, (IA)³ and norms are merged by LyCORIS's functions.
 """
 
 import json
@@ -15,6 +16,7 @@ from diffusers import EulerDiscreteScheduler
 from lycoris.functional import locon, loha, lokr
 from lycoris.functional.general import rebuild_tucker, weight_decompose
 from lycoris.modules.ia3 import _ia3_weight
+from lycoris.modules.norms import NormModule
 from safetensors.torch import save_file
 
 from make_goldens import HERE, PROMPTS, load, noise
@@ -39,11 +41,15 @@ def value(tensor, shape):
     return weight("alpha" if tensor.endswith(".alpha") else tensor, tuple(shape))
 
 
-def layers(pipe, wanted):
-    """The linear layers and convolutions whose paths end so: component, path, module."""
+LAYERS = (torch.nn.Linear, torch.nn.Conv2d)
+NORMS = (torch.nn.GroupNorm, torch.nn.LayerNorm)
+
+
+def layers(pipe, wanted, kinds=LAYERS):
+    """The linear layers and convolutions, or others, whose paths end so: component, path, module."""
     for component, ends in wanted.items():
         for path, module in getattr(pipe, component).named_modules():
-            if path.endswith(ends) and isinstance(module, (torch.nn.Linear, torch.nn.Conv2d)):
+            if path.endswith(ends) and isinstance(module, kinds):
                 yield component, path, module
 
 
@@ -150,6 +156,22 @@ def ia3_file(pipe):
         yield from ((f"{name}.weight", [o] if path.endswith("to_k") else [i]), (f"{name}.on_input", [1]))
 
 
+def norms_file(pipe):
+    for component, path, module in layers(pipe, {"unet": ("",), "text_encoder": ("",)}, NORMS):
+        name = kohya(component, path)
+        yield (f"{name}.w_norm", list(module.weight.shape))
+        yield (f"{name}.b_norm", list(module.bias.shape))
+
+
+def by_lycoris_norms(pipe, tensors):
+    for component, path, module in layers(pipe, {"unet": ("",), "text_encoder": ("",)}, NORMS):
+        name = kohya(component, path)
+        made = NormModule.make_module_from_state_dict(name, module, tensors[f"{name}.w_norm"], tensors[f"{name}.b_norm"])
+        weight, bias = made.get_merged_weight(UNET if component == "unet" else TEXT)
+        module.weight.copy_(weight)
+        module.bias.copy_(bias)
+
+
 def by_lycoris(pipe, tensors):
     """Adds what LyCORIS's own functions make of a file's tensors."""
     paths = {kohya(component, path): (component, module)
@@ -198,7 +220,8 @@ def by_diffusers(pipe, tensors):
 
 FILES = {"kohya": (kohya_file, by_diffusers), "peft": (peft_file, by_diffusers), "processor": (processor_file, by_diffusers),
          "locon": (locon_file, by_lycoris), "loha": (loha_file, by_lycoris), "lokr": (lokr_file, by_lycoris),
-         "tucker": (tucker_file, by_lycoris), "dora": (dora_file, by_lycoris), "ia3": (ia3_file, by_lycoris)}
+         "tucker": (tucker_file, by_lycoris), "dora": (dora_file, by_lycoris), "ia3": (ia3_file, by_lycoris),
+         "norms": (norms_file, by_lycoris_norms)}
 
 
 def make(index, model):

@@ -243,6 +243,14 @@ impl Lora {
                 format!("of the change of {name} there is {} alone", has.join(", ")),
             ));
         }
+        let tensors = || factors.values().map(|index| &self.file.header.tensors[*index]);
+        if let Some(empty) = tensors().find(|tensor| tensor.shape.contains(&0)) {
+            let message = format!(
+                "the change of {name} has rank 0: {} is empty, and changes nothing; train it with a rank of 1 or more",
+                empty.name
+            );
+            return Err(bad(&self.file.header.file, message));
+        }
         let [up, down] = [Up, Down]
             .map(|factor| factors.get(&factor).map(|index| &self.file.header.tensors[*index].shape));
         let (Some(up), Some(down)) = (up, down) else { return Ok(()) };
