@@ -170,7 +170,8 @@ export interface GenerateRequest {
   negativePrompt: string;
   /**
    * Whose way prompts are read. "a1111": brackets weigh, `BREAK` and length make parts, `[red:green:0.5]` and `[cat|dog]` change
-   * words on the way, `AND` draws several prompts into one picture, and the text is cleaned as original CLIP cleans it;
+   * words on the way, `AND` draws several prompts into one picture, from `#` to the end of a line is a comment, and the text is cleaned as original CLIP
+   * cleans it;
    * "comfyui": round brackets weigh, each word from what the empty prompt has in its place on; "diffusers": every character is
    * text, as transformers tokenizes it, up to one part; "compel": `word++`, `word--` and `(phrase)1.3` weigh from the empty prompt on,
    * `("one", "other").blend(0.7, 0.3)` mixes, `("one", "other").and()` reads one behind the other. Default: "a1111".

@@ -273,7 +273,7 @@ async function withWords(ask) {
 async function withNetworks(asked) {
   const request = await withWords(asked);
   const { dialect = 'a1111', loras: given = [], prompt } = request;
-  const named = dialect !== 'diffusers' && prompt.includes('<') ? running.module.networksIn(prompt) : [];
+  const named = dialect !== 'diffusers' && prompt.includes('<') ? running.module.networksIn(prompt, dialect) : [];
   if (!given.length && !named.length) return request;
   const loras = [];
   for (const lora of [...given, ...named]) {

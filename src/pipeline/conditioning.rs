@@ -98,14 +98,15 @@ impl Conditioning {
         let guided = request.guided(config);
         let reading = request.reading();
         let negative = if guided { request.negative_prompt.as_str() } else { "" };
-        let mut notices = notices_of(request.dialect, [prompt, negative]);
+        let [prompt, negative] = [prompt, negative].map(|text| request.without_comments(text));
+        let mut notices = notices_of(request.dialect, [&prompt, &negative]);
         let timeline = |text: &str| {
             let text = prompt::without_tags(request.dialect, text).0;
             if request.dialect == Dialect::A1111 { timeline(&text, steps) } else { vec![(steps.all, text)] }
         };
-        let components = request.components_of(prompt);
+        let components = request.components_of(&prompt);
         check_components(components.len(), config)?;
-        let without = guided.then(|| Row { field: "negative_prompt", texts: timeline(negative) });
+        let without = guided.then(|| Row { field: "negative_prompt", texts: timeline(&negative) });
         let with = components.iter().map(|part| Row { field: "prompt", texts: timeline(&part.text) });
         let rows: Vec<Row> = without.into_iter().chain(with).collect();
         let times = times(&rows);
@@ -121,9 +122,14 @@ impl Conditioning {
         tell_unknown(&read, &mut notices);
         let used = used(&read, &reading.embeddings, config)?;
         check_parts(&read, rows.len(), (request, config), &mut notices)?;
-        let by = if request.dialect == Dialect::Compel { Filling::Empty } else { Filling::Again };
-        fill(&mut read, rows.len(), tokenizers, (config.chunk_tokens(), by))?;
-        let (states, times) = states(&rows, &times, &read, tokenizers.iter().count());
+        let (mut states, times) = states(&rows, &times, &read, tokenizers.iter().count());
+        let by = match request.dialect {
+            Dialect::Compel => Filling::Empty,
+            // Regions are ComfyUI's, which repeats texts.
+            Dialect::A1111 if request.regions.is_empty() => Filling::Last { from: usize::from(guided) },
+            _ => Filling::Again,
+        };
+        fill(&mut states, tokenizers, (config.chunk_tokens(), by))?;
         if states.len() > MAX_STATES {
             let message = format!(
                 "its words change to {} different texts while the picture is drawn, at most {MAX_STATES} are read; let fewer \

@@ -128,7 +128,8 @@ impl Request {
 
     /// Whether one prompt is read throughout, and in full.
     pub fn is_plain(&self) -> bool {
-        let changes = |text: &String| self.dialect == Dialect::A1111 && prompt::changes(text);
+        let changes =
+            |text: &String| self.dialect == Dialect::A1111 && prompt::changes(&self.without_comments(text));
         !self.is_composed(&self.components_of(&self.prompt))
             && ![&self.prompt, &self.negative_prompt].into_iter().any(changes)
     }
@@ -160,10 +161,18 @@ impl Request {
         }
     }
 
+    /// What is read of a prompt that may have comments, as A1111's have.
+    pub(super) fn without_comments(&self, prompt: &str) -> String {
+        match self.dialect {
+            Dialect::A1111 => prompt::without_comments(prompt),
+            Dialect::ComfyUi | Dialect::Diffusers | Dialect::Compel => prompt.to_string(),
+        }
+    }
+
     /// The prompts of which a prompt consists.
     pub(super) fn components_of(&self, prompt: &str) -> Vec<Component> {
         match self.dialect {
-            Dialect::A1111 => prompt::components(prompt),
+            Dialect::A1111 => prompt::components(&self.without_comments(prompt)),
             Dialect::ComfyUi | Dialect::Diffusers | Dialect::Compel => {
                 vec![Component { text: prompt.to_string(), weight: 1.0 }]
             }

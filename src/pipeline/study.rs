@@ -16,7 +16,8 @@ use crate::error::{Error, Result};
 use crate::image::Rgba;
 use crate::kernels::{preview, rgba};
 use crate::prompt::{
-    Chunk, Component, Dialect, Reading, Steps, Tokenizer, components, timeline, without_tags,
+    Chunk, Component, Dialect, Reading, Steps, Tokenizer, components, timeline, without_comments,
+    without_tags,
 };
 use crate::sample::{Forward, Linear2, SamplerKind, Shares, Step, Trajectory};
 
@@ -275,7 +276,8 @@ pub fn understood(
 ) -> Result<Understood> {
     let all = all.clamp(1, 2 * *STEPS_RANGE.end());
     let is_a1111 = reading.dialect == Dialect::A1111;
-    let (kept, tags) = without_tags(reading.dialect, prompt);
+    let read = if is_a1111 { without_comments(prompt) } else { prompt.to_string() };
+    let (kept, tags) = without_tags(reading.dialect, &read);
     let components = match is_a1111 {
         true => components(&kept),
         false => vec![Component { text: kept.clone(), weight: 1.0 }],

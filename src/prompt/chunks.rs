@@ -11,6 +11,8 @@ pub struct Chunk {
     pub weights: Vec<f32>,
     /// Positions that no position sees, its own included; none where it is empty.
     pub hidden: Range<usize>,
+    /// Its states are all the last one of the chunk before.
+    pub repeats: bool,
     /// How much it counts beside those that are mixed with it; 1 where it is alone.
     pub share: f32,
     /// What is mixed with it once the text encoder has read each, by how much each counts.
@@ -20,7 +22,10 @@ pub struct Chunk {
 impl Chunk {
     /// Whether what the text encoder makes of it is changed.
     pub fn is_changed(&self) -> bool {
-        self.share != 1.0 || !self.mixed.is_empty() || self.weights.iter().any(|weight| *weight != 1.0)
+        self.repeats
+            || self.share != 1.0
+            || !self.mixed.is_empty()
+            || self.weights.iter().any(|weight| *weight != 1.0)
     }
 }
 
@@ -63,7 +68,7 @@ impl Frame {
             weights[1 + i] = *weight;
         }
         ids[1 + tokens.len()] = self.end;
-        Chunk { ids, weights, hidden: 0..0, share: 1.0, mixed: Vec::new() }
+        Chunk { ids, weights, hidden: 0..0, repeats: false, share: 1.0, mixed: Vec::new() }
     }
 }
 

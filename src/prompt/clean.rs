@@ -4,6 +4,12 @@
 //! Of ftfy everything is here but its guess at text that was decoded wrongly (`fix_encoding`). Transformers' tokenizers
 //! without ftfy, and so diffusers, do none of this.
 
+/// A prompt without A1111's comments: from `#` to the end of its line.
+pub fn without_comments(prompt: &str) -> String {
+    let kept = prompt.split('\n').map(|line| line.split('#').next().unwrap_or_default());
+    kept.collect::<Vec<_>>().join("\n")
+}
+
 /// Cleans a text in one pass.
 pub fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());

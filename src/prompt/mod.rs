@@ -26,6 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 
 pub use chunks::{Chunk, Encoded};
+pub use clean::without_comments;
 pub use compose::{Component, components};
 pub use dynamic::{Wildcards, expand};
 pub use embedding::{Embedding, Embeddings, OWN};

@@ -11,7 +11,7 @@ use super::error::to_js;
 use super::request::{self, invalid};
 use super::values::plain;
 use crate::pipeline::networks;
-use crate::prompt::lora_tags;
+use crate::prompt::{Dialect, lora_tags, without_comments};
 use crate::weights::{Asked, During, LoraFile, Moment, Strength, read_embedding};
 use crate::{Error, Result};
 
@@ -147,11 +147,12 @@ pub fn about_network(
     Ok(about)
 }
 
-/// The networks that a prompt names: `{ name, weight, textWeight, blocks, start, stop }` each.
+/// The networks that a prompt of a dialect names: `{ name, weight, textWeight, blocks, start, stop }` each.
 #[wasm_bindgen(js_name = networksIn)]
-pub fn networks_in(prompt: &str) -> JsValue {
+pub fn networks_in(prompt: &str, dialect: &str) -> JsValue {
     let list = Array::new();
-    for tag in lora_tags(prompt) {
+    let read = if dialect == Dialect::A1111.name() { without_comments(prompt) } else { prompt.to_string() };
+    for tag in lora_tags(&read) {
         let strength = networks::strength(&tag);
         let one = js_sys::Object::new().into();
         browser::set(&one, "name", tag.name.as_str());

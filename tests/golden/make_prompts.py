@@ -25,6 +25,12 @@ CASES = [
     {"name": "and", "prompt": "a red apple AND a blue dog :0.7 AND white :-0.5", "negative_prompt": "yellow", "sampler": "ddim",
      "steps": 4, "guidance": 3.0, "seed": 3,
      "read": [["yellow", [[RED, 1.0], ["a blue dog", 0.7], ["white", -0.5]]]] * 4},
+    # Parts of three chunks and of one, which ends in its last state again and again; without a prompt there is one.
+    {"name": "and of unequal length", "prompt": "a red apple BREAK on white BREAK small AND a blue dog", "negative_prompt": "yellow",
+     "sampler": "euler", "steps": 3, "guidance": 2.0, "seed": 8,
+     "read": [["yellow", [["a red apple BREAK on white BREAK small", 1.0], ["a blue dog", 1.0]]]] * 3},
+    {"name": "comments", "prompt": "# fruit AND more\na red apple # with a <lora:worm:1>\n#", "negative_prompt": "#x\nyellow#",
+     "sampler": "euler", "steps": 2, "guidance": 2.0, "seed": 9, "read": [["yellow", [[RED, 1.0]]]] * 2},
     {"name": "weight", "prompt": "a red apple :0.5", "negative_prompt": "", "sampler": "euler", "steps": 3, "guidance": 1.0, "seed": 4,
      "read": [["", [[RED, 0.5]]]] * 3},
     {"name": "scheduled", "prompt": "a [red:green:0.5] apple", "negative_prompt": "[yellow:2]", "sampler": "dpm++-2m", "steps": 6,
@@ -46,15 +52,20 @@ def run(pipe, case):
     generator = torch.Generator("cpu").manual_seed(case["seed"])
     noise = torch.randn((1, 4, SIZE["height"] // 4, SIZE["width"] // 4), generator=generator)
 
-    def answer(latents, timestep, text):
-        return pipe.unet(latents, timestep, pipe.text_encoder(tokenize(pipe, text))[0]).sample
+    def states(text, most=0):
+        made = torch.cat([pipe.text_encoder(tokenize(pipe, part))[0] for part in text.split(" BREAK ")], dim=1)
+        return torch.cat([made, made[:, -1:].expand(-1, max(most - made.shape[1], 0), -1)], dim=1)
+
+    def answer(latents, timestep, text, most=0):
+        return pipe.unet(latents, timestep, states(text, most)).sample
 
     latents = noise * scheduler.init_noise_sigma
     assert len(scheduler.timesteps) == len(case["read"]), case["name"]
     for timestep, (negative, prompts) in zip(scheduler.timesteps, case["read"]):
         scaled = scheduler.scale_model_input(latents, timestep)
         without = answer(scaled, timestep, negative)
-        guided = without + sum(case["guidance"] * weight * (answer(scaled, timestep, text) - without) for text, weight in prompts)
+        most = max(states(text).shape[1] for text, _ in prompts)
+        guided = without + sum(case["guidance"] * weight * (answer(scaled, timestep, text, most) - without) for text, weight in prompts)
         latents = scheduler.step(guided, timestep, latents).prev_sample
     return {f"{case['name']}.noise": noise, f"{case['name']}.latents": latents}
 

@@ -120,6 +120,10 @@ test('tags are found in a prompt', () => {
   const tags = tagsOf('an <lora:a b:0.5:0.2> <lyco:c> <hypernet:d:1> <lora:e:te=0:unet=1> <lora:f:>');
   assert.deepEqual(tags.map(({ name, weight, rest }) => [name, weight, rest]), [['a b', 0.5, ':0.2'], ['c', 1, ''], ['e', 1, ':te=0:unet=1'], ['f', 1, '']]);
   assert.deepEqual([tags[0].start, tags[0].end], [3, 21]);
+  // A1111's comments are passed over, and everything stays where it stands.
+  const behind = '# <lora:a:1>\nan <lora:b:1> # <lora:c:1>';
+  assert.deepEqual(tagsOf(behind).map(({ name, start }) => [name, start]), [['b', 16]]);
+  assert.equal(tagsOf(behind, 'comfyui').length, 3);
 });
 
 test('a tag says in which steps its LoRA counts, and is written again so', () => {

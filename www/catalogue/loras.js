@@ -4,7 +4,7 @@
  * shows here.
  */
 
-import { $, bytes, make } from '../js/dom.js';
+import { $, bytes, make, uncommented } from '../js/dom.js';
 import { SAMPLERS } from '../limits.js';
 import { report } from '../js/report.js';
 import { insert } from '../js/typing.js';
@@ -67,7 +67,7 @@ export class Loras {
     for (const field of FIELDS) $(field).setAttribute('aria-describedby', `${$(field).getAttribute('aria-describedby') ?? ''} prompt-names`.trim());
     this.#lines = FIELDS.map((field) => new Underlines($(field)));
     for (const event of ['input', 'put']) {
-      for (const field of FIELDS) $(field).addEventListener(event, () => this.#show());
+      for (const field of [...FIELDS, 'dialect']) $(field).addEventListener(event, () => this.#show());
     }
   }
 
@@ -141,7 +141,7 @@ export class Loras {
 
   /** @returns {Tag[]} */
   get #tags() {
-    return tagsOf($('prompt').value);
+    return tagsOf($('prompt').value, $('dialect').value);
   }
 
   /** The first of some tags that means one of them. @param {string} name */
@@ -158,7 +158,7 @@ export class Loras {
     const found = this.#tag(name);
     if (found) return insert(field, tag(found.name, weight, rest ?? found.rest), found.start, found.end);
     const end = field.value.trimEnd().length;
-    insert(field, `${end ? ' ' : ''}${tag(name, weight)}`, end, field.value.length);
+    insert(field, `${behindComment(field, end) || (end ? ' ' : '')}${tag(name, weight)}`, end, field.value.length);
   }
 
   /** Takes the tags of a name out of the prompt. @param {string} name */
@@ -190,7 +190,7 @@ export class Loras {
 
   /** Underlines what the prompts name and is not here, and says what can be done. */
   #underline() {
-    const missing = FIELDS.map((field) => missingIn($(field).value, this.#kept, { loras: field === 'prompt' }));
+    const missing = FIELDS.map((field) => missingIn($(field).value, this.#kept, { loras: field === 'prompt', dialect: $('dialect').value }));
     this.#lines.forEach((lines, at) => lines.show(missing[at]));
     clearTimeout(this.#timer);
     this.#timer = setTimeout(() => this.#tell(missing.flat()), PAUSE);
@@ -355,8 +355,8 @@ export class Loras {
 
   /** Puts a word in front of the tags. @param {string} word @param {HTMLTextAreaElement} field */
   #say(word, field = $('prompt')) {
-    const at = field.value.slice(0, tagsOf(field.value)[0]?.start ?? field.value.length).trimEnd().length;
-    insert(field, `${at ? ', ' : ''}${word}`, at, at);
+    const at = field.value.slice(0, tagsOf(field.value, $('dialect').value)[0]?.start ?? field.value.length).trimEnd().length;
+    insert(field, `${behindComment(field, at) || (at ? ', ' : '')}${word}`, at, at);
   }
 
   /** @param {string} name @param {HTMLElement} label in whose place the name is typed */
@@ -412,4 +412,9 @@ export class Loras {
       report(`“${name}” was not deleted.`, [sentence(error.message)]);
     }
   }
+}
+
+/** A new line, where a prompt has a comment that ends there: what is put behind it is to be read. @param {HTMLTextAreaElement} field @param {number} end */
+function behindComment(field, end) {
+  return uncommented(field.value, $('dialect').value).slice(0, end).trimEnd().length < end ? '\n' : '';
 }

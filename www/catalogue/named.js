@@ -21,11 +21,11 @@ const MOST = 3;
 /**
  * The names in a text that none of these has: LoRAs in tags (`<lora:name:0.8>`), embeddings as ComfyUI (`embedding:name`) and as
  * diffusers name them (`<token>`). As A1111 names embeddings, every word could be one.
- * @param {string} text @param {StoredNetwork[]} all @param {{loras?: boolean}} [options] whether LoRAs are named there
+ * @param {string} text @param {StoredNetwork[]} all @param {{loras?: boolean, dialect?: string}} [options] whether LoRAs are named there
  * @returns {Named[]} in order
  */
-export function missingIn(text, all, { loras = true } = {}) {
-  const tags = loras ? tagsOf(text).filter(({ name }) => !meant(all, name)) : [];
+export function missingIn(text, all, { loras = true, dialect } = {}) {
+  const tags = loras ? tagsOf(text, dialect).filter(({ name }) => !meant(all, name)) : [];
   const named = tags.map(({ name, start }) => {
     const from = text.indexOf(name, start);
     return { kind: /** @type {const} */ ('lora'), name, start: from, end: from + name.length };

@@ -1,13 +1,15 @@
 /** What a prompt says of LoRAs (`<lora:name:0.8>`), and what their names say of them. Nothing here touches the page. */
 
+import { uncommented } from '../js/dom.js';
+
 /**
  * A tag of the prompt. `rest` is what follows the weight.
  * @typedef {{name: string, weight: number, rest: string, start: number, end: number}} Tag
  */
 
-/** @param {string} prompt @returns {Tag[]} */
-export function tagsOf(prompt) {
-  return [...prompt.matchAll(/<(?:lora|lyco):([^<>:\n]+)(?::([^<>:\n]*))?((?::[^<>\n]*)?)>/g)].map((match) => {
+/** Those that count: A1111 passes over its comments. @param {string} prompt @param {string} [dialect] @returns {Tag[]} */
+export function tagsOf(prompt, dialect) {
+  return [...uncommented(prompt, dialect).matchAll(/<(?:lora|lyco):([^<>:\n]+)(?::([^<>:\n]*))?((?::[^<>\n]*)?)>/g)].map((match) => {
     const number = match[2] === undefined || match[2].trim() === '' ? 1 : Number(match[2]);
     const isPlain = Number.isFinite(number);
     return {

@@ -28,6 +28,9 @@ export const keep = {
   },
 };
 
+/** A prompt with blanks in the place of A1111's comments, from `#` to the end of a line; in its other dialects there are none. @param {string} prompt */
+export const uncommented = (prompt, dialect = 'a1111') => (dialect === 'a1111' ? prompt.replace(/#[^\n]*/g, (comment) => ' '.repeat(comment.length)) : prompt);
+
 /** "12.3 MB" */
 export function bytes(count) {
   if (count < 1e6) return `${Math.max(count > 0 ? 1 : 0, Math.round(count / 1e3))} kB`;

@@ -3,7 +3,7 @@
  * images. What these are set to comes with the code of their parts, when one is opened, was on at the last visit, or is wanted for a picture's settings.
  */
 
-import { $, keep } from './dom.js';
+import { $, keep, uncommented } from './dom.js';
 import { Part } from './parts.js';
 
 export class Extras {
@@ -125,7 +125,7 @@ const AND = /(?<![\p{Alphabetic}\p{N}_])AND(?![\p{Alphabetic}\p{N}_])/u;
 
 /** The parts of a prompt, as the engine takes it apart. @param {{prompt: string, dialect?: string}} of @returns {string[]} */
 export function partsOf({ prompt, dialect = 'a1111' }) {
-  return dialect === 'a1111' ? prompt.split(AND).map((part) => part.trim()) : [prompt];
+  return dialect === 'a1111' ? uncommented(prompt).split(AND).map((part) => part.trim()) : [prompt];
 }
 
 /**

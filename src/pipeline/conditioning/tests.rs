@@ -140,6 +140,38 @@ fn texts_have_as_many_chunks() -> Result<()> {
     Ok(())
 }
 
+/// Of the parts of an `AND` the shorter end in their last state; what is read beside them is repeated.
+#[test]
+fn parts_of_unequal_length_end_alike() -> Result<()> {
+    let repeats = |negative: &str| -> Result<Vec<Vec<bool>>> {
+        let (prompt, negative_prompt) = ("a BREAK b BREAK c AND d".to_string(), negative.to_string());
+        let asked = conditioning(&Request { prompt, negative_prompt, guidance: 2.0, ..request(1, 0, None) })?;
+        let rows = asked.first().rows(0).iter();
+        Ok(rows.map(|row| row.iter().map(|chunk| chunk.repeats).collect()).collect())
+    };
+    let (no, yes) = (false, true);
+    assert_eq!(repeats("e")?, [[no; 3], [no; 3], [no, yes, yes]]);
+    assert_eq!(repeats("e BREAK f")?, [[no; 6], [no; 6], [no, yes, yes, no, yes, yes]]);
+    Ok(())
+}
+
+/// With `AND`, tags and brackets in them; in no other dialect.
+#[test]
+fn comments_are_passed_over() -> Result<()> {
+    let ask = |dialect, prompt: &str| {
+        let (prompt, negative_prompt) = (prompt.to_string(), format!("{prompt}!"));
+        let asked = Request { prompt, negative_prompt, dialect, guidance: 2.0, ..request(1, 0, None) };
+        conditioning(&asked).map(|asked| (asked.states, asked.shares, asked.notices))
+    };
+    let (commented, plain) =
+        ("# one\na cat # AND <lora:x:1>\n(dog:1.2) #[b:c:3]\n", "\na cat \n(dog:1.2) \n");
+    for dialect in Dialect::ALL {
+        let same = ask(dialect, commented)? == ask(dialect, plain)?;
+        assert_eq!(same, dialect == Dialect::A1111, "{dialect}");
+    }
+    Ok(())
+}
+
 /// The kernel's and the tokenizer's word for it are one.
 #[test]
 fn own_vectors_have_one_mark() {

@@ -78,11 +78,18 @@ impl Tokens {
     pub fn weigh(&self, encoder: usize, embeddings: &mut [f32], weighting: Weighting, empty: &[f32]) {
         let chunks = self.rows(encoder).len() * self.chunks();
         let len = embeddings.len() / chunks.max(1);
+        let mut last = Vec::new();
         for (part, chunk) in embeddings.chunks_mut(len.max(1)).zip(self.of_encoder(encoder)) {
+            let hidden = len / chunk.ids.len().max(1);
+            if chunk.repeats {
+                part.chunks_exact_mut(hidden.max(1)).for_each(|state| state.copy_from_slice(&last));
+                continue;
+            }
             weighting.apply(part, &chunk.weights, empty);
             if chunk.share != 1.0 {
                 part.iter_mut().for_each(|value| *value *= chunk.share);
             }
+            last = part[len - hidden..].to_vec();
         }
     }
 }
