@@ -2,6 +2,7 @@
 diffusers compute.
 
     python tests/golden/make_samplers.py
+    python tests/golden/make_samplers.py --spread    # writes nothing
 
 In the first a pseudo-model (`m = sin(x / 2 + t / 100)` of the scaled input) stands for the UNet. Kept is how each run ends, for
 every count of steps from 1 to 50, and the levels of the schedules. The last has the final latents of whole runs of the tiny models,
@@ -11,6 +12,9 @@ guided, by their own configuration. The noise of a step is drawn from `torch.ran
 k-diffusion (MIT) is the origin of its samplers and schedules; torchsde (Apache-2.0) of Brownian paths; diffusers (Apache-2.0) of
 UniPC, PLMS, DDPM, TCD and DDIM with eta; its authors' code (`er_sde`) of ER-SDE. Schedules that k-diffusion has not, and Restart, are written here from their papers and
 from notes of what A1111 and ComfyUI do, not from their code.
+
+`--spread` prints how far the ends of runs with Brownian noise move where each of the network's answers is changed by a millionth: of what
+two programs that round differently can agree on, no more is to be had.
 """
 
 import json
@@ -389,11 +393,11 @@ RUNS = [("sd1", "A  Small\tRED Apple,  on white!", "", (2, 7), 2.5, 5, 40, 32),
         ("sd2", "a 🍎 and a 🦊 next to 日本語 text", "", (7,), 2.0, 2**32 - 1, 32, 32)]
 
 
-def whole_runs():
-    """Whole runs of the tiny models: cases as in the manifest, and the latents with which they end by their numbers."""
+def tiny_models():
+    """Each of RUNS with its configuration, the network's guided answer and the shape of its latents."""
     import make_goldens
-    found, latents = [], {}
-    for model, prompt, negative, counts, guidance, seed, width, height in RUNS:
+    for case in RUNS:
+        model, prompt, negative, _, guidance, _, width, height = case
         pipe = make_goldens.load(model)
         config = json.loads((HERE / "models" / model / "scheduler" / "scheduler_config.json").read_text())
         # Keys of other classes, which diffusers' `from_config` would pass on.
@@ -405,7 +409,26 @@ def whole_runs():
             return without + guidance * (with_ - without)
 
         scale = make_goldens.SCALE[model]
-        shape = (1, 4, height // scale, width // scale)
+        yield case, config, net, (1, 4, height // scale, width // scale)
+
+
+def spread():
+    """Of six runs each with other changes of a millionth, the least and the most by which the end moves (RMS over RMS)."""
+    for (model, _, _, _, _, seed, _, _), config, net, shape in tiny_models():
+        for sampler, schedule in ((sampler, schedule) for sampler in BROWNIAN for schedule in ("default", "karras", "exponential")):
+            run = lambda answers: k_run(sampler, schedule, config, 7, {}, net=answers, seed=seed, shape=shape)
+            plain, moved = run(net), []
+            for changes in range(6):
+                generator = torch.Generator().manual_seed(changes)
+                changed = lambda x, t: net(x, t) * (1 + 1e-6 * torch.randn(shape, generator=generator))
+                moved.append(((run(changed) - plain).square().mean() / plain.square().mean()).sqrt().item())
+            print(f"{model} {sampler} {schedule}: {min(moved):.1e} to {max(moved):.1e}", flush=True)
+
+
+def whole_runs():
+    """Whole runs of the tiny models: cases as in the manifest, and the latents with which they end by their numbers."""
+    found, latents = [], {}
+    for (model, prompt, negative, counts, guidance, seed, width, height), config, net, shape in tiny_models():
         for sampler in [*K_SAMPLERS, *D_SAMPLERS]:
             run = k_run if sampler in K_SAMPLERS else d_run
             if sampler in ("euler", "euler-a", "heun", "lms", "dpm++-2m", "ddim"):
@@ -480,6 +503,8 @@ def main():
     from importlib.metadata import version
     versions = {name: version(name) for name in ("k-diffusion", "torchsde", "diffusers", "torch", "scipy")}
     with torch.no_grad():
+        if "--spread" in sys.argv:
+            return spread()
         (HERE / "samplers").mkdir(exist_ok=True)
         bounded, latents = thresholded()
         save_file({name: value.contiguous() for name, value in latents.items()}, HERE / "samplers/thresholding.safetensors",
