@@ -315,6 +315,23 @@ test('a control image steers: shown, kept with its ControlNet, written, taken aw
   assert.equal(await page.locator('#controls-state').textContent(), '1');
   await open(page, 'controls');
   assert.equal(await page.getByLabel('What counts more').inputValue(), 'control');
+
+  // A map of a kind that another version knew is named, and has to be chosen anew.
+  await page.evaluate(() => {
+    const kept = JSON.parse(localStorage.getItem('opengen.controls'));
+    kept.list[0].preprocessor = 'depth';
+    localStorage.setItem('opengen.controls', JSON.stringify(kept));
+  });
+  await page.reload();
+  await ready(page);
+  await open(page, 'controls');
+  await page.locator('.steer-list').getByText('“depth” is not known here: choose what is read of the picture.').waitFor();
+  assert.equal(await page.getByLabel('What is read of it').evaluate((field) => field.selectedOptions[0].textContent), 'depth is not known here');
+  await generateButton(page).click();
+  await page.locator('#controls-error').getByText(/“depth” is not known here: choose what is read of the control image/).waitFor();
+  await page.getByLabel('What is read of it').selectOption('canny');
+  await page.waitForFunction(() => document.querySelector('.steer-list canvas')?.width === 64);
+  assert.equal(await page.getByLabel('What is read of it').locator('option').count(), 7);
   await page.getByRole('button', { name: /^Remove control image/ }).click();
   assert.equal(await page.locator('#controls-state').textContent(), 'off');
   await draw(page, 'a red apple', setting);

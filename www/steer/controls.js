@@ -87,6 +87,8 @@ export class Controls {
   /** What is missing for one of them. @returns {{field: string, message: string} | null} */
   missing() {
     this.settings.mark('controls', '');
+    const strange = this.#list.map(({ kept }) => kept.image && unknown(kept.preprocessor)).find(Boolean);
+    if (strange) return { field: 'controls', message: `“${strange}” is not known here: choose what is read of the control image, or remove it.` };
     const without = this.#list.some(({ kept }) => kept.image && !this.#models.includes(kept.model));
     const message = this.#models.length ? 'A control image has no ControlNet that reads it: choose one, or remove the image.'
       : 'A ControlNet has to read the control image: add its file, or remove the image.';
@@ -289,6 +291,9 @@ class Card {
     this.#model.replaceChildren(...options.map((name) => make('option', { value: name, textContent: name || (model ? `${model} is not here` : 'none yet') })));
     this.#model.value = models.includes(model) ? model : '';
     const [map, ...thresholds] = preprocessor.split(',');
+    const strange = unknown(preprocessor);
+    const maps = strange ? [[map, `${strange} is not known here`], ...MAPS] : MAPS;
+    if (maps.length !== this.#map.options.length) this.#map.replaceChildren(...maps.map(([value, textContent]) => make('option', { value, textContent })));
     this.#map.value = map;
     this.#edges.forEach((input, i) => { input.value = thresholds[i] ?? String(CANNY[i]); });
     for (const element of this.#thresholds) element.hidden = map !== 'canny';
@@ -305,7 +310,9 @@ class Card {
   async #look() {
     const asked = ++this.#asked;
     let wrong = this.kept.image ? 'The picture is not here any more: remove it, and add it again.' : 'Its picture is not in the file: remove it, and add one.';
-    const map = await this.controls.map(this.kept).catch((error) => {
+    const strange = unknown(this.kept.preprocessor);
+    if (strange) wrong = `“${strange}” is not known here: choose what is read of the picture.`;
+    const map = strange ? null : await this.controls.map(this.kept).catch((error) => {
       wrong = sentence(error.message);
       return null;
     });
@@ -320,6 +327,12 @@ class Card {
     this.#view.getContext('2d').putImageData(map, 0, 0);
     this.#view.setAttribute('aria-label', `What is read: ${this.#map.selectedOptions[0]?.textContent ?? 'the map'}`);
   }
+}
+
+/** The kind of map that settings of another page or version name, where there is none such here. @param {string} preprocessor */
+function unknown(preprocessor) {
+  const [map] = preprocessor.split(',');
+  return MAPS.some(([name]) => name === map) ? '' : map || 'nothing';
 }
 
 /** The map that a ControlNet of this name wants. @param {string} name */
