@@ -46,6 +46,8 @@ for (const engine of ['cpu', 'webgpu']) {
       answers.list = (await og.networks.list()).map(({ name }) => name);
       answers.named = await draw('a red apple <lora:shiny:1>');
       answers.titled = await draw('a red apple <lora:Shiny things>');
+      answers.commented = await draw('a red apple # <lora:shiny:1>');
+      answers.remarked = await draw('a red apple <lora:shiny:1> # shiny');
       answers.half = await draw('a red apple <lora:shiny:0.5>');
       answers.nothing = await draw('a red apple <lora:shiny:0>');
       answers.given = await draw('a red apple', { loras: [{ model: await file('shiny.safetensors') }] });
@@ -92,8 +94,8 @@ for (const engine of ['cpu', 'webgpu']) {
     assert.deepEqual(made.list, ['shiny', 'words']);
     assert.deepEqual(named.notices, []);
     assert.equal(new Set([plain, named, half, made.blocks, made.late, made.early, text, both].map(({ picture }) => picture)).size, 8, 'all different');
-    for (const same of ['titled', 'given', 'address', 'byName', 'again', 'renamed', 'always']) assert.equal(made[same].picture, named.picture, same);
-    for (const same of ['nothing', 'after', 'never', 'removed', 'study']) assert.equal(made[same].picture, plain.picture, `${same}: byte for byte`);
+    for (const same of ['titled', 'given', 'address', 'byName', 'again', 'renamed', 'always', 'remarked']) assert.equal(made[same].picture, named.picture, same);
+    for (const same of ['nothing', 'commented', 'after', 'never', 'removed', 'study']) assert.equal(made[same].picture, plain.picture, `${same}: byte for byte`);
     assert.match(named.text, /^a red apple <lora:shiny:1>\n/);
     assert.match(named.text, new RegExp(`Lora hashes: "?shiny: ${made.kept.hash}`));
     assert.match(both.text, /^a red apple <lora:shiny:1> <lora:words:0\.7>\n/);
