@@ -29,11 +29,36 @@ pub fn tell(merged: &Merged, parameters: &mut Parameters) -> Result<()> {
     if merged.is_empty() {
         return Ok(());
     }
-    let mut hashes = Vec::new();
+    let (mut tags, mut hashes) = (String::new(), Vec::new());
     for (name, strength, hash) in merged.hashes()? {
-        parameters.prompt += &format!(" <lora:{name}:{}>", strength.tag());
+        tags += &format!(" <lora:{name}:{}>", strength.tag());
         hashes.push(format!("{name}: {hash}"));
     }
+    append(&mut parameters.prompt, &tags);
     parameters.fields.push((HASHES.to_string(), hashes.join(", ")));
     Ok(())
+}
+
+/// Puts tags behind a prompt, on a line of their own where a comment would hide them.
+fn append(prompt: &mut String, tags: &str) {
+    if prompt.lines().last().is_some_and(|line| line.contains('#')) {
+        prompt.push('\n');
+    }
+    *prompt += tags;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prompt::without_comments;
+
+    #[test]
+    fn tags_are_read_behind_every_prompt() {
+        for prompt in ["", "an apple", "# fruit", "an apple # red", "# fruit\nan apple"] {
+            let mut told = prompt.to_string();
+            append(&mut told, " <lora:a:1> <lora:b:0.5>");
+            assert_eq!(lora_tags(&without_comments(&told)).len(), 2, "{told:?}");
+            assert_eq!(without(&told, |_| true), prompt, "{told:?}");
+        }
+    }
 }
