@@ -51,6 +51,7 @@ test('what is known stays unmarked: names, plurals, colours, places, styles, and
   for (const prompt of [
     ...all, ...MINI.examples.map(({ prompt: example }) => example), ...Object.values(MINI.synonyms).flat(), ...Object.values(MINI.phrases).flat(),
     'two mice', 'WOLVES at night', 'puppies', '(cat:1.2), ((a dog)), [fox]', 'a cat BREAK a dog', '<lora:style:0.8> a cat', 'two T-Rexes',
+    '# for Anna\na cat # sofa?',
     'please draw my beautiful cat, masterpiece, best quality, 8k', 'a cat’s boot', 'slices of pizza', 'a medium-sized owl', '',
   ]) {
     assert.equal(read(prompt, MINI).strange.length, 0, `${prompt}: ${marked(prompt)}`);
@@ -59,7 +60,7 @@ test('what is known stays unmarked: names, plurals, colours, places, styles, and
 });
 
 test('whether a prompt names anything is said of full names', () => {
-  for (const prompt of ['hello', 'Ein Hund im Schnee', 'a cyberpunk city', 'on a red background', 'happy family', 'birthday Anna', 'sleeping', '1girl', '🦤']) {
+  for (const prompt of ['hello', 'Ein Hund im Schnee', 'a cyberpunk city', 'on a red background', 'happy family', 'birthday Anna', 'sleeping', '1girl', '🦤', '# a cat']) {
     assert.equal(read(prompt, MINI).names, false, prompt);
   }
   const named = ['a cat', 'two mice', 'puppies', '(donut:1.2)', 'the smiling sun', 'red dress', 'an orange', '🐱', '❤️', '🍎 and 🍌'];

@@ -23,7 +23,7 @@ const PICTOGRAPH = '\\p{Extended_Pictographic}[\\uFE0F\\p{Emoji_Modifier}]*';
 /** Scripts that leave no spaces between words: each character is a token. */
 const UNSPACED = '[\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}ー々]';
 const TOKEN = new RegExp(
-  `(?<tag><[^<>]*>|\\bembedding:[^\\s,;:()[\\]<>|]+)|(?<emoji>${PICTOGRAPH}(?:\\u200D${PICTOGRAPH})*)|(?<sign>${UNSPACED})`
+  `(?<tag><[^<>]*>|#[^\\n]*|\\bembedding:[^\\s,;:()[\\]<>|]+)|(?<emoji>${PICTOGRAPH}(?:\\u200D${PICTOGRAPH})*)|(?<sign>${UNSPACED})`
   + `|(?<word>(?:(?!${UNSPACED})[\\p{L}\\p{N}])(?:(?!${UNSPACED})[\\p{L}\\p{M}\\p{N}])*)`,
   'gu',
 );
