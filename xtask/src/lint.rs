@@ -24,7 +24,7 @@ pub fn deny_warnings(build: &mut Command) -> Result<()> {
     let status = sh::each_line(build, |line| {
         if let Some(rendered) = diagnostic(line) {
             warnings += 1;
-            eprint!("{rendered}");
+            sh::print(&rendered);
         }
     })?;
     if !status.success() {

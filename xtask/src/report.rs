@@ -1,7 +1,7 @@
 //! What `cargo xtask test` says at its end: a line a step, what was not tested, and the sum.
 
 use crate::idle;
-use crate::sh::{self, say};
+use crate::sh::{self, line, say};
 use crate::summary::{Counts, Failed, LeftOut};
 use anyhow::{Result, bail};
 use std::path::Path;
@@ -34,7 +34,7 @@ impl Step {
         let start = Instant::now();
         let mut left_out = LeftOut::default();
         let (counts, problem) = work(&mut left_out).unwrap_or_else(|error| {
-            eprintln!("error: {error:#}");
+            line!("error: {error:#}");
             (Counts { failed: 1, ..Counts::default() }, Some(format!("{error:#}")))
         });
         let elapsed = start.elapsed();
@@ -167,27 +167,27 @@ impl Report {
     /// Prints the table and the last lines; an error when anything failed, or when it took too long for no reason.
     pub fn finish(self) -> Result<()> {
         let mut total = Counts::default();
-        println!("\n     ok  {:<22} {:>13}", "the task runner itself", sh::time(self.before));
+        line!("\n     ok  {:<22} {:>13}", "the task runner itself", sh::time(self.before));
         for step in &self.steps {
             let Counts { passed, failed, skipped } = step.counts;
             let verdict = if failed == 0 { "ok" } else { "FAILED" };
             let skipped = if skipped == 0 { String::new() } else { format!(", {skipped} not run") };
             let tests = format!("{passed} passed, {failed} failed{skipped}");
             let numbers = if step.counts == Counts::default() { "" } else { &tests };
-            println!("{verdict:>7}  {:<22} {:>13}  {numbers}", step.name, sh::time(step.elapsed));
+            line!("{verdict:>7}  {:<22} {:>13}  {numbers}", step.name, sh::time(step.elapsed));
             if let Some(problem) = &step.problem {
-                println!("{:9}{problem}", "");
+                line!("{:9}{problem}", "");
             }
             total += step.counts;
         }
         let elapsed = self.before + self.start.elapsed();
-        println!("{:9}{:<22} {:>13}", "", "in all", sh::time(elapsed));
+        line!("{:9}{:<22} {:>13}", "", "in all", sh::time(elapsed));
         let share = idle::own_share();
         if let Some(share) = share {
-            println!("{:9}{:.0} % of the work that this machine did was this", "", share * 100.0);
+            line!("{:9}{:.0} % of the work that this machine did was this", "", share * 100.0);
         }
-        println!("{}", self.left_out.lines(total.skipped));
-        println!("{} passed, {} failed", total.passed, total.failed);
+        line!("{}", self.left_out.lines(total.skipped));
+        line!("{} passed, {} failed", total.passed, total.failed);
         if total.failed > 0 {
             bail!("{} failed", total.failed);
         }

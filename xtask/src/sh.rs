@@ -3,12 +3,18 @@
 use anyhow::{Context, Result, bail};
 use std::env;
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, IsTerminal, Write};
+use std::io::{BufRead, BufReader, ErrorKind, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
+
+/// A line for [`print`].
+macro_rules! line {
+    ($($words:tt)*) => { $crate::sh::print(&format!("{}\n", format_args!($($words)*))) };
+}
+pub(crate) use line;
 
 /// How long a command may be silent in a log before a line says that it still runs.
 const HEARTBEAT: Duration = Duration::from_secs(60);
@@ -75,8 +81,7 @@ pub fn run_for(command: &mut Command, limit: Duration) -> Result<bool> {
 pub fn tee(command: &mut Command) -> Result<(ExitStatus, String)> {
     let mut seen = String::new();
     let status = each_line(command, |line| {
-        let mut out = std::io::stdout().lock();
-        let _ = out.write_all(line.as_bytes()).and_then(|()| out.flush()); // a closed terminal stops nothing
+        print(line);
         seen.push_str(line);
     })?;
     Ok((status, seen))
@@ -92,7 +97,7 @@ pub fn tee_at_the_end(command: &mut Command) -> Result<(ExitStatus, String)> {
     let seen = std::io::read_to_string(BufReader::new(output));
     let status = child.wait()?;
     let seen = seen?;
-    println!("{seen}");
+    line!("{seen}");
     Ok((status, seen))
 }
 
@@ -124,8 +129,28 @@ pub fn which(program: &str) -> Option<PathBuf> {
 }
 
 /// Says what happens, in the form of every other such line.
-pub fn say(line: impl AsRef<str>) {
-    println!("xtask: {}", line.as_ref());
+pub fn say(text: impl AsRef<str>) {
+    line!("xtask: {}", text.as_ref());
+}
+
+/// Writes to standard output, all of it. A pipe that this process shares with a child may be one that does not wait until it is read
+/// (Node.js makes it so): then that is done here. A closed terminal stops nothing.
+pub fn print(text: &str) {
+    write_all(&mut std::io::stdout().lock(), text.as_bytes());
+}
+
+fn write_all(out: &mut impl Write, mut rest: &[u8]) {
+    const PAUSE: Duration = Duration::from_millis(10);
+    loop {
+        let done = if rest.is_empty() { out.flush().map(|()| 0) } else { out.write(rest) };
+        match done {
+            Ok(0) => return,
+            Ok(written) => rest = &rest[written..],
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::WouldBlock => thread::sleep(PAUSE),
+            Err(_) => return,
+        }
+    }
 }
 
 /// A length of time as a person would write it.
@@ -210,4 +235,32 @@ fn wait(mut child: Child, what: &str) -> Result<ExitStatus> {
         drop(done);
         Ok(status?)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A pipe that is full now and then takes all of it all the same.
+    #[test]
+    fn what_a_pipe_has_no_room_for_waits() {
+        struct Full(Vec<u8>, usize);
+        impl Write for Full {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.1 += 1;
+                if self.1.is_multiple_of(2) {
+                    return Err(ErrorKind::WouldBlock.into());
+                }
+                self.0.extend(&bytes[..bytes.len().min(3)]);
+                Ok(bytes.len().min(3))
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                self.write(&[]).map(drop)
+            }
+        }
+        let mut full = Full(Vec::new(), 0);
+        write_all(&mut full, b"all of it");
+        assert_eq!(full.0, b"all of it");
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::compress;
 use crate::dist;
+use crate::sh::line;
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::Path;
@@ -26,7 +27,7 @@ const ENGINES: &[(&str, &str)] = &[
 const MODEL: &[&str] = &["gguf", "safetensors"];
 
 pub fn run(dist: &Path) -> Result<()> {
-    println!("{:>12} {:>12} {:>12}  file", "bytes", "gzip", "brotli");
+    line!("{:>12} {:>12} {:>12}  file", "bytes", "gzip", "brotli");
     let parts = parts(&fs::read_to_string(dist.join("sw.js")).context("cannot read the page's sw.js")?)?;
     let mut shell = [0; 3];
     let mut later = 0;
@@ -38,7 +39,7 @@ pub fn run(dist: &Path) -> Result<()> {
         }
         let [raw, gzip, brotli] = compress::lengths(&dist.join(&name))?;
         let model = if is(MODEL) { " (model, not counted)" } else { "" };
-        println!("{raw:>12} {gzip:>12} {brotli:>12}  {}{model}", name.display());
+        line!("{raw:>12} {gzip:>12} {brotli:>12}  {}{model}", name.display());
         if !model.is_empty() {
             continue;
         }
@@ -55,12 +56,12 @@ pub fn run(dist: &Path) -> Result<()> {
     let mut largest = 0;
     for ((_, place), engine) in ENGINES.iter().zip(engines) {
         let [raw, gzip, brotli] = [0, 1, 2].map(|coding| shell[coding] + engine[coding]);
-        println!("{raw:>12} {gzip:>12} {brotli:>12}  the page without a model for a visitor {place}");
+        line!("{raw:>12} {gzip:>12} {brotli:>12}  the page without a model for a visitor {place}");
         largest = largest.max(brotli);
     }
     let kept = largest + later;
-    println!("{largest:>38}  until the first picture (limit {FIRST})");
-    println!("{kept:>38}  everything kept offline, one engine (limit {KEPT})");
+    line!("{largest:>38}  until the first picture (limit {FIRST})");
+    line!("{kept:>38}  everything kept offline, one engine (limit {KEPT})");
     if largest > FIRST {
         bail!("the page without a model is {largest} bytes in brotli, above its limit of {FIRST}");
     }

@@ -33,9 +33,9 @@ pub fn run(args: &Args) -> Result<()> {
     report.finish()
 }
 
-/// Builds unit tests, goldens and GPU tests, and begins them: a software adapter compiles shaders on one core, so that there
-/// is another one meanwhile. Package by package, as a contributor's own `cargo test` would build them: in one workspace run
-/// their features would unite and everything would be compiled twice.
+/// Begins to build unit tests, goldens and GPU tests, and to run them: a software adapter compiles shaders on one core, and the
+/// compiler ends on one, so that there is another one meanwhile. Package by package, as a contributor's own `cargo test` would build
+/// them: in one workspace run their features would unite and everything would be compiled twice.
 fn native(report: &mut Report) -> Beside {
     let mut variables = Vec::new();
     report.check("a Vulkan driver", || {
@@ -47,11 +47,12 @@ fn native(report: &mut Report) -> Beside {
         lint::by_clippy(&mut test).args(["test", "--package", package, "--profile", profile]);
         test
     };
-    report.check("clippy, native", || lint::deny_warnings(test("opengen", "dev").arg("--no-run")));
-    let beside = Report::tests_beside("tests, native", summary::cargo, move |left_out| {
+    let beside = Report::tests_beside("clippy and tests, native", summary::cargo, move |left_out| {
+        let linted = lint::deny_warnings(test("opengen", "dev").arg("--no-run"));
         let mut test = test("opengen", "dev");
         test.arg("--no-fail-fast").envs(variables).env(LeftOut::VARIABLE, left_out);
-        sh::tee_at_the_end(&mut test)
+        let done = sh::tee_at_the_end(&mut test)?;
+        linted.map(|()| done)
     });
     report.check("clippy, xtask", || lint::deny_warnings(test("xtask", "xtask").arg("--no-run")));
     report.tests("tests, xtask", summary::cargo, |left_out| {
