@@ -1,14 +1,17 @@
-"""Writes mini's guided UNet pass and its decoder as ONNX, for `node tests/web/peers/bench.mjs` to time other engines with.
+"""Writes a UNet pass and a decoder as ONNX, for `node tests/web/peers/bench.mjs` to time other engines with.
 
     pip install -r training/requirements.txt onnx==1.23.2 onnxscript==0.7.2
-    python -m training.export_onnx --out work/onnx
+    python -m training.export_onnx --out work/onnx                                  # mini, guided
+    python -m training.export_onnx --out work/sdxs --folder FOLDER --size 512       # a diffusers folder, not guided
 
-The weights are those of the GGUF, as it rounds them, in float32.
+The weights are those of the GGUF, as it rounds them, or of the folder, in float32.
 """
 
 import argparse
+import json
 from pathlib import Path
 
+import diffusers
 import torch
 from gguf import GGUFReader
 from torch import nn
@@ -44,15 +47,28 @@ class Decoder(nn.Module):
 @torch.inference_mode()
 def main() -> None:
     args = parse_args()
-    tensors = read_tensors(GGUFReader(args.model))
-    unet = fill(make_unet(), tensors, "unet.").eval()
-    vae = fill(make_vae(), tensors, "vae.").eval()
     args.out.mkdir(parents=True, exist_ok=True)
-    sample = torch.randn(GUIDED, LATENT_CHANNELS, LATENT, LATENT)
-    text = torch.randn(GUIDED, MAX_TOKENS, TEXT_WIDTH)
+    if args.folder:
+        unet, vae = (component(args.folder, name) for name in ("unet", "vae"))
+        side = args.size // 8
+        sample = torch.randn(1, unet.config.in_channels, side, side)
+        text = torch.randn(1, 77, unet.config.cross_attention_dim)
+    else:
+        tensors = read_tensors(GGUFReader(args.model))
+        unet = fill(make_unet(), tensors, "unet.").eval()
+        vae = fill(make_vae(), tensors, "vae.").eval()
+        sample = torch.randn(GUIDED, LATENT_CHANNELS, LATENT, LATENT)
+        text = torch.randn(GUIDED, MAX_TOKENS, TEXT_WIDTH)
     inputs = (sample, torch.tensor(500.0), text)
     export(Pass(unet), inputs, ["sample", "time", "text"], args.out / "unet.onnx")
     export(Decoder(vae), (sample[:1],), ["latents"], args.out / "decoder.onnx")
+
+
+def component(folder: Path, name: str) -> nn.Module:
+    """A network of a diffusers folder, of the class that its configuration names."""
+    kind = json.loads((folder / name / "config.json").read_text())["_class_name"]
+    halves = {"variant": "fp16"} if list((folder / name).glob("*.fp16.*")) else {}
+    return getattr(diffusers, kind).from_pretrained(folder / name, torch_dtype=torch.float32, **halves).eval()
 
 
 def export(model: nn.Module, inputs: tuple, names: list[str], path: Path) -> None:
@@ -65,6 +81,8 @@ def export(model: nn.Module, inputs: tuple, names: list[str], path: Path) -> Non
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=Path("www/models/mini/mini-q8_0.gguf"))
+    parser.add_argument("--folder", type=Path, help="a diffusers folder in the place of mini")
+    parser.add_argument("--size", type=int, default=512, help="pixels of a side of the folder's pictures")
     parser.add_argument("--out", type=Path, default=Path("work/onnx"))
     return parser.parse_args()
 
