@@ -56,6 +56,11 @@ struct Tiny {
 }
 
 impl Tiny {
+    /// Latents at the time of the goldens, under its own text.
+    fn noised<'a>(&'a self, sample: &'a [f32], target: &'a [f32]) -> Noised<'a> {
+        Noised { size: SIZE, sample, timestep: 261.0, text: Text::Tokens(&self.tokens), target, mask: None }
+    }
+
     fn open(name: &str) -> Tiny {
         let source = ModelSource::open(&model_folder(name)).expect("a model");
         let decls = model::weight_decls(source.config());
@@ -179,15 +184,7 @@ fn gradients_are_autograds() {
             for (place, on) in tiny.everywhere() {
                 let mut learner = tiny.learner(on, ends);
                 let (sample, target) = (unit("sample"), unit("target"));
-                let text = Text::Tokens(&tiny.tokens);
-                let noised = Noised {
-                    size: SIZE,
-                    sample: &sample,
-                    timestep: 261.0,
-                    text,
-                    target: &target,
-                    mask: None,
-                };
+                let noised = tiny.noised(&sample, &target);
                 // In two shares, which add up.
                 let losses = [0.25, 0.75]
                     .map(|share| block_on(learner.learn(&noised, share, &|| false)).expect("a gradient"));
@@ -304,15 +301,7 @@ fn parts_that_are_computed_twice_change_nothing() {
                 let matrices = tiny.matrices(&learner);
                 learner.set(State::Values, &matrices).expect("matrices");
                 let (sample, target) = (unit("sample"), unit("target"));
-                let text = Text::Tokens(&tiny.tokens);
-                let noised = Noised {
-                    size: SIZE,
-                    sample: &sample,
-                    timestep: 261.0,
-                    text,
-                    target: &target,
-                    mask: None,
-                };
+                let noised = tiny.noised(&sample, &target);
                 block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient");
                 block_on(learner.tensors(State::Gradients)).expect("gradients")
             });

@@ -98,8 +98,7 @@ impl<'a> PackedRows<'a> {
 
     /// The scale of a block of a matrix's row, as the bits of an f16.
     pub fn scale_bits(&self, block: usize, row: usize) -> u16 {
-        let at = (block * self.n + row) * 2;
-        u16::from_le_bytes([self.scales[at], self.scales[at + 1]])
+        scale_bits(self.scales, self.n, block, row)
     }
 
     /// Writes the values of a row, of which there are `k`.
@@ -247,6 +246,10 @@ fn read_row(kind: WeightType, values: &[u8], scales: &[u8], n: usize, row: usize
 }
 
 fn scale(scales: &[u8], n: usize, block: usize, row: usize) -> f32 {
+    f16::from_bits(scale_bits(scales, n, block, row)).to_f32()
+}
+
+fn scale_bits(scales: &[u8], n: usize, block: usize, row: usize) -> u16 {
     let at = (block * n + row) * 2;
-    f16::from_le_bytes([scales[at], scales[at + 1]]).to_f32()
+    u16::from_le_bytes([scales[at], scales[at + 1]])
 }
