@@ -238,39 +238,40 @@ function safetensors(name) {
 
 const ZIP = Buffer.concat([Buffer.from('PK\x03\x04'), Buffer.alloc(26), Buffer.from('archive/data.pkl'), Buffer.alloc(4096)]);
 
-for (const [what, name, bytes, words, details] of [
-  ['a text file', 'notes.txt', Buffer.from('no model at all'), /“notes\.txt” was not added\..*neither GGUF nor safetensors/is],
-  ['a picture', 'photo.gguf', Buffer.from('\xff\xd8\xff\xe0\0\x10JFIF\0aaaaaaaaaa', 'latin1'), /This is a JPEG picture: choose or download the model itself\./],
-  ['a pickled checkpoint', 'old.ckpt', ZIP, /This is a pickled checkpoint \(\.ckpt, \.pt, \.bin\): opening one can run whatever is in it.*save_file/s],
-  ['a part of a checkpoint', 'v1-5.safetensors', safetensors('cond_stage_model.transformer.text_model.final_layer_norm.bias'),
-    /This is a part of a Stable Diffusion 1 checkpoint: a whole model is needed, with UNet, text encoder and autoencoder/],
-  ['a checkpoint of another family', 'xl.safetensors', safetensors('conditioner.embedders.0.x'), /This is a Stable Diffusion XL model: Stable Diffusion 1 and 2 can be drawn with\./],
-  ['a motion module', 'motion.safetensors', safetensors('down_blocks.0.motion_modules.0.norm.weight'), /This is a motion module for films \(AnimateDiff\): it changes a model and is none by itself/],
-  ['an empty file', 'empty.gguf', Buffer.alloc(0), /It is empty/],
-  ['a GGUF that is cut short', 'cut.gguf', GGUF.subarray(0, 3_000_000), /The file is incomplete: 3\.0 of at least 15\.\d MB; download it again\./, /tensor .* has \d+ bytes at/],
-  ['a GGUF that is cut in its header', 'head.gguf', GGUF.subarray(0, 100), /The file is incomplete: 100 of at least \d+ bytes; download it again\./, /reaches beyond 100/],
-  ['a language model', 'llama.gguf', gguf({ 'general.architecture': 'llama' }), /This is a language model \(llama\)/],
-  ['a GGUF whose shapes do not fit', 'shape.gguf', misshapen(), /One tensor is not what its configuration asks for/, /unet\.conv_out\.weight/],
-]) {
-  test(`${what}: says what is wrong and loses nothing`, async () => {
-    const { page, before } = await settled();
+test('a file that is no whole model: says what is wrong and loses nothing', async () => {
+  const { page, before } = await settled();
+  for (const [what, name, bytes, words, details] of [
+    ['a text file', 'notes.txt', Buffer.from('no model at all'), /“notes\.txt” was not added\..*neither GGUF nor safetensors/is],
+    ['a picture', 'photo.gguf', Buffer.from('\xff\xd8\xff\xe0\0\x10JFIF\0aaaaaaaaaa', 'latin1'), /This is a JPEG picture: choose or download the model itself\./],
+    ['a pickled checkpoint', 'old.ckpt', ZIP, /This is a pickled checkpoint \(\.ckpt, \.pt, \.bin\): opening one can run whatever is in it.*save_file/s],
+    ['a part of a checkpoint', 'v1-5.safetensors', safetensors('cond_stage_model.transformer.text_model.final_layer_norm.bias'),
+      /This is a part of a Stable Diffusion 1 checkpoint: a whole model is needed, with UNet, text encoder and autoencoder/],
+    ['a checkpoint of another family', 'xl.safetensors', safetensors('conditioner.embedders.0.x'), /This is a Stable Diffusion XL model: Stable Diffusion 1 and 2 can be drawn with\./],
+    ['a motion module', 'motion.safetensors', safetensors('down_blocks.0.motion_modules.0.norm.weight'), /This is a motion module for films \(AnimateDiff\): it changes a model and is none by itself/],
+    ['an empty file', 'empty.gguf', Buffer.alloc(0), /It is empty/],
+    ['a GGUF that is cut short', 'cut.gguf', GGUF.subarray(0, 3_000_000), /The file is incomplete: 3\.0 of at least 15\.\d MB; download it again\./, /tensor .* has \d+ bytes at/],
+    ['a GGUF that is cut in its header', 'head.gguf', GGUF.subarray(0, 100), /The file is incomplete: 100 of at least \d+ bytes; download it again\./, /reaches beyond 100/],
+    ['a language model', 'llama.gguf', gguf({ 'general.architecture': 'llama' }), /This is a language model \(llama\)/],
+    ['a GGUF whose shapes do not fit', 'shape.gguf', misshapen(), /One tensor is not what its configuration asks for/, /unet\.conv_out\.weight/],
+  ]) {
+    await promptOf(page).fill('what I was typing');
     await choose(page, written(name, bytes));
-    await told(page, 'was not added.');
+    await told(page, `“${name}” was not added.`);
     const said = await report(page).innerText();
-    assert.match(said, words);
+    assert.match(said, words, what);
     assert.doesNotMatch(said, /opengen (quantize|import)/, 'no advice that does not help');
     const folded = report(page).locator('details');
-    assert.equal(await folded.isVisible(), Boolean(details), 'the technical part is folded');
+    assert.equal(await folded.isVisible(), Boolean(details), `${what}: the technical part is folded`);
     if (details) {
       await folded.locator('summary').click();
-      assert.match(await folded.innerText(), details);
+      assert.match(await folded.innerText(), details, what);
     }
-    assert.match(said, /your prompt and your pictures are as they were/);
+    assert.match(said, /your prompt and your pictures are as they were/, what);
     assert.doesNotMatch(said, /[0-9a-f]{8}-[0-9a-f]{4}/, 'no address of a blob');
     await unharmed(page, before);
-    assert.deepEqual(page.trouble, []);
-  });
-}
+    assert.deepEqual(page.trouble, [], what);
+  }
+});
 
 const IPHONE = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1';
 

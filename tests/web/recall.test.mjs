@@ -87,45 +87,56 @@ Negative prompt: (worst quality:1.4), lowres
 Steps: 28, Sampler: DPM++ 2M Karras, CFG scale: 7.5, Seed: 1234567890, Size: 512x768, Model hash: ab12, Model: v1-5-pruned, `
   + 'Denoising strength: 0.4, Clip skip: 2, Face restoration: CodeFormer, Hires upscale: 2, Lora hashes: "detail: 1f2e", Version: v1.9.4';
 
-for (const kind of ['tEXt', 'zTXt', 'iTXt', 'compressed']) {
-  for (const behind of kind === 'tEXt' ? [false, true] : [false]) {
-    test(`A1111’s picture, ${kind}${behind ? ' behind the pixels' : ''}: what can be is taken, the rest is said`, async () => {
-      const page = await visitor(it);
-      await ready(page);
-      await bring.dropped(page, asFile(png({ kind, text: A1111, behind }), 'girl.png'));
-      await says(page, 'Settings read from “girl.png”.');
-      assert.deepEqual(await form(page), {
-        prompt: 'masterpiece, 1girl, <lora:detail:0.8> smiling', negativePrompt: '(worst quality:1.4), lowres', steps: '28', guidance: '7.5',
-        seed: '1234567890', sampler: 'dpm++-2m', schedule: 'karras', rng: 'philox', dialect: 'a1111', width: '128', height: '128', batch: '1',
-        variationStrength: '0', variationSeed: '',
-      });
-      const said = (await lines(page)).join('\n');
-      for (const words of [/Not used here: Face restoration\./, /“v1-5-pruned”, which is not here/,
-        /It is 512×768, and Mini was made for 128×128: 128×128 stays/]) {
-        assert.match(said, words);
-      }
-      await page.locator('#loras-state').getByText('1 missing').waitFor();
-      await page.locator('#second-state').getByText('× 2').waitFor(); // hires fix
-      await page.locator('#sampling-state').getByText('1 set').waitFor(); // clip skip
-      assert.equal(await page.locator('#clipSkip').inputValue(), '2');
-      assert.equal(await page.getByRole('checkbox', { name: 'Random seed' }).isChecked(), false);
-    });
-  }
+/** As nobody would leave it who sees whether a file's settings arrive. */
+async function cleared(page) {
+  await page.getByRole('button', { name: 'Reset' }).click();
+  await promptOf(page).fill('what I was typing');
+  return form(page);
 }
 
-for (const type of ['image/jpeg', 'image/webp']) {
-  test(`A1111’s text in ${type}`, async () => {
-    const page = await visitor(it);
-    await ready(page);
+test('A1111’s picture, in each kind of text, also behind the pixels: what can be is taken, the rest is said', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const before = await cleared(page);
+  const kinds = [['tEXt', false], ['tEXt', true], ['zTXt', false], ['iTXt', false], ['compressed', false]];
+  for (const [kind, behind] of kinds) {
+    const name = `${kind}, ${behind ? 'behind' : 'before'} the pixels`;
+    assert.deepEqual(await cleared(page), before, name);
+    assert.equal(await page.locator('#sampling-state').textContent(), 'as usual', name);
+    await bring.dropped(page, asFile(png({ kind, text: A1111, behind }), `${name}.png`));
+    await says(page, `Settings read from “${name}.png”.`);
+    assert.deepEqual(await form(page), {
+      prompt: 'masterpiece, 1girl, <lora:detail:0.8> smiling', negativePrompt: '(worst quality:1.4), lowres', steps: '28', guidance: '7.5',
+      seed: '1234567890', sampler: 'dpm++-2m', schedule: 'karras', rng: 'philox', dialect: 'a1111', width: '128', height: '128', batch: '1',
+      variationStrength: '0', variationSeed: '',
+    }, name);
+    const said = (await lines(page)).join('\n');
+    for (const words of [/Not used here: Face restoration\./, /“v1-5-pruned”, which is not here/,
+      /It is 512×768, and Mini was made for 128×128: 128×128 stays/]) {
+      assert.match(said, words, name);
+    }
+    await page.locator('#loras-state').getByText('1 missing').waitFor();
+    await page.locator('#second-state').getByText('× 2').waitFor(); // hires fix
+    await page.locator('#sampling-state').getByText('1 set').waitFor(); // clip skip
+    assert.equal(await page.locator('#clipSkip').inputValue(), '2', name);
+    assert.equal(await page.getByRole('checkbox', { name: 'Random seed' }).isChecked(), false, name);
+  }
+});
+
+test('A1111’s text in JPEG and WebP', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  for (const type of ['image/jpeg', 'image/webp']) {
+    await cleared(page);
     const text = 'яблоко 🍎\nNegative prompt: ugly\nSteps: 12, Sampler: Euler a, CFG scale: 3, Seed: 42, Size: 128x96';
-    await bring.dropped(page, asFile(withExif(type, text), 'apple', type));
-    await says(page, 'Settings read from “apple”.');
+    await bring.dropped(page, asFile(withExif(type, text), `apple in ${type}`, type));
+    await says(page, `Settings read from “apple in ${type}”.`);
     const { prompt, negativePrompt, steps, sampler, seed, width, height } = await form(page);
     assert.deepEqual([prompt, negativePrompt, steps, sampler, seed, width, height],
-      ['яблоко 🍎', 'ugly', '12', 'euler-a', '42', '128', '96']);
-    assert.deepEqual(await lines(page), ['Its size, 128×96, was taken.']);
-  });
-}
+      ['яблоко 🍎', 'ugly', '12', 'euler-a', '42', '128', '96'], type);
+    assert.deepEqual(await lines(page), ['Its size, 128×96, was taken.'], type);
+  }
+});
 
 test('a size that the model was not made for is offered, with the time each takes', async () => {
   const page = await visitor(it);
@@ -197,33 +208,33 @@ test('values that cannot be are named, and the others are taken', async () => {
 });
 
 const good = png({ text: 'a cat\nSteps: 2, Sampler: DDIM, Seed: 5' });
-for (const [what, file, words] of [
-  ['a JPEG', asFile(Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 4, 0, 0, 0xff, 0xd9]), 'photo.jpg', 'image/jpeg'), /“photo\.jpg” was not read.*no settings in it/s],
-  ['a GIF', asFile(Buffer.from('GIF89a'), 'film.gif', 'image/gif'), /This is a GIF; settings are read from PNG, JPEG and WebP files/],
-  ['a text file', asFile(Buffer.from('hello'), 'note.txt', 'text/plain'), /This is no picture; settings are read from PNG/],
-  ['an empty file', asFile(Buffer.alloc(0), 'empty.png'), /This is an empty file/],
-  ['a PNG without settings', asFile(png()), /no settings in it/],
-  ['a PNG with other texts', asFile(png({ keyword: 'Comment', text: 'hi' })), /no settings in it/],
-  ['a ComfyUI picture', asFile(png({ keyword: 'workflow', text: '{}' })), /ComfyUI/],
-  ['a PNG that is cut short', asFile(good.subarray(0, 30)), /damaged/],
-  ['a PNG with a broken checksum', asFile(Buffer.concat([good.subarray(0, 20), Buffer.from([9]), good.subarray(21)])), /damaged/],
-]) {
-  test(`${what}: a clear message, and nothing changes`, async () => {
-    const page = await visitor(it);
-    await ready(page);
-    await promptOf(page).fill('what I was typing');
-    const before = await form(page);
+
+test('a file without settings: a clear message, nothing changes, and the next one is read as ever', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  for (const [what, file, words] of [
+    ['a JPEG', asFile(Buffer.from([0xff, 0xd8, 0xff, 0xe0, 0, 4, 0, 0, 0xff, 0xd9]), 'photo.jpg', 'image/jpeg'), /“photo\.jpg” was not read.*no settings in it/s],
+    ['a GIF', asFile(Buffer.from('GIF89a'), 'film.gif', 'image/gif'), /This is a GIF; settings are read from PNG, JPEG and WebP files/],
+    ['a text file', asFile(Buffer.from('hello'), 'note.txt', 'text/plain'), /This is no picture; settings are read from PNG/],
+    ['an empty file', asFile(Buffer.alloc(0), 'empty.png'), /This is an empty file/],
+    ['a PNG without settings', asFile(png()), /no settings in it/],
+    ['a PNG with other texts', asFile(png({ keyword: 'Comment', text: 'hi' })), /no settings in it/],
+    ['a ComfyUI picture', asFile(png({ keyword: 'workflow', text: '{}' })), /ComfyUI/],
+    ['a PNG that is cut short', asFile(good.subarray(0, 30)), /damaged/],
+    ['a PNG with a broken checksum', asFile(Buffer.concat([good.subarray(0, 20), Buffer.from([9]), good.subarray(21)])), /damaged/],
+  ]) {
+    const before = await cleared(page);
     await bring.chosen(page, file);
-    await report(page).waitFor();
-    assert.match(await report(page).innerText(), words);
-    assert.deepEqual(await form(page), before);
-    assert.equal(await page.getByRole('alert').count(), 0);
-    assert.deepEqual(page.trouble, []);
-    await bring.chosen(page, asFile(good)); // and the next one is read as ever
+    await says(page, 'was not read.');
+    assert.match(await report(page).innerText(), words, what);
+    assert.deepEqual(await form(page), before, what);
+    assert.equal(await page.getByRole('alert').count(), 0, what);
+    assert.deepEqual(page.trouble, [], what);
+    await bring.chosen(page, asFile(good));
     await says(page, /^Settings read from/);
-    assert.equal(await promptOf(page).inputValue(), 'a cat');
-  });
-}
+    assert.equal(await promptOf(page).inputValue(), 'a cat', what);
+  }
+});
 
 test('a huge file is not read, and says how large one may be', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'opengen-'));
