@@ -133,26 +133,27 @@ test('the client: stats, cancelling by signal, typed errors, queued calls', asyn
     const [{ OpenGen }, { mini }] = await Promise.all([import('./client.js'), import('./models.js')]);
     const og = await OpenGen.create({ engine: 'webgpu', model: mini });
     const code = (promise) => promise.then(() => 'fine', (error) => `${error.name} ${error.code} ${error.field}`);
-    const queued = await Promise.all([1, 2].map((seed) => og.generate({ prompt, steps: 2, seed })));
+    const small = { prompt, width: 64, height: 64 };
+    const queued = await Promise.all([1, 2].map((seed) => og.generate({ ...small, steps: 1, seed })));
 
     const stop = new AbortController();
     let after = 0;
     const stopped = code(og.generate({
-      prompt, steps: 50, seed: 1, signal: stop.signal,
+      ...small, steps: 50, seed: 1, signal: stop.signal,
       onStep: ({ step }) => {
         if (stop.signal.aborted) after += 1;
         if (step === 2) stop.abort();
       },
     }));
     const waiting = new AbortController();
-    const behind = code(og.generate({ prompt, steps: 2, signal: waiting.signal }));
+    const behind = code(og.generate({ ...small, steps: 2, signal: waiting.signal }));
     waiting.abort();
     await stopped;
     // While what a run needs is still gathered, before the engine knows of it.
     const hasty = [];
     for (const ms of [0, 1, 3]) {
       const soon = new AbortController();
-      const made = code(og.generate({ prompt, steps: 4, signal: soon.signal }));
+      const made = code(og.generate({ ...small, steps: 4, signal: soon.signal }));
       setTimeout(() => soon.abort(), ms);
       hasty.push(await made);
     }
