@@ -63,7 +63,7 @@ enum Enough {
 
 /// Changes inputs and reads them; a line on how it went, or what is wrong.
 fn run(target: &Target, seed: u64, enough: Enough) -> Result<String, String> {
-    let mut pool = mutate::Pool::new(seed, (target.seeds)(), target.words);
+    let mut pool = mutate::Pool::new(seed, target);
     let start = Instant::now();
     let mut runs = 0u64;
     let mut worst = Duration::ZERO;
@@ -160,6 +160,7 @@ fn what_is_wrong_is_noticed() {
         },
         seeds: || vec![vec![1; 4]],
         words: &[],
+        longest: 64,
     };
     let hold = |_: &[u8]| std::hint::black_box(vec![1u8; ROOM as usize + (1 << 20)]).len() as u64;
     let greedy = Target { read: hold, ..broken };

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
+use crate::targets::Target;
+
 /// Inputs that led to something new are kept, so many at most.
 const KEPT: usize = 2000;
-/// No input becomes longer, unless one was.
-const LONGEST: usize = 16 << 10;
 
 /// Numbers where something may turn over, as text.
 const NUMBERS: [&str; 12] = [
@@ -36,10 +36,11 @@ pub struct Pool {
 }
 
 impl Pool {
-    /// `words` are what the reader looks for.
-    pub fn new(seed: u64, inputs: Vec<Vec<u8>>, words: &'static [&'static str]) -> Pool {
+    /// Inputs for a reader, to begin with its own.
+    pub fn new(seed: u64, target: &Target) -> Pool {
+        let (inputs, words) = ((target.seeds)(), target.words);
         assert!(!inputs.is_empty(), "something to change");
-        let longest = inputs.iter().map(Vec::len).max().unwrap_or(0).max(LONGEST);
+        let longest = inputs.iter().map(Vec::len).max().unwrap_or(0).max(target.longest);
         Pool { random: StdRng::seed_from_u64(seed), words, inputs, seen: HashSet::new(), longest }
     }
 

@@ -25,41 +25,58 @@ pub struct Target {
     pub seeds: fn() -> Vec<Vec<u8>>,
     /// What it looks for.
     pub words: &'static [&'static str],
+    /// Inputs become no longer, unless one was to begin with. What takes long with long ones is for `tests/hostile`.
+    pub longest: usize,
 }
+
+/// Where nothing asks for less.
+const LONGEST: usize = 16 << 10;
+/// Two chunks of a prompt with something to spare: what is longer is read in the same way, and takes as much longer.
+const PROMPT: usize = 1 << 10;
 
 /// All of them.
 pub const TARGETS: [Target; 12] = [
-    Target { name: "headers", read: header, seeds: headers, words: &HEADER_WORDS },
-    Target { name: "names", read: names, seeds: name_lists, words: &NAME_WORDS },
-    Target { name: "recognition", read: recognition, seeds: whole_headers, words: &NAME_WORDS },
-    Target { name: "import", read: import, seeds: files, words: &HEADER_WORDS },
-    Target { name: "loras", read: lora, seeds: loras, words: &LORA_WORDS },
+    Target { name: "headers", read: header, seeds: headers, words: &HEADER_WORDS, longest: LONGEST },
+    Target { name: "names", read: names, seeds: name_lists, words: &NAME_WORDS, longest: LONGEST },
+    Target {
+        name: "recognition",
+        read: recognition,
+        seeds: whole_headers,
+        words: &NAME_WORDS,
+        longest: LONGEST,
+    },
+    Target { name: "import", read: import, seeds: files, words: &HEADER_WORDS, longest: LONGEST },
+    Target { name: "loras", read: lora, seeds: loras, words: &LORA_WORDS, longest: LONGEST },
     Target {
         name: "pictures",
         read: picture,
         seeds: pictures,
         words: &["IHDR", "tEXt", "iTXt", "zTXt", "EXIF", "IEND"],
+        longest: LONGEST,
     },
-    Target { name: "parameters", read: parameters, seeds: texts, words: &TEXT_WORDS },
-    Target { name: "embeddings", read: embedding, seeds: embeddings, words: &HEADER_WORDS },
-    Target { name: "prompts", read: prompt, seeds: prompts, words: &PROMPT_WORDS },
+    Target { name: "parameters", read: parameters, seeds: texts, words: &TEXT_WORDS, longest: LONGEST },
+    Target { name: "embeddings", read: embedding, seeds: embeddings, words: &HEADER_WORDS, longest: LONGEST },
+    Target { name: "prompts", read: prompt, seeds: prompts, words: &PROMPT_WORDS, longest: PROMPT },
     Target {
         name: "templates",
         read: template,
         seeds: templates,
         words: &["{", "|", "}", "2$$", "::", "__", "__a__", "\n"],
+        longest: LONGEST,
     },
     Target {
         name: "configurations",
         read: configuration,
         seeds: configurations,
         words: &["null", "true", "[", "{", "\"", "NaN"],
+        longest: LONGEST,
     },
     Target {
         name: "tokenizers",
         read: tokenizer,
         seeds: tokenizers,
         words: &["null", "[", "{", "\"", "merges", "vocab"],
+        longest: LONGEST,
     },
 ];
 
@@ -198,20 +215,18 @@ fn small_gguf() -> Vec<u8> {
 /// A tensor a line: its name, a space and its dimensions as JSON.
 fn names(bytes: &[u8]) -> u64 {
     let text = String::from_utf8_lossy(bytes);
-    let mut table = serde_json::Map::new();
+    let mut entries = Vec::new();
     let mut end = 0u64;
     for line in text.lines().take(24) {
         let (name, shape) = line.rsplit_once(' ').unwrap_or((line, "[]"));
         let shape: Vec<u32> = serde_json::from_str(shape).unwrap_or_default();
         let values = shape.iter().fold(1u64, |all, size| all.saturating_mul(u64::from(*size)));
         let next = end.saturating_add(values.saturating_mul(2));
-        table.insert(
-            name.into(),
-            serde_json::json!({ "dtype": "F16", "shape": shape, "data_offsets": [end, next] }),
-        );
+        let name = serde_json::Value::from(name);
+        entries.push(format!(r#"{name}:{{"dtype":"F16","shape":{shape:?},"data_offsets":[{end},{next}]}}"#));
         end = next;
     }
-    recognition(&safetensors(&serde_json::Value::Object(table).to_string()))
+    recognition(&safetensors(&format!("{{{}}}", entries.join(","))))
 }
 
 fn name_lists() -> Vec<Vec<u8>> {
@@ -428,9 +443,7 @@ fn parameters(bytes: &[u8]) -> u64 {
     let text = String::from_utf8_lossy(bytes);
     let named = text.split_once('\n').filter(|(key, _)| TEXT_KEYS.contains(key));
     let (key, text) = named.unwrap_or(("parameters", &*text));
-    let Ok(png) = encode_png(&Rgba { width: 1, height: 1, pixels: vec![0; 4] }, &[(key, text)]) else {
-        return 1;
-    };
+    let png = saying(key, text);
     let read = recall::from_file(&png);
     let found = read.as_ref().map_or(0, |settings| format!("{settings:?}").matches("Some").count() as u64);
     // Whatever was read can be written as a graph, which can be read.
@@ -439,6 +452,21 @@ fn parameters(bytes: &[u8]) -> u64 {
         recall::from_file(written.as_bytes()).expect("a graph that was written is read");
     }
     outcome(&read) ^ found
+}
+
+/// A picture of one pixel with a text. Its encoder clears much memory, so it is asked once.
+fn saying(key: &str, text: &str) -> Vec<u8> {
+    /// Where the first chunk ends.
+    const HEADER: usize = 33;
+    static PIXEL: LazyLock<Vec<u8>> = LazyLock::new(|| {
+        encode_png(&Rgba { width: 1, height: 1, pixels: vec![0; 4] }, &[]).expect("a picture")
+    });
+    let (kind, between): (&[u8; 4], &[u8]) =
+        if text.is_ascii() && key != XMP { (b"tEXt", b"\0") } else { (b"iTXt", &[0; 5]) };
+    let data = [kind, key.as_bytes(), between, text.as_bytes()].concat();
+    let length = (data.len() as u32 - 4).to_be_bytes();
+    let (before, behind) = PIXEL.split_at(HEADER);
+    [before, &length, &data, &crc32fast::hash(&data).to_be_bytes(), behind].concat()
 }
 
 /// Under which keywords tools write, a line of its own before the text.
