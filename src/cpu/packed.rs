@@ -41,12 +41,14 @@ impl Packed {
             scales: Vec::with_capacity(panels * blocks),
         };
         for first in (0..n).step_by(PANEL) {
-            let columns = |at: &dyn Fn(usize) -> u32| {
-                std::array::from_fn(|i| if first + i < n { at(row_of(first + i)) } else { 0 })
-            };
-            packed.words.extend((0..words).map(|word| columns(&|row| rows.word(word, row))));
-            let scales = (0..blocks).map(|block| columns(&|row| u32::from(rows.scale_bits(block, row))));
-            packed.scales.extend(scales.map(|bits| bits.map(|bits| bits as u16)));
+            let rows_there = std::array::from_fn(|i| row_of((first + i).min(n - 1)));
+            let (had_words, had_scales) = (packed.words.len(), packed.scales.len());
+            rows.words_of(&rows_there, &mut packed.words);
+            rows.scale_bits_of(&rows_there, &mut packed.scales);
+            if let Some(beyond @ 1..) = (first + PANEL).checked_sub(n) {
+                packed.words[had_words..].iter_mut().for_each(|words| words[PANEL - beyond..].fill(0));
+                packed.scales[had_scales..].iter_mut().for_each(|scales| scales[PANEL - beyond..].fill(0));
+            }
         }
         Some(packed)
     }

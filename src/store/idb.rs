@@ -1,16 +1,15 @@
 //! The browser's database: manifests, chunks and checksums in three object stores of one IndexedDB database.
 //!
 //! - `models`: id to [`Row`];
-//! - `chunks`: `[place, index]` to the chunk's bytes, a `Uint8Array` of at most 16 MiB;
+//! - `chunks`: `[place, index]` to the chunk's bytes, a `Blob` of at most 16 MiB; a `Uint8Array` in a browser that keeps no blobs,
+//!   and where a former version wrote it;
 //! - `sums`: `[place, index]` to the chunk's CRC-32, written in the same transaction; as a text of digits where the chunk was
 //!   found damaged and is gone. `[place, "hash"]` to the [`Mark`]s of a download that is not complete.
 //!
 //! A model's place is its id, or another name once it was packed anew ([`StoredModel::places`]).
 
-use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
-use std::ops::Range;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -26,10 +25,11 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use super::assembler::FullChunk;
+use super::pieces::{Stored, blob};
 use super::stored::{Held, Origin, State, StoredModel, format_ok};
 use super::trail::Mark;
 use crate::config::{ModelConfig, PredictionType, Suggested};
-use crate::weights::{Bytes, Elsewhere, License, Manifest, PACKED_FORMAT, SourceType};
+use crate::weights::{License, Manifest, PACKED_FORMAT, SourceType};
 use crate::{Error, Result};
 
 const DATABASE: &str = "opengen";
@@ -112,24 +112,8 @@ pub enum Found {
 /// An open connection.
 pub struct Database {
     db: idb::Database,
-}
-
-impl Elsewhere for Uint8Array {
-    fn count(&self) -> usize {
-        self.length() as usize
-    }
-
-    fn part(&self, range: Range<usize>) -> Rc<dyn Elsewhere> {
-        Rc::new(self.subarray(range.start as u32, range.end as u32))
-    }
-
-    fn copy_to(&self, place: &mut [u8]) {
-        self.copy_to(place);
-    }
-
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
+    /// Whether it has refused a blob, as some browsers' private windows do.
+    refuses_blobs: Cell<bool>,
 }
 
 impl Database {
@@ -152,7 +136,7 @@ impl Database {
                 db.close();
             }
         });
-        Ok(Database { db })
+        Ok(Database { db, refuses_blobs: Cell::new(false) })
     }
 
     /// Every stored model, with what was given to it.
@@ -291,28 +275,36 @@ impl Database {
     pub async fn put_chunk(&self, place: &str, chunk: &FullChunk, marks: &[Mark]) -> Result<()> {
         let marks = serde_wasm_bindgen::to_value(marks)
             .map_err(|error| Error::Json { file: place.to_owned(), message: error.to_string() })?;
+        let bytes = Uint8Array::from(chunk.bytes.as_slice());
+        if let (false, Ok(blob)) = (self.refuses_blobs.get(), blob(&bytes)) {
+            match self.put_bytes(place, chunk, &blob, &marks).await {
+                Err(Error::Storage { .. }) => self.refuses_blobs.set(true),
+                put => return put,
+            }
+        }
+        self.put_bytes(place, chunk, &bytes, &marks).await
+    }
+
+    async fn put_bytes(
+        &self,
+        place: &str,
+        chunk: &FullChunk,
+        bytes: &JsValue,
+        marks: &JsValue,
+    ) -> Result<()> {
         let (write, transaction) = self.write(&[CHUNKS, SUMS])?;
         let key = chunk_key(place, chunk.index);
-        let bytes = Uint8Array::from(chunk.bytes.as_slice());
-        let bytes = self.store(&transaction, CHUNKS)?.put(&bytes, Some(&key)).map(drop);
+        let bytes = self.store(&transaction, CHUNKS)?.put(bytes, Some(&key)).map(drop);
         let sums = self.store(&transaction, SUMS)?;
         let sum = sums.put(&chunk.sum.into(), Some(&key)).map(drop);
-        let marks = sums.put(&marks, Some(&hash_key(place))).map(drop);
+        let marks = sums.put(marks, Some(&hash_key(place))).map(drop);
         write.finish(bytes.and(sum).and(marks)).await
     }
 
-    /// Asks for one chunk, which the browser reads from now on; `None` when it is not there.
-    pub fn chunk(
-        &self,
-        place: &str,
-        index: usize,
-    ) -> Result<impl Future<Output = Result<Option<Bytes<'static>>>> + use<>> {
+    /// Asks for one chunk, which the browser looks for from now on.
+    pub fn chunk(&self, place: &str, index: usize) -> Result<impl Future<Output = Result<Stored>> + use<>> {
         let request = self.read(CHUNKS)?.get(chunk_key(place, index)).map_err(storage)?.into_future();
-        Ok(async {
-            let value = request.await.map_err(storage)?;
-            let array = value.and_then(|value| value.dyn_into::<Uint8Array>().ok());
-            Ok(array.map(|array| Bytes::Elsewhere(Rc::new(array))))
-        })
+        Ok(async { Ok(request.await.map_err(storage)?.map(Stored::of).unwrap_or_default()) })
     }
 
     /// Forgets the bytes of a damaged chunk, but not the checksum that they should have.

@@ -16,6 +16,8 @@ pub mod idb;
 mod import;
 mod meter;
 mod passes;
+#[cfg(target_arch = "wasm32")]
+mod pieces;
 mod repacking;
 mod stored;
 #[cfg(test)]
@@ -27,6 +29,8 @@ pub use chunks::{Chunk, ChunkMap, MAX_CHUNK_BYTES};
 pub use expected::Expected;
 pub use import::{Finish, Import, Layout};
 pub use meter::{Meter, Progress};
+#[cfg(target_arch = "wasm32")]
+pub use pieces::{Pieces, Stored};
 pub use repacking::Repacking;
 pub use stored::{Held, Origin, State, StoredModel, content_range, format_ok, license_in};
 pub use trail::Mark;

@@ -8,7 +8,7 @@ use super::shelf::decls_of;
 use super::values::Phase;
 use crate::plan::Types;
 use crate::store::idb::{Database, Found};
-use crate::store::{Held, Meter, Repacking, State, StoredModel};
+use crate::store::{Held, Meter, Pieces, Repacking, State, StoredModel};
 use crate::weights::{Bytes, Repack};
 use crate::{Error, Result};
 
@@ -72,17 +72,22 @@ async fn fill(
     let map = old.chunk_map();
     let (held, _) = database.held(&old.place, map.len()).await?;
     let mut meter = Meter::new(old.manifest.bytes(), 0, now_ms());
-    let mut taken = Vec::new();
+    let (mut pieces, mut taken) = (Pieces::default(), Vec::new());
     while let Some(index) = repacking.wanted() {
         call.check()?;
-        let bytes = database.chunk(&old.place, index)?.await?.unwrap_or(Bytes::Slice(&[]));
-        let found = bytes.crc32();
+        taken.clear();
+        let mut take = |bytes: Bytes<'_>| {
+            let had = taken.len();
+            taken.resize(had + bytes.len(), 0);
+            bytes.copy_to(&mut taken[had..]);
+            Ok(())
+        };
+        pieces.each(&database.chunk(&old.place, index)?.await?, &mut take).await?;
+        let found = crc32fast::hash(&taken);
         if held.get(index) != Some(&Held::Chunk(found)) {
             let model = old.manifest.name.clone();
             return Err(Error::DamagedChunk { model, chunk: index, expected: sum(&held, index), found });
         }
-        taken.resize(bytes.len(), 0);
-        bytes.copy_to(&mut taken);
         repacking.feed(index, &taken)?;
         while let Some(chunk) = repacking.next_chunk()? {
             database.put_chunk(&repacking.model().place, &chunk, &[]).await?;

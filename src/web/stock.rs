@@ -2,11 +2,13 @@
 
 use std::rc::Rc;
 
+use crc32fast::Hasher;
+
 use super::controls::ControlStock;
 use crate::pipeline::Cancel;
 use crate::pipeline::stock::{Fetching, Stock};
 use crate::store::idb::{Database, Found};
-use crate::store::{Chunk, Held, State, StoredModel};
+use crate::store::{Chunk, Held, Pieces, State, Stored, StoredModel};
 use crate::weights::{Bytes, Component, PackedRecord, Sink};
 use crate::{Error, Result};
 
@@ -109,26 +111,26 @@ impl Chunks {
         }
         let (held, _) = database.held(&model.place, map.len()).await?;
         let mut wanted = map.iter().filter(|(index, _)| is_wanted[*index]);
-        // One is read while the one before it is checked and handed over.
+        // One is looked for while the one before it is read, checked and handed over.
         let ask = |(index, chunk): (usize, Chunk)| -> Result<_> {
             Ok((index, chunk, database.chunk(&model.place, index)?))
         };
         let mut coming = wanted.next().map(ask).transpose()?;
         let read = async {
+            let mut pieces = Pieces::default();
             while let Some((index, chunk, asked)) = coming.take() {
-                let bytes = asked.await?.unwrap_or(Bytes::Slice(&[]));
+                let stored = asked.await?;
                 cancel.check()?;
                 coming = wanted.next().map(ask).transpose()?;
                 let expected = match held.get(index) {
                     Some(Held::Chunk(sum) | Held::Sum(sum)) => *sum,
                     _ => 0,
                 };
-                let found = bytes.crc32();
-                if found != expected || bytes.len() as u64 != chunk.len {
+                let found = pass(&mut pieces, &stored, &chunk, &mut *sink).await?;
+                if found != Some(expected) {
+                    let found = found.unwrap_or_default();
                     return Err(self.lose(model, index, [expected, found]).await?);
                 }
-                let Chunk { slab, offset, .. } = chunk;
-                sink(slab, offset, bytes)?;
             }
             Ok(())
         };
@@ -159,4 +161,26 @@ impl Chunks {
         database.lose_chunk(&model.place, index, expected).await?;
         Ok(Error::DamagedChunk { model: model.manifest.name.clone(), chunk: index, expected, found })
     }
+}
+
+/// Hands over what is stored of a chunk while its CRC-32 is found; `None` of one that is not as long as it should be. Whoever
+/// takes it is told afterwards whether it was right.
+async fn pass(
+    pieces: &mut Pieces,
+    stored: &Stored,
+    chunk: &Chunk,
+    sink: &mut Sink<'_>,
+) -> Result<Option<u32>> {
+    if stored.len() != chunk.len {
+        return Ok(None);
+    }
+    let (mut hasher, mut passed) = (Hasher::new(), 0);
+    let mut take = |bytes: Bytes<'_>| {
+        bytes.hash_into(&mut hasher);
+        let at = chunk.offset + passed;
+        passed += bytes.len() as u64;
+        sink(chunk.slab, at, bytes)
+    };
+    pieces.each(stored, &mut take).await?;
+    Ok((passed == chunk.len).then(|| hasher.finalize()))
 }

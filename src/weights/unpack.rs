@@ -85,20 +85,23 @@ impl<'a> PackedRows<'a> {
         self.record.weight_type
     }
 
-    /// A word of a matrix's row, in the order of its values.
-    pub fn word(&self, word: usize, row: usize) -> u32 {
-        let words = match self.record.weight_type {
-            WeightType::F32 => 4,
-            WeightType::F16 => 2,
-            WeightType::Q8 | WeightType::Q5 | WeightType::Q4 => 1,
-        };
-        let at = (word / words * self.n + row) * words + word % words;
-        self.values[4 * at..].first_chunk().map_or(0, |bytes| u32::from_le_bytes(*bytes))
+    /// The words of some of a matrix's rows side by side, in the order of their values.
+    pub fn words_of<const R: usize>(&self, rows: &[usize; R], out: &mut Vec<[u32; R]>) {
+        let kind = self.record.weight_type;
+        let words = self.values.as_chunks::<4>().0.get(..self.n * self.k * kind.bits() / 32);
+        let words = words.unwrap_or_default();
+        match kind {
+            WeightType::F32 => side_by_side::<4, 4, R, u32>(words, self.n, rows, u32::from_le_bytes, out),
+            WeightType::F16 => side_by_side::<2, 4, R, u32>(words, self.n, rows, u32::from_le_bytes, out),
+            _ => side_by_side::<1, 4, R, u32>(words, self.n, rows, u32::from_le_bytes, out),
+        }
     }
 
-    /// The scale of a block of a matrix's row, as the bits of an f16.
-    pub fn scale_bits(&self, block: usize, row: usize) -> u16 {
-        scale_bits(self.scales, self.n, block, row)
+    /// The scales of the blocks of some of a matrix's rows side by side, as the bits of f16s.
+    pub fn scale_bits_of<const R: usize>(&self, rows: &[usize; R], out: &mut Vec<[u16; R]>) {
+        let blocks = if self.record.weight_type.is_quantized() { self.k / BLOCK } else { 0 };
+        let scales = self.scales.as_chunks::<2>().0.get(..self.n * blocks).unwrap_or_default();
+        side_by_side::<1, 2, R, u16>(scales, self.n, rows, u16::from_le_bytes, out);
     }
 
     /// Writes the values of a row, of which there are `k`.
@@ -110,6 +113,27 @@ impl<'a> PackedRows<'a> {
                 plain(kind, &self.values[row * self.k * size..][..self.k * size], out);
             }
             _ => read_row(kind, self.values, self.scales, self.n, row, out),
+        }
+    }
+}
+
+/// From lines of `n` rows, which have `TOGETHER` values of `W` bytes in each: those of `R` rows side by side.
+fn side_by_side<const TOGETHER: usize, const W: usize, const R: usize, T>(
+    values: &[[u8; W]],
+    n: usize,
+    rows: &[usize; R],
+    of: impl Fn([u8; W]) -> T,
+    out: &mut Vec<[T; R]>,
+) {
+    let first = rows[0];
+    let is_run = rows.iter().enumerate().all(|(i, row)| *row == first + i);
+    for line in values.chunks_exact(n * TOGETHER) {
+        // Neighbours, as rows mostly are, are copied at once.
+        if is_run {
+            let line = &line[first * TOGETHER..(first + R) * TOGETHER];
+            out.extend((0..TOGETHER).map(|at| std::array::from_fn(|i| of(line[i * TOGETHER + at]))));
+        } else {
+            out.extend((0..TOGETHER).map(|at| rows.map(|row| of(line[row * TOGETHER + at]))));
         }
     }
 }

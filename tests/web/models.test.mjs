@@ -34,15 +34,15 @@ test('for a program: what fails to load leaves the model in use as it was', asyn
   assert.deepEqual(told, [['NETWORK', true], ['BAD_MODEL', true], ['INVALID_INPUT', true]]);
 });
 
-/** Changes a byte of what is stored of a model. */
+/** Changes a byte of what is stored of a model, a chunk's `Blob`. */
 const damage = (page, name) => page.evaluate(async (wanted) => {
   const done = (request) => new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error); });
   const database = await done(indexedDB.open('opengen'));
-  const store = database.transaction('chunks', 'readwrite').objectStore('chunks');
-  const key = (await done(store.getAllKeys())).find((one) => String(one).includes(wanted));
-  const bytes = new Uint8Array(await done(store.get(key)));
+  const store = () => database.transaction('chunks', 'readwrite').objectStore('chunks');
+  const key = (await done(store().getAllKeys())).find((one) => String(one).includes(wanted));
+  const bytes = new Uint8Array(await (await done(store().get(key))).arrayBuffer());
   bytes[1000] ^= 1;
-  await done(store.put(bytes, key));
+  await done(store().put(new Blob([bytes]), key));
   database.close();
 }, name);
 
@@ -78,7 +78,7 @@ test('for a visitor: the model in use stays, with its settings, and the page say
   assert.equal(await select.locator('option:checked').textContent(), MODEL.name, 'at the next visit too');
 });
 
-/** Makes a stored model one of another version of the engine: with other names for its records. Its chunks' places. */
+/** Makes a stored model one of another version of the engine: with other names for its records, chunks as arrays. Its id. */
 const aged = (page, name) => page.evaluate(async (wanted) => {
   const done = (request) => new Promise((resolve, reject) => { request.onsuccess = () => resolve(request.result); request.onerror = () => reject(request.error); });
   const database = await done(indexedDB.open('opengen'));
@@ -88,6 +88,12 @@ const aged = (page, name) => page.evaluate(async (wanted) => {
   const manifest = JSON.parse(row.manifest);
   for (const { decl } of manifest.records) decl.name = `former.${decl.name}`;
   await done(models.put({ ...row, manifest: JSON.stringify(manifest) }, key));
+  const chunks = () => database.transaction('chunks', 'readwrite').objectStore('chunks');
+  for (const chunk of await done(chunks().getAllKeys())) {
+    if (!chunk[0].startsWith(key)) continue;
+    const bytes = await (await done(chunks().get(chunk))).arrayBuffer();
+    await done(chunks().put(new Uint8Array(bytes), chunk));
+  }
   database.close();
   return key;
 }, name);

@@ -108,7 +108,8 @@ async function damageStore(page) {
         const objects = database.transaction(store).objectStore(store);
         for (const key of await settle(objects.getAllKeys())) {
           const value = await settle(database.transaction(store).objectStore(store).get(key));
-          const parts = value && typeof value === 'object' && !bytesIn(value) ? Object.values(value) : [value];
+          const isRow = value && typeof value === 'object' && !bytesIn(value) && !(value instanceof Blob);
+          const parts = isRow ? Object.values(value) : [value];
           for (const part of parts) {
             const blob = part instanceof Blob ? new Uint8Array(await part.arrayBuffer()) : null;
             const bytes = blob ?? bytesIn(part);
@@ -157,6 +158,26 @@ test('a browser that stores nothing: says so, and draws from memory', async () =
   await page.goto(it.server.url + it.path);
   await ready(page);
   await page.locator('#notes').getByText(/until this tab is closed/).waitFor();
+  assertPicture(await draw(page, PROMPT, { Steps: 2 }));
+});
+
+test('a browser whose database takes no blobs keeps arrays, and loads from them', async () => {
+  const page = await visitor(it, { open: false, serviceWorkers: 'block' });
+  const refuse = `const { put } = IDBObjectStore.prototype;
+    IDBObjectStore.prototype.put = function (value, key) {
+      if (value instanceof Blob) throw new DOMException('none here', 'DataCloneError');
+      return put.call(this, value, key);
+    };\n`;
+  await page.route('**/worker.js', async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, body: refuse + (await response.text()) });
+  });
+  await page.goto(it.server.url + it.path);
+  await ready(page);
+  it.server.models = [];
+  await page.reload();
+  await ready(page);
+  assert.deepEqual(it.server.models, [], 'from the store');
   assertPicture(await draw(page, PROMPT, { Steps: 2 }));
 });
 
