@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use opengen::config::{Autoencoder, ClipTextConfig, ModelConfig, SchedulerConfig, UnetConfig};
@@ -156,8 +156,11 @@ fn outcome<T>(result: &Result<T>) -> u64 {
     hasher.finish()
 }
 
+/// A file of the goldens: this one is compiled as a test, and in `fuzz`.
 fn golden(path: &str) -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(path)
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
+    let golden = here.map(|folder| folder.join("tests/golden")).find(|folder| folder.is_dir());
+    golden.expect("the folder of goldens").join(path)
 }
 
 fn bytes_of(path: &str) -> Vec<u8> {
@@ -249,8 +252,7 @@ fn shapes() -> BTreeMap<&'static str, BTreeMap<String, Vec<usize>>> {
 }
 
 static MERGES: LazyLock<String> = LazyLock::new(|| {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/www/clip/merges.txt");
-    let text = std::fs::read_to_string(path).expect("CLIP's merges");
+    let text = include_str!("../../www/clip/merges.txt");
     // The first of them are as good as all here, and quicker.
     text.lines().take(64).collect::<Vec<_>>().join("\n")
 });
