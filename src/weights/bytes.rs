@@ -126,7 +126,7 @@ mod tests {
             part.copy_to(&mut place);
             assert_eq!(place, all[70_000..70_010]);
             assert_eq!((bytes.len(), part.len(), bytes.part(5..5).is_empty()), (150_001, 10, true));
-            for (some, expected) in [(&part, &place[..]), (&bytes, &all)] {
+            for (some, expected) in [(&part, &place[..]), (&bytes, &all[..])] {
                 let mut hasher = Hasher::new();
                 some.hash_into(&mut hasher);
                 assert_eq!(hasher.finalize(), crc32fast::hash(expected));
