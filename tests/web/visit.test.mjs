@@ -19,8 +19,8 @@ test('a first visit becomes a picture', async () => {
   const page = await visitor(it, { path: '?engine=webgpu' });
   // Pressed before the model is here: it waits and then draws.
   await promptOf(page).fill(APPLE);
-  await page.getByRole('spinbutton', { name: 'Steps' }).fill('4');
-  const drawing = shows(page, STATUS, 'step 1 of 4', () => generateButton(page).click());
+  await page.getByRole('spinbutton', { name: 'Steps' }).fill('2');
+  const drawing = shows(page, STATUS, 'step 1 of 2', () => generateButton(page).click());
   await says(page, 'Fetching');
   assert.match(await page.locator('#model-chip').textContent(), /fetching \d+ %/);
   // A rate needs a second of fetching behind it.
