@@ -106,6 +106,7 @@ impl Tiny {
             rank: RANK,
             alpha: ALPHA,
             memory: None,
+            pictures: 1,
             vectors: 0,
             layers,
         }
@@ -161,6 +162,11 @@ fn unit(name: &str) -> Vec<f32> {
     weight(name, &[1, 4, 16, 16]).into_iter().map(|value| 16.0 * value).collect()
 }
 
+/// Adds a picture's gradients, and gives its loss.
+fn learn_from(learner: &mut Learner, noised: Noised, share: f64) -> f64 {
+    block_on(learner.learn(&[(noised, share)], &|| false)).expect("a gradient")[0]
+}
+
 /// Every layer that the script has, and no other.
 fn compare(report: &mut Report, what: &str, golden: &Golden, learner: &Learner, state: State) {
     let theirs = golden.names().filter(|name| name.ends_with(".down")).count();
@@ -186,8 +192,7 @@ fn gradients_are_autograds() {
                 let (sample, target) = (unit("sample"), unit("target"));
                 let noised = tiny.noised(&sample, &target);
                 // In two shares, which add up.
-                let losses = [0.25, 0.75]
-                    .map(|share| block_on(learner.learn(&noised, share, &|| false)).expect("a gradient"));
+                let losses = [0.25, 0.75].map(|share| learn_from(&mut learner, noised, share));
                 assert_eq!(losses[0], losses[1]);
                 let what = format!("{name} {set} on the {place}");
                 report.compare(&format!("{what}: loss"), &[losses[0] as f32], &golden.values("loss"));
@@ -196,6 +201,51 @@ fn gradients_are_autograds() {
         }
     }
     report.finish();
+}
+
+/// Threads learn from a step's pictures at the same time, one by one where memory is short: no bit of what they find differs, and neither
+/// does the order in which it is added up.
+#[test]
+fn pictures_at_once_are_those_one_by_one() {
+    let layers = |layer: &str| CONVOLUTIONS.iter().any(|end| layer.ends_with(end));
+    for name in MODELS {
+        let tiny = Tiny::open(name);
+        let target = unit("target");
+        let samples: Vec<Vec<f32>> =
+            (1..=5).map(|by| unit("sample").iter().map(|x| x * by as f32 / 5.0).collect()).collect();
+        let shares = [0.25, 0.75, 0.5, 1.0, 0.125];
+        let pictures: Vec<_> =
+            samples.iter().map(|sample| tiny.noised(sample, &target)).zip(shares).collect();
+        for (place, on) in tiny.everywhere() {
+            let learner = |count: usize| {
+                let asked = Asked { pictures: count, ..tiny.asked(&layers) };
+                let mut learner = block_on(Learner::new(&tiny.config, on, &asked)).expect("a learner");
+                let matrices = tiny.matrices(&learner);
+                learner.set(State::Values, &matrices).expect("matrices");
+                learner
+            };
+            let step = |learner: &mut Learner| {
+                let rate = block_on(learner.step(|_| 1e-3, 1.0)).expect("a step");
+                let [values, means] = [State::Values, State::Means]
+                    .map(|state| block_on(learner.tensors(state)).expect("tensors"));
+                (rate, values, means)
+            };
+            let (mut one, mut several) = (learner(1), learner(3));
+            for _ in 0..2 {
+                let losses: Vec<f64> =
+                    pictures.iter().map(|(noised, share)| learn_from(&mut one, *noised, *share)).collect();
+                let at_once = block_on(several.learn(&pictures, &|| false)).expect("gradients");
+                assert_eq!(losses, at_once, "{name} on the {place}");
+                assert_eq!(step(&mut one), step(&mut several), "{name} on the {place}");
+            }
+            if place == "processor" {
+                let lanes = several.takes().kept / one.takes().kept;
+                assert_eq!(lanes, rayon::current_num_threads().min(3) as u64);
+            }
+            let refused = block_on(several.learn(&pictures, &|| true));
+            assert!(matches!(refused, Err(Error::Aborted)), "{name} on the {place}");
+        }
+    }
 }
 
 /// What a mask leaves out changes nothing, what it has counts by its share: held against the gradients of all of the picture, which are
@@ -216,7 +266,7 @@ fn only_what_a_mask_shows_is_learnt() {
             let text = Text::Tokens(&tiny.tokens);
             let learn = |learner: &mut Learner, target: &[f32], mask: Option<&[f32]>| {
                 let noised = Noised { size: SIZE, sample: &sample, timestep: 261.0, text, target, mask };
-                let loss = block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient");
+                let loss = learn_from(learner, noised, 1.0);
                 let gradients = block_on(learner.tensors(State::Gradients)).expect("gradients");
                 block_on(learner.forget());
                 (loss, gradients)
@@ -274,7 +324,7 @@ fn only_what_a_mask_shows_is_learnt() {
                     target: &target,
                     mask: Some(&wrong),
                 };
-                let refused = block_on(learner.learn(&noised, 1.0, &|| false));
+                let refused = block_on(learner.learn(&[(noised, 1.0)], &|| false));
                 let message = refused.expect_err("it is refused").to_string();
                 assert!(message.starts_with("mask: "), "{message}");
             }
@@ -302,7 +352,7 @@ fn parts_that_are_computed_twice_change_nothing() {
                 learner.set(State::Values, &matrices).expect("matrices");
                 let (sample, target) = (unit("sample"), unit("target"));
                 let noised = tiny.noised(&sample, &target);
-                block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient");
+                learn_from(&mut learner, noised, 1.0);
                 block_on(learner.tensors(State::Gradients)).expect("gradients")
             });
             let same = gradients[1] == gradients[0] && gradients[2] == gradients[0];
@@ -332,7 +382,7 @@ fn a_learner_of_several_sizes_is_one_of_each() {
             let (sample, target) = (&sample[..len], &target[..len]);
             let text = Text::Tokens(&tiny.tokens);
             let noised = Noised { size, sample, timestep: 261.0, text, target, mask: None };
-            block_on(learner.learn(&noised, 1.0, &|| false))
+            block_on(learner.learn(&[(noised, 1.0)], &|| false))
         };
         let gradients = |learner: &mut Learner| {
             let gradients = block_on(learner.tensors(State::Gradients)).expect("gradients");
@@ -405,7 +455,7 @@ fn fifty_steps_are_pytorchs() {
                         target: &target,
                         mask: None,
                     };
-                    let loss = block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient");
+                    let loss = learn_from(&mut learner, noised, 1.0);
                     block_on(learner.step(|_| 1e-3, 1.0)).expect("a step");
                     loss as f32
                 })
@@ -471,7 +521,7 @@ fn a_words_vectors_are_pytorchs() {
             let what = format!("{name} on the {place}");
             let mut losses = Vec::new();
             for step in 0..50 {
-                losses.push(block_on(learner.learn(&noised, 1.0, &|| false)).expect("a gradient") as f32);
+                losses.push(learn_from(&mut learner, noised, 1.0) as f32);
                 if step == 0 {
                     let found = block_on(learner.tensors(State::Gradients)).expect("gradients");
                     report.compare(&format!("{what}: gradients"), &found[0], &golden.values("gradients"));

@@ -740,7 +740,7 @@ export interface Learnt {
 export interface TrainMemory {
   /** All of the model's weights, where they are the graphics device's; null on the processor. */
   weights: number | null;
-  /** What a step keeps for its way back, and has in between. */
+  /** What is kept for the way back, and in between, by all pictures that are learnt from at once. */
   kept: number;
   /** What is learnt, its gradients and what the optimizer remembers. */
   learnt: number;

@@ -54,6 +54,21 @@ impl Matrix {
         Matrix::of_panels(panels, k, n)
     }
 
+    /// Packs the matrix whose rows `row` writes, one after the other.
+    #[cfg(feature = "train")]
+    pub fn from_rows(k: usize, n: usize, mut row: impl FnMut(usize, &mut [f32])) -> Matrix {
+        let count = n.div_ceil(PANEL);
+        let mut panels = vec![[0.0; PANEL]; count * k];
+        let mut values = vec![0.0; count * PANEL];
+        for at in 0..k {
+            row(at, &mut values[..n]);
+            for (panel, some) in values.as_chunks::<PANEL>().0.iter().enumerate() {
+                panels[panel * k + at] = *some;
+            }
+        }
+        Matrix::of_panels(panels, k, n)
+    }
+
     /// The matrix of these panels.
     pub fn of_panels(panels: Columns, k: usize, n: usize) -> Matrix {
         Matrix { panels: Panels::Unpacked(panels), k, n }
@@ -154,12 +169,17 @@ mod tests {
     }
 
     #[test]
-    fn columns_written_one_by_one_make_the_same_matrix() {
+    fn columns_or_rows_written_one_by_one_make_the_same_matrix() {
         let at = |k: usize, n: usize| (k * 100 + n) as f32;
-        let write = |n: usize, column: &mut [f32]| {
+        let column = |n: usize, column: &mut [f32]| {
             column.iter_mut().enumerate().for_each(|(k, value)| *value = at(k, n));
         };
-        assert_eq!(values(&Matrix::from_columns(6, 11, write)), values(&Matrix::pack(6, 11, at)));
+        let row = |k: usize, row: &mut [f32]| {
+            row.iter_mut().enumerate().for_each(|(n, value)| *value = at(k, n));
+        };
+        let packed = values(&Matrix::pack(6, 11, at));
+        assert_eq!(values(&Matrix::from_columns(6, 11, column)), packed);
+        assert_eq!(values(&Matrix::from_rows(6, 11, row)), packed);
     }
 
     /// Channels 1 and 2 of three in each of two taps, columns 3 to 9.

@@ -22,7 +22,7 @@ mod norm;
 mod ops;
 mod packed;
 mod simd;
-mod threads;
+pub(crate) mod threads;
 #[cfg(feature = "train")]
 mod train;
 mod weights;

@@ -29,7 +29,7 @@ pub struct Channels<'a> {
 
 impl<'a> Channels<'a> {
     /// The channels of each of these pixels.
-    fn of(self, pixels: Range<usize>) -> impl Iterator<Item = &'a [f32]> {
+    pub fn of(self, pixels: Range<usize>) -> impl Iterator<Item = &'a [f32]> {
         let pixels = &self.values[pixels.start * self.width..pixels.end * self.width];
         pixels.chunks_exact(self.width.max(1)).map(move |pixel| &pixel[self.first..][..self.count])
     }
@@ -41,17 +41,30 @@ pub fn group_norm(norm: Group, sources: &[Channels], pixels: usize, out: &mut [f
     for (image, out) in out.chunks_exact_mut((pixels * c).max(1)).enumerate() {
         let (scale, shift) = scale_and_shift(norm, sources, image, pixels);
         by_blocks(out, c, TILES, |first, block| {
-            let mut from = 0;
-            for source in sources {
-                let to = from + source.count;
-                let begin = image * pixels + first;
-                let inputs = source.of(begin..begin + block.len() / c);
-                for (x, pixel) in inputs.zip(block.chunks_exact_mut(c)) {
-                    normalise(x, &scale[from..to], &shift[from..to], norm.silu, &mut pixel[from..to]);
-                }
-                from = to;
-            }
+            each_row(sources, image * pixels + first, c, block, |x, channels, _, out| {
+                normalise(x, &scale[channels.clone()], &shift[channels], norm.silu, out);
+            });
         });
+    }
+}
+
+/// Does something with the channels of each source, and their numbers, in each row of `block`, counted from its beginning, which are
+/// the pixels from `first` on.
+pub fn each_row(
+    sources: &[Channels],
+    first: usize,
+    c: usize,
+    block: &mut [f32],
+    mut work: impl FnMut(&[f32], Range<usize>, usize, &mut [f32]),
+) {
+    let mut from = 0;
+    for source in sources {
+        let channels = from..from + source.count;
+        let inputs = source.of(first..first + block.len() / c);
+        for (row, (x, pixel)) in inputs.zip(block.chunks_exact_mut(c)).enumerate() {
+            work(x, channels.clone(), row, &mut pixel[channels.clone()]);
+        }
+        from = channels.end;
     }
 }
 
@@ -86,13 +99,25 @@ fn normalise(x: &[f32], scale: &[f32], shift: &[f32], silu: bool, out: &mut [f32
 
 /// What each channel of an image is multiplied by, and what is added then.
 fn scale_and_shift(norm: Group, sources: &[Channels], image: usize, pixels: usize) -> (Vec<f32>, Vec<f32>) {
+    let groups = statistics(norm, sources, image, pixels);
+    let width = norm.gamma.len() / norm.groups;
+    let channel = |i: usize| {
+        let [mean, deviation] = groups[i / width];
+        let by = f64::from(norm.gamma[i]) / deviation;
+        (by as f32, (f64::from(norm.beta[i]) - mean * by) as f32)
+    };
+    (0..norm.gamma.len()).map(channel).unzip()
+}
+
+/// Of each group of an image the mean and the deviation.
+pub fn statistics(norm: Group, sources: &[Channels], image: usize, pixels: usize) -> Vec<[f64; 2]> {
     let c = norm.gamma.len();
     let (mut sums, mut squares) = (Vec::with_capacity(c), Vec::with_capacity(c));
     for source in sources {
-        let each = source.count.div_ceil(threads::count()).next_multiple_of(LINE);
-        let parts = threads::map(source.count.div_ceil(each), |part| {
-            let (first, count) = (source.first + part * each, each.min(source.count - part * each));
-            moments(Channels { first, count, ..*source }.of(image * pixels..(image + 1) * pixels), count)
+        let parts = by_channels(source.count, |part| {
+            let channels = Channels { first: source.first + part.start, count: part.len(), ..*source };
+            let pixels = channels.of(image * pixels..(image + 1) * pixels);
+            moments(pixels.map(|x| [x, x]), part.len(), |_, x, _| x * x)
         });
         for (sum, square) in parts {
             sums.extend(sum);
@@ -101,27 +126,35 @@ fn scale_and_shift(norm: Group, sources: &[Channels], image: usize, pixels: usiz
     }
     let width = c / norm.groups;
     let count = (pixels * width) as f64;
-    let (mut scale, mut shift) = (Vec::with_capacity(c), Vec::with_capacity(c));
-    for i in 0..c {
-        let group = i / width * width..(i / width + 1) * width;
-        let mean = sums[group.clone()].iter().sum::<f64>() / count;
-        let variance = (squares[group].iter().sum::<f64>() / count - mean * mean).max(0.0);
-        let by = f64::from(norm.gamma[i]) / (variance + f64::from(norm.eps)).sqrt();
-        scale.push(by as f32);
-        shift.push((f64::from(norm.beta[i]) - mean * by) as f32);
-    }
-    (scale, shift)
+    let group = |(sums, squares): (&[f64], &[f64])| {
+        let mean = sums.iter().sum::<f64>() / count;
+        let variance = (squares.iter().sum::<f64>() / count - mean * mean).max(0.0);
+        [mean, (variance + f64::from(norm.eps)).sqrt()]
+    };
+    sums.chunks(width).zip(squares.chunks(width)).map(group).collect()
+}
+
+/// What each part of so many channels comes to, by all threads.
+pub fn by_channels<T: Send>(count: usize, work: impl Fn(Range<usize>) -> T + Sync) -> Vec<T> {
+    let each = count.div_ceil(threads::count()).next_multiple_of(LINE);
+    threads::map(count.div_ceil(each), |part| work(part * each..count.min((part + 1) * each)))
 }
 
 /// Values of a cache's line, which one thread reads.
 const LINE: usize = 16;
 
-/// The sums of each of `c` channels and of its squares, of a multiple of 4 of them.
-fn moments<'a>(pixels: impl Iterator<Item = &'a [f32]>, c: usize) -> (Vec<f64>, Vec<f64>) {
+/// The sums, over pixels, of each of `c` channels of a first map and of what `second` makes of four channels, by which they are, of
+/// the first map and of a second one. `c` is a multiple of 4.
+#[inline(always)]
+pub fn moments<'a>(
+    pixels: impl Iterator<Item = [&'a [f32]; 2]>,
+    c: usize,
+    second: impl Fn(usize, F4, F4) -> F4,
+) -> (Vec<f64>, Vec<f64>) {
     /// Pixels that are added up in f32, before their sum goes to the f64 one.
     const PIXELS: usize = 64;
     let mut totals = [vec![0f64; c], vec![0f64; c]];
-    let mut sums = vec![[[0f32; 4]; 2]; c / 4]; // of four channels, and of their squares
+    let mut sums = vec![[[0f32; 4]; 2]; c / 4]; // of four channels
     let mut flush = |sums: &mut [[[f32; 4]; 2]]| {
         for (i, totals) in totals.iter_mut().enumerate() {
             for (totals, sums) in totals.chunks_exact_mut(4).zip(&*sums) {
@@ -131,10 +164,11 @@ fn moments<'a>(pixels: impl Iterator<Item = &'a [f32]>, c: usize) -> (Vec<f64>, 
         sums.fill([[0.0; 4]; 2]);
     };
     for (i, pixel) in pixels.enumerate() {
-        for (x, [sum, square]) in pixel.as_chunks::<4>().0.iter().zip(&mut sums) {
+        let [x, y] = pixel.map(|values| values.as_chunks::<4>().0);
+        for (four, ((x, y), [sum, other])) in x.iter().zip(y).zip(&mut sums).enumerate() {
             let x = F4::load(*x);
             *sum = (F4::load(*sum) + x).to_array();
-            *square = (F4::load(*square) + x * x).to_array();
+            *other = (F4::load(*other) + second(four, x, F4::load(*y))).to_array();
         }
         if i % PIXELS == PIXELS - 1 {
             flush(&mut sums);

@@ -219,16 +219,34 @@ impl F4 {
     /// x · Φ(x) with the error function to 1.5e-7 (Abramowitz and Stegun, 7.1.26).
     #[inline(always)]
     pub fn gelu(self) -> F4 {
+        let [tail, _] = self.tail();
+        // x · (1 + erf) / 2: half of |x| · (1 - tail) is even in x, half of x is not.
+        let x_size = self.max(F4::splat(0.0) - self);
+        (self + x_size * (F4::splat(1.0) - tail)) * F4::splat(0.5)
+    }
+
+    /// The derivative of that, Φ(x) + x · φ(x).
+    #[inline(always)]
+    #[cfg(feature = "train")]
+    pub fn gelu_slope(self) -> F4 {
+        /// 1 / √(2π)
+        const DENSITY: f32 = 0.398_942_3;
+        let (one, half) = (F4::splat(1.0), F4::splat(0.5));
+        let [tail, exp] = self.tail();
+        let sign = (self * F4::splat(1e30)).max(F4::splat(-1.0)).min(one);
+        half + half * sign * (one - tail) + self * exp * F4::splat(DENSITY)
+    }
+
+    /// 1 - erf(|z|) and e^(-z²) of z = x / √2.
+    #[inline(always)]
+    fn tail(self) -> [F4; 2] {
         const P: f32 = 0.327_591_1;
         const TERMS: [f32; 6] = [1.061_405_4, -1.453_152, 1.421_413_7, -0.284_496_74, 0.254_829_6, 0.0];
         let (zero, one) = (F4::splat(0.0), F4::splat(1.0));
         let z = self * F4::splat(std::f32::consts::FRAC_1_SQRT_2);
-        let size = z.max(zero - z);
-        let t = one / (one + size * F4::splat(P));
-        let tail = t.polynomial(&TERMS) * (zero - z * z).exp(); // 1 - erf(|z|)
-        // x · (1 + erf) / 2: half of |x| · (1 - tail) is even in x, half of x is not.
-        let x_size = self.max(zero - self);
-        (self + x_size * (one - tail)) * F4::splat(0.5)
+        let t = one / (one + z.max(zero - z) * F4::splat(P));
+        let exp = (zero - z * z).exp();
+        [t.polynomial(&TERMS) * exp, exp]
     }
 }
 
@@ -303,6 +321,11 @@ mod tests {
         assert!(worst(F4::exp, f64::exp) < 3e-7);
         assert!(worst(F4::silu, |x| x / (1.0 + (-x).exp())) < 1e-6);
         assert!(worst(F4::gelu, gelu) < 1e-6);
+        let slope = |x: f64| {
+            let below = 0.5 * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2));
+            below + x * (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt()
+        };
+        assert!(worst(F4::gelu_slope, slope) < 1e-6);
         assert!(worst(F4::quick_gelu, |x| x / (1.0 + (-1.702 * x).exp())) < 1e-6);
         assert_eq!(worst(F4::relu, |x| x.max(0.0)), 0.0);
         assert!(worst(F4::leaky_relu, |x| x.max(0.2 * x)) < 1e-7);

@@ -1,6 +1,7 @@
 //! Work on several threads: natively rayon's, in the page's isolated module a crew of workers over shared memory, else none.
 //!
-//! Pieces of work are whole rows, lines or heads, never parts of a sum, so that any number of threads gives the same bits.
+//! Pieces of work are whole rows, lines or heads, never parts of a sum, so that any number of threads gives the same bits. Work within
+//! a piece of work may be handed out again: rayon shares it, the crew's thread does it by itself.
 
 use std::cell::RefCell;
 
@@ -18,7 +19,7 @@ pub fn count() -> usize {
 }
 
 /// Does something with each block of so many values, the last of which may be shorter, by all threads.
-pub fn by_chunks(values: &mut [f32], block: usize, work: impl Fn(usize, &mut [f32]) + Sync) {
+pub fn by_chunks<T: Send>(values: &mut [T], block: usize, work: impl Fn(usize, &mut [T]) + Sync) {
     let block = block.max(1);
     #[cfg(not(target_arch = "wasm32"))]
     {

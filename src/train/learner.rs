@@ -1,6 +1,6 @@
 //! A model with low-rank matrices beside its layers, or with vectors of a new word, ready to learn.
 
-use super::engine::{Engine, Inputs, State};
+use super::engine::{Engine, Inputs, State, Together};
 use super::optimizer::AdamW;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -24,6 +24,8 @@ pub struct Asked<'a> {
     /// Bytes that what a step keeps for its way back may take; parts of the network are computed again where that is more. Without a
     /// limit all of them are where a device has no room for what else would be kept.
     pub memory: Option<u64>,
+    /// Pictures of a step, which threads of the processor learn from at the same time where there is memory for that.
+    pub pictures: usize,
     /// How many vectors of a word of its own it learns: 0 where it learns none. With some the text encoder runs each time.
     pub vectors: usize,
     /// Whether a layer learns, by its path, such as `unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_q`.
@@ -70,6 +72,24 @@ impl Noised<'_> {
     }
 }
 
+/// A picture as the graph reads it, and which graph that is.
+struct Read<'a> {
+    graph: usize,
+    pixels: usize,
+    sample: Vec<f32>,
+    target: Vec<f32>,
+    time: Vec<f32>,
+    text: Text<'a>,
+    weights: Vec<f32>,
+}
+
+impl Read<'_> {
+    fn inputs(&self) -> Inputs<'_> {
+        let Read { graph, ref sample, ref target, ref time, text, ref weights, .. } = *self;
+        Inputs { graph, sample, target, time, text, weights }
+    }
+}
+
 /// The rank that matrices have where a model is.
 fn rank_on(on: Resident<'_>, rank: usize) -> usize {
     match on {
@@ -110,7 +130,7 @@ pub struct Learner {
 pub struct Takes {
     /// All of the model's weights, where they are a device's.
     pub weights: Option<u64>,
-    /// What a step keeps for its way back, and has in between, at the size that takes most.
+    /// What is kept for the way back, and in between, at the size that takes most, by all pictures that are learnt from at once.
     pub kept: u64,
     /// What is learnt, its gradients and what the optimizer remembers.
     pub learnt: u64,
@@ -193,7 +213,9 @@ impl Learner {
         }
         takes.learnt = 16 * learnt.lengths().sum::<usize>() as u64; // values, their gradients and two running means
         learnt.adapters.iter_mut().for_each(|adapter| adapter.rank = rank);
-        let engine = Engine::new(on, graphs, &learnt).await?;
+        let together = Together { pictures: asked.pictures, kept: takes.kept, memory: asked.memory };
+        let engine = Engine::new(on, graphs, &learnt, together).await?;
+        takes.kept *= engine.at_once() as u64;
         let (optimizer, sizes) = (AdamW::default(), asked.sizes.to_vec());
         Ok(Learner { config: config.clone(), sizes, engine, learnt, rank, takes, optimizer })
     }
@@ -247,31 +269,46 @@ impl Learner {
         values.chunks_exact(adapter.columns).flat_map(row).collect()
     }
 
-    /// Adds the gradients of `share` times the mean of the squares of the prediction's error, where it counts. Gives that mean.
+    /// Adds the gradients of each picture's share times the mean of the squares of its prediction's error, where it counts. Gives those
+    /// means. What it gives and adds does not depend on how many pictures are given at once.
     pub async fn learn(
         &mut self,
-        noised: &Noised<'_>,
-        share: f64,
-        cancelled: &dyn Fn() -> bool,
-    ) -> Result<f64> {
-        let prediction = self.run(noised, share, cancelled).await?;
-        let pixels = noised.size[0] * noised.size[1];
-        let weights = noised.weights(pixels, self.config.vae.latent_channels())?;
-        let errors = prediction.iter().zip(noised.target).map(|(x, y)| f64::from(x - y).powi(2));
-        Ok(errors.zip(weights.iter().cycle()).map(|(error, weight)| weight * error).sum())
+        pictures: &[(Noised<'_>, f64)],
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<f64>> {
+        let channels = self.config.vae.latent_channels();
+        let predictions = self.run(pictures, cancelled).await?;
+        let mean = |((noised, _), prediction): (&(Noised<'_>, f64), Vec<f32>)| {
+            let weights = noised.weights(noised.size[0] * noised.size[1], channels)?;
+            let errors = prediction.iter().zip(noised.target).map(|(x, y)| f64::from(x - y).powi(2));
+            Ok(errors.zip(weights.iter().cycle()).map(|(error, weight)| weight * error).sum())
+        };
+        pictures.iter().zip(predictions).map(mean).collect()
     }
 
     /// What the denoiser says, with what it has learnt; nothing is learnt.
     pub async fn predict(&mut self, noised: &Noised<'_>) -> Result<Vec<f32>> {
-        self.run(noised, 0.0, &|| false).await
+        Ok(self.run(&[(*noised, 0.0)], &|| false).await?.concat())
     }
 
     async fn run(
         &mut self,
-        noised: &Noised<'_>,
-        share: f64,
-        cancelled: &dyn Fn() -> bool,
-    ) -> Result<Vec<f32>> {
+        pictures: &[(Noised<'_>, f64)],
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<Vec<f32>>> {
+        let read = pictures.iter().map(|(noised, share)| self.read(noised, *share));
+        let read = read.collect::<Result<Vec<Read<'_>>>>()?;
+        let inputs: Vec<Inputs<'_>> = read.iter().map(Read::inputs).collect();
+        let predictions = self.engine.run(&inputs, cancelled).await?;
+        let channels = self.config.vae.latent_channels();
+        let turned = |(read, prediction): (&Read<'_>, &Vec<f32>)| {
+            nhwc_to_nchw(prediction, 1, channels, read.pixels, padded(channels))
+        };
+        Ok(read.iter().zip(&predictions).map(turned).collect())
+    }
+
+    /// What the graph reads of a picture.
+    fn read<'a>(&self, noised: &Noised<'a>, share: f64) -> Result<Read<'a>> {
         let channels = self.config.vae.latent_channels();
         let [height, width] = noised.size;
         let graph = self.sizes.iter().position(|size| *size == noised.size).ok_or_else(|| {
@@ -289,16 +326,15 @@ impl Learner {
         let nhwc = |values: &[f32]| nchw_to_nhwc(values, 1, channels, pixels, padded(channels));
         let weights = noised.weights(pixels, channels)?;
         let weights: Vec<f32> = weights.iter().map(|weight| (2.0 * share * weight) as f32).collect();
-        let inputs = Inputs {
+        Ok(Read {
             graph,
-            sample: &nhwc(noised.sample),
-            target: &nhwc(noised.target),
-            time: &time_embedding(self.config.denoiser.time(), noised.timestep),
+            pixels,
+            sample: nhwc(noised.sample),
+            target: nhwc(noised.target),
+            time: time_embedding(self.config.denoiser.time(), noised.timestep),
             text: noised.text,
-            weights: &nhwc(&weights.repeat(channels)),
-        };
-        let prediction = self.engine.run(&inputs, cancelled).await?;
-        Ok(nhwc_to_nchw(&prediction, 1, channels, pixels, padded(channels)))
+            weights: nhwc(&weights.repeat(channels)),
+        })
     }
 
     /// Changes everything by what its gradients say and begins new ones: what belongs to a layer, by its path, at its `rate`, the

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::config::{Denoiser, ModelConfig};
 use crate::error::{Error, Result};
@@ -230,7 +231,39 @@ impl Default for Recipe {
     }
 }
 
+/// What is meant by a field that usually has such a value, in words.
+fn meant(usual: &Value) -> String {
+    match usual {
+        Value::Null => "a number, or null".to_string(),
+        Value::Bool(_) => "true or false".to_string(),
+        Value::Number(number) if number.is_f64() => format!("a number such as {usual}"),
+        Value::Number(_) => format!("a whole number such as {usual}"),
+        _ => format!("a text such as {usual}"),
+    }
+}
+
 impl Recipe {
+    /// This one with fields, by their names here as JSON has them, in the place of its own. [`Error::InvalidInput`] names the one that is
+    /// not there or is something else.
+    pub fn with(&self, fields: &Map<String, Value>) -> Result<Recipe> {
+        let invalid = |message| Error::InvalidInput { field: "recipe", message };
+        let wrong = |error: serde_json::Error| invalid(error.to_string());
+        let mut recipe = self.clone();
+        for (name, value) in fields {
+            let mut all = serde_json::to_value(&recipe).map_err(wrong)?;
+            let names = all.as_object().into_iter().flat_map(Map::keys).map(String::as_str);
+            let names = names.collect::<Vec<_>>().join(", ");
+            let field =
+                all.get_mut(name).ok_or_else(|| invalid(format!("there is no {name:?}, only {names}")))?;
+            let usual = std::mem::replace(field, value.clone());
+            recipe = serde_json::from_value(all).map_err(|error| match (&usual, value) {
+                (Value::String(_), Value::String(_)) => invalid(format!("{name}: {error}")), // which there are
+                _ => invalid(format!("{name} is {}, {value} was given", meant(&usual))),
+            })?;
+        }
+        Ok(recipe)
+    }
+
     /// A preset for a model. Those for toys are tuned on mini (docs/training.md); the others are the literature's (diffusers'
     /// `train_dreambooth_lora`, kohya's sd-scripts) and were not tried here.
     pub fn of(preset: Preset, config: &ModelConfig) -> Recipe {
@@ -394,6 +427,39 @@ mod tests {
         for (layer, few, many) in layers {
             assert_eq!((attention.learns(layer), all.learns(layer)), (few, many), "{layer}");
         }
+    }
+
+    #[test]
+    fn a_field_that_is_something_else_is_named() -> Result<()> {
+        let with = |fields: serde_json::Value| {
+            Recipe::default().with(fields.as_object().expect("fields")).map_err(|error| error.to_string())
+        };
+        let given = serde_json::json!({ "steps": 20, "learningRate": 1, "layers": "all", "minSnr": 5.0 });
+        let expected = Recipe {
+            steps: 20,
+            learning_rate: 1.0,
+            layers: Layers::All,
+            min_snr: Some(5.0),
+            ..Recipe::default()
+        };
+        assert_eq!(with(given), Ok(expected));
+        for (fields, message) in [
+            (serde_json::json!({ "rank": 1.5 }), "rank is a whole number such as 8, 1.5 was given"),
+            (serde_json::json!({ "steps": -3 }), "steps is a whole number such as 800, -3 was given"),
+            (serde_json::json!({ "alpha": "8" }), "alpha is a number such as 8.0, \"8\" was given"),
+            (serde_json::json!({ "flip": 1 }), "flip is true or false, 1 was given"),
+            (serde_json::json!({ "layers": 3 }), "layers is a text such as \"attention\", 3 was given"),
+            (
+                serde_json::json!({ "layers": "some" }),
+                "layers: unknown variant `some`, expected one of `attention`",
+            ),
+            (serde_json::json!({ "minSnr": "5" }), "minSnr is a number, or null, \"5\" was given"),
+            (serde_json::json!({ "step": 3 }), "there is no \"step\", only "),
+        ] {
+            let refused = with(fields).expect_err(message);
+            assert!(refused.starts_with(&format!("recipe: {message}")), "{refused}");
+        }
+        Ok(())
     }
 
     #[test]

@@ -81,6 +81,20 @@ impl Course {
     }
 }
 
+impl Draw {
+    /// As a learner takes it, under its caption or the last of these texts, the empty one.
+    fn noised<'a>(&'a self, texts: &'a [Words]) -> Noised<'a> {
+        Noised {
+            size: self.size,
+            sample: &self.sample,
+            timestep: self.timestep as f64,
+            text: texts[self.caption.unwrap_or(texts.len() - 1)].text(),
+            target: &self.target,
+            mask: self.mask.as_deref(),
+        }
+    }
+}
+
 enum Words {
     Tokens(Vec<u32>),
     States(Vec<f32>),
@@ -130,6 +144,7 @@ impl Training {
             rank: recipe.rank,
             alpha: recipe.alpha,
             memory: recipe.memory,
+            pictures: recipe.batch + if class.is_empty() { 0 } else { recipe.class_batch },
             vectors: recipe.vectors,
             layers: &layers,
         };
@@ -202,23 +217,11 @@ impl Training {
     pub async fn step(&mut self, cancel: &Cancel) -> Result<Step> {
         let draws = self.lesson.draw(&self.recipe, self.done)?;
         let (mut losses, mut counts) = ([0f64; 2], [0usize; 2]);
-        for draw in &draws {
-            let text = self.texts[draw.caption.unwrap_or(self.texts.len() - 1)].text();
-            let noised = Noised {
-                size: draw.size,
-                sample: &draw.sample,
-                timestep: draw.timestep as f64,
-                text,
-                target: &draw.target,
-                mask: draw.mask.as_deref(),
-            };
-            let loss = match self.learner.learn(&noised, draw.share, &|| cancel.is_cancelled()).await {
-                Ok(loss) => loss,
-                Err(error) => {
-                    self.learner.forget().await;
-                    return Err(error);
-                }
-            };
+        let found = self.learn(&draws, cancel).await;
+        if found.is_err() {
+            self.learner.forget().await;
+        }
+        for (draw, loss) in draws.iter().zip(found?) {
             losses[usize::from(!draw.own)] += loss;
             counts[usize::from(!draw.own)] += 1;
         }
@@ -242,6 +245,12 @@ impl Training {
         self.done += 1;
         let prior_loss = (counts[1] > 0).then(|| mean(1));
         Ok(Step { step: self.done, steps: self.recipe.steps, loss, prior_loss, gradient, rate })
+    }
+
+    /// The losses of a step's pictures, whose gradients are added up.
+    async fn learn(&mut self, draws: &[Draw], cancel: &Cancel) -> Result<Vec<f64>> {
+        let pictures: Vec<_> = draws.iter().map(|draw| (draw.noised(&self.texts), draw.share)).collect();
+        self.learner.learn(&pictures, &|| cancel.is_cancelled()).await
     }
 
     /// What the denoiser says of latents `[c, h, w]`, of one of the sizes that are learnt from, at a time under one of the captions, with

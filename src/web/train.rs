@@ -61,13 +61,7 @@ impl Ask {
 
     /// The preset's recipe with what is asked for instead.
     fn recipe(&self, pipeline: &Pipeline) -> Result<Recipe> {
-        let wrong = |error: serde_json::Error| invalid("recipe", error.to_string());
-        let usual = Recipe::of(self.preset, pipeline.config());
-        let serde_json::Value::Object(mut fields) = serde_json::to_value(&usual).map_err(wrong)? else {
-            return Ok(usual);
-        };
-        fields.extend(self.recipe.clone());
-        let recipe: Recipe = serde_json::from_value(fields.into()).map_err(wrong)?;
+        let recipe = Recipe::of(self.preset, pipeline.config()).with(&self.recipe)?;
         let class_images = if self.class_prompts.is_empty() { 0 } else { recipe.class_images };
         let mut recipe = Recipe { class_images, ..recipe };
         if recipe.vectors > 0 {

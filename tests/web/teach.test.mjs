@@ -605,6 +605,7 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
       words: await said(og.train({ images: [image] })),
       option: await said(og.train({ ...base, image })),
       recipe: await said(og.train({ ...base, recipe: { rang: 4 } })),
+      half: await said(og.train({ ...base, recipe: { rank: 1.5 } })),
       rank: await said(og.train({ ...base, recipe: { rank: 0 } })),
       checkpoint: await said(og.train({ ...base, checkpoint: new Blob(['x']) })),
       mask: await said(og.train({ ...base, images: [{ image, mask: new ImageData(64, 32) }] })),
@@ -636,7 +637,7 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
   assert.deepEqual(answers.parts.slice(-(4 - answers.kept)), answers.whole.slice(answers.kept));
   assert.ok(answers.same, 'the file of one that went on is that of one that never stopped');
   assert.equal(answers.about.kind, 'lora');
-  const { none, words, option, recipe, rank, checkpoint, mask, empty, other } = answers.wrong;
+  const { none, words, option, recipe, half, rank, checkpoint, mask, empty, other } = answers.wrong;
   assert.equal(answers.embedded.kind, 'embedding');
   assert.equal(answers.embedded.about.kind, 'embedding');
   assert.equal(answers.embedded.about.vectors, 2);
@@ -656,6 +657,7 @@ test('og.train: told step by step, stopped with what was learnt, gone on with; b
   assert.match(none, /^INVALID_INPUT images: /);
   assert.match(words, /^INVALID_INPUT instancePrompt: .*picture 1 has no caption/);
   assert.match(option, /^INVALID_INPUT .*image/);
+  assert.match(half, /^INVALID_INPUT recipe: rank is a whole number such as 16, 1.5 was given/);
   assert.match(recipe, /^INVALID_INPUT .*rang/);
   assert.match(rank, /^INVALID_INPUT rank: 0 asked for/);
   assert.match(checkpoint, /^BAD_MODEL .*checkpoint of a training/);

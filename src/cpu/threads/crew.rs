@@ -1,6 +1,7 @@
 //! The browser's threads: workers that JavaScript starts over this module's memory (`www/crew.js`). The one that owns the
 //! engine hands out work, takes part in it, and waits for the others; they come in with [`join`], which never returns.
 
+use std::cell::Cell;
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -30,6 +31,11 @@ static DONE: Condvar = Condvar::new();
 /// A helper broke off in the middle of its work.
 static BROKEN: AtomicBool = AtomicBool::new(false);
 
+thread_local! {
+    /// This thread is at a piece of work, and does by itself what that hands out.
+    static WITHIN: Cell<bool> = const { Cell::new(false) };
+}
+
 /// Looks before a thread sleeps: the next job comes within some ten microseconds, and waking takes longer than that.
 const LOOKS: usize = 20_000;
 /// How long is slept at once before it is seen whether a helper broke off.
@@ -45,13 +51,14 @@ pub fn count() -> usize {
     HELPERS.load(Ordering::Relaxed) + 1
 }
 
-/// Does `work` with each number below `count`, by all threads; to be called by the one that hands out.
+/// Does `work` with each number below `count`, by all threads; to be called by the one that hands out, or within work, where a thread
+/// does it alone.
 #[allow(
     unsafe_code,
     reason = "helpers outlive every borrow; none of them has the work once this function returns"
 )]
 pub fn each(count: usize, work: &(dyn Fn(usize) + Sync)) {
-    if count < 2 || self::count() == 1 {
+    if count < 2 || self::count() == 1 || WITHIN.get() {
         return (0..count).for_each(work);
     }
     // SAFETY: the reference is taken out of `JOB` below, under its lock, and only then is waited until no helper that
@@ -80,13 +87,15 @@ pub fn each(count: usize, work: &(dyn Fn(usize) + Sync)) {
 }
 
 fn take_part(work: &(dyn Fn(usize) + Sync), count: usize) {
+    WITHIN.set(true);
     loop {
         let i = NEXT.fetch_add(1, Ordering::Relaxed);
         if i >= count {
-            return;
+            break;
         }
         work(i);
     }
+    WITHIN.set(false);
 }
 
 /// Comes in as a helper, and works until the worker is terminated.

@@ -6,6 +6,7 @@ use super::super::attention::{Counts, Part, keys_of, probabilities};
 use super::super::gemm::{Lines, Onto, Out, Rows, multiply};
 use super::super::matrix::Matrix;
 use super::super::threads;
+use super::products::{add, scaled, turned};
 
 /// Queries whose scores are held at once.
 const QUERIES: usize = 128;
@@ -56,8 +57,10 @@ fn head(counts: Counts, [q, k, v]: [Part; 3], grad: &[f32], [image, head]: [usiz
     let token = |part: Part, at: usize| at * part.width + part.column + head * size;
     let keys_of_head = keys_of(counts, k, row, head);
     // Columns: values of a key; rows: channels.
-    let values = Matrix::pack(size, keys, |c, i| v.values[token(v, row * keys + i) + c]);
-    let keys_back = Matrix::pack(keys, size, |i, c| k.values[token(k, row * keys + i) + c] * scale);
+    let value = |i: usize, to: &mut [f32]| to.copy_from_slice(&v.values[token(v, row * keys + i)..][..size]);
+    let values = Matrix::from_columns(size, keys, value);
+    let key = |i: usize, to: &mut [f32]| scaled(&k.values[token(k, row * keys + i)..][..size], scale, to);
+    let keys_back = Matrix::from_rows(keys, size, key);
     let mut found =
         Head { q: vec![0.0; queries * size], k: vec![0.0; keys * size], v: vec![0.0; keys * size] };
     for first in (0..queries).step_by(QUERIES) {
@@ -74,26 +77,23 @@ fn head(counts: Counts, [q, k, v]: [Part; 3], grad: &[f32], [image, head]: [usiz
             None,
             &mut Out { values: &mut ways, stride: keys, column: 0, onto: Onto::Nothing },
         );
-        let at = |i: usize, c: usize| grad[grads[i] + c];
-        sums(&scores, keys, &Matrix::pack(count, size, at), &mut found.v);
+        let way = |i: usize, to: &mut [f32]| to.copy_from_slice(&grad[grads[i]..][..size]);
+        sums(&scores, keys, &Matrix::from_rows(count, size, way), &mut found.v);
         for (ways, scores) in ways.chunks_exact_mut(keys.max(1)).zip(scores.chunks_exact(keys.max(1))) {
             let mean: f32 = ways.iter().zip(scores).map(|(way, p)| way * p).sum();
             ways.iter_mut().zip(scores).for_each(|(way, p)| *way = p * (*way - mean));
         }
         let lines = Lines { values: &ways, width: keys, first: 0 };
         lines.multiply(0, &keys_back, None, Onto::Nothing, &mut found.q[first * size..][..count * size]);
-        let at = |i: usize, c: usize| q.values[token(q, image * queries + first + i) + c] * scale;
-        sums(&ways, keys, &Matrix::pack(count, size, at), &mut found.k);
+        let query = |i: usize, to: &mut [f32]| {
+            scaled(&q.values[token(q, image * queries + first + i)..][..size], scale, to);
+        };
+        sums(&ways, keys, &Matrix::from_rows(count, size, query), &mut found.k);
     }
     found
 }
 
 /// Adds `leftᵀ · matrix`, where `left` has `columns` columns.
 fn sums(left: &[f32], columns: usize, matrix: &Matrix, out: &mut [f32]) {
-    let rows = matrix.k;
-    let mut turned = vec![0.0; left.len()];
-    for (row, values) in left.chunks_exact(columns.max(1)).enumerate() {
-        values.iter().enumerate().for_each(|(column, value)| turned[column * rows + row] = *value);
-    }
-    Lines { values: &turned, width: rows, first: 0 }.multiply(0, matrix, None, Onto::Stored, out);
+    add(&turned(matrix.k, columns, |row| &left[row * columns..][..columns]), matrix, out);
 }

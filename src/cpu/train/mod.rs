@@ -158,18 +158,10 @@ fn slope(act: Act, x: F4) -> F4 {
         Act::None | Act::Prelu => one,
         Act::Silu => gate(1.0),
         Act::QuickGelu => gate(1.702),
-        Act::Gelu => F4::load(x.to_array().map(gelu_slope)),
+        Act::Gelu => x.gelu_slope(),
         Act::Relu => F4::load(x.to_array().map(|x| f32::from(x > 0.0))),
         Act::LeakyRelu => F4::load(x.to_array().map(|x| if x > 0.0 { 1.0 } else { 0.2 })),
     }
-}
-
-/// Φ(x) + x · φ(x), of the normal distribution.
-fn gelu_slope(x: f32) -> f32 {
-    let x = f64::from(x);
-    let below = 0.5 * (1.0 + libm::erf(x * std::f64::consts::FRAC_1_SQRT_2));
-    let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
-    (below + x * density) as f32
 }
 
 /// Rows of values and gates, `width` in all; a row of `grad` is half as long.

@@ -1,112 +1,119 @@
 //! The ways back through norms. Moments are computed again.
 
 use super::super::gemm::{TILES, by_blocks};
-use super::super::norm::{Channels, Group};
-use super::super::simd::F4;
-use super::super::threads;
+use super::super::norm::{Channels, Group, by_channels, each_row, moments, statistics};
+use super::super::simd::{self, F4};
 use super::slope;
 use crate::kernels::gemm::Act;
+
+/// Four values each.
+fn fours(values: &[f32]) -> &[[f32; 4]] {
+    values.as_chunks().0
+}
 
 /// The gradient of what a group norm reads, with SiLU if that follows, for maps that stand side by side.
 pub fn group_norm_grad(norm: Group, sources: &[Channels], pixels: usize, grad: &[f32], out: &mut [f32]) {
     let c = norm.gamma.len();
-    let width = c / norm.groups.max(1);
-    let images = out.len() / (pixels * c).max(1);
-    // Where each channel lies.
-    let places: Vec<(usize, usize)> = sources
-        .iter()
-        .enumerate()
-        .flat_map(|(s, source)| (0..source.count).map(move |at| (s, source.first + at)))
-        .collect();
-    let at = |image: usize, pixel: usize, channel: usize| {
-        let (source, place) = places[channel];
-        let source = &sources[source];
-        source.values[(image * pixels + pixel) * source.width + place]
-    };
-    let count = (pixels * width) as f64;
-    for image in 0..images {
-        let moments = |group: usize| {
-            let (mut sum, mut squares) = (0f64, 0f64);
-            for pixel in 0..pixels {
-                for channel in group * width..(group + 1) * width {
-                    let x = f64::from(at(image, pixel, channel));
-                    sum += x;
-                    squares += x * x;
-                }
-            }
-            let mean = sum / count;
-            let inverse = 1.0 / ((squares / count - mean * mean).max(0.0) + f64::from(norm.eps)).sqrt();
-            [mean as f32, inverse as f32]
-        };
-        let moments = threads::map(norm.groups, moments);
+    let len = (pixels * c).max(1);
+    let (gamma, beta) = (fours(norm.gamma), fours(norm.beta));
+    for (image, (out, grad)) in out.chunks_exact_mut(len).zip(grad.chunks_exact(len)).enumerate() {
+        let begin = image * pixels;
+        let groups = statistics(norm, sources, image, pixels);
+        let mean = spread(&groups, c, |[mean, _]| *mean);
+        let inverse = spread(&groups, c, |[_, deviation]| 1.0 / deviation);
+        let normal = |x: &[f32; 4], i: usize| (F4::load(*x) - F4::load(mean[i])) * F4::load(inverse[i]);
         // The gradient of what was normalised, where the result will stand.
-        let image_out = &mut out[image * pixels * c..][..pixels * c];
-        let image_grad = &grad[image * pixels * c..][..pixels * c];
-        by_blocks(image_out, c, TILES, |first, block| {
-            for (pixel, block) in block.chunks_exact_mut(c).enumerate() {
-                let pixel = first + pixel;
-                let grad = &image_grad[pixel * c..][..c];
-                for channel in (0..c).step_by(4) {
-                    let each = |i: usize| {
-                        let [mean, inverse] = moments[(channel + i) / width];
-                        (at(image, pixel, channel + i) - mean) * inverse
-                    };
-                    let normal = F4::load(std::array::from_fn(each));
-                    let gamma = F4::load(std::array::from_fn(|i| norm.gamma[channel + i]));
-                    let mut way = F4::load(std::array::from_fn(|i| grad[channel + i])) * gamma;
+        by_blocks(out, c, TILES, |first, block| {
+            each_row(sources, begin + first, c, block, |x, channels, row, out| {
+                let grad = fours(&grad[(first + row) * c + channels.start..]);
+                let numbers = channels.start / 4..;
+                for (((i, x), grad), out) in numbers.zip(fours(x)).zip(grad).zip(out.as_chunks_mut().0) {
+                    let gamma = F4::load(gamma[i]);
+                    let mut way = F4::load(*grad) * gamma;
                     if norm.silu {
-                        let beta = F4::load(std::array::from_fn(|i| norm.beta[channel + i]));
-                        way = way * slope(Act::Silu, normal * gamma + beta);
+                        way = way * slope(Act::Silu, normal(x, i) * gamma + F4::load(beta[i]));
                     }
-                    block[channel..channel + 4].copy_from_slice(&way.to_array());
+                    *out = way.to_array();
                 }
-            }
+            });
         });
-        let way = &*image_out;
-        let sums = threads::map(norm.groups, |group| {
-            let [mean, inverse] = moments[group];
-            let (mut sum, mut product) = (0f64, 0f64);
-            for pixel in 0..pixels {
-                for channel in group * width..(group + 1) * width {
-                    let value = way[pixel * c + channel];
-                    sum += f64::from(value);
-                    product += f64::from(value) * f64::from((at(image, pixel, channel) - mean) * inverse);
+        let shares = shares(out, (sources, begin), &mean, &groups);
+        let (sum, product) =
+            (spread(&shares, c, |[sum, _]| *sum), spread(&shares, c, |[_, product]| *product));
+        by_blocks(out, c, TILES, |first, block| {
+            each_row(sources, begin + first, c, block, |x, channels, _, out| {
+                for ((i, x), out) in (channels.start / 4..).zip(fours(x)).zip(out.as_chunks_mut().0) {
+                    let way = F4::load(*out) - F4::load(sum[i]) - normal(x, i) * F4::load(product[i]);
+                    *out = (F4::load(inverse[i]) * way).to_array();
                 }
-            }
-            [(sum / count) as f32, (product / count) as f32]
-        });
-        by_blocks(image_out, c, TILES, |first, block| {
-            for (pixel, block) in block.chunks_exact_mut(c).enumerate() {
-                for (channel, value) in block.iter_mut().enumerate() {
-                    let ([mean, inverse], [sum, product]) = (moments[channel / width], sums[channel / width]);
-                    let normal = (at(image, first + pixel, channel) - mean) * inverse;
-                    *value = inverse * (*value - sum - normal * product);
-                }
-            }
+            });
         });
     }
 }
 
-/// The gradient of what a layer norm reads.
+/// A value of each group, for each of its channels.
+fn spread(groups: &[[f64; 2]], c: usize, value: impl Fn(&[f64; 2]) -> f64) -> Vec<[f32; 4]> {
+    let width = c / groups.len().max(1);
+    let channel = |i: usize| value(&groups[i / width]) as f32;
+    (0..c / 4).map(|four| std::array::from_fn(|i| channel(4 * four + i))).collect()
+}
+
+/// Of each group the means of the gradients of what was normalised, `way`, and of their products with that.
+fn shares(
+    way: &[f32],
+    (sources, begin): (&[Channels], usize),
+    mean: &[[f32; 4]],
+    groups: &[[f64; 2]],
+) -> Vec<[f64; 2]> {
+    let c = 4 * mean.len();
+    let pixels = way.len() / c;
+    let (mut sums, mut products) = (Vec::with_capacity(c), Vec::with_capacity(c));
+    for source in sources {
+        let from = sums.len();
+        let parts = by_channels(source.count, |part| {
+            let first = from + part.start;
+            let channels = Channels { first: source.first + part.start, count: part.len(), ..*source };
+            let ways = way.chunks_exact(c).map(|way| &way[first..][..part.len()]);
+            let pixels = ways.zip(channels.of(begin..begin + pixels)).map(|(way, x)| [way, x]);
+            moments(pixels, part.len(), |four, way, x| way * (x - F4::load(mean[first / 4 + four])))
+        });
+        for (sum, product) in parts {
+            sums.extend(sum);
+            products.extend(product);
+        }
+    }
+    let width = c / groups.len();
+    let count = (pixels * width) as f64;
+    let share = |((sums, products), [_, deviation]): ((&[f64], &[f64]), &[f64; 2])| {
+        [sums.iter().sum::<f64>() / count, products.iter().sum::<f64>() / deviation / count]
+    };
+    sums.chunks(width).zip(products.chunks(width)).zip(groups).map(share).collect()
+}
+
+/// The gradient of what a layer norm reads, of a multiple of 4 channels.
 pub fn layer_norm_grad((x, gamma, eps): (&[f32], &[f32], f32), grad: &[f32], out: &mut [f32]) {
     let c = gamma.len();
-    let count = c as f64;
+    let all = |sum: F4| F4::splat(sum.to_array().iter().sum::<f32>() / c as f32);
     by_blocks(out, c, TILES, |first, block| {
         let rows = x[first * c..].chunks_exact(c).zip(grad[first * c..].chunks_exact(c));
         for (out, (x, grad)) in block.chunks_exact_mut(c).zip(rows) {
-            let mean = x.iter().map(|x| f64::from(*x)).sum::<f64>() / count;
-            let variance = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / count;
-            let inverse = 1.0 / (variance + f64::from(eps)).sqrt();
-            let normal = |i: usize| ((f64::from(x[i]) - mean) * inverse) as f32;
-            let (mut sum, mut product) = (0f64, 0f64);
-            for i in 0..c {
-                out[i] = grad[i] * gamma[i];
-                sum += f64::from(out[i]);
-                product += f64::from(out[i] * normal(i));
+            let mean = F4::splat(simd::sum(x) / c as f32);
+            let off = |x: &[f32; 4]| F4::load(*x) - mean;
+            let squares = fours(x).iter().fold(F4::splat(0.0), |sum, x| sum + off(x) * off(x));
+            let variance = squares.to_array().iter().sum::<f32>() / c as f32;
+            let inverse = F4::splat(1.0 / (variance + eps).sqrt());
+            let (mut sum, mut product) = (F4::splat(0.0), F4::splat(0.0));
+            let ways = fours(grad).iter().zip(fours(gamma));
+            for ((x, (grad, gamma)), out) in fours(x).iter().zip(ways).zip(out.as_chunks_mut().0) {
+                let way = F4::load(*grad) * F4::load(*gamma);
+                sum = sum + way;
+                product = product + way * off(x) * inverse;
+                *out = way.to_array();
             }
-            let (sum, product) = ((sum / count) as f32, (product / count) as f32);
-            for (i, out) in out.iter_mut().enumerate() {
-                *out = inverse as f32 * (*out - sum - normal(i) * product);
+            let (sum, product) = (all(sum), all(product));
+            for (x, out) in fours(x).iter().zip(out.as_chunks_mut().0) {
+                let way = F4::load(*out) - sum - off(x) * inverse * product;
+                *out = (inverse * way).to_array();
             }
         }
     });

@@ -18,8 +18,8 @@ impl Pair<'_> {
         self.values.len() / self.columns
     }
 
-    fn at(&self, row: usize, column: usize) -> f32 {
-        self.values[row * self.columns + column]
+    fn row(&self, row: usize) -> &[f32] {
+        &self.values[row * self.columns..][..self.columns]
     }
 }
 
@@ -53,22 +53,21 @@ impl<'a> Side<'a> {
 
     /// The rows as a matrix of so many.
     fn matrix(&self, rows: usize, columns: usize) -> Matrix {
-        match &self.patches {
-            None => Matrix::pack(rows, columns, |row, column| self.values[row * self.width + column]),
+        Matrix::from_rows(rows, columns, |row, to| match &self.patches {
+            None => to.copy_from_slice(&self.values[row * self.width..][..columns]),
             Some(patches) => {
-                let offsets: Vec<_> = (0..rows).map(|row| patches.patch(row)).collect();
-                Matrix::pack(rows, columns, |row, column| {
-                    let (offset, [_, run, stride]) = offsets[row];
-                    self.values[offset + column / run * stride + column % run]
-                })
+                let (offset, [_, run, stride]) = patches.patch(row);
+                for (line, to) in to.chunks_exact_mut(run.max(1)).enumerate() {
+                    to.copy_from_slice(&self.values[offset + line * stride..][..run]);
+                }
             }
-        }
+        })
     }
 }
 
 /// `x · downᵀ`.
 pub fn down(x: Side, down: Pair, out: &mut [f32]) {
-    let row = |n: usize, to: &mut [f32]| to.copy_from_slice(&down.values[n * down.columns..][..down.columns]);
+    let row = |n: usize, to: &mut [f32]| to.copy_from_slice(down.row(n));
     x.multiply(&Matrix::from_columns(down.columns, down.rows(), row), out);
 }
 
@@ -77,14 +76,16 @@ pub fn down_grad(grad: Side, down: Pair, out: &mut [f32]) {
     let rank = down.rows();
     let taps = if let Some(patches) = &grad.patches { patches.patch(0).1[0].pow(2) } else { 1 };
     let inputs = down.columns / taps;
-    let at = |k: usize, n: usize| down.at(k % rank, (taps - 1 - k / rank) * inputs + n);
-    grad.multiply(&Matrix::pack(taps * rank, inputs, at), out);
+    let row = |k: usize, to: &mut [f32]| {
+        to.copy_from_slice(&down.row(k % rank)[(taps - 1 - k / rank) * inputs..][..inputs]);
+    };
+    grad.multiply(&Matrix::from_rows(taps * rank, inputs, row), out);
 }
 
 /// Adds `scale · x · upᵀ` to columns of rows of so many values.
 pub fn up(x: &[f32], up: Pair, (width, column, scale): (usize, usize, f32), out: &mut [f32]) {
     let rank = up.columns;
-    let matrix = Matrix::pack(rank, up.rows(), |k, n| up.at(n, k) * scale);
+    let matrix = Matrix::from_columns(rank, up.rows(), |n, to| scaled(up.row(n), scale, to));
     by_blocks(out, width, TILES, |first, block| {
         let offsets: Vec<usize> = (first..first + block.len() / width).map(|row| row * rank).collect();
         let rows = Rows { values: x, offsets: &offsets, first: 0, runs: 1, run: rank, run_stride: 0 };
@@ -95,7 +96,7 @@ pub fn up(x: &[f32], up: Pair, (width, column, scale): (usize, usize, f32), out:
 /// `scale · grad[first ..] · up`, of rows of so many values.
 pub fn up_grad(grad: &[f32], up: Pair, (width, column, scale): (usize, usize, f32), out: &mut [f32]) {
     let (outputs, rank) = (up.rows(), up.columns);
-    let matrix = Matrix::pack(outputs, rank, |k, n| up.at(k, n) * scale);
+    let matrix = Matrix::from_rows(outputs, rank, |k, to| scaled(up.row(k), scale, to));
     by_blocks(out, rank, TILES, |first, block| {
         let offsets: Vec<usize> =
             (first..first + block.len() / rank).map(|row| row * width + column).collect();
@@ -113,27 +114,34 @@ pub fn up_grad(grad: &[f32], up: Pair, (width, column, scale): (usize, usize, f3
 pub fn up_sum((grad, (width, column, scale)): (&[f32], (usize, usize, f32)), x: Pair, out: &mut [f32]) {
     let (rows, rank) = (x.rows(), x.columns);
     let outputs = out.len() / rank;
-    let left = turned(rows, outputs, |row, n| grad[row * width + column + n] * scale);
-    add(&left, &Matrix::pack(rows, rank, |row, n| x.at(row, n)), out);
+    let mut left = turned(rows, outputs, |row| &grad[row * width + column..][..outputs]);
+    left.iter_mut().for_each(|value| *value *= scale);
+    add(&left, &Matrix::from_rows(rows, rank, |row, to| to.copy_from_slice(x.row(row))), out);
 }
 
 /// Adds `gradᵀ · patches(x)`.
 pub fn down_sum(grad: Pair, x: Side, out: &mut [f32]) {
     let (rows, rank) = (grad.rows(), grad.columns);
-    let left = turned(rows, rank, |row, n| grad.at(row, n));
+    let left = turned(rows, rank, |at| grad.row(at));
     add(&left, &x.matrix(rows, out.len() / rank), out);
 }
 
+/// A multiple of values.
+pub fn scaled(values: &[f32], scale: f32, to: &mut [f32]) {
+    to.iter_mut().zip(values).for_each(|(to, value)| *to = value * scale);
+}
+
 /// A matrix with its rows as columns.
-fn turned(rows: usize, columns: usize, at: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-    (0..columns)
-        .flat_map(|column| (0..rows).map(move |row| (row, column)))
-        .map(|(row, column)| at(row, column))
-        .collect()
+pub fn turned<'a>(rows: usize, columns: usize, row: impl Fn(usize) -> &'a [f32]) -> Vec<f32> {
+    let mut turned = vec![0.0; rows * columns];
+    for at in 0..rows {
+        row(at).iter().enumerate().for_each(|(column, value)| turned[column * rows + at] = *value);
+    }
+    turned
 }
 
 /// Adds rows times a matrix.
-fn add(left: &[f32], matrix: &Matrix, out: &mut [f32]) {
+pub fn add(left: &[f32], matrix: &Matrix, out: &mut [f32]) {
     let lines = Lines { values: left, width: matrix.k, first: 0 };
     by_blocks(out, matrix.n, TILES, |first, block| lines.multiply(first, matrix, None, Onto::Stored, block));
 }

@@ -42,6 +42,14 @@ pub struct Inputs<'a> {
     pub weights: &'a [f32],
 }
 
+/// How many pictures a step has, how many bytes each keeps for its way back, and how many there may be, if that is limited.
+#[derive(Debug, Clone, Copy)]
+pub struct Together {
+    pub pictures: usize,
+    pub kept: u64,
+    pub memory: Option<u64>,
+}
+
 /// Tensors in the order of [`Learnt`]: `[rank, columns]` and `[outputs, rank]` in turns, then vectors; row by row.
 pub enum Engine {
     #[cfg(feature = "cpu")]
@@ -52,10 +60,17 @@ pub enum Engine {
 
 impl Engine {
     /// Binds graphs that learn the same, of several sizes.
-    pub async fn new(on: Resident<'_>, graphs: Vec<Graph>, learnt: &Learnt) -> Result<Engine> {
+    pub async fn new(
+        on: Resident<'_>,
+        graphs: Vec<Graph>,
+        learnt: &Learnt,
+        together: Together,
+    ) -> Result<Engine> {
         Ok(match on {
             #[cfg(feature = "cpu")]
-            Resident::Cpu(weights) => Engine::Cpu(Box::new(CpuLearner::new(weights, graphs, learnt)?)),
+            Resident::Cpu(weights) => {
+                Engine::Cpu(Box::new(CpuLearner::new(weights, graphs, learnt, together)?))
+            }
             #[cfg(feature = "gpu")]
             Resident::Gpu(context, weights) => {
                 Engine::Gpu(Box::new(GpuLearner::new(context, weights, &graphs, learnt).await?))
@@ -63,13 +78,33 @@ impl Engine {
         })
     }
 
-    /// Adds the gradients of one picture; what was predicted, `[h, w, c]`, channels padded.
-    pub async fn run(&mut self, inputs: &Inputs<'_>, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
+    /// How many pictures are computed at the same time.
+    pub fn at_once(&self) -> usize {
+        match self {
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(engine) => engine.at_once(),
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(_) => 1,
+        }
+    }
+
+    /// Adds the gradients of pictures; what was predicted of each, `[h, w, c]`, channels padded.
+    pub async fn run(
+        &mut self,
+        inputs: &[Inputs<'_>],
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Vec<Vec<f32>>> {
         match self {
             #[cfg(feature = "cpu")]
             Engine::Cpu(engine) => engine.run(inputs, cancelled),
             #[cfg(feature = "gpu")]
-            Engine::Gpu(engine) => engine.run(inputs, cancelled).await,
+            Engine::Gpu(engine) => {
+                let mut predictions = Vec::with_capacity(inputs.len());
+                for inputs in inputs {
+                    predictions.push(engine.run(inputs, cancelled).await?);
+                }
+                Ok(predictions)
+            }
         }
     }
 

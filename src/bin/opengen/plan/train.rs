@@ -62,6 +62,7 @@ pub fn run(args: &Args, target: Target, (width, height): (usize, usize)) -> Resu
         rank: recipe.rank,
         alpha: recipe.alpha,
         memory: args.memory,
+        pictures: 1,
         vectors,
         layers: &layers,
     };
