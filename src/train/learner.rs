@@ -1,6 +1,6 @@
 //! A model with low-rank matrices beside its layers, or with vectors of a new word, ready to learn.
 
-use super::engine::{Engine, Inputs, State, Together};
+use super::engine::{Engine, Inputs, State};
 use super::optimizer::AdamW;
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
@@ -98,6 +98,25 @@ fn rank_on(on: Resident<'_>, rank: usize) -> usize {
         #[cfg(feature = "gpu")]
         Resident::Gpu(..) => padded(rank),
     }
+}
+
+/// How many threads may each learn from a picture where a model is: a device computes one.
+fn threads_of(on: Resident<'_>) -> usize {
+    match on {
+        #[cfg(feature = "cpu")]
+        Resident::Cpu(_) => crate::cpu::threads::count(),
+        #[cfg(feature = "gpu")]
+        Resident::Gpu(..) => 1,
+    }
+}
+
+/// Bytes that pictures learnt from at once may keep for their ways back. One that keeps more is wide enough for all threads by itself.
+const KEPT_AT_ONCE: u64 = 512 << 20;
+
+/// How many pictures are learnt from at once, each of which keeps so many bytes.
+fn at_once(asked: &Asked, kept: u64, threads: usize) -> usize {
+    let most = asked.memory.unwrap_or(KEPT_AT_ONCE).min(KEPT_AT_ONCE) / kept.max(1);
+    asked.pictures.min(threads).min(usize::try_from(most).unwrap_or(usize::MAX)).max(1)
 }
 
 /// Bytes of what a graph keeps and has in between where a model is, without what lives outside it.
@@ -213,9 +232,9 @@ impl Learner {
         }
         takes.learnt = 16 * learnt.lengths().sum::<usize>() as u64; // values, their gradients and two running means
         learnt.adapters.iter_mut().for_each(|adapter| adapter.rank = rank);
-        let together = Together { pictures: asked.pictures, kept: takes.kept, memory: asked.memory };
-        let engine = Engine::new(on, graphs, &learnt, together).await?;
-        takes.kept *= engine.at_once() as u64;
+        let at_once = at_once(asked, takes.kept, threads_of(on));
+        let engine = Engine::new(on, graphs, &learnt, at_once).await?;
+        takes.kept *= at_once as u64;
         let (optimizer, sizes) = (AdamW::default(), asked.sizes.to_vec());
         Ok(Learner { config: config.clone(), sizes, engine, learnt, rank, takes, optimizer })
     }
@@ -420,6 +439,29 @@ mod tests {
     use std::cell::RefCell;
 
     use super::*;
+
+    #[test]
+    fn as_many_pictures_are_learnt_from_at_once_as_there_are_threads_and_memory_for() {
+        let layers = |_: &str| true;
+        let asked = Asked {
+            sizes: &[[16, 16]],
+            tokens: 32,
+            encodes: true,
+            rank: 16,
+            alpha: 16.0,
+            memory: None,
+            pictures: 4,
+            vectors: 0,
+            layers: &layers,
+        };
+        let mib = |count: u64| count << 20;
+        for (threads, expected) in [(1, 1), (2, 2), (8, 4)] {
+            assert_eq!(at_once(&asked, mib(8), threads), expected, "{threads} threads");
+        }
+        assert_eq!(at_once(&asked, mib(200), 8), 2, "as many as keep 512 MiB together");
+        assert_eq!(at_once(&asked, mib(1100), 8), 1);
+        assert_eq!(at_once(&Asked { memory: Some(mib(25)), ..asked }, mib(8), 8), 3);
+    }
 
     #[test]
     fn memory_that_ends_is_answered_with_less_and_then_with_a_sentence() {

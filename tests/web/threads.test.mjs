@@ -70,7 +70,7 @@ test('isolated, several threads compute the same picture to the bit, and nothing
     assert.deepEqual(page.trouble, []);
   }));
 
-test('another size, previews, and a run that is stopped in between: the same to the bit', async () => {
+test('another size, previews, a run that is stopped in between, and what is learnt: the same to the bit', async () => {
   const made = [];
   for (const isolated of [false, true]) {
     await at({ isolated }, async (it) => {
@@ -85,12 +85,19 @@ test('another size, previews, and a run that is stopped in between: the same to 
         const { images } = await og.generate({ prompt, steps: 2, seed: 7, width: 136, height: 72, batch: 3,
           onStep: ({ preview }) => { if (preview) previews.push([...preview.data]); } });
         const { threads } = og.capabilities();
+        // Each thread learns from a picture of its own; what the file says of itself, in no fixed order, stands before these values.
+        const losses = [];
+        const { file } = await og.train({ images: images.map(({ data }) => new ImageData(data, 136, 72)), instancePrompt: 'a zorp cat',
+          recipe: { steps: 2, batch: 3 }, saveEvery: 0, onStep: ({ loss, gradient }) => losses.push([loss, gradient]) });
         og.dispose();
-        return { threads, code, previews, images: images.map(({ data }) => [...data]) };
+        const bytes = await file.slice(-(2 << 20)).arrayBuffer();
+        const learnt = [...new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))];
+        return { threads, code, previews, images: images.map(({ data }) => [...data]), losses, learnt };
       }, APPLE));
     });
   }
   const [{ threads: one, ...alone }, { threads: several, ...together }] = made;
+  assert.equal(alone.losses.length, 2);
   assert.equal(one, 1);
   assert.ok(several >= 2, `${several} threads`);
   assert.equal(alone.code, 'ABORTED');

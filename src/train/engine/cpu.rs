@@ -1,15 +1,12 @@
 //! A learner on the processor.
 
-use super::{Inputs, State, Together};
+use super::{Inputs, State};
 use crate::cpu::{Executable, Memory, Weights, threads};
 use crate::error::Result;
 use crate::plan::train::Learnt;
 use crate::plan::{Graph, Outside};
 use crate::train::learner::Text;
 use crate::train::optimizer::{AdamW, clipping};
-
-/// Bytes that pictures may keep for their ways back at once. A picture that keeps more is wide enough for all threads by itself.
-const KEPT: u64 = 512 << 20;
 
 /// Graphs of several sizes on the processor, which learn the same, and what the optimizer remembers.
 pub struct CpuLearner {
@@ -29,28 +26,13 @@ struct Lane {
 }
 
 impl CpuLearner {
-    /// Binds the graphs; of `pictures` that are learnt in a step, each keeping so many bytes, as many are learnt at once as there are
-    /// threads, and as `memory` has room for.
-    pub fn new(
-        weights: &Weights,
-        graphs: Vec<Graph>,
-        learnt: &Learnt,
-        Together { pictures, kept, memory }: Together,
-    ) -> Result<CpuLearner> {
+    /// Binds the graphs; so many pictures are learnt at once, each with a memory of its own.
+    pub fn new(weights: &Weights, graphs: Vec<Graph>, learnt: &Learnt, at_once: usize) -> Result<CpuLearner> {
         let executables = Executable::all(graphs, weights)?;
-        let most = memory.unwrap_or(KEPT).min(KEPT) / kept.max(1);
-        let lane = || Lane {
-            memory: Memory::new(&executables.iter().collect::<Vec<_>>()),
-            prediction: Ok(Vec::new()),
-        };
-        let lanes = (0..pictures.min(threads::count()).min(most as usize).max(1)).map(|_| lane()).collect();
+        let memory = || Memory::new(&executables.iter().collect::<Vec<_>>());
+        let lanes = (0..at_once).map(|_| Lane { memory: memory(), prediction: Ok(Vec::new()) }).collect();
         let zeros: Vec<Vec<f32>> = learnt.lengths().map(|len| vec![0.0; len]).collect();
         Ok(CpuLearner { executables, lanes, gradients: zeros.clone(), squares: zeros.clone(), means: zeros })
-    }
-
-    /// How many pictures are learnt at once.
-    pub fn at_once(&self) -> usize {
-        self.lanes.len()
     }
 
     pub fn run(

@@ -42,14 +42,6 @@ pub struct Inputs<'a> {
     pub weights: &'a [f32],
 }
 
-/// How many pictures a step has, how many bytes each keeps for its way back, and how many there may be, if that is limited.
-#[derive(Debug, Clone, Copy)]
-pub struct Together {
-    pub pictures: usize,
-    pub kept: u64,
-    pub memory: Option<u64>,
-}
-
 /// Tensors in the order of [`Learnt`]: `[rank, columns]` and `[outputs, rank]` in turns, then vectors; row by row.
 pub enum Engine {
     #[cfg(feature = "cpu")]
@@ -59,33 +51,27 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// Binds graphs that learn the same, of several sizes.
+    /// Binds graphs that learn the same, of several sizes; so many pictures are computed at the same time.
+    #[cfg_attr(
+        not(feature = "cpu"),
+        expect(unused_variables, reason = "a device takes one picture after the other")
+    )]
     pub async fn new(
         on: Resident<'_>,
         graphs: Vec<Graph>,
         learnt: &Learnt,
-        together: Together,
+        at_once: usize,
     ) -> Result<Engine> {
         Ok(match on {
             #[cfg(feature = "cpu")]
             Resident::Cpu(weights) => {
-                Engine::Cpu(Box::new(CpuLearner::new(weights, graphs, learnt, together)?))
+                Engine::Cpu(Box::new(CpuLearner::new(weights, graphs, learnt, at_once)?))
             }
             #[cfg(feature = "gpu")]
             Resident::Gpu(context, weights) => {
                 Engine::Gpu(Box::new(GpuLearner::new(context, weights, &graphs, learnt).await?))
             }
         })
-    }
-
-    /// How many pictures are computed at the same time.
-    pub fn at_once(&self) -> usize {
-        match self {
-            #[cfg(feature = "cpu")]
-            Engine::Cpu(engine) => engine.at_once(),
-            #[cfg(feature = "gpu")]
-            Engine::Gpu(_) => 1,
-        }
     }
 
     /// Adds the gradients of pictures; what was predicted of each, `[h, w, c]`, channels padded.
