@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { assertDone, begins, finished, generateButton, promptOf, ready, saveExact, set, stand, visitor } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 const folder = mkdtempSync(join(tmpdir(), 'opengen-dynamic-'));
 after(() => rmSync(folder, { recursive: true }));
 

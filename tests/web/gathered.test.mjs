@@ -20,7 +20,7 @@ const FILES = new Map(readdirSync(TINY, { recursive: true, withFileTypes: true }
 const CUT = { cutIn: 'vae/diffusion_pytorch_model.safetensors', cutAt: 200_000 };
 const UNET = 'unet/diffusion_pytorch_model.safetensors';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models', light: true });
 let hub;
 /** Where a program's page comes from, which may ask any host. */
 let home;

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { assertDone, draw, generateButton, pixels, psnr, ready, saveExact, set, stand, visitor } from './page.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 const folder = mkdtempSync(join(tmpdir(), 'opengen-sampling-'));
 after(() => rmSync(folder, { recursive: true }));
 

@@ -11,7 +11,7 @@ import { native } from './native.mjs';
 import { MODEL, PATIENCE, draw, fileOf, program, psnr, ready, stand, visitor } from './page.mjs';
 import { DIST, Server } from './server.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models', light: true });
 const place = mkdtempSync(join(tmpdir(), 'opengen-split-'));
 const FILE = readFileSync(fileOf(MODEL));
 const INDEX = 'mini-q8_0.gguf.index.json';

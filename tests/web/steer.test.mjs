@@ -10,7 +10,7 @@ import { assertDone, draw, generateButton, pixels, psnr, ready, saveExact, stand
 import { square } from './square.mjs';
 import { nearest } from './upscaler.mjs';
 
-const it = stand({ before, after, afterEach }, { path: '?engine=cpu' });
+const it = stand({ before, after, afterEach }, { path: '?engine=cpu', light: true });
 const folder = mkdtempSync(join(tmpdir(), 'opengen-steer-'));
 after(() => rmSync(folder, { recursive: true }));
 
