@@ -11,6 +11,7 @@ use crate::summary::{self, Failed, LeftOut};
 use crate::tools::{self, chromium, firefox, node, trunk, vulkan, webkit};
 use anyhow::Result;
 use std::path::PathBuf;
+use std::process::{Command, ExitStatus};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -33,6 +34,16 @@ pub fn run(args: &Args) -> Result<()> {
     report.finish()
 }
 
+/// How the engine is compiled for its unit tests, which are quick in any case: in a fraction of the time.
+const UNOPTIMISED: [&str; 2] = ["--config", "profile.dev.package.opengen.opt-level=0"];
+
+/// A package's tests, compiled by clippy.
+fn tests(package: &str, profile: &str) -> Command {
+    let mut tests = cmd("cargo");
+    lint::by_clippy(&mut tests).args(["test", "--package", package, "--profile", profile]);
+    tests
+}
+
 /// Begins to build unit tests, goldens and GPU tests, and to run them: a software adapter compiles shaders on one core, and the
 /// compiler ends on one, so that there is another one meanwhile. Package by package, as a contributor's own `cargo test` would build
 /// them: in one workspace run their features would unite and everything would be compiled twice.
@@ -42,21 +53,23 @@ fn native(report: &mut Report) -> Beside {
         variables = vulkan::ensure()?;
         tools::program("curl", "curl") // `opengen import` of an address
     });
-    let test = |package: &str, profile: &str| {
-        let mut test = cmd("cargo");
-        lint::by_clippy(&mut test).args(["test", "--package", package, "--profile", profile]);
-        test
-    };
     let beside = Report::tests_beside("clippy and tests, native", summary::cargo, move |left_out| {
-        let linted = lint::deny_warnings(test("opengen", "dev").arg("--no-run"));
-        let mut test = test("opengen", "dev");
-        test.arg("--no-fail-fast").envs(variables).env(LeftOut::VARIABLE, left_out);
-        let done = sh::tee_at_the_end(&mut test)?;
-        linted.map(|()| done)
+        let kinds = [[&["--lib"][..], &UNOPTIMISED].concat(), vec!["--bins", "--test", "*"]];
+        let lint = |kind| lint::deny_warnings(tests("opengen", "dev").args(kind).arg("--no-run"));
+        let linted = kinds.iter().map(lint).reduce(Result::and);
+        let (mut worst, mut all) = (ExitStatus::default(), String::new());
+        for kind in kinds.iter().chain([&vec!["--doc"]]) {
+            let mut test = tests("opengen", "dev");
+            test.args(kind).arg("--no-fail-fast").envs(variables.clone()).env(LeftOut::VARIABLE, left_out);
+            let (status, seen) = sh::tee_at_the_end(&mut test)?;
+            worst = if status.success() { worst } else { status };
+            all += &seen;
+        }
+        linted.transpose().map(|_| (worst, all))
     });
-    report.check("clippy, xtask", || lint::deny_warnings(test("xtask", "xtask").arg("--no-run")));
+    report.check("clippy, xtask", || lint::deny_warnings(tests("xtask", "xtask").arg("--no-run")));
     report.tests("tests, xtask", summary::cargo, |left_out| {
-        sh::tee(test("xtask", "xtask").arg("--no-fail-fast").env(LeftOut::VARIABLE, left_out))
+        sh::tee(tests("xtask", "xtask").arg("--no-fail-fast").env(LeftOut::VARIABLE, left_out))
     });
     beside
 }

@@ -1,0 +1,350 @@
+//! Whole trainings from their pictures to their files.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use opengen::Error;
+use opengen::cpu::Weights;
+use opengen::image::Rgba;
+use opengen::kernels::WeightType;
+use opengen::model;
+use opengen::pipeline::stages::Stages;
+use opengen::pipeline::{Cancel, Dump, Pipeline, Request};
+use opengen::train::{Checkpoint, Layers, Origin, Picture, Recipe, Training};
+use opengen::weights::{
+    self, Bytes, LayoutOptions, LoraFile, Merged, Merging, ModelSource, Passing, Strength, read_embedding,
+};
+use pollster::block_on;
+
+use crate::common::report::{Report, difference};
+use crate::common::{DenoiseCase, F32, cases, model_folder, request};
+use crate::tiny::{MODELS, SIZE, Tiny, unit};
+
+/// A model of a folder on the processor.
+fn pipeline(name: &str) -> Pipeline {
+    let source = ModelSource::open(&model_folder(name)).expect("a model");
+    let decls = model::weight_decls(source.config());
+    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
+    Pipeline::on_cpu(manifest, slabs).expect("pipeline")
+}
+
+/// Two pictures of one thing and one of its class.
+fn lesson(side: usize) -> (Vec<Picture>, Vec<Picture>) {
+    let picture = |seed: usize, caption: &str| {
+        let pixel = |at: usize| [(at * seed) as u8, (at / 7) as u8, (at * at * seed / 31) as u8, 255];
+        let image = Rgba::new(side, side, (0..side * side).flat_map(pixel).collect()).expect("a picture");
+        Picture { image, caption: caption.to_string(), mask: None }
+    };
+    (vec![picture(3, "a zorp cat"), picture(5, "a zorp cat on grass")], vec![picture(11, "a cat")])
+}
+
+fn recipe() -> Recipe {
+    let learning_rate = 2e-3;
+    Recipe {
+        steps: 6,
+        rank: 4,
+        alpha: 2.0,
+        text_encoder: true,
+        layers: Layers::All,
+        flip: true,
+        learning_rate,
+        ..Recipe::default()
+    }
+}
+
+fn begun(pipeline: &mut Pipeline, recipe: Recipe) -> Training {
+    let side = 16 * pipeline.config().vae.scale();
+    let (own, class) = lesson(side);
+    let origin = Origin {
+        name: "zorp".to_string(),
+        trigger: "zorp cat".to_string(),
+        size: [side; 2],
+        ..Origin::default()
+    };
+    let cancel = Cancel::default();
+    let mut told = |_, _| {};
+    let begun = Training::begin(pipeline, recipe, (&own, &class), origin, &mut told, &cancel);
+    block_on(begun).expect("a training")
+}
+
+fn steps(training: &mut Training, count: usize) -> Vec<f64> {
+    (0..count).map(|_| block_on(training.step(&Cancel::default())).expect("a step").loss).collect()
+}
+
+#[test]
+fn a_training_that_goes_on_is_the_one_that_never_stopped() {
+    let mut pipeline = pipeline("sd1");
+    let mut whole = begun(&mut pipeline, recipe());
+    let losses = steps(&mut whole, 6);
+    let mut first = begun(&mut pipeline, recipe());
+    let mut parts = steps(&mut first, 2);
+    let bytes =
+        block_on(first.checkpoint()).and_then(|checkpoint| checkpoint.to_bytes()).expect("a checkpoint");
+    // A step that was begun and stopped leaves nothing behind.
+    let cancelled = Cancel::default();
+    cancelled.cancel();
+    assert!(matches!(block_on(first.step(&cancelled)), Err(Error::Aborted)));
+    let mut second = begun(&mut pipeline, recipe());
+    second.resume(&Checkpoint::from_bytes(&bytes).expect("the checkpoint")).expect("it goes on");
+    parts.extend(steps(&mut second, 2));
+    parts.extend(steps(&mut second, 2));
+    assert_eq!(losses, parts);
+    let hash = |training: &Training| said(&block_on(training.file()).expect("a file"), "sshs_model_hash");
+    assert_eq!(hash(&whole), hash(&second));
+    parts.truncate(2);
+    parts.extend(steps(&mut first, 4));
+    assert_eq!(losses, parts);
+
+    let mut other = begun(&mut pipeline, Recipe { rank: 2, ..recipe() });
+    let refused =
+        other.resume(&Checkpoint::from_bytes(&bytes).expect("the checkpoint")).expect_err("another's");
+    assert!(
+        refused.to_string().starts_with("checkpoint: it is of a training from other pictures"),
+        "{refused}"
+    );
+    // One that came down to a smaller rank goes on at that, unless another one is asked for.
+    let mut smaller = Checkpoint::from_bytes(&bytes).expect("the checkpoint");
+    assert_eq!(smaller.recipe_for(recipe()), recipe());
+    smaller.asked_rank = 16;
+    let smaller = Checkpoint::from_bytes(&smaller.to_bytes().expect("bytes")).expect("the checkpoint");
+    let asked = Recipe { rank: 16, alpha: 8.0, ..recipe() };
+    assert_eq!(smaller.recipe_for(asked.clone()), recipe());
+    let other = Recipe { rank: 8, ..asked };
+    assert_eq!(smaller.recipe_for(other.clone()), other);
+    // Other masks are other pictures; those that were there go on.
+    let masked = |white: usize| {
+        let mut pipeline = self::pipeline("sd1");
+        let side = 16 * pipeline.config().vae.scale();
+        let (mut own, class) = lesson(side);
+        let pixels = (0..side * side).flat_map(|at| [if at % side < white { 255 } else { 0 }; 4]);
+        own[0].mask = Some(Rgba::new(side, side, pixels.collect()).expect("a mask"));
+        let origin = Origin { size: [side; 2], ..Origin::default() };
+        let (mut told, cancel) = (|_, _| {}, Cancel::default());
+        let begun = Training::begin(&mut pipeline, recipe(), (&own, &class), origin, &mut told, &cancel);
+        let training = block_on(begun).expect("a training");
+        (pipeline, training)
+    };
+    let (_pipeline, mut half) = masked(24);
+    let learnt = steps(&mut half, 2);
+    assert_ne!(learnt, losses[..2], "a mask changes what is learnt");
+    let put_by =
+        block_on(half.checkpoint()).and_then(|checkpoint| checkpoint.to_bytes()).expect("a checkpoint");
+    let put_by = Checkpoint::from_bytes(&put_by).expect("the checkpoint");
+    masked(24).1.resume(&put_by).expect("it goes on");
+    let refused = masked(16).1.resume(&put_by).expect_err("another's").to_string();
+    assert!(refused.starts_with("checkpoint: "), "{refused}");
+    for cut in [0, 7, 100, bytes.len() - 1] {
+        assert!(matches!(Checkpoint::from_bytes(&bytes[..cut]), Err(Error::BadFile { .. })), "{cut} bytes");
+    }
+}
+
+#[test]
+fn a_file_does_what_was_learnt() {
+    let mut report = Report::new(F32);
+    for name in MODELS {
+        let mut own = pipeline(name);
+        let mut training = begun(&mut own, recipe());
+        steps(&mut training, 6);
+        let bytes = block_on(training.file()).expect("a file");
+        let file = Rc::new(LoraFile::of_bytes("zorp", bytes.clone()).expect("a LoRA"));
+        assert_eq!(file.hash().expect("its hash"), &said(&bytes, "sshs_model_hash")[..12]);
+        assert_eq!(said(&bytes, "ss_network_dim"), "4");
+        assert_eq!(said(&bytes, "modelspec.trigger_phrase"), "zorp cat");
+
+        // The model with the file merged into it, beside the model that learnt it.
+        let source = ModelSource::open(&model_folder(name)).expect("a model");
+        let decls = model::weight_decls(source.config());
+        let exact = LayoutOptions { matrix_type: Some(WeightType::F32), ..LayoutOptions::default() };
+        let (manifest, slabs) = weights::load(&source, &decls, exact).expect("weights");
+        let asked = vec![weights::Asked { file, strength: Strength::of(1.0) }];
+        let merged = Merged::for_packed(asked, &manifest).expect("it fits");
+        let mut merging = Merging::new(&manifest, &|record| merged.touches(record));
+        let mut changed = slabs.clone();
+        for (slab, bytes) in slabs.iter().enumerate() {
+            let mut put = |passing: Passing<'_>| {
+                if let Passing::Record(record, bytes) = passing {
+                    let (at, bytes) = (record.values.offset as usize, merged.merged(record, &bytes)?);
+                    changed[record.slab][at..at + bytes.len()].copy_from_slice(&bytes);
+                }
+                Ok(())
+            };
+            merging.pass(slab, 0, &Bytes::Slice(bytes), &mut put).expect("merged");
+        }
+        let weights = Weights::new(&manifest, changed).expect("weights");
+        let tiny = Tiny {
+            on_device: None,
+            tokens: own.caption_tokens("a zorp cat", None).expect("tokens"),
+            weights,
+            config: manifest.config.clone(),
+        };
+        let stages = Stages::on_cpu(&tiny.weights);
+        let embeddings =
+            block_on(stages.text_embeddings(&tiny.config, std::slice::from_ref(&tiny.tokens), 0))
+                .expect("embeddings");
+        let sample = unit("sample");
+        let predict = stages.unet(&tiny.config, &sample, [1, 4, 16, 16], 261.0, &embeddings);
+        let merged = block_on(predict).expect("a prediction");
+        let learnt = block_on(training.predict((&sample, SIZE), 261.0, "a zorp cat")).expect("a prediction");
+        report.compare(&format!("{name} with what it learnt"), &merged, &learnt);
+        let plain = Tiny::open(name);
+        let stages = Stages::on_cpu(&plain.weights);
+        let embeddings =
+            block_on(stages.text_embeddings(&plain.config, &[tiny.tokens], 0)).expect("embeddings");
+        let before = block_on(stages.unet(&plain.config, &sample, [1, 4, 16, 16], 261.0, &embeddings))
+            .expect("a prediction");
+        let apart = difference(&before, &learnt).relative;
+        assert!(apart > 10.0 * F32, "{name}: nothing to see of what was learnt: {apart:e}");
+    }
+    report.finish();
+}
+
+/// The recipe of a word.
+fn word(initial: &str) -> Recipe {
+    let (layers, initial) = (Layers::None, initial.to_string());
+    Recipe {
+        layers,
+        text_encoder: false,
+        class_images: 0,
+        vectors: 3,
+        initial,
+        vector_learning_rate: 5e-2,
+        ..recipe()
+    }
+}
+
+#[test]
+fn an_embedding_draws_what_its_word_learnt() {
+    let mut report = Report::new(F32);
+    for name in MODELS {
+        let mut own = pipeline(name);
+        let before = read_embedding(
+            "zorp.safetensors",
+            &block_on(begun(&mut own, word("a b")).file()).expect("a file"),
+        );
+        let mut training = begun(&mut own, word("a b"));
+        assert_eq!(training.values(), 3 * own.config().texts[0].hidden_size);
+        steps(&mut training, 6);
+        let bytes = block_on(training.file()).expect("a file");
+        assert_eq!(said(&bytes, "modelspec.trigger_phrase"), "zorp cat");
+        let embedding = read_embedding("zorp.safetensors", &bytes).expect("an embedding");
+        let before = before.expect("an embedding");
+        assert_eq!((embedding.vectors(), before.vectors()), (3, 3));
+        let vectors: Vec<&[f32]> = before.vectors.chunks(before.width).collect();
+        assert!(vectors[0] == vectors[1] && vectors[1] != vectors[2], "{name}: it begins as a, a, b");
+        let [a, b] =
+            <[Vec<f32>; 2]>::try_from(block_on(own.token_vectors("a b")).expect("rows")).expect("two");
+        report.compare(&format!("{name}: a"), vectors[0], &a);
+        report.compare(&format!("{name}: b"), vectors[2], &b);
+        assert!(embedding.vectors != before.vectors, "{name}: nothing was learnt");
+
+        // What a run with the file reads of a prompt, beside what the learner reads of it.
+        let side = 16 * own.config().vae.scale();
+        let request = Request {
+            prompt: "a zorp cat".to_string(),
+            guidance: 1.0,
+            steps: 1,
+            width: side,
+            height: side,
+            embeddings: vec![Arc::new(embedding)],
+            ..request(&cases::<DenoiseCase>("denoise").swap_remove(0))
+        };
+        let mut dump = Dump::default();
+        let cancel = Cancel::default();
+        block_on(own.generate_with(&request, &mut |_| {}, &cancel, Some(&mut dump))).expect("a picture");
+        let (_, states) = dump.0.remove("text_embeddings").expect("states");
+        let sample = unit("sample");
+        let tiny = Tiny::open(name);
+        let stages = Stages::on_cpu(&tiny.weights);
+        let drawn = block_on(stages.unet(&tiny.config, &sample, [1, 4, 16, 16], 261.0, &states))
+            .expect("a prediction");
+        let learnt = block_on(training.predict((&sample, SIZE), 261.0, "a zorp cat")).expect("a prediction");
+        report.compare(&format!("{name} with its word"), &drawn, &learnt);
+    }
+    report.finish();
+}
+
+/// What a file says of itself.
+#[test]
+fn pictures_keep_their_shapes_in_buckets() {
+    let mut pipeline = pipeline("sd1");
+    let side = 16 * pipeline.config().vae.scale();
+    let (mut own, class) = lesson(side);
+    let wide = |width: usize, height: usize, caption: &str| {
+        let pixels = (0..4 * width * height).map(|at| (at * at / 13) as u8 | 0x80);
+        let image = Rgba::new(width, height, pixels.collect()).expect("a picture");
+        let white = |at: usize| [if at % width < width / 2 { 255 } else { 0 }; 4];
+        let mask = Rgba::new(width, height, (0..width * height).flat_map(white).collect()).expect("a mask");
+        Picture { image, caption: caption.to_string(), mask: Some(mask) }
+    };
+    own.push(wide(90, 60, "a zorp cat lying"));
+    own.push(wide(60, 90, "a zorp cat standing"));
+    own.push(wide(400, 100, "a zorp cat"));
+    let mut begin = |recipe: Recipe| {
+        let origin = Origin { name: "zorp".to_string(), size: [side; 2], ..Origin::default() };
+        let (mut told, cancel) = (|_, _| {}, Cancel::default());
+        let begun = Training::begin(&mut pipeline, recipe, (&own, &class), origin, &mut told, &cancel);
+        block_on(begun).expect("a training")
+    };
+    let kept = Recipe { buckets: true, ..recipe() };
+    let mut training = begin(kept.clone());
+    assert_eq!(training.shapes(), [([128, 32], 1), ([80, 48], 1), ([64, 64], 2), ([48, 80], 1)]);
+    let losses = steps(&mut training, 5); // each picture once
+    let file = block_on(training.file()).expect("a file");
+    assert_eq!(said(&file, "ss_enable_bucket"), "True");
+    let info: serde_json::Value = serde_json::from_str(&said(&file, "ss_bucket_info")).expect("JSON");
+    assert_eq!(info["buckets"]["1"], serde_json::json!({ "resolution": [80, 48], "count": 1 }));
+    // It goes on as it was, and not as one whose pictures are all cut to one shape.
+    let checkpoint = block_on(training.checkpoint()).and_then(|it| it.to_bytes()).expect("a checkpoint");
+    let checkpoint = Checkpoint::from_bytes(&checkpoint).expect("the checkpoint");
+    let mut second = begin(kept);
+    second.resume(&checkpoint).expect("it goes on");
+    assert_eq!(steps(&mut second, 1), steps(&mut training, 1));
+    let mut cut = begin(recipe());
+    assert!(cut.resume(&checkpoint).is_err() && cut.shapes().is_empty());
+    assert_ne!(steps(&mut cut, 5), losses);
+    let file = block_on(cut.file()).expect("a file");
+    assert_eq!([said(&file, "ss_enable_bucket"), said(&file, "ss_bucket_info")], ["False", "null"]);
+}
+
+fn said(bytes: &[u8], key: &str) -> String {
+    let (_, header) = safetensors::SafeTensors::read_metadata(bytes).expect("a header");
+    header.metadata().as_ref().and_then(|texts| texts.get(key)).cloned().unwrap_or_default()
+}
+
+#[test]
+fn what_cannot_be_learnt_from_is_refused_by_name() {
+    let mut pipeline = pipeline("sd1");
+    let side = 16 * pipeline.config().vae.scale();
+    let (own, _) = lesson(side);
+    let cancel = Cancel::default();
+    let mut begin = |own: &[Picture], size: [usize; 2], recipe: Recipe| {
+        let origin = Origin { name: "gnarf".to_string(), size, ..Origin::default() };
+        let mut told = |_, _| {};
+        let begun = Training::begin(&mut pipeline, recipe, (own, &[]), origin, &mut told, &cancel);
+        block_on(begun).map(|_| ()).expect_err("refused").to_string()
+    };
+    assert_eq!(
+        begin(&[], [side; 2], recipe()),
+        "images: there is nothing to learn from; three to twenty pictures are best"
+    );
+    assert!(begin(&own, [side + 1, side], recipe()).starts_with("size: "));
+    assert_eq!(
+        begin(&own, [side; 2], Recipe { rank: 0, ..recipe() }),
+        "rank: 0 asked for, expected 1 to 128"
+    );
+    let lost = begin(&own, [side; 2], word("cat"));
+    assert_eq!(lost, "caption: \"a zorp cat\" does not say gnarf, the word that is learnt");
+    let masked = |width: usize, height: usize, value: u8| {
+        let mask = Rgba::new(width, height, vec![value; 4 * width * height]).expect("a mask");
+        Picture { mask: Some(mask), ..own[0].clone() }
+    };
+    let shape = begin(&[masked(side, side / 2, 255)], [side; 2], recipe());
+    assert!(
+        shape.starts_with("mask: that of picture 1 has ") && shape.ends_with("give one of that size"),
+        "{shape}"
+    );
+    let empty = begin(&[masked(side, side, 0)], [side; 2], recipe());
+    assert!(empty.starts_with("mask: nothing is painted in that of picture 1 "), "{empty}");
+    let long = Picture { caption: "zorp ".repeat(200), ..own[0].clone() };
+    assert!(begin(&[long], [side; 2], recipe()).starts_with("caption: "));
+}
