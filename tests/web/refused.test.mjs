@@ -22,12 +22,16 @@ const ASKED = [
   ['a second pass that is too large', { image: undefined, strength: undefined, width: 1024, height: 1024, hires: { scale: 4 } }, /^INVALID_INPUT hires: .*up to 2048 on a side/],
 ];
 
-test('pictures, masks and strengths that cannot be are refused at their field; the others are drawn', { timeout: 180_000 }, async () => {
+for (const engine of ['cpu', 'webgpu']) {
+  test(`pictures, masks and strengths that cannot be are refused at their field, the others drawn: ${engine}`, { timeout: 180_000 }, () => answers(engine));
+}
+
+async function answers(engine) {
   const page = await visitor(it);
   const kinds = [...TAKEN.map(({ name, type, bytes }) => [name, type, bytes]), ...REFUSED].map(([name, type, bytes]) => [name, type, bytes().toString('base64')]);
-  const told = await page.evaluate(async ([asked, kinds]) => {
+  const told = await page.evaluate(async ([engine, asked, kinds]) => {
     const [{ OpenGen }, { mini }] = await Promise.all([import('./client.js'), import('./models.js')]);
-    const og = await OpenGen.create({ engine: 'cpu', model: mini });
+    const og = await OpenGen.create({ engine, model: mini });
     const painted = (width, height, white) => {
       const image = new ImageData(width, height);
       image.data.forEach((_, at) => { image.data[at] = at % 4 === 3 || (at >> 2) % width < white ? 255 : 0; });
@@ -46,7 +50,7 @@ test('pictures, masks and strengths that cannot be are refused at their field; t
     answers.same = await picture() === before;
     og.dispose();
     return answers;
-  }, [ASKED.map(([what, more]) => [what, more]), kinds]);
+  }, [engine, ASKED.map(([what, more]) => [what, more]), kinds]);
   ASKED.forEach(([what, , expected], i) => assert.match(told.asked[i], expected, what));
   for (const [i, [name]] of kinds.entries()) {
     const expected = name === 'huge.png' ? /^INVALID_INPUT image: .*has 12000×9000 pixels; up to 8192 on a side are read/ : i < TAKEN.length ? /^fine$/ : UNREAD;
@@ -54,4 +58,4 @@ test('pictures, masks and strengths that cannot be are refused at their field; t
   }
   assert.ok(told.same, 'the next picture is as ever');
   assert.deepEqual(page.trouble, []);
-});
+}
