@@ -7,7 +7,7 @@
  * @typedef {object} License
  * @property {string} name
  * @property {string | null} url its full text
- * @property {boolean} free MIT, Apache or BSD: little is asked beyond keeping the notice
+ * @property {boolean} free MIT, Apache, BSD or CC0: little is asked beyond keeping the notice
  * @property {string} allows
  * @property {string} forbids
  */
@@ -33,6 +33,10 @@ export const LICENSES = {
   bsd: {
     name: 'BSD-3-Clause', url: 'https://opensource.org/license/bsd-3-clause', free: true,
     allows: 'It allows everything.', forbids: 'It asks to keep its notice, and not to advertise with the names of its makers.',
+  },
+  cc0: {
+    name: 'CC0-1.0', url: 'https://creativecommons.org/publicdomain/zero/1.0/', free: true,
+    allows: 'Its makers gave up their rights: it allows everything.', forbids: 'It asks for nothing.',
   },
   'openrail-m': {
     name: 'CreativeML Open RAIL-M', url: 'https://github.com/Nota-NetsPresso/BK-SDM/blob/main/LICENSE', ...RAIL,

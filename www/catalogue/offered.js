@@ -25,7 +25,7 @@ export function offered(kind, title, take) {
     const [{ hub }] = await Promise.all([readSite(), dressed('css/offers.css').catch(() => {})]);
     const offers = OFFERS.filter((offer) => offer.kind === kind);
     list.before(...terms(offers, hub));
-    list.replaceChildren(...offers.map((offer) => row(offer, hub, take)));
+    list.replaceChildren(...offers.map((offer) => (offer.address ? saved(offer, offer.address) : row(offer, hub, take))));
   });
   return root;
 }
@@ -40,6 +40,15 @@ function terms(offers, hub) {
   });
   const suits = [...new Set(offers.map(({ suits: models }) => models).filter(Boolean))].map((models) => `For ${models}. `);
   return [said(...suits, `They come from ${new URL(hub).host}, which sees your address, and are kept in this browser.`), ...licenses];
+}
+
+/** One that no page can read where it lies: saved by hand, and dropped here. @param {Offer} offer @param {string} address */
+function saved({ name, about, bytes: length }, address) {
+  const { host } = new URL(address);
+  const link = make('a', { className: 'button small', href: address, textContent: 'Save', ariaLabel: `Save ${name} from ${host}`, target: '_blank', rel: 'noopener noreferrer' });
+  const how = `${host} lets no page read its files, and sees your address: save this one, then drop it onto this page.`;
+  return make('li', {}, make('strong', { textContent: name }), ` ${about}`,
+    make('div', { className: 'offer-go' }, link, make('span', { className: 'quiet', textContent: bytes(length) })), make('p', { className: 'quiet', textContent: how }));
 }
 
 /** @param {Offer} offer @param {string} hub @param {(file: File) => Promise<boolean>} take */
