@@ -1,11 +1,12 @@
 /** A model in a folder of many files, as diffusers writes it: chosen, dropped, and what may be wrong with it. */
 
 import assert from 'node:assert/strict';
-import { cpSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
-import { filesOf, folderName, isFolder } from '../../www/js/folders.js';
+import { filesOf, folderName, isFolder, networkOf } from '../../www/js/folders.js';
+import { controlNet } from './checkpoint.mjs';
 import { PATIENCE, draw, ready, stand, visitor } from './page.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#models' });
@@ -128,6 +129,29 @@ test('a folder that is no model, or lacks a file, is refused by name, and nothin
   await report.getByText(/Unet: no diffusion_pytorch_model\.safetensors.*pickled weights.*are not read/).waitFor();
   assert.equal((await listed(page)).some(({ name }) => name === 'broken'), false);
   assert.deepEqual(page.trouble, []);
+});
+
+test('a ControlNet in a folder of its own, as diffusers writes it, is taken and called as the folder is', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  const path = join(place, 'edges');
+  mkdirSync(path);
+  writeFileSync(join(path, 'config.json'), '{"_class_name": "ControlNetModel"}');
+  writeFileSync(join(path, 'diffusion_pytorch_model.safetensors'), controlNet(3));
+  await choose(page, path);
+  await page.locator('#report').getByText('“edges” reads control images from now on.').waitFor({ timeout: PATIENCE });
+  assert.deepEqual(page.trouble, []);
+});
+
+test('a network is told by being the only one of its folder, in whatever precisions', () => {
+  const named = (...paths) => networkOf(paths.map((path, at) => Object.assign(new File(['x'.repeat(9 - at)], path.split('/').pop()), { path })));
+  const [of, half] = ['canny/diffusion_pytorch_model.safetensors', 'canny/diffusion_pytorch_model.fp16.safetensors'];
+  assert.equal(named('canny/config.json', of).name, 'canny.safetensors');
+  assert.deepEqual([named(of, half).name, named(of, half).size], ['canny.safetensors', 8], 'the smaller one');
+  assert.equal(named('loras/birds.safetensors', 'loras/notes.txt').name, 'birds.safetensors');
+  assert.equal(named('diffusion_pytorch_model.safetensors').name, 'diffusion_pytorch_model.safetensors');
+  assert.equal(named('loras/birds.safetensors', 'loras/cats.safetensors'), null);
+  assert.equal(named('photos/config.json'), null);
 });
 
 test('a folder is told by what lies in it, wherever that is', async () => {

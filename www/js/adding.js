@@ -61,11 +61,13 @@ export class Adding extends EventTarget {
     this.#controller.abort();
   }
 
-  /** A model that lies in a folder of many files. Never rejects. @param {import('./folders.js').Found[]} files */
+  /** A model that lies in a folder of many files, or a network that lies in one by itself. Never rejects. @param {import('./folders.js').Found[]} files */
   async addFolder(files, { checked = false } = {}) {
-    const { folderName, isFolder } = await brought(() => import('./folders.js'), new URL('./folders.js', import.meta.url));
+    const { folderName, isFolder, networkOf } = await brought(() => import('./folders.js'), new URL('./folders.js', import.meta.url));
     const name = folderName(files);
     if (!isFolder(files)) {
+      const network = networkOf(files);
+      if (network) return this.add([network]);
       const lines = ['A folder is a model where model_index.json lies in it, or unet/config.json and its like: diffusers writes such ones.'];
       return report('This folder was not added.', [...lines, KEPT]);
     }

@@ -17,6 +17,23 @@ export function folderName(files) {
   return mark.replace(MARKS, '').split('/').filter(Boolean).pop() ?? 'model';
 }
 
+/** What diffusers and PEFT call every file of their kind: the folder's name says more. */
+const UNNAMED = /^(diffusion_pytorch_model|pytorch_lora_weights|adapter_model|learned_embeds|model)$/;
+
+/**
+ * The one file of weights in a folder that is no model: a ControlNet, a LoRA, a decoder; of its precisions the smaller.
+ * @param {Found[]} files
+ * @returns {File | null} null where there are several, or none
+ */
+export function networkOf(files) {
+  const weights = files.filter((file) => /\.safetensors$/i.test(pathOf(file))).sort((a, b) => a.size - b.size);
+  const stems = weights.map((file) => pathOf(file).replace(/(\.fp16)?\.safetensors$/i, ''));
+  if (new Set(stems).size !== 1) return null;
+  const [folder, stem] = stems[0].split('/').slice(-2);
+  const name = UNNAMED.test(stem) && folder ? folder : stem ?? folder;
+  return new File([weights[0]], `${name}.safetensors`, { lastModified: weights[0].lastModified });
+}
+
 /**
  * All files of what was dropped, folders looked into; to be called before anything is awaited, as the browser forgets.
  * @param {DataTransfer} dropped
