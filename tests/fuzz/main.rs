@@ -161,6 +161,7 @@ fn what_is_wrong_is_noticed() {
         seeds: || vec![vec![1; 4]],
         words: &[],
         longest: 64,
+        usual: 64,
     };
     let hold = |_: &[u8]| std::hint::black_box(vec![1u8; ROOM as usize + (1 << 20)]).len() as u64;
     let greedy = Target { read: hold, ..broken };
@@ -170,4 +171,16 @@ fn what_is_wrong_is_noticed() {
     let found = run(&broken, 3, Enough::Runs(1_000_000)).unwrap_err();
     assert!(found.contains("seed 3"), "{found}");
     std::fs::remove_dir_all(corpus().join("broken")).expect("what was kept");
+}
+
+/// Where a reader asks for short inputs, long ones come now and then, from one that was long to begin with, too.
+#[test]
+fn most_inputs_are_as_short_as_is_usual() {
+    let seeds = || vec![vec![b'a'; 500]];
+    let target = Target { name: "any", read: |_| 0, seeds, words: &[], longest: 1000, usual: 10 };
+    let mut pool = mutate::Pool::new(1, &target);
+    let lengths: Vec<usize> = (0..10_000).map(|_| pool.next().len()).collect();
+    let long = lengths.iter().filter(|length| **length > 10).count();
+    assert!((50..400).contains(&long), "{long} of 10,000 are long");
+    assert!(lengths.iter().any(|length| *length > 400));
 }

@@ -9,6 +9,8 @@ use crate::targets::Target;
 
 /// Inputs that led to something new are kept, so many at most.
 const KEPT: usize = 2000;
+/// One of so many inputs may be longer than a target's are usually.
+const LONG: u32 = 64;
 
 /// Numbers where something may turn over, as text.
 const NUMBERS: [&str; 12] = [
@@ -33,6 +35,7 @@ pub struct Pool {
     inputs: Vec<Vec<u8>>,
     seen: HashSet<u64>,
     longest: usize,
+    usual: usize,
 }
 
 impl Pool {
@@ -41,18 +44,24 @@ impl Pool {
         let (inputs, words) = ((target.seeds)(), target.words);
         assert!(!inputs.is_empty(), "something to change");
         let longest = inputs.iter().map(Vec::len).max().unwrap_or(0).max(target.longest);
-        Pool { random: StdRng::seed_from_u64(seed), words, inputs, seen: HashSet::new(), longest }
+        let usual = target.usual.min(longest);
+        Pool { random: StdRng::seed_from_u64(seed), words, inputs, seen: HashSet::new(), longest, usual }
     }
 
     /// Another input.
     pub fn next(&mut self) -> Vec<u8> {
-        let mut input = self.inputs[self.random.random_range(0..self.inputs.len())].clone();
+        let short = self.usual < self.longest && !self.random.random_ratio(1, LONG);
+        let limit = if short { self.usual } else { self.longest };
+        let whole = &self.inputs[self.random.random_range(0..self.inputs.len())];
+        let beyond = whole.len().saturating_sub(limit);
+        let from = if beyond > 0 { self.random.random_range(0..=beyond) } else { 0 };
+        let mut input = whole[from..whole.len() - (beyond - from)].to_vec();
         // Mostly one change, sometimes many.
         while {
             self.change(&mut input);
             self.random.random_ratio(2, 5)
         } {}
-        input.truncate(self.longest);
+        input.truncate(limit);
         input
     }
 

@@ -13,7 +13,7 @@ pub struct Args {
     /// How long each reader gets inputs, in seconds, however many those are
     #[arg(long, conflicts_with = "runs")]
     seconds: Option<u64>,
-    /// One reader alone; `tests/fuzz/targets.rs` has their names
+    /// One reader alone; `tests/fuzz/targets` has their names
     #[arg(long)]
     target: Option<String>,
     /// Which inputs: the same ones for the same number; by default other ones each time
