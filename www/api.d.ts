@@ -286,7 +286,7 @@ export interface TrainStep {
   loss: number;
   /** The same over pictures of its class, where there are some. */
   priorLoss: number | null;
-  /** The length of all gradients before they are cut. */
+  /** The length of all gradients before they are cut; `Infinity` where one was too large for f16, and the step was left out. */
   gradient: number;
   /** The learning rate of the UNet, or of a word's vectors. */
   rate: number;

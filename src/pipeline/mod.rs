@@ -49,6 +49,8 @@ mod windows;
 
 #[cfg(feature = "train")]
 pub use common::time_embedding;
+#[cfg(all(feature = "gpu", feature = "train"))]
+pub(crate) use layout::{from_bytes, to_bytes};
 #[cfg(feature = "train")]
 pub use layout::{nchw_to_nhwc, nhwc_to_nchw};
 

@@ -126,8 +126,7 @@ pub fn kept_bytes(on: Resident<'_>, graph: &Graph) -> Result<u64> {
         Resident::Cpu(_) => Ok(crate::cpu::kept_bytes(graph)),
         #[cfg(feature = "gpu")]
         Resident::Gpu(context, weights) => {
-            let target = crate::plan::Target { elem: crate::kernels::Elem::F32, ..context.target() };
-            Ok(crate::plan::lower(graph, target, &|decl| weights.stored_type(decl))?.arena_bytes())
+            Ok(crate::plan::lower(graph, context.target(), &|decl| weights.stored_type(decl))?.arena_bytes())
         }
     }
 }
@@ -357,7 +356,8 @@ impl Learner {
     }
 
     /// Changes everything by what its gradients say and begins new ones: what belongs to a layer, by its path, at its `rate`, the
-    /// gradients together no longer than `most`. Gives how long they were. Nothing changes where one is no number.
+    /// gradients together no longer than `most`. Gives how long they were. Nothing changes where one is no number: that is
+    /// [`Error::NoNumbers`], or, on a device in f16 that may do better with a smaller scale of the loss, a length without end.
     pub async fn step(&mut self, rate: impl Fn(&str) -> f64, most: f64) -> Result<f64> {
         let rates: Vec<f64> = self.learnt.layers().map(rate).collect();
         self.engine.step(&mut self.optimizer, &rates, most).await

@@ -43,7 +43,7 @@ pub struct Step {
     /// Mean squares of the error over pictures of what is learnt and, where there are some, of its class.
     pub loss: f64,
     pub prior_loss: Option<f64>,
-    /// The length of all gradients before they are cut.
+    /// The length of all gradients before they are cut; without end where one was too large for f16, and the step was left out.
     pub gradient: f64,
     /// The learning rate of the UNet, or of vectors.
     pub rate: f64,

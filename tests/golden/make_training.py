@@ -2,6 +2,7 @@
 
     pip install peft==0.21.2    # beside requirements.txt
     python tests/golden/make_training.py
+    python tests/golden/make_training.py --half    # prints what tests/training/gradients.rs has as HALF; writes nothing
 
 Pictures, noise, and what the matrices begin with follow from names (`make_single.weight`) and are not committed. Per set of layers
 `MODEL.SET.safetensors` has the loss and the gradients of one step; `MODEL.run.safetensors` losses, and the matrices after 50
@@ -9,6 +10,8 @@ steps of AdamW with clipped gradients; `MODEL.word.safetensors` the same of two 
 gradients of one step as `gradients`; `MODEL.lesson.safetensors` how much each time's error counts with min-SNR (diffusers'
 `compute_snr` and the weights of its training scripts), and noise with an offset as kohya's sd-scripts and diffusers draw it.
 """
+
+import sys
 
 import torch
 from diffusers.training_utils import compute_snr
@@ -73,6 +76,26 @@ def one_step(model, wanted):
     loss = torch.nn.functional.mse_loss(predict(pipe, sample, TIMESTEP, tokens), target)
     loss.backward()
     return {"loss": loss.detach()[None], **{name: matrix.grad for name, matrix in matrices.items()}}
+
+
+def half(model, wanted, scale=1024):
+    """By how much gradients in f16, of a scaled loss, differ from those in f32: of all matrices together, and the most of one."""
+    pipe = load(model)
+    matrices = inject(pipe, wanted)
+    tokens = tokenize(pipe, PROMPTS[2])
+    sample, target = unit("sample", 1, 4, 16, 16), unit("target", 1, 4, 16, 16)
+    found = []
+    for dtype, factor in ((torch.float32, 1), (torch.float16, scale)):
+        pipe.unet.to(dtype)
+        pipe.text_encoder.to(dtype)
+        for matrix in matrices.values():
+            matrix.grad = None
+        loss = torch.nn.functional.mse_loss(predict(pipe, sample.to(dtype), TIMESTEP, tokens).float(), target)
+        (factor * loss).backward()
+        found.append([matrix.grad.float().flatten() / factor for matrix in matrices.values()])
+    apart = [((ours - theirs).norm() / ours.norm()).item() for ours, theirs in zip(*found)]
+    whole, other = map(torch.cat, found)
+    return ((whole - other).norm() / whole.norm()).item(), max(apart)
 
 
 def run(model):
@@ -147,6 +170,11 @@ def lesson(model):
 
 
 def main():
+    if sys.argv[1:] == ["--half"]:
+        for model in MODELS:
+            for name, wanted in SETS.items():
+                print(model, name, *(f"{value:.2e}" for value in half(model, wanted)))
+        return
     OUT.mkdir(exist_ok=True)
     for model in MODELS:
         save_file({key: value.float().contiguous() for key, value in lesson(model).items()}, OUT / f"{model}.lesson.safetensors")

@@ -46,12 +46,26 @@ impl Tiny {
     }
 
     pub fn open(name: &str) -> Tiny {
+        Tiny::with(name, device(false))
+    }
+
+    /// In f16 on a device, where there is one that has it.
+    pub fn in_half(name: &str) -> Option<Tiny> {
+        let context = device(true)?;
+        if !context.capabilities().f16 {
+            left_out::partly("f16: nothing learns in half precision on this adapter");
+            return None;
+        }
+        Some(Tiny::with(name, Some(context)))
+    }
+
+    fn with(name: &str, device: Option<Context>) -> Tiny {
         let source = ModelSource::open(&model_folder(name)).expect("a model");
         let decls = model::weight_decls(source.config());
         let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
         let case = cases::<TextCase>("text").into_iter().find(|case| case.model == name).expect("a case");
         let tokens = Golden::open(&case.file).tokens("tokens").swap_remove(2);
-        let on_device = device().map(|context| {
+        let on_device = device.map(|context| {
             let weights = gpu::Weights::new(&context, &manifest);
             for (slab, bytes) in slabs.iter().enumerate() {
                 weights.write(slab, 0, &Bytes::Slice(bytes)).expect("room");
@@ -106,15 +120,15 @@ impl Tiny {
     }
 }
 
-/// A device in f32, one for all tests. Without an adapter the test fails, unless `OPENGEN_SKIP_GPU=1` chose to leave it out.
-pub fn device() -> Option<Context> {
-    static DEVICE: OnceLock<Context> = OnceLock::new();
+/// A device in f32, or in `half` precision where it has that, one of each for all tests. Without an adapter the test fails, unless `OPENGEN_SKIP_GPU=1` chose to leave it out.
+pub fn device(half: bool) -> Option<Context> {
+    static DEVICES: [OnceLock<Context>; 2] = [const { OnceLock::new() }; 2];
     if left_out::by_choice() {
         left_out::partly("OPENGEN_SKIP_GPU=1: nothing learns on a device");
         return None;
     }
-    let options = gpu::Options { f16: Some(false), ..Default::default() };
-    let device = DEVICE.get_or_init(|| {
+    let options = gpu::Options { f16: (!half).then_some(false), ..Default::default() };
+    let device = DEVICES[usize::from(half)].get_or_init(|| {
         block_on(Context::new(&options)).unwrap_or_else(|error| {
             panic!(
                 "{error}. Install an adapter (Debian: mesa-vulkan-drivers has lavapipe), or set OPENGEN_SKIP_GPU=1 to leave \
@@ -156,8 +170,13 @@ pub fn compare(report: &mut Report, what: &str, golden: &Golden, learner: &Learn
     let adapters = &learner.learnt().adapters;
     assert_eq!(theirs, adapters.len(), "{what}: layers");
     let tensors = block_on(learner.tensors(state)).expect("tensors");
-    for (index, values) in tensors.iter().enumerate() {
-        let name = format!("{}.{}", layer(&adapters[index / 2]), ["down", "up"][index % 2]);
-        report.compare(&format!("{what} {name}"), values, &golden.values(&name));
+    for (name, values) in names(learner).iter().zip(&tensors) {
+        report.compare(&format!("{what} {name}"), values, &golden.values(name));
     }
+}
+
+/// What the references call the learner's tensors.
+pub fn names(learner: &Learner) -> Vec<String> {
+    let pair = |adapter: &Adapter| ["down", "up"].map(|which| format!("{}.{which}", layer(adapter)));
+    learner.learnt().adapters.iter().flat_map(pair).collect()
 }

@@ -111,6 +111,9 @@ pub struct Args {
     /// Learn on the best GPU instead of the processor.
     #[arg(long)]
     gpu: bool,
+    /// There activations and the way back in f32 even where the GPU has f16.
+    #[arg(long, requires = "gpu")]
+    f32: bool,
     /// Pixels to which pictures are cut; the model's own if left out.
     #[arg(long, value_parser = size)]
     size: Option<(usize, usize)>,
@@ -179,7 +182,10 @@ pub async fn run(args: Args) -> Result<()> {
     let (width, height) = args.size.unwrap_or((request.width, request.height));
     let request = Request { width, height, seed: args.seed, ..request };
     let mut pipeline = match args.gpu {
-        true => model::on_gpu(&source, &Options::default()).await?,
+        true => {
+            let options = Options { f16: args.f32.then_some(false), ..Options::default() };
+            model::on_gpu(&source, &options).await?
+        }
         false => model::on_cpu(&source)?,
     };
     let cancel = Cancel::default();

@@ -1,16 +1,18 @@
-//! A learner on a device, f32. Everything that is learnt lies in one buffer there, and so does each state of it.
+//! A learner on a device: what is learnt, its gradients and the optimizer's in f32, all else in f16 where the device draws in it.
+//! Everything that is learnt lies in one buffer there, and so does each state of it.
 
 use std::ops::Range;
 
 use super::{Inputs, State};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
 use crate::kernels::{Elem, adamw, squares};
+use crate::pipeline::{from_bytes, to_bytes};
 use crate::plan::train::Learnt;
 use crate::plan::train::launch::places;
-use crate::plan::{Dispatch, External, Graph, Outside, Plan, Target, lower, padded};
+use crate::plan::{Dispatch, ElemKind, External, Graph, Outside, Plan, lower, padded};
 use crate::train::learner::Text;
-use crate::train::optimizer::{AdamW, share_of};
+use crate::train::optimizer::{AdamW, LossScale, share_of};
 
 /// Graphs of several sizes on a device, which learn the same, their optimizer, and how tensors lie there.
 pub struct GpuLearner {
@@ -25,6 +27,10 @@ pub struct GpuLearner {
     prediction: Readback,
     sums: Readback,
     layout: Layout,
+    /// Of activations.
+    elem: Elem,
+    /// Gradients lie there times this.
+    scale: LossScale,
     context: Context,
 }
 
@@ -43,7 +49,7 @@ impl GpuLearner {
         learnt: &Learnt,
     ) -> Result<GpuLearner> {
         let layout = Layout::of(learnt);
-        let target = Target { elem: Elem::F32, ..context.target() };
+        let target = context.target();
         let lowered = |graph| lower(graph, target, &|decl| weights.stored_type(decl));
         let plans = graphs.iter().map(lowered).collect::<Result<Vec<Plan>>>()?;
         let parts = layout.parts(learnt);
@@ -70,6 +76,8 @@ impl GpuLearner {
                 parts,
                 memory,
                 layout,
+                elem: target.elem,
+                scale: LossScale::of(target.elem),
                 context: context.clone(),
             })
         });
@@ -77,7 +85,9 @@ impl GpuLearner {
     }
 
     pub async fn run(&mut self, inputs: &Inputs<'_>, cancelled: &dyn Fn() -> bool) -> Result<Vec<f32>> {
-        let write = |outside, values: &[f32]| self.memory.write(outside, bytemuck::cast_slice(values));
+        let write = |outside: Outside, values: &[f32]| {
+            self.memory.write(outside, &to_bytes(values, self.elem_of(outside)))
+        };
         write(Outside::Sample, inputs.sample)?;
         write(Outside::Target, inputs.target)?;
         write(Outside::Time, inputs.time)?;
@@ -85,31 +95,63 @@ impl GpuLearner {
             Text::Tokens(ids) => self.memory.write(Outside::Tokens, bytemuck::cast_slice(ids))?,
             Text::Embeddings(states) => write(Outside::Embeddings(0), states)?,
         }
-        write(Outside::LossWeights, inputs.weights)?;
+        let scaled: Vec<f32> =
+            inputs.weights.iter().map(|weight| weight * self.scale.factor() as f32).collect();
+        write(Outside::LossWeights, &scaled)?;
         self.graphs[inputs.graph].run(cancelled).await?;
-        let mut prediction: Vec<f32> =
-            bytemuck::pod_collect_to_vec(&self.prediction.read(&self.memory).await?);
+        let bytes = self.prediction.read(&self.memory).await?;
+        let mut prediction = from_bytes(&bytes, self.elem_of(Outside::Prediction));
         prediction.truncate(inputs.sample.len());
         Ok(prediction)
     }
 
     pub async fn tensors(&self, state: State) -> Result<Vec<Vec<f32>>> {
         let readback = Readback::new(&self.context, outside(state), 4 * self.layout.len as u64);
-        let packed: Vec<f32> = bytemuck::pod_collect_to_vec(&readback.read(&self.memory).await?);
+        let mut packed: Vec<f32> = bytemuck::pod_collect_to_vec(&readback.read(&self.memory).await?);
+        let by = 1.0 / self.lies_times(state);
+        packed.iter_mut().for_each(|value| *value *= by);
         Ok(self.layout.unpacked(&packed))
     }
 
     pub fn set(&mut self, state: State, tensors: &[Vec<f32>]) -> Result<()> {
-        self.memory.write(outside(state), bytemuck::cast_slice(&self.layout.packed(tensors)))
+        let mut packed = self.layout.packed(tensors);
+        let by = self.lies_times(state);
+        packed.iter_mut().for_each(|value| *value *= by);
+        self.memory.write(outside(state), bytemuck::cast_slice(&packed))
+    }
+
+    /// What a value from outside is made of.
+    fn elem_of(&self, outside: Outside) -> Elem {
+        match outside.kind() {
+            ElemKind::Activation => self.elem,
+            ElemKind::F32 | ElemKind::U32 => Elem::F32,
+        }
+    }
+
+    /// What a state is multiplied by where it lies: a power of two.
+    fn lies_times(&self, state: State) -> f32 {
+        match state {
+            State::Gradients => self.scale.factor() as f32,
+            State::Values | State::Means | State::Squares => 1.0,
+        }
     }
 
     pub async fn step(&mut self, optimizer: &mut AdamW, rates: &[f64], most: f64) -> Result<f64> {
         self.squares.run(&|| false).await?;
         let sums: Vec<f32> = bytemuck::pod_collect_to_vec(&self.sums.read(&self.memory).await?);
-        let (share, length) = share_of(sums.into_iter().map(f64::from).sum(), most)?;
+        let factor = self.scale.factor();
+        let squares = sums.into_iter().map(f64::from).sum::<f64>() / factor.powi(2);
+        let (share, length) = match share_of(squares, most) {
+            Err(Error::NoNumbers) if self.scale.overflowed() => {
+                self.forget().await;
+                return Ok(f64::INFINITY);
+            }
+            found => found?,
+        };
+        self.scale.held();
         optimizer.steps += 1;
         for (dispatch, part) in self.parts.iter().enumerate() {
-            let params = params(part, optimizer, rates[part.tensor], share);
+            let params = params(part, optimizer, rates[part.tensor], share / factor);
             self.optimizer.set_params(dispatch, params.bytes());
         }
         self.optimizer.run(&|| false).await?;

@@ -2,7 +2,6 @@
 
 use clap::Args as Options;
 use opengen::error::Result;
-use opengen::kernels::Elem;
 use opengen::model;
 use opengen::plan::train::{Learnt as Learns, parts};
 use opengen::plan::{Graph, Plan, Target, lower, padded};
@@ -37,7 +36,6 @@ fn forwards(plan: &Plan) -> u64 {
 
 /// Prints the plan and its totals.
 pub fn run(args: &Args, target: Target, (width, height): (usize, usize)) -> Result<()> {
-    let target = Target { elem: Elem::F32, ..target };
     let Model { config, stored, sizes } = Model::of(args)?;
     let usual = Recipe::of(Preset::Thing, &config);
     let learnt = &args.learnt;
