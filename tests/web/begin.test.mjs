@@ -65,6 +65,14 @@ test('the picture that was just made is begun with: the less may change, the mor
   await page.getByRole('button', { name: 'Use this' }).click();
   await looking(page);
   assert.notEqual(await sourceOf(page), before);
+
+  // What that noise level is, How it works shows.
+  await page.getByRole('link', { name: 'See what that is' }).click();
+  await page.getByRole('heading', { name: 'Begin in the middle' }).waitFor();
+  await page.waitForFunction(() => {
+    const { top, bottom } = document.querySelector('#how-middle').getBoundingClientRect();
+    return top < innerHeight && bottom > 0;
+  });
 });
 
 test('it is kept with the pictures: through a reload, with the settings of an earlier one, and byte for byte again', async () => {
