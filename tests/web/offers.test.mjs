@@ -150,7 +150,8 @@ test('an upscaler that is another file than the one that is known is not taken',
   await page.locator('.offered').getByText('BSD-3-Clause').waitFor();
   const byHand = page.locator('.offers > li').filter({ hasText: 'StarSample ×2' });
   assert.match(await byHand.innerText(), /1\.2 MB[^]*github\.com lets no page read its files, and sees your address: save this one, then drop it/);
-  assert.equal(await byHand.getByRole('link', { name: 'Save StarSample ×2 from github.com' }).getAttribute('href'), OFFERS.find(({ address }) => address).address);
+  assert.equal(await byHand.getByRole('link', { name: 'Save StarSample ×2 from github.com' }).getAttribute('href'),
+    'https://github.com/Derpiesaurus/models/releases/download/v1.0/2x.StarSample.V1.0.safetensors');
   await offer.getByRole('button', { name: 'Fetch Real-ESRGAN ×4' }).click();
   await offer.getByText('sent another file than the one that is known here, so it was not taken').waitFor();
   assert.equal(await page.getByRole('button', { name: 'Choose an upscaler' }).isVisible(), true);

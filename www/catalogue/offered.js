@@ -25,7 +25,7 @@ export function offered(kind, title, take) {
     const [{ hub }] = await Promise.all([readSite(), dressed('css/offers.css').catch(() => {})]);
     const offers = OFFERS.filter((offer) => offer.kind === kind);
     list.before(...terms(offers, hub));
-    list.replaceChildren(...offers.map((offer) => (offer.address ? saved(offer, offer.address) : row(offer, hub, take))));
+    list.replaceChildren(...offers.map((offer) => (offer.release ? saved(offer) : row(offer, hub, take))));
   });
   return root;
 }
@@ -42,18 +42,21 @@ function terms(offers, hub) {
   return [said(...suits, `They come from ${new URL(hub).host}, which sees your address, and are kept in this browser.`), ...licenses];
 }
 
-/** One that no page can read where it lies: saved by hand, and dropped here. @param {Offer} offer @param {string} address */
-function saved({ name, about, bytes: length }, address) {
-  const { host } = new URL(address);
-  const link = make('a', { className: 'button small', href: address, textContent: 'Save', ariaLabel: `Save ${name} from ${host}`, target: '_blank', rel: 'noopener noreferrer' });
-  const how = `${host} lets no page read its files, and sees your address: save this one, then drop it onto this page.`;
-  return make('li', {}, make('strong', { textContent: name }), ` ${about}`,
-    make('div', { className: 'offer-go' }, link, make('span', { className: 'quiet', textContent: bytes(length) })), make('p', { className: 'quiet', textContent: how }));
+/** @param {Offer} offer @param {(string | Node)[]} go what gets it @param {HTMLElement} said */
+const entry = ({ name, about }, go, said) => make('li', {}, make('strong', { textContent: name }), ` ${about}`, make('div', { className: 'offer-go' }, ...go), said);
+
+/** One that no page can read where it lies: saved by hand, and dropped here. @param {Offer} offer */
+function saved(offer) {
+  const { name, repo, release, path } = offer;
+  const url = new URL(`https://github.com/${repo}/releases/download/${release}/${path}`);
+  const link = make('a', { className: 'button small', href: url.href, textContent: 'Save', ariaLabel: `Save ${name} from ${url.host}`, target: '_blank', rel: 'noopener noreferrer' });
+  const how = `${url.host} lets no page read its files, and sees your address: save this one, then drop it onto this page.`;
+  return entry(offer, [link, make('span', { className: 'quiet', textContent: bytes(offer.bytes) })], make('p', { className: 'quiet', textContent: how }));
 }
 
 /** @param {Offer} offer @param {string} hub @param {(file: File) => Promise<boolean>} take */
 function row(offer, hub, take) {
-  const { name, about, repo, path, file: called = path, license, sha256 } = offer;
+  const { name, repo, path, file: called = path, license, sha256 } = offer;
   const { free } = LICENSES[license];
   const url = `${hub}/${repo}/resolve/main/${path}`;
   const press = make('button', { type: 'button', className: 'button small' });
@@ -92,5 +95,5 @@ function row(offer, hub, take) {
       rest();
     }
   });
-  return make('li', {}, make('strong', { textContent: name }), ` ${about}`, make('div', { className: 'offer-go' }, press, size, bar), said);
+  return entry(offer, [press, size, bar], said);
 }

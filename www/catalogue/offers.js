@@ -9,13 +9,13 @@
  * @property {string} name
  * @property {string} about one sentence of what it is for
  * @property {string} [suits] models that it is for, where not all
- * @property {string} repo on the hub, or on GitHub where `address` is given
+ * @property {string} repo on the hub, or on GitHub where `release` is given
  * @property {string} path of its file there
  * @property {string} [file] what the file is called here, where its own name says nothing
  * @property {number} bytes about so many, where `sha256` is missing
  * @property {string} [sha256]
  * @property {string} license a name in licenses.js
- * @property {string} [address] of the whole file, on a host that lets no page read it: a visitor saves it and drops it
+ * @property {string} [release] on GitHub, which lets no page read its files: a visitor saves it and drops it
  */
 
 /** @param {string} path @param {string} name @param {string} about @returns {Offer} */
@@ -43,7 +43,7 @@ export const OFFERS = [
     kind: 'upscaler', name: 'StarSample ×2', about: 'Cleans cartoons and drawings at twice their size: a megabyte, and many times as quick.',
     repo: 'Derpiesaurus/models', path: '2x.StarSample.V1.0.safetensors', bytes: 1_205_456, license: 'cc0',
     sha256: 'a83685aa15674a955ed2eec9cdffe2e1a591967f581d6c356a63f1cf4ae07a49',
-    address: 'https://github.com/Derpiesaurus/models/releases/download/v1.0/2x.StarSample.V1.0.safetensors',
+    release: 'v1.0',
   },
   {
     kind: 'autoencoder', name: 'TAESD', about: 'Makes the picture of what was drawn in a fraction of the time and memory, a little coarser.',

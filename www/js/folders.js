@@ -29,8 +29,8 @@ export function networkOf(files) {
   const weights = files.filter((file) => /\.safetensors$/i.test(pathOf(file))).sort((a, b) => a.size - b.size);
   const stems = weights.map((file) => pathOf(file).replace(/(\.fp16)?\.safetensors$/i, ''));
   if (new Set(stems).size !== 1) return null;
-  const [folder, stem] = stems[0].split('/').slice(-2);
-  const name = UNNAMED.test(stem) && folder ? folder : stem ?? folder;
+  const [stem, folder] = stems[0].split('/').reverse();
+  const name = folder && UNNAMED.test(stem) ? folder : stem;
   return new File([weights[0]], `${name}.safetensors`, { lastModified: weights[0].lastModified });
 }
 
