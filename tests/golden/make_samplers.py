@@ -14,7 +14,8 @@ UniPC, PLMS, DDPM, TCD and DDIM with eta; its authors' code (`er_sde`) of ER-SDE
 from notes of what A1111 and ComfyUI do, not from their code.
 
 `--spread` prints how far the ends of runs with Brownian noise move where each of the network's answers is changed by a millionth: of what
-two programs that round differently can agree on, no more is to be had.
+two programs that round differently can agree on, no more is to be had. Beside that, how far k-diffusion's own end in f32 is from the one
+in f64, of the same levels and noise.
 """
 
 import json
@@ -210,8 +211,10 @@ def middles(sigmas):
         yield start, end
 
 
-def k_run(sampler, schedule, config, steps, options, rounded=False, net=answer, seed=None, shape=SHAPE):
-    """One run of k-diffusion's, of the seed `steps` if none is given; options are named as in the request."""
+def k_run(sampler, schedule, config, steps, options, rounded=False, net=answer, seed=None, shape=SHAPE, double=False):
+    """One run of k-diffusion's, of the seed `steps` if none is given; options are named as in the request. `double`: in f64, but for
+    levels and noise, by a network that is.
+    """
     model, wrapper = wrapped(config, net)
     seed = steps if seed is None else seed
     discards = options.get("discardNextToLastSigma", sampler in DISCARDS)
@@ -239,6 +242,10 @@ def k_run(sampler, schedule, config, steps, options, rounded=False, net=answer, 
         path = K.sampling.BrownianTreeNoiseSampler(x, visited.min(), visited.max(), seed=[seed])
         nearest = list(middles(visited)) if rounded else []
         keywords["noise_sampler"] = (lambda *_: path(*nearest.pop(0))) if rounded else path
+        if double:
+            wrapper.double()
+            x, sigmas = x.double(), sigmas.double()
+            keywords["noise_sampler"] = lambda *times: path(*(time.float() for time in times)).double()
     # Draws that take no share are not drawn, as in ComfyUI: k-diffusion draws for every step of Euler, Heun and DPM2.
     torch_of = K.sampling.torch
     shares = []
@@ -393,7 +400,7 @@ RUNS = [("sd1", "A  Small\tRED Apple,  on white!", "", (2, 7), 2.5, 5, 40, 32),
         ("sd2", "a 🍎 and a 🦊 next to 日本語 text", "", (7,), 2.0, 2**32 - 1, 32, 32)]
 
 
-def tiny_models():
+def tiny_models(dtype=torch.float32):
     """Each of RUNS with its configuration, the network's guided answer and the shape of its latents."""
     import make_goldens
     for case in RUNS:
@@ -402,9 +409,10 @@ def tiny_models():
         config = json.loads((HERE / "models" / model / "scheduler" / "scheduler_config.json").read_text())
         # Keys of other classes, which diffusers' `from_config` would pass on.
         config = {key: value for key, value in config.items() if not key.startswith("_") and value is not None}
+        pipe.unet.to(dtype), pipe.text_encoder.to(dtype)
         states = torch.cat([pipe.encode_prompt(text, "cpu", 1, False)[0] for text in (negative, prompt)])
 
-        def net(x, t):
+        def net(x, t, pipe=pipe, states=states, guidance=guidance):
             without, with_ = pipe.unet(torch.cat([x, x]), t.flatten()[0], states).sample.chunk(2)
             return without + guidance * (with_ - without)
 
@@ -413,16 +421,21 @@ def tiny_models():
 
 
 def spread():
-    """Of six runs each with other changes of a millionth, the least and the most by which the end moves (RMS over RMS)."""
-    for (model, _, _, _, _, seed, _, _), config, net, shape in tiny_models():
+    """Of six runs each with other changes of a millionth, the least and the most by which the end moves (RMS over RMS), and how far it is
+    from f64's.
+    """
+    for one, (_, _, exact, _) in zip(tiny_models(), tiny_models(torch.float64)):
+        (model, _, _, _, _, seed, _, _), config, net, shape = one
         for sampler, schedule in ((sampler, schedule) for sampler in BROWNIAN for schedule in ("default", "karras", "exponential")):
             run = lambda answers: k_run(sampler, schedule, config, 7, {}, net=answers, seed=seed, shape=shape)
             plain, moved = run(net), []
+            far = lambda end: ((end - plain).square().mean() / plain.square().mean()).sqrt().item()
+            double = far(k_run(sampler, schedule, config, 7, {}, net=exact, seed=seed, shape=shape, double=True))
             for changes in range(6):
                 generator = torch.Generator().manual_seed(changes)
                 changed = lambda x, t: net(x, t) * (1 + 1e-6 * torch.randn(shape, generator=generator))
-                moved.append(((run(changed) - plain).square().mean() / plain.square().mean()).sqrt().item())
-            print(f"{model} {sampler} {schedule}: {min(moved):.1e} to {max(moved):.1e}", flush=True)
+                moved.append(far(run(changed)))
+            print(f"{model} {sampler} {schedule}: {min(moved):.1e} to {max(moved):.1e}, f64 {double:.1e}", flush=True)
 
 
 def whole_runs():
