@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use super::chunks::ChunkMap;
-use crate::weights::{Manifest, PackedBytes};
+use crate::weights::{Bytes, Manifest, PackedBytes};
 use crate::{Error, Result};
 
 /// A chunk whose every record byte has arrived.
@@ -123,7 +123,7 @@ impl Assembler {
 
     fn close(&mut self, index: usize, bytes: Vec<u8>) -> FullChunk {
         self.missing[index] = false;
-        let sum = crc32fast::hash(&bytes);
+        let sum = Bytes::from(&bytes).sum();
         FullChunk { index, bytes, sum }
     }
 

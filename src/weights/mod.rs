@@ -15,6 +15,7 @@ mod clip;
 mod component;
 mod control;
 mod convert;
+mod crc;
 mod decode;
 mod embedding;
 mod folder;
