@@ -397,7 +397,7 @@ test('the catalogue is whole: licences are known, sizes in order, and what is fe
       assert.equal(typeof seen, 'boolean', id);
     }
     if (!missing) {
-      assert.match(addressOf(entry, HUB, HUB) ?? '', isFolder(entry) ? /^https:\/\/[^/]+\/[\w-]+\/[\w.-]+$/ : /^https:.*\/resolve\/\w+\/.*\.(gguf|safetensors)$/, id);
+      assert.match(addressOf(entry, HUB, HUB) ?? '', isFolder(entry) ? /^https:\/\/[^/]+\/[\w-]+\/[\w.-]+(\/tree\/[0-9a-f]{40})?$/ : /^https:.*\/resolve\/\w+\/.*\.(gguf|safetensors)$/, id);
     }
   }
   const { name, url, free } = licenseOf(['apache', 'openrail++-m']);

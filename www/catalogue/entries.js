@@ -17,7 +17,6 @@ import listed from './entries.json' with { type: 'json' };
  * @property {string | null} revision a commit; null where none has been pinned: the newest is fetched then
  * @property {string} [path]
  * @property {string[]} [parts] which of the model's components come from it; left out, all
- * @property {string} [sha256] of that file, where it is known
  * @property {boolean} seen whether this project has had the file in its hands
  *
  * @typedef {object} Ready the model as a GGUF of ours in one type, as `opengen import` writes it
@@ -35,7 +34,7 @@ import listed from './entries.json' with { type: 'json' };
  * @property {Lack | null} missing null where this page can fetch it and draw with it
  * @property {Source[]} [sources]
  * @property {string} [url] where a single file lies, in place of `sources`
- * @property {string} [sha256] of that file
+ * @property {string} [sha256] of a single file, where it is known
  * @property {Ready[]} [ready] preferred where one is in the type that new models are kept in
  * @property {number | null} download
  * @property {Record<string, number>} stored by type: what is kept of it
@@ -50,4 +49,5 @@ import listed from './entries.json' with { type: 'json' };
  */
 
 /** @type {readonly Entry[]} */
-export const ENTRIES = /** @type {any[]} */ (listed.models).map((entry) => ({ examples: listed.examples, ...entry }));
+export const ENTRIES = /** @type {any[]} */ (listed.models).map((entry) => (
+  { examples: listed.examples, revision: entry.sources.length === 1 ? entry.sources[0].revision : null, ...entry }));

@@ -34,6 +34,8 @@ pub struct Entry {
 pub struct Source {
     pub repo: String,
     pub path: Option<String>,
+    /// A commit; without, the newest.
+    pub revision: Option<String>,
     /// Which of the model's components come from it; without, all.
     pub parts: Option<Vec<String>>,
 }
@@ -64,7 +66,11 @@ impl Source {
     /// The page that shows it.
     pub fn page(&self) -> String {
         let page = format!("{}/{}", CATALOGUE.hub, self.repo);
-        self.path.as_ref().map_or(page.clone(), |path| format!("{page}/blob/main/{path}"))
+        match (&self.path, &self.revision) {
+            (Some(path), revision) => format!("{page}/blob/{}/{path}", revision.as_deref().unwrap_or("main")),
+            (None, Some(revision)) => format!("{page}/tree/{revision}"),
+            (None, None) => page,
+        }
     }
 }
 
@@ -107,7 +113,10 @@ mod tests {
     #[test]
     fn pages_are_those_of_the_hub() {
         let page = |id: &str| entries().find(|entry| entry.id == id).expect("an entry").sources[0].page();
-        assert_eq!(page("sd-turbo"), "https://huggingface.co/stabilityai/sd-turbo");
-        assert!(page("sd-1.5").ends_with("-archive/blob/main/v1-5-pruned-emaonly-fp16.safetensors"));
+        assert_eq!(page("sdxs-512"), "https://huggingface.co/IDKiro/sdxs-512-dreamshaper");
+        assert!(page("sd-turbo").starts_with("https://huggingface.co/stabilityai/sd-turbo/tree/b261bac6"));
+        let blob =
+            "-archive/blob/9cfd069101959ca3828bf9c04a4419870832b74f/v1-5-pruned-emaonly-fp16.safetensors";
+        assert!(page("sd-1.5").ends_with(blob));
     }
 }
