@@ -198,6 +198,85 @@ fn a_file_does_what_was_learnt() {
     report.finish();
 }
 
+/// ComfyUI (`comfy/lora.py`) looks for each of a UNet's weights by its diffusers path with `_` for `.`, and for six layers of each of
+/// the text encoder's blocks, by these names.
+fn comfyui_looks_for(name: &str) -> Vec<String> {
+    const OF_TEXT: [&str; 6] = [
+        "mlp_fc1",
+        "mlp_fc2",
+        "self_attn_k_proj",
+        "self_attn_q_proj",
+        "self_attn_v_proj",
+        "self_attn_out_proj",
+    ];
+    let source = ModelSource::open(&model_folder(name)).expect("a model");
+    let decls = model::weight_decls(source.config());
+    let paths =
+        decls.iter().flat_map(|decl| &decl.parts).filter_map(|part| part.name.strip_suffix(".weight"));
+    let unet = paths.filter_map(|path| path.strip_prefix("unet."));
+    let text = (0..32).flat_map(|block| OF_TEXT.map(|layer| (block, layer)));
+    unet.map(|path| format!("lora_unet_{}", path.replace('.', "_")))
+        .chain(text.map(|(block, layer)| format!("lora_te_text_model_encoder_layers_{block}_{layer}")))
+        .collect()
+}
+
+/// Whether A1111 (`extensions-builtin/Lora/networks.py`) knows the layer: the places whose diffusers path it turns into CompVis's.
+fn a1111_knows(layer: &str) -> bool {
+    fn numbered<'a>(path: &'a str, words: &str) -> Option<&'a str> {
+        let rest = path.strip_prefix(words)?;
+        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+        (digits > 0).then(|| rest[digits..].trim_start_matches('_'))
+    }
+    if let Some(path) = layer.strip_prefix("lora_te_text_model_encoder_layers_") {
+        return numbered(path, "")
+            .is_some_and(|rest| rest.starts_with("mlp_fc") || rest.starts_with("self_attn_"));
+    }
+    let Some(path) = layer.strip_prefix("lora_unet_") else { return false };
+    if ["conv_in", "conv_out", "time_embedding_linear_1", "time_embedding_linear_2"].contains(&path) {
+        return true;
+    }
+    let block = ["down_blocks_", "up_blocks_"].into_iter().find_map(|words| numbered(path, words));
+    let Some(within) = block.or_else(|| path.strip_prefix("mid_block_")) else { return false };
+    let of_resnet = ["conv1", "conv2", "time_emb_proj", "conv_shortcut"];
+    ["downsamplers_0_conv", "upsamplers_0_conv"].contains(&within)
+        || numbered(within, "attentions_").is_some_and(|rest| !rest.is_empty())
+        || numbered(within, "resnets_").is_some_and(|rest| of_resnet.contains(&rest))
+}
+
+#[test]
+fn a_file_has_what_other_programs_look_for() {
+    for (name, version, base) in [("sd1", "False", "sd_v1"), ("sd2", "True", "sd_v2")] {
+        let mut own = pipeline(name);
+        let training = begun(&mut own, recipe());
+        let bytes = block_on(training.file()).expect("a file");
+        let file = safetensors::SafeTensors::deserialize(&bytes).expect("a file");
+        let known = comfyui_looks_for(name);
+        let layers: Vec<&str> = file.names().iter().filter_map(|name| name.strip_suffix(".alpha")).collect();
+        assert_eq!(file.len(), 3 * layers.len(), "{name}: nothing beside pairs and their alphas");
+        for layer in layers {
+            assert!(known.iter().any(|known| known == layer), "{name}: ComfyUI does not look for {layer}");
+            assert!(a1111_knows(layer), "{name}: A1111 does not know {layer}");
+            let shape = |which: &str| {
+                file.tensor(&format!("{layer}.lora_{which}.weight")).expect(layer).shape().to_vec()
+            };
+            let (down, up) = (shape("down"), shape("up"));
+            // Both flatten all but the first of each and multiply.
+            assert!(
+                down.len() == up.len() && down[0] == up[1] && up[2..].iter().all(|side| *side == 1),
+                "{layer}"
+            );
+        }
+        // By these A1111 decides for which models a network is offered, and what it is called; kohya's own script wants the rest.
+        assert_eq!(said(&bytes, "ss_v2"), version);
+        assert!(said(&bytes, "ss_base_model_version").starts_with(base));
+        assert_eq!(said(&bytes, "ss_output_name"), "zorp");
+        assert_eq!(
+            [said(&bytes, "ss_network_module"), said(&bytes, "ss_network_alpha")],
+            ["networks.lora", "2"]
+        );
+    }
+}
+
 /// The recipe of a word.
 fn word(initial: &str) -> Recipe {
     let (layers, initial) = (Layers::None, initial.to_string());

@@ -68,6 +68,13 @@ test('a training is interrupted by a reload, goes on, and what it learnt is draw
   assert.equal(await page.locator('.teach-again').isVisible(), false);
   const { length } = await page.locator('.teach-samples li').all();
   assert.ok(length >= 2, 'looked at on the way');
+  const look = page.getByRole('button', { name: /^Use what was learnt until step/ }).first();
+  const step = /\d+$/.exec(await look.getAttribute('aria-label'))[0];
+  await look.click();
+  await status(page).getByText(`“zorp” is among your LoRAs, after ${step} steps`).waitFor();
+  assert.equal(await look.getAttribute('aria-pressed'), 'true');
+  await page.getByRole('button', { name: 'Use what was learnt until step 12' }).last().click();
+  await status(page).getByText('“zorp” is among your LoRAs, after 12 steps').waitFor();
   await slide(page.getByRole('slider', { name: 'Before and after' }), 20);
   await page.getByRole('button', { name: 'Share a picture of it' }).click();
   await page.waitForFunction(() => window.shared);

@@ -5,6 +5,7 @@ import { TEXTS as T } from './texts.js';
 
 export class Samples {
   #row = make('ol', { className: 'teach-samples' });
+  #hint = make('p', { className: 'quiet', textContent: T.best, hidden: true });
   #under = make('canvas', { role: 'img' });
   #over = make('canvas', { className: 'over', role: 'img' });
   #slider = make('input', { type: 'range', min: '0', max: '100', value: '50', ariaLabel: T.compare });
@@ -14,7 +15,7 @@ export class Samples {
 
   /** @param {{compares?: boolean}} [options] whether the first and the last are shown over each other */
   constructor({ compares = true } = {}) {
-    this.root = make('div', {}, this.#row, ...(compares ? [this.#compare] : []));
+    this.root = make('div', {}, this.#row, this.#hint, ...(compares ? [this.#compare] : []));
     const slide = () => {
       this.#compare.style.setProperty('--at', `${this.#slider.value}%`);
       this.#slider.setAttribute('aria-valuetext', T.compared(this.#slider.valueAsNumber));
@@ -25,19 +26,41 @@ export class Samples {
 
   clear() {
     this.#row.replaceChildren();
+    this.#hint.hidden = true;
     this.#compare.hidden = true;
   }
 
-  /** @param {ImageData} image @param {string} label what it is called, such as the step */
-  add(image, label) {
+  /**
+   * @param {ImageData} image @param {string} label what it is called, such as the step
+   * @param {{label: string, take: () => void} | null} [offer] what can be done with what was learnt until then, once `offers` says so
+   */
+  add(image, label, offer = null) {
     const canvas = make('canvas', { role: 'img', ariaLabel: label });
     put(canvas, image);
-    this.#row.append(make('li', {}, canvas, make('span', { className: 'quiet', textContent: label })));
+    const seen = [canvas, make('span', { className: 'quiet', textContent: label })];
+    this.#row.append(make('li', {}, ...(offer ? [this.#offered(offer, seen)] : seen)));
     const first = this.#row.children.length === 1;
     put(first ? this.#under : this.#over, image);
     Object.assign(first ? this.#under : this.#over, { ariaLabel: label });
     this.#names[first ? 0 : 1].textContent = label;
     this.#compare.hidden = first;
+  }
+
+  /** Whether the pictures can be pressed. @param {boolean} can */
+  offers(can) {
+    const all = [...this.#row.querySelectorAll('button')];
+    for (const button of all) button.disabled = !can;
+    this.#hint.hidden = !can || all.length < 2;
+  }
+
+  /** @param {{label: string, take: () => void}} offer @param {Node[]} seen */
+  #offered({ label, take }, seen) {
+    const button = make('button', { type: 'button', ariaLabel: label, ariaPressed: 'false', disabled: true }, ...seen);
+    button.addEventListener('click', () => {
+      for (const other of this.#row.querySelectorAll('button')) other.ariaPressed = String(other === button);
+      take();
+    });
+    return button;
   }
 }
 

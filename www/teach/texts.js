@@ -57,6 +57,8 @@ export const TEXTS = {
   curve: 'How far off it is',
   curveText: 'The line wanders, for every step is another noise. What counts is whether the pictures get like yours.',
   samples: 'The same seed, as it learns',
+  best: 'Later is not always better. Press a picture to use what was learnt until then.',
+  takeIt: (/** @type {number} */ step) => `Use what was learnt until step ${step}`,
   before: 'before',
   after: (/** @type {number} */ step) => `step ${step}`,
   compare: 'Before and after',

@@ -235,6 +235,7 @@ export class Teach {
       if (error.code === 'INVALID_INPUT' && given?.id === this.#unbegun) await forget(given.id).catch(() => {}); // it would be refused again
     } finally {
       this.#stop = null;
+      this.#samples.offers(true);
       this.#go.textContent = T.start;
       this.#suit();
       await this.#offer();
@@ -321,28 +322,32 @@ export class Teach {
    * A picture of it as it is drawn now; none where another model is in use by now, or it could not be drawn: it is only looked at.
    * @param {Kept} given @param {Blob | null} file @param {number} step
    */
-  async #sample({ asked, model }, file, step) {
+  async #sample(given, file, step) {
+    const { asked, model } = given;
     const { session } = this.page;
     const { word, kind } = asked;
     const of = { prompt: `a ${word} ${kind}`, seed: SEED, file, word: isWord(asked) ? word : null };
     const made = session.model.id === model ? await sampled(session, of).catch(() => null) : null;
-    if (made) this.#samples.add(made.image, file ? T.after(step) : T.before);
+    const offer = file && { label: T.takeIt(step), take: () => this.#learnt(given, { file, step }, made) };
+    if (made) this.#samples.add(made.image, file ? T.after(step) : T.before, offer);
     return made;
   }
 
   /**
    * Put among the LoRAs, and ready to be used. Resolves with whether it is among them.
    * @param {Kept} given @param {{file: Blob, step: number}} made
+   * @param {Awaited<ReturnType<typeof sampled>> | null} [seen] a picture of it, if there is one
    */
-  async #learnt(given, { file, step }) {
+  async #learnt(given, { file, step }, seen = null) {
     const { word, kind } = given.asked;
-    const look = await this.#sample(given, file, step);
+    const look = seen ?? await this.#sample(given, file, step);
     const pictured = look ? await withThumbnail(file, look.image).catch(() => file) : file;
     const added = this.page.session.started().then(({ networks }) => networks.add(pictured, { name: word, replace: true }));
     const [isAmong, words] = await added.then(() => [true, T.done(word, step, isWord(given.asked))], (error) => [false, T.notAmong(word, error.message.replace(/\.$/, ''))]);
     this.#status.textContent = words;
     this.#after.replaceChildren(make('h2', { textContent: T.use }), ...usesOf({ file: pictured, word, kind, isWord: isWord(given.asked), seed: SEED, png: look?.png[0] ?? null }));
     this.#after.hidden = false;
+    this.#samples.offers(!this.#stop);
     return isAmong;
   }
 
