@@ -365,6 +365,16 @@ fn a_loaded_model_is_changed_as_one_that_is_packed() {
     }
 }
 
+/// A record, what a device adds to, and what it shall become: as it is stored, and in its wider type where it has one.
+fn both(merged: &Merged, record: &PackedRecord, stored: &[u8]) -> Vec<(PackedRecord, Vec<u8>, Vec<u8>)> {
+    let own = (record.alone(), stored.to_vec(), merged.merged(record, stored).expect("merged").into_owned());
+    let wider = record.wider().map(|wider| {
+        let [before, after] = [record.widened(stored), merged.merged_wider(record, stored)];
+        (wider, before.expect("widened"), after.expect("merged"))
+    });
+    [own].into_iter().chain(wider).collect()
+}
+
 /// What a device adds to a stored record is what the processor makes of it, but for how sums are rounded: of halves the last
 /// bit, of blocks a code whose chance was a close one.
 #[test]
@@ -383,36 +393,42 @@ fn products_for_a_device_are_what_is_merged() {
             for record in manifest.records.iter().filter(|record| merged.touches(record)) {
                 let place = record.values.offset as usize..record.end() as usize;
                 let stored = &slabs[record.slab][place];
-                let Some(products) = merged.low_rank(record).expect("a file") else { continue };
-                let mut found = stored.to_vec();
-                let scales_at = record
-                    .scales
-                    .map_or(found.len(), |scales| (scales.offset - record.values.offset) as usize);
-                let (found_values, found_scales) = found.split_at_mut(scales_at);
-                for LowRank { params, left, right } in &products {
-                    let spec = low_rank_merge::Spec { weight: record.weight_type };
-                    let packed = [&mut *found_values, &mut *found_scales];
-                    low_rank_merge::cpu::low_rank_merge(&spec, params, [left, right], packed);
+                // Into five and four bits where there is no room for more.
+                for (record, stored, expected) in both(&merged, record, stored) {
+                    let Some(products) = merged.low_rank(&record).expect("a file") else { continue };
+                    let mut found = stored.to_vec();
+                    let scales_at = record
+                        .scales
+                        .map_or(found.len(), |scales| (scales.offset - record.values.offset) as usize);
+                    let (found_values, found_scales) = found.split_at_mut(scales_at);
+                    for LowRank { params, left, right } in &products {
+                        let spec = low_rank_merge::Spec { weight: record.weight_type };
+                        let packed = [&mut *found_values, &mut *found_scales];
+                        low_rank_merge::cpu::low_rank_merge(&spec, params, [left, right], packed);
+                    }
+                    assert!(
+                        found != stored && file != "loha",
+                        "{model} {kind:?} {file} {}",
+                        record.decl.name
+                    );
+                    by_device += 1;
+                    values += found.len();
+                    apart += match record.weight_type {
+                        WeightType::F32 => {
+                            let floats = |bytes: &[u8]| bytes.as_chunks::<4>().0.to_vec();
+                            let pairs = floats(&found).into_iter().zip(floats(&expected));
+                            let pairs = pairs.map(|(a, b)| [a, b].map(f32::from_le_bytes));
+                            pairs.filter(|[a, b]| (a - b).abs() > 1e-6 * b.abs().max(0.1)).count()
+                        }
+                        WeightType::F16 => {
+                            let halves = |bytes: &[u8]| bytes.as_chunks::<2>().0.to_vec();
+                            let pairs = halves(&found).into_iter().zip(halves(&expected));
+                            let pairs = pairs.map(|(a, b)| [a, b].map(u16::from_le_bytes));
+                            pairs.filter(|[a, b]| a.abs_diff(*b) > 1).count()
+                        }
+                        _ => found.iter().zip(&*expected).filter(|(a, b)| a != b).count(),
+                    };
                 }
-                assert!(found != stored && file != "loha", "{model} {kind:?} {file} {}", record.decl.name);
-                let expected = merged.merged(record, stored).expect("merged");
-                by_device += 1;
-                values += found.len();
-                apart += match record.weight_type {
-                    WeightType::F32 => {
-                        let floats = |bytes: &[u8]| bytes.as_chunks::<4>().0.to_vec();
-                        let pairs = floats(&found).into_iter().zip(floats(&expected));
-                        let pairs = pairs.map(|(a, b)| [a, b].map(f32::from_le_bytes));
-                        pairs.filter(|[a, b]| (a - b).abs() > 1e-6 * b.abs().max(0.1)).count()
-                    }
-                    WeightType::F16 => {
-                        let halves = |bytes: &[u8]| bytes.as_chunks::<2>().0.to_vec();
-                        let pairs = halves(&found).into_iter().zip(halves(&expected));
-                        let pairs = pairs.map(|(a, b)| [a, b].map(u16::from_le_bytes));
-                        pairs.filter(|[a, b]| a.abs_diff(*b) > 1).count()
-                    }
-                    _ => found.iter().zip(&*expected).filter(|(a, b)| a != b).count(),
-                };
             }
         }
         assert!(

@@ -804,6 +804,8 @@ export interface Stats {
   gpuBytes: number;
   /** The most that was on it at once during the run. */
   gpuPeakBytes: number;
+  /** Weights of five and four bits in eight, in which LoRAs are merged into them; 0 where none is or there was no room. */
+  widenedBytes: number;
   wasmHeapBytes: number;
 }
 

@@ -18,6 +18,8 @@ pub(super) enum Values {
 pub struct Memory {
     pub(super) externals: HashMap<Outside, Values>,
     pub(super) buffers: Vec<Vec<f32>>,
+    /// Of texts that take turns the one whose keys and values are in the place of the first one's, which are then in its.
+    text: usize,
 }
 
 impl Memory {
@@ -40,9 +42,20 @@ impl Memory {
         }
     }
 
-    /// Every external value.
-    pub fn outsides(&self) -> impl Iterator<Item = Outside> {
-        self.externals.keys().copied()
+    /// Gives the keys and values of a text the place where they are made and read.
+    pub fn turn_to(&mut self, text: usize) {
+        for text in [std::mem::replace(&mut self.text, text), text].into_iter().filter(|text| *text > 0) {
+            let pairs: Vec<_> = self
+                .externals
+                .keys()
+                .filter_map(|outside| Some((*outside, outside.waiting(text)?)))
+                .collect();
+            for (first, own) in pairs {
+                if let [Some(first), Some(own)] = self.externals.get_disjoint_mut([&first, &own]) {
+                    std::mem::swap(first, own);
+                }
+            }
+        }
     }
 
     /// An external value.

@@ -1,5 +1,6 @@
 //! A plan bound to a device: pipelines and bind groups made once, replayed as often as wanted.
 
+use std::cell::Cell;
 use std::num::NonZeroU64;
 
 use web_time::{Duration, Instant};
@@ -19,13 +20,16 @@ pub struct Executable {
     params: wgpu::Buffer,
     /// What every run begins by setting to zeros.
     clears: Vec<wgpu::Buffer>,
+    /// Whose keys and values are read, of texts that take turns.
+    text: Cell<usize>,
 }
 
 struct Launch {
     kernel: String,
     variant: String,
     pipeline: wgpu::ComputePipeline,
-    bind_group: wgpu::BindGroup,
+    /// One, or one for each text that takes turns with others.
+    bind_groups: Vec<wgpu::BindGroup>,
     workgroups: [u32; 3],
     flops: u64,
     bytes: u64,
@@ -59,7 +63,7 @@ impl Executable {
             plan.dispatches.iter().enumerate().map(|(i, d)| binder.launch(i, d)).collect::<Result<_>>()?;
         let cleared = |index: &usize| memory.external(plan.externals[*index].outside).cloned();
         let clears = plan.clears.iter().map(cleared).collect::<Result<_>>()?;
-        Ok(Executable { context: context.clone(), launches, params, clears })
+        Ok(Executable { context: context.clone(), launches, params, clears, text: Cell::new(0) })
     }
 
     /// Bytes of the parameters of a plan's dispatches on the device.
@@ -85,6 +89,11 @@ impl Executable {
     /// Replaces the parameters of one dispatch for the runs to come.
     pub fn set_params(&self, dispatch: usize, bytes: &[u8]) {
         self.context.write(&self.params, UNIFORM_ALIGNMENT * dispatch as u64, bytes);
+    }
+
+    /// Lets the runs to come make and read the keys and values of a text that takes turns with others.
+    pub fn turn_to(&self, text: usize) {
+        self.text.set(text);
     }
 
     /// Runs the plan in slices, of which few are queued at once; stops between slices once `cancelled` says so.
@@ -127,7 +136,7 @@ impl Executable {
         let mut encoder = self.context.encoder();
         let clock = Clock::new(&self.context, 1);
         let mut pass = pass(&mut encoder, clock.as_ref().map(|clock| clock.pass(0)));
-        (0..repeats).for_each(|_| self.launches.iter().for_each(|launch| launch.encode(&mut pass)));
+        (0..repeats).for_each(|_| self.launches.iter().for_each(|launch| launch.encode(&mut pass, 0)));
         drop(pass);
         let all = match clock {
             Some(clock) => clock.read(encoder).await?.into_iter().sum(),
@@ -146,7 +155,7 @@ impl Executable {
         let start = Instant::now();
         let mut encoder = self.context.encoder();
         let mut pass = pass(&mut encoder, None);
-        self.launches.iter().for_each(|launch| launch.encode(&mut pass));
+        self.launches.iter().for_each(|launch| launch.encode(&mut pass, self.text.get()));
         drop(pass);
         drop(encoder.finish());
         start.elapsed()
@@ -155,7 +164,7 @@ impl Executable {
     async fn clocked(&self, clock: &Clock, launches: &[Launch]) -> Result<Vec<Duration>> {
         let mut encoder = self.context.encoder();
         for (number, launch) in launches.iter().enumerate() {
-            launch.encode(&mut pass(&mut encoder, Some(clock.pass(number))));
+            launch.encode(&mut pass(&mut encoder, Some(clock.pass(number))), self.text.get());
         }
         clock.read(encoder).await
     }
@@ -197,17 +206,17 @@ impl Executable {
     fn submit(&self, launches: &[Launch]) {
         let mut encoder = self.context.encoder();
         let mut pass = pass(&mut encoder, None);
-        launches.iter().for_each(|launch| launch.encode(&mut pass));
+        launches.iter().for_each(|launch| launch.encode(&mut pass, self.text.get()));
         drop(pass);
         self.context.submit(encoder);
     }
 }
 
 impl Launch {
-    fn encode(&self, pass: &mut wgpu::ComputePass) {
+    fn encode(&self, pass: &mut wgpu::ComputePass, text: usize) {
         let [x, y, z] = self.workgroups;
         pass.set_pipeline(&self.pipeline);
-        pass.set_bind_group(0, &self.bind_group, &[]);
+        pass.set_bind_group(0, self.bind_groups.get(text).or(self.bind_groups.first()), &[]);
         pass.dispatch_workgroups(x, y, z);
     }
 }
@@ -237,15 +246,12 @@ struct Binder<'a> {
 impl Binder<'_> {
     fn launch(&self, index: usize, dispatch: &Dispatch) -> Result<Launch> {
         let pipeline = self.context.pipeline(&dispatch.kernel);
-        let uniform = range(self.params, UNIFORM_ALIGNMENT * index as u64, dispatch.params.len() as u64);
-        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniform }];
-        for (i, binding) in dispatch.bindings.iter().enumerate() {
-            entries.push(wgpu::BindGroupEntry { binding: i as u32 + 1, resource: self.resource(binding)? });
-        }
+        let turns = dispatch.bindings.iter().map(|binding| self.turns(binding)).max().unwrap_or(1);
+        let bind_groups = (0..turns).map(|text| self.bind_group(index, dispatch, &pipeline, text));
         Ok(Launch {
             kernel: dispatch.kernel.name().to_string(),
             variant: dispatch.kernel.variant(),
-            bind_group: self.context.bind_group(&dispatch.label, &pipeline, &entries),
+            bind_groups: bind_groups.collect::<Result<_>>()?,
             pipeline,
             workgroups: dispatch.workgroups,
             flops: dispatch.flops,
@@ -253,17 +259,48 @@ impl Binder<'_> {
         })
     }
 
-    fn resource(&self, binding: &Binding) -> Result<wgpu::BindingResource<'_>> {
+    fn bind_group(
+        &self,
+        index: usize,
+        dispatch: &Dispatch,
+        pipeline: &wgpu::ComputePipeline,
+        text: usize,
+    ) -> Result<wgpu::BindGroup> {
+        let uniform = range(self.params, UNIFORM_ALIGNMENT * index as u64, dispatch.params.len() as u64);
+        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: uniform }];
+        for (i, binding) in dispatch.bindings.iter().enumerate() {
+            entries.push(wgpu::BindGroupEntry {
+                binding: i as u32 + 1,
+                resource: self.resource(binding, text)?,
+            });
+        }
+        Ok(self.context.bind_group(&dispatch.label, pipeline, &entries))
+    }
+
+    /// Of how many texts a binding has keys and values.
+    fn turns(&self, binding: &Binding) -> usize {
+        match binding {
+            Binding::External(index) | Binding::Part { external: index, .. } => {
+                self.memory.turns(self.plan.externals[*index].outside)
+            }
+            Binding::Arena(_) | Binding::Weight(_) | Binding::Scales(_) => 1,
+        }
+    }
+
+    /// The buffer of a value outside the arena, of a text that takes turns its own.
+    fn external(&self, index: usize, text: usize) -> Result<&wgpu::Buffer> {
+        let outside = self.plan.externals[index].outside;
+        let own = if text > 0 { outside.waiting(text) } else { None };
+        self.memory.external(own.unwrap_or(outside))
+    }
+
+    fn resource(&self, binding: &Binding, text: usize) -> Result<wgpu::BindingResource<'_>> {
         Ok(match binding {
             Binding::Arena(place) => range(self.memory.slab(place.slab), place.offset, place.len),
             Binding::External(index) => {
-                let external = &self.plan.externals[*index];
-                range(self.memory.external(external.outside)?, 0, external.bytes)
+                range(self.external(*index, text)?, 0, self.plan.externals[*index].bytes)
             }
-            Binding::Part { external, offset, len } => {
-                let external = &self.plan.externals[*external];
-                range(self.memory.external(external.outside)?, *offset, *len)
-            }
+            Binding::Part { external, offset, len } => range(self.external(*external, text)?, *offset, *len),
             Binding::Weight(name) => {
                 let record = self.weights.record(name)?;
                 range(self.weights.buffer(record)?, record.values.offset, record.values.len)

@@ -6,16 +6,65 @@ use super::{Context, buffer_bytes};
 use crate::error::{Error, Result};
 use crate::kernels::WeightType;
 use crate::plan::{Outside, Plan, Shared, WeightDecl};
-use crate::weights::{Bytes, Component, Components, PackedRecord, Packing, Piece, Placement, Sizes};
+use crate::weights::{Bytes, Component, Components, PackedRecord, Packing, Piece, Placement, Sizes, Wider};
 
 /// A model's packed weights in device buffers, filled piece by piece. Those of a component can leave and come again.
 pub struct Weights {
     context: Context,
+    stored: Held,
+    /// Records that lie in a wider type beside it, and are read there.
+    wider: Box<Held>,
+}
+
+/// Records in buffers.
+#[derive(Default)]
+struct Held {
     placement: Placement,
     /// The placement's records by name.
     records: HashMap<String, usize>,
     /// The placement's buffers; `None` while the component is away.
     buffers: Vec<Option<wgpu::Buffer>>,
+}
+
+impl Held {
+    /// All of them away.
+    fn of<'a>(packing: impl Into<Packing<'a>>) -> Held {
+        let placement = Placement::of(packing);
+        let names = placement.records.iter().map(|record| record.decl.name.clone());
+        let records = names.enumerate().map(|(index, name)| (name, index)).collect();
+        let buffers = placement.buffers.iter().map(|_| None).collect();
+        Held { placement, records, buffers }
+    }
+
+    /// A record by name.
+    fn record(&self, name: &str) -> Option<&PackedRecord> {
+        self.records.get(name).map(|index| &self.placement.records[*index])
+    }
+
+    /// The components that are there.
+    fn resident(&self) -> impl Iterator<Item = Component> {
+        let there = self.placement.buffers.iter().zip(&self.buffers).filter(|(_, buffer)| buffer.is_some());
+        there.map(|((component, _), _)| *component)
+    }
+
+    fn take(&mut self, context: &Context, components: Components) {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
+        for ((component, bytes), buffer) in self.placement.buffers.iter().zip(&mut self.buffers) {
+            if components.contains(*component) && buffer.is_none() {
+                *buffer = Some(context.buffer("weights", *bytes, usage));
+            }
+        }
+    }
+
+    fn leave(&mut self, context: &Context, components: Components) {
+        for ((component, _), buffer) in self.placement.buffers.iter().zip(&mut self.buffers) {
+            if components.contains(*component)
+                && let Some(buffer) = buffer.take()
+            {
+                context.forget(&buffer);
+            }
+        }
+    }
 }
 
 impl Weights {
@@ -28,67 +77,63 @@ impl Weights {
 
     /// The same while all of them are away.
     pub fn away<'a>(context: &Context, packing: impl Into<Packing<'a>>) -> Weights {
-        Weights::placed(context, Placement::of(packing))
+        Weights { context: context.clone(), stored: Held::of(packing), wider: Box::default() }
     }
 
     /// No weights, for plans that read none.
     pub fn none(context: &Context) -> Weights {
-        Weights::placed(context, Placement::default())
-    }
-
-    fn placed(context: &Context, placement: Placement) -> Weights {
-        let names = placement.records.iter().map(|record| record.decl.name.clone());
-        let records = names.enumerate().map(|(index, name)| (name, index)).collect();
-        let buffers = placement.buffers.iter().map(|_| None).collect();
-        Weights { context: context.clone(), placement, records, buffers }
+        Weights { context: context.clone(), stored: Held::default(), wider: Box::default() }
     }
 
     /// Bytes of each component, there or away.
     pub fn sizes(&self) -> Sizes {
-        self.placement.sizes()
+        self.stored.placement.sizes().and(&self.wider.placement.sizes())
     }
 
     /// The components that are there.
     pub fn resident(&self) -> Components {
-        let there = self.placement.buffers.iter().zip(&self.buffers).filter(|(_, buffer)| buffer.is_some());
-        there.map(|((component, _), _)| *component).collect()
+        self.stored.resident().collect()
     }
 
     /// Empty buffers for components that are away.
     pub fn take(&mut self, components: Components) {
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST;
-        for ((component, bytes), buffer) in self.placement.buffers.iter().zip(&mut self.buffers) {
-            if components.contains(*component) && buffer.is_none() {
-                *buffer = Some(self.context.buffer("weights", *bytes, usage));
-            }
-        }
+        self.stored.take(&self.context, components);
+        self.wider.take(&self.context, components);
+    }
+
+    /// From now on these records are read in their wider type, which [`take`](Weights::take) makes room for and
+    /// [`merge`](Weights::merge) fills; those before go. Nothing that is still to run may be bound to any of both.
+    pub fn widen(&mut self, wider: &Wider) {
+        self.wider.leave(&self.context, self.wider.placement.sizes().components());
+        *self.wider = Held::of(wider);
+    }
+
+    /// Whether a record is read in its wider type.
+    pub fn is_wider(&self, name: &str) -> bool {
+        self.wider.records.contains_key(name)
     }
 
     /// Room for weights that begin as those before: what both have stays, what is new is empty, what only those before had
     /// goes.
     pub fn reshape<'a>(&mut self, packing: impl Into<Packing<'a>>) {
-        let mut other = Weights::away(&self.context, packing);
-        let kept = self.placement.buffers.iter().zip(&mut self.buffers);
+        let mut other = Held::of(packing);
+        let before = self.stored.placement.sizes().components();
+        let kept = self.stored.placement.buffers.iter().zip(&mut self.stored.buffers);
         for ((to, placed), (from, buffer)) in other.buffers.iter_mut().zip(&other.placement.buffers).zip(kept)
         {
             if placed == from {
                 *to = buffer.take();
             }
         }
-        let new = other.sizes().components().without(self.sizes().components());
-        other.take(new);
-        *self = other;
+        other.take(&self.context, other.placement.sizes().components().without(before));
+        self.stored.leave(&self.context, before);
+        self.stored = other;
     }
 
     /// Lets go of components. Nothing that is still to run may be bound to them.
     pub fn leave(&mut self, components: Components) {
-        for ((component, _), buffer) in self.placement.buffers.iter().zip(&mut self.buffers) {
-            if components.contains(*component)
-                && let Some(buffer) = buffer.take()
-            {
-                self.context.forget(&buffer);
-            }
-        }
+        self.stored.leave(&self.context, components);
+        self.wider.leave(&self.context, components);
     }
 
     /// Bytes of the packed model, by component.
@@ -99,7 +144,7 @@ impl Weights {
         bytes: &'a Bytes<'a>,
     ) -> Result<impl Iterator<Item = (Component, Bytes<'a>)>> {
         let pieces = self.pieces(slab, offset, bytes)?;
-        Ok(pieces.map(move |(piece, bytes)| (self.placement.buffers[piece.buffer].0, bytes)))
+        Ok(pieces.map(move |(piece, bytes)| (self.stored.placement.buffers[piece.buffer].0, bytes)))
     }
 
     fn pieces<'a>(
@@ -109,7 +154,7 @@ impl Weights {
         bytes: &'a Bytes<'a>,
     ) -> Result<impl Iterator<Item = (Piece, Bytes<'a>)>> {
         let missing = || Error::Gpu { message: format!("weights have no slab {slab}") };
-        let pieces = self.placement.pieces(slab, offset, bytes.len() as u64).ok_or_else(missing)?;
+        let pieces = self.stored.placement.pieces(slab, offset, bytes.len() as u64).ok_or_else(missing)?;
         Ok(pieces.map(|piece| {
             let from = piece.from as usize;
             let taken = bytes.part(from..from + piece.len as usize);
@@ -121,20 +166,29 @@ impl Weights {
     /// left out.
     pub fn write(&self, slab: usize, offset: u64, bytes: &Bytes<'_>) -> Result<()> {
         for (piece, bytes) in self.pieces(slab, offset, bytes)? {
-            if let Some(buffer) = &self.buffers[piece.buffer] {
+            if let Some(buffer) = &self.stored.buffers[piece.buffer] {
                 self.context.write_bytes(buffer, piece.to, &bytes)?;
             }
         }
         Ok(())
     }
 
-    /// A record by name, with its offsets in the buffer that it lies in.
-    pub fn record(&self, name: &str) -> Result<&PackedRecord> {
-        let missing = || Error::Gpu { message: format!("the model has no weight {name}") };
-        self.records.get(name).map(|index| &self.placement.records[*index]).ok_or_else(missing)
+    /// Writes a record's bytes where it is read; not where its component is away.
+    pub(super) fn write_record(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let record = self.record(name)?;
+        match self.buffer(record) {
+            Ok(buffer) => self.context.write_bytes(buffer, record.values.offset, &Bytes::Slice(bytes)),
+            Err(_) => Ok(()),
+        }
     }
 
-    /// The type a weight is stored in, for [`lower`](crate::plan::lower); one that is missing fails when it is bound.
+    /// A record by name as it is read, with its offsets in the buffer that it lies in.
+    pub fn record(&self, name: &str) -> Result<&PackedRecord> {
+        let missing = || Error::Gpu { message: format!("the model has no weight {name}") };
+        self.wider.record(name).or_else(|| self.stored.record(name)).ok_or_else(missing)
+    }
+
+    /// The type a weight is read in, for [`lower`](crate::plan::lower); one that is missing fails when it is bound.
     pub fn stored_type(&self, decl: &WeightDecl) -> WeightType {
         self.record(&decl.name).map_or(WeightType::F32, |record| record.weight_type)
     }
@@ -145,14 +199,17 @@ impl Weights {
 
     /// The buffer that a record lies in.
     pub(super) fn buffer(&self, record: &PackedRecord) -> Result<&wgpu::Buffer> {
-        let away = || Error::Gpu { message: format!("the weight {} is not on the device", record.decl.name) };
-        self.buffers[record.slab].as_ref().ok_or_else(away)
+        let name = &record.decl.name;
+        let held = if self.is_wider(name) { &self.wider } else { &self.stored };
+        let away = || Error::Gpu { message: format!("the weight {name} is not on the device") };
+        held.buffers[record.slab].as_ref().ok_or_else(away)
     }
 }
 
 impl Drop for Weights {
     fn drop(&mut self) {
-        self.buffers.iter().flatten().for_each(|buffer| self.context.forget(buffer));
+        let all = self.stored.buffers.iter().chain(&self.wider.buffers);
+        all.flatten().for_each(|buffer| self.context.forget(buffer));
     }
 }
 
@@ -244,26 +301,17 @@ impl Memory {
         self.externals.get(&outside).map(wgpu::Buffer::size)
     }
 
-    /// Every external value.
-    pub fn outsides(&self) -> impl Iterator<Item = Outside> {
-        self.externals.keys().copied()
-    }
-
-    /// Copies external values, from one to the other of each pair.
-    pub fn copy(&self, pairs: impl Iterator<Item = (Outside, Outside)>) -> Result<()> {
-        let mut encoder = self.context.encoder();
-        for (from, to) in pairs {
-            let (from, to) = (self.external(from)?, self.external(to)?);
-            encoder.copy_buffer_to_buffer(from, 0, to, 0, from.size().min(to.size()));
-        }
-        self.context.submit(encoder);
-        Ok(())
-    }
-
     pub(super) fn external(&self, outside: Outside) -> Result<&wgpu::Buffer> {
         self.externals
             .get(&outside)
             .ok_or_else(|| Error::Gpu { message: format!("no {outside} on the device") })
+    }
+
+    /// Of how many texts that take turns a value has keys and values: 1 where there is no other.
+    pub(super) fn turns(&self, outside: Outside) -> usize {
+        let has =
+            |text: &usize| outside.waiting(*text).is_some_and(|other| self.externals.contains_key(&other));
+        1 + (1..).take_while(has).count()
     }
 
     pub(super) fn slab(&self, index: usize) -> &wgpu::Buffer {

@@ -6,20 +6,25 @@ use super::Weights;
 use super::executable::{pass, range};
 use crate::error::Result;
 use crate::kernels::{Kernel, low_rank_merge};
-use crate::weights::{Bytes, LowRank, Merged, PackedRecord};
+use crate::weights::{LowRank, Merged, PackedRecord};
 
 impl Weights {
-    /// Writes a record, given as it is stored, with networks merged into it: products of narrow matrices are added by the device,
-    /// everything else by the processor.
+    /// Writes a record, given as it is stored, with networks merged into it, in its wider type where it is read in that: products
+    /// of narrow matrices are added by the device, everything else by the processor.
     pub fn merge(&self, merged: &Merged, record: &PackedRecord, bytes: &[u8]) -> Result<()> {
-        let write = |bytes| self.write(record.slab, record.values.offset, &Bytes::Slice(bytes));
-        match merged.low_rank(record)? {
-            Some(products) => {
-                write(bytes)?;
-                products.iter().try_for_each(|product| self.add(&record.decl.name, product))
-            }
-            None => write(&merged.merged(record, bytes)?),
+        let name = &record.decl.name;
+        let wider = record.wider().filter(|_| self.is_wider(name));
+        let Some(products) = merged.low_rank(wider.as_ref().unwrap_or(record))? else {
+            return match wider {
+                Some(_) => self.write_record(name, &merged.merged_wider(record, bytes)?),
+                None => self.write_record(name, &merged.merged(record, bytes)?),
+            };
+        };
+        match wider {
+            Some(_) => self.write_record(name, &record.widened(bytes)?)?,
+            None => self.write_record(name, bytes)?,
         }
+        products.iter().try_for_each(|product| self.add(name, product))
     }
 
     /// Adds a product to a record, after everything that was asked of the device before; not where its component is away, as

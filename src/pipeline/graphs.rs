@@ -255,13 +255,13 @@ pub fn prepare_params(config: &ModelConfig, [pixels, copies]: [usize; 2], scale:
     }
 }
 
-/// Where keys and values of a part's texts wait for their turns, beside its result; nothing of it computes with them.
+/// Where keys and values of a part's texts are that take turns behind the first one, whose are the part's result.
 pub fn waiting(key: Key, outside: Outside) -> impl Iterator<Item = Outside> {
     let states = match key {
         Key::KeysValues { states, .. } | Key::ControlKeysValues { states, .. } if states > 1 => states,
         _ => 0,
     };
-    (0..states).filter_map(move |text| outside.waiting(text))
+    (1..states).filter_map(move |text| outside.waiting(text))
 }
 
 /// The parameters of what the sampler makes of an evaluation; `input_scale_next` prepares the next input of the denoiser.

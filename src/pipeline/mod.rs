@@ -18,6 +18,8 @@
 //! - [`recall`]: a picture's metadata back into settings;
 //! - [`stages`]: one stage at a time, for tests and tools.
 
+#[cfg(test)]
+mod behaviour;
 mod canvas;
 mod common;
 mod conditioning;

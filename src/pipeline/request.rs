@@ -498,6 +498,8 @@ pub struct Stats {
     pub gpu_bytes: u64,
     /// The most that was in use at once during the run, weights included.
     pub gpu_peak_bytes: u64,
+    /// Of it, records of five and four bits in eight, in which LoRAs are merged into them.
+    pub widened_bytes: u64,
 }
 
 /// Intermediate values by name: shape and f32 values, pictures and latents as `[N, C, H, W]`.

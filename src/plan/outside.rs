@@ -23,7 +23,7 @@ pub enum Outside {
         control: usize,
         index: usize,
     },
-    /// Keys and values of one of several texts that take turns, put by until its turn comes.
+    /// Keys and values of one of several texts that take turns, behind the first, whose are where one alone has them.
     WaitingKeysValues {
         text: usize,
         index: usize,
@@ -107,7 +107,7 @@ pub enum Outside {
 }
 
 impl Outside {
-    /// Where keys and values wait that belong to a text's turn; `None` for any other value.
+    /// Where keys and values are of a text that takes turns with others, counted from 1 behind the first; `None` for any other value.
     pub fn waiting(self, text: usize) -> Option<Outside> {
         match self {
             Outside::KeysValues(index) => Some(Outside::WaitingKeysValues { text, index }),

@@ -93,6 +93,7 @@ impl Made {
                 new_bind_groups_per_step: stats.new_bind_groups_per_step,
                 gpu_bytes: stats.gpu_bytes,
                 gpu_peak_bytes: stats.gpu_peak_bytes,
+                widened_bytes: stats.widened_bytes,
                 wasm_heap_bytes: 0.0,
             },
         };

@@ -169,6 +169,7 @@ pub(super) struct Stats {
     pub new_bind_groups_per_step: f64,
     pub gpu_bytes: u64,
     pub gpu_peak_bytes: u64,
+    pub widened_bytes: u64,
     pub wasm_heap_bytes: f64,
 }
 

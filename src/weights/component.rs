@@ -167,6 +167,12 @@ impl Sizes {
         Component::all().filter(|component| self.of(*component) > 0).collect()
     }
 
+    /// Those of these and of others beside them.
+    pub fn and(mut self, others: &Sizes) -> Sizes {
+        self.0.iter_mut().zip(others.0).for_each(|(bytes, more)| *bytes += more);
+        self
+    }
+
     /// Of all components.
     pub fn total(&self) -> u64 {
         self.0.iter().sum()

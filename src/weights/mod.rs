@@ -57,7 +57,9 @@ pub use embedding::{MAX_EMBEDDING, MAX_VECTORS, read_embedding};
 pub use header::{Header, OtherTensor, Parse, TensorInfo};
 pub use joined::{AutoencoderFiles, Gathered, Given, Joined, autoencoder_in, joined};
 pub use license::License;
-pub use lora::{AboutLora, Asked, During, LoraFile, LowRank, Merged, Merging, Moment, Passing, Strength};
+pub use lora::{
+    AboutLora, Asked, During, LoraFile, LowRank, Merged, Merging, Moment, Passing, Strength, Wider,
+};
 pub use names::canonical;
 pub use pack::{PackedBytes, Packer, Sink};
 pub use packed::{

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use opengen::kernels::WeightType;
 use opengen::pipeline::engine::Engine;
 use opengen::pipeline::graphs::Shape;
 use opengen::pipeline::{Cancel, Dump, Pipeline, Request};
@@ -96,6 +97,77 @@ fn what_is_merged_on_the_device_is_what_is_merged_before_and_goes_again() {
     let error = block_on(lone.merge(merged(&[0.7]), &Cancel::default())).expect_err("refused");
     assert!(error.to_string().contains("not stored"), "{error}");
     assert_eq!(draw(&mut lone), plain);
+}
+
+/// What lies in five and four bits is read in eight while something is merged into it: where the model stays, within a limit that
+/// has room for it, and on the processor. Where there is no room it stays in its own type, which is said.
+#[test]
+fn few_bits_are_merged_in_more_where_there_is_room() {
+    let Some(tier) = own_tiers().next() else { return };
+    let packed = Rc::new(Packed::of(&mini(), Some(WeightType::Q4)));
+    let manifest = &packed.manifest;
+    let request =
+        Request { steps: 2, guidance: 2.0, width: 64, height: 64, preview_every: 0, ..mini_request() };
+    let strength = Strength::of(0.2);
+    let merged = |strength: &Strength| {
+        let asked = Asked { strength: strength.clone(), ..lora(manifest, 0.0) };
+        Rc::new(Merged::for_packed(vec![asked], manifest).expect("fits"))
+    };
+    let merge = |pipeline: &mut Pipeline, strength: &Strength| {
+        block_on(pipeline.merge(merged(strength), &Cancel::default())).expect("merged");
+    };
+    // Behind each step, and what was said.
+    let latents = |pipeline: &mut Pipeline| {
+        let (mut dump, cancel) = (Dump::default(), Cancel::default());
+        let mut quiet = |_| {};
+        let made = block_on(pipeline.generate_with(&request, &mut quiet, &cancel, Some(&mut dump)));
+        (["latents.1", "latents.2"].map(|name| dump.0[name].1.clone()), made.expect("a picture").notices)
+    };
+    let bytes = |pipeline: &mut Pipeline| {
+        let Engine::Gpu(engine) = pipeline.engine() else { panic!("not on the device") };
+        engine.used().bytes
+    };
+    let narrow = latents(&mut unlimited(tier, &changed(&packed, &merged(&strength)))).0;
+
+    let mut there = unlimited(tier, &packed);
+    there.set_stock(Box::new(Shelf::of(&packed)));
+    let plain = latents(&mut there);
+    let before = bytes(&mut there);
+    merge(&mut there, &strength);
+    let widened = there.widened().expect("narrow records");
+    assert!(widened.has_room && widened.records > 8, "{widened:?}");
+    let (expected, notices) = latents(&mut there);
+    assert!(expected[1] != narrow[1] && expected[1] != plain.0[1] && notices.is_empty(), "{notices:?}");
+    assert!(bytes(&mut there) >= before + widened.bytes);
+    let mut cpu = Pipeline::on_cpu(manifest.clone(), packed.slabs.clone()).expect("a model");
+    cpu.set_stock(Box::new(Shelf::of(&packed)));
+    merge(&mut cpu, &strength);
+    assert_eq!(cpu.widened(), Some(widened));
+    let mut report = tier.report();
+    report.compare("as on the processor", &expected[1], &latents(&mut cpu).0[1]);
+
+    let limit = least(tier, manifest, shape(&request, manifest));
+    let (mut wide, _) = within(tier, &packed, limit + widened.bytes);
+    let (mut tight, _) = within(tier, &packed, limit);
+    // In the second step, and in the UNet alone.
+    let late =
+        Strength { text: 0.0, during: During { start: Moment::of(2.0), end: None }, ..strength.clone() };
+    for (what, pipeline) in [("there", &mut there), ("wide", &mut wide), ("tight", &mut tight)] {
+        merge(pipeline, &strength);
+        let (found, notices) = latents(pipeline);
+        let has_room = what != "tight";
+        assert_eq!(found[1] == expected[1], has_room, "{what}");
+        assert_eq!(pipeline.widened().map(|widened| widened.has_room), Some(has_room), "{what}");
+        assert_eq!(notices.iter().any(|notice| notice.contains("no room")), !has_room, "{notices:?}");
+        merge(pipeline, &late);
+        let (found, _) = latents(pipeline);
+        report.compare(&format!("{what}, before it counts"), &found[0], &plain.0[0]);
+        assert!(found[1] != plain.0[1], "{what}");
+        block_on(pipeline.merge(Rc::default(), &Cancel::default())).expect("merged");
+        assert!(latents(pipeline) == plain && pipeline.widened().is_none(), "{what}, without");
+    }
+    report.finish();
+    assert_eq!(bytes(&mut there), before);
 }
 
 /// Where memory goes with the weights and where it stays, a run that changes them on its way ends the same, and as on the

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use opengen::config::{ModelConfig, PredictionType};
 use opengen::error::{Error, Result};
 use opengen::gpu::{Context, Options};
+use opengen::pipeline::engine::Widened;
 use opengen::pipeline::stock::Files;
 use opengen::pipeline::{Cancel, Defaults, Pipeline, Request, Tiling};
 use opengen::prompt::{Dialect, Emphasis};
 use opengen::sample::{NoiseSource, SamplerOptions};
 use opengen::weights::packed::LayoutOptions;
 use opengen::weights::{
-    Bytes, ControlPart, ControlSource, LoraOption, Manifest, Merged, ModelSource, OpenOptions, Unused, load,
-    stream,
+    Bytes, ControlPart, ControlSource, LoraOption, Manifest, Merged, ModelSource, OpenOptions, Unused, Wider,
+    load, stream,
 };
 
 use crate::models;
@@ -51,8 +52,15 @@ impl Known {
     }
 
     pub fn options(&self) -> OpenOptions {
-        let loras = if self.merges_late() { Vec::new() } else { self.loras.clone() };
-        OpenOptions { prediction: self.prediction, vae: self.vae.clone(), loras }
+        if self.merges_late() {
+            self.unmerged()
+        } else {
+            OpenOptions { loras: self.loras.clone(), ..self.unmerged() }
+        }
+    }
+
+    fn unmerged(&self) -> OpenOptions {
+        OpenOptions { prediction: self.prediction, vae: self.vae.clone(), loras: Vec::new() }
     }
 }
 
@@ -175,21 +183,41 @@ pub async fn ready(
     options: &Options,
     (cpu, memory): (bool, Option<u64>),
 ) -> Result<Pipeline> {
+    // What lies in few bits is read in more while something is merged into it, where there is room: of that the pipeline knows.
+    let (own, ..) = steered(source, Vec::new())?;
+    let is_narrow = !Wider::of(source.merged(), &own).is_empty();
+    let plain = is_narrow.then(|| open_quietly(name, &known.unmerged())).transpose()?;
+    let source = plain.as_ref().unwrap_or(source);
     let mut pipeline = match memory {
         _ if cpu => steered_on_cpu(source, controls)?,
-        Some(bytes) => within(open_quietly(name, &known.options())?, controls, options, bytes).await?,
+        Some(bytes) => {
+            let options_of = if is_narrow { known.unmerged() } else { known.options() };
+            within(open_quietly(name, &options_of)?, controls, options, bytes).await?
+        }
         None => steered_on_gpu(source, controls, options).await?,
     };
-    if known.merges_late() {
-        let source = open_quietly(name, &known.options())?;
-        let (own, ..) = steered(&source, Vec::new())?;
+    if is_narrow || known.merges_late() {
+        let source = open_quietly(name, &known.unmerged())?;
         let asked = known.loras.iter().map(LoraOption::open).collect::<Result<_>>()?;
         let merged = Merged::for_packed(asked, &own)?;
-        tell_merged(&merged);
+        if !is_narrow {
+            tell_merged(&merged);
+        }
         pipeline.set_stock(Box::new(Files::new(source, own, Vec::new())));
         pipeline.merge(merged.into(), &Cancel::default()).await?;
+        tell_widened(&pipeline);
     }
     Ok(pipeline)
+}
+
+/// What few bits take while something is merged into them.
+fn tell_widened(pipeline: &Pipeline) {
+    if let Some(Widened { records, bytes, has_room: true }) = pipeline.widened() {
+        let bytes = bytes as f64 / 1e6;
+        eprintln!(
+            "note: {records} weights of five and four bits that it changes are read in eight: {bytes:.1} MB more, if there is room"
+        );
+    }
 }
 
 /// What is merged into a model, with its files or once it was loaded.

@@ -6,7 +6,7 @@ use std::pin::Pin;
 
 use web_time::{Duration, Instant};
 
-use super::{Copy, Network, Pixels};
+use super::{Network, Pixels};
 use crate::config::ModelConfig;
 use crate::cpu::{Executable, Memory, Weights};
 use crate::error::{Error, Result};
@@ -176,15 +176,8 @@ impl CpuEngine {
         values.get(..len).map(<[f32]>::to_vec).ok_or_else(short)
     }
 
-    pub(super) fn copy_text(&mut self, text: usize, copy: Copy) -> Result<()> {
-        let memory = &mut self.prepared()?.memory;
-        let pairs: Vec<_> =
-            memory.outsides().filter_map(|outside| Some((outside, outside.waiting(text)?))).collect();
-        for (now, waiting) in pairs {
-            let (from, to) = copy.ends(now, waiting);
-            let values = memory.read(from)?.to_vec();
-            memory.write(to, &values)?;
-        }
+    pub(super) fn turn_to(&mut self, text: usize) -> Result<()> {
+        self.prepared()?.memory.turn_to(text);
         Ok(())
     }
 

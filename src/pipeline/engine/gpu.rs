@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::decode::Decoder;
 use super::prepared::{Built, Maker, Prepared, Within};
-use super::within::{Limit, PhasedRun};
-use super::{Copy, Held, Network, Pixels, Used};
+use super::within::Limit;
+use super::{Held, Network, Pixels, Used};
 use crate::config::{ControlNetConfig, ModelConfig};
 use crate::error::{Error, Result};
 use crate::gpu::{Context, Executable, Memory, Readback, Weights};
@@ -16,25 +16,28 @@ use crate::kernels::{Circular, Elem, prepare, rgba, step};
 use crate::model::autoencoder;
 use crate::pipeline::graphs::{Key, Shape};
 use crate::pipeline::layout::{from_bytes, to_bytes};
-use crate::pipeline::plans::plan_of;
 use crate::pipeline::request::Cancel;
 use crate::pipeline::residency::{Residency, Stage};
 use crate::pipeline::stages::Stages;
 use crate::pipeline::stock::Stock;
 use crate::plan::{ElemKind, Graph, MemoryLimits, Outside, Target, lower};
-use crate::weights::{Bytes, Component, Components, Manifest, Merged, PackedRecord};
+use crate::weights::{Bytes, Component, Components, Manifest, Merged, PackedRecord, Wider};
 
 /// Weights and memory on their way. A value of its own, since what awaits it would otherwise hold all of its states.
 type Moving<'a> = Pin<Box<dyn Future<Output = Result<()>> + 'a>>;
 
 /// A model on the device, ready for prompts once its weights are written.
 pub struct GpuEngine {
-    context: Context,
-    config: ModelConfig,
-    weights: Weights,
-    prepared: Option<Prepared>,
-    built: Built,
-    limit: Option<Limit>,
+    pub(super) context: Context,
+    pub(super) config: ModelConfig,
+    pub(super) weights: Weights,
+    pub(super) prepared: Option<Prepared>,
+    pub(super) built: Built,
+    pub(super) limit: Option<Limit>,
+    /// Whose keys and values are made and read, of texts that take turns.
+    text: usize,
+    /// Records that are to be read in a wider type.
+    pub(super) wider: Wider,
 }
 
 impl GpuEngine {
@@ -52,7 +55,8 @@ impl GpuEngine {
 
     fn over(context: Context, manifest: &Manifest, weights: Weights, limit: Option<Limit>) -> GpuEngine {
         let config = manifest.config.clone();
-        GpuEngine { context, config, weights, prepared: None, built: Built::new(), limit }
+        let wider = Wider::default();
+        GpuEngine { context, config, weights, prepared: None, built: Built::new(), limit, text: 0, wider }
     }
 
     /// The device and the model's weights, all of which are there: only without a limit of memory they are.
@@ -164,35 +168,6 @@ impl GpuEngine {
         Ok(self.prepared.insert(prepared))
     }
 
-    /// Decides the phases of runs of a shape; refuses a shape that does not keep the limit, and stays as it was.
-    fn plan_phases(&mut self, shape: Shape) -> Result<()> {
-        let GpuEngine { context, config, weights, built, limit, .. } = self;
-        let Some(limit) = limit.as_mut() else { return Ok(()) };
-        if limit.run.as_ref().is_some_and(|run| run.shape == shape) {
-            return Ok(());
-        }
-        let within = |target: Target| -> Result<_> {
-            let mut planned = Vec::new();
-            for key in shape.keys(config) {
-                planned.push((key, plan_of(config, key, target, &|decl| weights.stored_type(decl))?));
-            }
-            let parts: Vec<_> = planned.iter().map(|(key, plan)| (*key, plan)).collect();
-            let residency = Residency::of_run(config, &parts, &weights.sizes(), limit.bytes);
-            Ok((planned, residency))
-        };
-        let [fast, small] = context.target().from_fast_to_small();
-        let (mut planned, mut residency) = within(fast)?;
-        if residency.check().is_err() {
-            (planned, residency) = within(small)?;
-        }
-        residency.check()?;
-        for (key, _) in &planned {
-            built.entry(key.network()).or_default()[0] += 1;
-        }
-        limit.run = Some(PhasedRun { shape, planned, residency, phase: None });
-        Ok(())
-    }
-
     /// Lets go of what a phase has no use for, then takes what it needs. A phase that could not begin leaves nothing half done.
     fn begin<'a>(&'a mut self, phase: usize, cancel: &'a Cancel) -> Moving<'a> {
         Box::pin(async move {
@@ -274,13 +249,19 @@ impl GpuEngine {
         cancel: &'a Cancel,
     ) -> Moving<'a> {
         Box::pin(async move {
-            let Some(limit) = &mut self.limit else { return Ok(()) };
+            let Some(bytes) = self.limit.as_ref().map(|limit| limit.bytes) else { return Ok(()) };
             let target = Target { elem, ..self.context.target() };
-            let plan = lower(&graph(target.limits), target, &|decl| self.weights.stored_type(decl))?;
-            let residency =
-                Residency::of(vec![Stage::alone(name, &plan)], &self.weights.sizes(), limit.bytes);
+            let alone = |weights: &Weights| -> Result<Residency> {
+                let plan = lower(&graph(target.limits), target, &|decl| weights.stored_type(decl))?;
+                Ok(Residency::of(vec![Stage::alone(name, &plan)], &weights.sizes(), bytes))
+            };
+            let mut residency = alone(&self.weights)?;
+            if !self.wider.is_empty() && residency.check().is_err() {
+                self.settle(false);
+                residency = alone(&self.weights)?;
+            }
             residency.check()?;
-            if let Some(run) = &mut limit.run {
+            if let Some(run) = self.limit.as_mut().and_then(|limit| limit.run.as_mut()) {
                 run.phase = None;
             }
             self.prepared = None;
@@ -341,10 +322,8 @@ impl GpuEngine {
         Ok(from_bytes(&readback.read(memory).await?, elem))
     }
 
-    pub(super) fn copy_text(&self, text: usize, copy: Copy) -> Result<()> {
-        let memory = &self.prepared()?.memory;
-        let pairs = memory.outsides().filter_map(|outside| Some((outside, outside.waiting(text)?)));
-        memory.copy(pairs.map(|(now, waiting)| copy.ends(now, waiting)))
+    pub(super) fn turn_to(&mut self, text: usize) {
+        self.text = text;
     }
 
     /// Begins the phase of a network, where there are phases.
@@ -357,7 +336,9 @@ impl GpuEngine {
 
     pub(super) async fn run(&mut self, network: Network, cancel: &Cancel) -> Result<()> {
         self.enter(network, cancel).await?;
-        self.prepared()?.executable(network)?.run(&|| cancel.is_cancelled()).await
+        let executable = self.prepared()?.executable(network)?;
+        executable.turn_to(self.text);
+        executable.run(&|| cancel.is_cancelled()).await
     }
 
     pub(super) async fn first_input(&self, params: prepare::Params) -> Result<()> {

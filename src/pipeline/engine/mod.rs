@@ -11,6 +11,7 @@ mod prepared;
 #[cfg(feature = "gpu")]
 mod within;
 
+use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -27,7 +28,7 @@ use super::stages::Stages;
 use crate::error::{Error, Result};
 use crate::kernels::{prepare, step};
 use crate::plan::{Graph, MemoryLimits, Outside};
-use crate::weights::{Manifest, Merged, PackedRecord};
+use crate::weights::{Manifest, Merged, PackedRecord, Wider};
 
 /// A model ready to compute, and what was prepared for the last run.
 pub enum Engine {
@@ -60,25 +61,31 @@ pub struct Used {
     pub dispatches_per_evaluation: usize,
 }
 
-/// Values of a run, each as it was.
-pub(super) type Held = Vec<(Outside, Vec<f32>)>;
-
-/// Which way keys and values go between where the denoiser reads them and where they wait.
-#[derive(Clone, Copy)]
-enum Copy {
-    ToWaiting,
-    FromWaiting,
+/// Records of five and four bits that networks change, to be read in a wider type.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Widened {
+    pub records: usize,
+    /// What they take in that, beside the model.
+    pub bytes: u64,
+    /// Else they are rounded by chance in their own.
+    pub has_room: bool,
 }
 
-impl Copy {
-    /// From where to where.
-    fn ends(self, now: Outside, waiting: Outside) -> (Outside, Outside) {
-        match self {
-            Copy::ToWaiting => (now, waiting),
-            Copy::FromWaiting => (waiting, now),
-        }
+impl Widened {
+    /// Of what drowns where there is no room.
+    pub(super) fn notice(&self) -> Option<String> {
+        let Widened { records, bytes, has_room } = self;
+        let message = format!(
+            "{records} weights of five and four bits that the LoRA changes would take {:.1} MB more in eight bits, for which there is \
+             no room: what it changes by less than a step of theirs is rounded up or down by chance",
+            *bytes as f64 / 1e6
+        );
+        (!has_room).then_some(message)
     }
 }
+
+/// Values of a run, each as it was.
+pub(super) type Held = Vec<(Outside, Vec<f32>)>;
 
 impl Engine {
     /// Whether networks are merged when weights come to the device, as within a limit of memory: the `wanted` records, which
@@ -100,13 +107,43 @@ impl Engine {
         }
     }
 
+    /// From now on what networks change in any step is read in a wider type where it lies in five or four bits, if there is room.
+    /// Gives the records that are read elsewhere by that, or in another type: nothing of them is there yet.
+    pub(super) async fn widen(&mut self, merged: &Merged, manifest: &Manifest) -> Result<BTreeSet<String>> {
+        match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.widen(Wider::of(merged, manifest)).await,
+            // What is merged takes the place of what was.
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(_) => {
+                let _ = (merged, manifest);
+                Ok(BTreeSet::new())
+            }
+        }
+    }
+
+    /// What is to be read in a wider type, if anything is, and whether there is room for it.
+    pub(super) fn widened(&self, merged: &Merged, manifest: &Manifest) -> Option<Widened> {
+        let (wider, has_room) = match self {
+            #[cfg(feature = "gpu")]
+            Engine::Gpu(engine) => engine.widened(),
+            #[cfg(feature = "cpu")]
+            Engine::Cpu(_) => (&Wider::of(merged, manifest), true),
+        };
+        let widened = Widened { records: wider.len(), bytes: wider.bytes(), has_room };
+        (!wider.is_empty()).then_some(widened)
+    }
+
     /// Networks merged into a record, given as it is stored, from its first value to its last scale.
     pub(super) fn merge(&mut self, merged: &Merged, record: &PackedRecord, bytes: &[u8]) -> Result<()> {
         match self {
             #[cfg(feature = "gpu")]
             Engine::Gpu(engine) => engine.merge(merged, record, bytes),
             #[cfg(feature = "cpu")]
-            Engine::Cpu(engine) => engine.replace(record, &merged.merged(record, bytes)?),
+            Engine::Cpu(engine) => match record.wider().filter(|_| merged.touches(record)) {
+                Some(wider) => engine.replace(&wider, &merged.merged_wider(record, bytes)?),
+                None => engine.replace(record, &merged.merged(record, bytes)?),
+            },
         }
     }
 
@@ -201,22 +238,16 @@ impl Engine {
         }
     }
 
-    /// Puts keys and values by that were just made, until the turn of their text comes.
-    pub fn keep_text(&mut self, text: usize) -> Result<()> {
-        self.copy_text(text, Copy::ToWaiting)
-    }
-
-    /// Lets the denoiser read the keys and values of a text whose turn has come.
-    pub fn use_text(&mut self, text: usize) -> Result<()> {
-        self.copy_text(text, Copy::FromWaiting)
-    }
-
-    fn copy_text(&mut self, text: usize, copy: Copy) -> Result<()> {
+    /// From now on the keys and values that are made and read are those of a text whose turn it is. Nothing is moved.
+    pub fn turn_to(&mut self, text: usize) -> Result<()> {
         match self {
             #[cfg(feature = "gpu")]
-            Engine::Gpu(engine) => engine.copy_text(text, copy),
+            Engine::Gpu(engine) => {
+                engine.turn_to(text);
+                Ok(())
+            }
             #[cfg(feature = "cpu")]
-            Engine::Cpu(engine) => engine.copy_text(text, copy),
+            Engine::Cpu(engine) => engine.turn_to(text),
         }
     }
 

@@ -62,6 +62,9 @@ impl Prepared {
         old: Option<Prepared>,
         built: &mut Built,
     ) -> Result<Prepared> {
+        // What reads the text is bound to that of every turn.
+        let has_turned = old.as_ref().is_some_and(|old| old.shape.states != shape.states);
+        let reads = |plan: &Plan| plan.externals.iter().any(|external| external.outside.waiting(1).is_some());
         let (mut memory, mut kept) = match old {
             Some(Prepared { memory, parts, .. }) => (memory, parts),
             None => (Memory::empty(maker.context), BTreeMap::new()),
@@ -75,8 +78,9 @@ impl Prepared {
         let shared = maker.within.as_ref().map_or_else(|| Shared::of(&all), |within| within.shared.clone());
         drop(all);
         let misfits = memory.misfits(&shared, maker.within.is_some());
-        let (moved, mut parts): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            kept.into_iter().partition(|(_, part)| misfits.touch(&part.plan));
+        let (moved, mut parts): (BTreeMap<_, _>, BTreeMap<_, _>) = kept
+            .into_iter()
+            .partition(|(_, Part { plan, .. })| misfits.touch(plan) || has_turned && reads(plan));
         plans.extend(moved.into_iter().map(|(network, part)| (network, part.plan)));
         // The old memory goes before the new is taken.
         memory.trim(&misfits);

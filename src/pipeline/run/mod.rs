@@ -17,7 +17,7 @@ use super::canvas::Canvas;
 use super::common::{guided, pictures};
 use super::conditioning::Conditioning;
 use super::control::counting;
-use super::engine::{Engine, Pixels};
+use super::engine::{Engine, Pixels, Widened};
 use super::enlarge::Enlarger;
 use super::graphs::{Controls, Shape};
 use super::layout::{nchw_to_nhwc, nhwc_to_nchw};
@@ -197,6 +197,12 @@ impl Pipeline {
         self.networks.asked()
     }
 
+    /// Of what is merged: records of five and four bits, what they take in a wider type, and whether there is room for that; None
+    /// where nothing lies in so few.
+    pub fn widened(&self) -> Option<Widened> {
+        self.engine.widened(self.merged(), &self.manifest)
+    }
+
     /// Makes the pictures of a request.
     pub async fn generate(
         &mut self,
@@ -246,7 +252,13 @@ impl Pipeline {
         if let Some(canvas) = &canvas {
             images = images.into_iter().map(|image| canvas.finished(image)).collect::<Result<_>>()?;
         }
-        let stats = Stats { gpu_peak_bytes: run.engine.used().peak, ..stats };
+        let widened = run.engine.widened(run.networks.asked(), run.manifest);
+        let stats = Stats {
+            gpu_peak_bytes: run.engine.used().peak,
+            widened_bytes: widened.filter(|widened| widened.has_room).map_or(0, |widened| widened.bytes),
+            ..stats
+        };
+        let of_networks = widened.and_then(|widened| widened.notice());
         let of_mask = canvas.as_ref().and_then(Canvas::notice);
         let of_regions =
             regions::notice(&run.texts.shares, run.shape.copies - 1).filter(|_| !request.regions.is_empty());
@@ -255,6 +267,7 @@ impl Pipeline {
             .into_iter()
             .chain(told)
             .chain(conditioning.notices)
+            .chain(of_networks)
             .chain(of_mask)
             .chain(of_regions)
             .chain(notice)

@@ -38,7 +38,11 @@ impl Networks {
         merged: Rc<Merged>,
         cancel: &Cancel,
     ) -> Result<()> {
-        self.put(engine, manifest, merged.steady().into(), cancel).await?;
+        let widened = engine.widen(&merged, manifest).await;
+        if widened.is_err() {
+            self.broken = true;
+        }
+        self.put(engine, manifest, (merged.steady().into(), widened?), cancel).await?;
         self.asked = merged;
         Ok(())
     }
@@ -56,40 +60,40 @@ impl Networks {
         (i, steps): (usize, usize),
         cancel: &Cancel,
     ) -> Result<()> {
-        self.put(engine, manifest, self.asked.in_step(i, steps).into(), cancel).await
+        self.put(engine, manifest, (self.asked.in_step(i, steps).into(), BTreeSet::new()), cancel).await
     }
 
-    /// Merges these in place of those that are merged now.
+    /// Merges these in place of those that are merged now, and brings records that are `new` where they are read.
     async fn put(
         &mut self,
         engine: &mut Engine,
         manifest: &Arc<Manifest>,
-        merged: Rc<Merged>,
+        (merged, new): (Rc<Merged>, BTreeSet<String>),
         cancel: &Cancel,
     ) -> Result<()> {
         let records = || manifest.records.iter();
-        let new: BTreeSet<String> = records()
+        let changed: BTreeSet<String> = records()
             .filter(|record| merged.touches(record))
             .map(|record| record.decl.name.clone())
             .collect();
         let Networks { stock, now, touched, broken, .. } = self;
         let wanted = |record: &PackedRecord| {
             let name = &record.decl.name;
-            let is_changed = new.contains(name) || touched.contains(name);
-            is_changed && (*broken || !merged.agrees_on(now, record))
+            let is_changed = changed.contains(name) || touched.contains(name);
+            new.contains(name) || is_changed && (*broken || !merged.agrees_on(now, record))
         };
         if records().any(&wanted) && !engine.merges_later(&merged, &wanted, manifest) {
             let stock = stock.as_deref().ok_or_else(away)?;
             let put = put(engine, manifest, (&merged, &wanted), stock, cancel).await;
             if put.is_err() {
                 *broken = true;
-                touched.extend(new);
+                touched.extend(changed.into_iter().chain(new));
                 return put;
             }
             *broken = false;
         }
         *now = merged;
-        self.touched = new;
+        self.touched = changed;
         Ok(())
     }
 }

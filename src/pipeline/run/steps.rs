@@ -59,6 +59,7 @@ impl Run<'_> {
             new_bind_groups_per_step: per_step(end.bind_groups - after_first.bind_groups),
             gpu_bytes: end.bytes,
             gpu_peak_bytes: end.peak,
+            widened_bytes: 0,
         })
     }
 

@@ -59,7 +59,7 @@ impl Run<'_> {
         let state = state_at(&self.texts.times, self.texts.taken);
         self.texts.taken += 1;
         if state != self.texts.now {
-            self.engine.use_text(state)?;
+            self.engine.turn_to(state)?;
             self.texts.now = state;
         }
         Ok(())
@@ -79,7 +79,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Texts that take turns: each text encoder reads all while it is there, then keys and values of each are made and kept.
+    /// Texts that take turns: each text encoder reads all while it is there, then keys and values of each are made where they stay.
     async fn encode_all(&mut self, conditioning: &Conditioning, states: &[Tokens]) -> Result<()> {
         let mut all = vec![Vec::new(); states.len()];
         for index in 0..self.config.texts.len() {
@@ -95,8 +95,8 @@ impl Run<'_> {
             for (index, (_, values)) in encoded.iter().enumerate() {
                 self.engine.write(Outside::Embeddings(index), values)?;
             }
+            self.engine.turn_to(state)?;
             self.read_text().await?;
-            self.engine.keep_text(state)?;
         }
         self.texts.times.clone_from(&conditioning.times);
         self.texts.now = states.len() - 1;
