@@ -123,10 +123,7 @@ fn few_bits_are_merged_in_more_where_there_is_room() {
         let made = block_on(pipeline.generate_with(&request, &mut quiet, &cancel, Some(&mut dump)));
         (["latents.1", "latents.2"].map(|name| dump.0[name].1.clone()), made.expect("a picture").notices)
     };
-    let bytes = |pipeline: &mut Pipeline| {
-        let Engine::Gpu(engine) = pipeline.engine() else { panic!("not on the device") };
-        engine.used().bytes
-    };
+    let bytes = |pipeline: &mut Pipeline| pipeline.engine().used().bytes;
     let narrow = latents(&mut unlimited(tier, &changed(&packed, &merged(&strength)))).0;
 
     let mut there = unlimited(tier, &packed);
