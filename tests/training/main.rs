@@ -7,4 +7,5 @@ mod left_out;
 mod tiny;
 
 mod gradients;
+mod learning;
 mod trainings;

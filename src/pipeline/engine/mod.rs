@@ -126,7 +126,10 @@ impl Engine {
     pub(super) fn widened(&self, merged: &Merged, manifest: &Manifest) -> Option<Widened> {
         let (wider, has_room) = match self {
             #[cfg(feature = "gpu")]
-            Engine::Gpu(engine) => engine.widened(),
+            Engine::Gpu(engine) => {
+                let _ = (merged, manifest);
+                engine.widened()
+            }
             #[cfg(feature = "cpu")]
             Engine::Cpu(_) => (&Wider::of(merged, manifest), true),
         };
