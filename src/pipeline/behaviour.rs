@@ -45,8 +45,12 @@ fn joined(pairs: impl IntoIterator<Item = (String, f64)>) -> String {
     pairs.into_iter().map(shown).collect::<Vec<_>>().join(" ")
 }
 
+/// That of a checkpoint in one file, which says nothing of timesteps.
 fn config() -> SchedulerConfig {
-    ModelConfig::builtin("sd15").expect("a configuration").scheduler
+    SchedulerConfig {
+        timestep_spacing: None,
+        ..ModelConfig::builtin("sd15").expect("a configuration").scheduler
+    }
 }
 
 /// `{60 cat}` is a word sixty times.
