@@ -3,8 +3,8 @@
 //!
 //! A [`LoraFile`] is read for the layers that it changes (`names`), each with what it is made of (`change`). [`Merged`] are
 //! those that change one model, `W + weight · alpha / rank · change`, from the model's own values each time: while files are
-//! packed, or record by record where a model lies packed already ([`Merging`]), by a device where it can ([`LowRank`]); what lies in five or four bits then lies in a wider type, where there is room for it
-//! ([`Wider`]). What fits no layer is listed, and a file of
+//! packed, or record by record where a model lies packed already ([`Merging`]), by a device where it can ([`LowRank`]); what lies in
+//! five or four bits then lies in a wider type, where there is room for it ([`Wider`]). What fits no layer is listed, and a file of
 //! another family refused.
 
 mod about;
