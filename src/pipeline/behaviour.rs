@@ -3,7 +3,8 @@
 use crate::config::{ModelConfig, SchedulerConfig};
 use crate::prompt::{Dialect, Emphasis, Encoded, Reading, Steps, Tokenizer, Weighting, components, timeline};
 use crate::sample::{
-    Generators, NoiseSource, SamplerKind, SamplerOptions, ScheduleKind, late_trajectory, slerp,
+    Generators, KarrasOf, NoiseSource, SamplerKind, SamplerOptions, ScheduleKind, Told, late_trajectory,
+    slerp,
 };
 
 const PAGE: &str = include_str!("../../docs/behaviour.md");
@@ -45,12 +46,9 @@ fn joined(pairs: impl IntoIterator<Item = (String, f64)>) -> String {
     pairs.into_iter().map(shown).collect::<Vec<_>>().join(" ")
 }
 
-/// That of a checkpoint in one file, which says nothing of timesteps.
+/// That of a diffusers folder, which spaces its timesteps; no vector depends on it.
 fn config() -> SchedulerConfig {
-    SchedulerConfig {
-        timestep_spacing: None,
-        ..ModelConfig::builtin("sd15").expect("a configuration").scheduler
-    }
+    ModelConfig::builtin("sd15").expect("a configuration").scheduler
 }
 
 /// `{60 cat}` is a word sixty times.
@@ -152,7 +150,8 @@ fn levels(kind: &str, arguments: &[&str]) -> Vec<f64> {
         ..SamplerOptions::default()
     };
     let steps = number(arguments[2]) as usize;
-    let run = late_trajectory(&config(), sampler, (schedule, &options), steps, 0).expect("a run");
+    let told = Told { schedule, options: &options, karras: KarrasOf::KDiffusion };
+    let run = late_trajectory(&config(), sampler, told, steps, 0).expect("a run");
     match kind {
         "begin" => vec![run.init_noise_sigma],
         "timesteps" => run.steps.iter().map(|step| step.evaluations[0].timestep).collect(),

@@ -8,7 +8,9 @@ use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::{MadeOf, Parameters, Rgba, TEMPLATES};
 use crate::prompt::{self, Component, Dialect, Embedding, Embeddings, Emphasis, Reading, Steps, Wildcards};
-use crate::sample::{self, NoiseSource, SamplerKind, SamplerOptions, ScheduleKind, Trajectory, Variation};
+use crate::sample::{
+    self, KarrasOf, NoiseSource, SamplerKind, SamplerOptions, ScheduleKind, Told, Trajectory, Variation,
+};
 
 use super::control::{self, Control};
 use super::hires::Hires;
@@ -222,7 +224,11 @@ impl Request {
     /// The steps of a pass as numbers.
     pub(super) fn trajectory_of(&self, config: &ModelConfig, taken: Taken) -> Result<Trajectory> {
         let Taken { total, first } = taken;
-        let told = (self.schedule, &self.sampling);
+        let karras = match self.dialect {
+            Dialect::A1111 | Dialect::ComfyUi => KarrasOf::KDiffusion,
+            Dialect::Diffusers | Dialect::Compel => KarrasOf::Diffusers,
+        };
+        let told = Told { schedule: self.schedule, options: &self.sampling, karras };
         sample::late_trajectory(&config.scheduler, self.sampler, told, total, first)
     }
 

@@ -39,7 +39,7 @@ pub fn visited(asked: &Asked<'_>) -> Result<Visited> {
         });
     }
     let (mut timesteps, mut levels, is_theirs) = match asked.kind() {
-        ScheduleKind::Karras => {
+        ScheduleKind::Karras if asked.has_class_karras() => {
             let ends = [all[all.len() - 1], all[0]].map(f64::from);
             let max = options.sigma_max.or(config.sigma_max).unwrap_or(ends[0]);
             let min = options.sigma_min.or(config.sigma_min).unwrap_or(ends[1]);

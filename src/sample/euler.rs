@@ -20,7 +20,7 @@ pub struct Levels {
     pub init_noise_sigma: f64,
 }
 
-/// The levels of diffusers' `EulerDiscreteScheduler`, its Karras levels among them, or those of another schedule. Sigmas are
+/// The levels of diffusers' `EulerDiscreteScheduler`, its Karras levels among them if asked for, or those of another schedule. Sigmas are
 /// rounded to f32, as it keeps them. `kind` is the schedule asked for, or what the file says in its place.
 pub fn levels(asked: &Asked<'_>, kind: ScheduleKind, end: FinalSigmas) -> Result<Levels> {
     let (config, options, steps) = (asked.config, asked.options, asked.levels());
@@ -30,7 +30,7 @@ pub fn levels(asked: &Asked<'_>, kind: ScheduleKind, end: FinalSigmas) -> Result
         FinalSigmas::SigmaMin => f64::from(all[0]),
     };
     let levels = match kind {
-        ScheduleKind::Karras => {
+        ScheduleKind::Karras if asked.has_class_karras() => {
             let timesteps = euler_timesteps(config, steps);
             let level = |t: Option<&f64>| t.map_or(1.0, |t| sigma_at(&all, *t));
             let max = options.sigma_max.or(config.sigma_max).unwrap_or(level(timesteps.first()));

@@ -37,7 +37,7 @@ pub use forward::{Forward, Shares, noise_between, spherical};
 pub use noise::{Generator, Generators, NoiseSource};
 pub use options::SamplerOptions;
 pub use philox::PhiloxGenerator;
-pub use samplers::{Group, SamplerKind};
+pub use samplers::{Group, KarrasOf, SamplerKind, Told};
 pub use schedules::ScheduleKind;
 pub use step::{Churn, Evaluation, HISTORY, Linear, Linear2, Step, Trajectory, Whole};
 pub use torch::TorchGenerator;
@@ -65,19 +65,19 @@ pub fn trajectory(
     schedule: ScheduleKind,
     steps: usize,
 ) -> Result<Trajectory> {
-    late_trajectory(config, sampler, (schedule, &SamplerOptions::default()), steps, 0)
+    late_trajectory(config, sampler, Told::new(schedule, &SamplerOptions::default()), steps, 0)
 }
 
 /// The same run, told more, from its step `first` on, as it is begun there: a sampler that remembers steps has none before it.
 pub fn late_trajectory(
     config: &SchedulerConfig,
     sampler: SamplerKind,
-    (schedule, options): (ScheduleKind, &SamplerOptions),
+    told: Told<'_>,
     steps: usize,
     first: usize,
 ) -> Result<Trajectory> {
     config.check()?;
-    options.check(sampler, schedule)?;
+    told.options.check(sampler, told.schedule)?;
     if steps == 0 || steps > config.num_train_timesteps {
         return Err(Error::InvalidInput {
             field: "steps",
@@ -85,7 +85,7 @@ pub fn late_trajectory(
         });
     }
     refuse_unsupported(config, sampler)?;
-    let trajectory = sampler.trajectory(config, (schedule, options), steps, first)?;
+    let trajectory = sampler.trajectory(config, told, steps, first)?;
     check_finite(&trajectory, sampler)?;
     Ok(trajectory)
 }

@@ -64,12 +64,39 @@ pub enum SamplerKind {
     ErSde,
 }
 
+/// Whose levels `karras` has with the samplers that diffusers and k-diffusion both have, `euler`, `heun`, `lms` and `dpm++-2m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum KarrasOf {
+    /// Those of the sampler's class: of `dpm++-2m` from the model's first level with whole timesteps, of the others between the
+    /// ends of the timesteps that the configuration spaces.
+    #[default]
+    Diffusers,
+    /// Those of A1111 and ComfyUI: between the model's first level and its last, each with the timestep that belongs to it.
+    KDiffusion,
+}
+
+/// What a run is told beside its sampler and its steps.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    pub schedule: ScheduleKind,
+    pub options: &'a SamplerOptions,
+    pub karras: KarrasOf,
+}
+
+impl<'a> Told<'a> {
+    /// As diffusers has it.
+    pub fn new(schedule: ScheduleKind, options: &'a SamplerOptions) -> Self {
+        Told { schedule, options, karras: KarrasOf::Diffusers }
+    }
+}
+
 /// What a run is computed from, its configuration checked.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
     pub config: &'a SchedulerConfig,
     pub schedule: ScheduleKind,
     pub options: &'a SamplerOptions,
+    pub karras: KarrasOf,
     /// At least one, and no more than the model was trained with.
     pub steps: usize,
     /// The first that is taken: of those before it nothing is known.
@@ -84,6 +111,11 @@ impl Asked<'_> {
             (ScheduleKind::Default, Some(true)) => ScheduleKind::Karras,
             (schedule, _) => schedule,
         }
+    }
+
+    /// Whether Karras' levels are those of the sampler's class in diffusers: always where the file asks for them.
+    pub fn has_class_karras(&self) -> bool {
+        self.schedule == ScheduleKind::Default || self.karras == KarrasOf::Diffusers
     }
 
     /// The configuration with the spacing of timesteps that the schedule asks for.
@@ -560,12 +592,12 @@ impl SamplerKind {
     pub(super) fn trajectory(
         self,
         config: &SchedulerConfig,
-        (schedule, options): (ScheduleKind, &SamplerOptions),
+        Told { schedule, options, karras }: Told<'_>,
         steps: usize,
         first: usize,
     ) -> Result<Trajectory> {
         let row = self.row();
-        let mut run = (row.trajectory)(&Asked { config, schedule, options, steps, first, row })?;
+        let mut run = (row.trajectory)(&Asked { config, schedule, options, karras, steps, first, row })?;
         run.steps.drain(..first.min(run.steps.len()));
         Ok(run)
     }
@@ -623,8 +655,10 @@ mod tests {
     #[test]
     fn the_table_knows_the_steps() {
         for kind in SamplerKind::ALL {
-            let told = (ScheduleKind::Default, &SamplerOptions::default());
-            let run = kind.trajectory(&SchedulerConfig::default(), told, 7, 0).unwrap();
+            let options = SamplerOptions::default();
+            let run = kind
+                .trajectory(&SchedulerConfig::default(), Told::new(ScheduleKind::Default, &options), 7, 0)
+                .unwrap();
             assert_eq!(run.steps[3].evaluations.len(), kind.evaluations(), "{kind}");
             assert_eq!(run.steps.iter().all(Step::is_alone), kind.is_alone(), "{kind}");
         }

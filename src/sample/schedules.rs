@@ -3,7 +3,7 @@
 //! Three are the model's configuration, read as the sampler's class in diffusers reads it: default, trailing and linspace. The
 //! others are levels between the model's ends, as k-diffusion, A1111 and ComfyUI have them, in f32 as they compute them, and the
 //! denoiser is told the timestep, not whole, that belongs to a level. (ComfyUI tells it the nearest whole one.) Karras levels
-//! are diffusers' with the samplers that are diffusers', as [`SamplerKind`](super::SamplerKind) says.
+//! are diffusers' with the samplers that are diffusers', unless k-diffusion's are asked for ([`KarrasOf`](super::KarrasOf)).
 
 use std::fmt;
 use std::str::FromStr;

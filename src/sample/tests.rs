@@ -315,8 +315,13 @@ fn a_late_start_is_of_first_order() -> Result<()> {
     let config = SchedulerConfig::default();
     for sampler in SamplerKind::ALL {
         let whole = trajectory(&config, sampler, ScheduleKind::Default, 9)?;
-        let late =
-            late_trajectory(&config, sampler, (ScheduleKind::Default, &SamplerOptions::default()), 9, 4)?;
+        let late = late_trajectory(
+            &config,
+            sampler,
+            Told::new(ScheduleKind::Default, &SamplerOptions::default()),
+            9,
+            4,
+        )?;
         assert_eq!(late.steps.len(), 5, "{sampler}");
         for (i, (late, whole)) in late.steps.iter().zip(&whole.steps[4..]).enumerate() {
             assert_eq!(late.first().sigma, whole.first().sigma, "{sampler} {i}");
@@ -403,7 +408,8 @@ fn whole_runs_end_as_their_origins_do() {
     for Whole { sampler, schedule, config, options, rounded, finals } in origins().cases {
         for (steps, expected) in finals {
             let what = format!("{sampler} {schedule} {steps} {options:?}");
-            let run = late_trajectory(&config, sampler, (schedule, &options), steps, 0).expect(&what);
+            let told = Told { schedule, options: &options, karras: KarrasOf::KDiffusion };
+            let run = late_trajectory(&config, sampler, told, steps, 0).expect(&what);
             let off = difference(&whole(&run, steps as u64), &expected);
             let name = if rounded { "dpm++-sde, rounded" } else { sampler.name() };
             let (most, runs) = worst.entry(name).or_default();
@@ -449,7 +455,7 @@ fn levels_are_their_origins() {
 fn options_without_a_use_are_refused() {
     let config = SchedulerConfig::default();
     let refused = |sampler: SamplerKind, schedule: ScheduleKind, options: SamplerOptions| {
-        late_trajectory(&config, sampler, (schedule, &options), 4, 0).unwrap_err().to_string()
+        late_trajectory(&config, sampler, Told::new(schedule, &options), 4, 0).unwrap_err().to_string()
     };
     let none = SamplerOptions::default();
     let eta = SamplerOptions { eta: Some(0.5), ..none };
@@ -487,7 +493,7 @@ fn options_without_a_use_are_refused() {
         let text = refused(sampler, schedule, options);
         assert!(text.starts_with(told), "{text}");
     }
-    let text = late_trajectory(&config, Euler, (Beta, &none), 900, 0).unwrap_err().to_string();
+    let text = late_trajectory(&config, Euler, Told::new(Beta, &none), 900, 0).unwrap_err().to_string();
     assert!(text.starts_with("steps: 900 steps of schedule beta fall on"), "{text}");
 }
 
@@ -504,7 +510,7 @@ fn ends_are_those_asked_for() -> Result<()> {
             SamplerKind::DpmPlusPlus2M,
             SamplerKind::DpmPlusPlus2SAncestral,
         ] {
-            let run = late_trajectory(&config, sampler, (schedule, &options), 5, 0)?;
+            let run = late_trajectory(&config, sampler, Told::new(schedule, &options), 5, 0)?;
             let sigmas: Vec<f64> = run.steps.iter().map(|step| step.first().sigma).collect();
             assert!(
                 (sigmas[0] - 10.0).abs() < 1e-4 && (sigmas[4] - 0.1).abs() < 1e-5,
@@ -514,7 +520,7 @@ fn ends_are_those_asked_for() -> Result<()> {
     }
     let of = |rho| -> Result<f64> {
         let options = SamplerOptions { rho: Some(rho), ..SamplerOptions::default() };
-        let run = late_trajectory(&config, SamplerKind::Euler, (Karras, &options), 3, 0)?;
+        let run = late_trajectory(&config, SamplerKind::Euler, Told::new(Karras, &options), 3, 0)?;
         Ok(run.steps[1].first().sigma)
     };
     assert!(of(3.0)? > of(7.0)?, "less bent has more noise in the middle");

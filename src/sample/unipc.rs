@@ -2,7 +2,7 @@
 //! latents it was made at, then predicts the next.
 
 use super::dpm_multistep::{Level, Visited, visited};
-use super::samplers::Asked;
+use super::samplers::{Asked, KarrasOf};
 use super::{Evaluation, Linear, Linear2, Trajectory, denoised_at};
 use crate::error::Result;
 
@@ -24,7 +24,8 @@ pub fn trajectory_bh1(asked: &Asked<'_>) -> Result<Trajectory> {
 }
 
 fn run(asked: &Asked<'_>, kind: Bh) -> Result<Trajectory> {
-    let Visited { timesteps, levels, init_noise_sigma } = visited(asked)?;
+    let Visited { timesteps, levels, init_noise_sigma } =
+        visited(&Asked { karras: KarrasOf::Diffusers, ..*asked })?;
     let n = timesteps.len();
     // Of the prediction that leaves a level: second order where there is one before, but for the last.
     let order = |i: usize| {

@@ -261,7 +261,8 @@ pub fn request(case: &DenoiseCase) -> Request {
     Request {
         prompt: case.prompt.clone(),
         negative_prompt: case.negative_prompt.clone(),
-        dialect: Dialect::default(),
+        // Of diffusers are these Karras levels; its words are what A1111 reads too.
+        dialect: if case.schedule == "karras" { Dialect::Diffusers } else { Dialect::default() },
         emphasis: Emphasis::default(),
         clip_skip: 1,
         templates: [None, None],

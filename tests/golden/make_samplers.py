@@ -325,6 +325,9 @@ def cases():
         for schedule in ("normal", "exponential", "polyexponential", "sgm-uniform", "simple", "ddim-uniform", "beta",
                          "align-your-steps"):
             yield sampler, schedule, {}, {}, few
+    for sampler in ("euler", "heun", "lms", "dpm++-2m"):
+        yield sampler, "karras", leading, {}, every
+        yield sampler, "karras", v | leading, {"discardNextToLastSigma": True}, few
     for sampler in CHURNS:
         yield sampler, "normal", {}, {"sChurn": 4.0}, few
         yield sampler, "karras" if sampler == "dpm2" else "exponential", {}, \

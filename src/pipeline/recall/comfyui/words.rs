@@ -6,7 +6,7 @@ use super::nodes::{Graph, Node};
 use crate::config::ModelConfig;
 use crate::pipeline::limits::MAX_REGION_WEIGHT;
 use crate::prompt::Dialect;
-use crate::sample::late_trajectory;
+use crate::sample::{KarrasOf, Told, late_trajectory};
 
 /// Deeper than this no graph is followed.
 const DEEPEST: usize = 16;
@@ -140,7 +140,8 @@ impl Settings {
         if self.strength.is_some() {
             return None;
         }
-        let run = late_trajectory(&scheduler, sampler, (schedule, &options), steps, 0).ok()?;
+        let told = Told { schedule, options: &options, karras: KarrasOf::KDiffusion };
+        let run = late_trajectory(&scheduler, sampler, told, steps, 0).ok()?;
         let evaluations = run.steps.iter().flat_map(|step| &step.evaluations);
         Some(evaluations.map(|evaluation| evaluation.timestep).collect())
     }
