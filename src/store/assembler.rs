@@ -88,9 +88,31 @@ impl Assembler {
     }
 
     /// Bytes of half-filled chunks.
-    #[cfg(test)]
     pub fn open_bytes(&self) -> u64 {
         self.open.values().map(|open| open.bytes.len() as u64).sum()
+    }
+
+    /// The half-filled chunks: which, how many bytes of records have arrived, and the bytes.
+    pub fn open(&self) -> impl Iterator<Item = (usize, u64, &[u8])> {
+        self.open.iter().map(|(&index, open)| (index, open.filled, open.bytes.as_slice()))
+    }
+
+    /// Such a chunk of another assembler of the same model. False where it cannot be one.
+    pub fn put_back(&mut self, index: usize, filled: u64, bytes: Vec<u8>) -> bool {
+        let fits = self.map.get(index).is_some_and(|chunk| {
+            chunk.len == bytes.len() as u64
+                && self.missing[index]
+                && (1..self.wanted[index]).contains(&filled)
+        });
+        if fits {
+            self.open.insert(index, Open { bytes, filled });
+        }
+        fits
+    }
+
+    /// Whether all that was given has been placed.
+    pub fn is_idle(&self) -> bool {
+        self.queue.is_empty()
     }
 
     /// The piece's next bytes, up to the end of one chunk: how many, and the chunk if that filled it.

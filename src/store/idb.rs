@@ -2,7 +2,7 @@
 //!
 //! - `models`: id to [`Row`];
 //! - `chunks`: `[place, index]` to the chunk's bytes, a `Blob` of at most 16 MiB; a `Uint8Array` in a browser that keeps no blobs,
-//!   and where a former version wrote it;
+//!   and where a former version wrote it; `[place, "waiting"]` to what waited when a download was interrupted, `{about, blobs}`;
 //! - `sums`: `[place, index]` to the chunk's CRC-32, written in the same transaction; as a text of digits where the chunk was
 //!   found damaged and is gone. `[place, "hash"]` to the [`Mark`]s of a download that is not complete.
 //!
@@ -25,11 +25,12 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
 use super::assembler::FullChunk;
-use super::pieces::{Stored, blob};
+use super::pieces::{Pieces, Stored, blob, large_blob};
 use super::stored::{Held, Origin, State, StoredModel, format_ok};
 use super::trail::Mark;
+use super::waiting::{Begun, Waiting};
 use crate::config::{ModelConfig, PredictionType, Suggested};
-use crate::weights::{License, Manifest, PACKED_FORMAT, SourceType};
+use crate::weights::{Bytes, License, Manifest, PACKED_FORMAT, SourceType};
 use crate::{Error, Result};
 
 const DATABASE: &str = "opengen";
@@ -39,6 +40,8 @@ const CHUNKS: &str = "chunks";
 const SUMS: &str = "sums";
 /// Beside the chunks' indices in `sums`.
 const HASH: &str = "hash";
+/// Beside them in `chunks`.
+const WAITING: &str = "waiting";
 
 /// A model as it stands in `models`. The large texts are kept as they are: of a list only the manifests are parsed.
 #[derive(Serialize, Deserialize)]
@@ -63,6 +66,23 @@ struct Row {
     manifest: String,
     #[serde(with = "serde_wasm_bindgen::preserve")]
     header: Uint8Array,
+}
+
+/// [`Waiting`] as it is written beside its parts' bytes, JSON.
+#[derive(Serialize, Deserialize)]
+struct About {
+    at: u64,
+    chunks: Vec<bool>,
+    records: Vec<AboutBegun>,
+    open: Vec<AboutBegun>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct AboutBegun {
+    index: usize,
+    count: u64,
+    /// CRC-32 of its bytes.
+    sum: u32,
 }
 
 /// One line of the list of stored models.
@@ -316,10 +336,77 @@ impl Database {
         write.finish(chunk.and(sum)).await
     }
 
-    /// Forgets how far a file's hash was: it has been checked.
+    /// Forgets how far a file's hash was, and what waited: it has been checked, and is whole.
     pub async fn remove_marks(&self, place: &str) -> Result<()> {
-        let (write, transaction) = self.write(&[SUMS])?;
+        let (write, transaction) = self.write(&[CHUNKS, SUMS])?;
         let removed = self.store(&transaction, SUMS)?.delete(hash_key(place)).map(drop);
+        let waiting = self.store(&transaction, CHUNKS)?.delete(waiting_key(place)).map(drop);
+        write.finish(removed.and(waiting)).await
+    }
+
+    /// Writes what waits while a file is brought, and how far its hash is, all or nothing.
+    pub async fn put_waiting(&self, place: &str, waiting: &Waiting<&[u8]>, marks: &[Mark]) -> Result<()> {
+        let unwritable = |error: String| Error::Json { file: place.to_owned(), message: error };
+        let about = |part: &Begun<&[u8]>| AboutBegun {
+            index: part.index,
+            count: part.count,
+            sum: Bytes::from(part.bytes).sum(),
+        };
+        let about = About {
+            at: waiting.at,
+            chunks: waiting.chunks.clone(),
+            records: waiting.records.iter().map(about).collect(),
+            open: waiting.open.iter().map(about).collect(),
+        };
+        let blobs = waiting.begun().map(|part| large_blob(part.bytes).map(JsValue::from));
+        let blobs = blobs.collect::<std::result::Result<Array, JsValue>>();
+        let blobs = blobs.map_err(|_| Error::Storage { message: "this browser makes no blobs".into() })?;
+        let about = serde_json::to_string(&about).map_err(|error| unwritable(error.to_string()))?;
+        let value = Array::of2(&about.into(), &blobs).into();
+        let marks = serde_wasm_bindgen::to_value(marks).map_err(|error| unwritable(error.to_string()))?;
+        let (write, transaction) = self.write(&[CHUNKS, SUMS])?;
+        let put = self.store(&transaction, CHUNKS)?.put(&value, Some(&waiting_key(place))).map(drop);
+        let marks = self.store(&transaction, SUMS)?.put(&marks, Some(&hash_key(place))).map(drop);
+        write.finish(put.and(marks)).await
+    }
+
+    /// What waited when a download was interrupted, if it was put by and every byte of it is there.
+    pub async fn waiting(&self, place: &str) -> Result<Option<Waiting<Vec<u8>>>> {
+        let Some(value) = self.get(CHUNKS, waiting_key(place)).await? else { return Ok(None) };
+        let Ok(value) = value.dyn_into::<Array>() else { return Ok(None) };
+        let about = value.get(0).as_string().and_then(|text| serde_json::from_str::<About>(&text).ok());
+        let (Some(About { at, chunks, records, open }), Ok(blobs)) =
+            (about, value.get(1).dyn_into::<Array>())
+        else {
+            return Ok(None);
+        };
+        let (mut pieces, mut parts) = (Pieces::default(), Vec::new());
+        for (AboutBegun { index, count, sum }, blob) in records.iter().chain(&open).zip(blobs.iter()) {
+            let stored = Stored::of(blob);
+            let mut bytes = Vec::with_capacity(stored.len() as usize);
+            let take = &mut |piece: Bytes<'_>| {
+                let from = bytes.len();
+                bytes.resize(from + piece.len(), 0);
+                piece.copy_to(&mut bytes[from..]);
+                Ok(())
+            };
+            pieces.each(&stored, take).await?;
+            if Bytes::from(&bytes).sum() != *sum {
+                return Ok(None);
+            }
+            parts.push(Begun { index: *index, count: *count, bytes });
+        }
+        if parts.len() != records.len() + open.len() {
+            return Ok(None);
+        }
+        let open = parts.split_off(records.len());
+        Ok(Some(Waiting { at, chunks, records: parts, open }))
+    }
+
+    /// Forgets what waited.
+    pub async fn remove_waiting(&self, place: &str) -> Result<()> {
+        let (write, transaction) = self.write(&[CHUNKS])?;
+        let removed = self.store(&transaction, CHUNKS)?.delete(waiting_key(place)).map(drop);
         write.finish(removed).await
     }
 
@@ -494,6 +581,11 @@ fn row(model: &StoredModel) -> Result<JsValue> {
 /// Where the marks of a model's hash lie, among its checksums: texts sort after every number.
 fn hash_key(place: &str) -> JsValue {
     Array::of2(&place.into(), &HASH.into()).into()
+}
+
+/// Where what waits of a model lies, among its chunks.
+fn waiting_key(place: &str) -> JsValue {
+    Array::of2(&place.into(), &WAITING.into()).into()
 }
 
 /// What a value in `sums` says of its chunk.

@@ -12,7 +12,8 @@ use super::expected::Expected;
 use super::passes;
 use super::stored::{Held, StoredModel};
 use super::trail::{Mark, Trail};
-use crate::weights::{Header, Manifest, Packer, Parse};
+use super::waiting::{Begun, Waiting};
+use crate::weights::{Header, Manifest, Packer, Parse, TensorInfo};
 use crate::{Error, Result};
 
 /// Bytes that may wait in memory between two tensors: records some parts of which have come, and half-filled chunks.
@@ -20,6 +21,10 @@ use crate::{Error, Result};
 /// more takes more passes. Beside these there are, for a moment, the largest tensor and the record made of it, 76 MB each:
 /// 236 MB in all.
 pub(super) const MAX_WAITING_BYTES: u64 = 80 << 20;
+
+/// Bytes of a file after which what waits is put by, that a crash does not lose them: no fewer, and so many times what is then written.
+const PUT_BY_AFTER: u64 = 64 << 20;
+const PUT_BY_SHARE: u64 = 4;
 
 /// Decides the packed layout from a file's header, for example with the declarations of the model room.
 pub type Layout = Box<dyn Fn(&Header) -> Result<Manifest>>;
@@ -51,7 +56,9 @@ struct Known {
     assembler: Assembler,
     /// By tensor, in file order: whether a chunk of this pass needs it.
     needed: Vec<bool>,
-    /// By chunk: whether it is left to another pass.
+    /// By chunk: whether this pass completes it.
+    pass: Vec<bool>,
+    /// By chunk: whether it is left to another one.
     later: Vec<bool>,
     chunk_bytes: u64,
 }
@@ -81,6 +88,10 @@ pub struct Import {
     /// Whether the pass began behind the file's first byte.
     resumed: bool,
     max_waiting_bytes: u64,
+    /// Up to where what waited has been put by, or was looked at for it.
+    put_by: u64,
+    looked_at: u64,
+    put_by_after: u64,
 }
 
 impl Import {
@@ -102,17 +113,22 @@ impl Import {
             changed: false,
             resumed: false,
             max_waiting_bytes: MAX_WAITING_BYTES,
+            put_by: 0,
+            looked_at: 0,
+            put_by_after: PUT_BY_AFTER,
         }
     }
 
-    /// A file of which some chunks are stored, and what was noted of its hash meanwhile. `None` where that is not enough
-    /// to make sure of the rest: then the file has to come from its beginning, as if nothing were stored.
+    /// A file of which some chunks are stored, what was noted of its hash meanwhile, and what waited then, if that was put by.
+    /// `None` where that is not enough to make sure of the rest: then the file has to come from its beginning, as if nothing
+    /// were stored.
     pub fn resume(
         expected: Expected,
         layout: Layout,
         stored: &StoredModel,
         held: &[Held],
         marks: &[Mark],
+        waiting: Option<Waiting<Vec<u8>>>,
     ) -> Result<Option<Import>> {
         let Parse::Done(header) = Header::parse(&expected.file, &stored.header, expected.bytes)? else {
             return Err(Error::Storage {
@@ -125,19 +141,23 @@ impl Import {
             (0..map.len()).map(|index| held.get(index).copied().unwrap_or_default()).collect();
         let missing: Vec<bool> = held.iter().map(|held| !matches!(held, Held::Chunk(_))).collect();
         let end = *header.lengths.start();
-        import.know(header, stored.manifest.clone(), map, missing, stored.chunk_bytes);
-        import.header = stored.header.clone();
-        let needed = import.needed_from();
         let is_damaged = held.iter().any(|held| matches!(held, Held::Sum(_)));
+        let waiting = waiting.filter(|waiting| !is_damaged && waiting.chunks.len() == map.len());
+        let waited = import.know(header, stored.manifest.clone(), map, missing, stored.chunk_bytes, waiting);
+        import.header = stored.header.clone();
+        let needed = import.needed_from().max(waited);
         if is_damaged && !held.contains(&Held::Nothing) {
             import.resume_offset = needed;
             import.check = Check::Sums(held);
             return Ok(Some(import));
         }
-        // Of nothing beyond the data's end could be asked.
-        let from = marks.iter().rfind(|mark| mark.at <= needed && mark.at < end);
+        // Of nothing beyond the data's end could be asked. If possible some bytes are seen a second time.
+        let last = marks.last().map_or(0, |mark| mark.at);
+        let within = |most: u64| marks.iter().rfind(|mark| mark.at <= needed && mark.at < end.min(most));
+        let from = within(last).or_else(|| within(u64::MAX));
         let Some(from) = from.filter(|mark| Trail::resume(marks, mark.at).is_some()) else { return Ok(None) };
         import.resume_offset = from.at;
+        import.put_by = waited;
         import.marks = marks.to_vec();
         Ok(Some(import))
     }
@@ -246,11 +266,57 @@ impl Import {
 
     /// What is to be stored with the chunk that was handed out last, so that another pass can go on from here.
     pub fn marks(&mut self) -> Vec<Mark> {
-        let needed = self.needed_from();
+        let (needed, put_by) = (self.needed_from(), self.put_by);
         match &mut self.check {
-            Check::Hash(trail) => trail.marks(needed),
+            Check::Hash(trail) => trail.marks(needed, Some(put_by).filter(|at| *at > needed)),
             Check::Sums(_) => Vec::new(),
         }
+    }
+
+    /// What waits, to be put by with its marks, so that another pass can go on behind the last tensor that has come; `None` where that
+    /// would help nothing.
+    pub fn waiting(&mut self) -> Option<(Waiting<&[u8]>, Vec<Mark>)> {
+        let (at, needed) = (self.taken(), self.needed_from());
+        let known = self.known.as_ref().filter(|known| known.assembler.is_idle())?;
+        let Check::Hash(trail) = &mut self.check else { return None };
+        if at <= needed.max(self.put_by) {
+            return None;
+        }
+        let marks = trail.marks(needed, Some(at));
+        let part = |(index, count, bytes)| Begun { index, count, bytes };
+        let records = known.packer.pending().map(|(record, left, bytes)| (record, left as u64, bytes));
+        let waiting = Waiting {
+            at,
+            chunks: known.pass.clone(),
+            records: records.map(part).collect(),
+            open: known.assembler.open().map(part).collect(),
+        };
+        Some((waiting, marks))
+    }
+
+    /// What [`Import::waiting`] gave is kept.
+    pub fn put_by(&mut self) {
+        self.put_by = self.taken();
+    }
+
+    /// Whether so much has come since what waited was put by, that a crash should not lose it.
+    pub fn should_put_by(&mut self) -> bool {
+        let at = self.taken();
+        if at < self.looked_at.max(self.put_by) + self.put_by_after {
+            return false;
+        }
+        let Some(known) = &self.known else { return false };
+        let waits = known.packer.pending_bytes() + known.assembler.open_bytes();
+        self.looked_at = at;
+        let lost = at.saturating_sub(self.needed_from().max(self.put_by));
+        lost >= self.put_by_after.max(PUT_BY_SHARE * waits)
+    }
+
+    /// The end of the last tensor that has come, in bytes of the file.
+    fn taken(&self) -> u64 {
+        let tensors = self.known.as_ref().map_or(&[][..], |known| &known.header.tensors);
+        let last = self.tensor.checked_sub(1).and_then(|last| tensors.get(last));
+        last.map_or(0, |tensor| tensor.offset + tensor.len).max(self.put_by)
     }
 
     /// Whether nothing more of the file is of use: what was damaged is there again.
@@ -275,8 +341,14 @@ impl Import {
         self.max_waiting_bytes = bytes;
         if let Some(Known { header, manifest, chunk_bytes, .. }) = self.known.take() {
             let map = ChunkMap::new(&manifest.slabs, chunk_bytes);
-            self.know(header, manifest, map, missing, chunk_bytes);
+            self.know(header, manifest, map, missing, chunk_bytes, None);
         }
+    }
+
+    /// Another count of bytes after which what waits is put by.
+    #[cfg(test)]
+    pub(super) fn set_put_by_after(&mut self, bytes: u64) {
+        self.put_by_after = bytes;
     }
 
     /// Bytes that wait: records some parts of which have come, and half-filled chunks.
@@ -355,7 +427,7 @@ impl Import {
         let missing = vec![true; map.len()];
         let data_start = (header.data_start as usize).min(self.header.len());
         self.pending = self.header.split_off(data_start);
-        self.know(header, manifest, map, missing, size);
+        self.know(header, manifest, map, missing, size, None);
         self.set_stops();
         if let Check::Hash(trail) = &mut self.check {
             trail.update(&self.header);
@@ -364,6 +436,7 @@ impl Import {
         self.check_length()
     }
 
+    /// Gives the offset behind the last tensor whose bytes are among what waited, 0 where nothing did.
     fn know(
         &mut self,
         header: Header,
@@ -371,15 +444,39 @@ impl Import {
         map: ChunkMap,
         missing: Vec<bool>,
         size: u64,
-    ) {
-        let pass = passes::next(&manifest, &header, &map, &missing, self.max_waiting_bytes);
+        waiting: Option<Waiting<Vec<u8>>>,
+    ) -> u64 {
+        let pass = match &waiting {
+            // The one that was begun.
+            Some(waiting) => {
+                let both = missing.iter().zip(&waiting.chunks).map(|(missing, now)| missing & now).collect();
+                passes::of(&manifest, &header, &map, both)
+            }
+            None => passes::next(&manifest, &header, &map, &missing, self.max_waiting_bytes),
+        };
+        let mut packer = Packer::of(&*manifest, &header, &|record| pass.records[record]);
+        let mut assembler = Assembler::new(&manifest, map.clone(), pass.chunks.clone());
+        let (at, fits) = match waiting {
+            Some(Waiting { at, records, open, .. }) => {
+                let mut records =
+                    records.into_iter().filter(|part| pass.records.get(part.index) != Some(&false));
+                let mut open = open.into_iter().filter(|part| pass.chunks.get(part.index) != Some(&false));
+                let fits = records.all(|part| packer.put_back(part.index, part.count as usize, part.bytes))
+                    && open.all(|part| assembler.put_back(part.index, part.count, part.bytes));
+                (at, fits)
+            }
+            None => (0, true),
+        };
+        if !fits {
+            return self.know(header, manifest, map, missing, size, None);
+        }
         let wanted = tensors(&manifest, &pass.records);
-        let needed = header.tensors.iter().map(|tensor| wanted.contains(tensor.name.as_str())).collect();
-        let packer = Packer::of(&*manifest, &header, &|record| pass.records[record]);
+        let is_needed = |tensor: &TensorInfo| tensor.offset >= at && wanted.contains(tensor.name.as_str());
+        let needed = header.tensors.iter().map(is_needed).collect();
         let later = missing.iter().zip(&pass.chunks).map(|(missing, now)| missing & !now).collect();
-        let assembler = Assembler::new(&manifest, map, pass.chunks);
-        let chunk_bytes = size;
-        self.known = Some(Known { header, manifest, packer, assembler, needed, later, chunk_bytes });
+        let (chunk_bytes, pass) = (size, pass.chunks);
+        self.known = Some(Known { header, manifest, packer, assembler, needed, pass, later, chunk_bytes });
+        at
     }
 
     /// The hash can be gone on with wherever a tensor begins, and is noted where one ends.

@@ -42,6 +42,11 @@ pub fn next(manifest: &Manifest, header: &Header, map: &ChunkMap, missing: &[boo
     up_to(fits)
 }
 
+/// The pass that completes these chunks.
+pub fn of(manifest: &Manifest, header: &Header, map: &ChunkMap, chunks: Vec<bool>) -> Pass {
+    Work::new(manifest, header, map).pass(chunks)
+}
+
 /// A model's records by the tensors of a file.
 struct Work<'a> {
     manifest: &'a Manifest,

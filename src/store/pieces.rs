@@ -88,6 +88,13 @@ pub(super) fn blob(bytes: &Uint8Array) -> std::result::Result<Blob, JsValue> {
     Blob::new_with_u8_array_sequence(&Array::of1(bytes))
 }
 
+/// The same of many bytes, of which few lie in the heap of JavaScript at a time.
+pub(super) fn large_blob(bytes: &[u8]) -> std::result::Result<Blob, JsValue> {
+    let parts = bytes.chunks(PIECE as usize).map(|part| blob(&Uint8Array::from(part)));
+    let parts = parts.collect::<std::result::Result<Array, JsValue>>()?;
+    Blob::new_with_blob_sequence(&parts)
+}
+
 /// Reads chunks, all of them through one piece of memory.
 #[derive(Default)]
 pub struct Pieces {

@@ -11,6 +11,7 @@ use crate::plan::{Part, WeightDecl, WeightKind};
 use crate::weights::{Header, Parse, Source, layout};
 use crate::{Error, Result};
 
+mod begun;
 mod changed;
 mod repacked;
 mod written;
@@ -110,6 +111,7 @@ struct Shelf {
     model: Option<StoredModel>,
     chunks: Vec<Option<FullChunk>>,
     marks: Vec<Mark>,
+    waiting: Option<Waiting<Vec<u8>>>,
     /// Chunks whose bytes were damaged: what they should have been.
     lost: Vec<(usize, u32)>,
 }
@@ -143,22 +145,21 @@ impl Shelf {
 
     /// Stores all that the import has to give.
     fn drain(&mut self, import: &mut Import) -> Result<()> {
+        if let (None, Some(manifest)) = (&self.model, import.manifest()) {
+            let model = StoredModel {
+                id: "test".into(),
+                place: "test".into(),
+                origin: Origin::default(),
+                license: None,
+                state: State::Partial,
+                chunk_bytes: import.chunk_bytes().unwrap(),
+                header: import.header().unwrap().to_vec(),
+                manifest: manifest.clone(),
+            };
+            self.chunks = vec![None; model.chunk_map().len()];
+            self.model = Some(model);
+        }
         while let Some(chunk) = import.next_chunk()? {
-            if self.model.is_none() {
-                let manifest = import.manifest().unwrap().clone();
-                let model = StoredModel {
-                    id: "test".into(),
-                    place: "test".into(),
-                    origin: Origin::default(),
-                    license: None,
-                    state: State::Partial,
-                    chunk_bytes: import.chunk_bytes().unwrap(),
-                    header: import.header().unwrap().to_vec(),
-                    manifest,
-                };
-                self.chunks = vec![None; model.chunk_map().len()];
-                self.model = Some(model);
-            }
             assert_eq!(chunk.sum, crc32fast::hash(&chunk.bytes));
             let index = chunk.index;
             assert!(self.chunks[index].is_none(), "chunk {index} came twice");
@@ -180,11 +181,27 @@ impl Shelf {
         slabs
     }
 
+    /// Keeps what waits, if there is something.
+    fn put_by(&mut self, import: &mut Import) {
+        let Some((waiting, marks)) = import.waiting().filter(|_| self.model.is_some()) else { return };
+        let owned =
+            |part: &Begun<&[u8]>| Begun { index: part.index, count: part.count, bytes: part.bytes.to_vec() };
+        self.waiting = Some(Waiting {
+            at: waiting.at,
+            chunks: waiting.chunks.clone(),
+            records: waiting.records.iter().map(owned).collect(),
+            open: waiting.open.iter().map(owned).collect(),
+        });
+        self.marks = marks;
+        import.put_by();
+    }
+
     /// Goes on where the file can be made sure of, else begins anew.
     fn resume(&mut self, file: &File) -> Import {
         let held = self.held();
         let begun = self.model.as_ref().and_then(|model| {
-            Import::resume(file.expected(), file.layout(), model, &held, &self.marks).unwrap()
+            let waiting = self.waiting.clone();
+            Import::resume(file.expected(), file.layout(), model, &held, &self.marks, waiting).unwrap()
         });
         begun.unwrap_or_else(|| {
             *self = Shelf::default();
@@ -293,10 +310,9 @@ fn only_what_a_lost_chunk_needs_is_fetched_again() {
     assert_holds(&shelf, &file);
 }
 
-#[test]
-fn a_scattered_file_takes_more_passes_not_more_memory() {
-    // Records laid out the other way round than the file: every chunk is open until the end.
-    let mut file = File::new(4, 30, 60_000);
+/// Records each of which has a tensor of the file's first half and one of its second: every one waits until half of the file has come.
+fn scattered(seed: u64) -> File {
+    let mut file = File::new(seed, 30, 60_000);
     let half = file.decls.len() / 2;
     for index in 0..half {
         let (a, b) = (file.decls[index].clone(), file.decls[half + index].clone());
@@ -307,6 +323,12 @@ fn a_scattered_file_takes_more_passes_not_more_memory() {
         };
     }
     file.decls.truncate(half);
+    file
+}
+
+#[test]
+fn a_scattered_file_takes_more_passes_not_more_memory() {
+    let file = scattered(4);
     let mut rng = StdRng::seed_from_u64(4);
     let mut shelf = Shelf::default();
     let mut passes = 0;

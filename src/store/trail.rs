@@ -98,16 +98,28 @@ impl Trail {
     }
 
     /// What to keep where bytes from offset `needed` on have to come again: a mark to go on from, no later than that,
-    /// and a later one, so that bytes already seen are seen again before any new ones.
-    pub(super) fn marks(&mut self, needed: u64) -> Vec<Mark> {
+    /// and a later one, so that bytes already seen are seen again before any new ones. Where those from `other` on may be
+    /// enough, that one and the one before it too.
+    pub(super) fn marks(&mut self, needed: u64, other: Option<u64>) -> Vec<Mark> {
         let noted = self.noted.back().map(|(at, hasher)| Mark::new(*at, hasher));
         let Some(last) = self.ahead.back().cloned().or(noted) else { return Vec::new() };
         // What lies before the first of both is not needed any more.
         while self.noted.get(1).is_some_and(|(at, _)| *at <= needed && *at < last.at) {
             self.noted.pop_front();
         }
+        let before = |offset: u64| self.noted.iter().rfind(|(at, _)| *at < offset);
         let first = self.noted.front().filter(|(at, _)| *at < last.at);
-        first.map(|(at, hasher)| Mark::new(*at, hasher)).into_iter().chain([last]).collect()
+        let others = other.into_iter().flat_map(|other| {
+            let there = self.noted.iter().find(|(at, _)| *at == other);
+            [before(other), there].into_iter().flatten()
+        });
+        let mut marks: Vec<Mark> =
+            first.into_iter().chain(others).map(|(at, hasher)| Mark::new(*at, hasher)).collect();
+        marks.extend(self.ahead.iter().filter(|mark| Some(mark.at) == other).cloned());
+        marks.push(last);
+        marks.sort_by_key(|mark| mark.at);
+        marks.dedup();
+        marks
     }
 
     /// The hash of all bytes so far, lower-case hexadecimal.
@@ -164,7 +176,7 @@ mod tests {
 
     #[test]
     fn goes_on_in_another_session() {
-        let marks = begun(555).marks(310);
+        let marks = begun(555).marks(310, None);
         assert_eq!(marks.iter().map(|mark| mark.at).collect::<Vec<_>>(), [300, 500]);
         let kept: Vec<Mark> = serde_json::from_str(&serde_json::to_string(&marks).unwrap()).unwrap();
         let mut trail = Trail::resume(&kept, 300).unwrap();
@@ -176,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_byte_that_was_another_is_noticed_on_the_way() {
-        let marks = begun(555).marks(310);
+        let marks = begun(555).marks(310, None);
         for from in [0, 300] {
             let mut trail = if from == 0 { Trail::new(&marks) } else { Trail::resume(&marks, 300).unwrap() };
             let mut other = FILE.to_vec();
@@ -191,17 +203,30 @@ mod tests {
     #[test]
     fn something_is_always_seen_twice() {
         // Nothing but the last stop's byte is needed: the mark to go on from lies before it all the same.
-        let marks = begun(555).marks(500);
+        let marks = begun(555).marks(500, None);
         assert_eq!(marks.iter().map(|mark| mark.at).collect::<Vec<_>>(), [400, 500]);
         // Interrupted again before the place that was reached before: that place stays a mark.
         let mut trail = Trail::resume(&marks, 400).unwrap();
         trail.update(&FILE[400..450]);
-        assert_eq!(trail.marks(420), marks);
+        assert_eq!(trail.marks(420, None), marks);
+    }
+
+    #[test]
+    fn a_second_place_to_go_on_from_has_its_marks() {
+        let at = |marks: &[Mark]| marks.iter().map(|mark| mark.at).collect::<Vec<_>>();
+        let mut trail = begun(777);
+        let marks = trail.marks(310, Some(600));
+        assert_eq!(at(&marks), [300, 500, 600, 700]);
+        assert_eq!(at(&trail.marks(310, Some(700))), [300, 600, 700]);
+        // Begun there, and interrupted before it is reached again.
+        let mut trail = Trail::resume(&marks, 500).unwrap();
+        trail.update(&FILE[500..550]);
+        assert_eq!(at(&trail.marks(310, Some(600))), [500, 600, 700]);
     }
 
     #[test]
     fn a_state_of_another_kind_is_none() {
-        let mut marks = begun(555).marks(310);
+        let mut marks = begun(555).marks(310, None);
         assert!(Trail::resume(&marks, 299).is_none());
         marks[0].state.pop();
         assert!(Trail::resume(&marks, 300).is_none());

@@ -157,9 +157,9 @@ async fn pass(call: &Call<'_>, shelf: &mut Shelf<'_>, kept: &mut Option<Kept>) -
 /// The pass that goes on with what is kept, or begins anew where that is of no use.
 fn begin_import(request: &ModelRequest, kept: &mut Option<Kept>) -> Result<Import> {
     let begun = match kept {
-        Some(Kept { model, held, marks }) => {
+        Some(Kept { model, held, marks, waiting }) => {
             let expected = expected(request, model.origin.bytes);
-            Import::resume(expected, layout_of(request), model, held, marks)?
+            Import::resume(expected, layout_of(request), model, held, marks, waiting.take())?
         }
         None => None,
     };
@@ -204,8 +204,17 @@ async fn read(
 ) -> Result<bool> {
     let resumed_from = download.offset;
     let mut meter = Meter::new(import.total().unwrap_or(0), resumed_from, now_ms());
-    while let Some(bytes) = download.next().await? {
-        call.check()?;
+    loop {
+        let bytes = match download.next().await.and_then(|bytes| call.check().map(|()| bytes)) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => break,
+            Err(error) => {
+                if let Some(kept) = kept {
+                    shelf.put_by(kept, import).await;
+                }
+                return Err(error);
+            }
+        };
         match take(call.request, shelf, kept, import, &origin, &bytes).await {
             Err(_) if import.is_changed() => return Ok(false),
             taken => taken?,
@@ -241,6 +250,9 @@ async fn take(
     while let Some(chunk) = import.next_chunk()? {
         shelf.put(kept, &chunk, import.marks()).await?;
     }
+    if import.should_put_by() {
+        shelf.put_by(kept, import).await;
+    }
     Ok(())
 }
 
@@ -258,7 +270,7 @@ fn begin(request: &ModelRequest, import: &Import, origin: &Origin) -> Option<Kep
         manifest: import.manifest()?.clone(),
     };
     let held = vec![Held::Nothing; model.chunk_map().len()];
-    Some(Kept { model, held, marks: Vec::new() })
+    Some(Kept { model, held, marks: Vec::new(), waiting: None })
 }
 
 /// What the file is held against; `bytes` is its length as the server said it at an earlier pass.

@@ -6,15 +6,17 @@ use crate::config::ModelConfig;
 use crate::model::{autoencoder_decls, weight_decls};
 use crate::plan::WeightDecl;
 use crate::store::idb::{Database, Found};
-use crate::store::{FullChunk, Held, Mark, State, StoredModel};
+use crate::store::{FullChunk, Held, Import, Mark, State, StoredModel, Waiting};
 use crate::weights::Bytes;
 use crate::{Error, Result};
 
-/// A model of which some chunks have arrived: its row, what there is of each chunk, and how far the file's hash is.
+/// A model of which some chunks have arrived: its row, what there is of each chunk, how far the file's hash is, and what waited in memory
+/// when an earlier download was interrupted.
 pub(super) struct Kept {
     pub model: StoredModel,
     pub held: Vec<Held>,
     pub marks: Vec<Mark>,
+    pub waiting: Option<Waiting<Vec<u8>>>,
 }
 
 impl Kept {
@@ -68,7 +70,19 @@ impl Shelf<'_> {
             return Ok(None);
         }
         let (held, marks) = database.held(&model.place, model.chunk_map().len()).await?;
-        Ok(Some(Kept { model: *model, held, marks }))
+        let waiting = database.waiting(&model.place).await?;
+        Ok(Some(Kept { model: *model, held, marks, waiting }))
+    }
+
+    /// Puts by what waits in memory. Where that fails, as where there is little room, an interrupted download has more to fetch
+    /// again; nothing else depends on it.
+    pub(super) async fn put_by(&self, kept: &mut Kept, import: &mut Import) {
+        let Shelf::Database(database) = self else { return };
+        let Some((waiting, marks)) = import.waiting() else { return };
+        if database.put_waiting(&kept.model.place, &waiting, &marks).await.is_ok() {
+            kept.marks = marks;
+            import.put_by();
+        }
     }
 
     /// The header is known: makes room, replacing whatever was there under this id.
@@ -102,7 +116,12 @@ impl Shelf<'_> {
                 if !database.has_model(&kept.model.id).await? {
                     return Err(deleted(&kept.model));
                 }
-                let put = database.put_chunk(&kept.model.place, chunk, &marks).await;
+                let mut put = database.put_chunk(&kept.model.place, chunk, &marks).await;
+                if let Err(Error::Quota { .. }) = put {
+                    // What was put by is a help, the chunk is the model.
+                    database.remove_waiting(&kept.model.place).await?;
+                    put = database.put_chunk(&kept.model.place, chunk, &marks).await;
+                }
                 if let Err(Error::Quota { .. }) = put {
                     let needed = kept.missing_bytes();
                     let free = Room::estimate().await.free().unwrap_or(0).min(needed);

@@ -88,9 +88,25 @@ impl Packer {
     }
 
     /// Bytes of the records of which some but not all parts have come.
-    #[cfg(test)]
     pub fn pending_bytes(&self) -> u64 {
         self.pending.values().map(|pending| pending.bytes.len() as u64).sum()
+    }
+
+    /// Those records: the place in the manifest, how many parts are still to come, and the bytes.
+    pub fn pending(&self) -> impl Iterator<Item = (usize, usize, &[u8])> {
+        self.pending.iter().map(|(&record, pending)| (record, pending.parts_left, pending.bytes.as_slice()))
+    }
+
+    /// Such a record of another packer of the same manifest, whose tensors that have come do not come again. False where it
+    /// cannot be one.
+    pub fn put_back(&mut self, record: usize, parts_left: usize, bytes: Vec<u8>) -> bool {
+        let fits = self.records.get(record).is_some_and(|packed| {
+            packed.len() == bytes.len() as u64 && (1..packed.decl.parts.len()).contains(&parts_left)
+        });
+        if fits {
+            self.pending.insert(record, Pending { bytes, parts_left });
+        }
+        fits
     }
 
     /// Whether a record is still waiting for this tensor.

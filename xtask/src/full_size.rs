@@ -1,8 +1,10 @@
-//! `cargo xtask full-size`: models of true size with random weights, in every format, held to what diffusers computes with them.
+//! `cargo xtask full-size`: models of true size with random weights, in every format, held to what diffusers computes with them; and
+//! one brought into Chromium over a line that breaks.
 
+use crate::dist;
 use crate::golden;
-use crate::sh::{self, cmd, say};
-use crate::tools::vulkan;
+use crate::sh::{self, Parts, cmd, say};
+use crate::tools::{chromium, node, vulkan};
 use anyhow::{Context, Result, bail};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,25 @@ use std::time::{Duration, Instant};
 const SCRIPT: &str = "tests/golden/full_size.py";
 /// Those of the script, smallest first.
 const MODELS: [&str; 3] = ["sdxs", "sd15", "sd21"];
+/// The one that is brought into a browser, and how: one file of 2.1 GB.
+const BROUGHT: &str = "sd15";
+/// What is drawn with it there: `opengen generate`'s arguments, and a request of the client's that says the same.
+const DRAWN: [&str; 12] = [
+    "--prompt",
+    "a photo of an astronaut riding a horse",
+    "--steps",
+    "1",
+    "--guidance",
+    "7.5",
+    "--sampler",
+    "euler",
+    "--seed",
+    "15",
+    "--size",
+    "128x128",
+];
+const REQUEST: &str = r#"{"prompt": "a photo of an astronaut riding a horse", "steps": 1, "guidance": 7.5, "sampler": "euler",
+    "seed": 15, "width": 128, "height": 128}"#;
 /// What `opengen import` may hold in memory, whatever it reads.
 const IMPORT_MOST: u64 = 500_000_000;
 
@@ -31,6 +52,9 @@ pub struct Args {
     /// The processor alone, not the adapter
     #[arg(long)]
     cpu: bool,
+    /// Chromium's part alone
+    #[arg(long)]
+    browser: bool,
 }
 
 /// What is run.
@@ -55,13 +79,17 @@ pub fn run(args: &Args) -> Result<()> {
     let folder = kept.clone().unwrap_or_else(|| sh::root().join("target/full-size"));
     fs::create_dir_all(&folder)?;
     let bench = Bench { program: &program, python: &python, folder: &folder, variables: vulkan::ensure()? };
+    let wanted = |name: &str| args.model.is_empty() || args.model.iter().any(|one| one == name);
     let mut lines =
         vec!["| model | as | on | whole run | from diffusers |".to_string(), "|---|---|---|---|---|".into()];
     let mut wrong = 0;
-    for name in
-        MODELS.iter().filter(|name| args.model.is_empty() || args.model.iter().any(|one| one == *name))
-    {
-        for (line, right) in bench.model(name, args.cpu)? {
+    for name in MODELS.into_iter().filter(|name| wanted(name) && (!args.browser || *name == BROUGHT)) {
+        bench.make(name)?;
+        let mut found = if args.browser { Vec::new() } else { bench.model(name, args.cpu)? };
+        if name == BROUGHT {
+            found.push(bench.brought(name)?);
+        }
+        for (line, right) in found {
             say(&line);
             wrong += usize::from(!right);
             lines.push(line);
@@ -79,12 +107,17 @@ pub fn run(args: &Args) -> Result<()> {
 }
 
 impl Bench<'_> {
+    /// Makes the model's files and references, unless they are there.
+    fn make(&self, name: &str) -> Result<()> {
+        match self.folder.join(format!("{name}.run.json")).exists() {
+            true => Ok(()),
+            false => sh::run(cmd(self.python).arg(SCRIPT).args(["make", name]).arg(self.folder)),
+        }
+    }
+
     /// Lines of the table, and whether each is as it should be.
     fn model(&self, name: &str, cpu: bool) -> Result<Vec<(String, bool)>> {
         let at = |ending: &str| self.folder.join(format!("{name}{ending}"));
-        if !at(".run.json").exists() {
-            sh::run(cmd(self.python).arg(SCRIPT).args(["make", name]).arg(self.folder))?;
-        }
         let said = fs::read_to_string(at(".run.json"))?;
         // Arguments of `opengen generate`, and more of them for what one file does not say of itself.
         let [run, single] = arguments(&said)?;
@@ -151,6 +184,35 @@ impl Bench<'_> {
             format!("| {name} | one file | import to q8 | {} | {rate:.0} MB/s, {held} |", sh::time(took));
         fs::remove_file(out)?;
         Ok((line, most <= IMPORT_MOST))
+    }
+
+    /// The one file brought into Chromium, made Q8 on the way, over a line that breaks ten times; then a step on the processor, held
+    /// to what the command line draws with the same file.
+    fn brought(&self, name: &str) -> Result<(String, bool)> {
+        let at = |ending: &str| self.folder.join(format!("{name}{ending}"));
+        let (packed, picture) = (at("-q8.gguf"), at("-q8.png"));
+        sh::run(
+            self.opengen(&["import", "--accept-licence", "--type", "q8", "--out"])
+                .arg(&packed)
+                .arg(at(".safetensors")),
+        )?;
+        sh::run(
+            self.opengen(&["generate", "--cpu", "--model"])
+                .arg(&packed)
+                .args(DRAWN)
+                .arg("--out")
+                .arg(&picture),
+        )?;
+        fs::remove_file(packed)?;
+        let mut parts = Parts::new();
+        dist::whole(dist::Warnings::Shown, &mut parts)?;
+        parts.print();
+        let mut bring = cmd("node");
+        bring.arg("full-size.mjs").arg(at(".safetensors")).arg(picture).arg(REQUEST);
+        bring.current_dir(node::ensure(node::TESTS)?).env("OPENGEN_CHROMIUM", chromium::ensure()?);
+        let (status, output) = sh::tee(&mut bring)?;
+        let row = output.lines().find_map(|line| line.strip_prefix("row: ")).unwrap_or("not done | ");
+        Ok((format!("| {name} | one file | Chromium, to q8 | {row} |"), status.success()))
     }
 
     fn opengen(&self, arguments: &[&str]) -> Command {

@@ -27,7 +27,7 @@ fn half(file: &File, to: usize) -> Shelf {
 
 fn resumed(file: &File, shelf: &Shelf, expected: Expected) -> Import {
     let model = shelf.model.as_ref().unwrap();
-    Import::resume(expected, file.layout(), model, &shelf.held(), &shelf.marks).unwrap().unwrap()
+    Import::resume(expected, file.layout(), model, &shelf.held(), &shelf.marks, None).unwrap().unwrap()
 }
 
 /// Goes on with `bytes` as the file: how that ended, and whether it was said to be another file.
@@ -102,7 +102,7 @@ fn chunks_without_a_hash_to_go_on_with_are_not_trusted() {
     let file = File::new(23, 60, 20_000);
     let shelf = half(&file, file.bytes.len() / 2);
     let model = shelf.model.as_ref().unwrap();
-    let begun = Import::resume(file.expected(), file.layout(), model, &shelf.held(), &[]).unwrap();
+    let begun = Import::resume(file.expected(), file.layout(), model, &shelf.held(), &[], None).unwrap();
     assert!(begun.is_none());
 }
 
