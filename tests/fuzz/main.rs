@@ -9,30 +9,11 @@ mod mutate;
 mod targets;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use targets::{TARGETS, Target};
-
-/// What a reader may hold beside what is as large as its input.
-const ROOM: u64 = 64 << 20;
-
-/// Reads once; what came of it, or what is wrong.
-fn read(target: &Target, input: &[u8]) -> Result<u64, String> {
-    let mut result = Ok(0);
-    let held = allocation_counter::measure(|| {
-        result = catch_unwind(AssertUnwindSafe(|| (target.read)(input)));
-    });
-    match result {
-        Err(_) => Err("it panics".to_string()),
-        Ok(_) if held.bytes_max > input.len() as u64 + ROOM => {
-            Err(format!("it holds {} bytes at once", held.bytes_max))
-        }
-        Ok(outcome) => Ok(outcome),
-    }
-}
+use targets::{ROOM, TARGETS, Target, read};
 
 fn corpus() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus")

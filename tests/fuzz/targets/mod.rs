@@ -7,6 +7,7 @@ mod pictures;
 mod typed;
 
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use opengen::error::Result;
@@ -59,6 +60,24 @@ pub const TARGETS: [Target; 12] = [
     Target::new("tokenizers", folder::tokenizer, folder::tokenizers, &folder::TOKENIZER_WORDS),
 ];
 
+/// What a reader may hold beside what is as large as its input.
+pub const ROOM: u64 = 64 << 20;
+
+/// Reads once; what came of it, or what is wrong.
+pub fn read(target: &Target, input: &[u8]) -> std::result::Result<u64, String> {
+    let mut result = Ok(0);
+    let held = allocation_counter::measure(|| {
+        result = catch_unwind(AssertUnwindSafe(|| (target.read)(input)));
+    });
+    match result {
+        Err(_) => Err("it panics".to_string()),
+        Ok(_) if held.bytes_max > input.len() as u64 + ROOM => {
+            Err(format!("it holds {} bytes at once", held.bytes_max))
+        }
+        Ok(outcome) => Ok(outcome),
+    }
+}
+
 /// A number for a result: of an error its kind and its words, numbers and what was quoted left out.
 fn outcome<T>(result: &Result<T>) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -74,7 +93,7 @@ fn outcome<T>(result: &Result<T>) -> u64 {
     hasher.finish()
 }
 
-/// A file of the goldens: this one is compiled as a test, and in `fuzz`.
+/// A file of the goldens: this module is compiled as a test, and in `guided`.
 fn golden(path: &str) -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors();
     let golden = here.map(|folder| folder.join("tests/golden")).find(|folder| folder.is_dir());
