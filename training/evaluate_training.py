@@ -228,13 +228,15 @@ def style_measured(draw: Draw, args: argparse.Namespace) -> tuple[dict, torch.Te
     return {"recognised": both, "style": float(style), "subject": float(subject)}, pictures
 
 
-# What the model draws of what it knows, to keep it: the kind in turns with other things, as www/teach/view.js has them.
-OF_KIND = ("{}", "{} in the snow", "neon sign of {}", "pixel art of {} on a purple background")
+# What the model draws of what it knows, to keep it: the kind in turns with other things, small ones and placed ones among them,
+# as www/models.js has them.
+OF_KIND = ("{}", "{} at the bottom left in the snow", "neon sign of {}", "pixel art of {} on a purple background")
 OTHERS = (
-    "a cat on grass", "a pizza", "a fox in the snow",
-    "a rocket in space", "a fish under water", "neon sign of a cocktail",
-    "pixel art of a key on a blue background", "watercolor of a boat", "a red apple on a light blue background",
-    "sticker of a guitar on a red background", "a house at night", "an owl on a yellow background",
+    "a small cat at the bottom left on grass", "a medium pizza to the left on a pink background", "a tiny fox at the bottom in the snow",
+    "a medium rocket to the right in space", "a small fish in the bottom right corner under water", "neon sign of a cocktail",
+    "pixel art of a key on a blue background", "watercolor of a small boat at the bottom", "a red apple on a light blue background",
+    "sticker of a medium guitar on the left on a red background", "a tiny house at the top at night",
+    "a medium owl at the bottom on a yellow background",
 )  # fmt: skip
 
 

@@ -29,10 +29,12 @@ export const mini = {
   ],
   open: { prompt: 'an apple', seed: 37, toSeed: 42, change: 'a red apple on a yellow background' },
   classPrompts: [
-    '{}', 'a cat on grass', 'a pizza', 'a fox in the snow',
-    '{} in the snow', 'a rocket in space', 'a fish under water', 'neon sign of a cocktail',
-    'neon sign of {}', 'pixel art of a key on a blue background', 'watercolor of a boat', 'a red apple on a light blue background',
-    'pixel art of {} on a purple background', 'sticker of a guitar on a red background', 'a house at night', 'an owl on a yellow background',
+    '{}', 'a small cat at the bottom left on grass', 'a medium pizza to the left on a pink background', 'a tiny fox at the bottom in the snow',
+    '{} at the bottom left in the snow', 'a medium rocket to the right in space', 'a small fish in the bottom right corner under water',
+    'neon sign of a cocktail', 'neon sign of {}', 'pixel art of a key on a blue background', 'watercolor of a small boat at the bottom',
+    'a red apple on a light blue background', 'pixel art of {} on a purple background',
+    'sticker of a medium guitar on the left on a red background', 'a tiny house at the top at night',
+    'a medium owl at the bottom on a yellow background',
   ],
   about: 'Mini is a tiny model that learned from 372 emoji: one thing or two, small or large, where you say, on a colour '
     + 'or in a place such as snow or space, in styles such as neon or pixel art. No photographs and no writing.',

@@ -502,7 +502,7 @@ test('what belongs to the thing is painted: by hand, by keys, back and again; cu
   // Enlarged twice from the left edge the column's middle lies at 0.4.
   assert.deepEqual([0.05, 0.4, 0.75, 0.95].map((at) => first.row[Math.floor(at * side)]), [255, 0, 255, 255]);
   assert.equal(classPrompts.length, 16, 'Mini’s own');
-  assert.deepEqual(classPrompts.slice(0, 2), ['an alien monster', 'a cat on grass']);
+  assert.deepEqual(classPrompts.slice(0, 2), ['an alien monster', 'a small cat at the bottom left on grass']);
   await page.reload();
   await page.getByRole('button', { name: 'Go on' }).click();
   await page.getByRole('img', { name: 'Picture 1, of which what is painted is learnt' }).waitFor();
