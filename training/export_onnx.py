@@ -4,22 +4,26 @@
     python -m training.export_onnx --out work/onnx                                  # mini, guided
     python -m training.export_onnx --out work/sdxs --folder FOLDER --size 512       # a diffusers folder, not guided
 
-The weights are those of the GGUF, as it rounds them, or of the folder, in float32.
+The weights are those of the GGUF, as it rounds them, or of the folder, in float32. Beside both lies text.bin, what the text encoder
+makes of PROMPTS, so that what engines answer can be compared: float32, a row of states for each row of the pass.
 """
 
 import argparse
 import json
+import tempfile
 from pathlib import Path
 
 import diffusers
 import torch
+import transformers
 from gguf import GGUFReader
 from torch import nn
 
 from .from_gguf import fill, read_tensors
-from .models import LATENT, LATENT_CHANNELS, MAX_TOKENS, TEXT_WIDTH, make_unet, make_vae
+from .models import LATENT, LATENT_CHANNELS, MAX_TOKENS, make_text_encoder, make_unet, make_vae
 
 GUIDED = 2  # rows of a guided pass
+PROMPTS = ("", "a red apple on a light blue background")  # those of bench.mjs; of one row the last
 
 
 class Pass(nn.Module):
@@ -34,14 +38,14 @@ class Pass(nn.Module):
 
 
 class Decoder(nn.Module):
-    """An autoencoder's way back as tensor in, tensor out."""
+    """An autoencoder's way back as tensor in, tensor out: from latents as the UNet has them."""
 
     def __init__(self, vae: nn.Module):
         super().__init__()
         self.vae = vae
 
     def forward(self, latents: torch.Tensor) -> torch.Tensor:
-        return self.vae.decode(latents, return_dict=False)[0]
+        return self.vae.decode(latents / self.vae.config.scaling_factor, return_dict=False)[0]
 
 
 @torch.inference_mode()
@@ -49,16 +53,21 @@ def main() -> None:
     args = parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     if args.folder:
-        unet, vae = (component(args.folder, name) for name in ("unet", "vae"))
+        unet, vae, encoder = (component(args.folder, name) for name in ("unet", "vae", "text_encoder"))
+        words = transformers.CLIPTokenizer.from_pretrained(args.folder / "tokenizer")
         side = args.size // 8
         sample = torch.randn(1, unet.config.in_channels, side, side)
-        text = torch.randn(1, 77, unet.config.cross_attention_dim)
     else:
-        tensors = read_tensors(GGUFReader(args.model))
+        reader = GGUFReader(args.model)
+        tensors = read_tensors(reader)
         unet = fill(make_unet(), tensors, "unet.").eval()
         vae = fill(make_vae(), tensors, "vae.").eval()
+        words, encoder = texts(reader, tensors)
         sample = torch.randn(GUIDED, LATENT_CHANNELS, LATENT, LATENT)
-        text = torch.randn(GUIDED, MAX_TOKENS, TEXT_WIDTH)
+    length = encoder.config.max_position_embeddings
+    ids = words(list(PROMPTS[-len(sample) :]), padding="max_length", max_length=length, return_tensors="pt").input_ids
+    text = encoder.eval()(ids)[0]
+    (args.out / "text.bin").write_bytes(text.numpy().tobytes())
     inputs = (sample, torch.tensor(500.0), text)
     export(Pass(unet), inputs, ["sample", "time", "text"], args.out / "unet.onnx")
     export(Decoder(vae), (sample[:1],), ["latents"], args.out / "decoder.onnx")
@@ -68,7 +77,21 @@ def component(folder: Path, name: str) -> nn.Module:
     """A network of a diffusers folder, of the class that its configuration names."""
     kind = json.loads((folder / name / "config.json").read_text())["_class_name"]
     halves = {"variant": "fp16"} if list((folder / name).glob("*.fp16.*")) else {}
-    return getattr(diffusers, kind).from_pretrained(folder / name, torch_dtype=torch.float32, **halves).eval()
+    library = transformers if name == "text_encoder" else diffusers
+    return getattr(library, kind).from_pretrained(folder / name, torch_dtype=torch.float32, **halves).eval()
+
+
+def texts(reader: GGUFReader, tensors: dict[str, torch.Tensor]) -> tuple[transformers.CLIPTokenizer, nn.Module]:
+    """A GGUF's tokenizer and text encoder."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "tokenizer.json"
+        file.write_text(reader.fields["opengen.tokenizer"].contents(), encoding="utf-8")
+        words = transformers.CLIPTokenizer(tokenizer_file=str(file), model_max_length=MAX_TOKENS)
+    prefix = "text_encoder.text_model."
+    size = tensors[prefix + "embeddings.token_embedding.weight"].shape[0]
+    encoder = make_text_encoder(size, bos=size - 2, eos=size - 1)
+    fill(getattr(encoder, "text_model", encoder), tensors, prefix)
+    return words, encoder
 
 
 def export(model: nn.Module, inputs: tuple, names: list[str], path: Path) -> None:
