@@ -75,7 +75,8 @@ def main() -> None:
 
 def component(folder: Path, name: str) -> nn.Module:
     """A network of a diffusers folder, of the class that its configuration names."""
-    kind = json.loads((folder / name / "config.json").read_text())["_class_name"]
+    config = json.loads((folder / name / "config.json").read_text())
+    kind = config.get("_class_name") or config["architectures"][0]
     halves = {"variant": "fp16"} if list((folder / name).glob("*.fp16.*")) else {}
     library = transformers if name == "text_encoder" else diffusers
     return getattr(library, kind).from_pretrained(folder / name, torch_dtype=torch.float32, **halves).eval()

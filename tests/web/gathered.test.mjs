@@ -114,7 +114,8 @@ test('another file under an address in mid-download, and files that are no model
 });
 
 test('an entry of the catalogue that is a folder: its licence, fetched, drawn with, and its files found again', async () => {
-  for (const [path, file] of FILES) it.server.overlay.set(`/hub/IDKiro/sdxs-512-dreamshaper/resolve/main/${path}`, file);
+  const { sources: [{ repo, revision }] } = ENTRIES.find(({ id }) => id === 'sdxs-512');
+  for (const [path, file] of FILES) it.server.overlay.set(`/hub/${repo}/resolve/${revision}/${path}`, file);
   it.server.overlay.set('/models.json', JSON.stringify({ hub: `${it.server.url}hub`, models: [] }));
   const page = await visitor(it);
   await ready(page);
