@@ -10,7 +10,6 @@ makes of PROMPTS, so that what engines answer can be compared: float32, a row of
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 
 import diffusers
@@ -19,8 +18,8 @@ import transformers
 from gguf import GGUFReader
 from torch import nn
 
-from .from_gguf import fill, read_tensors
-from .models import LATENT, LATENT_CHANNELS, MAX_TOKENS, make_text_encoder, make_unet, make_vae
+from .from_gguf import fill, read_tensors, read_text_encoder, read_tokenizer
+from .models import LATENT, LATENT_CHANNELS, make_unet, make_vae
 
 GUIDED = 2  # rows of a guided pass
 PROMPTS = ("", "a red apple on a light blue background")  # those of bench.mjs; of one row the last
@@ -62,7 +61,7 @@ def main() -> None:
         tensors = read_tensors(reader)
         unet = fill(make_unet(), tensors, "unet.").eval()
         vae = fill(make_vae(), tensors, "vae.").eval()
-        words, encoder = texts(reader, tensors)
+        words, encoder = read_tokenizer(reader), read_text_encoder(tensors)
         sample = torch.randn(GUIDED, LATENT_CHANNELS, LATENT, LATENT)
     length = encoder.config.max_position_embeddings
     ids = words(list(PROMPTS[-len(sample) :]), padding="max_length", max_length=length, return_tensors="pt").input_ids
@@ -80,19 +79,6 @@ def component(folder: Path, name: str) -> nn.Module:
     halves = {"variant": "fp16"} if list((folder / name).glob("*.fp16.*")) else {}
     library = transformers if name == "text_encoder" else diffusers
     return getattr(library, kind).from_pretrained(folder / name, torch_dtype=torch.float32, **halves).eval()
-
-
-def texts(reader: GGUFReader, tensors: dict[str, torch.Tensor]) -> tuple[transformers.CLIPTokenizer, nn.Module]:
-    """A GGUF's tokenizer and text encoder."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "tokenizer.json"
-        file.write_text(reader.fields["opengen.tokenizer"].contents(), encoding="utf-8")
-        words = transformers.CLIPTokenizer(tokenizer_file=str(file), model_max_length=MAX_TOKENS)
-    prefix = "text_encoder.text_model."
-    size = tensors[prefix + "embeddings.token_embedding.weight"].shape[0]
-    encoder = make_text_encoder(size, bos=size - 2, eos=size - 1)
-    fill(getattr(encoder, "text_model", encoder), tensors, prefix)
-    return words, encoder
 
 
 def export(model: nn.Module, inputs: tuple, names: list[str], path: Path) -> None:

@@ -1,5 +1,5 @@
-"""Writes a model that is the first level of Stable Diffusion 1.5's UNet, where its largest maps are: three and four convolutions of 320
-channels a side, self attention over all places by eight heads of 40, cross attention to 77 states. Weights are random; text encoder and
+"""Writes a model that is the first level of Stable Diffusion 1.5's UNet, where its largest maps are: two residual blocks of 320
+channels on the way down and three on the way up, each with self attention over all places by eight heads of 40, and cross attention to 77 states. Weights are random; text encoder and
 decoder are small. For `tests/web/peers/bench.mjs`, to time engines where a whole model would take a software adapter hours.
 
     python -m training.first_level --out work/level
@@ -8,14 +8,14 @@ decoder are small. For `tests/web/peers/bench.mjs`, to time engines where a whol
 """
 
 import argparse
-import tempfile
 from pathlib import Path
 
 import torch
 from diffusers import AutoencoderTiny, StableDiffusionPipeline, UNet2DConditionModel
 from gguf import GGUFReader
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
+from transformers import CLIPTextConfig, CLIPTextModel
 
+from .from_gguf import read_tokenizer
 from .models import make_scheduler
 from .tokenizer import save_tokenizer
 
@@ -27,10 +27,7 @@ def main() -> None:
     args = parse_args()
     torch.manual_seed(0)
     args.out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "tokenizer.json"
-        file.write_text(GGUFReader(args.model).fields["opengen.tokenizer"].contents(), encoding="utf-8")
-        words = CLIPTokenizer(tokenizer_file=str(file), model_max_length=77)
+    words = read_tokenizer(GGUFReader(args.model), 77)
     size = len(words)
     unet = UNet2DConditionModel(
         sample_size=64, block_out_channels=(320,), layers_per_block=2, cross_attention_dim=WIDTH, attention_head_dim=8,

@@ -5,6 +5,7 @@ them.
 """
 
 import argparse
+import tempfile
 from pathlib import Path
 
 import torch
@@ -38,20 +39,31 @@ def fill(module: nn.Module, tensors: dict[str, torch.Tensor], prefix: str) -> nn
     return module
 
 
+def read_tokenizer(reader: GGUFReader, length: int = MAX_TOKENS) -> CLIPTokenizer:
+    """The file's tokenizer, for prompts of so many tokens."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "tokenizer.json"
+        file.write_text(reader.fields["opengen.tokenizer"].contents(), encoding="utf-8")
+        return CLIPTokenizer(tokenizer_file=str(file), model_max_length=length)
+
+
+def read_text_encoder(tensors: dict[str, torch.Tensor]) -> nn.Module:
+    """mini's text encoder, filled."""
+    prefix = "text_encoder.text_model."
+    vocab_size = tensors[prefix + "embeddings.token_embedding.weight"].shape[0]
+    text_encoder = make_text_encoder(vocab_size, bos=vocab_size - 2, eos=vocab_size - 1)
+    fill(getattr(text_encoder, "text_model", text_encoder), tensors, prefix)
+    return text_encoder
+
+
 def main() -> None:
     args = parse_args()
     reader = GGUFReader(args.model)
     tensors = read_tensors(reader)
     folder = args.out / "tokenizer"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "tokenizer.json").write_text(reader.fields["opengen.tokenizer"].contents(), encoding="utf-8")
-    tokenizer = CLIPTokenizer(tokenizer_file=str(folder / "tokenizer.json"), model_max_length=MAX_TOKENS)
-    save_tokenizer(tokenizer, folder)
-    text_prefix = "text_encoder.text_model."
-    vocab_size = tensors[text_prefix + "embeddings.token_embedding.weight"].shape[0]
-    text_encoder = make_text_encoder(vocab_size, bos=vocab_size - 2, eos=vocab_size - 1)
-    inner = getattr(text_encoder, "text_model", text_encoder)
-    fill(inner, tensors, text_prefix)
+    save_tokenizer(read_tokenizer(reader), folder)
+    text_encoder = read_text_encoder(tensors)
     unet = fill(make_unet(), tensors, "unet.")
     save_atomically({"text_encoder": text_encoder.state_dict(), "unet": unet.state_dict()}, args.out / "start.pt")
     fill(make_vae(), tensors, "vae.").save_pretrained(args.out / "vae")

@@ -65,11 +65,10 @@ pub enum SamplerKind {
 }
 
 /// Whose levels `karras` has with the samplers that diffusers and k-diffusion both have, `euler`, `heun`, `lms` and `dpm++-2m`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KarrasOf {
     /// Those of the sampler's class: of `dpm++-2m` from the model's first level with whole timesteps, of the others between the
     /// ends of the timesteps that the configuration spaces.
-    #[default]
     Diffusers,
     /// Those of A1111 and ComfyUI: between the model's first level and its last, each with the timestep that belongs to it.
     KDiffusion,

@@ -79,6 +79,10 @@ impl Shelf<'_> {
     pub(super) async fn put_by(&self, kept: &mut Kept, import: &mut Import) {
         let Shelf::Database(database) = self else { return };
         let Some((waiting, marks)) = import.waiting() else { return };
+        // Another tab may have deleted it.
+        if !database.has_model(&kept.model.id).await.unwrap_or(false) {
+            return;
+        }
         if database.put_waiting(&kept.model.place, &waiting, &marks).await.is_ok() {
             kept.marks = marks;
             import.put_by();

@@ -18,21 +18,7 @@ const SCRIPT: &str = "tests/golden/full_size.py";
 const MODELS: [&str; 3] = ["sdxs", "sd15", "sd21"];
 /// The one that is brought into a browser, and how: one file of 2.1 GB.
 const BROUGHT: &str = "sd15";
-/// What is drawn with it there: `opengen generate`'s arguments, and a request of the client's that says the same.
-const DRAWN: [&str; 12] = [
-    "--prompt",
-    "a photo of an astronaut riding a horse",
-    "--steps",
-    "1",
-    "--guidance",
-    "7.5",
-    "--sampler",
-    "euler",
-    "--seed",
-    "15",
-    "--size",
-    "128x128",
-];
+/// What is drawn with it there, as the client is asked; `drawn` gives the arguments of `opengen generate` for the same.
 const REQUEST: &str = r#"{"prompt": "a photo of an astronaut riding a horse", "steps": 1, "guidance": 7.5, "sampler": "euler",
     "seed": 15, "width": 128, "height": 128}"#;
 /// What `opengen import` may hold in memory, whatever it reads.
@@ -199,7 +185,7 @@ impl Bench<'_> {
         sh::run(
             self.opengen(&["generate", "--cpu", "--model"])
                 .arg(&packed)
-                .args(DRAWN)
+                .args(drawn(REQUEST)?)
                 .arg("--out")
                 .arg(&picture),
         )?;
@@ -232,6 +218,17 @@ fn arguments(said: &str) -> Result<[Vec<String>; 2]> {
     Ok([list("run")?, list("single")?])
 }
 
+/// A request of the client's as arguments of `opengen generate`.
+fn drawn(request: &str) -> Result<Vec<String>> {
+    let request: serde_json::Value = serde_json::from_str(request).context("a request")?;
+    let said = |name: &str| request[name].as_str().map_or_else(|| request[name].to_string(), str::to_owned);
+    let settings = ["prompt", "steps", "guidance", "sampler", "seed"];
+    let mut arguments: Vec<String> =
+        settings.iter().flat_map(|name| [format!("--{name}"), said(name)]).collect();
+    arguments.extend(["--size".to_string(), format!("{}x{}", said("width"), said("height"))]);
+    Ok(arguments)
+}
+
 /// The most memory that a process has held, in bytes; Linux tells.
 fn resident(process: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
@@ -252,6 +249,13 @@ mod tests {
         let [run, single] = arguments(r#"{"run": ["--steps", "1"], "single": []}"#).unwrap();
         assert_eq!((run.len(), single.len()), (2, 0));
         assert!(arguments("{}").is_err());
+    }
+
+    #[test]
+    fn the_command_line_is_asked_what_the_client_is() {
+        let arguments = drawn(REQUEST).unwrap().join(" ");
+        let said = "--prompt a photo of an astronaut riding a horse --steps 1 --guidance 7.5 --sampler euler --seed 15 --size 128x128";
+        assert_eq!(arguments, said);
     }
 
     #[test]

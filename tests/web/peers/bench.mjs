@@ -85,15 +85,15 @@ function most(process) {
 const { answer: times } = await inBrowser(measure, { rounds: Number(options.rounds), steps: Number(options.steps), only: '' });
 const memory = {};
 if (options.webgpu) {
-  for (const only of ['ours', 'theirs']) memory[only] = (await inBrowser(measure, { rounds: 1, steps: 1, only })).held;
+  for (const only of ['ours', 'theirs']) memory[only] = (await inBrowser(measure, { rounds: 1, steps: 1, only, dims: times.dims })).held;
 }
 await Promise.all([server, networks, models].map((one) => one?.kill()));
 
 /**
  * In the page: both engines' answers to the same numbers, then both in turns, after one run of each that is not counted. `only`: one of both
- * alone, for its memory.
+ * alone, for its memory; `dims` are then those of the UNet's input.
  */
-async function measure({ rounds, steps, model, threads, webgpu, networks, only }) {
+async function measure({ rounds, steps, model, threads, webgpu, networks, only, dims }) {
   const PROMPT = 'a red apple on a light blue background';
   const GUIDANCE = 2;
   const [withOurs, withTheirs] = [only !== 'theirs', only !== 'ours'];
@@ -115,7 +115,7 @@ async function measure({ rounds, steps, model, threads, webgpu, networks, only }
     await og.models.import({ id: 'own', url: model.url });
     await og.models.load('own');
   }
-  const [rows, channels, high, wide] = unet ? inputOf(unet, 'sample') : [2, 8, 16, 16];
+  const [rows, channels, high, wide] = unet ? inputOf(unet, 'sample') : dims;
   const size = { width: 8 * wide, height: 8 * high };
   const guidance = rows === 1 ? 1 : GUIDANCE;
   const request = { prompt: PROMPT, steps, seed: 1, sampler: 'euler', previews: false, guidance, ...size };
@@ -127,7 +127,7 @@ async function measure({ rounds, steps, model, threads, webgpu, networks, only }
     const squares = (values) => Math.sqrt(values.reduce((sum, value) => sum + value * value, 0));
     return squares(theirs.map((value, at) => value - ours[at])) / squares(theirs);
   };
-  const found = { ours: { unet: [], decode: [], whole: [] }, theirs: { unet: [], decode: [], whole: [] }, rows };
+  const found = { ours: { unet: [], decode: [], whole: [] }, theirs: { unet: [], decode: [], whole: [] }, rows, dims: [rows, channels, high, wide] };
   let pass = unet && inputs(new Float32Array(channels * high * wide).map(() => Math.random() * 2 - 1), 500);
   let latents = decoder && tensor(pass.sample.data.subarray(0, channels * high * wide), inputOf(decoder, 'latents'));
   if (og && unet) {
