@@ -87,6 +87,10 @@ pub enum Error {
     #[error("the model computed values that are no numbers; the checkpoint may be damaged, or need f32")]
     NoNumbers,
 
+    /// Weights of a file are infinite or no numbers.
+    #[error("{file}: {}", non_finite(tensors))]
+    NonFinite { file: String, tensors: Vec<(String, u64)> },
+
     /// The caller asked to stop.
     #[error("cancelled")]
     Aborted,
@@ -116,6 +120,20 @@ pub(crate) fn list(problems: &[TensorProblem]) -> String {
         text.push_str(&format!("; and {} more", problems.len() - SHOWN));
     }
     text
+}
+
+/// What is wrong with weights that are no numbers: by tensor, how many.
+fn non_finite(tensors: &[(String, u64)]) -> String {
+    const SHOWN: usize = 10;
+    let of = |(name, count): &(String, u64)| format!("{count} of {name}");
+    let mut text = tensors.iter().take(SHOWN).map(of).collect::<Vec<_>>().join(", ");
+    if tensors.len() > SHOWN {
+        text.push_str(&format!(" and some of {} more tensors", tensors.len() - SHOWN));
+    }
+    format!(
+        "weights are infinite or no numbers ({text}), and what it draws would be too: it is damaged, or was merged or converted wrongly; \
+         get it anew, or from elsewhere"
+    )
 }
 
 /// "the file is incomplete: 7.60 of at least 7.66 MB", with as many digits as tell the two apart.
@@ -155,6 +173,7 @@ impl Error {
             Error::Unsupported { .. } | Error::NoGpu { .. } => "UNSUPPORTED",
             Error::Network { .. } => "NETWORK",
             Error::DamagedChunk { .. } => "DAMAGED",
+            Error::NonFinite { .. } => "NON_FINITE",
             Error::Quota { .. } => "QUOTA",
             Error::Storage { .. } | Error::Io { .. } => "STORAGE",
             Error::OutOfMemory { .. } => "OUT_OF_MEMORY",
@@ -202,6 +221,7 @@ mod tests {
             Error::Gpu { message: text() },
             Error::Cpu { message: text() },
             Error::NoNumbers,
+            Error::NonFinite { file: text(), tensors: Vec::new() },
             Error::Aborted,
         ]
     }

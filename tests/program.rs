@@ -436,6 +436,34 @@ fn a_model_is_imported_from_an_address_that_breaks_off() {
     assert_eq!(output.status.code(), Some(2));
 }
 
+/// Merges that went wrong leave such files.
+#[test]
+fn a_model_with_weights_that_are_no_numbers_is_refused_unless_it_is_asked_for() {
+    let place = Place::new();
+    let source = opengen::weights::ModelSource::open(&common::mini()).expect("mini");
+    let named = |info: &&opengen::weights::TensorInfo| info.name == "unet.conv_norm_out.weight";
+    let at = source.header().tensors.iter().find(named).expect("a norm").offset as usize;
+    let mut mini = std::fs::read(common::mini()).expect("mini");
+    mini[at..at + 4].copy_from_slice(&f32::NAN.to_le_bytes());
+    std::fs::write(place.file("broken.gguf"), mini).expect("written");
+    let import = |more: &[&str]| {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_opengen"));
+        run.current_dir(place.0.path()).args(["import", "broken.gguf", "--out", "new.gguf"]);
+        let output = run.args(more).output().expect("runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, told) = import(&[]);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("(1 of unet.conv_norm_out.weight)") && told.contains("--allow-non-finite"),
+        "{told}"
+    );
+    assert!(!place.file("new.gguf").exists());
+    assert!(place.refused(&["--model", "broken.gguf"]).contains("1 of unet.conv_norm_out.weight"));
+    assert_eq!(import(&["--allow-non-finite"]).0, Some(0));
+    assert!(place.file("new.gguf").exists());
+}
+
 #[test]
 fn a_training_takes_masks_from_files_or_from_what_is_transparent() {
     let train = |place: &Place, more: &[&str]| {
@@ -491,6 +519,78 @@ fn a_training_takes_masks_from_files_or_from_what_is_transparent() {
 
     let (success, said) = train(&place, &["--buckets"]);
     assert!(success && said.contains("1 is cut to 64x64"), "{said}");
+}
+
+#[test]
+fn a_training_goes_on_where_it_stopped_with_a_line_for_each_step() {
+    let place = Place::new();
+    let grey = |x: usize, y: usize| [(4 * x) as u8, (4 * y) as u8, 90, 255];
+    // As kohya's scripts want them: the first folder's come twice in a round.
+    for folder in ["2_zorp cat", "1_zorp cat lying", "notes"] {
+        std::fs::create_dir(place.file(folder)).expect("a folder");
+    }
+    for (at, name) in ["2_zorp cat/a.png", "1_zorp cat lying/b.png", "notes/c.png"].iter().enumerate() {
+        place.picture(name, [64, 64], |x, y| grey(x + 9 * at, y));
+    }
+    let train = |steps: &str, more: &[&str]| {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_opengen"));
+        run.current_dir(place.0.path()).args([
+            "train",
+            "--images",
+            ".",
+            "--log",
+            "log.jsonl",
+            "--out",
+            "zorp.safetensors",
+        ]);
+        run.args([
+            "--size",
+            "64x64",
+            "--batch",
+            "1",
+            "--lr-schedule",
+            "constant",
+            "--save-every",
+            "1",
+            "--steps",
+            steps,
+        ]);
+        let output = run.args(more).output().expect("runs");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, said) = train("2", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("2 pictures; "), "{said}");
+    let (code, said) = train("3", &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("goes on after step 2") && said.contains("after 3 steps"), "{said}");
+    let log = std::fs::read_to_string(place.file("log.jsonl")).expect("a log");
+    let lines = log.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).expect("JSON"));
+    let steps: Vec<_> = lines.map(|line| (line["step"].as_u64(), line["loss"].as_f64().is_some())).collect();
+    assert_eq!(steps, [(Some(1), true), (Some(2), true), (Some(3), true)]);
+    let said_in = |key: &str| {
+        let file = std::fs::read(place.file("zorp.safetensors")).expect("a file");
+        let (_, header) = safetensors::SafeTensors::read_metadata(&file).expect("a header");
+        let names: Vec<String> = header.tensors().keys().cloned().collect();
+        (header.metadata().as_ref().and_then(|texts| texts.get(key)).cloned().unwrap_or_default(), names)
+    };
+    let (tags, names) = said_in("ss_tag_frequency");
+    assert_eq!(tags, r#"{"images":{"zorp cat":1,"zorp cat lying":1}}"#);
+    assert_eq!(said_in("ss_num_train_images").0, "3");
+    assert!(names.iter().all(|name| name.starts_with("lora_")), "{names:?}");
+    // Other words are another training; anew it may be called otherwise.
+    let (code, said) = train("3", &["--seed", "7"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("zorp.training") && said.contains("or say --anew"), "{said}");
+    let (code, said) = train("1", &["--anew", "--naming", "diffusers"]);
+    assert_eq!(code, Some(0), "{said}");
+    let (_, names) = said_in("");
+    assert!(
+        names.iter().any(|name| name.starts_with("unet.") && name.ends_with(".lora_A.weight")),
+        "{names:?}"
+    );
+    let (code, said) = train("1", &["--naming", "sdxl"]);
+    assert_eq!(code, Some(2), "{said}");
 }
 
 /// A picture's settings as ComfyUI's graph, which is read as the same settings; what cannot be read is refused.

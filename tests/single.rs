@@ -115,6 +115,42 @@ fn a_checkpoint_becomes_a_gguf_of_ours() {
     }
 }
 
+/// As merges that went wrong leave them, in each type: named, with how many, wherever they are read; taken by who says so.
+#[test]
+fn weights_that_are_no_numbers_are_refused_by_name() {
+    let facts = Facts::of("sd1");
+    let out = tempfile::tempdir().expect("a folder");
+    let [first, second] =
+        ["model.diffusion_model.out.0.weight", "model.diffusion_model.input_blocks.0.0.weight"];
+    let mut entries = facts.entries();
+    let infinite = half::f16::INFINITY.to_le_bytes();
+    for (name, count) in [(first, 1), (second, 3)] {
+        let entry = entries.get_mut(name).expect(name);
+        assert_eq!(entry.dtype, Dtype::F16);
+        entry.bytes[..2 * count].copy_from_slice(&infinite.repeat(count));
+    }
+    let source = written(&entries, out.path());
+    let decls = weight_decls(source.config());
+    let import = |source: &ModelSource| {
+        let (types, file) = (opengen::plan::Types::of(WeightType::Q8), out.path().join("m.gguf"));
+        quantize_source(source, &decls, types, Rounding::Fitted, &file, &mut |_, _| {}).map(|_| file)
+    };
+    for refused in [
+        load(&source, &decls, LayoutOptions::default()).map(drop).expect_err("refused"),
+        import(&source).map(drop).expect_err("refused"),
+    ] {
+        assert_eq!(refused.code(), "NON_FINITE");
+        let told = refused.to_string();
+        assert!(told.contains("1 of unet.conv_norm_out.weight"), "{told}");
+        assert!(told.contains("3 of unet.conv_in.weight"), "{told}");
+    }
+    assert_eq!(std::fs::read_dir(out.path()).expect("a folder").count(), 1, "nothing is left of it");
+    let options = OpenOptions { allow_non_finite: true, ..OpenOptions::default() };
+    let source = ModelSource::open_with(&out.path().join("model.safetensors"), &options).expect("opens");
+    load(&source, &decls, LayoutOptions::default()).expect("taken as it is");
+    import(&source).expect("taken as it is");
+}
+
 /// The types that files keep weights in.
 #[test]
 fn eight_bit_floats_and_doubles_are_read() {

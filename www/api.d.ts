@@ -34,7 +34,8 @@ export interface ModelDescription extends Omit<Partial<ModelInfo>, 'license'> {
   /**
    * Where the model is a folder in diffusers' layout: its files by their paths in it, each with its address; those that are not
    * there (404) are passed over. A file in half precision (`….fp16.safetensors`) stands for the one in full. `url` is where
-   * the folder lies as a whole, for people.
+   * the folder lies as a whole, for people. Left out, a `url` that ends with a slash is that of such a folder, with the usual
+   * files in it, shards and their index among them.
    */
   files?: readonly { path: string, url: string }[];
   /** What its UNet predicts, whatever its files have; left out, these count, else it is asked itself. */
@@ -77,6 +78,11 @@ export interface ImportOptions extends LoadOptions {
    * in blocks already stay as they are. Left out, all do. Of a model that is stored it changes nothing.
    */
   weights?: WeightType;
+  /**
+   * Weights that are infinite or no numbers (NaN) are taken as they are. Left out, they are refused as soon as they come, as
+   * NON_FINITE with the name of their tensor: pictures of such a model are no numbers either, unless what is broken does not count.
+   */
+  allowNonFinite?: boolean;
 }
 
 export interface CreateOptions extends LoadOptions {
@@ -245,9 +251,10 @@ export interface UpscaleOptions<T extends ImageType = 'ImageData'> {
 export interface TrainOptions {
   /**
    * Pictures of what is learnt, three to twenty; each with a caption of its own, or all under `instancePrompt`. With a mask only what
-   * is white in it is learnt; black and what is transparent does not count. It has the picture's shape.
+   * is white in it is learnt; black and what is transparent does not count. It has the picture's shape. With `repeats` it comes
+   * so often in a round of all pictures, as kohya's repeats.
    */
-  images: (PictureSource | { image: PictureSource; caption?: string; mask?: PictureSource })[];
+  images: (PictureSource | { image: PictureSource; caption?: string; mask?: PictureSource; repeats?: number })[];
   /** What all of them show, such as "a photo of a zorp dog": a word that means nothing yet, and what kind of thing it is. */
   instancePrompt?: string;
   /** What the model draws itself beforehand, to keep it (prior preservation), such as "a photo of a dog". */
@@ -261,6 +268,11 @@ export interface TrainOptions {
   height?: number;
   /** What the file is called inside; of an embedding the word that captions and prompts say. Default: "taught". */
   name?: string;
+  /**
+   * How a LoRA's file calls its layers. "kohya" (the default) is read everywhere, "diffusers" are PEFT's names, as diffusers
+   * writes them (`unet.….lora_A.weight`), with alpha multiplied in.
+   */
+  naming?: 'kohya' | 'diffusers';
   /** The words that call it. Default: `instancePrompt`. */
   trigger?: string;
   /** Steps after which `onKept` is called. Default: 50; 0: never. */
@@ -298,7 +310,7 @@ export interface Trained {
   /** What `file` is. */
   kind: 'lora' | 'embedding';
   /**
-   * A safetensors file: a LoRA in kohya's naming, for `loras`, `og.networks`, A1111 and ComfyUI; or an embedding in A1111's, for
+   * A safetensors file: a LoRA in kohya's naming or the one asked for, for `loras`, `og.networks`, A1111 and ComfyUI; or an embedding in A1111's, for
    * `embeddings` and `og.networks`.
    */
   file: Blob;

@@ -153,13 +153,13 @@ export class OpenGen extends EventTarget {
   models = {
     list: () => this.#link.call({ type: 'listModels' }),
     import: (source, options = {}) => this.#withModel('import', source, options, ({ file, transfer, release }) =>
-      this.#link.call({ type: 'importModel', model: { ...file, weights: options.weights } }, { ...options, transfer }).catch(async (error) => {
+      this.#link.call({ type: 'importModel', model: { ...file, ...taken(options) } }, { ...options, transfer }).catch(async (error) => {
         if (file.url.startsWith('blob:')) await this.#forgetPart(file.id);
         throw error;
       }).finally(release)),
     load: (source, options = {}) => this.#withModel('load', source, options, async ({ file, transfer, release }, found) => {
       try {
-        const loaded = await this.#link.call({ type: 'loadModel', model: { ...file, weights: options.weights } }, { ...options, transfer });
+        const loaded = await this.#link.call({ type: 'loadModel', model: { ...file, ...taken(options) } }, { ...options, transfer });
         const { width, height } = loaded;
         this.#model = { width, height, ...found };
         this.#release();
@@ -300,6 +300,15 @@ export class OpenGen extends EventTarget {
       return this.#link.call(call, { signal, onEvent: telling(rest) });
     }, signal);
     return trained(/** @type {any} */ (learnt));
+  }
+
+  /**
+   * Lets a training wait before its next step, under way or to come, or go on: what else the device has to do is done sooner meanwhile.
+   * @param {boolean} waits
+   * @returns {Promise<void>}
+   */
+  hold(waits) {
+    return this.#link.call({ type: 'hold', waits: Boolean(waits) });
   }
 
   /**
@@ -533,3 +542,6 @@ function withPlainSeeds(settings) {
     return [name, name === 'walk' && value ? withPlainSeeds(value) : value];
   })));
 }
+
+/** How a file's weights are taken. @param {import('./api.d.ts').ImportOptions} options */
+const taken = ({ weights, allowNonFinite }) => ({ weights, allowNonFinite });

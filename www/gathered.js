@@ -126,6 +126,22 @@ export async function inParts(url, { headers = [], ask = fetch } = {}) {
   };
 }
 
+/** How the address of a folder's index ends, by which its component's weights lie in shards. */
+const SHARDED = /\.safetensors\.index(\.fp16)?\.json$/;
+
+/** The shards that indices name, beside them; the reader says what is wrong with one. @param {readonly (Place & {bytes: Uint8Array})[]} seen @returns {Place[]} */
+function shardsOf(seen) {
+  return seen.filter(({ path }) => SHARDED.test(path)).flatMap(({ path, url, bytes }) => {
+    try {
+      const names = new Set(Object.values(JSON.parse(new TextDecoder().decode(bytes)).weight_map));
+      return [...names].filter((name) => /^[^/\\]+\.safetensors$/.test(name))
+        .map((name) => ({ path: path.replace(/[^/]+$/, () => name), url: new URL(encodeURIComponent(name), url).href }));
+    } catch {
+      return [];
+    }
+  });
+}
+
 /** What the reader wants to see of all files that are there. @param {readonly Place[]} places @param {Fetch} ask */
 async function beginnings(places, ask) {
   const see = async (/** @type {readonly Place[]} */ list) =>
@@ -134,7 +150,9 @@ async function beginnings(places, ask) {
   const seen = await see(places.filter(({ path }) => !halves.has(path)));
   const isThere = (/** @type {string | undefined} */ wanted) => seen.some(({ path }) => path === wanted);
   const rest = await see(places.filter(({ path }) => halves.has(path) && !isThere(halves.get(path))));
-  return [...seen, ...rest];
+  const all = [...seen, ...rest];
+  const isSeen = (/** @type {Place} */ { path }) => all.some((one) => one.path === path);
+  return [...all, ...await see(shardsOf(all).filter((place) => !isSeen(place)))];
 }
 
 /** @param {Place} place @param {Fetch} ask */

@@ -80,7 +80,7 @@ const using = new Using({
   session, choice, removal, settings, making,
   onIntroduced: (model) => later(({ introduce }) => introduce(model)), onWayOut: wayOut,
 });
-const views = new Views({ session, pictures, reader, choice, removal, openStorage, adding, using });
+const views = new Views({ session, queue, pictures, reader, choice, removal, openStorage, adding, using });
 const filling = new Filling({ settings, using, sizes: new Sizes({ settings, model: () => session.model }), begin, onExtras: (found) => later(({ extras }) => extras.take(found)) });
 new Keys({ onGenerate: () => making.generate(), onCancel: cancel });
 

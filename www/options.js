@@ -13,7 +13,7 @@ const CREATE = { model: true, engine: true, learns: true, memoryLimit: true, wor
 /** @type {Names<Required<import('./api.d.ts').LoadOptions>>} */
 const LOAD = { onProgress: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').ImportOptions>>} */
-const IMPORT = { ...LOAD, weights: true };
+const IMPORT = { ...LOAD, weights: true, allowNonFinite: true };
 /** @type {Names<Required<import('./api.d.ts').DetectOptions>>} */
 const DETECT = { model: true, engine: true, workerUrl: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').ModelDescription>>} */
@@ -35,7 +35,7 @@ const GENERATE = { ...PICTURE, imageType: true, onStage: true, onStep: true, sig
 const UPSCALE = { model: true, scale: true, tiling: true, imageType: true, onProgress: true, signal: true };
 /** @type {Names<Required<import('./api.d.ts').TrainOptions>>} */
 const TRAIN = {
-  images: true, instancePrompt: true, classPrompts: true, preset: true, recipe: true, width: true, height: true, name: true, trigger: true,
+  images: true, instancePrompt: true, classPrompts: true, preset: true, recipe: true, width: true, height: true, name: true, naming: true, trigger: true,
   saveEvery: true, checkpoint: true, onPrepare: true, onBegin: true, onStep: true, onKept: true, signal: true,
 };
 /** @type {Names<import('./protocol.d.ts').Recipe>} */

@@ -120,6 +120,8 @@ export interface LoadProgress {
   /** Bytes per second. */
   rate: number;
   secondsLeft: number | null;
+  /** Tensors that have come, and all of them, once the file's header is here. */
+  tensors?: [number, number] | null;
   /** Bytes that were here already when this download began. */
   resumedFrom: number;
 }
@@ -716,13 +718,14 @@ export interface Recipe {
 
 /** What `train` is asked. */
 export interface TrainRequest {
-  images: { image: Pixels; caption: string; mask?: Pixels }[];
+  images: { image: Pixels; caption: string; mask?: Pixels; repeats?: number }[];
   classPrompts: string[];
   preset?: 'thing' | 'character' | 'style' | 'word';
   recipe?: Partial<Recipe>;
   /** How pictures of the class are drawn, and how large all are. */
   request: GenerateRequest;
   name: string;
+  naming?: 'kohya' | 'diffusers';
   trigger: string;
   saveEvery?: number;
   checkpoint?: Uint8Array;
@@ -902,6 +905,8 @@ export type ErrorCode =
   | 'ABORTED'
   /** The file is no model, or not a whole one. */
   | 'BAD_MODEL'
+  /** Weights in the file are infinite or no numbers; `allowNonFinite` takes them as they are. */
+  | 'NON_FINITE'
   /** A checkpoint in one file needs CLIP's vocabulary, which the worker then fetches, and it did not arrive. */
   | 'NO_VOCABULARY'
   /** The stored model's checksum is wrong; loading it again fetches what is missing. */
@@ -935,6 +940,8 @@ export interface ModelFile {
   prediction?: Prediction;
   /** What its matrices are rounded to on their way into the store. */
   weights?: WeightType;
+  /** Weights that are infinite or no numbers are taken as they are. */
+  allowNonFinite?: boolean;
   /** Written down with it; left out, what its file states. */
   license?: ModelLicense;
   /** Sent along when it is fetched; never stored. */
@@ -971,6 +978,8 @@ export type ToWorker =
   | { type: 'generate'; id: number; request: GenerateRequest }
   | { type: 'upscale'; id: number; ask: UpscaleRequest }
   | { type: 'train'; id: number; ask: TrainRequest }
+  /** A training waits before its next step, or goes on. */
+  | { type: 'hold'; id: number; waits: boolean }
   | { type: 'study'; id: number; ask: Study }
   | { type: 'listNetworks'; id: number }
   | { type: 'addNetwork'; id: number; network: NetworkFile; name: string; replace?: boolean }

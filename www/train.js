@@ -9,20 +9,20 @@ import { pixelsOf } from './pixels.js';
  * @param {import('./api.d.ts').TrainOptions} options
  * @returns {Promise<Omit<import('./protocol.d.ts').TrainRequest, 'request'>>}
  */
-export async function askOf({ images, instancePrompt = '', classPrompts = [], preset, recipe, name = 'taught', trigger, saveEvery, checkpoint }) {
+export async function askOf({ images, instancePrompt = '', classPrompts = [], preset, recipe, name = 'taught', naming, trigger, saveEvery, checkpoint }) {
   if (!Array.isArray(images) || !images.length) throw invalid('images', 'must be a list of at least one picture');
   if (!Array.isArray(classPrompts)) throw invalid('classPrompts', 'must be a list of texts');
   check('recipe', recipe);
   const pictures = images.map(async (given, at) => {
     const named = given instanceof Object && 'image' in given;
-    const { image, caption = instancePrompt, mask } = named ? given : { image: given };
+    const { image, caption = instancePrompt, mask, repeats } = named ? given : { image: given };
     if (typeof caption !== 'string' || !caption.trim()) {
       throw invalid('instancePrompt', `is needed: picture ${at + 1} has no caption of its own`);
     }
-    return { image: await pixelsOf(image, 'images'), caption, ...(mask && { mask: await pixelsOf(mask, 'mask') }) };
+    return { image: await pixelsOf(image, 'images'), caption, repeats, ...(mask && { mask: await pixelsOf(mask, 'mask') }) };
   });
   const bytes = checkpoint && new Uint8Array(await checkpoint.arrayBuffer());
-  return { images: await Promise.all(pictures), classPrompts, preset, recipe, name, trigger: trigger ?? instancePrompt, saveEvery, checkpoint: bytes };
+  return { images: await Promise.all(pictures), classPrompts, preset, recipe, name, naming, trigger: trigger ?? instancePrompt, saveEvery, checkpoint: bytes };
 }
 
 /**

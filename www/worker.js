@@ -8,6 +8,7 @@ import { detect } from './detect.js';
 import { choose, withoutDevice } from './engines.js';
 import { joined, keptSizes, seenOf, together } from './folder.js';
 import { gathered, inParts, isIndex } from './gathered.js';
+import { filesIn } from './layout.js';
 import * as networks from './networks.js';
 import { enlarge } from './preview.js';
 import { clearRegisters } from './registers.js';
@@ -110,6 +111,8 @@ async function perform(call) {
       };
       return cancellable(call.id, (engine) => engine.train(call.ask, tell));
     }
+    case 'hold':
+      return running.engine.hold?.(call.waits);
     case 'study':
       if (call.ask.what === 'expand') return running.engine.study(call.ask); // beside what runs
       return cancellable(call.id, async (engine, ready) => engine.study(ready(await studied(call.ask))));
@@ -177,8 +180,9 @@ const cancelled = () => Object.assign(new Error('cancelled'), { code: 'ABORTED' 
 const deviceLost = (message) => self.postMessage({ type: 'happened', event: { type: 'devicelost', message } });
 
 /** A model's file as the engine takes it: a port stands for the program's own `fetch`, and many files for one. */
-function reachable({ files: places, ...file }) {
+function reachable({ files, ...file }) {
   const own = file.fetch && through(file.fetch);
+  const places = files ?? (file.url.endsWith('/') ? filesIn(file.url.slice(0, -1)) : undefined);
   return places ? { ...file, ...gathered(() => running.module, { title: file.id, places, ask: own }) } : { ...file, fetch: own };
 }
 

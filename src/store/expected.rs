@@ -14,6 +14,8 @@ pub struct Expected {
     pub bytes: Option<u64>,
     /// Lower-case hexadecimal, when it is known.
     pub sha256: Option<String>,
+    /// Weights that are infinite or no numbers are taken as they are.
+    pub allow_non_finite: bool,
 }
 
 impl Expected {

@@ -250,9 +250,12 @@ impl Import {
             self.tensor += 1;
             if needed {
                 let bytes = std::mem::take(&mut self.partial);
-                for piece in known.packer.push(&tensor.name, bytes)? {
-                    known.assembler.push(piece);
+                let pieces = known.packer.push(&tensor.name, bytes)?;
+                if !self.expected.allow_non_finite {
+                    // Before anything of it is stored: what goes on with that would not see it.
+                    known.packer.check_finite()?;
                 }
+                pieces.into_iter().for_each(|piece| known.assembler.push(piece));
             }
         };
         self.pending.drain(..used);
@@ -317,6 +320,11 @@ impl Import {
         let tensors = self.known.as_ref().map_or(&[][..], |known| &known.header.tensors);
         let last = self.tensor.checked_sub(1).and_then(|last| tensors.get(last));
         last.map_or(0, |tensor| tensor.offset + tensor.len).max(self.put_by)
+    }
+
+    /// Tensors of the file that have come, of all; `None` before its header has.
+    pub fn tensors(&self) -> Option<[u64; 2]> {
+        self.known.as_ref().map(|known| [self.tensor as u64, known.header.tensors.len() as u64])
     }
 
     /// Whether nothing more of the file is of use: what was damaged is there again.

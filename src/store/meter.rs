@@ -9,7 +9,7 @@ const INTERVAL_MS: f64 = 100.0;
 const WINDOW_MS: f64 = 4000.0;
 
 /// One report.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Progress {
     pub loaded: u64,
     /// 0 when it is not known.
@@ -17,6 +17,8 @@ pub struct Progress {
     /// Bytes per second; 0 until there is something to measure.
     pub rate: f64,
     pub seconds_left: Option<f64>,
+    /// Tensors that have come, of all; none where a file's header is not known yet.
+    pub tensors: Option<[u64; 2]>,
 }
 
 /// Turns byte counts into throttled reports.
@@ -53,7 +55,7 @@ impl Meter {
         let rate = self.rate();
         let left = self.total.saturating_sub(loaded) as f64;
         let seconds_left = (rate > 0.0 && self.total > 0).then(|| left / rate);
-        Some(Progress { loaded, total: self.total, rate, seconds_left })
+        Some(Progress { loaded, total: self.total, rate, seconds_left, tensors: None })
     }
 
     fn rate(&self) -> f64 {

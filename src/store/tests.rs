@@ -85,6 +85,7 @@ impl File {
             file: "model.safetensors".into(),
             bytes: Some(self.bytes.len() as u64),
             sha256: Some(sha256(&self.bytes)),
+            allow_non_finite: false,
         }
     }
 
@@ -99,6 +100,40 @@ impl File {
     fn import(&self) -> Import {
         Import::new(self.expected(), self.layout())
     }
+}
+
+/// Of the last tensors one has a value that is infinite: nothing of it comes onto the shelf, what came before stays, and who says so
+/// has it all.
+#[test]
+fn weights_that_are_no_numbers_are_refused_before_they_are_stored() {
+    let mut file = File::new(31, 60, 40_000);
+    let end = file.bytes.len();
+    file.bytes[end - 8..end - 4].copy_from_slice(&f32::NEG_INFINITY.to_le_bytes());
+    let fed = |expected: Expected| -> (Result<Finish>, usize) {
+        let (mut import, mut shelf) = (Import::new(expected, file.layout()), Shelf::default());
+        import.start_at(0, None).unwrap();
+        let mut all = || {
+            for bytes in file.bytes.chunks(10_000) {
+                import.feed(bytes)?;
+                shelf.drain(&mut import)?;
+            }
+            Ok(())
+        };
+        let fed = all();
+        let stored = shelf.chunks.iter().flatten().count();
+        (fed.and_then(|()| import.finish()), stored)
+    };
+    let (refused, before) = fed(file.expected());
+    let refused = refused.unwrap_err();
+    assert_eq!(refused.code(), "NON_FINITE");
+    let told = refused.to_string();
+    assert!(
+        told.starts_with("model.safetensors: weights are infinite or no numbers (1 of unet.block."),
+        "{told}"
+    );
+    let (taken, all) = fed(Expected { allow_non_finite: true, ..file.expected() });
+    assert!(matches!(taken, Ok(Finish::Complete)));
+    assert!(before < all, "{before} of {all} chunks");
 }
 
 fn sha256(bytes: &[u8]) -> String {

@@ -7,22 +7,26 @@ use sha2::{Digest, Sha256};
 
 use super::engine::State;
 use super::learner::Learner;
-use super::recipe::Recipe;
+use super::recipe::{Naming, Recipe};
 use crate::config::{ModelConfig, PredictionType};
 use crate::error::{Error, Result};
+use crate::weights::License;
 
-/// What a file says of where it comes from.
+/// What a file says of where it comes from, and how.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Origin {
     /// What it is called.
     pub name: String,
+    pub naming: Naming,
     /// The words that call it.
     pub trigger: String,
     /// The model that learnt.
     pub model: String,
+    /// That model's licence, which holds for what is made of it too.
+    pub license: Option<License>,
     /// Width and height of the pictures.
     pub size: [usize; 2],
-    /// Pictures of what was learnt, and of its class.
+    /// Pictures of what was learnt, as often as they come in a round, and of its class.
     pub pictures: [usize; 2],
     /// Widths and heights of the shapes that pictures kept, and how many of what was learnt had each; none where all were cut to `size`.
     pub shapes: Vec<([usize; 2], usize)>,
@@ -32,8 +36,8 @@ pub struct Origin {
     pub steps: usize,
 }
 
-/// A file in kohya's naming, in f32: `lora_unet_…` and `lora_te_…`, with the `ss_*` and `modelspec.*` texts that A1111, Forge and
-/// ComfyUI read. `sshs_model_hash` is that of the values.
+/// A file in f32 with the `ss_*` and `modelspec.*` texts that A1111, Forge and ComfyUI read, in kohya's naming, `lora_unet_…` and
+/// `lora_te_…`, or in diffusers'. `sshs_model_hash` is that of the values.
 pub async fn lora(
     learner: &Learner,
     recipe: &Recipe,
@@ -44,9 +48,6 @@ pub async fn lora(
     let mut tensors: Vec<Named> = Vec::new();
     for (i, adapter) in learner.learnt().adapters.iter().enumerate() {
         let layer = adapter.part.name.trim_end_matches(".weight");
-        let (component, path) = layer.split_once('.').unwrap_or(("unet", layer));
-        let kind = if component == "unet" { "lora_unet" } else { "lora_te" };
-        let name = format!("{kind}_{}", path.replace('.', "_"));
         let side = adapter.side;
         let linear = adapter.part.shape.len() == 2;
         let channels = adapter.columns / (side * side);
@@ -54,9 +55,23 @@ pub async fn lora(
             true => (vec![adapter.rank, channels], vec![adapter.outputs(), adapter.rank]),
             false => (vec![adapter.rank, channels, side, side], vec![adapter.outputs(), adapter.rank, 1, 1]),
         };
-        tensors.push((format!("{name}.lora_down.weight"), down, std::mem::take(&mut values[2 * i])));
-        tensors.push((format!("{name}.lora_up.weight"), up, std::mem::take(&mut values[2 * i + 1])));
-        tensors.push((format!("{name}.alpha"), Vec::new(), vec![recipe.alpha as f32]));
+        let [of_down, mut of_up] = [2 * i, 2 * i + 1].map(|at| std::mem::take(&mut values[at]));
+        match origin.naming {
+            Naming::Kohya => {
+                let (component, path) = layer.split_once('.').unwrap_or(("unet", layer));
+                let kind = if component == "unet" { "lora_unet" } else { "lora_te" };
+                let name = format!("{kind}_{}", path.replace('.', "_"));
+                tensors.push((format!("{name}.lora_down.weight"), down, of_down));
+                tensors.push((format!("{name}.lora_up.weight"), up, of_up));
+                tensors.push((format!("{name}.alpha"), Vec::new(), vec![recipe.alpha as f32]));
+            }
+            Naming::Diffusers => {
+                let scale = (recipe.alpha / adapter.rank as f64) as f32;
+                of_up.iter_mut().for_each(|value| *value *= scale);
+                tensors.push((format!("{layer}.lora_A.weight"), down, of_down));
+                tensors.push((format!("{layer}.lora_B.weight"), up, of_up));
+            }
+        }
     }
     if tensors.iter().flat_map(|(_, _, values)| values).any(|value| !value.is_finite()) {
         return Err(Error::NoNumbers);
@@ -92,7 +107,8 @@ pub async fn embedding(learner: &Learner, config: &ModelConfig, origin: &Origin)
         ("modelspec.title", origin.name.clone()),
         ("modelspec.trigger_phrase", origin.trigger.clone()),
     ];
-    let texts = texts.into_iter().map(|(key, value)| (key.to_string(), value)).collect();
+    let texts = texts.into_iter().chain(under(origin));
+    let texts = texts.map(|(key, value)| (key.to_string(), value)).collect();
     safetensors::serialize(views(&tensors)?, Some(texts)).map_err(|error| bad(&error))
 }
 
@@ -111,6 +127,11 @@ fn views(tensors: &[Named]) -> Result<Vec<(String, TensorView<'_>)>> {
 
 fn bad(error: &safetensors::SafeTensorError) -> Error {
     Error::BadFile { file: "what was learnt".to_string(), message: error.to_string() }
+}
+
+/// The licence that a file is under.
+fn under(origin: &Origin) -> Option<(&'static str, String)> {
+    origin.license.as_ref().map(|license| (License::MODELSPEC, license.name.clone()))
 }
 
 /// All of them are texts, as kohya's scripts have it.
@@ -178,6 +199,7 @@ fn texts(recipe: &Recipe, config: &ModelConfig, origin: &Origin) -> HashMap<Stri
         ("modelspec.trigger_phrase", origin.trigger.clone()),
     ]
     .into_iter()
+    .chain(under(origin))
     .map(|(key, value)| (key.to_string(), value))
     .collect()
 }

@@ -24,5 +24,5 @@ pub use file::{Checkpoint, Origin};
 pub use learner::{Asked, Learner, Noised, Takes, Text};
 pub use lesson::{Example, Lesson};
 pub use optimizer::AdamW;
-pub use recipe::{Layers, Preset, Recipe, Schedule};
-pub use training::{Picture, Step, Training, class_pictures};
+pub use recipe::{Layers, Naming, Preset, Recipe, Schedule};
+pub use training::{Kept, Picture, Step, Told, Training, class_pictures};

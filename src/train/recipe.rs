@@ -16,6 +16,7 @@ const TOY: usize = 256;
 pub const RANK_RANGE: [usize; 2] = [1, 128];
 pub const STEPS_RANGE: [usize; 2] = [1, 20_000];
 pub const BATCH_RANGE: [usize; 2] = [1, 64];
+pub const REPEATS_RANGE: [usize; 2] = [1, 1000];
 /// More vectors than this are no word.
 const MAX_VECTORS: usize = 33;
 /// From here on a learning rate only destroys.
@@ -145,6 +146,28 @@ macro_rules! named {
     };
 }
 
+/// How a LoRA's file calls its layers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Naming {
+    /// kohya's (`lora_unet_…`), which A1111, Forge, ComfyUI and diffusers read.
+    #[default]
+    Kohya,
+    /// Those of PEFT (`unet.….lora_A.weight`), as diffusers writes them: alpha is multiplied into the values.
+    Diffusers,
+}
+
+impl Naming {
+    pub const ALL: [Naming; 2] = [Naming::Kohya, Naming::Diffusers];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Naming::Kohya => "kohya",
+            Naming::Diffusers => "diffusers",
+        }
+    }
+}
+
+named!(Naming, "naming");
 named!(Preset, "preset");
 named!(Layers, "layers");
 named!(Schedule, "schedule");
@@ -242,6 +265,12 @@ fn meant(usual: &Value) -> String {
     }
 }
 
+/// A count that may be asked for; [`Error::InvalidInput`] names its field where it is another.
+pub(super) fn within(field: &'static str, value: usize, [least, most]: [usize; 2]) -> Result<usize> {
+    let message = format!("{value} asked for, expected {least} to {most}");
+    if (least..=most).contains(&value) { Ok(value) } else { Err(Error::InvalidInput { field, message }) }
+}
+
 impl Recipe {
     /// This one with fields, by their names here as JSON has them, in the place of its own. [`Error::InvalidInput`] names the one that is
     /// not there or is something else.
@@ -329,10 +358,6 @@ impl Recipe {
 
     /// Refuses what cannot be learnt with.
     pub fn check(&self) -> Result<()> {
-        let within = |field, value: usize, [least, most]: [usize; 2]| {
-            let message = format!("{value} asked for, expected {least} to {most}");
-            if (least..=most).contains(&value) { Ok(()) } else { Err(Error::InvalidInput { field, message }) }
-        };
         within("rank", self.rank, RANK_RANGE)?;
         within("steps", self.steps, STEPS_RANGE)?;
         within("batch", self.batch, BATCH_RANGE)?;

@@ -9,7 +9,7 @@ use super::engine::State;
 use super::file::{Checkpoint, Origin, embedding, lora};
 use super::learner::{Asked, Learner, Noised, Takes, Text};
 use super::lesson::{Draw, Example, Lesson};
-use super::recipe::Recipe;
+use super::recipe::{REPEATS_RANGE, Recipe, within};
 use crate::config::ModelConfig;
 use crate::error::{Error, Result};
 use crate::image::{Filter, Placement, Resize, Rgba, same_shape};
@@ -21,6 +21,8 @@ use crate::sample::NoiseSource;
 /// A training has gone wrong whose loss, smoothed, is so many times that of a denoiser which says nothing at all, and so many times
 /// that of its first step.
 const LOST: [f64; 2] = [1.2, 1.5];
+/// From so many times on it may be going wrong, and nothing is put by over what was well.
+const DOUBTFUL: [f64; 2] = [0.9, 1.25];
 /// How much of a step the smooth loss takes.
 const SHARE: f64 = 0.2;
 
@@ -32,6 +34,8 @@ pub struct Picture {
     /// What of it counts: white does, black and what is transparent does not (kohya's masked loss); of the picture's shape. `None`:
     /// all of it.
     pub mask: Option<Rgba>,
+    /// How often it comes in a round of all pictures, as kohya's repeats: 1 or more.
+    pub repeats: usize,
 }
 
 /// What a step was.
@@ -49,6 +53,24 @@ pub struct Step {
     pub rate: f64,
 }
 
+/// What a training learnt until some step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kept {
+    pub step: usize,
+    /// As other programs read it: [`Training::file`].
+    pub file: Vec<u8>,
+    /// What is needed to go on: a [`Checkpoint`].
+    pub checkpoint: Vec<u8>,
+}
+
+/// What a training tells on its way.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Told {
+    Step(Step),
+    /// What was learnt until now, to be put by in the place of what was told before.
+    Kept(Kept),
+}
+
 /// A training under way.
 pub struct Training {
     recipe: Recipe,
@@ -63,6 +85,8 @@ pub struct Training {
     /// By what a checkpoint knows this training.
     id: String,
     done: usize,
+    /// Steps whose learning was put by.
+    put_by: usize,
     course: Course,
 }
 
@@ -74,10 +98,22 @@ impl Course {
     /// Whether a step's loss, among those before, says that nothing good comes any more; a denoiser that says nothing at all has the
     /// loss `silent`.
     fn is_lost(&mut self, loss: f64, silent: f64) -> bool {
-        let [first, smooth, mean] = self.0.get_or_insert([loss, loss, silent]);
+        let [_, smooth, mean] = self.0.get_or_insert([loss, loss, silent]);
         *smooth += SHARE * (loss - *smooth);
         *mean += SHARE * (silent - *mean);
-        smooth.is_nan() || (*smooth > LOST[0] * *mean && *smooth > LOST[1] * *first)
+        self.is_beyond(LOST)
+    }
+
+    /// Whether nothing hints at that yet.
+    fn is_well(&self) -> bool {
+        !self.is_beyond(DOUBTFUL)
+    }
+
+    /// Whether the smooth loss is more than so many times that of saying nothing, and than so many times the first.
+    fn is_beyond(&self, times: [f64; 2]) -> bool {
+        self.0.is_some_and(|[first, smooth, mean]| {
+            smooth.is_nan() || (smooth > times[0] * mean && smooth > times[1] * first)
+        })
     }
 }
 
@@ -162,7 +198,7 @@ impl Training {
         let lesson = Lesson::new(&config, read.examples)?;
         let origin = Origin {
             model: config.name.clone(),
-            pictures: [own.len(), class.len()],
+            pictures: [own.iter().map(|picture| picture.repeats).sum(), class.len()],
             captions: captions.filter(|(_, count)| *count > 0).collect(),
             shapes,
             ..origin
@@ -178,6 +214,7 @@ impl Training {
             origin,
             id,
             done: 0,
+            put_by: 0,
             course: Course::default(),
         })
     }
@@ -212,12 +249,65 @@ impl Training {
         self.learner.learnt().lengths().sum()
     }
 
+    /// Takes all steps that are left, with a `pause` before each, tells of them, and gives what is learnt. It tells that too, every
+    /// `save_every` steps (0: never), as soon as the loss of a step that begins with it is well; and where it stops early, unless it was
+    /// going wrong by then: what was told before is the last that is good.
+    pub async fn learn(
+        &mut self,
+        save_every: usize,
+        pause: impl AsyncFn(),
+        told: &mut dyn FnMut(Told) -> Result<()>,
+        cancel: &Cancel,
+    ) -> Result<Kept> {
+        match self.steps(save_every, pause, told, cancel).await {
+            Ok(()) => self.kept().await,
+            Err(error) => {
+                // A device that was lost has nothing to tell: why it stopped says more.
+                if self.course.is_well()
+                    && let Ok(kept) = self.kept().await
+                {
+                    told(Told::Kept(kept))?;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn steps(
+        &mut self,
+        save_every: usize,
+        pause: impl AsyncFn(),
+        told: &mut dyn FnMut(Told) -> Result<()>,
+        cancel: &Cancel,
+    ) -> Result<()> {
+        while self.done < self.recipe.steps {
+            pause().await;
+            cancel.check()?;
+            let is_due = save_every > 0 && self.done >= self.put_by + save_every;
+            let kept = if is_due && self.course.is_well() { Some(self.kept().await?) } else { None };
+            let step = self.step(cancel).await?;
+            if let Some(kept) = kept
+                && self.course.is_well()
+            {
+                self.put_by = kept.step;
+                told(Told::Kept(kept))?;
+            }
+            told(Told::Step(step))?;
+        }
+        Ok(())
+    }
+
+    async fn kept(&self) -> Result<Kept> {
+        let checkpoint = self.checkpoint().await?.to_bytes()?;
+        Ok(Kept { step: self.done, file: self.file().await?, checkpoint })
+    }
+
     /// Takes a step. A cancelled one leaves everything as it was before it; one at which the training is lost is an error, and so is one
     /// with values that are no numbers: what was learnt before it can still be written.
     pub async fn step(&mut self, cancel: &Cancel) -> Result<Step> {
         let draws = self.lesson.draw(&self.recipe, self.done)?;
         let (mut losses, mut counts) = ([0f64; 2], [0usize; 2]);
-        let found = self.learn(&draws, cancel).await;
+        let found = self.learn_from(&draws, cancel).await;
         if found.is_err() {
             self.learner.forget().await;
         }
@@ -232,9 +322,13 @@ impl Training {
             return Err(Error::InvalidInput {
                 field: "learningRate",
                 message: format!(
-                    "the loss rose to {loss:.3} in step {}, more than if the model said nothing; what was learnt before is kept; try \
-                     a smaller learning rate than {}",
+                    "the loss rose to {loss:.3} in step {}, more than if the model said nothing; {}; try a smaller learning rate \
+                     than {}",
                     self.done + 1,
+                    match self.put_by {
+                        0 => "nothing was kept yet".to_string(),
+                        step => format!("what it had learnt after step {step} is kept"),
+                    },
                     self.recipe.learning_rate
                 ),
             });
@@ -248,7 +342,7 @@ impl Training {
     }
 
     /// The losses of a step's pictures, whose gradients are added up.
-    async fn learn(&mut self, draws: &[Draw], cancel: &Cancel) -> Result<Vec<f64>> {
+    async fn learn_from(&mut self, draws: &[Draw], cancel: &Cancel) -> Result<Vec<f64>> {
         let pictures: Vec<_> = draws.iter().map(|draw| (draw.noised(&self.texts), draw.share)).collect();
         self.learner.learn(&pictures, &|| cancel.is_cancelled()).await
     }
@@ -300,6 +394,7 @@ impl Training {
         }
         checkpoint.restore(&mut self.learner)?;
         self.done = checkpoint.steps;
+        self.put_by = checkpoint.steps;
         self.asked_rank = checkpoint.asked_rank;
         Ok(())
     }
@@ -310,7 +405,7 @@ struct Read {
     /// Of what is learnt, and of its class.
     examples: [Vec<Example>; 2],
     captions: Vec<String>,
-    /// Of pixels, captions and masks.
+    /// Of pixels, captions and masks; of pictures of the class, which another device draws a little differently, only the captions.
     digest: Sha256,
 }
 
@@ -329,30 +424,37 @@ impl Read {
         for (at, picture) in own.iter().chain(class).enumerate() {
             cancel.check()?;
             let shape = buckets::of([picture.image.width, picture.image.height], &shapes).unwrap_or(size);
-            let example = read.example(pipeline, recipe.flip, (at + 1, picture), shape).await?;
-            read.examples[usize::from(at >= own.len())].push(example);
+            let is_own = at < own.len();
+            let example = read.example(pipeline, recipe.flip, (at + 1, picture, is_own), shape).await?;
+            let repeats = within("repeats", picture.repeats, REPEATS_RANGE)?;
+            read.examples[usize::from(!is_own)].extend(std::iter::repeat_n(example, repeats));
             told(at + 1, all);
         }
         Ok(read)
     }
 
-    /// A picture, its number for who is told of it, cut to a shape and encoded.
+    /// A picture, its number for who is told of it and whether it is of what is learnt, cut to a shape and encoded.
     async fn example(
         &mut self,
         pipeline: &mut Pipeline,
         flip: bool,
-        (which, picture): (usize, &Picture),
+        (which, picture, is_own): (usize, &Picture, bool),
         [width, height]: [usize; 2],
     ) -> Result<Example> {
         let scale = pipeline.config().vae.scale();
         let image = cropped(&picture.image, [width, height])?;
-        self.digest.update(&image.pixels);
+        if is_own {
+            self.digest.update(&image.pixels);
+        }
         self.digest.update(picture.caption.as_bytes());
         let mask = picture.mask.as_ref().map(|mask| counted(which, mask, &picture.image, &image, scale));
         let mask = mask.transpose()?;
         // What was begun without masks goes on as it was.
         let bytes = mask.iter().flatten().flat_map(|value| value.to_le_bytes());
         self.digest.update(bytes.collect::<Vec<u8>>());
+        if picture.repeats > 1 {
+            self.digest.update((picture.repeats as u64).to_le_bytes());
+        }
         let mut latents = vec![pipeline.study_encode(&image).await?];
         let mut masks: Vec<Vec<f32>> = mask.into_iter().collect();
         if flip {
@@ -511,6 +613,7 @@ pub async fn class_pictures(
             image,
             caption: prompt.clone(),
             mask: None,
+            repeats: 1,
         }));
         told(at + 1, count);
     }
@@ -533,6 +636,14 @@ mod tests {
         assert_eq!(lost(&[0.4, 0.4, 2.0, 2.0, 2.0, 2.0]), Some(5));
         assert_eq!(lost(&[0.4, 1e9]), Some(1));
         assert_eq!(lost(&[0.4, f64::NAN]), Some(1));
+        let well = |losses: &[f64]| {
+            let mut course = Course::default();
+            losses.iter().for_each(|loss| _ = course.is_lost(*loss, 1.0));
+            course.is_well()
+        };
+        assert!(well(&[]) && well(&[0.4; 9]) && well(&[1.5; 9]) && well(&[0.4, 0.9, 0.2, 1.4, 0.1]));
+        assert!(!well(&[0.4, 0.4, 2.0, 2.0]), "before it is lost");
+        assert!(!well(&[0.4, 0.4, 2.0, 2.0, 2.0, 2.0]) && !well(&[0.4, f64::NAN]));
     }
 
     #[test]

@@ -186,6 +186,7 @@ impl ControlStock {
                 }
             }
         }
+        packer.check_finite()?;
         packer.finish()
     }
 }

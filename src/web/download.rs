@@ -44,8 +44,7 @@ impl Call<'_> {
     /// Waits until no other tab brings or packs this model; until the end of what is returned this one does.
     pub(super) async fn turn(&self) -> Result<locks::Held> {
         let waiting = || {
-            let nothing = Progress { loaded: 0, total: 0, rate: 0.0, seconds_left: None };
-            self.report(Phase::Wait, &nothing, 0);
+            self.report(Phase::Wait, &Progress::default(), 0);
         };
         locks::take(&format!("opengen-download-{}", self.request.id), self.signal, waiting).await
     }
@@ -179,7 +178,7 @@ async fn finish(
     let loaded = import.position();
     let is_whole = !import.is_done();
     let total = import.total().unwrap_or(loaded);
-    call.report(Phase::Verify, &Progress { loaded, total, rate: 0.0, seconds_left: None }, 0);
+    call.report(Phase::Verify, &Progress { loaded, total, ..Progress::default() }, 0);
     match (import.finish()?, kept) {
         (Finish::Complete, Some(kept)) => {
             if is_whole {
@@ -221,7 +220,7 @@ async fn read(
         }
         meter.expect(import.total().unwrap_or(0));
         if let Some(report) = meter.update(import.position(), now_ms()) {
-            call.report(Phase::Download, &report, resumed_from);
+            call.report(Phase::Download, &Progress { tensors: import.tensors(), ..report }, resumed_from);
         }
         if import.is_done() {
             break;
@@ -280,6 +279,7 @@ fn expected(request: &ModelRequest, bytes: Option<u64>) -> Expected {
         file: request.file(),
         bytes: request.origin.bytes.or(bytes),
         sha256: request.origin.sha256.clone(),
+        allow_non_finite: request.allow_non_finite,
     }
 }
 

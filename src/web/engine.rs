@@ -1,5 +1,7 @@
 //! The engine as JavaScript sees it. Calls line up; `cancel` reaches the one that runs.
 
+#[cfg(feature = "train")]
+use std::cell::Cell;
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -27,6 +29,8 @@ use crate::pipeline::{self, Cancel, Enlarger};
 use crate::plan::Types;
 use crate::store;
 use crate::store::idb::Database;
+#[cfg(feature = "train")]
+use crate::weights::License;
 use crate::weights::{Merged, kept_as};
 use crate::{Error, Result};
 
@@ -99,6 +103,9 @@ pub(super) struct Inner {
     pub(super) database: Option<Rc<Database>>,
     /// Bytes of the graphics device that may be used.
     memory_limit: Option<u64>,
+    /// A training waits at its next step.
+    #[cfg(feature = "train")]
+    is_held: Cell<bool>,
     capabilities: RefCell<Capabilities>,
     running: RefCell<Option<Running>>,
     /// Called with the reason whenever the device is lost.
@@ -123,6 +130,8 @@ impl Engine {
             work: Mutex::new(Work { device, loaded: None, enlarger: None, loras: loras::Files::default() }),
             database: Database::open().await.ok().map(Rc::new),
             memory_limit,
+            #[cfg(feature = "train")]
+            is_held: Cell::new(false),
             running: RefCell::new(None),
             on_lost,
         };
@@ -216,10 +225,16 @@ impl Engine {
         inner.upscale(&ask, &on_event).await.map_err(to_js)
     }
 
-    /// Teaches the model in use from pictures, as LoRA: only what computes on the processor can.
+    /// Teaches the model in use from pictures, as a LoRA or an embedding.
     pub async fn train(&self, ask: JsValue, on_event: JsValue) -> std::result::Result<JsValue, JsValue> {
         let inner = self.inner.clone();
         inner.train(&ask, &on_event).await.map_err(to_js)
+    }
+
+    /// Whether a training waits, before its next step.
+    #[cfg(feature = "train")]
+    pub fn hold(&self, waits: bool) {
+        self.inner.is_held.set(waits);
     }
 
     /// Stops the call that runs; it rejects with code `ABORTED`. What it fetched stays.
@@ -390,13 +405,30 @@ impl Inner {
         // From the model as it is stored, without LoRAs that were in use.
         let result = match work.merge(&[], &running).await {
             Ok(()) => match &mut work.loaded {
-                Some(loaded) => ask.answer(&mut loaded.acquired.backend, &running.cancel, on_event).await,
+                Some(loaded) => {
+                    let license = self.license(&loaded.request).await;
+                    let whose = (&mut loaded.acquired.backend, license);
+                    ask.answer(whose, &self.is_held, &running.cancel, on_event).await
+                }
                 None => Err(Error::InvalidInput { field: "model", message: "no model is loaded yet".into() }),
             },
             Err(error) => Err(error),
         };
         self.end();
         result
+    }
+
+    /// A model's licence, as its caller knows it or as it stands beside it in the store.
+    #[cfg(feature = "train")]
+    async fn license(&self, request: &ModelRequest) -> Option<License> {
+        let stored = async || match self.database.as_ref()?.model(&request.id).await.ok()? {
+            store::idb::Found::Model(model) => model.license,
+            _ => None,
+        };
+        match &request.license {
+            Some(license) => Some(license.clone()),
+            None => stored().await,
+        }
     }
 
     #[cfg(not(feature = "train"))]

@@ -41,6 +41,8 @@ pub(super) struct ModelRequest {
     pub prediction: Option<PredictionType>,
     /// What its matrices are rounded to on their way into the store; nothing leaves them as they are.
     pub weights: Option<Types>,
+    /// Weights that are infinite or no numbers are taken as they are.
+    pub allow_non_finite: bool,
 }
 
 impl ModelRequest {
@@ -51,11 +53,12 @@ impl ModelRequest {
             return self.id.rsplit_once(' ').map_or(self.id.as_str(), |(name, _)| name).to_owned();
         }
         let path = self.origin.url.split(['?', '#']).next().unwrap_or_default();
+        let path = path.trim_end_matches('/'); // a folder's
         path.rsplit('/').next().unwrap_or(path).to_owned()
     }
 }
 
-/// Reads `{ id, url, bytes, sha256, license, headers, fetch, clip, prediction, weights }`; 0 bytes and an empty hash mean unknown.
+/// Reads `{ id, url, bytes, sha256, license, headers, fetch, clip, prediction, weights, allowNonFinite }`; 0 bytes and an empty hash mean unknown.
 pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
     let text = |name| get(value, name).as_string().filter(|text| !text.is_empty());
     let id = text("id").ok_or_else(|| invalid("id", "the model has no id"))?;
@@ -80,6 +83,7 @@ pub(super) fn model(value: &JsValue) -> Result<ModelRequest> {
             .map(|text| text.parse().map_err(|message: String| invalid("prediction", message)))
             .transpose()?,
         weights: text("weights").map(|text| kept_as(&text).map(Types::of)).transpose()?,
+        allow_non_finite: get(value, "allowNonFinite").is_truthy(),
     })
 }
 
@@ -115,6 +119,7 @@ pub(super) fn stored(id: &str) -> ModelRequest {
         clip: None,
         prediction: None,
         weights: None,
+        allow_non_finite: false,
     }
 }
 

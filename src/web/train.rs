@@ -1,5 +1,8 @@
 //! Learning from pictures: what JavaScript asks for, and what it gets.
 
+use std::cell::Cell;
+use std::time::Duration;
+
 use js_sys::{Array, Object, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -7,9 +10,15 @@ use super::browser::{self, get, set};
 use super::request::{self, invalid, rgba, text};
 use crate::Result;
 use crate::pipeline::{Cancel, Pipeline, Request};
-use crate::train::{Checkpoint, Origin, Picture, Preset, Recipe, Step, Takes, Training, class_pictures};
+use crate::train::{
+    Checkpoint, Kept, Naming, Origin, Picture, Preset, Recipe, Step, Takes, Told, Training, class_pictures,
+};
+use crate::weights::License;
 
-/// What is asked for: `{ images: [{ image, caption, mask }], classPrompts, preset, recipe, request, name, trigger, saveEvery, checkpoint }`.
+/// How often one that waits looks whether it may go on.
+const LOOKED: Duration = Duration::from_millis(50);
+
+/// What is asked for: `{ images: [{ image, caption, mask, repeats }], classPrompts, preset, recipe, request, name, naming, trigger, saveEvery, checkpoint }`.
 pub(super) struct Ask {
     images: Vec<Picture>,
     class_prompts: Vec<String>,
@@ -19,6 +28,7 @@ pub(super) struct Ask {
     /// How pictures of the class are drawn; its size is that of all pictures.
     request: Request,
     name: String,
+    naming: Naming,
     trigger: String,
     save_every: usize,
     checkpoint: Option<Checkpoint>,
@@ -32,6 +42,7 @@ impl Ask {
                 image: rgba(&get(&value, "image"), "images")?,
                 caption: text(&value, "caption")?,
                 mask: mask.is_object().then(|| rgba(&mask, "mask")).transpose()?,
+                repeats: request::whole(&value, "repeats", Some(1))?,
             })
         };
         let images = Array::from(&get(value, "images")).iter().map(picture).collect::<Result<Vec<_>>>()?;
@@ -45,7 +56,7 @@ impl Ask {
             false => serde_json::Map::new(),
         };
         let checkpoint = get(value, "checkpoint").dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec());
-        let preset = text(value, "preset")?;
+        let [preset, naming] = [text(value, "preset")?, text(value, "naming")?];
         Ok(Ask {
             images,
             class_prompts: prompts.iter().map(prompt).collect::<Result<_>>()?,
@@ -53,6 +64,7 @@ impl Ask {
             recipe,
             request: request::generate(&get(value, "request"))?,
             name: text(value, "name")?,
+            naming: if naming.is_empty() { Naming::default() } else { naming.parse()? },
             trigger: text(value, "trigger")?,
             save_every: request::whole(value, "saveEvery", Some(50))?,
             checkpoint: checkpoint.map(|bytes| Checkpoint::from_bytes(&bytes)).transpose()?,
@@ -70,10 +82,11 @@ impl Ask {
         Ok(recipe)
     }
 
-    /// Learns, and tells every step; what is learnt comes every some steps, at the end, and where it stops early.
+    /// Learns from a model, which is under a licence, with a wait before each step for as long as `is_held`, and tells every step; what is learnt comes every some steps, at the end, and where it stops early.
     pub async fn answer(
         &self,
-        pipeline: &mut Pipeline,
+        (pipeline, license): (&mut Pipeline, Option<License>),
+        is_held: &Cell<bool>,
         cancel: &Cancel,
         on_event: &JsValue,
     ) -> Result<JsValue> {
@@ -98,8 +111,8 @@ impl Ask {
         let asked = (self.class_prompts.as_slice(), recipe.class_images);
         let class = class_pictures(pipeline, asked, &self.request, &mut tell("class"), cancel).await?;
         let size = [self.request.width, self.request.height];
-        let origin =
-            Origin { name: self.name.clone(), trigger: self.trigger.clone(), size, ..Origin::default() };
+        let (name, naming, trigger) = (self.name.clone(), self.naming, self.trigger.clone());
+        let origin = Origin { name, naming, trigger, license, size, ..Origin::default() };
         let pictures = (self.images.as_slice(), class.as_slice());
         let mut training =
             Training::begin(pipeline, recipe, pictures, origin, &mut tell("pictures"), cancel).await?;
@@ -107,37 +120,23 @@ impl Ask {
             training.resume(checkpoint)?;
         }
         browser::call(on_event, &begun(&training));
-        let learnt = self.learn(&mut training, pipeline, cancel, on_event).await;
-        let answer = kept(&training).await?;
-        if let Err(error) = learnt {
-            // What was learnt before is not lost.
-            set(&answer, "type", "kept");
-            browser::call(on_event, &answer);
-            return Err(error);
-        }
-        Ok(answer)
-    }
-
-    async fn learn(
-        &self,
-        training: &mut Training,
-        pipeline: &mut Pipeline,
-        cancel: &Cancel,
-        on_event: &JsValue,
-    ) -> Result<()> {
-        let steps = training.recipe().steps;
-        while training.done() < steps {
+        let is_word = training.recipe().vectors > 0;
+        let mut tell = |told: Told| {
+            let event = match told {
+                Told::Step(step) => stepped(&step),
+                Told::Kept(learnt) => kept(&learnt, is_word),
+            };
+            browser::call(on_event, &event);
+            Ok(())
+        };
+        let pause = async || {
             pipeline.pause().await;
-            cancel.check()?;
-            let step = training.step(cancel).await?;
-            browser::call(on_event, &told(&step));
-            if self.save_every > 0 && step.step % self.save_every == 0 && step.step < steps {
-                let event = kept(training).await?;
-                set(&event, "type", "kept");
-                browser::call(on_event, &event);
+            while is_held.get() && !cancel.is_cancelled() {
+                gloo::timers::future::sleep(LOOKED).await;
             }
-        }
-        Ok(())
+        };
+        let learnt = training.learn(self.save_every, pause, &mut tell, cancel).await?;
+        Ok(kept(&learnt, is_word))
     }
 }
 
@@ -164,7 +163,7 @@ fn begun(training: &Training) -> JsValue {
     event
 }
 
-fn told(step: &Step) -> JsValue {
+fn stepped(step: &Step) -> JsValue {
     let event = Object::new().into();
     set(&event, "type", "step");
     let numbers = [
@@ -179,12 +178,13 @@ fn told(step: &Step) -> JsValue {
     event
 }
 
-/// `{ step, kind, file, checkpoint }`: what was learnt, `lora` or `embedding`, and what is needed to go on.
-async fn kept(training: &Training) -> Result<JsValue> {
-    let answer = Object::new().into();
-    set(&answer, "step", training.done() as f64);
-    set(&answer, "kind", if training.recipe().vectors > 0 { "embedding" } else { "lora" });
-    set(&answer, "file", Uint8Array::from(training.file().await?.as_slice()));
-    set(&answer, "checkpoint", Uint8Array::from(training.checkpoint().await?.to_bytes()?.as_slice()));
-    Ok(answer)
+/// `{ type, step, kind, file, checkpoint }`: what was learnt, `lora` or `embedding`, and what is needed to go on.
+fn kept(learnt: &Kept, is_word: bool) -> JsValue {
+    let event = Object::new().into();
+    set(&event, "type", "kept");
+    set(&event, "step", learnt.step as f64);
+    set(&event, "kind", if is_word { "embedding" } else { "lora" });
+    set(&event, "file", Uint8Array::from(learnt.file.as_slice()));
+    set(&event, "checkpoint", Uint8Array::from(learnt.checkpoint.as_slice()));
+    event
 }

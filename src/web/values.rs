@@ -117,10 +117,11 @@ pub(super) fn progress(phase: Phase, progress: &Progress, resumed_from: u64) -> 
         total: u64,
         rate: f64,
         seconds_left: Option<f64>,
+        tensors: Option<[u64; 2]>,
         resumed_from: u64,
     }
-    let Progress { loaded, total, rate, seconds_left } = *progress;
-    plain(&Report { phase, loaded, total, rate, seconds_left, resumed_from })
+    let Progress { loaded, total, rate, seconds_left, tensors } = *progress;
+    plain(&Report { phase, loaded, total, rate, seconds_left, tensors, resumed_from })
 }
 
 /// A report to `onEvent`.

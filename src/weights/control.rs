@@ -187,6 +187,7 @@ mod native {
                     sink(first + piece.slab, piece.offset, Bytes::Slice(&piece.bytes))?;
                 }
             }
+            packer.check_finite()?;
             packer.finish()
         }
     }

@@ -36,7 +36,7 @@ impl License {
     /// Its name, where [`License::KEY`] only says "other".
     const NAME: &str = "general.license.name";
     /// What safetensors files have it under, <https://github.com/Stability-AI/ModelSpec>.
-    const MODELSPEC: &str = "modelspec.license";
+    pub const MODELSPEC: &str = "modelspec.license";
 
     /// The licence that a file's metadata states.
     pub fn stated(metadata: &BTreeMap<String, String>) -> Option<License> {

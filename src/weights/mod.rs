@@ -18,6 +18,7 @@ mod convert;
 mod crc;
 mod decode;
 mod embedding;
+mod finite;
 mod folder;
 mod gguf;
 mod header;

@@ -33,6 +33,7 @@ pub struct ModelSource {
     pub(super) file_of: Vec<usize>,
     /// What is merged into it while it is packed.
     merged: Merged,
+    allow_non_finite: bool,
 }
 
 /// What is known of a model that its files do not say.
@@ -44,6 +45,8 @@ pub struct OpenOptions {
     pub vae: Vec<PathBuf>,
     /// What is merged into it.
     pub loras: Vec<LoraOption>,
+    /// Weights that are infinite or no numbers are taken as they are; without it they are [`Error::NonFinite`] where they are read.
+    pub allow_non_finite: bool,
 }
 
 impl ModelSource {
@@ -56,6 +59,7 @@ impl ModelSource {
     pub fn open_with(path: &Path, options: &OpenOptions) -> Result<Self> {
         let mut source = Self::open_plain(path, options)?;
         source.merged = Merged::open(&options.loras, &source.header)?;
+        source.allow_non_finite = options.allow_non_finite;
         Ok(source)
     }
 
@@ -93,7 +97,7 @@ impl ModelSource {
         let hints = Hints { clip: Some(clip::MERGES), prediction: options.prediction, steps };
         let recognised = recognise(&header, hints)?;
         let license = License::stated(&header.metadata);
-        Ok(ModelSource { recognised, license, header, files, file_of, merged: Merged::default() })
+        Ok(ModelSource::of(recognised, license, header, (files, file_of)))
     }
 
     /// A folder's files are one checkpoint under canonical names.
@@ -107,7 +111,22 @@ impl ModelSource {
         };
         let Checkpoint { recognised, license, header, file_of, .. } =
             folder::read(&Disk(path), FULL_FIRST, &mut open)?;
-        Ok(ModelSource { recognised, license, header, files, file_of, merged: Merged::default() })
+        Ok(ModelSource::of(recognised, license, header, (files, file_of)))
+    }
+
+    fn of(
+        recognised: Recognised,
+        license: Option<License>,
+        header: Header,
+        (files, file_of): (Vec<WeightFile>, Vec<usize>),
+    ) -> ModelSource {
+        let (merged, allow_non_finite) = (Merged::default(), false);
+        ModelSource { recognised, license, header, files, file_of, merged, allow_non_finite }
+    }
+
+    /// Whether weights that are infinite or no numbers are taken as they are.
+    pub fn allows_non_finite(&self) -> bool {
+        self.allow_non_finite
     }
 
     pub fn family(&self) -> Family {
@@ -239,6 +258,9 @@ pub fn stream_of(
                 sink(piece.slab, piece.offset, Bytes::Slice(&piece.bytes))?;
             }
         }
+    }
+    if !source.allows_non_finite() {
+        packer.check_finite()?;
     }
     packer.finish()
 }

@@ -88,6 +88,7 @@ impl<'a> UpscalerFile<'a> {
                 place.copy_from_slice(&piece.bytes);
             }
         }
+        packer.check_finite()?;
         packer.finish()?;
         Ok(PackedUpscaler { sizes, records, slabs })
     }

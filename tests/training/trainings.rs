@@ -10,9 +10,10 @@ use opengen::kernels::WeightType;
 use opengen::model;
 use opengen::pipeline::stages::Stages;
 use opengen::pipeline::{Cancel, Dump, Pipeline, Request};
-use opengen::train::{Checkpoint, Layers, Origin, Picture, Recipe, Training};
+use opengen::train::{Checkpoint, Layers, Naming, Origin, Picture, Recipe, Told, Training};
 use opengen::weights::{
-    self, Bytes, LayoutOptions, LoraFile, Merged, Merging, ModelSource, Passing, Strength, read_embedding,
+    self, Bytes, LayoutOptions, License, LoraFile, Merged, Merging, ModelSource, Passing, Strength,
+    read_embedding,
 };
 use pollster::block_on;
 
@@ -33,7 +34,7 @@ fn lesson(side: usize) -> (Vec<Picture>, Vec<Picture>) {
     let picture = |seed: usize, caption: &str| {
         let pixel = |at: usize| [(at * seed) as u8, (at / 7) as u8, (at * at * seed / 31) as u8, 255];
         let image = Rgba::new(side, side, (0..side * side).flat_map(pixel).collect()).expect("a picture");
-        Picture { image, caption: caption.to_string(), mask: None }
+        Picture { image, caption: caption.to_string(), mask: None, repeats: 1 }
     };
     (vec![picture(3, "a zorp cat"), picture(5, "a zorp cat on grass")], vec![picture(11, "a cat")])
 }
@@ -58,6 +59,7 @@ fn begun(pipeline: &mut Pipeline, recipe: Recipe) -> Training {
     let origin = Origin {
         name: "zorp".to_string(),
         trigger: "zorp cat".to_string(),
+        license: License::stated(&[(License::MODELSPEC.to_string(), "openrail++".to_string())].into()),
         size: [side; 2],
         ..Origin::default()
     };
@@ -139,6 +141,77 @@ fn a_training_that_goes_on_is_the_one_that_never_stopped() {
 }
 
 #[test]
+fn what_was_put_by_stays_when_a_training_goes_wrong() {
+    let mut own = pipeline("sd1");
+    let mut training = begun(&mut own, Recipe { steps: 9, ..recipe() });
+    let all = |training: &mut Training, cancel: &Cancel, then: &mut dyn FnMut(&Told)| {
+        let mut kept = Vec::new();
+        let mut told = |told: Told| {
+            then(&told);
+            kept.extend(match told {
+                Told::Kept(kept) => Some(kept),
+                Told::Step(_) => None,
+            });
+            Ok(())
+        };
+        let learnt = block_on(training.learn(2, async || {}, &mut told, cancel));
+        (learnt, kept)
+    };
+    let (learnt, kept) = all(&mut training, &Cancel::default(), &mut |_| {});
+    let learnt = learnt.expect("it goes well");
+    assert_eq!(kept.iter().map(|kept| kept.step).collect::<Vec<_>>(), [2, 4, 6, 8]);
+    assert_eq!(learnt.step, 9);
+    // Stopped: what it learnt until then is told.
+    let (cancel, mut stopped) = (Cancel::default(), begun(&mut own, Recipe { steps: 9, ..recipe() }));
+    let (refused, parts) = all(&mut stopped, &cancel, &mut |told| {
+        if matches!(told, Told::Step(step) if step.step == 3) {
+            cancel.cancel();
+        }
+    });
+    assert!(matches!(refused, Err(Error::Aborted)));
+    assert_eq!(parts.iter().map(|kept| kept.step).collect::<Vec<_>>(), [2, 3]);
+    let hashes = [&parts[0], &kept[0]].map(|kept| said(&kept.file, "sshs_model_hash"));
+    assert_eq!(hashes[0], hashes[1]);
+
+    // Values that lead to no numbers, as a learning rate that is too large leaves them: of the checkpoint after two steps.
+    let values = safetensors::SafeTensors::read_metadata(&kept[0].checkpoint).expect("a header").0 + 8;
+    let mut broken = kept[0].checkpoint.clone();
+    for value in broken[values..].chunks_exact_mut(4) {
+        let value: &mut [u8; 4] = value.try_into().expect("four bytes");
+        *value = (f32::from_le_bytes(*value) * 1e30).to_le_bytes();
+    }
+    let mut lost = begun(&mut own, Recipe { steps: 9, ..recipe() });
+    lost.resume(&Checkpoint::from_bytes(&broken).expect("a checkpoint")).expect("it goes on");
+    let (refused, kept) = all(&mut lost, &Cancel::default(), &mut |_| {});
+    let refused = refused.expect_err("it is lost").to_string();
+    assert!(refused.contains("in step 3") && refused.contains("after step 2 is kept"), "{refused}");
+    assert!(refused.ends_with("try a smaller learning rate than 0.002"), "{refused}");
+    assert!(kept.is_empty(), "nothing good is written over");
+}
+
+#[test]
+fn a_training_goes_on_where_its_class_is_drawn_a_little_differently() {
+    let mut own = pipeline("sd1");
+    let first = begun(&mut own, recipe());
+    let checkpoint = block_on(first.checkpoint()).expect("a checkpoint");
+    let side = 16 * own.config().vae.scale();
+    let begin = |own: &mut Pipeline, change: &dyn Fn(&mut [Picture], &mut [Picture])| {
+        let (mut pictures, mut class) = lesson(side);
+        change(&mut pictures, &mut class);
+        let origin = Origin { size: [side; 2], ..Origin::default() };
+        let (mut told, cancel) = (|_, _| {}, Cancel::default());
+        let begun = Training::begin(own, recipe(), (&pictures, &class), origin, &mut told, &cancel);
+        block_on(begun).expect("a training")
+    };
+    begin(&mut own, &|_, class| class[0].image.pixels[0] ^= 1).resume(&checkpoint).expect("another device");
+    let other = |change: &dyn Fn(&mut [Picture], &mut [Picture])| {
+        begin(&mut pipeline("sd1"), change).resume(&checkpoint).expect_err("another's").to_string()
+    };
+    assert!(other(&|own, _| own[0].image.pixels[0] ^= 1).starts_with("checkpoint: "));
+    assert!(other(&|_, class| class[0].caption = "a dog".to_string()).starts_with("checkpoint: "));
+}
+
+#[test]
 fn a_file_does_what_was_learnt() {
     let mut report = Report::new(F32);
     for name in MODELS {
@@ -150,6 +223,7 @@ fn a_file_does_what_was_learnt() {
         assert_eq!(file.hash().expect("its hash"), &said(&bytes, "sshs_model_hash")[..12]);
         assert_eq!(said(&bytes, "ss_network_dim"), "4");
         assert_eq!(said(&bytes, "modelspec.trigger_phrase"), "zorp cat");
+        assert_eq!(said(&bytes, "modelspec.license"), "openrail++", "the model's");
 
         // The model with the file merged into it, beside the model that learnt it.
         let source = ModelSource::open(&model_folder(name)).expect("a model");
@@ -243,6 +317,82 @@ fn a1111_knows(layer: &str) -> bool {
         || numbered(within, "resnets_").is_some_and(|rest| of_resnet.contains(&rest))
 }
 
+/// With PEFT's names, by diffusers' paths, and the same product: alpha is in it.
+#[test]
+fn a_file_may_be_named_as_diffusers_writes_it() {
+    let mut own = pipeline("sd2");
+    let side = 16 * own.config().vae.scale();
+    let (pictures, class) = lesson(side);
+    let files = [Naming::Kohya, Naming::Diffusers].map(|naming| {
+        let origin = Origin { naming, size: [side; 2], ..Origin::default() };
+        let (mut told, cancel) = (|_, _| {}, Cancel::default());
+        let begun = Training::begin(&mut own, recipe(), (&pictures, &class), origin, &mut told, &cancel);
+        let mut training = block_on(begun).expect("a training");
+        steps(&mut training, 2);
+        block_on(training.file()).expect("a file")
+    });
+    let [kohya, diffusers] = &files;
+    let named = safetensors::SafeTensors::deserialize(diffusers).expect("a file");
+    let names = named.names();
+    let is_peft = |name: &&str| name.ends_with(".lora_A.weight") || name.ends_with(".lora_B.weight");
+    assert!(names.iter().all(is_peft), "{names:?}");
+    for place in [
+        "unet.mid_block.attentions.0.transformer_blocks.0.attn1.to_out.0",
+        "unet.down_blocks.0.resnets.0.conv1",
+    ] {
+        assert!(names.contains(&format!("{place}.lora_A.weight").as_str()), "{place}");
+    }
+    assert!(
+        names
+            .iter()
+            .any(|name| name.starts_with("text_encoder.text_model.encoder.layers.0.self_attn.q_proj."))
+    );
+    let source = ModelSource::open(&model_folder("sd2")).expect("a model");
+    let decls = model::weight_decls(source.config());
+    let (manifest, slabs) = weights::load(&source, &decls, LayoutOptions::default()).expect("weights");
+    let changes = [kohya, diffusers].map(|bytes| {
+        let file = Rc::new(LoraFile::of_bytes("zorp", bytes.clone()).expect("a LoRA"));
+        let asked = vec![weights::Asked { file, strength: Strength::of(1.0) }];
+        let merged = Merged::for_packed(asked, &manifest).expect("it fits");
+        let touched = manifest.records.iter().filter(|record| merged.touches(record));
+        let changed = touched.map(|record| {
+            let at = record.values.offset as usize;
+            merged.merged(record, &slabs[record.slab][at..at + record.len() as usize]).expect("merged")
+        });
+        changed.collect::<Vec<_>>()
+    });
+    assert!(changes[0].len() > 30 && changes[0].len() == changes[1].len());
+    let halves = |bytes: &[u8]| -> Vec<f32> {
+        bytes.chunks_exact(2).map(|two| half::f16::from_le_bytes([two[0], two[1]]).to_f32()).collect()
+    };
+    let apart = changes[0].iter().zip(&changes[1]).map(|(a, b)| difference(&halves(a), &halves(b)).relative);
+    assert!(apart.fold(0.0, f64::max) < 1e-3, "rounding alone");
+}
+
+/// As often as is asked for in each round, and what is counted says so.
+#[test]
+fn pictures_come_as_often_as_they_are_repeated() {
+    let mut own = pipeline("sd1");
+    let side = 16 * own.config().vae.scale();
+    let mut begin = |repeats: usize| {
+        let (mut pictures, class) = lesson(side);
+        pictures[0].repeats = repeats;
+        let origin = Origin { size: [side; 2], ..Origin::default() };
+        let (mut told, cancel) = (|_, _| {}, Cancel::default());
+        block_on(Training::begin(&mut own, recipe(), (&pictures, &class), origin, &mut told, &cancel))
+    };
+    let thrice = begin(3).expect("a training");
+    let file = block_on(thrice.file()).expect("a file");
+    assert_eq!([said(&file, "ss_num_train_images"), said(&file, "ss_num_reg_images")], ["4", "1"]);
+    let refused = begin(0).map(drop).expect_err("refused").to_string();
+    assert_eq!(refused, "repeats: 0 asked for, expected 1 to 1000");
+    let checkpoint = block_on(thrice.checkpoint()).expect("a checkpoint");
+    begin(3).expect("a training").resume(&checkpoint).expect("it goes on");
+    assert!(begin(1).expect("a training").resume(&checkpoint).is_err(), "another training");
+    let [mut one, mut other] = [begin(1).expect("a training"), thrice];
+    assert_ne!(steps(&mut one, 4), steps(&mut other, 4));
+}
+
 #[test]
 fn a_file_has_what_other_programs_look_for() {
     for name in MODELS {
@@ -305,6 +455,7 @@ fn an_embedding_draws_what_its_word_learnt() {
         steps(&mut training, 6);
         let bytes = block_on(training.file()).expect("a file");
         assert_eq!(said(&bytes, "modelspec.trigger_phrase"), "zorp cat");
+        assert_eq!(said(&bytes, "modelspec.license"), "openrail++", "the model's");
         let embedding = read_embedding("zorp.safetensors", &bytes).expect("an embedding");
         let before = before.expect("an embedding");
         assert_eq!((embedding.vectors(), before.vectors()), (3, 3));
@@ -353,7 +504,7 @@ fn pictures_keep_their_shapes_in_buckets() {
         let image = Rgba::new(width, height, pixels.collect()).expect("a picture");
         let white = |at: usize| [if at % width < width / 2 { 255 } else { 0 }; 4];
         let mask = Rgba::new(width, height, (0..width * height).flat_map(white).collect()).expect("a mask");
-        Picture { image, caption: caption.to_string(), mask: Some(mask) }
+        Picture { image, caption: caption.to_string(), mask: Some(mask), repeats: 1 }
     };
     own.push(wide(90, 60, "a zorp cat lying"));
     own.push(wide(60, 90, "a zorp cat standing"));

@@ -1,6 +1,7 @@
 /** The view Models: what is here, what can be had, and what is done with it. */
 
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,7 +9,7 @@ import { after, afterEach, before, test } from 'node:test';
 import { ENTRIES } from '../../www/catalogue/entries.js';
 import { fitOf } from '../../www/catalogue/fit.js';
 import { LICENSES, licenseOf, licensesOf } from '../../www/catalogue/licenses.js';
-import { HUB, addressOf, isFolder, understand } from '../../www/catalogue/sources.js';
+import { HUB, addressOf, filesOf, isFolder, understand } from '../../www/catalogue/sources.js';
 import { inHalves } from './gguf.mjs';
 import { MODEL, MOTION, PATIENCE, draw, fileOf, psnr, ready, resize, sent, stand, visitor } from './page.mjs';
 
@@ -197,7 +198,7 @@ test('a download that is cancelled leaves nothing; one that fails says why, and 
   const little = card(page, 'Little');
   it.server.faults = { bytesPerSecond: 4_000_000 };
   await little.getByRole('button', { name: 'Fetch Little' }).click(); // MIT asks for nothing first
-  await little.getByText(/[2-9](\.\d)? MB of 15 MB/).waitFor({ timeout: PATIENCE });
+  await little.getByText(/[2-9](\.\d)? MB of 15 MB · \d+ of \d{3,} tensors · /).waitFor({ timeout: PATIENCE });
   await little.getByRole('button', { name: 'Cancel Little' }).click();
   await little.getByRole('button', { name: 'Fetch Little' }).waitFor();
   assert.equal(await page.evaluate(() => new Promise((done) => {
@@ -205,9 +206,16 @@ test('a download that is cancelled leaves nothing; one that fails says why, and 
       result.transaction('models').objectStore('models').count('little').onsuccess = ({ target }) => (result.close(), done(target.result));
     };
   })), 0);
+  let press = 'Fetch Little';
+  for (const [status, words] of [[401, /does not allow it \(401\)/], [403, /does not allow it \(403\)/], [416, /status 416/], [429, /asked too often \(429\)/], [503, /has a problem \(503\)/]]) {
+    it.server.faults = { status };
+    await little.getByRole('button', { name: press }).click();
+    await little.getByText(words).waitFor();
+    press = 'Try again: Little';
+  }
   it.server.faults = { status: 404 };
-  await little.getByRole('button', { name: 'Fetch Little' }).click();
-  await little.getByText('did not arrive').waitFor();
+  await little.getByRole('button', { name: press }).click();
+  await little.getByText(/404/).waitFor();
   assert.match(await little.innerText(), /404[^]*If 127\.0\.0\.1:\d+ lets no other site read the file[^]*choose the saved file here/);
   it.server.faults = {};
   await little.getByRole('button', { name: 'Try again: Little' }).click();
@@ -217,11 +225,17 @@ test('a download that is cancelled leaves nothing; one that fails says why, and 
 
 test('a model that did not arrive is saved by hand: the file that is chosen goes on as that entry', async () => {
   const size = readFileSync(MINE).length;
-  lists({ ...LITTLE, name: 'Rex', id: 'rex', license: ['mit', 'apache'], url: 'gone/my-dog.gguf', bytes: size, sha256: undefined });
+  lists({ ...LITTLE, name: 'Rex', id: 'rex', license: ['mit', 'apache'], url: 'gone/my-dog.gguf', bytes: size, sha256: createHash('sha256').update(readFileSync(MINE)).digest('hex') });
   const page = await visitor(it);
   await ready(page);
   const rex = card(page, 'Rex');
   await rex.getByRole('button', { name: 'Fetch Rex' }).click();
+  const other = readFileSync(MINE);
+  other[other.length - 9] ^= 1;
+  await rex.getByRole('button', { name: 'Choose the saved file of Rex' }).waitFor();
+  await page.setInputFiles('#add-model-file', { name: 'my-dog.gguf', mimeType: 'application/octet-stream', buffer: other });
+  await page.locator('#report').getByText(/Its SHA-256 is [0-9a-f]{64}, expected [0-9a-f]{64}; nothing of it was kept/i).waitFor();
+  assert.equal(await page.locator('.card').filter({ hasText: 'my-dog' }).count(), 0, 'another file is not taken for it');
   const [chooser] = await Promise.all([page.waitForEvent('filechooser'), rex.getByRole('button', { name: 'Choose the saved file of Rex' }).click()]);
   await chooser.setFiles(MINE);
   await rex.getByText('in use').waitFor();
@@ -236,10 +250,18 @@ test('a model by its address: pages of the hub are understood, its licence is fo
   const page = await visitor(it);
   await ready(page);
   const address = page.getByRole('textbox', { name: 'Or the address of a file' });
-  await address.fill(`${it.server.url}someone/dogs`);
+  await address.fill(`${it.server.url}someone/dogs/discussions/3`);
   await page.getByRole('button', { name: 'Look' }).click();
-  await page.getByRole('alert').getByText(/front page of someone\/dogs, not a file: open Files and versions there/).waitFor();
+  await page.getByRole('alert').getByText(/a page of someone\/dogs, but not a file: open Files and versions there/).waitFor();
   assert.equal(await page.getByRole('link', { name: 'Open that page' }).getAttribute('href'), `${it.server.url}someone/dogs/tree/main`);
+  await address.fill(`${it.server.url}someone/dogs`);
+  await address.press('Enter');
+  const front = card(page, 'someone/dogs');
+  await front.getByRole('button', { name: 'Accept and fetch someone/dogs' }).click();
+  await front.getByText(/no model_index\.json/).waitFor();
+  await front.getByText('Where it lies there as one file: open its page, press that file, and paste its address.').waitFor();
+  assert.equal(await front.getByRole('link', { name: /^Where it lies/ }).getAttribute('href'), `${it.server.url}someone/dogs`);
+  await front.getByRole('button', { name: 'Remove someone/dogs' }).click();
   await address.fill(`${it.server.url}someone/dogs/blob/main/dog.gguf`);
   await address.press('Enter');
   const dog = card(page, 'dog');
@@ -440,8 +462,11 @@ test('addresses of pages are understood, or it is said what to press', () => {
     [`${HUB}/a/b/blob/main/m.gguf`, `${HUB}/a/b/resolve/main/m.gguf`],
     [' huggingface.co/a/b/blob/0123/x/m.safetensors?download=true ', `${HUB}/a/b/resolve/0123/x/m.safetensors`],
     [`${HUB}/a/b/resolve/main/m.gguf`, `${HUB}/a/b/resolve/main/m.gguf`],
-    [`${HUB}/a/b`, /front page of a\/b, not a file: open Files and versions/],
-    [`${HUB}/a/b/tree/main`, /front page of a\/b/],
+    [`${HUB}/a/b`, `${HUB}/a/b`],
+    [`${HUB}/a/b/tree/main`, `${HUB}/a/b/tree/main`],
+    [`${HUB}/a/b/`, `${HUB}/a/b`],
+    [`${HUB}/a/b/discussions/3`, /a page of a\/b, but not a file: open Files and versions/],
+    ['https://example.org/models/dog/', 'https://example.org/models/dog/'],
     [`${HUB}/a/b/blob/main/README.md`, /README\.md is no model’s file/],
     [HUB, /hub’s own page/],
     ['https://civitai.com/models/12/x?modelVersionId=34', 'https://civitai.com/api/download/models/34'],
@@ -457,6 +482,10 @@ test('addresses of pages are understood, or it is said what to press', () => {
     if (expected instanceof RegExp) assert.match(url(given), expected);
     else assert.equal(url(given), expected);
   }
+  const folder = (text) => filesOf({ sources: [understand(text, HUB).source] }, HUB).map(({ url: file }) => file);
+  assert.ok(folder(`${HUB}/a/b/tree/0123`).includes(`${HUB}/a/b/resolve/0123/unet/diffusion_pytorch_model.safetensors.index.json`));
+  assert.ok(folder('https://example.org/models/dog/').includes('https://example.org/models/dog/model_index.json'));
+  assert.equal(understand('https://example.org/m.gguf', HUB).source, undefined);
   const [turbo] = ENTRIES.filter(({ id }) => id === 'sd-1.5');
   const pinned = { ...turbo, sources: [{ ...turbo.sources[0], revision: 'a'.repeat(40) }] };
   assert.equal(addressOf(pinned, 'http://127.0.0.1:9', HUB), `http://127.0.0.1:9/Comfy-Org/stable-diffusion-v1-5-archive/resolve/${'a'.repeat(40)}/v1-5-pruned-emaonly-fp16.safetensors`);

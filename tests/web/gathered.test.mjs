@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { ENTRIES } from '../../www/catalogue/entries.js';
 import { HUB, filesOf, isFolder } from '../../www/catalogue/sources.js';
+import { safetensors } from './checkpoint.mjs';
 import { Hub } from './hub.mjs';
 import { PATIENCE, draw, program, ready, stand, visitor } from './page.mjs';
 import { DIST, Server } from './server.mjs';
@@ -32,6 +33,25 @@ after(async () => {
   await hub?.stop();
   await home?.kill();
 });
+
+/** The UNet in two shards with their index, as diffusers saves what is larger than it likes. @returns {Map<string, Buffer>} */
+function sharded() {
+  const file = FILES.get(UNET);
+  const end = 8 + Number(file.readBigUInt64LE());
+  const { __metadata__, ...entries } = JSON.parse(file.toString('utf8', 8, end));
+  const names = Object.keys(entries);
+  const shards = [names.slice(0, names.length / 2), names.slice(names.length / 2)];
+  const called = (at) => `diffusion_pytorch_model-0000${at + 1}-of-00002.safetensors`;
+  const files = shards.map((shard, at) => {
+    const of = Object.fromEntries(shard.map((name) => {
+      const { dtype, shape, data_offsets: [from, to] } = entries[name];
+      return [name, { dtype, shape, bytes: file.subarray(end + from, end + to) }];
+    }));
+    return [`unet/${called(at)}`, safetensors(of)];
+  });
+  const index = { metadata: {}, weight_map: Object.fromEntries(shards.flatMap((shard, at) => shard.map((name) => [name, called(at)]))) };
+  return new Map([...FILES].filter(([path]) => path !== UNET).concat(files, [[`${UNET}.index.json`, Buffer.from(JSON.stringify(index))]]));
+}
 
 /** The hub has it in two repositories: the UNet in one of its own. */
 function split(manner = {}) {
@@ -82,6 +102,22 @@ test('files of two places are the model that the folder is, nothing exposed or e
   const from = (part) => hub.asked.filter(({ path }) => path.includes(part) && path.endsWith('.safetensors')).map(({ range }) => Number(/\d+/.exec(range)));
   assert.deepEqual([from('/text_encoder/'), from('/unet/')], [[0], [0]], 'of what is here only the headers');
   assert.ok(from('/vae/').length === 2 && from('/vae/')[1] > 10_000, `the rest of the last: from ${from('/vae/')}`);
+});
+
+test('a folder by its address alone, its UNet in shards: the model that the folder is, and its licence', async () => {
+  const page = await program(it, home);
+  const { picture } = await load(page, asFolder());
+  hub.reset({ etag: '"one"' });
+  const files = sharded();
+  files.set('README.md', Buffer.from('---\nlicense: openrail++\n---\n'));
+  hub.files = new Map([...files].map(([path, file]) => [`/some/dogs/${path}`, file]));
+  const model = { id: 'tiny', url: `${hub.url}some/dogs/` };
+  assert.deepEqual(await load(page, { model }), { picture, license: 'openrail++' });
+  await page.evaluate(() => window.og.models.remove('tiny'));
+  hub.files.delete('/some/dogs/unet/diffusion_pytorch_model-00002-of-00002.safetensors');
+  const lacks = await load(page, { model });
+  assert.equal(lacks.code, 'BAD_MODEL');
+  assert.match(lacks.message, /diffusion_pytorch_model-00002-of-00002\.safetensors/);
 });
 
 test('another file under an address in mid-download, and files that are no model or not to be had, are told', async () => {

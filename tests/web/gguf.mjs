@@ -7,8 +7,13 @@ const SIZES = { 0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12
 /** Bytes of so many values, by type: as stored, and of a block of 32. */
 const bytesOf = (type, count) => ({ 0: count * 4, [F16]: count * 2, [Q8_0]: (count / 32) * 34 })[type];
 
-/** @param {Buffer} file @returns {Buffer} */
-export function inHalves(file) {
+/**
+ * What lies where in it.
+ * @param {Buffer} file
+ * @returns {{before: Buffer, infos: {name: string, shape: number[], type: number, offset: number}[], data: number}}
+ *   all that is said before the tensors, these, and where their bytes begin
+ */
+function read(file) {
   let at = 8;
   const number = () => Number(file.readBigUInt64LE((at += 8) - 8));
   const word = () => file.readUInt32LE((at += 4) - 4);
@@ -26,7 +31,20 @@ export function inHalves(file) {
     const shape = Array.from({ length: word() }, number);
     return { name, shape, type: word(), offset: number() };
   });
-  const data = align(at);
+  return { before, infos, data: align(at) };
+}
+
+/** The same file, but a tensor's first value is no number. @param {Buffer} file @param {string} tensor of type F32 */
+export function withNaN(file, tensor) {
+  const { infos, data } = read(file);
+  const broken = Buffer.from(file);
+  broken.writeFloatLE(NaN, data + infos.find(({ name }) => name === tensor).offset);
+  return broken;
+}
+
+/** @param {Buffer} file @returns {Buffer} */
+export function inHalves(file) {
+  const { before, infos, data } = read(file);
   const parts = [before];
   const values = [];
   let offset = 0;

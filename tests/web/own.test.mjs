@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { after, afterEach, before, test } from 'node:test';
 import { judged } from '../../www/js/room.js';
 import { checkpoint } from './checkpoint.mjs';
-import { inHalves } from './gguf.mjs';
+import { inHalves, withNaN } from './gguf.mjs';
 import {
   MODEL, STATUS, assertPicture, draw, fileOf, pixels, promptOf, psnr, ready, set, shows, stand, tab, visitor,
 } from './page.mjs';
@@ -274,6 +274,16 @@ test('a file that is no whole model: says what is wrong and loses nothing', asyn
 });
 
 const IPHONE = 'Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/18.5 Mobile/15E148 Safari/604.1';
+
+test('a model with weights that are no numbers is refused by their name, and taken at a press', async () => {
+  const { page, before } = await settled();
+  await choose(page, written('broken.gguf', withNaN(GGUF, 'unet.conv_norm_out.weight')));
+  await told(page, '“broken.gguf” was not added.');
+  assert.match(await report(page).innerText(), /Weights are infinite or no numbers \(1 of unet\.conv_norm_out\.weight\)/);
+  await unharmed(page, before);
+  await page.getByRole('button', { name: 'Add it all the same' }).click();
+  await told(page, 'broken was added and is in use now.');
+});
 
 test('on an iPhone a model that would close the tab is not added unasked, and what is kept is said to be fleeting', async () => {
   const vendor = () => Object.defineProperty(navigator, 'vendor', { value: 'Apple Computer, Inc.' });

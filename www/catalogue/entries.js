@@ -17,6 +17,7 @@ import listed from './entries.json' with { type: 'json' };
  * @property {string | null} revision a commit; null where none has been pinned: the newest is fetched then
  * @property {string} [path]
  * @property {string[]} [parts] which of the model's components come from it; left out, all
+ * @property {string} [at] the address of the folder, where it does not lie on the hub
  * @property {boolean} seen whether this project has had the file in its hands
  *
  * @typedef {object} Ready the model as a GGUF of ours in one type, as `opengen import` writes it

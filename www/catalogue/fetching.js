@@ -15,6 +15,7 @@ import { book } from '../js/book.js';
  * @property {string} [sha256]
  * @property {import('../protocol.d.ts').ModelLicense} [license]
  * @property {import('../protocol.d.ts').WeightType} weights what it is kept in, where its file is in a wider type
+ * @property {boolean} [allowNonFinite] weights that are no numbers are taken too
  *
  * @typedef {object} State
  * @property {'queued' | 'waiting' | 'fetching' | 'checking' | 'packing'} phase waiting: another tab fetches it
@@ -22,6 +23,7 @@ import { book } from '../js/book.js';
  * @property {number} total
  * @property {number} rate bytes per second
  * @property {number | null} secondsLeft
+ * @property {[number, number] | null} [tensors] that have come, and all
  */
 
 /** How often it is noted how far a download is, in ms. */
@@ -43,10 +45,10 @@ export class Fetching extends EventTarget {
   }
 
   /** Begins, or goes on with what is here. @param {Wanted} wanted */
-  start({ id, url, files, bytes, sha256, license, weights }) {
+  start({ id, url, files, bytes, sha256, license, weights, allowNonFinite }) {
     const { loaded = 0, total = bytes ?? 0 } = book.of(id).came ?? {};
     const source = { id, url, files, license, ...(bytes ? { bytes } : {}), ...(sha256 ? { sha256 } : {}) };
-    this.#begin(id, { phase: 'queued', loaded, total }, (og, options) => og.models.import(source, { ...options, weights }));
+    this.#begin(id, { phase: 'queued', loaded, total }, (og, options) => og.models.import(source, { ...options, weights, allowNonFinite }));
   }
 
   /** Packs a stored model in a smaller type. @param {string} id @param {import('../protocol.d.ts').WeightType} to @param {number} total its bytes */
@@ -93,12 +95,12 @@ export class Fetching extends EventTarget {
     }
   }
 
-  #advance(id, { phase, loaded, total, rate, secondsLeft }) {
+  #advance(id, { phase, loaded, total, rate, secondsLeft, tensors }) {
     const phases = { wait: 'waiting', download: 'fetching', verify: 'checking', upload: 'checking' };
     const before = this.now.get(id);
     if (!before) return;
     if (before.phase === 'packing') return this.#to(id, { ...before, loaded, total });
-    this.#to(id, { ...before, phase: phases[phase], ...(phase === 'download' ? { loaded, total, rate, secondsLeft } : {}) });
+    this.#to(id, { ...before, phase: phases[phase], ...(phase === 'download' ? { loaded, total, rate, secondsLeft, tensors } : {}) });
     if (Date.now() - this.#written > NOTED) this.#note(id);
   }
 

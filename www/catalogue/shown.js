@@ -144,6 +144,7 @@ export function shownEntry(view, entry, known) {
       ...shown, progress, tag: T.tags.failed, mood: 'bad', lines: wordsOf(error, host, url, ofFolder),
       actions: [
         { label: T.again, name: T.againName(name), look: 'plain', run: () => view.begin(entry) },
+        ...(error.code === 'NON_FINITE' ? [{ label: T.anyway, name: T.anywayName(name), run: () => view.begin(entry, undefined, true) }] : []),
         ...(error.code !== 'NETWORK' ? [] : [ofFolder
           ? { label: T.savedFolder, name: T.savedName(name), run: () => view.page.adding.pickFolder() }
           : { label: T.saved, name: T.savedName(name), run: () => view.page.adding.pick() }]),
@@ -190,8 +191,8 @@ function licenseStep(view, entry, host) {
 }
 
 /** On its way. @param {import('./fetching.js').State} now */
-function underWay(view, { id, name }, { phase, loaded, total, rate, secondsLeft }) {
-  const pace = phase === 'fetching' ? [rate > 0 ? T.rate(rate) : '', secondsLeft ? T.left(secondsLeft) : ''] : [];
+function underWay(view, { id, name }, { phase, loaded, total, rate, secondsLeft, tensors }) {
+  const pace = phase === 'fetching' ? [tensors ? T.tensors(...tensors) : '', rate > 0 ? T.rate(rate) : '', secondsLeft ? T.left(secondsLeft) : ''] : [];
   return {
     tag: T.tags[phase],
     progress: progressOf({ loaded, total }, pace),
@@ -210,6 +211,7 @@ function wordsOf(error, host, url, ofFolder) {
   if (error.code === 'QUOTA') return [{ text: T.full }];
   const message = /[.!?]$/.test(error.message) ? error.message : `${error.message}.`;
   const text = message[0].toUpperCase() + message.slice(1);
+  if (error.code === 'BAD_MODEL' && ofFolder) return [{ text }, { text: T.noFolder, href: url }];
   if (error.code !== 'NETWORK') return [{ text }];
   return [...(ofFolder ? T.networkFolder : T.network)(text, host).map((line) => ({ text: line })), { text: T.openTab(host), href: url }];
 }

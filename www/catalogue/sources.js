@@ -1,5 +1,6 @@
 /** Addresses: where an entry's file lies, and what a visitor means who pastes the address of a page instead of a file's. */
 
+import { filesIn } from '../layout.js';
 import listed from './entries.json' with { type: 'json' };
 
 /** Where models lie unless a site says otherwise. */
@@ -7,17 +8,8 @@ export const HUB = listed.hub;
 const FILES = /\.(gguf|safetensors)(\.index\.json)?$/i;
 
 /** @param {import('./entries.js').Source} source @param {string} hub */
-export const pageOf = ({ repo, revision, path }, hub) =>
-  `${hub}/${repo}${path ? `/blob/${revision ?? 'main'}/${path}` : revision ? `/tree/${revision}` : ''}`;
-
-/** The files of a folder in diffusers' layout, by component; half precision stands for full (www/gathered.js). */
-const PARTS = {
-  unet: ['config.json', 'diffusion_pytorch_model.fp16.safetensors', 'diffusion_pytorch_model.safetensors'],
-  text_encoder: ['config.json', 'model.fp16.safetensors', 'model.safetensors'],
-  vae: ['config.json', 'diffusion_pytorch_model.fp16.safetensors', 'diffusion_pytorch_model.safetensors'],
-  tokenizer: ['tokenizer.json', 'vocab.json', 'merges.txt', 'tokenizer_config.json', 'special_tokens_map.json'],
-  scheduler: ['scheduler_config.json'],
-};
+export const pageOf = ({ at, repo, revision, path }, hub) =>
+  at ?? `${hub}/${repo}${path ? `/blob/${revision ?? 'main'}/${path}` : revision ? `/tree/${revision}` : ''}`;
 
 /** Whether a model comes as a folder of files. @param {import('./entries.js').Entry} entry */
 export const isFolder = ({ url, sources = [] }) => !url && sources.length > 0 && sources.every(({ path }) => !path);
@@ -31,11 +23,8 @@ export const isFolder = ({ url, sources = [] }) => !url && sources.length > 0 &&
  */
 export function filesOf(entry, hub) {
   if (!isFolder(entry)) return undefined;
-  return (entry.sources ?? []).flatMap(({ repo, revision, parts }) => {
-    const paths = (parts ?? Object.keys(PARTS)).flatMap((part) => PARTS[part].map((name) => `${part}/${name}`));
-    return [...(parts ? [] : ['model_index.json']), ...paths]
-      .map((path) => ({ path, url: `${hub}/${repo}/resolve/${revision ?? 'main'}/${path}` }));
-  });
+  return (entry.sources ?? []).flatMap(({ at, repo, revision, parts }) =>
+    filesIn(at?.replace(/\/$/, '') ?? `${hub}/${repo}/resolve/${revision ?? 'main'}`, parts));
 }
 
 /**
@@ -72,10 +61,11 @@ export function fileName(address) {
 }
 
 /**
- * What is meant by an address as it was pasted: a file's, or in words what to press to find it.
+ * What is meant by an address as it was pasted: a file's, that of a folder in diffusers' layout (a model's page on the hub, or any
+ * address that ends with a slash), or in words what to press to find one.
  * @param {string} text
  * @param {string} hub
- * @returns {{url: string} | {problem: string, href?: string}}
+ * @returns {{url: string, source?: import('./entries.js').Source} | {problem: string, href?: string}}
  */
 export function understand(text, hub) {
   const typed = text.trim();
@@ -92,7 +82,11 @@ export function understand(text, hub) {
   }
   if (/(^|\.)civitai\.com$/.test(url.hostname)) return ofCivitai(url);
   if (url.hostname === 'github.com') url.pathname = url.pathname.replace(/^(\/[^/]+\/[^/]+)\/blob\//, '$1/raw/');
-  if (url.href.startsWith(`${hub}/`)) return ofHub(url, new URL(hub).pathname.replace(/\/$/, ''));
+  if (url.href.startsWith(`${hub}/`)) return ofHub(url, hub);
+  if (url.pathname.endsWith('/') && url.pathname.length > 1 && !url.search) {
+    const at = url.href;
+    return { url: at, source: { at, repo: url.host + url.pathname.slice(0, -1), seen: false } };
+  }
   return { url: url.href };
 }
 
@@ -101,13 +95,14 @@ const isLocal = (host) => ['localhost', '127.0.0.1', '[::1]'].includes(host);
 /**
  * A page of the hub: `/owner/name`, its files under `/tree/`, one of them under `/blob/`.
  * @param {URL} url
- * @param {string} root the hub's own path
+ * @param {string} hub
  */
-function ofHub(url, root) {
-  const [, owner, name, kind, revision, ...path] = url.pathname.slice(root.length).split('/');
+function ofHub(url, hub) {
+  const root = new URL(hub).pathname.replace(/\/$/, '');
+  const [, owner, name, kind, revision, ...path] = url.pathname.slice(root.length).replace(/\/$/, '').split('/');
   const tree = `${url.origin}${root}/${owner}/${name}/tree`;
   if (!owner || !name) {
-    return { problem: 'This is the hub’s own page: open a model there, then Files and versions, and paste a file’s address.' };
+    return { problem: 'This is the hub’s own page: open a model there, and paste the address of its page.' };
   }
   if ((kind === 'blob' || kind === 'resolve') && path.length) {
     url.pathname = `${root}/${owner}/${name}/resolve/${revision}/${path.join('/')}`;
@@ -118,8 +113,12 @@ function ofHub(url, root) {
       href: `${tree}/${revision}`,
     };
   }
+  if (!kind || kind === 'tree' && revision && !path.length) {
+    const source = { repo: `${owner}/${name}`, ...(revision ? { revision } : {}), seen: false };
+    return { url: pageOf(source, hub), source };
+  }
   return {
-    problem: `This is the front page of ${owner}/${name}, not a file: open Files and versions there, press a file that ends `
+    problem: `This is a page of ${owner}/${name}, but not a file: open Files and versions there, press a file that ends `
       + 'in .gguf or .safetensors, and paste its address.',
     href: `${tree}/main`,
   };

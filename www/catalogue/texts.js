@@ -90,6 +90,8 @@ export const TEXTS = {
   resumeName: (name) => `Resume ${name}`,
   again: 'Try again',
   againName: (name) => `Try again: ${name}`,
+  anyway: 'Take it all the same',
+  anywayName: (name) => `Take it all the same: ${name}`,
   drop: 'Delete what has come',
   dropName: (name) => `Delete what has come of ${name}`,
   saved: 'Choose the saved file',
@@ -145,7 +147,8 @@ export const TEXTS = {
   addressHint: 'https://…/model.safetensors',
   look: 'Look',
   there: 'Open that page',
-  asked: (host) => `A file at ${host}, by an address of yours.`,
+  asked: (host) => `At ${host}, by an address of yours.`,
+  noFolder: 'Where it lies there as one file: open its page, press that file, and paste its address.',
   sizeUnknown: 'How large it is, its server says when it is fetched.',
   dismiss: 'Remove',
   dismissName: (name) => `Remove ${name}`,
@@ -188,6 +191,7 @@ export const TEXTS = {
   keeping: 'Kept on this device',
 
   came: (loaded, total) => `${bytes(loaded)} of ${bytes(total)}`,
+  tensors: (come, all) => `${come} of ${all} tensors`,
   rate: (rate) => `${bytes(rate)}/s`,
   left: (seconds) => `${duration(seconds)} left`,
 };

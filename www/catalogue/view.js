@@ -76,6 +76,7 @@ export class Catalogue {
     when(this.fetching, 'change', () => this.#draw());
     when(adding, 'given', () => this.refresh());
     adding.addEventListener('added', (event) => this.#added(/** @type {any} */ (event).detail));
+    adding.expects = (file) => this.#entryOf(file)?.sha256;
     this.fetching.addEventListener('done', (event) => this.#arrived(/** @type {any} */ (event).detail));
     this.ready = readSite().then(({ hub, entries, problems }) => {
       this.#hub = hub;
@@ -254,8 +255,13 @@ export class Catalogue {
     (card?.querySelector('.card-lines') ?? card?.querySelector('button'))?.focus(); // it is to be read from its beginning
   }
 
-  /** The visitor has accepted the licence, or need not. @param {Entry} entry @param {string | null} [accepted] when */
-  begin(entry, accepted = book.of(entry.id).license?.accepted ?? null) {
+  /**
+   * The visitor has accepted the licence, or need not.
+   * @param {Entry} entry
+   * @param {string | null} [accepted] when
+   * @param {boolean} [allowNonFinite] weights that are no numbers are taken too
+   */
+  begin(entry, accepted = book.of(entry.id).license?.accepted ?? null, allowNonFinite = false) {
     this.#asking = '';
     const ready = readyOf(entry, keptIn.now);
     const files = ready ? undefined : filesOf(entry, this.#hub);
@@ -267,7 +273,7 @@ export class Catalogue {
     const { sha256, bytes } = ready ?? original;
     const isKnown = record.license?.name !== LICENSES.unknown.name; // else what its file states counts
     const license = isKnown ? record.license : undefined;
-    this.fetching.start({ id, url: /** @type {string} */ (this.#address(entry)), files, bytes, sha256, license, weights: keptIn.now });
+    this.fetching.start({ id, url: /** @type {string} */ (this.#address(entry)), files, bytes, sha256, license, weights: keptIn.now, allowNonFinite });
   }
 
   accept(entry) {
@@ -282,11 +288,11 @@ export class Catalogue {
   look(text) {
     const meant = understand(text, this.#hub);
     if ('problem' in meant) return { text: meant.problem, href: meant.href };
-    const { url } = meant;
+    const { url, source } = meant;
     if (!this.#entries.some((entry) => this.#address(entry) === url) && !this.page.choice.find(url)) {
-      const name = fileName(url).replace(/\.(gguf|safetensors)(\.index\.json)?$/i, '') || new URL(url).host;
+      const name = source ? source.repo : fileName(url).replace(/\.(gguf|safetensors)(\.index\.json)?$/i, '') || new URL(url).host;
       this.#asked = [{
-        id: url, url, name, about: T.asked(new URL(url).host), family: '', license: 'unknown', missing: null, download: null,
+        id: url, ...(source ? { sources: [source] } : { url }), name, about: T.asked(new URL(url).host), family: '', license: 'unknown', missing: null, download: null,
         stored: {}, general: true,
       }, ...this.#asked.filter(({ id }) => id !== url)];
       this.ask(url);
@@ -305,13 +311,17 @@ export class Catalogue {
     this.root.querySelector('#models-address')?.focus();
   }
 
+  /** The entry whose file this is, by name and size. @param {{name: string, size: number}} file @returns {Entry | undefined} */
+  #entryOf({ name, size }) {
+    return [...this.#asked, ...this.#entries].find((entry) => {
+      const address = entry.missing ? null : addressOf(entry, this.#hub, document.baseURI);
+      return address && fileName(address) === name && (!entry.download || entry.download === size);
+    });
+  }
+
   /** A file was added that is an entry's, saved by hand where it could not be fetched: it goes on as that one. */
   #added({ stored, file }) {
-    const isIt = (entry) => {
-      const address = entry.missing ? null : addressOf(entry, this.#hub, document.baseURI);
-      return address && fileName(address) === file.name && (!entry.download || entry.download === file.size);
-    };
-    const entry = [...this.#asked, ...this.#entries].find(isIt);
+    const entry = this.#entryOf(file);
     if (!entry) return;
     const { license } = book.of(entry.id);
     this.drop(entry.id);

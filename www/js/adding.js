@@ -49,6 +49,9 @@ export class Adding extends EventTarget {
     });
   }
 
+  /** What the SHA-256 of a file has to be that somebody knows. @type {((file: File) => string | undefined) | null} */
+  expects = null;
+
   pick() {
     $('add-model-file').click();
   }
@@ -143,16 +146,31 @@ export class Adding extends EventTarget {
   }
 
   /** @param {{name: string, size: number}} file as what it is spoken of; no size where that shows later @param {File | File[]} source */
-  #take(file, source) {
-    return this.#bring(file, (og, options) => og.models.import(source, options), async (stored, og) => {
+  #take(file, source, allowNonFinite = false) {
+    const anyway = () => this.#take(file, source, true);
+    const sha256 = source instanceof File ? this.expects?.(source) : undefined;
+    const work = async (/** @type {import('../client.js').OpenGen} */ og, /** @type {any} */ options) => {
+      if (!sha256) return og.models.import(source, { ...options, allowNonFinite });
+      const { name, lastModified, size: bytes } = /** @type {File} */ (source);
+      const url = URL.createObjectURL(/** @type {File} */ (source));
+      return og.models.import({ id: `${name} ${lastModified}`, url, bytes, sha256 }, { ...options, allowNonFinite }).finally(() => URL.revokeObjectURL(url));
+    };
+    return this.#bring(file, work, async (stored, og) => {
       this.dispatchEvent(new CustomEvent('added', { detail: { stored, file } }));
       og.requestPersist().catch(() => {});
       await this.onAdded(stored);
-    });
+    }, anyway);
   }
 
-  /** Does work that brings a file into the store, and what follows. Never rejects. @returns {Promise<boolean>} whether it went well */
-  async #bring(file, work, then) {
+  /**
+   * Does work that brings a file into the store, and what follows. Never rejects.
+   * @param {{name: string, size: number}} file
+   * @param {(og: import('../client.js').OpenGen, options: import('../api.d.ts').ImportOptions) => Promise<any>} work
+   * @param {(stored: any, og: import('../client.js').OpenGen) => Promise<void>} then
+   * @param {() => void} [anyway] takes weights that are no numbers
+   * @returns {Promise<boolean>} whether it went well
+   */
+  async #bring(file, work, then, anyway) {
     this.#controller = new AbortController();
     this.#to({ name: file.name, bytes: file.size, share: 0 });
     report(`Adding “${file.name}”.`, [`${file.size ? `${bytes(file.size)} are` : 'It is'} copied into this browser’s store. Nothing is sent anywhere.`],
@@ -169,7 +187,7 @@ export class Adding extends EventTarget {
       return true;
     } catch (error) {
       this.#to(null);
-      this.#failed(file, error);
+      this.#failed(file, error, anyway);
       return false;
     }
   }
@@ -192,7 +210,7 @@ export class Adding extends EventTarget {
     return { lines, action: of === 'store' ? { label: 'Show storage', run: this.onFull } : { label: 'Add it all the same', run: anyway } };
   }
 
-  #failed(file, error) {
+  #failed(file, error, anyway) {
     if (error.code === 'ABORTED') return report(`“${file.name}” was not added.`, ['You cancelled it; no part of it was kept.', KEPT]);
     const other = { upscaler: this.onUpscaler, lora: this.onLora, embedding: this.onLora, controlnet: this.onControl }[error.kind];
     if (other && file instanceof File) {
@@ -203,9 +221,11 @@ export class Adding extends EventTarget {
       QUOTA: ['There is no room for it. Deleting a model or pictures makes room.'],
       STORAGE: ['This browser does not keep models here; a private window may be the reason.', sentence(error.message)],
       NETWORK: ['It could not be read to its end: it may have been moved or changed.'],
-      BAD_MODEL: [sentence(error.message.replace(`${file.name}: `, ''))],
-    }[error.code] ?? [sentence(error.message)];
-    const action = error.code === 'QUOTA' ? { label: 'Show storage', run: this.onFull } : undefined;
+    }[error.code] ?? [sentence(error.message.replace(`${file.name}: `, ''))];
+    const action = {
+      QUOTA: { label: 'Show storage', run: this.onFull },
+      NON_FINITE: anyway && { label: 'Add it all the same', run: anyway },
+    }[error.code];
     report(`“${file.name}” was not added.`, [...lines, KEPT], action, error.detail);
   }
 

@@ -26,11 +26,14 @@ export function singles({ batch = 1, variationStrength, variationSeed, ...reques
  * @property {(outcome: 'done' | 'cancelled' | 'failed') => void} [onEnd] it is over, or was taken out of the line
  */
 
-export class Queue {
+/** Tells of a `change` whenever a job lines up, begins or ends. */
+export class Queue extends EventTarget {
   /** @type {Job[]} */ waiting = [];
   /** @type {Job | null} */ running = null;
   /** Something went wrong that would go wrong again: the others wait for a person. */
   paused = false;
+  /** What lines up waits for something else to end, or for a person. */
+  held = false;
   #controller = null;
   #next = 1;
 
@@ -40,7 +43,13 @@ export class Queue {
    * @param {(queue: Queue) => void} options.onChange
    */
   constructor({ draw, onChange }) {
+    super();
     Object.assign(this, { draw, onChange });
+  }
+
+  #changed() {
+    this.onChange(this);
+    this.dispatchEvent(new Event('change'));
   }
 
   /** Lines up; draws at once when nothing is being drawn. @param {object} request */
@@ -51,7 +60,8 @@ export class Queue {
   /** Lines up pictures that are one job. @param {Omit<Job, 'id'>} job */
   line(job) {
     this.waiting.push({ ...job, id: this.#next++ });
-    this.resume();
+    this.paused = false;
+    this.#go();
   }
 
   /** @param {number} id of a job that waits */
@@ -68,7 +78,7 @@ export class Queue {
     const gone = this.waiting.filter(goes);
     this.waiting = this.waiting.filter((job) => !goes(job));
     gone.forEach(({ onEnd }) => onEnd?.('cancelled'));
-    this.onChange(this);
+    this.#changed();
   }
 
   /** Stops the job that is drawn; what it has finished is kept, and the next one begins. */
@@ -77,21 +87,25 @@ export class Queue {
   }
 
   resume() {
-    this.paused = false;
-    if (this.running) this.onChange(this);
+    Object.assign(this, { paused: false, held: false });
+    this.#go();
+  }
+
+  #go() {
+    if (this.running) this.#changed();
     else this.#run();
   }
 
   async #run() {
-    while (this.waiting.length && !this.paused) {
+    while (this.waiting.length && !this.paused && !this.held) {
       this.running = this.waiting.shift();
       this.#controller = new AbortController();
-      this.onChange(this);
+      this.#changed();
       const outcome = await this.draw(this.running, this.#controller.signal);
       this.running.onEnd?.(outcome);
       this.running = null;
       this.paused = outcome === 'failed' && this.waiting.length > 0;
     }
-    this.onChange(this);
+    this.#changed();
   }
 }

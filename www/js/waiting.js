@@ -3,7 +3,7 @@
 import { $, make } from './dom.js';
 
 /** "1 waiting" */
-export const waitingWords = (count) => `${count} waiting`;
+export const waitingWords = (count, held = false) => `${count} waiting${held ? ' until it has learnt' : ''}`;
 
 export class Waiting {
   /** @param {import('./queue.js').Queue} queue */
@@ -17,11 +17,11 @@ export class Waiting {
   }
 
   draw() {
-    const { waiting, paused } = this.queue;
+    const { waiting, paused, held } = this.queue;
     $('waiting').hidden = waiting.length === 0;
     if (waiting.length === 0) $('waiting').open = false;
-    $('waiting-count').textContent = waitingWords(waiting.length);
-    $('waiting-go').hidden = !paused;
+    $('waiting-count').textContent = waitingWords(waiting.length, held);
+    $('waiting-go').hidden = !paused && !held;
     const rows = new Map([...$('waiting-list').children].map((row) => [Number(row.dataset.id), row]));
     const wanted = waiting.map((job) => rows.get(job.id) ?? this.#row(job));
     const there = $('waiting-list').children;

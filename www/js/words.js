@@ -53,6 +53,7 @@ export function errorWords(error, model, offline = false) {
         action: 'refetch',
       };
     case 'BAD_MODEL':
+    case 'NON_FINITE':
       return { title: 'This file is not a model that works here.', text: `${detail} ${KEPT}`, action: 'retry' };
     case 'QUOTA':
     case 'STORAGE':

@@ -11,7 +11,7 @@ const DATABASE = new Database('opengen-teach', (database) => database.createObje
  * @property {number} begun in ms
  * @property {{image: Blob, square: Blob, caption: string, crop: import('./square.js').Crop, mask?: Blob | null, counts?: Blob | null}[]} pictures
  *   as they were brought, and as they are learnt from; their masks alike
- * @property {{word: string, kind: string, preset: string, buckets?: boolean} & Record<'steps' | 'rank' | 'rate' | 'classImages', number | null>} asked null: the preset's
+ * @property {{word: string, kind: string, preset: string, buckets?: boolean, finer?: import('./finer.js').Asked} & Record<'steps' | 'rank' | 'rate' | 'classImages', number | null>} asked null: the preset's
  * @property {string} model its id
  * @property {string} modelName
  * @property {number} side pixels of what is learnt from; 0: the model's own size

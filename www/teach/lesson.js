@@ -4,6 +4,17 @@ import { OpenGen } from '../client.js';
 import { keepParts } from '../js/shell.js';
 import { TEXTS as T } from './texts.js';
 
+/** The engine that learns. @type {OpenGen | null} */
+let learning = null;
+/** Whether it is to wait. */
+let isHeld = false;
+
+/** Lets what learns wait, now and as long as nothing else is said, or go on. @param {boolean} waits */
+export function hold(waits) {
+  isHeld = waits;
+  learning?.hold(waits).catch(() => {}); // it broke down, which its training says
+}
+
 /** Held by the tab that trains. */
 const LOCK = 'opengen-teach';
 
@@ -22,9 +33,12 @@ export const taught = (session, options) => alone(async () => {
   const source = /** @type {any} */ (model.own ? { id, url, prediction, files } : model); // of stored models the store alone knows the rest
   const og = await OpenGen.create({ engine, learns: true, model: source, signal });
   keepParts(og.capabilities().fetched).catch(() => {}); // so that it learns without a network, too
+  learning = og;
+  hold(isHeld);
   try {
     return await og.train(options);
   } finally {
+    learning = null;
     og.dispose();
   }
 });

@@ -5,7 +5,8 @@ import { duration, make, seconds } from '../js/dom.js';
 import { sentence } from '../js/words.js';
 import { Curve } from './curve.js';
 import { all, forget, keep } from './keeping.js';
-import { isUnderWay, sampled, taught, whenOver } from './lesson.js';
+import { Finer } from './finer.js';
+import { hold, isUnderWay, sampled, taught, whenOver } from './lesson.js';
 import { Samples } from './samples.js';
 import { LEAST, PictureSet } from './set.js';
 import { TEXTS as T } from './texts.js';
@@ -37,6 +38,7 @@ const classPromptsOf = ({ classPrompts = PHOTOGRAPHS }, { kind, preset }) => (pr
 /**
  * @typedef {object} Page
  * @property {import('../js/session.js').Session} session
+ * @property {import('../js/queue.js').Queue} queue
  */
 
 export class Teach {
@@ -56,8 +58,10 @@ export class Teach {
   #preset = make('select', { id: 'teach-preset' }, ...T.presets.map(([value, textContent]) => make('option', { value, textContent })));
   #alone = make('p', { className: 'quiet', textContent: T.isWord, hidden: true });
   #numbers = Object.fromEntries([['steps', T.steps], ['rank', T.rank], ['rate', T.rate], ['classImages', T.classImages]].map(([name, label]) =>
-    [name, { label, field: make('input', { type: 'number', id: `teach-${name}`, min: '0', step: name === 'rate' ? 'any' : '1', placeholder: 'the preset’s' }) }]));
+    [name, { label, field: make('input', { type: 'number', id: `teach-${name}`, min: '0', step: name === 'rate' ? 'any' : '1', placeholder: T.presetsOwn }) }]));
   #buckets = make('input', { type: 'checkbox', id: 'teach-buckets' });
+  #finer = new Finer();
+  #meanwhile = make('select', { id: 'teach-meanwhile' }, ...T.meanwhiles.map(([value, textContent]) => make('option', { value, textContent })));
   #go = make('button', { type: 'button', className: 'button primary', id: 'teach-go', textContent: T.start });
   #status = make('p', { className: 'teach-status', role: 'status' });
   #takes = make('p', { className: 'quiet', id: 'teach-takes', hidden: true });
@@ -84,13 +88,15 @@ export class Teach {
       section(T.what, make('div', { className: 'teach-fields' }, labelled(T.word, this.#word, T.wordHint), labelled(T.kind, this.#kind, T.kindHint), this.#kinds)),
       section(T.learn, make('div', { className: 'teach-fields' }, labelled(T.preset, this.#preset)), this.#alone,
         make('details', { className: 'teach-details' }, make('summary', { textContent: T.details }), make('div', { className: 'teach-fields' }, ...numbers),
-          switched(T.buckets, this.#buckets, T.bucketsHint)),
+          switched(T.buckets, this.#buckets, T.bucketsHint), make('div', { className: 'teach-fields' }, labelled(T.meanwhile, this.#meanwhile)), this.#finer.root),
         this.#learns, this.#problem, make('div', { className: 'teach-go' }, this.#go, this.#status), this.#takes, this.#unkept, this.#seen),
       this.#after, make('p', { className: 'teach-forget' }, remove));
     for (const field of [this.#word, this.#kind, this.#preset]) field.addEventListener('input', () => this.#named());
     this.#buckets.addEventListener('change', () => this.#shape());
     this.#set.addEventListener('change', () => this.#say(''));
     this.#preset.addEventListener('change', () => this.#chosen());
+    this.#meanwhile.addEventListener('change', () => this.#share());
+    page.queue.addEventListener('change', () => this.#yield());
     addEventListener('beforeunload', (event) => this.#stop && event.preventDefault());
     this.#suit();
     this.ready = this.#offer();
@@ -120,6 +126,20 @@ export class Teach {
     this.#named();
   }
 
+  /** Pictures that are asked for while something learns come beside it, before it or after it. */
+  #share() {
+    const { queue } = this.page;
+    const isAfter = this.#stop !== null && this.#meanwhile.value === 'after';
+    if (queue.held && !isAfter) queue.resume();
+    queue.held = isAfter;
+    this.#yield();
+  }
+
+  /** Learning waits while a picture is drawn, if it is to. */
+  #yield() {
+    hold(this.#stop !== null && this.#meanwhile.value === 'first' && this.page.queue.running !== null);
+  }
+
   /** What shape is learnt from. */
   #shape() {
     const { width, height } = this.#model;
@@ -140,12 +160,13 @@ export class Teach {
     const alone = isWord({ preset: this.#preset.value });
     this.#alone.hidden = !alone;
     for (const name of ['rank', 'classImages']) this.#numbers[name].field.closest('.field').hidden = alone;
+    this.#finer.suit(alone);
   }
 
   /** What the engine says against a number, with its name here. @param {import('../errors.js').OpenGenError} error */
   #sentence({ field, message }) {
     const name = { learningRate: 'rate', vectorLearningRate: 'rate' }[field] ?? field;
-    const label = message.includes(' asked for, ') && this.#numbers[name]?.label;
+    const label = message.includes(' asked for, ') && (this.#numbers[name]?.label ?? this.#finer.labelOf(name));
     return label ? `${label}: ${sentence(message)}` : sentence(message);
   }
 
@@ -187,13 +208,14 @@ export class Teach {
 
   /** @param {Kept} kept */
   async #goOn(kept) {
-    const { word, kind, preset, buckets = false, ...numbers } = kept.asked;
+    const { word, kind, preset, buckets = false, finer = {}, ...numbers } = kept.asked;
     Object.assign(this.#word, { value: word });
     Object.assign(this.#kind, { value: kind });
     this.#preset.value = preset;
     this.#buckets.checked = buckets;
     this.#shape();
     this.#chosen();
+    this.#finer.asked = finer;
     for (const [name, value] of Object.entries(numbers)) this.#numbers[name].field.value = value ?? '';
     this.#set.clear();
     await this.#set.add(kept.pictures);
@@ -210,11 +232,13 @@ export class Teach {
     if (!word || !kind) return this.#say(T.noWords);
     const wrong = Object.values(this.#numbers).find(({ field }) => !field.closest('.field').hidden && !field.validity.valid);
     if (wrong) return this.#say(T.number(wrong.label, wrong.field.step === '1'));
+    if (this.#finer.wrong) return this.#say(T.number(this.#finer.wrong.label, this.#finer.wrong.isWhole));
     if (await isUnderWay()) return this.#say(T.elsewhere);
     if (this.#stop) return; // pressed twice
     this.#say('');
     const stop = (this.#stop = new AbortController());
     Object.assign(this.#go, { textContent: T.stop });
+    this.#share();
     for (const part of [this.#again, this.#after, this.#unkept, this.#takes]) part.hidden = true;
     this.#seen.hidden = false;
     this.#curve.clear();
@@ -235,6 +259,7 @@ export class Teach {
       if (error.code === 'INVALID_INPUT' && given?.id === this.#unbegun) await forget(given.id).catch(() => {}); // it would be refused again
     } finally {
       this.#stop = null;
+      this.#share();
       this.#samples.offers(true);
       this.#go.textContent = T.start;
       this.#suit();
@@ -245,7 +270,7 @@ export class Teach {
   /** What the fields say, as it is kept. @param {import('../protocol.d.ts').ModelInfo} model @param {string} word @param {string} kind @returns {Promise<Kept>} */
   async #asked(model, word, kind) {
     const number = (/** @type {string} */ name) => (this.#numbers[name].field.value === '' ? null : this.#numbers[name].field.valueAsNumber);
-    const asked = { word, kind, preset: this.#preset.value, buckets: this.#buckets.checked, steps: number('steps'), rank: number('rank'), rate: number('rate'), classImages: number('classImages') };
+    const asked = { word, kind, preset: this.#preset.value, buckets: this.#buckets.checked, finer: this.#finer.asked, steps: number('steps'), rank: number('rank'), rate: number('rate'), classImages: number('classImages') };
     const pictures = await this.#set.cut(model.width, model.height);
     return { id: this.#unbegun ?? crypto.randomUUID(), begun: Date.now(), pictures, asked, model: model.id, modelName: model.name, side: 0, step: 0, checkpoint: null, file: null };
   }
@@ -285,14 +310,14 @@ export class Teach {
 
   /** @param {Kept} given @param {AbortSignal} signal @returns {import('../api.d.ts').TrainOptions} */
   #request(given, signal) {
-    const { word, kind, preset, buckets = null, steps, rank, rate, classImages } = given.asked;
+    const { word, kind, preset, buckets = null, finer: { looks, ...finer } = {}, steps, rank, rate, classImages } = given.asked;
     const numbers = isWord(given.asked) ? { steps, vectorLearningRate: rate } : { steps, rank, alpha: rank, learningRate: rate, classImages };
     return {
       images: given.pictures.map(({ square, caption, counts }) => ({ image: square, caption, mask: counts ?? undefined })),
       classPrompts: isWord(given.asked) ? [kind] : classPromptsOf(this.page.session.model, given.asked),
       name: word, trigger: `${word} ${kind}`, ...(given.side && { width: given.side, height: given.side }),
-      preset: /** @type {any} */ (preset), saveEvery: steps ? Math.ceil(steps / LOOKS) : EVERY, checkpoint: given.checkpoint ?? undefined, signal,
-      recipe: Object.fromEntries(Object.entries({ ...numbers, buckets }).filter(([, value]) => value !== null)),
+      preset: /** @type {any} */ (preset), saveEvery: Number(looks ?? (steps ? Math.ceil(steps / LOOKS) : EVERY)), checkpoint: given.checkpoint ?? undefined, signal,
+      recipe: Object.fromEntries(Object.entries({ ...numbers, buckets, ...finer }).filter(([, value]) => value !== null)),
       onPrepare: ({ what, done, all: count }) => { this.#status.textContent = `${what === 'class' ? T.class : T.encode}: ${done} / ${count}`; },
       onBegin: (memory) => Object.assign(this.#takes, { hidden: false, textContent: T.takes(memory) + T.shapes(memory) }),
       onStep: (step) => {

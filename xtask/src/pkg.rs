@@ -17,6 +17,7 @@ const CLIENT: &[&str] = &[
     "errors.js",
     "folder.js",
     "gathered.js",
+    "layout.js",
     "hash.js",
     "judge.js",
     "knows.js",

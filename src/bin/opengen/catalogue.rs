@@ -113,7 +113,9 @@ mod tests {
     #[test]
     fn pages_are_those_of_the_hub() {
         let page = |id: &str| entries().find(|entry| entry.id == id).expect("an entry").sources[0].page();
-        assert!(page("sdxs-512").starts_with("https://huggingface.co/IDKiro/sdxs-512-dreamshaper/tree/76f72026"));
+        assert!(
+            page("sdxs-512").starts_with("https://huggingface.co/IDKiro/sdxs-512-dreamshaper/tree/76f72026")
+        );
         assert!(page("sd-turbo").starts_with("https://huggingface.co/stabilityai/sd-turbo/tree/b261bac6"));
         let blob =
             "-archive/blob/9cfd069101959ca3828bf9c04a4419870832b74f/v1-5-pruned-emaonly-fp16.safetensors";

@@ -74,7 +74,9 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            let way =
+                if error.code() == "NON_FINITE" { "; --allow-non-finite takes it as it is" } else { "" };
+            eprintln!("error: {error}{way}");
             // 2: the caller can mend it; 1: the machine or the file cannot do it.
             ExitCode::from(if error.code() == "INVALID_INPUT" { 2 } else { 1 })
         }

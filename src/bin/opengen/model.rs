@@ -38,6 +38,9 @@ pub struct Known {
     /// much of it, of the UNet's part and of the text encoder's; 1 if left out. Repeat it for several.
     #[arg(long = "lora", value_name = "FILE[:WEIGHT[:TEXT]]")]
     loras: Vec<LoraOption>,
+    /// Take weights that are infinite or no numbers (NaN) as they are, which else are refused by name.
+    #[arg(long)]
+    allow_non_finite: bool,
 }
 
 impl Known {
@@ -60,7 +63,12 @@ impl Known {
     }
 
     fn unmerged(&self) -> OpenOptions {
-        OpenOptions { prediction: self.prediction, vae: self.vae.clone(), loras: Vec::new() }
+        OpenOptions {
+            prediction: self.prediction,
+            vae: self.vae.clone(),
+            loras: Vec::new(),
+            allow_non_finite: self.allow_non_finite,
+        }
     }
 }
 

@@ -10,7 +10,8 @@ use opengen::gpu::Options;
 use opengen::image::Rgba;
 use opengen::pipeline::{Cancel, Pipeline, Request};
 use opengen::train::{
-    Checkpoint, Layers, Origin, Picture, Preset, Recipe, Schedule, Step, Takes, Training, class_pictures,
+    Checkpoint, Kept, Layers, Naming, Origin, Picture, Preset, Recipe, Schedule, Step, Takes, Told, Training,
+    class_pictures,
 };
 
 use crate::bytes::bytes;
@@ -27,7 +28,8 @@ pub struct Args {
     model: String,
     #[command(flatten)]
     known: model::Known,
-    /// The folder of pictures, PNGs. `a.txt` or `a.caption` beside `a.png` is its caption.
+    /// The folder of pictures, PNGs. `a.txt` or `a.caption` beside `a.png` is its caption. In folders in it that are named as kohya's
+    /// are, such as `10_zorp monster`, lie pictures that come so often in a round, and of which the others show that.
     #[arg(long)]
     images: PathBuf,
     /// Only what a picture's mask shows counts: `a.mask.png` beside `a.png`, white where the thing is, or else what of `a.png` itself is
@@ -123,6 +125,8 @@ pub struct Args {
     /// Begin anew, whatever was put by.
     #[arg(long)]
     anew: bool,
+    #[arg(long, default_value = "kohya", help = "How the file calls its layers: kohya, or diffusers")]
+    naming: Naming,
     /// A line of JSON for each step.
     #[arg(long)]
     log: Option<PathBuf>,
@@ -198,7 +202,9 @@ pub async fn run(args: Args) -> Result<()> {
     let class = drawn(&mut pipeline, &args, &recipe, &request, &cancel).await?;
     let name = args.out.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let trigger = args.instance_prompt.clone().unwrap_or_default();
-    let origin = Origin { name, trigger, size: [width, height], ..Origin::default() };
+    let naming = args.naming;
+    let license = source.license().cloned();
+    let origin = Origin { name, naming, trigger, license, size: [width, height], ..Origin::default() };
     let reading = bar(own.len() + class.len(), "pictures are encoded")?;
     let mut told = |done: usize, _| reading.set_position(done as u64);
     let begun = Training::begin(&mut pipeline, recipe, (&own, &class), origin, &mut told, &cancel).await;
@@ -256,7 +262,6 @@ async fn learn(
     args: &Args,
     cancel: &Cancel,
 ) -> Result<()> {
-    let put_by = beside(args);
     if let Some(checkpoint) = from {
         training.resume(&checkpoint).map_err(|error| not_gone_on(args, &error))?;
         eprintln!("goes on after step {}", training.done());
@@ -268,16 +273,12 @@ async fn learn(
         }
         None => None,
     };
-    let steps = training.recipe().steps;
-    let learning = bar(steps, "steps")?;
-    let (mut smooth, mut failed) = (None, None);
-    while training.done() < steps {
-        let step = match training.step(cancel).await {
-            Ok(step) => step,
-            Err(error) => {
-                failed = Some(error);
-                break;
-            }
+    let learning = bar(training.recipe().steps, "steps")?;
+    let mut smooth = None;
+    let mut told = |told: Told| {
+        let step = match told {
+            Told::Step(step) => step,
+            Told::Kept(kept) => return write_both(args, &kept),
         };
         let loss: f64 = smooth.map_or(step.loss, |smooth: f64| smooth + 0.05 * (step.loss - smooth));
         smooth = Some(loss);
@@ -286,20 +287,24 @@ async fn learn(
         if let Some((path, file)) = &mut log {
             writeln!(file, "{}", line(&step)).map_err(|error| io(path, &error))?;
         }
-        if args.save_every > 0 && step.step % args.save_every == 0 && step.step < steps {
-            write(&put_by, &training.checkpoint().await?.to_bytes()?)?;
-        }
-    }
+        Ok(())
+    };
+    let learnt = training.learn(args.save_every, async || {}, &mut told, cancel).await;
     learning.finish_and_clear();
-    write(&args.out, &training.file().await?)?;
-    write(&put_by, &training.checkpoint().await?.to_bytes()?)?;
+    write_both(args, &learnt?)?;
     eprintln!(
         "{} after {} steps, loss {:.4}",
         args.out.display(),
         training.done(),
         smooth.unwrap_or_default()
     );
-    failed.map_or(Ok(()), Err)
+    Ok(())
+}
+
+/// Writes what is learnt, and beside it what is needed to go on.
+fn write_both(args: &Args, kept: &Kept) -> Result<()> {
+    write(&args.out, &kept.file)?;
+    write(&beside(args), &kept.checkpoint)
 }
 
 /// A step as a line of JSON.
@@ -341,21 +346,44 @@ async fn drawn(
     class
 }
 
-/// The folder's pictures with their captions.
-fn pictures(args: &Args) -> Result<Vec<Picture>> {
-    let entries = std::fs::read_dir(&args.images).map_err(|error| io(&args.images, &error))?;
-    let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
-    let png = |path: &Path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
-    let is_mask = |path: &Path| {
-        let stem = path.file_stem().map(Path::new);
-        stem.and_then(Path::extension).is_some_and(|ending| ending.eq_ignore_ascii_case("mask"))
-    };
-    paths.retain(|path| png(path) && !is_mask(path));
-    paths.sort();
-    if paths.is_empty() {
-        return Err(invalid("images", format!("there is no PNG in {}", args.images.display())));
+/// A folder that pictures lie in.
+struct Set {
+    path: PathBuf,
+    /// How often each comes in a round.
+    repeats: usize,
+    /// What they show that have no caption of their own.
+    caption: Option<String>,
+}
+
+impl Set {
+    /// The folder that was asked for, and those in it that are named as kohya's are.
+    fn all(args: &Args) -> Result<Vec<Set>> {
+        let whole = Set { path: args.images.clone(), repeats: 1, caption: args.instance_prompt.clone() };
+        let of_kohya = |path: PathBuf| {
+            let name = path.file_name()?.to_str()?;
+            let (repeats, words) = name.split_once('_')?;
+            let (repeats, caption) = (repeats.parse().ok()?, Some(words.to_string()));
+            path.is_dir().then_some(Set { path, repeats, caption })
+        };
+        let mut paths = entries(&args.images)?;
+        paths.sort();
+        Ok(std::iter::once(whole).chain(paths.into_iter().filter_map(of_kohya)).collect())
     }
-    let caption = |path: &Path| -> Result<String> {
+
+    /// Its pictures.
+    fn paths(&self) -> Result<Vec<PathBuf>> {
+        let png = |path: &Path| path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png"));
+        let is_mask = |path: &Path| {
+            let stem = path.file_stem().map(Path::new);
+            stem.and_then(Path::extension).is_some_and(|ending| ending.eq_ignore_ascii_case("mask"))
+        };
+        let mut paths = entries(&self.path)?;
+        paths.retain(|path| png(path) && !is_mask(path));
+        paths.sort();
+        Ok(paths)
+    }
+
+    fn caption(&self, path: &Path) -> Result<String> {
         let texts = ["txt", "caption"].map(|ending| path.with_extension(ending));
         if let Some(text) = texts.iter().find(|text| text.exists()) {
             let words = std::fs::read_to_string(text).map_err(|error| io(text, &error))?;
@@ -367,14 +395,31 @@ fn pictures(args: &Args) -> Result<Vec<Picture>> {
                 format!("{} has no caption beside it, so say what all of them show", path.display()),
             )
         };
-        args.instance_prompt.clone().ok_or_else(needed)
-    };
-    let read = |path: &PathBuf| -> Result<Picture> {
-        let image = picture::read(path)?;
-        let mask = if args.masked { mask(path, &image)? } else { None };
-        Ok(Picture { image, caption: caption(path)?, mask })
-    };
-    let pictures = paths.iter().map(read).collect::<Result<Vec<_>>>()?;
+        self.caption.clone().ok_or_else(needed)
+    }
+
+    fn pictures(&self, masked: bool) -> Result<Vec<Picture>> {
+        let read = |path: PathBuf| {
+            let image = picture::read(&path)?;
+            let mask = if masked { mask(&path, &image)? } else { None };
+            Ok(Picture { image, caption: self.caption(&path)?, mask, repeats: self.repeats })
+        };
+        self.paths()?.into_iter().map(read).collect()
+    }
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let entries = std::fs::read_dir(folder).map_err(|error| io(folder, &error))?;
+    Ok(entries.filter_map(|entry| Some(entry.ok()?.path())).collect())
+}
+
+/// The folder's pictures with their captions.
+fn pictures(args: &Args) -> Result<Vec<Picture>> {
+    let sets = Set::all(args)?;
+    let pictures = sets.iter().map(|set| set.pictures(args.masked)).collect::<Result<Vec<_>>>()?.concat();
+    if pictures.is_empty() {
+        return Err(invalid("images", format!("there is no PNG in {}", args.images.display())));
+    }
     if args.masked && pictures.iter().all(|picture| picture.mask.is_none()) {
         let message = format!(
             "no picture in {} has a NAME.mask.png beside it or anything transparent; make masks, or leave --masked out",
