@@ -112,7 +112,9 @@ impl Shares {
 fn multistep(asked: &Asked<'_>, shares: impl Fn(&Before) -> Shares) -> Result<Trajectory> {
     let levels = k_levels(asked)?;
     let prediction = asked.config.prediction_type;
-    let length = |i: usize| (levels.sigmas[i] / levels.sigmas[i + 1]).ln();
+    // In f32, as there: what is lost of a step's length is lost of all its shares.
+    let time = |i: usize| -(levels.sigmas[i].ln() as f32);
+    let length = |i: usize| f64::from(time(i + 1) - time(i));
     let step = |i: usize| {
         let (from, to) = (levels.sigmas[i], levels.sigmas[i + 1]);
         let here = at(prediction, levels.timesteps[i], from);
@@ -131,7 +133,7 @@ fn multistep(asked: &Asked<'_>, shares: impl Fn(&Before) -> Shares) -> Result<Tr
             if h > 0.0 { shares(&Before { h: with, ratios }) } else { Shares::default() };
         let clean = -(-with).exp_m1() + this;
         let next = Linear {
-            x: (-with).exp() + clean * here.denoised.x,
+            x: to / from * (-eta * h).exp() + clean * here.denoised.x,
             model: clean * here.denoised.model,
             history: [before, first, 0.0],
         };
