@@ -597,8 +597,16 @@ fn a_training_goes_on_where_it_stopped_with_a_line_for_each_step() {
 #[test]
 fn settings_are_printed_and_written_as_a_graph() {
     let place = Place::new();
-    let (_, drawn, _) =
-        place.drawn(&["--dialect", "comfyui", "--sampler", "dpm++-2m", "--schedule", "karras"]);
+    let (_, drawn, _) = place.drawn(&[
+        "--dialect",
+        "comfyui",
+        "--sampler",
+        "dpm++-2m",
+        "--schedule",
+        "karras",
+        "--sgm-noise-multiplier",
+        "true",
+    ]);
     let recall = |more: &[&str]| {
         let mut run = Command::new(env!("CARGO_BIN_EXE_opengen"));
         let output = run.current_dir(place.0.path()).arg("recall").args(more).output().expect("runs");

@@ -153,15 +153,34 @@ fn weights_that_are_no_numbers_are_refused_by_name() {
 
 /// The types that files keep weights in.
 #[test]
-fn eight_bit_floats_and_doubles_are_read() {
+fn doubles_and_floats_of_sixteen_and_eight_bits_are_read() {
     let facts = Facts::of("sd1");
     let out = tempfile::tempdir().expect("a folder");
     let expected = unpacked(&written(&facts.entries(), out.path()));
     let double = |values: &[f32]| values.iter().flat_map(|&value| f64::from(value).to_le_bytes()).collect();
     let upper =
         |values: &[f32]| values.iter().map(|&value| half::f16::from_f32(value).to_le_bytes()[1]).collect();
+    let brain = |values: &[f32]| {
+        values.iter().flat_map(|value| (value.to_bits() >> 16).to_le_bytes()[..2].to_vec()).collect()
+    };
+    // The nearest of the 127 that there are: (1 + m/8) · 2^(e - 7), below that m · 2^-9.
+    let of_four = |code: u8| match (code >> 3, f32::from(code & 7) / 8.0) {
+        (0, m) => m * 2f32.powi(-6),
+        (e, m) => (1.0 + m) * 2f32.powi(i32::from(e) - 7),
+    };
+    let nearest = |value: f32| {
+        let off = |code: &u8| (of_four(*code) - value.abs()).abs();
+        let code = (0..127).min_by(|a, b| off(a).total_cmp(&off(b))).expect("a code");
+        code | if value < 0.0 { 0x80 } else { 0 }
+    };
+    let four = |values: &[f32]| values.iter().map(|&value| nearest(value)).collect();
     type Bytes<'a> = &'a dyn Fn(&[f32]) -> Vec<u8>;
-    let kinds: [(Dtype, Bytes, f64); 2] = [(Dtype::F64, &double, 0.0), (Dtype::F8_E5M2, &upper, 0.2)];
+    let kinds: [(Dtype, Bytes, f64); 4] = [
+        (Dtype::F64, &double, 0.0),
+        (Dtype::BF16, &brain, 0.01),
+        (Dtype::F8_E5M2, &upper, 0.2),
+        (Dtype::F8_E4M3, &four, 0.1),
+    ];
     for (dtype, bytes, tolerance) in kinds {
         let entry = |(name, shape): (&String, &Vec<usize>)| {
             (name.clone(), Entry { dtype, shape: shape.clone(), bytes: bytes(&weight(name, shape)) })

@@ -74,7 +74,7 @@ const making = new Making({
 const { queue } = making;
 const state = new State({ session, queue, adding, stage, shown, onWayOut: wayOut });
 const actions = new Actions({
-  current: () => shown.current, onVary: () => making.vary(), onDelete: () => gallery.delete([shown.current.entry]),
+  current: () => shown.current, engine: () => session.started(), onVary: () => making.vary(), onDelete: () => gallery.delete([shown.current.entry]),
 });
 const using = new Using({
   session, choice, removal, settings, making,

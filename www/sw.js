@@ -62,6 +62,7 @@ const SHELL = [
   'js/state.js',
   'js/status.js',
   'js/storage.js',
+  'js/tokens.js',
   'js/strength.js',
   'js/typing.js',
   'js/understood.js',

@@ -154,6 +154,15 @@ impl Request {
         Some(format!("The prompt became “{prompt}{more}”."))
     }
 
+    /// Takes words that a LoRA's file brings, where none of its own is called so.
+    pub fn take_words(&mut self, words: Vec<Embedding>) {
+        for word in words {
+            if self.embeddings.iter().all(|known| known.name != word.name) {
+                self.embeddings.push(Arc::new(word));
+            }
+        }
+    }
+
     /// How its prompts are read.
     pub fn reading(&self) -> Reading {
         Reading {

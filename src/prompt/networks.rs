@@ -68,8 +68,24 @@ impl LoraTag {
     }
 }
 
-/// A list of 17 or 26 weights, as 26.
+/// Lists that LoRA Block Weight has names for: the text encoder, then inputs, middle and outputs that have transformers.
+const PRESETS: [(&str, [u8; 17]); 9] = [
+    ("NONE", [0; 17]),
+    ("ALL", [1; 17]),
+    ("INS", [1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    ("IND", [1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    ("INALL", [1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
+    ("MIDD", [1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0]),
+    ("OUTD", [1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0]),
+    ("OUTS", [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1]),
+    ("OUTALL", [1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
+];
+
+/// A list of 17 or 26 weights, or the name of one, as 26.
 fn blocks_of(list: &str) -> Option<Vec<f64>> {
+    if let Some((_, weights)) = PRESETS.iter().find(|(name, _)| *name == list.trim()) {
+        return blocks_of(&weights.map(|weight| weight.to_string()).join(","));
+    }
     let weights: Vec<f64> =
         list.split(',').map(|weight| weight.trim().parse().ok()).collect::<Option<Vec<f64>>>()?;
     let finite = weights.iter().all(|weight| weight.is_finite());
@@ -103,6 +119,8 @@ mod tests {
             (blocks.len(), blocks[0], blocks[1], blocks[2], blocks[13], blocks[25]),
             (26, 1.0, 0.0, 2.0, 8.0, 17.0)
         );
+        let named = lora_tags("<lora:a:1:lbw=MIDD><lora:b:1:lbw=OUTS>").swap_remove(0).blocks;
+        assert_eq!((named.len(), named[0], named[2], named[13]), (26, 1.0, 0.0, 1.0));
         let spans: Vec<_> = lora_tags("<lora:a:1:start=4:stop=0.8><lora:b:step=5-10><lora:c:stop=x>")
             .into_iter()
             .map(|tag| tag.span)

@@ -400,7 +400,7 @@ fn whole(run: &Trajectory, seed: u64) -> Vec<f64> {
 #[test]
 fn whole_runs_end_as_their_origins_do() {
     const TOLERANCE: f64 = 1e-4;
-    // k-diffusion's DPM++ SDE follows its path between levels that go through PyTorch's logarithm and back. Those are not the
+    // k-diffusion's DPM++ SDE follows its path between levels that go through PyTorch's logarithm and exponential. Those are not the
     // nearest numbers everywhere, nor the same on every machine; where they are, it agrees as the others do.
     const UNROUNDED: f64 = 5e-4;
     let mut worst: BTreeMap<&str, (f64, usize)> = BTreeMap::new();

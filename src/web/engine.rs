@@ -524,8 +524,9 @@ impl Inner {
                 let place = loaded.controls.iter().position(|file| Some(file) == files.get(*asked));
                 control.model = place.unwrap_or(usize::MAX);
             }
-            let request = &request;
             let backend = &mut loaded.acquired.backend;
+            request.take_words(backend.merged().words()?);
+            let request = &request;
             // It is lent to the run.
             let (key, network) = work.enlarger.take().filter(|_| enlarges.is_some()).unzip();
             backend.set_enlarger(network);

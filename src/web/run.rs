@@ -80,7 +80,8 @@ impl Made {
     ) -> Result<JsValue> {
         let png = self.png(request, config, merged)?;
         let stats = &self.output.stats;
-        let notices: Vec<String> = notices.iter().chain(&self.output.notices).cloned().collect();
+        let notices = notices.iter().chain(&self.output.notices).cloned().chain(merged.notices());
+        let notices: Vec<String> = notices.collect();
         let pictures = Pictures {
             images: &self.output.images,
             png: &png,

@@ -16,7 +16,7 @@ async function prepared(page, steps) {
   await page.locator('#teach-files').setInputFiles(asFiles(await drawn(page, 3)));
   await page.locator('.teach-pictures li').nth(2).waitFor();
   await page.getByLabel('What kind of thing it is').fill('alien monster');
-  await page.locator('.teach-details > summary').first().click();
+  await page.locator('.teach-details > summary').click();
   await page.locator('#teach-steps').fill(String(steps));
   await page.locator('#teach-classImages').fill('2');
 }
@@ -26,9 +26,12 @@ const create = (page) => page.getByRole('link', { name: 'Create', exact: true })
 
 test('taught on the graphics processor, saved as a file, added in another browser, and drawn with there without a network', async () => {
   const page = await visitor(it, { path: '?engine=webgpu#teach' });
-  await prepared(page, 3);
+  await prepared(page, 2);
+  await page.locator('#teach-classImages').fill('1');
+  await page.locator('.teach-finer > summary').click();
+  for (const [name, value] of [['batch', '1'], ['classBatch', '1'], ['looks', '9']]) await page.locator(`#teach-${name}`).fill(value); // a software adapter is slow
   await start(page);
-  await status(page).getByText('“zorp” is among your LoRAs, after 3 steps').waitFor({ timeout: 2 * PATIENCE });
+  await status(page).getByText('“zorp” is among your LoRAs, after 2 steps').waitFor({ timeout: 2 * PATIENCE });
   await page.getByText(/of the graphics processor’s memory/).waitFor();
   const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: 'Save the file' }).click()]);
   const file = await download.path();
@@ -94,7 +97,7 @@ test('all the rest that a training can be asked for goes to the engine, is kept,
     };
   } });
   await prepared(page, 9);
-  await page.locator('.teach-details .teach-details > summary').click();
+  await page.locator('.teach-finer > summary').click();
   for (const [name, value] of [['alpha', '4'], ['batch', '1'], ['captionDropout', '0'], ['minSnr', '5'], ['seed', '11'], ['looks', '2'], ['warmup', '2']]) {
     await page.locator(`#teach-${name}`).fill(value);
   }
@@ -117,6 +120,6 @@ test('all the rest that a training can be asked for goes to the engine, is kept,
   assert.equal(await page.locator('#teach-minSnr').inputValue(), '5');
   await page.getByLabel('How', { exact: true }).selectOption('word');
   assert.equal(await page.locator('#teach-layers').isVisible(), false, 'what counts for nothing is not asked');
-  assert.equal(await page.locator('#teach-minSnr').isVisible(), true);
+  assert.equal(await page.locator('.field', { has: page.locator('#teach-minSnr') }).getAttribute('hidden'), null);
   assert.deepEqual(page.trouble, []);
 });

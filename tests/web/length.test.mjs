@@ -29,6 +29,29 @@ test('the tokens of a prompt are counted, beside how many the model reads at a t
   assert.deepEqual(page.trouble, []);
 });
 
+test('pressed, the count shows which tokens these are, chunk by chunk, with their weights', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await promptOf(page).fill('a (red:1.3) apple <lora:none:1>');
+  const press = page.getByRole('button', { name: /^3\/30$/ });
+  await press.click();
+  const tokens = page.getByRole('group', { name: 'What the model reads' });
+  await tokens.getByText('3 of 30 tokens').waitFor();
+  assert.deepEqual(await tokens.locator('.token').allTextContents(), ['a', 'red1.3', 'apple']);
+  await tokens.getByText('No text of the model’s: <lora:none:1>').waitFor();
+  await promptOf(page).fill(`${'cat '.repeat(31)}AND a dog :0.5`);
+  await tokens.getByText('Chunk 2: 1 of 30 tokens').waitFor();
+  await tokens.getByText('Part 2, which counts 0.5').waitFor();
+  await promptOf(page).fill('a [red:green:0.5] apple');
+  await tokens.getByText(/^Up to evaluation \d+: a red apple$/).waitFor();
+  await page.locator('#dialect').selectOption('diffusers');
+  await tokens.getByText(/^\d+ of 30 tokens$/).waitFor();
+  assert.ok((await tokens.locator('.token').allTextContents()).includes('['), 'there brackets are text');
+  await page.getByRole('button', { name: /\/30$/ }).click();
+  await tokens.waitFor({ state: 'hidden' });
+  assert.deepEqual(page.trouble, []);
+});
+
 test('the settings stand in groups, in the order that A1111 has them', async () => {
   const page = await visitor(it);
   const groups = page.locator('#fields').getByRole('group');

@@ -357,3 +357,24 @@ test('bad values in a link are refused one by one, and never break the page', as
   await draw(page, 'a cat', { Steps: 1 });
   assert.deepEqual(page.trouble, []);
 });
+
+test('a picture’s settings are saved as a graph for ComfyUI, with what it cannot hold said, and chosen again', async () => {
+  const page = await visitor(it);
+  await ready(page);
+  await page.locator('#dialect').selectOption('comfyui');
+  await draw(page, 'a (red:1.2) apple', { Steps: 3, Seed: 77, Guidance: 3 });
+  await page.locator('#picture-menu > summary').click();
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: 'Save as a graph for ComfyUI' }).click()]);
+  assert.match(download.suggestedFilename(), /^a-red-1-2-apple-77\.json$/);
+  await page.locator('#report').getByText('Saved as a graph for ComfyUI.').waitFor();
+  await page.locator('#report').getByText(/It begins with noise of size/).waitFor();
+  const graph = readFileSync(await download.path(), 'utf8');
+  const nodes = Object.values(JSON.parse(graph));
+  assert.equal(nodes.find(({ class_type: kind }) => kind === 'KSampler').inputs.seed, 77);
+  await set(page, { Steps: 9, Seed: 1 });
+  await page.setInputFiles('#recall-file', { name: 'graph.json', mimeType: 'application/json', buffer: Buffer.from(graph) });
+  await page.locator('#report').getByText('Settings read from “graph.json”. Its seed is set: 77.').waitFor();
+  assert.equal(await page.locator('#steps').inputValue(), '3');
+  assert.equal(await page.locator('#prompt').inputValue(), 'a (red:1.2) apple');
+  assert.deepEqual(page.trouble, []);
+});

@@ -5,6 +5,7 @@ import { linkTo } from './link.js';
 import { report } from './report.js';
 import { brought } from './shell.js';
 import { say } from './status.js';
+import { sentence } from './words.js';
 
 /** Whether pictures leave the page without prompt and settings, in their files and in the names of these. */
 const isBare = () => Boolean(keep.read('bare'));
@@ -44,11 +45,12 @@ export class Actions {
   /**
    * @param {object} options
    * @param {() => import('./gallery.js').Made} options.current what stands on the stage
+   * @param {() => Promise<import('../client.js').OpenGen>} options.engine
    * @param {() => void} options.onVary
    * @param {() => void} options.onDelete
    */
-  constructor({ current, onVary, onDelete }) {
-    this.current = current;
+  constructor({ current, engine, onVary, onDelete }) {
+    Object.assign(this, { current, engine });
     $('copy').hidden = !navigator.clipboard?.write || !('ClipboardItem' in globalThis);
     $('share').hidden = !canShare();
 
@@ -56,6 +58,7 @@ export class Actions {
     $('save').addEventListener('click', () => this.save(current()));
     $('save-crisp').addEventListener('click', () => this.save(current(), { crisp: true }));
     $('save-exact').addEventListener('click', () => this.#saveExact(current()));
+    $('save-graph').addEventListener('click', () => this.#saveGraph(current()));
     $('bare').checked = isBare();
     $('bare').addEventListener('change', () => keep.write('bare', $('bare').checked));
     $('copy').addEventListener('click', () => this.#copy());
@@ -84,6 +87,19 @@ export class Actions {
 
   async #saveExact({ png, settings }) {
     download(await leaving(png), fileName(settings));
+  }
+
+  /** Its settings as ComfyUI's nodes; what these cannot hold is said. @param {import('./gallery.js').Made} made */
+  async #saveGraph({ png, settings }) {
+    try {
+      const { graph, notices } = await (await this.engine()).comfyuiGraph(png);
+      const name = fileName(settings).replace(/png$/, 'json');
+      download(new Blob([graph], { type: 'application/json' }), name);
+      if (notices.length) report('Saved as a graph for ComfyUI.', notices);
+      else say('Saved', name);
+    } catch (error) {
+      report('The graph could not be written.', [sentence(error.message)]);
+    }
   }
 
   async #copy() {

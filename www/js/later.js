@@ -61,7 +61,7 @@ export function furnish({
   return {
     extras,
     batch: new Batch({ onChoose: (made) => shown.present(made) }),
-    length: new Length({ session }),
+    length: new Length({ session, settings }),
     networks,
     origin: new Origin({ pictures: gallery.pictures, gallery, begin, current: () => shown.current }),
     strength: new Strength({ session, settings, begin }),

@@ -24,7 +24,7 @@ const NOT_OF_WORDS = ['layers', 'alpha', 'textEncoder', 'textLearningRate', 'cla
 
 export class Finer {
   #all = FIELDS.map(([name, label, kind]) => ({ name, label, kind, field: fieldOf(name, kind) }));
-  root = make('details', { className: 'teach-details' }, make('summary', { textContent: T.finer }),
+  root = make('details', { className: 'teach-finer' }, make('summary', { textContent: T.finer }),
     make('div', { className: 'teach-fields' }, ...this.#all.map(({ label, field }) =>
       make('div', { className: 'field' }, make('label', { htmlFor: field.id, textContent: label }), field))));
 

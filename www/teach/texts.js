@@ -52,7 +52,7 @@ export const TEXTS = {
   flip: 'Mirror half of them',
   minSnr: 'Min-SNR γ',
   noiseOffset: 'Noise offset',
-  seed: 'Seed',
+  seed: 'Seed of what is random in it',
   looks: 'Steps between looks',
   meanwhile: 'Pictures asked for meanwhile',
   meanwhiles: [['beside', 'are drawn beside it, both more slowly'], ['first', 'come first: learning waits'], ['after', 'wait until it has learnt']],

@@ -218,7 +218,8 @@ pub async fn run(mut args: Args) -> Result<()> {
 }
 
 async fn one(args: &Args, source: &ModelSource, pipeline: &mut Pipeline) -> Result<()> {
-    let request = request(args, pipeline)?;
+    let mut request = request(args, pipeline)?;
+    request.take_words(model::merged(source, pipeline).words()?);
     model::tell_turns(pipeline, &request)?;
     let out = args.out.clone().unwrap_or_default();
     let mut dump = (args.dump.is_some() || args.engine == Drawn::Candle).then(Dump::default);
@@ -261,7 +262,8 @@ async fn many(args: &Args, source: &ModelSource, file: &Path, pipeline: &mut Pip
             ..args.clone()
         };
         wildcards::expand(&mut args)?;
-        let request = request(&args, pipeline)?;
+        let mut request = request(&args, pipeline)?;
+        request.take_words(model::merged(source, pipeline).words()?);
         let output = made(pipeline, &request, None).await?;
         write_pictures(
             &output,

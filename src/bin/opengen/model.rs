@@ -86,12 +86,10 @@ pub fn open(name: &str, known: &OpenOptions) -> Result<ModelSource> {
 
 /// What networks change of a model.
 fn tell_merged(merged: &Merged) {
-    for (file, changed, unused) in merged.told() {
+    for (file, changed, _) in merged.told() {
         eprintln!("note: {} changes {changed} tensors", file.name);
-        if let Some(first) = unused.first() {
-            eprintln!("note: {} of its tensors fit no layer, the first is {first}", unused.len());
-        }
     }
+    merged.notices().for_each(|notice| eprintln!("note: {notice}"));
 }
 
 /// The same, without a word.

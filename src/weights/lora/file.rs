@@ -8,11 +8,13 @@ use sha2::{Digest, Sha256};
 use super::super::decode::decode;
 #[cfg(not(target_arch = "wasm32"))]
 use super::super::disk::WeightFile;
-use super::super::header::{Header, Parse, incomplete};
+use super::super::embedding::MAX_VECTORS;
+use super::super::header::{Header, Parse, TensorInfo, bad, incomplete};
 use super::Factor;
 use super::about::AboutLora;
 use super::names::{ON_INPUT, split};
 use crate::error::Result;
+use crate::prompt::Embedding;
 
 /// Bytes that are hashed at once.
 #[cfg(not(target_arch = "wasm32"))]
@@ -120,6 +122,28 @@ impl LoraFile {
         Some(bytes.first()? != &0)
     }
 
+    /// Words that the file brings beside what changes layers: embeddings, each named by its tensor, as cloneofsimo's files of 2022 have
+    /// them (`<s1>`).
+    pub fn words(&self) -> Result<Vec<Embedding>> {
+        let named =
+            self.header.tensors.iter().enumerate().filter(|(_, info)| is_word(&self.header, &info.name));
+        let word = |(index, info): (usize, &TensorInfo)| {
+            let name = info.name.clone();
+            let width = info.shape.last().copied().unwrap_or_default();
+            let vectors = self.values(index)?;
+            if vectors.iter().any(|value| !value.is_finite())
+                || !(1..=MAX_VECTORS * width).contains(&vectors.len())
+            {
+                return Err(bad(
+                    &self.header.file,
+                    format!("{name} is no word: of shape {:?}, or no numbers", info.shape),
+                ));
+            }
+            Ok(Embedding { token: Some(name.clone()), name, vectors, width, hash: self.hash()?.to_string() })
+        };
+        named.map(word).collect()
+    }
+
     /// The values of tensor `index` of its header.
     pub(super) fn values(&self, index: usize) -> Result<Vec<f32>> {
         let info = &self.header.tensors[index];
@@ -140,6 +164,13 @@ impl LoraFile {
     }
 }
 
+/// Whether a tensor is a word's vectors: it is named as tokens are, and the file says that it is one.
+pub(super) fn is_word(header: &Header, name: &str) -> bool {
+    name.starts_with('<')
+        && name.ends_with('>')
+        && header.metadata.get(name).is_some_and(|kind| kind == "<embed>")
+}
+
 /// What each tensor is. Refused is what is no network of this kind.
 fn parts(header: &Header) -> Result<Vec<Option<(String, Factor)>>> {
     let names = header.tensors.iter().map(|info| info.name.as_str());
@@ -149,4 +180,41 @@ fn parts(header: &Header) -> Result<Vec<Option<(String, Factor)>>> {
     let part = |name| split(name, &gated).map(|(layer, factor)| (layer.to_string(), factor));
     let parts: Vec<_> = names.map(part).collect();
     if parts.iter().any(Option::is_some) { Ok(parts) } else { Err(header.other_model()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use safetensors::tensor::{Dtype, TensorView};
+
+    use super::*;
+
+    /// As cloneofsimo's files: a pair of one layer, a word of a vector and one of two, and what only looks like a word.
+    fn file(value: f32) -> LoraFile {
+        let bytes = |values: &[f32]| -> Vec<u8> { bytemuck::cast_slice(values).to_vec() };
+        let tensors = [
+            ("unet:0:up", vec![4, 1], bytes(&[0.5; 4])),
+            ("unet:0:down", vec![1, 4], bytes(&[0.5; 4])),
+            ("<s1>", vec![3], bytes(&[1.0, value, 3.0])),
+            ("<s2>", vec![2, 3], bytes(&[1.0, 2.0, 3.0, 4.0, 5.0, 6.0])),
+            ("<x>", vec![3], bytes(&[0.0; 3])),
+        ];
+        let views = tensors.iter().map(|(name, shape, bytes)| {
+            (*name, TensorView::new(Dtype::F32, shape.clone(), bytes).expect("a tensor"))
+        });
+        let texts =
+            [("<s1>", "<embed>"), ("<s2>", "<embed>")].map(|(key, text)| (key.to_string(), text.to_string()));
+        let bytes = safetensors::serialize(views, Some(texts.into())).expect("a file");
+        LoraFile::of_bytes("disney", bytes).expect("a LoRA")
+    }
+
+    #[test]
+    fn a_file_brings_its_words() {
+        let words = file(2.0).words().expect("words");
+        let told: Vec<_> =
+            words.iter().map(|word| (word.name.as_str(), word.vectors(), word.width)).collect();
+        assert_eq!(told, [("<s1>", 1, 3), ("<s2>", 2, 3)]);
+        assert_eq!((words[0].token.as_deref(), &words[0].vectors[..]), (Some("<s1>"), &[1.0, 2.0, 3.0][..]));
+        let refused = file(f32::NAN).words().expect_err("no numbers").to_string();
+        assert!(refused.starts_with("disney: <s1> is no word"), "{refused}");
+    }
 }

@@ -10,9 +10,11 @@ use super::super::header::{TensorInfo, bad};
 use super::super::packed::Manifest;
 use super::about::TRAINED_ON;
 use super::change::{Change, Matrix, Product};
+use super::file::is_word;
 use super::names::Layers;
 use super::{During, Factor, LoraFile, Strength};
 use crate::error::{Error, Result};
+use crate::prompt::Embedding;
 
 /// A file that is to be merged, and how much of it.
 #[derive(Debug, Clone)]
@@ -74,6 +76,24 @@ impl Merged {
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Words that the files bring.
+    pub fn words(&self) -> Result<Vec<Embedding>> {
+        let words = self.0.iter().map(|(lora, _)| lora.file.words()).collect::<Result<Vec<_>>>()?;
+        Ok(words.concat())
+    }
+
+    /// In words, of each file of which some tensors fit no layer, which these are.
+    pub fn notices(&self) -> impl Iterator<Item = String> {
+        const NAMED: usize = 10;
+        self.told().filter(|(.., unused)| !unused.is_empty()).map(|(file, _, unused)| {
+            let named = unused.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+            let more = unused.len().saturating_sub(NAMED);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let count = unused.len();
+            format!("{count} of the tensors of {} fit no layer of this model: {named}{more}", file.name)
+        })
     }
 
     /// Each file, how many of the model's tensors it changes, and its tensors that fit none.
@@ -205,6 +225,7 @@ impl Lora {
             });
             match target.filter(|(target, _)| model.contains_key(target.as_str())) {
                 Some((target, factor)) => drop(changes.entry(target).or_default().insert(factor, index)),
+                None if is_word(&file.header, &info.name) => {}
                 None => unused.push(info.name.clone()),
             }
         }

@@ -2,7 +2,7 @@
 
 use super::super::{Settings, brief};
 use super::nodes::{Graph, Node};
-use crate::sample::{NoiseSource, SamplerOptions};
+use crate::sample::{NoiseSource, SamplerOptions, ScheduleKind};
 
 /// Nodes that are a sampler with options of its own, by ComfyUI's name of it.
 const SAMPLERS: [(&str, &str); 7] = [
@@ -45,7 +45,9 @@ impl Settings {
             graph.told(sampler, "sampler_name").or_else(|| self.take_sampler_node(graph, sampler))
         {
             let own = graph.levels(sampler).and_then(|node| self.take_levels(graph, node));
-            self.take_sampler(&name, graph.told(sampler, "scheduler").or(own).as_deref());
+            // What is called so there takes Euler's steps (docs/behaviour.md).
+            let taken = if name == "ddim" { "euler" } else { &name };
+            self.take_sampler(taken, graph.told(sampler, "scheduler").or(own).as_deref());
             if name.ends_with("_gpu") {
                 self.notices.push(ON_CARD.to_string());
             }
@@ -55,6 +57,14 @@ impl Settings {
         self.tell_partial(graph, sampler);
         let is_from_nothing = self.take_origin(graph, sampler);
         self.take_share(graph, sampler, is_from_nothing);
+        // From nothing there is a little more noise than A1111's; what begins below the highest level has no more.
+        if is_from_nothing
+            && self.sampler.is_some()
+            && self.schedule != Some(ScheduleKind::DdimUniform.name())
+        {
+            let options = self.sampler_options.unwrap_or_default();
+            self.sampler_options = Some(SamplerOptions { sgm_noise_multiplier: Some(true), ..options });
+        }
     }
 
     /// Says where its steps are not all that a run has.

@@ -10,7 +10,7 @@ use crate::pipeline::limits::DEFAULT_HIRES;
 use crate::pipeline::picture::Taken;
 use crate::pipeline::{Upscaler, networks};
 use crate::prompt::{Dialect, LoraTag, lora_tags};
-use crate::sample::{NoiseSource, SamplerKind, ScheduleKind};
+use crate::sample::{NoiseSource, SamplerKind, SamplerOptions, ScheduleKind};
 
 /// A graph in the format of ComfyUI's API, and what it does not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -309,6 +309,9 @@ fn sampler_of(settings: &Settings, writer: &mut Writer) -> (&'static str, &'stat
     if let (Some(kind), None) = (kind, sampler) {
         writer.say(format!("ComfyUI has no sampler {}; euler stands for it.", kind.title()));
     }
+    if kind == Some(SamplerKind::Ddim) {
+        writer.say("What ComfyUI calls ddim takes Euler’s steps: another picture.".to_string());
+    }
     // What counts the training's timesteps has its schedule under this name there.
     let counts = kind.is_some_and(|kind| !kind.has_levels()) && schedule == Some(ScheduleKind::Default);
     let named = match counts {
@@ -348,6 +351,11 @@ fn tell_left_out(settings: &Settings, writer: &mut Writer) {
             "Put the maps that steered it into their LoadImage; they are taken as they are.".to_string(),
         );
     }
+    let options = settings.sampler_options.unwrap_or_default();
+    if settings.strength.is_none() && options.sgm_noise_multiplier != Some(true) {
+        let text = "It begins with noise of size √(1 + σ²) there, which this picture did not: a slightly other picture.";
+        writer.say(text.to_string());
+    }
     let left_out = [
         ("variation seed", settings.variation_strength.is_some_and(|strength| strength != 0.0)),
         ("latents that it went on from", settings.latents_step.is_some()),
@@ -356,7 +364,10 @@ fn tell_left_out(settings: &Settings, writer: &mut Writer) {
         ("tiling", settings.tiling.is_some_and(|name| name != "none")),
         ("tiles", settings.tiles.is_some()),
         ("regions", !settings.regions.is_empty()),
-        ("sampler’s options", settings.sampler_options.is_some()),
+        (
+            "sampler’s options",
+            SamplerOptions { sgm_noise_multiplier: None, ..options } != SamplerOptions::default(),
+        ),
         ("emphasis mode", settings.emphasis.is_some_and(|mode| mode != Default::default())),
     ];
     let named: Vec<&str> = left_out.into_iter().filter_map(|(name, set)| set.then_some(name)).collect();

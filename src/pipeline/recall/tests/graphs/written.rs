@@ -14,8 +14,10 @@ fn there_and_back(request: &Request) -> (Settings, Vec<String>, Settings) {
     (settings, written.notices, back)
 }
 
+/// Drawn as ComfyUI draws.
 fn plain() -> Request {
-    Request { dialect: Dialect::ComfyUi, variation: None, ..request() }
+    let sampling = SamplerOptions { sgm_noise_multiplier: Some(true), ..SamplerOptions::default() };
+    Request { dialect: Dialect::ComfyUi, variation: None, sampling, ..request() }
 }
 
 #[test]
@@ -29,7 +31,7 @@ fn what_is_written_is_read_again() {
             ..plain()
         },
         Request { prompt: "an apple <lora:shiny:0.5:0.8> <lora:round:1>".to_string(), ..plain() },
-        Request { sampler: SamplerKind::Ddim, schedule: ScheduleKind::Default, ..plain() },
+        Request { sampler: SamplerKind::Lms, schedule: ScheduleKind::Normal, ..plain() },
         Request { clip_skip: 3, prompt: "a <lora:shiny:1>".to_string(), ..plain() },
     ];
     let second = [
@@ -103,6 +105,7 @@ fn what_a_graph_does_not_hold_is_said() {
         "brackets are read in ComfyUI’s way",
         "Noise is PyTorch’s",
         "nothing for: variation seed, sampler’s options",
+        "noise of size √(1 + σ²) there",
         "no sampler Restart; euler",
         "no schedule default; normal",
         "weigh no blocks of a LoRA: “a”",
@@ -110,10 +113,16 @@ fn what_a_graph_does_not_hold_is_said() {
         assert!(notices.iter().any(|notice| notice.contains(words)), "{words}: {notices:?}");
     }
     assert_eq!((back.sampler, back.schedule), (Some("euler"), Some("normal")));
+    let ddim = Request { sampler: SamplerKind::Ddim, schedule: ScheduleKind::Default, ..plain() };
+    let (_, notices, euler) = there_and_back(&ddim);
+    assert!(notices[0].contains("calls ddim takes Euler’s steps"), "{notices:?}");
+    assert_eq!(euler.sampler, Some("euler"));
     assert_eq!(back.prompt.as_deref(), Some("a [red] apple <lora:a:1>"));
     let bare = graph(&recalled("a cat"));
     assert!(
-        bare.notices[0].contains("does not say its model, steps, guidance, seed, sampler, size"),
+        bare.notices
+            .last()
+            .is_some_and(|said| said.contains("its model, steps, guidance, seed, sampler, size")),
         "{bare:?}"
     );
     assert!(from_text(&bare.graph).is_some());
