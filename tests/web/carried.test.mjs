@@ -1,6 +1,7 @@
 /** What was taught is carried to another browser; and what a training is asked for beside the usual. */
 
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { asFiles, drawn } from './creature.mjs';
 import { PATIENCE, draw, finished, generateButton, kept, promptOf, psnr, ready, set, stand, visitor } from './page.mjs';
@@ -43,8 +44,9 @@ test('taught on the graphics processor, saved as a file, added in another browse
     await ready(other);
     const plain = await draw(other, 'a zorp alien monster', { Steps: 2, Seed: 3 });
     for (const part of ['css/loras\\.css', 'opengen-cpu_bg\\.wasm']) await kept(other, part);
-    await other.setInputFiles('#add-model-file', { name: 'zorp.safetensors', mimeType: 'application/octet-stream', buffer: await (await import('node:fs/promises')).readFile(file) });
-    await other.locator('#loras').getByText('zorp').first().waitFor({ state: 'attached', timeout: PATIENCE });
+    await other.locator('#loras > summary').click();
+    await other.locator('#lora-file').setInputFiles({ name: 'zorp.safetensors', mimeType: '', buffer: readFileSync(file) });
+    await other.locator('#report').getByText('“zorp” changes what is drawn from now on.').waitFor();
     await server.kill();
     await other.reload();
     await other.locator('#model-chip[data-state="offline"], #model-chip[data-state="ready"]').waitFor({ timeout: PATIENCE });
