@@ -40,7 +40,7 @@ test('taught on the graphics processor, saved as a file, added in another browse
 
   const server = await new Server().start();
   try {
-    const other = await visitor({ ...it, server }, { path: '?engine=cpu' });
+    const other = await visitor({ ...it, server }, { path: '?engine=cpu', serviceWorkers: 'allow' });
     await ready(other);
     const plain = await draw(other, 'a zorp alien monster', { Steps: 2, Seed: 3 });
     for (const part of ['css/loras\\.css', 'opengen-cpu_bg\\.wasm']) await kept(other, part);
