@@ -35,7 +35,7 @@ test('an option that there is not is refused with the one that was probably mean
     assert.equal(refusal(call, { [name]: 1 }), `${name}: ${call} has no option "${name}": did you mean "${meant}"?`);
   }
   assert.match(refusal('generate', { refiner: 1 }), /^refiner: generate has no option "refiner"; it takes prompt, .*, signal$/);
-  assert.match(refusal('load', { strength: 0.3 }), /it takes onProgress, signal, weights$/);
+  assert.match(refusal('load', { strength: 0.3 }), /it takes onProgress, signal, weights, allowNonFinite$/);
   assert.match(refusal('generate', 'a red apple'), /takes an object/);
 });
 
