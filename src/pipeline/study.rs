@@ -216,15 +216,20 @@ pub fn picture(planes: &[f32], width: usize, height: usize) -> Result<Rgba> {
     Rgba::new(width, height, (0..n).flat_map(|i| pixel(i).to_le_bytes()).collect())
 }
 
-/// How long a prompt is: the tokens of its text over all chunks, and how many those chunks have room for.
+/// The evaluations of a run of which a prompt's length is told: enough that each of its texts is read in one.
+const LENGTH_STEPS: usize = 20;
+
+/// How long a prompt is: the tokens of its text over all chunks, and how many those chunks have room for; of several texts (`AND`, words
+/// that change on the way) the longest.
 pub fn length(
     tokenizer: &Tokenizer,
     config: &ModelConfig,
     (prompt, reading): (&str, &Reading),
 ) -> Result<[usize; 2]> {
-    let most = config.chunk_tokens();
-    let encoded = tokenizer.encode(reading, prompt, most)?;
-    Ok([encoded.tokens, encoded.chunks.len() * (most - 2)])
+    let read = understood(tokenizer, config, (prompt, reading), LENGTH_STEPS)?;
+    let texts = read.prompts.iter().flat_map(|prompt| &prompt.texts);
+    let longest = texts.max_by_key(|text| text.tokens);
+    Ok(longest.map_or([0, config.chunk_tokens() - 2], |text| [text.tokens, text.room]))
 }
 
 /// A prompt as the engine reads it.

@@ -69,23 +69,23 @@ impl LoraTag {
 }
 
 /// Lists that LoRA Block Weight has names for: the text encoder, then inputs, middle and outputs that have transformers.
-const PRESETS: [(&str, [u8; 17]); 9] = [
-    ("NONE", [0; 17]),
-    ("ALL", [1; 17]),
-    ("INS", [1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-    ("IND", [1, 0, 0, 0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-    ("INALL", [1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
-    ("MIDD", [1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0]),
-    ("OUTD", [1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 0, 0, 0, 0, 0]),
-    ("OUTS", [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1]),
-    ("OUTALL", [1, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1]),
+const PRESETS: [(&str, &str); 10] = [
+    ("NONE", "0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0"),
+    ("ALL", "1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1"),
+    ("INS", "1,1,1,1,0,0,0,0,0,0,0,0,0,0,0,0,0"),
+    ("IND", "1,0,0,0,1,1,1,0,0,0,0,0,0,0,0,0,0"),
+    ("INALL", "1,1,1,1,1,1,1,0,0,0,0,0,0,0,0,0,0"),
+    ("MIDD", "1,0,0,0,1,1,1,1,1,1,1,1,0,0,0,0,0"),
+    ("OUTD", "1,0,0,0,0,0,0,0,1,1,1,1,0,0,0,0,0"),
+    ("OUTS", "1,0,0,0,0,0,0,0,0,0,0,0,1,1,1,1,1"),
+    ("OUTALL", "1,0,0,0,0,0,0,0,1,1,1,1,1,1,1,1,1"),
+    ("ALL0.5", "0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5,0.5"),
 ];
 
 /// A list of 17 or 26 weights, or the name of one, as 26.
 fn blocks_of(list: &str) -> Option<Vec<f64>> {
-    if let Some((_, weights)) = PRESETS.iter().find(|(name, _)| *name == list.trim()) {
-        return blocks_of(&weights.map(|weight| weight.to_string()).join(","));
-    }
+    let named = PRESETS.iter().find(|(name, _)| *name == list.trim());
+    let list = named.map_or(list, |(_, weights)| *weights);
     let weights: Vec<f64> =
         list.split(',').map(|weight| weight.trim().parse().ok()).collect::<Option<Vec<f64>>>()?;
     let finite = weights.iter().all(|weight| weight.is_finite());
@@ -119,8 +119,11 @@ mod tests {
             (blocks.len(), blocks[0], blocks[1], blocks[2], blocks[13], blocks[25]),
             (26, 1.0, 0.0, 2.0, 8.0, 17.0)
         );
-        let named = lora_tags("<lora:a:1:lbw=MIDD><lora:b:1:lbw=OUTS>").swap_remove(0).blocks;
-        assert_eq!((named.len(), named[0], named[2], named[13]), (26, 1.0, 0.0, 1.0));
+        for (name, weights) in PRESETS {
+            let [named, listed] =
+                [name, weights].map(|list| lora_tags(&format!("<lora:a:1:lbw={list}>")).remove(0));
+            assert_eq!((named.blocks.len(), &named.blocks), (26, &listed.blocks), "{name}");
+        }
         let spans: Vec<_> = lora_tags("<lora:a:1:start=4:stop=0.8><lora:b:step=5-10><lora:c:stop=x>")
             .into_iter()
             .map(|tag| tag.span)

@@ -82,7 +82,8 @@ impl Ask {
         Ok(recipe)
     }
 
-    /// Learns from a model, which is under a licence, with a wait before each step for as long as `is_held`, and tells every step; what is learnt comes every some steps, at the end, and where it stops early.
+    /// Learns from a model, which is under a licence, with a wait before each step for as long as `is_held`, and tells every step; what is
+    /// learnt comes every some steps, at the end, and where it stops early.
     pub async fn answer(
         &self,
         (pipeline, license): (&mut Pipeline, Option<License>),

@@ -1,9 +1,30 @@
 //! Values that are infinite or no numbers, found in a tensor's bytes as a file has them.
 
 use super::types::SourceType;
+use crate::error::{Error, Result};
+
+/// Tensors of a file that have such values, and how many.
+#[derive(Debug, Default)]
+pub struct NonFinite(Vec<(String, u64)>);
+
+impl NonFinite {
+    /// Looks at a tensor's bytes.
+    pub fn look(&mut self, tensor: &str, dtype: SourceType, bytes: &[u8]) {
+        let count = non_finite(dtype, bytes);
+        self.0.extend((count > 0).then(|| (tensor.to_string(), count)));
+    }
+
+    /// [`Error::NonFinite`] names those that were found until now.
+    pub fn check(&self, file: &str) -> Result<()> {
+        match self.0.as_slice() {
+            [] => Ok(()),
+            found => Err(Error::NonFinite { file: file.to_string(), tensors: found.to_vec() }),
+        }
+    }
+}
 
 /// How many of a tensor's values are infinite or no numbers; of a block type, how many of its blocks' scales and minima.
-pub fn non_finite(dtype: SourceType, bytes: &[u8]) -> u64 {
+fn non_finite(dtype: SourceType, bytes: &[u8]) -> u64 {
     match dtype {
         SourceType::F64 => count(bytes, |value| !(f64::from_le_bytes(value) as f32).is_finite()), // what f32 cannot hold
         SourceType::F32 => count(bytes, |value| !f32::from_le_bytes(value).is_finite()),

@@ -9,11 +9,11 @@ use half::f16;
 use super::blocks::{Rounding, RowShape, encode};
 use super::bytes::Bytes;
 use super::decode::{Q4_BLOCK, Q5_BLOCK, Q8_BLOCK, decode, decode_row, simplify};
-use super::finite::non_finite;
+use super::finite::NonFinite;
 use super::header::{Header, TensorInfo, bad};
 use super::packed::{Geometry, PackedRecord, Packing};
 use super::types::SourceType;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::kernels::{BLOCK, WeightType};
 use crate::plan::{Part, WeightKind};
 
@@ -42,8 +42,7 @@ pub struct Packer {
     /// What is still to come: tensor name to the places it goes.
     uses: HashMap<String, Vec<Use>>,
     pending: HashMap<usize, Pending>,
-    /// Tensors with values that are infinite or no numbers, and how many.
-    non_finite: Vec<(String, u64)>,
+    non_finite: NonFinite,
 }
 
 /// A place a tensor goes: its record, its part there, and the first packed row (or vector element).
@@ -87,16 +86,13 @@ impl Packer {
             tensors: header.tensors.iter().map(|info| (info.name.clone(), info.clone())).collect(),
             uses,
             pending: HashMap::new(),
-            non_finite: Vec::new(),
+            non_finite: NonFinite::default(),
         }
     }
 
-    /// [`Error::NonFinite`] names what came until now that has values which are infinite or no numbers.
+    /// [`Error::NonFinite`](crate::Error::NonFinite) names what came until now that has values which are infinite or no numbers.
     pub fn check_finite(&self) -> Result<()> {
-        if self.non_finite.is_empty() {
-            return Ok(());
-        }
-        Err(Error::NonFinite { file: self.file.clone(), tensors: self.non_finite.clone() })
+        self.non_finite.check(&self.file)
     }
 
     /// Bytes of the records of which some but not all parts have come.
@@ -144,8 +140,7 @@ impl Packer {
             return Err(bad(&self.file, message));
         }
         let dtype = info.dtype;
-        let count = non_finite(dtype, &bytes);
-        self.non_finite.extend((count > 0).then(|| (tensor.to_string(), count)));
+        self.non_finite.look(tensor, dtype, &bytes);
         let uses = self.take_uses(tensor)?;
         if let [place] = uses.as_slice()
             && is_record(&self.records[place.record], dtype)

@@ -13,7 +13,7 @@ use std::path::Path;
 use super::blocks::Rounding;
 use super::convert::{NewTensor, convert, new_tensor};
 use super::disk::io;
-use super::finite::non_finite;
+use super::finite::NonFinite;
 use super::gguf::ALIGNMENT;
 use super::gguf_write::header_bytes;
 use super::header::{Header, bad};
@@ -79,15 +79,14 @@ pub fn quantize_source(
         let list: Vec<NewTensor> = tensors.iter().map(|(_, tensor)| tensor.clone()).collect();
         file.write(&header_bytes(&metadata_refs(&metadata(source)?), &list))?;
         let total = header.tensors.iter().map(|info| info.len).sum();
-        let (mut done, mut buffer, mut broken) = (0, Vec::new(), Vec::new());
+        let (mut done, mut buffer, mut broken) = (0, Vec::new(), NonFinite::default());
         for (part, tensor) in &tensors {
             let at = index.get(part.name.as_str()).copied();
             let at = at.ok_or_else(|| bad(&header.file, format!("no tensor {}", part.name)))?;
             source.read(at, &mut buffer)?;
             let changed = source.changed(at, &buffer, &part.shape)?;
             let own = header.tensors[at].dtype;
-            let count = non_finite(own, &buffer);
-            broken.extend((count > 0).then(|| (part.name.clone(), count)));
+            broken.look(&part.name, own, &buffer);
             let (dtype, values, rounding) = match &changed {
                 Some(values) if own == tensor.dtype => {
                     (SourceType::F32, bytemuck::cast_slice(values), Rounding::of_changed(own, &part.name))
@@ -101,8 +100,8 @@ pub fn quantize_source(
             done += buffer.len() as u64;
             progress(done, total);
         }
-        if !broken.is_empty() && !source.allows_non_finite() {
-            return Err(Error::NonFinite { file: header.file.clone(), tensors: broken });
+        if !source.allows_non_finite() {
+            broken.check(&header.file)?;
         }
         file.finish(out)
     })();

@@ -42,6 +42,7 @@ test('pressed, the count shows which tokens these are, chunk by chunk, with thei
   await promptOf(page).fill(`${'cat '.repeat(31)}AND a dog :0.5`);
   await tokens.getByText('Chunk 2: 1 of 30 tokens').waitFor();
   await tokens.getByText('Part 2, which counts 0.5').waitFor();
+  assert.equal(await page.locator('#length').textContent(), '31/60', 'of several parts the longest');
   await promptOf(page).fill('a [red:green:0.5] apple');
   await tokens.getByText(/^Up to evaluation \d+: a red apple$/).waitFor();
   await page.locator('#dialect').selectOption('diffusers');

@@ -31,8 +31,9 @@ export class Length {
     if (!prompt.trim() || this.session.state !== 'ready') return this.#show(null);
     const { og } = this.session;
     try {
-      const length = await og.study({ what: 'length', prompt });
-      const read = this.#isOpen ? await og.study({ what: 'understood', prompt, ...this.#reading() }) : null;
+      const reading = this.#reading();
+      const length = await og.study({ what: 'length', prompt, ...reading });
+      const read = this.#isOpen ? await og.study({ what: 'understood', prompt, ...reading }) : null;
       if ($('prompt').value === prompt) this.#show(length, read);
     } catch {
       this.#show(null); // the engine has ended, say; whoever needs it is told

@@ -28,21 +28,9 @@ const GRAPH: &str = r#"{
     "10": {"class_type": "LoraLoader", "inputs": {"model": ["4", 0], "is_changed": NaN}}}"#;
 
 /// What ComfyUI begins with where there is no picture: noise of √(1 + σ²).
-const FROM_NOTHING: SamplerOptions = SamplerOptions {
-    sgm_noise_multiplier: Some(true),
-    eta: None,
-    s_churn: None,
-    s_tmin: None,
-    s_tmax: None,
-    s_noise: None,
-    sigma_min: None,
-    sigma_max: None,
-    rho: None,
-    discard_next_to_last_sigma: None,
-    dynamic_thresholding_ratio: None,
-    sample_max_value: None,
-    eta_noise_seed_delta: None,
-};
+fn from_nothing() -> SamplerOptions {
+    SamplerOptions { sgm_noise_multiplier: Some(true), ..SamplerOptions::default() }
+}
 
 #[test]
 fn a_plain_graph_of_comfyui() -> crate::Result<()> {
@@ -62,7 +50,7 @@ fn a_plain_graph_of_comfyui() -> crate::Result<()> {
             width: Some(512),
             height: Some(768),
             model: Some("v1-5".to_string()),
-            sampler_options: Some(FROM_NOTHING),
+            sampler_options: Some(from_nothing()),
             notices: settings.notices.clone(),
             ..Settings::default()
         };
@@ -390,7 +378,7 @@ fn samplers_with_options_of_their_own() {
     };
     let settings = of(sde("midpoint", "cpu"), json!({}));
     assert_eq!((settings.sampler, settings.schedule), (Some("dpm++-2m-sde"), Some("align-your-steps")));
-    let expected = SamplerOptions { eta: Some(0.5), ..FROM_NOTHING };
+    let expected = SamplerOptions { eta: Some(0.5), ..from_nothing() };
     assert_eq!((settings.sampler_options, settings.guidance), (Some(expected), Some(1.0)));
     // Without guidance the negative prompt is not wired.
     assert_eq!((settings.prompt.as_deref(), settings.negative_prompt), (Some("a red apple"), None));
@@ -417,7 +405,11 @@ fn samplers_with_options_of_their_own() {
         ),
     ] {
         let settings = of(node(class, inputs), json!({}));
-        assert_eq!((settings.sampler, settings.sampler_options), (Some(name), Some(FROM_NOTHING)), "{class}");
+        assert_eq!(
+            (settings.sampler, settings.sampler_options),
+            (Some(name), Some(from_nothing())),
+            "{class}"
+        );
         assert_eq!(settings.notices.len(), 2, "{:?}", settings.notices);
     }
     let settings =

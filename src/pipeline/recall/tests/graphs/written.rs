@@ -16,8 +16,7 @@ fn there_and_back(request: &Request) -> (Settings, Vec<String>, Settings) {
 
 /// Drawn as ComfyUI draws.
 fn plain() -> Request {
-    let sampling = SamplerOptions { sgm_noise_multiplier: Some(true), ..SamplerOptions::default() };
-    Request { dialect: Dialect::ComfyUi, variation: None, sampling, ..request() }
+    Request { dialect: Dialect::ComfyUi, variation: None, sampling: from_nothing(), ..request() }
 }
 
 #[test]
