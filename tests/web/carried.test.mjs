@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { asFiles, drawn } from './creature.mjs';
-import { PATIENCE, draw, finished, generateButton, kept, promptOf, psnr, ready, set, stand, visitor } from './page.mjs';
+import { PATIENCE, cancelButton, draw, finished, generateButton, kept, promptOf, psnr, ready, set, stand, visitor } from './page.mjs';
 import { Server } from './server.mjs';
 
 const it = stand({ before, after, afterEach }, { path: '?engine=cpu#teach', light: true });
@@ -66,7 +66,7 @@ test('pictures asked for while it learns come first, or wait until it has learnt
   const step = async () => Number(/Step (\d+)/.exec(await status(page).textContent())?.[1] ?? 0);
   await status(page).getByText(/^Step \d/).waitFor({ timeout: PATIENCE });
   await create(page);
-  await set(page, { Steps: 40, Seed: 3 });
+  await set(page, { Steps: 200, Seed: 3 }); // it is stopped long before
   await promptOf(page).fill('a cat');
   await generateButton(page).click();
   await page.locator('#generate[data-working]').waitFor();
@@ -74,7 +74,9 @@ test('pictures asked for while it learns come first, or wait until it has learnt
   const [held, later] = [await step(), await (async () => { await page.waitForTimeout(1200); return step(); })()];
   assert.ok(await page.locator('#generate[data-working]').count(), 'it is still being drawn');
   assert.equal(later, held, 'it waits');
+  await cancelButton(page).click();
   await finished(page);
+  await set(page, { Steps: 2 });
   await page.waitForFunction((before) => Number(/Step (\d+)/.exec(document.querySelector('.teach-status').textContent)?.[1]) > before, held, { timeout: PATIENCE });
 
   await page.getByRole('link', { name: 'Teach', exact: true }).click();
